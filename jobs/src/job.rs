@@ -1,0 +1,82 @@
+//! What a job kind is: a name, its columns, a sample file, and a pure function from a row to a [`Change`].
+//!
+//! A kind never does I/O; this crate's manifest has nothing it could do it with. What a kind
+//! cannot know without the store (does the customer exist, is a seat free) is the store's to
+//! answer when it previews or applies the change.
+
+use crate::{Change, Problem};
+
+/// One kind of job. Implement it in a file of its own and add one line to [`JOBS`](crate::JOBS).
+pub trait Job: Sync {
+    /// The name on the command line, in the queue and in the ledger, e.g. `bulk-add-users`. Never changes.
+    fn kind(&self) -> &'static str;
+
+    /// One line for help texts, without a full stop.
+    fn summary(&self) -> &'static str;
+
+    /// The native columns, in the order the template prints them.
+    fn columns(&self) -> &'static [Column];
+
+    /// Headers of other programs' templates that this kind recognises without being told.
+    fn templates(&self) -> &'static [Template] {
+        &[]
+    }
+
+    /// A runnable CSV file: the one that lies beside the kind's source.
+    fn sample(&self) -> &'static str;
+
+    /// The change a row asks for, or everything that is wrong with the row.
+    ///
+    /// # Errors
+    /// One [`Problem`] per fault, in column order; never just the first.
+    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>>;
+}
+
+/// A native column of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// The header as the template prints it, `snake_case`.
+    pub name: &'static str,
+    /// Whether the header must name it (a fixed `--customer` counts as naming `customer`).
+    pub required: bool,
+    /// Cells of this column are secrets: redacted before anything is stored or shown.
+    pub secret: bool,
+    /// What belongs in it, one phrase, shown by `template --explain` and the README.
+    pub about: &'static str,
+}
+
+/// Another program's file layout, mapped onto the native columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Template {
+    /// The name shown to the user, e.g. `Microsoft Entra bulk create`.
+    pub name: &'static str,
+    /// First cell of a line that precedes the header, e.g. `version:v1.0`.
+    pub preamble: Option<&'static str>,
+    /// Header cell and the native column it stands for; `None` is read and ignored.
+    pub columns: &'static [(&'static str, Option<&'static str>)],
+}
+
+/// The cells of one row, in the order of [`Job::columns`].
+///
+/// `None`: the file has no such column. `Some("")`: it has, and the cell is empty.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    cells: &'a [Option<&'a str>],
+}
+
+impl<'a> Row<'a> {
+    /// Wraps cells that are already in the order of [`Job::columns`].
+    pub fn new(cells: &'a [Option<&'a str>]) -> Self {
+        Self { cells }
+    }
+
+    /// The cell of the column at `index`, without surrounding white space; empty when absent.
+    pub fn text(&self, index: usize) -> &'a str {
+        self.given(index).unwrap_or("")
+    }
+
+    /// As [`text`](Self::text), but `None` where the file has no such column.
+    pub fn given(&self, index: usize) -> Option<&'a str> {
+        self.cells.get(index).copied().flatten().map(str::trim)
+    }
+}

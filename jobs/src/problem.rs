@@ -1,0 +1,123 @@
+//! What is wrong with a row, said so that the person who wrote the file can mend it.
+
+use serde::{Deserialize, Serialize};
+
+/// One fault of one row. The reader of the file adds where it stands (file, line, column number).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Stable code, `kebab-case`; see [`code`].
+    pub code: String,
+    /// The native column at fault; empty when the row as a whole is.
+    pub column: String,
+    /// The offending value as it stands in the file (never of a secret column).
+    pub value: String,
+    /// What was expected, one phrase without a full stop.
+    pub expected: String,
+    /// The nearest valid choice, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+impl Problem {
+    /// A problem with the value of one column.
+    pub fn new(code: &str, column: &str, value: &str, expected: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            column: column.to_owned(),
+            value: clip(value),
+            expected: expected.into(),
+            suggestion: None,
+        }
+    }
+
+    /// Adds the nearest valid choice.
+    #[must_use]
+    pub fn suggest(mut self, nearest: Option<impl Into<String>>) -> Self {
+        self.suggestion = nearest.map(Into::into);
+        self
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.column.is_empty() {
+            write!(f, "{}: ", self.column)?;
+        }
+        if !self.value.is_empty() {
+            write!(f, "`{}`: ", self.value)?;
+        }
+        f.write_str(&self.expected)?;
+        match &self.suggestion {
+            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Values are shown to people; a megabyte of one is not.
+fn clip(value: &str) -> String {
+    const SHOWN: usize = 120;
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+/// The candidate nearest to `wanted`, if one is near enough to be what was meant. Case is ignored.
+pub fn nearest<'c>(wanted: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let wanted = wanted.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|c| (strsim::damerau_levenshtein(&wanted, &c.to_lowercase()), c))
+        .filter(|(distance, c)| *distance <= (c.chars().count().max(wanted.chars().count()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, c)| c)
+}
+
+/// The stable error codes of rows. A code, once released, keeps its meaning.
+pub mod code {
+    /// A required cell is empty.
+    pub const REQUIRED: &str = "required";
+    /// The value has the wrong form.
+    pub const INVALID: &str = "invalid";
+    /// The value is too long.
+    pub const TOO_LONG: &str = "too-long";
+    /// The value holds a control character or another one that is not allowed.
+    pub const BAD_CHARACTER: &str = "bad-character";
+    /// The row has more or fewer cells than the header.
+    pub const RAGGED_ROW: &str = "ragged-row";
+    /// The same key stands in an earlier row of the file.
+    pub const DUPLICATE_IN_FILE: &str = "duplicate-in-file";
+    /// No country of that code.
+    pub const UNKNOWN_COUNTRY: &str = "unknown-country";
+    /// The country wants a registration number (Partner Center 600049).
+    pub const REGISTRATION_NUMBER_REQUIRED: &str = "registration-number-required";
+    /// The country wants a phone number (Partner Center 600051).
+    pub const PHONE_REQUIRED: &str = "phone-required";
+    /// `<clear>` on a field that must have a value.
+    pub const CANNOT_CLEAR: &str = "cannot-clear";
+    /// Licences need a usage location.
+    pub const USAGE_LOCATION_REQUIRED: &str = "usage-location-required";
+    /// The row changes nothing: no column has a value.
+    pub const NOTHING_TO_CHANGE: &str = "nothing-to-change";
+    /// No customer of that id, domain or external id.
+    pub const UNKNOWN_CUSTOMER: &str = "unknown-customer";
+    /// More than one customer answers to that name.
+    pub const AMBIGUOUS_CUSTOMER: &str = "ambiguous-customer";
+    /// The domain of the user name is not one of the customer's.
+    pub const FOREIGN_DOMAIN: &str = "foreign-domain";
+    /// The domain is taken by another customer.
+    pub const DOMAIN_TAKEN: &str = "domain-taken";
+    /// The external id is taken by another customer.
+    pub const EXTERNAL_ID_TAKEN: &str = "external-id-taken";
+    /// A user of that name exists and differs.
+    pub const USER_EXISTS: &str = "user-exists";
+    /// A customer of that domain exists and differs.
+    pub const CUSTOMER_EXISTS: &str = "customer-exists";
+    /// The customer holds no such SKU.
+    pub const UNKNOWN_SKU: &str = "unknown-sku";
+    /// No seat of the SKU is free (Partner Center 60012).
+    pub const NO_FREE_SEATS: &str = "no-free-seats";
+    /// Fewer seats than are assigned already.
+    pub const SEATS_IN_USE: &str = "seats-in-use";
+}

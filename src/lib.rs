@@ -1,0 +1,4 @@
+//! Tenantry, the batch worker for the customer accounts of cloud resellers.
+
+pub mod clock;
+pub mod ledger;
