@@ -1,22 +1,68 @@
-//! The ledger.
+//! The ledger: what was asked for, what is being done, and what happened to every row. It is the truth;
+//! queue, results files and logs are derived from it and can be lost.
+//!
+//! A job's rows are split into chunks, the unit of claiming and of commitment. A worker holds a chunk
+//! by a lease, fenced by the chunk's attempt number: effects, outcomes, chunk and counters are
+//! written in one transaction that first checks the fence ([`lease::fence`]) and last closes the chunk
+//! ([`lease::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
+//! without a record in `row_outcomes` was applied.
+//!
+//! Locks are always taken in the order chunks, store, jobs; nothing here may reverse it.
 
-use uuid::Uuid;
+pub mod ids;
+mod job;
+pub mod lease;
+mod plan;
+mod retry;
+mod rows;
+mod upkeep;
 
-/// A job's id: UUID version 7, so ids sort by submission time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct JobId(pub Uuid);
+pub use ids::{Installation, JobId};
+pub use job::{Counts, Job, JobFilter, JobState, Parameters};
+pub use lease::{Claim, Scope};
+pub use plan::{Begun, NewJob, Seal, Sealed};
+pub use retry::RetryRefused;
+pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
+pub(crate) use retry::selected_rows;
+pub(crate) use rows::{load_block, recorded_rows};
+pub use upkeep::{Delivery, Reply};
 
-impl std::fmt::Display for JobId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
+use crate::clock::Clock;
+use crate::db::{Db, DbError};
+
+/// A handle on the ledger; clones share it.
+#[derive(Clone)]
+pub struct Ledger {
+    db: Db,
+    clock: Clock,
+    installation: Installation,
 }
 
-impl std::str::FromStr for JobId {
-    type Err = uuid::Error;
+impl Ledger {
+    /// Opens the ledger at `url`, bringing its schema up to date.
+    pub async fn open(url: &str, connections: usize, clock: Clock) -> Result<Self, DbError> {
+        let db = Db::open(url, connections).await?;
+        let proposal = Installation::random(&clock);
+        let installation = db.write(move |tx| proposal.recorded(tx)).await?;
+        Ok(Self {
+            db,
+            clock,
+            installation,
+        })
+    }
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
+    /// The database, which ledger and SQL store share.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The clock every time in the ledger comes from.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Turns record ids into the GUIDs people see.
+    pub fn installation(&self) -> Installation {
+        self.installation
     }
 }

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `tenantry` program.
+
+fn main() -> std::process::ExitCode {
+    tenantry::cli::main()
+}

@@ -1,0 +1,85 @@
+//! Puts the parts together as the configuration says.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::DbError;
+use crate::ledger::{Ledger, Scope};
+use crate::queue::Queue;
+use crate::runner::retry::RetryPolicy;
+use crate::runner::{Runner, Settings};
+
+/// Everything a command needs.
+#[derive(Clone)]
+pub struct App {
+    /// The configuration in force.
+    pub config: Config,
+    /// The ledger, open.
+    pub ledger: Ledger,
+    /// The queue; Redis is not asked before it is needed.
+    pub queue: Queue,
+}
+
+impl App {
+    /// Opens the ledger, waiting up to `ledger.patience` for it.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        let queue = Queue::connect(&config.queue)?;
+        let ledger = patiently(config.ledger.patience, || {
+            Ledger::open(config.ledger.url.reveal(), config.ledger.connections, Clock::system())
+        })
+        .await
+        .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
+        Ok(Self { config, ledger, queue })
+    }
+
+    /// A runner over the configured queue, or over one of its own when it is to work on a single job.
+    pub fn runner(&self, scope: Scope, concurrency: Option<usize>) -> Runner {
+        let queue = match scope {
+            Scope::All => self.queue.clone(),
+            Scope::Job(_) => Queue::embedded(),
+        };
+        let worker = &self.config.worker;
+        let settings = Settings {
+            concurrency: concurrency.unwrap_or(worker.concurrency),
+            lease: worker.lease,
+            heartbeat: worker.heartbeat,
+            sweep_every: worker.sweep_every,
+            spool_keep: self.config.spool.keep,
+            retry: RetryPolicy {
+                attempts: self.config.retry.attempts,
+                first_delay: self.config.retry.first_delay,
+                longest_delay: self.config.retry.longest_delay,
+            },
+        };
+        Runner::new(self.ledger.clone(), queue, settings, scope)
+    }
+
+    /// Repeats a question to the ledger while it is unavailable, up to `ledger.patience`.
+    pub async fn patiently<T, F>(&self, ask: impl FnMut() -> F) -> Result<T, DbError>
+    where
+        F: Future<Output = Result<T, DbError>>,
+    {
+        patiently(self.config.ledger.patience, ask).await
+    }
+}
+
+/// Repeats `ask` while it answers [`DbError::Unavailable`], for as long as `patience`.
+pub async fn patiently<T, F>(patience: Duration, mut ask: impl FnMut() -> F) -> Result<T, DbError>
+where
+    F: Future<Output = Result<T, DbError>>,
+{
+    let began = Instant::now();
+    loop {
+        match ask().await {
+            Err(DbError::Unavailable(why)) if began.elapsed() < patience => {
+                tracing::debug!(why, "the ledger is unavailable; asking again");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            answer => return answer,
+        }
+    }
+}

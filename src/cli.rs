@@ -1,0 +1,232 @@
+//! The command line: what was typed becomes a call into the library, and what comes back is printed.
+//!
+//! Exit codes: 0, every row applied or unchanged; 1, some rows rejected or failed; 2, the job did not run to
+//! its end, or the command made no sense. Results go to standard output, everything else to standard error.
+
+mod doctor;
+mod inspect;
+mod kinds;
+mod output;
+mod plan;
+mod run;
+mod submit;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tenantry_jobs::Job;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::ledger::{Parameters, Scope};
+
+/// Batch worker for the customer accounts of cloud resellers.
+#[derive(Debug, Parser)]
+#[command(name = "tenantry", version, about, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 all rows applied or unchanged; 1 some rows rejected or failed; 2 the job did \
+                        not run to its end, or the command made no sense.")]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Configuration file (TOML); every key has a default
+    #[arg(long, global = true, env = "TENANTRY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Ledger and store: sqlite:PATH or postgres://…
+    #[arg(long, global = true, value_name = "URL")]
+    ledger: Option<String>,
+    /// Queue: embedded or redis://…
+    #[arg(long, global = true, value_name = "URL")]
+    queue: Option<String>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check files, apply them here and write their results
+    Run(run::Run),
+    /// Show what a file would do, row by row, without writing anything
+    Plan(plan::Plan),
+    /// Check a file and queue it for the workers
+    Submit(submit::Submit),
+    /// Work on queued jobs until stopped
+    Worker(worker::Worker),
+    /// List jobs, newest first
+    Jobs(inspect::Jobs),
+    /// Show one job
+    Show(inspect::OneJob),
+    /// List a job's rows and their outcomes
+    Rows(inspect::Rows),
+    /// Print a job's results as CSV: its rows as they were, and what became of each
+    Results(inspect::OneJob),
+    /// Print the rows of a job that were rejected or failed as CSV, ready to be mended and submitted again
+    Rejects(inspect::OneJob),
+    /// Stop a job: finished rows stay finished, the others are cancelled
+    Cancel(inspect::OneJob),
+    /// Queue the rows of an ended job that failed or were cancelled again
+    Retry(inspect::Retry),
+    /// List the kinds of jobs
+    Kinds,
+    /// Print a CSV file to start from
+    Template(kinds::Template),
+    /// Check configuration and connections, and say what to do about them
+    Doctor,
+}
+
+/// What a submission has besides its file.
+#[derive(Debug, Args)]
+struct SubmissionArgs {
+    /// The customer of all rows, for a file without a `customer` column
+    #[arg(long, value_name = "CUSTOMER")]
+    customer: Option<String>,
+    /// Apply the good rows of a file that has bad ones; the bad ones are recorded as rejected
+    #[arg(long)]
+    skip_invalid: bool,
+    /// A key of your own: submitting with it again is the same job
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Who submits
+    #[arg(long, env = "USER", default_value = "unknown", hide_env_values = true, value_name = "NAME")]
+    by: String,
+}
+
+impl SubmissionArgs {
+    fn parameters(&self) -> Parameters {
+        Parameters {
+            customer: self.customer.clone(),
+            skip_invalid: self.skip_invalid,
+        }
+    }
+}
+
+/// How a command ended, short of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Fine,
+    SomeRowsNot,
+    Unfinished,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        ExitCode::from(match end {
+            End::Fine => 0,
+            End::SomeRowsNot => 1,
+            End::Unfinished => 2,
+        })
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match load_config(&cli) {
+        Ok(config) => config,
+        Err(error) => {
+            output::complain(&error);
+            return ExitCode::from(2);
+        }
+    };
+    crate::telemetry::init(&config.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::complain(&anyhow::Error::from(error).context("no threads can be started"));
+            return ExitCode::from(2);
+        }
+    };
+    let json = cli.global.json;
+    match runtime.block_on(dispatch(cli, config)) {
+        Ok(end) => end.into(),
+        // A reader that has seen enough, such as `head`, is no failure of ours.
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            if json {
+                output::complain_json(&error);
+            }
+            output::complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
+    let json = cli.global.json;
+    match cli.command {
+        Command::Kinds => kinds::kinds(json),
+        Command::Template(args) => kinds::template(&args),
+        Command::Doctor => doctor::doctor(&config, json).await,
+        Command::Plan(args) => plan::plan(&args, &config, json).await,
+        Command::Run(args) => run::run(&args, &App::open(config).await?, json).await,
+        Command::Submit(args) => submit::submit(&args, &App::open(config).await?, json).await,
+        Command::Worker(args) => worker::worker(&args, &App::open(config).await?).await,
+        Command::Jobs(args) => inspect::jobs(args, &App::open(config).await?, json).await,
+        Command::Show(args) => inspect::show(&args, &App::open(config).await?, json).await,
+        Command::Rows(args) => inspect::rows(&args, &App::open(config).await?, json).await,
+        Command::Results(args) => inspect::results(&args, &App::open(config).await?).await,
+        Command::Rejects(args) => inspect::rejects(&args, &App::open(config).await?).await,
+        Command::Cancel(args) => inspect::cancel(&args, &App::open(config).await?, json).await,
+        Command::Retry(args) => inspect::retry(&args, &App::open(config).await?, json).await,
+    }
+}
+
+fn load_config(cli: &Cli) -> anyhow::Result<Config> {
+    let mut flags = Vec::new();
+    let given = [
+        ("ledger.url", &cli.global.ledger),
+        ("queue.url", &cli.global.queue),
+        ("log.level", &cli.global.log),
+    ];
+    for (key, value) in given {
+        if let Some(value) = value {
+            flags.push((key.to_owned(), value.clone()));
+        }
+    }
+    Ok(Config::load(cli.global.config.as_deref(), flags)?)
+}
+
+/// The kind of that name, or an error that lists what there is.
+fn kind(name: &str) -> anyhow::Result<&'static dyn Job> {
+    tenantry_jobs::find(name).map_err(|nearest| {
+        let near = nearest.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let all: Vec<&str> = tenantry_jobs::JOBS.iter().map(|job| job.kind()).collect();
+        anyhow::anyhow!("there is no kind `{name}`{near} There are {}", all.join(", "))
+    })
+}
+
+/// Cancelled at the first SIGINT or SIGTERM; the second one ends the process at once, and nothing is lost.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stopping = stop.clone();
+    #[expect(clippy::disallowed_methods, reason = "it listens for as long as the process lives")]
+    tokio::spawn(async move {
+        loop {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            if stopping.is_cancelled() {
+                #[expect(clippy::exit, reason = "asked for twice")]
+                std::process::exit(130);
+            }
+            tracing::info!("stopping after the chunks in hand; once more stops at once");
+            stopping.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+/// Every job, for commands that work on whatever is queued.
+const EVERYTHING: Scope = Scope::All;

@@ -1,0 +1,175 @@
+//! Looking at jobs, and stopping or repeating them.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::End;
+use super::output;
+use super::run::tell;
+use crate::app::App;
+use crate::delivery;
+use crate::ledger::{Job, JobFilter, Outcome};
+use crate::summary::{JobSummary, time};
+
+#[derive(Debug, Args)]
+pub(super) struct Jobs {
+    /// Only jobs in this state, e.g. running
+    #[arg(long)]
+    state: Option<String>,
+    /// Only jobs of this kind
+    #[arg(long)]
+    kind: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneJob {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rows {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// Only rows with this outcome
+    #[arg(long)]
+    outcome: Option<RowFilter>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// Who asks
+    #[arg(long, env = "USER", default_value = "unknown", hide_env_values = true, value_name = "NAME")]
+    by: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RowFilter {
+    Applied,
+    Unchanged,
+    Rejected,
+    Failed,
+    Cancelled,
+    Pending,
+}
+
+impl RowFilter {
+    fn matches(self, outcome: Option<Outcome>) -> bool {
+        outcome
+            == match self {
+                RowFilter::Applied => Some(Outcome::Applied),
+                RowFilter::Unchanged => Some(Outcome::Unchanged),
+                RowFilter::Rejected => Some(Outcome::Rejected),
+                RowFilter::Failed => Some(Outcome::Failed),
+                RowFilter::Cancelled => Some(Outcome::Cancelled),
+                RowFilter::Pending => None,
+            }
+    }
+}
+
+pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<End> {
+    let filter = JobFilter { state: args.state, kind: args.kind, limit: args.limit.into() };
+    let jobs = app.patiently(|| app.ledger.jobs(filter.clone())).await?;
+    let mut out = output::out();
+    if !json {
+        writeln!(out, "{:<36}  {:<16}  {:<10}  {:<20}  rows", "job", "kind", "state", "submitted")?;
+    }
+    for job in &jobs {
+        if json {
+            writeln!(out, "{}", JobSummary::of(job).to_json())?;
+        } else {
+            let submitted = time(job.created_at);
+            let submitted = submitted.get(..19).unwrap_or(&submitted);
+            let rows = output::counts(&job.counts);
+            writeln!(out, "{}  {:<16}  {:<10}  {submitted:<20}  {rows}", job.id, job.kind, job.state.as_str())?;
+        }
+    }
+    out.flush()?;
+    Ok(End::Fine)
+}
+
+pub(super) async fn show(args: &OneJob, app: &App, json: bool) -> anyhow::Result<End> {
+    tell(&find(app, &args.job).await?, json)?;
+    Ok(End::Fine)
+}
+
+pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    let mut out = output::out();
+    for (chunk, _) in app.patiently(|| app.ledger.chunk_states(job.seq)).await? {
+        let Some(rows) = app.patiently(|| app.ledger.chunk_rows(&job, chunk)).await? else {
+            anyhow::bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id);
+        };
+        for row in rows.block().rows().filter(|row| rows.is_selected(row.number())) {
+            let record = rows.record(row.number(), row.line());
+            if args.outcome.is_some_and(|filter| !filter.matches(record.outcome)) {
+                continue;
+            }
+            if json {
+                writeln!(out, "{}", serde_json::to_string(&record)?)?;
+            } else {
+                let outcome = record.outcome.map_or("pending", Outcome::as_str);
+                writeln!(
+                    out,
+                    "row {} (line {})  {outcome:<9}  {}  {}{}",
+                    record.row,
+                    record.line,
+                    if record.id.is_empty() { "-" } else { &record.id },
+                    record.message,
+                    if record.code.is_empty() { String::new() } else { format!(" [{}]", record.code) },
+                )?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(End::Fine)
+}
+
+pub(super) async fn results(args: &OneJob, app: &App) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    delivery::write_results(&app.ledger, &job, output::out()).await?;
+    Ok(End::Fine)
+}
+
+pub(super) async fn rejects(args: &OneJob, app: &App) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    delivery::write_rejects(&app.ledger, &job, output::out()).await?;
+    Ok(End::Fine)
+}
+
+pub(super) async fn cancel(args: &OneJob, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    if !app.ledger.cancel(job.seq).await? {
+        output::say(&format!("job {} had ended before", job.id));
+    }
+    tell(&find(app, &job.id.to_string()).await?, json)?;
+    Ok(End::Fine)
+}
+
+pub(super) async fn retry(args: &Retry, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    let id = app.ledger.retry(&job, &args.by).await??;
+    if let Err(error) = app.queue.wake(id, 1).await {
+        tracing::warn!(job.id = %id, %error, "job {id} was recorded; the queue could not be rung, the sweep will");
+    }
+    let mut out = output::out();
+    if json {
+        writeln!(out, "{}", json!({ "job": id, "kind": job.kind, "new": true }))?;
+    } else {
+        writeln!(out, "{id}")?;
+    }
+    out.flush()?;
+    Ok(End::Fine)
+}
+
+async fn find(app: &App, text: &str) -> anyhow::Result<Job> {
+    let found = app.patiently(|| app.ledger.find_job(text)).await?;
+    found.map_err(anyhow::Error::msg)
+}

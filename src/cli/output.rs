@@ -1,0 +1,201 @@
+//! What people and programs get to read.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::ledger::{Counts, JobState};
+use crate::plan::{Fault, FaultLog, PlanError};
+use crate::submit::SubmitError;
+use crate::summary::JobSummary;
+
+/// Faults shown unless all are asked for.
+pub(super) const SHOWN: u64 = 20;
+
+/// Writes lines to standard output.
+pub(super) fn out() -> io::BufWriter<io::StdoutLock<'static>> {
+    io::BufWriter::new(io::stdout().lock())
+}
+
+/// Says one line on standard error.
+pub(super) fn say(line: &str) {
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Tells of an error: what happened, then why.
+pub(super) fn complain(error: &anyhow::Error) {
+    say(&format!("tenantry: {error:#}"));
+    if let Some(problems) = header_problems(error) {
+        for line in problems {
+            say(&line);
+        }
+    }
+}
+
+/// The same for programs, on standard output.
+pub(super) fn complain_json(error: &anyhow::Error) {
+    let header = header_problems(error).unwrap_or_default();
+    let document = json!({ "error": format!("{error:#}"), "details": header });
+    let _ = writeln!(io::stdout().lock(), "{document}");
+}
+
+fn header_problems(error: &anyhow::Error) -> Option<Vec<String>> {
+    let plan = error.downcast_ref::<PlanError>().or_else(|| match error.downcast_ref::<SubmitError>() {
+        Some(SubmitError::Plan(plan)) => Some(plan),
+        _ => None,
+    });
+    match plan {
+        Some(PlanError::Header { file, line, problems, .. }) => {
+            Some(problems.iter().map(|problem| format!("{file}:{line}: {problem} [{}]", problem.code)).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Whether the error is that nobody reads standard output any more.
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe))
+}
+
+/// Prints faults as text: the first ones, or all, and how many there are of each code.
+pub(super) fn faults(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> io::Result<()> {
+    let limit = if all { u64::MAX } else { SHOWN };
+    faults.each(limit, &mut |fault| writeln!(out, "{fault}"))?;
+    if faults.len() > limit {
+        writeln!(out, "… and {} more; --all shows them", faults.len() - limit)?;
+    }
+    let codes: Vec<String> = faults.by_code().iter().map(|(code, count)| format!("{code} {count}")).collect();
+    writeln!(out, "{} faults: {}", faults.len(), codes.join(", "))
+}
+
+/// Faults as a JSON array.
+pub(super) fn faults_json(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> io::Result<()> {
+    let limit = if all { u64::MAX } else { SHOWN };
+    let mut first = true;
+    out.write_all(b"[")?;
+    faults.each(limit, &mut |fault: &Fault| {
+        if !std::mem::take(&mut first) {
+            out.write_all(b",")?;
+        }
+        serde_json::to_writer(&mut *out, fault).map_err(io::Error::from)
+    })?;
+    out.write_all(b"]")
+}
+
+/// One job for people.
+pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
+    writeln!(out, "job       {}", job.job)?;
+    writeln!(out, "kind      {}", job.kind)?;
+    writeln!(out, "state     {}", job.state.as_str())?;
+    writeln!(out, "rows      {}", counts(&job.counts))?;
+    writeln!(out, "input     {} ({} rows, sha256 {})", job.input.name, job.input.rows, job.input.sha256)?;
+    writeln!(out, "submitted {} by {}", job.created_at, job.submitted_by)?;
+    if let Some(started) = &job.started_at {
+        writeln!(out, "started   {started}")?;
+    }
+    if let Some(finished) = &job.finished_at {
+        writeln!(out, "finished  {finished}")?;
+    }
+    if let Some(message) = &job.message {
+        writeln!(out, "message   {message}")?;
+    }
+    for (name, path) in [("results", &job.results), ("rejects", &job.rejects), ("receipt", &job.receipt)] {
+        if let Some(path) = path {
+            writeln!(out, "{name:<9} {path}")?;
+        }
+    }
+    Ok(())
+}
+
+/// `950 applied, 50 rejected of 1000`.
+pub(super) fn counts(counts: &Counts) -> String {
+    let named = [
+        (counts.applied, "applied"),
+        (counts.unchanged, "unchanged"),
+        (counts.rejected, "rejected"),
+        (counts.failed, "failed"),
+        (counts.cancelled, "cancelled"),
+    ];
+    let said: Vec<String> =
+        named.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+    let said = if said.is_empty() { "none done".to_owned() } else { said.join(", ") };
+    format!("{said} of {}", counts.total)
+}
+
+/// The end a job's counts and state stand for.
+pub(super) fn end_of(state: JobState, counts: &Counts) -> super::End {
+    match state {
+        JobState::Completed | JobState::Failed if counts.rejected + counts.failed > 0 => super::End::SomeRowsNot,
+        JobState::Completed => super::End::Fine,
+        _ => super::End::Unfinished,
+    }
+}
+
+/// How far a job is: a bar on a terminal, a line now and then elsewhere, nothing when JSON is wanted.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    began: Instant,
+    what: String,
+    last_line: AtomicU64,
+}
+
+/// Seconds between plain lines.
+const LINE_EVERY: u64 = 5;
+
+impl Progress {
+    pub(super) fn new(what: &str, quiet: bool) -> Self {
+        let bar = (!quiet && io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::no_length();
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        if let Some(bar) = &bar {
+            style(bar, "{msg} {human_pos} rows, {per_sec}");
+        }
+        Self { bar, quiet, began: Instant::now(), what: what.to_owned(), last_line: AtomicU64::new(0) }
+    }
+
+    /// The number of rows there will be is known now.
+    pub(super) fn of(&self, rows: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(rows);
+            style(bar, "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left");
+        }
+    }
+
+    pub(super) fn at(&self, rows: u64, total: Option<u64>) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(rows);
+            return;
+        }
+        let seconds = self.began.elapsed().as_secs();
+        let last = self.last_line.load(Ordering::Relaxed);
+        if self.quiet || seconds < last + LINE_EVERY {
+            return;
+        }
+        self.last_line.store(seconds, Ordering::Relaxed);
+        let of = total.map_or(String::new(), |total| format!(" of {total}"));
+        let rate = rows / seconds.max(1);
+        say(&format!("{}: {rows}{of} rows, {rate} rows/s", self.what));
+    }
+
+    pub(super) fn done(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}

@@ -1,0 +1,164 @@
+//! `tenantry plan`: what a file would do, row by row, without writing anything.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+
+use super::End;
+use super::output::{self, Progress, SHOWN};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::ledger::{Ledger, Parameters};
+use crate::plan::{CheckedBlock, FaultLog, Planning, Source, Totals};
+use crate::store::Verdict;
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// Kind of job; `tenantry kinds` lists them
+    kind: String,
+    /// CSV file
+    file: PathBuf,
+    /// Check the file alone, without looking at the store
+    #[arg(long)]
+    offline: bool,
+    /// Show every row and every fault, not just the first
+    #[arg(long)]
+    all: bool,
+    /// The customer of all rows, for a file without a `customer` column
+    #[arg(long, value_name = "CUSTOMER")]
+    customer: Option<String>,
+}
+
+pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
+    let kind = super::kind(&args.kind)?;
+    let parameters = Parameters { customer: args.customer.clone(), skip_invalid: false };
+    let store = if args.offline { None } else { Some(store(config).await?) };
+    let source = Source::Path(args.file.clone());
+    let mut planning =
+        Planning::open(source, kind, &parameters, store, config.worker.chunk_rows, false).await?;
+    let template = planning.template();
+    let mut report = Report { json, all: args.all, offline: args.offline, shown: 0, changes: output::out() };
+    report.open(kind.kind(), args, template)?;
+    let (mut totals, mut faults) = (Totals::default(), FaultLog::default());
+    let progress = Progress::new("checking", json);
+    while let Some(checked) = planning.next().await? {
+        totals.add(&checked);
+        progress.at(totals.rows, None);
+        report.rows(&checked)?;
+        for fault in checked.rejects.into_values().flatten() {
+            faults.push(fault)?;
+        }
+    }
+    let mut planned = planning.finish().await?;
+    while let Some((_, fault)) = planned.duplicates.next()? {
+        faults.push(fault)?;
+    }
+    progress.done();
+    report.close(totals, &mut faults, &planned.digest.sha256)?;
+    Ok(if faults.is_empty() { End::Fine } else { End::SomeRowsNot })
+}
+
+/// The store to preview against. A ledger that does not exist yet is not made: its store is empty.
+async fn store(config: &Config) -> anyhow::Result<Db> {
+    let url = config.ledger.url.reveal();
+    if Db::inspect(url).await.is_ok_and(|version| version == 0) {
+        let empty = tempfile::NamedTempFile::new()?.into_temp_path();
+        let ledger = Ledger::open(&format!("sqlite:{}", empty.display()), 1, Clock::system()).await?;
+        return Ok(ledger.db().clone());
+    }
+    let ledger = Ledger::open(url, config.ledger.connections, Clock::system())
+        .await
+        .with_context(|| format!("the ledger `{}` cannot be opened; --offline checks the file alone", config.ledger.url))?;
+    Ok(ledger.db().clone())
+}
+
+struct Report<W: Write> {
+    json: bool,
+    all: bool,
+    offline: bool,
+    shown: u64,
+    changes: W,
+}
+
+impl<W: Write> Report<W> {
+    fn open(&mut self, kind: &str, args: &Plan, template: Option<&str>) -> anyhow::Result<()> {
+        if self.json {
+            let head = json!({ "kind": kind, "file": args.file, "template": template, "offline": self.offline });
+            let head = head.to_string();
+            write!(self.changes, "{},\"rows\":[", head.trim_end_matches('}'))?;
+        } else if let Some(template) = template {
+            writeln!(self.changes, "recognised as the template: {template}")?;
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, checked: &CheckedBlock) -> anyhow::Result<()> {
+        // Offline nothing is known but that the row is sound.
+        if self.offline {
+            return Ok(());
+        }
+        for preview in &checked.previews {
+            if !self.all && self.shown >= SHOWN {
+                break;
+            }
+            let changes = match &preview.verdict {
+                Verdict::Change(changes) => changes.as_slice(),
+                _ => &[],
+            };
+            let action = match preview.verdict {
+                Verdict::Create => "create",
+                Verdict::Change(_) => "change",
+                Verdict::Unchanged => "unchanged",
+                Verdict::Reject(_) => "reject",
+            };
+            let line = checked.block.row(preview.row).map_or(0, |row| row.line());
+            if self.json {
+                let separator = if self.shown == 0 { "" } else { "," };
+                let row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes });
+                write!(self.changes, "{separator}{row}")?;
+            } else {
+                writeln!(self.changes, "line {line}: {action}")?;
+                for change in changes {
+                    writeln!(self.changes, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
+                }
+            }
+            self.shown += 1;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, mut totals: Totals, faults: &mut FaultLog, sha256: &str) -> anyhow::Result<()> {
+        totals.reject += faults.by_code().get(tenantry_jobs::code::DUPLICATE_IN_FILE).copied().unwrap_or(0);
+        let out = &mut self.changes;
+        if self.json {
+            write!(out, "],\"errors\":")?;
+            output::faults_json(out, faults, self.all)?;
+            let codes = serde_json::to_string(faults.by_code())?;
+            let totals = serde_json::to_string(&totals)?;
+            writeln!(out, ",\"error_codes\":{codes},\"totals\":{totals},\"sha256\":\"{sha256}\"}}")?;
+        } else {
+            let valid = totals.rows - totals.reject;
+            if !self.offline && valid > self.shown {
+                writeln!(out, "… and {} more rows; --all shows them", valid - self.shown)?;
+            }
+            if !faults.is_empty() {
+                output::faults(out, faults, self.all)?;
+            }
+            if self.offline {
+                writeln!(out, "{} rows: {valid} sound, {} to mend (the store was not asked)", totals.rows, totals.reject)?;
+            } else {
+                writeln!(
+                    out,
+                    "{} rows: {} to create, {} to change, {} unchanged, {} to reject",
+                    totals.rows, totals.create, totals.change, totals.unchanged, totals.reject
+                )?;
+            }
+        }
+        out.flush()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! `tenantry run`: plan, submit and process here, and write the results.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::output::{self, Progress};
+use super::{End, SubmissionArgs};
+use crate::app::App;
+use crate::delivery;
+use crate::ledger::{Job, JobId, Scope};
+use crate::plan::Source;
+use crate::queue::Queue;
+use crate::submit::{Refusal, Submission, Submitted, submit};
+use crate::summary::JobSummary;
+
+/// How often progress is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Kind of job; `tenantry kinds` lists them
+    kind: String,
+    /// CSV files; each becomes a job of its own
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Chunks worked on at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: Option<u16>,
+    /// Show every fault of a refused file, not just the first
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    submission: SubmissionArgs,
+}
+
+pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End> {
+    let kind = super::kind(&args.kind)?;
+    let stop = super::stop_signal()?;
+    let mut end = End::Fine;
+    for (number, file) in args.files.iter().enumerate() {
+        // Results of several files must not overwrite each other.
+        let out = match (&args.out, args.files.len()) {
+            (Some(out), 1) => Some(out.clone()),
+            (Some(out), _) => Some(out.join((number + 1).to_string())),
+            (None, _) => None,
+        };
+        let submitted = hand_in(app, kind, file, &args.submission, &Queue::embedded(), json).await?;
+        let id = match submitted {
+            Submitted::Refused(refusal) => {
+                refused(kind.kind(), *refusal, args.all, json)?;
+                end = end.max(End::Unfinished);
+                continue;
+            }
+            Submitted::Queued(id) => id,
+            Submitted::Same(id) => {
+                output::say(&format!("the same work is job {id} already; going on with it"));
+                id
+            }
+        };
+        let job = process(app, id, out.as_deref(), args.concurrency.map(usize::from), &stop, json).await?;
+        end = end.max(tell(&job, json)?);
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(end)
+}
+
+/// Submits one file with a progress display.
+pub(super) async fn hand_in(
+    app: &App,
+    kind: &'static dyn tenantry_jobs::Job,
+    file: &Path,
+    args: &SubmissionArgs,
+    queue: &Queue,
+    json: bool,
+) -> anyhow::Result<Submitted> {
+    let progress = Progress::new("checking", json);
+    let submission = Submission {
+        kind,
+        parameters: args.parameters(),
+        source: Source::Path(file.to_owned()),
+        idempotency_key: args.idempotency_key.clone(),
+        submitted_by: args.by.clone(),
+        reply_to: None,
+        out_dir: None,
+    };
+    let chunk_rows = app.config.worker.chunk_rows;
+    let submitted = submit(&app.ledger, queue, chunk_rows, submission, &|rows| progress.at(rows, None)).await;
+    progress.done();
+    Ok(submitted?)
+}
+
+/// Tells that a file was refused, and why.
+pub(super) fn refused(kind: &str, mut refusal: Refusal, all: bool, json: bool) -> anyhow::Result<()> {
+    use std::io::Write;
+    let good = refusal.totals.rows - refusal.totals.reject;
+    let mut out = output::out();
+    if json {
+        let counts = json!({
+            "applied": 0, "unchanged": 0, "rejected": refusal.totals.reject, "failed": 0, "cancelled": 0,
+            "total": refusal.totals.rows,
+        });
+        let head = json!({ "job": null, "kind": kind, "state": "refused", "counts": counts, "started_at": null,
+            "finished_at": null, "results": null, "rejects": null, "receipt": null });
+        let head = head.to_string();
+        write!(out, "{},\"errors\":", head.trim_end_matches('}'))?;
+        output::faults_json(&mut out, &mut refusal.faults, all)?;
+        writeln!(out, "}}")?;
+    } else {
+        output::faults(&mut out, &mut refusal.faults, all)?;
+        writeln!(
+            out,
+            "nothing was applied; mend the file, or apply its {good} good rows with --skip-invalid"
+        )?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Works on one job here until it has ended, writing its results as it goes.
+async fn process(
+    app: &App,
+    id: JobId,
+    out: Option<&Path>,
+    concurrency: Option<usize>,
+    stop: &CancellationToken,
+    json: bool,
+) -> anyhow::Result<Job> {
+    let job = load(app, id).await?;
+    let dir = delivery::claim_dir(&app.ledger, &job, out, &app.config.results.dir).await?;
+    let runner = app.runner(Scope::Job(job.seq), concurrency);
+    let work_over = stop.child_token();
+    let working = {
+        let work_over = work_over.clone();
+        async move { runner.serve(work_over).await }
+    };
+    let watching = async {
+        let written = watch(app, id, &dir, stop, json).await;
+        work_over.cancel();
+        written
+    };
+    let (worked, watched) = tokio::join!(working, watching);
+    worked?;
+    watched?;
+    load(app, id).await
+}
+
+/// Shows progress and writes results until the job has ended or the user has had enough.
+async fn watch(app: &App, id: JobId, dir: &Path, stop: &CancellationToken, json: bool) -> anyhow::Result<()> {
+    let progress = Progress::new("applying", json);
+    let showing = async {
+        loop {
+            let job = load(app, id).await?;
+            progress.of(job.counts.total);
+            progress.at(job.counts.finished(), Some(job.counts.total));
+            if job.state.is_final() {
+                return anyhow::Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let writing = delivery::deliver_to(&app.ledger, id, dir, app.config.ledger.patience);
+    let both = async { tokio::try_join!(showing, async { writing.await.map_err(anyhow::Error::from) }) };
+    let watched = stop.run_until_cancelled(both).await;
+    progress.done();
+    match watched {
+        Some(done) => done.map(drop),
+        None => {
+            output::say(&format!("stopped; job {id} goes on where it was with the same command, or with a worker"));
+            Ok(())
+        }
+    }
+}
+
+/// The job as it is now.
+pub(super) async fn load(app: &App, id: JobId) -> anyhow::Result<Job> {
+    let job = app.patiently(|| app.ledger.job(id)).await?;
+    job.ok_or_else(|| anyhow::anyhow!("job {id} is gone from the ledger"))
+}
+
+/// Prints how a job ended.
+pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<End> {
+    use std::io::Write;
+    let summary = JobSummary::of(job);
+    let mut out = output::out();
+    if json {
+        writeln!(out, "{}", summary.to_json())?;
+    } else {
+        output::summary(&mut out, &summary)?;
+    }
+    out.flush()?;
+    Ok(output::end_of(job.state, &job.counts))
+}

@@ -1,0 +1,75 @@
+//! `tenantry submit`: check a file and queue it for the workers.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::output;
+use super::run::{hand_in, load, refused, tell};
+use super::{End, SubmissionArgs};
+use crate::app::App;
+use crate::delivery;
+use crate::submit::Submitted;
+
+/// How often the ledger is asked whether the job has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(super) struct Submit {
+    /// Kind of job; `tenantry kinds` lists them
+    kind: String,
+    /// CSV file
+    file: PathBuf,
+    /// Wait until the job has ended, write its results and print how it went
+    #[arg(long)]
+    wait: bool,
+    /// With --wait: directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
+    #[arg(long, value_name = "DIR", requires = "wait")]
+    out: Option<PathBuf>,
+    /// Show every fault of a refused file, not just the first
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    submission: SubmissionArgs,
+}
+
+pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Result<End> {
+    let kind = super::kind(&args.kind)?;
+    let submitted = hand_in(app, kind, &args.file, &args.submission, &app.queue, json).await?;
+    let (id, new) = match submitted {
+        Submitted::Refused(refusal) => {
+            refused(kind.kind(), *refusal, args.all, json)?;
+            return Ok(End::Unfinished);
+        }
+        Submitted::Queued(id) => (id, true),
+        Submitted::Same(id) => (id, false),
+    };
+    if !args.wait {
+        let mut out = output::out();
+        if json {
+            writeln!(out, "{}", json!({ "job": id, "kind": kind.kind(), "new": new }))?;
+        } else {
+            writeln!(out, "{id}")?;
+        }
+        out.flush()?;
+        return Ok(End::Fine);
+    }
+    let stop = super::stop_signal()?;
+    let waiting = async {
+        while !load(app, id).await?.state.is_final() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let job = load(app, id).await?;
+        let dir = delivery::claim_dir(&app.ledger, &job, args.out.as_deref(), &app.config.results.dir).await?;
+        delivery::deliver_to(&app.ledger, id, &dir, app.config.ledger.patience).await?;
+        anyhow::Ok(())
+    };
+    match stop.run_until_cancelled(waiting).await {
+        Some(waited) => waited?,
+        None => output::say(&format!("no longer waiting; job {id} goes on")),
+    }
+    tell(&load(app, id).await?, json)
+}

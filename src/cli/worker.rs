@@ -1,0 +1,59 @@
+//! `tenantry worker`: work on queued jobs until stopped.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::End;
+use crate::app::App;
+use crate::intake;
+use crate::queue::Queue;
+
+/// How often a draining worker looks whether anything is left.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(super) struct Worker {
+    /// Stop when no job is left to work on
+    #[arg(long)]
+    drain: bool,
+    /// Chunks worked on at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: Option<u16>,
+}
+
+pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
+    let stop = super::stop_signal()?;
+    let runner = app.runner(super::EVERYTHING, args.concurrency.map(usize::from));
+    let intakes = TaskTracker::new();
+    if let (Queue::Redis(redis), true) = (&app.queue, app.config.inbox.enabled) {
+        intakes.spawn(intake::inbox::serve(redis.clone(), intake::LedgerDoor::new(app), stop.clone()));
+    }
+    intakes.close();
+    if args.drain {
+        let (app, stop) = (app.clone(), stop.clone());
+        intakes.spawn(drain(app, stop));
+    }
+    tracing::info!("working with {} at a time", args.concurrency.map_or(app.config.worker.concurrency, usize::from));
+    runner.serve(stop.clone()).await?;
+    stop.cancel();
+    intakes.wait().await;
+    Ok(End::Fine)
+}
+
+/// Stops the worker when no job is open and nothing waits at the inbox.
+async fn drain(app: App, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        let waiting = match &app.queue {
+            Queue::Redis(redis) if app.config.inbox.enabled => intake::inbox::waiting(redis).await.unwrap_or(true),
+            _ => false,
+        };
+        let open = app.ledger.has_open_jobs().await.unwrap_or(true);
+        let untold = matches!(app.queue, Queue::Redis(_)) && !app.ledger.unreplied().await.unwrap_or_default().is_empty();
+        if !waiting && !open && !untold {
+            stop.cancel();
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The database: one door to SQLite and PostgreSQL, for ledger and SQL store alike.
+//!
+//! Ledger and store share one database so that effects, outcomes and chunk state commit together.
+//! Everything above this module is written once, as closures over a [`Tx`]: a synchronous view of
+//! one open transaction. SQLite runs write closures on a single writer thread that commits many
+//! callers' closures together; PostgreSQL runs each on a blocking thread with a pooled connection.
+//! Only what the two databases do differently lives below: bulk insertion, row locks, placeholders.
+//!
+//! The portable subset: `$1` placeholders, `BIGINT`/`TEXT`/blob columns, times as milliseconds,
+//! `ON CONFLICT`, `RETURNING`, sums cast to `BIGINT`.
+
+mod batch;
+mod migrate;
+mod postgres;
+mod sqlite;
+mod value;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use batch::{Batch, Cell};
+pub use migrate::SCHEMA_VERSION;
+pub use value::{Row, Value};
+
+/// What can go wrong below the ledger and the store.
+#[derive(Debug, Clone, Error)]
+pub enum DbError {
+    /// The database cannot be reached, is locked, or lost the connection; the same call may work later.
+    /// Whether a write that got this answer took effect is unknown.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// A unique constraint refused the write.
+    #[error("already there: {0}")]
+    Conflict(String),
+    /// The lease this write was made under has passed to another worker; nothing was written.
+    #[error("the lease has passed to another worker")]
+    LeaseLost,
+    /// The schema was written by a newer program.
+    #[error("the database has schema version {found}, this program knows up to {known}; use a newer tenantry")]
+    Newer {
+        /// Version found in the database.
+        found: i64,
+        /// Newest version this program can work with.
+        known: i64,
+    },
+    /// The address of the database makes no sense.
+    #[error("{0}")]
+    BadUrl(String),
+    /// Anything else: damage, a full disk, a missing permission, or a defect of ours.
+    #[error("the database answered: {0}")]
+    Broken(String),
+}
+
+/// Which database is behind a [`Tx`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// An SQLite file.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+}
+
+impl Dialect {
+    /// Suffix that locks the selected rows until the transaction ends. SQLite has one writer and needs none.
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => " FOR UPDATE",
+        }
+    }
+
+    /// Suffix that locks the selected rows and passes over those others hold.
+    pub fn for_update_skip_locked(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+}
+
+/// One open transaction. It commits when the closure it was given to returns `Ok`.
+pub trait Tx {
+    /// Which database this is.
+    fn dialect(&self) -> Dialect;
+
+    /// Runs one statement and returns how many rows it changed.
+    fn exec(&mut self, sql: &str, params: &[Value]) -> Result<u64, DbError>;
+
+    /// Runs one query.
+    fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError>;
+
+    /// Runs one statement once per parameter set (pipelined on PostgreSQL) and returns the changed rows of each.
+    fn exec_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<u64>, DbError>;
+
+    /// Runs one query once per parameter set (pipelined on PostgreSQL).
+    fn query_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError>;
+
+    /// Inserts the rows of `batch` that meet no unique constraint. The first column is a unique id.
+    /// Returns the positions in the batch, ascending, of the rows that did.
+    fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError>;
+
+    /// The first row of a query, if there is one.
+    fn query_first(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, DbError> {
+        Ok(self.query(sql, params)?.into_iter().next())
+    }
+}
+
+/// A handle on the database; clones share it.
+#[derive(Clone)]
+pub struct Db {
+    engine: Engine,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(Arc<sqlite::Sqlite>),
+    Postgres(Arc<postgres::Postgres>),
+}
+
+impl Db {
+    /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`) and brings its schema up to date.
+    /// `connections` bounds the PostgreSQL pool.
+    pub async fn open(url: &str, connections: usize) -> Result<Self, DbError> {
+        let db = Self::connect(url, connections)?;
+        db.write(migrate::migrate).await?;
+        Ok(db)
+    }
+
+    /// The schema version the database at `url` has, without changing anything; 0 when it has none.
+    pub async fn inspect(url: &str) -> Result<i64, DbError> {
+        if let Some(path) = sqlite_path(url)
+            && !path.exists()
+        {
+            return Ok(0);
+        }
+        Self::connect(url, 1)?.read(migrate::version).await
+    }
+
+    fn connect(url: &str, connections: usize) -> Result<Self, DbError> {
+        let engine = if let Some(path) = sqlite_path(url) {
+            Engine::Sqlite(Arc::new(sqlite::Sqlite::open(&path)?))
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Engine::Postgres(Arc::new(postgres::Postgres::new(url, connections)?))
+        } else {
+            return Err(DbError::BadUrl(
+                "the ledger's url begins with neither `sqlite:` nor `postgres://`".to_owned(),
+            ));
+        };
+        Ok(Self { engine })
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        match self.engine {
+            Engine::Sqlite(_) => Dialect::Sqlite,
+            Engine::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Runs `work` in a transaction of its own (SQLite commits it together with its neighbours').
+    /// It commits when `work` returns `Ok`. Runs to its end even if the caller stops waiting.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(work).await,
+            Engine::Postgres(postgres) => postgres.run(work, true).await,
+        }
+    }
+
+    /// Runs `work` over one consistent snapshot. Writing fails.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read(work).await,
+            Engine::Postgres(postgres) => postgres.run(work, false).await,
+        }
+    }
+
+    /// A number that changes when another process has written to an SQLite database; cheap enough to
+    /// poll many times a second. `None` on PostgreSQL, where there is nothing so cheap.
+    pub async fn change_mark(&self) -> Result<Option<i64>, DbError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.change_mark().await.map(Some),
+            Engine::Postgres(_) => Ok(None),
+        }
+    }
+}
+
+/// How long SQLite waits for another process' write lock before it answers [`DbError::Unavailable`].
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+
+fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+}

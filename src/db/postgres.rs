@@ -1,0 +1,354 @@
+//! PostgreSQL: a small pool, one blocking thread per open transaction, binary COPY for bulk insertion.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::SinkExt;
+use futures::future::try_join_all;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Config, NoTls, Statement};
+
+use super::{Batch, Cell, DbError, Dialect, Row, Tx, Value};
+
+/// Statements in flight at once when one is run many times.
+const PIPELINE: usize = 256;
+/// Bytes of COPY data handed over at a time.
+const COPY_PIECE: usize = 64 * 1024;
+
+pub(super) struct Postgres {
+    config: Config,
+    idle: Mutex<Vec<Connected>>,
+    permits: Arc<Semaphore>,
+}
+
+struct Connected {
+    client: Client,
+    statements: HashMap<String, Statement>,
+}
+
+impl Postgres {
+    pub(super) fn new(url: &str, connections: usize) -> Result<Self, DbError> {
+        let mut config: Config = url
+            .parse()
+            .map_err(|error| DbError::BadUrl(format!("the ledger's url is no PostgreSQL address: {error}")))?;
+        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
+            return Err(DbError::BadUrl(
+                "the ledger's url asks for TLS, which this version does not speak to PostgreSQL".to_owned(),
+            ));
+        }
+        config
+            .application_name("tenantry")
+            .connect_timeout(Duration::from_secs(5))
+            .keepalives_idle(Duration::from_secs(15));
+        Ok(Self {
+            config,
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(connections.max(1))),
+        })
+    }
+
+    /// Runs `work` in a transaction; `write` or over a read-only snapshot.
+    pub(super) async fn run<T, F>(&self, work: F, write: bool) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
+    {
+        let closed = |_| DbError::Unavailable("the connection pool is closed".to_owned());
+        let permit = self.permits.clone().acquire_owned().await.map_err(closed)?;
+        let connected = self.connected().await?;
+        let runtime = Handle::current();
+        let (connected, done) = tokio::task::spawn_blocking(move || {
+            // The permit goes back when the work is done, not when the caller stops waiting.
+            let _permit = permit;
+            let mut tx = PgTx { connected, runtime };
+            let done = tx.transact(work, write);
+            (tx.connected, done)
+        })
+        .await
+        .map_err(|error| DbError::Broken(error.to_string()))?;
+        if !connected.client.is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connected);
+        }
+        done
+    }
+
+    async fn connected(&self) -> Result<Connected, DbError> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match idle {
+                Some(connected) if connected.client.is_closed() => {}
+                Some(connected) => return Ok(connected),
+                None => break,
+            }
+        }
+        let (client, connection) = self.config.connect(NoTls).await.map_err(|error| match sql(&error) {
+            // A server that is starting, stopping or gone; a refused password is not going to mend itself.
+            DbError::Broken(what) if error.code().is_none() => DbError::Unavailable(what),
+            other => other,
+        })?;
+        #[expect(clippy::disallowed_methods, reason = "it ends with its client, which the pool owns")]
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a PostgreSQL connection ended");
+            }
+        });
+        Ok(Connected {
+            client,
+            statements: HashMap::new(),
+        })
+    }
+}
+
+struct PgTx {
+    connected: Connected,
+    runtime: Handle,
+}
+
+impl PgTx {
+    fn transact<T>(&mut self, work: impl FnOnce(&mut dyn Tx) -> Result<T, DbError>, write: bool) -> Result<T, DbError> {
+        self.batch(if write {
+            "BEGIN"
+        } else {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        })?;
+        let done = catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
+            Err(DbError::Broken(
+                "the work ended in a panic; nothing of it was kept".to_owned(),
+            ))
+        });
+        match done {
+            Ok(value) => self.batch("COMMIT").map(|()| value),
+            Err(error) => {
+                // If this fails the connection is gone, and the server has rolled back by itself.
+                let _ = self.batch("ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+
+    fn batch(&self, text: &str) -> Result<(), DbError> {
+        self.runtime
+            .block_on(self.connected.client.batch_execute(text))
+            .map_err(|error| sql(&error))
+    }
+
+    fn statement(&mut self, text: &str) -> Result<Statement, DbError> {
+        if let Some(statement) = self.connected.statements.get(text) {
+            return Ok(statement.clone());
+        }
+        let statement = self
+            .runtime
+            .block_on(self.connected.client.prepare(text))
+            .map_err(|error| sql(&error))?;
+        self.connected.statements.insert(text.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// Sends the rows of `batch` whose positions are given by COPY; `numbered` puts the position in front.
+    fn copy(&mut self, into: &str, batch: &Batch, numbered: bool) -> Result<(), tokio_postgres::Error> {
+        let client = &self.connected.client;
+        self.runtime.block_on(async {
+            let sink = client
+                .copy_in::<_, Bytes>(&format!("COPY {into} FROM STDIN (FORMAT binary)"))
+                .await?;
+            let mut sink = std::pin::pin!(sink);
+            let mut buffer = BytesMut::with_capacity(COPY_PIECE + 4096);
+            buffer.put_slice(b"PGCOPY\n\xff\r\n\0");
+            buffer.put_i32(0);
+            buffer.put_i32(0);
+            for position in 0..batch.len() {
+                buffer.put_i16(batch.width() as i16 + i16::from(numbered));
+                if numbered {
+                    put_cell(&mut buffer, Cell::Int(position as i64));
+                }
+                for cell in batch.row(position) {
+                    put_cell(&mut buffer, cell);
+                }
+                if buffer.len() >= COPY_PIECE {
+                    sink.send(buffer.split().freeze()).await?;
+                }
+            }
+            buffer.put_i16(-1);
+            sink.send(buffer.freeze()).await?;
+            sink.finish().await.map(drop)
+        })
+    }
+}
+
+fn put_cell(buffer: &mut BytesMut, cell: Cell<'_>) {
+    match cell {
+        Cell::Null => buffer.put_i32(-1),
+        Cell::Int(value) => {
+            buffer.put_i32(8);
+            buffer.put_i64(value);
+        }
+        Cell::Text(value) => {
+            buffer.put_i32(value.len() as i32);
+            buffer.put_slice(value.as_bytes());
+        }
+    }
+}
+
+impl Tx for PgTx {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    fn exec(&mut self, text: &str, params: &[Value]) -> Result<u64, DbError> {
+        let statement = self.statement(text)?;
+        let params = borrowed(params);
+        self.runtime
+            .block_on(self.connected.client.execute(&statement, &params))
+            .map_err(|error| sql(&error))
+    }
+
+    fn query(&mut self, text: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
+        let statement = self.statement(text)?;
+        let params = borrowed(params);
+        let rows = self
+            .runtime
+            .block_on(self.connected.client.query(&statement, &params))
+            .map_err(|error| sql(&error))?;
+        rows.iter().map(row).collect()
+    }
+
+    fn exec_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<u64>, DbError> {
+        let statement = self.statement(text)?;
+        let client = &self.connected.client;
+        let mut changed = Vec::with_capacity(params.len());
+        for part in params.chunks(PIPELINE) {
+            let sent = part.iter().map(|params| client.execute_raw(&statement, params));
+            changed.extend(self.runtime.block_on(try_join_all(sent)).map_err(|error| sql(&error))?);
+        }
+        Ok(changed)
+    }
+
+    fn query_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError> {
+        let statement = self.statement(text)?;
+        let client = &self.connected.client;
+        let mut found = Vec::with_capacity(params.len());
+        for part in params.chunks(PIPELINE) {
+            let sent = part.iter().map(|params| async {
+                let params = borrowed(params);
+                client.query(&statement, &params).await
+            });
+            for rows in self.runtime.block_on(try_join_all(sent)).map_err(|error| sql(&error))? {
+                found.push(rows.iter().map(row).collect::<Result<_, _>>()?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// COPY straight into the table; only a batch that meets a conflict takes the way over a staging table.
+    fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = columns.join(", ");
+        self.batch("SAVEPOINT copy")?;
+        match self.copy(&format!("{table} ({columns})"), batch, false) {
+            Ok(()) => {
+                self.batch("RELEASE copy")?;
+                return Ok(Vec::new());
+            }
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => self.batch("ROLLBACK TO copy")?,
+            Err(error) => return Err(sql(&error)),
+        }
+        let staging = format!("staging_{table}");
+        self.batch(&format!(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS
+             SELECT 0::bigint AS position, {columns} FROM {table} WITH NO DATA; TRUNCATE {staging}"
+        ))?;
+        self.copy(&format!("{staging} (position, {columns})"), batch, true)
+            .map_err(|error| sql(&error))?;
+        let inserted = self.query(
+            &format!(
+                "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging} ORDER BY position
+                 ON CONFLICT DO NOTHING RETURNING {}",
+                columns.split(", ").next().unwrap_or("id")
+            ),
+            &[],
+        )?;
+        let inserted = inserted
+            .iter()
+            .map(|row| row.int(0))
+            .collect::<Result<std::collections::HashSet<_>, _>>()?;
+        Ok((0..batch.len())
+            .filter(|position| !inserted.contains(&batch.id(*position)))
+            .collect())
+    }
+}
+
+fn borrowed(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    params.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+fn row(row: &tokio_postgres::Row) -> Result<Row, DbError> {
+    let value = |index: usize| {
+        let kind = row.columns()[index].type_();
+        let value = match *kind {
+            Type::INT8 => row.try_get::<_, Option<i64>>(index).map(Value::from),
+            Type::INT4 => row
+                .try_get::<_, Option<i32>>(index)
+                .map(|value| value.map(i64::from).into()),
+            Type::BOOL => row
+                .try_get::<_, Option<bool>>(index)
+                .map(|value| value.map(i64::from).into()),
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(index).map(Value::from),
+            _ => row.try_get::<_, Option<String>>(index).map(Value::from),
+        };
+        value.map_err(|error| DbError::Broken(error.to_string()))
+    };
+    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Int(value) if *kind == Type::INT4 => i32::try_from(*value)?.to_sql(kind, out),
+            Value::Int(value) => value.to_sql(kind, out),
+            Value::Text(value) => value.as_str().to_sql(kind, out),
+            Value::Blob(value) => value.as_slice().to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(
+            *kind,
+            Type::INT8 | Type::INT4 | Type::TEXT | Type::BYTEA | Type::VARCHAR
+        )
+    }
+
+    to_sql_checked!();
+}
+
+/// Whether the connection or the server failed, rather than the statement.
+fn sql(error: &tokio_postgres::Error) -> DbError {
+    let Some(answer) = error.as_db_error() else {
+        let what = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        let lost =
+            error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+        return if lost {
+            DbError::Unavailable(what)
+        } else {
+            DbError::Broken(what)
+        };
+    };
+    let what = answer.message().to_owned();
+    match answer.code() {
+        &SqlState::UNIQUE_VIOLATION => DbError::Conflict(what),
+        &(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE | SqlState::TOO_MANY_CONNECTIONS) => {
+            DbError::Unavailable(what)
+        }
+        // Class 57: shut down, crashed or cannot connect now. Class 08: the connection failed.
+        code if code.code().starts_with("57") || code.code().starts_with("08") => DbError::Unavailable(what),
+        _ => DbError::Broken(what),
+    }
+}

@@ -1,0 +1,244 @@
+//! Jobs as they are read back.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{JobId, Ledger};
+use crate::db::{DbError, Row, Value};
+
+/// What is the same for every row of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// The one customer of all rows, where the file has no `customer` column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// Apply the good rows of a file that has bad ones.
+    #[serde(default)]
+    pub skip_invalid: bool,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// Its file is being read and checked.
+    Planned,
+    /// Ready to run.
+    Queued,
+    /// At least one chunk has been claimed.
+    Running,
+    /// Waiting to try a chunk again.
+    Retryable,
+    /// Every row has its outcome.
+    Completed,
+    /// Every row has its outcome; some could not be carried out.
+    Failed,
+    /// Stopped by request; rows that had not begun are `cancelled`.
+    Cancelled,
+}
+
+impl JobState {
+    /// The word in the ledger and on every surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobState::Planned => "planned",
+            JobState::Queued => "queued",
+            JobState::Running => "running",
+            JobState::Retryable => "retryable",
+            JobState::Completed => "completed",
+            JobState::Failed => "failed",
+            JobState::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether every row has its outcome.
+    pub fn is_final(self) -> bool {
+        matches!(self, JobState::Completed | JobState::Failed | JobState::Cancelled)
+    }
+
+    fn parse(text: &str) -> Result<Self, DbError> {
+        const ALL: [JobState; 7] = [
+            JobState::Planned,
+            JobState::Queued,
+            JobState::Running,
+            JobState::Retryable,
+            JobState::Completed,
+            JobState::Failed,
+            JobState::Cancelled,
+        ];
+        ALL.into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| DbError::Broken(format!("`{text}` is no job state")))
+    }
+}
+
+/// How many rows ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the outcomes")]
+pub struct Counts {
+    pub applied: u64,
+    pub unchanged: u64,
+    pub rejected: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+    /// All rows, those without an outcome yet included.
+    pub total: u64,
+}
+
+impl Counts {
+    /// Rows that have their outcome.
+    pub fn finished(&self) -> u64 {
+        self.applied + self.unchanged + self.rejected + self.failed + self.cancelled
+    }
+}
+
+/// A job as the ledger knows it.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names are the ledger's columns")]
+pub struct Job {
+    pub seq: i64,
+    pub id: JobId,
+    pub kind: String,
+    pub parameters: Parameters,
+    pub state: JobState,
+    pub counts: Counts,
+    pub submitted_by: String,
+    pub retry_of: Option<i64>,
+    pub created_at: i64,
+    pub started_at: Option<i64>,
+    pub finished_at: Option<i64>,
+    pub cancel_requested: bool,
+    pub message: Option<String>,
+    /// Where results are written to, or were.
+    pub out_dir: Option<String>,
+    pub delivered_at: Option<i64>,
+    pub input: i64,
+    pub input_name: String,
+    pub input_sha256: String,
+    pub input_bytes: u64,
+    pub input_rows: u64,
+    /// The file's header, cell by cell.
+    pub header: Vec<String>,
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Only jobs in this state.
+    pub state: Option<String>,
+    /// Only jobs of this kind.
+    pub kind: Option<String>,
+    /// At most this many, newest first.
+    pub limit: u64,
+}
+
+const SELECT: &str = "SELECT j.seq, j.id, j.kind, j.parameters, j.state, j.applied, j.unchanged, j.rejected,
+    j.failed, j.cancelled, j.total, j.submitted_by, j.retry_of, j.created_at, j.started_at, j.finished_at,
+    j.cancel_requested, j.message, j.out_dir, j.delivered_at, i.id, i.name, i.sha256, i.bytes, i.rows, i.header
+    FROM jobs j JOIN inputs i ON i.id = j.input";
+
+impl Ledger {
+    /// The job of that id.
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, DbError> {
+        self.db
+            .read(move |tx| {
+                let found = tx.query_first(&format!("{SELECT} WHERE j.id = $1"), &[id.to_string().into()])?;
+                found.map(|row| read_job(&row)).transpose()
+            })
+            .await
+    }
+
+    /// The job whose id is `text`, or begins or ends with it; an error text when none or several do.
+    pub async fn find_job(&self, text: &str) -> Result<Result<Job, String>, DbError> {
+        let wanted = text.trim().to_lowercase();
+        if wanted.len() < 4 || !wanted.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
+            return Ok(Err(format!("`{text}` is no job id; `tenantry jobs` lists them")));
+        }
+        let wanted_text = wanted.clone();
+        let found = self
+            .db
+            .read(move |tx| {
+                let sql = format!("{SELECT} WHERE j.id LIKE $1 OR j.id LIKE $2 ORDER BY j.seq DESC LIMIT 5");
+                let found = tx.query(&sql, &[format!("{wanted}%").into(), format!("%{wanted}").into()])?;
+                found.iter().map(read_job).collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        Ok(match <[Job; 1]>::try_from(found) {
+            Ok([job]) => Ok(job),
+            Err(found) if found.is_empty() => Err(format!("no job `{wanted_text}`; `tenantry jobs` lists them")),
+            Err(found) => {
+                let ids: Vec<String> = found.iter().map(|job| job.id.to_string()).collect();
+                Err(format!("several jobs answer to `{wanted_text}`: {}", ids.join(", ")))
+            }
+        })
+    }
+
+    /// Jobs, newest first.
+    pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, DbError> {
+        self.db
+            .read(move |tx| {
+                let sql = format!(
+                    "{SELECT} WHERE j.state <> 'planned' AND ($1 = '' OR j.state = $1) AND ($2 = '' OR j.kind = $2)
+                     ORDER BY j.seq DESC LIMIT $3"
+                );
+                let text = |filter: Option<String>| Value::Text(filter.unwrap_or_default());
+                let found = tx.query(&sql, &[text(filter.state), text(filter.kind), filter.limit.into()])?;
+                found.iter().map(read_job).collect()
+            })
+            .await
+    }
+
+    /// How many jobs there are per state.
+    pub async fn job_states(&self) -> Result<BTreeMap<String, u64>, DbError> {
+        self.db
+            .read(|tx| {
+                let rows = tx.query("SELECT state, COUNT(*) FROM jobs GROUP BY state", &[])?;
+                rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.int(1)? as u64))).collect()
+            })
+            .await
+    }
+}
+
+fn read_job(row: &Row) -> Result<Job, DbError> {
+    let count = |column: usize| row.int(column).map(|value| value as u64);
+    Ok(Job {
+        seq: row.int(0)?,
+        id: row.text(1)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+        kind: row.text(2)?.to_owned(),
+        parameters: json(row.text(3)?)?,
+        state: JobState::parse(row.text(4)?)?,
+        counts: Counts {
+            applied: count(5)?,
+            unchanged: count(6)?,
+            rejected: count(7)?,
+            failed: count(8)?,
+            cancelled: count(9)?,
+            total: count(10)?,
+        },
+        submitted_by: row.text(11)?.to_owned(),
+        retry_of: row.opt_int(12)?,
+        created_at: row.int(13)?,
+        started_at: row.opt_int(14)?,
+        finished_at: row.opt_int(15)?,
+        cancel_requested: row.int(16)? != 0,
+        message: row.opt_text(17)?.map(str::to_owned),
+        out_dir: row.opt_text(18)?.map(str::to_owned),
+        delivered_at: row.opt_int(19)?,
+        input: row.int(20)?,
+        input_name: row.text(21)?.to_owned(),
+        input_sha256: row.text_or_empty(22)?.to_owned(),
+        input_bytes: count(23)?,
+        input_rows: count(24)?,
+        header: json(row.text(25)?)?,
+    })
+}
+
+pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, DbError> {
+    serde_json::from_str(text).map_err(|error| DbError::Broken(format!("the ledger holds damaged JSON: {error}")))
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

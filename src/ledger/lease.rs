@@ -1,0 +1,306 @@
+//! Leases: who works on which chunk, and the fence that keeps everyone else's writes out.
+
+use super::job::json;
+use super::rows::record_outcomes;
+use super::{JobId, Ledger, Outcome, Parameters, RowOutcome};
+use crate::db::{Db, DbError, Tx, Value};
+
+/// Which jobs a worker takes chunks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Every job.
+    All,
+    /// This job only.
+    Job(i64),
+}
+
+/// A chunk, leased.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names are the ledger's columns")]
+pub struct Claim {
+    pub job: i64,
+    pub job_id: JobId,
+    pub kind: String,
+    pub parameters: Parameters,
+    pub retry_of: Option<i64>,
+    pub input: i64,
+    pub header: Vec<String>,
+    pub chunk: i64,
+    pub first_row: u64,
+    pub rows: u64,
+    /// Rows that have no outcome yet.
+    pub pending: u64,
+    /// The fence: grows with every claim of the chunk.
+    pub attempt: i64,
+    /// Claims of this chunk that came to nothing.
+    pub failures: i64,
+    pub owner: String,
+}
+
+/// Jobs looked at per claim; several, since the chunks of the first may all be held when workers race.
+const CANDIDATES: u64 = 8;
+
+impl Ledger {
+    /// Leases the next chunk that is ready or orphaned, of the job that was served least recently.
+    pub async fn claim(&self, owner: &str, scope: Scope, lease_millis: i64) -> Result<Option<Claim>, DbError> {
+        let now = self.clock.now_millis();
+        let owner = owner.to_owned();
+        self.db.write(move |tx| claim(tx, owner, scope, now, now + lease_millis)).await
+    }
+
+    /// Prolongs the leases of the chunks given as (job, chunk, attempt).
+    pub async fn renew(&self, owner: &str, held: &[(i64, i64, i64)], lease_millis: i64) -> Result<(), DbError> {
+        let until = self.clock.now_millis() + lease_millis;
+        let params: Vec<Vec<Value>> = held
+            .iter()
+            .map(|(job, chunk, attempt)| {
+                vec![(*job).into(), (*chunk).into(), (*attempt).into(), owner.into(), until.into()]
+            })
+            .collect();
+        self.db
+            .write(move |tx| {
+                tx.exec_each(
+                    "UPDATE chunks SET lease_until = $5
+                     WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4 AND state = 'running'",
+                    &params,
+                )
+                .map(drop)
+            })
+            .await
+    }
+
+    /// Gives a chunk back, to be claimed again from `not_before` on. `failure` is why, when something went
+    /// wrong; `None` when the worker is merely leaving.
+    pub async fn release(&self, claim: &Claim, not_before: i64, failure: Option<String>) -> Result<(), DbError> {
+        let claim = claim.clone();
+        self.db
+            .write(move |tx| {
+                fence(tx, &claim)?;
+                tx.exec(
+                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3,
+                       failures = failures + $4, message = COALESCE($5, message)
+                     WHERE job = $1 AND chunk = $2",
+                    &[
+                        claim.job.into(),
+                        claim.chunk.into(),
+                        not_before.into(),
+                        i64::from(failure.is_some()).into(),
+                        failure.clone().into(),
+                    ],
+                )?;
+                if let Some(failure) = failure {
+                    tx.exec(
+                        "UPDATE jobs SET message = $2, state = CASE WHEN EXISTS
+                           (SELECT 1 FROM chunks WHERE job = $1 AND state = 'running') THEN state ELSE 'retryable' END
+                         WHERE seq = $1",
+                        &[claim.job.into(), failure.into()],
+                    )?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Ends a chunk that cannot be carried out: its rows without an outcome are `failed`.
+    pub async fn give_up(&self, claim: &Claim, why: String) -> Result<(), DbError> {
+        let (claim, now) = (claim.clone(), self.clock.now_millis());
+        self.db
+            .write(move |tx| {
+                fence(tx, &claim)?;
+                end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)
+            })
+            .await
+    }
+
+    /// Asks a job to stop: chunks nobody works on are cancelled now, the others finish. `false` when it had
+    /// ended before.
+    pub async fn cancel(&self, job: i64) -> Result<bool, DbError> {
+        let now = self.clock.now_millis();
+        self.db
+            .write(move |tx| {
+                let sql = format!(
+                    "SELECT chunk FROM chunks WHERE job = $1 AND state = 'queued' ORDER BY chunk{}",
+                    tx.dialect().for_update()
+                );
+                let idle = tx.query(&sql, &[job.into()])?;
+                let open = tx.exec(
+                    "UPDATE jobs SET cancel_requested = 1
+                     WHERE seq = $1 AND state IN ('queued', 'running', 'retryable')",
+                    &[job.into()],
+                )?;
+                for row in idle {
+                    end_chunk(tx, job, row.int(0)?, Outcome::Cancelled, None, now)?;
+                }
+                Ok(open > 0)
+            })
+            .await
+    }
+}
+
+/// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. First in every
+/// transaction that writes results.
+pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
+    let sql = format!(
+        "SELECT 1 FROM chunks WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4
+         AND state = 'running'{}",
+        tx.dialect().for_update()
+    );
+    let params = [claim.job.into(), claim.chunk.into(), claim.attempt.into(), claim.owner.as_str().into()];
+    if tx.query(&sql, &params)?.is_empty() { Err(DbError::LeaseLost) } else { Ok(()) }
+}
+
+/// Records the outcomes other than `applied` of a fenced chunk and closes it; every other pending row of it
+/// was applied. Last in the transaction.
+pub fn close(tx: &mut dyn Tx, claim: &Claim, outcomes: &[RowOutcome], now: i64) -> Result<(), DbError> {
+    record_outcomes(tx, claim.job, outcomes)?;
+    let count = |wanted: Outcome| outcomes.iter().filter(|one| one.outcome == wanted).count() as u64;
+    let tally = Tally {
+        applied: claim.pending - outcomes.len() as u64,
+        unchanged: count(Outcome::Unchanged),
+        rejected: count(Outcome::Rejected),
+        failed: count(Outcome::Failed),
+        cancelled: 0,
+    };
+    tx.exec(
+        "UPDATE chunks SET state = 'done', pending = 0, lease_owner = NULL, lease_until = NULL, message = NULL
+         WHERE job = $1 AND chunk = $2",
+        &[claim.job.into(), claim.chunk.into()],
+    )?;
+    count_chunk(tx, claim.job, tally, now)
+}
+
+/// Ends a chunk whose pending rows all share one outcome, without a record per row.
+pub(super) fn end_chunk(
+    tx: &mut dyn Tx,
+    job: i64,
+    chunk: i64,
+    outcome: Outcome,
+    why: Option<&str>,
+    now: i64,
+) -> Result<(), DbError> {
+    let ended = tx.query(
+        "UPDATE chunks SET state = $3, lease_owner = NULL, lease_until = NULL, message = COALESCE($4, message)
+         WHERE job = $1 AND chunk = $2 AND state IN ('queued', 'running') RETURNING pending",
+        &[job.into(), chunk.into(), outcome.as_str().into(), why.into()],
+    )?;
+    let Some(row) = ended.first() else { return Ok(()) };
+    let pending = row.int(0)? as u64;
+    let tally = match outcome {
+        Outcome::Failed => Tally { failed: pending, ..Tally::default() },
+        _ => Tally { cancelled: pending, ..Tally::default() },
+    };
+    count_chunk(tx, job, tally, now)
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    applied: u64,
+    unchanged: u64,
+    rejected: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+/// Adds a closed chunk to its job's counters; the last one ends the job. One statement, so that two
+/// chunks closing at once cannot both believe the other is still open.
+fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
+           failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - 1,
+           started_at = COALESCE(started_at, $7),
+           finished_at = CASE WHEN chunks_left = 1 THEN $7 ELSE finished_at END,
+           message = CASE WHEN chunks_left = 1 AND failed + $5 = 0 THEN NULL ELSE message END,
+           state = CASE WHEN chunks_left > 1 THEN state WHEN failed + $5 > 0 THEN 'failed'
+             WHEN cancelled + $6 > 0 THEN 'cancelled' ELSE 'completed' END
+         WHERE seq = $1",
+        &[
+            job.into(),
+            tally.applied.into(),
+            tally.unchanged.into(),
+            tally.rejected.into(),
+            tally.failed.into(),
+            tally.cancelled.into(),
+            now.into(),
+        ],
+    )
+    .map(drop)
+}
+
+fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> Result<Option<Claim>, DbError> {
+    const READY: &str = "((c.state = 'queued' AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))";
+    let only = match scope {
+        Scope::All => 0,
+        Scope::Job(seq) => seq,
+    };
+    let jobs = tx.query(
+        &format!(
+            "SELECT j.seq FROM jobs j WHERE j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0
+             AND ($2 = 0 OR j.seq = $2)
+             AND EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running') AND {READY})
+             ORDER BY j.priority DESC, j.claimed_at, j.seq LIMIT $3"
+        ),
+        &[now.into(), only.into(), CANDIDATES.into()],
+    )?;
+    for job in jobs {
+        let job = job.int(0)?;
+        let sql = format!(
+            "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.state FROM chunks c
+             WHERE c.state IN ('queued', 'running') AND {READY} AND c.job = $2 ORDER BY c.chunk LIMIT 1{}",
+            tx.dialect().for_update_skip_locked()
+        );
+        let Some(row) = tx.query_first(&sql, &[now.into(), job.into()])? else { continue };
+        let orphaned = i64::from(row.text(6)? == "running");
+        let (chunk, attempt, failures) = (row.int(0)?, row.int(4)? + 1, row.int(5)? + orphaned);
+        tx.exec(
+            "UPDATE chunks SET state = 'running', attempt = $3, failures = $4, lease_owner = $5, lease_until = $6
+             WHERE job = $1 AND chunk = $2",
+            &[job.into(), chunk.into(), attempt.into(), failures.into(), owner.as_str().into(), until.into()],
+        )?;
+        let taken = tx.query(
+            "UPDATE jobs SET state = 'running', started_at = COALESCE(started_at, $2), claimed_at = $2
+             WHERE seq = $1 RETURNING id, kind, parameters, retry_of, input",
+            &[job.into(), now.into()],
+        )?;
+        let Some(of) = taken.first() else { continue };
+        let input = of.int(4)?;
+        let header = tx.query("SELECT header FROM inputs WHERE id = $1", &[input.into()])?;
+        let header = header.first().map_or(Ok("[]"), |row| row.text(0))?;
+        return Ok(Some(Claim {
+            job,
+            job_id: of.text(0)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+            kind: of.text(1)?.to_owned(),
+            parameters: json(of.text(2)?)?,
+            retry_of: of.opt_int(3)?,
+            input,
+            header: json(header)?,
+            chunk,
+            first_row: row.int(1)? as u64,
+            rows: row.int(2)? as u64,
+            pending: row.int(3)? as u64,
+            attempt,
+            failures,
+            owner,
+        }));
+    }
+    Ok(None)
+}
+
+/// How many chunks could be claimed now, and the jobs of some of them.
+pub(super) async fn claimable(db: &Db, scope: Scope, now: i64) -> Result<Vec<(JobId, u64)>, DbError> {
+    let only = match scope {
+        Scope::All => 0,
+        Scope::Job(seq) => seq,
+    };
+    db.read(move |tx| {
+        let rows = tx.query(
+            "SELECT j.id, COUNT(*) FROM chunks c JOIN jobs j ON j.seq = c.job
+             WHERE c.state IN ('queued', 'running') AND j.state IN ('queued', 'running', 'retryable')
+             AND ((c.state = 'queued' AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))
+             AND ($2 = 0 OR j.seq = $2) GROUP BY j.id LIMIT 100",
+            &[now.into(), only.into()],
+        )?;
+        let job = |text: &str| text.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()));
+        rows.iter().map(|row| Ok((job(row.text(0)?)?, row.int(1)? as u64))).collect()
+    })
+    .await
+}

@@ -1,0 +1,251 @@
+//! From a submission to a queued job: begin, append block after block, seal.
+//!
+//! While a file is read its job is `planned`: invisible to workers, kept alive by each appended block, and
+//! removed by the sweep when its submitter died. Sealing makes it `queued` in one transaction, unless the
+//! same work is queued already.
+
+use super::job::to_json;
+use super::rows::record_outcomes;
+use super::{JobId, Ledger, Parameters, RowOutcome};
+use crate::db::{DbError, Tx, Value};
+
+/// A planned job whose submitter has shown no life for this long is removed.
+pub(super) const PLANNING_LEASE_MILLIS: i64 = 120_000;
+
+/// What is known of a job before its file is read.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names are the ledger's columns")]
+pub struct NewJob {
+    pub kind: String,
+    pub parameters: Parameters,
+    pub submitted_by: String,
+    pub input_name: String,
+    pub header: Vec<String>,
+    pub reply_to: Option<String>,
+    /// Directory on `out_host` that results are to be written to.
+    pub out_dir: Option<String>,
+    pub out_host: Option<String>,
+}
+
+/// A job being planned.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the names are the ledger's columns")]
+pub struct Begun {
+    pub id: JobId,
+    pub seq: i64,
+    pub input: i64,
+}
+
+/// What is known of a job once its file has been read.
+#[derive(Debug, Clone)]
+pub struct Seal {
+    /// Lower-case hex of the file's bytes.
+    pub sha256: String,
+    /// Length of the file in bytes.
+    pub bytes: u64,
+    /// Data rows.
+    pub rows: u64,
+    /// The submitter's own key.
+    pub idempotency_key: Option<String>,
+    /// Hash of kind, parameters and content.
+    pub fingerprint: String,
+}
+
+/// How sealing ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sealed {
+    /// The job is queued (or finished, when no row was left to do).
+    Queued,
+    /// This job was asked for before; the new one is gone.
+    Same(JobId),
+    /// The idempotency key belongs to a job with other content; nothing was queued.
+    KeyReused(JobId),
+}
+
+impl Ledger {
+    /// Records a job in state `planned`.
+    pub async fn begin(&self, new: NewJob) -> Result<Begun, DbError> {
+        let id = JobId(self.clock.fresh_id());
+        let now = self.clock.now_millis();
+        self.db
+            .write(move |tx| {
+                let input = tx.query(
+                    "INSERT INTO inputs (name, header) VALUES ($1, $2) RETURNING id",
+                    &[new.input_name.into(), to_json(&new.header).into()],
+                )?;
+                let input = only(&input)?;
+                let job = tx.query(
+                    "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until,
+                       reply_to, out_dir, out_host)
+                     VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10) RETURNING seq",
+                    &[
+                        id.to_string().into(),
+                        new.kind.into(),
+                        to_json(&new.parameters).into(),
+                        input.into(),
+                        new.submitted_by.into(),
+                        now.into(),
+                        (now + PLANNING_LEASE_MILLIS).into(),
+                        new.reply_to.into(),
+                        new.out_dir.into(),
+                        new.out_host.into(),
+                    ],
+                )?;
+                Ok(Begun {
+                    id,
+                    seq: only(&job)?,
+                    input,
+                })
+            })
+            .await
+    }
+
+    /// Appends the block of one chunk with its rejected rows, and shows that the submitter lives.
+    pub async fn append(
+        &self,
+        job: Begun,
+        chunk: i64,
+        first_row: u64,
+        rows: u64,
+        block: Vec<u8>,
+        rejects: Vec<RowOutcome>,
+    ) -> Result<(), DbError> {
+        let until = self.clock.now_millis() + PLANNING_LEASE_MILLIS;
+        self.db
+            .write(move |tx| {
+                let alive = tx.exec(
+                    "UPDATE jobs SET planning_until = $2 WHERE seq = $1 AND state = 'planned'",
+                    &[job.seq.into(), until.into()],
+                )?;
+                if alive == 0 {
+                    return Err(DbError::LeaseLost);
+                }
+                tx.exec(
+                    "INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)",
+                    &[job.input.into(), chunk.into(), block.into()],
+                )?;
+                tx.exec(
+                    "INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
+                     VALUES ($1, $2, $3, $4, $5, 'queued')",
+                    &[
+                        job.seq.into(),
+                        chunk.into(),
+                        first_row.into(),
+                        rows.into(),
+                        (rows - rejects.len() as u64).into(),
+                    ],
+                )?;
+                record_outcomes(tx, job.seq, &rejects)
+            })
+            .await
+    }
+
+    /// Rejects rows whose blocks were appended before their fault was known: (chunk, outcome). A row that is
+    /// rejected already stays as it is.
+    pub async fn reject(&self, job: Begun, rejects: Vec<(i64, RowOutcome)>) -> Result<(), DbError> {
+        self.db
+            .write(move |tx| {
+                for (chunk, reject) in &rejects {
+                    let new = tx.exec(
+                        "INSERT INTO row_outcomes (job, row, outcome, code, message) VALUES ($1, $2, $3, $4, $5)
+                         ON CONFLICT DO NOTHING",
+                        &[
+                            job.seq.into(),
+                            reject.row.into(),
+                            reject.outcome.as_str().into(),
+                            reject.code.as_str().into(),
+                            reject.message.as_str().into(),
+                        ],
+                    )?;
+                    if new > 0 {
+                        tx.exec(
+                            "UPDATE chunks SET pending = pending - 1 WHERE job = $1 AND chunk = $2",
+                            &[job.seq.into(), (*chunk).into()],
+                        )?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Queues the job, or finds the one that is the same.
+    pub async fn seal(&self, job: Begun, seal: Seal) -> Result<Sealed, DbError> {
+        let now = self.clock.now_millis();
+        self.db
+            .write(move |tx| {
+                if let Some(other) = same_job(tx, &seal)? {
+                    discard(tx, job)?;
+                    return Ok(other);
+                }
+                tx.exec(
+                    "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4 WHERE id = $1",
+                    &[job.input.into(), seal.sha256.into(), seal.bytes.into(), seal.rows.into()],
+                )?;
+                tx.exec("UPDATE chunks SET state = 'done' WHERE job = $1 AND pending = 0", &[job.seq.into()])?;
+                let queued = tx.exec(
+                    "UPDATE jobs SET planning_until = NULL, total = $2, idempotency_key = $3, fingerprint = $4,
+                       rejected = (SELECT COUNT(*) FROM row_outcomes WHERE job = $1),
+                       chunks_left = (SELECT COUNT(*) FROM chunks WHERE job = $1 AND state <> 'done'),
+                       state = 'queued'
+                     WHERE seq = $1 AND state = 'planned'",
+                    &[job.seq.into(), seal.rows.into(), seal.idempotency_key.into(), seal.fingerprint.into()],
+                )?;
+                if queued == 0 {
+                    return Err(DbError::LeaseLost);
+                }
+                tx.exec(
+                    "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2
+                     WHERE seq = $1 AND chunks_left = 0",
+                    &[job.seq.into(), now.into()],
+                )?;
+                Ok(Sealed::Queued)
+            })
+            .await
+    }
+
+    /// Removes a planned job and all it had spooled.
+    pub async fn discard(&self, job: Begun) -> Result<(), DbError> {
+        self.db.write(move |tx| discard(tx, job)).await
+    }
+}
+
+/// A job that stands for the same work: by key whenever there is one, else by content while unfinished.
+fn same_job(tx: &mut dyn Tx, seal: &Seal) -> Result<Option<Sealed>, DbError> {
+    let id = |text: &str| text.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()));
+    if let Some(key) = &seal.idempotency_key {
+        let found = tx.query_first(
+            "SELECT id, fingerprint FROM jobs WHERE idempotency_key = $1",
+            &[key.as_str().into()],
+        )?;
+        if let Some(row) = found {
+            let id = id(row.text(0)?)?;
+            let same = row.opt_text(1)? == Some(seal.fingerprint.as_str());
+            return Ok(Some(if same { Sealed::Same(id) } else { Sealed::KeyReused(id) }));
+        }
+    }
+    let found = tx.query_first(
+        "SELECT id FROM jobs WHERE fingerprint = $1
+         AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')",
+        &[seal.fingerprint.as_str().into()],
+    )?;
+    found.map(|row| id(row.text(0)?).map(Sealed::Same)).transpose()
+}
+
+/// Removes a planned job; one that is further along is left alone.
+pub(super) fn discard(tx: &mut dyn Tx, job: Begun) -> Result<(), DbError> {
+    let gone = tx.exec("DELETE FROM jobs WHERE seq = $1 AND state = 'planned'", &[job.seq.into()])?;
+    if gone == 0 {
+        return Ok(());
+    }
+    let seq: Value = job.seq.into();
+    tx.exec("DELETE FROM chunks WHERE job = $1", std::slice::from_ref(&seq))?;
+    tx.exec("DELETE FROM row_outcomes WHERE job = $1", std::slice::from_ref(&seq))?;
+    tx.exec("DELETE FROM spool WHERE input = $1", &[job.input.into()])?;
+    tx.exec("DELETE FROM inputs WHERE id = $1", &[job.input.into()])?;
+    Ok(())
+}
+
+fn only(rows: &[crate::db::Row]) -> Result<i64, DbError> {
+    rows.first().map_or_else(|| Err(DbError::Broken("an insertion returned no id".to_owned())), |row| row.int(0))
+}

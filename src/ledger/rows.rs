@@ -1,0 +1,252 @@
+//! Rows as the ledger sees them: recorded outcomes, and what follows from a chunk's state.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::retry::selected_rows;
+use super::{Installation, Job, Ledger};
+use crate::db::{DbError, Tx, Value};
+use crate::input::Block;
+
+/// How a row ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The store was changed as the row asks.
+    Applied,
+    /// The store was as the row asks already.
+    Unchanged,
+    /// The row cannot be applied as it stands.
+    Rejected,
+    /// Something other than the row went wrong, for good.
+    Failed,
+    /// The job was stopped before the row's turn.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Outcome; 5] =
+        [Self::Applied, Self::Unchanged, Self::Rejected, Self::Failed, Self::Cancelled];
+
+    /// The word in the ledger and on every surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Applied => "applied",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Rejected => "rejected",
+            Outcome::Failed => "failed",
+            Outcome::Cancelled => "cancelled",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, DbError> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+            .ok_or_else(|| DbError::Broken(format!("`{text}` is no row outcome")))
+    }
+}
+
+/// The outcome of one row that was not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowOutcome {
+    /// Row number, from 1.
+    pub row: u64,
+    /// Anything but [`Outcome::Applied`].
+    pub outcome: Outcome,
+    /// Stable code; empty when there is nothing to say.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// GUID of the record concerned, if there is one.
+    pub target: String,
+}
+
+/// A row with its outcome, as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowRecord {
+    /// Row number, from 1.
+    pub row: u64,
+    /// Line of the file the row begins on.
+    pub line: u64,
+    /// `None` while the row is pending.
+    pub outcome: Option<Outcome>,
+    /// Stable code; empty when there is nothing to say.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// GUID of the record concerned; empty when there is none.
+    pub id: String,
+}
+
+/// One chunk with everything needed to show its rows.
+pub struct ChunkRows {
+    block: Block,
+    /// State of the chunk, and why it failed.
+    state: String,
+    message: String,
+    recorded: HashMap<u64, RowRecord>,
+    /// Rows of the block that belong to the job; `None` for all.
+    selected: Option<HashSet<u64>>,
+    targets: HashMap<u64, String>,
+    made: Option<(Installation, i64)>,
+}
+
+impl ChunkRows {
+    /// The rows themselves.
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// Whether the row at this number is one of the job's.
+    pub fn is_selected(&self, row: u64) -> bool {
+        self.selected.as_ref().is_none_or(|selected| selected.contains(&row))
+    }
+
+    /// The outcome of a row of the block.
+    pub fn record(&self, row: u64, line: u64) -> RowRecord {
+        if let Some(record) = self.recorded.get(&row) {
+            return RowRecord { line, ..record.clone() };
+        }
+        let (outcome, code, message) = match self.state.as_str() {
+            "done" => (Some(Outcome::Applied), "", ""),
+            "failed" => (Some(Outcome::Failed), "attempts-exhausted", self.message.as_str()),
+            "cancelled" => (Some(Outcome::Cancelled), "", ""),
+            _ => (None, "", ""),
+        };
+        let id = match (outcome, &self.made) {
+            (Some(Outcome::Applied), Some((installation, job))) => {
+                installation.guid(super::ids::record_id(*job, row)).to_string()
+            }
+            (Some(Outcome::Applied), None) => self.targets.get(&row).cloned().unwrap_or_default(),
+            _ => String::new(),
+        };
+        RowRecord {
+            row,
+            line,
+            outcome,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            id,
+        }
+    }
+}
+
+impl Ledger {
+    /// The numbers of the job's chunks, in row order, each with whether its rows all have their outcome.
+    pub async fn chunk_states(&self, job: i64) -> Result<Vec<(i64, bool)>, DbError> {
+        self.db
+            .read(move |tx| {
+                let rows = tx.query(
+                    "SELECT chunk, CASE WHEN state IN ('done', 'failed', 'cancelled') THEN 1 ELSE 0 END
+                     FROM chunks WHERE job = $1 ORDER BY chunk",
+                    &[job.into()],
+                )?;
+                rows.iter().map(|row| Ok((row.int(0)?, row.int(1)? != 0))).collect()
+            })
+            .await
+    }
+
+    /// One chunk of a job, ready to be shown. `None` when its rows are no longer kept.
+    pub async fn chunk_rows(&self, job: &Job, chunk: i64) -> Result<Option<ChunkRows>, DbError> {
+        let (seq, input, kind, retry_of) = (job.seq, job.input, job.kind.clone(), job.retry_of);
+        let installation = self.installation;
+        self.db
+            .read(move |tx| {
+                let Some(block) = load_block(tx, input, chunk)? else { return Ok(None) };
+                let state = tx.query(
+                    "SELECT state, message, first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
+                    &[seq.into(), chunk.into()],
+                )?;
+                let Some(state) = state.first() else { return Ok(None) };
+                let (first, last) = (state.int(2)?, state.int(2)? + state.int(3)? - 1);
+                // What a kind creates carries its row in its id; what it changes is named by the before-image.
+                let creates = matches!(kind.as_str(), "bulk-add-users" | "add-customer");
+                Ok(Some(ChunkRows {
+                    selected: selected_rows(tx, retry_of, chunk)?,
+                    recorded: recorded(tx, seq, first, last)?,
+                    targets: if creates { HashMap::new() } else { targets(tx, seq, first, last)? },
+                    made: creates.then_some((installation, seq)),
+                    state: state.text(0)?.to_owned(),
+                    message: state.text_or_empty(1)?.to_owned(),
+                    block,
+                }))
+            })
+            .await
+    }
+}
+
+/// Reads one block of the spool.
+pub(crate) fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Option<Block>, DbError> {
+    let found =
+        tx.query("SELECT data FROM spool WHERE input = $1 AND block = $2", &[input.into(), block.into()])?;
+    let Some(row) = found.first() else { return Ok(None) };
+    Block::decode(row.blob(0)?)
+        .map(Some)
+        .map_err(|error| DbError::Broken(format!("block {block} of the spool is damaged: {error}")))
+}
+
+/// Numbers of the rows in a range that have a recorded outcome.
+pub(crate) fn recorded_rows(tx: &mut dyn Tx, job: i64, first: u64, rows: u64) -> Result<HashSet<u64>, DbError> {
+    let found = tx.query(
+        "SELECT row FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
+        &[job.into(), first.into(), (first + rows - 1).into()],
+    )?;
+    found.iter().map(|row| row.int(0).map(|row| row as u64)).collect()
+}
+
+fn recorded(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u64, RowRecord>, DbError> {
+    let found = tx.query(
+        "SELECT row, outcome, code, message, target FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
+        &[job.into(), first.into(), last.into()],
+    )?;
+    let record = |row: &crate::db::Row| {
+        let number = row.int(0)? as u64;
+        let record = RowRecord {
+            row: number,
+            line: 0,
+            outcome: Some(Outcome::parse(row.text(1)?)?),
+            code: row.text_or_empty(2)?.to_owned(),
+            message: row.text_or_empty(3)?.to_owned(),
+            id: row.text_or_empty(4)?.to_owned(),
+        };
+        Ok((number, record))
+    };
+    found.iter().map(record).collect()
+}
+
+fn targets(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u64, String>, DbError> {
+    let found = tx.query(
+        "SELECT b.row, c.tenant_id FROM before_images b JOIN customers c ON c.id = b.target
+         WHERE b.job = $1 AND b.row BETWEEN $2 AND $3",
+        &[job.into(), first.into(), last.into()],
+    )?;
+    found.iter().map(|row| Ok((row.int(0)? as u64, row.text(1)?.to_owned()))).collect()
+}
+
+pub(super) fn record_outcomes(tx: &mut dyn Tx, job: i64, outcomes: &[RowOutcome]) -> Result<(), DbError> {
+    if outcomes.is_empty() {
+        return Ok(());
+    }
+    let text = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+    let params: Vec<Vec<Value>> = outcomes
+        .iter()
+        .map(|one| {
+            vec![
+                job.into(),
+                one.row.into(),
+                one.outcome.as_str().into(),
+                text(&one.code),
+                text(&one.message),
+                text(&one.target),
+            ]
+        })
+        .collect();
+    tx.exec_each(
+        "INSERT INTO row_outcomes (job, row, outcome, code, message, target) VALUES ($1, $2, $3, $4, $5, $6)",
+        &params,
+    )
+    .map(drop)
+}

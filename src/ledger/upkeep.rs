@@ -1,0 +1,185 @@
+//! What the sweep does for the ledger: find work nobody was told of, clear up after the dead, hand out
+//! replies and results, and let go of what has been kept long enough.
+
+use super::lease::{claimable, end_chunk};
+use super::plan::{Begun, discard};
+use super::{JobId, Ledger, Outcome, Scope};
+use crate::db::DbError;
+
+/// A finished job whose submitter asked to be told.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names are the ledger's columns")]
+pub struct Reply {
+    pub job: JobId,
+    pub seq: i64,
+    pub reply_to: String,
+}
+
+/// A finished job whose results are to be written on this machine.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names are the ledger's columns")]
+pub struct Delivery {
+    pub job: JobId,
+    pub seq: i64,
+}
+
+impl Ledger {
+    /// Jobs with chunks that could be claimed now, and how many each has.
+    pub async fn claimable(&self, scope: Scope) -> Result<Vec<(JobId, u64)>, DbError> {
+        claimable(&self.db, scope, self.clock.now_millis()).await
+    }
+
+    /// Whether any job is still to be worked on.
+    pub async fn has_open_jobs(&self) -> Result<bool, DbError> {
+        self.db
+            .read(|tx| {
+                let sql = "SELECT 1 FROM jobs WHERE state IN ('queued', 'running', 'retryable') LIMIT 1";
+                Ok(!tx.query(sql, &[])?.is_empty())
+            })
+            .await
+    }
+
+    /// Cancels the chunks of cancelled jobs whose workers died, and removes jobs whose submitters did.
+    pub async fn clear_up(&self) -> Result<(), DbError> {
+        let now = self.clock.now_millis();
+        let (orphans, stale) = self
+            .db
+            .read(move |tx| {
+                let orphans = tx.query(
+                    "SELECT c.job, c.chunk FROM chunks c JOIN jobs j ON j.seq = c.job
+                     WHERE j.cancel_requested = 1 AND j.state IN ('queued', 'running', 'retryable')
+                     AND (c.state = 'queued' OR (c.state = 'running' AND c.lease_until < $1)) LIMIT 1000",
+                    &[now.into()],
+                )?;
+                let stale = tx.query(
+                    "SELECT seq, input, id FROM jobs WHERE state = 'planned' AND planning_until < $1",
+                    &[now.into()],
+                )?;
+                Ok((orphans, stale))
+            })
+            .await?;
+        if orphans.is_empty() && stale.is_empty() {
+            return Ok(());
+        }
+        self.db
+            .write(move |tx| {
+                for row in &orphans {
+                    let (job, chunk) = (row.int(0)?, row.int(1)?);
+                    let sql = format!(
+                        "SELECT 1 FROM chunks WHERE job = $1 AND chunk = $2
+                         AND (state = 'queued' OR (state = 'running' AND lease_until < $3)){}",
+                        tx.dialect().for_update()
+                    );
+                    if !tx.query(&sql, &[job.into(), chunk.into(), now.into()])?.is_empty() {
+                        end_chunk(tx, job, chunk, Outcome::Cancelled, None, now)?;
+                    }
+                }
+                for row in &stale {
+                    let id = row.text(2)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?;
+                    discard(tx, Begun { id, seq: row.int(0)?, input: row.int(1)? })?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Lets go of the rows of inputs whose every job ended more than `keep_millis` ago. Outcomes stay.
+    /// Returns how many inputs were let go.
+    pub async fn prune_spool(&self, keep_millis: i64) -> Result<u64, DbError> {
+        let before = self.clock.now_millis() - keep_millis;
+        let due = self
+            .db
+            .read(move |tx| {
+                tx.query(
+                    "SELECT DISTINCT s.input FROM spool s WHERE NOT EXISTS
+                       (SELECT 1 FROM jobs j WHERE j.input = s.input AND (j.finished_at IS NULL OR j.finished_at >= $1))
+                     LIMIT 100",
+                    &[before.into()],
+                )
+            })
+            .await?;
+        let mut gone = 0;
+        for row in due {
+            let input = row.int(0)?;
+            gone += self
+                .db
+                .write(move |tx| {
+                    let freed = tx.exec(
+                        "DELETE FROM spool WHERE input = $1 AND NOT EXISTS
+                           (SELECT 1 FROM jobs j WHERE j.input = $1 AND (j.finished_at IS NULL OR j.finished_at >= $2))",
+                        &[input.into(), before.into()],
+                    )?;
+                    Ok(u64::from(freed > 0))
+                })
+                .await?;
+        }
+        Ok(gone)
+    }
+
+    /// Ended jobs whose submitters are still to be told, oldest first.
+    pub async fn unreplied(&self) -> Result<Vec<Reply>, DbError> {
+        self.db
+            .read(|tx| {
+                let rows = tx.query(
+                    "SELECT id, seq, reply_to FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
+                     AND state IN ('completed', 'failed', 'cancelled') ORDER BY seq LIMIT 100",
+                    &[],
+                )?;
+                let reply = |row: &crate::db::Row| {
+                    Ok(Reply {
+                        job: row.text(0)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+                        seq: row.int(1)?,
+                        reply_to: row.text(2)?.to_owned(),
+                    })
+                };
+                rows.iter().map(reply).collect()
+            })
+            .await
+    }
+
+    /// Records that the submitter was told.
+    pub async fn replied(&self, seq: i64) -> Result<(), DbError> {
+        let now = self.clock.now_millis();
+        self.db
+            .write(move |tx| {
+                tx.exec("UPDATE jobs SET replied_at = $2 WHERE seq = $1", &[seq.into(), now.into()]).map(drop)
+            })
+            .await
+    }
+
+    /// Takes on the writing of one ended job's results on `host`, for `lease_millis`.
+    pub async fn claim_delivery(&self, host: &str, scope: Scope, lease_millis: i64) -> Result<Option<Delivery>, DbError> {
+        let (now, host) = (self.clock.now_millis(), host.to_owned());
+        let only = match scope {
+            Scope::All => 0,
+            Scope::Job(seq) => seq,
+        };
+        self.db
+            .write(move |tx| {
+                let taken = tx.query(
+                    "UPDATE jobs SET delivery_until = $1 WHERE seq = (
+                       SELECT seq FROM jobs WHERE out_dir IS NOT NULL AND delivered_at IS NULL AND out_host = $2
+                       AND state IN ('completed', 'failed', 'cancelled') AND COALESCE(delivery_until, 0) < $3
+                       AND ($4 = 0 OR seq = $4) ORDER BY seq LIMIT 1)
+                     AND COALESCE(delivery_until, 0) < $3 RETURNING id, seq",
+                    &[(now + lease_millis).into(), host.into(), now.into(), only.into()],
+                )?;
+                let Some(row) = taken.first() else { return Ok(None) };
+                Ok(Some(Delivery {
+                    job: row.text(0)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+                    seq: row.int(1)?,
+                }))
+            })
+            .await
+    }
+
+    /// Records that the results of a job lie in its directory.
+    pub async fn delivered(&self, seq: i64) -> Result<(), DbError> {
+        let now = self.clock.now_millis();
+        self.db
+            .write(move |tx| {
+                tx.exec("UPDATE jobs SET delivered_at = $2 WHERE seq = $1", &[seq.into(), now.into()]).map(drop)
+            })
+            .await
+    }
+}

@@ -1,0 +1,293 @@
+//! Planning: a file read against a kind, and optionally against the store, without writing anything.
+//!
+//! Reading, checking and previewing overlap: one thread reads blocks ahead, and two blocks are checked at a
+//! time. What comes out is in file order. Every row is checked whatever the rows before it were like, so that
+//! all faults come at once; only a file that cannot be read to its end stops it.
+
+mod check;
+mod faults;
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tenantry_jobs::header::{self, Mapping};
+use tenantry_jobs::{Job, Problem, code};
+use thiserror::Error;
+use tokio::task::JoinHandle;
+
+pub use check::CheckedBlock;
+pub(crate) use check::cells;
+pub use faults::{Fault, FaultLog};
+
+use crate::db::{Db, DbError};
+use crate::input::duplicates::Keys;
+use crate::input::{Block, Digest, Input, InputError, ReadAhead};
+use crate::ledger::Parameters;
+use crate::store::{SeatNeed, Verdict};
+
+/// Blocks being checked at the same time, and read ahead.
+const IN_FLIGHT: usize = 2;
+/// Memory for duplicate keys before they spill to a temporary file.
+const KEY_MEMORY: usize = 4 * 1024 * 1024;
+
+/// Where rows come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file, opened once.
+    Path(PathBuf),
+    /// Rows that came with a request.
+    Bytes {
+        /// What to call them in messages.
+        name: String,
+        /// The CSV text.
+        data: Vec<u8>,
+    },
+}
+
+/// Why a file cannot be planned at all.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// It cannot be read, or not to its end.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Its header does not fit the kind.
+    #[error("{file}: the header does not fit `{kind}`")]
+    Header {
+        /// The file.
+        file: String,
+        /// The kind.
+        kind: &'static str,
+        /// Line of the header.
+        line: u64,
+        /// Everything that is wrong with it.
+        problems: Vec<Problem>,
+    },
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Something of ours broke.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A file being planned. Call [`next`](Self::next) until it answers `None`, then [`finish`](Self::finish).
+pub struct Planning {
+    shared: Arc<check::Shared>,
+    store: Option<Db>,
+    reader: Option<ReadAhead>,
+    in_flight: VecDeque<JoinHandle<Result<CheckedBlock, PlanError>>>,
+    seats: HashMap<(i64, String), i64>,
+    /// First row of each block, so that a row's block can be found.
+    first_rows: Vec<u64>,
+    keep_blocks: bool,
+}
+
+/// What is known when the whole file has been read.
+pub struct Planned {
+    /// Hash, length and rows of the file.
+    pub digest: Digest,
+    /// Rows whose key stands in an earlier row, in row order.
+    pub duplicates: Duplicates,
+}
+
+impl Planning {
+    /// Opens the source and recognises its header. With a `store`, rows are previewed against it; with
+    /// `keep_blocks`, each checked block comes with its spool form.
+    pub async fn open(
+        source: Source,
+        job: &'static dyn Job,
+        parameters: &Parameters,
+        store: Option<Db>,
+        chunk_rows: usize,
+        keep_blocks: bool,
+    ) -> Result<Self, PlanError> {
+        let customer = parameters.customer.clone();
+        let opened = tokio::task::spawn_blocking(move || open(source, job, customer)).await;
+        let (input, shared) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
+        Ok(Self {
+            shared: Arc::new(shared),
+            store,
+            reader: Some(input.read_ahead(chunk_rows, IN_FLIGHT)),
+            in_flight: VecDeque::new(),
+            seats: HashMap::new(),
+            first_rows: Vec::new(),
+            keep_blocks,
+        })
+    }
+
+    /// The file's header, cell by cell.
+    pub fn header(&self) -> &[String] {
+        &self.shared.header
+    }
+
+    /// The other program's template the header was recognised as, if it was.
+    pub fn template(&self) -> Option<&'static str> {
+        self.shared.mapping.template
+    }
+
+    /// The next block, checked, in file order.
+    pub async fn next(&mut self) -> Result<Option<CheckedBlock>, PlanError> {
+        while self.in_flight.len() < IN_FLIGHT {
+            let Some(block) = self.read().await? else { break };
+            self.first_rows.push(block.first_row());
+            self.in_flight.push_back(self.check(block));
+        }
+        let Some(oldest) = self.in_flight.pop_front() else { return Ok(None) };
+        let mut checked = oldest.await.map_err(|error| PlanError::Broken(error.to_string()))??;
+        let needs = std::mem::take(&mut checked.needs);
+        for (row, problem) in self.count_seats(needs) {
+            checked.reject(row, problem, &self.shared);
+        }
+        Ok(Some(checked))
+    }
+
+    /// Ends the reading.
+    pub async fn finish(mut self) -> Result<Planned, PlanError> {
+        let broken = || PlanError::Broken("the plan was finished before its end".to_owned());
+        let reader = self.reader.take().ok_or_else(broken)?;
+        let shared = self.shared.clone();
+        let first_rows = std::mem::take(&mut self.first_rows);
+        let finished = tokio::task::spawn_blocking(move || {
+            let digest = reader.finish()?;
+            let keys = shared.keys.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let found = keys.ok_or_else(broken)?.finish()?;
+            Ok(Planned {
+                digest,
+                duplicates: Duplicates { found, shared: shared.clone(), first_rows },
+            })
+        });
+        finished.await.map_err(|error| PlanError::Broken(error.to_string()))?
+    }
+
+    async fn read(&mut self) -> Result<Option<Block>, PlanError> {
+        let Some(mut reader) = self.reader.take() else { return Ok(None) };
+        let read = tokio::task::spawn_blocking(move || (reader.next(), reader)).await;
+        let (block, reader) = read.map_err(|error| PlanError::Broken(error.to_string()))?;
+        self.reader = Some(reader);
+        block.transpose().map_err(PlanError::from)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the handle is kept in `in_flight` and awaited")]
+    fn check(&self, block: Block) -> JoinHandle<Result<CheckedBlock, PlanError>> {
+        let (shared, keep) = (self.shared.clone(), self.keep_blocks);
+        match self.store.clone() {
+            None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
+            Some(store) => tokio::spawn(async move {
+                let checked = store.read(move |tx| {
+                    check::check(&shared, block, Some(tx), keep).or_else(|error| match error {
+                        PlanError::Db(error) => Err(error),
+                        other => Err(DbError::Broken(other.to_string())),
+                    })
+                });
+                checked.await.map_err(PlanError::from)
+            }),
+        }
+    }
+
+    /// Takes the seats of one block off the running totals; rows for which none is left.
+    fn count_seats(&mut self, needs: Vec<SeatNeed>) -> Vec<(u64, Problem)> {
+        let mut seatless = Vec::new();
+        let mut needs = needs.into_iter().peekable();
+        while let Some(first) = needs.next() {
+            let row = first.row;
+            let mut of_row = vec![first];
+            while let Some(next) = needs.next_if(|next| next.row == row) {
+                of_row.push(next);
+            }
+            let mut taken: Vec<(i64, String)> = Vec::with_capacity(of_row.len());
+            for need in of_row {
+                let key = (need.customer, need.sku_id);
+                let left = self.seats.entry(key.clone()).or_insert(need.free);
+                if *left > 0 {
+                    *left -= 1;
+                    taken.push(key);
+                    continue;
+                }
+                seatless.push((row, crate::store::sql::no_free_seats(&need.part_number)));
+                for key in taken.drain(..) {
+                    self.seats.entry(key).and_modify(|left| *left += 1);
+                }
+                break;
+            }
+        }
+        seatless
+    }
+}
+
+fn open(source: Source, job: &'static dyn Job, customer: Option<String>) -> Result<(Input, check::Shared), PlanError> {
+    let mut input = match source {
+        Source::Path(path) => Input::open(&path)?,
+        Source::Bytes { name, data } => Input::from_reader(&name, Box::new(std::io::Cursor::new(data)))?,
+    };
+    input.skip_preamble(|cells| header::preamble(job, cells))?;
+    let header: Vec<String> = input.header().to_vec();
+    let cells: Vec<&str> = header.iter().map(String::as_str).collect();
+    let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
+    let mapping = header::recognise(job, &cells, fixed).map_err(|problems| PlanError::Header {
+        file: input.name().to_owned(),
+        kind: job.kind(),
+        line: input.header_line(),
+        problems,
+    })?;
+    input.redact(&mapping.secret);
+    let keys = Keys::new(KEY_MEMORY)?;
+    let shared = check::Shared {
+        file: input.name().to_owned(),
+        job,
+        mapping,
+        customer,
+        header,
+        keys: Mutex::new(Some(keys)),
+    };
+    Ok((input, shared))
+}
+
+/// Rows that repeat the key of an earlier one, as faults.
+pub struct Duplicates {
+    found: crate::input::duplicates::Duplicates,
+    shared: Arc<check::Shared>,
+    first_rows: Vec<u64>,
+}
+
+impl Duplicates {
+    /// The next one: the number of its block, and the fault.
+    pub fn next(&mut self) -> Result<Option<(i64, Fault)>, InputError> {
+        let Some(duplicate) = self.found.next().transpose()? else { return Ok(None) };
+        let problem = Problem::new(
+            code::DUPLICATE_IN_FILE,
+            duplicate.column,
+            "",
+            format!("line {} has the same value", duplicate.first_line),
+        );
+        let block = self.first_rows.partition_point(|first| *first <= duplicate.row).saturating_sub(1);
+        Ok(Some((block as i64, self.shared.fault(duplicate.row, duplicate.line, problem))))
+    }
+}
+
+/// How many rows would meet which fate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Totals {
+    pub create: u64,
+    pub change: u64,
+    pub unchanged: u64,
+    pub reject: u64,
+    pub rows: u64,
+}
+
+impl Totals {
+    /// Adds a block.
+    pub fn add(&mut self, block: &CheckedBlock) {
+        self.rows += block.block.len() as u64;
+        self.reject += block.rejects.len() as u64;
+        for preview in &block.previews {
+            match preview.verdict {
+                Verdict::Create => self.create += 1,
+                Verdict::Change(_) => self.change += 1,
+                Verdict::Unchanged => self.unchanged += 1,
+                Verdict::Reject(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Checking one block: cells to changes, changes to previews.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use tenantry_jobs::header::Mapping;
+use tenantry_jobs::{Job, Problem, Row, code};
+
+use super::{Fault, PlanError};
+use crate::db::Tx;
+use crate::input::duplicates::Keys;
+use crate::input::{Block, RowView};
+use crate::store::{Preview, RowChange, SeatNeed, Verdict, sql};
+
+/// What checking every block of a file has in common.
+pub(super) struct Shared {
+    pub(super) file: String,
+    pub(super) job: &'static dyn Job,
+    pub(super) mapping: Mapping,
+    pub(super) customer: Option<String>,
+    pub(super) header: Vec<String>,
+    pub(super) keys: Mutex<Option<Keys>>,
+}
+
+impl Shared {
+    /// Adds to a problem where it stands.
+    pub(super) fn fault(&self, row: u64, line: u64, problem: Problem) -> Fault {
+        let native = self.job.columns().iter().position(|column| column.name == problem.column);
+        let column = native.and_then(|native| self.mapping.columns.get(native).copied().flatten());
+        Fault {
+            file: self.file.clone(),
+            row,
+            line,
+            column: column.map(|column| column as u64 + 1),
+            header: column.and_then(|column| self.header.get(column)).cloned().unwrap_or_default(),
+            problem,
+        }
+    }
+}
+
+/// One block after checking.
+pub struct CheckedBlock {
+    /// The rows.
+    pub block: Block,
+    /// The block as it goes into the spool; empty unless asked for.
+    pub encoded: Vec<u8>,
+    /// Rows that can be applied, in order, with what that would do. Without a store every one is `Create`.
+    pub previews: Vec<Preview>,
+    /// Rows that cannot, with everything that is wrong with each.
+    pub rejects: BTreeMap<u64, Vec<Fault>>,
+    pub(super) needs: Vec<SeatNeed>,
+}
+
+impl CheckedBlock {
+    /// Turns a row's preview into a rejection.
+    pub(super) fn reject(&mut self, row: u64, problem: Problem, shared: &Shared) {
+        self.previews.retain(|preview| preview.row != row);
+        let line = self.block.row(row).map_or(0, |row| row.line());
+        self.rejects.entry(row).or_default().push(shared.fault(row, line, problem));
+    }
+}
+
+/// Checks a block, against the store if `tx` is given.
+pub(super) fn check(
+    shared: &Shared,
+    block: Block,
+    tx: Option<&mut dyn Tx>,
+    encode: bool,
+) -> Result<CheckedBlock, PlanError> {
+    let mut rejects: BTreeMap<u64, Vec<Fault>> = BTreeMap::new();
+    let mut needs = Vec::new();
+    let previews = {
+        let cells = cells(shared.job, &shared.mapping, shared.customer.as_deref(), &block);
+        let mut changes = Vec::with_capacity(block.len());
+        let mut keys = shared.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        for (view, cells) in block.rows().zip(cells.chunks_exact(shared.job.columns().len())) {
+            let refused = match ragged(&view, shared.header.len()) {
+                Some(problem) => vec![problem],
+                None => match shared.job.change(&Row::new(cells)) {
+                    Ok(change) => {
+                        if let Some(keys) = keys.as_mut() {
+                            let mut failed = Ok(());
+                            change.each_key(&mut |column, parts| {
+                                if failed.is_ok() {
+                                    failed = keys.add(column, parts, view.number(), view.line());
+                                }
+                            });
+                            failed?;
+                        }
+                        changes.push(RowChange { row: view.number(), change });
+                        continue;
+                    }
+                    Err(problems) => problems,
+                },
+            };
+            let faults = refused.into_iter().map(|problem| shared.fault(view.number(), view.line(), problem));
+            rejects.insert(view.number(), faults.collect());
+        }
+        drop(keys);
+        match tx {
+            None => changes.iter().map(|one| Preview { row: one.row, verdict: Verdict::Create }).collect(),
+            Some(tx) => {
+                let prepared = sql::prepare(tx, 0, changes)?;
+                let (previews, seats) = sql::preview(tx, prepared)?;
+                needs = seats;
+                previews
+            }
+        }
+    };
+    let mut checked = CheckedBlock {
+        encoded: if encode { block.encode() } else { Vec::new() },
+        block,
+        previews: Vec::with_capacity(previews.len()),
+        rejects,
+        needs,
+    };
+    for preview in previews {
+        match preview.verdict {
+            Verdict::Reject(problem) => {
+                let line = checked.block.row(preview.row).map_or(0, |row| row.line());
+                let fault = shared.fault(preview.row, line, problem);
+                checked.rejects.entry(preview.row).or_default().push(fault);
+            }
+            _ => checked.previews.push(preview),
+        }
+    }
+    Ok(checked)
+}
+
+/// The cells of every row of a block in the order of the kind's columns, end to end.
+pub(crate) fn cells<'b>(
+    job: &dyn Job,
+    mapping: &Mapping,
+    customer: Option<&'b str>,
+    block: &'b Block,
+) -> Vec<Option<&'b str>> {
+    let fixed = job.columns().iter().position(|column| column.name == "customer");
+    let mut cells = Vec::with_capacity(block.len() * job.columns().len());
+    for row in block.rows() {
+        for (native, column) in mapping.columns.iter().enumerate() {
+            cells.push(match customer {
+                Some(customer) if Some(native) == fixed => Some(customer),
+                _ => column.map(|column| row.cell(column).unwrap_or("")),
+            });
+        }
+    }
+    cells
+}
+
+/// A row must have as many cells as the header; empty ones beyond it, as spreadsheets leave, do no harm.
+fn ragged(row: &RowView<'_>, header: usize) -> Option<Problem> {
+    let extra = (header..row.len()).any(|at| row.cell(at).is_some_and(|cell| !cell.trim().is_empty()));
+    (row.len() < header || extra).then(|| {
+        Problem::new(
+            code::RAGGED_ROW,
+            "",
+            "",
+            format!("the row has {} cells and the header {header}; is a quote or a delimiter missing?", row.len()),
+        )
+    })
+}

@@ -1,0 +1,101 @@
+//! Faults, and a log of them whose memory does not grow with the file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+
+use serde::{Deserialize, Serialize};
+use tenantry_jobs::Problem;
+
+/// Faults kept in memory, in line order; those beyond go to a temporary file.
+const KEPT: usize = 10_000;
+
+/// A problem and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// Row number, from 1; the header is none.
+    pub row: u64,
+    /// Line of the file the row begins on, from 1.
+    pub line: u64,
+    /// Position of the column in the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub column: Option<u64>,
+    /// The column's header as the file has it.
+    pub header: String,
+    /// What is wrong.
+    #[serde(flatten)]
+    pub problem: Problem,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: ", self.file, self.line)?;
+        if let Some(column) = self.column {
+            write!(f, "column {column} ")?;
+        }
+        write!(f, "{} [{}]", self.problem, self.problem.code)
+    }
+}
+
+/// Every fault of a file.
+#[derive(Debug, Default)]
+pub struct FaultLog {
+    kept: Vec<Fault>,
+    spilled: Option<BufWriter<File>>,
+    count: u64,
+    by_code: BTreeMap<String, u64>,
+}
+
+impl FaultLog {
+    /// Adds one.
+    pub fn push(&mut self, fault: Fault) -> std::io::Result<()> {
+        self.count += 1;
+        *self.by_code.entry(fault.problem.code.clone()).or_default() += 1;
+        if self.kept.len() < KEPT {
+            self.kept.push(fault);
+            return Ok(());
+        }
+        let file = match &mut self.spilled {
+            Some(file) => file,
+            None => self.spilled.insert(BufWriter::new(tempfile::tempfile()?)),
+        };
+        serde_json::to_writer(&mut *file, &fault)?;
+        file.write_all(b"\n")
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many there are of each code.
+    pub fn by_code(&self) -> &BTreeMap<String, u64> {
+        &self.by_code
+    }
+
+    /// Calls `each` with up to `limit` of them: those in memory in line order, then the rest as found.
+    pub fn each(&mut self, limit: u64, each: &mut dyn FnMut(&Fault) -> std::io::Result<()>) -> std::io::Result<()> {
+        self.kept.sort_by_key(|fault| (fault.line, fault.column));
+        for fault in self.kept.iter().take(limit as usize) {
+            each(fault)?;
+        }
+        let left = (limit as usize).saturating_sub(self.kept.len());
+        if let (Some(spilled), true) = (&mut self.spilled, left > 0) {
+            spilled.flush()?;
+            let file = spilled.get_mut();
+            file.seek(SeekFrom::Start(0))?;
+            for line in BufReader::new(&mut *file).lines().take(left) {
+                each(&serde_json::from_str(&line?)?)?;
+            }
+            file.seek(SeekFrom::End(0))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! The runner: claims chunks, has the store apply them, records what happened, and sweeps.
+//!
+//! A ticket from the queue is a doorbell and nothing more: whoever hears it claims whatever the ledger says
+//! is next, chunk after chunk, until nothing is left. The sweep rings for what nobody was told of (a lost
+//! ticket, a lease that ran out, a retry that is due), so losing the whole queue costs one sweep interval.
+//!
+//! - [`chunk`]: one claimed chunk, from spool to closed.
+//! - [`held`]: the leases in hand and their heartbeat.
+//! - [`retry`]: when a chunk that came to nothing is tried again; pure.
+//! - [`sweep`]: everything that happens because time passes.
+
+mod chunk;
+mod held;
+pub mod retry;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::db::DbError;
+use crate::ledger::{Ledger, Scope};
+use crate::queue::{Queue, QueueError, Ticket};
+use held::Held;
+use retry::RetryPolicy;
+
+/// How a runner works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Chunks in hand at once.
+    pub concurrency: usize,
+    /// How long a chunk stays ours without a heartbeat.
+    pub lease: Duration,
+    /// How often leases are renewed.
+    pub heartbeat: Duration,
+    /// How often the ledger is asked for work nobody was told of.
+    pub sweep_every: Duration,
+    /// How long the rows of ended jobs are kept.
+    pub spool_keep: Duration,
+    /// When to try again.
+    pub retry: RetryPolicy,
+}
+
+/// A worker's runner; clones are the same worker.
+#[derive(Clone)]
+pub struct Runner {
+    ledger: Ledger,
+    queue: Queue,
+    settings: Settings,
+    scope: Scope,
+    /// Names this worker in leases; new at every start, so that a restarted worker is another one.
+    owner: Arc<str>,
+    held: Arc<Held>,
+}
+
+impl Runner {
+    /// A runner for the jobs in `scope`.
+    pub fn new(ledger: Ledger, queue: Queue, settings: Settings, scope: Scope) -> Self {
+        let owner = format!("{}/{}/{}", host_name(), std::process::id(), ledger.clock().fresh_id().simple());
+        Self { ledger, queue, settings, scope, owner: owner.into(), held: Arc::default() }
+    }
+
+    /// Works until `stop` is cancelled; then finishes the chunks in hand and returns.
+    pub async fn serve(&self, stop: CancellationToken) -> Result<(), QueueError> {
+        // Heartbeats and the sweep go on while the last chunks are finished.
+        let finished = CancellationToken::new();
+        let background = TaskTracker::new();
+        background.spawn(self.clone().heartbeat(finished.clone()));
+        background.spawn(self.clone().sweep(stop.clone()));
+        background.spawn(self.clone().watch(stop.clone()));
+        background.close();
+        let runner = self.clone();
+        let stopping = stop.clone();
+        let served = crate::queue::serve(&self.queue, &self.owner, self.settings.concurrency, stop.clone(), move |ticket| {
+            let (runner, stopping) = (runner.clone(), stopping.clone());
+            async move { runner.answer(ticket, &stopping).await }
+        })
+        .await;
+        stop.cancel();
+        finished.cancel();
+        background.wait().await;
+        served
+    }
+
+    /// Claims and works off chunks until nothing is left or the worker is to stop.
+    async fn answer(&self, _ticket: Ticket, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let lease = self.settings.lease.as_millis() as i64;
+            crate::failpoint::hit("before-claim");
+            match self.ledger.claim(&self.owner, self.scope, lease).await {
+                Ok(Some(claim)) => {
+                    crate::failpoint::hit("after-claim");
+                    self.work(claim).await;
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    self.ledger_is_out(&error, stop).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Nothing can be claimed without the ledger; the sweep rings when it is back.
+    async fn ledger_is_out(&self, error: &DbError, stop: &CancellationToken) {
+        tracing::warn!(%error, "no chunk can be claimed now; trying again");
+        tokio::select! {
+            () = tokio::time::sleep(self.settings.sweep_every) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// This machine's name, for leases and deliveries.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
+}

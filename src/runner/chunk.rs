@@ -1,0 +1,109 @@
+//! One claimed chunk: read its block, turn rows into changes, apply and close in one transaction.
+
+use std::time::Duration;
+
+use tenantry_jobs::{Row, header};
+
+use super::Runner;
+use super::retry::Decision;
+use crate::db::{DbError, Tx};
+use crate::ledger::{Claim, RowOutcome, lease};
+use crate::plan::cells;
+use crate::store::sql::{self, Prepared};
+use crate::store::{RowChange, rejected};
+
+impl Runner {
+    /// Works a chunk off. Whatever happens, the ledger knows: closed, given back, or held by a lease that runs out.
+    pub(super) async fn work(&self, claim: Claim) {
+        let hold = self.held.hold(&claim);
+        let done = self.apply(&claim).await;
+        drop(hold);
+        match done {
+            Ok(()) => tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id),
+            Err(DbError::LeaseLost) => {
+                tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
+            }
+            Err(error) => self.came_to_nothing(&claim, &error).await,
+        }
+    }
+
+    async fn apply(&self, claim: &Claim) -> Result<(), DbError> {
+        let (prepared, refused) = {
+            let claim = claim.clone();
+            self.ledger.db().read(move |tx| prepare(tx, &claim)).await?
+        };
+        let (claim, installation, now) = (claim.clone(), self.ledger.installation(), self.ledger.clock().now_millis());
+        self.ledger
+            .db()
+            .write(move |tx| {
+                lease::fence(tx, &claim)?;
+                let mut outcomes = sql::apply(tx, claim.job, installation, &prepared)?;
+                outcomes.extend(refused);
+                crate::failpoint::hit("before-finish");
+                lease::close(tx, &claim, &outcomes, now)?;
+                crate::failpoint::hit("before-commit");
+                Ok(())
+            })
+            .await?;
+        crate::failpoint::hit("after-commit");
+        Ok(())
+    }
+
+    async fn came_to_nothing(&self, claim: &Claim, error: &DbError) {
+        let failures = claim.failures as u32 + 1;
+        let id = claim.job_id;
+        let recorded = match self.settings.retry.decide(failures) {
+            Decision::RetryIn(delay) => {
+                tracing::warn!(job.id = %id, chunk = claim.chunk, %error, "chunk {} of job {id} failed; trying again in {delay:?}", claim.chunk);
+                self.give_back(claim, delay, error).await
+            }
+            Decision::GiveUp => {
+                tracing::error!(job.id = %id, chunk = claim.chunk, %error, "chunk {} of job {id} failed {failures} times and is given up", claim.chunk);
+                self.ledger.give_up(claim, format!("given up after {failures} attempts: {error}")).await
+            }
+        };
+        if let Err(error) = recorded {
+            // The lease runs out by itself and somebody claims the chunk again.
+            tracing::warn!(job.id = %id, chunk = claim.chunk, %error, "that could not be recorded");
+        }
+    }
+
+    async fn give_back(&self, claim: &Claim, delay: Duration, error: &DbError) -> Result<(), DbError> {
+        let not_before = self.ledger.clock().now_millis() + delay.as_millis() as i64;
+        self.ledger.release(claim, not_before, Some(error.to_string())).await
+    }
+}
+
+/// Everything that needs no write lock. Rows with an outcome, and rows of other jobs, are left out.
+fn prepare(tx: &mut dyn Tx, claim: &Claim) -> Result<(Prepared, Vec<RowOutcome>), DbError> {
+    let job = tenantry_jobs::find(&claim.kind)
+        .map_err(|_| DbError::Broken(format!("this program knows no kind `{}`", claim.kind)))?;
+    let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
+    let fixed: &[&str] = if claim.parameters.customer.is_some() { &["customer"] } else { &[] };
+    let mapping = header::recognise(job, &names, fixed)
+        .map_err(|_| DbError::Broken(format!("the header of job {} fits `{}` no more", claim.job_id, claim.kind)))?;
+    let Some(block) = crate::ledger::load_block(tx, claim.input, claim.chunk)? else {
+        return Err(DbError::Broken(format!("block {} of the spool is missing", claim.chunk)));
+    };
+    let settled = if claim.pending == claim.rows {
+        std::collections::HashSet::new()
+    } else {
+        crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?
+    };
+    let selected = crate::ledger::selected_rows(tx, claim.retry_of, claim.chunk)?;
+    let cells = cells(job, &mapping, claim.parameters.customer.as_deref(), &block);
+    let mut changes = Vec::with_capacity(block.len());
+    let mut refused = Vec::new();
+    for (view, cells) in block.rows().zip(cells.chunks_exact(job.columns().len())) {
+        let row = view.number();
+        if settled.contains(&row) || selected.as_ref().is_some_and(|selected| !selected.contains(&row)) {
+            continue;
+        }
+        match job.change(&Row::new(cells)) {
+            Ok(change) => changes.push(RowChange { row, change }),
+            // It was accepted when the file was read; a newer program may be stricter.
+            Err(problems) => refused.extend(problems.first().map(|problem| rejected(row, problem))),
+        }
+    }
+    Ok((sql::prepare(tx, claim.job, changes)?, refused))
+}

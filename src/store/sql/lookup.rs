@@ -1,0 +1,146 @@
+//! Who the rows mean: customers by GUID, domain or external id, with their domains and SKUs.
+
+use std::collections::HashMap;
+
+use tenantry_jobs::{CustomerRef, Problem, code};
+
+use crate::db::{DbError, Tx, Value};
+
+/// The customers a batch of rows names.
+pub(super) struct Directory {
+    customers: Vec<Customer>,
+    /// By the text rows name them with, lower case.
+    by_text: HashMap<String, Found>,
+}
+
+/// A customer as far as its rows need it.
+#[derive(Debug, Clone)]
+pub(super) struct Customer {
+    pub(super) id: i64,
+    /// Whether the store holds any user of it.
+    pub(super) has_users: bool,
+    pub(super) domains: Vec<String>,
+    pub(super) skus: Vec<Sku>,
+}
+
+/// A SKU a customer holds.
+#[derive(Debug, Clone)]
+pub(super) struct Sku {
+    pub(super) id: String,
+    pub(super) part_number: String,
+    pub(super) seats: i64,
+    pub(super) assigned: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    One(usize),
+    None,
+    Several,
+}
+
+impl Directory {
+    pub(super) fn load<'a>(
+        tx: &mut dyn Tx,
+        named: impl Iterator<Item = CustomerRef<'a>>,
+    ) -> Result<Self, DbError> {
+        let mut wanted: HashMap<String, CustomerRef<'a>> = HashMap::new();
+        let mut last = "";
+        for reference in named {
+            // Files are mostly sorted by customer; the common case is the row before's.
+            let text = reference.as_written();
+            if text != last {
+                wanted.entry(text.to_lowercase()).or_insert(reference);
+                last = text;
+            }
+        }
+        let (texts, references): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+        let keys: Vec<Vec<Value>> = references
+            .iter()
+            .zip(&texts)
+            .map(|(reference, text)| match reference {
+                CustomerRef::Id(id, _) => vec![id.to_string().into()],
+                CustomerRef::Name(_) => vec![text.as_str().into()],
+            })
+            .collect();
+        let found = tx.query_each(
+            "SELECT c.id, c.user_count FROM customers c WHERE c.tenant_id = $1
+               OR c.id IN (SELECT customer FROM domains WHERE domain = $1) OR lower(c.external_id) = $1 LIMIT 2",
+            &keys,
+        )?;
+        let mut directory = Self { customers: Vec::new(), by_text: HashMap::new() };
+        let mut by_id = HashMap::new();
+        for (text, rows) in texts.into_iter().zip(found) {
+            let found = match rows.as_slice() {
+                [] => Found::None,
+                [row] => {
+                    let (id, has_users) = (row.int(0)?, row.int(1)? > 0);
+                    let position = *by_id.entry(id).or_insert_with(|| {
+                        directory.customers.push(Customer { id, has_users, domains: Vec::new(), skus: Vec::new() });
+                        directory.customers.len() - 1
+                    });
+                    Found::One(position)
+                }
+                _ => Found::Several,
+            };
+            directory.by_text.insert(text, found);
+        }
+        directory.load_details(tx)?;
+        Ok(directory)
+    }
+
+    fn load_details(&mut self, tx: &mut dyn Tx) -> Result<(), DbError> {
+        let ids: Vec<Vec<Value>> = self.customers.iter().map(|customer| vec![customer.id.into()]).collect();
+        let domains = tx.query_each("SELECT domain FROM domains WHERE customer = $1", &ids)?;
+        let skus = tx.query_each(
+            "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
+            &ids,
+        )?;
+        for ((customer, domains), skus) in self.customers.iter_mut().zip(domains).zip(skus) {
+            customer.domains =
+                domains.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<_, _>>()?;
+            let sku = |row: &crate::db::Row| {
+                Ok(Sku {
+                    id: row.text(0)?.to_owned(),
+                    part_number: row.text(1)?.to_owned(),
+                    seats: row.int(2)?,
+                    assigned: row.int(3)?,
+                })
+            };
+            customer.skus = skus.iter().map(sku).collect::<Result<_, DbError>>()?;
+        }
+        Ok(())
+    }
+
+    /// The customer a row names.
+    pub(super) fn find(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
+        let text = reference.as_written();
+        let found = match self.by_text.get(text) {
+            Some(found) => *found,
+            None => self.by_text.get(&text.to_lowercase()).copied().unwrap_or(Found::None),
+        };
+        match found {
+            Found::One(position) => Ok(&self.customers[position]),
+            Found::None => Err(Problem::new(
+                code::UNKNOWN_CUSTOMER,
+                "customer",
+                text,
+                "no customer has this id, domain or external id",
+            )),
+            Found::Several => Err(Problem::new(
+                code::AMBIGUOUS_CUSTOMER,
+                "customer",
+                text,
+                "this names one customer's domain and another's external id; use the GUID",
+            )),
+        }
+    }
+}
+
+/// The SQL that finds a user by name, whatever the case.
+pub(super) fn user_by_name(tx: &dyn Tx) -> &'static str {
+    match tx.dialect() {
+        crate::db::Dialect::Sqlite => "user_principal_name = $1",
+        crate::db::Dialect::Postgres => "lower(user_principal_name) = lower($1 COLLATE \"C\")",
+    }
+}

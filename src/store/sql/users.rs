@@ -1,0 +1,341 @@
+//! `bulk-add-users`: many users at once, with their licences' seats.
+
+use std::collections::BTreeMap;
+
+use tenantry_jobs::{NewUser, Problem, UserField, code, nearest};
+
+use super::lookup::{Customer, Directory, user_by_name};
+use crate::db::{Batch, Cell, DbError, Tx, Value};
+use crate::ledger::ids::record_id;
+use crate::ledger::{Installation, RowOutcome};
+use crate::store::{Preview, SeatNeed, Verdict, rejected, unchanged};
+
+/// The columns written, in the order of a batch's cells.
+const COLUMNS: [&str; 22] = [
+    "id",
+    "customer",
+    "user_principal_name",
+    "display_name",
+    "first_name",
+    "last_name",
+    "job_title",
+    "department",
+    "office",
+    "office_phone",
+    "mobile_phone",
+    "fax",
+    "alternate_email",
+    "street_address",
+    "city",
+    "state",
+    "postal_code",
+    "country",
+    "usage_location",
+    "licenses",
+    "roles",
+    "flags",
+];
+const NAME: usize = 2;
+const LICENSES: usize = 19;
+const ROLES: usize = 20;
+const FLAGS: usize = 21;
+
+/// The user has to set a password before the first sign-in: no kind hands one out.
+const MUST_SET_PASSWORD: i64 = 1;
+/// The user may not sign in.
+const SIGN_IN_BLOCKED: i64 = 2;
+
+/// Users to insert, laid out for bulk insertion.
+pub(super) struct NewUsers {
+    batch: Batch,
+    rows: Vec<RowOf>,
+    /// (position in the batch, index into `skus`), ascending: one seat each.
+    seats: Vec<(u32, u32)>,
+    skus: Vec<SkuOf>,
+}
+
+struct RowOf {
+    row: u64,
+    customer: i64,
+    /// Whether the customer had users, so that this one may exist.
+    may_exist: bool,
+}
+
+struct SkuOf {
+    customer: i64,
+    sku_id: String,
+    part_number: String,
+    free: i64,
+}
+
+impl NewUsers {
+    pub(super) fn new(rows: usize) -> Self {
+        Self {
+            batch: Batch::new(COLUMNS.len(), rows),
+            rows: Vec::with_capacity(rows),
+            seats: Vec::new(),
+            skus: Vec::new(),
+        }
+    }
+
+    /// Adds a row, or says why the store cannot take it.
+    pub(super) fn add(
+        &mut self,
+        job: i64,
+        row: u64,
+        user: &NewUser<'_>,
+        directory: &Directory,
+    ) -> Result<(), Problem> {
+        let customer = directory.find(user.customer)?;
+        let domain = user.user_principal_name.rsplit('@').next().unwrap_or("");
+        if !customer.domains.iter().any(|own| own.eq_ignore_ascii_case(domain)) {
+            let problem = Problem::new(
+                code::FOREIGN_DOMAIN,
+                "user_principal_name",
+                user.user_principal_name,
+                format!("the customer's domains are {}", customer.domains.join(", ")),
+            );
+            let local = user.user_principal_name.split('@').next().unwrap_or("");
+            let near = nearest(domain, customer.domains.iter().map(String::as_str));
+            return Err(problem.suggest(near.map(|own| format!("{local}@{own}"))));
+        }
+        let licenses = self.licenses(user, customer)?;
+        let position = self.rows.len() as u32;
+        self.rows.push(RowOf { row, customer: customer.id, may_exist: customer.has_users });
+        self.batch.int(record_id(job, row));
+        self.batch.int(customer.id);
+        self.batch.text(user.user_principal_name);
+        self.batch.text(&user.display_name);
+        for field in UserField::ALL {
+            self.batch.text(user.profile[field as usize]);
+        }
+        self.batch.text(&user.country);
+        self.batch.text(&user.usage_location);
+        let ids: Vec<&str> = licenses.iter().map(|sku| self.skus[*sku as usize].sku_id.as_str()).collect();
+        self.batch.text(&ids.join(";"));
+        self.batch.text(&user.roles.join(";"));
+        self.batch.int(MUST_SET_PASSWORD | if user.block_sign_in { SIGN_IN_BLOCKED } else { 0 });
+        self.seats.extend(licenses.into_iter().map(|sku| (position, sku)));
+        Ok(())
+    }
+
+    /// Indices into `skus` of the licences a row asks for.
+    fn licenses(&mut self, user: &NewUser<'_>, customer: &Customer) -> Result<Vec<u32>, Problem> {
+        let mut found = Vec::with_capacity(user.licenses.len());
+        for wanted in &user.licenses {
+            let sku = customer
+                .skus
+                .iter()
+                .find(|sku| sku.part_number.eq_ignore_ascii_case(wanted) || sku.id.eq_ignore_ascii_case(wanted));
+            let Some(sku) = sku else {
+                let own: Vec<&str> = customer.skus.iter().map(|sku| sku.part_number.as_str()).collect();
+                let expected = if own.is_empty() {
+                    "the customer holds no SKUs".to_owned()
+                } else {
+                    format!("the customer holds {}", own.join(", "))
+                };
+                return Err(Problem::new(code::UNKNOWN_SKU, "licenses", wanted, expected)
+                    .suggest(nearest(wanted, own)));
+            };
+            let known = self
+                .skus
+                .iter()
+                .position(|known| known.customer == customer.id && known.sku_id == sku.id)
+                .unwrap_or_else(|| {
+                    self.skus.push(SkuOf {
+                        customer: customer.id,
+                        sku_id: sku.id.clone(),
+                        part_number: sku.part_number.clone(),
+                        free: sku.seats - sku.assigned,
+                    });
+                    self.skus.len() - 1
+                }) as u32;
+            if !found.contains(&known) {
+                found.push(known);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Inserts the users, takes their seats and counts them; returns the rows that were not inserted.
+    pub(super) fn apply(&self, tx: &mut dyn Tx, installation: Installation) -> Result<Vec<RowOutcome>, DbError> {
+        let conflicts = tx.insert_new("users", &COLUMNS, &self.batch)?;
+        let existing = self.existing(tx, &conflicts)?;
+        let mut outcomes = Vec::with_capacity(conflicts.len());
+        for (position, found) in conflicts.iter().zip(&existing) {
+            let row = self.rows[*position].row;
+            outcomes.push(match found {
+                Some(found) => match self.difference(*position, found) {
+                    Ok(()) => unchanged(row, installation.guid(found.id).to_string()),
+                    Err(problem) => rejected(row, &problem),
+                },
+                // The other one was not there on a second look: deleted in between. Let the runner try again.
+                None => return Err(DbError::Unavailable("a user with the same name came and went".to_owned())),
+            });
+        }
+        let mut left_out = conflicts;
+        let seatless = self.take_seats(tx, &left_out)?;
+        if !seatless.is_empty() {
+            let ids: Vec<Vec<Value>> = seatless.keys().map(|at| vec![self.batch.id(*at).into()]).collect();
+            tx.exec_each("DELETE FROM users WHERE id = $1", &ids)?;
+            for (position, problem) in &seatless {
+                outcomes.push(rejected(self.rows[*position].row, problem));
+            }
+            left_out.extend(seatless.into_keys());
+            left_out.sort_unstable();
+        }
+        self.count(tx, &left_out)?;
+        Ok(outcomes)
+    }
+
+    /// What each row would do to the store as it is.
+    pub(super) fn preview(&self, tx: &mut dyn Tx, previews: &mut Vec<Preview>) -> Result<Vec<SeatNeed>, DbError> {
+        let may_exist: Vec<usize> = (0..self.rows.len()).filter(|at| self.rows[*at].may_exist).collect();
+        let existing = self.existing(tx, &may_exist)?;
+        let mut met = vec![false; self.rows.len()];
+        for (position, found) in may_exist.iter().zip(&existing) {
+            let Some(found) = found else { continue };
+            met[*position] = true;
+            let verdict = match self.difference(*position, found) {
+                Ok(()) => Verdict::Unchanged,
+                Err(problem) => Verdict::Reject(problem),
+            };
+            previews.push(Preview { row: self.rows[*position].row, verdict });
+        }
+        for (position, _) in met.iter().enumerate().filter(|(_, met)| !**met) {
+            previews.push(Preview { row: self.rows[position].row, verdict: Verdict::Create });
+        }
+        let needs = self.seats.iter().filter(|(position, _)| !met[*position as usize]);
+        Ok(needs
+            .map(|(position, sku)| {
+                let sku = &self.skus[*sku as usize];
+                SeatNeed {
+                    row: self.rows[*position as usize].row,
+                    customer: sku.customer,
+                    sku_id: sku.sku_id.clone(),
+                    part_number: sku.part_number.clone(),
+                    free: sku.free,
+                }
+            })
+            .collect())
+    }
+
+    /// Takes one seat per licence of every row not `left_out`. Rows there is no seat for, by position.
+    fn take_seats(&self, tx: &mut dyn Tx, left_out: &[usize]) -> Result<BTreeMap<usize, Problem>, DbError> {
+        let mut seatless = BTreeMap::new();
+        let mut wanted: BTreeMap<(i64, &str), Vec<(usize, usize)>> = BTreeMap::new();
+        for (position, sku) in &self.seats {
+            if left_out.binary_search(&(*position as usize)).is_err() {
+                let of = &self.skus[*sku as usize];
+                wanted.entry((of.customer, &of.sku_id)).or_default().push((*position as usize, *sku as usize));
+            }
+        }
+        // In the order of the keys, so that two chunks never wait for each other.
+        for ((customer, sku_id), takers) in &wanted {
+            let sql = format!(
+                "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2{}",
+                tx.dialect().for_update()
+            );
+            let free = tx.query(&sql, &[(*customer).into(), (*sku_id).into()])?;
+            let free = free.first().map_or(Ok(0), |row| row.int(0))?.max(0) as usize;
+            for (position, sku) in takers.iter().skip(free) {
+                let part_number = &self.skus[*sku].part_number;
+                seatless.entry(*position).or_insert_with(|| no_free_seats(part_number));
+            }
+        }
+        for ((customer, sku_id), takers) in &wanted {
+            let taken = takers.iter().filter(|(position, _)| !seatless.contains_key(position)).count();
+            if taken > 0 {
+                tx.exec(
+                    "UPDATE subscribed_skus SET assigned = assigned + $3 WHERE customer = $1 AND sku_id = $2",
+                    &[(*customer).into(), (*sku_id).into(), (taken as u64).into()],
+                )?;
+            }
+        }
+        Ok(seatless)
+    }
+
+    fn count(&self, tx: &mut dyn Tx, left_out: &[usize]) -> Result<(), DbError> {
+        let mut per_customer: BTreeMap<i64, i64> = BTreeMap::new();
+        for (position, row) in self.rows.iter().enumerate() {
+            if left_out.is_empty() || left_out.binary_search(&position).is_err() {
+                *per_customer.entry(row.customer).or_default() += 1;
+            }
+        }
+        let params: Vec<Vec<Value>> =
+            per_customer.into_iter().map(|(id, added)| vec![id.into(), added.into()]).collect();
+        tx.exec_each("UPDATE customers SET user_count = user_count + $2 WHERE id = $1", &params).map(drop)
+    }
+
+    /// The users that stand in the way of the rows at `positions`.
+    fn existing(&self, tx: &mut dyn Tx, positions: &[usize]) -> Result<Vec<Option<Existing>>, DbError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<Vec<Value>> = positions.iter().map(|at| vec![self.text(*at, NAME).into()]).collect();
+        let sql = format!("SELECT {} FROM users WHERE {}", COLUMNS.join(", "), user_by_name(tx));
+        let read = |row: &crate::db::Row| {
+            Ok(Existing {
+                id: row.int(0)?,
+                customer: row.int(1)?,
+                texts: (2..FLAGS).map(|at| row.text_or_empty(at).map(str::to_owned)).collect::<Result<_, _>>()?,
+                flags: row.int(FLAGS)?,
+            })
+        };
+        let found = tx.query_each(&sql, &names)?;
+        found.iter().map(|rows| rows.first().map(read).transpose()).collect()
+    }
+
+    /// Whether the existing user is what the row asks for; what the file leaves open is not compared.
+    fn difference(&self, position: usize, found: &Existing) -> Result<(), Problem> {
+        let mut fields = Vec::new();
+        if found.customer != self.rows[position].customer {
+            fields.push("customer");
+        }
+        for at in NAME + 1..FLAGS {
+            let (wanted, has) = (self.text(position, at), found.texts[at - NAME].as_str());
+            let met = match at {
+                _ if wanted.is_empty() => true,
+                LICENSES | ROLES => wanted.split(';').all(|one| has.split(';').any(|own| own == one)),
+                _ => wanted == has,
+            };
+            if !met {
+                fields.push(COLUMNS[at]);
+            }
+        }
+        let wanted_flags = self.batch.row(position).nth(FLAGS);
+        if matches!(wanted_flags, Some(Cell::Int(flags)) if (flags ^ found.flags) & SIGN_IN_BLOCKED != 0) {
+            fields.push("block_sign_in");
+        }
+        if fields.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::new(
+            code::USER_EXISTS,
+            "user_principal_name",
+            self.text(position, NAME),
+            format!("a user of this name exists and differs in {}", fields.join(", ")),
+        ))
+    }
+
+    fn text(&self, position: usize, column: usize) -> &str {
+        match self.batch.row(position).nth(column) {
+            Some(Cell::Text(text)) => text,
+            _ => "",
+        }
+    }
+}
+
+/// A user in the store.
+struct Existing {
+    id: i64,
+    customer: i64,
+    /// The text columns, from the user name on.
+    texts: Vec<String>,
+    flags: i64,
+}
+
+/// No seat of the SKU is free.
+pub(crate) fn no_free_seats(part_number: &str) -> Problem {
+    Problem::new(code::NO_FREE_SEATS, "licenses", part_number, "no seat of this SKU is free; add seats first")
+}

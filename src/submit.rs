@@ -1,0 +1,210 @@
+//! The one door in: a submission is read, checked, spooled, recorded and announced, whoever brings it.
+//!
+//! The file is read once. Its blocks go into the spool while it is checked, under a job that is `planned` and
+//! that nobody sees; a fault throws them away again unless the submitter wants invalid rows skipped. Then
+//! one transaction queues the job, or finds that the same one is queued already, and the queue is rung.
+
+use sha2::{Digest as _, Sha256};
+use tenantry_jobs::Job;
+use thiserror::Error;
+
+use crate::db::DbError;
+use crate::ledger::{Begun, JobId, Ledger, NewJob, Parameters, RowOutcome, Seal, Sealed};
+use crate::plan::{Fault, FaultLog, PlanError, Planning, Source, Totals};
+use crate::queue::Queue;
+use crate::store::rejected;
+
+/// Tickets rung for one job at most; workers ring on while there is more.
+const MOST_TICKETS: usize = 32;
+/// Late rejections written per transaction.
+const LATE_BATCH: usize = 2_000;
+
+/// What somebody wants done.
+pub struct Submission {
+    /// The kind.
+    pub kind: &'static dyn Job,
+    /// What is the same for every row.
+    pub parameters: Parameters,
+    /// The rows.
+    pub source: Source,
+    /// The submitter's own key: a second submission with it is the same job.
+    pub idempotency_key: Option<String>,
+    /// Who.
+    pub submitted_by: String,
+    /// Redis stream that is told the outcome.
+    pub reply_to: Option<String>,
+    /// Directory on this machine that results are written to.
+    pub out_dir: Option<String>,
+}
+
+/// How a submission ended.
+pub enum Submitted {
+    /// A new job.
+    Queued(JobId),
+    /// A job that was there before and stands for the same work.
+    Same(JobId),
+    /// The file has faults, and nothing was recorded.
+    Refused(Box<Refusal>),
+}
+
+/// Why a file was refused.
+pub struct Refusal {
+    /// Every fault.
+    pub faults: FaultLog,
+    /// What would have happened to the rows.
+    pub totals: Totals,
+}
+
+/// Why a submission could not be carried through.
+#[derive(Debug, Error)]
+pub enum SubmitError {
+    /// The file cannot be read or does not fit the kind.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The ledger.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The key was used before for something else.
+    #[error("the idempotency key belongs to job {0}, whose kind, parameters or content differ")]
+    KeyReused(JobId),
+    /// Faults could not be kept.
+    #[error("a temporary file cannot be written: {0}")]
+    Temporary(#[from] std::io::Error),
+}
+
+/// Takes a submission. `progress` is told how many rows have been checked.
+pub async fn submit(
+    ledger: &Ledger,
+    queue: &Queue,
+    chunk_rows: usize,
+    submission: Submission,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Submitted, SubmitError> {
+    let Submission { kind, parameters, source, .. } = submission;
+    let input_name = match &source {
+        Source::Path(path) => path.display().to_string(),
+        Source::Bytes { name, .. } => name.clone(),
+    };
+    let store = Some(ledger.db().clone());
+    let planning = Planning::open(source, kind, &parameters, store, chunk_rows, true).await?;
+    let job = ledger
+        .begin(NewJob {
+            kind: kind.kind().to_owned(),
+            parameters: parameters.clone(),
+            submitted_by: submission.submitted_by,
+            input_name,
+            header: planning.header().to_vec(),
+            reply_to: submission.reply_to,
+            out_host: submission.out_dir.is_some().then(crate::runner::host_name),
+            out_dir: submission.out_dir,
+        })
+        .await?;
+    crate::failpoint::hit("planning");
+    let spooled = spool(ledger, job, planning, parameters.skip_invalid, progress).await;
+    let spooled = match spooled {
+        Ok(Spooled::Whole { digest }) => digest,
+        Ok(Spooled::Refused(refusal)) => {
+            ledger.discard(job).await?;
+            return Ok(Submitted::Refused(refusal));
+        }
+        Err(error) => {
+            // The sweep removes it too, in time; the error at hand is the one to tell.
+            let _ = ledger.discard(job).await;
+            return Err(error);
+        }
+    };
+    let seal = Seal {
+        fingerprint: fingerprint(kind.kind(), &parameters, &spooled.sha256),
+        sha256: spooled.sha256,
+        bytes: spooled.bytes,
+        rows: spooled.rows,
+        idempotency_key: submission.idempotency_key,
+    };
+    let sealed = match ledger.seal(job, seal.clone()).await {
+        // The same submission was sealed at the same moment; now it can be seen.
+        Err(DbError::Conflict(_)) => ledger.seal(job, seal).await?,
+        other => other?,
+    };
+    crate::failpoint::hit("after-record");
+    match sealed {
+        Sealed::Queued => {
+            if let Err(error) = queue.wake(job.id, MOST_TICKETS).await {
+                tracing::warn!(job.id = %job.id, %error, "job {} was recorded; the queue could not be rung, the sweep will", job.id);
+            }
+            Ok(Submitted::Queued(job.id))
+        }
+        Sealed::Same(id) => Ok(Submitted::Same(id)),
+        Sealed::KeyReused(id) => Err(SubmitError::KeyReused(id)),
+    }
+}
+
+enum Spooled {
+    Whole { digest: crate::input::Digest },
+    Refused(Box<Refusal>),
+}
+
+async fn spool(
+    ledger: &Ledger,
+    job: Begun,
+    mut planning: Planning,
+    skip_invalid: bool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Spooled, SubmitError> {
+    let mut totals = Totals::default();
+    let mut faults = FaultLog::default();
+    let mut chunk = 0;
+    while let Some(mut checked) = planning.next().await? {
+        totals.add(&checked);
+        progress(totals.rows);
+        if !skip_invalid {
+            for fault in std::mem::take(&mut checked.rejects).into_values().flatten() {
+                faults.push(fault)?;
+            }
+        }
+        // A file that will be refused needs no spool; it is read on for its other faults.
+        if faults.is_empty() {
+            let rejects = checked.rejects.values().filter_map(|faults| reject_row(faults)).collect();
+            let block = std::mem::take(&mut checked.encoded);
+            let (first, rows) = (checked.block.first_row(), checked.block.len() as u64);
+            ledger.append(job, chunk, first, rows, block, rejects).await?;
+        }
+        chunk += 1;
+    }
+    let mut planned = planning.finish().await?;
+    let mut late = Vec::new();
+    while let Some((chunk, fault)) = planned.duplicates.next().map_err(PlanError::from)? {
+        if skip_invalid {
+            late.extend(reject_row(std::slice::from_ref(&fault)).map(|reject| (chunk, reject)));
+            if late.len() >= LATE_BATCH {
+                ledger.reject(job, std::mem::take(&mut late)).await?;
+            }
+        } else {
+            faults.push(fault)?;
+        }
+    }
+    if !late.is_empty() {
+        ledger.reject(job, late).await?;
+    }
+    if faults.is_empty() {
+        Ok(Spooled::Whole { digest: planned.digest })
+    } else {
+        Ok(Spooled::Refused(Box::new(Refusal { faults, totals })))
+    }
+}
+
+/// The outcome of a row that was found faulty: the first code, every message.
+fn reject_row(faults: &[Fault]) -> Option<RowOutcome> {
+    let first = faults.first()?;
+    let mut outcome = rejected(first.row, &first.problem);
+    for fault in &faults[1..] {
+        outcome.message.push_str("; ");
+        outcome.message.push_str(&fault.problem.to_string());
+    }
+    Some(outcome)
+}
+
+fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str) -> String {
+    let parameters = serde_json::to_string(parameters).unwrap_or_default();
+    let hash = Sha256::digest(format!("{kind}\n{parameters}\n{sha256}"));
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
