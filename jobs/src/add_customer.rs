@@ -161,7 +161,7 @@ fn apply_country_rules<'a>(faults: &mut Faults, row: &Row<'a>, fields: &mut [Cow
                 );
             }
         }
-        if !row.text(POSTAL_CODE).is_empty() {
+        if !row.text(POSTAL_CODE).is_empty() && !text::has_control(row.text(POSTAL_CODE)) {
             profile::postal_code(faults, POSTAL_CODE, country.code, row.text(POSTAL_CODE));
         }
         if REGISTERED.contains(&country.code) {
@@ -195,7 +195,7 @@ fn settle_culture<'a>(
             Some(derived) => fields[culture] = Cow::Borrowed(derived),
             None if country.cultures.is_empty() => {
                 let expected = format!(
-                    "a culture like `xx-{}`, because {} has several",
+                    "a culture like `xx-{}`; none follows from {} alone",
                     country.code, country.name
                 );
                 faults.add(CULTURE, code::REQUIRED, "", expected);

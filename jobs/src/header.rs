@@ -14,7 +14,7 @@ pub struct Mapping {
     pub template: Option<&'static str>,
     /// For each native column, the file's column.
     pub columns: Vec<Option<usize>>,
-    /// The file's columns that hold secrets.
+    /// The file's columns that hold secrets, ignored ones (`_password`) included.
     pub secret: Vec<usize>,
     /// The file's columns at the end of the header that have no name, as spreadsheets leave them.
     /// A row with a value there is ragged.
@@ -46,10 +46,13 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
     if !problems.is_empty() {
         return Err(problems);
     }
-    let secrets = job.columns().iter().zip(&columns).filter(|(native, _)| native.secret);
+    let secret = |cell: &str| match meaning(job, reading.template, cell.trim_start_matches(is_ignoring)) {
+        Meaning::Native(native) => job.columns()[native].secret,
+        Meaning::Ignored | Meaning::Unknown => false,
+    };
     Ok(Mapping {
         template: reading.template.map(|template| template.name),
-        secret: secrets.filter_map(|(_, place)| *place).collect(),
+        secret: (0..named).filter(|index| secret(header[*index])).collect(),
         columns,
         unnamed: (named..header.len()).collect(),
     })
@@ -188,6 +191,10 @@ fn key(cell: &str) -> String {
         .collect()
 }
 
+fn is_ignoring(c: char) -> bool {
+    is_blank(c) || c == '_'
+}
+
 /// White space, and the byte-order mark that some programs leave in front.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{feff}'
@@ -293,19 +300,14 @@ mod tests {
 
     #[test]
     fn secrets_and_nameless_columns_are_pointed_out() {
-        let header = [
-            "Initial password [passwordProfile] Required",
-            "user_principal_name",
-            "customer",
-            " ",
-            "",
-        ];
-        let mapping = recognise(users(), &header, &[]).unwrap_or_else(|problems| unreachable!("{problems:?}"));
-        assert_eq!((mapping.secret, mapping.unnamed), (vec![0], vec![3, 4]));
+        let header = "Initial password [passwordProfile] Required,user_principal_name,customer,_Password, ,";
+        let cells: Vec<&str> = header.split(',').collect();
+        let mapping = recognise(users(), &cells, &[]).unwrap_or_else(|problems| unreachable!("{problems:?}"));
+        assert_eq!((mapping.secret, mapping.unnamed), (vec![0, 3], vec![4, 5]));
     }
 
     #[test]
-    fn only_a_template_s_own_line_is_a_preamble() {
+    fn only_the_line_of_a_template_is_a_preamble() {
         for (line, expected) in [
             (&["version:v1.0"][..], true),
             (&["Version:V1.0", "", ""], true),

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_held_to_their_country_s_form() {
+    fn codes_are_held_to_the_form_of_their_country() {
         for (country, code, good) in [
             ("US", "98052", true),
             ("US", "98052-1234", true),

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_roles_by_today_s_and_former_names() {
+    fn finds_roles_by_current_and_former_names() {
         assert_eq!(find("helpdesk administrator"), Some("Helpdesk Administrator"));
         assert_eq!(find("Company Administrator"), Some("Global Administrator"));
         assert_eq!(find("Helpdesk"), None);
