@@ -45,6 +45,60 @@ pub struct Column {
     pub about: &'static str,
 }
 
+impl Column {
+    /// A column the header must name, whose cells may not be empty.
+    pub const fn required(name: &'static str, about: &'static str) -> Self {
+        Self {
+            required: true,
+            ..Self::optional(name, about)
+        }
+    }
+
+    /// A column the file may leave out.
+    pub const fn optional(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            required: false,
+            secret: false,
+            about,
+        }
+    }
+
+    /// An optional column of secrets.
+    pub const fn secret(name: &'static str, about: &'static str) -> Self {
+        Self {
+            secret: true,
+            ..Self::optional(name, about)
+        }
+    }
+}
+
+/// Where the column of that name stands. Meant for constants: a name that is not there stops the build.
+pub const fn position(columns: &[Column], name: &str) -> usize {
+    let mut index = 0;
+    while index < columns.len() {
+        if same(columns[index].name.as_bytes(), name.as_bytes()) {
+            return index;
+        }
+        index += 1;
+    }
+    panic!("no column of that name")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < a.len() {
+        if a[index] != b[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
 /// Another program's file layout, mapped onto the native columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Template {

@@ -4,15 +4,29 @@
 //! the README's table and the contract tests follow from that list.
 
 mod change;
+mod faults;
+pub mod header;
 mod job;
+mod model;
 pub mod problem;
 
+mod add_customer;
+mod bulk_add_users;
+mod set_seats;
+mod update_account;
+
 pub use change::{Change, CustomerField, CustomerPatch, CustomerRef, NewCustomer, NewUser, Seats, UserField};
-pub use job::{Column, Job, Row, Template};
+pub use header::Mapping;
+pub use job::{Column, Job, Row, Template, position};
 pub use problem::{Problem, code, nearest};
 
-/// Every job kind there is.
-pub static JOBS: &[&dyn Job] = &[];
+/// Every job kind there is, in the order in which their samples build on each other.
+pub static JOBS: &[&dyn Job] = &[
+    &add_customer::AddCustomer,
+    &set_seats::SetSeats,
+    &bulk_add_users::BulkAddUsers,
+    &update_account::UpdateAccount,
+];
 
 /// The kind of that name.
 ///
@@ -24,3 +38,6 @@ pub fn find(kind: &str) -> Result<&'static dyn Job, Option<&'static str>> {
         .copied()
         .ok_or_else(|| nearest(kind, JOBS.iter().map(|job| job.kind())))
 }
+
+#[cfg(test)]
+mod catalogue_test;

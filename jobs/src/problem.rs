@@ -96,6 +96,18 @@ pub mod code {
     pub const PHONE_REQUIRED: &str = "phone-required";
     /// `<clear>` on a field that must have a value.
     pub const CANNOT_CLEAR: &str = "cannot-clear";
+    /// A list holds more entries than are allowed.
+    pub const TOO_MANY: &str = "too-many";
+    /// The country has no such state or province.
+    pub const UNKNOWN_STATE: &str = "unknown-state";
+    /// No directory role of that name.
+    pub const UNKNOWN_ROLE: &str = "unknown-role";
+    /// The header names a column the kind does not have.
+    pub const UNKNOWN_COLUMN: &str = "unknown-column";
+    /// The same column stands twice in the header, or in the header and on the command line.
+    pub const DUPLICATE_COLUMN: &str = "duplicate-column";
+    /// The header lacks a column the kind needs.
+    pub const MISSING_COLUMN: &str = "missing-column";
     /// Licences need a usage location.
     pub const USAGE_LOCATION_REQUIRED: &str = "usage-location-required";
     /// The row changes nothing: no column has a value.

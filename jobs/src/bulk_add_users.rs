@@ -1,0 +1,265 @@
+//! `bulk-add-users`: users with their licences and roles, for any number of customers in one file.
+//!
+//! This is the kind that is run on millions of rows: on the way of a good row nothing is copied, and
+//! nothing is allocated but the lists of licences and roles.
+
+mod templates;
+
+use std::borrow::Cow;
+
+use crate::faults::Faults;
+use crate::model::{country, email, list, profile, roles, text, upn};
+use crate::{Change, Column, CustomerRef, Job, NewUser, Problem, Row, Template, UserField, code, position};
+
+/// The kind.
+pub(crate) struct BulkAddUsers;
+
+const COLUMNS: &[Column] = &[
+    Column::required("customer", "tenant GUID, domain or external id of the customer"),
+    Column::required(
+        "user_principal_name",
+        "sign-in name, `name@domain` with a domain of the customer",
+    ),
+    Column::optional("display_name", "name shown to others; made from the names when empty"),
+    Column::optional("first_name", "first name, up to 64 characters"),
+    Column::optional("last_name", "last name, up to 64 characters"),
+    Column::optional("usage_location", "country code of two letters; required with licences"),
+    Column::optional("job_title", "job title"),
+    Column::optional("department", "department"),
+    Column::optional("office", "office"),
+    Column::optional("office_phone", "phone number at work"),
+    Column::optional("mobile_phone", "mobile phone number"),
+    Column::optional("fax", "fax number"),
+    Column::optional("alternate_email", "another e-mail address"),
+    Column::optional("street_address", "street address, may have several lines"),
+    Column::optional("city", "city"),
+    Column::optional("state", "state or province"),
+    Column::optional("postal_code", "postal code"),
+    Column::optional("country", "country code of two letters, or a name"),
+    Column::optional("licenses", "SKU part numbers or ids, separated by `;`"),
+    Column::optional("roles", "directory roles, separated by `;`"),
+    Column::secret("password", "accepted so that templates fit; never kept"),
+    Column::optional("block_sign_in", "`yes` or `no` (the default)"),
+];
+
+const CUSTOMER: usize = position(COLUMNS, "customer");
+const USER_PRINCIPAL_NAME: usize = position(COLUMNS, "user_principal_name");
+const DISPLAY_NAME: usize = position(COLUMNS, "display_name");
+const FIRST_NAME: usize = position(COLUMNS, "first_name");
+const LAST_NAME: usize = position(COLUMNS, "last_name");
+const USAGE_LOCATION: usize = position(COLUMNS, "usage_location");
+const ALTERNATE_EMAIL: usize = position(COLUMNS, "alternate_email");
+const STREET_ADDRESS: usize = position(COLUMNS, "street_address");
+const COUNTRY: usize = position(COLUMNS, "country");
+const LICENSES: usize = position(COLUMNS, "licenses");
+const ROLES: usize = position(COLUMNS, "roles");
+const PASSWORD: usize = position(COLUMNS, "password");
+const BLOCK_SIGN_IN: usize = position(COLUMNS, "block_sign_in");
+
+/// Column and greatest length of each plain field, in the order of [`UserField::ALL`]. The lengths are those
+/// of the directory (Microsoft Graph's user resource), not the shorter ones of some upload forms.
+const PROFILE: [(usize, usize); UserField::ALL.len()] = {
+    let mut profile = [(0, 0); UserField::ALL.len()];
+    let mut index = 0;
+    while index < profile.len() {
+        let field = UserField::ALL[index];
+        profile[index] = (position(COLUMNS, field.name()), longest(field));
+        index += 1;
+    }
+    profile
+};
+
+const fn longest(field: UserField) -> usize {
+    match field {
+        UserField::PostalCode => 40,
+        UserField::FirstName
+        | UserField::LastName
+        | UserField::Department
+        | UserField::OfficePhone
+        | UserField::MobilePhone
+        | UserField::Fax => 64,
+        UserField::JobTitle | UserField::Office | UserField::City | UserField::State => 128,
+        UserField::AlternateEmail => email::MAX,
+        UserField::StreetAddress => 1024,
+    }
+}
+
+impl Job for BulkAddUsers {
+    fn kind(&self) -> &'static str {
+        "bulk-add-users"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Create users with licences and roles, for many customers at once"
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        COLUMNS
+    }
+
+    fn templates(&self) -> &'static [Template] {
+        templates::TEMPLATES
+    }
+
+    fn sample(&self) -> &'static str {
+        include_str!("bulk_add_users.csv")
+    }
+
+    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+        let mut faults = Faults::new(COLUMNS);
+        let customer = faults.required_line(row, CUSTOMER, 256);
+        let user_principal_name = user_principal_name(&mut faults, row);
+        let display_name = display_name(&mut faults, row, user_principal_name);
+        let profile = PROFILE.map(|(column, max)| match column {
+            STREET_ADDRESS => faults.lines(row, column, max),
+            _ => faults.line(row, column, max),
+        });
+        check_alternate_email(&mut faults, row);
+        let usage_location = usage_location(&mut faults, row);
+        let country = country(&mut faults, row);
+        let licenses = licenses(&mut faults, row);
+        let roles = roles(&mut faults, row);
+        // Looked at like any other cell, then forgotten.
+        faults.line(row, PASSWORD, 256);
+        let block_sign_in = block_sign_in(&mut faults, row);
+        faults.finish(Change::CreateUser(NewUser {
+            customer: CustomerRef::parse(customer),
+            user_principal_name,
+            display_name,
+            profile,
+            usage_location: Cow::Borrowed(usage_location),
+            country: Cow::Borrowed(country),
+            licenses,
+            roles,
+            block_sign_in,
+        }))
+    }
+}
+
+fn user_principal_name<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
+    let name = row.text(USER_PRINCIPAL_NAME);
+    if name.is_empty() {
+        faults.add(USER_PRINCIPAL_NAME, code::REQUIRED, name, "a value");
+    } else if text::has_control(name) {
+        faults.add(
+            USER_PRINCIPAL_NAME,
+            code::BAD_CHARACTER,
+            name,
+            upn::Fault::Character.expected(),
+        );
+    } else {
+        upn::check(name, |fault| {
+            let code = match fault {
+                upn::Fault::TooLong => code::TOO_LONG,
+                upn::Fault::Character => code::BAD_CHARACTER,
+                upn::Fault::Form | upn::Fault::Dot | upn::Fault::Domain => code::INVALID,
+            };
+            faults.add(USER_PRINCIPAL_NAME, code, name, fault.expected());
+        });
+    }
+    name
+}
+
+fn display_name<'a>(faults: &mut Faults, row: &Row<'a>, user_principal_name: &'a str) -> Cow<'a, str> {
+    let given = faults.line(row, DISPLAY_NAME, 256);
+    match (given, row.text(FIRST_NAME), row.text(LAST_NAME)) {
+        ("", "", "") => Cow::Borrowed(upn::local(user_principal_name)),
+        ("", only, "") | ("", "", only) => Cow::Borrowed(only),
+        ("", first, last) => Cow::Owned([first, last].join(" ")),
+        (given, _, _) => Cow::Borrowed(given),
+    }
+}
+
+fn check_alternate_email(faults: &mut Faults, row: &Row<'_>) {
+    let address = row.text(ALTERNATE_EMAIL);
+    if !address.is_empty() && !text::has_control(address) && email::domain(address).is_none() {
+        faults.add(ALTERNATE_EMAIL, code::INVALID, address, "an e-mail address");
+    }
+}
+
+fn usage_location<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
+    match row.text(USAGE_LOCATION) {
+        "" => "",
+        control if text::has_control(control) => faults.line(row, USAGE_LOCATION, usize::MAX),
+        written => profile::country_code(faults, USAGE_LOCATION, written),
+    }
+}
+
+/// A code where one is known. Directories take any text here, so an unknown name is no fault.
+fn country<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
+    let written = row.text(COUNTRY);
+    match country::by_code(written) {
+        Some(country) => country.code,
+        None if written.is_empty() => "",
+        None => match country::by_name(written) {
+            Some(country) => country.code,
+            None => faults.line(row, COUNTRY, 128),
+        },
+    }
+}
+
+fn licenses<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
+    let cell = faults.line(row, LICENSES, usize::MAX);
+    let licenses = list::distinct(cell);
+    for sku in licenses.iter().filter(|sku| sku.len() > 128) {
+        faults.add(LICENSES, code::TOO_LONG, sku, "a SKU's part number or GUID");
+    }
+    if !licenses.is_empty() && row.text(USAGE_LOCATION).is_empty() {
+        let expected = "a country code of two letters, which licences depend on";
+        faults.add(USAGE_LOCATION, code::USAGE_LOCATION_REQUIRED, "", expected);
+    }
+    licenses
+}
+
+fn roles<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
+    let cell = row.text(ROLES);
+    if text::has_control(cell) {
+        faults.line(row, ROLES, usize::MAX);
+        return Vec::new();
+    }
+    let mut found = list::distinct(cell);
+    for role in &mut found {
+        match roles::find(role) {
+            Some(name) => *role = name,
+            None => {
+                faults.add_near(
+                    ROLES,
+                    code::UNKNOWN_ROLE,
+                    role,
+                    "the name of a directory role",
+                    roles::near(role),
+                );
+            }
+        }
+    }
+    // Two names of one role are the same role.
+    let mut index = 0;
+    while index < found.len() {
+        if found[..index].contains(&found[index]) {
+            found.remove(index);
+        } else {
+            index += 1;
+        }
+    }
+    found
+}
+
+fn block_sign_in(faults: &mut Faults, row: &Row<'_>) -> bool {
+    let written = row.text(BLOCK_SIGN_IN);
+    let is = |words: [&str; 2]| words.iter().any(|word| word.eq_ignore_ascii_case(written));
+    if is(["yes", "true"]) {
+        return true;
+    }
+    if !written.is_empty() && !is(["no", "false"]) {
+        let code = if text::has_control(written) {
+            code::BAD_CHARACTER
+        } else {
+            code::INVALID
+        };
+        faults.add(BLOCK_SIGN_IN, code, written, "`yes` or `no`");
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

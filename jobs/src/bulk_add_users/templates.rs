@@ -1,0 +1,69 @@
+//! Headers of the upload forms that users' files are often made for.
+
+use crate::Template;
+
+/// The templates, none of which fits another's header.
+pub(super) const TEMPLATES: &[Template] = &[PARTNER_CENTER, ADMIN_CENTRE, ENTRA];
+
+const PARTNER_CENTER: Template = Template {
+    name: "Partner Center user upload",
+    preamble: None,
+    columns: &[
+        ("First name", Some("first_name")),
+        ("Last name", Some("last_name")),
+        ("Display name", Some("display_name")),
+        ("Email", Some("user_principal_name")),
+        // The portal's own column for results, to be left empty.
+        ("Status update", None),
+    ],
+};
+
+const ADMIN_CENTRE: Template = Template {
+    name: "Microsoft 365 admin centre",
+    preamble: None,
+    columns: &[
+        ("Username", Some("user_principal_name")),
+        ("First name", Some("first_name")),
+        ("Last name", Some("last_name")),
+        ("Display name", Some("display_name")),
+        ("Job title", Some("job_title")),
+        ("Department", Some("department")),
+        ("Office number", Some("office")),
+        ("Office phone", Some("office_phone")),
+        ("Mobile phone", Some("mobile_phone")),
+        ("Fax", Some("fax")),
+        ("Alternate email address", Some("alternate_email")),
+        ("Address", Some("street_address")),
+        ("City", Some("city")),
+        ("State or province", Some("state")),
+        ("ZIP or postal code", Some("postal_code")),
+        ("Country or region", Some("country")),
+    ],
+};
+
+const ENTRA: Template = Template {
+    name: "Microsoft Entra bulk create",
+    preamble: Some("version:v1.0"),
+    columns: &[
+        ("Name [displayName] Required", Some("display_name")),
+        ("User name [userPrincipalName] Required", Some("user_principal_name")),
+        ("Initial password [passwordProfile] Required", Some("password")),
+        (
+            "Block sign in (Yes/No) [accountEnabled] Required",
+            Some("block_sign_in"),
+        ),
+        ("First name [givenName]", Some("first_name")),
+        ("Last name [surname]", Some("last_name")),
+        ("Job title [jobTitle]", Some("job_title")),
+        ("Department [department]", Some("department")),
+        ("Usage location [usageLocation]", Some("usage_location")),
+        ("Street address [streetAddress]", Some("street_address")),
+        ("State or province [state]", Some("state")),
+        ("Country or region [country]", Some("country")),
+        ("Office [physicalDeliveryOfficeName]", Some("office")),
+        ("City [city]", Some("city")),
+        ("ZIP or postal code [postalCode]", Some("postal_code")),
+        ("Office phone [telephoneNumber]", Some("office_phone")),
+        ("Mobile phone [mobile]", Some("mobile_phone")),
+    ],
+};

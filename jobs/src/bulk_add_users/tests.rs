@@ -1,0 +1,128 @@
+//! Rows of `bulk-add-users`, good and bad.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use super::*;
+
+fn row_of<'a>(cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
+    let mut row = vec![Some(""); COLUMNS.len()];
+    row[CUSTOMER] = Some("fjordbakeri.example");
+    row[USER_PRINCIPAL_NAME] = Some("ola.bakke@fjordbakeri.example");
+    for (name, value) in cells {
+        row[position(COLUMNS, name)] = Some(value);
+    }
+    row
+}
+
+/// `code column`, the value and the suggestion of every problem of a good row with these cells.
+fn check(cells: &[(&str, &str)], expected: &[&str]) {
+    let row = row_of(cells);
+    let problems = BulkAddUsers.change(&Row::new(&row)).err().unwrap_or_default();
+    let told: Vec<String> = problems
+        .iter()
+        .map(|problem| match &problem.suggestion {
+            Some(near) => format!("{} {} {} > {near}", problem.code, problem.column, problem.value),
+            None => format!("{} {} {}", problem.code, problem.column, problem.value),
+        })
+        .collect();
+    assert_eq!(told, expected, "{cells:?}");
+}
+
+fn user<'a>(row: &'a [Option<&'a str>]) -> NewUser<'a> {
+    match BulkAddUsers.change(&Row::new(row)).unwrap() {
+        Change::CreateUser(user) => user,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn profile_fields_stand_where_their_variants_say() {
+    for (index, field) in UserField::ALL.into_iter().enumerate() {
+        assert_eq!(field as usize, index);
+        assert_eq!(COLUMNS[PROFILE[index].0].name, field.name());
+    }
+}
+
+#[test]
+fn a_good_row_is_borrowed_and_normalised() {
+    let row = row_of(&[
+        ("first_name", "Ola"),
+        ("city", " Bergen "),
+        ("usage_location", "no"),
+        ("country", "norway"),
+        ("licenses", "SPB; EMS;spb"),
+        ("roles", "company administrator;Global Administrator;Global reader"),
+        ("password", "Hunter2!"),
+        ("block_sign_in", "Yes"),
+    ]);
+    let user = user(&row);
+    assert_eq!(user.profile[UserField::City as usize], "Bergen");
+    assert!(matches!(user.usage_location, Cow::Borrowed("NO")));
+    assert!(matches!(user.country, Cow::Borrowed("NO")));
+    assert_eq!(user.licenses, ["SPB", "EMS"]);
+    assert_eq!(user.roles, ["Global Administrator", "Global Reader"]);
+    assert!(user.block_sign_in);
+    assert!(!format!("{user:?}").contains("Hunter2"));
+}
+
+#[test]
+fn display_names() {
+    for (cells, expected) in [
+        (&[][..], "ola.bakke"),
+        (&[("first_name", "Ola")], "Ola"),
+        (&[("last_name", "Bakke")], "Bakke"),
+        (&[("first_name", "Ola"), ("last_name", "Bakke")], "Ola Bakke"),
+        (&[("first_name", "Ola"), ("display_name", "Ola B.")], "Ola B."),
+    ] {
+        assert_eq!(user(&row_of(cells)).display_name, expected, "{cells:?}");
+    }
+}
+
+#[test]
+fn every_problem_of_a_row_in_column_order() {
+    check(&[], &[]);
+    check(
+        &[
+            ("customer", ""),
+            ("user_principal_name", ".josé@fjord"),
+            ("usage_location", "UK"),
+            ("job_title", "a\0b"),
+            ("alternate_email", "ola"),
+            ("roles", "Global Admin;Wizard"),
+            ("block_sign_in", "maybe"),
+        ],
+        &[
+            "required customer ",
+            "bad-character user_principal_name .josé@fjord",
+            "invalid user_principal_name .josé@fjord",
+            "invalid user_principal_name .josé@fjord",
+            "unknown-country usage_location UK > GB",
+            "bad-character job_title a\0b",
+            "invalid alternate_email ola",
+            "unknown-role roles Global Admin > Global Administrator",
+            "unknown-role roles Wizard",
+            "invalid block_sign_in maybe",
+        ],
+    );
+}
+
+#[test]
+fn single_problems() {
+    let long = "x".repeat(65);
+    check(&[("user_principal_name", "")], &["required user_principal_name "]);
+    check(&[("first_name", &long)], &[&format!("too-long first_name {long}")]);
+    check(&[("licenses", "SPB")], &["usage-location-required usage_location "]);
+    check(&[("licenses", " ; ")], &[]);
+    check(
+        &[("licenses", "SPB"), ("usage_location", "Norway")],
+        &["unknown-country usage_location Norway > NO"],
+    );
+    check(&[("street_address", "Strandkaien 7\r\n5013 Bergen")], &[]);
+    check(
+        &[("street_address", "Strandkaien\u{1b}7")],
+        &["bad-character street_address Strandkaien\u{1b}7"],
+    );
+    check(&[("country", "Narnia")], &[]);
+    check(&[("country", "Nar\u{7}nia")], &["bad-character country Nar\u{7}nia"]);
+    // A secret is never shown.
+    check(&[("password", "Hun\0ter2")], &["bad-character password "]);
+}

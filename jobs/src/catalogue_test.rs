@@ -1,0 +1,236 @@
+//! What holds for every kind in the catalogue, whatever it does.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::collections::{BTreeMap, HashSet};
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::{Change, CustomerRef, JOBS, Job, Row, find, header};
+
+/// The records of a kind's sample; the first is the header.
+fn sample(job: &dyn Job) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(job.sample().as_bytes());
+    reader
+        .records()
+        .map(|record| record.unwrap().iter().map(str::to_owned).collect())
+        .collect()
+}
+
+/// Calls `look` with the change of every row of the kind's sample.
+fn each_sample_change(job: &dyn Job, mut look: impl FnMut(Change<'_>)) {
+    for record in &sample(job)[1..] {
+        let cells: Vec<Option<&str>> = record.iter().map(|cell| Some(cell.as_str())).collect();
+        look(
+            job.change(&Row::new(&cells))
+                .unwrap_or_else(|problems| panic!("{record:?}: {problems:#?}")),
+        );
+    }
+}
+
+fn is_snake_case(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[test]
+fn kinds_are_unique_and_found() {
+    let kinds: HashSet<&str> = JOBS.iter().map(|job| job.kind()).collect();
+    assert_eq!(kinds.len(), JOBS.len());
+    for kind in kinds {
+        assert!(is_snake_case(&kind.replace('-', "_")), "{kind}");
+        assert_eq!(find(kind).map(Job::kind), Ok(kind));
+    }
+    assert_eq!(find("bulk-ad-users").map(Job::kind), Err(Some("bulk-add-users")));
+    assert_eq!(find("make-coffee").map(Job::kind), Err(None));
+}
+
+#[test]
+fn columns_describe_themselves_in_a_table_cell() {
+    for job in JOBS {
+        let names: HashSet<&str> = job.columns().iter().map(|column| column.name).collect();
+        assert_eq!(names.len(), job.columns().len(), "{}", job.kind());
+        for text in job.columns().iter().map(|column| column.about).chain([job.summary()]) {
+            assert!(!text.is_empty() && !text.ends_with('.'), "{text}");
+            assert!(!text.contains(['|', '\n']) && text.len() <= 90, "{text}");
+        }
+        for column in job.columns() {
+            assert!(is_snake_case(column.name), "{}", column.name);
+            assert!(!(column.required && column.secret), "{}", column.name);
+        }
+    }
+}
+
+#[test]
+fn templates_stand_for_native_columns_and_are_told_apart() {
+    for job in JOBS {
+        for template in job.templates() {
+            let header: Vec<&str> = template.columns.iter().map(|(cell, _)| *cell).collect();
+            for (cell, native) in template.columns {
+                let known = native.is_none_or(|native| job.columns().iter().any(|column| column.name == native));
+                assert!(known, "{cell}");
+            }
+            let mapping = header::recognise(*job, &header, &["customer"]).unwrap();
+            assert_eq!(mapping.template, Some(template.name));
+        }
+    }
+}
+
+#[test]
+fn samples_show_every_column_and_every_row_is_good() {
+    for job in JOBS {
+        let records = sample(*job);
+        let native: Vec<&str> = job.columns().iter().map(|column| column.name).collect();
+        assert_eq!(records[0], native, "{}", job.kind());
+        let mapping = header::recognise(*job, &native, &[]).unwrap();
+        assert_eq!(mapping.template, None);
+        assert_eq!(mapping.columns, (0..native.len()).map(Some).collect::<Vec<_>>());
+        let mut keys = HashSet::new();
+        let mut rows = 0;
+        each_sample_change(*job, |change| {
+            rows += 1;
+            change.each_key(&mut |column, value| {
+                assert!(native.contains(&column), "{column}");
+                let key = (column, value.concat().to_ascii_lowercase());
+                assert!(keys.insert(key.clone()), "{} has {key:?} twice", job.kind());
+            });
+        });
+        assert!(rows >= 3, "{}", job.kind());
+    }
+}
+
+#[test]
+fn samples_work_together_on_an_empty_store() {
+    let mut customers: BTreeMap<String, String> = BTreeMap::new();
+    let mut free: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut updated = HashSet::new();
+    for job in JOBS {
+        each_sample_change(*job, |change| {
+            let named = change.customer().map(|customer| match customer {
+                CustomerRef::Name(name) => customers
+                    .get(name)
+                    .unwrap_or_else(|| panic!("no customer {name}"))
+                    .clone(),
+                CustomerRef::Id(id, _) => panic!("a sample cannot know {id}"),
+            });
+            match change {
+                Change::CreateCustomer(customer) => {
+                    let domain = customer.domain.into_owned();
+                    customers.insert(customer.external_id.to_owned(), domain.clone());
+                    customers.insert(domain.clone(), domain);
+                }
+                Change::SetSeats(seats) => {
+                    free.insert((named.unwrap(), seats.part_number.to_owned()), seats.seats);
+                }
+                Change::CreateUser(user) => {
+                    let domain = named.unwrap();
+                    assert_eq!(user.user_principal_name.split('@').nth(1), Some(domain.as_str()));
+                    for sku in user.licenses {
+                        let seats = free.get_mut(&(domain.clone(), sku.to_owned())).unwrap();
+                        *seats = seats.checked_sub(1).unwrap();
+                    }
+                }
+                Change::UpdateCustomer(patch) => {
+                    updated.insert(named.unwrap());
+                    assert!(!patch.fields.is_empty());
+                }
+            }
+        });
+    }
+    assert_eq!(updated.len(), 3);
+}
+
+proptest! {
+    #[test]
+    fn any_cells_are_answered_and_problems_name_real_columns(
+        job in 0..JOBS.len(),
+        cells in vec(option::of(prop_oneof![
+            any::<String>(),
+            "[ -~]{0,80}",
+            "[a-zA-Z.@;,<> -]{0,200}",
+            Just("<clear>".to_owned()),
+            Just("DE".to_owned()),
+            Just("a@b.example".to_owned()),
+        ]), 0..26),
+    ) {
+        let job = JOBS[job];
+        let row: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
+        match job.change(&Row::new(&row)) {
+            Ok(change) => change.each_key(&mut |_, value| assert!(!value.is_empty())),
+            Err(problems) => {
+                assert!(!problems.is_empty());
+                let place = |name: &str| job.columns().iter().position(|column| column.name == name);
+                let places: Vec<_> = problems.iter().map(|problem| {
+                    let place = place(&problem.column);
+                    assert!(place.is_some() || problem.column.is_empty(), "{problem:?}");
+                    let cell = place.map_or("", |at| Row::new(&row).text(at));
+                    let secret = place.is_some_and(|at| job.columns()[at].secret);
+                    assert!(!secret || problem.value.is_empty());
+                    // A fault of one entry of a list shows that entry.
+                    assert!(cell.contains(problem.value.trim_end_matches('…')), "{problem:?}");
+                    place.unwrap_or(usize::MAX)
+                }).collect();
+                assert!(places.is_sorted(), "{places:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_header_is_answered(
+        job in 0..JOBS.len(),
+        cells in vec(prop_oneof![any::<String>(), "[a-z_ \\[\\]-]{0,12}", Just("customer".to_owned())], 0..12),
+    ) {
+        let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+        let _ = header::preamble(JOBS[job], &cells);
+        match header::recognise(JOBS[job], &cells, &[]) {
+            Ok(mapping) => assert!(mapping.columns.iter().flatten().all(|at| *at < cells.len())),
+            Err(problems) => assert!(!problems.is_empty()),
+        }
+    }
+
+    #[test]
+    fn a_user_reads_the_same_from_every_template(
+        user in "[a-z][a-z0-9.-]{0,20}[a-z0-9]",
+        texts in vec("[ a-zA-ZäéøŁ'0-9-]{0,40}", 22),
+        usage_location in prop_oneof![Just(""), Just("de"), Just("US")],
+        country in prop_oneof![Just(""), Just("DE"), Just("United States"), Just("norway"), Just("Narnia")],
+        blocked in prop_oneof![Just(""), Just("Yes"), Just("No")],
+    ) {
+        let job = find("bulk-add-users").unwrap();
+        let name = format!("{user}@fjordbakeri.example");
+        for template in job.templates() {
+            let values = |column: &str, at: usize| match column {
+                "user_principal_name" => name.clone(),
+                "alternate_email" => format!("{user}@mail.example"),
+                "usage_location" => usage_location.to_owned(),
+                "country" => country.to_owned(),
+                "block_sign_in" => blocked.to_owned(),
+                _ => texts[at].clone(),
+            };
+            // The fields this template has, once under its own names and once under ours.
+            let mut native = vec!["customer"];
+            let mut foreign = vec!["customer"];
+            let mut cells = vec!["fjordbakeri.example".to_owned()];
+            for (at, (cell, column)) in template.columns.iter().enumerate() {
+                if let Some(column) = column {
+                    native.push(column);
+                    foreign.push(cell);
+                    cells.push(values(column, at));
+                }
+            }
+            let read = |file_header: &[&str]| {
+                let mapping = header::recognise(job, file_header, &[]).unwrap();
+                let row: Vec<Option<&str>> =
+                    mapping.columns.iter().map(|at| at.map(|at| cells[at].as_str())).collect();
+                job.change(&Row::new(&row)).map(|change| format!("{change:?}"))
+            };
+            prop_assert_eq!(read(&native), read(&foreign), "{}", template.name);
+            prop_assert!(read(&native).is_ok());
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Collects what is wrong with a row while it is read, so that every fault is reported and not just the first.
+
+use crate::model::text;
+use crate::{Column, Problem, Row, code};
+
+/// The faults of one row so far. Costs nothing while there are none.
+pub(crate) struct Faults {
+    columns: &'static [Column],
+    found: Vec<(usize, Problem)>,
+}
+
+impl Faults {
+    /// Nothing wrong yet.
+    pub(crate) fn new(columns: &'static [Column]) -> Self {
+        Self {
+            columns,
+            found: Vec::new(),
+        }
+    }
+
+    /// Notes a fault of the column at `column`.
+    #[cold]
+    pub(crate) fn add(&mut self, column: usize, code: &str, value: &str, expected: impl Into<String>) {
+        self.add_near(column, code, value, expected, None);
+    }
+
+    /// As [`add`](Self::add), with the nearest valid choice.
+    #[cold]
+    pub(crate) fn add_near(
+        &mut self,
+        column: usize,
+        code: &str,
+        value: &str,
+        expected: impl Into<String>,
+        nearest: Option<&str>,
+    ) {
+        let at_fault = &self.columns[column];
+        let shown = if at_fault.secret { "" } else { value };
+        let problem = Problem::new(code, at_fault.name, shown, expected).suggest(nearest);
+        self.found.push((column, problem));
+    }
+
+    /// Notes a fault of the row as a whole.
+    #[cold]
+    pub(crate) fn add_whole(&mut self, code: &str, expected: &str) {
+        self.found.push((usize::MAX, Problem::new(code, "", "", expected)));
+    }
+
+    /// How many faults there are; two equal answers mean that nothing was found in between.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The cell of one column: a single line of at most `max` characters, perhaps none.
+    pub(crate) fn line<'a>(&mut self, row: &Row<'a>, column: usize, max: usize) -> &'a str {
+        let value = row.text(column);
+        self.check_line(column, value, max);
+        value
+    }
+
+    /// As [`line`](Self::line); an empty cell is a fault too.
+    pub(crate) fn required_line<'a>(&mut self, row: &Row<'a>, column: usize, max: usize) -> &'a str {
+        let value = self.line(row, column, max);
+        if value.is_empty() {
+            self.add(column, code::REQUIRED, value, "a value");
+        }
+        value
+    }
+
+    /// As [`line`](Self::line), but tabs and line breaks are part of the text.
+    pub(crate) fn lines<'a>(&mut self, row: &Row<'a>, column: usize, max: usize) -> &'a str {
+        let value = row.text(column);
+        if text::has_control(value)
+            && value
+                .chars()
+                .any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+        {
+            self.add(column, code::BAD_CHARACTER, value, "text without control characters");
+        }
+        self.check_length(column, value, max);
+        value
+    }
+
+    /// Checks a value that should be a single line of at most `max` characters.
+    pub(crate) fn check_line(&mut self, column: usize, value: &str, max: usize) {
+        if text::has_control(value) {
+            self.add(
+                column,
+                code::BAD_CHARACTER,
+                value,
+                "one line without control characters",
+            );
+        }
+        self.check_length(column, value, max);
+    }
+
+    fn check_length(&mut self, column: usize, value: &str, max: usize) {
+        // Characters are never more than bytes, so most cells need no counting.
+        if value.len() > max && value.chars().count() > max {
+            self.add(column, code::TOO_LONG, value, format!("at most {max} characters"));
+        }
+    }
+
+    /// `value`, or the faults in column order, those of the whole row last.
+    pub(crate) fn finish<T>(mut self, value: T) -> Result<T, Vec<Problem>> {
+        if self.found.is_empty() {
+            return Ok(value);
+        }
+        self.found.sort_by_key(|(column, _)| *column);
+        Err(self.found.into_iter().map(|(_, problem)| problem).collect())
+    }
+}

@@ -1,0 +1,321 @@
+//! Which file column holds which native column: the header of a file, read with the catalogue in hand.
+//!
+//! Case, blanks, `_` and `-` make no difference, nor does the order. A header is tried against the
+//! native columns and against every template; the layout that explains most of it is what was meant,
+//! and the native one wins a tie. Native names are understood in a template's file too, so that a
+//! `customer` or `licenses` column can be added to it.
+
+use crate::{Job, Problem, Template, code, nearest};
+
+/// Where the native columns stand in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// The template recognised; `None` for native columns.
+    pub template: Option<&'static str>,
+    /// For each native column, the file's column.
+    pub columns: Vec<Option<usize>>,
+    /// The file's columns that hold secrets, ignored ones (`_password`) included.
+    pub secret: Vec<usize>,
+    /// The file's columns at the end of the header that have no name, as spreadsheets leave them.
+    /// A row with a value there is ragged.
+    pub unnamed: Vec<usize>,
+}
+
+/// Reads a header. `fixed` are the native columns that the command line gives for all rows.
+///
+/// # Errors
+/// Everything that keeps the file from being read: first what stands in the header, in file order,
+/// then what is missing.
+pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mapping, Vec<Problem>> {
+    let named = header
+        .iter()
+        .rposition(|cell| !key(cell).is_empty())
+        .map_or(0, |last| last + 1);
+    let layouts = std::iter::once(None).chain(job.templates().iter().map(Some));
+    let readings = layouts.map(|template| Reading::new(job, template, &header[..named]));
+    // `min_by_key` keeps the first of equals, which is the native layout.
+    let Some(reading) = readings.min_by_key(Reading::unknown) else {
+        return Err(Vec::new());
+    };
+    let (columns, mut problems) = reading.place(job, header, fixed);
+    for (native, place) in job.columns().iter().zip(&columns) {
+        if native.required && place.is_none() && !fixed.contains(&native.name) {
+            problems.push(missing(native.name, reading.template));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let secret = |cell: &str| match meaning(job, reading.template, cell.trim_start_matches(is_ignoring)) {
+        Meaning::Native(native) => job.columns()[native].secret,
+        Meaning::Ignored | Meaning::Unknown => false,
+    };
+    Ok(Mapping {
+        template: reading.template.map(|template| template.name),
+        secret: (0..named).filter(|index| secret(header[*index])).collect(),
+        columns,
+        unnamed: (named..header.len()).collect(),
+    })
+}
+
+/// Whether a file's first line belongs to a template and precedes its header.
+pub fn preamble(job: &dyn Job, first_line: &[&str]) -> bool {
+    let Some((first, rest)) = first_line.split_first() else {
+        return false;
+    };
+    let preambles = job.templates().iter().filter_map(|template| template.preamble);
+    // A spreadsheet pads the line with empty cells.
+    rest.iter().all(|cell| key(cell).is_empty()) && preambles.into_iter().any(|line| key(line) == key(first))
+}
+
+/// What a cell of the header stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Native(usize),
+    Ignored,
+    Unknown,
+}
+
+/// A header as one layout understands it.
+struct Reading {
+    template: Option<&'static Template>,
+    cells: Vec<Meaning>,
+}
+
+impl Reading {
+    fn new(job: &dyn Job, template: Option<&'static Template>, header: &[&str]) -> Self {
+        let cells = header.iter().map(|cell| meaning(job, template, cell)).collect();
+        Self { template, cells }
+    }
+
+    fn unknown(&self) -> usize {
+        self.cells.iter().filter(|cell| **cell == Meaning::Unknown).count()
+    }
+
+    /// The file column of each native column, and the cells that have no place.
+    fn place(&self, job: &dyn Job, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Vec<Problem>) {
+        let mut columns = vec![None; job.columns().len()];
+        let mut problems = Vec::new();
+        for (index, (meaning, cell)) in self.cells.iter().zip(header).enumerate() {
+            match *meaning {
+                Meaning::Ignored => {}
+                Meaning::Unknown => problems.push(unknown(job, self.template, index, cell)),
+                Meaning::Native(native) => {
+                    let name = job.columns()[native].name;
+                    if fixed.contains(&name) {
+                        let expected = format!("no such column, because it is fixed for the whole file with --{name}");
+                        problems.push(Problem::new(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
+                    } else if let Some(first) = columns[native].replace(index) {
+                        let expected = format!(
+                            "one column for `{name}`; columns {} and {} are both",
+                            first + 1,
+                            index + 1
+                        );
+                        problems.push(Problem::new(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
+                    }
+                }
+            }
+        }
+        (columns, problems)
+    }
+}
+
+fn meaning(job: &dyn Job, template: Option<&Template>, cell: &str) -> Meaning {
+    if cell.trim_start_matches(is_blank).starts_with('_') {
+        return Meaning::Ignored;
+    }
+    let wanted = key(cell);
+    if wanted.is_empty() {
+        return Meaning::Unknown;
+    }
+    let native = |name: &str| job.columns().iter().position(|column| column.name == name);
+    let in_template = template.and_then(|template| template.columns.iter().find(|(name, _)| key(name) == wanted));
+    match in_template {
+        Some((_, None)) => Meaning::Ignored,
+        Some((_, Some(name))) => native(name).map_or(Meaning::Unknown, Meaning::Native),
+        None => {
+            let found = job.columns().iter().position(|column| key(column.name) == wanted);
+            found.map_or(Meaning::Unknown, Meaning::Native)
+        }
+    }
+}
+
+fn unknown(job: &dyn Job, template: Option<&'static Template>, index: usize, cell: &str) -> Problem {
+    let wanted = key(cell);
+    if wanted.is_empty() {
+        let expected = format!("a name for column {}, or no such column", index + 1);
+        return Problem::new(code::UNKNOWN_COLUMN, "", "", expected);
+    }
+    let of_template = template.map_or(&[][..], |template| template.columns);
+    let names = job
+        .columns()
+        .iter()
+        .map(|column| column.name)
+        .chain(of_template.iter().map(|(name, _)| *name));
+    let keyed: Vec<(String, &str)> = names.map(|name| (key(name), name)).collect();
+    let near = nearest(&wanted, keyed.iter().map(|(key, _)| key.as_str()));
+    let suggestion = near
+        .and_then(|near| keyed.iter().find(|(key, _)| key == near))
+        .map(|(_, name)| *name);
+    let layout = template.map_or(String::new(), |template| {
+        format!(" or of the template {}", template.name)
+    });
+    let expected = format!(
+        "a column of {}{layout}; a name that begins with `_` is ignored",
+        job.kind()
+    );
+    Problem::new(code::UNKNOWN_COLUMN, "", cell.trim(), expected).suggest(suggestion)
+}
+
+fn missing(name: &'static str, template: Option<&'static Template>) -> Problem {
+    let named = template.and_then(|template| template.columns.iter().find(|(_, native)| *native == Some(name)));
+    let expected = match (name, named) {
+        ("customer", _) => "a column `customer`, or --customer X for the whole file".to_owned(),
+        (_, Some((header, _))) => format!("a column `{header}`"),
+        (name, None) => format!("a column `{name}`"),
+    };
+    Problem::new(code::MISSING_COLUMN, name, "", expected)
+}
+
+/// The part of a header cell that counts. Entra's headers carry the property's name in brackets, and
+/// that alone counts, since the words around it are translated and differ between versions.
+fn key(cell: &str) -> String {
+    let property = cell
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map(|(property, _)| property);
+    let (text, mark) = property.map_or((cell, ""), |property| (property, "["));
+    let counts = |c: &char| !is_blank(*c) && !matches!(c, '_' | '-');
+    mark.chars()
+        .chain(text.chars().filter(counts).flat_map(char::to_lowercase))
+        .collect()
+}
+
+fn is_ignoring(c: char) -> bool {
+    is_blank(c) || c == '_'
+}
+
+/// White space, and the byte-order mark that some programs leave in front.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{feff}'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::find;
+
+    fn users() -> &'static dyn Job {
+        find("bulk-add-users").unwrap_or_else(|_| unreachable!())
+    }
+
+    /// Template, and native name = file column for what was found; or code and value of each problem.
+    fn check(header: &str, fixed: &[&str], expected: &str) {
+        let cells: Vec<&str> = if header.is_empty() {
+            Vec::new()
+        } else {
+            header.split(',').collect()
+        };
+        let job = users();
+        let told = match recognise(job, &cells, fixed) {
+            Ok(mapping) => {
+                let found = job.columns().iter().zip(&mapping.columns);
+                let found = found.filter_map(|(column, at)| at.map(|at| format!("{}={at}", column.name)));
+                format!(
+                    "{}: {}",
+                    mapping.template.unwrap_or("native"),
+                    found.collect::<Vec<_>>().join(" ")
+                )
+            }
+            Err(problems) => problems
+                .iter()
+                .map(|p| {
+                    let near = p.suggestion.as_ref().map_or(String::new(), |near| format!(">{near}"));
+                    format!("{} {}({}){near}", p.code, p.column, p.value)
+                })
+                .collect::<Vec<_>>()
+                .join("; "),
+        };
+        assert_eq!(told, expected, "{header}");
+    }
+
+    #[test]
+    fn native_names_in_any_spelling_and_order() {
+        check(
+            "User Principal-Name,_row,CUSTOMER,Licenses,,",
+            &[],
+            "native: customer=2 user_principal_name=0 licenses=3",
+        );
+        check(
+            "\u{feff}userprincipalname",
+            &["customer"],
+            "native: user_principal_name=0",
+        );
+    }
+
+    #[test]
+    fn templates_with_and_without_native_columns() {
+        check(
+            "First name,Last name,Display name,Email,Status update",
+            &["customer"],
+            "Partner Center user upload: user_principal_name=3 display_name=2 first_name=0 last_name=1",
+        );
+        check(
+            "customer,Email,Display name,roles",
+            &[],
+            "Partner Center user upload: customer=0 user_principal_name=1 display_name=2 roles=3",
+        );
+        check(
+            "User Name,Display Name,Office Number,Address,Country or Region,Licenses",
+            &["customer"],
+            "Microsoft 365 admin centre: user_principal_name=0 display_name=1 office=2 street_address=3 country=4 \
+             licenses=5",
+        );
+        check(
+            "Nom [displayName] Requis,User name [userPrincipalName] *,Initial password [passwordProfile],customer",
+            &[],
+            "Microsoft Entra bulk create: customer=3 user_principal_name=1 display_name=0 password=2",
+        );
+    }
+
+    #[test]
+    fn every_problem_at_once() {
+        check(
+            "",
+            &[],
+            "missing-column customer(); missing-column user_principal_name()",
+        );
+        check(
+            "custmer,user_principal_name,City,city,,Shoe size,_x",
+            &[],
+            "unknown-column (custmer)>customer; duplicate-column city(city); unknown-column (); \
+             unknown-column (Shoe size); missing-column customer()",
+        );
+        check(
+            "Username,First name,Adress,customer",
+            &["customer"],
+            "unknown-column (Adress)>Address; duplicate-column customer(customer)",
+        );
+    }
+
+    #[test]
+    fn secrets_and_nameless_columns_are_pointed_out() {
+        let header = "Initial password [passwordProfile] Required,user_principal_name,customer,_Password, ,";
+        let cells: Vec<&str> = header.split(',').collect();
+        let mapping = recognise(users(), &cells, &[]).unwrap_or_else(|problems| unreachable!("{problems:?}"));
+        assert_eq!((mapping.secret, mapping.unnamed), (vec![0, 3], vec![4, 5]));
+    }
+
+    #[test]
+    fn only_the_line_of_a_template_is_a_preamble() {
+        for (line, expected) in [
+            (&["version:v1.0"][..], true),
+            (&["Version:V1.0", "", ""], true),
+            (&["version:v1.0", "customer"], false),
+            (&["customer"], false),
+            (&[], false),
+        ] {
+            assert_eq!(preamble(users(), line), expected, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Rules and tables that several kinds share, as data where possible.
+
+pub(crate) mod company_name;
+pub(crate) mod country;
+pub(crate) mod domain;
+pub(crate) mod email;
+pub(crate) mod list;
+pub(crate) mod postal;
+pub(crate) mod profile;
+pub(crate) mod roles;
+pub(crate) mod skus;
+pub(crate) mod text;
+pub(crate) mod upn;
+
+mod countries;
+mod country_names;
+mod states;
