@@ -6,6 +6,9 @@ use super::plan::{Begun, discard};
 use super::{JobId, Ledger, Outcome, Scope};
 use crate::db::DbError;
 
+/// A command that writes results itself is given this long from its start before a worker would step in.
+const RUN_DELIVERY_MILLIS: i64 = 10_000;
+
 /// A finished job whose submitter asked to be told.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the ledger's columns")]
@@ -143,6 +146,20 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 tx.exec("UPDATE jobs SET replied_at = $2 WHERE seq = $1", &[seq.into(), now.into()]).map(drop)
+            })
+            .await
+    }
+
+    /// Records where the results of a job are to lie.
+    pub async fn deliver_to(&self, seq: i64, dir: &str, host: &str) -> Result<(), DbError> {
+        let params = vec![seq.into(), dir.into(), host.into(), (self.clock.now_millis() + RUN_DELIVERY_MILLIS).into()];
+        self.db
+            .write(move |tx| {
+                tx.exec(
+                    "UPDATE jobs SET out_dir = $2, out_host = $3, delivered_at = NULL, delivery_until = $4 WHERE seq = $1",
+                    &params,
+                )
+                .map(drop)
             })
             .await
     }

@@ -1,0 +1,182 @@
+//! Delivery: a job's results, from ledger and spool to files or a stream.
+//!
+//! Results are derived, so they can be written any number of times; the files appear under their names only when
+//! they are whole. `run` writes them chunk by chunk while the job still works; should it die before the end,
+//! a worker on the same machine writes them anew, because the ledger knows where they were to lie.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::app::patiently;
+use crate::db::DbError;
+use crate::ledger::{ChunkRows, Job, JobId, Ledger, Outcome};
+use crate::receipt::{self, RejectsWriter, ResultsWriter};
+use crate::summary::{JobSummary, RECEIPT, REJECTS, RESULTS};
+
+/// How often an unfinished chunk is looked at again.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Why results could not be delivered.
+#[derive(Debug, Error)]
+pub enum DeliveryError {
+    /// The ledger.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The file system.
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        /// What was to be written.
+        path: PathBuf,
+        /// Why it was not.
+        error: std::io::Error,
+    },
+    /// The stream.
+    #[error(transparent)]
+    Stream(#[from] std::io::Error),
+    /// There is nothing to write from.
+    #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
+    RowsGone(JobId),
+    /// The job disappeared from the ledger.
+    #[error("job {0} is gone from the ledger")]
+    JobGone(JobId),
+}
+
+/// Decides where the results of a job lie, and records it so that they are written even if we die:
+/// `wanted`, else where an earlier command put them, else `base`/JOB.
+pub async fn claim_dir(
+    ledger: &Ledger,
+    job: &Job,
+    wanted: Option<&Path>,
+    base: &Path,
+) -> Result<PathBuf, DeliveryError> {
+    let dir = match (wanted, &job.out_dir) {
+        (Some(wanted), _) => wanted.to_owned(),
+        (None, Some(recorded)) => PathBuf::from(recorded),
+        (None, None) => base.join(job.id.to_string()),
+    };
+    let made = || {
+        std::fs::create_dir_all(&dir)?;
+        std::fs::canonicalize(&dir)
+    };
+    let dir = made().map_err(|error| DeliveryError::File { path: dir.clone(), error })?;
+    ledger.deliver_to(job.seq, &dir.display().to_string(), &crate::runner::host_name()).await?;
+    Ok(dir)
+}
+
+/// Writes the results of a job into the directory its ledger entry names.
+pub async fn deliver(ledger: &Ledger, job: &Job) -> Result<(), DeliveryError> {
+    let Some(dir) = &job.out_dir else { return Ok(()) };
+    deliver_to(ledger, job.id, Path::new(dir), Duration::from_secs(10)).await
+}
+
+/// Writes results, rejects and receipt of a job into `dir`, waiting for chunks that are not done yet.
+pub async fn deliver_to(ledger: &Ledger, id: JobId, dir: &Path, patience: Duration) -> Result<(), DeliveryError> {
+    let job = load(ledger, id, patience).await?;
+    let at = |name: &str| {
+        let path = dir.join(name);
+        move |error| DeliveryError::File { path, error }
+    };
+    std::fs::create_dir_all(dir).map_err(at(""))?;
+    let mut results = ResultsWriter::create(&dir.join(RESULTS), &job.header).map_err(at(RESULTS))?;
+    let mut rejects = RejectsWriter::create(&dir.join(REJECTS), &job.header).map_err(at(REJECTS))?;
+    let mut done = 0;
+    loop {
+        let states = patiently(patience, || ledger.chunk_states(job.seq)).await?;
+        let ready = states[done..].iter().take_while(|(_, ended)| *ended).count();
+        for (chunk, _) in &states[done..done + ready] {
+            let rows = patiently(patience, || ledger.chunk_rows(&job, *chunk)).await?;
+            let rows = rows.ok_or(DeliveryError::RowsGone(id))?;
+            (results, rejects) = blocking(move || write_chunk(&rows, results, rejects)).await?;
+        }
+        crate::failpoint::hit("while-writing-results");
+        done += ready;
+        if done == states.len() {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    // The last chunk's transaction ended the job as well.
+    let job = load(ledger, id, patience).await?;
+    let results_sha256 = results.finish().map_err(at(RESULTS))?;
+    let rejects_sha256 = rejects.finish().map_err(at(REJECTS))?;
+    receipt::write(&dir.join(RECEIPT), &JobSummary::of(&job), &results_sha256, rejects_sha256.as_deref())
+        .map_err(at(RECEIPT))?;
+    crate::failpoint::hit("before-delivered");
+    patiently(patience, || ledger.delivered(job.seq)).await?;
+    Ok(())
+}
+
+fn write_chunk(
+    rows: &ChunkRows,
+    mut results: ResultsWriter,
+    mut rejects: RejectsWriter,
+) -> Result<(ResultsWriter, RejectsWriter), DeliveryError> {
+    for row in rows.block().rows().filter(|row| rows.is_selected(row.number())) {
+        let record = rows.record(row.number(), row.line());
+        let outcome = record.outcome.map_or("pending", Outcome::as_str);
+        results.write(&row, outcome, &record.code, &record.message, &record.id)?;
+        if matches!(record.outcome, Some(Outcome::Rejected | Outcome::Failed)) {
+            rejects.write(&row, &record.code, &record.message)?;
+        }
+    }
+    Ok((results, rejects))
+}
+
+/// Streams a job's results as they are now.
+pub async fn write_results(ledger: &Ledger, job: &Job, out: impl Write + Send + 'static) -> Result<(), DeliveryError> {
+    let mut writer = receipt::ResultRows::new(out, &job.header)?;
+    each_chunk(ledger, job, |rows| {
+        for row in rows.block().rows().filter(|row| rows.is_selected(row.number())) {
+            let record = rows.record(row.number(), row.line());
+            let outcome = record.outcome.map_or("pending", Outcome::as_str);
+            writer.write(&row, outcome, &record.code, &record.message, &record.id)?;
+        }
+        Ok(())
+    })
+    .await?;
+    writer.into_inner()?.flush()?;
+    Ok(())
+}
+
+/// Streams the rows of a job that are to be mended.
+pub async fn write_rejects(ledger: &Ledger, job: &Job, out: impl Write + Send + 'static) -> Result<(), DeliveryError> {
+    let mut writer = receipt::RejectRows::new(out, &job.header)?;
+    each_chunk(ledger, job, |rows| {
+        for row in rows.block().rows().filter(|row| rows.is_selected(row.number())) {
+            let record = rows.record(row.number(), row.line());
+            if matches!(record.outcome, Some(Outcome::Rejected | Outcome::Failed)) {
+                writer.write(&row, &record.code, &record.message)?;
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    writer.into_inner()?.flush()?;
+    Ok(())
+}
+
+async fn each_chunk(
+    ledger: &Ledger,
+    job: &Job,
+    mut each: impl FnMut(&ChunkRows) -> Result<(), DeliveryError>,
+) -> Result<(), DeliveryError> {
+    for (chunk, _) in ledger.chunk_states(job.seq).await? {
+        let rows = ledger.chunk_rows(job, chunk).await?;
+        each(&rows.ok_or(DeliveryError::RowsGone(job.id))?)?;
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DeliveryError> + Send + 'static,
+) -> Result<T, DeliveryError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| DeliveryError::Db(DbError::Broken(error.to_string())))?
+}
+
+async fn load(ledger: &Ledger, id: JobId, patience: Duration) -> Result<Job, DeliveryError> {
+    patiently(patience, || ledger.job(id)).await?.ok_or(DeliveryError::JobGone(id))
+}

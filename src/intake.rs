@@ -1,0 +1,4 @@
+//! Intakes: the ways in other than the command line. Each turns what it receives into a submission and hands it
+//! to the one door.
+
+pub mod inbox;
