@@ -2,3 +2,4 @@
 //! to the one door.
 
 pub mod inbox;
+pub struct LedgerDoor; impl LedgerDoor{pub fn new(_:&crate::app::App)->Self{todo!()}}

@@ -16,8 +16,8 @@ use crate::summary::JobSummary;
 pub(super) const SHOWN: u64 = 20;
 
 /// Writes lines to standard output.
-pub(super) fn out() -> io::BufWriter<io::StdoutLock<'static>> {
-    io::BufWriter::new(io::stdout().lock())
+pub(super) fn out() -> io::BufWriter<io::Stdout> {
+    io::BufWriter::with_capacity(64 * 1024, io::stdout())
 }
 
 /// Says one line on standard error.

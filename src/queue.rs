@@ -1,0 +1,99 @@
+//! The queue: a doorbell. It says *there is work*, never what the work is.
+//!
+//! A ticket carries a job's id and nothing else. Losing one is harmless, since the runner's sweep rings again for
+//! whatever the ledger has ready; a duplicate is harmless, since claiming is conditional. So neither
+//! queue acknowledges, retries or schedules anything: that is the ledger's business.
+//!
+//! - [`embedded`]: within one process, nothing to install.
+//! - [`redis`]: a list in Redis, for workers on many machines.
+//! - [`serve`]: an apalis worker over either; both queues feed one [`Backend`](apalis_core::backend::Backend) of ours.
+
+mod backend;
+mod embedded;
+pub mod redis;
+mod serve;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::config::QueueConfig;
+use crate::ledger::JobId;
+
+pub use embedded::EmbeddedQueue;
+pub use redis::RedisQueue;
+pub use serve::serve;
+
+/// Says that a job may have work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The job.
+    pub job: JobId,
+}
+
+/// Why the queue could not be used.
+#[derive(Debug, Clone, Error)]
+pub enum QueueError {
+    /// The address makes no sense.
+    #[error("{0}")]
+    BadUrl(String),
+    /// Redis cannot be reached or did not answer in time.
+    #[error("Redis is unavailable: {0}")]
+    Unavailable(String),
+    /// Redis refused the command.
+    #[error("Redis answered: {0}")]
+    Refused(String),
+    /// The worker around the queue ended by itself.
+    #[error("the queue's worker ended: {0}")]
+    Ended(String),
+}
+
+/// A queue; clones share it.
+#[derive(Clone)]
+pub enum Queue {
+    /// Within this process.
+    Embedded(EmbeddedQueue),
+    /// In Redis.
+    Redis(RedisQueue),
+}
+
+impl Queue {
+    /// The queue the configuration names. Redis is not asked before it is needed.
+    pub fn connect(config: &QueueConfig) -> Result<Self, QueueError> {
+        let url = config.url.reveal();
+        if url == "embedded" {
+            return Ok(Self::embedded());
+        }
+        if url.starts_with("redis://") || url.starts_with("valkey://") {
+            return RedisQueue::new(url, &config.prefix).map(Queue::Redis);
+        }
+        Err(QueueError::BadUrl(if url.starts_with("rediss://") {
+            "`rediss://` asks for TLS, which this version does not speak to Redis".to_owned()
+        } else {
+            "the queue's url is neither `embedded` nor `redis://…`".to_owned()
+        }))
+    }
+
+    /// An embedded queue of its own.
+    pub fn embedded() -> Self {
+        Queue::Embedded(EmbeddedQueue::default())
+    }
+
+    /// Rings `count` times for a job.
+    pub async fn wake(&self, job: JobId, count: usize) -> Result<(), QueueError> {
+        match self {
+            Queue::Embedded(queue) => {
+                queue.push(Ticket { job }, count);
+                Ok(())
+            }
+            Queue::Redis(queue) => queue.push(Ticket { job }, count).await,
+        }
+    }
+
+    /// Whether the queue can be used now, and what it is.
+    pub async fn ping(&self) -> Result<String, QueueError> {
+        match self {
+            Queue::Embedded(_) => Ok("embedded, nothing to reach".to_owned()),
+            Queue::Redis(queue) => queue.ping().await,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The queue within one process. Other processes' work is found by the runner, which watches the ledger.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::Sender;
+
+use super::Ticket;
+
+/// Tickets kept at most; one that finds no room says nothing the others do not.
+const CAPACITY: usize = 4096;
+
+/// Tickets in memory.
+#[derive(Debug, Clone, Default)]
+pub struct EmbeddedQueue(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    tickets: Mutex<VecDeque<Ticket>>,
+    rung: Notify,
+}
+
+impl EmbeddedQueue {
+    pub(super) fn push(&self, ticket: Ticket, count: usize) {
+        let mut tickets = self.0.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..count.min(CAPACITY - tickets.len().min(CAPACITY)) {
+            tickets.push_back(ticket);
+        }
+        self.0.rung.notify_one();
+    }
+
+    /// Hands tickets over until the receiver is gone.
+    pub(super) async fn consume(self, tickets: Sender<Ticket>) {
+        while let Ok(slot) = tickets.reserve().await {
+            slot.send(self.pop().await);
+        }
+    }
+
+    async fn pop(&self) -> Ticket {
+        loop {
+            let rung = self.0.rung.notified();
+            let ticket = self.0.tickets.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            if let Some(ticket) = ticket {
+                return ticket;
+            }
+            rung.await;
+        }
+    }
+}

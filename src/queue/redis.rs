@@ -1,0 +1,152 @@
+//! The queue in Redis: one list. Works with Redis 6.2 or later, and Valkey.
+//!
+//! No error ends anything here. A connection that is lost, a server that restarts or is flushed, a
+//! ticket that cannot be read: the consumer logs an outage once, waits a little longer each time, and goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::{Client, RedisError};
+use tokio::sync::OnceCell;
+use tokio::sync::mpsc::Sender;
+
+use super::{QueueError, Ticket};
+
+/// A command that is answered later than this counts as unanswered.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long Redis holds an idle consumer's question.
+const HOLD: Duration = Duration::from_secs(2);
+/// Tickets kept at most; lost ones are rung again by the sweep.
+const CAPACITY: isize = 100_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Tickets in a Redis list.
+#[derive(Clone)]
+pub struct RedisQueue(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    prefix: String,
+    /// For short commands; reconnects by itself.
+    manager: OnceCell<ConnectionManager>,
+}
+
+impl RedisQueue {
+    pub(super) fn new(url: &str, prefix: &str) -> Result<Self, QueueError> {
+        let client = Client::open(url).map_err(|error| QueueError::BadUrl(format!("the queue's url makes no sense: {error}")))?;
+        Ok(Self(Arc::new(Shared { client, prefix: prefix.to_owned(), manager: OnceCell::new() })))
+    }
+
+    /// The name of a key or stream of ours.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.0.prefix)
+    }
+
+    /// What all our names begin with.
+    pub fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    /// A connection for short commands, shared.
+    pub async fn connection(&self) -> Result<ConnectionManager, QueueError> {
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE))
+            .set_number_of_retries(1);
+        let connect = || ConnectionManager::new_with_config(self.0.client.clone(), config);
+        self.0.manager.get_or_try_init(connect).await.cloned().map_err(failed)
+    }
+
+    /// A connection of one's own, for commands that Redis holds up to `hold`.
+    pub async fn blocking_connection(&self, hold: Duration) -> Result<MultiplexedConnection, QueueError> {
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(hold + PATIENCE));
+        self.0.client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)
+    }
+
+    pub(super) async fn push(&self, ticket: Ticket, count: usize) -> Result<(), QueueError> {
+        if count == 0 {
+            return Ok(());
+        }
+        let mut connection = self.connection().await?;
+        let text = ticket.job.to_string();
+        let key = self.key("tickets");
+        let mut pipe = redis::pipe();
+        pipe.rpush(&key, vec![text; count]).ignore().ltrim(&key, -CAPACITY, -1).ignore();
+        pipe.query_async::<()>(&mut connection).await.map_err(failed)
+    }
+
+    pub(super) async fn ping(&self) -> Result<String, QueueError> {
+        let mut connection = self.connection().await?;
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await.map_err(failed)?;
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("of unknown version");
+        Ok(format!("Redis {} answers", version.trim()))
+    }
+
+    /// Hands tickets over until the receiver is gone.
+    pub(super) async fn consume(self, tickets: Sender<Ticket>) {
+        let mut outage = Outage::default();
+        while !tickets.is_closed() {
+            match self.consume_while_connected(&tickets, &mut outage).await {
+                Ok(()) => return,
+                Err(error) => outage.wait("tickets", &error).await,
+            }
+        }
+    }
+
+    async fn consume_while_connected(&self, tickets: &Sender<Ticket>, outage: &mut Outage) -> Result<(), QueueError> {
+        let mut connection = self.blocking_connection(HOLD).await?;
+        let key = self.key("tickets");
+        loop {
+            // A slot first: a ticket taken out of Redis should not have to wait here.
+            let Ok(slot) = tickets.reserve().await else { return Ok(()) };
+            let popped: Option<(String, String)> = redis::cmd("BLPOP")
+                .arg(&key)
+                .arg(HOLD.as_secs_f64())
+                .query_async(&mut connection)
+                .await
+                .map_err(failed)?;
+            outage.over("tickets");
+            let Some((_, text)) = popped else { continue };
+            match text.parse() {
+                Ok(job) => slot.send(Ticket { job }),
+                Err(_) => tracing::warn!(key, "a ticket that is no job id was thrown away"),
+            }
+        }
+    }
+}
+
+/// One outage of Redis: told of when it begins and when it ends, and waited through in between.
+#[derive(Debug, Default)]
+pub struct Outage {
+    pause: Option<Duration>,
+}
+
+impl Outage {
+    /// Waits, longer each time.
+    pub async fn wait(&mut self, what: &str, error: &QueueError) {
+        if self.pause.is_none() {
+            tracing::warn!(%error, "Redis cannot be asked for {what}; trying again until it can");
+        }
+        let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
+        self.pause = Some(pause);
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Redis has answered.
+    pub fn over(&mut self, what: &str) {
+        if self.pause.take().is_some() {
+            tracing::info!("Redis can be asked for {what} again");
+        }
+    }
+}
+
+/// Whether Redis failed or refused.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+pub fn failed(error: RedisError) -> QueueError {
+    let refused = error.code().is_some() && !matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "READONLY"));
+    if refused { QueueError::Refused(error.to_string()) } else { QueueError::Unavailable(error.to_string()) }
+}

@@ -1,0 +1,261 @@
+//! The ledger's contract, the same on every database: claims, fences, counters, cancelling, retrying.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use tenantry::clock::Clock;
+use tenantry::db::DbError;
+use tenantry::ledger::{Claim, Job, JobState, Ledger, Parameters, Scope, lease};
+use tenantry::submit::Submitted;
+
+use crate::place::{On, Place, apply, apply_with, hand_in, on_both, work_off};
+
+const CUSTOMERS: &str = "\
+domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
+alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
+";
+
+fn users(count: usize) -> String {
+    let rows: String = (0..count).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,F{n},L\n")).collect();
+    format!("customer,user_principal_name,first_name,last_name\n{rows}")
+}
+
+const STRICT: Parameters = Parameters { customer: None, skip_invalid: false };
+
+/// A job of `rows` rows in chunks of ten, queued.
+async fn queued(ledger: &Ledger, rows: usize) -> Job {
+    apply(ledger, "add-customer", CUSTOMERS).await;
+    match hand_in(ledger, "bulk-add-users", &users(rows), STRICT, 10).await {
+        Submitted::Queued(id) => ledger.job(id).await.expect("asked").expect("there"),
+        _ => panic!("not queued"),
+    }
+}
+
+async fn close(ledger: &Ledger, claim: &Claim) -> Result<(), DbError> {
+    let claim = claim.clone();
+    ledger
+        .db()
+        .write(move |tx| {
+            lease::fence(tx, &claim)?;
+            lease::close(tx, &claim, &[], 1)
+        })
+        .await
+}
+
+async fn reload(ledger: &Ledger, job: &Job) -> Job {
+    ledger.job(job.id).await.expect("asked").expect("there")
+}
+
+on_both! {
+    async fn only_the_holder_of_a_live_lease_writes(place: Place) {
+        let ledger = place.ledger().await;
+        let job = queued(&ledger, 10).await;
+        let first = ledger.claim("first", Scope::All, -1).await.expect("asked").expect("a chunk");
+        // The lease ran out at once, so the chunk is an orphan and another worker takes it.
+        let second = ledger.claim("second", Scope::All, 60_000).await.expect("asked").expect("the orphan");
+        assert_eq!((first.chunk, second.chunk, second.attempt, second.failures), (0, 0, first.attempt + 1, 1));
+        assert!(matches!(close(&ledger, &first).await, Err(DbError::LeaseLost)));
+        assert!(matches!(ledger.release(&first, 0, None).await, Err(DbError::LeaseLost)));
+        assert_eq!(reload(&ledger, &job).await.counts.applied, 0);
+        close(&ledger, &second).await.expect("the holder may");
+        let job = reload(&ledger, &job).await;
+        assert_eq!((job.state, job.counts.applied), (JobState::Completed, 10));
+        assert!(matches!(close(&ledger, &second).await, Err(DbError::LeaseLost)), "a chunk closes once");
+    }
+
+    async fn no_two_workers_get_the_same_chunk(place: Place) {
+        let ledger = place.ledger().await;
+        let job = queued(&ledger, 200).await;
+        let mut workers = tokio::task::JoinSet::new();
+        for worker in 0..8 {
+            let ledger = ledger.clone();
+            workers.spawn(async move {
+                let mut mine = Vec::new();
+                while let Some(claim) = ledger.claim(&format!("w{worker}"), Scope::All, 60_000).await.expect("asked") {
+                    close(&ledger, &claim).await.expect("closed");
+                    mine.push(claim.chunk);
+                }
+                mine
+            });
+        }
+        let all: Vec<i64> = workers.join_all().await.into_iter().flatten().collect();
+        assert_eq!(all.len(), 20);
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 20);
+        let job = reload(&ledger, &job).await;
+        assert_eq!((job.state, job.counts.applied), (JobState::Completed, 200));
+    }
+
+    async fn jobs_take_turns(place: Place) {
+        let ledger = place.ledger().await;
+        let big = queued(&ledger, 100).await;
+        let Submitted::Queued(small) = hand_in(&ledger, "bulk-add-users", &users(100).replace("user", "other"), STRICT, 10).await else {
+            panic!("not queued")
+        };
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            let claim = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("a chunk");
+            turns.push(claim.job_id);
+            tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+        }
+        assert_eq!(turns.iter().filter(|id| **id == small).count(), 2);
+        assert_eq!(turns.iter().filter(|id| **id == big.id).count(), 2);
+    }
+
+    async fn a_failed_chunk_waits_then_is_given_up_and_can_be_retried(place: Place) {
+        let ledger = place.ledger().await;
+        let job = queued(&ledger, 20).await;
+        let claim = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("a chunk");
+        let later = ledger.clock().now_millis() + 3_600_000;
+        ledger.release(&claim, later, Some("the store is away".to_owned())).await.expect("released");
+        assert_eq!(reload(&ledger, &job).await.state, JobState::Retryable);
+        let other = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("the other chunk");
+        assert_eq!(other.chunk, 1, "the failed one is not due");
+        assert_eq!(reload(&ledger, &job).await.state, JobState::Running);
+        ledger.give_up(&other, "hopeless".to_owned()).await.expect("given up");
+        ledger.release(&claim, 0, None).await.expect_err("it is not ours any more");
+        ledger.db().write(|tx| tx.exec("UPDATE chunks SET not_before = 0", &[]).map(drop)).await.expect("due");
+        let job = work_off(&ledger, &reload(&ledger, &job).await).await;
+        assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 10, 10));
+        let again = ledger.retry(&job, "tester").await.expect("asked").expect("there is something to retry");
+        let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
+        assert_eq!((again.state, again.counts.applied, again.counts.total), (JobState::Completed, 10, 10));
+        assert!(ledger.retry(&again, "tester").await.expect("asked").is_err(), "nothing is left");
+    }
+
+    async fn cancelling_keeps_what_is_done(place: Place) {
+        let ledger = place.ledger().await;
+        let job = queued(&ledger, 30).await;
+        let held = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("a chunk");
+        assert!(ledger.cancel(job.seq).await.expect("cancelled"));
+        assert!(ledger.claim("w", Scope::All, 60_000).await.expect("asked").is_none(), "nothing more to claim");
+        assert_eq!(reload(&ledger, &job).await.counts.cancelled, 20);
+        close(&ledger, &held).await.expect("the chunk in hand finishes");
+        let job = reload(&ledger, &job).await;
+        assert_eq!((job.state, job.counts.applied, job.counts.cancelled), (JobState::Cancelled, 10, 20));
+        assert!(!ledger.cancel(job.seq).await.expect("asked"), "it has ended");
+    }
+
+    async fn the_same_work_is_one_job_until_it_has_ended(place: Place) {
+        let ledger = place.ledger().await;
+        let job = queued(&ledger, 10).await;
+        match hand_in(&ledger, "bulk-add-users", &users(10), STRICT, 10).await {
+            Submitted::Same(id) => assert_eq!(id, job.id),
+            _ => panic!("a second job"),
+        }
+        let job = work_off(&ledger, &job).await;
+        assert_eq!(job.counts.applied, 10);
+        let again = apply_with(&ledger, "bulk-add-users", &users(10), STRICT, 10).await;
+        assert_ne!(again.id, job.id);
+        assert_eq!(again.counts.unchanged, 10);
+    }
+
+    async fn rows_are_let_go_of_when_their_time_has_come(place: Place) {
+        let ledger = place.ledger().await;
+        let job = queued(&ledger, 10).await;
+        assert_eq!(ledger.prune_spool(-1000).await.expect("pruned"), 1, "the customers' rows; the open job's stay");
+        let job = work_off(&ledger, &job).await;
+        assert_eq!(ledger.prune_spool(3_600_000).await.expect("pruned"), 0);
+        assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_some());
+        assert_eq!(ledger.prune_spool(-1000).await.expect("pruned"), 1);
+        assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_none());
+    }
+
+    async fn a_newer_database_is_refused(place: Place) {
+        let ledger = place.ledger().await;
+        let newer = "UPDATE meta SET value = '999' WHERE key = 'schema_version'";
+        ledger.db().write(move |tx| tx.exec(newer, &[]).map(drop)).await.expect("changed");
+        let refused = Ledger::open(&place.url, 1, Clock::system()).await;
+        assert!(matches!(refused.err(), Some(DbError::Newer { found: 999, .. })));
+    }
+
+    async fn a_write_that_fails_or_panics_leaves_nothing(place: Place) {
+        let ledger = place.ledger().await;
+        let insert = "INSERT INTO meta (key, value) VALUES ('mark', 'x')";
+        let failed = ledger.db().write(move |tx| { tx.exec(insert, &[])?; Err::<(), _>(DbError::Broken("no".into())) }).await;
+        assert!(failed.is_err());
+        let panicked = ledger.db().write(move |tx| -> Result<(), DbError> { tx.exec(insert, &[])?; panic!("on purpose") }).await;
+        assert!(panicked.is_err());
+        let found = crate::place::column(ledger.db(), "SELECT value FROM meta WHERE key = 'mark'").await;
+        assert!(found.is_empty(), "{found:?}");
+        ledger.db().write(move |tx| tx.exec(insert, &[]).map(drop)).await.expect("the next one works");
+    }
+}
+
+/// What a worker may do, or have done to it.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Claim(usize),
+    Close(usize),
+    Release(usize),
+    /// The lease of a worker runs out: it crashed, or was too slow.
+    Expire(usize),
+    Cancel,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let worker = 0..3_usize;
+    let step = prop_oneof![
+        5 => worker.clone().prop_map(Step::Claim),
+        5 => worker.clone().prop_map(Step::Close),
+        2 => worker.clone().prop_map(Step::Release),
+        3 => worker.prop_map(Step::Expire),
+        1 => Just(Step::Cancel),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever workers do and whenever they die, each chunk is closed once, by whoever held it last, and the
+    /// counters add up.
+    #[test]
+    fn counters_equal_what_was_closed(steps in steps()) {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let place = Place::new(On::Sqlite).await;
+            let ledger = place.ledger().await;
+            let job = queued(&ledger, 50).await;
+            let mut held: [Option<Claim>; 3] = [None, None, None];
+            let mut closed = HashSet::new();
+            let mut cancelled = false;
+            for step in steps {
+                match step {
+                    Step::Claim(worker) => {
+                        let claim = ledger.claim(&format!("w{worker}"), Scope::All, 60_000).await.expect("asked");
+                        prop_assert!(claim.is_none() || !cancelled, "a cancelled job hands out nothing");
+                        held[worker] = claim.or(held[worker].take());
+                    }
+                    Step::Close(worker) => if let Some(claim) = &held[worker] {
+                        match close(&ledger, claim).await {
+                            Ok(()) => prop_assert!(closed.insert(claim.chunk), "chunk {} closed twice", claim.chunk),
+                            Err(error) => prop_assert!(matches!(error, DbError::LeaseLost)),
+                        }
+                    },
+                    Step::Release(worker) => if let Some(claim) = held[worker].take() {
+                        let _ = ledger.release(&claim, 0, Some("x".to_owned())).await;
+                    },
+                    Step::Expire(worker) => if let Some(claim) = &held[worker] {
+                        let (chunk, owner) = (claim.chunk, claim.owner.clone());
+                        let sql = "UPDATE chunks SET lease_until = 0 WHERE chunk = $1 AND lease_owner = $2";
+                        ledger.db().write(move |tx| tx.exec(sql, &[chunk.into(), owner.into()]).map(drop)).await.expect("expired");
+                    },
+                    Step::Cancel => cancelled |= ledger.cancel(job.seq).await.expect("asked"),
+                }
+            }
+            // Everyone dies; the sweep and one last worker bring it to its end.
+            ledger.db().write(|tx| tx.exec("UPDATE chunks SET lease_until = 0 WHERE state = 'running'", &[]).map(drop)).await.expect("expired");
+            ledger.clear_up().await.expect("swept");
+            while let Some(claim) = ledger.claim("last", Scope::All, 60_000).await.expect("asked") {
+                close(&ledger, &claim).await.expect("closed");
+                prop_assert!(closed.insert(claim.chunk), "chunk {} closed twice", claim.chunk);
+            }
+            let job = reload(&ledger, &job).await;
+            prop_assert!(job.state.is_final(), "{:?}", job.state);
+            prop_assert_eq!(job.counts.applied, closed.len() as u64 * 10);
+            prop_assert_eq!(job.counts.finished(), 50);
+            prop_assert_eq!(job.state == JobState::Cancelled, job.counts.cancelled > 0);
+            Ok(())
+        })?;
+    }
+}

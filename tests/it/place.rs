@@ -1,0 +1,235 @@
+//! A place to work in: a directory, a database and the program, for tests of everything above the database.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tenantry::clock::Clock;
+use tenantry::db::Db;
+use tenantry::ledger::{Job, Ledger, Parameters, Scope};
+use tenantry::plan::Source;
+use tenantry::queue::Queue;
+use tenantry::runner::retry::RetryPolicy;
+use tenantry::runner::{Runner, Settings};
+use tenantry::submit::{Submission, Submitted, submit};
+use tokio_util::sync::CancellationToken;
+
+use crate::servers::PgServer;
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy)]
+pub enum On {
+    Sqlite,
+    Postgres,
+}
+
+pub struct Place {
+    pub dir: TempDir,
+    pub url: String,
+}
+
+impl Place {
+    pub async fn new(on: On) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let url = match on {
+            On::Sqlite => format!("sqlite:{}", dir.path().join("tenantry.db").display()),
+            On::Postgres => PgServer::shared().database().await,
+        };
+        Self { dir, url }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("a file is written");
+        path
+    }
+
+    pub async fn ledger(&self) -> Ledger {
+        Ledger::open(&self.url, 4, Clock::system()).await.expect("the ledger opens")
+    }
+
+    /// The program, set to this place's ledger.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        command.args(args).current_dir(self.dir.path()).env("TENANTRY__LEDGER__URL", &self.url);
+        command.env("USER", "tester").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn tenantry(&self, args: &[&str]) -> Run {
+        Run::from(self.command(args).output().expect("tenantry starts"))
+    }
+
+    /// Everything the store and the ledger hold that does not depend on time, chance or who did it.
+    pub async fn dump(&self) -> String {
+        dump(self.ledger().await.db()).await
+    }
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Run {
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+}
+
+pub fn settings(concurrency: usize) -> Settings {
+    Settings {
+        concurrency,
+        lease: Duration::from_secs(3),
+        heartbeat: Duration::from_secs(1),
+        sweep_every: Duration::from_millis(100),
+        spool_keep: Duration::from_secs(86_400),
+        retry: RetryPolicy {
+            attempts: 8,
+            first_delay: Duration::from_millis(20),
+            longest_delay: Duration::from_millis(200),
+        },
+    }
+}
+
+/// Submits CSV text; `chunk_rows` rows make a chunk.
+pub async fn hand_in(ledger: &Ledger, kind: &str, csv: &str, parameters: Parameters, chunk_rows: usize) -> Submitted {
+    let submission = Submission {
+        kind: tenantry_jobs::find(kind).expect("a kind"),
+        parameters,
+        source: Source::Bytes { name: format!("{kind}.csv"), data: csv.as_bytes().to_vec() },
+        idempotency_key: None,
+        submitted_by: "tester".to_owned(),
+        reply_to: None,
+        out_dir: None,
+    };
+    submit(ledger, &Queue::embedded(), chunk_rows, submission, &|_| ()).await.expect("submitted")
+}
+
+/// Submits CSV text and works it off.
+pub async fn apply(ledger: &Ledger, kind: &str, csv: &str) -> Job {
+    apply_with(ledger, kind, csv, Parameters { customer: None, skip_invalid: true }, 5).await
+}
+
+pub async fn apply_with(ledger: &Ledger, kind: &str, csv: &str, parameters: Parameters, chunk_rows: usize) -> Job {
+    let id = match hand_in(ledger, kind, csv, parameters, chunk_rows).await {
+        Submitted::Queued(id) | Submitted::Same(id) => id,
+        Submitted::Refused(_) => panic!("the file was refused"),
+    };
+    let job = ledger.job(id).await.expect("asked").expect("there");
+    work_off(ledger, &job).await
+}
+
+/// Works one job off.
+pub async fn work_off(ledger: &Ledger, job: &Job) -> Job {
+    let runner = Runner::new(ledger.clone(), Queue::embedded(), settings(2), Scope::Job(job.seq));
+    let stop = CancellationToken::new();
+    let waiting = async {
+        loop {
+            let job = ledger.job(job.id).await.expect("asked").expect("there");
+            if job.state.is_final() {
+                stop.cancel();
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (served, job) = tokio::join!(runner.serve(stop.clone()), waiting);
+    served.expect("the runner ends well");
+    job
+}
+
+/// (row, outcome, code) of every row that was not applied.
+pub async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> {
+    let seq = job.seq;
+    ledger
+        .db()
+        .read(move |tx| {
+            let rows = tx.query(
+                "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 ORDER BY row",
+                &[seq.into()],
+            )?;
+            rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned()))).collect()
+        })
+        .await
+        .expect("outcomes")
+}
+
+/// One column of a query as text, for looking into the store.
+pub async fn column(db: &Db, sql: &'static str) -> Vec<String> {
+    db.read(move |tx| {
+        let rows = tx.query(sql, &[])?;
+        rows.iter().map(|row| Ok(row.text_or_empty(0)?.to_owned())).collect()
+    })
+    .await
+    .expect("a query")
+}
+
+pub async fn dump(db: &Db) -> String {
+    const TABLES: [(&str, &str); 6] = [
+        ("users", "SELECT id, customer, user_principal_name, display_name, licenses, roles, flags, version FROM users ORDER BY id"),
+        ("customers", "SELECT id, domain, company_name, email, tags, external_id, user_count, version FROM customers ORDER BY id"),
+        ("skus", "SELECT customer, sku_id, part_number, seats, assigned FROM subscribed_skus ORDER BY customer, sku_id"),
+        ("jobs", "SELECT seq, kind, state, total, applied, unchanged, rejected, failed, cancelled, chunks_left FROM jobs ORDER BY seq"),
+        ("outcomes", "SELECT job, row, outcome, code, message FROM row_outcomes ORDER BY job, row"),
+        ("images", "SELECT job, row, object, target, image FROM before_images ORDER BY job, row"),
+    ];
+    db.read(|tx| {
+        let mut text = String::new();
+        for (name, sql) in TABLES {
+            for row in tx.query(sql, &[])? {
+                text.push_str(&format!("{name} {row:?}\n"));
+            }
+        }
+        Ok(text)
+    })
+    .await
+    .expect("a dump")
+}
+
+/// The text of the file at `path`.
+#[track_caller]
+pub fn read(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(path.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+/// Declares each test once and runs it on both databases.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($place:ident: Place) $body:block)*) => {
+        $($(#[$meta])* mod $name {
+            use super::*;
+            async fn test($place: Place) $body
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() { test(Place::new(On::Sqlite).await).await }
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() { test(Place::new(On::Postgres).await).await }
+        })*
+    };
+}
+pub(crate) use on_both;
