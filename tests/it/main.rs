@@ -1,1 +1,3 @@
-fn main() {}
+//! The one integration binary: a file per module of `src/`, against real servers and never against mocks.
+
+mod servers;

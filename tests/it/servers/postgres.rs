@@ -1,0 +1,226 @@
+//! A real PostgreSQL server.
+//!
+//! It runs with `fsync` off: the tests kill processes, not machines, and what a killed server has
+//! written is safe in the kernel's page cache. PostgreSQL refuses to run as root, so root starts
+//! it as the user `postgres`, or `nobody` where there is none.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
+
+use super::nursery::Process;
+use super::{ServerDirectory, effective_user, eventually, free_port, install, ordinal};
+
+/// A PostgreSQL server.
+#[derive(Debug)]
+pub(crate) struct PgServer {
+    // Declared first: the process is gone before its directory is removed.
+    process: Option<Process>,
+    port: u16,
+    directory: ServerDirectory,
+}
+
+static SHARED: OnceCell<PgServer> = OnceCell::const_new();
+
+impl PgServer {
+    /// The server all tests of this process share, each in a [`database`](Self::database) of its own.
+    pub(crate) async fn shared() -> &'static Self {
+        SHARED.get_or_init(Self::private).await
+    }
+
+    /// A server of one's own, to kill and restart.
+    pub(crate) async fn private() -> Self {
+        let directory = ServerDirectory::create("postgres");
+        if let Some((user, group)) = servant() {
+            chown(directory.path(), Some(user), Some(group)).expect("hand the directory to PostgreSQL's user");
+        }
+        let mut initdb = as_servant("initdb");
+        initdb
+            .args([
+                "--no-sync",
+                "--auth=trust",
+                "--username=tenantry",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--pgdata",
+            ])
+            .arg(directory.path().join("data"))
+            .current_dir(directory.path());
+        let output = initdb.output().expect("initdb runs");
+        assert!(
+            output.status.success(),
+            "initdb failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let mut server = Self {
+            process: None,
+            port: free_port(),
+            directory,
+        };
+        while !server.try_start().await {
+            server.port = free_port();
+        }
+        server
+    }
+
+    /// Makes a new empty database and answers its `postgres://` address.
+    pub(crate) async fn database(&self) -> String {
+        let name = format!("t{}", ordinal());
+        let client = connect(&self.url("postgres"))
+            .await
+            .expect("a connection to the test's PostgreSQL");
+        client
+            .batch_execute(&format!("create database {name}"))
+            .await
+            .expect("create database");
+        self.url(&name)
+    }
+
+    /// Ends the server with `kill -9` and waits until it is gone. Its back ends notice and leave by themselves.
+    #[expect(clippy::unused_async, reason = "the same shape as the other steps of a test's story")]
+    pub(crate) async fn kill9(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts the server again, on the same port and with the same data.
+    pub(crate) async fn start(&mut self) {
+        // It refuses while a back end of its killed predecessor still lives.
+        eventually("PostgreSQL to start again on its port", async || {
+            self.try_start().await.then_some(())
+        })
+        .await;
+    }
+
+    /// A planned restart: open connections are cut, what is committed is kept.
+    pub(crate) async fn restart(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            signal("INT", process.id());
+            eventually("PostgreSQL to shut down", async || {
+                (!process.is_running()).then_some(())
+            })
+            .await;
+        }
+        self.start().await;
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://tenantry@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Whether the server came up; it does not when another process has taken the port.
+    async fn try_start(&mut self) -> bool {
+        let log = fs::File::create(self.directory.path().join("log")).expect("a log file");
+        let mut command = as_servant("postgres");
+        command
+            .arg("-D")
+            .arg(self.directory.path().join("data"))
+            .args(["-p", &self.port.to_string()])
+            .args(
+                [
+                    "listen_addresses=127.0.0.1",
+                    "unix_socket_directories=",
+                    "fsync=off",
+                    "full_page_writes=off",
+                    "max_connections=200",
+                    "shared_buffers=32MB",
+                    // In the data directory instead of /dev/shm, where a killed server would leave it behind.
+                    "dynamic_shared_memory_type=mmap",
+                ]
+                .iter()
+                .flat_map(|setting| ["-c", setting]),
+            )
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let mut process = Process::spawn(command);
+        let url = self.url("postgres");
+        let directory = self.directory.path().join("data");
+        let up = eventually("PostgreSQL to answer", async || {
+            if !process.is_running() {
+                return Some(false);
+            }
+            let client = connect(&url).await.ok()?;
+            // Whoever answers has to be the process started here.
+            let row = client.query_one("show data_directory", &[]).await.ok()?;
+            Some(row.get::<_, &str>(0) == directory.to_string_lossy())
+        })
+        .await;
+        if up {
+            self.process = Some(process);
+        }
+        up
+    }
+}
+
+impl Drop for PgServer {
+    /// An immediate shutdown takes the back ends and the shared memory along; `kill -9` would leave both for a while.
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            signal("QUIT", process.id());
+            for _ in 0..200 {
+                if !process.is_running() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+/// A connection for looking at the server behind the program's back.
+pub(crate) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "ends with the client, and nothing of the program's runs in it"
+    )]
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Sends a signal to a process started here.
+fn signal(name: &str, pid: u32) {
+    let _ = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+}
+
+/// The user and group PostgreSQL runs as when the tests run as root.
+fn servant() -> Option<(u32, u32)> {
+    (effective_user() == 0).then(|| {
+        install::program("postgres", "postgresql"); // the package brings its user along
+        ["postgres", "nobody"]
+            .into_iter()
+            .find_map(|name| Some((id("-u", name)?, id("-g", name)?)))
+            .expect("a user `postgres` or `nobody`, for PostgreSQL refuses to run as root")
+    })
+}
+
+fn id(flag: &str, name: &str) -> Option<u32> {
+    let output = Command::new("id").args([flag, name]).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// The command of one of PostgreSQL's programs, as its user and bound to die with the tests.
+fn as_servant(program: &str) -> Command {
+    let program = install::program(program, "postgresql");
+    let mut command = Command::new("setpriv");
+    if let Some((user, group)) = servant() {
+        command.args([
+            "--reuid",
+            &user.to_string(),
+            "--regid",
+            &group.to_string(),
+            "--clear-groups",
+            "--",
+        ]);
+        // Changing the user clears the parent-death signal, so it is set afterwards.
+        command.arg("setpriv");
+    }
+    // The immediate shutdown, for the reason given at `Drop`.
+    command.args(["--pdeathsig", "QUIT", "--"]).arg(program);
+    command
+}
