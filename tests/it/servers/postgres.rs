@@ -22,6 +22,7 @@ pub(crate) struct PgServer {
     process: Option<Process>,
     port: u16,
     directory: ServerDirectory,
+    durable: bool,
 }
 
 static SHARED: OnceCell<PgServer> = OnceCell::const_new();
@@ -34,6 +35,15 @@ impl PgServer {
 
     /// A server of one's own, to kill and restart.
     pub(crate) async fn private() -> Self {
+        Self::create(false).await
+    }
+
+    /// A server that commits as durably as one in production and has its usual memory, to measure against.
+    pub(crate) async fn durable() -> Self {
+        Self::create(true).await
+    }
+
+    async fn create(durable: bool) -> Self {
         let directory = ServerDirectory::create("postgres");
         if let Some((user, group)) = servant() {
             chown(directory.path(), Some(user), Some(group)).expect("hand the directory to PostgreSQL's user");
@@ -60,6 +70,7 @@ impl PgServer {
             process: None,
             port: free_port(),
             directory,
+            durable,
         };
         while !server.try_start().await {
             server.port = free_port();
@@ -114,6 +125,11 @@ impl PgServer {
     /// Whether the server came up; it does not when another process has taken the port.
     async fn try_start(&mut self) -> bool {
         let log = fs::File::create(self.directory.path().join("log")).expect("a log file");
+        let durability: &[&str] = if self.durable {
+            &["shared_buffers=128MB"]
+        } else {
+            &["fsync=off", "full_page_writes=off", "shared_buffers=32MB"]
+        };
         let mut command = as_servant("postgres");
         command
             .arg("-D")
@@ -123,14 +139,12 @@ impl PgServer {
                 [
                     "listen_addresses=127.0.0.1",
                     "unix_socket_directories=",
-                    "fsync=off",
-                    "full_page_writes=off",
                     "max_connections=200",
-                    "shared_buffers=32MB",
                     // In the data directory instead of /dev/shm, where a killed server would leave it behind.
                     "dynamic_shared_memory_type=mmap",
                 ]
                 .iter()
+                .chain(durability)
                 .flat_map(|setting| ["-c", setting]),
             )
             .current_dir(self.directory.path())
