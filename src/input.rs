@@ -11,6 +11,7 @@
 //! may have more or fewer cells than the header. What is refused here is what leaves no rows to judge: an
 //! encoding that does not decode, a quote that never closes, a file that changes while it is read.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 
@@ -355,7 +356,10 @@ impl Input {
         let mut message = format!("the record that begins here is longer than {limit} bytes");
         if let Some(opened) = quote {
             let Position { line, column } = self.position(opened);
-            message += &format!("; the quote opened at line {line}, column {column} is probably never closed");
+            let _ = write!(
+                message,
+                "; the quote opened at line {line}, column {column} is probably never closed"
+            );
         }
         let at = Position {
             line: self.line,

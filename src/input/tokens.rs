@@ -48,7 +48,8 @@ pub(super) fn record(window: &str, from: usize, last: bool, delimiter: u8, cells
                 None => return Scanned::Cut { quote: Some(opened) },
             }
         }
-        let base = cells.text.len() - copied;
+        // Wraps where quotes were left out; the sum with a place in the window does not.
+        let base = cells.text.len().wrapping_sub(copied);
         let Some(end) = unquoted(bytes, at, needles, base, &mut cells.ends) else {
             if !last {
                 return Scanned::Cut { quote: None };
@@ -108,7 +109,7 @@ fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: usize, ends: &mut
         while hits != 0 {
             let hit = at + (hits.trailing_zeros() / 8) as usize;
             hits &= hits - 1;
-            ends.push((base + hit) as u32);
+            ends.push(base.wrapping_add(hit) as u32);
             if bytes[hit] != needles.delimiter || bytes.get(hit + 1) == Some(&b'"') {
                 return Some(hit);
             }
@@ -118,7 +119,7 @@ fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: usize, ends: &mut
     for (offset, byte) in bytes[at..].iter().enumerate() {
         let hit = at + offset;
         if *byte == needles.delimiter || *byte == b'\n' || *byte == b'\r' {
-            ends.push((base + hit) as u32);
+            ends.push(base.wrapping_add(hit) as u32);
             if *byte != needles.delimiter || bytes.get(hit + 1) == Some(&b'"') {
                 return Some(hit);
             }
