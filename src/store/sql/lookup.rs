@@ -144,10 +144,10 @@ impl Directory {
     }
 }
 
-/// The SQL that finds a user by name, whatever the case.
+/// The SQL that finds a user by customer and name, whatever the case.
 pub(super) fn user_by_name(tx: &dyn Tx) -> &'static str {
     match tx.dialect() {
-        crate::db::Dialect::Sqlite => "user_principal_name = $1",
-        crate::db::Dialect::Postgres => "lower(user_principal_name) = lower($1 COLLATE \"C\")",
+        crate::db::Dialect::Sqlite => "customer = $1 AND user_principal_name = $2",
+        crate::db::Dialect::Postgres => "customer = $1 AND lower(user_principal_name) = lower($2 COLLATE \"C\")",
     }
 }
