@@ -225,7 +225,10 @@ impl Input {
     fn read_header(&mut self) -> Result<(), InputError> {
         // Blank lines go first, so that the delimiter is told by a line that has any.
         loop {
-            while !self.ended && self.window.len() - self.at < SNIFFED && self.fill()? {}
+            if !self.ended && self.window.len() - self.at < SNIFFED {
+                self.slide();
+                while self.window.len() < SNIFFED && self.fill()? {}
+            }
             match self.window.as_bytes()[self.at..] {
                 [b'\r', b'\n', ..] => self.at += 2,
                 [b'\r' | b'\n', ..] => self.at += 1,
@@ -288,10 +291,15 @@ impl Input {
                 "the quoted cell that opens here is never closed; close it, or double the quote if it is text";
             return Err(self.fault(code::UNCLOSED_QUOTE, message).at(self.position(opened)));
         }
-        self.window.drain(..self.at);
-        self.at = 0;
+        self.slide();
         while self.window.len() <= held * 2 && self.fill()? {}
         Ok(())
+    }
+
+    /// Lets go of the text that is done with.
+    fn slide(&mut self) {
+        self.window.drain(..self.at);
+        self.at = 0;
     }
 
     /// Decodes some more; says whether there may be yet more.
