@@ -206,7 +206,13 @@ impl Input {
                 break;
             };
             if !self.redacted.is_empty() {
-                redact::since(mark, &mut block.cells, &self.redacted, self.header.len(), &mut self.scratch);
+                redact::since(
+                    mark,
+                    &mut block.cells,
+                    &self.redacted,
+                    self.header.len(),
+                    &mut self.scratch,
+                );
             }
             block.end_row(line);
             self.rows += 1;

@@ -15,7 +15,11 @@ pub(super) fn since(mark: Mark, cells: &mut Cells, columns: &[usize], ought: usi
         let may_be = |column: &usize| (column.saturating_sub(left)..=column + right).contains(&index);
         columns.iter().any(may_be)
     };
-    if !row.cells().enumerate().any(|(index, cell)| !cell.is_empty() && secret(index)) {
+    if !row
+        .cells()
+        .enumerate()
+        .any(|(index, cell)| !cell.is_empty() && secret(index))
+    {
         return;
     }
     let ends = cells.ends.split_off(mark.cells);
@@ -26,7 +30,11 @@ pub(super) fn since(mark: Mark, cells: &mut Cells, columns: &[usize], ought: usi
     for (index, end) in ends.into_iter().enumerate() {
         let end = end as usize - mark.text;
         let cell = &scratch[start..end];
-        cells.text.push_str(if cell.is_empty() || !secret(index) { cell } else { REDACTED });
+        cells.text.push_str(if cell.is_empty() || !secret(index) {
+            cell
+        } else {
+            REDACTED
+        });
         cells.end();
         start = end + 1;
     }
