@@ -2,8 +2,10 @@
 
 mod cli;
 mod crash;
+mod input;
 mod ledger;
 mod place;
+mod receipt;
 mod servers;
 mod store;
 mod tidy;
