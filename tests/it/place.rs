@@ -229,7 +229,7 @@ pub async fn dump(db: &Db) -> String {
         ),
         (
             "jobs",
-            "SELECT seq, kind, state, total, applied, unchanged, rejected, failed, cancelled, chunks_left FROM jobs ORDER BY seq",
+            "SELECT seq, kind, state, total, applied, unchanged, rejected, failed, cancelled, chunks_left FROM jobs WHERE state <> 'planned' ORDER BY seq",
         ),
         (
             "outcomes",
