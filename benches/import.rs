@@ -14,9 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[path = "../tests/it/servers.rs"]
-#[expect(dead_code, reason = "shared with the tests, which use more of it")]
-mod servers;
+#[path = "../tests/it"]
+mod shared {
+    #[expect(dead_code, reason = "the tests use more of it")]
+    pub(crate) mod servers;
+}
+use shared::servers;
 
 const HEADER: &str = "customer,user_principal_name,display_name,first_name,last_name,usage_location,job_title,department,office,office_phone,mobile_phone,street_address,city,state,postal_code,country";
 const CUSTOMERS: usize = 50;
@@ -30,7 +33,12 @@ struct Options {
 
 fn options() -> Options {
     let args: Vec<String> = std::env::args().collect();
-    let after = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).cloned();
+    let after = |name: &str| {
+        args.iter()
+            .position(|arg| arg == name)
+            .and_then(|at| args.get(at + 1))
+            .cloned()
+    };
     let number = |name: &str, default| after(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     Options {
         rows: number("--rows", 1_000_000),
@@ -46,7 +54,12 @@ fn main() {
     let file = dir.path().join("users.csv");
     generate(&file, options.rows);
     let bytes = std::fs::metadata(&file).unwrap().len();
-    println!("{} rows, {:.0} MB, {} runs, medians", options.rows, bytes as f64 / 1e6, options.runs);
+    println!(
+        "{} rows, {:.0} MB, {} runs, medians",
+        options.rows,
+        bytes as f64 / 1e6,
+        options.runs
+    );
     let wanted = |name: &str| options.only.is_empty() || options.only == name;
     if wanted("plan") {
         plan(&options, dir.path(), &file);
@@ -55,7 +68,9 @@ fn main() {
         sqlite(&options, dir.path(), &file);
     }
     if wanted("postgres") {
-        tokio::runtime::Runtime::new().unwrap().block_on(postgres(&options, dir.path(), &file));
+        tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(postgres(&options, dir.path(), &file));
     }
     if options.memory_rows > 0 {
         let big = dir.path().join("big.csv");
@@ -68,7 +83,9 @@ fn main() {
 /// Realistic users of fifty customers, not in the order of their names.
 fn generate(path: &Path, rows: usize) {
     const FIRST: [&str; 8] = ["Anna", "Björn", "Chloé", "David", "Elif", "Farid", "Grace", "Hannah"];
-    const LAST: [&str; 8] = ["Müller", "O'Neill", "García", "Smith", "Yılmaz", "Kowalska", "Nguyen", "Svensson"];
+    const LAST: [&str; 8] = [
+        "Müller", "O'Neill", "García", "Smith", "Yılmaz", "Kowalska", "Nguyen", "Svensson",
+    ];
     let mut out = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(path).unwrap());
     writeln!(out, "{HEADER}").unwrap();
     for n in 0..rows {
@@ -87,7 +104,9 @@ fn generate(path: &Path, rows: usize) {
 
 fn customers(dir: &Path) -> PathBuf {
     let path = dir.join("customers.csv");
-    let mut text = String::from("domain,company_name,first_name,last_name,email,address_line1,city,postal_code,country,external_id\n");
+    let mut text = String::from(
+        "domain,company_name,first_name,last_name,email,address_line1,city,postal_code,country,external_id\n",
+    );
     for n in 0..CUSTOMERS {
         text.push_str(&format!("customer{n:03},Customer {n:03} GmbH,Ada,Berg,ada@customer{n:03}.example,Ring {n},Berlin,10115,DE,C-{n:03}\n"));
     }
@@ -98,7 +117,10 @@ fn customers(dir: &Path) -> PathBuf {
 /// The release binary of this very build.
 fn tenantry(ledger: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
-    command.args(args).env("TENANTRY__LEDGER__URL", ledger).stdout(Stdio::null());
+    command
+        .args(args)
+        .env("TENANTRY__LEDGER__URL", ledger)
+        .stdout(Stdio::null());
     command
 }
 
@@ -111,7 +133,9 @@ fn timed(mut command: Command) -> (f64, u64) {
     loop {
         if let Ok(text) = std::fs::read_to_string(&status) {
             let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|text| text.parse::<u64>().ok());
+            let kib = line
+                .and_then(|line| line.split_whitespace().next())
+                .and_then(|text| text.parse::<u64>().ok());
             peak = peak.max(kib.unwrap_or(0));
         }
         if let Some(ended) = child.try_wait().unwrap() {
@@ -140,8 +164,26 @@ fn ours_on_sqlite(dir: &Path, file: &Path) -> (f64, u64) {
     let place = tempfile::TempDir::new_in(dir).unwrap();
     let ledger = format!("sqlite:{}", place.path().join("tenantry.db").display());
     let out = place.path().join("out");
-    timed(tenantry(&ledger, &["run", "add-customer", customers(dir).to_str().unwrap(), "--out", out.to_str().unwrap()]));
-    timed(tenantry(&ledger, &["run", "bulk-add-users", file.to_str().unwrap(), "--out", out.to_str().unwrap()]))
+    timed(tenantry(
+        &ledger,
+        &[
+            "run",
+            "add-customer",
+            customers(dir).to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ],
+    ));
+    timed(tenantry(
+        &ledger,
+        &[
+            "run",
+            "bulk-add-users",
+            file.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ],
+    ))
 }
 
 fn sqlite(options: &Options, dir: &Path, file: &Path) {
@@ -159,7 +201,10 @@ fn sqlite(options: &Options, dir: &Path, file: &Path) {
         let path = place.path().join("script.sql");
         std::fs::write(&path, script).unwrap();
         let mut command = Command::new("sqlite3");
-        command.arg(place.path().join("plain.db")).stdin(std::fs::File::open(path).unwrap()).stdout(Stdio::null());
+        command
+            .arg(place.path().join("plain.db"))
+            .stdin(std::fs::File::open(path).unwrap())
+            .stdout(Stdio::null());
         reference.push(timed(command).0);
     }
     tell("SQLite, sqlite3 .import", ours, reference, options.rows, most);
@@ -172,17 +217,32 @@ async fn postgres(options: &Options, dir: &Path, file: &Path) {
         let url = server.database().await;
         let place = tempfile::TempDir::new_in(dir).unwrap();
         let out = place.path().to_str().unwrap().to_owned();
-        timed(tenantry(&url, &["run", "add-customer", customers(dir).to_str().unwrap(), "--out", &out]));
-        let (seconds, peak) = timed(tenantry(&url, &["run", "bulk-add-users", file.to_str().unwrap(), "--out", &out]));
+        timed(tenantry(
+            &url,
+            &["run", "add-customer", customers(dir).to_str().unwrap(), "--out", &out],
+        ));
+        let (seconds, peak) = timed(tenantry(
+            &url,
+            &["run", "bulk-add-users", file.to_str().unwrap(), "--out", &out],
+        ));
         ours.push(seconds);
         most = most.max(peak);
         let url = server.database().await;
-        let columns = HEADER.replace("user_principal_name", "user_principal_name TEXT COLLATE \"C\"").replace(',', " TEXT,").replace("\"C\" TEXT", "\"C\"");
+        let columns = HEADER
+            .replace("user_principal_name", "user_principal_name TEXT COLLATE \"C\"")
+            .replace(',', " TEXT,")
+            .replace("\"C\" TEXT", "\"C\"");
         let mut command = Command::new("psql");
         command.arg(&url).args(["-q", "-v", "ON_ERROR_STOP=1"]);
-        command.args(["-c", &format!("CREATE TABLE users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {columns} TEXT)")]);
+        command.args([
+            "-c",
+            &format!("CREATE TABLE users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {columns} TEXT)"),
+        ]);
         command.args(["-c", "CREATE UNIQUE INDEX ON users (lower(user_principal_name))"]);
-        command.args(["-c", &format!("\\copy users ({HEADER}) from '{}' csv header", file.display())]);
+        command.args([
+            "-c",
+            &format!("\\copy users ({HEADER}) from '{}' csv header", file.display()),
+        ]);
         reference.push(timed(command).0);
     }
     tell("PostgreSQL, psql \\copy", ours, reference, options.rows, most);
@@ -192,7 +252,10 @@ fn plan(options: &Options, dir: &Path, file: &Path) {
     let ledger = format!("sqlite:{}", dir.join("none.db").display());
     let (mut ours, mut reference, mut most) = (Vec::new(), Vec::new(), 0);
     for _ in 0..options.runs {
-        let (seconds, peak) = timed(tenantry(&ledger, &["plan", "bulk-add-users", file.to_str().unwrap(), "--offline"]));
+        let (seconds, peak) = timed(tenantry(
+            &ledger,
+            &["plan", "bulk-add-users", file.to_str().unwrap(), "--offline"],
+        ));
         ours.push(seconds);
         most = most.max(peak);
         let began = Instant::now();

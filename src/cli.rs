@@ -26,8 +26,10 @@ use crate::ledger::{Parameters, Scope};
 /// Batch worker for the customer accounts of cloud resellers.
 #[derive(Debug, Parser)]
 #[command(name = "tenantry", version, about, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 all rows applied or unchanged; 1 some rows rejected or failed; 2 the job did \
-                        not run to its end, or the command made no sense.")]
+#[command(
+    after_help = "Exit codes: 0 all rows applied or unchanged; 1 some rows rejected or failed; 2 the job did \
+                        not run to its end, or the command made no sense."
+)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -99,7 +101,13 @@ struct SubmissionArgs {
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Who submits
-    #[arg(long, env = "USER", default_value = "unknown", hide_env_values = true, value_name = "NAME")]
+    #[arg(
+        long,
+        env = "USER",
+        default_value = "unknown",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
     by: String,
 }
 

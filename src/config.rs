@@ -135,7 +135,11 @@ pub struct ConfigError(Vec<String>);
 impl Config {
     /// Loads the configuration of this process.
     pub fn load(file: Option<&Path>, flags: Vec<(String, String)>) -> Result<Self, ConfigError> {
-        Self::from_layers(file, std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))), flags)
+        Self::from_layers(
+            file,
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+            flags,
+        )
     }
 
     /// Loads a configuration from these layers, later ones over earlier ones.
@@ -169,8 +173,13 @@ struct Layers {
 impl Layers {
     fn with_defaults() -> Result<Self, ConfigError> {
         let read = parse(DEFAULTS).map_err(|error| ConfigError(vec![format!("config/default.toml: {error}")]))?;
-        let values = read.into_iter().map(|(key, value)| (key, (value, "config/default.toml".to_owned())));
-        Ok(Self { values: values.collect(), faults: Vec::new() })
+        let values = read
+            .into_iter()
+            .map(|(key, value)| (key, (value, "config/default.toml".to_owned())));
+        Ok(Self {
+            values: values.collect(),
+            faults: Vec::new(),
+        })
     }
 
     fn add_file(&mut self, path: &Path) {
@@ -209,19 +218,31 @@ impl Layers {
         let sound = Self::with_defaults()?.values;
         let mut good = BTreeMap::new();
         for (key, (value, origin)) in &self.values {
-            let mut tried: BTreeMap<_, _> = sound.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect();
+            let mut tried: BTreeMap<_, _> = sound
+                .iter()
+                .map(|(key, (value, _))| (key.clone(), value.clone()))
+                .collect();
             tried.insert(key.clone(), value.clone());
             match assemble(tried) {
                 Ok(_) => {
                     good.insert(key.clone(), value.clone());
                 }
                 Err(error) => {
-                    let shown = if key.ends_with(".url") { String::new() } else { format!(" = `{value}`") };
+                    let shown = if key.ends_with(".url") {
+                        String::new()
+                    } else {
+                        format!(" = `{value}`")
+                    };
                     self.faults.push(format!("{origin}: `{key}`{shown}: {error}"));
                 }
             }
         }
-        let origin = |key: &str| self.values.get(key).map_or("", |(_, origin)| origin.as_str()).to_owned();
+        let origin = |key: &str| {
+            self.values
+                .get(key)
+                .map_or("", |(_, origin)| origin.as_str())
+                .to_owned()
+        };
         if self.faults.is_empty() {
             let config = assemble(good).map_err(|error| ConfigError(vec![error]))?;
             for (key, fault) in cross_checks(&config) {
@@ -243,13 +264,41 @@ fn cross_checks(config: &Config) -> Vec<(&'static str, String)> {
             faults.push((key, fault.to_owned()));
         }
     };
-    check((1..=256).contains(&worker.concurrency), "worker.concurrency", "expected 1 to 256");
-    check((1..=100_000).contains(&worker.chunk_rows), "worker.chunk_rows", "expected 1 to 100000");
-    check(worker.heartbeat * 2 <= worker.lease, "worker.heartbeat", "expected at most half of `worker.lease`");
-    check(!worker.heartbeat.is_zero(), "worker.heartbeat", "expected more than nothing");
-    check(!worker.sweep_every.is_zero(), "worker.sweep_every", "expected more than nothing");
-    check((1..=1000).contains(&config.retry.attempts), "retry.attempts", "expected 1 to 1000");
-    check((1..=1000).contains(&config.ledger.connections), "ledger.connections", "expected 1 to 1000");
+    check(
+        (1..=256).contains(&worker.concurrency),
+        "worker.concurrency",
+        "expected 1 to 256",
+    );
+    check(
+        (1..=100_000).contains(&worker.chunk_rows),
+        "worker.chunk_rows",
+        "expected 1 to 100000",
+    );
+    check(
+        worker.heartbeat * 2 <= worker.lease,
+        "worker.heartbeat",
+        "expected at most half of `worker.lease`",
+    );
+    check(
+        !worker.heartbeat.is_zero(),
+        "worker.heartbeat",
+        "expected more than nothing",
+    );
+    check(
+        !worker.sweep_every.is_zero(),
+        "worker.sweep_every",
+        "expected more than nothing",
+    );
+    check(
+        (1..=1000).contains(&config.retry.attempts),
+        "retry.attempts",
+        "expected 1 to 1000",
+    );
+    check(
+        (1..=1000).contains(&config.ledger.connections),
+        "ledger.connections",
+        "expected 1 to 1000",
+    );
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:{}".contains(c);
     check(
         !config.queue.prefix.is_empty() && config.queue.prefix.chars().all(plain),
@@ -262,7 +311,9 @@ fn cross_checks(config: &Config) -> Vec<(&'static str, String)> {
 /// TOML text as values by dotted key.
 fn parse(text: &str) -> Result<BTreeMap<String, Value>, String> {
     use ::config::Source;
-    let read = File::from_str(text, FileFormat::Toml).collect().map_err(|error| error.to_string())?;
+    let read = File::from_str(text, FileFormat::Toml)
+        .collect()
+        .map_err(|error| error.to_string())?;
     let mut flat = BTreeMap::new();
     flatten("", read, &mut flat);
     Ok(flat)
@@ -270,7 +321,11 @@ fn parse(text: &str) -> Result<BTreeMap<String, Value>, String> {
 
 fn flatten(prefix: &str, table: Map<String, Value>, flat: &mut BTreeMap<String, Value>) {
     for (name, value) in table {
-        let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        let key = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}.{name}")
+        };
         match value.kind {
             ValueKind::Table(inner) => flatten(&key, inner, flat),
             _ => {
@@ -287,7 +342,9 @@ fn assemble(values: BTreeMap<String, Value>) -> Result<Config, String> {
     }
     let read = builder.build().map_err(|error| error.to_string())?;
     read.try_deserialize().map_err(|error| match error {
-        ::config::ConfigError::Type { unexpected, expected, .. } => format!("expected {expected}, found {unexpected}"),
+        ::config::ConfigError::Type {
+            unexpected, expected, ..
+        } => format!("expected {expected}, found {unexpected}"),
         other => {
             let text = other.to_string();
             // The key is said by our own message.

@@ -13,8 +13,7 @@ use thiserror::Error;
 use crate::app::patiently;
 use crate::db::DbError;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Outcome};
-use crate::receipt::{self, RejectsWriter, ResultsWriter};
-use crate::summary::{JobSummary, RECEIPT, REJECTS, RESULTS};
+use crate::receipt::{InputFiles, Receipt, ReceiptError, RejectRows, RejectsWriter, ResultRows, ResultsWriter, Sha256};
 
 /// How often an unfinished chunk is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -25,10 +24,13 @@ pub enum DeliveryError {
     /// The ledger.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// The file system.
+    /// A file of results.
+    #[error(transparent)]
+    File(#[from] ReceiptError),
+    /// The directory for them.
     #[error("{path}: {error}", path = path.display())]
-    File {
-        /// What was to be written.
+    Directory {
+        /// What was to be made.
         path: PathBuf,
         /// Why it was not.
         error: std::io::Error,
@@ -61,8 +63,13 @@ pub async fn claim_dir(
         std::fs::create_dir_all(&dir)?;
         std::fs::canonicalize(&dir)
     };
-    let dir = made().map_err(|error| DeliveryError::File { path: dir.clone(), error })?;
-    ledger.deliver_to(job.seq, &dir.display().to_string(), &crate::runner::host_name()).await?;
+    let dir = made().map_err(|error| DeliveryError::Directory {
+        path: dir.clone(),
+        error,
+    })?;
+    ledger
+        .deliver_to(job.seq, &dir.display().to_string(), &crate::runner::host_name())
+        .await?;
     Ok(dir)
 }
 
@@ -75,13 +82,12 @@ pub async fn deliver(ledger: &Ledger, job: &Job) -> Result<(), DeliveryError> {
 /// Writes results, rejects and receipt of a job into `dir`, waiting for chunks that are not done yet.
 pub async fn deliver_to(ledger: &Ledger, id: JobId, dir: &Path, patience: Duration) -> Result<(), DeliveryError> {
     let job = load(ledger, id, patience).await?;
-    let at = |name: &str| {
-        let path = dir.join(name);
-        move |error| DeliveryError::File { path, error }
-    };
-    std::fs::create_dir_all(dir).map_err(at(""))?;
-    let mut results = ResultsWriter::create(&dir.join(RESULTS), &job.header).map_err(at(RESULTS))?;
-    let mut rejects = RejectsWriter::create(&dir.join(REJECTS), &job.header).map_err(at(REJECTS))?;
+    std::fs::create_dir_all(dir).map_err(|error| DeliveryError::Directory {
+        path: dir.to_owned(),
+        error,
+    })?;
+    let mut results = ResultsWriter::create(dir, &job.header)?;
+    let mut rejects = RejectsWriter::create(dir, &job.header);
     let mut done = 0;
     loop {
         let states = patiently(patience, || ledger.chunk_states(job.seq)).await?;
@@ -100,13 +106,33 @@ pub async fn deliver_to(ledger: &Ledger, id: JobId, dir: &Path, patience: Durati
     }
     // The last chunk's transaction ended the job as well.
     let job = load(ledger, id, patience).await?;
-    let results_sha256 = results.finish().map_err(at(RESULTS))?;
-    let rejects_sha256 = rejects.finish().map_err(at(REJECTS))?;
-    receipt::write(&dir.join(RECEIPT), &JobSummary::of(&job), &results_sha256, rejects_sha256.as_deref())
-        .map_err(at(RECEIPT))?;
+    let (results, rejects) = (results.finish()?, rejects.finish()?);
+    receipt(&job, results.sha256, rejects.map(|written| written.sha256)).write(dir)?;
     crate::failpoint::hit("before-delivered");
     patiently(patience, || ledger.delivered(job.seq)).await?;
     Ok(())
+}
+
+fn receipt(job: &Job, results: Sha256, rejects: Option<Sha256>) -> Receipt {
+    let time = |millis: Option<i64>| millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    Receipt {
+        job: job.id,
+        kind: job.kind.clone(),
+        state: job.state,
+        parameters: job.parameters.clone(),
+        counts: job.counts,
+        input: InputFiles {
+            files: vec![job.input_name.clone()],
+            sha256: job.input_sha256.clone(),
+            bytes: job.input_bytes,
+            rows: job.input_rows,
+        },
+        submitted_by: job.submitted_by.clone(),
+        started_at: time(job.started_at),
+        finished_at: time(job.finished_at),
+        results_sha256: results,
+        rejects_sha256: rejects,
+    }
 }
 
 fn write_chunk(
@@ -114,8 +140,8 @@ fn write_chunk(
     mut results: ResultsWriter,
     mut rejects: RejectsWriter,
 ) -> Result<(ResultsWriter, RejectsWriter), DeliveryError> {
-    for row in rows.block().rows().filter(|row| rows.is_selected(row.number())) {
-        let record = rows.record(row.number(), row.line());
+    for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
+        let record = rows.record(row.number, row.line);
         let outcome = record.outcome.map_or("pending", Outcome::as_str);
         results.write(&row, outcome, &record.code, &record.message, &record.id)?;
         if matches!(record.outcome, Some(Outcome::Rejected | Outcome::Failed)) {
@@ -127,26 +153,26 @@ fn write_chunk(
 
 /// Streams a job's results as they are now.
 pub async fn write_results(ledger: &Ledger, job: &Job, out: impl Write + Send + 'static) -> Result<(), DeliveryError> {
-    let mut writer = receipt::ResultRows::new(out, &job.header)?;
+    let mut writer = ResultRows::new(out, &job.header);
     each_chunk(ledger, job, |rows| {
-        for row in rows.block().rows().filter(|row| rows.is_selected(row.number())) {
-            let record = rows.record(row.number(), row.line());
+        for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
+            let record = rows.record(row.number, row.line);
             let outcome = record.outcome.map_or("pending", Outcome::as_str);
             writer.write(&row, outcome, &record.code, &record.message, &record.id)?;
         }
         Ok(())
     })
     .await?;
-    writer.into_inner()?.flush()?;
+    writer.finish()?.flush()?;
     Ok(())
 }
 
 /// Streams the rows of a job that are to be mended.
 pub async fn write_rejects(ledger: &Ledger, job: &Job, out: impl Write + Send + 'static) -> Result<(), DeliveryError> {
-    let mut writer = receipt::RejectRows::new(out, &job.header)?;
+    let mut writer = RejectRows::new(out, &job.header);
     each_chunk(ledger, job, |rows| {
-        for row in rows.block().rows().filter(|row| rows.is_selected(row.number())) {
-            let record = rows.record(row.number(), row.line());
+        for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
+            let record = rows.record(row.number, row.line);
             if matches!(record.outcome, Some(Outcome::Rejected | Outcome::Failed)) {
                 writer.write(&row, &record.code, &record.message)?;
             }
@@ -154,7 +180,7 @@ pub async fn write_rejects(ledger: &Ledger, job: &Job, out: impl Write + Send + 
         Ok(())
     })
     .await?;
-    writer.into_inner()?.flush()?;
+    writer.finish()?.flush()?;
     Ok(())
 }
 
@@ -178,5 +204,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 async fn load(ledger: &Ledger, id: JobId, patience: Duration) -> Result<Job, DeliveryError> {
-    patiently(patience, || ledger.job(id)).await?.ok_or(DeliveryError::JobGone(id))
+    patiently(patience, || ledger.job(id))
+        .await?
+        .ok_or(DeliveryError::JobGone(id))
 }

@@ -2,4 +2,9 @@
 //! to the one door.
 
 pub mod inbox;
-pub struct LedgerDoor; impl LedgerDoor{pub fn new(_:&crate::app::App)->Self{todo!()}}
+pub struct LedgerDoor;
+impl LedgerDoor {
+    pub fn new(_: &crate::app::App) -> Self {
+        todo!()
+    }
+}

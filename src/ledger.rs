@@ -22,8 +22,8 @@ pub use job::{Counts, Job, JobFilter, JobState, Parameters};
 pub use lease::{Claim, Scope};
 pub use plan::{Begun, NewJob, Seal, Sealed};
 pub use retry::RetryRefused;
-pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
 pub(crate) use retry::selected_rows;
+pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
 pub(crate) use rows::{load_block, recorded_rows};
 pub use upkeep::{Delivery, Reply};
 

@@ -9,9 +9,9 @@ mod faults;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tenantry_jobs::header::{self, Mapping};
+use tenantry_jobs::header;
 use tenantry_jobs::{Job, Problem, code};
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ pub use faults::{Fault, FaultLog};
 
 use crate::db::{Db, DbError};
 use crate::input::duplicates::Keys;
-use crate::input::{Block, Digest, Input, InputError, ReadAhead};
+use crate::input::{self, Block, Digest, Input, InputError, Limits, ReadAhead};
 use crate::ledger::Parameters;
 use crate::store::{SeatNeed, Verdict};
 
@@ -66,6 +66,9 @@ pub enum PlanError {
     /// The store cannot be asked.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// Keys or faults cannot be kept.
+    #[error("a temporary file cannot be written: {0}")]
+    Temporary(#[from] std::io::Error),
     /// Something of ours broke.
     #[error("{0}")]
     Broken(String),
@@ -76,6 +79,7 @@ pub struct Planning {
     shared: Arc<check::Shared>,
     store: Option<Db>,
     reader: Option<ReadAhead>,
+    keys: Keys,
     in_flight: VecDeque<JoinHandle<Result<CheckedBlock, PlanError>>>,
     seats: HashMap<(i64, String), i64>,
     /// First row of each block, so that a row's block can be found.
@@ -104,11 +108,12 @@ impl Planning {
     ) -> Result<Self, PlanError> {
         let customer = parameters.customer.clone();
         let opened = tokio::task::spawn_blocking(move || open(source, job, customer)).await;
-        let (input, shared) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
+        let (input, keys, shared) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
         Ok(Self {
             shared: Arc::new(shared),
             store,
-            reader: Some(input.read_ahead(chunk_rows, IN_FLIGHT)),
+            reader: Some(input::read_ahead(input, chunk_rows, IN_FLIGHT)),
+            keys,
             in_flight: VecDeque::new(),
             seats: HashMap::new(),
             first_rows: Vec::new(),
@@ -133,8 +138,13 @@ impl Planning {
             self.first_rows.push(block.first_row());
             self.in_flight.push_back(self.check(block));
         }
-        let Some(oldest) = self.in_flight.pop_front() else { return Ok(None) };
+        let Some(oldest) = self.in_flight.pop_front() else {
+            return Ok(None);
+        };
         let mut checked = oldest.await.map_err(|error| PlanError::Broken(error.to_string()))??;
+        for key in std::mem::take(&mut checked.keys) {
+            self.keys.add(key)?;
+        }
         let needs = std::mem::take(&mut checked.needs);
         for (row, problem) in self.count_seats(needs) {
             checked.reject(row, problem, &self.shared);
@@ -143,25 +153,34 @@ impl Planning {
     }
 
     /// Ends the reading.
-    pub async fn finish(mut self) -> Result<Planned, PlanError> {
-        let broken = || PlanError::Broken("the plan was finished before its end".to_owned());
-        let reader = self.reader.take().ok_or_else(broken)?;
-        let shared = self.shared.clone();
-        let first_rows = std::mem::take(&mut self.first_rows);
+    pub async fn finish(self) -> Result<Planned, PlanError> {
+        let Self {
+            reader,
+            keys,
+            shared,
+            first_rows,
+            ..
+        } = self;
+        let reader = reader.ok_or_else(|| PlanError::Broken("reading had failed before".to_owned()))?;
         let finished = tokio::task::spawn_blocking(move || {
             let digest = reader.finish()?;
-            let keys = shared.keys.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let found = keys.ok_or_else(broken)?.finish()?;
+            let found = keys.finish()?;
             Ok(Planned {
                 digest,
-                duplicates: Duplicates { found, shared: shared.clone(), first_rows },
+                duplicates: Duplicates {
+                    found,
+                    shared,
+                    first_rows,
+                },
             })
         });
         finished.await.map_err(|error| PlanError::Broken(error.to_string()))?
     }
 
     async fn read(&mut self) -> Result<Option<Block>, PlanError> {
-        let Some(mut reader) = self.reader.take() else { return Ok(None) };
+        let Some(mut reader) = self.reader.take() else {
+            return Ok(None);
+        };
         let read = tokio::task::spawn_blocking(move || (reader.next(), reader)).await;
         let (block, reader) = read.map_err(|error| PlanError::Broken(error.to_string()))?;
         self.reader = Some(reader);
@@ -215,14 +234,20 @@ impl Planning {
     }
 }
 
-fn open(source: Source, job: &'static dyn Job, customer: Option<String>) -> Result<(Input, check::Shared), PlanError> {
+fn open(
+    source: Source,
+    job: &'static dyn Job,
+    customer: Option<String>,
+) -> Result<(Input, Keys, check::Shared), PlanError> {
     let mut input = match source {
-        Source::Path(path) => Input::open(&path)?,
-        Source::Bytes { name, data } => Input::from_reader(&name, Box::new(std::io::Cursor::new(data)))?,
+        Source::Path(path) => Input::open(&path, Limits::default())?,
+        Source::Bytes { name, data } => {
+            Input::from_reader(&name, Box::new(std::io::Cursor::new(data)), Limits::default())?
+        }
     };
-    input.skip_preamble(|cells| header::preamble(job, cells))?;
+    input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;
     let header: Vec<String> = input.header().to_vec();
-    let cells: Vec<&str> = header.iter().map(String::as_str).collect();
+    let cells = borrowed(&header);
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
     let mapping = header::recognise(job, &cells, fixed).map_err(|problems| PlanError::Header {
         file: input.name().to_owned(),
@@ -231,16 +256,20 @@ fn open(source: Source, job: &'static dyn Job, customer: Option<String>) -> Resu
         problems,
     })?;
     input.redact(&mapping.secret);
-    let keys = Keys::new(KEY_MEMORY)?;
+    let keys = Keys::new(None, KEY_MEMORY);
     let shared = check::Shared {
         file: input.name().to_owned(),
         job,
         mapping,
         customer,
         header,
-        keys: Mutex::new(Some(keys)),
+        hasher: keys.hasher(),
     };
-    Ok((input, shared))
+    Ok((input, keys, shared))
+}
+
+fn borrowed(cells: &[String]) -> Vec<&str> {
+    cells.iter().map(String::as_str).collect()
 }
 
 /// Rows that repeat the key of an earlier one, as faults.
@@ -252,16 +281,24 @@ pub struct Duplicates {
 
 impl Duplicates {
     /// The next one: the number of its block, and the fault.
-    pub fn next(&mut self) -> Result<Option<(i64, Fault)>, InputError> {
-        let Some(duplicate) = self.found.next().transpose()? else { return Ok(None) };
+    pub fn next(&mut self) -> Result<Option<(i64, Fault)>, PlanError> {
+        let Some(duplicate) = self.found.next().transpose()? else {
+            return Ok(None);
+        };
         let problem = Problem::new(
             code::DUPLICATE_IN_FILE,
             duplicate.column,
             "",
             format!("line {} has the same value", duplicate.first_line),
         );
-        let block = self.first_rows.partition_point(|first| *first <= duplicate.row).saturating_sub(1);
-        Ok(Some((block as i64, self.shared.fault(duplicate.row, duplicate.line, problem))))
+        let block = self
+            .first_rows
+            .partition_point(|first| *first <= duplicate.row)
+            .saturating_sub(1);
+        Ok(Some((
+            block as i64,
+            self.shared.fault(duplicate.row, duplicate.line, problem),
+        )))
     }
 }
 

@@ -1,8 +1,109 @@
-//! stub
-use std::io::{Result,Write}; use std::path::Path; use crate::input::RowView;
-pub struct ResultsWriter; pub struct RejectsWriter; pub struct ResultRows<W>(W); pub struct RejectRows<W>(W);
-impl ResultsWriter{pub fn create(_:&Path,_:&[String])->Result<Self>{todo!()} pub fn write(&mut self,_:&RowView<'_>,_:&str,_:&str,_:&str,_:&str)->Result<()>{todo!()} pub fn finish(self)->Result<String>{todo!()}}
-impl RejectsWriter{pub fn create(_:&Path,_:&[String])->Result<Self>{todo!()} pub fn write(&mut self,_:&RowView<'_>,_:&str,_:&str)->Result<()>{todo!()} pub fn finish(self)->Result<Option<String>>{todo!()}}
-impl<W:Write> ResultRows<W>{pub fn new(_:W,_:&[String])->Result<Self>{todo!()} pub fn write(&mut self,_:&RowView<'_>,_:&str,_:&str,_:&str,_:&str)->Result<()>{todo!()} pub fn into_inner(self)->Result<W>{todo!()}}
-impl<W:Write> RejectRows<W>{pub fn new(_:W,_:&[String])->Result<Self>{todo!()} pub fn write(&mut self,_:&RowView<'_>,_:&str,_:&str)->Result<()>{todo!()} pub fn into_inner(self)->Result<W>{todo!()}}
-pub fn write(_:&Path,_:&crate::summary::JobSummary,_:&str,_:Option<&str>)->Result<()>{todo!()}
+//! The row path's second half: from rows and their outcomes to the files a user gets back.
+//!
+//! `results.csv` has every row of the input with its outcome, `rejects.csv` only the rows to mend, and
+//! `receipt.json` says what the job was and what came of it. Each is written beside its final name and moved there
+//! when it is complete and on disk, so a file of that name is never half of one.
+//!
+//! Three rules make a rejects file fit to be dropped again as it is, any number of times:
+//! cells are those of the input; our own columns begin with `_`, which readers ignore, and those of an earlier round
+//! are left out; and our cells are always the *last* of a row, so that a row with too many or too few
+//! cells still has as many too many or too few, and is not taken for a whole one.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use crate::input::Sha256;
+use crate::ledger::{Counts, JobId, JobState, Parameters};
+
+mod partial;
+mod writer;
+
+use partial::Partial;
+pub use writer::{RejectRows, RejectsWriter, ResultRows, ResultsWriter};
+
+/// The file name of the results.
+pub const RESULTS: &str = "results.csv";
+/// The file name of the rejects.
+pub const REJECTS: &str = "rejects.csv";
+/// The file name of the receipt.
+pub const RECEIPT: &str = "receipt.json";
+
+/// What a job was and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The job's id.
+    pub job: JobId,
+    /// Its kind, e.g. `bulk-add-users`.
+    pub kind: String,
+    /// The state it ended in, e.g. `completed`.
+    pub state: JobState,
+    /// What it was asked besides its rows, e.g. a fixed customer. Never a secret.
+    pub parameters: Parameters,
+    /// How many rows ended how.
+    pub counts: Counts,
+    /// What was read.
+    pub input: InputFiles,
+    /// Who asked for it.
+    pub submitted_by: String,
+    /// When work on it began; `None` if it never did.
+    pub started_at: Option<Timestamp>,
+    /// When the last row had its outcome.
+    pub finished_at: Option<Timestamp>,
+    /// The hash of `results.csv`.
+    pub results_sha256: Sha256,
+    /// The hash of `rejects.csv`; `None` when no row was rejected and there is no such file.
+    pub rejects_sha256: Option<Sha256>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputFiles {
+    /// The files as the user named them, in the order read.
+    pub files: Vec<String>,
+    /// The hash of their bytes, lower-case hexadecimal.
+    pub sha256: String,
+    /// Their size together.
+    pub bytes: u64,
+    /// Their data rows together.
+    pub rows: u64,
+}
+
+impl Receipt {
+    /// Writes [`RECEIPT`] into `dir`.
+    pub fn write(&self, dir: &Path) -> Result<Written, ReceiptError> {
+        let mut file = Partial::create(dir, RECEIPT)?;
+        let mut json = serde_json::to_vec_pretty(self).map_err(|err| file.fault(err.into()))?;
+        json.push(b'\n');
+        file.write_all(&json).map_err(|err| file.fault(err))?;
+        file.finish(0)
+    }
+}
+
+/// A file that is complete and on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The hash of its bytes.
+    pub sha256: Sha256,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows, the header not counted.
+    pub rows: u64,
+}
+
+/// A file that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}", path.display())]
+pub struct ReceiptError {
+    /// Which one.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}

@@ -58,8 +58,20 @@ pub struct Runner {
 impl Runner {
     /// A runner for the jobs in `scope`.
     pub fn new(ledger: Ledger, queue: Queue, settings: Settings, scope: Scope) -> Self {
-        let owner = format!("{}/{}/{}", host_name(), std::process::id(), ledger.clock().fresh_id().simple());
-        Self { ledger, queue, settings, scope, owner: owner.into(), held: Arc::default() }
+        let owner = format!(
+            "{}/{}/{}",
+            host_name(),
+            std::process::id(),
+            ledger.clock().fresh_id().simple()
+        );
+        Self {
+            ledger,
+            queue,
+            settings,
+            scope,
+            owner: owner.into(),
+            held: Arc::default(),
+        }
     }
 
     /// Works until `stop` is cancelled; then finishes the chunks in hand and returns.
@@ -73,10 +85,16 @@ impl Runner {
         background.close();
         let runner = self.clone();
         let stopping = stop.clone();
-        let served = crate::queue::serve(&self.queue, &self.owner, self.settings.concurrency, stop.clone(), move |ticket| {
-            let (runner, stopping) = (runner.clone(), stopping.clone());
-            async move { runner.answer(ticket, &stopping).await }
-        })
+        let served = crate::queue::serve(
+            &self.queue,
+            &self.owner,
+            self.settings.concurrency,
+            stop.clone(),
+            move |ticket| {
+                let (runner, stopping) = (runner.clone(), stopping.clone());
+                async move { runner.answer(ticket, &stopping).await }
+            },
+        )
         .await;
         stop.cancel();
         finished.cancel();
@@ -116,5 +134,9 @@ impl Runner {
 /// This machine's name, for leases and deliveries.
 pub fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
+    if name.trim().is_empty() {
+        "localhost".to_owned()
+    } else {
+        name.trim().to_owned()
+    }
 }

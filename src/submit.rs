@@ -80,7 +80,12 @@ pub async fn submit(
     submission: Submission,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Submitted, SubmitError> {
-    let Submission { kind, parameters, source, .. } = submission;
+    let Submission {
+        kind,
+        parameters,
+        source,
+        ..
+    } = submission;
     let input_name = match &source {
         Source::Path(path) => path.display().to_string(),
         Source::Bytes { name, .. } => name.clone(),
@@ -114,8 +119,8 @@ pub async fn submit(
         }
     };
     let seal = Seal {
-        fingerprint: fingerprint(kind.kind(), &parameters, &spooled.sha256),
-        sha256: spooled.sha256,
+        fingerprint: fingerprint(kind.kind(), &parameters, spooled.sha256.as_str()),
+        sha256: spooled.sha256.to_string(),
         bytes: spooled.bytes,
         rows: spooled.rows,
         idempotency_key: submission.idempotency_key,
@@ -163,7 +168,11 @@ async fn spool(
         }
         // A file that will be refused needs no spool; it is read on for its other faults.
         if faults.is_empty() {
-            let rejects = checked.rejects.values().filter_map(|faults| reject_row(faults)).collect();
+            let rejects = checked
+                .rejects
+                .values()
+                .filter_map(|faults| reject_row(faults))
+                .collect();
             let block = std::mem::take(&mut checked.encoded);
             let (first, rows) = (checked.block.first_row(), checked.block.len() as u64);
             ledger.append(job, chunk, first, rows, block, rejects).await?;

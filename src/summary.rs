@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::ledger::{Counts, Job, JobId, JobState, Parameters};
+use crate::receipt::{RECEIPT, REJECTS, RESULTS};
 
 /// One JSON object per job; the field names are stable.
 #[derive(Debug, Clone, Serialize)]
@@ -36,13 +37,6 @@ pub struct InputSummary {
     pub bytes: u64,
     pub rows: u64,
 }
-
-/// File names inside a job's directory.
-pub const RESULTS: &str = "results.csv";
-/// Only written when there are rows to mend.
-pub const REJECTS: &str = "rejects.csv";
-/// Counts, times and hashes.
-pub const RECEIPT: &str = "receipt.json";
 
 impl JobSummary {
     /// What the ledger says of a job.

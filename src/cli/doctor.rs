@@ -17,7 +17,12 @@ struct Finding {
 }
 
 pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
-    let findings = [configuration(config), ledger(config).await, queue(config).await, results(config)];
+    let findings = [
+        configuration(config),
+        ledger(config).await,
+        queue(config).await,
+        results(config),
+    ];
     let mut out = output::out();
     for finding in &findings {
         if json {
@@ -29,7 +34,11 @@ pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
         }
     }
     out.flush()?;
-    Ok(if findings.iter().all(|finding| finding.fine) { End::Fine } else { End::Unfinished })
+    Ok(if findings.iter().all(|finding| finding.fine) {
+        End::Fine
+    } else {
+        End::Unfinished
+    })
 }
 
 /// A configuration with a fault does not get this far.
@@ -49,20 +58,28 @@ async fn ledger(config: &Config) -> Finding {
             format!("schema version {version}; the first command that writes brings it to {SCHEMA_VERSION}"),
         ),
         Ok(version) if version == SCHEMA_VERSION => (true, format!("schema version {version}, up to date")),
-        Ok(version) => {
-            (false, format!("schema version {version} is newer than this program's {SCHEMA_VERSION}; use a newer tenantry"))
-        }
+        Ok(version) => (
+            false,
+            format!("schema version {version} is newer than this program's {SCHEMA_VERSION}; use a newer tenantry"),
+        ),
         Err(error) => (
             false,
             format!("{error}; check `ledger.url`, that the server runs, and that the path is writable"),
         ),
     };
-    Finding { what: "ledger", fine, says }
+    Finding {
+        what: "ledger",
+        fine,
+        says,
+    }
 }
 
 async fn queue(config: &Config) -> Finding {
     let (fine, says) = match Queue::connect(&config.queue) {
-        Err(error) => (false, format!("{error}; set `queue.url` to `embedded` or `redis://HOST:PORT`")),
+        Err(error) => (
+            false,
+            format!("{error}; set `queue.url` to `embedded` or `redis://HOST:PORT`"),
+        ),
         Ok(queue) => match queue.ping().await {
             Ok(info) => (true, info.to_string()),
             Err(error) => (
@@ -71,17 +88,32 @@ async fn queue(config: &Config) -> Finding {
             ),
         },
     };
-    Finding { what: "queue", fine, says }
+    Finding {
+        what: "queue",
+        fine,
+        says,
+    }
 }
 
 fn results(config: &Config) -> Finding {
     let dir = &config.results.dir;
     // The nearest directory that exists decides whether ours can be made.
-    let existing = dir.ancestors().find(|part| part.is_dir() || part.as_os_str().is_empty());
-    let place = existing.filter(|part| !part.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let existing = dir
+        .ancestors()
+        .find(|part| part.is_dir() || part.as_os_str().is_empty());
+    let place = existing
+        .filter(|part| !part.as_os_str().is_empty())
+        .unwrap_or(std::path::Path::new("."));
     let (fine, says) = match tempfile::tempfile_in(place) {
         Ok(_) => (true, format!("{} can be written", dir.display())),
-        Err(error) => (false, format!("{} cannot be written: {error}; set `results.dir`", dir.display())),
+        Err(error) => (
+            false,
+            format!("{} cannot be written: {error}; set `results.dir`", dir.display()),
+        ),
     };
-    Finding { what: "results", fine, says }
+    Finding {
+        what: "results",
+        fine,
+        says,
+    }
 }

@@ -46,7 +46,13 @@ pub(super) struct Retry {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who asks
-    #[arg(long, env = "USER", default_value = "unknown", hide_env_values = true, value_name = "NAME")]
+    #[arg(
+        long,
+        env = "USER",
+        default_value = "unknown",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
     by: String,
 }
 
@@ -75,11 +81,19 @@ impl RowFilter {
 }
 
 pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<End> {
-    let filter = JobFilter { state: args.state, kind: args.kind, limit: args.limit.into() };
+    let filter = JobFilter {
+        state: args.state,
+        kind: args.kind,
+        limit: args.limit.into(),
+    };
     let jobs = app.patiently(|| app.ledger.jobs(filter.clone())).await?;
     let mut out = output::out();
     if !json {
-        writeln!(out, "{:<36}  {:<16}  {:<10}  {:<20}  rows", "job", "kind", "state", "submitted")?;
+        writeln!(
+            out,
+            "{:<36}  {:<16}  {:<10}  {:<20}  rows",
+            "job", "kind", "state", "submitted"
+        )?;
     }
     for job in &jobs {
         if json {
@@ -88,7 +102,13 @@ pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<En
             let submitted = time(job.created_at);
             let submitted = submitted.get(..19).unwrap_or(&submitted);
             let rows = output::counts(&job.counts);
-            writeln!(out, "{}  {:<16}  {:<10}  {submitted:<20}  {rows}", job.id, job.kind, job.state.as_str())?;
+            writeln!(
+                out,
+                "{}  {:<16}  {:<10}  {submitted:<20}  {rows}",
+                job.id,
+                job.kind,
+                job.state.as_str()
+            )?;
         }
     }
     out.flush()?;
@@ -107,8 +127,8 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
         let Some(rows) = app.patiently(|| app.ledger.chunk_rows(&job, chunk)).await? else {
             anyhow::bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id);
         };
-        for row in rows.block().rows().filter(|row| rows.is_selected(row.number())) {
-            let record = rows.record(row.number(), row.line());
+        for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
+            let record = rows.record(row.number, row.line);
             if args.outcome.is_some_and(|filter| !filter.matches(record.outcome)) {
                 continue;
             }
@@ -123,7 +143,11 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
                     record.line,
                     if record.id.is_empty() { "-" } else { &record.id },
                     record.message,
-                    if record.code.is_empty() { String::new() } else { format!(" [{}]", record.code) },
+                    if record.code.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" [{}]", record.code)
+                    },
                 )?;
             }
         }

@@ -31,7 +31,8 @@ pub(super) fn kinds(json: bool) -> anyhow::Result<End> {
                 .map(|column| json!({ "name": column.name, "required": column.required, "secret": column.secret, "about": column.about }))
                 .collect();
             let templates: Vec<_> = job.templates().iter().map(|template| template.name).collect();
-            let kind = json!({ "kind": job.kind(), "summary": job.summary(), "columns": columns, "templates": templates });
+            let kind =
+                json!({ "kind": job.kind(), "summary": job.summary(), "columns": columns, "templates": templates });
             writeln!(out, "{kind}")?;
         } else {
             writeln!(out, "{:<16} {}", job.kind(), job.summary())?;

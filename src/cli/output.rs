@@ -44,23 +44,32 @@ pub(super) fn complain_json(error: &anyhow::Error) {
 }
 
 fn header_problems(error: &anyhow::Error) -> Option<Vec<String>> {
-    let plan = error.downcast_ref::<PlanError>().or_else(|| match error.downcast_ref::<SubmitError>() {
-        Some(SubmitError::Plan(plan)) => Some(plan),
-        _ => None,
-    });
+    let plan = error
+        .downcast_ref::<PlanError>()
+        .or_else(|| match error.downcast_ref::<SubmitError>() {
+            Some(SubmitError::Plan(plan)) => Some(plan),
+            _ => None,
+        });
     match plan {
-        Some(PlanError::Header { file, line, problems, .. }) => {
-            Some(problems.iter().map(|problem| format!("{file}:{line}: {problem} [{}]", problem.code)).collect())
-        }
+        Some(PlanError::Header {
+            file, line, problems, ..
+        }) => Some(
+            problems
+                .iter()
+                .map(|problem| format!("{file}:{line}: {problem} [{}]", problem.code))
+                .collect(),
+        ),
         _ => None,
     }
 }
 
 /// Whether the error is that nobody reads standard output any more.
 pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe))
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    })
 }
 
 /// Prints faults as text: the first ones, or all, and how many there are of each code.
@@ -70,7 +79,11 @@ pub(super) fn faults(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> i
     if faults.len() > limit {
         writeln!(out, "… and {} more; --all shows them", faults.len() - limit)?;
     }
-    let codes: Vec<String> = faults.by_code().iter().map(|(code, count)| format!("{code} {count}")).collect();
+    let codes: Vec<String> = faults
+        .by_code()
+        .iter()
+        .map(|(code, count)| format!("{code} {count}"))
+        .collect();
     writeln!(out, "{} faults: {}", faults.len(), codes.join(", "))
 }
 
@@ -94,7 +107,11 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     writeln!(out, "kind      {}", job.kind)?;
     writeln!(out, "state     {}", job.state.as_str())?;
     writeln!(out, "rows      {}", counts(&job.counts))?;
-    writeln!(out, "input     {} ({} rows, sha256 {})", job.input.name, job.input.rows, job.input.sha256)?;
+    writeln!(
+        out,
+        "input     {} ({} rows, sha256 {})",
+        job.input.name, job.input.rows, job.input.sha256
+    )?;
     writeln!(out, "submitted {} by {}", job.created_at, job.submitted_by)?;
     if let Some(started) = &job.started_at {
         writeln!(out, "started   {started}")?;
@@ -105,7 +122,11 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     if let Some(message) = &job.message {
         writeln!(out, "message   {message}")?;
     }
-    for (name, path) in [("results", &job.results), ("rejects", &job.rejects), ("receipt", &job.receipt)] {
+    for (name, path) in [
+        ("results", &job.results),
+        ("rejects", &job.rejects),
+        ("receipt", &job.receipt),
+    ] {
         if let Some(path) = path {
             writeln!(out, "{name:<9} {path}")?;
         }
@@ -122,9 +143,16 @@ pub(super) fn counts(counts: &Counts) -> String {
         (counts.failed, "failed"),
         (counts.cancelled, "cancelled"),
     ];
-    let said: Vec<String> =
-        named.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
-    let said = if said.is_empty() { "none done".to_owned() } else { said.join(", ") };
+    let said: Vec<String> = named
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let said = if said.is_empty() {
+        "none done".to_owned()
+    } else {
+        said.join(", ")
+    };
     format!("{said} of {}", counts.total)
 }
 
@@ -160,14 +188,23 @@ impl Progress {
         if let Some(bar) = &bar {
             style(bar, "{msg} {human_pos} rows, {per_sec}");
         }
-        Self { bar, quiet, began: Instant::now(), what: what.to_owned(), last_line: AtomicU64::new(0) }
+        Self {
+            bar,
+            quiet,
+            began: Instant::now(),
+            what: what.to_owned(),
+            last_line: AtomicU64::new(0),
+        }
     }
 
     /// The number of rows there will be is known now.
     pub(super) fn of(&self, rows: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(rows);
-            style(bar, "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left");
+            style(
+                bar,
+                "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
+            );
         }
     }
 

@@ -35,13 +35,21 @@ pub(super) struct Plan {
 
 pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
-    let parameters = Parameters { customer: args.customer.clone(), skip_invalid: false };
+    let parameters = Parameters {
+        customer: args.customer.clone(),
+        skip_invalid: false,
+    };
     let store = if args.offline { None } else { Some(store(config).await?) };
     let source = Source::Path(args.file.clone());
-    let mut planning =
-        Planning::open(source, kind, &parameters, store, config.worker.chunk_rows, false).await?;
+    let mut planning = Planning::open(source, kind, &parameters, store, config.worker.chunk_rows, false).await?;
     let template = planning.template();
-    let mut report = Report { json, all: args.all, offline: args.offline, shown: 0, changes: output::out() };
+    let mut report = Report {
+        json,
+        all: args.all,
+        offline: args.offline,
+        shown: 0,
+        changes: output::out(),
+    };
     report.open(kind.kind(), args, template)?;
     let (mut totals, mut faults) = (Totals::default(), FaultLog::default());
     let progress = Progress::new("checking", json);
@@ -58,7 +66,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         faults.push(fault)?;
     }
     progress.done();
-    report.close(totals, &mut faults, &planned.digest.sha256)?;
+    report.close(totals, &mut faults, &planned.digest.sha256.as_str())?;
     Ok(if faults.is_empty() { End::Fine } else { End::SomeRowsNot })
 }
 
@@ -72,7 +80,12 @@ async fn store(config: &Config) -> anyhow::Result<Db> {
     }
     let ledger = Ledger::open(url, config.ledger.connections, Clock::system())
         .await
-        .with_context(|| format!("the ledger `{}` cannot be opened; --offline checks the file alone", config.ledger.url))?;
+        .with_context(|| {
+            format!(
+                "the ledger `{}` cannot be opened; --offline checks the file alone",
+                config.ledger.url
+            )
+        })?;
     Ok(ledger.db().clone())
 }
 
@@ -115,7 +128,7 @@ impl<W: Write> Report<W> {
                 Verdict::Unchanged => "unchanged",
                 Verdict::Reject(_) => "reject",
             };
-            let line = checked.block.row(preview.row).map_or(0, |row| row.line());
+            let line = checked.line(preview.row);
             if self.json {
                 let separator = if self.shown == 0 { "" } else { "," };
                 let row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes });
@@ -123,7 +136,11 @@ impl<W: Write> Report<W> {
             } else {
                 writeln!(self.changes, "line {line}: {action}")?;
                 for change in changes {
-                    writeln!(self.changes, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
+                    writeln!(
+                        self.changes,
+                        "    {}: {:?} → {:?}",
+                        change.field, change.old, change.new
+                    )?;
                 }
             }
             self.shown += 1;
@@ -132,14 +149,21 @@ impl<W: Write> Report<W> {
     }
 
     fn close(&mut self, mut totals: Totals, faults: &mut FaultLog, sha256: &str) -> anyhow::Result<()> {
-        totals.reject += faults.by_code().get(tenantry_jobs::code::DUPLICATE_IN_FILE).copied().unwrap_or(0);
+        totals.reject += faults
+            .by_code()
+            .get(tenantry_jobs::code::DUPLICATE_IN_FILE)
+            .copied()
+            .unwrap_or(0);
         let out = &mut self.changes;
         if self.json {
             write!(out, "],\"errors\":")?;
             output::faults_json(out, faults, self.all)?;
             let codes = serde_json::to_string(faults.by_code())?;
             let totals = serde_json::to_string(&totals)?;
-            writeln!(out, ",\"error_codes\":{codes},\"totals\":{totals},\"sha256\":\"{sha256}\"}}")?;
+            writeln!(
+                out,
+                ",\"error_codes\":{codes},\"totals\":{totals},\"sha256\":\"{sha256}\"}}"
+            )?;
         } else {
             let valid = totals.rows - totals.reject;
             if !self.offline && valid > self.shown {
@@ -149,7 +173,11 @@ impl<W: Write> Report<W> {
                 output::faults(out, faults, self.all)?;
             }
             if self.offline {
-                writeln!(out, "{} rows: {valid} sound, {} to mend (the store was not asked)", totals.rows, totals.reject)?;
+                writeln!(
+                    out,
+                    "{} rows: {valid} sound, {} to mend (the store was not asked)",
+                    totals.rows, totals.reject
+                )?;
             } else {
                 writeln!(
                     out,

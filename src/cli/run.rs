@@ -93,7 +93,10 @@ pub(super) async fn hand_in(
         out_dir: None,
     };
     let chunk_rows = app.config.worker.chunk_rows;
-    let submitted = submit(&app.ledger, queue, chunk_rows, submission, &|rows| progress.at(rows, None)).await;
+    let submitted = submit(&app.ledger, queue, chunk_rows, submission, &|rows| {
+        progress.at(rows, None)
+    })
+    .await;
     progress.done();
     Ok(submitted?)
 }
@@ -174,7 +177,9 @@ async fn watch(app: &App, id: JobId, dir: &Path, stop: &CancellationToken, json:
     match watched {
         Some(done) => done.map(drop),
         None => {
-            output::say(&format!("stopped; job {id} goes on where it was with the same command, or with a worker"));
+            output::say(&format!(
+                "stopped; job {id} goes on where it was with the same command, or with a worker"
+            ));
             Ok(())
         }
     }

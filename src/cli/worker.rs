@@ -29,14 +29,21 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
     let runner = app.runner(super::EVERYTHING, args.concurrency.map(usize::from));
     let intakes = TaskTracker::new();
     if let (Queue::Redis(redis), true) = (&app.queue, app.config.inbox.enabled) {
-        intakes.spawn(intake::inbox::serve(redis.clone(), intake::LedgerDoor::new(app), stop.clone()));
+        intakes.spawn(intake::inbox::serve(
+            redis.clone(),
+            intake::LedgerDoor::new(app),
+            stop.clone(),
+        ));
     }
     intakes.close();
     if args.drain {
         let (app, stop) = (app.clone(), stop.clone());
         intakes.spawn(drain(app, stop));
     }
-    tracing::info!("working with {} at a time", args.concurrency.map_or(app.config.worker.concurrency, usize::from));
+    tracing::info!(
+        "working with {} at a time",
+        args.concurrency.map_or(app.config.worker.concurrency, usize::from)
+    );
     runner.serve(stop.clone()).await?;
     stop.cancel();
     intakes.wait().await;
@@ -51,7 +58,8 @@ async fn drain(app: App, stop: CancellationToken) {
             _ => false,
         };
         let open = app.ledger.has_open_jobs().await.unwrap_or(true);
-        let untold = matches!(app.queue, Queue::Redis(_)) && !app.ledger.unreplied().await.unwrap_or_default().is_empty();
+        let untold =
+            matches!(app.queue, Queue::Redis(_)) && !app.ledger.unreplied().await.unwrap_or_default().is_empty();
         if !waiting && !open && !untold {
             stop.cancel();
         }

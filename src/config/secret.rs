@@ -22,7 +22,9 @@ impl SecretUrl {
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((scheme, rest)) = self.0.split_once("://") else { return f.write_str(&self.0) };
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return f.write_str(&self.0);
+        };
         // Parameters can hold a password as well; they are left out altogether.
         let rest = rest.split('?').next().unwrap_or(rest);
         match rest.rsplit_once('@') {
@@ -54,7 +56,10 @@ mod tests {
     #[test]
     fn passwords_are_not_shown() {
         let check = |url: &str, shown: &str| assert_eq!(format!("{:?}", SecretUrl::new(url)), shown);
-        check("postgres://ada:p@ss:w@db.example/x?password=y", "postgres://ada:***@db.example/x");
+        check(
+            "postgres://ada:p@ss:w@db.example/x?password=y",
+            "postgres://ada:***@db.example/x",
+        );
         check("redis://127.0.0.1:6379", "redis://127.0.0.1:6379");
         check("sqlite:tenantry.db", "sqlite:tenantry.db");
     }

@@ -51,7 +51,9 @@ impl Installation {
         )?;
         let found = tx.query("SELECT value FROM meta WHERE key = 'installation'", &[])?;
         let text = found.first().map_or(Ok(""), |row| row.text(0))?;
-        text.parse().map(Self).map_err(|_| DbError::Broken(format!("installation is `{text}`, not a number")))
+        text.parse()
+            .map(Self)
+            .map_err(|_| DbError::Broken(format!("installation is `{text}`, not a number")))
     }
 
     /// The GUID of a record (UUID version 8): 48 bits of installation, then the 63 bits of the id.
@@ -59,7 +61,10 @@ impl Installation {
         let id = record as u128 & ((1 << 63) - 1);
         let high = (u128::from(self.0) << 80) | ((id >> 51) << 64);
         let low = (id & ((1 << 51) - 1)) << 11;
-        uuid::Builder::from_u128(high | low).with_version(uuid::Version::Custom).with_variant(uuid::Variant::RFC4122).into_uuid()
+        uuid::Builder::from_u128(high | low)
+            .with_version(uuid::Version::Custom)
+            .with_variant(uuid::Variant::RFC4122)
+            .into_uuid()
     }
 }
 

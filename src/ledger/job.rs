@@ -195,7 +195,9 @@ impl Ledger {
         self.db
             .read(|tx| {
                 let rows = tx.query("SELECT state, COUNT(*) FROM jobs GROUP BY state", &[])?;
-                rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.int(1)? as u64))).collect()
+                rows.iter()
+                    .map(|row| Ok((row.text(0)?.to_owned(), row.int(1)? as u64)))
+                    .collect()
             })
             .await
     }
@@ -205,7 +207,10 @@ fn read_job(row: &Row) -> Result<Job, DbError> {
     let count = |column: usize| row.int(column).map(|value| value as u64);
     Ok(Job {
         seq: row.int(0)?,
-        id: row.text(1)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+        id: row
+            .text(1)?
+            .parse()
+            .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
         kind: row.text(2)?.to_owned(),
         parameters: json(row.text(3)?)?,
         state: JobState::parse(row.text(4)?)?,

@@ -45,7 +45,9 @@ impl Ledger {
     pub async fn claim(&self, owner: &str, scope: Scope, lease_millis: i64) -> Result<Option<Claim>, DbError> {
         let now = self.clock.now_millis();
         let owner = owner.to_owned();
-        self.db.write(move |tx| claim(tx, owner, scope, now, now + lease_millis)).await
+        self.db
+            .write(move |tx| claim(tx, owner, scope, now, now + lease_millis))
+            .await
     }
 
     /// Prolongs the leases of the chunks given as (job, chunk, attempt).
@@ -54,7 +56,13 @@ impl Ledger {
         let params: Vec<Vec<Value>> = held
             .iter()
             .map(|(job, chunk, attempt)| {
-                vec![(*job).into(), (*chunk).into(), (*attempt).into(), owner.into(), until.into()]
+                vec![
+                    (*job).into(),
+                    (*chunk).into(),
+                    (*attempt).into(),
+                    owner.into(),
+                    until.into(),
+                ]
             })
             .collect();
         self.db
@@ -145,8 +153,17 @@ pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
          AND state = 'running'{}",
         tx.dialect().for_update()
     );
-    let params = [claim.job.into(), claim.chunk.into(), claim.attempt.into(), claim.owner.as_str().into()];
-    if tx.query(&sql, &params)?.is_empty() { Err(DbError::LeaseLost) } else { Ok(()) }
+    let params = [
+        claim.job.into(),
+        claim.chunk.into(),
+        claim.attempt.into(),
+        claim.owner.as_str().into(),
+    ];
+    if tx.query(&sql, &params)?.is_empty() {
+        Err(DbError::LeaseLost)
+    } else {
+        Ok(())
+    }
 }
 
 /// Records the outcomes other than `applied` of a fenced chunk and closes it; every other pending row of it
@@ -186,8 +203,14 @@ pub(super) fn end_chunk(
     let Some(row) = ended.first() else { return Ok(()) };
     let pending = row.int(0)? as u64;
     let tally = match outcome {
-        Outcome::Failed => Tally { failed: pending, ..Tally::default() },
-        _ => Tally { cancelled: pending, ..Tally::default() },
+        Outcome::Failed => Tally {
+            failed: pending,
+            ..Tally::default()
+        },
+        _ => Tally {
+            cancelled: pending,
+            ..Tally::default()
+        },
     };
     count_chunk(tx, job, tally, now)
 }
@@ -248,13 +271,22 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
              WHERE c.state IN ('queued', 'running') AND {READY} AND c.job = $2 ORDER BY c.chunk LIMIT 1{}",
             tx.dialect().for_update_skip_locked()
         );
-        let Some(row) = tx.query_first(&sql, &[now.into(), job.into()])? else { continue };
+        let Some(row) = tx.query_first(&sql, &[now.into(), job.into()])? else {
+            continue;
+        };
         let orphaned = i64::from(row.text(6)? == "running");
         let (chunk, attempt, failures) = (row.int(0)?, row.int(4)? + 1, row.int(5)? + orphaned);
         tx.exec(
             "UPDATE chunks SET state = 'running', attempt = $3, failures = $4, lease_owner = $5, lease_until = $6
              WHERE job = $1 AND chunk = $2",
-            &[job.into(), chunk.into(), attempt.into(), failures.into(), owner.as_str().into(), until.into()],
+            &[
+                job.into(),
+                chunk.into(),
+                attempt.into(),
+                failures.into(),
+                owner.as_str().into(),
+                until.into(),
+            ],
         )?;
         let taken = tx.query(
             "UPDATE jobs SET state = 'running', started_at = COALESCE(started_at, $2), claimed_at = $2
@@ -267,7 +299,10 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
         let header = header.first().map_or(Ok("[]"), |row| row.text(0))?;
         return Ok(Some(Claim {
             job,
-            job_id: of.text(0)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+            job_id: of
+                .text(0)?
+                .parse()
+                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
             kind: of.text(1)?.to_owned(),
             parameters: json(of.text(2)?)?,
             retry_of: of.opt_int(3)?,
@@ -299,8 +334,13 @@ pub(super) async fn claimable(db: &Db, scope: Scope, now: i64) -> Result<Vec<(Jo
              AND ($2 = 0 OR j.seq = $2) GROUP BY j.id LIMIT 100",
             &[now.into(), only.into()],
         )?;
-        let job = |text: &str| text.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()));
-        rows.iter().map(|row| Ok((job(row.text(0)?)?, row.int(1)? as u64))).collect()
+        let job = |text: &str| {
+            text.parse()
+                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
+        };
+        rows.iter()
+            .map(|row| Ok((job(row.text(0)?)?, row.int(1)? as u64)))
+            .collect()
     })
     .await
 }

@@ -180,16 +180,29 @@ impl Ledger {
                 }
                 tx.exec(
                     "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4 WHERE id = $1",
-                    &[job.input.into(), seal.sha256.into(), seal.bytes.into(), seal.rows.into()],
+                    &[
+                        job.input.into(),
+                        seal.sha256.into(),
+                        seal.bytes.into(),
+                        seal.rows.into(),
+                    ],
                 )?;
-                tx.exec("UPDATE chunks SET state = 'done' WHERE job = $1 AND pending = 0", &[job.seq.into()])?;
+                tx.exec(
+                    "UPDATE chunks SET state = 'done' WHERE job = $1 AND pending = 0",
+                    &[job.seq.into()],
+                )?;
                 let queued = tx.exec(
                     "UPDATE jobs SET planning_until = NULL, total = $2, idempotency_key = $3, fingerprint = $4,
                        rejected = (SELECT COUNT(*) FROM row_outcomes WHERE job = $1),
                        chunks_left = (SELECT COUNT(*) FROM chunks WHERE job = $1 AND state <> 'done'),
                        state = 'queued'
                      WHERE seq = $1 AND state = 'planned'",
-                    &[job.seq.into(), seal.rows.into(), seal.idempotency_key.into(), seal.fingerprint.into()],
+                    &[
+                        job.seq.into(),
+                        seal.rows.into(),
+                        seal.idempotency_key.into(),
+                        seal.fingerprint.into(),
+                    ],
                 )?;
                 if queued == 0 {
                     return Err(DbError::LeaseLost);
@@ -212,7 +225,10 @@ impl Ledger {
 
 /// A job that stands for the same work: by key whenever there is one, else by content while unfinished.
 fn same_job(tx: &mut dyn Tx, seal: &Seal) -> Result<Option<Sealed>, DbError> {
-    let id = |text: &str| text.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()));
+    let id = |text: &str| {
+        text.parse()
+            .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
+    };
     if let Some(key) = &seal.idempotency_key {
         let found = tx.query_first(
             "SELECT id, fingerprint FROM jobs WHERE idempotency_key = $1",
@@ -234,7 +250,10 @@ fn same_job(tx: &mut dyn Tx, seal: &Seal) -> Result<Option<Sealed>, DbError> {
 
 /// Removes a planned job; one that is further along is left alone.
 pub(super) fn discard(tx: &mut dyn Tx, job: Begun) -> Result<(), DbError> {
-    let gone = tx.exec("DELETE FROM jobs WHERE seq = $1 AND state = 'planned'", &[job.seq.into()])?;
+    let gone = tx.exec(
+        "DELETE FROM jobs WHERE seq = $1 AND state = 'planned'",
+        &[job.seq.into()],
+    )?;
     if gone == 0 {
         return Ok(());
     }
@@ -247,5 +266,8 @@ pub(super) fn discard(tx: &mut dyn Tx, job: Begun) -> Result<(), DbError> {
 }
 
 fn only(rows: &[crate::db::Row]) -> Result<i64, DbError> {
-    rows.first().map_or_else(|| Err(DbError::Broken("an insertion returned no id".to_owned())), |row| row.int(0))
+    rows.first().map_or_else(
+        || Err(DbError::Broken("an insertion returned no id".to_owned())),
+        |row| row.int(0),
+    )
 }

@@ -15,7 +15,9 @@ pub enum RetryRefused {
     #[error("the job has not ended; cancel it first, or wait")]
     NotEnded,
     /// No row failed or was cancelled.
-    #[error("no row of the job failed or was cancelled, so there is nothing to retry; rejected rows are mended in rejects.csv and submitted again")]
+    #[error(
+        "no row of the job failed or was cancelled, so there is nothing to retry; rejected rows are mended in rejects.csv and submitted again"
+    )]
     NothingToRetry,
     /// The rows are no longer kept.
     #[error("the job's rows are no longer kept (`spool.keep`); submit the file again")]
@@ -67,18 +69,16 @@ impl Ledger {
 }
 
 /// Rows of a chunk that a job retrying `parent` takes; `None` (no parent) means all of them.
-pub(crate) fn selected_rows(
-    tx: &mut dyn Tx,
-    parent: Option<i64>,
-    chunk: i64,
-) -> Result<Option<HashSet<u64>>, DbError> {
+pub(crate) fn selected_rows(tx: &mut dyn Tx, parent: Option<i64>, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
     let Some(parent) = parent else { return Ok(None) };
     let of = tx.query(
         "SELECT j.retry_of, c.state, c.first_row, c.rows FROM jobs j JOIN chunks c ON c.job = j.seq
          WHERE j.seq = $1 AND c.chunk = $2",
         &[parent.into(), chunk.into()],
     )?;
-    let Some(of) = of.first() else { return Ok(Some(HashSet::new())) };
+    let Some(of) = of.first() else {
+        return Ok(Some(HashSet::new()));
+    };
     let (first, last) = (of.int(2)?, of.int(2)? + of.int(3)? - 1);
     let found = tx.query(
         "SELECT row, outcome FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
@@ -87,7 +87,11 @@ pub(crate) fn selected_rows(
     let mut selected = HashSet::new();
     let mut settled = HashSet::new();
     for row in &found {
-        let into = if row.text(1)? == "failed" { &mut selected } else { &mut settled };
+        let into = if row.text(1)? == "failed" {
+            &mut selected
+        } else {
+            &mut settled
+        };
         into.insert(row.int(0)? as u64);
     }
     if matches!(of.text(1)?, "failed" | "cancelled") {

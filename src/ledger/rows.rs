@@ -27,8 +27,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 5] =
-        [Self::Applied, Self::Unchanged, Self::Rejected, Self::Failed, Self::Cancelled];
+    pub const ALL: [Outcome; 5] = [
+        Self::Applied,
+        Self::Unchanged,
+        Self::Rejected,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     /// The word in the ledger and on every surface.
     pub fn as_str(self) -> &'static str {
@@ -155,7 +160,9 @@ impl Ledger {
         let installation = self.installation;
         self.db
             .read(move |tx| {
-                let Some(block) = load_block(tx, input, chunk)? else { return Ok(None) };
+                let Some(block) = load_block(tx, input, chunk)? else {
+                    return Ok(None);
+                };
                 let state = tx.query(
                     "SELECT state, message, first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
                     &[seq.into(), chunk.into()],
@@ -167,7 +174,11 @@ impl Ledger {
                 Ok(Some(ChunkRows {
                     selected: selected_rows(tx, retry_of, chunk)?,
                     recorded: recorded(tx, seq, first, last)?,
-                    targets: if creates { HashMap::new() } else { targets(tx, seq, first, last)? },
+                    targets: if creates {
+                        HashMap::new()
+                    } else {
+                        targets(tx, seq, first, last)?
+                    },
                     made: creates.then_some((installation, seq)),
                     state: state.text(0)?.to_owned(),
                     message: state.text_or_empty(1)?.to_owned(),
@@ -180,8 +191,10 @@ impl Ledger {
 
 /// Reads one block of the spool.
 pub(crate) fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Option<Block>, DbError> {
-    let found =
-        tx.query("SELECT data FROM spool WHERE input = $1 AND block = $2", &[input.into(), block.into()])?;
+    let found = tx.query(
+        "SELECT data FROM spool WHERE input = $1 AND block = $2",
+        &[input.into(), block.into()],
+    )?;
     let Some(row) = found.first() else { return Ok(None) };
     Block::decode(row.blob(0)?)
         .map(Some)
@@ -223,7 +236,10 @@ fn targets(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u
          WHERE b.job = $1 AND b.row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
-    found.iter().map(|row| Ok((row.int(0)? as u64, row.text(1)?.to_owned()))).collect()
+    found
+        .iter()
+        .map(|row| Ok((row.int(0)? as u64, row.text(1)?.to_owned())))
+        .collect()
 }
 
 pub(super) fn record_outcomes(tx: &mut dyn Tx, job: i64, outcomes: &[RowOutcome]) -> Result<(), DbError> {

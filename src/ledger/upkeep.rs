@@ -78,8 +78,18 @@ impl Ledger {
                     }
                 }
                 for row in &stale {
-                    let id = row.text(2)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?;
-                    discard(tx, Begun { id, seq: row.int(0)?, input: row.int(1)? })?;
+                    let id = row
+                        .text(2)?
+                        .parse()
+                        .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?;
+                    discard(
+                        tx,
+                        Begun {
+                            id,
+                            seq: row.int(0)?,
+                            input: row.int(1)?,
+                        },
+                    )?;
                 }
                 Ok(())
             })
@@ -130,7 +140,10 @@ impl Ledger {
                 )?;
                 let reply = |row: &crate::db::Row| {
                     Ok(Reply {
-                        job: row.text(0)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+                        job: row
+                            .text(0)?
+                            .parse()
+                            .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
                         seq: row.int(1)?,
                         reply_to: row.text(2)?.to_owned(),
                     })
@@ -145,14 +158,23 @@ impl Ledger {
         let now = self.clock.now_millis();
         self.db
             .write(move |tx| {
-                tx.exec("UPDATE jobs SET replied_at = $2 WHERE seq = $1", &[seq.into(), now.into()]).map(drop)
+                tx.exec(
+                    "UPDATE jobs SET replied_at = $2 WHERE seq = $1",
+                    &[seq.into(), now.into()],
+                )
+                .map(drop)
             })
             .await
     }
 
     /// Records where the results of a job are to lie.
     pub async fn deliver_to(&self, seq: i64, dir: &str, host: &str) -> Result<(), DbError> {
-        let params = vec![seq.into(), dir.into(), host.into(), (self.clock.now_millis() + RUN_DELIVERY_MILLIS).into()];
+        let params = vec![
+            seq.into(),
+            dir.into(),
+            host.into(),
+            (self.clock.now_millis() + RUN_DELIVERY_MILLIS).into(),
+        ];
         self.db
             .write(move |tx| {
                 tx.exec(
@@ -165,7 +187,12 @@ impl Ledger {
     }
 
     /// Takes on the writing of one ended job's results on `host`, for `lease_millis`.
-    pub async fn claim_delivery(&self, host: &str, scope: Scope, lease_millis: i64) -> Result<Option<Delivery>, DbError> {
+    pub async fn claim_delivery(
+        &self,
+        host: &str,
+        scope: Scope,
+        lease_millis: i64,
+    ) -> Result<Option<Delivery>, DbError> {
         let (now, host) = (self.clock.now_millis(), host.to_owned());
         let only = match scope {
             Scope::All => 0,
@@ -183,7 +210,10 @@ impl Ledger {
                 )?;
                 let Some(row) = taken.first() else { return Ok(None) };
                 Ok(Some(Delivery {
-                    job: row.text(0)?.parse().map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+                    job: row
+                        .text(0)?
+                        .parse()
+                        .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
                     seq: row.int(1)?,
                 }))
             })
@@ -195,7 +225,11 @@ impl Ledger {
         let now = self.clock.now_millis();
         self.db
             .write(move |tx| {
-                tx.exec("UPDATE jobs SET delivered_at = $2 WHERE seq = $1", &[seq.into(), now.into()]).map(drop)
+                tx.exec(
+                    "UPDATE jobs SET delivered_at = $2 WHERE seq = $1",
+                    &[seq.into(), now.into()],
+                )
+                .map(drop)
             })
             .await
     }

@@ -1,14 +1,13 @@
 //! Checking one block: cells to changes, changes to previews.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use tenantry_jobs::header::Mapping;
 use tenantry_jobs::{Job, Problem, Row, code};
 
 use super::{Fault, PlanError};
 use crate::db::Tx;
-use crate::input::duplicates::Keys;
+use crate::input::duplicates::{Key, KeyHasher};
 use crate::input::{Block, RowView};
 use crate::store::{Preview, RowChange, SeatNeed, Verdict, sql};
 
@@ -19,20 +18,27 @@ pub(super) struct Shared {
     pub(super) mapping: Mapping,
     pub(super) customer: Option<String>,
     pub(super) header: Vec<String>,
-    pub(super) keys: Mutex<Option<Keys>>,
+    pub(super) hasher: KeyHasher,
 }
 
 impl Shared {
     /// Adds to a problem where it stands.
     pub(super) fn fault(&self, row: u64, line: u64, problem: Problem) -> Fault {
-        let native = self.job.columns().iter().position(|column| column.name == problem.column);
+        let native = self
+            .job
+            .columns()
+            .iter()
+            .position(|column| column.name == problem.column);
         let column = native.and_then(|native| self.mapping.columns.get(native).copied().flatten());
         Fault {
             file: self.file.clone(),
             row,
             line,
             column: column.map(|column| column as u64 + 1),
-            header: column.and_then(|column| self.header.get(column)).cloned().unwrap_or_default(),
+            header: column
+                .and_then(|column| self.header.get(column))
+                .cloned()
+                .unwrap_or_default(),
             problem,
         }
     }
@@ -49,14 +55,25 @@ pub struct CheckedBlock {
     /// Rows that cannot, with everything that is wrong with each.
     pub rejects: BTreeMap<u64, Vec<Fault>>,
     pub(super) needs: Vec<SeatNeed>,
+    pub(super) keys: Vec<Key>,
 }
 
 impl CheckedBlock {
+    /// The line a row of the block begins on.
+    pub fn line(&self, row: u64) -> u64 {
+        self.block
+            .row((row - self.block.first_row()) as usize)
+            .map_or(0, |row| row.line)
+    }
+
     /// Turns a row's preview into a rejection.
     pub(super) fn reject(&mut self, row: u64, problem: Problem, shared: &Shared) {
         self.previews.retain(|preview| preview.row != row);
-        let line = self.block.row(row).map_or(0, |row| row.line());
-        self.rejects.entry(row).or_default().push(shared.fault(row, line, problem));
+        let line = self.line(row);
+        self.rejects
+            .entry(row)
+            .or_default()
+            .push(shared.fault(row, line, problem));
     }
 }
 
@@ -69,36 +86,41 @@ pub(super) fn check(
 ) -> Result<CheckedBlock, PlanError> {
     let mut rejects: BTreeMap<u64, Vec<Fault>> = BTreeMap::new();
     let mut needs = Vec::new();
+    let mut keys = Vec::with_capacity(block.len());
+    let mut hasher = shared.hasher.clone();
     let previews = {
         let cells = cells(shared.job, &shared.mapping, shared.customer.as_deref(), &block);
         let mut changes = Vec::with_capacity(block.len());
-        let mut keys = shared.keys.lock().unwrap_or_else(PoisonError::into_inner);
         for (view, cells) in block.rows().zip(cells.chunks_exact(shared.job.columns().len())) {
-            let refused = match ragged(&view, shared.header.len()) {
+            let refused = match ragged(&view, shared.header.len(), &shared.mapping.unnamed) {
                 Some(problem) => vec![problem],
                 None => match shared.job.change(&Row::new(cells)) {
                     Ok(change) => {
-                        if let Some(keys) = keys.as_mut() {
-                            let mut failed = Ok(());
-                            change.each_key(&mut |column, parts| {
-                                if failed.is_ok() {
-                                    failed = keys.add(column, parts, view.number(), view.line());
-                                }
-                            });
-                            failed?;
-                        }
-                        changes.push(RowChange { row: view.number(), change });
+                        change.each_key(&mut |column, parts| {
+                            keys.push(hasher.key(column, parts, view.number, view.line));
+                        });
+                        changes.push(RowChange {
+                            row: view.number,
+                            change,
+                        });
                         continue;
                     }
                     Err(problems) => problems,
                 },
             };
-            let faults = refused.into_iter().map(|problem| shared.fault(view.number(), view.line(), problem));
-            rejects.insert(view.number(), faults.collect());
+            let faults = refused
+                .into_iter()
+                .map(|problem| shared.fault(view.number, view.line, problem));
+            rejects.insert(view.number, faults.collect());
         }
-        drop(keys);
         match tx {
-            None => changes.iter().map(|one| Preview { row: one.row, verdict: Verdict::Create }).collect(),
+            None => changes
+                .iter()
+                .map(|one| Preview {
+                    row: one.row,
+                    verdict: Verdict::Create,
+                })
+                .collect(),
             Some(tx) => {
                 let prepared = sql::prepare(tx, 0, changes)?;
                 let (previews, seats) = sql::preview(tx, prepared)?;
@@ -113,11 +135,12 @@ pub(super) fn check(
         previews: Vec::with_capacity(previews.len()),
         rejects,
         needs,
+        keys,
     };
     for preview in previews {
         match preview.verdict {
             Verdict::Reject(problem) => {
-                let line = checked.block.row(preview.row).map_or(0, |row| row.line());
+                let line = checked.line(preview.row);
                 let fault = shared.fault(preview.row, line, problem);
                 checked.rejects.entry(preview.row).or_default().push(fault);
             }
@@ -148,14 +171,20 @@ pub(crate) fn cells<'b>(
 }
 
 /// A row must have as many cells as the header; empty ones beyond it, as spreadsheets leave, do no harm.
-fn ragged(row: &RowView<'_>, header: usize) -> Option<Problem> {
-    let extra = (header..row.len()).any(|at| row.cell(at).is_some_and(|cell| !cell.trim().is_empty()));
+fn ragged(row: &RowView<'_>, header: usize, unnamed: &[usize]) -> Option<Problem> {
+    let beyond = (header..row.len()).chain(unnamed.iter().copied());
+    let extra = beyond
+        .into_iter()
+        .any(|at| row.cell(at).is_some_and(|cell| !cell.trim().is_empty()));
     (row.len() < header || extra).then(|| {
         Problem::new(
             code::RAGGED_ROW,
             "",
             "",
-            format!("the row has {} cells and the header {header}; is a quote or a delimiter missing?", row.len()),
+            format!(
+                "the row has {} cells and the header {header}; is a quote or a delimiter missing?",
+                row.len()
+            ),
         )
     })
 }

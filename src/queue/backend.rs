@@ -38,7 +38,10 @@ impl Tickets {
         };
         #[expect(clippy::disallowed_methods, reason = "it is aborted with the worker it feeds")]
         let feeder = tokio::spawn(feed);
-        Self { tickets, _feeder: AbortOnDropHandle::new(feeder) }
+        Self {
+            tickets,
+            _feeder: AbortOnDropHandle::new(feeder),
+        }
     }
 }
 
@@ -52,7 +55,11 @@ impl Backend for Tickets {
 
     fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
         self.tickets.poll_recv(cx).map(|ticket| {
-            ticket.map(|ticket| Ok(TaskBuilder::new(ticket).task_id(TaskId::from_string(RandomId::default())).build()))
+            ticket.map(|ticket| {
+                Ok(TaskBuilder::new(ticket)
+                    .task_id(TaskId::from_string(RandomId::default()))
+                    .build())
+            })
         })
     }
 

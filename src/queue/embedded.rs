@@ -40,7 +40,12 @@ impl EmbeddedQueue {
     async fn pop(&self) -> Ticket {
         loop {
             let rung = self.0.rung.notified();
-            let ticket = self.0.tickets.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let ticket = self
+                .0
+                .tickets
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front();
             if let Some(ticket) = ticket {
                 return ticket;
             }

@@ -35,8 +35,13 @@ struct Shared {
 
 impl RedisQueue {
     pub(super) fn new(url: &str, prefix: &str) -> Result<Self, QueueError> {
-        let client = Client::open(url).map_err(|error| QueueError::BadUrl(format!("the queue's url makes no sense: {error}")))?;
-        Ok(Self(Arc::new(Shared { client, prefix: prefix.to_owned(), manager: OnceCell::new() })))
+        let client = Client::open(url)
+            .map_err(|error| QueueError::BadUrl(format!("the queue's url makes no sense: {error}")))?;
+        Ok(Self(Arc::new(Shared {
+            client,
+            prefix: prefix.to_owned(),
+            manager: OnceCell::new(),
+        })))
     }
 
     /// The name of a key or stream of ours.
@@ -64,7 +69,11 @@ impl RedisQueue {
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(hold + PATIENCE));
-        self.0.client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)
+        self.0
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(failed)
     }
 
     pub(super) async fn push(&self, ticket: Ticket, count: usize) -> Result<(), QueueError> {
@@ -75,14 +84,24 @@ impl RedisQueue {
         let text = ticket.job.to_string();
         let key = self.key("tickets");
         let mut pipe = redis::pipe();
-        pipe.rpush(&key, vec![text; count]).ignore().ltrim(&key, -CAPACITY, -1).ignore();
+        pipe.rpush(&key, vec![text; count])
+            .ignore()
+            .ltrim(&key, -CAPACITY, -1)
+            .ignore();
         pipe.query_async::<()>(&mut connection).await.map_err(failed)
     }
 
     pub(super) async fn ping(&self) -> Result<String, QueueError> {
         let mut connection = self.connection().await?;
-        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await.map_err(failed)?;
-        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("of unknown version");
+        let info: String = redis::cmd("INFO")
+            .arg("server")
+            .query_async(&mut connection)
+            .await
+            .map_err(failed)?;
+        let version = info
+            .lines()
+            .find_map(|line| line.strip_prefix("redis_version:"))
+            .unwrap_or("of unknown version");
         Ok(format!("Redis {} answers", version.trim()))
     }
 
@@ -102,7 +121,9 @@ impl RedisQueue {
         let key = self.key("tickets");
         loop {
             // A slot first: a ticket taken out of Redis should not have to wait here.
-            let Ok(slot) = tickets.reserve().await else { return Ok(()) };
+            let Ok(slot) = tickets.reserve().await else {
+                return Ok(());
+            };
             let popped: Option<(String, String)> = redis::cmd("BLPOP")
                 .arg(&key)
                 .arg(HOLD.as_secs_f64())
@@ -147,6 +168,11 @@ impl Outage {
 /// Whether Redis failed or refused.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub fn failed(error: RedisError) -> QueueError {
-    let refused = error.code().is_some() && !matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "READONLY"));
-    if refused { QueueError::Refused(error.to_string()) } else { QueueError::Unavailable(error.to_string()) }
+    let refused =
+        error.code().is_some() && !matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "READONLY"));
+    if refused {
+        QueueError::Refused(error.to_string())
+    } else {
+        QueueError::Unavailable(error.to_string())
+    }
 }

@@ -32,7 +32,10 @@ where
                 Ok::<(), Infallible>(())
             }
         };
-        #[expect(clippy::disallowed_methods, reason = "the worker tracks them and waits for them when it stops")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the worker tracks them and waits for them when it stops"
+        )]
         let spawn = tokio::spawn;
         WorkerBuilder::new(name.as_str())
             .backend(Tickets::of(&queue))

@@ -19,7 +19,9 @@ impl Runner {
         let done = self.apply(&claim).await;
         drop(hold);
         match done {
-            Ok(()) => tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id),
+            Ok(()) => {
+                tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id)
+            }
             Err(DbError::LeaseLost) => {
                 tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
             }
@@ -32,7 +34,11 @@ impl Runner {
             let claim = claim.clone();
             self.ledger.db().read(move |tx| prepare(tx, &claim)).await?
         };
-        let (claim, installation, now) = (claim.clone(), self.ledger.installation(), self.ledger.clock().now_millis());
+        let (claim, installation, now) = (
+            claim.clone(),
+            self.ledger.installation(),
+            self.ledger.clock().now_millis(),
+        );
         self.ledger
             .db()
             .write(move |tx| {
@@ -59,7 +65,9 @@ impl Runner {
             }
             Decision::GiveUp => {
                 tracing::error!(job.id = %id, chunk = claim.chunk, %error, "chunk {} of job {id} failed {failures} times and is given up", claim.chunk);
-                self.ledger.give_up(claim, format!("given up after {failures} attempts: {error}")).await
+                self.ledger
+                    .give_up(claim, format!("given up after {failures} attempts: {error}"))
+                    .await
             }
         };
         if let Err(error) = recorded {
@@ -79,11 +87,22 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim) -> Result<(Prepared, Vec<RowOutcome>)
     let job = tenantry_jobs::find(&claim.kind)
         .map_err(|_| DbError::Broken(format!("this program knows no kind `{}`", claim.kind)))?;
     let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
-    let fixed: &[&str] = if claim.parameters.customer.is_some() { &["customer"] } else { &[] };
-    let mapping = header::recognise(job, &names, fixed)
-        .map_err(|_| DbError::Broken(format!("the header of job {} fits `{}` no more", claim.job_id, claim.kind)))?;
+    let fixed: &[&str] = if claim.parameters.customer.is_some() {
+        &["customer"]
+    } else {
+        &[]
+    };
+    let mapping = header::recognise(job, &names, fixed).map_err(|_| {
+        DbError::Broken(format!(
+            "the header of job {} fits `{}` no more",
+            claim.job_id, claim.kind
+        ))
+    })?;
     let Some(block) = crate::ledger::load_block(tx, claim.input, claim.chunk)? else {
-        return Err(DbError::Broken(format!("block {} of the spool is missing", claim.chunk)));
+        return Err(DbError::Broken(format!(
+            "block {} of the spool is missing",
+            claim.chunk
+        )));
     };
     let settled = if claim.pending == claim.rows {
         std::collections::HashSet::new()
@@ -95,7 +114,7 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim) -> Result<(Prepared, Vec<RowOutcome>)
     let mut changes = Vec::with_capacity(block.len());
     let mut refused = Vec::new();
     for (view, cells) in block.rows().zip(cells.chunks_exact(job.columns().len())) {
-        let row = view.number();
+        let row = view.number;
         if settled.contains(&row) || selected.as_ref().is_some_and(|selected| !selected.contains(&row)) {
             continue;
         }

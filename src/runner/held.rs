@@ -17,7 +17,10 @@ impl Held {
     pub(super) fn hold(self: &Arc<Self>, claim: &Claim) -> Hold {
         let key = (claim.job, claim.chunk, claim.attempt);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-        Hold { held: self.clone(), key }
+        Hold {
+            held: self.clone(),
+            key,
+        }
     }
 
     /// How many chunks are in hand.
@@ -26,7 +29,12 @@ impl Held {
     }
 
     fn all(&self) -> Vec<(i64, i64, i64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .copied()
+            .collect()
     }
 }
 
@@ -37,19 +45,31 @@ pub(super) struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.held.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.held
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
     }
 }
 
 impl Runner {
     /// Renews the leases in hand until `finished`.
     pub(super) async fn heartbeat(self, finished: CancellationToken) {
-        while finished.run_until_cancelled(tokio::time::sleep(self.settings.heartbeat)).await.is_some() {
+        while finished
+            .run_until_cancelled(tokio::time::sleep(self.settings.heartbeat))
+            .await
+            .is_some()
+        {
             let held = self.held.all();
             if held.is_empty() {
                 continue;
             }
-            if let Err(error) = self.ledger.renew(&self.owner, &held, self.settings.lease.as_millis() as i64).await {
+            if let Err(error) = self
+                .ledger
+                .renew(&self.owner, &held, self.settings.lease.as_millis() as i64)
+                .await
+            {
                 tracing::warn!(%error, "leases could not be renewed; the fence keeps their chunks safe");
             }
         }

@@ -46,6 +46,16 @@ mod tests {
         };
         let decisions: Vec<_> = (1..=6).map(|failures| policy.decide(failures)).collect();
         let retry = |millis| Decision::RetryIn(Duration::from_millis(millis));
-        assert_eq!(decisions, [retry(500), retry(1000), retry(2000), retry(3000), retry(3000), Decision::GiveUp]);
+        assert_eq!(
+            decisions,
+            [
+                retry(500),
+                retry(1000),
+                retry(2000),
+                retry(3000),
+                retry(3000),
+                Decision::GiveUp
+            ]
+        );
     }
 }

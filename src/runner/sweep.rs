@@ -39,7 +39,11 @@ impl Runner {
                 }
             }
             sweeps += 1;
-            if stop.run_until_cancelled(tokio::time::sleep(self.settings.sweep_every)).await.is_none() {
+            if stop
+                .run_until_cancelled(tokio::time::sleep(self.settings.sweep_every))
+                .await
+                .is_none()
+            {
                 return;
             }
         }
@@ -52,7 +56,9 @@ impl Runner {
             self.reply().await?;
             self.deliver().await?;
             if sweeps % PRUNE_EVERY == 0 {
-                self.ledger.prune_spool(self.settings.spool_keep.as_millis() as i64).await?;
+                self.ledger
+                    .prune_spool(self.settings.spool_keep.as_millis() as i64)
+                    .await?;
             }
         }
         Ok(())
@@ -78,11 +84,15 @@ impl Runner {
     async fn reply(&self) -> Result<(), DbError> {
         let Queue::Redis(_) = &self.queue else { return Ok(()) };
         for reply in self.ledger.unreplied().await? {
-            let Some(job) = self.ledger.job(reply.job).await? else { continue };
+            let Some(job) = self.ledger.job(reply.job).await? else {
+                continue;
+            };
             let outcome = JobSummary::of(&job).to_json();
             match crate::intake::inbox::reply(&self.queue, &reply.reply_to, &outcome).await {
                 Ok(()) => self.ledger.replied(reply.seq).await?,
-                Err(error) => tracing::warn!(job.id = %reply.job, %error, "job {}: its outcome could not be told to {}", reply.job, reply.reply_to),
+                Err(error) => {
+                    tracing::warn!(job.id = %reply.job, %error, "job {}: its outcome could not be told to {}", reply.job, reply.reply_to)
+                }
             }
         }
         Ok(())
@@ -90,8 +100,14 @@ impl Runner {
 
     /// Writes results that are to lie on this machine and whose writer died.
     async fn deliver(&self) -> Result<(), DbError> {
-        while let Some(delivery) = self.ledger.claim_delivery(&host_name(), self.scope, DELIVERY_LEASE_MILLIS).await? {
-            let Some(job) = self.ledger.job(delivery.job).await? else { continue };
+        while let Some(delivery) = self
+            .ledger
+            .claim_delivery(&host_name(), self.scope, DELIVERY_LEASE_MILLIS)
+            .await?
+        {
+            let Some(job) = self.ledger.job(delivery.job).await? else {
+                continue;
+            };
             if let Err(error) = delivery::deliver(&self.ledger, &job).await {
                 tracing::error!(job.id = %job.id, %error, "job {}: its results could not be written", job.id);
             }
@@ -106,8 +122,14 @@ impl Runner {
         if seen.is_none() {
             return;
         }
-        while stop.run_until_cancelled(tokio::time::sleep(WATCH_EVERY)).await.is_some() {
-            let Ok(mark) = self.ledger.db().change_mark().await else { continue };
+        while stop
+            .run_until_cancelled(tokio::time::sleep(WATCH_EVERY))
+            .await
+            .is_some()
+        {
+            let Ok(mark) = self.ledger.db().change_mark().await else {
+                continue;
+            };
             if mark != seen {
                 seen = mark;
                 if let Err(error) = self.wake_claimable().await {

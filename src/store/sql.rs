@@ -49,8 +49,9 @@ pub fn prepare(tx: &mut dyn Tx, job: i64, rows: Vec<RowChange<'_>>) -> Result<Pr
                 prepared.new_customers.push(create_customer::Wanted::new(row, &new));
                 Ok(())
             }
-            Change::UpdateCustomer(patch) => update_customer::Wanted::new(row, &patch, &directory)
-                .map(|wanted| prepared.patches.push(wanted)),
+            Change::UpdateCustomer(patch) => {
+                update_customer::Wanted::new(row, &patch, &directory).map(|wanted| prepared.patches.push(wanted))
+            }
             Change::SetSeats(seats) => {
                 seats::Wanted::new(row, &seats, &directory).map(|wanted| prepared.seats.push(wanted))
             }
@@ -69,8 +70,11 @@ pub fn apply(
     installation: Installation,
     prepared: &Prepared,
 ) -> Result<Vec<RowOutcome>, DbError> {
-    let mut outcomes: Vec<RowOutcome> =
-        prepared.refused.iter().map(|(row, problem)| super::rejected(*row, problem)).collect();
+    let mut outcomes: Vec<RowOutcome> = prepared
+        .refused
+        .iter()
+        .map(|(row, problem)| super::rejected(*row, problem))
+        .collect();
     if let Some(users) = &prepared.users {
         outcomes.extend(users.apply(tx, installation)?);
     }
@@ -83,7 +87,10 @@ pub fn apply(
 
 /// What the rows would do to the store as it is, in row order, and the seats they would take.
 pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
-    let refuse = |(row, problem)| Preview { row, verdict: Verdict::Reject(problem) };
+    let refuse = |(row, problem)| Preview {
+        row,
+        verdict: Verdict::Reject(problem),
+    };
     let mut previews: Vec<Preview> = prepared.refused.into_iter().map(refuse).collect();
     let mut needs = Vec::new();
     if let Some(users) = &prepared.users {

@@ -23,24 +23,47 @@ const MIXED: &str = "customer,user_principal_name,first_name,last_name\nA-1,a@al
 async fn run_writes_results_and_receipt_and_prints_one_object() {
     let place = with_customers().await;
     place.write("users.csv", GOOD);
-    let run = place.tenantry(&["run", "bulk-add-users", "users.csv", "--json", "--out", "out"]).ends(0);
+    let run = place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--json", "--out", "out"])
+        .ends(0);
     let job = run.json();
     assert_eq!(job["state"], "completed");
-    assert_eq!(job["counts"], json!({"applied": 2, "unchanged": 0, "rejected": 0, "failed": 0, "cancelled": 0, "total": 2}));
-    for key in ["job", "kind", "started_at", "finished_at", "results", "rejects", "receipt"] {
+    assert_eq!(
+        job["counts"],
+        json!({"applied": 2, "unchanged": 0, "rejected": 0, "failed": 0, "cancelled": 0, "total": 2})
+    );
+    for key in [
+        "job",
+        "kind",
+        "started_at",
+        "finished_at",
+        "results",
+        "rejects",
+        "receipt",
+    ] {
         assert!(job.get(key).is_some(), "{key} is missing: {job}");
     }
     assert_eq!(job["rejects"], json!(null));
     assert!(!place.path("out/rejects.csv").exists(), "no rejects, no file");
     let results = read(job["results"].as_str().expect("a path"));
     let lines: Vec<&str> = results.lines().collect();
-    assert_eq!(lines[0], "customer,user_principal_name,first_name,last_name,_row,_outcome,_code,_message,_id");
-    assert!(lines[1].starts_with("A-1,a@alpha.onmicrosoft.com,A,A,1,applied,,,"), "{}", lines[1]);
+    assert_eq!(
+        lines[0],
+        "customer,user_principal_name,first_name,last_name,_row,_outcome,_code,_message,_id"
+    );
+    assert!(
+        lines[1].starts_with("A-1,a@alpha.onmicrosoft.com,A,A,1,applied,,,"),
+        "{}",
+        lines[1]
+    );
     assert_eq!(lines.len(), 3);
     let receipt: serde_json::Value = serde_json::from_str(&read(place.path("out/receipt.json"))).expect("JSON");
     assert_eq!(receipt["counts"]["applied"], 2);
     // The same file again: a new job, nothing to do.
-    let again = place.tenantry(&["run", "bulk-add-users", "users.csv", "--json"]).ends(0).json();
+    let again = place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--json"])
+        .ends(0)
+        .json();
     assert_ne!(again["job"], job["job"]);
     assert_eq!(again["counts"]["unchanged"], 2);
 }
@@ -50,17 +73,48 @@ async fn a_file_with_bad_rows_is_refused_whole_with_every_fault() {
     let place = with_customers().await;
     place.write("users.csv", MIXED);
     let run = place.tenantry(&["run", "bulk-add-users", "users.csv"]).ends(2);
-    assert!(run.out.contains("users.csv:3: column 2 user_principal_name: `not a name`"), "{}", run.out);
-    assert!(run.out.contains("users.csv:4: column 1 customer: `A-9`") && run.out.contains("[unknown-customer]"), "{}", run.out);
+    assert!(
+        run.out
+            .contains("users.csv:3: column 2 user_principal_name: `not a name`"),
+        "{}",
+        run.out
+    );
+    assert!(
+        run.out.contains("users.csv:4: column 1 customer: `A-9`") && run.out.contains("[unknown-customer]"),
+        "{}",
+        run.out
+    );
     let jobs = place.tenantry(&["jobs", "--kind", "bulk-add-users", "--json"]).ends(0);
     assert_eq!(jobs.out, "", "nothing was recorded");
-    let skipped = place.tenantry(&["run", "bulk-add-users", "users.csv", "--skip-invalid", "--json", "--out", "out"]).ends(1).json();
-    assert_eq!((&skipped["counts"]["applied"], &skipped["counts"]["rejected"]), (&json!(1), &json!(2)));
+    let skipped = place
+        .tenantry(&[
+            "run",
+            "bulk-add-users",
+            "users.csv",
+            "--skip-invalid",
+            "--json",
+            "--out",
+            "out",
+        ])
+        .ends(1)
+        .json();
+    assert_eq!(
+        (&skipped["counts"]["applied"], &skipped["counts"]["rejected"]),
+        (&json!(1), &json!(2))
+    );
     // The rejects, mended, go in as they are.
     let rejects = read(place.path("out/rejects.csv"));
     assert_eq!(rejects.lines().count(), 3);
-    place.write("mended.csv", rejects.replace("not a name", "b@alpha.onmicrosoft.com").replace("A-9", "A-1"));
-    let mended = place.tenantry(&["run", "bulk-add-users", "mended.csv", "--json"]).ends(0).json();
+    place.write(
+        "mended.csv",
+        rejects
+            .replace("not a name", "b@alpha.onmicrosoft.com")
+            .replace("A-9", "A-1"),
+    );
+    let mended = place
+        .tenantry(&["run", "bulk-add-users", "mended.csv", "--json"])
+        .ends(0)
+        .json();
     assert_eq!(mended["counts"]["applied"], 2);
 }
 
@@ -68,15 +122,23 @@ async fn a_file_with_bad_rows_is_refused_whole_with_every_fault() {
 async fn plan_writes_nothing() {
     let place = Place::new(On::Sqlite).await;
     place.write("customers.csv", CUSTOMERS);
-    let offline = place.tenantry(&["plan", "add-customer", "customers.csv", "--offline"]).ends(0);
+    let offline = place
+        .tenantry(&["plan", "add-customer", "customers.csv", "--offline"])
+        .ends(0);
     assert!(offline.out.contains("1 rows: 1 sound"), "{}", offline.out);
     let plan = place.tenantry(&["plan", "add-customer", "customers.csv"]).ends(0);
     assert!(plan.out.contains("1 to create"), "{}", plan.out);
     assert!(!place.path("tenantry.db").exists(), "a plan makes no ledger");
     place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
     place.write("patch.csv", "customer,email\nA-1,new@alpha.example\n");
-    let plan = place.tenantry(&["plan", "update-account", "patch.csv", "--json"]).ends(0).json();
-    assert_eq!(plan["rows"][0]["changes"][0], json!({"field": "email", "old": "ada@alpha.example", "new": "new@alpha.example"}));
+    let plan = place
+        .tenantry(&["plan", "update-account", "patch.csv", "--json"])
+        .ends(0)
+        .json();
+    assert_eq!(
+        plan["rows"][0]["changes"][0],
+        json!({"field": "email", "old": "ada@alpha.example", "new": "new@alpha.example"})
+    );
     assert_eq!(plan["totals"]["change"], 1);
     let before = place.dump().await;
     place.tenantry(&["plan", "update-account", "patch.csv"]).ends(0);
@@ -87,15 +149,28 @@ async fn plan_writes_nothing() {
 async fn submit_worker_show_rows_results() {
     let place = with_customers().await;
     place.write("users.csv", MIXED);
-    let id = place.tenantry(&["submit", "bulk-add-users", "users.csv", "--skip-invalid"]).ends(0).out.trim().to_owned();
-    let same = place.tenantry(&["submit", "bulk-add-users", "users.csv", "--skip-invalid"]).ends(0).out.trim().to_owned();
+    let id = place
+        .tenantry(&["submit", "bulk-add-users", "users.csv", "--skip-invalid"])
+        .ends(0)
+        .out
+        .trim()
+        .to_owned();
+    let same = place
+        .tenantry(&["submit", "bulk-add-users", "users.csv", "--skip-invalid"])
+        .ends(0)
+        .out
+        .trim()
+        .to_owned();
     assert_eq!(id, same, "the same work is one job");
     let queued = place.tenantry(&["show", &id, "--json"]).ends(0).json();
     assert_eq!(queued["state"], "queued");
     place.tenantry(&["worker", "--drain"]).ends(0);
     let done = place.tenantry(&["show", &id[..13], "--json"]).ends(0).json();
     assert_eq!(done["state"], "completed");
-    let rejected = place.tenantry(&["rows", &id, "--outcome", "rejected", "--json"]).ends(0).out;
+    let rejected = place
+        .tenantry(&["rows", &id, "--outcome", "rejected", "--json"])
+        .ends(0)
+        .out;
     assert_eq!(rejected.lines().count(), 2, "{rejected}");
     assert_eq!(place.tenantry(&["results", &id]).ends(0).out.lines().count(), 4);
     assert_eq!(place.tenantry(&["rejects", &id]).ends(0).out.lines().count(), 3);
@@ -107,11 +182,19 @@ async fn an_idempotency_key_stands_for_one_job_for_ever() {
     let place = with_customers().await;
     place.write("users.csv", GOOD);
     let key = ["--idempotency-key", "nightly-7", "--json"];
-    let first = place.tenantry(&[&["run", "bulk-add-users", "users.csv"], &key[..]].concat()).ends(0).json();
-    let second = place.tenantry(&[&["run", "bulk-add-users", "users.csv"], &key[..]].concat()).ends(0).json();
+    let first = place
+        .tenantry(&[&["run", "bulk-add-users", "users.csv"], &key[..]].concat())
+        .ends(0)
+        .json();
+    let second = place
+        .tenantry(&[&["run", "bulk-add-users", "users.csv"], &key[..]].concat())
+        .ends(0)
+        .json();
     assert_eq!(first["job"], second["job"]);
     place.write("users.csv", GOOD.replace("b@", "z@"));
-    let reused = place.tenantry(&[&["run", "bulk-add-users", "users.csv"], &key[..]].concat()).ends(2);
+    let reused = place
+        .tenantry(&[&["run", "bulk-add-users", "users.csv"], &key[..]].concat())
+        .ends(2);
     assert!(reused.err.contains("idempotency key belongs to job"), "{}", reused.err);
 }
 
@@ -120,7 +203,11 @@ async fn mistakes_are_named_with_the_nearest_choice() {
     let place = with_customers().await;
     place.write("users.csv", GOOD.replace("first_name", "frist_name"));
     let header = place.tenantry(&["run", "bulk-add-users", "users.csv"]).ends(2);
-    assert!(header.err.contains("users.csv:1: ") && header.err.contains("did you mean `first_name`?"), "{}", header.err);
+    assert!(
+        header.err.contains("users.csv:1: ") && header.err.contains("did you mean `first_name`?"),
+        "{}",
+        header.err
+    );
     let kind = place.tenantry(&["run", "bulk-add-user", "users.csv"]).ends(2);
     assert!(kind.err.contains("did you mean `bulk-add-users`?"), "{}", kind.err);
     let missing = place.tenantry(&["run", "bulk-add-users", "nothere.csv"]).ends(2);
@@ -136,7 +223,10 @@ async fn the_catalogue_speaks_for_itself() {
         assert!(kinds.contains(job.kind()) && kinds.contains(job.summary()), "{kinds}");
         let header = place.tenantry(&["template", job.kind()]).ends(0).out;
         assert_eq!(header.trim().split(',').count(), job.columns().len());
-        assert_eq!(place.tenantry(&["template", job.kind(), "--sample"]).ends(0).out, job.sample());
+        assert_eq!(
+            place.tenantry(&["template", job.kind(), "--sample"]).ends(0).out,
+            job.sample()
+        );
         let explained = place.tenantry(&["template", job.kind(), "--explain"]).ends(0).out;
         assert_eq!(explained.lines().count(), job.columns().len());
     }
@@ -147,6 +237,18 @@ async fn doctor_says_what_to_do() {
     let place = Place::new(On::Sqlite).await;
     let fine = place.tenantry(&["doctor"]).ends(0);
     assert!(fine.out.contains("ok   ledger"), "{}", fine.out);
-    let bad = place.tenantry(&["doctor", "--ledger", "postgres://127.0.0.1:1/none", "--queue", "redis://127.0.0.1:1"]).ends(2);
-    assert!(bad.out.contains("FAIL ledger") && bad.out.contains("FAIL queue"), "{}", bad.out);
+    let bad = place
+        .tenantry(&[
+            "doctor",
+            "--ledger",
+            "postgres://127.0.0.1:1/none",
+            "--queue",
+            "redis://127.0.0.1:1",
+        ])
+        .ends(2);
+    assert!(
+        bad.out.contains("FAIL ledger") && bad.out.contains("FAIL queue"),
+        "{}",
+        bad.out
+    );
 }

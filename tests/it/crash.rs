@@ -24,7 +24,11 @@ fn users() -> String {
     for n in 0..ROWS {
         let (customer, domain) = if n % 3 == 0 { ("B-2", "beta") } else { ("A-1", "alpha") };
         let licence = if n % 4 == 0 { "SPB" } else { "" };
-        let name = if n % 500 == 77 { "user@nowhere.example".to_owned() } else { format!("user{n}@{domain}.onmicrosoft.com") };
+        let name = if n % 500 == 77 {
+            "user@nowhere.example".to_owned()
+        } else {
+            format!("user{n}@{domain}.onmicrosoft.com")
+        };
         text.push_str(&format!("{customer},{name},First{n},Last{n},GB,{licence}\n"));
     }
     text
@@ -35,8 +39,12 @@ async fn prepared(on: On) -> (Place, PathBuf) {
     let place = Place::new(on).await;
     let customers = place.write("customers.csv", CUSTOMERS);
     let seats = place.write("seats.csv", "customer,sku,seats\nA-1,SPB,5000\nB-2,SPB,5000\n");
-    place.tenantry(&["run", "add-customer", &customers.display().to_string()]).ends(0);
-    place.tenantry(&["run", "set-seats", &seats.display().to_string()]).ends(0);
+    place
+        .tenantry(&["run", "add-customer", &customers.display().to_string()])
+        .ends(0);
+    place
+        .tenantry(&["run", "set-seats", &seats.display().to_string()])
+        .ends(0);
     let file = place.write("users.csv", users());
     (place, file)
 }
@@ -59,16 +67,30 @@ fn hurried(mut command: std::process::Command) -> std::process::Command {
 async fn calm(on: On) -> (String, String) {
     let (place, file) = prepared(on).await;
     let out = place.path("out");
-    let run = hurried(place.command(&["run", "bulk-add-users", &file.display().to_string(), "--skip-invalid", "--out", &out.display().to_string()]))
-        .status()
-        .expect("tenantry starts");
+    let run = hurried(place.command(&[
+        "run",
+        "bulk-add-users",
+        &file.display().to_string(),
+        "--skip-invalid",
+        "--out",
+        &out.display().to_string(),
+    ]))
+    .status()
+    .expect("tenantry starts");
     assert_eq!(run.code(), Some(1), "some rows are rejected");
-    (place.dump().await, without_ids(&crate::place::read(out.join("results.csv"))))
+    (
+        place.dump().await,
+        without_ids(&crate::place::read(out.join("results.csv"))),
+    )
 }
 
 /// GUIDs hold the installation's own number; everything else of a results file is the same everywhere.
 fn without_ids(results: &str) -> String {
-    results.lines().map(|line| line.rsplit_once(',').map_or(line, |(rest, _)| rest)).collect::<Vec<_>>().join("\n")
+    results
+        .lines()
+        .map(|line| line.rsplit_once(',').map_or(line, |(rest, _)| rest))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A small generator of our own: the moments of the kills are logged and can be repeated.
@@ -76,7 +98,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % below
     }
 }
@@ -88,14 +113,24 @@ fn kill(child: &mut Child) {
 
 async fn job_is_over(place: &Place, kind: &str) -> bool {
     let ledger = place.ledger().await;
-    let jobs = ledger.jobs(tenantry::ledger::JobFilter { kind: Some(kind.to_owned()), limit: 10, ..Default::default() }).await;
+    let jobs = ledger
+        .jobs(tenantry::ledger::JobFilter {
+            kind: Some(kind.to_owned()),
+            limit: 10,
+            ..Default::default()
+        })
+        .await;
     jobs.is_ok_and(|jobs| !jobs.is_empty() && jobs.iter().all(|job| job.state.is_final()))
 }
 
 async fn until_over(place: &Place) {
     let began = Instant::now();
     while !job_is_over(place, "bulk-add-users").await {
-        assert!(began.elapsed() < PATIENCE, "the job does not end: {}", place.tenantry(&["jobs"]).out);
+        assert!(
+            began.elapsed() < PATIENCE,
+            "the job does not end: {}",
+            place.tenantry(&["jobs"]).out
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -104,11 +139,21 @@ async fn killed_at(on: On, failpoint: &str) {
     let (expected, results) = calm(on).await;
     let (place, file) = prepared(on).await;
     let out = place.path("out");
-    let args = ["run", "bulk-add-users", &file.display().to_string(), "--skip-invalid", "--out", &out.display().to_string()];
+    let args = [
+        "run",
+        "bulk-add-users",
+        &file.display().to_string(),
+        "--skip-invalid",
+        "--out",
+        &out.display().to_string(),
+    ];
     let mut died = 0;
     // Again and again, each time a little further in, until the failpoint is no longer come by.
     for turn in 1..=6 {
-        let status = hurried(place.command(&args)).env("TENANTRY_FAILPOINT", format!("{failpoint}@{turn}")).status().expect("tenantry starts");
+        let status = hurried(place.command(&args))
+            .env("TENANTRY_FAILPOINT", format!("{failpoint}@{turn}"))
+            .status()
+            .expect("tenantry starts");
         if status.code().is_some() {
             break;
         }
@@ -123,10 +168,20 @@ async fn killed_at(on: On, failpoint: &str) {
     let began = Instant::now();
     while !out.join("receipt.json").exists() {
         assert!(began.elapsed() < PATIENCE, "results are never delivered");
-        hurried(place.command(&["worker", "--drain"])).status().expect("tenantry starts");
+        hurried(place.command(&["worker", "--drain"]))
+            .status()
+            .expect("tenantry starts");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(place.dump().await.lines().filter(|line| line.starts_with("users")).count(), expected.lines().filter(|line| line.starts_with("users")).count());
+    assert_eq!(
+        place
+            .dump()
+            .await
+            .lines()
+            .filter(|line| line.starts_with("users"))
+            .count(),
+        expected.lines().filter(|line| line.starts_with("users")).count()
+    );
     compare(&place.dump().await, &expected);
     assert_eq!(without_ids(&crate::place::read(out.join("results.csv"))), results);
 }
@@ -149,7 +204,11 @@ fn normal(dump: &str) -> Vec<String> {
         .filter_map(|line| line.split("Int(").nth(1)?.split(')').next()?.parse().ok())
         .collect();
     jobs.sort_unstable();
-    let rank = |seq: u64| jobs.iter().position(|job| *job == seq).map_or(seq, |rank| rank as u64 + 1);
+    let rank = |seq: u64| {
+        jobs.iter()
+            .position(|job| *job == seq)
+            .map_or(seq, |rank| rank as u64 + 1)
+    };
     dump.lines()
         .map(|line| {
             let mut parts = line.split("Int(");
@@ -203,10 +262,19 @@ async fn workers_killed_at_random(on: On, workers: usize, queue: Option<&RedisSe
         }
         command
     };
-    let submitted = hurried(with_queue(place.command(&["submit", "bulk-add-users", &file.display().to_string(), "--skip-invalid"])));
+    let submitted = hurried(with_queue(place.command(&[
+        "submit",
+        "bulk-add-users",
+        &file.display().to_string(),
+        "--skip-invalid",
+    ])));
     let mut submitted = submitted;
     assert_eq!(submitted.status().expect("tenantry starts").code(), Some(0));
-    let start = || hurried(with_queue(place.command(&["worker"]))).spawn().expect("a worker starts");
+    let start = || {
+        hurried(with_queue(place.command(&["worker"])))
+            .spawn()
+            .expect("a worker starts")
+    };
     let mut running: Vec<Child> = (0..workers).map(|_| start()).collect();
     let mut dice = Dice(seed);
     for _ in 0..12 {
@@ -227,29 +295,42 @@ async fn two_workers_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workers_on_postgres_and_redis() {
-    let redis = RedisServer::start().await;
+    let redis = RedisServer::private().await;
     workers_killed_at_random(On::Postgres, 4, Some(&redis), 2).await;
 }
 
 /// What is done to the servers while two workers are at it.
 async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgServer)) {
     let (expected, _) = calm(On::Postgres).await;
-    let mut redis = RedisServer::start().await;
+    let mut redis = RedisServer::private().await;
     let mut postgres = PgServer::private().await;
     let mut place = Place::new(On::Sqlite).await;
     place.url = postgres.database().await;
     let customers = place.write("customers.csv", CUSTOMERS);
     let seats = place.write("seats.csv", "customer,sku,seats\nA-1,SPB,5000\nB-2,SPB,5000\n");
-    place.tenantry(&["run", "add-customer", &customers.display().to_string()]).ends(0);
-    place.tenantry(&["run", "set-seats", &seats.display().to_string()]).ends(0);
+    place
+        .tenantry(&["run", "add-customer", &customers.display().to_string()])
+        .ends(0);
+    place
+        .tenantry(&["run", "set-seats", &seats.display().to_string()])
+        .ends(0);
     let file = place.write("users.csv", users());
     let with_queue = |args: &[&str]| {
         let mut command = hurried(place.command(args));
-        command.env("TENANTRY__QUEUE__URL", redis.url()).env("TENANTRY__WORKER__CHUNK_ROWS", "40");
+        command
+            .env("TENANTRY__QUEUE__URL", redis.url())
+            .env("TENANTRY__WORKER__CHUNK_ROWS", "40");
         command
     };
-    let mut submit = with_queue(&["submit", "bulk-add-users", &file.display().to_string(), "--skip-invalid"]);
-    let mut workers: Vec<Child> = (0..2).map(|_| with_queue(&["worker"]).spawn().expect("a worker starts")).collect();
+    let mut submit = with_queue(&[
+        "submit",
+        "bulk-add-users",
+        &file.display().to_string(),
+        "--skip-invalid",
+    ]);
+    let mut workers: Vec<Child> = (0..2)
+        .map(|_| with_queue(&["worker"]).spawn().expect("a worker starts"))
+        .collect();
     assert_eq!(submit.status().expect("tenantry starts").code(), Some(0));
     disturb(&mut redis, &mut postgres).await;
     let began = Instant::now();
@@ -271,24 +352,28 @@ async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgS
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_flushed_and_killed_mid_run() {
-    servers_under_fire(async |redis, _| {
+    servers_under_fire(async |redis: &mut RedisServer, _: &mut PgServer| {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        redis.flush_all().await;
+        let mut connection = redis.connect().await;
+        ::redis::cmd("FLUSHALL")
+            .query_async::<()>(&mut connection)
+            .await
+            .expect("flushed");
         tokio::time::sleep(Duration::from_millis(100)).await;
-        redis.kill9();
+        redis.kill9().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        redis.restart().await;
+        redis.start().await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_is_killed_and_restarted_mid_run() {
-    servers_under_fire(async |_, postgres| {
+    servers_under_fire(async |_: &mut RedisServer, postgres: &mut PgServer| {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        postgres.kill9();
+        postgres.kill9().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        postgres.restart().await;
+        postgres.start().await;
     })
     .await;
 }
@@ -297,11 +382,25 @@ async fn postgres_is_killed_and_restarted_mid_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_told_to_stop_leaves_nothing_in_hand() {
     let (place, file) = prepared(On::Sqlite).await;
-    hurried(place.command(&["submit", "bulk-add-users", &file.display().to_string(), "--skip-invalid"])).status().expect("tenantry starts");
+    hurried(place.command(&[
+        "submit",
+        "bulk-add-users",
+        &file.display().to_string(),
+        "--skip-invalid",
+    ]))
+    .status()
+    .expect("tenantry starts");
     let mut worker = hurried(place.command(&["worker"])).spawn().expect("a worker starts");
     tokio::time::sleep(Duration::from_millis(150)).await;
-    std::process::Command::new("kill").args(["-TERM", &worker.id().to_string()]).status().expect("kill runs");
+    std::process::Command::new("kill")
+        .args(["-TERM", &worker.id().to_string()])
+        .status()
+        .expect("kill runs");
     assert_eq!(worker.wait().expect("it ends").code(), Some(0));
-    let leased = crate::place::column(place.ledger().await.db(), "SELECT CAST(COUNT(*) AS TEXT) FROM chunks WHERE state = 'running'").await;
+    let leased = crate::place::column(
+        place.ledger().await.db(),
+        "SELECT CAST(COUNT(*) AS TEXT) FROM chunks WHERE state = 'running'",
+    )
+    .await;
     assert_eq!(leased, ["0"]);
 }

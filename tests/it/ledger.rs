@@ -16,11 +16,16 @@ alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A
 ";
 
 fn users(count: usize) -> String {
-    let rows: String = (0..count).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,F{n},L\n")).collect();
+    let rows: String = (0..count)
+        .map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,F{n},L\n"))
+        .collect();
     format!("customer,user_principal_name,first_name,last_name\n{rows}")
 }
 
-const STRICT: Parameters = Parameters { customer: None, skip_invalid: false };
+const STRICT: Parameters = Parameters {
+    customer: None,
+    skip_invalid: false,
+};
 
 /// A job of `rows` rows in chunks of ten, queued.
 async fn queued(ledger: &Ledger, rows: usize) -> Job {

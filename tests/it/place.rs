@@ -34,7 +34,7 @@ impl Place {
         let dir = TempDir::new().expect("a temporary directory");
         let url = match on {
             On::Sqlite => format!("sqlite:{}", dir.path().join("tenantry.db").display()),
-            On::Postgres => PgServer::shared().database().await,
+            On::Postgres => PgServer::shared().await.database().await,
         };
         Self { dir, url }
     }
@@ -50,13 +50,18 @@ impl Place {
     }
 
     pub async fn ledger(&self) -> Ledger {
-        Ledger::open(&self.url, 4, Clock::system()).await.expect("the ledger opens")
+        Ledger::open(&self.url, 4, Clock::system())
+            .await
+            .expect("the ledger opens")
     }
 
     /// The program, set to this place's ledger.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
-        command.args(args).current_dir(self.dir.path()).env("TENANTRY__LEDGER__URL", &self.url);
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("TENANTRY__LEDGER__URL", &self.url);
         command.env("USER", "tester").stdin(Stdio::null());
         command
     }
@@ -123,18 +128,33 @@ pub async fn hand_in(ledger: &Ledger, kind: &str, csv: &str, parameters: Paramet
     let submission = Submission {
         kind: tenantry_jobs::find(kind).expect("a kind"),
         parameters,
-        source: Source::Bytes { name: format!("{kind}.csv"), data: csv.as_bytes().to_vec() },
+        source: Source::Bytes {
+            name: format!("{kind}.csv"),
+            data: csv.as_bytes().to_vec(),
+        },
         idempotency_key: None,
         submitted_by: "tester".to_owned(),
         reply_to: None,
         out_dir: None,
     };
-    submit(ledger, &Queue::embedded(), chunk_rows, submission, &|_| ()).await.expect("submitted")
+    submit(ledger, &Queue::embedded(), chunk_rows, submission, &|_| ())
+        .await
+        .expect("submitted")
 }
 
 /// Submits CSV text and works it off.
 pub async fn apply(ledger: &Ledger, kind: &str, csv: &str) -> Job {
-    apply_with(ledger, kind, csv, Parameters { customer: None, skip_invalid: true }, 5).await
+    apply_with(
+        ledger,
+        kind,
+        csv,
+        Parameters {
+            customer: None,
+            skip_invalid: true,
+        },
+        5,
+    )
+    .await
 }
 
 pub async fn apply_with(ledger: &Ledger, kind: &str, csv: &str, parameters: Parameters, chunk_rows: usize) -> Job {
@@ -175,7 +195,9 @@ pub async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> 
                 "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 ORDER BY row",
                 &[seq.into()],
             )?;
-            rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned()))).collect()
+            rows.iter()
+                .map(|row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())))
+                .collect()
         })
         .await
         .expect("outcomes")
@@ -193,12 +215,30 @@ pub async fn column(db: &Db, sql: &'static str) -> Vec<String> {
 
 pub async fn dump(db: &Db) -> String {
     const TABLES: [(&str, &str); 6] = [
-        ("users", "SELECT id, customer, user_principal_name, display_name, licenses, roles, flags, version FROM users ORDER BY id"),
-        ("customers", "SELECT id, domain, company_name, email, tags, external_id, user_count, version FROM customers ORDER BY id"),
-        ("skus", "SELECT customer, sku_id, part_number, seats, assigned FROM subscribed_skus ORDER BY customer, sku_id"),
-        ("jobs", "SELECT seq, kind, state, total, applied, unchanged, rejected, failed, cancelled, chunks_left FROM jobs ORDER BY seq"),
-        ("outcomes", "SELECT job, row, outcome, code, message FROM row_outcomes ORDER BY job, row"),
-        ("images", "SELECT job, row, object, target, image FROM before_images ORDER BY job, row"),
+        (
+            "users",
+            "SELECT id, customer, user_principal_name, display_name, licenses, roles, flags, version FROM users ORDER BY id",
+        ),
+        (
+            "customers",
+            "SELECT id, domain, company_name, email, tags, external_id, user_count, version FROM customers ORDER BY id",
+        ),
+        (
+            "skus",
+            "SELECT customer, sku_id, part_number, seats, assigned FROM subscribed_skus ORDER BY customer, sku_id",
+        ),
+        (
+            "jobs",
+            "SELECT seq, kind, state, total, applied, unchanged, rejected, failed, cancelled, chunks_left FROM jobs ORDER BY seq",
+        ),
+        (
+            "outcomes",
+            "SELECT job, row, outcome, code, message FROM row_outcomes ORDER BY job, row",
+        ),
+        (
+            "images",
+            "SELECT job, row, object, target, image FROM before_images ORDER BY job, row",
+        ),
     ];
     db.read(|tx| {
         let mut text = String::new();

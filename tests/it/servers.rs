@@ -9,18 +9,10 @@
 //! itself be killed, the kernel does (`setpriv --pdeathsig`). Only processes started here are
 //! ended, each by its own id.
 
-// Named by path so that the benches can share this file from where they lie.
-#[path = "servers/install.rs"]
 mod install;
-#[path = "servers/nursery.rs"]
 mod nursery;
-#[path = "servers/postgres.rs"]
 mod postgres;
-#[path = "servers/redis.rs"]
 mod redis;
-#[cfg(test)]
-#[path = "servers/tests.rs"]
-mod tests;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -127,5 +119,62 @@ pub(crate) async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> 
             "still waiting after {PATIENCE:?}: {what}"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn redis_keeps_its_data_through_kill_9() {
+    let mut server = RedisServer::private().await;
+    let mut before = server.connect().await;
+    () = ::redis::cmd("SET")
+        .arg("k")
+        .arg("v")
+        .query_async(&mut before)
+        .await
+        .expect("SET");
+    let url = server.url();
+    server.kill9().await;
+    server.start().await;
+    assert_eq!(url, server.url());
+    let value: String = ::redis::cmd("GET")
+        .arg("k")
+        .query_async(&mut server.connect().await)
+        .await
+        .expect("GET");
+    assert_eq!(value, "v");
+}
+
+#[tokio::test]
+async fn postgres_keeps_its_data_through_kill_9_and_restart() {
+    let mut server = PgServer::private().await;
+    let url = server.database().await;
+    server::execute(&url, "create table t (n int); insert into t values (7)").await;
+    server.kill9().await;
+    server.start().await;
+    server.restart().await;
+    assert_eq!(server::one(&url, "select n from t").await, 7);
+}
+
+#[tokio::test]
+async fn databases_of_the_shared_server_are_apart() {
+    let (first, second) = tokio::join!(PgServer::shared(), PgServer::shared());
+    let (first, second) = tokio::join!(first.database(), second.database());
+    assert_ne!(first, second);
+    server::execute(&first, "create table t (n int)").await;
+    server::execute(&second, "create table t (n int)").await;
+    let shared = RedisServer::shared().await;
+    assert_ne!(shared.prefix(), shared.prefix());
+}
+
+/// The little SQL these tests need.
+mod server {
+    pub(super) async fn execute(url: &str, sql: &str) {
+        let client = super::postgres::connect(url).await.expect("connect");
+        client.batch_execute(sql).await.expect(sql);
+    }
+
+    pub(super) async fn one(url: &str, sql: &str) -> i32 {
+        let client = super::postgres::connect(url).await.expect("connect");
+        client.query_one(sql, &[]).await.expect(sql).get(0)
     }
 }

@@ -25,7 +25,12 @@ impl Wanted {
         Self {
             row,
             domain: new.domain.clone().into_owned(),
-            values: new.profile.iter().map(ToString::to_string).chain(extra.map(str::to_owned)).collect(),
+            values: new
+                .profile
+                .iter()
+                .map(ToString::to_string)
+                .chain(extra.map(str::to_owned))
+                .collect(),
         }
     }
 }
@@ -51,7 +56,10 @@ fn standings(tx: &mut dyn Tx, wanted: &[Wanted]) -> Result<Vec<Standing>, DbErro
         columns().map(|name| format!("c.{name}")).collect::<Vec<_>>().join(", ")
     );
     let same_domain = tx.query_each(&sql, &domains)?;
-    let external: Vec<Vec<Value>> = wanted.iter().map(|one| vec![one.values[EXTERNAL_ID].to_lowercase().into()]).collect();
+    let external: Vec<Vec<Value>> = wanted
+        .iter()
+        .map(|one| vec![one.values[EXTERNAL_ID].to_lowercase().into()])
+        .collect();
     let same_external = tx.query_each("SELECT domain FROM customers WHERE lower(external_id) = $1", &external)?;
     let mut standings = Vec::with_capacity(wanted.len());
     for ((one, domain), external) in wanted.iter().zip(same_domain).zip(same_external) {
@@ -144,7 +152,9 @@ pub(super) fn apply(
     }
     if !tx.insert_new("customers", &names, &batch)?.is_empty() {
         // Somebody else created it since `standings` looked; on the next attempt it will see them.
-        return Err(DbError::Unavailable("another job is creating the same customer".to_owned()));
+        return Err(DbError::Unavailable(
+            "another job is creating the same customer".to_owned(),
+        ));
     }
     tx.exec_each("INSERT INTO domains (domain, customer) VALUES ($1, $2)", &domains)?;
     Ok(outcomes)

@@ -40,10 +40,7 @@ enum Found {
 }
 
 impl Directory {
-    pub(super) fn load<'a>(
-        tx: &mut dyn Tx,
-        named: impl Iterator<Item = CustomerRef<'a>>,
-    ) -> Result<Self, DbError> {
+    pub(super) fn load<'a>(tx: &mut dyn Tx, named: impl Iterator<Item = CustomerRef<'a>>) -> Result<Self, DbError> {
         let mut wanted: HashMap<String, CustomerRef<'a>> = HashMap::new();
         let mut last = "";
         for reference in named {
@@ -68,7 +65,10 @@ impl Directory {
                OR c.id IN (SELECT customer FROM domains WHERE domain = $1) OR lower(c.external_id) = $1 LIMIT 2",
             &keys,
         )?;
-        let mut directory = Self { customers: Vec::new(), by_text: HashMap::new() };
+        let mut directory = Self {
+            customers: Vec::new(),
+            by_text: HashMap::new(),
+        };
         let mut by_id = HashMap::new();
         for (text, rows) in texts.into_iter().zip(found) {
             let found = match rows.as_slice() {
@@ -76,7 +76,12 @@ impl Directory {
                 [row] => {
                     let (id, has_users) = (row.int(0)?, row.int(1)? > 0);
                     let position = *by_id.entry(id).or_insert_with(|| {
-                        directory.customers.push(Customer { id, has_users, domains: Vec::new(), skus: Vec::new() });
+                        directory.customers.push(Customer {
+                            id,
+                            has_users,
+                            domains: Vec::new(),
+                            skus: Vec::new(),
+                        });
                         directory.customers.len() - 1
                     });
                     Found::One(position)
@@ -97,8 +102,10 @@ impl Directory {
             &ids,
         )?;
         for ((customer, domains), skus) in self.customers.iter_mut().zip(domains).zip(skus) {
-            customer.domains =
-                domains.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<_, _>>()?;
+            customer.domains = domains
+                .iter()
+                .map(|row| row.text(0).map(str::to_owned))
+                .collect::<Result<_, _>>()?;
             let sku = |row: &crate::db::Row| {
                 Ok(Sku {
                     id: row.text(0)?.to_owned(),

@@ -41,7 +41,11 @@ impl Wanted {
                 format!("{assigned} seats of {} are assigned", self.part_number),
             ))
         } else {
-            let change = FieldChange { field: "seats", old: seats.to_string(), new: self.seats.to_string() };
+            let change = FieldChange {
+                field: "seats",
+                old: seats.to_string(),
+                new: self.seats.to_string(),
+            };
             Verdict::Change(vec![change])
         })
     }
@@ -57,15 +61,22 @@ fn held(tx: &mut dyn Tx, wanted: &Wanted) -> Result<Option<Row>, DbError> {
 }
 
 pub(super) fn preview(tx: &mut dyn Tx, wanted: &[Wanted], previews: &mut Vec<Preview>) -> Result<(), DbError> {
-    let keys: Vec<Vec<Value>> =
-        wanted.iter().map(|one| vec![one.customer.into(), one.sku_id.as_str().into()]).collect();
+    let keys: Vec<Vec<Value>> = wanted
+        .iter()
+        .map(|one| vec![one.customer.into(), one.sku_id.as_str().into()])
+        .collect();
     if keys.is_empty() {
         return Ok(());
     }
-    let found =
-        tx.query_each("SELECT seats, assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2", &keys)?;
+    let found = tx.query_each(
+        "SELECT seats, assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2",
+        &keys,
+    )?;
     for (one, held) in wanted.iter().zip(found) {
-        previews.push(Preview { row: one.row, verdict: one.verdict(held.first())? });
+        previews.push(Preview {
+            row: one.row,
+            verdict: one.verdict(held.first())?,
+        });
     }
     Ok(())
 }
@@ -95,7 +106,12 @@ pub(super) fn apply(tx: &mut dyn Tx, job: i64, wanted: &[Wanted]) -> Result<Vec<
             "INSERT INTO subscribed_skus (customer, sku_id, part_number, seats) VALUES ($1, $2, $3, $4)
              ON CONFLICT (customer, sku_id) DO UPDATE
              SET seats = excluded.seats, part_number = excluded.part_number, version = subscribed_skus.version + 1",
-            &[one.customer.into(), one.sku_id.as_str().into(), one.part_number.as_str().into(), one.seats.into()],
+            &[
+                one.customer.into(),
+                one.sku_id.as_str().into(),
+                one.part_number.as_str().into(),
+                one.seats.into(),
+            ],
         )?;
         tx.exec(
             "INSERT INTO before_images (job, row, object, target, image) VALUES ($1, $2, 'seats', $3, $4)",

@@ -24,7 +24,10 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn new(row: u64, patch: &CustomerPatch<'_>, directory: &Directory) -> Result<Self, Problem> {
         let customer = directory.find(patch.customer)?.id;
-        let fields = patch.fields.iter().map(|(field, value)| (*field as usize, value.clone().into_owned()));
+        let fields = patch
+            .fields
+            .iter()
+            .map(|(field, value)| (*field as usize, value.clone().into_owned()));
         let external_id = patch.external_id.map(|value| (EXTERNAL_ID, value.to_owned()));
         Ok(Self {
             row,
@@ -43,7 +46,9 @@ struct Current {
 }
 
 fn column(index: usize) -> &'static str {
-    CustomerField::ALL.get(index).map_or("external_id", |field| field.name())
+    CustomerField::ALL
+        .get(index)
+        .map_or("external_id", |field| field.name())
 }
 
 fn columns() -> impl Iterator<Item = &'static str> {
@@ -64,10 +69,18 @@ fn decide(
     for (index, new) in &wanted.fields {
         let old = &current.values[*index];
         if old != new {
-            changes.push(FieldChange { field: column(*index), old: old.clone(), new: new.clone() });
+            changes.push(FieldChange {
+                field: column(*index),
+                old: old.clone(),
+                new: new.clone(),
+            });
         }
     }
-    if let Some((_, id)) = wanted.fields.iter().find(|(index, value)| *index == EXTERNAL_ID && !value.is_empty()) {
+    if let Some((_, id)) = wanted
+        .fields
+        .iter()
+        .find(|(index, value)| *index == EXTERNAL_ID && !value.is_empty())
+    {
         let other = tx.query(
             "SELECT domain FROM customers WHERE lower(external_id) = $1 AND id <> $2",
             &[id.to_lowercase().into(), wanted.customer.into()],
@@ -81,7 +94,10 @@ fn decide(
 }
 
 fn load(tx: &mut dyn Tx, customer: i64) -> Result<Current, DbError> {
-    let sql = format!("SELECT tenant_id, version, {} FROM customers WHERE id = $1", columns().collect::<Vec<_>>().join(", "));
+    let sql = format!(
+        "SELECT tenant_id, version, {} FROM customers WHERE id = $1",
+        columns().collect::<Vec<_>>().join(", ")
+    );
     let found = tx.query(&sql, &[customer.into()])?;
     let Some(row) = found.first() else {
         return Err(DbError::Broken(format!("customer {customer} was resolved and is gone")));
@@ -116,7 +132,9 @@ pub(super) fn apply(tx: &mut dyn Tx, job: i64, wanted: &[Wanted]) -> Result<Vec<
     let (mut updates, mut images) = (Vec::new(), Vec::new());
     for one in wanted {
         let decided = decide(tx, &mut known, one)?;
-        let Some(current) = known.get_mut(&one.customer) else { continue };
+        let Some(current) = known.get_mut(&one.customer) else {
+            continue;
+        };
         let changes = match decided {
             Ok(changes) if changes.is_empty() => {
                 outcomes.push(unchanged(one.row, current.tenant_id.clone()));
@@ -128,25 +146,44 @@ pub(super) fn apply(tx: &mut dyn Tx, job: i64, wanted: &[Wanted]) -> Result<Vec<
                 continue;
             }
         };
-        let old: serde_json::Map<_, _> =
-            changes.iter().map(|change| (change.field.to_owned(), json!(change.old))).collect();
+        let old: serde_json::Map<_, _> = changes
+            .iter()
+            .map(|change| (change.field.to_owned(), json!(change.old)))
+            .collect();
         let image = json!({ "version": current.version, "fields": old });
-        images.push(vec![job.into(), one.row.into(), one.customer.into(), image.to_string().into()]);
+        images.push(vec![
+            job.into(),
+            one.row.into(),
+            one.customer.into(),
+            image.to_string().into(),
+        ]);
         for (index, value) in &one.fields {
             current.values[*index].clone_from(value);
         }
         let mut params: Vec<Value> = vec![one.customer.into(), current.version.into()];
         params.extend(current.values.iter().map(|value| {
-            if value.is_empty() { Value::Null } else { value.as_str().into() }
+            if value.is_empty() {
+                Value::Null
+            } else {
+                value.as_str().into()
+            }
         }));
         updates.push(params);
         current.version += 1;
     }
-    let sets: Vec<String> = columns().enumerate().map(|(at, name)| format!("{name} = ${}", at + 3)).collect();
-    let sql = format!("UPDATE customers SET {}, version = version + 1 WHERE id = $1 AND version = $2", sets.join(", "));
+    let sets: Vec<String> = columns()
+        .enumerate()
+        .map(|(at, name)| format!("{name} = ${}", at + 3))
+        .collect();
+    let sql = format!(
+        "UPDATE customers SET {}, version = version + 1 WHERE id = $1 AND version = $2",
+        sets.join(", ")
+    );
     if tx.exec_each(&sql, &updates)?.contains(&0) {
         // Another job changed the customer since it was read here; the next attempt reads it anew.
-        return Err(DbError::Unavailable("another job is changing the same customer".to_owned()));
+        return Err(DbError::Unavailable(
+            "another job is changing the same customer".to_owned(),
+        ));
     }
     tx.exec_each(
         "INSERT INTO before_images (job, row, object, target, image) VALUES ($1, $2, 'customer', $3, $4)",

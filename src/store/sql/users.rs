@@ -79,13 +79,7 @@ impl NewUsers {
     }
 
     /// Adds a row, or says why the store cannot take it.
-    pub(super) fn add(
-        &mut self,
-        job: i64,
-        row: u64,
-        user: &NewUser<'_>,
-        directory: &Directory,
-    ) -> Result<(), Problem> {
+    pub(super) fn add(&mut self, job: i64, row: u64, user: &NewUser<'_>, directory: &Directory) -> Result<(), Problem> {
         let customer = directory.find(user.customer)?;
         let domain = user.user_principal_name.rsplit('@').next().unwrap_or("");
         if !customer.domains.iter().any(|own| own.eq_ignore_ascii_case(domain)) {
@@ -101,7 +95,11 @@ impl NewUsers {
         }
         let licenses = self.licenses(user, customer)?;
         let position = self.rows.len() as u32;
-        self.rows.push(RowOf { row, customer: customer.id, may_exist: customer.has_users });
+        self.rows.push(RowOf {
+            row,
+            customer: customer.id,
+            may_exist: customer.has_users,
+        });
         self.batch.int(record_id(job, row));
         self.batch.int(customer.id);
         self.batch.text(user.user_principal_name);
@@ -111,10 +109,14 @@ impl NewUsers {
         }
         self.batch.text(&user.country);
         self.batch.text(&user.usage_location);
-        let ids: Vec<&str> = licenses.iter().map(|sku| self.skus[*sku as usize].sku_id.as_str()).collect();
+        let ids: Vec<&str> = licenses
+            .iter()
+            .map(|sku| self.skus[*sku as usize].sku_id.as_str())
+            .collect();
         self.batch.text(&ids.join(";"));
         self.batch.text(&user.roles.join(";"));
-        self.batch.int(MUST_SET_PASSWORD | if user.block_sign_in { SIGN_IN_BLOCKED } else { 0 });
+        self.batch
+            .int(MUST_SET_PASSWORD | if user.block_sign_in { SIGN_IN_BLOCKED } else { 0 });
         self.seats.extend(licenses.into_iter().map(|sku| (position, sku)));
         Ok(())
     }
@@ -134,8 +136,7 @@ impl NewUsers {
                 } else {
                     format!("the customer holds {}", own.join(", "))
                 };
-                return Err(Problem::new(code::UNKNOWN_SKU, "licenses", wanted, expected)
-                    .suggest(nearest(wanted, own)));
+                return Err(Problem::new(code::UNKNOWN_SKU, "licenses", wanted, expected).suggest(nearest(wanted, own)));
             };
             let known = self
                 .skus
@@ -170,7 +171,11 @@ impl NewUsers {
                     Err(problem) => rejected(row, &problem),
                 },
                 // The other one was not there on a second look: deleted in between. Let the runner try again.
-                None => return Err(DbError::Unavailable("a user with the same name came and went".to_owned())),
+                None => {
+                    return Err(DbError::Unavailable(
+                        "a user with the same name came and went".to_owned(),
+                    ));
+                }
             });
         }
         let mut left_out = conflicts;
@@ -200,10 +205,16 @@ impl NewUsers {
                 Ok(()) => Verdict::Unchanged,
                 Err(problem) => Verdict::Reject(problem),
             };
-            previews.push(Preview { row: self.rows[*position].row, verdict });
+            previews.push(Preview {
+                row: self.rows[*position].row,
+                verdict,
+            });
         }
         for (position, _) in met.iter().enumerate().filter(|(_, met)| !**met) {
-            previews.push(Preview { row: self.rows[position].row, verdict: Verdict::Create });
+            previews.push(Preview {
+                row: self.rows[position].row,
+                verdict: Verdict::Create,
+            });
         }
         let needs = self.seats.iter().filter(|(position, _)| !met[*position as usize]);
         Ok(needs
@@ -227,7 +238,10 @@ impl NewUsers {
         for (position, sku) in &self.seats {
             if left_out.binary_search(&(*position as usize)).is_err() {
                 let of = &self.skus[*sku as usize];
-                wanted.entry((of.customer, &of.sku_id)).or_default().push((*position as usize, *sku as usize));
+                wanted
+                    .entry((of.customer, &of.sku_id))
+                    .or_default()
+                    .push((*position as usize, *sku as usize));
             }
         }
         // In the order of the keys, so that two chunks never wait for each other.
@@ -244,7 +258,10 @@ impl NewUsers {
             }
         }
         for ((customer, sku_id), takers) in &wanted {
-            let taken = takers.iter().filter(|(position, _)| !seatless.contains_key(position)).count();
+            let taken = takers
+                .iter()
+                .filter(|(position, _)| !seatless.contains_key(position))
+                .count();
             if taken > 0 {
                 tx.exec(
                     "UPDATE subscribed_skus SET assigned = assigned + $3 WHERE customer = $1 AND sku_id = $2",
@@ -262,9 +279,15 @@ impl NewUsers {
                 *per_customer.entry(row.customer).or_default() += 1;
             }
         }
-        let params: Vec<Vec<Value>> =
-            per_customer.into_iter().map(|(id, added)| vec![id.into(), added.into()]).collect();
-        tx.exec_each("UPDATE customers SET user_count = user_count + $2 WHERE id = $1", &params).map(drop)
+        let params: Vec<Vec<Value>> = per_customer
+            .into_iter()
+            .map(|(id, added)| vec![id.into(), added.into()])
+            .collect();
+        tx.exec_each(
+            "UPDATE customers SET user_count = user_count + $2 WHERE id = $1",
+            &params,
+        )
+        .map(drop)
     }
 
     /// The users that stand in the way of the rows at `positions`.
@@ -278,7 +301,9 @@ impl NewUsers {
             Ok(Existing {
                 id: row.int(0)?,
                 customer: row.int(1)?,
-                texts: (2..FLAGS).map(|at| row.text_or_empty(at).map(str::to_owned)).collect::<Result<_, _>>()?,
+                texts: (2..FLAGS)
+                    .map(|at| row.text_or_empty(at).map(str::to_owned))
+                    .collect::<Result<_, _>>()?,
                 flags: row.int(FLAGS)?,
             })
         };
@@ -337,5 +362,10 @@ struct Existing {
 
 /// No seat of the SKU is free.
 pub(crate) fn no_free_seats(part_number: &str) -> Problem {
-    Problem::new(code::NO_FREE_SEATS, "licenses", part_number, "no seat of this SKU is free; add seats first")
+    Problem::new(
+        code::NO_FREE_SEATS,
+        "licenses",
+        part_number,
+        "no seat of this SKU is free; add seats first",
+    )
 }

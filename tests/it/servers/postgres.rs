@@ -1,7 +1,7 @@
 //! A real PostgreSQL server.
 //!
 //! It runs with `fsync` off: the tests kill processes, not machines, and what a killed server has
-//! written is safe in the kernel's page cache. Only what is measured runs on a durable one. PostgreSQL refuses to run as root, so root starts
+//! written is safe in the kernel's page cache. PostgreSQL refuses to run as root, so root starts
 //! it as the user `postgres`, or `nobody` where there is none.
 
 use std::fs;
@@ -21,26 +21,16 @@ pub(crate) struct PgServer {
     // Declared first: the process is gone before its directory is removed.
     process: Option<Process>,
     port: u16,
-    durable: bool,
     directory: ServerDirectory,
+    durable: bool,
 }
 
-/// The server all tests of this process share, started when the first of them asks for a database.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SharedPgServer;
-
-impl SharedPgServer {
-    /// Makes a new empty database and answers its `postgres://` address.
-    pub(crate) async fn database(self) -> String {
-        static SERVER: OnceCell<PgServer> = OnceCell::const_new();
-        SERVER.get_or_init(PgServer::private).await.database().await
-    }
-}
+static SHARED: OnceCell<PgServer> = OnceCell::const_new();
 
 impl PgServer {
-    /// The server all tests of this process share, each in a [`database`](SharedPgServer::database) of its own.
-    pub(crate) fn shared() -> SharedPgServer {
-        SharedPgServer
+    /// The server all tests of this process share, each in a [`database`](Self::database) of its own.
+    pub(crate) async fn shared() -> &'static Self {
+        SHARED.get_or_init(Self::private).await
     }
 
     /// A server of one's own, to kill and restart.
@@ -48,7 +38,7 @@ impl PgServer {
         Self::create(false).await
     }
 
-    /// A server of one's own that keeps its promises even when the machine fails, for measuring.
+    /// A server that commits as durably as one in production and has its usual memory, to measure against.
     pub(crate) async fn durable() -> Self {
         Self::create(true).await
     }
@@ -79,8 +69,8 @@ impl PgServer {
         let mut server = Self {
             process: None,
             port: free_port(),
-            durable,
             directory,
+            durable,
         };
         while !server.try_start().await {
             server.port = free_port();
@@ -101,19 +91,31 @@ impl PgServer {
         self.url(&name)
     }
 
-    /// Ends the server with `kill -9`. Its back ends notice and leave by themselves.
-    pub(crate) fn kill9(&mut self) {
+    /// Ends the server with `kill -9` and waits until it is gone. Its back ends notice and leave by themselves.
+    #[expect(clippy::unused_async, reason = "the same shape as the other steps of a test's story")]
+    pub(crate) async fn kill9(&mut self) {
         self.process = None;
     }
 
-    /// Starts the server again, on the same port and with the same data; shuts it down first if it still runs.
+    /// Starts the server again, on the same port and with the same data.
+    pub(crate) async fn start(&mut self) {
+        // It refuses while a back end of its killed predecessor still lives.
+        eventually("PostgreSQL to start again on its port", async || {
+            self.try_start().await.then_some(())
+        })
+        .await;
+    }
+
+    /// A planned restart: open connections are cut, what is committed is kept.
     pub(crate) async fn restart(&mut self) {
         if let Some(mut process) = self.process.take() {
             signal("INT", process.id());
-            eventually("PostgreSQL to shut down", async || (!process.is_running()).then_some(())).await;
+            eventually("PostgreSQL to shut down", async || {
+                (!process.is_running()).then_some(())
+            })
+            .await;
         }
-        // It refuses while a back end of its killed predecessor still lives.
-        eventually("PostgreSQL to start again on its port", async || self.try_start().await.then_some(())).await;
+        self.start().await;
     }
 
     fn url(&self, database: &str) -> String {
@@ -123,6 +125,11 @@ impl PgServer {
     /// Whether the server came up; it does not when another process has taken the port.
     async fn try_start(&mut self) -> bool {
         let log = fs::File::create(self.directory.path().join("log")).expect("a log file");
+        let durability: &[&str] = if self.durable {
+            &["shared_buffers=128MB"]
+        } else {
+            &["fsync=off", "full_page_writes=off", "shared_buffers=32MB"]
+        };
         let mut command = as_servant("postgres");
         command
             .arg("-D")
@@ -132,14 +139,12 @@ impl PgServer {
                 [
                     "listen_addresses=127.0.0.1",
                     "unix_socket_directories=",
-                    if self.durable { "fsync=on" } else { "fsync=off" },
-                    if self.durable { "full_page_writes=on" } else { "full_page_writes=off" },
                     "max_connections=200",
-                    "shared_buffers=32MB",
                     // In the data directory instead of /dev/shm, where a killed server would leave it behind.
                     "dynamic_shared_memory_type=mmap",
                 ]
                 .iter()
+                .chain(durability)
                 .flat_map(|setting| ["-c", setting]),
             )
             .current_dir(self.directory.path())

@@ -23,11 +23,11 @@ static SHARED: OnceCell<RedisServer> = OnceCell::const_new();
 impl RedisServer {
     /// The server all tests of this process share; keep to keys under a [`prefix`](Self::prefix) of your own.
     pub(crate) async fn shared() -> &'static Self {
-        SHARED.get_or_init(Self::start).await
+        SHARED.get_or_init(Self::private).await
     }
 
     /// A server of one's own, to kill, restart and flush.
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn private() -> Self {
         let directory = ServerDirectory::create("redis");
         let mut server = Self {
             process: None,
@@ -61,21 +61,18 @@ impl RedisServer {
             .expect("a connection to the test's Redis")
     }
 
-    /// Forgets everything, as `FLUSHALL` does.
-    pub(crate) async fn flush_all(&self) {
-        let flushed: Result<(), _> = redis::cmd("FLUSHALL").query_async(&mut self.connect().await).await;
-        flushed.expect("FLUSHALL");
-    }
-
-    /// Ends the server with `kill -9`; it is gone when this returns.
-    pub(crate) fn kill9(&mut self) {
+    /// Ends the server with `kill -9` and waits until it is gone.
+    #[expect(clippy::unused_async, reason = "the same shape as the other steps of a test's story")]
+    pub(crate) async fn kill9(&mut self) {
         self.process = None;
     }
 
-    /// Starts the server again, on the same port and with the same data; kills it first if it still runs.
-    pub(crate) async fn restart(&mut self) {
-        self.kill9();
-        eventually("Redis to start again on its port", async || self.try_start().await.then_some(())).await;
+    /// Starts the server again, on the same port and with the same data.
+    pub(crate) async fn start(&mut self) {
+        eventually("Redis to start again on its port", async || {
+            self.try_start().await.then_some(())
+        })
+        .await;
     }
 
     /// Whether the server came up; it does not when another process has taken the port.

@@ -1,0 +1,58 @@
+//! What remains to be said of a stream of bytes once it has gone by.
+
+use sha2::Digest as _;
+
+/// A SHA-256 in hexadecimal, lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Sha256(String);
+
+impl Sha256 {
+    /// The 64 hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What [`Input::finish`](super::Input::finish) tells of a file that has been read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest {
+    /// Of the bytes as they lie on disk: before gunzip, before decoding.
+    pub sha256: Sha256,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Data rows: neither the header nor blank lines.
+    pub rows: u64,
+    /// The encoding the text turned out to be in, e.g. `UTF-8`.
+    pub encoding: &'static str,
+}
+
+/// Counts and hashes bytes as they pass.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Meter {
+    hash: sha2::Sha256,
+    /// Bytes so far.
+    pub(crate) bytes: u64,
+}
+
+impl Meter {
+    /// Takes note of the next bytes.
+    pub(crate) fn pass(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// The hash of everything that has passed.
+    pub(crate) fn sha256(&self) -> Sha256 {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digest = self.hash.clone().finalize();
+        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Sha256(digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect())
+    }
+}

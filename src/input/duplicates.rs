@@ -1,0 +1,288 @@
+//! Repeated keys within a file, in memory that does not grow with the file.
+//!
+//! Keys are hashed to 128 bits with a random key, so that two different ones never meet, in practice or by
+//! design of whoever wrote the file. The hashes are dealt into partitions that spill to an unlinked temporary
+//! file. At the end each partition fits in memory, or is gone over several times for a share of its
+//! hashes each, and what repeats is dealt out again by row to come back in file order.
+//!
+//! Compared with sorting and merging runs this touches each key fewer times, has no long pauses while rows
+//! arrive, and a file that is one key a million times over is no special case.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use siphasher::sip128::SipHasher13;
+
+mod spill;
+
+use spill::{Spill, Word};
+
+const PARTITIONS: usize = 128;
+
+/// A key that stands in an earlier row already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duplicate {
+    /// The column the key is of, as given to [`Keys::add`].
+    pub column: &'static str,
+    /// The row that repeats the key.
+    pub row: u64,
+    /// The line of that row.
+    pub line: u64,
+    /// The row that has the key first.
+    pub first_row: u64,
+    /// The line of that row.
+    pub first_line: u64,
+}
+
+/// A key, hashed, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    column: &'static str,
+    hash: (Word, Word),
+    row: u64,
+    line: u64,
+}
+
+/// Hashes the keys of one file; clones give the same hashes, on any thread.
+#[derive(Debug, Clone)]
+pub struct KeyHasher {
+    hasher: SipHasher13,
+    scratch: Vec<u8>,
+}
+
+impl KeyHasher {
+    /// The key of a row. ASCII letters are the same in either case; several parts make one key.
+    pub fn key(&mut self, column: &'static str, parts: &[&str], row: u64, line: u64) -> Key {
+        self.scratch.clear();
+        for part in std::iter::once(&column).chain(parts) {
+            self.scratch.extend_from_slice(part.as_bytes());
+            self.scratch.extend_from_slice(&(part.len() as u32).to_le_bytes());
+        }
+        self.scratch.make_ascii_lowercase();
+        let hash = self.hasher.hash(&self.scratch);
+        Key {
+            column,
+            hash: (hash.h1, hash.h2),
+            row,
+            line,
+        }
+    }
+}
+
+/// Collects the keys of a file.
+#[derive(Debug)]
+pub struct Keys {
+    hasher: KeyHasher,
+    columns: Vec<&'static str>,
+    /// hash · row and column · line
+    entries: Spill<4>,
+    dir: Option<PathBuf>,
+    memory: usize,
+    last_row: u64,
+}
+
+impl Keys {
+    /// A collector that holds about `memory_bytes` and spills the rest to `dir`, or to the system's directory for
+    /// temporary files. Nothing is written before it has to be.
+    pub fn new(dir: Option<&Path>, memory_bytes: usize) -> Self {
+        // Half is for what is being collected, half for what is made of it at the end.
+        let memory = (memory_bytes / 2).max(64 << 10);
+        let random = RandomState::new();
+        Self {
+            hasher: KeyHasher {
+                hasher: SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1)),
+                scratch: Vec::new(),
+            },
+            columns: Vec::new(),
+            entries: Spill::new(dir, PARTITIONS, memory),
+            dir: dir.map(Path::to_owned),
+            memory,
+            last_row: 0,
+        }
+    }
+
+    /// What hashes keys for this collector.
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher.clone()
+    }
+
+    /// Adds a key. Keys come in file order, and the first row to have one is the one that is right.
+    pub fn add(&mut self, key: Key) -> io::Result<()> {
+        let Key {
+            column,
+            hash: (h1, h2),
+            row,
+            line,
+        } = key;
+        let known = self
+            .columns
+            .iter()
+            .position(|known| std::ptr::eq(*known, column) || *known == column);
+        let index = known.unwrap_or_else(|| {
+            self.columns.push(column);
+            self.columns.len() - 1
+        });
+        self.last_row = self.last_row.max(row);
+        let partition = (h1 >> 32) as usize % PARTITIONS;
+        self.entries.push(partition, [h1, h2, tag(row, index), line])
+    }
+
+    /// The keys that repeat, in row order; the first occurrence of each is not among them.
+    pub fn finish(mut self) -> io::Result<Duplicates> {
+        let buckets = PARTITIONS as u64;
+        let width = self.last_row / buckets + 1;
+        let mut found = Spill::new(self.dir.as_deref(), PARTITIONS, self.memory);
+        for partition in 0..PARTITIONS {
+            // Memory for the table is bounded by going over the partition as often as it takes.
+            let passes = (self.entries.bytes(partition) / (self.memory as u64 / 2)) + 1;
+            for pass in 0..passes {
+                let mut table = Table::default();
+                self.entries.each(partition, |[h1, h2, tag, line]| {
+                    if h2 % passes != pass {
+                        return Ok(());
+                    }
+                    let Some((first_tag, first_line)) = table.first((h1, h2), (tag, line)) else {
+                        return Ok(());
+                    };
+                    let bucket = (row_of(tag) / width) as usize;
+                    found.push(bucket, [tag, line, row_of(first_tag), first_line])
+                })?;
+            }
+            self.entries.free(partition);
+        }
+        Ok(Duplicates {
+            columns: self.columns,
+            found,
+            ready: VecDeque::new(),
+            width,
+            pass: 0,
+            bucket: 0,
+            memory: self.memory,
+        })
+    }
+}
+
+/// Row and column in one word.
+fn tag(row: u64, column: usize) -> Word {
+    row << 8 | column as u64
+}
+
+fn row_of(tag: Word) -> u64 {
+    tag >> 8
+}
+
+/// The first occurrence of each hash. Open addressing on the hash's own bits, which are random already.
+#[derive(Default)]
+struct Table {
+    slots: Vec<Slot>,
+    used: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    hash: (Word, Word),
+    /// 0 where the slot is free: a tag is of a row from 1.
+    tag: Word,
+    line: Word,
+}
+
+impl Table {
+    /// The first occurrence of `hash` if there was one, else this becomes it.
+    fn first(&mut self, hash: (Word, Word), (tag, line): (Word, Word)) -> Option<(Word, Word)> {
+        if self.used * 2 >= self.slots.len() {
+            let larger = vec![Slot::default(); (self.slots.len() * 2).max(1024)];
+            for slot in std::mem::replace(&mut self.slots, larger) {
+                if slot.tag != 0 {
+                    let free = self.find(slot.hash);
+                    self.slots[free] = slot;
+                }
+            }
+        }
+        let at = self.find(hash);
+        let slot = &mut self.slots[at];
+        if slot.tag != 0 {
+            return Some((slot.tag, slot.line));
+        }
+        *slot = Slot { hash, tag, line };
+        self.used += 1;
+        None
+    }
+
+    /// The slot that has `hash`, or the free one where it belongs.
+    fn find(&self, hash: (Word, Word)) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut at = hash.1 as usize >> 16 & mask;
+        while self.slots[at].tag != 0 && self.slots[at].hash != hash {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+}
+
+/// The repeated keys of a file, in row order.
+#[derive(Debug)]
+pub struct Duplicates {
+    columns: Vec<&'static str>,
+    /// row and column · line · first row · first line; partition by ranges of rows
+    found: Spill<4>,
+    ready: VecDeque<Duplicate>,
+    width: u64,
+    bucket: usize,
+    pass: u64,
+    memory: usize,
+}
+
+impl Duplicates {
+    /// How many there are.
+    pub fn count_all(&self) -> u64 {
+        self.found.len()
+    }
+
+    /// Sorts the next share of rows into `ready`.
+    fn load(&mut self) -> io::Result<()> {
+        let passes = self.found.bytes(self.bucket) / (self.memory as u64) + 1;
+        let share = self.width / passes + 1;
+        let from = self.bucket as u64 * self.width + self.pass * share;
+        let mut rows = Vec::new();
+        self.found.each(self.bucket, |entry| {
+            if (from..from + share).contains(&row_of(entry[0])) {
+                rows.push(entry);
+            }
+            Ok(())
+        })?;
+        rows.sort_unstable();
+        let columns = &self.columns;
+        self.ready
+            .extend(rows.into_iter().map(|[tag, line, first_row, first_line]| Duplicate {
+                column: columns[(tag & 0xff) as usize],
+                row: row_of(tag),
+                line,
+                first_row,
+                first_line,
+            }));
+        self.pass += 1;
+        if self.pass >= passes {
+            self.found.free(self.bucket);
+            self.pass = 0;
+            self.bucket += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Duplicates {
+    type Item = io::Result<Duplicate>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.ready.is_empty() && self.bucket < PARTITIONS {
+            if let Err(err) = self.load() {
+                // A second attempt would not be the same rows again.
+                self.bucket = PARTITIONS;
+                return Some(Err(err));
+            }
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}

@@ -1,0 +1,122 @@
+//! What can be wrong with a file as a whole, and where.
+
+/// A fault that ends the reading of a file.
+///
+/// Faults of single rows are the job kinds' to find; what stands here leaves no rows to go on with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{}: {message}", Shown(*.at))]
+pub struct InputError {
+    /// The file as the user named it.
+    pub file: String,
+    /// Where in the decoded text, if the fault has a place.
+    pub at: Option<Position>,
+    /// Stable code, `kebab-case`; see [`code`].
+    pub code: &'static str,
+    /// What is wrong and what to do, without a full stop.
+    pub message: String,
+}
+
+impl InputError {
+    pub(super) fn new(file: &str, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            at: None,
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn at(mut self, at: Position) -> Self {
+        self.at = Some(at);
+        self
+    }
+
+    /// The line of the fault, if it has one.
+    pub fn line(&self) -> Option<u64> {
+        self.at.map(|at| at.line)
+    }
+
+    /// The column of the fault in characters, if it has one.
+    pub fn column(&self) -> Option<u64> {
+        self.at.map(|at| at.column)
+    }
+}
+
+/// A place in a file, both counted from 1. CRLF, LF and a lone CR each end a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: u64,
+    /// The character within the line (not the byte).
+    pub column: u64,
+}
+
+impl Position {
+    /// The place just after `text`, which begins at the start of `line`.
+    pub(super) fn after(line: u64, text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let tail = memchr::memrchr2(b'\n', b'\r', bytes).map_or(text, |end| &text[end + 1..]);
+        Self {
+            line: line + line_breaks(bytes),
+            column: tail.chars().count() as u64 + 1,
+        }
+    }
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// How many lines end within `bytes`.
+pub(super) fn line_breaks(bytes: &[u8]) -> u64 {
+    memchr::memchr2_iter(b'\n', b'\r', bytes)
+        .filter(|&at| bytes[at] == b'\n' || bytes.get(at + 1) != Some(&b'\n'))
+        .count() as u64
+}
+
+/// `:line:column`, or nothing.
+struct Shown(Option<Position>);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |at| write!(f, ":{at}"))
+    }
+}
+
+/// The stable error codes of files. A code, once released, keeps its meaning.
+pub mod code {
+    /// No file of that name.
+    pub const NOT_FOUND: &str = "not-found";
+    /// A directory, pipe, socket or device.
+    pub const NOT_A_FILE: &str = "not-a-file";
+    /// The operating system would not let us open or read it.
+    pub const UNREADABLE: &str = "unreadable";
+    /// Nothing in it, or nothing but blank lines.
+    pub const EMPTY_FILE: &str = "empty-file";
+    /// A header and no rows.
+    pub const NO_ROWS: &str = "no-rows";
+    /// It grew, shrank or was written to while it was read.
+    pub const FILE_CHANGED: &str = "file-changed";
+    /// A quoted cell is still open at the end of the file.
+    pub const UNCLOSED_QUOTE: &str = "unclosed-quote";
+    /// A record is longer than the limit.
+    pub const RECORD_TOO_LONG: &str = "record-too-long";
+    /// The bytes are not text in the encoding the file is in.
+    pub const INVALID_ENCODING: &str = "invalid-encoding";
+    /// It begins as gzip and does not go on so.
+    pub const BAD_GZIP: &str = "bad-gzip";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Position, line_breaks};
+
+    #[test]
+    fn every_kind_of_line_end_counts_once() {
+        assert_eq!(line_breaks(b"a\r\nb\nc\rd\r"), 4);
+        assert_eq!(Position::after(3, "a\r\nü\u{301}x"), Position { line: 4, column: 4 });
+        assert_eq!(Position::after(3, ""), Position { line: 3, column: 1 });
+    }
+}

@@ -1,0 +1,223 @@
+//! Raw bytes of a file or reader: opened without blocking, hashed while read, watched for change.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::digest::Meter;
+use super::error::{InputError, code};
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// The bytes of the text: those of the file, or what they unzip to.
+pub(super) enum Source {
+    Plain(Raw),
+    Gzip(Box<MultiGzDecoder<BufReader<Raw>>>),
+}
+
+impl Source {
+    pub(super) fn open(path: &Path) -> Result<Self, InputError> {
+        let name = path.display().to_string();
+        let file = open_regular(path, &name)?;
+        let before = Snapshot::of(&file).map_err(|err| unreadable(&name, &err))?;
+        if before.len == 0 {
+            return Err(InputError::new(&name, code::EMPTY_FILE, "the file is empty"));
+        }
+        Self::detect(Raw {
+            bytes: Bytes::File(file, before),
+            ..Raw::new(name)
+        })
+    }
+
+    pub(super) fn from_reader(name: &str, reader: Box<dyn Read + Send>) -> Result<Self, InputError> {
+        Self::detect(Raw {
+            bytes: Bytes::Reader(reader),
+            ..Raw::new(name.to_owned())
+        })
+    }
+
+    fn detect(mut raw: Raw) -> Result<Self, InputError> {
+        let mut head = [0; GZIP_MAGIC.len()];
+        let mut held = 0;
+        while held < head.len() {
+            match raw.read(&mut head[held..]) {
+                Ok(0) => break,
+                Ok(read) => held += read,
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(raw.explain(&err, false)),
+            }
+        }
+        raw.peeked.extend_from_slice(&head[..held]);
+        if held == head.len() && head == GZIP_MAGIC {
+            Ok(Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+                128 << 10,
+                raw,
+            )))))
+        } else {
+            Ok(Self::Plain(raw))
+        }
+    }
+
+    /// Reads some bytes of text; 0 is the end, and only where the file ended undisturbed.
+    pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, InputError> {
+        loop {
+            let read = match self {
+                Self::Plain(raw) => raw.read(into),
+                Self::Gzip(gzip) => gzip.read(into),
+            };
+            match read {
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(self.raw().explain(&err, matches!(self, Self::Gzip(_)))),
+                Ok(read) => return Ok(read),
+            }
+        }
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.raw().meter
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.raw().name
+    }
+
+    fn raw(&self) -> &Raw {
+        match self {
+            Self::Plain(raw) => raw,
+            Self::Gzip(gzip) => gzip.get_ref().get_ref(),
+        }
+    }
+}
+
+/// The bytes as they lie on disk.
+pub(super) struct Raw {
+    name: String,
+    bytes: Bytes,
+    /// Read to look at and not handed on yet.
+    peeked: Vec<u8>,
+    meter: Meter,
+    changed: Option<&'static str>,
+}
+
+enum Bytes {
+    File(File, Snapshot),
+    Reader(Box<dyn Read + Send>),
+}
+
+impl Raw {
+    fn new(name: String) -> Self {
+        Self {
+            name,
+            bytes: Bytes::Reader(Box::new(io::empty())),
+            peeked: Vec::new(),
+            meter: Meter::default(),
+            changed: None,
+        }
+    }
+
+    fn explain(&self, err: &io::Error, gzip: bool) -> InputError {
+        use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        if let Some(how) = self.changed {
+            let message = format!("the file {how} while it was read; drop it again once it is complete");
+            return InputError::new(&self.name, code::FILE_CHANGED, message);
+        }
+        match err.kind() {
+            UnexpectedEof if gzip => InputError::new(&self.name, code::BAD_GZIP, "the gzip data ends too early"),
+            InvalidData | InvalidInput if gzip => {
+                InputError::new(&self.name, code::BAD_GZIP, format!("the gzip data is damaged ({err})"))
+            }
+            _ => unreadable(&self.name, err),
+        }
+    }
+
+    fn change(&mut self, how: &'static str) -> io::Error {
+        self.changed = Some(how);
+        io::Error::other(how)
+    }
+}
+
+impl Read for Raw {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if !self.peeked.is_empty() {
+            let read = self.peeked.as_slice().read(into)?;
+            self.peeked.drain(..read);
+            return Ok(read);
+        }
+        let (read, now) = match &mut self.bytes {
+            Bytes::Reader(reader) => (reader.read(into)?, None),
+            Bytes::File(file, before) => {
+                let read = file.read(into)?;
+                // The end is looked at closely, and so is a file that goes on where it had ended: whoever
+                // appends faster than we read would otherwise keep us for ever.
+                let end = self.meter.bytes + read as u64;
+                let look = (read == 0 && !into.is_empty()) || end > before.len;
+                (read, look.then(|| Snapshot::of(file)).transpose()?.zip(Some(*before)))
+            }
+        };
+        self.meter.pass(&into[..read]);
+        if let Some((now, before)) = now {
+            if now.len > before.len || self.meter.bytes > before.len {
+                return Err(self.change("grew"));
+            }
+            if now.len < before.len || self.meter.bytes < before.len {
+                return Err(self.change("shrank"));
+            }
+            if now.modified != before.modified {
+                return Err(self.change("was written to"));
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// What must stay as it is while a file is read. Unlinking or renaming it is harmless: the handle stays.
+#[derive(Clone, Copy)]
+struct Snapshot {
+    len: u64,
+    modified: SystemTime,
+}
+
+impl Snapshot {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            len: metadata.len(),
+            modified: metadata.modified()?,
+        })
+    }
+}
+
+/// Looks before it opens, since opening a device can have effects; opens without blocking, since the file
+/// can be replaced by a pipe in between; and looks again at what was opened.
+fn open_regular(path: &Path, name: &str) -> Result<File, InputError> {
+    regular(&std::fs::metadata(path).map_err(|err| unreadable(name, &err))?, name)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path).map_err(|err| unreadable(name, &err))?;
+    regular(&file.metadata().map_err(|err| unreadable(name, &err))?, name)?;
+    Ok(file)
+}
+
+fn regular(metadata: &Metadata, name: &str) -> Result<(), InputError> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let what = if metadata.is_dir() {
+        "this is a directory, name the files in it"
+    } else {
+        "this is a pipe, socket or device, a file is needed"
+    };
+    Err(InputError::new(name, code::NOT_A_FILE, what))
+}
+
+fn unreadable(name: &str, err: &io::Error) -> InputError {
+    if err.kind() == io::ErrorKind::NotFound {
+        return InputError::new(name, code::NOT_FOUND, "no such file");
+    }
+    InputError::new(name, code::UNREADABLE, format!("the file cannot be read ({err})"))
+}

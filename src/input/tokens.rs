@@ -1,0 +1,241 @@
+//! The tokeniser: one record at a time out of a window of text.
+//!
+//! RFC 4180, with what files do to it: LF, CRLF and CR all end a record; a quote inside an unquoted cell is
+//! a character like any other; what follows a closing quote belongs to the cell.
+//!
+//! It keeps no state between calls. A record that does not end within the window is scanned again once the
+//! window has grown, which is cheap because the window at least doubles.
+
+use super::block::Cells;
+use super::error::line_breaks;
+
+pub(super) enum Scanned {
+    /// A record up to `end`, within which `breaks` lines end (in quoted cells).
+    Record { end: usize, breaks: u64 },
+    /// The window ends before the record does; `quote` is where a quoted cell was opened, if it is in one.
+    Cut { quote: Option<usize> },
+    /// There is no further record.
+    End,
+}
+
+/// Appends the cells of the record at `from`. `last` says that nothing follows the window.
+///
+/// Unless a record is returned, what was appended is for the caller to take back.
+pub(super) fn record(window: &str, from: usize, last: bool, delimiter: u8, cells: &mut Cells) -> Scanned {
+    let bytes = window.as_bytes();
+    if from == bytes.len() {
+        return if last {
+            Scanned::End
+        } else {
+            Scanned::Cut { quote: None }
+        };
+    }
+    let needles = Needles::new(delimiter);
+    let mut breaks = 0;
+    // Text of the window before `copied` is in `cells` already. An unquoted record is copied in one piece.
+    let mut copied = from;
+    let mut at = from;
+    loop {
+        if bytes.get(at) == Some(&b'"') {
+            let opened = at;
+            cells.text.push_str(&window[copied..opened]);
+            match quoted(window, opened, last, cells) {
+                Some(closed) => {
+                    breaks += line_breaks(&bytes[opened..closed]);
+                    copied = closed;
+                    at = closed;
+                }
+                None => return Scanned::Cut { quote: Some(opened) },
+            }
+        }
+        let base = cells.text.len() - copied;
+        let Some(end) = unquoted(bytes, at, needles, base, &mut cells.ends) else {
+            if !last {
+                return Scanned::Cut { quote: None };
+            }
+            cells.text.push_str(&window[copied..]);
+            cells.end();
+            return Scanned::Record {
+                end: bytes.len(),
+                breaks,
+            };
+        };
+        match bytes[end] {
+            b'\n' => {
+                cells.text.push_str(&window[copied..=end]);
+                return Scanned::Record { end: end + 1, breaks };
+            }
+            b'\r' => {
+                let next = bytes.get(end + 1);
+                if next.is_none() && !last {
+                    return Scanned::Cut { quote: None };
+                }
+                cells.text.push_str(&window[copied..=end]);
+                let end = if next == Some(&b'\n') { end + 2 } else { end + 1 };
+                return Scanned::Record { end, breaks };
+            }
+            _ => at = end + 1,
+        }
+    }
+}
+
+/// Appends the text between the quote at `opened` and the one that closes it; returns where that ends.
+fn quoted(window: &str, opened: usize, last: bool, cells: &mut Cells) -> Option<usize> {
+    let bytes = window.as_bytes();
+    let mut at = opened + 1;
+    loop {
+        let quote = at + memchr::memchr(b'"', &bytes[at..])?;
+        match bytes.get(quote + 1) {
+            Some(b'"') => {
+                cells.text.push_str(&window[at..=quote]);
+                at = quote + 2;
+            }
+            None if !last => return None,
+            _ => {
+                cells.text.push_str(&window[at..quote]);
+                return Some(quote + 1);
+            }
+        }
+    }
+}
+
+/// Ends cells until the record ends or a quoted cell begins, and returns where: at the line end, or at the
+/// delimiter before the quote. `base` is what turns a place in the window into one in the cells' text.
+fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: usize, ends: &mut Vec<u32>) -> Option<usize> {
+    let mut at = from;
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
+        let mut hits = needles.find(u64::from_le_bytes(*word));
+        while hits != 0 {
+            let hit = at + (hits.trailing_zeros() / 8) as usize;
+            hits &= hits - 1;
+            ends.push((base + hit) as u32);
+            if bytes[hit] != needles.delimiter || bytes.get(hit + 1) == Some(&b'"') {
+                return Some(hit);
+            }
+        }
+        at += 8;
+    }
+    for (offset, byte) in bytes[at..].iter().enumerate() {
+        let hit = at + offset;
+        if *byte == needles.delimiter || *byte == b'\n' || *byte == b'\r' {
+            ends.push((base + hit) as u32);
+            if *byte != needles.delimiter || bytes.get(hit + 1) == Some(&b'"') {
+                return Some(hit);
+            }
+        }
+    }
+    None
+}
+
+/// Finds the bytes that end a cell, eight at a time within a word. Cells are too short, some nine bytes on
+/// average, for a call into a vectorised search to pay for itself.
+#[derive(Clone, Copy)]
+struct Needles {
+    delimiter: u8,
+    delimiters: u64,
+}
+
+impl Needles {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+
+    fn new(delimiter: u8) -> Self {
+        Self {
+            delimiter,
+            delimiters: Self::EACH * u64::from(delimiter),
+        }
+    }
+
+    /// The high bit of every byte that is a delimiter, CR or LF.
+    #[inline]
+    fn find(self, word: u64) -> u64 {
+        // A byte plus 0x7f carries into its high bit unless the byte is zero; the carry never leaves the byte.
+        let not_zero = |x: u64| ((x & Self::LOW) + Self::LOW) | x;
+        let cr = const { Self::EACH * b'\r' as u64 };
+        let lf = const { Self::EACH * b'\n' as u64 };
+        !(not_zero(word ^ self.delimiters) & not_zero(word ^ cr) & not_zero(word ^ lf)) & !Self::LOW
+    }
+}
+
+/// The delimiter of a file, told by its first line: the one that stands there most often outside quotes.
+/// Also whether that line is spreadsheets' own `sep=;`, which says it outright and is no header.
+pub(super) fn sniff(window: &str) -> (u8, bool) {
+    const CANDIDATES: [u8; 3] = [b',', b';', b'\t'];
+    let bytes = window.as_bytes();
+    if let [
+        b's' | b'S',
+        b'e' | b'E',
+        b'p' | b'P',
+        b'=',
+        delimiter,
+        b'\r' | b'\n',
+        ..,
+    ] = bytes
+        && CANDIDATES.contains(delimiter)
+    {
+        return (*delimiter, true);
+    }
+    let mut counts = [0_u32; CANDIDATES.len()];
+    let mut inside = false;
+    for byte in bytes {
+        match byte {
+            b'"' => inside = !inside,
+            b'\r' | b'\n' if !inside => break,
+            byte if !inside => {
+                if let Some(which) = CANDIDATES.iter().position(|candidate| candidate == byte) {
+                    counts[which] += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    let most = counts.iter().copied().max().unwrap_or_default();
+    let first = counts.iter().position(|count| *count == most).unwrap_or_default();
+    (CANDIDATES[first], false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Needles, sniff};
+
+    #[test]
+    fn needles_are_found_exactly() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut word = [b'x'; 8];
+                word[place] = byte;
+                let expected = if matches!(byte, b',' | b'\r' | b'\n') {
+                    0x80_u64 << (8 * place)
+                } else {
+                    0
+                };
+                assert_eq!(
+                    Needles::new(b',').find(u64::from_le_bytes(word)),
+                    expected,
+                    "{byte} at {place}"
+                );
+            }
+        }
+        assert_eq!(
+            Needles::new(b',').find(u64::from_le_bytes(*b",,\r\n,,\n-")),
+            0x0080_8080_8080_8080
+        );
+    }
+
+    #[test]
+    fn delimiters_are_told_by_the_first_line() {
+        for (text, expected) in [
+            ("a,b;c\n;;;;", (b',', false)),
+            ("a;b;c,d", (b';', false)),
+            ("a\tb", (b'\t', false)),
+            ("\"a;b;c\",d", (b',', false)),
+            ("\"a\n;;;\"\tb", (b'\t', false)),
+            ("only\n;;", (b',', false)),
+            ("", (b',', false)),
+            ("sep=;\r\na,b;c,d,e", (b';', true)),
+            ("sep=x\n", (b',', false)),
+        ] {
+            assert_eq!(sniff(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A file that has its name only once it is complete and on disk.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{ReceiptError, Written};
+use crate::input::Meter;
+
+#[derive(Debug)]
+pub(super) struct Partial {
+    file: File,
+    /// Where it is being written.
+    temporary: PathBuf,
+    /// Where it belongs.
+    path: PathBuf,
+    meter: Meter,
+}
+
+impl Partial {
+    /// Begins `name` in `dir`, as `name.partial`. What an interrupted attempt left under that name is removed;
+    /// opening it instead would follow a link somebody put there.
+    pub(super) fn create(dir: &Path, name: &str) -> Result<Self, ReceiptError> {
+        let path = dir.join(name);
+        let temporary = dir.join(format!("{name}.partial"));
+        let file = remove(&temporary).and_then(|()| File::options().write(true).create_new(true).open(&temporary));
+        match file {
+            Ok(file) => Ok(Self {
+                file,
+                temporary,
+                path,
+                meter: Meter::default(),
+            }),
+            Err(source) => Err(ReceiptError {
+                path: temporary,
+                source,
+            }),
+        }
+    }
+
+    /// Puts it on disk, then gives it its name, then puts the name on disk.
+    pub(super) fn finish(self, rows: u64) -> Result<Written, ReceiptError> {
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        self.file
+            .sync_all()
+            .and_then(|()| fs::rename(&self.temporary, &self.path))
+            .and_then(|()| sync_dir(dir))
+            .map_err(|err| self.fault(err))?;
+        Ok(Written {
+            path: self.path.clone(),
+            sha256: self.meter.sha256(),
+            bytes: self.meter.bytes,
+            rows,
+        })
+    }
+
+    pub(super) fn fault(&self, source: io::Error) -> ReceiptError {
+        ReceiptError {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+impl Write for Partial {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.meter.pass(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After `finish` nothing is left under that name. A file that stays here says so by its name, and the
+        // next attempt removes it.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Removes a file that need not be there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
+    }
+}
+
+/// A rename survives a power cut once its directory is synced. Only Unix can open one.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let dir = if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        };
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}

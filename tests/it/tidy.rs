@@ -1,0 +1,91 @@
+//! House rules that no lint knows.
+
+use std::path::{Path, PathBuf};
+
+use crate::place::read;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).expect("a directory").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for dir in ["src", "jobs/src", "tests", "benches"] {
+        sources(&root().join(dir), &mut found);
+    }
+    found
+}
+
+#[test]
+fn job_kinds_have_nothing_to_do_io_with() {
+    let manifest = read(root().join("jobs/Cargo.toml"));
+    let dependencies = manifest
+        .split("[dependencies]")
+        .nth(1)
+        .expect("dependencies")
+        .split("[dev-dependencies]")
+        .next();
+    let dependencies = dependencies.unwrap_or_default();
+    for forbidden in ["tokio", "reqwest", "rusqlite", "tokio-postgres", "redis", "axum"] {
+        let named = dependencies
+            .lines()
+            .any(|line| line.split([' ', '=', '.']).next() == Some(forbidden));
+        assert!(!named, "jobs/Cargo.toml names {forbidden}");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_stays_readable() {
+    for path in all_sources() {
+        let text = read(&path);
+        assert!(text.starts_with("//!"), "{} has no module doc", path.display());
+        // Tables of data may be as long as the data.
+        let data = path.components().any(|part| part.as_os_str() == "model");
+        let lines = text.lines().count();
+        assert!(data || lines <= 600, "{} has {lines} lines", path.display());
+        assert_ne!(path.file_name(), Some("mod.rs".as_ref()), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_readme_lists_the_catalogue() {
+    let readme = read(root().join("README.md"));
+    for job in tenantry_jobs::JOBS {
+        let row = format!("| `{}` | {} |", job.kind(), job.summary());
+        assert!(readme.contains(&row), "README lacks {row}");
+    }
+    let rows = readme.split("<!-- /kinds -->").next().unwrap_or_default();
+    let rows = rows
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.contains('-'))
+        .count();
+    assert!(rows >= tenantry_jobs::JOBS.len());
+}
+
+#[test]
+fn the_readme_names_files_that_exist() {
+    let readme = read(root().join("README.md"));
+    for part in readme.split("](").skip(1) {
+        let target = part.split(')').next().unwrap_or_default();
+        if !target.contains("://") {
+            assert!(root().join(target).exists(), "README names {target}");
+        }
+    }
+    for word in readme
+        .split_whitespace()
+        .filter(|word| word.ends_with(".csv") && word.contains('/'))
+    {
+        assert!(root().join(word).exists(), "README names {word}");
+    }
+}
