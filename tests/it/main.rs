@@ -2,6 +2,7 @@
 
 mod cli;
 mod crash;
+mod intake;
 mod ledger;
 mod place;
 mod servers;
