@@ -1,10 +1,116 @@
 //! Intakes: the ways in other than the command line. Each turns what it receives into a submission and hands it
 //! to the one door.
+//!
+//! An intake moves bytes and knows when to let go of them; whether a job may be done is the [`Door`]'s to say.
+//! Its refusals come in two sorts, and everything an intake does follows from which: the sender has to change
+//! something, or nobody has and it will work later.
+//!
+//! - [`document`]: a job as JSON, every fault of it found at once.
+//! - [`inbox`]: such documents from other programs, over Redis streams.
+//! - [`door`]: the door of the ledger.
 
+pub mod document;
+pub mod door;
 pub mod inbox;
-pub struct LedgerDoor;
-impl LedgerDoor {
-    pub fn new(_: &crate::app::App) -> Self {
-        todo!()
+mod members;
+
+use std::fmt;
+use std::future::Future;
+
+use serde::Serialize;
+
+use crate::ledger::JobId;
+
+pub use document::{JOB_DOCUMENT_SCHEMA, JobDocument};
+pub use door::LedgerDoor;
+
+/// Where jobs are handed in.
+pub trait Door: Send + Sync + 'static {
+    /// Hands a job in. Recorded once, however often it is handed in under the same key: the document's own, or
+    /// `default_key` where it has none.
+    fn submit(
+        &self,
+        document: JobDocument,
+        default_key: String,
+    ) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
+}
+
+/// The job is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// Under this id.
+    pub job: JobId,
+}
+
+/// The job is not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It never will be as it is: every reason.
+    Invalid(Vec<Reason>),
+    /// It could not be now; the same call may work later.
+    Unavailable(String),
+}
+
+/// One thing that is wrong with a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// Where, as a JSON path: `$.rows[2].country`.
+    pub path: String,
+    /// The line of the CSV text, where the document has its rows as such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Stable code, `kebab-case`.
+    pub code: String,
+    /// What stands there; a secret or a whole structure is never repeated.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// What was expected, one phrase without a full stop.
+    pub expected: String,
+    /// The nearest valid choice, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+impl Reason {
+    pub(crate) fn new(path: impl Into<String>, code: &str, value: &str, expected: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            line: None,
+            code: code.to_owned(),
+            value: clipped(value),
+            expected: expected.into(),
+            suggestion: None,
+        }
+    }
+
+    pub(crate) fn suggest(mut self, nearest: Option<impl Into<String>>) -> Self {
+        self.suggestion = nearest.map(Into::into);
+        self
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path)?;
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if !self.value.is_empty() {
+            write!(f, "`{}`: ", self.value)?;
+        }
+        f.write_str(&self.expected)?;
+        match &self.suggestion {
+            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reasons are read by people; a megabyte of a value is not.
+fn clipped(value: &str) -> String {
+    const SHOWN: usize = 120;
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
     }
 }

@@ -1,9 +1,314 @@
-//! stub
-use crate::queue::*;
-pub async fn reply(_q: &Queue, _r: &str, _o: &str) -> Result<(), QueueError> {
-    todo!()
+//! Jobs from other programs, over Redis streams.
+//!
+//! `XADD tenantry:inbox * job '<json>'` hands a job in, from any language. The workers read the stream as one
+//! consumer group. An entry leaves it only when its fate is sealed: accepted, and then it is in the
+//! ledger; or refused, and then it moves to `tenantry:inbox:rejected` with every reason, in one transaction.
+//! Whatever happens in between (a killed worker, a ledger that is away) leaves it pending, and some worker
+//! takes it up again. So an entry may come to the door twice; the door knows it by its key.
+//!
+//! A worker shows that it still has an entry in hand, so that a slow one is not taken from it. Nothing ends
+//! the reading: not a lost connection, not a flushed server, not an entry that is no document.
+
+mod entries;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use redis::aio::MultiplexedConnection;
+use tokio_util::sync::CancellationToken;
+
+use super::document::code;
+use super::{Door, JobDocument, Reason, Refusal};
+use crate::queue::redis::{Outage, failed};
+use crate::queue::{Queue, QueueError, RedisQueue};
+use entries::Entry;
+
+/// The consumer group of all workers.
+const GROUP: &str = "tenantry";
+/// The field that holds the document.
+const FIELD: &str = "job";
+/// How long Redis holds the question for new entries; entries left behind are looked for as often.
+const HOLD: Duration = Duration::from_secs(1);
+/// An entry that nobody showed to have in hand for this long was left behind.
+const LEFT_BEHIND: Duration = Duration::from_secs(3);
+/// How often a worker shows that it has an entry in hand.
+const SHOW_EVERY: Duration = Duration::from_millis(800);
+/// Entries asked for at once.
+const BATCH: usize = 64;
+/// Entries handed in at once; the ledger commits them together.
+const AT_ONCE: usize = 16;
+/// Outcomes kept in a stream of replies, roughly.
+const REPLIES: usize = 10_000;
+
+/// Takes documents in until `stop` is cancelled; then finishes those in hand.
+pub async fn serve<D: Door>(queue: RedisQueue, door: D, stop: CancellationToken) {
+    let inbox = Inbox::new(queue, door);
+    let mut outage = Outage::default();
+    while !stop.is_cancelled() {
+        if let Err(error) = inbox.take_in(&mut outage, &stop).await {
+            stop.run_until_cancelled(outage.wait("jobs of other programs", &error))
+                .await;
+        }
+    }
 }
-pub async fn waiting(_q: &RedisQueue) -> Result<bool, QueueError> {
-    todo!()
+
+/// Whether anything is at the inbox that is not dealt with.
+pub async fn waiting(queue: &RedisQueue) -> Result<bool, QueueError> {
+    let mut connection = queue.connection().await?;
+    // What is dealt with is deleted, so what is there is unread or pending.
+    let length: u64 = redis::cmd("XLEN")
+        .arg(queue.key("inbox"))
+        .query_async(&mut connection)
+        .await
+        .map_err(failed)?;
+    Ok(length > 0)
 }
-pub async fn serve(_q: RedisQueue, _d: super::LedgerDoor, _s: tokio_util::sync::CancellationToken) {}
+
+/// Tells an outcome, a JSON object, to whoever reads the stream `reply_to`.
+pub async fn reply(queue: &Queue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
+    let Queue::Redis(queue) = queue else {
+        return Err(QueueError::Refused("there is no Redis to reply over".to_owned()));
+    };
+    tell(queue, reply_to, outcome).await
+}
+
+async fn tell(queue: &RedisQueue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
+    let mut connection = queue.connection().await?;
+    let told = redis::cmd("XADD")
+        .arg(reply_to)
+        .arg(&["MAXLEN", "~"])
+        .arg(REPLIES)
+        .arg(&["*", "outcome", outcome])
+        .query_async::<()>(&mut connection)
+        .await;
+    match told {
+        // It will be no stream the next time either, and the sender's choice must not keep us busy for ever.
+        Err(error) if error.code() == Some("WRONGTYPE") => {
+            tracing::error!(reply_to, "an outcome cannot be told: `{reply_to}` is no stream");
+            Ok(())
+        }
+        told => told.map_err(failed),
+    }
+}
+
+struct Inbox<D> {
+    queue: RedisQueue,
+    door: D,
+    stream: String,
+    rejected: String,
+    /// One name per machine: entries are told apart by the group, and names of the dead do not pile up.
+    consumer: String,
+}
+
+impl<D: Door> Inbox<D> {
+    fn new(queue: RedisQueue, door: D) -> Self {
+        Self {
+            stream: queue.key("inbox"),
+            rejected: queue.key("inbox:rejected"),
+            consumer: crate::runner::host_name(),
+            queue,
+            door,
+        }
+    }
+
+    /// Reads and deals with entries until `stop`, or until Redis fails.
+    async fn take_in(&self, outage: &mut Outage, stop: &CancellationToken) -> Result<(), QueueError> {
+        let mut connection = self.queue.blocking_connection(HOLD).await?;
+        self.found_group(&mut connection).await?;
+        let mut looked = None;
+        while !stop.is_cancelled() {
+            // A stream that never pauses must not keep what was left behind waiting.
+            if looked.is_none_or(|at: tokio::time::Instant| at.elapsed() >= HOLD) {
+                self.take_up(&mut connection, stop).await?;
+                looked = Some(tokio::time::Instant::now());
+            }
+            let Some(entries) = stop.run_until_cancelled(self.read(&mut connection)).await else {
+                return Ok(());
+            };
+            let entries = entries?;
+            outage.over("jobs of other programs");
+            self.deal_with_all(entries, stop).await;
+        }
+        Ok(())
+    }
+
+    /// Makes the group, and the stream with it. It begins at the start, so nothing is passed over that was
+    /// handed in before the first worker came, or after the server forgot everything.
+    async fn found_group(&self, connection: &mut MultiplexedConnection) -> Result<(), QueueError> {
+        let made = redis::cmd("XGROUP")
+            .arg(&["CREATE", &self.stream, GROUP, "0", "MKSTREAM"])
+            .query_async::<()>(connection)
+            .await;
+        match made {
+            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+            made => made.map_err(failed),
+        }
+    }
+
+    /// New entries, once there are some or Redis has held the question for long enough.
+    async fn read(&self, connection: &mut MultiplexedConnection) -> Result<Vec<Entry>, QueueError> {
+        let answer = redis::cmd("XREADGROUP")
+            .arg(&["GROUP", GROUP, &self.consumer, "COUNT"])
+            .arg(BATCH)
+            .arg("BLOCK")
+            .arg(HOLD.as_millis() as u64)
+            .arg(&["STREAMS", &self.stream, ">"])
+            .query_async(connection)
+            .await;
+        self.entries(answer, entries::of_read, connection).await
+    }
+
+    /// Takes up what was left behind by workers that died, or put off because the ledger was away.
+    async fn take_up(
+        &self,
+        connection: &mut MultiplexedConnection,
+        stop: &CancellationToken,
+    ) -> Result<(), QueueError> {
+        let mut from = "0-0".to_owned();
+        while !stop.is_cancelled() {
+            let answer: Result<redis::Value, _> = redis::cmd("XAUTOCLAIM")
+                .arg(&[&self.stream, GROUP, &self.consumer])
+                .arg(LEFT_BEHIND.as_millis() as u64)
+                .arg(&[&from, "COUNT"])
+                .arg(BATCH)
+                .query_async(connection)
+                .await;
+            let next = answer.as_ref().ok().and_then(entries::cursor);
+            let left = self.entries(answer, entries::of_claim, connection).await?;
+            self.deal_with_all(left, stop).await;
+            match next {
+                Some(next) if next != "0-0" => from = next,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn entries(
+        &self,
+        answer: Result<redis::Value, redis::RedisError>,
+        entries_of: fn(redis::Value) -> Vec<Entry>,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<Vec<Entry>, QueueError> {
+        match answer {
+            Ok(answer) => Ok(entries_of(answer)),
+            // The server was flushed, or the stream deleted. What Redis says of it differs between versions.
+            Err(error) if matches!(error.code(), Some("NOGROUP" | "UNBLOCKED")) => {
+                tracing::info!("the inbox {} was deleted; it is made anew", self.stream);
+                self.found_group(connection).await?;
+                Ok(Vec::new())
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn deal_with_all(&self, entries: Vec<Entry>, stop: &CancellationToken) {
+        futures::stream::iter(entries)
+            .for_each_concurrent(AT_ONCE, async |entry| {
+                // What is not begun when the worker stops stays pending, for another one.
+                if !stop.is_cancelled() {
+                    self.deal_with(&entry).await;
+                }
+            })
+            .await;
+    }
+
+    /// Hands one entry in and seals its fate. Whatever fails, it stays pending and is taken up again.
+    async fn deal_with(&self, entry: &Entry) {
+        let submitted = async {
+            let document = self.document(entry)?;
+            let key = format!("{}:{}", self.stream, entry.id);
+            let reply_to = document.reply_to.clone();
+            self.door
+                .submit(document, key)
+                .await
+                .map_err(|refusal| (refusal, reply_to))
+        };
+        let submitted = tokio::select! {
+            submitted = submitted => submitted,
+            never = self.show_in_hand(&entry.id) => match never {},
+        };
+        let sealed = match submitted {
+            Ok(accepted) => {
+                tracing::info!(job.id = %accepted.job, entry.id, "job {} came in as entry {}", accepted.job, entry.id);
+                self.let_go(entry, redis::pipe().atomic()).await
+            }
+            Err((Refusal::Invalid(reasons), reply_to)) => self.reject(entry, &reasons, reply_to.as_deref()).await,
+            Err((Refusal::Unavailable(why), _)) => {
+                tracing::warn!(
+                    entry.id,
+                    why,
+                    "entry {} cannot be taken in now and is tried again",
+                    entry.id
+                );
+                return;
+            }
+        };
+        if let Err(error) = sealed {
+            tracing::warn!(entry.id, %error, "entry {} was dealt with and could not be taken off; it comes again", entry.id);
+        }
+    }
+
+    fn document(&self, entry: &Entry) -> Result<JobDocument, (Refusal, Option<String>)> {
+        let Some(job) = &entry.job else {
+            let reason = Reason::new(FIELD, code::MISSING_KEY, "", "expected a field `job` with the document")
+                .suggest(tenantry_jobs::nearest(FIELD, entry.fields.iter().map(String::as_str)));
+            return Err((Refusal::Invalid(vec![reason]), None));
+        };
+        JobDocument::parse(job, self.queue.prefix())
+            .map_err(|malformed| (Refusal::Invalid(malformed.reasons), malformed.reply_to))
+    }
+
+    async fn reject(&self, entry: &Entry, reasons: &[Reason], reply_to: Option<&str>) -> Result<(), QueueError> {
+        tracing::warn!(
+            entry.id,
+            reasons = reasons.len(),
+            "entry {} is rejected, see the stream {}",
+            entry.id,
+            self.rejected
+        );
+        if let Some(reply_to) = reply_to {
+            let outcome = serde_json::json!({ "entry": entry.id, "state": "rejected", "reasons": reasons });
+            tell(&self.queue, reply_to, &outcome.to_string()).await?;
+        }
+        let reasons = serde_json::to_string(reasons).map_err(|error| QueueError::Refused(error.to_string()))?;
+        let mut pipe = redis::pipe();
+        pipe.atomic()
+            .cmd("XADD")
+            .arg(&self.rejected)
+            .arg(&["*", "entry", &entry.id, "reasons", &reasons, FIELD])
+            .arg(entry.job.as_deref().unwrap_or_default())
+            .ignore();
+        self.let_go(entry, &mut pipe).await
+    }
+
+    /// Takes an entry off the stream, together with whatever stands in `pipe` already.
+    async fn let_go(&self, entry: &Entry, pipe: &mut redis::Pipeline) -> Result<(), QueueError> {
+        let mut connection = self.queue.connection().await?;
+        pipe.cmd("XACK")
+            .arg(&[&self.stream, GROUP, &entry.id])
+            .ignore()
+            .cmd("XDEL")
+            .arg(&[&self.stream, &entry.id])
+            .ignore();
+        pipe.query_async::<()>(&mut connection).await.map_err(failed)
+    }
+
+    /// Shows every now and then that an entry is in hand, so that it does not count as left behind.
+    async fn show_in_hand(&self, id: &str) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(SHOW_EVERY).await;
+            let shown = async {
+                let mut connection = self.queue.connection().await?;
+                redis::cmd("XCLAIM")
+                    .arg(&[&self.stream, GROUP, &self.consumer, "0", id, "JUSTID"])
+                    .query_async::<()>(&mut connection)
+                    .await
+                    .map_err(failed)
+            };
+            if let Err(error) = shown.await {
+                tracing::debug!(%error, "entry {id} could not be shown to be in hand");
+            }
+        }
+    }
+}

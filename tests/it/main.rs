@@ -3,6 +3,7 @@
 mod cli;
 mod crash;
 mod input;
+mod intake;
 mod ledger;
 mod place;
 mod receipt;

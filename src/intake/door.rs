@@ -1,0 +1,161 @@
+//! The ledger's door, as intakes see it: a document becomes a submission, and the many ways a submission can
+//! fail become the two that matter to an intake.
+
+use tenantry_jobs::Problem;
+
+use super::{Accepted, Door, JobDocument, Reason, Refusal};
+use crate::app::App;
+use crate::intake::document::{Rows, code};
+use crate::ledger::Ledger;
+use crate::plan::{Fault, PlanError, Source};
+use crate::queue::Queue;
+use crate::submit::{self, Submission, SubmitError, Submitted, submit};
+
+/// Faults told of one by one.
+const MOST_FAULTS: u64 = 10_000;
+/// Who a job is from when its document does not say.
+const NOBODY: &str = "inbox";
+
+/// Hands jobs in to the ledger.
+#[derive(Clone)]
+pub struct LedgerDoor {
+    ledger: Ledger,
+    queue: Queue,
+    chunk_rows: usize,
+}
+
+impl LedgerDoor {
+    /// The door of this program's ledger.
+    pub fn new(app: &App) -> Self {
+        Self {
+            ledger: app.ledger.clone(),
+            queue: app.queue.clone(),
+            chunk_rows: app.config.worker.chunk_rows,
+        }
+    }
+}
+
+impl Door for LedgerDoor {
+    async fn submit(&self, document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
+        let places = match &document.rows {
+            Rows::Objects(_) => Places::Objects,
+            Rows::Csv(_) => Places::Csv,
+        };
+        let submission = Submission {
+            kind: document.kind,
+            parameters: document.parameters,
+            source: Source::Bytes {
+                // A sender knows its entry by this name, so the outcome it is told carries it.
+                name: default_key.clone(),
+                data: document.rows.into_csv(),
+            },
+            idempotency_key: Some(document.idempotency_key.unwrap_or(default_key)),
+            submitted_by: document.submitted_by.unwrap_or_else(|| NOBODY.to_owned()),
+            reply_to: document.reply_to,
+            out_dir: None,
+        };
+        match submit(&self.ledger, &self.queue, self.chunk_rows, submission, &|_| ()).await {
+            Ok(Submitted::Queued(job) | Submitted::Same(job)) => Ok(Accepted { job }),
+            Ok(Submitted::Refused(refusal)) => Err(places.refusal(*refusal)),
+            Err(error) => Err(places.failure(error)),
+        }
+    }
+}
+
+/// How places in the CSV text are told to the sender of the document.
+#[derive(Clone, Copy)]
+enum Places {
+    Objects,
+    Csv,
+}
+
+impl Places {
+    fn refusal(self, mut refusal: submit::Refusal) -> Refusal {
+        let mut reasons = Vec::new();
+        let told = refusal.faults.each(MOST_FAULTS, &mut |fault| {
+            reasons.push(self.of_row(fault));
+            Ok(())
+        });
+        if let Err(error) = told {
+            return Refusal::Unavailable(format!("the faults cannot be read back: {error}"));
+        }
+        let untold = refusal.faults.len().saturating_sub(MOST_FAULTS);
+        if untold > 0 {
+            let expected = format!("{untold} more faults are not listed");
+            reasons.push(Reason::new(self.root(), code::MORE_FAULTS, "", expected));
+        }
+        Refusal::Invalid(reasons)
+    }
+
+    fn failure(self, error: SubmitError) -> Refusal {
+        match error {
+            SubmitError::Plan(PlanError::Header { problems, line, .. }) => {
+                Refusal::Invalid(problems.iter().map(|problem| self.of_header(problem, line)).collect())
+            }
+            SubmitError::Plan(PlanError::Input(error)) => {
+                let mut reason = Reason::new(self.root(), error.code, "", error.message.clone());
+                reason.line = self.line(error.line().unwrap_or_default());
+                Refusal::Invalid(vec![reason])
+            }
+            SubmitError::KeyReused(_) => Refusal::Invalid(vec![Reason::new(
+                "$.idempotency_key",
+                "key-reused",
+                "",
+                error.to_string(),
+            )]),
+            // A full disk, a database that is away, a defect of ours: nothing the sender could change.
+            error => Refusal::Unavailable(error.to_string()),
+        }
+    }
+
+    fn of_row(self, fault: &Fault) -> Reason {
+        let problem = &fault.problem;
+        let column = if fault.header.is_empty() {
+            &problem.column
+        } else {
+            &fault.header
+        };
+        let path = match self {
+            Self::Csv => self.root().to_owned(),
+            Self::Objects => {
+                let row = format!("$.rows[{}]", fault.row.saturating_sub(1));
+                if column.is_empty() {
+                    row
+                } else {
+                    super::members::child(&row, column)
+                }
+            }
+        };
+        let expected = match self {
+            Self::Csv if !column.is_empty() => format!("{column}: {}", problem.expected),
+            _ => problem.expected.clone(),
+        };
+        let mut reason = Reason::new(path, &problem.code, &problem.value, expected).suggest(problem.suggestion.clone());
+        reason.line = self.line(fault.line);
+        reason
+    }
+
+    fn of_header(self, problem: &Problem, line: u64) -> Reason {
+        let expected = if problem.column.is_empty() {
+            problem.expected.clone()
+        } else {
+            format!("{}: {}", problem.column, problem.expected)
+        };
+        let mut reason =
+            Reason::new(self.root(), &problem.code, &problem.value, expected).suggest(problem.suggestion.clone());
+        reason.line = self.line(line);
+        reason
+    }
+
+    fn root(self) -> &'static str {
+        match self {
+            Self::Objects => "$.rows",
+            Self::Csv => "$.csv",
+        }
+    }
+
+    /// Lines mean something only in text the sender wrote.
+    fn line(self, line: u64) -> Option<u64> {
+        (matches!(self, Self::Csv) && line > 0).then_some(line)
+    }
+}

@@ -1,0 +1,419 @@
+//! Jobs of other programs, over a real Redis: taken in once, refused with reasons, never lost.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use serde_json::{Value, json};
+use tenantry::app::App;
+use tenantry::config::{Config, QueueConfig, SecretUrl};
+use tenantry::intake::{Accepted, Door, JobDocument, LedgerDoor, Refusal, inbox};
+use tenantry::ledger::{JobFilter, JobId};
+use tenantry::queue::{Queue, RedisQueue};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::place::{On, Place, on_both};
+use crate::servers::{RedisServer, eventually};
+
+/// A stream of one test's own, and what is in it.
+struct Desk {
+    queue: RedisQueue,
+    redis: MultiplexedConnection,
+    prefix: String,
+}
+
+impl Desk {
+    async fn new(server: &RedisServer) -> Self {
+        let prefix = server.prefix();
+        let config = QueueConfig {
+            url: SecretUrl::new(server.url()),
+            prefix: prefix.clone(),
+        };
+        let Ok(Queue::Redis(queue)) = Queue::connect(&config) else {
+            panic!("a queue in Redis");
+        };
+        Self {
+            queue,
+            redis: server.connect().await,
+            prefix,
+        }
+    }
+
+    fn key(&self, name: &str) -> String {
+        self.queue.key(name)
+    }
+
+    async fn hand_in(&mut self, field: &str, document: &[u8]) -> String {
+        let mut command = redis::cmd("XADD");
+        command.arg(self.key("inbox")).arg("*").arg(field).arg(document);
+        command.query_async(&mut self.redis).await.expect("XADD")
+    }
+
+    async fn read(&mut self, stream: &str) -> Vec<(String, Vec<(String, String)>)> {
+        let mut command = redis::cmd("XRANGE");
+        command.arg(stream).arg(&["-", "+"]);
+        command.query_async(&mut self.redis).await.expect("XRANGE")
+    }
+
+    /// Waits until nothing is unread or pending.
+    async fn cleared(&self) {
+        eventually("the inbox to be cleared", async || {
+            matches!(inbox::waiting(&self.queue).await, Ok(false)).then_some(())
+        })
+        .await;
+    }
+
+    /// Fields of the only entry of the stream of rejections.
+    async fn rejection(&mut self) -> (String, String, Vec<Value>) {
+        let rejected = self.read(&self.key("inbox:rejected")).await;
+        let [(_, fields)] = rejected.as_slice() else {
+            panic!("one rejection, not {rejected:?}");
+        };
+        let field = |name: &str| {
+            fields
+                .iter()
+                .find(|(known, _)| known == name)
+                .expect("a field")
+                .1
+                .clone()
+        };
+        (
+            field("entry"),
+            field("job"),
+            serde_json::from_str(&field("reasons")).expect("JSON"),
+        )
+    }
+
+    fn serve(&self, door: impl Door) -> Serving {
+        let stop = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "aborted with the test that started it")]
+        let task = tokio::spawn(inbox::serve(self.queue.clone(), door, stop.clone()));
+        Serving {
+            stop,
+            task: AbortOnDropHandle::new(task),
+        }
+    }
+}
+
+struct Serving {
+    stop: CancellationToken,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Serving {
+    async fn end(self) {
+        self.stop.cancel();
+        self.task.await.expect("it ends well");
+    }
+}
+
+/// A door that opens at the turn it is told to, and remembers who came.
+#[derive(Clone, Default)]
+struct Doorman {
+    came: Arc<Mutex<Vec<String>>>,
+    refusals_first: Arc<AtomicUsize>,
+    takes: Duration,
+}
+
+impl Door for Doorman {
+    async fn submit(&self, _: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
+        self.came.lock().expect("a lock").push(default_key);
+        tokio::time::sleep(self.takes).await;
+        let refuse = |left: usize| left.checked_sub(1);
+        match self
+            .refusals_first
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
+        {
+            Ok(_) => Err(Refusal::Unavailable("not now".to_owned())),
+            Err(_) => Ok(Accepted {
+                job: JobId(uuid::Uuid::nil()),
+            }),
+        }
+    }
+}
+
+impl Doorman {
+    fn came(&self) -> Vec<String> {
+        self.came.lock().expect("a lock").clone()
+    }
+}
+
+fn good() -> Vec<u8> {
+    json!({ "kind": "add-customer", "rows": [{ "domain": "x" }] })
+        .to_string()
+        .into_bytes()
+}
+
+#[tokio::test]
+async fn what_is_handed_in_before_and_while_somebody_reads_is_taken_in_once() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let doorman = Doorman::default();
+    let mut expected = vec![desk.hand_in("job", &good()).await];
+    let serving = desk.serve(doorman.clone());
+    desk.cleared().await;
+    for _ in 0..100 {
+        expected.push(desk.hand_in("job", &good()).await);
+    }
+    desk.cleared().await;
+    serving.end().await;
+    let mut came = doorman.came();
+    came.sort();
+    let mut expected: Vec<_> = expected
+        .iter()
+        .map(|id| format!("{}:inbox:{id}", desk.prefix))
+        .collect();
+    expected.sort();
+    assert_eq!(came, expected);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_rejected_with_every_reason() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let replies = format!("{}-replies", desk.prefix);
+    let document = format!(r#"{{"kind":"add-custmer","rows":[],"reply_to":"{replies}"}}"#);
+    let id = desk.hand_in("job", document.as_bytes()).await;
+    let serving = desk.serve(Doorman::default());
+    desk.cleared().await;
+    let (entry, job, reasons) = desk.rejection().await;
+    assert_eq!((entry, job), (id.clone(), document));
+    let paths: Vec<_> = reasons
+        .iter()
+        .map(|reason| reason["path"].as_str().expect("a path"))
+        .collect();
+    assert_eq!(paths, ["$.kind", "$.rows"]);
+    assert_eq!(reasons[0]["suggestion"], "add-customer");
+    let told = desk.read(&replies).await;
+    let outcome: Value = serde_json::from_str(&told[0].1[0].1).expect("JSON");
+    assert_eq!((&outcome["state"], &outcome["entry"]), (&json!("rejected"), &json!(id)));
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn an_entry_without_a_document_is_rejected_too() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    desk.hand_in("jobs", &good()).await;
+    let serving = desk.serve(Doorman::default());
+    desk.cleared().await;
+    let (_, job, reasons) = desk.rejection().await;
+    assert_eq!((job.as_str(), &reasons[0]["suggestion"]), ("", &json!("job")));
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_stop_nobody() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let mut command = redis::cmd("XADD");
+    command
+        .arg(desk.key("inbox"))
+        .arg("*")
+        .arg(&[0xff_u8, 0xfe])
+        .arg(&[0xff_u8, 0x00]);
+    let _: String = command.query_async(&mut desk.redis).await.expect("XADD");
+    desk.hand_in("job", b"{\"kind\": \"\xff\"}").await;
+    desk.hand_in("job", &good()).await;
+    let doorman = Doorman::default();
+    let serving = desk.serve(doorman.clone());
+    desk.cleared().await;
+    assert_eq!(doorman.came().len(), 1);
+    let rejected: u64 = redis::cmd("XLEN")
+        .arg(desk.key("inbox:rejected"))
+        .query_async(&mut desk.redis)
+        .await
+        .expect("XLEN");
+    assert_eq!(rejected, 2);
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_taken_in_is_tried_again() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let doorman = Doorman {
+        refusals_first: Arc::new(AtomicUsize::new(2)),
+        ..Doorman::default()
+    };
+    desk.hand_in("job", &good()).await;
+    let serving = desk.serve(doorman.clone());
+    desk.cleared().await;
+    assert_eq!(doorman.came().len(), 3);
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn what_a_dead_reader_had_in_hand_is_taken_up() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    desk.hand_in("job", &good()).await;
+    let group = desk.key("inbox");
+    let mut command = redis::cmd("XGROUP");
+    command.arg(&["CREATE", &group, "tenantry", "0"]);
+    let _: String = command.query_async(&mut desk.redis).await.expect("a group");
+    let mut command = redis::cmd("XREADGROUP");
+    command.arg(&["GROUP", "tenantry", "somebody-else", "STREAMS", &group, ">"]);
+    let _: redis::Value = command.query_async(&mut desk.redis).await.expect("read");
+    let doorman = Doorman::default();
+    let serving = desk.serve(doorman.clone());
+    desk.cleared().await;
+    assert_eq!(doorman.came().len(), 1);
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn what_a_slow_reader_has_in_hand_is_left_to_it() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let doorman = Doorman {
+        takes: Duration::from_secs(5),
+        ..Doorman::default()
+    };
+    desk.hand_in("job", &good()).await;
+    let (first, second) = (desk.serve(doorman.clone()), desk.serve(doorman.clone()));
+    desk.cleared().await;
+    assert_eq!(doorman.came().len(), 1);
+    first.end().await;
+    second.end().await;
+}
+
+#[tokio::test]
+async fn a_reader_told_to_stop_finishes_what_it_has_in_hand() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let doorman = Doorman {
+        takes: Duration::from_millis(500),
+        ..Doorman::default()
+    };
+    desk.hand_in("job", &good()).await;
+    let serving = desk.serve(doorman.clone());
+    eventually("the document to be in hand", async || {
+        (!doorman.came().is_empty()).then_some(())
+    })
+    .await;
+    serving.end().await;
+    assert!(!inbox::waiting(&desk.queue).await.expect("asked"));
+}
+
+#[tokio::test]
+async fn reading_goes_on_after_the_server_forgot_everything_or_was_killed() {
+    let mut server = RedisServer::private().await;
+    let mut desk = Desk::new(&server).await;
+    let doorman = Doorman::default();
+    let serving = desk.serve(doorman.clone());
+    desk.hand_in("job", &good()).await;
+    desk.cleared().await;
+    let flushed: Result<(), _> = redis::cmd("FLUSHALL").query_async(&mut desk.redis).await;
+    flushed.expect("FLUSHALL");
+    desk.hand_in("job", &good()).await;
+    desk.cleared().await;
+    server.kill9().await;
+    assert!(inbox::waiting(&desk.queue).await.is_err());
+    server.start().await;
+    desk.redis = server.connect().await;
+    desk.hand_in("job", &good()).await;
+    desk.cleared().await;
+    assert_eq!(doorman.came().len(), 3);
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn an_outcome_for_what_is_no_stream_keeps_nobody_busy() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let key = format!("{}-text", desk.prefix);
+    let _: () = redis::cmd("SET")
+        .arg(&key)
+        .arg("x")
+        .query_async(&mut desk.redis)
+        .await
+        .expect("SET");
+    inbox::reply(&Queue::Redis(desk.queue.clone()), &key, "{}")
+        .await
+        .expect("given up");
+    assert!(inbox::reply(&Queue::embedded(), &key, "{}").await.is_err());
+}
+
+const CUSTOMER: [(&str, &str); 10] = [
+    ("domain", "alpha"),
+    ("company_name", "Alpha Ltd"),
+    ("first_name", "Ada"),
+    ("last_name", "Lovelace"),
+    ("email", "ada@alpha.example"),
+    ("address_line1", "1 High Street"),
+    ("city", "London"),
+    ("postal_code", "N1 9GU"),
+    ("country", "GB"),
+    ("external_id", "A-1"),
+];
+
+fn customer() -> Value {
+    CUSTOMER
+        .into_iter()
+        .map(|(column, value)| (column.to_owned(), Value::from(value)))
+        .collect()
+}
+
+async fn app(place: &Place, desk: &Desk, url: String) -> App {
+    let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let flags = vec![
+        set("ledger.url", &place.url),
+        set("queue.url", &url),
+        set("queue.prefix", &desk.prefix),
+    ];
+    App::open(Config::from_layers(None, [], flags).expect("a configuration"))
+        .await
+        .expect("the app opens")
+}
+
+on_both! {
+    async fn the_ledgers_door_records_once_and_says_what_is_wrong_with_rows(place: Place) {
+        let server = RedisServer::shared().await;
+        let desk = Desk::new(server).await;
+        let door = LedgerDoor::new(&app(&place, &desk, server.url()).await);
+        let parse = |document: &Value| JobDocument::parse(document.to_string().as_bytes(), &desk.prefix).expect("well formed");
+
+        let document = json!({ "kind": "add-customer", "rows": [customer()] });
+        let first = door.submit(parse(&document), "k:1".to_owned()).await.expect("accepted");
+        let again = door.submit(parse(&document), "k:1".to_owned()).await.expect("accepted");
+        assert_eq!(first, again);
+        let other = door.submit(parse(&document), "k:2".to_owned()).await.expect("accepted");
+        assert_ne!(first, other);
+        let jobs = place.ledger().await.jobs(JobFilter { limit: 10, ..JobFilter::default() }).await.expect("jobs");
+        assert_eq!(jobs.len(), 2);
+        assert!(jobs.iter().any(|job| job.input_name == "k:1" && job.submitted_by == "inbox"));
+
+        let refused = async |document: Value| match door.submit(parse(&document), "k:3".to_owned()).await {
+            Err(Refusal::Invalid(reasons)) => reasons,
+            other => panic!("refused, not {other:?}"),
+        };
+        let mut faulty = customer();
+        faulty["country"] = "UK".into();
+        faulty["email"] = "nobody".into();
+        let mut reasons = refused(json!({ "kind": "add-customer", "rows": [customer(), faulty] })).await;
+        reasons.sort_by(|a, b| a.path.cmp(&b.path));
+        let found: Vec<_> = reasons.iter().map(|reason| (reason.path.as_str(), reason.value.as_str())).collect();
+        assert!(found.contains(&("$.rows[1].country", "UK")) && found.contains(&("$.rows[1].email", "nobody")), "{found:?}");
+
+        let reasons = refused(json!({ "kind": "add-customer", "csv": "domain,contry\nx,GB\n" })).await;
+        assert!(reasons.iter().all(|reason| reason.path == "$.csv" && reason.line == Some(1)), "{reasons:?}");
+        assert!(reasons.iter().any(|reason| reason.suggestion.as_deref() == Some("country")), "{reasons:?}");
+        let reasons = refused(json!({ "kind": "add-customer", "csv": "domain\n\"x" })).await;
+        assert_eq!(reasons[0].code, "unclosed-quote");
+        let reused = json!({ "kind": "add-customer", "rows": [customer(), customer()], "idempotency_key": "k:1", "parameters": { "skip_invalid": true } });
+        assert_eq!(refused(reused).await[0].path, "$.idempotency_key");
+    }
+
+    async fn a_job_from_another_program_is_done_and_its_outcome_told(place: Place) {
+        let server = RedisServer::shared().await;
+        let mut desk = Desk::new(server).await;
+        let replies = format!("{}-replies", desk.prefix);
+        let document = json!({ "kind": "add-customer", "rows": [customer()], "reply_to": replies, "submitted_by": "billing" });
+        let id = desk.hand_in("job", document.to_string().as_bytes()).await;
+        let mut worker = place.command(&["worker", "--drain"]);
+        worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &desk.prefix);
+        let ended = worker.output().expect("tenantry starts");
+        assert!(ended.status.success(), "{ended:?}");
+        let told = desk.read(&replies).await;
+        let outcome: Value = serde_json::from_str(&told[0].1[0].1).expect("JSON");
+        assert_eq!(outcome["state"], "completed", "{outcome}");
+        assert_eq!(outcome["counts"]["applied"], 1);
+        assert_eq!(outcome["submitted_by"], "billing");
+        assert_eq!(outcome["input"]["name"], format!("{}:inbox:{id}", desk.prefix));
+        assert!(!inbox::waiting(&desk.queue).await.expect("asked"));
+    }
+}
