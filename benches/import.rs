@@ -7,6 +7,7 @@
 //! that commits as durably. Ours includes validation, duplicate detection, outcomes and `results.csv`.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
+#![expect(clippy::format_push_string, reason = "it reads plainly")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 use std::io::Write;
@@ -200,7 +201,7 @@ fn sqlite(options: &Options, dir: &Path, file: &Path) {
         );
         let path = place.path().join("script.sql");
         std::fs::write(&path, script).unwrap();
-        let mut command = Command::new(servers::program("sqlite3", "sqlite3"));
+        let mut command = Command::new("sqlite3");
         command
             .arg(place.path().join("plain.db"))
             .stdin(std::fs::File::open(path).unwrap())

@@ -203,13 +203,12 @@ impl Layers {
     }
 
     fn put(&mut self, key: &str, value: Value, origin: &str) {
-        match self.values.get_mut(key) {
-            Some(known) => *known = (value, origin.to_owned()),
-            None => {
-                let near = nearest(key, self.values.keys().map(String::as_str));
-                let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-                self.faults.push(format!("{origin}: there is no key `{key}`{near}"));
-            }
+        if let Some(known) = self.values.get_mut(key) {
+            *known = (value, origin.to_owned());
+        } else {
+            let near = nearest(key, self.values.keys().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            self.faults.push(format!("{origin}: there is no key `{key}`{near}"));
         }
     }
 
@@ -228,7 +227,7 @@ impl Layers {
                     good.insert(key.clone(), value.clone());
                 }
                 Err(error) => {
-                    let shown = if key.ends_with(".url") {
+                    let shown = if key.rsplit('.').next() == Some("url") {
                         String::new()
                     } else {
                         format!(" = `{value}`")

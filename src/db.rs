@@ -187,9 +187,9 @@ impl Db {
 
     /// A number that changes when another process has written to an SQLite database; cheap enough to
     /// poll many times a second. `None` on PostgreSQL, where there is nothing so cheap.
-    pub async fn change_mark(&self) -> Result<Option<i64>, DbError> {
+    pub fn change_mark(&self) -> Result<Option<i64>, DbError> {
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.change_mark().await.map(Some),
+            Engine::Sqlite(sqlite) => sqlite.change_mark().map(Some),
             Engine::Postgres(_) => Ok(None),
         }
     }

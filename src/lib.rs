@@ -1,4 +1,51 @@
 //! Tenantry, the batch worker for the customer accounts of cloud resellers.
+//!
+//! # The code, room by room
+//!
+//! ```text
+//! cli          what was typed becomes a call; what comes back is printed
+//! intake       other ways in: the Redis inbox
+//!   │
+//! submit       the one door: plan, spool, record, ring
+//! plan         a file read against a kind and the store, without writing
+//! input        from the bytes of a file to blocks of rows
+//!   │
+//! ledger       jobs, chunks, leases, outcomes: the truth
+//! queue        the doorbell: embedded, or Redis; apalis' worker around either
+//! runner       claim → prepare → apply → close; heartbeat, retry, sweep
+//! store        customers, users, seats; where changes take effect
+//! db           SQLite and PostgreSQL behind one kind of transaction
+//!   │
+//! delivery     results, rejects and receipt of a job, from the ledger
+//! receipt      the formats of those files
+//! summary      a job as every surface shows it
+//!
+//! app config clock telemetry failpoint     what holds it together
+//! jobs/        the catalogue of job kinds, a crate of its own that can do no I/O
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. `jobs` does no I/O: its manifest has nothing to do it with (`tests/it/tidy.rs`).
+//! 2. Nothing unparsed is recorded, nothing unrecorded is queued, and the queue carries ids only.
+//! 3. Effects, row outcomes and chunk state of the SQL store commit in one transaction.
+//! 4. Only the holder of a live lease writes results: every such transaction begins with
+//!    [`ledger::lease::fence`].
+//! 5. A final row outcome never changes. Retrying writes new rows in a new job.
+//! 6. Applying a row twice equals applying it once; running a whole file twice changes nothing.
+//! 7. One door in ([`submit`]), one path through ([`runner`]), for every intake.
+//! 8. Memory does not grow with the file: rows stream in blocks, keys and faults spill.
+//! 9. Time and randomness enter through [`clock`], the environment through [`config`].
+//! 10. Passwords are redacted before anything of a row is stored, shown or logged.
+//! 11. Nothing disappears silently: a submission ends recorded or refused with every reason.
+//! 12. Retries are the ledger's decision, not the queue's.
+//!
+//! # Where this differs from a textbook
+//!
+//! - Ledger and SQL store are written once, as closures over [`db::Tx`], a synchronous view of one transaction;
+//!   only bulk insertion and row locks know which database they talk to.
+//! - A record's id is `job << 32 | row` ([`ledger::ids`]), so the record itself says which row made it and an
+//!   applied row needs no record of its own.
 
 pub mod app;
 pub mod cli;

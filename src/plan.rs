@@ -194,9 +194,9 @@ impl Planning {
             None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
             Some(store) => tokio::spawn(async move {
                 let checked = store.read(move |tx| {
-                    check::check(&shared, block, Some(tx), keep).or_else(|error| match error {
-                        PlanError::Db(error) => Err(error),
-                        other => Err(DbError::Broken(other.to_string())),
+                    check::check(&shared, block, Some(tx), keep).map_err(|error| match error {
+                        PlanError::Db(error) => error,
+                        other => DbError::Broken(other.to_string()),
                     })
                 });
                 checked.await.map_err(PlanError::from)
@@ -279,11 +279,14 @@ pub struct Duplicates {
     first_rows: Vec<u64>,
 }
 
-impl Duplicates {
-    /// The next one: the number of its block, and the fault.
-    pub fn next(&mut self) -> Result<Option<(i64, Fault)>, PlanError> {
-        let Some(duplicate) = self.found.next().transpose()? else {
-            return Ok(None);
+impl Iterator for Duplicates {
+    /// The number of the row's block, and the fault.
+    type Item = Result<(i64, Fault), PlanError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let duplicate = match self.found.next()? {
+            Ok(duplicate) => duplicate,
+            Err(error) => return Some(Err(error.into())),
         };
         let problem = Problem::new(
             code::DUPLICATE_IN_FILE,
@@ -295,7 +298,7 @@ impl Duplicates {
             .first_rows
             .partition_point(|first| *first <= duplicate.row)
             .saturating_sub(1);
-        Ok(Some((
+        Some(Ok((
             block as i64,
             self.shared.fault(duplicate.row, duplicate.line, problem),
         )))

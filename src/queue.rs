@@ -4,9 +4,9 @@
 //! whatever the ledger has ready; a duplicate is harmless, since claiming is conditional. So neither
 //! queue acknowledges, retries or schedules anything: that is the ledger's business.
 //!
-//! - [`embedded`]: within one process, nothing to install.
-//! - [`redis`]: a list in Redis, for workers on many machines.
-//! - [`serve`]: an apalis worker over either; both queues feed one [`Backend`](apalis_core::backend::Backend) of ours.
+//! - `embedded`: within one process, nothing to install.
+//! - `redis`: a list in Redis, for workers on many machines.
+//! - `serve`: an apalis worker over either; both queues feed one [`Backend`](apalis_core::backend::Backend) of ours.
 
 mod backend;
 mod embedded;

@@ -4,10 +4,10 @@
 //! is next, chunk after chunk, until nothing is left. The sweep rings for what nobody was told of (a lost
 //! ticket, a lease that ran out, a retry that is due), so losing the whole queue costs one sweep interval.
 //!
-//! - [`chunk`]: one claimed chunk, from spool to closed.
-//! - [`held`]: the leases in hand and their heartbeat.
-//! - [`retry`]: when a chunk that came to nothing is tried again; pure.
-//! - [`sweep`]: everything that happens because time passes.
+//! - `chunk`: one claimed chunk, from spool to closed.
+//! - `held`: the leases in hand and their heartbeat.
+//! - `retry`: when a chunk that came to nothing is tried again; pure.
+//! - `sweep`: everything that happens because time passes.
 
 mod chunk;
 mod held;

@@ -4,11 +4,11 @@
 //! that nobody sees; a fault throws them away again unless the submitter wants invalid rows skipped. Then
 //! one transaction queues the job, or finds that the same one is queued already, and the queue is rung.
 
-use sha2::{Digest as _, Sha256};
 use tenantry_jobs::Job;
 use thiserror::Error;
 
 use crate::db::DbError;
+use crate::input::Meter;
 use crate::ledger::{Begun, JobId, Ledger, NewJob, Parameters, RowOutcome, Seal, Sealed};
 use crate::plan::{Fault, FaultLog, PlanError, Planning, Source, Totals};
 use crate::queue::Queue;
@@ -179,9 +179,10 @@ async fn spool(
         }
         chunk += 1;
     }
-    let mut planned = planning.finish().await?;
+    let planned = planning.finish().await?;
     let mut late = Vec::new();
-    while let Some((chunk, fault)) = planned.duplicates.next().map_err(PlanError::from)? {
+    for duplicate in planned.duplicates {
+        let (chunk, fault) = duplicate?;
         if skip_invalid {
             late.extend(reject_row(std::slice::from_ref(&fault)).map(|reject| (chunk, reject)));
             if late.len() >= LATE_BATCH {
@@ -214,6 +215,7 @@ fn reject_row(faults: &[Fault]) -> Option<RowOutcome> {
 
 fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str) -> String {
     let parameters = serde_json::to_string(parameters).unwrap_or_default();
-    let hash = Sha256::digest(format!("{kind}\n{parameters}\n{sha256}"));
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut meter = Meter::default();
+    meter.pass(format!("{kind}\n{parameters}\n{sha256}").as_bytes());
+    meter.sha256().to_string()
 }

@@ -81,7 +81,7 @@ async fn queue(config: &Config) -> Finding {
             format!("{error}; set `queue.url` to `embedded` or `redis://HOST:PORT`"),
         ),
         Ok(queue) => match queue.ping().await {
-            Ok(info) => (true, info.to_string()),
+            Ok(info) => (true, info.clone()),
             Err(error) => (
                 false,
                 format!("{error}; check `queue.url` and that Redis runs, or set it to `embedded`"),

@@ -66,12 +66,12 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
             faults.push(fault)?;
         }
     }
-    let mut planned = planning.finish().await?;
-    while let Some((_, fault)) = planned.duplicates.next()? {
-        faults.push(fault)?;
+    let planned = planning.finish().await?;
+    for duplicate in planned.duplicates {
+        faults.push(duplicate?.1)?;
     }
     progress.done();
-    report.close(totals, &mut faults, &planned.digest.sha256.as_str())?;
+    report.close(totals, &mut faults, planned.digest.sha256.as_str())?;
     Ok(if faults.is_empty() { End::Fine } else { End::SomeRowsNot })
 }
 

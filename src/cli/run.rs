@@ -94,7 +94,7 @@ pub(super) async fn hand_in(
     };
     let chunk_rows = app.config.worker.chunk_rows;
     let submitted = submit(&app.ledger, queue, chunk_rows, submission, &|rows| {
-        progress.at(rows, None)
+        progress.at(rows, None);
     })
     .await;
     progress.done();
@@ -170,18 +170,18 @@ async fn watch(app: &App, id: JobId, dir: &Path, stop: &CancellationToken, json:
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    let writing = delivery::deliver_to(&app.ledger, id, dir, app.config.ledger.patience);
+    // Boxed, as it is large and would be carried in every future around it.
+    let writing = Box::pin(delivery::deliver_to(&app.ledger, id, dir, app.config.ledger.patience));
     let both = async { tokio::try_join!(showing, async { writing.await.map_err(anyhow::Error::from) }) };
     let watched = stop.run_until_cancelled(both).await;
     progress.done();
-    match watched {
-        Some(done) => done.map(drop),
-        None => {
-            output::say(&format!(
-                "stopped; job {id} goes on where it was with the same command, or with a worker"
-            ));
-            Ok(())
-        }
+    if let Some(done) = watched {
+        done.map(drop)
+    } else {
+        output::say(&format!(
+            "stopped; job {id} goes on where it was with the same command, or with a worker"
+        ));
+        Ok(())
     }
 }
 

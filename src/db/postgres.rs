@@ -333,8 +333,8 @@ impl ToSql for Value {
 fn sql(error: &tokio_postgres::Error) -> DbError {
     let Some(answer) = error.as_db_error() else {
         let what = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        let lost =
-            error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+        let lost = error.is_closed()
+            || std::error::Error::source(error).is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>);
         return if lost {
             DbError::Unavailable(what)
         } else {

@@ -96,7 +96,7 @@ impl Sqlite {
     }
 
     /// `PRAGMA data_version` is only comparable on one and the same connection, hence a connection for it.
-    pub(super) async fn change_mark(&self) -> Result<i64, DbError> {
+    pub(super) fn change_mark(&self) -> Result<i64, DbError> {
         let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = match watcher.take() {
             Some(connection) => connection,

@@ -132,9 +132,10 @@ impl RedisQueue {
                 .map_err(failed)?;
             outage.over("tickets");
             let Some((_, text)) = popped else { continue };
-            match text.parse() {
-                Ok(job) => slot.send(Ticket { job }),
-                Err(_) => tracing::warn!(key, "a ticket that is no job id was thrown away"),
+            if let Ok(job) = text.parse() {
+                slot.send(Ticket { job });
+            } else {
+                tracing::warn!(key, "a ticket that is no job id was thrown away");
             }
         }
     }

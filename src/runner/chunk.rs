@@ -20,7 +20,7 @@ impl Runner {
         drop(hold);
         match done {
             Ok(()) => {
-                tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id)
+                tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id);
             }
             Err(DbError::LeaseLost) => {
                 tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);

@@ -55,7 +55,7 @@ impl Runner {
         if self.scope == Scope::All {
             self.reply().await?;
             self.deliver().await?;
-            if sweeps % PRUNE_EVERY == 0 {
+            if sweeps.is_multiple_of(PRUNE_EVERY) {
                 self.ledger
                     .prune_spool(self.settings.spool_keep.as_millis() as i64)
                     .await?;
@@ -91,7 +91,7 @@ impl Runner {
             match crate::intake::inbox::reply(&self.queue, &reply.reply_to, &outcome).await {
                 Ok(()) => self.ledger.replied(reply.seq).await?,
                 Err(error) => {
-                    tracing::warn!(job.id = %reply.job, %error, "job {}: its outcome could not be told to {}", reply.job, reply.reply_to)
+                    tracing::warn!(job.id = %reply.job, %error, "job {}: its outcome could not be told to {}", reply.job, reply.reply_to);
                 }
             }
         }
@@ -118,7 +118,7 @@ impl Runner {
     /// Rings at once when another process has written to an SQLite ledger, which is how a job that was
     /// submitted elsewhere reaches a worker with the embedded queue.
     pub(super) async fn watch(self, stop: CancellationToken) {
-        let mut seen = self.ledger.db().change_mark().await.unwrap_or_default();
+        let mut seen = self.ledger.db().change_mark().unwrap_or_default();
         if seen.is_none() {
             return;
         }
@@ -127,7 +127,7 @@ impl Runner {
             .await
             .is_some()
         {
-            let Ok(mark) = self.ledger.db().change_mark().await else {
+            let Ok(mark) = self.ledger.db().change_mark() else {
                 continue;
             };
             if mark != seen {

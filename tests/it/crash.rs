@@ -307,7 +307,7 @@ async fn four_workers_on_postgres_and_redis() {
 async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgServer)) {
     let (expected, _) = calm(On::Postgres).await;
     let mut redis = RedisServer::private().await;
-    let mut postgres = PgServer::private().await;
+    let mut postgres = PgServer::durable().await;
     let mut place = Place::new(On::Sqlite).await;
     place.url = postgres.database().await;
     let customers = place.write("customers.csv", CUSTOMERS);
@@ -347,10 +347,10 @@ async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgS
         assert!(began.elapsed() < PATIENCE, "the job does not end");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    workers.iter_mut().for_each(|worker| {
+    for worker in &mut workers {
         assert!(worker.try_wait().expect("asked").is_none(), "no worker may end");
         kill(worker);
-    });
+    }
     compare(&place.dump().await, &expected);
 }
 

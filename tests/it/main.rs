@@ -1,5 +1,11 @@
 //! The one integration binary: a file per module of `src/`, against real servers and never against mocks.
 
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "tests make small texts and should read plainly"
+)]
+
 mod cli;
 mod crash;
 mod input;

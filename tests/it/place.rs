@@ -19,18 +19,18 @@ use crate::servers::PgServer;
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy)]
-pub enum On {
+pub(crate) enum On {
     Sqlite,
     Postgres,
 }
 
-pub struct Place {
-    pub dir: TempDir,
-    pub url: String,
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) url: String,
 }
 
 impl Place {
-    pub async fn new(on: On) -> Self {
+    pub(crate) async fn new(on: On) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let url = match on {
             On::Sqlite => format!("sqlite:{}", dir.path().join("tenantry.db").display()),
@@ -39,24 +39,24 @@ impl Place {
         Self { dir, url }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).expect("a file is written");
         path
     }
 
-    pub async fn ledger(&self) -> Ledger {
+    pub(crate) async fn ledger(&self) -> Ledger {
         Ledger::open(&self.url, 4, Clock::system())
             .await
             .expect("the ledger opens")
     }
 
     /// The program, set to this place's ledger.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
         command
             .args(args)
@@ -67,22 +67,22 @@ impl Place {
     }
 
     /// Runs the program to its end.
-    pub fn tenantry(&self, args: &[&str]) -> Run {
+    pub(crate) fn tenantry(&self, args: &[&str]) -> Run {
         Run::from(self.command(args).output().expect("tenantry starts"))
     }
 
     /// Everything the store and the ledger hold that does not depend on time, chance or who did it.
-    pub async fn dump(&self) -> String {
+    pub(crate) async fn dump(&self) -> String {
         dump(self.ledger().await.db()).await
     }
 }
 
 /// How a run of the program ended.
 #[derive(Debug)]
-pub struct Run {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Run {
@@ -97,18 +97,18 @@ impl From<Output> for Run {
 
 impl Run {
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     #[track_caller]
-    pub fn ends(self, code: i32) -> Self {
+    pub(crate) fn ends(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:#?}");
         self
     }
 }
 
-pub fn settings(concurrency: usize) -> Settings {
+pub(crate) fn settings(concurrency: usize) -> Settings {
     Settings {
         concurrency,
         lease: Duration::from_secs(3),
@@ -124,7 +124,13 @@ pub fn settings(concurrency: usize) -> Settings {
 }
 
 /// Submits CSV text; `chunk_rows` rows make a chunk.
-pub async fn hand_in(ledger: &Ledger, kind: &str, csv: &str, parameters: Parameters, chunk_rows: usize) -> Submitted {
+pub(crate) async fn hand_in(
+    ledger: &Ledger,
+    kind: &str,
+    csv: &str,
+    parameters: Parameters,
+    chunk_rows: usize,
+) -> Submitted {
     let submission = Submission {
         kind: tenantry_jobs::find(kind).expect("a kind"),
         parameters,
@@ -143,7 +149,7 @@ pub async fn hand_in(ledger: &Ledger, kind: &str, csv: &str, parameters: Paramet
 }
 
 /// Submits CSV text and works it off.
-pub async fn apply(ledger: &Ledger, kind: &str, csv: &str) -> Job {
+pub(crate) async fn apply(ledger: &Ledger, kind: &str, csv: &str) -> Job {
     apply_with(
         ledger,
         kind,
@@ -157,7 +163,13 @@ pub async fn apply(ledger: &Ledger, kind: &str, csv: &str) -> Job {
     .await
 }
 
-pub async fn apply_with(ledger: &Ledger, kind: &str, csv: &str, parameters: Parameters, chunk_rows: usize) -> Job {
+pub(crate) async fn apply_with(
+    ledger: &Ledger,
+    kind: &str,
+    csv: &str,
+    parameters: Parameters,
+    chunk_rows: usize,
+) -> Job {
     let id = match hand_in(ledger, kind, csv, parameters, chunk_rows).await {
         Submitted::Queued(id) | Submitted::Same(id) => id,
         Submitted::Refused(_) => panic!("the file was refused"),
@@ -167,7 +179,7 @@ pub async fn apply_with(ledger: &Ledger, kind: &str, csv: &str, parameters: Para
 }
 
 /// Works one job off.
-pub async fn work_off(ledger: &Ledger, job: &Job) -> Job {
+pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
     let runner = Runner::new(ledger.clone(), Queue::embedded(), settings(2), Scope::Job(job.seq));
     let stop = CancellationToken::new();
     let waiting = async {
@@ -186,7 +198,7 @@ pub async fn work_off(ledger: &Ledger, job: &Job) -> Job {
 }
 
 /// (row, outcome, code) of every row that was not applied.
-pub async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> {
+pub(crate) async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> {
     let seq = job.seq;
     ledger
         .db()
@@ -204,7 +216,7 @@ pub async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> 
 }
 
 /// One column of a query as text, for looking into the store.
-pub async fn column(db: &Db, sql: &'static str) -> Vec<String> {
+pub(crate) async fn column(db: &Db, sql: &'static str) -> Vec<String> {
     db.read(move |tx| {
         let rows = tx.query(sql, &[])?;
         rows.iter().map(|row| Ok(row.text_or_empty(0)?.to_owned())).collect()
@@ -213,7 +225,7 @@ pub async fn column(db: &Db, sql: &'static str) -> Vec<String> {
     .expect("a query")
 }
 
-pub async fn dump(db: &Db) -> String {
+pub(crate) async fn dump(db: &Db) -> String {
     const TABLES: [(&str, &str); 6] = [
         (
             "users",
@@ -255,7 +267,7 @@ pub async fn dump(db: &Db) -> String {
 
 /// The text of the file at `path`.
 #[track_caller]
-pub fn read(path: impl AsRef<Path>) -> String {
+pub(crate) fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(path.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
 }
 

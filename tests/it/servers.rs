@@ -22,7 +22,6 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-pub(crate) use install::program;
 pub(crate) use postgres::PgServer;
 pub(crate) use redis::RedisServer;
 

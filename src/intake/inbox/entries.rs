@@ -85,6 +85,7 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map` hands over")]
 fn lossy(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -316,7 +316,7 @@ impl NewUsers {
     /// Whether the existing user is what the row asks for; what the file leaves open is not compared.
     fn difference(&self, position: usize, found: &Existing) -> Result<(), Problem> {
         let mut fields = Vec::new();
-        for at in NAME + 1..FLAGS {
+        for (at, column) in COLUMNS.into_iter().enumerate().take(FLAGS).skip(NAME + 1) {
             let (wanted, has) = (self.text(position, at), found.texts[at - NAME].as_str());
             let met = match at {
                 _ if wanted.is_empty() => true,
@@ -324,7 +324,7 @@ impl NewUsers {
                 _ => wanted == has,
             };
             if !met {
-                fields.push(COLUMNS[at]);
+                fields.push(column);
             }
         }
         let wanted_flags = self.batch.row(position).nth(FLAGS);
