@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 #[path = "../tests/it"]
 mod shared {
-    #[expect(dead_code, reason = "the tests use more of it")]
+    #[expect(dead_code, unused_imports, reason = "the tests use more of it")]
     pub(crate) mod servers;
 }
 use shared::servers;
@@ -193,14 +193,14 @@ fn sqlite(options: &Options, dir: &Path, file: &Path) {
         ours.push(seconds);
         most = most.max(peak);
         let place = tempfile::TempDir::new_in(dir).unwrap();
-        let columns = HEADER.replace("user_principal_name", "user_principal_name TEXT COLLATE NOCASE UNIQUE");
+        let columns = HEADER.replace("user_principal_name", "user_principal_name TEXT COLLATE NOCASE");
         let script = format!(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE users ({columns});\n.import --csv --skip 1 {} users\n",
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE users ({columns}, UNIQUE (customer, user_principal_name));\n.import --csv --skip 1 {} users\n",
             file.display()
         );
         let path = place.path().join("script.sql");
         std::fs::write(&path, script).unwrap();
-        let mut command = Command::new("sqlite3");
+        let mut command = Command::new(servers::program("sqlite3", "sqlite3"));
         command
             .arg(place.path().join("plain.db"))
             .stdin(std::fs::File::open(path).unwrap())
@@ -233,12 +233,18 @@ async fn postgres(options: &Options, dir: &Path, file: &Path) {
             .replace(',', " TEXT,")
             .replace("\"C\" TEXT", "\"C\"");
         let mut command = Command::new("psql");
-        command.arg(&url).args(["-q", "-v", "ON_ERROR_STOP=1"]);
+        command
+            .arg(&url)
+            .args(["-q", "-v", "ON_ERROR_STOP=1"])
+            .stdout(Stdio::null());
         command.args([
             "-c",
             &format!("CREATE TABLE users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {columns} TEXT)"),
         ]);
-        command.args(["-c", "CREATE UNIQUE INDEX ON users (lower(user_principal_name))"]);
+        command.args([
+            "-c",
+            "CREATE UNIQUE INDEX ON users (customer, lower(user_principal_name))",
+        ]);
         command.args([
             "-c",
             &format!("\\copy users ({HEADER}) from '{}' csv header", file.display()),

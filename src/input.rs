@@ -11,6 +11,7 @@
 //! may have more or fewer cells than the header. What is refused here is what leaves no rows to judge: an
 //! encoding that does not decode, a quote that never closes, a file that changes while it is read.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 
@@ -21,6 +22,7 @@ mod decode;
 mod digest;
 pub mod duplicates;
 mod error;
+mod redact;
 mod source;
 mod tokens;
 
@@ -30,14 +32,12 @@ pub use codec::CorruptBlock;
 pub(crate) use digest::Meter;
 pub use digest::{Digest, Sha256};
 pub use error::{InputError, Position, code};
+pub use redact::REDACTED;
 
 use block::{Cells, Mark};
 use decode::{Decoder, Filled};
 use source::Source;
 use tokens::Scanned;
-
-/// What stands in a cell whose text must not be kept.
-pub const REDACTED: &str = "<redacted>";
 
 /// How much of the first line is looked at to tell the delimiter.
 const SNIFFED: usize = 64 << 10;
@@ -213,7 +213,13 @@ impl Input {
                 break;
             };
             if !self.redacted.is_empty() {
-                self.redact_since(mark, &mut block.cells);
+                redact::since(
+                    mark,
+                    &mut block.cells,
+                    &self.redacted,
+                    self.header.len(),
+                    &mut self.scratch,
+                );
             }
             block.end_row(line);
             self.rows += 1;
@@ -231,7 +237,10 @@ impl Input {
     fn read_header(&mut self) -> Result<(), InputError> {
         // Blank lines go first, so that the delimiter is told by a line that has any.
         loop {
-            while !self.ended && self.window.len() - self.at < SNIFFED && self.fill()? {}
+            if !self.ended && self.window.len() - self.at < SNIFFED {
+                self.slide();
+                while self.window.len() < SNIFFED && self.fill()? {}
+            }
             match self.window.as_bytes()[self.at..] {
                 [b'\r', b'\n', ..] => self.at += 2,
                 [b'\r' | b'\n', ..] => self.at += 1,
@@ -295,10 +304,15 @@ impl Input {
                 "the quoted cell that opens here is never closed; close it, or double the quote if it is text";
             return Err(self.fault(code::UNCLOSED_QUOTE, message).at(self.position(opened)));
         }
-        self.window.drain(..self.at);
-        self.at = 0;
+        self.slide();
         while self.window.len() <= held * 2 && self.fill()? {}
         Ok(())
+    }
+
+    /// Lets go of the text that is done with.
+    fn slide(&mut self) {
+        self.window.drain(..self.at);
+        self.at = 0;
     }
 
     /// Decodes some more; says whether there may be yet more.
@@ -317,45 +331,15 @@ impl Input {
         }
     }
 
-    fn redact_since(&mut self, mark: Mark, cells: &mut Cells) {
-        let row = cells.since(mark);
-        let (is, ought) = (row.len(), self.header.len());
-        let (left, right) = (ought.saturating_sub(is), is.saturating_sub(ought));
-        let secret = |index: usize| {
-            let may_be = |column: &usize| (column.saturating_sub(left)..=column + right).contains(&index);
-            self.redacted.iter().any(may_be)
-        };
-        if !row
-            .cells()
-            .enumerate()
-            .any(|(index, cell)| !cell.is_empty() && secret(index))
-        {
-            return;
-        }
-        let mut ends = cells.ends.split_off(mark.cells);
-        self.scratch.clear();
-        self.scratch.push_str(&cells.text[mark.text..]);
-        cells.text.truncate(mark.text);
-        let mut start = 0;
-        for (index, end) in ends.drain(..).enumerate() {
-            let end = end as usize - mark.text;
-            let cell = &self.scratch[start..end];
-            cells.text.push_str(if cell.is_empty() || !secret(index) {
-                cell
-            } else {
-                REDACTED
-            });
-            cells.end();
-            start = end + 1;
-        }
-    }
-
     fn too_long(&self, quote: Option<usize>) -> InputError {
         let limit = self.limits.record_bytes;
         let mut message = format!("the record that begins here is longer than {limit} bytes");
         if let Some(opened) = quote {
             let Position { line, column } = self.position(opened);
-            message += &format!("; the quote opened at line {line}, column {column} is probably never closed");
+            let _ = write!(
+                message,
+                "; the quote opened at line {line}, column {column} is probably never closed"
+            );
         }
         let at = Position {
             line: self.line,

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 pub use check::CheckedBlock;
-pub(crate) use check::cells;
+pub(crate) use check::Slice;
 pub use faults::{Fault, FaultLog};
 
 use crate::db::{Db, DbError};

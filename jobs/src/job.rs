@@ -131,6 +131,16 @@ impl<'a> Row<'a> {
 
     /// As [`text`](Self::text), but `None` where the file has no such column.
     pub fn given(&self, index: usize) -> Option<&'a str> {
-        self.cells.get(index).copied().flatten().map(str::trim)
+        self.cells.get(index).copied().flatten().map(trimmed)
+    }
+}
+
+/// As [`str::trim`], which looks at characters where mostly two bytes will do.
+#[inline]
+fn trimmed(cell: &str) -> &str {
+    match cell.as_bytes() {
+        [] => cell,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,
+        _ => cell.trim(),
     }
 }

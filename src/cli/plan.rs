@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::End;
 use super::output::{self, Progress, SHOWN};
@@ -39,7 +40,11 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         customer: args.customer.clone(),
         skip_invalid: false,
     };
-    let store = if args.offline { None } else { Some(store(config).await?) };
+    let (store, _empty) = if args.offline {
+        (None, None)
+    } else {
+        store(config).await?
+    };
     let source = Source::Path(args.file.clone());
     let mut planning = Planning::open(source, kind, &parameters, store, config.worker.chunk_rows, false).await?;
     let template = planning.template();
@@ -70,15 +75,21 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     Ok(if faults.is_empty() { End::Fine } else { End::SomeRowsNot })
 }
 
-/// The store to preview against. A ledger that does not exist yet is not made: its store is empty.
-async fn store(config: &Config) -> anyhow::Result<Db> {
+/// The store to preview against. A ledger that does not exist yet is not made: an empty one stands in for it,
+/// in a directory that goes when the caller lets go of it.
+async fn store(config: &Config) -> anyhow::Result<(Option<Db>, Option<TempDir>)> {
     let url = config.ledger.url.reveal();
-    if Db::inspect(url).await.is_ok_and(|version| version == 0) {
-        let empty = tempfile::NamedTempFile::new()?.into_temp_path();
-        let ledger = Ledger::open(&format!("sqlite:{}", empty.display()), 1, Clock::system()).await?;
-        return Ok(ledger.db().clone());
-    }
-    let ledger = Ledger::open(url, config.ledger.connections, Clock::system())
+    let (url, connections, empty) = if Db::inspect(url).await.is_ok_and(|version| version == 0) {
+        let dir = TempDir::new()?;
+        (
+            format!("sqlite:{}", dir.path().join("empty.db").display()),
+            1,
+            Some(dir),
+        )
+    } else {
+        (url.to_owned(), config.ledger.connections, None)
+    };
+    let ledger = Ledger::open(&url, connections, Clock::system())
         .await
         .with_context(|| {
             format!(
@@ -86,7 +97,7 @@ async fn store(config: &Config) -> anyhow::Result<Db> {
                 config.ledger.url
             )
         })?;
-    Ok(ledger.db().clone())
+    Ok((Some(ledger.db().clone()), empty))
 }
 
 struct Report<W: Write> {

@@ -239,12 +239,3 @@ impl<'b> Iterator for Rows<'b> {
 }
 
 impl ExactSizeIterator for Rows<'_> {}
-
-impl<'b> IntoIterator for &'b Block {
-    type Item = RowView<'b>;
-    type IntoIter = Rows<'b>;
-
-    fn into_iter(self) -> Rows<'b> {
-        self.rows()
-    }
-}

@@ -135,8 +135,7 @@ impl Keys {
         let width = self.last_row / buckets + 1;
         let mut found = Spill::new(self.dir.as_deref(), PARTITIONS, self.memory);
         for partition in 0..PARTITIONS {
-            // Memory for the table is bounded by going over the partition as often as it takes.
-            let passes = (self.entries.bytes(partition) / (self.memory as u64 / 2)) + 1;
+            let passes = self.passes(partition)?;
             for pass in 0..passes {
                 let mut table = Table::default();
                 self.entries.each(partition, |[h1, h2, tag, line]| {
@@ -161,6 +160,25 @@ impl Keys {
             bucket: 0,
             memory: self.memory,
         })
+    }
+
+    /// Over how many shares of its hashes a partition is gone, so that the table of each stays within memory.
+    fn passes(&self, partition: usize) -> io::Result<u64> {
+        // A table has up to four slots a key, and half as many again while it grows.
+        let room = self.memory as u64 / (size_of::<Slot>() as u64 * 6);
+        let most = self.entries.bytes(partition) / Spill::<4>::ENTRY as u64 / room + 1;
+        if most == 1 {
+            return Ok(1);
+        }
+        // So many if no key repeats. Where most do, a share tells how few are really different.
+        let mut sample = Table::default();
+        self.entries.each(partition, |[h1, h2, tag, line]| {
+            if h2 % most == 0 {
+                sample.first((h1, h2), (tag, line));
+            }
+            Ok(())
+        })?;
+        Ok((sample.used as u64 * most / room + 1).min(most))
     }
 }
 
@@ -242,7 +260,7 @@ impl Duplicates {
 
     /// Sorts the next share of rows into `ready`.
     fn load(&mut self) -> io::Result<()> {
-        let passes = self.found.bytes(self.bucket) / (self.memory as u64) + 1;
+        let passes = self.found.bytes(self.bucket) / (self.memory as u64 / 4) + 1;
         let share = self.width / passes + 1;
         let from = self.bucket as u64 * self.width + self.pass * share;
         let mut rows = Vec::new();

@@ -48,7 +48,7 @@ pub(super) fn record(window: &str, from: usize, last: bool, delimiter: u8, cells
                 None => return Scanned::Cut { quote: Some(opened) },
             }
         }
-        let base = cells.text.len() - copied;
+        let base = (cells.text.len() as u32).wrapping_sub(copied as u32);
         let Some(end) = unquoted(bytes, at, needles, base, &mut cells.ends) else {
             if !last {
                 return Scanned::Cut { quote: None };
@@ -100,15 +100,16 @@ fn quoted(window: &str, opened: usize, last: bool, cells: &mut Cells) -> Option<
 }
 
 /// Ends cells until the record ends or a quoted cell begins, and returns where: at the line end, or at the
-/// delimiter before the quote. `base` is what turns a place in the window into one in the cells' text.
-fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: usize, ends: &mut Vec<u32>) -> Option<usize> {
+/// delimiter before the quote. `base` turns a place in the window into one in the cells' text, by wrapping
+/// addition since it may be the earlier of the two.
+fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: u32, ends: &mut Vec<u32>) -> Option<usize> {
     let mut at = from;
     while let Some(word) = bytes[at..].first_chunk::<8>() {
         let mut hits = needles.find(u64::from_le_bytes(*word));
         while hits != 0 {
             let hit = at + (hits.trailing_zeros() / 8) as usize;
             hits &= hits - 1;
-            ends.push((base + hit) as u32);
+            ends.push(base.wrapping_add(hit as u32));
             if bytes[hit] != needles.delimiter || bytes.get(hit + 1) == Some(&b'"') {
                 return Some(hit);
             }
@@ -118,7 +119,7 @@ fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: usize, ends: &mut
     for (offset, byte) in bytes[at..].iter().enumerate() {
         let hit = at + offset;
         if *byte == needles.delimiter || *byte == b'\n' || *byte == b'\r' {
-            ends.push((base + hit) as u32);
+            ends.push(base.wrapping_add(hit as u32));
             if *byte != needles.delimiter || bytes.get(hit + 1) == Some(&b'"') {
                 return Some(hit);
             }

@@ -8,8 +8,9 @@ use tenantry_jobs::{Job, Problem, Row, code};
 use super::{Fault, PlanError};
 use crate::db::Tx;
 use crate::input::duplicates::{Key, KeyHasher};
-use crate::input::{Block, RowView};
-use crate::store::{Preview, RowChange, SeatNeed, Verdict, sql};
+use crate::input::{Block, RowView, Rows};
+use crate::store::sql::{self, Prepared};
+use crate::store::{Preview, RowChange, SeatNeed, Verdict};
 
 /// What checking every block of a file has in common.
 pub(super) struct Shared {
@@ -81,18 +82,19 @@ impl CheckedBlock {
 pub(super) fn check(
     shared: &Shared,
     block: Block,
-    tx: Option<&mut dyn Tx>,
+    mut tx: Option<&mut dyn Tx>,
     encode: bool,
 ) -> Result<CheckedBlock, PlanError> {
     let mut rejects: BTreeMap<u64, Vec<Fault>> = BTreeMap::new();
-    let mut needs = Vec::new();
     let mut keys = Vec::with_capacity(block.len());
     let mut hasher = shared.hasher.clone();
-    let previews = {
-        let cells = cells(shared.job, &shared.mapping, shared.customer.as_deref(), &block);
-        let mut changes = Vec::with_capacity(block.len());
-        for (view, cells) in block.rows().zip(cells.chunks_exact(shared.job.columns().len())) {
-            let refused = match ragged(&view, shared.header.len(), &shared.mapping.unnamed) {
+    let mut prepared = Prepared::new(0, block.len());
+    let mut previews = Vec::with_capacity(block.len());
+    let mut rows = block.rows();
+    while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
+        let mut changes = Vec::with_capacity(SLICE);
+        for (view, cells) in slice.rows() {
+            let refused = match ragged(view, shared.header.len(), &shared.mapping.unnamed) {
                 Some(problem) => vec![problem],
                 None => match shared.job.change(&Row::new(cells)) {
                     Ok(change) => {
@@ -113,22 +115,18 @@ pub(super) fn check(
                 .map(|problem| shared.fault(view.number, view.line, problem));
             rejects.insert(view.number, faults.collect());
         }
-        match tx {
-            None => changes
-                .iter()
-                .map(|one| Preview {
-                    row: one.row,
-                    verdict: Verdict::Create,
-                })
-                .collect(),
-            Some(tx) => {
-                let prepared = sql::prepare(tx, 0, changes)?;
-                let (previews, seats) = sql::preview(tx, prepared)?;
-                needs = seats;
-                previews
-            }
+        match tx.as_deref_mut() {
+            Some(tx) => prepared.add(tx, changes)?,
+            None => previews.extend(changes.iter().map(|one| Preview {
+                row: one.row,
+                verdict: Verdict::Create,
+            })),
         }
-    };
+    }
+    let mut needs = Vec::new();
+    if let Some(tx) = tx {
+        (previews, needs) = sql::preview(tx, prepared)?;
+    }
     let mut checked = CheckedBlock {
         encoded: if encode { block.encode() } else { Vec::new() },
         block,
@@ -150,24 +148,44 @@ pub(super) fn check(
     Ok(checked)
 }
 
-/// The cells of every row of a block in the order of the kind's columns, end to end.
-pub(crate) fn cells<'b>(
-    job: &dyn Job,
-    mapping: &Mapping,
-    customer: Option<&'b str>,
-    block: &'b Block,
-) -> Vec<Option<&'b str>> {
-    let fixed = job.columns().iter().position(|column| column.name == "customer");
-    let mut cells = Vec::with_capacity(block.len() * job.columns().len());
-    for row in block.rows() {
-        for (native, column) in mapping.columns.iter().enumerate() {
-            cells.push(match customer {
-                Some(customer) if Some(native) == fixed => Some(customer),
-                _ => column.map(|column| row.cell(column).unwrap_or("")),
-            });
+/// Rows turned into changes at a time: changes are large and should not pile up.
+const SLICE: usize = 512;
+
+/// A few rows of a block, with their cells in the order of the kind's columns.
+pub(crate) struct Slice<'b> {
+    rows: Vec<RowView<'b>>,
+    /// The cells of every row, end to end.
+    cells: Vec<Option<&'b str>>,
+    columns: usize,
+}
+
+impl<'b> Slice<'b> {
+    /// The next few rows; `customer` stands in for a column the file does not have.
+    pub(crate) fn next(
+        rows: &mut Rows<'b>,
+        job: &dyn Job,
+        mapping: &Mapping,
+        customer: Option<&'b str>,
+    ) -> Option<Self> {
+        let rows: Vec<RowView<'b>> = rows.take(SLICE).collect();
+        let columns = job.columns().len();
+        let fixed = job.columns().iter().position(|column| column.name == "customer");
+        let mut cells = Vec::with_capacity(rows.len() * columns);
+        for row in &rows {
+            for (native, column) in mapping.columns.iter().enumerate() {
+                cells.push(match customer {
+                    Some(customer) if Some(native) == fixed => Some(customer),
+                    _ => column.map(|column| row.cell(column).unwrap_or("")),
+                });
+            }
         }
+        (!rows.is_empty()).then_some(Self { rows, cells, columns })
     }
-    cells
+
+    /// Each row with its cells.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, &[Option<&'b str>])> {
+        self.rows.iter().zip(self.cells.chunks_exact(self.columns))
+    }
 }
 
 /// A row must have as many cells as the header; empty ones beyond it, as spreadsheets leave, do no harm.

@@ -8,7 +8,7 @@ use super::Runner;
 use super::retry::Decision;
 use crate::db::{DbError, Tx};
 use crate::ledger::{Claim, RowOutcome, lease};
-use crate::plan::cells;
+use crate::plan::Slice;
 use crate::store::sql::{self, Prepared};
 use crate::store::{RowChange, rejected};
 
@@ -43,7 +43,7 @@ impl Runner {
             .db()
             .write(move |tx| {
                 lease::fence(tx, &claim)?;
-                let mut outcomes = sql::apply(tx, claim.job, installation, &prepared)?;
+                let mut outcomes = sql::apply(tx, installation, &prepared)?;
                 outcomes.extend(refused);
                 crate::failpoint::hit("before-finish");
                 lease::close(tx, &claim, &outcomes, now)?;
@@ -110,19 +110,24 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim) -> Result<(Prepared, Vec<RowOutcome>)
         crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?
     };
     let selected = crate::ledger::selected_rows(tx, claim.retry_of, claim.chunk)?;
-    let cells = cells(job, &mapping, claim.parameters.customer.as_deref(), &block);
-    let mut changes = Vec::with_capacity(block.len());
+    let customer = claim.parameters.customer.as_deref();
+    let mut prepared = Prepared::new(claim.job, block.len());
     let mut refused = Vec::new();
-    for (view, cells) in block.rows().zip(cells.chunks_exact(job.columns().len())) {
-        let row = view.number;
-        if settled.contains(&row) || selected.as_ref().is_some_and(|selected| !selected.contains(&row)) {
-            continue;
+    let mut rows = block.rows();
+    while let Some(slice) = Slice::next(&mut rows, job, &mapping, customer) {
+        let mut changes = Vec::new();
+        for (view, cells) in slice.rows() {
+            let row = view.number;
+            if settled.contains(&row) || selected.as_ref().is_some_and(|selected| !selected.contains(&row)) {
+                continue;
+            }
+            match job.change(&Row::new(cells)) {
+                Ok(change) => changes.push(RowChange { row, change }),
+                // It was accepted when the file was read; a newer program may be stricter.
+                Err(problems) => refused.extend(problems.first().map(|problem| rejected(row, problem))),
+            }
         }
-        match job.change(&Row::new(cells)) {
-            Ok(change) => changes.push(RowChange { row, change }),
-            // It was accepted when the file was read; a newer program may be stricter.
-            Err(problems) => refused.extend(problems.first().map(|problem| rejected(row, problem))),
-        }
+        prepared.add(tx, changes)?;
     }
-    Ok((sql::prepare(tx, claim.job, changes)?, refused))
+    Ok((prepared, refused))
 }

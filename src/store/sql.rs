@@ -19,8 +19,12 @@ use super::{Preview, RowChange, SeatNeed, Verdict};
 use crate::db::{DbError, Tx};
 use crate::ledger::{Installation, RowOutcome};
 
-/// The rows of one chunk, ready to be written.
+/// The rows of one chunk, resolved and laid out. Built up from slices of rows, so that the changes themselves,
+/// which are large, never pile up.
 pub struct Prepared {
+    job: i64,
+    room: usize,
+    directory: lookup::Directory,
     users: Option<users::NewUsers>,
     new_customers: Vec<create_customer::Wanted>,
     patches: Vec<update_customer::Wanted>,
@@ -28,48 +32,54 @@ pub struct Prepared {
     refused: Vec<(u64, Problem)>,
 }
 
-/// Resolves and lays out the rows of job number `job`.
-pub fn prepare(tx: &mut dyn Tx, job: i64, rows: Vec<RowChange<'_>>) -> Result<Prepared, DbError> {
-    let directory = lookup::Directory::load(tx, rows.iter().filter_map(|row| row.change.customer()))?;
-    let mut prepared = Prepared {
-        users: None,
-        new_customers: Vec::new(),
-        patches: Vec::new(),
-        seats: Vec::new(),
-        refused: Vec::new(),
-    };
-    let room = rows.len();
-    for RowChange { row, change } in rows {
-        let refused = match change {
-            Change::CreateUser(user) => {
-                let users = prepared.users.get_or_insert_with(|| users::NewUsers::new(room));
-                users.add(job, row, &user, &directory)
-            }
-            Change::CreateCustomer(new) => {
-                prepared.new_customers.push(create_customer::Wanted::new(row, &new));
-                Ok(())
-            }
-            Change::UpdateCustomer(patch) => {
-                update_customer::Wanted::new(row, &patch, &directory).map(|wanted| prepared.patches.push(wanted))
-            }
-            Change::SetSeats(seats) => {
-                seats::Wanted::new(row, &seats, &directory).map(|wanted| prepared.seats.push(wanted))
-            }
-        };
-        if let Err(problem) = refused {
-            prepared.refused.push((row, problem));
+impl Prepared {
+    /// Nothing yet, of job number `job`; about `room` rows are to come.
+    pub fn new(job: i64, room: usize) -> Self {
+        Self {
+            job,
+            room,
+            directory: lookup::Directory::default(),
+            users: None,
+            new_customers: Vec::new(),
+            patches: Vec::new(),
+            seats: Vec::new(),
+            refused: Vec::new(),
         }
     }
-    Ok(prepared)
+
+    /// Resolves and lays out some rows.
+    pub fn add(&mut self, tx: &mut dyn Tx, rows: Vec<RowChange<'_>>) -> Result<(), DbError> {
+        self.directory
+            .learn(tx, rows.iter().filter_map(|row| row.change.customer()))?;
+        let (job, room, directory) = (self.job, self.room, &self.directory);
+        for RowChange { row, change } in rows {
+            let refused = match change {
+                Change::CreateUser(user) => {
+                    let users = self.users.get_or_insert_with(|| users::NewUsers::new(room));
+                    users.add(job, row, &user, directory)
+                }
+                Change::CreateCustomer(new) => {
+                    self.new_customers.push(create_customer::Wanted::new(row, &new));
+                    Ok(())
+                }
+                Change::UpdateCustomer(patch) => {
+                    update_customer::Wanted::new(row, &patch, directory).map(|wanted| self.patches.push(wanted))
+                }
+                Change::SetSeats(seats) => {
+                    seats::Wanted::new(row, &seats, directory).map(|wanted| self.seats.push(wanted))
+                }
+            };
+            if let Err(problem) = refused {
+                self.refused.push((row, problem));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Writes the rows of job number `job` and returns the outcome of every row that was not applied.
-pub fn apply(
-    tx: &mut dyn Tx,
-    job: i64,
-    installation: Installation,
-    prepared: &Prepared,
-) -> Result<Vec<RowOutcome>, DbError> {
+/// Writes the rows and returns the outcome of every row that was not applied.
+pub fn apply(tx: &mut dyn Tx, installation: Installation, prepared: &Prepared) -> Result<Vec<RowOutcome>, DbError> {
+    let job = prepared.job;
     let mut outcomes: Vec<RowOutcome> = prepared
         .refused
         .iter()

@@ -93,7 +93,7 @@ on_both! {
     async fn jobs_take_turns(place: Place) {
         let ledger = place.ledger().await;
         let big = queued(&ledger, 100).await;
-        let Submitted::Queued(small) = hand_in(&ledger, "bulk-add-users", &users(100).replace("user", "other"), STRICT, 10).await else {
+        let Submitted::Queued(small) = hand_in(&ledger, "bulk-add-users", &users(100).replace("A-1,user", "A-1,other"), STRICT, 10).await else {
             panic!("not queued")
         };
         let mut turns = Vec::new();

@@ -22,7 +22,9 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+pub(crate) use install::program;
 pub(crate) use postgres::PgServer;
+#[allow(unused_imports, reason = "the benches do without")]
 pub(crate) use redis::RedisServer;
 
 /// A guard against hanging for ever, never a measure of speed: these machines can be very busy.

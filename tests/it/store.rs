@@ -52,7 +52,7 @@ A-1,three@beta.onmicrosoft.com,Three,Three,GB,
 A-1,four@alpha.onmicrosoft.com,Four,Four,GB,NOPE
 A-1,five@alpha.onmicrosoft.com,Five,Five,GB,cbdc14ab-d96c-4c30-b9f4-6ada7cdc1d46
 A-1,six@alpha.onmicrosoft.com,Six,Six,GB,SPB
-A-1,ONE@alpha.onmicrosoft.com,One,One,GB,SPB
+A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 ";
         let job = apply(&ledger, "bulk-add-users", &users(rows)).await;
         let codes: Vec<_> = outcomes(&ledger, &job).await.into_iter().map(|(row, _, code)| (row, code)).collect();

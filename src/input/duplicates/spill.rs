@@ -26,7 +26,8 @@ struct Partition {
 }
 
 impl<const N: usize> Spill<N> {
-    const ENTRY: usize = N * size_of::<Word>();
+    /// The size of an entry.
+    pub(super) const ENTRY: usize = N * size_of::<Word>();
 
     pub(super) fn new(dir: Option<&Path>, partitions: usize, memory: usize) -> Self {
         let entries = (memory / partitions / Self::ENTRY).max(1);

@@ -6,11 +6,13 @@ use tenantry_jobs::{CustomerRef, Problem, code};
 
 use crate::db::{DbError, Tx, Value};
 
-/// The customers a batch of rows names.
+/// The customers rows have named so far.
+#[derive(Default)]
 pub(super) struct Directory {
     customers: Vec<Customer>,
     /// By the text rows name them with, lower case.
     by_text: HashMap<String, Found>,
+    by_id: HashMap<i64, usize>,
 }
 
 /// A customer as far as its rows need it.
@@ -40,16 +42,27 @@ enum Found {
 }
 
 impl Directory {
-    pub(super) fn load<'a>(tx: &mut dyn Tx, named: impl Iterator<Item = CustomerRef<'a>>) -> Result<Self, DbError> {
+    /// Looks up those it does not know yet.
+    pub(super) fn learn<'a>(
+        &mut self,
+        tx: &mut dyn Tx,
+        named: impl Iterator<Item = CustomerRef<'a>>,
+    ) -> Result<(), DbError> {
         let mut wanted: HashMap<String, CustomerRef<'a>> = HashMap::new();
         let mut last = "";
         for reference in named {
             // Files are mostly sorted by customer; the common case is the row before's.
             let text = reference.as_written();
             if text != last {
-                wanted.entry(text.to_lowercase()).or_insert(reference);
                 last = text;
+                let text = text.to_lowercase();
+                if !self.by_text.contains_key(&text) {
+                    wanted.entry(text).or_insert(reference);
+                }
             }
+        }
+        if wanted.is_empty() {
+            return Ok(());
         }
         let (texts, references): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
         let keys: Vec<Vec<Value>> = references
@@ -65,43 +78,41 @@ impl Directory {
                OR c.id IN (SELECT customer FROM domains WHERE domain = $1) OR lower(c.external_id) = $1 LIMIT 2",
             &keys,
         )?;
-        let mut directory = Self {
-            customers: Vec::new(),
-            by_text: HashMap::new(),
-        };
-        let mut by_id = HashMap::new();
+        let known = self.customers.len();
         for (text, rows) in texts.into_iter().zip(found) {
             let found = match rows.as_slice() {
                 [] => Found::None,
                 [row] => {
                     let (id, has_users) = (row.int(0)?, row.int(1)? > 0);
-                    let position = *by_id.entry(id).or_insert_with(|| {
-                        directory.customers.push(Customer {
+                    let customers = &mut self.customers;
+                    let position = *self.by_id.entry(id).or_insert_with(|| {
+                        customers.push(Customer {
                             id,
                             has_users,
                             domains: Vec::new(),
                             skus: Vec::new(),
                         });
-                        directory.customers.len() - 1
+                        customers.len() - 1
                     });
                     Found::One(position)
                 }
                 _ => Found::Several,
             };
-            directory.by_text.insert(text, found);
+            self.by_text.insert(text, found);
         }
-        directory.load_details(tx)?;
-        Ok(directory)
+        self.load_details(tx, known)
     }
 
-    fn load_details(&mut self, tx: &mut dyn Tx) -> Result<(), DbError> {
-        let ids: Vec<Vec<Value>> = self.customers.iter().map(|customer| vec![customer.id.into()]).collect();
+    /// Domains and SKUs of the customers from position `from` on.
+    fn load_details(&mut self, tx: &mut dyn Tx, from: usize) -> Result<(), DbError> {
+        let customers = &mut self.customers[from..];
+        let ids: Vec<Vec<Value>> = customers.iter().map(|customer| vec![customer.id.into()]).collect();
         let domains = tx.query_each("SELECT domain FROM domains WHERE customer = $1", &ids)?;
         let skus = tx.query_each(
             "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
             &ids,
         )?;
-        for ((customer, domains), skus) in self.customers.iter_mut().zip(domains).zip(skus) {
+        for ((customer, domains), skus) in customers.iter_mut().zip(domains).zip(skus) {
             customer.domains = domains
                 .iter()
                 .map(|row| row.text(0).map(str::to_owned))
@@ -144,10 +155,10 @@ impl Directory {
     }
 }
 
-/// The SQL that finds a user by name, whatever the case.
+/// The SQL that finds a user by customer and name, whatever the case.
 pub(super) fn user_by_name(tx: &dyn Tx) -> &'static str {
     match tx.dialect() {
-        crate::db::Dialect::Sqlite => "user_principal_name = $1",
-        crate::db::Dialect::Postgres => "lower(user_principal_name) = lower($1 COLLATE \"C\")",
+        crate::db::Dialect::Sqlite => "customer = $1 AND user_principal_name = $2",
+        crate::db::Dialect::Postgres => "customer = $1 AND lower(user_principal_name) = lower($2 COLLATE \"C\")",
     }
 }

@@ -295,12 +295,14 @@ impl NewUsers {
         if positions.is_empty() {
             return Ok(Vec::new());
         }
-        let names: Vec<Vec<Value>> = positions.iter().map(|at| vec![self.text(*at, NAME).into()]).collect();
+        let names: Vec<Vec<Value>> = positions
+            .iter()
+            .map(|at| vec![self.rows[*at].customer.into(), self.text(*at, NAME).into()])
+            .collect();
         let sql = format!("SELECT {} FROM users WHERE {}", COLUMNS.join(", "), user_by_name(tx));
         let read = |row: &crate::db::Row| {
             Ok(Existing {
                 id: row.int(0)?,
-                customer: row.int(1)?,
                 texts: (2..FLAGS)
                     .map(|at| row.text_or_empty(at).map(str::to_owned))
                     .collect::<Result<_, _>>()?,
@@ -314,9 +316,6 @@ impl NewUsers {
     /// Whether the existing user is what the row asks for; what the file leaves open is not compared.
     fn difference(&self, position: usize, found: &Existing) -> Result<(), Problem> {
         let mut fields = Vec::new();
-        if found.customer != self.rows[position].customer {
-            fields.push("customer");
-        }
         for at in NAME + 1..FLAGS {
             let (wanted, has) = (self.text(position, at), found.texts[at - NAME].as_str());
             let met = match at {
@@ -354,7 +353,6 @@ impl NewUsers {
 /// A user in the store.
 struct Existing {
     id: i64,
-    customer: i64,
     /// The text columns, from the user name on.
     texts: Vec<String>,
     flags: i64,

@@ -9,7 +9,7 @@ use std::process::Command;
 ///
 /// # Panics
 /// When it cannot be had; the message says what to install. A test that needs a server is never skipped.
-pub(super) fn program(program: &str, package: &str) -> PathBuf {
+pub(crate) fn program(program: &str, package: &str) -> PathBuf {
     if let Some(path) = find(program) {
         return path;
     }
