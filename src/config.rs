@@ -4,10 +4,11 @@
 //! key it does not have is refused by name, with its origin and the nearest key there is. All faults are
 //! reported at once. This is the only place that reads the environment.
 
+mod checks;
 mod duration;
 mod secret;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use tenantry_jobs::nearest;
 use thiserror::Error;
 
+use checks::{cross_checks, fits};
 pub use secret::SecretUrl;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -120,11 +122,23 @@ pub struct LogConfig {
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 #[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub enum LogFormat {
     Text,
     Json,
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("expected `text` or `json`"),
+        }
+    }
 }
 
 /// Everything that is wrong with the configuration.
@@ -155,6 +169,11 @@ impl Config {
         for (name, value) in environment {
             if let Some(key) = name.strip_prefix(ENVIRONMENT) {
                 layers.set(&key.to_lowercase().replace("__", "."), &value, &name);
+            } else if let Some(key) = layers.meant_by(&name) {
+                let meant = format!("{ENVIRONMENT}{}", key.to_uppercase().replace('.', "__"));
+                layers
+                    .faults
+                    .push(format!("{name}: nothing reads this; did you mean `{meant}`?"));
             }
         }
         for (key, value) in flags {
@@ -198,6 +217,13 @@ impl Layers {
         }
     }
 
+    /// The key a variable with a single underscore for a double one was meant for. Other variables of our prefix
+    /// are none of our business: container platforms set some.
+    fn meant_by(&self, name: &str) -> Option<String> {
+        let name = name.strip_prefix("TENANTRY_")?.to_lowercase();
+        self.values.keys().find(|key| key.replace('.', "_") == name).cloned()
+    }
+
     fn set(&mut self, key: &str, text: &str, origin: &str) {
         self.put(key, Value::new(None, text), origin);
     }
@@ -213,98 +239,41 @@ impl Layers {
     }
 
     fn read(mut self) -> Result<Config, ConfigError> {
-        // Each key by itself first, so that every fault is found and names its origin.
-        let sound = Self::with_defaults()?.values;
-        let mut good = BTreeMap::new();
+        // Each key by itself first, with sound values around it, so that every fault is found and names its origin.
+        let defaults = Self::with_defaults()?.values;
+        let sound: BTreeMap<_, _> = defaults.into_iter().map(|(key, (value, _))| (key, value)).collect();
+        let mut good = sound.clone();
+        let mut bad = BTreeSet::new();
         for (key, (value, origin)) in &self.values {
-            let mut tried: BTreeMap<_, _> = sound
-                .iter()
-                .map(|(key, (value, _))| (key.clone(), value.clone()))
-                .collect();
+            let mut tried = sound.clone();
+            let fits = sound.get(key).map_or(Ok(()), |default| fits(default, value));
             tried.insert(key.clone(), value.clone());
-            match assemble(tried) {
+            match fits.and_then(|()| assemble(tried)) {
                 Ok(_) => {
                     good.insert(key.clone(), value.clone());
                 }
                 Err(error) => {
-                    let shown = if key.rsplit('.').next() == Some("url") {
-                        String::new()
-                    } else {
-                        format!(" = `{value}`")
-                    };
+                    let secret = key.rsplit('.').next() == Some("url");
+                    let shown = if secret { String::new() } else { format!(" = `{value}`") };
                     self.faults.push(format!("{origin}: `{key}`{shown}: {error}"));
+                    bad.insert(key.as_str());
                 }
             }
         }
-        let origin = |key: &str| {
-            self.values
-                .get(key)
-                .map_or("", |(_, origin)| origin.as_str())
-                .to_owned()
-        };
+        let config = assemble(good).map_err(|error| ConfigError(vec![error]))?;
+        for (keys, fault) in cross_checks(&config) {
+            // What a faulty value would have to go together with cannot be said.
+            if !keys.iter().any(|key| bad.contains(key)) {
+                let origin = self.values.get(keys[0]).map_or("", |(_, origin)| origin.as_str());
+                self.faults.push(format!("{origin}: `{}`: {fault}", keys[0]));
+            }
+        }
         if self.faults.is_empty() {
-            let config = assemble(good).map_err(|error| ConfigError(vec![error]))?;
-            for (key, fault) in cross_checks(&config) {
-                self.faults.push(format!("{}: `{key}`: {fault}", origin(key)));
-            }
-            if self.faults.is_empty() {
-                return Ok(config);
-            }
+            Ok(config)
+        } else {
+            Err(ConfigError(self.faults))
         }
-        Err(ConfigError(self.faults))
     }
-}
-
-fn cross_checks(config: &Config) -> Vec<(&'static str, String)> {
-    let worker = &config.worker;
-    let mut faults = Vec::new();
-    let mut check = |fine: bool, key, fault: &str| {
-        if !fine {
-            faults.push((key, fault.to_owned()));
-        }
-    };
-    check(
-        (1..=256).contains(&worker.concurrency),
-        "worker.concurrency",
-        "expected 1 to 256",
-    );
-    check(
-        (1..=100_000).contains(&worker.chunk_rows),
-        "worker.chunk_rows",
-        "expected 1 to 100000",
-    );
-    check(
-        worker.heartbeat * 2 <= worker.lease,
-        "worker.heartbeat",
-        "expected at most half of `worker.lease`",
-    );
-    check(
-        !worker.heartbeat.is_zero(),
-        "worker.heartbeat",
-        "expected more than nothing",
-    );
-    check(
-        !worker.sweep_every.is_zero(),
-        "worker.sweep_every",
-        "expected more than nothing",
-    );
-    check(
-        (1..=1000).contains(&config.retry.attempts),
-        "retry.attempts",
-        "expected 1 to 1000",
-    );
-    check(
-        (1..=1000).contains(&config.ledger.connections),
-        "ledger.connections",
-        "expected 1 to 1000",
-    );
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:{}".contains(c);
-    check(
-        !config.queue.prefix.is_empty() && config.queue.prefix.chars().all(plain),
-        "queue.prefix",
-        "expected letters, digits and - _ . : { }",
-    );
-    faults
 }
 
 /// TOML text as values by dotted key.

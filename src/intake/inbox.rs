@@ -251,9 +251,15 @@ impl<D: Door> Inbox<D> {
 
     fn document(&self, entry: &Entry) -> Result<JobDocument, (Refusal, Option<String>)> {
         let Some(job) = &entry.job else {
-            let reason = Reason::new(FIELD, code::MISSING_KEY, "", "expected a field `job` with the document")
-                .suggest(tenantry_jobs::nearest(FIELD, entry.fields.iter().map(String::as_str)));
-            return Err((Refusal::Invalid(vec![reason]), None));
+            let fields = entry.fields.join(", ");
+            let meant = tenantry_jobs::nearest(FIELD, entry.fields.iter().map(String::as_str)).map(|_| FIELD);
+            let reason = Reason::new(
+                FIELD,
+                code::MISSING_KEY,
+                &fields,
+                "expected a field `job` with the document",
+            );
+            return Err((Refusal::Invalid(vec![reason.suggest(meant)]), None));
         };
         JobDocument::parse(job, self.queue.prefix())
             .map_err(|malformed| (Refusal::Invalid(malformed.reasons), malformed.reply_to))

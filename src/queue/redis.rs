@@ -124,7 +124,7 @@ impl RedisQueue {
             let Ok(slot) = tickets.reserve().await else {
                 return Ok(());
             };
-            let popped: Option<(String, String)> = redis::cmd("BLPOP")
+            let popped: Option<(String, Vec<u8>)> = redis::cmd("BLPOP")
                 .arg(&key)
                 .arg(HOLD.as_secs_f64())
                 .query_async(&mut connection)
@@ -132,7 +132,7 @@ impl RedisQueue {
                 .map_err(failed)?;
             outage.over("tickets");
             let Some((_, text)) = popped else { continue };
-            if let Ok(job) = text.parse() {
+            if let Some(job) = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()) {
                 slot.send(Ticket { job });
             } else {
                 tracing::warn!(key, "a ticket that is no job id was thrown away");

@@ -1,5 +1,6 @@
 //! Jobs of other programs, over a real Redis: taken in once, refused with reasons, never lost.
 
+use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -328,6 +329,15 @@ async fn an_outcome_for_what_is_no_stream_keeps_nobody_busy() {
     assert!(inbox::reply(&Queue::embedded(), &key, "{}").await.is_err());
 }
 
+struct KilledWhenDropped(Child);
+
+impl Drop for KilledWhenDropped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 const CUSTOMER: [(&str, &str); 10] = [
     ("domain", "alpha"),
     ("company_name", "Alpha Ltd"),
@@ -371,7 +381,8 @@ on_both! {
         let first = door.submit(parse(&document), "k:1".to_owned()).await.expect("accepted");
         let again = door.submit(parse(&document), "k:1".to_owned()).await.expect("accepted");
         assert_eq!(first, again);
-        let other = door.submit(parse(&document), "k:2".to_owned()).await.expect("accepted");
+        let second = json!({ "kind": "add-customer", "rows": [customer()], "parameters": { "skip_invalid": true } });
+        let other = door.submit(parse(&second), "k:2".to_owned()).await.expect("accepted");
         assert_ne!(first, other);
         let jobs = place.ledger().await.jobs(JobFilter { limit: 10, ..JobFilter::default() }).await.expect("jobs");
         assert_eq!(jobs.len(), 2);
@@ -392,7 +403,7 @@ on_both! {
         let reasons = refused(json!({ "kind": "add-customer", "csv": "domain,contry\nx,GB\n" })).await;
         assert!(reasons.iter().all(|reason| reason.path == "$.csv" && reason.line == Some(1)), "{reasons:?}");
         assert!(reasons.iter().any(|reason| reason.suggestion.as_deref() == Some("country")), "{reasons:?}");
-        let reasons = refused(json!({ "kind": "add-customer", "csv": "domain\n\"x" })).await;
+        let reasons = refused(json!({ "kind": "add-customer", "csv": format!("{}\n\"x", CUSTOMER.map(|(column, _)| column).join(",")) })).await;
         assert_eq!(reasons[0].code, "unclosed-quote");
         let reused = json!({ "kind": "add-customer", "rows": [customer(), customer()], "idempotency_key": "k:1", "parameters": { "skip_invalid": true } });
         assert_eq!(refused(reused).await[0].path, "$.idempotency_key");
@@ -406,8 +417,9 @@ on_both! {
         let id = desk.hand_in("job", document.to_string().as_bytes()).await;
         let mut worker = place.command(&["worker", "--drain"]);
         worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &desk.prefix);
-        let ended = worker.output().expect("tenantry starts");
-        assert!(ended.status.success(), "{ended:?}");
+        let mut worker = KilledWhenDropped(worker.spawn().expect("tenantry starts"));
+        let ended = eventually("the worker to drain", async || worker.0.try_wait().expect("asked")).await;
+        assert!(ended.success(), "{ended:?}");
         let told = desk.read(&replies).await;
         let outcome: Value = serde_json::from_str(&told[0].1[0].1).expect("JSON");
         assert_eq!(outcome["state"], "completed", "{outcome}");

@@ -7,11 +7,13 @@
 )]
 
 mod cli;
+mod config;
 mod crash;
 mod input;
 mod intake;
 mod ledger;
 mod place;
+mod queue;
 mod receipt;
 mod servers;
 mod store;

@@ -45,14 +45,14 @@ pub(super) fn of_claim(answer: Value) -> Vec<Entry> {
 /// Where the next `XAUTOCLAIM` goes on.
 pub(super) fn cursor(answer: &Value) -> Option<String> {
     match answer {
-        Value::Array(items) => items.first().cloned().and_then(bytes).map(lossy),
+        Value::Array(items) => items.first().cloned().and_then(bytes).map(|id| lossy(&id)),
         _ => None,
     }
 }
 
 fn entry(value: Value) -> Option<Entry> {
     let mut parts = items(value).into_iter();
-    let id = parts.next().and_then(bytes).map(lossy)?;
+    let id = parts.next().and_then(bytes).map(|id| lossy(&id))?;
     // An entry that was deleted while it was pending has an id and no fields; there is nothing to reject it with.
     let fields = parts.next().filter(|fields| *fields != Value::Nil)?;
     let mut entry = Entry {
@@ -65,7 +65,7 @@ fn entry(value: Value) -> Option<Entry> {
         if name == FIELD.as_bytes() {
             entry.job = bytes(value);
         }
-        entry.fields.push(lossy(name));
+        entry.fields.push(lossy(&name));
     }
     Some(entry)
 }
@@ -85,9 +85,8 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map` hands over")]
-fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

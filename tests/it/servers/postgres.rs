@@ -39,6 +39,7 @@ impl PgServer {
     }
 
     /// A server that commits as durably as one in production and has its usual memory, to measure against.
+    #[allow(dead_code, reason = "only the benches measure")]
     pub(crate) async fn durable() -> Self {
         Self::create(true).await
     }

@@ -1,0 +1,85 @@
+//! What makes a configuration sound beyond its types.
+
+use ::config::{Value, ValueKind};
+
+use super::{Config, SecretUrl};
+
+/// Whether a value is of the default's sort. The `config` crate would round 2.5 workers to 3 and take `true` for one.
+pub(super) fn fits(default: &Value, value: &Value) -> Result<(), String> {
+    let (fits, expected) = match (&default.kind, &value.kind) {
+        (ValueKind::I64(_), ValueKind::I64(number)) => (*number >= 0, "a whole number"),
+        (ValueKind::I64(_), ValueKind::String(text)) => (text.parse::<u32>().is_ok(), "a whole number"),
+        (ValueKind::I64(_), _) => (false, "a whole number"),
+        (ValueKind::Boolean(_), ValueKind::Boolean(_)) => (true, ""),
+        (ValueKind::Boolean(_), ValueKind::String(text)) => {
+            (["true", "false"].contains(&text.as_str()), "true or false")
+        }
+        (ValueKind::Boolean(_), _) => (false, "true or false"),
+        (_, kind) => (matches!(kind, ValueKind::String(_)), "text in quotes"),
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("expected {expected}"))
+    }
+}
+
+/// What the types do not say: the keys concerned, the one at fault first, and what was expected.
+pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<&'static str>, String)> {
+    let (worker, retry) = (&config.worker, &config.retry);
+    let mut faults = Vec::new();
+    let mut check = |fine: bool, keys: &[&'static str], expected: &str| {
+        if !fine {
+            faults.push((keys.to_vec(), format!("expected {expected}")));
+        }
+    };
+    let begins = |url: &SecretUrl, with: &[&str]| with.iter().any(|scheme| url.reveal().starts_with(scheme));
+    let ledger = begins(&config.ledger.url, &["sqlite:", "postgres://", "postgresql://"]);
+    check(ledger, &["ledger.url"], "`sqlite:PATH` or `postgres://…`");
+    let queue = config.queue.url.reveal() == "embedded" || begins(&config.queue.url, &["redis://", "valkey://"]);
+    let tls = begins(&config.queue.url, &["rediss://"]);
+    let expected = if tls {
+        "`redis://…`; TLS to Redis is not built in yet"
+    } else {
+        "`embedded` or `redis://…`"
+    };
+    check(queue, &["queue.url"], expected);
+    check(
+        (1..=256).contains(&worker.concurrency),
+        &["worker.concurrency"],
+        "1 to 256",
+    );
+    check(
+        (1..=100_000).contains(&worker.chunk_rows),
+        &["worker.chunk_rows"],
+        "1 to 100000",
+    );
+    let beats = worker.heartbeat * 2 <= worker.lease;
+    check(
+        beats,
+        &["worker.heartbeat", "worker.lease"],
+        "at most half of `worker.lease`",
+    );
+    check(!worker.heartbeat.is_zero(), &["worker.heartbeat"], "more than nothing");
+    check(
+        !worker.sweep_every.is_zero(),
+        &["worker.sweep_every"],
+        "more than nothing",
+    );
+    check((1..=1000).contains(&retry.attempts), &["retry.attempts"], "1 to 1000");
+    let grows = retry.first_delay <= retry.longest_delay;
+    check(
+        grows,
+        &["retry.first_delay", "retry.longest_delay"],
+        "at most `retry.longest_delay`",
+    );
+    check(
+        (1..=1000).contains(&config.ledger.connections),
+        &["ledger.connections"],
+        "1 to 1000",
+    );
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:{}".contains(c);
+    let prefix = !config.queue.prefix.is_empty() && config.queue.prefix.chars().all(plain);
+    check(prefix, &["queue.prefix"], "letters, digits and - _ . : { }");
+    faults
+}

@@ -1,0 +1,146 @@
+//! Configuration: layers, and faults that say where they stand.
+
+use std::time::Duration;
+
+use tenantry::config::{Config, ConfigError, LogFormat};
+
+fn load(file: Option<&str>, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let path = dir.path().join("my.toml");
+    if let Some(text) = file {
+        std::fs::write(&path, text).expect("a file");
+    }
+    let owned = |pairs: &[(&str, &str)]| -> Vec<_> {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    Config::from_layers(file.map(|_| path.as_path()), owned(environment), owned(flags))
+}
+
+fn faults(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> String {
+    load(Some(file), environment, flags).expect_err("faulty").to_string()
+}
+
+#[test]
+fn the_defaults_are_complete_and_sound() {
+    let config = load(None, &[], &[]).expect("sound");
+    assert_eq!(config.ledger.url.reveal(), "sqlite:tenantry.db");
+    assert_eq!(config.queue.url.reveal(), "embedded");
+    assert_eq!(config.worker.concurrency, 2);
+    assert_eq!(config.worker.lease, Duration::from_secs(3));
+    assert_eq!(config.spool.keep, Duration::from_secs(7 * 86_400));
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert!(config.inbox.enabled);
+}
+
+#[test]
+fn every_key_has_a_comment() {
+    let text = include_str!("../../config/default.toml");
+    let mut before = "";
+    for line in text.lines() {
+        if line.contains(" = ") && !line.starts_with('#') {
+            assert!(before.starts_with('#'), "`{line}` has no comment");
+        }
+        before = line;
+    }
+}
+
+#[test]
+fn later_layers_win() {
+    let file = "[worker]\nconcurrency = 3\nchunk_rows = 30\n[log]\nformat = \"json\"\n[queue]\nprefix = \"file\"";
+    let environment = [
+        ("TENANTRY__WORKER__CHUNK_ROWS", "40"),
+        ("TENANTRY__QUEUE__PREFIX", "environment"),
+        ("TENANTRY__INBOX__ENABLED", "false"),
+        ("TENANTRY__LEDGER__URL", "postgres://db/x"),
+        ("UNRELATED", "1"),
+    ];
+    let config = load(Some(file), &environment, &[("queue.prefix", "flag")]).expect("sound");
+    assert_eq!((config.worker.concurrency, config.worker.chunk_rows), (3, 40));
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.queue.prefix, "flag");
+    assert_eq!(config.ledger.url.reveal(), "postgres://db/x");
+    assert!(!config.inbox.enabled);
+}
+
+#[test]
+fn all_faults_come_at_once_and_name_their_place() {
+    let told = faults(
+        "[worker]\nconcurency = 3\nlease = \"soon\"\n[log]\nformat = \"xml\"",
+        &[
+            ("TENANTRY__LEDGER__CONNECTIONS", "many"),
+            ("TENANTRY__LEGER__URL", "x"),
+            ("TENANTRY_LEDGER_URL", "x"),
+            ("TENANTRY_PORT", "tcp://"),
+        ],
+        &[("retry.attempts", "-1")],
+    );
+    let line = |needles: &[&str]| {
+        let found = told
+            .lines()
+            .any(|line| needles.iter().all(|needle| line.contains(needle)));
+        assert!(found, "no line has {needles:?} in\n{told}");
+    };
+    line(&["my.toml", "`worker.concurency`", "did you mean `worker.concurrency`"]);
+    line(&["my.toml", "`worker.lease`", "soon", "`500ms`"]);
+    line(&["my.toml", "`log.format`", "xml", "`json`"]);
+    line(&["TENANTRY__LEDGER__CONNECTIONS", "`ledger.connections`", "many"]);
+    line(&["TENANTRY__LEGER__URL", "`leger.url`", "did you mean `ledger.url`"]);
+    line(&["TENANTRY_LEDGER_URL", "did you mean `TENANTRY__LEDGER__URL`"]);
+    assert!(!told.contains("TENANTRY_PORT"));
+    line(&["the command line", "`retry.attempts`", "-1"]);
+}
+
+#[test]
+fn values_are_taken_as_they_stand() {
+    // Neither is a number of workers anybody meant.
+    for value in ["2.5", "\"two\"", "true", "0", "257"] {
+        let told = faults(&format!("[worker]\nconcurrency = {value}"), &[], &[]);
+        assert!(told.contains("worker.concurrency"), "{told}");
+    }
+}
+
+#[test]
+fn values_have_to_go_together() {
+    let told = faults("[worker]\nlease = \"1s\"\nheartbeat = \"600ms\"", &[], &[]);
+    assert!(
+        told.contains("my.toml") && told.contains("`worker.heartbeat`"),
+        "{told}"
+    );
+    let told = faults(
+        "[queue]\nprefix = \"a b\"\nurl = \"rediss://h\"\n[log]\nformat = \"xml\"",
+        &[],
+        &[],
+    );
+    for key in [
+        "`queue.prefix`",
+        "`queue.url`: expected `redis://…`; TLS",
+        "`log.format`",
+    ] {
+        assert!(told.contains(key), "{told}");
+    }
+    // The lease makes no sense, so nothing is said of what goes with it.
+    let told = faults("[worker]\nlease = \"soon\"\nheartbeat = \"9s\"", &[], &[]);
+    assert!(!told.contains("worker.heartbeat"), "{told}");
+}
+
+#[test]
+fn passwords_are_in_no_message() {
+    let config = load(None, &[("TENANTRY__QUEUE__URL", "redis://ada:pa55@host")], &[]).expect("sound");
+    assert!(!format!("{config:?}").contains("pa55"));
+    assert_eq!(config.queue.url.reveal(), "redis://ada:pa55@host");
+    let told = faults("[ledger]\nurl = [\"postgres://ada:pa55@host/x\"]", &[], &[]);
+    assert!(told.contains("`ledger.url`") && !told.contains("pa55"), "{told}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    assert!(faults("[worker", &[], &[]).contains("my.toml"));
+    let missing = std::path::Path::new("/nowhere/my.toml");
+    let error = Config::from_layers(Some(missing), [], Vec::new())
+        .expect_err("faulty")
+        .to_string();
+    assert!(error.contains("/nowhere/my.toml"), "{error}");
+}
