@@ -2,6 +2,7 @@
 //! so no hiccup of a queue ends a worker.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use apalis_core::backend::finalize::Ephemeral;
@@ -10,43 +11,97 @@ use apalis_core::task::Task;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::{RandomId, TaskId};
 use apalis_core::worker::context::WorkerContext;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tower::layer::util::Identity;
 
 use super::{Queue, Ticket};
 
+/// A ticket, and the place among the worker's handlers that was free before it was taken out of the queue.
+pub(super) struct Taken {
+    pub(super) ticket: Ticket,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// Where a queue puts what it hands to one worker. A place is waited for first: what is taken out of a shared queue
+/// and not begun would be kept from other workers.
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    taken: Sender<Taken>,
+}
+
+impl Places {
+    /// Waits for a free place; none once the worker is gone.
+    pub(super) async fn free(&self) -> Option<Place<'_>> {
+        let place = tokio::select! {
+            place = Arc::clone(&self.free).acquire_owned() => place.ok()?,
+            () = self.taken.closed() => return None,
+        };
+        Some(Place {
+            place,
+            taken: &self.taken,
+        })
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.taken.is_closed()
+    }
+}
+
+/// A free place.
+pub(super) struct Place<'a> {
+    place: OwnedSemaphorePermit,
+    taken: &'a Sender<Taken>,
+}
+
+impl Place<'_> {
+    pub(super) fn take(self, ticket: Ticket) {
+        // There are as many slots as places, so only a worker that is gone refuses; its ticket is rung again.
+        let _ = self.taken.try_send(Taken {
+            ticket,
+            place: self.place,
+        });
+    }
+}
+
 /// Tickets of a queue, for one worker.
 pub(super) struct Tickets {
-    tickets: Receiver<Ticket>,
+    taken: Receiver<Taken>,
     /// Takes tickets out of the queue for as long as this worker lives.
     _feeder: AbortOnDropHandle<()>,
 }
 
 impl Tickets {
-    pub(super) fn of(queue: &Queue) -> Self {
-        // One at a time: what is taken out of a shared queue and not begun is kept from other workers.
-        let (sender, tickets) = channel(1);
+    /// At most `concurrency` at a time, and none once `stop` is cancelled.
+    pub(super) fn of(queue: &Queue, concurrency: usize, stop: CancellationToken) -> Self {
+        let (sender, taken) = channel(concurrency);
+        let places = Places {
+            free: Arc::new(Semaphore::new(concurrency)),
+            taken: sender,
+        };
         let feed = {
             let queue = queue.clone();
-            async move {
+            let consume = async move {
                 match queue {
-                    Queue::Embedded(queue) => queue.consume(sender).await,
-                    Queue::Redis(queue) => queue.consume(sender).await,
+                    Queue::Embedded(queue) => queue.consume(places).await,
+                    Queue::Redis(queue) => queue.consume(places).await,
                 }
-            }
+            };
+            async move { stop.run_until_cancelled(consume).await.unwrap_or_default() }
         };
         #[expect(clippy::disallowed_methods, reason = "it is aborted with the worker it feeds")]
         let feeder = tokio::spawn(feed);
         Self {
-            tickets,
+            taken,
             _feeder: AbortOnDropHandle::new(feeder),
         }
     }
 }
 
 impl Backend for Tickets {
-    type Task = Task<Ticket>;
+    type Task = Task<Taken>;
     type Error = Infallible;
 
     fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
@@ -54,9 +109,9 @@ impl Backend for Tickets {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        self.tickets.poll_recv(cx).map(|ticket| {
-            ticket.map(|ticket| {
-                Ok(TaskBuilder::new(ticket)
+        self.taken.poll_recv(cx).map(|taken| {
+            taken.map(|taken| {
+                Ok(TaskBuilder::new(taken)
                     .task_id(TaskId::from_string(RandomId::default()))
                     .build())
             })
@@ -69,7 +124,7 @@ impl Backend for Tickets {
 }
 
 impl BackendConfig for Tickets {
-    type Args = Ticket;
+    type Args = Taken;
     type Id = RandomId;
     type Kind = Ephemeral;
     type Config = ();

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
-use tokio::sync::mpsc::Sender;
 
 use super::Ticket;
+use super::backend::Places;
 
 /// Tickets kept at most; one that finds no room says nothing the others do not.
 const CAPACITY: usize = 4096;
@@ -30,10 +30,10 @@ impl EmbeddedQueue {
         self.0.rung.notify_one();
     }
 
-    /// Hands tickets over until the receiver is gone.
-    pub(super) async fn consume(self, tickets: Sender<Ticket>) {
-        while let Ok(slot) = tickets.reserve().await {
-            slot.send(self.pop().await);
+    /// Hands tickets over until the worker is gone.
+    pub(super) async fn consume(self, places: Places) {
+        while let Some(place) = places.free().await {
+            place.take(self.pop().await);
         }
     }
 

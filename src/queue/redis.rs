@@ -9,8 +9,8 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::{Client, RedisError};
 use tokio::sync::OnceCell;
-use tokio::sync::mpsc::Sender;
 
+use super::backend::Places;
 use super::{QueueError, Ticket};
 
 /// A command that is answered later than this counts as unanswered.
@@ -105,25 +105,21 @@ impl RedisQueue {
         Ok(format!("Redis {} answers", version.trim()))
     }
 
-    /// Hands tickets over until the receiver is gone.
-    pub(super) async fn consume(self, tickets: Sender<Ticket>) {
+    /// Hands tickets over until the worker is gone.
+    pub(super) async fn consume(self, places: Places) {
         let mut outage = Outage::default();
-        while !tickets.is_closed() {
-            match self.consume_while_connected(&tickets, &mut outage).await {
+        while !places.is_gone() {
+            match self.consume_while_connected(&places, &mut outage).await {
                 Ok(()) => return,
                 Err(error) => outage.wait("tickets", &error).await,
             }
         }
     }
 
-    async fn consume_while_connected(&self, tickets: &Sender<Ticket>, outage: &mut Outage) -> Result<(), QueueError> {
+    async fn consume_while_connected(&self, places: &Places, outage: &mut Outage) -> Result<(), QueueError> {
         let mut connection = self.blocking_connection(HOLD).await?;
         let key = self.key("tickets");
-        loop {
-            // A slot first: a ticket taken out of Redis should not have to wait here.
-            let Ok(slot) = tickets.reserve().await else {
-                return Ok(());
-            };
+        while let Some(place) = places.free().await {
             let popped: Option<(String, Vec<u8>)> = redis::cmd("BLPOP")
                 .arg(&key)
                 .arg(HOLD.as_secs_f64())
@@ -133,11 +129,12 @@ impl RedisQueue {
             outage.over("tickets");
             let Some((_, text)) = popped else { continue };
             if let Some(job) = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()) {
-                slot.send(Ticket { job });
+                place.take(Ticket { job });
             } else {
                 tracing::warn!(key, "a ticket that is no job id was thrown away");
             }
         }
+        Ok(())
     }
 }
 

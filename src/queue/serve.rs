@@ -6,7 +6,7 @@ use std::future::Future;
 use apalis::prelude::{Event, Monitor, ParallelizeExt, WorkerBuilder, WorkerBuilderExt};
 use tokio_util::sync::CancellationToken;
 
-use super::backend::Tickets;
+use super::backend::{Taken, Tickets};
 use super::{Queue, QueueError, Ticket};
 
 /// Calls `handler` for each ticket, up to `concurrency` at a time, until `stop` is cancelled; then waits for the
@@ -22,13 +22,14 @@ where
     F: Fn(Ticket) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let (queue, name) = (queue.clone(), name.to_owned());
+    let (queue, name, stopping) = (queue.clone(), name.to_owned(), stop.clone());
     let worker = move |_restarts: usize| {
         let handler = handler.clone();
-        let handle = move |ticket: Ticket| {
-            let handled = handler(ticket);
+        let handle = move |taken: Taken| {
+            let handled = handler(taken.ticket);
             async move {
                 handled.await;
+                drop(taken.place);
                 Ok::<(), Infallible>(())
             }
         };
@@ -38,8 +39,7 @@ where
         )]
         let spawn = tokio::spawn;
         WorkerBuilder::new(name.as_str())
-            .backend(Tickets::of(&queue))
-            .concurrency(concurrency)
+            .backend(Tickets::of(&queue, concurrency, stopping.clone()))
             .catch_panic()
             .parallelize(spawn)
             .build(handle)
