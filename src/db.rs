@@ -95,8 +95,11 @@ pub trait Tx {
     /// Runs one statement once per parameter set (pipelined on PostgreSQL) and returns the changed rows of each.
     fn exec_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<u64>, DbError>;
 
-    /// Runs one query once per parameter set (pipelined on PostgreSQL).
+    /// Runs one query once per parameter set (all in one on PostgreSQL; no set's first value is NULL).
     fn query_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError>;
+
+    /// Inserts all rows of `batch`, or fails.
+    fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError>;
 
     /// Inserts the rows of `batch` that meet no unique constraint. The first column is a unique id.
     /// Returns the positions in the batch, ascending, of the rows that did.

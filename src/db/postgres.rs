@@ -18,6 +18,8 @@ use super::{Batch, Cell, DbError, Dialect, Row, Tx, Value};
 
 /// Statements in flight at once when one is run many times.
 const PIPELINE: usize = 256;
+/// Parameter sets of a query that is asked many times at once.
+const SETS: usize = 2048;
 /// Bytes of COPY data handed over at a time.
 const COPY_PIECE: usize = 64 * 1024;
 
@@ -229,20 +231,33 @@ impl Tx for PgTx {
         Ok(changed)
     }
 
+    /// One query joined to all parameter sets, for a round trip each would cost more than most queries do.
     fn query_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError> {
-        let statement = self.statement(text)?;
-        let client = &self.connected.client;
         let mut found = Vec::with_capacity(params.len());
-        for part in params.chunks(PIPELINE) {
-            let sent = part.iter().map(|params| async {
-                let params = borrowed(params);
-                client.query(&statement, &params).await
-            });
-            for rows in self.runtime.block_on(try_join_all(sent)).map_err(|error| sql(&error))? {
-                found.push(rows.iter().map(row).collect::<Result<_, _>>()?);
+        for sets in params.chunks(SETS) {
+            let statement = self.statement(&over_sets(text, &sets[0]))?;
+            let columns = columns(sets);
+            let columns: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as _).collect();
+            let rows = self
+                .runtime
+                .block_on(self.connected.client.query(&statement, &columns))
+                .map_err(|error| sql(&error))?;
+            let first = found.len();
+            found.resize_with(first + sets.len(), Vec::new);
+            for one in &rows {
+                let mut one = row(one)?;
+                let Value::Int(set) = one.0.remove(0) else {
+                    return Err(DbError::Broken("a row belongs to no parameter set".to_owned()));
+                };
+                found[first + set as usize - 1].push(one);
             }
         }
         Ok(found)
+    }
+
+    fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
+        self.copy(&format!("{table} ({})", columns.join(", ")), batch, false)
+            .map_err(|error| sql(&error))
     }
 
     /// COPY straight into the table; only a batch that meets a conflict takes the way over a staging table.
@@ -283,6 +298,37 @@ impl Tx for PgTx {
             .filter(|position| !inserted.contains(&batch.id(*position)))
             .collect())
     }
+}
+
+/// The query for each of many parameter sets, the number of the set in front of each row. Without the `OFFSET` the
+/// planner may turn it around and read the whole table.
+fn over_sets(text: &str, set: &[Value]) -> String {
+    let mut text = text.to_owned();
+    for at in (1..=set.len()).rev() {
+        text = text.replace(&format!("${at}"), &format!("sets.p{at}"));
+    }
+    let each = |one: &dyn Fn(usize) -> String| (0..set.len()).map(one).collect::<Vec<_>>().join(", ");
+    let arrays = each(&|at| {
+        let kind = match set[at] {
+            Value::Int(_) => "bigint",
+            Value::Blob(_) => "bytea",
+            Value::Text(_) | Value::Null => "text",
+        };
+        format!("${}::{kind}[]", at + 1)
+    });
+    let names = each(&|at| format!("p{}", at + 1));
+    format!(
+        "SELECT sets.n, found.* FROM unnest({arrays}) WITH ORDINALITY AS sets({names}, n)
+         CROSS JOIN LATERAL ({text} OFFSET 0) AS found"
+    )
+}
+
+/// The parameter sets as one array per parameter.
+fn columns(sets: &[Vec<Value>]) -> Vec<Box<dyn ToSql + Sync + Send + '_>> {
+    let column = |at: usize| -> Box<dyn ToSql + Sync + Send + '_> {
+        Box::new(sets.iter().map(|set| &set[at]).collect::<Vec<&Value>>())
+    };
+    (0..sets[0].len()).map(column).collect()
 }
 
 fn borrowed(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {

@@ -233,25 +233,40 @@ impl Tx for SqliteTx<'_> {
         params.iter().map(|params| collect(&mut statement, params)).collect()
     }
 
-    fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError> {
-        let places: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
-        let text = format!(
-            "INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
-            columns.join(", "),
-            places.join(", ")
-        );
-        let mut statement = self.connection.prepare_cached(&text).map_err(sql)?;
-        let mut refused = Vec::new();
-        for position in 0..batch.len() {
-            for (index, cell) in batch.row(position).enumerate() {
-                statement.raw_bind_parameter(index + 1, cell).map_err(sql)?;
-            }
-            if statement.raw_execute().map_err(sql)? == 0 {
-                refused.push(position);
-            }
-        }
-        Ok(refused)
+    fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
+        insert(self.connection, table, columns, batch, "").map(drop)
     }
+
+    fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError> {
+        insert(self.connection, table, columns, batch, " ON CONFLICT DO NOTHING")
+    }
+}
+
+/// Inserts the rows one by one; the positions of those that were not.
+fn insert(
+    connection: &Connection,
+    table: &str,
+    columns: &[&str],
+    batch: &Batch,
+    on_conflict: &str,
+) -> Result<Vec<usize>, DbError> {
+    let places: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
+    let text = format!(
+        "INSERT INTO {table} ({}) VALUES ({}){on_conflict}",
+        columns.join(", "),
+        places.join(", ")
+    );
+    let mut statement = connection.prepare_cached(&text).map_err(sql)?;
+    let mut refused = Vec::new();
+    for position in 0..batch.len() {
+        for (index, cell) in batch.row(position).enumerate() {
+            statement.raw_bind_parameter(index + 1, cell).map_err(sql)?;
+        }
+        if statement.raw_execute().map_err(sql)? == 0 {
+            refused.push(position);
+        }
+    }
+    Ok(refused)
 }
 
 fn collect(statement: &mut rusqlite::Statement<'_>, params: &[Value]) -> Result<Vec<Row>, DbError> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::retry::selected_rows;
 use super::{Installation, Job, Ledger};
-use crate::db::{DbError, Tx, Value};
+use crate::db::{Batch, DbError, Tx};
 use crate::input::Block;
 
 /// How a row ended.
@@ -242,27 +242,20 @@ fn targets(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u
         .collect()
 }
 
+const OUTCOME_COLUMNS: [&str; 6] = ["job", "row", "outcome", "code", "message", "target"];
+
 pub(super) fn record_outcomes(tx: &mut dyn Tx, job: i64, outcomes: &[RowOutcome]) -> Result<(), DbError> {
     if outcomes.is_empty() {
         return Ok(());
     }
-    let text = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
-    let params: Vec<Vec<Value>> = outcomes
-        .iter()
-        .map(|one| {
-            vec![
-                job.into(),
-                one.row.into(),
-                one.outcome.as_str().into(),
-                text(&one.code),
-                text(&one.message),
-                text(&one.target),
-            ]
-        })
-        .collect();
-    tx.exec_each(
-        "INSERT INTO row_outcomes (job, row, outcome, code, message, target) VALUES ($1, $2, $3, $4, $5, $6)",
-        &params,
-    )
-    .map(drop)
+    let mut batch = Batch::new(OUTCOME_COLUMNS.len(), outcomes.len());
+    for one in outcomes {
+        batch.int(job);
+        batch.int(one.row as i64);
+        batch.text(one.outcome.as_str());
+        batch.text(&one.code);
+        batch.text(&one.message);
+        batch.text(&one.target);
+    }
+    tx.insert("row_outcomes", &OUTCOME_COLUMNS, &batch)
 }

@@ -18,6 +18,9 @@ CREATE TABLE spool (
   PRIMARY KEY (input, block)
 );
 
+-- The blocks are compressed already; trying again would take longer than all the rest.
+--postgres ALTER TABLE spool ALTER COLUMN data SET STORAGE EXTERNAL;
+
 CREATE TABLE jobs (
   seq @serial,
   id TEXT NOT NULL UNIQUE,
