@@ -6,25 +6,28 @@
 
 mod check;
 mod faults;
+mod repeated;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tenantry_jobs::header;
-use tenantry_jobs::{Job, Problem, code};
+use tenantry_jobs::{Job, Problem};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
 pub use check::CheckedBlock;
 pub(crate) use check::Slice;
 pub use faults::{Fault, FaultLog};
+pub use repeated::{Repeated, RepeatedRows};
 
 use crate::db::{Db, DbError};
 use crate::input::duplicates::Keys;
 use crate::input::{self, Block, Digest, Input, InputError, Limits, ReadAhead};
 use crate::ledger::Parameters;
-use crate::store::{SeatNeed, Verdict};
+use crate::store::SeatNeed;
 
 /// Blocks being checked at the same time, and read ahead.
 const IN_FLIGHT: usize = 2;
@@ -41,7 +44,7 @@ pub enum Source {
         /// What to call them in messages.
         name: String,
         /// The CSV text.
-        data: Vec<u8>,
+        data: Bytes,
     },
 }
 
@@ -92,7 +95,7 @@ pub struct Planned {
     /// Hash, length and rows of the file.
     pub digest: Digest,
     /// Rows whose key stands in an earlier row, in row order.
-    pub duplicates: Duplicates,
+    pub repeated: RepeatedRows,
 }
 
 impl Planning {
@@ -142,12 +145,10 @@ impl Planning {
             return Ok(None);
         };
         let mut checked = oldest.await.map_err(|error| PlanError::Broken(error.to_string()))??;
-        for key in std::mem::take(&mut checked.keys) {
-            self.keys.add(key)?;
-        }
         let needs = std::mem::take(&mut checked.needs);
-        for (row, problem) in self.count_seats(needs) {
-            checked.reject(row, problem, &self.shared);
+        checked.reject(self.count_seats(needs), &self.shared);
+        for key in checked.take_keys() {
+            self.keys.add(key)?;
         }
         Ok(Some(checked))
     }
@@ -164,15 +165,8 @@ impl Planning {
         let reader = reader.ok_or_else(|| PlanError::Broken("reading had failed before".to_owned()))?;
         let finished = tokio::task::spawn_blocking(move || {
             let digest = reader.finish()?;
-            let found = keys.finish()?;
-            Ok(Planned {
-                digest,
-                duplicates: Duplicates {
-                    found,
-                    shared,
-                    first_rows,
-                },
-            })
+            let repeated = RepeatedRows::new(keys.finish()?, shared, first_rows);
+            Ok(Planned { digest, repeated })
         });
         finished.await.map_err(|error| PlanError::Broken(error.to_string()))?
     }
@@ -205,8 +199,8 @@ impl Planning {
     }
 
     /// Takes the seats of one block off the running totals; rows for which none is left.
-    fn count_seats(&mut self, needs: Vec<SeatNeed>) -> Vec<(u64, Problem)> {
-        let mut seatless = Vec::new();
+    fn count_seats(&mut self, needs: Vec<SeatNeed>) -> BTreeMap<u64, Problem> {
+        let mut seatless = BTreeMap::new();
         let mut needs = needs.into_iter().peekable();
         while let Some(first) = needs.next() {
             let row = first.row;
@@ -223,7 +217,7 @@ impl Planning {
                     taken.push(key);
                     continue;
                 }
-                seatless.push((row, crate::store::sql::no_free_seats(&need.part_number)));
+                seatless.insert(row, crate::store::sql::no_free_seats(&need.part_number));
                 for key in taken.drain(..) {
                     self.seats.entry(key).and_modify(|left| *left += 1);
                 }
@@ -239,13 +233,7 @@ fn open(
     job: &'static dyn Job,
     customer: Option<String>,
 ) -> Result<(Input, Keys, check::Shared), PlanError> {
-    let mut input = match source {
-        Source::Path(path) => Input::open(&path, Limits::default())?,
-        Source::Bytes { name, data } => {
-            Input::from_reader(&name, Box::new(std::io::Cursor::new(data)), Limits::default())?
-        }
-    };
-    input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;
+    let mut input = read(&source, job)?;
     let header: Vec<String> = input.header().to_vec();
     let cells = borrowed(&header);
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
@@ -264,45 +252,25 @@ fn open(
         customer,
         header,
         hasher: keys.hasher(),
+        source,
     };
     Ok((input, keys, shared))
 }
 
+/// The source from its header on.
+fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
+    let mut input = match source {
+        Source::Path(path) => Input::open(path, Limits::default())?,
+        Source::Bytes { name, data } => {
+            Input::from_reader(name, Box::new(std::io::Cursor::new(data.clone())), Limits::default())?
+        }
+    };
+    input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;
+    Ok(input)
+}
+
 fn borrowed(cells: &[String]) -> Vec<&str> {
     cells.iter().map(String::as_str).collect()
-}
-
-/// Rows that repeat the key of an earlier one, as faults.
-pub struct Duplicates {
-    found: crate::input::duplicates::Duplicates,
-    shared: Arc<check::Shared>,
-    first_rows: Vec<u64>,
-}
-
-impl Iterator for Duplicates {
-    /// The number of the row's block, and the fault.
-    type Item = Result<(i64, Fault), PlanError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let duplicate = match self.found.next()? {
-            Ok(duplicate) => duplicate,
-            Err(error) => return Some(Err(error.into())),
-        };
-        let problem = Problem::new(
-            code::DUPLICATE_IN_FILE,
-            duplicate.column,
-            "",
-            format!("line {} has the same value", duplicate.first_line),
-        );
-        let block = self
-            .first_rows
-            .partition_point(|first| *first <= duplicate.row)
-            .saturating_sub(1);
-        Some(Ok((
-            block as i64,
-            self.shared.fault(duplicate.row, duplicate.line, problem),
-        )))
-    }
 }
 
 /// How many rows would meet which fate.
@@ -322,12 +290,26 @@ impl Totals {
         self.rows += block.block.len() as u64;
         self.reject += block.rejects.len() as u64;
         for preview in &block.previews {
-            match preview.verdict {
-                Verdict::Create => self.create += 1,
-                Verdict::Change(_) => self.change += 1,
-                Verdict::Unchanged => self.unchanged += 1,
-                Verdict::Reject(_) => {}
+            if let Some(count) = self.of(repeated::mark(&preview.verdict)) {
+                *count += 1;
             }
+        }
+    }
+
+    /// Moves a row that was counted before it was known to repeat another.
+    pub fn repeat(&mut self, repeated: &Repeated) {
+        if let (true, Some(count)) = (repeated.first_of_row, self.of(repeated.mark)) {
+            *count -= 1;
+            self.reject += 1;
+        }
+    }
+
+    fn of(&mut self, mark: u8) -> Option<&mut u64> {
+        match mark {
+            repeated::CREATE => Some(&mut self.create),
+            repeated::CHANGE => Some(&mut self.change),
+            repeated::UNCHANGED => Some(&mut self.unchanged),
+            _ => None,
         }
     }
 }

@@ -181,8 +181,10 @@ async fn spool(
     }
     let planned = planning.finish().await?;
     let mut late = Vec::new();
-    for duplicate in planned.duplicates {
-        let (chunk, fault) = duplicate?;
+    for repeated in planned.repeated {
+        let repeated = repeated?;
+        totals.repeat(&repeated);
+        let (chunk, fault) = (repeated.chunk, repeated.fault);
         if skip_invalid {
             late.extend(reject_row(std::slice::from_ref(&fault)).map(|reject| (chunk, reject)));
             if late.len() >= LATE_BATCH {

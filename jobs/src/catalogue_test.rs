@@ -94,7 +94,7 @@ fn samples_show_every_column_and_every_row_is_good() {
         let mut rows = 0;
         each_sample_change(*job, |change| {
             rows += 1;
-            change.each_key(&mut |column, value| {
+            change.each_key(&|customer| customer.as_written().to_owned(), &mut |column, value| {
                 assert!(native.contains(&column), "{column}");
                 let key = (column, value.concat().to_ascii_lowercase());
                 assert!(keys.insert(key.clone()), "{} has {key:?} twice", job.kind());
@@ -161,7 +161,7 @@ proptest! {
         let job = JOBS[job];
         let row: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
         match job.change(&Row::new(&row)) {
-            Ok(change) => change.each_key(&mut |_, value| assert!(!value.is_empty())),
+            Ok(change) => change.each_key(&|customer| customer.as_written().to_owned(), &mut |_, value| assert!(!value.is_empty())),
             Err(problems) => {
                 assert!(!problems.is_empty());
                 let place = |name: &str| job.columns().iter().position(|column| column.name == name);

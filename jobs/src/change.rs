@@ -20,8 +20,9 @@ pub enum Change<'a> {
 
 impl Change<'_> {
     /// Calls `key` with each (native column, value) that may stand only once in a file. Values
-    /// compare without regard to ASCII case; empty ones are not passed.
-    pub fn each_key(&self, key: &mut dyn FnMut(&'static str, &[&str])) {
+    /// compare without regard to ASCII case; empty ones are not passed. `name` gives a customer one name however
+    /// the row names it; who cannot tell gives what is written.
+    pub fn each_key(&self, name: &dyn Fn(CustomerRef<'_>) -> String, key: &mut dyn FnMut(&'static str, &[&str])) {
         match self {
             Change::CreateCustomer(c) => {
                 key("domain", &[&c.domain]);
@@ -29,9 +30,9 @@ impl Change<'_> {
                     key("external_id", &[c.external_id]);
                 }
             }
-            Change::UpdateCustomer(c) => key("customer", &[c.customer.as_written()]),
+            Change::UpdateCustomer(c) => key("customer", &[&name(c.customer)]),
             Change::CreateUser(u) => key("user_principal_name", &[u.user_principal_name]),
-            Change::SetSeats(s) => key("sku", &[s.customer.as_written(), "\0", s.part_number]),
+            Change::SetSeats(s) => key("sku", &[&name(s.customer), &s.sku_id.to_string()]),
         }
     }
 

@@ -84,15 +84,19 @@ pub(super) fn faults(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> i
         .iter()
         .map(|(code, count)| format!("{code} {count}"))
         .collect();
-    writeln!(out, "{} faults: {}", faults.len(), codes.join(", "))
+    writeln!(out, "{}: {}", counted(faults.len(), "fault"), codes.join(", "))
 }
 
-/// Faults as a JSON array.
-pub(super) fn faults_json(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> io::Result<()> {
-    let limit = if all { u64::MAX } else { SHOWN };
+/// `1 row`, `2 rows`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// All faults as a JSON array.
+pub(super) fn faults_json(out: &mut dyn Write, faults: &mut FaultLog) -> io::Result<()> {
     let mut first = true;
     out.write_all(b"[")?;
-    faults.each(limit, &mut |fault: &Fault| {
+    faults.each(u64::MAX, &mut |fault: &Fault| {
         if !std::mem::take(&mut first) {
             out.write_all(b",")?;
         }

@@ -26,7 +26,7 @@ pub(super) struct Plan {
     /// Check the file alone, without looking at the store
     #[arg(long)]
     offline: bool,
-    /// Show every row and every fault, not just the first
+    /// Show every row and every fault, not just the first; --json always does
     #[arg(long)]
     all: bool,
     /// The customer of all rows, for a file without a `customer` column
@@ -50,7 +50,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     let template = planning.template();
     let mut report = Report {
         json,
-        all: args.all,
+        all: args.all || json,
         offline: args.offline,
         shown: 0,
         changes: output::out(),
@@ -67,8 +67,10 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         }
     }
     let planned = planning.finish().await?;
-    for duplicate in planned.duplicates {
-        faults.push(duplicate?.1)?;
+    for repeated in planned.repeated {
+        let repeated = repeated?;
+        totals.repeat(&repeated);
+        faults.push(repeated.fault)?;
     }
     progress.done();
     report.close(totals, &mut faults, planned.digest.sha256.as_str())?;
@@ -159,16 +161,11 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    fn close(&mut self, mut totals: Totals, faults: &mut FaultLog, sha256: &str) -> anyhow::Result<()> {
-        totals.reject += faults
-            .by_code()
-            .get(tenantry_jobs::code::DUPLICATE_IN_FILE)
-            .copied()
-            .unwrap_or(0);
+    fn close(&mut self, totals: Totals, faults: &mut FaultLog, sha256: &str) -> anyhow::Result<()> {
         let out = &mut self.changes;
         if self.json {
             write!(out, "],\"errors\":")?;
-            output::faults_json(out, faults, self.all)?;
+            output::faults_json(out, faults)?;
             let codes = serde_json::to_string(faults.by_code())?;
             let totals = serde_json::to_string(&totals)?;
             writeln!(
@@ -178,22 +175,25 @@ impl<W: Write> Report<W> {
         } else {
             let valid = totals.rows - totals.reject;
             if !self.offline && valid > self.shown {
-                writeln!(out, "… and {} more rows; --all shows them", valid - self.shown)?;
+                let more = output::counted(valid - self.shown, "more row");
+                writeln!(out, "… and {more}; --all shows them")?;
             }
             if !faults.is_empty() {
                 output::faults(out, faults, self.all)?;
             }
             if self.offline {
+                let rows = output::counted(totals.rows, "row");
                 writeln!(
                     out,
-                    "{} rows: {valid} sound, {} to mend (the store was not asked)",
-                    totals.rows, totals.reject
+                    "{rows}: {valid} sound, {} to mend (the store was not asked)",
+                    totals.reject
                 )?;
             } else {
+                let rows = output::counted(totals.rows, "row");
                 writeln!(
                     out,
-                    "{} rows: {} to create, {} to change, {} unchanged, {} to reject",
-                    totals.rows, totals.create, totals.change, totals.unchanged, totals.reject
+                    "{rows}: {} to create, {} to change, {} unchanged, {} to reject",
+                    totals.create, totals.change, totals.unchanged, totals.reject
                 )?;
             }
         }

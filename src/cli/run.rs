@@ -33,7 +33,7 @@ pub(super) struct Run {
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: Option<u16>,
-    /// Show every fault of a refused file, not just the first
+    /// Show every fault of a refused file, not just the first; --json always does
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -115,14 +115,18 @@ pub(super) fn refused(kind: &str, mut refusal: Refusal, all: bool, json: bool) -
             "finished_at": null, "results": null, "rejects": null, "receipt": null });
         let head = head.to_string();
         write!(out, "{},\"errors\":", head.trim_end_matches('}'))?;
-        output::faults_json(&mut out, &mut refusal.faults, all)?;
+        output::faults_json(&mut out, &mut refusal.faults)?;
         writeln!(out, "}}")?;
     } else {
         output::faults(&mut out, &mut refusal.faults, all)?;
-        writeln!(
-            out,
-            "nothing was applied; mend the file, or apply its {good} good rows with --skip-invalid"
-        )?;
+        let way = match good {
+            0 => "mend the file".to_owned(),
+            _ => format!(
+                "mend the file, or apply its {} with --skip-invalid",
+                output::counted(good, "good row")
+            ),
+        };
+        writeln!(out, "nothing was applied; {way}")?;
     }
     out.flush()?;
     Ok(())

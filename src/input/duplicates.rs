@@ -20,6 +20,8 @@ mod spill;
 use spill::{Spill, Word};
 
 const PARTITIONS: usize = 128;
+/// The greatest mark.
+const MARKS: u8 = 3;
 
 /// A key that stands in an earlier row already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Duplicate {
     pub first_row: u64,
     /// The line of that row.
     pub first_line: u64,
+    /// What the repeating key was marked with.
+    pub mark: u8,
 }
 
 /// A key, hashed, and where it stands.
@@ -43,6 +47,23 @@ pub struct Key {
     hash: (Word, Word),
     row: u64,
     line: u64,
+    mark: u8,
+}
+
+impl Key {
+    /// The row the key is of.
+    pub fn row(&self) -> u64 {
+        self.row
+    }
+
+    /// With a number below 4 that comes back if the key repeats.
+    #[must_use]
+    pub fn marked(self, mark: u8) -> Self {
+        Self {
+            mark: mark & MARKS,
+            ..self
+        }
+    }
 }
 
 /// Hashes the keys of one file; clones give the same hashes, on any thread.
@@ -67,6 +88,7 @@ impl KeyHasher {
             hash: (hash.h1, hash.h2),
             row,
             line,
+            mark: 0,
         }
     }
 }
@@ -76,7 +98,7 @@ impl KeyHasher {
 pub struct Keys {
     hasher: KeyHasher,
     columns: Vec<&'static str>,
-    /// hash · row and column · line
+    /// hash · row, mark and column · line
     entries: Spill<4>,
     dir: Option<PathBuf>,
     memory: usize,
@@ -115,6 +137,7 @@ impl Keys {
             hash: (h1, h2),
             row,
             line,
+            mark,
         } = key;
         let known = self
             .columns
@@ -126,7 +149,7 @@ impl Keys {
         });
         self.last_row = self.last_row.max(row);
         let partition = (h1 >> 32) as usize % PARTITIONS;
-        self.entries.push(partition, [h1, h2, tag(row, index), line])
+        self.entries.push(partition, [h1, h2, tag(row, mark, index), line])
     }
 
     /// The keys that repeat, in row order; the first occurrence of each is not among them.
@@ -182,9 +205,9 @@ impl Keys {
     }
 }
 
-/// Row and column in one word.
-fn tag(row: u64, column: usize) -> Word {
-    row << 8 | column as u64
+/// Row, mark and column in one word.
+fn tag(row: u64, mark: u8, column: usize) -> Word {
+    row << 8 | Word::from(mark) << 6 | column as u64
 }
 
 fn row_of(tag: Word) -> u64 {
@@ -243,7 +266,7 @@ impl Table {
 #[derive(Debug)]
 pub struct Duplicates {
     columns: Vec<&'static str>,
-    /// row and column · line · first row · first line; partition by ranges of rows
+    /// row, mark and column · line · first row · first line; partition by ranges of rows
     found: Spill<4>,
     ready: VecDeque<Duplicate>,
     width: u64,
@@ -274,7 +297,8 @@ impl Duplicates {
         let columns = &self.columns;
         self.ready
             .extend(rows.into_iter().map(|[tag, line, first_row, first_line]| Duplicate {
-                column: columns[(tag & 0xff) as usize],
+                column: columns[(tag & 0x3f) as usize],
+                mark: (tag >> 6) as u8 & MARKS,
                 row: row_of(tag),
                 line,
                 first_row,

@@ -47,7 +47,7 @@ impl Door for LedgerDoor {
             source: Source::Bytes {
                 // A sender knows its entry by this name, so the outcome it is told carries it.
                 name: default_key.clone(),
-                data: document.rows.into_csv(),
+                data: document.rows.into_csv().into(),
             },
             idempotency_key: Some(document.idempotency_key.unwrap_or(default_key)),
             submitted_by: document.submitted_by.unwrap_or_else(|| NOBODY.to_owned()),

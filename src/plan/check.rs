@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tenantry_jobs::header::Mapping;
 use tenantry_jobs::{Job, Problem, Row, code};
 
-use super::{Fault, PlanError};
+use super::{Fault, PlanError, Source, repeated};
 use crate::db::Tx;
 use crate::input::duplicates::{Key, KeyHasher};
 use crate::input::{Block, RowView, Rows};
@@ -20,22 +20,25 @@ pub(super) struct Shared {
     pub(super) customer: Option<String>,
     pub(super) header: Vec<String>,
     pub(super) hasher: KeyHasher,
+    /// What is being read, to be read again where a value is missing.
+    pub(super) source: Source,
 }
 
 impl Shared {
+    /// Where the file has a native column.
+    pub(super) fn column(&self, native: &str) -> Option<usize> {
+        let native = self.job.columns().iter().position(|column| column.name == native)?;
+        self.mapping.columns.get(native).copied().flatten()
+    }
+
     /// Adds to a problem where it stands.
     pub(super) fn fault(&self, row: u64, line: u64, problem: Problem) -> Fault {
-        let native = self
-            .job
-            .columns()
-            .iter()
-            .position(|column| column.name == problem.column);
-        let column = native.and_then(|native| self.mapping.columns.get(native).copied().flatten());
+        let column = self.column(&problem.column);
         Fault {
             file: self.file.clone(),
             row,
             line,
-            column: column.map(|column| column as u64 + 1),
+            column_number: column.map(|column| column as u64 + 1),
             header: column
                 .and_then(|column| self.header.get(column))
                 .cloned()
@@ -67,14 +70,25 @@ impl CheckedBlock {
             .map_or(0, |row| row.line)
     }
 
-    /// Turns a row's preview into a rejection.
-    pub(super) fn reject(&mut self, row: u64, problem: Problem, shared: &Shared) {
-        self.previews.retain(|preview| preview.row != row);
-        let line = self.line(row);
-        self.rejects
-            .entry(row)
-            .or_default()
-            .push(shared.fault(row, line, problem));
+    /// Turns the previews of some rows into rejections.
+    pub(super) fn reject(&mut self, problems: BTreeMap<u64, Problem>, shared: &Shared) {
+        if !problems.is_empty() {
+            self.previews.retain(|preview| !problems.contains_key(&preview.row));
+        }
+        for (row, problem) in problems {
+            let fault = shared.fault(row, self.line(row), problem);
+            self.rejects.entry(row).or_default().push(fault);
+        }
+    }
+
+    /// The keys of the rows that are not rejected: what a rejected row has, another may have.
+    pub(super) fn take_keys(&mut self) -> impl Iterator<Item = Key> {
+        let mut previews = self.previews.iter().peekable();
+        std::mem::take(&mut self.keys).into_iter().filter_map(move |key| {
+            while previews.next_if(|preview| preview.row < key.row()).is_some() {}
+            let preview = previews.peek().filter(|preview| preview.row == key.row())?;
+            Some(key.marked(repeated::mark(&preview.verdict)))
+        })
     }
 }
 
@@ -93,14 +107,13 @@ pub(super) fn check(
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
         let mut changes = Vec::with_capacity(SLICE);
+        let mut lines = Vec::with_capacity(SLICE);
         for (view, cells) in slice.rows() {
             let refused = match ragged(view, shared.header.len(), &shared.mapping.unnamed) {
                 Some(problem) => vec![problem],
                 None => match shared.job.change(&Row::new(cells)) {
                     Ok(change) => {
-                        change.each_key(&mut |column, parts| {
-                            keys.push(hasher.key(column, parts, view.number, view.line));
-                        });
+                        lines.push(view.line);
                         changes.push(RowChange {
                             row: view.number,
                             change,
@@ -115,8 +128,16 @@ pub(super) fn check(
                 .map(|problem| shared.fault(view.number, view.line, problem));
             rejects.insert(view.number, faults.collect());
         }
-        match tx.as_deref_mut() {
-            Some(tx) => prepared.add(tx, changes)?,
+        if let Some(tx) = tx.as_deref_mut() {
+            prepared.learn(tx, &changes)?;
+        }
+        for (RowChange { row, change }, line) in changes.iter().zip(lines) {
+            change.each_key(&|customer| prepared.name(customer), &mut |column, parts| {
+                keys.push(hasher.key(column, parts, *row, line));
+            });
+        }
+        match tx {
+            Some(_) => prepared.add(changes),
             None => previews.extend(changes.iter().map(|one| Preview {
                 row: one.row,
                 verdict: Verdict::Create,

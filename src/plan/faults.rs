@@ -21,7 +21,7 @@ pub struct Fault {
     pub line: u64,
     /// Position of the column in the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub column: Option<u64>,
+    pub column_number: Option<u64>,
     /// The column's header as the file has it.
     pub header: String,
     /// What is wrong.
@@ -32,7 +32,7 @@ pub struct Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}: ", self.file, self.line)?;
-        if let Some(column) = self.column {
+        if let Some(column) = self.column_number {
             write!(f, "column {column} ")?;
         }
         write!(f, "{} [{}]", self.problem, self.problem.code)
@@ -82,7 +82,7 @@ impl FaultLog {
 
     /// Calls `each` with up to `limit` of them: those in memory in line order, then the rest as found.
     pub fn each(&mut self, limit: u64, each: &mut dyn FnMut(&Fault) -> std::io::Result<()>) -> std::io::Result<()> {
-        self.kept.sort_by_key(|fault| (fault.line, fault.column));
+        self.kept.sort_by_key(|fault| (fault.line, fault.column_number));
         for fault in self.kept.iter().take(limit as usize) {
             each(fault)?;
         }

@@ -127,7 +127,8 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim) -> Result<(Prepared, Vec<RowOutcome>)
                 Err(problems) => refused.extend(problems.first().map(|problem| rejected(row, problem))),
             }
         }
-        prepared.add(tx, changes)?;
+        prepared.learn(tx, &changes)?;
+        prepared.add(changes);
     }
     Ok((prepared, refused))
 }

@@ -13,7 +13,7 @@ mod users;
 
 pub(crate) use users::no_free_seats;
 
-use tenantry_jobs::{Change, Problem};
+use tenantry_jobs::{Change, CustomerRef, Problem};
 
 use super::{Preview, RowChange, SeatNeed, Verdict};
 use crate::db::{DbError, Tx};
@@ -47,10 +47,22 @@ impl Prepared {
         }
     }
 
-    /// Resolves and lays out some rows.
-    pub fn add(&mut self, tx: &mut dyn Tx, rows: Vec<RowChange<'_>>) -> Result<(), DbError> {
+    /// Looks up the customers of some rows.
+    pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowChange<'_>]) -> Result<(), DbError> {
         self.directory
-            .learn(tx, rows.iter().filter_map(|row| row.change.customer()))?;
+            .learn(tx, rows.iter().filter_map(|row| row.change.customer()))
+    }
+
+    /// One name for a customer however rows name it; what is written for one that is not known.
+    pub fn name(&self, customer: CustomerRef<'_>) -> String {
+        match self.directory.find(customer) {
+            Ok(known) => known.id.to_string(),
+            Err(_) => customer.as_written().to_owned(),
+        }
+    }
+
+    /// Lays out rows whose customers have been looked up.
+    pub fn add(&mut self, rows: Vec<RowChange<'_>>) {
         let (job, room, directory) = (self.job, self.room, &self.directory);
         for RowChange { row, change } in rows {
             let refused = match change {
@@ -73,7 +85,6 @@ impl Prepared {
                 self.refused.push((row, problem));
             }
         }
-        Ok(())
     }
 }
 

@@ -125,7 +125,7 @@ async fn plan_writes_nothing() {
     let offline = place
         .tenantry(&["plan", "add-customer", "customers.csv", "--offline"])
         .ends(0);
-    assert!(offline.out.contains("1 rows: 1 sound"), "{}", offline.out);
+    assert!(offline.out.contains("1 row: 1 sound"), "{}", offline.out);
     let plan = place.tenantry(&["plan", "add-customer", "customers.csv"]).ends(0);
     assert!(plan.out.contains("1 to create"), "{}", plan.out);
     assert!(!place.path("tenantry.db").exists(), "a plan makes no ledger");

@@ -13,6 +13,7 @@ mod input;
 mod intake;
 mod ledger;
 mod place;
+mod plan;
 mod queue;
 mod receipt;
 mod servers;

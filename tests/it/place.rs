@@ -136,7 +136,7 @@ pub(crate) async fn hand_in(
         parameters,
         source: Source::Bytes {
             name: format!("{kind}.csv"),
-            data: csv.as_bytes().to_vec(),
+            data: csv.as_bytes().to_vec().into(),
         },
         idempotency_key: None,
         submitted_by: "tester".to_owned(),

@@ -76,6 +76,7 @@ fn keys_are_of_their_column_and_parts_and_of_no_case() {
         line: 8,
         first_row,
         first_line: first_row * 2,
+        mark: 0,
     };
     assert_eq!(found, [repeats("upn", 1), repeats("domain", 3)]);
 }
