@@ -4,6 +4,7 @@
 //! they are whole. `run` writes them chunk by chunk while the job still works; should it die before the end,
 //! a worker on the same machine writes them anew, because the ledger knows where they were to lie.
 
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,8 +16,11 @@ use crate::db::DbError;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Outcome};
 use crate::receipt::{InputFiles, Receipt, ReceiptError, RejectRows, RejectsWriter, ResultRows, ResultsWriter, Sha256};
 
-/// How often an unfinished chunk is looked at again.
+/// How often an unfinished chunk, or a directory somebody writes to, is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a worker tries to reach the ledger for a delivery.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why results could not be delivered.
 #[derive(Debug, Error)]
@@ -73,19 +77,51 @@ pub async fn claim_dir(
     Ok(dir)
 }
 
-/// Writes the results of a job into the directory its ledger entry names.
-pub async fn deliver(ledger: &Ledger, job: &Job) -> Result<(), DeliveryError> {
-    let Some(dir) = &job.out_dir else { return Ok(()) };
-    deliver_to(ledger, job.id, Path::new(dir), Duration::from_secs(10)).await
+/// Writes the results of a job into the directory its ledger entry names, unless somebody else is at it.
+pub async fn deliver(ledger: &Ledger, id: JobId) -> Result<(), DeliveryError> {
+    let job = load(ledger, id, PATIENCE).await?;
+    let Some(dir) = job.out_dir.as_ref().map(PathBuf::from) else {
+        return Ok(());
+    };
+    match lock(&dir)? {
+        Some(_lock) => write(ledger, &job, &dir, PATIENCE).await,
+        None => Ok(()),
+    }
 }
 
-/// Writes results, rejects and receipt of a job into `dir`, waiting for chunks that are not done yet.
+/// Writes results, rejects and receipt of a job into `dir`, waiting for chunks that are not done yet. Where somebody
+/// else is writing there, waits for that; it may be what was asked for.
 pub async fn deliver_to(ledger: &Ledger, id: JobId, dir: &Path, patience: Duration) -> Result<(), DeliveryError> {
+    let _lock = loop {
+        if let Some(lock) = lock(dir)? {
+            break lock;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
     let job = load(ledger, id, patience).await?;
-    std::fs::create_dir_all(dir).map_err(|error| DeliveryError::Directory {
+    if job.delivered_at.is_some() {
+        return Ok(());
+    }
+    write(ledger, &job, dir, patience).await
+}
+
+/// Makes the directory and takes it for writing, or `None` while another process, or another job of this one, has
+/// it. The lock goes with the file, so with a killed process too.
+fn lock(dir: &Path) -> Result<Option<File>, DeliveryError> {
+    let opened = std::fs::create_dir_all(dir).and_then(|()| File::open(dir));
+    let locked = opened.and_then(|file| match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    });
+    locked.map_err(|error| DeliveryError::Directory {
         path: dir.to_owned(),
         error,
-    })?;
+    })
+}
+
+async fn write(ledger: &Ledger, job: &Job, dir: &Path, patience: Duration) -> Result<(), DeliveryError> {
+    let id = job.id;
     let mut results = ResultsWriter::create(dir, &job.header)?;
     let mut rejects = RejectsWriter::create(dir, &job.header);
     let mut done = 0;
@@ -93,7 +129,7 @@ pub async fn deliver_to(ledger: &Ledger, id: JobId, dir: &Path, patience: Durati
         let states = patiently(patience, || ledger.chunk_states(job.seq)).await?;
         let ready = states[done..].iter().take_while(|(_, ended)| *ended).count();
         for (chunk, _) in &states[done..done + ready] {
-            let rows = patiently(patience, || ledger.chunk_rows(&job, *chunk)).await?;
+            let rows = patiently(patience, || ledger.chunk_rows(job, *chunk)).await?;
             let rows = rows.ok_or(DeliveryError::RowsGone(id))?;
             (results, rejects) = blocking(move || write_chunk(&rows, results, rejects)).await?;
         }

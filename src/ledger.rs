@@ -25,7 +25,7 @@ pub use retry::RetryRefused;
 pub(crate) use retry::selected_rows;
 pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
 pub(crate) use rows::{load_block, recorded_rows};
-pub use upkeep::{Delivery, Reply};
+pub use upkeep::Reply;
 
 use crate::clock::Clock;
 use crate::db::{Db, DbError};

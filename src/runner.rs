@@ -5,11 +5,13 @@
 //! ticket, a lease that ran out, a retry that is due), so losing the whole queue costs one sweep interval.
 //!
 //! - `chunk`: one claimed chunk, from spool to closed.
+//! - `deliver`: results whose writer died.
 //! - `held`: the leases in hand and their heartbeat.
 //! - `retry`: when a chunk that came to nothing is tried again; pure.
 //! - `sweep`: everything that happens because time passes.
 
 mod chunk;
+mod deliver;
 mod held;
 pub mod retry;
 mod sweep;
@@ -82,6 +84,9 @@ impl Runner {
         background.spawn(self.clone().heartbeat(finished.clone()));
         background.spawn(self.clone().sweep(stop.clone()));
         background.spawn(self.clone().watch(stop.clone()));
+        if self.scope == Scope::All {
+            background.spawn(self.clone().deliveries(stop.clone()));
+        }
         background.close();
         let runner = self.clone();
         let stopping = stop.clone();

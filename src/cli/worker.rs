@@ -10,6 +10,7 @@ use super::End;
 use crate::app::App;
 use crate::intake;
 use crate::queue::Queue;
+use crate::runner::Runner;
 
 /// How often a draining worker looks whether anything is left.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -37,8 +38,7 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
     }
     intakes.close();
     if args.drain {
-        let (app, stop) = (app.clone(), stop.clone());
-        intakes.spawn(drain(app, stop));
+        intakes.spawn(drain(app.clone(), runner.clone(), stop.clone()));
     }
     tracing::info!(
         "working with {} at a time",
@@ -50,8 +50,8 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
-/// Stops the worker when no job is open and nothing waits at the inbox.
-async fn drain(app: App, stop: CancellationToken) {
+/// Stops the worker when no job is open, nothing waits at the inbox and no results wait for their writer.
+async fn drain(app: App, runner: Runner, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
         let waiting = match &app.queue {
             Queue::Redis(redis) if app.config.inbox.enabled => intake::inbox::waiting(redis).await.unwrap_or(true),
@@ -61,6 +61,7 @@ async fn drain(app: App, stop: CancellationToken) {
         let untold =
             matches!(app.queue, Queue::Redis(_)) && !app.ledger.unreplied().await.unwrap_or_default().is_empty();
         if !waiting && !open && !untold {
+            runner.deliver().await;
             stop.cancel();
         }
     }

@@ -4,10 +4,7 @@
 use super::lease::{claimable, end_chunk};
 use super::plan::{Begun, discard};
 use super::{JobId, Ledger, Outcome, Scope};
-use crate::db::DbError;
-
-/// A command that writes results itself is given this long from its start before a worker would step in.
-const RUN_DELIVERY_MILLIS: i64 = 10_000;
+use crate::db::{DbError, Row};
 
 /// A finished job whose submitter asked to be told.
 #[derive(Debug, Clone)]
@@ -16,14 +13,6 @@ pub struct Reply {
     pub job: JobId,
     pub seq: i64,
     pub reply_to: String,
-}
-
-/// A finished job whose results are to be written on this machine.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the names are the ledger's columns")]
-pub struct Delivery {
-    pub job: JobId,
-    pub seq: i64,
 }
 
 impl Ledger {
@@ -138,12 +127,9 @@ impl Ledger {
                      AND state IN ('completed', 'failed', 'cancelled') ORDER BY seq LIMIT 100",
                     &[],
                 )?;
-                let reply = |row: &crate::db::Row| {
+                let reply = |row: &Row| {
                     Ok(Reply {
-                        job: row
-                            .text(0)?
-                            .parse()
-                            .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+                        job: id(row)?,
                         seq: row.int(1)?,
                         reply_to: row.text(2)?.to_owned(),
                     })
@@ -169,16 +155,11 @@ impl Ledger {
 
     /// Records where the results of a job are to lie.
     pub async fn deliver_to(&self, seq: i64, dir: &str, host: &str) -> Result<(), DbError> {
-        let params = vec![
-            seq.into(),
-            dir.into(),
-            host.into(),
-            (self.clock.now_millis() + RUN_DELIVERY_MILLIS).into(),
-        ];
+        let params = vec![seq.into(), dir.into(), host.into()];
         self.db
             .write(move |tx| {
                 tx.exec(
-                    "UPDATE jobs SET out_dir = $2, out_host = $3, delivered_at = NULL, delivery_until = $4 WHERE seq = $1",
+                    "UPDATE jobs SET out_dir = $2, out_host = $3, delivered_at = NULL WHERE seq = $1",
                     &params,
                 )
                 .map(drop)
@@ -186,36 +167,18 @@ impl Ledger {
             .await
     }
 
-    /// Takes on the writing of one ended job's results on `host`, for `lease_millis`.
-    pub async fn claim_delivery(
-        &self,
-        host: &str,
-        scope: Scope,
-        lease_millis: i64,
-    ) -> Result<Option<Delivery>, DbError> {
-        let (now, host) = (self.clock.now_millis(), host.to_owned());
-        let only = match scope {
-            Scope::All => 0,
-            Scope::Job(seq) => seq,
-        };
+    /// Ended jobs whose results are still to be written on `host`, as long as there are rows to write, oldest first.
+    pub async fn undelivered(&self, host: &str) -> Result<Vec<JobId>, DbError> {
+        let host = host.to_owned();
         self.db
-            .write(move |tx| {
-                let taken = tx.query(
-                    "UPDATE jobs SET delivery_until = $1 WHERE seq = (
-                       SELECT seq FROM jobs WHERE out_dir IS NOT NULL AND delivered_at IS NULL AND out_host = $2
-                       AND state IN ('completed', 'failed', 'cancelled') AND COALESCE(delivery_until, 0) < $3
-                       AND ($4 = 0 OR seq = $4) ORDER BY seq LIMIT 1)
-                     AND COALESCE(delivery_until, 0) < $3 RETURNING id, seq",
-                    &[(now + lease_millis).into(), host.into(), now.into(), only.into()],
+            .read(move |tx| {
+                let rows = tx.query(
+                    "SELECT id FROM jobs WHERE out_dir IS NOT NULL AND delivered_at IS NULL AND out_host = $1
+                     AND state IN ('completed', 'failed', 'cancelled')
+                     AND EXISTS (SELECT 1 FROM spool WHERE input = jobs.input) ORDER BY seq LIMIT 100",
+                    &[host.into()],
                 )?;
-                let Some(row) = taken.first() else { return Ok(None) };
-                Ok(Some(Delivery {
-                    job: row
-                        .text(0)?
-                        .parse()
-                        .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
-                    seq: row.int(1)?,
-                }))
+                rows.iter().map(id).collect()
             })
             .await
     }
@@ -233,4 +196,10 @@ impl Ledger {
             })
             .await
     }
+}
+
+fn id(row: &Row) -> Result<JobId, DbError> {
+    row.text(0)?
+        .parse()
+        .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
 }

@@ -1,13 +1,12 @@
-//! What happens because time passes: waking what nobody was told of, clearing up after the dead, replies,
-//! results, and letting go of old rows.
+//! What happens because time passes: waking what nobody was told of, clearing up after the dead, replies, and
+//! letting go of old rows.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Runner, host_name};
+use super::Runner;
 use crate::db::DbError;
-use crate::delivery;
 use crate::ledger::Scope;
 use crate::queue::Queue;
 use crate::summary::JobSummary;
@@ -16,8 +15,6 @@ use crate::summary::JobSummary;
 const WATCH_EVERY: Duration = Duration::from_millis(25);
 /// Old rows are looked for once in this many sweeps.
 const PRUNE_EVERY: u64 = 120;
-/// A delivery whose writer died is taken over after this long.
-const DELIVERY_LEASE_MILLIS: i64 = 10_000;
 
 impl Runner {
     /// Sweeps until `stop`. A sweep that fails is tried again at the next.
@@ -54,7 +51,6 @@ impl Runner {
         self.wake_claimable().await?;
         if self.scope == Scope::All {
             self.reply().await?;
-            self.deliver().await?;
             if sweeps.is_multiple_of(PRUNE_EVERY) {
                 self.ledger
                     .prune_spool(self.settings.spool_keep.as_millis() as i64)
@@ -93,23 +89,6 @@ impl Runner {
                 Err(error) => {
                     tracing::warn!(job.id = %reply.job, %error, "job {}: its outcome could not be told to {}", reply.job, reply.reply_to);
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes results that are to lie on this machine and whose writer died.
-    async fn deliver(&self) -> Result<(), DbError> {
-        while let Some(delivery) = self
-            .ledger
-            .claim_delivery(&host_name(), self.scope, DELIVERY_LEASE_MILLIS)
-            .await?
-        {
-            let Some(job) = self.ledger.job(delivery.job).await? else {
-                continue;
-            };
-            if let Err(error) = delivery::deliver(&self.ledger, &job).await {
-                tracing::error!(job.id = %job.id, %error, "job {}: its results could not be written", job.id);
             }
         }
         Ok(())

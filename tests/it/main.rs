@@ -9,6 +9,7 @@
 mod cli;
 mod config;
 mod crash;
+mod delivery;
 mod input;
 mod intake;
 mod ledger;

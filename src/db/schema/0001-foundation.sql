@@ -51,7 +51,6 @@ CREATE TABLE jobs (
   replied_at BIGINT,
   out_dir TEXT,
   out_host TEXT,
-  delivery_until BIGINT,
   delivered_at BIGINT
 );
 -- One unfinished job per kind, parameters and content.

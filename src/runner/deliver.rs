@@ -1,0 +1,62 @@
+//! Results whose writer died: a `run` that was killed left a job that others finished, and a directory on this
+//! machine that waits for its results.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Runner, host_name};
+use crate::delivery;
+use crate::ledger::JobId;
+
+/// When a delivery that failed is tried again, first and at most; a full disk may be cleared.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// Deliveries that failed, with when to try again and how long to wait after that.
+#[derive(Default)]
+struct Failed(HashMap<JobId, (Instant, Duration)>);
+
+impl Failed {
+    fn is_due(&self, job: JobId) -> bool {
+        self.0.get(&job).is_none_or(|(at, _)| *at <= Instant::now())
+    }
+
+    fn note(&mut self, job: JobId) {
+        let pause = self.0.get(&job).map_or(FIRST_PAUSE, |(_, pause)| *pause);
+        self.0
+            .insert(job, (Instant::now() + pause, (pause * 2).min(LONGEST_PAUSE)));
+    }
+}
+
+impl Runner {
+    /// Delivers until `stop`. What is being written then is given up and written anew by whoever comes next.
+    pub(super) async fn deliveries(self, stop: CancellationToken) {
+        let mut failed = Failed::default();
+        let delivering = async {
+            loop {
+                self.deliver_due(&mut failed).await;
+                tokio::time::sleep(self.settings.sweep_every).await;
+            }
+        };
+        stop.run_until_cancelled(delivering).await;
+    }
+
+    /// Writes the results that wait for a writer on this machine, each once.
+    pub async fn deliver(&self) {
+        self.deliver_due(&mut Failed::default()).await;
+    }
+
+    async fn deliver_due(&self, failed: &mut Failed) {
+        // The sweep tells of a ledger that cannot be asked.
+        let waiting = self.ledger.undelivered(&host_name()).await.unwrap_or_default();
+        for id in waiting.into_iter().filter(|id| failed.is_due(*id)).collect::<Vec<_>>() {
+            if let Err(error) = delivery::deliver(&self.ledger, id).await {
+                tracing::error!(job.id = %id, %error, "job {id}: its results could not be written");
+                failed.note(id);
+            }
+        }
+    }
+}
