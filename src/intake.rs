@@ -13,6 +13,7 @@ pub mod document;
 pub mod door;
 pub mod inbox;
 mod members;
+mod redact;
 
 use std::fmt;
 use std::future::Future;

@@ -18,6 +18,7 @@ use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::document::code;
+use super::redact::without_secrets;
 use super::{Door, JobDocument, Reason, Refusal};
 use crate::queue::redis::{Outage, failed};
 use crate::queue::{Queue, QueueError, RedisQueue};
@@ -283,7 +284,7 @@ impl<D: Door> Inbox<D> {
             .cmd("XADD")
             .arg(&self.rejected)
             .arg(&["*", "entry", &entry.id, "reasons", &reasons, FIELD])
-            .arg(entry.job.as_deref().unwrap_or_default())
+            .arg(without_secrets(entry.job.as_deref().unwrap_or_default()))
             .ignore();
         self.let_go(entry, &mut pipe).await
     }

@@ -203,6 +203,18 @@ async fn an_entry_without_a_document_is_rejected_too() {
 }
 
 #[tokio::test]
+async fn no_secret_is_kept_with_what_is_refused() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    desk.hand_in("job", br#"{"kind":"none","rows":[{"a":"b","password":"s3cret"}]}"#)
+        .await;
+    let serving = desk.serve(Doorman::default());
+    desk.cleared().await;
+    let (_, job, _) = desk.rejection().await;
+    assert_eq!(job, r#"{"kind":"none","rows":[{"a":"b","password":"<redacted>"}]}"#);
+    serving.end().await;
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_text_stop_nobody() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let mut command = redis::cmd("XADD");
