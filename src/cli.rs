@@ -101,13 +101,7 @@ struct SubmissionArgs {
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Who submits
-    #[arg(
-        long,
-        env = "USER",
-        default_value = "unknown",
-        hide_env_values = true,
-        value_name = "NAME"
-    )]
+    #[arg(long, value_name = "NAME", default_value_t = user())]
     by: String,
 }
 
@@ -148,7 +142,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    crate::telemetry::init(&config.log);
+    let usual = if matches!(cli.command, Command::Worker(_)) {
+        "info"
+    } else {
+        "warn"
+    };
+    crate::telemetry::init(&config.log, usual);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -234,6 +233,24 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
         }
     });
     Ok(stop)
+}
+
+/// Who runs this process. Schedulers often set neither variable.
+#[expect(clippy::disallowed_methods, reason = "who one is, is nothing to configure")]
+fn user() -> String {
+    let named = ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    named.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| {
+        let uid = std::fs::metadata("/proc/self").map_or(0, |process| std::os::unix::fs::MetadataExt::uid(&process));
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let of_uid = |line: &str| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+        };
+        users.lines().find_map(of_uid).unwrap_or_else(|| format!("uid {uid}"))
+    })
 }
 
 /// Every job, for commands that work on whatever is queued.

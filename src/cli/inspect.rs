@@ -46,13 +46,7 @@ pub(super) struct Retry {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who asks
-    #[arg(
-        long,
-        env = "USER",
-        default_value = "unknown",
-        hide_env_values = true,
-        value_name = "NAME"
-    )]
+    #[arg(long, value_name = "NAME", default_value_t = super::user())]
     by: String,
 }
 

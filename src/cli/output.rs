@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
 use crate::ledger::{Counts, JobState};
@@ -184,14 +184,12 @@ const LINE_EVERY: u64 = 5;
 impl Progress {
     pub(super) fn new(what: &str, quiet: bool) -> Self {
         let bar = (!quiet && io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::no_length();
-            bar.set_message(what.to_owned());
+            let bar = ProgressBar::no_length()
+                .with_style(style("{msg} {human_pos} rows, {rate}"))
+                .with_message(what.to_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        if let Some(bar) = &bar {
-            style(bar, "{msg} {human_pos} rows, {per_sec}");
-        }
         Self {
             bar,
             quiet,
@@ -203,12 +201,11 @@ impl Progress {
 
     /// The number of rows there will be is known now.
     pub(super) fn of(&self, rows: u64) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.as_ref().filter(|bar| bar.length() != Some(rows)) {
+            bar.set_style(style(
+                "{msg} {wide_bar} {human_pos}/{human_len} rows, {rate}, {eta} left",
+            ));
             bar.set_length(rows);
-            style(
-                bar,
-                "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
-            );
         }
     }
 
@@ -235,8 +232,11 @@ impl Progress {
     }
 }
 
-fn style(bar: &ProgressBar, template: &str) {
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
+fn style(template: &str) -> ProgressStyle {
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // A display that fails is no reason to do anything else.
+        let _ = write!(out, "{} rows/s", HumanCount(state.per_sec() as u64));
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("rate", rate)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::End;
+use super::{End, output};
 use crate::app::App;
 use crate::intake;
 use crate::queue::Queue;
@@ -41,12 +41,18 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
         intakes.spawn(drain(app.clone(), runner.clone(), stop.clone()));
     }
     tracing::info!(
-        "working with {} at a time",
-        args.concurrency.map_or(app.config.worker.concurrency, usize::from)
+        "working on the jobs of {} with {} at a time, queue {}",
+        app.config.ledger.url,
+        output::counted(
+            args.concurrency.map_or(app.config.worker.concurrency, usize::from) as u64,
+            "chunk"
+        ),
+        app.config.queue.url
     );
     runner.serve(stop.clone()).await?;
     stop.cancel();
     intakes.wait().await;
+    tracing::info!("stopped");
     Ok(End::Fine)
 }
 

@@ -167,8 +167,8 @@ pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
 }
 
 /// Records the outcomes other than `applied` of a fenced chunk and closes it; every other pending row of it
-/// was applied. Last in the transaction.
-pub fn close(tx: &mut dyn Tx, claim: &Claim, outcomes: &[RowOutcome], now: i64) -> Result<(), DbError> {
+/// was applied. Last in the transaction. Returns the job's state if that ended it.
+pub fn close(tx: &mut dyn Tx, claim: &Claim, outcomes: &[RowOutcome], now: i64) -> Result<Option<String>, DbError> {
     record_outcomes(tx, claim.job, outcomes)?;
     let count = |wanted: Outcome| outcomes.iter().filter(|one| one.outcome == wanted).count() as u64;
     let tally = Tally {
@@ -212,7 +212,7 @@ pub(super) fn end_chunk(
             ..Tally::default()
         },
     };
-    count_chunk(tx, job, tally, now)
+    count_chunk(tx, job, tally, now).map(drop)
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -225,9 +225,9 @@ struct Tally {
 }
 
 /// Adds a closed chunk to its job's counters; the last one ends the job. One statement, so that two
-/// chunks closing at once cannot both believe the other is still open.
-fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<(), DbError> {
-    tx.exec(
+/// chunks closing at once cannot both believe the other is still open. Returns the job's state if that ended it.
+fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<Option<String>, DbError> {
+    let counted = tx.query_first(
         "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
            failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - 1,
            started_at = COALESCE(started_at, $7),
@@ -235,7 +235,7 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<(), 
            message = CASE WHEN chunks_left = 1 AND failed + $5 = 0 THEN NULL ELSE message END,
            state = CASE WHEN chunks_left > 1 THEN state WHEN failed + $5 > 0 THEN 'failed'
              WHEN cancelled + $6 > 0 THEN 'cancelled' ELSE 'completed' END
-         WHERE seq = $1",
+         WHERE seq = $1 RETURNING chunks_left, state",
         &[
             job.into(),
             tally.applied.into(),
@@ -245,8 +245,11 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<(), 
             tally.cancelled.into(),
             now.into(),
         ],
-    )
-    .map(drop)
+    )?;
+    match counted {
+        Some(job) if job.int(0)? == 0 => job.text(1).map(|state| Some(state.to_owned())),
+        _ => Ok(None),
+    }
 }
 
 fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> Result<Option<Claim>, DbError> {

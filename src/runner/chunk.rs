@@ -19,8 +19,11 @@ impl Runner {
         let done = self.apply(&claim).await;
         drop(hold);
         match done {
-            Ok(()) => {
+            Ok(ended) => {
                 tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id);
+                if let Some(state) = ended {
+                    tracing::info!(job.id = %claim.job_id, state, "job {} ended: {state}", claim.job_id);
+                }
             }
             Err(DbError::LeaseLost) => {
                 tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
@@ -29,7 +32,8 @@ impl Runner {
         }
     }
 
-    async fn apply(&self, claim: &Claim) -> Result<(), DbError> {
+    /// The job's state if this chunk ended it.
+    async fn apply(&self, claim: &Claim) -> Result<Option<String>, DbError> {
         let (prepared, refused) = {
             let claim = claim.clone();
             self.ledger.db().read(move |tx| prepare(tx, &claim)).await?
@@ -39,20 +43,21 @@ impl Runner {
             self.ledger.installation(),
             self.ledger.clock().now_millis(),
         );
-        self.ledger
+        let ended = self
+            .ledger
             .db()
             .write(move |tx| {
                 lease::fence(tx, &claim)?;
                 let mut outcomes = sql::apply(tx, installation, &prepared)?;
                 outcomes.extend(refused);
                 crate::failpoint::hit("before-finish");
-                lease::close(tx, &claim, &outcomes, now)?;
+                let ended = lease::close(tx, &claim, &outcomes, now)?;
                 crate::failpoint::hit("before-commit");
-                Ok(())
+                Ok(ended)
             })
             .await?;
         crate::failpoint::hit("after-commit");
-        Ok(())
+        Ok(ended)
     }
 
     async fn came_to_nothing(&self, claim: &Claim, error: &DbError) {

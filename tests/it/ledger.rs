@@ -42,7 +42,7 @@ async fn close(ledger: &Ledger, claim: &Claim) -> Result<(), DbError> {
         .db()
         .write(move |tx| {
             lease::fence(tx, &claim)?;
-            lease::close(tx, &claim, &[], 1)
+            lease::close(tx, &claim, &[], 1).map(drop)
         })
         .await
 }
