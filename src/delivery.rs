@@ -40,7 +40,7 @@ pub enum DeliveryError {
         error: std::io::Error,
     },
     /// The stream.
-    #[error(transparent)]
+    #[error("the rows cannot be printed")]
     Stream(#[from] std::io::Error),
     /// There is nothing to write from.
     #[error("the rows of job {0} are no longer kept (`spool.keep`)")]

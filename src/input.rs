@@ -175,8 +175,8 @@ impl Input {
         self.redacted = columns.to_vec();
     }
 
-    /// Reads up to `max_rows` rows, fewer where they are large; `None` at the end of the file. Blank lines
-    /// and rows whose every cell is blank are passed over.
+    /// Reads up to `max_rows` rows, fewer where they are large or a fault ends the file; `None` at the end of the
+    /// file. Blank lines and rows whose every cell is blank are passed over.
     pub fn read_block(&mut self, max_rows: usize) -> Result<Option<Block>, InputError> {
         if let Some(err) = &self.failed {
             return Err(err.clone());
@@ -209,8 +209,16 @@ impl Input {
         block.rows.reserve(rows);
         while block.rows.len() < max_rows.max(1) && block.cells.weight() < self.limits.block_bytes {
             let mark = block.cells.mark();
-            let Some(line) = self.record(&mut block.cells)? else {
-                break;
+            let line = match self.record(&mut block.cells) {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                // The rows before the fault are as good as any.
+                Err(err) if !block.is_empty() => {
+                    block.cells.rewind(mark);
+                    self.failed = Some(err);
+                    break;
+                }
+                Err(err) => return Err(err),
             };
             if !self.redacted.is_empty() {
                 redact::since(

@@ -82,6 +82,8 @@ pub struct Planning {
     shared: Arc<check::Shared>,
     store: Option<Db>,
     reader: Option<ReadAhead>,
+    /// Why the rest of the file cannot be read.
+    broken: Option<PlanError>,
     keys: Keys,
     in_flight: VecDeque<JoinHandle<Result<CheckedBlock, PlanError>>>,
     seats: HashMap<(i64, String), i64>,
@@ -116,6 +118,7 @@ impl Planning {
             shared: Arc::new(shared),
             store,
             reader: Some(input::read_ahead(input, chunk_rows, IN_FLIGHT)),
+            broken: None,
             keys,
             in_flight: VecDeque::new(),
             seats: HashMap::new(),
@@ -136,13 +139,21 @@ impl Planning {
 
     /// The next block, checked, in file order.
     pub async fn next(&mut self) -> Result<Option<CheckedBlock>, PlanError> {
-        while self.in_flight.len() < IN_FLIGHT {
-            let Some(block) = self.read().await? else { break };
+        while self.in_flight.len() < IN_FLIGHT && self.broken.is_none() {
+            let block = match self.read().await {
+                Ok(Some(block)) => block,
+                Ok(None) => break,
+                // Told once the blocks before it are.
+                Err(error) => {
+                    self.broken = Some(error);
+                    break;
+                }
+            };
             self.first_rows.push(block.first_row());
             self.in_flight.push_back(self.check(block));
         }
         let Some(oldest) = self.in_flight.pop_front() else {
-            return Ok(None);
+            return self.broken.take().map_or(Ok(None), Err);
         };
         let mut checked = oldest.await.map_err(|error| PlanError::Broken(error.to_string()))??;
         let needs = std::mem::take(&mut checked.needs);

@@ -53,6 +53,8 @@ pub struct Refusal {
     pub faults: FaultLog,
     /// What would have happened to the rows.
     pub totals: Totals,
+    /// Whether the file could be read to its end; if not, the last fault says why, and there may be more behind it.
+    pub whole: bool,
 }
 
 /// Why a submission could not be carried through.
@@ -158,7 +160,17 @@ async fn spool(
     let mut totals = Totals::default();
     let mut faults = FaultLog::default();
     let mut chunk = 0;
-    while let Some(mut checked) = planning.next().await? {
+    loop {
+        let mut checked = match planning.next().await {
+            Ok(Some(checked)) => checked,
+            Ok(None) => break,
+            Err(PlanError::Input(error)) => {
+                faults.push(Fault::of_file(&error))?;
+                let whole = false;
+                return Ok(Spooled::Refused(Box::new(Refusal { faults, totals, whole })));
+            }
+            Err(error) => return Err(error.into()),
+        };
         totals.add(&checked);
         progress(totals.rows);
         if !skip_invalid {
@@ -200,7 +212,8 @@ async fn spool(
     if faults.is_empty() {
         Ok(Spooled::Whole { digest: planned.digest })
     } else {
-        Ok(Spooled::Refused(Box::new(Refusal { faults, totals })))
+        let whole = true;
+        Ok(Spooled::Refused(Box::new(Refusal { faults, totals, whole })))
     }
 }
 

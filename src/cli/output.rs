@@ -29,38 +29,40 @@ pub(super) fn say(line: &str) {
 /// Tells of an error: what happened, then why.
 pub(super) fn complain(error: &anyhow::Error) {
     say(&format!("tenantry: {error:#}"));
-    if let Some(problems) = header_problems(error) {
-        for line in problems {
-            say(&line);
+    if let Some(PlanError::Header { .. }) = plan_error(error) {
+        for fault in file_faults(error) {
+            say(&fault.to_string());
         }
     }
 }
 
 /// The same for programs, on standard output.
 pub(super) fn complain_json(error: &anyhow::Error) {
-    let header = header_problems(error).unwrap_or_default();
-    let document = json!({ "error": format!("{error:#}"), "details": header });
+    let document = json!({ "error": format!("{error:#}"), "errors": file_faults(error) });
     let _ = writeln!(io::stdout().lock(), "{document}");
 }
 
-fn header_problems(error: &anyhow::Error) -> Option<Vec<String>> {
-    let plan = error
+/// What is wrong with a file as a whole.
+fn file_faults(error: &anyhow::Error) -> Vec<Fault> {
+    match plan_error(error) {
+        Some(PlanError::Header {
+            file, line, problems, ..
+        }) => {
+            let faults = problems.iter().cloned();
+            faults.map(|problem| Fault::of_header(file, *line, problem)).collect()
+        }
+        Some(PlanError::Input(error)) => vec![Fault::of_file(error)],
+        _ => Vec::new(),
+    }
+}
+
+fn plan_error(error: &anyhow::Error) -> Option<&PlanError> {
+    error
         .downcast_ref::<PlanError>()
         .or_else(|| match error.downcast_ref::<SubmitError>() {
             Some(SubmitError::Plan(plan)) => Some(plan),
             _ => None,
-        });
-    match plan {
-        Some(PlanError::Header {
-            file, line, problems, ..
-        }) => Some(
-            problems
-                .iter()
-                .map(|problem| format!("{file}:{line}: {problem} [{}]", problem.code))
-                .collect(),
-        ),
-        _ => None,
-    }
+        })
 }
 
 /// Whether the error is that nobody reads standard output any more.

@@ -13,8 +13,9 @@ use super::output::{self, Progress, SHOWN};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
+use crate::input::Sha256;
 use crate::ledger::{Ledger, Parameters};
-use crate::plan::{CheckedBlock, FaultLog, Planning, Source, Totals};
+use crate::plan::{CheckedBlock, Fault, FaultLog, PlanError, Planning, Source, Totals};
 use crate::store::Verdict;
 
 #[derive(Debug, Args)]
@@ -58,23 +59,40 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     report.open(kind.kind(), args, template)?;
     let (mut totals, mut faults) = (Totals::default(), FaultLog::default());
     let progress = Progress::new("checking", json);
-    while let Some(checked) = planning.next().await? {
+    let whole = loop {
+        let checked = match planning.next().await {
+            Ok(Some(checked)) => checked,
+            Ok(None) => break true,
+            Err(PlanError::Input(error)) => {
+                faults.push(Fault::of_file(&error))?;
+                break false;
+            }
+            Err(error) => return Err(error.into()),
+        };
         totals.add(&checked);
         progress.at(totals.rows, None);
         report.rows(&checked)?;
         for fault in checked.rejects.into_values().flatten() {
             faults.push(fault)?;
         }
-    }
-    let planned = planning.finish().await?;
-    for repeated in planned.repeated {
-        let repeated = repeated?;
-        totals.repeat(&repeated);
-        faults.push(repeated.fault)?;
+    };
+    let mut sha256 = None;
+    if whole {
+        let planned = planning.finish().await?;
+        for repeated in planned.repeated {
+            let repeated = repeated?;
+            totals.repeat(&repeated);
+            faults.push(repeated.fault)?;
+        }
+        sha256 = Some(planned.digest.sha256);
     }
     progress.done();
-    report.close(totals, &mut faults, planned.digest.sha256.as_str())?;
-    Ok(if faults.is_empty() { End::Fine } else { End::SomeRowsNot })
+    report.close(totals, &mut faults, sha256.as_ref().map(Sha256::as_str))?;
+    Ok(match (whole, faults.is_empty()) {
+        (false, _) => End::Unfinished,
+        (true, true) => End::Fine,
+        (true, false) => End::SomeRowsNot,
+    })
 }
 
 /// The store to preview against. A ledger that does not exist yet is not made: an empty one stands in for it,
@@ -161,17 +179,13 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    fn close(&mut self, totals: Totals, faults: &mut FaultLog, sha256: &str) -> anyhow::Result<()> {
+    fn close(&mut self, totals: Totals, faults: &mut FaultLog, sha256: Option<&str>) -> anyhow::Result<()> {
         let out = &mut self.changes;
         if self.json {
             write!(out, "],\"errors\":")?;
             output::faults_json(out, faults)?;
-            let codes = serde_json::to_string(faults.by_code())?;
-            let totals = serde_json::to_string(&totals)?;
-            writeln!(
-                out,
-                ",\"error_codes\":{codes},\"totals\":{totals},\"sha256\":\"{sha256}\"}}"
-            )?;
+            let rest = json!({ "error_codes": faults.by_code(), "totals": totals, "sha256": sha256 }).to_string();
+            writeln!(out, ",{}", rest.trim_start_matches('{'))?;
         } else {
             let valid = totals.rows - totals.reject;
             if !self.offline && valid > self.shown {

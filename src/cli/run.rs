@@ -121,6 +121,7 @@ pub(super) fn refused(kind: &str, mut refusal: Refusal, all: bool, json: bool) -
         output::faults(&mut out, &mut refusal.faults, all)?;
         let way = match good {
             0 => "mend the file".to_owned(),
+            _ if !refusal.whole => "mend the file, which cannot be read to its end".to_owned(),
             _ => format!(
                 "mend the file, or apply its {} with --skip-invalid",
                 output::counted(good, "good row")

@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use serde::{Deserialize, Serialize};
 use tenantry_jobs::Problem;
 
+use crate::input::InputError;
+
 /// Faults kept in memory, in line order; those beyond go to a temporary file.
 const KEPT: usize = 10_000;
 
@@ -15,7 +17,7 @@ const KEPT: usize = 10_000;
 pub struct Fault {
     /// The file.
     pub file: String,
-    /// Row number, from 1; the header is none.
+    /// Row number, from 1; the header is none. 0 where the file itself is at fault.
     pub row: u64,
     /// Line of the file the row begins on, from 1.
     pub line: u64,
@@ -27,6 +29,33 @@ pub struct Fault {
     /// What is wrong.
     #[serde(flatten)]
     pub problem: Problem,
+}
+
+impl Fault {
+    /// A fault that ends the reading of a file.
+    pub fn of_file(error: &InputError) -> Self {
+        let place = error.column().map_or(String::new(), |at| format!("character {at}: "));
+        Self {
+            file: error.file.clone(),
+            row: 0,
+            line: error.line().unwrap_or(1),
+            column_number: None,
+            header: String::new(),
+            problem: Problem::new(error.code, "", "", format!("{place}{}", error.message)),
+        }
+    }
+
+    /// A fault of a header, which has no rows yet.
+    pub fn of_header(file: &str, line: u64, problem: Problem) -> Self {
+        Self {
+            file: file.to_owned(),
+            row: 0,
+            line,
+            column_number: None,
+            header: String::new(),
+            problem,
+        }
+    }
 }
 
 impl std::fmt::Display for Fault {

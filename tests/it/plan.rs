@@ -130,3 +130,51 @@ async fn seats_run_out_in_the_order_of_the_file() {
     );
     assert_eq!(plan["totals"]["create"], 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_breaks_off_tells_its_other_faults_too() {
+    let place = with_customers().await;
+    place.write(
+        "users.csv",
+        "customer,user_principal_name\nA-1,a@alpha.onmicrosoft.com\nA-9,b@alpha.onmicrosoft.com\nA-1,\"never closed\n",
+    );
+    let told = place
+        .tenantry(&["plan", "bulk-add-users", "users.csv", "--json"])
+        .ends(2)
+        .json();
+    assert_eq!(
+        errors(&told),
+        [
+            json!([3, "customer", "A-9", "unknown-customer"]),
+            json!([4, "", "", "unclosed-quote"]),
+        ]
+    );
+    assert_eq!((&told["sha256"], &told["totals"]["rows"]), (&Value::Null, &json!(2)));
+    let run = ["run", "bulk-add-users", "users.csv"];
+    for more in [&[][..], &["--skip-invalid"]] {
+        let refused = place.tenantry(&[&run[..], more].concat()).ends(2).out;
+        assert!(
+            refused.contains("users.csv:4: character 5: the quoted cell"),
+            "{refused}"
+        );
+        assert!(refused.contains("which cannot be read to its end"), "{refused}");
+    }
+    let jobs = place.tenantry(&["jobs", "--kind", "bulk-add-users", "--json"]).ends(0);
+    assert_eq!(jobs.out, "", "nothing was recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_is_told_of_by_place_and_code() {
+    let place = Place::new(On::Sqlite).await;
+    place.write(
+        "users.csv",
+        "\ncostumer,user_principal_name\nA-1,a@alpha.onmicrosoft.com\n",
+    );
+    let told = place
+        .tenantry(&["plan", "bulk-add-users", "users.csv", "--offline", "--json"])
+        .ends(2)
+        .json();
+    assert_eq!(told["errors"][0]["line"], 2);
+    assert_eq!(told["errors"][0]["code"], "unknown-column");
+    assert_eq!(told["errors"][0]["suggestion"], "customer");
+}
