@@ -17,6 +17,7 @@ mod place;
 mod plan;
 mod queue;
 mod receipt;
+mod runner;
 mod servers;
 mod store;
 mod tidy;

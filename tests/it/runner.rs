@@ -1,0 +1,214 @@
+//! What every runner promises, held to on the embedded queue with SQLite and on Redis with PostgreSQL.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use tenantry::config::{QueueConfig, SecretUrl};
+use tenantry::db::DbError;
+use tenantry::ledger::{Job, JobState, Ledger, Parameters, Scope};
+use tenantry::queue::{Queue, QueueError};
+use tenantry::runner::Runner;
+use tenantry::submit::Submitted;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::place::{On, Place, apply, column, hand_in, settings};
+use crate::servers::{RedisServer, eventually};
+
+const CUSTOMERS: &str = "\
+domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
+alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
+";
+
+const STRICT: Parameters = Parameters {
+    customer: None,
+    skip_invalid: false,
+};
+
+/// A ledger with one customer, and a queue.
+struct Shop {
+    _place: Place,
+    ledger: Ledger,
+    queue: Queue,
+}
+
+impl Shop {
+    async fn new(on: On, queue: Queue) -> Self {
+        let place = Place::new(on).await;
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", CUSTOMERS).await;
+        Self {
+            _place: place,
+            ledger,
+            queue,
+        }
+    }
+
+    /// Queues users in chunks of ten, without ringing for them.
+    async fn unrung(&self, name: &str, count: usize) -> Job {
+        let mut csv = "customer,user_principal_name\n".to_owned();
+        for n in 0..count {
+            writeln!(csv, "A-1,{name}{n}@alpha.onmicrosoft.com").expect("a string");
+        }
+        match hand_in(&self.ledger, "bulk-add-users", &csv, STRICT, 10).await {
+            Submitted::Queued(id) => self.job(id).await,
+            _ => panic!("not queued"),
+        }
+    }
+
+    async fn job(&self, id: tenantry::ledger::JobId) -> Job {
+        self.ledger.job(id).await.expect("asked").expect("there")
+    }
+
+    fn runner(&self) -> Working {
+        let runner = Runner::new(self.ledger.clone(), self.queue.clone(), settings(2), Scope::All);
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        #[expect(clippy::disallowed_methods, reason = "aborted with the test that started it")]
+        let task = tokio::spawn(async move { runner.serve(stopping).await });
+        Working {
+            stop,
+            task: AbortOnDropHandle::new(task),
+        }
+    }
+
+    async fn ended(&self, job: &Job) -> Job {
+        eventually("the job to end", async || {
+            Some(self.job(job.id).await).filter(|job| job.state.is_final())
+        })
+        .await
+    }
+
+    async fn users(&self) -> usize {
+        column(self.ledger.db(), "SELECT user_principal_name FROM users")
+            .await
+            .len()
+    }
+}
+
+struct Working {
+    stop: CancellationToken,
+    task: AbortOnDropHandle<Result<(), QueueError>>,
+}
+
+impl Working {
+    async fn end(self) {
+        self.stop.cancel();
+        self.task.await.expect("no panic").expect("it ends well");
+    }
+}
+
+/// Declares each test once and runs it with both queues.
+macro_rules! with_both_queues {
+    ($(async fn $name:ident($shop:ident: Shop) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+            async fn test($shop: Shop) $body
+            #[tokio::test(flavor = "multi_thread")]
+            async fn embedded() { test(Shop::new(On::Sqlite, Queue::embedded()).await).await }
+            #[tokio::test(flavor = "multi_thread")]
+            async fn redis() {
+                let server = RedisServer::shared().await;
+                let config = QueueConfig { url: SecretUrl::new(server.url()), prefix: server.prefix() };
+                test(Shop::new(On::Postgres, Queue::connect(&config).expect("a queue")).await).await;
+            }
+        })*
+    };
+}
+
+with_both_queues! {
+    async fn a_job_nobody_rang_for_is_found(shop: Shop) {
+        let working = shop.runner();
+        let job = shop.ended(&shop.unrung("a", 95).await).await;
+        assert_eq!((job.state, job.counts.applied), (JobState::Completed, 95));
+        assert_eq!(shop.users().await, 95);
+        working.end().await;
+    }
+
+    async fn two_runners_and_many_jobs_do_every_row_once(shop: Shop) {
+        let mut jobs = Vec::new();
+        for name in ["a", "b", "c", "d"] {
+            let job = shop.unrung(name, 120).await;
+            shop.queue.wake(job.id, 12).await.expect("rung");
+            jobs.push(job);
+        }
+        let working = (shop.runner(), shop.runner());
+        for job in &jobs {
+            let job = shop.ended(job).await;
+            assert_eq!((job.state, job.counts.applied), (JobState::Completed, 120));
+        }
+        assert_eq!(shop.users().await, 480);
+        assert_eq!(column(shop.ledger.db(), "SELECT CAST(user_count AS TEXT) FROM customers").await, ["480"]);
+        working.0.end().await;
+        working.1.end().await;
+    }
+
+    async fn tickets_too_many_for_jobs_that_are_gone_do_no_harm(shop: Shop) {
+        let job = shop.unrung("a", 30).await;
+        shop.queue.wake(job.id, 50).await.expect("rung");
+        shop.queue.wake(tenantry::ledger::JobId(uuid::Uuid::from_u128(7)), 5).await.expect("rung");
+        let working = shop.runner();
+        assert_eq!(shop.ended(&job).await.counts.applied, 30);
+        working.end().await;
+        assert_eq!(shop.users().await, 30);
+    }
+
+    async fn what_a_dead_worker_held_is_taken_up(shop: Shop) {
+        let job = shop.unrung("a", 30).await;
+        for _ in 0..2 {
+            shop.ledger.claim("dead", Scope::All, 300).await.expect("asked").expect("a chunk");
+        }
+        let working = shop.runner();
+        assert_eq!(shop.ended(&job).await.counts.applied, 30);
+        working.end().await;
+        assert_eq!(shop.users().await, 30);
+    }
+
+    async fn a_runner_that_is_stopped_holds_nothing(shop: Shop) {
+        let job = shop.unrung("a", 2_000).await;
+        let working = shop.runner();
+        eventually("some rows", async || (shop.job(job.id).await.counts.applied > 0).then_some(())).await;
+        working.end().await;
+        let held = column(shop.ledger.db(), "SELECT CAST(chunk AS TEXT) FROM chunks WHERE state = 'running'").await;
+        assert_eq!(held, [""; 0]);
+        let done = shop.job(job.id).await.counts.applied as usize;
+        assert_eq!(shop.users().await, done);
+        let working = shop.runner();
+        assert_eq!(shop.ended(&job).await.counts.applied, 2_000);
+        working.end().await;
+    }
+
+    async fn a_chunk_that_cannot_be_worked_is_given_up_and_the_others_go_on(shop: Shop) {
+        let job = shop.unrung("a", 30).await;
+        let input = job.input;
+        let lose = shop.ledger.db().write(move |tx| -> Result<u64, DbError> {
+            tx.exec("DELETE FROM spool WHERE input = $1 AND block = 1", &[input.into()])
+        });
+        assert_eq!(lose.await.expect("lost"), 1);
+        let working = shop.runner();
+        let job = shop.ended(&job).await;
+        assert_eq!(job.state, JobState::Failed);
+        assert_eq!((job.counts.applied, job.counts.failed), (20, 10));
+        assert!(job.message.is_some_and(|message| message.contains("block 1")));
+        working.end().await;
+        let names: HashSet<_> = column(shop.ledger.db(), "SELECT user_principal_name FROM users").await.into_iter().collect();
+        assert!(!names.contains("a10@alpha.onmicrosoft.com") && names.contains("a20@alpha.onmicrosoft.com"));
+    }
+
+    async fn a_cancelled_job_keeps_what_is_done_and_can_be_gone_on_with(shop: Shop) {
+        let job = shop.unrung("a", 3_000).await;
+        let working = shop.runner();
+        eventually("some rows", async || (shop.job(job.id).await.counts.applied > 0).then_some(())).await;
+        shop.ledger.cancel(job.seq).await.expect("asked");
+        let ended = shop.ended(&job).await;
+        assert_eq!(ended.counts.applied + ended.counts.cancelled, 3_000);
+        if ended.counts.cancelled > 0 {
+            assert_eq!(ended.state, JobState::Cancelled);
+            let rest = shop.ledger.retry(&ended, "tester").await.expect("asked").expect("something is left");
+            let rest = shop.ended(&shop.job(rest).await).await;
+            assert_eq!(rest.counts.applied, ended.counts.cancelled);
+        }
+        assert_eq!(shop.users().await, 3_000);
+        working.end().await;
+    }
+}
