@@ -2,26 +2,14 @@
 
 use serde_json::json;
 
-use crate::place::{On, Place, read};
-
-const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
-";
-
-async fn with_customers() -> Place {
-    let place = Place::new(On::Sqlite).await;
-    place.write("customers.csv", CUSTOMERS);
-    place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
-    place
-}
+use crate::place::{CUSTOMERS, On, Place, read};
 
 const GOOD: &str = "customer,user_principal_name,first_name,last_name\nA-1,a@alpha.onmicrosoft.com,A,A\nA-1,b@alpha.onmicrosoft.com,B,B\n";
 const MIXED: &str = "customer,user_principal_name,first_name,last_name\nA-1,a@alpha.onmicrosoft.com,A,A\nA-1,not a name,B,B\nA-9,c@alpha.onmicrosoft.com,C,C\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn run_writes_results_and_receipt_and_prints_one_object() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write("users.csv", GOOD);
     let run = place
         .tenantry(&["run", "bulk-add-users", "users.csv", "--json", "--out", "out"])
@@ -70,7 +58,7 @@ async fn run_writes_results_and_receipt_and_prints_one_object() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_with_bad_rows_is_refused_whole_with_every_fault() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write("users.csv", MIXED);
     let run = place.tenantry(&["run", "bulk-add-users", "users.csv"]).ends(2);
     assert!(
@@ -147,7 +135,7 @@ async fn plan_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn submit_worker_show_rows_results() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write("users.csv", MIXED);
     let id = place
         .tenantry(&["submit", "bulk-add-users", "users.csv", "--skip-invalid"])
@@ -179,7 +167,7 @@ async fn submit_worker_show_rows_results() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotency_key_stands_for_one_job_for_ever() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write("users.csv", GOOD);
     let key = ["--idempotency-key", "nightly-7", "--json"];
     let first = place
@@ -200,7 +188,7 @@ async fn an_idempotency_key_stands_for_one_job_for_ever() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_named_with_the_nearest_choice() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write("users.csv", GOOD.replace("first_name", "frist_name"));
     let header = place.tenantry(&["run", "bulk-add-users", "users.csv"]).ends(2);
     assert!(

@@ -4,16 +4,10 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::process::Stdio;
 
-use crate::place::{On, Place, read};
+use crate::place::{Place, read};
 
 async fn with_users(count: usize) -> Place {
-    let place = Place::new(On::Sqlite).await;
-    place.write(
-        "customers.csv",
-        "domain,company_name,first_name,last_name,email,address_line1,city,postal_code,country,external_id\n\
-         alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,N1 9GU,GB,A-1\n",
-    );
-    place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
+    let place = Place::with_customer().await;
     let mut users = "customer,user_principal_name\n".to_owned();
     for n in 0..count {
         writeln!(users, "A-1,u{n:05}@alpha.onmicrosoft.com").expect("a string");
@@ -23,6 +17,17 @@ async fn with_users(count: usize) -> Place {
 }
 
 const RUN: [&str; 5] = ["run", "bulk-add-users", "users.csv", "--out", "out"];
+
+/// Runs the job to its end, and dies with the results written and nobody told.
+fn die_before_delivered(place: &Place) {
+    let killed = place
+        .command(&RUN)
+        .env("TENANTRY_FAILPOINT", "before-delivered@1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert_eq!(killed.expect("tenantry starts").code(), None);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runs_of_one_file_write_it_once_and_whole() {
@@ -48,13 +53,7 @@ async fn two_runs_of_one_file_write_it_once_and_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_leaves_a_directory_alone_while_somebody_writes_to_it() {
     let place = with_users(10).await;
-    let killed = place
-        .command(&RUN)
-        .env("TENANTRY_FAILPOINT", "before-delivered@1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert_eq!(killed.expect("tenantry starts").code(), None);
+    die_before_delivered(&place);
     let out = place.path("out");
     std::fs::remove_file(out.join("results.csv")).expect("it had been written");
     let lock = File::open(&out).expect("a directory");
@@ -69,13 +68,7 @@ async fn a_worker_leaves_a_directory_alone_while_somebody_writes_to_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_that_cannot_be_written_to_stops_nothing_else() {
     let place = with_users(10).await;
-    let killed = place
-        .command(&RUN)
-        .env("TENANTRY_FAILPOINT", "before-delivered@1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert_eq!(killed.expect("tenantry starts").code(), None);
+    die_before_delivered(&place);
     let out = place.path("out");
     std::fs::remove_dir_all(&out).expect("it is ours");
     place.write("out", "a file where the directory was");

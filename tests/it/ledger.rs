@@ -8,12 +8,7 @@ use tenantry::db::DbError;
 use tenantry::ledger::{Claim, Job, JobState, Ledger, Parameters, Scope, lease};
 use tenantry::submit::Submitted;
 
-use crate::place::{On, Place, apply, apply_with, hand_in, on_both, work_off};
-
-const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
-";
+use crate::place::{CUSTOMERS, On, Place, apply, apply_with, hand_in, on_both, work_off};
 
 fn users(count: usize) -> String {
     let rows: String = (0..count)

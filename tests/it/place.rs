@@ -24,6 +24,12 @@ pub(crate) enum On {
     Postgres,
 }
 
+/// One customer, as `add-customer` takes it.
+pub(crate) const CUSTOMERS: &str = "\
+domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
+alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
+";
+
 pub(crate) struct Place {
     pub(crate) dir: TempDir,
     pub(crate) url: String,
@@ -37,6 +43,14 @@ impl Place {
             On::Postgres => PgServer::shared().await.database().await,
         };
         Self { dir, url }
+    }
+
+    /// On SQLite, with the one customer.
+    pub(crate) async fn with_customer() -> Self {
+        let place = Self::new(On::Sqlite).await;
+        place.write("customers.csv", CUSTOMERS);
+        place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
+        place
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

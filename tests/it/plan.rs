@@ -6,18 +6,6 @@ use serde_json::{Value, json};
 
 use crate::place::{On, Place};
 
-const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
-";
-
-async fn with_customers() -> Place {
-    let place = Place::new(On::Sqlite).await;
-    place.write("customers.csv", CUSTOMERS);
-    place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
-    place
-}
-
 fn errors(plan: &Value) -> Vec<Value> {
     let told = |error: &Value| json!([error["line"], error["column"], error["value"], error["code"]]);
     plan["errors"].as_array().expect("errors").iter().map(told).collect()
@@ -50,7 +38,7 @@ async fn more_faults_than_fit_in_memory_are_all_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_row_is_told_with_its_value_and_counted_once() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write(
         "users.csv",
         "user_principal_name,customer\n\
@@ -88,7 +76,7 @@ async fn a_repeated_row_is_told_with_its_value_and_counted_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_is_the_same_whatever_it_is_called() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write(
         "patch.csv",
         "customer,city\nA-1,Leeds\na-1,York\nalpha.onmicrosoft.com,Bath\n",
@@ -109,7 +97,7 @@ async fn a_customer_is_the_same_whatever_it_is_called() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn seats_run_out_in_the_order_of_the_file() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write("seats.csv", "customer,sku,seats\nA-1,SPB,2\n");
     place.tenantry(&["run", "set-seats", "seats.csv"]).ends(0);
     let mut file = "customer,user_principal_name,usage_location,licenses\n".to_owned();
@@ -133,7 +121,7 @@ async fn seats_run_out_in_the_order_of_the_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_breaks_off_tells_its_other_faults_too() {
-    let place = with_customers().await;
+    let place = Place::with_customer().await;
     place.write(
         "users.csv",
         "customer,user_principal_name\nA-1,a@alpha.onmicrosoft.com\nA-9,b@alpha.onmicrosoft.com\nA-1,\"never closed\n",

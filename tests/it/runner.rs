@@ -12,13 +12,8 @@ use tenantry::submit::Submitted;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::place::{On, Place, apply, column, hand_in, settings};
+use crate::place::{CUSTOMERS, On, Place, apply, column, hand_in, settings};
 use crate::servers::{RedisServer, eventually};
-
-const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
-";
 
 const STRICT: Parameters = Parameters {
     customer: None,
