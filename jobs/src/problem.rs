@@ -1,5 +1,7 @@
 //! What is wrong with a row, said so that the person who wrote the file can mend it.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 /// One fault of one row. The reader of the file adds where it stands (file, line, column number).
@@ -44,13 +46,28 @@ impl std::fmt::Display for Problem {
             write!(f, "{}: ", self.column)?;
         }
         if !self.value.is_empty() {
-            write!(f, "`{}`: ", self.value)?;
+            write!(f, "`{}`: ", Shown(&self.value))?;
         }
         f.write_str(&self.expected)?;
         match &self.suggestion {
             Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
             None => Ok(()),
         }
+    }
+}
+
+/// On one line, and nothing in it a terminal would act on.
+struct Shown<'a>(&'a str);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.chars().try_for_each(|c| {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())
+            } else {
+                f.write_char(c)
+            }
+        })
     }
 }
 
@@ -132,4 +149,18 @@ pub mod code {
     pub const NO_FREE_SEATS: &str = "no-free-seats";
     /// Fewer seats than are assigned already.
     pub const SEATS_IN_USE: &str = "seats-in-use";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_one_line_whatever_the_value() {
+        let problem = Problem::new("invalid", "city", "Zoë\n\u{1b}[2J", "a city").suggest(Some("Bern"));
+        assert_eq!(
+            problem.to_string(),
+            r"city: `Zoë\n\u{1b}[2J`: a city; did you mean `Bern`?"
+        );
+    }
 }

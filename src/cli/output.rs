@@ -115,8 +115,10 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     writeln!(out, "rows      {}", counts(&job.counts))?;
     writeln!(
         out,
-        "input     {} ({} rows, sha256 {})",
-        job.input.name, job.input.rows, job.input.sha256
+        "input     {} ({}, sha256 {})",
+        job.input.name,
+        counted(job.input.rows, "row"),
+        job.input.sha256
     )?;
     writeln!(out, "submitted {} by {}", job.created_at, job.submitted_by)?;
     if let Some(started) = &job.started_at {

@@ -221,7 +221,7 @@ fn ragged(row: &RowView<'_>, header: usize, unnamed: &[usize]) -> Option<Problem
             "",
             "",
             format!(
-                "the row has {} cells and the header {header}; is a quote or a delimiter missing?",
+                "as many cells as the header, {header}, not {}; is a quote or a delimiter missing?",
                 row.len()
             ),
         )

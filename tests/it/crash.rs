@@ -2,14 +2,12 @@
 //! is left in store and ledger must equal a calm run's, to the last field.
 
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
-use crate::place::{On, Place};
-use crate::servers::{PgServer, RedisServer};
+use crate::place::{On, Place, Running};
+use crate::servers::{PgServer, RedisServer, eventually};
 
-/// Guards against a hang; nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(90);
 const ROWS: usize = 6_000;
 
 const CUSTOMERS: &str = "\
@@ -106,11 +104,6 @@ impl Dice {
     }
 }
 
-fn kill(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
 async fn job_is_over(place: &Place, kind: &str) -> bool {
     let ledger = place.ledger().await;
     let jobs = ledger
@@ -124,15 +117,12 @@ async fn job_is_over(place: &Place, kind: &str) -> bool {
 }
 
 async fn until_over(place: &Place) {
-    let began = Instant::now();
-    while !job_is_over(place, "bulk-add-users").await {
-        assert!(
-            began.elapsed() < PATIENCE,
-            "the job does not end: {}",
-            place.tenantry(&["jobs"]).out
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the job to end", async || {
+        // Right after a restart a server may still refuse; that is no end of the job.
+        let over = job_is_over(place, "bulk-add-users");
+        (tokio::time::timeout(Duration::from_secs(5), over).await == Ok(true)).then_some(())
+    })
+    .await;
 }
 
 async fn killed_at(on: On, failpoint: &str) {
@@ -270,20 +260,22 @@ async fn workers_killed_at_random(on: On, workers: usize, queue: Option<&RedisSe
     let mut submitted = submitted;
     assert_eq!(submitted.status().expect("tenantry starts").code(), Some(0));
     let start = || {
-        hurried(with_queue(place.command(&["worker"])))
-            .spawn()
-            .expect("a worker starts")
+        Running(
+            hurried(with_queue(place.command(&["worker"])))
+                .spawn()
+                .expect("a worker starts"),
+        )
     };
-    let mut running: Vec<Child> = (0..workers).map(|_| start()).collect();
+    let mut running: Vec<Running> = (0..workers).map(|_| start()).collect();
     let mut dice = Dice(seed);
     for _ in 0..12 {
         tokio::time::sleep(Duration::from_millis(30 + dice.roll(250))).await;
         let victim = dice.roll(workers as u64) as usize;
-        kill(&mut running[victim]);
+        running[victim].kill();
         running[victim] = start();
     }
     until_over(&place).await;
-    running.iter_mut().for_each(kill);
+    drop(running);
     compare(&place.dump().await, &expected);
 }
 
@@ -327,25 +319,16 @@ async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgS
         &file.display().to_string(),
         "--skip-invalid",
     ]);
-    let mut workers: Vec<Child> = (0..2)
-        .map(|_| with_queue(&["worker"]).spawn().expect("a worker starts"))
+    let mut workers: Vec<Running> = (0..2)
+        .map(|_| Running(with_queue(&["worker"]).spawn().expect("a worker starts")))
         .collect();
     assert_eq!(submit.status().expect("tenantry starts").code(), Some(0));
     disturb(&mut redis, &mut postgres).await;
-    let began = Instant::now();
-    loop {
-        // Right after a restart the server may still refuse; that is no end of the job.
-        let over = tokio::time::timeout(Duration::from_secs(5), job_is_over(&place, "bulk-add-users")).await;
-        if over == Ok(true) {
-            break;
-        }
-        assert!(began.elapsed() < PATIENCE, "the job does not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_over(&place).await;
     for worker in &mut workers {
-        assert!(worker.try_wait().expect("asked").is_none(), "no worker may end");
-        kill(worker);
+        assert!(worker.0.try_wait().expect("asked").is_none(), "no worker may end");
     }
+    drop(workers);
     compare(&place.dump().await, &expected);
 }
 

@@ -1,6 +1,5 @@
 //! Jobs of other programs, over a real Redis: taken in once, refused with reasons, never lost.
 
-use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tenantry::queue::{Queue, RedisQueue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::place::{On, Place, on_both};
+use crate::place::{On, Place, Running, on_both};
 use crate::servers::{RedisServer, eventually};
 
 /// A stream of one test's own, and what is in it.
@@ -341,15 +340,6 @@ async fn an_outcome_for_what_is_no_stream_keeps_nobody_busy() {
     assert!(inbox::reply(&Queue::embedded(), &key, "{}").await.is_err());
 }
 
-struct KilledWhenDropped(Child);
-
-impl Drop for KilledWhenDropped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 const CUSTOMER: [(&str, &str); 10] = [
     ("domain", "alpha"),
     ("company_name", "Alpha Ltd"),
@@ -429,7 +419,7 @@ on_both! {
         let id = desk.hand_in("job", document.to_string().as_bytes()).await;
         let mut worker = place.command(&["worker", "--drain"]);
         worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &desk.prefix);
-        let mut worker = KilledWhenDropped(worker.spawn().expect("tenantry starts"));
+        let mut worker = Running(worker.spawn().expect("tenantry starts"));
         let ended = eventually("the worker to drain", async || worker.0.try_wait().expect("asked")).await;
         assert!(ended.success(), "{ended:?}");
         let told = desk.read(&replies).await;

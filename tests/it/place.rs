@@ -1,7 +1,7 @@
 //! A place to work in: a directory, a database and the program, for tests of everything above the database.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -88,6 +88,23 @@ impl Place {
     /// Everything the store and the ledger hold that does not depend on time, chance or who did it.
     pub(crate) async fn dump(&self) -> String {
         dump(self.ledger().await.db()).await
+    }
+}
+
+/// A program that ends with the test that started it, however that ends.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// As `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
