@@ -92,9 +92,13 @@ pub async fn deliver(ledger: &Ledger, id: JobId) -> Result<(), DeliveryError> {
 /// Writes results, rejects and receipt of a job into `dir`, waiting for chunks that are not done yet. Where somebody
 /// else is writing there, waits for that; it may be what was asked for.
 pub async fn deliver_to(ledger: &Ledger, id: JobId, dir: &Path, patience: Duration) -> Result<(), DeliveryError> {
+    let mut told = false;
     let _lock = loop {
         if let Some(lock) = lock(dir)? {
             break lock;
+        }
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(job.id = %id, "job {id}: somebody else writes to {}, waiting for them", dir.display());
         }
         tokio::time::sleep(LOOK_EVERY).await;
     };
