@@ -8,10 +8,12 @@ use anyhow::Context;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::DbError;
-use crate::ledger::{Ledger, Scope};
+use crate::ledger::{ErrorLimit, Ledger, Scope};
+use crate::plan::Limits;
 use crate::queue::Queue;
 use crate::runner::retry::RetryPolicy;
-use crate::runner::{Runner, Settings};
+use crate::runner::{LookPolicy, Runner, Settings};
+use crate::submit::Rules;
 
 /// Everything a command needs.
 #[derive(Clone)]
@@ -36,6 +38,19 @@ impl App {
         Ok(Self { config, ledger, queue })
     }
 
+    /// What needs approval, and what pauses a job.
+    pub fn limits(&self) -> Limits {
+        limits(&self.config)
+    }
+
+    /// What submissions are held to.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            chunk_rows: self.config.worker.chunk_rows,
+            limits: self.limits(),
+        }
+    }
+
     /// A runner over the configured queue, or over one of its own when it is to work on a single job.
     pub fn runner(&self, scope: Scope, concurrency: Option<usize>) -> Runner {
         let queue = match scope {
@@ -54,6 +69,11 @@ impl App {
                 first_delay: self.config.retry.first_delay,
                 longest_delay: self.config.retry.longest_delay,
             },
+            look: LookPolicy {
+                first: self.config.transfers.first_look,
+                longest: self.config.transfers.longest_look,
+            },
+            errors: Some(self.limits().errors),
         };
         Runner::new(self.ledger.clone(), queue, settings, scope)
     }
@@ -81,5 +101,22 @@ where
             }
             answer => return answer,
         }
+    }
+}
+
+/// What needs approval, and what pauses a job.
+pub fn limits(config: &Config) -> Limits {
+    let (approval, limits) = (&config.approval, &config.limits);
+    Limits {
+        approval: approval.required,
+        approval_within: approval.within,
+        user_share: f64::from(limits.user_percent) / 100.0,
+        user_share_from: limits.user_percent_from,
+        destructive_rows: limits.destructive_rows,
+        rows: limits.rows,
+        errors: ErrorLimit {
+            rate: f64::from(limits.error_percent) / 100.0,
+            from_rows: limits.error_percent_from,
+        },
     }
 }

@@ -3,6 +3,8 @@
 //! Exit codes: 0, every row applied or unchanged; 1, some rows rejected or failed; 2, the job did not run to
 //! its end, or the command made no sense. Results go to standard output, everything else to standard error.
 
+mod apply;
+mod decide;
 mod doctor;
 mod inspect;
 mod kinds;
@@ -10,6 +12,7 @@ mod output;
 mod plan;
 mod run;
 mod submit;
+mod undo;
 mod worker;
 
 use std::path::PathBuf;
@@ -22,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::Config;
 use crate::ledger::{Parameters, Scope};
+use crate::plan::Source;
 
 /// Batch worker for the customer accounts of cloud resellers.
 #[derive(Debug, Parser)]
@@ -62,6 +66,10 @@ enum Command {
     Run(run::Run),
     /// Show what a file would do, row by row, without writing anything
     Plan(plan::Plan),
+    /// Carry out a plan that `plan --out` wrote, or go on with a job, and write the results
+    Apply(apply::Apply),
+    /// Take back what a job did, row by row, as far as that is possible
+    Undo(undo::Undo),
     /// Check a file and queue it for the workers
     Submit(submit::Submit),
     /// Work on queued jobs until stopped
@@ -76,6 +84,14 @@ enum Command {
     Results(inspect::OneJob),
     /// Print the rows of a job that were rejected or failed as CSV, ready to be mended and submitted again
     Rejects(inspect::OneJob),
+    /// Let a job run that is awaiting approval
+    Approve(decide::Approve),
+    /// Refuse to let a job run that is awaiting approval
+    Reject(decide::Reject),
+    /// Stop a job after the chunks in hand, to go on later
+    Pause(decide::Decide),
+    /// Go on with a paused job
+    Resume(decide::Decide),
     /// Stop a job: finished rows stay finished, the others are cancelled
     Cancel(inspect::OneJob),
     /// Queue the rows of an ended job that failed or were cancelled again
@@ -110,7 +126,36 @@ impl SubmissionArgs {
         Parameters {
             customer: self.customer.clone(),
             skip_invalid: self.skip_invalid,
+            seal_to: Vec::new(),
         }
+    }
+}
+
+/// One row from the command line, in place of a file.
+#[derive(Debug, Default, Args)]
+struct Sets {
+    /// A cell of the one row of a job without a file, e.g. --set customer=contoso.onmicrosoft.com; may be repeated
+    #[arg(long = "set", value_name = "COLUMN=VALUE")]
+    cells: Vec<String>,
+}
+
+impl Sets {
+    /// The row as a CSV text.
+    fn source(&self) -> anyhow::Result<Source> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut cells = Vec::new();
+        for cell in &self.cells {
+            let (column, value) = cell
+                .split_once('=')
+                .ok_or_else(|| anyhow::anyhow!("--set {cell}: expected COLUMN=VALUE"))?;
+            cells.push((column.trim(), value));
+        }
+        writer.write_record(cells.iter().map(|(column, _)| *column))?;
+        writer.write_record(cells.iter().map(|(_, value)| *value))?;
+        Ok(Source::Bytes {
+            name: "--set".to_owned(),
+            data: writer.into_inner()?.into(),
+        })
     }
 }
 
@@ -178,6 +223,12 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Doctor => doctor::doctor(&config, json).await,
         Command::Plan(args) => plan::plan(&args, &config, json).await,
         Command::Run(args) => run::run(&args, &App::open(config).await?, json).await,
+        Command::Apply(args) => apply::apply(&args, &App::open(config).await?, json).await,
+        Command::Undo(args) => undo::undo(&args, &App::open(config).await?, json).await,
+        Command::Approve(args) => decide::approve(&args, &App::open(config).await?, json).await,
+        Command::Reject(args) => decide::reject(&args, &App::open(config).await?, json).await,
+        Command::Pause(args) => decide::pause(&args, &App::open(config).await?, json).await,
+        Command::Resume(args) => decide::resume(&args, &App::open(config).await?, json).await,
         Command::Submit(args) => submit::submit(&args, &App::open(config).await?, json).await,
         Command::Worker(args) => worker::worker(&args, &App::open(config).await?).await,
         Command::Jobs(args) => inspect::jobs(args, &App::open(config).await?, json).await,

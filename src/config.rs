@@ -34,6 +34,9 @@ pub struct Config {
     pub inbox: InboxConfig,
     pub worker: WorkerConfig,
     pub retry: RetryConfig,
+    pub approval: ApprovalConfig,
+    pub limits: LimitsConfig,
+    pub transfers: TransfersConfig,
     pub spool: SpoolConfig,
     pub results: ResultsConfig,
     pub log: LogConfig,
@@ -92,6 +95,40 @@ pub struct RetryConfig {
     pub first_delay: Duration,
     #[serde(with = "duration")]
     pub longest_delay: Duration,
+}
+
+/// `[approval]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
+pub struct ApprovalConfig {
+    pub required: bool,
+    #[serde(with = "duration")]
+    pub within: Duration,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
+pub struct LimitsConfig {
+    pub user_percent: u32,
+    pub user_percent_from: u64,
+    pub destructive_rows: u64,
+    pub rows: u64,
+    pub error_percent: u32,
+    pub error_percent_from: u64,
+}
+
+/// `[transfers]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
+pub struct TransfersConfig {
+    #[serde(with = "duration")]
+    pub first_look: Duration,
+    #[serde(with = "duration")]
+    pub longest_look: Duration,
 }
 
 /// `[spool]`

@@ -9,6 +9,8 @@
 //!
 //! Locks are always taken in the order chunks, store, jobs; nothing here may reverse it.
 
+mod approval;
+pub(crate) mod artifacts;
 pub mod ids;
 mod job;
 pub mod lease;
@@ -17,12 +19,14 @@ mod retry;
 mod rows;
 mod upkeep;
 
+pub use approval::DecisionRefused;
+pub use artifacts::Made;
 pub use ids::{Installation, JobId};
 pub use job::{Counts, Job, JobFilter, JobState, Parameters};
-pub use lease::{Claim, Scope};
-pub use plan::{Begun, NewJob, Seal, Sealed};
+pub use lease::{Claim, Closing, ErrorLimit, Scope};
+pub use plan::{Begun, Gate, NewChunk, NewJob, Seal, Sealed};
 pub use retry::RetryRefused;
-pub(crate) use retry::selected_rows;
+pub(crate) use retry::{Descent, selected_rows};
 pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
 pub(crate) use rows::{load_block, recorded_rows};
 pub use upkeep::Reply;

@@ -65,3 +65,4 @@ pub mod store;
 pub mod submit;
 pub mod summary;
 pub mod telemetry;
+pub mod undo;

@@ -6,9 +6,12 @@
 
 mod check;
 mod faults;
+pub mod file;
+mod hash;
+mod impact;
 mod repeated;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,14 +24,18 @@ use tokio::task::JoinHandle;
 pub use check::CheckedBlock;
 pub(crate) use check::Slice;
 pub use faults::{Fault, FaultLog};
+pub use hash::PlanHash;
+pub use impact::{Impact, Limits, SeatTotal, Share};
 pub use repeated::{Repeated, RepeatedRows};
 
-use crate::db::{Db, DbError};
+use crate::db::DbError;
 use crate::input::duplicates::Keys;
-use crate::input::{self, Block, Digest, Input, InputError, Limits, ReadAhead};
-use crate::ledger::Parameters;
-use crate::store::SeatNeed;
+use crate::input::{self, Block, Digest, Input, InputError, ReadAhead};
+use crate::ledger::{Installation, Ledger, Parameters};
+use crate::store::sql::Context;
 
+/// Stands for the job of rows that have none yet; no record is made by it.
+pub(crate) const NO_JOB: i64 = -1;
 /// Blocks being checked at the same time, and read ahead.
 const IN_FLIGHT: usize = 2;
 /// Memory for duplicate keys before they spill to a temporary file.
@@ -80,13 +87,13 @@ pub enum PlanError {
 /// A file being planned. Call [`next`](Self::next) until it answers `None`, then [`finish`](Self::finish).
 pub struct Planning {
     shared: Arc<check::Shared>,
-    store: Option<Db>,
+    store: Option<Ledger>,
     reader: Option<ReadAhead>,
     /// Why the rest of the file cannot be read.
     broken: Option<PlanError>,
     keys: Keys,
     in_flight: VecDeque<JoinHandle<Result<CheckedBlock, PlanError>>>,
-    seats: HashMap<(i64, String), i64>,
+    impact: Impact,
     /// First row of each block, so that a row's block can be found.
     first_rows: Vec<u64>,
     keep_blocks: bool,
@@ -98,6 +105,8 @@ pub struct Planned {
     pub digest: Digest,
     /// Rows whose key stands in an earlier row, in row order.
     pub repeated: RepeatedRows,
+    /// What the plan means for whom.
+    pub impact: Impact,
 }
 
 impl Planning {
@@ -107,12 +116,19 @@ impl Planning {
         source: Source,
         job: &'static dyn Job,
         parameters: &Parameters,
-        store: Option<Db>,
+        store: Option<Ledger>,
         chunk_rows: usize,
         keep_blocks: bool,
     ) -> Result<Self, PlanError> {
         let customer = parameters.customer.clone();
-        let opened = tokio::task::spawn_blocking(move || open(source, job, customer)).await;
+        let context = Context {
+            job: NO_JOB,
+            now: store.as_ref().map_or(0, |ledger| ledger.clock().now_millis()),
+            installation: store.as_ref().map_or(Installation::NONE, Ledger::installation),
+            expected: None,
+            hands_out_passwords: false,
+        };
+        let opened = tokio::task::spawn_blocking(move || open(source, job, customer, context)).await;
         let (input, keys, shared) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
         Ok(Self {
             shared: Arc::new(shared),
@@ -121,7 +137,7 @@ impl Planning {
             broken: None,
             keys,
             in_flight: VecDeque::new(),
-            seats: HashMap::new(),
+            impact: Impact::default(),
             first_rows: Vec::new(),
             keep_blocks,
         })
@@ -157,7 +173,8 @@ impl Planning {
         };
         let mut checked = oldest.await.map_err(|error| PlanError::Broken(error.to_string()))??;
         let needs = std::mem::take(&mut checked.needs);
-        checked.reject(self.count_seats(needs), &self.shared);
+        checked.reject(self.impact.take_seats(&needs), &self.shared);
+        self.impact.add(&checked.previews);
         for key in checked.take_keys() {
             self.keys.add(key)?;
         }
@@ -171,13 +188,18 @@ impl Planning {
             keys,
             shared,
             first_rows,
+            impact,
             ..
         } = self;
         let reader = reader.ok_or_else(|| PlanError::Broken("reading had failed before".to_owned()))?;
         let finished = tokio::task::spawn_blocking(move || {
             let digest = reader.finish()?;
             let repeated = RepeatedRows::new(keys.finish()?, shared, first_rows);
-            Ok(Planned { digest, repeated })
+            Ok(Planned {
+                digest,
+                repeated,
+                impact,
+            })
         });
         finished.await.map_err(|error| PlanError::Broken(error.to_string()))?
     }
@@ -198,7 +220,7 @@ impl Planning {
         match self.store.clone() {
             None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
             Some(store) => tokio::spawn(async move {
-                let checked = store.read(move |tx| {
+                let checked = store.db().read(move |tx| {
                     check::check(&shared, block, Some(tx), keep).map_err(|error| match error {
                         PlanError::Db(error) => error,
                         other => DbError::Broken(other.to_string()),
@@ -208,41 +230,13 @@ impl Planning {
             }),
         }
     }
-
-    /// Takes the seats of one block off the running totals; rows for which none is left.
-    fn count_seats(&mut self, needs: Vec<SeatNeed>) -> BTreeMap<u64, Problem> {
-        let mut seatless = BTreeMap::new();
-        let mut needs = needs.into_iter().peekable();
-        while let Some(first) = needs.next() {
-            let row = first.row;
-            let mut of_row = vec![first];
-            while let Some(next) = needs.next_if(|next| next.row == row) {
-                of_row.push(next);
-            }
-            let mut taken: Vec<(i64, String)> = Vec::with_capacity(of_row.len());
-            for need in of_row {
-                let key = (need.customer, need.sku_id);
-                let left = self.seats.entry(key.clone()).or_insert(need.free);
-                if *left > 0 {
-                    *left -= 1;
-                    taken.push(key);
-                    continue;
-                }
-                seatless.insert(row, crate::store::sql::no_free_seats(&need.part_number));
-                for key in taken.drain(..) {
-                    self.seats.entry(key).and_modify(|left| *left += 1);
-                }
-                break;
-            }
-        }
-        seatless
-    }
 }
 
 fn open(
     source: Source,
     job: &'static dyn Job,
     customer: Option<String>,
+    context: Context,
 ) -> Result<(Input, Keys, check::Shared), PlanError> {
     let mut input = read(&source, job)?;
     let header: Vec<String> = input.header().to_vec();
@@ -264,6 +258,7 @@ fn open(
         header,
         hasher: keys.hasher(),
         source,
+        context,
     };
     Ok((input, keys, shared))
 }
@@ -271,10 +266,12 @@ fn open(
 /// The source from its header on.
 fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
     let mut input = match source {
-        Source::Path(path) => Input::open(path, Limits::default())?,
-        Source::Bytes { name, data } => {
-            Input::from_reader(name, Box::new(std::io::Cursor::new(data.clone())), Limits::default())?
-        }
+        Source::Path(path) => Input::open(path, input::Limits::default())?,
+        Source::Bytes { name, data } => Input::from_reader(
+            name,
+            Box::new(std::io::Cursor::new(data.clone())),
+            input::Limits::default(),
+        )?,
     };
     input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;
     Ok(input)
@@ -285,7 +282,7 @@ fn borrowed(cells: &[String]) -> Vec<&str> {
 }
 
 /// How many rows would meet which fate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Totals {
     pub create: u64,

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::db::DbError;
-use crate::ledger::{Ledger, Scope};
+use crate::ledger::{Claim, ErrorLimit, Ledger, Scope};
 use crate::queue::{Queue, QueueError, Ticket};
 use held::Held;
 use retry::RetryPolicy;
@@ -43,6 +43,26 @@ pub struct Settings {
     pub spool_keep: Duration,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// When rows that wait for somebody else are looked at again.
+    pub look: LookPolicy,
+    /// When a job of whose rows too many go wrong is paused.
+    pub errors: Option<ErrorLimit>,
+}
+
+/// How often rows that wait are looked at: soon at first, then ever more rarely.
+#[derive(Debug, Clone, Copy)]
+pub struct LookPolicy {
+    /// After the row began to wait; doubles with each look.
+    pub first: Duration,
+    /// The pause never grows beyond this.
+    pub longest: Duration,
+}
+
+impl Settings {
+    fn look_again(&self, claim: &Claim) -> Duration {
+        let doublings = claim.attempt.clamp(1, 20) as u32 - 1;
+        (self.look.first * (1 << doublings)).min(self.look.longest)
+    }
 }
 
 /// A worker's runner; clones are the same worker.

@@ -4,10 +4,15 @@
 //! (`apply`). It decides per row; a row is never half applied. [`sql`] is the store in SQLite or
 //! PostgreSQL, in the same database as the ledger.
 
+mod expected;
 pub mod sql;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 use tenantry_jobs::{Change, Problem};
+
+pub use expected::{Expected, State, state, state_of};
 
 use crate::ledger::{Outcome, RowOutcome};
 
@@ -21,16 +26,29 @@ pub struct RowChange<'a> {
 }
 
 /// What a change would do to the store as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Verdict {
     /// Something that does not exist yet would be made.
     Create,
     /// These fields would change.
     Change(Vec<FieldChange>),
     /// Nothing: the store is so already.
+    #[default]
     Unchanged,
     /// The store would refuse it.
     Reject(Problem),
+}
+
+impl Verdict {
+    /// The word of plans.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Verdict::Create => "create",
+            Verdict::Change(_) => "change",
+            Verdict::Unchanged => "unchanged",
+            Verdict::Reject(_) => "reject",
+        }
+    }
 }
 
 /// One field's old and new value.
@@ -44,6 +62,17 @@ pub struct FieldChange {
     pub new: String,
 }
 
+impl FieldChange {
+    /// A change from one value to another.
+    pub fn new(field: &'static str, old: impl Into<String>, new: impl Into<String>) -> Self {
+        Self {
+            field,
+            old: old.into(),
+            new: new.into(),
+        }
+    }
+}
+
 /// The preview of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
@@ -51,21 +80,105 @@ pub struct Preview {
     pub row: u64,
     /// What would happen.
     pub verdict: Verdict,
+    /// The existing users it would touch.
+    pub touch: Option<Touch>,
+    /// Whether what it does is hard to live with if it was a mistake.
+    pub destructive: bool,
 }
 
-/// Seats that rows of a batch need and the store has, so that a plan can add them up over a whole file.
+impl Preview {
+    /// A row that touches nobody.
+    pub fn new(row: u64, verdict: Verdict) -> Self {
+        Self {
+            row,
+            verdict,
+            touch: None,
+            destructive: false,
+        }
+    }
+}
+
+/// Existing users of a customer that a row changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeatNeed {
-    /// The row that needs one seat.
-    pub row: u64,
-    /// The holder and the SKU: keys of the plan's running totals.
+pub struct Touch {
+    /// The customer, and its primary domain for messages.
     pub customer: i64,
+    /// Its primary domain.
+    pub domain: String,
+    /// Users touched by the row.
+    pub users: u64,
+    /// Users the customer has.
+    pub of: u64,
+}
+
+/// A SKU a customer holds, for the running totals of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatsOf {
+    /// The holder.
+    pub customer: i64,
+    /// The holder's primary domain, for messages.
+    pub domain: String,
     /// The SKU's GUID.
     pub sku_id: String,
     /// The SKU's part number, for messages.
     pub part_number: String,
     /// Seats nobody had when the store was asked.
     pub free: i64,
+}
+
+/// A seat that a row of a batch needs, so that a plan can add them up over a whole file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatNeed {
+    /// The row that needs one seat.
+    pub row: u64,
+    /// The native column that asks for it.
+    pub column: &'static str,
+    /// Of what.
+    pub of: Arc<SeatsOf>,
+}
+
+/// Who is handed out a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The customer's primary domain.
+    pub customer: String,
+    /// The user's sign-in name.
+    pub user_principal_name: String,
+}
+
+/// A row that waits for somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowWait {
+    /// Row number, from 1.
+    pub row: u64,
+    /// For what, in words.
+    pub message: String,
+    /// GUID of the record concerned.
+    pub target: String,
+}
+
+/// A file that a row made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Row number, from 1.
+    pub row: u64,
+    /// Its name, without a directory.
+    pub name: String,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Outcomes of the rows; a row without one, that does not wait either, was applied.
+    pub outcomes: Vec<RowOutcome>,
+    /// Rows that are not over.
+    pub waits: Vec<RowWait>,
+    /// Who gets a password.
+    pub accounts: Vec<Account>,
+    /// Files that rows made.
+    pub artifacts: Vec<Artifact>,
 }
 
 /// A refusal as the outcome of a row.
@@ -87,5 +200,28 @@ pub(crate) fn unchanged(row: u64, target: String) -> RowOutcome {
         code: String::new(),
         message: String::new(),
         target,
+    }
+}
+
+/// A row whose state is no longer what its plan said.
+pub(crate) fn drifted(row: u64, now: &Verdict) -> RowOutcome {
+    let now = match now {
+        Verdict::Create => "it would be created".to_owned(),
+        Verdict::Unchanged => "it is so already".to_owned(),
+        Verdict::Reject(problem) => format!("it is refused: {problem}"),
+        Verdict::Change(changes) => {
+            let changes: Vec<String> = changes
+                .iter()
+                .map(|change| format!("{} would go from `{}` to `{}`", change.field, change.old, change.new))
+                .collect();
+            changes.join(", ")
+        }
+    };
+    RowOutcome {
+        row,
+        outcome: Outcome::Rejected,
+        code: tenantry_jobs::code::DRIFTED.to_owned(),
+        message: format!("the store has changed since the plan; now {now}"),
+        target: String::new(),
     }
 }

@@ -9,8 +9,9 @@ use thiserror::Error;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{Begun, JobId, Ledger, NewJob, Parameters, RowOutcome, Seal, Sealed};
-use crate::plan::{Fault, FaultLog, PlanError, Planning, Source, Totals};
+use crate::ledger::{Begun, Gate, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
+use crate::plan::file::{PlanFile, PlanFileError};
+use crate::plan::{Fault, FaultLog, Impact, Limits, PlanError, PlanHash, Planning, Source, Totals};
 use crate::queue::Queue;
 use crate::store::rejected;
 
@@ -35,12 +36,25 @@ pub struct Submission {
     pub reply_to: Option<String>,
     /// Directory on this machine that results are written to.
     pub out_dir: Option<String>,
+    /// The plan to go by: rows that are no longer as it says are rejected.
+    pub plan: Option<PlanFile>,
+}
+
+/// What submissions are held to.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Rows in a chunk.
+    pub chunk_rows: usize,
+    /// What needs approval.
+    pub limits: Limits,
 }
 
 /// How a submission ended.
 pub enum Submitted {
     /// A new job.
     Queued(JobId),
+    /// A new job that somebody else has to approve before it runs.
+    AwaitingApproval(JobId),
     /// A job that was there before and stands for the same work.
     Same(JobId),
     /// The file has faults, and nothing was recorded.
@@ -69,6 +83,12 @@ pub enum SubmitError {
     /// The key was used before for something else.
     #[error("the idempotency key belongs to job {0}, whose kind, parameters or content differ")]
     KeyReused(JobId),
+    /// The plan to go by cannot be read.
+    #[error(transparent)]
+    PlanFile(#[from] PlanFileError),
+    /// The file is not the one that was planned.
+    #[error("{0} has changed since the plan was made; plan it again")]
+    OtherContent(String),
     /// Faults could not be kept.
     #[error("a temporary file cannot be written: {0}")]
     Temporary(#[from] std::io::Error),
@@ -78,7 +98,7 @@ pub enum SubmitError {
 pub async fn submit(
     ledger: &Ledger,
     queue: &Queue,
-    chunk_rows: usize,
+    rules: &Rules,
     submission: Submission,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Submitted, SubmitError> {
@@ -86,20 +106,21 @@ pub async fn submit(
         kind,
         parameters,
         source,
+        mut plan,
         ..
     } = submission;
     let input_name = match &source {
         Source::Path(path) => path.display().to_string(),
         Source::Bytes { name, .. } => name.clone(),
     };
-    let store = Some(ledger.db().clone());
-    let planning = Planning::open(source, kind, &parameters, store, chunk_rows, true).await?;
+    let store = Some(ledger.clone());
+    let planning = Planning::open(source, kind, &parameters, store, rules.chunk_rows, true).await?;
     let job = ledger
         .begin(NewJob {
             kind: kind.kind().to_owned(),
             parameters: parameters.clone(),
             submitted_by: submission.submitted_by,
-            input_name,
+            input_name: input_name.clone(),
             header: planning.header().to_vec(),
             reply_to: submission.reply_to,
             out_host: submission.out_dir.is_some().then(crate::runner::host_name),
@@ -107,9 +128,9 @@ pub async fn submit(
         })
         .await?;
     crate::failpoint::hit("planning");
-    let spooled = spool(ledger, job, planning, parameters.skip_invalid, progress).await;
+    let spooled = spool(ledger, job, planning, plan.as_mut(), parameters.skip_invalid, progress).await;
     let spooled = match spooled {
-        Ok(Spooled::Whole { digest }) => digest,
+        Ok(Spooled::Whole(whole)) => whole,
         Ok(Spooled::Refused(refusal)) => {
             ledger.discard(job).await?;
             return Ok(Submitted::Refused(refusal));
@@ -120,12 +141,32 @@ pub async fn submit(
             return Err(error);
         }
     };
+    let Whole {
+        digest,
+        totals,
+        impact,
+        hash,
+    } = *spooled;
+    let plan_hash = match &plan {
+        None => hash.finish(kind.kind(), &parameters, digest.sha256.as_str()),
+        Some(plan) if plan.tail.sha256.as_deref() == Some(digest.sha256.as_str()) => {
+            plan.tail.hash.clone().unwrap_or_default()
+        }
+        Some(_) => {
+            ledger.discard(job).await?;
+            return Err(SubmitError::OtherContent(input_name));
+        }
+    };
+    let gate: Option<Gate> = rules.limits.gate(Some(kind), &totals, &impact);
     let seal = Seal {
-        fingerprint: fingerprint(kind.kind(), &parameters, spooled.sha256.as_str()),
-        sha256: spooled.sha256.to_string(),
-        bytes: spooled.bytes,
-        rows: spooled.rows,
+        fingerprint: fingerprint(kind.kind(), &parameters, digest.sha256.as_str()),
+        sha256: digest.sha256.to_string(),
+        bytes: digest.bytes,
+        rows: digest.rows,
         idempotency_key: submission.idempotency_key,
+        plan_hash,
+        checks_drift: plan.is_some(),
+        gate,
     };
     let sealed = match ledger.seal(job, seal.clone()).await {
         // The same submission was sealed at the same moment; now it can be seen.
@@ -140,25 +181,36 @@ pub async fn submit(
             }
             Ok(Submitted::Queued(job.id))
         }
+        Sealed::AwaitingApproval => Ok(Submitted::AwaitingApproval(job.id)),
         Sealed::Same(id) => Ok(Submitted::Same(id)),
         Sealed::KeyReused(id) => Err(SubmitError::KeyReused(id)),
     }
 }
 
 enum Spooled {
-    Whole { digest: crate::input::Digest },
+    Whole(Box<Whole>),
     Refused(Box<Refusal>),
+}
+
+/// What is known of a file that was read to its end and can be applied.
+struct Whole {
+    digest: crate::input::Digest,
+    totals: Totals,
+    impact: Impact,
+    hash: PlanHash,
 }
 
 async fn spool(
     ledger: &Ledger,
     job: Begun,
     mut planning: Planning,
+    mut plan: Option<&mut PlanFile>,
     skip_invalid: bool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Spooled, SubmitError> {
     let mut totals = Totals::default();
     let mut faults = FaultLog::default();
+    let mut hash = PlanHash::default();
     let mut chunk = 0;
     loop {
         let mut checked = match planning.next().await {
@@ -171,6 +223,15 @@ async fn spool(
             }
             Err(error) => return Err(error.into()),
         };
+        hash.block(&checked);
+        let (first_row, rows) = (checked.block.first_row(), checked.block.len() as u64);
+        let drifted = match &mut plan {
+            Some(plan) => {
+                let planned = plan.up_to(first_row + rows.saturating_sub(1))?;
+                checked.drift(&planned)
+            }
+            None => Vec::new(),
+        };
         totals.add(&checked);
         progress(totals.rows);
         if !skip_invalid {
@@ -180,14 +241,17 @@ async fn spool(
         }
         // A file that will be refused needs no spool; it is read on for its other faults.
         if faults.is_empty() {
-            let rejects = checked
-                .rejects
-                .values()
-                .filter_map(|faults| reject_row(faults))
-                .collect();
-            let block = std::mem::take(&mut checked.encoded);
-            let (first, rows) = (checked.block.first_row(), checked.block.len() as u64);
-            ledger.append(job, chunk, first, rows, block, rejects).await?;
+            let faulty = checked.rejects.values().filter_map(|faults| reject_row(faults));
+            let rejects = faulty.chain(drifted).collect();
+            let chunk = NewChunk {
+                number: chunk,
+                first_row,
+                rows,
+                pending: rows,
+                expected: checked.expected(),
+                block: Some(std::mem::take(&mut checked.encoded)),
+            };
+            ledger.append(job, chunk, rejects).await?;
         }
         chunk += 1;
     }
@@ -196,6 +260,7 @@ async fn spool(
     for repeated in planned.repeated {
         let repeated = repeated?;
         totals.repeat(&repeated);
+        hash.repeated(&repeated);
         let (chunk, fault) = (repeated.chunk, repeated.fault);
         if skip_invalid {
             late.extend(reject_row(std::slice::from_ref(&fault)).map(|reject| (chunk, reject)));
@@ -210,7 +275,12 @@ async fn spool(
         ledger.reject(job, late).await?;
     }
     if faults.is_empty() {
-        Ok(Spooled::Whole { digest: planned.digest })
+        Ok(Spooled::Whole(Box::new(Whole {
+            digest: planned.digest,
+            totals,
+            impact: planned.impact,
+            hash,
+        })))
     } else {
         let whole = true;
         Ok(Spooled::Refused(Box::new(Refusal { faults, totals, whole })))
@@ -229,7 +299,10 @@ fn reject_row(faults: &[Fault]) -> Option<RowOutcome> {
 }
 
 fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str) -> String {
-    let parameters = serde_json::to_string(parameters).unwrap_or_default();
+    let mut parameters = parameters.clone();
+    // The same work is the same work, whoever can read the passwords.
+    parameters.seal_to.clear();
+    let parameters = serde_json::to_string(&parameters).unwrap_or_default();
     let mut meter = Meter::default();
     meter.pass(format!("{kind}\n{parameters}\n{sha256}").as_bytes());
     meter.sha256().to_string()

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::ledger::{Counts, Job, JobId, JobState, Parameters};
 use crate::receipt::{RECEIPT, REJECTS, RESULTS};
+use crate::store::sql::RESTORE_WITHIN_MILLIS;
 
 /// One JSON object per job; the field names are stable.
 #[derive(Debug, Clone, Serialize)]
@@ -14,7 +15,15 @@ pub struct JobSummary {
     pub kind: String,
     pub state: JobState,
     pub counts: Counts,
+    /// Rows that wait for somebody else.
+    pub waiting: u64,
     pub parameters: Parameters,
+    /// The job this one takes back; `null` for any other.
+    pub undo_of: Option<JobId>,
+    /// What has to be approved, or was; `null` for a job that needed no approval.
+    pub approval: Option<ApprovalSummary>,
+    /// How the job can be taken back; `null` while it runs.
+    pub undo: Option<String>,
     pub input: InputSummary,
     pub submitted_by: String,
     pub created_at: String,
@@ -26,6 +35,16 @@ pub struct JobSummary {
     pub results: Option<String>,
     pub rejects: Option<String>,
     pub receipt: Option<String>,
+}
+
+/// Why a job had to be approved, and who decided.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the names are the interface")]
+pub struct ApprovalSummary {
+    pub hash: String,
+    pub reasons: Vec<String>,
+    pub until: Option<String>,
+    pub decided_by: Option<String>,
 }
 
 /// The file a job was made from.
@@ -48,6 +67,15 @@ impl JobSummary {
             kind: job.kind.clone(),
             state: job.state,
             counts: job.counts,
+            waiting: job.waiting,
+            undo_of: job.undo_of_id,
+            approval: (!job.gate.is_empty()).then(|| ApprovalSummary {
+                hash: job.plan_hash.clone().unwrap_or_default(),
+                reasons: job.gate.clone(),
+                until: job.approval_until.map(time),
+                decided_by: job.decided_by.clone(),
+            }),
+            undo: undo_window(job),
             parameters: job.parameters.clone(),
             input: InputSummary {
                 name: job.input_name.clone(),
@@ -70,6 +98,30 @@ impl JobSummary {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// How, and until when, an ended job can be taken back.
+fn undo_window(job: &Job) -> Option<String> {
+    let finished = job.finished_at.filter(|_| job.counts.applied > 0)?;
+    if job.kind == "delete-users" {
+        let until = time(finished + RESTORE_WITHIN_MILLIS);
+        let until = until.get(..10).unwrap_or_default();
+        return Some(format!("until {until}, when the users are gone for good"));
+    }
+    undo_of_kind(&job.kind).map(str::to_owned)
+}
+
+/// How a job of a kind can be taken back; `None` where there is nothing to take back.
+pub fn undo_of_kind(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "delete-users" => "within 30 days, after which the users are gone for good",
+        "add-customer" => "not possible: a tenant cannot be deleted",
+        "remove-relationship" => "not possible: a relationship is renewed only by the customer",
+        "reset-passwords" => "not possible: passwords are not kept",
+        "switch-subscription" => "only while the other partner has not answered",
+        "export-customers" | "sync-customers" => return None,
+        _ => "as long as nobody else changes the same fields",
+    })
 }
 
 /// RFC 3339, UTC.

@@ -8,7 +8,7 @@ mod templates;
 use std::borrow::Cow;
 
 use crate::faults::Faults;
-use crate::model::{country, email, list, profile, roles, text, upn};
+use crate::model::{country, email, list, profile, roles, text, upn, user_ref};
 use crate::{Change, Column, CustomerRef, Job, NewUser, Problem, Row, Template, UserField, code, position};
 
 /// The kind.
@@ -105,10 +105,14 @@ impl Job for BulkAddUsers {
         include_str!("bulk_add_users.csv")
     }
 
+    fn hands_out_passwords(&self) -> bool {
+        true
+    }
+
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = faults.required_line(row, CUSTOMER, 256);
-        let user_principal_name = user_principal_name(&mut faults, row);
+        let user_principal_name = user_ref::user_principal_name(&mut faults, row, USER_PRINCIPAL_NAME);
         let display_name = display_name(&mut faults, row, user_principal_name);
         let profile = PROFILE.map(|(column, max)| match column {
             STREET_ADDRESS => faults.lines(row, column, max),
@@ -121,7 +125,7 @@ impl Job for BulkAddUsers {
         let roles = roles(&mut faults, row);
         // Looked at like any other cell, then forgotten.
         faults.line(row, PASSWORD, 256);
-        let block_sign_in = block_sign_in(&mut faults, row);
+        let block_sign_in = faults.yes_no(row, BLOCK_SIGN_IN, false);
         faults.finish(Change::CreateUser(NewUser {
             customer: CustomerRef::parse(customer),
             user_principal_name,
@@ -134,30 +138,6 @@ impl Job for BulkAddUsers {
             block_sign_in,
         }))
     }
-}
-
-fn user_principal_name<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
-    let name = row.text(USER_PRINCIPAL_NAME);
-    if name.is_empty() {
-        faults.add(USER_PRINCIPAL_NAME, code::REQUIRED, name, "a value");
-    } else if text::has_control(name) {
-        faults.add(
-            USER_PRINCIPAL_NAME,
-            code::BAD_CHARACTER,
-            name,
-            upn::Fault::Character.expected(),
-        );
-    } else {
-        upn::check(name, |fault| {
-            let code = match fault {
-                upn::Fault::TooLong => code::TOO_LONG,
-                upn::Fault::Character => code::BAD_CHARACTER,
-                upn::Fault::Form | upn::Fault::Dot | upn::Fault::Domain => code::INVALID,
-            };
-            faults.add(USER_PRINCIPAL_NAME, code, name, fault.expected());
-        });
-    }
-    name
 }
 
 fn display_name<'a>(faults: &mut Faults, row: &Row<'a>, user_principal_name: &'a str) -> Cow<'a, str> {
@@ -242,23 +222,6 @@ fn roles<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
         }
     }
     found
-}
-
-fn block_sign_in(faults: &mut Faults, row: &Row<'_>) -> bool {
-    let written = row.text(BLOCK_SIGN_IN);
-    let is = |words: [&str; 2]| words.iter().any(|word| word.eq_ignore_ascii_case(written));
-    if is(["yes", "true"]) {
-        return true;
-    }
-    if !written.is_empty() && !is(["no", "false"]) {
-        let code = if text::has_control(written) {
-            code::BAD_CHARACTER
-        } else {
-            code::INVALID
-        };
-        faults.add(BLOCK_SIGN_IN, code, written, "`yes` or `no`");
-    }
-    false
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::{Change, CustomerRef, JOBS, Job, Row, find, header};
+use crate::{Change, CustomerRef, Direction, JOBS, Job, LicenseChange, PasswordReset, Row, find, header};
 
 /// The records of a kind's sample; the first is the header.
 fn sample(job: &dyn Job) -> Vec<Vec<String>> {
@@ -109,6 +109,7 @@ fn samples_work_together_on_an_empty_store() {
     let mut customers: BTreeMap<String, String> = BTreeMap::new();
     let mut free: BTreeMap<(String, String), u32> = BTreeMap::new();
     let mut updated = HashSet::new();
+    let mut subscriptions = HashSet::new();
     for job in JOBS {
         each_sample_change(*job, |change| {
             let named = change.customer().map(|customer| match customer {
@@ -138,6 +139,25 @@ fn samples_work_together_on_an_empty_store() {
                 Change::UpdateCustomer(patch) => {
                     updated.insert(named.unwrap());
                     assert!(!patch.fields.is_empty());
+                }
+                Change::SetSubscription(state) => {
+                    assert!(subscriptions.insert(state.subscription_id));
+                    named.unwrap();
+                }
+                Change::SuspendSubscription(one) => assert!(subscriptions.contains(&one.subscription_id)),
+                Change::DeleteUser(user)
+                | Change::RestoreUser(user)
+                | Change::ResetPassword(PasswordReset { user, .. })
+                | Change::AssignLicenses(LicenseChange { user, .. }) => {
+                    let domain = named.unwrap();
+                    assert_eq!(user.user_principal_name.split('@').nth(1), Some(domain.as_str()));
+                }
+                Change::SwitchSubscription(switch) => {
+                    let known = subscriptions.contains(&switch.subscription_id);
+                    assert_eq!(known, switch.direction == Direction::Out);
+                }
+                Change::RemoveRelationship(_) => {
+                    named.unwrap();
                 }
             }
         });

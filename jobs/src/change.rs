@@ -2,8 +2,16 @@
 //!
 //! Changes borrow from the row they were read from. An absent value is the empty string.
 
+mod subscription;
+mod user;
+
 use std::borrow::Cow;
 use uuid::Uuid;
+
+pub use subscription::{
+    Direction, Flow, ProductType, Removal, SubscriptionState, SubscriptionStatus, Suspension, Switch, TransferAction,
+};
+pub use user::{LicenseChange, PasswordReset, UserRef};
 
 /// The desired state of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +24,22 @@ pub enum Change<'a> {
     CreateUser(NewUser<'a>),
     /// How many seats of a SKU a customer should hold.
     SetSeats(Seats<'a>),
+    /// A user that should be deleted.
+    DeleteUser(UserRef<'a>),
+    /// A deleted user that should be there again.
+    RestoreUser(UserRef<'a>),
+    /// A user who should get a new password.
+    ResetPassword(PasswordReset<'a>),
+    /// A user who should have other licences.
+    AssignLicenses(LicenseChange<'a>),
+    /// A subscription that a customer should hold.
+    SetSubscription(SubscriptionState<'a>),
+    /// A subscription that should be suspended, or active again.
+    SuspendSubscription(Suspension<'a>),
+    /// A relationship that should end.
+    RemoveRelationship(Removal<'a>),
+    /// A subscription that should change partners.
+    SwitchSubscription(Switch<'a>),
 }
 
 impl Change<'_> {
@@ -33,6 +57,24 @@ impl Change<'_> {
             Change::UpdateCustomer(c) => key("customer", &[&name(c.customer)]),
             Change::CreateUser(u) => key("user_principal_name", &[u.user_principal_name]),
             Change::SetSeats(s) => key("sku", &[&name(s.customer), &s.sku_id.to_string()]),
+            Change::DeleteUser(u)
+            | Change::RestoreUser(u)
+            | Change::ResetPassword(PasswordReset { user: u, .. })
+            | Change::AssignLicenses(LicenseChange { user: u, .. }) => {
+                key("user_principal_name", &[&name(u.customer), u.user_principal_name]);
+            }
+            Change::SetSubscription(SubscriptionState {
+                subscription_id: id, ..
+            })
+            | Change::SuspendSubscription(Suspension {
+                subscription_id: id, ..
+            })
+            | Change::SwitchSubscription(Switch {
+                subscription_id: id, ..
+            }) => {
+                key("subscription_id", &[&id.to_string()]);
+            }
+            Change::RemoveRelationship(r) => key("customer", &[&name(r.customer)]),
         }
     }
 
@@ -43,6 +85,14 @@ impl Change<'_> {
             Change::UpdateCustomer(c) => Some(c.customer),
             Change::CreateUser(u) => Some(u.customer),
             Change::SetSeats(s) => Some(s.customer),
+            Change::DeleteUser(u)
+            | Change::RestoreUser(u)
+            | Change::ResetPassword(PasswordReset { user: u, .. })
+            | Change::AssignLicenses(LicenseChange { user: u, .. }) => Some(u.customer),
+            Change::SetSubscription(s) => Some(s.customer),
+            Change::SuspendSubscription(s) => Some(s.customer),
+            Change::RemoveRelationship(r) => Some(r.customer),
+            Change::SwitchSubscription(s) => Some(s.customer),
         }
     }
 }

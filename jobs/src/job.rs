@@ -25,6 +25,16 @@ pub trait Job: Sync {
     /// A runnable CSV file: the one that lies beside the kind's source.
     fn sample(&self) -> &'static str;
 
+    /// Whether every job of this kind waits for approval by somebody other than the submitter.
+    fn is_destructive(&self) -> bool {
+        false
+    }
+
+    /// Whether accounts of this kind's rows are handed out a password.
+    fn hands_out_passwords(&self) -> bool {
+        false
+    }
+
     /// The change a row asks for, or everything that is wrong with the row.
     ///
     /// # Errors

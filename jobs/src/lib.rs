@@ -11,11 +11,23 @@ mod model;
 pub mod problem;
 
 mod add_customer;
+mod assign_licenses;
 mod bulk_add_users;
+mod delete_users;
+mod remove_relationship;
+mod reset_passwords;
+mod restore_users;
 mod set_seats;
+mod set_subscriptions;
+mod suspend_subscription;
+mod switch_subscription;
 mod update_account;
 
-pub use change::{Change, CustomerField, CustomerPatch, CustomerRef, NewCustomer, NewUser, Seats, UserField};
+pub use change::{
+    Change, CustomerField, CustomerPatch, CustomerRef, Direction, Flow, LicenseChange, NewCustomer, NewUser,
+    PasswordReset, ProductType, Removal, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch,
+    TransferAction, UserField, UserRef,
+};
 pub use header::Mapping;
 pub use job::{Column, Job, Row, Template, position};
 pub use problem::{Problem, code, nearest};
@@ -26,6 +38,14 @@ pub static JOBS: &[&dyn Job] = &[
     &set_seats::SetSeats,
     &bulk_add_users::BulkAddUsers,
     &update_account::UpdateAccount,
+    &set_subscriptions::SetSubscriptions,
+    &assign_licenses::AssignLicenses,
+    &reset_passwords::ResetPasswords,
+    &delete_users::DeleteUsers,
+    &restore_users::RestoreUsers,
+    &suspend_subscription::SuspendSubscription,
+    &switch_subscription::SwitchSubscription,
+    &remove_relationship::RemoveRelationship,
 ];
 
 /// The kind of that name.
@@ -41,3 +61,5 @@ pub fn find(kind: &str) -> Result<&'static dyn Job, Option<&'static str>> {
 
 #[cfg(test)]
 mod catalogue_test;
+#[cfg(test)]
+mod told;

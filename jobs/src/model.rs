@@ -2,6 +2,7 @@
 
 pub(crate) mod company_name;
 pub(crate) mod country;
+pub(crate) mod date;
 pub(crate) mod domain;
 pub(crate) mod email;
 pub(crate) mod list;
@@ -11,6 +12,7 @@ pub(crate) mod roles;
 pub(crate) mod skus;
 pub(crate) mod text;
 pub(crate) mod upn;
+pub(crate) mod user_ref;
 
 mod countries;
 mod country_names;

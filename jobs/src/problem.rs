@@ -149,6 +149,48 @@ pub mod code {
     pub const NO_FREE_SEATS: &str = "no-free-seats";
     /// Fewer seats than are assigned already.
     pub const SEATS_IN_USE: &str = "seats-in-use";
+    /// No user of that name (Partner Center 60002).
+    pub const UNKNOWN_USER: &str = "unknown-user";
+    /// The user was deleted and can be restored.
+    pub const USER_DELETED: &str = "user-deleted";
+    /// The user was deleted too long ago to be restored.
+    pub const RESTORE_EXPIRED: &str = "restore-expired";
+    /// No subscription of that id (Partner Center 800078).
+    pub const UNKNOWN_SUBSCRIPTION: &str = "unknown-subscription";
+    /// The subscription is not in a state in which this can be done (Partner Center 27009).
+    pub const SUBSCRIPTION_INACTIVE: &str = "subscription-inactive";
+    /// The subscription is another customer's.
+    pub const FOREIGN_SUBSCRIPTION: &str = "foreign-subscription";
+    /// Subscriptions are active that have to be suspended first.
+    pub const ACTIVE_SUBSCRIPTIONS: &str = "active-subscriptions";
+    /// Reservations or savings plans are active that have to be cancelled first.
+    pub const ACTIVE_RESERVATIONS: &str = "active-reservations";
+    /// Software is active that has to be cancelled first.
+    pub const ACTIVE_SOFTWARE: &str = "active-software";
+    /// A new-commerce subscription is outside its cancellation window.
+    pub const NOT_CANCELLABLE: &str = "not-cancellable";
+    /// The relationship with the customer has ended (Partner Center 3000).
+    pub const RELATIONSHIP_ENDED: &str = "relationship-ended";
+    /// The subscription is part of an open transfer (Partner Center 900104).
+    pub const TRANSFER_OPEN: &str = "transfer-open";
+    /// There is no transfer to answer (Partner Center 900100).
+    pub const NO_TRANSFER: &str = "no-transfer";
+    /// The transfer has ended without the subscription changing hands (Partner Center 900102).
+    pub const TRANSFER_CLOSED: &str = "transfer-closed";
+    /// This side may not do that to a transfer of this flow.
+    pub const TRANSFER_NOT_ALLOWED: &str = "transfer-not-allowed";
+    /// The subscription is of a sort the flow does not cover (Partner Center 900145, 900146).
+    pub const NOT_ELIGIBLE: &str = "not-eligible";
+    /// The store has changed since the plan.
+    pub const DRIFTED: &str = "drifted";
+    /// An undo leaves the row alone: somebody has changed it since.
+    pub const EDITED_SINCE: &str = "edited-since";
+    /// There is no way back.
+    pub const IRREVERSIBLE: &str = "irreversible";
+    /// Two cells of the row contradict each other.
+    pub const CONFLICTING: &str = "conflicting";
+    /// The word is none of those there are.
+    pub const UNKNOWN_CHOICE: &str = "unknown-choice";
 }
 
 #[cfg(test)]

@@ -129,7 +129,11 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
             if json {
                 writeln!(out, "{}", serde_json::to_string(&record)?)?;
             } else {
-                let outcome = record.outcome.map_or("pending", Outcome::as_str);
+                let outcome = match record.outcome {
+                    Some(outcome) => outcome.as_str(),
+                    None if record.code == "waiting" => "waiting",
+                    None => "pending",
+                };
                 writeln!(
                     out,
                     "row {} (line {})  {outcome:<9}  {}  {}{}",
@@ -137,7 +141,7 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
                     record.line,
                     if record.id.is_empty() { "-" } else { &record.id },
                     record.message,
-                    if record.code.is_empty() {
+                    if record.code.is_empty() || record.outcome.is_none() {
                         String::new()
                     } else {
                         format!(" [{}]", record.code)
@@ -187,7 +191,7 @@ pub(super) async fn retry(args: &Retry, app: &App, json: bool) -> anyhow::Result
     Ok(End::Fine)
 }
 
-async fn find(app: &App, text: &str) -> anyhow::Result<Job> {
+pub(super) async fn find(app: &App, text: &str) -> anyhow::Result<Job> {
     let found = app.patiently(|| app.ledger.find_job(text)).await?;
     found.map_err(anyhow::Error::msg)
 }

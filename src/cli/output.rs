@@ -112,7 +112,14 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     writeln!(out, "job       {}", job.job)?;
     writeln!(out, "kind      {}", job.kind)?;
     writeln!(out, "state     {}", job.state.as_str())?;
-    writeln!(out, "rows      {}", counts(&job.counts))?;
+    let waiting = match job.waiting {
+        0 => String::new(),
+        waiting => format!(", {waiting} waiting"),
+    };
+    writeln!(out, "rows      {}{waiting}", counts(&job.counts))?;
+    if let Some(undone) = &job.undo_of {
+        writeln!(out, "undoes    {undone}")?;
+    }
     writeln!(
         out,
         "input     {} ({}, sha256 {})",
@@ -129,6 +136,30 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     }
     if let Some(message) = &job.message {
         writeln!(out, "message   {message}")?;
+    }
+    if let Some(approval) = &job.approval {
+        for reason in &approval.reasons {
+            writeln!(out, "approval  {reason}")?;
+        }
+        match &approval.decided_by {
+            Some(who) => writeln!(out, "decided   by {who}")?,
+            None if job.state == JobState::AwaitingApproval => {
+                writeln!(out, "plan      {}", approval.hash)?;
+                if let Some(until) = &approval.until {
+                    writeln!(out, "until     {until}")?;
+                }
+                writeln!(
+                    out,
+                    "next      look at it with `tenantry rows {0}`, then somebody else than {1} says\n          \
+                     tenantry approve {0} --hash {2} --by NAME",
+                    job.job, job.submitted_by, approval.hash
+                )?;
+            }
+            None => {}
+        }
+    }
+    if let Some(undo) = &job.undo {
+        writeln!(out, "undo      {undo}")?;
     }
     for (name, path) in [
         ("results", &job.results),

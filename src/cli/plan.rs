@@ -1,29 +1,38 @@
 //! `tenantry plan`: what a file would do, row by row, without writing anything.
 
-use std::io::Write;
+mod report;
+
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::json;
 use tempfile::TempDir;
 
-use super::End;
-use super::output::{self, Progress, SHOWN};
+use super::output::{self, Progress};
+use super::{End, Sets};
+use crate::app::limits;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
-use crate::input::Sha256;
 use crate::ledger::{Ledger, Parameters};
-use crate::plan::{CheckedBlock, Fault, FaultLog, PlanError, Planning, Source, Totals};
-use crate::store::Verdict;
+use crate::plan::{Fault, FaultLog, PlanError, PlanHash, Planning, Source, Totals};
+use report::{Head, PlanWriter, Report, Tail};
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
     /// CSV file
-    file: PathBuf,
+    #[arg(required_unless_present = "cells", conflicts_with = "cells")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    sets: Sets,
+    /// Write the plan to this file, to be carried out by `apply`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "cells"])]
+    out: Option<PathBuf>,
+    /// Plan for the good rows of a file that has bad ones
+    #[arg(long)]
+    skip_invalid: bool,
     /// Check the file alone, without looking at the store
     #[arg(long)]
     offline: bool,
@@ -39,25 +48,38 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     let kind = super::kind(&args.kind)?;
     let parameters = Parameters {
         customer: args.customer.clone(),
-        skip_invalid: false,
+        skip_invalid: args.skip_invalid,
+        seal_to: Vec::new(),
     };
     let (store, _empty) = if args.offline {
         (None, None)
     } else {
         store(config).await?
     };
-    let source = Source::Path(args.file.clone());
+    let source = match &args.file {
+        // Where the plan is applied need not be where it was made.
+        Some(file) if args.out.is_some() => Source::Path(std::path::absolute(file)?),
+        Some(file) => Source::Path(file.clone()),
+        None => args.sets.source()?,
+    };
+    let head = Head {
+        kind: kind.kind(),
+        file: match &source {
+            Source::Path(path) => path.clone(),
+            Source::Bytes { name, .. } => name.into(),
+        },
+        parameters: &parameters,
+        offline: args.offline,
+    };
     let mut planning = Planning::open(source, kind, &parameters, store, config.worker.chunk_rows, false).await?;
     let template = planning.template();
-    let mut report = Report {
-        json,
-        all: args.all || json,
-        offline: args.offline,
-        shown: 0,
-        changes: output::out(),
-    };
-    report.open(kind.kind(), args, template)?;
-    let (mut totals, mut faults) = (Totals::default(), FaultLog::default());
+    let mut report = Report::new(output::out(), json, args.all || json, args.offline);
+    report.open(&head, template)?;
+    let mut file = args.out.as_deref().map(PlanWriter::create).transpose()?;
+    if let Some(file) = &mut file {
+        file.report.open(&head, template)?;
+    }
+    let (mut totals, mut faults, mut hash) = (Totals::default(), FaultLog::default(), PlanHash::default());
     let progress = Progress::new("checking", json);
     let whole = loop {
         let checked = match planning.next().await {
@@ -70,24 +92,41 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
             Err(error) => return Err(error.into()),
         };
         totals.add(&checked);
+        hash.block(&checked);
         progress.at(totals.rows, None);
         report.rows(&checked)?;
+        if let Some(file) = &mut file {
+            file.report.rows(&checked)?;
+        }
         for fault in checked.rejects.into_values().flatten() {
             faults.push(fault)?;
         }
     };
-    let mut sha256 = None;
+    let mut end = Tail {
+        totals,
+        ..Tail::default()
+    };
     if whole {
         let planned = planning.finish().await?;
         for repeated in planned.repeated {
             let repeated = repeated?;
-            totals.repeat(&repeated);
+            end.totals.repeat(&repeated);
+            hash.repeated(&repeated);
             faults.push(repeated.fault)?;
         }
-        sha256 = Some(planned.digest.sha256);
+        let sha256 = planned.digest.sha256.to_string();
+        end.hash = (!args.offline).then(|| hash.finish(kind.kind(), &parameters, &sha256));
+        end.sha256 = Some(sha256);
+        end.approval = limits(config).gate(Some(kind), &end.totals, &planned.impact);
+        end.undo = crate::summary::undo_of_kind(kind.kind()).filter(|_| !args.offline);
+        end.impact = planned.impact;
     }
     progress.done();
-    report.close(totals, &mut faults, sha256.as_ref().map(Sha256::as_str))?;
+    report.close(&end, &mut faults)?;
+    if let Some(mut file) = file {
+        file.report.close(&end, &mut faults)?;
+        file.finish()?;
+    }
     Ok(match (whole, faults.is_empty()) {
         (false, _) => End::Unfinished,
         (true, true) => End::Fine,
@@ -97,7 +136,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
 
 /// The store to preview against. A ledger that does not exist yet is not made: an empty one stands in for it,
 /// in a directory that goes when the caller lets go of it.
-async fn store(config: &Config) -> anyhow::Result<(Option<Db>, Option<TempDir>)> {
+async fn store(config: &Config) -> anyhow::Result<(Option<Ledger>, Option<TempDir>)> {
     let url = config.ledger.url.reveal();
     let (url, connections, empty) = if Db::inspect(url).await.is_ok_and(|version| version == 0) {
         let dir = TempDir::new()?;
@@ -117,101 +156,5 @@ async fn store(config: &Config) -> anyhow::Result<(Option<Db>, Option<TempDir>)>
                 config.ledger.url
             )
         })?;
-    Ok((Some(ledger.db().clone()), empty))
-}
-
-struct Report<W: Write> {
-    json: bool,
-    all: bool,
-    offline: bool,
-    shown: u64,
-    changes: W,
-}
-
-impl<W: Write> Report<W> {
-    fn open(&mut self, kind: &str, args: &Plan, template: Option<&str>) -> anyhow::Result<()> {
-        if self.json {
-            let head = json!({ "kind": kind, "file": args.file, "template": template, "offline": self.offline });
-            let head = head.to_string();
-            write!(self.changes, "{},\"rows\":[", head.trim_end_matches('}'))?;
-        } else if let Some(template) = template {
-            writeln!(self.changes, "recognised as the template: {template}")?;
-        }
-        Ok(())
-    }
-
-    fn rows(&mut self, checked: &CheckedBlock) -> anyhow::Result<()> {
-        // Offline nothing is known but that the row is sound.
-        if self.offline {
-            return Ok(());
-        }
-        for preview in &checked.previews {
-            if !self.all && self.shown >= SHOWN {
-                break;
-            }
-            let changes = match &preview.verdict {
-                Verdict::Change(changes) => changes.as_slice(),
-                _ => &[],
-            };
-            let action = match preview.verdict {
-                Verdict::Create => "create",
-                Verdict::Change(_) => "change",
-                Verdict::Unchanged => "unchanged",
-                Verdict::Reject(_) => "reject",
-            };
-            let line = checked.line(preview.row);
-            if self.json {
-                let separator = if self.shown == 0 { "" } else { "," };
-                let row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes });
-                write!(self.changes, "{separator}{row}")?;
-            } else {
-                writeln!(self.changes, "line {line}: {action}")?;
-                for change in changes {
-                    writeln!(
-                        self.changes,
-                        "    {}: {:?} → {:?}",
-                        change.field, change.old, change.new
-                    )?;
-                }
-            }
-            self.shown += 1;
-        }
-        Ok(())
-    }
-
-    fn close(&mut self, totals: Totals, faults: &mut FaultLog, sha256: Option<&str>) -> anyhow::Result<()> {
-        let out = &mut self.changes;
-        if self.json {
-            write!(out, "],\"errors\":")?;
-            output::faults_json(out, faults)?;
-            let rest = json!({ "error_codes": faults.by_code(), "totals": totals, "sha256": sha256 }).to_string();
-            writeln!(out, ",{}", rest.trim_start_matches('{'))?;
-        } else {
-            let valid = totals.rows - totals.reject;
-            if !self.offline && valid > self.shown {
-                let more = output::counted(valid - self.shown, "more row");
-                writeln!(out, "… and {more}; --all shows them")?;
-            }
-            if !faults.is_empty() {
-                output::faults(out, faults, self.all)?;
-            }
-            if self.offline {
-                let rows = output::counted(totals.rows, "row");
-                writeln!(
-                    out,
-                    "{rows}: {valid} sound, {} to mend (the store was not asked)",
-                    totals.reject
-                )?;
-            } else {
-                let rows = output::counted(totals.rows, "row");
-                writeln!(
-                    out,
-                    "{rows}: {} to create, {} to change, {} unchanged, {} to reject",
-                    totals.create, totals.change, totals.unchanged, totals.reject
-                )?;
-            }
-        }
-        out.flush()?;
-        Ok(())
-    }
+    Ok((Some(ledger), empty))
 }

@@ -8,11 +8,12 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::output::{self, Progress};
-use super::{End, SubmissionArgs};
+use super::{End, Sets, SubmissionArgs};
 use crate::app::App;
 use crate::delivery;
 use crate::ledger::{Job, JobId, Scope};
 use crate::plan::Source;
+use crate::plan::file::PlanFile;
 use crate::queue::Queue;
 use crate::submit::{Refusal, Submission, Submitted, submit};
 use crate::summary::JobSummary;
@@ -25,8 +26,10 @@ pub(super) struct Run {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
     /// CSV files; each becomes a job of its own
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "cells", conflicts_with = "cells", value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    sets: Sets,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -44,21 +47,27 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
     let kind = super::kind(&args.kind)?;
     let stop = super::stop_signal()?;
     let mut end = End::Fine;
-    for (number, file) in args.files.iter().enumerate() {
+    let sources = if args.files.is_empty() {
+        vec![args.sets.source()?]
+    } else {
+        args.files.iter().cloned().map(Source::Path).collect()
+    };
+    let many = sources.len();
+    for (number, source) in sources.into_iter().enumerate() {
         // Results of several files must not overwrite each other.
-        let out = match (&args.out, args.files.len()) {
+        let out = match (&args.out, many) {
             (Some(out), 1) => Some(out.clone()),
             (Some(out), _) => Some(out.join((number + 1).to_string())),
             (None, _) => None,
         };
-        let submitted = hand_in(app, kind, file, &args.submission, &Queue::embedded(), json).await?;
+        let submitted = hand_in(app, kind, source, None, &args.submission, &Queue::embedded(), json).await?;
         let id = match submitted {
             Submitted::Refused(refusal) => {
                 refused(kind.kind(), *refusal, args.all, json)?;
                 end = end.max(End::Unfinished);
                 continue;
             }
-            Submitted::Queued(id) => id,
+            Submitted::Queued(id) | Submitted::AwaitingApproval(id) => id,
             Submitted::Same(id) => {
                 output::say(&format!("the same work is job {id} already; going on with it"));
                 id
@@ -77,7 +86,8 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
 pub(super) async fn hand_in(
     app: &App,
     kind: &'static dyn tenantry_jobs::Job,
-    file: &Path,
+    source: Source,
+    plan: Option<PlanFile>,
     args: &SubmissionArgs,
     queue: &Queue,
     json: bool,
@@ -85,15 +95,18 @@ pub(super) async fn hand_in(
     let progress = Progress::new("checking", json);
     let submission = Submission {
         kind,
-        parameters: args.parameters(),
-        source: Source::Path(file.to_owned()),
+        parameters: match &plan {
+            Some(plan) => plan.head.parameters.clone(),
+            None => args.parameters(),
+        },
+        source,
         idempotency_key: args.idempotency_key.clone(),
         submitted_by: args.by.clone(),
         reply_to: None,
         out_dir: None,
+        plan,
     };
-    let chunk_rows = app.config.worker.chunk_rows;
-    let submitted = submit(&app.ledger, queue, chunk_rows, submission, &|rows| {
+    let submitted = submit(&app.ledger, queue, &app.rules(), submission, &|rows| {
         progress.at(rows, None);
     })
     .await;
@@ -134,7 +147,7 @@ pub(super) fn refused(kind: &str, mut refusal: Refusal, all: bool, json: bool) -
 }
 
 /// Works on one job here until it has ended, writing its results as it goes.
-async fn process(
+pub(super) async fn process(
     app: &App,
     id: JobId,
     out: Option<&Path>,
@@ -144,6 +157,9 @@ async fn process(
 ) -> anyhow::Result<Job> {
     let job = load(app, id).await?;
     let dir = delivery::claim_dir(&app.ledger, &job, out, &app.config.results.dir).await?;
+    if job.is_at_rest() && !job.state.is_final() {
+        return Ok(job);
+    }
     let runner = app.runner(Scope::Job(job.seq), concurrency);
     let work_over = stop.child_token();
     let working = {
@@ -169,19 +185,34 @@ async fn watch(app: &App, id: JobId, dir: &Path, stop: &CancellationToken, json:
             let job = load(app, id).await?;
             progress.of(job.counts.total);
             progress.at(job.counts.finished(), Some(job.counts.total));
-            if job.state.is_final() {
-                return anyhow::Ok(());
+            if job.is_at_rest() {
+                return anyhow::Ok(job);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
     // Boxed, as it is large and would be carried in every future around it.
     let writing = Box::pin(delivery::deliver_to(&app.ledger, id, dir, app.config.ledger.patience));
-    let both = async { tokio::try_join!(showing, async { writing.await.map_err(anyhow::Error::from) }) };
+    let both = async {
+        let (mut showing, mut writing) = (std::pin::pin!(showing), writing);
+        tokio::select! {
+            shown = &mut showing => {
+                // A job that only rests writes its results when it ends; who ends it sees to that.
+                if shown?.state.is_final() {
+                    writing.await?;
+                }
+            }
+            written = &mut writing => {
+                written?;
+                showing.await?;
+            }
+        }
+        anyhow::Ok(())
+    };
     let watched = stop.run_until_cancelled(both).await;
     progress.done();
     if let Some(done) = watched {
-        done.map(drop)
+        done
     } else {
         output::say(&format!(
             "stopped; job {id} goes on where it was with the same command, or with a worker"

@@ -9,9 +9,11 @@ use serde_json::json;
 
 use super::output;
 use super::run::{hand_in, load, refused, tell};
-use super::{End, SubmissionArgs};
+use super::{End, Sets, SubmissionArgs};
 use crate::app::App;
 use crate::delivery;
+use crate::ledger::JobState;
+use crate::plan::Source;
 use crate::submit::Submitted;
 
 /// How often the ledger is asked whether the job has ended.
@@ -22,7 +24,10 @@ pub(super) struct Submit {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
     /// CSV file
-    file: PathBuf,
+    #[arg(required_unless_present = "cells", conflicts_with = "cells")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    sets: Sets,
     /// Wait until the job has ended, write its results and print how it went
     #[arg(long)]
     wait: bool,
@@ -38,16 +43,27 @@ pub(super) struct Submit {
 
 pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
-    let submitted = hand_in(app, kind, &args.file, &args.submission, &app.queue, json).await?;
+    let source = match &args.file {
+        Some(file) => Source::Path(file.clone()),
+        None => args.sets.source()?,
+    };
+    let submitted = hand_in(app, kind, source, None, &args.submission, &app.queue, json).await?;
     let (id, new) = match submitted {
         Submitted::Refused(refusal) => {
             refused(kind.kind(), *refusal, args.all, json)?;
             return Ok(End::Unfinished);
         }
-        Submitted::Queued(id) => (id, true),
+        Submitted::Queued(id) | Submitted::AwaitingApproval(id) => (id, true),
         Submitted::Same(id) => (id, false),
     };
     if !args.wait {
+        let job = load(app, id).await?;
+        if job.state == JobState::AwaitingApproval && !json {
+            output::say(&format!(
+                "job {id} awaits approval ({}); `tenantry show {id}` says how",
+                job.gate.join("; ")
+            ));
+        }
         let mut out = output::out();
         if json {
             writeln!(out, "{}", json!({ "job": id, "kind": kind.kind(), "new": new }))?;
@@ -59,12 +75,17 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
     }
     let stop = super::stop_signal()?;
     let waiting = async {
-        while !load(app, id).await?.state.is_final() {
+        let job = loop {
+            let job = load(app, id).await?;
+            if job.is_at_rest() {
+                break job;
+            }
             tokio::time::sleep(LOOK_EVERY).await;
-        }
-        let job = load(app, id).await?;
+        };
         let dir = delivery::claim_dir(&app.ledger, &job, args.out.as_deref(), &app.config.results.dir).await?;
-        delivery::deliver_to(&app.ledger, id, &dir, app.config.ledger.patience).await?;
+        if job.state.is_final() {
+            delivery::deliver_to(&app.ledger, id, &dir, app.config.ledger.patience).await?;
+        }
         anyhow::Ok(())
     };
     match stop.run_until_cancelled(waiting).await {

@@ -78,6 +78,20 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<&'static str>, String)> 
         &["ledger.connections"],
         "1 to 1000",
     );
+    let (limits, transfers) = (&config.limits, &config.transfers);
+    check(limits.user_percent <= 100, &["limits.user_percent"], "0 to 100");
+    check(limits.error_percent <= 100, &["limits.error_percent"], "0 to 100");
+    check(
+        !transfers.first_look.is_zero(),
+        &["transfers.first_look"],
+        "more than nothing",
+    );
+    let grows = transfers.first_look <= transfers.longest_look;
+    check(
+        grows,
+        &["transfers.first_look", "transfers.longest_look"],
+        "at most `transfers.longest_look`",
+    );
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:{}".contains(c);
     let prefix = !config.queue.prefix.is_empty() && config.queue.prefix.chars().all(plain);
     check(prefix, &["queue.prefix"], "letters, digits and - _ . : { }");

@@ -6,7 +6,10 @@
 
 use super::{DbError, Dialect, Tx};
 
-const STEPS: &[&str] = &[include_str!("schema/0001-foundation.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/0001-foundation.sql"),
+    include_str!("schema/0002-chain.sql"),
+];
 
 /// The schema version this program writes.
 pub const SCHEMA_VERSION: i64 = STEPS.len() as i64;

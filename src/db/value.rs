@@ -90,6 +90,14 @@ impl Row {
         Ok(self.opt_text(column)?.unwrap_or(""))
     }
 
+    /// Bytes or NULL.
+    pub fn opt_blob(&self, column: usize) -> Result<Option<&[u8]>, DbError> {
+        match self.0.get(column) {
+            Some(Value::Null) => Ok(None),
+            _ => self.blob(column).map(Some),
+        }
+    }
+
     /// Bytes that cannot be NULL.
     pub fn blob(&self, column: usize) -> Result<&[u8], DbError> {
         match self.0.get(column) {

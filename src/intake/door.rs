@@ -9,7 +9,7 @@ use crate::intake::document::{Rows, code};
 use crate::ledger::Ledger;
 use crate::plan::{Fault, PlanError, Source};
 use crate::queue::Queue;
-use crate::submit::{self, Submission, SubmitError, Submitted, submit};
+use crate::submit::{self, Rules, Submission, SubmitError, Submitted, submit};
 
 /// Faults told of one by one.
 const MOST_FAULTS: u64 = 10_000;
@@ -21,7 +21,7 @@ const NOBODY: &str = "inbox";
 pub struct LedgerDoor {
     ledger: Ledger,
     queue: Queue,
-    chunk_rows: usize,
+    rules: Rules,
 }
 
 impl LedgerDoor {
@@ -30,7 +30,7 @@ impl LedgerDoor {
         Self {
             ledger: app.ledger.clone(),
             queue: app.queue.clone(),
-            chunk_rows: app.config.worker.chunk_rows,
+            rules: app.rules(),
         }
     }
 }
@@ -53,9 +53,12 @@ impl Door for LedgerDoor {
             submitted_by: document.submitted_by.unwrap_or_else(|| NOBODY.to_owned()),
             reply_to: document.reply_to,
             out_dir: None,
+            plan: None,
         };
-        match submit(&self.ledger, &self.queue, self.chunk_rows, submission, &|_| ()).await {
-            Ok(Submitted::Queued(job) | Submitted::Same(job)) => Ok(Accepted { job }),
+        match submit(&self.ledger, &self.queue, &self.rules, submission, &|_| ()).await {
+            Ok(Submitted::Queued(job) | Submitted::AwaitingApproval(job) | Submitted::Same(job)) => {
+                Ok(Accepted { job })
+            }
             Ok(Submitted::Refused(refusal)) => Err(places.refusal(*refusal)),
             Err(error) => Err(places.failure(error)),
         }

@@ -39,6 +39,9 @@ pub fn record_id(job: i64, row: u64) -> i64 {
 pub struct Installation(u64);
 
 impl Installation {
+    /// Stands in where there is no database.
+    pub const NONE: Self = Self(0);
+
     pub(super) fn random(clock: &Clock) -> Self {
         Self(clock.fresh_id().as_u64_pair().1 & 0xffff_ffff_ffff)
     }

@@ -17,6 +17,9 @@ pub struct Parameters {
     /// Apply the good rows of a file that has bad ones.
     #[serde(default)]
     pub skip_invalid: bool,
+    /// Public keys that passwords are sealed to; without any, none are handed out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seal_to: Vec<String>,
 }
 
 /// Where a job stands.
@@ -25,12 +28,16 @@ pub struct Parameters {
 pub enum JobState {
     /// Its file is being read and checked.
     Planned,
+    /// Planned, and waiting for somebody other than its submitter to approve the plan.
+    AwaitingApproval,
     /// Ready to run.
     Queued,
     /// At least one chunk has been claimed.
     Running,
     /// Waiting to try a chunk again.
     Retryable,
+    /// Stopped until somebody resumes it.
+    Paused,
     /// Every row has its outcome.
     Completed,
     /// Every row has its outcome; some could not be carried out.
@@ -44,9 +51,11 @@ impl JobState {
     pub fn as_str(self) -> &'static str {
         match self {
             JobState::Planned => "planned",
+            JobState::AwaitingApproval => "awaiting-approval",
             JobState::Queued => "queued",
             JobState::Running => "running",
             JobState::Retryable => "retryable",
+            JobState::Paused => "paused",
             JobState::Completed => "completed",
             JobState::Failed => "failed",
             JobState::Cancelled => "cancelled",
@@ -59,11 +68,13 @@ impl JobState {
     }
 
     fn parse(text: &str) -> Result<Self, DbError> {
-        const ALL: [JobState; 7] = [
+        const ALL: [JobState; 9] = [
             JobState::Planned,
+            JobState::AwaitingApproval,
             JobState::Queued,
             JobState::Running,
             JobState::Retryable,
+            JobState::Paused,
             JobState::Completed,
             JobState::Failed,
             JobState::Cancelled,
@@ -106,6 +117,22 @@ pub struct Job {
     pub counts: Counts,
     pub submitted_by: String,
     pub retry_of: Option<i64>,
+    /// The job this one takes back.
+    pub undo_of: Option<i64>,
+    /// Its id.
+    pub undo_of_id: Option<JobId>,
+    /// Hash of what the job was planned to do.
+    pub plan_hash: Option<String>,
+    /// Why it needs approval.
+    pub gate: Vec<String>,
+    /// Until when it can be approved.
+    pub approval_until: Option<i64>,
+    /// Who approved or rejected it.
+    pub decided_by: Option<String>,
+    /// Rows that wait for somebody else.
+    pub waiting: u64,
+    /// Whether a chunk could go on now, or as soon as somebody takes it.
+    pub has_work: bool,
     pub created_at: i64,
     pub started_at: Option<i64>,
     pub finished_at: Option<i64>,
@@ -123,6 +150,15 @@ pub struct Job {
     pub header: Vec<String>,
 }
 
+impl Job {
+    /// Whether nothing more happens until somebody does something: it has ended, or it waits for a person.
+    pub fn is_at_rest(&self) -> bool {
+        self.state.is_final()
+            || matches!(self.state, JobState::AwaitingApproval | JobState::Paused)
+            || (self.waiting > 0 && !self.has_work)
+    }
+}
+
 /// Which jobs to list.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
@@ -136,7 +172,11 @@ pub struct JobFilter {
 
 const SELECT: &str = "SELECT j.seq, j.id, j.kind, j.parameters, j.state, j.applied, j.unchanged, j.rejected,
     j.failed, j.cancelled, j.total, j.submitted_by, j.retry_of, j.created_at, j.started_at, j.finished_at,
-    j.cancel_requested, j.message, j.out_dir, j.delivered_at, i.id, i.name, i.sha256, i.bytes, i.rows, i.header
+    j.cancel_requested, j.message, j.out_dir, j.delivered_at, i.id, i.name, i.sha256, i.bytes, i.rows, i.header,
+    j.undo_of, j.plan_hash, j.gate, j.approval_until, j.decided_by,
+    (SELECT COUNT(*) FROM waiting_rows w WHERE w.job = j.seq),
+    CASE WHEN EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running')) THEN 1 ELSE 0 END,
+    (SELECT u.id FROM jobs u WHERE u.seq = j.undo_of)
     FROM jobs j JOIN inputs i ON i.id = j.input";
 
 impl Ledger {
@@ -224,6 +264,14 @@ fn read_job(row: &Row) -> Result<Job, DbError> {
         },
         submitted_by: row.text(11)?.to_owned(),
         retry_of: row.opt_int(12)?,
+        undo_of: row.opt_int(26)?,
+        undo_of_id: row.opt_text(33)?.and_then(|id| id.parse().ok()),
+        plan_hash: row.opt_text(27)?.map(str::to_owned),
+        gate: row.opt_text(28)?.map_or(Ok(Vec::new()), json)?,
+        approval_until: row.opt_int(29)?,
+        decided_by: row.opt_text(30)?.map(str::to_owned),
+        waiting: count(31)?,
+        has_work: row.int(32)? != 0,
         created_at: row.int(13)?,
         started_at: row.opt_int(14)?,
         finished_at: row.opt_int(15)?,

@@ -4,6 +4,7 @@ use super::job::json;
 use super::rows::record_outcomes;
 use super::{JobId, Ledger, Outcome, Parameters, RowOutcome};
 use crate::db::{Db, DbError, Tx, Value};
+use crate::store::RowWait;
 
 /// Which jobs a worker takes chunks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Claim {
     pub kind: String,
     pub parameters: Parameters,
     pub retry_of: Option<i64>,
+    /// The job this one takes back: its sequence number and its kind.
+    pub undo_of: Option<(i64, String)>,
     pub input: i64,
     pub header: Vec<String>,
     pub chunk: i64,
@@ -35,6 +38,30 @@ pub struct Claim {
     /// Claims of this chunk that came to nothing.
     pub failures: i64,
     pub owner: String,
+    /// Whether rows of it have waited before.
+    pub waited: bool,
+    /// What the plan expects of the rows, encoded; `None` where the job goes by no plan.
+    pub expected: Option<Vec<u8>>,
+}
+
+/// How a chunk's rows ended, or do not yet.
+#[derive(Debug, Clone, Default)]
+pub struct Closing {
+    /// Outcomes. A row that has none and does not wait was applied.
+    pub outcomes: Vec<RowOutcome>,
+    /// Rows that wait, and when to look at them again.
+    pub waits: Vec<RowWait>,
+    /// When that is, in milliseconds since the epoch.
+    pub next_look: i64,
+}
+
+/// How many rows of a job may go wrong while it runs before it is paused.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ErrorLimit {
+    /// Share of the finished rows that may be rejected or failed.
+    pub rate: f64,
+    /// Rows that have to be finished before the share means anything.
+    pub from_rows: u64,
 }
 
 /// Jobs looked at per claim; several, since the chunks of the first may all be held when workers race.
@@ -99,7 +126,8 @@ impl Ledger {
                 if let Some(failure) = failure {
                     tx.exec(
                         "UPDATE jobs SET message = $2, state = CASE WHEN EXISTS
-                           (SELECT 1 FROM chunks WHERE job = $1 AND state = 'running') THEN state ELSE 'retryable' END
+                           (SELECT 1 FROM chunks WHERE job = $1 AND state = 'running') OR state = 'paused'
+                           THEN state ELSE 'retryable' END
                          WHERE seq = $1",
                         &[claim.job.into(), failure.into()],
                     )?;
@@ -127,13 +155,13 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 let sql = format!(
-                    "SELECT chunk FROM chunks WHERE job = $1 AND state = 'queued' ORDER BY chunk{}",
+                    "SELECT chunk FROM chunks WHERE job = $1 AND state IN ('queued', 'waiting') ORDER BY chunk{}",
                     tx.dialect().for_update()
                 );
                 let idle = tx.query(&sql, &[job.into()])?;
                 let open = tx.exec(
                     "UPDATE jobs SET cancel_requested = 1
-                     WHERE seq = $1 AND state IN ('queued', 'running', 'retryable')",
+                     WHERE seq = $1 AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')",
                     &[job.into()],
                 )?;
                 for row in idle {
@@ -166,24 +194,111 @@ pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
     }
 }
 
-/// Records the outcomes other than `applied` of a fenced chunk and closes it; every other pending row of it
-/// was applied. Last in the transaction. Returns the job's state if that ended it.
-pub fn close(tx: &mut dyn Tx, claim: &Claim, outcomes: &[RowOutcome], now: i64) -> Result<Option<String>, DbError> {
-    record_outcomes(tx, claim.job, outcomes)?;
-    let count = |wanted: Outcome| outcomes.iter().filter(|one| one.outcome == wanted).count() as u64;
+/// Records the outcomes of a fenced chunk and closes it; every pending row of it that is not named was applied.
+/// A chunk with rows that wait stays open, for a later look. Last in the transaction. Returns the job's state if that
+/// ended it.
+pub fn close(
+    tx: &mut dyn Tx,
+    claim: &Claim,
+    closing: &Closing,
+    limit: Option<ErrorLimit>,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    record_outcomes(tx, claim.job, &closing.outcomes)?;
+    if claim.waited || !closing.waits.is_empty() {
+        record_waits(tx, claim, &closing.waits, now)?;
+    }
+    let count = |wanted: Outcome| closing.outcomes.iter().filter(|one| one.outcome == wanted).count() as u64;
+    let waiting = closing.waits.len() as u64;
+    let unnamed = claim.pending - closing.outcomes.len() as u64 - waiting;
     let tally = Tally {
-        applied: claim.pending - outcomes.len() as u64,
+        applied: unnamed + count(Outcome::Applied),
         unchanged: count(Outcome::Unchanged),
         rejected: count(Outcome::Rejected),
         failed: count(Outcome::Failed),
         cancelled: 0,
     };
+    let (state, not_before) = if waiting == 0 {
+        ("done", 0)
+    } else {
+        ("waiting", closing.next_look)
+    };
     tx.exec(
-        "UPDATE chunks SET state = 'done', pending = 0, lease_owner = NULL, lease_until = NULL, message = NULL
+        "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
+           failures = 0, message = NULL
          WHERE job = $1 AND chunk = $2",
-        &[claim.job.into(), claim.chunk.into()],
+        &[
+            claim.job.into(),
+            claim.chunk.into(),
+            state.into(),
+            waiting.into(),
+            not_before.into(),
+        ],
     )?;
-    count_chunk(tx, claim.job, tally, now)
+    let ended = count_chunk(tx, claim.job, tally, u64::from(waiting == 0), now)?;
+    if let (None, Some(limit)) = (&ended, limit) {
+        pause_if_failing(tx, claim.job, limit)?;
+    }
+    Ok(ended)
+}
+
+/// Notes which rows of the chunk wait now, and for what.
+fn record_waits(tx: &mut dyn Tx, claim: &Claim, waits: &[RowWait], now: i64) -> Result<(), DbError> {
+    let last = claim.first_row + claim.rows - 1;
+    let before = tx.query(
+        "SELECT row FROM waiting_rows WHERE job = $1 AND row BETWEEN $2 AND $3",
+        &[claim.job.into(), claim.first_row.into(), last.into()],
+    )?;
+    for row in before {
+        let row = row.int(0)?;
+        if !waits.iter().any(|wait| wait.row as i64 == row) {
+            tx.exec(
+                "DELETE FROM waiting_rows WHERE job = $1 AND row = $2",
+                &[claim.job.into(), row.into()],
+            )?;
+        }
+    }
+    let params: Vec<Vec<Value>> = waits
+        .iter()
+        .map(|wait| {
+            vec![
+                claim.job.into(),
+                wait.row.into(),
+                wait.message.as_str().into(),
+                wait.target.as_str().into(),
+                now.into(),
+            ]
+        })
+        .collect();
+    tx.exec_each(
+        "INSERT INTO waiting_rows (job, row, message, target, since) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (job, row) DO UPDATE SET message = excluded.message, target = excluded.target",
+        &params,
+    )
+    .map(drop)
+}
+
+/// Pauses a job of whose rows too many go wrong.
+fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<(), DbError> {
+    let counted = tx.query_first(
+        "SELECT rejected + failed - refused, applied + unchanged + rejected + failed - refused, state
+         FROM jobs WHERE seq = $1",
+        &[job.into()],
+    )?;
+    let Some(row) = counted else { return Ok(()) };
+    let (wrong, finished) = (row.int(0)? as f64, row.int(1)? as f64);
+    if finished < limit.from_rows.max(1) as f64 || wrong / finished <= limit.rate || row.text(2)? == "paused" {
+        return Ok(());
+    }
+    let message = format!(
+        "paused: {wrong} of {finished} rows were rejected or failed, more than {} %; `resume` goes on",
+        limit.rate * 100.0
+    );
+    tx.exec(
+        "UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1",
+        &[job.into(), message.into()],
+    )
+    .map(drop)
 }
 
 /// Ends a chunk whose pending rows all share one outcome, without a record per row.
@@ -197,11 +312,15 @@ pub(super) fn end_chunk(
 ) -> Result<(), DbError> {
     let ended = tx.query(
         "UPDATE chunks SET state = $3, lease_owner = NULL, lease_until = NULL, message = COALESCE($4, message)
-         WHERE job = $1 AND chunk = $2 AND state IN ('queued', 'running') RETURNING pending",
+         WHERE job = $1 AND chunk = $2 AND state IN ('queued', 'running', 'waiting') RETURNING pending, first_row, rows",
         &[job.into(), chunk.into(), outcome.as_str().into(), why.into()],
     )?;
     let Some(row) = ended.first() else { return Ok(()) };
     let pending = row.int(0)? as u64;
+    tx.exec(
+        "DELETE FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
+        &[job.into(), row.int(1)?.into(), (row.int(1)? + row.int(2)?).into()],
+    )?;
     let tally = match outcome {
         Outcome::Failed => Tally {
             failed: pending,
@@ -212,7 +331,7 @@ pub(super) fn end_chunk(
             ..Tally::default()
         },
     };
-    count_chunk(tx, job, tally, now).map(drop)
+    count_chunk(tx, job, tally, 1, now).map(drop)
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -226,14 +345,14 @@ struct Tally {
 
 /// Adds a closed chunk to its job's counters; the last one ends the job. One statement, so that two
 /// chunks closing at once cannot both believe the other is still open. Returns the job's state if that ended it.
-fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<Option<String>, DbError> {
+fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -> Result<Option<String>, DbError> {
     let counted = tx.query_first(
         "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
-           failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - 1,
+           failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - $8,
            started_at = COALESCE(started_at, $7),
-           finished_at = CASE WHEN chunks_left = 1 THEN $7 ELSE finished_at END,
-           message = CASE WHEN chunks_left = 1 AND failed + $5 = 0 THEN NULL ELSE message END,
-           state = CASE WHEN chunks_left > 1 THEN state WHEN failed + $5 > 0 THEN 'failed'
+           finished_at = CASE WHEN chunks_left = $8 THEN $7 ELSE finished_at END,
+           message = CASE WHEN chunks_left = $8 AND failed + $5 = 0 AND cancelled + $6 = 0 THEN NULL ELSE message END,
+           state = CASE WHEN chunks_left > $8 THEN state WHEN failed + $5 > 0 THEN 'failed'
              WHEN cancelled + $6 > 0 THEN 'cancelled' ELSE 'completed' END
          WHERE seq = $1 RETURNING chunks_left, state",
         &[
@@ -244,6 +363,7 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<Opti
             tally.failed.into(),
             tally.cancelled.into(),
             now.into(),
+            closed.into(),
         ],
     )?;
     match counted {
@@ -253,7 +373,8 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<Opti
 }
 
 fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> Result<Option<Claim>, DbError> {
-    const READY: &str = "((c.state = 'queued' AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))";
+    const READY: &str = "((c.state IN ('queued', 'waiting') AND c.not_before <= $1)
+        OR (c.state = 'running' AND c.lease_until < $1))";
     let only = match scope {
         Scope::All => 0,
         Scope::Job(seq) => seq,
@@ -262,7 +383,7 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
         &format!(
             "SELECT j.seq FROM jobs j WHERE j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0
              AND ($2 = 0 OR j.seq = $2)
-             AND EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running') AND {READY})
+             AND EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting') AND {READY})
              ORDER BY j.priority DESC, j.claimed_at, j.seq LIMIT $3"
         ),
         &[now.into(), only.into(), CANDIDATES.into()],
@@ -270,14 +391,15 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
     for job in jobs {
         let job = job.int(0)?;
         let sql = format!(
-            "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.state FROM chunks c
-             WHERE c.state IN ('queued', 'running') AND {READY} AND c.job = $2 ORDER BY c.chunk LIMIT 1{}",
+            "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.state, c.expected FROM chunks c
+             WHERE c.state IN ('queued', 'running', 'waiting') AND {READY} AND c.job = $2 ORDER BY c.chunk LIMIT 1{}",
             tx.dialect().for_update_skip_locked()
         );
         let Some(row) = tx.query_first(&sql, &[now.into(), job.into()])? else {
             continue;
         };
         let orphaned = i64::from(row.text(6)? == "running");
+        let waited = row.int(3)? < row.int(2)?;
         let (chunk, attempt, failures) = (row.int(0)?, row.int(4)? + 1, row.int(5)? + orphaned);
         tx.exec(
             "UPDATE chunks SET state = 'running', attempt = $3, failures = $4, lease_owner = $5, lease_until = $6
@@ -293,10 +415,24 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
         )?;
         let taken = tx.query(
             "UPDATE jobs SET state = 'running', started_at = COALESCE(started_at, $2), claimed_at = $2
-             WHERE seq = $1 RETURNING id, kind, parameters, retry_of, input",
+             WHERE seq = $1 RETURNING id, kind, parameters, retry_of, input, undo_of, checks_drift",
             &[job.into(), now.into()],
         )?;
         let Some(of) = taken.first() else { continue };
+        let undo_of = match of.opt_int(5)? {
+            Some(undone) => {
+                let kind = tx.query_first("SELECT kind FROM jobs WHERE seq = $1", &[undone.into()])?;
+                Some((
+                    undone,
+                    kind.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))?,
+                ))
+            }
+            None => None,
+        };
+        let expected = match (of.int(6)?, row.opt_blob(7)?) {
+            (0, _) => None,
+            (_, expected) => Some(expected.unwrap_or_default().to_vec()),
+        };
         let input = of.int(4)?;
         let header = tx.query("SELECT header FROM inputs WHERE id = $1", &[input.into()])?;
         let header = header.first().map_or(Ok("[]"), |row| row.text(0))?;
@@ -309,6 +445,7 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
             kind: of.text(1)?.to_owned(),
             parameters: json(of.text(2)?)?,
             retry_of: of.opt_int(3)?,
+            undo_of,
             input,
             header: json(header)?,
             chunk,
@@ -318,6 +455,8 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
             attempt,
             failures,
             owner,
+            expected,
+            waited,
         }));
     }
     Ok(None)
@@ -332,8 +471,8 @@ pub(super) async fn claimable(db: &Db, scope: Scope, now: i64) -> Result<Vec<(Jo
     db.read(move |tx| {
         let rows = tx.query(
             "SELECT j.id, COUNT(*) FROM chunks c JOIN jobs j ON j.seq = c.job
-             WHERE c.state IN ('queued', 'running') AND j.state IN ('queued', 'running', 'retryable')
-             AND ((c.state = 'queued' AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))
+             WHERE c.state IN ('queued', 'running', 'waiting') AND j.state IN ('queued', 'running', 'retryable')
+             AND ((c.state IN ('queued', 'waiting') AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))
              AND ($2 = 0 OR j.seq = $2) GROUP BY j.id LIMIT 100",
             &[now.into(), only.into()],
         )?;

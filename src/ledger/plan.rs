@@ -6,7 +6,7 @@
 
 use super::job::to_json;
 use super::rows::record_outcomes;
-use super::{JobId, Ledger, Parameters, RowOutcome};
+use super::{Job, JobId, Ledger, Parameters, RowOutcome};
 use crate::db::{DbError, Tx, Value};
 
 /// A planned job whose submitter has shown no life for this long is removed.
@@ -25,6 +25,23 @@ pub struct NewJob {
     /// Directory on `out_host` that results are to be written to.
     pub out_dir: Option<String>,
     pub out_host: Option<String>,
+}
+
+/// A range of rows of a job being planned.
+#[derive(Debug, Clone)]
+pub struct NewChunk {
+    /// Its number, from 0.
+    pub number: i64,
+    /// Row number of its first row.
+    pub first_row: u64,
+    /// How many rows there are.
+    pub rows: u64,
+    /// Rows that are the job's to do, those it rejects at once included.
+    pub pending: u64,
+    /// The rows; `None` where another job has spooled them.
+    pub block: Option<Vec<u8>>,
+    /// What the plan expects of them.
+    pub expected: Vec<u8>,
 }
 
 /// A job being planned.
@@ -49,6 +66,21 @@ pub struct Seal {
     pub idempotency_key: Option<String>,
     /// Hash of kind, parameters and content.
     pub fingerprint: String,
+    /// Hash of what the job would do to the store as it was.
+    pub plan_hash: String,
+    /// Whether rows whose state is no longer as planned are refused.
+    pub checks_drift: bool,
+    /// Why the job has to be approved first; `None` when it may run.
+    pub gate: Option<Gate>,
+}
+
+/// A job that needs approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Why, each in a phrase.
+    pub reasons: Vec<String>,
+    /// How long there is to approve it.
+    pub expires_millis: i64,
 }
 
 /// How sealing ended.
@@ -56,6 +88,8 @@ pub struct Seal {
 pub enum Sealed {
     /// The job is queued (or finished, when no row was left to do).
     Queued,
+    /// The job waits for approval.
+    AwaitingApproval,
     /// This job was asked for before; the new one is gone.
     Same(JobId),
     /// The idempotency key belongs to a job with other content; nothing was queued.
@@ -100,16 +134,41 @@ impl Ledger {
             .await
     }
 
-    /// Appends the block of one chunk with its rejected rows, and shows that the submitter lives.
-    pub async fn append(
-        &self,
-        job: Begun,
-        chunk: i64,
-        first_row: u64,
-        rows: u64,
-        block: Vec<u8>,
-        rejects: Vec<RowOutcome>,
-    ) -> Result<(), DbError> {
+    /// Records a job in state `planned` that takes another one back, row by row.
+    pub async fn begin_undo(&self, of: &Job, by: &str, out: Option<(String, String)>) -> Result<Begun, DbError> {
+        let id = JobId(self.clock.fresh_id());
+        let now = self.clock.now_millis();
+        let (of, input, by) = (of.seq, of.input, by.to_owned());
+        let (out_dir, out_host) = out.unzip();
+        self.db
+            .write(move |tx| {
+                let job = tx.query(
+                    "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until, undo_of,
+                       out_dir, out_host)
+                     VALUES ($1, 'undo', '{}', 'planned', $2, $3, $4, $5, $6, $7, $8) RETURNING seq",
+                    &[
+                        id.to_string().into(),
+                        input.into(),
+                        by.into(),
+                        now.into(),
+                        (now + PLANNING_LEASE_MILLIS).into(),
+                        of.into(),
+                        out_dir.into(),
+                        out_host.into(),
+                    ],
+                )?;
+                Ok(Begun {
+                    id,
+                    seq: only(&job)?,
+                    input,
+                })
+            })
+            .await
+    }
+
+    /// Appends the block of one chunk with its rejected rows and what the plan expects of the others, and shows
+    /// that the submitter lives.
+    pub async fn append(&self, job: Begun, chunk: NewChunk, rejects: Vec<RowOutcome>) -> Result<(), DbError> {
         let until = self.clock.now_millis() + PLANNING_LEASE_MILLIS;
         self.db
             .write(move |tx| {
@@ -120,19 +179,23 @@ impl Ledger {
                 if alive == 0 {
                     return Err(DbError::LeaseLost);
                 }
+                if let Some(block) = chunk.block {
+                    tx.exec(
+                        "INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)",
+                        &[job.input.into(), chunk.number.into(), block.into()],
+                    )?;
+                }
+                let expected = Some(chunk.expected).filter(|expected| !expected.is_empty());
                 tx.exec(
-                    "INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)",
-                    &[job.input.into(), chunk.into(), block.into()],
-                )?;
-                tx.exec(
-                    "INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
-                     VALUES ($1, $2, $3, $4, $5, 'queued')",
+                    "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected)
+                     VALUES ($1, $2, $3, $4, $5, 'queued', $6)",
                     &[
                         job.seq.into(),
-                        chunk.into(),
-                        first_row.into(),
-                        rows.into(),
-                        (rows - rejects.len() as u64).into(),
+                        chunk.number.into(),
+                        chunk.first_row.into(),
+                        chunk.rows.into(),
+                        (chunk.pending - rejects.len() as u64).into(),
+                        expected.into(),
                     ],
                 )?;
                 record_outcomes(tx, job.seq, &rejects)
@@ -178,8 +241,9 @@ impl Ledger {
                     discard(tx, job)?;
                     return Ok(other);
                 }
+                // Rows that were spooled by another job have been measured.
                 tx.exec(
-                    "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4 WHERE id = $1",
+                    "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4 WHERE id = $1 AND sha256 IS NULL",
                     &[
                         job.input.into(),
                         seal.sha256.into(),
@@ -191,28 +255,46 @@ impl Ledger {
                     "UPDATE chunks SET state = 'done' WHERE job = $1 AND pending = 0",
                     &[job.seq.into()],
                 )?;
+                let state = if seal.gate.is_some() {
+                    "awaiting-approval"
+                } else {
+                    "queued"
+                };
+                let until = seal.gate.as_ref().map(|gate| now + gate.expires_millis);
+                let reasons = seal.gate.as_ref().map(|gate| to_json(&gate.reasons));
                 let queued = tx.exec(
                     "UPDATE jobs SET planning_until = NULL, total = $2, idempotency_key = $3, fingerprint = $4,
                        rejected = (SELECT COUNT(*) FROM row_outcomes WHERE job = $1),
+                       refused = (SELECT COUNT(*) FROM row_outcomes WHERE job = $1),
                        chunks_left = (SELECT COUNT(*) FROM chunks WHERE job = $1 AND state <> 'done'),
-                       state = 'queued'
+                       state = $5, plan_hash = $6, checks_drift = $7, gate = $8, approval_until = $9
                      WHERE seq = $1 AND state = 'planned'",
                     &[
                         job.seq.into(),
                         seal.rows.into(),
                         seal.idempotency_key.into(),
                         seal.fingerprint.into(),
+                        state.into(),
+                        seal.plan_hash.into(),
+                        // What is approved is that plan and nothing else.
+                        i64::from(seal.checks_drift || seal.gate.is_some()).into(),
+                        reasons.into(),
+                        until.into(),
                     ],
                 )?;
                 if queued == 0 {
                     return Err(DbError::LeaseLost);
                 }
-                tx.exec(
-                    "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2
+                let over = tx.exec(
+                    "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2, gate = NULL
                      WHERE seq = $1 AND chunks_left = 0",
                     &[job.seq.into(), now.into()],
                 )?;
-                Ok(Sealed::Queued)
+                Ok(if seal.gate.is_some() && over == 0 {
+                    Sealed::AwaitingApproval
+                } else {
+                    Sealed::Queued
+                })
             })
             .await
     }
@@ -260,8 +342,14 @@ pub(super) fn discard(tx: &mut dyn Tx, job: Begun) -> Result<(), DbError> {
     let seq: Value = job.seq.into();
     tx.exec("DELETE FROM chunks WHERE job = $1", std::slice::from_ref(&seq))?;
     tx.exec("DELETE FROM row_outcomes WHERE job = $1", std::slice::from_ref(&seq))?;
-    tx.exec("DELETE FROM spool WHERE input = $1", &[job.input.into()])?;
-    tx.exec("DELETE FROM inputs WHERE id = $1", &[job.input.into()])?;
+    // An undo reads the rows of the job it takes back.
+    if tx
+        .query("SELECT 1 FROM jobs WHERE input = $1 LIMIT 1", &[job.input.into()])?
+        .is_empty()
+    {
+        tx.exec("DELETE FROM spool WHERE input = $1", &[job.input.into()])?;
+        tx.exec("DELETE FROM inputs WHERE id = $1", &[job.input.into()])?;
+    }
     Ok(())
 }
 

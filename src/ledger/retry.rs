@@ -1,7 +1,7 @@
 //! Retrying: a new job over the rows of an ended one that failed or were cancelled. The old rows keep
 //! their outcomes; the new job reads the same spooled blocks and takes its share of their rows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
@@ -41,8 +41,9 @@ impl Ledger {
                     return Ok(Err(RetryRefused::RowsGone));
                 }
                 let made = tx.query(
-                    "INSERT INTO jobs (id, kind, parameters, state, input, retry_of, submitted_by, created_at)
-                     SELECT $2, kind, parameters, 'queued', input, seq, $3, $4 FROM jobs WHERE seq = $1 RETURNING seq",
+                    "INSERT INTO jobs (id, kind, parameters, state, input, retry_of, submitted_by, created_at, undo_of, plan_hash,
+                       checks_drift)
+                     SELECT $2, kind, parameters, 'queued', input, seq, $3, $4, undo_of, plan_hash, checks_drift FROM jobs WHERE seq = $1 RETURNING seq",
                     &[old.into(), id.to_string().into(), by.into(), now.into()],
                 )?;
                 let seq = made.first().map_or(Ok(0), |row| row.int(0))?;
@@ -50,9 +51,10 @@ impl Ledger {
                     AND r.row BETWEEN c.first_row AND c.first_row + c.rows - 1)";
                 tx.exec(
                     &format!(
-                        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
+                        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected)
                          SELECT $2, c.chunk, c.first_row, c.rows,
-                           {failed_rows} + CASE WHEN c.state IN ('failed', 'cancelled') THEN c.pending ELSE 0 END, 'queued'
+                           {failed_rows} + CASE WHEN c.state IN ('failed', 'cancelled') THEN c.pending ELSE 0 END, 'queued',
+                           c.expected
                          FROM chunks c WHERE c.job = $1 AND (c.state IN ('failed', 'cancelled') OR {failed_rows} > 0)"
                     ),
                     &[old.into(), seq.into()],
@@ -68,38 +70,75 @@ impl Ledger {
     }
 }
 
-/// Rows of a chunk that a job retrying `parent` takes; `None` (no parent) means all of them.
-pub(crate) fn selected_rows(tx: &mut dyn Tx, parent: Option<i64>, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
-    let Some(parent) = parent else { return Ok(None) };
-    let of = tx.query(
-        "SELECT j.retry_of, c.state, c.first_row, c.rows FROM jobs j JOIN chunks c ON c.job = j.seq
-         WHERE j.seq = $1 AND c.chunk = $2",
-        &[parent.into(), chunk.into()],
-    )?;
-    let Some(of) = of.first() else {
+/// The jobs a job's rows follow from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Descent {
+    /// The job whose failed and cancelled rows it tries again.
+    pub(crate) retry_of: Option<i64>,
+    /// The job whose applied rows it takes back.
+    pub(crate) undo_of: Option<i64>,
+}
+
+/// Rows of a chunk that are a job's; `None` means all of them.
+pub(crate) fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
+    let (Some(parent), retried) = (match of.retry_of {
+        Some(parent) => (Some(parent), true),
+        None => (of.undo_of, false),
+    }) else {
+        return Ok(None);
+    };
+    let Some(parent) = ParentChunk::load(tx, parent, chunk)? else {
         return Ok(Some(HashSet::new()));
     };
-    let (first, last) = (of.int(2)?, of.int(2)? + of.int(3)? - 1);
-    let found = tx.query(
-        "SELECT row, outcome FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
-        &[parent.into(), first.into(), last.into()],
-    )?;
-    let mut selected = HashSet::new();
-    let mut settled = HashSet::new();
-    for row in &found {
-        let into = if row.text(1)? == "failed" {
-            &mut selected
-        } else {
-            &mut settled
+    Ok(Some(if retried { parent.unfinished() } else { parent.applied() }))
+}
+
+/// A chunk of a job that another one follows from.
+struct ParentChunk {
+    /// Rows that were the parent's.
+    rows: Vec<u64>,
+    state: String,
+    outcomes: HashMap<u64, String>,
+}
+
+impl ParentChunk {
+    fn load(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result<Option<Self>, DbError> {
+        let found = tx.query_first(
+            "SELECT j.retry_of, j.undo_of, c.state, c.first_row, c.rows FROM jobs j JOIN chunks c ON c.job = j.seq
+             WHERE j.seq = $1 AND c.chunk = $2",
+            &[job.into(), chunk.into()],
+        )?;
+        let Some(found) = found else { return Ok(None) };
+        let (first, last) = (found.int(3)?, found.int(3)? + found.int(4)? - 1);
+        let descent = Descent {
+            retry_of: found.opt_int(0)?,
+            undo_of: found.opt_int(1)?,
         };
-        into.insert(row.int(0)? as u64);
+        let had = selected_rows(tx, descent, chunk)?;
+        let recorded = tx.query(
+            "SELECT row, outcome FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
+            &[job.into(), first.into(), last.into()],
+        )?;
+        let outcome = |row: &crate::db::Row| Ok((row.int(0)? as u64, row.text(1)?.to_owned()));
+        Ok(Some(Self {
+            rows: (first as u64..=last as u64)
+                .filter(|row| had.as_ref().is_none_or(|had| had.contains(row)))
+                .collect(),
+            state: found.text(2)?.to_owned(),
+            outcomes: recorded.iter().map(outcome).collect::<Result<_, DbError>>()?,
+        }))
     }
-    if matches!(of.text(1)?, "failed" | "cancelled") {
-        // Every row the parent had in this chunk and recorded nothing for shares the chunk's end.
-        let had = selected_rows(tx, of.opt_int(0)?, chunk)?;
-        let open = (first as u64..=last as u64)
-            .filter(|row| had.as_ref().is_none_or(|had| had.contains(row)) && !settled.contains(row));
-        selected.extend(open);
+
+    /// Rows that failed or were cancelled. One without a record shares its chunk's end.
+    fn unfinished(&self) -> HashSet<u64> {
+        let ended = matches!(self.state.as_str(), "failed" | "cancelled");
+        let is = |row: &u64| self.outcomes.get(row).map_or(ended, |outcome| outcome == "failed");
+        self.rows.iter().copied().filter(is).collect()
     }
-    Ok(Some(selected))
+
+    fn applied(&self) -> HashSet<u64> {
+        let done = self.state == "done";
+        let is = |row: &u64| self.outcomes.get(row).map_or(done, |outcome| outcome == "applied");
+        self.rows.iter().copied().filter(is).collect()
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::retry::selected_rows;
+use super::retry::{Descent, selected_rows};
 use super::{Installation, Job, Ledger};
 use crate::db::{Batch, DbError, Tx};
 use crate::input::Block;
@@ -54,12 +54,12 @@ impl Outcome {
     }
 }
 
-/// The outcome of one row that was not applied.
+/// The recorded outcome of one row. Rows that a bulk kind applied have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowOutcome {
     /// Row number, from 1.
     pub row: u64,
-    /// Anything but [`Outcome::Applied`].
+    /// How it ended.
     pub outcome: Outcome,
     /// Stable code; empty when there is nothing to say.
     pub code: String,
@@ -95,7 +95,7 @@ pub struct ChunkRows {
     recorded: HashMap<u64, RowRecord>,
     /// Rows of the block that belong to the job; `None` for all.
     selected: Option<HashSet<u64>>,
-    targets: HashMap<u64, String>,
+    waiting: HashMap<u64, (String, String)>,
     made: Option<(Installation, i64)>,
 }
 
@@ -115,6 +115,16 @@ impl ChunkRows {
         if let Some(record) = self.recorded.get(&row) {
             return RowRecord { line, ..record.clone() };
         }
+        if let Some((message, id)) = self.waiting.get(&row) {
+            return RowRecord {
+                row,
+                line,
+                outcome: None,
+                code: "waiting".to_owned(),
+                message: message.clone(),
+                id: id.clone(),
+            };
+        }
         let (outcome, code, message) = match self.state.as_str() {
             "done" => (Some(Outcome::Applied), "", ""),
             "failed" => (Some(Outcome::Failed), "attempts-exhausted", self.message.as_str()),
@@ -125,7 +135,6 @@ impl ChunkRows {
             (Some(Outcome::Applied), Some((installation, job))) => {
                 installation.guid(super::ids::record_id(*job, row)).to_string()
             }
-            (Some(Outcome::Applied), None) => self.targets.get(&row).cloned().unwrap_or_default(),
             _ => String::new(),
         };
         RowRecord {
@@ -156,7 +165,11 @@ impl Ledger {
 
     /// One chunk of a job, ready to be shown. `None` when its rows are no longer kept.
     pub async fn chunk_rows(&self, job: &Job, chunk: i64) -> Result<Option<ChunkRows>, DbError> {
-        let (seq, input, kind, retry_of) = (job.seq, job.input, job.kind.clone(), job.retry_of);
+        let (seq, input, kind) = (job.seq, job.input, job.kind.clone());
+        let descent = Descent {
+            retry_of: job.retry_of,
+            undo_of: job.undo_of,
+        };
         let installation = self.installation;
         self.db
             .read(move |tx| {
@@ -169,16 +182,12 @@ impl Ledger {
                 )?;
                 let Some(state) = state.first() else { return Ok(None) };
                 let (first, last) = (state.int(2)?, state.int(2)? + state.int(3)? - 1);
-                // What a kind creates carries its row in its id; what it changes is named by the before-image.
+                // What these kinds create carries its row in its id; all others record every row.
                 let creates = matches!(kind.as_str(), "bulk-add-users" | "add-customer");
                 Ok(Some(ChunkRows {
-                    selected: selected_rows(tx, retry_of, chunk)?,
+                    selected: selected_rows(tx, descent, chunk)?,
                     recorded: recorded(tx, seq, first, last)?,
-                    targets: if creates {
-                        HashMap::new()
-                    } else {
-                        targets(tx, seq, first, last)?
-                    },
+                    waiting: waiting(tx, seq, first, last)?,
                     made: creates.then_some((installation, seq)),
                     state: state.text(0)?.to_owned(),
                     message: state.text_or_empty(1)?.to_owned(),
@@ -230,16 +239,16 @@ fn recorded(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<
     found.iter().map(record).collect()
 }
 
-fn targets(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u64, String>, DbError> {
+fn waiting(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u64, (String, String)>, DbError> {
     let found = tx.query(
-        "SELECT b.row, c.tenant_id FROM before_images b JOIN customers c ON c.id = b.target
-         WHERE b.job = $1 AND b.row BETWEEN $2 AND $3",
+        "SELECT row, message, target FROM waiting_rows WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
-    found
-        .iter()
-        .map(|row| Ok((row.int(0)? as u64, row.text(1)?.to_owned())))
-        .collect()
+    let wait = |row: &crate::db::Row| {
+        let said = (row.text(1)?.to_owned(), row.text_or_empty(2)?.to_owned());
+        Ok((row.int(0)? as u64, said))
+    };
+    found.iter().map(wait).collect()
 }
 
 const OUTCOME_COLUMNS: [&str; 6] = ["job", "row", "outcome", "code", "message", "target"];

@@ -25,7 +25,9 @@ impl Ledger {
     pub async fn has_open_jobs(&self) -> Result<bool, DbError> {
         self.db
             .read(|tx| {
-                let sql = "SELECT 1 FROM jobs WHERE state IN ('queued', 'running', 'retryable') LIMIT 1";
+                // A job of which every open chunk waits for somebody else may take weeks.
+                let sql = "SELECT 1 FROM jobs j WHERE j.state IN ('queued', 'running', 'retryable')
+                     AND EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running')) LIMIT 1";
                 Ok(!tx.query(sql, &[])?.is_empty())
             })
             .await
@@ -39,8 +41,9 @@ impl Ledger {
             .read(move |tx| {
                 let orphans = tx.query(
                     "SELECT c.job, c.chunk FROM chunks c JOIN jobs j ON j.seq = c.job
-                     WHERE j.cancel_requested = 1 AND j.state IN ('queued', 'running', 'retryable')
-                     AND (c.state = 'queued' OR (c.state = 'running' AND c.lease_until < $1)) LIMIT 1000",
+                     WHERE j.cancel_requested = 1
+                     AND j.state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')
+                     AND (c.state IN ('queued', 'waiting') OR (c.state = 'running' AND c.lease_until < $1)) LIMIT 1000",
                     &[now.into()],
                 )?;
                 let stale = tx.query(
@@ -59,7 +62,7 @@ impl Ledger {
                     let (job, chunk) = (row.int(0)?, row.int(1)?);
                     let sql = format!(
                         "SELECT 1 FROM chunks WHERE job = $1 AND chunk = $2
-                         AND (state = 'queued' OR (state = 'running' AND lease_until < $3)){}",
+                         AND (state IN ('queued', 'waiting') OR (state = 'running' AND lease_until < $3)){}",
                         tx.dialect().for_update()
                     );
                     if !tx.query(&sql, &[job.into(), chunk.into(), now.into()])?.is_empty() {
@@ -116,6 +119,14 @@ impl Ledger {
                 .await?;
         }
         Ok(gone)
+    }
+
+    /// Lets go of users that were deleted too long ago to be restored. Returns how many there were.
+    pub async fn purge_deleted_users(&self) -> Result<u64, DbError> {
+        let before = self.clock.now_millis() - crate::store::sql::RESTORE_WITHIN_MILLIS;
+        self.db
+            .write(move |tx| tx.exec("DELETE FROM deleted_users WHERE deleted_at < $1", &[before.into()]))
+            .await
     }
 
     /// Ended jobs whose submitters are still to be told, oldest first.

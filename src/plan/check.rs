@@ -9,8 +9,12 @@ use super::{Fault, PlanError, Source, repeated};
 use crate::db::Tx;
 use crate::input::duplicates::{Key, KeyHasher};
 use crate::input::{Block, RowView, Rows};
-use crate::store::sql::{self, Prepared};
-use crate::store::{Preview, RowChange, SeatNeed, Verdict};
+use crate::ledger::RowOutcome;
+use crate::store::sql::{self, Context, Prepared};
+use crate::store::{self, Expected, Preview, RowChange, SeatNeed, State, Verdict};
+
+/// Stands in a plan for a row that it rejects, whatever for.
+pub(super) const REJECTED: State = [0xff; 16];
 
 /// What checking every block of a file has in common.
 pub(super) struct Shared {
@@ -22,6 +26,8 @@ pub(super) struct Shared {
     pub(super) hasher: KeyHasher,
     /// What is being read, to be read again where a value is missing.
     pub(super) source: Source,
+    /// What the store is told of a plan, which is no job yet.
+    pub(super) context: Context,
 }
 
 impl Shared {
@@ -81,6 +87,48 @@ impl CheckedBlock {
         }
     }
 
+    /// What a plan made now expects of the rows it does not reject.
+    pub fn expected(&self) -> Vec<u8> {
+        let mut expected = Vec::new();
+        for preview in &self.previews {
+            if let Some(state) = store::state(&preview.verdict) {
+                Expected::encode(preview.row, state, &mut expected);
+            }
+        }
+        expected
+    }
+
+    /// Rejects rows that are not as a plan says: (row, what is said of it).
+    pub(crate) fn drift(&mut self, planned: &BTreeMap<u64, State>) -> Vec<RowOutcome> {
+        let creating = Verdict::Create;
+        let mut outcomes = Vec::new();
+        self.previews.retain(|preview| {
+            let is_so = planned.get(&preview.row).copied() == store::state(&preview.verdict);
+            if !is_so {
+                outcomes.push(store::drifted(preview.row, &preview.verdict));
+            }
+            is_so
+        });
+        // What was to be rejected is rejected now too, whatever for.
+        let refused = |state: Option<&State>| state.is_some_and(|state| *state == REJECTED);
+        let surprising: Vec<u64> = self
+            .rejects
+            .keys()
+            .copied()
+            .filter(|row| !refused(planned.get(row)))
+            .collect();
+        for row in surprising {
+            let faults = self.rejects.remove(&row).unwrap_or_default();
+            let verdict = faults
+                .into_iter()
+                .next()
+                .map_or(creating.clone(), |fault| Verdict::Reject(fault.problem));
+            outcomes.push(store::drifted(row, &verdict));
+        }
+        outcomes.sort_unstable_by_key(|outcome| outcome.row);
+        outcomes
+    }
+
     /// The keys of the rows that are not rejected: what a rejected row has, another may have.
     pub(super) fn take_keys(&mut self) -> impl Iterator<Item = Key> {
         let mut previews = self.previews.iter().peekable();
@@ -102,7 +150,7 @@ pub(super) fn check(
     let mut rejects: BTreeMap<u64, Vec<Fault>> = BTreeMap::new();
     let mut keys = Vec::with_capacity(block.len());
     let mut hasher = shared.hasher.clone();
-    let mut prepared = Prepared::new(0, block.len());
+    let mut prepared = Prepared::new(shared.context.clone(), block.len());
     let mut previews = Vec::with_capacity(block.len());
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
@@ -138,10 +186,7 @@ pub(super) fn check(
         }
         match tx {
             Some(_) => prepared.add(changes),
-            None => previews.extend(changes.iter().map(|one| Preview {
-                row: one.row,
-                verdict: Verdict::Create,
-            })),
+            None => previews.extend(changes.iter().map(|one| Preview::new(one.row, Verdict::Create))),
         }
     }
     let mut needs = Vec::new();

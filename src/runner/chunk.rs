@@ -1,5 +1,6 @@
 //! One claimed chunk: read its block, turn rows into changes, apply and close in one transaction.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tenantry_jobs::{Row, header};
@@ -7,10 +8,10 @@ use tenantry_jobs::{Row, header};
 use super::Runner;
 use super::retry::Decision;
 use crate::db::{DbError, Tx};
-use crate::ledger::{Claim, RowOutcome, lease};
+use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease};
 use crate::plan::Slice;
-use crate::store::sql::{self, Prepared};
-use crate::store::{RowChange, rejected};
+use crate::store::sql::{self, Context, Prepared};
+use crate::store::{Expected, RowChange, rejected};
 
 impl Runner {
     /// Works a chunk off. Whatever happens, the ledger knows: closed, given back, or held by a lease that runs out.
@@ -36,22 +37,33 @@ impl Runner {
     async fn apply(&self, claim: &Claim) -> Result<Option<String>, DbError> {
         let (prepared, refused) = {
             let claim = claim.clone();
-            self.ledger.db().read(move |tx| prepare(tx, &claim)).await?
+            let context = Context {
+                job: claim.job,
+                now: self.ledger.clock().now_millis(),
+                installation: self.ledger.installation(),
+                expected: claim.expected.as_deref().map(Expected::decode).transpose()?,
+                hands_out_passwords: !claim.parameters.seal_to.is_empty(),
+            };
+            self.ledger.db().read(move |tx| prepare(tx, &claim, context)).await?
         };
-        let (claim, installation, now) = (
-            claim.clone(),
-            self.ledger.installation(),
-            self.ledger.clock().now_millis(),
-        );
+        let (claim, now) = (claim.clone(), self.ledger.clock().now_millis());
+        let next_look = now + self.settings.look_again(&claim).as_millis() as i64;
+        let limit = self.settings.errors;
         let ended = self
             .ledger
             .db()
             .write(move |tx| {
                 lease::fence(tx, &claim)?;
-                let mut outcomes = sql::apply(tx, installation, &prepared)?;
-                outcomes.extend(refused);
+                let mut applied = sql::apply(tx, &prepared)?;
+                applied.outcomes.extend(refused);
                 crate::failpoint::hit("before-finish");
-                let ended = lease::close(tx, &claim, &outcomes, now)?;
+                artifacts::keep(tx, claim.job, &applied.artifacts)?;
+                let closing = Closing {
+                    outcomes: applied.outcomes,
+                    waits: applied.waits,
+                    next_look,
+                };
+                let ended = lease::close(tx, &claim, &closing, limit, now)?;
                 crate::failpoint::hit("before-commit");
                 Ok(ended)
             })
@@ -88,7 +100,28 @@ impl Runner {
 }
 
 /// Everything that needs no write lock. Rows with an outcome, and rows of other jobs, are left out.
-fn prepare(tx: &mut dyn Tx, claim: &Claim) -> Result<(Prepared, Vec<RowOutcome>), DbError> {
+fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<(Prepared, Vec<RowOutcome>), DbError> {
+    let settled = if claim.pending == claim.rows {
+        HashSet::new()
+    } else {
+        crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?
+    };
+    let descent = Descent {
+        retry_of: claim.retry_of,
+        undo_of: claim.undo_of.as_ref().map(|(job, _)| *job),
+    };
+    let selected = crate::ledger::selected_rows(tx, descent, claim.chunk)?;
+    if let Some((undone, kind)) = &claim.undo_of {
+        let mut rows: Vec<u64> = selected
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|row| !settled.contains(row))
+            .collect();
+        rows.sort_unstable();
+        let mut prepared = Prepared::new(context, rows.len());
+        prepared.take_back(tx, *undone, kind, &rows)?;
+        return Ok((prepared, Vec::new()));
+    }
     let job = tenantry_jobs::find(&claim.kind)
         .map_err(|_| DbError::Broken(format!("this program knows no kind `{}`", claim.kind)))?;
     let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
@@ -109,14 +142,8 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim) -> Result<(Prepared, Vec<RowOutcome>)
             claim.chunk
         )));
     };
-    let settled = if claim.pending == claim.rows {
-        std::collections::HashSet::new()
-    } else {
-        crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?
-    };
-    let selected = crate::ledger::selected_rows(tx, claim.retry_of, claim.chunk)?;
     let customer = claim.parameters.customer.as_deref();
-    let mut prepared = Prepared::new(claim.job, block.len());
+    let mut prepared = Prepared::new(context, block.len());
     let mut refused = Vec::new();
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, job, &mapping, customer) {

@@ -51,7 +51,9 @@ impl Runner {
         self.wake_claimable().await?;
         if self.scope == Scope::All {
             self.reply().await?;
+            self.ledger.expire_approvals().await?;
             if sweeps.is_multiple_of(PRUNE_EVERY) {
+                self.ledger.purge_deleted_users().await?;
                 self.ledger
                     .prune_spool(self.settings.spool_keep.as_millis() as i64)
                     .await?;

@@ -2,47 +2,80 @@
 //! commit together; the caller has checked the lease's fence and closes the chunk afterwards.
 //!
 //! `prepare` does on a reader what needs no write lock: resolve customers, check domains and SKUs, lay
-//! the rows out for bulk insertion. `apply` then only writes. Customers, domains and SKUs are never
-//! deleted, so what was resolved stays true in between; seats and existing users are decided in `apply`.
+//! the rows out. `apply` then only writes. Customers, domains and SKUs are never deleted, so what was resolved stays
+//! true in between; everything else is decided in `apply`.
+//!
+//! Rows that create records by the million (`users`, `create_customer`) are laid out for bulk insertion. All others
+//! are [`session::Task`]s: decided record by record, written together, and with an image of what was before, so
+//! that [`undo`] can take them back.
 
+pub mod counterpart;
 mod create_customer;
+mod form;
+mod licenses;
+mod lifecycle;
 mod lookup;
+mod record;
+mod relationship;
 mod seats;
+mod session;
+mod subscriptions;
+mod tasks;
+mod transfers;
+mod undo;
 mod update_customer;
 mod users;
 
-pub(crate) use users::no_free_seats;
+pub(crate) use lifecycle::RESTORE_WITHIN_MILLIS;
+pub(crate) use session::no_free_seats;
 
 use tenantry_jobs::{Change, CustomerRef, Problem};
 
-use super::{Preview, RowChange, SeatNeed, Verdict};
+use super::{Applied, Expected, Preview, RowChange, SeatNeed, Verdict};
 use crate::db::{DbError, Tx};
-use crate::ledger::{Installation, RowOutcome};
+use crate::ledger::Installation;
+use session::{Session, Task};
+
+/// What the store has to know of a chunk besides its rows.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The job's sequence number.
+    pub job: i64,
+    /// Milliseconds since the epoch.
+    pub now: i64,
+    /// Turns record ids into GUIDs.
+    pub installation: Installation,
+    /// What the plan expects of the rows; `None` when the job goes by no plan.
+    pub expected: Option<Expected>,
+    /// Whether users that are made are handed out a password.
+    pub hands_out_passwords: bool,
+}
 
 /// The rows of one chunk, resolved and laid out. Built up from slices of rows, so that the changes themselves,
 /// which are large, never pile up.
 pub struct Prepared {
-    job: i64,
+    context: Context,
     room: usize,
     directory: lookup::Directory,
     users: Option<users::NewUsers>,
+    /// Users that the plan found to be there.
+    known_users: Option<users::NewUsers>,
     new_customers: Vec<create_customer::Wanted>,
-    patches: Vec<update_customer::Wanted>,
-    seats: Vec<seats::Wanted>,
+    tasks: Vec<Box<dyn Task>>,
     refused: Vec<(u64, Problem)>,
 }
 
 impl Prepared {
-    /// Nothing yet, of job number `job`; about `room` rows are to come.
-    pub fn new(job: i64, room: usize) -> Self {
+    /// Nothing yet; about `room` rows are to come.
+    pub fn new(context: Context, room: usize) -> Self {
         Self {
-            job,
+            context,
             room,
             directory: lookup::Directory::default(),
             users: None,
+            known_users: None,
             new_customers: Vec::new(),
-            patches: Vec::new(),
-            seats: Vec::new(),
+            tasks: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -55,7 +88,7 @@ impl Prepared {
 
     /// One name for a customer however rows name it; what is written for one that is not known.
     pub fn name(&self, customer: CustomerRef<'_>) -> String {
-        match self.directory.find(customer) {
+        match self.directory.find_any(customer) {
             Ok(known) => known.id.to_string(),
             Err(_) => customer.as_written().to_owned(),
         }
@@ -63,63 +96,109 @@ impl Prepared {
 
     /// Lays out rows whose customers have been looked up.
     pub fn add(&mut self, rows: Vec<RowChange<'_>>) {
-        let (job, room, directory) = (self.job, self.room, &self.directory);
         for RowChange { row, change } in rows {
-            let refused = match change {
-                Change::CreateUser(user) => {
-                    let users = self.users.get_or_insert_with(|| users::NewUsers::new(room));
-                    users.add(job, row, &user, directory)
-                }
-                Change::CreateCustomer(new) => {
-                    self.new_customers.push(create_customer::Wanted::new(row, &new));
-                    Ok(())
-                }
-                Change::UpdateCustomer(patch) => {
-                    update_customer::Wanted::new(row, &patch, directory).map(|wanted| self.patches.push(wanted))
-                }
-                Change::SetSeats(seats) => {
-                    seats::Wanted::new(row, &seats, directory).map(|wanted| self.seats.push(wanted))
-                }
-            };
-            if let Err(problem) = refused {
+            if let Err(problem) = self.add_one(row, &change) {
                 self.refused.push((row, problem));
             }
         }
     }
+
+    fn add_one(&mut self, row: u64, change: &Change<'_>) -> Result<(), Problem> {
+        let (job, room, directory) = (self.context.job, self.room, &self.directory);
+        let task: Box<dyn Task> = match change {
+            Change::CreateUser(user) => {
+                let creates = self
+                    .context
+                    .expected
+                    .as_ref()
+                    .is_none_or(|expected| expected.creates(row));
+                let users = if creates {
+                    &mut self.users
+                } else {
+                    &mut self.known_users
+                };
+                let users = users.get_or_insert_with(|| users::NewUsers::new(room));
+                return users.add(job, row, user, directory);
+            }
+            Change::CreateCustomer(new) => {
+                self.new_customers.push(create_customer::Wanted::new(row, new));
+                return Ok(());
+            }
+            Change::UpdateCustomer(patch) => Box::new(update_customer::Wanted::new(row, patch, directory)?),
+            Change::SetSeats(seats) => Box::new(seats::Wanted::new(row, seats, directory)?),
+            Change::DeleteUser(user) => Box::new(lifecycle::Delete(lifecycle::Named::new(row, *user, directory)?)),
+            Change::RestoreUser(user) => Box::new(lifecycle::Restore(lifecycle::Named::new(row, *user, directory)?)),
+            Change::ResetPassword(reset) => Box::new(lifecycle::Reset::new(row, reset, directory)?),
+            Change::AssignLicenses(change) => Box::new(licenses::Wanted::new(row, change, directory)?),
+            Change::SetSubscription(state) => Box::new(subscriptions::Set::new(row, state, directory)?),
+            Change::SuspendSubscription(one) => Box::new(subscriptions::Suspend::new(row, one, directory)?),
+            Change::RemoveRelationship(removal) => Box::new(relationship::Remove::new(row, removal, directory)?),
+            Change::SwitchSubscription(switch) => Box::new(transfers::Wanted::new(row, switch, directory)?),
+        };
+        self.tasks.push(task);
+        Ok(())
+    }
+
+    /// Lays out rows of an undo: the rows of an earlier job, with its sequence number and kind.
+    pub fn take_back(&mut self, tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Result<(), DbError> {
+        let wanted = undo::wanted(tx, job, kind, rows)?;
+        self.tasks
+            .extend(wanted.into_iter().map(|one| Box::new(one) as Box<dyn Task>));
+        Ok(())
+    }
 }
 
-/// Writes the rows and returns the outcome of every row that was not applied.
-pub fn apply(tx: &mut dyn Tx, installation: Installation, prepared: &Prepared) -> Result<Vec<RowOutcome>, DbError> {
-    let job = prepared.job;
-    let mut outcomes: Vec<RowOutcome> = prepared
-        .refused
-        .iter()
-        .map(|(row, problem)| super::rejected(*row, problem))
-        .collect();
+/// Writes the rows. A row of which nothing is said was applied.
+pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
+    let Context {
+        job,
+        now,
+        installation,
+        ref expected,
+        hands_out_passwords,
+    } = prepared.context;
+    let mut applied = Applied::default();
+    applied
+        .outcomes
+        .extend(prepared.refused.iter().map(|(row, problem)| match expected {
+            Some(_) => super::drifted(*row, &Verdict::Reject(problem.clone())),
+            None => super::rejected(*row, problem),
+        }));
     if let Some(users) = &prepared.users {
-        outcomes.extend(users.apply(tx, installation)?);
+        users.apply(tx, installation, expected.is_some(), hands_out_passwords, &mut applied)?;
     }
-    outcomes.extend(create_customer::apply(tx, job, installation, &prepared.new_customers)?);
-    outcomes.extend(update_customer::apply(tx, job, &prepared.patches)?);
-    outcomes.extend(seats::apply(tx, job, &prepared.seats)?);
-    outcomes.sort_unstable_by_key(|one| one.row);
-    Ok(outcomes)
+    if let Some(users) = &prepared.known_users {
+        users.check(tx, installation, &mut applied)?;
+    }
+    let made = create_customer::apply(tx, job, installation, &prepared.new_customers, expected.as_ref())?;
+    applied.outcomes.extend(made);
+    if !prepared.tasks.is_empty() {
+        let session = Session::new(tx, job, now, installation);
+        tasks::apply(session, &prepared.tasks, expected.as_ref(), &mut applied)?;
+    }
+    applied.outcomes.sort_unstable_by_key(|one| one.row);
+    if !hands_out_passwords {
+        applied.accounts.clear();
+    }
+    Ok(applied)
 }
 
 /// What the rows would do to the store as it is, in row order, and the seats they would take.
 pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
-    let refuse = |(row, problem)| Preview {
-        row,
-        verdict: Verdict::Reject(problem),
-    };
+    let refuse = |(row, problem)| Preview::new(row, Verdict::Reject(problem));
     let mut previews: Vec<Preview> = prepared.refused.into_iter().map(refuse).collect();
     let mut needs = Vec::new();
     if let Some(users) = &prepared.users {
         needs = users.preview(tx, &mut previews)?;
     }
     create_customer::preview(tx, &prepared.new_customers, &mut previews)?;
-    update_customer::preview(tx, &prepared.patches, &mut previews)?;
-    seats::preview(tx, &prepared.seats, &mut previews)?;
+    let Context {
+        job, now, installation, ..
+    } = prepared.context;
+    if !prepared.tasks.is_empty() {
+        let mut session = Session::new(tx, job, now, installation);
+        needs.extend(tasks::preview(&mut session, &prepared.tasks, &mut previews)?);
+    }
     previews.sort_unstable_by_key(|preview| preview.row);
     Ok((previews, needs))
 }

@@ -30,7 +30,7 @@ fn the_defaults_are_complete_and_sound() {
     assert_eq!(config.queue.url.reveal(), "embedded");
     assert_eq!(config.worker.concurrency, 2);
     assert_eq!(config.worker.lease, Duration::from_secs(3));
-    assert_eq!(config.spool.keep, Duration::from_secs(7 * 86_400));
+    assert_eq!(config.spool.keep, Duration::from_secs(35 * 86_400));
     assert_eq!(config.log.format, LogFormat::Text);
     assert!(config.inbox.enabled);
 }

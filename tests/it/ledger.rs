@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use tenantry::clock::Clock;
 use tenantry::db::DbError;
-use tenantry::ledger::{Claim, Job, JobState, Ledger, Parameters, Scope, lease};
+use tenantry::ledger::{Claim, Closing, Job, JobState, Ledger, Parameters, Scope, lease};
 use tenantry::submit::Submitted;
 
 use crate::place::{CUSTOMERS, On, Place, apply, apply_with, hand_in, on_both, work_off};
@@ -20,6 +20,7 @@ fn users(count: usize) -> String {
 const STRICT: Parameters = Parameters {
     customer: None,
     skip_invalid: false,
+    seal_to: Vec::new(),
 };
 
 /// A job of `rows` rows in chunks of ten, queued.
@@ -37,7 +38,7 @@ async fn close(ledger: &Ledger, claim: &Claim) -> Result<(), DbError> {
         .db()
         .write(move |tx| {
             lease::fence(tx, &claim)?;
-            lease::close(tx, &claim, &[], 1).map(drop)
+            lease::close(tx, &claim, &Closing::default(), None, 1).map(drop)
         })
         .await
 }

@@ -8,11 +8,11 @@ use tempfile::TempDir;
 use tenantry::clock::Clock;
 use tenantry::db::Db;
 use tenantry::ledger::{Job, Ledger, Parameters, Scope};
-use tenantry::plan::Source;
+use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
 use tenantry::runner::retry::RetryPolicy;
-use tenantry::runner::{Runner, Settings};
-use tenantry::submit::{Submission, Submitted, submit};
+use tenantry::runner::{LookPolicy, Runner, Settings};
+use tenantry::submit::{Rules, Submission, Submitted, submit};
 use tokio_util::sync::CancellationToken;
 
 use crate::servers::PgServer;
@@ -151,6 +151,11 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
             first_delay: Duration::from_millis(20),
             longest_delay: Duration::from_millis(200),
         },
+        look: LookPolicy {
+            first: Duration::from_millis(50),
+            longest: Duration::from_millis(200),
+        },
+        errors: None,
     }
 }
 
@@ -173,8 +178,13 @@ pub(crate) async fn hand_in(
         submitted_by: "tester".to_owned(),
         reply_to: None,
         out_dir: None,
+        plan: None,
     };
-    submit(ledger, &Queue::embedded(), chunk_rows, submission, &|_| ())
+    let rules = Rules {
+        chunk_rows,
+        limits: Limits::NONE,
+    };
+    submit(ledger, &Queue::embedded(), &rules, submission, &|_| ())
         .await
         .expect("submitted")
 }
@@ -186,12 +196,33 @@ pub(crate) async fn apply(ledger: &Ledger, kind: &str, csv: &str) -> Job {
         kind,
         csv,
         Parameters {
-            customer: None,
             skip_invalid: true,
+            ..Parameters::default()
         },
         5,
     )
     .await
+}
+
+/// As [`apply`], for rows that may wait for somebody else.
+pub(crate) async fn apply_or_wait(ledger: &Ledger, kind: &str, csv: &str) -> Job {
+    let id = match hand_in(ledger, kind, csv, Parameters::default(), 5).await {
+        Submitted::Queued(id) | Submitted::Same(id) => id,
+        Submitted::AwaitingApproval(_) => panic!("the job awaits approval"),
+        Submitted::Refused(mut refusal) => {
+            let mut faults = Vec::new();
+            refusal
+                .faults
+                .each(20, &mut |fault| {
+                    faults.push(fault.to_string());
+                    Ok(())
+                })
+                .expect("faults");
+            panic!("the file was refused: {faults:#?}")
+        }
+    };
+    let job = ledger.job(id).await.expect("asked").expect("there");
+    work_off(ledger, &job).await
 }
 
 pub(crate) async fn apply_with(
@@ -203,6 +234,7 @@ pub(crate) async fn apply_with(
 ) -> Job {
     let id = match hand_in(ledger, kind, csv, parameters, chunk_rows).await {
         Submitted::Queued(id) | Submitted::Same(id) => id,
+        Submitted::AwaitingApproval(_) => panic!("the job awaits approval"),
         Submitted::Refused(_) => panic!("the file was refused"),
     };
     let job = ledger.job(id).await.expect("asked").expect("there");
@@ -216,7 +248,7 @@ pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
     let waiting = async {
         loop {
             let job = ledger.job(job.id).await.expect("asked").expect("there");
-            if job.state.is_final() {
+            if job.is_at_rest() {
                 stop.cancel();
                 return job;
             }
@@ -235,7 +267,7 @@ pub(crate) async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, St
         .db()
         .read(move |tx| {
             let rows = tx.query(
-                "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 ORDER BY row",
+                "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 AND outcome <> 'applied' ORDER BY row",
                 &[seq.into()],
             )?;
             rows.iter()
@@ -280,7 +312,7 @@ pub(crate) async fn dump(db: &Db) -> String {
         ),
         (
             "images",
-            "SELECT job, row, object, target, image FROM before_images ORDER BY job, row",
+            "SELECT job, row, step, object, target, part, before, after FROM before_images ORDER BY job, row, step",
         ),
     ];
     db.read(|tx| {

@@ -123,6 +123,7 @@ fn the_receipt_reads_as_written() {
         parameters: Parameters {
             customer: Some("contoso.example".to_owned()),
             skip_invalid: true,
+            seal_to: Vec::new(),
         },
         counts: Counts {
             applied: 1,

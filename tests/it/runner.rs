@@ -18,6 +18,7 @@ use crate::servers::{RedisServer, eventually};
 const STRICT: Parameters = Parameters {
     customer: None,
     skip_invalid: false,
+    seal_to: Vec::new(),
 };
 
 /// A ledger with one customer, and a queue.

@@ -5,7 +5,7 @@ use tenantry_jobs::{CustomerField, NewCustomer, Problem, code};
 use crate::db::{Batch, DbError, Row, Tx, Value};
 use crate::ledger::ids::record_id;
 use crate::ledger::{Installation, RowOutcome};
-use crate::store::{Preview, Verdict, rejected, unchanged};
+use crate::store::{Expected, Preview, Verdict, drifted, rejected, unchanged};
 
 /// Text columns compared and written, in order; the profile comes first.
 const EXTRA: [&str; 3] = ["registration_number", "external_id", "associated_partner_id"];
@@ -39,6 +39,16 @@ enum Standing {
     Free,
     Same(String),
     Refused(Problem),
+}
+
+impl Standing {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Standing::Free => Verdict::Create,
+            Standing::Same(_) => Verdict::Unchanged,
+            Standing::Refused(problem) => Verdict::Reject(problem.clone()),
+        }
+    }
 }
 
 fn columns() -> impl Iterator<Item = &'static str> {
@@ -109,12 +119,7 @@ fn existing(wanted: &Wanted, found: &Row) -> Result<Standing, DbError> {
 
 pub(super) fn preview(tx: &mut dyn Tx, wanted: &[Wanted], previews: &mut Vec<Preview>) -> Result<(), DbError> {
     for (one, standing) in wanted.iter().zip(standings(tx, wanted)?) {
-        let verdict = match standing {
-            Standing::Free => Verdict::Create,
-            Standing::Same(_) => Verdict::Unchanged,
-            Standing::Refused(problem) => Verdict::Reject(problem),
-        };
-        previews.push(Preview { row: one.row, verdict });
+        previews.push(Preview::new(one.row, standing.verdict()));
     }
     Ok(())
 }
@@ -124,10 +129,16 @@ pub(super) fn apply(
     job: i64,
     installation: Installation,
     wanted: &[Wanted],
+    expected: Option<&Expected>,
 ) -> Result<Vec<RowOutcome>, DbError> {
     let mut outcomes = Vec::new();
     let mut free = Vec::new();
     for (one, standing) in wanted.iter().zip(standings(tx, wanted)?) {
+        let verdict = standing.verdict();
+        if expected.is_some_and(|expected| !expected.meets(one.row, &verdict)) {
+            outcomes.push(drifted(one.row, &verdict));
+            continue;
+        }
         match standing {
             Standing::Free => free.push(one),
             Standing::Same(tenant) => outcomes.push(unchanged(one.row, tenant)),

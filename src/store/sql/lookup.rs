@@ -19,8 +19,13 @@ pub(super) struct Directory {
 #[derive(Debug, Clone)]
 pub(super) struct Customer {
     pub(super) id: i64,
-    /// Whether the store holds any user of it.
-    pub(super) has_users: bool,
+    pub(super) tenant_id: String,
+    /// The primary domain.
+    pub(super) domain: String,
+    /// How many users the store holds of it.
+    pub(super) users: i64,
+    /// It is no customer of ours any more.
+    pub(super) ended: bool,
     pub(super) domains: Vec<String>,
     pub(super) skus: Vec<Sku>,
 }
@@ -74,7 +79,7 @@ impl Directory {
             })
             .collect();
         let found = tx.query_each(
-            "SELECT c.id, c.user_count FROM customers c WHERE c.tenant_id = $1
+            "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship FROM customers c WHERE c.tenant_id = $1
                OR c.id IN (SELECT customer FROM domains WHERE domain = $1) OR lower(c.external_id) = $1 LIMIT 2",
             &keys,
         )?;
@@ -83,15 +88,18 @@ impl Directory {
             let found = match rows.as_slice() {
                 [] => Found::None,
                 [row] => {
-                    let (id, has_users) = (row.int(0)?, row.int(1)? > 0);
+                    let customer = Customer {
+                        id: row.int(0)?,
+                        users: row.int(1)?,
+                        tenant_id: row.text(2)?.to_owned(),
+                        domain: row.text(3)?.to_owned(),
+                        ended: row.text(4)? == super::relationship::ENDED,
+                        domains: Vec::new(),
+                        skus: Vec::new(),
+                    };
                     let customers = &mut self.customers;
-                    let position = *self.by_id.entry(id).or_insert_with(|| {
-                        customers.push(Customer {
-                            id,
-                            has_users,
-                            domains: Vec::new(),
-                            skus: Vec::new(),
-                        });
+                    let position = *self.by_id.entry(customer.id).or_insert_with(|| {
+                        customers.push(customer);
                         customers.len() - 1
                     });
                     Found::One(position)
@@ -130,8 +138,22 @@ impl Directory {
         Ok(())
     }
 
-    /// The customer a row names.
+    /// The customer a row names, with whom there is a relationship.
     pub(super) fn find(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
+        let customer = self.find_any(reference)?;
+        if customer.ended {
+            return Err(Problem::new(
+                code::RELATIONSHIP_ENDED,
+                "customer",
+                reference.as_written(),
+                "the relationship with this customer has ended",
+            ));
+        }
+        Ok(customer)
+    }
+
+    /// The customer a row names, whether or not the relationship has ended.
+    pub(super) fn find_any(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
         let text = reference.as_written();
         let found = match self.by_text.get(text) {
             Some(found) => *found,
@@ -161,4 +183,16 @@ pub(super) fn user_by_name(tx: &dyn Tx) -> &'static str {
         crate::db::Dialect::Sqlite => "customer = $1 AND user_principal_name = $2",
         crate::db::Dialect::Postgres => "customer = $1 AND lower(user_principal_name) = lower($2 COLLATE \"C\")",
     }
+}
+
+/// The primary domain of a customer.
+pub(super) fn domain_of(tx: &mut dyn Tx, customer: i64) -> Result<String, DbError> {
+    let found = tx.query_first("SELECT domain FROM customers WHERE id = $1", &[customer.into()])?;
+    found.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))
+}
+
+/// The GUID of a customer.
+pub(super) fn tenant_of(tx: &mut dyn Tx, customer: i64) -> Result<String, DbError> {
+    let found = tx.query_first("SELECT tenant_id FROM customers WHERE id = $1", &[customer.into()])?;
+    found.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))
 }

@@ -1,14 +1,17 @@
 //! `bulk-add-users`: many users at once, with their licences' seats.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tenantry_jobs::{NewUser, Problem, UserField, code, nearest};
 
+use super::licenses::sku;
 use super::lookup::{Customer, Directory, user_by_name};
+use super::session::no_free_seats;
 use crate::db::{Batch, Cell, DbError, Tx, Value};
 use crate::ledger::ids::record_id;
 use crate::ledger::{Installation, RowOutcome};
-use crate::store::{Preview, SeatNeed, Verdict, rejected, unchanged};
+use crate::store::{Account, Applied, Preview, SeatNeed, SeatsOf, Verdict, drifted, rejected, unchanged};
 
 /// The columns written, in the order of a batch's cells.
 const COLUMNS: [&str; 22] = [
@@ -40,8 +43,8 @@ const LICENSES: usize = 19;
 const ROLES: usize = 20;
 const FLAGS: usize = 21;
 
-/// The user has to set a password before the first sign-in: no kind hands one out.
-const MUST_SET_PASSWORD: i64 = 1;
+/// The user has to choose a password at the next sign-in.
+pub(super) const MUST_SET_PASSWORD: i64 = 1;
 /// The user may not sign in.
 const SIGN_IN_BLOCKED: i64 = 2;
 
@@ -51,7 +54,9 @@ pub(super) struct NewUsers {
     rows: Vec<RowOf>,
     /// (position in the batch, index into `skus`), ascending: one seat each.
     seats: Vec<(u32, u32)>,
-    skus: Vec<SkuOf>,
+    skus: Vec<Arc<SeatsOf>>,
+    /// Primary domains of the customers, for who hands out passwords.
+    domains: BTreeMap<i64, String>,
 }
 
 struct RowOf {
@@ -61,13 +66,6 @@ struct RowOf {
     may_exist: bool,
 }
 
-struct SkuOf {
-    customer: i64,
-    sku_id: String,
-    part_number: String,
-    free: i64,
-}
-
 impl NewUsers {
     pub(super) fn new(rows: usize) -> Self {
         Self {
@@ -75,6 +73,7 @@ impl NewUsers {
             rows: Vec::with_capacity(rows),
             seats: Vec::new(),
             skus: Vec::new(),
+            domains: BTreeMap::new(),
         }
     }
 
@@ -98,8 +97,11 @@ impl NewUsers {
         self.rows.push(RowOf {
             row,
             customer: customer.id,
-            may_exist: customer.has_users,
+            may_exist: customer.users > 0,
         });
+        self.domains
+            .entry(customer.id)
+            .or_insert_with(|| customer.domain.clone());
         self.batch.int(record_id(job, row));
         self.batch.int(customer.id);
         self.batch.text(user.user_principal_name);
@@ -125,30 +127,19 @@ impl NewUsers {
     fn licenses(&mut self, user: &NewUser<'_>, customer: &Customer) -> Result<Vec<u32>, Problem> {
         let mut found = Vec::with_capacity(user.licenses.len());
         for wanted in &user.licenses {
-            let sku = customer
-                .skus
-                .iter()
-                .find(|sku| sku.part_number.eq_ignore_ascii_case(wanted) || sku.id.eq_ignore_ascii_case(wanted));
-            let Some(sku) = sku else {
-                let own: Vec<&str> = customer.skus.iter().map(|sku| sku.part_number.as_str()).collect();
-                let expected = if own.is_empty() {
-                    "the customer holds no SKUs".to_owned()
-                } else {
-                    format!("the customer holds {}", own.join(", "))
-                };
-                return Err(Problem::new(code::UNKNOWN_SKU, "licenses", wanted, expected).suggest(nearest(wanted, own)));
-            };
+            let sku = sku("licenses", wanted, &customer.skus)?;
             let known = self
                 .skus
                 .iter()
                 .position(|known| known.customer == customer.id && known.sku_id == sku.id)
                 .unwrap_or_else(|| {
-                    self.skus.push(SkuOf {
+                    self.skus.push(Arc::new(SeatsOf {
                         customer: customer.id,
+                        domain: customer.domain.clone(),
                         sku_id: sku.id.clone(),
                         part_number: sku.part_number.clone(),
                         free: sku.seats - sku.assigned,
-                    });
+                    }));
                     self.skus.len() - 1
                 }) as u32;
             if !found.contains(&known) {
@@ -158,18 +149,22 @@ impl NewUsers {
         Ok(found)
     }
 
-    /// Inserts the users, takes their seats and counts them; returns the rows that were not inserted.
-    pub(super) fn apply(&self, tx: &mut dyn Tx, installation: Installation) -> Result<Vec<RowOutcome>, DbError> {
+    /// Inserts the users, takes their seats and counts them. With `checks_drift`, a row that was expected to
+    /// create a user and cannot is told apart from one that is as it should be.
+    pub(super) fn apply(
+        &self,
+        tx: &mut dyn Tx,
+        installation: Installation,
+        checks_drift: bool,
+        hands_out_passwords: bool,
+        applied: &mut Applied,
+    ) -> Result<(), DbError> {
         let conflicts = tx.insert_new("users", &COLUMNS, &self.batch)?;
         let existing = self.existing(tx, &conflicts)?;
         let mut outcomes = Vec::with_capacity(conflicts.len());
         for (position, found) in conflicts.iter().zip(&existing) {
-            let row = self.rows[*position].row;
             outcomes.push(match found {
-                Some(found) => match self.difference(*position, found) {
-                    Ok(()) => unchanged(row, installation.guid(found.id).to_string()),
-                    Err(problem) => rejected(row, &problem),
-                },
+                Some(found) => self.outcome(*position, found, installation, checks_drift),
                 // The other one was not there on a second look: deleted in between. Let the runner try again.
                 None => {
                     return Err(DbError::Unavailable(
@@ -184,13 +179,64 @@ impl NewUsers {
             let ids: Vec<Vec<Value>> = seatless.keys().map(|at| vec![self.batch.id(*at).into()]).collect();
             tx.exec_each("DELETE FROM users WHERE id = $1", &ids)?;
             for (position, problem) in &seatless {
-                outcomes.push(rejected(self.rows[*position].row, problem));
+                let row = self.rows[*position].row;
+                outcomes.push(if checks_drift {
+                    drifted(row, &Verdict::Reject(problem.clone()))
+                } else {
+                    rejected(row, problem)
+                });
             }
             left_out.extend(seatless.into_keys());
             left_out.sort_unstable();
         }
         self.count(tx, &left_out)?;
-        Ok(outcomes)
+        applied.outcomes.extend(outcomes);
+        if hands_out_passwords {
+            let made = (0..self.rows.len()).filter(|position| left_out.binary_search(position).is_err());
+            applied.accounts.extend(made.map(|position| {
+                Account {
+                    customer: self
+                        .domains
+                        .get(&self.rows[position].customer)
+                        .cloned()
+                        .unwrap_or_default(),
+                    user_principal_name: self.text(position, NAME).to_owned(),
+                }
+            }));
+        }
+        Ok(())
+    }
+
+    /// Rows that a plan found to be there already: they are not made if they are there no more.
+    pub(super) fn check(
+        &self,
+        tx: &mut dyn Tx,
+        installation: Installation,
+        applied: &mut Applied,
+    ) -> Result<(), DbError> {
+        let all: Vec<usize> = (0..self.rows.len()).collect();
+        let existing = self.existing(tx, &all)?;
+        for (position, found) in all.into_iter().zip(&existing) {
+            let row = self.rows[position].row;
+            applied.outcomes.push(match found {
+                Some(found) => match self.difference(position, found) {
+                    Ok(()) => unchanged(row, installation.guid(found.id).to_string()),
+                    Err(problem) => drifted(row, &Verdict::Reject(problem)),
+                },
+                None => drifted(row, &Verdict::Create),
+            });
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, position: usize, found: &Existing, installation: Installation, checks_drift: bool) -> RowOutcome {
+        let row = self.rows[position].row;
+        match (self.difference(position, found), checks_drift) {
+            (Ok(()), false) => unchanged(row, installation.guid(found.id).to_string()),
+            (Ok(()), true) => drifted(row, &Verdict::Unchanged),
+            (Err(problem), false) => rejected(row, &problem),
+            (Err(problem), true) => drifted(row, &Verdict::Reject(problem)),
+        }
     }
 
     /// What each row would do to the store as it is.
@@ -205,28 +251,17 @@ impl NewUsers {
                 Ok(()) => Verdict::Unchanged,
                 Err(problem) => Verdict::Reject(problem),
             };
-            previews.push(Preview {
-                row: self.rows[*position].row,
-                verdict,
-            });
+            previews.push(Preview::new(self.rows[*position].row, verdict));
         }
         for (position, _) in met.iter().enumerate().filter(|(_, met)| !**met) {
-            previews.push(Preview {
-                row: self.rows[position].row,
-                verdict: Verdict::Create,
-            });
+            previews.push(Preview::new(self.rows[position].row, Verdict::Create));
         }
         let needs = self.seats.iter().filter(|(position, _)| !met[*position as usize]);
         Ok(needs
-            .map(|(position, sku)| {
-                let sku = &self.skus[*sku as usize];
-                SeatNeed {
-                    row: self.rows[*position as usize].row,
-                    customer: sku.customer,
-                    sku_id: sku.sku_id.clone(),
-                    part_number: sku.part_number.clone(),
-                    free: sku.free,
-                }
+            .map(|(position, sku)| SeatNeed {
+                row: self.rows[*position as usize].row,
+                column: "licenses",
+                of: self.skus[*sku as usize].clone(),
             })
             .collect())
     }
@@ -254,7 +289,9 @@ impl NewUsers {
             let free = free.first().map_or(Ok(0), |row| row.int(0))?.max(0) as usize;
             for (position, sku) in takers.iter().skip(free) {
                 let part_number = &self.skus[*sku].part_number;
-                seatless.entry(*position).or_insert_with(|| no_free_seats(part_number));
+                seatless
+                    .entry(*position)
+                    .or_insert_with(|| no_free_seats("licenses", part_number));
             }
         }
         for ((customer, sku_id), takers) in &wanted {
@@ -356,14 +393,4 @@ struct Existing {
     /// The text columns, from the user name on.
     texts: Vec<String>,
     flags: i64,
-}
-
-/// No seat of the SKU is free.
-pub(crate) fn no_free_seats(part_number: &str) -> Problem {
-    Problem::new(
-        code::NO_FREE_SEATS,
-        "licenses",
-        part_number,
-        "no seat of this SKU is free; add seats first",
-    )
 }

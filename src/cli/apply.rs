@@ -1,0 +1,96 @@
+//! `tenantry apply`: carry out a plan that was written earlier, or work on a job that is recorded.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output;
+use super::run::{hand_in, process, refused, tell};
+use super::{End, SubmissionArgs};
+use crate::app::App;
+use crate::ledger::JobState;
+use crate::plan::Source;
+use crate::plan::file::PlanFile;
+use crate::queue::Queue;
+use crate::submit::Submitted;
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// Plan written by `plan --out`, or a job id
+    what: String,
+    /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Chunks worked on at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: Option<u16>,
+    /// Who submits
+    #[arg(long, value_name = "NAME", default_value_t = super::user())]
+    by: String,
+}
+
+pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result<End> {
+    let stop = super::stop_signal()?;
+    let path = Path::new(&args.what);
+    let id = if path.is_file() {
+        match submit_plan(args, app, path, json).await? {
+            Some(id) => id,
+            None => return Ok(End::Unfinished),
+        }
+    } else {
+        let found = app.patiently(|| app.ledger.find_job(&args.what)).await?;
+        let job = found.map_err(|error| anyhow::anyhow!("{error}, and there is no such file"))?;
+        if job.state == JobState::Planned {
+            anyhow::bail!("job {} is still being planned", job.id);
+        }
+        job.id
+    };
+    let job = process(
+        app,
+        id,
+        args.out.as_deref(),
+        args.concurrency.map(usize::from),
+        &stop,
+        json,
+    )
+    .await?;
+    tell(&job, json)
+}
+
+/// Submits the file of a plan, to be applied as the plan says.
+async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow::Result<Option<crate::ledger::JobId>> {
+    let plan = PlanFile::open(path)?;
+    let name = path.display();
+    if plan.head.offline {
+        anyhow::bail!("{name}: this plan was made --offline, without the store; make one with it");
+    }
+    if plan.tail.hash.is_none() {
+        anyhow::bail!("{name}: the planned file could not be read to its end; mend it and plan it again");
+    }
+    if plan.tail.totals.reject > 0 && !plan.head.parameters.skip_invalid {
+        anyhow::bail!(
+            "{name}: the planned file has {} to reject; mend it, or plan it with --skip-invalid",
+            output::counted(plan.tail.totals.reject, "row")
+        );
+    }
+    let kind = super::kind(&plan.head.kind)?;
+    let source = Source::Path(plan.head.file.clone());
+    let submission = SubmissionArgs {
+        customer: None,
+        skip_invalid: false,
+        idempotency_key: None,
+        by: args.by.clone(),
+    };
+    let submitted = hand_in(app, kind, source, Some(plan), &submission, &Queue::embedded(), json).await?;
+    Ok(match submitted {
+        Submitted::Refused(refusal) => {
+            refused(kind.kind(), *refusal, false, json)?;
+            None
+        }
+        Submitted::Queued(id) | Submitted::AwaitingApproval(id) => Some(id),
+        Submitted::Same(id) => {
+            output::say(&format!("the same work is job {id} already; going on with it"));
+            Some(id)
+        }
+    })
+}

@@ -1,0 +1,79 @@
+//! `approve`, `reject`, `pause`, `resume`: what people decide about jobs.
+
+use clap::Args;
+
+use super::End;
+use super::inspect::find;
+use super::run::tell;
+use crate::app::App;
+use crate::ledger::Job;
+
+#[derive(Debug, Args)]
+pub(super) struct Approve {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// The hash of the plan that was looked at, or the first 12 digits of it or more
+    #[arg(long, value_name = "HASH")]
+    hash: String,
+    /// Who approves; not who submitted
+    #[arg(long, value_name = "NAME")]
+    by: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Reject {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// Who rejects
+    #[arg(long, value_name = "NAME", default_value_t = super::user())]
+    by: String,
+    /// Why
+    #[arg(long, value_name = "REASON", default_value = "")]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Decide {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// Who asks
+    #[arg(long, value_name = "NAME", default_value_t = super::user())]
+    by: String,
+}
+
+pub(super) async fn approve(args: &Approve, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    app.ledger.approve(&job, &args.hash, &args.by).await??;
+    ring(app, &job).await;
+    show(app, &job, json).await
+}
+
+pub(super) async fn reject(args: &Reject, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    app.ledger.reject_plan(&job, &args.by, &args.reason).await??;
+    show(app, &job, json).await
+}
+
+pub(super) async fn pause(args: &Decide, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    app.ledger.pause(&job, &args.by).await??;
+    show(app, &job, json).await
+}
+
+pub(super) async fn resume(args: &Decide, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    app.ledger.resume(&job).await??;
+    ring(app, &job).await;
+    show(app, &job, json).await
+}
+
+async fn show(app: &App, job: &Job, json: bool) -> anyhow::Result<End> {
+    tell(&super::run::load(app, job.id).await?, json)?;
+    Ok(End::Fine)
+}
+
+async fn ring(app: &App, job: &Job) {
+    if let Err(error) = app.queue.wake(job.id, 1).await {
+        tracing::warn!(job.id = %job.id, %error, "job {} may run; the queue could not be rung, the sweep will", job.id);
+    }
+}

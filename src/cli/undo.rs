@@ -1,0 +1,128 @@
+//! `tenantry undo`: take back what a job did.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::End;
+use super::inspect::find;
+use super::output::{self, SHOWN};
+use super::run::{process, tell};
+use crate::app::App;
+use crate::queue::Queue;
+use crate::store::{Preview, Verdict};
+use crate::undo;
+
+#[derive(Debug, Args)]
+pub(super) struct Undo {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// Only show what it would do
+    #[arg(long)]
+    plan: bool,
+    /// Queue it for the workers instead of working on it here
+    #[arg(long, conflicts_with = "plan")]
+    queue: bool,
+    /// With --plan: show every row, not just the first; --json always does
+    #[arg(long)]
+    all: bool,
+    /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Who asks
+    #[arg(long, value_name = "NAME", default_value_t = super::user())]
+    by: String,
+}
+
+pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    if args.plan {
+        return plan(args, app, &job, json).await;
+    }
+    let queue = if args.queue {
+        app.queue.clone()
+    } else {
+        Queue::embedded()
+    };
+    let undoing = undo::submit(&app.ledger, &queue, &job, &args.by, &app.limits()).await?;
+    if args.queue {
+        let mut out = output::out();
+        if json {
+            writeln!(
+                out,
+                "{}",
+                json!({ "job": undoing.job, "kind": "undo", "undo_of": job.id })
+            )?;
+        } else {
+            writeln!(out, "{}", undoing.job)?;
+        }
+        out.flush()?;
+        return Ok(End::Fine);
+    }
+    let stop = super::stop_signal()?;
+    let undone = process(app, undoing.job, args.out.as_deref(), None, &stop, json).await?;
+    tell(&undone, json)
+}
+
+async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> anyhow::Result<End> {
+    let mut out = output::out();
+    let mut shown = 0;
+    if json {
+        write!(out, "{{\"undo_of\":\"{}\",\"rows\":[", job.id)?;
+    }
+    let all = args.all || json;
+    let mut each = |row: &Preview| {
+        if !all && shown >= SHOWN {
+            return Ok(());
+        }
+        let separator = if shown == 0 { "\n" } else { ",\n" };
+        shown += 1;
+        let (word, changes, why) = match &row.verdict {
+            Verdict::Unchanged => ("unchanged", &[][..], None),
+            Verdict::Change(changes) => ("undo", changes.as_slice(), None),
+            Verdict::Create => ("undo", &[][..], None),
+            Verdict::Reject(problem) if problem.code == tenantry_jobs::code::EDITED_SINCE => {
+                ("keep", &[][..], Some(problem.to_string()))
+            }
+            Verdict::Reject(problem) => ("irreversible", &[][..], Some(problem.to_string())),
+        };
+        if json {
+            let row = json!({ "row": row.row, "action": word, "changes": changes, "why": why });
+            return write!(out, "{separator}{row}");
+        }
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        writeln!(out, "row {}: {word}{why}", row.row)?;
+        for change in changes {
+            writeln!(out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
+        }
+        Ok(())
+    };
+    let plan = undo::plan(&app.ledger, job, &app.limits(), &mut each).await?;
+    let totals = plan.totals;
+    let reasons = plan.gate.map(|gate| gate.reasons).unwrap_or_default();
+    if json {
+        let rest = json!({ "totals": totals, "destructive": plan.impact.destructive(), "hash": plan.hash,
+            "approval": reasons });
+        writeln!(out, "],{}", rest.to_string().trim_start_matches('{'))?;
+    } else {
+        let untold = totals.rows - shown;
+        if untold > 0 {
+            writeln!(out, "… and {}; --all shows them", output::counted(untold, "more row"))?;
+        }
+        writeln!(
+            out,
+            "{}: {} to undo, {} need nothing, {} stay as they are",
+            output::counted(totals.rows, "row"),
+            totals.change + totals.create,
+            totals.unchanged,
+            totals.reject
+        )?;
+        for reason in reasons {
+            writeln!(out, "needs approval: {reason}")?;
+        }
+    }
+    out.flush()?;
+    Ok(if totals.reject > 0 { End::SomeRowsNot } else { End::Fine })
+}

@@ -1,0 +1,184 @@
+//! Decisions of people about jobs: approve or reject a plan, pause and resume.
+//!
+//! What is approved is a plan hash, so that nobody approves what they have not seen, and never by the submitter.
+//! A paused job keeps the chunks in hand, and no other is claimed.
+
+use thiserror::Error;
+
+use super::lease::end_chunk;
+use super::{Job, JobState, Ledger, Outcome};
+use crate::db::{DbError, Tx};
+
+/// Why a decision was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DecisionRefused {
+    /// Nothing is to be decided.
+    #[error("the job is {0}; only one that is awaiting-approval can be approved or rejected")]
+    NotWaiting(&'static str),
+    /// Somebody else has to.
+    #[error("`{0}` submitted the job; somebody else has to approve it")]
+    OwnJob(String),
+    /// Another plan.
+    #[error("the job's plan has the hash {0}; look at it again (`show`, `rows`) before approving it")]
+    OtherPlan(String),
+    /// It is too late.
+    #[error("the time to approve the job ran out; submit it again")]
+    Expired,
+    /// It cannot be paused or resumed.
+    #[error("the job is {0}, which cannot be {1}")]
+    WrongState(&'static str, &'static str),
+}
+
+impl Ledger {
+    /// Lets a job run, if `hash` is its plan's and `by` is not its submitter.
+    pub async fn approve(&self, job: &Job, hash: &str, by: &str) -> Result<Result<(), DecisionRefused>, DbError> {
+        let now = self.clock.now_millis();
+        let plan_hash = job.plan_hash.clone().unwrap_or_default();
+        // A beginning long enough to mean one plan only will do.
+        let is_same = hash.len() >= 12 && plan_hash.starts_with(&hash.to_lowercase());
+        if job.state != JobState::AwaitingApproval {
+            return Ok(Err(DecisionRefused::NotWaiting(job.state.as_str())));
+        }
+        if same_person(by, &job.submitted_by) {
+            return Ok(Err(DecisionRefused::OwnJob(job.submitted_by.clone())));
+        }
+        if !is_same {
+            return Ok(Err(DecisionRefused::OtherPlan(plan_hash)));
+        }
+        if job.approval_until.is_some_and(|until| until < now) {
+            return Ok(Err(DecisionRefused::Expired));
+        }
+        let (seq, by) = (job.seq, by.to_owned());
+        self.db
+            .write(move |tx| {
+                let approved = tx.exec(
+                    "UPDATE jobs SET state = 'queued', decided_by = $2, decided_at = $3
+                     WHERE seq = $1 AND state = 'awaiting-approval' AND cancel_requested = 0",
+                    &[seq.into(), by.into(), now.into()],
+                )?;
+                Ok(if approved == 0 {
+                    Err(DecisionRefused::NotWaiting("decided on already"))
+                } else {
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Refuses to let a job run: its rows are cancelled.
+    pub async fn reject_plan(&self, job: &Job, by: &str, why: &str) -> Result<Result<(), DecisionRefused>, DbError> {
+        let reason = if why.is_empty() {
+            String::new()
+        } else {
+            format!(": {why}")
+        };
+        self.refuse(job, Some(by.to_owned()), format!("rejected by {by}{reason}"))
+            .await
+    }
+
+    /// Ends the jobs that nobody approved in time; how many there were.
+    pub async fn expire_approvals(&self) -> Result<u64, DbError> {
+        let now = self.clock.now_millis();
+        let due = self
+            .db
+            .read(move |tx| {
+                tx.query(
+                    "SELECT id FROM jobs WHERE state = 'awaiting-approval' AND approval_until < $1 LIMIT 100",
+                    &[now.into()],
+                )
+            })
+            .await?;
+        let mut expired = 0;
+        for row in due {
+            let Ok(id) = row.text(0)?.parse() else { continue };
+            let Some(job) = self.job(id).await? else { continue };
+            let ended = self
+                .refuse(&job, None, "nobody approved the job in time".to_owned())
+                .await?;
+            expired += u64::from(ended.is_ok());
+        }
+        Ok(expired)
+    }
+
+    async fn refuse(
+        &self,
+        job: &Job,
+        by: Option<String>,
+        message: String,
+    ) -> Result<Result<(), DecisionRefused>, DbError> {
+        if job.state != JobState::AwaitingApproval {
+            return Ok(Err(DecisionRefused::NotWaiting(job.state.as_str())));
+        }
+        let (seq, now) = (job.seq, self.clock.now_millis());
+        self.db
+            .write(move |tx| {
+                let chunks = open_chunks(tx, seq)?;
+                let refused = tx.exec(
+                    "UPDATE jobs SET cancel_requested = 1, decided_by = $2, decided_at = $3, message = $4
+                     WHERE seq = $1 AND state = 'awaiting-approval'",
+                    &[seq.into(), by.into(), now.into(), message.into()],
+                )?;
+                if refused == 0 {
+                    return Ok(Err(DecisionRefused::NotWaiting("decided on already")));
+                }
+                for chunk in chunks {
+                    end_chunk(tx, seq, chunk, Outcome::Cancelled, None, now)?;
+                }
+                Ok(Ok(()))
+            })
+            .await
+    }
+
+    /// Stops a job after the chunks in hand, to go on when it is resumed.
+    pub async fn pause(&self, job: &Job, by: &str) -> Result<Result<(), DecisionRefused>, DbError> {
+        let (seq, message) = (job.seq, format!("paused by {by}; `resume` goes on"));
+        let state = job.state.as_str();
+        self.db
+            .write(move |tx| {
+                let paused = tx.exec(
+                    "UPDATE jobs SET state = 'paused', message = $2
+                     WHERE seq = $1 AND state IN ('queued', 'running', 'retryable') AND cancel_requested = 0",
+                    &[seq.into(), message.into()],
+                )?;
+                Ok(if paused == 0 {
+                    Err(DecisionRefused::WrongState(state, "paused"))
+                } else {
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Lets a paused job go on. What went wrong so far no longer counts against it.
+    pub async fn resume(&self, job: &Job) -> Result<Result<(), DecisionRefused>, DbError> {
+        let (seq, state) = (job.seq, job.state.as_str());
+        self.db
+            .write(move |tx| {
+                let resumed = tx.exec(
+                    "UPDATE jobs SET state = 'queued', message = NULL, refused = rejected + failed
+                     WHERE seq = $1 AND state = 'paused'",
+                    &[seq.into()],
+                )?;
+                Ok(if resumed == 0 {
+                    Err(DecisionRefused::WrongState(state, "resumed"))
+                } else {
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+/// Chunks nobody works on, locked.
+fn open_chunks(tx: &mut dyn Tx, job: i64) -> Result<Vec<i64>, DbError> {
+    let sql = format!(
+        "SELECT chunk FROM chunks WHERE job = $1 AND state IN ('queued', 'waiting') ORDER BY chunk{}",
+        tx.dialect().for_update()
+    );
+    tx.query(&sql, &[job.into()])?.iter().map(|row| row.int(0)).collect()
+}
+
+/// Names of people differ by more than case and blanks.
+fn same_person(a: &str, b: &str) -> bool {
+    a.trim().to_lowercase() == b.trim().to_lowercase()
+}

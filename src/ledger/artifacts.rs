@@ -1,0 +1,82 @@
+//! Files that rows made, kept as compressed blocks until they are delivered.
+
+use super::{Job, Ledger};
+use crate::db::{DbError, Tx, Value};
+use crate::store::Artifact;
+
+/// A file that a row made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The row.
+    pub row: u64,
+    /// Its name, without a directory.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Keeps small files, in the transaction of the rows that made them.
+pub(crate) fn keep(tx: &mut dyn Tx, job: i64, artifacts: &[Artifact]) -> Result<(), DbError> {
+    for artifact in artifacts {
+        let of: [Value; 3] = [job.into(), artifact.row.into(), artifact.name.as_str().into()];
+        tx.exec(
+            "INSERT INTO artifact_blocks (job, row, name, block, data) VALUES ($1, $2, $3, 0, $4)",
+            &[
+                of[0].clone(),
+                of[1].clone(),
+                of[2].clone(),
+                lz4_flex::compress_prepend_size(&artifact.data).into(),
+            ],
+        )?;
+        tx.exec(
+            "INSERT INTO artifacts (job, row, name, bytes) VALUES ($1, $2, $3, $4)",
+            &[
+                of[0].clone(),
+                of[1].clone(),
+                of[2].clone(),
+                (artifact.data.len() as u64).into(),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+impl Ledger {
+    /// The files a job's rows have made, in row order.
+    pub async fn artifacts(&self, job: &Job) -> Result<Vec<Made>, DbError> {
+        let seq = job.seq;
+        self.db
+            .read(move |tx| {
+                let found = tx.query(
+                    "SELECT row, name, bytes FROM artifacts WHERE job = $1 ORDER BY row, name",
+                    &[seq.into()],
+                )?;
+                let made = |row: &crate::db::Row| {
+                    Ok(Made {
+                        row: row.int(0)? as u64,
+                        name: row.text(1)?.to_owned(),
+                        bytes: row.int(2)? as u64,
+                    })
+                };
+                found.iter().map(made).collect()
+            })
+            .await
+    }
+
+    /// One block of a file; `None` behind its end.
+    pub async fn artifact_block(&self, job: &Job, made: &Made, block: u64) -> Result<Option<Vec<u8>>, DbError> {
+        let (seq, row, name) = (job.seq, made.row, made.name.clone());
+        self.db
+            .read(move |tx| {
+                let found = tx.query_first(
+                    "SELECT data FROM artifact_blocks WHERE job = $1 AND row = $2 AND name = $3 AND block = $4",
+                    &[seq.into(), row.into(), name.into(), block.into()],
+                )?;
+                let Some(row) = found else { return Ok(None) };
+                lz4_flex::decompress_size_prepended(row.blob(0)?)
+                    .map(Some)
+                    .map_err(|error| DbError::Broken(format!("a file's block is damaged: {error}")))
+            })
+            .await
+    }
+}

@@ -1,0 +1,210 @@
+//! Plans in files: what `plan --out` writes and `apply` carries out.
+//!
+//! The file is one JSON document with a row on each line, so that one of a million rows is written and read without
+//! holding it. Rows that create something, most of them, are left out. The hash at its end covers what it says;
+//! a plan that was edited is found out.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use thiserror::Error;
+
+use super::check::REJECTED;
+use crate::ledger::Parameters;
+use crate::store::{State, state_of};
+
+/// The version of the format.
+pub const FORMAT: u32 = 1;
+
+/// Why a plan cannot be applied.
+#[derive(Debug, Error)]
+pub enum PlanFileError {
+    /// It cannot be read.
+    #[error("{path}: {error}", path = path.display())]
+    Unreadable {
+        /// The plan's file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is no plan, or one somebody has edited.
+    #[error("{path}, line {line}: {message}", path = path.display())]
+    NoPlan {
+        /// The plan's file.
+        path: PathBuf,
+        /// Where.
+        line: u64,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// What stands before the rows.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Head {
+    /// [`FORMAT`].
+    pub tenantry_plan: u32,
+    /// The kind of job.
+    pub kind: String,
+    /// What is the same for all rows.
+    pub parameters: Parameters,
+    /// The file that was planned.
+    pub file: PathBuf,
+    /// The sheet of it, where it has several.
+    #[serde(default)]
+    pub sheet: Option<String>,
+    /// Whether the store was not asked.
+    pub offline: bool,
+}
+
+/// What stands after the rows.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Tail {
+    #[serde(rename = "errors")]
+    _errors: IgnoredAny,
+    /// Hash of the file that was planned; `None` when it could not be read to its end.
+    pub sha256: Option<String>,
+    /// Hash of the plan.
+    pub hash: Option<String>,
+    /// Rows rejected, and what becomes of the others.
+    pub totals: super::Totals,
+}
+
+#[derive(Debug, Deserialize)]
+struct PlannedRow {
+    row: u64,
+    action: String,
+    #[serde(default)]
+    changes: Vec<PlannedChange>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PlannedChange {
+    field: String,
+    old: String,
+    new: String,
+}
+
+/// A plan, read row by row.
+#[derive(Debug)]
+pub struct PlanFile {
+    path: PathBuf,
+    /// What stands before its rows.
+    pub head: Head,
+    /// What stands after them.
+    pub tail: Tail,
+    lines: BufReader<File>,
+    line: u64,
+    next: Option<(u64, Option<State>)>,
+    ended: bool,
+}
+
+impl PlanFile {
+    /// Opens a plan and reads what stands around its rows.
+    pub fn open(path: &Path) -> Result<Self, PlanFileError> {
+        let unreadable = |error| PlanFileError::Unreadable {
+            path: path.to_owned(),
+            error,
+        };
+        let bad = |line: u64, message: String| PlanFileError::NoPlan {
+            path: path.to_owned(),
+            line,
+            message,
+        };
+        let mut lines = BufReader::new(File::open(path).map_err(unreadable)?);
+        let mut text = String::new();
+        lines.read_line(&mut text).map_err(unreadable)?;
+        let head = text
+            .trim_end()
+            .strip_suffix(",\"rows\":[")
+            .map(|head| format!("{head}}}"))
+            .ok_or_else(|| bad(1, "this is no plan; `tenantry plan --out FILE` writes one".to_owned()))?;
+        let head: Head = serde_json::from_str(&head).map_err(|error| bad(1, error.to_string()))?;
+        if head.tenantry_plan != FORMAT {
+            let message = format!("a plan of format {}; this program knows {FORMAT}", head.tenantry_plan);
+            return Err(bad(1, message));
+        }
+        let mut line = 1;
+        loop {
+            text.clear();
+            line += 1;
+            if lines.read_line(&mut text).map_err(unreadable)? == 0 {
+                return Err(bad(line, "the plan ends here; it was not written whole".to_owned()));
+            }
+            if text.starts_with(']') {
+                break;
+            }
+        }
+        let start = text.trim_start_matches([']', ',']).to_owned();
+        let rest = std::io::Cursor::new(format!("{{{start}")).chain(lines);
+        let tail: Tail = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
+        let mut lines = BufReader::new(File::open(path).map_err(unreadable)?);
+        text.clear();
+        lines.read_line(&mut text).map_err(unreadable)?;
+        Ok(Self {
+            path: path.to_owned(),
+            head,
+            tail,
+            lines,
+            line: 1,
+            next: None,
+            ended: false,
+        })
+    }
+
+    /// What the plan expects of the rows up to `last`; called with ascending numbers.
+    pub fn up_to(&mut self, last: u64) -> Result<BTreeMap<u64, State>, PlanFileError> {
+        let mut expected = BTreeMap::new();
+        while let Some((row, state)) = self.peek()? {
+            if row > last {
+                break;
+            }
+            self.next = None;
+            if let Some(state) = state {
+                expected.insert(row, state);
+            }
+        }
+        Ok(expected)
+    }
+
+    fn peek(&mut self) -> Result<Option<(u64, Option<State>)>, PlanFileError> {
+        if self.next.is_some() {
+            return Ok(self.next);
+        }
+        if self.ended {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        let read = self.lines.read_line(&mut text);
+        read.map_err(|error| PlanFileError::Unreadable {
+            path: self.path.clone(),
+            error,
+        })?;
+        self.line += 1;
+        if text.starts_with(']') || text.is_empty() {
+            self.ended = true;
+            return Ok(None);
+        }
+        let row: PlannedRow =
+            serde_json::from_str(text.trim_end().trim_end_matches(',')).map_err(|error| PlanFileError::NoPlan {
+                path: self.path.clone(),
+                line: self.line,
+                message: error.to_string(),
+            })?;
+        let changes = row
+            .changes
+            .iter()
+            .map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str()));
+        let state = match row.action.as_str() {
+            "create" => None,
+            "reject" => Some(REJECTED),
+            action => Some(state_of(action, changes)),
+        };
+        self.next = Some((row.row, state));
+        Ok(self.next)
+    }
+}

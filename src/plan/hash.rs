@@ -1,0 +1,62 @@
+//! The hash of a plan: kind, parameters, content and what is expected of every row. The same file planned against the
+//! same store has the same hash, however it is split into blocks; anything else has another.
+
+use sha2::{Digest, Sha256};
+
+use super::{CheckedBlock, Repeated};
+use crate::input::Meter;
+use crate::ledger::Parameters;
+use crate::store::{Expected, State};
+
+/// Grows row by row.
+#[derive(Debug, Clone, Default)]
+pub struct PlanHash {
+    rows: Sha256,
+}
+
+impl PlanHash {
+    /// Adds the rows of a block.
+    pub fn block(&mut self, checked: &CheckedBlock) {
+        let mut rejects = checked.rejects.keys().copied().peekable();
+        let expected = checked.expected();
+        for entry in expected.chunks_exact(Expected::ENTRY) {
+            let row = Expected::row(entry);
+            while let Some(rejected) = rejects.next_if(|rejected| *rejected < row) {
+                self.rejected(rejected);
+            }
+            self.rows.update(entry);
+        }
+        rejects.for_each(|row| self.rejected(row));
+    }
+
+    /// Adds rows by what is expected of them, encoded.
+    pub fn expected(&mut self, expected: &[u8]) {
+        self.rows.update(expected);
+    }
+
+    /// Adds a row that repeats another.
+    pub fn repeated(&mut self, repeated: &Repeated) {
+        self.rejected(repeated.fault.row);
+    }
+
+    fn rejected(&mut self, row: u64) {
+        let mut entry = Vec::with_capacity(Expected::ENTRY);
+        Expected::encode(row, REJECTED, &mut entry);
+        self.rows.update(entry);
+    }
+
+    /// The hash, in lower-case hexadecimal.
+    pub fn finish(self, kind: &str, parameters: &Parameters, sha256: &str) -> String {
+        let mut parameters = parameters.clone();
+        // Who can read passwords is no part of what happens to the store.
+        parameters.seal_to.clear();
+        let parameters = serde_json::to_string(&parameters).unwrap_or_default();
+        let mut whole = Meter::default();
+        whole.pass(format!("tenantry plan 1\n{kind}\n{parameters}\n{sha256}\n").as_bytes());
+        whole.pass(&self.rows.finalize());
+        whole.sha256().to_string()
+    }
+}
+
+/// Stands for a row that is rejected, whatever for.
+const REJECTED: State = super::check::REJECTED;

@@ -1,0 +1,197 @@
+//! What a plan means for whom: seats needed and free, how much of each customer it touches, how much of it is
+//! destructive; and the limits beyond which somebody else has to look at it first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use tenantry_jobs::{Job, Problem};
+
+use super::Totals;
+use crate::ledger::{ErrorLimit, Gate};
+use crate::store::sql::no_free_seats;
+use crate::store::{Preview, SeatNeed};
+
+/// Sums over a plan. They grow with the customers it names, not with its rows.
+#[derive(Debug, Clone, Default)]
+pub struct Impact {
+    seats: BTreeMap<(i64, String), SeatTotal>,
+    shares: BTreeMap<i64, Share>,
+    destructive: u64,
+}
+
+/// Seats of one SKU of one customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeatTotal {
+    /// The customer's primary domain.
+    pub customer: String,
+    /// The SKU's part number.
+    pub sku: String,
+    /// Seats that rows ask for, those that cannot have one included.
+    pub needed: u64,
+    /// Seats that were free.
+    pub available: u64,
+    #[serde(skip)]
+    taken: u64,
+}
+
+/// How many of a customer's existing users are touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// The customer's primary domain.
+    pub customer: String,
+    /// Users changed or deleted.
+    pub touched: u64,
+    /// Users there are.
+    pub users: u64,
+}
+
+impl Share {
+    /// From 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.touched as f64 / self.users.max(self.touched).max(1) as f64
+    }
+}
+
+impl Impact {
+    /// Seats per customer and SKU.
+    pub fn seats(&self) -> impl Iterator<Item = &SeatTotal> {
+        self.seats.values()
+    }
+
+    /// Customers whose existing users are touched.
+    pub fn shares(&self) -> impl Iterator<Item = &Share> {
+        self.shares.values()
+    }
+
+    /// Rows that do what is hard to live with if it was a mistake.
+    pub fn destructive(&self) -> u64 {
+        self.destructive
+    }
+
+    /// Adds rows that would be carried out.
+    pub(crate) fn add(&mut self, previews: &[Preview]) {
+        for preview in previews {
+            self.destructive += u64::from(preview.destructive);
+            if let Some(touch) = &preview.touch {
+                let share = self.shares.entry(touch.customer).or_insert_with(|| Share {
+                    customer: touch.domain.clone(),
+                    touched: 0,
+                    users: touch.of,
+                });
+                share.touched += touch.users;
+            }
+        }
+    }
+
+    /// Takes the seats of one block off the running totals; rows for which none is left.
+    pub(super) fn take_seats(&mut self, needs: &[SeatNeed]) -> BTreeMap<u64, Problem> {
+        let mut seatless = BTreeMap::new();
+        for of_row in needs.chunk_by(|a, b| a.row == b.row) {
+            let mut missing = None;
+            for need in of_row {
+                let total = self.total(need);
+                total.needed += 1;
+                if total.taken >= total.available {
+                    missing.get_or_insert(need);
+                }
+            }
+            match missing {
+                // A row that is rejected takes none of its seats; another may have them.
+                Some(need) => {
+                    seatless.insert(need.row, no_free_seats(need.column, &need.of.part_number));
+                }
+                None => of_row.iter().for_each(|need| self.total(need).taken += 1),
+            }
+        }
+        seatless
+    }
+
+    fn total(&mut self, need: &SeatNeed) -> &mut SeatTotal {
+        let of = &need.of;
+        self.seats
+            .entry((of.customer, of.sku_id.clone()))
+            .or_insert_with(|| SeatTotal {
+                customer: of.domain.clone(),
+                sku: of.part_number.clone(),
+                needed: 0,
+                available: of.free.max(0) as u64,
+                taken: 0,
+            })
+    }
+}
+
+/// Limits on what a job may do without somebody else's approval, and while it runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Whether anything has to be approved at all.
+    pub approval: bool,
+    /// How long there is to approve a job.
+    pub approval_within: Duration,
+    /// Share of a customer's existing users, from 0 to 1.
+    pub user_share: f64,
+    /// Touched users of a customer below which the share means nothing.
+    pub user_share_from: u64,
+    /// Destructive rows.
+    pub destructive_rows: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Rows that go wrong while it runs.
+    pub errors: ErrorLimit,
+}
+
+impl Limits {
+    /// No limits.
+    pub const NONE: Self = Self {
+        approval: false,
+        approval_within: Duration::from_secs(7 * 24 * 60 * 60),
+        user_share: 1.0,
+        user_share_from: 0,
+        destructive_rows: u64::MAX,
+        rows: u64::MAX,
+        errors: ErrorLimit {
+            rate: 1.0,
+            from_rows: u64::MAX,
+        },
+    };
+
+    /// Why a plan has to be approved; `None` when it need not.
+    pub fn gate(&self, kind: Option<&dyn Job>, totals: &Totals, impact: &Impact) -> Option<Gate> {
+        if !self.approval || totals.create + totals.change == 0 {
+            return None;
+        }
+        let mut reasons = Vec::new();
+        if let Some(kind) = kind.filter(|kind| kind.is_destructive()) {
+            reasons.push(format!("every `{}` needs approval", kind.kind()));
+        } else if impact.destructive > self.destructive_rows {
+            reasons.push(format!(
+                "{} destructive rows, more than {}",
+                impact.destructive, self.destructive_rows
+            ));
+        }
+        if totals.rows > self.rows {
+            reasons.push(format!("{} rows, more than {}", totals.rows, self.rows));
+        }
+        let over = |share: &&Share| share.touched >= self.user_share_from && share.share() > self.user_share;
+        for share in impact.shares().filter(over).take(MOST_NAMED) {
+            reasons.push(format!(
+                "{} of the {} users of {}, more than {} %",
+                share.touched,
+                share.users,
+                share.customer,
+                self.user_share * 100.0
+            ));
+        }
+        let more = impact.shares().filter(over).count().saturating_sub(MOST_NAMED);
+        if more > 0 {
+            reasons.push(format!("and more than that share of {more} other customers"));
+        }
+        (!reasons.is_empty()).then_some(Gate {
+            reasons,
+            expires_millis: self.approval_within.as_millis() as i64,
+        })
+    }
+}
+
+/// Customers named in a reason.
+const MOST_NAMED: usize = 5;

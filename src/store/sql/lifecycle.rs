@@ -1,0 +1,239 @@
+//! `delete-users`, `restore-users`, `reset-passwords`: users that exist, or did.
+
+use jiff::Timestamp;
+use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
+
+use super::lookup::{Customer, Directory};
+use super::record::{Key, Object};
+use super::session::{Decision, DeletedOf, Session, Step, Task};
+use super::users::MUST_SET_PASSWORD;
+use crate::db::DbError;
+use crate::store::{Account, FieldChange, Touch, Verdict};
+
+/// How long a deleted user can be restored (Partner Center, `delete-a-user-account-for-a-customer`).
+pub(crate) const RESTORE_WITHIN_MILLIS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// A password handed out this recently is not replaced by the same file run twice.
+const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// A user as a row names it.
+pub(super) struct Named {
+    pub(super) row: u64,
+    pub(super) customer: i64,
+    pub(super) domain: String,
+    pub(super) users: u64,
+    pub(super) name: String,
+}
+
+impl Named {
+    pub(super) fn new(row: u64, user: UserRef<'_>, directory: &Directory) -> Result<Self, Problem> {
+        let Customer { id, domain, users, .. } = directory.find(user.customer)?;
+        Ok(Self {
+            row,
+            customer: *id,
+            domain: domain.clone(),
+            users: *users as u64,
+            name: user.user_principal_name.to_owned(),
+        })
+    }
+
+    pub(super) fn key(&self) -> (i64, String) {
+        (self.customer, self.name.to_lowercase())
+    }
+
+    pub(super) fn touch(&self) -> Touch {
+        Touch {
+            customer: self.customer,
+            domain: self.domain.clone(),
+            users: 1,
+            of: self.users,
+        }
+    }
+
+    /// Why there is no such user to do something with.
+    pub(super) fn missing(&self, session: &mut Session<'_>) -> Result<Problem, DbError> {
+        let problem = |code, expected: String| Problem::new(code, "user_principal_name", &self.name, expected);
+        Ok(
+            match session.deleted_user(DeletedOf::Name(self.customer, &self.name))? {
+                Some(deleted) => problem(
+                    code::USER_DELETED,
+                    format!(
+                        "this user was deleted; `restore-users` brings it back until {}",
+                        day(deleted.deleted_at + RESTORE_WITHIN_MILLIS)
+                    ),
+                ),
+                None => problem(code::UNKNOWN_USER, format!("no user of {} has this name", self.domain)),
+            },
+        )
+    }
+}
+
+/// A day in UTC, for messages.
+pub(super) fn day(millis: i64) -> String {
+    Timestamp::from_millisecond(millis)
+        .map_or_else(|_| millis.to_string(), |time| time.strftime("%Y-%m-%d").to_string())
+}
+
+/// A user to delete.
+pub(super) struct Delete(pub(super) Named);
+
+impl Task for Delete {
+    fn row(&self) -> u64 {
+        self.0.row
+    }
+
+    fn user(&self) -> Option<(i64, String)> {
+        Some(self.0.key())
+    }
+
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+        let Some((id, user)) = session.find_user(self.0.customer, &self.0.name)? else {
+            let deleted = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))?;
+            return Ok(match deleted {
+                Some(deleted) => Decision::unchanged(session.guid(deleted.id)),
+                None => Decision::reject(self.0.missing(session)?),
+            });
+        };
+        let mut changes = vec![FieldChange::new("status", "active", "deleted")];
+        if !user.get("licenses").is_empty() {
+            changes.push(FieldChange::new("licenses", user.get("licenses"), ""));
+        }
+        Ok(Decision {
+            verdict: Verdict::Change(changes),
+            target: session.guid(id),
+            message: format!("can be restored until {}", day(session.now + RESTORE_WITHIN_MILLIS)),
+            steps: vec![Step::DeleteUser { id }],
+            touch: Some(self.0.touch()),
+            destructive: true,
+            ..Decision::default()
+        })
+    }
+}
+
+/// A user to bring back.
+pub(super) struct Restore(pub(super) Named);
+
+impl Task for Restore {
+    fn row(&self) -> u64 {
+        self.0.row
+    }
+
+    fn user(&self) -> Option<(i64, String)> {
+        Some(self.0.key())
+    }
+
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+        if let Some((id, _)) = session.find_user(self.0.customer, &self.0.name)? {
+            return Ok(Decision::unchanged(session.guid(id)));
+        }
+        let Some(deleted) = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))? else {
+            return Ok(Decision::reject(Problem::new(
+                code::UNKNOWN_USER,
+                "user_principal_name",
+                &self.0.name,
+                format!("no user of {} that was deleted has this name", self.0.domain),
+            )));
+        };
+        let until = deleted.deleted_at + RESTORE_WITHIN_MILLIS;
+        if session.now > until {
+            return Ok(Decision::reject(Problem::new(
+                code::RESTORE_EXPIRED,
+                "user_principal_name",
+                &self.0.name,
+                format!("this user could be restored until {}", day(until)),
+            )));
+        }
+        restore(session, deleted.id, self.0.customer, deleted.user.get("licenses"))
+    }
+}
+
+/// Brings a deleted user back, with those of its licences that are still to be had.
+pub(super) fn restore(session: &mut Session<'_>, id: i64, customer: i64, had: &str) -> Result<Decision, DbError> {
+    let (mut licenses, mut lost) = (Vec::new(), Vec::new());
+    for sku in had.split(';').filter(|sku| !sku.is_empty()) {
+        if session.free_seats(customer, sku)?.is_some_and(|free| free > 0) {
+            licenses.push(sku.to_owned());
+        } else {
+            lost.push(sku);
+        }
+    }
+    let mut changes = vec![FieldChange::new("status", "deleted", "active")];
+    if !licenses.is_empty() {
+        changes.push(FieldChange::new("licenses", "", licenses.join(";")));
+    }
+    let message = if lost.is_empty() {
+        String::new()
+    } else {
+        format!("without these licences, of which no seat is free: {}", lost.join(", "))
+    };
+    Ok(Decision {
+        verdict: Verdict::Change(changes),
+        target: session.guid(id),
+        message,
+        steps: vec![Step::RestoreUser { id, licenses }],
+        ..Decision::default()
+    })
+}
+
+/// A user who gets a new password.
+pub(super) struct Reset {
+    user: Named,
+    force_change: bool,
+    again: bool,
+}
+
+impl Reset {
+    pub(super) fn new(row: u64, reset: &PasswordReset<'_>, directory: &Directory) -> Result<Self, Problem> {
+        Ok(Self {
+            user: Named::new(row, reset.user, directory)?,
+            force_change: reset.force_change,
+            again: reset.again,
+        })
+    }
+}
+
+impl Task for Reset {
+    fn row(&self) -> u64 {
+        self.user.row
+    }
+
+    fn user(&self) -> Option<(i64, String)> {
+        Some(self.user.key())
+    }
+
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+        let Some((id, user)) = session.find_user(self.user.customer, &self.user.name)? else {
+            return Ok(Decision::reject(self.user.missing(session)?));
+        };
+        let last = user.int("password_set_at");
+        if !self.again && last > 0 && session.now - last < RECENT_MILLIS {
+            return Ok(Decision::unchanged(session.guid(id)));
+        }
+        let flags = if self.force_change {
+            user.int("flags") | MUST_SET_PASSWORD
+        } else {
+            user.int("flags") & !MUST_SET_PASSWORD
+        };
+        let wanted = [
+            ("flags", flags.to_string()),
+            ("password_set_at", session.now.to_string()),
+        ];
+        let before = match last {
+            0 => String::new(),
+            last => format!("set on {}", day(last)),
+        };
+        Ok(Decision {
+            verdict: Verdict::Change(vec![FieldChange::new("password", before, "a new one")]),
+            target: session.guid(id),
+            steps: vec![Step::Edit {
+                key: Key::of(Object::User, id),
+                changes: user.changes(&wanted),
+            }],
+            touch: Some(self.user.touch()),
+            account: Some(Account {
+                customer: self.user.domain.clone(),
+                user_principal_name: user.get("user_principal_name").to_owned(),
+            }),
+            ..Decision::default()
+        })
+    }
+}

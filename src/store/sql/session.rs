@@ -1,0 +1,588 @@
+//! The rows of a chunk decided one after the other, each seeing what the ones before it did, and written together.
+//!
+//! A [`Task`] reads the records it needs and says what it would do; the session carries that out on the records
+//! it holds, notes what they held before, and in the end writes everything in a few pipelined statements. A write that
+//! meets a record somebody else has changed since fails the whole chunk, which is then decided anew.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tenantry_jobs::{Problem, code};
+
+use super::record::{self, Key, Object, Record};
+use crate::db::{DbError, Tx, Value};
+use crate::ledger::Installation;
+use crate::ledger::ids::record_id;
+use crate::store::{Account, Artifact, FieldChange, SeatNeed, Touch, Verdict};
+
+/// A row of a kind that is decided record by record.
+pub(super) trait Task: Send {
+    /// The row's number.
+    fn row(&self) -> u64;
+
+    /// The user it is about, by customer and lower-case name, so that a chunk's can be looked up together.
+    fn user(&self) -> Option<(i64, String)> {
+        None
+    }
+
+    /// The records it will certainly ask for, so that a chunk's can be read together.
+    fn needs(&self, session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+        let known = self.user().and_then(|user| session.known_user(&user));
+        Ok(known.map(|id| Key::of(Object::User, id)).into_iter().collect())
+    }
+
+    /// What it would do to the store as it is.
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError>;
+}
+
+/// What a row would do, and how.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub(super) verdict: Verdict,
+    /// GUID of the record concerned.
+    pub(super) target: String,
+    /// Said of an applied row.
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    /// Done even for a row that is refused: what was found out about it.
+    pub(super) steps: Vec<Step>,
+    /// Whether this is the row's first turn, and which step is its next.
+    pub(super) begins: bool,
+    pub(super) first_step: i64,
+    /// Seats it would take.
+    pub(super) seats: Vec<SeatNeed>,
+    pub(super) touch: Option<Touch>,
+    pub(super) destructive: bool,
+    /// Why the row is not over once its steps are done.
+    pub(super) waits: Option<String>,
+    /// Who is handed out a password.
+    pub(super) account: Option<Account>,
+    /// A file that it makes.
+    pub(super) artifact: Option<Artifact>,
+}
+
+impl Default for Decision {
+    fn default() -> Self {
+        Self {
+            verdict: Verdict::Unchanged,
+            target: String::new(),
+            code: "",
+            message: String::new(),
+            steps: Vec::new(),
+            begins: true,
+            first_step: 0,
+            seats: Vec::new(),
+            touch: None,
+            destructive: false,
+            waits: None,
+            account: None,
+            artifact: None,
+        }
+    }
+}
+
+impl Decision {
+    /// The store cannot take the row.
+    pub(super) fn reject(problem: Problem) -> Self {
+        Self {
+            verdict: Verdict::Reject(problem),
+            ..Self::default()
+        }
+    }
+
+    /// The store is so already.
+    pub(super) fn unchanged(target: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Unchanged,
+            target: target.into(),
+            ..Self::default()
+        }
+    }
+
+    /// One record's fields change; nothing does if there are none.
+    pub(super) fn edit(target: impl Into<String>, key: Key, changes: Vec<FieldChange>) -> Self {
+        if changes.is_empty() {
+            return Self::unchanged(target);
+        }
+        Self {
+            verdict: Verdict::Change(changes.clone()),
+            target: target.into(),
+            steps: vec![Step::Edit { key, changes }],
+            ..Self::default()
+        }
+    }
+}
+
+/// One thing done to one record.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// Fields get other values.
+    Edit { key: Key, changes: Vec<FieldChange> },
+    /// A record comes to be.
+    Insert {
+        key: Key,
+        values: Vec<(&'static str, String)>,
+    },
+    /// A record that a row made is taken away again.
+    Remove { key: Key },
+    /// A user is moved to the deleted ones; its seats are free again.
+    DeleteUser { id: i64 },
+    /// A deleted user comes back with these licences.
+    RestoreUser { id: i64, licenses: Vec<String> },
+}
+
+/// A user that was deleted and can still be restored.
+#[derive(Debug, Clone)]
+pub(super) struct DeletedUser {
+    pub(super) id: i64,
+    pub(super) deleted_at: i64,
+    pub(super) changed_by: Option<i64>,
+    pub(super) user: Record,
+}
+
+/// The records of a chunk.
+pub(super) struct Session<'t> {
+    pub(super) tx: &'t mut dyn Tx,
+    pub(super) job: i64,
+    pub(super) now: i64,
+    pub(super) installation: Installation,
+    records: HashMap<Key, Option<Record>>,
+    names: HashMap<(i64, String), Option<i64>>,
+    seats: BTreeMap<(i64, String), Seats>,
+    user_counts: BTreeMap<i64, i64>,
+    sizes: HashMap<i64, (String, u64)>,
+    writes: BTreeMap<(Order, String), Vec<Vec<Value>>>,
+    images: Vec<Vec<Value>>,
+}
+
+/// Statements are sent in this order, so that two chunks lock records in the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    Restore,
+    Insert,
+    Edit(Object),
+    Remove,
+    Delete,
+    Forget,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seats {
+    free: i64,
+    taken: i64,
+}
+
+impl<'t> Session<'t> {
+    pub(super) fn new(tx: &'t mut dyn Tx, job: i64, now: i64, installation: Installation) -> Self {
+        Self {
+            tx,
+            job,
+            now,
+            installation,
+            records: HashMap::new(),
+            names: HashMap::new(),
+            seats: BTreeMap::new(),
+            user_counts: BTreeMap::new(),
+            sizes: HashMap::new(),
+            writes: BTreeMap::new(),
+            images: Vec::new(),
+        }
+    }
+
+    /// The GUID people see for a record made here.
+    pub(super) fn guid(&self, id: i64) -> String {
+        self.installation.guid(id).to_string()
+    }
+
+    /// The key of the record this row makes.
+    pub(super) fn made(&self, object: Object, row: u64) -> Key {
+        Key::of(object, record_id(self.job, row))
+    }
+
+    /// Reads many records at once; those it has are left alone.
+    pub(super) fn load(&mut self, mut keys: Vec<Key>) -> Result<(), DbError> {
+        keys.retain(|key| !self.records.contains_key(key));
+        keys.sort_unstable();
+        keys.dedup();
+        for of_object in keys.chunk_by(|a, b| a.object == b.object) {
+            let found = record::load(self.tx, of_object[0].object, of_object)?;
+            self.records.extend(of_object.iter().cloned().zip(found));
+        }
+        Ok(())
+    }
+
+    /// A record, or `None` if there is none.
+    pub(super) fn record(&mut self, key: &Key) -> Result<Option<Record>, DbError> {
+        if !self.records.contains_key(key) {
+            self.load(vec![key.clone()])?;
+        }
+        Ok(self.records.get(key).cloned().flatten())
+    }
+
+    /// A customer that rows have named, so that is there.
+    pub(super) fn customer(&mut self, id: i64) -> Result<Record, DbError> {
+        self.record(&Key::of(Object::Customer, id))?
+            .ok_or_else(|| DbError::Broken(format!("customer {id} was resolved and is gone")))
+    }
+
+    /// A customer's primary domain, and how many users it had when it was first asked for.
+    pub(super) fn size_of(&mut self, customer: i64) -> Result<(String, u64), DbError> {
+        if let Some(known) = self.sizes.get(&customer) {
+            return Ok(known.clone());
+        }
+        let sql = "SELECT domain, user_count FROM customers WHERE id = $1";
+        let found = self.tx.query_first(sql, &[customer.into()])?;
+        let size = match found {
+            Some(row) => (row.text(0)?.to_owned(), row.int(1)? as u64),
+            None => (String::new(), 0),
+        };
+        self.sizes.insert(customer, size.clone());
+        Ok(size)
+    }
+
+    /// Looks up the users of (customer, name) together.
+    pub(super) fn find_users(&mut self, mut wanted: Vec<(i64, String)>) -> Result<(), DbError> {
+        wanted.retain(|name| !self.names.contains_key(name));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let sql = format!("SELECT id FROM users WHERE {}", super::lookup::user_by_name(self.tx));
+        let params: Vec<Vec<Value>> = wanted
+            .iter()
+            .map(|(customer, name)| vec![(*customer).into(), name.as_str().into()])
+            .collect();
+        let found = self.tx.query_each(&sql, &params)?;
+        for (name, rows) in wanted.into_iter().zip(found) {
+            let id = rows.first().map(|row| row.int(0)).transpose()?;
+            self.names.insert(name, id);
+        }
+        Ok(())
+    }
+
+    /// The id of a user that was looked up.
+    pub(super) fn known_user(&self, user: &(i64, String)) -> Option<i64> {
+        self.names.get(user).copied().flatten()
+    }
+
+    /// The user of that name, whatever its case.
+    pub(super) fn find_user(&mut self, customer: i64, name: &str) -> Result<Option<(i64, Record)>, DbError> {
+        let wanted = (customer, name.to_lowercase());
+        self.find_users(vec![wanted.clone()])?;
+        let Some(id) = self.names.get(&wanted).copied().flatten() else {
+            return Ok(None);
+        };
+        let user = self.record(&Key::of(Object::User, id))?;
+        Ok(user.map(|user| (id, user)))
+    }
+
+    /// The deleted user of that name who was deleted last, or the one of that id.
+    pub(super) fn deleted_user(&mut self, of: DeletedOf<'_>) -> Result<Option<DeletedUser>, DbError> {
+        let names = Object::User.names();
+        let (clause, params): (&str, Vec<Value>) = match of {
+            DeletedOf::Id(id) => ("id = $1", vec![id.into()]),
+            DeletedOf::Name(customer, name) => (
+                "customer = $1 AND lower(user_principal_name) = $2",
+                vec![customer.into(), name.to_lowercase().into()],
+            ),
+        };
+        let sql = format!(
+            "SELECT id, deleted_at, version, changed_by, {} FROM deleted_users WHERE {clause}
+             ORDER BY deleted_at DESC, id DESC LIMIT 1",
+            names.join(", ")
+        );
+        let Some(row) = self.tx.query_first(&sql, &params)? else {
+            return Ok(None);
+        };
+        let mut values = Vec::with_capacity(names.len());
+        for (at, name) in names.into_iter().enumerate() {
+            let value = match name {
+                "customer" | "flags" | "password_set_at" => {
+                    row.opt_int(at + 4)?.map_or(String::new(), |number| number.to_string())
+                }
+                _ => row.text_or_empty(at + 4)?.to_owned(),
+            };
+            values.push((name, value));
+        }
+        let mut user = Record::new(Object::User, &values)?;
+        user.version = row.int(2)?;
+        user.changed_by = row.opt_int(3)?;
+        Ok(Some(DeletedUser {
+            id: row.int(0)?,
+            deleted_at: row.int(1)?,
+            changed_by: user.changed_by,
+            user,
+        }))
+    }
+
+    /// Free seats of a SKU, those counted in that this chunk has taken or freed. `None` when the customer holds none.
+    pub(super) fn free_seats(&mut self, customer: i64, sku_id: &str) -> Result<Option<i64>, DbError> {
+        let key = (customer, sku_id.to_owned());
+        if !self.seats.contains_key(&key) {
+            let found = self.tx.query_first(
+                "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2",
+                &[customer.into(), sku_id.into()],
+            )?;
+            let Some(row) = found else { return Ok(None) };
+            let free = row.int(0)?;
+            self.seats.insert(key.clone(), Seats { free, taken: 0 });
+        }
+        Ok(self.seats.get(&key).map(|seats| seats.free - seats.taken))
+    }
+
+    fn take_seats(&mut self, customer: i64, licenses: &str, count: i64) -> Result<(), DbError> {
+        for sku in licenses.split(';').filter(|sku| !sku.is_empty()) {
+            self.free_seats(customer, sku)?;
+            if let Some(seats) = self.seats.get_mut(&(customer, sku.to_owned())) {
+                seats.taken += count;
+            }
+        }
+        Ok(())
+    }
+
+    /// The subscription of that GUID.
+    pub(super) fn subscription(&mut self, guid: &str) -> Result<Option<(i64, Record)>, DbError> {
+        let found = self.tx.query_first(
+            "SELECT id FROM subscriptions WHERE subscription_id = $1",
+            &[guid.into()],
+        )?;
+        let id = match found {
+            Some(row) => row.int(0)?,
+            // One that a row before made.
+            None => match self.made_subscription(guid) {
+                Some(id) => id,
+                None => return Ok(None),
+            },
+        };
+        let record = self.record(&Key::of(Object::Subscription, id))?;
+        Ok(record.map(|record| (id, record)))
+    }
+
+    fn made_subscription(&self, guid: &str) -> Option<i64> {
+        self.records.iter().find_map(|(key, record)| {
+            let made = key.object == Object::Subscription && record.as_ref()?.get("subscription_id") == guid;
+            made.then_some(key.id)
+        })
+    }
+
+    /// Carries a step of a row out, on the records here, and notes what there was before.
+    pub(super) fn perform(&mut self, row: u64, number: i64, step: Step) -> Result<(), DbError> {
+        match step {
+            Step::Edit { key, changes } => self.edit(row, number, key, &changes),
+            Step::Insert { key, values } => {
+                let record = Record::new(key.object, &values)?;
+                self.queue(
+                    Order::Insert,
+                    record::insert(key.object),
+                    record.insert_params(&key, self.job)?,
+                );
+                let changes: Vec<FieldChange> = values
+                    .into_iter()
+                    .map(|(field, new)| FieldChange {
+                        field,
+                        old: String::new(),
+                        new,
+                    })
+                    .collect();
+                self.note(row, number, &key, None, Some(record::image(&changes, |one| &one.new)));
+                self.records.insert(key, Some(record));
+                Ok(())
+            }
+            Step::Remove { key } => self.remove(row, number, key),
+            Step::DeleteUser { id } => self.delete_user(row, number, id),
+            Step::RestoreUser { id, licenses } => self.restore_user(row, number, id, &licenses),
+        }
+    }
+
+    fn edit(&mut self, row: u64, number: i64, key: Key, changes: &[FieldChange]) -> Result<(), DbError> {
+        let mut record = self.record(&key)?.ok_or_else(|| gone(&key))?;
+        if key.object == Object::User
+            && let Some(licenses) = changes.iter().find(|change| change.field == "licenses")
+        {
+            let customer = record.int("customer");
+            self.take_seats(customer, &licenses.old, -1)?;
+            self.take_seats(customer, &licenses.new, 1)?;
+        }
+        record.set(changes)?;
+        record.changed_by = Some(self.job);
+        self.queue(
+            Order::Edit(key.object),
+            record::update(key.object),
+            record.update_params(&key, self.job)?,
+        );
+        self.note(
+            row,
+            number,
+            &key,
+            Some(record::image(changes, |one| &one.old)),
+            Some(record::image(changes, |one| &one.new)),
+        );
+        self.records.insert(key, Some(record));
+        Ok(())
+    }
+
+    fn remove(&mut self, row: u64, number: i64, key: Key) -> Result<(), DbError> {
+        let record = self.record(&key)?.ok_or_else(|| gone(&key))?;
+        let mut params = key.params();
+        params.push(record.version.into());
+        self.queue(Order::Remove, record::remove(key.object), params);
+        let all: Vec<FieldChange> = key
+            .object
+            .names()
+            .into_iter()
+            .map(|field| FieldChange {
+                field,
+                old: record.get(field).to_owned(),
+                new: String::new(),
+            })
+            .collect();
+        self.note(row, number, &key, Some(record::image(&all, |one| &one.old)), None);
+        self.records.insert(key, None);
+        Ok(())
+    }
+
+    fn delete_user(&mut self, row: u64, number: i64, id: i64) -> Result<(), DbError> {
+        let key = Key::of(Object::User, id);
+        let user = self.record(&key)?.ok_or_else(|| gone(&key))?;
+        let customer = user.int("customer");
+        self.take_seats(customer, user.get("licenses"), -1)?;
+        *self.user_counts.entry(customer).or_default() -= 1;
+        let columns = Object::User.names().join(", ");
+        let params = vec![id.into(), user.version.into(), self.job.into(), self.now.into()];
+        let sql = format!(
+            "INSERT INTO deleted_users (id, version, changed_by, deleted_at, {columns})
+             SELECT id, version + 1, $3, $4, {columns} FROM users WHERE id = $1 AND version = $2"
+        );
+        self.queue(Order::Delete, sql, params);
+        self.queue(
+            Order::Forget,
+            "DELETE FROM users WHERE id = $1".to_owned(),
+            vec![id.into()],
+        );
+        let (before, after) = (user_state(true, user.get("licenses")), user_state(false, ""));
+        self.note(row, number, &key, Some(before), Some(after));
+        let name = (customer, user.get("user_principal_name").to_lowercase());
+        self.names.insert(name, None);
+        self.records.insert(key, None);
+        Ok(())
+    }
+
+    fn restore_user(&mut self, row: u64, number: i64, id: i64, licenses: &[String]) -> Result<(), DbError> {
+        let key = Key::of(Object::User, id);
+        let deleted = self.deleted_user(DeletedOf::Id(id))?.ok_or_else(|| gone(&key))?;
+        let customer = deleted.user.int("customer");
+        let licenses = licenses.join(";");
+        self.take_seats(customer, &licenses, 1)?;
+        *self.user_counts.entry(customer).or_default() += 1;
+        let names = Object::User.names();
+        let selected: Vec<&str> = names
+            .iter()
+            .map(|name| if *name == "licenses" { "$4" } else { name })
+            .collect();
+        let sql = format!(
+            "INSERT INTO users (id, version, changed_by, {})
+             SELECT id, version + 1, $3, {} FROM deleted_users WHERE id = $1 AND version = $2",
+            names.join(", "),
+            selected.join(", ")
+        );
+        let stored = if licenses.is_empty() {
+            Value::Null
+        } else {
+            licenses.as_str().into()
+        };
+        let params = vec![id.into(), deleted.user.version.into(), self.job.into(), stored];
+        self.queue(Order::Restore, sql, params);
+        self.queue(
+            Order::Forget,
+            "DELETE FROM deleted_users WHERE id = $1".to_owned(),
+            vec![id.into()],
+        );
+        let (before, after) = (user_state(false, ""), user_state(true, &licenses));
+        self.note(row, number, &key, Some(before), Some(after));
+        let mut user = deleted.user;
+        user.version += 1;
+        user.changed_by = Some(self.job);
+        let name = (customer, user.get("user_principal_name").to_lowercase());
+        self.names.insert(name, Some(id));
+        self.records.insert(key, Some(user));
+        Ok(())
+    }
+
+    fn queue(&mut self, order: Order, sql: String, params: Vec<Value>) {
+        self.writes.entry((order, sql)).or_default().push(params);
+    }
+
+    fn note(&mut self, row: u64, number: i64, key: &Key, before: Option<String>, after: Option<String>) {
+        self.images.push(vec![
+            self.job.into(),
+            row.into(),
+            number.into(),
+            key.object.as_str().into(),
+            key.id.into(),
+            key.part.as_str().into(),
+            before.into(),
+            after.into(),
+        ]);
+    }
+
+    /// Writes what was carried out.
+    pub(super) fn write(self) -> Result<(), DbError> {
+        for ((order, sql), params) in &self.writes {
+            let changed = self.tx.exec_each(sql, params)?;
+            // Somebody else changed or made the same record since it was read; the next attempt sees it.
+            if *order != Order::Forget && changed.contains(&0) {
+                return Err(DbError::Unavailable(
+                    "another job is changing the same records".to_owned(),
+                ));
+            }
+        }
+        let taken = self.seats.iter().filter(|(_, seats)| seats.taken != 0);
+        let taken: Vec<Vec<Value>> = taken
+            .map(|((customer, sku), seats)| vec![(*customer).into(), sku.as_str().into(), seats.taken.into()])
+            .collect();
+        let sql = "UPDATE subscribed_skus SET assigned = assigned + $3
+             WHERE customer = $1 AND sku_id = $2 AND ($3 < 0 OR assigned + $3 <= seats)";
+        if !taken.is_empty() && self.tx.exec_each(sql, &taken)?.contains(&0) {
+            return Err(DbError::Unavailable("another job is taking the same seats".to_owned()));
+        }
+        let counts = self.user_counts.iter().filter(|(_, count)| **count != 0);
+        let counts: Vec<Vec<Value>> = counts.map(|(id, count)| vec![(*id).into(), (*count).into()]).collect();
+        if !counts.is_empty() {
+            let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
+            self.tx.exec_each(sql, &counts)?;
+        }
+        if !self.images.is_empty() {
+            self.tx.exec_each(
+                "INSERT INTO before_images (job, row, step, object, target, part, before, after)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                &self.images,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Which deleted user.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DeletedOf<'a> {
+    Id(i64),
+    Name(i64, &'a str),
+}
+
+/// The image of a user as there or deleted.
+pub(super) fn user_state(there: bool, licenses: &str) -> String {
+    let state = if there { "active" } else { "deleted" };
+    serde_json::json!({ "state": state, "licenses": licenses }).to_string()
+}
+
+fn gone(key: &Key) -> DbError {
+    DbError::Broken(format!("{} {} was read and is gone", key.object.as_str(), key.id))
+}
+
+/// No seat of the SKU is free.
+pub(crate) fn no_free_seats(column: &str, part_number: &str) -> Problem {
+    Problem::new(
+        code::NO_FREE_SEATS,
+        column,
+        part_number,
+        "no seat of this SKU is free; add seats first",
+    )
+}

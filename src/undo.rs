@@ -1,0 +1,256 @@
+//! Undo: the job that takes another one back, planned and gated like any other.
+//!
+//! Its rows are the rows that the other job applied, under the same numbers and from the same spooled blocks, so
+//! that results of both can be laid side by side. What each did is known from its before-images.
+
+use thiserror::Error;
+
+use crate::db::DbError;
+use crate::ledger::{Descent, Gate, Job, JobId, Ledger, NewChunk, Seal, Sealed, selected_rows};
+use crate::plan::{Impact, Limits, NO_JOB, PlanHash, Totals};
+use crate::queue::Queue;
+use crate::store::sql::{self, Context, Prepared};
+use crate::store::{Expected, Preview, Verdict, state};
+
+/// Why a job cannot be taken back.
+#[derive(Debug, Error)]
+pub enum UndoError {
+    /// It is still at work.
+    #[error("job {0} is {1}; cancel it first, or wait")]
+    NotEnded(JobId, &'static str),
+    /// It changed nothing.
+    #[error("job {0} applied no row, so there is nothing to undo")]
+    NothingApplied(JobId),
+    /// It only read.
+    #[error("`{0}` changes nothing that could be undone")]
+    NothingToUndo(String),
+    /// The rows are no longer kept.
+    #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
+    RowsGone(JobId),
+    /// The ledger.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// What an undo would do, or is going to.
+#[derive(Debug, Default)]
+pub struct UndoPlan {
+    /// Rows by fate: `change` are undone, `unchanged` need nothing, `reject` stay as they are.
+    pub totals: Totals,
+    /// Who is touched.
+    pub impact: Impact,
+    /// Hash of the plan.
+    pub hash: String,
+    /// Why it needs approval.
+    pub gate: Option<Gate>,
+}
+
+/// An undo that was recorded.
+#[derive(Debug)]
+pub struct Undoing {
+    /// The new job, or the one that was doing the same.
+    pub job: JobId,
+    /// What it is going to do.
+    pub plan: UndoPlan,
+}
+
+/// Shows what undoing `job` would do; `each` is told of every row.
+pub async fn plan(
+    ledger: &Ledger,
+    job: &Job,
+    limits: &Limits,
+    each: &mut (dyn FnMut(&Preview) -> std::io::Result<()> + Send),
+) -> Result<UndoPlan, UndoError> {
+    check(job)?;
+    let mut planning = Planning::default();
+    for (chunk, _) in ledger.chunk_states(job.seq).await? {
+        let part = preview(ledger, job, chunk).await?;
+        for row in &part.previews {
+            each(row).map_err(|error| DbError::Broken(error.to_string()))?;
+        }
+        planning.add(&part);
+    }
+    planning.finish(job, limits)
+}
+
+/// Records the undo of `job` and rings for it.
+pub async fn submit(
+    ledger: &Ledger,
+    queue: &Queue,
+    job: &Job,
+    by: &str,
+    limits: &Limits,
+) -> Result<Undoing, UndoError> {
+    check(job)?;
+    let begun = ledger.begin_undo(job, by, None).await?;
+    let recorded = record(ledger, job, begun, limits).await;
+    let (plan, sealed) = match recorded {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            // The sweep removes it too, in time; the error at hand is the one to tell.
+            let _ = ledger.discard(begun).await;
+            return Err(error);
+        }
+    };
+    let id = match sealed {
+        Sealed::Same(id) | Sealed::KeyReused(id) => id,
+        Sealed::AwaitingApproval => begun.id,
+        Sealed::Queued => {
+            if let Err(error) = queue.wake(begun.id, 1).await {
+                tracing::warn!(job.id = %begun.id, %error, "job {} was recorded; the queue could not be rung, the sweep will", begun.id);
+            }
+            begun.id
+        }
+    };
+    Ok(Undoing { job: id, plan })
+}
+
+async fn record(
+    ledger: &Ledger,
+    job: &Job,
+    begun: crate::ledger::Begun,
+    limits: &Limits,
+) -> Result<(UndoPlan, Sealed), UndoError> {
+    let mut planning = Planning::default();
+    for (chunk, _) in ledger.chunk_states(job.seq).await? {
+        let part = preview(ledger, job, chunk).await?;
+        planning.add(&part);
+        if part.previews.is_empty() {
+            continue;
+        }
+        let new = NewChunk {
+            number: chunk,
+            first_row: part.first_row,
+            rows: part.rows,
+            pending: part.previews.len() as u64,
+            block: None,
+            expected: part.expected,
+        };
+        ledger.append(begun, new, Vec::new()).await?;
+    }
+    let plan = planning.finish(job, limits)?;
+    let seal = Seal {
+        sha256: job.input_sha256.clone(),
+        bytes: job.input_bytes,
+        rows: plan.totals.rows,
+        idempotency_key: None,
+        fingerprint: format!("undo {}", job.id),
+        plan_hash: plan.hash.clone(),
+        checks_drift: false,
+        gate: plan.gate.clone(),
+    };
+    let sealed = match ledger.seal(begun, seal.clone()).await {
+        // The same undo was sealed at the same moment; now it can be seen.
+        Err(DbError::Conflict(_)) => ledger.seal(begun, seal).await?,
+        other => other?,
+    };
+    Ok((plan, sealed))
+}
+
+fn check(job: &Job) -> Result<(), UndoError> {
+    if !job.state.is_final() {
+        return Err(UndoError::NotEnded(job.id, job.state.as_str()));
+    }
+    if matches!(job.kind.as_str(), "export-customers" | "sync-customers") {
+        return Err(UndoError::NothingToUndo(job.kind.clone()));
+    }
+    if job.counts.applied == 0 {
+        return Err(UndoError::NothingApplied(job.id));
+    }
+    Ok(())
+}
+
+/// The rows of one chunk, previewed.
+struct Part {
+    first_row: u64,
+    rows: u64,
+    previews: Vec<Preview>,
+    expected: Vec<u8>,
+}
+
+async fn preview(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Part, UndoError> {
+    let (seq, kind) = (job.seq, job.kind.clone());
+    let context = Context {
+        job: NO_JOB,
+        now: ledger.clock().now_millis(),
+        installation: ledger.installation(),
+        expected: None,
+        hands_out_passwords: false,
+    };
+    let input = job.input;
+    let part = ledger
+        .db()
+        .read(move |tx| {
+            let kept = "SELECT 1 FROM spool WHERE input = $1 AND block = $2";
+            if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
+                return Ok(None);
+            }
+            let of = tx.query_first(
+                "SELECT first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
+                &[seq.into(), chunk.into()],
+            )?;
+            let (first_row, rows) = of.map_or(Ok((0, 0)), |row| Ok((row.int(0)? as u64, row.int(1)? as u64)))?;
+            let undone = Descent {
+                retry_of: None,
+                undo_of: Some(seq),
+            };
+            let mut numbers: Vec<u64> = selected_rows(tx, undone, chunk)?
+                .unwrap_or_default()
+                .into_iter()
+                .collect();
+            numbers.sort_unstable();
+            let mut prepared = Prepared::new(context, 0);
+            prepared.take_back(tx, seq, &kind, &numbers)?;
+            let (previews, _) = sql::preview(tx, prepared)?;
+            let mut expected = Vec::new();
+            for preview in &previews {
+                if let Some(state) = state(&preview.verdict) {
+                    Expected::encode(preview.row, state, &mut expected);
+                }
+            }
+            Ok(Some(Part {
+                first_row,
+                rows,
+                previews,
+                expected,
+            }))
+        })
+        .await?;
+    part.ok_or(UndoError::RowsGone(job.id))
+}
+
+#[derive(Default)]
+struct Planning {
+    totals: Totals,
+    impact: Impact,
+    hash: PlanHash,
+}
+
+impl Planning {
+    fn add(&mut self, part: &Part) {
+        self.impact.add(&part.previews);
+        self.hash.expected(&part.expected);
+        self.totals.rows += part.previews.len() as u64;
+        for preview in &part.previews {
+            match preview.verdict {
+                Verdict::Create => self.totals.create += 1,
+                Verdict::Change(_) => self.totals.change += 1,
+                Verdict::Unchanged => self.totals.unchanged += 1,
+                Verdict::Reject(_) => self.totals.reject += 1,
+            }
+        }
+    }
+
+    fn finish(self, job: &Job, limits: &Limits) -> Result<UndoPlan, UndoError> {
+        if self.totals.rows == 0 {
+            return Err(UndoError::NothingApplied(job.id));
+        }
+        let gate = limits.gate(None, &self.totals, &self.impact);
+        Ok(UndoPlan {
+            hash: self.hash.finish("undo", &job.parameters, &job.id.to_string()),
+            totals: self.totals,
+            impact: self.impact,
+            gate,
+        })
+    }
+}
