@@ -54,6 +54,7 @@ impl App {
                 first_delay: self.config.retry.first_delay,
                 longest_delay: self.config.retry.longest_delay,
             },
+            form: self.config.results.form(),
         };
         Runner::new(self.ledger.clone(), queue, settings, scope)
     }

@@ -12,7 +12,7 @@ mod run;
 mod submit;
 mod worker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::input::Options;
 use crate::ledger::{Parameters, Scope};
+use crate::plan::Source;
 
 /// Batch worker for the customer accounts of cloud resellers.
 #[derive(Debug, Parser)]
@@ -88,6 +90,25 @@ enum Command {
     Doctor,
 }
 
+/// What of a file is read.
+#[derive(Debug, Args)]
+struct InputArgs {
+    /// The sheet of an Excel workbook to read [default: the first]
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
+}
+
+impl InputArgs {
+    fn source(&self, file: &Path) -> Source {
+        Source::Path {
+            path: file.to_owned(),
+            options: Options {
+                sheet: self.sheet.clone(),
+            },
+        }
+    }
+}
+
 /// What a submission has besides its file.
 #[derive(Debug, Args)]
 struct SubmissionArgs {
@@ -103,6 +124,8 @@ struct SubmissionArgs {
     /// Who submits
     #[arg(long, value_name = "NAME", default_value_t = user())]
     by: String,
+    #[command(flatten)]
+    input: InputArgs,
 }
 
 impl SubmissionArgs {

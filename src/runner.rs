@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::db::DbError;
 use crate::ledger::{Ledger, Scope};
 use crate::queue::{Queue, QueueError, Ticket};
+use crate::receipt::Form;
 use held::Held;
 use retry::RetryPolicy;
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub spool_keep: Duration,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// How results are written that are left to a worker.
+    pub form: Form,
 }
 
 /// A worker's runner; clones are the same worker.

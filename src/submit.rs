@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::db::DbError;
 use crate::input::Meter;
 use crate::ledger::{Begun, JobId, Ledger, NewJob, Parameters, RowOutcome, Seal, Sealed};
-use crate::plan::{Fault, FaultLog, PlanError, Planning, Source, Totals};
+use crate::plan::{Fault, FaultLog, PlanError, Planning, Source, Totals, of_sheet};
 use crate::queue::Queue;
 use crate::store::rejected;
 
@@ -89,11 +89,13 @@ pub async fn submit(
         ..
     } = submission;
     let input_name = match &source {
-        Source::Path(path) => path.display().to_string(),
+        // A sheet that was asked for is part of what was read.
+        Source::Path { path, options } => format!("{}{}", path.display(), of_sheet(options.sheet.as_deref())),
         Source::Bytes { name, .. } => name.clone(),
     };
     let store = Some(ledger.db().clone());
     let planning = Planning::open(source, kind, &parameters, store, chunk_rows, true).await?;
+    let sheet = planning.sheet().map(str::to_owned);
     let job = ledger
         .begin(NewJob {
             kind: kind.kind().to_owned(),
@@ -121,7 +123,7 @@ pub async fn submit(
         }
     };
     let seal = Seal {
-        fingerprint: fingerprint(kind.kind(), &parameters, spooled.sha256.as_str()),
+        fingerprint: fingerprint(kind.kind(), &parameters, spooled.sha256.as_str(), sheet.as_deref()),
         sha256: spooled.sha256.to_string(),
         bytes: spooled.bytes,
         rows: spooled.rows,
@@ -228,9 +230,13 @@ fn reject_row(faults: &[Fault]) -> Option<RowOutcome> {
     Some(outcome)
 }
 
-fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str) -> String {
+fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str, sheet: Option<&str>) -> String {
     let parameters = serde_json::to_string(parameters).unwrap_or_default();
     let mut meter = Meter::default();
     meter.pass(format!("{kind}\n{parameters}\n{sha256}").as_bytes());
+    // Two sheets of one workbook are not the same work.
+    if let Some(sheet) = sheet {
+        meter.pass(format!("\n{sheet}").as_bytes());
+    }
     meter.sha256().to_string()
 }

@@ -8,21 +8,21 @@ use clap::Args;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::End;
 use super::output::{self, Progress, SHOWN};
+use super::{End, InputArgs};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::input::Sha256;
 use crate::ledger::{Ledger, Parameters};
-use crate::plan::{CheckedBlock, Fault, FaultLog, PlanError, Planning, Source, Totals};
+use crate::plan::{CheckedBlock, Fault, FaultLog, PlanError, Planning, Totals};
 use crate::store::Verdict;
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV file
+    /// CSV file or Excel workbook (.xlsx)
     file: PathBuf,
     /// Check the file alone, without looking at the store
     #[arg(long)]
@@ -33,6 +33,8 @@ pub(super) struct Plan {
     /// The customer of all rows, for a file without a `customer` column
     #[arg(long, value_name = "CUSTOMER")]
     customer: Option<String>,
+    #[command(flatten)]
+    input: InputArgs,
 }
 
 pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
@@ -46,17 +48,19 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     } else {
         store(config).await?
     };
-    let source = Source::Path(args.file.clone());
+    let source = args.input.source(&args.file);
     let mut planning = Planning::open(source, kind, &parameters, store, config.worker.chunk_rows, false).await?;
     let template = planning.template();
+    let sheet = planning.sheet().map(str::to_owned);
     let mut report = Report {
         json,
         all: args.all || json,
         offline: args.offline,
+        line: if sheet.is_some() { "row" } else { "line" },
         shown: 0,
         changes: output::out(),
     };
-    report.open(kind.kind(), args, template)?;
+    report.open(kind.kind(), args, template, sheet.as_deref())?;
     let (mut totals, mut faults) = (Totals::default(), FaultLog::default());
     let progress = Progress::new("checking", json);
     let whole = loop {
@@ -124,14 +128,19 @@ struct Report<W: Write> {
     json: bool,
     all: bool,
     offline: bool,
+    /// What a line of the file is called.
+    line: &'static str,
     shown: u64,
     changes: W,
 }
 
 impl<W: Write> Report<W> {
-    fn open(&mut self, kind: &str, args: &Plan, template: Option<&str>) -> anyhow::Result<()> {
+    fn open(&mut self, kind: &str, args: &Plan, template: Option<&str>, sheet: Option<&str>) -> anyhow::Result<()> {
         if self.json {
-            let head = json!({ "kind": kind, "file": args.file, "template": template, "offline": self.offline });
+            let mut head = json!({ "kind": kind, "file": args.file, "template": template, "offline": self.offline });
+            if let Some(sheet) = sheet {
+                head["sheet"] = sheet.into();
+            }
             let head = head.to_string();
             write!(self.changes, "{},\"rows\":[", head.trim_end_matches('}'))?;
         } else if let Some(template) = template {
@@ -165,7 +174,7 @@ impl<W: Write> Report<W> {
                 let row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes });
                 write!(self.changes, "{separator}{row}")?;
             } else {
-                writeln!(self.changes, "line {line}: {action}")?;
+                writeln!(self.changes, "{} {line}: {action}", self.line)?;
                 for change in changes {
                     writeln!(
                         self.changes,

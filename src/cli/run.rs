@@ -12,7 +12,6 @@ use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::delivery;
 use crate::ledger::{Job, JobId, Scope};
-use crate::plan::Source;
 use crate::queue::Queue;
 use crate::submit::{Refusal, Submission, Submitted, submit};
 use crate::summary::JobSummary;
@@ -24,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Run {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV files; each becomes a job of its own
+    /// CSV files or Excel workbooks (.xlsx); each becomes a job of its own
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
@@ -86,7 +85,7 @@ pub(super) async fn hand_in(
     let submission = Submission {
         kind,
         parameters: args.parameters(),
-        source: Source::Path(file.to_owned()),
+        source: args.input.source(file),
         idempotency_key: args.idempotency_key.clone(),
         submitted_by: args.by.clone(),
         reply_to: None,
@@ -176,7 +175,8 @@ async fn watch(app: &App, id: JobId, dir: &Path, stop: &CancellationToken, json:
         }
     };
     // Boxed, as it is large and would be carried in every future around it.
-    let writing = Box::pin(delivery::deliver_to(&app.ledger, id, dir, app.config.ledger.patience));
+    let (form, patience) = (app.config.results.form(), app.config.ledger.patience);
+    let writing = Box::pin(delivery::deliver_to(&app.ledger, id, dir, form, patience));
     let both = async { tokio::try_join!(showing, async { writing.await.map_err(anyhow::Error::from) }) };
     let watched = stop.run_until_cancelled(both).await;
     progress.done();

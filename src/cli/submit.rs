@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Submit {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV file
+    /// CSV file or Excel workbook (.xlsx)
     file: PathBuf,
     /// Wait until the job has ended, write its results and print how it went
     #[arg(long)]
@@ -64,7 +64,14 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
         }
         let job = load(app, id).await?;
         let dir = delivery::claim_dir(&app.ledger, &job, args.out.as_deref(), &app.config.results.dir).await?;
-        delivery::deliver_to(&app.ledger, id, &dir, app.config.ledger.patience).await?;
+        delivery::deliver_to(
+            &app.ledger,
+            id,
+            &dir,
+            app.config.results.form(),
+            app.config.ledger.patience,
+        )
+        .await?;
         anyhow::Ok(())
     };
     match stop.run_until_cancelled(waiting).await {

@@ -10,6 +10,7 @@ use tenantry::db::Db;
 use tenantry::ledger::{Job, Ledger, Parameters, Scope};
 use tenantry::plan::Source;
 use tenantry::queue::Queue;
+use tenantry::receipt::Form;
 use tenantry::runner::retry::RetryPolicy;
 use tenantry::runner::{Runner, Settings};
 use tenantry::submit::{Submission, Submitted, submit};
@@ -151,6 +152,7 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
             first_delay: Duration::from_millis(20),
             longest_delay: Duration::from_millis(200),
         },
+        form: Form::default(),
     }
 }
 
