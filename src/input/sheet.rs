@@ -38,7 +38,7 @@ impl Sheet {
         let file = source.name().to_owned();
         let (opened, opening) = sync_channel(1);
         let (sender, batches) = sync_channel(AHEAD);
-        let reading = move || read(source, limits, wanted, &opened, &sender);
+        let reading = move || read(source, limits, wanted.as_deref(), &opened, &sender);
         std::thread::Builder::new()
             .name("read-sheet".to_owned())
             .spawn(reading)
@@ -91,13 +91,9 @@ impl Sheet {
                 return Ok(None);
             }
             let received = self.batches.recv();
-            match received.unwrap_or_else(|_| Err(damaged(&self.file).of_sheet(Some(&self.name))))? {
-                Some(batch) => self.batch = batch,
-                None => {
-                    self.batch = Block::default();
-                    self.ended = true;
-                }
-            }
+            let batch = received.unwrap_or_else(|_| Err(damaged(&self.file).of_sheet(Some(&self.name))))?;
+            self.ended = batch.is_none();
+            self.batch = batch.unwrap_or_default();
             self.next = 0;
         }
         let row = self.batch.row(self.next);

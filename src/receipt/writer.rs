@@ -134,12 +134,11 @@ impl RejectsWriter {
 
     /// Adds a row.
     pub fn write(&mut self, row: &RowView<'_>, code: &str, message: &str) -> Result<(), ReceiptError> {
-        let rows = match &mut self.rows {
-            Some(rows) => rows,
-            None => {
-                let out = Partial::create(&self.dir, REJECTS)?;
-                self.rows.insert(RejectRows::new(out, &self.header, self.form))
-            }
+        let rows = if let Some(rows) = &mut self.rows {
+            rows
+        } else {
+            let out = Partial::create(&self.dir, REJECTS)?;
+            self.rows.insert(RejectRows::new(out, &self.header, self.form))
         };
         let written = rows.write(row, code, message);
         written.map_err(|err| rows.table.out.fault(err))

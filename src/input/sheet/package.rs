@@ -23,7 +23,7 @@ const MOST_PARTS: usize = 100_000;
 pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: Limits) -> Result<(), InputError> {
     let mut zip = ZipArchive::new(archive).map_err(|error| damaged(file, &error.to_string()))?;
     if zip.len() > MOST_PARTS {
-        return Err(too_large(file, format!("more than {MOST_PARTS} parts")));
+        return Err(too_large(file, &format!("more than {MOST_PARTS} parts")));
     }
     if let Some(message) = foreign(&mut zip) {
         return Err(InputError::new(file, code::NOT_A_WORKBOOK, message));
@@ -44,7 +44,7 @@ pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: Limits
         };
         match weighed {
             Ok(None) => {}
-            Ok(Some(what)) => return Err(too_large(file, format!("{what} in its part {name}"))),
+            Ok(Some(what)) => return Err(too_large(file, &format!("{what} in its part {name}"))),
             Err(error) => return Err(damaged(file, &format!("{name}: {error}"))),
         }
     }
@@ -170,7 +170,7 @@ fn damaged(file: &str, why: &str) -> InputError {
     InputError::new(file, code::BAD_WORKBOOK, message)
 }
 
-fn too_large(file: &str, what: String) -> InputError {
+fn too_large(file: &str, what: &str) -> InputError {
     let message = format!("the workbook unzips to more than is read: {what}; split it, or save the sheet as CSV");
     InputError::new(file, code::TOO_LARGE, message)
 }

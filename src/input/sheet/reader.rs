@@ -37,12 +37,12 @@ type Rows = SyncSender<Result<Option<Block>, InputError>>;
 pub(super) fn read(
     source: Source,
     limits: Limits,
-    wanted: Option<String>,
+    wanted: Option<&str>,
     opened: &SyncSender<Result<Opened, InputError>>,
     rows: &Rows,
 ) {
     let file = source.name().to_owned();
-    let (mut book, name) = match open(source, limits, wanted.as_deref()) {
+    let (mut book, name) = match open(source, limits, wanted) {
         Ok((book, name, meter)) => {
             let told = Opened {
                 name: name.clone(),

@@ -220,7 +220,7 @@ fn what_is_no_workbook_is_told_apart() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let compound = |name: &str| {
         let name: Vec<u8> = name.bytes().flat_map(|byte| [byte, 0]).collect();
-        [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &[0; 70_000], &name].concat()
+        [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &vec![0; 70_000], &name].concat()
     };
     let good = workbook(|sheet| {
         sheet.write(0, 0, "a").expect("a cell");
