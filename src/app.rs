@@ -74,6 +74,7 @@ impl App {
                 longest: self.config.transfers.longest_look,
             },
             errors: Some(self.limits().errors),
+            form: self.config.results.form(),
         };
         Runner::new(self.ledger.clone(), queue, settings, scope)
     }

@@ -15,7 +15,7 @@ mod submit;
 mod undo;
 mod worker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::input::Options;
 use crate::ledger::{Parameters, Scope};
 use crate::plan::Source;
 
@@ -104,6 +105,49 @@ enum Command {
     Doctor,
 }
 
+/// What is read: a file, or one row from the command line.
+#[derive(Debug, Default, Args)]
+struct InputArgs {
+    /// The sheet of an Excel workbook to read [default: the first]
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
+    /// A cell of the one row of a job without a file, e.g. --set customer=contoso.onmicrosoft.com; may be repeated
+    #[arg(long = "set", value_name = "COLUMN=VALUE")]
+    cells: Vec<String>,
+}
+
+impl InputArgs {
+    fn source(&self, file: Option<&Path>) -> anyhow::Result<Source> {
+        match file {
+            Some(file) => Ok(Source::Path {
+                path: file.to_owned(),
+                options: Options {
+                    sheet: self.sheet.clone(),
+                },
+            }),
+            None => self.row(),
+        }
+    }
+
+    /// The row as a CSV text.
+    fn row(&self) -> anyhow::Result<Source> {
+        let mut cells = Vec::new();
+        for cell in &self.cells {
+            let (column, value) = cell
+                .split_once('=')
+                .ok_or_else(|| anyhow::anyhow!("--set {cell}: expected COLUMN=VALUE"))?;
+            cells.push((column.trim(), value));
+        }
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(cells.iter().map(|(column, _)| *column))?;
+        writer.write_record(cells.iter().map(|(_, value)| *value))?;
+        Ok(Source::Bytes {
+            name: "--set".to_owned(),
+            data: writer.into_inner()?.into(),
+        })
+    }
+}
+
 /// What a submission has besides its file.
 #[derive(Debug, Args)]
 struct SubmissionArgs {
@@ -119,6 +163,8 @@ struct SubmissionArgs {
     /// Who submits
     #[arg(long, value_name = "NAME", default_value_t = user())]
     by: String,
+    #[command(flatten)]
+    input: InputArgs,
 }
 
 impl SubmissionArgs {
@@ -128,34 +174,6 @@ impl SubmissionArgs {
             skip_invalid: self.skip_invalid,
             seal_to: Vec::new(),
         }
-    }
-}
-
-/// One row from the command line, in place of a file.
-#[derive(Debug, Default, Args)]
-struct Sets {
-    /// A cell of the one row of a job without a file, e.g. --set customer=contoso.onmicrosoft.com; may be repeated
-    #[arg(long = "set", value_name = "COLUMN=VALUE")]
-    cells: Vec<String>,
-}
-
-impl Sets {
-    /// The row as a CSV text.
-    fn source(&self) -> anyhow::Result<Source> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let mut cells = Vec::new();
-        for cell in &self.cells {
-            let (column, value) = cell
-                .split_once('=')
-                .ok_or_else(|| anyhow::anyhow!("--set {cell}: expected COLUMN=VALUE"))?;
-            cells.push((column.trim(), value));
-        }
-        writer.write_record(cells.iter().map(|(column, _)| *column))?;
-        writer.write_record(cells.iter().map(|(_, value)| *value))?;
-        Ok(Source::Bytes {
-            name: "--set".to_owned(),
-            data: writer.into_inner()?.into(),
-        })
     }
 }
 

@@ -20,6 +20,8 @@ use thiserror::Error;
 use checks::{cross_checks, fits};
 pub use secret::SecretUrl;
 
+use crate::receipt::Form;
+
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Environment variables of this form are configuration: `TENANTRY__LEDGER__URL` is `ledger.url`.
 const ENVIRONMENT: &str = "TENANTRY__";
@@ -146,6 +148,14 @@ pub struct SpoolConfig {
 #[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct ResultsConfig {
     pub dir: PathBuf,
+    pub bom: bool,
+}
+
+impl ResultsConfig {
+    /// How results are to be written.
+    pub fn form(&self) -> Form {
+        Form { bom: self.bom }
+    }
 }
 
 /// `[log]`

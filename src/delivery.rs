@@ -14,7 +14,9 @@ use thiserror::Error;
 use crate::app::patiently;
 use crate::db::DbError;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Outcome};
-use crate::receipt::{InputFiles, Receipt, ReceiptError, RejectRows, RejectsWriter, ResultRows, ResultsWriter, Sha256};
+use crate::receipt::{
+    Form, InputFiles, Receipt, ReceiptError, RejectRows, RejectsWriter, ResultRows, ResultsWriter, Sha256,
+};
 
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -78,20 +80,26 @@ pub async fn claim_dir(
 }
 
 /// Writes the results of a job into the directory its ledger entry names, unless somebody else is at it.
-pub async fn deliver(ledger: &Ledger, id: JobId) -> Result<(), DeliveryError> {
+pub async fn deliver(ledger: &Ledger, id: JobId, form: Form) -> Result<(), DeliveryError> {
     let job = load(ledger, id, PATIENCE).await?;
     let Some(dir) = job.out_dir.as_ref().map(PathBuf::from) else {
         return Ok(());
     };
     match lock(&dir)? {
-        Some(_lock) => write(ledger, &job, &dir, PATIENCE).await,
+        Some(_lock) => write(ledger, &job, &dir, form, PATIENCE).await,
         None => Ok(()),
     }
 }
 
 /// Writes results, rejects and receipt of a job into `dir`, waiting for chunks that are not done yet. Where somebody
 /// else is writing there, waits for that; it may be what was asked for.
-pub async fn deliver_to(ledger: &Ledger, id: JobId, dir: &Path, patience: Duration) -> Result<(), DeliveryError> {
+pub async fn deliver_to(
+    ledger: &Ledger,
+    id: JobId,
+    dir: &Path,
+    form: Form,
+    patience: Duration,
+) -> Result<(), DeliveryError> {
     let mut told = false;
     let _lock = loop {
         if let Some(lock) = lock(dir)? {
@@ -106,7 +114,7 @@ pub async fn deliver_to(ledger: &Ledger, id: JobId, dir: &Path, patience: Durati
     if job.delivered_at.is_some() {
         return Ok(());
     }
-    write(ledger, &job, dir, patience).await
+    write(ledger, &job, dir, form, patience).await
 }
 
 /// Makes the directory and takes it for writing, or `None` while another process, or another job of this one, has
@@ -124,10 +132,10 @@ fn lock(dir: &Path) -> Result<Option<File>, DeliveryError> {
     })
 }
 
-async fn write(ledger: &Ledger, job: &Job, dir: &Path, patience: Duration) -> Result<(), DeliveryError> {
+async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Duration) -> Result<(), DeliveryError> {
     let id = job.id;
-    let mut results = ResultsWriter::create(dir, &job.header)?;
-    let mut rejects = RejectsWriter::create(dir, &job.header);
+    let mut results = ResultsWriter::create(dir, &job.header, form)?;
+    let mut rejects = RejectsWriter::create(dir, &job.header, form);
     let mut done = 0;
     loop {
         let states = patiently(patience, || ledger.chunk_states(job.seq)).await?;
@@ -192,8 +200,13 @@ fn write_chunk(
 }
 
 /// Streams a job's results as they are now.
-pub async fn write_results(ledger: &Ledger, job: &Job, out: impl Write + Send + 'static) -> Result<(), DeliveryError> {
-    let mut writer = ResultRows::new(out, &job.header);
+pub async fn write_results(
+    ledger: &Ledger,
+    job: &Job,
+    form: Form,
+    out: impl Write + Send + 'static,
+) -> Result<(), DeliveryError> {
+    let mut writer = ResultRows::new(out, &job.header, form);
     each_chunk(ledger, job, |rows| {
         for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
             let record = rows.record(row.number, row.line);
@@ -208,8 +221,13 @@ pub async fn write_results(ledger: &Ledger, job: &Job, out: impl Write + Send + 
 }
 
 /// Streams the rows of a job that are to be mended.
-pub async fn write_rejects(ledger: &Ledger, job: &Job, out: impl Write + Send + 'static) -> Result<(), DeliveryError> {
-    let mut writer = RejectRows::new(out, &job.header);
+pub async fn write_rejects(
+    ledger: &Ledger,
+    job: &Job,
+    form: Form,
+    out: impl Write + Send + 'static,
+) -> Result<(), DeliveryError> {
+    let mut writer = RejectRows::new(out, &job.header, form);
     each_chunk(ledger, job, |rows| {
         for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
             let record = rows.record(row.number, row.line);

@@ -1,17 +1,20 @@
 //! The row path's first half: from the bytes of a file to blocks of rows.
 //!
 //! ```text
-//! file ─ gunzip ─ hash ─ decode ─ tokenise ─ redact ─► Block ─► (kinds, spool)
+//! CSV   file ─ gunzip ─ hash ─ decode ─ tokenise ─┐
+//!                                                 ├─ unguard ─ redact ─► Block ─► (kinds, spool)
+//! Excel file ─ hash ─ unzip ─ cells of one sheet ─┘
 //! ```
 //! A file is read once, front to back, and never held whole: a window of text slides over it, and what leaves
-//! is blocks of some thousand rows. What was hashed is therefore what was validated and what is applied, and
+//! is blocks of some thousand rows. Of a workbook the rows of the sheet stream in the same way; the table of texts
+//! that its cells share has to be held whole, and is bounded. What was hashed is therefore what was validated and what is applied, and
 //! the file may change or vanish afterwards.
 //!
 //! Nothing here knows job kinds. Cells are handed on as they are, control characters, formulas and all; rows
 //! may have more or fewer cells than the header. What is refused here is what leaves no rows to judge: an
-//! encoding that does not decode, a quote that never closes, a file that changes while it is read.
+//! encoding that does not decode, a quote that never closes, a workbook that is none, a file that changes while
+//! it is read.
 
-use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 
@@ -22,8 +25,11 @@ mod decode;
 mod digest;
 pub mod duplicates;
 mod error;
+pub mod guard;
 mod redact;
+mod sheet;
 mod source;
+mod text;
 mod tokens;
 
 pub use ahead::{ReadAhead, read_ahead};
@@ -33,14 +39,12 @@ pub(crate) use digest::Meter;
 pub use digest::{Digest, Sha256};
 pub use error::{InputError, Position, code};
 pub use redact::REDACTED;
+pub use sheet::column_letters;
 
 use block::{Cells, Mark};
-use decode::{Decoder, Filled};
-use source::Source;
-use tokens::Scanned;
-
-/// How much of the first line is looked at to tell the delimiter.
-const SNIFFED: usize = 64 << 10;
+use sheet::Sheet;
+use source::{Magic, Source};
+use text::Text;
 
 /// Bounds on what is held in memory.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +53,11 @@ pub struct Limits {
     pub record_bytes: usize,
     /// The weight at which a block is full, however few its rows.
     pub block_bytes: usize,
+    /// The most that one sheet of a workbook may unzip to. It streams, so this bounds time, not memory.
+    pub sheet_bytes: u64,
+    /// The most that any other part of a workbook may unzip to. The texts that cells share are such a part, and
+    /// are held in memory.
+    pub part_bytes: u64,
 }
 
 impl Default for Limits {
@@ -56,6 +65,8 @@ impl Default for Limits {
         Self {
             record_bytes: 4 << 20,
             block_bytes: 8 << 20,
+            sheet_bytes: 4 << 30,
+            part_bytes: 256 << 20,
         }
     }
 }
@@ -68,24 +79,27 @@ impl Limits {
         Self {
             record_bytes: self.record_bytes.min(Self::MOST),
             block_bytes: self.block_bytes.min(Self::MOST),
+            ..self
         }
     }
 }
 
+/// What of a file is to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The sheet of a workbook, by name; the first one that is shown otherwise. A file without sheets is refused
+    /// if one is named.
+    pub sheet: Option<String>,
+}
+
 /// A file of rows being read.
 pub struct Input {
-    decoder: Decoder,
+    rows_from: From,
     limits: Limits,
-    /// Decoded text; what stands before `at` is done with.
-    window: String,
-    at: usize,
-    /// The line `at` is on. Records begin at the start of a line.
-    line: u64,
-    /// Nothing follows the window.
-    ended: bool,
-    delimiter: u8,
     header: Vec<String>,
     header_line: u64,
+    /// Whether cells are guarded, since we wrote the file.
+    guarded: bool,
     redacted: Vec<usize>,
     scratch: String,
     rows: u64,
@@ -94,9 +108,14 @@ pub struct Input {
     failed: Option<InputError>,
 }
 
+enum From {
+    Text(Box<Text>),
+    Sheet(Box<Sheet>),
+}
+
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The window holds rows, and rows are not for logs.
+        // What is being read holds rows, and rows are not for logs.
         f.debug_struct("Input")
             .field("name", &self.name())
             .field("rows", &self.rows)
@@ -107,25 +126,36 @@ impl std::fmt::Debug for Input {
 impl Input {
     /// Opens a file and reads its header. Anything but a regular file is refused, without blocking.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, InputError> {
-        Self::new(Source::open(path)?, limits)
+        Self::open_with(path, limits, &Options::default())
+    }
+
+    /// Opens a file and reads the header of what the options name.
+    pub fn open_with(path: &Path, limits: Limits, options: &Options) -> Result<Self, InputError> {
+        Self::new(Source::open(path)?, limits, options)
     }
 
     /// Reads from anything; `name` is what errors call it.
     pub fn from_reader(name: &str, reader: Box<dyn Read + Send>, limits: Limits) -> Result<Self, InputError> {
-        Self::new(Source::from_reader(name, reader)?, limits)
+        Self::new(Source::from_reader(name, reader)?, limits, &Options::default())
     }
 
-    fn new(source: Source, limits: Limits) -> Result<Self, InputError> {
+    fn new(source: Source, limits: Limits, options: &Options) -> Result<Self, InputError> {
+        let limits = limits.clamped();
+        let rows_from = match source.magic() {
+            Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options.sheet.clone())?)),
+            Magic::Compound => return Err(sheet::compound(source)),
+            Magic::None if sheet::is_named_so(source.name()) => return Err(sheet::not_one(source.name())),
+            Magic::None => match &options.sheet {
+                Some(sheet) => return Err(sheet::no_sheets(source.name(), sheet)),
+                None => From::Text(Box::new(Text::new(source, &limits))),
+            },
+        };
         let mut input = Self {
-            decoder: Decoder::new(source),
-            limits: limits.clamped(),
-            window: String::new(),
-            at: 0,
-            line: 1,
-            ended: false,
-            delimiter: b',',
+            rows_from,
+            limits,
             header: Vec::new(),
             header_line: 1,
+            guarded: false,
             redacted: Vec::new(),
             scratch: String::new(),
             rows: 0,
@@ -138,7 +168,18 @@ impl Input {
 
     /// The file as errors name it.
     pub fn name(&self) -> &str {
-        self.decoder.source().name()
+        match &self.rows_from {
+            From::Text(text) => text.source().name(),
+            From::Sheet(sheet) => sheet.file(),
+        }
+    }
+
+    /// The sheet that is being read, where the file is a workbook.
+    pub fn sheet(&self) -> Option<&str> {
+        match &self.rows_from {
+            From::Text(_) => None,
+            From::Sheet(sheet) => Some(sheet.name()),
+        }
     }
 
     /// The first row that is not blank.
@@ -146,14 +187,17 @@ impl Input {
         &self.header
     }
 
-    /// The line the header is on.
+    /// The line the header is on; of a workbook, the row of the sheet.
     pub fn header_line(&self) -> u64 {
         self.header_line
     }
 
-    /// The delimiter, as told by the header.
+    /// The delimiter, as told by the header; a workbook has none, and a comma stands for it.
     pub fn delimiter(&self) -> char {
-        char::from(self.delimiter)
+        match &self.rows_from {
+            From::Text(text) => char::from(text.delimiter()),
+            From::Sheet(_) => ',',
+        }
     }
 
     /// If the header is, in the eyes of the caller, a line that only precedes it, makes the next row the header.
@@ -192,12 +236,15 @@ impl Input {
     pub fn finish(mut self) -> Result<Digest, InputError> {
         const BLOCK: usize = 4096;
         while self.read_block(BLOCK)?.is_some() {}
-        let meter = self.decoder.source().meter();
+        let (meter, encoding) = match &self.rows_from {
+            From::Text(text) => (text.source().meter(), text.encoding()),
+            From::Sheet(sheet) => (sheet.meter(), "UTF-8"),
+        };
         Ok(Digest {
             sha256: meter.sha256(),
             bytes: meter.bytes,
             rows: self.rows,
-            encoding: self.decoder.encoding(),
+            encoding,
         })
     }
 
@@ -209,7 +256,7 @@ impl Input {
         block.rows.reserve(rows);
         while block.rows.len() < max_rows.max(1) && block.cells.weight() < self.limits.block_bytes {
             let mark = block.cells.mark();
-            let line = match self.record(&mut block.cells) {
+            let line = match self.rows_from.record(&mut block.cells) {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
                 // The rows before the fault are as good as any.
@@ -220,6 +267,12 @@ impl Input {
                 }
                 Err(err) => return Err(err),
             };
+            if self.guarded {
+                guard::take_off(mark, &mut block.cells, &mut self.scratch);
+            }
+            if let From::Sheet(sheet) = &mut self.rows_from {
+                sheet.complete(mark, &mut block, self.header.len());
+            }
             if !self.redacted.is_empty() {
                 redact::since(
                     mark,
@@ -237,130 +290,34 @@ impl Input {
             return Ok(Some(block));
         }
         if self.rows == 0 {
-            return Err(self.fault(code::NO_ROWS, "the file has a header and no rows"));
+            let what = if self.sheet().is_some() { "sheet" } else { "file" };
+            let message = format!("the {what} has a header and no rows");
+            return Err(InputError::new(self.name(), code::NO_ROWS, message).of_sheet(self.sheet()));
         }
         Ok(None)
     }
 
     fn read_header(&mut self) -> Result<(), InputError> {
-        // Blank lines go first, so that the delimiter is told by a line that has any.
-        loop {
-            if !self.ended && self.window.len() - self.at < SNIFFED {
-                self.slide();
-                while self.window.len() < SNIFFED && self.fill()? {}
-            }
-            match self.window.as_bytes()[self.at..] {
-                [b'\r', b'\n', ..] => self.at += 2,
-                [b'\r' | b'\n', ..] => self.at += 1,
-                _ => break,
-            }
-            self.line += 1;
-        }
-        let (delimiter, declared) = tokens::sniff(&self.window[self.at..]);
-        self.delimiter = delimiter;
-        let mut cells = Cells::default();
-        if declared {
-            self.record(&mut cells)?;
-            cells = Cells::default();
-        }
-        let mark = cells.mark();
-        let Some(line) = self.record(&mut cells)? else {
-            return Err(self.fault(code::EMPTY_FILE, "the file holds nothing but blank lines"));
+        (self.header_line, self.header) = match &mut self.rows_from {
+            From::Text(text) => text.header()?,
+            From::Sheet(sheet) => sheet.header()?,
         };
-        self.header_line = line;
-        self.header = cells.since(mark).cells().map(str::to_owned).collect();
+        self.guarded = guard::is_ours(&self.header);
+        if self.guarded {
+            for cell in &mut self.header {
+                *cell = guard::unguarded(cell).to_owned();
+            }
+        }
         Ok(())
     }
+}
 
-    /// Appends the cells of the next record that is not blank; returns the line it begins on.
+impl From {
+    /// Appends the cells of the next row that is not blank; returns the line it begins on.
     fn record(&mut self, cells: &mut Cells) -> Result<Option<u64>, InputError> {
-        let mark = cells.mark();
-        loop {
-            match tokens::record(&self.window, self.at, self.ended, self.delimiter, cells) {
-                Scanned::Record { end, breaks } => {
-                    if end - self.at > self.limits.record_bytes {
-                        return Err(self.too_long(None));
-                    }
-                    let line = self.line;
-                    // The line end of the record itself; where the file ends without one, nobody asks again.
-                    self.line += breaks + 1;
-                    self.at = end;
-                    if !cells.since(mark).cells().all(|cell| cell.trim_ascii().is_empty()) {
-                        return Ok(Some(line));
-                    }
-                    cells.rewind(mark);
-                }
-                Scanned::Cut { quote } => {
-                    cells.rewind(mark);
-                    self.grow(quote)?;
-                }
-                Scanned::End => return Ok(None),
-            }
+        match self {
+            From::Text(text) => text.record(cells),
+            From::Sheet(sheet) => sheet.record(cells),
         }
-    }
-
-    /// Makes the window at least twice as long as the record it does not hold the whole of.
-    fn grow(&mut self, quote: Option<usize>) -> Result<(), InputError> {
-        let held = self.window.len() - self.at;
-        if held > self.limits.record_bytes {
-            return Err(self.too_long(quote));
-        }
-        if self.ended {
-            // The end of the text ends any record but one within quotes.
-            let opened = quote.unwrap_or(self.at);
-            let message =
-                "the quoted cell that opens here is never closed; close it, or double the quote if it is text";
-            return Err(self.fault(code::UNCLOSED_QUOTE, message).at(self.position(opened)));
-        }
-        self.slide();
-        while self.window.len() <= held * 2 && self.fill()? {}
-        Ok(())
-    }
-
-    /// Lets go of the text that is done with.
-    fn slide(&mut self) {
-        self.window.drain(..self.at);
-        self.at = 0;
-    }
-
-    /// Decodes some more; says whether there may be yet more.
-    fn fill(&mut self) -> Result<bool, InputError> {
-        match self.decoder.fill(&mut self.window)? {
-            Filled::Text => Ok(true),
-            Filled::End => {
-                self.ended = true;
-                Ok(false)
-            }
-            // All records before the fault are out; what is left of the window is the one it stands in.
-            Filled::Broken(message) => {
-                let at = self.position(self.window.len());
-                Err(self.fault(code::INVALID_ENCODING, message).at(at))
-            }
-        }
-    }
-
-    fn too_long(&self, quote: Option<usize>) -> InputError {
-        let limit = self.limits.record_bytes;
-        let mut message = format!("the record that begins here is longer than {limit} bytes");
-        if let Some(opened) = quote {
-            let Position { line, column } = self.position(opened);
-            let _ = write!(
-                message,
-                "; the quote opened at line {line}, column {column} is probably never closed"
-            );
-        }
-        let at = Position {
-            line: self.line,
-            column: 1,
-        };
-        self.fault(code::RECORD_TOO_LONG, message).at(at)
-    }
-
-    fn position(&self, offset: usize) -> Position {
-        Position::after(self.line, &self.window[self.at..offset])
-    }
-
-    fn fault(&self, code: &'static str, message: impl Into<String>) -> InputError {
-        InputError::new(self.name(), code, message)
     }
 }

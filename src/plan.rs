@@ -30,7 +30,7 @@ pub use repeated::{Repeated, RepeatedRows};
 
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
-use crate::input::{self, Block, Digest, Input, InputError, ReadAhead};
+use crate::input::{self, Block, Digest, Input, InputError, Options, ReadAhead};
 use crate::ledger::{Installation, Ledger, Parameters};
 use crate::store::sql::Context;
 
@@ -45,7 +45,12 @@ const KEY_MEMORY: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A file, opened once.
-    Path(PathBuf),
+    Path {
+        /// Where it lies.
+        path: PathBuf,
+        /// What of it to read.
+        options: Options,
+    },
     /// Rows that came with a request.
     Bytes {
         /// What to call them in messages.
@@ -62,10 +67,12 @@ pub enum PlanError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// Its header does not fit the kind.
-    #[error("{file}: the header does not fit `{kind}`")]
+    #[error("{file}{sheet}: the header does not fit `{kind}`", sheet = of_sheet(sheet.as_deref()))]
     Header {
         /// The file.
         file: String,
+        /// The sheet, where the file is a workbook.
+        sheet: Option<String>,
         /// The kind.
         kind: &'static str,
         /// Line of the header.
@@ -146,6 +153,11 @@ impl Planning {
     /// The file's header, cell by cell.
     pub fn header(&self) -> &[String] {
         &self.shared.header
+    }
+
+    /// The sheet that is read, where the file is a workbook.
+    pub fn sheet(&self) -> Option<&str> {
+        self.shared.sheet.as_deref()
     }
 
     /// The other program's template the header was recognised as, if it was.
@@ -244,6 +256,7 @@ fn open(
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
     let mapping = header::recognise(job, &cells, fixed).map_err(|problems| PlanError::Header {
         file: input.name().to_owned(),
+        sheet: input.sheet().map(str::to_owned),
         kind: job.kind(),
         line: input.header_line(),
         problems,
@@ -252,6 +265,7 @@ fn open(
     let keys = Keys::new(None, KEY_MEMORY);
     let shared = check::Shared {
         file: input.name().to_owned(),
+        sheet: input.sheet().map(str::to_owned),
         job,
         mapping,
         customer,
@@ -266,7 +280,7 @@ fn open(
 /// The source from its header on.
 fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
     let mut input = match source {
-        Source::Path(path) => Input::open(path, input::Limits::default())?,
+        Source::Path { path, options } => Input::open_with(path, input::Limits::default(), options)?,
         Source::Bytes { name, data } => Input::from_reader(
             name,
             Box::new(std::io::Cursor::new(data.clone())),
@@ -275,6 +289,11 @@ fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
     };
     input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;
     Ok(input)
+}
+
+/// ` sheet "Users"`, as it follows a file's name, or nothing.
+pub(crate) fn of_sheet(sheet: Option<&str>) -> String {
+    sheet.map_or(String::new(), |sheet| format!(" sheet \"{sheet}\""))
 }
 
 fn borrowed(cells: &[String]) -> Vec<&str> {

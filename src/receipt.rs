@@ -5,7 +5,8 @@
 //! when it is complete and on disk, so a file of that name is never half of one.
 //!
 //! Three rules make a rejects file fit to be dropped again as it is, any number of times:
-//! cells are those of the input; our own columns begin with `_`, which readers ignore, and those of an earlier round
+//! cells are those of the input, with an apostrophe before what a spreadsheet would run, which reading takes away
+//! again ([`guard`](crate::input::guard)); our own columns begin with `_`, which readers ignore, and those of an earlier round
 //! are left out; and our cells are always the *last* of a row, so that a row with too many or too few
 //! cells still has as many too many or too few, and is not taken for a whole one.
 
@@ -30,6 +31,13 @@ pub const RESULTS: &str = "results.csv";
 pub const REJECTS: &str = "rejects.csv";
 /// The file name of the receipt.
 pub const RECEIPT: &str = "receipt.json";
+
+/// How `results.csv` and `rejects.csv` are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Form {
+    /// Whether they begin with a byte order mark, without which Excel takes UTF-8 for the encoding of the country.
+    pub bom: bool,
+}
 
 /// What a job was and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

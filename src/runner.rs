@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::db::DbError;
 use crate::ledger::{Claim, ErrorLimit, Ledger, Scope};
 use crate::queue::{Queue, QueueError, Ticket};
+use crate::receipt::Form;
 use held::Held;
 use retry::RetryPolicy;
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub look: LookPolicy,
     /// When a job of whose rows too many go wrong is paused.
     pub errors: Option<ErrorLimit>,
+    /// How results are written that are left to a worker.
+    pub form: Form,
 }
 
 /// How often rows that wait are looked at: soon at first, then ever more rarely.

@@ -11,7 +11,7 @@ use crate::db::DbError;
 use crate::input::Meter;
 use crate::ledger::{Begun, Gate, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
 use crate::plan::file::{PlanFile, PlanFileError};
-use crate::plan::{Fault, FaultLog, Impact, Limits, PlanError, PlanHash, Planning, Source, Totals};
+use crate::plan::{Fault, FaultLog, Impact, Limits, PlanError, PlanHash, Planning, Source, Totals, of_sheet};
 use crate::queue::Queue;
 use crate::store::rejected;
 
@@ -110,11 +110,13 @@ pub async fn submit(
         ..
     } = submission;
     let input_name = match &source {
-        Source::Path(path) => path.display().to_string(),
+        // A sheet that was asked for is part of what was read.
+        Source::Path { path, options } => format!("{}{}", path.display(), of_sheet(options.sheet.as_deref())),
         Source::Bytes { name, .. } => name.clone(),
     };
     let store = Some(ledger.clone());
     let planning = Planning::open(source, kind, &parameters, store, rules.chunk_rows, true).await?;
+    let sheet = planning.sheet().map(str::to_owned);
     let job = ledger
         .begin(NewJob {
             kind: kind.kind().to_owned(),
@@ -159,7 +161,7 @@ pub async fn submit(
     };
     let gate: Option<Gate> = rules.limits.gate(Some(kind), &totals, &impact);
     let seal = Seal {
-        fingerprint: fingerprint(kind.kind(), &parameters, digest.sha256.as_str()),
+        fingerprint: fingerprint(kind.kind(), &parameters, digest.sha256.as_str(), sheet.as_deref()),
         sha256: digest.sha256.to_string(),
         bytes: digest.bytes,
         rows: digest.rows,
@@ -298,12 +300,16 @@ fn reject_row(faults: &[Fault]) -> Option<RowOutcome> {
     Some(outcome)
 }
 
-fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str) -> String {
+fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str, sheet: Option<&str>) -> String {
     let mut parameters = parameters.clone();
     // The same work is the same work, whoever can read the passwords.
     parameters.seal_to.clear();
     let parameters = serde_json::to_string(&parameters).unwrap_or_default();
     let mut meter = Meter::default();
     meter.pass(format!("{kind}\n{parameters}\n{sha256}").as_bytes());
+    // Two sheets of one workbook are not the same work.
+    if let Some(sheet) = sheet {
+        meter.pass(format!("\n{sheet}").as_bytes());
+    }
     meter.sha256().to_string()
 }

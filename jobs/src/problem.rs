@@ -103,6 +103,8 @@ pub mod code {
     pub const BAD_CHARACTER: &str = "bad-character";
     /// The row has more or fewer cells than the header.
     pub const RAGGED_ROW: &str = "ragged-row";
+    /// A cell of a spreadsheet holds an error such as `#N/A` instead of a value.
+    pub const ERROR_CELL: &str = "error-cell";
     /// The same key stands in an earlier row of the file.
     pub const DUPLICATE_IN_FILE: &str = "duplicate-in-file";
     /// No country of that code.

@@ -6,10 +6,9 @@ use clap::Args;
 
 use super::output;
 use super::run::{hand_in, process, refused, tell};
-use super::{End, SubmissionArgs};
+use super::{End, InputArgs, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::JobState;
-use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
 use crate::submit::Submitted;
@@ -74,12 +73,17 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
         );
     }
     let kind = super::kind(&plan.head.kind)?;
-    let source = Source::Path(plan.head.file.clone());
+    let input = InputArgs {
+        sheet: plan.head.sheet.clone(),
+        ..InputArgs::default()
+    };
+    let source = input.source(Some(&plan.head.file))?;
     let submission = SubmissionArgs {
         customer: None,
         skip_invalid: false,
         idempotency_key: None,
         by: args.by.clone(),
+        input,
     };
     let submitted = hand_in(app, kind, source, Some(plan), &submission, &Queue::embedded(), json).await?;
     Ok(match submitted {

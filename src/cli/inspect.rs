@@ -156,13 +156,13 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
 
 pub(super) async fn results(args: &OneJob, app: &App) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
-    delivery::write_results(&app.ledger, &job, output::out()).await?;
+    delivery::write_results(&app.ledger, &job, app.config.results.form(), output::out()).await?;
     Ok(End::Fine)
 }
 
 pub(super) async fn rejects(args: &OneJob, app: &App) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
-    delivery::write_rejects(&app.ledger, &job, output::out()).await?;
+    delivery::write_rejects(&app.ledger, &job, app.config.results.form(), output::out()).await?;
     Ok(End::Fine)
 }
 

@@ -46,10 +46,16 @@ pub(super) fn complain_json(error: &anyhow::Error) {
 fn file_faults(error: &anyhow::Error) -> Vec<Fault> {
     match plan_error(error) {
         Some(PlanError::Header {
-            file, line, problems, ..
+            file,
+            sheet,
+            line,
+            problems,
+            ..
         }) => {
             let faults = problems.iter().cloned();
-            faults.map(|problem| Fault::of_header(file, *line, problem)).collect()
+            faults
+                .map(|problem| Fault::of_header(file, sheet.as_deref(), *line, problem))
+                .collect()
         }
         Some(PlanError::Input(error)) => vec![Fault::of_file(error)],
         _ => Vec::new(),

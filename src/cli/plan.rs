@@ -9,7 +9,7 @@ use clap::Args;
 use tempfile::TempDir;
 
 use super::output::{self, Progress};
-use super::{End, Sets};
+use super::{End, InputArgs};
 use crate::app::limits;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -22,11 +22,9 @@ use report::{Head, PlanWriter, Report, Tail};
 pub(super) struct Plan {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV file
+    /// CSV file or Excel workbook (.xlsx)
     #[arg(required_unless_present = "cells", conflicts_with = "cells")]
     file: Option<PathBuf>,
-    #[command(flatten)]
-    sets: Sets,
     /// Write the plan to this file, to be carried out by `apply`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "cells"])]
     out: Option<PathBuf>,
@@ -42,6 +40,8 @@ pub(super) struct Plan {
     /// The customer of all rows, for a file without a `customer` column
     #[arg(long, value_name = "CUSTOMER")]
     customer: Option<String>,
+    #[command(flatten)]
+    input: InputArgs,
 }
 
 pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
@@ -56,23 +56,25 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     } else {
         store(config).await?
     };
-    let source = match &args.file {
-        // Where the plan is applied need not be where it was made.
-        Some(file) if args.out.is_some() => Source::Path(std::path::absolute(file)?),
-        Some(file) => Source::Path(file.clone()),
-        None => args.sets.source()?,
+    // Where the plan is applied need not be where it was made.
+    let file = match &args.file {
+        Some(file) if args.out.is_some() => Some(std::path::absolute(file)?),
+        file => file.clone(),
     };
-    let head = Head {
-        kind: kind.kind(),
-        file: match &source {
-            Source::Path(path) => path.clone(),
-            Source::Bytes { name, .. } => name.into(),
-        },
-        parameters: &parameters,
-        offline: args.offline,
+    let source = args.input.source(file.as_deref())?;
+    let name = match &source {
+        Source::Path { path, .. } => path.clone(),
+        Source::Bytes { name, .. } => name.into(),
     };
     let mut planning = Planning::open(source, kind, &parameters, store, config.worker.chunk_rows, false).await?;
     let template = planning.template();
+    let head = Head {
+        kind: kind.kind(),
+        file: name,
+        sheet: planning.sheet().map(str::to_owned),
+        parameters: &parameters,
+        offline: args.offline,
+    };
     let mut report = Report::new(output::out(), json, args.all || json, args.offline);
     report.open(&head, template)?;
     let mut file = args.out.as_deref().map(PlanWriter::create).transpose()?;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::output::{self, Progress};
-use super::{End, Sets, SubmissionArgs};
+use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::delivery;
 use crate::ledger::{Job, JobId, Scope};
@@ -25,11 +25,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Run {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV files; each becomes a job of its own
+    /// CSV files or Excel workbooks (.xlsx); each becomes a job of its own
     #[arg(required_unless_present = "cells", conflicts_with = "cells", value_name = "FILE")]
     files: Vec<PathBuf>,
-    #[command(flatten)]
-    sets: Sets,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -48,9 +46,10 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
     let stop = super::stop_signal()?;
     let mut end = End::Fine;
     let sources = if args.files.is_empty() {
-        vec![args.sets.source()?]
+        vec![args.submission.input.source(None)?]
     } else {
-        args.files.iter().cloned().map(Source::Path).collect()
+        let sources = args.files.iter().map(|file| args.submission.input.source(Some(file)));
+        sources.collect::<Result<_, _>>()?
     };
     let many = sources.len();
     for (number, source) in sources.into_iter().enumerate() {
@@ -192,7 +191,8 @@ async fn watch(app: &App, id: JobId, dir: &Path, stop: &CancellationToken, json:
         }
     };
     // Boxed, as it is large and would be carried in every future around it.
-    let writing = Box::pin(delivery::deliver_to(&app.ledger, id, dir, app.config.ledger.patience));
+    let (form, patience) = (app.config.results.form(), app.config.ledger.patience);
+    let writing = Box::pin(delivery::deliver_to(&app.ledger, id, dir, form, patience));
     let both = async {
         let (mut showing, mut writing) = (std::pin::pin!(showing), writing);
         tokio::select! {

@@ -9,11 +9,10 @@ use serde_json::json;
 
 use super::output;
 use super::run::{hand_in, load, refused, tell};
-use super::{End, Sets, SubmissionArgs};
+use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::delivery;
 use crate::ledger::JobState;
-use crate::plan::Source;
 use crate::submit::Submitted;
 
 /// How often the ledger is asked whether the job has ended.
@@ -23,11 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Submit {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV file
+    /// CSV file or Excel workbook (.xlsx)
     #[arg(required_unless_present = "cells", conflicts_with = "cells")]
     file: Option<PathBuf>,
-    #[command(flatten)]
-    sets: Sets,
     /// Wait until the job has ended, write its results and print how it went
     #[arg(long)]
     wait: bool,
@@ -43,10 +40,7 @@ pub(super) struct Submit {
 
 pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
-    let source = match &args.file {
-        Some(file) => Source::Path(file.clone()),
-        None => args.sets.source()?,
-    };
+    let source = args.submission.input.source(args.file.as_deref())?;
     let submitted = hand_in(app, kind, source, None, &args.submission, &app.queue, json).await?;
     let (id, new) = match submitted {
         Submitted::Refused(refusal) => {
@@ -84,7 +78,8 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
         };
         let dir = delivery::claim_dir(&app.ledger, &job, args.out.as_deref(), &app.config.results.dir).await?;
         if job.state.is_final() {
-            delivery::deliver_to(&app.ledger, id, &dir, app.config.ledger.patience).await?;
+            let (form, patience) = (app.config.results.form(), app.config.ledger.patience);
+            delivery::deliver_to(&app.ledger, id, &dir, form, patience).await?;
         }
         anyhow::Ok(())
     };

@@ -8,6 +8,9 @@ pub struct Block {
     pub(super) first_row: u64,
     pub(super) cells: Cells,
     pub(super) rows: Vec<RowEnd>,
+    /// Cells that hold no value but an error: row, counted from 0 within the block, and column. They are told
+    /// when the file is read, and the spool does not keep them.
+    pub(super) errors: Vec<(u32, u32)>,
 }
 
 /// The cells of all rows, one after the other.
@@ -103,6 +106,17 @@ impl Block {
         })
     }
 
+    /// The columns, counted from 0, of the cells of a row, given by its number, in which a spreadsheet shows an error such as `#N/A`. A block
+    /// that was encoded has forgotten them.
+    pub fn errors(&self, row: u64) -> impl Iterator<Item = usize> {
+        let row = row.wrapping_sub(self.first_row);
+        let from = self.errors.partition_point(|(other, _)| u64::from(*other) < row);
+        let of_row = self.errors[from..]
+            .iter()
+            .take_while(move |(other, _)| u64::from(*other) == row);
+        of_row.map(|(_, column)| *column as usize)
+    }
+
     /// Bytes of memory the rows take.
     pub fn weight(&self) -> usize {
         self.cells.weight() + self.rows.len() * size_of::<RowEnd>()
@@ -136,6 +150,35 @@ impl Cells {
     pub(super) fn rewind(&mut self, mark: Mark) {
         self.text.truncate(mark.text);
         self.ends.truncate(mark.cells);
+    }
+
+    /// Puts something else, or the same, in the place of each cell appended since `mark`.
+    pub(super) fn rewrite(
+        &mut self,
+        mark: Mark,
+        scratch: &mut String,
+        cell: impl for<'c> Fn(usize, &'c str) -> &'c str,
+    ) {
+        let ends = self.ends.split_off(mark.cells);
+        scratch.clear();
+        scratch.push_str(&self.text[mark.text..]);
+        self.text.truncate(mark.text);
+        let mut start = 0;
+        for (index, end) in ends.into_iter().enumerate() {
+            let end = end as usize - mark.text;
+            self.text.push_str(cell(index, &scratch[start..end]));
+            self.end();
+            start = end + 1;
+        }
+    }
+
+    /// Appends the cells of a row of a block made by [`end`](Self::end).
+    pub(super) fn copy(&mut self, row: &RowView<'_>) {
+        let base = (self.text.len() as u32).wrapping_sub(row.start);
+        if let Some(last) = row.ends.last() {
+            self.text.push_str(&row.text[row.start as usize..=*last as usize]);
+            self.ends.extend(row.ends.iter().map(|end| end.wrapping_add(base)));
+        }
     }
 
     /// The cells appended since `mark`.

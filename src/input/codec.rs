@@ -120,7 +120,12 @@ fn parse(body: &[u8]) -> Result<Block, CorruptBlock> {
         text: text.to_owned(),
         ends,
     };
-    Ok(Block { first_row, cells, rows })
+    Ok(Block {
+        first_row,
+        cells,
+        rows,
+        errors: Vec::new(),
+    })
 }
 
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {

@@ -4,10 +4,12 @@
 ///
 /// Faults of single rows are the job kinds' to find; what stands here leaves no rows to go on with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}{}: {message}", Shown(*.at))]
+#[error("{file}{}: {message}", Shown(*.at, .sheet.as_deref()))]
 pub struct InputError {
     /// The file as the user named it.
     pub file: String,
+    /// The sheet, where the file is a workbook and the fault is in one of its sheets.
+    pub sheet: Option<Box<str>>,
     /// Where in the decoded text, if the fault has a place.
     pub at: Option<Position>,
     /// Stable code, `kebab-case`; see [`code`].
@@ -20,6 +22,7 @@ impl InputError {
     pub(super) fn new(file: &str, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             file: file.to_owned(),
+            sheet: None,
             at: None,
             code,
             message: message.into(),
@@ -31,7 +34,12 @@ impl InputError {
         self
     }
 
-    /// The line of the fault, if it has one.
+    pub(super) fn of_sheet(mut self, sheet: Option<&str>) -> Self {
+        self.sheet = sheet.map(Box::from);
+        self
+    }
+
+    /// The line of the fault, if it has one; of a workbook, the row of the sheet.
     pub fn line(&self) -> Option<u64> {
         self.at.map(|at| at.line)
     }
@@ -76,12 +84,17 @@ pub(super) fn line_breaks(bytes: &[u8]) -> u64 {
         .count() as u64
 }
 
-/// `:line:column`, or nothing.
-struct Shown(Option<Position>);
+/// `:line:column`, or the sheet and its row, or nothing.
+struct Shown<'e>(Option<Position>, Option<&'e str>);
 
-impl std::fmt::Display for Shown {
+impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.map_or(Ok(()), |at| write!(f, ":{at}"))
+        match (self.1, self.0) {
+            (Some(sheet), Some(at)) => write!(f, " sheet \"{sheet}\" row {}", at.line),
+            (Some(sheet), None) => write!(f, " sheet \"{sheet}\""),
+            (None, Some(at)) => write!(f, ":{at}"),
+            (None, None) => Ok(()),
+        }
     }
 }
 
@@ -107,6 +120,16 @@ pub mod code {
     pub const INVALID_ENCODING: &str = "invalid-encoding";
     /// It begins as gzip and does not go on so.
     pub const BAD_GZIP: &str = "bad-gzip";
+    /// Its name says it is an Excel workbook, or it is a zip archive, and it is no workbook that can be read.
+    pub const NOT_A_WORKBOOK: &str = "not-a-workbook";
+    /// A workbook that is damaged.
+    pub const BAD_WORKBOOK: &str = "bad-workbook";
+    /// A workbook that is protected by a password.
+    pub const PASSWORD_PROTECTED: &str = "password-protected";
+    /// A workbook has no sheet of that name, or the file has no sheets at all.
+    pub const UNKNOWN_SHEET: &str = "unknown-sheet";
+    /// A workbook unzips to more than the limit.
+    pub const TOO_LARGE: &str = "too-large";
 }
 
 #[cfg(test)]

@@ -22,20 +22,11 @@ pub(super) fn since(mark: Mark, cells: &mut Cells, columns: &[usize], ought: usi
     {
         return;
     }
-    let ends = cells.ends.split_off(mark.cells);
-    scratch.clear();
-    scratch.push_str(&cells.text[mark.text..]);
-    cells.text.truncate(mark.text);
-    let mut start = 0;
-    for (index, end) in ends.into_iter().enumerate() {
-        let end = end as usize - mark.text;
-        let cell = &scratch[start..end];
-        cells.text.push_str(if cell.is_empty() || !secret(index) {
+    cells.rewrite(mark, scratch, |index, cell| {
+        if cell.is_empty() || !secret(index) {
             cell
         } else {
             REDACTED
-        });
-        cells.end();
-        start = end + 1;
-    }
+        }
+    });
 }

@@ -11,6 +11,18 @@ use super::digest::Meter;
 use super::error::{InputError, code};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZIP_MAGICS: [[u8; 4]; 2] = [*b"PK\x03\x04", *b"PK\x05\x06"];
+const COMPOUND_MAGIC: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
+
+/// What the first bytes give a file away as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Magic {
+    /// A zip archive, which a workbook is.
+    Zip,
+    /// What workbooks were before, and what one with a password is wrapped in.
+    Compound,
+    None,
+}
 
 /// The bytes of the text: those of the file, or what they unzip to.
 pub(super) enum Source {
@@ -40,7 +52,7 @@ impl Source {
     }
 
     fn detect(mut raw: Raw) -> Result<Self, InputError> {
-        let mut head = [0; GZIP_MAGIC.len()];
+        let mut head = [0; COMPOUND_MAGIC.len()];
         let mut held = 0;
         while held < head.len() {
             match raw.read(&mut head[held..]) {
@@ -51,13 +63,28 @@ impl Source {
             }
         }
         raw.peeked.extend_from_slice(&head[..held]);
-        if held == head.len() && head == GZIP_MAGIC {
+        if raw.peeked.starts_with(&GZIP_MAGIC) {
             Ok(Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(
                 128 << 10,
                 raw,
             )))))
         } else {
             Ok(Self::Plain(raw))
+        }
+    }
+
+    /// To be asked before anything is read.
+    pub(super) fn magic(&self) -> Magic {
+        let head = match self {
+            Self::Plain(raw) => raw.peeked.as_slice(),
+            Self::Gzip(_) => &[],
+        };
+        if head.starts_with(&COMPOUND_MAGIC) {
+            Magic::Compound
+        } else if ZIP_MAGICS.iter().any(|magic| head.starts_with(magic)) {
+            Magic::Zip
+        } else {
+            Magic::None
         }
     }
 

@@ -8,7 +8,7 @@ use tenantry_jobs::{Job, Problem, Row, code};
 use super::{Fault, PlanError, Source, repeated};
 use crate::db::Tx;
 use crate::input::duplicates::{Key, KeyHasher};
-use crate::input::{Block, RowView, Rows};
+use crate::input::{self, Block, RowView, Rows};
 use crate::ledger::RowOutcome;
 use crate::store::sql::{self, Context, Prepared};
 use crate::store::{self, Expected, Preview, RowChange, SeatNeed, State, Verdict};
@@ -19,6 +19,8 @@ pub(super) const REJECTED: State = [0xff; 16];
 /// What checking every block of a file has in common.
 pub(super) struct Shared {
     pub(super) file: String,
+    /// The sheet, where the file is a workbook.
+    pub(super) sheet: Option<String>,
     pub(super) job: &'static dyn Job,
     pub(super) mapping: Mapping,
     pub(super) customer: Option<String>,
@@ -42,8 +44,10 @@ impl Shared {
         let column = self.column(&problem.column);
         Fault {
             file: self.file.clone(),
+            sheet: self.sheet.clone(),
             row,
             line,
+            column_letter: column.filter(|_| self.sheet.is_some()).map(input::column_letters),
             column_number: column.map(|column| column as u64 + 1),
             header: column
                 .and_then(|column| self.header.get(column))
@@ -51,6 +55,47 @@ impl Shared {
                 .unwrap_or_default(),
             problem,
         }
+    }
+}
+
+impl Shared {
+    /// A row must have as many cells as the header; empty ones beyond it, as spreadsheets leave, do no harm.
+    fn ragged(&self, row: &RowView<'_>) -> Option<Problem> {
+        let header = self.header.len();
+        let beyond = (header..row.len()).chain(self.mapping.unnamed.iter().copied());
+        let extra = beyond
+            .into_iter()
+            .find(|at| row.cell(*at).is_some_and(|cell| !cell.trim().is_empty()));
+        let expected = match (&self.sheet, extra) {
+            (Some(_), Some(at)) => format!(
+                "nothing in columns without a name, and column {} has none here; name it, or delete the value",
+                input::column_letters(at)
+            ),
+            (None, None) if row.len() >= header => return None,
+            (Some(_), None) => return None,
+            (None, _) => format!(
+                "as many cells as the header, {header}, not {}; is a quote or a delimiter missing?",
+                row.len()
+            ),
+        };
+        Some(Problem::new(code::RAGGED_ROW, "", "", expected))
+    }
+
+    /// Cells of a row that a spreadsheet shows an error in, where they matter.
+    fn valueless(&self, block: &Block, row: &RowView<'_>) -> Vec<Problem> {
+        let native = |at: usize| {
+            let native = self.mapping.columns.iter().position(|column| *column == Some(at))?;
+            let cell = format!("{}{}", input::column_letters(at), row.line);
+            let expected = format!("a value, and cell {cell} holds an error; mend its formula, or type the value");
+            let value = row.cell(at).unwrap_or_default();
+            Some(Problem::new(
+                code::ERROR_CELL,
+                self.job.columns()[native].name,
+                value,
+                expected,
+            ))
+        };
+        block.errors(row.number).filter_map(native).collect()
     }
 }
 
@@ -157,9 +202,11 @@ pub(super) fn check(
         let mut changes = Vec::with_capacity(SLICE);
         let mut lines = Vec::with_capacity(SLICE);
         for (view, cells) in slice.rows() {
-            let refused = match ragged(view, shared.header.len(), &shared.mapping.unnamed) {
+            let valueless = shared.valueless(&block, view);
+            let refused = match shared.ragged(view) {
                 Some(problem) => vec![problem],
                 None => match shared.job.change(&Row::new(cells)) {
+                    Ok(_) if !valueless.is_empty() => valueless,
                     Ok(change) => {
                         lines.push(view.line);
                         changes.push(RowChange {
@@ -168,7 +215,12 @@ pub(super) fn check(
                         });
                         continue;
                     }
-                    Err(problems) => problems,
+                    // What a cell that has no value lacks beyond that need not be told.
+                    Err(problems) => {
+                        let more = |problem: &Problem| valueless.iter().all(|other| other.column != problem.column);
+                        let more: Vec<Problem> = problems.into_iter().filter(more).collect();
+                        [valueless, more].concat()
+                    }
                 },
             };
             let faults = refused
@@ -252,23 +304,4 @@ impl<'b> Slice<'b> {
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, &[Option<&'b str>])> {
         self.rows.iter().zip(self.cells.chunks_exact(self.columns))
     }
-}
-
-/// A row must have as many cells as the header; empty ones beyond it, as spreadsheets leave, do no harm.
-fn ragged(row: &RowView<'_>, header: usize, unnamed: &[usize]) -> Option<Problem> {
-    let beyond = (header..row.len()).chain(unnamed.iter().copied());
-    let extra = beyond
-        .into_iter()
-        .any(|at| row.cell(at).is_some_and(|cell| !cell.trim().is_empty()));
-    (row.len() < header || extra).then(|| {
-        Problem::new(
-            code::RAGGED_ROW,
-            "",
-            "",
-            format!(
-                "as many cells as the header, {header}, not {}; is a quote or a delimiter missing?",
-                row.len()
-            ),
-        )
-    })
 }

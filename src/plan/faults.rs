@@ -17,13 +17,19 @@ const KEPT: usize = 10_000;
 pub struct Fault {
     /// The file.
     pub file: String,
+    /// The sheet, where the file is a workbook.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sheet: Option<String>,
     /// Row number, from 1; the header is none. 0 where the file itself is at fault.
     pub row: u64,
-    /// Line of the file the row begins on, from 1.
+    /// Line of the file the row begins on, from 1; of a workbook, the row of the sheet.
     pub line: u64,
     /// Position of the column in the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub column_number: Option<u64>,
+    /// The letters of the column, where the file is a workbook.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub column_letter: Option<String>,
     /// The column's header as the file has it.
     pub header: String,
     /// What is wrong.
@@ -34,24 +40,31 @@ pub struct Fault {
 impl Fault {
     /// A fault that ends the reading of a file.
     pub fn of_file(error: &InputError) -> Self {
-        let place = error.column().map_or(String::new(), |at| format!("character {at}: "));
+        let place = match (&error.sheet, error.column()) {
+            (None, Some(at)) => format!("character {at}: "),
+            _ => String::new(),
+        };
         Self {
             file: error.file.clone(),
+            sheet: error.sheet.as_deref().map(str::to_owned),
             row: 0,
             line: error.line().unwrap_or(1),
             column_number: None,
+            column_letter: None,
             header: String::new(),
             problem: Problem::new(error.code, "", "", format!("{place}{}", error.message)),
         }
     }
 
     /// A fault of a header, which has no rows yet.
-    pub fn of_header(file: &str, line: u64, problem: Problem) -> Self {
+    pub fn of_header(file: &str, sheet: Option<&str>, line: u64, problem: Problem) -> Self {
         Self {
             file: file.to_owned(),
+            sheet: sheet.map(str::to_owned),
             row: 0,
             line,
             column_number: None,
+            column_letter: None,
             header: String::new(),
             problem,
         }
@@ -60,11 +73,19 @@ impl Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: ", self.file, self.line)?;
-        if let Some(column) = self.column_number {
-            write!(f, "column {column} ")?;
+        let Some(sheet) = &self.sheet else {
+            write!(f, "{}:{}: ", self.file, self.line)?;
+            if let Some(column) = self.column_number {
+                write!(f, "column {column} ")?;
+            }
+            return write!(f, "{} [{}]", self.problem, self.problem.code);
+        };
+        write!(f, "{} sheet \"{sheet}\" row {}", self.file, self.line)?;
+        let mut problem = self.problem.clone();
+        if let Some(letter) = &self.column_letter {
+            write!(f, ", column {letter} ({})", std::mem::take(&mut problem.column))?;
         }
-        write!(f, "{} [{}]", self.problem, self.problem.code)
+        write!(f, ": {problem} [{}]", problem.code)
     }
 }
 

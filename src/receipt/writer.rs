@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::partial::{Partial, remove};
-use super::{REJECTS, RESULTS, ReceiptError, Written};
-use crate::input::RowView;
+use super::{Form, REJECTS, RESULTS, ReceiptError, Written};
+use crate::input::{RowView, guard};
 
 /// The columns we add to results. Those of rejects are among them.
 const OURS: [&str; 5] = ["_row", "_outcome", "_code", "_message", "_id"];
@@ -24,9 +24,9 @@ pub struct ResultRows<W: Write> {
 
 impl<W: Write> ResultRows<W> {
     /// Begins with the header.
-    pub fn new(out: W, header: &[String]) -> Self {
+    pub fn new(out: W, header: &[String], form: Form) -> Self {
         Self {
-            table: Table::new(out, header, &OURS),
+            table: Table::new(out, header, &OURS, form),
         }
     }
 
@@ -37,7 +37,7 @@ impl<W: Write> ResultRows<W> {
         self.table.cell(decimal(row.number, &mut digits));
         self.table.cell(outcome);
         self.table.cell(code);
-        self.table.message(message);
+        self.table.cell(message);
         self.table.cell(id);
         self.table.end_row()
     }
@@ -57,9 +57,9 @@ pub struct RejectRows<W: Write> {
 
 impl<W: Write> RejectRows<W> {
     /// Begins with the header.
-    pub fn new(out: W, header: &[String]) -> Self {
+    pub fn new(out: W, header: &[String], form: Form) -> Self {
         Self {
-            table: Table::new(out, header, &OURS[2..4]),
+            table: Table::new(out, header, &OURS[2..4], form),
         }
     }
 
@@ -67,7 +67,7 @@ impl<W: Write> RejectRows<W> {
     pub fn write(&mut self, row: &RowView<'_>, code: &str, message: &str) -> io::Result<()> {
         self.table.cells(row);
         self.table.cell(code);
-        self.table.message(message);
+        self.table.cell(message);
         self.table.end_row()
     }
 
@@ -86,9 +86,9 @@ pub struct ResultsWriter {
 
 impl ResultsWriter {
     /// Begins the file in `dir`. It appears under its name with [`finish`](Self::finish); dropped before, nothing is left.
-    pub fn create(dir: &Path, header: &[String]) -> Result<Self, ReceiptError> {
+    pub fn create(dir: &Path, header: &[String], form: Form) -> Result<Self, ReceiptError> {
         Ok(Self {
-            rows: ResultRows::new(Partial::create(dir, RESULTS)?, header),
+            rows: ResultRows::new(Partial::create(dir, RESULTS)?, header, form),
         })
     }
 
@@ -116,27 +116,29 @@ impl ResultsWriter {
 pub struct RejectsWriter {
     dir: PathBuf,
     header: Vec<String>,
+    form: Form,
     /// There is no file before there is a row for it.
     rows: Option<RejectRows<Partial>>,
 }
 
 impl RejectsWriter {
     /// Prepares to write the file in `dir`; nothing is created yet.
-    pub fn create(dir: &Path, header: &[String]) -> Self {
+    pub fn create(dir: &Path, header: &[String], form: Form) -> Self {
         Self {
             dir: dir.to_owned(),
             header: header.to_vec(),
+            form,
             rows: None,
         }
     }
 
     /// Adds a row.
     pub fn write(&mut self, row: &RowView<'_>, code: &str, message: &str) -> Result<(), ReceiptError> {
-        let rows = match &mut self.rows {
-            Some(rows) => rows,
-            None => self
-                .rows
-                .insert(RejectRows::new(Partial::create(&self.dir, REJECTS)?, &self.header)),
+        let rows = if let Some(rows) = &mut self.rows {
+            rows
+        } else {
+            let out = Partial::create(&self.dir, REJECTS)?;
+            self.rows.insert(RejectRows::new(out, &self.header, self.form))
         };
         let written = rows.write(row, code, message);
         written.map_err(|err| rows.table.out.fault(err))
@@ -175,7 +177,7 @@ impl Table<Partial> {
 }
 
 impl<W: Write> Table<W> {
-    fn new(out: W, header: &[String], added: &[&str]) -> Self {
+    fn new(out: W, header: &[String], added: &[&str], form: Form) -> Self {
         let ours = header
             .iter()
             .rev()
@@ -189,16 +191,14 @@ impl<W: Write> Table<W> {
         };
         let header = &header[..header.len() - ours];
         // Without the mark a reader would take this for a mark, or for UTF-16.
-        if header
-            .first()
-            .is_some_and(|first| first.starts_with('\u{feff}') || first.contains('\0'))
-        {
+        let taken_for_one = |first: &String| first.starts_with('\u{feff}') || first.contains('\0');
+        if form.bom || header.first().is_some_and(taken_for_one) {
             table.buffer.extend_from_slice("\u{feff}".as_bytes());
         }
         for name in header {
             // The delimiter is told by the first line, so other candidates for it are quoted there.
             if name.contains([';', '\t']) {
-                table.quoted(name.as_bytes());
+                table.quoted(name.as_bytes(), guard::is_needed(name.as_bytes()));
             } else {
                 table.cell(name);
             }
@@ -220,17 +220,24 @@ impl<W: Write> Table<W> {
     #[inline]
     fn cell(&mut self, cell: &str) {
         let cell = cell.as_bytes();
+        let guarded = guard::is_needed(cell);
         if plain(cell) {
+            if guarded {
+                self.buffer.push(b'\'');
+            }
             self.buffer.extend_from_slice(cell);
             self.buffer.push(b',');
         } else {
-            self.quoted(cell);
+            self.quoted(cell, guarded);
         }
     }
 
     #[cold]
-    fn quoted(&mut self, mut cell: &[u8]) {
+    fn quoted(&mut self, mut cell: &[u8], guarded: bool) {
         self.buffer.push(b'"');
+        if guarded {
+            self.buffer.push(b'\'');
+        }
         while let Some(quote) = memchr::memchr(b'"', cell) {
             self.buffer.extend_from_slice(&cell[..=quote]);
             self.buffer.push(b'"');
@@ -238,15 +245,6 @@ impl<W: Write> Table<W> {
         }
         self.buffer.extend_from_slice(cell);
         self.buffer.extend_from_slice(b"\",");
-    }
-
-    /// A cell of ours quotes the user's values, and a spreadsheet runs what begins like a formula.
-    fn message(&mut self, message: &str) {
-        if message.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-            self.cell(&format!("value {message}"));
-        } else {
-            self.cell(message);
-        }
     }
 
     fn end_line(&mut self) {

@@ -53,7 +53,7 @@ impl Runner {
         // The sweep tells of a ledger that cannot be asked.
         let waiting = self.ledger.undelivered(&host_name()).await.unwrap_or_default();
         for id in waiting.into_iter().filter(|id| failed.is_due(*id)).collect::<Vec<_>>() {
-            if let Err(error) = delivery::deliver(&self.ledger, id).await {
+            if let Err(error) = delivery::deliver(&self.ledger, id, self.settings.form).await {
                 tracing::error!(job.id = %id, %error, "job {id}: its results could not be written");
                 failed.note(id);
             }

@@ -240,3 +240,151 @@ async fn doctor_says_what_to_do() {
         bad.out
     );
 }
+
+/// A workbook whose second sheet has these rows.
+fn workbook(rows: &[&[&str]]) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    book.add_worksheet()
+        .set_name("Notes")
+        .expect("a name")
+        .write(0, 0, "none")
+        .expect("a cell");
+    let sheet = book.add_worksheet().set_name("Users").expect("a name");
+    for (row, cells) in (0..).zip(rows) {
+        for (column, cell) in (0..).zip(*cells) {
+            if *cell == "#N/A" {
+                let formula = rust_xlsxwriter::Formula::new("=NA()").set_result("#N/A");
+                sheet.write(row, column, formula).expect("a cell");
+            } else {
+                sheet.write(row, column, *cell).expect("a cell");
+            }
+        }
+    }
+    book.save_to_buffer().expect("a workbook")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
+    let place = Place::with_customer().await;
+    let header: &[&str] = &["_row", "customer", "user_principal_name", "first_name", "last_name"];
+    place.write(
+        "users.xlsx",
+        workbook(&[
+            header,
+            &["9", "A-1", "a@alpha.onmicrosoft.com", "=1+1", "A"],
+            &[],
+            &["#N/A", "A-1", "not a name", "B", "B"],
+            &["", "A-1", "b@alpha.onmicrosoft.com", "#N/A", "B"],
+            &["", "A-1", "a@alpha.onmicrosoft.com", "A", "A"],
+            &["", "A-1", "c@alpha.onmicrosoft.com", "A", "A", "", "more"],
+        ]),
+    );
+    let refused = place.tenantry(&["run", "bulk-add-users", "users.xlsx"]).ends(2);
+    assert!(
+        refused.err.contains("sheet \"Notes\": the header does not fit"),
+        "{}",
+        refused.err
+    );
+    assert!(
+        refused.err.contains("users.xlsx sheet \"Notes\" row 1"),
+        "{}",
+        refused.err
+    );
+    let unknown = place
+        .tenantry(&["plan", "bulk-add-users", "users.xlsx", "--sheet", "user"])
+        .ends(2);
+    assert!(unknown.err.contains("did you mean `Users`?"), "{}", unknown.err);
+
+    let run = ["run", "bulk-add-users", "users.xlsx", "--sheet", "Users"];
+    let refused = place.tenantry(&run).ends(2);
+    for fault in [
+        "users.xlsx sheet \"Users\" row 4, column C (user_principal_name): `not a name`: ",
+        "users.xlsx sheet \"Users\" row 5, column D (first_name): `#N/A`: a value, and cell D5 holds an error; mend its \
+         formula, or type the value [error-cell]",
+        "users.xlsx sheet \"Users\" row 6, column C (user_principal_name): `a@alpha.onmicrosoft.com`: a value of its own; \
+         row 2 has the same [duplicate-in-file]",
+        "users.xlsx sheet \"Users\" row 7: nothing in columns without a name, and column G has none here",
+        "4 faults",
+    ] {
+        assert!(refused.out.contains(fault), "{fault}\n{}", refused.out);
+    }
+    let plan = ["plan", "bulk-add-users", "users.xlsx", "--sheet", "users", "--json"];
+    let plan = place.tenantry(&plan).ends(1).json();
+    assert_eq!(plan["sheet"], "Users");
+    let error = &plan["errors"][0];
+    assert_eq!(
+        (
+            &error["sheet"],
+            &error["line"],
+            &error["column_number"],
+            &error["column_letter"]
+        ),
+        (&json!("Users"), &json!(4), &json!(3), &json!("C"))
+    );
+    let skipped = [&run[..], &["--skip-invalid", "--json", "--out", "out"]].concat();
+    let skipped = place.tenantry(&skipped).ends(1).json();
+    assert_eq!(
+        (&skipped["counts"]["applied"], &skipped["counts"]["rejected"]),
+        (&json!(1), &json!(4))
+    );
+    assert_eq!(skipped["input"]["name"], "users.xlsx sheet \"Users\"");
+    let results = read(place.path("out/results.csv"));
+    assert!(
+        results.contains("\n9,A-1,a@alpha.onmicrosoft.com,'=1+1,A,1,applied,"),
+        "{results}"
+    );
+    // The rejects, mended, go in as they are.
+    let rejects = read(place.path("out/rejects.csv"));
+    assert_eq!(rejects.lines().count(), 5, "{rejects}");
+    let mended = rejects
+        .replace("not a name", "d@alpha.onmicrosoft.com")
+        .replace("#N/A", "x");
+    let mended = mended.lines().take(3).collect::<Vec<_>>().join("\n");
+    place.write("mended.csv", mended);
+    let several = ["run", "bulk-add-users", "mended.csv", "users.xlsx", "--sheet", "Users"];
+    let several = place.tenantry(&several).ends(2);
+    assert!(
+        several.err.contains("the sheet `Users` is asked for"),
+        "{}",
+        several.err
+    );
+    place.tenantry(&["run", "bulk-add-users", "mended.csv"]).ends(0);
+    place.write(
+        "more.xlsx",
+        workbook(&[header, &["", "A-1", "e@alpha.onmicrosoft.com"]]),
+    );
+    place
+        .tenantry(&["submit", "bulk-add-users", "more.xlsx", "--sheet", "Users"])
+        .ends(0);
+    place.tenantry(&["worker", "--drain"]).ends(0);
+    let applied = place.tenantry(&["plan", "bulk-add-users", "more.xlsx", "--sheet", "Users", "--json"]);
+    assert_eq!(applied.ends(0).json()["totals"]["unchanged"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_have_a_byte_order_mark_where_one_is_wanted() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", MIXED);
+    place.write("tenantry.toml", "[results]\nbom = true\n");
+    let configured = |args: &[&str]| place.tenantry(&[&["--config", "tenantry.toml"], args].concat());
+    let run = [
+        "run",
+        "bulk-add-users",
+        "users.csv",
+        "--skip-invalid",
+        "--json",
+        "--out",
+        "out",
+    ];
+    let job = configured(&run).ends(1).json();
+    for name in ["out/results.csv", "out/rejects.csv"] {
+        assert!(read(place.path(name)).starts_with("\u{feff}customer,"), "{name}");
+    }
+    let id = job["job"].as_str().expect("an id");
+    for command in ["results", "rejects"] {
+        assert!(configured(&[command, id]).ends(0).out.starts_with("\u{feff}customer,"));
+        assert!(place.tenantry(&[command, id]).ends(0).out.starts_with("customer,"));
+    }
+    let plan = ["plan", "bulk-add-users", "out/rejects.csv", "--json"];
+    assert_eq!(place.tenantry(&plan).ends(1).json()["totals"]["rows"], 2);
+}

@@ -8,7 +8,9 @@ mod blocks;
 mod corpus;
 mod duplicates;
 mod files;
+mod guard;
 mod oracle;
+mod sheet;
 
 /// Rows as plain data: the line each begins on, and its cells.
 pub(crate) type Rows = Vec<(u64, Vec<String>)>;

@@ -10,6 +10,7 @@ use tenantry::db::Db;
 use tenantry::ledger::{Job, Ledger, Parameters, Scope};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
+use tenantry::receipt::Form;
 use tenantry::runner::retry::RetryPolicy;
 use tenantry::runner::{LookPolicy, Runner, Settings};
 use tenantry::submit::{Rules, Submission, Submitted, submit};
@@ -156,6 +157,7 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
             longest: Duration::from_millis(200),
         },
         errors: None,
+        form: Form::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use tenantry::input::{Block, Input, Limits};
 use tenantry::ledger::{Counts, JobId, JobState, Parameters};
-use tenantry::receipt::{InputFiles, Receipt, RejectsWriter, ResultsWriter};
+use tenantry::receipt::{Form, InputFiles, Receipt, RejectsWriter, ResultsWriter};
 
 use crate::input::{plain, rows};
 
@@ -44,7 +44,7 @@ fn results_are_the_rows_and_what_came_of_them() {
         strings(&["b\"ob", "x,y", "1\r\n2"]),
         strings(&["short"]),
     ]);
-    let mut results = ResultsWriter::create(dir.path(), &header).expect("a file");
+    let mut results = ResultsWriter::create(dir.path(), &header, Form::default()).expect("a file");
     for (row, message) in block.rows().zip(["", "=1+1", "a, b"]) {
         results.write(&row, "applied", "", message, "id-1").expect("room");
     }
@@ -55,8 +55,8 @@ fn results_are_the_rows_and_what_came_of_them() {
     assert_eq!(
         text,
         "user,\"licenses;\",note,_row,_outcome,_code,_message,_id\n\
-         ann,A;B,=cmd,1,applied,,,id-1\n\
-         \"b\"\"ob\",\"x,y\",\"1\r\n2\",2,applied,,value =1+1,id-1\n\
+         ann,A;B,'=cmd,1,applied,,,id-1\n\
+         \"b\"\"ob\",\"x,y\",\"1\r\n2\",2,applied,,'=1+1,id-1\n\
          short,3,applied,,\"a, b\",id-1\n"
     );
     let digest = open(&written.path).finish().expect("rows");
@@ -70,11 +70,11 @@ fn results_are_the_rows_and_what_came_of_them() {
 fn nothing_is_left_of_a_file_given_up_or_interrupted() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let header = strings(&["a"]);
-    drop(ResultsWriter::create(dir.path(), &header).expect("a file"));
+    drop(ResultsWriter::create(dir.path(), &header, Form::default()).expect("a file"));
     assert!(names(dir.path()).is_empty());
 
     fs::write(dir.path().join("results.csv.partial"), "left by a killed worker").expect("room");
-    let written = ResultsWriter::create(dir.path(), &header)
+    let written = ResultsWriter::create(dir.path(), &header, Form::default())
         .and_then(ResultsWriter::finish)
         .expect("room");
     assert_eq!(
@@ -82,7 +82,8 @@ fn nothing_is_left_of_a_file_given_up_or_interrupted() {
         "a,_row,_outcome,_code,_message,_id\n"
     );
 
-    let missing = ResultsWriter::create(&dir.path().join("none"), &header).expect_err("no such directory");
+    let missing =
+        ResultsWriter::create(&dir.path().join("none"), &header, Form::default()).expect_err("no such directory");
     assert!(
         missing.to_string().contains("none/results.csv.partial: No such file"),
         "{missing}"
@@ -95,14 +96,19 @@ fn rejects_exist_only_where_there_are_any() {
     let header = strings(&["a", "b"]);
     let block = block(&[strings(&["1", "2"])]);
     let row = block.row(0).expect("a row");
-    let mut rejects = RejectsWriter::create(dir.path(), &header);
+    let mut rejects = RejectsWriter::create(dir.path(), &header, Form::default());
     rejects.write(&row, "invalid", "b: `2`: a letter").expect("room");
     assert!(rejects.finish().expect("room").is_some());
     assert_eq!(
         fs::read_to_string(dir.path().join("rejects.csv")).expect("rejects"),
         "a,b,_code,_message\n1,2,invalid,b: `2`: a letter\n"
     );
-    assert_eq!(RejectsWriter::create(dir.path(), &header).finish().expect("room"), None);
+    assert_eq!(
+        RejectsWriter::create(dir.path(), &header, Form::default())
+            .finish()
+            .expect("room"),
+        None
+    );
     assert!(
         names(dir.path()).is_empty(),
         "rejects of an earlier attempt are not true any more"
@@ -160,7 +166,7 @@ proptest! {
     #[test]
     fn cells_come_back_as_they_were((header, table) in table()) {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut results = ResultsWriter::create(dir.path(), &header).expect("a file");
+        let mut results = ResultsWriter::create(dir.path(), &header, Form::default()).expect("a file");
         for row in block(&table).rows() {
             results.write(&row, "rejected", "invalid", "why", "").expect("room");
         }
@@ -180,7 +186,7 @@ proptest! {
         let mut texts = Vec::new();
         let (mut header, mut block) = (header, block(&table));
         for _ in 0..3 {
-            let mut rejects = RejectsWriter::create(dir.path(), &header);
+            let mut rejects = RejectsWriter::create(dir.path(), &header, Form::default());
             for row in block.rows() {
                 rejects.write(&row, "invalid", "why").expect("room");
             }

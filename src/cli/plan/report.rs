@@ -18,6 +18,7 @@ use crate::store::Verdict;
 pub(super) struct Head<'a> {
     pub(super) kind: &'a str,
     pub(super) file: PathBuf,
+    pub(super) sheet: Option<String>,
     pub(super) parameters: &'a Parameters,
     pub(super) offline: bool,
 }
@@ -42,6 +43,8 @@ pub(super) struct Report<W: Write> {
     /// Rows that create something go without saying.
     brief: bool,
     offline: bool,
+    /// What a line of the file is called.
+    line: &'static str,
     shown: u64,
 }
 
@@ -56,14 +59,18 @@ impl<W: Write> Report<W> {
             all,
             brief: false,
             offline,
+            line: "line",
             shown: 0,
         }
     }
 
     pub(super) fn open(&mut self, head: &Head<'_>, template: Option<&str>) -> anyhow::Result<()> {
+        if head.sheet.is_some() {
+            self.line = "row";
+        }
         if self.json {
             let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file,
-                "parameters": head.parameters, "template": template, "offline": head.offline });
+                "sheet": head.sheet, "parameters": head.parameters, "template": template, "offline": head.offline });
             let head = head.to_string();
             write!(self.out, "{},\"rows\":[", head.trim_end_matches('}'))?;
         } else if let Some(template) = template {
@@ -98,7 +105,7 @@ impl<W: Write> Report<W> {
                 self.json_row(&row)?;
             } else {
                 let mark = if preview.destructive { " (destructive)" } else { "" };
-                writeln!(self.out, "line {line}: {action}{mark}")?;
+                writeln!(self.out, "{} {line}: {action}{mark}", self.line)?;
                 for change in changes {
                     writeln!(self.out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
                 }

@@ -87,7 +87,11 @@ proptest! {
         bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b','), Just(b'\n'), Just(0)], 0..400),
         at_once in 1_usize..200,
     ) {
-        let limits = Limits { record_bytes: 100, block_bytes: 150 };
+        let limits = Limits {
+            record_bytes: 100,
+            block_bytes: 150,
+            ..Limits::default()
+        };
         let all = [head, &bytes[..]].concat();
         let read = trickle(&all, at_once, limits).and_then(|mut input| {
             let rows = rows(&mut input)?;

@@ -1,0 +1,266 @@
+//! The thread that reads a workbook: opened, its parts weighed, one sheet chosen, and its rows sent off.
+
+use std::io::{Seek, Write};
+use std::sync::mpsc::SyncSender;
+
+use calamine::{Reader, SheetType, SheetVisible, Xlsx, XlsxError};
+use tempfile::SpooledTempFile;
+use tenantry_jobs::nearest;
+
+use super::super::Limits;
+use super::super::block::Block;
+use super::super::digest::Meter;
+use super::super::error::{InputError, Position, code};
+use super::super::source::Source;
+use super::{package, value};
+
+/// A workbook up to this size is held in memory, a larger one in a temporary file.
+const IN_MEMORY: usize = 8 << 20;
+/// A batch is sent at this many rows, or at this weight.
+const BATCH_ROWS: usize = 512;
+const BATCH_BYTES: usize = 256 << 10;
+/// What a sheet can have.
+const MOST_ROWS: u32 = 1 << 20;
+const MOST_COLUMNS: u32 = 1 << 14;
+/// Empty cells between values. A few bytes can name a cell thousands of columns away.
+const MOST_GAPS: u64 = 1 << 30;
+
+/// What is known before the first row.
+pub(super) struct Opened {
+    pub(super) name: String,
+    pub(super) meter: Meter,
+}
+
+type Rows = SyncSender<Result<Option<Block>, InputError>>;
+
+/// Reads a workbook to the end of the wanted sheet, or until nobody listens any more.
+pub(super) fn read(
+    source: Source,
+    limits: Limits,
+    wanted: Option<&str>,
+    opened: &SyncSender<Result<Opened, InputError>>,
+    rows: &Rows,
+) {
+    let file = source.name().to_owned();
+    let (mut book, name) = match open(source, limits, wanted) {
+        Ok((book, name, meter)) => {
+            let told = Opened {
+                name: name.clone(),
+                meter,
+            };
+            if opened.send(Ok(told)).is_err() {
+                return;
+            }
+            (book, name)
+        }
+        Err(error) => {
+            // Nobody to tell is nobody to read for.
+            let _ = opened.send(Err(error));
+            return;
+        }
+    };
+    let mut sheet = SheetRows {
+        file: &file,
+        name: &name,
+        limits,
+        batch: Block::default(),
+        gaps: 0,
+    };
+    let end = sheet.send(&mut book, rows);
+    let _ = rows.send(end.map(|()| None));
+}
+
+type Book = Xlsx<SpooledTempFile>;
+
+fn open(mut source: Source, limits: Limits, wanted: Option<&str>) -> Result<(Book, String, Meter), InputError> {
+    let mut copy = SpooledTempFile::new(IN_MEMORY);
+    let mut chunk = vec![0; 128 << 10];
+    let cannot = |file: &str, error: std::io::Error| {
+        let message = format!("the workbook cannot be copied to a temporary file ({error})");
+        InputError::new(file, code::UNREADABLE, message)
+    };
+    loop {
+        match source.read(&mut chunk)? {
+            0 => break,
+            read => copy
+                .write_all(&chunk[..read])
+                .map_err(|error| cannot(source.name(), error))?,
+        }
+    }
+    copy.rewind().map_err(|error| cannot(source.name(), error))?;
+    let file = source.name();
+    package::check(&mut copy, file, limits)?;
+    copy.rewind().map_err(|error| cannot(file, error))?;
+    let book = Xlsx::new(copy).map_err(|error| explain(file, &error))?;
+    let name = choose(&book, file, wanted)?;
+    Ok((book, name, source.meter().clone()))
+}
+
+fn choose(book: &Book, file: &str, wanted: Option<&str>) -> Result<String, InputError> {
+    let sheets = || {
+        let all = book.sheets_metadata().iter();
+        all.filter(|sheet| sheet.typ == SheetType::WorkSheet)
+    };
+    let Some(wanted) = wanted else {
+        let shown = sheets().find(|sheet| sheet.visible == SheetVisible::Visible);
+        return shown.map(|sheet| sheet.name.clone()).ok_or_else(|| {
+            InputError::new(
+                file,
+                code::UNKNOWN_SHEET,
+                "the workbook has no sheet of cells that is not hidden",
+            )
+        });
+    };
+    let names = || sheets().map(|sheet| sheet.name.as_str());
+    let found = names()
+        .find(|name| *name == wanted)
+        // A workbook cannot have two sheets whose names differ in case alone.
+        .or_else(|| names().find(|name| name.to_lowercase() == wanted.to_lowercase()));
+    found.map(str::to_owned).ok_or_else(|| {
+        let near = nearest(wanted, names()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let all: Vec<String> = names().map(|name| format!("`{name}`")).collect();
+        let message = format!("there is no sheet `{wanted}`, the sheets are {}{near}", all.join(", "));
+        InputError::new(file, code::UNKNOWN_SHEET, message)
+    })
+}
+
+fn explain(file: &str, error: &XlsxError) -> InputError {
+    match error {
+        XlsxError::Password => InputError::new(
+            file,
+            code::PASSWORD_PROTECTED,
+            "the workbook is protected by a password; save it without one",
+        ),
+        error => {
+            let message =
+                format!("the workbook is damaged ({error}); open it in a spreadsheet program and save it again");
+            InputError::new(file, code::BAD_WORKBOOK, message)
+        }
+    }
+}
+
+/// The rows of one sheet, on their way.
+struct SheetRows<'a> {
+    file: &'a str,
+    name: &'a str,
+    limits: Limits,
+    batch: Block,
+    gaps: u64,
+}
+
+impl SheetRows<'_> {
+    fn send(&mut self, book: &mut Book, rows: &Rows) -> Result<(), InputError> {
+        let cells = book.worksheet_cells_reader(self.name);
+        let mut cells = cells.map_err(|error| explain(self.file, &error).of_sheet(Some(self.name)))?;
+        let mut row: Option<u32> = None;
+        let mut mark = self.batch.cells.mark();
+        let mut last = None;
+        loop {
+            let cell = cells.next_cell().map_err(|error| self.broken(row, &error))?;
+            let at = cell.as_ref().map(calamine::Cell::get_position);
+            // A row ends where the next one begins.
+            if let Some(ended) = row.filter(|row| at.is_none_or(|(next, _)| next != *row)) {
+                self.end_row(ended, mark);
+                if self.batch.len() >= BATCH_ROWS || self.batch.weight() >= BATCH_BYTES {
+                    let batch = std::mem::take(&mut self.batch);
+                    if rows.send(Ok(Some(batch))).is_err() {
+                        return Ok(());
+                    }
+                }
+                mark = self.batch.cells.mark();
+                last = None;
+            }
+            let (Some(cell), Some((next, column))) = (cell, at) else {
+                break;
+            };
+            if row.is_some_and(|row| next < row) || last.is_some_and(|last| column <= last) {
+                return Err(self.fault(next, code::BAD_WORKBOOK, "its cells are out of order"));
+            }
+            if next >= MOST_ROWS || column >= MOST_COLUMNS {
+                return Err(self.fault(
+                    next,
+                    code::BAD_WORKBOOK,
+                    "a cell is beyond the last row or column there can be",
+                ));
+            }
+            row = Some(next);
+            last = Some(column);
+            self.cell(next, column, cell.get_value(), mark)?;
+        }
+        if !self.batch.is_empty() {
+            let _ = rows.send(Ok(Some(std::mem::take(&mut self.batch))));
+        }
+        Ok(())
+    }
+
+    fn cell(
+        &mut self,
+        row: u32,
+        column: u32,
+        value: &calamine::DataRef<'_>,
+        mark: super::Mark,
+    ) -> Result<(), InputError> {
+        let cells = &mut self.batch.cells;
+        let before = cells.text.len();
+        value::write(value, &mut cells.text);
+        let text = cells.text.len() - before;
+        if text == 0 {
+            return Ok(());
+        }
+        let gap = column as usize - cells.since(mark).len();
+        if gap > 0 {
+            let value = cells.text.split_off(before);
+            (0..gap).for_each(|_| cells.end());
+            cells.text.push_str(&value);
+        }
+        cells.end();
+        self.gaps += gap as u64;
+        if matches!(value, calamine::DataRef::Error(_)) {
+            self.batch.errors.push((self.batch.rows.len() as u32, column));
+        }
+        if self.batch.cells.text.len() - mark.text > self.limits.record_bytes {
+            let message = format!("the row is longer than {} bytes", self.limits.record_bytes);
+            return Err(self.fault(row, code::RECORD_TOO_LONG, message));
+        }
+        if self.gaps > MOST_GAPS {
+            let message = "there are too many empty cells between values; delete what stands far to the right";
+            return Err(self.fault(row, code::TOO_LARGE, message));
+        }
+        Ok(())
+    }
+
+    /// Ends a row, or takes it back where it is blank.
+    fn end_row(&mut self, row: u32, mark: super::Mark) {
+        let blank = |cell: &str| cell.trim_ascii().is_empty();
+        if self.batch.cells.since(mark).cells().all(blank) {
+            self.batch.cells.rewind(mark);
+        } else {
+            self.batch.end_row(u64::from(row) + 1);
+        }
+    }
+
+    fn broken(&self, row: Option<u32>, error: &XlsxError) -> InputError {
+        if let XlsxError::CellError(value) = error {
+            let message = format!("a cell after this row holds the error `{value}`, which has no value to read");
+            return self.fault(row.unwrap_or_default(), code::BAD_WORKBOOK, message);
+        }
+        let error = explain(self.file, error).of_sheet(Some(self.name));
+        match row {
+            Some(row) => error.at(position(row)),
+            None => error,
+        }
+    }
+
+    fn fault(&self, row: u32, code: &'static str, message: impl Into<String>) -> InputError {
+        InputError::new(self.file, code, message)
+            .of_sheet(Some(self.name))
+            .at(position(row))
+    }
+}
+
+fn position(row: u32) -> Position {
+    Position {
+        line: u64::from(row) + 1,
+        column: 1,
+    }
+}

@@ -1,0 +1,173 @@
+//! Rows out of CSV text: a window slides over it, and records are cut from that.
+
+use std::fmt::Write as _;
+
+use super::Limits;
+use super::block::Cells;
+use super::decode::{Decoder, Filled};
+use super::error::{InputError, Position, code};
+use super::source::Source;
+use super::tokens::{self, Scanned};
+
+/// How much of the first line is looked at to tell the delimiter.
+const SNIFFED: usize = 64 << 10;
+
+pub(super) struct Text {
+    decoder: Decoder,
+    record_bytes: usize,
+    /// Decoded text; what stands before `at` is done with.
+    window: String,
+    at: usize,
+    /// The line `at` is on. Records begin at the start of a line.
+    line: u64,
+    /// Nothing follows the window.
+    ended: bool,
+    delimiter: u8,
+}
+
+impl Text {
+    pub(super) fn new(source: Source, limits: &Limits) -> Self {
+        Self {
+            decoder: Decoder::new(source),
+            record_bytes: limits.record_bytes,
+            window: String::new(),
+            at: 0,
+            line: 1,
+            ended: false,
+            delimiter: b',',
+        }
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        self.decoder.source()
+    }
+
+    pub(super) fn encoding(&self) -> &'static str {
+        self.decoder.encoding()
+    }
+
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// The next row that is not blank, taken for a header: the delimiter is told by it.
+    pub(super) fn header(&mut self) -> Result<(u64, Vec<String>), InputError> {
+        // Blank lines go first, so that the delimiter is told by a line that has any.
+        loop {
+            if !self.ended && self.window.len() - self.at < SNIFFED {
+                self.slide();
+                while self.window.len() < SNIFFED && self.fill()? {}
+            }
+            match self.window.as_bytes()[self.at..] {
+                [b'\r', b'\n', ..] => self.at += 2,
+                [b'\r' | b'\n', ..] => self.at += 1,
+                _ => break,
+            }
+            self.line += 1;
+        }
+        let (delimiter, declared) = tokens::sniff(&self.window[self.at..]);
+        self.delimiter = delimiter;
+        let mut cells = Cells::default();
+        if declared {
+            self.record(&mut cells)?;
+            cells = Cells::default();
+        }
+        let mark = cells.mark();
+        let Some(line) = self.record(&mut cells)? else {
+            return Err(self.fault(code::EMPTY_FILE, "the file holds nothing but blank lines"));
+        };
+        Ok((line, cells.since(mark).cells().map(str::to_owned).collect()))
+    }
+
+    /// Appends the cells of the next record that is not blank; returns the line it begins on.
+    pub(super) fn record(&mut self, cells: &mut Cells) -> Result<Option<u64>, InputError> {
+        let mark = cells.mark();
+        loop {
+            match tokens::record(&self.window, self.at, self.ended, self.delimiter, cells) {
+                Scanned::Record { end, breaks } => {
+                    if end - self.at > self.record_bytes {
+                        return Err(self.too_long(None));
+                    }
+                    let line = self.line;
+                    // The line end of the record itself; where the file ends without one, nobody asks again.
+                    self.line += breaks + 1;
+                    self.at = end;
+                    if !cells.since(mark).cells().all(|cell| cell.trim_ascii().is_empty()) {
+                        return Ok(Some(line));
+                    }
+                    cells.rewind(mark);
+                }
+                Scanned::Cut { quote } => {
+                    cells.rewind(mark);
+                    self.grow(quote)?;
+                }
+                Scanned::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Makes the window at least twice as long as the record it does not hold the whole of.
+    fn grow(&mut self, quote: Option<usize>) -> Result<(), InputError> {
+        let held = self.window.len() - self.at;
+        if held > self.record_bytes {
+            return Err(self.too_long(quote));
+        }
+        if self.ended {
+            // The end of the text ends any record but one within quotes.
+            let opened = quote.unwrap_or(self.at);
+            let message =
+                "the quoted cell that opens here is never closed; close it, or double the quote if it is text";
+            return Err(self.fault(code::UNCLOSED_QUOTE, message).at(self.position(opened)));
+        }
+        self.slide();
+        while self.window.len() <= held * 2 && self.fill()? {}
+        Ok(())
+    }
+
+    /// Lets go of the text that is done with.
+    fn slide(&mut self) {
+        self.window.drain(..self.at);
+        self.at = 0;
+    }
+
+    /// Decodes some more; says whether there may be yet more.
+    fn fill(&mut self) -> Result<bool, InputError> {
+        match self.decoder.fill(&mut self.window)? {
+            Filled::Text => Ok(true),
+            Filled::End => {
+                self.ended = true;
+                Ok(false)
+            }
+            // All records before the fault are out; what is left of the window is the one it stands in.
+            Filled::Broken(message) => {
+                let at = self.position(self.window.len());
+                Err(self.fault(code::INVALID_ENCODING, message).at(at))
+            }
+        }
+    }
+
+    fn too_long(&self, quote: Option<usize>) -> InputError {
+        let limit = self.record_bytes;
+        let mut message = format!("the record that begins here is longer than {limit} bytes");
+        if let Some(opened) = quote {
+            let Position { line, column } = self.position(opened);
+            let _ = write!(
+                message,
+                "; the quote opened at line {line}, column {column} is probably never closed"
+            );
+        }
+        let at = Position {
+            line: self.line,
+            column: 1,
+        };
+        self.fault(code::RECORD_TOO_LONG, message).at(at)
+    }
+
+    fn position(&self, offset: usize) -> Position {
+        Position::after(self.line, &self.window[self.at..offset])
+    }
+
+    fn fault(&self, code: &'static str, message: impl Into<String>) -> InputError {
+        InputError::new(self.source().name(), code, message)
+    }
+}

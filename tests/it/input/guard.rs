@@ -1,0 +1,112 @@
+//! Cells that a spreadsheet would run: guarded in what we write, as they were when that is read again.
+
+use std::io::Cursor;
+
+use proptest::prelude::*;
+use tenantry::input::{Block, Input, Limits, guard};
+use tenantry::receipt::{Form, RejectRows, ResultRows};
+
+const RUNS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+fn cell() -> impl Strategy<Value = String> {
+    let any = ".{0,6}";
+    let harsh = proptest::collection::vec(
+        prop_oneof![
+            proptest::sample::select(&RUNS[..]),
+            Just('\''),
+            Just('"'),
+            Just(','),
+            Just('a')
+        ],
+        0..7,
+    );
+    prop_oneof![any, harsh.prop_map(|chars| chars.into_iter().collect::<String>())]
+}
+
+fn read(text: &[u8]) -> Input {
+    Input::from_reader("ours.csv", Box::new(Cursor::new(text.to_vec())), Limits::default()).expect("a header")
+}
+
+fn first_row(text: &[u8]) -> Vec<String> {
+    let block = read(text).read_block(10).expect("rows").expect("a row");
+    let row = block.row(0).expect("a row");
+    row.cells().map(str::to_owned).collect()
+}
+
+/// Every cell of the text, read by a program that knows nothing of guards.
+fn as_others_read(text: &[u8]) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text);
+    let records = reader.records().map(|record| record.expect("CSV"));
+    records
+        .flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+fn block(cells: &[String]) -> Block {
+    let mut block = Block::new(1);
+    block.push(2, cells.iter().map(String::as_str)).expect("little");
+    block
+}
+
+proptest! {
+    #[test]
+    fn cells_and_header_survive_any_number_of_rounds(
+        cells in proptest::collection::vec(cell(), 1..5),
+        header in proptest::collection::vec(cell(), 1..5),
+        message in cell(),
+        bom: bool,
+    ) {
+        let form = Form { bom };
+        let (mut row, mut names) = (cells.clone(), header.clone());
+        let mut before: Option<Vec<u8>> = None;
+        for _ in 0..3 {
+            let mut rejects = RejectRows::new(Vec::new(), &names, form);
+            rejects.write(&block(&row).row(0).expect("a row"), "invalid", &message).expect("room");
+            let text = rejects.finish().expect("room");
+            for cell in as_others_read(&text) {
+                prop_assert!(!cell.trim_start_matches('\u{feff}').starts_with(RUNS) || bom || header[0].contains('\u{feff}') || header[0].contains('\0'), "{:?}", cell);
+            }
+            let mut input = read(&text);
+            names = input.header().to_vec();
+            prop_assert_eq!(&names[..header.len()], &header[..]);
+            let block = input.read_block(10).expect("rows").expect("a row");
+            row = block.row(0).expect("a row").cells().map(str::to_owned).collect();
+            prop_assert_eq!(&row[..cells.len()], &cells[..]);
+            prop_assert_eq!(row.last(), Some(&message));
+            prop_assert!(before.is_none_or(|before| before == text));
+            before = Some(text);
+        }
+        let mut results = ResultRows::new(Vec::new(), &header, form);
+        results.write(&block(&cells).row(0).expect("a row"), "rejected", "invalid", &message, "").expect("room");
+        let text = results.finish().expect("room");
+        prop_assert_eq!(&first_row(&text)[..cells.len()], &cells[..]);
+    }
+
+    #[test]
+    fn a_guarded_cell_runs_nowhere(cell in cell()) {
+        let written = if guard::is_needed(cell.as_bytes()) { format!("'{cell}") } else { cell.clone() };
+        prop_assert!(!written.starts_with(RUNS));
+        prop_assert_eq!(guard::unguarded(&written), cell);
+    }
+}
+
+#[test]
+fn an_apostrophe_in_the_file_of_somebody_else_stays() {
+    for header in ["a,b", "a,_code", "_message,_code"] {
+        assert_eq!(
+            first_row(format!("{header}\n'=x,''+y\n").as_bytes()),
+            ["'=x", "''+y"],
+            "{header}"
+        );
+    }
+    assert_eq!(
+        first_row(b"a,b,_code,_message\n'=x,''+y,'a,'\n"),
+        ["=x", "'+y", "'a", "'"],
+        "one of ours loses one"
+    );
+    // Columns may have been added and moved since.
+    assert_eq!(first_row(b"_row,_code,_message,a\n1,,,'-5\n"), ["1", "", "", "-5"]);
+}
