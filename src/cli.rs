@@ -7,6 +7,7 @@ mod apply;
 mod decide;
 mod doctor;
 mod inspect;
+mod keygen;
 mod kinds;
 mod output;
 mod plan;
@@ -103,6 +104,8 @@ enum Command {
     Template(kinds::Template),
     /// Check configuration and connections, and say what to do about them
     Doctor,
+    /// Make a key pair for sealed passwords: the secret key goes to a file, the public one is printed
+    Keygen(keygen::Keygen),
 }
 
 /// What is read: a file, or one row from the command line.
@@ -198,6 +201,11 @@ impl From<End> for ExitCode {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let json = cli.global.json;
+    // What it makes may be just what a faulty configuration lacks.
+    if let Command::Keygen(args) = &cli.command {
+        return ended(keygen::keygen(args, json), json);
+    }
     let config = match load_config(&cli) {
         Ok(config) => config,
         Err(error) => {
@@ -218,8 +226,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let json = cli.global.json;
-    match runtime.block_on(dispatch(cli, config)) {
+    ended(runtime.block_on(dispatch(cli, config)), json)
+}
+
+/// Tells of an error, and gives the exit code.
+fn ended(end: anyhow::Result<End>, json: bool) -> ExitCode {
+    match end {
         Ok(end) => end.into(),
         // A reader that has seen enough, such as `head`, is no failure of ours.
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -236,6 +248,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
     let json = cli.global.json;
     match cli.command {
+        Command::Keygen(args) => keygen::keygen(&args, json),
         Command::Kinds => kinds::kinds(json),
         Command::Template(args) => kinds::template(&args),
         Command::Doctor => doctor::doctor(&config, json).await,

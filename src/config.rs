@@ -6,6 +6,8 @@
 
 mod checks;
 mod duration;
+mod list;
+mod passwords;
 mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +20,7 @@ use tenantry_jobs::nearest;
 use thiserror::Error;
 
 use checks::{cross_checks, fits};
+pub use passwords::PasswordsConfig;
 pub use secret::SecretUrl;
 
 use crate::receipt::Form;
@@ -41,6 +44,7 @@ pub struct Config {
     pub transfers: TransfersConfig,
     pub spool: SpoolConfig,
     pub results: ResultsConfig,
+    pub passwords: PasswordsConfig,
     pub log: LogConfig,
 }
 
@@ -300,7 +304,7 @@ impl Layers {
                     good.insert(key.clone(), value.clone());
                 }
                 Err(error) => {
-                    let secret = key.rsplit('.').next() == Some("url");
+                    let secret = secret::may_hold_one(key);
                     let shown = if secret { String::new() } else { format!(" = `{value}`") };
                     self.faults.push(format!("{origin}: `{key}`{shown}: {error}"));
                     bad.insert(key.as_str());
@@ -318,7 +322,10 @@ impl Layers {
         if self.faults.is_empty() {
             Ok(config)
         } else {
-            Err(ConfigError(self.faults))
+            // A key pasted into the wrong place may be quoted by any of them, the TOML reader's included.
+            Err(ConfigError(
+                self.faults.iter().map(|fault| secret::without_keys(fault)).collect(),
+            ))
         }
     }
 }

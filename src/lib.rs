@@ -14,6 +14,7 @@
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
 //! runner       claim → prepare → apply → close; heartbeat, retry, sweep
 //! store        customers, users, seats; where changes take effect
+//! passwords    made for new users, and sealed to those who hand them out
 //! db           SQLite and PostgreSQL behind one kind of transaction
 //!   │
 //! delivery     results, rejects and receipt of a job, from the ledger
@@ -35,8 +36,10 @@
 //! 6. Applying a row twice equals applying it once; running a whole file twice changes nothing.
 //! 7. One door in ([`submit`]), one path through ([`runner`]), for every intake.
 //! 8. Memory does not grow with the file: rows stream in blocks, keys and faults spill.
-//! 9. Time and randomness enter through [`clock`], the environment through [`config`].
-//! 10. Passwords are redacted before anything of a row is stored, shown or logged.
+//! 9. Time and randomness enter through [`clock`], the environment through [`config`]. The keys and nonces of
+//!    sealed passwords are drawn by the `age` crate, which lets nobody else do it.
+//! 10. Passwords are redacted before anything of a row is stored, shown or logged. One that was made here is
+//!     stored sealed, and this program alone cannot open it.
 //! 11. Nothing disappears silently: a submission ends recorded or refused with every reason.
 //! 12. Retries are the ledger's decision, not the queue's.
 //!
@@ -57,6 +60,7 @@ pub mod failpoint;
 pub mod input;
 pub mod intake;
 pub mod ledger;
+pub mod passwords;
 pub mod plan;
 pub mod queue;
 pub mod receipt;

@@ -92,6 +92,23 @@ impl Receipt {
     }
 }
 
+/// The name of the `nth` of `of` files with new users' passwords, counted from 1.
+pub fn passwords_name(nth: usize, of: usize) -> String {
+    if of <= 1 {
+        "passwords.csv.age".to_owned()
+    } else {
+        format!("passwords-{nth}.csv.age")
+    }
+}
+
+/// Writes a file that only its owner can read into `dir`, such as sealed passwords under their
+/// [name](passwords_name). `rows` says how many it has.
+pub fn write_private(dir: &Path, name: &str, bytes: &[u8], rows: u64) -> Result<Written, ReceiptError> {
+    let mut file = Partial::create_private(dir, name)?;
+    file.write_all(bytes).map_err(|err| file.fault(err))?;
+    file.finish(rows)
+}
+
 /// A file that is complete and on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {

@@ -22,6 +22,7 @@ pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
         ledger(config).await,
         queue(config).await,
         results(config),
+        passwords(config),
     ];
     let mut out = output::out();
     for finding in &findings {
@@ -113,6 +114,25 @@ fn results(config: &Config) -> Finding {
     };
     Finding {
         what: "results",
+        fine,
+        says,
+    }
+}
+
+fn passwords(config: &Config) -> Finding {
+    let (fine, says) = match config.passwords.sealer() {
+        Err(error) => (false, error.to_string()),
+        Ok(None) => (
+            true,
+            "no recipient configured: new users' passwords can only be written with --plaintext-passwords".to_owned(),
+        ),
+        Ok(Some(sealer)) => match sealer.recipients().len() {
+            1 => (true, "1 recipient".to_owned()),
+            many => (true, format!("{many} recipients")),
+        },
+    };
+    Finding {
+        what: "passwords",
         fine,
         says,
     }

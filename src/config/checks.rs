@@ -15,6 +15,11 @@ pub(super) fn fits(default: &Value, value: &Value) -> Result<(), String> {
             (["true", "false"].contains(&text.as_str()), "true or false")
         }
         (ValueKind::Boolean(_), _) => (false, "true or false"),
+        (ValueKind::Array(_), ValueKind::Array(items)) => {
+            let text = |item: &Value| matches!(item.kind, ValueKind::String(_));
+            (items.iter().all(text), "a list of texts in quotes")
+        }
+        (ValueKind::Array(_), kind) => (matches!(kind, ValueKind::String(_)), "a list of texts in quotes"),
         (_, kind) => (matches!(kind, ValueKind::String(_)), "text in quotes"),
     };
     if fits {
@@ -95,5 +100,12 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<&'static str>, String)> 
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:{}".contains(c);
     let prefix = !config.queue.prefix.is_empty() && config.queue.prefix.chars().all(plain);
     check(prefix, &["queue.prefix"], "letters, digits and - _ . : { }");
+    faults.extend(
+        config
+            .passwords
+            .faults()
+            .into_iter()
+            .map(|(key, fault)| (vec![key], fault)),
+    );
     faults
 }

@@ -1,4 +1,4 @@
-//! Addresses that may hold a password.
+//! Values that may hold a secret: addresses with a password in them, keys pasted into the wrong place.
 
 use std::fmt;
 
@@ -49,9 +49,40 @@ impl<'de> Deserialize<'de> for SecretUrl {
     }
 }
 
+/// Whether the value of a key is kept out of messages.
+pub(super) fn may_hold_one(key: &str) -> bool {
+    key.rsplit('.').next() == Some("url") || key == "passwords.recipients"
+}
+
+/// A message without the secret keys it quotes.
+pub(super) fn without_keys(message: &str) -> String {
+    const MARK: &str = "SECRET-KEY-";
+    let upper = message.to_ascii_uppercase();
+    let (mut shown, mut from) = (String::with_capacity(message.len()), 0);
+    while let Some(at) = upper[from..].find(MARK) {
+        let begin = from + at + MARK.len();
+        shown.push_str(&message[from..begin]);
+        shown.push_str("***");
+        let rest = &message[begin..];
+        from = begin
+            + rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                .unwrap_or(rest.len());
+    }
+    shown.push_str(&message[from..]);
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_not_quoted() {
+        let told = without_keys("`AGE-SECRET-KEY-1QX\u{e9}` and age-secret-key-pq-1xyz, both; é");
+        assert_eq!(told, "`AGE-SECRET-KEY-***\u{e9}` and age-secret-key-***, both; é");
+        assert_eq!(without_keys("nothing here"), "nothing here");
+    }
 
     #[test]
     fn passwords_are_not_shown() {

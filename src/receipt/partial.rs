@@ -1,6 +1,6 @@
 //! A file that has its name only once it is complete and on disk.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,9 +21,21 @@ impl Partial {
     /// Begins `name` in `dir`, as `name.partial`. What an interrupted attempt left under that name is removed;
     /// opening it instead would follow a link somebody put there.
     pub(super) fn create(dir: &Path, name: &str) -> Result<Self, ReceiptError> {
+        Self::open(dir, name, File::options())
+    }
+
+    /// The same for a file that only its owner can read, from its first byte on.
+    pub(super) fn create_private(dir: &Path, name: &str) -> Result<Self, ReceiptError> {
+        let mut options = File::options();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Self::open(dir, name, options)
+    }
+
+    fn open(dir: &Path, name: &str, mut options: OpenOptions) -> Result<Self, ReceiptError> {
         let path = dir.join(name);
         let temporary = dir.join(format!("{name}.partial"));
-        let file = remove(&temporary).and_then(|()| File::options().write(true).create_new(true).open(&temporary));
+        let file = remove(&temporary).and_then(|()| options.write(true).create_new(true).open(&temporary));
         match file {
             Ok(file) => Ok(Self {
                 file,

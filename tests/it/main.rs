@@ -13,6 +13,7 @@ mod delivery;
 mod input;
 mod intake;
 mod ledger;
+mod passwords;
 mod place;
 mod plan;
 mod queue;
