@@ -83,7 +83,7 @@ enum Command {
     /// List a job's rows and their outcomes
     Rows(inspect::Rows),
     /// Print a job's results as CSV: its rows as they were, and what became of each
-    Results(inspect::OneJob),
+    Results(inspect::Results),
     /// Print the rows of a job that were rejected or failed as CSV, ready to be mended and submitted again
     Rejects(inspect::OneJob),
     /// Let a job run that is awaiting approval

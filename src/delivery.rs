@@ -13,9 +13,10 @@ use thiserror::Error;
 
 use crate::app::patiently;
 use crate::db::DbError;
-use crate::ledger::{ChunkRows, Job, JobId, Ledger, Outcome};
+use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome};
 use crate::receipt::{
-    Form, InputFiles, Receipt, ReceiptError, RejectRows, RejectsWriter, ResultRows, ResultsWriter, Sha256,
+    Download, FileMade, Form, InputFiles, RECEIPT, REJECTS, RESULTS, Receipt, ReceiptError, RejectRows, RejectsWriter,
+    ResultRows, ResultsWriter, Sha256,
 };
 
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.
@@ -155,13 +156,73 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
     // The last chunk's transaction ended the job as well.
     let job = load(ledger, id, patience).await?;
     let (results, rejects) = (results.finish()?, rejects.finish()?);
-    receipt(&job, results.sha256, rejects.map(|written| written.sha256)).write(dir)?;
+    let mut files = Vec::new();
+    for made in patiently(patience, || ledger.artifacts(&job)).await? {
+        files.push(download(ledger, &job, &made, dir, patience).await?);
+    }
+    receipt(&job, results.sha256, rejects.map(|written| written.sha256), files).write(dir)?;
     crate::failpoint::hit("before-delivered");
     patiently(patience, || ledger.delivered(job.seq)).await?;
     Ok(())
 }
 
-fn receipt(job: &Job, results: Sha256, rejects: Option<Sha256>) -> Receipt {
+/// Writes a file that a row made.
+async fn download(
+    ledger: &Ledger,
+    job: &Job,
+    made: &Made,
+    dir: &Path,
+    patience: Duration,
+) -> Result<FileMade, DeliveryError> {
+    let name = delivered_name(&made.name);
+    let mut file = Download::create(dir, &name)?;
+    let mut block = 0;
+    while let Some(bytes) = patiently(patience, || ledger.artifact_block(job, made, block)).await? {
+        file.write(&bytes)?;
+        block += 1;
+    }
+    let written = file.finish()?;
+    Ok(FileMade {
+        name,
+        bytes: written.bytes,
+        sha256: written.sha256,
+    })
+}
+
+/// Our own files keep their names; one that a row made gives way.
+pub fn delivered_name(name: &str) -> String {
+    let lower = name.to_lowercase();
+    if [RESULTS, REJECTS, RECEIPT].contains(&lower.as_str()) || lower.starts_with("passwords") {
+        format!("export-{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Streams a file that a row made; `false` if the job has none of that name.
+pub async fn write_file(
+    ledger: &Ledger,
+    job: &Job,
+    name: &str,
+    out: &mut (impl Write + Send),
+) -> Result<bool, DeliveryError> {
+    let all = ledger.artifacts(job).await?;
+    let Some(made) = all
+        .iter()
+        .find(|made| made.name == name || delivered_name(&made.name) == name)
+    else {
+        return Ok(false);
+    };
+    let mut block = 0;
+    while let Some(bytes) = ledger.artifact_block(job, made, block).await? {
+        out.write_all(&bytes)?;
+        block += 1;
+    }
+    out.flush()?;
+    Ok(true)
+}
+
+fn receipt(job: &Job, results: Sha256, rejects: Option<Sha256>, files: Vec<FileMade>) -> Receipt {
     let time = |millis: Option<i64>| millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     Receipt {
         job: job.id,
@@ -179,6 +240,7 @@ fn receipt(job: &Job, results: Sha256, rejects: Option<Sha256>) -> Receipt {
         started_at: time(job.started_at),
         finished_at: time(job.finished_at),
         results_sha256: results,
+        files,
         rejects_sha256: rejects,
     }
 }

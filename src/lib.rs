@@ -19,6 +19,8 @@
 //!   │
 //! delivery     results, rejects and receipt of a job, from the ledger
 //! receipt      the formats of those files
+//! export       what the store holds, as CSV, JSON or a workbook
+//! undo         the job that takes another one back
 //! summary      a job as every surface shows it
 //!
 //! app config clock telemetry failpoint     what holds it together
@@ -56,6 +58,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod delivery;
+pub mod export;
 pub mod failpoint;
 pub mod input;
 pub mod intake;

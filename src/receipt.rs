@@ -63,8 +63,23 @@ pub struct Receipt {
     pub finished_at: Option<Timestamp>,
     /// The hash of `results.csv`.
     pub results_sha256: Sha256,
+    /// Files that rows made.
+    #[serde(default)]
+    pub files: Vec<FileMade>,
     /// The hash of `rejects.csv`; `None` when no row was rejected and there is no such file.
     pub rejects_sha256: Option<Sha256>,
+}
+
+/// A file that a row made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileMade {
+    /// Its name, beside the receipt.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The hash of its bytes.
+    pub sha256: Sha256,
 }
 
 /// What was read.
@@ -107,6 +122,26 @@ pub fn write_private(dir: &Path, name: &str, bytes: &[u8], rows: u64) -> Result<
     let mut file = Partial::create_private(dir, name)?;
     file.write_all(bytes).map_err(|err| file.fault(err))?;
     file.finish(rows)
+}
+
+/// A file that a row made, being written.
+pub(crate) struct Download(Partial);
+
+impl Download {
+    /// Begins `name` in `dir`.
+    pub(crate) fn create(dir: &Path, name: &str) -> Result<Self, ReceiptError> {
+        Partial::create(dir, name).map(Self)
+    }
+
+    /// Appends to it.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), ReceiptError> {
+        self.0.write_all(bytes).map_err(|err| self.0.fault(err))
+    }
+
+    /// Ends it.
+    pub(crate) fn finish(self) -> Result<Written, ReceiptError> {
+        self.0.finish(0)
+    }
 }
 
 /// A file that is complete and on disk.

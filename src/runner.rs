@@ -6,12 +6,14 @@
 //!
 //! - `chunk`: one claimed chunk, from spool to closed.
 //! - `deliver`: results whose writer died.
+//! - `export`: rows that make files.
 //! - `held`: the leases in hand and their heartbeat.
 //! - `retry`: when a chunk that came to nothing is tried again; pure.
 //! - `sweep`: everything that happens because time passes.
 
 mod chunk;
 mod deliver;
+mod export;
 mod held;
 pub mod retry;
 mod sweep;

@@ -35,6 +35,7 @@ pub struct JobSummary {
     pub results: Option<String>,
     pub rejects: Option<String>,
     pub receipt: Option<String>,
+    pub files: Vec<String>,
 }
 
 /// Why a job had to be approved, and who decided.
@@ -91,6 +92,11 @@ impl JobSummary {
             results: path(RESULTS),
             rejects: path(REJECTS).filter(|_| job.counts.rejected + job.counts.failed > 0),
             receipt: path(RECEIPT),
+            files: job
+                .files
+                .iter()
+                .filter_map(|name| path(&crate::delivery::delivered_name(name)))
+                .collect(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::faults::Faults;
-use crate::model::{country, domain, postal, profile, text};
+use crate::model::{cell, country, domain, postal, profile, text};
 use crate::{Change, Column, CustomerField, Job, NewCustomer, Problem, Row, code, position};
 
 /// The kind.
@@ -111,7 +111,7 @@ impl Job for AddCustomer {
             profile: fields,
             registration_number: faults.line(row, REGISTRATION_NUMBER, 100),
             external_id: faults.line(row, EXTERNAL_ID, 256),
-            associated_partner_id: partner_id(&mut faults, row),
+            associated_partner_id: cell::partner_id(&mut faults, row, ASSOCIATED_PARTNER_ID),
         };
         faults.finish(Change::CreateCustomer(customer))
     }
@@ -218,20 +218,6 @@ fn settle_culture<'a>(
             _ => return,
         };
     }
-}
-
-fn partner_id<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
-    let id = faults.line(row, ASSOCIATED_PARTNER_ID, 36);
-    let number = id.bytes().all(|byte| byte.is_ascii_digit());
-    if !number && uuid::Uuid::try_parse(id).is_err() {
-        faults.add(
-            ASSOCIATED_PARTNER_ID,
-            code::INVALID,
-            id,
-            "the reseller's GUID or partner number",
-        );
-    }
-    id
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! `assign-licenses`: licences of users who exist.
+//! `assign-licenses`: licences given to users and taken from them.
 
 use std::borrow::Cow;
 
+use uuid::Uuid;
+
 use crate::faults::Faults;
-use crate::model::{list, profile, text, user_ref};
+use crate::model::{cell, skus};
 use crate::{Change, Column, Job, LicenseChange, Problem, Row, code, position};
 
 /// The kind.
@@ -12,12 +14,12 @@ pub(crate) struct AssignLicenses;
 const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
     Column::required("user_principal_name", "sign-in name of the user"),
-    Column::optional("assign", "SKU part numbers or ids to give, separated by `;`"),
+    Column::optional("assign", "SKU part numbers or ids, separated by `;`"),
+    Column::optional("remove", "SKU part numbers or ids, separated by `;`, or `<all>` others"),
     Column::optional(
-        "remove",
-        "SKU part numbers or ids to take, separated by `;`, or `<all>`",
+        "usage_location",
+        "country code of two letters; a user needs one for licences",
     ),
-    Column::optional("usage_location", "country code of two letters; licences depend on one"),
 ];
 
 const CUSTOMER: usize = position(COLUMNS, "customer");
@@ -32,7 +34,7 @@ impl Job for AssignLicenses {
     }
 
     fn summary(&self) -> &'static str {
-        "Give licences to users and take them"
+        "Assign licences to users and take them away"
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -45,24 +47,15 @@ impl Job for AssignLicenses {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let user = user_ref::read(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
-        let assign = skus(&mut faults, row, ASSIGN);
-        let mut remove = skus(&mut faults, row, REMOVE);
-        let remove_all = remove.iter().any(|sku| sku.eq_ignore_ascii_case(ALL));
-        if remove_all && remove.len() > 1 {
-            faults.add(REMOVE, code::CONFLICTING, row.text(REMOVE), "`<all>` alone, or SKUs");
-        }
-        remove.retain(|sku| !sku.eq_ignore_ascii_case(ALL));
-        if let Some(both) = remove
-            .iter()
-            .find(|sku| assign.iter().any(|one| one.eq_ignore_ascii_case(sku)))
-        {
-            faults.add(REMOVE, code::CONFLICTING, both, "a SKU that is not in `assign` as well");
-        }
-        let usage_location = usage_location(&mut faults, row);
-        if assign.is_empty() && remove.is_empty() && !remove_all && row.text(USAGE_LOCATION).is_empty() {
-            let expected = "a value in `assign`, `remove` or `usage_location`";
-            faults.add_whole(code::NOTHING_TO_CHANGE, expected);
+        let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
+        let assign = distinct(cell::skus(&mut faults, row, ASSIGN));
+        let (remove, remove_all) = remove(&mut faults, row, &assign);
+        let usage_location = cell::country_code(&mut faults, row, USAGE_LOCATION);
+        if assign.is_empty() && remove.is_empty() && !remove_all && usage_location.is_empty() {
+            faults.add_whole(
+                code::NOTHING_TO_CHANGE,
+                "a value in `assign`, `remove` or `usage_location`",
+            );
         }
         faults.finish(Change::AssignLicenses(LicenseChange {
             user,
@@ -74,23 +67,37 @@ impl Job for AssignLicenses {
     }
 }
 
-/// Stands for every licence a user has.
-const ALL: &str = "<all>";
-
-fn skus<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> Vec<&'a str> {
-    let skus = list::distinct(faults.line(row, column, usize::MAX));
-    for sku in skus.iter().filter(|sku| sku.len() > 128) {
-        faults.add(column, code::TOO_LONG, sku, "a SKU's part number or GUID");
+fn remove<'a>(faults: &mut Faults, row: &Row<'a>, assign: &[&str]) -> (Vec<&'a str>, bool) {
+    let mut remove = distinct(cell::skus(faults, row, REMOVE));
+    let named = remove.len();
+    remove.retain(|sku| !sku.eq_ignore_ascii_case("<all>"));
+    let remove_all = remove.len() < named;
+    for sku in &remove {
+        if remove_all {
+            faults.add(REMOVE, code::CONFLICTING, sku, "`<all>` alone, or SKUs without it");
+        } else if assign.iter().any(|assigned| is_same(assigned, sku)) {
+            let expected = "a SKU that is not in `assign` too";
+            faults.add(REMOVE, code::CONFLICTING, sku, expected);
+        }
     }
-    skus
+    (remove, remove_all)
 }
 
-fn usage_location<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
-    match row.text(USAGE_LOCATION) {
-        "" => "",
-        control if text::has_control(control) => faults.line(row, USAGE_LOCATION, usize::MAX),
-        written => profile::country_code(faults, USAGE_LOCATION, written),
+/// Each SKU once, under the name it has first.
+fn distinct(skus: Vec<&str>) -> Vec<&str> {
+    let mut kept: Vec<&str> = Vec::with_capacity(skus.len());
+    for sku in skus {
+        if !kept.iter().any(|known| is_same(known, sku)) {
+            kept.push(sku);
+        }
     }
+    kept
+}
+
+/// Whether two texts are one SKU, of which one may be the id.
+fn is_same(one: &str, other: &str) -> bool {
+    let id = |sku| skus::find(sku).map(|(_, id)| id).or_else(|| Uuid::try_parse(sku).ok());
+    one.eq_ignore_ascii_case(other) || id(one).is_some_and(|one| id(other) == Some(one))
 }
 
 #[cfg(test)]

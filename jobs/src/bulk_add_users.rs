@@ -8,8 +8,8 @@ mod templates;
 use std::borrow::Cow;
 
 use crate::faults::Faults;
-use crate::model::{country, email, list, profile, roles, text, upn, user_ref};
-use crate::{Change, Column, CustomerRef, Job, NewUser, Problem, Row, Template, UserField, code, position};
+use crate::model::{cell, country, email, list, roles, text, upn};
+use crate::{Change, Column, Job, NewUser, Problem, Row, Template, UserField, code, position};
 
 /// The kind.
 pub(crate) struct BulkAddUsers;
@@ -111,23 +111,23 @@ impl Job for BulkAddUsers {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let customer = faults.required_line(row, CUSTOMER, 256);
-        let user_principal_name = user_ref::user_principal_name(&mut faults, row, USER_PRINCIPAL_NAME);
+        let customer = cell::customer(&mut faults, row, CUSTOMER);
+        let user_principal_name = cell::user_principal_name(&mut faults, row, USER_PRINCIPAL_NAME);
         let display_name = display_name(&mut faults, row, user_principal_name);
         let profile = PROFILE.map(|(column, max)| match column {
             STREET_ADDRESS => faults.lines(row, column, max),
             _ => faults.line(row, column, max),
         });
         check_alternate_email(&mut faults, row);
-        let usage_location = usage_location(&mut faults, row);
+        let usage_location = cell::country_code(&mut faults, row, USAGE_LOCATION);
         let country = country(&mut faults, row);
         let licenses = licenses(&mut faults, row);
         let roles = roles(&mut faults, row);
         // Looked at like any other cell, then forgotten.
         faults.line(row, PASSWORD, 256);
-        let block_sign_in = faults.yes_no(row, BLOCK_SIGN_IN, false);
+        let block_sign_in = cell::yes_or_no(&mut faults, row, BLOCK_SIGN_IN).unwrap_or(false);
         faults.finish(Change::CreateUser(NewUser {
-            customer: CustomerRef::parse(customer),
+            customer,
             user_principal_name,
             display_name,
             profile,
@@ -157,14 +157,6 @@ fn check_alternate_email(faults: &mut Faults, row: &Row<'_>) {
     }
 }
 
-fn usage_location<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
-    match row.text(USAGE_LOCATION) {
-        "" => "",
-        control if text::has_control(control) => faults.line(row, USAGE_LOCATION, usize::MAX),
-        written => profile::country_code(faults, USAGE_LOCATION, written),
-    }
-}
-
 /// A code where one is known. Directories take any text here, so an unknown name is no fault.
 fn country<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
     let written = row.text(COUNTRY);
@@ -179,11 +171,7 @@ fn country<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
 }
 
 fn licenses<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
-    let cell = faults.line(row, LICENSES, usize::MAX);
-    let licenses = list::distinct(cell);
-    for sku in licenses.iter().filter(|sku| sku.len() > 128) {
-        faults.add(LICENSES, code::TOO_LONG, sku, "a SKU's part number or GUID");
-    }
+    let licenses = cell::skus(faults, row, LICENSES);
     if !licenses.is_empty() && row.text(USAGE_LOCATION).is_empty() {
         let expected = "a country code of two letters, which licences depend on";
         faults.add(USAGE_LOCATION, code::USAGE_LOCATION_REQUIRED, "", expected);

@@ -1,7 +1,7 @@
-//! `delete-users`: users who leave; they can be restored for 30 days.
+//! `delete-users`: users who leave. Their directories keep them for 30 days.
 
 use crate::faults::Faults;
-use crate::model::user_ref;
+use crate::model::cell;
 use crate::{Change, Column, Job, Problem, Row, position};
 
 /// The kind.
@@ -9,8 +9,8 @@ pub(crate) struct DeleteUsers;
 
 const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
-    Column::required("user_principal_name", "sign-in name of the user"),
-    Column::optional("reason", "why; kept with the row"),
+    Column::required("user_principal_name", "sign-in name of the user to delete"),
+    Column::optional("reason", "why, up to 256 characters; noted in the record"),
 ];
 
 const CUSTOMER: usize = position(COLUMNS, "customer");
@@ -40,8 +40,8 @@ impl Job for DeleteUsers {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let user = user_ref::read(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
-        // It stays with the row, for whoever reads the results.
+        let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
+        // A user's directory has no place for it; the record keeps the row.
         faults.line(row, REASON, 256);
         faults.finish(Change::DeleteUser(user))
     }

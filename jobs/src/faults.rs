@@ -1,7 +1,5 @@
 //! Collects what is wrong with a row while it is read, so that every fault is reported and not just the first.
 
-use uuid::Uuid;
-
 use crate::model::text;
 use crate::{Column, Problem, Row, code};
 
@@ -81,79 +79,6 @@ impl Faults {
         }
         self.check_length(column, value, max);
         value
-    }
-
-    /// `yes` or `no`, or `default` where the cell is empty.
-    pub(crate) fn yes_no(&mut self, row: &Row<'_>, column: usize, default: bool) -> bool {
-        let written = row.text(column);
-        let is = |words: [&str; 2]| words.iter().any(|word| word.eq_ignore_ascii_case(written));
-        if written.is_empty() {
-            return default;
-        }
-        if is(["yes", "true"]) {
-            return true;
-        }
-        if !is(["no", "false"]) {
-            let code = if text::has_control(written) {
-                code::BAD_CHARACTER
-            } else {
-                code::INVALID
-            };
-            self.add(column, code, written, "`yes` or `no`");
-        }
-        false
-    }
-
-    /// One of a few words, or `default` where the cell is empty; without a default it may not be.
-    pub(crate) fn choice<T: Copy>(
-        &mut self,
-        row: &Row<'_>,
-        column: usize,
-        default: Option<T>,
-        words: &[(&'static str, T)],
-    ) -> Option<T> {
-        let written = row.text(column);
-        let all = || {
-            words
-                .iter()
-                .map(|(word, _)| format!("`{word}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        match (written, default) {
-            ("", Some(default)) => return Some(default),
-            ("", None) => self.add(column, code::REQUIRED, written, format!("one of {}", all())),
-            _ if text::has_control(written) => {
-                self.add(
-                    column,
-                    code::BAD_CHARACTER,
-                    written,
-                    "one line without control characters",
-                );
-            }
-            _ => {
-                if let Some((_, found)) = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(written)) {
-                    return Some(*found);
-                }
-                let near = crate::nearest(written, words.iter().map(|(word, _)| *word));
-                self.add_near(column, code::UNKNOWN_CHOICE, written, format!("one of {}", all()), near);
-            }
-        }
-        None
-    }
-
-    /// A GUID, if there is one; none is a fault where it is `required`.
-    pub(crate) fn guid(&mut self, row: &Row<'_>, column: usize, required: bool) -> Option<Uuid> {
-        let written = if required {
-            self.required_line(row, column, 256)
-        } else {
-            self.line(row, column, 256)
-        };
-        let found = Uuid::try_parse(written).ok();
-        if found.is_none() && !written.is_empty() && !text::has_control(written) {
-            self.add(column, code::INVALID, written, "a GUID");
-        }
-        found
     }
 
     /// Checks a value that should be a single line of at most `max` characters.

@@ -30,7 +30,7 @@ pub trait Job: Sync {
         false
     }
 
-    /// Whether accounts of this kind's rows are handed out a password.
+    /// Whether jobs of this kind make passwords, which are handed out once and never kept in the clear.
     fn hands_out_passwords(&self) -> bool {
         false
     }

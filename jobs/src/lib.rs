@@ -14,6 +14,7 @@ mod add_customer;
 mod assign_licenses;
 mod bulk_add_users;
 mod delete_users;
+mod export_customers;
 mod remove_relationship;
 mod reset_passwords;
 mod restore_users;
@@ -21,13 +22,15 @@ mod set_seats;
 mod set_subscriptions;
 mod suspend_subscription;
 mod switch_subscription;
+mod sync_customers;
 mod update_account;
 
 pub use change::{
-    Change, CustomerField, CustomerPatch, CustomerRef, Direction, Flow, LicenseChange, NewCustomer, NewUser,
-    PasswordReset, ProductType, Removal, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch,
-    TransferAction, UserField, UserRef,
+    Change, CustomerField, CustomerPatch, CustomerRef, Direction, Export, ExportFormat, ExportOf, Flow, LicenseChange,
+    Matching, NewCustomer, NewUser, PasswordReset, ProductType, Removal, SearchField, Seats, SubscriptionState,
+    SubscriptionStatus, Suspension, Switch, Sync, TransferAction, UserField, UserRef,
 };
+pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
 pub use job::{Column, Job, Row, Template, position};
 pub use problem::{Problem, code, nearest};
@@ -45,6 +48,7 @@ pub static JOBS: &[&dyn Job] = &[
     &restore_users::RestoreUsers,
     &suspend_subscription::SuspendSubscription,
     &switch_subscription::SwitchSubscription,
+    &export_customers::ExportCustomers,
     &remove_relationship::RemoveRelationship,
 ];
 
@@ -62,4 +66,4 @@ pub fn find(kind: &str) -> Result<&'static dyn Job, Option<&'static str>> {
 #[cfg(test)]
 mod catalogue_test;
 #[cfg(test)]
-mod told;
+mod testing;

@@ -1,5 +1,6 @@
 //! Rules and tables that several kinds share, as data where possible.
 
+pub(crate) mod cell;
 pub(crate) mod company_name;
 pub(crate) mod country;
 pub(crate) mod date;
@@ -12,7 +13,6 @@ pub(crate) mod roles;
 pub(crate) mod skus;
 pub(crate) mod text;
 pub(crate) mod upn;
-pub(crate) mod user_ref;
 
 mod countries;
 mod country_names;

@@ -151,48 +151,56 @@ pub mod code {
     pub const NO_FREE_SEATS: &str = "no-free-seats";
     /// Fewer seats than are assigned already.
     pub const SEATS_IN_USE: &str = "seats-in-use";
-    /// No user of that name (Partner Center 60002).
+    /// None of the words that can stand here.
+    pub const UNKNOWN_CHOICE: &str = "unknown-choice";
+    /// Two cells of the row, or two entries of a cell, contradict each other.
+    pub const CONFLICTING: &str = "conflicting";
+    /// No store of that name is configured.
+    pub const UNKNOWN_STORE: &str = "unknown-store";
+    /// The customer has no user of that name (Partner Center 60002).
     pub const UNKNOWN_USER: &str = "unknown-user";
-    /// The user was deleted and can be restored.
+    /// The user is deleted; it has to be restored first.
     pub const USER_DELETED: &str = "user-deleted";
-    /// The user was deleted too long ago to be restored.
+    /// The user is not deleted, so there is nothing to restore.
+    pub const NOT_DELETED: &str = "not-deleted";
+    /// The user was deleted more than 30 days ago and cannot be restored.
     pub const RESTORE_EXPIRED: &str = "restore-expired";
+    /// The user does not have the licence.
+    pub const LICENSE_NOT_ASSIGNED: &str = "license-not-assigned";
     /// No subscription of that id (Partner Center 800078).
     pub const UNKNOWN_SUBSCRIPTION: &str = "unknown-subscription";
-    /// The subscription is not in a state in which this can be done (Partner Center 27009).
+    /// The subscription is not in a state in which this can be done.
     pub const SUBSCRIPTION_INACTIVE: &str = "subscription-inactive";
-    /// The subscription is another customer's.
+    /// The subscription belongs to another customer.
     pub const FOREIGN_SUBSCRIPTION: &str = "foreign-subscription";
-    /// Subscriptions are active that have to be suspended first.
+    /// Subscriptions of the customer are still active, so the relationship cannot end.
     pub const ACTIVE_SUBSCRIPTIONS: &str = "active-subscriptions";
-    /// Reservations or savings plans are active that have to be cancelled first.
+    /// Reservations or savings plans of the customer are still active.
     pub const ACTIVE_RESERVATIONS: &str = "active-reservations";
-    /// Software is active that has to be cancelled first.
+    /// Software of the customer is not cancelled.
     pub const ACTIVE_SOFTWARE: &str = "active-software";
-    /// A new-commerce subscription is outside its cancellation window.
+    /// The time in which a new-commerce subscription can be cancelled is over.
     pub const NOT_CANCELLABLE: &str = "not-cancellable";
-    /// The relationship with the customer has ended (Partner Center 3000).
+    /// There is no relationship with the customer any longer (Partner Center 3000, 20002).
     pub const RELATIONSHIP_ENDED: &str = "relationship-ended";
-    /// The subscription is part of an open transfer (Partner Center 900104).
+    /// The subscription is part of an open transfer already (Partner Center 900101).
     pub const TRANSFER_OPEN: &str = "transfer-open";
-    /// There is no transfer to answer (Partner Center 900100).
+    /// There is no transfer to answer or to withdraw (Partner Center 900100).
     pub const NO_TRANSFER: &str = "no-transfer";
-    /// The transfer has ended without the subscription changing hands (Partner Center 900102).
+    /// The transfer is finished, rejected, withdrawn or expired (Partner Center 900102).
     pub const TRANSFER_CLOSED: &str = "transfer-closed";
-    /// This side may not do that to a transfer of this flow.
+    /// That step is not this partner's to take.
     pub const TRANSFER_NOT_ALLOWED: &str = "transfer-not-allowed";
-    /// The subscription is of a sort the flow does not cover (Partner Center 900145, 900146).
+    /// The subscription cannot be transferred in that way (Partner Center 900131 to 900134).
     pub const NOT_ELIGIBLE: &str = "not-eligible";
-    /// The store has changed since the plan.
+    /// The store has changed since the preview.
     pub const DRIFTED: &str = "drifted";
-    /// An undo leaves the row alone: somebody has changed it since.
+    /// What the job did has been changed since by somebody else, so that it cannot be undone.
     pub const EDITED_SINCE: &str = "edited-since";
-    /// There is no way back.
+    /// What the job did cannot be undone.
     pub const IRREVERSIBLE: &str = "irreversible";
-    /// Two cells of the row contradict each other.
-    pub const CONFLICTING: &str = "conflicting";
-    /// The word is none of those there are.
-    pub const UNKNOWN_CHOICE: &str = "unknown-choice";
+    /// The job needs an approval it does not have.
+    pub const NOT_APPROVED: &str = "not-approved";
 }
 
 #[cfg(test)]

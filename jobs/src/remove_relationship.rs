@@ -1,7 +1,11 @@
-//! `remove-relationship`: customers who are no longer ours.
+//! `remove-relationship`: customers who are to be customers no longer.
+//!
+//! What a customer still holds stands in the way, and only the store knows it. Suspending it on the way is
+//! asked for row by row and never assumed: a removal that fails half-way leaves the subscriptions suspended.
 
 use crate::faults::Faults;
-use crate::{Change, Column, CustomerRef, Job, Problem, Removal, Row, position};
+use crate::model::cell;
+use crate::{Change, Column, Job, Problem, Removal, Row, position};
 
 /// The kind.
 pub(crate) struct RemoveRelationship;
@@ -10,9 +14,9 @@ const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
     Column::optional(
         "suspend_subscriptions",
-        "`yes`: suspend first what can be suspended; `no` is the default",
+        "`yes`: suspend first what may be suspended; `no` is the default",
     ),
-    Column::optional("reason", "why; kept with the row"),
+    Column::optional("reason", "why, up to 256 characters; noted in the record"),
 ];
 
 const CUSTOMER: usize = position(COLUMNS, "customer");
@@ -25,7 +29,7 @@ impl Job for RemoveRelationship {
     }
 
     fn summary(&self) -> &'static str {
-        "End the reseller relationship with customers"
+        "End the reseller relationship with customers; only they can renew it"
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -42,10 +46,9 @@ impl Job for RemoveRelationship {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let customer = faults.required_line(row, CUSTOMER, 256);
         let removal = Removal {
-            customer: CustomerRef::parse(customer),
-            suspend_subscriptions: faults.yes_no(row, SUSPEND_SUBSCRIPTIONS, false),
+            customer: cell::customer(&mut faults, row, CUSTOMER),
+            suspend_subscriptions: cell::yes_or_no(&mut faults, row, SUSPEND_SUBSCRIPTIONS).unwrap_or(false),
             reason: faults.line(row, REASON, 256),
         };
         faults.finish(Change::RemoveRelationship(removal))

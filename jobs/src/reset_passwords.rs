@@ -1,7 +1,7 @@
-//! `reset-passwords`: new passwords for users who have lost theirs.
+//! `reset-passwords`: new passwords for users, each handed out once.
 
 use crate::faults::Faults;
-use crate::model::user_ref;
+use crate::model::cell;
 use crate::{Change, Column, Job, PasswordReset, Problem, Row, position};
 
 /// The kind.
@@ -12,9 +12,12 @@ const COLUMNS: &[Column] = &[
     Column::required("user_principal_name", "sign-in name of the user"),
     Column::optional(
         "force_change",
-        "`yes` (the default): a new one is chosen at the next sign-in",
+        "`yes` (the default): choose another at the next sign-in; or `no`",
     ),
-    Column::optional("again", "`yes`: even if one was handed out within the last 24 hours"),
+    Column::optional(
+        "again",
+        "`yes`: even if one was handed out in the last 24 hours; `no` is the default",
+    ),
 ];
 
 const CUSTOMER: usize = position(COLUMNS, "customer");
@@ -28,7 +31,7 @@ impl Job for ResetPasswords {
     }
 
     fn summary(&self) -> &'static str {
-        "Hand out new passwords to users"
+        "Give users new passwords, handed out once"
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -45,13 +48,12 @@ impl Job for ResetPasswords {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let user = user_ref::read(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
-        let change = PasswordReset {
-            user,
-            force_change: faults.yes_no(row, FORCE_CHANGE, true),
-            again: faults.yes_no(row, AGAIN, false),
+        let reset = PasswordReset {
+            user: cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME),
+            force_change: cell::yes_or_no(&mut faults, row, FORCE_CHANGE).unwrap_or(true),
+            again: cell::yes_or_no(&mut faults, row, AGAIN).unwrap_or(false),
         };
-        faults.finish(Change::ResetPassword(change))
+        faults.finish(Change::ResetPassword(reset))
     }
 }
 

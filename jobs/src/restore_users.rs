@@ -1,7 +1,7 @@
-//! `restore-users`: deleted users who come back.
+//! `restore-users`: users deleted by mistake, while their directories still keep them.
 
 use crate::faults::Faults;
-use crate::model::user_ref;
+use crate::model::cell;
 use crate::{Change, Column, Job, Problem, Row, position};
 
 /// The kind.
@@ -9,7 +9,10 @@ pub(crate) struct RestoreUsers;
 
 const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
-    Column::required("user_principal_name", "sign-in name of the user"),
+    Column::required(
+        "user_principal_name",
+        "sign-in name of a user deleted in the last 30 days",
+    ),
 ];
 
 const CUSTOMER: usize = position(COLUMNS, "customer");
@@ -21,7 +24,7 @@ impl Job for RestoreUsers {
     }
 
     fn summary(&self) -> &'static str {
-        "Restore users that were deleted within 30 days"
+        "Restore users deleted in the last 30 days, with their licences where seats are free"
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -34,7 +37,7 @@ impl Job for RestoreUsers {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let user = user_ref::read(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
+        let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         faults.finish(Change::RestoreUser(user))
     }
 }

@@ -1,12 +1,11 @@
-//! `set-subscriptions`: which subscriptions customers hold.
+//! `set-subscriptions`: which subscriptions a customer holds, and how they stand.
 //!
-//! The SQL stores have no marketplace to buy from; this is how they learn what there is to suspend and to transfer.
+//! The SQL stores have no marketplace to buy from; this is how they learn what there is to suspend, to
+//! transfer, or in the way of a relationship's end.
 
 use crate::faults::Faults;
-use crate::model::date;
-use crate::{
-    Change, Column, CustomerRef, Job, Problem, ProductType, Row, SubscriptionState, SubscriptionStatus, code, position,
-};
+use crate::model::cell;
+use crate::{Change, Column, Job, Problem, ProductType, Row, SubscriptionState, SubscriptionStatus, code, position};
 
 /// The kind.
 pub(crate) struct SetSubscriptions;
@@ -14,20 +13,20 @@ pub(crate) struct SetSubscriptions;
 const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
     Column::required("subscription_id", "GUID of the subscription"),
-    Column::required("product", "name of what was bought"),
-    Column::required(
-        "product_type",
-        "e.g. `legacy-license`, `new-commerce-license`, `azure-plan`, `reservation`",
-    ),
-    Column::optional("quantity", "licences or units; 1 when empty"),
+    Column::required("product", "name of the product, e.g. `Microsoft 365 Business Premium`"),
+    Column::required("product_type", "what sort of product, e.g. `new-commerce-license`"),
+    Column::optional("quantity", "licences or units, from 1, which is the default"),
+    Column::optional("status", "`active` (the default), `suspended`, `cancelled` and others"),
+    Column::optional("auto_renew", "`yes` or `no`; empty where there is no such thing"),
     Column::optional(
-        "status",
-        "`active` (the default), `suspended`, `expired`, `disabled`, `cancelled` …",
+        "term_ends",
+        "date, which counts to its end in UTC, or time like `2027-06-30T12:00:00Z`",
     ),
-    Column::optional("auto_renew", "`yes` or `no`"),
-    Column::optional("term_ends", "last day of the term, e.g. `2027-06-30`"),
-    Column::optional("cancellable_until", "last day it can be cancelled"),
-    Column::optional("partner_id_on_record", "indirect reseller on record"),
+    Column::optional("cancellable_until", "date or time likewise"),
+    Column::optional(
+        "partner_id_on_record",
+        "partner who is credited with it, a GUID or a number",
+    ),
 ];
 
 const CUSTOMER: usize = position(COLUMNS, "customer");
@@ -60,39 +59,37 @@ impl Job for SetSubscriptions {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let customer = faults.required_line(row, CUSTOMER, 256);
-        let subscription_id = faults.guid(row, SUBSCRIPTION_ID, true);
-        let product = faults.required_line(row, PRODUCT, 256);
-        let types: Vec<_> = ProductType::ALL.iter().map(|one| (one.as_str(), *one)).collect();
-        let product_type = faults.choice(row, PRODUCT_TYPE, None, &types);
-        let quantity = quantity(&mut faults, row);
-        let states: Vec<_> = SubscriptionStatus::ALL.iter().map(|one| (one.as_str(), *one)).collect();
-        let status = faults.choice(row, STATUS, Some(SubscriptionStatus::Active), &states);
-        let renews = faults.yes_no(row, AUTO_RENEW, false);
-        let term_ends = day(&mut faults, row, TERM_ENDS);
-        let cancellable_until = day(&mut faults, row, CANCELLABLE_UNTIL);
-        let partner_id_on_record = faults.line(row, PARTNER_ID_ON_RECORD, 64);
-        faults.finish(Change::SetSubscription(SubscriptionState {
-            customer: CustomerRef::parse(customer),
-            subscription_id: subscription_id.unwrap_or_default(),
-            product,
-            product_type: product_type.unwrap_or(ProductType::LegacyLicense),
-            quantity,
-            status: status.unwrap_or(SubscriptionStatus::Active),
-            auto_renew: (!row.text(AUTO_RENEW).is_empty()).then_some(renews),
-            term_ends,
-            cancellable_until,
-            partner_id_on_record,
-        }))
+        let state = SubscriptionState {
+            customer: cell::customer(&mut faults, row, CUSTOMER),
+            subscription_id: cell::required_guid(&mut faults, row, SUBSCRIPTION_ID),
+            product: faults.required_line(row, PRODUCT, 256),
+            product_type: cell::required_choice(&mut faults, row, PRODUCT_TYPE).unwrap_or(ProductType::LegacyLicense),
+            quantity: quantity(&mut faults, row),
+            status: cell::choice(&mut faults, row, STATUS).unwrap_or(SubscriptionStatus::Active),
+            auto_renew: cell::yes_or_no(&mut faults, row, AUTO_RENEW),
+            term_ends: cell::deadline(&mut faults, row, TERM_ENDS),
+            cancellable_until: cell::deadline(&mut faults, row, CANCELLABLE_UNTIL),
+            partner_id_on_record: cell::partner_id(&mut faults, row, PARTNER_ID_ON_RECORD),
+        };
+        if let (Some(end), Some(until)) = (state.term_ends, state.cancellable_until)
+            && until > end
+        {
+            let expected = "a time before the end of the term in `term_ends`";
+            faults.add(
+                CANCELLABLE_UNTIL,
+                code::CONFLICTING,
+                row.text(CANCELLABLE_UNTIL),
+                expected,
+            );
+        }
+        faults.finish(Change::SetSubscription(state))
     }
 }
 
 fn quantity(faults: &mut Faults, row: &Row<'_>) -> u32 {
     let written = faults.line(row, QUANTITY, 256);
-    if written.is_empty() {
-        return 1;
-    }
     match written.parse() {
+        _ if written.is_empty() => 1,
         Ok(quantity) if quantity > 0 => quantity,
         _ => {
             let expected = format!("a whole number from 1 to {}", u32::MAX);
@@ -100,15 +97,6 @@ fn quantity(faults: &mut Faults, row: &Row<'_>) -> u32 {
             1
         }
     }
-}
-
-fn day(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<i64> {
-    let written = faults.line(row, column, 256);
-    let found = date::last_moment(written);
-    if found.is_none() && !written.is_empty() {
-        faults.add(column, code::INVALID, written, "a date like `2027-06-30`");
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! `suspend-subscription`: subscriptions that stop, or go on.
+//! `suspend-subscription`: subscriptions switched off, and on again.
 
 use crate::faults::Faults;
-use crate::{Change, Column, CustomerRef, Job, Problem, Row, Suspension, position};
+use crate::model::cell;
+use crate::{Change, Column, Job, Problem, Row, Suspension, position};
 
 /// The kind.
 pub(crate) struct SuspendSubscription;
@@ -10,13 +11,16 @@ const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
     Column::required("subscription_id", "GUID of the subscription"),
     Column::optional("action", "`suspend` (the default) or `reactivate`"),
-    Column::optional("reason", "why; kept with the row"),
+    Column::optional("reason", "why, up to 256 characters; noted in the record"),
 ];
 
 const CUSTOMER: usize = position(COLUMNS, "customer");
 const SUBSCRIPTION_ID: usize = position(COLUMNS, "subscription_id");
 const ACTION: usize = position(COLUMNS, "action");
 const REASON: usize = position(COLUMNS, "reason");
+
+/// Each action, and whether it suspends.
+const ACTIONS: &[(&str, bool)] = &[("suspend", true), ("reactivate", false)];
 
 impl Job for SuspendSubscription {
     fn kind(&self) -> &'static str {
@@ -37,16 +41,13 @@ impl Job for SuspendSubscription {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let customer = faults.required_line(row, CUSTOMER, 256);
-        let subscription_id = faults.guid(row, SUBSCRIPTION_ID, true);
-        let suspend = faults.choice(row, ACTION, Some(true), &[("suspend", true), ("reactivate", false)]);
-        let reason = faults.line(row, REASON, 256);
-        faults.finish(Change::SuspendSubscription(Suspension {
-            customer: CustomerRef::parse(customer),
-            subscription_id: subscription_id.unwrap_or_default(),
-            suspend: suspend.unwrap_or(true),
-            reason,
-        }))
+        let suspension = Suspension {
+            customer: cell::customer(&mut faults, row, CUSTOMER),
+            subscription_id: cell::required_guid(&mut faults, row, SUBSCRIPTION_ID),
+            suspend: cell::word_of(&mut faults, row, ACTION, ACTIONS).unwrap_or(true),
+            reason: faults.line(row, REASON, 256),
+        };
+        faults.finish(Change::SuspendSubscription(suspension))
     }
 }
 

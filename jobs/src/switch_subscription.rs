@@ -1,11 +1,14 @@
-//! `switch-subscription`: subscriptions that change partners.
+//! `switch-subscription`: subscriptions moved to another partner, or taken over from one.
 //!
-//! Four flows share the word transfer, and they differ in who asks and who answers. Under an Azure plan and the new
-//! commerce the partner who gets the subscription asks and the one who has it answers; from direct to indirect the
-//! one who has it asks; a legacy Azure subscription goes by a form on paper.
+//! There are four ways, and who takes which step differs. What can be told from the row alone is told here,
+//! so that nobody waits days for the refusal of a step that was never theirs.
+
+mod rules;
+
+use uuid::Uuid;
 
 use crate::faults::Faults;
-use crate::model::{email, text};
+use crate::model::{cell, email};
 use crate::{Change, Column, CustomerRef, Direction, Flow, Job, Problem, Row, Switch, TransferAction, code, position};
 
 /// The kind.
@@ -14,15 +17,21 @@ pub(crate) struct SwitchSubscription;
 const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
     Column::required("subscription_id", "GUID of the subscription"),
-    Column::required("direction", "`in`: to us; `out`: to another partner"),
-    Column::optional("partner_tenant_id", "GUID of the other partner; a request needs it"),
+    Column::required(
+        "direction",
+        "`in`: from the other partner to us; `out`: from us to them",
+    ),
+    Column::optional(
+        "partner_tenant_id",
+        "GUID of the other partner's tenant; a request needs it",
+    ),
     Column::optional(
         "partner_name",
-        "name of the other partner; a request of some flows needs it",
+        "the other partner's name; requests need it, but not `direct-to-indirect`",
     ),
     Column::optional(
         "customer_email",
-        "whom to tell at the customer's; a request of some flows needs it",
+        "customer's address; requests of `azure-plan` and `new-commerce` need it",
     ),
     Column::required(
         "flow",
@@ -46,7 +55,7 @@ impl Job for SwitchSubscription {
     }
 
     fn summary(&self) -> &'static str {
-        "Transfer subscriptions to or from another partner"
+        "Switch subscriptions to a different partner, or take them over from one"
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -63,30 +72,28 @@ impl Job for SwitchSubscription {
 
     fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
-        let customer = faults.required_line(row, CUSTOMER, 256);
-        let subscription_id = faults.guid(row, SUBSCRIPTION_ID, true);
-        let directions: Vec<_> = Direction::ALL.iter().map(|one| (one.as_str(), *one)).collect();
-        let direction = faults.choice(row, DIRECTION, None, &directions);
-        let partner_tenant_id = faults.guid(row, PARTNER_TENANT_ID, false);
+        let customer = cell::customer(&mut faults, row, CUSTOMER);
+        let subscription_id = cell::required_guid(&mut faults, row, SUBSCRIPTION_ID);
+        let direction = cell::required_choice(&mut faults, row, DIRECTION);
+        let partner_tenant_id = cell::guid(&mut faults, row, PARTNER_TENANT_ID);
+        check_partner(&mut faults, row, customer, partner_tenant_id);
         let partner_name = faults.line(row, PARTNER_NAME, 256);
-        let customer_email = faults.line(row, CUSTOMER_EMAIL, email::MAX);
-        let flows: Vec<_> = Flow::ALL.iter().map(|one| (one.as_str(), *one)).collect();
-        let flow = faults.choice(row, FLOW, None, &flows);
-        let actions: Vec<_> = TransferAction::ALL.iter().map(|one| (one.as_str(), *one)).collect();
-        let action = faults.choice(row, ACTION, Some(TransferAction::Request), &actions);
-        if !customer_email.is_empty() && !text::has_control(customer_email) && email::domain(customer_email).is_none() {
-            faults.add(CUSTOMER_EMAIL, code::INVALID, customer_email, "an e-mail address");
-        }
+        let customer_email = customer_email(&mut faults, row);
+        let flow = cell::required_choice(&mut faults, row, FLOW);
+        let action = match cell::choice(&mut faults, row, ACTION) {
+            None if row.text(ACTION).is_empty() => Some(TransferAction::Request),
+            written => written,
+        };
         if let (Some(direction), Some(flow), Some(action)) = (direction, flow, action) {
-            allowed(&mut faults, row, direction, flow, action);
-            if action == TransferAction::Request {
-                needed(&mut faults, row, flow);
-            }
+            check_step(&mut faults, row, direction, flow, action);
+        }
+        if let (Some(flow), Some(TransferAction::Request)) = (flow, action) {
+            check_request(&mut faults, row, flow);
         }
         faults.finish(Change::SwitchSubscription(Switch {
-            customer: CustomerRef::parse(customer),
-            subscription_id: subscription_id.unwrap_or_default(),
-            direction: direction.unwrap_or(Direction::In),
+            customer,
+            subscription_id,
+            direction: direction.unwrap_or(Direction::Out),
             partner_tenant_id,
             partner_name,
             customer_email,
@@ -96,49 +103,68 @@ impl Job for SwitchSubscription {
     }
 }
 
-/// Who may do what: the asker asks and withdraws, the other one answers.
-fn allowed(faults: &mut Faults, row: &Row<'_>, direction: Direction, flow: Flow, action: TransferAction) {
-    let asker = match flow {
-        Flow::AzurePlan | Flow::NewCommerce => Direction::In,
-        Flow::DirectToIndirect => Direction::Out,
-        Flow::LegacyAzure => {
-            if action != TransferAction::Request {
-                let expected = "`request`: a legacy Azure transfer is a form on paper, the rest goes through support";
-                faults.add(ACTION, code::TRANSFER_NOT_ALLOWED, row.text(ACTION), expected);
-            }
-            return;
-        }
-    };
-    let we_ask = direction == asker;
-    let ours = match action {
-        TransferAction::Request | TransferAction::Cancel => we_ask,
-        TransferAction::Accept | TransferAction::Reject => !we_ask,
-    };
-    if !ours {
-        let who = match asker {
-            Direction::In => "the partner who gets the subscription asks and withdraws, the one who has it answers",
-            Direction::Out => "the partner who has the subscription asks and withdraws, the one who gets it answers",
-        };
+/// The customer and the partner are easily swapped: both are tenants.
+fn check_partner(faults: &mut Faults, row: &Row<'_>, customer: CustomerRef<'_>, partner: Option<Uuid>) {
+    if let (CustomerRef::Id(customer, _), Some(partner)) = (customer, partner)
+        && customer == partner
+    {
+        let expected = "the other partner's tenant, not the customer's";
         faults.add(
-            ACTION,
-            code::TRANSFER_NOT_ALLOWED,
-            row.text(ACTION),
-            format!("another action; {who}"),
+            PARTNER_TENANT_ID,
+            code::CONFLICTING,
+            row.text(PARTNER_TENANT_ID),
+            expected,
         );
     }
 }
 
-/// What a request of a flow cannot do without (Partner Center, create a transfer; the paper form's fields).
-fn needed(faults: &mut Faults, row: &Row<'_>, flow: Flow) {
-    let columns: &[usize] = match flow {
-        Flow::DirectToIndirect => &[PARTNER_TENANT_ID],
-        Flow::AzurePlan | Flow::NewCommerce => &[PARTNER_TENANT_ID, PARTNER_NAME, CUSTOMER_EMAIL],
-        Flow::LegacyAzure => &[PARTNER_TENANT_ID, PARTNER_NAME],
-    };
-    for column in columns {
-        if row.text(*column).is_empty() {
-            let expected = format!("a value; a request of the flow `{}` needs it", flow.as_str());
-            faults.add(*column, code::REQUIRED, "", expected);
+fn customer_email<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
+    let before = faults.count();
+    let address = faults.line(row, CUSTOMER_EMAIL, email::MAX);
+    if faults.count() == before && !address.is_empty() && email::domain(address).is_none() {
+        faults.add(CUSTOMER_EMAIL, code::INVALID, address, "an e-mail address");
+    }
+    address
+}
+
+/// Whether the step is ours to take.
+fn check_step(faults: &mut Faults, row: &Row<'_>, direction: Direction, flow: Flow, action: TransferAction) {
+    let who = rules::who(flow);
+    let mut ours = rules::steps(flow, direction);
+    if ours.is_empty() {
+        // No step would do in this direction.
+        let expected = format!("`out` with flow `{}`: {who}", flow.as_str());
+        let near = Some(Direction::Out.as_str());
+        faults.add_near(DIRECTION, code::CONFLICTING, row.text(DIRECTION), expected, near);
+        ours = rules::steps(flow, Direction::Out);
+    }
+    if !ours.contains(&action) {
+        let quoted: Vec<String> = ours.iter().map(|step| format!("`{}`", step.as_str())).collect();
+        let expected = format!(
+            "{} with flow `{}` and direction `{}`: {who}",
+            quoted.join(" or "),
+            flow.as_str(),
+            direction.as_str()
+        );
+        faults.add(ACTION, code::CONFLICTING, row.text(ACTION), expected);
+    }
+}
+
+/// Whether the row has what a request says.
+fn check_request(faults: &mut Faults, row: &Row<'_>, flow: Flow) {
+    let needed = [
+        (PARTNER_TENANT_ID, true, "the GUID of the other partner's tenant"),
+        (PARTNER_NAME, rules::names_partner(flow), "the other partner's name"),
+        (
+            CUSTOMER_EMAIL,
+            rules::names_customer_email(flow),
+            "an e-mail address of the customer",
+        ),
+    ];
+    for (column, is_needed, what) in needed {
+        if is_needed && row.text(column).is_empty() {
+            let expected = format!("{what}, which a request of flow `{}` needs", flow.as_str());
+            faults.add(column, code::REQUIRED, "", expected);
         }
     }
 }

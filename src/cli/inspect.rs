@@ -33,6 +33,15 @@ pub(super) struct OneJob {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Results {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// Print this file that the job made instead, e.g. an export
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Rows {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
@@ -154,8 +163,26 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
     Ok(End::Fine)
 }
 
-pub(super) async fn results(args: &OneJob, app: &App) -> anyhow::Result<End> {
+pub(super) async fn results(args: &Results, app: &App) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
+    if let Some(name) = &args.file {
+        if !delivery::write_file(&app.ledger, &job, name, &mut output::out()).await? {
+            let made: Vec<String> = app
+                .ledger
+                .artifacts(&job)
+                .await?
+                .into_iter()
+                .map(|made| made.name)
+                .collect();
+            let made = if made.is_empty() {
+                "none".to_owned()
+            } else {
+                made.join(", ")
+            };
+            anyhow::bail!("job {} has made no file `{name}`; its files: {made}", job.id);
+        }
+        return Ok(End::Fine);
+    }
     delivery::write_results(&app.ledger, &job, app.config.results.form(), output::out()).await?;
     Ok(End::Fine)
 }

@@ -176,6 +176,9 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
             writeln!(out, "{name:<9} {path}")?;
         }
     }
+    for file in &job.files {
+        writeln!(out, "file      {file}")?;
+    }
     Ok(())
 }
 

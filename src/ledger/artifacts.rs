@@ -17,28 +17,46 @@ pub struct Made {
 
 /// Keeps small files, in the transaction of the rows that made them.
 pub(crate) fn keep(tx: &mut dyn Tx, job: i64, artifacts: &[Artifact]) -> Result<(), DbError> {
-    for artifact in artifacts {
-        let of: [Value; 3] = [job.into(), artifact.row.into(), artifact.name.as_str().into()];
-        tx.exec(
-            "INSERT INTO artifact_blocks (job, row, name, block, data) VALUES ($1, $2, $3, 0, $4)",
-            &[
-                of[0].clone(),
-                of[1].clone(),
-                of[2].clone(),
-                lz4_flex::compress_prepend_size(&artifact.data).into(),
-            ],
-        )?;
-        tx.exec(
-            "INSERT INTO artifacts (job, row, name, bytes) VALUES ($1, $2, $3, $4)",
-            &[
-                of[0].clone(),
-                of[1].clone(),
-                of[2].clone(),
-                (artifact.data.len() as u64).into(),
-            ],
-        )?;
+    for Artifact { row, name, data } in artifacts {
+        append(tx, job, *row, name, 0, data)?;
+        end(tx, job, *row, name, data.len() as u64)?;
     }
     Ok(())
+}
+
+/// Begins a file of many blocks; what an earlier attempt left of it goes.
+pub(crate) fn begin(tx: &mut dyn Tx, job: i64, row: u64, name: &str) -> Result<(), DbError> {
+    let of: [Value; 3] = [job.into(), row.into(), name.into()];
+    tx.exec("DELETE FROM artifacts WHERE job = $1 AND row = $2 AND name = $3", &of)?;
+    tx.exec(
+        "DELETE FROM artifact_blocks WHERE job = $1 AND row = $2 AND name = $3",
+        &of,
+    )
+    .map(drop)
+}
+
+/// Appends a block to a file.
+pub(crate) fn append(tx: &mut dyn Tx, job: i64, row: u64, name: &str, block: u64, data: &[u8]) -> Result<(), DbError> {
+    tx.exec(
+        "INSERT INTO artifact_blocks (job, row, name, block, data) VALUES ($1, $2, $3, $4, $5)",
+        &[
+            job.into(),
+            row.into(),
+            name.into(),
+            block.into(),
+            lz4_flex::compress_prepend_size(data).into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// A file is whole; until then nobody sees it.
+pub(crate) fn end(tx: &mut dyn Tx, job: i64, row: u64, name: &str, bytes: u64) -> Result<(), DbError> {
+    tx.exec(
+        "INSERT INTO artifacts (job, row, name, bytes) VALUES ($1, $2, $3, $4)",
+        &[job.into(), row.into(), name.into(), bytes.into()],
+    )
+    .map(drop)
 }
 
 impl Ledger {

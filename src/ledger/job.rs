@@ -131,6 +131,8 @@ pub struct Job {
     pub decided_by: Option<String>,
     /// Rows that wait for somebody else.
     pub waiting: u64,
+    /// Files that rows have made.
+    pub files: Vec<String>,
     /// Whether a chunk could go on now, or as soon as somebody takes it.
     pub has_work: bool,
     pub created_at: i64,
@@ -185,7 +187,13 @@ impl Ledger {
         self.db
             .read(move |tx| {
                 let found = tx.query_first(&format!("{SELECT} WHERE j.id = $1"), &[id.to_string().into()])?;
-                found.map(|row| read_job(&row)).transpose()
+                let Some(row) = found else { return Ok(None) };
+                let mut job = read_job(&row)?;
+                let files = "SELECT name FROM artifacts WHERE job = $1 ORDER BY row, name";
+                for row in tx.query(files, &[job.seq.into()])? {
+                    job.files.push(row.text(0)?.to_owned());
+                }
+                Ok(Some(job))
             })
             .await
     }
@@ -271,6 +279,7 @@ fn read_job(row: &Row) -> Result<Job, DbError> {
         approval_until: row.opt_int(29)?,
         decided_by: row.opt_text(30)?.map(str::to_owned),
         waiting: count(31)?,
+        files: Vec::new(),
         has_work: row.int(32)? != 0,
         created_at: row.int(13)?,
         started_at: row.opt_int(14)?,

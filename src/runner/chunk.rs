@@ -46,6 +46,7 @@ impl Runner {
             };
             self.ledger.db().read(move |tx| prepare(tx, &claim, context)).await?
         };
+        let exported = self.export(claim, prepared.exports()).await?;
         let (claim, now) = (claim.clone(), self.ledger.clock().now_millis());
         let next_look = now + self.settings.look_again(&claim).as_millis() as i64;
         let limit = self.settings.errors;
@@ -56,6 +57,7 @@ impl Runner {
                 lease::fence(tx, &claim)?;
                 let mut applied = sql::apply(tx, &prepared)?;
                 applied.outcomes.extend(refused);
+                applied.outcomes.extend(exported);
                 crate::failpoint::hit("before-finish");
                 artifacts::keep(tx, claim.job, &applied.artifacts)?;
                 let closing = Closing {

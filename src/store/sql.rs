@@ -11,6 +11,7 @@
 
 pub mod counterpart;
 mod create_customer;
+pub(crate) mod export;
 mod form;
 mod licenses;
 mod lifecycle;
@@ -62,6 +63,7 @@ pub struct Prepared {
     known_users: Option<users::NewUsers>,
     new_customers: Vec<create_customer::Wanted>,
     tasks: Vec<Box<dyn Task>>,
+    exports: Vec<export::Request>,
     refused: Vec<(u64, Problem)>,
 }
 
@@ -76,6 +78,7 @@ impl Prepared {
             known_users: None,
             new_customers: Vec::new(),
             tasks: Vec::new(),
+            exports: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -134,6 +137,11 @@ impl Prepared {
             Change::SuspendSubscription(one) => Box::new(subscriptions::Suspend::new(row, one, directory)?),
             Change::RemoveRelationship(removal) => Box::new(relationship::Remove::new(row, removal, directory)?),
             Change::SwitchSubscription(switch) => Box::new(transfers::Wanted::new(row, switch, directory)?),
+            Change::ExportCustomers(export) => {
+                self.exports.push(export::Request::new(row, export, directory)?);
+                return Ok(());
+            }
+            Change::SyncCustomers(_) => unreachable!("no kind asks for it yet"),
         };
         self.tasks.push(task);
         Ok(())
@@ -145,6 +153,13 @@ impl Prepared {
         self.tasks
             .extend(wanted.into_iter().map(|one| Box::new(one) as Box<dyn Task>));
         Ok(())
+    }
+}
+
+impl Prepared {
+    /// Files that rows ask for. They are written beside the rows' transaction, since they may be large.
+    pub(crate) fn exports(&self) -> &[export::Request] {
+        &self.exports
     }
 }
 
@@ -199,6 +214,8 @@ pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec
         let mut session = Session::new(tx, job, now, installation);
         needs.extend(tasks::preview(&mut session, &prepared.tasks, &mut previews)?);
     }
+    let files = prepared.exports.iter();
+    previews.extend(files.map(|export| Preview::new(export.row, Verdict::Create)));
     previews.sort_unstable_by_key(|preview| preview.row);
     Ok((previews, needs))
 }

@@ -123,6 +123,7 @@ fn some_hash() -> tenantry::input::Sha256 {
 fn the_receipt_reads_as_written() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let receipt = Receipt {
+        files: Vec::new(),
         job: JobId(uuid::Uuid::nil()),
         kind: "bulk-add-users".to_owned(),
         state: JobState::Completed,

@@ -1,192 +1,221 @@
-//! What rows ask of subscriptions and of the relationship they are bought under.
+//! Changes of subscriptions and seats.
 
 use uuid::Uuid;
 
-use crate::CustomerRef;
+use super::CustomerRef;
 
-/// Declares an enum whose variants have a word each, in files and in the store.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$variant_meta])* $variant,)*
-        }
-
-        impl $name {
-            /// Every one there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Its word.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)*
-                }
-            }
-
-            /// The one a word stands for, whatever its case.
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|one| one.as_str().eq_ignore_ascii_case(word))
-            }
-        }
-    };
+/// How many seats of one SKU a customer holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seats<'a> {
+    /// The customer who holds them.
+    pub customer: CustomerRef<'a>,
+    /// The SKU's part number, upper case, e.g. `SPB`.
+    pub part_number: &'a str,
+    /// The SKU's GUID.
+    pub sku_id: Uuid,
+    /// Seats in all, assigned ones included.
+    pub seats: u32,
 }
 
-words! {
-    /// What was bought, as far as it decides what can be done with it.
+/// What is known of a subscription a customer holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionState<'a> {
+    /// The customer who holds it.
+    pub customer: CustomerRef<'a>,
+    /// The subscription.
+    pub subscription_id: Uuid,
+    /// Display name of the product.
+    pub product: &'a str,
+    /// What sort of product, on which depends what may be done with it.
+    pub product_type: ProductType,
+    /// Licences bought, or units of what else it is; at least 1.
+    pub quantity: u32,
+    /// Where it stands.
+    pub status: SubscriptionStatus,
+    /// Whether it renews itself at the end of the term, where that is known.
+    pub auto_renew: Option<bool>,
+    /// When the term ends, in milliseconds since the Unix epoch, UTC.
+    pub term_ends: Option<i64>,
+    /// Until when it can be cancelled, in milliseconds since the Unix epoch, UTC.
+    pub cancellable_until: Option<i64>,
+    /// The partner of record, a GUID or a partner number; empty when not given.
+    pub partner_id_on_record: &'a str,
+}
+
+choices! {
+    /// What sort of product a subscription is for.
     ProductType {
-        /// Licences under the legacy commerce.
+        /// Licences under the legacy offers. Suspended, they cost nothing.
         LegacyLicense = "legacy-license",
-        /// Licences under the new commerce.
+        /// Licences for a term. Suspended, they are still billed.
         NewCommerceLicense = "new-commerce-license",
-        /// An Azure subscription of offer MS-AZR-0145P.
+        /// Azure under the offer MS-AZR-0145P.
         AzureLegacy = "azure-legacy",
-        /// An Azure plan.
+        /// Azure under an Azure plan.
         AzurePlan = "azure-plan",
-        /// Reserved instances.
+        /// A reservation of Azure resources.
         Reservation = "reservation",
-        /// A savings plan for compute.
+        /// An Azure savings plan.
         SavingsPlan = "savings-plan",
-        /// Software bought once.
+        /// Software bought for good.
         SoftwarePerpetual = "software-perpetual",
         /// Software for a term.
         SoftwareSubscription = "software-subscription",
-        /// From the commercial marketplace.
+        /// A publisher's product from the marketplace.
         Marketplace = "marketplace",
     }
 }
 
 impl ProductType {
-    /// Whether it falls under the new commerce's cancellation rules.
+    /// Whether it is sold under new commerce and not under the legacy offers.
     pub const fn is_new_commerce(self) -> bool {
-        matches!(self, Self::NewCommerceLicense)
+        !matches!(self, Self::LegacyLicense | Self::AzureLegacy)
+    }
+
+    /// Whether suspending ends its bill, so that a customer who holds one can be let go. All else has to be
+    /// cancelled. An Azure plan has no term, and is suspended once no Azure subscription in it is active.
+    pub const fn may_be_suspended_for_removal(self) -> bool {
+        matches!(self, Self::LegacyLicense | Self::AzureLegacy | Self::AzurePlan)
     }
 }
 
-words! {
-    /// Where a subscription stands (Partner Center, subscription resources).
+choices! {
+    /// Where a subscription stands.
     SubscriptionStatus {
         /// In use.
         Active = "active",
-        /// Stopped by the partner.
+        /// Switched off, and can be reactivated.
         Suspended = "suspended",
-        /// Its term ended; users still have access.
+        /// Past its term; users still have access for a while.
         Expired = "expired",
-        /// Only administrators have access.
+        /// Past its grace time; only administrators have access.
         Disabled = "disabled",
-        /// Ordered, and not there yet.
+        /// Not yet in use.
         Pending = "pending",
-        /// Cancelled within its window.
+        /// Ended within the time in which that is possible.
         Cancelled = "cancelled",
         /// Gone.
         Deleted = "deleted",
     }
 }
 
-/// A subscription that a customer holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubscriptionState<'a> {
-    /// Who holds it.
-    pub customer: CustomerRef<'a>,
-    /// Its GUID.
-    pub subscription_id: Uuid,
-    /// Display name of what was bought.
-    pub product: &'a str,
-    /// What sort of thing that is.
-    pub product_type: ProductType,
-    /// Licences or units.
-    pub quantity: u32,
-    /// Where it stands.
-    pub status: SubscriptionStatus,
-    /// Whether it renews itself; `None` when not given.
-    pub auto_renew: Option<bool>,
-    /// When its term ends, in milliseconds since the epoch, UTC.
-    pub term_ends: Option<i64>,
-    /// Until when it can be cancelled, in milliseconds since the epoch, UTC.
-    pub cancellable_until: Option<i64>,
-    /// The indirect reseller on record; empty when there is none.
-    pub partner_id_on_record: &'a str,
-}
-
-/// A subscription to suspend or to reactivate.
+/// A subscription that should be suspended, or active again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspension<'a> {
-    /// Who holds it.
+    /// The customer who holds it.
     pub customer: CustomerRef<'a>,
-    /// Its GUID.
+    /// The subscription.
     pub subscription_id: Uuid,
-    /// Suspend; `false` reactivates.
+    /// `false` reactivates.
     pub suspend: bool,
-    /// Why; may be empty.
+    /// Noted in the record; empty when not given.
     pub reason: &'a str,
 }
 
-/// A relationship to end.
+/// A step in moving a subscription to or from another partner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removal<'a> {
-    /// With whom.
+pub struct Switch<'a> {
+    /// The customer who holds it.
     pub customer: CustomerRef<'a>,
-    /// Suspend first what can be suspended.
-    pub suspend_subscriptions: bool,
-    /// Why; may be empty.
-    pub reason: &'a str,
+    /// The subscription.
+    pub subscription_id: Uuid,
+    /// Whether it comes to us or leaves us.
+    pub direction: Direction,
+    /// The other partner's tenant ("Microsoft ID"); given in every request.
+    pub partner_tenant_id: Option<Uuid>,
+    /// The other partner's name; empty when not given.
+    pub partner_name: &'a str,
+    /// E-mail address of the customer; empty when not given.
+    pub customer_email: &'a str,
+    /// Which of the four ways.
+    pub flow: Flow,
+    /// Which step.
+    pub action: TransferAction,
 }
 
-words! {
-    /// Which way a subscription goes.
+choices! {
+    /// Which way a subscription moves.
     Direction {
-        /// To us.
+        /// From the other partner to us.
         In = "in",
-        /// To another partner.
+        /// From us to the other partner.
         Out = "out",
     }
 }
 
-words! {
-    /// The four flows that share the word transfer.
+choices! {
+    /// The ways in which subscriptions move between partners. They have little in common but the name.
     Flow {
-        /// Azure subscriptions under an Azure plan: the target asks, the source accepts.
+        /// Azure plans: the partner who is to have it asks, the one who has it accepts.
         AzurePlan = "azure-plan",
-        /// New-commerce licences: the target asks, the source accepts.
+        /// New-commerce licences: as with Azure plans.
         NewCommerce = "new-commerce",
-        /// Legacy licences from a direct partner to an indirect provider: the source asks.
+        /// Legacy offers, from a direct partner to an indirect provider: the one who has it asks, the
+        /// provider accepts.
         DirectToIndirect = "direct-to-indirect",
-        /// Azure subscriptions of offer MS-AZR-0145P: a form on paper.
+        /// Azure under MS-AZR-0145P: a signed form, handled by Microsoft's support.
         LegacyAzure = "legacy-azure",
     }
 }
 
-words! {
-    /// What is to be done about a transfer.
+impl Flow {
+    /// Whether a product of that sort can move in this way.
+    pub const fn covers(self, product_type: ProductType) -> bool {
+        use ProductType as P;
+        match self {
+            Self::AzurePlan => matches!(product_type, P::AzurePlan | P::Reservation | P::SavingsPlan),
+            Self::NewCommerce => matches!(product_type, P::NewCommerceLicense),
+            Self::DirectToIndirect => matches!(product_type, P::LegacyLicense | P::AzureLegacy),
+            Self::LegacyAzure => matches!(product_type, P::AzureLegacy),
+        }
+    }
+}
+
+choices! {
+    /// A step of a transfer.
     TransferAction {
-        /// Ask for it.
+        /// Ask for the transfer.
         Request = "request",
-        /// Say yes to the other partner's request.
+        /// Agree to the other partner's request.
         Accept = "accept",
-        /// Say no to it.
+        /// Decline the other partner's request.
         Reject = "reject",
-        /// Withdraw one's own.
+        /// Withdraw a request of our own.
         Cancel = "cancel",
     }
 }
 
-/// A subscription that changes partners.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Switch<'a> {
-    /// Who holds it.
-    pub customer: CustomerRef<'a>,
-    /// Its GUID.
-    pub subscription_id: Uuid,
-    /// To us or away from us.
-    pub direction: Direction,
-    /// The other partner's GUID.
-    pub partner_tenant_id: Option<Uuid>,
-    /// The other partner's name; may be empty.
-    pub partner_name: &'a str,
-    /// Whom to tell at the customer's; may be empty.
-    pub customer_email: &'a str,
-    /// By which rules.
-    pub flow: Flow,
-    /// What to do.
-    pub action: TransferAction,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_done_with_a_product_depends_on_its_sort() {
+        use Flow as F;
+        use ProductType as P;
+        for (product_type, is_new, may_be_suspended, flows) in [
+            (P::LegacyLicense, false, true, &[F::DirectToIndirect][..]),
+            (P::NewCommerceLicense, true, false, &[F::NewCommerce]),
+            (P::AzureLegacy, false, true, &[F::DirectToIndirect, F::LegacyAzure]),
+            (P::AzurePlan, true, true, &[F::AzurePlan]),
+            (P::Reservation, true, false, &[F::AzurePlan]),
+            (P::SavingsPlan, true, false, &[F::AzurePlan]),
+            (P::SoftwarePerpetual, true, false, &[]),
+            (P::SoftwareSubscription, true, false, &[]),
+            (P::Marketplace, true, false, &[]),
+        ] {
+            assert_eq!(product_type.is_new_commerce(), is_new, "{product_type:?}");
+            assert_eq!(
+                product_type.may_be_suspended_for_removal(),
+                may_be_suspended,
+                "{product_type:?}"
+            );
+            let covering: Vec<Flow> = Flow::ALL
+                .iter()
+                .copied()
+                .filter(|flow| flow.covers(product_type))
+                .collect();
+            assert_eq!(covering, flows, "{product_type:?}");
+        }
+    }
 }

@@ -1,40 +1,120 @@
-//! What rows ask of users that exist, or did.
+//! Changes of users: creating, deleting, restoring, passwords and licences.
 
 use std::borrow::Cow;
 
-use crate::CustomerRef;
+use super::CustomerRef;
 
-/// A user as a row names it.
+/// How a row names an existing user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserRef<'a> {
     /// The customer whose directory the user belongs to.
     pub customer: CustomerRef<'a>,
-    /// `name@domain`; case makes no difference.
+    /// `name@domain`, case kept as written.
     pub user_principal_name: &'a str,
 }
 
-/// A new password for a user.
+/// A user to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser<'a> {
+    /// The customer whose directory the user belongs to.
+    pub customer: CustomerRef<'a>,
+    /// `name@domain`, ASCII, at most 113 characters, case kept as written.
+    pub user_principal_name: &'a str,
+    /// Shown name; made from the names, or the user name's local part, when the file gives none.
+    pub display_name: Cow<'a, str>,
+    /// Profile fields in the order of [`UserField::ALL`].
+    pub profile: [&'a str; UserField::ALL.len()],
+    /// ISO 3166-1 alpha-2, upper case; empty when not given.
+    pub usage_location: Cow<'a, str>,
+    /// ISO 3166-1 alpha-2, upper case, or the text as written when it is a name; empty when not given.
+    pub country: Cow<'a, str>,
+    /// SKU part numbers or ids, without duplicates, in the order written.
+    pub licenses: Vec<&'a str>,
+    /// Directory role names, without duplicates, in the order written.
+    pub roles: Vec<&'a str>,
+    /// The user may not sign in.
+    pub block_sign_in: bool,
+}
+
+/// Plain text fields of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are the column names")]
+pub enum UserField {
+    FirstName,
+    LastName,
+    JobTitle,
+    Department,
+    Office,
+    OfficePhone,
+    MobilePhone,
+    Fax,
+    AlternateEmail,
+    StreetAddress,
+    City,
+    State,
+    PostalCode,
+}
+
+impl UserField {
+    /// Every field, in column order.
+    pub const ALL: [UserField; 13] = [
+        Self::FirstName,
+        Self::LastName,
+        Self::JobTitle,
+        Self::Department,
+        Self::Office,
+        Self::OfficePhone,
+        Self::MobilePhone,
+        Self::Fax,
+        Self::AlternateEmail,
+        Self::StreetAddress,
+        Self::City,
+        Self::State,
+        Self::PostalCode,
+    ];
+
+    /// The native column, which is also the store's column.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+            Self::JobTitle => "job_title",
+            Self::Department => "department",
+            Self::Office => "office",
+            Self::OfficePhone => "office_phone",
+            Self::MobilePhone => "mobile_phone",
+            Self::Fax => "fax",
+            Self::AlternateEmail => "alternate_email",
+            Self::StreetAddress => "street_address",
+            Self::City => "city",
+            Self::State => "state",
+            Self::PostalCode => "postal_code",
+        }
+    }
+}
+
+/// A user who should get a new password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordReset<'a> {
-    /// Whose.
+    /// Whose password.
     pub user: UserRef<'a>,
-    /// The user has to choose another one at the next sign-in.
+    /// The user must choose another one at the next sign-in; the default.
     pub force_change: bool,
-    /// Even if one was handed out within the last 24 hours.
+    /// Reset even if a password was handed out within the last 24 hours.
     pub again: bool,
 }
 
-/// Licences to give to a user and to take.
+/// Licences a user should have, and should have no longer. What is not named stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LicenseChange<'a> {
-    /// Whose.
+    /// Whose licences.
     pub user: UserRef<'a>,
-    /// SKU part numbers or ids to give, without duplicates.
+    /// SKU part numbers or ids to assign, without duplicates, in the order written.
     pub assign: Vec<&'a str>,
-    /// SKU part numbers or ids to take.
+    /// SKU part numbers or ids to take away, likewise; empty with [`remove_all`](Self::remove_all).
     pub remove: Vec<&'a str>,
-    /// Take every licence that is not to be given.
+    /// Take away every licence that is not in [`assign`](Self::assign).
     pub remove_all: bool,
-    /// ISO 3166-1 alpha-2, upper case; empty leaves it alone.
+    /// ISO 3166-1 alpha-2, upper case; empty to leave it.
     pub usage_location: Cow<'a, str>,
 }

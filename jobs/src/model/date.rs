@@ -1,72 +1,162 @@
-//! Dates, exactly: `2027-02-28`, or with a time in UTC, `2027-02-28T12:00:00Z`.
+//! Dates and times as files write them: `2027-06-30`, or RFC 3339 like `2027-06-30T12:00:00+02:00`.
 
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
-
-/// Milliseconds since the epoch; for a date alone those of its last moment in UTC.
-pub(crate) fn last_moment(text: &str) -> Option<i64> {
-    let (date, time) = match text.split_once(['T', 't', ' ']) {
-        Some((date, time)) => (date, Some(time)),
-        None => (text, None),
-    };
-    let day = days(date)?;
-    let within = match time {
-        None => DAY_MILLIS - 1,
-        Some(time) => millis_of(time)?,
-    };
-    Some(day * DAY_MILLIS + within)
+/// What is wrong with a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Neither of the two forms.
+    Form,
+    /// A time without the offset that would say when it is.
+    NoOffset,
+    /// No such month.
+    Month,
+    /// No such day in a month of so many.
+    Day(u8),
+    /// No such time of day, or no such offset.
+    Time,
 }
 
-fn number(text: &str, digits: usize) -> Option<i64> {
-    let sound = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-    sound.then(|| text.parse().ok()).flatten()
+impl Fault {
+    /// What was expected instead.
+    pub(crate) fn expected(self) -> String {
+        match self {
+            Fault::Form => "a date like `2027-06-30`, or a time like `2027-06-30T12:00:00Z`".to_owned(),
+            Fault::NoOffset => "a time with its offset from UTC, which `Z` is too".to_owned(),
+            Fault::Month => "a month from 01 to 12".to_owned(),
+            Fault::Day(days) => format!("a day from 01 to {days}, which is how many that month has"),
+            Fault::Time => "a time from 00:00:00 to 23:59:59, and an offset of less than a day".to_owned(),
+        }
+    }
+
+    /// What was probably meant: Partner Center's times are UTC and sometimes do not say so.
+    pub(crate) fn near(self, written: &str) -> Option<String> {
+        let with_zone = format!("{written}Z");
+        (self == Fault::NoOffset && deadline(&with_zone).is_ok()).then_some(with_zone)
+    }
 }
 
-/// Days since the epoch of `YYYY-MM-DD` in the Gregorian calendar.
-fn days(date: &str) -> Option<i64> {
-    let mut parts = date.split('-');
-    let (year, month, day) = (
-        number(parts.next()?, 4)?,
-        number(parts.next()?, 2)?,
-        number(parts.next()?, 2)?,
-    );
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 if is_leap => 29,
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Milliseconds since the Unix epoch of a time, or of the last millisecond of a day in UTC: something that
+/// ends on a day is good all that day.
+pub(crate) fn deadline(text: &str) -> Result<i64, Fault> {
+    let mut rest = text.as_bytes();
+    let date = date(&mut rest)?;
+    if rest.is_empty() {
+        return Ok(date + DAY - 1);
+    }
+    let [b'T' | b't' | b' ', time @ ..] = rest else {
+        return Err(Fault::Form);
+    };
+    rest = time;
+    let hour = number(&mut rest, 2)?;
+    expect(&mut rest, b':')?;
+    let minute = number(&mut rest, 2)?;
+    expect(&mut rest, b':')?;
+    let second = number(&mut rest, 2)?;
+    let milli = fraction(&mut rest)?;
+    let offset = offset(rest)?;
+    // A leap second has no place in Unix time, and no subscription ends in one.
+    if hour > 23 || minute > 59 || second > 59 {
+        return Err(Fault::Time);
+    }
+    Ok(date + hour * HOUR + minute * MINUTE + second * SECOND + milli - offset)
+}
+
+/// The first millisecond of the day.
+fn date(rest: &mut &[u8]) -> Result<i64, Fault> {
+    let year = number(rest, 4)?;
+    expect(rest, b'-')?;
+    let month = number(rest, 2)?;
+    expect(rest, b'-')?;
+    let day = number(rest, 2)?;
+    if !(1..=12).contains(&month) {
+        return Err(Fault::Month);
+    }
+    let days = days_in(year, month);
+    if !(1..=i64::from(days)).contains(&day) {
+        return Err(Fault::Day(days));
+    }
+    Ok(days_since_epoch(year, month, day) * DAY)
+}
+
+/// Milliseconds of a fraction of a second, of any length; what is finer is dropped.
+fn fraction(rest: &mut &[u8]) -> Result<i64, Fault> {
+    let [b'.', digits @ ..] = *rest else {
+        return Ok(0);
+    };
+    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if count == 0 {
+        return Err(Fault::Form);
+    }
+    *rest = &digits[count..];
+    let digit = |at: usize| digits[..count].get(at).map_or(0, |byte| i64::from(byte - b'0'));
+    Ok(digit(0) * 100 + digit(1) * 10 + digit(2))
+}
+
+/// Milliseconds by which the local time is ahead of UTC.
+fn offset(rest: &[u8]) -> Result<i64, Fault> {
+    let (sign, mut rest) = match rest {
+        [] => return Err(Fault::NoOffset),
+        [b'Z' | b'z'] => return Ok(0),
+        [b'+', rest @ ..] => (1, rest),
+        [b'-', rest @ ..] => (-1, rest),
+        _ => return Err(Fault::Form),
+    };
+    let hours = number(&mut rest, 2)?;
+    expect(&mut rest, b':')?;
+    let minutes = number(&mut rest, 2)?;
+    if !rest.is_empty() {
+        return Err(Fault::Form);
+    }
+    if hours > 23 || minutes > 59 {
+        return Err(Fault::Time);
+    }
+    Ok(sign * (hours * HOUR + minutes * MINUTE))
+}
+
+fn number(rest: &mut &[u8], digits: usize) -> Result<i64, Fault> {
+    let (number, after) = rest.split_at_checked(digits).ok_or(Fault::Form)?;
+    *rest = after;
+    number.iter().try_fold(0, |sum, byte| match byte {
+        b'0'..=b'9' => Ok(sum * 10 + i64::from(byte - b'0')),
+        _ => Err(Fault::Form),
+    })
+}
+
+fn expect(rest: &mut &[u8], wanted: u8) -> Result<(), Fault> {
+    match *rest {
+        [first, after @ ..] if *first == wanted => {
+            *rest = after;
+            Ok(())
+        }
+        _ => Err(Fault::Form),
+    }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_in(year: i64, month: i64) -> u8 {
+    match month {
+        2 if is_leap(year) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if parts.next().is_some() || !(1970..=9999).contains(&year) || !(1..=length).contains(&day) {
-        return None;
+        _ => 31,
     }
-    // Counted from March, so that the leap day is the last of its year.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let (era, of_era) = (y / 400, y % 400);
-    let of_year = (153 * m + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
-/// Milliseconds of `HH:MM:SSZ`, with or without a fraction.
-fn millis_of(time: &str) -> Option<i64> {
-    let time = time.strip_suffix(['Z', 'z'])?;
-    let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let mut parts = whole.split(':');
-    let (hours, minutes, seconds) = (
-        number(parts.next()?, 2)?,
-        number(parts.next()?, 2)?,
-        number(parts.next()?, 2)?,
-    );
-    let sound = parts.next().is_none() && hours < 24 && minutes < 60 && seconds < 60;
-    if !sound || fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let millis: i64 = format!("{fraction:0<3}")[..3].parse().ok()?;
-    Some(((hours * 60 + minutes) * 60 + seconds) * 1000 + millis)
+/// Days from 1 January 1970 in the Gregorian calendar, for a date that exists.
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    // Counted from March, so that the leap day is the last of its year.
+    let year = if month <= 2 { year - 1 } else { year };
+    let months = (month + 9) % 12;
+    let day_of_year = (153 * months + 2) / 5 + day - 1;
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    year * 365 + leap_days + day_of_year - 719_468
 }
 
 #[cfg(test)]
@@ -74,28 +164,81 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(last_moment("1970-01-01"), Some(DAY_MILLIS - 1));
-        assert_eq!(last_moment("1970-01-02T00:00:00Z"), Some(DAY_MILLIS));
-        assert_eq!(last_moment("2000-02-29T00:00:00Z"), Some(951_782_400_000));
-        assert_eq!(last_moment("2027-11-23T09:04:19.25Z"), Some(1_826_960_659_250));
-        for none in [
-            "2027-02-29",
-            "1900-02-29",
-            "2027-13-01",
-            "2027-00-10",
-            "2027-04-31",
-            "27-04-30",
-            "2027-4-30",
-            "2027-04-30T",
-            "",
-            "2027-04-30T24:00:00Z",
-            "2027-04-30T10:00:00",
-            "2027-04-30T10:00:00+02:00",
-            "30.04.2027",
-            "1969-12-31",
-        ] {
-            assert_eq!(last_moment(none), None, "{none}");
+    fn every_day_follows_the_one_before() {
+        let mut expected = days_since_epoch(1600, 1, 1);
+        for year in 1600..2401 {
+            for month in 1..=12 {
+                for day in 1..=i64::from(days_in(year, month)) {
+                    assert_eq!(days_since_epoch(year, month, day), expected, "{year}-{month}-{day}");
+                    expected += 1;
+                }
+            }
         }
+        assert_eq!(days_since_epoch(1970, 1, 1), 0);
+        assert_eq!(days_since_epoch(2000, 3, 1), 11_017);
+        assert_eq!(days_since_epoch(0, 1, 1), -719_528);
+    }
+
+    #[test]
+    fn a_day_lasts_until_its_end_and_a_time_is_exact() {
+        for (text, expected) in [
+            ("1970-01-01", DAY - 1),
+            ("1969-12-31", -1),
+            ("2024-02-29", 1_709_251_199_999),
+            ("2000-02-29", 951_868_799_999),
+            ("9999-12-31", 253_402_300_799_999),
+            ("1970-01-01T00:00:00Z", 0),
+            ("2027-06-30T12:00:00Z", 1_814_356_800_000),
+            ("2027-06-30t12:00:00z", 1_814_356_800_000),
+            ("2027-06-30 14:00:00+02:00", 1_814_356_800_000),
+            ("2027-06-29T22:30:00-13:30", 1_814_356_800_000),
+            ("1970-01-01T00:00:00.5Z", 500),
+            ("1970-01-01T00:00:00.0070000Z", 7),
+            ("1970-01-01T00:00:00.99999-00:00", 999),
+        ] {
+            assert_eq!(deadline(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_told_apart() {
+        for (text, expected) in [
+            ("", Fault::Form),
+            ("30.06.2027", Fault::Form),
+            ("2027-6-30", Fault::Form),
+            ("+027-06-30", Fault::Form),
+            ("２０２７-06-30", Fault::Form),
+            ("2027-06-30T", Fault::Form),
+            ("2027-06-30T12:00Z", Fault::Form),
+            ("2027-06-30T12:00:00.Z", Fault::Form),
+            ("2027-06-30T12:00:00+0200", Fault::Form),
+            ("2027-06-30T12:00:00+02:00 ", Fault::Form),
+            ("2027-06-30T12:00:00 CET", Fault::Form),
+            ("2027-06-30T12:00:00", Fault::NoOffset),
+            ("2027-06-30T12:00:00.5", Fault::NoOffset),
+            ("2027-00-30", Fault::Month),
+            ("2027-13-30", Fault::Month),
+            ("2027-06-00", Fault::Day(30)),
+            ("2027-06-31", Fault::Day(30)),
+            ("2027-02-29", Fault::Day(28)),
+            ("2028-02-30", Fault::Day(29)),
+            ("2100-02-29", Fault::Day(28)),
+            ("2000-02-30", Fault::Day(29)),
+            ("2027-06-30T24:00:00Z", Fault::Time),
+            ("2027-06-30T12:60:00Z", Fault::Time),
+            ("2016-12-31T23:59:60Z", Fault::Time),
+            ("2027-06-30T12:00:00+24:00", Fault::Time),
+        ] {
+            assert_eq!(deadline(text), Err(expected), "{text}");
+            assert!(!expected.expected().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_time_without_offset_was_probably_utc() {
+        let near = |text| deadline(text).err().and_then(|fault| fault.near(text));
+        assert_eq!(near("2027-06-30T12:00:00").as_deref(), Some("2027-06-30T12:00:00Z"));
+        assert_eq!(near("2027-06-30T25:00:00"), None);
+        assert_eq!(near("2027-06-31"), None);
     }
 }

@@ -1,23 +1,50 @@
 //! Rows of `reset-passwords`, good and bad.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
-use crate::told::told;
+use crate::testing;
+
+const GOOD: [(&str, &str); 2] = [
+    ("customer", "CRM-7"),
+    ("user_principal_name", "ola.bakke@fjordbakeri.example"),
+];
+
+fn check(cells: &[(&str, &str)], expected: &[&str]) {
+    testing::check(&ResetPasswords, &GOOD, cells, expected);
+}
 
 #[test]
-fn a_new_password_is_temporary_unless_the_row_says_otherwise() {
-    let read = |force: &'static str, again: &'static str| {
-        let row = [Some("A-1"), Some("ada@alpha.example"), Some(force), Some(again)];
-        match ResetPasswords.change(&Row::new(&row)) {
-            Ok(Change::ResetPassword(reset)) => Some((reset.force_change, reset.again)),
-            _ => None,
-        }
-    };
-    assert_eq!(read("", ""), Some((true, false)));
-    assert_eq!(read("No", "YES"), Some((false, true)));
-    assert_eq!(read("perhaps", ""), None);
-    assert_eq!(
-        told(&ResetPasswords, &["A-1", "ada@alpha.example", "perhaps", "never"]),
-        ["invalid force_change", "invalid again"]
+fn a_change_is_forced_and_a_second_password_is_not_unless_the_row_says_so() {
+    for (cells, expected) in [
+        (&[][..], (true, false)),
+        (&[("force_change", "no")], (false, false)),
+        (&[("force_change", "Yes"), ("again", "TRUE")], (true, true)),
+        (&[("force_change", "false"), ("again", "no")], (false, false)),
+    ] {
+        let row = testing::row_of(&ResetPasswords, &GOOD, cells);
+        let Change::ResetPassword(reset) = ResetPasswords.change(&Row::new(&row)).unwrap() else {
+            panic!("another change");
+        };
+        assert_eq!((reset.force_change, reset.again), expected, "{cells:?}");
+    }
+    assert!(ResetPasswords.hands_out_passwords() && !ResetPasswords.is_destructive());
+}
+
+#[test]
+fn problems() {
+    check(&[], &[]);
+    check(
+        &[
+            ("customer", ""),
+            ("user_principal_name", "ola@"),
+            ("force_change", "maybe"),
+            ("again", "n\0o"),
+        ],
+        &[
+            "required customer ",
+            "invalid user_principal_name ola@",
+            "invalid force_change maybe",
+            "bad-character again n\0o",
+        ],
     );
-    assert!(ResetPasswords.hands_out_passwords());
 }

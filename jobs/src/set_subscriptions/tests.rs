@@ -1,67 +1,131 @@
 //! Rows of `set-subscriptions`, good and bad.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
-use crate::told::told;
+use crate::testing;
 
-const ID: &str = "4f1c62c2-6e59-4d6a-9f0e-2a6d5b7c1101";
+const GOOD: [(&str, &str); 4] = [
+    ("customer", "CRM-7"),
+    ("subscription_id", "5B3C1F0A-7D52-4E0B-9C38-1F2A6D4E8B17"),
+    ("product", "Office 365 E3"),
+    ("product_type", "legacy-license"),
+];
 
-fn check(cells: [&str; 7], expected: &[&str]) {
-    let [product_type, quantity, status, renews, ends, until, partner] = cells;
+fn check(cells: &[(&str, &str)], expected: &[&str]) {
+    testing::check(&SetSubscriptions, &GOOD, cells, expected);
+}
+
+fn state<'a>(row: &'a [Option<&'a str>]) -> SubscriptionState<'a> {
+    match SetSubscriptions.change(&Row::new(row)).unwrap() {
+        Change::SetSubscription(state) => state,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_row_leaves_out_has_a_default() {
+    let row = testing::row_of(&SetSubscriptions, &GOOD, &[]);
+    let state = state(&row);
+    assert_eq!(state.subscription_id.to_string(), GOOD[1].1.to_lowercase());
+    assert_eq!((state.quantity, state.status), (1, SubscriptionStatus::Active));
+    assert_eq!(
+        (state.auto_renew, state.term_ends, state.cancellable_until),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn a_whole_row() {
     let cells = [
-        "A-1",
-        ID,
-        "Azure plan",
-        product_type,
-        quantity,
-        status,
-        renews,
-        ends,
-        until,
-        partner,
+        ("product_type", "New-Commerce-License"),
+        ("quantity", "25"),
+        ("status", "EXPIRED"),
+        ("auto_renew", "no"),
+        ("term_ends", "2027-06-30"),
+        ("cancellable_until", "2026-07-07T10:00:00+02:00"),
+        ("partner_id_on_record", "4567890"),
     ];
-    assert_eq!(told(&SetSubscriptions, &cells), expected, "{cells:?}");
+    let row = testing::row_of(&SetSubscriptions, &GOOD, &cells);
+    let state = state(&row);
+    assert_eq!(state.product_type, ProductType::NewCommerceLicense);
+    assert_eq!((state.quantity, state.status), (25, SubscriptionStatus::Expired));
+    assert_eq!(state.auto_renew, Some(false));
+    assert_eq!(state.term_ends, Some(1_814_399_999_999));
+    assert_eq!(state.cancellable_until, Some(1_783_411_200_000));
+    assert_eq!(state.partner_id_on_record, "4567890");
 }
 
 #[test]
-fn what_is_left_out_has_a_default() {
-    let row = [Some("A-1"), Some(ID), Some("Azure plan"), Some("Azure-Plan")];
-    let Ok(Change::SetSubscription(state)) = SetSubscriptions.change(&Row::new(&row)) else {
-        panic!("another change");
-    };
-    assert_eq!(
-        (state.quantity, state.status, state.auto_renew),
-        (1, SubscriptionStatus::Active, None)
-    );
-    assert_eq!((state.product_type, state.term_ends), (ProductType::AzurePlan, None));
-}
-
-#[test]
-fn every_fault_is_told() {
+fn every_problem_of_a_row_in_column_order() {
+    check(&[], &[]);
     check(
-        [
-            "reservation",
-            "3",
-            "suspended",
-            "no",
-            "2027-06-30",
-            "2026-12-01T10:00:00Z",
-            "123",
-        ],
-        &[],
-    );
-    check(
-        ["reservaton", "0", "actve", "x", "30.06.2027", "2027-02-29", ""],
         &[
-            "unknown-choice product_type > reservation",
-            "invalid quantity",
-            "unknown-choice status > active",
-            "invalid auto_renew",
-            "invalid term_ends",
-            "invalid cancellable_until",
+            ("customer", ""),
+            ("subscription_id", "1234567890123456"),
+            ("product", ""),
+            ("product_type", "legacy-licence"),
+            ("quantity", "0"),
+            ("status", "canceled"),
+            ("auto_renew", "monthly"),
+            ("term_ends", "2027-02-29"),
+            ("cancellable_until", "soon"),
+            ("partner_id_on_record", "acme"),
+        ],
+        &[
+            "required customer ",
+            "invalid subscription_id 1234567890123456",
+            "required product ",
+            "unknown-choice product_type legacy-licence > legacy-license",
+            "invalid quantity 0",
+            "unknown-choice status canceled > cancelled",
+            "invalid auto_renew monthly",
+            "invalid term_ends 2027-02-29",
+            "invalid cancellable_until soon",
+            "invalid partner_id_on_record acme",
         ],
     );
-    assert_eq!(
-        told(&SetSubscriptions, &["A-1", "12345", "", ""]),
-        ["invalid subscription_id", "required product", "required product_type"]
+    check(
+        &[("subscription_id", ""), ("product_type", "")],
+        &["required subscription_id ", "required product_type "],
     );
+}
+
+#[test]
+fn single_problems() {
+    for quantity in ["-1", "1.5", "many", "4294967296"] {
+        check(&[("quantity", quantity)], &[&format!("invalid quantity {quantity}")]);
+    }
+    check(&[("quantity", "4294967295")], &[]);
+    let nil = "00000000-0000-0000-0000-000000000000";
+    check(
+        &[("subscription_id", nil)],
+        &[&format!("invalid subscription_id {nil}")],
+    );
+    check(&[("subscription_id", "a\0b")], &["bad-character subscription_id a\0b"]);
+    check(&[("status", "a\0b")], &["bad-character status a\0b"]);
+    check(&[("term_ends", "2027\u{7f}")], &["bad-character term_ends 2027\u{7f}"]);
+    check(
+        &[("term_ends", "2027-06-30T00:00:00")],
+        &["invalid term_ends 2027-06-30T00:00:00 > 2027-06-30T00:00:00Z"],
+    );
+    check(
+        &[
+            ("term_ends", "2027-06-30"),
+            ("cancellable_until", "2027-07-01T00:00:00Z"),
+        ],
+        &["conflicting cancellable_until 2027-07-01T00:00:00Z"],
+    );
+    check(&[("term_ends", "2027-06-30"), ("cancellable_until", "2027-06-30")], &[]);
+}
+
+#[test]
+fn an_unknown_word_is_told_all_that_are_known() {
+    let row = testing::row_of(&SetSubscriptions, &GOOD, &[("status", "paused")]);
+    let problems = SetSubscriptions.change(&Row::new(&row)).unwrap_err();
+    let expected = "`active`, `suspended`, `expired`, `disabled`, `pending`, `cancelled` or `deleted`";
+    assert_eq!(problems[0].expected, expected);
+    for product_type in ProductType::ALL {
+        assert!(ProductType::parse(product_type.as_str()) == Some(*product_type));
+    }
+    assert!(ProductType::parse("").is_none());
 }

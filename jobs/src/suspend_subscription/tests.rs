@@ -1,23 +1,52 @@
 //! Rows of `suspend-subscription`, good and bad.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
-use crate::told::told;
+use crate::testing;
 
-const ID: &str = "4f1c62c2-6e59-4d6a-9f0e-2a6d5b7c1101";
+const GOOD: [(&str, &str); 2] = [
+    ("customer", "CRM-7"),
+    ("subscription_id", "5b3c1f0a-7d52-4e0b-9c38-1f2a6d4e8b17"),
+];
+
+fn check(cells: &[(&str, &str)], expected: &[&str]) {
+    testing::check(&SuspendSubscription, &GOOD, cells, expected);
+}
 
 #[test]
-fn a_subscription_is_suspended_or_reactivated() {
-    let check =
-        |cells: &[&str], expected: &[&str]| assert_eq!(told(&SuspendSubscription, cells), expected, "{cells:?}");
-    check(&["A-1", ID, "", ""], &[]);
-    check(&["A-1", ID, "Reactivate", "paid"], &[]);
-    check(&["A-1", ID, "resume", ""], &["unknown-choice action"]);
+fn suspends_unless_the_row_says_otherwise() {
+    for (action, expected) in [("", true), ("Suspend", true), ("reactivate", false)] {
+        let cells = [("action", action), ("reason", "Unpaid")];
+        let row = testing::row_of(&SuspendSubscription, &GOOD, &cells);
+        let Change::SuspendSubscription(suspension) = SuspendSubscription.change(&Row::new(&row)).unwrap() else {
+            panic!("another change");
+        };
+        assert_eq!(
+            (suspension.suspend, suspension.reason),
+            (expected, "Unpaid"),
+            "{action}"
+        );
+        assert_eq!(suspension.subscription_id.to_string(), GOOD[1].1);
+    }
+}
+
+#[test]
+fn problems() {
+    check(&[], &[]);
     check(
-        &["", "", "suspnd", ""],
         &[
-            "required customer",
-            "required subscription_id",
-            "unknown-choice action > suspend",
+            ("customer", ""),
+            ("subscription_id", ""),
+            ("action", "activate"),
+            ("reason", "a\tb"),
+        ],
+        &[
+            "required customer ",
+            "required subscription_id ",
+            "unknown-choice action activate > reactivate",
+            "bad-character reason a\tb",
         ],
     );
+    check(&[("subscription_id", "12")], &["invalid subscription_id 12"]);
+    check(&[("action", "cancel")], &["unknown-choice action cancel"]);
 }

@@ -70,7 +70,7 @@ fn standing(subscription: &Record, now: i64) -> Standing {
         return Standing::Over;
     };
     match product_type {
-        ProductType::LegacyLicense | ProductType::AzureLegacy | ProductType::AzurePlan => {
+        legacy if legacy.may_be_suspended_for_removal() => {
             if status == "suspended" {
                 Standing::Over
             } else {
@@ -83,9 +83,7 @@ fn standing(subscription: &Record, now: i64) -> Standing {
         }
         // Suspending is not enough: a suspended new-commerce subscription goes on being billed.
         ProductType::NewCommerceLicense => Standing::Obstacle(code::NOT_CANCELLABLE, cancellable(subscription, now)),
-        ProductType::SoftwarePerpetual | ProductType::SoftwareSubscription | ProductType::Marketplace => {
-            Standing::Obstacle(code::ACTIVE_SOFTWARE, cancellable(subscription, now))
-        }
+        _ => Standing::Obstacle(code::ACTIVE_SOFTWARE, cancellable(subscription, now)),
     }
 }
 

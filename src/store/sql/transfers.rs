@@ -4,7 +4,7 @@
 //! done. Statuses are those of Partner Center's transfers (billing model and samples); one we do not know is
 //! kept and waited on. The four flows stay apart: who asks and who answers differs.
 
-use tenantry_jobs::{Direction, Flow, Problem, Switch, TransferAction, code};
+use tenantry_jobs::{Direction, Flow, Problem, ProductType, Switch, TransferAction, code};
 
 use super::form;
 use super::lookup::{Customer, Directory};
@@ -250,18 +250,12 @@ impl Wanted {
                 format!("only active subscriptions can be transferred; this one is {status}"),
             )));
         }
-        let kinds: &[&str] = match self.flow {
-            Flow::AzurePlan => &["azure-plan", "azure-legacy", "reservation", "savings-plan"],
-            Flow::NewCommerce => &["new-commerce-license"],
-            Flow::DirectToIndirect => &["legacy-license", "azure-legacy"],
-            Flow::LegacyAzure => &["azure-legacy"],
-        };
         let held = subscription.get("product_type");
-        Ok((!kinds.contains(&held)).then(|| {
+        let covered = ProductType::parse(held).is_some_and(|product_type| self.flow.covers(product_type));
+        Ok((!covered).then(|| {
             let expected = format!(
-                "the flow `{}` covers {}; this is {held}",
-                self.flow.as_str(),
-                kinds.join(", ")
+                "a subscription that the flow `{}` covers; this is {held}",
+                self.flow.as_str()
             );
             self.reject(code::NOT_ELIGIBLE, expected)
         }))

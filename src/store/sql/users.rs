@@ -46,7 +46,7 @@ const FLAGS: usize = 21;
 /// The user has to choose a password at the next sign-in.
 pub(super) const MUST_SET_PASSWORD: i64 = 1;
 /// The user may not sign in.
-const SIGN_IN_BLOCKED: i64 = 2;
+pub(super) const SIGN_IN_BLOCKED: i64 = 2;
 
 /// Users to insert, laid out for bulk insertion.
 pub(super) struct NewUsers {

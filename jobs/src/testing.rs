@@ -1,0 +1,27 @@
+//! What the tests of the kinds have in common.
+
+use crate::{Job, Row, position};
+
+/// A row of the kind with these cells; later ones replace earlier ones, and all others are empty.
+pub(crate) fn row_of<'a>(job: &dyn Job, good: &[(&str, &'a str)], cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
+    let mut row = vec![Some(""); job.columns().len()];
+    for (name, value) in good.iter().chain(cells) {
+        row[position(job.columns(), name)] = Some(*value);
+    }
+    row
+}
+
+/// Expects these problems of such a row: `code column value`, and `> suggestion` where there is one.
+#[track_caller]
+pub(crate) fn check(job: &dyn Job, good: &[(&str, &str)], cells: &[(&str, &str)], expected: &[&str]) {
+    let row = row_of(job, good, cells);
+    let problems = job.change(&Row::new(&row)).err().unwrap_or_default();
+    let told: Vec<String> = problems
+        .iter()
+        .map(|problem| match &problem.suggestion {
+            Some(near) => format!("{} {} {} > {near}", problem.code, problem.column, problem.value),
+            None => format!("{} {} {}", problem.code, problem.column, problem.value),
+        })
+        .collect();
+    assert_eq!(told, expected, "{cells:?}");
+}
