@@ -4,11 +4,13 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tenantry_jobs::Job;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::DbError;
 use crate::ledger::{ErrorLimit, Ledger, Scope};
+use crate::passwords::Policy;
 use crate::plan::Limits;
 use crate::queue::Queue;
 use crate::runner::retry::RetryPolicy;
@@ -24,18 +26,42 @@ pub struct App {
     pub ledger: Ledger,
     /// The queue; Redis is not asked before it is needed.
     pub queue: Queue,
+    /// What passwords that are handed out are like.
+    passwords: Policy,
+    /// Whom they are sealed to, as configured when this program started.
+    recipients: Vec<String>,
 }
 
 impl App {
     /// Opens the ledger, waiting up to `ledger.patience` for it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let queue = Queue::connect(&config.queue)?;
+        let passwords = config.passwords.policy()?;
+        let recipients = match config.passwords.sealer()? {
+            Some(sealer) => sealer.recipients().iter().map(ToString::to_string).collect(),
+            None => Vec::new(),
+        };
         let ledger = patiently(config.ledger.patience, || {
             Ledger::open(config.ledger.url.reveal(), config.ledger.connections, Clock::system())
         })
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
-        Ok(Self { config, ledger, queue })
+        Ok(Self {
+            config,
+            ledger,
+            queue,
+            passwords,
+            recipients,
+        })
+    }
+
+    /// Whom the passwords of a kind's accounts are sealed to; nobody if it hands out none, or none are to be.
+    pub fn seal_to(&self, kind: &dyn Job) -> &[String] {
+        if kind.hands_out_passwords() && self.config.passwords.hand_out {
+            &self.recipients
+        } else {
+            &[]
+        }
     }
 
     /// What needs approval, and what pauses a job.
@@ -74,6 +100,7 @@ impl App {
                 longest: self.config.transfers.longest_look,
             },
             errors: Some(self.limits().errors),
+            passwords: self.passwords.clone(),
             form: self.config.results.form(),
         };
         Runner::new(self.ledger.clone(), queue, settings, scope)

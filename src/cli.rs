@@ -10,6 +10,7 @@ mod inspect;
 mod keygen;
 mod kinds;
 mod output;
+mod passwords;
 mod plan;
 mod run;
 mod submit;
@@ -28,6 +29,7 @@ use crate::config::Config;
 use crate::input::Options;
 use crate::ledger::{Parameters, Scope};
 use crate::plan::Source;
+use passwords::PasswordArgs;
 
 /// Batch worker for the customer accounts of cloud resellers.
 #[derive(Debug, Parser)]
@@ -86,6 +88,8 @@ enum Command {
     Results(inspect::Results),
     /// Print the rows of a job that were rejected or failed as CSV, ready to be mended and submitted again
     Rejects(inspect::OneJob),
+    /// Decrypt the passwords that a job handed out, with your own key
+    Reveal(passwords::Reveal),
     /// Let a job run that is awaiting approval
     Approve(decide::Approve),
     /// Refuse to let a job run that is awaiting approval
@@ -168,6 +172,8 @@ struct SubmissionArgs {
     by: String,
     #[command(flatten)]
     input: InputArgs,
+    #[command(flatten)]
+    passwords: PasswordArgs,
 }
 
 impl SubmissionArgs {
@@ -256,6 +262,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Run(args) => run::run(&args, &App::open(config).await?, json).await,
         Command::Apply(args) => apply::apply(&args, &App::open(config).await?, json).await,
         Command::Undo(args) => undo::undo(&args, &App::open(config).await?, json).await,
+        Command::Reveal(args) => passwords::reveal(&args, &App::open(config).await?).await,
         Command::Approve(args) => decide::approve(&args, &App::open(config).await?, json).await,
         Command::Reject(args) => decide::reject(&args, &App::open(config).await?, json).await,
         Command::Pause(args) => decide::pause(&args, &App::open(config).await?, json).await,

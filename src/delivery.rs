@@ -16,7 +16,7 @@ use crate::db::DbError;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome};
 use crate::receipt::{
     Download, FileMade, Form, InputFiles, RECEIPT, REJECTS, RESULTS, Receipt, ReceiptError, RejectRows, RejectsWriter,
-    ResultRows, ResultsWriter, Sha256,
+    ResultRows, ResultsWriter, Sha256, passwords_name, write_private,
 };
 
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.
@@ -159,6 +159,18 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
     let mut files = Vec::new();
     for made in patiently(patience, || ledger.artifacts(&job)).await? {
         files.push(download(ledger, &job, &made, dir, patience).await?);
+    }
+    let sealed = patiently(patience, || ledger.sealed_chunks(&job)).await?;
+    for (nth, chunk) in (1..).zip(&sealed) {
+        if let Some(passwords) = patiently(patience, || ledger.sealed_passwords(&job, *chunk)).await? {
+            let name = passwords_name(nth, sealed.len());
+            let written = write_private(dir, &name, &passwords.data, passwords.accounts)?;
+            files.push(FileMade {
+                name,
+                bytes: written.bytes,
+                sha256: written.sha256,
+            });
+        }
     }
     receipt(&job, results.sha256, rejects.map(|written| written.sha256), files).write(dir)?;
     crate::failpoint::hit("before-delivered");

@@ -17,6 +17,7 @@ pub mod lease;
 mod plan;
 mod retry;
 mod rows;
+pub(crate) mod sealed;
 mod upkeep;
 
 pub use approval::DecisionRefused;
@@ -29,6 +30,7 @@ pub use retry::RetryRefused;
 pub(crate) use retry::{Descent, selected_rows};
 pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
 pub(crate) use rows::{load_block, recorded_rows};
+pub use sealed::SealedPasswords;
 pub use upkeep::Reply;
 
 use crate::clock::Clock;

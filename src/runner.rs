@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::db::DbError;
 use crate::ledger::{Claim, ErrorLimit, Ledger, Scope};
+use crate::passwords::Policy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;
 use held::Held;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub retry: RetryPolicy,
     /// When rows that wait for somebody else are looked at again.
     pub look: LookPolicy,
+    /// What passwords that are handed out are like.
+    pub passwords: Policy,
     /// When a job of whose rows too many go wrong is paused.
     pub errors: Option<ErrorLimit>,
     /// How results are written that are left to a worker.

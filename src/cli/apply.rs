@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output;
+use super::passwords::PasswordArgs;
 use super::run::{hand_in, process, refused, tell};
 use super::{End, InputArgs, SubmissionArgs};
 use crate::app::App;
@@ -23,6 +24,8 @@ pub(super) struct Apply {
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: Option<u16>,
+    #[command(flatten)]
+    passwords: PasswordArgs,
     /// Who submits
     #[arg(long, value_name = "NAME", default_value_t = super::user())]
     by: String,
@@ -53,6 +56,7 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
         json,
     )
     .await?;
+    args.passwords.write(app, &job).await?;
     tell(&job, json)
 }
 
@@ -84,10 +88,12 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
         idempotency_key: None,
         by: args.by.clone(),
         input,
+        passwords: args.passwords.clone(),
     };
     let submitted = hand_in(app, kind, source, Some(plan), &submission, &Queue::embedded(), json).await?;
     Ok(match submitted {
         Submitted::Refused(refusal) => {
+            args.passwords.forget();
             refused(kind.kind(), *refusal, false, json)?;
             None
         }

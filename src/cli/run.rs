@@ -11,7 +11,7 @@ use super::output::{self, Progress};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::delivery;
-use crate::ledger::{Job, JobId, Scope};
+use crate::ledger::{Job, JobId, Parameters, Scope};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
@@ -59,9 +59,13 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
             (Some(out), _) => Some(out.join((number + 1).to_string())),
             (None, _) => None,
         };
+        if many > 1 && args.submission.passwords.is_plain() {
+            anyhow::bail!("--plaintext-passwords takes one file at a time");
+        }
         let submitted = hand_in(app, kind, source, None, &args.submission, &Queue::embedded(), json).await?;
         let id = match submitted {
             Submitted::Refused(refusal) => {
+                args.submission.passwords.forget();
                 refused(kind.kind(), *refusal, args.all, json)?;
                 end = end.max(End::Unfinished);
                 continue;
@@ -73,6 +77,7 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
             }
         };
         let job = process(app, id, out.as_deref(), args.concurrency.map(usize::from), &stop, json).await?;
+        args.submission.passwords.write(app, &job).await?;
         end = end.max(tell(&job, json)?);
         if stop.is_cancelled() {
             break;
@@ -91,13 +96,15 @@ pub(super) async fn hand_in(
     queue: &Queue,
     json: bool,
 ) -> anyhow::Result<Submitted> {
+    let seal_to = args.passwords.seal_to(app, kind)?;
     let progress = Progress::new("checking", json);
+    let given = match &plan {
+        Some(plan) => plan.head.parameters.clone(),
+        None => args.parameters(),
+    };
     let submission = Submission {
         kind,
-        parameters: match &plan {
-            Some(plan) => plan.head.parameters.clone(),
-            None => args.parameters(),
-        },
+        parameters: Parameters { seal_to, ..given },
         source,
         idempotency_key: args.idempotency_key.clone(),
         submitted_by: args.by.clone(),

@@ -13,6 +13,7 @@ use crate::passwords::{Class, LENGTHS, Policy, Recipient, Sealer, parse_recipien
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct PasswordsConfig {
+    pub hand_out: bool,
     pub length: usize,
     #[serde(with = "list")]
     pub classes: Vec<String>,

@@ -6,9 +6,7 @@ use tenantry_jobs::Problem;
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::app::App;
 use crate::intake::document::{Rows, code};
-use crate::ledger::Ledger;
 use crate::plan::{Fault, PlanError, Source};
-use crate::queue::Queue;
 use crate::submit::{self, Rules, Submission, SubmitError, Submitted, submit};
 
 /// Faults told of one by one.
@@ -19,24 +17,28 @@ const NOBODY: &str = "inbox";
 /// Hands jobs in to the ledger.
 #[derive(Clone)]
 pub struct LedgerDoor {
-    ledger: Ledger,
-    queue: Queue,
     rules: Rules,
+    app: App,
 }
 
 impl LedgerDoor {
     /// The door of this program's ledger.
     pub fn new(app: &App) -> Self {
         Self {
-            ledger: app.ledger.clone(),
-            queue: app.queue.clone(),
             rules: app.rules(),
+            app: app.clone(),
         }
     }
 }
 
 impl Door for LedgerDoor {
-    async fn submit(&self, document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
+    async fn submit(&self, mut document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
+        document.parameters.seal_to = self.app.seal_to(document.kind).to_vec();
+        if document.kind.kind() == "reset-passwords" && document.parameters.seal_to.is_empty() {
+            let expected = "a kind that needs no recipient of passwords; none is configured (`passwords.recipients`)";
+            let reason = Reason::new("$.kind", "no-recipient", document.kind.kind(), expected);
+            return Err(Refusal::Invalid(vec![reason]));
+        }
         let places = match &document.rows {
             Rows::Objects(_) => Places::Objects,
             Rows::Csv(_) => Places::Csv,
@@ -55,7 +57,7 @@ impl Door for LedgerDoor {
             out_dir: None,
             plan: None,
         };
-        match submit(&self.ledger, &self.queue, &self.rules, submission, &|_| ()).await {
+        match submit(&self.app.ledger, &self.app.queue, &self.rules, submission, &|_| ()).await {
             Ok(Submitted::Queued(job) | Submitted::AwaitingApproval(job) | Submitted::Same(job)) => {
                 Ok(Accepted { job })
             }

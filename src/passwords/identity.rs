@@ -99,6 +99,11 @@ impl Identities {
         Ok(Self { keys, origin })
     }
 
+    /// Their public halves.
+    pub fn recipients(&self) -> impl Iterator<Item = Recipient> {
+        self.keys.iter().map(|key| Recipient(key.to_public()))
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.keys.len()

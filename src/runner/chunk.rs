@@ -7,11 +7,13 @@ use tenantry_jobs::{Row, header};
 
 use super::Runner;
 use super::retry::Decision;
+use crate::clock::Clock;
 use crate::db::{DbError, Tx};
-use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease};
+use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease, sealed};
+use crate::passwords::{PasswordRow, Policy, Recipient, Sealer, generate};
 use crate::plan::Slice;
 use crate::store::sql::{self, Context, Prepared};
-use crate::store::{Expected, RowChange, rejected};
+use crate::store::{Account, Expected, RowChange, rejected};
 
 impl Runner {
     /// Works a chunk off. Whatever happens, the ledger knows: closed, given back, or held by a lease that runs out.
@@ -50,6 +52,7 @@ impl Runner {
         let (claim, now) = (claim.clone(), self.ledger.clock().now_millis());
         let next_look = now + self.settings.look_again(&claim).as_millis() as i64;
         let limit = self.settings.errors;
+        let (policy, clock) = (self.settings.passwords.clone(), self.ledger.clock().clone());
         let ended = self
             .ledger
             .db()
@@ -60,6 +63,7 @@ impl Runner {
                 applied.outcomes.extend(exported);
                 crate::failpoint::hit("before-finish");
                 artifacts::keep(tx, claim.job, &applied.artifacts)?;
+                hand_out(tx, &claim, applied.accounts, &policy, &clock)?;
                 let closing = Closing {
                     outcomes: applied.outcomes,
                     waits: applied.waits,
@@ -99,6 +103,34 @@ impl Runner {
         let not_before = self.ledger.clock().now_millis() + delay.as_millis() as i64;
         self.ledger.release(claim, not_before, Some(error.to_string())).await
     }
+}
+
+/// Makes a password for each account and keeps them sealed. They leave this function in no other form.
+fn hand_out(
+    tx: &mut dyn Tx,
+    claim: &Claim,
+    accounts: Vec<Account>,
+    policy: &Policy,
+    clock: &Clock,
+) -> Result<(), DbError> {
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let broken = |error: &dyn std::fmt::Display| DbError::Broken(format!("passwords cannot be handed out: {error}"));
+    let recipients = claim.parameters.seal_to.iter().map(|key| key.parse::<Recipient>());
+    let recipients: Vec<Recipient> = recipients.collect::<Result<_, _>>().map_err(|error| broken(&error))?;
+    let sealer = Sealer::new(recipients).ok_or_else(|| broken(&"the job names no recipient"))?;
+    let mut entropy = clock.entropy();
+    let mut rows = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        rows.push(PasswordRow {
+            customer: account.customer,
+            user_principal_name: account.user_principal_name,
+            password: generate(policy, &mut entropy).map_err(|error| broken(&error))?,
+        });
+    }
+    let data = sealer.seal(&rows).map_err(|error| broken(&error))?;
+    sealed::keep(tx, claim, rows.len() as u64, data)
 }
 
 /// Everything that needs no write lock. Rows with an outcome, and rows of other jobs, are left out.

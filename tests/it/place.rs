@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tenantry::clock::Clock;
 use tenantry::db::Db;
 use tenantry::ledger::{Job, Ledger, Parameters, Scope};
+use tenantry::passwords::{Class, Policy};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
 use tenantry::receipt::Form;
@@ -76,7 +77,8 @@ impl Place {
         command
             .args(args)
             .current_dir(self.dir.path())
-            .env("TENANTRY__LEDGER__URL", &self.url);
+            .env("TENANTRY__LEDGER__URL", &self.url)
+            .env("TENANTRY__PASSWORDS__HAND_OUT", "false");
         command.env("USER", "tester").stdin(Stdio::null());
         command
     }
@@ -157,6 +159,7 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
             longest: Duration::from_millis(200),
         },
         errors: None,
+        passwords: Policy::new(16, &Class::ALL, false).expect("a policy"),
         form: Form::default(),
     }
 }

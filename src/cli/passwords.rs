@@ -1,0 +1,193 @@
+//! Passwords on the command line: whom a job's are sealed to, and `tenantry reveal`.
+//!
+//! Where they are wanted in the clear, they are sealed all the same, to a key of the job's own that lies beside the
+//! file they go to; so a run that is killed loses none.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tenantry_jobs::Job as Kind;
+
+use super::End;
+use super::inspect::find;
+use super::output;
+use crate::app::App;
+use crate::ledger::Job;
+use crate::passwords::{Identities, PasswordRows, open, write_key_pair};
+
+/// What is to become of passwords.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct PasswordArgs {
+    /// Write the passwords handed out to this file, unencrypted and readable by you alone
+    #[arg(long, value_name = "FILE", conflicts_with = "no_passwords")]
+    plaintext_passwords: Option<PathBuf>,
+    /// Hand out no passwords; new users have to get one some other way
+    #[arg(long)]
+    no_passwords: bool,
+}
+
+impl PasswordArgs {
+    /// Whom the passwords of a job of this kind are sealed to.
+    pub(super) fn seal_to(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<Vec<String>> {
+        let name = kind.kind();
+        if !kind.hands_out_passwords() {
+            if self.plaintext_passwords.is_some() {
+                bail!("--plaintext-passwords: `{name}` hands out no passwords");
+            }
+            return Ok(Vec::new());
+        }
+        if let Some(file) = &self.plaintext_passwords {
+            return own_key(app, file);
+        }
+        if !self.no_passwords && app.config.passwords.hand_out {
+            let recipients = app.seal_to(kind);
+            if recipients.is_empty() {
+                bail!(
+                    "`{name}` hands out passwords, and there is nobody to seal them to: put a public key into \
+                     `passwords.recipients` (`tenantry keygen` makes one), or say --plaintext-passwords FILE, or \
+                     --no-passwords"
+                );
+            }
+            return Ok(recipients.to_vec());
+        }
+        if name == "reset-passwords" {
+            bail!("`{name}` does nothing else but hand out passwords");
+        }
+        Ok(Vec::new())
+    }
+
+    /// Writes the passwords of a job that has ended in the clear, if that is wanted.
+    pub(super) async fn write(&self, app: &App, job: &Job) -> anyhow::Result<()> {
+        let Some(file) = &self.plaintext_passwords else {
+            return Ok(());
+        };
+        let key = key_of(file);
+        if !job.state.is_final() {
+            output::say(&format!(
+                "passwords: once the job has ended, tenantry reveal {} --identity {} --out {}",
+                job.id,
+                key.display(),
+                file.display()
+            ));
+            return Ok(());
+        }
+        let count = reveal_to(app, job, &key, Some(file)).await?;
+        // Nothing else was sealed to it.
+        std::fs::remove_file(&key).with_context(|| format!("{} cannot be removed", key.display()))?;
+        output::say(&format!(
+            "{} in {}, unencrypted: hand them out and delete it",
+            output::counted(count, "password"),
+            file.display()
+        ));
+        Ok(())
+    }
+
+    /// Whether they are wanted in the clear.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plaintext_passwords.is_some()
+    }
+
+    /// Lets go of a key that no job was sealed to.
+    pub(super) fn forget(&self) {
+        if let Some(file) = &self.plaintext_passwords {
+            let _ = std::fs::remove_file(key_of(file));
+        }
+    }
+}
+
+/// The key of an earlier attempt, or a new one.
+fn own_key(app: &App, file: &Path) -> anyhow::Result<Vec<String>> {
+    if file.exists() {
+        bail!(
+            "{} is there already; passwords are never written over others",
+            file.display()
+        );
+    }
+    let key = key_of(file);
+    if key.exists() {
+        return Ok(Identities::from_file(&key)?
+            .recipients()
+            .map(|one| one.to_string())
+            .collect());
+    }
+    let public =
+        write_key_pair(&key, app.ledger.clock()).with_context(|| format!("{} cannot be written", key.display()))?;
+    Ok(vec![public.to_string()])
+}
+
+fn key_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".key");
+    name.into()
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Reveal {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// File with your secret key, as `tenantry keygen` writes it
+    #[arg(long, value_name = "FILE", default_value = "tenantry-key.txt")]
+    identity: PathBuf,
+    /// Write them to this new file, readable by you alone, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Who asks
+    #[arg(long, value_name = "NAME", default_value_t = super::user())]
+    by: String,
+}
+
+pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    let count = reveal_to(app, &job, &args.identity, args.out.as_deref()).await?;
+    if let Some(file) = &args.out {
+        output::say(&format!("{} in {}", output::counted(count, "password"), file.display()));
+    }
+    Ok(End::Fine)
+}
+
+/// Writes the passwords of a job; how many there were.
+async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>) -> anyhow::Result<u64> {
+    let chunks = app.ledger.sealed_chunks(job).await?;
+    if chunks.is_empty() {
+        if job.parameters.seal_to.is_empty() {
+            bail!("job {} handed out no passwords", job.id);
+        }
+        bail!(
+            "job {} has no passwords (any more): it made no account, or they are no longer kept",
+            job.id
+        );
+    }
+    let identities = Identities::from_file(identity)?;
+    if let Some(first) = app.ledger.sealed_passwords(job, chunks[0]).await? {
+        // Before a file is made for them.
+        open(&identities, &first.data)?;
+    }
+    let mut rows = PasswordRows::new(writer(out)?)?;
+    let mut count = 0;
+    for chunk in chunks {
+        let Some(sealed) = app.ledger.sealed_passwords(job, chunk).await? else {
+            continue;
+        };
+        for row in open(&identities, &sealed.data)? {
+            rows.write(&row)?;
+            count += 1;
+        }
+    }
+    rows.finish().flush()?;
+    Ok(count)
+}
+
+fn writer(out: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
+    let Some(path) = out else {
+        return Ok(Box::new(output::out()));
+    };
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options
+        .open(path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(Box::new(std::io::BufWriter::new(file)))
+}
