@@ -24,7 +24,7 @@ pub(super) struct Undo {
     plan: bool,
     /// Queue it for the workers instead of working on it here
     #[arg(long, conflicts_with = "plan")]
-    queue: bool,
+    submit: bool,
     /// With --plan: show every row, not just the first; --json always does
     #[arg(long)]
     all: bool,
@@ -41,13 +41,13 @@ pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<E
     if args.plan {
         return plan(args, app, &job, json).await;
     }
-    let queue = if args.queue {
+    let queue = if args.submit {
         app.queue.clone()
     } else {
         Queue::embedded()
     };
     let undoing = undo::submit(&app.ledger, &queue, &job, &args.by, &app.limits()).await?;
-    if args.queue {
+    if args.submit {
         let mut out = output::out();
         if json {
             writeln!(
