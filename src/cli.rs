@@ -3,6 +3,7 @@
 //! Exit codes: 0, every row applied or unchanged; 1, some rows rejected or failed; 2, the job did not run to
 //! its end, or the command made no sense. Results go to standard output, everything else to standard error.
 
+mod audit;
 mod doctor;
 mod inspect;
 mod kinds;
@@ -77,9 +78,11 @@ enum Command {
     /// Print the rows of a job that were rejected or failed as CSV, ready to be mended and submitted again
     Rejects(inspect::OneJob),
     /// Stop a job: finished rows stay finished, the others are cancelled
-    Cancel(inspect::OneJob),
+    Cancel(inspect::Asked),
     /// Queue the rows of an ended job that failed or were cancelled again
-    Retry(inspect::Retry),
+    Retry(inspect::Asked),
+    /// Show the audit record: who did what, newest first
+    Audit(audit::Audit),
     /// List the kinds of jobs
     Kinds,
     /// Print a CSV file to start from
@@ -186,6 +189,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Results(args) => inspect::results(&args, &App::open(config).await?).await,
         Command::Rejects(args) => inspect::rejects(&args, &App::open(config).await?).await,
         Command::Cancel(args) => inspect::cancel(&args, &App::open(config).await?, json).await,
+        Command::Audit(args) => audit::audit(args, config, json).await,
         Command::Retry(args) => inspect::retry(&args, &App::open(config).await?, json).await,
     }
 }

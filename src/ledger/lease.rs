@@ -1,5 +1,6 @@
 //! Leases: who works on which chunk, and the fence that keeps everyone else's writes out.
 
+use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::job::json;
 use super::rows::record_outcomes;
 use super::{JobId, Ledger, Outcome, Parameters, RowOutcome};
@@ -115,15 +116,16 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 fence(tx, &claim)?;
-                end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)
+                let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
+                record_end(tx, ended, Some(&claim.owner), now).map(drop)
             })
             .await
     }
 
-    /// Asks a job to stop: chunks nobody works on are cancelled now, the others finish. `false` when it had
-    /// ended before.
-    pub async fn cancel(&self, job: i64) -> Result<bool, DbError> {
-        let now = self.clock.now_millis();
+    /// Asks a job to stop, for `by`: chunks nobody works on are cancelled now, the others finish. `false` when
+    /// it had ended before.
+    pub async fn cancel(&self, job: i64, by: &str) -> Result<bool, DbError> {
+        let (now, by) = (self.clock.now_millis(), by.to_owned());
         self.db
             .write(move |tx| {
                 let sql = format!(
@@ -131,15 +133,29 @@ impl Ledger {
                     tx.dialect().for_update()
                 );
                 let idle = tx.query(&sql, &[job.into()])?;
-                let open = tx.exec(
-                    "UPDATE jobs SET cancel_requested = 1
-                     WHERE seq = $1 AND state IN ('queued', 'running', 'retryable')",
+                let open = tx.query_first(
+                    &format!(
+                        "UPDATE jobs SET cancel_requested = 1
+                         WHERE seq = $1 AND state IN ('queued', 'running', 'retryable') RETURNING {JOB_COLUMNS}"
+                    ),
                     &[job.into()],
                 )?;
+                let mut ended = None;
                 for row in idle {
-                    end_chunk(tx, job, row.int(0)?, Outcome::Cancelled, None, now)?;
+                    ended = end_chunk(tx, job, row.int(0)?, Outcome::Cancelled, None, now)?.or(ended);
                 }
-                Ok(open > 0)
+                if let Some(open) = &open {
+                    // What became of the rows is for the record of the job's end to say.
+                    let asked = Entry {
+                        actor: by,
+                        counts: None,
+                        note: None,
+                        ..audit::of_job(Action::Cancelled, open, 0)?
+                    };
+                    audit::append(tx, now, &asked)?;
+                }
+                record_end(tx, ended, None, now)?;
+                Ok(open.is_some())
             })
             .await
     }
@@ -183,10 +199,27 @@ pub fn close(tx: &mut dyn Tx, claim: &Claim, outcomes: &[RowOutcome], now: i64) 
          WHERE job = $1 AND chunk = $2",
         &[claim.job.into(), claim.chunk.into()],
     )?;
-    count_chunk(tx, claim.job, tally, now)
+    let ended = count_chunk(tx, claim.job, tally, now)?;
+    record_end(tx, ended, Some(&claim.owner), now)
 }
 
-/// Ends a chunk whose pending rows all share one outcome, without a record per row.
+/// Records that a job has ended, if one has; `worker` closed its last chunk. Last in the transaction. Returns
+/// the job's state.
+pub(super) fn record_end(
+    tx: &mut dyn Tx,
+    ended: Option<Entry>,
+    worker: Option<&str>,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    let Some(mut entry) = ended else { return Ok(None) };
+    let state = entry.note.take().unwrap_or_default();
+    entry.note = Some(worker.map_or_else(|| state.clone(), |worker| format!("{state}, last worker {worker}")));
+    audit::append(tx, now, &entry)?;
+    Ok(Some(state))
+}
+
+/// Ends a chunk whose pending rows all share one outcome, without a record per row. Returns what is to be
+/// recorded if that ended the job, see [`record_end`].
 pub(super) fn end_chunk(
     tx: &mut dyn Tx,
     job: i64,
@@ -194,13 +227,13 @@ pub(super) fn end_chunk(
     outcome: Outcome,
     why: Option<&str>,
     now: i64,
-) -> Result<(), DbError> {
+) -> Result<Option<Entry>, DbError> {
     let ended = tx.query(
         "UPDATE chunks SET state = $3, lease_owner = NULL, lease_until = NULL, message = COALESCE($4, message)
          WHERE job = $1 AND chunk = $2 AND state IN ('queued', 'running') RETURNING pending",
         &[job.into(), chunk.into(), outcome.as_str().into(), why.into()],
     )?;
-    let Some(row) = ended.first() else { return Ok(()) };
+    let Some(row) = ended.first() else { return Ok(None) };
     let pending = row.int(0)? as u64;
     let tally = match outcome {
         Outcome::Failed => Tally {
@@ -212,7 +245,7 @@ pub(super) fn end_chunk(
             ..Tally::default()
         },
     };
-    count_chunk(tx, job, tally, now).map(drop)
+    count_chunk(tx, job, tally, now)
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -225,9 +258,10 @@ struct Tally {
 }
 
 /// Adds a closed chunk to its job's counters; the last one ends the job. One statement, so that two
-/// chunks closing at once cannot both believe the other is still open. Returns the job's state if that ended it.
-fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<Option<String>, DbError> {
-    let counted = tx.query_first(
+/// chunks closing at once cannot both believe the other is still open. Returns what is to be recorded if that
+/// ended the job: the caller does so last, for the audit record comes after all other locks.
+fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<Option<Entry>, DbError> {
+    let sql = format!(
         "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
            failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - 1,
            started_at = COALESCE(started_at, $7),
@@ -235,7 +269,10 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<Opti
            message = CASE WHEN chunks_left = 1 AND failed + $5 = 0 THEN NULL ELSE message END,
            state = CASE WHEN chunks_left > 1 THEN state WHEN failed + $5 > 0 THEN 'failed'
              WHEN cancelled + $6 > 0 THEN 'cancelled' ELSE 'completed' END
-         WHERE seq = $1 RETURNING chunks_left, state",
+         WHERE seq = $1 RETURNING chunks_left, {JOB_COLUMNS}"
+    );
+    let counted = tx.query_first(
+        &sql,
         &[
             job.into(),
             tally.applied.into(),
@@ -247,7 +284,7 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, now: i64) -> Result<Opti
         ],
     )?;
     match counted {
-        Some(job) if job.int(0)? == 0 => job.text(1).map(|state| Some(state.to_owned())),
+        Some(job) if job.int(0)? == 0 => audit::of_job(Action::Applied, &job, 1).map(Some),
         _ => Ok(None),
     }
 }

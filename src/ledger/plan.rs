@@ -4,7 +4,9 @@
 //! removed by the sweep when its submitter died. Sealing makes it `queued` in one transaction, unless the
 //! same work is queued already.
 
+use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
+use super::lease::record_end;
 use super::rows::record_outcomes;
 use super::{JobId, Ledger, Parameters, RowOutcome};
 use crate::db::{DbError, Tx, Value};
@@ -182,7 +184,7 @@ impl Ledger {
                     "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4 WHERE id = $1",
                     &[
                         job.input.into(),
-                        seal.sha256.into(),
+                        seal.sha256.as_str().into(),
                         seal.bytes.into(),
                         seal.rows.into(),
                     ],
@@ -191,27 +193,39 @@ impl Ledger {
                     "UPDATE chunks SET state = 'done' WHERE job = $1 AND pending = 0",
                     &[job.seq.into()],
                 )?;
-                let queued = tx.exec(
+                let sql = format!(
                     "UPDATE jobs SET planning_until = NULL, total = $2, idempotency_key = $3, fingerprint = $4,
                        rejected = (SELECT COUNT(*) FROM row_outcomes WHERE job = $1),
                        chunks_left = (SELECT COUNT(*) FROM chunks WHERE job = $1 AND state <> 'done'),
                        state = 'queued'
-                     WHERE seq = $1 AND state = 'planned'",
+                     WHERE seq = $1 AND state = 'planned'
+                     RETURNING (SELECT name FROM inputs WHERE id = $5), {JOB_COLUMNS}"
+                );
+                let queued = tx.query_first(
+                    &sql,
                     &[
                         job.seq.into(),
                         seal.rows.into(),
                         seal.idempotency_key.into(),
                         seal.fingerprint.into(),
+                        job.input.into(),
                     ],
                 )?;
-                if queued == 0 {
+                let Some(queued) = queued else {
                     return Err(DbError::LeaseLost);
-                }
-                tx.exec(
-                    "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2
-                     WHERE seq = $1 AND chunks_left = 0",
+                };
+                let ended = tx.query_first(
+                    &format!(
+                        "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2
+                         WHERE seq = $1 AND chunks_left = 0 RETURNING {JOB_COLUMNS}"
+                    ),
                     &[job.seq.into(), now.into()],
                 )?;
+                let mut submitted = audit::of_job(Action::Submitted, &queued, 1)?;
+                submitted.note = Some(format!("{}, sha256 {}", queued.text(0)?, seal.sha256));
+                audit::append(tx, now, &submitted)?;
+                let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
+                record_end(tx, ended, None, now)?;
                 Ok(Sealed::Queued)
             })
             .await

@@ -1,7 +1,7 @@
 //! What the sweep does for the ledger: find work nobody was told of, clear up after the dead, hand out
 //! replies and results, and let go of what has been kept long enough.
 
-use super::lease::{claimable, end_chunk};
+use super::lease::{claimable, end_chunk, record_end};
 use super::plan::{Begun, discard};
 use super::{JobId, Ledger, Outcome, Scope};
 use crate::db::{DbError, Row};
@@ -55,6 +55,7 @@ impl Ledger {
         }
         self.db
             .write(move |tx| {
+                let mut ended = Vec::new();
                 for row in &orphans {
                     let (job, chunk) = (row.int(0)?, row.int(1)?);
                     let sql = format!(
@@ -63,7 +64,7 @@ impl Ledger {
                         tx.dialect().for_update()
                     );
                     if !tx.query(&sql, &[job.into(), chunk.into(), now.into()])?.is_empty() {
-                        end_chunk(tx, job, chunk, Outcome::Cancelled, None, now)?;
+                        ended.extend(end_chunk(tx, job, chunk, Outcome::Cancelled, None, now)?);
                     }
                 }
                 for row in &stale {
@@ -79,6 +80,9 @@ impl Ledger {
                             input: row.int(1)?,
                         },
                     )?;
+                }
+                for entry in ended {
+                    record_end(tx, Some(entry), None, now)?;
                 }
                 Ok(())
             })
