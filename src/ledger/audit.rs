@@ -226,7 +226,7 @@ fn canonical(counts: &Counts) -> String {
 pub(super) const JOB_COLUMNS: &str =
     "id, kind, submitted_by, state, applied, unchanged, rejected, failed, cancelled, total";
 
-/// What is recorded of the job whose [`JOB_COLUMNS`] begin at `first`; its submitter is the actor.
+/// What is recorded of the job whose [`JOB_COLUMNS`] begin at `first`; its submitter is the actor, its state the note.
 pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<Entry, DbError> {
     let count = |column: usize| row.int(first + column).map(|value| value as u64);
     Ok(Entry {
@@ -249,4 +249,19 @@ pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<Entry, D
         }),
         note: Some(row.text(first + 3)?.to_owned()),
     })
+}
+
+/// Records what [`of_job`] says of the end of a job, if one has ended; `worker` closed its last chunk. Last in the
+/// transaction. Returns the job's state.
+pub(super) fn ended(
+    tx: &mut dyn Tx,
+    end: Option<Entry>,
+    worker: Option<&str>,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    let Some(mut entry) = end else { return Ok(None) };
+    let state = entry.note.take().unwrap_or_default();
+    entry.note = Some(worker.map_or_else(|| state.clone(), |worker| format!("{state}, last worker {worker}")));
+    append(tx, now, &entry)?;
+    Ok(Some(state))
 }

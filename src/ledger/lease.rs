@@ -4,7 +4,7 @@ use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::job::json;
 use super::rows::record_outcomes;
 use super::{JobId, Ledger, Outcome, Parameters, RowOutcome};
-use crate::db::{Db, DbError, Tx, Value};
+use crate::db::{DbError, Tx, Value};
 
 /// Which jobs a worker takes chunks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Ledger {
             .write(move |tx| {
                 fence(tx, &claim)?;
                 let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
-                record_end(tx, ended, Some(&claim.owner), now).map(drop)
+                audit::ended(tx, ended, Some(&claim.owner), now).map(drop)
             })
             .await
     }
@@ -154,7 +154,7 @@ impl Ledger {
                     };
                     audit::append(tx, now, &asked)?;
                 }
-                record_end(tx, ended, None, now)?;
+                audit::ended(tx, ended, None, now)?;
                 Ok(open.is_some())
             })
             .await
@@ -200,26 +200,11 @@ pub fn close(tx: &mut dyn Tx, claim: &Claim, outcomes: &[RowOutcome], now: i64) 
         &[claim.job.into(), claim.chunk.into()],
     )?;
     let ended = count_chunk(tx, claim.job, tally, now)?;
-    record_end(tx, ended, Some(&claim.owner), now)
-}
-
-/// Records that a job has ended, if one has; `worker` closed its last chunk. Last in the transaction. Returns
-/// the job's state.
-pub(super) fn record_end(
-    tx: &mut dyn Tx,
-    ended: Option<Entry>,
-    worker: Option<&str>,
-    now: i64,
-) -> Result<Option<String>, DbError> {
-    let Some(mut entry) = ended else { return Ok(None) };
-    let state = entry.note.take().unwrap_or_default();
-    entry.note = Some(worker.map_or_else(|| state.clone(), |worker| format!("{state}, last worker {worker}")));
-    audit::append(tx, now, &entry)?;
-    Ok(Some(state))
+    audit::ended(tx, ended, Some(&claim.owner), now)
 }
 
 /// Ends a chunk whose pending rows all share one outcome, without a record per row. Returns what is to be
-/// recorded if that ended the job, see [`record_end`].
+/// recorded if that ended the job, see [`audit::ended`].
 pub(super) fn end_chunk(
     tx: &mut dyn Tx,
     job: i64,
@@ -358,29 +343,4 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
         }));
     }
     Ok(None)
-}
-
-/// How many chunks could be claimed now, and the jobs of some of them.
-pub(super) async fn claimable(db: &Db, scope: Scope, now: i64) -> Result<Vec<(JobId, u64)>, DbError> {
-    let only = match scope {
-        Scope::All => 0,
-        Scope::Job(seq) => seq,
-    };
-    db.read(move |tx| {
-        let rows = tx.query(
-            "SELECT j.id, COUNT(*) FROM chunks c JOIN jobs j ON j.seq = c.job
-             WHERE c.state IN ('queued', 'running') AND j.state IN ('queued', 'running', 'retryable')
-             AND ((c.state = 'queued' AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))
-             AND ($2 = 0 OR j.seq = $2) GROUP BY j.id LIMIT 100",
-            &[now.into(), only.into()],
-        )?;
-        let job = |text: &str| {
-            text.parse()
-                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
-        };
-        rows.iter()
-            .map(|row| Ok((job(row.text(0)?)?, row.int(1)? as u64)))
-            .collect()
-    })
-    .await
 }

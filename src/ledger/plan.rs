@@ -6,7 +6,6 @@
 
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
-use super::lease::record_end;
 use super::rows::record_outcomes;
 use super::{JobId, Ledger, Parameters, RowOutcome};
 use crate::db::{DbError, Tx, Value};
@@ -225,7 +224,7 @@ impl Ledger {
                 submitted.note = Some(format!("{}, sha256 {}", queued.text(0)?, seal.sha256));
                 audit::append(tx, now, &submitted)?;
                 let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
-                record_end(tx, ended, None, now)?;
+                audit::ended(tx, ended, None, now)?;
                 Ok(Sealed::Queued)
             })
             .await
