@@ -15,11 +15,12 @@ use crate::config::Config;
 use crate::ledger::JobId;
 use crate::ledger::audit::{Anchor, Checker, Record, Report};
 
+/// Records shown unless more are asked for.
+const SHOWN: u32 = 50;
 /// No record comes near this length; a longer line is not read into memory.
 const LONGEST_LINE: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Audit {
     #[command(subcommand)]
     command: Option<Command>,
@@ -46,9 +47,9 @@ struct Log {
     /// Only records of this job: its id, or enough of its beginning or end to tell it apart
     #[arg(long)]
     job: Option<String>,
-    /// At most this many
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
+    /// At most this many [default: 50]
+    #[arg(long)]
+    limit: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +76,10 @@ struct Export {
 }
 
 pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Result<End> {
+    // clap could say so itself, but would then refuse `tenantry audit --json verify` as well.
+    if args.command.is_some() && (args.log.job.is_some() || args.log.limit.is_some()) {
+        bail!("--job and --limit come after the subcommand");
+    }
     match args.command.unwrap_or(Command::Log(args.log)) {
         Command::Verify(Verify {
             anchor,
@@ -101,7 +106,7 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
 async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
     let job = job(app, args.job.as_deref()).await?;
     let records = app
-        .patiently(|| app.ledger.audit_log(job, args.limit.into()))
+        .patiently(|| app.ledger.audit_log(job, args.limit.unwrap_or(SHOWN).into()))
         .await
         .context("the audit record cannot be shown; `tenantry audit verify` names what is wrong with it")?;
     let mut out = output::out();

@@ -61,6 +61,8 @@ async fn an_export_is_verified_without_any_database() {
         verified.contains(&format!("intact: 4 records, 1 to 4; anchor {anchor}")),
         "{verified}"
     );
+    place.tenantry(&["audit", "--json", "verify"]).ends(0);
+    place.tenantry(&["audit", "--job", job, "verify"]).ends(2);
     // Spreadsheets get no formulas.
     let csv = place.tenantry(&["audit", "export", "--csv"]).ends(0).out;
     assert!(csv.contains(",'=cmd(),submitted,") && !csv.contains(",=cmd()"), "{csv}");
