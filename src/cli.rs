@@ -4,6 +4,7 @@
 //! its end, or the command made no sense. Results go to standard output, everything else to standard error.
 
 mod apply;
+mod audit;
 mod decide;
 mod doctor;
 mod inspect;
@@ -99,9 +100,11 @@ enum Command {
     /// Go on with a paused job
     Resume(decide::Decide),
     /// Stop a job: finished rows stay finished, the others are cancelled
-    Cancel(inspect::OneJob),
+    Cancel(inspect::Asked),
     /// Queue the rows of an ended job that failed or were cancelled again
-    Retry(inspect::Retry),
+    Retry(inspect::Asked),
+    /// Show the audit record: who did what, newest first
+    Audit(audit::Audit),
     /// List the kinds of jobs
     Kinds,
     /// Print a CSV file to start from
@@ -275,6 +278,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Results(args) => inspect::results(&args, &App::open(config).await?).await,
         Command::Rejects(args) => inspect::rejects(&args, &App::open(config).await?).await,
         Command::Cancel(args) => inspect::cancel(&args, &App::open(config).await?, json).await,
+        Command::Audit(args) => audit::audit(args, config, json).await,
         Command::Retry(args) => inspect::retry(&args, &App::open(config).await?, json).await,
     }
 }

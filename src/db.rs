@@ -12,6 +12,7 @@
 mod batch;
 mod migrate;
 mod postgres;
+mod script;
 mod sqlite;
 mod value;
 

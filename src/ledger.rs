@@ -7,10 +7,11 @@
 //! ([`lease::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
 //! without a record in `row_outcomes` was applied.
 //!
-//! Locks are always taken in the order chunks, store, jobs; nothing here may reverse it.
+//! Locks are always taken in the order chunks, store, jobs, audit record; nothing here may reverse it.
 
 mod approval;
 pub(crate) mod artifacts;
+pub mod audit;
 pub mod ids;
 mod job;
 pub mod lease;

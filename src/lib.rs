@@ -10,7 +10,7 @@
 //! plan         a file read against a kind and the store, without writing
 //! input        from the bytes of a file to blocks of rows
 //!   │
-//! ledger       jobs, chunks, leases, outcomes: the truth
+//! ledger       jobs, chunks, leases, outcomes: the truth; and the audit record of who did what
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
 //! runner       claim → prepare → apply → close; heartbeat, retry, sweep
 //! store        customers, users, seats; where changes take effect
@@ -44,6 +44,8 @@
 //!     stored sealed, and this program alone cannot open it.
 //! 11. Nothing disappears silently: a submission ends recorded or refused with every reason.
 //! 12. Retries are the ledger's decision, not the queue's.
+//! 13. What is done to a job is recorded in the same transaction, last of all, and never changed
+//!     ([`ledger::audit`]).
 //!
 //! # Where this differs from a textbook
 //!

@@ -168,6 +168,7 @@ pub async fn submit(
         idempotency_key: submission.idempotency_key,
         plan_hash,
         checks_drift: plan.is_some(),
+        undoes: None,
         gate,
     };
     let sealed = match ledger.seal(job, seal.clone()).await {

@@ -137,6 +137,7 @@ async fn record(
         fingerprint: format!("undo {}", job.id),
         plan_hash: plan.hash.clone(),
         checks_drift: false,
+        undoes: Some(job.id),
         gate: plan.gate.clone(),
     };
     let sealed = match ledger.seal(begun, seal.clone()).await {

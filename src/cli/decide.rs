@@ -62,7 +62,7 @@ pub(super) async fn pause(args: &Decide, app: &App, json: bool) -> anyhow::Resul
 
 pub(super) async fn resume(args: &Decide, app: &App, json: bool) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
-    app.ledger.resume(&job).await??;
+    app.ledger.resume(&job, &args.by).await??;
     ring(app, &job).await;
     show(app, &job, json).await
 }

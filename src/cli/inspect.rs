@@ -51,7 +51,7 @@ pub(super) struct Rows {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Retry {
+pub(super) struct Asked {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who asks
@@ -193,16 +193,16 @@ pub(super) async fn rejects(args: &OneJob, app: &App) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
-pub(super) async fn cancel(args: &OneJob, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn cancel(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
-    if !app.ledger.cancel(job.seq).await? {
+    if !app.ledger.cancel(job.seq, &args.by).await? {
         output::say(&format!("job {} had ended before", job.id));
     }
     tell(&find(app, &job.id.to_string()).await?, json)?;
     Ok(End::Fine)
 }
 
-pub(super) async fn retry(args: &Retry, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn retry(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
     let id = app.ledger.retry(&job, &args.by).await??;
     if let Err(error) = app.queue.wake(id, 1).await {

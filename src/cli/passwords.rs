@@ -73,7 +73,7 @@ impl PasswordArgs {
             ));
             return Ok(());
         }
-        let count = reveal_to(app, job, &key, Some(file)).await?;
+        let count = reveal_to(app, job, &key, Some(file), &job.submitted_by).await?;
         // Nothing else was sealed to it.
         std::fs::remove_file(&key).with_context(|| format!("{} cannot be removed", key.display()))?;
         output::say(&format!(
@@ -140,7 +140,7 @@ pub(super) struct Reveal {
 
 pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
-    let count = reveal_to(app, &job, &args.identity, args.out.as_deref()).await?;
+    let count = reveal_to(app, &job, &args.identity, args.out.as_deref(), &args.by).await?;
     if let Some(file) = &args.out {
         output::say(&format!("{} in {}", output::counted(count, "password"), file.display()));
     }
@@ -148,7 +148,7 @@ pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
 }
 
 /// Writes the passwords of a job; how many there were.
-async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>) -> anyhow::Result<u64> {
+async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by: &str) -> anyhow::Result<u64> {
     let chunks = app.ledger.sealed_chunks(job).await?;
     if chunks.is_empty() {
         if job.parameters.seal_to.is_empty() {
@@ -164,6 +164,9 @@ async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>) ->
         // Before a file is made for them.
         open(&identities, &first.data)?;
     }
+    // First, so that nobody sees them without it being known.
+    let to = out.map_or("standard output".to_owned(), |file| file.display().to_string());
+    app.ledger.revealed(job, by, format!("passwords, to {to}")).await?;
     let mut rows = PasswordRows::new(writer(out)?)?;
     let mut count = 0;
     for chunk in chunks {

@@ -4,15 +4,18 @@
 //! `@serial` (an integer key the database hands out), `@key` (an integer key we hand out) and `@blob`;
 //! lines marked `--sqlite` or `--postgres` belong to that database alone.
 
+use super::script::split;
 use super::{DbError, Dialect, Tx};
 
-const STEPS: &[&str] = &[
-    include_str!("schema/0001-foundation.sql"),
-    include_str!("schema/0002-chain.sql"),
+/// Ascending by the version each brings the schema to; numbers may be left out.
+const STEPS: &[(i64, &str)] = &[
+    (1, include_str!("schema/0001-foundation.sql")),
+    (2, include_str!("schema/0002-chain.sql")),
+    (3, include_str!("schema/0003-audit.sql")),
 ];
 
 /// The schema version this program writes.
-pub const SCHEMA_VERSION: i64 = STEPS.len() as i64;
+pub const SCHEMA_VERSION: i64 = STEPS[STEPS.len() - 1].0;
 
 pub(super) fn migrate(tx: &mut dyn Tx) -> Result<(), DbError> {
     if tx.dialect() == Dialect::Postgres {
@@ -30,14 +33,14 @@ pub(super) fn migrate(tx: &mut dyn Tx) -> Result<(), DbError> {
             known: SCHEMA_VERSION,
         });
     }
-    for (step, text) in STEPS.iter().enumerate().skip(found as usize) {
+    for (step, text) in STEPS.iter().filter(|(step, _)| *step > found) {
         for statement in statements(text, tx.dialect()) {
             tx.exec(&statement, &[])?;
         }
         tx.exec(
             "INSERT INTO meta (key, value) VALUES ('schema_version', $1)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            &[(step + 1).to_string().into()],
+            &[step.to_string().into()],
         )?;
     }
     Ok(())
@@ -89,10 +92,5 @@ fn statements(text: &str, dialect: Dialect) -> Vec<String> {
         .replace("@serial", serial)
         .replace("@key", key)
         .replace("@blob", blob);
-    script
-        .split(';')
-        .map(str::trim)
-        .filter(|one| !one.is_empty())
-        .map(str::to_owned)
-        .collect()
+    split(&script)
 }

@@ -5,9 +5,10 @@
 
 use thiserror::Error;
 
+use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::lease::end_chunk;
 use super::{Job, JobState, Ledger, Outcome};
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Row, Tx};
 
 /// Why a decision was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -51,16 +52,20 @@ impl Ledger {
         let (seq, by) = (job.seq, by.to_owned());
         self.db
             .write(move |tx| {
-                let approved = tx.exec(
+                let sql = format!(
                     "UPDATE jobs SET state = 'queued', decided_by = $2, decided_at = $3
-                     WHERE seq = $1 AND state = 'awaiting-approval' AND cancel_requested = 0",
-                    &[seq.into(), by.into(), now.into()],
-                )?;
-                Ok(if approved == 0 {
-                    Err(DecisionRefused::NotWaiting("decided on already"))
-                } else {
-                    Ok(())
-                })
+                     WHERE seq = $1 AND state = 'awaiting-approval' AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
+                );
+                let approved = tx.query_first(&sql, &[seq.into(), by.as_str().into(), now.into()])?;
+                decided(
+                    tx,
+                    approved,
+                    Action::Approved,
+                    by,
+                    None,
+                    now,
+                    DecisionRefused::NotWaiting("decided on already"),
+                )
             })
             .await
     }
@@ -113,18 +118,26 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 let chunks = open_chunks(tx, seq)?;
-                let refused = tx.exec(
+                let sql = format!(
                     "UPDATE jobs SET cancel_requested = 1, decided_by = $2, decided_at = $3, message = $4
-                     WHERE seq = $1 AND state = 'awaiting-approval'",
-                    &[seq.into(), by.into(), now.into(), message.into()],
-                )?;
-                if refused == 0 {
-                    return Ok(Err(DecisionRefused::NotWaiting("decided on already")));
+                     WHERE seq = $1 AND state = 'awaiting-approval' RETURNING {JOB_COLUMNS}"
+                );
+                let params = [seq.into(), by.clone().into(), now.into(), message.as_str().into()];
+                let refused = tx.query_first(&sql, &params)?;
+                let mut ended = None;
+                if refused.is_some() {
+                    for chunk in chunks {
+                        ended = end_chunk(tx, seq, chunk, Outcome::Cancelled, None, now)?.or(ended);
+                    }
                 }
-                for chunk in chunks {
-                    end_chunk(tx, seq, chunk, Outcome::Cancelled, None, now)?;
-                }
-                Ok(Ok(()))
+                let (action, actor) = match by {
+                    Some(by) => (Action::Rejected, by),
+                    None => (Action::Expired, "tenantry".to_owned()),
+                };
+                let late = DecisionRefused::NotWaiting("decided on already");
+                let done = decided(tx, refused, action, actor, Some(message), now, late)?;
+                audit::ended(tx, ended, None, now)?;
+                Ok(done)
             })
             .await
     }
@@ -132,41 +145,71 @@ impl Ledger {
     /// Stops a job after the chunks in hand, to go on when it is resumed.
     pub async fn pause(&self, job: &Job, by: &str) -> Result<Result<(), DecisionRefused>, DbError> {
         let (seq, message) = (job.seq, format!("paused by {by}; `resume` goes on"));
-        let state = job.state.as_str();
+        let (state, by, now) = (job.state.as_str(), by.to_owned(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                let paused = tx.exec(
-                    "UPDATE jobs SET state = 'paused', message = $2
-                     WHERE seq = $1 AND state IN ('queued', 'running', 'retryable') AND cancel_requested = 0",
-                    &[seq.into(), message.into()],
-                )?;
-                Ok(if paused == 0 {
-                    Err(DecisionRefused::WrongState(state, "paused"))
-                } else {
-                    Ok(())
-                })
+                let sql = format!(
+                    "UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1
+                     AND state IN ('queued', 'running', 'retryable') AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
+                );
+                let paused = tx.query_first(&sql, &[seq.into(), message.into()])?;
+                let refused = DecisionRefused::WrongState(state, "paused");
+                decided(tx, paused, Action::Paused, by, None, now, refused)
             })
             .await
     }
 
     /// Lets a paused job go on. What went wrong so far no longer counts against it.
-    pub async fn resume(&self, job: &Job) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn resume(&self, job: &Job, by: &str) -> Result<Result<(), DecisionRefused>, DbError> {
         let (seq, state) = (job.seq, job.state.as_str());
+        let (by, now) = (by.to_owned(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                let resumed = tx.exec(
+                let sql = format!(
                     "UPDATE jobs SET state = 'queued', message = NULL, refused = rejected + failed
-                     WHERE seq = $1 AND state = 'paused'",
-                    &[seq.into()],
-                )?;
-                Ok(if resumed == 0 {
-                    Err(DecisionRefused::WrongState(state, "resumed"))
-                } else {
-                    Ok(())
-                })
+                     WHERE seq = $1 AND state = 'paused' RETURNING {JOB_COLUMNS}"
+                );
+                let resumed = tx.query_first(&sql, &[seq.into()])?;
+                let refused = DecisionRefused::WrongState(state, "resumed");
+                decided(tx, resumed, Action::Resumed, by, None, now, refused)
             })
             .await
     }
+
+    /// Records that somebody was shown what a job keeps secret.
+    pub async fn revealed(&self, job: &Job, by: &str, note: String) -> Result<(), DbError> {
+        let now = self.clock.now_millis();
+        let entry = Entry {
+            actor: by.to_owned(),
+            action: Action::Revealed,
+            job: Some(job.id),
+            kind: Some(job.kind.clone()),
+            plan_hash: None,
+            counts: None,
+            note: Some(note),
+        };
+        self.db.write(move |tx| audit::append(tx, now, &entry)).await
+    }
+}
+
+/// Records a decision that was carried out: the job's [`JOB_COLUMNS`], or nothing if it came too late.
+fn decided(
+    tx: &mut dyn Tx,
+    job: Option<Row>,
+    action: Action,
+    by: String,
+    note: Option<String>,
+    now: i64,
+    refused: DecisionRefused,
+) -> Result<Result<(), DecisionRefused>, DbError> {
+    let Some(job) = job else { return Ok(Err(refused)) };
+    let entry = Entry {
+        actor: by,
+        note,
+        ..audit::of_job(action, &job, 0)?
+    };
+    audit::append(tx, now, &entry)?;
+    Ok(Ok(()))
 }
 
 /// Chunks nobody works on, locked.

@@ -59,6 +59,11 @@ impl Installation {
             .map_err(|_| DbError::Broken(format!("installation is `{text}`, not a number")))
     }
 
+    /// The number as the database has it.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// The GUID of a record (UUID version 8): 48 bits of installation, then the 63 bits of the id.
     pub fn guid(self, record: i64) -> Uuid {
         let id = record as u128 & ((1 << 63) - 1);

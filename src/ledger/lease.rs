@@ -1,9 +1,10 @@
 //! Leases: who works on which chunk, and the fence that keeps everyone else's writes out.
 
+use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::job::json;
 use super::rows::record_outcomes;
 use super::{JobId, Ledger, Outcome, Parameters, RowOutcome};
-use crate::db::{Db, DbError, Tx, Value};
+use crate::db::{DbError, Tx, Value};
 use crate::store::RowWait;
 
 /// Which jobs a worker takes chunks of.
@@ -143,15 +144,16 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 fence(tx, &claim)?;
-                end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)
+                let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
+                audit::ended(tx, ended, Some(&claim.owner), now).map(drop)
             })
             .await
     }
 
-    /// Asks a job to stop: chunks nobody works on are cancelled now, the others finish. `false` when it had
-    /// ended before.
-    pub async fn cancel(&self, job: i64) -> Result<bool, DbError> {
-        let now = self.clock.now_millis();
+    /// Asks a job to stop, for `by`: chunks nobody works on are cancelled now, the others finish. `false` when
+    /// it had ended before.
+    pub async fn cancel(&self, job: i64, by: &str) -> Result<bool, DbError> {
+        let (now, by) = (self.clock.now_millis(), by.to_owned());
         self.db
             .write(move |tx| {
                 let sql = format!(
@@ -159,15 +161,30 @@ impl Ledger {
                     tx.dialect().for_update()
                 );
                 let idle = tx.query(&sql, &[job.into()])?;
-                let open = tx.exec(
-                    "UPDATE jobs SET cancel_requested = 1
-                     WHERE seq = $1 AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')",
+                let open = tx.query_first(
+                    &format!(
+                        "UPDATE jobs SET cancel_requested = 1 WHERE seq = $1
+                         AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')
+                         RETURNING {JOB_COLUMNS}"
+                    ),
                     &[job.into()],
                 )?;
+                let mut ended = None;
                 for row in idle {
-                    end_chunk(tx, job, row.int(0)?, Outcome::Cancelled, None, now)?;
+                    ended = end_chunk(tx, job, row.int(0)?, Outcome::Cancelled, None, now)?.or(ended);
                 }
-                Ok(open > 0)
+                if let Some(open) = &open {
+                    // What became of the rows is for the record of the job's end to say.
+                    let asked = Entry {
+                        actor: by,
+                        counts: None,
+                        note: None,
+                        ..audit::of_job(Action::Cancelled, open, 0)?
+                    };
+                    audit::append(tx, now, &asked)?;
+                }
+                audit::ended(tx, ended, None, now)?;
+                Ok(open.is_some())
             })
             .await
     }
@@ -236,10 +253,14 @@ pub fn close(
         ],
     )?;
     let ended = count_chunk(tx, claim.job, tally, u64::from(waiting == 0), now)?;
-    if let (None, Some(limit)) = (&ended, limit) {
-        pause_if_failing(tx, claim.job, limit)?;
+    let paused = match (&ended, limit) {
+        (None, Some(limit)) => pause_if_failing(tx, claim.job, limit)?,
+        _ => None,
+    };
+    if let Some(paused) = paused {
+        audit::append(tx, now, &paused)?;
     }
-    Ok(ended)
+    audit::ended(tx, ended, Some(&claim.owner), now)
 }
 
 /// Notes which rows of the chunk wait now, and for what.
@@ -279,29 +300,36 @@ fn record_waits(tx: &mut dyn Tx, claim: &Claim, waits: &[RowWait], now: i64) -> 
 }
 
 /// Pauses a job of whose rows too many go wrong.
-fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<(), DbError> {
+fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Option<Entry>, DbError> {
     let counted = tx.query_first(
         "SELECT rejected + failed - refused, applied + unchanged + rejected + failed - refused, state
          FROM jobs WHERE seq = $1",
         &[job.into()],
     )?;
-    let Some(row) = counted else { return Ok(()) };
+    let Some(row) = counted else { return Ok(None) };
     let (wrong, finished) = (row.int(0)? as f64, row.int(1)? as f64);
     if finished < limit.from_rows.max(1) as f64 || wrong / finished <= limit.rate || row.text(2)? == "paused" {
-        return Ok(());
+        return Ok(None);
     }
     let message = format!(
         "paused: {wrong} of {finished} rows were rejected or failed, more than {} %; `resume` goes on",
         limit.rate * 100.0
     );
-    tx.exec(
-        "UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1",
-        &[job.into(), message.into()],
-    )
-    .map(drop)
+    let paused = tx.query_first(
+        &format!("UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1 RETURNING {JOB_COLUMNS}"),
+        &[job.into(), message.as_str().into()],
+    )?;
+    let entry = |row| {
+        Ok(Entry {
+            note: Some(message),
+            ..audit::of_job(Action::Paused, &row, 0)?
+        })
+    };
+    paused.map(entry).transpose()
 }
 
-/// Ends a chunk whose pending rows all share one outcome, without a record per row.
+/// Ends a chunk whose pending rows all share one outcome, without a record per row. Returns what is to be
+/// recorded if that ended the job, see [`audit::ended`].
 pub(super) fn end_chunk(
     tx: &mut dyn Tx,
     job: i64,
@@ -309,13 +337,13 @@ pub(super) fn end_chunk(
     outcome: Outcome,
     why: Option<&str>,
     now: i64,
-) -> Result<(), DbError> {
+) -> Result<Option<Entry>, DbError> {
     let ended = tx.query(
         "UPDATE chunks SET state = $3, lease_owner = NULL, lease_until = NULL, message = COALESCE($4, message)
          WHERE job = $1 AND chunk = $2 AND state IN ('queued', 'running', 'waiting') RETURNING pending, first_row, rows",
         &[job.into(), chunk.into(), outcome.as_str().into(), why.into()],
     )?;
-    let Some(row) = ended.first() else { return Ok(()) };
+    let Some(row) = ended.first() else { return Ok(None) };
     let pending = row.int(0)? as u64;
     tx.exec(
         "DELETE FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
@@ -331,7 +359,7 @@ pub(super) fn end_chunk(
             ..Tally::default()
         },
     };
-    count_chunk(tx, job, tally, 1, now).map(drop)
+    count_chunk(tx, job, tally, 1, now)
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -344,9 +372,10 @@ struct Tally {
 }
 
 /// Adds a closed chunk to its job's counters; the last one ends the job. One statement, so that two
-/// chunks closing at once cannot both believe the other is still open. Returns the job's state if that ended it.
-fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -> Result<Option<String>, DbError> {
-    let counted = tx.query_first(
+/// chunks closing at once cannot both believe the other is still open. Returns what is to be recorded if that
+/// ended the job: the caller does so last, for the audit record comes after all other locks.
+fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -> Result<Option<Entry>, DbError> {
+    let sql = format!(
         "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
            failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - $8,
            started_at = COALESCE(started_at, $7),
@@ -354,7 +383,10 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -
            message = CASE WHEN chunks_left = $8 AND failed + $5 = 0 AND cancelled + $6 = 0 THEN NULL ELSE message END,
            state = CASE WHEN chunks_left > $8 THEN state WHEN failed + $5 > 0 THEN 'failed'
              WHEN cancelled + $6 > 0 THEN 'cancelled' ELSE 'completed' END
-         WHERE seq = $1 RETURNING chunks_left, state",
+         WHERE seq = $1 RETURNING chunks_left, {JOB_COLUMNS}"
+    );
+    let counted = tx.query_first(
+        &sql,
         &[
             job.into(),
             tally.applied.into(),
@@ -367,7 +399,7 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -
         ],
     )?;
     match counted {
-        Some(job) if job.int(0)? == 0 => job.text(1).map(|state| Some(state.to_owned())),
+        Some(job) if job.int(0)? == 0 => audit::of_job(Action::Applied, &job, 1).map(Some),
         _ => Ok(None),
     }
 }
@@ -460,29 +492,4 @@ fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> 
         }));
     }
     Ok(None)
-}
-
-/// How many chunks could be claimed now, and the jobs of some of them.
-pub(super) async fn claimable(db: &Db, scope: Scope, now: i64) -> Result<Vec<(JobId, u64)>, DbError> {
-    let only = match scope {
-        Scope::All => 0,
-        Scope::Job(seq) => seq,
-    };
-    db.read(move |tx| {
-        let rows = tx.query(
-            "SELECT j.id, COUNT(*) FROM chunks c JOIN jobs j ON j.seq = c.job
-             WHERE c.state IN ('queued', 'running', 'waiting') AND j.state IN ('queued', 'running', 'retryable')
-             AND ((c.state IN ('queued', 'waiting') AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))
-             AND ($2 = 0 OR j.seq = $2) GROUP BY j.id LIMIT 100",
-            &[now.into(), only.into()],
-        )?;
-        let job = |text: &str| {
-            text.parse()
-                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
-        };
-        rows.iter()
-            .map(|row| Ok((job(row.text(0)?)?, row.int(1)? as u64)))
-            .collect()
-    })
-    .await
 }

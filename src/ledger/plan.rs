@@ -4,6 +4,7 @@
 //! removed by the sweep when its submitter died. Sealing makes it `queued` in one transaction, unless the
 //! same work is queued already.
 
+use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
 use super::rows::record_outcomes;
 use super::{Job, JobId, Ledger, Parameters, RowOutcome};
@@ -70,6 +71,8 @@ pub struct Seal {
     pub plan_hash: String,
     /// Whether rows whose state is no longer as planned are refused.
     pub checks_drift: bool,
+    /// The job that this one takes back.
+    pub undoes: Option<JobId>,
     /// Why the job has to be approved first; `None` when it may run.
     pub gate: Option<Gate>,
 }
@@ -246,7 +249,7 @@ impl Ledger {
                     "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4 WHERE id = $1 AND sha256 IS NULL",
                     &[
                         job.input.into(),
-                        seal.sha256.into(),
+                        seal.sha256.as_str().into(),
                         seal.bytes.into(),
                         seal.rows.into(),
                     ],
@@ -262,18 +265,23 @@ impl Ledger {
                 };
                 let until = seal.gate.as_ref().map(|gate| now + gate.expires_millis);
                 let reasons = seal.gate.as_ref().map(|gate| to_json(&gate.reasons));
-                let queued = tx.exec(
+                let sql = format!(
                     "UPDATE jobs SET planning_until = NULL, total = $2, idempotency_key = $3, fingerprint = $4,
                        rejected = (SELECT COUNT(*) FROM row_outcomes WHERE job = $1),
                        refused = (SELECT COUNT(*) FROM row_outcomes WHERE job = $1),
                        chunks_left = (SELECT COUNT(*) FROM chunks WHERE job = $1 AND state <> 'done'),
-                       state = $5, plan_hash = $6, checks_drift = $7, gate = $8, approval_until = $9
-                     WHERE seq = $1 AND state = 'planned'",
+                       state = $6, plan_hash = $7, checks_drift = $8, gate = $9, approval_until = $10
+                     WHERE seq = $1 AND state = 'planned'
+                     RETURNING (SELECT name FROM inputs WHERE id = $5), {JOB_COLUMNS}"
+                );
+                let queued = tx.query_first(
+                    &sql,
                     &[
                         job.seq.into(),
                         seal.rows.into(),
                         seal.idempotency_key.into(),
                         seal.fingerprint.into(),
+                        job.input.into(),
                         state.into(),
                         seal.plan_hash.into(),
                         // What is approved is that plan and nothing else.
@@ -282,15 +290,30 @@ impl Ledger {
                         until.into(),
                     ],
                 )?;
-                if queued == 0 {
+                let Some(queued) = queued else {
                     return Err(DbError::LeaseLost);
-                }
-                let over = tx.exec(
-                    "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2, gate = NULL
-                     WHERE seq = $1 AND chunks_left = 0",
+                };
+                let ended = tx.query_first(
+                    &format!(
+                        "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2, gate = NULL
+                         WHERE seq = $1 AND chunks_left = 0 RETURNING {JOB_COLUMNS}"
+                    ),
                     &[job.seq.into(), now.into()],
                 )?;
-                Ok(if seal.gate.is_some() && over == 0 {
+                let waits = seal.gate.is_some() && ended.is_none();
+                let action = match seal.undoes {
+                    Some(_) => Action::Undone,
+                    None => Action::Submitted,
+                };
+                let mut submitted = audit::of_job(action, &queued, 1)?;
+                submitted.note = Some(match seal.undoes {
+                    Some(undone) => format!("undoes job {undone}"),
+                    None => format!("{}, sha256 {}", queued.text(0)?, seal.sha256),
+                });
+                audit::append(tx, now, &submitted)?;
+                let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
+                audit::ended(tx, ended, None, now)?;
+                Ok(if waits {
                     Sealed::AwaitingApproval
                 } else {
                     Sealed::Queued

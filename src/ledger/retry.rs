@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
+use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::{Job, JobId, Ledger};
 use crate::db::{DbError, Tx};
 
@@ -34,6 +35,7 @@ impl Ledger {
             return Ok(Err(RetryRefused::NothingToRetry));
         }
         let id = JobId(self.clock.fresh_id());
+        let parent = job.id;
         let (now, old, input, by) = (self.clock.now_millis(), job.seq, job.input, by.to_owned());
         self.db
             .write(move |tx| {
@@ -59,11 +61,21 @@ impl Ledger {
                     ),
                     &[old.into(), seq.into()],
                 )?;
-                tx.exec(
-                    "UPDATE jobs SET chunks_left = (SELECT COUNT(*) FROM chunks WHERE job = $1),
-                       total = (SELECT CAST(SUM(pending) AS BIGINT) FROM chunks WHERE job = $1) WHERE seq = $1",
+                let queued = tx.query_first(
+                    &format!(
+                        "UPDATE jobs SET chunks_left = (SELECT COUNT(*) FROM chunks WHERE job = $1),
+                           total = (SELECT CAST(SUM(pending) AS BIGINT) FROM chunks WHERE job = $1)
+                         WHERE seq = $1 RETURNING {JOB_COLUMNS}"
+                    ),
                     &[seq.into()],
                 )?;
+                if let Some(queued) = queued {
+                    let retried = Entry {
+                        note: Some(format!("retries job {parent}")),
+                        ..audit::of_job(Action::Retried, &queued, 0)?
+                    };
+                    audit::append(tx, now, &retried)?;
+                }
                 Ok(Ok(id))
             })
             .await

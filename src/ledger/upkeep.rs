@@ -1,10 +1,11 @@
 //! What the sweep does for the ledger: find work nobody was told of, clear up after the dead, hand out
 //! replies and results, and let go of what has been kept long enough.
 
-use super::lease::{claimable, end_chunk};
+use super::audit;
+use super::lease::end_chunk;
 use super::plan::{Begun, discard};
 use super::{JobId, Ledger, Outcome, Scope};
-use crate::db::{DbError, Row};
+use crate::db::{Db, DbError, Row};
 
 /// A finished job whose submitter asked to be told.
 #[derive(Debug, Clone)]
@@ -58,6 +59,7 @@ impl Ledger {
         }
         self.db
             .write(move |tx| {
+                let mut ended = Vec::new();
                 for row in &orphans {
                     let (job, chunk) = (row.int(0)?, row.int(1)?);
                     let sql = format!(
@@ -66,7 +68,7 @@ impl Ledger {
                         tx.dialect().for_update()
                     );
                     if !tx.query(&sql, &[job.into(), chunk.into(), now.into()])?.is_empty() {
-                        end_chunk(tx, job, chunk, Outcome::Cancelled, None, now)?;
+                        ended.extend(end_chunk(tx, job, chunk, Outcome::Cancelled, None, now)?);
                     }
                 }
                 for row in &stale {
@@ -82,6 +84,9 @@ impl Ledger {
                             input: row.int(1)?,
                         },
                     )?;
+                }
+                for entry in ended {
+                    audit::ended(tx, Some(entry), None, now)?;
                 }
                 Ok(())
             })
@@ -220,4 +225,23 @@ fn id(row: &Row) -> Result<JobId, DbError> {
     row.text(0)?
         .parse()
         .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
+}
+
+/// How many chunks could be claimed now, and the jobs of some of them.
+async fn claimable(db: &Db, scope: Scope, now: i64) -> Result<Vec<(JobId, u64)>, DbError> {
+    let only = match scope {
+        Scope::All => 0,
+        Scope::Job(seq) => seq,
+    };
+    db.read(move |tx| {
+        let rows = tx.query(
+            "SELECT j.id, COUNT(*) FROM chunks c JOIN jobs j ON j.seq = c.job
+             WHERE c.state IN ('queued', 'running', 'waiting') AND j.state IN ('queued', 'running', 'retryable')
+             AND ((c.state IN ('queued', 'waiting') AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))
+             AND ($2 = 0 OR j.seq = $2) GROUP BY j.id LIMIT 100",
+            &[now.into(), only.into()],
+        )?;
+        rows.iter().map(|row| Ok((id(row)?, row.int(1)? as u64))).collect()
+    })
+    .await
 }

@@ -127,13 +127,13 @@ on_both! {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 30).await;
         let held = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("a chunk");
-        assert!(ledger.cancel(job.seq).await.expect("cancelled"));
+        assert!(ledger.cancel(job.seq, "tester").await.expect("cancelled"));
         assert!(ledger.claim("w", Scope::All, 60_000).await.expect("asked").is_none(), "nothing more to claim");
         assert_eq!(reload(&ledger, &job).await.counts.cancelled, 20);
         close(&ledger, &held).await.expect("the chunk in hand finishes");
         let job = reload(&ledger, &job).await;
         assert_eq!((job.state, job.counts.applied, job.counts.cancelled), (JobState::Cancelled, 10, 20));
-        assert!(!ledger.cancel(job.seq).await.expect("asked"), "it has ended");
+        assert!(!ledger.cancel(job.seq, "tester").await.expect("asked"), "it has ended");
     }
 
     async fn the_same_work_is_one_job_until_it_has_ended(place: Place) {
@@ -241,7 +241,7 @@ proptest! {
                         let sql = "UPDATE chunks SET lease_until = 0 WHERE chunk = $1 AND lease_owner = $2";
                         ledger.db().write(move |tx| tx.exec(sql, &[chunk.into(), owner.into()]).map(drop)).await.expect("expired");
                     },
-                    Step::Cancel => cancelled |= ledger.cancel(job.seq).await.expect("asked"),
+                    Step::Cancel => cancelled |= ledger.cancel(job.seq, "tester").await.expect("asked"),
                 }
             }
             // Everyone dies; the sweep and one last worker bring it to its end.

@@ -6,6 +6,7 @@
     reason = "tests make small texts and should read plainly"
 )]
 
+mod audit;
 mod cli;
 mod config;
 mod crash;

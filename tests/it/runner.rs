@@ -195,7 +195,7 @@ with_both_queues! {
         let job = shop.unrung("a", 3_000).await;
         let working = shop.runner();
         eventually("some rows", async || (shop.job(job.id).await.counts.applied > 0).then_some(())).await;
-        shop.ledger.cancel(job.seq).await.expect("asked");
+        shop.ledger.cancel(job.seq, "tester").await.expect("asked");
         let ended = shop.ended(&job).await;
         assert_eq!(ended.counts.applied + ended.counts.cancelled, 3_000);
         if ended.counts.cancelled > 0 {

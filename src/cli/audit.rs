@@ -1,0 +1,321 @@
+//! `tenantry audit`: the record of who did what, shown, checked and exported.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{End, inspect, output};
+use crate::app::App;
+use crate::config::Config;
+use crate::ledger::JobId;
+use crate::ledger::audit::{Anchor, Checker, Record, Report};
+
+/// Records shown unless more are asked for.
+const SHOWN: u32 = 50;
+/// No record comes near this length; a longer line is not read into memory.
+const LONGEST_LINE: u64 = 1 << 20;
+
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    log: Log,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the newest records
+    Log(Log),
+    /// Check that no record was altered, removed, inserted or moved
+    #[command(
+        after_help = "Exit codes: 0 intact; 1 faults found; 2 could not be verified. Whoever owns the \
+                            database can rewrite the whole chain; an anchor noted elsewhere shows that."
+    )]
+    Verify(Verify),
+    /// Print the records as lines of JSON, or as CSV
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+struct Log {
+    /// Only records of this job: its id, or enough of its beginning or end to tell it apart
+    #[arg(long)]
+    job: Option<String>,
+    /// At most this many [default: 50]
+    #[arg(long)]
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+struct Verify {
+    /// A record's number and hash, noted earlier, that must still be in the chain
+    #[arg(long, value_name = "SEQ:HASH")]
+    anchor: Option<Anchor>,
+    /// Check this export (lines of JSON, all jobs) instead; no database is asked
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Export {
+    /// From the first record made at or after this time on, e.g. 2026-01-31T00:00:00Z
+    #[arg(long, value_name = "RFC3339")]
+    since: Option<Timestamp>,
+    /// Only records of this job; such an export has gaps and cannot be verified as a chain
+    #[arg(long)]
+    job: Option<String>,
+    /// CSV for spreadsheets; it cannot be verified
+    #[arg(long)]
+    csv: bool,
+}
+
+pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Result<End> {
+    // clap could say so itself, but would then refuse `tenantry audit --json verify` as well.
+    if args.command.is_some() && (args.log.job.is_some() || args.log.limit.is_some()) {
+        bail!("--job and --limit come after the subcommand");
+    }
+    match args.command.unwrap_or(Command::Log(args.log)) {
+        Command::Verify(Verify {
+            anchor,
+            file: Some(file),
+        }) => {
+            let report = tokio::task::spawn_blocking(move || verify_file(&file, anchor)).await??;
+            tell(&report, json)
+        }
+        Command::Verify(args) => {
+            let app = App::open(config).await?;
+            let report = app.patiently(|| app.ledger.verify_audit(args.anchor.clone())).await?;
+            tell(&report, json)
+        }
+        Command::Log(args) => log(&args, &App::open(config).await?, json).await,
+        Command::Export(args) => {
+            if args.csv && json {
+                bail!("--csv and --json ask for two things at once");
+            }
+            export(&args, &App::open(config).await?).await
+        }
+    }
+}
+
+async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = job(app, args.job.as_deref()).await?;
+    let records = app
+        .patiently(|| app.ledger.audit_log(job, args.limit.unwrap_or(SHOWN).into()))
+        .await
+        .context("the audit record cannot be shown; `tenantry audit verify` names what is wrong with it")?;
+    let mut out = output::out();
+    if !json {
+        writeln!(
+            out,
+            "{:>7}  {:<19}  {:<16}  {:<9}  {:<36}  what",
+            "seq", "time", "actor", "action", "job"
+        )?;
+    }
+    for record in &records {
+        if json {
+            writeln!(out, "{}", record.to_json())?;
+            continue;
+        }
+        let time = record.time();
+        let what: Vec<&str> = [&record.kind, &record.note, &record.plan_hash]
+            .into_iter()
+            .filter_map(|part| part.as_deref())
+            .collect();
+        let line = format!(
+            "{:>7}  {:<19}  {:<16}  {:<9}  {:<36}  {}{}",
+            record.seq,
+            time.get(..19).unwrap_or(&time),
+            record.actor,
+            record.action,
+            record.job.as_deref().unwrap_or("-"),
+            what.join("; "),
+            counted(record).map_or(String::new(), |counts| format!(" ({counts})")),
+        );
+        writeln!(out, "{}", line.replace(char::is_control, "\u{fffd}"))?;
+    }
+    out.flush()?;
+    Ok(End::Fine)
+}
+
+fn counted(record: &Record) -> Option<String> {
+    let counts = serde_json::from_str(record.counts.as_deref()?).ok()?;
+    Some(output::counts(&counts))
+}
+
+async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
+    let job = job(app, args.job.as_deref()).await?;
+    let mut after = match args.since {
+        Some(since) => {
+            // Records have whole milliseconds; one made within the asked-for millisecond, but before, is not meant.
+            let millis = since.as_millisecond() + i64::from(since.subsec_nanosecond() % 1_000_000 > 0);
+            app.patiently(|| app.ledger.audit_before(millis)).await?
+        }
+        None => i64::MIN,
+    };
+    let mut out = output::out();
+    let mut csv = args.csv.then(|| csv::Writer::from_writer(output::out()));
+    if let Some(csv) = &mut csv {
+        csv.write_record(COLUMNS)?;
+    }
+    loop {
+        let page = app
+            .patiently(|| app.ledger.audit_page(job, after))
+            .await
+            .context("the audit record cannot be exported; `tenantry audit verify` names what is wrong with it")?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        for record in &page {
+            match &mut csv {
+                Some(csv) => csv.write_record(cells(record))?,
+                None => writeln!(out, "{}", record.to_json())?,
+            }
+        }
+    }
+    if let Some(mut csv) = csv {
+        csv.flush()?;
+    }
+    out.flush()?;
+    Ok(End::Fine)
+}
+
+const COLUMNS: [&str; 11] = [
+    "seq",
+    "time",
+    "actor",
+    "action",
+    "job",
+    "kind",
+    "plan_hash",
+    "counts",
+    "note",
+    "prev",
+    "hash",
+];
+
+fn cells(record: &Record) -> [String; 11] {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let cells = [
+        record.seq.to_string(),
+        record.time(),
+        record.actor.clone(),
+        record.action.clone(),
+        text(&record.job),
+        text(&record.kind),
+        text(&record.plan_hash),
+        text(&record.counts),
+        text(&record.note),
+        record.prev.clone(),
+        record.hash.clone(),
+    ];
+    cells.map(|cell| {
+        // A spreadsheet would take it for a formula.
+        if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+            format!("'{cell}")
+        } else {
+            cell
+        }
+    })
+}
+
+async fn job(app: &App, text: Option<&str>) -> anyhow::Result<Option<JobId>> {
+    match text {
+        Some(text) => Ok(Some(inspect::find(app, text).await?.id)),
+        None => Ok(None),
+    }
+}
+
+fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<Report> {
+    let cannot = || format!("{} cannot be read", path.display());
+    let mut file = BufReader::new(File::open(path).with_context(cannot)?);
+    let mut checker = Checker::part(anchor);
+    let mut line = Vec::new();
+    let mut number = 0_u64;
+    loop {
+        line.clear();
+        number += 1;
+        let read = (&mut file)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+            .with_context(cannot)?;
+        if read == 0 {
+            break;
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        if read as u64 == LONGEST_LINE {
+            bail!("line {number} of {} is too long for a record", path.display());
+        }
+        let record = std::str::from_utf8(&line)
+            .map_err(|error| error.to_string())
+            .and_then(Record::from_json);
+        match record {
+            Ok(record) => checker.take(&record),
+            Err(why) => checker.unreadable(format!("line {number}"), None, why),
+        }
+    }
+    let report = checker.end();
+    if report.last.is_none() {
+        bail!(
+            "{} holds no record; `tenantry audit export` writes what can be verified",
+            path.display()
+        );
+    }
+    Ok(report)
+}
+
+fn tell(report: &Report, json: bool) -> anyhow::Result<End> {
+    let intact = report.fault_count == 0 && !report.anchor_before;
+    let mut out = output::out();
+    if json {
+        let mut document = serde_json::to_value(report)?;
+        document["intact"] = json!(intact);
+        for (fault, shown) in report.faults.iter().zip(0..) {
+            document["faults"][shown]["message"] = json!(fault.to_string());
+        }
+        writeln!(out, "{document}")?;
+    } else {
+        tell_people(&mut out, report, intact)?;
+    }
+    out.flush()?;
+    Ok(if report.fault_count > 0 {
+        End::SomeRowsNot
+    } else if report.anchor_before {
+        End::Unfinished
+    } else {
+        End::Fine
+    })
+}
+
+fn tell_people(out: &mut dyn Write, report: &Report, intact: bool) -> std::io::Result<()> {
+    for fault in &report.faults {
+        writeln!(out, "{}", fault.to_string().replace(char::is_control, "\u{fffd}"))?;
+    }
+    let kept = report.faults.len() as u64;
+    if report.fault_count > kept {
+        writeln!(out, "… and {} more", report.fault_count - kept)?;
+    }
+    if report.anchor_before {
+        writeln!(out, "the records begin after the anchor, so it says nothing about them")?;
+    }
+    let records = output::counted(report.records, "record");
+    let (Some(first), Some(last), Some(hash)) = (report.first, report.last, &report.hash) else {
+        return if intact {
+            writeln!(out, "intact: {records}")
+        } else {
+            writeln!(out, "{}: {records} read", output::counted(report.fault_count, "fault"))
+        };
+    };
+    if intact {
+        writeln!(out, "intact: {records}, {first} to {last}; anchor {last}:{hash}")
+    } else {
+        let faults = output::counted(report.fault_count, "fault");
+        writeln!(out, "{faults}: {records} read, {first} to {last}")
+    }
+}

@@ -1,0 +1,267 @@
+//! The audit record: who submitted, approved, applied, revealed or undid what, and when.
+//!
+//! Records are only ever appended, each in the transaction of the event it records, and chained by hash: a
+//! record's hash covers its own fields and the hash of the record before. [`chain`] names what was altered,
+//! removed, inserted or moved. Whoever owns the database can still rewrite the chain from some record on,
+//! hashes and all; a `SEQ:HASH` noted elsewhere (an anchor) shows that.
+//!
+//! # What is hashed
+//!
+//! SHA-256, as lower-case hexadecimal, over these fields in this order, each written as a netstring
+//! (`LENGTH:TEXT,`, the length in bytes of UTF-8, decimal) or as `-,` where there is none; numbers in decimal:
+//!
+//! ```text
+//! "tenantry-audit-1", previous hash, seq, milliseconds since the Unix epoch, actor, action, job, kind,
+//! plan hash, counts, note
+//! ```
+//!
+//! Counts are a JSON object, keys sorted, no white space. `seq` is gapless from 1. What record 1 has for its
+//! previous hash is the hash of the fields `"tenantry-audit-1", "installation"`, installation number
+//! ([`start`]), so that a chain belongs to one installation.
+//!
+//! # Locks
+//!
+//! Appending locks the one row of `audit_head` until the transaction ends, and so comes after everything else
+//! in it: whoever waits for that row holds it up for nobody.
+
+pub mod chain;
+mod line;
+mod read;
+
+pub use chain::{Anchor, Checker, Fault, Report};
+
+use std::collections::BTreeMap;
+
+use super::job::to_json;
+use super::{Counts, JobId};
+use crate::db::{DbError, Row, Tx};
+use crate::input::Meter;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A job was queued.
+    Submitted,
+    /// A waiting job was let go ahead.
+    Approved,
+    /// A waiting job was refused approval.
+    Rejected,
+    /// A waiting job was not approved in time.
+    Expired,
+    /// A job ended; the note says in which state, the counts what became of its rows.
+    Applied,
+    /// A job was held.
+    Paused,
+    /// A held job was let go on.
+    Resumed,
+    /// A job was asked to stop.
+    Cancelled,
+    /// A job was queued over the rows of another one that failed or were cancelled; the note names that one.
+    Retried,
+    /// Something secret was shown.
+    Revealed,
+    /// What a job did was undone.
+    Undone,
+    /// Data left the store.
+    Exported,
+    /// What had been kept long enough was let go.
+    Pruned,
+}
+
+impl Action {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Submitted => "submitted",
+            Action::Approved => "approved",
+            Action::Rejected => "rejected",
+            Action::Expired => "expired",
+            Action::Applied => "applied",
+            Action::Paused => "paused",
+            Action::Resumed => "resumed",
+            Action::Cancelled => "cancelled",
+            Action::Retried => "retried",
+            Action::Revealed => "revealed",
+            Action::Undone => "undone",
+            Action::Exported => "exported",
+            Action::Pruned => "pruned",
+        }
+    }
+}
+
+/// Something to be recorded.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names are the record's columns")]
+pub struct Entry {
+    pub actor: String,
+    pub action: Action,
+    pub job: Option<JobId>,
+    pub kind: Option<String>,
+    pub plan_hash: Option<String>,
+    pub counts: Option<Counts>,
+    pub note: Option<String>,
+}
+
+/// A record as it was found: possibly damaged, so everything is the text that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the record's columns")]
+pub struct Record {
+    pub seq: i64,
+    pub at: i64,
+    pub actor: String,
+    pub action: String,
+    pub job: Option<String>,
+    pub kind: Option<String>,
+    pub plan_hash: Option<String>,
+    pub counts: Option<String>,
+    pub note: Option<String>,
+    pub prev: String,
+    pub hash: String,
+}
+
+impl Record {
+    /// The hash this record should have.
+    pub fn computed(&self) -> String {
+        self.computed_as(self.seq)
+    }
+
+    /// The hash it should have, were it number `seq`.
+    pub(crate) fn computed_as(&self, seq: i64) -> String {
+        let (seq, at) = (seq.to_string(), self.at.to_string());
+        hash(&[
+            Some(&self.prev),
+            Some(&seq),
+            Some(&at),
+            Some(&self.actor),
+            Some(&self.action),
+            self.job.as_deref(),
+            self.kind.as_deref(),
+            self.plan_hash.as_deref(),
+            self.counts.as_deref(),
+            self.note.as_deref(),
+        ])
+    }
+}
+
+/// What the first record of the installation with that number has for its previous hash.
+pub fn start(installation: u64) -> String {
+    hash(&[Some("installation"), Some(&installation.to_string())])
+}
+
+fn hash(fields: &[Option<&str>]) -> String {
+    let mut meter = Meter::default();
+    for field in [Some("tenantry-audit-1")].iter().chain(fields) {
+        match field {
+            Some(text) => {
+                meter.pass(format!("{}:", text.len()).as_bytes());
+                meter.pass(text.as_bytes());
+                meter.pass(b",");
+            }
+            None => meter.pass(b"-,"),
+        }
+    }
+    meter.sha256().as_str().to_owned()
+}
+
+/// Records `entry` in the caller's transaction. Last in it, see [above](self#locks).
+pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &Entry) -> Result<(), DbError> {
+    let sql = format!(
+        "SELECT seq, hash, (SELECT value FROM meta WHERE key = 'installation') FROM audit_head WHERE id = 1{}",
+        tx.dialect().for_update()
+    );
+    let Some(head) = tx.query_first(&sql, &[])? else {
+        return Err(DbError::Broken("the audit record has lost its head".to_owned()));
+    };
+    let last = head.int(0)?;
+    let prev = if last == 0 {
+        let number = head.text_or_empty(2)?;
+        start(
+            number
+                .parse()
+                .map_err(|_| DbError::Broken(format!("installation is `{number}`, not a number")))?,
+        )
+    } else {
+        head.text(1)?.to_owned()
+    };
+    let mut record = Record {
+        seq: last + 1,
+        at: now_millis,
+        actor: entry.actor.clone(),
+        action: entry.action.as_str().to_owned(),
+        job: entry.job.map(|job| job.to_string()),
+        kind: entry.kind.clone(),
+        plan_hash: entry.plan_hash.clone(),
+        counts: entry.counts.as_ref().map(canonical),
+        note: entry.note.clone(),
+        prev,
+        hash: String::new(),
+    };
+    record.hash = record.computed();
+    tx.exec(
+        "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, prev, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        &[
+            record.seq.into(),
+            record.at.into(),
+            record.actor.into(),
+            record.action.into(),
+            record.job.into(),
+            record.kind.into(),
+            record.plan_hash.into(),
+            record.counts.into(),
+            record.note.into(),
+            record.prev.into(),
+            record.hash.into(),
+        ],
+    )
+    .map(drop)
+}
+
+fn canonical(counts: &Counts) -> String {
+    let keyed: BTreeMap<String, u64> = serde_json::from_str(&to_json(counts)).unwrap_or_default();
+    to_json(&keyed)
+}
+
+/// What a statement that changes a job has to return for [`of_job`].
+pub(super) const JOB_COLUMNS: &str =
+    "id, kind, submitted_by, state, applied, unchanged, rejected, failed, cancelled, total, plan_hash";
+
+/// What is recorded of the job whose [`JOB_COLUMNS`] begin at `first`; its submitter is the actor, its state the note.
+pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<Entry, DbError> {
+    let count = |column: usize| row.int(first + column).map(|value| value as u64);
+    Ok(Entry {
+        actor: row.text(first + 2)?.to_owned(),
+        action,
+        job: Some(
+            row.text(first)?
+                .parse()
+                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+        ),
+        kind: Some(row.text(first + 1)?.to_owned()),
+        plan_hash: row.opt_text(first + 10)?.map(str::to_owned),
+        counts: Some(Counts {
+            applied: count(4)?,
+            unchanged: count(5)?,
+            rejected: count(6)?,
+            failed: count(7)?,
+            cancelled: count(8)?,
+            total: count(9)?,
+        }),
+        note: Some(row.text(first + 3)?.to_owned()),
+    })
+}
+
+/// Records what [`of_job`] says of the end of a job, if one has ended; `worker` closed its last chunk. Last in the
+/// transaction. Returns the job's state.
+pub(super) fn ended(
+    tx: &mut dyn Tx,
+    end: Option<Entry>,
+    worker: Option<&str>,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    let Some(mut entry) = end else { return Ok(None) };
+    let state = entry.note.take().unwrap_or_default();
+    entry.note = Some(worker.map_or_else(|| state.clone(), |worker| format!("{state}, last worker {worker}")));
+    append(tx, now, &entry)?;
+    Ok(Some(state))
+}

@@ -1,0 +1,245 @@
+//! Follows a chain of records, wherever they come from, in constant memory, and names what is wrong with it.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::Record;
+
+/// Faults that are kept in a report; the others are counted.
+const KEPT: usize = 100;
+/// How far from its place a record that was moved is looked for, and for how many records.
+const REACH: i64 = 5_000;
+const SEARCHES: u32 = 50;
+
+/// A hash noted earlier and elsewhere, to be found in the chain again. Number 0 is the start of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// The record's number.
+    pub seq: i64,
+    /// The hash it had.
+    pub hash: String,
+}
+
+impl std::str::FromStr for Anchor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = text.trim().split_once(':').and_then(|(seq, hash)| {
+            let seq = seq.parse().ok().filter(|seq| *seq >= 0)?;
+            let whole = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+            whole.then(|| Self {
+                seq,
+                hash: hash.to_ascii_lowercase(),
+            })
+        });
+        parsed.ok_or_else(|| "an anchor is the number of a record, a colon and its 64 digits of hash".to_owned())
+    }
+}
+
+/// Something wrong with a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Error)]
+#[serde(tag = "fault", rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Fault {
+    #[error("record {seq} was altered: it does not fit its hash")]
+    Altered { seq: i64 },
+    #[error("record {seq} is out of its place: it was record {was}")]
+    Moved { seq: i64, was: i64 },
+    #[error("{} missing: removed, or moved elsewhere", span(*from, *to, "is", "are"))]
+    Missing { from: i64, to: i64 },
+    #[error("record {seq} comes after record {after}: it was inserted or moved here")]
+    OutOfPlace { seq: i64, after: i64 },
+    #[error("record {seq} does not follow on the record before it: one of the two was replaced")]
+    Unlinked { seq: i64 },
+    #[error("record {seq} does not begin the chain of this installation: it was replaced, or the chain is another's")]
+    WrongStart { seq: i64 },
+    #[error("{place} cannot be read as a record: {why}")]
+    Unreadable { place: String, why: String },
+    #[error("{} missing at the end: the chain was cut off", span(*from, *to, "is", "are"))]
+    Truncated { from: i64, to: i64 },
+    #[error("{} past the end the head knows: inserted, or the head was set back", span(*from, *to, "lies", "lie"))]
+    PastHead { from: i64, to: i64 },
+    #[error("the head does not have the hash of the last record {seq}: one of the two was replaced")]
+    WrongHead { seq: i64 },
+    #[error("the head of the chain is gone, so its end cannot be told")]
+    NoHead,
+    #[error("the chain no longer holds record {seq} with the hash of the anchor: it was rewritten or cut off")]
+    AnchorLost { seq: i64 },
+}
+
+fn span(from: i64, to: i64, one: &str, several: &str) -> String {
+    if from == to {
+        format!("record {from} {one}")
+    } else {
+        format!("records {from} to {to} {several}")
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// Records read.
+    pub records: u64,
+    /// Number of the first one.
+    pub first: Option<i64>,
+    /// Number of the last one.
+    pub last: Option<i64>,
+    /// Hash of the last one; with its number it makes an anchor.
+    pub hash: Option<String>,
+    /// How many faults there are.
+    pub fault_count: u64,
+    /// The first of them.
+    pub faults: Vec<Fault>,
+    /// The records begin after the anchor, so it says nothing about them.
+    pub anchor_before: bool,
+}
+
+/// Takes a chain record by record.
+#[derive(Debug)]
+pub struct Checker {
+    report: Report,
+    /// Number and previous hash the next record should have; the hash only while it can be relied on.
+    next: Option<(i64, Option<String>)>,
+    anchor: Option<Anchor>,
+    anchored: bool,
+    searches: u32,
+}
+
+impl Checker {
+    /// For a chain from its first record on; `start` is where it has to begin.
+    pub fn whole(start: String, anchor: Option<Anchor>) -> Self {
+        let mut checker = Self::part(anchor);
+        checker.next = Some((1, Some(start)));
+        checker
+    }
+
+    /// For records from anywhere in a chain to anywhere.
+    pub fn part(anchor: Option<Anchor>) -> Self {
+        Self {
+            report: Report::default(),
+            next: None,
+            anchor,
+            anchored: false,
+            searches: SEARCHES,
+        }
+    }
+
+    /// The next record.
+    pub fn take(&mut self, record: &Record) {
+        let seq = record.seq;
+        self.report.records += 1;
+        let sound = record.computed() == record.hash;
+        let (expected, prev) = self.next.clone().unwrap_or_else(|| (seq, Some(record.prev.clone())));
+        if !sound {
+            let was = self.former_place(record);
+            self.fault(was.map_or(Fault::Altered { seq }, |was| Fault::Moved { seq, was }));
+            if was.is_some() && seq != expected {
+                // A stranger here; the chain goes on without it.
+                return;
+            }
+        }
+        if seq < expected {
+            let after = expected - 1;
+            return self.fault(Fault::OutOfPlace { seq, after });
+        }
+        if seq > expected {
+            self.fault(Fault::Missing {
+                from: expected,
+                to: seq - 1,
+            });
+        } else if sound && prev.is_some_and(|prev| prev != record.prev) {
+            let first = self.report.first.is_none();
+            self.fault(if first {
+                Fault::WrongStart { seq }
+            } else {
+                Fault::Unlinked { seq }
+            });
+        }
+        if let Some(anchor) = &self.anchor
+            && sound
+        {
+            let held = (anchor.seq == seq && anchor.hash == record.hash)
+                || (anchor.seq == seq.saturating_sub(1) && anchor.hash == record.prev);
+            self.anchored |= held;
+        }
+        self.report.first.get_or_insert(seq);
+        self.report.last = Some(seq);
+        self.report.hash = Some(record.hash.clone());
+        self.next = Some((seq.saturating_add(1), sound.then(|| record.hash.clone())));
+    }
+
+    /// Something stands where a record should.
+    pub fn unreadable(&mut self, place: String, seq: Option<i64>, why: String) {
+        self.report.records += 1;
+        self.fault(Fault::Unreadable { place, why });
+        self.next = match (seq, self.next.take()) {
+            // Something unreadable takes the place of the record that was expected.
+            (None, Some((expected, _))) => Some((expected.saturating_add(1), None)),
+            (None, None) => None,
+            (Some(seq), next) => {
+                self.report.first.get_or_insert(seq);
+                self.report.last = Some(seq.max(self.report.last.unwrap_or(seq)));
+                let expected = next.map_or(seq, |(expected, _)| expected);
+                if seq > expected {
+                    self.fault(Fault::Missing {
+                        from: expected,
+                        to: seq - 1,
+                    });
+                }
+                Some((expected.max(seq.saturating_add(1)), None))
+            }
+        };
+    }
+
+    /// The end; `head` is what the database says the last record is: none when its head is gone.
+    pub fn end_at(mut self, head: Option<(i64, String)>) -> Report {
+        let last = self.next.as_ref().map_or(0, |(next, _)| next - 1);
+        let sound = self.next.take().and_then(|(_, hash)| hash);
+        match head {
+            None => self.fault(Fault::NoHead),
+            Some((seq, _)) if seq > last => self.fault(Fault::Truncated {
+                from: last + 1,
+                to: seq,
+            }),
+            Some((seq, _)) if seq < last => self.fault(Fault::PastHead {
+                from: seq + 1,
+                to: last,
+            }),
+            Some((seq, hash)) if seq > 0 && sound.is_some_and(|sound| sound != hash) => {
+                self.fault(Fault::WrongHead { seq });
+            }
+            Some(_) => {}
+        }
+        self.end()
+    }
+
+    /// The end, where nothing says what the last record should be.
+    pub fn end(mut self) -> Report {
+        if let Some(anchor) = self.anchor.take().filter(|_| !self.anchored) {
+            let before = self.report.first.is_some_and(|first| anchor.seq < first - 1);
+            if before {
+                self.report.anchor_before = true;
+            } else {
+                self.fault(Fault::AnchorLost { seq: anchor.seq });
+            }
+        }
+        self.report
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.report.fault_count += 1;
+        if self.report.faults.len() < KEPT {
+            self.report.faults.push(fault);
+        }
+    }
+
+    /// The number under which the record fits its hash, if there is one near by.
+    fn former_place(&mut self, record: &Record) -> Option<i64> {
+        self.searches = self.searches.checked_sub(1)?;
+        let (near, last) = (record.seq, self.report.last.unwrap_or(0));
+        let places = |around: i64| around.saturating_sub(REACH)..around.saturating_add(REACH);
+        places(near)
+            .chain(places(last))
+            .find(|place| *place > 0 && *place != near && record.computed_as(*place) == record.hash)
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading the audit record back, a page at a time, so that memory does not grow with it.
+
+use super::{Anchor, Checker, Record, Report, start};
+use crate::db::{DbError, Row, Value};
+use crate::ledger::{JobId, Ledger};
+
+/// Records read at a time.
+const PAGE: u64 = 1000;
+
+const SELECT: &str = "SELECT seq, at, actor, action, job, kind, plan_hash, counts, note, prev, hash FROM audit";
+
+impl Ledger {
+    /// The newest records, of one job or of all, newest first.
+    pub async fn audit_log(&self, job: Option<JobId>, limit: u64) -> Result<Vec<Record>, DbError> {
+        self.db
+            .read(move |tx| {
+                let (of, mut params) = of_job(job);
+                params.push(limit.into());
+                let at = params.len();
+                let sql = format!("{SELECT} WHERE 1 = 1{of} ORDER BY seq DESC LIMIT ${at}");
+                tx.query(&sql, &params)?.iter().map(record).collect()
+            })
+            .await
+    }
+
+    /// The next records after number `after`, of one job or of all; none at the end.
+    pub async fn audit_page(&self, job: Option<JobId>, after: i64) -> Result<Vec<Record>, DbError> {
+        self.db
+            .read(move |tx| {
+                let (of, mut params) = of_job(job);
+                params.extend([after.into(), PAGE.into()]);
+                let at = params.len();
+                let sql = format!("{SELECT} WHERE seq > ${}{of} ORDER BY seq LIMIT ${at}", at - 1);
+                tx.query(&sql, &params)?.iter().map(record).collect()
+            })
+            .await
+    }
+
+    /// The number before the first record made at or after `millis`: where an export since then begins. It
+    /// goes on without a gap from there, even where clocks ran apart.
+    pub async fn audit_before(&self, millis: i64) -> Result<i64, DbError> {
+        self.db
+            .read(move |tx| {
+                let sql =
+                    "SELECT COALESCE((SELECT MIN(seq) - 1 FROM audit WHERE at >= $1), (SELECT MAX(seq) FROM audit), 0)";
+                tx.query_first(sql, &[millis.into()])?.map_or(Ok(0), |row| row.int(0))
+            })
+            .await
+    }
+
+    /// Follows the whole chain and names what is wrong with it.
+    pub async fn verify_audit(&self, anchor: Option<Anchor>) -> Result<Report, DbError> {
+        let mut checker = Checker::whole(start(self.installation.number()), anchor);
+        let mut after = i64::MIN;
+        loop {
+            // The head is read in the snapshot of the page: records may be added while we are reading.
+            let (rows, head) = self
+                .db
+                .read(move |tx| {
+                    let sql = format!("{SELECT} WHERE seq > $1 ORDER BY seq LIMIT $2");
+                    let rows = tx.query(&sql, &[after.into(), PAGE.into()])?;
+                    let head = tx.query_first("SELECT seq, hash FROM audit_head WHERE id = 1", &[])?;
+                    Ok((rows, head))
+                })
+                .await?;
+            for row in &rows {
+                after = row.int(0)?;
+                match record(row) {
+                    Ok(record) => checker.take(&record),
+                    Err(error) => checker.unreadable(format!("record {after}"), Some(after), error.to_string()),
+                }
+            }
+            if (rows.len() as u64) < PAGE {
+                let head = head.and_then(|row| Some((row.int(0).ok()?, row.text(1).ok()?.to_owned())));
+                return Ok(checker.end_at(head));
+            }
+        }
+    }
+}
+
+fn of_job(job: Option<JobId>) -> (&'static str, Vec<Value>) {
+    match job {
+        Some(job) => (" AND job = $1", vec![job.to_string().into()]),
+        None => ("", Vec::new()),
+    }
+}
+
+fn record(row: &Row) -> Result<Record, DbError> {
+    let optional = |column: usize| row.opt_text(column).map(|text| text.map(str::to_owned));
+    Ok(Record {
+        seq: row.int(0)?,
+        at: row.int(1)?,
+        actor: row.text(2)?.to_owned(),
+        action: row.text(3)?.to_owned(),
+        job: optional(4)?,
+        kind: optional(5)?,
+        plan_hash: optional(6)?,
+        counts: optional(7)?,
+        note: optional(8)?,
+        prev: row.text(9)?.to_owned(),
+        hash: row.text(10)?.to_owned(),
+    })
+}
