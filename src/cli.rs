@@ -5,6 +5,7 @@
 
 mod apply;
 mod audit;
+mod customers;
 mod decide;
 mod doctor;
 mod inspect;
@@ -105,6 +106,8 @@ enum Command {
     Retry(inspect::Asked),
     /// Show the audit record: who did what, newest first
     Audit(audit::Audit),
+    /// List customers, their subscriptions or their users
+    Customers(customers::Customers),
     /// List the kinds of jobs
     Kinds,
     /// Print a CSV file to start from
@@ -258,6 +261,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
     let json = cli.global.json;
     match cli.command {
         Command::Keygen(args) => keygen::keygen(&args, json),
+        Command::Customers(args) => customers::customers(&args, &App::open(config).await?, json).await,
         Command::Kinds => kinds::kinds(json),
         Command::Template(args) => kinds::template(&args),
         Command::Doctor => doctor::doctor(&config, json).await,

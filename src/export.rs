@@ -6,7 +6,6 @@
 use std::io::{self, Seek, Write};
 
 use rust_xlsxwriter::{Workbook, Worksheet, XlsxError};
-use serde_json::{Map, Value};
 use tenantry_jobs::{ExportColumn, ExportFormat};
 
 use crate::input::guard;
@@ -74,12 +73,7 @@ impl<W: Write> Rows<W> {
             Self::Json(out, columns, rows) => {
                 out.write_all(if *rows == 0 { b"[\n" } else { b",\n" })?;
                 *rows += 1;
-                let object: Map<String, Value> = columns
-                    .iter()
-                    .zip(cells)
-                    .map(|(column, cell)| (column.name.to_owned(), Value::from(cell.as_str())))
-                    .collect();
-                serde_json::to_writer(out, &object).map_err(io::Error::from)
+                object(out, columns, cells)
             }
             Self::Xlsx(book, _) => book.write(cells).map_err(io::Error::other),
         }
@@ -102,6 +96,17 @@ impl<W: Write> Rows<W> {
             }
         }
     }
+}
+
+/// A row as a JSON object, its members in the order of the columns.
+pub fn object(out: &mut impl Write, columns: &[&'static ExportColumn], cells: &[String]) -> io::Result<()> {
+    let mut separator = "{";
+    for (column, cell) in columns.iter().zip(cells) {
+        write!(out, "{separator}\"{}\":", column.name)?;
+        serde_json::to_writer(&mut *out, cell)?;
+        separator = ",";
+    }
+    out.write_all(b"}")
 }
 
 impl Book {

@@ -73,6 +73,11 @@ impl PasswordArgs {
             ));
             return Ok(());
         }
+        if app.ledger.sealed_chunks(job).await?.is_empty() {
+            self.forget();
+            output::say("no password was handed out");
+            return Ok(());
+        }
         let count = reveal_to(app, job, &key, Some(file), &job.submitted_by).await?;
         // Nothing else was sealed to it.
         std::fs::remove_file(&key).with_context(|| format!("{} cannot be removed", key.display()))?;

@@ -86,7 +86,9 @@ impl Shared {
         let native = |at: usize| {
             let native = self.mapping.columns.iter().position(|column| *column == Some(at))?;
             let cell = format!("{}{}", input::column_letters(at), row.line);
-            let expected = format!("a value, and cell {cell} holds an error; mend its formula, or type the value");
+            let expected = format!(
+                "a value, and cell {cell} holds an error, or a formula that was never calculated; mend it, or type the value"
+            );
             let value = row.cell(at).unwrap_or_default();
             Some(Problem::new(
                 code::ERROR_CELL,

@@ -299,8 +299,8 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
     let refused = place.tenantry(&run).ends(2);
     for fault in [
         "users.xlsx sheet \"Users\" row 4, column C (user_principal_name): `not a name`: ",
-        "users.xlsx sheet \"Users\" row 5, column D (first_name): `#N/A`: a value, and cell D5 holds an error; mend its \
-         formula, or type the value [error-cell]",
+        "users.xlsx sheet \"Users\" row 5, column D (first_name): `#N/A`: a value, and cell D5 holds an error, or a \
+         formula that was never calculated; mend it, or type the value [error-cell]",
         "users.xlsx sheet \"Users\" row 6, column C (user_principal_name): `a@alpha.onmicrosoft.com`: a value of its own; \
          row 2 has the same [duplicate-in-file]",
         "users.xlsx sheet \"Users\" row 7: nothing in columns without a name, and column G has none here",

@@ -8,7 +8,7 @@ use tenantry::config::{Config, PasswordsConfig};
 use tenantry::passwords::{Identities, PasswordRow, Sealer, generate, open, write_key_pair};
 use tenantry::receipt::{passwords_name, write_private};
 
-use crate::place::{On, Place, read};
+use crate::place::{On, Place, Run, read};
 
 fn load(environment: &[(&str, &str)]) -> Result<PasswordsConfig, String> {
     let owned = environment
@@ -185,4 +185,168 @@ async fn what_is_sealed_is_delivered_and_opened() {
         "{told}"
     );
     assert_eq!(passwords_name(2, 3), "passwords-2.csv.age");
+}
+
+const USERS: &str = "\
+customer,user_principal_name,first_name,last_name
+A-1,one@alpha.onmicrosoft.com,One,One
+A-1,two@alpha.onmicrosoft.com,Two,Two
+A-1,three@alpha.onmicrosoft.com,Three,Three
+";
+
+/// The passwords in a file that `reveal` or `--plaintext-passwords` wrote.
+fn handed_out(csv: &str) -> Vec<(String, String)> {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let row = |row: csv::Result<csv::StringRecord>| {
+        let row = row.expect("a row");
+        (row[1].to_owned(), row[2].to_owned())
+    };
+    reader.records().map(row).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_are_handed_out_to_the_recipients_and_to_nobody_else() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    let public = place.tenantry(&["keygen", "--json"]).ends(0).json()["public_key"].clone();
+    let public = public.as_str().expect("a key").to_owned();
+    let sealing = |args: &[&str]| {
+        let mut command = place.command(args);
+        command
+            .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+            .env("TENANTRY__PASSWORDS__RECIPIENTS", &public)
+            .env("TENANTRY__WORKER__CHUNK_ROWS", "2");
+        Run::from(command.output().expect("tenantry starts"))
+    };
+    let logged = [
+        "run",
+        "bulk-add-users",
+        "users.csv",
+        "--json",
+        "--log",
+        "trace",
+        "--out",
+        "out",
+    ];
+    let ran = sealing(&logged).ends(0);
+    let job = ran.json()["job"].as_str().expect("a job").to_owned();
+    let revealed = place.tenantry(&["reveal", &job, "--out", "revealed.csv"]).ends(0);
+    let found = handed_out(&read(place.path("revealed.csv")));
+    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "one@alpha.onmicrosoft.com",
+            "two@alpha.onmicrosoft.com",
+            "three@alpha.onmicrosoft.com"
+        ]
+    );
+    assert!(found.iter().all(|(_, password)| password.len() == 16));
+    // A chunk is a file, and every one of them opens.
+    for name in ["passwords-1.csv.age", "passwords-2.csv.age"] {
+        assert!(place.path("out").join(name).exists(), "{name}");
+    }
+    let again = sealing(&["run", "bulk-add-users", "users.csv", "--json"])
+        .ends(0)
+        .json();
+    assert_eq!(
+        again["counts"]["unchanged"], 3,
+        "nobody gets a second password by the same file"
+    );
+    // The file they were revealed to is the only place they are in.
+    std::fs::remove_file(place.path("revealed.csv")).expect("removed");
+    for (_, password) in &found {
+        let told = [&ran.out, &ran.err, &revealed.out, &revealed.err];
+        assert!(told.iter().all(|text| !text.contains(password.as_str())));
+        for entry in files(place.dir.path()) {
+            let bytes = std::fs::read(&entry).expect("a file");
+            assert!(
+                memchr::memmem::find(&bytes, password.as_bytes()).is_none(),
+                "{}",
+                entry.display()
+            );
+        }
+    }
+    let audit = place.tenantry(&["audit", "--json"]).ends(0);
+    assert!(audit.out.contains("\"revealed\""), "{}", audit.out);
+    let other = place.tenantry(&["keygen", "--out", "other.txt"]).ends(0);
+    assert!(other.out.starts_with("age1"));
+    let refused = place.tenantry(&["reveal", &job, "--identity", "other.txt"]).ends(2);
+    assert!(
+        refused.out.is_empty() && refused.err.contains("other.txt"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_recipient_nothing_is_handed_out_by_accident() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    let handing_out = |args: &[&str]| {
+        let mut command = place.command(args);
+        command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+        Run::from(command.output().expect("tenantry starts"))
+    };
+    let refused = handing_out(&["run", "bulk-add-users", "users.csv"]).ends(2);
+    assert!(
+        refused.err.contains("--plaintext-passwords") && refused.err.contains("keygen"),
+        "{}",
+        refused.err
+    );
+    handing_out(&[
+        "run",
+        "bulk-add-users",
+        "users.csv",
+        "--plaintext-passwords",
+        "clear.csv",
+    ])
+    .ends(0);
+    assert_eq!(handed_out(&read(place.path("clear.csv"))).len(), 3);
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&place.path("clear.csv").metadata().expect("a file").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!place.path("clear.csv.key").exists());
+    let reset = "customer,user_principal_name\nA-1,one@alpha.onmicrosoft.com\n";
+    place.write("reset.csv", reset);
+    let refused = handing_out(&[
+        "run",
+        "reset-passwords",
+        "reset.csv",
+        "--plaintext-passwords",
+        "clear.csv",
+    ])
+    .ends(2);
+    assert!(refused.err.contains("there already"), "{}", refused.err);
+    handing_out(&[
+        "run",
+        "reset-passwords",
+        "reset.csv",
+        "--plaintext-passwords",
+        "reset-clear.csv",
+    ])
+    .ends(0);
+    assert_eq!(handed_out(&read(place.path("reset-clear.csv"))).len(), 1);
+    let again = [
+        "run",
+        "reset-passwords",
+        "reset.csv",
+        "--plaintext-passwords",
+        "third.csv",
+        "--json",
+    ];
+    let again = handing_out(&again);
+    assert!(again.out.contains("\"unchanged\":1"), "{again:?}");
+}
+
+/// Every file below a directory but the secret key.
+fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a directory").flatten() {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found
 }

@@ -3,7 +3,7 @@
 use std::io::{Seek, Write};
 use std::sync::mpsc::SyncSender;
 
-use calamine::{Reader, SheetType, SheetVisible, Xlsx, XlsxError};
+use calamine::{CellErrorType, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
 use tempfile::SpooledTempFile;
 use tenantry_jobs::nearest;
 
@@ -156,8 +156,10 @@ impl SheetRows<'_> {
         let mut mark = self.batch.cells.mark();
         let mut last = None;
         loop {
-            let cell = cells.next_cell().map_err(|error| self.broken(row, &error))?;
-            let at = cell.as_ref().map(calamine::Cell::get_position);
+            let cell = cells
+                .next_cell_with_formula_metadata()
+                .map_err(|error| self.broken(row, &error))?;
+            let at = cell.as_ref().map(|cell| cell.pos);
             // A row ends where the next one begins.
             if let Some(ended) = row.filter(|row| at.is_none_or(|(next, _)| next != *row)) {
                 self.end_row(ended, mark);
@@ -185,7 +187,12 @@ impl SheetRows<'_> {
             }
             row = Some(next);
             last = Some(column);
-            self.cell(next, column, cell.get_value(), mark)?;
+            // What a formula comes to, the program that wrote the file has to say; an empty cell is not the answer.
+            let value = match (cell.value, cell.formula) {
+                (calamine::DataRef::Empty, Some(_)) => calamine::DataRef::Error(CellErrorType::GettingData),
+                (value, _) => value,
+            };
+            self.cell(next, column, &value, mark)?;
         }
         if !self.batch.is_empty() {
             let _ = rows.send(Ok(Some(std::mem::take(&mut self.batch))));

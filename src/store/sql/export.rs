@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use tenantry_jobs::{Export, ExportColumn, ExportFormat, ExportOf, Matching, Problem, SearchField, export_columns};
+use tenantry_jobs::{
+    CustomerRef, Export, ExportColumn, ExportFormat, ExportOf, Matching, Problem, SearchField, export_columns,
+};
 
 use super::lookup::Directory;
 use super::relationship::RESELLER;
@@ -76,6 +78,13 @@ impl Request {
         let column = |name: &&'static str| all.iter().find(|column| column.name == *name);
         self.columns.iter().filter_map(column).collect()
     }
+}
+
+/// The customer of that name.
+pub(crate) fn customer(tx: &mut dyn Tx, named: CustomerRef<'_>) -> Result<Result<i64, Problem>, DbError> {
+    let mut directory = Directory::default();
+    directory.learn(tx, std::iter::once(named))?;
+    Ok(directory.find_any(named).map(|customer| customer.id))
 }
 
 /// Calls `each` with the cells of every row; how many there were. Ends early when `each` answers `false`.

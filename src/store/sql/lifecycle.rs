@@ -95,7 +95,8 @@ impl Task for Delete {
         };
         let mut changes = vec![FieldChange::new("status", "active", "deleted")];
         if !user.get("licenses").is_empty() {
-            changes.push(FieldChange::new("licenses", user.get("licenses"), ""));
+            let licenses = session.part_numbers(self.0.customer, user.get("licenses"))?;
+            changes.push(FieldChange::new("licenses", licenses, ""));
         }
         Ok(Decision {
             verdict: Verdict::Change(changes),
@@ -158,12 +159,14 @@ pub(super) fn restore(session: &mut Session<'_>, id: i64, customer: i64, had: &s
     }
     let mut changes = vec![FieldChange::new("status", "deleted", "active")];
     if !licenses.is_empty() {
-        changes.push(FieldChange::new("licenses", "", licenses.join(";")));
+        let shown = session.part_numbers(customer, &licenses.join(";"))?;
+        changes.push(FieldChange::new("licenses", "", shown));
     }
     let message = if lost.is_empty() {
         String::new()
     } else {
-        format!("without these licences, of which no seat is free: {}", lost.join(", "))
+        let lost = session.part_numbers(customer, &lost.join(";"))?;
+        format!("without these licences, of which no seat is free: {lost}")
     };
     Ok(Decision {
         verdict: Verdict::Change(changes),

@@ -224,6 +224,16 @@ impl<'t> Session<'t> {
             .ok_or_else(|| DbError::Broken(format!("customer {id} was resolved and is gone")))
     }
 
+    /// SKU ids as part numbers, for people.
+    pub(super) fn part_numbers(&mut self, customer: i64, licenses: &str) -> Result<String, DbError> {
+        let mut names = Vec::new();
+        for sku in licenses.split(';').filter(|sku| !sku.is_empty()) {
+            let held = self.record(&Key::seats(customer, sku))?;
+            names.push(held.map_or(sku.to_owned(), |held| held.get("part_number").to_owned()));
+        }
+        Ok(names.join(";"))
+    }
+
     /// A customer's primary domain, and how many users it had when it was first asked for.
     pub(super) fn size_of(&mut self, customer: i64) -> Result<(String, u64), DbError> {
         if let Some(known) = self.sizes.get(&customer) {

@@ -268,7 +268,8 @@ fn delete(session: &mut Session<'_>, id: i64, user: &Record) -> Result<Decision,
     let key = Key::of(Object::User, id);
     let mut changes = vec![FieldChange::new("status", "active", "deleted")];
     if !user.get("licenses").is_empty() {
-        changes.push(FieldChange::new("licenses", user.get("licenses"), ""));
+        let licenses = session.part_numbers(user.int("customer"), user.get("licenses"))?;
+        changes.push(FieldChange::new("licenses", licenses, ""));
     }
     Ok(Decision {
         verdict: Verdict::Change(changes),

@@ -56,6 +56,24 @@ fn by_hand(sheet: &str, texts: &str) -> Vec<u8> {
     ])
 }
 
+/// A formula whose value nobody has calculated is no empty cell.
+#[test]
+fn a_formula_without_a_value_is_an_error_of_its_cell() {
+    let sheet = "<worksheet><sheetData><row r=\"1\"><c r=\"A1\" t=\"str\"><v>a</v></c><c r=\"B1\" t=\"str\"><v>b</v></c></row>\
+        <row r=\"2\"><c r=\"A2\"><f>1+1</f></c><c r=\"B2\"><f>1+1</f><v>2</v></c></row></sheetData></worksheet>";
+    let mut input = open(&by_hand(sheet, "<sst/>"), Limits::default()).expect("a workbook");
+    let block = input.read_block(10).expect("read").expect("a block");
+    let errors: Vec<_> = block
+        .rows()
+        .flat_map(|row| block.errors(row.number).map(move |column| (row.line, column)))
+        .collect();
+    assert_eq!(errors, [(2, 0)]);
+    assert_eq!(
+        block.row(0).and_then(|row| row.cell(1).map(str::to_owned)).as_deref(),
+        Some("2")
+    );
+}
+
 fn told(result: Result<Input, InputError>) -> String {
     let error = result
         .and_then(|mut input| rows(&mut input).map(drop))
