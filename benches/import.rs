@@ -121,6 +121,8 @@ fn tenantry(ledger: &str, args: &[&str]) -> Command {
     command
         .args(args)
         .env("TENANTRY__LEDGER__URL", ledger)
+        .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+        .env("TENANTRY__APPROVAL__REQUIRED", "false")
         .stdout(Stdio::null());
     command
 }

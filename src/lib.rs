@@ -46,6 +46,8 @@
 //! 12. Retries are the ledger's decision, not the queue's.
 //! 13. What is done to a job is recorded in the same transaction, last of all, and never changed
 //!     ([`ledger::audit`]).
+//! 14. What is approved is a plan's hash. A row that is no longer as its plan says is refused, not adapted.
+//! 15. A row is taken back whole or not at all, and never over what somebody else has changed since ([`undo`]).
 //!
 //! # Where this differs from a textbook
 //!
