@@ -80,8 +80,8 @@ pub struct Preview {
     pub row: u64,
     /// What would happen.
     pub verdict: Verdict,
-    /// The existing users it would touch.
-    pub touch: Option<Touch>,
+    /// The existing users it would touch. Boxed, as most rows touch none and there are many.
+    pub touch: Option<Box<Touch>>,
     /// Whether what it does is hard to live with if it was a mistake.
     pub destructive: bool,
 }

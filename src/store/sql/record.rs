@@ -265,7 +265,8 @@ impl Record {
         Ok(record)
     }
 
-    fn read(object: Object, row: &Row) -> Result<Self, DbError> {
+    /// Version, last job and fields, from the first columns of a row.
+    pub(super) fn read(object: Object, row: &Row) -> Result<Self, DbError> {
         let mut values = Vec::with_capacity(object.fields().len());
         for (at, (_, int)) in object.fields().iter().enumerate() {
             values.push(if *int {

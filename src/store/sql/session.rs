@@ -4,6 +4,9 @@
 //! it holds, notes what they held before, and in the end writes everything in a few pipelined statements. A write that
 //! meets a record somebody else has changed since fails the whole chunk, which is then decided anew.
 
+mod decision;
+mod users;
+
 use std::collections::{BTreeMap, HashMap};
 
 use tenantry_jobs::{Problem, code};
@@ -12,132 +15,10 @@ use super::record::{self, Key, Object, Record};
 use crate::db::{DbError, Tx, Value};
 use crate::ledger::Installation;
 use crate::ledger::ids::record_id;
-use crate::store::{Account, Artifact, FieldChange, SeatNeed, Touch, Verdict};
+use crate::store::FieldChange;
 
-/// A row of a kind that is decided record by record.
-pub(super) trait Task: Send {
-    /// The row's number.
-    fn row(&self) -> u64;
-
-    /// The user it is about, by customer and lower-case name, so that a chunk's can be looked up together.
-    fn user(&self) -> Option<(i64, String)> {
-        None
-    }
-
-    /// The records it will certainly ask for, so that a chunk's can be read together.
-    fn needs(&self, session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
-        let known = self.user().and_then(|user| session.known_user(&user));
-        Ok(known.map(|id| Key::of(Object::User, id)).into_iter().collect())
-    }
-
-    /// What it would do to the store as it is.
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError>;
-}
-
-/// What a row would do, and how.
-#[derive(Debug)]
-pub(super) struct Decision {
-    pub(super) verdict: Verdict,
-    /// GUID of the record concerned.
-    pub(super) target: String,
-    /// Said of an applied row.
-    pub(super) code: &'static str,
-    pub(super) message: String,
-    /// Done even for a row that is refused: what was found out about it.
-    pub(super) steps: Vec<Step>,
-    /// Whether this is the row's first turn, and which step is its next.
-    pub(super) begins: bool,
-    pub(super) first_step: i64,
-    /// Seats it would take.
-    pub(super) seats: Vec<SeatNeed>,
-    pub(super) touch: Option<Touch>,
-    pub(super) destructive: bool,
-    /// Why the row is not over once its steps are done.
-    pub(super) waits: Option<String>,
-    /// Who is handed out a password.
-    pub(super) account: Option<Account>,
-    /// A file that it makes.
-    pub(super) artifact: Option<Artifact>,
-}
-
-impl Default for Decision {
-    fn default() -> Self {
-        Self {
-            verdict: Verdict::Unchanged,
-            target: String::new(),
-            code: "",
-            message: String::new(),
-            steps: Vec::new(),
-            begins: true,
-            first_step: 0,
-            seats: Vec::new(),
-            touch: None,
-            destructive: false,
-            waits: None,
-            account: None,
-            artifact: None,
-        }
-    }
-}
-
-impl Decision {
-    /// The store cannot take the row.
-    pub(super) fn reject(problem: Problem) -> Self {
-        Self {
-            verdict: Verdict::Reject(problem),
-            ..Self::default()
-        }
-    }
-
-    /// The store is so already.
-    pub(super) fn unchanged(target: impl Into<String>) -> Self {
-        Self {
-            verdict: Verdict::Unchanged,
-            target: target.into(),
-            ..Self::default()
-        }
-    }
-
-    /// One record's fields change; nothing does if there are none.
-    pub(super) fn edit(target: impl Into<String>, key: Key, changes: Vec<FieldChange>) -> Self {
-        if changes.is_empty() {
-            return Self::unchanged(target);
-        }
-        Self {
-            verdict: Verdict::Change(changes.clone()),
-            target: target.into(),
-            steps: vec![Step::Edit { key, changes }],
-            ..Self::default()
-        }
-    }
-}
-
-/// One thing done to one record.
-#[derive(Debug, Clone)]
-pub(super) enum Step {
-    /// Fields get other values.
-    Edit { key: Key, changes: Vec<FieldChange> },
-    /// A record comes to be.
-    Insert {
-        key: Key,
-        values: Vec<(&'static str, String)>,
-    },
-    /// A record that a row made is taken away again.
-    Remove { key: Key },
-    /// A user is moved to the deleted ones; its seats are free again.
-    DeleteUser { id: i64 },
-    /// A deleted user comes back with these licences.
-    RestoreUser { id: i64, licenses: Vec<String> },
-}
-
-/// A user that was deleted and can still be restored.
-#[derive(Debug, Clone)]
-pub(super) struct DeletedUser {
-    pub(super) id: i64,
-    pub(super) deleted_at: i64,
-    pub(super) changed_by: Option<i64>,
-    pub(super) user: Record,
-}
+pub(super) use decision::{Decision, Step, Task};
+pub(super) use users::{DeletedOf, DeletedUser};
 
 /// The records of a chunk.
 pub(super) struct Session<'t> {
@@ -147,6 +28,8 @@ pub(super) struct Session<'t> {
     pub(super) installation: Installation,
     records: HashMap<Key, Option<Record>>,
     names: HashMap<(i64, String), Option<i64>>,
+    deleted: HashMap<i64, Option<DeletedUser>>,
+    deleted_names: HashMap<(i64, String), Option<i64>>,
     seats: BTreeMap<(i64, String), Seats>,
     user_counts: BTreeMap<i64, i64>,
     sizes: HashMap<i64, (String, u64)>,
@@ -180,6 +63,8 @@ impl<'t> Session<'t> {
             installation,
             records: HashMap::new(),
             names: HashMap::new(),
+            deleted: HashMap::new(),
+            deleted_names: HashMap::new(),
             seats: BTreeMap::new(),
             user_counts: BTreeMap::new(),
             sizes: HashMap::new(),
@@ -232,95 +117,6 @@ impl<'t> Session<'t> {
             names.push(held.map_or(sku.to_owned(), |held| held.get("part_number").to_owned()));
         }
         Ok(names.join(";"))
-    }
-
-    /// A customer's primary domain, and how many users it had when it was first asked for.
-    pub(super) fn size_of(&mut self, customer: i64) -> Result<(String, u64), DbError> {
-        if let Some(known) = self.sizes.get(&customer) {
-            return Ok(known.clone());
-        }
-        let sql = "SELECT domain, user_count FROM customers WHERE id = $1";
-        let found = self.tx.query_first(sql, &[customer.into()])?;
-        let size = match found {
-            Some(row) => (row.text(0)?.to_owned(), row.int(1)? as u64),
-            None => (String::new(), 0),
-        };
-        self.sizes.insert(customer, size.clone());
-        Ok(size)
-    }
-
-    /// Looks up the users of (customer, name) together.
-    pub(super) fn find_users(&mut self, mut wanted: Vec<(i64, String)>) -> Result<(), DbError> {
-        wanted.retain(|name| !self.names.contains_key(name));
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let sql = format!("SELECT id FROM users WHERE {}", super::lookup::user_by_name(self.tx));
-        let params: Vec<Vec<Value>> = wanted
-            .iter()
-            .map(|(customer, name)| vec![(*customer).into(), name.as_str().into()])
-            .collect();
-        let found = self.tx.query_each(&sql, &params)?;
-        for (name, rows) in wanted.into_iter().zip(found) {
-            let id = rows.first().map(|row| row.int(0)).transpose()?;
-            self.names.insert(name, id);
-        }
-        Ok(())
-    }
-
-    /// The id of a user that was looked up.
-    pub(super) fn known_user(&self, user: &(i64, String)) -> Option<i64> {
-        self.names.get(user).copied().flatten()
-    }
-
-    /// The user of that name, whatever its case.
-    pub(super) fn find_user(&mut self, customer: i64, name: &str) -> Result<Option<(i64, Record)>, DbError> {
-        let wanted = (customer, name.to_lowercase());
-        self.find_users(vec![wanted.clone()])?;
-        let Some(id) = self.names.get(&wanted).copied().flatten() else {
-            return Ok(None);
-        };
-        let user = self.record(&Key::of(Object::User, id))?;
-        Ok(user.map(|user| (id, user)))
-    }
-
-    /// The deleted user of that name who was deleted last, or the one of that id.
-    pub(super) fn deleted_user(&mut self, of: DeletedOf<'_>) -> Result<Option<DeletedUser>, DbError> {
-        let names = Object::User.names();
-        let (clause, params): (&str, Vec<Value>) = match of {
-            DeletedOf::Id(id) => ("id = $1", vec![id.into()]),
-            DeletedOf::Name(customer, name) => (
-                "customer = $1 AND lower(user_principal_name) = $2",
-                vec![customer.into(), name.to_lowercase().into()],
-            ),
-        };
-        let sql = format!(
-            "SELECT id, deleted_at, version, changed_by, {} FROM deleted_users WHERE {clause}
-             ORDER BY deleted_at DESC, id DESC LIMIT 1",
-            names.join(", ")
-        );
-        let Some(row) = self.tx.query_first(&sql, &params)? else {
-            return Ok(None);
-        };
-        let mut values = Vec::with_capacity(names.len());
-        for (at, name) in names.into_iter().enumerate() {
-            let value = match name {
-                "customer" | "flags" | "password_set_at" => {
-                    row.opt_int(at + 4)?.map_or(String::new(), |number| number.to_string())
-                }
-                _ => row.text_or_empty(at + 4)?.to_owned(),
-            };
-            values.push((name, value));
-        }
-        let mut user = Record::new(Object::User, &values)?;
-        user.version = row.int(2)?;
-        user.changed_by = row.opt_int(3)?;
-        Ok(Some(DeletedUser {
-            id: row.int(0)?,
-            deleted_at: row.int(1)?,
-            changed_by: user.changed_by,
-            user,
-        }))
     }
 
     /// Free seats of a SKU, those counted in that this chunk has taken or freed. `None` when the customer holds none.
@@ -449,73 +245,6 @@ impl<'t> Session<'t> {
         Ok(())
     }
 
-    fn delete_user(&mut self, row: u64, number: i64, id: i64) -> Result<(), DbError> {
-        let key = Key::of(Object::User, id);
-        let user = self.record(&key)?.ok_or_else(|| gone(&key))?;
-        let customer = user.int("customer");
-        self.take_seats(customer, user.get("licenses"), -1)?;
-        *self.user_counts.entry(customer).or_default() -= 1;
-        let columns = Object::User.names().join(", ");
-        let params = vec![id.into(), user.version.into(), self.job.into(), self.now.into()];
-        let sql = format!(
-            "INSERT INTO deleted_users (id, version, changed_by, deleted_at, {columns})
-             SELECT id, version + 1, $3, $4, {columns} FROM users WHERE id = $1 AND version = $2"
-        );
-        self.queue(Order::Delete, sql, params);
-        self.queue(
-            Order::Forget,
-            "DELETE FROM users WHERE id = $1".to_owned(),
-            vec![id.into()],
-        );
-        let (before, after) = (user_state(true, user.get("licenses")), user_state(false, ""));
-        self.note(row, number, &key, Some(before), Some(after));
-        let name = (customer, user.get("user_principal_name").to_lowercase());
-        self.names.insert(name, None);
-        self.records.insert(key, None);
-        Ok(())
-    }
-
-    fn restore_user(&mut self, row: u64, number: i64, id: i64, licenses: &[String]) -> Result<(), DbError> {
-        let key = Key::of(Object::User, id);
-        let deleted = self.deleted_user(DeletedOf::Id(id))?.ok_or_else(|| gone(&key))?;
-        let customer = deleted.user.int("customer");
-        let licenses = licenses.join(";");
-        self.take_seats(customer, &licenses, 1)?;
-        *self.user_counts.entry(customer).or_default() += 1;
-        let names = Object::User.names();
-        let selected: Vec<&str> = names
-            .iter()
-            .map(|name| if *name == "licenses" { "$4" } else { name })
-            .collect();
-        let sql = format!(
-            "INSERT INTO users (id, version, changed_by, {})
-             SELECT id, version + 1, $3, {} FROM deleted_users WHERE id = $1 AND version = $2",
-            names.join(", "),
-            selected.join(", ")
-        );
-        let stored = if licenses.is_empty() {
-            Value::Null
-        } else {
-            licenses.as_str().into()
-        };
-        let params = vec![id.into(), deleted.user.version.into(), self.job.into(), stored];
-        self.queue(Order::Restore, sql, params);
-        self.queue(
-            Order::Forget,
-            "DELETE FROM deleted_users WHERE id = $1".to_owned(),
-            vec![id.into()],
-        );
-        let (before, after) = (user_state(false, ""), user_state(true, &licenses));
-        self.note(row, number, &key, Some(before), Some(after));
-        let mut user = deleted.user;
-        user.version += 1;
-        user.changed_by = Some(self.job);
-        let name = (customer, user.get("user_principal_name").to_lowercase());
-        self.names.insert(name, Some(id));
-        self.records.insert(key, Some(user));
-        Ok(())
-    }
-
     fn queue(&mut self, order: Order, sql: String, params: Vec<Value>) {
         self.writes.entry((order, sql)).or_default().push(params);
     }
@@ -568,19 +297,6 @@ impl<'t> Session<'t> {
         }
         Ok(())
     }
-}
-
-/// Which deleted user.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum DeletedOf<'a> {
-    Id(i64),
-    Name(i64, &'a str),
-}
-
-/// The image of a user as there or deleted.
-pub(super) fn user_state(there: bool, licenses: &str) -> String {
-    let state = if there { "active" } else { "deleted" };
-    serde_json::json!({ "state": state, "licenses": licenses }).to_string()
 }
 
 fn gone(key: &Key) -> DbError {

@@ -21,7 +21,7 @@ pub(super) fn preview(
         previews.push(Preview {
             row: task.row(),
             verdict: decision.verdict,
-            touch: decision.touch,
+            touch: decision.touch.map(Box::new),
             destructive: decision.destructive,
         });
     }
@@ -82,7 +82,11 @@ fn load(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(), DbErro
     for task in tasks {
         users.extend(task.user());
     }
-    session.find_users(users)?;
+    session.find_users(users.clone())?;
+    // Who is not there may have been deleted.
+    users.retain(|user| session.known_user(user).is_none());
+    session.find_deleted(users)?;
+    session.load_deleted(tasks.iter().flat_map(|task| task.deleted_users()).collect())?;
     let mut keys = Vec::new();
     for task in tasks {
         keys.extend(task.needs(session)?);

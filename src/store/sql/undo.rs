@@ -169,6 +169,14 @@ impl Task for Wanted {
         self.row
     }
 
+    fn deleted_users(&self) -> Vec<i64> {
+        let deleted = self.images.iter().filter(|image| {
+            let after = image.after.as_ref().map_or("", |after| text(after, "state"));
+            image.key.object == Object::User && after == "deleted"
+        });
+        deleted.map(|image| image.key.id).collect()
+    }
+
     fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
         if self.images.is_empty() && self.kind == "bulk-add-users" {
             return Ok(vec![Key::of(Object::User, record_id(self.job, self.row))]);

@@ -1,0 +1,129 @@
+//! What a row is to a session: a task that decides, the decision, and the steps it is carried out in.
+
+use tenantry_jobs::Problem;
+
+use super::Session;
+use crate::db::DbError;
+use crate::store::sql::record::{Key, Object};
+use crate::store::{Account, Artifact, FieldChange, SeatNeed, Touch, Verdict};
+
+/// A row of a kind that is decided record by record.
+pub(in crate::store::sql) trait Task: Send {
+    /// The row's number.
+    fn row(&self) -> u64;
+
+    /// The user it is about, by customer and lower-case name, so that a chunk's can be looked up together.
+    fn user(&self) -> Option<(i64, String)> {
+        None
+    }
+
+    /// Deleted users it is about, by id, likewise.
+    fn deleted_users(&self) -> Vec<i64> {
+        Vec::new()
+    }
+
+    /// The records it will certainly ask for, so that a chunk's can be read together.
+    fn needs(&self, session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+        let known = self.user().and_then(|user| session.known_user(&user));
+        Ok(known.map(|id| Key::of(Object::User, id)).into_iter().collect())
+    }
+
+    /// What it would do to the store as it is.
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError>;
+}
+
+/// What a row would do, and how.
+#[derive(Debug)]
+pub(in crate::store::sql) struct Decision {
+    pub(in crate::store::sql) verdict: Verdict,
+    /// GUID of the record concerned.
+    pub(in crate::store::sql) target: String,
+    /// Said of an applied row.
+    pub(in crate::store::sql) code: &'static str,
+    pub(in crate::store::sql) message: String,
+    /// Done even for a row that is refused: what was found out about it.
+    pub(in crate::store::sql) steps: Vec<Step>,
+    /// Whether this is the row's first turn, and which step is its next.
+    pub(in crate::store::sql) begins: bool,
+    pub(in crate::store::sql) first_step: i64,
+    /// Seats it would take.
+    pub(in crate::store::sql) seats: Vec<SeatNeed>,
+    pub(in crate::store::sql) touch: Option<Touch>,
+    pub(in crate::store::sql) destructive: bool,
+    /// Why the row is not over once its steps are done.
+    pub(in crate::store::sql) waits: Option<String>,
+    /// Who is handed out a password.
+    pub(in crate::store::sql) account: Option<Account>,
+    /// A file that it makes.
+    pub(in crate::store::sql) artifact: Option<Artifact>,
+}
+
+impl Default for Decision {
+    fn default() -> Self {
+        Self {
+            verdict: Verdict::Unchanged,
+            target: String::new(),
+            code: "",
+            message: String::new(),
+            steps: Vec::new(),
+            begins: true,
+            first_step: 0,
+            seats: Vec::new(),
+            touch: None,
+            destructive: false,
+            waits: None,
+            account: None,
+            artifact: None,
+        }
+    }
+}
+
+impl Decision {
+    /// The store cannot take the row.
+    pub(in crate::store::sql) fn reject(problem: Problem) -> Self {
+        Self {
+            verdict: Verdict::Reject(problem),
+            ..Self::default()
+        }
+    }
+
+    /// The store is so already.
+    pub(in crate::store::sql) fn unchanged(target: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Unchanged,
+            target: target.into(),
+            ..Self::default()
+        }
+    }
+
+    /// One record's fields change; nothing does if there are none.
+    pub(in crate::store::sql) fn edit(target: impl Into<String>, key: Key, changes: Vec<FieldChange>) -> Self {
+        if changes.is_empty() {
+            return Self::unchanged(target);
+        }
+        Self {
+            verdict: Verdict::Change(changes.clone()),
+            target: target.into(),
+            steps: vec![Step::Edit { key, changes }],
+            ..Self::default()
+        }
+    }
+}
+
+/// One thing done to one record.
+#[derive(Debug, Clone)]
+pub(in crate::store::sql) enum Step {
+    /// Fields get other values.
+    Edit { key: Key, changes: Vec<FieldChange> },
+    /// A record comes to be.
+    Insert {
+        key: Key,
+        values: Vec<(&'static str, String)>,
+    },
+    /// A record that a row made is taken away again.
+    Remove { key: Key },
+    /// A user is moved to the deleted ones; its seats are free again.
+    DeleteUser { id: i64 },
+    /// A deleted user comes back with these licences.
+    RestoreUser { id: i64, licenses: Vec<String> },
+}
