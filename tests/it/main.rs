@@ -23,3 +23,4 @@ mod runner;
 mod servers;
 mod store;
 mod tidy;
+mod walk;

@@ -246,14 +246,23 @@ pub(crate) async fn apply_with(
     work_off(ledger, &job).await
 }
 
-/// Works one job off.
+/// Works one job off, whoever it has to wait for.
+pub(crate) async fn work_through(ledger: &Ledger, job: &Job) -> Job {
+    work_until(ledger, job, |job| job.state.is_final()).await
+}
+
+/// Works on one job until there is nothing left to do for now.
 pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
+    work_until(ledger, job, Job::is_at_rest).await
+}
+
+async fn work_until(ledger: &Ledger, job: &Job, enough: impl Fn(&Job) -> bool) -> Job {
     let runner = Runner::new(ledger.clone(), Queue::embedded(), settings(2), Scope::Job(job.seq));
     let stop = CancellationToken::new();
     let waiting = async {
         loop {
             let job = ledger.job(job.id).await.expect("asked").expect("there");
-            if job.is_at_rest() {
+            if enough(&job) {
                 stop.cancel();
                 return job;
             }

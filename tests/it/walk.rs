@@ -1,0 +1,260 @@
+//! The whole way of a job: planned, approved, applied and taken back, from the outside.
+
+use tenantry::ledger::{Job, JobState, Ledger};
+use tenantry::plan::Limits;
+use tenantry::queue::Queue;
+use tenantry::store::sql::counterpart::{self, Answer};
+use tenantry_jobs::JOBS;
+
+use crate::place::{On, Place, apply, apply_or_wait, column, on_both, outcomes, work_off, work_through};
+
+/// What people would call the state of the store; who changed it how often is no part of it.
+async fn store(ledger: &Ledger) -> Vec<String> {
+    const QUERIES: [&str; 4] = [
+        "SELECT domain || ' ' || COALESCE(company_name, '') || ' ' || COALESCE(email, '') || ' ' || COALESCE(phone, '')
+           || ' ' || COALESCE(city, '') || ' ' || COALESCE(tags, '') || ' ' || COALESCE(external_id, '') || ' '
+           || relationship || ' ' || CAST(user_count AS TEXT) FROM customers ORDER BY domain",
+        "SELECT user_principal_name || ' ' || display_name || ' ' || COALESCE(licenses, '') || ' '
+           || COALESCE(usage_location, '') FROM users ORDER BY id",
+        "SELECT sku_id || ' ' || CAST(customer AS TEXT) || ' ' || CAST(seats AS TEXT) || ' ' || CAST(assigned AS TEXT)
+           FROM subscribed_skus ORDER BY customer, sku_id",
+        "SELECT subscription_id || ' ' || status || ' ' || product || ' ' || CAST(quantity AS TEXT) FROM subscriptions
+           ORDER BY subscription_id",
+    ];
+    let mut all = Vec::new();
+    for query in QUERIES {
+        all.extend(column(ledger.db(), query).await);
+    }
+    all
+}
+
+async fn undo(ledger: &Ledger, job: &Job) -> Job {
+    let undoing = tenantry::undo::submit(ledger, &Queue::embedded(), job, "tester", &Limits::NONE).await;
+    let id = undoing.expect("an undo").job;
+    let undo = ledger.job(id).await.expect("asked").expect("there");
+    work_off(ledger, &undo).await
+}
+
+fn sample(kind: &str) -> &'static str {
+    tenantry_jobs::find(kind).expect("a kind").sample()
+}
+
+on_both! {
+    async fn what_a_job_did_is_taken_back_and_done_again(place: Place) {
+        let ledger = place.ledger().await;
+        for job in JOBS {
+            let kind = job.kind();
+            let before = store(&ledger).await;
+            let done = apply_or_wait(&ledger, kind, job.sample()).await;
+            let after = store(&ledger).await;
+            if matches!(kind, "add-customer" | "reset-passwords" | "remove-relationship") {
+                let kept = undo(&ledger, &done).await;
+                assert_eq!(kept.counts.rejected, done.counts.applied, "{kind}");
+                let codes: Vec<_> = outcomes(&ledger, &kept).await.into_iter().map(|(_, _, code)| code).collect();
+                assert!(codes.iter().all(|code| code == "irreversible"), "{kind}: {codes:?}");
+                assert_eq!(store(&ledger).await, after, "{kind}");
+            } else if !matches!(kind, "export-customers" | "switch-subscription") {
+                let undone = undo(&ledger, &done).await;
+                assert_eq!(undone.counts.applied, done.counts.applied, "{kind}: {:?}", outcomes(&ledger, &undone).await);
+                assert_eq!(store(&ledger).await, before, "{kind}");
+                let redone = undo(&ledger, &undone).await;
+                assert_eq!(redone.counts.applied, done.counts.applied, "{kind}: {:?}", outcomes(&ledger, &redone).await);
+                assert_eq!(store(&ledger).await, after, "{kind}");
+            }
+        }
+    }
+
+    async fn a_row_somebody_has_edited_since_is_kept(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", sample("add-customer")).await;
+        let done = apply(&ledger, "update-account", sample("update-account")).await;
+        let edit = apply(&ledger, "update-account", "customer,phone,email\nCRM-1003,+1 206 555 0100,\nCRM-1002,,new@fjord.example\n").await;
+        assert_eq!(edit.counts.applied, 2);
+        let undone = undo(&ledger, &done).await;
+        assert_eq!((undone.counts.applied, undone.counts.rejected), (1, 2));
+        let rows = ledger.chunk_rows(&undone, 0).await.expect("asked").expect("kept");
+        let kept = rows.record(2, 3);
+        assert_eq!(kept.code, "edited-since");
+        assert!(kept.message.contains(&edit.id.to_string()), "{}", kept.message);
+    }
+
+    async fn a_transfer_waits_for_the_other_partner_and_holds_nobody_up(place: Place) {
+        let ledger = place.ledger().await;
+        for kind in ["add-customer", "set-subscriptions"] {
+            apply(&ledger, kind, sample(kind)).await;
+        }
+        let job = apply_or_wait(&ledger, "switch-subscription", sample("switch-subscription")).await;
+        assert_eq!((job.state, job.waiting, job.counts.applied), (JobState::Running, 3, 1));
+        assert!(!ledger.has_open_jobs().await.expect("asked"), "nobody has anything to do");
+        assert_eq!(ledger.artifacts(&job).await.expect("asked").len(), 1, "the form of the legacy transfer");
+        let now = ledger.clock().now_millis();
+        let answers = [
+            ("0b62aff1-f0a3-417a-aa8f-f4e9e1482dc5", Answer::Accept),
+            ("f41fcb28-e1ec-4229-9aa5-148c01a8c3f5", Answer::Accept),
+            ("085f4bc0-2132-4f32-9747-d1dfafee2375", Answer::Decline),
+        ];
+        for (subscription, answer) in answers {
+            let answered = ledger.db().write(move |tx| counterpart::answer(tx, subscription, answer, now)).await;
+            assert_eq!(answered.expect("answered"), 1);
+        }
+        let due = "UPDATE chunks SET not_before = 0 WHERE state = 'waiting'";
+        ledger.db().write(move |tx| tx.exec(due, &[])).await.expect("due");
+        let ended = work_through(&ledger, &job).await;
+        assert_eq!((ended.counts.applied, ended.counts.rejected), (3, 1));
+        let codes = outcomes(&ledger, &ended).await;
+        assert_eq!(codes, [(3, "rejected".to_owned(), "transfer-closed".to_owned())]);
+        let states = "SELECT status FROM subscriptions WHERE subscription_id IN
+            ('0b62aff1-f0a3-417a-aa8f-f4e9e1482dc5', 'f41fcb28-e1ec-4229-9aa5-148c01a8c3f5') ORDER BY subscription_id";
+        assert_eq!(column(ledger.db(), states).await, ["active", "suspended"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_applied_as_it_is_or_not_at_all() {
+    let place = Place::with_customer().await;
+    place.write(
+        "users.csv",
+        "customer,user_principal_name\nA-1,a@alpha.onmicrosoft.com\nA-1,b@alpha.onmicrosoft.com\n",
+    );
+    place
+        .tenantry(&["plan", "bulk-add-users", "users.csv", "--out", "plan.json"])
+        .ends(0);
+    place
+        .tenantry(&[
+            "run",
+            "bulk-add-users",
+            "--set",
+            "customer=A-1",
+            "--set",
+            "user_principal_name=b@alpha.onmicrosoft.com",
+        ])
+        .ends(0);
+    let applied = place.tenantry(&["apply", "plan.json", "--json"]).ends(1).json();
+    assert_eq!(
+        (&applied["counts"]["applied"], &applied["counts"]["rejected"]),
+        (&1.into(), &1.into())
+    );
+    let rejects = place
+        .tenantry(&["rejects", applied["job"].as_str().expect("a job")])
+        .ends(0);
+    assert!(rejects.out.contains("drifted"), "{}", rejects.out);
+    place.write(
+        "users.csv",
+        "customer,user_principal_name\nA-1,c@alpha.onmicrosoft.com\n",
+    );
+    let changed = place.tenantry(&["apply", "plan.json"]).ends(2);
+    assert!(
+        changed.err.contains("has changed since the plan was made"),
+        "{}",
+        changed.err
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destructive_job_waits_for_somebody_else() {
+    let place = Place::with_customer().await;
+    place
+        .tenantry(&[
+            "run",
+            "bulk-add-users",
+            "--set",
+            "customer=A-1",
+            "--set",
+            "user_principal_name=a@alpha.onmicrosoft.com",
+        ])
+        .ends(0);
+    let delete = [
+        "run",
+        "delete-users",
+        "--set",
+        "customer=A-1",
+        "--set",
+        "user_principal_name=a@alpha.onmicrosoft.com",
+    ];
+    let parked = place.tenantry(&[&delete[..], &["--json"]].concat()).ends(2).json();
+    assert_eq!(parked["state"], "awaiting-approval");
+    let (job, hash) = (
+        parked["job"].as_str().expect("a job"),
+        parked["approval"]["hash"].as_str().expect("a hash"),
+    );
+    let own = place
+        .tenantry(&["approve", job, "--hash", hash, "--by", " Tester"])
+        .ends(2);
+    assert!(own.err.contains("somebody else"), "{}", own.err);
+    let other = place
+        .tenantry(&["approve", job, "--hash", &"0".repeat(64), "--by", "boss"])
+        .ends(2);
+    assert!(other.err.contains(hash), "{}", other.err);
+    place
+        .tenantry(&["approve", job, "--hash", &hash[..12], "--by", "boss"])
+        .ends(0);
+    let done = place.tenantry(&["apply", job, "--json"]).ends(0).json();
+    assert_eq!(
+        (&done["state"], &done["approval"]["decided_by"]),
+        (&"completed".into(), &"boss".into())
+    );
+    let undo = place.tenantry(&["undo", job, "--json"]).ends(0).json();
+    assert_eq!((&undo["counts"]["applied"], &undo["undo_of"]), (&1.into(), &job.into()));
+    // A second one is refused its approval.
+    let parked = place.tenantry(&[&delete[..], &["--json"]].concat()).ends(2).json();
+    let refused = place.tenantry(&[
+        "reject",
+        parked["job"].as_str().expect("a job"),
+        "--by",
+        "boss",
+        "--reason",
+        "no",
+        "--json",
+    ]);
+    assert_eq!(refused.ends(0).json()["state"], "cancelled");
+    let audit = place.tenantry(&["audit", "verify"]).ends(0);
+    assert!(audit.out.contains("intact"), "{}", audit.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_exported_is_what_was_asked_for() {
+    let place = Place::new(On::Sqlite).await;
+    let ledger = place.ledger().await;
+    for kind in ["add-customer", "set-seats", "bulk-add-users"] {
+        apply(&ledger, kind, sample(kind)).await;
+    }
+    place.write("exports.csv", sample("export-customers"));
+    place
+        .tenantry(&["run", "export-customers", "exports.csv", "--out", "out"])
+        .ends(0);
+    let customers = crate::place::read(place.path("out/customers.csv"));
+    let mut lines = customers.lines();
+    assert_eq!(
+        lines.next(),
+        Some("Microsoft ID,Company name,Primary domain name,Relationship,Tags")
+    );
+    assert_eq!(lines.count(), 6);
+    let users = crate::place::read(place.path("out/bakeries_users.csv"));
+    let names: Vec<&str> = users
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').nth(2))
+        .collect();
+    assert!(names.len() == 4 && names.is_sorted(), "{names:?}");
+    let gold = std::fs::read(place.path("out/gold-customers.xlsx")).expect("a workbook");
+    assert!(gold.starts_with(b"PK"));
+    let listed = place
+        .tenantry(&[
+            "customers",
+            "--what",
+            "users",
+            "--search",
+            "grayson",
+            "--sort",
+            "-user_principal_name",
+            "--json",
+        ])
+        .ends(0);
+    let first: serde_json::Value = serde_json::from_str(listed.out.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(
+        first["user_principal_name"],
+        "sean.oconnor@graysonlogistics.onmicrosoft.com"
+    );
+    let wrong = place.tenantry(&["customers", "--sort", "cty"]).ends(2);
+    assert!(wrong.err.contains("did you mean `city`?"), "{}", wrong.err);
+}
