@@ -303,14 +303,22 @@ pub(crate) async fn column(db: &Db, sql: &'static str) -> Vec<String> {
 }
 
 pub(crate) async fn dump(db: &Db) -> String {
-    const TABLES: [(&str, &str); 6] = [
+    const TABLES: [(&str, &str); 8] = [
+        (
+            "deleted users",
+            "SELECT id, customer, user_principal_name, licenses, version FROM deleted_users ORDER BY id",
+        ),
+        (
+            "subscriptions",
+            "SELECT id, customer, subscription_id, status, suspension_reason, version FROM subscriptions ORDER BY id",
+        ),
         (
             "users",
             "SELECT id, customer, user_principal_name, display_name, licenses, roles, flags, version FROM users ORDER BY id",
         ),
         (
             "customers",
-            "SELECT id, domain, company_name, email, tags, external_id, user_count, version FROM customers ORDER BY id",
+            "SELECT id, domain, company_name, email, tags, external_id, relationship, user_count, version FROM customers ORDER BY id",
         ),
         (
             "skus",

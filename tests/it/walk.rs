@@ -1,5 +1,7 @@
 //! The whole way of a job: planned, approved, applied and taken back, from the outside.
 
+mod killed;
+
 use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
