@@ -152,7 +152,7 @@ fn check(job: &Job) -> Result<(), UndoError> {
     if !job.state.is_final() {
         return Err(UndoError::NotEnded(job.id, job.state.as_str()));
     }
-    if matches!(job.kind.as_str(), "export-customers" | "sync-customers") {
+    if job.kind == "export-customers" {
         return Err(UndoError::NothingToUndo(job.kind.clone()));
     }
     if job.counts.applied == 0 {

@@ -22,13 +22,12 @@ mod set_seats;
 mod set_subscriptions;
 mod suspend_subscription;
 mod switch_subscription;
-mod sync_customers;
 mod update_account;
 
 pub use change::{
     Change, CustomerField, CustomerPatch, CustomerRef, Direction, Export, ExportFormat, ExportOf, Flow, LicenseChange,
     Matching, NewCustomer, NewUser, PasswordReset, ProductType, Removal, SearchField, Seats, SubscriptionState,
-    SubscriptionStatus, Suspension, Switch, Sync, TransferAction, UserField, UserRef,
+    SubscriptionStatus, Suspension, Switch, TransferAction, UserField, UserRef,
 };
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;

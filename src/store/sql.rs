@@ -141,7 +141,6 @@ impl Prepared {
                 self.exports.push(export::Request::new(row, export, directory)?);
                 return Ok(());
             }
-            Change::SyncCustomers(_) => unreachable!("no kind asks for it yet"),
         };
         self.tasks.push(task);
         Ok(())
