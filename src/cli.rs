@@ -14,6 +14,7 @@ mod kinds;
 mod output;
 mod passwords;
 mod plan;
+mod report;
 mod run;
 mod submit;
 mod undo;
@@ -84,6 +85,8 @@ enum Command {
     Jobs(inspect::Jobs),
     /// Show one job
     Show(inspect::OneJob),
+    /// Report on a job: what came of it and what went wrong, as text or a page of HTML
+    Report(report::Report),
     /// List a job's rows and their outcomes
     Rows(inspect::Rows),
     /// Print a job's results as CSV: its rows as they were, and what became of each
@@ -278,6 +281,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Worker(args) => worker::worker(&args, &App::open(config).await?).await,
         Command::Jobs(args) => inspect::jobs(args, &App::open(config).await?, json).await,
         Command::Show(args) => inspect::show(&args, &App::open(config).await?, json).await,
+        Command::Report(args) => report::report(&args, &App::open(config).await?, json).await,
         Command::Rows(args) => inspect::rows(&args, &App::open(config).await?, json).await,
         Command::Results(args) => inspect::results(&args, &App::open(config).await?).await,
         Command::Rejects(args) => inspect::rejects(&args, &App::open(config).await?).await,

@@ -12,6 +12,7 @@
 mod approval;
 pub(crate) mod artifacts;
 pub mod audit;
+mod errors;
 pub mod ids;
 mod job;
 pub mod lease;
@@ -23,6 +24,7 @@ mod upkeep;
 
 pub use approval::DecisionRefused;
 pub use artifacts::Made;
+pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::{Installation, JobId};
 pub use job::{Counts, Job, JobFilter, JobState, Parameters};
 pub use lease::{Claim, Closing, ErrorLimit, Scope};

@@ -21,6 +21,7 @@
 //! receipt      the formats of those files
 //! export       what the store holds, as CSV, JSON or a workbook
 //! undo         the job that takes another one back
+//! report       a job for people who were not there, as text or a page
 //! summary      a job as every surface shows it
 //!
 //! app config clock telemetry failpoint     what holds it together
@@ -71,6 +72,7 @@ pub mod passwords;
 pub mod plan;
 pub mod queue;
 pub mod receipt;
+pub mod report;
 pub mod runner;
 pub mod store;
 pub mod submit;

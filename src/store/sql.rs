@@ -6,8 +6,8 @@
 //! true in between; everything else is decided in `apply`.
 //!
 //! Rows that create records by the million (`users`, `create_customer`) are laid out for bulk insertion. All others
-//! are [`session::Task`]s: decided record by record, written together, and with an image of what was before, so
-//! that [`undo`] can take them back.
+//! are tasks of a session: decided record by record, written together, and with an image of what was before, so
+//! that an undo can take them back.
 
 pub mod counterpart;
 mod create_customer;

@@ -19,6 +19,7 @@ mod place;
 mod plan;
 mod queue;
 mod receipt;
+mod report;
 mod runner;
 mod servers;
 mod store;

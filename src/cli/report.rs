@@ -1,0 +1,52 @@
+//! `tenantry report`: a job for people who were not there.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+
+use super::End;
+use super::inspect::find;
+use super::output;
+use crate::app::App;
+use crate::report::{Report as Told, page};
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    /// Write a page of HTML to this file instead; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+pub(super) async fn report(args: &Report, app: &App, json: bool) -> anyhow::Result<End> {
+    let job = find(app, &args.job).await?;
+    let report = app.patiently(|| Told::of(&app.ledger, &job)).await?;
+    let mut out = output::out();
+    match &args.html {
+        Some(file) if file.as_os_str() != "-" => write(file, &page(&report))?,
+        Some(_) => out.write_all(page(&report).as_bytes())?,
+        None if json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
+        None => {
+            output::summary(&mut out, &report.summary)?;
+            report.write_errors(&mut out)?;
+        }
+    }
+    out.flush()?;
+    Ok(End::Fine)
+}
+
+/// The file appears under its name when it is whole.
+fn write(path: &Path, page: &str) -> anyhow::Result<()> {
+    let written = || {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
+        file.write_all(page.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        anyhow::Ok(())
+    };
+    written().with_context(|| format!("{} cannot be written", path.display()))
+}
