@@ -32,11 +32,15 @@ pub fn unguarded(cell: &str) -> &str {
     }
 }
 
-/// Whether what follows any apostrophes could begin a formula. In East Asian locales full-width signs do, too.
+/// Whether what follows any apostrophes and byte order marks, which nobody sees, could begin a formula. In East Asian
+/// locales full-width signs do, too.
 #[cold]
 fn runs(cell: &[u8]) -> bool {
-    let apostrophes = cell.iter().take_while(|byte| **byte == GUARD).count();
-    match &cell[apostrophes..] {
+    let mut rest = cell;
+    while let [GUARD, after @ ..] | [0xef, 0xbb, 0xbf, after @ ..] = rest {
+        rest = after;
+    }
+    match rest {
         [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n', ..] => true,
         [0xef, 0xbc, last, ..] => matches!(last, 0x8b | 0x8d | 0x9d | 0xa0),
         _ => false,

@@ -9,7 +9,8 @@ use tenantry::receipt::{Form, RejectRows, ResultRows};
 const RUNS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 fn cell() -> impl Strategy<Value = String> {
-    let any = ".{0,6}";
+    // Where every other byte is nothing, a text reads as UTF-16.
+    let any = "[^\\x00\n]{0,6}";
     let harsh = proptest::collection::vec(
         prop_oneof![
             proptest::sample::select(&RUNS[..]),
@@ -67,7 +68,7 @@ proptest! {
             rejects.write(&block(&row).row(0).expect("a row"), "invalid", &message).expect("room");
             let text = rejects.finish().expect("room");
             for cell in as_others_read(&text) {
-                prop_assert!(!cell.trim_start_matches('\u{feff}').starts_with(RUNS) || bom || header[0].contains('\u{feff}') || header[0].contains('\0'), "{:?}", cell);
+                prop_assert!(!cell.trim_start_matches('\u{feff}').starts_with(RUNS) || bom || header[0].contains('\u{feff}'), "{:?}", cell);
             }
             let mut input = read(&text);
             names = input.header().to_vec();
