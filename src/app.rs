@@ -7,7 +7,7 @@ use anyhow::Context;
 use tenantry_jobs::Job;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::db::DbError;
 use crate::ledger::{ErrorLimit, Ledger, Scope};
 use crate::passwords::Policy;
@@ -15,6 +15,7 @@ use crate::plan::Limits;
 use crate::queue::Queue;
 use crate::runner::retry::RetryPolicy;
 use crate::runner::{LookPolicy, Runner, Settings};
+use crate::store::Sources;
 use crate::submit::Rules;
 
 /// Everything a command needs.
@@ -26,6 +27,8 @@ pub struct App {
     pub ledger: Ledger,
     /// The queue; Redis is not asked before it is needed.
     pub queue: Queue,
+    /// Other stores, that customers are copied from.
+    pub sources: Sources,
     /// What passwords that are handed out are like.
     passwords: Policy,
     /// Whom they are sealed to, as configured when this program started.
@@ -47,6 +50,7 @@ impl App {
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
         Ok(Self {
+            sources: sources(&config),
             config,
             ledger,
             queue,
@@ -103,7 +107,7 @@ impl App {
             passwords: self.passwords.clone(),
             form: self.config.results.form(),
         };
-        Runner::new(self.ledger.clone(), queue, settings, scope)
+        Runner::new(self.ledger.clone(), self.sources.clone(), queue, settings, scope)
     }
 
     /// Repeats a question to the ledger while it is unavailable, up to `ledger.patience`.
@@ -130,6 +134,12 @@ where
             answer => return answer,
         }
     }
+}
+
+/// The other stores of the configuration.
+pub fn sources(config: &Config) -> Sources {
+    let address = |(name, store): (&String, &StoreConfig)| (name.clone(), store.url.reveal().to_owned());
+    Sources::new(config.stores.iter().map(address))
 }
 
 /// What needs approval, and what pauses a job.

@@ -35,6 +35,8 @@ const ENVIRONMENT: &str = "TENANTRY__";
 #[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct Config {
     pub ledger: LedgerConfig,
+    #[serde(default)]
+    pub stores: BTreeMap<String, StoreConfig>,
     pub queue: QueueConfig,
     pub inbox: InboxConfig,
     pub worker: WorkerConfig,
@@ -57,6 +59,14 @@ pub struct LedgerConfig {
     pub connections: usize,
     #[serde(with = "duration")]
     pub patience: Duration,
+}
+
+/// `[stores.NAME]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
+pub struct StoreConfig {
+    pub url: SecretUrl,
 }
 
 /// `[queue]`
@@ -282,6 +292,8 @@ impl Layers {
     fn put(&mut self, key: &str, value: Value, origin: &str) {
         if let Some(known) = self.values.get_mut(key) {
             *known = (value, origin.to_owned());
+        } else if store_name(key).is_some() {
+            self.values.insert(key.to_owned(), (value, origin.to_owned()));
         } else {
             let near = nearest(key, self.values.keys().map(String::as_str));
             let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -297,7 +309,8 @@ impl Layers {
         let mut bad = BTreeSet::new();
         for (key, (value, origin)) in &self.values {
             let mut tried = sound.clone();
-            let fits = sound.get(key).map_or(Ok(()), |default| fits(default, value));
+            let text = Value::new(None, "");
+            let fits = fits(sound.get(key).unwrap_or(&text), value);
             tried.insert(key.clone(), value.clone());
             match fits.and_then(|()| assemble(tried)) {
                 Ok(_) => {
@@ -314,8 +327,11 @@ impl Layers {
         let config = assemble(good).map_err(|error| ConfigError(vec![error]))?;
         for (keys, fault) in cross_checks(&config) {
             // What a faulty value would have to go together with cannot be said.
-            if !keys.iter().any(|key| bad.contains(key)) {
-                let origin = self.values.get(keys[0]).map_or("", |(_, origin)| origin.as_str());
+            if !keys.iter().any(|key| bad.contains(key.as_ref())) {
+                let origin = self
+                    .values
+                    .get(keys[0].as_ref())
+                    .map_or("", |(_, origin)| origin.as_str());
                 self.faults.push(format!("{origin}: `{}`: {fault}", keys[0]));
             }
         }
@@ -328,6 +344,14 @@ impl Layers {
             ))
         }
     }
+}
+
+/// The name in `stores.NAME.url`, of which there can be any number.
+fn store_name(key: &str) -> Option<&str> {
+    let name = key.strip_prefix("stores.")?.strip_suffix(".url")?;
+    let begins = name.starts_with(|first: char| first.is_ascii_lowercase());
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    (begins && name.chars().all(plain)).then_some(name)
 }
 
 /// TOML text as values by dotted key.

@@ -133,6 +133,28 @@ impl Db {
         Ok(db)
     }
 
+    /// Opens the database at `url` to read from it: it has to be there, in this program's schema.
+    pub async fn open_to_read(url: &str, connections: usize) -> Result<Self, DbError> {
+        if let Some(path) = sqlite_path(url)
+            && !path.exists()
+        {
+            return Err(DbError::Broken(format!("there is no file {}", path.display())));
+        }
+        let db = Self::connect(url, connections)?;
+        match db.read(migrate::version).await? {
+            SCHEMA_VERSION => Ok(db),
+            0 => Err(DbError::Broken("it is empty".to_owned())),
+            found if found < SCHEMA_VERSION => Err(DbError::Broken(format!(
+                "it has schema version {found}, and this program reads {SCHEMA_VERSION}; \
+                 the first command of this program that writes there brings it up to date"
+            ))),
+            found => Err(DbError::Newer {
+                found,
+                known: SCHEMA_VERSION,
+            }),
+        }
+    }
+
     /// The schema version the database at `url` has, without changing anything; 0 when it has none.
     pub async fn inspect(url: &str) -> Result<i64, DbError> {
         if let Some(path) = sqlite_path(url)
@@ -150,7 +172,7 @@ impl Db {
             Engine::Postgres(Arc::new(postgres::Postgres::new(url, connections)?))
         } else {
             return Err(DbError::BadUrl(
-                "the ledger's url begins with neither `sqlite:` nor `postgres://`".to_owned(),
+                "the url begins with neither `sqlite:` nor `postgres://`".to_owned(),
             ));
         };
         Ok(Self { engine })

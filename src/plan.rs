@@ -10,6 +10,7 @@ pub mod file;
 mod hash;
 mod impact;
 mod repeated;
+mod sync;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -27,12 +28,14 @@ pub use faults::{Fault, FaultLog};
 pub use hash::PlanHash;
 pub use impact::{Impact, Limits, SeatTotal, Share};
 pub use repeated::{Repeated, RepeatedRows};
+pub(crate) use sync::{preview_sync, sync_source};
 
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
 use crate::input::{self, Block, Digest, Input, InputError, Options, ReadAhead};
 use crate::ledger::{Installation, Ledger, Parameters};
 use crate::store::sql::Context;
+use crate::store::{Preview, Sources};
 
 /// Stands for the job of rows that have none yet; no record is made by it.
 pub(crate) const NO_JOB: i64 = -1;
@@ -91,10 +94,19 @@ pub enum PlanError {
     Broken(String),
 }
 
+/// The store that rows are previewed against, and those they may copy from.
+#[derive(Clone)]
+pub struct Against {
+    /// The store.
+    pub ledger: Ledger,
+    /// The others.
+    pub sources: Sources,
+}
+
 /// A file being planned. Call [`next`](Self::next) until it answers `None`, then [`finish`](Self::finish).
 pub struct Planning {
     shared: Arc<check::Shared>,
-    store: Option<Ledger>,
+    store: Option<Against>,
     reader: Option<ReadAhead>,
     /// Why the rest of the file cannot be read.
     broken: Option<PlanError>,
@@ -123,15 +135,17 @@ impl Planning {
         source: Source,
         job: &'static dyn Job,
         parameters: &Parameters,
-        store: Option<Ledger>,
+        store: Option<Against>,
         chunk_rows: usize,
         keep_blocks: bool,
     ) -> Result<Self, PlanError> {
         let customer = parameters.customer.clone();
         let context = Context {
             job: NO_JOB,
-            now: store.as_ref().map_or(0, |ledger| ledger.clock().now_millis()),
-            installation: store.as_ref().map_or(Installation::NONE, Ledger::installation),
+            now: store.as_ref().map_or(0, |store| store.ledger.clock().now_millis()),
+            installation: store
+                .as_ref()
+                .map_or(Installation::NONE, |store| store.ledger.installation()),
             expected: None,
             hands_out_passwords: false,
         };
@@ -231,14 +245,20 @@ impl Planning {
         let (shared, keep) = (self.shared.clone(), self.keep_blocks);
         match self.store.clone() {
             None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
-            Some(store) => tokio::spawn(async move {
-                let checked = store.db().read(move |tx| {
-                    check::check(&shared, block, Some(tx), keep).map_err(|error| match error {
+            Some(Against { ledger, sources }) => tokio::spawn(async move {
+                let sharing = shared.clone();
+                let checked = ledger.db().read(move |tx| {
+                    check::check(&sharing, block, Some(tx), keep).map_err(|error| match error {
                         PlanError::Db(error) => error,
                         other => DbError::Broken(other.to_string()),
                     })
                 });
-                checked.await.map_err(PlanError::from)
+                let mut checked = checked.await?;
+                for request in std::mem::take(&mut checked.syncs) {
+                    let verdict = preview_sync(&ledger, &sources, &request).await?;
+                    checked.add(Preview::new(request.row, verdict), &shared);
+                }
+                Ok(checked)
             }),
         }
     }

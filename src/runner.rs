@@ -9,6 +9,7 @@
 //! - `export`: rows that make files.
 //! - `held`: the leases in hand and their heartbeat.
 //! - `retry`: when a chunk that came to nothing is tried again; pure.
+//! - `sync`: rows that copy from another store.
 //! - `sweep`: everything that happens because time passes.
 
 mod chunk;
@@ -17,6 +18,7 @@ mod export;
 mod held;
 pub mod retry;
 mod sweep;
+mod sync;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use crate::ledger::{Claim, ErrorLimit, Ledger, Scope};
 use crate::passwords::Policy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;
+use crate::store::Sources;
 use held::Held;
 use retry::RetryPolicy;
 
@@ -77,6 +80,7 @@ impl Settings {
 #[derive(Clone)]
 pub struct Runner {
     ledger: Ledger,
+    sources: Sources,
     queue: Queue,
     settings: Settings,
     scope: Scope,
@@ -87,7 +91,7 @@ pub struct Runner {
 
 impl Runner {
     /// A runner for the jobs in `scope`.
-    pub fn new(ledger: Ledger, queue: Queue, settings: Settings, scope: Scope) -> Self {
+    pub fn new(ledger: Ledger, sources: Sources, queue: Queue, settings: Settings, scope: Scope) -> Self {
         let owner = format!(
             "{}/{}/{}",
             host_name(),
@@ -96,6 +100,7 @@ impl Runner {
         );
         Self {
             ledger,
+            sources,
             queue,
             settings,
             scope,

@@ -5,6 +5,7 @@
 //! PostgreSQL, in the same database as the ledger.
 
 mod expected;
+mod sources;
 pub mod sql;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use serde::Serialize;
 use tenantry_jobs::{Change, Problem};
 
 pub use expected::{Expected, State, state, state_of};
+pub use sources::Sources;
+pub(crate) use sources::{Source, of_store};
 
 use crate::ledger::{Outcome, RowOutcome};
 

@@ -11,9 +11,9 @@ use crate::db::DbError;
 use crate::input::Meter;
 use crate::ledger::{Begun, Gate, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
 use crate::plan::file::{PlanFile, PlanFileError};
-use crate::plan::{Fault, FaultLog, Impact, Limits, PlanError, PlanHash, Planning, Source, Totals, of_sheet};
+use crate::plan::{Against, Fault, FaultLog, Impact, Limits, PlanError, PlanHash, Planning, Source, Totals, of_sheet};
 use crate::queue::Queue;
-use crate::store::rejected;
+use crate::store::{Sources, rejected};
 
 /// Tickets rung for one job at most; workers ring on while there is more.
 const MOST_TICKETS: usize = 32;
@@ -97,6 +97,7 @@ pub enum SubmitError {
 /// Takes a submission. `progress` is told how many rows have been checked.
 pub async fn submit(
     ledger: &Ledger,
+    sources: &Sources,
     queue: &Queue,
     rules: &Rules,
     submission: Submission,
@@ -114,7 +115,10 @@ pub async fn submit(
         Source::Path { path, options } => format!("{}{}", path.display(), of_sheet(options.sheet.as_deref())),
         Source::Bytes { name, .. } => name.clone(),
     };
-    let store = Some(ledger.clone());
+    let store = Some(Against {
+        ledger: ledger.clone(),
+        sources: sources.clone(),
+    });
     let planning = Planning::open(source, kind, &parameters, store, rules.chunk_rows, true).await?;
     let sheet = planning.sheet().map(str::to_owned);
     let job = ledger

@@ -125,7 +125,7 @@ pub fn undo_of_kind(kind: &str) -> Option<&'static str> {
         "remove-relationship" => "not possible: a relationship is renewed only by the customer",
         "reset-passwords" => "not possible: passwords are not kept",
         "switch-subscription" => "only while the other partner has not answered",
-        "export-customers" => return None,
+        "export-customers" | "sync-customers" => return None,
         _ => "as long as nobody else changes the same fields",
     })
 }

@@ -21,8 +21,8 @@ pub enum UndoError {
     /// It changed nothing.
     #[error("job {0} applied no row, so there is nothing to undo")]
     NothingApplied(JobId),
-    /// It only read.
-    #[error("`{0}` changes nothing that could be undone")]
+    /// It read, or copied what somebody else has.
+    #[error("`{0}` leaves nothing of its own to undo")]
     NothingToUndo(String),
     /// The rows are no longer kept.
     #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
@@ -152,7 +152,7 @@ fn check(job: &Job) -> Result<(), UndoError> {
     if !job.state.is_final() {
         return Err(UndoError::NotEnded(job.id, job.state.as_str()));
     }
-    if job.kind == "export-customers" {
+    if matches!(job.kind.as_str(), "export-customers" | "sync-customers") {
         return Err(UndoError::NothingToUndo(job.kind.clone()));
     }
     if job.counts.applied == 0 {

@@ -11,7 +11,7 @@ mod subscription;
 mod user;
 
 pub use customer::{CustomerField, CustomerPatch, CustomerRef, NewCustomer, Removal};
-pub use export::{Export, ExportFormat, ExportOf, Matching, SearchField};
+pub use export::{Export, ExportFormat, ExportOf, Matching, SearchField, Sync};
 pub use subscription::{
     Direction, Flow, ProductType, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch, TransferAction,
 };
@@ -46,6 +46,8 @@ pub enum Change<'a> {
     SwitchSubscription(Switch<'a>),
     /// A file that should be written.
     ExportCustomers(Export<'a>),
+    /// Customers that should be as another store has them.
+    SyncCustomers(Sync<'a>),
 }
 
 impl Change<'_> {
@@ -74,6 +76,10 @@ impl Change<'_> {
             Change::SwitchSubscription(s) => key("subscription_id", &[&s.subscription_id.to_string()]),
             // Two files of one name, of which the second would replace the first.
             Change::ExportCustomers(e) => key("name", &[e.stem(), e.format.as_str()]),
+            Change::SyncCustomers(s) => match s.customer {
+                Some(customer) => key("from", &[s.from, &name(customer)]),
+                None => key("from", &[s.from]),
+            },
         }
     }
 
@@ -92,6 +98,7 @@ impl Change<'_> {
             Change::SuspendSubscription(s) => Some(s.customer),
             Change::SwitchSubscription(s) => Some(s.customer),
             Change::ExportCustomers(e) => e.customer,
+            Change::SyncCustomers(s) => s.customer,
         }
     }
 }

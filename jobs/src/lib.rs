@@ -22,12 +22,13 @@ mod set_seats;
 mod set_subscriptions;
 mod suspend_subscription;
 mod switch_subscription;
+mod sync_customers;
 mod update_account;
 
 pub use change::{
     Change, CustomerField, CustomerPatch, CustomerRef, Direction, Export, ExportFormat, ExportOf, Flow, LicenseChange,
     Matching, NewCustomer, NewUser, PasswordReset, ProductType, Removal, SearchField, Seats, SubscriptionState,
-    SubscriptionStatus, Suspension, Switch, TransferAction, UserField, UserRef,
+    SubscriptionStatus, Suspension, Switch, Sync, TransferAction, UserField, UserRef,
 };
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
@@ -48,6 +49,7 @@ pub static JOBS: &[&dyn Job] = &[
     &suspend_subscription::SuspendSubscription,
     &switch_subscription::SwitchSubscription,
     &export_customers::ExportCustomers,
+    &sync_customers::SyncCustomers,
     &remove_relationship::RemoveRelationship,
 ];
 

@@ -155,6 +155,8 @@ pub mod code {
     pub const UNKNOWN_CHOICE: &str = "unknown-choice";
     /// Two cells of the row, or two entries of a cell, contradict each other.
     pub const CONFLICTING: &str = "conflicting";
+    /// No store of that name is configured.
+    pub const UNKNOWN_STORE: &str = "unknown-store";
     /// The customer has no user of that name (Partner Center 60002).
     pub const UNKNOWN_USER: &str = "unknown-user";
     /// The user is deleted; it has to be restored first.

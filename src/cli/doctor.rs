@@ -9,6 +9,7 @@ use super::output;
 use crate::config::Config;
 use crate::db::{Db, SCHEMA_VERSION};
 use crate::queue::Queue;
+use crate::store::Sources;
 
 struct Finding {
     what: &'static str,
@@ -17,13 +18,17 @@ struct Finding {
 }
 
 pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
-    let findings = [
+    let mut findings = vec![
         configuration(config),
         ledger(config).await,
         queue(config).await,
         results(config),
         passwords(config),
     ];
+    let sources = crate::app::sources(config);
+    for name in sources.names() {
+        findings.push(store(&sources, name).await);
+    }
     let mut out = output::out();
     for finding in &findings {
         if json {
@@ -70,6 +75,18 @@ async fn ledger(config: &Config) -> Finding {
     };
     Finding {
         what: "ledger",
+        fine,
+        says,
+    }
+}
+
+async fn store(sources: &Sources, name: &str) -> Finding {
+    let (fine, says) = match sources.check(name).await {
+        Ok(()) => (true, format!("`{name}` can be copied from")),
+        Err(error) => (false, format!("{error}; check `stores.{name}.url`")),
+    };
+    Finding {
+        what: "store",
         fine,
         says,
     }

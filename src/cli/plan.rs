@@ -10,12 +10,12 @@ use tempfile::TempDir;
 
 use super::output::{self, Progress};
 use super::{End, InputArgs};
-use crate::app::limits;
+use crate::app::{limits, sources};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::ledger::{Ledger, Parameters};
-use crate::plan::{Fault, FaultLog, PlanError, PlanHash, Planning, Source, Totals};
+use crate::plan::{Against, Fault, FaultLog, PlanError, PlanHash, Planning, Source, Totals};
 use report::{Head, PlanWriter, Report, Tail};
 
 #[derive(Debug, Args)]
@@ -56,6 +56,10 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     } else {
         store(config).await?
     };
+    let store = store.map(|ledger| Against {
+        ledger,
+        sources: sources(config),
+    });
     // Where the plan is applied need not be where it was made.
     let file = match &args.file {
         Some(file) if args.out.is_some() => Some(std::path::absolute(file)?),

@@ -1,5 +1,7 @@
 //! What makes a configuration sound beyond its types.
 
+use std::borrow::Cow;
+
 use ::config::{Value, ValueKind};
 
 use super::{Config, SecretUrl};
@@ -29,17 +31,20 @@ pub(super) fn fits(default: &Value, value: &Value) -> Result<(), String> {
     }
 }
 
+const DATABASES: &[&str] = &["sqlite:", "postgres://", "postgresql://"];
+
 /// What the types do not say: the keys concerned, the one at fault first, and what was expected.
-pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<&'static str>, String)> {
+pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, String)> {
     let (worker, retry) = (&config.worker, &config.retry);
     let mut faults = Vec::new();
     let mut check = |fine: bool, keys: &[&'static str], expected: &str| {
         if !fine {
-            faults.push((keys.to_vec(), format!("expected {expected}")));
+            let keys = keys.iter().map(|key| Cow::Borrowed(*key)).collect();
+            faults.push((keys, format!("expected {expected}")));
         }
     };
     let begins = |url: &SecretUrl, with: &[&str]| with.iter().any(|scheme| url.reveal().starts_with(scheme));
-    let ledger = begins(&config.ledger.url, &["sqlite:", "postgres://", "postgresql://"]);
+    let ledger = begins(&config.ledger.url, DATABASES);
     check(ledger, &["ledger.url"], "`sqlite:PATH` or `postgres://…`");
     let queue = config.queue.url.reveal() == "embedded" || begins(&config.queue.url, &["redis://", "valkey://"]);
     let tls = begins(&config.queue.url, &["rediss://"]);
@@ -105,7 +110,13 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<&'static str>, String)> 
             .passwords
             .faults()
             .into_iter()
-            .map(|(key, fault)| (vec![key], fault)),
+            .map(|(key, fault)| (vec![key.into()], fault)),
     );
+    for (name, store) in &config.stores {
+        if !begins(&store.url, DATABASES) {
+            let key = format!("stores.{name}.url");
+            faults.push((vec![key.into()], "expected `sqlite:PATH` or `postgres://…`".to_owned()));
+        }
+    }
     faults
 }

@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str)] = &[
     (1, include_str!("schema/0001-foundation.sql")),
     (2, include_str!("schema/0002-chain.sql")),
     (3, include_str!("schema/0003-audit.sql")),
+    (4, include_str!("schema/0004-sync.sql")),
 ];
 
 /// The schema version this program writes.

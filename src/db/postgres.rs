@@ -38,10 +38,10 @@ impl Postgres {
     pub(super) fn new(url: &str, connections: usize) -> Result<Self, DbError> {
         let mut config: Config = url
             .parse()
-            .map_err(|error| DbError::BadUrl(format!("the ledger's url is no PostgreSQL address: {error}")))?;
+            .map_err(|error| DbError::BadUrl(format!("the url is no PostgreSQL address: {error}")))?;
         if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
             return Err(DbError::BadUrl(
-                "the ledger's url asks for TLS, which this version does not speak to PostgreSQL".to_owned(),
+                "the url asks for TLS, which this version does not speak to PostgreSQL".to_owned(),
             ));
         }
         config

@@ -57,7 +57,10 @@ impl Door for LedgerDoor {
             out_dir: None,
             plan: None,
         };
-        match submit(&self.app.ledger, &self.app.queue, &self.rules, submission, &|_| ()).await {
+        let App {
+            ledger, sources, queue, ..
+        } = &self.app;
+        match submit(ledger, sources, queue, &self.rules, submission, &|_| ()).await {
             Ok(Submitted::Queued(job) | Submitted::AwaitingApproval(job) | Submitted::Same(job)) => {
                 Ok(Accepted { job })
             }

@@ -52,6 +52,11 @@ impl Installation {
             "INSERT INTO meta (key, value) VALUES ('installation', $1) ON CONFLICT (key) DO NOTHING",
             &[self.0.to_string().into()],
         )?;
+        Self::read(tx)
+    }
+
+    /// The number the database has.
+    pub(crate) fn read(tx: &mut dyn Tx) -> Result<Self, DbError> {
         let found = tx.query("SELECT value FROM meta WHERE key = 'installation'", &[])?;
         let text = found.first().map_or(Ok(""), |row| row.text(0))?;
         text.parse()

@@ -10,6 +10,7 @@ use crate::db::Tx;
 use crate::input::duplicates::{Key, KeyHasher};
 use crate::input::{self, Block, RowView, Rows};
 use crate::ledger::RowOutcome;
+use crate::store::sql::sync::Request;
 use crate::store::sql::{self, Context, Prepared};
 use crate::store::{self, Expected, Preview, RowChange, SeatNeed, State, Verdict};
 
@@ -111,6 +112,8 @@ pub struct CheckedBlock {
     pub previews: Vec<Preview>,
     /// Rows that cannot, with everything that is wrong with each.
     pub rejects: BTreeMap<u64, Vec<Fault>>,
+    /// Rows that are still to be previewed, since they ask another store.
+    pub(super) syncs: Vec<Request>,
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<Key>,
 }
@@ -132,6 +135,16 @@ impl CheckedBlock {
             let fault = shared.fault(row, self.line(row), problem);
             self.rejects.entry(row).or_default().push(fault);
         }
+    }
+
+    /// Adds a preview that came later than the others.
+    pub(super) fn add(&mut self, preview: Preview, shared: &Shared) {
+        if let Verdict::Reject(problem) = preview.verdict {
+            self.reject(BTreeMap::from([(preview.row, problem)]), shared);
+            return;
+        }
+        let at = self.previews.partition_point(|other| other.row < preview.row);
+        self.previews.insert(at, preview);
     }
 
     /// What a plan made now expects of the rows it does not reject.
@@ -244,6 +257,7 @@ pub(super) fn check(
         }
     }
     let mut needs = Vec::new();
+    let syncs = prepared.syncs().to_vec();
     if let Some(tx) = tx {
         (previews, needs) = sql::preview(tx, prepared)?;
     }
@@ -252,6 +266,7 @@ pub(super) fn check(
         block,
         previews: Vec::with_capacity(previews.len()),
         rejects,
+        syncs,
         needs,
         keys,
     };

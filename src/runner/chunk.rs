@@ -12,6 +12,7 @@ use crate::db::{DbError, Tx};
 use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease, sealed};
 use crate::passwords::{PasswordRow, Policy, Recipient, Sealer, generate};
 use crate::plan::Slice;
+use crate::store::sql::sync::Progress;
 use crate::store::sql::{self, Context, Prepared};
 use crate::store::{Account, Expected, RowChange, rejected};
 
@@ -37,18 +38,26 @@ impl Runner {
 
     /// The job's state if this chunk ended it.
     async fn apply(&self, claim: &Claim) -> Result<Option<String>, DbError> {
+        let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let (prepared, refused) = {
             let claim = claim.clone();
             let context = Context {
                 job: claim.job,
                 now: self.ledger.clock().now_millis(),
                 installation: self.ledger.installation(),
-                expected: claim.expected.as_deref().map(Expected::decode).transpose()?,
+                expected: expected.clone(),
                 hands_out_passwords: !claim.parameters.seal_to.is_empty(),
             };
             self.ledger.db().read(move |tx| prepare(tx, &claim, context)).await?
         };
         let exported = self.export(claim, prepared.exports()).await?;
+        let Some(synced) = self.sync(claim, prepared.syncs(), expected.as_ref()).await? else {
+            // The job was paused or cancelled in the middle of a row.
+            self.ledger
+                .release(claim, self.ledger.clock().now_millis(), None)
+                .await?;
+            return Ok(None);
+        };
         let (claim, now) = (claim.clone(), self.ledger.clock().now_millis());
         let next_look = now + self.settings.look_again(&claim).as_millis() as i64;
         let limit = self.settings.errors;
@@ -61,6 +70,8 @@ impl Runner {
                 let mut applied = sql::apply(tx, &prepared)?;
                 applied.outcomes.extend(refused);
                 applied.outcomes.extend(exported);
+                applied.outcomes.extend(synced);
+                Progress::forget(tx, claim.job, prepared.syncs())?;
                 crate::failpoint::hit("before-finish");
                 artifacts::keep(tx, claim.job, &applied.artifacts)?;
                 hand_out(tx, &claim, applied.accounts, &policy, &clock)?;

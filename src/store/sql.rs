@@ -21,6 +21,7 @@ mod relationship;
 mod seats;
 mod session;
 mod subscriptions;
+pub(crate) mod sync;
 mod tasks;
 mod transfers;
 mod undo;
@@ -64,6 +65,7 @@ pub struct Prepared {
     new_customers: Vec<create_customer::Wanted>,
     tasks: Vec<Box<dyn Task>>,
     exports: Vec<export::Request>,
+    syncs: Vec<sync::Request>,
     refused: Vec<(u64, Problem)>,
 }
 
@@ -79,6 +81,7 @@ impl Prepared {
             new_customers: Vec::new(),
             tasks: Vec::new(),
             exports: Vec::new(),
+            syncs: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -141,6 +144,10 @@ impl Prepared {
                 self.exports.push(export::Request::new(row, export, directory)?);
                 return Ok(());
             }
+            Change::SyncCustomers(sync) => {
+                self.syncs.push(sync::Request::new(row, sync));
+                return Ok(());
+            }
         };
         self.tasks.push(task);
         Ok(())
@@ -159,6 +166,12 @@ impl Prepared {
     /// Files that rows ask for. They are written beside the rows' transaction, since they may be large.
     pub(crate) fn exports(&self) -> &[export::Request] {
         &self.exports
+    }
+
+    /// What rows copy from other stores. It is asked and written beside the rows' transaction, since other stores are
+    /// other databases.
+    pub(crate) fn syncs(&self) -> &[sync::Request] {
+        &self.syncs
     }
 }
 

@@ -23,5 +23,6 @@ mod report;
 mod runner;
 mod servers;
 mod store;
+mod sync;
 mod tidy;
 mod walk;

@@ -14,6 +14,7 @@ use tenantry::queue::Queue;
 use tenantry::receipt::Form;
 use tenantry::runner::retry::RetryPolicy;
 use tenantry::runner::{LookPolicy, Runner, Settings};
+use tenantry::store::Sources;
 use tenantry::submit::{Rules, Submission, Submitted, submit};
 use tokio_util::sync::CancellationToken;
 
@@ -164,9 +165,29 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
     }
 }
 
+/// The kinds that need no other store, in the order their samples go together.
+pub(crate) fn of_this_store() -> impl Iterator<Item = &'static dyn tenantry_jobs::Job> {
+    tenantry_jobs::JOBS
+        .iter()
+        .copied()
+        .filter(|job| job.kind() != "sync-customers")
+}
+
 /// Submits CSV text; `chunk_rows` rows make a chunk.
 pub(crate) async fn hand_in(
     ledger: &Ledger,
+    kind: &str,
+    csv: &str,
+    parameters: Parameters,
+    chunk_rows: usize,
+) -> Submitted {
+    hand_in_from(ledger, &Sources::default(), kind, csv, parameters, chunk_rows).await
+}
+
+/// As [`hand_in`], for rows that copy from other stores.
+pub(crate) async fn hand_in_from(
+    ledger: &Ledger,
+    sources: &Sources,
     kind: &str,
     csv: &str,
     parameters: Parameters,
@@ -189,7 +210,7 @@ pub(crate) async fn hand_in(
         chunk_rows,
         limits: Limits::NONE,
     };
-    submit(ledger, &Queue::embedded(), &rules, submission, &|_| ())
+    submit(ledger, sources, &Queue::embedded(), &rules, submission, &|_| ())
         .await
         .expect("submitted")
 }
@@ -207,6 +228,14 @@ pub(crate) async fn apply(ledger: &Ledger, kind: &str, csv: &str) -> Job {
         5,
     )
     .await
+}
+
+/// Applies rows, whether or not they can be.
+pub(crate) async fn try_to(ledger: &Ledger, kind: &str, csv: &str) {
+    if let Submitted::Queued(id) = hand_in(ledger, kind, csv, Parameters::default(), 5).await {
+        let job = ledger.job(id).await.expect("asked").expect("there");
+        work_off(ledger, &job).await;
+    }
 }
 
 /// As [`apply`], for rows that may wait for somebody else.
@@ -248,16 +277,22 @@ pub(crate) async fn apply_with(
 
 /// Works one job off, whoever it has to wait for.
 pub(crate) async fn work_through(ledger: &Ledger, job: &Job) -> Job {
-    work_until(ledger, job, |job| job.state.is_final()).await
+    work_until(ledger, &Sources::default(), job, |job| job.state.is_final()).await
 }
 
 /// Works on one job until there is nothing left to do for now.
 pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
-    work_until(ledger, job, Job::is_at_rest).await
+    work_off_from(ledger, &Sources::default(), job).await
 }
 
-async fn work_until(ledger: &Ledger, job: &Job, enough: impl Fn(&Job) -> bool) -> Job {
-    let runner = Runner::new(ledger.clone(), Queue::embedded(), settings(2), Scope::Job(job.seq));
+/// As [`work_off`], for rows that copy from other stores.
+pub(crate) async fn work_off_from(ledger: &Ledger, sources: &Sources, job: &Job) -> Job {
+    work_until(ledger, sources, job, Job::is_at_rest).await
+}
+
+async fn work_until(ledger: &Ledger, sources: &Sources, job: &Job, enough: impl Fn(&Job) -> bool) -> Job {
+    let scope = Scope::Job(job.seq);
+    let runner = Runner::new(ledger.clone(), sources.clone(), Queue::embedded(), settings(2), scope);
     let stop = CancellationToken::new();
     let waiting = async {
         loop {

@@ -8,6 +8,7 @@ use tenantry::db::DbError;
 use tenantry::ledger::{Job, JobState, Ledger, Parameters, Scope};
 use tenantry::queue::{Queue, QueueError};
 use tenantry::runner::Runner;
+use tenantry::store::Sources;
 use tenantry::submit::Submitted;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -57,7 +58,13 @@ impl Shop {
     }
 
     fn runner(&self) -> Working {
-        let runner = Runner::new(self.ledger.clone(), self.queue.clone(), settings(2), Scope::All);
+        let runner = Runner::new(
+            self.ledger.clone(),
+            Sources::default(),
+            self.queue.clone(),
+            settings(2),
+            Scope::All,
+        );
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         #[expect(clippy::disallowed_methods, reason = "aborted with the test that started it")]

@@ -1,8 +1,6 @@
 //! The store's contract, the same on every database: what each kind does, and what it refuses.
 
-use tenantry_jobs::JOBS;
-
-use crate::place::{On, Place, apply, apply_or_wait, apply_with, column, on_both, outcomes};
+use crate::place::{On, Place, apply, apply_or_wait, apply_with, column, of_this_store, on_both, outcomes};
 use tenantry::ledger::Parameters;
 
 const CUSTOMERS: &str = "\
@@ -19,7 +17,7 @@ fn users(rows: &str) -> String {
 on_both! {
     async fn every_sample_applied_twice_is_applied_then_unchanged(place: Place) {
         let ledger = place.ledger().await;
-        for job in JOBS {
+        for job in of_this_store() {
             let first = apply_or_wait(&ledger, job.kind(), job.sample()).await;
             let done = first.counts.applied + first.waiting;
             assert_eq!(done, first.counts.total, "{}: {:?}", job.kind(), outcomes(&ledger, &first).await);

@@ -6,9 +6,8 @@ use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::store::sql::counterpart::{self, Answer};
-use tenantry_jobs::JOBS;
 
-use crate::place::{On, Place, apply, apply_or_wait, column, on_both, outcomes, work_off, work_through};
+use crate::place::{On, Place, apply, apply_or_wait, column, of_this_store, on_both, outcomes, work_off, work_through};
 
 /// What people would call the state of the store; who changed it how often is no part of it.
 async fn store(ledger: &Ledger) -> Vec<String> {
@@ -44,7 +43,7 @@ fn sample(kind: &str) -> &'static str {
 on_both! {
     async fn what_a_job_did_is_taken_back_and_done_again(place: Place) {
         let ledger = place.ledger().await;
-        for job in JOBS {
+        for job in of_this_store() {
             let kind = job.kind();
             let before = store(&ledger).await;
             let done = apply_or_wait(&ledger, kind, job.sample()).await;

@@ -1,4 +1,4 @@
-//! Exports of what a store holds.
+//! Exports of what a store holds, and copies from one store to another.
 
 use std::borrow::Cow;
 
@@ -89,4 +89,19 @@ choices! {
         /// A workbook.
         Xlsx = "xlsx",
     }
+}
+
+/// Customers to copy from another store. Customers themselves are always copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync<'a> {
+    /// Name of a configured store.
+    pub from: &'a str,
+    /// Only this customer.
+    pub customer: Option<CustomerRef<'a>>,
+    /// Users too.
+    pub users: bool,
+    /// Subscriptions too.
+    pub subscriptions: bool,
+    /// Everything again, not only what has changed since the last time.
+    pub full: bool,
 }

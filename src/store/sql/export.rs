@@ -186,7 +186,7 @@ fn column(what: ExportOf, name: &str) -> Column {
         (_, "primary_domain_name") => ("c.domain".to_owned(), Form::Text),
         (_, "company_name") => ("c.company_name".to_owned(), Form::Text),
         (_, "external_id") => ("c.external_id".to_owned(), Form::Text),
-        (ExportOf::Customers, "relationship") => ("c.relationship".to_owned(), Form::Relationship),
+        (ExportOf::Customers, "relationship") => (RELATIONSHIP.to_owned(), Form::Relationship),
         (ExportOf::Customers, "users") => ("c.user_count".to_owned(), Form::Number),
         (ExportOf::Customers, name) => (format!("c.{name}"), Form::Text),
         (ExportOf::Subscriptions, "subscription") => ("x.product".to_owned(), Form::Text),
@@ -195,10 +195,18 @@ fn column(what: ExportOf, name: &str) -> Column {
         (ExportOf::Subscriptions, name @ ("term_ends" | "cancellable_until")) => (format!("x.{name}"), Form::Time),
         (ExportOf::Users, "licenses") => ("x.licenses".to_owned(), Form::Licenses),
         (ExportOf::Users, "block_sign_in") => ("x.flags".to_owned(), Form::Blocked),
-        (ExportOf::Users, "status") => ("'active'".to_owned(), Form::Text),
+        (ExportOf::Users, "status") => (unless_missing("'active'"), Form::Text),
+        (ExportOf::Subscriptions, "status") => (unless_missing("x.status"), Form::Text),
         (ExportOf::Subscriptions | ExportOf::Users, name) => (format!("x.{name}"), Form::Text),
     };
     Column { sql, form }
+}
+
+/// A customer's relationship; a copied one may be missing where it was copied from.
+const RELATIONSHIP: &str = "CASE WHEN c.missing_since IS NULL THEN c.relationship ELSE 'missing' END";
+
+fn unless_missing(status: &str) -> String {
+    format!("CASE WHEN x.missing_since IS NULL THEN {status} ELSE 'missing' END")
 }
 
 struct Query {
@@ -267,7 +275,7 @@ impl Query {
         };
         if let Some(relationship) = relationship {
             let place = self.param(relationship);
-            self.wheres.push(format!("c.relationship = {place}"));
+            self.wheres.push(format!("{RELATIONSHIP} = {place}"));
         }
         if !filter.country.is_empty() {
             let place = self.param(filter.country.as_str());

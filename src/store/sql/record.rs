@@ -6,7 +6,7 @@
 
 use serde_json::{Map, json};
 
-use crate::db::{DbError, Row, Tx, Value};
+use crate::db::{Batch, DbError, Row, Tx, Value};
 use crate::store::FieldChange;
 
 /// What a row can change.
@@ -239,6 +239,30 @@ impl Record {
         Ok(())
     }
 
+    /// Gives a field a value, in the same version.
+    pub(super) fn put(&mut self, name: &str, value: String) -> Result<(), DbError> {
+        let (at, _) = self.object.field(name)?;
+        self.values[at] = value;
+        Ok(())
+    }
+
+    /// Every field with its value.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let names = self.object.fields().iter().map(|field| field.0);
+        names.zip(self.values.iter().map(String::as_str))
+    }
+
+    /// Appends every field to a row of a batch.
+    pub(super) fn lay_out(&self, batch: &mut Batch) -> Result<(), DbError> {
+        for (at, value) in self.values.iter().enumerate() {
+            match self.object.value(at, value)? {
+                Value::Int(number) => batch.int(number),
+                _ => batch.text(value),
+            }
+        }
+        Ok(())
+    }
+
     /// What `wanted` would change, fields that have their value already left out.
     pub(super) fn changes(&self, wanted: &[(&'static str, String)]) -> Vec<FieldChange> {
         let differing = wanted.iter().filter(|(field, new)| self.get(field) != new);
@@ -324,16 +348,24 @@ pub(super) fn load(tx: &mut dyn Tx, object: Object, keys: &[Key]) -> Result<Vec<
 
 /// Writes a record whole if it has the version it was read in. Seats that are assigned cannot go.
 pub(super) fn update(object: Object) -> String {
+    match object {
+        Object::Seats => update_if(object, " AND assigned <= $6"),
+        _ => update_if(object, ""),
+    }
+}
+
+/// As [`update`], however many seats are assigned.
+pub(super) fn update_freely(object: Object) -> String {
+    update_if(object, "")
+}
+
+fn update_if(object: Object, guard: &str) -> String {
     let sets: Vec<String> = object
         .names()
         .iter()
         .enumerate()
         .map(|(at, name)| format!("{name} = ${}", at + 5))
         .collect();
-    let guard = match object {
-        Object::Seats => " AND assigned <= $6",
-        _ => "",
-    };
     format!(
         "UPDATE {} SET {}, changed_by = $4, version = version + 1 WHERE {} AND version = $3{guard}",
         object.table(),

@@ -1,0 +1,102 @@
+//! Rows that copy from another store: page by page, each in a transaction of its own under the chunk's fence and with
+//! the row's progress, so that whoever takes over after a crash goes on where it was. Between pages the job can be
+//! paused or cancelled.
+
+use super::Runner;
+use crate::db::{DbError, Tx};
+use crate::ledger::{Claim, Outcome, RowOutcome, lease};
+use crate::plan::preview_sync;
+use crate::store::sql::sync::{self, Progress, Request, Settling};
+use crate::store::{Expected, Source, drifted, rejected, unchanged};
+
+impl Runner {
+    /// Carries out the rows of a chunk, one after the other; `None` when the job is to stop.
+    pub(super) async fn sync(
+        &self,
+        claim: &Claim,
+        requests: &[Request],
+        expected: Option<&Expected>,
+    ) -> Result<Option<Vec<RowOutcome>>, DbError> {
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for request in requests {
+            let Some(outcome) = self.sync_one(claim, request, expected).await? else {
+                return Ok(None);
+            };
+            outcomes.push(outcome);
+        }
+        Ok(Some(outcomes))
+    }
+
+    async fn sync_one(
+        &self,
+        claim: &Claim,
+        request: &Request,
+        expected: Option<&Expected>,
+    ) -> Result<Option<RowOutcome>, DbError> {
+        let (job, row) = (claim.job, request.row);
+        let begun = self.ledger.db().read(move |tx| Progress::load(tx, job, row)).await?;
+        if let (None, Some(expected)) = (&begun, expected) {
+            let verdict = preview_sync(&self.ledger, &self.sources, request).await?;
+            if !expected.meets(row, &verdict) {
+                return Ok(Some(drifted(row, &verdict)));
+            }
+        }
+        let (source, owner) = match crate::plan::sync_source(&self.ledger, &self.sources, request).await? {
+            Ok(found) => found,
+            Err(problem) => return Ok(Some(rejected(row, &problem))),
+        };
+        let mut progress = begun.unwrap_or_else(Progress::begin);
+        while !progress.is_done() {
+            match self.copy_page(claim, request, &source, owner, progress).await? {
+                Some(further) => progress = further,
+                None => return Ok(None),
+            }
+            crate::failpoint::hit("after-page");
+        }
+        let message = progress.message();
+        Ok(Some(if progress.is_unchanged() {
+            unchanged(row, String::new())
+        } else {
+            RowOutcome {
+                row,
+                outcome: Outcome::Applied,
+                code: String::new(),
+                message,
+                target: String::new(),
+            }
+        }))
+    }
+
+    /// Copies the page that comes next; `None` when the job is to stop.
+    async fn copy_page(
+        &self,
+        claim: &Claim,
+        request: &Request,
+        source: &Source,
+        owner: Option<i64>,
+        mut progress: Progress,
+    ) -> Result<Option<Progress>, DbError> {
+        let here = self.ledger.db();
+        let Some(page) = sync::read(source, here, request, owner, &progress).await? else {
+            return Ok(Some(progress));
+        };
+        let (claim, request, now) = (claim.clone(), request.clone(), self.ledger.clock().now_millis());
+        let origin = source.installation;
+        here.write(move |tx| {
+            lease::fence(tx, &claim)?;
+            if is_to_stop(tx, claim.job)? {
+                return Ok(None);
+            }
+            let mut settling = Settling::writing(origin, claim.job, now);
+            settling.settle(tx, &page, &request, &mut progress)?;
+            progress.save(tx, claim.job, request.row)?;
+            Ok(Some(progress))
+        })
+        .await
+    }
+}
+
+fn is_to_stop(tx: &mut dyn Tx, job: i64) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM jobs WHERE seq = $1 AND (cancel_requested = 1 OR state = 'paused')";
+    Ok(!tx.query(sql, &[job.into()])?.is_empty())
+}

@@ -1,0 +1,190 @@
+//! Settles a page: finds the copy of each original, says what is new, changed or missing, and has it written.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::super::record::Record;
+use super::fate::{Deciding, Fate};
+use super::known::{Copies, GONE, Here, Link, Wanted};
+use super::original::Page;
+use super::write::Changes;
+use super::{Progress, Request, SourceKey, Step};
+use crate::db::{DbError, Tx, Value};
+use crate::ledger::Installation;
+use crate::store::FieldChange;
+
+/// Settles the pages of a row.
+pub(crate) struct Settling {
+    origin: Installation,
+    /// The job and the time to write as; a plan writes nothing.
+    writes_as: Option<(i64, i64)>,
+    /// Customers, by their ids there, that a plan would create.
+    coming: HashSet<i64>,
+}
+
+impl Settling {
+    /// Only finds out what would be done.
+    pub(crate) fn planning(origin: Installation) -> Self {
+        Self {
+            origin,
+            writes_as: None,
+            coming: HashSet::new(),
+        }
+    }
+
+    /// Does it, as `job`, at `now`.
+    pub(crate) fn writing(origin: Installation, job: i64, now: i64) -> Self {
+        Self {
+            writes_as: Some((job, now)),
+            ..Self::planning(origin)
+        }
+    }
+
+    /// Settles a page and moves the progress behind it.
+    pub(crate) fn settle(
+        &mut self,
+        tx: &mut dyn Tx,
+        page: &Page,
+        request: &Request,
+        progress: &mut Progress,
+    ) -> Result<(), DbError> {
+        let (step, object) = (page.step, page.step.object());
+        let copies = Copies {
+            origin: self.origin,
+            step,
+            owner: page.owner,
+            after: page.after.clone(),
+            until: page.until.clone(),
+        };
+        let links = copies.known(tx)?;
+        let present: HashSet<&SourceKey> = page.originals.iter().map(|original| &original.key).collect();
+        let mut gone: BTreeMap<SourceKey, Link> = links
+            .iter()
+            .filter(|(key, link)| link.version != GONE && !present.contains(key))
+            .map(|(key, link)| (key.clone(), *link))
+            .collect();
+        let wanted = self.wanted(tx, page, request, &links, progress)?;
+        let mut here = Here::load(tx, object, &wanted)?;
+        let mut changes = Changes::new(self.origin, object);
+        for (at, wanted) in wanted.iter().enumerate() {
+            let mut deciding = Deciding {
+                origin: self.origin,
+                step,
+                here: &here,
+                gone: &mut gone,
+                changes: &mut changes,
+            };
+            match deciding.fate(tx, wanted, at)? {
+                Fate::LeaveOut(why) => progress.leave_out(format!("{} ({why})", wanted.name())),
+                Fate::Create => {
+                    progress.count(step).new += 1;
+                    progress.note_new(step, wanted.key, &wanted.record);
+                    self.coming.extend((step == Step::Customers).then_some(wanted.key.id));
+                    changes.create(wanted);
+                }
+                Fate::Update(id) => {
+                    let Some(now) = here.records.remove(&id) else { continue };
+                    let differing = differing(&now, &wanted.record);
+                    let returned = wanted.link.is_some_and(|link| link.version == GONE);
+                    if returned || !differing.is_empty() {
+                        progress.count(step).changed += 1;
+                        progress.note(&[step.plural(), &wanted.key.id.to_string(), &wanted.key.part, "changed"]);
+                        for one in &differing {
+                            progress.note(&[one.field, &one.old, &one.new]);
+                        }
+                        changes.edit(wanted.here(object, id), now, &differing)?;
+                    }
+                    changes.link(wanted, id);
+                }
+            }
+        }
+        for (key, link) in gone {
+            progress.count(step).missing += 1;
+            progress.note(&[step.plural(), &key.id.to_string(), &key.part, "missing"]);
+            changes.lose(key, link);
+        }
+        if let Some((job, now)) = self.writes_as {
+            changes.write(tx, job, now)?;
+        }
+        progress.pass(page, request);
+        Ok(())
+    }
+
+    /// The originals of a page that are not as their copies were, as they should be here.
+    fn wanted<'p>(
+        &self,
+        tx: &mut dyn Tx,
+        page: &'p Page,
+        request: &Request,
+        links: &HashMap<SourceKey, Link>,
+        progress: &mut Progress,
+    ) -> Result<Vec<Wanted<'p>>, DbError> {
+        let mut wanted = Vec::new();
+        for original in &page.originals {
+            let Some(content) = &original.content else { continue };
+            let link = links.get(&original.key).copied();
+            if request.full || link.is_none_or(|link| link.version != content.record.version) {
+                wanted.push(Wanted {
+                    key: &original.key,
+                    owner: original.owner,
+                    place: 0,
+                    record: content.record.clone(),
+                    identity: content.identity.as_ref(),
+                    link,
+                });
+            }
+        }
+        if page.step == Step::Customers {
+            return Ok(wanted);
+        }
+        let owners = self.owners(tx, &wanted)?;
+        let mut placed = Vec::with_capacity(wanted.len());
+        for mut one in wanted {
+            match owners.get(&one.owner) {
+                Some(owner) => {
+                    one.place = *owner;
+                    if page.step != Step::Seats {
+                        one.record.put("customer", owner.to_string())?;
+                    }
+                    placed.push(one);
+                }
+                // Its customer comes with the same run, so nothing can be in its way.
+                None if self.coming.contains(&one.owner) => {
+                    progress.count(page.step).new += 1;
+                    progress.note_new(page.step, one.key, &one.record);
+                }
+                // Its customer was left out, or is newer than this run.
+                None => {}
+            }
+        }
+        Ok(placed)
+    }
+
+    /// The customers here that stand for the owners.
+    fn owners(&self, tx: &mut dyn Tx, wanted: &[Wanted<'_>]) -> Result<HashMap<i64, i64>, DbError> {
+        let mut owners: Vec<i64> = wanted.iter().map(|one| one.owner).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let origin = self.origin.number();
+        let keys: Vec<Vec<Value>> = owners.iter().map(|id| vec![origin.into(), (*id).into()]).collect();
+        let found = tx.query_each(
+            "SELECT local FROM copies WHERE origin = $1 AND object = 'customer' AND source = $2 AND part = ''",
+            &keys,
+        )?;
+        let mut here = HashMap::new();
+        for (owner, rows) in owners.into_iter().zip(found) {
+            if let Some(row) = rows.first() {
+                here.insert(owner, row.int(0)?);
+            }
+        }
+        Ok(here)
+    }
+}
+
+/// What has to change for `now` to be as `wanted`.
+fn differing(now: &Record, wanted: &Record) -> Vec<FieldChange> {
+    let fields = now.fields().zip(wanted.fields());
+    fields
+        .filter(|((_, old), (_, new))| old != new)
+        .map(|((field, old), (_, new))| FieldChange::new(field, old, new))
+        .collect()
+}

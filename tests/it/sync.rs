@@ -1,0 +1,222 @@
+//! Copies from another store: the same customers, users and subscriptions in the end, whatever happened to either
+//! store in between.
+
+mod disturbed;
+mod random;
+
+use tenantry::ledger::{Job, Ledger, Parameters};
+use tenantry::store::Sources;
+use tenantry::submit::Submitted;
+
+use crate::place::{On, Place, apply, column, hand_in_from, on_both, outcomes, work_off_from};
+
+/// Kinds whose samples make a store worth copying.
+const MAKERS: [&str; 6] = [
+    "add-customer",
+    "set-seats",
+    "bulk-add-users",
+    "update-account",
+    "set-subscriptions",
+    "assign-licenses",
+];
+const EVERYTHING: &str = "from\nmirror\n";
+
+/// A store to copy from, on the database the copy is not on.
+async fn mirror(of: &Place) -> (Place, Ledger, Sources) {
+    let on = if of.url.starts_with("sqlite:") {
+        On::Postgres
+    } else {
+        On::Sqlite
+    };
+    let place = Place::new(on).await;
+    let ledger = place.ledger().await;
+    let sources = Sources::new([("mirror".to_owned(), place.url.clone())]);
+    (place, ledger, sources)
+}
+
+async fn fill(mirror: &Ledger) {
+    for kind in MAKERS {
+        apply(mirror, kind, sample(kind)).await;
+    }
+}
+
+fn sample(kind: &str) -> &'static str {
+    tenantry_jobs::find(kind).expect("a kind").sample()
+}
+
+async fn sync(here: &Ledger, sources: &Sources, rows: &str) -> Job {
+    let handed_in = hand_in_from(here, sources, "sync-customers", rows, Parameters::default(), 5).await;
+    let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
+        panic!("not queued")
+    };
+    let job = here.job(id).await.expect("asked").expect("there");
+    work_off_from(here, sources, &job).await
+}
+
+/// What the only row of a job says.
+async fn message(ledger: &Ledger, job: &Job) -> String {
+    let rows = ledger.chunk_rows(job, 0).await.expect("asked").expect("kept");
+    rows.record(1, 2).message
+}
+
+/// What is the same in a store and in its copy: every record that is not missing, by names instead of ids.
+async fn content(ledger: &Ledger) -> Vec<String> {
+    const QUERIES: [&str; 4] = [
+        "SELECT 'customer ' || tenant_id || ' ' || domain || ' ' || COALESCE(company_name, '') || ' '
+           || COALESCE(email, '') || ' ' || COALESCE(address_line2, '') || ' ' || COALESCE(tags, '') || ' '
+           || COALESCE(registration_number, '') || ' ' || COALESCE(external_id, '') || ' ' || relationship
+           FROM customers WHERE missing_since IS NULL",
+        "SELECT 'seats ' || c.domain || ' ' || s.part_number || ' ' || CAST(s.seats AS TEXT) || ' '
+           || CAST(s.assigned AS TEXT) FROM subscribed_skus s JOIN customers c ON c.id = s.customer WHERE s.seats > 0",
+        "SELECT 'user ' || c.domain || ' ' || u.user_principal_name || ' ' || u.display_name || ' '
+           || COALESCE(u.job_title, '') || ' ' || COALESCE(u.licenses, '') || ' ' || COALESCE(u.roles, '') || ' '
+           || CAST(u.flags AS TEXT) FROM users u JOIN customers c ON c.id = u.customer WHERE u.missing_since IS NULL",
+        "SELECT 'subscription ' || c.domain || ' ' || s.subscription_id || ' ' || s.product || ' '
+           || CAST(s.quantity AS TEXT) || ' ' || s.status || ' ' || CAST(COALESCE(s.term_ends, 0) AS TEXT)
+           FROM subscriptions s JOIN customers c ON c.id = s.customer WHERE s.missing_since IS NULL",
+    ];
+    let mut all = Vec::new();
+    for query in QUERIES {
+        all.extend(column(ledger.db(), query).await);
+    }
+    all.sort_unstable();
+    all
+}
+
+/// Counts that the store keeps and that its records say, too.
+async fn assert_sound(ledger: &Ledger) {
+    const WRONG: [&str; 2] = [
+        "SELECT domain FROM customers c WHERE user_count <> (SELECT COUNT(*) FROM users u WHERE u.customer = c.id)",
+        "SELECT part_number FROM subscribed_skus s WHERE assigned <> (SELECT COUNT(*) FROM users u
+           WHERE u.customer = s.customer AND ';' || u.licenses || ';' LIKE '%;' || s.sku_id || ';%')",
+    ];
+    for query in WRONG {
+        assert_eq!(column(ledger.db(), query).await, Vec::<String>::new(), "{query}");
+    }
+}
+
+on_both! {
+    async fn the_sample_applied_twice_is_applied_then_unchanged(place: Place) {
+        let (_other, mirror, sources) = mirror(&place).await;
+        fill(&mirror).await;
+        let here = place.ledger().await;
+        let first = sync(&here, &sources, sample("sync-customers")).await;
+        assert_eq!(first.counts.applied, 3, "{:?}", outcomes(&here, &first).await);
+        let again = sync(&here, &sources, sample("sync-customers")).await;
+        assert_eq!(again.counts.unchanged, 3, "{:?}", outcomes(&here, &again).await);
+        // Three of six customers, of which one without its subscriptions.
+        assert_eq!(column(here.db(), "SELECT domain FROM customers").await.len(), 3);
+        let without = "SELECT domain FROM customers WHERE id NOT IN (SELECT customer FROM subscriptions)";
+        assert_eq!(column(here.db(), without).await, ["alpenblickhotels.onmicrosoft.com"]);
+        let rest = sync(&here, &sources, EVERYTHING).await;
+        assert!(message(&here, &rest).await.starts_with("customers: 3 new;"));
+        assert_eq!(content(&here).await, content(&mirror).await);
+        assert_sound(&here).await;
+    }
+
+    async fn only_what_has_changed_is_copied_and_what_is_gone_is_marked(place: Place) {
+        let (_other, mirror, sources) = mirror(&place).await;
+        fill(&mirror).await;
+        let here = place.ledger().await;
+        sync(&here, &sources, EVERYTHING).await;
+        let versions = "SELECT user_principal_name FROM users WHERE version > 1 ORDER BY user_principal_name";
+        assert_eq!(column(here.db(), versions).await, Vec::<String>::new());
+
+        apply(&mirror, "update-account", "customer,city\nCRM-1003,Olympia\n").await;
+        let deletion = apply(&mirror, "delete-users", sample("delete-users")).await;
+        assert_eq!(deletion.counts.applied, 3);
+        let removal = "customer,suspend_subscriptions\nkowalskimeble.onmicrosoft.com,yes\n";
+        assert_eq!(apply(&mirror, "remove-relationship", removal).await.counts.applied, 1);
+        let job = sync(&here, &sources, EVERYTHING).await;
+        assert_eq!(message(&here, &job).await, "customers: 2 changed; users: 3 missing; subscriptions: 1 changed");
+        assert_eq!(content(&here).await, content(&mirror).await);
+        assert_sound(&here).await;
+        let missing = "SELECT user_principal_name FROM users WHERE missing_since IS NOT NULL ORDER BY id";
+        assert_eq!(column(here.db(), missing).await.len(), 3, "they are still there");
+
+        let ids = column(here.db(), "SELECT CAST(id AS TEXT) FROM users ORDER BY id").await;
+        apply(&mirror, "restore-users", sample("restore-users")).await;
+        let job = sync(&here, &sources, EVERYTHING).await;
+        assert_eq!(message(&here, &job).await, "users: 3 changed");
+        assert_eq!(content(&here).await, content(&mirror).await);
+        assert_eq!(column(here.db(), "SELECT CAST(id AS TEXT) FROM users ORDER BY id").await, ids, "the same users");
+        assert_sound(&here).await;
+        assert_eq!(sync(&here, &sources, EVERYTHING).await.counts.unchanged, 1);
+    }
+
+    async fn a_full_copy_mends_what_was_changed_here(place: Place) {
+        let (_other, mirror, sources) = mirror(&place).await;
+        fill(&mirror).await;
+        let here = place.ledger().await;
+        sync(&here, &sources, EVERYTHING).await;
+        apply(&here, "update-account", "customer,city\nCRM-1003,Elsewhere\n").await;
+        assert_eq!(sync(&here, &sources, EVERYTHING).await.counts.unchanged, 1);
+        let job = sync(&here, &sources, "from,full\nmirror,yes\n").await;
+        assert_eq!(message(&here, &job).await, "customers: 1 changed");
+        assert_eq!(content(&here).await, content(&mirror).await);
+    }
+
+    async fn what_is_in_the_way_is_named_and_left_alone(place: Place) {
+        let (_other, mirror, sources) = mirror(&place).await;
+        fill(&mirror).await;
+        let here = place.ledger().await;
+        let own: String = sample("add-customer").lines().take(2).map(|line| format!("{line}\n")).collect();
+        apply(&here, "add-customer", &own.replace("Hotels AG", "of our own")).await;
+        let job = sync(&here, &sources, EVERYTHING).await;
+        let said = message(&here, &job).await;
+        let why = "left out: customer alpenblickhotels.onmicrosoft.com (another customer here has the domain alpenblickhotels.onmicrosoft.com)";
+        assert!(said.starts_with("customers: 5 new;") && said.ends_with(why), "{said}");
+        let names = column(here.db(), "SELECT company_name FROM customers WHERE domain LIKE 'alpen%'").await;
+        assert_eq!(names, ["Alpenblick of our own"]);
+        let users = "SELECT user_principal_name FROM users WHERE user_principal_name LIKE '%alpenblick%'";
+        assert_eq!(column(here.db(), users).await, Vec::<String>::new());
+        assert_sound(&here).await;
+    }
+
+    async fn names_may_pass_from_one_to_another(place: Place) {
+        let (_other, mirror, sources) = mirror(&place).await;
+        fill(&mirror).await;
+        let here = place.ledger().await;
+        sync(&here, &sources, EVERYTHING).await;
+        // External ids and names of users change hands in a ring, which no order of single updates gets right.
+        let ring = "customer,external_id\nCRM-1001,X\n";
+        apply(&mirror, "update-account", ring).await;
+        apply(&mirror, "update-account", "customer,external_id\nCRM-1003,CRM-1001\n").await;
+        apply(&mirror, "update-account", "customer,external_id\nX,CRM-1003\n").await;
+        mirror.db().write(|tx| {
+            let customer = "(SELECT id FROM customers WHERE domain = 'alpenblickhotels.onmicrosoft.com')";
+            let first = tx.query(&format!("SELECT id, user_principal_name FROM users WHERE customer = {customer} ORDER BY id LIMIT 2"), &[])?;
+            for (id, name) in [(0, "ring"), (1, first[0].text(1)?), (0, first[1].text(1)?)] {
+                tx.exec(
+                    "UPDATE users SET user_principal_name = $2, version = version + 1 WHERE id = $1",
+                    &[first[id].int(0)?.into(), name.into()],
+                )?;
+            }
+            Ok(())
+        }).await.expect("swapped");
+        let job = sync(&here, &sources, EVERYTHING).await;
+        assert_eq!(message(&here, &job).await, "customers: 2 changed; users: 2 changed");
+        assert_eq!(content(&here).await, content(&mirror).await);
+        assert_sound(&here).await;
+    }
+
+    async fn more_users_than_a_page_holds(place: Place) {
+        let (_other, mirror, sources) = mirror(&place).await;
+        fill(&mirror).await;
+        let header = "customer,user_principal_name,first_name,last_name\n";
+        let many: String = (0..9_000).map(|n| format!("CRM-1002,many{n}@fjordbakeri.onmicrosoft.com,Many,{n}\n")).collect();
+        crate::place::apply_with(&mirror, "bulk-add-users", &format!("{header}{many}"), Parameters::default(), 5_000).await;
+        let here = place.ledger().await;
+        sync(&here, &sources, EVERYTHING).await;
+        assert_eq!(content(&here).await, content(&mirror).await);
+        // Gone ones on every page, at its ends, and behind the last.
+        mirror.db().write(|tx| {
+            tx.exec("DELETE FROM users WHERE CAST(last_name AS TEXT) LIKE '%99'", &[])?;
+            tx.exec("UPDATE customers SET user_count = (SELECT COUNT(*) FROM users u WHERE u.customer = customers.id)", &[])
+        }).await.expect("deleted");
+        let job = sync(&here, &sources, EVERYTHING).await;
+        assert_eq!(message(&here, &job).await, "users: 90 missing");
+        assert_eq!(content(&here).await, content(&mirror).await);
+        assert_eq!(sync(&here, &sources, EVERYTHING).await.counts.unchanged, 1);
+    }
+}

@@ -1,0 +1,149 @@
+//! Copies that are planned, killed, paused or cancelled, and stores that cannot be copied from.
+
+use std::process::{Command, Stdio};
+
+use tenantry::ledger::{JobState, Ledger};
+
+use super::{EVERYTHING, assert_sound, content, fill, message, mirror, sync};
+use crate::place::{On, Place, apply, column, on_both, work_off_from};
+
+async fn last(place: &Place) -> String {
+    let ids = column(
+        place.ledger().await.db(),
+        "SELECT id FROM jobs ORDER BY seq DESC LIMIT 1",
+    )
+    .await;
+    ids[0].clone()
+}
+
+fn command(place: &Place, mirror: &Place, args: &[&str]) -> Command {
+    let mut command = place.command(args);
+    command
+        .env("TENANTRY__STORES__MIRROR__URL", &mirror.url)
+        .env("TENANTRY__WORKER__LEASE", "400ms")
+        .env("TENANTRY__WORKER__HEARTBEAT", "100ms")
+        .env("TENANTRY__WORKER__SWEEP_EVERY", "50ms");
+    command
+}
+
+on_both! {
+    async fn killed_between_pages_it_goes_on_where_it_was(place: Place) {
+        let (other, mirror, _) = mirror(&place).await;
+        fill(&mirror).await;
+        place.write("all.csv", EVERYTHING);
+        for page in ["1", "2", "3", "4"] {
+            apply(&mirror, "update-account", &format!("customer,tags\nCRM-1003,page{page}\n")).await;
+            let place = if page == "1" { &place } else { &Place::new(On::Sqlite).await };
+            place.write("all.csv", EVERYTHING);
+            let killed = command(place, &other, &["run", "sync-customers", "all.csv"])
+                .env("TENANTRY_FAILPOINT", format!("after-page@{page}"))
+                .stderr(Stdio::null())
+                .status()
+                .expect("tenantry starts");
+            assert_eq!(killed.code(), None);
+            let here = place.ledger().await;
+            let half = column(here.db(), "SELECT progress FROM copying").await;
+            assert!(!half[0].contains("\"step\":\"customers\""), "{half:?}");
+            let drained = command(place, &other, &["worker", "--drain"]).stderr(Stdio::null()).status();
+            assert_eq!(drained.expect("tenantry starts").code(), Some(0));
+            assert_eq!(content(&here).await, content(&mirror).await);
+            assert_sound(&here).await;
+            let said = column(here.db(), "SELECT message FROM row_outcomes WHERE outcome = 'applied'").await;
+            assert_eq!(said, ["customers: 6 new; seats: 13 new; users: 25 new; subscriptions: 16 new"]);
+            assert_eq!(column(here.db(), "SELECT progress FROM copying").await, Vec::<String>::new());
+        }
+    }
+
+    async fn a_plan_says_what_is_copied_and_nothing_else_is(place: Place) {
+        let (other, mirror, _) = mirror(&place).await;
+        fill(&mirror).await;
+        place.write("all.csv", EVERYTHING);
+        let tenantry = |args: &[&str]| crate::place::Run::from(command(&place, &other, args).output().expect("tenantry starts"));
+        let plan = tenantry(&["plan", "sync-customers", "all.csv", "--out", "plan.json"]).ends(0);
+        assert!(plan.out.contains("users: \"\" → \"25 new\""), "{}", plan.out);
+        assert_eq!(column(place.ledger().await.db(), "SELECT domain FROM customers").await, Vec::<String>::new());
+        // As many changes, but others.
+        apply(&mirror, "update-account", "customer,tags\nCRM-1003,changed\n").await;
+        let drifted = tenantry(&["apply", "plan.json"]).ends(1);
+        assert!(drifted.out.contains("1 rejected"), "{}", drifted.out);
+        tenantry(&["plan", "sync-customers", "all.csv", "--out", "plan.json"]).ends(0);
+        tenantry(&["apply", "plan.json"]).ends(0);
+        assert_eq!(content(&place.ledger().await).await, content(&mirror).await);
+        let refused = tenantry(&["undo", &last(&place).await]).ends(2);
+        assert!(refused.err.contains("nothing of its own to undo"), "{refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_copied_from_is_named() {
+    let place = Place::new(On::Sqlite).await;
+    let ledger = place.ledger().await;
+    drop(ledger);
+    place.write("all.csv", "from\nmirrow\n");
+    let run = |url: &str| {
+        let mut command = place.command(&["run", "sync-customers", "all.csv"]);
+        command.env("TENANTRY__STORES__MIRROR__URL", url);
+        crate::place::Run::from(command.output().expect("tenantry starts"))
+    };
+    let unknown = run("sqlite:elsewhere.db").ends(2);
+    assert!(
+        unknown.out.contains("did you mean `mirror`? [unknown-store]"),
+        "{unknown:?}"
+    );
+    place.write("all.csv", EVERYTHING);
+    let own = run(&place.url).ends(2);
+    assert!(format!("{own:?}").contains("the ledger's own"), "{own:?}");
+    let gone = run("sqlite:elsewhere.db").ends(2);
+    assert!(
+        gone.err.contains("store `mirror`: there is no file elsewhere.db"),
+        "{gone:?}"
+    );
+    let bad = run("mysql://x").ends(2);
+    assert!(bad.err.contains("`stores.mirror.url`"), "{bad:?}");
+    let nobody = run("postgres://ada:S3cret@127.0.0.1:1/none").ends(2);
+    assert!(!format!("{nobody:?}").contains("S3cret"), "{nobody:?}");
+}
+
+/// Has the first page of the next copy do something to its job.
+async fn disturb(here: &Ledger, change: &'static str) {
+    let trigger = format!("CREATE TRIGGER disturbed AFTER INSERT ON copying BEGIN UPDATE jobs SET {change}; END");
+    let made = here.db().write(move |tx| tx.exec(&trigger, &[])).await;
+    made.expect("a trigger");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_can_be_paused_and_cancelled_between_pages() {
+    let place = Place::new(On::Sqlite).await;
+    let (_other, mirror, sources) = mirror(&place).await;
+    fill(&mirror).await;
+    let here = place.ledger().await;
+    disturb(&here, "state = 'paused'").await;
+    let paused = sync(&here, &sources, EVERYTHING).await;
+    assert_eq!(paused.state, JobState::Paused);
+    assert_eq!(column(here.db(), "SELECT domain FROM customers").await.len(), 6);
+    assert_eq!(
+        column(here.db(), "SELECT part_number FROM subscribed_skus").await.len(),
+        0
+    );
+    here.db()
+        .write(|tx| tx.exec("DROP TRIGGER disturbed", &[]))
+        .await
+        .expect("dropped");
+    here.resume(&paused, "tester").await.expect("asked").expect("resumed");
+    let done = work_off_from(&here, &sources, &paused).await;
+    assert_eq!(
+        message(&here, &done).await,
+        "customers: 6 new; seats: 13 new; users: 25 new; subscriptions: 16 new"
+    );
+    assert_eq!(content(&here).await, content(&mirror).await);
+
+    apply(&mirror, "update-account", "customer,tags\nCRM-1003,again\n").await;
+    disturb(&here, "cancel_requested = 1").await;
+    let cancelled = sync(&here, &sources, EVERYTHING).await;
+    assert_eq!((cancelled.state, cancelled.counts.cancelled), (JobState::Cancelled, 1));
+    here.db()
+        .write(|tx| tx.exec("DROP TRIGGER disturbed", &[]))
+        .await
+        .expect("dropped");
+    assert_eq!(content(&here).await, content(&mirror).await, "what was copied stays");
+}
