@@ -37,10 +37,12 @@ pub trait Door: Send + Sync + 'static {
 }
 
 /// The job is recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     /// Under this id.
     pub job: JobId,
+    /// Its summary, if it does not go ahead before somebody approves it: its sender should know.
+    pub awaiting_approval: Option<String>,
 }
 
 /// The job is not recorded.

@@ -12,8 +12,8 @@ use serde_json::json;
 use super::{End, inspect, output};
 use crate::app::App;
 use crate::config::Config;
-use crate::ledger::JobId;
 use crate::ledger::audit::{Anchor, Checker, Record, Report};
+use crate::ledger::{Counts, JobId};
 
 /// Records shown unless more are asked for.
 const SHOWN: u32 = 50;
@@ -123,9 +123,10 @@ async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
             continue;
         }
         let time = record.time();
-        let what: Vec<&str> = [&record.kind, &record.note, &record.plan_hash]
+        let plan = record.plan_hash.as_deref().map(|hash| format!("plan {hash}"));
+        let what: Vec<String> = [&record.kind, &record.note, &plan]
             .into_iter()
-            .filter_map(|part| part.as_deref())
+            .filter_map(|part| part.as_deref().map(with_short_hashes))
             .collect();
         let line = format!(
             "{:>7}  {:<19}  {:<16}  {:<9}  {:<36}  {}{}",
@@ -143,9 +144,28 @@ async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
+/// What became of the rows; nothing as long as nothing has.
 fn counted(record: &Record) -> Option<String> {
-    let counts = serde_json::from_str(record.counts.as_deref()?).ok()?;
-    Some(output::counts(&counts))
+    let counts: Counts = serde_json::from_str(record.counts.as_deref()?).ok()?;
+    let done = counts.applied + counts.unchanged + counts.rejected + counts.failed + counts.cancelled;
+    Some(if done == 0 {
+        output::counted(counts.total, "row")
+    } else {
+        output::counts(&counts)
+    })
+}
+
+/// A text in which SHA-256 hashes are cut to what tells them apart; the export has them whole.
+fn with_short_hashes(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let hex = word.trim_end_matches([',', ';']);
+        if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            format!("{}…{}", &hex[..12], &word[64..])
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 async fn export(args: &Export, app: &App) -> anyhow::Result<End> {

@@ -6,8 +6,10 @@ use tenantry_jobs::Problem;
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::app::App;
 use crate::intake::document::{Rows, code};
+use crate::ledger::JobState;
 use crate::plan::{Fault, PlanError, Source};
 use crate::submit::{self, Rules, Submission, SubmitError, Submitted, submit};
+use crate::summary::JobSummary;
 
 /// Faults told of one by one.
 const MOST_FAULTS: u64 = 10_000;
@@ -62,7 +64,13 @@ impl Door for LedgerDoor {
         } = &self.app;
         match submit(ledger, sources, queue, &self.rules, submission, &|_| ()).await {
             Ok(Submitted::Queued(job) | Submitted::AwaitingApproval(job) | Submitted::Same(job)) => {
-                Ok(Accepted { job })
+                let recorded = ledger.job(job).await;
+                let recorded = recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+                let awaiting = recorded.filter(|job| job.state == JobState::AwaitingApproval);
+                Ok(Accepted {
+                    job,
+                    awaiting_approval: awaiting.map(|job| JobSummary::of(&job).to_json()),
+                })
             }
             Ok(Submitted::Refused(refusal)) => Err(places.refusal(*refusal)),
             Err(error) => Err(places.failure(error)),

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::code;
 use super::redact::without_secrets;
-use super::{Door, JobDocument, Reason, Refusal};
+use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::queue::redis::{Outage, failed};
 use crate::queue::{Queue, QueueError, RedisQueue};
 use entries::Entry;
@@ -220,19 +220,19 @@ impl<D: Door> Inbox<D> {
             let document = self.document(entry)?;
             let key = format!("{}:{}", self.stream, entry.id);
             let reply_to = document.reply_to.clone();
-            self.door
-                .submit(document, key)
-                .await
-                .map_err(|refusal| (refusal, reply_to))
+            match self.door.submit(document, key).await {
+                Ok(accepted) => Ok((accepted, reply_to)),
+                Err(refusal) => Err((refusal, reply_to)),
+            }
         };
         let submitted = tokio::select! {
             submitted = submitted => submitted,
             never = self.show_in_hand(&entry.id) => match never {},
         };
         let sealed = match submitted {
-            Ok(accepted) => {
+            Ok((accepted, reply_to)) => {
                 tracing::info!(job.id = %accepted.job, entry.id, "job {} came in as entry {}", accepted.job, entry.id);
-                self.let_go(entry, redis::pipe().atomic()).await
+                self.accept(entry, &accepted, reply_to.as_deref()).await
             }
             Err((Refusal::Invalid(reasons), reply_to)) => self.reject(entry, &reasons, reply_to.as_deref()).await,
             Err((Refusal::Unavailable(why), _)) => {
@@ -264,6 +264,13 @@ impl<D: Door> Inbox<D> {
         };
         JobDocument::parse(job, self.queue.prefix())
             .map_err(|malformed| (Refusal::Invalid(malformed.reasons), malformed.reply_to))
+    }
+
+    async fn accept(&self, entry: &Entry, accepted: &Accepted, reply_to: Option<&str>) -> Result<(), QueueError> {
+        if let (Some(reply_to), Some(summary)) = (reply_to, &accepted.awaiting_approval) {
+            tell(&self.queue, reply_to, summary).await?;
+        }
+        self.let_go(entry, redis::pipe().atomic()).await
     }
 
     async fn reject(&self, entry: &Entry, reasons: &[Reason], reply_to: Option<&str>) -> Result<(), QueueError> {

@@ -62,10 +62,6 @@ pub enum Action {
     Revealed,
     /// What a job did was undone.
     Undone,
-    /// Data left the store.
-    Exported,
-    /// What had been kept long enough was let go.
-    Pruned,
 }
 
 impl Action {
@@ -83,8 +79,6 @@ impl Action {
             Action::Retried => "retried",
             Action::Revealed => "revealed",
             Action::Undone => "undone",
-            Action::Exported => "exported",
-            Action::Pruned => "pruned",
         }
     }
 }

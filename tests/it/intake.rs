@@ -129,6 +129,7 @@ impl Door for Doorman {
             Ok(_) => Err(Refusal::Unavailable("not now".to_owned())),
             Err(_) => Ok(Accepted {
                 job: JobId(uuid::Uuid::nil()),
+                awaiting_approval: None,
             }),
         }
     }
@@ -429,5 +430,37 @@ on_both! {
         assert_eq!(outcome["submitted_by"], "billing");
         assert_eq!(outcome["input"]["name"], format!("{}:inbox:{id}", desk.prefix));
         assert!(!inbox::waiting(&desk.queue).await.expect("asked"));
+    }
+
+    async fn a_sender_is_told_that_its_job_awaits_approval_and_then_how_it_ended(place: Place) {
+        let server = RedisServer::shared().await;
+        let mut desk = Desk::new(server).await;
+        let replies = format!("{}-replies", desk.prefix);
+        let ledger = place.ledger().await;
+        crate::place::apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
+        let users = "customer,user_principal_name,first_name,last_name\nA-1,one@alpha.onmicrosoft.com,One,One\n";
+        crate::place::apply(&ledger, "bulk-add-users", users).await;
+        let row = json!({ "customer": "A-1", "user_principal_name": "one@alpha.onmicrosoft.com" });
+        let document = json!({ "kind": "delete-users", "rows": [row], "reply_to": replies, "submitted_by": "billing" });
+        desk.hand_in("job", document.to_string().as_bytes()).await;
+        let prefix = desk.prefix.clone();
+        let drain = async || {
+            let mut worker = place.command(&["worker", "--drain"]);
+            worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &prefix);
+            let mut worker = Running(worker.spawn().expect("tenantry starts"));
+            let ended = eventually("the worker to drain", async || worker.0.try_wait().expect("asked")).await;
+            assert!(ended.success(), "{ended:?}");
+        };
+        drain().await;
+        let told = desk.read(&replies).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        let waits: Value = serde_json::from_str(&told[0].1[0].1).expect("JSON");
+        assert_eq!(waits["state"], "awaiting-approval", "{waits}");
+        let (job, hash) = (waits["job"].as_str().expect("an id"), waits["approval"]["hash"].as_str().expect("a hash"));
+        place.tenantry(&["approve", job, "--hash", hash, "--by", "supervisor"]).ends(0);
+        drain().await;
+        let told = desk.read(&replies).await;
+        let outcome: Value = serde_json::from_str(&told[1].1[0].1).expect("JSON");
+        assert_eq!((told.len(), &outcome["state"], &outcome["job"]), (2, &json!("completed"), &json!(job)), "{outcome}");
     }
 }
