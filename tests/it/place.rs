@@ -1,5 +1,7 @@
 //! A place to work in: a directory, a database and the program, for tests of everything above the database.
 
+mod dump;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -66,7 +68,12 @@ impl Place {
     }
 
     pub(crate) async fn ledger(&self) -> Ledger {
-        Ledger::open(&self.url, 4, Clock::system())
+        self.ledger_at(&Clock::system()).await
+    }
+
+    /// The ledger, which goes by that clock.
+    pub(crate) async fn ledger_at(&self, clock: &Clock) -> Ledger {
+        Ledger::open(&self.url, 4, clock.clone())
             .await
             .expect("the ledger opens")
     }
@@ -90,7 +97,7 @@ impl Place {
 
     /// Everything the store and the ledger hold that does not depend on time, chance or who did it.
     pub(crate) async fn dump(&self) -> String {
-        dump(self.ledger().await.db()).await
+        dump::dump(self.ledger().await.db()).await
     }
 }
 
@@ -172,6 +179,21 @@ pub(crate) async fn hand_in(
     parameters: Parameters,
     chunk_rows: usize,
 ) -> Submitted {
+    let rules = Rules {
+        chunk_rows,
+        limits: Limits::NONE,
+    };
+    hand_in_under(ledger, kind, csv, parameters, rules).await
+}
+
+/// Submits CSV text under these limits.
+pub(crate) async fn hand_in_under(
+    ledger: &Ledger,
+    kind: &str,
+    csv: &str,
+    parameters: Parameters,
+    rules: Rules,
+) -> Submitted {
     let submission = Submission {
         kind: tenantry_jobs::find(kind).expect("a kind"),
         parameters,
@@ -184,10 +206,6 @@ pub(crate) async fn hand_in(
         reply_to: None,
         out_dir: None,
         plan: None,
-    };
-    let rules = Rules {
-        chunk_rows,
-        limits: Limits::NONE,
     };
     submit(ledger, &Queue::embedded(), &rules, submission, &|_| ())
         .await
@@ -248,16 +266,21 @@ pub(crate) async fn apply_with(
 
 /// Works one job off, whoever it has to wait for.
 pub(crate) async fn work_through(ledger: &Ledger, job: &Job) -> Job {
-    work_until(ledger, job, |job| job.state.is_final()).await
+    work_until(ledger, job, Scope::Job(job.seq), |job| job.state.is_final()).await
+}
+
+/// Has a worker of all jobs run until this one has ended, with whatever its sweep does besides.
+pub(crate) async fn sweep_until_ended(ledger: &Ledger, job: &Job) -> Job {
+    work_until(ledger, job, Scope::All, |job| job.state.is_final()).await
 }
 
 /// Works on one job until there is nothing left to do for now.
 pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
-    work_until(ledger, job, Job::is_at_rest).await
+    work_until(ledger, job, Scope::Job(job.seq), Job::is_at_rest).await
 }
 
-async fn work_until(ledger: &Ledger, job: &Job, enough: impl Fn(&Job) -> bool) -> Job {
-    let runner = Runner::new(ledger.clone(), Queue::embedded(), settings(2), Scope::Job(job.seq));
+async fn work_until(ledger: &Ledger, job: &Job, scope: Scope, enough: impl Fn(&Job) -> bool) -> Job {
+    let runner = Runner::new(ledger.clone(), Queue::embedded(), settings(2), scope);
     let stop = CancellationToken::new();
     let waiting = async {
         loop {
@@ -300,54 +323,6 @@ pub(crate) async fn column(db: &Db, sql: &'static str) -> Vec<String> {
     })
     .await
     .expect("a query")
-}
-
-pub(crate) async fn dump(db: &Db) -> String {
-    const TABLES: [(&str, &str); 8] = [
-        (
-            "deleted users",
-            "SELECT id, customer, user_principal_name, licenses, version FROM deleted_users ORDER BY id",
-        ),
-        (
-            "subscriptions",
-            "SELECT id, customer, subscription_id, status, suspension_reason, version FROM subscriptions ORDER BY id",
-        ),
-        (
-            "users",
-            "SELECT id, customer, user_principal_name, display_name, licenses, roles, flags, version FROM users ORDER BY id",
-        ),
-        (
-            "customers",
-            "SELECT id, domain, company_name, email, tags, external_id, relationship, user_count, version FROM customers ORDER BY id",
-        ),
-        (
-            "skus",
-            "SELECT customer, sku_id, part_number, seats, assigned FROM subscribed_skus ORDER BY customer, sku_id",
-        ),
-        (
-            "jobs",
-            "SELECT seq, kind, state, total, applied, unchanged, rejected, failed, cancelled, chunks_left FROM jobs WHERE state <> 'planned' ORDER BY seq",
-        ),
-        (
-            "outcomes",
-            "SELECT job, row, outcome, code, message FROM row_outcomes ORDER BY job, row",
-        ),
-        (
-            "images",
-            "SELECT job, row, step, object, target, part, before, after FROM before_images ORDER BY job, row, step",
-        ),
-    ];
-    db.read(|tx| {
-        let mut text = String::new();
-        for (name, sql) in TABLES {
-            for row in tx.query(sql, &[])? {
-                text.push_str(&format!("{name} {row:?}\n"));
-            }
-        }
-        Ok(text)
-    })
-    .await
-    .expect("a dump")
 }
 
 /// The text of the file at `path`.
