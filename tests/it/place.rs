@@ -266,21 +266,35 @@ pub(crate) async fn apply_with(
 
 /// Works one job off, whoever it has to wait for.
 pub(crate) async fn work_through(ledger: &Ledger, job: &Job) -> Job {
-    work_until(ledger, job, Scope::Job(job.seq), |job| job.state.is_final()).await
+    work_until(ledger, job, settings(2), Scope::Job(job.seq), |job| {
+        job.state.is_final()
+    })
+    .await
 }
 
 /// Has a worker of all jobs run until this one has ended, with whatever its sweep does besides.
 pub(crate) async fn sweep_until_ended(ledger: &Ledger, job: &Job) -> Job {
-    work_until(ledger, job, Scope::All, |job| job.state.is_final()).await
+    work_until(ledger, job, settings(2), Scope::All, |job| job.state.is_final()).await
 }
 
 /// Works on one job until there is nothing left to do for now.
 pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
-    work_until(ledger, job, Scope::Job(job.seq), Job::is_at_rest).await
+    work_off_with(ledger, job, settings(2)).await
 }
 
-async fn work_until(ledger: &Ledger, job: &Job, scope: Scope, enough: impl Fn(&Job) -> bool) -> Job {
-    let runner = Runner::new(ledger.clone(), Queue::embedded(), settings(2), scope);
+/// As [`work_off`], the way `settings` say.
+pub(crate) async fn work_off_with(ledger: &Ledger, job: &Job, settings: Settings) -> Job {
+    work_until(ledger, job, settings, Scope::Job(job.seq), Job::is_at_rest).await
+}
+
+async fn work_until(
+    ledger: &Ledger,
+    job: &Job,
+    settings: Settings,
+    scope: Scope,
+    enough: impl Fn(&Job) -> bool,
+) -> Job {
+    let runner = Runner::new(ledger.clone(), Queue::embedded(), settings, scope);
     let stop = CancellationToken::new();
     let waiting = async {
         loop {

@@ -2,6 +2,7 @@
 
 mod expiry;
 mod killed;
+mod limits;
 
 use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;
