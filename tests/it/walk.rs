@@ -1,5 +1,6 @@
 //! The whole way of a job: planned, approved, applied and taken back, from the outside.
 
+mod drift;
 mod expiry;
 mod killed;
 mod limits;
