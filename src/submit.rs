@@ -150,7 +150,7 @@ pub async fn submit(
         hash,
     } = *spooled;
     let plan_hash = match &plan {
-        None => hash.finish(kind.kind(), &parameters, digest.sha256.as_str()),
+        None => hash.finish(kind.kind(), &parameters, sheet.as_deref(), digest.sha256.as_str()),
         Some(plan) if plan.tail.sha256.as_deref() == Some(digest.sha256.as_str()) => {
             plan.tail.hash.clone().unwrap_or_default()
         }
