@@ -1,6 +1,6 @@
 //! A place to work in: a directory, a database and the program, for tests of everything above the database.
 
-mod dump;
+mod look;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tenantry::clock::Clock;
-use tenantry::db::Db;
 use tenantry::ledger::{Job, Ledger, Parameters, Scope};
 use tenantry::passwords::{Class, Policy};
 use tenantry::plan::{Limits, Source};
@@ -20,6 +19,7 @@ use tenantry::submit::{Rules, Submission, Submitted, submit};
 use tokio_util::sync::CancellationToken;
 
 use crate::servers::PgServer;
+pub(crate) use look::{column, outcomes};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +97,7 @@ impl Place {
 
     /// Everything the store and the ledger hold that does not depend on time, chance or who did it.
     pub(crate) async fn dump(&self) -> String {
-        dump::dump(self.ledger().await.db()).await
+        look::dump(self.ledger().await.db()).await
     }
 }
 
@@ -309,34 +309,6 @@ async fn work_until(
     let (served, job) = tokio::join!(runner.serve(stop.clone()), waiting);
     served.expect("the runner ends well");
     job
-}
-
-/// (row, outcome, code) of every row that was not applied.
-pub(crate) async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> {
-    let seq = job.seq;
-    ledger
-        .db()
-        .read(move |tx| {
-            let rows = tx.query(
-                "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 AND outcome <> 'applied' ORDER BY row",
-                &[seq.into()],
-            )?;
-            rows.iter()
-                .map(|row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())))
-                .collect()
-        })
-        .await
-        .expect("outcomes")
-}
-
-/// One column of a query as text, for looking into the store.
-pub(crate) async fn column(db: &Db, sql: &'static str) -> Vec<String> {
-    db.read(move |tx| {
-        let rows = tx.query(sql, &[])?;
-        rows.iter().map(|row| Ok(row.text_or_empty(0)?.to_owned())).collect()
-    })
-    .await
-    .expect("a query")
 }
 
 /// The text of the file at `path`.

@@ -1,6 +1,35 @@
-//! The store and the ledger as text, to compare two ways of getting there.
+//! Looking into the ledger and the store behind the program's back.
 
 use tenantry::db::Db;
+use tenantry::ledger::{Job, Ledger};
+
+/// (row, outcome, code) of every row that was not applied.
+pub(crate) async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> {
+    let seq = job.seq;
+    ledger
+        .db()
+        .read(move |tx| {
+            let rows = tx.query(
+                "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 AND outcome <> 'applied' ORDER BY row",
+                &[seq.into()],
+            )?;
+            rows.iter()
+                .map(|row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())))
+                .collect()
+        })
+        .await
+        .expect("outcomes")
+}
+
+/// One column of a query as text, for looking into the store.
+pub(crate) async fn column(db: &Db, sql: &'static str) -> Vec<String> {
+    db.read(move |tx| {
+        let rows = tx.query(sql, &[])?;
+        rows.iter().map(|row| Ok(row.text_or_empty(0)?.to_owned())).collect()
+    })
+    .await
+    .expect("a query")
+}
 
 /// Everything in `db` that does not depend on time, chance or who did it.
 pub(crate) async fn dump(db: &Db) -> String {
