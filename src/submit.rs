@@ -227,6 +227,8 @@ async fn spool(
             Err(error) => return Err(error.into()),
         };
         hash.block(&checked);
+        // Before drift takes rows away: like the impact, and like the rows that turn out to repeat another.
+        totals.add(&checked);
         let (first_row, rows) = (checked.block.first_row(), checked.block.len() as u64);
         let drifted = match &mut plan {
             Some(plan) => {
@@ -235,7 +237,6 @@ async fn spool(
             }
             None => Vec::new(),
         };
-        totals.add(&checked);
         progress(totals.rows);
         if !skip_invalid {
             for fault in std::mem::take(&mut checked.rejects).into_values().flatten() {
