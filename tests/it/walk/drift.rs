@@ -280,4 +280,17 @@ on_both! {
         // The second job went by no plan, and took Sean as he is now.
         assert_eq!(column(ledger.db(), "SELECT usage_location FROM deleted_users WHERE user_principal_name LIKE 'sean.%'").await, ["IE"]);
     }
+
+    async fn a_row_may_repeat_another_and_have_drifted_too(place: Place) {
+        const TWICE: &str = "customer,user_principal_name\nCRM-1001,one@alpenblickhotels.onmicrosoft.com\nCRM-1001,one@alpenblickhotels.onmicrosoft.com\n";
+        let ledger = prepared(&place).await;
+        place.write("rows.csv", TWICE);
+        place.tenantry(&["plan", "bulk-add-users", "rows.csv", "--skip-invalid", "--out", "plan.json"]).ends(1);
+        let taken = apply(&ledger, "bulk-add-users", TWICE).await;
+        assert_eq!((taken.counts.applied, taken.counts.rejected), (1, 1));
+        let done = place.tenantry(&["apply", "plan.json", "--json"]).ends(1).json();
+        let id = done["job"].as_str().and_then(|id| id.parse().ok()).expect("a job");
+        let job = ledger.job(id).await.expect("asked").expect("there");
+        assert_eq!(outcomes(&ledger, &job).await, [1, 2].map(|row| (row, "rejected".to_owned(), "drifted".to_owned())));
+    }
 }
