@@ -154,7 +154,7 @@ pub async fn submit(
         hash,
     } = *spooled;
     let plan_hash = match &plan {
-        None => hash.finish(kind.kind(), &parameters, digest.sha256.as_str()),
+        None => hash.finish(kind.kind(), &parameters, sheet.as_deref(), digest.sha256.as_str()),
         Some(plan) if plan.tail.sha256.as_deref() == Some(digest.sha256.as_str()) => {
             plan.tail.hash.clone().unwrap_or_default()
         }
@@ -231,6 +231,8 @@ async fn spool(
             Err(error) => return Err(error.into()),
         };
         hash.block(&checked);
+        // Before drift takes rows away: like the impact, and like the rows that turn out to repeat another.
+        totals.add(&checked);
         let (first_row, rows) = (checked.block.first_row(), checked.block.len() as u64);
         let drifted = match &mut plan {
             Some(plan) => {
@@ -239,7 +241,6 @@ async fn spool(
             }
             None => Vec::new(),
         };
-        totals.add(&checked);
         progress(totals.rows);
         if !skip_invalid {
             for fault in std::mem::take(&mut checked.rejects).into_values().flatten() {

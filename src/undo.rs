@@ -248,7 +248,7 @@ impl Planning {
         }
         let gate = limits.gate(None, &self.totals, &self.impact);
         Ok(UndoPlan {
-            hash: self.hash.finish("undo", &job.parameters, &job.id.to_string()),
+            hash: self.hash.finish("undo", &job.parameters, None, &job.id.to_string()),
             totals: self.totals,
             impact: self.impact,
             gate,

@@ -121,7 +121,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
             faults.push(repeated.fault)?;
         }
         let sha256 = planned.digest.sha256.to_string();
-        end.hash = (!args.offline).then(|| hash.finish(kind.kind(), &parameters, &sha256));
+        end.hash = (!args.offline).then(|| hash.finish(kind.kind(), &parameters, head.sheet.as_deref(), &sha256));
         end.sha256 = Some(sha256);
         end.approval = limits(config).gate(Some(kind), &end.totals, &planned.impact);
         end.undo = crate::summary::undo_of_kind(kind.kind()).filter(|_| !args.offline);

@@ -313,7 +313,7 @@ fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Opti
     }
     let message = format!(
         "paused: {wrong} of {finished} rows were rejected or failed, more than {} %; `resume` goes on",
-        limit.rate * 100.0
+        (limit.rate * 100.0).round()
     );
     let paused = tx.query_first(
         &format!("UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1 RETURNING {JOB_COLUMNS}"),

@@ -23,6 +23,9 @@ pub enum RetryRefused {
     /// The rows are no longer kept.
     #[error("the job's rows are no longer kept (`spool.keep`); submit the file again")]
     RowsGone,
+    /// It needed approval and has none; a retry must not be a way around that.
+    #[error("the job needed approval and never got it; submit the file again")]
+    NotApproved,
 }
 
 impl Ledger {
@@ -36,9 +39,13 @@ impl Ledger {
         }
         let id = JobId(self.clock.fresh_id());
         let parent = job.id;
+        let needs_approval = !job.gate.is_empty();
         let (now, old, input, by) = (self.clock.now_millis(), job.seq, job.input, by.to_owned());
         self.db
             .write(move |tx| {
+                if needs_approval && !is_approved(tx, parent)? {
+                    return Ok(Err(RetryRefused::NotApproved));
+                }
                 if tx.query("SELECT 1 FROM spool WHERE input = $1 LIMIT 1", &[input.into()])?.is_empty() {
                     return Ok(Err(RetryRefused::RowsGone));
                 }
@@ -80,6 +87,15 @@ impl Ledger {
             })
             .await
     }
+}
+
+/// Whether somebody has approved the job. `decided_by` does not tell that from a rejection.
+fn is_approved(tx: &mut dyn Tx, job: JobId) -> Result<bool, DbError> {
+    let approved = tx.query_first(
+        "SELECT 1 FROM audit WHERE job = $1 AND action = $2 LIMIT 1",
+        &[job.to_string().into(), Action::Approved.as_str().into()],
+    )?;
+    Ok(approved.is_some())
 }
 
 /// The jobs a job's rows follow from.

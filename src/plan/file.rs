@@ -1,19 +1,21 @@
 //! Plans in files: what `plan --out` writes and `apply` carries out.
 //!
 //! The file is one JSON document with a row on each line, so that one of a million rows is written and read without
-//! holding it. Rows that create something, most of them, are left out. The hash at its end covers what it says;
-//! a plan that was edited is found out.
+//! holding it. Rows that create something, most of them, are left out. The hash at its end covers what is going to be
+//! done; a plan that was edited is found out when it is opened.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use tenantry_jobs::code;
 use thiserror::Error;
 
 use super::check::REJECTED;
+use super::hash::{PlanHash, RepeatedHash};
 use crate::ledger::Parameters;
 use crate::store::{State, state_of};
 
@@ -65,13 +67,45 @@ pub struct Head {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tail {
     #[serde(rename = "errors")]
-    _errors: IgnoredAny,
+    repeated: Repetitions,
     /// Hash of the file that was planned; `None` when it could not be read to its end.
     pub sha256: Option<String>,
     /// Hash of the plan.
     pub hash: Option<String>,
     /// Rows rejected, and what becomes of the others.
     pub totals: super::Totals,
+}
+
+/// Of the faults, the rows that repeat another: they come last in a plan's hash.
+#[derive(Debug, Clone, Default)]
+struct Repetitions(RepeatedHash);
+
+impl<'de> Deserialize<'de> for Repetitions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Repetitions {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a list of faults")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut faults: A) -> Result<Self, A::Error> {
+        #[derive(Deserialize)]
+        struct Fault {
+            row: u64,
+            code: String,
+        }
+        while let Some(fault) = faults.next_element::<Fault>()? {
+            if fault.code == code::DUPLICATE_IN_FILE {
+                self.0.row(fault.row);
+            }
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,6 +163,7 @@ impl PlanFile {
             return Err(bad(1, message));
         }
         let mut line = 1;
+        let mut hash = PlanHash::default();
         loop {
             text.clear();
             line += 1;
@@ -138,10 +173,21 @@ impl PlanFile {
             if text.starts_with(']') {
                 break;
             }
+            if let (row, Some(state)) = planned(&text).map_err(|error| bad(line, error.to_string()))? {
+                hash.told(row, state);
+            }
         }
         let start = text.trim_start_matches([']', ',']).to_owned();
         let rest = std::io::Cursor::new(format!("{{{start}")).chain(lines);
         let tail: Tail = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
+        if let Some(told) = &tail.hash {
+            hash.all_repeated(tail.repeated.0.clone());
+            let content = tail.sha256.as_deref().unwrap_or_default();
+            if hash.finish(&head.kind, &head.parameters, head.sheet.as_deref(), content) != *told {
+                let message = "the plan was changed after it was written, for its hash is another; plan the file again";
+                return Err(bad(line, message.to_owned()));
+            }
+        }
         let mut lines = BufReader::new(File::open(path).map_err(unreadable)?);
         text.clear();
         lines.read_line(&mut text).map_err(unreadable)?;
@@ -189,22 +235,27 @@ impl PlanFile {
             self.ended = true;
             return Ok(None);
         }
-        let row: PlannedRow =
-            serde_json::from_str(text.trim_end().trim_end_matches(',')).map_err(|error| PlanFileError::NoPlan {
-                path: self.path.clone(),
-                line: self.line,
-                message: error.to_string(),
-            })?;
-        let changes = row
-            .changes
-            .iter()
-            .map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str()));
-        let state = match row.action.as_str() {
-            "create" => None,
-            "reject" => Some(REJECTED),
-            action => Some(state_of(action, changes)),
-        };
-        self.next = Some((row.row, state));
+        let (row, state) = planned(&text).map_err(|error| PlanFileError::NoPlan {
+            path: self.path.clone(),
+            line: self.line,
+            message: error.to_string(),
+        })?;
+        self.next = Some((row, state));
         Ok(self.next)
     }
+}
+
+/// The line of a row: its number, and what the plan expects of it.
+fn planned(line: &str) -> Result<(u64, Option<State>), serde_json::Error> {
+    let row: PlannedRow = serde_json::from_str(line.trim_end().trim_end_matches(','))?;
+    let changes = row
+        .changes
+        .iter()
+        .map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str()));
+    let state = match row.action.as_str() {
+        "create" => None,
+        "reject" => Some(REJECTED),
+        action => Some(state_of(action, changes)),
+    };
+    Ok((row.row, state))
 }

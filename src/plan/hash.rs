@@ -1,5 +1,6 @@
 //! The hash of a plan: kind, parameters, content and what is expected of every row. The same file planned against the
-//! same store has the same hash, however it is split into blocks; anything else has another.
+//! same store has the same hash, however it is split into blocks; anything else has another. It can be computed anew
+//! from a plan in a file, so that one that was edited is found out.
 
 use sha2::{Digest, Sha256};
 
@@ -12,6 +13,23 @@ use crate::store::{Expected, State};
 #[derive(Debug, Clone, Default)]
 pub struct PlanHash {
     rows: Sha256,
+    repeated: RepeatedHash,
+}
+
+/// The part of rows that repeat another, which are known only at the end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RepeatedHash(Sha256);
+
+impl RepeatedHash {
+    pub(super) fn row(&mut self, row: u64) {
+        self.0.update(encoded(row, REJECTED));
+    }
+}
+
+fn encoded(row: u64, state: State) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(Expected::ENTRY);
+    Expected::encode(row, state, &mut entry);
+    entry
 }
 
 impl PlanHash {
@@ -36,24 +54,35 @@ impl PlanHash {
 
     /// Adds a row that repeats another.
     pub fn repeated(&mut self, repeated: &Repeated) {
-        self.rejected(repeated.fault.row);
+        self.repeated.row(repeated.fault.row);
+    }
+
+    /// Adds a row as a plan in a file tells of it.
+    pub(super) fn told(&mut self, row: u64, state: State) {
+        self.rows.update(encoded(row, state));
+    }
+
+    /// Adds all rows that repeat another.
+    pub(super) fn all_repeated(&mut self, repeated: RepeatedHash) {
+        self.repeated = repeated;
     }
 
     fn rejected(&mut self, row: u64) {
-        let mut entry = Vec::with_capacity(Expected::ENTRY);
-        Expected::encode(row, REJECTED, &mut entry);
-        self.rows.update(entry);
+        self.told(row, REJECTED);
     }
 
     /// The hash, in lower-case hexadecimal.
-    pub fn finish(self, kind: &str, parameters: &Parameters, sha256: &str) -> String {
+    pub fn finish(self, kind: &str, parameters: &Parameters, sheet: Option<&str>, sha256: &str) -> String {
         let mut parameters = parameters.clone();
         // Who can read passwords is no part of what happens to the store.
         parameters.seal_to.clear();
         let parameters = serde_json::to_string(&parameters).unwrap_or_default();
         let mut whole = Meter::default();
         whole.pass(format!("tenantry plan 1\n{kind}\n{parameters}\n{sha256}\n").as_bytes());
+        // Two sheets of one workbook are not the same plan.
+        whole.pass(serde_json::json!(sheet).to_string().as_bytes());
         whole.pass(&self.rows.finalize());
+        whole.pass(&self.repeated.0.finalize());
         whole.sha256().to_string()
     }
 }

@@ -179,7 +179,7 @@ impl Limits {
                 share.touched,
                 share.users,
                 share.customer,
-                self.user_share * 100.0
+                (self.user_share * 100.0).round()
             ));
         }
         let more = impact.shares().filter(over).count().saturating_sub(MOST_NAMED);

@@ -1,5 +1,7 @@
 //! The ledger's contract, the same on every database: claims, fences, counters, cancelling, retrying.
 
+mod approval;
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;

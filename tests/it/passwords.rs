@@ -1,5 +1,7 @@
 //! New users' passwords: recipients in the configuration, key pairs, and files that only recipients open.
 
+mod servers;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -9,6 +11,7 @@ use tenantry::passwords::{Identities, PasswordRow, Sealer, generate, open, write
 use tenantry::receipt::{passwords_name, write_private};
 
 use crate::place::{On, Place, Run, read};
+use servers::files;
 
 fn load(environment: &[(&str, &str)]) -> Result<PasswordsConfig, String> {
     let owned = environment
@@ -336,17 +339,4 @@ async fn without_a_recipient_nothing_is_handed_out_by_accident() {
     ];
     let again = handing_out(&again);
     assert!(again.out.contains("\"unchanged\":1"), "{again:?}");
-}
-
-/// Every file below a directory but the secret key.
-fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).expect("a directory").flatten() {
-        if entry.path().is_dir() {
-            found.extend(files(&entry.path()));
-        } else {
-            found.push(entry.path());
-        }
-    }
-    found
 }

@@ -1,12 +1,13 @@
 //! A place to work in: a directory, a database and the program, for tests of everything above the database.
 
+mod look;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tenantry::clock::Clock;
-use tenantry::db::Db;
 use tenantry::ledger::{Job, Ledger, Parameters, Scope};
 use tenantry::passwords::{Class, Policy};
 use tenantry::plan::{Limits, Source};
@@ -19,6 +20,7 @@ use tenantry::submit::{Rules, Submission, Submitted, submit};
 use tokio_util::sync::CancellationToken;
 
 use crate::servers::PgServer;
+pub(crate) use look::{column, outcomes};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +69,12 @@ impl Place {
     }
 
     pub(crate) async fn ledger(&self) -> Ledger {
-        Ledger::open(&self.url, 4, Clock::system())
+        self.ledger_at(&Clock::system()).await
+    }
+
+    /// The ledger, which goes by that clock.
+    pub(crate) async fn ledger_at(&self, clock: &Clock) -> Ledger {
+        Ledger::open(&self.url, 4, clock.clone())
             .await
             .expect("the ledger opens")
     }
@@ -91,7 +98,7 @@ impl Place {
 
     /// Everything the store and the ledger hold that does not depend on time, chance or who did it.
     pub(crate) async fn dump(&self) -> String {
-        dump(self.ledger().await.db()).await
+        look::dump(self.ledger().await.db()).await
     }
 }
 
@@ -193,6 +200,32 @@ pub(crate) async fn hand_in_from(
     parameters: Parameters,
     chunk_rows: usize,
 ) -> Submitted {
+    let rules = Rules {
+        chunk_rows,
+        limits: Limits::NONE,
+    };
+    hand_over(ledger, sources, kind, csv, parameters, rules).await
+}
+
+/// Submits CSV text under these limits.
+pub(crate) async fn hand_in_under(
+    ledger: &Ledger,
+    kind: &str,
+    csv: &str,
+    parameters: Parameters,
+    rules: Rules,
+) -> Submitted {
+    hand_over(ledger, &Sources::default(), kind, csv, parameters, rules).await
+}
+
+async fn hand_over(
+    ledger: &Ledger,
+    sources: &Sources,
+    kind: &str,
+    csv: &str,
+    parameters: Parameters,
+    rules: Rules,
+) -> Submitted {
     let submission = Submission {
         kind: tenantry_jobs::find(kind).expect("a kind"),
         parameters,
@@ -205,10 +238,6 @@ pub(crate) async fn hand_in_from(
         reply_to: None,
         out_dir: None,
         plan: None,
-    };
-    let rules = Rules {
-        chunk_rows,
-        limits: Limits::NONE,
     };
     submit(ledger, sources, &Queue::embedded(), &rules, submission, &|_| ())
         .await
@@ -277,7 +306,14 @@ pub(crate) async fn apply_with(
 
 /// Works one job off, whoever it has to wait for.
 pub(crate) async fn work_through(ledger: &Ledger, job: &Job) -> Job {
-    work_until(ledger, &Sources::default(), job, |job| job.state.is_final()).await
+    let runner = runner(ledger, &Sources::default(), settings(2), Scope::Job(job.seq));
+    work_until(runner, ledger, job, |job| job.state.is_final()).await
+}
+
+/// Has a worker of all jobs run until this one has ended, with whatever its sweep does besides.
+pub(crate) async fn sweep_until_ended(ledger: &Ledger, job: &Job) -> Job {
+    let runner = runner(ledger, &Sources::default(), settings(2), Scope::All);
+    work_until(runner, ledger, job, |job| job.state.is_final()).await
 }
 
 /// Works on one job until there is nothing left to do for now.
@@ -287,12 +323,21 @@ pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
 
 /// As [`work_off`], for rows that copy from other stores.
 pub(crate) async fn work_off_from(ledger: &Ledger, sources: &Sources, job: &Job) -> Job {
-    work_until(ledger, sources, job, Job::is_at_rest).await
+    let runner = runner(ledger, sources, settings(2), Scope::Job(job.seq));
+    work_until(runner, ledger, job, Job::is_at_rest).await
 }
 
-async fn work_until(ledger: &Ledger, sources: &Sources, job: &Job, enough: impl Fn(&Job) -> bool) -> Job {
-    let scope = Scope::Job(job.seq);
-    let runner = Runner::new(ledger.clone(), sources.clone(), Queue::embedded(), settings(2), scope);
+/// As [`work_off`], the way `settings` say.
+pub(crate) async fn work_off_with(ledger: &Ledger, job: &Job, settings: Settings) -> Job {
+    let runner = runner(ledger, &Sources::default(), settings, Scope::Job(job.seq));
+    work_until(runner, ledger, job, Job::is_at_rest).await
+}
+
+fn runner(ledger: &Ledger, sources: &Sources, settings: Settings, scope: Scope) -> Runner {
+    Runner::new(ledger.clone(), sources.clone(), Queue::embedded(), settings, scope)
+}
+
+async fn work_until(runner: Runner, ledger: &Ledger, job: &Job, enough: impl Fn(&Job) -> bool) -> Job {
     let stop = CancellationToken::new();
     let waiting = async {
         loop {
@@ -307,82 +352,6 @@ async fn work_until(ledger: &Ledger, sources: &Sources, job: &Job, enough: impl 
     let (served, job) = tokio::join!(runner.serve(stop.clone()), waiting);
     served.expect("the runner ends well");
     job
-}
-
-/// (row, outcome, code) of every row that was not applied.
-pub(crate) async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> {
-    let seq = job.seq;
-    ledger
-        .db()
-        .read(move |tx| {
-            let rows = tx.query(
-                "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 AND outcome <> 'applied' ORDER BY row",
-                &[seq.into()],
-            )?;
-            rows.iter()
-                .map(|row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())))
-                .collect()
-        })
-        .await
-        .expect("outcomes")
-}
-
-/// One column of a query as text, for looking into the store.
-pub(crate) async fn column(db: &Db, sql: &'static str) -> Vec<String> {
-    db.read(move |tx| {
-        let rows = tx.query(sql, &[])?;
-        rows.iter().map(|row| Ok(row.text_or_empty(0)?.to_owned())).collect()
-    })
-    .await
-    .expect("a query")
-}
-
-pub(crate) async fn dump(db: &Db) -> String {
-    const TABLES: [(&str, &str); 8] = [
-        (
-            "deleted users",
-            "SELECT id, customer, user_principal_name, licenses, version FROM deleted_users ORDER BY id",
-        ),
-        (
-            "subscriptions",
-            "SELECT id, customer, subscription_id, status, suspension_reason, version FROM subscriptions ORDER BY id",
-        ),
-        (
-            "users",
-            "SELECT id, customer, user_principal_name, display_name, licenses, roles, flags, version FROM users ORDER BY id",
-        ),
-        (
-            "customers",
-            "SELECT id, domain, company_name, email, tags, external_id, relationship, user_count, version FROM customers ORDER BY id",
-        ),
-        (
-            "skus",
-            "SELECT customer, sku_id, part_number, seats, assigned FROM subscribed_skus ORDER BY customer, sku_id",
-        ),
-        (
-            "jobs",
-            "SELECT seq, kind, state, total, applied, unchanged, rejected, failed, cancelled, chunks_left FROM jobs WHERE state <> 'planned' ORDER BY seq",
-        ),
-        (
-            "outcomes",
-            "SELECT job, row, outcome, code, message FROM row_outcomes ORDER BY job, row",
-        ),
-        (
-            "images",
-            "SELECT job, row, step, object, target, part, before, after FROM before_images ORDER BY job, row, step",
-        ),
-    ];
-    db.read(|tx| {
-        let mut text = String::new();
-        for (name, sql) in TABLES {
-            for row in tx.query(sql, &[])? {
-                text.push_str(&format!("{name} {row:?}\n"));
-            }
-        }
-        Ok(text)
-    })
-    .await
-    .expect("a dump")
 }
 
 /// The text of the file at `path`.

@@ -1,5 +1,8 @@
 //! Planning: every fault of a file, however many, and rows that repeat each other.
 
+mod hash;
+mod tampered;
+
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};

@@ -1,6 +1,9 @@
 //! The whole way of a job: planned, approved, applied and taken back, from the outside.
 
+mod drift;
+mod expiry;
 mod killed;
+mod limits;
 
 use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;

@@ -15,7 +15,7 @@ pub enum Answer {
     Fail,
 }
 
-/// Answers the pending transfers of a subscription; how many there were.
+/// Answers the pending transfers of a subscription while they can be; how many there were.
 pub fn answer(tx: &mut dyn Tx, subscription_id: &str, answer: Answer, now: i64) -> Result<u64, DbError> {
     let to = match answer {
         Answer::Accept => status::IN_PROGRESS,
@@ -25,7 +25,7 @@ pub fn answer(tx: &mut dyn Tx, subscription_id: &str, answer: Answer, now: i64) 
     };
     tx.exec(
         "UPDATE transfers SET status = $2, updated_at = $3, version = version + 1
-         WHERE subscription_id = $1 AND status = $4",
+         WHERE subscription_id = $1 AND status = $4 AND expires_at >= $3",
         &[subscription_id.into(), to.into(), now.into(), status::PENDING.into()],
     )
 }

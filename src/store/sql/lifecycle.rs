@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
 
 use super::lookup::{Customer, Directory};
-use super::record::{Key, Object};
+use super::record::{Key, Object, Record};
 use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::users::MUST_SET_PASSWORD;
 use crate::db::DbError;
@@ -73,6 +73,31 @@ pub(super) fn day(millis: i64) -> String {
         .map_or_else(|_| millis.to_string(), |time| time.strftime("%Y-%m-%d").to_string())
 }
 
+/// A second in UTC, for messages.
+fn second(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(
+        |_| millis.to_string(),
+        |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+/// What people know a user by. A name can pass to somebody else between a plan and its application, so whoever is
+/// deleted or brought back is part of what the plan says.
+fn person(user: &Record) -> impl Iterator<Item = (&'static str, &str)> {
+    // The row says whose and which; licences are told by name; the rest is nothing that is shown.
+    const NOT: [&str; 5] = [
+        "customer",
+        "user_principal_name",
+        "licenses",
+        "flags",
+        "password_set_at",
+    ];
+    let shown = Object::User.names().into_iter().filter(|field| !NOT.contains(field));
+    shown
+        .map(|field| (field, user.get(field)))
+        .filter(|(_, value)| !value.is_empty())
+}
+
 /// A user to delete.
 pub(super) struct Delete(pub(super) Named);
 
@@ -98,6 +123,7 @@ impl Task for Delete {
             let licenses = session.part_numbers(self.0.customer, user.get("licenses"))?;
             changes.push(FieldChange::new("licenses", licenses, ""));
         }
+        changes.extend(person(&user).map(|(field, value)| FieldChange::new(field, value, "")));
         Ok(Decision {
             verdict: Verdict::Change(changes),
             target: session.guid(id),
@@ -143,7 +169,11 @@ impl Task for Restore {
                 format!("this user could be restored until {}", day(until)),
             )));
         }
-        restore(session, deleted.id, self.0.customer, deleted.user.get("licenses"))
+        let mut decision = restore(session, deleted.id, self.0.customer, deleted.user.get("licenses"))?;
+        if let Verdict::Change(changes) = &mut decision.verdict {
+            changes.extend(person(&deleted.user).map(|(field, value)| FieldChange::new(field, "", value)));
+        }
+        Ok(decision)
     }
 }
 
@@ -222,7 +252,8 @@ impl Task for Reset {
         ];
         let before = match last {
             0 => String::new(),
-            last => format!("set on {}", day(last)),
+            // To the second: one that was set since the plan, on the same day, is another one.
+            last => format!("set at {}", second(last)),
         };
         Ok(Decision {
             verdict: Verdict::Change(vec![FieldChange::new("password", before, "a new one")]),

@@ -52,9 +52,18 @@ impl Transfer {
         session.guid(self.id)
     }
 
-    fn is_open(&self) -> bool {
+    /// Its status. A request that nobody answered in time is over, whether or not anybody has looked since: the job
+    /// that made it may have been cancelled.
+    fn status(&self, now: i64) -> &str {
+        match self.record.get("status") {
+            status::PENDING if now > self.record.int("expires_at") => status::EXPIRED,
+            status => status,
+        }
+    }
+
+    fn is_open(&self, now: i64) -> bool {
         !matches!(
-            self.record.get("status"),
+            self.status(now),
             status::COMPLETED
                 | status::COMPLETED_WITH_ERRORS
                 | status::PARTIALLY_COMPLETE
@@ -115,7 +124,8 @@ fn all(session: &mut Session<'_>, guid: &str) -> Result<Vec<Transfer>, DbError> 
 
 /// The transfer a subscription is part of now.
 pub(super) fn open(session: &mut Session<'_>, guid: &str) -> Result<Option<Transfer>, DbError> {
-    Ok(all(session, guid)?.into_iter().find(Transfer::is_open))
+    let now = session.now;
+    Ok(all(session, guid)?.into_iter().find(|transfer| transfer.is_open(now)))
 }
 
 /// A row's part in a transfer.
@@ -164,7 +174,7 @@ impl Wanted {
         if let Some(begun) = transfers.iter().find(|transfer| transfer.id == own) {
             return self.look(session, begun);
         }
-        if let Some(open) = transfers.iter().find(|transfer| transfer.is_open()) {
+        if let Some(open) = transfers.iter().find(|transfer| transfer.is_open(session.now)) {
             return Ok(if self.is_same(open) {
                 Decision::unchanged(open.guid(session))
             } else {
@@ -336,12 +346,12 @@ impl Wanted {
             TransferAction::Reject => status::DECLINED,
             _ => status::CANCELLED,
         };
-        let Some(open) = same.clone().find(|transfer| transfer.is_open()) else {
+        let Some(open) = same.clone().find(|transfer| transfer.is_open(session.now)) else {
             return Ok(match same.next() {
-                Some(last) if is_answered(last.record.get("status"), to) => Decision::unchanged(last.guid(session)),
+                Some(last) if is_answered(last.status(session.now), to) => Decision::unchanged(last.guid(session)),
                 Some(last) => self.reject(
                     code::TRANSFER_CLOSED,
-                    format!("an open transfer; the last one is {}", last.record.get("status")),
+                    format!("an open transfer; the last one is {}", last.status(session.now)),
                 ),
                 None => self.reject(code::NO_TRANSFER, "a subscription with a transfer request"),
             });

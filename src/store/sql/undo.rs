@@ -135,7 +135,7 @@ impl Wanted {
                 return Ok(Way::Done);
             }
             let Some(deleted) = session.deleted_user(DeletedOf::Id(key.id))? else {
-                return Ok(Way::Never("the user is gone for good".to_owned()));
+                return Ok(Way::Never(gone_for_good(session.tx, self.job)?));
             };
             let until = deleted.deleted_at + RESTORE_WITHIN_MILLIS;
             if session.now > until {
@@ -451,6 +451,19 @@ fn touch(session: &mut Session<'_>, key: &Key) -> Result<Option<Touch>, DbError>
         users: 1,
         of,
     }))
+}
+
+/// Said of users whom `job` deleted and whom the store has let go of since.
+fn gone_for_good(tx: &mut dyn Tx, job: i64) -> Result<String, DbError> {
+    let ended = tx.query_first("SELECT finished_at FROM jobs WHERE seq = $1", &[job.into()])?;
+    let ended = ended.map(|row| row.opt_int(0)).transpose()?.flatten();
+    Ok(match ended {
+        Some(ended) => format!(
+            "the user is gone for good; it could be restored until {}",
+            day(ended + RESTORE_WITHIN_MILLIS)
+        ),
+        None => "the user is gone for good".to_owned(),
+    })
 }
 
 fn job_id(tx: &mut dyn Tx, seq: i64) -> Result<String, DbError> {

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -90,6 +91,36 @@ impl PgServer {
             .await
             .expect("create database");
         self.url(&name)
+    }
+
+    /// Where its data and its log lie.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Has it log every statement from now on, with its parameters.
+    pub(crate) async fn log_statements(&self) {
+        let url = self.url("postgres");
+        let client = connect(&url).await.expect("a connection");
+        for sql in ["alter system set log_statement = 'all'", "select pg_reload_conf()"] {
+            client.batch_execute(sql).await.expect(sql);
+        }
+        eventually("PostgreSQL to read its settings again", async || {
+            let row = connect(&url)
+                .await
+                .ok()?
+                .query_one("show log_statement", &[])
+                .await
+                .ok()?;
+            (row.get::<_, &str>(0) == "all").then_some(())
+        })
+        .await;
+    }
+
+    /// Writes everything it holds in memory into its data files.
+    pub(crate) async fn checkpoint(&self) {
+        let client = connect(&self.url("postgres")).await.expect("a connection");
+        client.batch_execute("checkpoint").await.expect("a checkpoint");
     }
 
     /// Ends the server with `kill -9` and waits until it is gone. Its back ends notice and leave by themselves.

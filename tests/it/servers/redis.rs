@@ -1,5 +1,7 @@
 //! A real Redis server.
 
+use std::fs::File;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -45,6 +47,11 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// Where its data and its log lie.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// A key prefix nobody else uses on this server.
     #[expect(clippy::unused_self, reason = "reads as what it is: a prefix on this server")]
     pub(crate) fn prefix(&self) -> String {
@@ -77,6 +84,7 @@ impl RedisServer {
 
     /// Whether the server came up; it does not when another process has taken the port.
     async fn try_start(&mut self) -> bool {
+        let log = File::create(self.directory.path().join("log")).expect("a log file");
         let program = install::program("redis-server", "redis-server");
         let mut command = Command::new("setpriv");
         command
@@ -88,7 +96,7 @@ impl RedisServer {
             .args(["--appendonly", "yes", "--appendfsync", "no", "--save", "", "--dir"])
             .arg(self.directory.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(log)
             .stderr(Stdio::null());
         let mut process = Process::spawn(command);
         let client = redis::Client::open(self.url()).expect("a valid address");

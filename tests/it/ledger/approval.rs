@@ -1,0 +1,83 @@
+//! Decisions about jobs that wait for approval: whose they are to make, and of what.
+
+use std::time::Duration;
+
+use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger, Parameters, RetryRefused};
+use tenantry::plan::Limits;
+use tenantry::submit::{Rules, Submitted};
+
+use super::{queued, reload};
+use crate::place::{On, Place, column, hand_in_under, on_both, work_off};
+
+/// A deletion of two users, in two chunks, that waits for approval.
+async fn awaiting(ledger: &Ledger) -> Job {
+    let users = queued(ledger, 10).await;
+    work_off(ledger, &users).await;
+    let csv = "customer,user_principal_name\nA-1,user0@alpha.onmicrosoft.com\nA-1,user1@alpha.onmicrosoft.com\n";
+    let rules = Rules {
+        chunk_rows: 1,
+        limits: Limits {
+            approval: true,
+            approval_within: Duration::from_secs(3600),
+            ..Limits::NONE
+        },
+    };
+    match hand_in_under(ledger, "delete-users", csv, Parameters::default(), rules).await {
+        Submitted::AwaitingApproval(id) => ledger.job(id).await.expect("asked").expect("there"),
+        _ => panic!("the job does not wait for approval"),
+    }
+}
+
+async fn deleted(ledger: &Ledger) -> usize {
+    column(ledger.db(), "SELECT user_principal_name FROM deleted_users")
+        .await
+        .len()
+}
+
+on_both! {
+    async fn nobody_approves_a_job_of_their_own_or_a_plan_they_have_not_seen(place: Place) {
+        let ledger = place.ledger().await;
+        let job = awaiting(&ledger).await;
+        let hash = job.plan_hash.clone().expect("a hash");
+        let other = format!("{}{}", if hash.starts_with('0') { '1' } else { '0' }, &hash[1..]);
+        for by in ["tester", " TESTER "] {
+            let refused = ledger.approve(&job, &hash, by).await.expect("asked").expect_err("refused");
+            assert_eq!(refused, DecisionRefused::OwnJob("tester".to_owned()), "{by}");
+        }
+        for seen in [other.as_str(), &hash[..11], ""] {
+            let refused = ledger.approve(&job, seen, "boss").await.expect("asked").expect_err("refused");
+            assert_eq!(refused, DecisionRefused::OtherPlan(hash.clone()), "{seen}");
+        }
+        let idle = work_off(&ledger, &reload(&ledger, &job).await).await;
+        assert_eq!((idle.state, idle.decided_by.as_deref(), deleted(&ledger).await), (JobState::AwaitingApproval, None, 0));
+        ledger.approve(&job, &hash[..12].to_uppercase(), "boss").await.expect("asked").expect("approved");
+        // Two who decide at once have both read that the job waits.
+        for decided in [ledger.approve(&job, &hash, "other").await, ledger.reject_plan(&job, "other", "").await] {
+            assert_eq!(decided.expect("asked"), Err(DecisionRefused::NotWaiting("decided on already")));
+        }
+        let done = work_off(&ledger, &job).await;
+        assert_eq!((done.state, done.decided_by.as_deref(), deleted(&ledger).await), (JobState::Completed, Some("boss"), 2));
+    }
+
+    async fn what_was_not_approved_is_not_retried_either(place: Place) {
+        let ledger = place.ledger().await;
+        let rejected = awaiting(&ledger).await;
+        ledger.reject_plan(&rejected, "boss", "no").await.expect("asked").expect("rejected");
+        let withdrawn = awaiting(&ledger).await;
+        assert!(ledger.cancel(withdrawn.seq, "tester").await.expect("asked"));
+        for job in [&rejected, &withdrawn] {
+            let job = reload(&ledger, job).await;
+            assert_eq!((job.state, job.counts.cancelled), (JobState::Cancelled, 2));
+            assert_eq!(ledger.retry(&job, "tester").await.expect("asked"), Err(RetryRefused::NotApproved));
+        }
+        // What was approved and then stopped may go on.
+        let stopped = awaiting(&ledger).await;
+        let hash = stopped.plan_hash.clone().expect("a hash");
+        ledger.approve(&stopped, &hash, "boss").await.expect("asked").expect("approved");
+        assert!(ledger.cancel(stopped.seq, "tester").await.expect("asked"));
+        assert_eq!(deleted(&ledger).await, 0);
+        let again = ledger.retry(&reload(&ledger, &stopped).await, "tester").await.expect("asked").expect("retried");
+        let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
+        assert_eq!((again.state, again.counts.applied, deleted(&ledger).await), (JobState::Completed, 2, 2));
+    }
+}

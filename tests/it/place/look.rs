@@ -1,0 +1,81 @@
+//! Looking into the ledger and the store behind the program's back.
+
+use tenantry::db::Db;
+use tenantry::ledger::{Job, Ledger};
+
+/// (row, outcome, code) of every row that was not applied.
+pub(crate) async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> {
+    let seq = job.seq;
+    ledger
+        .db()
+        .read(move |tx| {
+            let rows = tx.query(
+                "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 AND outcome <> 'applied' ORDER BY row",
+                &[seq.into()],
+            )?;
+            rows.iter()
+                .map(|row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())))
+                .collect()
+        })
+        .await
+        .expect("outcomes")
+}
+
+/// One column of a query as text, for looking into the store.
+pub(crate) async fn column(db: &Db, sql: &'static str) -> Vec<String> {
+    db.read(move |tx| {
+        let rows = tx.query(sql, &[])?;
+        rows.iter().map(|row| Ok(row.text_or_empty(0)?.to_owned())).collect()
+    })
+    .await
+    .expect("a query")
+}
+
+/// Everything in `db` that does not depend on time, chance or who did it.
+pub(crate) async fn dump(db: &Db) -> String {
+    const TABLES: [(&str, &str); 8] = [
+        (
+            "deleted users",
+            "SELECT id, customer, user_principal_name, licenses, version FROM deleted_users ORDER BY id",
+        ),
+        (
+            "subscriptions",
+            "SELECT id, customer, subscription_id, status, suspension_reason, version FROM subscriptions ORDER BY id",
+        ),
+        (
+            "users",
+            "SELECT id, customer, user_principal_name, display_name, licenses, roles, flags, version FROM users ORDER BY id",
+        ),
+        (
+            "customers",
+            "SELECT id, domain, company_name, email, tags, external_id, relationship, user_count, version FROM customers ORDER BY id",
+        ),
+        (
+            "skus",
+            "SELECT customer, sku_id, part_number, seats, assigned FROM subscribed_skus ORDER BY customer, sku_id",
+        ),
+        (
+            "jobs",
+            "SELECT seq, kind, state, total, applied, unchanged, rejected, failed, cancelled, chunks_left FROM jobs WHERE state <> 'planned' ORDER BY seq",
+        ),
+        (
+            "outcomes",
+            "SELECT job, row, outcome, code, message FROM row_outcomes ORDER BY job, row",
+        ),
+        (
+            "images",
+            "SELECT job, row, step, object, target, part, before, after FROM before_images ORDER BY job, row, step",
+        ),
+    ];
+    db.read(|tx| {
+        let mut text = String::new();
+        for (name, sql) in TABLES {
+            for row in tx.query(sql, &[])? {
+                text.push_str(&format!("{name} {row:?}\n"));
+            }
+        }
+        Ok(text)
+    })
+    .await
+    .expect("a dump")
+}
