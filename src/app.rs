@@ -15,7 +15,8 @@ use crate::plan::Limits;
 use crate::queue::Queue;
 use crate::runner::retry::RetryPolicy;
 use crate::runner::{LookPolicy, Runner, Settings};
-use crate::store::Sources;
+use crate::store::partner_center::PartnerCenter;
+use crate::store::{Sources, Stores};
 use crate::submit::Rules;
 
 /// Everything a command needs.
@@ -27,8 +28,8 @@ pub struct App {
     pub ledger: Ledger,
     /// The queue; Redis is not asked before it is needed.
     pub queue: Queue,
-    /// Other stores, that customers are copied from.
-    pub sources: Sources,
+    /// The stores besides the ledger's database.
+    pub stores: Stores,
     /// What passwords that are handed out are like.
     passwords: Policy,
     /// Whom they are sealed to, as configured when this program started.
@@ -50,7 +51,7 @@ impl App {
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
         Ok(Self {
-            sources: sources(&config),
+            stores: stores(&config)?,
             config,
             ledger,
             queue,
@@ -107,7 +108,7 @@ impl App {
             passwords: self.passwords.clone(),
             form: self.config.results.form(),
         };
-        Runner::new(self.ledger.clone(), self.sources.clone(), queue, settings, scope)
+        Runner::new(self.ledger.clone(), self.stores.clone(), queue, settings, scope)
     }
 
     /// Repeats a question to the ledger while it is unavailable, up to `ledger.patience`.
@@ -140,6 +141,21 @@ where
 pub fn sources(config: &Config) -> Sources {
     let address = |(name, store): (&String, &StoreConfig)| (name.clone(), store.url.reveal().to_owned());
     Sources::new(config.stores.iter().map(address))
+}
+
+/// The stores of the configuration besides the ledger's database.
+pub fn stores(config: &Config) -> anyhow::Result<Stores> {
+    let partner_center = match config.partner_center.settings()? {
+        Some(settings) => {
+            let store = PartnerCenter::new(settings, Clock::system());
+            Some(store.map_err(|error| anyhow::anyhow!("Partner Center cannot be used: {error}"))?)
+        }
+        None => None,
+    };
+    Ok(Stores {
+        partner_center,
+        sources: sources(config),
+    })
 }
 
 /// What needs approval, and what pauses a job.

@@ -188,6 +188,7 @@ struct SubmissionArgs {
 impl SubmissionArgs {
     fn parameters(&self) -> Parameters {
         Parameters {
+            store: None,
             customer: self.customer.clone(),
             skip_invalid: self.skip_invalid,
             seal_to: Vec::new(),
@@ -271,7 +272,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Plan(args) => plan::plan(&args, &config, json).await,
         Command::Run(args) => run::run(&args, &App::open(config).await?, json).await,
         Command::Apply(args) => apply::apply(&args, &App::open(config).await?, json).await,
-        Command::Undo(args) => undo::undo(&args, &App::open(config).await?, json).await,
+        Command::Undo(args) => Box::pin(undo::undo(&args, &App::open(config).await?, json)).await,
         Command::Reveal(args) => passwords::reveal(&args, &App::open(config).await?).await,
         Command::Approve(args) => decide::approve(&args, &App::open(config).await?, json).await,
         Command::Reject(args) => decide::reject(&args, &App::open(config).await?, json).await,

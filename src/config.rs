@@ -7,6 +7,7 @@
 mod checks;
 mod duration;
 mod list;
+mod partner_center;
 mod passwords;
 mod secret;
 
@@ -20,8 +21,9 @@ use tenantry_jobs::nearest;
 use thiserror::Error;
 
 use checks::{cross_checks, fits};
+pub use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
-pub use secret::SecretUrl;
+pub use secret::{Secret, SecretUrl};
 
 use crate::receipt::Form;
 
@@ -44,6 +46,7 @@ pub struct Config {
     pub approval: ApprovalConfig,
     pub limits: LimitsConfig,
     pub transfers: TransfersConfig,
+    pub partner_center: PartnerCenterConfig,
     pub spool: SpoolConfig,
     pub results: ResultsConfig,
     pub passwords: PasswordsConfig,

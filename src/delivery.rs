@@ -160,9 +160,9 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
     for made in patiently(patience, || ledger.artifacts(&job)).await? {
         files.push(download(ledger, &job, &made, dir, patience).await?);
     }
-    let sealed = patiently(patience, || ledger.sealed_chunks(&job)).await?;
-    for (nth, chunk) in (1..).zip(&sealed) {
-        if let Some(passwords) = patiently(patience, || ledger.sealed_passwords(&job, *chunk)).await? {
+    let sealed = patiently(patience, || ledger.sealed_parts(&job)).await?;
+    for (nth, part) in (1..).zip(&sealed) {
+        if let Some(passwords) = patiently(patience, || ledger.sealed_passwords(&job, *part)).await? {
             let name = passwords_name(nth, sealed.len());
             let written = write_private(dir, &name, &passwords.data, passwords.accounts)?;
             files.push(FileMade {

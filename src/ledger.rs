@@ -14,6 +14,7 @@ pub(crate) mod artifacts;
 pub mod audit;
 mod errors;
 pub mod ids;
+pub mod intents;
 mod job;
 pub mod lease;
 mod plan;
@@ -33,7 +34,7 @@ pub use retry::RetryRefused;
 pub(crate) use retry::{Descent, selected_rows};
 pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
 pub(crate) use rows::{load_block, recorded_rows};
-pub use sealed::SealedPasswords;
+pub use sealed::{SealedPart, SealedPasswords};
 pub use upkeep::Reply;
 
 use crate::clock::Clock;

@@ -9,6 +9,7 @@ mod faults;
 pub mod file;
 mod hash;
 mod impact;
+mod remote;
 mod repeated;
 mod sync;
 
@@ -34,8 +35,9 @@ use crate::db::DbError;
 use crate::input::duplicates::Keys;
 use crate::input::{self, Block, Digest, Input, InputError, Options, ReadAhead};
 use crate::ledger::{Installation, Ledger, Parameters};
+use crate::store::partner_center::{PartnerCenter, Session};
 use crate::store::sql::Context;
-use crate::store::{Preview, Sources};
+use crate::store::{Preview, Stores};
 
 /// Stands for the job of rows that have none yet; no record is made by it.
 pub(crate) const NO_JOB: i64 = -1;
@@ -89,6 +91,9 @@ pub enum PlanError {
     /// Keys or faults cannot be kept.
     #[error("a temporary file cannot be written: {0}")]
     Temporary(#[from] std::io::Error),
+    /// The store that rows are to be carried out by cannot be asked.
+    #[error("{0}")]
+    Store(String),
     /// Something of ours broke.
     #[error("{0}")]
     Broken(String),
@@ -99,14 +104,16 @@ pub enum PlanError {
 pub struct Against {
     /// The store.
     pub ledger: Ledger,
-    /// The others.
-    pub sources: Sources,
+    /// The stores besides it.
+    pub stores: Stores,
 }
 
 /// A file being planned. Call [`next`](Self::next) until it answers `None`, then [`finish`](Self::finish).
 pub struct Planning {
     shared: Arc<check::Shared>,
     store: Option<Against>,
+    /// What is known of a store that is no database.
+    session: Option<Arc<Session>>,
     reader: Option<ReadAhead>,
     /// Why the rest of the file cannot be read.
     broken: Option<PlanError>,
@@ -149,11 +156,21 @@ impl Planning {
             expected: None,
             hands_out_passwords: false,
         };
+        let remote = store.as_ref().and_then(|store| store.stores.partner_center.as_ref());
+        if remote.is_some() && !PartnerCenter::takes(job) {
+            return Err(PlanError::Store(format!(
+                "`{}` cannot be run against Partner Center; what can is {}",
+                job.kind(),
+                PartnerCenter::kinds().join(", ")
+            )));
+        }
+        let session = remote.map(|store| Arc::new(store.session()));
         let opened = tokio::task::spawn_blocking(move || open(source, job, customer, context)).await;
         let (input, keys, shared) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
         Ok(Self {
             shared: Arc::new(shared),
             store,
+            session,
             reader: Some(input::read_ahead(input, chunk_rows, IN_FLIGHT)),
             broken: None,
             keys,
@@ -243,9 +260,22 @@ impl Planning {
     #[expect(clippy::disallowed_methods, reason = "the handle is kept in `in_flight` and awaited")]
     fn check(&self, block: Block) -> JoinHandle<Result<CheckedBlock, PlanError>> {
         let (shared, keep) = (self.shared.clone(), self.keep_blocks);
+        let remote = self
+            .store
+            .as_ref()
+            .and_then(|store| store.stores.partner_center.clone());
+        if let (Some(store), Some(session)) = (remote, self.session.clone()) {
+            return tokio::spawn(async move {
+                let sharing = shared.clone();
+                let checked = tokio::task::spawn_blocking(move || check::check(&sharing, block, None, keep));
+                let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
+                remote::preview(&store, &session, &shared, &mut checked).await?;
+                Ok(checked)
+            });
+        }
         match self.store.clone() {
             None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
-            Some(Against { ledger, sources }) => tokio::spawn(async move {
+            Some(Against { ledger, stores }) => tokio::spawn(async move {
                 let sharing = shared.clone();
                 let checked = ledger.db().read(move |tx| {
                     check::check(&sharing, block, Some(tx), keep).map_err(|error| match error {
@@ -255,7 +285,7 @@ impl Planning {
                 });
                 let mut checked = checked.await?;
                 for request in std::mem::take(&mut checked.syncs) {
-                    let verdict = preview_sync(&ledger, &sources, &request).await?;
+                    let verdict = preview_sync(&ledger, &stores.sources, &request).await?;
                     checked.add(Preview::new(request.row, verdict), &shared);
                 }
                 Ok(checked)

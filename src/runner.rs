@@ -8,6 +8,7 @@
 //! - `deliver`: results whose writer died.
 //! - `export`: rows that make files.
 //! - `held`: the leases in hand and their heartbeat.
+//! - `remote`: rows carried out by a store that is no database.
 //! - `retry`: when a chunk that came to nothing is tried again; pure.
 //! - `sync`: rows that copy from another store.
 //! - `sweep`: everything that happens because time passes.
@@ -16,6 +17,7 @@ mod chunk;
 mod deliver;
 mod export;
 mod held;
+mod remote;
 pub mod retry;
 mod sweep;
 mod sync;
@@ -31,7 +33,7 @@ use crate::ledger::{Claim, ErrorLimit, Ledger, Scope};
 use crate::passwords::Policy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;
-use crate::store::Sources;
+use crate::store::Stores;
 use held::Held;
 use retry::RetryPolicy;
 
@@ -80,7 +82,7 @@ impl Settings {
 #[derive(Clone)]
 pub struct Runner {
     ledger: Ledger,
-    sources: Sources,
+    stores: Stores,
     queue: Queue,
     settings: Settings,
     scope: Scope,
@@ -91,7 +93,7 @@ pub struct Runner {
 
 impl Runner {
     /// A runner for the jobs in `scope`.
-    pub fn new(ledger: Ledger, sources: Sources, queue: Queue, settings: Settings, scope: Scope) -> Self {
+    pub fn new(ledger: Ledger, stores: Stores, queue: Queue, settings: Settings, scope: Scope) -> Self {
         let owner = format!(
             "{}/{}/{}",
             host_name(),
@@ -100,7 +102,7 @@ impl Runner {
         );
         Self {
             ledger,
-            sources,
+            stores,
             queue,
             settings,
             scope,

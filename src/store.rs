@@ -5,6 +5,7 @@
 //! PostgreSQL, in the same database as the ledger.
 
 mod expected;
+pub mod partner_center;
 mod sources;
 pub mod sql;
 
@@ -18,6 +19,23 @@ pub use sources::Sources;
 pub(crate) use sources::{Source, of_store};
 
 use crate::ledger::{Outcome, RowOutcome};
+use partner_center::PartnerCenter;
+
+/// The stores besides the ledger's own database.
+#[derive(Clone, Default)]
+pub struct Stores {
+    /// Where rows are carried out, if that is not the ledger's database.
+    pub partner_center: Option<PartnerCenter>,
+    /// What customers are copied from.
+    pub sources: Sources,
+}
+
+impl Stores {
+    /// The word for where rows are carried out, if that is not the ledger's database.
+    pub fn name(&self) -> Option<String> {
+        self.partner_center.as_ref().map(|_| PartnerCenter::NAME.to_owned())
+    }
+}
 
 /// A row's number with the change it asks for.
 #[derive(Debug, Clone)]

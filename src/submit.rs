@@ -13,7 +13,7 @@ use crate::ledger::{Begun, Gate, JobId, Ledger, NewChunk, NewJob, Parameters, Ro
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{Against, Fault, FaultLog, Impact, Limits, PlanError, PlanHash, Planning, Source, Totals, of_sheet};
 use crate::queue::Queue;
-use crate::store::{Sources, rejected};
+use crate::store::{Stores, rejected};
 
 /// Tickets rung for one job at most; workers ring on while there is more.
 const MOST_TICKETS: usize = 32;
@@ -89,6 +89,9 @@ pub enum SubmitError {
     /// The file is not the one that was planned.
     #[error("{0} has changed since the plan was made; plan it again")]
     OtherContent(String),
+    /// The plan was made for another store.
+    #[error("the plan was made for another store than the configured one; plan it again")]
+    OtherStore,
     /// Faults could not be kept.
     #[error("a temporary file cannot be written: {0}")]
     Temporary(#[from] std::io::Error),
@@ -97,7 +100,7 @@ pub enum SubmitError {
 /// Takes a submission. `progress` is told how many rows have been checked.
 pub async fn submit(
     ledger: &Ledger,
-    sources: &Sources,
+    stores: &Stores,
     queue: &Queue,
     rules: &Rules,
     submission: Submission,
@@ -105,11 +108,18 @@ pub async fn submit(
 ) -> Result<Submitted, SubmitError> {
     let Submission {
         kind,
-        parameters,
+        mut parameters,
         source,
         mut plan,
         ..
     } = submission;
+    parameters.store = stores.name();
+    if plan
+        .as_ref()
+        .is_some_and(|plan| plan.head.parameters.store != parameters.store)
+    {
+        return Err(SubmitError::OtherStore);
+    }
     let input_name = match &source {
         // A sheet that was asked for is part of what was read.
         Source::Path { path, options } => format!("{}{}", path.display(), of_sheet(options.sheet.as_deref())),
@@ -117,7 +127,7 @@ pub async fn submit(
     };
     let store = Some(Against {
         ledger: ledger.clone(),
-        sources: sources.clone(),
+        stores: stores.clone(),
     });
     let planning = Planning::open(source, kind, &parameters, store, rules.chunk_rows, true).await?;
     let sheet = planning.sheet().map(str::to_owned);

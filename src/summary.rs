@@ -108,6 +108,9 @@ impl JobSummary {
 
 /// How, and until when, an ended job can be taken back.
 fn undo_window(job: &Job) -> Option<String> {
+    if job.parameters.store.is_some() {
+        return None;
+    }
     let finished = job.finished_at.filter(|_| job.counts.applied > 0)?;
     if job.kind == "delete-users" {
         let until = time(finished + RESTORE_WITHIN_MILLIS);

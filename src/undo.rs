@@ -24,6 +24,9 @@ pub enum UndoError {
     /// It read, or copied what somebody else has.
     #[error("`{0}` leaves nothing of its own to undo")]
     NothingToUndo(String),
+    /// It was done elsewhere.
+    #[error("job {0} was carried out in another store, where nothing is undone from here")]
+    OtherStore(JobId),
     /// The rows are no longer kept.
     #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
     RowsGone(JobId),
@@ -151,6 +154,9 @@ async fn record(
 fn check(job: &Job) -> Result<(), UndoError> {
     if !job.state.is_final() {
         return Err(UndoError::NotEnded(job.id, job.state.as_str()));
+    }
+    if job.parameters.store.is_some() {
+        return Err(UndoError::OtherStore(job.id));
     }
     if matches!(job.kind.as_str(), "export-customers" | "sync-customers") {
         return Err(UndoError::NothingToUndo(job.kind.clone()));

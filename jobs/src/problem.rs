@@ -199,6 +199,10 @@ pub mod code {
     pub const EDITED_SINCE: &str = "edited-since";
     /// What the job did cannot be undone.
     pub const IRREVERSIBLE: &str = "irreversible";
+    /// The store has no place for what the cell says.
+    pub const NOT_KEPT: &str = "not-kept";
+    /// The store refuses it, for a reason that has no code of its own here; the message has the store's.
+    pub const REFUSED: &str = "refused";
     /// The job needs an approval it does not have.
     pub const NOT_APPROVED: &str = "not-approved";
 }

@@ -73,7 +73,7 @@ impl PasswordArgs {
             ));
             return Ok(());
         }
-        if app.ledger.sealed_chunks(job).await?.is_empty() {
+        if app.ledger.sealed_parts(job).await?.is_empty() {
             self.forget();
             output::say("no password was handed out");
             return Ok(());
@@ -154,8 +154,8 @@ pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
 
 /// Writes the passwords of a job; how many there were.
 async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by: &str) -> anyhow::Result<u64> {
-    let chunks = app.ledger.sealed_chunks(job).await?;
-    if chunks.is_empty() {
+    let parts = app.ledger.sealed_parts(job).await?;
+    if parts.is_empty() {
         if job.parameters.seal_to.is_empty() {
             bail!("job {} handed out no passwords", job.id);
         }
@@ -165,7 +165,7 @@ async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by
         );
     }
     let identities = Identities::from_file(identity)?;
-    if let Some(first) = app.ledger.sealed_passwords(job, chunks[0]).await? {
+    if let Some(first) = app.ledger.sealed_passwords(job, parts[0]).await? {
         // Before a file is made for them.
         open(&identities, &first.data)?;
     }
@@ -174,8 +174,8 @@ async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by
     app.ledger.revealed(job, by, format!("passwords, to {to}")).await?;
     let mut rows = PasswordRows::new(writer(out)?)?;
     let mut count = 0;
-    for chunk in chunks {
-        let Some(sealed) = app.ledger.sealed_passwords(job, chunk).await? else {
+    for part in parts {
+        let Some(sealed) = app.ledger.sealed_passwords(job, part).await? else {
             continue;
         };
         for row in open(&identities, &sealed.data)? {

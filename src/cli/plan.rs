@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::output::{self, Progress};
 use super::{End, InputArgs};
-use crate::app::{limits, sources};
+use crate::app::{limits, stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
@@ -46,7 +46,9 @@ pub(super) struct Plan {
 
 pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
+    let stores = stores(config)?;
     let parameters = Parameters {
+        store: stores.name().filter(|_| !args.offline),
         customer: args.customer.clone(),
         skip_invalid: args.skip_invalid,
         seal_to: Vec::new(),
@@ -58,7 +60,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     };
     let store = store.map(|ledger| Against {
         ledger,
-        sources: sources(config),
+        stores: stores.clone(),
     });
     // Where the plan is applied need not be where it was made.
     let file = match &args.file {
@@ -124,7 +126,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         end.hash = (!args.offline).then(|| hash.finish(kind.kind(), &parameters, head.sheet.as_deref(), &sha256));
         end.sha256 = Some(sha256);
         end.approval = limits(config).gate(Some(kind), &end.totals, &planned.impact);
-        end.undo = crate::summary::undo_of_kind(kind.kind()).filter(|_| !args.offline);
+        end.undo = crate::summary::undo_of_kind(kind.kind()).filter(|_| !args.offline && parameters.store.is_none());
         end.impact = planned.impact;
     }
     progress.done();

@@ -112,7 +112,7 @@ pub(super) async fn hand_in(
         out_dir: None,
         plan,
     };
-    let submitted = submit(&app.ledger, &app.sources, queue, &app.rules(), submission, &|rows| {
+    let submitted = submit(&app.ledger, &app.stores, queue, &app.rules(), submission, &|rows| {
         progress.at(rows, None);
     })
     .await;

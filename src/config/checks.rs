@@ -112,6 +112,13 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
             .into_iter()
             .map(|(key, fault)| (vec![key.into()], fault)),
     );
+    faults.extend(
+        config
+            .partner_center
+            .faults()
+            .into_iter()
+            .map(|(key, fault)| (vec![key.into()], fault)),
+    );
     for (name, store) in &config.stores {
         if !begins(&store.url, DATABASES) {
             let key = format!("stores.{name}.url");

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
 
 /// A URL whose password is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,9 +50,43 @@ impl<'de> Deserialize<'de> for SecretUrl {
     }
 }
 
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The value as it is, for whom it is meant.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty() { "none" } else { "***" })
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
 /// Whether the value of a key is kept out of messages.
 pub(super) fn may_hold_one(key: &str) -> bool {
-    key.rsplit('.').next() == Some("url") || key == "passwords.recipients"
+    let last = key.rsplit('.').next().unwrap_or(key);
+    matches!(last, "url" | "client_secret" | "token") || key == "passwords.recipients"
 }
 
 /// A message without the secret keys it quotes.

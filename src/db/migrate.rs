@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str)] = &[
     (2, include_str!("schema/0002-chain.sql")),
     (3, include_str!("schema/0003-audit.sql")),
     (4, include_str!("schema/0004-sync.sql")),
+    (5, include_str!("schema/0005-intents.sql")),
 ];
 
 /// The schema version this program writes.

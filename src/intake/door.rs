@@ -60,9 +60,9 @@ impl Door for LedgerDoor {
             plan: None,
         };
         let App {
-            ledger, sources, queue, ..
+            ledger, stores, queue, ..
         } = &self.app;
-        match submit(ledger, sources, queue, &self.rules, submission, &|_| ()).await {
+        match submit(ledger, stores, queue, &self.rules, submission, &|_| ()).await {
             Ok(Submitted::Queued(job) | Submitted::AwaitingApproval(job) | Submitted::Same(job)) => {
                 let recorded = ledger.job(job).await;
                 let recorded = recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;

@@ -14,6 +14,9 @@ pub struct Parameters {
     /// The one customer of all rows, where the file has no `customer` column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
+    /// The store that carries rows out, where that is not the ledger's database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// Apply the good rows of a file that has bad ones.
     #[serde(default)]
     pub skip_invalid: bool,

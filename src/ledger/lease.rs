@@ -138,6 +138,34 @@ impl Ledger {
             .await
     }
 
+    /// Gives a chunk back and stops its job until somebody resumes it, since no row can be carried out as things are.
+    pub async fn park(&self, claim: &Claim, why: String) -> Result<(), DbError> {
+        let (claim, now) = (claim.clone(), self.clock.now_millis());
+        self.db
+            .write(move |tx| {
+                fence(tx, &claim)?;
+                tx.exec(
+                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = 0
+                     WHERE job = $1 AND chunk = $2",
+                    &[claim.job.into(), claim.chunk.into()],
+                )?;
+                let paused = tx.query_first(
+                    &format!(
+                        "UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1 AND state <> 'paused'
+                         AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
+                    ),
+                    &[claim.job.into(), format!("paused: {why}; `resume` goes on").into()],
+                )?;
+                let Some(row) = paused else { return Ok(()) };
+                let entry = Entry {
+                    note: Some(why),
+                    ..audit::of_job(Action::Paused, &row, 0)?
+                };
+                audit::append(tx, now, &entry)
+            })
+            .await
+    }
+
     /// Ends a chunk that cannot be carried out: its rows without an outcome are `failed`.
     pub async fn give_up(&self, claim: &Claim, why: String) -> Result<(), DbError> {
         let (claim, now) = (claim.clone(), self.clock.now_millis());
@@ -225,16 +253,9 @@ pub fn close(
     if claim.waited || !closing.waits.is_empty() {
         record_waits(tx, claim, &closing.waits, now)?;
     }
-    let count = |wanted: Outcome| closing.outcomes.iter().filter(|one| one.outcome == wanted).count() as u64;
     let waiting = closing.waits.len() as u64;
     let unnamed = claim.pending - closing.outcomes.len() as u64 - waiting;
-    let tally = Tally {
-        applied: unnamed + count(Outcome::Applied),
-        unchanged: count(Outcome::Unchanged),
-        rejected: count(Outcome::Rejected),
-        failed: count(Outcome::Failed),
-        cancelled: 0,
-    };
+    let tally = tally(&closing.outcomes, unnamed);
     let (state, not_before) = if waiting == 0 {
         ("done", 0)
     } else {
@@ -261,6 +282,40 @@ pub fn close(
         audit::append(tx, now, &paused)?;
     }
     audit::ended(tx, ended, Some(&claim.owner), now)
+}
+
+/// Records the outcomes of some rows of a fenced chunk that goes on. Every row is named, since a row that is not is
+/// not over.
+pub fn record(
+    tx: &mut dyn Tx,
+    claim: &mut Claim,
+    outcomes: &[RowOutcome],
+    limit: Option<ErrorLimit>,
+    now: i64,
+) -> Result<(), DbError> {
+    record_outcomes(tx, claim.job, outcomes)?;
+    claim.pending -= outcomes.len() as u64;
+    tx.exec(
+        "UPDATE chunks SET pending = $3 WHERE job = $1 AND chunk = $2",
+        &[claim.job.into(), claim.chunk.into(), claim.pending.into()],
+    )?;
+    count_chunk(tx, claim.job, tally(outcomes, 0), 0, now)?;
+    let paused = limit.map(|limit| pause_if_failing(tx, claim.job, limit)).transpose()?;
+    match paused.flatten() {
+        Some(paused) => audit::append(tx, now, &paused),
+        None => Ok(()),
+    }
+}
+
+fn tally(outcomes: &[RowOutcome], unnamed: u64) -> Tally {
+    let count = |wanted: Outcome| outcomes.iter().filter(|one| one.outcome == wanted).count() as u64;
+    Tally {
+        applied: unnamed + count(Outcome::Applied),
+        unchanged: count(Outcome::Unchanged),
+        rejected: count(Outcome::Rejected),
+        failed: count(Outcome::Failed),
+        cancelled: 0,
+    }
 }
 
 /// Notes which rows of the chunk wait now, and for what.

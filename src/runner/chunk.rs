@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tenantry_jobs::{Row, header};
+use tenantry_jobs::header::Mapping;
+use tenantry_jobs::{Job, Row, header};
 
 use super::Runner;
 use super::retry::Decision;
 use crate::clock::Clock;
 use crate::db::{DbError, Tx};
+use crate::input::Block;
 use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease, sealed};
 use crate::passwords::{PasswordRow, Policy, Recipient, Sealer, generate};
 use crate::plan::Slice;
+use crate::store::partner_center::PartnerCenter;
 use crate::store::sql::sync::Progress;
 use crate::store::sql::{self, Context, Prepared};
 use crate::store::{Account, Expected, RowChange, rejected};
@@ -38,6 +41,14 @@ impl Runner {
 
     /// The job's state if this chunk ended it.
     async fn apply(&self, claim: &Claim) -> Result<Option<String>, DbError> {
+        if let Some(name) = &claim.parameters.store {
+            return match &self.stores.partner_center {
+                Some(store) if name == PartnerCenter::NAME => self.apply_remotely(claim, store).await,
+                _ => Err(DbError::Unavailable(format!(
+                    "the store `{name}` is not configured here"
+                ))),
+            };
+        }
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let (prepared, refused) = {
             let claim = claim.clone();
@@ -124,24 +135,57 @@ fn hand_out(
     policy: &Policy,
     clock: &Clock,
 ) -> Result<(), DbError> {
-    if accounts.is_empty() {
-        return Ok(());
-    }
-    let broken = |error: &dyn std::fmt::Display| DbError::Broken(format!("passwords cannot be handed out: {error}"));
-    let recipients = claim.parameters.seal_to.iter().map(|key| key.parse::<Recipient>());
-    let recipients: Vec<Recipient> = recipients.collect::<Result<_, _>>().map_err(|error| broken(&error))?;
-    let sealer = Sealer::new(recipients).ok_or_else(|| broken(&"the job names no recipient"))?;
     let mut entropy = clock.entropy();
     let mut rows = Vec::with_capacity(accounts.len());
     for account in accounts {
         rows.push(PasswordRow {
             customer: account.customer,
             user_principal_name: account.user_principal_name,
-            password: generate(policy, &mut entropy).map_err(|error| broken(&error))?,
+            password: generate(policy, &mut entropy).map_err(|error| unsealed(&error))?,
         });
     }
-    let data = sealer.seal(&rows).map_err(|error| broken(&error))?;
+    seal(tx, claim, &rows)
+}
+
+pub(super) fn unsealed(error: &dyn std::fmt::Display) -> DbError {
+    DbError::Broken(format!("passwords cannot be handed out: {error}"))
+}
+
+/// Keeps passwords, sealed to the job's recipients.
+pub(super) fn seal(tx: &mut dyn Tx, claim: &Claim, rows: &[PasswordRow]) -> Result<(), DbError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let recipients = claim.parameters.seal_to.iter().map(|key| key.parse::<Recipient>());
+    let recipients: Vec<Recipient> = recipients.collect::<Result<_, _>>().map_err(|error| unsealed(&error))?;
+    let sealer = Sealer::new(recipients).ok_or_else(|| unsealed(&"the job names no recipient"))?;
+    let data = sealer.seal(rows).map_err(|error| unsealed(&error))?;
     sealed::keep(tx, claim, rows.len() as u64, data)
+}
+
+/// The rows of a chunk as they were spooled, and how to read them.
+pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn Job, Mapping, Block), DbError> {
+    let job = tenantry_jobs::find(&claim.kind)
+        .map_err(|_| DbError::Broken(format!("this program knows no kind `{}`", claim.kind)))?;
+    let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
+    let fixed: &[&str] = if claim.parameters.customer.is_some() {
+        &["customer"]
+    } else {
+        &[]
+    };
+    let mapping = header::recognise(job, &names, fixed).map_err(|_| {
+        DbError::Broken(format!(
+            "the header of job {} fits `{}` no more",
+            claim.job_id, claim.kind
+        ))
+    })?;
+    match crate::ledger::load_block(tx, claim.input, claim.chunk)? {
+        Some(block) => Ok((job, mapping, block)),
+        None => Err(DbError::Broken(format!(
+            "block {} of the spool is missing",
+            claim.chunk
+        ))),
+    }
 }
 
 /// Everything that needs no write lock. Rows with an outcome, and rows of other jobs, are left out.
@@ -167,26 +211,7 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<(Prepared
         prepared.take_back(tx, *undone, kind, &rows)?;
         return Ok((prepared, Vec::new()));
     }
-    let job = tenantry_jobs::find(&claim.kind)
-        .map_err(|_| DbError::Broken(format!("this program knows no kind `{}`", claim.kind)))?;
-    let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
-    let fixed: &[&str] = if claim.parameters.customer.is_some() {
-        &["customer"]
-    } else {
-        &[]
-    };
-    let mapping = header::recognise(job, &names, fixed).map_err(|_| {
-        DbError::Broken(format!(
-            "the header of job {} fits `{}` no more",
-            claim.job_id, claim.kind
-        ))
-    })?;
-    let Some(block) = crate::ledger::load_block(tx, claim.input, claim.chunk)? else {
-        return Err(DbError::Broken(format!(
-            "block {} of the spool is missing",
-            claim.chunk
-        )));
-    };
+    let (job, mapping, block) = spooled(tx, claim)?;
     let customer = claim.parameters.customer.as_deref();
     let mut prepared = Prepared::new(context, block.len());
     let mut refused = Vec::new();

@@ -36,12 +36,12 @@ impl Runner {
         let (job, row) = (claim.job, request.row);
         let begun = self.ledger.db().read(move |tx| Progress::load(tx, job, row)).await?;
         if let (None, Some(expected)) = (&begun, expected) {
-            let verdict = preview_sync(&self.ledger, &self.sources, request).await?;
+            let verdict = preview_sync(&self.ledger, &self.stores.sources, request).await?;
             if !expected.meets(row, &verdict) {
                 return Ok(Some(drifted(row, &verdict)));
             }
         }
-        let (source, owner) = match crate::plan::sync_source(&self.ledger, &self.sources, request).await? {
+        let (source, owner) = match crate::plan::sync_source(&self.ledger, &self.stores.sources, request).await? {
             Ok(found) => found,
             Err(problem) => return Ok(Some(rejected(row, &problem))),
         };
@@ -96,7 +96,7 @@ impl Runner {
     }
 }
 
-fn is_to_stop(tx: &mut dyn Tx, job: i64) -> Result<bool, DbError> {
+pub(super) fn is_to_stop(tx: &mut dyn Tx, job: i64) -> Result<bool, DbError> {
     let sql = "SELECT 1 FROM jobs WHERE seq = $1 AND (cancel_requested = 1 OR state = 'paused')";
     Ok(!tx.query(sql, &[job.into()])?.is_empty())
 }

@@ -15,7 +15,7 @@ use tenantry::queue::Queue;
 use tenantry::receipt::Form;
 use tenantry::runner::retry::RetryPolicy;
 use tenantry::runner::{LookPolicy, Runner, Settings};
-use tenantry::store::Sources;
+use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submission, Submitted, submit};
 use tokio_util::sync::CancellationToken;
 
@@ -188,13 +188,13 @@ pub(crate) async fn hand_in(
     parameters: Parameters,
     chunk_rows: usize,
 ) -> Submitted {
-    hand_in_from(ledger, &Sources::default(), kind, csv, parameters, chunk_rows).await
+    hand_in_from(ledger, &Stores::default(), kind, csv, parameters, chunk_rows).await
 }
 
 /// As [`hand_in`], for rows that copy from other stores.
 pub(crate) async fn hand_in_from(
     ledger: &Ledger,
-    sources: &Sources,
+    stores: &Stores,
     kind: &str,
     csv: &str,
     parameters: Parameters,
@@ -204,7 +204,7 @@ pub(crate) async fn hand_in_from(
         chunk_rows,
         limits: Limits::NONE,
     };
-    hand_over(ledger, sources, kind, csv, parameters, rules).await
+    hand_over(ledger, stores, kind, csv, parameters, rules).await
 }
 
 /// Submits CSV text under these limits.
@@ -215,12 +215,12 @@ pub(crate) async fn hand_in_under(
     parameters: Parameters,
     rules: Rules,
 ) -> Submitted {
-    hand_over(ledger, &Sources::default(), kind, csv, parameters, rules).await
+    hand_over(ledger, &Stores::default(), kind, csv, parameters, rules).await
 }
 
 async fn hand_over(
     ledger: &Ledger,
-    sources: &Sources,
+    stores: &Stores,
     kind: &str,
     csv: &str,
     parameters: Parameters,
@@ -239,7 +239,7 @@ async fn hand_over(
         out_dir: None,
         plan: None,
     };
-    submit(ledger, sources, &Queue::embedded(), &rules, submission, &|_| ())
+    submit(ledger, stores, &Queue::embedded(), &rules, submission, &|_| ())
         .await
         .expect("submitted")
 }
@@ -306,35 +306,35 @@ pub(crate) async fn apply_with(
 
 /// Works one job off, whoever it has to wait for.
 pub(crate) async fn work_through(ledger: &Ledger, job: &Job) -> Job {
-    let runner = runner(ledger, &Sources::default(), settings(2), Scope::Job(job.seq));
+    let runner = runner(ledger, &Stores::default(), settings(2), Scope::Job(job.seq));
     work_until(runner, ledger, job, |job| job.state.is_final()).await
 }
 
 /// Has a worker of all jobs run until this one has ended, with whatever its sweep does besides.
 pub(crate) async fn sweep_until_ended(ledger: &Ledger, job: &Job) -> Job {
-    let runner = runner(ledger, &Sources::default(), settings(2), Scope::All);
+    let runner = runner(ledger, &Stores::default(), settings(2), Scope::All);
     work_until(runner, ledger, job, |job| job.state.is_final()).await
 }
 
 /// Works on one job until there is nothing left to do for now.
 pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
-    work_off_from(ledger, &Sources::default(), job).await
+    work_off_from(ledger, &Stores::default(), job).await
 }
 
 /// As [`work_off`], for rows that copy from other stores.
-pub(crate) async fn work_off_from(ledger: &Ledger, sources: &Sources, job: &Job) -> Job {
-    let runner = runner(ledger, sources, settings(2), Scope::Job(job.seq));
+pub(crate) async fn work_off_from(ledger: &Ledger, stores: &Stores, job: &Job) -> Job {
+    let runner = runner(ledger, stores, settings(2), Scope::Job(job.seq));
     work_until(runner, ledger, job, Job::is_at_rest).await
 }
 
 /// As [`work_off`], the way `settings` say.
 pub(crate) async fn work_off_with(ledger: &Ledger, job: &Job, settings: Settings) -> Job {
-    let runner = runner(ledger, &Sources::default(), settings, Scope::Job(job.seq));
+    let runner = runner(ledger, &Stores::default(), settings, Scope::Job(job.seq));
     work_until(runner, ledger, job, Job::is_at_rest).await
 }
 
-fn runner(ledger: &Ledger, sources: &Sources, settings: Settings, scope: Scope) -> Runner {
-    Runner::new(ledger.clone(), sources.clone(), Queue::embedded(), settings, scope)
+fn runner(ledger: &Ledger, stores: &Stores, settings: Settings, scope: Scope) -> Runner {
+    Runner::new(ledger.clone(), stores.clone(), Queue::embedded(), settings, scope)
 }
 
 async fn work_until(runner: Runner, ledger: &Ledger, job: &Job, enough: impl Fn(&Job) -> bool) -> Job {

@@ -8,7 +8,7 @@ use tenantry::db::DbError;
 use tenantry::ledger::{Job, JobState, Ledger, Parameters, Scope};
 use tenantry::queue::{Queue, QueueError};
 use tenantry::runner::Runner;
-use tenantry::store::Sources;
+use tenantry::store::Stores;
 use tenantry::submit::Submitted;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -60,7 +60,7 @@ impl Shop {
     fn runner(&self) -> Working {
         let runner = Runner::new(
             self.ledger.clone(),
-            Sources::default(),
+            Stores::default(),
             self.queue.clone(),
             settings(2),
             Scope::All,

@@ -5,7 +5,7 @@ mod disturbed;
 mod random;
 
 use tenantry::ledger::{Job, Ledger, Parameters};
-use tenantry::store::Sources;
+use tenantry::store::{Sources, Stores};
 use tenantry::submit::Submitted;
 
 use crate::place::{On, Place, apply, column, hand_in_from, on_both, outcomes, work_off_from};
@@ -22,7 +22,7 @@ const MAKERS: [&str; 6] = [
 const EVERYTHING: &str = "from\nmirror\n";
 
 /// A store to copy from, on the database the copy is not on.
-async fn mirror(of: &Place) -> (Place, Ledger, Sources) {
+async fn mirror(of: &Place) -> (Place, Ledger, Stores) {
     let on = if of.url.starts_with("sqlite:") {
         On::Postgres
     } else {
@@ -30,8 +30,11 @@ async fn mirror(of: &Place) -> (Place, Ledger, Sources) {
     };
     let place = Place::new(on).await;
     let ledger = place.ledger().await;
-    let sources = Sources::new([("mirror".to_owned(), place.url.clone())]);
-    (place, ledger, sources)
+    let stores = Stores {
+        sources: Sources::new([("mirror".to_owned(), place.url.clone())]),
+        ..Stores::default()
+    };
+    (place, ledger, stores)
 }
 
 async fn fill(mirror: &Ledger) {
@@ -44,13 +47,13 @@ fn sample(kind: &str) -> &'static str {
     tenantry_jobs::find(kind).expect("a kind").sample()
 }
 
-async fn sync(here: &Ledger, sources: &Sources, rows: &str) -> Job {
-    let handed_in = hand_in_from(here, sources, "sync-customers", rows, Parameters::default(), 5).await;
+async fn sync(here: &Ledger, stores: &Stores, rows: &str) -> Job {
+    let handed_in = hand_in_from(here, stores, "sync-customers", rows, Parameters::default(), 5).await;
     let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
         panic!("not queued")
     };
     let job = here.job(id).await.expect("asked").expect("there");
-    work_off_from(here, sources, &job).await
+    work_off_from(here, stores, &job).await
 }
 
 /// What the only row of a job says.
@@ -97,28 +100,28 @@ async fn assert_sound(ledger: &Ledger) {
 
 on_both! {
     async fn the_sample_applied_twice_is_applied_then_unchanged(place: Place) {
-        let (_other, mirror, sources) = mirror(&place).await;
+        let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let here = place.ledger().await;
-        let first = sync(&here, &sources, sample("sync-customers")).await;
+        let first = sync(&here, &stores, sample("sync-customers")).await;
         assert_eq!(first.counts.applied, 3, "{:?}", outcomes(&here, &first).await);
-        let again = sync(&here, &sources, sample("sync-customers")).await;
+        let again = sync(&here, &stores, sample("sync-customers")).await;
         assert_eq!(again.counts.unchanged, 3, "{:?}", outcomes(&here, &again).await);
         // Three of six customers, of which one without its subscriptions.
         assert_eq!(column(here.db(), "SELECT domain FROM customers").await.len(), 3);
         let without = "SELECT domain FROM customers WHERE id NOT IN (SELECT customer FROM subscriptions)";
         assert_eq!(column(here.db(), without).await, ["alpenblickhotels.onmicrosoft.com"]);
-        let rest = sync(&here, &sources, EVERYTHING).await;
+        let rest = sync(&here, &stores, EVERYTHING).await;
         assert!(message(&here, &rest).await.starts_with("customers: 3 new;"));
         assert_eq!(content(&here).await, content(&mirror).await);
         assert_sound(&here).await;
     }
 
     async fn only_what_has_changed_is_copied_and_what_is_gone_is_marked(place: Place) {
-        let (_other, mirror, sources) = mirror(&place).await;
+        let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let here = place.ledger().await;
-        sync(&here, &sources, EVERYTHING).await;
+        sync(&here, &stores, EVERYTHING).await;
         let versions = "SELECT user_principal_name FROM users WHERE version > 1 ORDER BY user_principal_name";
         assert_eq!(column(here.db(), versions).await, Vec::<String>::new());
 
@@ -127,7 +130,7 @@ on_both! {
         assert_eq!(deletion.counts.applied, 3);
         let removal = "customer,suspend_subscriptions\nkowalskimeble.onmicrosoft.com,yes\n";
         assert_eq!(apply(&mirror, "remove-relationship", removal).await.counts.applied, 1);
-        let job = sync(&here, &sources, EVERYTHING).await;
+        let job = sync(&here, &stores, EVERYTHING).await;
         assert_eq!(message(&here, &job).await, "customers: 2 changed; users: 3 missing; subscriptions: 1 changed");
         assert_eq!(content(&here).await, content(&mirror).await);
         assert_sound(&here).await;
@@ -136,33 +139,33 @@ on_both! {
 
         let ids = column(here.db(), "SELECT CAST(id AS TEXT) FROM users ORDER BY id").await;
         apply(&mirror, "restore-users", sample("restore-users")).await;
-        let job = sync(&here, &sources, EVERYTHING).await;
+        let job = sync(&here, &stores, EVERYTHING).await;
         assert_eq!(message(&here, &job).await, "users: 3 changed");
         assert_eq!(content(&here).await, content(&mirror).await);
         assert_eq!(column(here.db(), "SELECT CAST(id AS TEXT) FROM users ORDER BY id").await, ids, "the same users");
         assert_sound(&here).await;
-        assert_eq!(sync(&here, &sources, EVERYTHING).await.counts.unchanged, 1);
+        assert_eq!(sync(&here, &stores, EVERYTHING).await.counts.unchanged, 1);
     }
 
     async fn a_full_copy_mends_what_was_changed_here(place: Place) {
-        let (_other, mirror, sources) = mirror(&place).await;
+        let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let here = place.ledger().await;
-        sync(&here, &sources, EVERYTHING).await;
+        sync(&here, &stores, EVERYTHING).await;
         apply(&here, "update-account", "customer,city\nCRM-1003,Elsewhere\n").await;
-        assert_eq!(sync(&here, &sources, EVERYTHING).await.counts.unchanged, 1);
-        let job = sync(&here, &sources, "from,full\nmirror,yes\n").await;
+        assert_eq!(sync(&here, &stores, EVERYTHING).await.counts.unchanged, 1);
+        let job = sync(&here, &stores, "from,full\nmirror,yes\n").await;
         assert_eq!(message(&here, &job).await, "customers: 1 changed");
         assert_eq!(content(&here).await, content(&mirror).await);
     }
 
     async fn what_is_in_the_way_is_named_and_left_alone(place: Place) {
-        let (_other, mirror, sources) = mirror(&place).await;
+        let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let here = place.ledger().await;
         let own: String = sample("add-customer").lines().take(2).map(|line| format!("{line}\n")).collect();
         apply(&here, "add-customer", &own.replace("Hotels AG", "of our own")).await;
-        let job = sync(&here, &sources, EVERYTHING).await;
+        let job = sync(&here, &stores, EVERYTHING).await;
         let said = message(&here, &job).await;
         let why = "left out: customer alpenblickhotels.onmicrosoft.com (another customer here has the domain alpenblickhotels.onmicrosoft.com)";
         assert!(said.starts_with("customers: 5 new;") && said.ends_with(why), "{said}");
@@ -174,10 +177,10 @@ on_both! {
     }
 
     async fn names_may_pass_from_one_to_another(place: Place) {
-        let (_other, mirror, sources) = mirror(&place).await;
+        let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let here = place.ledger().await;
-        sync(&here, &sources, EVERYTHING).await;
+        sync(&here, &stores, EVERYTHING).await;
         // External ids and names of users change hands in a ring, which no order of single updates gets right.
         let ring = "customer,external_id\nCRM-1001,X\n";
         apply(&mirror, "update-account", ring).await;
@@ -194,29 +197,29 @@ on_both! {
             }
             Ok(())
         }).await.expect("swapped");
-        let job = sync(&here, &sources, EVERYTHING).await;
+        let job = sync(&here, &stores, EVERYTHING).await;
         assert_eq!(message(&here, &job).await, "customers: 2 changed; users: 2 changed");
         assert_eq!(content(&here).await, content(&mirror).await);
         assert_sound(&here).await;
     }
 
     async fn more_users_than_a_page_holds(place: Place) {
-        let (_other, mirror, sources) = mirror(&place).await;
+        let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let header = "customer,user_principal_name,first_name,last_name\n";
         let many: String = (0..9_000).map(|n| format!("CRM-1002,many{n}@fjordbakeri.onmicrosoft.com,Many,{n}\n")).collect();
         crate::place::apply_with(&mirror, "bulk-add-users", &format!("{header}{many}"), Parameters::default(), 5_000).await;
         let here = place.ledger().await;
-        sync(&here, &sources, EVERYTHING).await;
+        sync(&here, &stores, EVERYTHING).await;
         assert_eq!(content(&here).await, content(&mirror).await);
         // Gone ones on every page, at its ends, and behind the last.
         mirror.db().write(|tx| {
             tx.exec("DELETE FROM users WHERE CAST(last_name AS TEXT) LIKE '%99'", &[])?;
             tx.exec("UPDATE customers SET user_count = (SELECT COUNT(*) FROM users u WHERE u.customer = customers.id)", &[])
         }).await.expect("deleted");
-        let job = sync(&here, &sources, EVERYTHING).await;
+        let job = sync(&here, &stores, EVERYTHING).await;
         assert_eq!(message(&here, &job).await, "users: 90 missing");
         assert_eq!(content(&here).await, content(&mirror).await);
-        assert_eq!(sync(&here, &sources, EVERYTHING).await.counts.unchanged, 1);
+        assert_eq!(sync(&here, &stores, EVERYTHING).await.counts.unchanged, 1);
     }
 }

@@ -114,11 +114,11 @@ async fn disturb(here: &Ledger, change: &'static str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_can_be_paused_and_cancelled_between_pages() {
     let place = Place::new(On::Sqlite).await;
-    let (_other, mirror, sources) = mirror(&place).await;
+    let (_other, mirror, stores) = mirror(&place).await;
     fill(&mirror).await;
     let here = place.ledger().await;
     disturb(&here, "state = 'paused'").await;
-    let paused = sync(&here, &sources, EVERYTHING).await;
+    let paused = sync(&here, &stores, EVERYTHING).await;
     assert_eq!(paused.state, JobState::Paused);
     assert_eq!(column(here.db(), "SELECT domain FROM customers").await.len(), 6);
     assert_eq!(
@@ -130,7 +130,7 @@ async fn it_can_be_paused_and_cancelled_between_pages() {
         .await
         .expect("dropped");
     here.resume(&paused, "tester").await.expect("asked").expect("resumed");
-    let done = work_off_from(&here, &sources, &paused).await;
+    let done = work_off_from(&here, &stores, &paused).await;
     assert_eq!(
         message(&here, &done).await,
         "customers: 6 new; seats: 13 new; users: 25 new; subscriptions: 16 new"
@@ -139,7 +139,7 @@ async fn it_can_be_paused_and_cancelled_between_pages() {
 
     apply(&mirror, "update-account", "customer,tags\nCRM-1003,again\n").await;
     disturb(&here, "cancel_requested = 1").await;
-    let cancelled = sync(&here, &sources, EVERYTHING).await;
+    let cancelled = sync(&here, &stores, EVERYTHING).await;
     assert_eq!((cancelled.state, cancelled.counts.cancelled), (JobState::Cancelled, 1));
     here.db()
         .write(|tx| tx.exec("DROP TRIGGER disturbed", &[]))

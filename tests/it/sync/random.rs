@@ -93,7 +93,7 @@ fn whatever_happens(on: On, cases: u32) {
     let outcome = runner.run(&events(), |events| {
         runtime.block_on(async {
             let place = Place::new(on).await;
-            let (_other, mirror, sources) = mirror(&place).await;
+            let (_other, mirror, stores) = mirror(&place).await;
             fill(&mirror).await;
             apply(
                 &mirror,
@@ -109,17 +109,17 @@ fn whatever_happens(on: On, cases: u32) {
                     let full = if *full { "yes" } else { "no" };
                     sync(
                         &here,
-                        &sources,
+                        &stores,
                         &format!("from,customer,full\nmirror,{customer},{full}\n"),
                     )
                     .await;
                 }
             }
-            let last = sync(&here, &sources, EVERYTHING).await;
+            let last = sync(&here, &stores, EVERYTHING).await;
             prop_assert_eq!(last.counts.rejected + last.counts.failed, 0);
             prop_assert_eq!(content(&here).await, content(&mirror).await);
             assert_sound(&here).await;
-            prop_assert_eq!(sync(&here, &sources, EVERYTHING).await.counts.unchanged, 1);
+            prop_assert_eq!(sync(&here, &stores, EVERYTHING).await.counts.unchanged, 1);
             Ok(())
         })
     });

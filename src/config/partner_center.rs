@@ -1,0 +1,117 @@
+//! `[partner_center]`: from what is written there to a store's settings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{ConfigError, Secret, duration, list};
+use crate::store::partner_center::{Addresses, Cloud, Credentials, RefreshToken, Settings};
+
+/// `[partner_center]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
+pub struct PartnerCenterConfig {
+    pub enabled: bool,
+    pub cloud: String,
+    pub api_url: String,
+    pub login_url: String,
+    pub tenant: String,
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub refresh_token_file: PathBuf,
+    #[serde(with = "list")]
+    pub refresh_token_command: Vec<String>,
+    pub token: Secret,
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    pub concurrency: usize,
+}
+
+impl PartnerCenterConfig {
+    /// How to reach Partner Center; `None` if jobs are not to run against it.
+    pub fn settings(&self) -> Result<Option<Settings>, ConfigError> {
+        if !self.enabled {
+            return Ok(None);
+        }
+        let addresses = self
+            .addresses()
+            .map_err(|(key, fault)| ConfigError(vec![format!("`{key}`: {fault}")]))?;
+        let refresh_token = if !self.refresh_token_file.as_os_str().is_empty() {
+            Some(RefreshToken::File(self.refresh_token_file.clone()))
+        } else if !self.refresh_token_command.is_empty() {
+            Some(RefreshToken::Command(self.refresh_token_command.clone()))
+        } else {
+            None
+        };
+        Ok(Some(Settings {
+            addresses,
+            credentials: Credentials {
+                tenant: self.tenant.clone(),
+                client_id: self.client_id.clone(),
+                client_secret: self.client_secret.clone(),
+                refresh_token,
+                token: (!self.token.is_empty()).then(|| self.token.clone()),
+            },
+            timeout: self.timeout,
+            concurrency: self.concurrency,
+        }))
+    }
+
+    fn addresses(&self) -> Result<Addresses, (&'static str, String)> {
+        let cloud: Cloud = self.cloud.parse().map_err(|fault| ("partner_center.cloud", fault))?;
+        let own = |url: &str| url.trim_end_matches('/').to_owned();
+        match (cloud.addresses(), self.api_url.as_str(), self.login_url.as_str()) {
+            (Some(addresses), "", "") => Ok(addresses),
+            (Some(addresses), api, login) => Ok(Addresses {
+                api: if api.is_empty() { addresses.api } else { own(api) },
+                login: if login.is_empty() { addresses.login } else { own(login) },
+                resource: addresses.resource,
+            }),
+            (None, "", _) | (None, _, "") => Err((
+                "partner_center.cloud",
+                "expected `partner_center.api_url` and `partner_center.login_url` with it: Microsoft documents no address".to_owned(),
+            )),
+            (None, api, login) => Ok(Addresses {
+                api: own(api),
+                login: own(login),
+                resource: own(api),
+            }),
+        }
+    }
+
+    /// Everything that is wrong here.
+    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        faults.extend(self.addresses().err());
+        for (key, url) in [
+            ("partner_center.api_url", &self.api_url),
+            ("partner_center.login_url", &self.login_url),
+        ] {
+            let is_local = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+                .iter()
+                .any(|own| url.starts_with(own));
+            if !url.is_empty() && !url.starts_with("https://") && !is_local {
+                faults.push((key, "expected `https://…`, or `http://` to this machine".to_owned()));
+            }
+        }
+        if !(1..=256).contains(&self.concurrency) {
+            faults.push(("partner_center.concurrency", "expected 1 to 256".to_owned()));
+        }
+        if self.timeout.is_zero() {
+            faults.push(("partner_center.timeout", "expected more than nothing".to_owned()));
+        }
+        if self.enabled && self.token.is_empty() {
+            let needed = [
+                ("partner_center.tenant", self.tenant.is_empty()),
+                ("partner_center.client_id", self.client_id.is_empty()),
+                ("partner_center.client_secret", self.client_secret.is_empty()),
+            ];
+            for (key, _) in needed.into_iter().filter(|(_, is_missing)| *is_missing) {
+                faults.push((key, "expected one, since `partner_center.enabled` is true".to_owned()));
+            }
+        }
+        faults
+    }
+}

@@ -1,0 +1,284 @@
+//! Access tokens: got from the token endpoint early enough, one request at a time, and again when one is refused.
+//!
+//! Some operations take a token of the application alone, some want one of an application and a user, which is got with
+//! a refresh token. That is replaced whenever it is used, so it is kept in a file that only its owner can read, or asked
+//! of a command each time (a vault's client, say) and never written.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use super::cloud::Addresses;
+use super::failure::Failure;
+use crate::clock::Clock;
+use crate::config::Secret;
+
+/// A token is replaced when less than this is left of it, or a fifth of its life if that is shorter.
+const EARLY: Duration = Duration::from_secs(300);
+/// How long the token endpoint, or the command, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whom a token speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Speaker {
+    /// The application.
+    App,
+    /// The application and a user.
+    AppAndUser,
+}
+
+/// Where the refresh token is.
+#[derive(Debug, Clone)]
+pub enum RefreshToken {
+    /// In this file, which is written anew with each token that replaces it.
+    File(PathBuf),
+    /// What this program with these arguments prints.
+    Command(Vec<String>),
+}
+
+/// Who we are to the token endpoint.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The partner's tenant: GUID or domain.
+    pub tenant: String,
+    /// The application.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// For tokens of application and user.
+    pub refresh_token: Option<RefreshToken>,
+    /// A token that is there already and is used for everything.
+    pub token: Option<Secret>,
+}
+
+/// Why there is no token.
+#[derive(Debug, Error)]
+pub(super) enum AuthError {
+    /// Not before somebody changes something.
+    #[error("{0}")]
+    Refused(String),
+    /// Perhaps later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Gets tokens and keeps them as long as they are good.
+pub(super) struct Tokens {
+    http: reqwest::Client,
+    addresses: Addresses,
+    credentials: Credentials,
+    clock: Clock,
+    // Held while a token is being got, so that one request gets it for everybody who waits.
+    kept: Mutex<HashMap<Speaker, Kept>>,
+    /// The refresh token that replaced one that came from a command.
+    replaced: Mutex<Option<Secret>>,
+}
+
+struct Kept {
+    token: Secret,
+    until_millis: i64,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: Secret,
+    /// Seconds; the older endpoint writes them as text.
+    expires_in: serde_json::Value,
+    refresh_token: Option<Secret>,
+}
+
+impl Tokens {
+    pub(super) fn new(http: reqwest::Client, addresses: Addresses, credentials: Credentials, clock: Clock) -> Self {
+        Self {
+            http,
+            addresses,
+            credentials,
+            clock,
+            kept: Mutex::default(),
+            replaced: Mutex::default(),
+        }
+    }
+
+    /// A token that is good for a while yet.
+    pub(super) async fn get(&self, speaker: Speaker) -> Result<Secret, AuthError> {
+        if let Some(token) = &self.credentials.token {
+            return Ok(token.clone());
+        }
+        let mut kept = self.kept.lock().await;
+        if let Some(kept) = kept.get(&speaker)
+            && self.clock.now_millis() < kept.until_millis
+        {
+            return Ok(kept.token.clone());
+        }
+        let granted = self.request(speaker).await?;
+        let life = match &granted.expires_in {
+            serde_json::Value::String(text) => text.parse().unwrap_or(0),
+            other => other.as_u64().unwrap_or(0),
+        };
+        let life = Duration::from_secs(life);
+        let good = life.saturating_sub(EARLY.min(life / 5));
+        let token = granted.access_token.clone();
+        kept.insert(
+            speaker,
+            Kept {
+                token: granted.access_token,
+                until_millis: self.clock.now_millis() + good.as_millis() as i64,
+            },
+        );
+        Ok(token)
+    }
+
+    /// Forgets a token that was refused. `false` if there is no way to get another.
+    pub(super) async fn forget(&self, speaker: Speaker, token: &str) -> bool {
+        let mut kept = self.kept.lock().await;
+        // Somebody else may have replaced it by now.
+        if kept.get(&speaker).is_some_and(|kept| kept.token.reveal() == token) {
+            kept.remove(&speaker);
+        }
+        self.credentials.token.is_none()
+    }
+
+    async fn request(&self, speaker: Speaker) -> Result<Granted, AuthError> {
+        let Credentials {
+            tenant,
+            client_id,
+            client_secret,
+            ..
+        } = &self.credentials;
+        let url = format!("{}/{tenant}/oauth2/token", self.addresses.login);
+        let mut form = vec![
+            ("resource", self.addresses.resource.as_str()),
+            ("client_id", client_id.as_str()),
+            ("client_secret", client_secret.reveal()),
+        ];
+        let refresh = match speaker {
+            Speaker::App => None,
+            Speaker::AppAndUser => Some(self.refresh_token().await?),
+        };
+        match &refresh {
+            None => form.push(("grant_type", "client_credentials")),
+            Some(token) => form.extend([
+                ("grant_type", "refresh_token"),
+                ("refresh_token", token.reveal()),
+                ("scope", "openid"),
+            ]),
+        }
+        let unavailable = |error: &reqwest::Error| {
+            AuthError::Unavailable(format!("the token endpoint cannot be reached: {}", told(error)))
+        };
+        let sent = self.http.post(url).form(&form).timeout(PATIENCE).send().await;
+        let answer = sent.map_err(|error| unavailable(&error))?;
+        let status = answer.status();
+        let body = zeroize::Zeroizing::new(answer.bytes().await.map_err(|error| unavailable(&error))?.to_vec());
+        if !status.is_success() {
+            let failure = Failure::read(status.as_u16(), &body, None);
+            let what = format!("no token for {}: {failure}", named(speaker));
+            return Err(if status.is_server_error() || status.as_u16() == 429 {
+                AuthError::Unavailable(what)
+            } else {
+                AuthError::Refused(what)
+            });
+        }
+        let granted: Granted = serde_json::from_slice(&body)
+            .map_err(|_| AuthError::Unavailable("the token endpoint's answer holds no token".to_owned()))?;
+        if let Some(next) = &granted.refresh_token {
+            self.keep(next).await?;
+        }
+        Ok(granted)
+    }
+
+    async fn refresh_token(&self) -> Result<Secret, AuthError> {
+        if let Some(replaced) = &*self.replaced.lock().await {
+            return Ok(replaced.clone());
+        }
+        match &self.credentials.refresh_token {
+            None => Err(AuthError::Refused(
+                "this needs a token of application and user; set `partner_center.refresh_token_file`".to_owned(),
+            )),
+            Some(RefreshToken::File(path)) => {
+                let read = tokio::fs::read_to_string(path).await;
+                let text = read.map_err(|error| AuthError::Refused(format!("{}: {error}", path.display())))?;
+                Ok(Secret::new(text.trim()))
+            }
+            Some(RefreshToken::Command(words)) => asked(words).await,
+        }
+    }
+
+    /// Keeps the refresh token that replaces the one just used: the old one may not be good for another time.
+    async fn keep(&self, token: &Secret) -> Result<(), AuthError> {
+        match &self.credentials.refresh_token {
+            Some(RefreshToken::File(path)) => {
+                let (path, token) = (path.clone(), token.clone());
+                let kept = tokio::task::spawn_blocking(move || replace(&path, token.reveal())).await;
+                let failed =
+                    |error: String| AuthError::Unavailable(format!("the refresh token cannot be kept: {error}"));
+                kept.map_err(|error| failed(error.to_string()))?
+                    .map_err(|error| failed(error.to_string()))
+            }
+            Some(RefreshToken::Command(_)) => {
+                *self.replaced.lock().await = Some(token.clone());
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn named(speaker: Speaker) -> &'static str {
+    match speaker {
+        Speaker::App => "the application",
+        Speaker::AppAndUser => "application and user",
+    }
+}
+
+/// An error without the address, which may hold what is nobody's business.
+pub(super) fn told(error: &reqwest::Error) -> String {
+    let mut text = match error {
+        _ if error.is_timeout() => "it took too long".to_owned(),
+        _ if error.is_connect() => "no connection".to_owned(),
+        _ => "the connection broke".to_owned(),
+    };
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if inner.source().is_none() {
+            text = format!("{text}: {inner}");
+        }
+        source = inner.source();
+    }
+    text
+}
+
+async fn asked(words: &[String]) -> Result<Secret, AuthError> {
+    let Some((program, args)) = words.split_first() else {
+        return Err(AuthError::Refused(
+            "`partner_center.refresh_token_command` is empty".to_owned(),
+        ));
+    };
+    let mut command = tokio::process::Command::new(program);
+    command.args(args).stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let failed = |what: String| AuthError::Unavailable(format!("`{program}` gave no refresh token: {what}"));
+    let run = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = run
+        .map_err(|_| failed("it took too long".to_owned()))?
+        .map_err(|error| failed(error.to_string()))?;
+    let text = Secret::new(String::from_utf8_lossy(&output.stdout).trim());
+    if !output.status.success() || text.is_empty() {
+        return Err(failed(output.status.to_string()));
+    }
+    Ok(text)
+}
+
+/// Replaces a file in one step, readable by its owner alone.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    // A temporary file is made with 0600.
+    let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}

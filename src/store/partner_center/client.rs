@@ -1,0 +1,301 @@
+//! One call: its headers, its token, its turn, its answer.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::Value;
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::auth::{AuthError, Credentials, Speaker, Tokens, told};
+use super::cloud::Addresses;
+use super::failure::{Class, Failure};
+use super::pace::Pacer;
+use crate::clock::Clock;
+
+/// No answer is read beyond this.
+const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
+/// What Partner Center calls the program that calls it.
+const APPLICATION: &str = "Tenantry";
+/// A read is tried again this often before it counts as failed.
+const READS: u32 = 5;
+
+/// An operation of the API: what it is called here, and who has to ask.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) method: &'static str,
+    pub(super) speaker: Speaker,
+}
+
+impl Operation {
+    pub(super) const fn new(name: &'static str, method: &'static str, speaker: Speaker) -> Self {
+        Self { name, method, speaker }
+    }
+}
+
+/// A call.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    operation: Operation,
+    /// Without `/v1`.
+    path: String,
+    query: Vec<(&'static str, String)>,
+    /// Headers that a link asks for.
+    headers: Vec<(String, String)>,
+    body: Option<Value>,
+    etag: Option<String>,
+    /// Whose limit it counts against, besides the partner's.
+    customer: String,
+}
+
+impl Call {
+    pub(super) fn new(operation: Operation, path: impl Into<String>) -> Self {
+        Self {
+            operation,
+            path: path.into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            etag: None,
+            customer: String::new(),
+        }
+    }
+
+    pub(super) fn of(mut self, customer: &str) -> Self {
+        customer.clone_into(&mut self.customer);
+        self
+    }
+
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(super) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub(super) fn if_match(mut self, etag: &str) -> Self {
+        self.etag = Some(etag.to_owned());
+        self
+    }
+}
+
+/// A success.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// `Null` where there is none.
+    pub(super) body: Value,
+}
+
+/// Why a call did not succeed.
+#[derive(Debug, Error)]
+pub(super) enum CallError {
+    /// It was answered; whether with our own correlation id, as Partner Center answers and a proxy does not.
+    #[error("{0}")]
+    Answered(Failure, bool),
+    /// It was sent, and no answer came: it may or may not have taken effect.
+    #[error("no answer: {0}")]
+    Lost(String),
+    /// It was not sent.
+    #[error("{0}")]
+    NotSent(String),
+    /// There is no token for it.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+}
+
+/// Calls Partner Center.
+pub(super) struct Client {
+    http: reqwest::Client,
+    addresses: Addresses,
+    tokens: Tokens,
+    pacer: Pacer,
+    timeout: Duration,
+    clock: Clock,
+}
+
+impl Client {
+    pub(super) fn new(
+        addresses: Addresses,
+        credentials: Credentials,
+        timeout: Duration,
+        most_at_once: usize,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        // The process may have chosen one before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| told(&error))?;
+        Ok(Self {
+            tokens: Tokens::new(http.clone(), addresses.clone(), credentials, clock.clone()),
+            pacer: Pacer::new(most_at_once),
+            http,
+            addresses,
+            timeout,
+            clock,
+        })
+    }
+
+    /// A token can be got for this.
+    pub(super) async fn check(&self, speaker: Speaker) -> Result<(), AuthError> {
+        self.tokens.get(speaker).await.map(drop)
+    }
+
+    /// Reads: what is lost, throttled or unavailable is asked again.
+    pub(super) async fn read(&self, call: &Call) -> Result<Answer, CallError> {
+        let mut pause = Duration::from_millis(250);
+        for left in (0..READS).rev() {
+            let error = match self.call(call, self.clock.fresh_id()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            match &error {
+                // Its turn comes when the key is free again, so that this costs no try.
+                CallError::Answered(failure, _) if failure.class() == Class::Throttled => {}
+                CallError::Answered(failure, _) if failure.class() != Class::Unavailable => return Err(error),
+                CallError::Auth(AuthError::Refused(_)) => return Err(error),
+                _ if left == 0 => return Err(error),
+                _ => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(CallError::NotSent("there were too many tries".to_owned()))
+    }
+
+    /// Calls once, under this request id. A refused token is replaced once.
+    pub(super) async fn call(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallError> {
+        let speaker = call.operation.speaker;
+        let token = self.tokens.get(speaker).await?;
+        match self.send(call, request_id, token.reveal()).await {
+            Err(CallError::Answered(failure, own)) if failure.class() == Class::Unauthorized => {
+                if !self.tokens.forget(speaker, token.reveal()).await {
+                    return Err(CallError::Answered(failure, own));
+                }
+                let token = self.tokens.get(speaker).await?;
+                self.send(call, request_id, token.reveal()).await
+            }
+            other => other,
+        }
+    }
+
+    async fn send(&self, call: &Call, request_id: Uuid, token: &str) -> Result<Answer, CallError> {
+        let pass = self.pacer.enter(&call.customer).await;
+        let correlation_id = self.clock.fresh_id().to_string();
+        let path = if call.path.starts_with("/v1/") {
+            call.path.clone()
+        } else {
+            format!("/v1{}", call.path)
+        };
+        let url = format!("{}{path}", self.addresses.api);
+        let method = Method::from_bytes(call.operation.method.as_bytes());
+        let method = method.map_err(|error| CallError::NotSent(error.to_string()))?;
+        let mut request = self
+            .http
+            .request(method, url)
+            .bearer_auth(token)
+            .timeout(self.timeout)
+            .header("Accept", "application/json")
+            .header("MS-RequestId", request_id.to_string())
+            .header("MS-CorrelationId", &correlation_id)
+            .header("MS-PartnerCenter-Application", APPLICATION)
+            .header("X-Locale", "en-US");
+        if !call.query.is_empty() {
+            request = request.query(&call.query);
+        }
+        if let Some(etag) = &call.etag {
+            request = request.header("If-Match", format!("\"{}\"", etag.trim_matches('"')));
+        }
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let sent = request.send().await;
+        let mut response = sent.map_err(|error| {
+            if error.is_connect() || error.is_builder() {
+                CallError::NotSent(told(&error))
+            } else {
+                CallError::Lost(told(&error))
+            }
+        })?;
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers(), self.clock.now_millis());
+        let echoed = response.headers().get("MS-CorrelationId");
+        let is_its_own = echoed.is_some_and(|echoed| echoed.as_bytes().eq_ignore_ascii_case(correlation_id.as_bytes()));
+        let mut body = BytesMut::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| CallError::Lost(told(&error)))? {
+            if body.len() + piece.len() > LONGEST_ANSWER {
+                return Err(CallError::Lost("the answer is too long".to_owned()));
+            }
+            body.extend_from_slice(&piece);
+        }
+        let is_success = (200..300).contains(&status);
+        let failure = (!is_success).then(|| Failure::read(status, &body, retry_after));
+        match &failure {
+            Some(failure) if failure.class() == Class::Throttled => pass.was_throttled(retry_after),
+            _ => pass.went_well(),
+        }
+        drop(pass);
+        tracing::debug!(operation = call.operation.name, status, request_id = %request_id, "Partner Center answered {status} to {}", call.operation.name);
+        match failure {
+            Some(failure) => Err(CallError::Answered(failure, is_its_own)),
+            None => Ok(Answer { body: parse(&body)? }),
+        }
+    }
+}
+
+/// A success without a body is one; one that cannot be read says nothing about what happened.
+fn parse(body: &[u8]) -> Result<Value, CallError> {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    if body.trim_ascii().is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(body).map_err(|_| CallError::Lost("the answer is no JSON".to_owned()))
+}
+
+/// `Retry-After`, in seconds or as a date.
+fn retry_after(headers: &HeaderMap, now_millis: i64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds.min(3600)));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    let millis = date.timestamp().as_millisecond() - now_millis;
+    Some(Duration::from_millis(millis.clamp(0, 3_600_000) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_times_come_as_seconds_and_as_dates() {
+        let headers = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().expect("a header"));
+            headers
+        };
+        assert_eq!(retry_after(&headers("57"), 0), Some(Duration::from_secs(57)));
+        let at = "Thu, 01 Jan 1970 00:00:10 GMT";
+        assert_eq!(retry_after(&headers(at), 4_000), Some(Duration::from_secs(6)));
+        assert_eq!(retry_after(&headers(at), 40_000), Some(Duration::ZERO));
+        assert_eq!(retry_after(&headers("soon"), 0), None);
+    }
+}

@@ -1,0 +1,307 @@
+//! `add-customer` and `update-account`.
+
+use serde_json::{Value, json};
+use tenantry_jobs::{CustomerField, CustomerPatch, NewCustomer, Problem, code};
+
+use super::auth::Speaker;
+use super::client::{Call, CallError, Operation};
+use super::failure::find;
+use super::session::{Customer, Session};
+use super::steps::{Done, Journal, Step};
+use super::text::{segment, text};
+use super::{End, Halt};
+use crate::store::{FieldChange, Verdict};
+
+const DOMAIN: Operation = Operation::new("check-domain-availability", "HEAD", Speaker::App);
+const COUNTRY_RULES: Operation = Operation::new("country-validation-rules", "GET", Speaker::App);
+const CREATE_CUSTOMER: Operation = Operation::new("create-customer", "POST", Speaker::App);
+const GET_PROFILE: Operation = Operation::new("get-billing-profile", "GET", Speaker::App);
+const PUT_PROFILE: Operation = Operation::new("update-billing-profile", "PUT", Speaker::App);
+
+/// Where each field of the profile is in a billing profile: in itself or in its default address.
+const PLACES: [(CustomerField, bool, &str); 13] = [
+    (CustomerField::CompanyName, false, "companyName"),
+    (CustomerField::FirstName, false, "firstName"),
+    (CustomerField::LastName, false, "lastName"),
+    (CustomerField::Email, false, "email"),
+    (CustomerField::Phone, true, "phoneNumber"),
+    (CustomerField::AddressLine1, true, "addressLine1"),
+    (CustomerField::AddressLine2, true, "addressLine2"),
+    (CustomerField::City, true, "city"),
+    (CustomerField::State, true, "state"),
+    (CustomerField::PostalCode, true, "postalCode"),
+    (CustomerField::Country, true, "country"),
+    (CustomerField::Culture, false, "culture"),
+    (CustomerField::Language, false, "language"),
+];
+
+fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
+    let expected = "nothing: Partner Center keeps no such thing of a customer";
+    (!value.is_empty()).then(|| Problem::new(code::NOT_KEPT, column, value, expected))
+}
+
+/// What a row that creates a customer would do.
+pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<Verdict, Halt> {
+    Ok(match standing(session, new).await? {
+        Standing::Free => Verdict::Create,
+        Standing::Same(_) => Verdict::Unchanged,
+        Standing::Refused(problem) => Verdict::Reject(problem),
+    })
+}
+
+enum Standing {
+    Free,
+    /// There is one, and it is so already: its id.
+    Same(String),
+    Refused(Problem),
+}
+
+async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<Standing, Halt> {
+    let tags = &new.profile[CustomerField::Tags as usize];
+    let unkept = not_kept("tags", tags).or_else(|| not_kept("external_id", new.external_id));
+    if let Some(problem) = unkept {
+        return Ok(Standing::Refused(problem));
+    }
+    if is_free(session, &new.domain).await? {
+        return Ok(Standing::Free);
+    }
+    let Some(id) = session.customer_of_domain(&new.domain).await? else {
+        let expected = "a domain that nobody has yet";
+        let problem = Problem::new(code::DOMAIN_TAKEN, "domain", new.domain.as_ref(), expected);
+        return Ok(Standing::Refused(problem));
+    };
+    let profile = profile(session, &id).await?;
+    let wanted = PLACES
+        .iter()
+        .map(|(field, _, _)| (*field, new.profile[*field as usize].as_ref()));
+    let differing = changes(&profile, wanted.filter(|(_, value)| !value.is_empty()));
+    if differing.is_empty() {
+        return Ok(Standing::Same(id));
+    }
+    let fields: Vec<&str> = differing.iter().map(|change| change.field).collect();
+    let expected = format!(
+        "a customer of this domain exists and differs in {}; `update-account` changes it",
+        fields.join(", ")
+    );
+    Ok(Standing::Refused(Problem::new(
+        code::CUSTOMER_EXISTS,
+        "domain",
+        new.domain.as_ref(),
+        expected,
+    )))
+}
+
+/// Whether a domain is free. "Not found" says so only if Partner Center itself says it.
+async fn is_free(session: &Session, domain: &str) -> Result<bool, Halt> {
+    let call = Call::new(DOMAIN, format!("/domains/{}", segment(domain)));
+    match session.client().read(&call).await {
+        Ok(_) => Ok(false),
+        Err(CallError::Answered(failure, true)) if failure.status == 404 => Ok(true),
+        Err(error) => Err(Halt::of(error)),
+    }
+}
+
+/// Creates a customer.
+pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: &NewCustomer<'_>) -> Result<End, Halt> {
+    if !journal.has_begun_step(row, "create") {
+        match standing(session, new).await? {
+            Standing::Free => {}
+            Standing::Same(id) => return Ok(End::Unchanged(id)),
+            Standing::Refused(problem) => return Ok(End::Rejected(problem)),
+        }
+    }
+    let body = new_body(session, new).await?;
+    let call = Call::new(CREATE_CUSTOMER, "/customers").body(body);
+    let step = Step {
+        client: session.client(),
+        journal,
+        row,
+        name: "create",
+    };
+    let done = step
+        .once(
+            || session.customer_of_domain(&new.domain),
+            || async { Ok(call.clone()) },
+            |answer| text(&answer.body, "id").to_lowercase(),
+        )
+        .await?;
+    Ok(match done {
+        Done::Yes(target) => End::Applied { target, is_new: false },
+        Done::Refused(failure) => End::Refused(failure, String::new()),
+    })
+}
+
+async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Halt> {
+    let field = |field: CustomerField| new.profile[field as usize].as_ref();
+    let (mut culture, mut language) = (
+        field(CustomerField::Culture).to_owned(),
+        field(CustomerField::Language).to_owned(),
+    );
+    if culture.is_empty() || language.is_empty() {
+        let country = field(CustomerField::Country);
+        let call = Call::new(COUNTRY_RULES, format!("/countryvalidationrules/{}", segment(country)));
+        let rules = session.client().read(&call).await.map_err(Halt::of)?.body;
+        if culture.is_empty() {
+            text(&rules, "defaultCulture").clone_into(&mut culture);
+        }
+        if language.is_empty() {
+            let listed = find(&rules, "supportedLanguagesList").and_then(Value::as_array);
+            let first = listed.and_then(|all| all.first()).and_then(Value::as_str);
+            let of_culture = culture.split('-').next().unwrap_or_default();
+            language = first.unwrap_or(of_culture).to_owned();
+        }
+    }
+    let mut profile = json!({ "culture": culture, "language": language, "defaultAddress": {} });
+    for (field, is_address, name) in PLACES {
+        let value = new.profile[field as usize].as_ref();
+        if !value.is_empty() {
+            let place = if is_address {
+                &mut profile["defaultAddress"]
+            } else {
+                &mut profile
+            };
+            place[name] = json!(value);
+        }
+    }
+    for (field, name) in [
+        (CustomerField::FirstName, "firstName"),
+        (CustomerField::LastName, "lastName"),
+    ] {
+        profile["defaultAddress"][name] = json!(new.profile[field as usize]);
+    }
+    let mut company = json!({ "domain": new.domain });
+    if !new.registration_number.is_empty() {
+        company["organizationRegistrationNumber"] = json!(new.registration_number);
+    }
+    let mut body = json!({
+        "companyProfile": company,
+        "billingProfile": profile,
+        "attributes": { "objectType": "Customer" },
+    });
+    if !new.associated_partner_id.is_empty() {
+        body["associatedPartnerId"] = json!(new.associated_partner_id);
+    }
+    Ok(body)
+}
+
+/// A customer's billing profile, whole.
+async fn profile(session: &Session, id: &str) -> Result<Value, Halt> {
+    let call = Call::new(GET_PROFILE, format!("/customers/{}/profiles/billing", segment(id))).of(id);
+    Ok(session.client().read(&call).await.map_err(Halt::of)?.body)
+}
+
+fn place<'v>(profile: &'v Value, is_address: bool, name: &str) -> &'v str {
+    if is_address {
+        find(profile, "defaultAddress").map_or("", |address| text(address, name))
+    } else {
+        text(profile, name)
+    }
+}
+
+/// What `wanted` would change in a profile.
+fn changes<'a>(profile: &Value, wanted: impl Iterator<Item = (CustomerField, &'a str)>) -> Vec<FieldChange> {
+    wanted
+        .filter_map(|(field, new)| {
+            let (_, is_address, name) = PLACES.iter().find(|(of, _, _)| *of == field)?;
+            let old = place(profile, *is_address, name);
+            // Letters of codes come back in another case than they were sent in.
+            let is_code = matches!(
+                field,
+                CustomerField::Culture | CustomerField::Language | CustomerField::Country
+            );
+            let is_same = old == new || is_code && old.eq_ignore_ascii_case(new);
+            (!is_same).then(|| FieldChange::new(field.name(), old, new))
+        })
+        .collect()
+}
+
+fn wanted<'p>(patch: &'p CustomerPatch<'_>) -> impl Iterator<Item = (CustomerField, &'p str)> {
+    patch.fields.iter().map(|(field, value)| (*field, value.as_ref()))
+}
+
+fn patch_not_kept(patch: &CustomerPatch<'_>) -> Option<Problem> {
+    let tags = wanted(patch).find(|(field, _)| *field == CustomerField::Tags);
+    let tags = tags.and_then(|(_, value)| not_kept("tags", if value.is_empty() { "<clear>" } else { value }));
+    tags.or_else(|| not_kept("external_id", patch.external_id?))
+}
+
+/// What a row that changes a profile would do.
+pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) -> Result<Verdict, Halt> {
+    if let Some(problem) = patch_not_kept(patch) {
+        return Ok(Verdict::Reject(problem));
+    }
+    let customer = match session.customer(patch.customer).await? {
+        Ok(customer) => customer,
+        Err(problem) => return Ok(Verdict::Reject(problem)),
+    };
+    let changes = changes(&profile(session, &customer.id).await?, wanted(patch));
+    Ok(if changes.is_empty() {
+        Verdict::Unchanged
+    } else {
+        Verdict::Change(changes)
+    })
+}
+
+/// Changes a profile.
+pub(super) async fn update(
+    session: &Session,
+    journal: &Journal,
+    row: u64,
+    patch: &CustomerPatch<'_>,
+) -> Result<End, Halt> {
+    if let Some(problem) = patch_not_kept(patch) {
+        return Ok(End::Rejected(problem));
+    }
+    let customer = match session.customer(patch.customer).await? {
+        Ok(customer) => customer,
+        Err(problem) => return Ok(End::Rejected(problem)),
+    };
+    let id = &customer.id;
+    if !journal.has_begun_step(row, "profile") && changes(&profile(session, id).await?, wanted(patch)).is_empty() {
+        return Ok(End::Unchanged(id.clone()));
+    }
+    let step = Step {
+        client: session.client(),
+        journal,
+        row,
+        name: "profile",
+    };
+    let done = step
+        .once(
+            || async {
+                let now = profile(session, id).await?;
+                Ok(changes(&now, wanted(patch)).is_empty().then(String::new))
+            },
+            // Read anew for each attempt: the profile is written whole, in the version it was read in.
+            || async { Ok(put(&customer, profile(session, id).await?, patch)) },
+            |_| String::new(),
+        )
+        .await?;
+    Ok(match done {
+        Done::Yes(_) => End::Applied {
+            target: id.clone(),
+            is_new: false,
+        },
+        Done::Refused(failure) => End::Refused(failure, String::new()),
+    })
+}
+
+fn put(customer: &Customer, mut profile: Value, patch: &CustomerPatch<'_>) -> Call {
+    let etag = find(&profile, "attributes")
+        .map_or("", |attributes| text(attributes, "etag"))
+        .to_owned();
+    for (field, value) in wanted(patch) {
+        let Some((_, is_address, name)) = PLACES.iter().find(|(of, _, _)| *of == field) else {
+            continue;
+        };
+        let place = if *is_address {
+            &mut profile["defaultAddress"]
+        } else {
+            &mut profile
+        };
+        place[*name] = if value.is_empty() { Value::Null } else { json!(value) };
+    }
+    let path = format!("/customers/{}/profiles/billing", segment(&customer.id));
+    let call = Call::new(PUT_PROFILE, path).of(&customer.id).body(profile);
+    if etag.is_empty() { call } else { call.if_match(&etag) }
+}
