@@ -20,6 +20,7 @@ use tenantry_jobs::nearest;
 use thiserror::Error;
 
 use checks::{cross_checks, fits};
+pub(crate) use duration::parse as parse_duration;
 pub use passwords::PasswordsConfig;
 pub use secret::SecretUrl;
 
