@@ -31,6 +31,7 @@ mod counters;
 mod countries;
 mod create_customer;
 mod customers;
+mod devices;
 mod documents;
 mod etag;
 mod faults;
@@ -39,6 +40,7 @@ mod json;
 mod licenses;
 mod limits;
 mod line;
+mod orders;
 mod paging;
 mod quirks;
 mod record;
@@ -47,8 +49,11 @@ mod reply;
 mod request;
 mod roles;
 mod routes;
+mod seed;
 mod state;
+mod subscriptions;
 mod tokens;
+mod transfers;
 mod users;
 
 use std::io;
@@ -154,6 +159,12 @@ impl Sandbox {
                 options,
             }),
         })
+    }
+
+    /// Makes `customers` customers with users, seats and subscriptions, the same ones for the same seed value.
+    /// Does nothing if there are customers already. Returns how many were made.
+    pub async fn seed(&self, customers: u32) -> Result<u32, DbError> {
+        seed::plant(&self.shared, customers).await
     }
 
     /// Answers what comes in at `listener` until `stop` is cancelled.

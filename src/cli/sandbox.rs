@@ -107,7 +107,7 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<End
         .with_context(|| format!("port {} cannot be listened on", args.port))?;
     let base = format!("http://{}", listener.local_addr()?);
     let sandbox = Sandbox::open(&format!("sqlite:{}", file.display()), options, Clock::system()).await?;
-    let seeded = args.seed;
+    let seeded = sandbox.seed(args.seed).await?;
     let login = format!("{base}/{PARTNER}/oauth2/token");
     let mut out = output::out();
     if json {

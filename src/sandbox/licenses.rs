@@ -51,6 +51,16 @@ pub(super) fn add_seats(
     .map(drop)
 }
 
+/// Counts a customer's assigned seats anew.
+pub(super) fn recount(tx: &mut dyn Tx, customer: i64) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE subscribed_skus SET assigned = (SELECT count(*) FROM users u WHERE u.customer = $1
+           AND instr(u.licenses, sku_id) > 0) WHERE customer = $1",
+        &[customer.into()],
+    )
+    .map(drop)
+}
+
 /// Seats of one SKU.
 struct Seats {
     sku_id: String,

@@ -5,7 +5,10 @@ use axum::http::Method;
 
 use super::call::Call;
 use super::reply::Outcome;
-use super::{address, agreements, audit, billing, countries, create_customer, customers, licenses, roles, users};
+use super::{
+    address, agreements, audit, billing, countries, create_customer, customers, devices, licenses, orders, roles,
+    subscriptions, transfers, users,
+};
 
 /// An operation.
 pub(super) struct Operation {
@@ -106,6 +109,25 @@ static OPERATIONS: &[Operation] = &[
     read("list-role-members", "customers/{}/directoryroles/{}/usermembers", roles::members).by_user(),
     write("add-user-to-role", POST, "customers/{}/directoryroles/{}/usermembers", ("customer_directory_role", "add_user_member"), roles::add).by_user(),
     write("remove-user-from-role", DELETE, "customers/{}/directoryroles/{}/usermembers/{}", ("customer_directory_role", "remove_user_member"), roles::remove).by_user(),
+    read("list-subscriptions", "customers/{}/subscriptions", subscriptions::list),
+    read("get-subscription", "customers/{}/subscriptions/{}", subscriptions::get),
+    write("update-subscription", PATCH, "customers/{}/subscriptions/{}", ("subscription", "update_subscription"), subscriptions::patch),
+    read("subscription-provisioning-status", "customers/{}/subscriptions/{}/provisioningstatus", subscriptions::provisioning_status).by_user(),
+    read("list-orders", "customers/{}/orders", orders::list),
+    write("create-order", POST, "customers/{}/orders", ("order", "create_order"), orders::create),
+    read("get-order", "customers/{}/orders/{}", orders::get),
+    read("order-provisioning-status", "customers/{}/orders/{}/provisioningstatus", orders::provisioning_status).by_user(),
+    write("create-cart", POST, "customers/{}/carts", ("cart", "create_cart"), orders::create_cart),
+    write("checkout-cart", POST, "customers/{}/carts/{}/checkout", ("order", "create_order"), orders::checkout),
+    read("transfer-eligibility", "customers/{}/transferseligibility", transfers::eligibility),
+    read("list-transfers", "customers/{}/transfers", transfers::list),
+    write("create-transfer", POST, "customers/{}/transfers", ("transfer", "create_transfer"), transfers::create),
+    read("get-transfer", "customers/{}/transfers/{}", transfers::get),
+    write("accept-transfer", POST, "customers/{}/transfers/{}/accept", ("transfer", "update_transfer"), transfers::accept),
+    write("update-transfer", PATCH, "customers/{}/transfers/{}", ("transfer", "update_transfer"), transfers::patch),
+    write("withdraw-transfer", DELETE, "customers/{}/transfers/{}", ("transfer", "update_transfer"), transfers::withdraw),
+    write("create-device-batch", POST, "customers/{}/devicebatches", ("device_batch", "create_device_batch"), devices::create).by_user(),
+    read("batch-job-status", "customers/{}/batchjobstatus/{}", devices::status),
 ];
 
 /// Which operation a request asks for.
