@@ -16,6 +16,7 @@ mod passwords;
 mod plan;
 mod report;
 mod run;
+mod sandbox;
 mod submit;
 mod undo;
 mod worker;
@@ -117,6 +118,8 @@ enum Command {
     Template(kinds::Template),
     /// Check configuration and connections, and say what to do about them
     Doctor,
+    /// Serve a local stand-in for Partner Center, to rehearse jobs and test clients against
+    Sandbox(Box<sandbox::SandboxArgs>),
     /// Make a key pair for sealed passwords: the secret key goes to a file, the public one is printed
     Keygen(keygen::Keygen),
 }
@@ -267,6 +270,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Keygen(args) => keygen::keygen(&args, json),
         Command::Customers(args) => customers::customers(&args, &App::open(config).await?, json).await,
         Command::Kinds => kinds::kinds(json),
+        Command::Sandbox(args) => sandbox::sandbox(*args, json).await,
         Command::Template(args) => kinds::template(&args),
         Command::Doctor => doctor::doctor(&config, json).await,
         Command::Plan(args) => plan::plan(&args, &config, json).await,

@@ -21,6 +21,7 @@ use tenantry_jobs::nearest;
 use thiserror::Error;
 
 use checks::{cross_checks, fits};
+pub(crate) use duration::parse as parse_duration;
 pub use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
 pub use secret::{Secret, SecretUrl};

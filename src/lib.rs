@@ -23,6 +23,7 @@
 //! undo         the job that takes another one back
 //! report       a job for people who were not there, as text or a page
 //! summary      a job as every surface shows it
+//! sandbox      a stand-in for Partner Center, to rehearse jobs and test clients against
 //!
 //! app config clock telemetry failpoint     what holds it together
 //! jobs/        the catalogue of job kinds, a crate of its own that can do no I/O
@@ -74,6 +75,7 @@ pub mod queue;
 pub mod receipt;
 pub mod report;
 pub mod runner;
+pub mod sandbox;
 pub mod store;
 pub mod submit;
 pub mod summary;

@@ -9,7 +9,8 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     parse(&text).ok_or_else(|| D::Error::custom("expected a duration such as `500ms`, `3s`, `10m`, `12h` or `7d`"))
 }
 
-fn parse(text: &str) -> Option<Duration> {
+/// Reads a duration.
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let span: jiff::Span = text.trim().parse().ok()?;
     // A day is 24 hours here: what is kept for seven days is not kept by the calendar.
     let signed = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;

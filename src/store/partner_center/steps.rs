@@ -163,9 +163,8 @@ impl Step<'_> {
                 },
                 CallError::Lost(_) => is_unknown = true,
                 // As known as it was before.
-                CallError::NotSent(_) => {}
+                CallError::NotSent(_) | CallError::Auth(AuthError::Unavailable(_)) => {}
                 CallError::Auth(AuthError::Refused(what)) => return Err(Halt::Unauthorized(what)),
-                CallError::Auth(AuthError::Unavailable(_)) => {}
             }
             tries += 1;
             tokio::time::sleep(pause).await;

@@ -72,7 +72,7 @@ pub(super) async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Res
         for role in &user.roles {
             let Some(id) = there.get(&role.to_lowercase()) else {
                 let expected = "a directory role of the customer";
-                return Ok(Err(Problem::new(code::UNKNOWN_ROLE, "roles", *role, expected)));
+                return Ok(Err(Problem::new(code::UNKNOWN_ROLE, "roles", role, expected)));
             };
             roles.push(((*role).to_owned(), id.clone()));
         }

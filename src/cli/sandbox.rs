@@ -1,0 +1,129 @@
+//! `tenantry sandbox`: a local server that speaks Partner Center's REST contract.
+
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::{End, output};
+use crate::clock::Clock;
+use crate::sandbox::{Fault, Options, PARTNER, Quirk, Sandbox};
+
+#[derive(Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// Port on the loopback interface [default: any free one]
+    #[arg(long, value_name = "P", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// SQLite file to keep the state in [default: a temporary one that goes with the process]
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// A bearer token to accept besides those issued; it stands for an application and a user
+    #[arg(long, value_name = "T", hide_env_values = true, env = "TENANTRY_SANDBOX_TOKEN")]
+    token: Option<String>,
+    /// The client secret to insist on [default: any will do]
+    #[arg(
+        long,
+        value_name = "S",
+        hide_env_values = true,
+        env = "TENANTRY_SANDBOX_CLIENT_SECRET"
+    )]
+    client_secret: Option<String>,
+    /// How long issued tokens are good for
+    #[arg(long, value_name = "TIME", default_value = "3600s", value_parser = duration)]
+    token_life: Duration,
+    /// Customers to begin with, each with users, seats and subscriptions
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    seed: u32,
+    /// What ids, seeded customers and chance are drawn from, so that a run repeats
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed_value: u64,
+    /// Behave as Microsoft's integration sandbox: 75 customers, 5 subscriptions of each, 25 seats of each; removed
+    /// customers are gone
+    #[arg(long)]
+    integration: bool,
+    /// Calls that a partner may make for one customer, e.g. 10/s
+    #[arg(long, value_name = "N/s", value_parser = |text: &str| rate(text, "/s"))]
+    rate_limit: Option<u32>,
+    /// Calls that a partner may make in all, e.g. 500/min
+    #[arg(long, value_name = "N/min", value_parser = |text: &str| rate(text, "/min"))]
+    partner_rate_limit: Option<u32>,
+    /// How long every answer takes at least; up to half as much comes on top
+    #[arg(long, value_name = "TIME", default_value = "0s", hide_default_value = true, value_parser = duration)]
+    latency: Duration,
+    /// How long the fault slow-body takes
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+    slow_body: Duration,
+    /// What goes wrong with which probability, e.g. cut-after-commit=0.05; may be repeated. Faults: cut-before-commit,
+    /// cut-after-commit, error-500, error-503, error-429, stale-etag, expired-token, slow-body
+    #[arg(long = "fault", value_name = "NAME=PROBABILITY", value_parser = fault)]
+    faults: Vec<(Fault, f64)>,
+    /// Oddity of the real service to show; may be repeated
+    #[arg(long = "quirk", value_name = "NAME", value_enum)]
+    quirks: Vec<Quirk>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::config::parse_duration(text).ok_or_else(|| "expected a time such as `80ms`, `3600s` or `1h`".to_owned())
+}
+
+fn rate(text: &str, per: &str) -> Result<u32, String> {
+    let number = text.strip_suffix(per).unwrap_or(text);
+    let rate = number.parse().ok().filter(|rate| *rate > 0);
+    rate.ok_or_else(|| format!("expected a number of calls such as `10{per}`"))
+}
+
+fn fault(text: &str) -> Result<(Fault, f64), String> {
+    let (name, probability) = text.split_once('=').ok_or("expected NAME=PROBABILITY")?;
+    let fault = <Fault as clap::ValueEnum>::from_str(name, true)?;
+    let probability = probability.parse().ok().filter(|p| (0.0..=1.0).contains(p));
+    Ok((fault, probability.ok_or("a probability is between 0 and 1")?))
+}
+
+pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<End> {
+    let stop = super::stop_signal()?;
+    // It lives as long as this call does, and takes the state along.
+    let temporary = tempfile::tempdir().context("no temporary directory can be made")?;
+    let file = args.state.unwrap_or_else(|| temporary.path().join("sandbox.db"));
+    let options = Options {
+        token: args.token,
+        client_secret: args.client_secret,
+        token_life: args.token_life,
+        seed_value: args.seed_value,
+        integration: args.integration,
+        rate_limit: args.rate_limit,
+        partner_rate_limit: args.partner_rate_limit,
+        latency: args.latency,
+        slow_body: args.slow_body,
+        faults: args.faults,
+        quirks: args.quirks,
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
+        .await
+        .with_context(|| format!("port {} cannot be listened on", args.port))?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let sandbox = Sandbox::open(&format!("sqlite:{}", file.display()), options, Clock::system()).await?;
+    let seeded = sandbox.seed(args.seed).await?;
+    let login = format!("{base}/{PARTNER}/oauth2/token");
+    let mut out = output::out();
+    if json {
+        let document = json!({ "base_url": base, "token_endpoint": login, "state": file, "seeded": seeded });
+        writeln!(out, "{document}")?;
+    } else {
+        writeln!(out, "base URL        {base}")?;
+        writeln!(out, "token endpoint  {login}")?;
+        writeln!(out, "state           {}", file.display())?;
+        writeln!(out, "customers       {seeded} made")?;
+        writeln!(
+            out,
+            "try             curl -H \"Authorization: Bearer $(curl -s {login} -d 'grant_type=refresh_token&refresh_token=any&client_id=any' | sed 's/.*\"access_token\":\"\\([^\"]*\\).*/\\1/')\" '{base}/v1/customers?size=5'"
+        )?;
+    }
+    out.flush()?;
+    sandbox.serve(listener, stop).await?;
+    Ok(End::Fine)
+}

@@ -1,0 +1,179 @@
+//! A local server that speaks the REST contract of Microsoft Partner Center, so that jobs can be rehearsed and clients
+//! tested without a partner account.
+//!
+//! One handler takes every request ([`http`]): it finds the operation in one table ([`routes`]), checks the token
+//! ([`tokens`]), and runs the operation's function in one transaction on an SQLite database with this program's own
+//! schema, in which `tenantry customers` can look. What that schema has no column for lies beside it ([`record`]). The
+//! answer to a changing call is recorded under its request id in the same transaction as the effect ([`replay`]), and
+//! so is an audit record; whoever asks again with that id is told the same again.
+//!
+//! Everything that can go wrong on the way can be asked for: faults by chance or by script ([`faults`]), limits
+//! ([`limits`]), and oddities of the real service ([`quirks`]). Chance comes from one seed, so a run repeats.
+//!
+//! Where the contract says nothing, this is what was decided:
+//!
+//! - A request id is remembered for 24 hours. With other content it is answered 409, with a code that Microsoft does
+//!   not use.
+//! - The tenant in a token's address is the partner one acts as, so that two tokens play two partners. Customers are
+//!   seen by every partner, subscriptions by the one who sold them.
+//! - A taken domain, a taken user name and a subscription in the way of a removal are answered 400 with code 3000, and
+//!   `data` says what it is about.
+//! - A refused call leaves an audit record that says `failed`.
+
+mod address;
+mod admin;
+mod agreements;
+mod audit;
+mod billing;
+mod call;
+mod catalogue;
+mod counters;
+mod countries;
+mod create_customer;
+mod customers;
+mod devices;
+mod documents;
+mod etag;
+mod faults;
+mod http;
+mod json;
+mod licenses;
+mod limits;
+mod line;
+mod orders;
+mod paging;
+mod quirks;
+mod record;
+mod replay;
+mod reply;
+mod request;
+mod roles;
+mod routes;
+mod seed;
+mod state;
+mod subscriptions;
+mod tokens;
+mod transfers;
+mod users;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use faults::Fault;
+pub use quirks::Quirk;
+
+use crate::clock::Clock;
+use crate::db::{Db, DbError};
+use crate::ledger::Installation;
+
+/// The partner that the fixed token acts as, and tokens issued under an address that is no GUID.
+pub const PARTNER: Uuid = uuid::uuid!("5a5db0c5-0000-4000-8000-000000000001");
+
+/// How the sandbox behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A bearer token that is accepted besides those that are issued.
+    pub token: Option<String>,
+    /// The secret that clients have to give for a token; any will do if there is none.
+    pub client_secret: Option<String>,
+    /// How long issued tokens are good for.
+    pub token_life: Duration,
+    /// What ids, seeded customers and chance are drawn from.
+    pub seed_value: u64,
+    /// Behave as Microsoft's integration sandbox: its quotas, and removed customers are gone.
+    pub integration: bool,
+    /// Calls a second that a partner may make for one customer.
+    pub rate_limit: Option<u32>,
+    /// Calls a minute that a partner may make in all.
+    pub partner_rate_limit: Option<u32>,
+    /// How long every answer takes at least; up to half as much again is drawn on top.
+    pub latency: Duration,
+    /// How long a slow body takes.
+    pub slow_body: Duration,
+    /// What goes wrong, and how probably.
+    pub faults: Vec<(Fault, f64)>,
+    /// Oddities of the real service.
+    pub quirks: Vec<Quirk>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            token: None,
+            client_secret: None,
+            token_life: Duration::from_hours(1),
+            seed_value: 0,
+            integration: false,
+            rate_limit: None,
+            partner_rate_limit: None,
+            latency: Duration::ZERO,
+            slow_body: Duration::from_secs(3),
+            faults: Vec::new(),
+            quirks: Vec::new(),
+        }
+    }
+}
+
+/// What all requests share.
+struct Shared {
+    db: Db,
+    clock: Clock,
+    options: Options,
+    installation: Installation,
+    tokens: Mutex<tokens::Issued>,
+    counters: Mutex<counters::Counters>,
+    trouble: Mutex<faults::Trouble>,
+    limits: Mutex<limits::Windows>,
+    /// Answers that hold a password, by request id: it is never written down.
+    secrets: Mutex<replay::Secrets>,
+}
+
+/// The server.
+#[derive(Clone)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+impl Sandbox {
+    /// Opens the state at `url`, an SQLite address.
+    pub async fn open(url: &str, options: Options, clock: Clock) -> Result<Self, DbError> {
+        let db = Db::open(url, 1).await?;
+        let seed_value = options.seed_value;
+        let installation = db.write(move |tx| state::prepare(tx, seed_value)).await?;
+        let trouble = faults::Trouble::new(&options);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                db,
+                clock,
+                installation,
+                tokens: Mutex::default(),
+                counters: Mutex::default(),
+                trouble: Mutex::new(trouble),
+                limits: Mutex::default(),
+                secrets: Mutex::default(),
+                options,
+            }),
+        })
+    }
+
+    /// Makes `customers` customers with users, seats and subscriptions, the same ones for the same seed value.
+    /// Does nothing if there are customers already. Returns how many were made.
+    pub async fn seed(&self, customers: u32) -> Result<u32, DbError> {
+        seed::plant(&self.shared, customers).await
+    }
+
+    /// Answers what comes in at `listener` until `stop` is cancelled.
+    pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+        http::serve(self.shared.clone(), listener, stop).await
+    }
+}
+
+/// A lock that outlives a panic elsewhere: what it guards is never left half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

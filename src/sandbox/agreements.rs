@@ -1,0 +1,124 @@
+//! Agreements that customers accepted, and what they qualify for.
+
+use serde_json::json;
+
+use super::call::Call;
+use super::paging::collection;
+use super::reply::{Outcome, Reply, bad_member, refuse_by_name};
+use super::state::moment;
+use super::{documents, json};
+
+const AGREEMENT: &str = "agreement";
+const QUALIFICATION: &str = "qualification";
+/// Type and template of every agreement there is.
+const TEMPLATES: &[(&str, &str)] = &[
+    ("MicrosoftCloudAgreement", "0c0a0001-5a5d-4b0c-8000-000000000001"),
+    ("MicrosoftCustomerAgreement", "0c0a0001-5a5d-4b0c-8000-000000000002"),
+];
+
+/// `GET agreements?agreementType=`: those of the older type unless another is asked for, `*` for all.
+pub(super) fn templates(call: &mut Call<'_>) -> Outcome {
+    let wanted = call.request.query("agreementType").unwrap_or("MicrosoftCloudAgreement");
+    let items = TEMPLATES
+        .iter()
+        .filter(|(name, _)| wanted == "*" || name.eq_ignore_ascii_case(wanted))
+        .map(|(name, template)| {
+            json!({
+                "templateId": template,
+                "agreementType": name,
+                "agreementLink": "https://agreements.sandbox.example",
+                "versionRank": 0,
+            })
+        });
+    Ok(Reply::ok(collection(items.collect())))
+}
+
+/// `GET customers/{id}/agreements`: with a count, but without the rest of what collections have.
+pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let wanted = call.request.query("agreementType").unwrap_or("*").to_owned();
+    let found = documents::all(call.tx, AGREEMENT, customer.id)?;
+    let items: Vec<_> = found
+        .into_iter()
+        .map(|one| one.body)
+        .filter(|one| wanted == "*" || json::text(one, "type").eq_ignore_ascii_case(&wanted))
+        .collect();
+    Ok(Reply::ok(json!({ "totalCount": items.len(), "items": items })))
+}
+
+/// `POST customers/{id}/agreements`: once for each contact.
+pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let given = call.request.object()?;
+    let template = json::text(given, "templateId");
+    if !TEMPLATES.iter().any(|(_, known)| known.eq_ignore_ascii_case(template)) {
+        return Err(bad_member("templateId", "is no template of an agreement"));
+    }
+    for name in [
+        "primaryContact.firstName",
+        "primaryContact.lastName",
+        "primaryContact.email",
+        "dateAgreed",
+        "type",
+    ] {
+        if json::text(given, name).is_empty() {
+            return Err(bad_member(name, "is missing"));
+        }
+    }
+    let name = format!(
+        "{} {}",
+        json::text(given, "type"),
+        json::text(given, "primaryContact.email")
+    );
+    if documents::find(call.tx, AGREEMENT, customer.id, &name)?.is_some() {
+        let text = "A partner confirmed agreement already exists for the customer.";
+        return Err(refuse_by_name(
+            400,
+            600_061,
+            "PartnerConfirmedAgreementAlreadyExists",
+            text,
+        ));
+    }
+    let mut agreement = given.clone();
+    agreement["userId"] = call.caller.partner.to_string().into();
+    let (id, _) = call.fresh()?;
+    documents::write(call.tx, AGREEMENT, id, customer.id, &name, &agreement)?;
+    Ok(Reply::json(201, agreement))
+}
+
+/// `GET customers/{id}/directSignedMicrosoftCustomerAgreementStatus`.
+pub(super) fn direct_sign(call: &mut Call<'_>) -> Outcome {
+    call.customer()?;
+    Ok(Reply::ok(json!({ "isSigned": false })))
+}
+
+/// `GET customers/{id}/qualifications`: a bare array.
+pub(super) fn qualifications(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let found = documents::all(call.tx, QUALIFICATION, customer.id)?;
+    Ok(Reply::ok(found.into_iter().map(|one| one.body).collect()))
+}
+
+/// `POST customers/{id}/qualifications`.
+pub(super) fn qualify(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let given = call.request.object()?;
+    let name = json::text(given, "qualification");
+    let (needs, vetted) = match name {
+        "Education" => ("educationSegment", true),
+        "GovernmentCommunityCloud" => ("validationCode", true),
+        "StateOwnedEntity" => ("qualification", false),
+        _ => return Err(bad_member("qualification", "cannot be set to that")),
+    };
+    if json::text(given, needs).is_empty() {
+        return Err(bad_member(needs, "is missing"));
+    }
+    let mut made = json!({ "qualification": name });
+    if vetted {
+        made["vettingStatus"] = "InReview".into();
+        made["vettingCreatedDate"] = moment(call.now).into();
+    }
+    let (id, _) = call.fresh()?;
+    documents::write(call.tx, QUALIFICATION, id, customer.id, name, &made)?;
+    Ok(Reply::json(201, made))
+}

@@ -1,0 +1,46 @@
+//! How often what was called, and how often it had an effect: what tests of clients look at.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+/// Of an operation.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Tally {
+    pub(super) calls: u64,
+    /// Changing calls that were carried out.
+    pub(super) effects: u64,
+    /// Changing calls that were told again what they were told before.
+    pub(super) replays: u64,
+    /// Calls that something was made to go wrong with.
+    pub(super) faults: u64,
+    /// Calls over a limit.
+    pub(super) throttled: u64,
+}
+
+/// Of a request id.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct OfRequest {
+    pub(super) operation: &'static str,
+    pub(super) calls: u64,
+    pub(super) effects: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Counters {
+    operations: BTreeMap<&'static str, Tally>,
+    /// Of changing calls only.
+    requests: HashMap<String, OfRequest>,
+}
+
+impl Counters {
+    pub(super) fn of(&mut self, operation: &'static str) -> &mut Tally {
+        self.operations.entry(operation).or_default()
+    }
+
+    pub(super) fn request(&mut self, operation: &'static str, id: &str) -> &mut OfRequest {
+        let counted = self.requests.entry(id.to_owned()).or_default();
+        counted.operation = operation;
+        counted
+    }
+}

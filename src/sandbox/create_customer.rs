@@ -1,0 +1,163 @@
+//! New customers.
+
+use serde_json::{Value as Json, json};
+
+use super::call::Call;
+use super::record::{self, CUSTOMER, Record, USER};
+use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
+use super::{address, countries, customers, json, state};
+use crate::passwords::{Class, Policy, generate};
+
+/// Customers that an integration sandbox may have.
+const QUOTA: i64 = 75;
+const INITIAL: &str = ".onmicrosoft.com";
+
+/// `POST customers`.
+pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+    let given = call.request.object()?;
+    let domain = check(given)?;
+    if customers::is_taken(call.tx, &domain)? {
+        return Err(bad_member("companyProfile.domain", "is taken already"));
+    }
+    let have = state::count(call.tx, "SELECT count(*) FROM customers", &[])?;
+    if call.shared.options.integration && have >= QUOTA {
+        return Err(refuse(400, 800_018, "The sandbox limit has been met"));
+    }
+    let password = password(call)?;
+    let (id, guid) = call.fresh()?;
+    let mut billing = given["billingProfile"].clone();
+    let company_name = json::text(&billing, "companyName").to_owned();
+    billing["id"] = call.fresh()?.1.into();
+    json::take(&mut billing, "attributes");
+    json::take(&mut billing, "links");
+    let mut company = json!({ "domain": domain, "companyName": company_name });
+    if let Some(number) = json::get(given, "companyProfile.organizationRegistrationNumber") {
+        company["organizationRegistrationNumber"] = number.clone();
+    }
+    let gdap = given.get("enableGDAPByDefault").cloned();
+    let mut body = json!({
+        "id": guid,
+        "commerceId": call.fresh()?.1,
+        "companyProfile": company,
+        "billingProfile": billing,
+        "relationshipToPartner": "reseller",
+        // Delegated access comes either as roles of limited time or all at once.
+        "allowDelegatedAccess": gdap.as_ref().is_none_or(|gdap| gdap != true),
+    });
+    for (name, value) in [
+        ("enableGDAPByDefault", gdap),
+        ("associatedPartnerId", given.get("associatedPartnerId").cloned()),
+    ] {
+        if let Some(value) = value {
+            body[name] = value;
+        }
+    }
+    let customer = Record {
+        id,
+        customer: id,
+        version: 1,
+        body,
+    };
+    record::insert(call.tx, &CUSTOMER, &customer)?;
+    call.tx.exec(
+        "INSERT INTO domains (domain, customer) VALUES ($1, $2)",
+        &[domain.as_str().into(), id.into()],
+    )?;
+    admin(call, &customer, &domain)?;
+    call.note.customer = Some((guid, company_name));
+    let mut answer = customers::whole(call.tx, &customer)?;
+    answer["userCredentials"] = json!({ "userName": "admin", "password": password });
+    Ok(Reply::json(201, answer))
+}
+
+/// Checks a new customer, and gives its domain.
+fn check(given: &Json) -> Result<String, Refused> {
+    let domain = json::text(given, "companyProfile.domain").trim().to_lowercase();
+    let label = domain
+        .strip_suffix(INITIAL)
+        .or_else(|| domain.strip_suffix(".ccsctp.net"));
+    let good = label.is_some_and(|label| {
+        (1..=27).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
+    if !good {
+        return Err(bad_member(
+            "companyProfile.domain",
+            "has to be NAME.onmicrosoft.com, with letters, digits and hyphens",
+        ));
+    }
+    for name in ["email", "culture", "language", "companyName"] {
+        if json::text(&given["billingProfile"], name).trim().is_empty() {
+            return Err(bad_member(&format!("billingProfile.{name}"), "is missing"));
+        }
+    }
+    let place = &given["billingProfile"]["defaultAddress"];
+    if !place.is_object() {
+        return Err(bad_member("billingProfile.defaultAddress", "is missing"));
+    }
+    check_registration(given, json::text(place, "country"))?;
+    address::check(place, "billingProfile.defaultAddress")?;
+    Ok(domain)
+}
+
+fn check_registration(given: &Json, country: &str) -> Result<(), Refused> {
+    let country = country.to_ascii_uppercase();
+    let number = json::text(given, "companyProfile.organizationRegistrationNumber");
+    match (countries::needs_registration(&country), number) {
+        (false, "") => return Ok(()),
+        (false, _) => {
+            let text = "Organization registration ID value isn't supported";
+            return Err(refuse_by_name(
+                400,
+                600_002,
+                "OrganizationRegistrationIdNotSupported",
+                text,
+            ));
+        }
+        (true, "") => {
+            let text = "Organization registration ID information is missing";
+            return Err(refuse_by_name(400, 600_049, "OrganizationRegistrationIdMissing", text));
+        }
+        (true, _) => {}
+    }
+    if let Some(pattern) = countries::registration_fault(&country, number) {
+        let text = format!("Organization registration ID information is invalid and should be of the format {pattern}");
+        return Err(refuse_by_name(400, 600_050, "OrganizationRegistrationIdInvalid", &text));
+    }
+    if json::text(given, "billingProfile.defaultAddress.phoneNumber").is_empty() {
+        return Err(refuse_by_name(
+            400,
+            600_051,
+            "PhoneNumberMissing",
+            "Customer phone number is missing",
+        ));
+    }
+    Ok(())
+}
+
+/// Every tenant has a first administrator.
+fn admin(call: &mut Call<'_>, customer: &Record, domain: &str) -> Result<(), Refused> {
+    let (id, guid) = call.fresh()?;
+    let user = Record {
+        id,
+        customer: customer.id,
+        version: 1,
+        body: json!({
+            "id": guid,
+            "userPrincipalName": format!("admin@{domain}"),
+            "displayName": customer.text("companyProfile.companyName"),
+            "_roles": "Global Administrator",
+            "_flags": 0,
+        }),
+    };
+    record::insert(call.tx, &USER, &user)?;
+    super::users::recount(call.tx, customer.id)?;
+    Ok(())
+}
+
+fn password(call: &Call<'_>) -> Result<String, Refused> {
+    let made = Policy::new(16, &Class::ALL, false).map(|policy| generate(&policy, &mut call.shared.clock.entropy()));
+    match made {
+        Some(Ok(password)) => Ok(password.reveal().to_owned()),
+        _ => Err(refuse(500, 800_003, "Unexpected service error")),
+    }
+}

@@ -1,0 +1,277 @@
+//! Customers: found, read, let go.
+
+use serde_json::{Value as Json, json};
+
+use super::call::Call;
+use super::json;
+use super::paging::{Filter, Page, link};
+use super::record::{self, CUSTOMER, Record, SUBSCRIPTION};
+use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
+use super::{PARTNER, etag};
+use crate::db::{DbError, Tx, Value};
+
+const LARGEST_PAGE: i64 = 500;
+
+/// `HEAD domains/{domain}`: 200 if it is taken.
+pub(super) fn domain(call: &mut Call<'_>) -> Outcome {
+    let domain = call
+        .places
+        .first()
+        .map_or(String::new(), |domain| domain.to_lowercase());
+    Ok(Reply::empty(if is_taken(call.tx, &domain)? { 200 } else { 404 }))
+}
+
+pub(super) fn is_taken(tx: &mut dyn Tx, domain: &str) -> Result<bool, DbError> {
+    let found = tx.query_first("SELECT 1 FROM domains WHERE domain = $1", &[domain.into()])?;
+    Ok(found.is_some())
+}
+
+/// `GET customers`.
+pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+    let page = Page::asked(call, LARGEST_PAGE)?;
+    let mut rest = "WHERE t.relationship <> 'none' AND t.id > $1".to_owned();
+    let mut params: Vec<Value> = vec![page.after.into()];
+    if let Some(filter) = &page.filter {
+        let (clause, value) = condition(filter)?;
+        rest = format!("{rest} AND {clause}");
+        params.push(value.into());
+    }
+    let rest = format!("{rest} ORDER BY t.id LIMIT {}", page.size + 1);
+    let found = record::select(call.tx, &CUSTOMER, &rest, &params)?;
+    Ok(page.reply(call, "customers", found, short))
+}
+
+fn condition(filter: &Filter) -> Result<(String, String), Refused> {
+    let column = match filter.field.as_str() {
+        "companyname" => "t.company_name",
+        "domain" => "t.domain",
+        "indirectreseller" | "indirectcloudsolutionprovider" => "t.associated_partner_id",
+        _ => {
+            return Err(refuse(400, 2000, "Customers cannot be searched by that field.").about([filter.field.as_str()]));
+        }
+    };
+    let value = filter.value.to_lowercase();
+    match filter.operator.as_str() {
+        "starts_with" | "startswith" => Ok((format!("instr(lower({column}), $2) = 1"), value)),
+        "equals" => Ok((format!("lower({column}) = $2"), value)),
+        _ => Err(refuse(
+            400,
+            2000,
+            "Customer search only allows starts with and equals operation.",
+        )),
+    }
+}
+
+/// What lists show of a customer.
+fn short(customer: &Record) -> Json {
+    let (id, profile) = (customer.text("id"), "companyProfile");
+    json!({
+        "id": id,
+        profile: {
+            "tenantId": id,
+            "domain": customer.text("companyProfile.domain"),
+            "companyName": customer.text("companyProfile.companyName"),
+            "links": { "self": link(&format!("/customers/{id}/profiles/company")) },
+            "attributes": { "objectType": "CustomerCompanyProfile" },
+        },
+        "relationshipToPartner": customer.text("relationshipToPartner"),
+        "links": { "self": link(&format!("/customers/{id}")) },
+        "attributes": { "objectType": "Customer" },
+    })
+}
+
+/// All of a customer.
+pub(super) fn whole(tx: &mut dyn Tx, customer: &Record) -> Result<Json, DbError> {
+    let id = customer.text("id");
+    let mut body = json::shown(&customer.body);
+    body["companyProfile"] = company(customer);
+    body["billingProfile"] = billing(customer);
+    body["customDomains"] = domains(tx, customer.id)?;
+    body["links"] = json!({ "self": link(&format!("/customers/{id}")) });
+    body["attributes"] = json!({ "objectType": "Customer" });
+    Ok(body)
+}
+
+fn company(customer: &Record) -> Json {
+    let id = customer.text("id");
+    let mut profile = customer.body["companyProfile"].clone();
+    profile["tenantId"] = id.into();
+    let mut address = customer.body["billingProfile"]["defaultAddress"].clone();
+    if let Some(state) = json::take(&mut address, "state") {
+        address["region"] = state;
+    }
+    profile["address"] = address;
+    profile["email"] = customer.text("billingProfile.email").into();
+    profile["links"] = json!({ "self": link(&format!("/customers/{id}/profiles/company")) });
+    profile["attributes"] = json!({ "objectType": "CustomerCompanyProfile" });
+    profile
+}
+
+/// The billing profile, with its etag.
+pub(super) fn billing(customer: &Record) -> Json {
+    let id = customer.text("id");
+    let mut profile = customer.body["billingProfile"].clone();
+    profile["links"] = json!({ "self": link(&format!("/v1/customers/{id}/profiles/billing")) });
+    profile["attributes"] = json!({
+        "etag": billing_etag(customer),
+        "objectType": "CustomerBillingProfile",
+    });
+    profile
+}
+
+pub(super) fn billing_etag(customer: &Record) -> String {
+    etag::number(customer.text("id"), customer.version)
+}
+
+fn domains(tx: &mut dyn Tx, customer: i64) -> Result<Json, DbError> {
+    let rows = tx.query(
+        "SELECT domain FROM domains WHERE customer = $1 ORDER BY domain",
+        &[customer.into()],
+    )?;
+    rows.iter().map(|row| Ok(Json::from(row.text(0)?))).collect()
+}
+
+/// `GET customers/{id}`.
+pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    Ok(Reply::ok(whole(call.tx, &customer)?))
+}
+
+/// `GET customers/{id}/profiles/company`.
+pub(super) fn company_profile(call: &mut Call<'_>) -> Outcome {
+    Ok(Reply::ok(company(&call.customer()?)))
+}
+
+/// `GET customers/{id}/organization`: a bare array.
+pub(super) fn organization(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let address = |name: &str| {
+        customer
+            .text(&format!("billingProfile.defaultAddress.{name}"))
+            .to_owned()
+    };
+    Ok(Reply::ok(json!([{
+        "street": address("addressLine1"),
+        "countryLetterCode": address("country"),
+        "postalCode": address("postalCode"),
+        "city": address("city"),
+        "state": address("state"),
+        "displayName": customer.text("companyProfile.companyName"),
+        "technicalNotificationMails": [customer.text("billingProfile.email")],
+    }])))
+}
+
+/// `GET customers/{id}/customDomains`: a bare array.
+pub(super) fn custom_domains(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    Ok(Reply::ok(domains(call.tx, customer.id)?))
+}
+
+/// `GET customers/{id}/validationStatus?type=account`: there is one only if somebody has set it.
+pub(super) fn validation_status(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    match customer.text("_validation") {
+        "" => {
+            let text = format!(
+                "Account Status for the customer, {} was not found.",
+                customer.text("id")
+            );
+            Err(refuse_by_name(404, 600_074, "AccountStatusNotFound", &text))
+        }
+        status => Ok(Reply::ok(json!({
+            "type": "account",
+            "status": status,
+            "lastUpdateDateTime": super::state::moment(call.now).trim_end_matches('Z'),
+        }))),
+    }
+}
+
+/// `GET customers/relationshiprequests`.
+pub(super) fn relationship_request(call: &mut Call<'_>) -> Outcome {
+    let partner = if call.caller.partner == PARTNER {
+        PARTNER
+    } else {
+        call.caller.partner
+    };
+    Ok(Reply::ok(json!({
+        "url": format!("https://admin.sandbox.example/invitation?invType=ResellerRelationship&partnerId={partner}"),
+        "attributes": { "objectType": "RelationshipRequest" },
+    })))
+}
+
+/// `PATCH customers/{id}`: ends the relationship, or the delegated access.
+pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
+    let body = call.request.object()?.clone();
+    let relationship = json::text(&body, "relationshipToPartner");
+    if relationship.eq_ignore_ascii_case("none") {
+        return remove(call);
+    }
+    if body["allowDelegatedAccess"] != false {
+        return Err(bad_member("relationshipToPartner", "can only be set to none"));
+    }
+    call.note.operation = Some("remove_delegated_admin_privileges");
+    let mut customer = call.customer()?;
+    customer.put("allowDelegatedAccess", false);
+    record::update(call.tx, &CUSTOMER, &mut customer)?;
+    Ok(Reply::ok(
+        json!({ "allowDelegatedAccess": false, "attributes": { "objectType": "Customer" } }),
+    ))
+}
+
+fn remove(call: &mut Call<'_>) -> Outcome {
+    let mut customer = call.customer_whatever()?;
+    if customer.text("relationshipToPartner") == "none" {
+        let text = "The relationship between the partner and customer does not exist";
+        return Err(refuse(404, 3000, text));
+    }
+    let rest = "WHERE t.customer = $1 AND t.status = 'active' ORDER BY t.id";
+    let active = record::select(call.tx, &SUBSCRIPTION, rest, &[customer.id.into()])?;
+    if !active.is_empty() {
+        let text = "Customer relationship cannot be removed due to active subscriptions. Suspend or cancel them first.";
+        return Err(refuse(400, 3000, text).about(active.iter().map(|one| one.text("id"))));
+    }
+    if call.shared.options.integration {
+        erase(call.tx, customer.id)?;
+    } else {
+        customer.put("relationshipToPartner", "none");
+        customer.put("allowDelegatedAccess", false);
+        record::update(call.tx, &CUSTOMER, &mut customer)?;
+    }
+    Ok(Reply::ok(
+        json!({ "relationshipToPartner": "none", "attributes": { "objectType": "Customer" } }),
+    ))
+}
+
+/// `DELETE customers/{id}`: in Microsoft's integration sandbox only.
+pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
+    if !call.shared.options.integration {
+        return Err(refuse(403, 600_006, "The requested action is not allowed"));
+    }
+    let customer = call.customer()?;
+    erase(call.tx, customer.id)?;
+    Ok(Reply::empty(204))
+}
+
+/// Deletes a tenant with everything it has.
+fn erase(tx: &mut dyn Tx, customer: i64) -> Result<(), DbError> {
+    for (table, column, details) in [
+        ("users", "customer", Some("user")),
+        ("deleted_users", "customer", Some("user")),
+        ("subscriptions", "customer", Some("subscription")),
+        ("subscribed_skus", "customer", None),
+        ("sandbox_documents", "customer", None),
+        ("domains", "customer", None),
+        ("customers", "id", Some("customer")),
+    ] {
+        if let Some(kind) = details {
+            tx.exec(
+                &format!(
+                    "DELETE FROM sandbox_details WHERE kind = '{kind}' AND id IN (SELECT id FROM {table} WHERE {column} = $1)"
+                ),
+                &[customer.into()],
+            )?;
+        }
+        tx.exec(&format!("DELETE FROM {table} WHERE {column} = $1"), &[customer.into()])?;
+    }
+    Ok(())
+}

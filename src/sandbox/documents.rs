@@ -1,0 +1,62 @@
+//! Records that the program has no table for: orders, carts, agreements, transfers and the like, as JSON under a name
+//! that is unique for their kind and customer.
+
+use serde_json::Value as Json;
+
+use super::record::Record;
+use crate::db::{DbError, Row, Tx};
+
+/// All of a kind that a customer has, in the order they were made.
+pub(super) fn all(tx: &mut dyn Tx, kind: &str, customer: i64) -> Result<Vec<Record>, DbError> {
+    let rows = tx.query(
+        "SELECT id, customer, body FROM sandbox_documents WHERE kind = $1 AND customer = $2 ORDER BY id",
+        &[kind.into(), customer.into()],
+    )?;
+    rows.iter().map(read).collect()
+}
+
+/// The one of that name; names do not differ by case.
+pub(super) fn find(tx: &mut dyn Tx, kind: &str, customer: i64, name: &str) -> Result<Option<Record>, DbError> {
+    let row = tx.query_first(
+        "SELECT id, customer, body FROM sandbox_documents WHERE kind = $1 AND customer = $2 AND name = $3",
+        &[kind.into(), customer.into(), name.trim().to_ascii_lowercase().into()],
+    )?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Writes one, new or changed.
+pub(super) fn write(
+    tx: &mut dyn Tx,
+    kind: &str,
+    id: i64,
+    customer: i64,
+    name: &str,
+    body: &Json,
+) -> Result<(), DbError> {
+    tx.exec(
+        "INSERT INTO sandbox_documents (id, kind, customer, name, body) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (kind, customer, name) DO UPDATE SET body = excluded.body",
+        &[
+            id.into(),
+            kind.into(),
+            customer.into(),
+            name.to_ascii_lowercase().into(),
+            body.to_string().into(),
+        ],
+    )
+    .map(drop)
+}
+
+pub(super) fn remove(tx: &mut dyn Tx, id: i64) -> Result<(), DbError> {
+    tx.exec("DELETE FROM sandbox_documents WHERE id = $1", &[id.into()])
+        .map(drop)
+}
+
+fn read(row: &Row) -> Result<Record, DbError> {
+    Ok(Record {
+        id: row.int(0)?,
+        customer: row.int(1)?,
+        version: 1,
+        body: serde_json::from_str(row.text(2)?).map_err(|error| DbError::Broken(error.to_string()))?,
+    })
+}

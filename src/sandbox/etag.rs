@@ -1,0 +1,46 @@
+//! Etags, in the two forms the contract knows.
+
+use sha2::{Digest, Sha256};
+
+/// Of a billing profile: a number that may be negative.
+pub(super) fn number(id: &str, version: i64) -> String {
+    let hash = Sha256::digest(format!("{id} {version}"));
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[..8]);
+    i64::from_be_bytes(bytes).to_string()
+}
+
+/// Of a subscription or an order: id and version, in base 64.
+pub(super) fn versioned(id: &str, version: i64) -> String {
+    base64(format!("{{\"id\":\"{}\",\"version\":{version}}}", id.to_ascii_lowercase()).as_bytes())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let at = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for digit in 0..4 {
+            if digit > three.len() {
+                text.push('=');
+            } else {
+                let value = bits >> (18 - 6 * digit) & 63;
+                text.push(char::from(DIGITS[value as usize]));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_64() {
+        assert_eq!(base64(b"M"), "TQ==");
+        assert_eq!(base64(b"Ma"), "TWE=");
+        assert_eq!(base64(b"Many"), "TWFueQ==");
+    }
+}

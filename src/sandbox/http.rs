@@ -1,0 +1,314 @@
+//! The way of a request: read, told apart, let in, slowed down, run, written down, answered.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::call::{Call, Note};
+use super::faults::Fault;
+use super::line::{Lines, Switch};
+use super::quirks::{self, Quirk};
+use super::reply::{Outcome, Refused, Reply, refuse};
+use super::request::Request;
+use super::routes::{Found, Operation, find};
+use super::tokens::Grant;
+use super::{Shared, admin, audit, lock, replay, tokens};
+use crate::db::{DbError, Tx};
+
+/// Larger bodies are refused.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+    let router = Router::new().fallback(answer).with_state(shared);
+    axum::serve(Lines(listener), router.into_make_service_with_connect_info::<Switch>())
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    request: axum::extract::Request,
+) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
+        return bare(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let request = Arc::new(Request::new(
+        head.method,
+        head.uri.path(),
+        head.uri.query().unwrap_or_default(),
+        head.headers,
+        body.into(),
+        &shared.clock,
+    ));
+    if request
+        .segments
+        .first()
+        .is_some_and(|first| first.eq_ignore_ascii_case("sandbox"))
+    {
+        return render(&shared, &request, &admin::answer(&shared, &request).await, false);
+    }
+    let token = tokens::endpoint(&request.segments).map(|(tenant, second)| (tenant.to_owned(), second));
+    let found = match &token {
+        Some(_) => Found::Token,
+        None => find(&request.method, &request.segments),
+    };
+    let (name, operation) = match &found {
+        Found::Token => ("token", None),
+        Found::Operation(operation, _) => (operation.name, Some(*operation)),
+        Found::WrongMethod => return bare(StatusCode::METHOD_NOT_ALLOWED),
+        // As a gateway answers: without the correlation id, so that nobody takes it for the answer to a question.
+        Found::Nothing => return bare(StatusCode::NOT_FOUND),
+    };
+    let fault = lock(&shared.trouble).next(name);
+    count(&shared, name, operation, &request, fault);
+    delay(&shared).await;
+    if fault == Some(Fault::CutBeforeCommit) {
+        switch.cut();
+        return bare(StatusCode::NO_CONTENT);
+    }
+    let now = shared.clock.now_millis();
+    let reply = match (fault, token, found) {
+        (Some(Fault::Error503), ..) => return unavailable(),
+        (Some(Fault::Error500), ..) => said(Err(refuse(500, 800_003, "Unexpected service error"))),
+        (Some(Fault::Error429), ..) => too_many(1),
+        (_, Some((tenant, second)), _) => tokens::issue(&shared, &request, &tenant, second, now),
+        (_, None, Found::Operation(operation, places)) => {
+            match admit(&shared, &request, operation, &places, fault, now) {
+                Ok(caller) => run(&shared, &request, operation, places, caller, fault, now).await,
+                Err(reply) => reply,
+            }
+        }
+        _ => return bare(StatusCode::NOT_FOUND),
+    };
+    if fault == Some(Fault::CutAfterCommit) {
+        switch.cut();
+        return bare(StatusCode::NO_CONTENT);
+    }
+    let changes = operation.is_some_and(|operation| operation.leaves.is_some());
+    let response = render(&shared, &request, &reply, changes);
+    if fault == Some(Fault::SlowBody) {
+        return slowly(response, shared.options.slow_body).await;
+    }
+    response
+}
+
+fn count(shared: &Shared, name: &'static str, operation: Option<&Operation>, request: &Request, fault: Option<Fault>) {
+    let mut counters = lock(&shared.counters);
+    let tally = counters.of(name);
+    tally.calls += 1;
+    tally.faults += u64::from(fault.is_some());
+    if operation.is_some_and(|operation| operation.leaves.is_some()) {
+        counters.request(name, &request.request_id).calls += 1;
+    }
+}
+
+async fn delay(shared: &Shared) {
+    let latency = shared.options.latency.as_millis() as u64;
+    if latency > 0 {
+        let jitter = lock(&shared.trouble).jitter(latency);
+        tokio::time::sleep(Duration::from_millis(latency + jitter)).await;
+    }
+}
+
+/// Lets a call in: with a token that is good for it, and within its limits.
+fn admit(
+    shared: &Shared,
+    request: &Request,
+    operation: &'static Operation,
+    places: &[String],
+    fault: Option<Fault>,
+    now: i64,
+) -> Result<Grant, Reply> {
+    if fault == Some(Fault::ExpiredToken) {
+        tokens::revoke(shared, request);
+        return Err(said(Err(tokens::denied())));
+    }
+    let caller = tokens::caller(shared, request, now).map_err(|refused| said(Err(refused)))?;
+    if operation.needs_user && !caller.user {
+        let text = "This resource does not support application-only authentication.";
+        return Err(said(Err(refuse(403, 900_329, text))));
+    }
+    let customer = operation
+        .path
+        .starts_with("customers/{}")
+        .then(|| places.first())
+        .flatten();
+    let taken = lock(&shared.limits).take(&shared.options, caller.partner, customer.map(String::as_str), now);
+    taken.map_err(|seconds| {
+        lock(&shared.counters).of(operation.name).throttled += 1;
+        too_many(seconds)
+    })?;
+    Ok(caller)
+}
+
+fn too_many(seconds: i64) -> Reply {
+    let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
+    Reply::json(429, serde_json::json!({ "statusCode": 429, "message": message }))
+        .with("Retry-After", seconds.to_string())
+}
+
+/// What became of a changing call.
+enum Effect {
+    Made,
+    Refused,
+    Told,
+}
+
+async fn run(
+    shared: &Arc<Shared>,
+    request: &Arc<Request>,
+    operation: &'static Operation,
+    places: Vec<String>,
+    caller: Grant,
+    fault: Option<Fault>,
+    now: i64,
+) -> Reply {
+    let (own, asked) = (shared.clone(), request.clone());
+    let stale = fault == Some(Fault::StaleEtag);
+    let work = move |tx: &mut dyn Tx| {
+        let mut call = Call {
+            tx,
+            shared: &own,
+            request: &asked,
+            places: &places,
+            caller: &caller,
+            now,
+            stale,
+            note: Note::default(),
+        };
+        match operation.leaves {
+            Some(_) => change(&mut call, operation),
+            None => Ok((settled((operation.run)(&mut call))?, Effect::Refused)),
+        }
+    };
+    let done = if operation.leaves.is_some() {
+        shared.db.write(work).await
+    } else {
+        shared.db.read(work).await
+    };
+    match done {
+        Ok((reply, effect)) => {
+            let mut counters = lock(&shared.counters);
+            match effect {
+                Effect::Made => {
+                    counters.of(operation.name).effects += 1;
+                    counters.request(operation.name, &request.request_id).effects += 1;
+                }
+                Effect::Told => counters.of(operation.name).replays += 1,
+                Effect::Refused => {}
+            }
+            reply
+        }
+        Err(error) => {
+            tracing::error!(%error, operation = operation.name, "a call could not be carried out");
+            said(Err(refuse(500, 800_003, "Unexpected service error")))
+        }
+    }
+}
+
+/// Runs a changing call once, whatever becomes of it: effect, audit record and answer are written together.
+fn change(call: &mut Call<'_>, operation: &'static Operation) -> Result<(Reply, Effect), DbError> {
+    match replay::recorded(call.tx, call.shared, call.request, call.now) {
+        Ok(None) => {}
+        Ok(Some(reply)) => return Ok((reply, Effect::Told)),
+        Err(refused) => return Ok((settled(Err(refused))?, Effect::Refused)),
+    }
+    call.tx.exec("SAVEPOINT effect", &[])?;
+    let outcome = (operation.run)(call);
+    let made = outcome.is_ok();
+    if !made {
+        call.tx.exec("ROLLBACK TO effect", &[])?;
+    }
+    call.tx.exec("RELEASE effect", &[])?;
+    let reply = settled(outcome)?;
+    audit::leave(call, operation, made)?;
+    replay::record(call.tx, call.shared, call.request, &reply, call.now)?;
+    Ok((reply, if made { Effect::Made } else { Effect::Refused }))
+}
+
+fn settled(outcome: Outcome) -> Result<Reply, DbError> {
+    match outcome {
+        Ok(reply) | Err(Refused::Answer(reply)) => Ok(reply),
+        Err(Refused::Db(error)) => Err(error),
+    }
+}
+
+fn said(outcome: Outcome) -> Reply {
+    settled(outcome).unwrap_or_else(|_| Reply::empty(500))
+}
+
+/// An answer that is not ours: no body, and none of our headers.
+fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn unavailable() -> Response<Body> {
+    let mut response = Response::new(Body::from("<html><body>Service Unavailable</body></html>"));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let html = HeaderValue::from_static("text/html");
+    response.headers_mut().insert("content-type", html);
+    response
+}
+
+fn render(shared: &Shared, request: &Request, reply: &Reply, changes: bool) -> Response<Body> {
+    let quirks = lock(&shared.trouble).quirks.clone();
+    let silent = changes && reply.status < 300 && quirks.contains(&Quirk::EmptyAnswers);
+    let mut bytes = Vec::new();
+    if let Some(mut body) = reply.body.clone().filter(|_| !silent && request.method != Method::HEAD) {
+        quirks::bend(&quirks, reply.status, &mut body);
+        if quirks.contains(&Quirk::Bom) {
+            bytes.extend_from_slice(b"\xef\xbb\xbf");
+        }
+        bytes.extend_from_slice(body.to_string().as_bytes());
+    }
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let own = [
+        ("MS-RequestId", request.request_id.clone()),
+        ("MS-CorrelationId", request.correlation_id.clone()),
+        ("X-Locale", request.header("x-locale").unwrap_or("en-US").to_owned()),
+    ];
+    let typed = (!bytes.is_empty()).then(|| ("Content-Type", "application/json; charset=utf-8".to_owned()));
+    for (name, value) in own.into_iter().chain(typed).chain(reply.headers.iter().cloned()) {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    *response.body_mut() = Body::from(bytes);
+    response
+}
+
+/// The same answer in two halves, with a pause between them.
+async fn slowly(response: Response<Body>, pause: Duration) -> Response<Body> {
+    let (head, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let rest = bytes.slice(bytes.len() / 2..);
+    let first = bytes.slice(..bytes.len() / 2);
+    let halves = futures::stream::unfold(0, move |half| {
+        let (first, rest) = (first.clone(), rest.clone());
+        async move {
+            match half {
+                0 => Some((Ok::<Bytes, Infallible>(first), 1)),
+                1 => {
+                    tokio::time::sleep(pause).await;
+                    Some((Ok(rest), 2))
+                }
+                _ => None,
+            }
+        }
+    });
+    Response::from_parts(head, Body::from_stream(halves))
+}

@@ -1,0 +1,208 @@
+//! Seats, and who has them.
+
+use serde_json::{Value as Json, json};
+
+use super::call::Call;
+use super::paging::collection;
+use super::record::{self, Record, USER};
+use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::{catalogue, json, users};
+use crate::db::{DbError, Tx};
+
+/// The group of every SKU here.
+const GROUP: &str = "group1";
+
+/// The licences of a user, by their SKU ids.
+fn of(user: &Record) -> Vec<String> {
+    let held = user.text("_licenses").split(';').filter(|sku| !sku.is_empty());
+    held.map(str::to_owned).collect()
+}
+
+/// Gives all seats of a user back, in the record too.
+pub(super) fn free(tx: &mut dyn Tx, user: &mut Record) -> Result<(), DbError> {
+    for sku in of(user) {
+        take(tx, user.customer, &sku, -1)?;
+    }
+    user.put("_licenses", "");
+    Ok(())
+}
+
+fn take(tx: &mut dyn Tx, customer: i64, sku: &str, seats: i64) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE subscribed_skus SET assigned = assigned + $3, version = version + 1 WHERE customer = $1 AND sku_id = $2",
+        &[customer.into(), sku.into(), seats.into()],
+    )
+    .map(drop)
+}
+
+/// Adds seats of a SKU to those a customer holds.
+pub(super) fn add_seats(
+    tx: &mut dyn Tx,
+    customer: i64,
+    sku: &str,
+    part_number: &str,
+    seats: i64,
+) -> Result<(), DbError> {
+    tx.exec(
+        "INSERT INTO subscribed_skus (customer, sku_id, part_number, seats) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (customer, sku_id) DO UPDATE SET seats = seats + excluded.seats, version = version + 1",
+        &[customer.into(), sku.into(), part_number.into(), seats.into()],
+    )
+    .map(drop)
+}
+
+/// Counts a customer's assigned seats anew.
+pub(super) fn recount(tx: &mut dyn Tx, customer: i64) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE subscribed_skus SET assigned = (SELECT count(*) FROM users u WHERE u.customer = $1
+           AND instr(u.licenses, sku_id) > 0) WHERE customer = $1",
+        &[customer.into()],
+    )
+    .map(drop)
+}
+
+/// Seats of one SKU.
+struct Seats {
+    sku_id: String,
+    part_number: String,
+    seats: i64,
+    assigned: i64,
+}
+
+fn seats(tx: &mut dyn Tx, customer: i64) -> Result<Vec<Seats>, DbError> {
+    let rows = tx.query(
+        "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
+        &[customer.into()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Seats {
+                sku_id: row.text(0)?.to_owned(),
+                part_number: row.text(1)?.to_owned(),
+                seats: row.int(2)?,
+                assigned: row.int(3)?,
+            })
+        })
+        .collect()
+}
+
+fn sku(seats: &Seats) -> Json {
+    json!({
+        "id": seats.sku_id,
+        "name": catalogue::name_of_sku(&seats.sku_id).unwrap_or(&seats.part_number),
+        "skuPartNumber": seats.part_number,
+        "targetType": "User",
+        "licenseGroupId": GROUP,
+    })
+}
+
+/// Whether the groups that were asked for include the one there is.
+fn wanted(call: &Call<'_>) -> bool {
+    let groups = call.request.query_all("licenseGroupIds");
+    groups.is_empty() || groups.iter().any(|group| group.eq_ignore_ascii_case(GROUP))
+}
+
+/// `GET customers/{id}/subscribedskus`.
+pub(super) fn subscribed(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let all = if wanted(call) {
+        seats(call.tx, customer.id)?
+    } else {
+        Vec::new()
+    };
+    let items = all.iter().map(|one| {
+        json!({
+            "availableUnits": (one.seats - one.assigned).max(0),
+            "activeUnits": one.seats,
+            "consumedUnits": one.assigned,
+            "suspendedUnits": 0,
+            "totalUnits": one.seats,
+            "warningUnits": 0,
+            "productSku": sku(one),
+            "servicePlans": [],
+            "capabilityStatus": "Enabled",
+            "attributes": { "objectType": "SubscribedSku" },
+        })
+    });
+    Ok(Reply::ok(collection(items.collect())))
+}
+
+/// `GET customers/{id}/users/{id}/licenses`.
+pub(super) fn of_user(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let user = users::named(call, &customer)?;
+    let held = if wanted(call) { of(&user) } else { Vec::new() };
+    let all = seats(call.tx, customer.id)?;
+    let items = all.iter().filter(|seats| held.contains(&seats.sku_id));
+    let items = items.map(|seats| {
+        let mut product = sku(seats);
+        json::take(&mut product, "targetType");
+        json!({ "servicePlans": [], "productSku": product, "attributes": { "objectType": "License" } })
+    });
+    Ok(Reply::ok(collection(items.collect())))
+}
+
+/// `POST customers/{id}/users/{id}/licenseupdates`. What is taken away is free for what is given.
+pub(super) fn update(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let mut user = users::named(call, &customer)?;
+    let given = call.request.object()?.clone();
+    let ids = |name: &str| -> Vec<String> {
+        let listed = given[name].as_array().into_iter().flatten();
+        let id = |one: &Json| {
+            one.as_str()
+                .unwrap_or_else(|| json::text(one, "skuId"))
+                .to_ascii_lowercase()
+        };
+        listed.map(id).collect()
+    };
+    let (assign, remove) = (ids("licensesToAssign"), ids("licensesToRemove"));
+    if assign.is_empty() && remove.is_empty() {
+        return Err(bad_member("licensesToAssign", "is missing, and so is licensesToRemove"));
+    }
+    if !assign.is_empty() && user.text("usageLocation").is_empty() {
+        return Err(bad_member(
+            "usageLocation",
+            "has to be set before licences are assigned",
+        ));
+    }
+    let mut held = of(&user);
+    for sku in &remove {
+        if let Some(at) = held.iter().position(|one| one == sku) {
+            held.remove(at);
+            take(call.tx, customer.id, sku, -1)?;
+            call.remark("RemovedLicenseSkuId", sku);
+        }
+    }
+    for sku in &assign {
+        if !held.contains(sku) {
+            take_free(call.tx, customer.id, customer.text("id"), sku)?;
+            held.push(sku.clone());
+            call.remark("AddedLicenseSkuId", sku);
+        }
+    }
+    held.sort_unstable();
+    user.put("_licenses", held.join(";"));
+    record::update(call.tx, &USER, &mut user)?;
+    call.remark("CustomerUserId", call.guid(user.id));
+    let mut answer = json!({ "licenseWarnings": [], "attributes": { "objectType": "LicenseUpdate" } });
+    for name in ["licensesToAssign", "licensesToRemove"] {
+        if let Some(list) = given.get(name) {
+            answer[name] = list.clone();
+        }
+    }
+    Ok(Reply::json(201, answer))
+}
+
+fn take_free(tx: &mut dyn Tx, customer: i64, guid: &str, sku: &str) -> Result<(), Refused> {
+    let all = seats(tx, customer)?;
+    let Some(found) = all.iter().find(|seats| seats.sku_id == *sku) else {
+        return Err(refuse(404, 400_018, "SKU wasn't found").about([sku]));
+    };
+    if found.assigned >= found.seats {
+        let text = "We are sorry, it looks like you have run out of licenses. Buy more licenses, and then try again.";
+        let data = format!("Account {guid} has no license left of SKU {sku}.");
+        return Err(refuse(400, 60_012, text).about([data]));
+    }
+    Ok(take(tx, customer, sku, 1)?)
+}

@@ -1,0 +1,92 @@
+//! Calls that are made again: a changing call whose request id was answered before is told the same, and has no second
+//! effect. Answers are recorded in the transaction of the effect, refusals too.
+
+use std::collections::HashMap;
+
+use serde_json::Value as Json;
+
+use super::json;
+use super::reply::{Refused, Reply, refuse};
+use super::request::Request;
+use super::{Shared, lock};
+use crate::db::{DbError, Tx};
+
+/// How long a request id is remembered.
+const REMEMBERED: i64 = 24 * 3600 * 1000;
+
+/// Code of our own: Microsoft documents none for a request id that comes back with other content.
+const OTHER_CONTENT: u32 = 9_999_001;
+
+/// Whole answers of which only a part is written down.
+pub(super) type Secrets = HashMap<String, Json>;
+
+/// What was answered to the request's id.
+pub(super) fn recorded(
+    tx: &mut dyn Tx,
+    shared: &Shared,
+    request: &Request,
+    now: i64,
+) -> Result<Option<Reply>, Refused> {
+    tx.exec(
+        "DELETE FROM sandbox_answers WHERE at < $1",
+        &[(now - REMEMBERED).into()],
+    )?;
+    let found = tx.query_first(
+        "SELECT fingerprint, status, headers, body FROM sandbox_answers WHERE request = $1",
+        &[request.request_id.as_str().into()],
+    )?;
+    let Some(row) = found else { return Ok(None) };
+    if row.text(0)? != request.fingerprint() {
+        return Err(refuse(
+            409,
+            OTHER_CONTENT,
+            "This request id was used for another request (an answer of the sandbox only)",
+        ));
+    }
+    let broken = |error: serde_json::Error| DbError::Broken(error.to_string());
+    let location: Option<String> = serde_json::from_str(row.text(2)?).map_err(broken)?;
+    let secret = lock(&shared.secrets).get(&request.request_id).cloned();
+    let body = match (secret, row.opt_text(3)?) {
+        (Some(whole), _) => Some(whole),
+        (None, Some(text)) => Some(serde_json::from_str(text).map_err(broken)?),
+        (None, None) => None,
+    };
+    Ok(Some(Reply {
+        status: row.int(1)? as u16,
+        body,
+        headers: location.map(|location| ("Location", location)).into_iter().collect(),
+    }))
+}
+
+/// Records what is answered.
+pub(super) fn record(
+    tx: &mut dyn Tx,
+    shared: &Shared,
+    request: &Request,
+    reply: &Reply,
+    now: i64,
+) -> Result<(), DbError> {
+    let location = reply
+        .headers
+        .iter()
+        .find(|(name, _)| *name == "Location")
+        .map(|(_, value)| value);
+    let written = reply.body.as_ref().map(json::redacted);
+    if let (Some(whole), Some(written)) = (&reply.body, &written)
+        && whole != written
+    {
+        lock(&shared.secrets).insert(request.request_id.clone(), whole.clone());
+    }
+    tx.exec(
+        "INSERT INTO sandbox_answers (request, fingerprint, status, headers, body, at) VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            request.request_id.as_str().into(),
+            request.fingerprint().into(),
+            i64::from(reply.status).into(),
+            Json::from(location.cloned()).to_string().into(),
+            written.map(|body| body.to_string()).into(),
+            now.into(),
+        ],
+    )
+    .map(drop)
+}

@@ -1,0 +1,97 @@
+//! Answers, and the two forms of refusal that operations give.
+
+use serde_json::{Value, json};
+
+use crate::db::DbError;
+
+/// What is answered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Option<Value>,
+    pub(super) headers: Vec<(&'static str, String)>,
+}
+
+impl Reply {
+    pub(super) fn json(status: u16, body: Value) -> Self {
+        Self {
+            status,
+            body: Some(body),
+            headers: Vec::new(),
+        }
+    }
+
+    pub(super) fn ok(body: Value) -> Self {
+        Self::json(200, body)
+    }
+
+    pub(super) fn empty(status: u16) -> Self {
+        Self {
+            status,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// Why an operation does not answer what was asked for.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It says why.
+    Answer(Reply),
+    /// It could not be carried out.
+    Db(DbError),
+}
+
+impl From<DbError> for Refused {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl Refused {
+    /// Names what the refusal is about.
+    pub(super) fn about<T: Into<Value>>(mut self, what: impl IntoIterator<Item = T>) -> Self {
+        if let Self::Answer(reply) = &mut self
+            && let Some(body) = &mut reply.body
+        {
+            body["data"] = what.into_iter().map(Into::into).collect();
+        }
+        self
+    }
+}
+
+pub(super) type Outcome = Result<Reply, Refused>;
+
+/// The usual refusal.
+pub(super) fn refuse(status: u16, code: u32, description: impl Into<String>) -> Refused {
+    Refused::Answer(Reply::json(
+        status,
+        json!({ "code": code, "description": description.into(), "data": [], "source": "PartnerFD" }),
+    ))
+}
+
+/// The refusal of newer operations, which says whether trying again may help.
+pub(super) fn refuse_by_name(status: u16, code: u32, name: &str, message: &str) -> Refused {
+    Refused::Answer(Reply::json(
+        status,
+        json!({
+            "code": code,
+            "message": message,
+            "description": message,
+            "errorName": name,
+            "isRetryable": false,
+            "parameters": {},
+            "errorMessageExtended": format!("InternalErrorCode={code}"),
+        }),
+    ))
+}
+
+/// A member is missing or has a value that is not accepted.
+pub(super) fn bad_member(path: &str, why: &str) -> Refused {
+    refuse(400, 3000, format!("Invalid property: {path} {why}")).about([path])
+}

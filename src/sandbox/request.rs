@@ -1,0 +1,180 @@
+//! A request, read: the path in segments, the query, the headers that matter, and the body in one spelling.
+
+use axum::http::{HeaderMap, Method};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::json;
+use super::reply::{Refused, refuse};
+use crate::clock::Clock;
+
+/// One request.
+pub(super) struct Request {
+    pub(super) method: Method,
+    /// Without the empty one that a trailing slash leaves.
+    pub(super) segments: Vec<String>,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    /// The body as it came.
+    pub(super) raw: Vec<u8>,
+    /// The body as JSON, or null. Names begin with a small letter and nulls are gone.
+    pub(super) body: Value,
+    /// Whether there is a body that is no JSON.
+    unreadable: bool,
+    pub(super) request_id: String,
+    pub(super) correlation_id: String,
+}
+
+impl Request {
+    pub(super) fn new(
+        method: Method,
+        path: &str,
+        query: &str,
+        headers: HeaderMap,
+        raw: Vec<u8>,
+        clock: &Clock,
+    ) -> Self {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let text = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&raw);
+        let read = (!text.is_empty()).then(|| serde_json::from_slice::<Value>(text));
+        let unreadable = matches!(read, Some(Err(_)));
+        let id_of = |name: &str| {
+            let given = headers.get(name).and_then(|value| value.to_str().ok());
+            given.map_or_else(|| clock.fresh_id().to_string(), |id| id.trim().to_owned())
+        };
+        Self {
+            segments: path.split('/').map(decoded).collect(),
+            query: pairs(query),
+            request_id: id_of("ms-requestid"),
+            correlation_id: id_of("ms-correlationid"),
+            body: read.and_then(Result::ok).map_or(Value::Null, json::normal),
+            unreadable,
+            method,
+            headers,
+            raw,
+        }
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// A parameter of the query, by its name in any case; an empty one is none.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        let named = |(given, value): &&(String, String)| given.eq_ignore_ascii_case(name) && !value.is_empty();
+        self.query.iter().find(named).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter that may be repeated.
+    pub(super) fn query_all(&self, name: &str) -> Vec<&str> {
+        let named = self.query.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The body, which has to be an object.
+    pub(super) fn object(&self) -> Result<&Value, Refused> {
+        match &self.body {
+            body if body.is_object() => Ok(body),
+            _ => Err(refuse(400, 800_002, "Invalid request input")),
+        }
+    }
+
+    /// The body, if there is one.
+    pub(super) fn optional_object(&self) -> Result<&Value, Refused> {
+        match &self.body {
+            Value::Null if !self.unreadable => Ok(&Value::Null),
+            _ => self.object(),
+        }
+    }
+
+    /// The members of a form.
+    pub(super) fn form(&self) -> Vec<(String, String)> {
+        pairs(&String::from_utf8_lossy(&self.raw))
+    }
+
+    /// What tells this request from another with the same id. Passwords do not count, so that it gives none away.
+    pub(super) fn fingerprint(&self) -> String {
+        let path: Vec<String> = self.segments.iter().map(|part| part.to_ascii_lowercase()).collect();
+        let asked = format!("{} {} {}", self.method, path.join("/"), json::redacted(&self.body));
+        hex(&Sha256::digest(asked))
+    }
+}
+
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let parts = text.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")))
+        })
+        .collect()
+}
+
+/// Text without percent signs; what is not encoded well stays as it is.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                at += 3;
+            }
+            None => {
+                plain.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+/// Text with percent signs, fit for a query.
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// Bytes as digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_signs() {
+        assert_eq!(decoded("a%20b%7B%c3%a9"), "a b{é");
+        assert_eq!(decoded("100%"), "100%");
+        assert_eq!(decoded("%é"), "%é");
+        assert_eq!(decoded(&encoded("{\"Field\": é}")), "{\"Field\": é}");
+    }
+
+    #[test]
+    fn queries_and_slashes() {
+        let clock = Clock::held(0);
+        let request = Request::new(
+            Method::GET,
+            "/v1//x/",
+            "Size=5&a=1&a=2&empty=",
+            HeaderMap::new(),
+            Vec::new(),
+            &clock,
+        );
+        assert_eq!(request.segments, ["v1", "", "x"]);
+        assert_eq!(request.query("size"), Some("5"));
+        assert_eq!(request.query("empty"), None);
+        assert_eq!(request.query_all("A"), ["1", "2"]);
+    }
+}

@@ -1,0 +1,104 @@
+//! The tables of the sandbox beside those of the program, its counter, and times as they are written.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::db::{DbError, Tx, Value};
+use crate::ledger::Installation;
+
+const TABLES: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS sandbox_numbers (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
+    // What records have besides the columns of their tables, as JSON.
+    "CREATE TABLE IF NOT EXISTS sandbox_details (
+       kind TEXT NOT NULL, id BIGINT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID",
+    // Records that the program has no table for, as JSON.
+    "CREATE TABLE IF NOT EXISTS sandbox_documents (
+       id INTEGER PRIMARY KEY, kind TEXT NOT NULL, customer BIGINT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
+       UNIQUE (kind, customer, name))",
+    // What was answered to a request id, as JSON and without passwords.
+    "CREATE TABLE IF NOT EXISTS sandbox_answers (
+       request TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status BIGINT NOT NULL, headers TEXT NOT NULL, body TEXT,
+       at BIGINT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS sandbox_answers_at ON sandbox_answers (at)",
+    "CREATE TABLE IF NOT EXISTS sandbox_audit (
+       id INTEGER PRIMARY KEY, at BIGINT NOT NULL, partner TEXT NOT NULL, customer TEXT, resource TEXT NOT NULL,
+       body TEXT NOT NULL)",
+];
+
+/// Makes what is missing, and reads the number that GUIDs are made with. It comes from the seed, so that a run
+/// repeats; a database keeps the one it began with.
+pub(super) fn prepare(tx: &mut dyn Tx, seed_value: u64) -> Result<Installation, DbError> {
+    for table in TABLES {
+        tx.exec(table, &[])?;
+    }
+    let number = super::faults::Dice::new(seed_value).next() & 0xffff_ffff_ffff;
+    tx.exec(
+        "INSERT INTO meta (key, value) VALUES ('installation', $1) ON CONFLICT (key) DO NOTHING",
+        &[number.to_string().into()],
+    )?;
+    Installation::read(tx)
+}
+
+/// The next id of a record. Ids of jobs begin at `1 << 32`, and so many records no sandbox has.
+pub(super) fn next_id(tx: &mut dyn Tx) -> Result<i64, DbError> {
+    let rows = tx.query(
+        "INSERT INTO sandbox_numbers (name, value) VALUES ('record', 1)
+         ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+        &[],
+    )?;
+    rows.first().map_or(Ok(0), |row| row.int(0))
+}
+
+/// The id that a GUID was made from, if it was made here.
+pub(super) fn id_of(installation: Installation, guid: Uuid) -> Option<i64> {
+    let id = (guid.as_u128() >> 11) as i64 & 0xffff_ffff;
+    (installation.guid(id) == guid).then_some(id)
+}
+
+/// A time as it is answered.
+pub(super) fn moment(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| "0001-01-01T00:00:00".to_owned(), |at| at.to_string())
+}
+
+/// A time as clients write it: with or without a zone, which then is UTC, or a day alone.
+pub(super) fn millis(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at.as_millisecond());
+    }
+    let local: jiff::civil::DateTime = text
+        .parse()
+        .or_else(|_| jiff::civil::DateTime::strptime("%m/%d/%Y %I:%M:%S %p", text))
+        .ok()?;
+    let zoned = local.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(zoned.timestamp().as_millisecond())
+}
+
+/// One number of a query.
+pub(super) fn count(tx: &mut dyn Tx, sql: &str, params: &[Value]) -> Result<i64, DbError> {
+    tx.query_first(sql, params)?.map_or(Ok(0), |row| row.int(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_in_every_spelling() {
+        assert_eq!(millis("1970-01-02T00:00:00Z"), Some(86_400_000));
+        assert_eq!(millis("1970-01-02T00:00:00.1234567"), Some(86_400_123));
+        assert_eq!(millis("1970-01-02"), Some(86_400_000));
+        assert_eq!(millis("1970-01-02T01:00:00+01:00"), Some(86_400_000));
+        assert_eq!(millis("1/2/1970 12:00:00 AM"), Some(86_400_000));
+        assert_eq!(millis("soon"), None);
+    }
+
+    #[test]
+    fn guids_lead_back_to_ids() {
+        let here = Installation::NONE;
+        for id in [1, 77, 0xffff_ffff] {
+            assert_eq!(id_of(here, here.guid(id)), Some(id));
+        }
+        assert_eq!(id_of(here, super::super::PARTNER), None);
+    }
+}

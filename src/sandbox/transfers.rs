@@ -1,0 +1,388 @@
+//! Transfers between partners. Both sides play here: the partner who calls is the tenant of the token's address.
+//!
+//! Of the older sort, the partner who has the subscriptions creates the transfer, and the other accepts or rejects it,
+//! or the first withdraws it. Of the newer sort (`transferType` is given) it is created by the one who wants them, and
+//! the other puts in which ones go. A line item of a suspended or deleted subscription fails, the others go.
+
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::paging::link;
+use super::quirks::Quirk;
+use super::record::{self, Record, SUBSCRIPTION};
+use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::state::{millis, moment};
+use super::subscriptions::{self, give_seats};
+use super::{documents, json, orders};
+
+const TRANSFER: &str = "transfer";
+const OPEN_FOR: i64 = 30 * 24 * 3600 * 1000;
+
+/// Whom the caller is to a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Source,
+    Target,
+}
+
+fn side(call: &Call<'_>, transfer: &Record) -> Option<Side> {
+    let own = call.caller.partner.to_string();
+    let is = |member: &str| transfer.text(member).eq_ignore_ascii_case(&own);
+    if is("sourcePartnerTenantId") {
+        Some(Side::Source)
+    } else {
+        is("targetPartnerTenantId").then_some(Side::Target)
+    }
+}
+
+fn is_newer(transfer: &Record) -> bool {
+    transfer.body.get("transferType").is_some()
+}
+
+fn is_open(transfer: &Record) -> bool {
+    matches!(transfer.text("status"), "Active" | "Pending")
+}
+
+/// As the caller sees it now: what nobody answered has expired, and the target does not see what is not his yet.
+fn seen(call: &Call<'_>, mut transfer: Record) -> Record {
+    let until = millis(transfer.text("_expires")).unwrap_or(i64::MAX);
+    if is_newer(&transfer) && is_open(&transfer) && call.now > until {
+        transfer.put("status", "Expired");
+    }
+    transfer
+}
+
+fn shown(call: &Call<'_>, transfer: &Record) -> Json {
+    let mut body = json::shown(&transfer.body);
+    if is_newer(transfer) && side(call, transfer) == Some(Side::Target) && transfer.text("status") == "InProgress" {
+        json::take(&mut body, "lineItems");
+    }
+    body
+}
+
+/// Those of a customer that the caller takes part in.
+fn of(call: &mut Call<'_>, customer: &Record) -> Result<Vec<Record>, Refused> {
+    let all = documents::all(call.tx, TRANSFER, customer.id)?;
+    let call = &*call;
+    let own = all.into_iter().filter(|one| side(call, one).is_some());
+    Ok(own.map(|one| seen(call, one)).collect())
+}
+
+/// `GET customers/{id}/transfers`: a bare array.
+pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let all = of(call, &customer)?;
+    Ok(Reply::ok(all.iter().map(|one| shown(call, one)).collect()))
+}
+
+fn named(call: &mut Call<'_>) -> Result<(Record, Record, Side), Refused> {
+    let customer = call.customer()?;
+    let name = call.places.get(1).cloned().unwrap_or_default();
+    let missing = || refuse(404, 900_100, "Transfer request not found");
+    let found = documents::find(call.tx, TRANSFER, customer.id, &name)?;
+    let transfer = seen(call, found.ok_or_else(missing)?);
+    let side = side(call, &transfer).ok_or_else(missing)?;
+    Ok((customer, transfer, side))
+}
+
+/// `GET customers/{id}/transfers/{id}`.
+pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+    let (_, transfer, _) = named(call)?;
+    Ok(Reply::ok(shown(call, &transfer)))
+}
+
+/// The open transfer that a subscription is part of.
+fn open_for(transfers: &[Record], subscription: &str) -> Option<String> {
+    let has = |transfer: &&Record| {
+        let items = transfer.body["lineItems"].as_array().into_iter().flatten();
+        is_open(transfer)
+            && items
+                .into_iter()
+                .any(|item| json::text(item, "subscriptionId").eq_ignore_ascii_case(subscription))
+    };
+    transfers
+        .iter()
+        .find(has)
+        .map(|transfer| transfer.text("id").to_owned())
+}
+
+/// `GET customers/{id}/transferseligibility`: a bare array.
+pub(super) fn eligibility(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let transfers = of(call, &customer)?;
+    let all = subscriptions::of(call, &customer)?;
+    let items = all.iter().map(|one| {
+        let id = one.text("id");
+        let reason = match (one.text("status"), open_for(&transfers, id)) {
+            ("active", None) => return json!({ "id": id, "isEligible": true }),
+            ("active", Some(transfer)) => {
+                format!("subscription is already part of another transfer request id : {transfer}")
+            }
+            (status, _) => format!("Subscription: {id} is in state: {status}"),
+        };
+        json!({ "id": id, "isEligible": false, "reason": reason })
+    });
+    Ok(Reply::ok(items.collect()))
+}
+
+fn partner(given: &Json, name: &str) -> Result<String, Refused> {
+    let text = json::text(given, name);
+    let read = Uuid::try_parse(text).map(|id| id.to_string());
+    read.map_err(|_| bad_member(name, "has to be a partner's tenant id"))
+}
+
+/// `POST customers/{id}/transfers`.
+pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let given = call.request.object()?.clone();
+    let own = call.caller.partner.to_string();
+    let newer = given.get("transferType").is_some();
+    let source = partner(&given, "sourcePartnerTenantId")
+        .or_else(|refused| if newer { Err(refused) } else { Ok(own.clone()) })?;
+    let target = partner(&given, "targetPartnerTenantId")
+        .or_else(|refused| if newer { Ok(own.clone()) } else { Err(refused) })?;
+    if source == target {
+        let text = "Transfer creation failed due to source partner details matched with requesting partner";
+        return Err(refuse(400, 900_148, text));
+    }
+    if (if newer { &target } else { &source }) != &own {
+        return Err(refuse(
+            403,
+            900_150,
+            "The supplied role doesn't have the rights to perform the requested operation",
+        ));
+    }
+    let (id, guid) = call.fresh()?;
+    let mut transfer = given.clone();
+    if newer {
+        for name in ["sourcePartnerName", "customerEmailId"] {
+            if json::text(&given, name).is_empty() {
+                return Err(refuse(
+                    400,
+                    900_136,
+                    "Transfer can't be initiated as source partner email/domain details missing in the request",
+                )
+                .about([name]));
+            }
+        }
+        if ![3, 5].map(Json::from).contains(&given["transferType"]) {
+            return Err(bad_member("transferType", "is not supported"));
+        }
+        json::take(&mut transfer, "lineItems");
+    } else {
+        transfer["lineItems"] = lines(call, &customer, &given)?;
+    }
+    transfer["status"] = if newer { "Pending" } else { "Active" }.into();
+    for (name, value) in [
+        ("id", guid.clone()),
+        ("createdTime", moment(call.now)),
+        ("customerTenantId", customer.text("id").to_owned()),
+        ("partnertenantid", own),
+        ("sourcePartnerTenantId", source),
+        ("targetPartnerTenantId", target),
+        ("_expires", moment(call.now + OPEN_FOR)),
+    ] {
+        transfer[name] = value.into();
+    }
+    transfer["links"] = json!({ "self": link(&format!("/customers/{}/transfers/{guid}", customer.text("id"))) });
+    transfer["attributes"] = json!({ "objectType": "TransferEntity" });
+    let mut transfer = Record {
+        id,
+        customer: customer.id,
+        version: 1,
+        body: transfer,
+    };
+    save(call, &mut transfer)?;
+    Ok(Reply::json(201, shown(call, &transfer)))
+}
+
+/// The line items of a request, with what is known of their subscriptions, which are the caller's.
+fn lines(call: &mut Call<'_>, customer: &Record, given: &Json) -> Result<Json, Refused> {
+    let invalid = || refuse(400, 800_078, "Transfer can't be created with invalid subscription");
+    let items = given["lineItems"]
+        .as_array()
+        .filter(|items| !items.is_empty())
+        .ok_or_else(invalid)?;
+    let transfers = of(call, customer)?;
+    let own = subscriptions::of(call, customer)?;
+    let mut lines = Vec::new();
+    for item in items {
+        let wanted = json::text(item, "subscriptionId");
+        let found = own.iter().find(|one| one.text("id").eq_ignore_ascii_case(wanted));
+        let found = found.ok_or_else(|| invalid().about([wanted]))?;
+        if let Some(other) = open_for(&transfers, wanted) {
+            let text = format!("This transfer isn't allowed as original transfer {other} is in progress");
+            return Err(refuse(409, 900_101, text));
+        }
+        lines.push(json!({
+            // Several lines share a number; nobody knows what for.
+            "id": 0,
+            "subscriptionId": found.text("id"),
+            "offerId": found.text("offerId"),
+            "billingCycle": found.text("billingCycle"),
+            "friendlyName": found.text("friendlyName"),
+            "quantity": found.int("quantity"),
+            "partnerIdOnRecord": json::text(item, "partnerIdOnRecord"),
+            "addonItems": [],
+        }));
+    }
+    Ok(lines.into())
+}
+
+fn save(call: &mut Call<'_>, transfer: &mut Record) -> Result<(), Refused> {
+    transfer.put("lastModifiedTime", moment(call.now));
+    transfer.put("lastModifiedUser", call.caller.partner.to_string());
+    let id = transfer.text("id").to_owned();
+    documents::write(call.tx, TRANSFER, transfer.id, transfer.customer, &id, &transfer.body)?;
+    call.remark("TransferId", id);
+    Ok(())
+}
+
+/// Refuses to go on with a transfer that is over.
+fn check_open(transfer: &Record) -> Result<(), Refused> {
+    match transfer.text("status") {
+        "Active" | "Pending" => Ok(()),
+        "InProgress" => {
+            let text = format!("Transfer {} is being processed by another request", transfer.text("id"));
+            Err(refuse(409, 900_104, text))
+        }
+        status => {
+            let text = format!(
+                "Can't process the transfer request for {status} transfer {}",
+                transfer.text("id")
+            );
+            Err(refuse(400, 900_102, text))
+        }
+    }
+}
+
+/// Refuses what is the other partner's to do.
+fn check_side(is: Side, has_to_be: Side) -> Result<(), Refused> {
+    if is == has_to_be {
+        return Ok(());
+    }
+    Err(refuse(
+        403,
+        900_150,
+        "The supplied role doesn't have the rights to perform the requested operation",
+    ))
+}
+
+/// `POST customers/{id}/transfers/{id}/accept`: 200 even if some of it failed.
+pub(super) fn accept(call: &mut Call<'_>) -> Outcome {
+    let (customer, mut transfer, side) = named(call)?;
+    call.request.optional_object()?;
+    check_open(&transfer)?;
+    check_side(side, Side::Target)?;
+    if is_newer(&transfer) {
+        return Err(refuse(400, 900_141, "This operation isn't supported"));
+    }
+    let answer = carry_out(call, &customer, &mut transfer)?;
+    save(call, &mut transfer)?;
+    Ok(Reply::ok(answer))
+}
+
+/// Moves what can be moved: the target gets new subscriptions, and the source's are deleted.
+fn carry_out(call: &mut Call<'_>, customer: &Record, transfer: &mut Record) -> Result<Json, Refused> {
+    let mut lines = transfer.body["lineItems"].as_array().cloned().unwrap_or_default();
+    let (mut made, mut errors) = (Vec::new(), Vec::new());
+    let last = lines.len();
+    for (number, line) in lines.iter_mut().enumerate() {
+        let id = json::text(line, "subscriptionId").to_owned();
+        let rest = "WHERE t.customer = $1 AND t.subscription_id = $2";
+        let found = record::select(call.tx, &SUBSCRIPTION, rest, &[customer.id.into(), id.as_str().into()])?;
+        let unlucky = call.shared.has(Quirk::PartialSuccess) && last > 1 && number + 1 == last;
+        let source = found
+            .into_iter()
+            .next()
+            .filter(|one| one.text("status") == "active" && !unlucky);
+        line["transferGroupId"] = number.to_string().into();
+        let Some(source) = source else {
+            let text = format!("Subscription {id} cannot be transferred as it is.");
+            line["status"] = "Failed".into();
+            line["transferError"] = text.clone().into();
+            errors.push(json!({ "transferGroupId": number.to_string(), "code": 800_078, "description": text }));
+            continue;
+        };
+        let order = move_one(call, customer, transfer, source)?;
+        line["status"] = "Complete".into();
+        line["orderId"] = order["id"].clone();
+        made.push(order);
+    }
+    let status = if errors.is_empty() {
+        "Complete"
+    } else {
+        "PartiallyComplete"
+    };
+    transfer.put("status", status);
+    transfer.put("lineItems", lines);
+    let mut answer = json!({ "orders": made, "attributes": { "objectType": "TransferSubmitResult" } });
+    if !errors.is_empty() {
+        answer["transferErrors"] = errors.into();
+    }
+    Ok(answer)
+}
+
+fn move_one(call: &mut Call<'_>, customer: &Record, transfer: &Record, mut source: Record) -> Result<Json, Refused> {
+    let seats = subscriptions::seats(&source);
+    source.put("status", "deleted");
+    record::update(call.tx, &SUBSCRIPTION, &mut source)?;
+    give_seats(call, &source, -seats)?;
+    let item = json!({
+        "offerId": source.text("offerId"),
+        "friendlyName": source.text("friendlyName"),
+        "quantity": source.int("quantity"),
+        "partnerIdOnRecord": source.text("partnerId"),
+    });
+    let given = json!({ "billingCycle": source.text("billingCycle") });
+    let order = orders::make_for(call, customer, &given, &[item], transfer.text("targetPartnerTenantId"))?;
+    let new = json::text(&order["lineItems"][0], "subscriptionId").to_owned();
+    let rest = "WHERE t.subscription_id = $1";
+    for mut one in record::select(call.tx, &SUBSCRIPTION, rest, &[new.into()])? {
+        one.put("sourceSubscriptionId", source.text("id"));
+        record::update(call.tx, &SUBSCRIPTION, &mut one)?;
+    }
+    Ok(order)
+}
+
+/// `PATCH customers/{id}/transfers/{id}`: reject, cancel, or put in line items.
+pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
+    let (customer, mut transfer, side) = named(call)?;
+    let given = call.request.object()?.clone();
+    check_open(&transfer)?;
+    let newer = is_newer(&transfer);
+    match json::text(&given, "status").to_ascii_lowercase().as_str() {
+        // The older sort is turned down by who should get it, the newer by who should give.
+        "reject" => {
+            check_side(side, if newer { Side::Source } else { Side::Target })?;
+            transfer.put("status", "Reject");
+        }
+        "cancel" if newer => {
+            check_side(side, Side::Target)?;
+            transfer.put("status", "Cancel");
+        }
+        "" if newer && given.get("lineItems").is_some() => {
+            check_side(side, Side::Source)?;
+            let lines = lines(call, &customer, &given)?;
+            transfer.put("lineItems", lines);
+            carry_out(call, &customer, &mut transfer)?;
+        }
+        _ => return Err(refuse(400, 900_141, "This operation isn't supported")),
+    }
+    save(call, &mut transfer)?;
+    Ok(Reply::ok(shown(call, &transfer)))
+}
+
+/// `DELETE customers/{id}/transfers/{id}`: by who created it, while it is open.
+pub(super) fn withdraw(call: &mut Call<'_>) -> Outcome {
+    let (_, transfer, side) = named(call)?;
+    check_open(&transfer)?;
+    check_side(side, Side::Source)?;
+    if is_newer(&transfer) {
+        return Err(refuse(400, 900_141, "This operation isn't supported"));
+    }
+    documents::remove(call.tx, transfer.id)?;
+    call.remark("TransferId", transfer.text("id"));
+    Ok(Reply::empty(204))
+}

@@ -1,0 +1,286 @@
+//! Users of customers, deleted ones included.
+
+use serde_json::{Value as Json, json};
+
+use super::call::Call;
+use super::json;
+use super::paging::{Page, link};
+use super::record::{self, DELETED_USER, Record, USER};
+use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::state::moment;
+use crate::db::{DbError, Tx};
+use crate::store::sql::RESTORE_WITHIN_MILLIS;
+
+const LARGEST_PAGE: i64 = 100;
+/// The flag of users who have to set a password when they next sign in.
+const MUST_SET_PASSWORD: i64 = 1;
+
+/// A user as it is answered. What has no value is shown as null, as the service does.
+pub(super) fn shown(call: &Call<'_>, customer: &str, user: &Record) -> Json {
+    let mut body = json::shown(&user.body);
+    let id = call.guid(user.id);
+    body["links"] = json!({ "self": link(&format!("/customers/{customer}/users/{id}")) });
+    body["id"] = id.into();
+    body["userDomainType"] = "none".into();
+    let deleted = body.get("softDeletionTime").is_some();
+    body["state"] = if deleted { "inactive" } else { "active" }.into();
+    body["attributes"] = json!({ "objectType": "CustomerUser" });
+    body
+}
+
+/// The user that the second open place of the path names.
+pub(super) fn named(call: &mut Call<'_>, customer: &Record) -> Result<Record, Refused> {
+    let id = call.id_at(1).unwrap_or_default();
+    by_id(call.tx, customer.id, id)?.ok_or_else(gone)
+}
+
+pub(super) fn by_id(tx: &mut dyn Tx, customer: i64, id: i64) -> Result<Option<Record>, DbError> {
+    let rest = "WHERE t.id = $1 AND t.customer = $2";
+    let found = record::select(tx, &USER, rest, &[id.into(), customer.into()])?;
+    Ok(found.into_iter().next())
+}
+
+pub(super) fn gone() -> Refused {
+    refuse(404, 60_002, "User object ID isn't found")
+}
+
+/// `GET customers/{id}/users`: the deleted ones if the filter asks for the inactive.
+pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let page = Page::asked(call, LARGEST_PAGE)?;
+    let mut kind = &USER;
+    let mut clause = "$3 = ''";
+    let mut value = String::new();
+    if let Some(filter) = &page.filter {
+        match (filter.field.as_str(), filter.operator.as_str()) {
+            ("userstate" | "userstatus", "equals") => {
+                if filter.value.eq_ignore_ascii_case("inactive") {
+                    kind = &DELETED_USER;
+                }
+            }
+            ("userprincipalname", "equals") => {
+                clause = "lower(t.user_principal_name) = $3";
+                value = filter.value.to_lowercase();
+            }
+            ("userprincipalname", "starts_with") => {
+                clause = "instr(lower(t.user_principal_name), $3) = 1";
+                value = filter.value.to_lowercase();
+            }
+            _ => return Err(refuse(400, 2000, "Users cannot be filtered like that.").about([filter.field.as_str()])),
+        }
+    }
+    let rest = format!(
+        "WHERE t.customer = $1 AND t.id > $2 AND {clause} ORDER BY t.id LIMIT {}",
+        page.size + 1
+    );
+    let found = record::select(
+        call.tx,
+        kind,
+        &rest,
+        &[customer.id.into(), page.after.into(), value.into()],
+    )?;
+    let guid = customer.text("id").to_owned();
+    let call = &*call;
+    Ok(page.reply(call, &format!("customers/{guid}/users"), found, |user| {
+        shown(call, &guid, user)
+    }))
+}
+
+/// `GET customers/{id}/users/{id}`.
+pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let user = named(call, &customer)?;
+    Ok(Reply::ok(shown(call, customer.text("id"), &user)))
+}
+
+/// `POST customers/{id}/users`: 200, and the password is told once.
+pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let given = call.request.object()?;
+    let name = json::text(given, "userPrincipalName").trim().to_owned();
+    check_name(call.tx, customer.id, &name, None)?;
+    if json::text(given, "displayName").trim().is_empty() {
+        return Err(bad_member("displayName", "is missing"));
+    }
+    check_location(given)?;
+    let password = check_password(given)?;
+    let (id, guid) = call.fresh()?;
+    let mut body = json!({ "_flags": MUST_SET_PASSWORD, "_passwordSetAt": call.now, "_licenses": "", "_roles": "" });
+    for member in ["firstName", "lastName", "displayName", "usageLocation", "immutableId"] {
+        if let Some(value) = given.get(member) {
+            body[member] = value.clone();
+        }
+    }
+    body["userPrincipalName"] = name.into();
+    let user = Record {
+        id,
+        customer: customer.id,
+        version: 1,
+        body,
+    };
+    record::insert(call.tx, &USER, &user)?;
+    recount(call.tx, customer.id)?;
+    call.remark("CustomerUserId", guid);
+    let mut answer = shown(call, customer.text("id"), &user);
+    answer["passwordProfile"] = password;
+    Ok(Reply::ok(answer))
+}
+
+/// The customer's number of users, as the program's own lists show it.
+pub(super) fn recount(tx: &mut dyn Tx, customer: i64) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE customers SET user_count = (SELECT count(*) FROM users WHERE customer = $1) WHERE id = $1",
+        &[customer.into()],
+    )
+    .map(drop)
+}
+
+fn check_name(tx: &mut dyn Tx, customer: i64, name: &str, own: Option<i64>) -> Result<(), Refused> {
+    let path = "userPrincipalName";
+    let Some((local, domain)) = name.split_once('@').filter(|(local, _)| !local.is_empty()) else {
+        return Err(bad_member(path, "has to be NAME@DOMAIN"));
+    };
+    if local.len() > 64
+        || !local
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"'.-_!#^~".contains(&b))
+    {
+        return Err(bad_member(path, "has characters that are not allowed, or too many"));
+    }
+    let owned = tx.query_first(
+        "SELECT 1 FROM domains WHERE domain = $1 AND customer = $2",
+        &[domain.to_lowercase().into(), customer.into()],
+    )?;
+    if owned.is_none() {
+        return Err(bad_member(path, "is not in a domain of the customer"));
+    }
+    let taken = tx.query_first(
+        "SELECT id FROM users WHERE customer = $1 AND user_principal_name = $2",
+        &[customer.into(), name.into()],
+    )?;
+    match taken {
+        Some(row) if Some(row.int(0)?) != own => Err(bad_member(path, "is taken already")),
+        _ => Ok(()),
+    }
+}
+
+fn check_location(given: &Json) -> Result<(), Refused> {
+    match json::text(given, "usageLocation") {
+        "" => Ok(()),
+        code if code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()) => Ok(()),
+        _ => Err(bad_member("usageLocation", "has to be a country code")),
+    }
+}
+
+/// Checks a password, and gives the profile as it is answered.
+fn check_password(given: &Json) -> Result<Json, Refused> {
+    let password = json::text(given, "passwordProfile.password");
+    let classes: [fn(&char) -> bool; 4] = [
+        char::is_ascii_lowercase,
+        char::is_ascii_uppercase,
+        char::is_ascii_digit,
+        |c| !c.is_ascii_alphanumeric(),
+    ];
+    let has = classes
+        .iter()
+        .filter(|class| password.chars().any(|c| class(&c)))
+        .count();
+    if !(8..=256).contains(&password.chars().count()) || has < 3 {
+        return Err(bad_member(
+            "passwordProfile.password",
+            "has to have 8 to 256 characters of three kinds",
+        ));
+    }
+    let force = given["passwordProfile"]["forceChangePassword"] == true;
+    Ok(json!({ "password": password, "forceChangePassword": force }))
+}
+
+/// `PATCH customers/{id}/users/{id}`: restores, resets a password or changes members, as the body says.
+pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
+    let given = call.request.object()?;
+    let customer = call.customer()?;
+    let id = call.id_at(1).unwrap_or_default();
+    let Some(mut user) = by_id(call.tx, customer.id, id)? else {
+        return if json::text(given, "state").eq_ignore_ascii_case("active") {
+            restore(call, &customer, id)
+        } else {
+            Err(gone())
+        };
+    };
+    if given.get("passwordProfile").is_some() {
+        return reset_password(call);
+    }
+    if let Some(name) = given.get("userPrincipalName").and_then(Json::as_str) {
+        if !name.eq_ignore_ascii_case(user.text("userPrincipalName")) {
+            call.note.operation = Some("update_customer_user_principal_name");
+        }
+        check_name(call.tx, customer.id, name, Some(user.id))?;
+    }
+    check_location(given)?;
+    for member in [
+        "userPrincipalName",
+        "firstName",
+        "lastName",
+        "displayName",
+        "usageLocation",
+    ] {
+        if let Some(value) = given.get(member) {
+            user.put(member, value.clone());
+        }
+    }
+    record::update(call.tx, &USER, &mut user)?;
+    call.remark("CustomerUserId", call.guid(id));
+    Ok(Reply::ok(shown(call, customer.text("id"), &user)))
+}
+
+fn restore(call: &mut Call<'_>, customer: &Record, id: i64) -> Outcome {
+    call.note.operation = Some("restore_customer_user");
+    let rest = "WHERE t.id = $1 AND t.customer = $2 AND t.deleted_at > $3";
+    let since = call.now - RESTORE_WITHIN_MILLIS;
+    let found = record::select(
+        call.tx,
+        &DELETED_USER,
+        rest,
+        &[id.into(), customer.id.into(), since.into()],
+    )?;
+    let mut user = found.into_iter().next().ok_or_else(gone)?;
+    check_name(call.tx, customer.id, &user.text("userPrincipalName").to_owned(), None)?;
+    record::remove(call.tx, &DELETED_USER, id)?;
+    json::take(&mut user.body, "softDeletionTime");
+    user.version += 1;
+    // Its licences went when it was deleted.
+    record::insert(call.tx, &USER, &user)?;
+    recount(call.tx, customer.id)?;
+    call.remark("CustomerUserId", call.guid(id));
+    Ok(Reply::ok(shown(call, customer.text("id"), &user)))
+}
+
+/// `PATCH customers/{id}/users/{id}/resetpassword`.
+pub(super) fn reset_password(call: &mut Call<'_>) -> Outcome {
+    call.note.operation = Some("reset_customer_user_password");
+    let customer = call.customer()?;
+    let mut user = named(call, &customer)?;
+    let password = check_password(call.request.object()?)?;
+    let flags = user.int("_flags") & !MUST_SET_PASSWORD;
+    let must = i64::from(password["forceChangePassword"] == true) * MUST_SET_PASSWORD;
+    user.put("_flags", flags | must);
+    user.put("_passwordSetAt", call.now);
+    record::update(call.tx, &USER, &mut user)?;
+    call.remark("CustomerUserId", call.guid(user.id));
+    let mut answer = shown(call, customer.text("id"), &user);
+    answer["passwordProfile"] = password;
+    Ok(Reply::ok(answer))
+}
+
+/// `DELETE customers/{id}/users/{id}`: its licences are free at once, itself can be restored for a while.
+pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let mut user = named(call, &customer)?;
+    super::licenses::free(call.tx, &mut user)?;
+    record::remove(call.tx, &USER, user.id)?;
+    user.put("softDeletionTime", moment(call.now));
+    record::insert(call.tx, &DELETED_USER, &user)?;
+    recount(call.tx, customer.id)?;
+    call.remark("CustomerUserId", call.guid(user.id));
+    Ok(Reply::empty(204))
+}
