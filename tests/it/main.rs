@@ -21,6 +21,7 @@ mod queue;
 mod receipt;
 mod report;
 mod runner;
+mod sandbox;
 mod servers;
 mod store;
 mod sync;

@@ -1,0 +1,276 @@
+//! The stand-in for Partner Center, asked over HTTP as any client asks it. What its contract's checklist names is a
+//! test whose name says it.
+
+mod accounts;
+mod deals;
+mod faults;
+mod people;
+mod repeats;
+mod wire;
+
+use std::net::Ipv4Addr;
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tenantry::clock::Clock;
+use tenantry::sandbox::{Options, Sandbox};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const TOKEN: &str = "test-token";
+const NOON: i64 = 1_790_000_000_000;
+const SPB: &str = "SBX000000001:0001:SBX00000000A";
+const SPB_SKU: &str = "cbdc14ab-d96c-4c30-b9f4-6ada7cdc1d46";
+const OTHER_PARTNER: &str = "0b0b0b0b-1111-4222-8333-444444444444";
+
+/// A running sandbox, and a client for it.
+struct Here {
+    base: String,
+    clock: Clock,
+    client: Client,
+    dir: TempDir,
+    token: String,
+    sandbox: Sandbox,
+    _serving: JoinSet<()>,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Said {
+    status: u16,
+    headers: reqwest::header::HeaderMap,
+    text: String,
+}
+
+impl Said {
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    #[track_caller]
+    fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// Status and error code.
+    #[track_caller]
+    fn refusal(&self) -> (u16, i64) {
+        (self.status, self.json()["code"].as_i64().unwrap_or_default())
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}
+
+impl Here {
+    async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// With a clock that stands still.
+    async fn with(options: Options) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let clock = Clock::held(NOON);
+        let options = Options {
+            token: Some(TOKEN.to_owned()),
+            ..options
+        };
+        let url = format!("sqlite:{}", dir.path().join("sandbox.db").display());
+        let sandbox = Sandbox::open(&url, options, clock.clone()).await.expect("it opens");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let mut serving = JoinSet::new();
+        let server = sandbox.clone();
+        serving.spawn(async move {
+            server
+                .serve(listener, CancellationToken::new())
+                .await
+                .expect("it serves")
+        });
+        Self {
+            base,
+            clock,
+            client: Client::builder().pool_max_idle_per_host(0).build().expect("a client"),
+            dir,
+            token: TOKEN.to_owned(),
+            sandbox,
+            _serving: serving,
+        }
+    }
+
+    fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        self.client
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token)
+    }
+
+    async fn send(request: RequestBuilder) -> Said {
+        Self::try_send(request).await.expect("an answer")
+    }
+
+    async fn try_send(request: RequestBuilder) -> Result<Said, reqwest::Error> {
+        let answer = request.send().await?;
+        Ok(Said {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            text: answer.text().await?,
+        })
+    }
+
+    async fn get(&self, path: &str) -> Said {
+        Self::send(self.request("GET", path)).await
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &Value) -> Said {
+        Self::send(self.request(method, path).json(body)).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Said {
+        self.call("POST", path, body).await
+    }
+
+    async fn patch(&self, path: &str, body: &Value) -> Said {
+        self.call("PATCH", path, body).await
+    }
+
+    async fn delete(&self, path: &str) -> Said {
+        Self::send(self.request("DELETE", path)).await
+    }
+
+    /// Has the sandbox do something wrong.
+    async fn fault(&self, fault: &Value) {
+        self.post("/sandbox/faults", fault).await.is(200);
+    }
+
+    async fn quirks(&self, quirks: &[&str]) {
+        self.fault(&json!({ "quirks": quirks })).await;
+    }
+
+    /// Effects of an operation so far.
+    async fn effects(&self, operation: &str) -> u64 {
+        let counters = self.get("/sandbox/counters").await.json();
+        counters["operations"][operation]["effects"].as_u64().unwrap_or(0)
+    }
+
+    /// A token for a tenant, and the whole answer.
+    async fn log_in(&self, tenant: &str, form: &str) -> Said {
+        let request = self
+            .client
+            .post(format!("{}/{tenant}/oauth2/token", self.base))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.to_owned());
+        Self::send(request).await
+    }
+
+    /// The same sandbox as another partner sees it.
+    async fn as_partner(&mut self, tenant: Option<&str>) {
+        self.token = match tenant {
+            None => TOKEN.to_owned(),
+            Some(tenant) => {
+                let form = "grant_type=refresh_token&refresh_token=first&client_id=app";
+                let answer = self.log_in(tenant, form).await.is(200).json();
+                answer["access_token"].as_str().expect("a token").to_owned()
+            }
+        };
+    }
+
+    /// A new customer; its id.
+    async fn customer(&self, name: &str) -> String {
+        let made = self.post("/v1/customers", &new_customer(name)).await.is(201).json();
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A new user of a customer; its id.
+    async fn user(&self, customer: &str, name: &str, domain: &str) -> String {
+        let path = format!("/v1/customers/{customer}/users");
+        let made = self
+            .post(&path, &new_user(&format!("{name}@{domain}.onmicrosoft.com")))
+            .await;
+        made.is(200).json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A new subscription of a customer; its path.
+    async fn subscription(&self, customer: &str, quantity: u64) -> String {
+        let path = format!("/v1/customers/{customer}/orders");
+        let order = json!({ "lineItems": [{ "offerId": SPB, "quantity": quantity }] });
+        let made = self.post(&path, &order).await.is(201).json();
+        let id = made["lineItems"][0]["subscriptionId"].as_str().expect("an id");
+        format!("/v1/customers/{customer}/subscriptions/{id}")
+    }
+}
+
+fn new_customer(name: &str) -> Value {
+    json!({
+        "companyProfile": { "domain": format!("{name}.onmicrosoft.com") },
+        "billingProfile": {
+            "email": "ada@example.com", "culture": "en-US", "language": "en", "companyName": format!("{name} Ltd"),
+            "firstName": "Ada", "lastName": "Berg",
+            "defaultAddress": {
+                "country": "US", "state": "WA", "city": "Seattle", "addressLine1": "1 Main Street", "postalCode": "98101",
+            },
+        },
+    })
+}
+
+fn new_user(name: &str) -> Value {
+    json!({
+        "userPrincipalName": name, "displayName": "Ken", "usageLocation": "US",
+        "passwordProfile": { "password": "Secret-word-77", "forceChangePassword": true },
+    })
+}
+
+/// A condition as the query has it.
+fn filter(field: &str, value: &str, operator: &str) -> String {
+    let text = json!({ "Field": field, "Value": value, "Operator": operator }).to_string();
+    let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("filter={encoded}")
+}
+
+fn fresh_id() -> String {
+    Clock::system().fresh_id().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_makes_the_same_customers_every_time() {
+    let options = || Options {
+        seed_value: 7,
+        ..Options::default()
+    };
+    let (one, two) = (Here::with(options()).await, Here::with(options()).await);
+    for here in [&one, &two] {
+        assert_eq!(here.sandbox.seed(12).await.expect("seeded"), 12);
+        assert_eq!(here.sandbox.seed(12).await.expect("not twice"), 0);
+    }
+    let path = "/v1/customers?size=0";
+    let (first, second) = (one.get(path).await, two.get(path).await);
+    assert_eq!(first.text, second.text);
+    let list = first.json();
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(12));
+    let id = list["items"][3]["id"].as_str().expect("an id");
+    let users = one.get(&format!("/v1/customers/{id}/users")).await.json();
+    assert!(users["items"].as_array().is_some_and(|users| users.len() >= 2));
+    let skus = one.get(&format!("/v1/customers/{id}/subscribedskus")).await.json();
+    let sku = &skus["items"][0];
+    assert_eq!(
+        sku["availableUnits"].as_i64().expect("units"),
+        sku["totalUnits"].as_i64().expect("units") - sku["consumedUnits"].as_i64().expect("units")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_paths_and_methods_are_told_apart() {
+    let here = Here::new().await;
+    assert_eq!(here.get("/v1//v1/customers").await.status, 404);
+    assert_eq!(here.get("/customers").await.status, 404);
+    assert_eq!(here.delete("/v1/customers").await.status, 405);
+    assert_eq!(here.get("/V1/Customers/").await.status, StatusCode::OK.as_u16());
+}
