@@ -14,6 +14,7 @@ const USERS: &str = "customer,user_principal_name,first_name,last_name\n\
     A-1,a@alpha.onmicrosoft.com,A,A\nA-1,b@alpha.onmicrosoft.com,B,B\n";
 
 const STRICT: Parameters = Parameters {
+    store: None,
     customer: None,
     skip_invalid: false,
     seal_to: Vec::new(),

@@ -20,6 +20,7 @@ fn users(count: usize) -> String {
 }
 
 const STRICT: Parameters = Parameters {
+    store: None,
     customer: None,
     skip_invalid: false,
     seal_to: Vec::new(),

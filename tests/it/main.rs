@@ -14,6 +14,7 @@ mod delivery;
 mod input;
 mod intake;
 mod ledger;
+mod partner_center;
 mod passwords;
 mod place;
 mod plan;

@@ -128,6 +128,7 @@ fn the_receipt_reads_as_written() {
         kind: "bulk-add-users".to_owned(),
         state: JobState::Completed,
         parameters: Parameters {
+            store: None,
             customer: Some("contoso.example".to_owned()),
             skip_invalid: true,
             seal_to: Vec::new(),

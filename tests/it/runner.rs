@@ -17,6 +17,7 @@ use crate::place::{CUSTOMERS, On, Place, apply, column, hand_in, settings};
 use crate::servers::{RedisServer, eventually};
 
 const STRICT: Parameters = Parameters {
+    store: None,
     customer: None,
     skip_invalid: false,
     seal_to: Vec::new(),

@@ -19,15 +19,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-const TOKEN: &str = "test-token";
+pub(crate) const TOKEN: &str = "test-token";
 const NOON: i64 = 1_790_000_000_000;
 const SPB: &str = "SBX000000001:0001:SBX00000000A";
 const SPB_SKU: &str = "cbdc14ab-d96c-4c30-b9f4-6ada7cdc1d46";
 const OTHER_PARTNER: &str = "0b0b0b0b-1111-4222-8333-444444444444";
 
 /// A running sandbox, and a client for it.
-struct Here {
-    base: String,
+pub(crate) struct Here {
+    pub(crate) base: String,
     clock: Clock,
     client: Client,
     dir: TempDir,
@@ -38,7 +38,7 @@ struct Here {
 
 /// What came back.
 #[derive(Debug)]
-struct Said {
+pub(crate) struct Said {
     status: u16,
     headers: reqwest::header::HeaderMap,
     text: String,
@@ -46,7 +46,7 @@ struct Said {
 
 impl Said {
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
@@ -71,12 +71,13 @@ impl Said {
 }
 
 impl Here {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Options::default()).await
     }
 
     /// With a clock that stands still.
-    async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = TempDir::new().expect("a temporary directory");
         let clock = Clock::held(NOON);
         let options = Options {
@@ -126,7 +127,7 @@ impl Here {
         })
     }
 
-    async fn get(&self, path: &str) -> Said {
+    pub(crate) async fn get(&self, path: &str) -> Said {
         Self::send(self.request("GET", path)).await
     }
 
@@ -147,7 +148,7 @@ impl Here {
     }
 
     /// Has the sandbox do something wrong.
-    async fn fault(&self, fault: &Value) {
+    pub(crate) async fn fault(&self, fault: &Value) {
         self.post("/sandbox/faults", fault).await.is(200);
     }
 
@@ -156,7 +157,7 @@ impl Here {
     }
 
     /// Effects of an operation so far.
-    async fn effects(&self, operation: &str) -> u64 {
+    pub(crate) async fn effects(&self, operation: &str) -> u64 {
         let counters = self.get("/sandbox/counters").await.json();
         counters["operations"][operation]["effects"].as_u64().unwrap_or(0)
     }
@@ -184,7 +185,7 @@ impl Here {
     }
 
     /// A new customer; its id.
-    async fn customer(&self, name: &str) -> String {
+    pub(crate) async fn customer(&self, name: &str) -> String {
         let made = self.post("/v1/customers", &new_customer(name)).await.is(201).json();
         made["id"].as_str().expect("an id").to_owned()
     }
@@ -199,7 +200,7 @@ impl Here {
     }
 
     /// A new subscription of a customer; its path.
-    async fn subscription(&self, customer: &str, quantity: u64) -> String {
+    pub(crate) async fn subscription(&self, customer: &str, quantity: u64) -> String {
         let path = format!("/v1/customers/{customer}/orders");
         let order = json!({ "lineItems": [{ "offerId": SPB, "quantity": quantity }] });
         let made = self.post(&path, &order).await.is(201).json();

@@ -15,7 +15,7 @@ use crate::store::Verdict;
 
 const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
 const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH", Speaker::AppAndUser);
-const ASSIGN_LICENSES: Operation = Operation::new("assign-licenses", "POST", Speaker::AppAndUser);
+const ASSIGN_LICENSES: Operation = Operation::new("update-licenses", "POST", Speaker::AppAndUser);
 const ADD_TO_ROLE: Operation = Operation::new("add-user-to-role", "POST", Speaker::AppAndUser);
 
 /// Partner Center's code for a customer without free seats of a SKU.

@@ -1,0 +1,65 @@
+//! Workers killed between intent, call and outcome: whoever goes on does the rest, and nothing twice.
+
+use std::process::{Command, Stdio};
+
+use super::{Office, USERS};
+use crate::place::column;
+use crate::sandbox::TOKEN;
+
+fn command(office: &Office, args: &[&str]) -> Command {
+    let mut command = office.place.command(args);
+    command
+        .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
+        .env("TENANTRY__PARTNER_CENTER__API_URL", &office.here.base)
+        .env("TENANTRY__PARTNER_CENTER__TOKEN", TOKEN)
+        .env("TENANTRY__PARTNER_CENTER__CONCURRENCY", "2")
+        .env("TENANTRY__WORKER__LEASE", "400ms")
+        .env("TENANTRY__WORKER__HEARTBEAT", "100ms")
+        .env("TENANTRY__WORKER__SWEEP_EVERY", "50ms")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+async fn killed_at(failpoint: &str) {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    office.here.subscription(&alpha, 10).await;
+    let mut users = USERS.to_owned();
+    for n in 0..6 {
+        users.push_str(&format!(
+            "{alpha},user{n}@alpha.onmicrosoft.com,User,N{n},GB,SPB,User Administrator\n"
+        ));
+    }
+    office.place.write("users.csv", users);
+    let killed = command(&office, &["run", "bulk-add-users", "users.csv"])
+        .env("TENANTRY_FAILPOINT", failpoint)
+        .status()
+        .expect("tenantry starts");
+    assert_eq!(killed.code(), None, "{failpoint}");
+    let drained = command(&office, &["worker", "--drain"])
+        .status()
+        .expect("tenantry starts");
+    assert_eq!(drained.code(), Some(0), "{failpoint}");
+    let counts = column(
+        office.ledger.db(),
+        "SELECT state || ' ' || CAST(applied AS TEXT) || ' of ' || CAST(total AS TEXT) FROM jobs ORDER BY seq DESC LIMIT 1",
+    );
+    assert_eq!(counts.await, ["completed 6 of 6"], "{failpoint}");
+    for (operation, effects) in [("create-user", 6), ("update-licenses", 6), ("add-user-to-role", 6)] {
+        assert_eq!(
+            office.here.effects(operation).await,
+            effects,
+            "{failpoint}: {operation}"
+        );
+    }
+    assert_eq!(office.users(&alpha).await.len(), 6, "{failpoint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_every_effect_happens_once() {
+    for (place, hits) in [("after-intent", 18), ("after-answer", 18), ("before-commit", 1)] {
+        for hit in [1, 2, 3, 7, 12, 18].into_iter().filter(|hit| *hit <= hits) {
+            killed_at(&format!("{place}@{hit}")).await;
+        }
+    }
+}
