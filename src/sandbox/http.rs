@@ -108,7 +108,7 @@ fn count(shared: &Shared, name: &'static str, operation: Option<&Operation>, req
     tally.calls += 1;
     tally.faults += u64::from(fault.is_some());
     if operation.is_some_and(|operation| operation.leaves.is_some()) {
-        counters.request(name, &request.request_id).calls += 1;
+        counters.request(name, &request.id, |counted| counted.calls += 1);
     }
 }
 
@@ -202,7 +202,7 @@ async fn run(
             match effect {
                 Effect::Made => {
                     counters.of(operation.name).effects += 1;
-                    counters.request(operation.name, &request.request_id).effects += 1;
+                    counters.request(operation.name, &request.id, |counted| counted.effects += 1);
                 }
                 Effect::Told => counters.of(operation.name).replays += 1,
                 Effect::Refused => {}
@@ -276,7 +276,7 @@ fn render(shared: &Shared, request: &Request, reply: &Reply, changes: bool) -> R
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let own = [
-        ("MS-RequestId", request.request_id.clone()),
+        ("MS-RequestId", request.id.clone()),
         ("MS-CorrelationId", request.correlation_id.clone()),
         ("X-Locale", request.header("x-locale").unwrap_or("en-US").to_owned()),
     ];
