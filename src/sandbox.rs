@@ -106,7 +106,7 @@ impl Default for Options {
         Self {
             token: None,
             client_secret: None,
-            token_life: Duration::from_hours(1),
+            token_life: Duration::from_secs(3600),
             seed_value: 0,
             integration: false,
             rate_limit: None,

@@ -120,7 +120,9 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<End
         writeln!(out, "customers       {seeded} made")?;
         writeln!(
             out,
-            "try             curl -H \"Authorization: Bearer $(curl -s {login} -d 'grant_type=refresh_token&refresh_token=any&client_id=any' | sed 's/.*\"access_token\":\"\\([^\"]*\\).*/\\1/')\" '{base}/v1/customers?size=5'"
+            "try             TOKEN=$(curl -s {login} -d 'grant_type=refresh_token&refresh_token=any&client_id=any' \\\n                \
+               | sed 's/.*\"access_token\":\"\\([^\"]*\\).*/\\1/')\n                \
+             curl -H \"Authorization: Bearer $TOKEN\" '{base}/v1/customers?size=5'"
         )?;
     }
     out.flush()?;

@@ -46,7 +46,7 @@ fn counters(shared: &Shared) -> Reply {
 }
 
 /// A value by the name it has on the command line.
-fn name_of<T: clap::ValueEnum>(value: T) -> Json {
+fn name_of<T: clap::ValueEnum>(value: &T) -> Json {
     value
         .to_possible_value()
         .map_or(Json::Null, |value| value.get_name().into())
@@ -58,14 +58,14 @@ fn trouble(shared: &Shared) -> Reply {
     let scripts = trouble.scripts.iter();
     let quirks = trouble.quirks.iter();
     Reply::ok(json!({
-        "chances": chances.map(|(fault, chance)| json!({ "fault": name_of(*fault), "probability": chance })).collect::<Json>(),
+        "chances": chances.map(|(fault, chance)| json!({ "fault": name_of(fault), "probability": chance })).collect::<Json>(),
         "scripts": scripts.map(|script| json!({
             "operation": script.operation,
-            "fault": name_of(script.fault),
+            "fault": name_of(&script.fault),
             "skip": script.skip,
             "times": script.times,
         })).collect::<Json>(),
-        "quirks": quirks.map(|quirk| name_of(*quirk)).collect::<Json>(),
+        "quirks": quirks.map(name_of).collect::<Json>(),
     }))
 }
 

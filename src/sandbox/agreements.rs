@@ -17,6 +17,7 @@ const TEMPLATES: &[(&str, &str)] = &[
 ];
 
 /// `GET agreements?agreementType=`: those of the older type unless another is asked for, `*` for all.
+#[expect(clippy::unnecessary_wraps, reason = "operations have one signature")]
 pub(super) fn templates(call: &mut Call<'_>) -> Outcome {
     let wanted = call.request.query("agreementType").unwrap_or("MicrosoftCloudAgreement");
     let items = TEMPLATES

@@ -3,11 +3,11 @@
 use serde_json::{Value as Json, json};
 
 use super::call::Call;
+use super::etag;
 use super::json;
 use super::paging::{Filter, Page, link};
 use super::record::{self, CUSTOMER, Record, SUBSCRIPTION};
 use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
-use super::{PARTNER, etag};
 use crate::db::{DbError, Tx, Value};
 
 const LARGEST_PAGE: i64 = 500;
@@ -86,7 +86,13 @@ pub(super) fn whole(tx: &mut dyn Tx, customer: &Record) -> Result<Json, DbError>
     let mut body = json::shown(&customer.body);
     body["companyProfile"] = company(customer);
     body["billingProfile"] = billing(customer);
-    body["customDomains"] = domains(tx, customer.id)?;
+    if customer.body["allowDelegatedAccess"] == true {
+        body["customDomains"] = domains(tx, customer.id)?;
+    } else {
+        // Without delegated access there is less to see.
+        json::take(&mut body, "companyProfile.address");
+        json::take(&mut body, "companyProfile.email");
+    }
     body["links"] = json!({ "self": link(&format!("/customers/{id}")) });
     body["attributes"] = json!({ "objectType": "Customer" });
     Ok(body)
@@ -167,6 +173,31 @@ pub(super) fn custom_domains(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::ok(domains(call.tx, customer.id)?))
 }
 
+/// `POST customers/{id}/verifieddomain`: another domain that users can be in.
+pub(super) fn add_domain(call: &mut Call<'_>) -> Outcome {
+    let customer = call.customer()?;
+    let name = json::text(call.request.object()?, "verifiedDomainName").to_lowercase();
+    if !name.contains('.') || name.contains(char::is_whitespace) || is_taken(call.tx, &name)? {
+        return Err(bad_member("verifiedDomainName", "is no domain, or is taken already"));
+    }
+    call.tx.exec(
+        "INSERT INTO domains (domain, customer) VALUES ($1, $2)",
+        &[name.as_str().into(), customer.id.into()],
+    )?;
+    Ok(Reply::json(
+        201,
+        json!({
+            "authenticationType": "managed",
+            "capability": "email",
+            "isDefault": false,
+            "isInitial": false,
+            "name": name,
+            "status": "verified",
+            "verificationMethod": "dns_record",
+        }),
+    ))
+}
+
 /// `GET customers/{id}/validationStatus?type=account`: there is one only if somebody has set it.
 pub(super) fn validation_status(call: &mut Call<'_>) -> Outcome {
     let customer = call.customer()?;
@@ -187,12 +218,9 @@ pub(super) fn validation_status(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/relationshiprequests`.
+#[expect(clippy::unnecessary_wraps, reason = "operations have one signature")]
 pub(super) fn relationship_request(call: &mut Call<'_>) -> Outcome {
-    let partner = if call.caller.partner == PARTNER {
-        PARTNER
-    } else {
-        call.caller.partner
-    };
+    let partner = call.caller.partner;
     Ok(Reply::ok(json!({
         "url": format!("https://admin.sandbox.example/invitation?invType=ResellerRelationship&partnerId={partner}"),
         "attributes": { "objectType": "RelationshipRequest" },

@@ -108,7 +108,7 @@ fn count(shared: &Shared, name: &'static str, operation: Option<&Operation>, req
     tally.calls += 1;
     tally.faults += u64::from(fault.is_some());
     if operation.is_some_and(|operation| operation.leaves.is_some()) {
-        counters.request(name, &request.request_id).calls += 1;
+        counters.request(name, &request.id, |counted| counted.calls += 1);
     }
 }
 
@@ -186,10 +186,13 @@ async fn run(
             stale,
             note: Note::default(),
         };
-        match operation.leaves {
-            Some(_) => change(&mut call, operation),
-            None => Ok((settled((operation.run)(&mut call))?, Effect::Refused)),
+        if operation.leaves.is_none() {
+            return settled((operation.run)(&mut call));
         }
+        let (reply, effect) = change(&mut call, operation)?;
+        // Here, and not with the answer: a caller that has gone does not undo what it asked for.
+        tally(&own, operation, &asked, &effect);
+        Ok(reply)
     };
     let done = if operation.leaves.is_some() {
         shared.db.write(work).await
@@ -197,22 +200,23 @@ async fn run(
         shared.db.read(work).await
     };
     match done {
-        Ok((reply, effect)) => {
-            let mut counters = lock(&shared.counters);
-            match effect {
-                Effect::Made => {
-                    counters.of(operation.name).effects += 1;
-                    counters.request(operation.name, &request.request_id).effects += 1;
-                }
-                Effect::Told => counters.of(operation.name).replays += 1,
-                Effect::Refused => {}
-            }
-            reply
-        }
+        Ok(reply) => reply,
         Err(error) => {
             tracing::error!(%error, operation = operation.name, "a call could not be carried out");
             said(Err(refuse(500, 800_003, "Unexpected service error")))
         }
+    }
+}
+
+fn tally(shared: &Shared, operation: &'static Operation, request: &Request, effect: &Effect) {
+    let mut counters = lock(&shared.counters);
+    match effect {
+        Effect::Made => {
+            counters.of(operation.name).effects += 1;
+            counters.request(operation.name, &request.id, |counted| counted.effects += 1);
+        }
+        Effect::Told => counters.of(operation.name).replays += 1,
+        Effect::Refused => {}
     }
 }
 
@@ -276,7 +280,7 @@ fn render(shared: &Shared, request: &Request, reply: &Reply, changes: bool) -> R
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let own = [
-        ("MS-RequestId", request.request_id.clone()),
+        ("MS-RequestId", request.id.clone()),
         ("MS-CorrelationId", request.correlation_id.clone()),
         ("X-Locale", request.header("x-locale").unwrap_or("en-US").to_owned()),
     ];

@@ -65,7 +65,7 @@ pub(super) fn recount(tx: &mut dyn Tx, customer: i64) -> Result<(), DbError> {
 struct Seats {
     sku_id: String,
     part_number: String,
-    seats: i64,
+    held: i64,
     assigned: i64,
 }
 
@@ -79,7 +79,7 @@ fn seats(tx: &mut dyn Tx, customer: i64) -> Result<Vec<Seats>, DbError> {
             Ok(Seats {
                 sku_id: row.text(0)?.to_owned(),
                 part_number: row.text(1)?.to_owned(),
-                seats: row.int(2)?,
+                held: row.int(2)?,
                 assigned: row.int(3)?,
             })
         })
@@ -112,11 +112,11 @@ pub(super) fn subscribed(call: &mut Call<'_>) -> Outcome {
     };
     let items = all.iter().map(|one| {
         json!({
-            "availableUnits": (one.seats - one.assigned).max(0),
-            "activeUnits": one.seats,
+            "availableUnits": (one.held - one.assigned).max(0),
+            "activeUnits": one.held,
             "consumedUnits": one.assigned,
             "suspendedUnits": 0,
-            "totalUnits": one.seats,
+            "totalUnits": one.held,
             "warningUnits": 0,
             "productSku": sku(one),
             "servicePlans": [],
@@ -199,7 +199,7 @@ fn take_free(tx: &mut dyn Tx, customer: i64, guid: &str, sku: &str) -> Result<()
     let Some(found) = all.iter().find(|seats| seats.sku_id == *sku) else {
         return Err(refuse(404, 400_018, "SKU wasn't found").about([sku]));
     };
-    if found.assigned >= found.seats {
+    if found.assigned >= found.held {
         let text = "We are sorry, it looks like you have run out of licenses. Buy more licenses, and then try again.";
         let data = format!("Account {guid} has no license left of SKU {sku}.");
         return Err(refuse(400, 60_012, text).about([data]));

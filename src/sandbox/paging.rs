@@ -124,6 +124,7 @@ impl Page {
 }
 
 /// A collection that comes whole.
+#[expect(clippy::needless_pass_by_value, reason = "it is made to go in there")]
 pub(super) fn collection(items: Vec<Json>) -> Json {
     json!({ "totalCount": items.len(), "items": items, "attributes": { "objectType": "Collection" } })
 }

@@ -17,8 +17,28 @@ const REMEMBERED: i64 = 24 * 3600 * 1000;
 /// Code of our own: Microsoft documents none for a request id that comes back with other content.
 const OTHER_CONTENT: u32 = 9_999_001;
 
-/// Whole answers of which only a part is written down.
-pub(super) type Secrets = HashMap<String, Json>;
+/// Answers that are kept whole at least; there are at most twice as many.
+const SECRETS: usize = 5000;
+
+/// Whole answers of which only a part is written down, the newer and the older ones.
+#[derive(Default)]
+pub(super) struct Secrets {
+    newer: HashMap<String, Json>,
+    older: HashMap<String, Json>,
+}
+
+impl Secrets {
+    fn get(&self, id: &str) -> Option<&Json> {
+        self.newer.get(id).or_else(|| self.older.get(id))
+    }
+
+    fn insert(&mut self, id: String, answer: Json) {
+        if self.newer.len() >= SECRETS {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(id, answer);
+    }
+}
 
 /// What was answered to the request's id.
 pub(super) fn recorded(
@@ -33,7 +53,7 @@ pub(super) fn recorded(
     )?;
     let found = tx.query_first(
         "SELECT fingerprint, status, headers, body FROM sandbox_answers WHERE request = $1",
-        &[request.request_id.as_str().into()],
+        &[request.id.as_str().into()],
     )?;
     let Some(row) = found else { return Ok(None) };
     if row.text(0)? != request.fingerprint() {
@@ -45,7 +65,7 @@ pub(super) fn recorded(
     }
     let broken = |error: serde_json::Error| DbError::Broken(error.to_string());
     let location: Option<String> = serde_json::from_str(row.text(2)?).map_err(broken)?;
-    let secret = lock(&shared.secrets).get(&request.request_id).cloned();
+    let secret = lock(&shared.secrets).get(&request.id).cloned();
     let body = match (secret, row.opt_text(3)?) {
         (Some(whole), _) => Some(whole),
         (None, Some(text)) => Some(serde_json::from_str(text).map_err(broken)?),
@@ -75,12 +95,12 @@ pub(super) fn record(
     if let (Some(whole), Some(written)) = (&reply.body, &written)
         && whole != written
     {
-        lock(&shared.secrets).insert(request.request_id.clone(), whole.clone());
+        lock(&shared.secrets).insert(request.id.clone(), whole.clone());
     }
     tx.exec(
         "INSERT INTO sandbox_answers (request, fingerprint, status, headers, body, at) VALUES ($1, $2, $3, $4, $5, $6)",
         &[
-            request.request_id.as_str().into(),
+            request.id.as_str().into(),
             request.fingerprint().into(),
             i64::from(reply.status).into(),
             Json::from(location.cloned()).to_string().into(),

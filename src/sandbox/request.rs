@@ -21,7 +21,9 @@ pub(super) struct Request {
     pub(super) body: Value,
     /// Whether there is a body that is no JSON.
     unreadable: bool,
-    pub(super) request_id: String,
+    /// The `MS-RequestId` it came with, or one that was made for it.
+    pub(super) id: String,
+    /// The same of `MS-CorrelationId`.
     pub(super) correlation_id: String,
 }
 
@@ -46,7 +48,7 @@ impl Request {
         Self {
             segments: path.split('/').map(decoded).collect(),
             query: pairs(query),
-            request_id: id_of("ms-requestid"),
+            id: id_of("ms-requestid"),
             correlation_id: id_of("ms-correlationid"),
             body: read.and_then(Result::ok).map_or(Value::Null, json::normal),
             unreadable,
@@ -118,15 +120,12 @@ fn decoded(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                at += 3;
-            }
-            None => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
+        if let Some(byte) = code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            plain.push(byte);
+            at += 3;
+        } else {
+            plain.push(bytes[at]);
+            at += 1;
         }
     }
     String::from_utf8_lossy(&plain).into_owned()
@@ -136,9 +135,11 @@ fn decoded(text: &str) -> String {
 pub(super) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push_str(&hex(&[byte]).to_ascii_uppercase());
         }
     }
     out
@@ -146,7 +147,11 @@ pub(super) fn encoded(text: &str) -> String {
 
 /// Bytes as digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ static OPERATIONS: &[Operation] = &[
     write("update-billing-profile", PUT, "customers/{}/profiles/billing", ("customer_billing_profile", "update_customer_billing_profile"), billing::put),
     read("get-organization", "customers/{}/organization", customers::organization),
     read("get-custom-domains", "customers/{}/customdomains", customers::custom_domains),
+    write("add-verified-domain", POST, "customers/{}/verifieddomain", ("customer", "add_verified_domain"), customers::add_domain),
     read("account-validation-status", "customers/{}/validationstatus", customers::validation_status).by_user(),
     read("get-qualifications", "customers/{}/qualifications", agreements::qualifications),
     write("update-qualifications", POST, "customers/{}/qualifications", ("customer_qualification", "update_customer_qualification"), agreements::qualify).by_user(),

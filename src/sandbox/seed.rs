@@ -134,7 +134,7 @@ fn customer(
         user(tx, dice, id, &domain, country, &sku, person)?;
     }
     licenses::recount(tx, id)?;
-    users::recount(tx, id)
+    users::count_in(tx, id, people as i64)
 }
 
 /// One subscription of a known product; its SKU.

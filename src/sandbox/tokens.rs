@@ -66,7 +66,7 @@ pub(super) fn denied() -> Refused {
 fn unauthorized(refused: Refused) -> Refused {
     match refused {
         Refused::Answer(reply) => Refused::Answer(reply.with("WWW-Authenticate", "OAuth realm=urn:cpsvc:cpid:sandbox")),
-        other => other,
+        other @ Refused::Db(_) => other,
     }
 }
 
@@ -164,7 +164,10 @@ pub(super) fn issue(shared: &Shared, request: &Request, tenant: &str, second: bo
         retired: audience.contains("graph.windows.net"),
         expires: now + shared.options.token_life.as_millis() as i64,
     };
-    lock(&shared.tokens).0.insert(access.clone(), grant);
+    let mut issued = lock(&shared.tokens);
+    issued.0.retain(|_, grant| now < grant.expires);
+    issued.0.insert(access.clone(), grant);
+    drop(issued);
     let number = |value: u64| {
         if second {
             Value::from(value)

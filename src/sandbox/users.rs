@@ -44,26 +44,32 @@ pub(super) fn gone() -> Refused {
     refuse(404, 60_002, "User object ID isn't found")
 }
 
+/// When those were deleted who can just be restored still.
+fn kept_since(now: i64) -> i64 {
+    now - RESTORE_WITHIN_MILLIS
+}
+
 /// `GET customers/{id}/users`: the deleted ones if the filter asks for the inactive.
 pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     let customer = call.customer()?;
     let page = Page::asked(call, LARGEST_PAGE)?;
     let mut kind = &USER;
-    let mut clause = "$3 = ''";
+    let mut clause = "$3 = '' AND $4 > 0";
     let mut value = String::new();
     if let Some(filter) = &page.filter {
         match (filter.field.as_str(), filter.operator.as_str()) {
             ("userstate" | "userstatus", "equals") => {
                 if filter.value.eq_ignore_ascii_case("inactive") {
                     kind = &DELETED_USER;
+                    clause = "$3 = '' AND t.deleted_at > $4";
                 }
             }
             ("userprincipalname", "equals") => {
-                clause = "lower(t.user_principal_name) = $3";
+                clause = "lower(t.user_principal_name) = $3 AND $4 > 0";
                 value = filter.value.to_lowercase();
             }
             ("userprincipalname", "starts_with") => {
-                clause = "instr(lower(t.user_principal_name), $3) = 1";
+                clause = "instr(lower(t.user_principal_name), $3) = 1 AND $4 > 0";
                 value = filter.value.to_lowercase();
             }
             _ => return Err(refuse(400, 2000, "Users cannot be filtered like that.").about([filter.field.as_str()])),
@@ -77,7 +83,12 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
         call.tx,
         kind,
         &rest,
-        &[customer.id.into(), page.after.into(), value.into()],
+        &[
+            customer.id.into(),
+            page.after.into(),
+            value.into(),
+            kept_since(call.now).into(),
+        ],
     )?;
     let guid = customer.text("id").to_owned();
     let call = &*call;
@@ -119,18 +130,18 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
         body,
     };
     record::insert(call.tx, &USER, &user)?;
-    recount(call.tx, customer.id)?;
+    count_in(call.tx, customer.id, 1)?;
     call.remark("CustomerUserId", guid);
     let mut answer = shown(call, customer.text("id"), &user);
     answer["passwordProfile"] = password;
     Ok(Reply::ok(answer))
 }
 
-/// The customer's number of users, as the program's own lists show it.
-pub(super) fn recount(tx: &mut dyn Tx, customer: i64) -> Result<(), DbError> {
+/// Counts users in, or out, in the number that the program's own lists show.
+pub(super) fn count_in(tx: &mut dyn Tx, customer: i64, users: i64) -> Result<(), DbError> {
     tx.exec(
-        "UPDATE customers SET user_count = (SELECT count(*) FROM users WHERE customer = $1) WHERE id = $1",
-        &[customer.into()],
+        "UPDATE customers SET user_count = user_count + $2 WHERE id = $1",
+        &[customer.into(), users.into()],
     )
     .map(drop)
 }
@@ -236,7 +247,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
 fn restore(call: &mut Call<'_>, customer: &Record, id: i64) -> Outcome {
     call.note.operation = Some("restore_customer_user");
     let rest = "WHERE t.id = $1 AND t.customer = $2 AND t.deleted_at > $3";
-    let since = call.now - RESTORE_WITHIN_MILLIS;
+    let since = kept_since(call.now);
     let found = record::select(
         call.tx,
         &DELETED_USER,
@@ -244,13 +255,13 @@ fn restore(call: &mut Call<'_>, customer: &Record, id: i64) -> Outcome {
         &[id.into(), customer.id.into(), since.into()],
     )?;
     let mut user = found.into_iter().next().ok_or_else(gone)?;
-    check_name(call.tx, customer.id, &user.text("userPrincipalName").to_owned(), None)?;
+    check_name(call.tx, customer.id, user.text("userPrincipalName"), None)?;
     record::remove(call.tx, &DELETED_USER, id)?;
     json::take(&mut user.body, "softDeletionTime");
     user.version += 1;
     // Its licences went when it was deleted.
     record::insert(call.tx, &USER, &user)?;
-    recount(call.tx, customer.id)?;
+    count_in(call.tx, customer.id, 1)?;
     call.remark("CustomerUserId", call.guid(id));
     Ok(Reply::ok(shown(call, customer.text("id"), &user)))
 }
@@ -280,7 +291,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     record::remove(call.tx, &USER, user.id)?;
     user.put("softDeletionTime", moment(call.now));
     record::insert(call.tx, &DELETED_USER, &user)?;
-    recount(call.tx, customer.id)?;
+    count_in(call.tx, customer.id, -1)?;
     call.remark("CustomerUserId", call.guid(user.id));
     Ok(Reply::empty(204))
 }

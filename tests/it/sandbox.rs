@@ -8,7 +8,9 @@ mod people;
 mod repeats;
 mod wire;
 
+use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
+use std::process::Stdio;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -18,6 +20,8 @@ use tenantry::sandbox::{Options, Sandbox};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::place::{On, Place, Running};
 
 pub(crate) const TOKEN: &str = "test-token";
 const NOON: i64 = 1_790_000_000_000;
@@ -94,7 +98,7 @@ impl Here {
             server
                 .serve(listener, CancellationToken::new())
                 .await
-                .expect("it serves")
+                .expect("it serves");
         });
         Self {
             base,
@@ -265,6 +269,47 @@ async fn a_seed_makes_the_same_customers_every_time() {
         sku["availableUnits"].as_i64().expect("units"),
         sku["totalUnits"].as_i64().expect("units") - sku["consumedUnits"].as_i64().expect("units")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_says_where_it_is_and_its_state_can_be_looked_into() {
+    let place = Place::new(On::Sqlite).await;
+    let url = format!("sqlite:{}", place.path("state.db").display());
+    let args = [
+        "sandbox",
+        "--state",
+        "state.db",
+        "--seed",
+        "3",
+        "--fault",
+        "error-500=0",
+        "--json",
+    ];
+    let mut command = place.command(&args);
+    let mut running = Running(command.stdout(Stdio::piped()).spawn().expect("it starts"));
+    let mut first = String::new();
+    let out = running.0.stdout.as_mut().expect("its output");
+    BufReader::new(out).read_line(&mut first).expect("a line");
+    let said: Value = serde_json::from_str(&first).expect("JSON");
+    let (base, login) = (
+        said["base_url"].as_str().expect("a URL"),
+        said["token_endpoint"].as_str().expect("a URL"),
+    );
+    let client = Client::new();
+    let form = "grant_type=refresh_token&refresh_token=any&client_id=any";
+    let token = Here::send(client.post(login).body(form)).await.is(200).json();
+    let token = token["access_token"].as_str().expect("a token");
+    let list = Here::send(client.get(format!("{base}/v1/customers")).bearer_auth(token)).await;
+    assert_eq!(list.is(200).json()["totalCount"], 3);
+    drop(running);
+    let customers = place.tenantry(&["customers", "--ledger", &url, "--json"]);
+    customers.ends(0);
+    let help = place.tenantry(&["sandbox", "--help"]);
+    for word in ["--rate-limit", "cut-after-commit", "dangling-token", "--integration"] {
+        assert!(help.out.contains(word), "{word}: {}", help.out);
+    }
+    let wrong = place.tenantry(&["sandbox", "--fault", "flood=1"]);
+    assert!(wrong.err.contains("invalid value"), "{}", wrong.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -236,6 +236,42 @@ async fn in_an_integration_sandbox_a_removed_customer_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn delegated_access_is_given_up_and_domains_are_added() {
+    let here = Here::new().await;
+    let customer = here.customer("alpha").await;
+    let path = format!("/v1/customers/{customer}");
+    let domain = json!({ "VerifiedDomainName": "Alpha.example", "Domain": { "Name": "Alpha.example" } });
+    let added = here
+        .post(&format!("{path}/verifieddomain"), &domain)
+        .await
+        .is(201)
+        .json();
+    assert_eq!(added["name"], "alpha.example");
+    assert_eq!(
+        here.post(&format!("{path}/verifieddomain"), &domain).await.refusal(),
+        (400, 3000)
+    );
+    let domains = here.get(&path).await.json()["customDomains"].clone();
+    assert_eq!(domains, json!(["alpha.example", "alpha.onmicrosoft.com"]));
+    here.patch(&path, &json!({ "AllowDelegatedAccess": false }))
+        .await
+        .is(200);
+    let less = here.get(&path).await.is(200).json();
+    assert_eq!(less["allowDelegatedAccess"], false);
+    assert!(
+        less.get("customDomains").is_none() && less["companyProfile"].get("email").is_none(),
+        "{less}"
+    );
+    assert_eq!(here.get(&format!("{path}/customDomains")).await.json(), domains);
+    assert_eq!(
+        here.patch(&path, &json!({ "relationshipToPartner": "reseller" }))
+            .await
+            .refusal(),
+        (400, 3000)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn addresses_are_judged_and_never_refused() {
     let here = Here::new().await;
     let judge = async |street: &str, state: &str| {

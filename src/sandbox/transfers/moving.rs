@@ -1,0 +1,73 @@
+//! What an agreed transfer does: the target gets new subscriptions, and the source's are deleted.
+
+use serde_json::{Value as Json, json};
+
+use crate::sandbox::call::Call;
+use crate::sandbox::quirks::Quirk;
+use crate::sandbox::record::{self, Record, SUBSCRIPTION};
+use crate::sandbox::reply::Refused;
+use crate::sandbox::subscriptions::{self, give_seats};
+use crate::sandbox::{json, orders};
+
+/// Moves what can be moved.
+pub(super) fn carry_out(call: &mut Call<'_>, customer: &Record, transfer: &mut Record) -> Result<Json, Refused> {
+    let mut lines = transfer.body["lineItems"].as_array().cloned().unwrap_or_default();
+    let (mut made, mut errors) = (Vec::new(), Vec::new());
+    let last = lines.len();
+    for (number, line) in lines.iter_mut().enumerate() {
+        let id = json::text(line, "subscriptionId").to_owned();
+        let rest = "WHERE t.customer = $1 AND t.subscription_id = $2";
+        let found = record::select(call.tx, &SUBSCRIPTION, rest, &[customer.id.into(), id.as_str().into()])?;
+        let unlucky = call.shared.has(Quirk::PartialSuccess) && last > 1 && number + 1 == last;
+        let source = found
+            .into_iter()
+            .next()
+            .filter(|one| one.text("status") == "active" && !unlucky);
+        line["transferGroupId"] = number.to_string().into();
+        let Some(source) = source else {
+            let text = format!("Subscription {id} cannot be transferred as it is.");
+            line["status"] = "Failed".into();
+            line["transferError"] = text.clone().into();
+            errors.push(json!({ "transferGroupId": number.to_string(), "code": 800_078, "description": text }));
+            continue;
+        };
+        let order = move_one(call, customer, transfer, source)?;
+        line["status"] = "Complete".into();
+        line["orderId"] = order["id"].clone();
+        made.push(order);
+    }
+    let status = if errors.is_empty() {
+        "Complete"
+    } else {
+        "PartiallyComplete"
+    };
+    transfer.put("status", status);
+    transfer.put("lineItems", lines);
+    let mut answer = json!({ "orders": made, "attributes": { "objectType": "TransferSubmitResult" } });
+    if !errors.is_empty() {
+        answer["transferErrors"] = errors.into();
+    }
+    Ok(answer)
+}
+
+fn move_one(call: &mut Call<'_>, customer: &Record, transfer: &Record, mut source: Record) -> Result<Json, Refused> {
+    let seats = subscriptions::seats(&source);
+    source.put("status", "deleted");
+    record::update(call.tx, &SUBSCRIPTION, &mut source)?;
+    give_seats(call, &source, -seats)?;
+    let item = json!({
+        "offerId": source.text("offerId"),
+        "friendlyName": source.text("friendlyName"),
+        "quantity": source.int("quantity"),
+        "partnerIdOnRecord": source.text("partnerId"),
+    });
+    let given = json!({ "billingCycle": source.text("billingCycle") });
+    let order = orders::make_for(call, customer, &given, &[item], transfer.text("targetPartnerTenantId"))?;
+    let new = json::text(&order["lineItems"][0], "subscriptionId").to_owned();
+    let rest = "WHERE t.subscription_id = $1";
+    for mut one in record::select(call.tx, &SUBSCRIPTION, rest, &[new.into()])? {
+        one.put("sourceSubscriptionId", source.text("id"));
+        record::update(call.tx, &SUBSCRIPTION, &mut one)?;
+    }
+    Ok(order)
+}
