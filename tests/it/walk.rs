@@ -1,6 +1,7 @@
 //! The whole way of a job: planned, approved, applied and taken back, from the outside.
 
 mod killed;
+mod property;
 
 use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;
@@ -13,21 +14,30 @@ use crate::place::{On, Place, apply, apply_or_wait, column, on_both, outcomes, w
 /// What people would call the state of the store; who changed it how often is no part of it.
 async fn store(ledger: &Ledger) -> Vec<String> {
     const QUERIES: [&str; 4] = [
-        "SELECT domain || ' ' || COALESCE(company_name, '') || ' ' || COALESCE(email, '') || ' ' || COALESCE(phone, '')
-           || ' ' || COALESCE(city, '') || ' ' || COALESCE(tags, '') || ' ' || COALESCE(external_id, '') || ' '
-           || relationship || ' ' || CAST(user_count AS TEXT) FROM customers ORDER BY domain",
-        "SELECT user_principal_name || ' ' || display_name || ' ' || COALESCE(licenses, '') || ' '
-           || COALESCE(usage_location, '') FROM users ORDER BY id",
-        "SELECT sku_id || ' ' || CAST(customer AS TEXT) || ' ' || CAST(seats AS TEXT) || ' ' || CAST(assigned AS TEXT)
-           FROM subscribed_skus ORDER BY customer, sku_id",
-        "SELECT subscription_id || ' ' || status || ' ' || product || ' ' || CAST(quantity AS TEXT) FROM subscriptions
-           ORDER BY subscription_id",
+        "SELECT domain, company_name, first_name, last_name, email, phone, address_line1, address_line2, city, state,
+           postal_code, country, culture, language, tags, external_id, relationship, user_count
+         FROM customers ORDER BY domain",
+        "SELECT user_principal_name, customer, display_name, first_name, last_name, job_title, department, office,
+           office_phone, mobile_phone, fax, alternate_email, street_address, city, state, postal_code, country,
+           usage_location, licenses, roles, flags FROM users ORDER BY id",
+        "SELECT sku_id, customer, part_number, seats, assigned FROM subscribed_skus ORDER BY customer, sku_id",
+        "SELECT subscription_id, customer, product, product_type, quantity, status, suspension_reason, auto_renew,
+           term_ends, cancellable_until, partner_id_on_record FROM subscriptions ORDER BY subscription_id",
     ];
     let mut all = Vec::new();
     for query in QUERIES {
-        all.extend(column(ledger.db(), query).await);
+        all.extend(rows_of(ledger, query).await);
     }
     all
+}
+
+/// The rows of a query as text.
+async fn rows_of(ledger: &Ledger, sql: &'static str) -> Vec<String> {
+    let read = ledger.db().read(move |tx| {
+        let rows = tx.query(sql, &[])?;
+        Ok(rows.iter().map(|row| format!("{row:?}")).collect())
+    });
+    read.await.expect("a query")
 }
 
 async fn undo(ledger: &Ledger, job: &Job) -> Job {
