@@ -90,6 +90,26 @@ on_both! {
         assert!(kept.message.contains(&edit.id.to_string()), "{}", kept.message);
     }
 
+    async fn a_restore_that_is_taken_back_forgets_no_licence(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
+        apply(&ledger, "set-seats", "customer,sku,seats\nA-1,SPB,1\n").await;
+        let user = "customer,user_principal_name\nA-1,a@alpha.onmicrosoft.com\n";
+        let licensed = |name| format!("customer,user_principal_name,usage_location,licenses\nA-1,{name}@alpha.onmicrosoft.com,GB,SPB\n");
+        apply(&ledger, "bulk-add-users", &licensed("a")).await;
+        apply(&ledger, "delete-users", user).await;
+        let rival = apply(&ledger, "bulk-add-users", &licensed("b")).await;
+        let had = "SELECT licenses FROM users UNION ALL SELECT licenses FROM deleted_users";
+        let before = column(ledger.db(), had).await;
+        let restored = apply(&ledger, "restore-users", user).await;
+        assert_ne!(column(ledger.db(), had).await, before, "the only seat is taken");
+        undo(&ledger, &restored).await;
+        assert_eq!(column(ledger.db(), had).await, before);
+        undo(&ledger, &rival).await;
+        apply(&ledger, "restore-users", user).await;
+        assert_eq!(column(ledger.db(), "SELECT licenses FROM users").await, before[..1]);
+    }
+
     async fn a_transfer_waits_for_the_other_partner_and_holds_nobody_up(place: Place) {
         let ledger = place.ledger().await;
         for kind in ["add-customer", "set-subscriptions"] {
