@@ -2,6 +2,8 @@
 //! of the undo is the job again. Stores and files are made up at random, so that rows meet what nobody thought of;
 //! a second property kills the processes that do it, anywhere.
 
+mod files;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -11,6 +13,7 @@ use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::undo::UndoError;
 
+use self::files::{File, any_file, made};
 use super::killed::{command, last_job};
 use super::{rows_of, store, undo};
 use crate::place::{On, Place, apply, apply_with, column, outcomes};
@@ -21,159 +24,14 @@ alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A
 beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE,B-2
 gamma,Gamma SA,Guy,Gros,guy@gamma.example,3 Rue Haute,Lyon,,69001,FR,
 ";
-
-/// Columns that belong together, and what may stand in them. The plainest comes first, since shrinking goes there.
-type Cells = (&'static str, &'static [&'static str]);
-
-const CUSTOMER: Cells = (
-    "customer",
-    &["A-1", "B-2", "gamma.onmicrosoft.com", "ALPHA.onmicrosoft.com", "nobody"],
-);
-const USER: Cells = (
-    "customer,user_principal_name",
-    &[
-        "A-1,ann@alpha.onmicrosoft.com",
-        "A-1,bob@alpha.onmicrosoft.com",
-        "a-1,cid@alpha.onmicrosoft.com",
-        "alpha.onmicrosoft.com,dee@alpha.onmicrosoft.com",
-        "A-1,Ann@ALPHA.onmicrosoft.com",
-        "B-2,eve@beta.onmicrosoft.com",
-        "B-2,fay@beta.onmicrosoft.com",
-        "beta.onmicrosoft.com,gus@beta.onmicrosoft.com",
-        "B-2,ann@alpha.onmicrosoft.com",
-        "nobody,ann@alpha.onmicrosoft.com",
-        "A-1,no address",
-    ],
-);
-const SUBSCRIPTION: Cells = (
-    "customer,subscription_id",
-    &[
-        "A-1,00000000-0000-4000-8000-000000000001",
-        "A-1,00000000-0000-4000-8000-000000000002",
-        "B-2,00000000-0000-4000-8000-000000000003",
-        "beta.onmicrosoft.com,00000000-0000-4000-8000-000000000004",
-        "B-2,00000000-0000-4000-8000-000000000001",
-        "nobody,00000000-0000-4000-8000-000000000002",
-        "A-1,no guid",
-    ],
-);
-const LICENCES: &[&str] = &["", "SPB", "EXCHANGEDESKLESS", "SPB;EXCHANGEDESKLESS", "NOPE"];
-const COUNTRIES: &[&str] = &["GB", "DE", ""];
-
-/// Every kind that can be taken back, with a file's columns.
-const KINDS: &[(&str, &[Cells])] = &[
-    (
-        "set-seats",
-        &[
-            CUSTOMER,
-            ("sku", &["SPB", "EXCHANGEDESKLESS", "POWER_BI_PRO"]),
-            ("seats", &["2", "1", "3", "4", "0", "many"]),
-        ],
-    ),
-    (
-        "set-subscriptions",
-        &[
-            SUBSCRIPTION,
-            ("product", &["Microsoft 365 E3", "Exchange Online Kiosk"]),
-            ("product_type", &["legacy-license", "new-commerce-license", "bread"]),
-            ("quantity", &["", "7", "0"]),
-            ("status", &["", "suspended", "cancelled"]),
-            ("auto_renew", &["", "yes", "no"]),
-            ("term_ends", &["", "2029-06-30"]),
-            ("partner_id_on_record", &["", "4567890"]),
-        ],
-    ),
-    (
-        "bulk-add-users",
-        &[
-            USER,
-            ("display_name", &["", "Somebody Else"]),
-            ("usage_location", COUNTRIES),
-            ("job_title", &["", "Baker"]),
-            ("licenses", LICENCES),
-            ("block_sign_in", &["", "yes"]),
-        ],
-    ),
-    (
-        "assign-licenses",
-        &[
-            USER,
-            ("assign", LICENCES),
-            ("remove", &["", "<all>", "SPB", "EXCHANGEDESKLESS"]),
-            ("usage_location", COUNTRIES),
-        ],
-    ),
-    ("delete-users", &[USER, ("reason", &["", "left"])]),
-    ("restore-users", &[USER]),
-    (
-        "suspend-subscription",
-        &[
-            SUBSCRIPTION,
-            ("action", &["", "reactivate", "stop"]),
-            ("reason", &["", "unpaid"]),
-        ],
-    ),
-    (
-        "update-account",
-        &[
-            CUSTOMER,
-            ("company_name", &["", "Other Ltd"]),
-            ("email", &["", "other@alpha.example", "no address"]),
-            ("phone", &["", "+49 30 1234567", "<clear>"]),
-            ("city", &["", "Leeds", "<clear>"]),
-            ("tags", &["", "gold;food", "<clear>"]),
-            ("external_id", &["", "X-9", "x-9", "A-1", "<clear>"]),
-        ],
-    ),
-];
-
-/// The kinds that make a store, in order; the last one leaves deleted users behind.
-const MAKING: &[&str] = &["set-seats", "set-subscriptions", "bulk-add-users", "delete-users"];
-
-#[derive(Debug, Clone)]
-struct File {
-    kind: &'static str,
-    header: String,
-    rows: Vec<String>,
-    chunk_rows: usize,
-}
-
-impl File {
-    fn text(&self) -> String {
-        format!("{}\n{}\n", self.header, self.rows.join("\n"))
-    }
-}
-
-fn file(kind: &'static str, columns: &'static [Cells], rows: usize) -> impl Strategy<Value = File> {
-    let row: Vec<_> = columns.iter().map(|(_, cells)| select(*cells)).collect();
-    let rows = vec(row.prop_map(|cells| cells.join(",")), 1..=rows);
-    let header: Vec<&str> = columns.iter().map(|(names, _)| *names).collect();
-    let header = header.join(",");
-    (rows, 1..=4_usize).prop_map(move |(rows, chunk_rows)| File {
-        kind,
-        header: header.clone(),
-        rows,
-        chunk_rows,
-    })
-}
-
-/// Files that make a store.
-fn made() -> impl Strategy<Value = Vec<File>> {
-    let of = |made: &&str| {
-        let (kind, columns) = KINDS.iter().find(|(kind, _)| kind == made).expect("a kind");
-        file(kind, columns, 10)
-    };
-    MAKING.iter().map(of).collect::<Vec<_>>()
-}
-
-fn any_file() -> impl Strategy<Value = File> {
-    select(KINDS).prop_flat_map(|(kind, columns)| file(kind, columns, 8))
-}
+/// Few of some, so that rows compete for them.
+const SEATS: &str = "customer,sku,seats\nA-1,SPB,2\nA-1,EXCHANGEDESKLESS,9\nB-2,SPB,9\nB-2,EXCHANGEDESKLESS,1\n";
 
 async fn prepared(on: On, made: &[File]) -> (Place, Ledger) {
     let place = Place::new(on).await;
     let ledger = place.ledger().await;
     apply(&ledger, "add-customer", CUSTOMERS).await;
+    apply(&ledger, "set-seats", SEATS).await;
     for file in made {
         apply_file(&ledger, file).await;
     }
@@ -197,8 +55,9 @@ async fn seen(ledger: &Ledger, undone: Option<&Job>) -> Vec<String> {
     let mut all = store(ledger).await;
     let deleted = rows_of(
         ledger,
-        "SELECT id / 4294967296, user_principal_name, customer, display_name, job_title, usage_location, licenses, roles, flags
-         FROM deleted_users ORDER BY id",
+        // A record's id is `job << 32 | row` of what made it.
+        "SELECT id / 4294967296, user_principal_name, customer, display_name, job_title, usage_location, licenses,
+           roles, flags FROM deleted_users ORDER BY id",
     );
     let made = undone.map(|job| format!("Row([Int({}),", job.seq));
     all.extend(
@@ -293,7 +152,7 @@ async fn run_and_die(place: &Place, ledger: &Ledger, args: &[&str], chunk_rows: 
 
 /// Runs a property of random cases; one that it fails on is shrunk and printed.
 #[track_caller]
-fn holds<S: Strategy>(cases: u32, strategy: &S, property: impl AsyncFn(&S::Value) -> Result<(), TestCaseError>) {
+fn holds<S: Strategy>(cases: u32, strategy: &S, property: &impl AsyncFn(&S::Value) -> Result<(), TestCaseError>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut runner = TestRunner::new(ProptestConfig {
         cases,
@@ -309,7 +168,7 @@ fn holds<S: Strategy>(cases: u32, strategy: &S, property: impl AsyncFn(&S::Value
 }
 
 fn undone_and_redone(on: On) {
-    holds(24, &(made(), vec(any_file(), 1..=2)), async |(made, files)| {
+    holds(24, &(made(), vec(any_file(), 1..=2)), &async |(made, files)| {
         let (_place, ledger) = prepared(on, made).await;
         for file in files {
             let apply = async || apply_file(&ledger, file).await;
@@ -320,20 +179,21 @@ fn undone_and_redone(on: On) {
 }
 
 fn undone_and_redone_by_the_dying(on: On) {
-    holds(
-        6,
-        &(made(), any_file(), deaths(), deaths()),
-        async |(made, file, first, second)| {
-            let (place, ledger) = prepared(on, made).await;
-            place.write("rows.csv", file.text());
-            let run = async |args: &[&str], death| run_and_die(&place, &ledger, args, file.chunk_rows, death).await;
-            let apply = async || run(&["run", file.kind, "rows.csv", "--skip-invalid"], first).await;
-            comes_and_goes(&ledger, file, apply, async |job| {
-                run(&["undo", &job.id.to_string()], second).await
-            })
-            .await
-        },
-    );
+    holds(6, &(made(), any_file(), deaths(), deaths()), &async |(
+        made,
+        file,
+        first,
+        second,
+    )| {
+        let (place, ledger) = prepared(on, made).await;
+        place.write("rows.csv", file.text());
+        let run = async |args: &[&str], death| run_and_die(&place, &ledger, args, file.chunk_rows, death).await;
+        let apply = async || run(&["run", file.kind, "rows.csv", "--skip-invalid"], first).await;
+        comes_and_goes(&ledger, file, apply, async |job| {
+            run(&["undo", &job.id.to_string()], second).await
+        })
+        .await
+    });
 }
 
 #[test]
