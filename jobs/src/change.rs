@@ -67,7 +67,13 @@ impl Change<'_> {
                     key("external_id", &[c.external_id]);
                 }
             }
-            Change::UpdateCustomer(c) => key("customer", &[&name(c.customer)]),
+            Change::UpdateCustomer(c) => {
+                key("customer", &[&name(c.customer)]);
+                // Of two customers who are to get one id, each could have it alone, so the store tells neither.
+                if let Some(id) = c.external_id.filter(|id| !id.is_empty()) {
+                    key("external_id", &[id]);
+                }
+            }
             Change::RemoveRelationship(r) => key("customer", &[&name(r.customer)]),
             Change::CreateUser(u) => key("user_principal_name", &[u.user_principal_name]),
             Change::SetSeats(s) => key("sku", &[&name(s.customer), &s.sku_id.to_string()]),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Runner, host_name};
+use crate::db::DbError;
 use crate::delivery;
 use crate::ledger::JobId;
 
@@ -37,26 +38,30 @@ impl Runner {
         let mut failed = Failed::default();
         let delivering = async {
             loop {
-                self.deliver_due(&mut failed).await;
+                if let Err(error) = self.deliver_due(&mut failed).await {
+                    // The sweep tells of a ledger that cannot be asked.
+                    tracing::debug!(%error, "the ledger could not be asked for results to write");
+                }
                 tokio::time::sleep(self.settings.sweep_every).await;
             }
         };
         stop.run_until_cancelled(delivering).await;
     }
 
-    /// Writes the results that wait for a writer on this machine, each once.
-    pub async fn deliver(&self) {
-        self.deliver_due(&mut Failed::default()).await;
+    /// Writes the results that wait for a writer on this machine, each once. An error if the ledger cannot be asked
+    /// which those are.
+    pub async fn deliver(&self) -> Result<(), DbError> {
+        self.deliver_due(&mut Failed::default()).await
     }
 
-    async fn deliver_due(&self, failed: &mut Failed) {
-        // The sweep tells of a ledger that cannot be asked.
-        let waiting = self.ledger.undelivered(&host_name()).await.unwrap_or_default();
+    async fn deliver_due(&self, failed: &mut Failed) -> Result<(), DbError> {
+        let waiting = self.ledger.undelivered(&host_name()).await?;
         for id in waiting.into_iter().filter(|id| failed.is_due(*id)).collect::<Vec<_>>() {
             if let Err(error) = delivery::deliver(&self.ledger, id, self.settings.form).await {
                 tracing::error!(job.id = %id, %error, "job {id}: its results could not be written");
                 failed.note(id);
             }
         }
+        Ok(())
     }
 }

@@ -101,6 +101,11 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let taken = apply(&ledger, "update-account", "customer,external_id\nB-2,a-1\n").await;
         assert_eq!(outcomes(&ledger, &taken).await[0].2, "external-id-taken");
+        // Each could have it; both cannot, and the second must not take the first one's chunk along.
+        let both = apply(&ledger, "update-account", "customer,external_id\nA-1,X-9\nB-2,x-9\n").await;
+        assert_eq!(both.counts.applied, 1);
+        assert_eq!(outcomes(&ledger, &both).await, [(2, "rejected".to_owned(), "duplicate-in-file".to_owned())]);
+        apply(&ledger, "update-account", "customer,external_id\nX-9,A-1\n").await;
         let third = CUSTOMERS.lines().next().unwrap_or_default().to_owned()
             + "\ngamma,Gamma Ltd,G,G,g@gamma.example,3 Lane,London,,N1 9GU,GB,B-2\nalpha,Alpha Other,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1\n";
         let job = apply(&ledger, "add-customer", &third).await;

@@ -4,6 +4,7 @@ mod drift;
 mod expiry;
 mod killed;
 mod limits;
+mod property;
 
 use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;
@@ -15,21 +16,30 @@ use crate::place::{On, Place, apply, apply_or_wait, column, of_this_store, on_bo
 /// What people would call the state of the store; who changed it how often is no part of it.
 async fn store(ledger: &Ledger) -> Vec<String> {
     const QUERIES: [&str; 4] = [
-        "SELECT domain || ' ' || COALESCE(company_name, '') || ' ' || COALESCE(email, '') || ' ' || COALESCE(phone, '')
-           || ' ' || COALESCE(city, '') || ' ' || COALESCE(tags, '') || ' ' || COALESCE(external_id, '') || ' '
-           || relationship || ' ' || CAST(user_count AS TEXT) FROM customers ORDER BY domain",
-        "SELECT user_principal_name || ' ' || display_name || ' ' || COALESCE(licenses, '') || ' '
-           || COALESCE(usage_location, '') FROM users ORDER BY id",
-        "SELECT sku_id || ' ' || CAST(customer AS TEXT) || ' ' || CAST(seats AS TEXT) || ' ' || CAST(assigned AS TEXT)
-           FROM subscribed_skus ORDER BY customer, sku_id",
-        "SELECT subscription_id || ' ' || status || ' ' || product || ' ' || CAST(quantity AS TEXT) FROM subscriptions
-           ORDER BY subscription_id",
+        "SELECT domain, company_name, first_name, last_name, email, phone, address_line1, address_line2, city, state,
+           postal_code, country, culture, language, tags, external_id, relationship, user_count
+         FROM customers ORDER BY domain",
+        "SELECT user_principal_name, customer, display_name, first_name, last_name, job_title, department, office,
+           office_phone, mobile_phone, fax, alternate_email, street_address, city, state, postal_code, country,
+           usage_location, licenses, roles, flags FROM users ORDER BY id",
+        "SELECT sku_id, customer, part_number, seats, assigned FROM subscribed_skus ORDER BY customer, sku_id",
+        "SELECT subscription_id, customer, product, product_type, quantity, status, suspension_reason, auto_renew,
+           term_ends, cancellable_until, partner_id_on_record FROM subscriptions ORDER BY subscription_id",
     ];
     let mut all = Vec::new();
     for query in QUERIES {
-        all.extend(column(ledger.db(), query).await);
+        all.extend(rows_of(ledger, query).await);
     }
     all
+}
+
+/// The rows of a query as text.
+async fn rows_of(ledger: &Ledger, sql: &'static str) -> Vec<String> {
+    let read = ledger.db().read(move |tx| {
+        let rows = tx.query(sql, &[])?;
+        Ok(rows.iter().map(|row| format!("{row:?}")).collect())
+    });
+    read.await.expect("a query")
 }
 
 async fn undo(ledger: &Ledger, job: &Job) -> Job {
@@ -80,6 +90,26 @@ on_both! {
         let kept = rows.record(2, 3);
         assert_eq!(kept.code, "edited-since");
         assert!(kept.message.contains(&edit.id.to_string()), "{}", kept.message);
+    }
+
+    async fn a_restore_that_is_taken_back_forgets_no_licence(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
+        apply(&ledger, "set-seats", "customer,sku,seats\nA-1,SPB,1\n").await;
+        let user = "customer,user_principal_name\nA-1,a@alpha.onmicrosoft.com\n";
+        let licensed = |name| format!("customer,user_principal_name,usage_location,licenses\nA-1,{name}@alpha.onmicrosoft.com,GB,SPB\n");
+        apply(&ledger, "bulk-add-users", &licensed("a")).await;
+        apply(&ledger, "delete-users", user).await;
+        let rival = apply(&ledger, "bulk-add-users", &licensed("b")).await;
+        let had = "SELECT licenses FROM users UNION ALL SELECT licenses FROM deleted_users";
+        let before = column(ledger.db(), had).await;
+        let restored = apply(&ledger, "restore-users", user).await;
+        assert_ne!(column(ledger.db(), had).await, before, "the only seat is taken");
+        undo(&ledger, &restored).await;
+        assert_eq!(column(ledger.db(), had).await, before);
+        undo(&ledger, &rival).await;
+        apply(&ledger, "restore-users", user).await;
+        assert_eq!(column(ledger.db(), "SELECT licenses FROM users").await, before[..1]);
     }
 
     async fn a_transfer_waits_for_the_other_partner_and_holds_nobody_up(place: Place) {

@@ -128,7 +128,7 @@ impl Task for Delete {
             verdict: Verdict::Change(changes),
             target: session.guid(id),
             message: format!("can be restored until {}", day(session.now + RESTORE_WITHIN_MILLIS)),
-            steps: vec![Step::DeleteUser { id }],
+            steps: vec![Step::DeleteUser { id, licenses: None }],
             touch: Some(self.0.touch()),
             destructive: true,
             ..Decision::default()

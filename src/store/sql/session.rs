@@ -193,7 +193,7 @@ impl<'t> Session<'t> {
                 Ok(())
             }
             Step::Remove { key } => self.remove(row, number, key),
-            Step::DeleteUser { id } => self.delete_user(row, number, id),
+            Step::DeleteUser { id, licenses } => self.delete_user(row, number, id, licenses.as_deref()),
             Step::RestoreUser { id, licenses } => self.restore_user(row, number, id, &licenses),
         }
     }

@@ -160,7 +160,9 @@ impl Wanted {
             return Ok(Way::Kept(user.changed_by));
         }
         let changes = vec![FieldChange::new("status", "active", "deleted")];
-        Ok(Way::Steps(vec![Step::DeleteUser { id: key.id }], changes))
+        // A restore leaves out what no seat was free for; the next one shall try again. Earlier versions kept no note.
+        let licenses = Some(licenses).filter(|had| !had.is_empty()).map(str::to_owned);
+        Ok(Way::Steps(vec![Step::DeleteUser { id: key.id, licenses }], changes))
     }
 }
 
@@ -283,7 +285,7 @@ fn delete(session: &mut Session<'_>, id: i64, user: &Record) -> Result<Decision,
         verdict: Verdict::Change(changes),
         target: session.guid(id),
         code: "undone",
-        steps: vec![Step::DeleteUser { id }],
+        steps: vec![Step::DeleteUser { id, licenses: None }],
         touch: touch(session, &key)?,
         destructive: true,
         ..Decision::default()

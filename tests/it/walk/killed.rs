@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use tenantry::ledger::{Job, JobFilter, Ledger};
+
 use crate::place::{On, Place};
 
 /// What each job is, in order; the last one takes the one before it back.
@@ -34,7 +36,7 @@ async fn prepared(on: On) -> Place {
     place
 }
 
-fn command(place: &Place, args: &[&str]) -> std::process::Command {
+pub(super) fn command(place: &Place, args: &[&str]) -> std::process::Command {
     let mut command = place.command(args);
     command
         .env("TENANTRY__APPROVAL__REQUIRED", "false")
@@ -47,20 +49,19 @@ fn command(place: &Place, args: &[&str]) -> std::process::Command {
     command
 }
 
-async fn last_job(place: &Place) -> String {
-    let ledger = place.ledger().await;
-    let filter = tenantry::ledger::JobFilter {
+pub(super) async fn last_job(ledger: &Ledger) -> Job {
+    let filter = JobFilter {
         limit: 1,
-        ..Default::default()
+        ..JobFilter::default()
     };
-    ledger.jobs(filter).await.expect("asked")[0].id.to_string()
+    ledger.jobs(filter).await.expect("asked").remove(0)
 }
 
 /// Runs the jobs; with a failpoint, each is killed there and a worker goes on with it.
 async fn run(on: On, failpoint: Option<&str>) -> String {
     let place = prepared(on).await;
     for job in JOBS {
-        let id = last_job(&place).await;
+        let id = last_job(&place.ledger().await).await.id.to_string();
         let mut args = job.to_vec();
         if job == ["undo"] {
             args.push(&id);

@@ -122,8 +122,8 @@ pub(in crate::store::sql) enum Step {
     },
     /// A record that a row made is taken away again.
     Remove { key: Key },
-    /// A user is moved to the deleted ones; its seats are free again.
-    DeleteUser { id: i64 },
+    /// A user is moved to the deleted ones, which keep its licences, or these instead; its seats are free again.
+    DeleteUser { id: i64, licenses: Option<String> },
     /// A deleted user comes back with these licences.
     RestoreUser { id: i64, licenses: Vec<String> },
 }

@@ -150,18 +150,33 @@ impl Session<'_> {
         self.find_users(taken)
     }
 
-    pub(super) fn delete_user(&mut self, row: u64, number: i64, id: i64) -> Result<(), DbError> {
+    /// Deletes a user, which is remembered with `licenses`, or with those it has.
+    pub(super) fn delete_user(
+        &mut self,
+        row: u64,
+        number: i64,
+        id: i64,
+        licenses: Option<&str>,
+    ) -> Result<(), DbError> {
         let key = Key::of(Object::User, id);
         let user = self.record(&key)?.ok_or_else(|| gone(&key))?;
         let customer = user.int("customer");
         self.take_seats(customer, user.get("licenses"), -1)?;
         *self.user_counts.entry(customer).or_default() -= 1;
-        let columns = Object::User.names().join(", ");
-        let params = vec![id.into(), user.version.into(), self.job.into(), self.now.into()];
         let sql = format!(
-            "INSERT INTO deleted_users (id, version, changed_by, deleted_at, {columns})
-             SELECT id, version + 1, $3, $4, {columns} FROM users WHERE id = $1 AND version = $2"
+            "INSERT INTO deleted_users (id, version, changed_by, deleted_at, {})
+             SELECT id, version + 1, $3, $4, {} FROM users WHERE id = $1 AND version = $2",
+            Object::User.names().join(", "),
+            with_licenses("$5")
         );
+        let remembered = licenses.unwrap_or_else(|| user.get("licenses"));
+        let params = vec![
+            id.into(),
+            user.version.into(),
+            self.job.into(),
+            self.now.into(),
+            stored(remembered),
+        ];
         self.queue(Order::Delete, sql, params);
         self.queue(
             Order::Forget,
@@ -183,30 +198,27 @@ impl Session<'_> {
         let licenses = licenses.join(";");
         self.take_seats(customer, &licenses, 1)?;
         *self.user_counts.entry(customer).or_default() += 1;
-        let names = Object::User.names();
-        let selected: Vec<&str> = names
-            .iter()
-            .map(|name| if *name == "licenses" { "$4" } else { name })
-            .collect();
         let sql = format!(
             "INSERT INTO users (id, version, changed_by, {})
              SELECT id, version + 1, $3, {} FROM deleted_users WHERE id = $1 AND version = $2",
-            names.join(", "),
-            selected.join(", ")
+            Object::User.names().join(", "),
+            with_licenses("$4")
         );
-        let stored = if licenses.is_empty() {
-            Value::Null
-        } else {
-            licenses.as_str().into()
-        };
-        let params = vec![id.into(), deleted.user.version.into(), self.job.into(), stored];
+        let params = vec![
+            id.into(),
+            deleted.user.version.into(),
+            self.job.into(),
+            stored(&licenses),
+        ];
         self.queue(Order::Restore, sql, params);
         self.queue(
             Order::Forget,
             "DELETE FROM deleted_users WHERE id = $1".to_owned(),
             vec![id.into()],
         );
-        let (before, after) = (user_state(false, ""), user_state(true, &licenses));
+        // Those that could not be had again belong to what was, too.
+        let before = user_state(false, deleted.user.get("licenses"));
+        let after = user_state(true, &licenses);
         self.note(row, number, &key, Some(before), Some(after));
         let mut user = deleted.user;
         user.version += 1;
@@ -215,6 +227,23 @@ impl Session<'_> {
         self.names.insert(name, Some(id));
         self.records.insert(key, Some(user));
         Ok(())
+    }
+}
+
+/// A user's columns, of which the licences come from a parameter.
+fn with_licenses(parameter: &str) -> String {
+    let names = Object::User.names().into_iter();
+    let columns: Vec<&str> = names
+        .map(|name| if name == "licenses" { parameter } else { name })
+        .collect();
+    columns.join(", ")
+}
+
+fn stored(licenses: &str) -> Value {
+    if licenses.is_empty() {
+        Value::Null
+    } else {
+        licenses.into()
     }
 }
 
