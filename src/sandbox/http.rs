@@ -71,7 +71,6 @@ async fn answer(
     };
     let fault = lock(&shared.trouble).next(name);
     count(&shared, name, operation, &request, fault);
-    delay(&shared).await;
     if fault == Some(Fault::CutBeforeCommit) {
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
@@ -90,6 +89,8 @@ async fn answer(
         }
         _ => return bare(StatusCode::NOT_FOUND),
     };
+    // Last of all, so that a call whose client lost patience has had its effect.
+    delay(&shared).await;
     if fault == Some(Fault::CutAfterCommit) {
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
@@ -186,33 +187,34 @@ async fn run(
             stale,
             note: Note::default(),
         };
-        match operation.leaves {
-            Some(_) => change(&mut call, operation),
-            None => Ok((settled((operation.run)(&mut call))?, Effect::Refused)),
-        }
+        let (reply, effect) = match operation.leaves {
+            Some(_) => change(&mut call, operation)?,
+            None => (settled((operation.run)(&mut call))?, Effect::Refused),
+        };
+        // Here and not below, where nobody may be waiting any more.
+        tally(&own, operation, &asked, &effect);
+        Ok(reply)
     };
     let done = if operation.leaves.is_some() {
         shared.db.write(work).await
     } else {
         shared.db.read(work).await
     };
-    match done {
-        Ok((reply, effect)) => {
-            let mut counters = lock(&shared.counters);
-            match effect {
-                Effect::Made => {
-                    counters.of(operation.name).effects += 1;
-                    counters.request(operation.name, &request.id, |counted| counted.effects += 1);
-                }
-                Effect::Told => counters.of(operation.name).replays += 1,
-                Effect::Refused => {}
-            }
-            reply
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, operation = operation.name, "a call could not be carried out");
+        said(Err(refuse(500, 800_003, "Unexpected service error")))
+    })
+}
+
+fn tally(shared: &Shared, operation: &'static Operation, request: &Request, effect: &Effect) {
+    let mut counters = lock(&shared.counters);
+    match effect {
+        Effect::Made => {
+            counters.of(operation.name).effects += 1;
+            counters.request(operation.name, &request.id, |counted| counted.effects += 1);
         }
-        Err(error) => {
-            tracing::error!(%error, operation = operation.name, "a call could not be carried out");
-            said(Err(refuse(500, 800_003, "Unexpected service error")))
-        }
+        Effect::Told => counters.of(operation.name).replays += 1,
+        Effect::Refused => {}
     }
 }
 
