@@ -71,7 +71,6 @@ async fn answer(
     };
     let fault = lock(&shared.trouble).next(name);
     count(&shared, name, operation, &request, fault);
-    delay(&shared).await;
     if fault == Some(Fault::CutBeforeCommit) {
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
@@ -90,6 +89,8 @@ async fn answer(
         }
         _ => return bare(StatusCode::NOT_FOUND),
     };
+    // Last of all, so that a call whose client lost patience has had its effect.
+    delay(&shared).await;
     if fault == Some(Fault::CutAfterCommit) {
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
@@ -186,11 +187,11 @@ async fn run(
             stale,
             note: Note::default(),
         };
-        if operation.leaves.is_none() {
-            return settled((operation.run)(&mut call));
-        }
-        let (reply, effect) = change(&mut call, operation)?;
-        // Here, and not with the answer: a caller that has gone does not undo what it asked for.
+        let (reply, effect) = match operation.leaves {
+            Some(_) => change(&mut call, operation)?,
+            None => (settled((operation.run)(&mut call))?, Effect::Refused),
+        };
+        // Here and not below, where nobody may be waiting any more.
         tally(&own, operation, &asked, &effect);
         Ok(reply)
     };
@@ -199,13 +200,10 @@ async fn run(
     } else {
         shared.db.read(work).await
     };
-    match done {
-        Ok(reply) => reply,
-        Err(error) => {
-            tracing::error!(%error, operation = operation.name, "a call could not be carried out");
-            said(Err(refuse(500, 800_003, "Unexpected service error")))
-        }
-    }
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, operation = operation.name, "a call could not be carried out");
+        said(Err(refuse(500, 800_003, "Unexpected service error")))
+    })
 }
 
 fn tally(shared: &Shared, operation: &'static Operation, request: &Request, effect: &Effect) {

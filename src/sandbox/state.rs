@@ -27,7 +27,16 @@ const TABLES: &[&str] = &[
 
 /// Makes what is missing, and reads the number that GUIDs are made with. It comes from the seed, so that a run
 /// repeats; a database keeps the one it began with.
+///
+/// A database that was begun as something else is not touched: it might be somebody's ledger.
 pub(super) fn prepare(tx: &mut dyn Tx, seed_value: u64) -> Result<Installation, DbError> {
+    let ours = "SELECT count(*) FROM sqlite_master WHERE name = 'sandbox_numbers'";
+    let begun = "SELECT (SELECT count(*) FROM meta WHERE key = 'installation') + (SELECT count(*) FROM customers)";
+    if count(tx, ours, &[])? == 0 && count(tx, begun, &[])? > 0 {
+        return Err(DbError::Broken(
+            "it holds something else than a sandbox's state; name another file".to_owned(),
+        ));
+    }
     for table in TABLES {
         tx.exec(table, &[])?;
     }
@@ -51,8 +60,9 @@ pub(super) fn next_id(tx: &mut dyn Tx) -> Result<i64, DbError> {
 
 /// The id that a GUID was made from, if it was made here.
 pub(super) fn id_of(installation: Installation, guid: Uuid) -> Option<i64> {
-    let id = (guid.as_u128() >> 11) as i64 & 0xffff_ffff;
-    (installation.guid(id) == guid).then_some(id)
+    let bits = guid.as_u128();
+    let id = (bits >> 11) & ((1 << 51) - 1) | ((bits >> 64) & 0xfff) << 51;
+    (installation.guid(id as i64) == guid).then_some(id as i64)
 }
 
 /// A time as it is answered.
@@ -96,7 +106,7 @@ mod tests {
     #[test]
     fn guids_lead_back_to_ids() {
         let here = Installation::NONE;
-        for id in [1, 77, 0xffff_ffff] {
+        for id in [1, 77, 0xffff_ffff, 5 << 32 | 9, i64::MAX] {
             assert_eq!(id_of(here, here.guid(id)), Some(id));
         }
         assert_eq!(id_of(here, super::super::PARTNER), None);

@@ -83,7 +83,16 @@ impl Here {
     pub(crate) async fn with(options: Options) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = TempDir::new().expect("a temporary directory");
-        let clock = Clock::held(NOON);
+        Self::at(dir, Clock::held(NOON), options).await
+    }
+
+    /// The same after a restart.
+    async fn restarted(self) -> Self {
+        let Self { dir, clock, .. } = self;
+        Self::at(dir, clock, Options::default()).await
+    }
+
+    async fn at(dir: TempDir, clock: Clock, options: Options) -> Self {
         let options = Options {
             token: Some(TOKEN.to_owned()),
             ..options
@@ -95,10 +104,8 @@ impl Here {
         let mut serving = JoinSet::new();
         let server = sandbox.clone();
         serving.spawn(async move {
-            server
-                .serve(listener, CancellationToken::new())
-                .await
-                .expect("it serves");
+            let served = server.serve(listener, CancellationToken::new());
+            served.await.expect("it serves");
         });
         Self {
             base,
@@ -308,6 +315,9 @@ async fn the_command_says_where_it_is_and_its_state_can_be_looked_into() {
     for word in ["--rate-limit", "cut-after-commit", "dangling-token", "--integration"] {
         assert!(help.out.contains(word), "{word}: {}", help.out);
     }
+    place.ledger().await;
+    let ledger = place.tenantry(&["sandbox", "--state", "tenantry.db"]).ends(2);
+    assert!(ledger.err.contains("something else"), "{}", ledger.err);
     let wrong = place.tenantry(&["sandbox", "--fault", "flood=1"]);
     assert!(wrong.err.contains("invalid value"), "{}", wrong.err);
 }

@@ -192,3 +192,25 @@ async fn passwords_are_in_answers_and_in_no_file_nor_audit_record() {
         assert!(!found, "{password}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_and_answers_outlive_a_restart_and_passwords_do_not() {
+    let here = Here::new().await;
+    let id = fresh_id();
+    let send = async |here: &Here| {
+        let request = here.request("POST", "/v1/customers").header("MS-RequestId", &id);
+        Here::send(request.json(&new_customer("alpha"))).await.is(201).json()
+    };
+    let mut first = send(&here).await;
+    let here = here.restarted().await;
+    let again = send(&here).await;
+    assert_eq!(here.effects("create-customer").await, 0);
+    first["userCredentials"]
+        .as_object_mut()
+        .expect("credentials")
+        .remove("password");
+    assert_eq!(again, first);
+    let path = format!("/v1/customers/{}", again["id"].as_str().expect("an id"));
+    here.get(&path).await.is(200);
+    assert_ne!(here.customer("beta").await, again["id"]);
+}
