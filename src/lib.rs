@@ -13,7 +13,7 @@
 //! ledger       jobs, chunks, leases, outcomes: the truth; and the audit record of who did what
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
 //! runner       claim → prepare → apply → close; heartbeat, retry, sweep
-//! store        customers, users, seats; where changes take effect
+//! store        customers, users, seats; where changes take effect: SQL, or Partner Center
 //! passwords    made for new users, and sealed to those who hand them out
 //! db           SQLite and PostgreSQL behind one kind of transaction
 //!   │
@@ -33,7 +33,9 @@
 //!
 //! 1. `jobs` does no I/O: its manifest has nothing to do it with (`tests/it/tidy.rs`).
 //! 2. Nothing unparsed is recorded, nothing unrecorded is queued, and the queue carries ids only.
-//! 3. Effects, row outcomes and chunk state of the SQL store commit in one transaction.
+//! 3. Effects, row outcomes and chunk state of the SQL store commit in one transaction. A store that is no database is
+//!    called only under an intent that was committed before; one without an outcome is settled by reading back
+//!    ([`ledger::intents`]).
 //! 4. Only the holder of a live lease writes results: every such transaction begins with
 //!    [`ledger::lease::fence`].
 //! 5. A final row outcome never changes. Retrying writes new rows in a new job.

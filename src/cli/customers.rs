@@ -55,6 +55,9 @@ const SAMPLE: usize = 200;
 const WIDEST: usize = 48;
 
 pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow::Result<End> {
+    if app.stores.partner_center.is_some() {
+        anyhow::bail!("the customers of Partner Center cannot be listed from here; this lists the SQL store");
+    }
     let request = request(args, app).await?;
     let columns = request.columns();
     let limit = args.limit.unwrap_or(u64::MAX);

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::db::{Db, SCHEMA_VERSION};
 use crate::queue::Queue;
 use crate::store::Sources;
+use crate::store::partner_center::Speaker;
 
 struct Finding {
     what: &'static str,
@@ -25,6 +26,7 @@ pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
         results(config),
         passwords(config),
     ];
+    findings.extend(partner_center(config).await);
     let sources = crate::app::sources(config);
     for name in sources.names() {
         findings.push(store(&sources, name).await);
@@ -78,6 +80,37 @@ async fn ledger(config: &Config) -> Finding {
         fine,
         says,
     }
+}
+
+/// Tokens for the application alone and for application and user; nothing if jobs do not run against it.
+async fn partner_center(config: &Config) -> Vec<Finding> {
+    let store = match crate::app::stores(config) {
+        Ok(stores) => stores.partner_center,
+        Err(error) => {
+            return vec![Finding {
+                what: "partner center",
+                fine: false,
+                says: error.to_string(),
+            }];
+        }
+    };
+    let Some(store) = store else { return Vec::new() };
+    let mut findings = Vec::new();
+    for (speaker, named) in [
+        (Speaker::App, "the application"),
+        (Speaker::AppAndUser, "application and user"),
+    ] {
+        let (fine, says) = match store.check(speaker).await {
+            Ok(()) => (true, format!("there is a token of {named}")),
+            Err(error) => (false, error),
+        };
+        findings.push(Finding {
+            what: "partner center",
+            fine,
+            says,
+        });
+    }
+    findings
 }
 
 async fn store(sources: &Sources, name: &str) -> Finding {

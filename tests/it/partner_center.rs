@@ -3,6 +3,7 @@
 
 mod faults;
 mod killed;
+mod tokens;
 
 use std::time::Duration;
 
@@ -24,6 +25,14 @@ beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE
 ";
 const USERS: &str = "customer,user_principal_name,first_name,last_name,usage_location,licenses,roles\n";
 
+fn addresses(here: &Here) -> Addresses {
+    Addresses {
+        api: here.base.clone(),
+        login: here.base.clone(),
+        resource: here.base.clone(),
+    }
+}
+
 /// A sandbox, and a ledger whose jobs are carried out there.
 struct Office {
     here: Here,
@@ -36,11 +45,7 @@ impl Office {
     async fn new() -> Self {
         let (here, place) = (Here::new().await, Place::new(On::Sqlite).await);
         let settings = Settings {
-            addresses: Addresses {
-                api: here.base.clone(),
-                login: here.base.clone(),
-                resource: here.base.clone(),
-            },
+            addresses: addresses(&here),
             credentials: Credentials {
                 tenant: "partner.example".to_owned(),
                 client_id: "app".to_owned(),
