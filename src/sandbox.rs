@@ -19,6 +19,7 @@
 //! - A taken domain, a taken user name and a subscription in the way of a removal are answered 400 with code 3000, and
 //!   `data` says what it is about.
 //! - A refused call leaves an audit record that says `failed`.
+//! - What errors say in words is ours; status and code are what clients go by.
 
 mod address;
 mod admin;

@@ -72,7 +72,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
         json::text(given, "primaryContact.email")
     );
     if documents::find(call.tx, AGREEMENT, customer.id, &name)?.is_some() {
-        let text = "A partner confirmed agreement already exists for the customer.";
+        let text = "This contact's consent is on record already.";
         return Err(refuse_by_name(
             400,
             600_061,

@@ -61,7 +61,7 @@ impl Call<'_> {
     pub(super) fn customer(&mut self) -> Result<Record, Refused> {
         let customer = self.customer_whatever()?;
         if customer.text("relationshipToPartner") == "none" {
-            return Err(refuse(403, 20_002, "No relationship between caller and account."));
+            return Err(refuse(403, 20_002, "The caller has no business with this customer."));
         }
         Ok(customer)
     }
@@ -70,13 +70,13 @@ impl Call<'_> {
     pub(super) fn customer_whatever(&mut self) -> Result<Record, Refused> {
         let named = self.places.first().map_or("", String::as_str);
         let guid = Uuid::try_parse(named.trim())
-            .map_err(|_| refuse(400, 2000, "Tenant Id must be a GUID.").about([named]))?
+            .map_err(|_| refuse(400, 2000, "A customer's id is a GUID.").about([named]))?
             .to_string();
         let found = record::select(self.tx, &CUSTOMER, "WHERE t.tenant_id = $1", &[guid.into()])?;
         let customer = found
             .into_iter()
             .next()
-            .ok_or_else(|| refuse(404, 60_003, "Tenant not found"))?;
+            .ok_or_else(|| refuse(404, 60_003, "There is no such customer."))?;
         self.note.customer = Some((
             customer.text("id").to_owned(),
             customer.text("companyProfile.companyName").to_owned(),
@@ -116,6 +116,6 @@ impl Call<'_> {
         } else {
             400
         };
-        refuse(status, 2055, "Etag is no longer valid")
+        refuse(status, 2055, "The resource has changed since it was read.")
     }
 }

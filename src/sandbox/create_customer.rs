@@ -26,7 +26,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
         return Err(bad_member("companyProfile.domain", "is taken already"));
     }
     if call.shared.options.integration && state::count(call.tx, "SELECT count(*) FROM customers", &[])? >= QUOTA {
-        return Err(refuse(400, 800_018, "The sandbox limit has been met"));
+        return Err(refuse(400, 800_018, "An integration sandbox holds no more."));
     }
     let password = password(call)?;
     let (id, guid) = call.fresh()?;
@@ -108,7 +108,7 @@ fn check_registration(given: &Json, country: &str) -> Result<(), Refused> {
     match (countries::needs_registration(&country), number) {
         (false, "") => return Ok(()),
         (false, _) => {
-            let text = "Organization registration ID value isn't supported";
+            let text = "The country has no registration numbers.";
             return Err(refuse_by_name(
                 400,
                 600_002,
@@ -117,13 +117,13 @@ fn check_registration(given: &Json, country: &str) -> Result<(), Refused> {
             ));
         }
         (true, "") => {
-            let text = "Organization registration ID information is missing";
+            let text = "The country wants a registration number.";
             return Err(refuse_by_name(400, 600_049, "OrganizationRegistrationIdMissing", text));
         }
         (true, _) => {}
     }
     if let Some(pattern) = countries::registration_fault(&country, number) {
-        let text = format!("Organization registration ID information is invalid and should be of the format {pattern}");
+        let text = format!("The registration number should match {pattern}");
         return Err(refuse_by_name(400, 600_050, "OrganizationRegistrationIdInvalid", &text));
     }
     if json::text(given, "billingProfile.defaultAddress.phoneNumber").is_empty() {
@@ -131,7 +131,7 @@ fn check_registration(given: &Json, country: &str) -> Result<(), Refused> {
             400,
             600_051,
             "PhoneNumberMissing",
-            "Customer phone number is missing",
+            "The country wants a phone number.",
         ));
     }
     Ok(())
@@ -161,6 +161,6 @@ fn password(call: &Call<'_>) -> Result<String, Refused> {
     let made = Policy::new(16, &Class::ALL, false).map(|policy| generate(&policy, &mut call.shared.clock.entropy()));
     match made {
         Some(Ok(password)) => Ok(password.reveal().to_owned()),
-        _ => Err(refuse(500, 800_003, "Unexpected service error")),
+        _ => Err(refuse(500, 800_003, "Something went wrong here.")),
     }
 }

@@ -54,11 +54,7 @@ fn condition(filter: &Filter) -> Result<(String, String), Refused> {
     match filter.operator.as_str() {
         "starts_with" | "startswith" => Ok((format!("instr(lower({column}), $2) = 1"), value)),
         "equals" => Ok((format!("lower({column}) = $2"), value)),
-        _ => Err(refuse(
-            400,
-            2000,
-            "Customer search only allows starts with and equals operation.",
-        )),
+        _ => Err(refuse(400, 2000, "The operators are starts_with and equals.")),
     }
 }
 
@@ -203,10 +199,7 @@ pub(super) fn validation_status(call: &mut Call<'_>) -> Outcome {
     let customer = call.customer()?;
     match customer.text("_validation") {
         "" => {
-            let text = format!(
-                "Account Status for the customer, {} was not found.",
-                customer.text("id")
-            );
+            let text = format!("Customer {} has no validation status.", customer.text("id"));
             Err(refuse_by_name(404, 600_074, "AccountStatusNotFound", &text))
         }
         status => Ok(Reply::ok(json!({
@@ -249,13 +242,13 @@ pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
 fn remove(call: &mut Call<'_>) -> Outcome {
     let mut customer = call.customer_whatever()?;
     if customer.text("relationshipToPartner") == "none" {
-        let text = "The relationship between the partner and customer does not exist";
+        let text = "There is no such relationship any more.";
         return Err(refuse(404, 3000, text));
     }
     let rest = "WHERE t.customer = $1 AND t.status = 'active' ORDER BY t.id";
     let active = record::select(call.tx, &SUBSCRIPTION, rest, &[customer.id.into()])?;
     if !active.is_empty() {
-        let text = "Customer relationship cannot be removed due to active subscriptions. Suspend or cancel them first.";
+        let text = "Subscriptions of the customer are active.";
         return Err(refuse(400, 3000, text).about(active.iter().map(|one| one.text("id"))));
     }
     if call.shared.options.integration {
@@ -273,7 +266,7 @@ fn remove(call: &mut Call<'_>) -> Outcome {
 /// `DELETE customers/{id}`: in Microsoft's integration sandbox only.
 pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     if !call.shared.options.integration {
-        return Err(refuse(403, 600_006, "The requested action is not allowed"));
+        return Err(refuse(403, 600_006, "This is done in an integration sandbox only."));
     }
     let customer = call.customer()?;
     erase(call.tx, customer.id)?;

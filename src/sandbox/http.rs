@@ -78,7 +78,7 @@ async fn answer(
     let now = shared.clock.now_millis();
     let reply = match (fault, token, found) {
         (Some(Fault::Error503), ..) => return unavailable(),
-        (Some(Fault::Error500), ..) => said(Err(refuse(500, 800_003, "Unexpected service error"))),
+        (Some(Fault::Error500), ..) => said(Err(refuse(500, 800_003, "Something went wrong here."))),
         (Some(Fault::Error429), ..) => too_many(1),
         (_, Some((tenant, second)), _) => tokens::issue(&shared, &request, &tenant, second, now),
         (_, None, Found::Operation(operation, places)) => {
@@ -136,7 +136,7 @@ fn admit(
     }
     let caller = tokens::caller(shared, request, now).map_err(|refused| said(Err(refused)))?;
     if operation.needs_user && !caller.user {
-        let text = "This resource does not support application-only authentication.";
+        let text = "An application cannot do this without a user.";
         return Err(said(Err(refuse(403, 900_329, text))));
     }
     let customer = operation
@@ -202,7 +202,7 @@ async fn run(
     };
     done.unwrap_or_else(|error| {
         tracing::error!(%error, operation = operation.name, "a call could not be carried out");
-        said(Err(refuse(500, 800_003, "Unexpected service error")))
+        said(Err(refuse(500, 800_003, "Something went wrong here.")))
     })
 }
 

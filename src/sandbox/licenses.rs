@@ -197,10 +197,10 @@ pub(super) fn update(call: &mut Call<'_>) -> Outcome {
 fn take_free(tx: &mut dyn Tx, customer: i64, guid: &str, sku: &str) -> Result<(), Refused> {
     let all = seats(tx, customer)?;
     let Some(found) = all.iter().find(|seats| seats.sku_id == *sku) else {
-        return Err(refuse(404, 400_018, "SKU wasn't found").about([sku]));
+        return Err(refuse(404, 400_018, "The customer holds no seats of this SKU.").about([sku]));
     };
     if found.assigned >= found.held {
-        let text = "We are sorry, it looks like you have run out of licenses. Buy more licenses, and then try again.";
+        let text = "No seat of this SKU is free.";
         let data = format!("Account {guid} has no license left of SKU {sku}.");
         return Err(refuse(400, 60_012, text).about([data]));
     }

@@ -38,7 +38,7 @@ pub(super) fn make_for(
     for (number, item) in items.iter().enumerate() {
         let offer = [json::text(item, "offerId"), json::text(item, "catalogItemId")];
         let offer = offer.into_iter().find(|offer| !offer.is_empty());
-        let offer = offer.ok_or_else(|| refuse(400, 800_004, "Invalid offer ID"))?;
+        let offer = offer.ok_or_else(|| refuse(400, 800_004, "A line item names no offer."))?;
         let subscription = subscriptions::make(
             call,
             customer,
@@ -104,7 +104,7 @@ fn named(call: &mut Call<'_>) -> Result<Record, Refused> {
     let customer = call.customer()?;
     let name = call.places.get(1).cloned().unwrap_or_default();
     let found = documents::find(call.tx, ORDER, customer.id, &name)?;
-    found.ok_or_else(|| refuse(404, 20_000, "Order ID not found"))
+    found.ok_or_else(|| refuse(404, 20_000, "There is no such order."))
 }
 
 /// `GET customers/{id}/orders/{id}`.
@@ -152,13 +152,9 @@ pub(super) fn checkout(call: &mut Call<'_>) -> Outcome {
     let customer = call.customer()?;
     let name = call.places.get(1).cloned().unwrap_or_default();
     let found = documents::find(call.tx, CART, customer.id, &name)?;
-    let mut cart = found.ok_or_else(|| refuse(404, 800_008, "Unable to retrieve cart ID"))?;
+    let mut cart = found.ok_or_else(|| refuse(404, 800_008, "There is no such cart."))?;
     if cart.text("status") != "Active" {
-        return Err(refuse(
-            400,
-            800_065,
-            format!("can't check out an already submitted cart {name}."),
-        ));
+        return Err(refuse(400, 800_065, format!("Cart {name} was checked out before.")));
     }
     let mut wanted = items(&cart.body);
     let mut errors = Vec::new();
@@ -167,7 +163,7 @@ pub(super) fn checkout(call: &mut Call<'_>) -> Outcome {
         errors.push(json!({
             "orderGroupId": "0",
             "code": 800_010,
-            "description": "Inventory isn't available for this catalog item",
+            "description": "This item is sold out.",
             "lineItemId": failed["id"],
         }));
     }

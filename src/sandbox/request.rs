@@ -78,7 +78,7 @@ impl Request {
     pub(super) fn object(&self) -> Result<&Value, Refused> {
         match &self.body {
             body if body.is_object() => Ok(body),
-            _ => Err(refuse(400, 800_002, "Invalid request input")),
+            _ => Err(refuse(400, 800_002, "The body is no JSON object.")),
         }
     }
 

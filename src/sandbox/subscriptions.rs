@@ -50,7 +50,13 @@ pub(super) fn find(call: &mut Call<'_>, customer: &Record, id: &str) -> Result<R
     let found = of(call, customer)?
         .into_iter()
         .find(|one| one.text("id").eq_ignore_ascii_case(id.trim()));
-    found.ok_or_else(|| refuse(404, 20_003, format!("Subscription with ID {id} not found.")))
+    found.ok_or_else(|| {
+        refuse(
+            404,
+            20_003,
+            format!("The customer has no subscription {id} of the caller."),
+        )
+    })
 }
 
 /// `GET customers/{id}/subscriptions`: not in pages.
@@ -108,14 +114,10 @@ pub(super) struct New<'a> {
 /// Makes a subscription, and with it the seats of what is known of it.
 pub(super) fn make(call: &mut Call<'_>, customer: &Record, new: &New<'_>) -> Result<Record, Refused> {
     if !(1..=MOST).contains(&new.quantity) {
-        return Err(refuse(
-            400,
-            2002,
-            "Subscription quantity isn't within minimum and maximum allowed quantity",
-        ));
+        return Err(refuse(400, 2002, "The offer is not sold in that quantity."));
     }
     if call.shared.options.integration && (new.quantity > SEAT_QUOTA || of(call, customer)?.len() >= QUOTA) {
-        return Err(refuse(400, 800_018, "The sandbox limit has been met"));
+        return Err(refuse(400, 800_018, "An integration sandbox holds no more."));
     }
     let product = catalogue::by_offer(new.offer);
     let name = product.map_or(new.name, |product| product.name);
@@ -195,18 +197,18 @@ pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
     call.check_etag(etag.as_deref(), &current)?;
     let own = json::text(&given, "id");
     if !own.is_empty() && !own.eq_ignore_ascii_case(subscription.text("id")) {
-        return Err(refuse(400, 800_021, "This subscription isn't a valid subscription"));
+        return Err(refuse(400, 800_021, "The id in the body is not the one in the path."));
     }
     if subscription.text("status") == "deleted" {
         let text = format!(
-            "Subscription with ID {} and deleted status can't be updated.",
+            "Subscription {} is deleted and stays as it is.",
             subscription.text("id")
         );
         return Err(refuse(400, 2011, text));
     }
     let cycle = json::text(&given, "billingCycle");
     if !cycle.is_empty() && !cycle.eq_ignore_ascii_case(subscription.text("billingCycle")) {
-        let text = "The billing cycle for an existing subscription can't be updated using update-subscription operation. Use update-Order operation";
+        let text = "A billing cycle is changed through the order.";
         return Err(refuse(400, 2054, text));
     }
     let before = seats(&subscription);
@@ -248,21 +250,17 @@ fn change_quantity(call: &Call<'_>, subscription: &mut Record, given: &Json) -> 
         return Ok(());
     }
     if subscription.text("status") == "suspended" {
-        let text = "Subscription quantity can't be increased or decreased while subscription is being suspended";
+        let text = "A suspended subscription keeps its quantity.";
         return Err(refuse(400, 2001, text));
     }
     if !(1..=MOST).contains(&wanted) {
-        return Err(refuse(
-            400,
-            2002,
-            "Subscription quantity isn't within minimum and maximum allowed quantity",
-        ));
+        return Err(refuse(400, 2002, "The offer is not sold in that quantity."));
     }
     if call.shared.options.integration && wanted > SEAT_QUOTA {
-        return Err(refuse(400, 800_018, "The sandbox limit has been met"));
+        return Err(refuse(400, 800_018, "An integration sandbox holds no more."));
     }
     if wanted < had && is_new_commerce(subscription) && !may_cancel(call, subscription) {
-        return Err(refuse(400, 800_090, "Subscription quantity can't be decreased"));
+        return Err(refuse(400, 800_090, "The time to reduce the quantity is over."));
     }
     subscription.put("quantity", wanted);
     Ok(())
@@ -274,21 +272,17 @@ fn change_status(call: &Call<'_>, subscription: &mut Record, wanted: &str) -> Re
     match (had.as_str(), wanted.as_str()) {
         (_, "") => return Ok(()),
         ("suspended", "suspended") => {
-            return Err(refuse(
-                400,
-                800_091,
-                "Can't update a subscription with suspended status",
-            ));
+            return Err(refuse(400, 800_091, "The subscription is suspended."));
         }
         (had, wanted) if had == wanted => return Ok(()),
         ("active", "suspended") | ("suspended", "active") => {}
         (_, "deleted") if is_new_commerce(subscription) => {
             if !may_cancel(call, subscription) {
-                let text = "You have passed your 7-day cancellation window. We are unable to cancel your purchase";
+                let text = "The seven days for cancelling are over.";
                 return Err(refuse(400, 900_117, text));
             }
         }
-        _ => return Err(refuse(400, 800_096, "Can't update the status for this subscription")),
+        _ => return Err(refuse(400, 800_096, "The subscription cannot get that status.")),
     }
     if wanted == "suspended" {
         subscription.put("suspensionReasons", json!(["Partner"]));

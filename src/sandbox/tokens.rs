@@ -33,11 +33,7 @@ pub(super) fn caller(shared: &Shared, request: &Request, now: i64) -> Result<Gra
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     let Some(token) = bearer else {
-        return Err(unauthorized(refuse(
-            401,
-            800_001,
-            "Partner Token missing in request context",
-        )));
+        return Err(unauthorized(refuse(401, 800_001, "There is no bearer token.")));
     };
     if shared.options.token.as_deref() == Some(token) {
         return Ok(Grant {
@@ -51,7 +47,7 @@ pub(super) fn caller(shared: &Shared, request: &Request, now: i64) -> Result<Gra
         Some(grant) if grant.retired => Err(unauthorized(refuse(
             401,
             900_420,
-            "The audience in the token is invalid and is no longer supported in Partner Center API.",
+            "The token is for an audience that was retired.",
         ))),
         Some(grant) if now < grant.expires => Ok(grant.clone()),
         _ => Err(denied()),

@@ -80,7 +80,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 fn named(call: &mut Call<'_>) -> Result<(Record, Record, Side), Refused> {
     let customer = call.customer()?;
     let name = call.places.get(1).cloned().unwrap_or_default();
-    let missing = || refuse(404, 900_100, "Transfer request not found");
+    let missing = || refuse(404, 900_100, "There is no such transfer.");
     let found = documents::find(call.tx, TRANSFER, customer.id, &name)?;
     let transfer = seen(call, found.ok_or_else(missing)?);
     let side = side(call, &transfer).ok_or_else(missing)?;
@@ -118,9 +118,9 @@ pub(super) fn eligibility(call: &mut Call<'_>) -> Outcome {
         let reason = match (one.text("status"), open_for(&transfers, id)) {
             ("active", None) => return json!({ "id": id, "isEligible": true }),
             ("active", Some(transfer)) => {
-                format!("subscription is already part of another transfer request id : {transfer}")
+                format!("It is in transfer {transfer} already.")
             }
-            (status, _) => format!("Subscription: {id} is in state: {status}"),
+            (status, _) => format!("Its status is {status}."),
         };
         json!({ "id": id, "isEligible": false, "reason": reason })
     });
@@ -144,15 +144,11 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
     let target = partner(&given, "targetPartnerTenantId")
         .or_else(|refused| if newer { Ok(own.clone()) } else { Err(refused) })?;
     if source == target {
-        let text = "Transfer creation failed due to source partner details matched with requesting partner";
+        let text = "Both sides of the transfer are the same partner.";
         return Err(refuse(400, 900_148, text));
     }
     if (if newer { &target } else { &source }) != &own {
-        return Err(refuse(
-            403,
-            900_150,
-            "The supplied role doesn't have the rights to perform the requested operation",
-        ));
+        return Err(refuse(403, 900_150, "That is for the other partner to do."));
     }
     let (id, guid) = call.fresh()?;
     let mut transfer = given.clone();
@@ -162,7 +158,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
                 return Err(refuse(
                     400,
                     900_136,
-                    "Transfer can't be initiated as source partner email/domain details missing in the request",
+                    "The source partner's name and the customer's address are needed.",
                 )
                 .about([name]));
             }
@@ -200,7 +196,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
 
 /// The line items of a request, with what is known of their subscriptions, which are the caller's.
 fn lines(call: &mut Call<'_>, customer: &Record, given: &Json) -> Result<Json, Refused> {
-    let invalid = || refuse(400, 800_078, "Transfer can't be created with invalid subscription");
+    let invalid = || refuse(400, 800_078, "A line item names no subscription of the caller.");
     let items = given["lineItems"]
         .as_array()
         .filter(|items| !items.is_empty())
@@ -213,7 +209,7 @@ fn lines(call: &mut Call<'_>, customer: &Record, given: &Json) -> Result<Json, R
         let found = own.iter().find(|one| one.text("id").eq_ignore_ascii_case(wanted));
         let found = found.ok_or_else(|| invalid().about([wanted]))?;
         if let Some(other) = open_for(&transfers, wanted) {
-            let text = format!("This transfer isn't allowed as original transfer {other} is in progress");
+            let text = format!("Transfer {other} has it already.");
             return Err(refuse(409, 900_101, text));
         }
         lines.push(json!({
@@ -245,12 +241,12 @@ fn check_open(transfer: &Record) -> Result<(), Refused> {
     match transfer.text("status") {
         "Active" | "Pending" => Ok(()),
         "InProgress" => {
-            let text = format!("Transfer {} is being processed by another request", transfer.text("id"));
+            let text = format!("Somebody is at work on transfer {}.", transfer.text("id"));
             Err(refuse(409, 900_104, text))
         }
         status => {
             let text = format!(
-                "Can't process the transfer request for {status} transfer {}",
+                "With status {status} nothing more is done to transfer {}.",
                 transfer.text("id")
             );
             Err(refuse(400, 900_102, text))
@@ -263,11 +259,7 @@ fn check_side(is: Side, has_to_be: Side) -> Result<(), Refused> {
     if is == has_to_be {
         return Ok(());
     }
-    Err(refuse(
-        403,
-        900_150,
-        "The supplied role doesn't have the rights to perform the requested operation",
-    ))
+    Err(refuse(403, 900_150, "That is for the other partner to do."))
 }
 
 /// `POST customers/{id}/transfers/{id}/accept`: 200 even if some of it failed.
@@ -277,7 +269,7 @@ pub(super) fn accept(call: &mut Call<'_>) -> Outcome {
     check_open(&transfer)?;
     check_side(side, Side::Target)?;
     if is_newer(&transfer) {
-        return Err(refuse(400, 900_141, "This operation isn't supported"));
+        return Err(refuse(400, 900_141, "That is not done to such a transfer."));
     }
     let answer = carry_out(call, &customer, &mut transfer)?;
     save(call, &mut transfer)?;
@@ -306,7 +298,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
             transfer.put("lineItems", lines);
             carry_out(call, &customer, &mut transfer)?;
         }
-        _ => return Err(refuse(400, 900_141, "This operation isn't supported")),
+        _ => return Err(refuse(400, 900_141, "That is not done to such a transfer.")),
     }
     save(call, &mut transfer)?;
     Ok(Reply::ok(shown(call, &transfer)))
@@ -318,7 +310,7 @@ pub(super) fn withdraw(call: &mut Call<'_>) -> Outcome {
     check_open(&transfer)?;
     check_side(side, Side::Source)?;
     if is_newer(&transfer) {
-        return Err(refuse(400, 900_141, "This operation isn't supported"));
+        return Err(refuse(400, 900_141, "That is not done to such a transfer."));
     }
     documents::remove(call.tx, transfer.id)?;
     call.remark("TransferId", transfer.text("id"));

@@ -41,7 +41,7 @@ pub(super) fn by_id(tx: &mut dyn Tx, customer: i64, id: i64) -> Result<Option<Re
 }
 
 pub(super) fn gone() -> Refused {
-    refuse(404, 60_002, "User object ID isn't found")
+    refuse(404, 60_002, "There is no such user.")
 }
 
 /// When those were deleted who can just be restored still.

@@ -108,7 +108,7 @@ async fn scripts_hit_the_calls_they_name_and_counters_tell() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_loses_patience_has_had_its_effect() {
     let here = Here::with(Options {
-        latency: Duration::from_millis(400),
+        latency: Duration::from_millis(1500),
         ..Options::default()
     })
     .await;
@@ -116,7 +116,7 @@ async fn a_client_that_loses_patience_has_had_its_effect() {
     let post = || here.request("POST", "/v1/customers").header("MS-RequestId", &id);
     let hurried = post()
         .json(&super::new_customer("alpha"))
-        .timeout(Duration::from_millis(150));
+        .timeout(Duration::from_millis(700));
     assert!(Here::try_send(hurried).await.is_err_and(|error| error.is_timeout()));
     assert_eq!(here.effects("create-customer").await, 1);
     Here::send(post().json(&super::new_customer("alpha"))).await.is(201);
