@@ -1,14 +1,14 @@
 //! A local server that speaks the REST contract of Microsoft Partner Center, so that jobs can be rehearsed and clients
 //! tested without a partner account.
 //!
-//! One handler takes every request ([`http`]): it finds the operation in one table ([`routes`]), checks the token
-//! ([`tokens`]), and runs the operation's function in one transaction on an SQLite database with this program's own
-//! schema, in which `tenantry customers` can look. What that schema has no column for lies beside it ([`record`]). The
-//! answer to a changing call is recorded under its request id in the same transaction as the effect ([`replay`]), and
+//! One handler takes every request (`http`): it finds the operation in one table (`routes`), checks the token
+//! (`tokens`), and runs the operation's function in one transaction on an SQLite database with this program's own
+//! schema, in which `tenantry customers` can look. What that schema has no column for lies beside it (`record`). The
+//! answer to a changing call is recorded under its request id in the same transaction as the effect (`replay`), and
 //! so is an audit record; whoever asks again with that id is told the same again.
 //!
-//! Everything that can go wrong on the way can be asked for: faults by chance or by script ([`faults`]), limits
-//! ([`limits`]), and oddities of the real service ([`quirks`]). Chance comes from one seed, so a run repeats.
+//! Everything that can go wrong on the way can be asked for: faults by chance or by script (`faults`), limits
+//! (`limits`), and oddities of the real service (`quirks`). Chance comes from one seed, so a run repeats.
 //!
 //! Where the contract says nothing, this is what was decided:
 //!

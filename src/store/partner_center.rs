@@ -1,9 +1,9 @@
 //! Microsoft Partner Center as the customer store, over its REST API.
 //!
 //! There are no transactions here and no batches: rows are carried out one by one, several at a time, each in steps of one
-//! call. What makes a step happen exactly once is in [`steps`]; what rows have to know beforehand is read once per chunk
-//! ([`session`]). How many calls are on their way at once is felt for ([`pace`]), and everything a call needs besides
-//! (token, headers, what an error means) is in [`client`], [`auth`] and [`failure`].
+//! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
+//! (`session`). How many calls are on their way at once is felt for (`pace`), and everything a call needs besides
+//! (token, headers, what an error means) is in `client`, `auth` and `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
