@@ -82,7 +82,7 @@ async fn ledger(config: &Config) -> Finding {
     }
 }
 
-/// Tokens for the application alone and for application and user; nothing if jobs do not run against it.
+/// Whether it lets the application in, and application and user; nothing if jobs do not run against it.
 async fn partner_center(config: &Config) -> Vec<Finding> {
     let store = match crate::app::stores(config) {
         Ok(stores) => stores.partner_center,
@@ -101,8 +101,8 @@ async fn partner_center(config: &Config) -> Vec<Finding> {
         (Speaker::AppAndUser, "application and user"),
     ] {
         let (fine, says) = match store.check(speaker).await {
-            Ok(()) => (true, format!("there is a token of {named}")),
-            Err(error) => (false, error),
+            Ok(()) => (true, format!("lets {named} in")),
+            Err(error) => (false, format!("{error}; check `partner_center`")),
         };
         findings.push(Finding {
             what: "partner center",

@@ -153,7 +153,7 @@ impl PartnerCenter {
         self.concurrency
     }
 
-    /// Whether tokens can be got, for whoever asks.
+    /// Whether we are let in, as whoever asks.
     pub async fn check(&self, speaker: Speaker) -> Result<(), String> {
         self.client.check(speaker).await.map_err(|error| error.to_string())
     }

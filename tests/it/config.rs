@@ -144,3 +144,66 @@ fn a_file_that_cannot_be_read_is_named() {
         .to_string();
     assert!(error.contains("/nowhere/my.toml"), "{error}");
 }
+
+#[test]
+fn stores_have_names_and_addresses() {
+    let file =
+        "[stores.mirror]\nurl = \"sqlite:mirror.db\"\n[stores.second-one]\nurl = \"postgres://reader:S3cret@db/x\"";
+    let environment = [("TENANTRY__STORES__THIRD__URL", "sqlite:third.db")];
+    let config = load(Some(file), &environment, &[]).expect("sound");
+    let names: Vec<&str> = config.stores.keys().map(String::as_str).collect();
+    assert_eq!(names, ["mirror", "second-one", "third"]);
+    let told = faults(
+        "[stores.mirror]\nurl = \"mysql://x\"\n[stores.Big]\nurl = \"sqlite:x\"\n[stores.a]\nuri = \"sqlite:x\"",
+        &[],
+        &[],
+    );
+    for expected in [
+        "`stores.mirror.url`: expected `sqlite:PATH`",
+        "there is no key `stores.Big.url`",
+        "there is no key `stores.a.uri`",
+    ] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    assert!(!told.contains("S3cret"), "{told}");
+}
+
+#[test]
+fn partner_center_needs_somebody_to_be_and_somewhere_to_go() {
+    let config = load(None, &[], &[]).expect("sound");
+    assert!(config.partner_center.settings().expect("sound").is_none());
+    let told = faults(
+        "[partner_center]\nenabled = true\ncloud = \"germany\"\napi_url = \"http://elsewhere.example\"",
+        &[],
+        &[],
+    );
+    for expected in [
+        "`partner_center.cloud`: expected `partner_center.api_url` and `partner_center.login_url`",
+        "`partner_center.api_url`: expected `https://…`, or `http://` to this machine",
+        "`partner_center.tenant`: expected one",
+        "`partner_center.client_id`: expected one",
+        "`partner_center.client_secret`: expected one",
+    ] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let environment = [
+        ("TENANTRY__PARTNER_CENTER__ENABLED", "true"),
+        ("TENANTRY__PARTNER_CENTER__TENANT", "contoso.example"),
+        ("TENANTRY__PARTNER_CENTER__CLIENT_ID", "app"),
+        ("TENANTRY__PARTNER_CENTER__CLIENT_SECRET", "S3cret"),
+        ("TENANTRY__PARTNER_CENTER__CLOUD", "china"),
+    ];
+    let config = load(None, &environment, &[]).expect("sound");
+    assert!(!format!("{config:?}").contains("S3cret"));
+    let settings = config.partner_center.settings().expect("sound").expect("enabled");
+    assert_eq!(settings.addresses.login, "https://login.partner.microsoftonline.cn");
+    let told = faults(
+        "[partner_center]\nclient_secret = 5",
+        &[
+            ("TENANTRY__PARTNER_CENTER__TOKEN", "S3cret"),
+            ("TENANTRY__PARTNER_CENTER__CONCURRENCY", "S3cret2"),
+        ],
+        &[],
+    );
+    assert!(!told.contains("S3cret`"), "{told}");
+}
