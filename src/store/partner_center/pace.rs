@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 /// How long to wait where a throttling answer does not say.
@@ -34,6 +34,8 @@ pub(super) struct Pacer {
 struct Shared {
     most: usize,
     state: Mutex<State>,
+    /// Told when somebody's turn has become a matter of time.
+    timed: Notify,
 }
 
 impl Shared {
@@ -202,6 +204,7 @@ impl Pacer {
                 waiting: HashMap::new(),
                 on_their_way: 0,
             }),
+            timed: Notify::new(),
         };
         Self {
             shared: Arc::new(shared),
@@ -224,6 +227,8 @@ impl Pacer {
             }
         }
         loop {
+            // Before the look, so that nothing is missed in between.
+            let timed = self.shared.timed.notified();
             let next = self.shared.state().pump(&self.shared, Instant::now());
             let wake = async {
                 match next {
@@ -237,6 +242,7 @@ impl Pacer {
                     return pass;
                 },
                 () = wake => {}
+                () = timed => {}
             }
         }
     }
@@ -290,8 +296,10 @@ impl Drop for Pass {
         }
         let mut state = self.shared.state();
         state.on_their_way -= 1;
-        // Whose turn is a matter of time wakes by itself.
-        let _ = state.pump(&self.shared, Instant::now());
+        // Who waited for this place may have to wait for the time now, and has set no alarm for it.
+        if state.pump(&self.shared, Instant::now()).is_some() {
+            self.shared.timed.notify_waiters();
+        }
     }
 }
 
@@ -356,7 +364,12 @@ mod tests {
                 }
             }
         };
-        futures::future::join_all((0..16).map(|_| worker())).await;
+        let all = futures::future::join_all((0..16).map(|_| worker()));
+        let patience = Duration::from_secs(seconds * 2);
+        assert!(
+            tokio::time::timeout(patience, all).await.is_ok(),
+            "somebody was never let go"
+        );
         *counts.lock().expect("a lock")
     }
 
@@ -371,5 +384,25 @@ mod tests {
                 "{limit}/s: {answered} answered, {refused} refused"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_place_and_then_for_the_time_is_let_go() {
+        let pacer = Pacer::new(1);
+        let first = pacer.enter("a").await;
+        let began = Instant::now();
+        let second = async {
+            let pass = pacer.enter("a").await;
+            drop(pass);
+            began.elapsed()
+        };
+        let first = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            first.was_throttled(Some(Duration::from_secs(3)));
+            drop(first);
+        };
+        let both = async { futures::join!(second, first).0 };
+        let waited = tokio::time::timeout(Duration::from_secs(60), both).await;
+        assert_eq!(waited.ok(), Some(Duration::from_secs(4)));
     }
 }
