@@ -119,7 +119,7 @@ impl Ledger {
                            (SELECT 1 FROM jobs j WHERE j.input = $1 AND (j.finished_at IS NULL OR j.finished_at >= $2))",
                         &[input.into(), before.into()],
                     )?;
-                    for table in ["sealed_passwords", "artifacts", "artifact_blocks", "intents"] {
+                    for table in ["sealed_passwords", "artifacts", "artifact_blocks", "intents", "copying"] {
                         let sql = format!(
                             "DELETE FROM {table} WHERE job IN (SELECT seq FROM jobs WHERE input = $1)
                              AND NOT EXISTS (SELECT 1 FROM spool WHERE input = $1)"

@@ -48,12 +48,9 @@ async fn prepared(on: On) -> (Place, PathBuf) {
 }
 
 /// Small chunks and short leases, so that there is much to interrupt and little to wait for.
-fn hurried(mut command: std::process::Command) -> std::process::Command {
+fn in_small_chunks(mut command: std::process::Command) -> std::process::Command {
     command
         .env("TENANTRY__WORKER__CHUNK_ROWS", "200")
-        .env("TENANTRY__WORKER__LEASE", "400ms")
-        .env("TENANTRY__WORKER__HEARTBEAT", "100ms")
-        .env("TENANTRY__WORKER__SWEEP_EVERY", "50ms")
         .env("TENANTRY__RETRY__ATTEMPTS", "100")
         .env("TENANTRY__RETRY__FIRST_DELAY", "10ms")
         .env("TENANTRY__RETRY__LONGEST_DELAY", "100ms")
@@ -65,7 +62,7 @@ fn hurried(mut command: std::process::Command) -> std::process::Command {
 async fn calm(on: On) -> (String, String) {
     let (place, file) = prepared(on).await;
     let out = place.path("out");
-    let run = hurried(place.command(&[
+    let run = in_small_chunks(place.hurried(&[
         "run",
         "bulk-add-users",
         &file.display().to_string(),
@@ -140,7 +137,7 @@ async fn killed_at(on: On, failpoint: &str) {
     let mut died = 0;
     // Again and again, each time a little further in, until the failpoint is no longer come by.
     for turn in 1..=6 {
-        let status = hurried(place.command(&args))
+        let status = in_small_chunks(place.hurried(&args))
             .env("TENANTRY_FAILPOINT", format!("{failpoint}@{turn}"))
             .status()
             .expect("tenantry starts");
@@ -155,11 +152,11 @@ async fn killed_at(on: On, failpoint: &str) {
     }
     assert!(died > 0, "`{failpoint}` was never come by");
     if !job_is_over(&place, "bulk-add-users").await {
-        let status = hurried(place.command(&args)).status().expect("tenantry starts");
+        let status = in_small_chunks(place.hurried(&args)).status().expect("tenantry starts");
         assert_eq!(status.code(), Some(1));
     }
     // What was left unwritten is written by a worker on this machine.
-    let drained = hurried(place.command(&["worker", "--drain"])).status();
+    let drained = in_small_chunks(place.hurried(&["worker", "--drain"])).status();
     assert_eq!(drained.expect("tenantry starts").code(), Some(0));
     assert!(out.join("receipt.json").exists(), "the results are delivered");
     assert_eq!(
@@ -251,7 +248,7 @@ async fn workers_killed_at_random(on: On, workers: usize, queue: Option<&RedisSe
         }
         command
     };
-    let submitted = hurried(with_queue(place.command(&[
+    let submitted = in_small_chunks(with_queue(place.hurried(&[
         "submit",
         "bulk-add-users",
         &file.display().to_string(),
@@ -261,7 +258,7 @@ async fn workers_killed_at_random(on: On, workers: usize, queue: Option<&RedisSe
     assert_eq!(submitted.status().expect("tenantry starts").code(), Some(0));
     let start = || {
         Running(
-            hurried(with_queue(place.command(&["worker"])))
+            in_small_chunks(with_queue(place.hurried(&["worker"])))
                 .spawn()
                 .expect("a worker starts"),
         )
@@ -307,7 +304,7 @@ async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgS
         .ends(0);
     let file = place.write("users.csv", users());
     let with_queue = |args: &[&str]| {
-        let mut command = hurried(place.command(args));
+        let mut command = in_small_chunks(place.hurried(args));
         command
             .env("TENANTRY__QUEUE__URL", redis.url())
             .env("TENANTRY__WORKER__CHUNK_ROWS", "40");
@@ -364,7 +361,7 @@ async fn postgres_is_killed_and_restarted_mid_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_told_to_stop_leaves_nothing_in_hand() {
     let (place, file) = prepared(On::Sqlite).await;
-    hurried(place.command(&[
+    in_small_chunks(place.hurried(&[
         "submit",
         "bulk-add-users",
         &file.display().to_string(),
@@ -372,7 +369,9 @@ async fn a_worker_told_to_stop_leaves_nothing_in_hand() {
     ]))
     .status()
     .expect("tenantry starts");
-    let mut worker = hurried(place.command(&["worker"])).spawn().expect("a worker starts");
+    let mut worker = in_small_chunks(place.hurried(&["worker"]))
+        .spawn()
+        .expect("a worker starts");
     tokio::time::sleep(Duration::from_millis(150)).await;
     std::process::Command::new("kill")
         .args(["-TERM", &worker.id().to_string()])

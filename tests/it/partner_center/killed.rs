@@ -7,15 +7,12 @@ use crate::place::column;
 use crate::sandbox::TOKEN;
 
 fn command(office: &Office, args: &[&str]) -> Command {
-    let mut command = office.place.command(args);
+    let mut command = office.place.hurried(args);
     command
         .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
         .env("TENANTRY__PARTNER_CENTER__API_URL", &office.here.base)
         .env("TENANTRY__PARTNER_CENTER__TOKEN", TOKEN)
         .env("TENANTRY__PARTNER_CENTER__CONCURRENCY", "2")
-        .env("TENANTRY__WORKER__LEASE", "400ms")
-        .env("TENANTRY__WORKER__HEARTBEAT", "100ms")
-        .env("TENANTRY__WORKER__SWEEP_EVERY", "50ms")
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command

@@ -17,12 +17,8 @@ async fn last(place: &Place) -> String {
 }
 
 fn command(place: &Place, mirror: &Place, args: &[&str]) -> Command {
-    let mut command = place.command(args);
-    command
-        .env("TENANTRY__STORES__MIRROR__URL", &mirror.url)
-        .env("TENANTRY__WORKER__LEASE", "400ms")
-        .env("TENANTRY__WORKER__HEARTBEAT", "100ms")
-        .env("TENANTRY__WORKER__SWEEP_EVERY", "50ms");
+    let mut command = place.hurried(args);
+    command.env("TENANTRY__STORES__MIRROR__URL", &mirror.url);
     command
 }
 

@@ -37,13 +37,10 @@ async fn prepared(on: On) -> Place {
 }
 
 pub(super) fn command(place: &Place, args: &[&str]) -> std::process::Command {
-    let mut command = place.command(args);
+    let mut command = place.hurried(args);
     command
         .env("TENANTRY__APPROVAL__REQUIRED", "false")
         .env("TENANTRY__WORKER__CHUNK_ROWS", "4")
-        .env("TENANTRY__WORKER__LEASE", "400ms")
-        .env("TENANTRY__WORKER__HEARTBEAT", "100ms")
-        .env("TENANTRY__WORKER__SWEEP_EVERY", "50ms")
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
