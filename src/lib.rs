@@ -71,6 +71,7 @@ pub mod failpoint;
 pub mod input;
 pub mod intake;
 pub mod ledger;
+mod moment;
 pub mod passwords;
 pub mod plan;
 pub mod queue;

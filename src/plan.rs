@@ -164,7 +164,10 @@ impl Planning {
                 PartnerCenter::kinds().join(", ")
             )));
         }
-        let session = remote.map(|store| Arc::new(store.session()));
+        let session = store
+            .as_ref()
+            .zip(remote)
+            .map(|(against, remote)| Arc::new(remote.session(&against.ledger, &[])));
         let opened = tokio::task::spawn_blocking(move || open(source, job, customer, context)).await;
         let (input, keys, shared) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
         Ok(Self {

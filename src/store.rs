@@ -5,7 +5,9 @@
 //! PostgreSQL, in the same database as the ledger.
 
 mod expected;
+mod form;
 pub mod partner_center;
+mod removal;
 mod sources;
 pub mod sql;
 

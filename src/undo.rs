@@ -3,14 +3,17 @@
 //! Its rows are the rows that the other job applied, under the same numbers and from the same spooled blocks, so
 //! that results of both can be laid side by side. What each did is known from its before-images.
 
+use futures::{StreamExt, TryStreamExt, stream};
 use thiserror::Error;
 
-use crate::db::DbError;
+use crate::db::{DbError, Tx};
+use crate::ledger::intents::done_steps;
 use crate::ledger::{Descent, Gate, Job, JobId, Ledger, NewChunk, Seal, Sealed, selected_rows};
 use crate::plan::{Impact, Limits, NO_JOB, PlanHash, Totals};
 use crate::queue::Queue;
+use crate::store::partner_center::{Halt, PartnerCenter, Session};
 use crate::store::sql::{self, Context, Prepared};
-use crate::store::{Expected, Preview, Verdict, state};
+use crate::store::{Expected, Preview, Stores, Verdict, state};
 
 /// Why a job cannot be taken back.
 #[derive(Debug, Error)]
@@ -25,8 +28,11 @@ pub enum UndoError {
     #[error("`{0}` leaves nothing of its own to undo")]
     NothingToUndo(String),
     /// It was done elsewhere.
-    #[error("job {0} was carried out in another store, where nothing is undone from here")]
-    OtherStore(JobId),
+    #[error("job {0} was carried out in the store `{1}`, which is not the one configured here")]
+    OtherStore(JobId, String),
+    /// The store cannot be asked.
+    #[error("{0}")]
+    Store(String),
     /// The rows are no longer kept.
     #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
     RowsGone(JobId),
@@ -60,14 +66,16 @@ pub struct Undoing {
 /// Shows what undoing `job` would do; `each` is told of every row.
 pub async fn plan(
     ledger: &Ledger,
+    stores: &Stores,
     job: &Job,
     limits: &Limits,
     each: &mut (dyn FnMut(&Preview) -> std::io::Result<()> + Send),
 ) -> Result<UndoPlan, UndoError> {
     check(job)?;
+    let source = Source::of(ledger, stores, job)?;
     let mut planning = Planning::default();
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
-        let part = preview(ledger, job, chunk).await?;
+        let part = source.preview(job, chunk).await?;
         for row in &part.previews {
             each(row).map_err(|error| DbError::Broken(error.to_string()))?;
         }
@@ -79,14 +87,16 @@ pub async fn plan(
 /// Records the undo of `job` and rings for it.
 pub async fn submit(
     ledger: &Ledger,
+    stores: &Stores,
     queue: &Queue,
     job: &Job,
     by: &str,
     limits: &Limits,
 ) -> Result<Undoing, UndoError> {
     check(job)?;
+    let source = Source::of(ledger, stores, job)?;
     let begun = ledger.begin_undo(job, by, None).await?;
-    let recorded = record(ledger, job, begun, limits).await;
+    let recorded = record(ledger, &source, job, begun, limits).await;
     let (plan, sealed) = match recorded {
         Ok(recorded) => recorded,
         Err(error) => {
@@ -110,13 +120,14 @@ pub async fn submit(
 
 async fn record(
     ledger: &Ledger,
+    source: &Source<'_>,
     job: &Job,
     begun: crate::ledger::Begun,
     limits: &Limits,
 ) -> Result<(UndoPlan, Sealed), UndoError> {
     let mut planning = Planning::default();
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
-        let part = preview(ledger, job, chunk).await?;
+        let part = source.preview(job, chunk).await?;
         planning.add(&part);
         if part.previews.is_empty() {
             continue;
@@ -155,13 +166,15 @@ fn check(job: &Job) -> Result<(), UndoError> {
     if !job.state.is_final() {
         return Err(UndoError::NotEnded(job.id, job.state.as_str()));
     }
-    if job.parameters.store.is_some() {
-        return Err(UndoError::OtherStore(job.id));
-    }
     if matches!(job.kind.as_str(), "export-customers" | "sync-customers") {
         return Err(UndoError::NothingToUndo(job.kind.clone()));
     }
-    if job.counts.applied == 0 {
+    let halfway = if job.parameters.store.is_some() {
+        job.counts.failed + job.counts.cancelled
+    } else {
+        0
+    };
+    if job.counts.applied + halfway == 0 {
         return Err(UndoError::NothingApplied(job.id));
     }
     Ok(())
@@ -175,8 +188,57 @@ struct Part {
     expected: Vec<u8>,
 }
 
-async fn preview(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Part, UndoError> {
-    let (seq, kind) = (job.seq, job.kind.clone());
+/// Where a job's rows were carried out, and will be taken back.
+enum Source<'s> {
+    Here(&'s Ledger),
+    Remote(&'s Ledger, &'s PartnerCenter, Box<Session>),
+}
+
+impl<'s> Source<'s> {
+    fn of(ledger: &'s Ledger, stores: &'s Stores, job: &Job) -> Result<Self, UndoError> {
+        match (&job.parameters.store, &stores.partner_center) {
+            (None, _) => Ok(Self::Here(ledger)),
+            (Some(name), Some(store)) if name == PartnerCenter::NAME => {
+                let session = Box::new(store.session(ledger, &[]));
+                Ok(Self::Remote(ledger, store, session))
+            }
+            (Some(name), _) => Err(UndoError::OtherStore(job.id, name.clone())),
+        }
+    }
+
+    async fn preview(&self, job: &Job, chunk: i64) -> Result<Part, UndoError> {
+        let part = match self {
+            Self::Here(ledger) => preview_here(ledger, job, chunk).await?,
+            Self::Remote(ledger, store, session) => preview_remotely(ledger, store, session, job, chunk).await?,
+        };
+        part.ok_or(UndoError::RowsGone(job.id))
+    }
+}
+
+/// The rows of a chunk that are to be taken back, and where the chunk begins and how long it is; `None` when they are kept
+/// no more.
+fn rows(tx: &mut dyn Tx, input: i64, job: i64, chunk: i64) -> Result<Option<(u64, u64, Vec<u64>)>, DbError> {
+    let kept = "SELECT 1 FROM spool WHERE input = $1 AND block = $2";
+    if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
+        return Ok(None);
+    }
+    let of = tx.query_first(
+        "SELECT first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
+        &[job.into(), chunk.into()],
+    )?;
+    let (first_row, rows) = of.map_or(Ok((0, 0)), |row| Ok((row.int(0)? as u64, row.int(1)? as u64)))?;
+    let undone = Descent {
+        retry_of: None,
+        undo_of: Some(job),
+    };
+    let selected = selected_rows(tx, undone, chunk)?.unwrap_or_default();
+    let mut numbers: Vec<u64> = selected.into_iter().collect();
+    numbers.sort_unstable();
+    Ok(Some((first_row, rows, numbers)))
+}
+
+async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<Part>, DbError> {
+    let (seq, kind, input) = (job.seq, job.kind.clone(), job.input);
     let context = Context {
         job: NO_JOB,
         now: ledger.clock().now_millis(),
@@ -184,46 +246,64 @@ async fn preview(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Part, UndoErr
         expected: None,
         hands_out_passwords: false,
     };
-    let input = job.input;
-    let part = ledger
-        .db()
-        .read(move |tx| {
-            let kept = "SELECT 1 FROM spool WHERE input = $1 AND block = $2";
-            if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
-                return Ok(None);
+    let previewed = ledger.db().read(move |tx| {
+        let Some((first_row, rows, numbers)) = rows(tx, input, seq, chunk)? else {
+            return Ok(None);
+        };
+        let mut prepared = Prepared::new(context, 0);
+        prepared.take_back(tx, seq, &kind, &numbers)?;
+        let (previews, _) = sql::preview(tx, prepared)?;
+        Ok(Some(Part::new(first_row, rows, previews)))
+    });
+    previewed.await
+}
+
+async fn preview_remotely(
+    ledger: &Ledger,
+    store: &PartnerCenter,
+    session: &Session,
+    job: &Job,
+    chunk: i64,
+) -> Result<Option<Part>, UndoError> {
+    let (seq, input) = (job.seq, job.input);
+    let loaded = ledger.db().read(move |tx| {
+        let Some((first_row, rows, numbers)) = rows(tx, input, seq, chunk)? else {
+            return Ok(None);
+        };
+        let steps = done_steps(tx, seq, first_row, first_row + rows.max(1) - 1)?;
+        Ok(Some((first_row, rows, numbers, steps)))
+    });
+    let Some((first_row, rows, numbers, steps)) = loaded.await? else {
+        return Ok(None);
+    };
+    let ask = async |row: u64| {
+        let done = steps.get(&row).map_or(&[][..], Vec::as_slice);
+        let previewed = store.preview_undo(session, done).await;
+        previewed.map(|previewed| previewed.into_preview(row).0)
+    };
+    let asked = stream::iter(numbers).map(ask).buffered(store.concurrency());
+    let previews: Vec<Preview> = asked.try_collect().await.map_err(|halt| match halt {
+        Halt::Db(error) => UndoError::Db(error),
+        other => UndoError::Store(other.to_string()),
+    })?;
+    Ok(Some(Part::new(first_row, rows, previews)))
+}
+
+impl Part {
+    fn new(first_row: u64, rows: u64, previews: Vec<Preview>) -> Self {
+        let mut expected = Vec::new();
+        for preview in &previews {
+            if let Some(state) = state(&preview.verdict) {
+                Expected::encode(preview.row, state, &mut expected);
             }
-            let of = tx.query_first(
-                "SELECT first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
-                &[seq.into(), chunk.into()],
-            )?;
-            let (first_row, rows) = of.map_or(Ok((0, 0)), |row| Ok((row.int(0)? as u64, row.int(1)? as u64)))?;
-            let undone = Descent {
-                retry_of: None,
-                undo_of: Some(seq),
-            };
-            let mut numbers: Vec<u64> = selected_rows(tx, undone, chunk)?
-                .unwrap_or_default()
-                .into_iter()
-                .collect();
-            numbers.sort_unstable();
-            let mut prepared = Prepared::new(context, 0);
-            prepared.take_back(tx, seq, &kind, &numbers)?;
-            let (previews, _) = sql::preview(tx, prepared)?;
-            let mut expected = Vec::new();
-            for preview in &previews {
-                if let Some(state) = state(&preview.verdict) {
-                    Expected::encode(preview.row, state, &mut expected);
-                }
-            }
-            Ok(Some(Part {
-                first_row,
-                rows,
-                previews,
-                expected,
-            }))
-        })
-        .await?;
-    part.ok_or(UndoError::RowsGone(job.id))
+        }
+        Self {
+            first_row,
+            rows,
+            previews,
+            expected,
+        }
+    }
 }
 
 #[derive(Default)]

@@ -46,7 +46,7 @@ pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<E
     } else {
         Queue::embedded()
     };
-    let undoing = undo::submit(&app.ledger, &queue, &job, &args.by, &app.limits()).await?;
+    let undoing = undo::submit(&app.ledger, &app.stores, &queue, &job, &args.by, &app.limits()).await?;
     if args.submit {
         let mut out = output::out();
         if json {
@@ -99,7 +99,7 @@ async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> a
         }
         Ok(())
     };
-    let plan = undo::plan(&app.ledger, job, &app.limits(), &mut each).await?;
+    let plan = undo::plan(&app.ledger, &app.stores, job, &app.limits(), &mut each).await?;
     let totals = plan.totals;
     let reasons = plan.gate.map(|gate| gate.reasons).unwrap_or_default();
     if json {

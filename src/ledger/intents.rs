@@ -3,13 +3,15 @@
 //! A call to such a store cannot commit together with its record. So the record comes first: the step, and a generation
 //! that its request id is made of. Whoever finds an intent that is not done asks the store what became of it before
 //! anything else is sent, and then under the same request id; only an answer opens a new generation.
+//!
+//! With an intent goes an image of what the step found, so that an undo knows what to bring back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
 use super::{Claim, JobId, Ledger, lease};
-use crate::db::{DbError, Row};
+use crate::db::{DbError, Row, Tx};
 
 /// A step of a row that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,27 @@ pub struct Intent {
     pub generation: i64,
     /// What the step came to, once it is known.
     pub result: Option<String>,
+    /// What it found and what it leaves, as JSON; empty for a step that is not undone by itself.
+    pub image: String,
+    /// How many steps of the row were begun before it.
+    pub place: i64,
+    /// Whether it is of the job that this one tries again.
+    pub is_inherited: bool,
 }
+
+/// A step that was done, for whoever takes it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoneStep {
+    /// Its name.
+    pub step: String,
+    /// What it came to.
+    pub result: String,
+    /// What it found and what it left, as JSON.
+    pub image: String,
+}
+
+/// How long a password counts as just set.
+const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// By row and step.
 pub type Intents = HashMap<(u64, String), Intent>;
@@ -29,38 +51,50 @@ pub fn request_id(job: JobId, row: u64, step: &str, generation: i64) -> Uuid {
 }
 
 impl Ledger {
-    /// The intents of a chunk's rows.
+    /// The intents of a chunk's rows; of a job that tries another one's rows again, that one's too.
     pub async fn intents(&self, claim: &Claim) -> Result<Intents, DbError> {
         let (job, first, last) = (claim.job, claim.first_row, claim.first_row + claim.rows);
         self.db
             .read(move |tx| {
-                let rows = tx.query(
-                    "SELECT row, step, generation, state, result FROM intents WHERE job = $1 AND row >= $2 AND row < $3",
-                    &[job.into(), first.into(), last.into()],
-                )?;
-                let intent = |row: &Row| {
-                    let is_done = row.text(3)? == "done";
-                    let intent = Intent {
-                        generation: row.int(2)?,
-                        result: is_done.then(|| row.text_or_empty(4).map(str::to_owned)).transpose()?,
-                    };
-                    Ok(((row.int(0)? as u64, row.text(1)?.to_owned()), intent))
-                };
-                rows.iter().map(intent).collect()
+                let mut intents = Intents::new();
+                let mut of = Some(job);
+                while let Some(ancestor) = of {
+                    let rows = tx.query(
+                        "SELECT row, step, generation, state, result, image, place FROM intents
+                         WHERE job = $1 AND row >= $2 AND row < $3",
+                        &[ancestor.into(), first.into(), last.into()],
+                    )?;
+                    for row in &rows {
+                        let key = (row.int(0)? as u64, row.text(1)?.to_owned());
+                        intents.entry(key).or_insert(intent(row, ancestor != job)?);
+                    }
+                    let parent = tx.query_first("SELECT retry_of FROM jobs WHERE seq = $1", &[ancestor.into()])?;
+                    of = parent.map(|parent| parent.opt_int(0)).transpose()?.flatten();
+                }
+                Ok(intents)
             })
             .await
     }
 
     /// Commits the intent to do a step, before it is done.
-    pub async fn intend(&self, claim: &Claim, row: u64, step: &str, generation: i64) -> Result<(), DbError> {
-        let (claim, step) = (claim.clone(), step.to_owned());
+    pub async fn intend(&self, claim: &Claim, row: u64, step: &str, intent: &Intent) -> Result<(), DbError> {
+        let (claim, step, intent) = (claim.clone(), step.to_owned(), intent.clone());
         self.db
             .write(move |tx| {
                 lease::fence(tx, &claim)?;
                 tx.exec(
-                    "INSERT INTO intents (job, row, step, generation, state) VALUES ($1, $2, $3, $4, 'open')
-                     ON CONFLICT (job, row, step) DO UPDATE SET generation = excluded.generation, state = 'open'",
-                    &[claim.job.into(), row.into(), step.into(), generation.into()],
+                    "INSERT INTO intents (job, row, step, generation, state, image, place)
+                     VALUES ($1, $2, $3, $4, 'open', $5, $6)
+                     ON CONFLICT (job, row, step) DO UPDATE SET generation = excluded.generation, state = 'open',
+                       image = excluded.image",
+                    &[
+                        claim.job.into(),
+                        row.into(),
+                        step.into(),
+                        intent.generation.into(),
+                        intent.image.into(),
+                        intent.place.into(),
+                    ],
                 )
                 .map(drop)
             })
@@ -81,6 +115,88 @@ impl Ledger {
             })
             .await
     }
+
+    /// Whether a row of the job has had a step of this name come to this.
+    pub async fn has_come_to(&self, claim: &Claim, step: &str, result: &str) -> Result<bool, DbError> {
+        let (job, step, result) = (claim.job, step.to_owned(), result.to_owned());
+        self.db
+            .read(move |tx| {
+                let found = tx.query_first(
+                    "SELECT 1 FROM intents WHERE job = $1 AND step = $2 AND state = 'done' AND result = $3 LIMIT 1",
+                    &[job.into(), step.into(), result.into()],
+                )?;
+                Ok(found.is_some())
+            })
+            .await
+    }
+
+    /// Notes that a user has been given a password: `account` names the user in its store.
+    pub async fn note_password(&self, claim: &Claim, account: &str) -> Result<(), DbError> {
+        let (claim, account, now) = (claim.clone(), account.to_owned(), self.clock().now_millis());
+        self.db
+            .write(move |tx| {
+                lease::fence(tx, &claim)?;
+                tx.exec(
+                    "DELETE FROM passwords_set WHERE set_at < $1",
+                    &[(now - RECENT_MILLIS).into()],
+                )?;
+                tx.exec(
+                    "INSERT INTO passwords_set (account, set_at) VALUES ($1, $2)
+                     ON CONFLICT (account) DO UPDATE SET set_at = excluded.set_at",
+                    &[account.into(), now.into()],
+                )
+                .map(drop)
+            })
+            .await
+    }
+
+    /// When a user was last given a password, if that was within a day: milliseconds since the epoch.
+    pub async fn password_set_at(&self, account: &str) -> Result<Option<i64>, DbError> {
+        let (account, since) = (account.to_owned(), self.clock().now_millis() - RECENT_MILLIS);
+        self.db
+            .read(move |tx| {
+                let found = tx.query_first(
+                    "SELECT set_at FROM passwords_set WHERE account = $1 AND set_at >= $2",
+                    &[account.into(), since.into()],
+                )?;
+                found.map(|row| row.int(0)).transpose()
+            })
+            .await
+    }
+}
+
+fn intent(row: &Row, is_inherited: bool) -> Result<Intent, DbError> {
+    let is_done = row.text(3)? == "done";
+    Ok(Intent {
+        generation: row.int(2)?,
+        result: is_done.then(|| row.text_or_empty(4).map(str::to_owned)).transpose()?,
+        image: row.text_or_empty(5)?.to_owned(),
+        place: row.int(6)?,
+        is_inherited,
+    })
+}
+
+/// The steps that these rows of a job have done, in the order in which they were begun.
+pub(crate) fn done_steps(
+    tx: &mut dyn Tx,
+    job: i64,
+    first: u64,
+    last: u64,
+) -> Result<BTreeMap<u64, Vec<DoneStep>>, DbError> {
+    let found = tx.query(
+        "SELECT row, step, result, image FROM intents
+         WHERE job = $1 AND row BETWEEN $2 AND $3 AND state = 'done' ORDER BY row, place, step",
+        &[job.into(), first.into(), last.into()],
+    )?;
+    let mut steps: BTreeMap<u64, Vec<DoneStep>> = BTreeMap::new();
+    for row in found {
+        steps.entry(row.int(0)? as u64).or_default().push(DoneStep {
+            step: row.text(1)?.to_owned(),
+            result: row.text_or_empty(2)?.to_owned(),
+            image: row.text_or_empty(3)?.to_owned(),
+        });
+    }
+    Ok(steps)
 }
 
 #[cfg(test)]

@@ -141,6 +141,12 @@ impl Ledger {
     pub async fn begin_undo(&self, of: &Job, by: &str, out: Option<(String, String)>) -> Result<Begun, DbError> {
         let id = JobId(self.clock.fresh_id());
         let now = self.clock.now_millis();
+        // Rows are taken back where they were carried out.
+        let parameters = Parameters {
+            store: of.parameters.store.clone(),
+            ..Parameters::default()
+        };
+        let parameters = serde_json::to_string(&parameters).map_err(|error| DbError::Broken(error.to_string()))?;
         let (of, input, by) = (of.seq, of.input, by.to_owned());
         let (out_dir, out_host) = out.unzip();
         self.db
@@ -148,7 +154,7 @@ impl Ledger {
                 let job = tx.query(
                     "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until, undo_of,
                        out_dir, out_host)
-                     VALUES ($1, 'undo', '{}', 'planned', $2, $3, $4, $5, $6, $7, $8) RETURNING seq",
+                     VALUES ($1, 'undo', $9, 'planned', $2, $3, $4, $5, $6, $7, $8) RETURNING seq",
                     &[
                         id.to_string().into(),
                         input.into(),
@@ -158,6 +164,7 @@ impl Ledger {
                         of.into(),
                         out_dir.into(),
                         out_host.into(),
+                        parameters.into(),
                     ],
                 )?;
                 Ok(Begun {

@@ -118,7 +118,11 @@ pub(crate) fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<
     let Some(parent) = ParentChunk::load(tx, parent, chunk)? else {
         return Ok(Some(HashSet::new()));
     };
-    Ok(Some(if retried { parent.unfinished() } else { parent.applied() }))
+    Ok(Some(if retried {
+        parent.unfinished()
+    } else {
+        parent.effective()
+    }))
 }
 
 /// A chunk of a job that another one follows from.
@@ -127,6 +131,8 @@ struct ParentChunk {
     rows: Vec<u64>,
     state: String,
     outcomes: HashMap<u64, String>,
+    /// Rows that have had steps done in a store that is no database.
+    stepped: HashSet<u64>,
 }
 
 impl ParentChunk {
@@ -147,12 +153,20 @@ impl ParentChunk {
             "SELECT row, outcome FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
             &[job.into(), first.into(), last.into()],
         )?;
+        let stepped = tx.query(
+            "SELECT DISTINCT row FROM intents WHERE job = $1 AND row BETWEEN $2 AND $3 AND state = 'done'",
+            &[job.into(), first.into(), last.into()],
+        )?;
         let outcome = |row: &crate::db::Row| Ok((row.int(0)? as u64, row.text(1)?.to_owned()));
         Ok(Some(Self {
             rows: (first as u64..=last as u64)
                 .filter(|row| had.as_ref().is_none_or(|had| had.contains(row)))
                 .collect(),
             state: found.text(2)?.to_owned(),
+            stepped: stepped
+                .iter()
+                .map(|row| row.int(0).map(|row| row as u64))
+                .collect::<Result<_, DbError>>()?,
             outcomes: recorded.iter().map(outcome).collect::<Result<_, DbError>>()?,
         }))
     }
@@ -164,9 +178,14 @@ impl ParentChunk {
         self.rows.iter().copied().filter(is).collect()
     }
 
-    fn applied(&self) -> HashSet<u64> {
+    /// Rows that changed something: those that were applied, and those that came halfway.
+    fn effective(&self) -> HashSet<u64> {
         let done = self.state == "done";
-        let is = |row: &u64| self.outcomes.get(row).map_or(done, |outcome| outcome == "applied");
+        let is = |row: &u64| match self.outcomes.get(row).map(String::as_str) {
+            Some("applied") => true,
+            Some(outcome) => matches!(outcome, "failed" | "cancelled") && self.stepped.contains(row),
+            None => done || self.stepped.contains(row),
+        };
         self.rows.iter().copied().filter(is).collect()
     }
 }

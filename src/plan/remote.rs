@@ -8,7 +8,6 @@ use tenantry_jobs::{Change, Row};
 
 use super::PlanError;
 use super::check::{CheckedBlock, Shared, Slice};
-use crate::store::Preview;
 use crate::store::partner_center::{Halt, PartnerCenter, Previewed, Session};
 
 /// Replaces the previews of a block, which so far say only which rows are sound.
@@ -49,9 +48,10 @@ pub(super) async fn preview(
         }
     }
     checked.previews.clear();
-    for (row, Previewed { verdict, needs }) in found {
+    for (row, previewed) in found {
+        let (preview, needs) = previewed.into_preview(row);
         checked.needs.extend(needs);
-        checked.add(Preview::new(row, verdict), shared);
+        checked.add(preview, shared);
     }
     Ok(())
 }

@@ -9,18 +9,21 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Change, Row};
+use tenantry_jobs::header::Mapping;
+use tenantry_jobs::{Change, Job, Row};
 use tokio::time::{Duration, Instant};
 
 use super::Runner;
 use super::chunk::{seal, spooled, unsealed};
 use super::sync::is_to_stop;
 use crate::db::{DbError, Tx};
-use crate::ledger::{Claim, Closing, Descent, RowOutcome, lease};
+use crate::input::Block;
+use crate::ledger::intents::{DoneStep, done_steps};
+use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease};
 use crate::passwords::{PasswordRow, generate};
 use crate::plan::Slice;
-use crate::store::partner_center::{Halt, Journal, PartnerCenter, Session};
-use crate::store::{Expected, RowChange, drifted, rejected};
+use crate::store::partner_center::{Ended, Fate, Halt, Journal, PartnerCenter, Session};
+use crate::store::{Artifact, Expected, RowChange, RowWait, rejected};
 
 /// Outcomes recorded at once, and how long they may wait for each other.
 const TOGETHER: usize = 200;
@@ -28,19 +31,52 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// With passwords among them they wait longer, since each record is a file for somebody to open.
 const PATIENCE_WITH_PASSWORDS: Duration = Duration::from_secs(30);
 
+/// What a row is to have done.
+enum Work<'a> {
+    Change(Box<Change<'a>>),
+    /// The steps that an earlier job did for it, taken back.
+    Undo(Vec<DoneStep>),
+}
+
+impl Work<'_> {
+    /// Rows of different customers take turns.
+    fn customer(&self) -> String {
+        match self {
+            Work::Change(change) => {
+                let named = change.customer();
+                named.map_or("", |customer| customer.as_written()).to_lowercase()
+            }
+            Work::Undo(steps) => PartnerCenter::customer_of(steps),
+        }
+    }
+}
+
 /// Rows that have ended and are still to be recorded.
 #[derive(Default)]
 struct Batch {
     outcomes: Vec<RowOutcome>,
     passwords: Vec<PasswordRow>,
+    artifacts: Vec<Artifact>,
     since: Option<Instant>,
 }
 
 impl Batch {
-    fn add(&mut self, outcome: RowOutcome, password: Option<PasswordRow>) {
+    fn add(&mut self, outcome: RowOutcome) {
         self.since.get_or_insert_with(Instant::now);
         self.outcomes.push(outcome);
-        self.passwords.extend(password);
+    }
+
+    /// The row's wait, if it has not ended.
+    fn take(&mut self, ended: Ended) -> Option<RowWait> {
+        self.passwords.extend(ended.password);
+        self.artifacts.extend(ended.artifact);
+        match ended.fate {
+            Fate::Over(outcome) => {
+                self.add(outcome);
+                None
+            }
+            Fate::Waits(wait) => Some(wait),
+        }
     }
 
     fn is_due(&self) -> bool {
@@ -59,7 +95,6 @@ struct InHand<'c> {
     session: &'c Session,
     journal: &'c Journal,
     expected: Option<&'c Expected>,
-    hands_out: bool,
 }
 
 /// Why no further row is begun.
@@ -69,62 +104,72 @@ enum Stop {
     Halted(Halt),
 }
 
-type RowEnd = (u64, Result<(RowOutcome, Option<PasswordRow>), Halt>);
-
 impl Runner {
     /// The job's state if this chunk ended it.
     pub(super) async fn apply_remotely(&self, claim: &Claim, store: &PartnerCenter) -> Result<Option<String>, DbError> {
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let mut claim = claim.clone();
-        let (job, mapping, block, settled, selected) = {
+        let loaded = {
             let claim = claim.clone();
             self.ledger.db().read(move |tx| load(tx, &claim)).await?
         };
         let customer = claim.parameters.customer.clone();
         let mut batch = Batch::default();
         let mut slices = Vec::new();
-        let mut rows = block.rows();
-        while let Some(slice) = Slice::next(&mut rows, job, &mapping, customer.as_deref()) {
-            slices.push(slice);
-        }
-        let mut changes = Vec::new();
-        for (view, cells) in slices.iter().flat_map(Slice::rows) {
-            let row = view.number;
-            if settled.contains(&row) || selected.as_ref().is_some_and(|selected| !selected.contains(&row)) {
-                continue;
-            }
-            match job.change(&Row::new(cells)) {
-                Ok(change) => changes.push(RowChange { row, change }),
-                // It was accepted when the file was read; a newer program may be stricter.
-                Err(problems) => {
-                    if let Some(problem) = problems.first() {
-                        batch.add(rejected(row, problem), None);
+        let (mut changes, mut undone) = (Vec::new(), Vec::new());
+        match &loaded {
+            Loaded::Undo(rows) => undone.clone_from(rows),
+            Loaded::Rows(spooled) => {
+                let mut rows = spooled.block.rows();
+                while let Some(slice) = Slice::next(&mut rows, spooled.job, &spooled.mapping, customer.as_deref()) {
+                    slices.push(slice);
+                }
+                for (view, cells) in slices.iter().flat_map(Slice::rows) {
+                    let row = view.number;
+                    if !spooled.is_due(row) {
+                        continue;
+                    }
+                    match spooled.job.change(&Row::new(cells)) {
+                        Ok(change) => changes.push(RowChange { row, change }),
+                        // It was accepted when the file was read; a newer program may be stricter.
+                        Err(problems) => problems
+                            .first()
+                            .into_iter()
+                            .for_each(|first| batch.add(rejected(row, first))),
                     }
                 }
             }
         }
         let journal = Journal::open(&self.ledger, &claim).await?;
-        let session = store.session();
+        let session = store.session(&self.ledger, &changes);
         let chunk = InHand {
             store,
             session: &session,
             journal: &journal,
             expected: expected.as_ref(),
-            hands_out: !claim.parameters.seal_to.is_empty(),
         };
-        let mut waiting = take_turns(changes);
+        let hands_out = !claim.parameters.seal_to.is_empty();
+        let changes = changes
+            .into_iter()
+            .map(|of| (of.row, Work::Change(Box::new(of.change))));
+        let undone = undone.into_iter().map(|(row, steps)| (row, Work::Undo(steps)));
+        let mut waiting = take_turns(changes.chain(undone).collect());
+        let mut waits = Vec::new();
         let mut in_hand = FuturesUnordered::new();
         let mut stop: Option<Stop> = None;
         loop {
             while stop.is_none() && in_hand.len() < store.concurrency() {
-                let Some(RowChange { row, change }) = waiting.pop_front() else {
+                let Some((row, work)) = waiting.pop_front() else {
                     break;
                 };
-                in_hand.push(self.carry_out(&chunk, row, change));
+                in_hand.push(self.carry_out(&chunk, row, work));
             }
-            let Some((_, end)) = in_hand.next().await else { break };
+            let Some(end) = in_hand.next().await else { break };
             match end {
-                Ok((outcome, password)) => batch.add(outcome, password),
+                Ok(mut ended) => {
+                    ended.password = ended.password.filter(|_| hands_out);
+                    waits.extend(batch.take(ended));
+                }
                 // What is on its way is waited for; nothing else is begun.
                 Err(why) => stop = stop.or(Some(Stop::Halted(why))),
             }
@@ -134,7 +179,8 @@ impl Runner {
         }
         drop(in_hand);
         let Some(stop) = stop else {
-            return self.close(&claim, batch).await;
+            waits.sort_unstable_by_key(|wait: &RowWait| wait.row);
+            return self.close(&claim, batch, waits).await;
         };
         if !batch.outcomes.is_empty() {
             self.record(&mut claim, &mut batch).await?;
@@ -151,47 +197,38 @@ impl Runner {
         Ok(None)
     }
 
-    async fn carry_out(&self, chunk: &InHand<'_>, row: u64, change: Change<'_>) -> RowEnd {
+    async fn carry_out(&self, chunk: &InHand<'_>, row: u64, work: Work<'_>) -> Result<Ended, Halt> {
         let InHand {
             store,
             session,
             journal,
             expected,
-            hands_out,
         } = *chunk;
-        let carried_out = async {
-            // A row that has begun was compared when it began.
-            if let Some(expected) = expected.filter(|_| !journal.has_begun(row)) {
-                let now = store.preview(session, row, &change).await?.verdict;
-                if !expected.meets(row, &now) {
-                    return Ok((drifted(row, &now), None));
-                }
+        match work {
+            Work::Change(change) => {
+                let draw = || {
+                    let mut entropy = self.ledger.clock().entropy();
+                    generate(&self.settings.passwords, &mut entropy).map_err(|error| unsealed(&error))
+                };
+                store.apply(session, journal, row, &change, expected, &draw).await
             }
-            let mut entropy = self.ledger.clock().entropy();
-            let password = generate(&self.settings.passwords, &mut entropy).map_err(|error| unsealed(&error))?;
-            let ended = store.apply(session, journal, row, &change, &password).await?;
-            let handed_out = match (ended.account_of, &change) {
-                (Some(customer), Change::CreateUser(user)) if hands_out => Some(PasswordRow {
-                    customer,
-                    user_principal_name: user.user_principal_name.to_owned(),
-                    password,
-                }),
-                _ => None,
-            };
-            Ok((ended.outcome, handed_out))
-        };
-        (row, carried_out.await)
+            Work::Undo(steps) => store.undo(session, journal, row, &steps, expected).await,
+        }
     }
 
     /// Records what has ended so far; `false` when the job is to stop.
     async fn record(&self, claim: &mut Claim, batch: &mut Batch) -> Result<bool, DbError> {
         let Batch {
-            outcomes, passwords, ..
+            outcomes,
+            passwords,
+            artifacts,
+            ..
         } = std::mem::take(batch);
         let (mut held, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let recorded = self.ledger.db().write(move |tx| {
             lease::fence(tx, &held)?;
             seal(tx, &held, &passwords)?;
+            artifacts::keep(tx, held.job, &artifacts)?;
             lease::record(tx, &mut held, &outcomes, limit, now)?;
             Ok((held.pending, !is_to_stop(tx, held.job)?))
         });
@@ -201,14 +238,17 @@ impl Runner {
         Ok(goes_on)
     }
 
-    async fn close(&self, claim: &Claim, batch: Batch) -> Result<Option<String>, DbError> {
+    async fn close(&self, claim: &Claim, batch: Batch, waits: Vec<RowWait>) -> Result<Option<String>, DbError> {
+        let next_look = self.ledger.clock().now_millis() + self.settings.look_again(claim).as_millis() as i64;
         let (claim, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let ended = self.ledger.db().write(move |tx| {
             lease::fence(tx, &claim)?;
             seal(tx, &claim, &batch.passwords)?;
+            artifacts::keep(tx, claim.job, &batch.artifacts)?;
             let closing = Closing {
                 outcomes: batch.outcomes,
-                ..Closing::default()
+                waits,
+                next_look,
             };
             crate::failpoint::hit("before-finish");
             let ended = lease::close(tx, &claim, &closing, limit, now)?;
@@ -221,41 +261,65 @@ impl Runner {
     }
 }
 
-type Loaded = (
-    &'static dyn tenantry_jobs::Job,
-    tenantry_jobs::header::Mapping,
-    crate::input::Block,
-    HashSet<u64>,
-    Option<HashSet<u64>>,
-);
+/// What a chunk has to have done.
+enum Loaded {
+    Rows(Box<Spooled>),
+    /// Rows of an earlier job with the steps they did.
+    Undo(Vec<(u64, Vec<DoneStep>)>),
+}
+
+/// The rows of a chunk as they were spooled.
+struct Spooled {
+    job: &'static dyn Job,
+    mapping: Mapping,
+    block: Block,
+    settled: HashSet<u64>,
+    selected: Option<HashSet<u64>>,
+}
+
+impl Spooled {
+    fn is_due(&self, row: u64) -> bool {
+        !self.settled.contains(&row) && self.selected.as_ref().is_none_or(|selected| selected.contains(&row))
+    }
+}
 
 fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<Loaded, DbError> {
-    let (job, mapping, block) = spooled(tx, claim)?;
     let settled = crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?;
+    let undone = claim.undo_of.as_ref().map(|(job, _)| *job);
     let descent = Descent {
         retry_of: claim.retry_of,
-        undo_of: None,
+        undo_of: undone,
     };
     let selected = crate::ledger::selected_rows(tx, descent, claim.chunk)?;
-    Ok((job, mapping, block, settled, selected))
+    if let Some(undone) = undone {
+        let mut steps = done_steps(tx, undone, claim.first_row, claim.first_row + claim.rows - 1)?;
+        let mut rows: Vec<u64> = selected.unwrap_or_default().into_iter().collect();
+        rows.retain(|row| !settled.contains(row));
+        rows.sort_unstable();
+        let of = |row| (row, steps.remove(&row).unwrap_or_default());
+        return Ok(Loaded::Undo(rows.into_iter().map(of).collect()));
+    }
+    let (job, mapping, block) = spooled(tx, claim)?;
+    Ok(Loaded::Rows(Box::new(Spooled {
+        job,
+        mapping,
+        block,
+        settled,
+        selected,
+    })))
 }
 
 /// Rows in the order of the file, but a row of each customer before the next one of the first.
-fn take_turns(changes: Vec<RowChange<'_>>) -> VecDeque<RowChange<'_>> {
+fn take_turns(work: Vec<(u64, Work<'_>)>) -> VecDeque<(u64, Work<'_>)> {
     let mut places: HashMap<String, usize> = HashMap::new();
-    let mut customers: Vec<VecDeque<RowChange<'_>>> = Vec::new();
-    let total = changes.len();
-    for change in changes {
-        let customer = change
-            .change
-            .customer()
-            .map_or("", |customer| customer.as_written())
-            .to_lowercase();
-        let place = *places.entry(customer).or_insert_with(|| {
+    let mut customers: Vec<VecDeque<(u64, Work<'_>)>> = Vec::new();
+    let total = work.len();
+    for one in work {
+        let place = *places.entry(one.1.customer()).or_insert_with(|| {
             customers.push(VecDeque::new());
             customers.len() - 1
         });
-        customers[place].push_back(change);
+        customers[place].push_back(one);
     }
     let mut turns = VecDeque::with_capacity(total);
     while turns.len() < total {

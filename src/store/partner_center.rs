@@ -11,35 +11,58 @@ mod auth;
 mod client;
 mod cloud;
 mod customers;
+mod end;
 mod failure;
+mod image;
+mod licenses;
+mod lifecycle;
 mod pace;
 mod paging;
+mod relationship;
 mod session;
 mod steps;
+mod subscriptions;
 mod text;
+mod transfers;
+mod undo;
 mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenantry_jobs::{Change, Job, Problem, code};
+use tenantry_jobs::{Change, Job, Problem, TransferAction, code};
 use thiserror::Error;
 
 pub use auth::{Credentials, RefreshToken, Speaker};
 pub use cloud::{Addresses, Cloud};
+pub use end::{Ended, Fate, Previewed};
 pub use session::Session;
 pub use steps::Journal;
 
 use self::client::{CallError, Client};
-use self::failure::Failure;
+use self::end::End;
+use self::transfers::Acceptance;
 use crate::clock::Clock;
 use crate::db::DbError;
-use crate::ledger::{Outcome, RowOutcome};
+use crate::ledger::intents::DoneStep;
+use crate::ledger::{Ledger, Outcome};
 use crate::passwords::Password;
-use crate::store::{SeatNeed, SeatsOf, Verdict, rejected, unchanged};
+use crate::store::sql::RESTORE_WITHIN_MILLIS;
+use crate::store::{Expected, RowChange, drifted};
 
-/// The kinds it can carry out.
-const KINDS: [&str; 3] = ["add-customer", "bulk-add-users", "update-account"];
+/// The kinds it can carry out. It sells seats, and so has no `set-seats` and `set-subscriptions`.
+const KINDS: [&str; 10] = [
+    "add-customer",
+    "assign-licenses",
+    "bulk-add-users",
+    "delete-users",
+    "remove-relationship",
+    "reset-passwords",
+    "restore-users",
+    "suspend-subscription",
+    "switch-subscription",
+    "update-account",
+];
 
 /// How to reach it.
 #[derive(Debug, Clone)]
@@ -88,36 +111,8 @@ impl Halt {
     }
 }
 
-/// How a row ended.
-enum End {
-    Applied {
-        target: String,
-        /// Whether there is an account now that was not there before.
-        is_new: bool,
-    },
-    Unchanged(String),
-    Rejected(Problem),
-    /// The store refuses it.
-    Refused(Failure, String),
-    /// A later step was refused: why, what was done before, and the record.
-    Halfway(Failure, String, String),
-}
-
-/// A row that has ended.
-pub struct Ended {
-    /// Its outcome.
-    pub outcome: RowOutcome,
-    /// Primary domain of the customer whose user was made with the password.
-    pub account_of: Option<String>,
-}
-
-/// What a row would do, and the seats it would take.
-pub struct Previewed {
-    /// What it would do.
-    pub verdict: Verdict,
-    /// One seat each.
-    pub needs: Vec<SeatNeed>,
-}
+/// Draws a password for whoever needs one.
+pub type Draw<'d> = &'d (dyn Fn() -> Result<Password, DbError> + Sync);
 
 impl PartnerCenter {
     /// The word for it in parameters of jobs.
@@ -158,104 +153,147 @@ impl PartnerCenter {
         self.client.check(speaker).await.map_err(|error| error.to_string())
     }
 
-    /// Nothing known yet.
-    pub fn session(&self) -> Session {
-        Session::new(self.client.clone())
+    /// Nothing known yet of the store; of the rows that are to come, what concerns them together.
+    pub fn session(&self, ledger: &Ledger, rows: &[RowChange<'_>]) -> Session {
+        let accepts = |row: &RowChange<'_>| match &row.change {
+            Change::SwitchSubscription(switch) if switch.action == TransferAction::Accept => Some(Acceptance {
+                customer: switch.customer.as_written().to_owned(),
+                partner: switch.partner_tenant_id,
+                subscription: switch.subscription_id.to_string(),
+            }),
+            _ => None,
+        };
+        let acceptances = rows.iter().filter_map(accepts).collect();
+        Session::new(self.client.clone(), ledger.clone(), acceptances)
     }
 
     /// What a row would do.
     pub async fn preview(&self, session: &Session, row: u64, change: &Change<'_>) -> Result<Previewed, Halt> {
-        let verdict = match change {
-            Change::CreateUser(user) => match users::resolve(session, user).await? {
-                Err(problem) => Verdict::Reject(problem),
-                Ok(resolved) => {
-                    let verdict = users::preview(session, user, &resolved).await?;
-                    let needs = match verdict {
-                        Verdict::Create => seats(row, &resolved),
-                        _ => Vec::new(),
-                    };
-                    return Ok(Previewed { verdict, needs });
-                }
-            },
-            Change::CreateCustomer(new) => customers::preview_new(session, new).await?,
-            Change::UpdateCustomer(patch) => customers::preview_patch(session, patch).await?,
-            _ => Verdict::Reject(not_taken()),
-        };
-        let needs = Vec::new();
-        Ok(Previewed { verdict, needs })
+        match change {
+            Change::CreateUser(user) => users::preview(session, row, user).await,
+            Change::CreateCustomer(new) => customers::preview_new(session, new).await,
+            Change::UpdateCustomer(patch) => customers::preview_patch(session, patch).await,
+            Change::DeleteUser(user) => lifecycle::preview_delete(session, *user).await,
+            Change::RestoreUser(user) => lifecycle::preview_restore(session, *user).await,
+            Change::ResetPassword(reset) => lifecycle::preview_reset(session, reset).await,
+            Change::AssignLicenses(change) => licenses::preview(session, row, change).await,
+            Change::SuspendSubscription(one) => subscriptions::preview(session, one).await,
+            Change::RemoveRelationship(removal) => relationship::preview(session, removal).await,
+            Change::SwitchSubscription(switch) => transfers::preview(session, switch).await,
+            Change::SetSeats(_)
+            | Change::SetSubscription(_)
+            | Change::ExportCustomers(_)
+            | Change::SyncCustomers(_) => Ok(Previewed::reject(not_taken())),
+        }
     }
 
-    /// Carries a row out. `password` is given to a user that is made.
+    /// Carries a row out, if it is as expected. A row that has begun was compared when it began.
     pub async fn apply(
         &self,
         session: &Session,
         journal: &Journal,
         row: u64,
         change: &Change<'_>,
-        password: &Password,
+        expected: Option<&Expected>,
+        draw: Draw<'_>,
     ) -> Result<Ended, Halt> {
-        let mut account_of = None;
+        let turn = match change {
+            Change::SwitchSubscription(switch) => Some(transfers::turn(session, switch).await?),
+            _ => None,
+        };
+        let _turn = match &turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        if let Some(expected) = expected
+            && !has_begun(session, journal, row, change).await?
+        {
+            let now = self.preview(session, row, change).await?.verdict;
+            if !expected.meets(row, &now) {
+                return Ok(Ended::over(drifted(row, &now)));
+            }
+        }
+        let (mut handed_out, mut made) = (None, None);
         let end = match change {
             Change::CreateUser(user) => {
-                let end = users::apply(session, journal, row, user, password).await?;
-                if matches!(end, End::Applied { is_new: true, .. } | End::Halfway(..))
-                    && let Ok(customer) = session.customer(user.customer).await?
-                {
-                    account_of = Some(customer.domain.clone());
-                }
+                let (end, password) = users::apply(session, journal, row, user, draw()?).await?;
+                handed_out = password;
                 end
             }
             Change::CreateCustomer(new) => customers::create(session, journal, row, new).await?,
             Change::UpdateCustomer(patch) => customers::update(session, journal, row, patch).await?,
-            _ => End::Rejected(not_taken()),
+            Change::DeleteUser(user) => lifecycle::delete(session, journal, row, *user).await?,
+            Change::RestoreUser(user) => lifecycle::restore(session, journal, row, *user).await?,
+            Change::ResetPassword(reset) => {
+                let (end, password) = lifecycle::reset(session, journal, row, reset, draw()?).await?;
+                handed_out = password;
+                end
+            }
+            Change::AssignLicenses(change) => licenses::apply(session, journal, row, change).await?,
+            Change::SuspendSubscription(one) => subscriptions::suspend(session, journal, row, one).await?,
+            Change::RemoveRelationship(removal) => relationship::remove(session, journal, row, removal).await?,
+            Change::SwitchSubscription(switch) => {
+                let (end, artifact) = transfers::switch(session, journal, row, switch).await?;
+                made = artifact;
+                end
+            }
+            Change::SetSeats(_)
+            | Change::SetSubscription(_)
+            | Change::ExportCustomers(_)
+            | Change::SyncCustomers(_) => End::Rejected(not_taken()),
         };
-        let outcome = match end {
-            End::Applied { target, .. } => RowOutcome {
-                row,
-                outcome: Outcome::Applied,
-                code: String::new(),
-                message: String::new(),
-                target,
-            },
-            End::Unchanged(target) => unchanged(row, target),
-            End::Rejected(problem) => rejected(row, &problem),
-            End::Refused(failure, target) => RowOutcome {
-                row,
-                outcome: Outcome::Rejected,
-                code: users::code_of(&failure.code).to_owned(),
-                message: format!("Partner Center: {failure}"),
-                target,
-            },
-            End::Halfway(failure, said, target) => RowOutcome {
-                row,
-                outcome: Outcome::Failed,
-                code: users::code_of(&failure.code).to_owned(),
-                message: format!("{said}: Partner Center: {failure}"),
-                target,
-            },
-        };
-        Ok(Ended { outcome, account_of })
+        Ok(Ended {
+            fate: end.fate(row),
+            password: handed_out,
+            artifact: made,
+        })
     }
+
+    /// What taking a row back would do, of which these steps are known.
+    pub async fn preview_undo(&self, session: &Session, steps: &[DoneStep]) -> Result<Previewed, Halt> {
+        undo::Back::new(session, steps)?.preview().await
+    }
+
+    /// Takes a row back.
+    pub async fn undo(
+        &self,
+        session: &Session,
+        journal: &Journal,
+        row: u64,
+        steps: &[DoneStep],
+        expected: Option<&Expected>,
+    ) -> Result<Ended, Halt> {
+        let back = undo::Back::new(session, steps)?;
+        if let Some(expected) = expected.filter(|_| !journal.has_begun(row)) {
+            let now = back.preview().await?.verdict;
+            if !expected.meets(row, &now) {
+                return Ok(Ended::over(drifted(row, &now)));
+            }
+        }
+        let mut ended = Ended::of(row, back.apply(journal, row).await?);
+        if let Fate::Over(outcome) = &mut ended.fate
+            && outcome.outcome == Outcome::Applied
+        {
+            "undone".clone_into(&mut outcome.code);
+        }
+        Ok(ended)
+    }
+
+    /// The customer whose limit a row that is taken back counts against.
+    pub fn customer_of(steps: &[DoneStep]) -> String {
+        undo::Back::customer(steps)
+    }
+}
+
+/// Whether anything was done for a row. Rows of one job share transfers, so it may have been done by another row.
+async fn has_begun(session: &Session, journal: &Journal, row: u64, change: &Change<'_>) -> Result<bool, Halt> {
+    Ok(journal.has_begun(row)
+        || match change {
+            Change::SwitchSubscription(switch) => transfers::has_begun(session, journal, switch).await?,
+            _ => false,
+        })
 }
 
 fn not_taken() -> Problem {
     Problem::new(code::REFUSED, "", "", "a kind that can be run against Partner Center")
-}
-
-fn seats(row: u64, resolved: &users::Resolved) -> Vec<SeatNeed> {
-    let number = uuid::Uuid::try_parse(&resolved.customer.id).map_or(0, |id| id.as_u64_pair().0 as i64);
-    resolved
-        .skus()
-        .map(|sku| SeatNeed {
-            row,
-            column: "licenses",
-            of: Arc::new(SeatsOf {
-                customer: number,
-                domain: resolved.customer.domain.clone(),
-                sku_id: sku.id.clone(),
-                part_number: sku.part_number.clone(),
-                free: sku.available,
-            }),
-        })
-        .collect()
 }

@@ -12,7 +12,6 @@
 pub mod counterpart;
 mod create_customer;
 pub(crate) mod export;
-mod form;
 mod licenses;
 mod lifecycle;
 mod lookup;
@@ -30,6 +29,7 @@ mod users;
 
 pub(crate) use lifecycle::RESTORE_WITHIN_MILLIS;
 pub(crate) use session::no_free_seats;
+pub(crate) use transfers::EXPIRES_AFTER_MILLIS;
 
 use tenantry_jobs::{Change, CustomerRef, Problem};
 

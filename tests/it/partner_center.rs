@@ -3,7 +3,10 @@
 
 mod faults;
 mod killed;
+mod kinds;
 mod tokens;
+mod transfers;
+mod undo;
 
 use std::time::Duration;
 
@@ -11,11 +14,13 @@ use serde_json::Value;
 use tenantry::clock::Clock;
 use tenantry::config::Secret;
 use tenantry::ledger::{Job, Ledger, Parameters};
+use tenantry::plan::Limits;
+use tenantry::queue::Queue;
 use tenantry::store::Stores;
 use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
-use tenantry::submit::Submitted;
+use tenantry::submit::{Rules, Submitted};
 
-use crate::place::{On, Place, hand_in_from, outcomes, work_off_from};
+use crate::place::{On, Place, hand_in_from, hand_over, outcomes, work_off_from};
 use crate::sandbox::{Here, TOKEN};
 
 const CUSTOMERS: &str = "\
@@ -33,6 +38,27 @@ fn addresses(here: &Here) -> Addresses {
     }
 }
 
+/// The sandbox as a store, for whoever the token speaks for.
+fn stores(here: &Here, token: &str) -> Stores {
+    let settings = Settings {
+        addresses: addresses(here),
+        credentials: Credentials {
+            tenant: "partner.example".to_owned(),
+            client_id: "app".to_owned(),
+            client_secret: Secret::new(""),
+            refresh_token: None,
+            token: Some(Secret::new(token)),
+        },
+        timeout: Duration::from_secs(20),
+        concurrency: 4,
+    };
+    let store = PartnerCenter::new(settings, Clock::system()).expect("a store");
+    Stores {
+        partner_center: Some(store),
+        ..Stores::default()
+    }
+}
+
 /// A sandbox, and a ledger whose jobs are carried out there.
 struct Office {
     here: Here,
@@ -43,30 +69,20 @@ struct Office {
 
 impl Office {
     async fn new() -> Self {
-        let (here, place) = (Here::new().await, Place::new(On::Sqlite).await);
-        let settings = Settings {
-            addresses: addresses(&here),
-            credentials: Credentials {
-                tenant: "partner.example".to_owned(),
-                client_id: "app".to_owned(),
-                client_secret: Secret::new(""),
-                refresh_token: None,
-                token: Some(Secret::new(TOKEN)),
-            },
-            timeout: Duration::from_secs(20),
-            concurrency: 4,
-        };
-        let store = PartnerCenter::new(settings, Clock::system()).expect("a store");
-        let stores = Stores {
-            partner_center: Some(store),
-            ..Stores::default()
-        };
+        let (here, place) = (Here::live().await, Place::new(On::Sqlite).await);
+        let stores = stores(&here, TOKEN);
         Self {
             ledger: place.ledger().await,
             here,
             place,
             stores,
         }
+    }
+
+    /// From now on, rows are carried out as another partner.
+    async fn act_as(&mut self, partner: &str) {
+        self.here.as_partner(Some(partner)).await;
+        self.stores = stores(&self.here, self.here.token());
     }
 
     /// With both customers; their ids.
@@ -79,6 +95,11 @@ impl Office {
     }
 
     async fn apply(&self, kind: &str, csv: &str) -> Job {
+        let job = self.hand_in(kind, csv).await;
+        work_off_from(&self.ledger, &self.stores, &job).await
+    }
+
+    async fn hand_in(&self, kind: &str, csv: &str) -> Job {
         let parameters = Parameters {
             skip_invalid: true,
             ..Parameters::default()
@@ -87,8 +108,78 @@ impl Office {
         let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
             panic!("not queued")
         };
+        self.ledger.job(id).await.expect("asked").expect("there")
+    }
+
+    /// A job that was planned and approved, so that it goes by its plan.
+    async fn approved(&self, kind: &str, csv: &str) -> Job {
+        let limits = Limits {
+            approval: true,
+            approval_within: Duration::from_secs(60),
+            ..Limits::NONE
+        };
+        let rules = Rules {
+            chunk_rows: 100,
+            limits,
+        };
+        let submitted = hand_over(&self.ledger, &self.stores, kind, csv, Parameters::default(), rules).await;
+        let Submitted::AwaitingApproval(id) = submitted else {
+            panic!("nobody has to approve it")
+        };
         let job = self.ledger.job(id).await.expect("asked").expect("there");
-        work_off_from(&self.ledger, &self.stores, &job).await
+        let hash = job.plan_hash.clone().expect("a hash");
+        self.ledger
+            .approve(&job, &hash, "boss")
+            .await
+            .expect("asked")
+            .expect("approved");
+        job
+    }
+
+    /// Goes on with a job until it has ended.
+    async fn finish(&self, job: &Job) -> Job {
+        for _ in 0..200 {
+            let job = work_off_from(&self.ledger, &self.stores, job).await;
+            if job.state.is_final() {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the job does not end");
+    }
+
+    /// As [`apply`](Self::apply), for rows that are all to be applied.
+    async fn applies(&self, kind: &str, csv: &str) -> Job {
+        let job = self.apply(kind, csv).await;
+        assert_eq!(
+            job.counts.applied,
+            job.counts.total,
+            "{kind}: {:?}",
+            outcomes(&self.ledger, &job).await
+        );
+        job
+    }
+
+    /// The codes of the rows that were not applied.
+    async fn codes(&self, kind: &str, csv: &str) -> Vec<String> {
+        let job = self.apply(kind, csv).await;
+        let not = outcomes(&self.ledger, &job).await;
+        not.into_iter()
+            .map(|(_, outcome, code)| if code.is_empty() { outcome } else { code })
+            .collect()
+    }
+
+    async fn undo(&self, job: &Job) -> Job {
+        let (ledger, stores) = (&self.ledger, &self.stores);
+        let undoing = tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, "tester", &Limits::NONE).await;
+        let id = undoing.expect("an undo").job;
+        let undo = ledger.job(id).await.expect("asked").expect("there");
+        work_off_from(ledger, stores, &undo).await
+    }
+
+    async fn message(&self, job: &Job, row: u64) -> String {
+        let rows = self.ledger.chunk_rows(job, 0).await.expect("asked").expect("kept");
+        rows.record(row, row + 1).message
     }
 
     async fn target(&self, job: &Job, row: u64) -> String {

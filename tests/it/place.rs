@@ -228,7 +228,8 @@ pub(crate) async fn hand_in_under(
     hand_over(ledger, &Stores::default(), kind, csv, parameters, rules).await
 }
 
-async fn hand_over(
+/// Submits CSV text under these limits, to be carried out in these stores.
+pub(crate) async fn hand_over(
     ledger: &Ledger,
     stores: &Stores,
     kind: &str,

@@ -27,7 +27,7 @@ pub(crate) const TOKEN: &str = "test-token";
 const NOON: i64 = 1_790_000_000_000;
 const SPB: &str = "SBX000000001:0001:SBX00000000A";
 const SPB_SKU: &str = "cbdc14ab-d96c-4c30-b9f4-6ada7cdc1d46";
-const OTHER_PARTNER: &str = "0b0b0b0b-1111-4222-8333-444444444444";
+pub(crate) const OTHER_PARTNER: &str = "0b0b0b0b-1111-4222-8333-444444444444";
 
 /// A running sandbox, and a client for it.
 pub(crate) struct Here {
@@ -55,7 +55,7 @@ impl Said {
     }
 
     #[track_caller]
-    fn is(self, status: u16) -> Self {
+    pub(crate) fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
     }
@@ -84,6 +84,13 @@ impl Here {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = TempDir::new().expect("a temporary directory");
         Self::at(dir, Clock::held(NOON), options).await
+    }
+
+    /// With the clock of everybody else.
+    pub(crate) async fn live() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = TempDir::new().expect("a temporary directory");
+        Self::at(dir, Clock::system(), Options::default()).await
     }
 
     /// The same after a restart.
@@ -146,11 +153,11 @@ impl Here {
         Self::send(self.request(method, path).json(body)).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Said {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Said {
         self.call("POST", path, body).await
     }
 
-    async fn patch(&self, path: &str, body: &Value) -> Said {
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Said {
         self.call("PATCH", path, body).await
     }
 
@@ -163,7 +170,7 @@ impl Here {
         self.post("/sandbox/faults", fault).await.is(200);
     }
 
-    async fn quirks(&self, quirks: &[&str]) {
+    pub(crate) async fn quirks(&self, quirks: &[&str]) {
         self.fault(&json!({ "quirks": quirks })).await;
     }
 
@@ -184,7 +191,7 @@ impl Here {
     }
 
     /// The same sandbox as another partner sees it.
-    async fn as_partner(&mut self, tenant: Option<&str>) {
+    pub(crate) async fn as_partner(&mut self, tenant: Option<&str>) {
         self.token = match tenant {
             None => TOKEN.to_owned(),
             Some(tenant) => {
@@ -193,6 +200,11 @@ impl Here {
                 answer["access_token"].as_str().expect("a token").to_owned()
             }
         };
+    }
+
+    /// What calls are made with now.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// A new customer; its id.
@@ -212,8 +224,13 @@ impl Here {
 
     /// A new subscription of a customer; its path.
     pub(crate) async fn subscription(&self, customer: &str, quantity: u64) -> String {
+        self.subscription_to(SPB, customer, quantity).await
+    }
+
+    /// A new subscription to an offer; its path.
+    pub(crate) async fn subscription_to(&self, offer: &str, customer: &str, quantity: u64) -> String {
         let path = format!("/v1/customers/{customer}/orders");
-        let order = json!({ "lineItems": [{ "offerId": SPB, "quantity": quantity }] });
+        let order = json!({ "lineItems": [{ "offerId": offer, "quantity": quantity }] });
         let made = self.post(&path, &order).await.is(201).json();
         let id = made["lineItems"][0]["subscriptionId"].as_str().expect("an id");
         format!("/v1/customers/{customer}/subscriptions/{id}")

@@ -9,6 +9,7 @@ mod property;
 use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
+use tenantry::store::Stores;
 use tenantry::store::sql::counterpart::{self, Answer};
 
 use crate::place::{On, Place, apply, apply_or_wait, column, of_this_store, on_both, outcomes, work_off, work_through};
@@ -43,7 +44,15 @@ async fn rows_of(ledger: &Ledger, sql: &'static str) -> Vec<String> {
 }
 
 async fn undo(ledger: &Ledger, job: &Job) -> Job {
-    let undoing = tenantry::undo::submit(ledger, &Queue::embedded(), job, "tester", &Limits::NONE).await;
+    let undoing = tenantry::undo::submit(
+        ledger,
+        &Stores::default(),
+        &Queue::embedded(),
+        job,
+        "tester",
+        &Limits::NONE,
+    )
+    .await;
     let id = undoing.expect("an undo").job;
     let undo = ledger.job(id).await.expect("asked").expect("there");
     work_off(ledger, &undo).await

@@ -103,6 +103,11 @@ impl Tokens {
         }
     }
 
+    /// The partner's tenant, as configured.
+    pub(super) fn tenant(&self) -> &str {
+        &self.credentials.tenant
+    }
+
     /// A token that is good for a while yet.
     pub(super) async fn get(&self, speaker: Speaker) -> Result<Secret, AuthError> {
         if let Some(token) = &self.credentials.token {

@@ -151,6 +151,12 @@ impl Client {
         })
     }
 
+    /// Our tenant's GUID, if it is configured as one and not as a domain.
+    pub(super) fn own_tenant(&self) -> Option<&str> {
+        let tenant = self.tokens.tenant();
+        Uuid::try_parse(tenant).is_ok().then_some(tenant)
+    }
+
     /// Somebody who speaks so is let in.
     pub(super) async fn check(&self, speaker: Speaker) -> Result<(), CallError> {
         let list = Operation::new("list-customers", "GET", speaker);

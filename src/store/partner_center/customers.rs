@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerField, CustomerPatch, NewCustomer, Problem, code};
 
+use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, CallError, Operation};
+use super::end::{End, Previewed};
 use super::failure::find;
+use super::image::{Image, Object};
 use super::session::{Customer, Session};
-use super::steps::{Done, Journal, Step};
-use super::text::{segment, text};
-use super::{End, Halt};
+use super::steps::{Done, Journal, Sending, Step};
+use super::text::{id_of, segment, text};
 use crate::store::{FieldChange, Verdict};
 
 const DOMAIN: Operation = Operation::new("check-domain-availability", "HEAD", Speaker::App);
@@ -41,11 +43,11 @@ fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
 }
 
 /// What a row that creates a customer would do.
-pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<Verdict, Halt> {
+pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<Previewed, Halt> {
     Ok(match standing(session, new).await? {
-        Standing::Free => Verdict::Create,
-        Standing::Same(_) => Verdict::Unchanged,
-        Standing::Refused(problem) => Verdict::Reject(problem),
+        Standing::Free => Verdict::Create.into(),
+        Standing::Same(_) => Verdict::Unchanged.into(),
+        Standing::Refused(problem) => Previewed::reject(problem),
     })
 }
 
@@ -112,22 +114,25 @@ pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: 
     }
     let body = new_body(session, new).await?;
     let call = Call::new(CREATE_CUSTOMER, "/customers").body(body);
-    let step = Step {
-        client: session.client(),
-        journal,
-        row,
-        name: "create",
+    let made = Customer {
+        id: String::new(),
+        domain: new.domain.clone().into_owned(),
+        domains: Vec::new(),
     };
-    let done = step
-        .once(
-            || session.customer_of_domain(&new.domain),
-            || async { Ok(call.clone()) },
-            |answer| text(&answer.body, "id").to_lowercase(),
-        )
-        .await?;
-    Ok(match done {
-        Done::Yes(target) => End::Applied { target, is_new: false },
-        Done::Refused(failure) => End::Refused(failure, String::new()),
+    let step = session.step(journal, row, "create");
+    let done = step.once(
+        || session.customer_of_domain(&new.domain),
+        || async {
+            Ok(Sending {
+                call: call.clone(),
+                image: Image::new(Object::Customer, &made, ""),
+            })
+        },
+        |answer| id_of(&answer.body).map(|id| id.to_lowercase()),
+    );
+    Ok(match done.await? {
+        Ok(target) => End::applied(target),
+        Err(stopped) => End::stopped(stopped, String::new()),
     })
 }
 
@@ -226,19 +231,19 @@ fn patch_not_kept(patch: &CustomerPatch<'_>) -> Option<Problem> {
 }
 
 /// What a row that changes a profile would do.
-pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) -> Result<Verdict, Halt> {
+pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) -> Result<Previewed, Halt> {
     if let Some(problem) = patch_not_kept(patch) {
-        return Ok(Verdict::Reject(problem));
+        return Ok(Previewed::reject(problem));
     }
     let customer = match session.customer(patch.customer).await? {
         Ok(customer) => customer,
-        Err(problem) => return Ok(Verdict::Reject(problem)),
+        Err(problem) => return Ok(Previewed::reject(problem)),
     };
     let changes = changes(&profile(session, &customer.id).await?, wanted(patch));
     Ok(if changes.is_empty() {
-        Verdict::Unchanged
+        Verdict::Unchanged.into()
     } else {
-        Verdict::Change(changes)
+        Verdict::Change(changes).into()
     })
 }
 
@@ -256,42 +261,70 @@ pub(super) async fn update(
         Ok(customer) => customer,
         Err(problem) => return Ok(End::Rejected(problem)),
     };
-    let id = &customer.id;
-    if !journal.has_begun_step(row, "profile") && changes(&profile(session, id).await?, wanted(patch)).is_empty() {
-        return Ok(End::Unchanged(id.clone()));
+    let target = customer.id.clone();
+    let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
+    if !journal.has_begun_step(row, "profile") {
+        let now = profile(session, &customer.id).await?;
+        if changes(&now, wanted.iter().copied()).is_empty() {
+            return Ok(End::Unchanged(target));
+        }
     }
-    let step = Step {
-        client: session.client(),
-        journal,
-        row,
-        name: "profile",
-    };
-    let done = step
-        .once(
-            || async {
-                let now = profile(session, id).await?;
-                Ok(changes(&now, wanted(patch)).is_empty().then(String::new))
-            },
-            // Read anew for each attempt: the profile is written whole, in the version it was read in.
-            || async { Ok(put(&customer, profile(session, id).await?, patch)) },
-            |_| String::new(),
-        )
-        .await?;
-    Ok(match done {
-        Done::Yes(_) => End::Applied {
-            target: id.clone(),
-            is_new: false,
-        },
-        Done::Refused(failure) => End::Refused(failure, String::new()),
+    let step = session.step(journal, row, "profile");
+    Ok(match profile_step(session, &step, &customer, &wanted).await? {
+        Ok(_) => End::applied(target),
+        Err(stopped) => End::stopped(stopped, target),
     })
 }
 
-fn put(customer: &Customer, mut profile: Value, patch: &CustomerPatch<'_>) -> Call {
+/// What fields of a profile are now, by native column.
+pub(super) async fn fields_now(
+    session: &Session,
+    customer: &str,
+    fields: &[CustomerField],
+) -> Result<Vec<String>, Halt> {
+    let now = profile(session, customer).await?;
+    let value = |field: &CustomerField| {
+        let found = PLACES.iter().find(|(of, _, _)| of == field);
+        found.map_or(String::new(), |(_, is_address, name)| {
+            place(&now, *is_address, name).to_owned()
+        })
+    };
+    Ok(fields.iter().map(value).collect())
+}
+
+/// Has fields of a profile changed. It is written whole, in the version it was read in, so it is read anew for each attempt.
+pub(super) async fn profile_step(
+    session: &Session,
+    step: &Step<'_>,
+    customer: &Customer,
+    wanted: &[(CustomerField, &str)],
+) -> Result<Done, Halt> {
+    let id = &customer.id;
+    step.once(
+        || async {
+            let now = profile(session, id).await?;
+            Ok(changes(&now, wanted.iter().copied()).is_empty().then(String::new))
+        },
+        || async {
+            let now = profile(session, id).await?;
+            let mut image = Image::new(Object::Profile, customer, id);
+            for change in changes(&now, wanted.iter().copied()) {
+                image = image.field(change.field, change.old, change.new);
+            }
+            let call = put(customer, now, wanted);
+            Ok(Sending { call, image })
+        },
+        |_| Some(String::new()),
+    )
+    .await
+}
+
+fn put(customer: &Customer, mut profile: Value, wanted: &[(CustomerField, &str)]) -> Call {
     let etag = find(&profile, "attributes")
         .map_or("", |attributes| text(attributes, "etag"))
         .to_owned();
-    for (field, value) in wanted(patch) {
-        let Some((_, is_address, name)) = PLACES.iter().find(|(of, _, _)| *of == field) else {
+    for (field, value) in wanted {
+        let Some((_, is_address, name)) = PLACES.iter().find(|(of, _, _)| of == field) else {
             continue;
         };
         let place = if *is_address {

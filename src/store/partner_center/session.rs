@@ -13,7 +13,10 @@ use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{Class, find};
 use super::paging::Pages;
-use super::text::{items, number, segment, text};
+use super::steps::{Journal, Step};
+use super::text::{items, millis, number, segment, text};
+use super::transfers::{Acceptance, Transfer};
+use crate::ledger::Ledger;
 
 const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
 const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
@@ -21,6 +24,7 @@ const LIST_USERS: Operation = Operation::new("list-users", "GET", Speaker::AppAn
 const USER_LICENSES: Operation = Operation::new("get-user-licenses", "GET", Speaker::AppAndUser);
 const SUBSCRIBED_SKUS: Operation = Operation::new("subscribed-skus", "GET", Speaker::AppAndUser);
 const LIST_ROLES: Operation = Operation::new("list-roles", "GET", Speaker::AppAndUser);
+const GET_USER: Operation = Operation::new("get-user", "GET", Speaker::AppAndUser);
 const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", Speaker::AppAndUser);
 /// Users of a page; the service gives no more.
 const USERS: &str = "100";
@@ -37,6 +41,13 @@ pub(super) struct Customer {
     pub(super) domains: Vec<String>,
 }
 
+impl Customer {
+    /// What plans tell it by; they count in numbers.
+    pub(super) fn number(&self) -> i64 {
+        uuid::Uuid::try_parse(&self.id).map_or(0, |id| id.as_u64_pair().0 as i64)
+    }
+}
+
 /// A user as rows need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct User {
@@ -46,6 +57,8 @@ pub(super) struct User {
     pub(super) first_name: String,
     pub(super) last_name: String,
     pub(super) usage_location: String,
+    /// When it was deleted, in milliseconds since the epoch.
+    pub(super) deleted_at: Option<i64>,
 }
 
 impl User {
@@ -58,7 +71,32 @@ impl User {
             first_name: owned("firstName"),
             last_name: owned("lastName"),
             usage_location: owned("usageLocation"),
+            deleted_at: millis(value, "softDeletionTime"),
         }
+    }
+
+    /// What it was made with, by the names Partner Center has for it.
+    pub(super) fn wire(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("userPrincipalName", self.sign_in_name.as_str()),
+            ("displayName", self.display_name.as_str()),
+            ("firstName", self.first_name.as_str()),
+            ("lastName", self.last_name.as_str()),
+            ("usageLocation", self.usage_location.as_str()),
+        ]
+        .into_iter()
+    }
+
+    /// What people know it by, by native column.
+    pub(super) fn person(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("display_name", self.display_name.as_str()),
+            ("first_name", self.first_name.as_str()),
+            ("last_name", self.last_name.as_str()),
+            ("usage_location", self.usage_location.as_str()),
+        ]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
     }
 }
 
@@ -67,6 +105,8 @@ impl User {
 pub(super) struct Sku {
     pub(super) id: String,
     pub(super) part_number: String,
+    /// SKUs of different groups are not assigned in one call.
+    pub(super) group: String,
     pub(super) available: i64,
 }
 
@@ -74,31 +114,62 @@ type Cell<T> = Arc<OnceCell<T>>;
 type Found<T> = Result<Arc<T>, Problem>;
 /// By sign-in name in lower case.
 type Users = Arc<HashMap<String, User>>;
+/// A customer, and whether those of its users are meant that were deleted.
+type Whose = (String, bool);
 /// Ids by name in lower case.
 type Roles = Arc<HashMap<String, String>>;
 
 /// What is known so far. Rows that need the same thing at the same time wait for one reading of it.
 pub struct Session {
     client: Arc<Client>,
+    ledger: Ledger,
     customers: Mutex<HashMap<String, Cell<Found<Customer>>>>,
-    users: Mutex<Vec<(String, Cell<Users>)>>,
+    users: Mutex<Vec<(Whose, Cell<Users>)>>,
     skus: Mutex<HashMap<String, Cell<Arc<Vec<Sku>>>>>,
     roles: Mutex<HashMap<String, Cell<Roles>>>,
+    transfers: Mutex<HashMap<String, Cell<Arc<Vec<Transfer>>>>>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    acceptances: Vec<Acceptance>,
 }
 
 impl Session {
-    pub(super) fn new(client: Arc<Client>) -> Self {
+    /// With what rows accept, which is answered together.
+    pub(super) fn new(client: Arc<Client>, ledger: Ledger, acceptances: Vec<Acceptance>) -> Self {
         Self {
+            acceptances,
             client,
+            ledger,
             customers: Mutex::default(),
             users: Mutex::default(),
             skus: Mutex::default(),
             roles: Mutex::default(),
+            transfers: Mutex::default(),
+            turns: Mutex::default(),
         }
     }
 
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// A step of a row.
+    pub(super) fn step<'s>(&'s self, journal: &'s Journal, row: u64, name: &'s str) -> Step<'s> {
+        Step {
+            client: &self.client,
+            journal,
+            row,
+            name,
+        }
+    }
+
+    /// Milliseconds since the epoch.
+    pub(super) fn now(&self) -> i64 {
+        self.ledger.clock().now_millis()
+    }
+
+    /// When we last gave a user a password, if that was within a day. Partner Center does not say.
+    pub(super) async fn password_set_at(&self, account: &str) -> Result<Option<i64>, Halt> {
+        Ok(self.ledger.password_set_at(account).await?)
     }
 
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
@@ -166,43 +237,73 @@ impl Session {
 
     /// A customer's users, by sign-in name in lower case.
     pub(super) async fn users(&self, customer: &str) -> Result<Users, Halt> {
+        self.users_of((customer.to_owned(), false)).await
+    }
+
+    /// Those of a customer's users that were deleted and can be restored yet. Of several of one name, the last one deleted.
+    pub(super) async fn deleted_users(&self, customer: &str) -> Result<Users, Halt> {
+        self.users_of((customer.to_owned(), true)).await
+    }
+
+    async fn users_of(&self, whose: Whose) -> Result<Users, Halt> {
         let cell = {
             let mut kept = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, cell)) = kept.iter().find(|(id, _)| id == customer) {
+            if let Some((_, cell)) = kept.iter().find(|(of, _)| *of == whose) {
                 cell.clone()
             } else {
                 if kept.len() >= MOST_DIRECTORIES {
                     kept.remove(0);
                 }
                 let cell = Cell::default();
-                kept.push((customer.to_owned(), cell.clone()));
+                kept.push((whose.clone(), cell.clone()));
                 cell
             }
         };
-        let users = cell.get_or_try_init(|| self.read_users(customer)).await?;
+        let users = cell.get_or_try_init(|| self.read_users(&whose)).await?;
         Ok(users.clone())
     }
 
-    async fn read_users(&self, customer: &str) -> Result<Users, Halt> {
-        let mut users = HashMap::new();
-        let mut pages = Self::user_pages(customer);
+    async fn read_users(&self, (customer, deleted): &Whose) -> Result<Users, Halt> {
+        let mut users: HashMap<String, User> = HashMap::new();
+        let mut pages = Self::user_pages(customer, *deleted);
         while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
             for user in page.iter().map(User::read) {
-                users.insert(user.sign_in_name.to_lowercase(), user);
+                let name = user.sign_in_name.to_lowercase();
+                if users.get(&name).is_none_or(|other| other.deleted_at <= user.deleted_at) {
+                    users.insert(name, user);
+                }
             }
         }
         Ok(Arc::new(users))
     }
 
-    fn user_pages(customer: &str) -> Pages {
+    fn user_pages(customer: &str, deleted: bool) -> Pages {
         let path = format!("/customers/{}/users", segment(customer));
-        let first = Call::new(LIST_USERS, path.clone()).query("size", USERS);
+        let mut first = Call::new(LIST_USERS, path.clone()).query("size", USERS);
+        if deleted {
+            let filter = json!({ "Field": "UserState", "Value": "Inactive", "Operator": "equals" });
+            first = first.query("filter", filter.to_string());
+        }
         Pages::new(LIST_USERS, first, customer, &path)
+    }
+
+    /// The user of that id as the store has it now, if it is not deleted.
+    pub(super) async fn user_of_id(&self, customer: &str, id: &str) -> Result<Option<User>, Halt> {
+        let path = format!("/customers/{}/users/{}", segment(customer), segment(id));
+        let answer = self.client.read(&Call::new(GET_USER, path).of(customer)).await;
+        match answer {
+            Ok(answer) => {
+                let is_deleted = text(&answer.body, "state").eq_ignore_ascii_case("inactive");
+                Ok((!is_deleted).then(|| User::read(&answer.body)))
+            }
+            Err(CallError::Answered(failure, _)) if failure.status == 404 => Ok(None),
+            Err(error) => Err(Halt::of(error)),
+        }
     }
 
     /// The user of that name as the store has it now.
     pub(super) async fn user_now(&self, customer: &str, name: &str) -> Result<Option<User>, Halt> {
-        let mut pages = Self::user_pages(customer);
+        let mut pages = Self::user_pages(customer, false);
         while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
             let named = |user: &&Value| text(user, "userPrincipalName").eq_ignore_ascii_case(name);
             if let Some(user) = page.iter().find(named) {
@@ -228,6 +329,7 @@ impl Session {
                 Some(Sku {
                     id: text(product, "id").to_lowercase(),
                     part_number: text(product, "skuPartNumber").to_owned(),
+                    group: text(product, "licenseGroupId").to_lowercase(),
                     available: number(value, "availableUnits"),
                 })
             };
@@ -249,6 +351,31 @@ impl Session {
         };
         let roles = cell.get_or_try_init(read).await?;
         Ok(roles.clone())
+    }
+
+    /// A customer's transfers, as of when they were first asked for.
+    pub(super) async fn transfers(&self, customer: &str) -> Result<Arc<Vec<Transfer>>, Halt> {
+        let cell = cell_of(&self.transfers, customer);
+        let transfers = cell
+            .get_or_try_init(|| super::transfers::read_all(self, customer))
+            .await?;
+        Ok(transfers.clone())
+    }
+
+    /// Held by a row while it does something that concerns other rows of the same customer.
+    pub(super) fn turn(&self, customer: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(customer.to_owned()).or_default().clone()
+    }
+
+    /// What the rows of the chunk accept.
+    pub(super) fn acceptances(&self) -> &[Acceptance] {
+        &self.acceptances
+    }
+
+    /// Our tenant's GUID, if it is configured as one.
+    pub(super) fn own_tenant(&self) -> Option<&str> {
+        self.client.own_tenant()
     }
 
     /// The ids of the SKUs a user has licences of.

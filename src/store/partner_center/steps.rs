@@ -12,11 +12,14 @@ use super::Halt;
 use super::auth::AuthError;
 use super::client::{Answer, Call, CallError, Client};
 use super::failure::{Class, Failure};
+use super::image::Image;
 use crate::ledger::intents::{Intent, Intents, request_id};
 use crate::ledger::{Claim, Ledger};
 
 /// A step is sent this often before the row is left for later.
 const TRIES: u32 = 6;
+/// And this often when something else has to end first: that takes minutes, so the row waits and the others go on.
+const BUSY_TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 
 /// The intents of a chunk's rows.
@@ -41,9 +44,46 @@ impl Journal {
         intents.get(&(row, step.to_owned())).cloned()
     }
 
+    /// What a step of a row found, if the row got that far.
+    pub(super) fn image(&self, row: u64, step: &str) -> Result<Option<Image>, Halt> {
+        let known = self.known(row, step);
+        known.map(|intent| Image::decode(&intent.image)).transpose()
+    }
+
+    /// What a step of a row came to, if it is done.
+    pub(super) fn result(&self, row: u64, step: &str) -> Option<String> {
+        self.known(row, step)?.result
+    }
+
+    /// Whether a row of this job has had such a step come to this.
+    pub(super) async fn is_ours(&self, step: &str, result: &str) -> Result<bool, Halt> {
+        Ok(self.ledger.has_come_to(&self.claim, step, result).await?)
+    }
+
+    /// How many steps of a row whose names begin so are done.
+    pub(super) fn count(&self, row: u64, prefix: &str) -> usize {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_one =
+            |of: &u64, step: &str, intent: &Intent| *of == row && step.starts_with(prefix) && intent.result.is_some();
+        intents
+            .iter()
+            .filter(|((of, step), intent)| is_one(of, step, intent))
+            .count()
+    }
+
+    /// Notes that a user has been given a password.
+    pub(super) async fn note_password(&self, account: &str) -> Result<(), Halt> {
+        Ok(self.ledger.note_password(&self.claim, account).await?)
+    }
+
     /// How often the chunk has been claimed, this time included.
     pub(super) fn attempt(&self) -> i64 {
         self.claim.attempt
+    }
+
+    /// Whether a step was done by the job that this one tries again.
+    pub(super) fn is_inherited(&self, row: u64, step: &str) -> bool {
+        self.known(row, step).is_some_and(|intent| intent.is_inherited)
     }
 
     /// Whether an attempt at this row got as far as this step.
@@ -57,12 +97,19 @@ impl Journal {
         intents.keys().any(|(of, _)| *of == row)
     }
 
-    async fn intend(&self, row: u64, step: &str, generation: i64) -> Result<(), Halt> {
-        self.ledger.intend(&self.claim, row, step, generation).await?;
+    async fn intend(&self, row: u64, step: &str, generation: i64, image: &Image) -> Result<(), Halt> {
+        let place = {
+            let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+            intents.keys().filter(|(of, _)| *of == row).count()
+        };
         let intent = Intent {
             generation,
             result: None,
+            image: image.encode()?,
+            place: place as i64,
+            is_inherited: false,
         };
+        self.ledger.intend(&self.claim, row, step, &intent).await?;
         let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
         intents.insert((row, step.to_owned()), intent);
         crate::failpoint::hit("after-intent");
@@ -72,19 +119,32 @@ impl Journal {
     async fn settle(&self, row: u64, step: &str, result: &str) -> Result<(), Halt> {
         crate::failpoint::hit("after-answer");
         self.ledger.settle(&self.claim, row, step, result).await?;
+        let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(intent) = intents.get_mut(&(row, step.to_owned())) {
+            intent.result = Some(result.to_owned());
+        }
         Ok(())
     }
 }
 
-/// How a step ended.
-pub(super) enum Done {
-    /// It has taken effect; what of it was to be remembered.
-    Yes(String),
-    /// The store refuses it, and always will.
-    Refused(Failure),
+/// What a step sends, and what that changes.
+pub(super) struct Sending {
+    pub(super) call: Call,
+    pub(super) image: Image,
 }
 
+/// Why a step has not taken effect.
+pub(super) struct Stopped {
+    pub(super) failure: Failure,
+    /// Something else has to end first, after which it may go.
+    pub(super) is_for_now: bool,
+}
+
+/// What a step came to: what of it was to be remembered, or why not.
+pub(super) type Done = Result<String, Stopped>;
+
 /// One step of one row.
+#[derive(Clone, Copy)]
 pub(super) struct Step<'s> {
     pub(super) client: &'s Client,
     pub(super) journal: &'s Journal,
@@ -94,16 +154,16 @@ pub(super) struct Step<'s> {
 
 impl Step<'_> {
     /// Has the step done. `find` looks whether it has taken effect, `next` says what to send, `keep` what of the answer
-    /// is to be remembered (never a secret).
+    /// is to be remembered (never a secret); `None` where the answer does not say.
     pub(super) async fn once<F, N>(
         &self,
         find: impl Fn() -> F,
         next: impl Fn() -> N,
-        keep: impl Fn(&Answer) -> String,
+        keep: impl Fn(&Answer) -> Option<String>,
     ) -> Result<Done, Halt>
     where
         F: Future<Output = Result<Option<String>, Halt>>,
-        N: Future<Output = Result<Call, Halt>>,
+        N: Future<Output = Result<Sending, Halt>>,
     {
         let (journal, row) = (self.journal, self.row);
         let before = journal.known(row, self.name);
@@ -111,32 +171,42 @@ impl Step<'_> {
             result: Some(result), ..
         }) = before
         {
-            return Ok(Done::Yes(result));
+            return Ok(Ok(result));
         }
         let mut generation = before.as_ref().map_or(0, |intent| intent.generation);
         let mut is_unknown = before.is_some();
         let mut is_open = is_unknown;
+        // What another job is about to have done is no intent of this one.
+        let mut is_foreign = before.as_ref().is_some_and(|intent| intent.is_inherited);
         let mut pause = FIRST_PAUSE;
         let mut why = String::new();
         let mut tries = 0;
         while tries < TRIES {
             if is_unknown && let Some(found) = find().await? {
+                if is_foreign {
+                    let Sending { image, .. } = next().await?;
+                    journal.intend(row, self.name, generation, &image).await?;
+                }
                 journal.settle(row, self.name, &found).await?;
-                return Ok(Done::Yes(found));
+                return Ok(Ok(found));
             }
-            let call = next().await?;
-            if !is_unknown {
+            let Sending { call, image } = next().await?;
+            if !is_unknown || is_foreign {
                 generation += i64::from(is_open);
-                journal.intend(row, self.name, generation).await?;
-                is_open = true;
+                journal.intend(row, self.name, generation, &image).await?;
+                (is_open, is_foreign) = (true, false);
             }
             let id = request_id(journal.claim.job_id, row, self.name, generation);
             let sent = self.client.call(&call, id).await;
             let error = match sent {
                 Ok(answer) => {
-                    let result = keep(&answer);
+                    // A success without a body has been seen where one was promised.
+                    let result = match keep(&answer) {
+                        Some(result) => result,
+                        None => find().await?.unwrap_or_default(),
+                    };
                     journal.settle(row, self.name, &result).await?;
-                    return Ok(Done::Yes(result));
+                    return Ok(Ok(result));
                 }
                 Err(error) => error,
             };
@@ -149,17 +219,26 @@ impl Step<'_> {
                         continue;
                     }
                     Class::Unavailable => is_unknown = true,
-                    Class::Busy => is_unknown = false,
+                    Class::Busy => {
+                        is_unknown = false;
+                        if tries + 1 >= BUSY_TRIES {
+                            let is_for_now = true;
+                            return Ok(Err(Stopped { failure, is_for_now }));
+                        }
+                    }
                     Class::Stale => {
                         // Somebody changed it, perhaps this very step whose answer was lost.
                         if let Some(found) = find().await? {
                             journal.settle(row, self.name, &found).await?;
-                            return Ok(Done::Yes(found));
+                            return Ok(Ok(found));
                         }
                         is_unknown = false;
                     }
                     Class::Unauthorized | Class::Forbidden => return Err(Halt::Unauthorized(failure.to_string())),
-                    Class::Refused => return Ok(Done::Refused(failure)),
+                    Class::Refused => {
+                        let is_for_now = false;
+                        return Ok(Err(Stopped { failure, is_for_now }));
+                    }
                 },
                 CallError::Lost(_) => is_unknown = true,
                 // As known as it was before.

@@ -1,45 +1,38 @@
 //! `bulk-add-users`: the account, then its licences, then its roles; each a step of its own.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use serde_json::json;
 use tenantry_jobs::{NewUser, Problem, UserField, code, nearest};
 
+use super::Halt;
 use super::auth::Speaker;
-use super::client::{Answer, Call, Operation};
-use super::failure::Failure;
+use super::client::{Call, Operation};
+use super::end::{End, Previewed};
+use super::image::{Image, Object};
+use super::licenses::{self, Update};
+use super::lifecycle::password_step;
 use super::session::{Customer, Session, Sku, User};
-use super::steps::{Done, Journal, Step};
-use super::text::{segment, text};
-use super::{End, Halt};
-use crate::passwords::Password;
+use super::steps::{Done, Journal, Sending, Stopped};
+use super::text::{id_of, segment};
+use crate::passwords::{Password, PasswordRow};
 use crate::store::Verdict;
 
 const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
-const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH", Speaker::AppAndUser);
-const ASSIGN_LICENSES: Operation = Operation::new("update-licenses", "POST", Speaker::AppAndUser);
 const ADD_TO_ROLE: Operation = Operation::new("add-user-to-role", "POST", Speaker::AppAndUser);
 
-/// Partner Center's code for a customer without free seats of a SKU.
-const OUT_OF_SEATS: &str = "60012";
-
 /// A row, resolved.
-pub(super) struct Resolved {
-    pub(super) customer: std::sync::Arc<Customer>,
-    /// With the row's text for each.
-    skus: Vec<(String, Sku)>,
+struct Resolved {
+    customer: Arc<Customer>,
+    /// The SKUs the row needs a seat of.
+    skus: Vec<Sku>,
     /// (name, id)
     roles: Vec<(String, String)>,
     existing: Option<User>,
 }
 
-impl Resolved {
-    /// The SKUs the row needs a seat of.
-    pub(super) fn skus(&self) -> impl Iterator<Item = &Sku> {
-        self.skus.iter().map(|(_, sku)| sku)
-    }
-}
-
 /// Finds whom and what the row means.
-pub(super) async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolved, Problem>, Halt> {
+async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolved, Problem>, Halt> {
     if let Some(problem) = not_kept(user) {
         return Ok(Err(problem));
     }
@@ -60,8 +53,8 @@ pub(super) async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Res
     if !user.licenses.is_empty() {
         let held = session.skus(&customer.id).await?;
         for wanted in &user.licenses {
-            match sku(wanted, &held) {
-                Ok(sku) => skus.push(((*wanted).to_owned(), sku.clone())),
+            match licenses::sku("licenses", wanted, &held) {
+                Ok(sku) => skus.push(sku.clone()),
                 Err(problem) => return Ok(Err(problem)),
             }
         }
@@ -100,24 +93,20 @@ fn not_kept(user: &NewUser<'_>) -> Option<Problem> {
     Some(Problem::new(code::NOT_KEPT, column, value, expected))
 }
 
-fn sku<'s>(wanted: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
-    let is_it = |sku: &&Sku| sku.part_number.eq_ignore_ascii_case(wanted) || sku.id.eq_ignore_ascii_case(wanted);
-    held.iter().find(is_it).ok_or_else(|| {
-        let names: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
-        let near = nearest(wanted, names.iter().copied());
-        let expected = format!("a SKU the customer holds: {}", names.join(", "));
-        Problem::new(code::UNKNOWN_SKU, "licenses", wanted, expected).suggest(near)
-    })
-}
-
 /// What the row would do.
-pub(super) async fn preview(session: &Session, user: &NewUser<'_>, resolved: &Resolved) -> Result<Verdict, Halt> {
-    let Some(existing) = &resolved.existing else {
-        return Ok(Verdict::Create);
+pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> Result<Previewed, Halt> {
+    let resolved = match resolve(session, user).await? {
+        Ok(resolved) => resolved,
+        Err(problem) => return Ok(Previewed::reject(problem)),
     };
-    Ok(match difference(session, user, resolved, existing).await? {
-        None => Verdict::Unchanged,
-        Some(problem) => Verdict::Reject(problem),
+    let Some(existing) = &resolved.existing else {
+        let mut previewed = Previewed::from(Verdict::Create);
+        previewed.needs = licenses::seats(row, "licenses", &resolved.customer, resolved.skus.iter());
+        return Ok(previewed);
+    };
+    Ok(match difference(session, user, &resolved, existing).await? {
+        None => Verdict::Unchanged.into(),
+        Some(problem) => Previewed::reject(problem),
     })
 }
 
@@ -146,7 +135,7 @@ async fn difference(
     let mut fields: Vec<&str> = pairs.iter().filter(differs).map(|(column, _, _)| *column).collect();
     if fields.is_empty() && !resolved.skus.is_empty() {
         let has = session.licenses_now(&resolved.customer.id, &existing.id).await?;
-        if !resolved.skus().all(|sku| has.contains(&sku.id)) {
+        if !resolved.skus.iter().all(|sku| has.contains(&sku.id)) {
             fields.push("licenses");
         }
     }
@@ -173,146 +162,128 @@ pub(super) async fn apply(
     journal: &Journal,
     row: u64,
     user: &NewUser<'_>,
-    password: &Password,
-) -> Result<End, Halt> {
+    password: Password,
+) -> Result<(End, Option<PasswordRow>), Halt> {
     let resolved = match resolve(session, user).await? {
         Ok(resolved) => resolved,
-        Err(problem) => return Ok(End::Rejected(problem)),
+        Err(problem) => return Ok((End::Rejected(problem), None)),
     };
     let customer = &resolved.customer;
     let has_begun = journal.has_begun_step(row, "create");
     if let (Some(existing), false) = (&resolved.existing, has_begun) {
-        return Ok(match difference(session, user, &resolved, existing).await? {
-            None => End::Unchanged(existing.id.clone()),
-            Some(problem) => End::Rejected(problem),
-        });
+        return Ok((compared(session, user, &resolved, existing).await?, None));
     }
-    let step = |name| Step {
-        client: session.client(),
-        journal,
-        row,
-        name,
-    };
-    let path = format!("/customers/{}/users", segment(&customer.id));
-    let body = json!({
-        "userPrincipalName": user.user_principal_name,
-        "displayName": user.display_name,
-        "firstName": user.profile[UserField::FirstName as usize],
-        "lastName": user.profile[UserField::LastName as usize],
-        "usageLocation": user.usage_location,
-        "passwordProfile": { "password": password.reveal(), "forceChangePassword": true },
-        "attributes": { "objectType": "CustomerUser" },
-    });
-    let create = Call::new(CREATE_USER, path).of(&customer.id).body(without_empty(body));
-    let created = step("create")
-        .once(
-            || async {
-                let found = session.user_now(&customer.id, user.user_principal_name).await?;
-                Ok(found.map(|user| user.id))
-            },
-            || async { Ok(create.clone()) },
-            |answer| text(&answer.body, "id").to_owned(),
-        )
-        .await?;
-    let id = match created {
-        Done::Yes(id) => id,
-        Done::Refused(failure) => {
+    let id = match create_step(session, journal, row, user, customer, &password).await? {
+        Ok(id) => id,
+        Err(stopped) => {
             // Somebody else may have made it since the users were read.
-            return Ok(match session.user_now(&customer.id, user.user_principal_name).await? {
-                Some(existing) => match difference(session, user, &resolved, &existing).await? {
-                    None => End::Unchanged(existing.id),
-                    Some(problem) => End::Rejected(problem),
-                },
-                None => End::Refused(failure, String::new()),
-            });
+            let there = session.user_now(&customer.id, user.user_principal_name).await?;
+            let end = match there.filter(|_| !stopped.is_for_now) {
+                Some(existing) => compared(session, user, &resolved, &existing).await?,
+                None => End::stopped(stopped, String::new()),
+            };
+            return Ok((end, None));
         }
     };
-    // What an earlier attempt sealed is lost with it, so its user gets the password that is handed out now.
-    if has_begun && let Some(failure) = reset(session, journal, row, &customer.id, &id, password).await? {
-        let said = "the user was created; the password could not be set".to_owned();
-        return Ok(End::Halfway(failure, said, id));
+    // What an earlier attempt sealed is lost with it, so its user gets the password that is handed out now. What an earlier
+    // job sealed is not, and the user may be at work with it.
+    let is_inherited = journal.is_inherited(row, "create");
+    if has_begun && !is_inherited {
+        let done = password_step(session, journal, row, customer, &id, &password, true).await?;
+        if let Err(stopped) = done {
+            let done = "the user was created; the password could not be set".to_owned();
+            let target = id;
+            return Ok((End::Stopped { stopped, done, target }, None));
+        }
     }
-    for (name, done) in [
-        ("licenses", assign(session, &step("licenses"), &resolved, &id).await?),
+    let handed_out = PasswordRow {
+        customer: customer.domain.clone(),
+        user_principal_name: user.user_principal_name.to_owned(),
+        password,
+    };
+    let handed_out = (!is_inherited).then_some(handed_out);
+    for (name, stopped) in [
+        ("licenses", assign(session, journal, row, &resolved, &id).await?),
         ("roles", add_roles(session, journal, row, &resolved, &id).await?),
     ] {
-        if let Some(failure) = done {
-            let said = format!("the user was created; its {name} were not assigned");
-            return Ok(End::Halfway(failure, said, id));
+        if let Some(stopped) = stopped {
+            let done = format!("the user was created; its {name} were not assigned");
+            let target = id;
+            return Ok((End::Stopped { stopped, done, target }, handed_out));
         }
     }
-    Ok(End::Applied {
-        target: id,
-        is_new: true,
+    Ok((End::applied(id), handed_out))
+}
+
+async fn compared(session: &Session, user: &NewUser<'_>, resolved: &Resolved, existing: &User) -> Result<End, Halt> {
+    Ok(match difference(session, user, resolved, existing).await? {
+        None => End::Unchanged(existing.id.clone()),
+        Some(problem) => End::Rejected(problem),
     })
 }
 
-/// Gives a user this password.
-async fn reset(
+async fn create_step(
     session: &Session,
     journal: &Journal,
     row: u64,
-    customer: &str,
-    user: &str,
+    user: &NewUser<'_>,
+    customer: &Customer,
     password: &Password,
-) -> Result<Option<Failure>, Halt> {
-    let path = format!("/customers/{}/users/{}/resetpassword", segment(customer), segment(user));
-    let call = Call::new(RESET_PASSWORD, path).of(customer).body(json!({
+) -> Result<Done, Halt> {
+    let named = [
+        ("userPrincipalName", user.user_principal_name),
+        ("displayName", user.display_name.as_ref()),
+        ("firstName", user.profile[UserField::FirstName as usize]),
+        ("lastName", user.profile[UserField::LastName as usize]),
+        ("usageLocation", user.usage_location.as_ref()),
+    ];
+    let mut body = json!({
         "passwordProfile": { "password": password.reveal(), "forceChangePassword": true },
         "attributes": { "objectType": "CustomerUser" },
-    }));
-    // A step of this attempt alone: the next one has another password.
-    let name = format!("password {}", journal.attempt());
-    let step = Step {
-        client: session.client(),
-        journal,
-        row,
-        name: &name,
-    };
-    // Nobody can see which password somebody has; setting it once more changes nothing.
-    let done = step.once(|| async { Ok(None) }, || async { Ok(call.clone()) }, |_| String::new());
-    Ok(match done.await? {
-        Done::Yes(_) => None,
-        Done::Refused(failure) => Some(failure),
-    })
-}
-
-fn without_empty(mut body: Value) -> Value {
-    if let Some(members) = body.as_object_mut() {
-        members.retain(|_, value| value.as_str() != Some(""));
+    });
+    let mut image = Image::new(Object::User, customer, "").field("licenses", "", user.licenses.join(";"));
+    for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
+        body[name] = json!(value);
+        image = image.field(name, "", value);
     }
-    body
+    let path = format!("/customers/{}/users", segment(&customer.id));
+    let call = Call::new(CREATE_USER, path).of(&customer.id).body(body);
+    let step = session.step(journal, row, "create");
+    step.once(
+        || async {
+            let found = session.user_now(&customer.id, user.user_principal_name).await?;
+            Ok(found.map(|user| user.id))
+        },
+        || async {
+            Ok(Sending {
+                call: call.clone(),
+                image: image.clone(),
+            })
+        },
+        |answer| id_of(&answer.body),
+    )
+    .await
 }
 
-async fn assign(session: &Session, step: &Step<'_>, resolved: &Resolved, user: &str) -> Result<Option<Failure>, Halt> {
+async fn assign(
+    session: &Session,
+    journal: &Journal,
+    row: u64,
+    resolved: &Resolved,
+    user: &str,
+) -> Result<Option<Stopped>, Halt> {
     if resolved.skus.is_empty() {
         return Ok(None);
     }
-    let customer = &resolved.customer.id;
-    let assigned: Vec<Value> = resolved.skus().map(|sku| json!({ "skuId": sku.id })).collect();
-    let path = format!(
-        "/customers/{}/users/{}/licenseupdates",
-        segment(customer),
-        segment(user)
-    );
-    let call = Call::new(ASSIGN_LICENSES, path).of(customer).body(json!({
-        "licensesToAssign": assigned,
-        "attributes": { "objectType": "LicenseUpdate" },
-    }));
-    let done = step
-        .once(
-            || async {
-                let has = session.licenses_now(customer, user).await?;
-                Ok(resolved.skus().all(|sku| has.contains(&sku.id)).then(String::new))
-            },
-            || async { Ok(call.clone()) },
-            |_: &Answer| String::new(),
-        )
-        .await?;
-    Ok(match done {
-        Done::Yes(_) => None,
-        Done::Refused(failure) => Some(failure),
-    })
+    let update = Update {
+        customer: &resolved.customer,
+        user,
+        held: &resolved.skus,
+        has: &[],
+        assign: resolved.skus.iter().map(|sku| sku.id.clone()).collect(),
+        remove: Vec::new(),
+    };
+    update.done(session, journal, row, "licenses").await
 }
 
 async fn add_roles(
@@ -321,46 +292,37 @@ async fn add_roles(
     row: u64,
     resolved: &Resolved,
     user: &str,
-) -> Result<Option<Failure>, Halt> {
-    let customer = &resolved.customer.id;
+) -> Result<Option<Stopped>, Halt> {
+    let customer = &resolved.customer;
     for (name, role) in &resolved.roles {
         let path = format!(
             "/customers/{}/directoryroles/{}/usermembers",
-            segment(customer),
+            segment(&customer.id),
             segment(role)
         );
-        let call = Call::new(ADD_TO_ROLE, path).of(customer).body(json!({
+        let call = Call::new(ADD_TO_ROLE, path).of(&customer.id).body(json!({
             "id": user,
             "attributes": { "objectType": "UserMember" },
         }));
         let name = format!("role {name}");
-        let step = Step {
-            client: session.client(),
-            journal,
-            row,
-            name: &name,
-        };
-        let done = step
-            .once(
-                || async {
-                    let has = session.roles_now(customer, user).await?;
-                    Ok(has.contains(&role.to_lowercase()).then(String::new))
-                },
-                || async { Ok(call.clone()) },
-                |_: &Answer| String::new(),
-            )
-            .await?;
-        if let Done::Refused(failure) = done {
-            return Ok(Some(failure));
+        let step = session.step(journal, row, &name);
+        let done = step.once(
+            || async {
+                let has = session.roles_now(&customer.id, user).await?;
+                Ok(has.contains(&role.to_lowercase()).then(String::new))
+            },
+            || async {
+                let image = Image::new(Object::Role, customer, user).field("role", "", role);
+                Ok(Sending {
+                    call: call.clone(),
+                    image,
+                })
+            },
+            |_| Some(String::new()),
+        );
+        if let Err(stopped) = done.await? {
+            return Ok(Some(stopped));
         }
     }
     Ok(None)
-}
-
-/// The code rows are told.
-pub(super) fn code_of(code: &str) -> &'static str {
-    match code {
-        OUT_OF_SEATS => code::NO_FREE_SEATS,
-        _ => code::REFUSED,
-    }
 }

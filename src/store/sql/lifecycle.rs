@@ -1,6 +1,5 @@
 //! `delete-users`, `restore-users`, `reset-passwords`: users that exist, or did.
 
-use jiff::Timestamp;
 use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
 
 use super::lookup::{Customer, Directory};
@@ -8,6 +7,7 @@ use super::record::{Key, Object, Record};
 use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::users::MUST_SET_PASSWORD;
 use crate::db::DbError;
+use crate::moment::{day, second};
 use crate::store::{Account, FieldChange, Touch, Verdict};
 
 /// How long a deleted user can be restored (Partner Center, `delete-a-user-account-for-a-customer`).
@@ -65,20 +65,6 @@ impl Named {
             },
         )
     }
-}
-
-/// A day in UTC, for messages.
-pub(super) fn day(millis: i64) -> String {
-    Timestamp::from_millisecond(millis)
-        .map_or_else(|_| millis.to_string(), |time| time.strftime("%Y-%m-%d").to_string())
-}
-
-/// A second in UTC, for messages.
-fn second(millis: i64) -> String {
-    Timestamp::from_millisecond(millis).map_or_else(
-        |_| millis.to_string(),
-        |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-    )
 }
 
 /// What people know a user by. A name can pass to somebody else between a plan and its application, so whoever is

@@ -5,11 +5,11 @@
 
 use tenantry_jobs::{CustomerRef, Problem, ProductType, Removal, code};
 
-use super::lifecycle::day;
 use super::lookup::{Customer, Directory};
 use super::record::{Key, Object, Record};
 use super::session::{Decision, Session, Step, Task};
 use crate::db::DbError;
+use crate::store::removal::{Held, Standing};
 use crate::store::{FieldChange, Touch, Verdict};
 
 /// The relationship of a customer who is one of ours, and of one who is no more.
@@ -53,55 +53,18 @@ impl Remove {
     }
 }
 
-/// How a subscription stands to the end of the relationship.
-enum Standing {
-    /// It is no obstacle.
-    Over,
-    /// It can be suspended, after which it is none.
-    Suspendable,
-    /// It has to go some other way first.
-    Obstacle(&'static str, String),
-}
-
 fn standing(subscription: &Record, now: i64) -> Standing {
-    let status = subscription.get("status");
-    let is_over = matches!(status, "expired" | "disabled" | "cancelled" | "deleted");
-    let Some(product_type) = ProductType::parse(subscription.get("product_type")).filter(|_| !is_over) else {
+    let Some(product_type) = ProductType::parse(subscription.get("product_type")) else {
         return Standing::Over;
     };
-    match product_type {
-        legacy if legacy.may_be_suspended_for_removal() => {
-            if status == "suspended" {
-                Standing::Over
-            } else {
-                Standing::Suspendable
-            }
-        }
-        ProductType::Reservation | ProductType::SavingsPlan => {
-            let how = "has to be cancelled with support".to_owned();
-            Standing::Obstacle(code::ACTIVE_RESERVATIONS, how)
-        }
-        // Suspending is not enough: a suspended new-commerce subscription goes on being billed.
-        ProductType::NewCommerceLicense => Standing::Obstacle(code::NOT_CANCELLABLE, cancellable(subscription, now)),
-        _ => Standing::Obstacle(code::ACTIVE_SOFTWARE, cancellable(subscription, now)),
-    }
-}
-
-/// Until when it can be cancelled, or from when on it is over by itself.
-fn cancellable(subscription: &Record, now: i64) -> String {
-    let (until, ends) = (subscription.int("cancellable_until"), subscription.int("term_ends"));
-    if until >= now {
-        format!("can be cancelled until {}", day(until))
-    } else if ends > 0 {
-        let renew = if subscription.get("auto_renew") == "no" {
-            ""
-        } else {
-            ", with automatic renewal off"
-        };
-        format!("can no longer be cancelled; possible from {}{renew}", day(ends + 1))
-    } else {
-        "can no longer be cancelled before its term ends".to_owned()
-    }
+    let held = Held {
+        product_type,
+        status: subscription.get("status"),
+        cancellable_until: subscription.int("cancellable_until"),
+        term_ends: subscription.int("term_ends"),
+        renews: subscription.get("auto_renew") != "no",
+    };
+    held.standing(now)
 }
 
 impl Task for Remove {

@@ -6,13 +6,13 @@
 
 use tenantry_jobs::{Direction, Flow, Problem, ProductType, Switch, TransferAction, code};
 
-use super::form;
 use super::lookup::{Customer, Directory};
 use super::record::{Key, Object, Record};
 use super::session::{Decision, Session, Step, Task};
 use super::subscriptions::{foreign, unknown};
 use crate::db::DbError;
-use crate::store::{Artifact, FieldChange, Verdict};
+use crate::moment::day;
+use crate::store::{Artifact, FieldChange, Verdict, form};
 
 /// An unanswered request expires after this long (Partner Center, transfer of Azure subscriptions).
 pub(crate) const EXPIRES_AFTER_MILLIS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -87,7 +87,7 @@ impl Transfer {
             },
             partner(&self.record),
             self.record.get("status"),
-            super::lifecycle::day(self.record.int("created_at")),
+            day(self.record.int("created_at")),
         );
         Problem::new(code::TRANSFER_OPEN, "subscription_id", guid, expected)
     }
@@ -212,7 +212,8 @@ impl Wanted {
             row: self.row,
             name: format!("transfer-request-{}.txt", self.row),
             data: form::filled(&form::Request {
-                customer: &self.customer,
+                domain: &self.customer.domain,
+                tenant_id: &self.customer.tenant_id,
                 subscription_id: &self.guid,
                 outwards: self.direction == Direction::Out,
                 partner_tenant_id: &self.partner_tenant_id,
@@ -221,7 +222,7 @@ impl Wanted {
             })
             .into_bytes(),
         });
-        let until = super::lifecycle::day(expires);
+        let until = day(expires);
         Ok(Decision {
             verdict: Verdict::Create,
             target: session.guid(key.id),
@@ -301,7 +302,7 @@ impl Wanted {
             status::PENDING => Decision {
                 waits: Some(format!(
                     "pending: {who} can answer until {}",
-                    super::lifecycle::day(transfer.record.int("expires_at"))
+                    day(transfer.record.int("expires_at"))
                 )),
                 ..begun
             },

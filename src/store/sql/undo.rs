@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 use tenantry_jobs::{Problem, code};
 
-use super::lifecycle::{RESTORE_WITHIN_MILLIS, day, restore};
+use super::lifecycle::{RESTORE_WITHIN_MILLIS, restore};
 use super::record::{Key, Object, Record};
 use super::relationship::ENDED;
 use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::transfers::status;
 use crate::db::{DbError, Tx};
 use crate::ledger::ids::record_id;
+use crate::moment::day;
 use crate::store::{FieldChange, Touch, Verdict};
 
 /// What an earlier row did, step by step.

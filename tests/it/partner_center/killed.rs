@@ -2,8 +2,9 @@
 
 use std::process::{Command, Stdio};
 
+use super::kinds::{LEGACY, with_users};
 use super::{Office, USERS};
-use crate::place::column;
+use crate::place::{column, outcomes};
 use crate::sandbox::TOKEN;
 
 fn command(office: &Office, args: &[&str]) -> Command {
@@ -50,6 +51,77 @@ async fn killed_at(failpoint: &str) {
         );
     }
     assert_eq!(office.users(&alpha).await.len(), 6, "{failpoint}");
+}
+
+/// One row of `kind`, killed at this place while it has `operation` done.
+async fn one_killed_at(failpoint: &str, kind: &str, operation: &str) {
+    let (office, alpha) = with_users().await;
+    let old = office.here.subscription_to(LEGACY, &alpha, 5).await;
+    let id = old.rsplit('/').next().expect("an id");
+    let users = "customer,user_principal_name\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com\n";
+    let csv = match kind {
+        "suspend-subscription" => format!("customer,subscription_id\n{alpha},{id}\n"),
+        "assign-licenses" => {
+            "customer,user_principal_name,remove\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com,<all>\n".to_owned()
+        }
+        "remove-relationship" => {
+            let left = office
+                .here
+                .get(&format!("/v1/customers/{alpha}/subscriptions"))
+                .await
+                .json();
+            for mut one in left["items"].as_array().expect("a list").clone() {
+                if one["id"] != id {
+                    one["status"] = "deleted".into();
+                    let path = format!(
+                        "/v1/customers/{alpha}/subscriptions/{}",
+                        one["id"].as_str().expect("an id")
+                    );
+                    office.here.patch(&path, &one).await.is(200);
+                }
+            }
+            "customer,suspend_subscriptions\nalpha.onmicrosoft.com,yes\n".to_owned()
+        }
+        _ => users.to_owned(),
+    };
+    if kind == "restore-users" {
+        office.applies("delete-users", &csv).await;
+    }
+    let before = office.here.effects(operation).await;
+    let job = office.hand_in(kind, &csv).await;
+    let killed = command(&office, &["worker", "--drain"])
+        .env("TENANTRY_FAILPOINT", failpoint)
+        .status()
+        .expect("tenantry starts");
+    assert_eq!(killed.code(), None, "{kind} {failpoint}");
+    let drained = command(&office, &["worker", "--drain"])
+        .status()
+        .expect("tenantry starts");
+    assert_eq!(drained.code(), Some(0), "{kind} {failpoint}");
+    let job = office.ledger.job(job.id).await.expect("asked").expect("there");
+    assert_eq!(
+        job.counts.applied,
+        1,
+        "{kind} {failpoint}: {:?}",
+        outcomes(&office.ledger, &job).await
+    );
+    assert_eq!(office.here.effects(operation).await - before, 1, "{kind} {failpoint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_survives_a_killed_worker() {
+    for (kind, operation, calls) in [
+        ("delete-users", "delete-user", 1),
+        ("restore-users", "update-user", 1),
+        ("assign-licenses", "update-licenses", 1),
+        ("suspend-subscription", "update-subscription", 1),
+        ("remove-relationship", "update-customer", 2),
+    ] {
+        for place in ["after-intent", "after-answer"] {
+            one_killed_at(&format!("{place}@{calls}"), kind, operation).await;
+        }
+        one_killed_at("before-commit@1", kind, operation).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

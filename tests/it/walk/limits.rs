@@ -7,6 +7,7 @@ use tenantry::ledger::{ErrorLimit, Job, JobState, Ledger, Parameters};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::runner::Settings;
+use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submitted};
 
 use crate::place::{
@@ -58,7 +59,7 @@ async fn reasons(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<
 }
 
 async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
-    let undoing = tenantry::undo::submit(ledger, &Queue::embedded(), job, "tester", limits).await;
+    let undoing = tenantry::undo::submit(ledger, &Stores::default(), &Queue::embedded(), job, "tester", limits).await;
     let id = undoing.expect("an undo").job;
     let undo = work_off(ledger, &ledger.job(id).await.expect("asked").expect("there")).await;
     assert_eq!(undo.state == JobState::AwaitingApproval, !undo.gate.is_empty());

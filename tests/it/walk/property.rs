@@ -11,6 +11,7 @@ use proptest::test_runner::{TestError, TestRunner};
 use tenantry::ledger::{Job, Ledger, Parameters};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
+use tenantry::store::Stores;
 use tenantry::undo::UndoError;
 
 use self::files::{File, any_file, made};
@@ -97,7 +98,15 @@ async fn comes_and_goes(
     prop_assert_eq!(all.len() as u64, done.counts.applied, "{:?}", recorded(ledger).await);
     if all.is_empty() {
         prop_assert_eq!(after, before);
-        let refused = tenantry::undo::submit(ledger, &Queue::embedded(), &done, "tester", &Limits::NONE).await;
+        let refused = tenantry::undo::submit(
+            ledger,
+            &Stores::default(),
+            &Queue::embedded(),
+            &done,
+            "tester",
+            &Limits::NONE,
+        )
+        .await;
         prop_assert!(matches!(refused, Err(UndoError::NothingApplied(_))), "{:?}", refused);
         return Ok(());
     }

@@ -3,11 +3,12 @@
 //! These transfers (MS-AZR-0145P) go through a support ticket with a form that three parties sign; no API asks
 //! for them. What a machine can do is to fill the form in and say what is left to do.
 
-use super::lookup::Customer;
-
 /// What the form is about.
 pub(super) struct Request<'a> {
-    pub(super) customer: &'a Customer,
+    /// The customer's primary domain.
+    pub(super) domain: &'a str,
+    /// The customer's tenant GUID ("Microsoft ID").
+    pub(super) tenant_id: &'a str,
     pub(super) subscription_id: &'a str,
     /// Whether the subscription leaves us.
     pub(super) outwards: bool,
@@ -52,8 +53,8 @@ pub(super) fn filled(request: &Request<'_>) -> String {
          [ ] The current partner opens a support ticket: subscription management, with the subscription ID.\n\
          [ ] All three sign; the current partner attaches the form to the ticket.\n\
          [ ] The new partner reviews the role assignments of the subscription afterwards.\n",
-        domain = request.customer.domain,
-        tenant = request.customer.tenant_id,
+        domain = request.domain,
+        tenant = request.tenant_id,
         email = or_blank(request.customer_email),
         subscription = request.subscription_id,
     )

@@ -1,0 +1,181 @@
+//! `remove-relationship`: ends the reseller relationship, once nothing stands in its way.
+//!
+//! Partner Center refuses it while anything is active, in words only, so what stands in the way is found before, and told
+//! all at once and by name. Suspending what can be suspended is a step each, and only where the row says so. An undo does
+//! not bring the relationship back: only the customer's consent does.
+
+use serde_json::json;
+use tenantry_jobs::{Problem, Removal, SubscriptionStatus, code};
+
+use super::Halt;
+use super::auth::Speaker;
+use super::client::{Call, CallError, Operation};
+use super::end::{End, Previewed};
+use super::failure::Class;
+use super::image::{Image, Object};
+use super::session::{Customer, Session};
+use super::steps::{Done, Journal, Sending, Step};
+use super::subscriptions::{all_now, has_become, status_step};
+use super::text::{segment, text};
+use crate::store::removal::Standing;
+use crate::store::{FieldChange, Verdict};
+
+const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
+const END_RELATIONSHIP: Operation = Operation::new("update-customer", "PATCH", Speaker::AppAndUser);
+
+/// Subscriptions to suspend: id and status.
+type ToSuspend = Vec<(String, String)>;
+
+/// What is to be suspended first, or what stands in the way.
+async fn obstacles(
+    session: &Session,
+    customer: &Customer,
+    removal: &Removal<'_>,
+) -> Result<Result<ToSuspend, Problem>, Halt> {
+    let mut obstacles: Vec<(&'static str, String)> = Vec::new();
+    let mut suspend = Vec::new();
+    for subscription in all_now(session, &customer.id).await? {
+        let (id, status) = (subscription.id(), subscription.status());
+        let named = format!("{} {id}", subscription.product());
+        if let Some(open) = super::transfers::open_with(session, &customer.id, &id).await? {
+            obstacles.push((
+                code::TRANSFER_OPEN,
+                format!("{named} is part of the open transfer {}", open.id()),
+            ));
+            continue;
+        }
+        match subscription.standing(session.now()) {
+            Standing::Over => {}
+            Standing::Suspendable if removal.suspend_subscriptions => suspend.push((id, status)),
+            Standing::Suspendable => obstacles.push((
+                code::ACTIVE_SUBSCRIPTIONS,
+                format!("{named} is {status}: suspend it, or say `suspend_subscriptions` = `yes`"),
+            )),
+            Standing::Obstacle(code, how) => obstacles.push((code, format!("{named} is {status} and {how}"))),
+        }
+    }
+    let Some((code, _)) = obstacles.first() else {
+        return Ok(Ok(suspend));
+    };
+    let all: Vec<&str> = obstacles.iter().map(|(_, text)| text.as_str()).collect();
+    let expected = format!("a customer with nothing active; {}", all.join("; "));
+    Ok(Err(Problem::new(code, "customer", &customer.domain, expected)))
+}
+
+/// What a row would do.
+pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<Previewed, Halt> {
+    let customer = match session.customer(removal.customer).await? {
+        Ok(customer) => customer,
+        Err(problem) => return Ok(Previewed::reject(problem)),
+    };
+    let suspend = match obstacles(session, &customer, removal).await? {
+        Ok(suspend) => suspend,
+        Err(problem) => return Ok(Previewed::reject(problem)),
+    };
+    let mut changes: Vec<FieldChange> = suspend
+        .iter()
+        .map(|(id, status)| FieldChange::new("subscription", format!("{id} {status}"), format!("{id} suspended")))
+        .collect();
+    changes.push(FieldChange::new("relationship", "reseller", "none"));
+    let users = session.users(&customer.id).await?.len() as u64;
+    let previewed = Previewed::from(Verdict::Change(changes));
+    Ok(previewed.touching(&customer, users, users).destructive())
+}
+
+/// Ends a relationship.
+pub(super) async fn remove(session: &Session, journal: &Journal, row: u64, removal: &Removal<'_>) -> Result<End, Halt> {
+    // Once it has ended, the customer is not to be found any more.
+    let begun = journal.image(row, "relationship")?;
+    let customer = match begun {
+        Some(image) => image.whose(),
+        None => match session.customer(removal.customer).await? {
+            Ok(customer) => (*customer).clone(),
+            Err(problem) => return Ok(End::Rejected(problem)),
+        },
+    };
+    let target = customer.id.clone();
+    if !journal.has_begun_step(row, "relationship") {
+        let suspend = match obstacles(session, &customer, removal).await? {
+            Ok(suspend) => suspend,
+            Err(problem) => return Ok(End::Rejected(problem)),
+        };
+        if let Some(end) = suspend_all(session, journal, row, &customer, &suspend).await? {
+            return Ok(end);
+        }
+    }
+    let message = match journal.count(row, "suspend ") {
+        0 => String::new(),
+        1 => "1 subscription was suspended".to_owned(),
+        many => format!("{many} subscriptions were suspended"),
+    };
+    let step = session.step(journal, row, "relationship");
+    Ok(match end_step(session, &step, &customer).await? {
+        Ok(_) => End::Applied { target, message },
+        // Somebody else was faster.
+        Err(stopped) if stopped.failure.status == 404 => End::Unchanged(target),
+        Err(stopped) => End::Stopped {
+            stopped,
+            done: message,
+            target,
+        },
+    })
+}
+
+/// Suspends what is in the way; how the row ends, if it does not go on.
+async fn suspend_all(
+    session: &Session,
+    journal: &Journal,
+    row: u64,
+    customer: &Customer,
+    suspend: &ToSuspend,
+) -> Result<Option<End>, Halt> {
+    let to = SubscriptionStatus::Suspended.as_str();
+    let mut pending = 0;
+    for (number, (id, status)) in suspend.iter().enumerate() {
+        let name = format!("suspend {id}");
+        let step = session.step(journal, row, &name);
+        match status_step(session, &step, customer, id, (status, to)).await? {
+            Ok(now) if now == to => {}
+            Ok(_) if has_become(session, &customer.id, id, to).await? => {}
+            Ok(_) => pending += 1,
+            Err(stopped) => {
+                let done = match number {
+                    0 => String::new(),
+                    some => format!("{some} of {} subscriptions were suspended", suspend.len()),
+                };
+                let target = customer.id.clone();
+                return Ok(Some(End::Stopped { stopped, done, target }));
+            }
+        }
+    }
+    Ok((pending > 0).then(|| End::Waits {
+        message: format!("{pending} subscriptions are being suspended"),
+        target: customer.id.clone(),
+    }))
+}
+
+async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Result<Done, Halt> {
+    let path = format!("/customers/{}", segment(&customer.id));
+    let body = json!({ "relationshipToPartner": "none", "attributes": { "objectType": "Customer" } });
+    let call = Call::new(END_RELATIONSHIP, path.clone()).of(&customer.id).body(body);
+    step.once(
+        || async {
+            let call = Call::new(GET_CUSTOMER, path.clone()).of(&customer.id);
+            let is_over = match session.client().read(&call).await {
+                Ok(answer) => text(&answer.body, "relationshipToPartner").eq_ignore_ascii_case("none"),
+                Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => true,
+                Err(error) => return Err(Halt::of(error)),
+            };
+            Ok(is_over.then(String::new))
+        },
+        || async {
+            let image = Image::new(Object::Relationship, customer, &customer.id);
+            Ok(Sending {
+                call: call.clone(),
+                image: image.field("relationship", "reseller", "none"),
+            })
+        },
+        |_| Some(String::new()),
+    )
+    .await
+}

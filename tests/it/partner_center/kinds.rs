@@ -1,0 +1,203 @@
+//! Every kind that changes what is there already: applied once, then unchanged, and refused by name where it cannot be.
+
+use serde_json::json;
+
+use super::{Office, USERS};
+use crate::place::outcomes;
+
+/// An offer of the legacy sort, which is a GUID.
+pub(super) const LEGACY: &str = "84a03d81-6b37-4d66-8d4a-faea24541538";
+
+/// With a user of the first customer who has a licence of it, and one who has none.
+pub(super) async fn with_users() -> (Office, String) {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    office.here.subscription(&alpha, 5).await;
+    let users = format!(
+        "{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,SPB,\n{alpha},two@alpha.onmicrosoft.com,Two,Due,,,\n"
+    );
+    office.applies("bulk-add-users", &users).await;
+    (office, alpha)
+}
+
+/// The part numbers of a user's licences.
+pub(super) async fn licenses(office: &Office, customer: &str, user: &str) -> Vec<String> {
+    let users = office.users(customer).await;
+    let named = |one: &&serde_json::Value| one["firstName"] == user;
+    let id = users.iter().find(named).expect("the user")["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let path = format!("/v1/customers/{customer}/users/{id}/licenses");
+    let list = office.here.get(&path).await.json();
+    let items = list["items"].as_array().expect("a list").iter();
+    items
+        .map(|one| one["productSku"]["skuPartNumber"].as_str().expect("a name").to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_deleted_and_restored() {
+    let (office, alpha) = with_users().await;
+    let users = "customer,user_principal_name\nalpha.onmicrosoft.com,ONE@alpha.onmicrosoft.com\nalpha.onmicrosoft.com,two@alpha.onmicrosoft.com\n";
+    assert_eq!(office.codes("restore-users", users).await, ["unchanged"; 2]);
+    let job = office.applies("delete-users", users).await;
+    assert!(office.message(&job, 1).await.contains("can be restored until"));
+    assert!(office.users(&alpha).await.is_empty());
+    assert_eq!(office.codes("delete-users", users).await, ["unchanged"; 2]);
+    let missing = "customer,user_principal_name,assign\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com,SPB\nalpha.onmicrosoft.com,three@alpha.onmicrosoft.com,SPB\n";
+    assert_eq!(
+        office.codes("assign-licenses", missing).await,
+        ["user-deleted", "unknown-user"]
+    );
+    office.applies("restore-users", users).await;
+    assert_eq!(office.users(&alpha).await.len(), 2);
+    let unknown = "customer,user_principal_name\nalpha.onmicrosoft.com,three@alpha.onmicrosoft.com\n";
+    assert_eq!(office.codes("delete-users", unknown).await, ["unknown-user"]);
+    assert_eq!(office.codes("restore-users", unknown).await, ["unknown-user"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_are_reset_once_a_day_unless_it_is_said_again() {
+    let (office, _) = with_users().await;
+    let of = |name: &str, again: &str| {
+        format!("customer,user_principal_name,again\nalpha.onmicrosoft.com,{name}@alpha.onmicrosoft.com,{again}\n")
+    };
+    office.applies("reset-passwords", &of("one", "")).await;
+    assert_eq!(office.here.effects("reset-user-password").await, 1);
+    assert_eq!(office.codes("reset-passwords", &of("one", "")).await, ["unchanged"]);
+    office.applies("reset-passwords", &of("one", "yes")).await;
+    office.applies("reset-passwords", &of("two", "")).await;
+    assert_eq!(office.here.effects("reset-user-password").await, 3);
+    assert_eq!(
+        office.codes("reset-passwords", &of("three", "")).await,
+        ["unknown-user"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn licences_are_given_and_taken() {
+    let (office, alpha) = with_users().await;
+    office
+        .here
+        .subscription_to("SBX000000003:0001:SBX00000000C", &alpha, 1)
+        .await;
+    let header = "customer,user_principal_name,assign,remove,usage_location\n";
+    let row = |user: &str, rest: &str| format!("{alpha},{user}@alpha.onmicrosoft.com,{rest}\n");
+    let needs = format!("{header}{}", row("two", "SPB,,"));
+    assert_eq!(
+        office.codes("assign-licenses", &needs).await,
+        ["usage-location-required"]
+    );
+    let both = format!("{header}{}{}", row("one", "POWER_BI_PRO,SPB,"), row("two", "SPB,,GB"));
+    office.applies("assign-licenses", &both).await;
+    assert_eq!(licenses(&office, &alpha, "One").await, ["POWER_BI_PRO"]);
+    assert_eq!(licenses(&office, &alpha, "Two").await, ["SPB"]);
+    assert_eq!(office.codes("assign-licenses", &both).await, ["unchanged"; 2]);
+    let full = format!("{header}{}", row("two", "POWER_BI_PRO,,"));
+    assert_eq!(office.codes("assign-licenses", &full).await, ["no-free-seats"]);
+    let unknown = format!("{header}{}", row("two", "SPE_E3,,"));
+    assert_eq!(office.codes("assign-licenses", &unknown).await, ["unknown-sku"]);
+    let all = format!("{header}{}", row("one", ",<all>,"));
+    office.applies("assign-licenses", &all).await;
+    assert!(licenses(&office, &alpha, "One").await.is_empty());
+    assert_eq!(office.here.effects("update-licenses").await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_subscription_keeps_everything_but_its_status() {
+    let (office, [alpha, beta]) = Office::with_customers().await;
+    let path = office.here.subscription(&alpha, 5).await;
+    let id = path.rsplit('/').next().expect("an id");
+    let of = |customer: &str, action: &str| format!("customer,subscription_id,action\n{customer},{id},{action}\n");
+    let before = office.here.get(&path).await.json();
+    office.applies("suspend-subscription", &of(&alpha, "")).await;
+    let after = office.here.get(&path).await.json();
+    assert_eq!(after["status"], "suspended");
+    for kept in [
+        "autoRenewEnabled",
+        "quantity",
+        "friendlyName",
+        "partnerId",
+        "billingCycle",
+    ] {
+        assert_eq!(before[kept], after[kept], "{kept}");
+    }
+    assert_eq!(
+        office.codes("suspend-subscription", &of(&alpha, "")).await,
+        ["unchanged"]
+    );
+    assert_eq!(
+        office.codes("suspend-subscription", &of(&beta, "")).await,
+        ["unknown-subscription"]
+    );
+    // Accepted first, and carried out later.
+    office.here.quirks(&["accepted-updates"]).await;
+    office.applies("suspend-subscription", &of(&alpha, "reactivate")).await;
+    assert_eq!(office.here.get(&path).await.json()["status"], "active");
+    office.here.quirks(&[]).await;
+    let mut cancelled = office.here.get(&path).await.json();
+    cancelled["status"] = json!("deleted");
+    office.here.patch(&path, &cancelled).await.is(200);
+    assert_eq!(
+        office.codes("suspend-subscription", &of(&alpha, "")).await,
+        ["subscription-inactive"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relationship_ends_when_nothing_is_in_the_way() {
+    let (office, [alpha, beta]) = Office::with_customers().await;
+    office.here.subscription_to(LEGACY, &alpha, 5).await;
+    office.here.subscription_to(LEGACY, &alpha, 7).await;
+    office.here.subscription(&beta, 1).await;
+    let of = |customer: &str, suspend: &str| format!("customer,suspend_subscriptions\n{customer},{suspend}\n");
+    let refused = office.apply("remove-relationship", &of(&alpha, "")).await;
+    assert_eq!(outcomes(&office.ledger, &refused).await[0].2, "active-subscriptions");
+    let message = office.message(&refused, 1).await;
+    assert_eq!(
+        message.matches("say `suspend_subscriptions`").count(),
+        2,
+        "all at once: {message}"
+    );
+    assert_eq!(
+        office.codes("remove-relationship", &of(&beta, "yes")).await,
+        ["not-cancellable"]
+    );
+    assert_eq!(office.here.effects("update-subscription").await, 0);
+    let job = office
+        .applies("remove-relationship", &of("alpha.onmicrosoft.com", "yes"))
+        .await;
+    assert_eq!(office.message(&job, 1).await, "2 subscriptions were suspended");
+    assert_eq!(office.here.effects("update-subscription").await, 2);
+    assert_eq!(office.here.effects("update-customer").await, 1);
+    office.here.get(&format!("/v1/customers/{alpha}")).await.is(403);
+    assert_eq!(
+        office.codes("remove-relationship", &of(&alpha, "")).await,
+        ["unknown-customer"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plan_said_is_compared_before_anything_is_done() {
+    let (office, alpha) = with_users().await;
+    let csv = "customer,user_principal_name\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com\n";
+    let job = office.approved("delete-users", csv).await;
+    // Somebody gives the user another name to be known by.
+    let user = office
+        .users(&alpha)
+        .await
+        .into_iter()
+        .find(|user| user["firstName"] == "One")
+        .expect("there");
+    let path = format!("/v1/customers/{alpha}/users/{}", user["id"].as_str().expect("an id"));
+    office
+        .here
+        .patch(&path, &json!({ "displayName": "Somebody else" }))
+        .await
+        .is(200);
+    let job = office.finish(&job).await;
+    assert_eq!(outcomes(&office.ledger, &job).await[0].2, "drifted");
+    assert_eq!(office.here.effects("delete-user").await, 0);
+    let job = office.approved("delete-users", csv).await;
+    assert_eq!(office.finish(&job).await.counts.applied, 1);
+}

@@ -1,0 +1,176 @@
+//! What a job did at Partner Center is taken back, and that is taken back again.
+
+use serde_json::{Value, json};
+
+use super::kinds::{LEGACY, licenses, with_users};
+use super::{CUSTOMERS, Office, USERS};
+use crate::place::outcomes;
+
+const POWER_BI: &str = "SBX000000003:0001:SBX00000000C";
+const POWER_BI_SKU: &str = "f8a1db68-be16-40ed-86d5-cb42ce701560";
+
+/// Everything a customer has that jobs change, without what counts how often it was changed.
+async fn state(office: &Office, customer: &str) -> Value {
+    let path = format!("/v1/customers/{customer}");
+    let mut users = office.users(customer).await;
+    for user in &mut users {
+        let id = user["id"].as_str().expect("an id").to_owned();
+        let has = office.here.get(&format!("{path}/users/{id}/licenses")).await.json();
+        user["licenses"] = has["items"].clone();
+    }
+    let subscriptions = office.here.get(&format!("{path}/subscriptions")).await.json();
+    let status = |one: &Value| json!([one["id"], one["status"], one["autoRenewEnabled"], one["quantity"]]);
+    let subscriptions: Vec<Value> = subscriptions["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(status)
+        .collect();
+    let profile = office.here.get(&format!("{path}/profiles/billing")).await.json();
+    json!([users, subscriptions, profile["defaultAddress"], profile["companyName"]])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_taken_back_and_done_again() {
+    let (office, alpha) = with_users().await;
+    let subscription = office.here.subscription_to(LEGACY, &alpha, 5).await;
+    let id = subscription.rsplit('/').next().expect("an id");
+    let user = |header: &str, rest: &str| {
+        format!("customer,user_principal_name{header}\n{alpha},one@alpha.onmicrosoft.com{rest}\n")
+    };
+    let jobs = [
+        (
+            "bulk-add-users",
+            format!("{USERS}{alpha},six@alpha.onmicrosoft.com,Six,Sei,GB,SPB,User Administrator\n"),
+        ),
+        (
+            "update-account",
+            format!("customer,city,phone\n{alpha},Leeds,+44 20 7946 0000\n"),
+        ),
+        ("assign-licenses", user(",assign,remove,usage_location", ",,SPB,FR")),
+        ("delete-users", user("", "")),
+        (
+            "suspend-subscription",
+            format!("customer,subscription_id\n{alpha},{id}\n"),
+        ),
+    ];
+    for (kind, csv) in jobs {
+        let before = state(&office, &alpha).await;
+        let job = office.applies(kind, &csv).await;
+        let after = state(&office, &alpha).await;
+        assert_ne!(before, after, "{kind}");
+        let undo = office.undo(&job).await;
+        assert_eq!(
+            undo.counts.applied,
+            1,
+            "{kind}: {:?}",
+            outcomes(&office.ledger, &undo).await
+        );
+        assert_eq!(state(&office, &alpha).await, before, "{kind}");
+        let redo = office.undo(&undo).await;
+        assert_eq!(
+            redo.counts.applied,
+            1,
+            "{kind}: {:?}",
+            outcomes(&office.ledger, &redo).await
+        );
+        assert_eq!(state(&office, &alpha).await, after, "{kind}");
+        // As at first, for the next one.
+        office.undo(&redo).await;
+        assert_eq!(state(&office, &alpha).await, before, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_has_changed_since_is_kept_and_what_cannot_come_back_says_why() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    office.here.subscription(&alpha, 5).await;
+    let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n");
+    let made = office.applies("bulk-add-users", &users).await;
+    let id = office.target(&made, 1).await;
+    let path = format!("/v1/customers/{alpha}/users/{id}");
+    office
+        .here
+        .patch(&path, &json!({ "displayName": "Somebody else" }))
+        .await
+        .is(200);
+    let moved = office
+        .applies("update-account", &format!("customer,city\n{alpha},Leeds\n"))
+        .await;
+    office
+        .applies("update-account", &format!("customer,city\n{alpha},York\n"))
+        .await;
+    let reset = format!("customer,user_principal_name\n{alpha},one@alpha.onmicrosoft.com\n");
+    let reset = office.applies("reset-passwords", &reset).await;
+    let customers = office
+        .applies(
+            "add-customer",
+            &CUSTOMERS.replace("alpha", "gamma").replace("beta,", "delta,"),
+        )
+        .await;
+    for (job, code) in [
+        (&made, "edited-since"),
+        (&moved, "edited-since"),
+        (&reset, "irreversible"),
+        (&customers, "irreversible"),
+    ] {
+        let before = state(&office, &alpha).await;
+        let undo = office.undo(job).await;
+        let codes: Vec<_> = outcomes(&office.ledger, &undo)
+            .await
+            .into_iter()
+            .map(|(_, _, code)| code)
+            .collect();
+        assert_eq!(codes, vec![code; codes.len()], "{}", job.kind);
+        assert_eq!(state(&office, &alpha).await, before, "{}", job.kind);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_came_halfway_is_finished_by_a_retry_or_taken_back() {
+    let (office, alpha) = with_users().await;
+    let path = office.here.subscription_to(POWER_BI, &alpha, 1).await;
+    let users = office.users(&alpha).await;
+    let taker = users.iter().find(|user| user["firstName"] == "One").expect("there");
+    let taker = taker["id"].as_str().expect("an id").to_owned();
+    let updates = format!("/v1/customers/{alpha}/users/{taker}/licenseupdates");
+    // The seat goes to somebody else between the plan and its application.
+    let failing = async |name: &str| {
+        let users = format!("{USERS}{alpha},{name}@alpha.onmicrosoft.com,{name},Uno,GB,POWER_BI_PRO,\n");
+        let job = office.hand_in("bulk-add-users", &users).await;
+        let taken = json!({ "licensesToAssign": [{ "skuId": POWER_BI_SKU }] });
+        office.here.post(&updates, &taken).await.is(201);
+        let job = office.finish(&job).await;
+        assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
+        assert_eq!(outcomes(&office.ledger, &job).await[0].2, "no-free-seats");
+        let free = json!({ "licensesToRemove": [POWER_BI_SKU] });
+        office.here.post(&updates, &free).await.is(201);
+        job
+    };
+    let made = office.here.effects("create-user").await;
+    let job = failing("Three").await;
+    let retry = office
+        .ledger
+        .retry(&job, "tester")
+        .await
+        .expect("asked")
+        .expect("a retry");
+    let retry = office.ledger.job(retry).await.expect("asked").expect("there");
+    let retry = office.finish(&retry).await;
+    assert_eq!(retry.counts.applied, 1, "{:?}", outcomes(&office.ledger, &retry).await);
+    assert_eq!(licenses(&office, &alpha, "Three").await, ["POWER_BI_PRO"]);
+    assert_eq!(office.here.effects("create-user").await - made, 1);
+    assert_eq!(
+        office.here.effects("reset-user-password").await,
+        0,
+        "it was handed out before"
+    );
+    let mut more = office.here.get(&path).await.json();
+    more["quantity"] = json!(2);
+    office.here.patch(&path, &more).await.is(200);
+    let before = state(&office, &alpha).await;
+    let job = failing("Four").await;
+    let undo = office.undo(&job).await;
+    assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
+    assert_eq!(state(&office, &alpha).await, before);
+}
