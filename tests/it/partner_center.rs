@@ -23,6 +23,8 @@ use tenantry::submit::{Rules, Submitted};
 use crate::place::{On, Place, hand_in_from, hand_over, outcomes, work_off_from};
 use crate::sandbox::{Here, TOKEN};
 
+/// An offer of the legacy sort, which is a GUID.
+pub(crate) const LEGACY: &str = "84a03d81-6b37-4d66-8d4a-faea24541538";
 const CUSTOMERS: &str = "\
 domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country
 alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB
@@ -60,15 +62,15 @@ fn stores(here: &Here, token: &str) -> Stores {
 }
 
 /// A sandbox, and a ledger whose jobs are carried out there.
-struct Office {
-    here: Here,
+pub(crate) struct Office {
+    pub(crate) here: Here,
     place: Place,
-    ledger: Ledger,
-    stores: Stores,
+    pub(crate) ledger: Ledger,
+    pub(crate) stores: Stores,
 }
 
 impl Office {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (here, place) = (Here::live().await, Place::new(On::Sqlite).await);
         let stores = stores(&here, TOKEN);
         Self {
@@ -185,6 +187,16 @@ impl Office {
     async fn target(&self, job: &Job, row: u64) -> String {
         let rows = self.ledger.chunk_rows(job, 0).await.expect("asked").expect("kept");
         rows.record(row, row + 1).id
+    }
+
+    /// The id of the customer of that company name.
+    pub(crate) async fn customer(&self, company: &str) -> String {
+        let list = self.here.get("/v1/customers").await.json();
+        let mut all = list["items"].as_array().expect("a list").iter();
+        let found = all
+            .find(|one| one["companyProfile"]["companyName"] == company)
+            .expect("the customer");
+        found["id"].as_str().expect("an id").to_owned()
     }
 
     /// A customer's users, as the sandbox has them, without the administrator it came with.

@@ -3,8 +3,7 @@
 
 use serde_json::json;
 
-use super::kinds::LEGACY;
-use super::{CUSTOMERS, Office, USERS};
+use super::{CUSTOMERS, LEGACY, Office, USERS};
 use crate::place::outcomes;
 use crate::sandbox::OTHER_PARTNER;
 

@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use super::kinds::{LEGACY, with_users};
-use super::{Office, USERS};
+use super::kinds::with_users;
+use super::{LEGACY, Office, USERS};
 use crate::place::{column, outcomes};
 use crate::sandbox::TOKEN;
 

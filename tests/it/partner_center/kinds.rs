@@ -2,11 +2,8 @@
 
 use serde_json::json;
 
-use super::{Office, USERS};
+use super::{LEGACY, Office, USERS};
 use crate::place::outcomes;
-
-/// An offer of the legacy sort, which is a GUID.
-pub(super) const LEGACY: &str = "84a03d81-6b37-4d66-8d4a-faea24541538";
 
 /// With a user of the first customer who has a licence of it, and one who has none.
 pub(super) async fn with_users() -> (Office, String) {

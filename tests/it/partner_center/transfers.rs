@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Office;
-use super::kinds::LEGACY;
+use super::{LEGACY, Office};
 use crate::place::{outcomes, work_off_from};
 use crate::sandbox::OTHER_PARTNER;
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::kinds::{LEGACY, licenses, with_users};
-use super::{CUSTOMERS, Office, USERS};
+use super::kinds::{licenses, with_users};
+use super::{CUSTOMERS, LEGACY, Office, USERS};
 use crate::place::outcomes;
 
 const POWER_BI: &str = "SBX000000003:0001:SBX00000000C";
