@@ -30,6 +30,8 @@ domain,company_name,first_name,last_name,email,address_line1,city,state,postal_c
 alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB
 beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE
 ";
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 const USERS: &str = "customer,user_principal_name,first_name,last_name,usage_location,licenses,roles\n";
 
 fn addresses(here: &Here) -> Addresses {
@@ -41,7 +43,7 @@ fn addresses(here: &Here) -> Addresses {
 }
 
 /// The sandbox as a store, for whoever the token speaks for.
-fn stores(here: &Here, token: &str) -> Stores {
+fn stores(here: &Here, token: &str, timeout: Duration) -> Stores {
     let settings = Settings {
         addresses: addresses(here),
         credentials: Credentials {
@@ -51,7 +53,7 @@ fn stores(here: &Here, token: &str) -> Stores {
             refresh_token: None,
             token: Some(Secret::new(token)),
         },
-        timeout: Duration::from_secs(20),
+        timeout,
         concurrency: 4,
     };
     let store = PartnerCenter::new(settings, Clock::system()).expect("a store");
@@ -67,24 +69,33 @@ pub(crate) struct Office {
     place: Place,
     pub(crate) ledger: Ledger,
     pub(crate) stores: Stores,
+    /// What the store calls with.
+    token: String,
 }
 
 impl Office {
     pub(crate) async fn new() -> Self {
         let (here, place) = (Here::live().await, Place::new(On::Sqlite).await);
-        let stores = stores(&here, TOKEN);
+        let stores = stores(&here, TOKEN, PATIENCE);
         Self {
             ledger: place.ledger().await,
             here,
             place,
             stores,
+            token: TOKEN.to_owned(),
         }
     }
 
     /// From now on, rows are carried out as another partner.
     async fn act_as(&mut self, partner: &str) {
         self.here.as_partner(Some(partner)).await;
-        self.stores = stores(&self.here, self.here.token());
+        self.here.token().clone_into(&mut self.token);
+        self.stores = stores(&self.here, &self.token, PATIENCE);
+    }
+
+    /// From now on, no answer is waited for longer than that.
+    fn wait_at_most(&mut self, patience: Duration) {
+        self.stores = stores(&self.here, &self.token, patience);
     }
 
     /// With both customers; their ids.

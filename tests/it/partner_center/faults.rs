@@ -1,13 +1,18 @@
 //! For every call that changes something, everything that can become of it: the effect happens once, and the row is
 //! applied.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{CUSTOMERS, LEGACY, Office, USERS};
 use crate::place::outcomes;
 use crate::sandbox::OTHER_PARTNER;
 
-const FAULTS: [&str; 6] = [
+/// `slow-body` that is not waited for: it happened, and nobody knows.
+const TIMEOUT: &str = "timeout";
+const FAULTS: [&str; 7] = [
+    TIMEOUT,
     "cut-before-commit",
     "cut-after-commit",
     "error-500",
@@ -88,15 +93,23 @@ async fn prepared(office: &mut Office, alpha: &str, operation: &str) -> Case {
     Case { kind, csv }
 }
 
+async fn break_down(office: &mut Office, operation: &str, fault: &str, times: u64) {
+    let fault = if fault == TIMEOUT {
+        office.wait_at_most(Duration::from_millis(700));
+        "slow-body"
+    } else {
+        fault
+    };
+    let fault = json!({ "operation": operation, "fault": fault, "times": times });
+    office.here.fault(&fault).await;
+}
+
 /// One row whose `operation` meets a fault once, then twice in a row.
 async fn meets(operation: &str, fault: &str, times: u64) {
     let (mut office, [alpha, _]) = Office::with_customers().await;
     let Case { kind, csv } = prepared(&mut office, &alpha, operation).await;
     let before = office.here.effects(operation).await;
-    office
-        .here
-        .fault(&json!({ "operation": operation, "fault": fault, "times": times }))
-        .await;
+    break_down(&mut office, operation, fault, times).await;
     let job = office.apply(kind, &csv).await;
     let rows = job.counts.total;
     assert_eq!(
@@ -163,8 +176,7 @@ async fn a_transfer_is_asked_for_once() {
             "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow\n\
              {alpha},{id},in,{OTHER_PARTNER},Other,it@alpha.example,new-commerce\n"
         );
-        let fault = json!({ "operation": "create-transfer", "fault": fault, "times": 1 });
-        office.here.fault(&fault).await;
+        break_down(&mut office, "create-transfer", fault, 1).await;
         let job = office.apply("switch-subscription", &csv).await;
         assert_eq!(outcomes(&office.ledger, &job).await, [], "{fault}");
         assert_eq!(office.here.effects("create-transfer").await, 1, "{fault}");
