@@ -123,10 +123,10 @@ pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: 
     let done = step.once(
         || session.customer_of_domain(&new.domain),
         || async {
-            Ok(Sending {
+            Ok(Some(Sending {
                 call: call.clone(),
                 image: Image::new(Object::Customer, &made, ""),
-            })
+            }))
         },
         |answer| id_of(&answer.body).map(|id| id.to_lowercase()),
     );
@@ -312,7 +312,7 @@ pub(super) async fn profile_step(
                 image = image.field(change.field, change.old, change.new);
             }
             let call = put(customer, now, wanted);
-            Ok(Sending { call, image })
+            Ok(Some(Sending { call, image }))
         },
         |_| Some(String::new()),
     )

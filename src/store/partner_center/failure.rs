@@ -101,6 +101,17 @@ impl Failure {
         }
     }
 
+    /// What a call about something would have been answered that is there no more.
+    pub(super) fn gone() -> Self {
+        Self {
+            status: 404,
+            code: String::new(),
+            message: "it is there no more".to_owned(),
+            retryable: None,
+            retry_after: None,
+        }
+    }
+
     /// What to do about it.
     pub(super) fn class(&self) -> Class {
         let listed = TABLE

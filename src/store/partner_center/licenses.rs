@@ -300,10 +300,10 @@ impl Update<'_> {
                 Ok(is_so(&now, assign, remove).then(String::new))
             },
             || async {
-                Ok(Sending {
+                Ok(Some(Sending {
                     call: call.clone(),
                     image: image.clone(),
-                })
+                }))
             },
             |_| Some(String::new()),
         )
@@ -333,10 +333,10 @@ pub(super) async fn usage_location_step(
         },
         || async {
             let image = Image::new(Object::UsageLocation, customer, user).field("usage_location", from, to);
-            Ok(Sending {
+            Ok(Some(Sending {
                 call: call.clone(),
                 image,
-            })
+            }))
         },
         |_| Some(String::new()),
     )

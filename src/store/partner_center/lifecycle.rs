@@ -140,7 +140,7 @@ pub(super) async fn delete_step(
                 .field("state", "active", "deleted")
                 .field("licenses", has.join(";"), "");
             let call = Call::new(DELETE_USER, path.clone()).of(&customer.id);
-            Ok(Sending { call, image })
+            Ok(Some(Sending { call, image }))
         },
         |_| Some(String::new()),
     )
@@ -225,7 +225,7 @@ pub(super) async fn restore_step(
             let image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
             let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
             let call = Call::new(RESTORE_USER, path.clone()).of(&customer.id).body(body);
-            Ok(Sending { call, image })
+            Ok(Some(Sending { call, image }))
         },
         |_| Some(String::new()),
     )
@@ -323,10 +323,10 @@ pub(super) async fn password_step(
         || async { Ok(None) },
         || async {
             let image = Image::new(Object::Password, customer, user);
-            Ok(Sending {
+            Ok(Some(Sending {
                 call: call.clone(),
                 image,
-            })
+            }))
         },
         |_| Some(String::new()),
     )

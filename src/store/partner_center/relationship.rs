@@ -170,10 +170,10 @@ async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Re
         },
         || async {
             let image = Image::new(Object::Relationship, customer, &customer.id);
-            Ok(Sending {
+            Ok(Some(Sending {
                 call: call.clone(),
                 image: image.field("relationship", "reseller", "none"),
-            })
+            }))
         },
         |_| Some(String::new()),
     )

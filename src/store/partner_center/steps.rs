@@ -47,7 +47,10 @@ impl Journal {
     /// What a step of a row found, if the row got that far.
     pub(super) fn image(&self, row: u64, step: &str) -> Result<Option<Image>, Halt> {
         let known = self.known(row, step);
-        known.map(|intent| Image::decode(&intent.image)).transpose()
+        known
+            .filter(|intent| !intent.image.is_empty())
+            .map(|intent| Image::decode(&intent.image))
+            .transpose()
     }
 
     /// What a step of a row came to, if it is done.
@@ -97,7 +100,7 @@ impl Journal {
         intents.keys().any(|(of, _)| *of == row)
     }
 
-    async fn intend(&self, row: u64, step: &str, generation: i64, image: &Image) -> Result<(), Halt> {
+    async fn intend(&self, row: u64, step: &str, generation: i64, image: Option<&Image>) -> Result<(), Halt> {
         let place = {
             let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
             intents.keys().filter(|(of, _)| *of == row).count()
@@ -105,7 +108,7 @@ impl Journal {
         let intent = Intent {
             generation,
             result: None,
-            image: image.encode()?,
+            image: image.map(Image::encode).transpose()?.unwrap_or_default(),
             place: place as i64,
             is_inherited: false,
         };
@@ -153,7 +156,8 @@ pub(super) struct Step<'s> {
 }
 
 impl Step<'_> {
-    /// Has the step done. `find` looks whether it has taken effect, `next` says what to send, `keep` what of the answer
+    /// Has the step done. `find` looks whether it has taken effect, `next` says what to send (nothing if what it is
+    /// about is gone), `keep` what of the answer
     /// is to be remembered (never a secret); `None` where the answer does not say.
     pub(super) async fn once<F, N>(
         &self,
@@ -163,7 +167,7 @@ impl Step<'_> {
     ) -> Result<Done, Halt>
     where
         F: Future<Output = Result<Option<String>, Halt>>,
-        N: Future<Output = Result<Sending, Halt>>,
+        N: Future<Output = Result<Option<Sending>, Halt>>,
     {
         let (journal, row) = (self.journal, self.row);
         let before = journal.known(row, self.name);
@@ -184,16 +188,20 @@ impl Step<'_> {
         while tries < TRIES {
             if is_unknown && let Some(found) = find().await? {
                 if is_foreign {
-                    let Sending { image, .. } = next().await?;
-                    journal.intend(row, self.name, generation, &image).await?;
+                    let sending = next().await?;
+                    let image = sending.map(|sending| sending.image);
+                    journal.intend(row, self.name, generation, image.as_ref()).await?;
                 }
                 journal.settle(row, self.name, &found).await?;
                 return Ok(Ok(found));
             }
-            let Sending { call, image } = next().await?;
+            let Some(Sending { call, image }) = next().await? else {
+                let (failure, is_for_now) = (Failure::gone(), false);
+                return Ok(Err(Stopped { failure, is_for_now }));
+            };
             if !is_unknown || is_foreign {
                 generation += i64::from(is_open);
-                journal.intend(row, self.name, generation, &image).await?;
+                journal.intend(row, self.name, generation, Some(&image)).await?;
                 (is_open, is_foreign) = (true, false);
             }
             let id = request_id(journal.claim.job_id, row, self.name, generation);

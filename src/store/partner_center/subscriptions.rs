@@ -242,12 +242,11 @@ pub(super) async fn status_step(
         },
         || async {
             let image = Image::new(Object::Subscription, customer, id).field("status", from, to);
-            let call = match now(session, &customer.id, id).await? {
-                Some(now) => now.with_status(&customer.id, to),
-                // It has gone in between; asking for it says so.
-                None => Call::new(GET_SUBSCRIPTION, path(&customer.id, id)).of(&customer.id),
-            };
-            Ok(Sending { call, image })
+            let now = now(session, &customer.id, id).await?;
+            Ok(now.map(|now| Sending {
+                call: now.with_status(&customer.id, to),
+                image,
+            }))
         },
         |answer| Some(text(&answer.body, "status").to_lowercase()),
     )

@@ -255,10 +255,10 @@ async fn create_step(
             Ok(found.map(|user| user.id))
         },
         || async {
-            Ok(Sending {
+            Ok(Some(Sending {
                 call: call.clone(),
                 image: image.clone(),
-            })
+            }))
         },
         |answer| id_of(&answer.body),
     )
@@ -313,10 +313,10 @@ async fn add_roles(
             },
             || async {
                 let image = Image::new(Object::Role, customer, user).field("role", "", role);
-                Ok(Sending {
+                Ok(Some(Sending {
                     call: call.clone(),
                     image,
-                })
+                }))
             },
             |_| Some(String::new()),
         );

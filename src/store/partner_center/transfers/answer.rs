@@ -96,10 +96,10 @@ impl Row<'_> {
             },
             || async {
                 let image = Image::new(Object::TransferAnswer, &self.customer, id);
-                Ok(Sending {
+                Ok(Some(Sending {
                     call: call.clone(),
                     image: image.field("status", Status::Pending.as_str(), to.as_str()),
-                })
+                }))
             },
             |_| Some(id.to_owned()),
         )
@@ -203,15 +203,13 @@ pub(in crate::store::partner_center) async fn withdraw_step(
             Ok(is_done.then(|| id.to_owned()))
         },
         || async {
-            let call = match now(session, customer, id).await? {
-                Some(transfer) => withdraw(&customer.id, &transfer),
-                None => Call::new(WITHDRAW_TRANSFER, path(&customer.id, id)).of(&customer.id),
-            };
             let image = Image::new(Object::TransferAnswer, customer, id);
-            Ok(Sending {
-                call,
-                image: image.field("status", Status::Pending.as_str(), Status::Cancelled.as_str()),
-            })
+            let image = image.field("status", Status::Pending.as_str(), Status::Cancelled.as_str());
+            let now = now(session, customer, id).await?;
+            Ok(now.map(|transfer| Sending {
+                call: withdraw(&customer.id, &transfer),
+                image,
+            }))
         },
         |_| Some(id.to_owned()),
     )

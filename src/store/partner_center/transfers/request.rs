@@ -115,10 +115,10 @@ impl Row<'_> {
             },
             || async {
                 let image = Image::new(Object::Transfer, &self.customer, "");
-                Ok(Sending {
+                Ok(Some(Sending {
                     call: call.clone(),
                     image: image.field("status", "", Status::Pending.as_str()),
-                })
+                }))
             },
             |answer| id_of(&answer.body),
         );
