@@ -153,18 +153,30 @@ impl Runner {
             .into_iter()
             .map(|of| (of.row, Work::Change(Box::new(of.change))));
         let undone = undone.into_iter().map(|(row, steps)| (row, Work::Undo(steps)));
-        let mut waiting = take_turns(changes.chain(undone).collect());
+        // What was begun is finished first: rows that share something look what became of it.
+        let all = changes.chain(undone);
+        let (begun, fresh): (Vec<_>, Vec<_>) = all.partition(|(row, _)| journal.has_begun(*row));
+        let mut begun = take_turns(begun);
+        let mut fresh = take_turns(fresh);
         let mut waits = Vec::new();
         let mut in_hand = FuturesUnordered::new();
         let mut stop: Option<Stop> = None;
+        let mut finishing = 0_usize;
         loop {
             while stop.is_none() && in_hand.len() < store.concurrency() {
-                let Some((row, work)) = waiting.pop_front() else {
-                    break;
+                let next = match begun.pop_front() {
+                    None if finishing == 0 => fresh.pop_front().map(|work| (work, false)),
+                    begun => begun.map(|work| (work, true)),
                 };
-                in_hand.push(self.carry_out(&chunk, row, work));
+                let Some(((row, work), is_begun)) = next else { break };
+                finishing += usize::from(is_begun);
+                let carried_out = self.carry_out(&chunk, row, work);
+                in_hand.push(async move { (carried_out.await, is_begun) });
             }
-            let Some(end) = in_hand.next().await else { break };
+            let Some((end, was_begun)) = in_hand.next().await else {
+                break;
+            };
+            finishing -= usize::from(was_begun);
             match end {
                 Ok(mut ended) => {
                     ended.password = ended.password.filter(|_| hands_out);

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};
 use crate::place::{column, outcomes};
-use crate::sandbox::TOKEN;
+use crate::sandbox::{OTHER_PARTNER, TOKEN};
 
 fn command(office: &Office, args: &[&str]) -> Command {
     let mut command = office.place.hurried(args);
@@ -121,6 +121,39 @@ async fn every_kind_survives_a_killed_worker() {
             one_killed_at(&format!("{place}@{calls}"), kind, operation).await;
         }
         one_killed_at("before-commit@1", kind, operation).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_share_a_transfer_share_it_after_a_crash_too() {
+    for place in ["after-intent", "after-answer"] {
+        let (mut office, [alpha, _]) = Office::with_customers().await;
+        office.here.as_partner(Some(OTHER_PARTNER)).await;
+        let rows: String = [
+            office.here.subscription(&alpha, 2).await,
+            office.here.subscription(&alpha, 3).await,
+        ]
+        .iter()
+        .map(|path| {
+            let id = path.rsplit('/').next().expect("an id");
+            format!("{alpha},{id},in,{OTHER_PARTNER},Other,it@alpha.example,new-commerce\n")
+        })
+        .collect();
+        let header = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow\n";
+        let job = office.hand_in("switch-subscription", &format!("{header}{rows}")).await;
+        let killed = command(&office, &["worker", "--drain"])
+            .env("TENANTRY_FAILPOINT", format!("{place}@1"))
+            .status()
+            .expect("tenantry starts");
+        assert_eq!(killed.code(), None, "{place}");
+        let drained = command(&office, &["worker", "--drain"])
+            .status()
+            .expect("tenantry starts");
+        assert_eq!(drained.code(), Some(0), "{place}");
+        let job = office.ledger.job(job.id).await.expect("asked").expect("there");
+        assert_eq!(outcomes(&office.ledger, &job).await, [], "{place}");
+        assert_eq!(job.waiting, 2, "{place}");
+        assert_eq!(office.here.effects("create-transfer").await, 1, "{place}");
     }
 }
 
