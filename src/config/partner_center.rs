@@ -102,6 +102,10 @@ impl PartnerCenterConfig {
         if self.timeout.is_zero() {
             faults.push(("partner_center.timeout", "expected more than nothing".to_owned()));
         }
+        if !self.refresh_token_file.as_os_str().is_empty() && !self.refresh_token_command.is_empty() {
+            let fault = "expected nothing, since `partner_center.refresh_token_file` is set";
+            faults.push(("partner_center.refresh_token_command", fault.to_owned()));
+        }
         if self.enabled && self.token.is_empty() {
             let needed = [
                 ("partner_center.tenant", self.tenant.is_empty()),

@@ -11,9 +11,11 @@ mod auth;
 mod client;
 mod cloud;
 mod customers;
+mod entra;
 mod failure;
 mod pace;
 mod paging;
+mod refresh;
 mod session;
 mod steps;
 mod text;
@@ -25,8 +27,9 @@ use std::time::Duration;
 use tenantry_jobs::{Change, Job, Problem, code};
 use thiserror::Error;
 
-pub use auth::{Credentials, RefreshToken, Speaker};
+pub use auth::{Credentials, Speaker};
 pub use cloud::{Addresses, Cloud};
+pub use refresh::{RefreshToken, Standing};
 pub use session::Session;
 pub use steps::Journal;
 
@@ -156,6 +159,16 @@ impl PartnerCenter {
     /// Whether we are let in, as whoever asks.
     pub async fn check(&self, speaker: Speaker) -> Result<(), String> {
         self.client.check(speaker).await.map_err(|error| error.to_string())
+    }
+
+    /// How long the refresh token is good; `None` if none is used.
+    pub async fn refresh_token(&self) -> Option<Standing> {
+        self.client.tokens().standing().await
+    }
+
+    /// Warns when the refresh token is about to end, at most once a day however often it is called.
+    pub async fn mind_refresh_token(&self) {
+        self.client.tokens().mind().await;
     }
 
     /// Nothing known yet.

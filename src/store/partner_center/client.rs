@@ -151,6 +151,10 @@ impl Client {
         })
     }
 
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
     /// Somebody who speaks so is let in.
     pub(super) async fn check(&self, speaker: Speaker) -> Result<(), CallError> {
         let list = Operation::new("list-customers", "GET", speaker);
@@ -251,7 +255,7 @@ impl Client {
             body.extend_from_slice(&piece);
         }
         let is_success = (200..300).contains(&status);
-        let failure = (!is_success).then(|| Failure::read(status, &body, retry_after));
+        let failure = (!is_success).then(|| Failure::read(call.operation.name, status, &body, retry_after));
         match &failure {
             Some(failure) if failure.class() == Class::Throttled => pass.was_throttled(retry_after),
             _ => pass.went_well(),
