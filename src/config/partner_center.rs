@@ -27,6 +27,7 @@ pub struct PartnerCenterConfig {
     #[serde(with = "duration")]
     pub timeout: Duration,
     pub concurrency: usize,
+    pub validate_addresses: bool,
 }
 
 impl PartnerCenterConfig {
@@ -56,6 +57,7 @@ impl PartnerCenterConfig {
             },
             timeout: self.timeout,
             concurrency: self.concurrency,
+            validate_addresses: self.validate_addresses,
         }))
     }
 

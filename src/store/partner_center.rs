@@ -7,6 +7,7 @@
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
+mod address;
 mod auth;
 mod client;
 mod cloud;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// Calls on their way at once.
     pub concurrency: usize,
+    /// Whether addresses are held against Partner Center's address validation.
+    pub validate_addresses: bool,
 }
 
 /// The store; clones share connections, tokens and pace.
@@ -62,6 +65,7 @@ pub struct Settings {
 pub struct PartnerCenter {
     client: Arc<Client>,
     concurrency: usize,
+    validates_addresses: bool,
 }
 
 /// Why a row has to wait.
@@ -98,6 +102,11 @@ enum End {
         /// Whether there is an account now that was not there before.
         is_new: bool,
     },
+    /// Applied, and there is something to say about it.
+    Noted {
+        target: String,
+        note: String,
+    },
     Unchanged(String),
     Rejected(Problem),
     /// The store refuses it.
@@ -133,11 +142,13 @@ impl PartnerCenter {
             credentials,
             timeout,
             concurrency,
+            validate_addresses,
         } = settings;
         let client = Client::new(addresses, credentials, timeout, concurrency, clock)?;
         Ok(Self {
             client: Arc::new(client),
             concurrency,
+            validates_addresses: validate_addresses,
         })
     }
 
@@ -173,7 +184,7 @@ impl PartnerCenter {
 
     /// Nothing known yet.
     pub fn session(&self) -> Session {
-        Session::new(self.client.clone())
+        Session::new(self.client.clone(), self.validates_addresses)
     }
 
     /// What a row would do.
@@ -228,6 +239,13 @@ impl PartnerCenter {
                 outcome: Outcome::Applied,
                 code: String::new(),
                 message: String::new(),
+                target,
+            },
+            End::Noted { target, note } => RowOutcome {
+                row,
+                outcome: Outcome::Applied,
+                code: String::new(),
+                message: note,
                 target,
             },
             End::Unchanged(target) => unchanged(row, target),

@@ -1,6 +1,7 @@
 //! Partner Center as the store, played by the sandbox: the same rows come to the same end as in the SQL store, and every
 //! effect happens once, whatever becomes of calls, answers and workers.
 
+mod addresses;
 mod faults;
 mod killed;
 mod tokens;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tenantry::clock::Clock;
 use tenantry::config::Secret;
-use tenantry::ledger::{Job, Ledger, Parameters};
+
+use tenantry::ledger::{Job, Ledger, Parameters, RowRecord};
 use tenantry::store::Stores;
 use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry::submit::Submitted;
@@ -33,6 +35,23 @@ fn addresses(here: &Here) -> Addresses {
     }
 }
 
+/// With a token that is there already.
+fn settings(here: &Here) -> Settings {
+    Settings {
+        addresses: addresses(here),
+        credentials: Credentials {
+            tenant: "partner.example".to_owned(),
+            client_id: "app".to_owned(),
+            client_secret: Secret::new(""),
+            refresh_token: None,
+            token: Some(Secret::new(TOKEN)),
+        },
+        timeout: Duration::from_secs(20),
+        concurrency: 4,
+        validate_addresses: true,
+    }
+}
+
 /// A sandbox, and a ledger whose jobs are carried out there.
 struct Office {
     here: Here,
@@ -44,18 +63,7 @@ struct Office {
 impl Office {
     async fn new() -> Self {
         let (here, place) = (Here::new().await, Place::new(On::Sqlite).await);
-        let settings = Settings {
-            addresses: addresses(&here),
-            credentials: Credentials {
-                tenant: "partner.example".to_owned(),
-                client_id: "app".to_owned(),
-                client_secret: Secret::new(""),
-                refresh_token: None,
-                token: Some(Secret::new(TOKEN)),
-            },
-            timeout: Duration::from_secs(20),
-            concurrency: 4,
-        };
+        let settings = settings(&here);
         let store = PartnerCenter::new(settings, Clock::system()).expect("a store");
         let stores = Stores {
             partner_center: Some(store),
@@ -92,8 +100,13 @@ impl Office {
     }
 
     async fn target(&self, job: &Job, row: u64) -> String {
+        self.record(job, row).await.id
+    }
+
+    /// What is recorded of a row.
+    async fn record(&self, job: &Job, row: u64) -> RowRecord {
         let rows = self.ledger.chunk_rows(job, 0).await.expect("asked").expect("kept");
-        rows.record(row, row + 1).id
+        rows.record(row, row + 1)
     }
 
     /// A customer's users, as the sandbox has them, without the administrator it came with.

@@ -1,8 +1,12 @@
 //! `add-customer` and `update-account`.
+//!
+//! A customer that is made here can buy nothing before a person has confirmed that it accepted the Microsoft Customer
+//! Agreement. That is a statement about what somebody did, and no row makes it; the row says that it is still to be made.
 
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerField, CustomerPatch, NewCustomer, Problem, code};
 
+use super::address::{Judgement, is_part};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Operation};
 use super::failure::find;
@@ -17,6 +21,10 @@ const COUNTRY_RULES: Operation = Operation::new("country-validation-rules", "GET
 const CREATE_CUSTOMER: Operation = Operation::new("create-customer", "POST", Speaker::App);
 const GET_PROFILE: Operation = Operation::new("get-billing-profile", "GET", Speaker::App);
 const PUT_PROFILE: Operation = Operation::new("update-billing-profile", "PUT", Speaker::App);
+
+/// What every new customer still lacks.
+const AGREEMENT: &str = "before anything is bought for the customer, confirm in Partner Center that it has accepted the \
+                         Microsoft Customer Agreement";
 
 /// Where each field of the profile is in a billing profile: in itself or in its default address.
 const PLACES: [(CustomerField, bool, &str); 13] = [
@@ -43,7 +51,10 @@ fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
 /// What a row that creates a customer would do.
 pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<Verdict, Halt> {
     Ok(match standing(session, new).await? {
-        Standing::Free => Verdict::Create,
+        Standing::Free => match session.judge_address(&new_address(new)).await? {
+            Judgement::Fine | Judgement::Unchecked(_) => Verdict::Create,
+            Judgement::Doubtful(problem) => Verdict::Reject(problem),
+        },
         Standing::Same(_) => Verdict::Unchanged,
         Standing::Refused(problem) => Verdict::Reject(problem),
     })
@@ -103,11 +114,17 @@ async fn is_free(session: &Session, domain: &str) -> Result<bool, Halt> {
 
 /// Creates a customer.
 pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: &NewCustomer<'_>) -> Result<End, Halt> {
+    let mut note = AGREEMENT.to_owned();
     if !journal.has_begun_step(row, "create") {
         match standing(session, new).await? {
             Standing::Free => {}
             Standing::Same(id) => return Ok(End::Unchanged(id)),
             Standing::Refused(problem) => return Ok(End::Rejected(problem)),
+        }
+        match session.judge_address(&new_address(new)).await? {
+            Judgement::Fine => {}
+            Judgement::Unchecked(why) => note = format!("{}; {note}", unchecked(&why)),
+            Judgement::Doubtful(problem) => return Ok(End::Rejected(problem)),
         }
     }
     let body = new_body(session, new).await?;
@@ -126,9 +143,25 @@ pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: 
         )
         .await?;
     Ok(match done {
-        Done::Yes(target) => End::Applied { target, is_new: false },
+        Done::Yes(target) => End::Noted { target, note },
         Done::Refused(failure) => End::Refused(failure, String::new()),
     })
+}
+
+fn unchecked(why: &str) -> String {
+    format!("the address was not checked: {why}")
+}
+
+/// The address of a new customer as its billing profile will have it, without whom it is of.
+fn new_address(new: &NewCustomer<'_>) -> Value {
+    let mut address = json!({});
+    for (field, is_address, name) in PLACES {
+        let value = new.profile[field as usize].as_ref();
+        if is_address && !value.is_empty() {
+            address[name] = json!(value);
+        }
+    }
+    address
 }
 
 async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Halt> {
@@ -151,16 +184,11 @@ async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Hal
             language = first.unwrap_or(of_culture).to_owned();
         }
     }
-    let mut profile = json!({ "culture": culture, "language": language, "defaultAddress": {} });
+    let mut profile = json!({ "culture": culture, "language": language, "defaultAddress": new_address(new) });
     for (field, is_address, name) in PLACES {
         let value = new.profile[field as usize].as_ref();
-        if !value.is_empty() {
-            let place = if is_address {
-                &mut profile["defaultAddress"]
-            } else {
-                &mut profile
-            };
-            place[name] = json!(value);
+        if !is_address && !value.is_empty() {
+            profile[name] = json!(value);
         }
     }
     for (field, name) in [
@@ -234,12 +262,31 @@ pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) 
         Ok(customer) => customer,
         Err(problem) => return Ok(Verdict::Reject(problem)),
     };
-    let changes = changes(&profile(session, &customer.id).await?, wanted(patch));
-    Ok(if changes.is_empty() {
-        Verdict::Unchanged
-    } else {
-        Verdict::Change(changes)
+    let profile = profile(session, &customer.id).await?;
+    let changes = changes(&profile, wanted(patch));
+    if changes.is_empty() {
+        return Ok(Verdict::Unchanged);
+    }
+    Ok(match judge_move(session, profile, patch, &changes).await? {
+        Judgement::Fine | Judgement::Unchecked(_) => Verdict::Change(changes),
+        Judgement::Doubtful(problem) => Verdict::Reject(problem),
     })
+}
+
+/// Judges the address a patch leads to; one that stays as it is is not asked about.
+async fn judge_move(
+    session: &Session,
+    mut profile: Value,
+    patch: &CustomerPatch<'_>,
+    changes: &[FieldChange],
+) -> Result<Judgement, Halt> {
+    let moved = patch.fields.iter().filter(|(field, _)| is_part(*field));
+    let mut moved = moved.filter(|(field, _)| changes.iter().any(|change| change.field == field.name()));
+    if moved.next().is_none() {
+        return Ok(Judgement::Fine);
+    }
+    write(&mut profile, patch);
+    session.judge_address(&profile["defaultAddress"]).await
 }
 
 /// Changes a profile.
@@ -257,8 +304,18 @@ pub(super) async fn update(
         Err(problem) => return Ok(End::Rejected(problem)),
     };
     let id = &customer.id;
-    if !journal.has_begun_step(row, "profile") && changes(&profile(session, id).await?, wanted(patch)).is_empty() {
-        return Ok(End::Unchanged(id.clone()));
+    let mut note = None;
+    if !journal.has_begun_step(row, "profile") {
+        let profile = profile(session, id).await?;
+        let changes = changes(&profile, wanted(patch));
+        if changes.is_empty() {
+            return Ok(End::Unchanged(id.clone()));
+        }
+        match judge_move(session, profile, patch, &changes).await? {
+            Judgement::Fine => {}
+            Judgement::Unchecked(why) => note = Some(unchecked(&why)),
+            Judgement::Doubtful(problem) => return Ok(End::Rejected(problem)),
+        }
     }
     let step = Step {
         client: session.client(),
@@ -277,10 +334,11 @@ pub(super) async fn update(
             |_| String::new(),
         )
         .await?;
+    let target = id.clone();
     Ok(match done {
-        Done::Yes(_) => End::Applied {
-            target: id.clone(),
-            is_new: false,
+        Done::Yes(_) => match note {
+            None => End::Applied { target, is_new: false },
+            Some(note) => End::Noted { target, note },
         },
         Done::Refused(failure) => End::Refused(failure, String::new()),
     })
@@ -290,6 +348,14 @@ fn put(customer: &Customer, mut profile: Value, patch: &CustomerPatch<'_>) -> Ca
     let etag = find(&profile, "attributes")
         .map_or("", |attributes| text(attributes, "etag"))
         .to_owned();
+    write(&mut profile, patch);
+    let path = format!("/customers/{}/profiles/billing", segment(&customer.id));
+    let call = Call::new(PUT_PROFILE, path).of(&customer.id).body(profile);
+    if etag.is_empty() { call } else { call.if_match(&etag) }
+}
+
+/// Puts the values of a patch into a profile.
+fn write(profile: &mut Value, patch: &CustomerPatch<'_>) {
     for (field, value) in wanted(patch) {
         let Some((_, is_address, name)) = PLACES.iter().find(|(of, _, _)| *of == field) else {
             continue;
@@ -297,11 +363,8 @@ fn put(customer: &Customer, mut profile: Value, patch: &CustomerPatch<'_>) -> Ca
         let place = if *is_address {
             &mut profile["defaultAddress"]
         } else {
-            &mut profile
+            &mut *profile
         };
         place[*name] = if value.is_empty() { Value::Null } else { json!(value) };
     }
-    let path = format!("/customers/{}/profiles/billing", segment(&customer.id));
-    let call = Call::new(PUT_PROFILE, path).of(&customer.id).body(profile);
-    if etag.is_empty() { call } else { call.if_match(&etag) }
 }

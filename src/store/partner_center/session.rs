@@ -9,6 +9,7 @@ use tenantry_jobs::{CustomerRef, Problem, code};
 use tokio::sync::OnceCell;
 
 use super::Halt;
+use super::address::{Judgement, Validator};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{Class, find};
@@ -84,17 +85,24 @@ pub struct Session {
     users: Mutex<Vec<(String, Cell<Users>)>>,
     skus: Mutex<HashMap<String, Cell<Arc<Vec<Sku>>>>>,
     roles: Mutex<HashMap<String, Cell<Roles>>>,
+    addresses: Validator,
 }
 
 impl Session {
-    pub(super) fn new(client: Arc<Client>) -> Self {
+    pub(super) fn new(client: Arc<Client>, validates_addresses: bool) -> Self {
         Self {
             client,
             customers: Mutex::default(),
             users: Mutex::default(),
             skus: Mutex::default(),
             roles: Mutex::default(),
+            addresses: Validator::new(validates_addresses),
         }
+    }
+
+    /// Whether an address is one.
+    pub(super) async fn judge_address(&self, address: &Value) -> Result<Judgement, Halt> {
+        self.addresses.judge(&self.client, address).await
     }
 
     pub(super) fn client(&self) -> &Client {

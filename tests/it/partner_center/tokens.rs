@@ -35,6 +35,7 @@ fn store(here: &Here, refresh_token: Option<RefreshToken>, clock: Clock) -> Part
         },
         timeout: Duration::from_secs(20),
         concurrency: 4,
+        validate_addresses: true,
     };
     PartnerCenter::new(settings, clock).expect("a store")
 }
