@@ -8,6 +8,7 @@
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
 mod address;
+mod audit;
 mod auth;
 mod client;
 mod cloud;

@@ -62,7 +62,11 @@ struct Office {
 
 impl Office {
     async fn new() -> Self {
-        let (here, place) = (Here::new().await, Place::new(On::Sqlite).await);
+        Self::at(Here::new().await).await
+    }
+
+    async fn at(here: Here) -> Self {
+        let place = Place::new(On::Sqlite).await;
         let settings = settings(&here);
         let store = PartnerCenter::new(settings, Clock::system()).expect("a store");
         let stores = Stores {
@@ -79,7 +83,11 @@ impl Office {
 
     /// With both customers; their ids.
     async fn with_customers() -> (Self, [String; 2]) {
-        let office = Self::new().await;
+        Self::new().await.and_customers().await
+    }
+
+    async fn and_customers(self) -> (Self, [String; 2]) {
+        let office = self;
         let job = office.apply("add-customer", CUSTOMERS).await;
         assert_eq!(job.counts.applied, 2, "{:?}", outcomes(&office.ledger, &job).await);
         let ids = [office.target(&job, 1).await, office.target(&job, 2).await];

@@ -86,6 +86,13 @@ impl Here {
         Self::at(dir, Clock::held(NOON), options).await
     }
 
+    /// One that goes by this clock.
+    pub(crate) async fn by(clock: Clock) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = TempDir::new().expect("a temporary directory");
+        Self::at(dir, clock, Options::default()).await
+    }
+
     /// The same after a restart.
     async fn restarted(self) -> Self {
         let Self { dir, clock, .. } = self;

@@ -151,6 +151,10 @@ impl Client {
         })
     }
 
+    pub(super) fn now_millis(&self) -> i64 {
+        self.clock.now_millis()
+    }
+
     pub(super) fn tokens(&self) -> &Tokens {
         &self.tokens
     }
@@ -204,7 +208,7 @@ impl Client {
 
     async fn send(&self, call: &Call, request_id: Uuid, token: &str) -> Result<Answer, CallError> {
         let pass = self.pacer.enter(&call.customer).await;
-        let correlation_id = self.clock.fresh_id().to_string();
+        let correlation_id = correlation_id(request_id).to_string();
         let path = if call.path.starts_with("/v1/") {
             call.path.clone()
         } else {
@@ -267,6 +271,12 @@ impl Client {
             None => Ok(Answer { body: parse(&body)? }),
         }
     }
+}
+
+/// What a call is traced by. It follows from the request id, so that an audit record that has it is of that very call
+/// whoever looks for it, and whenever.
+pub(super) fn correlation_id(request_id: Uuid) -> Uuid {
+    Uuid::new_v5(&request_id, b"correlation")
 }
 
 /// A success without a body is one; one that cannot be read says nothing about what happened.

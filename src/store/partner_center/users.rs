@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tenantry_jobs::{NewUser, Problem, UserField, code, nearest};
 
+use super::audit::audited;
 use super::auth::Speaker;
 use super::client::{Answer, Call, Operation};
 use super::failure::Failure;
@@ -269,8 +270,16 @@ async fn reset(
         row,
         name: &name,
     };
-    // Nobody can see which password somebody has; setting it once more changes nothing.
-    let done = step.once(|| async { Ok(None) }, || async { Ok(call.clone()) }, |_| String::new());
+    // Nobody can see which password somebody has, but there may be a record of its being set. Without one it is set once
+    // more, which changes nothing.
+    let found = || async {
+        let is_set = match journal.sent_as(row, &name) {
+            Some(sent) => audited(session, customer, sent, journal.since_millis()).await,
+            None => false,
+        };
+        Ok(is_set.then(String::new))
+    };
+    let done = step.once(found, || async { Ok(call.clone()) }, |_| String::new());
     Ok(match done.await? {
         Done::Yes(_) => None,
         Done::Refused(failure) => Some(failure),
