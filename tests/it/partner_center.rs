@@ -5,6 +5,7 @@ mod addresses;
 mod faults;
 mod killed;
 mod tokens;
+mod wire;
 
 use std::time::Duration;
 
@@ -52,6 +53,20 @@ fn settings(here: &Here) -> Settings {
     }
 }
 
+/// Hands a file in, good rows and bad ones, and works it off.
+async fn apply(ledger: &Ledger, stores: &Stores, kind: &str, csv: &str) -> Job {
+    let parameters = Parameters {
+        skip_invalid: true,
+        ..Parameters::default()
+    };
+    let handed_in = hand_in_from(ledger, stores, kind, csv, parameters, 100).await;
+    let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
+        panic!("not queued")
+    };
+    let job = ledger.job(id).await.expect("asked").expect("there");
+    work_off_from(ledger, stores, &job).await
+}
+
 /// A sandbox, and a ledger whose jobs are carried out there.
 struct Office {
     here: Here,
@@ -95,16 +110,7 @@ impl Office {
     }
 
     async fn apply(&self, kind: &str, csv: &str) -> Job {
-        let parameters = Parameters {
-            skip_invalid: true,
-            ..Parameters::default()
-        };
-        let handed_in = hand_in_from(&self.ledger, &self.stores, kind, csv, parameters, 100).await;
-        let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
-            panic!("not queued")
-        };
-        let job = self.ledger.job(id).await.expect("asked").expect("there");
-        work_off_from(&self.ledger, &self.stores, &job).await
+        apply(&self.ledger, &self.stores, kind, csv).await
     }
 
     async fn target(&self, job: &Job, row: u64) -> String {

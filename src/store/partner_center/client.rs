@@ -285,7 +285,33 @@ fn parse(body: &[u8]) -> Result<Value, CallError> {
     if body.trim_ascii().is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(body).map_err(|_| CallError::Lost("the answer is no JSON".to_owned()))
+    let read: Value = serde_json::from_slice(body).map_err(|_| CallError::Lost("the answer is no JSON".to_owned()))?;
+    Ok(if is_pascal(&read) { camel(read) } else { read })
+}
+
+/// Some answers have their members' names as the service has them inside.
+fn is_pascal(value: &Value) -> bool {
+    let first = value.as_object().and_then(|members| members.keys().next());
+    first.is_some_and(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
+}
+
+fn camel(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let spelt = |mut name: String| {
+                if let Some(first) = name.get_mut(..1) {
+                    first.make_ascii_lowercase();
+                }
+                name
+            };
+            members
+                .into_iter()
+                .map(|(name, value)| (spelt(name), camel(value)))
+                .collect()
+        }
+        Value::Array(items) => items.into_iter().map(camel).collect(),
+        other => other,
+    }
 }
 
 /// `Retry-After`, in seconds or as a date.

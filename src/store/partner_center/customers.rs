@@ -143,6 +143,11 @@ pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: 
         )
         .await?;
     Ok(match done {
+        Done::Yes(target) if target.is_empty() => {
+            // The answer did not say, and the row is to.
+            let target = session.customer_of_domain(&new.domain).await?.unwrap_or_default();
+            End::Noted { target, note }
+        }
         Done::Yes(target) => End::Noted { target, note },
         Done::Refused(failure) => End::Refused(failure, String::new()),
     })

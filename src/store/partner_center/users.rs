@@ -216,6 +216,10 @@ pub(super) async fn apply(
         )
         .await?;
     let id = match created {
+        Done::Yes(id) if id.is_empty() => {
+            let made = session.user_now(&customer.id, user.user_principal_name).await?;
+            made.ok_or_else(unnamed)?.id
+        }
         Done::Yes(id) => id,
         Done::Refused(failure) => {
             // Somebody else may have made it since the users were read.
@@ -246,6 +250,11 @@ pub(super) async fn apply(
         target: id,
         is_new: true,
     })
+}
+
+/// It was made, and it cannot be seen yet.
+fn unnamed() -> Halt {
+    Halt::Unavailable("the new user is not to be seen yet".to_owned())
 }
 
 /// Gives a user this password.
