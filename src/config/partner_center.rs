@@ -28,6 +28,7 @@ pub struct PartnerCenterConfig {
     pub timeout: Duration,
     pub concurrency: usize,
     pub validate_addresses: bool,
+    pub ca_file: PathBuf,
 }
 
 impl PartnerCenterConfig {
@@ -58,6 +59,7 @@ impl PartnerCenterConfig {
             timeout: self.timeout,
             concurrency: self.concurrency,
             validate_addresses: self.validate_addresses,
+            ca_file: (!self.ca_file.as_os_str().is_empty()).then(|| self.ca_file.clone()),
         }))
     }
 

@@ -23,6 +23,7 @@ mod steps;
 mod text;
 mod users;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Whether addresses are held against Partner Center's address validation.
     pub validate_addresses: bool,
+    /// Certificates of authorities that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The store; clones share connections, tokens and pace.
@@ -144,8 +147,9 @@ impl PartnerCenter {
             timeout,
             concurrency,
             validate_addresses,
+            ca_file,
         } = settings;
-        let client = Client::new(addresses, credentials, timeout, concurrency, clock)?;
+        let client = Client::new(addresses, credentials, timeout, concurrency, ca_file.as_deref(), clock)?;
         Ok(Self {
             client: Arc::new(client),
             concurrency,

@@ -4,6 +4,7 @@
 mod addresses;
 mod faults;
 mod killed;
+mod network;
 mod tokens;
 mod wire;
 
@@ -50,6 +51,7 @@ fn settings(here: &Here) -> Settings {
         timeout: Duration::from_secs(20),
         concurrency: 4,
         validate_addresses: true,
+        ca_file: None,
     }
 }
 

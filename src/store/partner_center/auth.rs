@@ -13,6 +13,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::Mutex;
 
+use super::client::body_of;
 use super::cloud::Addresses;
 use super::entra;
 use super::failure::Failure;
@@ -24,6 +25,8 @@ use crate::config::Secret;
 const EARLY: Duration = Duration::from_secs(300);
 /// How long the token endpoint may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Tokens are a few thousand bytes.
+const LONGEST_ANSWER: usize = 1024 * 1024;
 /// How often the end of the refresh token is spoken of, in milliseconds.
 const DAILY: i64 = 24 * 3600 * 1000;
 
@@ -196,13 +199,13 @@ impl Tokens {
                 ("scope", "openid"),
             ]),
         }
-        let unavailable = |error: &reqwest::Error| {
-            AuthError::Unavailable(format!("the token endpoint cannot be reached: {}", told(error)))
-        };
+        let unavailable =
+            |what: String| AuthError::Unavailable(format!("the token endpoint cannot be reached: {what}"));
         let sent = self.http.post(url).form(&form).timeout(PATIENCE).send().await;
-        let answer = sent.map_err(|error| unavailable(&error))?;
+        let answer = sent.map_err(|error| unavailable(told(&error)))?;
         let status = answer.status();
-        let body = zeroize::Zeroizing::new(answer.bytes().await.map_err(|error| unavailable(&error))?.to_vec());
+        let body = body_of(answer, LONGEST_ANSWER).await.map_err(unavailable)?;
+        let body = zeroize::Zeroizing::new(body.to_vec());
         if !status.is_success() {
             let failure = Failure::read("token", status.as_u16(), &body, None);
             let what = format!("no token for {}: {failure}", named(speaker));
@@ -266,6 +269,9 @@ pub(super) fn told(error: &reqwest::Error) -> String {
             text = format!("{text}: {inner}");
         }
         source = inner.source();
+    }
+    if text.contains("certificate") {
+        text.push_str("; if a proxy of yours puts its own in place, name its authority in `partner_center.ca_file`");
     }
     text
 }

@@ -1,10 +1,11 @@
 //! One call: its headers, its token, its turn, its answer.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use reqwest::Method;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Certificate, Method, Response};
 use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
@@ -130,6 +131,7 @@ impl Client {
         credentials: Credentials,
         timeout: Duration,
         most_at_once: usize,
+        ca_file: Option<&Path>,
         clock: Clock,
     ) -> Result<Self, String> {
         // The process may have chosen one before.
@@ -138,7 +140,11 @@ impl Client {
             .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .pool_idle_timeout(Duration::from_secs(60))
+            // Many calls share one connection, so that it is gone has to be noticed before each has waited its time.
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(20))
             .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_merge(ca_file.map_or(Ok(Vec::new()), certificates)?)
             .build()
             .map_err(|error| told(&error))?;
         Ok(Self {
@@ -240,7 +246,7 @@ impl Client {
             request = request.json(body);
         }
         let sent = request.send().await;
-        let mut response = sent.map_err(|error| {
+        let response = sent.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 CallError::NotSent(told(&error))
             } else {
@@ -251,13 +257,7 @@ impl Client {
         let retry_after = retry_after(response.headers(), self.clock.now_millis());
         let echoed = response.headers().get("MS-CorrelationId");
         let is_its_own = echoed.is_some_and(|echoed| echoed.as_bytes().eq_ignore_ascii_case(correlation_id.as_bytes()));
-        let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| CallError::Lost(told(&error)))? {
-            if body.len() + piece.len() > LONGEST_ANSWER {
-                return Err(CallError::Lost("the answer is too long".to_owned()));
-            }
-            body.extend_from_slice(&piece);
-        }
+        let body = body_of(response, LONGEST_ANSWER).await.map_err(CallError::Lost)?;
         let is_success = (200..300).contains(&status);
         let failure = (!is_success).then(|| Failure::read(call.operation.name, status, &body, retry_after));
         match &failure {
@@ -270,6 +270,27 @@ impl Client {
             Some(failure) => Err(CallError::Answered(failure, is_its_own)),
             None => Ok(Answer { body: parse(&body)? }),
         }
+    }
+}
+
+/// The body of an answer, unless it is longer than it may be.
+pub(super) async fn body_of(mut response: Response, most: usize) -> Result<BytesMut, String> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| told(&error))? {
+        if body.len() + piece.len() > most {
+            return Err("the answer is too long".to_owned());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
+    let named = |what: String| format!("`partner_center.ca_file` {}: {what}", path.display());
+    let text = std::fs::read(path).map_err(|error| named(error.to_string()))?;
+    match Certificate::from_pem_bundle(&text) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(named("expected certificates in PEM form".to_owned())),
     }
 }
 

@@ -36,6 +36,7 @@ fn store(here: &Here, refresh_token: Option<RefreshToken>, clock: Clock) -> Part
         timeout: Duration::from_secs(20),
         concurrency: 4,
         validate_addresses: true,
+        ca_file: None,
     };
     PartnerCenter::new(settings, clock).expect("a store")
 }

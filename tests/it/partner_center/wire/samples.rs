@@ -3,7 +3,7 @@
 //! status), and `swagger/*.json`. None of it is ours to keep here; without it there is nothing to compare, and what
 //! our own values can show is shown in `wire`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tenantry::ledger::Outcome;
@@ -26,11 +26,15 @@ fn samples(operation: &str, begin: &str) -> Vec<Value> {
     let mut paths: Vec<PathBuf> = dir.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(begin) && path.extension() == Some("json".as_ref())
+        name.starts_with(begin) && is_json(&name)
     });
     paths.sort();
     assert!(!paths.is_empty(), "there is no sample of {operation}");
     paths.iter().map(|path| parse(&read(path))).collect()
+}
+
+fn is_json(name: &str) -> bool {
+    Path::new(name).extension() == Some("json".as_ref())
 }
 
 fn parse(text: &str) -> Value {
@@ -86,7 +90,7 @@ async fn errors_say_what_they_say() {
             continue;
         };
         let Ok(status) = status.parse::<u16>() else { continue };
-        if status < 400 || !file.ends_with(".json") || file.starts_with("graph") {
+        if status < 400 || !is_json(file) || file.starts_with("graph") {
             continue;
         }
         seen += 1;

@@ -137,6 +137,7 @@ impl Wire {
             timeout: Duration::from_secs(20),
             concurrency: 1,
             validate_addresses: true,
+            ca_file: None,
         };
         Self {
             ledger: place.ledger().await,
@@ -197,9 +198,10 @@ async fn listen(request: Request) -> Heard {
         line: format!("{} {}", head.method, head.uri.path()),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
-        body: match body.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&body).unwrap_or_else(|_| text()),
+        body: if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).unwrap_or_else(|_| text())
         },
     }
 }
