@@ -1,8 +1,8 @@
 //! Addresses are held against Partner Center's address validation before a customer is made with one or moved to one.
 //!
 //! It answers with a word and with addresses it takes for what was meant. An address that is among those is fine;
-//! otherwise the row says what is suggested. What it cannot look at goes on unchecked, and the row says so: a helper
-//! that is away is no reason to hold customers up.
+//! otherwise the row says what is suggested. What it cannot look at goes on unchecked, and the row says so: a check
+//! that cannot be made is no reason to hold customers up.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
