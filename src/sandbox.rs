@@ -174,6 +174,12 @@ impl Sandbox {
     }
 }
 
+/// Names of all operations of the API.
+#[cfg(test)]
+pub(crate) fn operations() -> impl Iterator<Item = &'static str> {
+    routes::names()
+}
+
 /// A lock that outlives a panic elsewhere: what it guards is never left half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

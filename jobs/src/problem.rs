@@ -109,6 +109,8 @@ pub mod code {
     pub const DUPLICATE_IN_FILE: &str = "duplicate-in-file";
     /// No country of that code.
     pub const UNKNOWN_COUNTRY: &str = "unknown-country";
+    /// The store's address validation takes the address for another one, or for none.
+    pub const ADDRESS_NOT_VERIFIED: &str = "address-not-verified";
     /// The country wants a registration number (Partner Center 600049).
     pub const REGISTRATION_NUMBER_REQUIRED: &str = "registration-number-required";
     /// The country wants a phone number (Partner Center 600051).

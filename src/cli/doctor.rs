@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::db::{Db, SCHEMA_VERSION};
 use crate::queue::Queue;
 use crate::store::Sources;
-use crate::store::partner_center::Speaker;
+use crate::store::partner_center::{Speaker, Standing};
 
 struct Finding {
     what: &'static str,
@@ -103,6 +103,18 @@ async fn partner_center(config: &Config) -> Vec<Finding> {
         let (fine, says) = match store.check(speaker).await {
             Ok(()) => (true, format!("lets {named} in")),
             Err(error) => (false, format!("{error}; check `partner_center`")),
+        };
+        findings.push(Finding {
+            what: "partner center",
+            fine,
+            says,
+        });
+    }
+    // After the check, which may have had it replaced.
+    if let Some(standing) = store.refresh_token().await {
+        let (fine, says) = match standing {
+            Standing::Good(says) => (true, says),
+            Standing::Ending(says) => (false, says),
         };
         findings.push(Finding {
             what: "partner center",

@@ -11,9 +11,12 @@ use crate::app::App;
 use crate::intake;
 use crate::queue::Queue;
 use crate::runner::Runner;
+use crate::store::partner_center::PartnerCenter;
 
 /// How often a draining worker looks whether anything is left.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a worker sees to the refresh token, whether or not there are jobs.
+const MIND_EVERY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Args)]
 pub(super) struct Worker {
@@ -36,6 +39,9 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
             stop.clone(),
         ));
     }
+    if let Some(store) = app.stores.partner_center.clone() {
+        intakes.spawn(mind(store, stop.clone()));
+    }
     intakes.close();
     if args.drain {
         intakes.spawn(drain(app.clone(), runner.clone(), stop.clone()));
@@ -54,6 +60,16 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
     intakes.wait().await;
     tracing::info!("stopped");
     Ok(End::Fine)
+}
+
+/// Says in time when the refresh token ends.
+async fn mind(store: PartnerCenter, stop: CancellationToken) {
+    loop {
+        store.mind_refresh_token().await;
+        if stop.run_until_cancelled(tokio::time::sleep(MIND_EVERY)).await.is_none() {
+            return;
+        }
+    }
 }
 
 /// Stops the worker when no job is open, nothing waits at the inbox and no results wait for their writer.

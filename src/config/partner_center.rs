@@ -27,6 +27,8 @@ pub struct PartnerCenterConfig {
     #[serde(with = "duration")]
     pub timeout: Duration,
     pub concurrency: usize,
+    pub validate_addresses: bool,
+    pub ca_file: PathBuf,
 }
 
 impl PartnerCenterConfig {
@@ -56,6 +58,8 @@ impl PartnerCenterConfig {
             },
             timeout: self.timeout,
             concurrency: self.concurrency,
+            validate_addresses: self.validate_addresses,
+            ca_file: (!self.ca_file.as_os_str().is_empty()).then(|| self.ca_file.clone()),
         }))
     }
 
@@ -101,6 +105,10 @@ impl PartnerCenterConfig {
         }
         if self.timeout.is_zero() {
             faults.push(("partner_center.timeout", "expected more than nothing".to_owned()));
+        }
+        if !self.refresh_token_file.as_os_str().is_empty() && !self.refresh_token_command.is_empty() {
+            let fault = "expected nothing, since `partner_center.refresh_token_file` is set";
+            faults.push(("partner_center.refresh_token_command", fault.to_owned()));
         }
         if self.enabled && self.token.is_empty() {
             let needed = [

@@ -7,17 +7,21 @@
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
+mod address;
+mod audit;
 mod auth;
 mod client;
 mod cloud;
 mod customers;
 mod end;
+mod entra;
 mod failure;
 mod image;
 mod licenses;
 mod lifecycle;
 mod pace;
 mod paging;
+mod refresh;
 mod relationship;
 mod session;
 mod steps;
@@ -27,18 +31,21 @@ mod transfers;
 mod undo;
 mod users;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenantry_jobs::{Change, Job, Problem, TransferAction, code};
 use thiserror::Error;
 
-pub use auth::{Credentials, RefreshToken, Speaker};
+pub use auth::{Credentials, Speaker};
 pub use cloud::{Addresses, Cloud};
 pub use end::{Ended, Fate, Previewed};
+pub use refresh::{RefreshToken, Standing};
 pub use session::Session;
 pub use steps::Journal;
 
+use self::address::Validator;
 use self::client::{CallError, Client};
 use self::end::End;
 use self::transfers::Acceptance;
@@ -75,6 +82,10 @@ pub struct Settings {
     pub timeout: Duration,
     /// Calls on their way at once.
     pub concurrency: usize,
+    /// Whether addresses are held against Partner Center's address validation.
+    pub validate_addresses: bool,
+    /// Certificates of authorities that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The store; clones share connections, tokens and pace.
@@ -82,6 +93,7 @@ pub struct Settings {
 pub struct PartnerCenter {
     client: Arc<Client>,
     concurrency: usize,
+    validates_addresses: bool,
 }
 
 /// Why a row has to wait.
@@ -125,11 +137,14 @@ impl PartnerCenter {
             credentials,
             timeout,
             concurrency,
+            validate_addresses,
+            ca_file,
         } = settings;
-        let client = Client::new(addresses, credentials, timeout, concurrency, clock)?;
+        let client = Client::new(addresses, credentials, timeout, concurrency, ca_file.as_deref(), clock)?;
         Ok(Self {
             client: Arc::new(client),
             concurrency,
+            validates_addresses: validate_addresses,
         })
     }
 
@@ -153,6 +168,16 @@ impl PartnerCenter {
         self.client.check(speaker).await.map_err(|error| error.to_string())
     }
 
+    /// How long the refresh token is good; `None` if none is used.
+    pub async fn refresh_token(&self) -> Option<Standing> {
+        self.client.tokens().standing().await
+    }
+
+    /// Warns when the refresh token is about to end, at most once a day however often it is called.
+    pub async fn mind_refresh_token(&self) {
+        self.client.tokens().mind().await;
+    }
+
     /// Nothing known yet of the store; of the rows that are to come, what concerns them together.
     pub fn session(&self, ledger: &Ledger, rows: &[RowChange<'_>]) -> Session {
         let accepts = |row: &RowChange<'_>| match &row.change {
@@ -164,7 +189,8 @@ impl PartnerCenter {
             _ => None,
         };
         let acceptances = rows.iter().filter_map(accepts).collect();
-        Session::new(self.client.clone(), ledger.clone(), acceptances)
+        let addresses = Validator::new(self.validates_addresses);
+        Session::new(self.client.clone(), ledger.clone(), addresses, acceptances)
     }
 
     /// What a row would do.

@@ -186,6 +186,14 @@ fn partner_center_needs_somebody_to_be_and_somewhere_to_go() {
     ] {
         assert!(told.contains(expected), "{expected}: {told}");
     }
+    let told = faults(
+        "[partner_center]\nrefresh_token_file = \"token\"\nrefresh_token_command = [\"vault\"]",
+        &[],
+        &[],
+    );
+    let expected =
+        "`partner_center.refresh_token_command`: expected nothing, since `partner_center.refresh_token_file` is set";
+    assert!(told.contains(expected), "{told}");
     let environment = [
         ("TENANTRY__PARTNER_CENTER__ENABLED", "true"),
         ("TENANTRY__PARTNER_CENTER__TENANT", "contoso.example"),

@@ -1,19 +1,22 @@
 //! Partner Center as the store, played by the sandbox: the same rows come to the same end as in the SQL store, and every
 //! effect happens once, whatever becomes of calls, answers and workers.
 
+mod addresses;
 mod faults;
 mod killed;
 mod kinds;
+mod network;
 mod tokens;
 mod transfers;
 mod undo;
+mod wire;
 
 use std::time::Duration;
 
 use serde_json::Value;
 use tenantry::clock::Clock;
 use tenantry::config::Secret;
-use tenantry::ledger::{Job, Ledger, Parameters};
+use tenantry::ledger::{Job, Ledger, Parameters, RowRecord};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::store::Stores;
@@ -42,25 +45,53 @@ fn addresses(here: &Here) -> Addresses {
     }
 }
 
-/// The sandbox as a store, for whoever the token speaks for.
-fn stores(here: &Here, token: &str, timeout: Duration) -> Stores {
-    let settings = Settings {
+/// With a token that is there already.
+fn settings(here: &Here) -> Settings {
+    Settings {
         addresses: addresses(here),
         credentials: Credentials {
             tenant: "partner.example".to_owned(),
             client_id: "app".to_owned(),
             client_secret: Secret::new(""),
             refresh_token: None,
-            token: Some(Secret::new(token)),
+            token: Some(Secret::new(TOKEN)),
         },
-        timeout,
+        timeout: PATIENCE,
         concurrency: 4,
-    };
+        validate_addresses: true,
+        ca_file: None,
+    }
+}
+
+/// The sandbox as a store, for whoever the token speaks for.
+fn stores(here: &Here, token: &str, timeout: Duration) -> Stores {
+    let mut settings = settings(here);
+    settings.credentials.token = Some(Secret::new(token));
+    settings.timeout = timeout;
     let store = PartnerCenter::new(settings, Clock::system()).expect("a store");
     Stores {
         partner_center: Some(store),
         ..Stores::default()
     }
+}
+
+/// Hands a file in, good rows and bad ones.
+async fn hand_in(ledger: &Ledger, stores: &Stores, kind: &str, csv: &str) -> Job {
+    let parameters = Parameters {
+        skip_invalid: true,
+        ..Parameters::default()
+    };
+    let handed_in = hand_in_from(ledger, stores, kind, csv, parameters, 100).await;
+    let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
+        panic!("not queued")
+    };
+    ledger.job(id).await.expect("asked").expect("there")
+}
+
+/// Hands a file in, and works it off.
+async fn apply(ledger: &Ledger, stores: &Stores, kind: &str, csv: &str) -> Job {
+    let job = hand_in(ledger, stores, kind, csv).await;
+    work_off_from(ledger, stores, &job).await
 }
 
 /// A sandbox, and a ledger whose jobs are carried out there.
@@ -75,7 +106,11 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) async fn new() -> Self {
-        let (here, place) = (Here::live().await, Place::new(On::Sqlite).await);
+        Self::at(Here::by(Clock::system()).await).await
+    }
+
+    async fn at(here: Here) -> Self {
+        let place = Place::new(On::Sqlite).await;
         let stores = stores(&here, TOKEN, PATIENCE);
         Self {
             ledger: place.ledger().await,
@@ -100,7 +135,11 @@ impl Office {
 
     /// With both customers; their ids.
     async fn with_customers() -> (Self, [String; 2]) {
-        let office = Self::new().await;
+        Self::new().await.and_customers().await
+    }
+
+    async fn and_customers(self) -> (Self, [String; 2]) {
+        let office = self;
         let job = office.apply("add-customer", CUSTOMERS).await;
         assert_eq!(job.counts.applied, 2, "{:?}", outcomes(&office.ledger, &job).await);
         let ids = [office.target(&job, 1).await, office.target(&job, 2).await];
@@ -108,20 +147,11 @@ impl Office {
     }
 
     async fn apply(&self, kind: &str, csv: &str) -> Job {
-        let job = self.hand_in(kind, csv).await;
-        work_off_from(&self.ledger, &self.stores, &job).await
+        apply(&self.ledger, &self.stores, kind, csv).await
     }
 
     async fn hand_in(&self, kind: &str, csv: &str) -> Job {
-        let parameters = Parameters {
-            skip_invalid: true,
-            ..Parameters::default()
-        };
-        let handed_in = hand_in_from(&self.ledger, &self.stores, kind, csv, parameters, 100).await;
-        let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
-            panic!("not queued")
-        };
-        self.ledger.job(id).await.expect("asked").expect("there")
+        hand_in(&self.ledger, &self.stores, kind, csv).await
     }
 
     /// A job that was planned and approved, so that it goes by its plan.
@@ -191,13 +221,17 @@ impl Office {
     }
 
     async fn message(&self, job: &Job, row: u64) -> String {
-        let rows = self.ledger.chunk_rows(job, 0).await.expect("asked").expect("kept");
-        rows.record(row, row + 1).message
+        self.record(job, row).await.message
     }
 
     async fn target(&self, job: &Job, row: u64) -> String {
+        self.record(job, row).await.id
+    }
+
+    /// What is recorded of a row.
+    async fn record(&self, job: &Job, row: u64) -> RowRecord {
         let rows = self.ledger.chunk_rows(job, 0).await.expect("asked").expect("kept");
-        rows.record(row, row + 1).id
+        rows.record(row, row + 1)
     }
 
     /// The id of the customer of that company name.

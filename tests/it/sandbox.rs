@@ -86,11 +86,11 @@ impl Here {
         Self::at(dir, Clock::held(NOON), options).await
     }
 
-    /// With the clock of everybody else.
-    pub(crate) async fn live() -> Self {
+    /// One that goes by this clock.
+    pub(crate) async fn by(clock: Clock) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = TempDir::new().expect("a temporary directory");
-        Self::at(dir, Clock::system(), Options::default()).await
+        Self::at(dir, clock, Options::default()).await
     }
 
     /// The same after a restart.

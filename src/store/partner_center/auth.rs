@@ -2,25 +2,33 @@
 //!
 //! Some operations take a token of the application alone, some want one of an application and a user, which is got with
 //! a refresh token. That is replaced whenever it is used, so it is kept in a file that only its owner can read, or asked
-//! of a command each time (a vault's client, say) and never written.
+//! of a command each time (a vault's client, say) and never written. Once a day it is looked whether it still lives long
+//! enough.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::Mutex;
 
+use super::client::body_of;
 use super::cloud::Addresses;
+use super::entra;
 use super::failure::Failure;
+use super::refresh::{RefreshToken, Standing};
 use crate::clock::Clock;
 use crate::config::Secret;
 
 /// A token is replaced when less than this is left of it, or a fifth of its life if that is shorter.
 const EARLY: Duration = Duration::from_secs(300);
-/// How long the token endpoint, or the command, may take.
+/// How long the token endpoint may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Tokens are a few thousand bytes.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+/// How often the end of the refresh token is spoken of, in milliseconds.
+const DAILY: i64 = 24 * 3600 * 1000;
 
 /// Whom a token speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,15 +37,6 @@ pub enum Speaker {
     App,
     /// The application and a user.
     AppAndUser,
-}
-
-/// Where the refresh token is.
-#[derive(Debug, Clone)]
-pub enum RefreshToken {
-    /// In this file, which is written anew with each token that replaces it.
-    File(PathBuf),
-    /// What this program with these arguments prints.
-    Command(Vec<String>),
 }
 
 /// Who we are to the token endpoint.
@@ -76,6 +75,8 @@ pub(super) struct Tokens {
     kept: Mutex<HashMap<Speaker, Kept>>,
     /// The refresh token that replaced one that came from a command.
     replaced: Mutex<Option<Secret>>,
+    /// When the end of the refresh token was looked at.
+    minded: AtomicI64,
 }
 
 struct Kept {
@@ -100,6 +101,7 @@ impl Tokens {
             clock,
             kept: Mutex::default(),
             replaced: Mutex::default(),
+            minded: AtomicI64::new(0),
         }
     }
 
@@ -113,6 +115,36 @@ impl Tokens {
         if let Some(token) = &self.credentials.token {
             return Ok(token.clone());
         }
+        let token = self.kept_or_new(speaker).await?;
+        // Afterwards: the refresh token may just have been replaced.
+        self.mind().await;
+        Ok(token)
+    }
+
+    /// How long the refresh token is good; `None` if none is used.
+    pub(super) async fn standing(&self) -> Option<Standing> {
+        let Credentials {
+            token, refresh_token, ..
+        } = &self.credentials;
+        let refresh = refresh_token.as_ref().filter(|_| token.is_none())?;
+        Some(refresh.standing(self.clock.now_millis()).await)
+    }
+
+    /// Warns when the refresh token is about to end; at most once a day.
+    pub(super) async fn mind(&self) {
+        let now = self.clock.now_millis();
+        let last = self.minded.load(Ordering::Relaxed);
+        let is_mine = now - last >= DAILY
+            && self
+                .minded
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_mine && let Some(Standing::Ending(says)) = self.standing().await {
+            tracing::warn!("Partner Center: {says}");
+        }
+    }
+
+    async fn kept_or_new(&self, speaker: Speaker) -> Result<Secret, AuthError> {
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.get(&speaker)
             && self.clock.now_millis() < kept.until_millis
@@ -172,21 +204,22 @@ impl Tokens {
                 ("scope", "openid"),
             ]),
         }
-        let unavailable = |error: &reqwest::Error| {
-            AuthError::Unavailable(format!("the token endpoint cannot be reached: {}", told(error)))
-        };
+        let unavailable =
+            |what: String| AuthError::Unavailable(format!("the token endpoint cannot be reached: {what}"));
         let sent = self.http.post(url).form(&form).timeout(PATIENCE).send().await;
-        let answer = sent.map_err(|error| unavailable(&error))?;
+        let answer = sent.map_err(|error| unavailable(told(&error)))?;
         let status = answer.status();
-        let body = zeroize::Zeroizing::new(answer.bytes().await.map_err(|error| unavailable(&error))?.to_vec());
+        let body = body_of(answer, LONGEST_ANSWER).await.map_err(unavailable)?;
+        let body = zeroize::Zeroizing::new(body.to_vec());
         if !status.is_success() {
-            let failure = Failure::read(status.as_u16(), &body, None);
+            let failure = Failure::read("token", status.as_u16(), &body, None);
             let what = format!("no token for {}: {failure}", named(speaker));
-            return Err(if status.is_server_error() || status.as_u16() == 429 {
-                AuthError::Unavailable(what)
-            } else {
-                AuthError::Refused(what)
-            });
+            if entra::may_pass(&failure) {
+                return Err(AuthError::Unavailable(what));
+            }
+            let used = self.credentials.refresh_token.as_ref().filter(|_| refresh.is_some());
+            let advice = entra::advice(&failure, used).map_or(String::new(), |advice| format!("; {advice}"));
+            return Err(AuthError::Refused(format!("{what}{advice}")));
         }
         let granted: Granted = serde_json::from_slice(&body)
             .map_err(|_| AuthError::Unavailable("the token endpoint's answer holds no token".to_owned()))?;
@@ -204,26 +237,14 @@ impl Tokens {
             None => Err(AuthError::Refused(
                 "this needs a token of application and user; set `partner_center.refresh_token_file`".to_owned(),
             )),
-            Some(RefreshToken::File(path)) => {
-                let read = tokio::fs::read_to_string(path).await;
-                let text = read.map_err(|error| AuthError::Refused(format!("{}: {error}", path.display())))?;
-                Ok(Secret::new(text.trim()))
-            }
-            Some(RefreshToken::Command(words)) => asked(words).await,
+            Some(refresh) => refresh.read().await,
         }
     }
 
     /// Keeps the refresh token that replaces the one just used: the old one may not be good for another time.
     async fn keep(&self, token: &Secret) -> Result<(), AuthError> {
         match &self.credentials.refresh_token {
-            Some(RefreshToken::File(path)) => {
-                let (path, token) = (path.clone(), token.clone());
-                let kept = tokio::task::spawn_blocking(move || replace(&path, token.reveal())).await;
-                let failed =
-                    |error: String| AuthError::Unavailable(format!("the refresh token cannot be kept: {error}"));
-                kept.map_err(|error| failed(error.to_string()))?
-                    .map_err(|error| failed(error.to_string()))
-            }
+            Some(refresh @ RefreshToken::File(_)) => refresh.replace(token, self.clock.now_millis()).await,
             Some(RefreshToken::Command(_)) => {
                 *self.replaced.lock().await = Some(token.clone());
                 Ok(())
@@ -254,36 +275,8 @@ pub(super) fn told(error: &reqwest::Error) -> String {
         }
         source = inner.source();
     }
-    text
-}
-
-async fn asked(words: &[String]) -> Result<Secret, AuthError> {
-    let Some((program, args)) = words.split_first() else {
-        return Err(AuthError::Refused(
-            "`partner_center.refresh_token_command` is empty".to_owned(),
-        ));
-    };
-    let mut command = tokio::process::Command::new(program);
-    command.args(args).stdin(std::process::Stdio::null()).kill_on_drop(true);
-    let failed = |what: String| AuthError::Unavailable(format!("`{program}` gave no refresh token: {what}"));
-    let run = tokio::time::timeout(PATIENCE, command.output()).await;
-    let output = run
-        .map_err(|_| failed("it took too long".to_owned()))?
-        .map_err(|error| failed(error.to_string()))?;
-    let text = Secret::new(String::from_utf8_lossy(&output.stdout).trim());
-    if !output.status.success() || text.is_empty() {
-        return Err(failed(output.status.to_string()));
+    if text.contains("certificate") {
+        text.push_str("; if a proxy of yours puts its own in place, name its authority in `partner_center.ca_file`");
     }
-    Ok(text)
-}
-
-/// Replaces a file in one step, readable by its owner alone.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    // A temporary file is made with 0600.
-    let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    text
 }

@@ -1,10 +1,11 @@
 //! One call: its headers, its token, its turn, its answer.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use reqwest::Method;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Certificate, Method, Response};
 use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
@@ -130,6 +131,7 @@ impl Client {
         credentials: Credentials,
         timeout: Duration,
         most_at_once: usize,
+        ca_file: Option<&Path>,
         clock: Clock,
     ) -> Result<Self, String> {
         // The process may have chosen one before.
@@ -138,7 +140,11 @@ impl Client {
             .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .pool_idle_timeout(Duration::from_secs(60))
+            // Many calls share one connection, so that it is gone has to be noticed before each has waited its time.
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(20))
             .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_merge(ca_file.map_or(Ok(Vec::new()), certificates)?)
             .build()
             .map_err(|error| told(&error))?;
         Ok(Self {
@@ -155,6 +161,14 @@ impl Client {
     pub(super) fn own_tenant(&self) -> Option<&str> {
         let tenant = self.tokens.tenant();
         Uuid::try_parse(tenant).is_ok().then_some(tenant)
+    }
+
+    pub(super) fn now_millis(&self) -> i64 {
+        self.clock.now_millis()
+    }
+
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Somebody who speaks so is let in.
@@ -206,7 +220,7 @@ impl Client {
 
     async fn send(&self, call: &Call, request_id: Uuid, token: &str) -> Result<Answer, CallError> {
         let pass = self.pacer.enter(&call.customer).await;
-        let correlation_id = self.clock.fresh_id().to_string();
+        let correlation_id = correlation_id(request_id).to_string();
         let path = if call.path.starts_with("/v1/") {
             call.path.clone()
         } else {
@@ -238,7 +252,7 @@ impl Client {
             request = request.json(body);
         }
         let sent = request.send().await;
-        let mut response = sent.map_err(|error| {
+        let response = sent.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 CallError::NotSent(told(&error))
             } else {
@@ -249,15 +263,9 @@ impl Client {
         let retry_after = retry_after(response.headers(), self.clock.now_millis());
         let echoed = response.headers().get("MS-CorrelationId");
         let is_its_own = echoed.is_some_and(|echoed| echoed.as_bytes().eq_ignore_ascii_case(correlation_id.as_bytes()));
-        let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| CallError::Lost(told(&error)))? {
-            if body.len() + piece.len() > LONGEST_ANSWER {
-                return Err(CallError::Lost("the answer is too long".to_owned()));
-            }
-            body.extend_from_slice(&piece);
-        }
+        let body = body_of(response, LONGEST_ANSWER).await.map_err(CallError::Lost)?;
         let is_success = (200..300).contains(&status);
-        let failure = (!is_success).then(|| Failure::read(status, &body, retry_after));
+        let failure = (!is_success).then(|| Failure::read(call.operation.name, status, &body, retry_after));
         match &failure {
             Some(failure) if failure.class() == Class::Throttled => pass.was_throttled(retry_after),
             _ => pass.went_well(),
@@ -271,13 +279,66 @@ impl Client {
     }
 }
 
+/// The body of an answer, unless it is longer than it may be.
+pub(super) async fn body_of(mut response: Response, most: usize) -> Result<BytesMut, String> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| told(&error))? {
+        if body.len() + piece.len() > most {
+            return Err("the answer is too long".to_owned());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
+    let named = |what: String| format!("`partner_center.ca_file` {}: {what}", path.display());
+    let text = std::fs::read(path).map_err(|error| named(error.to_string()))?;
+    match Certificate::from_pem_bundle(&text) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(named("expected certificates in PEM form".to_owned())),
+    }
+}
+
+/// What a call is traced by. It follows from the request id, so that an audit record that has it is of that very call
+/// whoever looks for it, and whenever.
+pub(super) fn correlation_id(request_id: Uuid) -> Uuid {
+    Uuid::new_v5(&request_id, b"correlation")
+}
+
 /// A success without a body is one; one that cannot be read says nothing about what happened.
 fn parse(body: &[u8]) -> Result<Value, CallError> {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     if body.trim_ascii().is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(body).map_err(|_| CallError::Lost("the answer is no JSON".to_owned()))
+    let read: Value = serde_json::from_slice(body).map_err(|_| CallError::Lost("the answer is no JSON".to_owned()))?;
+    Ok(if is_pascal(&read) { camel(read) } else { read })
+}
+
+/// Some answers have their members' names as the service has them inside.
+fn is_pascal(value: &Value) -> bool {
+    let first = value.as_object().and_then(|members| members.keys().next());
+    first.is_some_and(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
+}
+
+fn camel(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let spelt = |mut name: String| {
+                if let Some(first) = name.get_mut(..1) {
+                    first.make_ascii_lowercase();
+                }
+                name
+            };
+            members
+                .into_iter()
+                .map(|(name, value)| (spelt(name), camel(value)))
+                .collect()
+        }
+        Value::Array(items) => items.into_iter().map(camel).collect(),
+        other => other,
+    }
 }
 
 /// `Retry-After`, in seconds or as a date.

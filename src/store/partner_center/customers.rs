@@ -1,9 +1,13 @@
 //! `add-customer` and `update-account`.
+//!
+//! A customer that is made here can buy nothing before a person has confirmed that it accepted the Microsoft Customer
+//! Agreement. That is a statement about what somebody did, and no row makes it; the row says that it is still to be made.
 
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerField, CustomerPatch, NewCustomer, Problem, code};
 
 use super::Halt;
+use super::address::{Judgement, is_part};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Operation};
 use super::end::{End, Previewed};
@@ -19,6 +23,10 @@ const COUNTRY_RULES: Operation = Operation::new("country-validation-rules", "GET
 const CREATE_CUSTOMER: Operation = Operation::new("create-customer", "POST", Speaker::App);
 const GET_PROFILE: Operation = Operation::new("get-billing-profile", "GET", Speaker::App);
 const PUT_PROFILE: Operation = Operation::new("update-billing-profile", "PUT", Speaker::App);
+
+/// What every new customer still lacks.
+const AGREEMENT: &str = "before anything is bought for the customer, confirm in Partner Center that it has accepted the \
+                         Microsoft Customer Agreement";
 
 /// Where each field of the profile is in a billing profile: in itself or in its default address.
 const PLACES: [(CustomerField, bool, &str); 13] = [
@@ -45,7 +53,10 @@ fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
 /// What a row that creates a customer would do.
 pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<Previewed, Halt> {
     Ok(match standing(session, new).await? {
-        Standing::Free => Verdict::Create.into(),
+        Standing::Free => match session.judge_address(&new_address(new)).await? {
+            Judgement::Fine | Judgement::Unchecked(_) => Verdict::Create.into(),
+            Judgement::Doubtful(problem) => Previewed::reject(problem),
+        },
         Standing::Same(_) => Verdict::Unchanged.into(),
         Standing::Refused(problem) => Previewed::reject(problem),
     })
@@ -105,11 +116,17 @@ async fn is_free(session: &Session, domain: &str) -> Result<bool, Halt> {
 
 /// Creates a customer.
 pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: &NewCustomer<'_>) -> Result<End, Halt> {
+    let mut message = AGREEMENT.to_owned();
     if !journal.has_begun_step(row, "create") {
         match standing(session, new).await? {
             Standing::Free => {}
             Standing::Same(id) => return Ok(End::Unchanged(id)),
             Standing::Refused(problem) => return Ok(End::Rejected(problem)),
+        }
+        match session.judge_address(&new_address(new)).await? {
+            Judgement::Fine => {}
+            Judgement::Unchecked(why) => message = format!("{}; {message}", unchecked(&why)),
+            Judgement::Doubtful(problem) => return Ok(End::Rejected(problem)),
         }
     }
     let body = new_body(session, new).await?;
@@ -131,9 +148,25 @@ pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: 
         |answer| id_of(&answer.body).map(|id| id.to_lowercase()),
     );
     Ok(match done.await? {
-        Ok(target) => End::applied(target),
+        Ok(target) => End::Applied { target, message },
         Err(stopped) => End::stopped(stopped, String::new()),
     })
+}
+
+fn unchecked(why: &str) -> String {
+    format!("the address was not checked: {why}")
+}
+
+/// The address of a new customer as its billing profile will have it, without whom it is of.
+fn new_address(new: &NewCustomer<'_>) -> Value {
+    let mut address = json!({});
+    for (field, is_address, name) in PLACES {
+        let value = new.profile[field as usize].as_ref();
+        if is_address && !value.is_empty() {
+            address[name] = json!(value);
+        }
+    }
+    address
 }
 
 async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Halt> {
@@ -156,16 +189,11 @@ async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Hal
             language = first.unwrap_or(of_culture).to_owned();
         }
     }
-    let mut profile = json!({ "culture": culture, "language": language, "defaultAddress": {} });
+    let mut profile = json!({ "culture": culture, "language": language, "defaultAddress": new_address(new) });
     for (field, is_address, name) in PLACES {
         let value = new.profile[field as usize].as_ref();
-        if !value.is_empty() {
-            let place = if is_address {
-                &mut profile["defaultAddress"]
-            } else {
-                &mut profile
-            };
-            place[name] = json!(value);
+        if !is_address && !value.is_empty() {
+            profile[name] = json!(value);
         }
     }
     for (field, name) in [
@@ -239,12 +267,32 @@ pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) 
         Ok(customer) => customer,
         Err(problem) => return Ok(Previewed::reject(problem)),
     };
-    let changes = changes(&profile(session, &customer.id).await?, wanted(patch));
-    Ok(if changes.is_empty() {
-        Verdict::Unchanged.into()
-    } else {
-        Verdict::Change(changes).into()
+    let profile = profile(session, &customer.id).await?;
+    let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
+    let changes = changes(&profile, wanted.iter().copied());
+    if changes.is_empty() {
+        return Ok(Verdict::Unchanged.into());
+    }
+    Ok(match judge_move(session, profile, &wanted, &changes).await? {
+        Judgement::Fine | Judgement::Unchecked(_) => Verdict::Change(changes).into(),
+        Judgement::Doubtful(problem) => Previewed::reject(problem),
     })
+}
+
+/// Judges the address a patch leads to; one that stays as it is is not asked about.
+async fn judge_move(
+    session: &Session,
+    mut profile: Value,
+    wanted: &[(CustomerField, &str)],
+    changes: &[FieldChange],
+) -> Result<Judgement, Halt> {
+    let moved = wanted.iter().filter(|(field, _)| is_part(*field));
+    let mut moved = moved.filter(|(field, _)| changes.iter().any(|change| change.field == field.name()));
+    if moved.next().is_none() {
+        return Ok(Judgement::Fine);
+    }
+    write(&mut profile, wanted);
+    session.judge_address(&profile["defaultAddress"]).await
 }
 
 /// Changes a profile.
@@ -263,15 +311,22 @@ pub(super) async fn update(
     };
     let target = customer.id.clone();
     let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
+    let mut message = String::new();
     if !journal.has_begun_step(row, "profile") {
         let now = profile(session, &customer.id).await?;
-        if changes(&now, wanted.iter().copied()).is_empty() {
+        let changes = changes(&now, wanted.iter().copied());
+        if changes.is_empty() {
             return Ok(End::Unchanged(target));
+        }
+        match judge_move(session, now, &wanted, &changes).await? {
+            Judgement::Fine => {}
+            Judgement::Unchecked(why) => message = unchecked(&why),
+            Judgement::Doubtful(problem) => return Ok(End::Rejected(problem)),
         }
     }
     let step = session.step(journal, row, "profile");
     Ok(match profile_step(session, &step, &customer, &wanted).await? {
-        Ok(_) => End::applied(target),
+        Ok(_) => End::Applied { target, message },
         Err(stopped) => End::stopped(stopped, target),
     })
 }
@@ -323,6 +378,14 @@ fn put(customer: &Customer, mut profile: Value, wanted: &[(CustomerField, &str)]
     let etag = find(&profile, "attributes")
         .map_or("", |attributes| text(attributes, "etag"))
         .to_owned();
+    write(&mut profile, wanted);
+    let path = format!("/customers/{}/profiles/billing", segment(&customer.id));
+    let call = Call::new(PUT_PROFILE, path).of(&customer.id).body(profile);
+    if etag.is_empty() { call } else { call.if_match(&etag) }
+}
+
+/// Puts values into a profile.
+fn write(profile: &mut Value, wanted: &[(CustomerField, &str)]) {
     for (field, value) in wanted {
         let Some((_, is_address, name)) = PLACES.iter().find(|(of, _, _)| of == field) else {
             continue;
@@ -330,11 +393,8 @@ fn put(customer: &Customer, mut profile: Value, wanted: &[(CustomerField, &str)]
         let place = if *is_address {
             &mut profile["defaultAddress"]
         } else {
-            &mut profile
+            &mut *profile
         };
         place[*name] = if value.is_empty() { Value::Null } else { json!(value) };
     }
-    let path = format!("/customers/{}/profiles/billing", segment(&customer.id));
-    let call = Call::new(PUT_PROFILE, path).of(&customer.id).body(profile);
-    if etag.is_empty() { call } else { call.if_match(&etag) }
 }

@@ -2,8 +2,9 @@
 //!
 //! Partner Center answers errors in several shapes: its own with a numeric code (sometimes as text), a newer one that
 //! says whether to try again, the gateway's without a code, Entra's, and none at all. [`Failure`] reads all of them.
-//! What follows from one is decided by (status, code) in one table, since a code alone means different things
-//! in different places.
+//! What follows from one is decided by status, code and operation in one table, the `catalogue`.
+
+mod catalogue;
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use serde_json::Value;
 /// An error as it was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
+    /// What was asked for.
+    pub operation: &'static str,
     /// HTTP status.
     pub status: u16,
     /// Partner Center's code, in digits, or Entra's word; empty when there is none.
@@ -43,31 +46,9 @@ pub(super) enum Class {
     Busy,
 }
 
-/// (status, code, class): what differs from the rule for its status. Sources: the error code catalogue of Partner
-/// Center's REST documentation, and answers seen in issue threads.
-const TABLE: &[(u16, &str, Class)] = &[
-    (400, "2055", Class::Stale),
-    (400, "900316", Class::Forbidden),
-    (401, "900420", Class::Forbidden),
-    (403, "900150", Class::Forbidden),
-    (403, "900308", Class::Forbidden),
-    (403, "900309", Class::Forbidden),
-    (403, "900329", Class::Forbidden),
-    (403, "1002", Class::Forbidden),
-    (404, "20000", Class::Busy),
-    (409, "27009", Class::Refused),
-    (409, "800060", Class::Busy),
-    (409, "800064", Class::Busy),
-    (409, "800082", Class::Busy),
-    (409, "900104", Class::Busy),
-    (409, "900278", Class::Busy),
-    (409, "900100", Class::Refused),
-    (409, "900101", Class::Refused),
-];
-
 impl Failure {
     /// Reads the body of an answer that is no success.
-    pub(super) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
+    pub(super) fn read(operation: &'static str, status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}').trim();
         let value: Value = serde_json::from_str(text).unwrap_or(Value::Null);
@@ -91,8 +72,11 @@ impl Failure {
                 _ => format!("it answered {status}"),
             };
         }
+        // Behind its first line Entra says when and in which of its machines, which helps nobody here.
+        message.truncate(message.find(['\r', '\n']).unwrap_or(message.len()));
         let retryable = find(inner, "isRetryable").and_then(Value::as_bool);
         Self {
+            operation,
             status,
             code,
             message,
@@ -104,6 +88,7 @@ impl Failure {
     /// What a call about something would have been answered that is there no more.
     pub(super) fn gone() -> Self {
         Self {
+            operation: "",
             status: 404,
             code: String::new(),
             message: "it is there no more".to_owned(),
@@ -114,11 +99,8 @@ impl Failure {
 
     /// What to do about it.
     pub(super) fn class(&self) -> Class {
-        let listed = TABLE
-            .iter()
-            .find(|(status, code, _)| *status == self.status && *code == self.code);
-        if let Some((_, _, class)) = listed {
-            return *class;
+        if let Some(entry) = self.entry() {
+            return entry.class;
         }
         match self.status {
             401 => Class::Unauthorized,
@@ -128,6 +110,10 @@ impl Failure {
             _ if self.retryable == Some(true) => Class::Unavailable,
             _ => Class::Refused,
         }
+    }
+
+    fn entry(&self) -> Option<&'static catalogue::Entry> {
+        catalogue::find(self.status, &self.code, self.operation)
     }
 }
 
@@ -148,7 +134,11 @@ impl std::fmt::Display for Failure {
         if self.code.is_empty() {
             write!(f, "{message} (HTTP {})", self.status)
         } else {
-            write!(f, "{message} (HTTP {}, code {})", self.status, self.code)
+            write!(f, "{message} (HTTP {}, code {})", self.status, self.code)?;
+            match self.entry().map_or("", |entry| entry.advice) {
+                "" => Ok(()),
+                advice => write!(f, "; {advice}"),
+            }
         }
     }
 }
@@ -158,7 +148,7 @@ mod tests {
     use super::*;
 
     fn check(status: u16, body: &str, code: &str, message: &str, class: Class) {
-        let failure = Failure::read(status, body.as_bytes(), None);
+        let failure = Failure::read("list-users", status, body.as_bytes(), None);
         assert_eq!(
             (failure.code.as_str(), failure.message.as_str()),
             (code, message),
@@ -201,16 +191,68 @@ mod tests {
 
     #[test]
     fn the_same_code_means_different_things() {
-        let class = |status, code: &str| {
-            let body = format!(r#"{{"code":{code},"description":""}}"#);
-            Failure::read(status, body.as_bytes(), None).class()
+        let class = |operation, status, code: &str| {
+            let body = format!(r#"{{"code":"{code}","description":""}}"#);
+            Failure::read(operation, status, body.as_bytes(), None).class()
         };
-        assert_eq!(class(401, "400"), Class::Unauthorized);
-        assert_eq!(class(401, "900420"), Class::Forbidden);
-        assert_eq!(class(403, "900329"), Class::Forbidden);
-        assert_eq!(class(403, "20002"), Class::Refused);
-        assert_eq!(class(404, "20000"), Class::Busy);
-        assert_eq!(class(409, "900278"), Class::Busy);
-        assert_eq!(class(409, "900102"), Class::Stale);
+        for (operation, status, code, expected) in [
+            ("list-users", 401, "400", Class::Unauthorized),
+            ("list-users", 401, "", Class::Unauthorized),
+            ("list-users", 401, "900420", Class::Forbidden),
+            ("create-user", 403, "900329", Class::Forbidden),
+            ("update-licenses", 400, "900316", Class::Forbidden),
+            ("create-customer", 403, "900308", Class::Forbidden),
+            ("create-user", 403, "900308", Class::Refused),
+            ("get-customer", 403, "20002", Class::Refused),
+            ("get-order", 404, "20000", Class::Busy),
+            ("get-customer", 404, "1000", Class::Refused),
+            ("update-billing-profile", 400, "2055", Class::Stale),
+            ("update-subscription", 412, "", Class::Stale),
+            ("update-subscription", 409, "900278", Class::Busy),
+            ("update-subscription", 409, "27009", Class::Refused),
+            ("create-transfer", 409, "900101", Class::Refused),
+            ("accept-transfer", 409, "900101", Class::Stale),
+            ("accept-transfer", 409, "900104", Class::Busy),
+            ("create-order", 500, "800084", Class::Refused),
+            ("update-subscription", 500, "800094", Class::Unavailable),
+            ("create-order", 500, "800003", Class::Unavailable),
+            ("list-customers", 408, "900225", Class::Unavailable),
+            ("list-customers", 429, "", Class::Throttled),
+        ] {
+            assert_eq!(class(operation, status, code), expected, "{operation} {status} {code}");
+        }
+    }
+
+    #[test]
+    fn the_catalogue_is_sound() {
+        let entries = catalogue::CATALOGUE;
+        let operations: Vec<&str> = crate::sandbox::operations().collect();
+        for (place, entry) in entries.iter().enumerate() {
+            let named = format!("{} {}", entry.status, entry.code);
+            assert!((400..600).contains(&entry.status) && !entry.code.is_empty(), "{named}");
+            assert!(!entry.source.is_empty() && !entry.advice.ends_with('.'), "{named}");
+            for operation in entry.operations {
+                assert!(operations.contains(operation), "{named}: there is no {operation}");
+            }
+            for other in &entries[place + 1..] {
+                let same = (entry.status, entry.code) == (other.status, other.code);
+                let both_any = entry.operations.is_empty() && other.operations.is_empty();
+                let shared = entry.operations.iter().any(|one| other.operations.contains(one));
+                assert!(!(same && (both_any || shared)), "{named} stands there twice");
+            }
+            let by_status = Failure::read("", entry.status, b"", None).class();
+            let says_more = entry.class != by_status || !entry.advice.is_empty();
+            assert!(says_more, "{named} says what goes without saying");
+        }
+    }
+
+    #[test]
+    fn people_are_told_what_to_do() {
+        let body = br#"{"code":600051,"description":"Customer phone number is missing."}"#;
+        let said = Failure::read("create-customer", 400, body, None).to_string();
+        assert_eq!(
+            said,
+            "Customer phone number is missing (HTTP 400, code 600051); fill in `phone`"
+        );
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
 
+use super::audit::audited;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::end::{End, Previewed};
@@ -319,8 +320,15 @@ pub(super) async fn password_step(
     let name = format!("password {}", journal.attempt());
     let step = session.step(journal, row, &name);
     step.once(
-        // Nobody can see which password somebody has; setting it once more changes nothing.
-        || async { Ok(None) },
+        // Nobody can see which password somebody has, but there may be a record of its being set. Without one it is set once
+        // more, which changes nothing.
+        || async {
+            let is_set = match journal.sent_as(row, &name) {
+                Some(sent) => audited(session, &customer.id, sent, journal.since_millis()).await,
+                None => false,
+            };
+            Ok(is_set.then(String::new))
+        },
         || async {
             let image = Image::new(Object::Password, customer, user);
             Ok(Some(Sending {

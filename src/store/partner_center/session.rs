@@ -9,6 +9,7 @@ use tenantry_jobs::{CustomerRef, Problem, code};
 use tokio::sync::OnceCell;
 
 use super::Halt;
+use super::address::{Judgement, Validator};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{Class, find};
@@ -129,12 +130,13 @@ pub struct Session {
     roles: Mutex<HashMap<String, Cell<Roles>>>,
     transfers: Mutex<HashMap<String, Cell<Arc<Vec<Transfer>>>>>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    addresses: Validator,
     acceptances: Vec<Acceptance>,
 }
 
 impl Session {
     /// With what rows accept, which is answered together.
-    pub(super) fn new(client: Arc<Client>, ledger: Ledger, acceptances: Vec<Acceptance>) -> Self {
+    pub(super) fn new(client: Arc<Client>, ledger: Ledger, addresses: Validator, acceptances: Vec<Acceptance>) -> Self {
         Self {
             acceptances,
             client,
@@ -145,7 +147,13 @@ impl Session {
             roles: Mutex::default(),
             transfers: Mutex::default(),
             turns: Mutex::default(),
+            addresses,
         }
+    }
+
+    /// Whether an address is one.
+    pub(super) async fn judge_address(&self, address: &Value) -> Result<Judgement, Halt> {
+        self.addresses.judge(&self.client, address).await
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -8,6 +8,8 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::Halt;
 use super::auth::AuthError;
 use super::client::{Answer, Call, CallError, Client};
@@ -92,6 +94,20 @@ impl Journal {
     /// Whether an attempt at this row got as far as this step.
     pub(super) fn has_begun_step(&self, row: u64, step: &str) -> bool {
         self.known(row, step).is_some()
+    }
+
+    /// The id this step was sent under last.
+    pub(super) fn sent_as(&self, row: u64, step: &str) -> Option<Uuid> {
+        let intent = self.known(row, step)?;
+        Some(request_id(self.claim.job_id, row, step, intent.generation))
+    }
+
+    /// When the job was made, in milliseconds; nothing of it was sent before.
+    pub(super) fn since_millis(&self) -> i64 {
+        let made = self.claim.job_id.0.get_timestamp().map(|made| made.to_unix());
+        made.map_or(0, |(seconds, nanos)| {
+            seconds as i64 * 1000 + i64::from(nanos / 1_000_000)
+        })
     }
 
     /// Whether an attempt at this row got as far as any step.

@@ -217,3 +217,46 @@ async fn by_chance_everywhere_at_once_the_result_is_that_of_a_calm_run() {
     assert_eq!(office.here.effects("create-user").await - before, 120);
     assert_eq!(office.here.effects("update-licenses").await, 80);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oddities_of_the_service_change_nothing() {
+    for quirk in [
+        "dangling-token",
+        "prefixed-links",
+        "string-codes",
+        "etag-412",
+        "bom",
+        "unknown-enums",
+        "zoneless-dates",
+        "empty-answers",
+    ] {
+        let (office, [alpha, _]) = Office::with_customers().await;
+        office.here.subscription(&alpha, 5).await;
+        office.here.fault(&json!({ "quirks": [quirk] })).await;
+        let stale = json!({ "operation": "update-billing-profile", "fault": "stale-etag", "times": 1 });
+        office.here.fault(&stale).await;
+        for (kind, csv) in [
+            (
+                "add-customer",
+                CUSTOMERS.replace("alpha", "gamma").replace("beta,", "delta,"),
+            ),
+            (
+                "bulk-add-users",
+                format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,SPB,User Administrator\n"),
+            ),
+            ("update-account", format!("customer,city\n{alpha},Leeds\n")),
+        ] {
+            let job = office.apply(kind, &csv).await;
+            let all = job.counts.total;
+            assert_eq!(
+                job.counts.applied,
+                all,
+                "{quirk} {kind}: {:?}",
+                outcomes(&office.ledger, &job).await
+            );
+            let target = office.target(&job, 1).await;
+            assert!(uuid::Uuid::try_parse(&target).is_ok(), "{quirk} {kind}: `{target}`");
+            assert_eq!(office.apply(kind, &csv).await.counts.unchanged, all, "{quirk} {kind}");
+        }
+    }
+}

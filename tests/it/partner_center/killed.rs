@@ -2,10 +2,13 @@
 
 use std::process::{Command, Stdio};
 
+use serde_json::json;
+use tenantry::clock::Clock;
+
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};
 use crate::place::{column, outcomes};
-use crate::sandbox::{OTHER_PARTNER, TOKEN};
+use crate::sandbox::{Here, OTHER_PARTNER, TOKEN};
 
 fn command(office: &Office, args: &[&str]) -> Command {
     let mut command = office.place.hurried(args);
@@ -164,4 +167,38 @@ async fn killed_anywhere_every_effect_happens_once() {
             killed_at(&format!("{place}@{hit}")).await;
         }
     }
+}
+
+/// A user whose making was cut short gets the password that is handed out now; here the answer to that is lost.
+async fn with_a_lost_answer(records_are_there: bool) {
+    // The client asks for records from a day on, so both have to agree what day it is.
+    let here = Here::by(Clock::system()).await;
+    let (office, [alpha, _]) = Office::at(here).await.and_customers().await;
+    let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n");
+    office.place.write("users.csv", users);
+    let killed = command(&office, &["run", "bulk-add-users", "users.csv"])
+        .env("TENANTRY_FAILPOINT", "after-answer@1")
+        .status()
+        .expect("tenantry starts");
+    assert_eq!(killed.code(), None);
+    let lost = json!({ "operation": "reset-user-password", "fault": "cut-after-commit", "times": 1 });
+    office.here.fault(&lost).await;
+    if !records_are_there {
+        let away = json!({ "operation": "audit-records", "fault": "error-503", "times": 1000 });
+        office.here.fault(&away).await;
+    }
+    let drained = command(&office, &["worker", "--drain"])
+        .status()
+        .expect("tenantry starts");
+    assert_eq!(drained.code(), Some(0));
+    let counters = office.here.get("/sandbox/counters").await.json();
+    let reset = &counters["operations"]["reset-user-password"];
+    assert_eq!(reset["effects"], 1, "{reset}");
+    assert_eq!(reset["calls"], if records_are_there { 1 } else { 2 }, "{reset}");
+    assert_eq!(office.users(&alpha).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_record_tells_that_a_password_was_set() {
+    futures::join!(with_a_lost_answer(true), with_a_lost_answer(false));
 }

@@ -7,16 +7,25 @@ use serde_json::json;
 use tenantry::clock::Clock;
 use tenantry::config::Secret;
 use tenantry::store::Stores;
-use tenantry::store::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker};
+use tenantry::store::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, Standing};
 
 use super::{CUSTOMERS, Office, USERS, addresses};
-use crate::place::outcomes;
+use crate::place::{On, Place, outcomes};
+use crate::sandbox::Here;
 
 /// An office that gets its tokens from the token endpoint.
 async fn with_tokens(refresh_token: Option<RefreshToken>) -> Office {
     let mut office = Office::new().await;
+    office.stores = Stores {
+        partner_center: Some(store(&office.here, refresh_token, Clock::system())),
+        ..Stores::default()
+    };
+    office
+}
+
+fn store(here: &Here, refresh_token: Option<RefreshToken>, clock: Clock) -> PartnerCenter {
     let settings = Settings {
-        addresses: addresses(&office.here),
+        addresses: addresses(here),
         credentials: Credentials {
             tenant: "partner.example".to_owned(),
             client_id: "app".to_owned(),
@@ -26,12 +35,10 @@ async fn with_tokens(refresh_token: Option<RefreshToken>) -> Office {
         },
         timeout: Duration::from_secs(20),
         concurrency: 4,
+        validate_addresses: true,
+        ca_file: None,
     };
-    office.stores = Stores {
-        partner_center: Some(PartnerCenter::new(settings, Clock::system()).expect("a store")),
-        ..Stores::default()
-    };
-    office
+    PartnerCenter::new(settings, clock).expect("a store")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,4 +90,145 @@ async fn users_need_more_than_the_application() {
     let store = office.stores.partner_center.expect("a store");
     let said = store.check(Speaker::AppAndUser).await.expect_err("no token");
     assert!(said.contains("partner_center.refresh_token_file"), "{said}");
+}
+
+const DAY: i64 = 24 * 3600 * 1000;
+/// 2026-01-01
+const NEW_YEAR: i64 = 1_767_225_600_000;
+
+/// A file with a refresh token, and what its second line says.
+fn token_file(dir: &tempfile::TempDir, second: &str) -> RefreshToken {
+    let path = dir.path().join("refresh-token");
+    std::fs::write(&path, format!("R3fresh-word\n{second}")).expect("written");
+    RefreshToken::File(path)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_is_spoken_of_from_a_fortnight_before_its_end_and_using_it_renews_it() {
+    let (here, dir, clock) = (
+        Here::new().await,
+        tempfile::TempDir::new().expect("a directory"),
+        Clock::held(NEW_YEAR + 75 * DAY),
+    );
+    let file = token_file(&dir, "issued 2026-01-01T00:00:00Z\n");
+    let store = store(&here, Some(file), clock.clone());
+    let good = |standing| match standing {
+        Some(Standing::Good(says)) => says,
+        other => panic!("{other:?}"),
+    };
+    let ending = |standing| match standing {
+        Some(Standing::Ending(says)) => says,
+        other => panic!("{other:?}"),
+    };
+    let said = good(store.refresh_token().await);
+    assert!(said.ends_with("is good until 2026-04-01"), "{said}");
+    clock.advance(2 * DAY);
+    let said = ending(store.refresh_token().await);
+    assert!(said.contains("is good for 13 days more, until 2026-04-01"), "{said}");
+    clock.advance(20 * DAY);
+    let said = ending(store.refresh_token().await);
+    assert!(said.contains("was good until 2026-04-01; sign in again"), "{said}");
+    // The sandbox takes any.
+    store.check(Speaker::AppAndUser).await.expect("a token");
+    let said = good(store.refresh_token().await);
+    assert!(said.ends_with("is good until 2026-07-07"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_written_by_hand_counts_from_when_it_was_written_and_a_command_from_nobody_knows_when() {
+    let (here, dir) = (Here::new().await, tempfile::TempDir::new().expect("a directory"));
+    let file = token_file(&dir, "");
+    let path = dir.path().join("refresh-token");
+    let written = std::fs::File::options().write(true).open(&path).expect("opened");
+    let new_year = std::time::UNIX_EPOCH + Duration::from_millis(NEW_YEAR as u64);
+    written.set_modified(new_year).expect("dated");
+    let clock = Clock::held(NEW_YEAR + DAY);
+    let hand = store(&here, Some(file), clock.clone()).refresh_token().await;
+    let Some(Standing::Good(said)) = hand else {
+        panic!("{hand:?}")
+    };
+    assert!(
+        said.ends_with("until 2026-04-01, counted from when the file was written"),
+        "{said}"
+    );
+    let command = RefreshToken::Command(vec!["vault".to_owned()]);
+    let vault = store(&here, Some(command), clock.clone()).refresh_token().await;
+    let Some(Standing::Good(said)) = vault else {
+        panic!("{vault:?}")
+    };
+    assert!(said.contains("given by `vault` ends is not known here"), "{said}");
+    let missing = RefreshToken::File(dir.path().join("nothing"));
+    let gone = store(&here, Some(missing), clock.clone()).refresh_token().await;
+    let Some(Standing::Ending(said)) = gone else {
+        panic!("{gone:?}")
+    };
+    assert!(said.contains("sign in again") && said.contains("nothing"), "{said}");
+    assert_eq!(store(&here, None, clock).refresh_token().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_refresh_token_is_answered_with_what_to_do() {
+    let answer = json!({
+        "error": "invalid_grant",
+        "error_description": "AADSTS700082: The refresh token has expired due to inactivity.\r\nTrace ID: 1\r\nTimestamp: now",
+        "error_codes": [700_082],
+    });
+    let refusing = axum::Router::new().fallback(move || {
+        let answer = answer.clone();
+        async move { (axum::http::StatusCode::BAD_REQUEST, answer.to_string()) }
+    });
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let mut serving = tokio::task::JoinSet::new();
+    serving.spawn(async move { axum::serve(listener, refusing).await.expect("it serves") });
+    let dir = tempfile::TempDir::new().expect("a directory");
+    token_file(&dir, "");
+    let path = dir.path().join("refresh-token");
+    let place = Place::new(On::Sqlite).await;
+    let doctor = place
+        .command(&["doctor"])
+        .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
+        .env("TENANTRY__PARTNER_CENTER__TENANT", "partner.example")
+        .env("TENANTRY__PARTNER_CENTER__CLIENT_ID", "app")
+        .env("TENANTRY__PARTNER_CENTER__CLIENT_SECRET", "S3cret-of-the-app")
+        .env("TENANTRY__PARTNER_CENTER__API_URL", &base)
+        .env("TENANTRY__PARTNER_CENTER__LOGIN_URL", &base)
+        .env("TENANTRY__PARTNER_CENTER__REFRESH_TOKEN_FILE", &path)
+        .output()
+        .expect("tenantry starts");
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    let expected = format!(
+        "multi-factor authentication, and write the new refresh token to {}",
+        path.display()
+    );
+    assert!(said.contains("AADSTS700082") && said.contains(&expected), "{said}");
+    assert!(said.contains("counted from when the file was written"), "{said}");
+    for secret in ["Trace ID", "R3fresh-word", "S3cret-of-the-app"] {
+        assert!(!said.contains(secret), "{secret}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_warns_once_however_many_calls_it_makes() {
+    let (office, dir) = (Office::new().await, tempfile::TempDir::new().expect("a directory"));
+    token_file(&dir, "issued 2020-01-01T00:00:00Z\n");
+    office.place.write("customers.csv", CUSTOMERS);
+    let run = office
+        .place
+        .command(&["run", "add-customer", "customers.csv"])
+        .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
+        .env("TENANTRY__PARTNER_CENTER__TENANT", "partner.example")
+        .env("TENANTRY__PARTNER_CENTER__CLIENT_ID", "app")
+        .env("TENANTRY__PARTNER_CENTER__CLIENT_SECRET", "S3cret-of-the-app")
+        .env("TENANTRY__PARTNER_CENTER__API_URL", &office.here.base)
+        .env("TENANTRY__PARTNER_CENTER__LOGIN_URL", &office.here.base)
+        .env(
+            "TENANTRY__PARTNER_CENTER__REFRESH_TOKEN_FILE",
+            dir.path().join("refresh-token"),
+        )
+        .output()
+        .expect("tenantry starts");
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(0), "{said}");
+    assert_eq!(said.matches("was good until 2020-03-31").count(), 1, "{said}");
 }
