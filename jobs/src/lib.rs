@@ -64,6 +64,11 @@ pub fn find(kind: &str) -> Result<&'static dyn Job, Option<&'static str>> {
         .ok_or_else(|| nearest(kind, JOBS.iter().map(|job| job.kind())))
 }
 
+/// The directory role of that name, spelt as files that were read have it. Stores may still go by a former name.
+pub fn role(name: &str) -> Option<&'static str> {
+    model::roles::find(name)
+}
+
 #[cfg(test)]
 mod catalogue_test;
 #[cfg(test)]

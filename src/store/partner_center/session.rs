@@ -354,7 +354,12 @@ impl Session {
             let call = Call::new(LIST_ROLES, format!("/customers/{}/directoryroles", segment(customer)));
             let answer = self.client.read(&call.of(customer)).await.map_err(Halt::of)?;
             let roles = items(answer.body);
-            let role = |value: &Value| (text(value, "name").to_lowercase(), text(value, "id").to_owned());
+            let role = |value: &Value| {
+                // Some still have the names they were made with.
+                let name = text(value, "name");
+                let name = tenantry_jobs::role(name).unwrap_or(name);
+                (name.to_lowercase(), text(value, "id").to_owned())
+            };
             Ok::<_, Halt>(Arc::new(roles.iter().map(role).collect::<HashMap<_, _>>()))
         };
         let roles = cell.get_or_try_init(read).await?;
