@@ -167,6 +167,7 @@ impl Session {
             journal,
             row,
             name,
+            is_unique: false,
         }
     }
 

@@ -169,12 +169,21 @@ pub(super) struct Step<'s> {
     pub(super) journal: &'s Journal,
     pub(super) row: u64,
     pub(super) name: &'s str,
+    /// Whether the store itself takes such a thing but once, so that it may be sent again before anybody looks. Meant for
+    /// what is dear to look for.
+    pub(super) is_unique: bool,
 }
 
 impl Step<'_> {
+    pub(super) fn unique(self) -> Self {
+        Self {
+            is_unique: true,
+            ..self
+        }
+    }
+
     /// Has the step done. `find` looks whether it has taken effect, `next` says what to send (nothing if what it is
-    /// about is gone), `keep` what of the answer
-    /// is to be remembered (never a secret); `None` where the answer does not say.
+    /// about is gone), `keep` what of the answer is to be remembered (never a secret); `None` where the answer does not say.
     pub(super) async fn once<F, N>(
         &self,
         find: impl Fn() -> F,
@@ -202,7 +211,12 @@ impl Step<'_> {
         let mut why = String::new();
         let mut tries = 0;
         while tries < TRIES {
-            if is_unknown && let Some(found) = find().await? {
+            // What another attempt sent may have been something else.
+            let is_sent_again = self.is_unique && is_unknown && tries > 0;
+            if is_unknown
+                && !is_sent_again
+                && let Some(found) = find().await?
+            {
                 if is_foreign {
                     let sending = next().await?;
                     let image = sending.map(|sending| sending.image);
@@ -237,14 +251,11 @@ impl Step<'_> {
             why = error.to_string();
             match error {
                 CallError::Answered(failure, _) => match failure.class() {
-                    // The pacer waits as long as was asked; it is nobody's fault.
-                    Class::Throttled => {
-                        is_unknown = false;
-                        continue;
-                    }
+                    // The pacer waits as long as was asked; it is nobody's fault. What became of an earlier call is as unknown
+                    // as it was.
+                    Class::Throttled => continue,
                     Class::Unavailable => is_unknown = true,
                     Class::Busy => {
-                        is_unknown = false;
                         if tries + 1 >= BUSY_TRIES {
                             let is_for_now = true;
                             return Ok(Err(Stopped { failure, is_for_now }));
@@ -260,6 +271,11 @@ impl Step<'_> {
                     }
                     Class::Unauthorized | Class::Forbidden => return Err(Halt::Unauthorized(failure.to_string())),
                     Class::Refused => {
+                        // It may be refused because it is there already.
+                        if is_sent_again && let Some(found) = find().await? {
+                            journal.settle(row, self.name, &found).await?;
+                            return Ok(Ok(found));
+                        }
                         let is_for_now = false;
                         return Ok(Err(Stopped { failure, is_for_now }));
                     }

@@ -248,7 +248,8 @@ async fn create_step(
     }
     let path = format!("/customers/{}/users", segment(&customer.id));
     let call = Call::new(CREATE_USER, path).of(&customer.id).body(body);
-    let step = session.step(journal, row, "create");
+    // A sign-in name is given but once, and a directory has no other way to look for one than to be read from its beginning.
+    let step = session.step(journal, row, "create").unique();
     step.once(
         || async {
             let found = session.user_now(&customer.id, user.user_principal_name).await?;

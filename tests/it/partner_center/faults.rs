@@ -166,6 +166,22 @@ every_fault! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_unknown_stays_so_whatever_else_is_answered() {
+    for operation in ["create-user", "update-licenses", "create-customer", "update-billing-profile"] {
+        for second in ["error-429", "error-503", "cut-before-commit"] {
+            let (mut office, [alpha, _]) = Office::with_customers().await;
+            let Case { kind, csv } = prepared(&mut office, &alpha, operation).await;
+            let before = office.here.effects(operation).await;
+            break_down(&mut office, operation, "cut-after-commit", 1).await;
+            break_down(&mut office, operation, second, 1).await;
+            let job = office.applies(kind, &csv).await;
+            let effects = office.here.effects(operation).await - before;
+            assert_eq!(effects, job.counts.total, "{operation} {second}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_is_asked_for_once() {
     for fault in FAULTS {
         let (mut office, [alpha, _]) = Office::with_customers().await;
