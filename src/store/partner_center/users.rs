@@ -64,8 +64,10 @@ async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolve
         let there = session.roles(&customer.id).await?;
         for role in &user.roles {
             let Some(id) = there.get(&role.to_lowercase()) else {
-                let expected = "a directory role of the customer";
-                return Ok(Err(Problem::new(code::UNKNOWN_ROLE, "roles", role, expected)));
+                let expected = "a directory role that Partner Center lists for the customer";
+                let near = nearest(&role.to_lowercase(), there.keys().map(String::as_str));
+                let problem = Problem::new(code::UNKNOWN_ROLE, "roles", role, expected);
+                return Ok(Err(problem.suggest(near)));
             };
             roles.push(((*role).to_owned(), id.clone()));
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CUSTOMERS, LEGACY, Office, USERS};
 use crate::place::outcomes;
@@ -167,7 +167,12 @@ every_fault! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_unknown_stays_so_whatever_else_is_answered() {
-    for operation in ["create-user", "update-licenses", "create-customer", "update-billing-profile"] {
+    for operation in [
+        "create-user",
+        "update-licenses",
+        "create-customer",
+        "update-billing-profile",
+    ] {
         for second in ["error-429", "error-503", "cut-before-commit"] {
             let (mut office, [alpha, _]) = Office::with_customers().await;
             let Case { kind, csv } = prepared(&mut office, &alpha, operation).await;
@@ -275,4 +280,99 @@ async fn oddities_of_the_service_change_nothing() {
             assert_eq!(office.apply(kind, &csv).await.counts.unchanged, all, "{quirk} {kind}");
         }
     }
+}
+
+/// Jobs of every kind, one after the other and two of them taken back; how they ended, and what is there in the end.
+async fn a_days_work(probability: f64) -> (Vec<[u64; 4]>, Vec<Value>) {
+    const A: &str = "alpha.onmicrosoft.com";
+    let (office, [alpha, beta]) = Office::with_customers().await;
+    office.here.subscription(&alpha, 30).await;
+    let legacy = office.here.subscription_to(LEGACY, &alpha, 5).await;
+    let legacy = legacy.rsplit('/').next().expect("an id").to_owned();
+    let trouble = async |probability: f64| {
+        for fault in [
+            "cut-before-commit",
+            "cut-after-commit",
+            "error-500",
+            "error-503",
+            "stale-etag",
+        ] {
+            let fault = json!({ "fault": fault, "probability": probability });
+            office.here.fault(&fault).await;
+        }
+    };
+    trouble(probability).await;
+    let each = |header: &str, from: usize, to: usize, rest: &str| {
+        let rows: String = (from..to).map(|n| format!("{A},user{n}@{A}{rest}\n")).collect();
+        format!("customer,user_principal_name{header}\n{rows}")
+    };
+    let mut ends = Vec::new();
+    let mut done = Vec::new();
+    for (kind, csv) in [
+        (
+            "bulk-add-users",
+            each(
+                ",first_name,usage_location,licenses,roles",
+                0,
+                24,
+                ",First,GB,SPB,User Administrator",
+            ),
+        ),
+        (
+            "update-account",
+            format!("customer,city,phone\n{A},Leeds,+44 20 7946 0000\n{beta},,+49 30 123456\n"),
+        ),
+        ("assign-licenses", each(",remove", 0, 8, ",SPB")),
+        ("delete-users", each("", 4, 16, "")),
+        ("restore-users", each("", 4, 10, "")),
+        ("assign-licenses", each(",assign", 4, 10, ",SPB")),
+        (
+            "suspend-subscription",
+            format!("customer,subscription_id\n{A},{legacy}\n"),
+        ),
+        (
+            "bulk-add-users",
+            each(",first_name,usage_location", 20, 30, ",First,GB"),
+        ),
+    ] {
+        done.push(office.apply(kind, &csv).await);
+    }
+    for job in [3, 5] {
+        done.push(office.undo(&done[job]).await);
+    }
+    for job in &done {
+        let counts = &job.counts;
+        ends.push([counts.applied, counts.unchanged, counts.rejected, counts.failed]);
+    }
+    trouble(0.0).await;
+    let mut left = Vec::new();
+    for customer in [alpha, beta] {
+        let mut state = super::undo::state(&office, &customer).await;
+        forget_ids(&mut state);
+        left.push(state);
+    }
+    (ends, left)
+}
+
+/// Takes out what differs from one sandbox to the next.
+fn forget_ids(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| !["id", "links"].contains(&name.as_str()));
+            members.values_mut().for_each(forget_ids);
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(forget_ids);
+            items.retain(|item| !item.as_str().is_some_and(|text| uuid::Uuid::try_parse(text).is_ok()));
+            items.sort_by_key(Value::to_string);
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_days_work_under_faults_ends_as_a_calm_one() {
+    let (calm, troubled) = futures::future::join(a_days_work(0.0), a_days_work(0.04)).await;
+    assert_eq!(calm.0[0], [24, 0, 0, 0], "{:?}", calm.0);
+    assert_eq!(calm, troubled);
 }

@@ -10,7 +10,7 @@ const POWER_BI: &str = "SBX000000003:0001:SBX00000000C";
 const POWER_BI_SKU: &str = "f8a1db68-be16-40ed-86d5-cb42ce701560";
 
 /// Everything a customer has that jobs change, without what counts how often it was changed.
-async fn state(office: &Office, customer: &str) -> Value {
+pub(super) async fn state(office: &Office, customer: &str) -> Value {
     let path = format!("/v1/customers/{customer}");
     let mut users = office.users(customer).await;
     for user in &mut users {
