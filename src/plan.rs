@@ -164,6 +164,9 @@ impl Planning {
                 PartnerCenter::kinds().join(", ")
             )));
         }
+        if let Some(what) = remote.and_then(|remote| remote.lacks(job)) {
+            return Err(PlanError::Store(what));
+        }
         let session = store
             .as_ref()
             .zip(remote)

@@ -71,6 +71,14 @@ const KINDS: [&str; 10] = [
     "update-account",
 ];
 
+/// Those of them for which an application needs no user behind it.
+const BY_APPLICATION: [&str; 4] = [
+    "add-customer",
+    "suspend-subscription",
+    "switch-subscription",
+    "update-account",
+];
+
 /// How to reach it.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -156,6 +164,18 @@ impl PartnerCenter {
     /// The kinds it can carry out.
     pub fn kinds() -> &'static [&'static str] {
         &KINDS
+    }
+
+    /// What is missing of the configuration for jobs of this kind, so that nothing is begun that cannot be finished.
+    pub fn lacks(&self, job: &dyn Job) -> Option<String> {
+        let is_enough = BY_APPLICATION.contains(&job.kind()) || self.client.tokens().speak_for_users();
+        (!is_enough).then(|| {
+            format!(
+                "`{}` needs a token of application and user: set `partner_center.refresh_token_file` or \
+                 `partner_center.refresh_token_command`",
+                job.kind()
+            )
+        })
     }
 
     /// Rows in hand at once.

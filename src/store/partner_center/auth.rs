@@ -105,6 +105,11 @@ impl Tokens {
         }
     }
 
+    /// Whether there is a way to a token with a user behind it.
+    pub(super) fn speak_for_users(&self) -> bool {
+        self.credentials.token.is_some() || self.credentials.refresh_token.is_some()
+    }
+
     /// The partner's tenant, as configured.
     pub(super) fn tenant(&self) -> &str {
         &self.credentials.tenant

@@ -90,6 +90,17 @@ async fn users_need_more_than_the_application() {
     let store = office.stores.partner_center.expect("a store");
     let said = store.check(Speaker::AppAndUser).await.expect_err("no token");
     assert!(said.contains("partner_center.refresh_token_file"), "{said}");
+    // Known before anything is called.
+    for kind in PartnerCenter::kinds() {
+        let alone = [
+            "add-customer",
+            "suspend-subscription",
+            "switch-subscription",
+            "update-account",
+        ];
+        let lacks = store.lacks(tenantry_jobs::find(kind).expect("a kind"));
+        assert_eq!(lacks.is_none(), alone.contains(kind), "{kind}: {lacks:?}");
+    }
 }
 
 const DAY: i64 = 24 * 3600 * 1000;
