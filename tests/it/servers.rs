@@ -93,7 +93,8 @@ fn sweep() {
                 .parse::<u32>()
                 .ok()
         });
-        let ours = entry.metadata().is_ok_and(|metadata| metadata.uid() == me);
+        // Run by root, PostgreSQL's are its own user's.
+        let ours = me == 0 || entry.metadata().is_ok_and(|metadata| metadata.uid() == me);
         if let Some(pid) = owner
             && ours
             && !Path::new("/proc").join(pid.to_string()).exists()
