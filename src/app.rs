@@ -50,8 +50,12 @@ impl App {
         })
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
+        let stores = stores(&config)?;
+        if let (Some(store), Queue::Redis(redis)) = (&stores.partner_center, &queue) {
+            store.share_limits(redis.clone());
+        }
         Ok(Self {
-            stores: stores(&config)?,
+            stores,
             config,
             ledger,
             queue,

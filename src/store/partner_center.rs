@@ -2,7 +2,7 @@
 //!
 //! There are no transactions here and no batches: rows are carried out one by one, several at a time, each in steps of one
 //! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
-//! (`session`). How many calls are on their way at once is felt for (`pace`), and everything a call needs besides
+//! (`session`). How often it may be called is felt for, by all workers together (`pace`), and everything a call needs besides
 //! (token, headers, what an error means) is in `client`, `auth` and `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
@@ -36,6 +36,7 @@ use crate::clock::Clock;
 use crate::db::DbError;
 use crate::ledger::{Outcome, RowOutcome};
 use crate::passwords::Password;
+use crate::queue::RedisQueue;
 use crate::store::{SeatNeed, SeatsOf, Verdict, rejected, unchanged};
 
 /// The kinds it can carry out.
@@ -59,6 +60,8 @@ pub struct Settings {
 pub struct PartnerCenter {
     client: Arc<Client>,
     concurrency: usize,
+    /// Whose limits its calls count against.
+    partner: String,
 }
 
 /// Why a row has to wait.
@@ -131,11 +134,18 @@ impl PartnerCenter {
             timeout,
             concurrency,
         } = settings;
+        let partner = format!("{}\n{}", addresses.api, credentials.tenant);
         let client = Client::new(addresses, credentials, timeout, concurrency, clock)?;
         Ok(Self {
             client: Arc::new(client),
             concurrency,
+            partner,
         })
+    }
+
+    /// Keeps the partner's limits together with the other workers of this Redis, from the next call on.
+    pub fn share_limits(&self, redis: RedisQueue) {
+        self.client.share_limits(redis, &self.partner);
     }
 
     /// Whether it can carry out jobs of this kind.

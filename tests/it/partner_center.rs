@@ -3,6 +3,7 @@
 
 mod faults;
 mod killed;
+mod shared;
 mod tokens;
 
 use std::time::Duration;
