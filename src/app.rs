@@ -55,10 +55,10 @@ impl App {
             store.share_limits(redis.clone());
         }
         Ok(Self {
-            stores,
             config,
             ledger,
             queue,
+            stores,
             passwords,
             recipients,
         })

@@ -80,7 +80,11 @@ type Told = (u64, f64, f64, u64, f64, f64, u32);
 pub(super) struct Sharing {
     board: Board,
     /// Goes on for as long as the pacer lives.
-    exchanging: OnceCell<AbortOnDropHandle<()>>,
+    exchanging: OnceCell<Exchanging>,
+}
+
+struct Exchanging {
+    _task: AbortOnDropHandle<()>,
 }
 
 #[derive(Clone)]
@@ -112,7 +116,9 @@ impl Sharing {
             }
             #[expect(clippy::disallowed_methods, reason = "it is aborted with the pacer it belongs to")]
             let exchanging = tokio::spawn(self.board.clone().serve(shared.clone(), outage));
-            AbortOnDropHandle::new(exchanging)
+            Exchanging {
+                _task: AbortOnDropHandle::new(exchanging),
+            }
         };
         self.exchanging.get_or_init(|| begin).await;
     }
@@ -167,8 +173,9 @@ impl Board {
 
     fn name(&self, customer: Option<&str>) -> String {
         let whose = Sha256::digest(format!("{}\n{}", self.partner, customer.unwrap_or_default()));
-        let short: String = whose.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        self.redis.key(&format!("pace:{short}"))
+        let mut short = [0; 16];
+        short.copy_from_slice(&whose[..16]);
+        self.redis.key(&format!("pace:{:032x}", u128::from_be_bytes(short)))
     }
 }
 

@@ -30,13 +30,13 @@ impl Limit {
         match self {
             Limit::Window(most, seconds) => {
                 let length = Duration::from_secs(seconds);
-                let kept = count.filter(|count| now - count.since < length);
+                let kept = count.filter(|count| now < count.since + length);
                 let count = count.insert(kept.unwrap_or(Count { since: now, calls: 0.0 }));
                 count.calls += 1.0;
                 if count.calls <= f64::from(most) {
                     return Ok(());
                 }
-                Err((count.since + length - now).as_secs_f64().ceil().max(1.0) as u64)
+                Err((count.since + length).saturating_sub(now).as_secs_f64().ceil().max(1.0) as u64)
             }
             Limit::Bucket(rate, depth) => {
                 let full = Count {
@@ -44,7 +44,7 @@ impl Limit {
                     calls: depth,
                 };
                 let count = count.get_or_insert(full);
-                count.calls = (count.calls + (now - count.since).as_secs_f64() * rate).min(depth);
+                count.calls = (count.calls + now.saturating_sub(count.since).as_secs_f64() * rate).min(depth);
                 count.since = now;
                 if count.calls >= 1.0 {
                     count.calls -= 1.0;
@@ -176,7 +176,7 @@ async fn used_up(cases: impl IntoIterator<Item = Case>) {
         flood(&service, customers, 600).await;
         let (used, refused) = service.shares(limit);
         let what = format!("{customer:?}, {partner:?}, {customers} customers: {used:.3} used, {refused:.4} refused");
-        assert!(used > 0.93 && refused < most, "{what}");
+        assert!(used > 0.94 && refused < most, "{what}");
     }
 }
 
