@@ -27,6 +27,8 @@ const STEP_BACK: f64 = 0.97;
 /// A rate near to the limit grows this rarely at first, and this rarely at last.
 const CALM: Duration = Duration::from_secs(8);
 const CALMEST: Duration = Duration::from_secs(240);
+/// As long as it is a guess where the limit is, there is no reason to be slow.
+const UNSURE: Duration = Duration::ZERO;
 /// Calls that may go ahead of their time, and how far.
 const AHEAD: u32 = 12;
 const FARTHEST: Duration = Duration::from_secs(2);
@@ -229,7 +231,7 @@ impl Key {
         let soon = Duration::from_secs(1).max(self.window / 8);
         let (growth, every) = if rate < ceiling * 0.9 {
             (1.10, soon)
-        } else if rate < ceiling * 0.98 || rate > ceiling * 1.05 {
+        } else if rate < ceiling * 0.98 || rate > ceiling * 1.05 || self.belief.calm == UNSURE {
             (1.02, soon)
         } else {
             (1.005, self.belief.calm.max(soon))
@@ -255,7 +257,10 @@ impl Key {
         let measured = self.measured(now, wait, whole);
         let unsure = (whole / (whole - ROUNDING).max(0.1)).clamp(1.02, GUESS);
         let (rate, ceiling, calm) = match before.rate {
-            None => (measured, measured * unsure, CALM),
+            None => {
+                let calm = if wait > SHORT { CALM } else { UNSURE };
+                (measured, measured * unsure, calm)
+            }
             // Far too fast: the window was full long before its end, or a bucket empty as soon as it was not.
             Some(rate) if measured < rate * 0.85 && wait > SHORT => {
                 let rate = measured.max(rate * 0.5);
@@ -275,7 +280,7 @@ impl Key {
                 self.hits = 0;
                 let is_confirmed = (rate / before.ceiling - 1.0).abs() < 0.04;
                 let calm = if is_confirmed {
-                    (before.calm * 2).min(CALMEST)
+                    (before.calm * 2).clamp(CALM, CALMEST)
                 } else {
                     CALM
                 };

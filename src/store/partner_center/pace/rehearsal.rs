@@ -176,7 +176,7 @@ async fn used_up(cases: impl IntoIterator<Item = Case>) {
         flood(&service, customers, 600).await;
         let (used, refused) = service.shares(limit);
         let what = format!("{customer:?}, {partner:?}, {customers} customers: {used:.3} used, {refused:.4} refused");
-        assert!(used > 0.94 && refused < most, "{what}");
+        assert!(used > 0.93 && refused < most, "{what}");
     }
 }
 
@@ -189,7 +189,7 @@ async fn a_limit_is_used_up_and_seldom_met() {
         each(Limit::Window(60, 1), 1, 0.01),
         each(Limit::Window(500, 60), 1, 0.01),
         each(Limit::Bucket(20.0, 20.0), 1, 0.01),
-        each(Limit::Bucket(8.0, 100.0), 1, 0.01),
+        each(Limit::Bucket(8.0, 100.0), 1, 0.015),
         each(Limit::Window(20, 1), 2, 0.01),
         each(Limit::Window(20, 1), 4, 0.01),
         each(Limit::Bucket(20.0, 20.0), 2, 0.01),
