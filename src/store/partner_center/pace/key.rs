@@ -263,7 +263,7 @@ impl Key {
             }
             // Far too fast: the window was full long before its end, or a bucket empty as soon as it was not.
             Some(rate) if measured < rate * 0.85 && wait > SHORT => {
-                let rate = measured.max(rate * 0.5);
+                let rate = measured.max(rate * 0.2);
                 (rate, rate * 1.02, CALM)
             }
             // Met again at once, it is the farther below the more often that happens.
