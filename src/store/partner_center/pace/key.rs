@@ -148,6 +148,15 @@ impl Key {
         }
     }
 
+    /// A key that is thought to have the limit of another one.
+    pub(super) fn like(other: &Self, now: Instant) -> Self {
+        let belief = Belief::told(other.belief.rate, other.belief.ceiling, 0);
+        Self {
+            window: other.window,
+            ..Self::new(belief, now)
+        }
+    }
+
     /// Whether it was hardly called lately.
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
         self.recent.minute(now) + self.on_their_way < AHEAD

@@ -81,13 +81,15 @@ impl Keys {
         if self.customers.contains_key(customer) {
             return;
         }
-        let known = self.customers.values().map(|key| key.belief);
-        let highest = known.max_by(|one, other| one.rate.partial_cmp(&other.rate).unwrap_or(std::cmp::Ordering::Equal));
-        let belief = match highest {
-            Some(known) if !customer.is_empty() => Belief::told(known.rate, known.ceiling, 0),
-            _ => Belief::NONE,
+        let by_rate = |one: &&Key, other: &&Key| {
+            let order = one.belief.rate.partial_cmp(&other.belief.rate);
+            order.unwrap_or(std::cmp::Ordering::Equal)
         };
-        self.customers.insert(customer.to_owned(), Key::new(belief, now));
+        let key = match self.customers.values().max_by(by_rate) {
+            Some(fastest) if !customer.is_empty() => Key::like(fastest, now),
+            _ => Key::new(Belief::NONE, now),
+        };
+        self.customers.insert(customer.to_owned(), key);
     }
 
     /// When a call of a customer may go.
