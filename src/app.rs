@@ -50,11 +50,15 @@ impl App {
         })
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
+        let stores = stores(&config)?;
+        if let (Some(store), Queue::Redis(redis)) = (&stores.partner_center, &queue) {
+            store.share_limits(redis.clone());
+        }
         Ok(Self {
-            stores: stores(&config)?,
             config,
             ledger,
             queue,
+            stores,
             passwords,
             recipients,
         })

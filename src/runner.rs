@@ -37,6 +37,9 @@ use crate::store::Stores;
 use held::Held;
 use retry::RetryPolicy;
 
+/// Chunks beyond the usual number, each of a job of its own, where a store takes its time.
+const SPARE: usize = 8;
+
 /// How a runner works.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -128,7 +131,7 @@ impl Runner {
         let served = crate::queue::serve(
             &self.queue,
             &self.owner,
-            self.settings.concurrency,
+            self.settings.concurrency + self.spare(),
             stop.clone(),
             move |ticket| {
                 let (runner, stopping) = (runner.clone(), stopping.clone());
@@ -142,18 +145,33 @@ impl Runner {
         served
     }
 
+    /// Chunks of further jobs that may be in hand.
+    fn spare(&self) -> usize {
+        if self.stores.partner_center.is_some() { SPARE } else { 0 }
+    }
+
     /// Claims and works off chunks until nothing is left or the worker is to stop.
     async fn answer(&self, _ticket: Ticket, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let lease = self.settings.lease.as_millis() as i64;
             crate::failpoint::hit("before-claim");
-            match self.ledger.claim(&self.owner, self.scope, lease).await {
+            let Some(room) = self.held.room(self.settings.concurrency, self.spare()).await else {
+                return;
+            };
+            let claimed = self
+                .ledger
+                .claim_besides(&self.owner, self.scope, lease, &room.besides)
+                .await;
+            match claimed {
                 Ok(Some(claim)) => {
                     crate::failpoint::hit("after-claim");
-                    self.work(claim).await;
+                    let hold = self.held.hold(&claim);
+                    drop(room);
+                    self.work(claim, hold).await;
                 }
                 Ok(None) => return,
                 Err(error) => {
+                    drop(room);
                     self.ledger_is_out(&error, stop).await;
                     return;
                 }

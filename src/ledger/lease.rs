@@ -71,10 +71,21 @@ const CANDIDATES: u64 = 8;
 impl Ledger {
     /// Leases the next chunk that is ready or orphaned, of the job that was served least recently.
     pub async fn claim(&self, owner: &str, scope: Scope, lease_millis: i64) -> Result<Option<Claim>, DbError> {
+        self.claim_besides(owner, scope, lease_millis, &[]).await
+    }
+
+    /// As [`claim`](Self::claim), but of none of these jobs.
+    pub async fn claim_besides(
+        &self,
+        owner: &str,
+        scope: Scope,
+        lease_millis: i64,
+        besides: &[i64],
+    ) -> Result<Option<Claim>, DbError> {
         let now = self.clock.now_millis();
-        let owner = owner.to_owned();
+        let (owner, besides) = (owner.to_owned(), besides.to_vec());
         self.db
-            .write(move |tx| claim(tx, owner, scope, now, now + lease_millis))
+            .write(move |tx| claim(tx, owner, scope, &besides, now, now + lease_millis))
             .await
     }
 
@@ -459,17 +470,29 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -
     }
 }
 
-fn claim(tx: &mut dyn Tx, owner: String, scope: Scope, now: i64, until: i64) -> Result<Option<Claim>, DbError> {
+fn claim(
+    tx: &mut dyn Tx,
+    owner: String,
+    scope: Scope,
+    besides: &[i64],
+    now: i64,
+    until: i64,
+) -> Result<Option<Claim>, DbError> {
     const READY: &str = "((c.state IN ('queued', 'waiting') AND c.not_before <= $1)
         OR (c.state = 'running' AND c.lease_until < $1))";
     let only = match scope {
         Scope::All => 0,
         Scope::Job(seq) => seq,
     };
+    let besides: Vec<String> = besides.iter().map(i64::to_string).collect();
+    let besides = match besides.join(", ") {
+        none if none.is_empty() => String::new(),
+        some => format!("AND j.seq NOT IN ({some})"),
+    };
     let jobs = tx.query(
         &format!(
             "SELECT j.seq FROM jobs j WHERE j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0
-             AND ($2 = 0 OR j.seq = $2)
+             AND ($2 = 0 OR j.seq = $2) {besides}
              AND EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting') AND {READY})
              ORDER BY j.priority DESC, j.claimed_at, j.seq LIMIT $3"
         ),

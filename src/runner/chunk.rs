@@ -7,6 +7,7 @@ use tenantry_jobs::header::Mapping;
 use tenantry_jobs::{Job, Row, header};
 
 use super::Runner;
+use super::held::Hold;
 use super::retry::Decision;
 use crate::clock::Clock;
 use crate::db::{DbError, Tx};
@@ -21,8 +22,7 @@ use crate::store::{Account, Expected, RowChange, rejected};
 
 impl Runner {
     /// Works a chunk off. Whatever happens, the ledger knows: closed, given back, or held by a lease that runs out.
-    pub(super) async fn work(&self, claim: Claim) {
-        let hold = self.held.hold(&claim);
+    pub(super) async fn work(&self, claim: Claim, hold: Hold) {
         let done = self.apply(&claim).await;
         drop(hold);
         match done {

@@ -1,22 +1,63 @@
 //! The leases in hand. Only these are renewed, so a chunk whose work ended in a panic is let go of.
+//!
+//! A chunk that a slow store carries out is in hand for minutes, and a few of a large job would keep a small one waiting
+//! for as long. So there are places beyond the usual number, for jobs that have no chunk in hand yet.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::MutexGuard as Turn;
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
-use crate::ledger::Claim;
+use crate::ledger::{Claim, JobId};
 
-/// (job, chunk, attempt) of every chunk being worked on here.
+/// (job, chunk, attempt)
+type Key = (i64, i64, i64);
+
+/// Every chunk being worked on here.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<HashSet<(i64, i64, i64)>>);
+pub(super) struct Held {
+    chunks: Mutex<HashMap<Key, JobId>>,
+    /// Who claims has seen what the others claimed before.
+    claiming: tokio::sync::Mutex<()>,
+}
+
+/// What may be claimed.
+pub(super) struct Room<'h> {
+    /// Chunks of these jobs may not.
+    pub(super) besides: Vec<i64>,
+    _turn: Turn<'h, ()>,
+}
 
 impl Held {
+    fn chunks(&self) -> MutexGuard<'_, HashMap<Key, JobId>> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for one more chunk among `usual` ones, or beyond them among `spare` ones.
+    pub(super) async fn room(&self, usual: usize, spare: usize) -> Option<Room<'_>> {
+        let turn = self.claiming.lock().await;
+        let chunks = self.chunks();
+        let jobs: BTreeSet<i64> = chunks.keys().map(|(job, _, _)| *job).collect();
+        let besides = match chunks.len() {
+            count if count < usual => Vec::new(),
+            count if count < usual + spare => jobs.into_iter().collect(),
+            _ => return None,
+        };
+        drop(chunks);
+        Some(Room { besides, _turn: turn })
+    }
+
+    /// Whether a chunk of this job is in hand.
+    pub(super) fn has(&self, job: JobId) -> bool {
+        self.chunks().values().any(|held| *held == job)
+    }
+
     /// Holds a claim until the guard is dropped.
     pub(super) fn hold(self: &Arc<Self>, claim: &Claim) -> Hold {
         let key = (claim.job, claim.chunk, claim.attempt);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        self.chunks().insert(key, claim.job_id);
         Hold {
             held: self.clone(),
             key,
@@ -25,31 +66,22 @@ impl Held {
 
     /// How many chunks are in hand.
     pub(super) fn len(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+        self.chunks().len() as u64
     }
 
-    fn all(&self) -> Vec<(i64, i64, i64)> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .copied()
-            .collect()
+    fn all(&self) -> Vec<Key> {
+        self.chunks().keys().copied().collect()
     }
 }
 
 pub(super) struct Hold {
     held: Arc<Held>,
-    key: (i64, i64, i64),
+    key: Key,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.held
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.key);
+        self.held.chunks().remove(&self.key);
     }
 }
 

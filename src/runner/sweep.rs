@@ -63,13 +63,18 @@ impl Runner {
     }
 
     async fn wake_claimable(&self) -> Result<(), DbError> {
-        let mut free = (self.settings.concurrency as u64).saturating_sub(self.held.len());
+        let (usual, held) = (self.settings.concurrency as u64, self.held.len());
+        let mut free = usual.saturating_sub(held);
+        let mut spare = (usual + self.spare() as u64).saturating_sub(held.max(usual));
         for (job, chunks) in self.ledger.claimable(self.scope).await? {
-            let tickets = chunks.min(free);
-            if tickets == 0 {
-                break;
-            }
+            let mut tickets = chunks.min(free);
             free -= tickets;
+            if tickets == 0 && spare > 0 && !self.held.has(job) {
+                (tickets, spare) = (1, spare - 1);
+            }
+            if tickets == 0 {
+                continue;
+            }
             if let Err(error) = self.queue.wake(job, tickets as usize).await {
                 // Told of by the queue already. Chunks in hand go on, and each is followed by the next.
                 tracing::debug!(%error, "the queue could not be rung");

@@ -2,7 +2,7 @@
 //!
 //! There are no transactions here and no batches: rows are carried out one by one, several at a time, each in steps of one
 //! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
-//! (`session`). How many calls are on their way at once is felt for (`pace`), and everything a call needs besides
+//! (`session`). How often it may be called is felt for, by all workers together (`pace`), and everything a call needs besides
 //! (token, headers, what an error means) is in `client`, `auth` and `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
@@ -54,6 +54,7 @@ use crate::db::DbError;
 use crate::ledger::intents::DoneStep;
 use crate::ledger::{Ledger, Outcome};
 use crate::passwords::Password;
+use crate::queue::RedisQueue;
 use crate::store::sql::RESTORE_WITHIN_MILLIS;
 use crate::store::{Expected, RowChange, drifted};
 
@@ -102,6 +103,8 @@ pub struct PartnerCenter {
     client: Arc<Client>,
     concurrency: usize,
     validates_addresses: bool,
+    /// Whose limits its calls count against.
+    partner: String,
 }
 
 /// Why a row has to wait.
@@ -148,12 +151,19 @@ impl PartnerCenter {
             validate_addresses,
             ca_file,
         } = settings;
+        let partner = format!("{}\n{}", addresses.api, credentials.tenant);
         let client = Client::new(addresses, credentials, timeout, concurrency, ca_file.as_deref(), clock)?;
         Ok(Self {
             client: Arc::new(client),
             concurrency,
             validates_addresses: validate_addresses,
+            partner,
         })
+    }
+
+    /// Keeps the partner's limits together with the other workers of this Redis, from the next call on.
+    pub fn share_limits(&self, redis: RedisQueue) {
+        self.client.share_limits(redis, &self.partner);
     }
 
     /// Whether it can carry out jobs of this kind.

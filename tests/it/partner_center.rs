@@ -6,6 +6,7 @@ mod faults;
 mod killed;
 mod kinds;
 mod network;
+mod shared;
 mod tokens;
 mod transfers;
 mod undo;

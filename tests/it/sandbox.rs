@@ -93,6 +93,13 @@ impl Here {
         Self::at(dir, clock, Options::default()).await
     }
 
+    /// With a clock that runs, as limits need one.
+    pub(crate) async fn live(options: Options) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = TempDir::new().expect("a temporary directory");
+        Self::at(dir, Clock::system(), options).await
+    }
+
     /// The same after a restart.
     async fn restarted(self) -> Self {
         let Self { dir, clock, .. } = self;
@@ -178,6 +185,14 @@ impl Here {
     pub(crate) async fn effects(&self, operation: &str) -> u64 {
         let counters = self.get("/sandbox/counters").await.json();
         counters["operations"][operation]["effects"].as_u64().unwrap_or(0)
+    }
+
+    /// Calls so far, and how many of them were over a limit.
+    pub(crate) async fn throttled(&self) -> (u64, u64) {
+        let counters = self.get("/sandbox/counters").await.json();
+        let operations = counters["operations"].as_object().expect("operations");
+        let sum = |what: &str| operations.values().filter_map(|of| of[what].as_u64()).sum();
+        (sum("calls"), sum("throttled"))
     }
 
     /// A token for a tenant, and the whole answer.

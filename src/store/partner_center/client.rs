@@ -15,6 +15,7 @@ use super::cloud::Addresses;
 use super::failure::{Class, Failure};
 use super::pace::Pacer;
 use crate::clock::Clock;
+use crate::queue::RedisQueue;
 
 /// No answer is read beyond this.
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
@@ -169,6 +170,11 @@ impl Client {
 
     pub(super) fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// Keeps limits together with the other workers of this Redis.
+    pub(super) fn share_limits(&self, redis: RedisQueue, partner: &str) {
+        self.pacer.share(redis, partner, self.clock.fresh_id());
     }
 
     /// Somebody who speaks so is let in.

@@ -1,41 +1,50 @@
 //! Pacing: who may call when, and how often.
 //!
-//! Partner Center publishes few of its limits and changes them, so they are felt for. A key (the partner, and each of its
-//! customers) has no rate until its first "too many". Then it gets the one it had until the limit's window was full,
-//! and from there looks for the limit: quickly far from where it last was met, slowly near it. So a limit is met seldom,
-//! and hardly anything of it is left unused.
+//! Partner Center publishes few of its limits and changes them, so they are felt for. Two sorts of keys have limits, the
+//! partner and each of its customers, and a call waits until both of its keys let it go. Customers take turns, so one
+//! that is throttled, or has much to do, holds up nobody else.
 //!
-//! Customers take turns. One that is throttled holds up nobody else, unless it is the partner's own limit that was
-//! met: long waits are taken for that where other customers are being called, too, since a customer's window is short.
+//! - `key`: one limit, how it is felt for, and how calls are spread.
+//! - `keys`: all of them, and whose limit it was.
+//! - `recent`: how many calls a key was answered lately.
+//! - `board`: what workers tell each other through Redis, so that they keep a limit together.
+
+mod board;
+mod key;
+mod keys;
+mod recent;
+#[cfg(test)]
+mod rehearsal;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use uuid::Uuid;
+
+use self::board::Sharing;
+use self::keys::{Keys, Turn};
+use crate::queue::RedisQueue;
 
 /// How long to wait where a throttling answer does not say.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Longer waits are of the partner's limit.
-const LONG: Duration = Duration::from_secs(5);
-/// A customer that was called within this time is being called.
-const RECENT: Duration = Duration::from_secs(10);
-/// No key is slower than this, in calls per second.
-const SLOWEST: f64 = 0.2;
-/// A first rate is a guess; the limit may be this much higher.
-const GUESS: f64 = 1.6;
 
 /// Lets calls go on their way.
 pub(super) struct Pacer {
     shared: Arc<Shared>,
+    /// With whom limits are shared.
+    sharing: OnceLock<Sharing>,
 }
 
 struct Shared {
     most: usize,
     state: Mutex<State>,
-    /// Told when somebody's turn has become a matter of time.
+    /// Tells one of those who wait to look, since somebody's turn has come nearer or become a matter of time.
     timed: Notify,
+    /// Told when a limit was met.
+    met: Notify,
 }
 
 impl Shared {
@@ -45,97 +54,13 @@ impl Shared {
 }
 
 struct State {
-    partner: Key,
-    customers: HashMap<String, Key>,
+    keys: Keys,
     /// Customers with calls that wait, in the order of their turns.
     turns: VecDeque<String>,
     waiting: HashMap<String, VecDeque<oneshot::Sender<Pass>>>,
     on_their_way: usize,
-}
-
-/// A limit that is felt for.
-struct Key {
-    /// Calls per second, once a limit is known.
-    rate: Option<f64>,
-    /// Where the limit was met last.
-    ceiling: f64,
-    next_at: Instant,
-    blocked_until: Instant,
-    /// Since when calls are counted, and how many there were.
-    since: Instant,
-    answered: u64,
-    grown_at: Instant,
-    called_at: Instant,
-}
-
-impl Key {
-    fn new(now: Instant) -> Self {
-        Self {
-            rate: None,
-            ceiling: 0.0,
-            next_at: now,
-            blocked_until: now,
-            since: now,
-            answered: 0,
-            grown_at: now,
-            called_at: now,
-        }
-    }
-
-    fn ready_at(&self) -> Instant {
-        self.next_at.max(self.blocked_until)
-    }
-
-    fn depart(&mut self, now: Instant) {
-        self.called_at = now;
-        if let Some(rate) = self.rate {
-            let interval = Duration::from_secs_f64(1.0 / rate);
-            // A call that comes a little late does not make all that follow late.
-            let due = self.next_at.max(now.checked_sub(interval * 2).unwrap_or(now));
-            self.next_at = due + interval;
-        }
-    }
-
-    fn went_well(&mut self, now: Instant, is_wanted: bool) {
-        self.answered += 1;
-        let Some(rate) = self.rate.filter(|_| is_wanted) else {
-            return;
-        };
-        let (growth, every) = if rate < self.ceiling * 0.9 {
-            (1.10, Duration::from_secs(1))
-        } else if rate < self.ceiling * 0.98 {
-            (1.02, Duration::from_secs(1))
-        } else {
-            (1.005, Duration::from_secs(15))
-        };
-        if now.saturating_duration_since(self.grown_at) >= every {
-            self.rate = Some(rate * growth);
-            self.grown_at = now;
-        }
-    }
-
-    fn was_throttled(&mut self, now: Instant, wait: Duration) {
-        let until = now + wait;
-        // Calls that were on their way together meet one limit together.
-        if now < self.blocked_until {
-            self.blocked_until = self.blocked_until.max(until);
-            return;
-        }
-        if let Some(rate) = self.rate {
-            self.ceiling = rate * 0.985;
-            self.rate = Some((rate * 0.95).max(SLOWEST));
-        } else {
-            let whole = until.saturating_duration_since(self.since).as_secs_f64().max(0.1);
-            let rate = (self.answered as f64 / whole).max(SLOWEST);
-            self.ceiling = rate * GUESS;
-            self.rate = Some(rate);
-        }
-        self.blocked_until = until;
-        self.next_at = until;
-        self.since = until;
-        self.grown_at = until;
-        self.answered = 0;
-    }
+    /// When one of those who wait wakes up and lets go whoever may.
+    alarm: Option<Instant>,
 }
 
 impl State {
@@ -149,12 +74,11 @@ impl State {
                 return None;
             }
             let Some(customer) = self.turns.pop_front() else { break };
-            let mut ready_at = self.partner.ready_at();
-            if let Some(key) = self.customers.get(&customer) {
-                ready_at = ready_at.max(key.ready_at());
-            }
-            if ready_at > now {
-                next = Some(next.map_or(ready_at, |earlier| earlier.min(ready_at)));
+            let turn = self.keys.turn(&customer, now);
+            if turn != Turn::Now {
+                if let Turn::At(ready_at) = turn {
+                    next = Some(next.map_or(ready_at, |earlier| earlier.min(ready_at)));
+                }
                 self.turns.push_back(customer);
                 passed_over += 1;
                 continue;
@@ -163,25 +87,67 @@ impl State {
                 continue;
             };
             // Who has stopped waiting is passed over.
-            let went = std::iter::from_fn(|| queue.pop_front()).any(|waiter| {
-                let sent = waiter.send(Pass::new(shared, &customer));
-                sent.map_err(Pass::tear_up).is_ok()
-            });
+            let waiter = std::iter::from_fn(|| queue.pop_front()).find(|waiter| !waiter.is_closed());
             if queue.is_empty() {
                 self.waiting.remove(&customer);
             } else {
                 self.turns.push_back(customer.clone());
             }
-            if went {
-                passed_over = 0;
-                self.on_their_way += 1;
-                self.partner.depart(now);
-                if let Some(key) = self.customers.get_mut(&customer) {
-                    key.depart(now);
+            let Some(waiter) = waiter else { continue };
+            passed_over = 0;
+            let is_probe = self.keys.depart(&customer, now);
+            match waiter.send(Pass::new(shared, &customer, now, is_probe)) {
+                Ok(()) => self.on_their_way += 1,
+                Err(pass) => {
+                    pass.tear_up();
+                    self.keys.arrive(&customer, is_probe);
                 }
             }
         }
         next
+    }
+
+    /// Whether nobody wakes up by then.
+    fn lacks_alarm(&self, next: Option<Instant>) -> bool {
+        next.is_some_and(|next| self.alarm.is_none_or(|alarm| next < alarm))
+    }
+}
+
+/// Somebody who waits, and perhaps has promised to wake up then; the promise is passed on when that somebody leaves.
+struct Waker {
+    shared: Arc<Shared>,
+    at: Option<Instant>,
+}
+
+impl Waker {
+    /// Lets go whoever may, and promises to wake up when somebody may next, unless another does.
+    fn look(&mut self) {
+        let mut state = self.shared.state();
+        if self.at.is_some() && state.alarm == self.at {
+            state.alarm = None;
+        }
+        let next = state.pump(&self.shared, Instant::now());
+        self.at = next.filter(|_| state.lacks_alarm(next));
+        if self.at.is_some() {
+            state.alarm = self.at;
+        }
+    }
+
+    async fn wake(&self) {
+        match self.at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        if self.at.is_some() && state.alarm == self.at {
+            state.alarm = None;
+            self.shared.timed.notify_one();
+        }
     }
 }
 
@@ -189,6 +155,8 @@ impl State {
 pub(super) struct Pass {
     shared: Arc<Shared>,
     customer: String,
+    sent: Instant,
+    is_probe: bool,
     is_good: bool,
 }
 
@@ -198,27 +166,35 @@ impl Pacer {
         let shared = Shared {
             most: most.max(1),
             state: Mutex::new(State {
-                partner: Key::new(Instant::now()),
-                customers: HashMap::new(),
+                keys: Keys::new(Instant::now()),
                 turns: VecDeque::new(),
                 waiting: HashMap::new(),
                 on_their_way: 0,
+                alarm: None,
             }),
             timed: Notify::new(),
+            met: Notify::new(),
         };
         Self {
             shared: Arc::new(shared),
+            sharing: OnceLock::new(),
         }
+    }
+
+    /// Keeps limits together with the other workers of this Redis; `partner` says whose they are.
+    pub(super) fn share(&self, redis: RedisQueue, partner: &str, worker: Uuid) {
+        let _ = self.sharing.set(Sharing::new(redis, partner, worker));
     }
 
     /// Waits for a turn; `customer` is empty for calls that are about none.
     pub(super) async fn enter(&self, customer: &str) -> Pass {
+        if let Some(sharing) = self.sharing.get() {
+            sharing.join(&self.shared).await;
+        }
         let (waiter, mut turn) = oneshot::channel();
         {
             let mut state = self.shared.state();
-            if !customer.is_empty() && !state.customers.contains_key(customer) {
-                state.customers.insert(customer.to_owned(), Key::new(Instant::now()));
-            }
+            state.keys.meet(customer, Instant::now());
             let queue = state.waiting.entry(customer.to_owned()).or_default();
             let is_first = queue.is_empty();
             queue.push_back(waiter);
@@ -226,22 +202,20 @@ impl Pacer {
                 state.turns.push_back(customer.to_owned());
             }
         }
+        let mut waker = Waker {
+            shared: self.shared.clone(),
+            at: None,
+        };
         loop {
             // Before the look, so that nothing is missed in between.
             let timed = self.shared.timed.notified();
-            let next = self.shared.state().pump(&self.shared, Instant::now());
-            let wake = async {
-                match next {
-                    Some(next) => tokio::time::sleep_until(next).await,
-                    None => std::future::pending().await,
-                }
-            };
+            waker.look();
             tokio::select! {
                 biased;
                 pass = &mut turn => if let Ok(pass) = pass {
                     return pass;
                 },
-                () = wake => {}
+                () = waker.wake() => {}
                 () = timed => {}
             }
         }
@@ -249,10 +223,12 @@ impl Pacer {
 }
 
 impl Pass {
-    fn new(shared: &Arc<Shared>, customer: &str) -> Self {
+    fn new(shared: &Arc<Shared>, customer: &str, sent: Instant, is_probe: bool) -> Self {
         Self {
             shared: shared.clone(),
             customer: customer.to_owned(),
+            sent,
+            is_probe,
             is_good: true,
         }
     }
@@ -265,27 +241,17 @@ impl Pass {
     /// An answer came that was no "too many".
     pub(super) fn went_well(&self) {
         let mut state = self.shared.state();
-        let now = Instant::now();
-        let is_wanted = state.waiting.contains_key(&self.customer);
-        let anybody = !state.waiting.is_empty();
-        state.partner.went_well(now, anybody);
-        if let Some(key) = state.customers.get_mut(&self.customer) {
-            key.went_well(now, is_wanted);
-        }
+        state.keys.went_well(&self.customer, self.sent, Instant::now());
     }
 
     /// "Too many".
     pub(super) fn was_throttled(&self, wait: Option<Duration>) {
-        let (now, wait) = (Instant::now(), wait.unwrap_or(PAUSE));
+        let wait = wait.unwrap_or(PAUSE);
         let mut state = self.shared.state();
-        let others = state
-            .customers
-            .iter()
-            .any(|(customer, key)| *customer != self.customer && now.saturating_duration_since(key.called_at) < RECENT);
-        match state.customers.get_mut(&self.customer) {
-            Some(key) if wait <= LONG || !others => key.was_throttled(now, wait),
-            _ => state.partner.was_throttled(now, wait),
-        }
+        state
+            .keys
+            .was_throttled(&self.customer, self.sent, Instant::now(), wait);
+        self.shared.met.notify_one();
     }
 }
 
@@ -296,9 +262,11 @@ impl Drop for Pass {
         }
         let mut state = self.shared.state();
         state.on_their_way -= 1;
+        state.keys.arrive(&self.customer, self.is_probe);
         // Who waited for this place may have to wait for the time now, and has set no alarm for it.
-        if state.pump(&self.shared, Instant::now()).is_some() {
-            self.shared.timed.notify_waiters();
+        let next = state.pump(&self.shared, Instant::now());
+        if state.lacks_alarm(next) {
+            self.shared.timed.notify_one();
         }
     }
 }
@@ -334,56 +302,6 @@ mod tests {
         drop(first);
         futures::join!(call("a"), call("a"), call("a"), call("b"), call("b"));
         assert_eq!(*order.lock().expect("a lock"), ["a", "a", "b", "a", "b"]);
-    }
-
-    /// A limit of so many calls in each window of a second, as it is met: how many were answered, how many refused.
-    async fn against(limit: u64, seconds: u64) -> (u64, u64) {
-        let pacer = Pacer::new(16);
-        let windows: Mutex<HashMap<u64, u64>> = Mutex::default();
-        let counts = Mutex::new((0, 0));
-        let began = Instant::now();
-        let worker = async || {
-            while began.elapsed() < Duration::from_secs(seconds) {
-                let pass = pacer.enter("a").await;
-                tokio::time::sleep(Duration::from_millis(40)).await;
-                let now = began.elapsed();
-                let is_within = {
-                    let mut windows = windows.lock().expect("a lock");
-                    let taken = windows.entry(now.as_secs()).or_default();
-                    *taken += 1;
-                    *taken <= limit
-                };
-                tokio::time::sleep(Duration::from_millis(40)).await;
-                let mut counts = counts.lock().expect("a lock");
-                if is_within {
-                    counts.0 += 1;
-                    pass.went_well();
-                } else {
-                    counts.1 += 1;
-                    pass.was_throttled(Some(Duration::from_secs(1)));
-                }
-            }
-        };
-        let all = futures::future::join_all((0..16).map(|_| worker()));
-        let patience = Duration::from_secs(seconds * 2);
-        assert!(
-            tokio::time::timeout(patience, all).await.is_ok(),
-            "somebody was never let go"
-        );
-        *counts.lock().expect("a lock")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_limit_is_used_up_and_seldom_met() {
-        for limit in [5, 20, 60] {
-            let (answered, refused) = against(limit, 300).await;
-            let share = answered as f64 / (limit * 300) as f64;
-            assert!(share > 0.93, "{limit}/s: {answered} answered, {refused} refused");
-            assert!(
-                (refused as f64) < 0.015 * answered as f64,
-                "{limit}/s: {answered} answered, {refused} refused"
-            );
-        }
     }
 
     #[tokio::test(start_paused = true)]

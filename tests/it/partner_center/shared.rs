@@ -1,0 +1,173 @@
+//! Several workers and one partner's limits: kept together through Redis, and by each for itself without it.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tenantry::sandbox::Options;
+
+use super::USERS;
+use crate::place::{On, Place, Running, column};
+use crate::sandbox::{Here, TOKEN};
+use crate::servers::{RedisServer, eventually};
+
+/// Workers of one ledger and one Redis, and a sandbox that lets a customer be called this often a second.
+struct Workers {
+    here: Here,
+    place: Place,
+    redis: RedisServer,
+    prefix: String,
+    customer: String,
+}
+
+impl Workers {
+    async fn new(limit: u32) -> Self {
+        let here = Here::live(Options {
+            rate_limit: Some(limit),
+            latency: Duration::from_millis(20),
+            ..Options::default()
+        })
+        .await;
+        let redis = RedisServer::private().await;
+        Self {
+            customer: here.customer("alpha").await,
+            prefix: redis.prefix(),
+            place: Place::new(On::Sqlite).await,
+            here,
+            redis,
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.place.command(args);
+        command
+            .env("TENANTRY__QUEUE__URL", self.redis.url())
+            .env("TENANTRY__QUEUE__PREFIX", &self.prefix)
+            .env("TENANTRY__INBOX__ENABLED", "false")
+            .env("TENANTRY__WORKER__CHUNK_ROWS", "40")
+            .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
+            .env("TENANTRY__PARTNER_CENTER__API_URL", &self.here.base)
+            .env("TENANTRY__PARTNER_CENTER__TENANT", "partner.example")
+            .env("TENANTRY__PARTNER_CENTER__TOKEN", TOKEN)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    fn submit(&self, name: &str, rows: usize) {
+        let mut users = USERS.to_owned();
+        for n in 0..rows {
+            users.push_str(&format!(
+                "{},{name}{n}@alpha.onmicrosoft.com,{name},N{n},GB,,\n",
+                self.customer
+            ));
+        }
+        let file = format!("{name}.csv");
+        self.place.write(&file, users);
+        let submitted = self.command(&["submit", "bulk-add-users", &file]).status();
+        assert_eq!(submitted.expect("tenantry starts").code(), Some(0));
+    }
+
+    fn start(&self) -> Running {
+        Running(self.command(&["worker"]).spawn().expect("a worker starts"))
+    }
+
+    /// Every job has ended, with every row applied.
+    async fn ended(&self, jobs: usize) {
+        let ledger = self.place.ledger().await;
+        eventually("the jobs to end", async || {
+            let open = "SELECT state FROM jobs WHERE state IN ('queued', 'running', 'retryable')";
+            column(ledger.db(), open).await.is_empty().then_some(())
+        })
+        .await;
+        let fine = "SELECT state FROM jobs WHERE state = 'completed' AND applied = total";
+        assert_eq!(column(ledger.db(), fine).await.len(), jobs);
+    }
+
+    /// Workers that have claimed chunks.
+    async fn hands(&self) -> usize {
+        let ledger = self.place.ledger().await;
+        let owners = "SELECT DISTINCT lease_owner FROM chunks WHERE lease_owner IS NOT NULL";
+        column(ledger.db(), owners).await.len()
+    }
+
+    /// Names of what is kept of limits, and all of it as text.
+    async fn board(&self) -> (Vec<String>, String) {
+        let mut connection = self.redis.connect().await;
+        let pattern = format!("{}:pace:*", self.prefix);
+        let names: Vec<String> = redis::cmd("KEYS")
+            .arg(pattern)
+            .query_async(&mut connection)
+            .await
+            .expect("KEYS");
+        let mut kept = names.join(" ");
+        for name in &names {
+            let hash: Vec<String> = redis::cmd("HGETALL")
+                .arg(name)
+                .query_async(&mut connection)
+                .await
+                .expect("HGETALL");
+            let ttl: i64 = redis::cmd("TTL")
+                .arg(name)
+                .query_async(&mut connection)
+                .await
+                .expect("TTL");
+            assert!(ttl > 0, "{name} stays for ever");
+            kept.push_str(&hash.join(" "));
+        }
+        (names, kept)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_keep_a_limit_together_and_a_new_one_knows_it() {
+    let workers = Workers::new(25).await;
+    workers.submit("first", 400);
+    let (mut one, mut other) = (workers.start(), workers.start());
+    eventually("both to have work", async || (workers.hands().await == 2).then_some(())).await;
+    workers.ended(1).await;
+    assert_eq!(workers.here.effects("create-user").await, 400);
+    let (calls, throttled) = workers.here.throttled().await;
+    assert!(throttled > 0, "the limit was never met");
+    assert!(
+        throttled * 20 < calls,
+        "{throttled} of {calls} calls were over the limit"
+    );
+    one.kill();
+    other.kill();
+
+    let (names, kept) = workers.board().await;
+    assert_eq!(names.len(), 2, "the partner and its customer: {kept}");
+    for secret in [TOKEN, "partner.example", workers.customer.as_str()] {
+        assert!(!kept.contains(secret), "{secret} is in {kept}");
+    }
+    workers.submit("second", 100);
+    let _third = workers.start();
+    workers.ended(2).await;
+    assert_eq!(workers.here.effects("create-user").await, 500);
+    let (calls, again) = workers.here.throttled().await;
+    assert!(
+        again - throttled <= 3,
+        "{} more of {calls} were over a limit that was known",
+        again - throttled
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_workers_go_on() {
+    let mut workers = Workers::new(25).await;
+    workers.submit("first", 300);
+    let _workers = (workers.start(), workers.start());
+    eventually("a good part to be done", async || {
+        let done = workers.here.effects("create-user").await;
+        (workers.hands().await == 2 && done > 100).then_some(())
+    })
+    .await;
+    workers.redis.kill9().await;
+    workers.ended(1).await;
+    assert_eq!(workers.here.effects("create-user").await, 300);
+    let (calls, throttled) = workers.here.throttled().await;
+    assert!(
+        throttled * 10 < calls,
+        "{throttled} of {calls} calls were over the limit"
+    );
+}
