@@ -22,7 +22,7 @@ use crate::ledger::intents::{DoneStep, done_steps};
 use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease};
 use crate::passwords::{PasswordRow, generate};
 use crate::plan::Slice;
-use crate::store::partner_center::{Ended, Fate, Halt, Journal, PartnerCenter, Session};
+use crate::store::partner_center::{CUSTOMERS_AT_ONCE, Ended, Fate, Halt, Journal, PartnerCenter, Session};
 use crate::store::{Artifact, Expected, RowChange, RowWait, rejected};
 
 /// Outcomes recorded at once, and how long they may wait for each other.
@@ -321,21 +321,60 @@ fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<Loaded, DbError> {
     })))
 }
 
-/// Rows in the order of the file, but a row of each customer before the next one of the first.
+/// Rows in the order of the file, but a row of each of some customers before the next one of the first; who has no more
+/// makes room for another.
 fn take_turns(work: Vec<(u64, Work<'_>)>) -> VecDeque<(u64, Work<'_>)> {
     let mut places: HashMap<String, usize> = HashMap::new();
-    let mut customers: Vec<VecDeque<(u64, Work<'_>)>> = Vec::new();
-    let total = work.len();
+    let mut customers: VecDeque<VecDeque<(u64, Work<'_>)>> = VecDeque::new();
+    let mut turns = VecDeque::with_capacity(work.len());
     for one in work {
         let place = *places.entry(one.1.customer()).or_insert_with(|| {
-            customers.push(VecDeque::new());
+            customers.push_back(VecDeque::new());
             customers.len() - 1
         });
         customers[place].push_back(one);
     }
-    let mut turns = VecDeque::with_capacity(total);
-    while turns.len() < total {
-        turns.extend(customers.iter_mut().filter_map(VecDeque::pop_front));
+    let mut at_work: VecDeque<VecDeque<(u64, Work<'_>)>> = VecDeque::new();
+    loop {
+        while at_work.len() < CUSTOMERS_AT_ONCE
+            && let Some(next) = customers.pop_front()
+        {
+            at_work.push_back(next);
+        }
+        let Some(mut first) = at_work.pop_front() else {
+            return turns;
+        };
+        turns.extend(first.pop_front());
+        if !first.is_empty() {
+            at_work.push_back(first);
+        }
     }
-    turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_a_few_customers_take_turns_and_none_is_lost() {
+        let step = |customer: usize| DoneStep {
+            step: "create".to_owned(),
+            result: String::new(),
+            image: format!(
+                r#"{{"object":"user","customer":"{customer}","domain":"","id":"","before":{{}},"after":{{}}}}"#
+            ),
+        };
+        // Three rows of each of ten customers, customer by customer.
+        let work = (0..30)
+            .map(|row| (row as u64, Work::Undo(vec![step(row / 3)])))
+            .collect();
+        let order: Vec<u64> = take_turns(work).into_iter().map(|(row, _)| row).collect();
+        assert_eq!(order[..9], [0, 3, 6, 9, 12, 15, 18, 21, 1]);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..30).collect::<Vec<u64>>());
+        let last_of_the_first = order.iter().position(|row| *row == 2);
+        let first_of_the_last = order.iter().position(|row| *row == 27);
+        assert!(last_of_the_first < first_of_the_last, "{order:?}");
+    }
 }

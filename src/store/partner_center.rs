@@ -72,6 +72,9 @@ const KINDS: [&str; 10] = [
     "update-account",
 ];
 
+/// Customers whose rows take turns: enough for one that is throttled to hold nobody up, few enough to know what is there.
+pub const CUSTOMERS_AT_ONCE: usize = 8;
+
 /// Those of them for which an application needs no user behind it.
 const BY_APPLICATION: [&str; 4] = [
     "add-customer",

@@ -29,8 +29,10 @@ const GET_USER: Operation = Operation::new("get-user", "GET", Speaker::AppAndUse
 const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", Speaker::AppAndUser);
 /// Users of a page; the service gives no more.
 const USERS: &str = "100";
-/// Customers whose users are kept at once.
-const MOST_DIRECTORIES: usize = 8;
+/// Directories that are kept whatever their size. Rows of no more customers than half of these take turns.
+const DIRECTORIES: usize = 2 * super::CUSTOMERS_AT_ONCE;
+/// More of them are kept as long as they have no more users than this together.
+const USERS_KEPT: usize = 50_000;
 
 /// A customer as rows need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,16 +259,15 @@ impl Session {
     async fn users_of(&self, whose: Whose) -> Result<Users, Halt> {
         let cell = {
             let mut kept = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, cell)) = kept.iter().find(|(of, _)| *of == whose) {
-                cell.clone()
-            } else {
-                if kept.len() >= MOST_DIRECTORIES {
-                    kept.remove(0);
-                }
-                let cell = Cell::default();
-                kept.push((whose.clone(), cell.clone()));
-                cell
+            let known = kept.iter().position(|(of, _)| *of == whose);
+            // Those that were needed last are at the end.
+            let (_, cell) = known.map_or_else(|| (whose.clone(), Cell::default()), |at| kept.remove(at));
+            let size = |(_, cell): &(Whose, Cell<Users>)| cell.get().map_or(0, |users| users.len());
+            while kept.len() >= DIRECTORIES && kept.iter().map(size).sum::<usize>() > USERS_KEPT {
+                kept.remove(0);
             }
+            kept.push((whose.clone(), cell.clone()));
+            cell
         };
         let users = cell.get_or_try_init(|| self.read_users(&whose)).await?;
         Ok(users.clone())
