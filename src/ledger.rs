@@ -4,7 +4,7 @@
 //! A job's rows are split into chunks, the unit of claiming and of commitment. A worker holds a chunk
 //! by a lease, fenced by the chunk's attempt number: effects, outcomes, chunk and counters are
 //! written in one transaction that first checks the fence ([`lease::fence`]) and last closes the chunk
-//! ([`lease::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
+//! ([`closing::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
 //! without a record in `row_outcomes` was applied.
 //!
 //! Locks are always taken in the order chunks, store, jobs, audit record; nothing here may reverse it.
@@ -12,6 +12,7 @@
 mod approval;
 pub(crate) mod artifacts;
 pub mod audit;
+pub mod closing;
 mod errors;
 pub mod ids;
 pub mod intents;
@@ -25,10 +26,11 @@ mod upkeep;
 
 pub use approval::DecisionRefused;
 pub use artifacts::Made;
+pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::{Installation, JobId};
 pub use job::{Counts, Job, JobFilter, JobState, Parameters};
-pub use lease::{Claim, Closing, ErrorLimit, Scope};
+pub use lease::{Claim, Scope};
 pub use plan::{Begun, Gate, NewChunk, NewJob, Seal, Sealed};
 pub use retry::RetryRefused;
 pub(crate) use retry::{Descent, selected_rows};

@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
-use super::lease::end_chunk;
+use super::closing::end_chunk;
 use super::{Job, JobState, Ledger, Outcome};
 use crate::db::{DbError, Row, Tx};
 

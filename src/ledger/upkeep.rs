@@ -2,7 +2,7 @@
 //! replies and results, and let go of what has been kept long enough.
 
 use super::audit;
-use super::lease::end_chunk;
+use super::closing::end_chunk;
 use super::plan::{Begun, discard};
 use super::{JobId, Ledger, Outcome, Scope};
 use crate::db::{Db, DbError, Row};

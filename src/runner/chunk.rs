@@ -12,7 +12,7 @@ use super::retry::Decision;
 use crate::clock::Clock;
 use crate::db::{DbError, Tx};
 use crate::input::Block;
-use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease, sealed};
+use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, closing, lease, sealed};
 use crate::passwords::{PasswordRow, Policy, Recipient, Sealer, generate};
 use crate::plan::Slice;
 use crate::store::partner_center::PartnerCenter;
@@ -91,7 +91,7 @@ impl Runner {
                     waits: applied.waits,
                     next_look,
                 };
-                let ended = lease::close(tx, &claim, &closing, limit, now)?;
+                let ended = closing::close(tx, &claim, &closing, limit, now)?;
                 crate::failpoint::hit("before-commit");
                 Ok(ended)
             })

@@ -19,7 +19,7 @@ use super::sync::is_to_stop;
 use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::intents::{DoneStep, done_steps};
-use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, lease};
+use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, closing, lease};
 use crate::passwords::{PasswordRow, generate};
 use crate::plan::Slice;
 use crate::store::partner_center::{CUSTOMERS_AT_ONCE, Ended, Fate, Halt, Journal, PartnerCenter, Session};
@@ -241,7 +241,7 @@ impl Runner {
             lease::fence(tx, &held)?;
             seal(tx, &held, &passwords)?;
             artifacts::keep(tx, held.job, &artifacts)?;
-            lease::record(tx, &mut held, &outcomes, limit, now)?;
+            closing::record(tx, &mut held, &outcomes, limit, now)?;
             Ok((held.pending, !is_to_stop(tx, held.job)?))
         });
         let (pending, goes_on) = recorded.await?;
@@ -263,7 +263,7 @@ impl Runner {
                 next_look,
             };
             crate::failpoint::hit("before-finish");
-            let ended = lease::close(tx, &claim, &closing, limit, now)?;
+            let ended = closing::close(tx, &claim, &closing, limit, now)?;
             crate::failpoint::hit("before-commit");
             Ok(ended)
         });

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use tenantry::clock::Clock;
 use tenantry::db::DbError;
-use tenantry::ledger::{Claim, Closing, Job, JobState, Ledger, Parameters, Scope, lease};
+use tenantry::ledger::{Claim, Closing, Job, JobState, Ledger, Parameters, Scope, closing, lease};
 use tenantry::submit::Submitted;
 
 use crate::place::{CUSTOMERS, On, Place, apply, apply_with, hand_in, on_both, work_off};
@@ -41,7 +41,7 @@ async fn close(ledger: &Ledger, claim: &Claim) -> Result<(), DbError> {
         .db()
         .write(move |tx| {
             lease::fence(tx, &claim)?;
-            lease::close(tx, &claim, &Closing::default(), None, 1).map(drop)
+            closing::close(tx, &claim, &Closing::default(), None, 1).map(drop)
         })
         .await
 }

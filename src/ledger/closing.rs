@@ -1,0 +1,247 @@
+//! How chunks end, and rows before them: outcomes recorded, the job counted on, and its end said.
+
+use super::audit::{self, Action, Entry, JOB_COLUMNS};
+use super::rows::record_outcomes;
+use super::{Claim, Outcome, RowOutcome};
+use crate::db::{DbError, Tx, Value};
+use crate::store::RowWait;
+
+/// How a chunk's rows ended, or do not yet.
+#[derive(Debug, Clone, Default)]
+pub struct Closing {
+    /// Outcomes. A row that has none and does not wait was applied.
+    pub outcomes: Vec<RowOutcome>,
+    /// Rows that wait, and when to look at them again.
+    pub waits: Vec<RowWait>,
+    /// When that is, in milliseconds since the epoch.
+    pub next_look: i64,
+}
+
+/// How many rows of a job may go wrong while it runs before it is paused.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ErrorLimit {
+    /// Share of the finished rows that may be rejected or failed.
+    pub rate: f64,
+    /// Rows that have to be finished before the share means anything.
+    pub from_rows: u64,
+}
+
+/// Records the outcomes of a fenced chunk and closes it; every pending row of it that is not named was applied.
+/// A chunk with rows that wait stays open, for a later look. Last in the transaction. Returns the job's state if that
+/// ended it.
+pub fn close(
+    tx: &mut dyn Tx,
+    claim: &Claim,
+    closing: &Closing,
+    limit: Option<ErrorLimit>,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    record_outcomes(tx, claim.job, &closing.outcomes)?;
+    if claim.waited || !closing.waits.is_empty() {
+        record_waits(tx, claim, &closing.waits, now)?;
+    }
+    let waiting = closing.waits.len() as u64;
+    let unnamed = claim.pending - closing.outcomes.len() as u64 - waiting;
+    let tally = tally(&closing.outcomes, unnamed);
+    let (state, not_before) = if waiting == 0 {
+        ("done", 0)
+    } else {
+        ("waiting", closing.next_look)
+    };
+    tx.exec(
+        "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
+           failures = 0, message = NULL
+         WHERE job = $1 AND chunk = $2",
+        &[
+            claim.job.into(),
+            claim.chunk.into(),
+            state.into(),
+            waiting.into(),
+            not_before.into(),
+        ],
+    )?;
+    let ended = count_chunk(tx, claim.job, tally, u64::from(waiting == 0), now)?;
+    let paused = match (&ended, limit) {
+        (None, Some(limit)) => pause_if_failing(tx, claim.job, limit)?,
+        _ => None,
+    };
+    if let Some(paused) = paused {
+        audit::append(tx, now, &paused)?;
+    }
+    audit::ended(tx, ended, Some(&claim.owner), now)
+}
+
+/// Records the outcomes of some rows of a fenced chunk that goes on. Every row is named, since a row that is not is
+/// not over.
+pub fn record(
+    tx: &mut dyn Tx,
+    claim: &mut Claim,
+    outcomes: &[RowOutcome],
+    limit: Option<ErrorLimit>,
+    now: i64,
+) -> Result<(), DbError> {
+    record_outcomes(tx, claim.job, outcomes)?;
+    claim.pending -= outcomes.len() as u64;
+    tx.exec(
+        "UPDATE chunks SET pending = $3 WHERE job = $1 AND chunk = $2",
+        &[claim.job.into(), claim.chunk.into(), claim.pending.into()],
+    )?;
+    count_chunk(tx, claim.job, tally(outcomes, 0), 0, now)?;
+    let paused = limit.map(|limit| pause_if_failing(tx, claim.job, limit)).transpose()?;
+    match paused.flatten() {
+        Some(paused) => audit::append(tx, now, &paused),
+        None => Ok(()),
+    }
+}
+
+fn tally(outcomes: &[RowOutcome], unnamed: u64) -> Tally {
+    let count = |wanted: Outcome| outcomes.iter().filter(|one| one.outcome == wanted).count() as u64;
+    Tally {
+        applied: unnamed + count(Outcome::Applied),
+        unchanged: count(Outcome::Unchanged),
+        rejected: count(Outcome::Rejected),
+        failed: count(Outcome::Failed),
+        cancelled: 0,
+    }
+}
+
+/// Notes which rows of the chunk wait now, and for what.
+fn record_waits(tx: &mut dyn Tx, claim: &Claim, waits: &[RowWait], now: i64) -> Result<(), DbError> {
+    let last = claim.first_row + claim.rows - 1;
+    let before = tx.query(
+        "SELECT row FROM waiting_rows WHERE job = $1 AND row BETWEEN $2 AND $3",
+        &[claim.job.into(), claim.first_row.into(), last.into()],
+    )?;
+    for row in before {
+        let row = row.int(0)?;
+        if !waits.iter().any(|wait| wait.row as i64 == row) {
+            tx.exec(
+                "DELETE FROM waiting_rows WHERE job = $1 AND row = $2",
+                &[claim.job.into(), row.into()],
+            )?;
+        }
+    }
+    let params: Vec<Vec<Value>> = waits
+        .iter()
+        .map(|wait| {
+            vec![
+                claim.job.into(),
+                wait.row.into(),
+                wait.message.as_str().into(),
+                wait.target.as_str().into(),
+                now.into(),
+            ]
+        })
+        .collect();
+    tx.exec_each(
+        "INSERT INTO waiting_rows (job, row, message, target, since) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (job, row) DO UPDATE SET message = excluded.message, target = excluded.target",
+        &params,
+    )
+    .map(drop)
+}
+
+/// Pauses a job of whose rows too many go wrong.
+fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Option<Entry>, DbError> {
+    let counted = tx.query_first(
+        "SELECT rejected + failed - refused, applied + unchanged + rejected + failed - refused, state
+         FROM jobs WHERE seq = $1",
+        &[job.into()],
+    )?;
+    let Some(row) = counted else { return Ok(None) };
+    let (wrong, finished) = (row.int(0)? as f64, row.int(1)? as f64);
+    if finished < limit.from_rows.max(1) as f64 || wrong / finished <= limit.rate || row.text(2)? == "paused" {
+        return Ok(None);
+    }
+    let message = format!(
+        "paused: {wrong} of {finished} rows were rejected or failed, more than {} %; `resume` goes on",
+        (limit.rate * 100.0).round()
+    );
+    let paused = tx.query_first(
+        &format!("UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1 RETURNING {JOB_COLUMNS}"),
+        &[job.into(), message.as_str().into()],
+    )?;
+    let entry = |row| {
+        Ok(Entry {
+            note: Some(message),
+            ..audit::of_job(Action::Paused, &row, 0)?
+        })
+    };
+    paused.map(entry).transpose()
+}
+
+/// Ends a chunk whose pending rows all share one outcome, without a record per row. Returns what is to be
+/// recorded if that ended the job, see [`audit::ended`].
+pub(super) fn end_chunk(
+    tx: &mut dyn Tx,
+    job: i64,
+    chunk: i64,
+    outcome: Outcome,
+    why: Option<&str>,
+    now: i64,
+) -> Result<Option<Entry>, DbError> {
+    let ended = tx.query(
+        "UPDATE chunks SET state = $3, lease_owner = NULL, lease_until = NULL, message = COALESCE($4, message)
+         WHERE job = $1 AND chunk = $2 AND state IN ('queued', 'running', 'waiting') RETURNING pending, first_row, rows",
+        &[job.into(), chunk.into(), outcome.as_str().into(), why.into()],
+    )?;
+    let Some(row) = ended.first() else { return Ok(None) };
+    let pending = row.int(0)? as u64;
+    tx.exec(
+        "DELETE FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
+        &[job.into(), row.int(1)?.into(), (row.int(1)? + row.int(2)?).into()],
+    )?;
+    let tally = match outcome {
+        Outcome::Failed => Tally {
+            failed: pending,
+            ..Tally::default()
+        },
+        _ => Tally {
+            cancelled: pending,
+            ..Tally::default()
+        },
+    };
+    count_chunk(tx, job, tally, 1, now)
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    applied: u64,
+    unchanged: u64,
+    rejected: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+/// Adds a closed chunk to its job's counters; the last one ends the job. One statement, so that two
+/// chunks closing at once cannot both believe the other is still open. Returns what is to be recorded if that
+/// ended the job: the caller does so last, for the audit record comes after all other locks.
+fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -> Result<Option<Entry>, DbError> {
+    let sql = format!(
+        "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
+           failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - $8,
+           started_at = COALESCE(started_at, $7),
+           finished_at = CASE WHEN chunks_left = $8 THEN $7 ELSE finished_at END,
+           message = CASE WHEN chunks_left = $8 AND failed + $5 = 0 AND cancelled + $6 = 0 THEN NULL ELSE message END,
+           state = CASE WHEN chunks_left > $8 THEN state WHEN failed + $5 > 0 THEN 'failed'
+             WHEN cancelled + $6 > 0 THEN 'cancelled' ELSE 'completed' END
+         WHERE seq = $1 RETURNING chunks_left, {JOB_COLUMNS}"
+    );
+    let counted = tx.query_first(
+        &sql,
+        &[
+            job.into(),
+            tally.applied.into(),
+            tally.unchanged.into(),
+            tally.rejected.into(),
+            tally.failed.into(),
+            tally.cancelled.into(),
+            now.into(),
+            closed.into(),
+        ],
+    )?;
+    match counted {
+        Some(job) if job.int(0)? == 0 => audit::of_job(Action::Applied, &job, 1).map(Some),
+        _ => Ok(None),
+    }
+}
