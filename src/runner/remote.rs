@@ -55,6 +55,7 @@ impl Batch {
 
 /// What the rows of a chunk have in common.
 struct InHand<'c> {
+    claim: &'c Claim,
     store: &'c PartnerCenter,
     session: &'c Session,
     journal: &'c Journal,
@@ -105,7 +106,9 @@ impl Runner {
         }
         let journal = Journal::open(&self.ledger, &claim).await?;
         let session = store.session();
+        let holding = claim.clone();
         let chunk = InHand {
+            claim: &holding,
             store,
             session: &session,
             journal: &journal,
@@ -153,6 +156,7 @@ impl Runner {
 
     async fn carry_out(&self, chunk: &InHand<'_>, row: u64, change: Change<'_>) -> RowEnd {
         let InHand {
+            claim,
             store,
             session,
             journal,
@@ -166,6 +170,10 @@ impl Runner {
                 if !expected.meets(row, &now) {
                     return Ok((drifted(row, &now), None));
                 }
+            }
+            if let Change::ExportCustomers(export) = &change {
+                let listing = store.listing(session, export).await?;
+                return Ok((self.export_list(claim, store, row, listing).await?, None));
             }
             let mut entropy = self.ledger.clock().entropy();
             let password = generate(&self.settings.passwords, &mut entropy).map_err(|error| unsealed(&error))?;

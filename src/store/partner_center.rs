@@ -14,6 +14,7 @@ mod customers;
 mod failure;
 mod pace;
 mod paging;
+pub(crate) mod reads;
 mod session;
 mod steps;
 mod text;
@@ -39,7 +40,7 @@ use crate::passwords::Password;
 use crate::store::{SeatNeed, SeatsOf, Verdict, rejected, unchanged};
 
 /// The kinds it can carry out.
-const KINDS: [&str; 3] = ["add-customer", "bulk-add-users", "update-account"];
+const KINDS: [&str; 4] = ["add-customer", "bulk-add-users", "export-customers", "update-account"];
 
 /// How to reach it.
 #[derive(Debug, Clone)]
@@ -179,6 +180,10 @@ impl PartnerCenter {
             },
             Change::CreateCustomer(new) => customers::preview_new(session, new).await?,
             Change::UpdateCustomer(patch) => customers::preview_patch(session, patch).await?,
+            Change::ExportCustomers(export) => match self.listing(session, export).await? {
+                Ok(_) => Verdict::Create,
+                Err(problem) => Verdict::Reject(problem),
+            },
             _ => Verdict::Reject(not_taken()),
         };
         let needs = Vec::new();

@@ -3,6 +3,7 @@
 
 mod faults;
 mod killed;
+mod lists;
 mod tokens;
 
 use std::time::Duration;
@@ -43,7 +44,11 @@ struct Office {
 
 impl Office {
     async fn new() -> Self {
-        let (here, place) = (Here::new().await, Place::new(On::Sqlite).await);
+        Self::beside(Here::new().await).await
+    }
+
+    async fn beside(here: Here) -> Self {
+        let place = Place::new(On::Sqlite).await;
         let settings = Settings {
             addresses: addresses(&here),
             credentials: Credentials {

@@ -1,0 +1,386 @@
+//! Reading what Partner Center holds: customers, and their subscriptions, users and SKUs, as streams of which never more
+//! than a few pages are in memory.
+//!
+//! Lists say little of each customer, and less of each user. What else is wanted of it costs a call, or two; these are made
+//! for several at once, and the order stays that of the list. A customer that does not let us read (no delegated
+//! access, or the relationship has just ended) is left out and named; anything else that fails ends the reading.
+
+mod listing;
+mod request;
+pub(crate) mod sorter;
+mod subscription;
+
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use serde_json::{Value, json};
+use tenantry_jobs::{CustomerRef, Problem};
+
+pub(crate) use request::Listing;
+pub(crate) use subscription::SubscriptionOf;
+
+use super::auth::Speaker;
+use super::client::{Call, CallError, Client, Operation};
+use super::failure::{Class, find};
+use super::paging::Pages;
+use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES};
+use super::text::{items, number, segment, text};
+use super::{Halt, PartnerCenter};
+
+const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", Speaker::App);
+const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
+/// Customers of a page; the service gives no more.
+const CUSTOMERS: &str = "500";
+/// What was left out is named up to this often.
+const MOST_NAMED: usize = 5;
+
+/// A customer, as lists show it and, if that was read, whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    /// The tenant's GUID, in lower case.
+    pub(crate) id: String,
+    pub(crate) domain: String,
+    pub(crate) company_name: String,
+    pub(crate) relationship: String,
+    whole: Option<Value>,
+}
+
+impl Listed {
+    fn of(value: &Value) -> Self {
+        let profile = find(value, "companyProfile");
+        let of_profile = |name: &str| profile.map_or("", |profile| text(profile, name)).to_owned();
+        Self {
+            id: text(value, "id").to_lowercase(),
+            domain: of_profile("domain").to_lowercase(),
+            company_name: of_profile("companyName"),
+            relationship: text(value, "relationshipToPartner").to_lowercase(),
+            whole: None,
+        }
+    }
+
+    /// A field that only the whole customer has, by the column's name; empty where it was not read.
+    pub(crate) fn detail(&self, column: &str) -> &str {
+        let profile = |name: &str| self.whole.as_ref().and_then(|whole| find(whole, name));
+        let billing = |name| profile("billingProfile").map_or("", |billing| text(billing, name));
+        let address = |name| {
+            let address = profile("billingProfile").and_then(|billing| find(billing, "defaultAddress"));
+            address.map_or("", |address| text(address, name))
+        };
+        match column {
+            "first_name" => billing("firstName"),
+            "last_name" => billing("lastName"),
+            "email" => billing("email"),
+            "culture" => billing("culture"),
+            "language" => billing("language"),
+            "phone" => address("phoneNumber"),
+            "address_line1" => address("addressLine1"),
+            "address_line2" => address("addressLine2"),
+            "city" => address("city"),
+            "state" => address("state"),
+            "postal_code" => address("postalCode"),
+            "country" => address("country"),
+            "registration_number" => {
+                profile("companyProfile").map_or("", |company| text(company, "organizationRegistrationNumber"))
+            }
+            "associated_partner_id" => self
+                .whole
+                .as_ref()
+                .map_or("", |whole| text(whole, "associatedPartnerId")),
+            _ => "",
+        }
+    }
+
+    /// All of its domains that are known, the primary one among them.
+    pub(crate) fn domains(&self) -> Vec<String> {
+        let custom = self.whole.as_ref().and_then(|whole| find(whole, "customDomains"));
+        let custom = custom.and_then(Value::as_array).into_iter().flatten();
+        let mut all: Vec<String> = custom.filter_map(Value::as_str).map(str::to_lowercase).collect();
+        if !all.contains(&self.domain) {
+            all.push(self.domain.clone());
+        }
+        all
+    }
+}
+
+/// Something that we may not read.
+#[derive(Debug, Clone)]
+pub(crate) struct Missed {
+    /// Of which customer, or what of it.
+    pub(crate) what: String,
+    pub(crate) why: String,
+}
+
+impl Missed {
+    /// Only what is refused is left out: anything else is not the customer's doing.
+    fn of(what: impl Into<String>, error: CallError) -> Result<Self, Halt> {
+        match error {
+            CallError::Answered(failure, _) if matches!(failure.class(), Class::Refused | Class::Forbidden) => {
+                Ok(Self {
+                    what: what.into(),
+                    why: failure.to_string(),
+                })
+            }
+            error => Err(Halt::of(error)),
+        }
+    }
+}
+
+/// What was left out of a list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LeftOut {
+    number: u64,
+    /// The first few.
+    named: Vec<Missed>,
+}
+
+impl LeftOut {
+    fn add(&mut self, missed: Missed) {
+        self.number += 1;
+        if self.named.len() < MOST_NAMED {
+            self.named.push(missed);
+        }
+    }
+
+    /// What to say of it, unless it is nothing.
+    pub(crate) fn told(&self) -> Option<String> {
+        if self.number == 0 {
+            return None;
+        }
+        let named: Vec<String> = self
+            .named
+            .iter()
+            .map(|missed| format!("{} ({})", missed.what, missed.why))
+            .collect();
+        let more = self.number - named.len() as u64;
+        let more = if more > 0 {
+            format!("; and {more} more")
+        } else {
+            String::new()
+        };
+        Some(format!("left out: {}{more}", named.join("; ")))
+    }
+}
+
+/// What a call was for, or what could not be read instead.
+pub(crate) type Read<T> = Result<Result<T, Missed>, Halt>;
+pub(crate) type Stream<T> = BoxStream<'static, Read<T>>;
+
+/// A user, as lists show it.
+#[derive(Debug, Clone)]
+pub(crate) struct UserOf {
+    pub(crate) customer: Arc<Listed>,
+    /// Its GUID, in lower case.
+    pub(crate) id: String,
+    value: Value,
+}
+
+impl UserOf {
+    pub(crate) fn text(&self, name: &str) -> &str {
+        text(&self.value, name)
+    }
+}
+
+/// Seats a customer holds of a SKU.
+#[derive(Debug, Clone)]
+pub(crate) struct SeatsOf {
+    pub(crate) sku_id: String,
+    pub(crate) part_number: String,
+    pub(crate) seats: i64,
+}
+
+/// A licence a user has.
+#[derive(Debug, Clone)]
+pub(crate) struct License {
+    pub(crate) sku_id: String,
+    pub(crate) part_number: String,
+}
+
+/// Reads lists; clones share connections, tokens and pace.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    client: Arc<Client>,
+    at_once: usize,
+}
+
+impl PartnerCenter {
+    pub(crate) fn reader(&self) -> Reader {
+        Reader {
+            client: self.client.clone(),
+            at_once: self.concurrency,
+        }
+    }
+
+    /// The list a row or a command asks for, or why there is none.
+    pub(crate) async fn listing(
+        &self,
+        session: &Session,
+        export: &tenantry_jobs::Export<'_>,
+    ) -> Result<Result<Listing, Problem>, Halt> {
+        let customer = match export.customer {
+            None => None,
+            Some(named) => match session.customer(named).await? {
+                Ok(customer) => Some(customer.id.clone()),
+                Err(problem) => return Ok(Err(problem)),
+            },
+        };
+        Ok(Listing::new(export, customer))
+    }
+
+    /// The id of the customer of that name.
+    pub(crate) async fn customer_id(&self, named: CustomerRef<'_>) -> Result<Result<String, Problem>, Halt> {
+        let found = self.session().customer(named).await?;
+        Ok(found.map(|customer| customer.id.clone()))
+    }
+}
+
+impl Reader {
+    /// Calls on their way at once.
+    pub(crate) fn at_once(&self) -> usize {
+        self.at_once
+    }
+
+    fn items(&self, pages: Pages) -> BoxStream<'static, Result<Value, CallError>> {
+        let client = self.client.clone();
+        let read = move |mut pages: Pages| {
+            let client = client.clone();
+            async move {
+                let page = pages.next(&client).await?;
+                Ok::<_, CallError>(page.map(|items| (stream::iter(items.into_iter().map(Ok)), pages)))
+            }
+        };
+        stream::try_unfold(pages, read).try_flatten().boxed()
+    }
+
+    /// The customers there are, or those that a filter of the service's own selects: its field and the beginning of the
+    /// value.
+    pub(crate) fn customers(&self, filter: Option<(&'static str, &str)>) -> BoxStream<'static, Result<Listed, Halt>> {
+        let (operation, filter) = match filter {
+            None => (LIST_CUSTOMERS, None),
+            Some((field, value)) => {
+                let filter = json!({ "Field": field, "Value": value, "Operator": "starts_with" });
+                (FIND_CUSTOMER, Some(filter.to_string()))
+            }
+        };
+        let mut first = Call::new(operation, "/customers").query("size", CUSTOMERS);
+        if let Some(filter) = filter {
+            first = first.query("filter", filter);
+        }
+        let pages = Pages::new(operation, first, "", "/customers");
+        self.items(pages)
+            .map(|item| item.map(|value| Listed::of(&value)).map_err(Halt::of))
+            .boxed()
+    }
+
+    /// The customer of that id, whole.
+    pub(crate) async fn customer(&self, id: &str) -> Read<Listed> {
+        let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(id))).of(id);
+        match self.client.read(&call).await {
+            Ok(answer) => Ok(Ok(Listed {
+                whole: Some(answer.body.clone()),
+                ..Listed::of(&answer.body)
+            })),
+            Err(error) => Missed::of(format!("customer {id}"), error).map(Err),
+        }
+    }
+
+    /// All of a customer that was listed.
+    pub(crate) async fn whole(&self, listed: Listed) -> Read<Listed> {
+        let name = format!("customer {}", listed.domain);
+        let read = self.customer(&listed.id).await?;
+        Ok(read.map_err(|missed| Missed { what: name, ..missed }))
+    }
+
+    /// A customer's users.
+    pub(crate) fn users(&self, customer: &Arc<Listed>) -> Stream<UserOf> {
+        let customer = customer.clone();
+        let users = self.items(Session::user_pages(&customer.id));
+        let read = move |item: Result<Value, CallError>| match item {
+            Ok(value) => Ok(Ok(UserOf {
+                customer: customer.clone(),
+                id: text(&value, "id").to_lowercase(),
+                value,
+            })),
+            Err(error) => Missed::of(format!("users of {}", customer.domain), error).map(Err),
+        };
+        users.map(read).boxed()
+    }
+
+    /// A user's licences.
+    pub(crate) async fn licenses(&self, user: &UserOf) -> Read<Vec<License>> {
+        let customer = &user.customer.id;
+        let path = format!("/customers/{}/users/{}/licenses", segment(customer), segment(&user.id));
+        let call = both_groups(Call::new(USER_LICENSES, path)).of(customer);
+        match self.client.read(&call).await {
+            Ok(answer) => {
+                let license = |value: &Value| {
+                    let product = find(value, "productSku")?;
+                    Some(License {
+                        sku_id: text(product, "id").to_lowercase(),
+                        part_number: text(product, "skuPartNumber").to_owned(),
+                    })
+                };
+                Ok(Ok(items(answer.body).iter().filter_map(license).collect()))
+            }
+            Err(error) => Missed::of(format!("user {}", user.text("userPrincipalName")), error).map(Err),
+        }
+    }
+
+    /// The names of a user's roles, in order.
+    pub(crate) async fn roles(&self, user: &UserOf) -> Read<Vec<String>> {
+        let customer = &user.customer.id;
+        let path = format!(
+            "/customers/{}/users/{}/directoryroles",
+            segment(customer),
+            segment(&user.id)
+        );
+        match self.client.read(&Call::new(USER_ROLES, path).of(customer)).await {
+            Ok(answer) => {
+                let roles = items(answer.body);
+                let mut names: Vec<String> = roles.iter().map(|role| text(role, "name").to_owned()).collect();
+                names.sort_unstable();
+                Ok(Ok(names))
+            }
+            Err(error) => Missed::of(format!("user {}", user.text("userPrincipalName")), error).map(Err),
+        }
+    }
+
+    /// What a customer has subscribed to. The service gives it whole: there are few.
+    pub(crate) async fn subscriptions(&self, customer: &Arc<Listed>) -> Read<Vec<SubscriptionOf>> {
+        let path = format!("/customers/{}/subscriptions", segment(&customer.id));
+        let call = Call::new(LIST_SUBSCRIPTIONS, path).of(&customer.id);
+        match self.client.read(&call).await {
+            Ok(answer) => Ok(Ok(items(answer.body)
+                .into_iter()
+                .map(|value| SubscriptionOf::new(customer.clone(), value))
+                .collect())),
+            Err(error) => Missed::of(format!("subscriptions of {}", customer.domain), error).map(Err),
+        }
+    }
+
+    /// The SKUs a customer holds seats of.
+    pub(crate) async fn seats(&self, customer: &Listed) -> Read<Vec<SeatsOf>> {
+        let path = format!("/customers/{}/subscribedskus", segment(&customer.id));
+        let call = both_groups(Call::new(SUBSCRIBED_SKUS, path)).of(&customer.id);
+        match self.client.read(&call).await {
+            Ok(answer) => {
+                let seats = |value: &Value| {
+                    let product = find(value, "productSku")?;
+                    Some(SeatsOf {
+                        sku_id: text(product, "id").to_lowercase(),
+                        part_number: text(product, "skuPartNumber").to_owned(),
+                        seats: number(value, "totalUnits"),
+                    })
+                };
+                Ok(Ok(items(answer.body).iter().filter_map(seats).collect()))
+            }
+            Err(error) => Missed::of(format!("seats of {}", customer.domain), error).map(Err),
+        }
+    }
+}
+
+/// SKUs come in two groups, of which the service shows only the first unless asked.
+fn both_groups(call: Call) -> Call {
+    call.query("licenseGroupIds", "Group1")
+        .query("licenseGroupIds", "Group2")
+}
