@@ -39,6 +39,10 @@ impl Job for SyncCustomers {
         COLUMNS
     }
 
+    fn is_for_ledger(&self) -> bool {
+        true
+    }
+
     fn sample(&self) -> &'static str {
         include_str!("sync_customers.csv")
     }

@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str)] = &[
     (3, include_str!("schema/0003-audit.sql")),
     (4, include_str!("schema/0004-sync.sql")),
     (5, include_str!("schema/0005-intents.sql")),
+    (6, include_str!("schema/0006-text-keys.sql")),
 ];
 
 /// The schema version this program writes.

@@ -147,9 +147,7 @@ impl Runner {
                 let now = self.ledger.clock().now_millis();
                 self.ledger.release(&claim, now, None).await?;
             }
-            Stop::Halted(halt @ Halt::Unauthorized(_)) => self.ledger.park(&claim, halt.to_string()).await?,
-            Stop::Halted(halt @ Halt::Unavailable(_)) => return Err(DbError::Unavailable(halt.to_string())),
-            Stop::Halted(Halt::Db(error)) => return Err(error),
+            Stop::Halted(why) => self.halt(&claim, why).await?,
         }
         Ok(None)
     }

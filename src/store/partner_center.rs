@@ -35,7 +35,7 @@ use self::client::{CallError, Client};
 use self::failure::Failure;
 use crate::clock::Clock;
 use crate::db::DbError;
-use crate::ledger::{Outcome, RowOutcome};
+use crate::ledger::{Installation, Outcome, RowOutcome};
 use crate::passwords::Password;
 use crate::store::{SeatNeed, SeatsOf, Verdict, rejected, unchanged};
 
@@ -60,6 +60,7 @@ pub struct Settings {
 pub struct PartnerCenter {
     client: Arc<Client>,
     concurrency: usize,
+    origin: Installation,
 }
 
 /// Why a row has to wait.
@@ -132,10 +133,12 @@ impl PartnerCenter {
             timeout,
             concurrency,
         } = settings;
+        let origin = format!("{} {} {}", Self::NAME, addresses.api, credentials.tenant.to_lowercase());
         let client = Client::new(addresses, credentials, timeout, concurrency, clock)?;
         Ok(Self {
             client: Arc::new(client),
             concurrency,
+            origin: Installation::of(&origin),
         })
     }
 

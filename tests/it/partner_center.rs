@@ -1,6 +1,7 @@
 //! Partner Center as the store, played by the sandbox: the same rows come to the same end as in the SQL store, and every
 //! effect happens once, whatever becomes of calls, answers and workers.
 
+mod copies;
 mod faults;
 mod killed;
 mod lists;
@@ -48,7 +49,10 @@ impl Office {
     }
 
     async fn beside(here: Here) -> Self {
-        let place = Place::new(On::Sqlite).await;
+        Self::at(here, Place::new(On::Sqlite).await).await
+    }
+
+    async fn at(here: Here, place: Place) -> Self {
         let settings = Settings {
             addresses: addresses(&here),
             credentials: Credentials {

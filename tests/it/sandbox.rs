@@ -152,7 +152,7 @@ impl Here {
         Self::send(self.request("GET", path)).await
     }
 
-    async fn call(&self, method: &str, path: &str, body: &Value) -> Said {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Said {
         Self::send(self.request(method, path).json(body)).await
     }
 
@@ -160,11 +160,11 @@ impl Here {
         self.call("POST", path, body).await
     }
 
-    async fn patch(&self, path: &str, body: &Value) -> Said {
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Said {
         self.call("PATCH", path, body).await
     }
 
-    async fn delete(&self, path: &str) -> Said {
+    pub(crate) async fn delete(&self, path: &str) -> Said {
         Self::send(self.request("DELETE", path)).await
     }
 

@@ -16,17 +16,21 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerRef, Problem};
+use tokio::task::JoinSet;
 
 pub(crate) use request::Listing;
 pub(crate) use subscription::SubscriptionOf;
 
+use self::sorter::Sorter;
 use super::auth::Speaker;
-use super::client::{Call, CallError, Client, Operation};
+use super::client::{Answer, Call, CallError, Client, Operation};
 use super::failure::{Class, find};
 use super::paging::Pages;
 use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES};
 use super::text::{items, number, segment, text};
 use super::{Halt, PartnerCenter};
+use crate::db::DbError;
+use crate::ledger::Installation;
 
 const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", Speaker::App);
 const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
@@ -204,6 +208,11 @@ pub(crate) struct Reader {
 }
 
 impl PartnerCenter {
+    /// What tells it, as this partner sees it, from every other store.
+    pub(crate) fn origin(&self) -> Installation {
+        self.origin
+    }
+
     pub(crate) fn reader(&self) -> Reader {
         Reader {
             client: self.client.clone(),
@@ -240,13 +249,19 @@ impl Reader {
         self.at_once
     }
 
+    async fn ask(&self, call: Call) -> Result<Answer, CallError> {
+        let client = self.client.clone();
+        by_itself(async move { client.read(&call).await }).await?
+    }
+
     fn items(&self, pages: Pages) -> BoxStream<'static, Result<Value, CallError>> {
         let client = self.client.clone();
         let read = move |mut pages: Pages| {
             let client = client.clone();
             async move {
-                let page = pages.next(&client).await?;
-                Ok::<_, CallError>(page.map(|items| (stream::iter(items.into_iter().map(Ok)), pages)))
+                let read = async move { (pages.next(&client).await, pages) };
+                let (page, pages) = by_itself(read).await?;
+                Ok::<_, CallError>(page?.map(|items| (stream::iter(items.into_iter().map(Ok)), pages)))
             }
         };
         stream::try_unfold(pages, read).try_flatten().boxed()
@@ -275,7 +290,7 @@ impl Reader {
     /// The customer of that id, whole.
     pub(crate) async fn customer(&self, id: &str) -> Read<Listed> {
         let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(id))).of(id);
-        match self.client.read(&call).await {
+        match self.ask(call).await {
             Ok(answer) => Ok(Ok(Listed {
                 whole: Some(answer.body.clone()),
                 ..Listed::of(&answer.body)
@@ -285,7 +300,7 @@ impl Reader {
     }
 
     /// All of a customer that was listed.
-    pub(crate) async fn whole(&self, listed: Listed) -> Read<Listed> {
+    pub(super) async fn whole(&self, listed: Listed) -> Read<Listed> {
         let name = format!("customer {}", listed.domain);
         let read = self.customer(&listed.id).await?;
         Ok(read.map_err(|missed| Missed { what: name, ..missed }))
@@ -306,12 +321,68 @@ impl Reader {
         users.map(read).boxed()
     }
 
+    /// All customers by their ids, each once.
+    pub(crate) async fn customers_by_id(&self) -> Result<BoxStream<'static, Result<Listed, Halt>>, Halt> {
+        let mut sorter = Sorter::default();
+        let mut listed = self.customers(None);
+        while let Some(customer) = listed.try_next().await? {
+            let Listed {
+                id,
+                domain,
+                company_name,
+                relationship,
+                ..
+            } = customer;
+            sorter
+                .push((id, domain, company_name, relationship))
+                .map_err(unsorted)?;
+        }
+        let mut last = String::new();
+        let each_once = sorter.sorted().map_err(unsorted)?.filter(move |customer| {
+            // A list that changes while it is read may show one twice.
+            let Ok((id, ..)) = customer else { return true };
+            let is_new = *id != last;
+            last.clone_from(id);
+            is_new
+        });
+        let listed = |(id, domain, company_name, relationship)| Listed {
+            id,
+            domain,
+            company_name,
+            relationship,
+            whole: None,
+        };
+        Ok(stream::iter(each_once).map_ok(listed).map_err(unsorted).boxed())
+    }
+
+    /// A customer's users by their ids.
+    pub(crate) async fn users_by_id(&self, customer: Arc<Listed>) -> Read<BoxStream<'static, Result<UserOf, Halt>>> {
+        let mut sorter = Sorter::default();
+        let mut users = self.users(&customer);
+        while let Some(user) = users.try_next().await? {
+            match user {
+                Ok(user) => sorter.push((user.id, user.value.to_string())).map_err(unsorted)?,
+                Err(missed) => return Ok(Err(missed)),
+            }
+        }
+        let sorted = sorter.sorted().map_err(unsorted)?;
+        let user = move |entry: std::io::Result<(String, String)>| {
+            let (id, text) = entry?;
+            Ok(UserOf {
+                customer: customer.clone(),
+                id,
+                value: serde_json::from_str(&text)?,
+            })
+        };
+        Ok(Ok(stream::iter(sorted.map(user)).map_err(unsorted).boxed()))
+    }
+
     /// A user's licences.
     pub(crate) async fn licenses(&self, user: &UserOf) -> Read<Vec<License>> {
         let customer = &user.customer.id;
         let path = format!("/customers/{}/users/{}/licenses", segment(customer), segment(&user.id));
         let call = both_groups(Call::new(USER_LICENSES, path)).of(customer);
-        match self.client.read(&call).await {
+        match self.ask(call).await {
             Ok(answer) => {
                 let license = |value: &Value| {
                     let product = find(value, "productSku")?;
@@ -334,7 +405,7 @@ impl Reader {
             segment(customer),
             segment(&user.id)
         );
-        match self.client.read(&Call::new(USER_ROLES, path).of(customer)).await {
+        match self.ask(Call::new(USER_ROLES, path).of(customer)).await {
             Ok(answer) => {
                 let roles = items(answer.body);
                 let mut names: Vec<String> = roles.iter().map(|role| text(role, "name").to_owned()).collect();
@@ -349,7 +420,7 @@ impl Reader {
     pub(crate) async fn subscriptions(&self, customer: &Arc<Listed>) -> Read<Vec<SubscriptionOf>> {
         let path = format!("/customers/{}/subscriptions", segment(&customer.id));
         let call = Call::new(LIST_SUBSCRIPTIONS, path).of(&customer.id);
-        match self.client.read(&call).await {
+        match self.ask(call).await {
             Ok(answer) => Ok(Ok(items(answer.body)
                 .into_iter()
                 .map(|value| SubscriptionOf::new(customer.clone(), value))
@@ -362,7 +433,7 @@ impl Reader {
     pub(crate) async fn seats(&self, customer: &Listed) -> Read<Vec<SeatsOf>> {
         let path = format!("/customers/{}/subscribedskus", segment(&customer.id));
         let call = both_groups(Call::new(SUBSCRIBED_SKUS, path)).of(&customer.id);
-        match self.client.read(&call).await {
+        match self.ask(call).await {
             Ok(answer) => {
                 let seats = |value: &Value| {
                     let product = find(value, "productSku")?;
@@ -377,6 +448,22 @@ impl Reader {
             Err(error) => Missed::of(format!("seats of {}", customer.domain), error).map(Err),
         }
     }
+}
+
+/// Has something done that goes on whether or not it is waited for: a stream is polled only by who wants more of it, and
+/// a call that nobody polls would keep its place among the calls at once, which the others wait for.
+async fn by_itself<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, CallError> {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    match task.join_next().await {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(error)) => Err(CallError::NotSent(error.to_string())),
+        None => Err(CallError::NotSent("the call has gone".to_owned())),
+    }
+}
+
+fn unsorted(error: std::io::Error) -> Halt {
+    Halt::Db(DbError::Unavailable(format!("a list could not be sorted: {error}")))
 }
 
 /// SKUs come in two groups, of which the service shows only the first unless asked.

@@ -56,7 +56,7 @@ impl Office {
         crate::place::Run::from(command.output().expect("tenantry starts"))
     }
 
-    async fn calls(&self, operation: &str) -> u64 {
+    pub(super) async fn calls(&self, operation: &str) -> u64 {
         let counters = self.here.get("/sandbox/counters").await.json();
         counters["operations"][operation]["calls"].as_u64().unwrap_or(0)
     }
@@ -208,6 +208,33 @@ async fn pages_that_are_throttled_or_lost_are_asked_for_again() {
             .await;
         assert_eq!(office.export(row).await, expected, "{operation} {fault}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_that_cannot_be_read_is_left_out_and_named() {
+    let office = seeded(3).await;
+    // In lists it is there, and asked about by itself it is not.
+    let there = Ledger::open(&office.here.state(), 2, Clock::system())
+        .await
+        .expect("opened");
+    let hide = "UPDATE customers SET tenant_id = upper(tenant_id) WHERE domain = 'pinebakery0.onmicrosoft.com'";
+    there.db().write(move |tx| tx.exec(hide, &[])).await.expect("done");
+    let job = office.apply("export-customers", "what\nusers\n").await;
+    let made = String::from_utf8(file(&office.ledger, &job).await).expect("text");
+    assert!(
+        made.contains("hazelschools1") && !made.contains("pinebakery0"),
+        "{made}"
+    );
+    let rows = office.ledger.chunk_rows(&job, 0).await.expect("asked").expect("kept");
+    let said = rows.record(1, 2).message;
+    assert!(
+        said.contains(" users in users.csv; left out: users of pinebakery0.onmicrosoft.com ("),
+        "{said}"
+    );
+    let all = "UPDATE customers SET tenant_id = upper(tenant_id)";
+    there.db().write(move |tx| tx.exec(all, &[])).await.expect("done");
+    let job = office.apply("export-customers", "what,name\nusers,again\n").await;
+    assert_eq!(job.state.as_str(), "paused", "nobody lets us read");
 }
 
 #[tokio::test(flavor = "multi_thread")]

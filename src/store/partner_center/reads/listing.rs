@@ -12,8 +12,7 @@ use tokio::sync::mpsc;
 
 use super::request::{relationship, sort_key};
 use super::sorter::Sorter;
-use super::{LeftOut, Listed, Listing, Read, Reader, Stream, SubscriptionOf, UserOf};
-use crate::db::DbError;
+use super::{LeftOut, Listed, Listing, Read, Reader, Stream, SubscriptionOf, UserOf, unsorted};
 use crate::store::partner_center::Halt;
 
 /// Rows on their way to a sorter.
@@ -141,7 +140,7 @@ impl Reader {
         drop(send);
         let sorted = sorting.await.map_err(io::Error::other);
         let sorted = sorted.and_then(|sorted| sorted);
-        sorted.map_err(|error| DbError::Unavailable(format!("a list could not be sorted: {error}")))?;
+        sorted.map_err(unsorted)?;
         read
     }
 

@@ -1,22 +1,26 @@
-//! Sorts more than memory holds: a run at a time is sorted in memory and written to a temporary file, and the runs are
-//! merged while they are read again.
+//! Sorts more than memory holds: a run at a time is sorted in memory and appended to a temporary file, and the runs are
+//! merged while they are read again, a little of each at a time.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Lines, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Entries held in memory.
-const RUN: usize = 8_192;
+const RUN: usize = 4_096;
+/// Bytes read of a run at once.
+const BLOCK: usize = 16 * 1024;
 
 /// Takes entries in any order.
 pub(crate) struct Sorter<T> {
     held: Vec<T>,
-    /// Sorted ones, an entry on each line.
-    runs: Vec<File>,
+    /// One run behind the other, an entry on each line.
+    file: Option<File>,
+    /// Where each run ends.
+    ends: Vec<u64>,
     most_held: usize,
 }
 
@@ -30,7 +34,8 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorter<T> {
     fn holding(most_held: usize) -> Self {
         Self {
             held: Vec::new(),
-            runs: Vec::new(),
+            file: None,
+            ends: Vec::new(),
             most_held,
         }
     }
@@ -41,51 +46,92 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorter<T> {
             return Ok(());
         }
         self.held.sort_unstable();
-        let mut out = BufWriter::new(tempfile::tempfile()?);
+        let mut run = Vec::new();
         for entry in self.held.drain(..) {
-            serde_json::to_writer(&mut out, &entry)?;
-            out.write_all(b"\n")?;
+            serde_json::to_writer(&mut run, &entry)?;
+            run.push(b'\n');
         }
-        let mut run = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        run.rewind()?;
-        self.runs.push(run);
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(tempfile::tempfile()?),
+        };
+        file.write_all(&run)?;
+        let begin = self.ends.last().copied().unwrap_or_default();
+        self.ends.push(begin + run.len() as u64);
         Ok(())
     }
 
     /// The entries in order, from the first.
     pub(crate) fn sorted(mut self) -> io::Result<Sorted<T>> {
-        self.held.sort_unstable_by(|one, other| other.cmp(one));
+        self.held.sort_unstable();
+        let begins = [0].into_iter().chain(self.ends.iter().copied());
+        let mut runs: Vec<Run<T>> = begins
+            .zip(&self.ends)
+            .map(|(next, end)| Run {
+                next,
+                end: *end,
+                held: VecDeque::new(),
+            })
+            .collect();
+        // The last one never left memory.
+        runs.push(Run {
+            next: 0,
+            end: 0,
+            held: self.held.into(),
+        });
         let mut sorted = Sorted {
-            held: self.held,
-            runs: self.runs.into_iter().map(|run| BufReader::new(run).lines()).collect(),
+            file: self.file,
+            runs,
             heads: BinaryHeap::new(),
         };
-        for run in 0..=sorted.runs.len() {
+        for run in 0..sorted.runs.len() {
             sorted.pull(run)?;
         }
         Ok(sorted)
     }
 }
 
+/// What is left of a run: some entries, and where in the file the others are.
+struct Run<T> {
+    next: u64,
+    end: u64,
+    held: VecDeque<T>,
+}
+
+impl<T: DeserializeOwned> Run<T> {
+    fn fill(&mut self, file: &mut File) -> io::Result<()> {
+        file.seek(SeekFrom::Start(self.next))?;
+        let mut rest = BufReader::with_capacity(BLOCK, file.take(self.end - self.next));
+        let mut line = Vec::new();
+        let mut taken = 0;
+        while taken < BLOCK && rest.read_until(b'\n', &mut line)? > 0 {
+            taken += line.len();
+            self.held.push_back(serde_json::from_slice(&line)?);
+            line.clear();
+        }
+        self.next += taken as u64;
+        Ok(())
+    }
+}
+
 /// Entries in order.
 pub(crate) struct Sorted<T> {
-    /// The run that stayed in memory, its first entry last.
-    held: Vec<T>,
-    runs: Vec<Lines<BufReader<File>>>,
+    file: Option<File>,
+    runs: Vec<Run<T>>,
     /// The first entry of each run that has one left, and which run it is.
     heads: BinaryHeap<Reverse<(T, usize)>>,
 }
 
 impl<T: Ord + DeserializeOwned> Sorted<T> {
-    fn pull(&mut self, run: usize) -> io::Result<()> {
-        let entry = match self.runs.get_mut(run) {
-            None => self.held.pop(),
-            Some(lines) => match lines.next() {
-                None => None,
-                Some(line) => serde_json::from_str(&line?)?,
-            },
-        };
-        self.heads.extend(entry.map(|entry| Reverse((entry, run))));
+    fn pull(&mut self, number: usize) -> io::Result<()> {
+        let run = &mut self.runs[number];
+        if run.held.is_empty()
+            && let Some(file) = &mut self.file
+        {
+            run.fill(file)?;
+        }
+        let entry = run.held.pop_front();
+        self.heads.extend(entry.map(|entry| Reverse((entry, number))));
         Ok(())
     }
 }
