@@ -73,7 +73,10 @@ impl Sources {
     /// Opens a store, or says why it cannot be read.
     pub async fn check(&self, name: &str) -> Result<(), String> {
         match self.find(name).await {
-            Ok(Ok(Source::PartnerCenter(store))) => store.check(Speaker::App).await,
+            Ok(Ok(Source::PartnerCenter(store))) => {
+                store.check(Speaker::App).await?;
+                store.check(Speaker::AppAndUser).await
+            }
             Ok(Ok(Source::Database { .. })) => Ok(()),
             Ok(Err(problem)) => Err(problem.to_string()),
             Err(error) => Err(error.to_string()),

@@ -5,6 +5,8 @@
 //! for several at once, and the order stays that of the list. A customer that does not let us read (no delegated
 //! access, or the relationship has just ended) is left out and named; anything else that fails ends the reading.
 
+mod customer;
+mod left_out;
 mod listing;
 mod request;
 pub(crate) mod sorter;
@@ -18,13 +20,15 @@ use serde_json::{Value, json};
 use tenantry_jobs::{CustomerRef, Problem};
 use tokio::task::JoinSet;
 
+pub(crate) use customer::Listed;
+pub(crate) use left_out::{LeftOut, Missed};
 pub(crate) use request::Listing;
 pub(crate) use subscription::SubscriptionOf;
 
 use self::sorter::Sorter;
 use super::auth::Speaker;
 use super::client::{Answer, Call, CallError, Client, Operation};
-use super::failure::{Class, find};
+use super::failure::find;
 use super::paging::Pages;
 use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES};
 use super::text::{items, number, segment, text};
@@ -36,135 +40,6 @@ const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", Speake
 const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
 /// Customers of a page; the service gives no more.
 const CUSTOMERS: &str = "500";
-/// What was left out is named up to this often.
-const MOST_NAMED: usize = 5;
-
-/// A customer, as lists show it and, if that was read, whole.
-#[derive(Debug, Clone)]
-pub(crate) struct Listed {
-    /// The tenant's GUID, in lower case.
-    pub(crate) id: String,
-    pub(crate) domain: String,
-    pub(crate) company_name: String,
-    pub(crate) relationship: String,
-    whole: Option<Value>,
-}
-
-impl Listed {
-    fn of(value: &Value) -> Self {
-        let profile = find(value, "companyProfile");
-        let of_profile = |name: &str| profile.map_or("", |profile| text(profile, name)).to_owned();
-        Self {
-            id: text(value, "id").to_lowercase(),
-            domain: of_profile("domain").to_lowercase(),
-            company_name: of_profile("companyName"),
-            relationship: text(value, "relationshipToPartner").to_lowercase(),
-            whole: None,
-        }
-    }
-
-    /// A field that only the whole customer has, by the column's name; empty where it was not read.
-    pub(crate) fn detail(&self, column: &str) -> &str {
-        let profile = |name: &str| self.whole.as_ref().and_then(|whole| find(whole, name));
-        let billing = |name| profile("billingProfile").map_or("", |billing| text(billing, name));
-        let address = |name| {
-            let address = profile("billingProfile").and_then(|billing| find(billing, "defaultAddress"));
-            address.map_or("", |address| text(address, name))
-        };
-        match column {
-            "first_name" => billing("firstName"),
-            "last_name" => billing("lastName"),
-            "email" => billing("email"),
-            "culture" => billing("culture"),
-            "language" => billing("language"),
-            "phone" => address("phoneNumber"),
-            "address_line1" => address("addressLine1"),
-            "address_line2" => address("addressLine2"),
-            "city" => address("city"),
-            "state" => address("state"),
-            "postal_code" => address("postalCode"),
-            "country" => address("country"),
-            "registration_number" => {
-                profile("companyProfile").map_or("", |company| text(company, "organizationRegistrationNumber"))
-            }
-            "associated_partner_id" => self
-                .whole
-                .as_ref()
-                .map_or("", |whole| text(whole, "associatedPartnerId")),
-            _ => "",
-        }
-    }
-
-    /// All of its domains that are known, the primary one among them.
-    pub(crate) fn domains(&self) -> Vec<String> {
-        let custom = self.whole.as_ref().and_then(|whole| find(whole, "customDomains"));
-        let custom = custom.and_then(Value::as_array).into_iter().flatten();
-        let mut all: Vec<String> = custom.filter_map(Value::as_str).map(str::to_lowercase).collect();
-        if !all.contains(&self.domain) {
-            all.push(self.domain.clone());
-        }
-        all
-    }
-}
-
-/// Something that we may not read.
-#[derive(Debug, Clone)]
-pub(crate) struct Missed {
-    /// Of which customer, or what of it.
-    pub(crate) what: String,
-    pub(crate) why: String,
-}
-
-impl Missed {
-    /// Only what is refused is left out: anything else is not the customer's doing.
-    fn of(what: impl Into<String>, error: CallError) -> Result<Self, Halt> {
-        match error {
-            CallError::Answered(failure, _) if matches!(failure.class(), Class::Refused | Class::Forbidden) => {
-                Ok(Self {
-                    what: what.into(),
-                    why: failure.to_string(),
-                })
-            }
-            error => Err(Halt::of(error)),
-        }
-    }
-}
-
-/// What was left out of a list.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LeftOut {
-    number: u64,
-    /// The first few.
-    named: Vec<Missed>,
-}
-
-impl LeftOut {
-    fn add(&mut self, missed: Missed) {
-        self.number += 1;
-        if self.named.len() < MOST_NAMED {
-            self.named.push(missed);
-        }
-    }
-
-    /// What to say of it, unless it is nothing.
-    pub(crate) fn told(&self) -> Option<String> {
-        if self.number == 0 {
-            return None;
-        }
-        let named: Vec<String> = self
-            .named
-            .iter()
-            .map(|missed| format!("{} ({})", missed.what, missed.why))
-            .collect();
-        let more = self.number - named.len() as u64;
-        let more = if more > 0 {
-            format!("; and {more} more")
-        } else {
-            String::new()
-        };
-        Some(format!("left out: {}{more}", named.join("; ")))
-    }
-}
 
 /// What a call was for, or what could not be read instead.
 pub(crate) type Read<T> = Result<Result<T, Missed>, Halt>;
@@ -335,16 +210,19 @@ impl Reader {
             } = customer;
             sorter
                 .push((id, domain, company_name, relationship))
-                .map_err(unsorted)?;
+                .map_err(|error| unsorted(&error))?;
         }
         let mut last = String::new();
-        let each_once = sorter.sorted().map_err(unsorted)?.filter(move |customer| {
-            // A list that changes while it is read may show one twice.
-            let Ok((id, ..)) = customer else { return true };
-            let is_new = *id != last;
-            last.clone_from(id);
-            is_new
-        });
+        let each_once = sorter
+            .sorted()
+            .map_err(|error| unsorted(&error))?
+            .filter(move |customer| {
+                // A list that changes while it is read may show one twice.
+                let Ok((id, ..)) = customer else { return true };
+                let is_new = *id != last;
+                last.clone_from(id);
+                is_new
+            });
         let listed = |(id, domain, company_name, relationship)| Listed {
             id,
             domain,
@@ -352,7 +230,10 @@ impl Reader {
             relationship,
             whole: None,
         };
-        Ok(stream::iter(each_once).map_ok(listed).map_err(unsorted).boxed())
+        Ok(stream::iter(each_once)
+            .map_ok(listed)
+            .map_err(|error| unsorted(&error))
+            .boxed())
     }
 
     /// A customer's users by their ids.
@@ -361,11 +242,13 @@ impl Reader {
         let mut users = self.users(&customer);
         while let Some(user) = users.try_next().await? {
             match user {
-                Ok(user) => sorter.push((user.id, user.value.to_string())).map_err(unsorted)?,
+                Ok(user) => sorter
+                    .push((user.id, user.value.to_string()))
+                    .map_err(|error| unsorted(&error))?,
                 Err(missed) => return Ok(Err(missed)),
             }
         }
-        let sorted = sorter.sorted().map_err(unsorted)?;
+        let sorted = sorter.sorted().map_err(|error| unsorted(&error))?;
         let user = move |entry: std::io::Result<(String, String)>| {
             let (id, text) = entry?;
             Ok(UserOf {
@@ -374,7 +257,9 @@ impl Reader {
                 value: serde_json::from_str(&text)?,
             })
         };
-        Ok(Ok(stream::iter(sorted.map(user)).map_err(unsorted).boxed()))
+        Ok(Ok(stream::iter(sorted.map(user))
+            .map_err(|error| unsorted(&error))
+            .boxed()))
     }
 
     /// A user's licences.
@@ -462,7 +347,7 @@ async fn by_itself<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
     }
 }
 
-fn unsorted(error: std::io::Error) -> Halt {
+fn unsorted(error: &std::io::Error) -> Halt {
     Halt::Db(DbError::Unavailable(format!("a list could not be sorted: {error}")))
 }
 

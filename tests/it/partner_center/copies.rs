@@ -148,8 +148,7 @@ on_both! {
     async fn killed_between_pages_it_goes_on_where_it_was(place: Place) {
         let office = Office::copying(place, 230).await;
         office.place.write("all.csv", EVERYTHING);
-        let mut before = 0;
-        for page in ["1", "2", "3", "2", "1"] {
+        for (before, page) in ["1", "2", "3", "2", "1"].into_iter().enumerate() {
             // Each time another worker goes on, and dies behind one more page or a few.
             let args: &[&str] = if before == 0 { &["run", "sync-customers", "all.csv"] } else { &["worker", "--drain"] };
             let killed = office
@@ -160,7 +159,6 @@ on_both! {
                 .status()
                 .expect("tenantry starts");
             assert_eq!(killed.code(), None, "{page}");
-            before += 1;
         }
         let calls = office.calls("get-customer").await;
         let drained = office.run(&["worker", "--drain"]).stderr(Stdio::null()).status();

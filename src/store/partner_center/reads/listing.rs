@@ -140,7 +140,7 @@ impl Reader {
         drop(send);
         let sorted = sorting.await.map_err(io::Error::other);
         let sorted = sorted.and_then(|sorted| sorted);
-        sorted.map_err(unsorted)?;
+        sorted.map_err(|error| unsorted(&error))?;
         read
     }
 
@@ -162,7 +162,7 @@ impl Reader {
                 Err(missed) => left_out.add(missed),
             }
         }
-        match left_out.named.first() {
+        match left_out.first() {
             // Nobody lets us read: that is about us.
             Some(missed) if !read_any => Err(Halt::Unauthorized(missed.why.clone())),
             _ => Ok(left_out),
@@ -258,11 +258,7 @@ impl Reader {
     }
 
     /// Does something that takes a call for several at once; the order stays.
-    pub(crate) fn for_each<T, U, F>(
-        &self,
-        all: Stream<T>,
-        work: impl Fn(T) -> F + Send + 'static,
-    ) -> BoxStream<'static, Read<U>>
+    fn for_each<T, U, F>(&self, all: Stream<T>, work: impl Fn(T) -> F + Send + 'static) -> BoxStream<'static, Read<U>>
     where
         T: Send + 'static,
         U: Send + 'static,

@@ -59,11 +59,7 @@ impl Walk {
         after: &SourceKey,
     ) -> Result<Self, Halt> {
         let customers = match owner {
-            Some(id) => match reader.customer(id).await? {
-                Ok(customer) => stream::iter([Ok(customer)]).boxed(),
-                // It has gone since it was found.
-                Err(_) => stream::empty().boxed(),
-            },
+            Some(id) => stream::iter([Ok(Listed::of_id(id))]).boxed(),
             None => reader.customers_by_id().await?,
         };
         let behind = after.clone();
