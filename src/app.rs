@@ -141,12 +141,6 @@ where
     }
 }
 
-/// The other stores of the configuration.
-pub fn sources(config: &Config) -> Sources {
-    let address = |(name, store): (&String, &StoreConfig)| (name.clone(), store.url.reveal().to_owned());
-    Sources::new(config.stores.iter().map(address))
-}
-
 /// The stores of the configuration besides the ledger's database.
 pub fn stores(config: &Config) -> anyhow::Result<Stores> {
     let partner_center = match config.partner_center.settings()? {
@@ -156,9 +150,10 @@ pub fn stores(config: &Config) -> anyhow::Result<Stores> {
         }
         None => None,
     };
+    let address = |(name, store): (&String, &StoreConfig)| (name.clone(), store.url.reveal().to_owned());
     Ok(Stores {
-        partner_center,
-        sources: sources(config),
+        partner_center: partner_center.clone().filter(|_| config.partner_center.enabled),
+        sources: Sources::new(config.stores.iter().map(address)).and_partner_center(partner_center),
     })
 }
 

@@ -106,6 +106,8 @@ pub struct Against {
     pub ledger: Ledger,
     /// The stores besides it.
     pub stores: Stores,
+    /// Whether rows are previewed that take reading all of a service over the network, as carrying them out does again.
+    pub reads_all: bool,
 }
 
 /// A file being planned. Call [`next`](Self::next) until it answers `None`, then [`finish`](Self::finish).
@@ -156,7 +158,7 @@ impl Planning {
             expected: None,
             hands_out_passwords: false,
         };
-        let remote = store.as_ref().and_then(|store| store.stores.partner_center.as_ref());
+        let remote = store.as_ref().and_then(|store| store.stores.of(job));
         if remote.is_some() && !PartnerCenter::takes(job) {
             return Err(PlanError::Store(format!(
                 "`{}` cannot be run against Partner Center; what can is {}",
@@ -269,7 +271,7 @@ impl Planning {
         let remote = self
             .store
             .as_ref()
-            .and_then(|store| store.stores.partner_center.clone());
+            .and_then(|store| store.stores.of(self.shared.job).cloned());
         if let (Some(store), Some(session)) = (remote, self.session.clone()) {
             return tokio::spawn(async move {
                 let sharing = shared.clone();
@@ -281,9 +283,9 @@ impl Planning {
         }
         match self.store.clone() {
             None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
-            Some(Against { ledger, stores }) => tokio::spawn(async move {
+            Some(against) => tokio::spawn(async move {
                 let sharing = shared.clone();
-                let checked = ledger.db().read(move |tx| {
+                let checked = against.ledger.db().read(move |tx| {
                     check::check(&sharing, block, Some(tx), keep).map_err(|error| match error {
                         PlanError::Db(error) => error,
                         other => DbError::Broken(other.to_string()),
@@ -291,7 +293,7 @@ impl Planning {
                 });
                 let mut checked = checked.await?;
                 for request in std::mem::take(&mut checked.syncs) {
-                    let verdict = preview_sync(&ledger, &stores.sources, &request).await?;
+                    let verdict = sync::preview(&against, &request).await.map_err(remote::halted)?;
                     checked.add(Preview::new(request.row, verdict), &shared);
                 }
                 Ok(checked)

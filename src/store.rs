@@ -14,7 +14,7 @@ pub mod sql;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tenantry_jobs::{Change, Problem};
+use tenantry_jobs::{Change, Job, Problem};
 
 pub use expected::{Expected, State, state, state_of};
 pub use sources::Sources;
@@ -33,9 +33,14 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// The word for where rows are carried out, if that is not the ledger's database.
-    pub fn name(&self) -> Option<String> {
-        self.partner_center.as_ref().map(|_| PartnerCenter::NAME.to_owned())
+    /// Where rows of this kind are carried out, if that is not the ledger's database.
+    pub fn of(&self, job: &dyn Job) -> Option<&PartnerCenter> {
+        self.partner_center.as_ref().filter(|_| !job.is_for_ledger())
+    }
+
+    /// The word for it.
+    pub fn name_of(&self, job: &dyn Job) -> Option<String> {
+        self.of(job).map(|_| PartnerCenter::NAME.to_owned())
     }
 }
 

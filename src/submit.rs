@@ -113,7 +113,7 @@ pub async fn submit(
         mut plan,
         ..
     } = submission;
-    parameters.store = stores.name();
+    parameters.store = stores.name_of(kind);
     if plan
         .as_ref()
         .is_some_and(|plan| plan.head.parameters.store != parameters.store)
@@ -128,6 +128,7 @@ pub async fn submit(
     let store = Some(Against {
         ledger: ledger.clone(),
         stores: stores.clone(),
+        reads_all: plan.is_some(),
     });
     let planning = Planning::open(source, kind, &parameters, store, rules.chunk_rows, true).await?;
     let sheet = planning.sheet().map(str::to_owned);

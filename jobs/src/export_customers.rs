@@ -103,6 +103,7 @@ impl Job for ExportCustomers {
             // Which columns there are depends on what is exported.
             sort: what.and_then(|what| sort(&mut faults, row, what)),
             columns: what.map_or(Vec::new(), |what| columns(&mut faults, row, what)),
+            names_columns: list::entries(row.text(COLUMN_NAMES)).next().is_some(),
             format,
             name: name(&mut faults, row, format),
         };

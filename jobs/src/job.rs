@@ -35,6 +35,11 @@ pub trait Job: Sync {
         false
     }
 
+    /// Whether rows of this kind are about the ledger's own database, whichever store other rows are carried out by.
+    fn is_for_ledger(&self) -> bool {
+        false
+    }
+
     /// The change a row asks for, or everything that is wrong with the row.
     ///
     /// # Errors

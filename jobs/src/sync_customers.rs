@@ -9,7 +9,10 @@ use crate::{Change, Column, ExportOf, Job, Problem, Row, Sync, code, position};
 pub(crate) struct SyncCustomers;
 
 const COLUMNS: &[Column] = &[
-    Column::required("from", "name of the store to copy from, as the configuration has it"),
+    Column::required(
+        "from",
+        "name of the store to copy from, as the configuration has it, or `partner-center`",
+    ),
     Column::optional(
         "customer",
         "tenant GUID, domain or external id of the only customer to copy",
@@ -37,6 +40,10 @@ impl Job for SyncCustomers {
 
     fn columns(&self) -> &'static [Column] {
         COLUMNS
+    }
+
+    fn is_for_ledger(&self) -> bool {
+        true
     }
 
     fn sample(&self) -> &'static str {

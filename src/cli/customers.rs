@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use clap::Args;
-use tenantry_jobs::{Change, CustomerRef, ExportColumn, Row};
+use tenantry_jobs::{Change, CustomerRef, Export, ExportColumn, Row};
 use tokio::sync::mpsc;
 
 use super::End;
 use super::output;
 use crate::app::App;
 use crate::db::DbError;
+use crate::store::partner_center::PartnerCenter;
 use crate::store::sql::export::{self, Request};
 
 #[derive(Debug, Args)]
@@ -54,61 +55,13 @@ const SAMPLE: usize = 200;
 /// No column is wider than this because of one long value.
 const WIDEST: usize = 48;
 
-pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow::Result<End> {
-    if app.stores.partner_center.is_some() {
-        anyhow::bail!("the customers of Partner Center cannot be listed from here; this lists the SQL store");
-    }
-    let request = request(args, app).await?;
-    let columns = request.columns();
-    let limit = args.limit.unwrap_or(u64::MAX);
-    let (send, mut rows) = mpsc::channel::<Vec<String>>(1_000);
-    let reading = app.ledger.db().read(move |tx| {
-        let mut left = limit;
-        export::read(tx, &request, &mut |cells| {
-            left = left.saturating_sub(1);
-            // A reader that has seen enough wants no more.
-            send.blocking_send(cells).is_ok() && left > 0
-        })
-    });
-    let printing = async {
-        let mut table = Table::new(columns, json);
-        let mut count = 0;
-        while let Some(cells) = rows.recv().await {
-            if count < limit {
-                table.row(cells)?;
-            }
-            count += 1;
-        }
-        table.end()
-    };
-    let (read, printed) = tokio::join!(reading, printing);
-    printed?;
-    read?;
-    Ok(End::Fine)
-}
+/// Rows on their way to the terminal.
+const ON_THE_WAY: usize = 1_000;
 
-/// The same checks as a row of `export-customers` goes through.
-async fn request(args: &Customers, app: &App) -> anyhow::Result<Request> {
+pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind("export-customers")?;
-    let given = [
-        ("what", args.what.as_str()),
-        ("customer", &args.customer),
-        ("search", &args.search),
-        ("field", &args.field),
-        ("match", if args.contains { "contains" } else { "" }),
-        ("relationship", &args.relationship),
-        ("country", &args.country),
-        ("tag", &args.tag),
-        ("sort", &args.sort),
-        ("columns", &args.columns),
-    ];
-    let cell = |name: &str| {
-        given
-            .iter()
-            .find(|(column, _)| *column == name)
-            .map(|(_, value)| *value)
-    };
-    let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| cell(column.name)).collect();
+    let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
+    // The same checks as a row of `export-customers` goes through.
     let change = kind.change(&Row::new(&cells)).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(|problem| format!("--{problem}")).collect();
         anyhow::anyhow!(problems.join("\n"))
@@ -116,11 +69,87 @@ async fn request(args: &Customers, app: &App) -> anyhow::Result<Request> {
     let Change::ExportCustomers(export) = change else {
         anyhow::bail!("`export-customers` asks for something else");
     };
+    let limit = args.limit.unwrap_or(u64::MAX);
+    match &app.stores.partner_center {
+        Some(store) => of_partner_center(app, store, &export, limit, json).await,
+        None => of_database(app, &export, limit, json).await,
+    }
+}
+
+async fn of_database(app: &App, export: &Export<'_>, limit: u64, json: bool) -> anyhow::Result<End> {
     let customer = match export.customer {
         Some(customer) => Some(find(app, customer).await?),
         None => None,
     };
-    Ok(Request::of(0, &export, customer))
+    let request = Request::of(0, export, customer);
+    let columns = request.columns();
+    let (send, rows) = mpsc::channel(ON_THE_WAY);
+    let reading = app.ledger.db().read(move |tx| {
+        // A reader that has seen enough wants no more.
+        export::read(tx, &request, &mut |cells| send.blocking_send(cells).is_ok())
+    });
+    let (read, printed) = tokio::join!(reading, print(rows, columns, limit, json));
+    printed?;
+    read?;
+    Ok(End::Fine)
+}
+
+async fn of_partner_center(
+    app: &App,
+    store: &PartnerCenter,
+    export: &Export<'_>,
+    limit: u64,
+    json: bool,
+) -> anyhow::Result<End> {
+    let listing = store.listing(&store.session(&app.ledger, &[]), export).await?;
+    let listing = listing.map_err(|problem| anyhow::anyhow!("--{problem}"))?;
+    let (send, rows) = mpsc::channel(ON_THE_WAY);
+    let reader = store.reader();
+    let (read, printed) = tokio::join!(
+        reader.list(&listing, send),
+        print(rows, listing.columns.clone(), limit, json)
+    );
+    printed?;
+    if let Some(told) = read?.told() {
+        output::say(&told);
+    }
+    Ok(End::Fine)
+}
+
+async fn print(
+    mut rows: mpsc::Receiver<Vec<String>>,
+    columns: Vec<&'static ExportColumn>,
+    limit: u64,
+    json: bool,
+) -> std::io::Result<()> {
+    let mut table = Table::new(columns, json);
+    let mut count = 0;
+    while count < limit
+        && let Some(cells) = rows.recv().await
+    {
+        table.row(cells)?;
+        count += 1;
+    }
+    table.end()
+}
+
+impl Customers {
+    /// What was given for a column of `export-customers`.
+    fn cell(&self, column: &str) -> Option<&str> {
+        Some(match column {
+            "what" => &self.what,
+            "customer" => &self.customer,
+            "search" => &self.search,
+            "field" => &self.field,
+            "match" if self.contains => "contains",
+            "relationship" => &self.relationship,
+            "country" => &self.country,
+            "tag" => &self.tag,
+            "sort" => &self.sort,
+            "columns" => &self.columns,
+            _ => return None,
+        })
+    }
 }
 
 async fn find(app: &App, customer: CustomerRef<'_>) -> anyhow::Result<i64> {

@@ -9,8 +9,8 @@ use super::output;
 use crate::config::Config;
 use crate::db::{Db, SCHEMA_VERSION};
 use crate::queue::Queue;
-use crate::store::Sources;
-use crate::store::partner_center::{Speaker, Standing};
+use crate::store::partner_center::{PartnerCenter, Speaker, Standing};
+use crate::store::{Sources, Stores};
 
 struct Finding {
     what: &'static str,
@@ -26,10 +26,23 @@ pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
         results(config),
         passwords(config),
     ];
-    findings.extend(partner_center(config).await);
-    let sources = crate::app::sources(config);
-    for name in sources.names() {
-        findings.push(store(&sources, name).await);
+    match crate::app::stores(config) {
+        Ok(Stores {
+            partner_center,
+            sources,
+        }) => {
+            if let Some(store) = partner_center {
+                findings.extend(speakers(&store).await);
+            }
+            for name in sources.names() {
+                findings.push(source(&sources, name).await);
+            }
+        }
+        Err(error) => findings.push(Finding {
+            what: "partner center",
+            fine: false,
+            says: error.to_string(),
+        }),
     }
     let mut out = output::out();
     for finding in &findings {
@@ -82,19 +95,8 @@ async fn ledger(config: &Config) -> Finding {
     }
 }
 
-/// Whether it lets the application in, and application and user; nothing if jobs do not run against it.
-async fn partner_center(config: &Config) -> Vec<Finding> {
-    let store = match crate::app::stores(config) {
-        Ok(stores) => stores.partner_center,
-        Err(error) => {
-            return vec![Finding {
-                what: "partner center",
-                fine: false,
-                says: error.to_string(),
-            }];
-        }
-    };
-    let Some(store) = store else { return Vec::new() };
+/// Whether Partner Center lets the application in, and application and user.
+async fn speakers(store: &PartnerCenter) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (speaker, named) in [
         (Speaker::App, "the application"),
@@ -125,9 +127,10 @@ async fn partner_center(config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn store(sources: &Sources, name: &str) -> Finding {
+async fn source(sources: &Sources, name: &str) -> Finding {
     let (fine, says) = match sources.check(name).await {
         Ok(()) => (true, format!("`{name}` can be copied from")),
+        Err(error) if name == PartnerCenter::NAME => (false, format!("{error}; check `partner_center`")),
         Err(error) => (false, format!("{error}; check `stores.{name}.url`")),
     };
     Finding {

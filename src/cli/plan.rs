@@ -48,7 +48,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     let kind = super::kind(&args.kind)?;
     let stores = stores(config)?;
     let parameters = Parameters {
-        store: stores.name().filter(|_| !args.offline),
+        store: stores.name_of(kind).filter(|_| !args.offline),
         customer: args.customer.clone(),
         skip_invalid: args.skip_invalid,
         seal_to: Vec::new(),
@@ -61,6 +61,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     let store = store.map(|ledger| Against {
         ledger,
         stores: stores.clone(),
+        reads_all: true,
     });
     // Where the plan is applied need not be where it was made.
     let file = match &args.file {

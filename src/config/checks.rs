@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ::config::{Value, ValueKind};
 
 use super::{Config, SecretUrl};
+use crate::store::partner_center::PartnerCenter;
 
 /// Whether a value is of the default's sort. The `config` crate would round 2.5 workers to 3 and take `true` for one.
 pub(super) fn fits(default: &Value, value: &Value) -> Result<(), String> {
@@ -120,6 +121,13 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
             .map(|(key, fault)| (vec![key.into()], fault)),
     );
     for (name, store) in &config.stores {
+        if name == PartnerCenter::NAME {
+            let key = format!("stores.{name}.url");
+            faults.push((
+                vec![key.into()],
+                "expected another name; this one is `[partner_center]`'s".to_owned(),
+            ));
+        }
         if !begins(&store.url, DATABASES) {
             let key = format!("stores.{name}.url");
             faults.push((vec![key.into()], "expected `sqlite:PATH` or `postgres://…`".to_owned()));

@@ -32,9 +32,15 @@ pub struct PartnerCenterConfig {
 }
 
 impl PartnerCenterConfig {
-    /// How to reach Partner Center; `None` if jobs are not to run against it.
+    /// Whether there is something that says who we are: then customers can be copied from there, even if no jobs run
+    /// against it.
+    pub fn is_configured(&self) -> bool {
+        self.enabled || !self.client_id.is_empty() || !self.token.is_empty()
+    }
+
+    /// How to reach Partner Center; `None` if it is not configured.
     pub fn settings(&self) -> Result<Option<Settings>, ConfigError> {
-        if !self.enabled {
+        if !self.is_configured() {
             return Ok(None);
         }
         let addresses = self
@@ -110,14 +116,19 @@ impl PartnerCenterConfig {
             let fault = "expected nothing, since `partner_center.refresh_token_file` is set";
             faults.push(("partner_center.refresh_token_command", fault.to_owned()));
         }
-        if self.enabled && self.token.is_empty() {
+        if self.is_configured() && self.token.is_empty() {
             let needed = [
                 ("partner_center.tenant", self.tenant.is_empty()),
                 ("partner_center.client_id", self.client_id.is_empty()),
                 ("partner_center.client_secret", self.client_secret.is_empty()),
             ];
             for (key, _) in needed.into_iter().filter(|(_, is_missing)| *is_missing) {
-                faults.push((key, "expected one, since `partner_center.enabled` is true".to_owned()));
+                let why = if self.enabled {
+                    "`partner_center.enabled` is true"
+                } else {
+                    "`partner_center.client_id` is given"
+                };
+                faults.push((key, format!("expected one, since {why}")));
             }
         }
         faults

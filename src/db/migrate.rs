@@ -15,6 +15,7 @@ const STEPS: &[(i64, &str)] = &[
     (4, include_str!("schema/0004-sync.sql")),
     (5, include_str!("schema/0005-intents.sql")),
     (6, include_str!("schema/0006-images.sql")),
+    (7, include_str!("schema/0007-text-keys.sql")),
 ];
 
 /// The schema version this program writes.

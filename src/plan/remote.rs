@@ -60,7 +60,7 @@ async fn ask(store: &PartnerCenter, session: &Session, row: u64, change: Change<
     (row, store.preview(session, row, &change).await)
 }
 
-fn halted(halt: Halt) -> PlanError {
+pub(super) fn halted(halt: Halt) -> PlanError {
     match halt {
         Halt::Db(error) => PlanError::Db(error),
         other => PlanError::Store(other.to_string()),

@@ -2,37 +2,55 @@
 
 use tenantry_jobs::{Problem, code};
 
-use crate::db::DbError;
+use super::Against;
 use crate::ledger::Ledger;
-use crate::store::sql::sync::{self, Progress, Request, Settling};
-use crate::store::{Source, Sources, Verdict};
+use crate::store::partner_center::Halt;
+use crate::store::sql::sync::{Originals, Progress, Request, Settling};
+use crate::store::{FieldChange, Sources, Verdict};
 
-/// The store a row copies from, and the only customer's id there; or why there is nothing to copy.
+/// The store a row copies from; or why there is nothing to copy.
 pub(crate) async fn sync_source(
     ledger: &Ledger,
     sources: &Sources,
     request: &Request,
-) -> Result<Result<(Source, Option<i64>), Problem>, DbError> {
+) -> Result<Result<Originals, Problem>, Halt> {
     let source = match sources.find(&request.from).await? {
         Ok(source) => source,
         Err(problem) => return Ok(Err(problem)),
     };
-    if source.installation == ledger.installation() {
+    if source.installation() == ledger.installation() {
         let expected = "another store; this one is the ledger's own";
         return Ok(Err(Problem::new(code::UNKNOWN_STORE, "from", &request.from, expected)));
     }
-    Ok(request.customer_in(&source).await?.map(|owner| (source, owner)))
+    let owner = request.customer_in(ledger, &source).await?;
+    Ok(owner.map(|owner| Originals::of(source, owner)))
+}
+
+/// What a row would do. Where finding out takes as many calls as doing it, that is told only to those who ask for it.
+pub(super) async fn preview(against: &Against, request: &Request) -> Result<Verdict, Halt> {
+    let (ledger, sources) = (&against.ledger, &against.stores.sources);
+    if against.reads_all {
+        return preview_sync(ledger, sources, request).await;
+    }
+    match sync_source(ledger, sources, request).await? {
+        Ok(originals) if originals.are_far() => {
+            let from = FieldChange::new("from", "", &request.from);
+            Ok(Verdict::Change(vec![from]))
+        }
+        Ok(_) => preview_sync(ledger, sources, request).await,
+        Err(problem) => Ok(Verdict::Reject(problem)),
+    }
 }
 
 /// What a row would copy.
-pub(crate) async fn preview_sync(ledger: &Ledger, sources: &Sources, request: &Request) -> Result<Verdict, DbError> {
-    let (source, owner) = match sync_source(ledger, sources, request).await? {
+pub(crate) async fn preview_sync(ledger: &Ledger, sources: &Sources, request: &Request) -> Result<Verdict, Halt> {
+    let mut originals = match sync_source(ledger, sources, request).await? {
         Ok(found) => found,
         Err(problem) => return Ok(Verdict::Reject(problem)),
     };
     let mut progress = Progress::begin();
-    let mut settling = Settling::planning(source.installation);
-    while let Some(page) = sync::read(&source, ledger.db(), request, owner, &progress).await? {
+    let mut settling = Settling::planning(originals.origin());
+    while let Some(page) = originals.next(ledger.db(), request, &progress).await? {
         let request = request.clone();
         (settling, progress) = ledger
             .db()

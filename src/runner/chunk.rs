@@ -63,10 +63,6 @@ impl Runner {
         };
         let exported = self.export(claim, prepared.exports()).await?;
         let Some(synced) = self.sync(claim, prepared.syncs(), expected.as_ref()).await? else {
-            // The job was paused or cancelled in the middle of a row.
-            self.ledger
-                .release(claim, self.ledger.clock().now_millis(), None)
-                .await?;
             return Ok(None);
         };
         let (claim, now) = (claim.clone(), self.ledger.clock().now_millis());

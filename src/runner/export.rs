@@ -1,16 +1,25 @@
-//! Rows that make files. A file may be large, so it is written to a temporary one from one snapshot of the store, and
-//! then kept block by block, each in a transaction of its own under the chunk's fence; a chunk that is begun again
-//! begins its files again. The row's outcome comes with the chunk's.
+//! Rows that make files. A file may be large, so it is written to a temporary one, from one snapshot of the store (where
+//! the store is no database: as its pages come), and then kept block by block, each in a transaction of its own under the
+//! chunk's fence; a chunk that is begun again begins its files again. The row's outcome comes with the chunk's.
 
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, BufWriter, Read, Seek};
+
+use tenantry_jobs::{ExportColumn, ExportFormat, ExportOf, Problem};
+use tokio::sync::mpsc;
 
 use super::Runner;
 use crate::db::{DbError, Tx};
 use crate::export::Rows;
 use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, lease};
+use crate::store::partner_center::reads::Listing;
+use crate::store::partner_center::{Halt, PartnerCenter};
+use crate::store::rejected;
 use crate::store::sql::export::{self, Request};
 
+/// Rows on their way into a file.
+const ON_THE_WAY: usize = 1_000;
 /// Bytes of a block before compression.
 const BLOCK: usize = 1024 * 1024;
 
@@ -20,13 +29,7 @@ impl Runner {
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
             let rows = self.export_one(claim, request).await?;
-            outcomes.push(RowOutcome {
-                row: request.row,
-                outcome: Outcome::Applied,
-                code: String::new(),
-                message: format!("{rows} {} in {}", request.what.as_str(), request.name),
-                target: String::new(),
-            });
+            outcomes.push(made(request.row, rows, request.what, &request.name));
         }
         Ok(outcomes)
     }
@@ -34,8 +37,42 @@ impl Runner {
     async fn export_one(&self, claim: &Claim, request: &Request) -> Result<u64, DbError> {
         let (db, bom) = (self.ledger.db(), self.settings.form.bom);
         let reading = request.clone();
-        let (rows, mut file) = db.read(move |tx| write(tx, &reading, bom)).await?;
-        let of = (claim.clone(), request.row, request.name.clone());
+        let (rows, file) = db.read(move |tx| write(tx, &reading, bom)).await?;
+        self.keep(claim, request.row, &request.name, file).await?;
+        Ok(rows)
+    }
+
+    /// Writes the file a row asks of a store that is no database; its rows come while it is written.
+    pub(super) async fn export_list(
+        &self,
+        claim: &Claim,
+        store: &PartnerCenter,
+        row: u64,
+        listing: Result<Listing, Problem>,
+    ) -> Result<RowOutcome, Halt> {
+        let listing = match listing {
+            Ok(listing) => listing,
+            Err(problem) => return Ok(rejected(row, &problem)),
+        };
+        let (send, lines) = mpsc::channel(ON_THE_WAY);
+        let (format, columns, bom) = (listing.format, listing.columns.clone(), self.settings.form.bom);
+        let writing = tokio::task::spawn_blocking(move || write_lines(format, columns, bom, lines));
+        let left_out = store.reader().list(&listing, send).await;
+        let written = writing.await.map_err(|error| DbError::Broken(error.to_string()))?;
+        let left_out = left_out?;
+        let (rows, file) = written.map_err(|error| unwritten(&listing.name, &error))?;
+        self.keep(claim, row, &listing.name, file).await?;
+        let mut outcome = made(row, rows, listing.what, &listing.name);
+        if let Some(told) = left_out.told() {
+            let _ = write!(outcome.message, "; {told}");
+        }
+        Ok(outcome)
+    }
+
+    /// Keeps a file that has been written.
+    async fn keep(&self, claim: &Claim, row: u64, name: &str, mut file: File) -> Result<(), DbError> {
+        let db = self.ledger.db();
+        let of = (claim.clone(), row, name.to_owned());
         let (claim, row, name) = of.clone();
         db.write(move |tx| {
             lease::fence(tx, &claim)?;
@@ -50,7 +87,7 @@ impl Runner {
                 Ok::<_, io::Error>((block, file))
             });
             let read = read.await.map_err(|error| DbError::Broken(error.to_string()))?;
-            let (block, rest) = read.map_err(|error| unwritten(request, &error))?;
+            let (block, rest) = read.map_err(|error| unwritten(&of.2, &error))?;
             file = rest;
             if block.is_empty() {
                 break;
@@ -69,16 +106,24 @@ impl Runner {
             lease::fence(tx, &claim)?;
             artifacts::end(tx, claim.job, row, &name, bytes)
         })
-        .await?;
-        Ok(rows)
+        .await
+    }
+}
+
+fn made(row: u64, rows: u64, what: ExportOf, name: &str) -> RowOutcome {
+    RowOutcome {
+        row,
+        outcome: Outcome::Applied,
+        code: String::new(),
+        message: format!("{rows} {} in {name}", what.as_str()),
+        target: String::new(),
     }
 }
 
 /// The file, and how many rows it has.
 fn write(tx: &mut dyn Tx, request: &Request, bom: bool) -> Result<(u64, File), DbError> {
-    let broken = |error: io::Error| unwritten(request, &error);
-    let out = io::BufWriter::new(tempfile::tempfile().map_err(broken)?);
-    let mut rows = Rows::new(out, request.format, request.columns(), bom).map_err(broken)?;
+    let broken = |error: io::Error| unwritten(&request.name, &error);
+    let mut rows = begin(request.format, request.columns(), bom).map_err(broken)?;
     let mut failed = None;
     let read = export::read(tx, request, &mut |cells| {
         failed = rows.write(&cells).err();
@@ -87,12 +132,36 @@ fn write(tx: &mut dyn Tx, request: &Request, bom: bool) -> Result<(u64, File), D
     if let Some(error) = failed {
         return Err(broken(error));
     }
-    let out = rows.finish().map_err(broken)?;
-    let mut file = out.into_inner().map_err(|error| broken(error.into_error()))?;
-    file.rewind().map_err(broken)?;
-    Ok((read, file))
+    Ok((read, end(rows).map_err(broken)?))
 }
 
-fn unwritten(request: &Request, error: &io::Error) -> DbError {
-    DbError::Unavailable(format!("{} could not be written: {error}", request.name))
+/// The same of rows that come one by one.
+fn write_lines(
+    format: ExportFormat,
+    columns: Vec<&'static ExportColumn>,
+    bom: bool,
+    mut lines: mpsc::Receiver<Vec<String>>,
+) -> io::Result<(u64, File)> {
+    let mut rows = begin(format, columns, bom)?;
+    let mut count = 0;
+    while let Some(cells) = lines.blocking_recv() {
+        rows.write(&cells)?;
+        count += 1;
+    }
+    Ok((count, end(rows)?))
+}
+
+fn begin(format: ExportFormat, columns: Vec<&'static ExportColumn>, bom: bool) -> io::Result<Rows<BufWriter<File>>> {
+    Rows::new(BufWriter::new(tempfile::tempfile()?), format, columns, bom)
+}
+
+fn end(rows: Rows<BufWriter<File>>) -> io::Result<File> {
+    let out = rows.finish()?;
+    let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn unwritten(name: &str, error: &io::Error) -> DbError {
+    DbError::Unavailable(format!("{name} could not be written: {error}"))
 }

@@ -91,6 +91,7 @@ impl Batch {
 
 /// What the rows of a chunk have in common.
 struct InHand<'c> {
+    claim: &'c Claim,
     store: &'c PartnerCenter,
     session: &'c Session,
     journal: &'c Journal,
@@ -142,7 +143,9 @@ impl Runner {
         }
         let journal = Journal::open(&self.ledger, &claim).await?;
         let session = store.session(&self.ledger, &changes);
+        let holding = claim.clone();
         let chunk = InHand {
+            claim: &holding,
             store,
             session: &session,
             journal: &journal,
@@ -202,15 +205,14 @@ impl Runner {
                 let now = self.ledger.clock().now_millis();
                 self.ledger.release(&claim, now, None).await?;
             }
-            Stop::Halted(halt @ Halt::Unauthorized(_)) => self.ledger.park(&claim, halt.to_string()).await?,
-            Stop::Halted(halt @ Halt::Unavailable(_)) => return Err(DbError::Unavailable(halt.to_string())),
-            Stop::Halted(Halt::Db(error)) => return Err(error),
+            Stop::Halted(why) => self.halt(&claim, why).await?,
         }
         Ok(None)
     }
 
     async fn carry_out(&self, chunk: &InHand<'_>, row: u64, work: Work<'_>) -> Result<Ended, Halt> {
         let InHand {
+            claim,
             store,
             session,
             journal,
@@ -218,6 +220,10 @@ impl Runner {
         } = *chunk;
         match work {
             Work::Change(change) => {
+                if let Change::ExportCustomers(export) = &*change {
+                    let listing = store.listing(session, export).await?;
+                    return Ok(Ended::over(self.export_list(claim, store, row, listing).await?));
+                }
                 let draw = || {
                     let mut entropy = self.ledger.clock().entropy();
                     generate(&self.settings.passwords, &mut entropy).map_err(|error| unsealed(&error))

@@ -6,8 +6,9 @@ use super::Runner;
 use crate::db::{DbError, Tx};
 use crate::ledger::{Claim, Outcome, RowOutcome, lease};
 use crate::plan::preview_sync;
-use crate::store::sql::sync::{self, Progress, Request, Settling};
-use crate::store::{Expected, Source, drifted, rejected, unchanged};
+use crate::store::partner_center::Halt;
+use crate::store::sql::sync::{Originals, Progress, Request, Settling};
+use crate::store::{Expected, drifted, rejected, unchanged};
 
 impl Runner {
     /// Carries out the rows of a chunk, one after the other; `None` when the job is to stop.
@@ -19,12 +20,30 @@ impl Runner {
     ) -> Result<Option<Vec<RowOutcome>>, DbError> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
-            let Some(outcome) = self.sync_one(claim, request, expected).await? else {
-                return Ok(None);
-            };
-            outcomes.push(outcome);
+            match self.sync_one(claim, request, expected).await {
+                Ok(Some(outcome)) => outcomes.push(outcome),
+                // The job was paused or cancelled in the middle of a row.
+                Ok(None) => {
+                    let now = self.ledger.clock().now_millis();
+                    self.ledger.release(claim, now, None).await?;
+                    return Ok(None);
+                }
+                Err(why) => {
+                    self.halt(claim, why).await?;
+                    return Ok(None);
+                }
+            }
         }
         Ok(Some(outcomes))
+    }
+
+    /// Stops working on a chunk: somebody has to resume the job, or the chunk is tried again.
+    pub(super) async fn halt(&self, claim: &Claim, why: Halt) -> Result<(), DbError> {
+        match why {
+            Halt::Unauthorized(_) => self.ledger.park(claim, why.to_string()).await,
+            Halt::Unavailable(_) => Err(DbError::Unavailable(why.to_string())),
+            Halt::Db(error) => Err(error),
+        }
     }
 
     async fn sync_one(
@@ -32,7 +51,7 @@ impl Runner {
         claim: &Claim,
         request: &Request,
         expected: Option<&Expected>,
-    ) -> Result<Option<RowOutcome>, DbError> {
+    ) -> Result<Option<RowOutcome>, Halt> {
         let (job, row) = (claim.job, request.row);
         let begun = self.ledger.db().read(move |tx| Progress::load(tx, job, row)).await?;
         if let (None, Some(expected)) = (&begun, expected) {
@@ -41,13 +60,13 @@ impl Runner {
                 return Ok(Some(drifted(row, &verdict)));
             }
         }
-        let (source, owner) = match crate::plan::sync_source(&self.ledger, &self.stores.sources, request).await? {
+        let mut originals = match crate::plan::sync_source(&self.ledger, &self.stores.sources, request).await? {
             Ok(found) => found,
             Err(problem) => return Ok(Some(rejected(row, &problem))),
         };
         let mut progress = begun.unwrap_or_else(Progress::begin);
         while !progress.is_done() {
-            match self.copy_page(claim, request, &source, owner, progress).await? {
+            match self.copy_page(claim, request, &mut originals, progress).await? {
                 Some(further) => progress = further,
                 None => return Ok(None),
             }
@@ -72,17 +91,16 @@ impl Runner {
         &self,
         claim: &Claim,
         request: &Request,
-        source: &Source,
-        owner: Option<i64>,
+        originals: &mut Originals,
         mut progress: Progress,
-    ) -> Result<Option<Progress>, DbError> {
+    ) -> Result<Option<Progress>, Halt> {
         let here = self.ledger.db();
-        let Some(page) = sync::read(source, here, request, owner, &progress).await? else {
+        let Some(page) = originals.next(here, request, &progress).await? else {
             return Ok(Some(progress));
         };
         let (claim, request, now) = (claim.clone(), request.clone(), self.ledger.clock().now_millis());
-        let origin = source.installation;
-        here.write(move |tx| {
+        let origin = originals.origin();
+        let written = here.write(move |tx| {
             lease::fence(tx, &claim)?;
             if is_to_stop(tx, claim.job)? {
                 return Ok(None);
@@ -91,8 +109,8 @@ impl Runner {
             settling.settle(tx, &page, &request, &mut progress)?;
             progress.save(tx, claim.job, request.row)?;
             Ok(Some(progress))
-        })
-        .await
+        });
+        Ok(written.await?)
     }
 }
 

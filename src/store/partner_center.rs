@@ -21,10 +21,12 @@ mod licenses;
 mod lifecycle;
 mod pace;
 mod paging;
+pub(crate) mod reads;
 mod refresh;
 mod relationship;
 mod session;
 mod steps;
+pub(crate) mod subscription;
 mod subscriptions;
 mod text;
 mod transfers;
@@ -52,18 +54,19 @@ use self::transfers::Acceptance;
 use crate::clock::Clock;
 use crate::db::DbError;
 use crate::ledger::intents::DoneStep;
-use crate::ledger::{Ledger, Outcome};
+use crate::ledger::{Installation, Ledger, Outcome};
 use crate::passwords::Password;
 use crate::queue::RedisQueue;
 use crate::store::sql::RESTORE_WITHIN_MILLIS;
-use crate::store::{Expected, RowChange, drifted};
+use crate::store::{Expected, RowChange, Verdict, drifted};
 
 /// The kinds it can carry out. It sells seats, and so has no `set-seats` and `set-subscriptions`.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "add-customer",
     "assign-licenses",
     "bulk-add-users",
     "delete-users",
+    "export-customers",
     "remove-relationship",
     "reset-passwords",
     "restore-users",
@@ -75,9 +78,10 @@ const KINDS: [&str; 10] = [
 /// Customers whose rows take turns: enough for one that is throttled to hold nobody up, few enough to know what is there.
 pub const CUSTOMERS_AT_ONCE: usize = 8;
 
-/// Those of them for which an application needs no user behind it.
-const BY_APPLICATION: [&str; 4] = [
+/// Those of them for which an application needs no user behind it, or not always.
+const BY_APPLICATION: [&str; 5] = [
     "add-customer",
+    "export-customers",
     "suspend-subscription",
     "switch-subscription",
     "update-account",
@@ -108,6 +112,8 @@ pub struct PartnerCenter {
     validates_addresses: bool,
     /// Whose limits its calls count against.
     partner: String,
+    /// What tells it from every other.
+    origin: Installation,
 }
 
 /// Why a row has to wait.
@@ -155,12 +161,14 @@ impl PartnerCenter {
             ca_file,
         } = settings;
         let partner = format!("{}\n{}", addresses.api, credentials.tenant);
+        let origin = format!("{} {} {}", Self::NAME, addresses.api, credentials.tenant.to_lowercase());
         let client = Client::new(addresses, credentials, timeout, concurrency, ca_file.as_deref(), clock)?;
         Ok(Self {
             client: Arc::new(client),
             concurrency,
             validates_addresses: validate_addresses,
             partner,
+            origin: Installation::of(&origin),
         })
     }
 
@@ -239,10 +247,13 @@ impl PartnerCenter {
             Change::SuspendSubscription(one) => subscriptions::preview(session, one).await,
             Change::RemoveRelationship(removal) => relationship::preview(session, removal).await,
             Change::SwitchSubscription(switch) => transfers::preview(session, switch).await,
-            Change::SetSeats(_)
-            | Change::SetSubscription(_)
-            | Change::ExportCustomers(_)
-            | Change::SyncCustomers(_) => Ok(Previewed::reject(not_taken())),
+            Change::ExportCustomers(export) => Ok(match self.listing(session, export).await? {
+                Ok(_) => Verdict::Create.into(),
+                Err(problem) => Previewed::reject(problem),
+            }),
+            Change::SetSeats(_) | Change::SetSubscription(_) | Change::SyncCustomers(_) => {
+                Ok(Previewed::reject(not_taken()))
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! Other stores, named in the configuration, that customers are copied from. They are opened when first needed and
-//! only ever read.
+//! only ever read. Partner Center is one of them wherever it is configured, whether or not jobs run against it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tenantry_jobs::{Problem, code, nearest};
 use tokio::sync::Mutex;
 
+use super::partner_center::{PartnerCenter, Speaker};
 use crate::db::{Db, DbError};
 use crate::ledger::Installation;
 
@@ -18,15 +19,31 @@ const CONNECTIONS: usize = 2;
 pub struct Sources {
     urls: Arc<BTreeMap<String, String>>,
     open: Arc<Mutex<BTreeMap<String, Source>>>,
+    partner_center: Option<PartnerCenter>,
 }
 
 /// A store to copy from.
 #[derive(Clone)]
-pub(crate) struct Source {
-    /// Its database.
-    pub(crate) db: Db,
+pub(crate) enum Source {
+    /// A database like the ledger's own.
+    Database {
+        /// The database.
+        db: Db,
+        /// What tells it from every other.
+        installation: Installation,
+    },
+    /// Partner Center.
+    PartnerCenter(PartnerCenter),
+}
+
+impl Source {
     /// What tells it from every other.
-    pub(crate) installation: Installation,
+    pub(crate) fn installation(&self) -> Installation {
+        match self {
+            Source::Database { installation, .. } => *installation,
+            Source::PartnerCenter(store) => store.origin(),
+        }
+    }
 }
 
 impl Sources {
@@ -34,19 +51,33 @@ impl Sources {
     pub fn new(urls: impl IntoIterator<Item = (String, String)>) -> Self {
         Self {
             urls: Arc::new(urls.into_iter().collect()),
-            open: Arc::default(),
+            ..Self::default()
+        }
+    }
+
+    /// These stores and Partner Center, under a name of its own.
+    #[must_use]
+    pub fn and_partner_center(self, store: Option<PartnerCenter>) -> Self {
+        Self {
+            partner_center: store,
+            ..self
         }
     }
 
     /// The names there are.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.urls.keys().map(String::as_str)
+        let partner_center = self.partner_center.as_ref().map(|_| PartnerCenter::NAME);
+        self.urls.keys().map(String::as_str).chain(partner_center)
     }
 
     /// Opens a store, or says why it cannot be read.
     pub async fn check(&self, name: &str) -> Result<(), String> {
         match self.find(name).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(Source::PartnerCenter(store))) => {
+                store.check(Speaker::App).await?;
+                store.check(Speaker::AppAndUser).await
+            }
+            Ok(Ok(Source::Database { .. })) => Ok(()),
             Ok(Err(problem)) => Err(problem.to_string()),
             Err(error) => Err(error.to_string()),
         }
@@ -54,6 +85,9 @@ impl Sources {
 
     /// The store of that name.
     pub(crate) async fn find(&self, name: &str) -> Result<Result<Source, Problem>, DbError> {
+        if let (PartnerCenter::NAME, Some(store)) = (name, &self.partner_center) {
+            return Ok(Ok(Source::PartnerCenter(store.clone())));
+        }
         let Some(url) = self.urls.get(name) else {
             return Ok(Err(self.unknown(name)));
         };
@@ -64,7 +98,7 @@ impl Sources {
         let opened = async {
             let db = Db::open_to_read(url, CONNECTIONS).await?;
             let installation = db.read(Installation::read).await?;
-            Ok(Source { db, installation })
+            Ok(Source::Database { db, installation })
         };
         let source = opened.await.map_err(|error: DbError| of_store(name, error))?;
         open.insert(name.to_owned(), source.clone());
@@ -74,7 +108,7 @@ impl Sources {
     fn unknown(&self, name: &str) -> Problem {
         let names: Vec<&str> = self.names().collect();
         let expected = if names.is_empty() {
-            "a store of the configuration, which has none (`[stores.NAME]`)".to_owned()
+            "a store of the configuration, which has none (`[stores.NAME]`, or `[partner_center]`)".to_owned()
         } else {
             format!("a store of the configuration: {}", names.join(", "))
         };

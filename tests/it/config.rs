@@ -203,6 +203,17 @@ fn partner_center_needs_somebody_to_be_and_somewhere_to_go() {
     ];
     let config = load(None, &environment, &[]).expect("sound");
     assert!(!format!("{config:?}").contains("S3cret"));
+    // Somebody to be is enough to copy customers from there.
+    let unfinished = faults("[partner_center]\nclient_id = \"app\"", &[], &[]);
+    assert!(
+        unfinished.contains("`partner_center.tenant`: expected one, since `partner_center.client_id` is given"),
+        "{unfinished}"
+    );
+    let taken = faults("[stores.partner-center]\nurl = \"sqlite:other.db\"", &[], &[]);
+    assert!(
+        taken.contains("`stores.partner-center.url`: expected another name"),
+        "{taken}"
+    );
     let settings = config.partner_center.settings().expect("sound").expect("enabled");
     assert_eq!(settings.addresses.login, "https://login.partner.microsoftonline.cn");
     let told = faults(

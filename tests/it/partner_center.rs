@@ -2,9 +2,11 @@
 //! effect happens once, whatever becomes of calls, answers and workers.
 
 mod addresses;
+mod copies;
 mod faults;
 mod killed;
 mod kinds;
+mod lists;
 mod network;
 mod shared;
 mod tokens;
@@ -107,11 +109,14 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) async fn new() -> Self {
-        Self::at(Here::by(Clock::system()).await).await
+        Self::beside(Here::by(Clock::system()).await).await
     }
 
-    async fn at(here: Here) -> Self {
-        let place = Place::new(On::Sqlite).await;
+    async fn beside(here: Here) -> Self {
+        Self::at(here, Place::new(On::Sqlite).await).await
+    }
+
+    async fn at(here: Here, place: Place) -> Self {
         let stores = stores(&here, TOKEN, PATIENCE);
         Self {
             ledger: place.ledger().await,

@@ -132,6 +132,16 @@ impl Here {
         }
     }
 
+    /// Makes customers with users and subscriptions.
+    pub(crate) async fn seed(&self, customers: u32) {
+        self.sandbox.seed(customers).await.expect("seeded");
+    }
+
+    /// The database that holds everything, which any ledger can be opened on.
+    pub(crate) fn state(&self) -> String {
+        format!("sqlite:{}", self.dir.path().join("sandbox.db").display())
+    }
+
     fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         self.client
@@ -156,7 +166,7 @@ impl Here {
         Self::send(self.request("GET", path)).await
     }
 
-    async fn call(&self, method: &str, path: &str, body: &Value) -> Said {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Said {
         Self::send(self.request(method, path).json(body)).await
     }
 
@@ -168,7 +178,7 @@ impl Here {
         self.call("PATCH", path, body).await
     }
 
-    async fn delete(&self, path: &str) -> Said {
+    pub(crate) async fn delete(&self, path: &str) -> Said {
         Self::send(self.request("DELETE", path)).await
     }
 
@@ -229,7 +239,7 @@ impl Here {
     }
 
     /// A new user of a customer; its id.
-    async fn user(&self, customer: &str, name: &str, domain: &str) -> String {
+    pub(crate) async fn user(&self, customer: &str, name: &str, domain: &str) -> String {
         let path = format!("/v1/customers/{customer}/users");
         let made = self
             .post(&path, &new_user(&format!("{name}@{domain}.onmicrosoft.com")))

@@ -47,7 +47,7 @@ fn sample(kind: &str) -> &'static str {
     tenantry_jobs::find(kind).expect("a kind").sample()
 }
 
-async fn sync(here: &Ledger, stores: &Stores, rows: &str) -> Job {
+pub(crate) async fn sync(here: &Ledger, stores: &Stores, rows: &str) -> Job {
     let handed_in = hand_in_from(here, stores, "sync-customers", rows, Parameters::default(), 5).await;
     let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
         panic!("not queued")
@@ -57,13 +57,13 @@ async fn sync(here: &Ledger, stores: &Stores, rows: &str) -> Job {
 }
 
 /// What the only row of a job says.
-async fn message(ledger: &Ledger, job: &Job) -> String {
+pub(crate) async fn message(ledger: &Ledger, job: &Job) -> String {
     let rows = ledger.chunk_rows(job, 0).await.expect("asked").expect("kept");
     rows.record(1, 2).message
 }
 
 /// What is the same in a store and in its copy: every record that is not missing, by names instead of ids.
-async fn content(ledger: &Ledger) -> Vec<String> {
+pub(crate) async fn content(ledger: &Ledger) -> Vec<String> {
     const QUERIES: [&str; 4] = [
         "SELECT 'customer ' || tenant_id || ' ' || domain || ' ' || COALESCE(company_name, '') || ' '
            || COALESCE(email, '') || ' ' || COALESCE(address_line2, '') || ' ' || COALESCE(tags, '') || ' '
@@ -87,7 +87,7 @@ async fn content(ledger: &Ledger) -> Vec<String> {
 }
 
 /// Counts that the store keeps and that its records say, too.
-async fn assert_sound(ledger: &Ledger) {
+pub(crate) async fn assert_sound(ledger: &Ledger) {
     const WRONG: [&str; 2] = [
         "SELECT domain FROM customers c WHERE user_count <> (SELECT COUNT(*) FROM users u WHERE u.customer = c.id)",
         "SELECT part_number FROM subscribed_skus s WHERE assigned <> (SELECT COUNT(*) FROM users u

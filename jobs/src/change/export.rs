@@ -27,6 +27,8 @@ pub struct Export<'a> {
     pub sort: Option<(&'static str, bool)>,
     /// Columns in the file's order, by [`ExportColumn::name`](crate::ExportColumn::name); never none.
     pub columns: Vec<&'static str>,
+    /// Whether the row names the columns; if it does not, they are the default ones.
+    pub names_columns: bool,
     /// Form of the file.
     pub format: ExportFormat,
     /// File name without extension; empty: see [`stem`](Self::stem).

@@ -117,7 +117,8 @@ impl Ended {
         }
     }
 
-    pub(super) fn over(outcome: RowOutcome) -> Self {
+    /// A row that has ended so, and left nothing.
+    pub fn over(outcome: RowOutcome) -> Self {
         Self {
             fate: Fate::Over(outcome),
             password: None,

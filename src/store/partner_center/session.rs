@@ -19,14 +19,14 @@ use super::text::{items, millis, number, segment, text};
 use super::transfers::{Acceptance, Transfer};
 use crate::ledger::Ledger;
 
-const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
-const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
+pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
+pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
 const LIST_USERS: Operation = Operation::new("list-users", "GET", Speaker::AppAndUser);
-const USER_LICENSES: Operation = Operation::new("get-user-licenses", "GET", Speaker::AppAndUser);
-const SUBSCRIBED_SKUS: Operation = Operation::new("subscribed-skus", "GET", Speaker::AppAndUser);
+pub(super) const USER_LICENSES: Operation = Operation::new("get-user-licenses", "GET", Speaker::AppAndUser);
+pub(super) const SUBSCRIBED_SKUS: Operation = Operation::new("subscribed-skus", "GET", Speaker::AppAndUser);
 const LIST_ROLES: Operation = Operation::new("list-roles", "GET", Speaker::AppAndUser);
 const GET_USER: Operation = Operation::new("get-user", "GET", Speaker::AppAndUser);
-const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", Speaker::AppAndUser);
+pub(super) const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", Speaker::AppAndUser);
 /// Users of a page; the service gives no more.
 const USERS: &str = "100";
 /// Directories that are kept whatever their size. Rows of no more customers than half of these take turns.
@@ -287,7 +287,7 @@ impl Session {
         Ok(Arc::new(users))
     }
 
-    fn user_pages(customer: &str, deleted: bool) -> Pages {
+    pub(super) fn user_pages(customer: &str, deleted: bool) -> Pages {
         let path = format!("/customers/{}/users", segment(customer));
         let mut first = Call::new(LIST_USERS, path.clone()).query("size", USERS);
         if deleted {

@@ -1,4 +1,4 @@
-//! `suspend-subscription`, and what is known of subscriptions.
+//! `suspend-subscription`, and how subscriptions change.
 //!
 //! A change of a subscription names the whole resource, and what it leaves out is reset (Partner Center,
 //! `update-a-subscription-by-id`), so each attempt reads it, changes what is to change, and sends it all back. It may be
@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use tenantry_jobs::{Problem, ProductType, SubscriptionStatus, Suspension, code};
+use serde_json::json;
+use tenantry_jobs::{Problem, SubscriptionStatus, Suspension, code};
 
 use super::Halt;
 use super::auth::Speaker;
@@ -17,79 +17,15 @@ use super::failure::find;
 use super::image::{Image, Object};
 use super::session::{Customer, Session};
 use super::steps::{Done, Journal, Sending, Step};
-use super::text::{items, millis, segment, text};
-use crate::store::removal::{Held, Standing};
+use super::subscription::Subscription;
+use super::text::{items, segment, text};
 use crate::store::{FieldChange, Verdict};
 
 const GET_SUBSCRIPTION: Operation = Operation::new("get-subscription", "GET", Speaker::App);
 const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
 const UPDATE_SUBSCRIPTION: Operation = Operation::new("update-subscription", "PATCH", Speaker::App);
 
-/// A subscription, whole.
-#[derive(Debug, Clone)]
-pub(super) struct Subscription(Value);
-
 impl Subscription {
-    pub(super) fn id(&self) -> String {
-        text(&self.0, "id").to_lowercase()
-    }
-
-    /// The subscription of another partner that it was before it was transferred; empty for none.
-    pub(super) fn came_from(&self) -> String {
-        text(&self.0, "sourceSubscriptionId").to_lowercase()
-    }
-
-    pub(super) fn status(&self) -> String {
-        text(&self.0, "status").to_lowercase()
-    }
-
-    /// Display name of the product.
-    pub(super) fn product(&self) -> &str {
-        match text(&self.0, "friendlyName") {
-            "" => text(&self.0, "offerName"),
-            name => name,
-        }
-    }
-
-    /// What sort of product it is of. Of sorts that are not known the strictest rules hold.
-    pub(super) fn product_type(&self) -> ProductType {
-        let sort = find(&self.0, "productType").map_or("", |sort| match sort {
-            Value::String(word) => word.as_str(),
-            sort => text(sort, "id"),
-        });
-        let (sort, offer) = (sort.to_ascii_lowercase(), text(&self.0, "offerId"));
-        match sort.as_str() {
-            "onlineservicesnce" => ProductType::NewCommerceLicense,
-            _ if offer.to_ascii_uppercase().starts_with("MS-AZR-") => ProductType::AzureLegacy,
-            _ if sort.contains("reservation") => ProductType::Reservation,
-            _ if sort.contains("savingsplan") => ProductType::SavingsPlan,
-            "software" | "softwaresubscriptions" => {
-                if millis(&self.0, "commitmentEndDate").is_some() {
-                    ProductType::SoftwareSubscription
-                } else {
-                    ProductType::SoftwarePerpetual
-                }
-            }
-            _ if sort.starts_with("azure") => ProductType::AzurePlan,
-            // Offers of the legacy sort are GUIDs; those of new commerce name product, SKU and availability.
-            "" if offer.contains(':') => ProductType::NewCommerceLicense,
-            "" => ProductType::LegacyLicense,
-            _ => ProductType::Marketplace,
-        }
-    }
-
-    /// How it stands to the end of the relationship.
-    pub(super) fn standing(&self, now: i64) -> Standing {
-        let held = Held {
-            product_type: self.product_type(),
-            status: &self.status(),
-            cancellable_until: millis(&self.0, "cancellationAllowedUntilDate").unwrap_or(0),
-            term_ends: millis(&self.0, "commitmentEndDate").unwrap_or(0),
-            renews: find(&self.0, "autoRenewEnabled") != Some(&Value::Bool(false)),
-        };
-        held.standing(now)
-    }
-
     /// The whole of it with another status, to be sent back in the version it was read in.
     fn with_status(&self, customer: &str, to: &str) -> Call {
         let mut body = self.0.clone();
@@ -251,31 +187,4 @@ pub(super) async fn status_step(
         |answer| Some(text(&answer.body, "status").to_lowercase()),
     )
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sort_of_a_product_is_told_from_what_is_there() {
-        let sort = |body: Value| Subscription(body).product_type();
-        let of = |id: &str, offer: &str| sort(json!({ "offerId": offer, "productType": { "id": id } }));
-        assert_eq!(of("OnlineServicesNCE", "A:1:2"), ProductType::NewCommerceLicense);
-        assert_eq!(of("Azure", "DZ:1:2"), ProductType::AzurePlan);
-        assert_eq!(of("AzureReservation", "DZ:1:2"), ProductType::Reservation);
-        assert_eq!(of("AzureSavingsPlan", "DZ:1:2"), ProductType::SavingsPlan);
-        assert_eq!(of("Software", "DG:1:2"), ProductType::SoftwarePerpetual);
-        assert_eq!(of("Something", "S:1:2"), ProductType::Marketplace);
-        let ends = json!({ "productType": { "id": "Software" }, "commitmentEndDate": "2031-01-01T00:00:00Z" });
-        assert_eq!(sort(ends), ProductType::SoftwareSubscription);
-        assert_eq!(sort(json!({ "offerId": "ms-azr-0145p" })), ProductType::AzureLegacy);
-        assert_eq!(sort(json!({ "offerId": "A:1:2" })), ProductType::NewCommerceLicense);
-        let guid = json!({ "offerId": "0d4c5d5e-3d5b-4b0e-9a6e-1f5f7f4c9b11" });
-        assert_eq!(sort(guid), ProductType::LegacyLicense);
-        assert_eq!(
-            sort(json!({ "productType": "OnlineServicesNCE" })),
-            ProductType::NewCommerceLicense
-        );
-    }
 }

@@ -5,9 +5,12 @@
 //! renamed stays the same user, and what is gone is found by its absence from the page that its key belongs into.
 //! It is marked as missing and never erased.
 //!
-//! A page is read from the other store ([`read`]) and then settled here ([`Settling`]) in a transaction of its own,
+//! A page is read from the other store ([`Originals`]) and then settled here ([`Settling`]) in a transaction of its own,
 //! with the progress of its row, so that a worker that dies costs one page. A plan settles the same pages without
 //! writing.
+//!
+//! The other store is a database like ours or Partner Center, and both show the same: pages in the order of their keys, of
+//! records that have a version. What Partner Center does not keep stays as it is here.
 //!
 //! What is here already is taken for the copy if it has the same identity (tenant GUID, customer and sign-in name,
 //! subscription GUID, customer and SKU) and is nobody else's copy. A record that stands in the way and is no copy is
@@ -16,6 +19,7 @@
 mod fate;
 mod known;
 mod original;
+mod remote;
 mod settle;
 mod write;
 
@@ -27,9 +31,12 @@ use tenantry_jobs::{CustomerRef, Problem, Sync};
 
 use super::record::{Object, Record};
 use crate::db::{DbError, Tx, Value};
+use crate::ledger::Ledger;
+use crate::store::partner_center::Halt;
 use crate::store::{FieldChange, Source, Verdict};
 
-pub(crate) use original::{Page, read};
+pub(crate) use original::Originals;
+use original::Page;
 pub(crate) use settle::Settling;
 
 /// What could not be copied is named up to this often.
@@ -71,15 +78,25 @@ impl Request {
         }
     }
 
-    /// The only customer's id in the other store.
-    pub(crate) async fn customer_in(&self, source: &Source) -> Result<Result<Option<i64>, Problem>, DbError> {
+    /// The only customer's key in the other store.
+    pub(crate) async fn customer_in(
+        &self,
+        ledger: &Ledger,
+        source: &Source,
+    ) -> Result<Result<Option<String>, Problem>, Halt> {
         let Some(named) = self.customer.clone() else {
             return Ok(Ok(None));
         };
-        let found = source
-            .db
-            .read(move |tx| super::export::customer(tx, CustomerRef::parse(&named)));
-        Ok(found.await?.map(Some))
+        Ok(match source {
+            Source::Database { db, .. } => {
+                let found = db.read(move |tx| super::export::customer(tx, CustomerRef::parse(&named)));
+                found.await?.map(|id| Some(SourceKey::digits(id)))
+            }
+            Source::PartnerCenter(store) => {
+                let named = CustomerRef::parse(&named);
+                store.customer_id(ledger, named).await?.map(Some)
+            }
+        })
     }
 }
 
@@ -120,11 +137,31 @@ impl Step {
     }
 }
 
-/// A record's key in the other store: its id, or customer and SKU of seats.
+/// A record's key in the other store. In a database it is its id, or customer and SKU of seats; in Partner Center the
+/// customer's GUID, and its own where it is no customer. Pages are in the order of keys, byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 struct SourceKey {
-    id: i64,
+    id: String,
     part: String,
+}
+
+impl SourceKey {
+    fn new(id: &str, part: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            part: part.to_owned(),
+        }
+    }
+
+    /// A number as a key, in the order of numbers.
+    fn digits(number: i64) -> String {
+        format!("{number:019}")
+    }
+
+    /// The number that a key is; 0 before the first.
+    fn number(id: &str) -> i64 {
+        id.parse().unwrap_or_default()
+    }
 }
 
 /// How far a row has come, and what it has done.
@@ -285,8 +322,7 @@ impl Progress {
     }
 
     fn note_new(&mut self, step: Step, key: &SourceKey, record: &Record) {
-        let id = key.id.to_string();
-        let mut parts = vec![step.plural(), &id, &key.part, "new"];
+        let mut parts = vec![step.plural(), &key.id, &key.part, "new"];
         // Its customer's id here is not known to every plan.
         let fields = record.fields().filter(|(field, _)| *field != "customer");
         parts.extend(fields.map(|(_, value)| value));

@@ -173,7 +173,7 @@ async fn killed_anywhere_every_effect_happens_once() {
 async fn with_a_lost_answer(records_are_there: bool) {
     // The client asks for records from a day on, so both have to agree what day it is.
     let here = Here::by(Clock::system()).await;
-    let (office, [alpha, _]) = Office::at(here).await.and_customers().await;
+    let (office, [alpha, _]) = Office::beside(here).await.and_customers().await;
     let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n");
     office.place.write("users.csv", users);
     let killed = command(&office, &["run", "bulk-add-users", "users.csv"])

@@ -94,6 +94,7 @@ async fn users_need_more_than_the_application() {
     for kind in PartnerCenter::kinds() {
         let alone = [
             "add-customer",
+            "export-customers",
             "suspend-subscription",
             "switch-subscription",
             "update-account",

@@ -11,6 +11,7 @@ use crate::store::partner_center::end::End;
 use crate::store::partner_center::image::{Image, Object};
 use crate::store::partner_center::session::{Customer, Session};
 use crate::store::partner_center::steps::{Done, Journal, Sending, Step};
+use crate::store::partner_center::subscription::Subscription;
 use crate::store::partner_center::text::segment;
 use crate::store::partner_center::{Halt, subscriptions};
 
@@ -139,7 +140,7 @@ impl Row<'_> {
                 continue;
             }
             let sort = held.iter().find(|held| held.id() == one.subscription);
-            let sort = match sort.map(subscriptions::Subscription::product_type) {
+            let sort = match sort.map(Subscription::product_type) {
                 Some(ProductType::Reservation) => "AzureReservation",
                 Some(ProductType::SavingsPlan) => "AzureSavingsPlan",
                 Some(ProductType::AzurePlan) => "AzureSubscription",

@@ -10,6 +10,7 @@ use crate::store::partner_center::client::{Call, Operation};
 use crate::store::partner_center::end::End;
 use crate::store::partner_center::image::{Image, Object};
 use crate::store::partner_center::steps::{Journal, Sending};
+use crate::store::partner_center::subscription::Subscription;
 use crate::store::partner_center::text::{id_of, segment};
 use crate::store::partner_center::{Halt, subscriptions};
 use crate::store::{Artifact, form};
@@ -36,7 +37,7 @@ impl Row<'_> {
         }
         // It is the other partner's, so it is rarely known here; if it is, it may be ours already.
         let held = subscriptions::all_now(self.session, &self.customer.id).await?;
-        let is_here = |one: &&subscriptions::Subscription| {
+        let is_here = |one: &&Subscription| {
             let is_it = one.id() == self.subscription || one.came_from() == self.subscription;
             is_it && one.status() == SubscriptionStatus::Active.as_str()
         };

@@ -107,7 +107,7 @@ impl Deciding<'_> {
     }
 
     /// What a record here is a copy of, in the same store, and in which version.
-    fn copied_from(&self, tx: &mut dyn Tx, owner: i64, local: i64) -> Result<Option<(SourceKey, i64)>, DbError> {
+    fn copied_from(&self, tx: &mut dyn Tx, owner: &str, local: i64) -> Result<Option<(SourceKey, i64)>, DbError> {
         let mut params: Vec<Value> = vec![
             self.origin.number().into(),
             self.step.object().as_str().into(),
@@ -123,7 +123,7 @@ impl Deciding<'_> {
         let found = tx.query_first(&sql, &params)?;
         let of = |row: Row| {
             let key = SourceKey {
-                id: row.int(0)?,
+                id: row.text(0)?.to_owned(),
                 part: row.text_or_empty(1)?.to_owned(),
             };
             Ok((key, row.int(2)?))

@@ -19,7 +19,7 @@ pub(super) const GONE: i64 = -1;
 pub(super) struct Copies {
     pub(super) origin: Installation,
     pub(super) step: Step,
-    pub(super) owner: Option<i64>,
+    pub(super) owner: Option<String>,
     pub(super) after: SourceKey,
     pub(super) until: Option<SourceKey>,
 }
@@ -39,20 +39,20 @@ impl Copies {
         let mut params: Vec<Value> = vec![
             self.origin.number().into(),
             self.step.object().as_str().into(),
-            self.after.id.into(),
+            self.after.id.as_str().into(),
             self.after.part.as_str().into(),
         ];
         if let Some(until) = &self.until {
-            params.extend([until.id.into(), until.part.as_str().into()]);
+            params.extend([until.id.as_str().into(), until.part.as_str().into()]);
             sql.push_str(" AND (source, part) <= ($5, $6)");
         }
-        if let Some(owner) = self.owner {
-            params.push(owner.into());
+        if let Some(owner) = &self.owner {
+            params.push(owner.as_str().into());
             let _ = write!(sql, " AND owner = ${}", params.len());
         }
         let link = |row: &Row| {
             let key = SourceKey {
-                id: row.int(0)?,
+                id: row.text(0)?.to_owned(),
                 part: row.text_or_empty(1)?.to_owned(),
             };
             let (local, version) = (row.int(2)?, row.int(3)?);
@@ -66,7 +66,7 @@ impl Copies {
 pub(super) struct Wanted<'p> {
     pub(super) key: &'p SourceKey,
     /// The customer it belongs to, by its id there, and here; a customer belongs to none here.
-    pub(super) owner: i64,
+    pub(super) owner: &'p str,
     pub(super) place: i64,
     /// As it should be here.
     pub(super) record: Record,

@@ -1,14 +1,17 @@
-//! Reads a page from the other store: keys and versions of all its records, and whole only those that have another
-//! version than their copies.
+//! Pages of another store's records. From a database come keys and versions of all records, and whole only those that have
+//! another version than their copies.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::super::record::{self, Key, Object, Record};
 use super::known::{Copies, Link};
+use super::remote::Walk;
 use super::{Progress, Request, SourceKey, Step};
 use crate::db::{Db, DbError, Dialect, Row, Tx, Value};
+use crate::ledger::Installation;
 use crate::store::Source;
+use crate::store::partner_center::Halt;
 
 /// Records of a page.
 const PAGE: usize = 4_000;
@@ -21,15 +24,87 @@ pub(crate) struct Page {
     /// The last key; `None` on the last page, which goes to the end of all keys.
     pub(super) until: Option<SourceKey>,
     /// The customer, by its id there, that all of it belongs to.
-    pub(super) owner: Option<i64>,
+    pub(super) owner: Option<String>,
     pub(super) originals: Vec<Original>,
+    /// Keys within it that could not be read (all of a customer's where the part is [`ALL_PARTS`]), and what to say of them.
+    pub(super) unread: Vec<(SourceKey, String)>,
+    /// Fields that the other store does not keep.
+    pub(super) unkept: &'static [&'static str],
+}
+
+/// Comes behind every part there is.
+pub(super) const ALL_PARTS: &str = "~";
+
+impl Page {
+    /// Whether nothing is known of the record.
+    pub(super) fn is_unread(&self, key: &SourceKey) -> bool {
+        let covers = |unread: &SourceKey| unread.id == key.id && (unread.part == key.part || unread.part == ALL_PARTS);
+        self.unread.iter().any(|(unread, _)| covers(unread))
+    }
+}
+
+/// Another store, from which pages are read one after the other.
+pub(crate) struct Originals {
+    source: Source,
+    /// The only customer, by its key there.
+    owner: Option<String>,
+    /// The list that is being read of a store that gives no pages by key.
+    walk: Option<Walk>,
+}
+
+impl Originals {
+    pub(crate) fn of(source: Source, owner: Option<String>) -> Self {
+        Self {
+            source,
+            owner,
+            walk: None,
+        }
+    }
+
+    /// What tells the store from every other.
+    pub(crate) fn origin(&self) -> Installation {
+        self.source.installation()
+    }
+
+    /// Whether they have to be asked for over a network, one by one.
+    pub(crate) fn are_far(&self) -> bool {
+        matches!(self.source, Source::PartnerCenter(_))
+    }
+
+    /// Reads the page that comes next; `None` when everything was settled.
+    pub(crate) async fn next(
+        &mut self,
+        here: &Db,
+        request: &Request,
+        progress: &Progress,
+    ) -> Result<Option<Page>, Halt> {
+        let Some(step) = progress.step else { return Ok(None) };
+        match &self.source {
+            Source::Database { db, installation } => {
+                let there = Database {
+                    db,
+                    installation: *installation,
+                };
+                Ok(Some(
+                    there.page(here, request, step, self.owner.clone(), progress).await?,
+                ))
+            }
+            Source::PartnerCenter(store) => {
+                let walk = match self.walk.take() {
+                    Some(walk) if walk.is_at(step) => walk,
+                    _ => Walk::begin(store.reader(), step, self.owner.as_deref(), &progress.after).await?,
+                };
+                self.walk.insert(walk).page(self.owner.clone()).await.map(Some)
+            }
+        }
+    }
 }
 
 /// A record as the other store has it.
 pub(super) struct Original {
     pub(super) key: SourceKey,
-    /// The customer it belongs to, by its id there.
-    pub(super) owner: i64,
+    /// The customer it belongs to, by its key there.
+    pub(super) owner: String,
     /// What it holds; nothing if its copy has the same version.
     pub(super) content: Option<Content>,
 }
@@ -50,51 +125,62 @@ pub(super) struct Identity {
     pub(super) domains: Vec<String>,
 }
 
-/// Reads the page that comes next.
-pub(crate) async fn read(
-    source: &Source,
-    here: &Db,
-    request: &Request,
-    owner: Option<i64>,
-    progress: &Progress,
-) -> Result<Option<Page>, DbError> {
-    let Some(step) = progress.step else { return Ok(None) };
-    let after = progress.after.clone();
-    let from = after.clone();
-    let heads = source.db.read(move |tx| heads(tx, step, owner, &from));
-    let heads = heads
-        .await
-        .map_err(|error| crate::store::of_store(&request.from, error))?;
-    let until = (heads.len() == PAGE)
-        .then(|| heads.last().map(|head| head.key.clone()))
-        .flatten();
-    let copies = Copies {
-        origin: source.installation,
-        step,
-        owner,
-        after: after.clone(),
-        until: until.clone(),
-    };
-    let known = if request.full {
-        HashMap::new()
-    } else {
-        here.read(move |tx| copies.known(tx)).await?
-    };
-    let originals = source.db.read(move |tx| contents(tx, step, heads, &known));
-    let originals = originals
-        .await
-        .map_err(|error| crate::store::of_store(&request.from, error))?;
-    Ok(Some(Page {
-        step,
-        after,
-        until,
-        owner,
-        originals,
-    }))
+/// A database to read from.
+struct Database<'s> {
+    db: &'s Db,
+    installation: Installation,
+}
+
+impl Database<'_> {
+    async fn page(
+        &self,
+        here: &Db,
+        request: &Request,
+        step: Step,
+        owner: Option<String>,
+        progress: &Progress,
+    ) -> Result<Page, DbError> {
+        let after = progress.after.clone();
+        let (from, of) = (after.clone(), owner.as_deref().map(SourceKey::number));
+        let heads = self.db.read(move |tx| heads(tx, step, of, &from));
+        let heads = heads
+            .await
+            .map_err(|error| crate::store::of_store(&request.from, error))?;
+        let until = (heads.len() == PAGE)
+            .then(|| heads.last().map(|head| head.key.clone()))
+            .flatten();
+        let copies = Copies {
+            origin: self.installation,
+            step,
+            owner: owner.clone(),
+            after: after.clone(),
+            until: until.clone(),
+        };
+        let known = if request.full {
+            HashMap::new()
+        } else {
+            here.read(move |tx| copies.known(tx)).await?
+        };
+        let originals = self.db.read(move |tx| contents(tx, step, heads, &known));
+        let originals = originals
+            .await
+            .map_err(|error| crate::store::of_store(&request.from, error))?;
+        Ok(Page {
+            step,
+            after,
+            until,
+            owner,
+            originals,
+            unread: Vec::new(),
+            unkept: &[],
+        })
+    }
 }
 
 struct Head {
     key: SourceKey,
+    /// Its id, or the customer's of seats.
+    id: i64,
     owner: i64,
     version: i64,
 }
@@ -125,7 +211,7 @@ fn heads(tx: &mut dyn Tx, step: Step, owner: Option<i64>, after: &SourceKey) -> 
             "id".to_owned(),
         ),
     };
-    let mut params: Vec<Value> = vec![after.id.into(), after.part.as_str().into()];
+    let mut params: Vec<Value> = vec![SourceKey::number(&after.id).into(), after.part.as_str().into()];
     let mut sql = format!("SELECT {columns} FROM {table} WHERE {beyond}");
     if let Some(owner) = owner {
         params.push(owner.into());
@@ -133,11 +219,10 @@ fn heads(tx: &mut dyn Tx, step: Step, owner: Option<i64>, after: &SourceKey) -> 
     }
     let _ = write!(sql, " ORDER BY {order} LIMIT {PAGE}");
     let head = |row: &Row| {
+        let id = row.int(0)?;
         Ok(Head {
-            key: SourceKey {
-                id: row.int(0)?,
-                part: row.text_or_empty(1)?.to_owned(),
-            },
+            key: SourceKey::new(&SourceKey::digits(id), row.text_or_empty(1)?),
+            id,
             owner: row.int(2)?,
             version: row.int(3)?,
         })
@@ -177,7 +262,7 @@ fn contents(
         };
         Some(Original {
             key: head.key,
-            owner: head.owner,
+            owner: SourceKey::digits(head.owner),
             content,
         })
     };
@@ -186,8 +271,8 @@ fn contents(
 
 fn key(object: Object, head: &Head) -> Key {
     match object {
-        Object::Seats => Key::seats(head.key.id, &head.key.part),
-        _ => Key::of(object, head.key.id),
+        Object::Seats => Key::seats(head.id, &head.key.part),
+        _ => Key::of(object, head.id),
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Settling {
     /// The job and the time to write as; a plan writes nothing.
     writes_as: Option<(i64, i64)>,
     /// Customers, by their ids there, that a plan would create.
-    coming: HashSet<i64>,
+    coming: HashSet<String>,
 }
 
 impl Settling {
@@ -51,7 +51,7 @@ impl Settling {
         let copies = Copies {
             origin: self.origin,
             step,
-            owner: page.owner,
+            owner: page.owner.clone(),
             after: page.after.clone(),
             until: page.until.clone(),
         };
@@ -59,7 +59,7 @@ impl Settling {
         let present: HashSet<&SourceKey> = page.originals.iter().map(|original| &original.key).collect();
         let mut gone: BTreeMap<SourceKey, Link> = links
             .iter()
-            .filter(|(key, link)| link.version != GONE && !present.contains(key))
+            .filter(|(key, link)| link.version != GONE && !present.contains(key) && !page.is_unread(key))
             .map(|(key, link)| (key.clone(), *link))
             .collect();
         let wanted = self.wanted(tx, page, request, &links, progress)?;
@@ -78,16 +78,17 @@ impl Settling {
                 Fate::Create => {
                     progress.count(step).new += 1;
                     progress.note_new(step, wanted.key, &wanted.record);
-                    self.coming.extend((step == Step::Customers).then_some(wanted.key.id));
+                    self.coming
+                        .extend((step == Step::Customers).then(|| wanted.key.id.clone()));
                     changes.create(wanted);
                 }
                 Fate::Update(id) => {
                     let Some(now) = here.records.remove(&id) else { continue };
-                    let differing = differing(&now, &wanted.record);
+                    let differing = differing(&now, &wanted.record, page.unkept);
                     let returned = wanted.link.is_some_and(|link| link.version == GONE);
                     if returned || !differing.is_empty() {
                         progress.count(step).changed += 1;
-                        progress.note(&[step.plural(), &wanted.key.id.to_string(), &wanted.key.part, "changed"]);
+                        progress.note(&[step.plural(), &wanted.key.id, &wanted.key.part, "changed"]);
                         for one in &differing {
                             progress.note(&[one.field, &one.old, &one.new]);
                         }
@@ -97,9 +98,12 @@ impl Settling {
                 }
             }
         }
+        for (_, missed) in &page.unread {
+            progress.leave_out(missed.clone());
+        }
         for (key, link) in gone {
             progress.count(step).missing += 1;
-            progress.note(&[step.plural(), &key.id.to_string(), &key.part, "missing"]);
+            progress.note(&[step.plural(), &key.id, &key.part, "missing"]);
             changes.lose(key, link);
         }
         if let Some((job, now)) = self.writes_as {
@@ -125,7 +129,7 @@ impl Settling {
             if request.full || link.is_none_or(|link| link.version != content.record.version) {
                 wanted.push(Wanted {
                     key: &original.key,
-                    owner: original.owner,
+                    owner: &original.owner,
                     place: 0,
                     record: content.record.clone(),
                     identity: content.identity.as_ref(),
@@ -139,7 +143,7 @@ impl Settling {
         let owners = self.owners(tx, &wanted)?;
         let mut placed = Vec::with_capacity(wanted.len());
         for mut one in wanted {
-            match owners.get(&one.owner) {
+            match owners.get(one.owner) {
                 Some(owner) => {
                     one.place = *owner;
                     if page.step != Step::Seats {
@@ -148,7 +152,7 @@ impl Settling {
                     placed.push(one);
                 }
                 // Its customer comes with the same run, so nothing can be in its way.
-                None if self.coming.contains(&one.owner) => {
+                None if self.coming.contains(one.owner) => {
                     progress.count(page.step).new += 1;
                     progress.note_new(page.step, one.key, &one.record);
                 }
@@ -160,8 +164,8 @@ impl Settling {
     }
 
     /// The customers here that stand for the owners.
-    fn owners(&self, tx: &mut dyn Tx, wanted: &[Wanted<'_>]) -> Result<HashMap<i64, i64>, DbError> {
-        let mut owners: Vec<i64> = wanted.iter().map(|one| one.owner).collect();
+    fn owners<'p>(&self, tx: &mut dyn Tx, wanted: &[Wanted<'p>]) -> Result<HashMap<&'p str, i64>, DbError> {
+        let mut owners: Vec<&str> = wanted.iter().map(|one| one.owner).collect();
         owners.sort_unstable();
         owners.dedup();
         let origin = self.origin.number();
@@ -180,11 +184,11 @@ impl Settling {
     }
 }
 
-/// What has to change for `now` to be as `wanted`.
-fn differing(now: &Record, wanted: &Record) -> Vec<FieldChange> {
+/// What has to change for `now` to be as `wanted`, but for fields that the other store does not keep.
+fn differing(now: &Record, wanted: &Record, unkept: &[&str]) -> Vec<FieldChange> {
     let fields = now.fields().zip(wanted.fields());
     fields
-        .filter(|((_, old), (_, new))| old != new)
+        .filter(|((field, old), (_, new))| old != new && !unkept.contains(field))
         .map(|((field, old), (_, new))| FieldChange::new(field, old, new))
         .collect()
 }

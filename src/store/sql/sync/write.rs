@@ -24,14 +24,14 @@ pub(super) struct Changes {
     /// Copies that stand for something else now.
     unlinked: Vec<SourceKey>,
     /// Which original (its key, its customer there) has which version and copy.
-    links: Vec<(SourceKey, i64, i64, i64)>,
+    links: Vec<(SourceKey, String, i64, i64)>,
     /// By customer and SKU.
     seats: BTreeMap<(i64, String), i64>,
 }
 
 struct Created {
     key: SourceKey,
-    owner: i64,
+    owner: String,
     place: i64,
     record: Record,
     /// Tenant GUID, primary domain, registration number, associated partner; then every domain.
@@ -67,7 +67,7 @@ impl Changes {
         });
         self.created.push(Created {
             key: wanted.key.clone(),
-            owner: wanted.owner,
+            owner: wanted.owner.to_owned(),
             place: wanted.place,
             record: wanted.record.clone(),
             identity,
@@ -90,8 +90,12 @@ impl Changes {
             Object::Seats => wanted.place,
             _ => id,
         };
-        self.links
-            .push((wanted.key.clone(), wanted.owner, local, wanted.record.version));
+        self.links.push((
+            wanted.key.clone(),
+            wanted.owner.to_owned(),
+            local,
+            wanted.record.version,
+        ));
     }
 
     /// The original is there no more.
@@ -163,7 +167,7 @@ impl Changes {
         vec![
             self.origin.number().into(),
             self.object.as_str().into(),
-            key.id.into(),
+            key.id.as_str().into(),
             key.part.as_str().into(),
             version.into(),
         ]
@@ -219,7 +223,8 @@ impl Changes {
             }
             one.record.lay_out(&mut batch)?;
             *counts.entry(one.place).or_default() += 1;
-            self.links.push((one.key.clone(), one.owner, id, one.record.version));
+            self.links
+                .push((one.key.clone(), one.owner.clone(), id, one.record.version));
         }
         tx.insert(self.object.table(), &columns, &batch)?;
         tx.exec_each("INSERT INTO domains (domain, customer) VALUES ($1, $2)", &domains)?;
@@ -275,7 +280,7 @@ impl Changes {
         let sql = match self.object {
             Object::Seats => {
                 "UPDATE subscribed_skus SET seats = 0, changed_by = $3, version = version + 1
-                 WHERE customer = $1 AND sku_id = $2 AND $4 > 0"
+                 WHERE customer = $1 AND sku_id = $2 AND CAST($4 AS BIGINT) > 0"
             }
             Object::User => {
                 "UPDATE users SET missing_since = $4, licenses = NULL, changed_by = $3, version = version + 1
@@ -292,7 +297,14 @@ impl Changes {
         };
         let params: Vec<Vec<Value>> = lost
             .iter()
-            .map(|(key, link)| vec![link.local.into(), key.part.as_str().into(), job.into(), now.into()])
+            .map(|(key, link)| {
+                // Only seats are known by two things here.
+                let part = match self.object {
+                    Object::Seats => key.part.as_str(),
+                    _ => "",
+                };
+                vec![link.local.into(), part.into(), job.into(), now.into()]
+            })
             .collect();
         tx.exec_each(sql, &params)?;
         let gone: Vec<Vec<Value>> = lost.iter().map(|(key, _)| self.key_params(key, GONE)).collect();
@@ -305,7 +317,7 @@ impl Changes {
             .iter()
             .map(|(key, owner, local, version)| {
                 let mut params = self.key_params(key, *version);
-                params.extend([(*owner).into(), (*local).into()]);
+                params.extend([owner.as_str().into(), (*local).into()]);
                 params
             })
             .collect();
