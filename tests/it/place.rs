@@ -20,7 +20,7 @@ use tenantry::submit::{Rules, Submission, Submitted, submit};
 use tokio_util::sync::CancellationToken;
 
 use crate::servers::PgServer;
-pub(crate) use look::{column, outcomes};
+pub(crate) use look::{column, file, outcomes};
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy)]

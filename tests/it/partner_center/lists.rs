@@ -3,33 +3,17 @@
 
 use serde_json::{Value, json};
 use tenantry::clock::Clock;
-use tenantry::ledger::{Job, Ledger};
+use tenantry::ledger::Ledger;
 use tenantry::sandbox::{Options, Quirk};
 
 use super::Office;
-use crate::place::{apply, outcomes};
+use crate::place::{apply, file, outcomes};
 use crate::sandbox::{Here, TOKEN};
 
 async fn seeded(customers: u32) -> Office {
     let office = Office::new().await;
     office.here.seed(customers).await;
     office
-}
-
-/// The file that the only row of a job made, if it made one.
-async fn file(ledger: &Ledger, job: &Job) -> Vec<u8> {
-    let made = ledger.artifacts(job).await.expect("asked");
-    let [made] = made.as_slice() else {
-        panic!("{made:?}: {:?}", outcomes(ledger, job).await)
-    };
-    let mut data = Vec::new();
-    let mut block = 0;
-    while let Some(more) = ledger.artifact_block(job, made, block).await.expect("asked") {
-        data.extend(more);
-        block += 1;
-    }
-    assert_eq!(data.len() as u64, made.bytes);
-    data
 }
 
 impl Office {

@@ -79,3 +79,19 @@ pub(crate) async fn dump(db: &Db) -> String {
     .await
     .expect("a dump")
 }
+
+/// The file that the only row of a job made, if it made one.
+pub(crate) async fn file(ledger: &Ledger, job: &Job) -> Vec<u8> {
+    let made = ledger.artifacts(job).await.expect("asked");
+    let [made] = made.as_slice() else {
+        panic!("{made:?}: {:?}", outcomes(ledger, job).await)
+    };
+    let mut data = Vec::new();
+    let mut block = 0;
+    while let Some(more) = ledger.artifact_block(job, made, block).await.expect("asked") {
+        data.extend(more);
+        block += 1;
+    }
+    assert_eq!(data.len() as u64, made.bytes);
+    data
+}

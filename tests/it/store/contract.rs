@@ -7,7 +7,7 @@ use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submitted};
 
 use crate::partner_center::{LEGACY, Office};
-use crate::place::{On, Place, apply_or_wait, hand_over, outcomes, work_off_from};
+use crate::place::{On, Place, apply_or_wait, file, hand_over, outcomes, work_off_from};
 
 const CUSTOMERS: &str = "\
 domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country
@@ -16,6 +16,17 @@ beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE
 ";
 const USERS: &str = "customer,user_principal_name,first_name,last_name,usage_location,licenses,roles\n";
 const NAMED: &str = "customer,user_principal_name\n";
+/// What is there in the end.
+const LEFT: &str = "\
+User principal name,Display name,Usage location,Licenses,Roles
+five@alpha.onmicrosoft.com,five Uno,GB,SPB,
+one@alpha.onmicrosoft.com,one Uno,GB,SPB,User Administrator
+three@alpha.onmicrosoft.com,three Uno,GB,SPB,
+two@alpha.onmicrosoft.com,two Uno,GB,,
+Company name,City,Phone
+Alpha Ltd,Leeds,'+44 20 7946 0000
+Beta GmbH,Berlin,
+";
 /// A subscription that nobody has.
 const NOBODYS: &str = "6f6f6f6f-0000-4000-8000-000000000000";
 
@@ -124,6 +135,21 @@ impl Ground {
             })
         };
         (1..=job.counts.total as i64).map(end).collect()
+    }
+
+    /// What is there now of users, and of the first customer.
+    async fn holds(&self) -> String {
+        let columns = "user_principal_name;display_name;usage_location;licenses;roles";
+        let users = format!("what,sort,columns\nusers,user_principal_name,{columns}\n");
+        let customers = "what,sort,columns\ncustomers,company_name,company_name;city;phone\n";
+        let mut all = String::new();
+        for rows in [users.as_str(), customers] {
+            let job = self.apply("export-customers", rows).await;
+            all += &String::from_utf8(file(self.ledger(), &job).await).expect("text");
+        }
+        // What a customer's directory comes with is the store's own affair.
+        let lines = all.lines().filter(|line| !line.starts_with("admin@"));
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 
     async fn check(&self, kind: &str, csv: &str, expected: &[&str]) -> Job {
@@ -242,6 +268,10 @@ async fn every_kind_comes_to_the_same_end(ground: Ground) {
     ground.check("delete-users", &named("four"), &["unknown-user"]).await;
     ground.check_both_ways("restore-users", &named("one")).await;
     ground.check("restore-users", &named("four"), &["unknown-user"]).await;
+
+    // Which licences come back with a user is the store's own affair.
+    ground.apply("assign-licenses", &licenses(&["one@,SPB,,"])).await;
+    assert_eq!(ground.holds().await, LEFT);
 
     let suspend = |id: &str, action: &str| format!("customer,subscription_id,action\n{A},{id},{action}\n");
     ground
