@@ -98,6 +98,16 @@ pub enum Fate {
     Waits(RowWait),
 }
 
+impl Fate {
+    /// The row, if another attempt at it may follow.
+    pub(crate) fn row_to_go_on_with(&self) -> Option<u64> {
+        match self {
+            Self::Over(over) => (over.outcome != Outcome::Applied).then_some(over.row),
+            Self::Waits(wait) => Some(wait.row),
+        }
+    }
+}
+
 /// What an attempt at a row came to.
 pub struct Ended {
     /// What becomes of it.
