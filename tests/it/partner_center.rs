@@ -3,6 +3,7 @@
 
 mod addresses;
 mod faults;
+mod halfway;
 mod killed;
 mod kinds;
 mod network;

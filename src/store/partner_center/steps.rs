@@ -96,6 +96,16 @@ impl Journal {
         self.known(row, step).is_some()
     }
 
+    /// Whether an attempt at this row got as far as this step, or one of those that it consists of.
+    pub(super) fn has_begun_part(&self, row: u64, step: &str) -> bool {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_part = |name: &str| {
+            name.strip_prefix(step)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        intents.keys().any(|(of, name)| *of == row && is_part(name))
+    }
+
     /// The id this step was sent under last.
     pub(super) fn sent_as(&self, row: u64, step: &str) -> Option<Uuid> {
         let intent = self.known(row, step)?;

@@ -10,7 +10,7 @@ use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::end::{End, Previewed};
 use super::image::{Image, Object};
-use super::licenses::{self, Update};
+use super::licenses::{self, LICENSES, Update};
 use super::lifecycle::password_step;
 use super::session::{Customer, Session, Sku, User};
 use super::steps::{Done, Journal, Sending, Stopped};
@@ -206,7 +206,7 @@ pub(super) async fn apply(
     let handed_out = (!was_handed_out).then_some(handed_out);
     for (name, shown, stopped) in [
         (
-            "licenses",
+            LICENSES,
             "licences",
             assign(session, journal, row, &resolved, &id).await?,
         ),
@@ -299,7 +299,7 @@ async fn assign(
         assign: resolved.skus.iter().map(|sku| sku.id.clone()).collect(),
         remove: Vec::new(),
     };
-    update.done(session, journal, row, "licenses").await
+    update.done(session, journal, row, LICENSES).await
 }
 
 async fn add_roles(

@@ -11,7 +11,7 @@ use super::{LEGACY, Office, USERS};
 use crate::place::{column, outcomes};
 use crate::sandbox::{Here, OTHER_PARTNER, TOKEN};
 
-fn command(office: &Office, args: &[&str]) -> Command {
+pub(super) fn command(office: &Office, args: &[&str]) -> Command {
     let mut command = office.place.hurried(args);
     command
         .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
