@@ -27,6 +27,13 @@ pub(super) enum End {
         done: String,
         target: String,
     },
+    /// Something stands in the way of the rest.
+    Halfway {
+        problem: Problem,
+        /// What was done before.
+        done: String,
+        target: String,
+    },
     /// For somebody else.
     Waits {
         message: String,
@@ -64,6 +71,9 @@ impl End {
             End::Applied { target, message } => over(Outcome::Applied, "", message, target),
             End::Unchanged(target) => Fate::Over(unchanged(row, target)),
             End::Rejected(problem) => Fate::Over(rejected(row, &problem)),
+            End::Halfway { problem, done, target } => {
+                over(Outcome::Failed, &problem.code, format!("{done}; {problem}"), target)
+            }
             End::Waits { message, target } => Fate::Waits(RowWait { row, message, target }),
             End::Stopped { stopped, done, target } => {
                 let Stopped { failure, is_for_now } = stopped;

@@ -76,6 +76,18 @@ impl Journal {
             .count()
     }
 
+    /// The steps of a row whose names begin so, and of which it is not known whether they are done, with what they found.
+    pub(super) fn unknown(&self, row: u64, prefix: &str) -> Result<Vec<(String, Image)>, Halt> {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_one =
+            |of: &u64, step: &str, intent: &Intent| *of == row && step.starts_with(prefix) && intent.result.is_none();
+        intents
+            .iter()
+            .filter(|((of, step), intent)| is_one(of, step, intent))
+            .map(|((_, step), intent)| Ok((step.clone(), Image::decode(&intent.image)?)))
+            .collect()
+    }
+
     /// Notes that a user has been given a password.
     pub(super) async fn note_password(&self, account: &str) -> Result<(), Halt> {
         Ok(self.ledger.note_password(&self.claim, account).await?)

@@ -5,10 +5,10 @@ use tenantry::ledger::Job;
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 
-use super::killed::command;
+use super::killed::{command, killed_while};
 use super::kinds::{licenses, with_users};
 use super::undo::state;
-use super::{Office, USERS};
+use super::{LEGACY, Office, USERS};
 use crate::place::outcomes;
 
 /// An offer whose SKU is of the other group, and whose name is not in capitals.
@@ -117,4 +117,22 @@ async fn of_two_deleted_users_of_one_name_either_comes_back() {
     let undo = office.undo(&deleted).await;
     assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
     assert_eq!(office.users(&alpha).await[0]["id"], first.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_cannot_go_on_says_what_it_suspended() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    let path = office.here.subscription_to(LEGACY, &alpha, 5).await;
+    let csv = "customer,suspend_subscriptions\nalpha.onmicrosoft.com,yes\n";
+    let job = killed_while(&office, "after-answer@1", "remove-relationship", csv).await;
+    // Somebody buys what cannot be suspended.
+    office.here.subscription(&alpha, 1).await;
+    let job = office.finish(&job).await;
+    let expected = (1, "failed".to_owned(), "not-cancellable".to_owned());
+    assert_eq!(outcomes(&office.ledger, &job).await, [expected]);
+    let message = office.message(&job, 1).await;
+    assert!(message.starts_with("1 subscription was suspended"), "{message}");
+    let undo = office.undo(&job).await;
+    assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
+    assert_eq!(office.here.get(&path).await.json()["status"], "active");
 }
