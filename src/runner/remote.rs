@@ -209,7 +209,9 @@ impl Runner {
                 self.ledger.release(&claim, now, None).await?;
             }
             Stop::Halted(halt @ Halt::Unauthorized(_)) => self.ledger.park(&claim, halt.to_string()).await?,
-            Stop::Halted(halt @ Halt::Unavailable(_)) => return Err(DbError::Unavailable(halt.to_string())),
+            Stop::Halted(halt @ (Halt::Unavailable(_) | Halt::Refused(_))) => {
+                return Err(DbError::Unavailable(halt.to_string()));
+            }
             Stop::Halted(Halt::Db(error)) => return Err(error),
         }
         Ok(None)

@@ -76,6 +76,18 @@ impl Journal {
             .count()
     }
 
+    /// How many steps of a row left something that stays; a transfer that was asked for leaves nothing but its end.
+    pub(super) fn left(&self, row: u64) -> Result<usize, Halt> {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = 0;
+        for ((of, _), intent) in intents.iter() {
+            if *of == row && intent.result.is_some() && !intent.image.is_empty() {
+                left += usize::from(!Image::decode(&intent.image)?.is_of_transfer());
+            }
+        }
+        Ok(left)
+    }
+
     /// The steps of a row whose names begin so, and of which it is not known whether they are done, with what they found.
     pub(super) fn unknown(&self, row: u64, prefix: &str) -> Result<Vec<(String, Image)>, Halt> {
         let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);

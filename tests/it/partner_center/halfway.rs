@@ -136,3 +136,37 @@ async fn a_removal_that_cannot_go_on_says_what_it_suspended() {
     assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
     assert_eq!(office.here.get(&path).await.json()["status"], "active");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_that_lets_nobody_in_stops_its_own_rows_only() {
+    let (office, [alpha, beta]) = Office::with_customers().await;
+    let users = format!(
+        "{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n{beta},one@beta.onmicrosoft.com,One,Uno,DE,,\n"
+    );
+    let job = office.hand_in("bulk-add-users", &users).await;
+    let refused = json!({ "operation": "list-users", "fault": "no-delegation", "times": 1 });
+    office.here.fault(&refused).await;
+    let job = office.finish(&job).await;
+    assert_eq!((job.counts.applied, job.counts.rejected), (1, 1));
+    assert_eq!(outcomes(&office.ledger, &job).await[0].2, "refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_customer_leaves_in_the_middle_has_come_halfway() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,User Administrator\n");
+    let job = killed_while(&office, "after-intent@2", "bulk-add-users", &users).await;
+    let left = json!({ "relationshipToPartner": "none", "attributes": { "objectType": "Customer" } });
+    office
+        .here
+        .patch(&format!("/v1/customers/{alpha}"), &left)
+        .await
+        .is(200);
+    let job = office.finish(&job).await;
+    assert_eq!(outcomes(&office.ledger, &job).await[0].1, "failed");
+    let message = office.message(&job, 1).await;
+    assert!(message.starts_with("it came halfway, 1 step was done"), "{message}");
+    // It is not ours to take back any more, and that is said.
+    let undo = office.undo(&job).await;
+    assert_eq!(outcomes(&office.ledger, &undo).await[0].2, "refused");
+}
