@@ -5,8 +5,11 @@ use tenantry::ledger::Job;
 
 use super::killed::killed_while;
 use super::kinds::with_users;
-use super::{Office, USERS};
-use crate::place::outcomes;
+use super::{LEGACY, Office, USERS};
+use crate::place::{outcomes, work_off_from};
+use crate::sandbox::OTHER_PARTNER;
+
+const SWITCH: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
 
 async fn retried(office: &Office, job: &Job) -> Job {
     let retry = office.ledger.retry(job, "tester").await.expect("asked");
@@ -101,4 +104,56 @@ async fn what_a_retry_finds_done_can_be_taken_back() {
         );
         assert_eq!(super::undo::state(&office, &alpha).await, before, "{kind}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
+    let (mut office, [alpha, _]) = Office::with_customers().await;
+    office.here.as_partner(Some(OTHER_PARTNER)).await;
+    let rows: String = [
+        office.here.subscription(&alpha, 2).await,
+        office.here.subscription(&alpha, 3).await,
+    ]
+    .iter()
+    .map(|path| {
+        let id = path.rsplit('/').next().expect("an id");
+        format!("{alpha},{id},in,{OTHER_PARTNER},Other,it@alpha.example,new-commerce,\n")
+    })
+    .collect();
+    let job = office.approved("switch-subscription", &format!("{SWITCH}{rows}")).await;
+    let job = work_off_from(&office.ledger, &office.stores, &job).await;
+    assert_eq!(job.waiting, 2);
+    office.ledger.cancel(job.seq, "tester").await.expect("asked");
+    let job = office.finish(&job).await;
+    let retry = office.ledger.retry(&job, "tester").await.expect("asked");
+    let retry = office
+        .ledger
+        .job(retry.expect("a retry"))
+        .await
+        .expect("asked")
+        .expect("there");
+    let retry = work_off_from(&office.ledger, &office.stores, &retry).await;
+    assert_eq!(outcomes(&office.ledger, &retry).await, []);
+    assert_eq!(retry.waiting, 2);
+    assert_eq!(office.here.effects("create-transfer").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_that_the_other_partner_forestalled_is_none() {
+    let (mut office, [alpha, _]) = Office::with_customers().await;
+    let path = office.here.subscription_to(LEGACY, &alpha, 5).await;
+    let id = path.rsplit('/').next().expect("an id");
+    let body = json!({ "targetPartnerTenantId": OTHER_PARTNER, "lineItems": [{ "subscriptionId": id }] });
+    let transfers = format!("/v1/customers/{alpha}/transfers");
+    let made = office.here.post(&transfers, &body).await.is(201).json();
+    let csv = format!("{SWITCH}{alpha},{id},out,{OTHER_PARTNER},Other,it@alpha.example,direct-to-indirect,cancel\n");
+    let job = killed_while(&office, "after-intent@1", "switch-subscription", &csv).await;
+    office.here.as_partner(Some(OTHER_PARTNER)).await;
+    let accepted = format!("{transfers}/{}/accept", made["id"].as_str().expect("an id"));
+    office.here.post(&accepted, &json!({})).await.is(200);
+    let job = office.finish(&job).await;
+    assert_eq!(
+        outcomes(&office.ledger, &job).await,
+        [(1, "rejected".to_owned(), "refused".to_owned())]
+    );
 }
