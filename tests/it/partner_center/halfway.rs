@@ -1,7 +1,7 @@
 //! Rows that come halfway: nothing half done goes unsaid, and it is taken back whole.
 
 use serde_json::json;
-use tenantry::ledger::Job;
+use tenantry::ledger::{Job, RetryRefused};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 
@@ -169,4 +169,17 @@ async fn a_row_whose_customer_leaves_in_the_middle_has_come_halfway() {
     // It is not ours to take back any more, and that is said.
     let undo = office.undo(&job).await;
     assert_eq!(outcomes(&office.ledger, &undo).await[0].2, "refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_taken_back_is_not_tried_again() {
+    let (office, alpha) = with_two_groups().await;
+    let refused = json!({ "operation": "update-licenses", "fault": "no-delegation", "times": 1 });
+    office.here.fault(&refused).await;
+    let users = format!("{USERS}{alpha},six@alpha.onmicrosoft.com,Six,Sei,GB,SPB,\n");
+    let job = office.apply("bulk-add-users", &users).await;
+    assert_eq!(job.counts.failed, 1);
+    assert_eq!(office.undo(&job).await.counts.applied, 1);
+    let refused = office.ledger.retry(&job, "tester").await.expect("asked");
+    assert!(matches!(refused, Err(RetryRefused::TakenBack(_))), "{refused:?}");
 }
