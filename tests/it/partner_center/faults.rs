@@ -363,7 +363,7 @@ fn forget_ids(value: &mut Value) {
         }
         Value::Array(items) => {
             items.iter_mut().for_each(forget_ids);
-            items.retain(|item| !item.as_str().is_some_and(|text| uuid::Uuid::try_parse(text).is_ok()));
+            items.retain(|item| item.as_str().is_none_or(|text| uuid::Uuid::try_parse(text).is_err()));
             items.sort_by_key(Value::to_string);
         }
         _ => {}
@@ -372,7 +372,7 @@ fn forget_ids(value: &mut Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_days_work_under_faults_ends_as_a_calm_one() {
-    let (calm, troubled) = futures::future::join(a_days_work(0.0), a_days_work(0.04)).await;
+    let (calm, troubled) = futures::future::join(Box::pin(a_days_work(0.0)), Box::pin(a_days_work(0.04))).await;
     assert_eq!(calm.0[0], [24, 0, 0, 0], "{:?}", calm.0);
     assert_eq!(calm, troubled);
 }
