@@ -59,7 +59,7 @@ pub(super) struct SandboxArgs {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
     slow_body: Duration,
     /// What goes wrong with which probability, e.g. cut-after-commit=0.05; may be repeated. Faults: cut-before-commit,
-    /// cut-after-commit, error-500, error-503, error-429, stale-etag, expired-token, slow-body
+    /// cut-after-commit, error-500, error-503, error-429, stale-etag, expired-token, slow-body, busy, forbidden, no-delegation
     #[arg(long = "fault", value_name = "NAME=PROBABILITY", value_parser = fault)]
     faults: Vec<(Fault, f64)>,
     /// Oddity of the real service to show; may be repeated

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::{Claim, JobId, Ledger, lease};
-use crate::db::{DbError, Row, Tx};
+use crate::db::{DbError, Row, Tx, Value};
 
 /// A step of a row that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub struct DoneStep {
     /// What it found and what it left, as JSON.
     pub image: String,
 }
+
+/// The step of a row that had its password handed out before it ended well.
+pub(crate) const HANDED_OUT: &str = "handed out";
 
 /// How long a password counts as just set.
 const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -116,13 +119,17 @@ impl Ledger {
             .await
     }
 
-    /// Whether a row of the job has had a step of this name come to this.
+    /// Whether a row of the job, or of one that it tries again, has had a step of this name come to this.
     pub async fn has_come_to(&self, claim: &Claim, step: &str, result: &str) -> Result<bool, DbError> {
         let (job, step, result) = (claim.job, step.to_owned(), result.to_owned());
         self.db
             .read(move |tx| {
                 let found = tx.query_first(
-                    "SELECT 1 FROM intents WHERE job = $1 AND step = $2 AND state = 'done' AND result = $3 LIMIT 1",
+                    "WITH RECURSIVE line (job) AS (
+                       SELECT CAST($1 AS BIGINT)
+                       UNION SELECT jobs.retry_of FROM jobs JOIN line ON jobs.seq = line.job WHERE jobs.retry_of IS NOT NULL)
+                     SELECT 1 FROM intents JOIN line ON intents.job = line.job
+                     WHERE step = $2 AND state = 'done' AND result = $3 LIMIT 1",
                     &[job.into(), step.into(), result.into()],
                 )?;
                 Ok(found.is_some())
@@ -176,6 +183,20 @@ fn intent(row: &Row, is_inherited: bool) -> Result<Intent, DbError> {
     })
 }
 
+/// Notes that these rows have had their passwords handed out, together with handing them out.
+pub(crate) fn hand_out(tx: &mut dyn Tx, job: i64, rows: &[u64]) -> Result<(), DbError> {
+    let params: Vec<Vec<Value>> = rows
+        .iter()
+        .map(|row| vec![job.into(), (*row).into(), HANDED_OUT.into()])
+        .collect();
+    tx.exec_each(
+        "INSERT INTO intents (job, row, step, generation, state, result, image, place)
+         VALUES ($1, $2, $3, 0, 'done', '', '', 0) ON CONFLICT (job, row, step) DO NOTHING",
+        &params,
+    )
+    .map(drop)
+}
+
 /// The steps that these rows of a job have done, in the order in which they were begun.
 pub(crate) fn done_steps(
     tx: &mut dyn Tx,
@@ -185,7 +206,7 @@ pub(crate) fn done_steps(
 ) -> Result<BTreeMap<u64, Vec<DoneStep>>, DbError> {
     let found = tx.query(
         "SELECT row, step, result, image FROM intents
-         WHERE job = $1 AND row BETWEEN $2 AND $3 AND state = 'done' ORDER BY row, place, step",
+         WHERE job = $1 AND row BETWEEN $2 AND $3 AND state = 'done' AND image <> '' ORDER BY row, place, step",
         &[job.into(), first.into(), last.into()],
     )?;
     let mut steps: BTreeMap<u64, Vec<DoneStep>> = BTreeMap::new();

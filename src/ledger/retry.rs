@@ -23,6 +23,9 @@ pub enum RetryRefused {
     /// The rows are no longer kept.
     #[error("the job's rows are no longer kept (`spool.keep`); submit the file again")]
     RowsGone,
+    /// What it had done elsewhere was taken back, and a retry would take it for done.
+    #[error("the job was taken back by job {0}; submit the file again")]
+    TakenBack(String),
     /// It needed approval and has none; a retry must not be a way around that.
     #[error("the job needed approval and never got it; submit the file again")]
     NotApproved,
@@ -40,6 +43,7 @@ impl Ledger {
         let id = JobId(self.clock.fresh_id());
         let parent = job.id;
         let needs_approval = !job.gate.is_empty();
+        let is_elsewhere = job.parameters.store.is_some();
         let (now, old, input, by) = (self.clock.now_millis(), job.seq, job.input, by.to_owned());
         self.db
             .write(move |tx| {
@@ -48,6 +52,9 @@ impl Ledger {
                 }
                 if tx.query("SELECT 1 FROM spool WHERE input = $1 LIMIT 1", &[input.into()])?.is_empty() {
                     return Ok(Err(RetryRefused::RowsGone));
+                }
+                if is_elsewhere && let Some(undo) = undo_of(tx, old)? {
+                    return Ok(Err(RetryRefused::TakenBack(undo)));
                 }
                 let made = tx.query(
                     "INSERT INTO jobs (id, kind, parameters, state, input, retry_of, submitted_by, created_at, undo_of, plan_hash,
@@ -87,6 +94,16 @@ impl Ledger {
             })
             .await
     }
+}
+
+/// The job that takes this one back, or has done so.
+fn undo_of(tx: &mut dyn Tx, job: i64) -> Result<Option<String>, DbError> {
+    let found = tx.query_first(
+        "SELECT id FROM jobs WHERE undo_of = $1 AND (applied > 0 OR state NOT IN ('completed', 'failed', 'cancelled'))
+         LIMIT 1",
+        &[job.into()],
+    )?;
+    found.map(|row| row.text(0).map(str::to_owned)).transpose()
 }
 
 /// Whether somebody has approved the job. `decided_by` does not tell that from a rejection.

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Change, Job, Row};
+use tenantry_jobs::{Change, Job, Problem, Row, code};
 use tokio::time::{Duration, Instant};
 
 use super::Runner;
@@ -18,7 +18,7 @@ use super::chunk::{seal, spooled, unsealed};
 use super::sync::is_to_stop;
 use crate::db::{DbError, Tx};
 use crate::input::Block;
-use crate::ledger::intents::{DoneStep, done_steps};
+use crate::ledger::intents::{DoneStep, done_steps, hand_out};
 use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, closing, lease};
 use crate::passwords::{PasswordRow, generate};
 use crate::plan::Slice;
@@ -56,6 +56,8 @@ impl Work<'_> {
 struct Batch {
     outcomes: Vec<RowOutcome>,
     passwords: Vec<PasswordRow>,
+    /// Rows that have not ended well, and yet have a password among these.
+    handed_out: Vec<u64>,
     artifacts: Vec<Artifact>,
     since: Option<Instant>,
 }
@@ -66,9 +68,12 @@ impl Batch {
         self.outcomes.push(outcome);
     }
 
-    /// The row's wait, if it has not ended.
-    fn take(&mut self, ended: Ended) -> Option<RowWait> {
-        self.passwords.extend(ended.password);
+    /// The row's wait, if it has not ended. Its password is kept if the job hands any out.
+    fn take(&mut self, ended: Ended, hands_out: bool) -> Option<RowWait> {
+        if ended.password.is_some() {
+            self.handed_out.extend(ended.fate.row_to_go_on_with());
+        }
+        self.passwords.extend(ended.password.filter(|_| hands_out));
         self.artifacts.extend(ended.artifact);
         match ended.fate {
             Fate::Over(outcome) => {
@@ -77,6 +82,10 @@ impl Batch {
             }
             Fate::Waits(wait) => Some(wait),
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.handed_out.is_empty()
     }
 
     fn is_due(&self) -> bool {
@@ -181,10 +190,7 @@ impl Runner {
             };
             finishing -= usize::from(was_begun);
             match end {
-                Ok(mut ended) => {
-                    ended.password = ended.password.filter(|_| hands_out);
-                    waits.extend(batch.take(ended));
-                }
+                Ok(ended) => waits.extend(batch.take(ended, hands_out)),
                 // What is on its way is waited for; nothing else is begun.
                 Err(why) => stop = stop.or(Some(Stop::Halted(why))),
             }
@@ -197,7 +203,7 @@ impl Runner {
             waits.sort_unstable_by_key(|wait: &RowWait| wait.row);
             return self.close(&claim, batch, waits).await;
         };
-        if !batch.outcomes.is_empty() {
+        if !batch.is_empty() {
             self.record(&mut claim, &mut batch).await?;
         }
         match stop {
@@ -221,8 +227,17 @@ impl Runner {
         match work {
             Work::Change(change) => {
                 if let Change::ExportCustomers(export) = &*change {
-                    let listing = store.listing(session, export).await?;
-                    return Ok(Ended::over(self.export_list(claim, store, row, listing).await?));
+                    let made = async {
+                        let listing = store.listing(session, export).await?;
+                        self.export_list(claim, store, row, listing).await
+                    };
+                    return match made.await {
+                        Err(halt @ Halt::Refused(_)) => {
+                            let problem = Problem::new(code::REFUSED, "", "", halt.to_string());
+                            Ok(Ended::over(rejected(row, &problem)))
+                        }
+                        made => made.map(Ended::over),
+                    };
                 }
                 let draw = || {
                     let mut entropy = self.ledger.clock().entropy();
@@ -239,6 +254,7 @@ impl Runner {
         let Batch {
             outcomes,
             passwords,
+            handed_out,
             artifacts,
             ..
         } = std::mem::take(batch);
@@ -246,6 +262,7 @@ impl Runner {
         let recorded = self.ledger.db().write(move |tx| {
             lease::fence(tx, &held)?;
             seal(tx, &held, &passwords)?;
+            hand_out(tx, held.job, &handed_out)?;
             artifacts::keep(tx, held.job, &artifacts)?;
             closing::record(tx, &mut held, &outcomes, limit, now)?;
             Ok((held.pending, !is_to_stop(tx, held.job)?))
@@ -262,6 +279,7 @@ impl Runner {
         let ended = self.ledger.db().write(move |tx| {
             lease::fence(tx, &claim)?;
             seal(tx, &claim, &batch.passwords)?;
+            hand_out(tx, claim.job, &batch.handed_out)?;
             artifacts::keep(tx, claim.job, &batch.artifacts)?;
             let closing = Closing {
                 outcomes: batch.outcomes,

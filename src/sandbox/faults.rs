@@ -1,5 +1,6 @@
 //! What goes wrong: by chance, drawn from one seed, or by a script that says which calls get what.
 
+use super::reply::{Refused, refuse};
 use super::{Options, Quirk};
 
 /// Something that can go wrong with a call.
@@ -24,9 +25,29 @@ pub enum Fault {
     ExpiredToken,
     /// The body takes its time
     SlowBody,
+    /// 409, since an earlier change has to end first
+    Busy,
+    /// 403, since the account may do no such thing at all
+    Forbidden,
+    /// 403, since the account may do no such thing for this customer
+    NoDelegation,
 }
 
 impl Fault {
+    /// What is answered instead of what was asked for, and remembered like any answer.
+    pub(super) fn refusal(self) -> Option<Refused> {
+        match self {
+            Self::Busy => Some(refuse(409, 900_278, "An earlier change is not done yet.")),
+            Self::Forbidden => Some(refuse(403, 1002, "Access denied.")),
+            Self::NoDelegation => Some(refuse(
+                403,
+                900_308,
+                "The user has no role in this customer's directory.",
+            )),
+            _ => None,
+        }
+    }
+
     pub(super) fn named(name: &str) -> Option<Self> {
         clap::ValueEnum::from_str(name, true).ok()
     }

@@ -187,9 +187,13 @@ async fn run(
             stale,
             note: Note::default(),
         };
+        let refusal = fault.and_then(Fault::refusal);
         let (reply, effect) = match operation.leaves {
-            Some(_) => change(&mut call, operation)?,
-            None => (settled((operation.run)(&mut call))?, Effect::Refused),
+            Some(_) => change(&mut call, operation, refusal)?,
+            None => (
+                settled(refusal.map_or_else(|| (operation.run)(&mut call), Err))?,
+                Effect::Refused,
+            ),
         };
         // Here and not below, where nobody may be waiting any more.
         tally(&own, operation, &asked, &effect);
@@ -219,14 +223,18 @@ fn tally(shared: &Shared, operation: &'static Operation, request: &Request, effe
 }
 
 /// Runs a changing call once, whatever becomes of it: effect, audit record and answer are written together.
-fn change(call: &mut Call<'_>, operation: &'static Operation) -> Result<(Reply, Effect), DbError> {
+fn change(
+    call: &mut Call<'_>,
+    operation: &'static Operation,
+    refusal: Option<Refused>,
+) -> Result<(Reply, Effect), DbError> {
     match replay::recorded(call.tx, call.shared, call.request, call.now) {
         Ok(None) => {}
         Ok(Some(reply)) => return Ok((reply, Effect::Told)),
         Err(refused) => return Ok((settled(Err(refused))?, Effect::Refused)),
     }
     call.tx.exec("SAVEPOINT effect", &[])?;
-    let outcome = (operation.run)(call);
+    let outcome = refusal.map_or_else(|| (operation.run)(call), Err);
     let made = outcome.is_ok();
     if !made {
         call.tx.exec("ROLLBACK TO effect", &[])?;

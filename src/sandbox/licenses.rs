@@ -9,9 +9,6 @@ use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
 use super::{catalogue, json, users};
 use crate::db::{DbError, Tx};
 
-/// The group of every SKU here.
-const GROUP: &str = "group1";
-
 /// The licences of a user, by their SKU ids.
 fn of(user: &Record) -> Vec<String> {
     let held = user.text("_licenses").split(';').filter(|sku| !sku.is_empty());
@@ -92,25 +89,24 @@ fn sku(seats: &Seats) -> Json {
         "name": catalogue::name_of_sku(&seats.sku_id).unwrap_or(&seats.part_number),
         "skuPartNumber": seats.part_number,
         "targetType": "User",
-        "licenseGroupId": GROUP,
+        "licenseGroupId": catalogue::group_of_sku(&seats.sku_id),
     })
 }
 
-/// Whether the groups that were asked for include the one there is.
-fn wanted(call: &Call<'_>) -> bool {
-    let groups = call.request.query_all("licenseGroupIds");
-    groups.is_empty() || groups.iter().any(|group| group.eq_ignore_ascii_case(GROUP))
+/// Whether a SKU is of the groups that were asked for; who names none means the first.
+fn is_wanted(call: &Call<'_>, sku_id: &str) -> bool {
+    let (own, groups) = (
+        catalogue::group_of_sku(sku_id),
+        call.request.query_all("licenseGroupIds"),
+    );
+    groups.is_empty() && own == "group1" || groups.iter().any(|group| group.eq_ignore_ascii_case(own))
 }
 
 /// `GET customers/{id}/subscribedskus`.
 pub(super) fn subscribed(call: &mut Call<'_>) -> Outcome {
     let customer = call.customer()?;
-    let all = if wanted(call) {
-        seats(call.tx, customer.id)?
-    } else {
-        Vec::new()
-    };
-    let items = all.iter().map(|one| {
+    let all = seats(call.tx, customer.id)?;
+    let items = all.iter().filter(|one| is_wanted(call, &one.sku_id)).map(|one| {
         json!({
             "availableUnits": (one.held - one.assigned).max(0),
             "activeUnits": one.held,
@@ -131,9 +127,11 @@ pub(super) fn subscribed(call: &mut Call<'_>) -> Outcome {
 pub(super) fn of_user(call: &mut Call<'_>) -> Outcome {
     let customer = call.customer()?;
     let user = users::named(call, &customer)?;
-    let held = if wanted(call) { of(&user) } else { Vec::new() };
+    let held = of(&user);
     let all = seats(call.tx, customer.id)?;
-    let items = all.iter().filter(|seats| held.contains(&seats.sku_id));
+    let items = all
+        .iter()
+        .filter(|seats| held.contains(&seats.sku_id) && is_wanted(call, &seats.sku_id));
     let items = items.map(|seats| {
         let mut product = sku(seats);
         json::take(&mut product, "targetType");
@@ -159,6 +157,11 @@ pub(super) fn update(call: &mut Call<'_>) -> Outcome {
     let (assign, remove) = (ids("licensesToAssign"), ids("licensesToRemove"));
     if assign.is_empty() && remove.is_empty() {
         return Err(bad_member("licensesToAssign", "is missing, and so is licensesToRemove"));
+    }
+    let mut named = assign.iter().chain(&remove).map(|sku| catalogue::group_of_sku(sku));
+    let first = named.next();
+    if named.any(|group| Some(group) != first) {
+        return Err(bad_member("licensesToAssign", "names SKUs of different groups"));
     }
     if !assign.is_empty() && user.text("usageLocation").is_empty() {
         return Err(bad_member(

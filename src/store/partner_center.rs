@@ -50,6 +50,8 @@ pub use steps::Journal;
 use self::address::Validator;
 use self::client::{CallError, Client};
 use self::end::End;
+use self::failure::Failure;
+use self::steps::Stopped;
 use self::transfers::Acceptance;
 use crate::clock::Clock;
 use crate::db::DbError;
@@ -116,9 +118,12 @@ pub struct PartnerCenter {
     origin: Installation,
 }
 
-/// Why a row has to wait.
+/// Why a row cannot go on, or has to wait.
 #[derive(Debug, Error)]
 pub enum Halt {
+    /// The row: what it has to know is not told.
+    #[error("Partner Center: {0}")]
+    Refused(Refusal),
     /// The service, for now.
     #[error("Partner Center: {0}")]
     Unavailable(String),
@@ -130,9 +135,18 @@ pub enum Halt {
     Db(#[from] DbError),
 }
 
+/// A question that was refused.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Refusal(Failure);
+
 impl Halt {
     fn of(error: CallError) -> Self {
         match error {
+            // What a gateway refuses is no row's fault.
+            CallError::Answered(failure, true) if failure.class() == failure::Class::Refused => {
+                Self::Refused(Refusal(failure))
+            }
             CallError::Answered(failure, _) => match failure.class() {
                 failure::Class::Unauthorized | failure::Class::Forbidden => Self::Unauthorized(failure.to_string()),
                 _ => Self::Unavailable(failure.to_string()),
@@ -236,6 +250,10 @@ impl PartnerCenter {
 
     /// What a row would do.
     pub async fn preview(&self, session: &Session, row: u64, change: &Change<'_>) -> Result<Previewed, Halt> {
+        or_reject(self.look_at(session, row, change).await)
+    }
+
+    async fn look_at(&self, session: &Session, row: u64, change: &Change<'_>) -> Result<Previewed, Halt> {
         match change {
             Change::CreateUser(user) => users::preview(session, row, user).await,
             Change::CreateCustomer(new) => customers::preview_new(session, new).await,
@@ -259,6 +277,19 @@ impl PartnerCenter {
 
     /// Carries a row out, if it is as expected. A row that has begun was compared when it began.
     pub async fn apply(
+        &self,
+        session: &Session,
+        journal: &Journal,
+        row: u64,
+        change: &Change<'_>,
+        expected: Option<&Expected>,
+        draw: Draw<'_>,
+    ) -> Result<Ended, Halt> {
+        let ended = self.carry_out(session, journal, row, change, expected, draw).await;
+        or_end(ended, journal, row)
+    }
+
+    async fn carry_out(
         &self,
         session: &Session,
         journal: &Journal,
@@ -321,7 +352,7 @@ impl PartnerCenter {
 
     /// What taking a row back would do, of which these steps are known.
     pub async fn preview_undo(&self, session: &Session, steps: &[DoneStep]) -> Result<Previewed, Halt> {
-        undo::Back::new(session, steps)?.preview().await
+        or_reject(undo::Back::new(session, steps)?.preview().await)
     }
 
     /// Takes a row back.
@@ -333,9 +364,21 @@ impl PartnerCenter {
         steps: &[DoneStep],
         expected: Option<&Expected>,
     ) -> Result<Ended, Halt> {
+        let ended = self.take_back(session, journal, row, steps, expected).await;
+        or_end(ended, journal, row)
+    }
+
+    async fn take_back(
+        &self,
+        session: &Session,
+        journal: &Journal,
+        row: u64,
+        steps: &[DoneStep],
+        expected: Option<&Expected>,
+    ) -> Result<Ended, Halt> {
         let back = undo::Back::new(session, steps)?;
         if let Some(expected) = expected.filter(|_| !journal.has_begun(row)) {
-            let now = back.preview().await?.verdict;
+            let now = or_reject(back.preview().await)?.verdict;
             if !expected.meets(row, &now) {
                 return Ok(Ended::over(drifted(row, &now)));
             }
@@ -352,6 +395,51 @@ impl PartnerCenter {
     /// The customer whose limit a row that is taken back counts against.
     pub fn customer_of(steps: &[DoneStep]) -> String {
         undo::Back::customer(steps)
+    }
+}
+
+/// What is refused when somebody looks is refused as a row.
+fn or_reject(previewed: Result<Previewed, Halt>) -> Result<Previewed, Halt> {
+    match previewed {
+        Err(halt @ Halt::Refused(_)) => {
+            let problem = Problem::new(code::REFUSED, "", "", halt.to_string());
+            Ok(Previewed::reject(problem))
+        }
+        other => other,
+    }
+}
+
+/// A row whose questions are refused ends with that, and others go on. One that ends so after something was done has come
+/// halfway.
+fn or_end(ended: Result<Ended, Halt>, journal: &Journal, row: u64) -> Result<Ended, Halt> {
+    let done = match journal.left(row)? {
+        0 => String::new(),
+        1 => "it came halfway, 1 step was done".to_owned(),
+        some => format!("it came halfway, {some} steps were done"),
+    };
+    match ended {
+        Err(Halt::Refused(Refusal(failure))) => {
+            let is_unknown = done.is_empty() && journal.has_begun(row);
+            let done = if is_unknown {
+                "what became of its first step is not known".to_owned()
+            } else {
+                done
+            };
+            let (is_for_now, target) = (false, String::new());
+            let stopped = Stopped { failure, is_for_now };
+            Ok(Ended::of(row, End::Stopped { stopped, done, target }))
+        }
+        Ok(mut ended) => {
+            if let Fate::Over(over) = &mut ended.fate
+                && over.outcome == Outcome::Rejected
+                && !done.is_empty()
+            {
+                over.outcome = Outcome::Failed;
+                over.message = format!("{done}; {}", over.message);
+            }
+            Ok(ended)
+        }
+        other => other,
     }
 }
 

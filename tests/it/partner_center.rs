@@ -4,10 +4,12 @@
 mod addresses;
 mod copies;
 mod faults;
+mod halfway;
 mod killed;
 mod kinds;
 mod lists;
 mod network;
+mod retries;
 mod shared;
 mod tokens;
 mod transfers;
@@ -187,9 +189,16 @@ impl Office {
 
     /// Goes on with a job until it has ended.
     async fn finish(&self, job: &Job) -> Job {
+        let job = self.finish_or_pause(job).await;
+        assert!(job.state.is_final(), "the job is {}", job.state.as_str());
+        job
+    }
+
+    /// Goes on with a job until it has ended, or is paused.
+    async fn finish_or_pause(&self, job: &Job) -> Job {
         for _ in 0..200 {
             let job = work_off_from(&self.ledger, &self.stores, job).await;
-            if job.state.is_final() {
+            if job.state.is_final() || job.state.as_str() == "paused" {
                 return job;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -231,18 +231,22 @@ fn place<'v>(profile: &'v Value, is_address: bool, name: &str) -> &'v str {
     }
 }
 
+/// Whether two values of a field mean the same: letters of codes come back in another case than they were sent in.
+pub(super) fn is_same(field: CustomerField, one: &str, other: &str) -> bool {
+    let is_code = matches!(
+        field,
+        CustomerField::Culture | CustomerField::Language | CustomerField::Country
+    );
+    one == other || is_code && one.eq_ignore_ascii_case(other)
+}
+
 /// What `wanted` would change in a profile.
 fn changes<'a>(profile: &Value, wanted: impl Iterator<Item = (CustomerField, &'a str)>) -> Vec<FieldChange> {
     wanted
         .filter_map(|(field, new)| {
             let (_, is_address, name) = PLACES.iter().find(|(of, _, _)| *of == field)?;
             let old = place(profile, *is_address, name);
-            // Letters of codes come back in another case than they were sent in.
-            let is_code = matches!(
-                field,
-                CustomerField::Culture | CustomerField::Language | CustomerField::Country
-            );
-            let is_same = old == new || is_code && old.eq_ignore_ascii_case(new);
+            let is_same = is_same(field, old, new);
             (!is_same).then(|| FieldChange::new(field.name(), old, new))
         })
         .collect()

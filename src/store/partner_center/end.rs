@@ -27,6 +27,13 @@ pub(super) enum End {
         done: String,
         target: String,
     },
+    /// Something stands in the way of the rest.
+    Halfway {
+        problem: Problem,
+        /// What was done before.
+        done: String,
+        target: String,
+    },
     /// For somebody else.
     Waits {
         message: String,
@@ -64,6 +71,9 @@ impl End {
             End::Applied { target, message } => over(Outcome::Applied, "", message, target),
             End::Unchanged(target) => Fate::Over(unchanged(row, target)),
             End::Rejected(problem) => Fate::Over(rejected(row, &problem)),
+            End::Halfway { problem, done, target } => {
+                over(Outcome::Failed, &problem.code, format!("{done}; {problem}"), target)
+            }
             End::Waits { message, target } => Fate::Waits(RowWait { row, message, target }),
             End::Stopped { stopped, done, target } => {
                 let Stopped { failure, is_for_now } = stopped;
@@ -96,6 +106,16 @@ pub enum Fate {
     Over(RowOutcome),
     /// It has not.
     Waits(RowWait),
+}
+
+impl Fate {
+    /// The row, if another attempt at it may follow.
+    pub(crate) fn row_to_go_on_with(&self) -> Option<u64> {
+        match self {
+            Self::Over(over) => (over.outcome != Outcome::Applied).then_some(over.row),
+            Self::Waits(wait) => Some(wait.row),
+        }
+    }
 }
 
 /// What an attempt at a row came to.

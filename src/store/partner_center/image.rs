@@ -108,6 +108,11 @@ impl Image {
         )
     }
 
+    /// Whether it is about a transfer.
+    pub(super) fn is_of_transfer(&self) -> bool {
+        matches!(self.object, Object::Transfer | Object::TransferAnswer)
+    }
+
     /// The customer it is about.
     pub(super) fn whose(&self) -> Customer {
         Customer {

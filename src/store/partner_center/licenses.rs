@@ -23,6 +23,8 @@ const UPDATE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::A
 
 /// The step that says where a user is.
 const LOCATION: &str = "usage location";
+/// What the steps that change licences are called, before the group of each.
+pub(super) const LICENSES: &str = "licenses";
 
 /// The SKU a cell names by part number or id.
 pub(super) fn sku<'s>(column: &str, wanted: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
@@ -192,7 +194,7 @@ pub(super) async fn apply(
     if wanted.changes().is_empty() && !journal.has_begun(row) {
         return Ok(End::Unchanged(id.clone()));
     }
-    let mut done = String::new();
+    let mut done = Vec::new();
     let is_begun = journal.has_begun_step(row, LOCATION);
     if !wanted.usage_location.is_empty() || is_begun && !change.usage_location.is_empty() {
         let (from, to) = (&wanted.user.usage_location, change.usage_location.as_ref());
@@ -200,7 +202,7 @@ pub(super) async fn apply(
         if let Err(stopped) = usage_location_step(session, &step, customer, id, (from, to)).await? {
             return Ok(End::stopped(stopped, id));
         }
-        "the usage location was set; the licences were not changed".clone_into(&mut done);
+        done.push("the usage location was set");
     }
     let update = Update {
         customer,
@@ -211,10 +213,14 @@ pub(super) async fn apply(
         remove: wanted.remove.clone(),
     };
     let target = id.clone();
-    Ok(match update.done(session, journal, row, "licenses").await? {
-        None => End::applied(target),
-        Some(stopped) => End::Stopped { stopped, done, target },
-    })
+    let Some(stopped) = update.done(session, journal, row, LICENSES).await? else {
+        return Ok(End::applied(target));
+    };
+    if journal.count(row, LICENSES) > 0 {
+        done.push("some of the licences were changed");
+    }
+    let done = done.join("; ");
+    Ok(End::Stopped { stopped, done, target })
 }
 
 /// Licences to give a user and to take, by SKU id.
@@ -251,17 +257,20 @@ impl Update<'_> {
         let mut groups: Vec<&str> = all.map(group).collect();
         groups.sort_unstable();
         groups.dedup();
+        // Each group finds what the one before left.
+        let mut has = self.has.to_vec();
         for of in groups {
             let within = |ids: &[String]| -> Vec<String> { ids.iter().filter(|id| group(id) == of).cloned().collect() };
             let (assign, remove) = (within(&self.assign), within(&self.remove));
             let name = format!("{name} {of}");
             let name = name.trim_end();
-            let is_so = is_so(self.has, &assign, &remove);
-            if is_so && !journal.has_begun_step(row, name) {
+            let after = changed(&has, &assign, &remove);
+            let has = std::mem::replace(&mut has, after);
+            if is_so(&has, &assign, &remove) && !journal.has_begun_step(row, name) {
                 continue;
             }
             let step = session.step(journal, row, name);
-            if let Err(stopped) = self.group_step(session, &step, &assign, &remove).await? {
+            if let Err(stopped) = self.group_step(session, &step, &has, (&assign, &remove)).await? {
                 return Ok(Some(stopped));
             }
         }
@@ -272,10 +281,10 @@ impl Update<'_> {
         &self,
         session: &Session,
         step: &Step<'_>,
-        assign: &[String],
-        remove: &[String],
+        has: &[String],
+        (assign, remove): (&[String], &[String]),
     ) -> Result<Done, Halt> {
-        let (customer, user, has) = (self.customer, self.user, self.has);
+        let (customer, user) = (self.customer, self.user);
         let path = format!(
             "/customers/{}/users/{}/licenseupdates",
             segment(&customer.id),
@@ -290,8 +299,7 @@ impl Update<'_> {
         if !taken.is_empty() {
             body["licensesToRemove"] = json!(taken);
         }
-        let mut after: Vec<String> = has.iter().filter(|id| !remove.contains(id)).cloned().collect();
-        after.extend(assign.iter().filter(|id| !has.contains(id)).cloned());
+        let after = changed(has, assign, remove);
         let image = Image::new(Object::Licenses, customer, user).field("licenses", has.join(";"), after.join(";"));
         let call = Call::new(UPDATE_LICENSES, path).of(&customer.id).body(body);
         step.once(
@@ -309,6 +317,13 @@ impl Update<'_> {
         )
         .await
     }
+}
+
+fn changed(has: &[String], assign: &[String], remove: &[String]) -> Vec<String> {
+    let kept = has.iter().filter(|id| !remove.contains(id));
+    kept.chain(assign.iter().filter(|id| !has.contains(id)))
+        .cloned()
+        .collect()
 }
 
 fn is_so(has: &[String], assign: &[String], remove: &[String]) -> bool {

@@ -95,30 +95,58 @@ pub(super) async fn remove(session: &Session, journal: &Journal, row: u64, remov
     };
     let target = customer.id.clone();
     if !journal.has_begun_step(row, "relationship") {
+        own_up(session, journal, row, &customer).await?;
         let suspend = match obstacles(session, &customer, removal).await? {
             Ok(suspend) => suspend,
-            Err(problem) => return Ok(End::Rejected(problem)),
+            Err(problem) => return Ok(in_the_way(journal, row, problem, target)),
         };
         if let Some(end) = suspend_all(session, journal, row, &customer, &suspend).await? {
             return Ok(end);
         }
     }
-    let message = match journal.count(row, "suspend ") {
-        0 => String::new(),
-        1 => "1 subscription was suspended".to_owned(),
-        many => format!("{many} subscriptions were suspended"),
-    };
+    let message = suspended(journal, row);
     let step = session.step(journal, row, "relationship");
     Ok(match end_step(session, &step, &customer).await? {
         Ok(_) => End::Applied { target, message },
         // Somebody else was faster.
-        Err(stopped) if stopped.failure.status == 404 => End::Unchanged(target),
+        Err(stopped) if stopped.failure.status == 404 && message.is_empty() => End::Unchanged(target),
+        Err(stopped) if stopped.failure.status == 404 => End::Applied { target, message },
         Err(stopped) => End::Stopped {
             stopped,
             done: message,
             target,
         },
     })
+}
+
+/// Notes what an earlier attempt suspended without learning of it: looked at anew, that is in nobody's way.
+async fn own_up(session: &Session, journal: &Journal, row: u64, customer: &Customer) -> Result<(), Halt> {
+    let to = SubscriptionStatus::Suspended.as_str();
+    for (name, image) in journal.unknown(row, "suspend ")? {
+        if has_become(session, &customer.id, &image.id, to).await? {
+            let step = session.step(journal, row, &name);
+            let way = (image.before("status"), to);
+            let _ = status_step(session, &step, customer, &image.id, way).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What was suspended so far, by whatever attempt; empty for nothing.
+fn suspended(journal: &Journal, row: u64) -> String {
+    match journal.count(row, "suspend ") {
+        0 => String::new(),
+        1 => "1 subscription was suspended".to_owned(),
+        many => format!("{many} subscriptions were suspended"),
+    }
+}
+
+/// The end of a row that cannot go on, perhaps after it has begun.
+fn in_the_way(journal: &Journal, row: u64, problem: Problem, target: String) -> End {
+    match suspended(journal, row) {
+        done if done.is_empty() => End::Rejected(problem),
+        done => End::Halfway { problem, done, target },
+    }
 }
 
 /// Suspends what is in the way; how the row ends, if it does not go on.
@@ -131,7 +159,7 @@ async fn suspend_all(
 ) -> Result<Option<End>, Halt> {
     let to = SubscriptionStatus::Suspended.as_str();
     let mut pending = 0;
-    for (number, (id, status)) in suspend.iter().enumerate() {
+    for (id, status) in suspend {
         let name = format!("suspend {id}");
         let step = session.step(journal, row, &name);
         match status_step(session, &step, customer, id, (status, to)).await? {
@@ -139,11 +167,7 @@ async fn suspend_all(
             Ok(_) if has_become(session, &customer.id, id, to).await? => {}
             Ok(_) => pending += 1,
             Err(stopped) => {
-                let done = match number {
-                    0 => String::new(),
-                    some => format!("{some} of {} subscriptions were suspended", suspend.len()),
-                };
-                let target = customer.id.clone();
+                let (done, target) = (suspended(journal, row), customer.id.clone());
                 return Ok(Some(End::Stopped { stopped, done, target }));
             }
         }

@@ -115,7 +115,7 @@ pub(super) struct Sku {
 
 type Cell<T> = Arc<OnceCell<T>>;
 type Found<T> = Result<Arc<T>, Problem>;
-/// By sign-in name in lower case.
+/// By sign-in name in lower case, where there may be several of one name by id too.
 type Users = Arc<HashMap<String, User>>;
 /// A customer, and whether those of its users are meant that were deleted.
 type Whose = (String, bool);
@@ -251,7 +251,8 @@ impl Session {
         self.users_of((customer.to_owned(), false)).await
     }
 
-    /// Those of a customer's users that were deleted and can be restored yet. Of several of one name, the last one deleted.
+    /// Those of a customer's users that were deleted and can be restored yet, by id and by sign-in name in lower case. Of
+    /// several of one name, the last one deleted has it.
     pub(super) async fn deleted_users(&self, customer: &str) -> Result<Users, Halt> {
         self.users_of((customer.to_owned(), true)).await
     }
@@ -279,6 +280,9 @@ impl Session {
         while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
             for user in page.iter().map(User::read) {
                 let name = user.sign_in_name.to_lowercase();
+                if *deleted {
+                    users.insert(user.id.to_lowercase(), user.clone());
+                }
                 if users.get(&name).is_none_or(|other| other.deleted_at <= user.deleted_at) {
                     users.insert(name, user);
                 }

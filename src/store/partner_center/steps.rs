@@ -15,7 +15,7 @@ use super::auth::AuthError;
 use super::client::{Answer, Call, CallError, Client};
 use super::failure::{Class, Failure};
 use super::image::Image;
-use crate::ledger::intents::{Intent, Intents, request_id};
+use crate::ledger::intents::{HANDED_OUT, Intent, Intents, request_id};
 use crate::ledger::{Claim, Ledger};
 
 /// A step is sent this often before the row is left for later.
@@ -76,24 +76,58 @@ impl Journal {
             .count()
     }
 
+    /// How many steps of a row left something that stays; a transfer that was asked for leaves nothing but its end.
+    pub(super) fn left(&self, row: u64) -> Result<usize, Halt> {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = 0;
+        for ((of, _), intent) in intents.iter() {
+            if *of == row && intent.result.is_some() && !intent.image.is_empty() {
+                left += usize::from(!Image::decode(&intent.image)?.is_of_transfer());
+            }
+        }
+        Ok(left)
+    }
+
+    /// The steps of a row whose names begin so, and of which it is not known whether they are done, with what they found.
+    pub(super) fn unknown(&self, row: u64, prefix: &str) -> Result<Vec<(String, Image)>, Halt> {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_one =
+            |of: &u64, step: &str, intent: &Intent| *of == row && step.starts_with(prefix) && intent.result.is_none();
+        intents
+            .iter()
+            .filter(|((of, step), intent)| is_one(of, step, intent))
+            .map(|((_, step), intent)| Ok((step.clone(), Image::decode(&intent.image)?)))
+            .collect()
+    }
+
     /// Notes that a user has been given a password.
     pub(super) async fn note_password(&self, account: &str) -> Result<(), Halt> {
         Ok(self.ledger.note_password(&self.claim, account).await?)
     }
 
-    /// How often the chunk has been claimed, this time included.
-    pub(super) fn attempt(&self) -> i64 {
-        self.claim.attempt
+    /// What this attempt at the chunk is called, among those of all jobs.
+    pub(super) fn attempt(&self) -> String {
+        format!("{}.{}", self.claim.job, self.claim.attempt)
     }
 
-    /// Whether a step was done by the job that this one tries again.
-    pub(super) fn is_inherited(&self, row: u64, step: &str) -> bool {
-        self.known(row, step).is_some_and(|intent| intent.is_inherited)
+    /// Whether a row that has not ended well has had its password handed out.
+    pub(super) fn has_handed_out(&self, row: u64) -> bool {
+        self.has_begun_step(row, HANDED_OUT)
     }
 
     /// Whether an attempt at this row got as far as this step.
     pub(super) fn has_begun_step(&self, row: u64, step: &str) -> bool {
         self.known(row, step).is_some()
+    }
+
+    /// Whether an attempt at this row got as far as this step, or one of those that it consists of.
+    pub(super) fn has_begun_part(&self, row: u64, step: &str) -> bool {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_part = |name: &str| {
+            name.strip_prefix(step)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        intents.keys().any(|(of, name)| *of == row && is_part(name))
     }
 
     /// The id this step was sent under last.
@@ -116,7 +150,7 @@ impl Journal {
         intents.keys().any(|(of, _)| *of == row)
     }
 
-    async fn intend(&self, row: u64, step: &str, generation: i64, image: Option<&Image>) -> Result<(), Halt> {
+    async fn intend(&self, row: u64, step: &str, generation: i64, image: &Image) -> Result<(), Halt> {
         let place = {
             let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
             intents.keys().filter(|(of, _)| *of == row).count()
@@ -124,14 +158,25 @@ impl Journal {
         let intent = Intent {
             generation,
             result: None,
-            image: image.map(Image::encode).transpose()?.unwrap_or_default(),
+            image: image.encode()?,
             place: place as i64,
             is_inherited: false,
         };
+        self.begin(row, step, intent).await?;
+        crate::failpoint::hit("after-intent");
+        Ok(())
+    }
+
+    /// Makes a step of the job that this one tries again one of this job.
+    async fn adopt(&self, row: u64, step: &str, theirs: Intent) -> Result<(), Halt> {
+        let is_inherited = false;
+        self.begin(row, step, Intent { is_inherited, ..theirs }).await
+    }
+
+    async fn begin(&self, row: u64, step: &str, intent: Intent) -> Result<(), Halt> {
         self.ledger.intend(&self.claim, row, step, &intent).await?;
         let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
         intents.insert((row, step.to_owned()), intent);
-        crate::failpoint::hit("after-intent");
         Ok(())
     }
 
@@ -204,9 +249,14 @@ impl Step<'_> {
         }
         let mut generation = before.as_ref().map_or(0, |intent| intent.generation);
         let mut is_unknown = before.is_some();
-        let mut is_open = is_unknown;
-        // What another job is about to have done is no intent of this one.
-        let mut is_foreign = before.as_ref().is_some_and(|intent| intent.is_inherited);
+        // Whether the id of this generation has been answered.
+        let mut is_answered = false;
+        // What another job was about to have done is no intent of this one, but what it found is what an undo brings back.
+        let mut inherited = before.filter(|intent| intent.is_inherited);
+        let mut intended = match inherited {
+            Some(_) => None,
+            None => journal.image(row, self.name)?,
+        };
         let mut pause = FIRST_PAUSE;
         let mut why = String::new();
         let mut tries = 0;
@@ -217,10 +267,8 @@ impl Step<'_> {
                 && !is_sent_again
                 && let Some(found) = find().await?
             {
-                if is_foreign {
-                    let sending = next().await?;
-                    let image = sending.map(|sending| sending.image);
-                    journal.intend(row, self.name, generation, image.as_ref()).await?;
+                if let Some(theirs) = inherited {
+                    journal.adopt(row, self.name, theirs).await?;
                 }
                 journal.settle(row, self.name, &found).await?;
                 return Ok(Ok(found));
@@ -229,22 +277,25 @@ impl Step<'_> {
                 let (failure, is_for_now) = (Failure::gone(), false);
                 return Ok(Err(Stopped { failure, is_for_now }));
             };
-            if !is_unknown || is_foreign {
-                generation += i64::from(is_open);
-                journal.intend(row, self.name, generation, Some(&image)).await?;
-                (is_open, is_foreign) = (true, false);
+            // What is sent is what is found now; that may be something else than when it was sent before.
+            if is_answered || intended.as_ref() != Some(&image) {
+                generation += i64::from(is_answered);
+                journal.intend(row, self.name, generation, &image).await?;
+                (is_answered, inherited, intended) = (false, None, Some(image.clone()));
             }
             let id = request_id(journal.claim.job_id, row, self.name, generation);
-            let sent = self.client.call(&call, id).await;
-            let error = match sent {
+            let error = match self.client.call(&call, id).await {
                 Ok(answer) => {
                     // A success without a body has been seen where one was promised.
                     let result = match keep(&answer) {
-                        Some(result) => result,
-                        None => find().await?.unwrap_or_default(),
+                        Some(result) => Some(result),
+                        None => find().await?,
                     };
-                    journal.settle(row, self.name, &result).await?;
-                    return Ok(Ok(result));
+                    if let Some(result) = result {
+                        journal.settle(row, self.name, &result).await?;
+                        return Ok(Ok(result));
+                    }
+                    CallError::Lost("it does not say what was made, and that is not to be found yet".to_owned())
                 }
                 Err(error) => error,
             };
@@ -253,10 +304,16 @@ impl Step<'_> {
                 CallError::Answered(failure, _) => match failure.class() {
                     // The pacer waits as long as was asked; it is nobody's fault. What became of an earlier call is as unknown
                     // as it was.
-                    Class::Throttled => continue,
+                    Class::Throttled => {
+                        is_answered = !is_unknown;
+                        continue;
+                    }
                     Class::Unavailable => is_unknown = true,
                     Class::Busy => {
+                        is_answered = true;
                         if tries + 1 >= BUSY_TRIES {
+                            // Under the same id the next look would be told the same.
+                            journal.intend(row, self.name, generation + 1, &image).await?;
                             let is_for_now = true;
                             return Ok(Err(Stopped { failure, is_for_now }));
                         }
@@ -267,12 +324,19 @@ impl Step<'_> {
                             journal.settle(row, self.name, &found).await?;
                             return Ok(Ok(found));
                         }
-                        is_unknown = false;
+                        (is_unknown, is_answered) = (false, true);
+                        if tries + 1 == TRIES {
+                            let is_for_now = false;
+                            return Ok(Err(Stopped { failure, is_for_now }));
+                        }
                     }
-                    Class::Unauthorized | Class::Forbidden => return Err(Halt::Unauthorized(failure.to_string())),
+                    Class::Unauthorized | Class::Forbidden => {
+                        journal.intend(row, self.name, generation + 1, &image).await?;
+                        return Err(Halt::Unauthorized(failure.to_string()));
+                    }
                     Class::Refused => {
-                        // It may be refused because it is there already.
-                        if is_sent_again && let Some(found) = find().await? {
+                        // It may be refused because it is so already: an earlier call may have come through meanwhile.
+                        if is_unknown && let Some(found) = find().await? {
                             journal.settle(row, self.name, &found).await?;
                             return Ok(Ok(found));
                         }

@@ -149,11 +149,16 @@ pub(super) async fn suspend(session: &Session, journal: &Journal, row: u64, one:
             Ok(now) if now == to => End::applied(target),
             Ok(_) if has_become(session, &wanted.customer.id, &wanted.id, to).await? => End::applied(target),
             Ok(_) => End::Waits {
-                message: format!("accepted; Partner Center has not made it {to} yet"),
+                message: not_yet(to),
                 target,
             },
         },
     )
+}
+
+/// What is said of a change that was accepted, as long as there is nothing to be seen of it.
+pub(super) fn not_yet(to: &str) -> String {
+    format!("accepted; Partner Center has not made it {to} yet")
 }
 
 /// Whether a subscription whose change was accepted is what it was to become.

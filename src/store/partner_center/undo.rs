@@ -35,6 +35,15 @@ enum Way {
     Never(String),
 }
 
+/// What came of bringing one image back.
+enum Brought {
+    /// It is back; what there is to say about it.
+    Back(Option<String>),
+    /// It was accepted, and comes into effect later.
+    Soon(String),
+    Stopped(Stopped),
+}
+
 impl<'b> Back<'b> {
     pub(super) fn new(session: &'b Session, steps: &[DoneStep]) -> Result<Self, Halt> {
         let mut images = Vec::with_capacity(steps.len());
@@ -45,6 +54,7 @@ impl<'b> Back<'b> {
             }
             images.push(image);
         }
+        as_one_change_of_licences(&mut images);
         // Of a user that was made, everything goes with it; and of one that was restored.
         if images.iter().any(|image| image.object == Object::User) {
             images.retain(|image| image.object == Object::User);
@@ -107,16 +117,18 @@ impl<'b> Back<'b> {
         let mut messages = Vec::new();
         for (number, image) in self.images.iter().enumerate() {
             let name = format!("undo {number}");
-            let is_begun = journal.has_begun_step(row, &name);
+            let is_begun = journal.has_begun_part(row, &name);
             if !is_begun && !matches!(self.way(image).await?, Way::Back(_)) {
                 continue;
             }
             match self.bring_back(journal, row, &name, image).await? {
-                Ok(message) => messages.extend(message),
-                Err(stopped) => {
-                    let done = match number {
+                Brought::Back(message) => messages.extend(message),
+                Brought::Soon(message) => return Ok(End::Waits { message, target }),
+                Brought::Stopped(stopped) => {
+                    let done = match journal.count(row, "") {
                         0 => String::new(),
-                        some => format!("{some} of {} steps were taken back", self.images.len()),
+                        1 => "1 step was taken back".to_owned(),
+                        some => format!("{some} steps were taken back"),
                     };
                     return Ok(End::Stopped { stopped, done, target });
                 }
@@ -187,9 +199,17 @@ impl<'b> Back<'b> {
                 .find(|sku| sku.id == *id)
                 .map(|sku| sku.part_number.as_str());
             let mut given = image.after("licenses").split(';');
-            given.any(|given| given.eq_ignore_ascii_case(id) || Some(given.to_uppercase().as_str()) == part_number)
+            given.any(|given| {
+                let is_it = |name: &str| given.eq_ignore_ascii_case(name);
+                is_it(id) || part_number.is_some_and(is_it)
+            })
         };
-        let is_as_made = user.wire().all(|(name, now)| now == image.after(name)) && has.iter().all(was_given);
+        // Names come back in another case than they were sent in.
+        let is_same = |name: &str, now: &str| match name {
+            "userPrincipalName" | "usageLocation" => now.eq_ignore_ascii_case(image.after(name)),
+            _ => now == image.after(name),
+        };
+        let is_as_made = user.wire().all(|(name, now)| is_same(name, now)) && has.iter().all(was_given);
         if !is_as_made {
             return Ok(Way::Kept);
         }
@@ -206,7 +226,7 @@ impl<'b> Back<'b> {
             return Ok(Way::Done);
         }
         let deleted = self.session.deleted_users(&image.customer).await?;
-        let Some(user) = deleted.values().find(|user| user.id == image.id) else {
+        let Some(user) = deleted.get(&image.id.to_lowercase()) else {
             return Ok(never("the user is gone for good"));
         };
         let until = user.deleted_at.map(|at| at + RESTORE_WITHIN_MILLIS);
@@ -254,10 +274,10 @@ impl<'b> Back<'b> {
         let now = customers::fields_now(self.session, &image.customer, &of).await?;
         let mut changes = Vec::new();
         for ((field, before), now) in fields.into_iter().zip(now) {
-            if now == before {
+            if customers::is_same(field, &now, &before) {
                 continue;
             }
-            if now != image.after(field.name()) {
+            if !customers::is_same(field, &now, image.after(field.name())) {
                 return Ok(Way::Kept);
             }
             changes.push(FieldChange::new(field.name(), now, before));
@@ -297,14 +317,8 @@ impl<'b> Back<'b> {
         Ok(Way::Back(vec![FieldChange::new("licenses", now, before)]))
     }
 
-    /// Does what brings one image back; what there is to say about it.
-    async fn bring_back(
-        &self,
-        journal: &Journal,
-        row: u64,
-        name: &str,
-        image: &Image,
-    ) -> Result<Result<Option<String>, Stopped>, Halt> {
+    /// Does what brings one image back.
+    async fn bring_back(&self, journal: &Journal, row: u64, name: &str, image: &Image) -> Result<Brought, Halt> {
         let (session, customer, id) = (self.session, image.whose(), image.id.as_str());
         let step = session.step(journal, row, name);
         let done = match image.object {
@@ -339,18 +353,23 @@ impl<'b> Back<'b> {
                     assign: before.iter().filter(|one| !after.contains(one)).cloned().collect(),
                     remove: after.iter().filter(|one| !before.contains(one)).cloned().collect(),
                 };
-                return Ok(update.done(session, journal, row, name).await?.map_or(Ok(None), Err));
+                let stopped = update.done(session, journal, row, name).await?;
+                return Ok(stopped.map_or(Brought::Back(None), Brought::Stopped));
             }
             Object::Subscription => {
-                let way = (image.after("status"), image.before("status"));
-                subscriptions::status_step(session, &step, &customer, id, way).await?
+                let (from, to) = (image.after("status"), image.before("status"));
+                let done = subscriptions::status_step(session, &step, &customer, id, (from, to)).await?;
+                if done.is_ok() && !subscriptions::has_become(session, &customer.id, id, to).await? {
+                    return Ok(Brought::Soon(subscriptions::not_yet(to)));
+                }
+                done
             }
             Object::Transfer => transfers::withdraw_step(session, &step, &customer, id).await?,
             Object::Customer | Object::Password | Object::Role | Object::Relationship | Object::TransferAnswer => {
-                return Ok(Ok(None));
+                return Ok(Brought::Back(None));
             }
         };
-        Ok(done.map(|_| None))
+        Ok(done.map_or_else(Brought::Stopped, |_| Brought::Back(None)))
     }
 
     /// Gives a user that is back those licences again that are still to be had.
@@ -362,7 +381,7 @@ impl<'b> Back<'b> {
         customer: &Customer,
         user: &str,
         had: Vec<String>,
-    ) -> Result<Result<Option<String>, Stopped>, Halt> {
+    ) -> Result<Brought, Halt> {
         let held = self.session.skus(&customer.id).await?;
         let has = self.session.licenses_now(&customer.id, user).await?;
         let (to_be_had, lost): (Vec<String>, Vec<String>) = had.into_iter().partition(|id| {
@@ -379,13 +398,13 @@ impl<'b> Back<'b> {
         };
         let name = format!("{name} licenses");
         if let Some(stopped) = update.done(self.session, journal, row, &name).await? {
-            return Ok(Err(stopped));
+            return Ok(Brought::Stopped(stopped));
         }
         if lost.is_empty() {
-            return Ok(Ok(None));
+            return Ok(Brought::Back(None));
         }
         let lost = licenses::shown(self.session, &customer.id, &lost).await?;
-        Ok(Ok(Some(format!(
+        Ok(Brought::Back(Some(format!(
             "without these licences, of which no seat is free: {lost}"
         ))))
     }
@@ -393,6 +412,23 @@ impl<'b> Back<'b> {
 
 fn never(why: &str) -> Way {
     Way::Never(why.to_owned())
+}
+
+/// Licences are changed group by group, each time from what the group before left: of the last one first, one change.
+fn as_one_change_of_licences(images: &mut Vec<Image>) {
+    let is_one = |image: &Image| image.object == Object::Licenses;
+    let Some(first) = images.iter().rfind(|image| is_one(image)) else {
+        return;
+    };
+    let before = first.before("licenses").to_owned();
+    let mut is_first = true;
+    images.retain_mut(|image| {
+        if !is_one(image) {
+            return true;
+        }
+        image.before.insert("licenses".to_owned(), before.clone());
+        std::mem::take(&mut is_first)
+    });
 }
 
 /// A field that is one value: changed back unless it is so already, or something else by now.

@@ -10,7 +10,7 @@ use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::end::{End, Previewed};
 use super::image::{Image, Object};
-use super::licenses::{self, Update};
+use super::licenses::{self, LICENSES, Update};
 use super::lifecycle::password_step;
 use super::session::{Customer, Session, Sku, User};
 use super::steps::{Done, Journal, Sending, Stopped};
@@ -187,10 +187,10 @@ pub(super) async fn apply(
             return Ok((end, None));
         }
     };
-    // What an earlier attempt sealed is lost with it, so its user gets the password that is handed out now. What an earlier
-    // job sealed is not, and the user may be at work with it.
-    let is_inherited = journal.is_inherited(row, "create");
-    if has_begun && !is_inherited {
+    // A password that was drawn by an attempt that came to no end is lost with it, so the user gets the one that is handed
+    // out now. With one that was handed out the user may be at work.
+    let was_handed_out = journal.has_handed_out(row);
+    if has_begun && !was_handed_out {
         let done = password_step(session, journal, row, customer, &id, &password, true).await?;
         if let Err(stopped) = done {
             let done = "the user was created; the password could not be set".to_owned();
@@ -203,13 +203,26 @@ pub(super) async fn apply(
         user_principal_name: user.user_principal_name.to_owned(),
         password,
     };
-    let handed_out = (!is_inherited).then_some(handed_out);
-    for (name, stopped) in [
-        ("licenses", assign(session, journal, row, &resolved, &id).await?),
-        ("roles", add_roles(session, journal, row, &resolved, &id).await?),
+    let handed_out = (!was_handed_out).then_some(handed_out);
+    for (name, shown, stopped) in [
+        (
+            LICENSES,
+            "licences",
+            assign(session, journal, row, &resolved, &id).await?,
+        ),
+        (
+            "role ",
+            "roles",
+            add_roles(session, journal, row, &resolved, &id).await?,
+        ),
     ] {
         if let Some(stopped) = stopped {
-            let done = format!("the user was created; its {name} were not assigned");
+            let which = if journal.count(row, name) > 0 {
+                "not all of its"
+            } else {
+                "none of its"
+            };
+            let done = format!("the user was created; {which} {shown} were assigned");
             let target = id;
             return Ok((End::Stopped { stopped, done, target }, handed_out));
         }
@@ -286,7 +299,7 @@ async fn assign(
         assign: resolved.skus.iter().map(|sku| sku.id.clone()).collect(),
         remove: Vec::new(),
     };
-    update.done(session, journal, row, "licenses").await
+    update.done(session, journal, row, LICENSES).await
 }
 
 async fn add_roles(

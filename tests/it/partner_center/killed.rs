@@ -4,13 +4,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tenantry::clock::Clock;
+use tenantry::ledger::Job;
 
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};
 use crate::place::{column, outcomes};
 use crate::sandbox::{Here, OTHER_PARTNER, TOKEN};
 
-fn command(office: &Office, args: &[&str]) -> Command {
+pub(super) fn command(office: &Office, args: &[&str]) -> Command {
     let mut command = office.place.hurried(args);
     command
         .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
@@ -20,6 +21,17 @@ fn command(office: &Office, args: &[&str]) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
+}
+
+/// A job whose worker was killed at this place.
+pub(super) async fn killed_while(office: &Office, failpoint: &str, kind: &str, csv: &str) -> Job {
+    let job = office.hand_in(kind, csv).await;
+    let killed = command(office, &["worker", "--drain"])
+        .env("TENANTRY_FAILPOINT", failpoint)
+        .status()
+        .expect("tenantry starts");
+    assert_eq!(killed.code(), None, "{kind} {failpoint}");
+    job
 }
 
 async fn killed_at(failpoint: &str) {
@@ -91,12 +103,7 @@ async fn one_killed_at(failpoint: &str, kind: &str, operation: &str) {
         office.applies("delete-users", &csv).await;
     }
     let before = office.here.effects(operation).await;
-    let job = office.hand_in(kind, &csv).await;
-    let killed = command(&office, &["worker", "--drain"])
-        .env("TENANTRY_FAILPOINT", failpoint)
-        .status()
-        .expect("tenantry starts");
-    assert_eq!(killed.code(), None, "{kind} {failpoint}");
+    let job = killed_while(&office, failpoint, kind, &csv).await;
     let drained = command(&office, &["worker", "--drain"])
         .status()
         .expect("tenantry starts");

@@ -24,7 +24,7 @@ pub(super) async fn licenses(office: &Office, customer: &str, user: &str) -> Vec
         .as_str()
         .expect("an id")
         .to_owned();
-    let path = format!("/v1/customers/{customer}/users/{id}/licenses");
+    let path = format!("/v1/customers/{customer}/users/{id}/licenses?licenseGroupIds=Group1&licenseGroupIds=Group2");
     let list = office.here.get(&path).await.json();
     let items = list["items"].as_array().expect("a list").iter();
     items

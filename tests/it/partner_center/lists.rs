@@ -81,7 +81,7 @@ async fn default_columns_that_are_not_kept_are_empty_and_others_are_refused() {
             "Microsoft ID,Company name,Primary domain name,Relationship,Tags\n{id},Pine Bakery 0,pinebakery0.onmicrosoft.com,Cloud Reseller,\n"
         )
     );
-    let subscription = "a8397b1d-cdaf-8000-8000-000000002000,Microsoft 365 Business Premium,10,active,";
+    let subscription = "a8397b1d-cdaf-8000-8000-000000002000,Power BI Pro,10,active,";
     assert_eq!(
         office.export("what\nsubscriptions\n").await,
         format!("Microsoft ID,Subscription ID,Subscription,Quantity,Status,Reseller\n{id},{subscription}\n")

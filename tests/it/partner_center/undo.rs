@@ -15,7 +15,12 @@ pub(super) async fn state(office: &Office, customer: &str) -> Value {
     let mut users = office.users(customer).await;
     for user in &mut users {
         let id = user["id"].as_str().expect("an id").to_owned();
-        let has = office.here.get(&format!("{path}/users/{id}/licenses")).await.json();
+        let both = "licenseGroupIds=Group1&licenseGroupIds=Group2";
+        let has = office
+            .here
+            .get(&format!("{path}/users/{id}/licenses?{both}"))
+            .await
+            .json();
         user["licenses"] = has["items"].clone();
     }
     let subscriptions = office.here.get(&format!("{path}/subscriptions")).await.json();

@@ -91,8 +91,13 @@ impl Row<'_> {
         step.once(
             || async {
                 let now = now(self.session, &self.customer, id).await?;
-                // The older generation is gone when it is withdrawn.
-                let is_done = now.is_none_or(|now| now.status() != Status::Pending);
+                let is_done = match (self.switch.action, now.map(|now| now.status())) {
+                    (TransferAction::Accept, Some(status)) => status != Status::Pending,
+                    (TransferAction::Reject, status) => status == Some(Status::Declined),
+                    (_, Some(status)) => status == Status::Cancelled,
+                    // The older generation is gone when it is withdrawn.
+                    (_, None) => true,
+                };
                 Ok(is_done.then(|| id.to_owned()))
             },
             || async {

@@ -1,0 +1,159 @@
+//! Rows that were begun by one job, or at one look, and are gone on with by another.
+
+use serde_json::json;
+use tenantry::ledger::Job;
+
+use super::killed::killed_while;
+use super::kinds::with_users;
+use super::{LEGACY, Office, USERS};
+use crate::place::{outcomes, work_off_from};
+use crate::sandbox::OTHER_PARTNER;
+
+const SWITCH: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
+
+async fn retried(office: &Office, job: &Job) -> Job {
+    let retry = office.ledger.retry(job, "tester").await.expect("asked");
+    let retry = office.ledger.job(retry.expect("a retry")).await.expect("asked");
+    office.finish(&retry.expect("there")).await
+}
+
+/// A job that is cancelled after its worker died, and is tried again by another one.
+async fn cancelled_and_retried(office: &Office, job: &Job) -> Job {
+    office.ledger.cancel(job.seq, "tester").await.expect("asked");
+    let job = office.finish(job).await;
+    assert_eq!(job.state.as_str(), "cancelled", "{}", job.kind);
+    retried(office, &job).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_making_was_cut_short_gets_a_password_from_the_retry() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    office.here.subscription(&alpha, 5).await;
+    let forbidden = json!({ "operation": "update-licenses", "fault": "forbidden", "times": 2 });
+    office.here.fault(&forbidden).await;
+    let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,SPB,\n");
+    let job = office.apply("bulk-add-users", &users).await;
+    assert_eq!(job.state.as_str(), "paused");
+    // What was answered once is not sent under the same id again: it would be answered the same.
+    office
+        .ledger
+        .resume(&job, "tester")
+        .await
+        .expect("asked")
+        .expect("resumed");
+    let job = office.finish_or_pause(&job).await;
+    assert_eq!(job.state.as_str(), "paused");
+    let resets = office.here.effects("reset-user-password").await;
+    let retry = cancelled_and_retried(&office, &job).await;
+    assert_eq!(retry.counts.applied, 1, "{:?}", outcomes(&office.ledger, &retry).await);
+    assert_eq!(office.here.effects("create-user").await, 1);
+    assert_eq!(office.here.effects("reset-user-password").await - resets, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_waits_for_the_service_goes_on_with_the_password_it_handed_out() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    office.here.subscription(&alpha, 5).await;
+    let busy = json!({ "operation": "update-licenses", "fault": "busy", "times": 3 });
+    office.here.fault(&busy).await;
+    let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,SPB,\n");
+    let job = office.apply("bulk-add-users", &users).await;
+    assert_eq!(job.waiting, 1, "{:?}", outcomes(&office.ledger, &job).await);
+    let job = office.finish(&job).await;
+    assert_eq!(job.counts.applied, 1, "{:?}", outcomes(&office.ledger, &job).await);
+    assert_eq!(office.here.effects("update-licenses").await, 1);
+    assert_eq!(office.here.effects("reset-user-password").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_whose_row_was_not_recorded_is_set_anew_by_the_retry() {
+    let (office, _) = with_users().await;
+    let csv = "customer,user_principal_name\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com\n";
+    let job = killed_while(&office, "before-commit@1", "reset-passwords", csv).await;
+    let retry = cancelled_and_retried(&office, &job).await;
+    assert_eq!(retry.counts.applied, 1, "{:?}", outcomes(&office.ledger, &retry).await);
+    assert_eq!(office.here.effects("reset-user-password").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_retry_finds_done_can_be_taken_back() {
+    let (office, alpha) = with_users().await;
+    let user = |header: &str, rest: &str| {
+        format!("customer,user_principal_name{header}\n{alpha},one@alpha.onmicrosoft.com{rest}\n")
+    };
+    for (kind, csv) in [
+        ("update-account", format!("customer,city\n{alpha},Leeds\n")),
+        ("assign-licenses", user(",remove", ",SPB")),
+        ("delete-users", user("", "")),
+    ] {
+        let before = super::undo::state(&office, &alpha).await;
+        let job = killed_while(&office, "after-answer@1", kind, &csv).await;
+        let retry = cancelled_and_retried(&office, &job).await;
+        assert_eq!(
+            retry.counts.applied,
+            1,
+            "{kind}: {:?}",
+            outcomes(&office.ledger, &retry).await
+        );
+        let undo = office.undo(&retry).await;
+        assert_eq!(
+            undo.counts.applied,
+            1,
+            "{kind}: {:?}",
+            outcomes(&office.ledger, &undo).await
+        );
+        assert_eq!(super::undo::state(&office, &alpha).await, before, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
+    let (mut office, [alpha, _]) = Office::with_customers().await;
+    office.here.as_partner(Some(OTHER_PARTNER)).await;
+    let rows: String = [
+        office.here.subscription(&alpha, 2).await,
+        office.here.subscription(&alpha, 3).await,
+    ]
+    .iter()
+    .map(|path| {
+        let id = path.rsplit('/').next().expect("an id");
+        format!("{alpha},{id},in,{OTHER_PARTNER},Other,it@alpha.example,new-commerce,\n")
+    })
+    .collect();
+    let job = office.approved("switch-subscription", &format!("{SWITCH}{rows}")).await;
+    let job = work_off_from(&office.ledger, &office.stores, &job).await;
+    assert_eq!(job.waiting, 2);
+    office.ledger.cancel(job.seq, "tester").await.expect("asked");
+    let job = office.finish(&job).await;
+    let retry = office.ledger.retry(&job, "tester").await.expect("asked");
+    let retry = office
+        .ledger
+        .job(retry.expect("a retry"))
+        .await
+        .expect("asked")
+        .expect("there");
+    let retry = work_off_from(&office.ledger, &office.stores, &retry).await;
+    assert_eq!(outcomes(&office.ledger, &retry).await, []);
+    assert_eq!(retry.waiting, 2);
+    assert_eq!(office.here.effects("create-transfer").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_that_the_other_partner_forestalled_is_none() {
+    let (mut office, [alpha, _]) = Office::with_customers().await;
+    let path = office.here.subscription_to(LEGACY, &alpha, 5).await;
+    let id = path.rsplit('/').next().expect("an id");
+    let body = json!({ "targetPartnerTenantId": OTHER_PARTNER, "lineItems": [{ "subscriptionId": id }] });
+    let transfers = format!("/v1/customers/{alpha}/transfers");
+    let made = office.here.post(&transfers, &body).await.is(201).json();
+    let csv = format!("{SWITCH}{alpha},{id},out,{OTHER_PARTNER},Other,it@alpha.example,direct-to-indirect,cancel\n");
+    let job = killed_while(&office, "after-intent@1", "switch-subscription", &csv).await;
+    office.here.as_partner(Some(OTHER_PARTNER)).await;
+    let accepted = format!("{transfers}/{}/accept", made["id"].as_str().expect("an id"));
+    office.here.post(&accepted, &json!({})).await.is(200);
+    let job = office.finish(&job).await;
+    assert_eq!(
+        outcomes(&office.ledger, &job).await,
+        [(1, "rejected".to_owned(), "refused".to_owned())]
+    );
+}
