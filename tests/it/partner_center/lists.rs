@@ -88,12 +88,12 @@ async fn default_columns_that_are_not_kept_are_empty_and_others_are_refused() {
     );
     let users = [
         "alan.haas0@pinebakery0.onmicrosoft.com,Alan Haas,Alan,Haas,FR,,Global Administrator,",
-        "alan.ivanova1@pinebakery0.onmicrosoft.com,Alan Ivanova,Alan,Ivanova,FR,SPB,,",
+        "alan.ivanova1@pinebakery0.onmicrosoft.com,Alan Ivanova,Alan,Ivanova,FR,POWER_BI_PRO,,",
         "hedy.dupont2@pinebakery0.onmicrosoft.com,Hedy Dupont,Hedy,Dupont,FR,,,",
         "grace.kumar3@pinebakery0.onmicrosoft.com,Grace Kumar,Grace,Kumar,FR,,,",
         "linus.berg4@pinebakery0.onmicrosoft.com,Linus Berg,Linus,Berg,FR,,,",
-        "radia.berg5@pinebakery0.onmicrosoft.com,Radia Berg,Radia,Berg,FR,SPB,,",
-        "linus.jensen6@pinebakery0.onmicrosoft.com,Linus Jensen,Linus,Jensen,FR,SPB,,",
+        "radia.berg5@pinebakery0.onmicrosoft.com,Radia Berg,Radia,Berg,FR,POWER_BI_PRO,,",
+        "linus.jensen6@pinebakery0.onmicrosoft.com,Linus Jensen,Linus,Jensen,FR,POWER_BI_PRO,,",
     ];
     let made = office.export("what\nusers\n").await;
     let mut lines = made.lines();
