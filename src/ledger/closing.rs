@@ -187,9 +187,19 @@ pub(super) fn end_chunk(
     )?;
     let Some(row) = ended.first() else { return Ok(None) };
     let pending = row.int(0)? as u64;
+    let (first, end) = (row.int(1)?, row.int(1)? + row.int(2)?);
+    if outcome == Outcome::Cancelled {
+        // What they waited for goes on without them, and is said of each.
+        tx.exec(
+            "INSERT INTO row_outcomes (job, row, outcome, code, message, target)
+             SELECT job, row, $4, '', 'it was begun, and nobody waits for it any more: ' || message, target
+             FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3 ON CONFLICT DO NOTHING",
+            &[job.into(), first.into(), end.into(), outcome.as_str().into()],
+        )?;
+    }
     tx.exec(
         "DELETE FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
-        &[job.into(), row.int(1)?.into(), (row.int(1)? + row.int(2)?).into()],
+        &[job.into(), first.into(), end.into()],
     )?;
     let tally = match outcome {
         Outcome::Failed => Tally {

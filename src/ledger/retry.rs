@@ -96,11 +96,14 @@ impl Ledger {
     }
 }
 
-/// The job that takes this one back, or has done so.
+/// The job that takes this one back, or one that it tries again, or has done so.
 fn undo_of(tx: &mut dyn Tx, job: i64) -> Result<Option<String>, DbError> {
     let found = tx.query_first(
-        "SELECT id FROM jobs WHERE undo_of = $1 AND (applied > 0 OR state NOT IN ('completed', 'failed', 'cancelled'))
-         LIMIT 1",
+        "WITH RECURSIVE line (job) AS (
+           SELECT CAST($1 AS BIGINT)
+           UNION SELECT jobs.retry_of FROM jobs JOIN line ON jobs.seq = line.job WHERE jobs.retry_of IS NOT NULL)
+         SELECT id FROM jobs JOIN line ON jobs.undo_of = line.job
+         WHERE applied > 0 OR state NOT IN ('completed', 'failed', 'cancelled') LIMIT 1",
         &[job.into()],
     )?;
     found.map(|row| row.text(0).map(str::to_owned)).transpose()
@@ -191,7 +194,8 @@ impl ParentChunk {
     /// Rows that failed or were cancelled. One without a record shares its chunk's end.
     fn unfinished(&self) -> HashSet<u64> {
         let ended = matches!(self.state.as_str(), "failed" | "cancelled");
-        let is = |row: &u64| self.outcomes.get(row).map_or(ended, |outcome| outcome == "failed");
+        let is_unfinished = |outcome: &String| matches!(outcome.as_str(), "failed" | "cancelled");
+        let is = |row: &u64| self.outcomes.get(row).map_or(ended, is_unfinished);
         self.rows.iter().copied().filter(is).collect()
     }
 

@@ -125,6 +125,9 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
     assert_eq!(job.waiting, 2);
     office.ledger.cancel(job.seq, "tester").await.expect("asked");
     let job = office.finish(&job).await;
+    // The request stays, and each row says so.
+    let message = office.message(&job, 2).await;
+    assert!(message.contains("nobody waits for it any more: pending"), "{message}");
     let retry = office.ledger.retry(&job, "tester").await.expect("asked");
     let retry = office
         .ledger
