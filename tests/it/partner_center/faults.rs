@@ -253,6 +253,9 @@ async fn oddities_of_the_service_change_nothing() {
     ] {
         let (office, [alpha, _]) = Office::with_customers().await;
         office.here.subscription(&alpha, 5).await;
+        let one = |header: &str, rest: &str| {
+            format!("customer,user_principal_name{header}\n{alpha},one@alpha.onmicrosoft.com{rest}\n")
+        };
         office.here.fault(&json!({ "quirks": [quirk] })).await;
         let stale = json!({ "operation": "update-billing-profile", "fault": "stale-etag", "times": 1 });
         office.here.fault(&stale).await;
@@ -266,6 +269,10 @@ async fn oddities_of_the_service_change_nothing() {
                 format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,SPB,User Administrator\n"),
             ),
             ("update-account", format!("customer,city\n{alpha},Leeds\n")),
+            ("assign-licenses", one(",remove,usage_location", ",SPB,FR")),
+            ("reset-passwords", one("", "")),
+            ("delete-users", one("", "")),
+            ("restore-users", one("", "")),
         ] {
             let job = office.apply(kind, &csv).await;
             let all = job.counts.total;
