@@ -94,6 +94,11 @@ impl Image {
         ids(self.after(name))
     }
 
+    /// Whether it is of a user who had no usage location before.
+    pub(super) fn is_first_location(&self) -> bool {
+        self.object == Object::UsageLocation && self.before("usage_location").is_empty()
+    }
+
     /// Whether it is of a user that was restored.
     pub(super) fn is_restored(&self) -> bool {
         self.object == Object::UserState && self.after("state") == "active"

@@ -115,6 +115,9 @@ impl<'b> Back<'b> {
             }
         }
         let mut messages = Vec::new();
+        if self.images.iter().any(Image::is_first_location) {
+            messages.push("the usage location stays, since it can be changed but not taken away".to_owned());
+        }
         for (number, image) in self.images.iter().enumerate() {
             let name = format!("undo {number}");
             let is_begun = journal.has_begun_part(row, &name);
@@ -158,8 +161,7 @@ impl<'b> Back<'b> {
             Object::Profile => self.profile(image).await,
             Object::UsageLocation => {
                 let user = self.session.user_of_id(&image.customer, &image.id).await?;
-                // It can be changed, but not taken away.
-                if image.before("usage_location").is_empty() {
+                if image.is_first_location() {
                     return Ok(Way::Done);
                 }
                 Ok(compared(
