@@ -334,7 +334,7 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
                 #[expect(clippy::exit, reason = "asked for twice")]
                 std::process::exit(130);
             }
-            tracing::info!("stopping after the chunks in hand; once more stops at once");
+            tracing::info!("stopping after what is in hand; once more stops at once");
             stopping.cancel();
         }
     });

@@ -114,7 +114,8 @@ impl Runner {
         }
     }
 
-    /// Works until `stop` is cancelled; then finishes the chunks in hand and returns.
+    /// Works until `stop` is cancelled; then finishes what is in hand and returns: rows of a chunk that is carried out row
+    /// by row, and else chunks.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), QueueError> {
         // Heartbeats and the sweep go on while the last chunks are finished.
         let finished = CancellationToken::new();
@@ -167,7 +168,7 @@ impl Runner {
                     crate::failpoint::hit("after-claim");
                     let hold = self.held.hold(&claim);
                     drop(room);
-                    self.work(claim, hold).await;
+                    self.work(claim, hold, stop).await;
                 }
                 Ok(None) => return,
                 Err(error) => {

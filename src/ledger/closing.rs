@@ -1,6 +1,7 @@
 //! How chunks end, and rows before them: outcomes recorded, the job counted on, and its end said.
 
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
+use super::intents::HANDED_OUT;
 use super::rows::record_outcomes;
 use super::{Claim, Outcome, RowOutcome};
 use crate::db::{DbError, Tx, Value};
@@ -195,6 +196,22 @@ pub(super) fn end_chunk(
              SELECT job, row, $4, '', 'it was begun, and nobody waits for it any more: ' || message, target
              FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3 ON CONFLICT DO NOTHING",
             &[job.into(), first.into(), end.into(), outcome.as_str().into()],
+        )?;
+        // A worker died over these, or could not go on.
+        tx.exec(
+            "INSERT INTO row_outcomes (job, row, outcome, code, message, target)
+             SELECT job, row, $4, '', 'it was begun and is not finished (steps done: '
+               || SUM(CASE WHEN state = 'done' THEN 1 ELSE 0 END) || ', perhaps done: '
+               || SUM(CASE WHEN state = 'done' THEN 0 ELSE 1 END) || '); `retry` goes on with it', ''
+             FROM intents WHERE job = $1 AND row >= $2 AND row < $3 AND step <> $5
+             GROUP BY job, row ON CONFLICT DO NOTHING",
+            &[
+                job.into(),
+                first.into(),
+                end.into(),
+                outcome.as_str().into(),
+                HANDED_OUT.into(),
+            ],
         )?;
     }
     tx.exec(

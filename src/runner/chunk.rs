@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tenantry_jobs::header::Mapping;
 use tenantry_jobs::{Job, Row, header};
+use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use super::held::Hold;
@@ -22,8 +23,8 @@ use crate::store::{Account, Expected, RowChange, rejected};
 
 impl Runner {
     /// Works a chunk off. Whatever happens, the ledger knows: closed, given back, or held by a lease that runs out.
-    pub(super) async fn work(&self, claim: Claim, hold: Hold) {
-        let done = self.apply(&claim).await;
+    pub(super) async fn work(&self, claim: Claim, hold: Hold, leaving: &CancellationToken) {
+        let done = self.apply(&claim, leaving).await;
         drop(hold);
         match done {
             Ok(ended) => {
@@ -40,10 +41,10 @@ impl Runner {
     }
 
     /// The job's state if this chunk ended it.
-    async fn apply(&self, claim: &Claim) -> Result<Option<String>, DbError> {
+    async fn apply(&self, claim: &Claim, leaving: &CancellationToken) -> Result<Option<String>, DbError> {
         if let Some(name) = &claim.parameters.store {
             return match &self.stores.partner_center {
-                Some(store) if name == PartnerCenter::NAME => self.apply_remotely(claim, store).await,
+                Some(store) if name == PartnerCenter::NAME => self.apply_remotely(claim, store, leaving).await,
                 _ => Err(DbError::Unavailable(format!(
                     "the store `{name}` is not configured here"
                 ))),
@@ -62,7 +63,7 @@ impl Runner {
             self.ledger.db().read(move |tx| prepare(tx, &claim, context)).await?
         };
         let exported = self.export(claim, prepared.exports()).await?;
-        let Some(synced) = self.sync(claim, prepared.syncs(), expected.as_ref()).await? else {
+        let Some(synced) = self.sync(claim, prepared.syncs(), expected.as_ref(), leaving).await? else {
             return Ok(None);
         };
         let (claim, now) = (claim.clone(), self.ledger.clock().now_millis());

@@ -1,6 +1,8 @@
 //! Rows that copy from another store: page by page, each in a transaction of its own under the chunk's fence and with
 //! the row's progress, so that whoever takes over after a crash goes on where it was. Between pages the job can be
-//! paused or cancelled.
+//! paused or cancelled, and the worker stopped.
+
+use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use crate::db::{DbError, Tx};
@@ -11,18 +13,19 @@ use crate::store::sql::sync::{Originals, Progress, Request, Settling};
 use crate::store::{Expected, drifted, rejected, unchanged};
 
 impl Runner {
-    /// Carries out the rows of a chunk, one after the other; `None` when the job is to stop.
+    /// Carries out the rows of a chunk, one after the other; `None` when the job or the worker is to stop.
     pub(super) async fn sync(
         &self,
         claim: &Claim,
         requests: &[Request],
         expected: Option<&Expected>,
+        leaving: &CancellationToken,
     ) -> Result<Option<Vec<RowOutcome>>, DbError> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
-            match self.sync_one(claim, request, expected).await {
+            match self.sync_one(claim, request, expected, leaving).await {
                 Ok(Some(outcome)) => outcomes.push(outcome),
-                // The job was paused or cancelled in the middle of a row.
+                // The job was paused or cancelled, or the worker is to stop, in the middle of a row.
                 Ok(None) => {
                     let now = self.ledger.clock().now_millis();
                     self.ledger.release(claim, now, None).await?;
@@ -51,6 +54,7 @@ impl Runner {
         claim: &Claim,
         request: &Request,
         expected: Option<&Expected>,
+        leaving: &CancellationToken,
     ) -> Result<Option<RowOutcome>, Halt> {
         let (job, row) = (claim.job, request.row);
         let begun = self.ledger.db().read(move |tx| Progress::load(tx, job, row)).await?;
@@ -66,6 +70,9 @@ impl Runner {
         };
         let mut progress = begun.unwrap_or_else(Progress::begin);
         while !progress.is_done() {
+            if leaving.is_cancelled() {
+                return Ok(None);
+            }
             match self.copy_page(claim, request, &mut originals, progress).await? {
                 Some(further) => progress = further,
                 None => return Ok(None),

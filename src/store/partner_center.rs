@@ -24,6 +24,7 @@ mod paging;
 pub(crate) mod reads;
 mod refresh;
 mod relationship;
+mod roles;
 mod session;
 mod steps;
 pub(crate) mod subscription;

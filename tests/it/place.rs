@@ -121,6 +121,13 @@ impl Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+
+    /// Asks it to stop, and waits until it has; its exit code.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal is sent");
+        self.0.wait().expect("it ends").code()
+    }
 }
 
 impl Drop for Running {

@@ -12,6 +12,7 @@ use super::end::{End, Previewed};
 use super::image::{Image, Object};
 use super::licenses::{self, LICENSES, Update};
 use super::lifecycle::password_step;
+use super::roles::{self, ROLE, Role};
 use super::session::{Customer, Session, Sku, User};
 use super::steps::{Done, Journal, Sending, Stopped};
 use super::text::{id_of, segment};
@@ -19,15 +20,13 @@ use crate::passwords::{Password, PasswordRow};
 use crate::store::Verdict;
 
 const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
-const ADD_TO_ROLE: Operation = Operation::new("add-user-to-role", "POST", Speaker::AppAndUser);
 
 /// A row, resolved.
 struct Resolved {
     customer: Arc<Customer>,
     /// The SKUs the row needs a seat of.
     skus: Vec<Sku>,
-    /// (name, id)
-    roles: Vec<(String, String)>,
+    roles: Vec<Role>,
     existing: Option<User>,
 }
 
@@ -59,19 +58,10 @@ async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolve
             }
         }
     }
-    let mut roles = Vec::with_capacity(user.roles.len());
-    if !user.roles.is_empty() {
-        let there = session.roles(&customer.id).await?;
-        for role in &user.roles {
-            let Some(id) = there.get(&role.to_lowercase()) else {
-                let expected = "a directory role that Partner Center lists for the customer";
-                let near = nearest(&role.to_lowercase(), there.keys().map(String::as_str));
-                let problem = Problem::new(code::UNKNOWN_ROLE, "roles", role, expected);
-                return Ok(Err(problem.suggest(near)));
-            };
-            roles.push(((*role).to_owned(), id.clone()));
-        }
-    }
+    let roles = match roles::named(session, &customer, &user.roles).await? {
+        Ok(roles) => roles,
+        Err(problem) => return Ok(Err(problem)),
+    };
     let users = session.users(&customer.id).await?;
     let existing = users.get(&name.to_lowercase()).cloned();
     Ok(Ok(Resolved {
@@ -143,7 +133,7 @@ async fn difference(
     }
     if fields.is_empty() && !resolved.roles.is_empty() {
         let has = session.roles_now(&resolved.customer.id, &existing.id).await?;
-        if !resolved.roles.iter().all(|(_, id)| has.contains(&id.to_lowercase())) {
+        if !resolved.roles.iter().all(|role| has.contains(&role.id.to_lowercase())) {
             fields.push("roles");
         }
     }
@@ -204,30 +194,30 @@ pub(super) async fn apply(
         password,
     };
     let handed_out = (!was_handed_out).then_some(handed_out);
-    for (name, shown, stopped) in [
-        (
-            LICENSES,
-            "licences",
-            assign(session, journal, row, &resolved, &id).await?,
-        ),
-        (
-            "role ",
-            "roles",
-            add_roles(session, journal, row, &resolved, &id).await?,
-        ),
-    ] {
-        if let Some(stopped) = stopped {
-            let which = if journal.count(row, name) > 0 {
-                "not all of its"
-            } else {
-                "none of its"
-            };
-            let done = format!("the user was created; {which} {shown} were assigned");
-            let target = id;
-            return Ok((End::Stopped { stopped, done, target }, handed_out));
-        }
+    let mut stopped = assign(session, journal, row, &resolved, &id)
+        .await?
+        .map(|stopped| (stopped, LICENSES, "licences"));
+    if stopped.is_none() {
+        stopped = roles::add(session, journal, row, customer, &resolved.roles, &id)
+            .await?
+            .map(|stopped| (stopped, ROLE, "roles"));
     }
-    Ok((End::applied(id), handed_out))
+    let Some((stopped, step, shown)) = stopped else {
+        return Ok((End::applied(id), handed_out));
+    };
+    let which = if journal.count(row, step) > 0 {
+        "not all of its"
+    } else {
+        "none of its"
+    };
+    let roles = if step == LICENSES && !resolved.roles.is_empty() {
+        ", and no role"
+    } else {
+        ""
+    };
+    let done = format!("the user was created; {which} {shown} were assigned{roles}");
+    let target = id;
+    Ok((End::Stopped { stopped, done, target }, handed_out))
 }
 
 async fn compared(session: &Session, user: &NewUser<'_>, resolved: &Resolved, existing: &User) -> Result<End, Halt> {
@@ -300,45 +290,4 @@ async fn assign(
         remove: Vec::new(),
     };
     update.done(session, journal, row, LICENSES).await
-}
-
-async fn add_roles(
-    session: &Session,
-    journal: &Journal,
-    row: u64,
-    resolved: &Resolved,
-    user: &str,
-) -> Result<Option<Stopped>, Halt> {
-    let customer = &resolved.customer;
-    for (name, role) in &resolved.roles {
-        let path = format!(
-            "/customers/{}/directoryroles/{}/usermembers",
-            segment(&customer.id),
-            segment(role)
-        );
-        let call = Call::new(ADD_TO_ROLE, path).of(&customer.id).body(json!({
-            "id": user,
-            "attributes": { "objectType": "UserMember" },
-        }));
-        let name = format!("role {name}");
-        let step = session.step(journal, row, &name);
-        let done = step.once(
-            || async {
-                let has = session.roles_now(&customer.id, user).await?;
-                Ok(has.contains(&role.to_lowercase()).then(String::new))
-            },
-            || async {
-                let image = Image::new(Object::Role, customer, user).field("role", "", role);
-                Ok(Some(Sending {
-                    call: call.clone(),
-                    image,
-                }))
-            },
-            |_| Some(String::new()),
-        );
-        if let Err(stopped) = done.await? {
-            return Ok(Some(stopped));
-        }
-    }
-    Ok(None)
 }

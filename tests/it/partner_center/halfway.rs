@@ -1,6 +1,6 @@
 //! Rows that come halfway: nothing half done goes unsaid, and it is taken back whole.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tenantry::ledger::{Job, RetryRefused};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
@@ -86,6 +86,56 @@ async fn licences_of_which_some_are_refused_are_said_to_be_changed_in_part() {
     assert!(message.starts_with("some of the licences were changed"), "{message}");
     let undo = office.undo(&job).await;
     assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
+    assert_eq!(state(&office, &alpha).await, before);
+}
+
+/// The names of the roles a customer's only user of this first name has.
+async fn roles(office: &Office, customer: &str, first_name: &str) -> Vec<Value> {
+    let users = office.users(customer).await;
+    let user = users
+        .iter()
+        .find(|user| user["firstName"] == first_name)
+        .expect("there");
+    let id = user["id"].as_str().expect("an id");
+    let path = format!("/v1/customers/{customer}/users/{id}/directoryroles");
+    let has = office.here.get(&path).await.json();
+    let items = has["items"].as_array().expect("a list");
+    items.iter().map(|role| role["name"].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_retry_gave_a_user_is_taken_without_the_user() {
+    let (office, alpha) = with_users().await;
+    let before = state(&office, &alpha).await;
+    let refused = json!({ "operation": "update-licenses", "fault": "no-delegation", "times": 1 });
+    office.here.fault(&refused).await;
+    let users = format!("{USERS}{alpha},six@alpha.onmicrosoft.com,Six,Sei,GB,SPB,User Administrator\n");
+    let job = office.apply("bulk-add-users", &users).await;
+    assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
+    let halfway = state(&office, &alpha).await;
+    let retry = office.ledger.retry(&job, "tester").await.expect("asked");
+    let retry = office.ledger.job(retry.expect("a retry")).await;
+    let retry = office.finish(&retry.expect("asked").expect("there")).await;
+    let whole = state(&office, &alpha).await;
+    assert_eq!(roles(&office, &alpha, "Six").await, ["User Administrator"]);
+    let undo = office.undo(&retry).await;
+    assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
+    assert_eq!(state(&office, &alpha).await, halfway);
+    assert_eq!(roles(&office, &alpha, "Six").await, Vec::<Value>::new());
+    let redo = office.undo(&undo).await;
+    assert_eq!(redo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &redo).await);
+    assert_eq!(state(&office, &alpha).await, whole);
+    assert_eq!(roles(&office, &alpha, "Six").await, ["User Administrator"]);
+    // Back once more, each answer being lost; and then the user.
+    for operation in ["update-licenses", "remove-user-from-role"] {
+        let lost = json!({ "operation": operation, "fault": "cut-after-commit", "times": 1 });
+        office.here.fault(&lost).await;
+    }
+    let taken = office.here.effects("remove-user-from-role").await;
+    office.undo(&redo).await;
+    assert_eq!(office.here.effects("remove-user-from-role").await - taken, 1);
+    assert_eq!(state(&office, &alpha).await, halfway);
+    assert_eq!(office.undo(&job).await.counts.applied, 1);
     assert_eq!(state(&office, &alpha).await, before);
 }
 

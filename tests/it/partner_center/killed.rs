@@ -1,14 +1,17 @@
-//! Workers killed between intent, call and outcome: whoever goes on does the rest, and nothing twice.
+//! Workers killed between intent, call and outcome, and workers asked to stop: whoever goes on does the rest, and nothing
+//! twice.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::json;
 use tenantry::clock::Clock;
 use tenantry::ledger::Job;
+use tenantry::sandbox::Options;
 
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};
-use crate::place::{column, outcomes};
+use crate::place::{Running, column, outcomes};
 use crate::sandbox::{Here, OTHER_PARTNER, TOKEN};
 
 pub(super) fn command(office: &Office, args: &[&str]) -> Command {
@@ -174,6 +177,40 @@ async fn killed_anywhere_every_effect_happens_once() {
             killed_at(&format!("{place}@{hit}")).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_to_stop_leaves_its_rows_to_the_next_one() {
+    let slow = Options {
+        latency: Duration::from_millis(100),
+        ..Options::default()
+    };
+    let (office, [alpha, _]) = Office::beside(Here::live(slow).await).await.and_customers().await;
+    let rows = 200;
+    let users: String = (0..rows)
+        .map(|n| format!("{alpha},user{n}@alpha.onmicrosoft.com,User,N{n},GB,,\n"))
+        .collect();
+    let job = office.hand_in("bulk-add-users", &format!("{USERS}{users}")).await;
+    let mut worker = Running(command(&office, &["worker"]).spawn().expect("tenantry starts"));
+    let applied = async || {
+        let job = office.ledger.job(job.id).await.expect("asked").expect("there");
+        (job.counts.applied, job.state.is_final())
+    };
+    while applied().await.0 == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(worker.stop(), Some(0));
+    let (so_far, is_over) = applied().await;
+    assert!(so_far < rows && !is_over, "it has done all {so_far} rows first");
+    // Nothing that was on its way when it left is in doubt.
+    let made = office.here.effects("create-user").await;
+    assert_eq!(made, so_far);
+    let drained = command(&office, &["worker", "--drain"])
+        .env("TENANTRY__PARTNER_CENTER__CONCURRENCY", "32")
+        .status();
+    assert_eq!(drained.expect("tenantry starts").code(), Some(0));
+    assert_eq!(applied().await, (rows, true));
+    assert_eq!(office.here.effects("create-user").await, rows);
 }
 
 /// A user whose making was cut short gets the password that is handed out now; here the answer to that is lost.
