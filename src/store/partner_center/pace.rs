@@ -43,7 +43,7 @@ struct Shared {
     state: Mutex<State>,
     /// Tells one of those who wait to look, since somebody's turn has come nearer or become a matter of time.
     timed: Notify,
-    /// Told when a limit was met.
+    /// Told when a limit was met, or a customer for the first time.
     met: Notify,
 }
 
@@ -61,6 +61,8 @@ struct State {
     on_their_way: usize,
     /// When one of those who wait wakes up and lets go whoever may.
     alarm: Option<Instant>,
+    /// Whether limits are kept together with others just now.
+    is_shared: bool,
 }
 
 impl State {
@@ -171,6 +173,7 @@ impl Pacer {
                 waiting: HashMap::new(),
                 on_their_way: 0,
                 alarm: None,
+                is_shared: false,
             }),
             timed: Notify::new(),
             met: Notify::new(),
@@ -189,12 +192,15 @@ impl Pacer {
     /// Waits for a turn; `customer` is empty for calls that are about none.
     pub(super) async fn enter(&self, customer: &str) -> Pass {
         if let Some(sharing) = self.sharing.get() {
-            sharing.join(&self.shared).await;
+            sharing.join(&self.shared);
         }
         let (waiter, mut turn) = oneshot::channel();
         {
             let mut state = self.shared.state();
-            state.keys.meet(customer, Instant::now());
+            let is_shared = state.is_shared;
+            if state.keys.meet(customer, is_shared, Instant::now()) && is_shared {
+                self.shared.met.notify_one();
+            }
             let queue = state.waiting.entry(customer.to_owned()).or_default();
             let is_first = queue.is_empty();
             queue.push_back(waiter);

@@ -1,18 +1,18 @@
 //! A board in Redis on which workers keep what they felt of limits: each key's rate, until when it is blocked, and who
 //! needs how much of it.
 //!
-//! No call waits for it. A few times a second, and at once when a limit was met, a worker hangs up what it knows of the keys
-//! it calls and reads what all know, in one script. From that it takes its share by itself: what the content ones leave
+//! Only a customer's first call waits for it, so that no limit is felt for that others know. A few times a second, and at once
+//! when a limit was met or a customer is new here, a worker hangs up what it knows of the keys it calls and reads what all
+//! know, in one script. From that it takes its share by itself: what the content ones leave
 //! is divided evenly among those with calls that wait. Without Redis it goes on with the share it last had; should
 //! that be too little, its rate grows, and should it be too much, the limit is met and the rate falls.
 //!
 //! Names of keys are hashes. What is hung up is gone after an hour, and a worker that is silent after two seconds.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -28,6 +28,8 @@ const EVERY: Duration = Duration::from_millis(200);
 const ACTIVE: Duration = Duration::from_secs(2);
 /// Keys on the board at once; further customers are paced by this worker alone.
 const MOST: usize = 64;
+/// Longer than that nobody waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 const WHAT: &str = "the limits that workers share";
 
 /// For each key: hangs up what this worker thinks and needs, and tells what all think and the others need. The higher
@@ -80,11 +82,7 @@ type Told = (u64, f64, f64, u64, f64, f64, u32);
 pub(super) struct Sharing {
     board: Board,
     /// Goes on for as long as the pacer lives.
-    exchanging: OnceCell<Exchanging>,
-}
-
-struct Exchanging {
-    _task: AbortOnDropHandle<()>,
+    exchanging: OnceLock<AbortOnDropHandle<()>>,
 }
 
 #[derive(Clone)]
@@ -103,37 +101,38 @@ impl Sharing {
         };
         Self {
             board,
-            exchanging: OnceCell::new(),
+            exchanging: OnceLock::new(),
         }
     }
 
-    /// Begins to exchange. The first call waits for the first look, so that no limit is felt for that others know.
-    pub(super) async fn join(&self, shared: &Arc<Shared>) {
-        let begin = async {
-            let mut outage = Outage::default();
-            if let Err(error) = self.board.exchange(shared).await {
-                outage.wait(WHAT, &error).await;
-            }
+    /// Begins to exchange, unless that has begun.
+    pub(super) fn join(&self, shared: &Arc<Shared>) {
+        self.exchanging.get_or_init(|| {
+            shared.state().await_board();
             #[expect(clippy::disallowed_methods, reason = "it is aborted with the pacer it belongs to")]
-            let exchanging = tokio::spawn(self.board.clone().serve(shared.clone(), outage));
-            Exchanging {
-                _task: AbortOnDropHandle::new(exchanging),
-            }
-        };
-        self.exchanging.get_or_init(|| begin).await;
+            let exchanging = tokio::spawn(self.board.clone().serve(shared.clone()));
+            AbortOnDropHandle::new(exchanging)
+        });
     }
 }
 
 impl Board {
-    async fn serve(self, shared: Arc<Shared>, mut outage: Outage) {
+    async fn serve(self, shared: Arc<Shared>) {
+        let mut outage = Outage::default();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 () = shared.met.notified() => {}
             }
-            match self.exchange(&shared).await {
+            let exchanged = tokio::time::timeout(PATIENCE, self.exchange(&shared)).await;
+            let silent = |_| Err(QueueError::Unavailable("it does not answer".to_owned()));
+            match exchanged.unwrap_or_else(silent) {
                 Ok(()) => outage.over(WHAT),
-                Err(error) => outage.wait(WHAT, &error).await,
+                Err(error) => {
+                    shared.state().go_on_without_board();
+                    shared.timed.notify_one();
+                    outage.wait(WHAT, &error).await;
+                }
             }
         }
     }
@@ -165,6 +164,10 @@ impl Board {
                 take(key, told, now);
             }
         }
+        state.is_shared = true;
+        if customers.len() == MOST {
+            state.stop_waiting();
+        }
         drop(state);
         // Somebody's turn may have come nearer.
         shared.timed.notify_one();
@@ -182,6 +185,7 @@ impl Board {
 fn take(key: &mut Key, told: Told, now: Instant) {
     let (turn, rate, ceiling, block, content, used, hungry) = told;
     key.others = Others { content, used, hungry };
+    key.awaits_board = false;
     let belief = Belief::told((rate > 0.0).then_some(rate), ceiling, turn);
     key.adopt(belief, Duration::from_millis(block), now);
 }
@@ -216,10 +220,31 @@ impl Report {
 }
 
 impl State {
+    /// From now on a key is looked up before it is called for the first time.
+    fn await_board(&mut self) {
+        self.is_shared = true;
+        self.keys.partner.awaits_board = true;
+    }
+
+    fn go_on_without_board(&mut self) {
+        self.is_shared = false;
+        self.stop_waiting();
+    }
+
+    fn stop_waiting(&mut self) {
+        self.keys.partner.awaits_board = false;
+        self.keys
+            .customers
+            .values_mut()
+            .for_each(|key| key.awaits_board = false);
+    }
+
     /// The keys in use, the partner's (which is no customer's) first, and what there is to tell of them.
     fn report(&self, now: Instant) -> (Vec<Option<String>>, Vec<Report>) {
         let partner = &self.keys.partner;
-        let is_active = |key: &Key| now.saturating_duration_since(key.called_at) < ACTIVE || now < key.blocked_until;
+        let is_active = |key: &Key| {
+            key.awaits_board || now.saturating_duration_since(key.called_at) < ACTIVE || now < key.blocked_until
+        };
         if self.waiting.is_empty() && !is_active(partner) {
             return (Vec::new(), Vec::new());
         }

@@ -100,6 +100,8 @@ struct Peak {
 pub(super) struct Key {
     pub(super) belief: Belief,
     pub(super) others: Others,
+    /// What others know of it is still to be read.
+    pub(super) awaits_board: bool,
     pub(super) blocked_until: Instant,
     next_at: Instant,
     /// The wait that was told last: a window is no shorter.
@@ -127,6 +129,7 @@ impl Key {
         Self {
             belief,
             others: Others::default(),
+            awaits_board: false,
             blocked_until: now,
             next_at: now,
             window: Duration::from_secs(1),
@@ -178,7 +181,7 @@ impl Key {
 
     /// Whether a call may go, as far as that is not a matter of time.
     pub(super) fn has_room(&self) -> bool {
-        self.belief.rate.is_some() || f64::from(self.on_their_way) < self.open
+        !self.awaits_board && (self.belief.rate.is_some() || f64::from(self.on_their_way) < self.open)
     }
 
     /// When the next call may go; who was called less than others may go ahead of the time.

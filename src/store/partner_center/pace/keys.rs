@@ -76,20 +76,23 @@ impl Keys {
         }
     }
 
-    /// A customer that is new here is thought to have the limit others have.
-    pub(super) fn meet(&mut self, customer: &str, now: Instant) {
+    /// A customer that is new here is thought to have the limit others have; whether it is.
+    pub(super) fn meet(&mut self, customer: &str, is_shared: bool, now: Instant) -> bool {
         if self.customers.contains_key(customer) {
-            return;
+            return false;
         }
         let by_rate = |one: &&Key, other: &&Key| {
             let order = one.belief.rate.partial_cmp(&other.belief.rate);
             order.unwrap_or(std::cmp::Ordering::Equal)
         };
-        let key = match self.customers.values().max_by(by_rate) {
+        let mut key = match self.customers.values().max_by(by_rate) {
             Some(fastest) if !customer.is_empty() => Key::like(fastest, now),
             _ => Key::new(Belief::NONE, now),
         };
+        // What is about no customer has no limit but the partner's.
+        key.awaits_board = is_shared && !customer.is_empty();
         self.customers.insert(customer.to_owned(), key);
+        true
     }
 
     /// When a call of a customer may go.
