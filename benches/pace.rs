@@ -1,8 +1,8 @@
 //! How well the limits of Partner Center are used: `tenantry sandbox` and `tenantry worker` as processes.
 //!
-//!     cargo bench --bench pace -- [--seconds 60] [--only customer|customers|partner|both|small]
+//!     cargo bench --bench pace -- [--seconds 90] [--only customer|customers|partner|both|small]
 //!
-//! Waiting for limits takes real minutes, eight without `--seconds`. Each run has one worker carry out `bulk-add-users` against a sandbox that answers after 80 ms or more, and is counted
+//! Waiting for limits takes real minutes, nine without `--seconds`. Each run has one worker carry out `bulk-add-users` against a sandbox that answers after 80 ms or more, and is counted
 //! in two parts: while the limits are learned, and after that. What was answered is a ratio to what the limits allow; what was
 //! refused, one to all calls. The last run submits ten rows of one customer while another's 50,000 are under way.
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// While this lasts the limits are learned.
-const LEARNING: Duration = Duration::from_secs(20);
+const LEARNING: Duration = Duration::from_secs(30);
 /// A window of the partner's: anything shorter says nothing about it.
 const WINDOW: Duration = Duration::from_secs(60);
 const TOKEN: &str = "bench";
@@ -211,8 +211,8 @@ fn main() {
             .and_then(|at| args.get(at + 1))
             .cloned()
     };
-    let seconds: u64 = after("--seconds").and_then(|text| text.parse().ok()).unwrap_or(60);
-    let windows = seconds.div_ceil(WINDOW.as_secs()) * WINDOW.as_secs();
+    let seconds: u64 = after("--seconds").and_then(|text| text.parse().ok()).unwrap_or(90);
+    let windows = (seconds / WINDOW.as_secs()).max(1) * WINDOW.as_secs();
     let only = after("--only").unwrap_or_default();
     let wanted = |name: &str| only.is_empty() || only == name;
     let both: Vec<&str> = OF_CUSTOMER.into_iter().chain(OF_PARTNER).collect();

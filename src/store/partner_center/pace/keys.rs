@@ -1,8 +1,9 @@
 //! All keys together, and whose limit a "too many" was about: no answer says it.
 //!
 //! It is held to be the customer's, who waits in any case. What speaks for the partner instead: a call about no customer
-//! was refused; or one of a customer who was called far less than others were without being refused; or three customers
-//! were refused shortly after each other. Then what the customers' keys had learned is taken back.
+//! was refused; or one of a customer who was called far less than others were without being refused; or calls wait for a limit
+//! of the partner's that is known, while none of that customer's is; or three customers were refused shortly after each
+//! other. Then what the customers' keys had learned is taken back.
 //!
 //! What speaks for the customer is another customer's call that was sent later and answered, where the wait is a long
 //! one: a bucket that fills soon lets a call through now and then. Until somebody has spoken, other customers are called
@@ -187,6 +188,8 @@ impl Keys {
             .excused_at
             .is_some_and(|at| now.saturating_duration_since(at) < EXCUSED);
         let speaks_for_partner = is_light && !is_excused;
+        // The limit that is known, and that calls wait for, is likelier than one that nobody has met.
+        let is_partners = before.rate.is_none() && self.partner.belief.rate.is_some() && self.partner.is_bound();
         let refused = Refused {
             customer: customer.to_owned(),
             before,
@@ -213,7 +216,7 @@ impl Keys {
         if speaks_for_partner {
             key.excused_at = Some(now);
         }
-        if speaks_for_partner || doubt.refused.len() >= MANY {
+        if speaks_for_partner || is_partners || doubt.refused.len() >= MANY {
             doubt.is_proven = speaks_for_partner;
             doubt.partner_before = self.partner.was_throttled(now, doubt.until);
             for refused in &doubt.refused {
