@@ -33,6 +33,9 @@ pub enum DbError {
     /// Whether a write that got this answer took effect is unknown.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Something else is away that the work needs, as another store or a disk; the same may work later.
+    #[error("{0}")]
+    Elsewhere(String),
     /// A unique constraint refused the write.
     #[error("already there: {0}")]
     Conflict(String),

@@ -86,6 +86,8 @@ pub struct Options {
     pub token_life: Duration,
     /// What ids, seeded customers and chance are drawn from.
     pub seed_value: u64,
+    /// Free seats of each seeded customer.
+    pub seats: u32,
     /// Behave as Microsoft's integration sandbox: its quotas, and removed customers are gone.
     pub integration: bool,
     /// Calls a second that a partner may make for one customer.
@@ -109,6 +111,7 @@ impl Default for Options {
             client_secret: None,
             token_life: Duration::from_secs(3600),
             seed_value: 0,
+            seats: 3,
             integration: false,
             rate_limit: None,
             partner_rate_limit: None,

@@ -148,9 +148,17 @@ pub async fn submit(
     let spooled = spool(ledger, job, planning, plan.as_mut(), parameters.skip_invalid, progress).await;
     let spooled = match spooled {
         Ok(Spooled::Whole(whole)) => whole,
-        Ok(Spooled::Refused(refusal)) => {
+        Ok(Spooled::Refused { refusal, sha256 }) => {
             ledger.discard(job).await?;
-            return Ok(Submitted::Refused(refusal));
+            // What a job at work has done so far may be what speaks against its file now.
+            let same = match sha256 {
+                Some(sha256) => {
+                    let work = fingerprint(kind.kind(), &parameters, &sha256, sheet.as_deref());
+                    ledger.unfinished(work).await?
+                }
+                None => None,
+            };
+            return Ok(same.map_or(Submitted::Refused(refusal), Submitted::Same));
         }
         Err(error) => {
             // The sweep removes it too, in time; the error at hand is the one to tell.
@@ -207,7 +215,11 @@ pub async fn submit(
 
 enum Spooled {
     Whole(Box<Whole>),
-    Refused(Box<Refusal>),
+    Refused {
+        refusal: Box<Refusal>,
+        /// The file's hash, if it was read to its end.
+        sha256: Option<String>,
+    },
 }
 
 /// What is known of a file that was read to its end and can be applied.
@@ -237,7 +249,10 @@ async fn spool(
             Err(PlanError::Input(error)) => {
                 faults.push(Fault::of_file(&error))?;
                 let whole = false;
-                return Ok(Spooled::Refused(Box::new(Refusal { faults, totals, whole })));
+                return Ok(Spooled::Refused {
+                    refusal: Box::new(Refusal { faults, totals, whole }),
+                    sha256: None,
+                });
             }
             Err(error) => return Err(error.into()),
         };
@@ -302,7 +317,10 @@ async fn spool(
         })))
     } else {
         let whole = true;
-        Ok(Spooled::Refused(Box::new(Refusal { faults, totals, whole })))
+        Ok(Spooled::Refused {
+            refusal: Box::new(Refusal { faults, totals, whole }),
+            sha256: Some(planned.digest.sha256.to_string()),
+        })
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) struct SandboxArgs {
     /// Customers to begin with, each with users, seats and subscriptions
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     seed: u32,
+    /// Free seats of each of them
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    seats: u32,
     /// What ids, seeded customers and chance are drawn from, so that a run repeats
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed_value: u64,
@@ -94,6 +97,7 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<End
         client_secret: args.client_secret,
         token_life: args.token_life,
         seed_value: args.seed_value,
+        seats: args.seats,
         integration: args.integration,
         rate_limit: args.rate_limit,
         partner_rate_limit: args.partner_rate_limit,

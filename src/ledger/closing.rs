@@ -193,7 +193,7 @@ pub(super) fn end_chunk(
         // What they waited for goes on without them, and is said of each.
         tx.exec(
             "INSERT INTO row_outcomes (job, row, outcome, code, message, target)
-             SELECT job, row, $4, '', 'it was begun, and nobody waits for it any more: ' || message, target
+             SELECT job, row, $4, '', 'it was begun and goes on there, but nobody waits for it any more: ' || message, target
              FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3 ON CONFLICT DO NOTHING",
             &[job.into(), first.into(), end.into(), outcome.as_str().into()],
         )?;

@@ -329,6 +329,11 @@ impl Ledger {
             .await
     }
 
+    /// The job that stands for this work and has not ended.
+    pub async fn unfinished(&self, fingerprint: String) -> Result<Option<JobId>, DbError> {
+        self.db.read(move |tx| unfinished(tx, &fingerprint)).await
+    }
+
     /// Removes a planned job and all it had spooled.
     pub async fn discard(&self, job: Begun) -> Result<(), DbError> {
         self.db.write(move |tx| discard(tx, job)).await
@@ -337,27 +342,32 @@ impl Ledger {
 
 /// A job that stands for the same work: by key whenever there is one, else by content while unfinished.
 fn same_job(tx: &mut dyn Tx, seal: &Seal) -> Result<Option<Sealed>, DbError> {
-    let id = |text: &str| {
-        text.parse()
-            .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
-    };
     if let Some(key) = &seal.idempotency_key {
         let found = tx.query_first(
             "SELECT id, fingerprint FROM jobs WHERE idempotency_key = $1",
             &[key.as_str().into()],
         )?;
         if let Some(row) = found {
-            let id = id(row.text(0)?)?;
+            let id = parsed(row.text(0)?)?;
             let same = row.opt_text(1)? == Some(seal.fingerprint.as_str());
             return Ok(Some(if same { Sealed::Same(id) } else { Sealed::KeyReused(id) }));
         }
     }
+    Ok(unfinished(tx, &seal.fingerprint)?.map(Sealed::Same))
+}
+
+fn unfinished(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<JobId>, DbError> {
     let found = tx.query_first(
         "SELECT id FROM jobs WHERE fingerprint = $1
          AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')",
-        &[seal.fingerprint.as_str().into()],
+        &[fingerprint.into()],
     )?;
-    found.map(|row| id(row.text(0)?).map(Sealed::Same)).transpose()
+    found.map(|row| parsed(row.text(0)?)).transpose()
+}
+
+fn parsed(id: &str) -> Result<JobId, DbError> {
+    id.parse()
+        .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
 }
 
 /// Removes a planned job; one that is further along is left alone.

@@ -26,6 +26,9 @@ pub enum RetryRefused {
     /// What it had done elsewhere was taken back, and a retry would take it for done.
     #[error("the job was taken back by job {0}; submit the file again")]
     TakenBack(String),
+    /// Its rows have been tried again.
+    #[error("job {0} has tried these rows again; retry that one")]
+    Retried(String),
     /// It needed approval and has none; a retry must not be a way around that.
     #[error("the job needed approval and never got it; submit the file again")]
     NotApproved,
@@ -52,6 +55,18 @@ impl Ledger {
                 }
                 if tx.query("SELECT 1 FROM spool WHERE input = $1 LIMIT 1", &[input.into()])?.is_empty() {
                     return Ok(Err(RetryRefused::RowsGone));
+                }
+                let earlier = tx.query_first(
+                    "SELECT id, state FROM jobs WHERE retry_of = $1 ORDER BY seq DESC LIMIT 1",
+                    &[old.into()],
+                )?;
+                if let Some(earlier) = earlier {
+                    let (id, state) = (earlier.text(0)?, earlier.text(1)?);
+                    return match id.parse() {
+                        // Asked for twice.
+                        Ok(same) if !matches!(state, "completed" | "failed" | "cancelled") => Ok(Ok(same)),
+                        _ => Ok(Err(RetryRefused::Retried(id.to_owned()))),
+                    };
                 }
                 if is_elsewhere && let Some(undo) = undo_of(tx, old)? {
                     return Ok(Err(RetryRefused::TakenBack(undo)));

@@ -45,9 +45,7 @@ impl Runner {
         if let Some(name) = &claim.parameters.store {
             return match &self.stores.partner_center {
                 Some(store) if name == PartnerCenter::NAME => self.apply_remotely(claim, store, leaving).await,
-                _ => Err(DbError::Unavailable(format!(
-                    "the store `{name}` is not configured here"
-                ))),
+                _ => Err(DbError::Elsewhere(format!("the store `{name}` is not configured here"))),
             };
         }
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;

@@ -163,5 +163,5 @@ fn end(rows: Rows<BufWriter<File>>) -> io::Result<File> {
 }
 
 fn unwritten(name: &str, error: &io::Error) -> DbError {
-    DbError::Unavailable(format!("{name} could not be written: {error}"))
+    DbError::Elsewhere(format!("{name} could not be written: {error}"))
 }

@@ -140,7 +140,10 @@ impl Runner {
                     match end {
                         Ok(ended) => waits.extend(batch.take(ended, hands_out)),
                         // What is on its way is waited for; nothing else is begun.
-                        Err(why) => stop = stop.or(Some(Stop::Halted(why))),
+                        Err(why) => match stop {
+                            Some(Stop::Halted(_)) => {}
+                            _ => stop = Some(Stop::Halted(why)),
+                        },
                     }
                 }
                 _ = looking.tick(), if stop.is_none() => {
@@ -238,6 +241,11 @@ impl Runner {
     async fn close(&self, claim: &Claim, batch: Batch, waits: Vec<RowWait>) -> Result<Option<String>, DbError> {
         let next_look = self.ledger.clock().now_millis() + self.settings.look_again(claim).as_millis() as i64;
         let (claim, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
+        let named = (batch.outcomes.len() + waits.len()) as u64;
+        if named != claim.pending {
+            let what = format!("{named} rows have come to an end, of {}", claim.pending);
+            return Err(DbError::Broken(what));
+        }
         let ended = self.ledger.db().write(move |tx| {
             lease::fence(tx, &claim)?;
             seal(tx, &claim, &batch.passwords)?;

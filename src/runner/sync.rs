@@ -44,7 +44,7 @@ impl Runner {
     pub(super) async fn halt(&self, claim: &Claim, why: Halt) -> Result<(), DbError> {
         match why {
             Halt::Unauthorized(_) => self.ledger.park(claim, why.to_string()).await,
-            Halt::Unavailable(_) | Halt::Refused(_) => Err(DbError::Unavailable(why.to_string())),
+            Halt::Unavailable(_) | Halt::Refused(_) => Err(DbError::Elsewhere(why.to_string())),
             Halt::Db(error) => Err(error),
         }
     }

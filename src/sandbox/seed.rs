@@ -61,13 +61,14 @@ pub(super) async fn plant(shared: &Shared, customers: u32) -> Result<u32, DbErro
     }
     let mut dice = Dice::new(shared.options.seed_value);
     let (installation, now) = (shared.installation, shared.clock.now_millis());
+    let seats = i64::from(shared.options.seats);
     for first in (0..customers).step_by(AT_ONCE as usize) {
         let end = customers.min(first + AT_ONCE);
         dice = shared
             .db
             .write(move |tx| {
                 for number in first..end {
-                    customer(tx, installation, now, &mut dice, number)?;
+                    customer(tx, installation, now, &mut dice, (number, seats))?;
                 }
                 Ok(dice)
             })
@@ -85,7 +86,7 @@ fn customer(
     installation: Installation,
     now: i64,
     dice: &mut Dice,
-    number: u32,
+    (number, seats): (u32, i64),
 ) -> Result<(), DbError> {
     let id = next_id(tx)?;
     let (name, trade) = (one_of(dice, NAMES), one_of(dice, TRADES));
@@ -129,7 +130,7 @@ fn customer(
         &[domain.as_str().into(), id.into()],
     )?;
     let people = 2 + dice.below(6);
-    let sku = subscription(tx, installation, now, dice, id, people as i64 + 3)?;
+    let sku = subscription(tx, installation, now, dice, id, people as i64 + seats)?;
     for person in 0..people {
         user(tx, dice, id, &domain, country, &sku, person)?;
     }

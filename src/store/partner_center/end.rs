@@ -85,7 +85,8 @@ impl End {
                 if done.is_empty() {
                     over(Outcome::Rejected, code_of(&failure), says, target)
                 } else {
-                    over(Outcome::Failed, code_of(&failure), format!("{done}: {says}"), target)
+                    let message = format!("{done}: {says}; then `retry` goes on with the row");
+                    over(Outcome::Failed, code_of(&failure), message, target)
                 }
             }
         }

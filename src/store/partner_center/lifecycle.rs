@@ -234,7 +234,7 @@ pub(super) async fn restore_step(
 }
 
 /// What a user is called where passwords are remembered.
-fn account(customer: &str, user: &str) -> String {
+pub(super) fn account(customer: &str, user: &str) -> String {
     format!("{customer}/{user}")
 }
 

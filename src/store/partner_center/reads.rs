@@ -348,7 +348,7 @@ async fn by_itself<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
 }
 
 fn unsorted(error: &std::io::Error) -> Halt {
-    Halt::Db(DbError::Unavailable(format!("a list could not be sorted: {error}")))
+    Halt::Db(DbError::Elsewhere(format!("a list could not be sorted: {error}")))
 }
 
 /// SKUs come in two groups, of which the service shows only the first unless asked.

@@ -105,6 +105,11 @@ impl Journal {
         Ok(self.ledger.note_password(&self.claim, account).await?)
     }
 
+    /// Whether the passwords of the job's accounts are handed out.
+    pub(super) fn hands_out(&self) -> bool {
+        !self.claim.parameters.seal_to.is_empty()
+    }
+
     /// What this attempt at the chunk is called, among those of all jobs.
     pub(super) fn attempt(&self) -> String {
         format!("{}.{}", self.claim.job, self.claim.attempt)

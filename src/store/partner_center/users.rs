@@ -11,7 +11,7 @@ use super::client::{Call, Operation};
 use super::end::{End, Previewed};
 use super::image::{Image, Object};
 use super::licenses::{self, LICENSES, Update};
-use super::lifecycle::password_step;
+use super::lifecycle::{account, password_step};
 use super::roles::{self, ROLE, Role};
 use super::session::{Customer, Session, Sku, User};
 use super::steps::{Done, Journal, Sending, Stopped};
@@ -194,6 +194,9 @@ pub(super) async fn apply(
         password,
     };
     let handed_out = (!was_handed_out).then_some(handed_out);
+    if handed_out.is_some() && journal.hands_out() {
+        journal.note_password(&account(&customer.id, &id)).await?;
+    }
     let mut stopped = assign(session, journal, row, &resolved, &id)
         .await?
         .map(|stopped| (stopped, LICENSES, "licences"));

@@ -122,6 +122,29 @@ async fn one_killed_at(failpoint: &str, kind: &str, operation: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_command_goes_on_with_the_job() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    office.here.subscription(&alpha, 10).await;
+    let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,SPB,\n");
+    office.place.write("users.csv", users);
+    let run = ["run", "bulk-add-users", "users.csv"];
+    let killed = command(&office, &run)
+        .env("TENANTRY_FAILPOINT", "after-answer@1")
+        .status();
+    assert_eq!(killed.expect("tenantry starts").code(), None);
+    // The user is there, without the licence: as a new job, that would be refused.
+    let again = command(&office, &run).status();
+    assert_eq!(again.expect("tenantry starts").code(), Some(0));
+    let jobs = column(
+        office.ledger.db(),
+        "SELECT state FROM jobs WHERE kind = 'bulk-add-users'",
+    )
+    .await;
+    assert_eq!(jobs, ["completed"]);
+    assert_eq!(office.here.effects("create-user").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_kind_survives_a_killed_worker() {
     for (kind, operation, calls) in [
         ("delete-users", "delete-user", 1),
@@ -211,6 +234,31 @@ async fn a_worker_that_is_to_stop_leaves_its_rows_to_the_next_one() {
     assert_eq!(drained.expect("tenantry starts").code(), Some(0));
     assert_eq!(applied().await, (rows, true));
     assert_eq!(office.here.effects("create-user").await, rows);
+}
+
+/// What is lost while everybody is to stop is not taken for done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_cut_off_while_its_worker_is_to_stop_is_not_done() {
+    let slow = Options {
+        latency: Duration::from_millis(400),
+        ..Options::default()
+    };
+    let (office, [alpha, _]) = Office::beside(Here::live(slow).await).await.and_customers().await;
+    let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n");
+    let job = office.hand_in("bulk-add-users", &users).await;
+    let nowhere = "http://127.0.0.1:9";
+    let mut worker = command(&office, &["worker"]);
+    worker.env("TENANTRY__PARTNER_CENTER__API_URL", nowhere);
+    let mut worker = Running(worker.spawn().expect("tenantry starts"));
+    let now = async || office.ledger.job(job.id).await.expect("asked").expect("there");
+    while now().await.state.as_str() != "running" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(worker.stop(), Some(0));
+    assert_eq!(now().await.counts.finished(), 0);
+    let drained = command(&office, &["worker", "--drain"]).status();
+    assert_eq!(drained.expect("tenantry starts").code(), Some(0));
+    assert_eq!((now().await.counts.applied, office.users(&alpha).await.len()), (1, 1));
 }
 
 /// A user whose making was cut short gets the password that is handed out now; here the answer to that is lost.

@@ -198,3 +198,23 @@ async fn what_a_plan_said_is_compared_before_anything_is_done() {
     let job = office.approved("delete-users", csv).await;
     assert_eq!(office.finish(&job).await.counts.applied, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_customers_seats_are_its_own() {
+    let (office, [alpha, beta]) = Office::with_customers().await;
+    let mut users = USERS.to_owned();
+    for (customer, domain, seats) in [(&alpha, "alpha", 2), (&beta, "beta", 3)] {
+        office.here.subscription(customer, seats).await;
+        for n in 0..3 {
+            users.push_str(&format!(
+                "{customer},user{n}@{domain}.onmicrosoft.com,User,N{n},GB,SPB,\n"
+            ));
+        }
+    }
+    let job = office.apply("bulk-add-users", &users).await;
+    // One of alpha has no seat; each of beta has one.
+    assert_eq!(
+        outcomes(&office.ledger, &job).await,
+        [(3, "rejected".to_owned(), "no-free-seats".to_owned())]
+    );
+}

@@ -1,7 +1,7 @@
 //! Rows that were begun by one job, or at one look, and are gone on with by another.
 
 use serde_json::json;
-use tenantry::ledger::Job;
+use tenantry::ledger::{Job, RetryRefused};
 
 use super::killed::killed_while;
 use super::kinds::with_users;
@@ -163,4 +163,20 @@ async fn a_withdrawal_that_the_other_partner_forestalled_is_none() {
         outcomes(&office.ledger, &job).await,
         [(1, "rejected".to_owned(), "refused".to_owned())]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_tried_again_by_one_job_at_a_time() {
+    let (office, alpha) = with_users().await;
+    let refused = json!({ "operation": "update-licenses", "fault": "no-delegation", "times": 1 });
+    office.here.fault(&refused).await;
+    let users = format!("{USERS}{alpha},six@alpha.onmicrosoft.com,Six,Sei,GB,SPB,\n");
+    let job = office.apply("bulk-add-users", &users).await;
+    assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
+    let ask = async || office.ledger.retry(&job, "tester").await.expect("asked");
+    let first = ask().await.expect("a retry");
+    assert_eq!(ask().await, Ok(first));
+    let retry = office.ledger.job(first).await.expect("asked").expect("there");
+    assert_eq!(office.finish(&retry).await.counts.applied, 1);
+    assert_eq!(ask().await, Err(RetryRefused::Retried(first.to_string())));
 }
