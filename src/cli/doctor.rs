@@ -104,7 +104,10 @@ async fn speakers(store: &PartnerCenter) -> Vec<Finding> {
     ] {
         let (fine, says) = match store.check(speaker).await {
             Ok(()) => (true, format!("lets {named} in")),
-            Err(error) => (false, format!("{error}; check `partner_center`")),
+            Err(error) => (
+                false,
+                format!("{named}, at {}: {error}; check `partner_center`", store.address()),
+            ),
         };
         findings.push(Finding {
             what: "partner center",

@@ -156,7 +156,7 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
                 }
                 writeln!(
                     out,
-                    "next      look at it with `tenantry rows {0}`, then somebody else than {1} says\n          \
+                    "next      see its rows with `tenantry results {0}`, then somebody else than {1} says\n          \
                      tenantry approve {0} --hash {2} --by NAME",
                     job.job, job.submitted_by, approval.hash
                 )?;

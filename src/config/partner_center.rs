@@ -71,7 +71,11 @@ impl PartnerCenterConfig {
 
     fn addresses(&self) -> Result<Addresses, (&'static str, String)> {
         let cloud: Cloud = self.cloud.parse().map_err(|fault| ("partner_center.cloud", fault))?;
-        let own = |url: &str| url.trim_end_matches('/').to_owned();
+        // The version is part of each path, and of the address only in documentation.
+        let own = |url: &str| {
+            let url = url.trim_end_matches('/');
+            url.strip_suffix("/v1").unwrap_or(url).to_owned()
+        };
         match (cloud.addresses(), self.api_url.as_str(), self.login_url.as_str()) {
             (Some(addresses), "", "") => Ok(addresses),
             (Some(addresses), api, login) => Ok(Addresses {

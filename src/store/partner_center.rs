@@ -219,6 +219,11 @@ impl PartnerCenter {
         self.concurrency
     }
 
+    /// Where it is asked, without the version.
+    pub fn address(&self) -> &str {
+        self.client.address()
+    }
+
     /// Whether we are let in, as whoever asks.
     pub async fn check(&self, speaker: Speaker) -> Result<(), String> {
         self.client.check(speaker).await.map_err(|error| error.to_string())

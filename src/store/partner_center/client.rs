@@ -158,6 +158,11 @@ impl Client {
         })
     }
 
+    /// Where it is asked.
+    pub(super) fn address(&self) -> &str {
+        &self.addresses.api
+    }
+
     /// Our tenant's GUID, if it is configured as one and not as a domain.
     pub(super) fn own_tenant(&self) -> Option<&str> {
         let tenant = self.tokens.tenant();

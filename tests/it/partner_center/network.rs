@@ -96,9 +96,12 @@ async fn a_file_of_authorities_is_from_the_configuration_or_the_environment() {
     let base = format!("https://{}", server.address);
     let ca_file = place.write("authority.pem", &authority.pem);
     let told = said(&mut doctor(&place, &base));
-    assert!(told.contains("`partner_center.ca_file`"), "{told}");
+    assert!(
+        told.contains("`partner_center.ca_file`") && told.contains(&base),
+        "{told}"
+    );
     for name in ["SSL_CERT_FILE", "TENANTRY__PARTNER_CENTER__CA_FILE"] {
-        let told = said(doctor(&place, &base).env(name, &ca_file));
+        let told = said(doctor(&place, &format!("{base}/v1/")).env(name, &ca_file));
         assert!(told.contains("lets the application in"), "{name}: {told}");
     }
     let none = place.write("none.pem", "no certificate");
