@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -82,7 +82,11 @@ fn rate(text: &str, per: &str) -> Result<u32, String> {
 
 fn fault(text: &str) -> Result<(Fault, f64), String> {
     let (name, probability) = text.split_once('=').ok_or("expected NAME=PROBABILITY")?;
-    let fault = <Fault as clap::ValueEnum>::from_str(name, true)?;
+    let fault = <Fault as ValueEnum>::from_str(name, true).map_err(|_| {
+        let all = Fault::value_variants().iter().filter_map(Fault::to_possible_value);
+        let all: Vec<String> = all.map(|one| one.get_name().to_owned()).collect();
+        format!("there is no fault `{name}`; there are {}", all.join(", "))
+    })?;
     let probability = probability.parse().ok().filter(|p| (0.0..=1.0).contains(p));
     Ok((fault, probability.ok_or("a probability is between 0 and 1")?))
 }

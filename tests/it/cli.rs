@@ -196,6 +196,8 @@ async fn mistakes_are_named_with_the_nearest_choice() {
         "{}",
         header.err
     );
+    let fault = place.tenantry(&["sandbox", "--fault", "cut-after=0.1"]).ends(2);
+    assert!(fault.err.contains("cut-before-commit, cut-after-commit"), "{fault:?}");
     let kind = place.tenantry(&["run", "bulk-add-user", "users.csv"]).ends(2);
     assert!(kind.err.contains("did you mean `bulk-add-users`?"), "{}", kind.err);
     let missing = place.tenantry(&["run", "bulk-add-users", "nothere.csv"]).ends(2);
