@@ -23,7 +23,7 @@ const ROUNDING: f64 = 1.0;
 /// A first rate may be this much too low at most.
 const GUESS: f64 = 1.6;
 /// How much slower after the limit was met where it was expected.
-const STEP_BACK: f64 = 0.98;
+const STEP_BACK: f64 = 0.97;
 /// A rate near to the limit grows this rarely at first, and this rarely at last.
 const CALM: Duration = Duration::from_secs(8);
 const CALMEST: Duration = Duration::from_secs(240);
@@ -296,7 +296,7 @@ impl Key {
                 } else {
                     CALM
                 };
-                (rate * STEP_BACK, rate * 0.99, calm)
+                (rate * STEP_BACK, rate * 0.985, calm)
             }
         };
         self.belief = Belief {
