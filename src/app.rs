@@ -46,7 +46,7 @@ impl App {
             None => Vec::new(),
         };
         let ledger = patiently(config.ledger.patience, || {
-            Ledger::open(config.ledger.url.reveal(), config.ledger.connections, Clock::system())
+            Ledger::open_with(config.ledger.url.reveal(), config.ledger.options(), Clock::system())
         })
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
@@ -98,9 +98,11 @@ impl App {
             lease: worker.lease,
             heartbeat: worker.heartbeat,
             sweep_every: worker.sweep_every,
+            leave_within: worker.leave_within,
             spool_keep: self.config.spool.keep,
             retry: RetryPolicy {
                 attempts: self.config.retry.attempts,
+                deaths: self.config.retry.deaths,
                 first_delay: self.config.retry.first_delay,
                 longest_delay: self.config.retry.longest_delay,
             },
@@ -124,7 +126,7 @@ impl App {
     }
 }
 
-/// Repeats `ask` while it answers [`DbError::Unavailable`], for as long as `patience`.
+/// Repeats `ask` while its errors pass by themselves, for as long as `patience`.
 pub async fn patiently<T, F>(patience: Duration, mut ask: impl FnMut() -> F) -> Result<T, DbError>
 where
     F: Future<Output = Result<T, DbError>>,
@@ -132,8 +134,8 @@ where
     let began = Instant::now();
     loop {
         match ask().await {
-            Err(DbError::Unavailable(why)) if began.elapsed() < patience => {
-                tracing::debug!(why, "the ledger is unavailable; asking again");
+            Err(error) if error.passes() && began.elapsed() < patience => {
+                tracing::debug!(%error, "the ledger is unavailable; asking again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             answer => return answer,

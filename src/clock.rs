@@ -1,43 +1,111 @@
 //! The one place where time and randomness enter, so that tests can hold them still.
+//!
+//! Workers of one ledger must agree on the time, for leases and due times compare it. So where the ledger's database has a
+//! clock of its own, the ledger's follows that one, and a machine whose clock is off does no harm.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::db::TimeTold;
+
 /// Tells the time. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Clock {
-    held: Option<Arc<AtomicI64>>,
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// The machine's clock, and when this one was made.
+    Machine(Instant),
+    /// Stands still, and where it stood first.
+    Held(Arc<AtomicI64>, i64),
+    Followed(Arc<Followed>),
 }
+
+/// Another machine's clock, as far as it has been asked. In between, time passes as it does for everybody: this machine's
+/// clock may be set, and it makes no difference.
+#[derive(Debug)]
+struct Followed {
+    since: Instant,
+    /// What to add to the milliseconds since then.
+    offset: AtomicI64,
+}
+
+/// A clock that is this far off says so.
+const OFF_BY_MILLIS: i64 = 3_000;
+/// An answer that took part of this long is no better than what is known.
+const SLACK_MILLIS: i64 = 5;
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self::default()
+        Self(Source::Machine(Instant::now()))
     }
 
     /// A clock that stands still at `millis` since the epoch until [`advance`](Self::advance)d; for tests.
     pub fn held(millis: i64) -> Self {
-        Self {
-            held: Some(Arc::new(AtomicI64::new(millis))),
+        Self(Source::Held(Arc::new(AtomicI64::new(millis)), millis))
+    }
+
+    /// A clock that goes by the time a database tells, from here on. A held one stays as it is.
+    #[must_use]
+    pub fn following(self, told: TimeTold) -> Self {
+        let Source::Machine(since) = self.0 else { return self };
+        let clock = Self(Source::Followed(Arc::new(Followed {
+            since,
+            offset: AtomicI64::new(i64::MIN / 2),
+        })));
+        clock.follow(told);
+        clock
+    }
+
+    /// Goes by what the database has told just now, if this clock follows it.
+    pub fn follow(&self, told: TimeTold) {
+        let Source::Followed(followed) = &self.0 else { return };
+        let millis = |at: Instant| at.saturating_duration_since(followed.since).as_millis() as i64;
+        let (asked, answered) = (millis(told.asked), millis(told.answered));
+        // It was this time somewhere between question and answer.
+        let (most, least) = (told.millis - asked, told.millis - answered);
+        let known = followed.offset.load(Ordering::SeqCst);
+        if known > most + SLACK_MILLIS || known < least - SLACK_MILLIS {
+            followed.offset.store(i64::midpoint(most, least), Ordering::SeqCst);
         }
+    }
+
+    /// How far this machine's clock is ahead of the followed one, in milliseconds, if that is more than a little.
+    pub fn is_off_by(&self) -> Option<i64> {
+        let Source::Followed(_) = &self.0 else { return None };
+        let ahead = machine_millis() - self.now_millis();
+        (ahead.abs() > OFF_BY_MILLIS).then_some(ahead)
     }
 
     /// Milliseconds since the Unix epoch, UTC.
-    #[expect(clippy::disallowed_methods, reason = "this is the place")]
     pub fn now_millis(&self) -> i64 {
-        match &self.held {
-            Some(held) => held.load(Ordering::SeqCst),
-            None => Timestamp::now().as_millisecond(),
+        match &self.0 {
+            Source::Machine(_) => machine_millis(),
+            Source::Held(held, _) => held.load(Ordering::SeqCst),
+            Source::Followed(followed) => {
+                followed.since.elapsed().as_millis() as i64 + followed.offset.load(Ordering::SeqCst)
+            }
         }
     }
 
-    /// Moves a held clock on; the machine's clock takes no notice.
+    /// Milliseconds that have passed since this clock was made, however it or the machine's clock was set in between.
+    pub fn elapsed_millis(&self) -> i64 {
+        match &self.0 {
+            Source::Machine(since) => since.elapsed().as_millis() as i64,
+            Source::Held(held, first) => held.load(Ordering::SeqCst) - first,
+            Source::Followed(followed) => followed.since.elapsed().as_millis() as i64,
+        }
+    }
+
+    /// Moves a held clock on; others take no notice.
     pub fn advance(&self, millis: i64) {
-        if let Some(held) = &self.held {
+        if let Source::Held(held, _) = &self.0 {
             held.fetch_add(millis, Ordering::SeqCst);
         }
     }
@@ -57,6 +125,11 @@ impl Clock {
             seed: None,
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+fn machine_millis() -> i64 {
+    Timestamp::now().as_millisecond()
 }
 
 /// Where random bytes come from; [`Clock::entropy`] makes one.
@@ -87,5 +160,45 @@ impl Entropy {
     #[cfg(test)]
     pub(crate) fn seeded(seed: u64) -> Self {
         Self { seed: Some((seed, 0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn told(millis: i64, asked: Instant, took: u64) -> TimeTold {
+        TimeTold {
+            millis,
+            asked,
+            answered: asked + Duration::from_millis(took),
+        }
+    }
+
+    #[test]
+    fn a_followed_clock_keeps_to_what_it_was_told() {
+        let began = Instant::now();
+        // An hour ahead of this machine.
+        let theirs = machine_millis() + 3_600_000;
+        let clock = Clock::system().following(told(theirs, began, 2));
+        let off = clock.now_millis() - theirs;
+        assert!((-10..2_000).contains(&off), "{off}");
+        assert!(clock.is_off_by().is_some_and(|ahead| ahead < -3_500_000));
+        // A slow answer that fits changes nothing, one that does not is believed.
+        let before = clock.now_millis();
+        clock.follow(told(theirs + 100, began, 5_000));
+        assert!(clock.now_millis() - before < 1_000);
+        clock.follow(told(theirs + 60_000, began, 2));
+        assert!(clock.now_millis() - before > 50_000);
+    }
+
+    #[test]
+    fn a_held_clock_follows_nobody() {
+        let clock = Clock::held(5).following(told(1_000, Instant::now(), 1));
+        assert_eq!((clock.now_millis(), clock.elapsed_millis(), clock.is_off_by()), (5, 0, None));
+        clock.advance(3);
+        assert_eq!((clock.now_millis(), clock.elapsed_millis()), (8, 3));
     }
 }

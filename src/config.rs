@@ -26,6 +26,7 @@ pub use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
 pub use secret::{Secret, SecretUrl};
 
+use crate::db::ConnectOptions;
 use crate::receipt::Form;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -63,6 +64,24 @@ pub struct LedgerConfig {
     pub connections: usize,
     #[serde(with = "duration")]
     pub patience: Duration,
+    #[serde(with = "duration")]
+    pub keepalive: Duration,
+    #[serde(with = "duration")]
+    pub lock_wait: Duration,
+    #[serde(with = "duration")]
+    pub idle_transaction: Duration,
+}
+
+impl LedgerConfig {
+    /// How the ledger's database is connected to.
+    pub fn options(&self) -> ConnectOptions {
+        ConnectOptions {
+            connections: self.connections,
+            keepalive: self.keepalive,
+            lock_wait: self.lock_wait,
+            idle_transaction: self.idle_transaction,
+        }
+    }
 }
 
 /// `[stores.NAME]`
@@ -102,6 +121,8 @@ pub struct WorkerConfig {
     pub heartbeat: Duration,
     #[serde(with = "duration")]
     pub sweep_every: Duration,
+    #[serde(with = "duration")]
+    pub leave_within: Duration,
     pub chunk_rows: usize,
 }
 
@@ -111,6 +132,7 @@ pub struct WorkerConfig {
 #[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct RetryConfig {
     pub attempts: u32,
+    pub deaths: u32,
     #[serde(with = "duration")]
     pub first_delay: Duration,
     #[serde(with = "duration")]

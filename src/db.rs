@@ -18,7 +18,7 @@ mod value;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -33,9 +33,16 @@ pub enum DbError {
     /// Whether a write that got this answer took effect is unknown.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// Something else is away that the work needs, as another store or a disk; the same may work later.
+    /// Somebody else is changing the same records; nothing was written, and the same call works in a moment.
+    #[error("{0}")]
+    Contended(String),
+    /// Something that the work needs is away or refuses it, as another store, a full disk, a missing permission; the
+    /// same may work later, and waiting for it is for whoever can.
     #[error("{0}")]
     Elsewhere(String),
+    /// Another store refuses what was asked of it, and will do so again.
+    #[error("{0}")]
+    Refused(String),
     /// A unique constraint refused the write.
     #[error("already there: {0}")]
     Conflict(String),
@@ -53,9 +60,68 @@ pub enum DbError {
     /// The address of the database makes no sense.
     #[error("{0}")]
     BadUrl(String),
-    /// Anything else: damage, a full disk, a missing permission, or a defect of ours.
+    /// The ledger's file is no longer the one that was opened.
+    #[error("{0}")]
+    Replaced(String),
+    /// What is recorded of a chunk cannot be read, so none of its rows can be carried out.
+    #[error("{0}")]
+    Damaged(String),
+    /// Anything else: damage, or a defect of ours.
     #[error("the database answered: {0}")]
     Broken(String),
+}
+
+impl DbError {
+    /// Whether the same call may work in a while although nobody does anything about it.
+    pub fn passes(&self) -> bool {
+        matches!(self, DbError::Unavailable(_) | DbError::Contended(_))
+    }
+}
+
+/// How the database is connected to. Only `connections` and what follows it are PostgreSQL's.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectOptions {
+    /// Connections at once; one more is kept for [`Db::write_apart`].
+    pub connections: usize,
+    /// After this long without a word each side asks the other whether it is still there, as often again, and takes
+    /// the third question without an answer for a no.
+    pub keepalive: Duration,
+    /// How long a statement waits for a lock before it is answered [`DbError::Contended`].
+    pub lock_wait: Duration,
+    /// How long the server keeps a transaction open whose program has gone quiet.
+    pub idle_transaction: Duration,
+}
+
+impl ConnectOptions {
+    /// The defaults, with that many connections.
+    pub fn with_connections(connections: usize) -> Self {
+        Self {
+            connections,
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connections: 4,
+            keepalive: Duration::from_secs(3),
+            lock_wait: Duration::from_secs(30),
+            idle_transaction: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The database's time, and when it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeTold {
+    /// Milliseconds since the Unix epoch, UTC.
+    pub millis: i64,
+    /// Just before the question was sent.
+    pub asked: Instant,
+    /// Just after the answer had come.
+    pub answered: Instant,
 }
 
 /// Which database is behind a [`Tx`].
@@ -109,10 +175,27 @@ pub trait Tx {
     /// Returns the positions in the batch, ascending, of the rows that did.
     fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError>;
 
+    /// Locks the rows of `table` with these ids, in ascending order, until the transaction ends. SQLite has one writer and
+    /// needs no lock.
+    fn lock(&mut self, table: &str, ids: &[i64]) -> Result<(), DbError>;
+
+    /// Waits until no other transaction has asked for this, and keeps others waiting until this one ends. SQLite has one
+    /// writer and needs no lock.
+    fn alone_with(&mut self, what: Alone) -> Result<(), DbError>;
+
     /// The first row of a query, if there is one.
     fn query_first(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, DbError> {
         Ok(self.query(sql, params)?.into_iter().next())
     }
+}
+
+/// What one transaction at a time can have for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alone {
+    /// Giving records names that are unique over all customers: domains, external ids, subscription ids.
+    Names,
+    /// Writing copies of records of other stores.
+    Copies,
 }
 
 /// A handle on the database; clones share it.
@@ -129,21 +212,20 @@ enum Engine {
 
 impl Db {
     /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`) and brings its schema up to date.
-    /// `connections` bounds the PostgreSQL pool.
-    pub async fn open(url: &str, connections: usize) -> Result<Self, DbError> {
-        let db = Self::connect(url, connections)?;
+    pub async fn open(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
+        let db = Self::connect(url, options)?;
         db.write(migrate::migrate).await?;
         Ok(db)
     }
 
     /// Opens the database at `url` to read from it: it has to be there, in this program's schema.
-    pub async fn open_to_read(url: &str, connections: usize) -> Result<Self, DbError> {
+    pub async fn open_to_read(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
         if let Some(path) = sqlite_path(url)
             && !path.exists()
         {
             return Err(DbError::Broken(format!("there is no file {}", path.display())));
         }
-        let db = Self::connect(url, connections)?;
+        let db = Self::connect(url, options)?;
         match db.read(migrate::version).await? {
             SCHEMA_VERSION => Ok(db),
             0 => Err(DbError::Broken("it is empty".to_owned())),
@@ -165,14 +247,14 @@ impl Db {
         {
             return Ok(0);
         }
-        Self::connect(url, 1)?.read(migrate::version).await
+        Self::connect(url, ConnectOptions::with_connections(1))?.read(migrate::version).await
     }
 
-    fn connect(url: &str, connections: usize) -> Result<Self, DbError> {
+    fn connect(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
         let engine = if let Some(path) = sqlite_path(url) {
             Engine::Sqlite(Arc::new(sqlite::Sqlite::open(&path)?))
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Engine::Postgres(Arc::new(postgres::Postgres::new(url, connections)?))
+            Engine::Postgres(Arc::new(postgres::Postgres::new(url, options)?))
         } else {
             return Err(DbError::BadUrl(
                 "the url begins with neither `sqlite:` nor `postgres://`".to_owned(),
@@ -198,8 +280,36 @@ impl Db {
     {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(work).await,
-            Engine::Postgres(postgres) => postgres.run(work, true).await,
+            Engine::Postgres(postgres) => postgres.run(work, Use::Write).await,
         }
+    }
+
+    /// As [`write`](Self::write), but never kept waiting by the other transactions of this program: for what has to happen
+    /// in time, and is short.
+    pub async fn write_apart<T, F>(&self, work: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(work).await,
+            Engine::Postgres(postgres) => postgres.run(work, Use::WriteApart).await,
+        }
+    }
+
+    /// The database's time. `None` on SQLite, which has none but this machine's.
+    pub async fn time(&self) -> Result<Option<TimeTold>, DbError> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(None);
+        }
+        let told = self.write_apart(|tx| {
+            let asked = Instant::now();
+            let row = tx.query_first("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", &[])?;
+            let answered = Instant::now();
+            let millis = row.map_or_else(|| Err(DbError::Broken("there is no time".to_owned())), |row| row.int(0))?;
+            Ok(TimeTold { millis, asked, answered })
+        });
+        told.await.map(Some)
     }
 
     /// Runs `work` over one consistent snapshot. Writing fails.
@@ -210,7 +320,7 @@ impl Db {
     {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(work).await,
-            Engine::Postgres(postgres) => postgres.run(work, false).await,
+            Engine::Postgres(postgres) => postgres.run(work, Use::Read).await,
         }
     }
 
@@ -222,6 +332,14 @@ impl Db {
             Engine::Postgres(_) => Ok(None),
         }
     }
+}
+
+/// What a PostgreSQL connection is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Read,
+    Write,
+    WriteApart,
 }
 
 /// How long SQLite waits for another process' write lock before it answers [`DbError::Unavailable`].

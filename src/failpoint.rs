@@ -23,6 +23,26 @@ pub fn hit(name: &str) {
     }
 }
 
+/// Dies here, every time, if the environment says `TENANTRY_FAILPOINT=row:N` and this is that row.
+#[cfg(debug_assertions)]
+pub fn hit_row(row: u64) {
+    use std::sync::OnceLock;
+
+    static DEADLY: OnceLock<Option<u64>> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "a test's hook is no configuration")]
+    let deadly = DEADLY.get_or_init(|| {
+        let text = std::env::var("TENANTRY_FAILPOINT").ok()?;
+        text.strip_prefix("row:")?.parse().ok()
+    });
+    if *deadly == Some(row) {
+        std::process::abort();
+    }
+}
+
 /// Release builds have no failpoints.
 #[cfg(not(debug_assertions))]
 pub fn hit(_name: &str) {}
+
+/// Release builds have no failpoints.
+#[cfg(not(debug_assertions))]
+pub fn hit_row(_row: u64) {}

@@ -17,11 +17,14 @@ mod errors;
 pub mod ids;
 pub mod intents;
 mod job;
+mod claim;
 pub mod lease;
+mod past;
 mod plan;
 mod retry;
 mod rows;
 pub(crate) mod sealed;
+mod trial;
 mod upkeep;
 
 pub use approval::DecisionRefused;
@@ -30,17 +33,22 @@ pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::{Installation, JobId};
 pub use job::{Counts, Job, JobFilter, JobState, Parameters};
-pub use lease::{Claim, Scope};
+pub use claim::{Claim, Claimant, Scope};
+pub use lease::{Cause, SetBack};
 pub use plan::{Begun, Gate, NewChunk, NewJob, Seal, Sealed};
 pub use retry::RetryRefused;
 pub(crate) use retry::{Descent, selected_rows};
 pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
 pub(crate) use rows::{load_block, recorded_rows};
 pub use sealed::{SealedPart, SealedPasswords};
-pub use upkeep::Reply;
+pub use trial::Trial;
+pub use upkeep::{Pruned, Reply, Seen};
+
+use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::db::{Db, DbError};
+use crate::db::{ConnectOptions, Db, DbError, Dialect};
+use past::Past;
 
 /// A handle on the ledger; clones share it.
 #[derive(Clone)]
@@ -48,15 +56,27 @@ pub struct Ledger {
     db: Db,
     clock: Clock,
     installation: Installation,
+    past: Arc<Past>,
 }
 
 impl Ledger {
     /// Opens the ledger at `url`, bringing its schema up to date.
     pub async fn open(url: &str, connections: usize, clock: Clock) -> Result<Self, DbError> {
-        let db = Db::open(url, connections).await?;
+        Self::open_with(url, ConnectOptions::with_connections(connections), clock).await
+    }
+
+    /// As [`open`](Self::open), with timeouts of its own.
+    pub async fn open_with(url: &str, options: ConnectOptions, clock: Clock) -> Result<Self, DbError> {
+        let db = Db::open(url, options).await?;
+        let clock = match db.time().await? {
+            Some(told) => clock.following(told),
+            None => clock,
+        };
         let proposal = Installation::random(&clock);
         let installation = db.write(move |tx| proposal.recorded(tx)).await?;
+        let last = db.read(past::newest_record).await?;
         Ok(Self {
+            past: Arc::new(Past::new(last, &clock)),
             db,
             clock,
             installation,
@@ -71,6 +91,26 @@ impl Ledger {
     /// The clock every time in the ledger comes from.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// A time that has certainly passed, for what cannot be taken back. See [`past`].
+    pub(super) fn past(&self) -> i64 {
+        match self.db.dialect() {
+            // The database's own time, which all workers share.
+            Dialect::Postgres => self.clock.now_millis(),
+            Dialect::Sqlite => self.past.at(&self.clock),
+        }
+    }
+
+    /// Follows the time of the database where it has one, and what has been recorded since. Says how far this machine's clock
+    /// is off, in milliseconds ahead, if it is.
+    pub async fn look_at_clocks(&self) -> Result<Option<i64>, DbError> {
+        if let Some(told) = self.db.time().await? {
+            self.clock.follow(told);
+            return Ok(self.clock.is_off_by());
+        }
+        let newest = self.db.read(past::newest_record).await?;
+        Ok(newest.and_then(|newest| self.past.learn(newest, &self.clock)))
     }
 
     /// Turns record ids into the GUIDs people see.

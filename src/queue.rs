@@ -89,6 +89,21 @@ impl Queue {
         }
     }
 
+    /// As [`wake`](Self::wake) for a job that was recorded just now. If the queue cannot be rung it says so, once until it can
+    /// again: workers find the job by themselves.
+    pub async fn ring(&self, job: JobId, count: usize) {
+        let rung = self.wake(job, count).await;
+        let Queue::Redis(queue) = self else { return };
+        match rung {
+            Ok(()) if queue.was_silent(false) => tracing::info!("the queue can be rung again"),
+            Ok(()) => {}
+            Err(error) if queue.was_silent(true) => tracing::debug!(job.id = %job, %error, "the queue could not be rung"),
+            Err(error) => {
+                tracing::warn!(job.id = %job, %error, "job {job} was recorded; the queue cannot be rung, so workers find it by their sweep");
+            }
+        }
+    }
+
     /// Whether the queue can be used now, and what it is.
     pub async fn ping(&self) -> Result<String, QueueError> {
         match self {

@@ -7,7 +7,9 @@
 //! - `chunk`: one claimed chunk, from spool to closed.
 //! - `deliver`: results whose writer died.
 //! - `export`: rows that make files.
+//! - `failure`: a chunk that came to nothing.
 //! - `held`: the leases in hand and their heartbeat.
+//! - `outage`: when the ledger was away.
 //! - `remote`: rows carried out by a store that is no database.
 //! - `retry`: when a chunk that came to nothing is tried again; pure.
 //! - `sync`: rows that copy from another store.
@@ -16,25 +18,30 @@
 mod chunk;
 mod deliver;
 mod export;
+mod failure;
 mod held;
+mod outage;
 mod remote;
 pub mod retry;
 mod sweep;
 mod sync;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use thiserror::Error;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::db::DbError;
-use crate::ledger::{Claim, ErrorLimit, Ledger, Scope};
+use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope};
 use crate::passwords::Policy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;
 use crate::store::Stores;
 use held::Held;
+use outage::Outage;
 use retry::RetryPolicy;
 
 /// Chunks beyond the usual number, each of a job of its own, where a store takes its time.
@@ -51,6 +58,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How often the ledger is asked for work nobody was told of.
     pub sweep_every: Duration,
+    /// How long chunks in hand are waited for when the worker is to stop.
+    pub leave_within: Duration,
     /// How long the rows of ended jobs are kept.
     pub spool_keep: Duration,
     /// When to try again.
@@ -92,6 +101,22 @@ pub struct Runner {
     /// Names this worker in leases; new at every start, so that a restarted worker is another one.
     owner: Arc<str>,
     held: Arc<Held>,
+    outage: Arc<Outage>,
+    /// Told when a job has ended here.
+    ended: Arc<Notify>,
+    /// Why this worker cannot go on.
+    broken: Arc<OnceLock<DbError>>,
+}
+
+/// Why a worker ended by itself.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The ledger is not the one that was opened.
+    #[error(transparent)]
+    Ledger(#[from] DbError),
 }
 
 impl Runner {
@@ -111,17 +136,20 @@ impl Runner {
             scope,
             owner: owner.into(),
             held: Arc::default(),
+            outage: Arc::default(),
+            ended: Arc::default(),
+            broken: Arc::default(),
         }
     }
 
     /// Works until `stop` is cancelled; then finishes what is in hand and returns: rows of a chunk that is carried out row
-    /// by row, and else chunks.
-    pub async fn serve(&self, stop: CancellationToken) -> Result<(), QueueError> {
-        // Heartbeats and the sweep go on while the last chunks are finished.
+    /// by row, and else chunks. What has not ended in time, because the ledger does not answer, is left to others.
+    pub async fn serve(&self, stop: CancellationToken) -> Result<(), ServeError> {
+        // Heartbeats go on while the last chunks are finished.
         let finished = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(self.clone().heartbeat(finished.clone()));
-        background.spawn(self.clone().sweep(stop.clone()));
+        self.sweep(&background, &stop);
         background.spawn(self.clone().watch(stop.clone()));
         if self.scope == Scope::All {
             background.spawn(self.clone().deliveries(stop.clone()));
@@ -129,7 +157,7 @@ impl Runner {
         background.close();
         let runner = self.clone();
         let stopping = stop.clone();
-        let served = crate::queue::serve(
+        let serving = crate::queue::serve(
             &self.queue,
             &self.owner,
             self.settings.concurrency + self.spare(),
@@ -138,12 +166,25 @@ impl Runner {
                 let (runner, stopping) = (runner.clone(), stopping.clone());
                 async move { runner.answer(ticket, &stopping).await }
             },
-        )
-        .await;
+        );
+        let too_late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(self.settings.leave_within).await;
+        };
+        let served = tokio::select! {
+            served = serving => served,
+            () = too_late => {
+                tracing::warn!("chunks in hand have not ended in {:?}; they go on elsewhere", self.settings.leave_within);
+                Ok(())
+            }
+        };
         stop.cancel();
         finished.cancel();
         background.wait().await;
-        served
+        match self.broken.get() {
+            Some(error) => Err(error.clone().into()),
+            None => Ok(served?),
+        }
     }
 
     /// Chunks of further jobs that may be in hand.
@@ -154,16 +195,18 @@ impl Runner {
     /// Claims and works off chunks until nothing is left or the worker is to stop.
     async fn answer(&self, _ticket: Ticket, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let lease = self.settings.lease.as_millis() as i64;
             crate::failpoint::hit("before-claim");
             let Some(room) = self.held.room(self.settings.concurrency, self.spare()).await else {
                 return;
             };
-            let claimed = self
-                .ledger
-                .claim_besides(&self.owner, self.scope, lease, &room.besides)
-                .await;
-            match claimed {
+            let claimant = Claimant {
+                owner: self.owner.to_string(),
+                scope: self.scope,
+                besides: room.besides.clone(),
+                lease_millis: self.settings.lease.as_millis() as i64,
+                deaths: (!self.outage.was_within(self.settings.lease * 2)).then_some(self.settings.retry.deaths),
+            };
+            match self.ledger.claim(claimant).await {
                 Ok(Some(claim)) => {
                     crate::failpoint::hit("after-claim");
                     let hold = self.held.hold(&claim);
@@ -182,10 +225,25 @@ impl Runner {
 
     /// Nothing can be claimed without the ledger; the sweep rings when it is back.
     async fn ledger_is_out(&self, error: &DbError, stop: &CancellationToken) {
+        self.look_at(error, stop);
         tracing::warn!(%error, "no chunk can be claimed now; trying again");
         tokio::select! {
             () = tokio::time::sleep(self.settings.sweep_every) => {}
             () = stop.cancelled() => {}
+        }
+    }
+}
+
+impl Runner {
+    /// Remembers that the ledger is away. If it will not come back as it was, the worker stops.
+    fn look_at(&self, error: &DbError, stop: &CancellationToken) {
+        match error {
+            DbError::Unavailable(_) => self.outage.note(),
+            DbError::Replaced(_) => {
+                let _ = self.broken.set(error.clone());
+                stop.cancel();
+            }
+            _ => {}
         }
     }
 }

@@ -69,7 +69,7 @@ pub use faults::Fault;
 pub use quirks::Quirk;
 
 use crate::clock::Clock;
-use crate::db::{Db, DbError};
+use crate::db::{ConnectOptions, Db, DbError};
 use crate::ledger::Installation;
 
 /// The partner that the fixed token acts as, and tokens issued under an address that is no GUID.
@@ -146,7 +146,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Opens the state at `url`, an SQLite address.
     pub async fn open(url: &str, options: Options, clock: Clock) -> Result<Self, DbError> {
-        let db = Db::open(url, 1).await?;
+        let db = Db::open(url, ConnectOptions::with_connections(1)).await?;
         let seed_value = options.seed_value;
         let installation = db.write(move |tx| state::prepare(tx, seed_value)).await?;
         let trouble = faults::Trouble::new(&options);

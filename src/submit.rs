@@ -15,7 +15,7 @@ use crate::plan::{Against, Fault, FaultLog, Impact, Limits, PlanError, PlanHash,
 use crate::queue::Queue;
 use crate::store::{Stores, rejected};
 
-/// Tickets rung for one job at most; workers ring on while there is more.
+/// Tickets rung for one job at most: as many as may be answered at once. Who answers one goes on while there is more.
 const MOST_TICKETS: usize = 32;
 /// Late rejections written per transaction.
 const LATE_BATCH: usize = 2_000;
@@ -167,6 +167,7 @@ pub async fn submit(
         }
     };
     let Whole {
+        chunks,
         digest,
         totals,
         impact,
@@ -202,9 +203,7 @@ pub async fn submit(
     crate::failpoint::hit("after-record");
     match sealed {
         Sealed::Queued => {
-            if let Err(error) = queue.wake(job.id, MOST_TICKETS).await {
-                tracing::warn!(job.id = %job.id, %error, "job {} was recorded; the queue could not be rung, the sweep will", job.id);
-            }
+            queue.ring(job.id, chunks.min(MOST_TICKETS)).await;
             Ok(Submitted::Queued(job.id))
         }
         Sealed::AwaitingApproval => Ok(Submitted::AwaitingApproval(job.id)),
@@ -224,6 +223,7 @@ enum Spooled {
 
 /// What is known of a file that was read to its end and can be applied.
 struct Whole {
+    chunks: usize,
     digest: crate::input::Digest,
     totals: Totals,
     impact: Impact,
@@ -310,6 +310,7 @@ async fn spool(
     }
     if faults.is_empty() {
         Ok(Spooled::Whole(Box::new(Whole {
+            chunks: chunk as usize,
             digest: planned.digest,
             totals,
             impact: planned.impact,

@@ -109,9 +109,7 @@ pub async fn submit(
         Sealed::Same(id) | Sealed::KeyReused(id) => id,
         Sealed::AwaitingApproval => begun.id,
         Sealed::Queued => {
-            if let Err(error) = queue.wake(begun.id, 1).await {
-                tracing::warn!(job.id = %begun.id, %error, "job {} was recorded; the queue could not be rung, the sweep will", begun.id);
-            }
+            queue.ring(begun.id, 1).await;
             begun.id
         }
     };

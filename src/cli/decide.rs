@@ -44,7 +44,7 @@ pub(super) struct Decide {
 pub(super) async fn approve(args: &Approve, app: &App, json: bool) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
     app.ledger.approve(&job, &args.hash, &args.by).await??;
-    ring(app, &job).await;
+    app.queue.ring(job.id, 1).await;
     show(app, &job, json).await
 }
 
@@ -63,17 +63,11 @@ pub(super) async fn pause(args: &Decide, app: &App, json: bool) -> anyhow::Resul
 pub(super) async fn resume(args: &Decide, app: &App, json: bool) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
     app.ledger.resume(&job, &args.by).await??;
-    ring(app, &job).await;
+    app.queue.ring(job.id, 1).await;
     show(app, &job, json).await
 }
 
 async fn show(app: &App, job: &Job, json: bool) -> anyhow::Result<End> {
     tell(&super::run::load(app, job.id).await?, json)?;
     Ok(End::Fine)
-}
-
-async fn ring(app: &App, job: &Job) {
-    if let Err(error) = app.queue.wake(job.id, 1).await {
-        tracing::warn!(job.id = %job.id, %error, "job {} may run; the queue could not be rung, the sweep will", job.id);
-    }
 }

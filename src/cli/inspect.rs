@@ -205,9 +205,7 @@ pub(super) async fn cancel(args: &Asked, app: &App, json: bool) -> anyhow::Resul
 pub(super) async fn retry(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
     let job = find(app, &args.job).await?;
     let id = app.ledger.retry(&job, &args.by).await??;
-    if let Err(error) = app.queue.wake(id, 1).await {
-        tracing::warn!(job.id = %id, %error, "job {id} was recorded; the queue could not be rung, the sweep will");
-    }
+    app.queue.ring(id, 1).await;
     let mut out = output::out();
     if json {
         writeln!(out, "{}", json!({ "job": id, "kind": job.kind, "new": true }))?;

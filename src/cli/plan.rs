@@ -147,17 +147,16 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
 /// in a directory that goes when the caller lets go of it.
 async fn store(config: &Config) -> anyhow::Result<(Option<Ledger>, Option<TempDir>)> {
     let url = config.ledger.url.reveal();
-    let (url, connections, empty) = if Db::inspect(url).await.is_ok_and(|version| version == 0) {
+    let (url, empty) = if Db::inspect(url).await.is_ok_and(|version| version == 0) {
         let dir = TempDir::new()?;
         (
             format!("sqlite:{}", dir.path().join("empty.db").display()),
-            1,
             Some(dir),
         )
     } else {
-        (url.to_owned(), config.ledger.connections, None)
+        (url.to_owned(), None)
     };
-    let ledger = Ledger::open(&url, connections, Clock::system())
+    let ledger = Ledger::open_with(&url, config.ledger.options(), Clock::system())
         .await
         .with_context(|| {
             format!(

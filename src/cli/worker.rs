@@ -81,7 +81,7 @@ async fn drain(app: App, runner: Runner, stop: CancellationToken) {
         };
         let open = app.ledger.has_open_jobs().await.unwrap_or(true);
         let untold =
-            matches!(app.queue, Queue::Redis(_)) && !app.ledger.unreplied().await.unwrap_or_default().is_empty();
+            matches!(app.queue, Queue::Redis(_)) && app.ledger.has_untold().await.unwrap_or(true);
         if !waiting && !open && !untold && runner.deliver().await.is_ok() {
             stop.cancel();
         }

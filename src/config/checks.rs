@@ -78,6 +78,16 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
         "more than nothing",
     );
     check((1..=1000).contains(&retry.attempts), &["retry.attempts"], "1 to 1000");
+    check((1..=1000).contains(&retry.deaths), &["retry.deaths"], "1 to 1000");
+    let second = std::time::Duration::from_secs(1);
+    let ledger = &config.ledger;
+    check(ledger.keepalive >= second, &["ledger.keepalive"], "at least 1s");
+    check(ledger.lock_wait >= second, &["ledger.lock_wait"], "at least 1s");
+    check(
+        ledger.idle_transaction >= second,
+        &["ledger.idle_transaction"],
+        "at least 1s",
+    );
     let grows = retry.first_delay <= retry.longest_delay;
     check(
         grows,

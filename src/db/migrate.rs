@@ -16,6 +16,7 @@ const STEPS: &[(i64, &str)] = &[
     (5, include_str!("schema/0005-intents.sql")),
     (6, include_str!("schema/0006-images.sql")),
     (7, include_str!("schema/0007-text-keys.sql")),
+    (8, include_str!("schema/0008-backlog.sql")),
 ];
 
 /// The schema version this program writes.

@@ -1,4 +1,7 @@
 //! PostgreSQL: a small pool, one blocking thread per open transaction, binary COPY for bulk insertion.
+//!
+//! A program that is stopped, or whose machine or network is gone, must not hold its locks for ever: the server ends
+//! transactions that have gone quiet, bounds each COPY, and asks after its clients, as these do after the server.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,19 +17,32 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
-use super::{Batch, Cell, DbError, Dialect, Row, Tx, Value};
+use super::{Alone, Batch, Cell, DbError, Dialect, ConnectOptions, Row, Tx, Use, Value};
 
+/// Takes the bound of a COPY away again.
+const UNBOUND: &str = "SET LOCAL statement_timeout TO DEFAULT";
 /// Statements in flight at once when one is run many times.
 const PIPELINE: usize = 256;
 /// Parameter sets of a query that is asked many times at once.
 const SETS: usize = 2048;
 /// Bytes of COPY data handed over at a time.
 const COPY_PIECE: usize = 64 * 1024;
+/// Time for each row of a COPY, beyond what a transaction may be quiet for; a hundred times what it takes.
+const COPY_ROW: Duration = Duration::from_millis(2);
+/// Statements kept prepared per connection. Their texts are few; this is a bound in case they are not.
+const MOST_STATEMENTS: usize = 500;
+/// Questions without an answer after which the other side is taken to be gone.
+const KEEPALIVES: u32 = 3;
 
 pub(super) struct Postgres {
     config: Config,
+    /// What every connection begins with.
+    settings: String,
+    options: ConnectOptions,
     idle: Mutex<Vec<Connected>>,
     permits: Arc<Semaphore>,
+    /// For what must not wait for the others.
+    apart: Arc<Semaphore>,
 }
 
 struct Connected {
@@ -35,7 +51,7 @@ struct Connected {
 }
 
 impl Postgres {
-    pub(super) fn new(url: &str, connections: usize) -> Result<Self, DbError> {
+    pub(super) fn new(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
         let mut config: Config = url
             .parse()
             .map_err(|error| DbError::BadUrl(format!("the url is no PostgreSQL address: {error}")))?;
@@ -47,29 +63,43 @@ impl Postgres {
         config
             .application_name("tenantry")
             .connect_timeout(Duration::from_secs(5))
-            .keepalives_idle(Duration::from_secs(15));
+            .keepalives_idle(options.keepalive)
+            .keepalives_interval(options.keepalive)
+            .keepalives_retries(KEEPALIVES)
+            .tcp_user_timeout(options.keepalive * (KEEPALIVES + 1));
         Ok(Self {
             config,
+            settings: settings(&options),
+            options,
             idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(connections.max(1))),
+            permits: Arc::new(Semaphore::new(options.connections.max(1))),
+            apart: Arc::new(Semaphore::new(1)),
         })
     }
 
-    /// Runs `work` in a transaction; `write` or over a read-only snapshot.
-    pub(super) async fn run<T, F>(&self, work: F, write: bool) -> Result<T, DbError>
+    /// Runs `work` in a transaction, or over a read-only snapshot.
+    pub(super) async fn run<T, F>(&self, work: F, wanted_for: Use) -> Result<T, DbError>
     where
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
     {
         let closed = |_| DbError::Unavailable("the connection pool is closed".to_owned());
-        let permit = self.permits.clone().acquire_owned().await.map_err(closed)?;
+        let permits = match wanted_for {
+            Use::Read | Use::Write => &self.permits,
+            Use::WriteApart => &self.apart,
+        };
+        let permit = permits.clone().acquire_owned().await.map_err(closed)?;
         let connected = self.connected().await?;
-        let runtime = Handle::current();
+        let (runtime, options) = (Handle::current(), self.options);
         let (connected, done) = tokio::task::spawn_blocking(move || {
             // The permit goes back when the work is done, not when the caller stops waiting.
             let _permit = permit;
-            let mut tx = PgTx { connected, runtime };
-            let done = tx.transact(work, write);
+            let mut tx = PgTx {
+                connected,
+                runtime,
+                options,
+            };
+            let done = tx.transact(work, wanted_for != Use::Read);
             (tx.connected, done)
         })
         .await
@@ -92,6 +122,7 @@ impl Postgres {
         let (client, connection) = self.config.connect(NoTls).await.map_err(|error| match sql(&error) {
             // A server that is starting, stopping or gone; a refused password is not going to mend itself.
             DbError::Broken(what) if error.code().is_none() => DbError::Unavailable(what),
+            DbError::Broken(what) => DbError::Elsewhere(format!("the database answered: {what}")),
             other => other,
         })?;
         #[expect(clippy::disallowed_methods, reason = "it ends with its client, which the pool owns")]
@@ -100,6 +131,7 @@ impl Postgres {
                 tracing::debug!(%error, "a PostgreSQL connection ended");
             }
         });
+        client.batch_execute(&self.settings).await.map_err(|error| sql(&error))?;
         Ok(Connected {
             client,
             statements: HashMap::new(),
@@ -107,9 +139,25 @@ impl Postgres {
     }
 }
 
+/// Timeouts of the server's end of a connection.
+fn settings(options: &ConnectOptions) -> String {
+    let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
+    let seconds = |time: Duration| time.as_secs().clamp(1, 3600);
+    format!(
+        "SET idle_in_transaction_session_timeout = {}; SET lock_timeout = {}; SET tcp_keepalives_idle = {};
+         SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVES}; SET tcp_user_timeout = {}",
+        millis(options.idle_transaction),
+        millis(options.lock_wait),
+        seconds(options.keepalive),
+        seconds(options.keepalive),
+        millis(options.keepalive * (KEEPALIVES + 1)),
+    )
+}
+
 struct PgTx {
     connected: Connected,
     runtime: Handle,
+    options: ConnectOptions,
 }
 
 impl PgTx {
@@ -134,6 +182,14 @@ impl PgTx {
         }
     }
 
+    /// Bounds the time of the COPY of this batch: one that waits for a program that is stopped counts as busy to the server,
+    /// and not as idle.
+    fn bound_of(&self, batch: &Batch) -> String {
+        let rows = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let bound = self.options.idle_transaction * 2 + COPY_ROW * rows;
+        format!("SET LOCAL statement_timeout = {}", bound.as_millis())
+    }
+
     fn batch(&self, text: &str) -> Result<(), DbError> {
         self.runtime
             .block_on(self.connected.client.batch_execute(text))
@@ -143,6 +199,9 @@ impl PgTx {
     fn statement(&mut self, text: &str) -> Result<Statement, DbError> {
         if let Some(statement) = self.connected.statements.get(text) {
             return Ok(statement.clone());
+        }
+        if self.connected.statements.len() >= MOST_STATEMENTS {
+            self.connected.statements.clear();
         }
         let statement = self
             .runtime
@@ -256,8 +315,29 @@ impl Tx for PgTx {
     }
 
     fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
+        self.batch(&self.bound_of(batch))?;
         self.copy(&format!("{table} ({})", columns.join(", ")), batch, false)
+            .map_err(|error| sql(&error))?;
+        self.batch(UNBOUND)
+    }
+
+    fn lock(&mut self, table: &str, ids: &[i64]) -> Result<(), DbError> {
+        let statement = self.statement(&format!(
+            "SELECT 1 FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE"
+        ))?;
+        self.runtime
+            .block_on(self.connected.client.query(&statement, &[&ids]))
             .map_err(|error| sql(&error))
+            .map(drop)
+    }
+
+    fn alone_with(&mut self, what: Alone) -> Result<(), DbError> {
+        // Any numbers would do as long as every tenantry uses the same ones.
+        let number = match what {
+            Alone::Names => 1,
+            Alone::Copies => 2,
+        };
+        self.batch(&format!("SELECT pg_advisory_xact_lock(8026014, {number})"))
     }
 
     /// COPY straight into the table; only a batch that meets a conflict takes the way over a staging table.
@@ -266,10 +346,10 @@ impl Tx for PgTx {
             return Ok(Vec::new());
         }
         let columns = columns.join(", ");
-        self.batch("SAVEPOINT copy")?;
+        self.batch(&format!("SAVEPOINT copy; {}", self.bound_of(batch)))?;
         match self.copy(&format!("{table} ({columns})"), batch, false) {
             Ok(()) => {
-                self.batch("RELEASE copy")?;
+                self.batch(&format!("RELEASE copy; {UNBOUND}"))?;
                 return Ok(Vec::new());
             }
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => self.batch("ROLLBACK TO copy")?,
@@ -390,11 +470,23 @@ fn sql(error: &tokio_postgres::Error) -> DbError {
     let what = answer.message().to_owned();
     match answer.code() {
         &SqlState::UNIQUE_VIOLATION => DbError::Conflict(what),
-        &(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE | SqlState::TOO_MANY_CONNECTIONS) => {
-            DbError::Unavailable(what)
+        &(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE | SqlState::LOCK_NOT_AVAILABLE) => {
+            DbError::Contended(what)
         }
-        // Class 57: shut down, crashed or cannot connect now. Class 08: the connection failed.
-        code if code.code().starts_with("57") || code.code().starts_with("08") => DbError::Unavailable(what),
-        _ => DbError::Broken(what),
+        &(SqlState::TOO_MANY_CONNECTIONS | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => DbError::Unavailable(what),
+        code => match &code.code()[..2] {
+            // Shut down, crashed, cannot connect now, cancelled by an administrator; the connection failed.
+            "57" | "08" => DbError::Unavailable(what),
+            // A full disk, no memory, a failed device; a server that only reads, as a standby; a missing permission.
+            "53" | "58" => DbError::Elsewhere(format!("the database answered: {what}")),
+            _ if matches!(
+                code,
+                &(SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE)
+            ) =>
+            {
+                DbError::Elsewhere(format!("the database answered: {what}"))
+            }
+            _ => DbError::Broken(what),
+        },
     }
 }

@@ -11,7 +11,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use tokio::sync::oneshot;
 
-use super::{Batch, Cell, DbError, Dialect, LOCK_PATIENCE, Row, Tx, Value};
+use super::{Alone, Batch, Cell, DbError, Dialect, LOCK_PATIENCE, Row, Tx, Value};
 
 /// Writers waiting at the same time share one commit, up to this many.
 const GROUP: usize = 64;
@@ -120,6 +120,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection, DbError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let named = |error: rusqlite::Error| match sql(error) {
         DbError::Broken(what) => DbError::Broken(format!("{}: {what}", path.display())),
+        DbError::Elsewhere(what) => DbError::Elsewhere(format!("{}: {what}", path.display())),
         other => other,
     };
     let connection = Connection::open_with_flags(path, flags).map_err(named)?;
@@ -240,6 +241,14 @@ impl Tx for SqliteTx<'_> {
     fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError> {
         insert(self.connection, table, columns, batch, " ON CONFLICT DO NOTHING")
     }
+
+    fn lock(&mut self, _table: &str, _ids: &[i64]) -> Result<(), DbError> {
+        Ok(())
+    }
+
+    fn alone_with(&mut self, _what: Alone) -> Result<(), DbError> {
+        Ok(())
+    }
 }
 
 /// Inserts the rows one by one; the positions of those that were not.
@@ -331,6 +340,14 @@ fn sql(error: rusqlite::Error) -> DbError {
             DbError::Unavailable("another process holds the write lock".to_owned())
         }
         Some(ErrorCode::ConstraintViolation) => DbError::Conflict(error.to_string()),
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::CannotOpen
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::OutOfMemory,
+        ) => DbError::Elsewhere(format!("the database answered: {error}")),
         _ => DbError::Broken(error.to_string()),
     }
 }

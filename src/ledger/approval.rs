@@ -83,7 +83,7 @@ impl Ledger {
 
     /// Ends the jobs that nobody approved in time; how many there were.
     pub async fn expire_approvals(&self) -> Result<u64, DbError> {
-        let now = self.clock.now_millis();
+        let now = self.past();
         let due = self
             .db
             .read(move |tx| {

@@ -3,7 +3,8 @@
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::intents::HANDED_OUT;
 use super::rows::record_outcomes;
-use super::{Claim, Outcome, RowOutcome};
+use super::trial::Trial;
+use super::{Claim, Outcome, RowOutcome, lease};
 use crate::db::{DbError, Tx, Value};
 use crate::store::RowWait;
 
@@ -43,25 +44,81 @@ pub fn close(
     }
     let waiting = closing.waits.len() as u64;
     let unnamed = claim.pending - closing.outcomes.len() as u64 - waiting;
-    let tally = tally(&closing.outcomes, unnamed);
-    let (state, not_before) = if waiting == 0 {
-        ("done", 0)
+    let end = if waiting == 0 {
+        PartEnd::Done
     } else {
-        ("waiting", closing.next_look)
+        PartEnd::Waiting(closing.next_look)
+    };
+    set_end(tx, claim, end, waiting)?;
+    let tally = tally(&closing.outcomes, unnamed);
+    finish(tx, claim, tally, waiting == 0, limit, now)
+}
+
+/// As [`close`] for the part of a chunk that was tried; the rest is tried next. Every row of the part is named: an outcome, or
+/// a wait.
+pub fn close_part(
+    tx: &mut dyn Tx,
+    claim: &Claim,
+    closing: &Closing,
+    limit: Option<ErrorLimit>,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    record_outcomes(tx, claim.job, &closing.outcomes)?;
+    note_waits(tx, claim, &closing.waits, now)?;
+    let pending = claim.pending - closing.outcomes.len() as u64;
+    let end = if pending == 0 {
+        PartEnd::Done
+    } else if lease::pending_rows(tx, claim)?.is_empty() {
+        PartEnd::Waiting(closing.next_look)
+    } else {
+        PartEnd::Next(claim.trial.passed())
+    };
+    set_end(tx, claim, end, pending)?;
+    finish(tx, claim, tally(&closing.outcomes, 0), pending == 0, limit, now)
+}
+
+/// What follows for a chunk once some of its rows are over.
+enum PartEnd {
+    Done,
+    /// All that is left waits, to be looked at then.
+    Waiting(i64),
+    /// Others are tried next.
+    Next(Trial),
+}
+
+fn set_end(tx: &mut dyn Tx, claim: &Claim, end: PartEnd, pending: u64) -> Result<(), DbError> {
+    let (state, not_before, trial) = match end {
+        PartEnd::Done => ("done", 0, Trial::default()),
+        PartEnd::Waiting(next_look) => ("waiting", next_look, Trial::default()),
+        PartEnd::Next(trial) => ("queued", 0, trial),
     };
     tx.exec(
         "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
-           failures = 0, message = NULL
+           failures = $6, suspects = $7, setbacks = 0, message = NULL
          WHERE job = $1 AND chunk = $2",
         &[
             claim.job.into(),
             claim.chunk.into(),
             state.into(),
-            waiting.into(),
+            pending.into(),
             not_before.into(),
+            trial.failures.into(),
+            trial.suspects.into(),
         ],
-    )?;
-    let ended = count_chunk(tx, claim.job, tally, u64::from(waiting == 0), now)?;
+    )
+    .map(drop)
+}
+
+/// Counts on the job, and says what that has led to.
+fn finish(
+    tx: &mut dyn Tx,
+    claim: &Claim,
+    tally: Tally,
+    is_closed: bool,
+    limit: Option<ErrorLimit>,
+    now: i64,
+) -> Result<Option<String>, DbError> {
+    let ended = count_chunk(tx, claim.job, tally, u64::from(is_closed), now)?;
     let paused = match (&ended, limit) {
         (None, Some(limit)) => pause_if_failing(tx, claim.job, limit)?,
         _ => None,
@@ -83,8 +140,10 @@ pub fn record(
 ) -> Result<(), DbError> {
     record_outcomes(tx, claim.job, outcomes)?;
     claim.pending -= outcomes.len() as u64;
+    // What gets done starts every count anew.
+    claim.trial.failures = 0;
     tx.exec(
-        "UPDATE chunks SET pending = $3 WHERE job = $1 AND chunk = $2",
+        "UPDATE chunks SET pending = $3, failures = 0, setbacks = 0 WHERE job = $1 AND chunk = $2",
         &[claim.job.into(), claim.chunk.into(), claim.pending.into()],
     )?;
     count_chunk(tx, claim.job, tally(outcomes, 0), 0, now)?;
@@ -122,6 +181,10 @@ fn record_waits(tx: &mut dyn Tx, claim: &Claim, waits: &[RowWait], now: i64) -> 
             )?;
         }
     }
+    note_waits(tx, claim, waits, now)
+}
+
+fn note_waits(tx: &mut dyn Tx, claim: &Claim, waits: &[RowWait], now: i64) -> Result<(), DbError> {
     let params: Vec<Vec<Value>> = waits
         .iter()
         .map(|wait| {

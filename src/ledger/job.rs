@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{JobId, Ledger};
-use crate::db::{DbError, Row, Value};
+use crate::db::{DbError, Dialect, Row, Value};
 
 /// What is the same for every row of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +175,9 @@ pub struct JobFilter {
     pub limit: u64,
 }
 
+/// Jobs that are looked through for an id that ends with something, since no index is by the end.
+const BY_END: i64 = 10_000;
+
 const SELECT: &str = "SELECT j.seq, j.id, j.kind, j.parameters, j.state, j.applied, j.unchanged, j.rejected,
     j.failed, j.cancelled, j.total, j.submitted_by, j.retry_of, j.created_at, j.started_at, j.finished_at,
     j.cancel_requested, j.message, j.out_dir, j.delivered_at, i.id, i.name, i.sha256, i.bytes, i.rows, i.header,
@@ -201,7 +204,8 @@ impl Ledger {
             .await
     }
 
-    /// The job whose id is `text`, or begins or ends with it; an error text when none or several do.
+    /// The job whose id is `text`, or begins with it, or, of the newest 10,000, ends with it; an error text when none or
+    /// several do.
     pub async fn find_job(&self, text: &str) -> Result<Result<Job, String>, DbError> {
         let wanted = text.trim().to_lowercase();
         if wanted.len() < 4 || !wanted.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
@@ -211,8 +215,16 @@ impl Ledger {
         let found = self
             .db
             .read(move |tx| {
-                let sql = format!("{SELECT} WHERE j.id LIKE $1 OR j.id LIKE $2 ORDER BY j.seq DESC LIMIT 5");
-                let found = tx.query(&sql, &[format!("{wanted}%").into(), format!("%{wanted}").into()])?;
+                let mut found = tx.query(&format!("{SELECT} WHERE j.id = $1"), &[wanted.as_str().into()])?;
+                if found.is_empty() {
+                    found = tx.query(&begins_with(tx.dialect()), &[wanted.as_str().into(), after(&wanted).into()])?;
+                }
+                if found.is_empty() {
+                    let sql = format!("{SELECT} WHERE j.seq > $2 AND j.id LIKE $1 ORDER BY j.seq DESC LIMIT 5");
+                    let newest = tx.query_first("SELECT MAX(seq) FROM jobs", &[])?;
+                    let newest = newest.map(|row| row.opt_int(0)).transpose()?.flatten().unwrap_or_default();
+                    found = tx.query(&sql, &[format!("%{wanted}").into(), (newest - BY_END).into()])?;
+                }
                 found.iter().map(read_job).collect::<Result<Vec<_>, _>>()
             })
             .await?;
@@ -252,6 +264,20 @@ impl Ledger {
             })
             .await
     }
+}
+
+/// Jobs whose id is from `$1` on and before `$2`, byte by byte, so that an index finds them.
+fn begins_with(dialect: Dialect) -> String {
+    let id = match dialect {
+        Dialect::Sqlite => "j.id",
+        Dialect::Postgres => "j.id COLLATE \"C\"",
+    };
+    format!("{SELECT} WHERE {id} >= $1 AND {id} < $2 ORDER BY j.seq DESC LIMIT 5")
+}
+
+/// The first text after all that begin with `beginning`, which is hexadecimal digits and hyphens.
+fn after(beginning: &str) -> String {
+    format!("{beginning}~")
 }
 
 fn read_job(row: &Row) -> Result<Job, DbError> {

@@ -1,74 +1,38 @@
 //! Leases: who works on which chunk, and the fence that keeps everyone else's writes out.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
-use super::closing::end_chunk;
-use super::job::json;
-use super::{JobId, Ledger, Outcome, Parameters};
+use super::closing::{self, end_chunk};
+use super::trial::{Next, Trial};
+use super::{Claim, Descent, Ledger, Outcome, RowOutcome, recorded_rows, selected_rows};
 use crate::db::{DbError, Tx, Value};
 
-/// Which jobs a worker takes chunks of.
+/// Why a chunk came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Every job.
-    All,
-    /// This job only.
-    Job(i64),
+pub enum Cause {
+    /// Something is away that it needs. It waits, however often.
+    Surroundings,
+    /// Something is wrong with it. `most` times in a row are enough to look for the row that is at fault.
+    Rows {
+        /// See above.
+        most: u64,
+    },
 }
 
-/// A chunk, leased.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the names are the ledger's columns")]
-pub struct Claim {
-    pub job: i64,
-    pub job_id: JobId,
-    pub kind: String,
-    pub parameters: Parameters,
-    pub retry_of: Option<i64>,
-    /// The job this one takes back: its sequence number and its kind.
-    pub undo_of: Option<(i64, String)>,
-    pub input: i64,
-    pub header: Vec<String>,
-    pub chunk: i64,
-    pub first_row: u64,
-    pub rows: u64,
-    /// Rows that have no outcome yet.
-    pub pending: u64,
-    /// The fence: grows with every claim of the chunk.
-    pub attempt: i64,
-    /// Claims of this chunk that came to nothing.
-    pub failures: i64,
-    pub owner: String,
-    /// Whether rows of it have waited before.
-    pub waited: bool,
-    /// What the plan expects of the rows, encoded; `None` where the job goes by no plan.
-    pub expected: Option<Vec<u8>>,
+/// What became of a chunk that came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetBack {
+    /// It is tried again after this long.
+    Again(Duration),
+    /// A row of it was at fault and failed.
+    RowFailed,
 }
-
-/// Jobs looked at per claim; several, since the chunks of the first may all be held when workers race.
-const CANDIDATES: u64 = 8;
 
 impl Ledger {
-    /// Leases the next chunk that is ready or orphaned, of the job that was served least recently.
-    pub async fn claim(&self, owner: &str, scope: Scope, lease_millis: i64) -> Result<Option<Claim>, DbError> {
-        self.claim_besides(owner, scope, lease_millis, &[]).await
-    }
-
-    /// As [`claim`](Self::claim), but of none of these jobs.
-    pub async fn claim_besides(
-        &self,
-        owner: &str,
-        scope: Scope,
-        lease_millis: i64,
-        besides: &[i64],
-    ) -> Result<Option<Claim>, DbError> {
-        let now = self.clock.now_millis();
-        let (owner, besides) = (owner.to_owned(), besides.to_vec());
-        self.db
-            .write(move |tx| claim(tx, owner, scope, &besides, now, now + lease_millis))
-            .await
-    }
-
-    /// Prolongs the leases of the chunks given as (job, chunk, attempt).
+    /// Prolongs the leases of the chunks given as (job, chunk, attempt). One that a transaction is at work on is passed over:
+    /// nobody else can claim it meanwhile, and waiting for it would let the others run out.
     pub async fn renew(&self, owner: &str, held: &[(i64, i64, i64)], lease_millis: i64) -> Result<(), DbError> {
         let until = self.clock.now_millis() + lease_millis;
         let params: Vec<Vec<Value>> = held
@@ -80,50 +44,114 @@ impl Ledger {
                     (*attempt).into(),
                     owner.into(),
                     until.into(),
+                    lease_millis.into(),
                 ]
             })
             .collect();
         self.db
+            .write_apart(move |tx| {
+                let sql = format!(
+                    "UPDATE chunks SET lease_until = $5, lease_length = $6 WHERE job = $1 AND chunk IN
+                       (SELECT chunk FROM chunks WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4
+                        AND state = 'running'{})",
+                    tx.dialect().for_update_skip_locked()
+                );
+                tx.exec_each(&sql, &params).map(drop)
+            })
+            .await
+    }
+
+    /// Gives a chunk back, to be claimed again at once; its worker is merely leaving.
+    pub async fn release(&self, claim: &Claim) -> Result<(), DbError> {
+        let (claim, now) = (claim.clone(), self.clock.now_millis());
+        self.db
             .write(move |tx| {
-                tx.exec_each(
-                    "UPDATE chunks SET lease_until = $5
-                     WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4 AND state = 'running'",
-                    &params,
+                fence(tx, &claim)?;
+                tx.exec(
+                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3
+                     WHERE job = $1 AND chunk = $2",
+                    &[claim.job.into(), claim.chunk.into(), now.into()],
                 )
                 .map(drop)
             })
             .await
     }
 
-    /// Gives a chunk back, to be claimed again from `not_before` on. `failure` is why, when something went
-    /// wrong; `None` when the worker is merely leaving.
-    pub async fn release(&self, claim: &Claim, not_before: i64, failure: Option<String>) -> Result<(), DbError> {
-        let claim = claim.clone();
+    /// Gives a chunk back that came to nothing because of `why`, to be tried again after a delay, which depends on how often in
+    /// a row that was so. If a row of it is at fault, that one fails.
+    pub async fn set_back(
+        &self,
+        claim: &Claim,
+        cause: Cause,
+        delay: impl Fn(u64) -> Duration + Send + 'static,
+        why: String,
+    ) -> Result<SetBack, DbError> {
+        let (mut claim, now) = (claim.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
                 fence(tx, &claim)?;
+                // Some of its rows may have been recorded since it was claimed.
+                let row = tx.query_first(
+                    "SELECT failures, suspects, pending, setbacks FROM chunks WHERE job = $1 AND chunk = $2",
+                    &[claim.job.into(), claim.chunk.into()],
+                )?;
+                let row = row.ok_or(DbError::LeaseLost)?;
+                claim.pending = row.int(2)? as u64;
+                let mut setbacks = row.int(3)? as u64;
+                let mut trial = Trial::read(&row, 0)?;
+                let pause = match cause {
+                    Cause::Surroundings => {
+                        setbacks += 1;
+                        delay(setbacks)
+                    }
+                    Cause::Rows { most } => match trial.failed(claim.pending, most) {
+                        Next::RowFails => {
+                            let why = format!("given up after {most} attempts: {why}");
+                            fail_row(tx, claim, why, now)?;
+                            return Ok(SetBack::RowFailed);
+                        }
+                        Next::Again(next) => {
+                            trial = next;
+                            match trial.suspects {
+                                Some(_) => Duration::ZERO,
+                                None => delay(trial.failures),
+                            }
+                        }
+                    },
+                };
                 tx.exec(
                     "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3,
-                       failures = failures + $4, message = COALESCE($5, message)
+                       failures = $4, suspects = $5, setbacks = $6, message = $7
                      WHERE job = $1 AND chunk = $2",
                     &[
                         claim.job.into(),
                         claim.chunk.into(),
-                        not_before.into(),
-                        i64::from(failure.is_some()).into(),
-                        failure.clone().into(),
+                        (now + pause.as_millis() as i64).into(),
+                        trial.failures.into(),
+                        trial.suspects.into(),
+                        setbacks.into(),
+                        why.as_str().into(),
                     ],
                 )?;
-                if let Some(failure) = failure {
-                    tx.exec(
-                        "UPDATE jobs SET message = $2, state = CASE WHEN EXISTS
-                           (SELECT 1 FROM chunks WHERE job = $1 AND state = 'running') OR state = 'paused'
-                           THEN state ELSE 'retryable' END
-                         WHERE seq = $1",
-                        &[claim.job.into(), failure.into()],
-                    )?;
-                }
-                Ok(())
+                tx.exec(
+                    "UPDATE jobs SET message = $2, state = CASE WHEN EXISTS
+                       (SELECT 1 FROM chunks WHERE job = $1 AND state = 'running') OR state = 'paused'
+                       THEN state ELSE 'retryable' END
+                     WHERE seq = $1",
+                    &[claim.job.into(), why.into()],
+                )?;
+                Ok(SetBack::Again(pause))
+            })
+            .await
+    }
+
+    /// Fails the row that comes next, which is at fault, and gives the chunk back, to go on without it.
+    pub async fn fail_row(&self, claim: &Claim, why: String) -> Result<(), DbError> {
+        let (claim, now) = (claim.clone(), self.clock.now_millis());
+        self.db
+            .write(move |tx| {
+                fence(tx, &claim)?;
+                fail_row(tx, claim, why, now)
             })
             .await
     }
@@ -208,6 +236,37 @@ impl Ledger {
     }
 }
 
+/// The code of a row that failed alone after its chunk had.
+pub(super) const AT_FAULT: &str = "at-fault";
+
+/// The rows of a claimed chunk that have no outcome yet and do not wait, in order.
+pub fn pending_rows(tx: &mut dyn Tx, claim: &Claim) -> Result<Vec<u64>, DbError> {
+    let settled = recorded_rows(tx, claim.job, claim.first_row, claim.rows)?;
+    let waiting = tx.query(
+        "SELECT row FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
+        &[
+            claim.job.into(),
+            claim.first_row.into(),
+            (claim.first_row + claim.rows).into(),
+        ],
+    )?;
+    let waiting: HashSet<u64> = waiting
+        .iter()
+        .map(|row| row.int(0).map(|row| row as u64))
+        .collect::<Result<_, _>>()?;
+    let descent = Descent {
+        retry_of: claim.retry_of,
+        undo_of: claim.undo_of.as_ref().map(|(job, _)| *job),
+    };
+    let selected = selected_rows(tx, descent, claim.chunk)?;
+    let is_pending = |row: &u64| {
+        !settled.contains(row)
+            && !waiting.contains(row)
+            && selected.as_ref().is_none_or(|selected| selected.contains(row))
+    };
+    Ok((claim.first_row..claim.first_row + claim.rows).filter(is_pending).collect())
+}
+
 /// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. First in every
 /// transaction that writes results.
 pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
@@ -229,104 +288,43 @@ pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
     }
 }
 
-fn claim(
-    tx: &mut dyn Tx,
-    owner: String,
-    scope: Scope,
-    besides: &[i64],
-    now: i64,
-    until: i64,
-) -> Result<Option<Claim>, DbError> {
-    const READY: &str = "((c.state IN ('queued', 'waiting') AND c.not_before <= $1)
-        OR (c.state = 'running' AND c.lease_until < $1))";
-    let only = match scope {
-        Scope::All => 0,
-        Scope::Job(seq) => seq,
-    };
-    let besides: Vec<String> = besides.iter().map(i64::to_string).collect();
-    let besides = match besides.join(", ") {
-        none if none.is_empty() => String::new(),
-        some => format!("AND j.seq NOT IN ({some})"),
-    };
-    let jobs = tx.query(
-        &format!(
-            "SELECT j.seq FROM jobs j WHERE j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0
-             AND ($2 = 0 OR j.seq = $2) {besides}
-             AND EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting') AND {READY})
-             ORDER BY j.priority DESC, j.claimed_at, j.seq LIMIT $3"
-        ),
-        &[now.into(), only.into(), CANDIDATES.into()],
+/// In a transaction that is fenced. If a few rows of the chunk have failed so, it is no fault of single rows, and all that are
+/// left fail with this one.
+fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<(), DbError> {
+    const MOST_ROWS: i64 = 5;
+    let alike = tx.query_first(
+        "SELECT COUNT(*) FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
+        &[
+            claim.job.into(),
+            claim.first_row.into(),
+            (claim.first_row + claim.rows).into(),
+            AT_FAULT.into(),
+        ],
     )?;
-    for job in jobs {
-        let job = job.int(0)?;
-        let sql = format!(
-            "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.state, c.expected FROM chunks c
-             WHERE c.state IN ('queued', 'running', 'waiting') AND {READY} AND c.job = $2 ORDER BY c.chunk LIMIT 1{}",
-            tx.dialect().for_update_skip_locked()
-        );
-        let Some(row) = tx.query_first(&sql, &[now.into(), job.into()])? else {
-            continue;
-        };
-        let orphaned = i64::from(row.text(6)? == "running");
-        let waited = row.int(3)? < row.int(2)?;
-        let (chunk, attempt, failures) = (row.int(0)?, row.int(4)? + 1, row.int(5)? + orphaned);
-        tx.exec(
-            "UPDATE chunks SET state = 'running', attempt = $3, failures = $4, lease_owner = $5, lease_until = $6
-             WHERE job = $1 AND chunk = $2",
-            &[
-                job.into(),
-                chunk.into(),
-                attempt.into(),
-                failures.into(),
-                owner.as_str().into(),
-                until.into(),
-            ],
-        )?;
-        let taken = tx.query(
-            "UPDATE jobs SET state = 'running', started_at = COALESCE(started_at, $2), claimed_at = $2
-             WHERE seq = $1 RETURNING id, kind, parameters, retry_of, input, undo_of, checks_drift",
-            &[job.into(), now.into()],
-        )?;
-        let Some(of) = taken.first() else { continue };
-        let undo_of = match of.opt_int(5)? {
-            Some(undone) => {
-                let kind = tx.query_first("SELECT kind FROM jobs WHERE seq = $1", &[undone.into()])?;
-                Some((
-                    undone,
-                    kind.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))?,
-                ))
-            }
-            None => None,
-        };
-        let expected = match (of.int(6)?, row.opt_blob(7)?) {
-            (0, _) => None,
-            (_, expected) => Some(expected.unwrap_or_default().to_vec()),
-        };
-        let input = of.int(4)?;
-        let header = tx.query("SELECT header FROM inputs WHERE id = $1", &[input.into()])?;
-        let header = header.first().map_or(Ok("[]"), |row| row.text(0))?;
-        return Ok(Some(Claim {
-            job,
-            job_id: of
-                .text(0)?
-                .parse()
-                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
-            kind: of.text(1)?.to_owned(),
-            parameters: json(of.text(2)?)?,
-            retry_of: of.opt_int(3)?,
-            undo_of,
-            input,
-            header: json(header)?,
-            chunk,
-            first_row: row.int(1)? as u64,
-            rows: row.int(2)? as u64,
-            pending: row.int(3)? as u64,
-            attempt,
-            failures,
-            owner,
-            expected,
-            waited,
-        }));
-    }
-    Ok(None)
+    let next = pending_rows(tx, &claim)?.into_iter().next();
+    let many = alike.map_or(Ok(0), |row| row.int(0))? >= MOST_ROWS;
+    let Some(row) = next.filter(|_| !many && claim.pending > 1) else {
+        let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
+        return audit::ended(tx, ended, Some(&claim.owner), now).map(drop);
+    };
+    let failed = RowOutcome {
+        row,
+        outcome: Outcome::Failed,
+        code: AT_FAULT.to_owned(),
+        message: why,
+        target: String::new(),
+    };
+    closing::record(tx, &mut claim, &[failed], None, now)?;
+    let trial = Trial::without_row(claim.pending);
+    tx.exec(
+        "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = 0, failures = $3, suspects = $4
+         WHERE job = $1 AND chunk = $2",
+        &[
+            claim.job.into(),
+            claim.chunk.into(),
+            trial.failures.into(),
+            trial.suspects.into(),
+        ],
+    )
+    .map(drop)
 }

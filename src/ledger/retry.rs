@@ -50,6 +50,9 @@ impl Ledger {
         let (now, old, input, by) = (self.clock.now_millis(), job.seq, job.input, by.to_owned());
         self.db
             .write(move |tx| {
+                // Who else asks for the same waits, and then finds what was made.
+                let lock = format!("SELECT 1 FROM jobs WHERE seq = $1{}", tx.dialect().for_update());
+                tx.query(&lock, &[old.into()])?;
                 if needs_approval && !is_approved(tx, parent)? {
                     return Ok(Err(RetryRefused::NotApproved));
                 }

@@ -1,11 +1,21 @@
 //! What the sweep does for the ledger: find work nobody was told of, clear up after the dead, hand out
 //! replies and results, and let go of what has been kept long enough.
+//!
+//! Nothing here reads what has ended: each question has an index of its own that holds only what it asks for.
+
+use std::collections::HashMap;
 
 use super::audit;
+use super::claim::{ready_chunks, ready_jobs};
 use super::closing::end_chunk;
-use super::plan::{Begun, discard};
+use super::plan::{Begun, PLANNING_LEASE_MILLIS, discard};
 use super::{JobId, Ledger, Outcome, Scope};
-use crate::db::{Db, DbError, Row};
+use crate::db::{DbError, Dialect, Row, Tx, Value};
+
+/// Inputs whose rows are let go of in one transaction.
+const PRUNED_TOGETHER: u64 = 200;
+/// How long a worker has to tell submitters what it has taken on to tell, in milliseconds.
+const REPLY_WITHIN: i64 = 5_000;
 
 /// A finished job whose submitter asked to be told.
 #[derive(Debug, Clone)]
@@ -16,10 +26,33 @@ pub struct Reply {
     pub reply_to: String,
 }
 
+/// What was let go of in one turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// Inputs whose rows are gone.
+    pub inputs: u64,
+    /// Whether there may be more.
+    pub is_more: bool,
+}
+
+/// Plans that one worker has seen, with their sign of life and when that was new.
+#[derive(Debug, Default)]
+pub struct Seen(HashMap<i64, (i64, i64)>);
+
 impl Ledger {
-    /// Jobs with chunks that could be claimed now, and how many each has.
-    pub async fn claimable(&self, scope: Scope) -> Result<Vec<(JobId, u64)>, DbError> {
-        claimable(&self.db, scope, self.clock.now_millis()).await
+    /// Jobs with chunks that could be claimed now, the next first, and how many each has, up to `most`.
+    pub async fn claimable(&self, scope: Scope, most: u64) -> Result<Vec<(JobId, u64)>, DbError> {
+        let now = self.clock.now_millis();
+        self.db
+            .read(move |tx| {
+                let select = format!("j.id, {}", ready_chunks());
+                let rows = tx.query(
+                    &format!("{} LIMIT $3", ready_jobs(&select, scope, "")),
+                    &[now.into(), scope.number().into(), most.into()],
+                )?;
+                rows.iter().map(|row| Ok((id(row)?, row.int(1)? as u64))).collect()
+            })
+            .await
     }
 
     /// Whether any job is still to be worked on.
@@ -27,129 +60,135 @@ impl Ledger {
         self.db
             .read(|tx| {
                 // A job of which every open chunk waits for somebody else may take weeks.
-                let sql = "SELECT 1 FROM jobs j WHERE j.state IN ('queued', 'running', 'retryable')
-                     AND EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running')) LIMIT 1";
-                Ok(!tx.query(sql, &[])?.is_empty())
+                let open = "COALESCE((SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
+                     AND c.state <> 'waiting' LIMIT 1), 0) = 1";
+                let sql = format!(
+                    "SELECT 1 FROM jobs j WHERE j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0 AND {open}
+                     UNION ALL
+                     SELECT 1 FROM jobs j WHERE j.cancel_requested = 1 AND j.finished_at IS NULL
+                       AND j.state IN ('queued', 'running', 'retryable') AND {open} LIMIT 1"
+                );
+                Ok(!tx.query(&sql, &[])?.is_empty())
             })
             .await
     }
 
-    /// Cancels the chunks of cancelled jobs whose workers died, and removes jobs whose submitters did.
-    pub async fn clear_up(&self) -> Result<(), DbError> {
+    /// Cancels the chunks of cancelled jobs whose workers died.
+    pub async fn clear_up_cancelled(&self) -> Result<(), DbError> {
         let now = self.clock.now_millis();
-        let (orphans, stale) = self
+        let jobs = self
             .db
-            .read(move |tx| {
-                let orphans = tx.query(
-                    "SELECT c.job, c.chunk FROM chunks c JOIN jobs j ON j.seq = c.job
-                     WHERE j.cancel_requested = 1
-                     AND j.state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')
-                     AND (c.state IN ('queued', 'waiting') OR (c.state = 'running' AND c.lease_until < $1)) LIMIT 1000",
-                    &[now.into()],
-                )?;
-                let stale = tx.query(
-                    "SELECT seq, input, id FROM jobs WHERE state = 'planned' AND planning_until < $1",
-                    &[now.into()],
-                )?;
-                Ok((orphans, stale))
+            .read(|tx| {
+                let sql = "SELECT seq FROM jobs WHERE cancel_requested = 1 AND finished_at IS NULL ORDER BY seq LIMIT 1000";
+                ints(&tx.query(sql, &[])?)
             })
             .await?;
-        if orphans.is_empty() && stale.is_empty() {
-            return Ok(());
+        for job in jobs {
+            self.db.write(move |tx| cancel_orphans(tx, job, now)).await?;
         }
-        self.db
-            .write(move |tx| {
-                let mut ended = Vec::new();
-                for row in &orphans {
-                    let (job, chunk) = (row.int(0)?, row.int(1)?);
-                    let sql = format!(
-                        "SELECT 1 FROM chunks WHERE job = $1 AND chunk = $2
-                         AND (state IN ('queued', 'waiting') OR (state = 'running' AND lease_until < $3)){}",
-                        tx.dialect().for_update()
-                    );
-                    if !tx.query(&sql, &[job.into(), chunk.into(), now.into()])?.is_empty() {
-                        ended.extend(end_chunk(tx, job, chunk, Outcome::Cancelled, None, now)?);
-                    }
-                }
-                for row in &stale {
-                    let id = row
-                        .text(2)?
-                        .parse()
-                        .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?;
-                    discard(
-                        tx,
-                        Begun {
-                            id,
-                            seq: row.int(0)?,
-                            input: row.int(1)?,
-                        },
-                    )?;
-                }
-                for entry in ended {
-                    audit::ended(tx, Some(entry), None, now)?;
-                }
-                Ok(())
-            })
-            .await
+        Ok(())
     }
 
-    /// Lets go of the rows of inputs whose every job ended more than `keep_millis` ago. Outcomes stay.
-    /// Returns how many inputs were let go.
-    pub async fn prune_spool(&self, keep_millis: i64) -> Result<u64, DbError> {
-        let before = self.clock.now_millis() - keep_millis;
-        let due = self
+    /// Removes jobs whose submitters died while their files were read. They show life in the ledger: one that has shown none
+    /// since the worker first saw it so is dead, whatever the clocks of both say.
+    pub async fn discard_stale_plans(&self, seen: &mut Seen) -> Result<(), DbError> {
+        let now = self.clock.elapsed_millis();
+        let (planned, due) = self
             .db
-            .read(move |tx| {
-                tx.query(
-                    "SELECT DISTINCT s.input FROM spool s WHERE NOT EXISTS
-                       (SELECT 1 FROM jobs j WHERE j.input = s.input AND (j.finished_at IS NULL OR j.finished_at >= $1))
-                     LIMIT 100",
-                    &[before.into()],
-                )
+            .read({
+                let before = self.planned_before();
+                move |tx| {
+                    let sql = "SELECT seq, input, id, planning_until FROM jobs WHERE state = 'planned'";
+                    Ok((tx.query(sql, &[])?, before))
+                }
             })
             .await?;
-        let mut gone = 0;
-        for row in due {
-            let input = row.int(0)?;
-            gone += self
-                .db
+        let mut known = HashMap::new();
+        for row in planned {
+            let (seq, until) = (row.int(0)?, row.opt_int(3)?.unwrap_or_default());
+            let since = match seen.0.get(&seq) {
+                Some((same, since)) if *same == until => *since,
+                _ => now,
+            };
+            if until >= due && now - since < PLANNING_LEASE_MILLIS {
+                known.insert(seq, (until, since));
+                continue;
+            }
+            let input = row.int(1)?;
+            let begun = Begun {
+                id: row.text(2)?.parse().map_err(|_| no_uuid())?,
+                seq,
+                input,
+            };
+            self.db
                 .write(move |tx| {
-                    let freed = tx.exec(
-                        "DELETE FROM spool WHERE input = $1 AND NOT EXISTS
-                           (SELECT 1 FROM jobs j WHERE j.input = $1 AND (j.finished_at IS NULL OR j.finished_at >= $2))",
-                        &[input.into(), before.into()],
+                    // It may have shown life since.
+                    let still = tx.query(
+                        "SELECT 1 FROM jobs WHERE seq = $1 AND state = 'planned' AND planning_until = $2",
+                        &[seq.into(), until.into()],
                     )?;
-                    for table in ["sealed_passwords", "artifacts", "artifact_blocks", "intents", "copying"] {
-                        let sql = format!(
-                            "DELETE FROM {table} WHERE job IN (SELECT seq FROM jobs WHERE input = $1)
-                             AND NOT EXISTS (SELECT 1 FROM spool WHERE input = $1)"
-                        );
-                        tx.exec(&sql, &[input.into()])?;
-                    }
-                    Ok(u64::from(freed > 0))
+                    if still.is_empty() { Ok(()) } else { discard(tx, begun) }
                 })
                 .await?;
         }
-        Ok(gone)
+        seen.0 = known;
+        Ok(())
+    }
+
+    /// Plans that were to show life before this are stale at first sight. Where the time is this machine's, the worker that
+    /// died may have had another one, unless that was long ago.
+    fn planned_before(&self) -> i64 {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        match self.db.dialect() {
+            Dialect::Postgres => self.clock.now_millis(),
+            Dialect::Sqlite => self.past() - DAY,
+        }
+    }
+
+    /// Lets go of the rows of inputs whose every job ended more than `keep_millis` ago, some at a time. Outcomes
+    /// stay.
+    pub async fn prune_spool(&self, keep_millis: i64) -> Result<Pruned, DbError> {
+        let before = self.past() - keep_millis;
+        self.db
+            .write(move |tx| {
+                let sql = format!(
+                    "SELECT seq, input FROM jobs WHERE spooled = 1 AND finished_at < $1 ORDER BY finished_at LIMIT $2{}",
+                    tx.dialect().for_update_skip_locked()
+                );
+                let due = tx.query(&sql, &[before.into(), PRUNED_TOGETHER.into()])?;
+                let mut inputs = 0;
+                for row in &due {
+                    inputs += u64::from(prune_one(tx, row.int(0)?, row.opt_int(1)?, before)?);
+                }
+                Ok(Pruned {
+                    inputs,
+                    is_more: due.len() as u64 == PRUNED_TOGETHER,
+                })
+            })
+            .await
     }
 
     /// Lets go of users that were deleted too long ago to be restored. Returns how many there were.
     pub async fn purge_deleted_users(&self) -> Result<u64, DbError> {
-        let before = self.clock.now_millis() - crate::store::sql::RESTORE_WITHIN_MILLIS;
+        let before = self.past() - crate::store::sql::RESTORE_WITHIN_MILLIS;
         self.db
             .write(move |tx| tx.exec("DELETE FROM deleted_users WHERE deleted_at < $1", &[before.into()]))
             .await
     }
 
-    /// Ended jobs whose submitters are still to be told, oldest first.
-    pub async fn unreplied(&self) -> Result<Vec<Reply>, DbError> {
+    /// Takes on to tell the submitters of ended jobs how those ended, oldest first. Nobody else does so in the next seconds.
+    pub async fn take_replies(&self, most: u64) -> Result<Vec<Reply>, DbError> {
+        let now = self.clock.now_millis();
         self.db
-            .read(|tx| {
-                let rows = tx.query(
+            .write(move |tx| {
+                // Most sweeps find nothing, and nothing is to be written for that.
+                let sql = format!(
                     "SELECT id, seq, reply_to FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
-                     AND state IN ('completed', 'failed', 'cancelled') ORDER BY seq LIMIT 100",
-                    &[],
-                )?;
+                     AND state IN ('completed', 'failed', 'cancelled') AND (reply_until < $1 OR reply_until > $1 + $3)
+                     ORDER BY seq LIMIT $2{}",
+                    tx.dialect().for_update_skip_locked()
+                );
+                let rows = tx.query(&sql, &[now.into(), most.into(), REPLY_WITHIN.into()])?;
                 let reply = |row: &Row| {
                     Ok(Reply {
                         job: id(row)?,
@@ -157,21 +196,36 @@ impl Ledger {
                         reply_to: row.text(2)?.to_owned(),
                     })
                 };
-                rows.iter().map(reply).collect()
+                let replies: Vec<Reply> = rows.iter().map(reply).collect::<Result<_, DbError>>()?;
+                let params: Vec<Vec<Value>> = replies
+                    .iter()
+                    .map(|reply| vec![reply.seq.into(), (now + REPLY_WITHIN).into()])
+                    .collect();
+                tx.exec_each("UPDATE jobs SET reply_until = $2 WHERE seq = $1", &params)?;
+                Ok(replies)
             })
             .await
     }
 
-    /// Records that the submitter was told.
-    pub async fn replied(&self, seq: i64) -> Result<(), DbError> {
+    /// Whether any submitter is still to be told.
+    pub async fn has_untold(&self) -> Result<bool, DbError> {
+        self.db
+            .read(|tx| {
+                let sql = "SELECT 1 FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
+                     AND state IN ('completed', 'failed', 'cancelled') LIMIT 1";
+                Ok(!tx.query(sql, &[])?.is_empty())
+            })
+            .await
+    }
+
+    /// Records that submitters were told.
+    pub async fn replied(&self, jobs: Vec<i64>) -> Result<(), DbError> {
         let now = self.clock.now_millis();
         self.db
             .write(move |tx| {
-                tx.exec(
-                    "UPDATE jobs SET replied_at = $2 WHERE seq = $1",
-                    &[seq.into(), now.into()],
-                )
-                .map(drop)
+                let params: Vec<Vec<Value>> = jobs.iter().map(|seq| vec![(*seq).into(), now.into()]).collect();
+                tx.exec_each("UPDATE jobs SET replied_at = $2 WHERE seq = $1", &params)
+                    .map(drop)
             })
             .await
     }
@@ -221,27 +275,49 @@ impl Ledger {
     }
 }
 
-fn id(row: &Row) -> Result<JobId, DbError> {
-    row.text(0)?
-        .parse()
-        .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
+/// Ends the chunks of a cancelled job that nobody works on.
+fn cancel_orphans(tx: &mut dyn Tx, job: i64, now: i64) -> Result<(), DbError> {
+    let sql = format!(
+        "SELECT chunk FROM chunks WHERE job = $1 AND (state IN ('queued', 'waiting')
+           OR (state = 'running' AND (lease_until < $2 OR lease_until > $2 + lease_length))) ORDER BY chunk{}",
+        tx.dialect().for_update()
+    );
+    let orphans = ints(&tx.query(&sql, &[job.into(), now.into()])?)?;
+    let mut ended = None;
+    for chunk in orphans {
+        ended = end_chunk(tx, job, chunk, Outcome::Cancelled, None, now)?.or(ended);
+    }
+    audit::ended(tx, ended, None, now).map(drop)
 }
 
-/// How many chunks could be claimed now, and the jobs of some of them.
-async fn claimable(db: &Db, scope: Scope, now: i64) -> Result<Vec<(JobId, u64)>, DbError> {
-    let only = match scope {
-        Scope::All => 0,
-        Scope::Job(seq) => seq,
-    };
-    db.read(move |tx| {
-        let rows = tx.query(
-            "SELECT j.id, COUNT(*) FROM chunks c JOIN jobs j ON j.seq = c.job
-             WHERE c.state IN ('queued', 'running', 'waiting') AND j.state IN ('queued', 'running', 'retryable')
-             AND ((c.state IN ('queued', 'waiting') AND c.not_before <= $1) OR (c.state = 'running' AND c.lease_until < $1))
-             AND ($2 = 0 OR j.seq = $2) GROUP BY j.id LIMIT 100",
-            &[now.into(), only.into()],
-        )?;
-        rows.iter().map(|row| Ok((id(row)?, row.int(1)? as u64))).collect()
-    })
-    .await
+/// Lets go of what hangs on an ended job's input, unless another job of it still needs the rows; that one is asked in its turn.
+fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Result<bool, DbError> {
+    tx.exec("UPDATE jobs SET spooled = 0 WHERE seq = $1", &[job.into()])?;
+    let Some(input) = input else { return Ok(false) };
+    let needed = tx.query(
+        "SELECT 1 FROM jobs WHERE input = $1 AND (finished_at IS NULL OR finished_at >= $2) LIMIT 1",
+        &[input.into(), before.into()],
+    )?;
+    if !needed.is_empty() {
+        return Ok(false);
+    }
+    let blocks = tx.exec("DELETE FROM spool WHERE input = $1", &[input.into()])?;
+    for of in ints(&tx.query("SELECT seq FROM jobs WHERE input = $1", &[input.into()])?)? {
+        for table in ["sealed_passwords", "artifacts", "artifact_blocks", "intents", "copying"] {
+            tx.exec(&format!("DELETE FROM {table} WHERE job = $1"), &[of.into()])?;
+        }
+    }
+    Ok(blocks > 0)
+}
+
+fn ints(rows: &[Row]) -> Result<Vec<i64>, DbError> {
+    rows.iter().map(|row| row.int(0)).collect()
+}
+
+fn no_uuid() -> DbError {
+    DbError::Broken("a job's id is no UUID".to_owned())
+}
+
+fn id(row: &Row) -> Result<JobId, DbError> {
+    row.text(0)?.parse().map_err(|_| no_uuid())
 }

@@ -4,6 +4,7 @@
 //! ticket that cannot be read: the consumer logs an outage once, waits a little longer each time, and goes on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
@@ -17,8 +18,8 @@ use super::{QueueError, Ticket};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long Redis holds an idle consumer's question.
 const HOLD: Duration = Duration::from_secs(2);
-/// Tickets kept at most; lost ones are rung again by the sweep.
-const CAPACITY: isize = 100_000;
+/// Tickets kept at most. They say that there is work, not how much; who answers one goes on until nothing is left.
+const CAPACITY: isize = 1_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -31,6 +32,8 @@ struct Shared {
     prefix: String,
     /// For short commands; reconnects by itself.
     manager: OnceCell<ConnectionManager>,
+    /// Whether it could not be rung the last time.
+    silent: AtomicBool,
 }
 
 impl RedisQueue {
@@ -41,7 +44,13 @@ impl RedisQueue {
             client,
             prefix: prefix.to_owned(),
             manager: OnceCell::new(),
+            silent: AtomicBool::new(false),
         })))
+    }
+
+    /// Notes whether it could not be rung, and returns what was noted before.
+    pub(super) fn was_silent(&self, silent: bool) -> bool {
+        self.0.silent.swap(silent, Ordering::Relaxed)
     }
 
     /// The name of a key or stream of ours.

@@ -1,7 +1,6 @@
 //! One claimed chunk: read its block, turn rows into changes, apply and close in one transaction.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::collections::{BTreeSet, HashSet};
 
 use tenantry_jobs::header::Mapping;
 use tenantry_jobs::{Job, Row, header};
@@ -9,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use super::held::Hold;
-use super::retry::Decision;
 use crate::clock::Clock;
 use crate::db::{DbError, Tx};
 use crate::input::Block;
-use crate::ledger::{Claim, Closing, Descent, RowOutcome, artifacts, closing, lease, sealed};
+use crate::ledger::ids::record_id;
+use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, closing, lease, sealed};
 use crate::passwords::{PasswordRow, Policy, Recipient, Sealer, generate};
 use crate::plan::Slice;
 use crate::store::partner_center::PartnerCenter;
@@ -24,24 +23,30 @@ use crate::store::{Account, Expected, RowChange, rejected};
 impl Runner {
     /// Works a chunk off. Whatever happens, the ledger knows: closed, given back, or held by a lease that runs out.
     pub(super) async fn work(&self, claim: Claim, hold: Hold, leaving: &CancellationToken) {
-        let done = self.apply(&claim, leaving).await;
-        drop(hold);
+        if let Some(deaths) = claim.died {
+            self.condemn(&claim, deaths, leaving).await;
+            return;
+        }
+        let done = self.persist(&claim, leaving).await;
         match done {
             Ok(ended) => {
                 tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id);
                 if let Some(state) = ended {
                     tracing::info!(job.id = %claim.job_id, state, "job {} ended: {state}", claim.job_id);
+                    self.ended.notify_one();
                 }
             }
             Err(DbError::LeaseLost) => {
                 tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
             }
-            Err(error) => self.came_to_nothing(&claim, &error).await,
+            Err(error) => self.came_to_nothing(&claim, &error, leaving).await,
         }
+        // Held until what became of it is recorded, so that its lease does not run out meanwhile.
+        drop(hold);
     }
 
     /// The job's state if this chunk ended it.
-    async fn apply(&self, claim: &Claim, leaving: &CancellationToken) -> Result<Option<String>, DbError> {
+    pub(super) async fn apply(&self, claim: &Claim, leaving: &CancellationToken) -> Result<Option<String>, DbError> {
         if let Some(name) = &claim.parameters.store {
             return match &self.stores.partner_center {
                 Some(store) if name == PartnerCenter::NAME => self.apply_remotely(claim, store, leaving).await,
@@ -49,7 +54,11 @@ impl Runner {
             };
         }
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
-        let (prepared, refused) = {
+        let Loaded {
+            prepared,
+            refused,
+            part,
+        } = {
             let claim = claim.clone();
             let context = Context {
                 job: claim.job,
@@ -66,7 +75,7 @@ impl Runner {
         };
         let (claim, now) = (claim.clone(), self.ledger.clock().now_millis());
         let next_look = now + self.settings.look_again(&claim).as_millis() as i64;
-        let limit = self.settings.errors;
+        let (limit, installation) = (self.settings.errors, self.ledger.installation());
         let (policy, clock) = (self.settings.passwords.clone(), self.ledger.clock().clone());
         let ended = self
             .ledger
@@ -81,12 +90,19 @@ impl Runner {
                 crate::failpoint::hit("before-finish");
                 artifacts::keep(tx, claim.job, &applied.artifacts)?;
                 hand_out(tx, &claim, applied.accounts, &policy, &clock)?;
-                let closing = Closing {
+                let mut closing = Closing {
                     outcomes: applied.outcomes,
                     waits: applied.waits,
                     next_look,
                 };
-                let ended = closing::close(tx, &claim, &closing, limit, now)?;
+                let ended = match part {
+                    None => closing::close(tx, &claim, &closing, limit, now)?,
+                    Some(part) => {
+                        let target = |row| installation.guid(record_id(claim.job, row)).to_string();
+                        name_applied(&mut closing, &part, target);
+                        closing::close_part(tx, &claim, &closing, limit, now)?
+                    }
+                };
                 crate::failpoint::hit("before-commit");
                 Ok(ended)
             })
@@ -94,32 +110,20 @@ impl Runner {
         crate::failpoint::hit("after-commit");
         Ok(ended)
     }
+}
 
-    async fn came_to_nothing(&self, claim: &Claim, error: &DbError) {
-        let failures = claim.failures as u32 + 1;
-        let id = claim.job_id;
-        let recorded = match self.settings.retry.decide(failures) {
-            Decision::RetryIn(delay) => {
-                tracing::warn!(job.id = %id, chunk = claim.chunk, %error, "chunk {} of job {id} failed; trying again in {delay:?}", claim.chunk);
-                self.give_back(claim, delay, error).await
-            }
-            Decision::GiveUp => {
-                tracing::error!(job.id = %id, chunk = claim.chunk, %error, "chunk {} of job {id} failed {failures} times and is given up", claim.chunk);
-                self.ledger
-                    .give_up(claim, format!("given up after {failures} attempts: {error}"))
-                    .await
-            }
-        };
-        if let Err(error) = recorded {
-            // The lease runs out by itself and somebody claims the chunk again.
-            tracing::warn!(job.id = %id, chunk = claim.chunk, %error, "that could not be recorded");
-        }
-    }
-
-    async fn give_back(&self, claim: &Claim, delay: Duration, error: &DbError) -> Result<(), DbError> {
-        let not_before = self.ledger.clock().now_millis() + delay.as_millis() as i64;
-        self.ledger.release(claim, not_before, Some(error.to_string())).await
-    }
+/// Names the rows of a part of which nothing is said: they were applied, and made the record of their number.
+fn name_applied(closing: &mut Closing, part: &BTreeSet<u64>, target: impl Fn(u64) -> String) {
+    let outcomes = closing.outcomes.iter().map(|one| one.row);
+    let named: HashSet<u64> = outcomes.chain(closing.waits.iter().map(|wait| wait.row)).collect();
+    let applied = part.iter().filter(|row| !named.contains(row)).map(|row| RowOutcome {
+        row: *row,
+        outcome: Outcome::Applied,
+        code: String::new(),
+        message: String::new(),
+        target: target(*row),
+    });
+    closing.outcomes.extend(applied);
 }
 
 /// Makes a password for each account and keeps them sealed. They leave this function in no other form.
@@ -161,7 +165,7 @@ pub(super) fn seal(tx: &mut dyn Tx, claim: &Claim, rows: &[PasswordRow]) -> Resu
 /// The rows of a chunk as they were spooled, and how to read them.
 pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn Job, Mapping, Block), DbError> {
     let job = tenantry_jobs::find(&claim.kind)
-        .map_err(|_| DbError::Broken(format!("this program knows no kind `{}`", claim.kind)))?;
+        .map_err(|_| DbError::Damaged(format!("this program knows no kind `{}`", claim.kind)))?;
     let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
     let fixed: &[&str] = if claim.parameters.customer.is_some() {
         &["customer"]
@@ -169,22 +173,38 @@ pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn Jo
         &[]
     };
     let mapping = header::recognise(job, &names, fixed).map_err(|_| {
-        DbError::Broken(format!(
+        DbError::Damaged(format!(
             "the header of job {} fits `{}` no more",
             claim.job_id, claim.kind
         ))
     })?;
     match crate::ledger::load_block(tx, claim.input, claim.chunk)? {
         Some(block) => Ok((job, mapping, block)),
-        None => Err(DbError::Broken(format!(
+        None => Err(DbError::Damaged(format!(
             "block {} of the spool is missing",
             claim.chunk
         ))),
     }
 }
 
-/// Everything that needs no write lock. Rows with an outcome, and rows of other jobs, are left out.
-fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<(Prepared, Vec<RowOutcome>), DbError> {
+/// What a chunk has to have done.
+struct Loaded {
+    prepared: Prepared,
+    refused: Vec<RowOutcome>,
+    /// The rows that are tried now, where that is not all of them.
+    part: Option<BTreeSet<u64>>,
+}
+
+/// The rows of the part of the chunk that is to be tried now; `None` if that is all of it.
+pub(super) fn part_of(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<BTreeSet<u64>>, DbError> {
+    let Some(part) = claim.trial.part() else { return Ok(None) };
+    let pending = lease::pending_rows(tx, claim)?;
+    Ok(Some(pending.into_iter().take(part as usize).collect()))
+}
+
+/// Everything that needs no write lock. Rows with an outcome, rows of other jobs, and those not tried now are left out.
+fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<Loaded, DbError> {
+    let part = part_of(tx, claim)?;
     let settled = if claim.pending == claim.rows {
         HashSet::new()
     } else {
@@ -195,16 +215,21 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<(Prepared
         undo_of: claim.undo_of.as_ref().map(|(job, _)| *job),
     };
     let selected = crate::ledger::selected_rows(tx, descent, claim.chunk)?;
+    let is_due = |row: &u64| {
+        !settled.contains(row)
+            && selected.as_ref().is_none_or(|selected| selected.contains(row))
+            && part.as_ref().is_none_or(|part| part.contains(row))
+    };
     if let Some((undone, kind)) = &claim.undo_of {
-        let mut rows: Vec<u64> = selected
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|row| !settled.contains(row))
-            .collect();
-        rows.sort_unstable();
+        let rows: Vec<u64> = (claim.first_row..claim.first_row + claim.rows).filter(is_due).collect();
+        rows.iter().for_each(|row| crate::failpoint::hit_row(*row));
         let mut prepared = Prepared::new(context, rows.len());
         prepared.take_back(tx, *undone, kind, &rows)?;
-        return Ok((prepared, Vec::new()));
+        return Ok(Loaded {
+            prepared,
+            refused: Vec::new(),
+            part,
+        });
     }
     let (job, mapping, block) = spooled(tx, claim)?;
     let customer = claim.parameters.customer.as_deref();
@@ -215,9 +240,10 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<(Prepared
         let mut changes = Vec::new();
         for (view, cells) in slice.rows() {
             let row = view.number;
-            if settled.contains(&row) || selected.as_ref().is_some_and(|selected| !selected.contains(&row)) {
+            if !is_due(&row) {
                 continue;
             }
+            crate::failpoint::hit_row(row);
             match job.change(&Row::new(cells)) {
                 Ok(change) => changes.push(RowChange { row, change }),
                 // It was accepted when the file was read; a newer program may be stricter.
@@ -227,5 +253,9 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<(Prepared
         prepared.learn(tx, &changes)?;
         prepared.add(changes);
     }
-    Ok((prepared, refused))
+    Ok(Loaded {
+        prepared,
+        refused,
+        part,
+    })
 }

@@ -88,22 +88,20 @@ impl Drop for Hold {
 impl Runner {
     /// Renews the leases in hand until `finished`.
     pub(super) async fn heartbeat(self, finished: CancellationToken) {
-        while finished
-            .run_until_cancelled(tokio::time::sleep(self.settings.heartbeat))
-            .await
-            .is_some()
-        {
-            let held = self.held.all();
-            if held.is_empty() {
-                continue;
+        let beating = async {
+            loop {
+                tokio::time::sleep(self.settings.heartbeat).await;
+                let held = self.held.all();
+                if held.is_empty() {
+                    continue;
+                }
+                let lease = self.settings.lease.as_millis() as i64;
+                if let Err(error) = self.ledger.renew(&self.owner, &held, lease).await {
+                    self.look_at(&error, &finished);
+                    tracing::warn!(%error, "leases could not be renewed; the fence keeps their chunks safe");
+                }
             }
-            if let Err(error) = self
-                .ledger
-                .renew(&self.owner, &held, self.settings.lease.as_millis() as i64)
-                .await
-            {
-                tracing::warn!(%error, "leases could not be renewed; the fence keeps their chunks safe");
-            }
-        }
+        };
+        finished.run_until_cancelled(beating).await;
     }
 }

@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use self::batch::Batch;
 use self::work::{Loaded, Work, load, take_turns};
 use super::Runner;
-use super::chunk::{seal, unsealed};
+use super::chunk::{part_of, seal, unsealed};
 use super::sync::is_to_stop;
-use crate::db::DbError;
+use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
 use crate::ledger::{Claim, Closing, artifacts, closing, lease};
 use crate::passwords::generate;
@@ -58,16 +58,18 @@ impl Runner {
     ) -> Result<Option<String>, DbError> {
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let mut claim = claim.clone();
-        let loaded = {
+        let (loaded, part) = {
             let claim = claim.clone();
-            self.ledger.db().read(move |tx| load(tx, &claim)).await?
+            let load = move |tx: &mut dyn Tx| Ok((load(tx, &claim)?, part_of(tx, &claim)?));
+            self.ledger.db().read(load).await?
         };
+        let is_tried = |row: &u64| part.as_ref().is_none_or(|part| part.contains(row));
         let customer = claim.parameters.customer.clone();
         let mut batch = Batch::default();
         let mut slices = Vec::new();
         let (mut changes, mut undone) = (Vec::new(), Vec::new());
         match &loaded {
-            Loaded::Undo(rows) => undone.clone_from(rows),
+            Loaded::Undo(rows) => undone.extend(rows.iter().filter(|(row, _)| is_tried(row)).cloned()),
             Loaded::Rows(spooled) => {
                 let mut rows = spooled.block.rows();
                 while let Some(slice) = Slice::next(&mut rows, spooled.job, &spooled.mapping, customer.as_deref()) {
@@ -75,7 +77,7 @@ impl Runner {
                 }
                 for (view, cells) in slices.iter().flat_map(Slice::rows) {
                     let row = view.number;
-                    if !spooled.is_due(row) {
+                    if !spooled.is_due(row) || !is_tried(&row) {
                         continue;
                     }
                     match spooled.job.change(&Row::new(cells)) {
@@ -167,16 +169,13 @@ impl Runner {
         drop(in_hand);
         let Some(stop) = stop else {
             waits.sort_unstable_by_key(|wait: &RowWait| wait.row);
-            return self.close(&claim, batch, waits).await;
+            return self.close(&claim, batch, waits, part.is_some()).await;
         };
         if !batch.is_empty() {
             self.record(&mut claim, &mut batch).await?;
         }
         match stop {
-            Stop::Asked => {
-                let now = self.ledger.clock().now_millis();
-                self.ledger.release(&claim, now, None).await?;
-            }
+            Stop::Asked => self.ledger.release(&claim).await?,
             Stop::Halted(why) => self.halt(&claim, why).await?,
         }
         Ok(None)
@@ -190,6 +189,7 @@ impl Runner {
             journal,
             expected,
         } = *chunk;
+        crate::failpoint::hit_row(row);
         match work {
             Work::Change(change) => {
                 if let Change::ExportCustomers(export) = &*change {
@@ -231,18 +231,25 @@ impl Runner {
             hand_out(tx, held.job, &handed_out)?;
             artifacts::keep(tx, held.job, &artifacts)?;
             closing::record(tx, &mut held, &outcomes, limit, now)?;
-            Ok(held.pending)
+            Ok(held)
         });
-        claim.pending = recorded.await?;
+        *claim = recorded.await?;
         crate::failpoint::hit("after-record-rows");
         Ok(())
     }
 
-    async fn close(&self, claim: &Claim, batch: Batch, waits: Vec<RowWait>) -> Result<Option<String>, DbError> {
+    /// `in_part`: only some of the chunk's rows were tried.
+    async fn close(
+        &self,
+        claim: &Claim,
+        batch: Batch,
+        waits: Vec<RowWait>,
+        in_part: bool,
+    ) -> Result<Option<String>, DbError> {
         let next_look = self.ledger.clock().now_millis() + self.settings.look_again(claim).as_millis() as i64;
         let (claim, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let named = (batch.outcomes.len() + waits.len()) as u64;
-        if named != claim.pending {
+        if named != claim.pending && !in_part {
             let what = format!("{named} rows have come to an end, of {}", claim.pending);
             return Err(DbError::Broken(what));
         }
@@ -257,7 +264,11 @@ impl Runner {
                 next_look,
             };
             crate::failpoint::hit("before-finish");
-            let ended = closing::close(tx, &claim, &closing, limit, now)?;
+            let ended = if in_part {
+                closing::close_part(tx, &claim, &closing, limit, now)?
+            } else {
+                closing::close(tx, &claim, &closing, limit, now)?
+            };
             crate::failpoint::hit("before-commit");
             Ok(ended)
         });

@@ -1,63 +1,115 @@
 //! What happens because time passes: waking what nobody was told of, clearing up after the dead, replies, and
-//! letting go of old rows.
+//! letting go of old rows. Each goes round by itself, so that none holds up another, whatever the database does.
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Runner;
 use crate::db::DbError;
-use crate::ledger::Scope;
+use crate::ledger::{Reply, Scope, Seen};
 use crate::queue::Queue;
 use crate::summary::JobSummary;
 
 /// How often another process' write to an SQLite ledger is looked for.
 const WATCH_EVERY: Duration = Duration::from_millis(25);
+/// What nobody waits for comes once in this many sweeps.
+const SELDOM: u32 = 4;
 /// Old rows are looked for once in this many sweeps.
-const PRUNE_EVERY: u64 = 120;
+const PRUNE_EVERY: u32 = 120;
+/// Submitters told at once.
+const REPLIES: u64 = 500;
 
 impl Runner {
-    /// Sweeps until `stop`. A sweep that fails is tried again at the next.
-    pub(super) async fn sweep(self, stop: CancellationToken) {
-        let mut sweeps: u64 = 0;
-        let mut was_out = false;
-        loop {
-            match self.sweep_once(sweeps).await {
-                Ok(()) if was_out => {
-                    tracing::info!("the ledger can be reached again");
-                    was_out = false;
-                }
-                Ok(()) => {}
-                Err(error) => {
-                    if !was_out {
-                        tracing::warn!(%error, "the sweep failed; trying again");
-                    }
-                    was_out = true;
-                }
+    /// Sweeps until `stop`. What fails is tried again at the next turn.
+    pub(super) fn sweep(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let every = self.settings.sweep_every;
+        tasks.spawn(self.clone().round("work that is due", every, stop.clone(), async |runner| {
+            runner.wake_claimable().await
+        }));
+        tasks.spawn(self.clone().round("the time", self.settings.heartbeat, stop.clone(), {
+            let mut was_off = false;
+            async move |runner| runner.look_at_clocks(&mut was_off).await
+        }));
+        tasks.spawn(self.clone().round("jobs of the dead", every * SELDOM, stop.clone(), {
+            let mut seen = Seen::default();
+            async move |runner| {
+                runner.ledger.clear_up_cancelled().await?;
+                runner.ledger.discard_stale_plans(&mut seen).await
             }
-            sweeps += 1;
-            if stop
-                .run_until_cancelled(tokio::time::sleep(self.settings.sweep_every))
-                .await
-                .is_none()
-            {
-                return;
-            }
+        }));
+        if self.scope != Scope::All {
+            return;
         }
+        if let Queue::Redis(_) = &self.queue {
+            tasks.spawn(self.clone().replies(stop.clone()));
+        }
+        tasks.spawn(self.clone().round("approvals that ran out", every * SELDOM, stop.clone(), async |runner| {
+            runner.ledger.expire_approvals().await.map(drop)
+        }));
+        tasks.spawn(self.clone().round("what is kept long enough", every * PRUNE_EVERY, stop.clone(), async |runner| {
+            runner.ledger.purge_deleted_users().await?;
+            let keep = runner.settings.spool_keep.as_millis() as i64;
+            while runner.ledger.prune_spool(keep).await?.is_more {}
+            Ok(())
+        }));
     }
 
-    async fn sweep_once(&self, sweeps: u64) -> Result<(), DbError> {
-        self.ledger.clear_up().await?;
-        self.wake_claimable().await?;
-        if self.scope == Scope::All {
-            self.reply().await?;
-            self.ledger.expire_approvals().await?;
-            if sweeps.is_multiple_of(PRUNE_EVERY) {
-                self.ledger.purge_deleted_users().await?;
-                self.ledger
-                    .prune_spool(self.settings.spool_keep.as_millis() as i64)
-                    .await?;
+    /// Does something again and again until `stop`.
+    async fn round(
+        self,
+        what: &'static str,
+        every: Duration,
+        stop: CancellationToken,
+        mut turn: impl AsyncFnMut(&Self) -> Result<(), DbError>,
+    ) {
+        let going_round = async {
+            let mut was_out = false;
+            loop {
+                let done = turn(&self).await;
+                self.tell_of(what, done, &mut was_out, &stop);
+                tokio::time::sleep(every).await;
             }
+        };
+        stop.run_until_cancelled(going_round).await;
+    }
+
+    /// Says when the ledger cannot be asked for something, and when it can again.
+    fn tell_of(&self, what: &str, done: Result<(), DbError>, was_out: &mut bool, stop: &CancellationToken) {
+        let error = match done {
+            Ok(()) if !*was_out => return,
+            Ok(()) => {
+                tracing::info!("the ledger can be asked for {what} again");
+                *was_out = false;
+                return;
+            }
+            Err(error) => error,
+        };
+        self.look_at(&error, stop);
+        if !*was_out {
+            tracing::warn!(%error, "the ledger cannot be asked for {what}; trying again");
+        }
+        *was_out = true;
+    }
+
+    /// Says when this machine's clock is off, and when it is right again.
+    async fn look_at_clocks(&self, was_off: &mut bool) -> Result<(), DbError> {
+        match self.ledger.look_at_clocks().await? {
+            Some(ahead) if !*was_off => {
+                let (seconds, side) = (ahead.abs() / 1000, if ahead > 0 { "ahead" } else { "behind" });
+                tracing::warn!(
+                    "this machine's clock is {seconds} s {side} of the ledger's time; leases go by the ledger's, and nothing is \
+                     let go of by this clock"
+                );
+                *was_off = true;
+            }
+            None if *was_off => {
+                tracing::info!("this machine's clock agrees with the ledger's time again");
+                *was_off = false;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -66,7 +118,10 @@ impl Runner {
         let (usual, held) = (self.settings.concurrency as u64, self.held.len());
         let mut free = usual.saturating_sub(held);
         let mut spare = (usual + self.spare() as u64).saturating_sub(held.max(usual));
-        for (job, chunks) in self.ledger.claimable(self.scope).await? {
+        if free + spare == 0 {
+            return Ok(());
+        }
+        for (job, chunks) in self.ledger.claimable(self.scope, usual + spare).await? {
             let mut tickets = chunks.min(free);
             free -= tickets;
             if tickets == 0 && spare > 0 && !self.held.has(job) {
@@ -83,22 +138,60 @@ impl Runner {
         Ok(())
     }
 
-    /// Tells submitters over Redis how their jobs ended. At least once: a crash in between tells it again.
-    async fn reply(&self) -> Result<(), DbError> {
-        let Queue::Redis(_) = &self.queue else { return Ok(()) };
-        for reply in self.ledger.unreplied().await? {
-            let Some(job) = self.ledger.job(reply.job).await? else {
-                continue;
-            };
-            let outcome = JobSummary::of(&job).to_json();
-            match crate::intake::inbox::reply(&self.queue, &reply.reply_to, &outcome).await {
-                Ok(()) => self.ledger.replied(reply.seq).await?,
-                Err(error) => {
-                    tracing::warn!(job.id = %reply.job, %error, "job {}: its outcome could not be told to {}", reply.job, reply.reply_to);
-                }
+    /// Tells submitters over Redis how their jobs ended, at once when one has ended here.
+    async fn replies(self, stop: CancellationToken) {
+        let telling = async {
+            let (mut silent, mut was_out) = (false, false);
+            loop {
+                let told = self.reply_to_all(&mut silent).await;
+                self.tell_of("submitters to be told", told, &mut was_out, &stop);
+                let _ = tokio::time::timeout(self.settings.sweep_every, self.ended.notified()).await;
+            }
+        };
+        stop.run_until_cancelled(telling).await;
+    }
+
+    async fn reply_to_all(&self, silent: &mut bool) -> Result<(), DbError> {
+        while self.ledger.has_untold().await? && self.reply(silent).await? {}
+        Ok(())
+    }
+
+    /// Tells some of them; `false` if there was none that could be told now. Each is told by one worker, and once, unless that
+    /// one dies before it has recorded so.
+    async fn reply(&self, silent: &mut bool) -> Result<bool, DbError> {
+        let replies = self.ledger.take_replies(REPLIES).await?;
+        let told = join_all(replies.iter().map(|reply| self.tell(reply))).await;
+        let mut jobs = Vec::with_capacity(replies.len());
+        let mut failed = None;
+        for (reply, told) in replies.iter().zip(told) {
+            match told {
+                Ok(()) => jobs.push(reply.seq),
+                Err(error) => failed = Some((reply.job, error)),
             }
         }
-        Ok(())
+        match failed {
+            Some((job, error)) if !*silent => {
+                tracing::warn!(job.id = %job, error, "outcomes cannot be told, as that of job {job}; trying again until they can");
+                *silent = true;
+            }
+            None if *silent && !jobs.is_empty() => {
+                tracing::info!("outcomes can be told again");
+                *silent = false;
+            }
+            _ => {}
+        }
+        let any = !jobs.is_empty();
+        self.ledger.replied(jobs).await?;
+        Ok(any)
+    }
+
+    async fn tell(&self, reply: &Reply) -> Result<(), String> {
+        let job = self.ledger.job(reply.job).await.map_err(|error| error.to_string())?;
+        let Some(job) = job else { return Ok(()) };
+        let outcome = JobSummary::of(&job).to_json();
+        crate::intake::inbox::reply(&self.queue, &reply.reply_to, &outcome)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// Rings at once when another process has written to an SQLite ledger, which is how a job that was
@@ -113,8 +206,12 @@ impl Runner {
             .await
             .is_some()
         {
-            let Ok(mark) = self.ledger.db().change_mark() else {
-                continue;
+            let mark = match self.ledger.db().change_mark() {
+                Ok(mark) => mark,
+                Err(error) => {
+                    self.look_at(&error, &stop);
+                    continue;
+                }
             };
             if mark != seen {
                 seen = mark;

@@ -27,8 +27,7 @@ impl Runner {
                 Ok(Some(outcome)) => outcomes.push(outcome),
                 // The job was paused or cancelled, or the worker is to stop, in the middle of a row.
                 Ok(None) => {
-                    let now = self.ledger.clock().now_millis();
-                    self.ledger.release(claim, now, None).await?;
+                    self.ledger.release(claim).await?;
                     return Ok(None);
                 }
                 Err(why) => {
@@ -44,7 +43,8 @@ impl Runner {
     pub(super) async fn halt(&self, claim: &Claim, why: Halt) -> Result<(), DbError> {
         match why {
             Halt::Unauthorized(_) => self.ledger.park(claim, why.to_string()).await,
-            Halt::Unavailable(_) | Halt::Refused(_) => Err(DbError::Elsewhere(why.to_string())),
+            Halt::Unavailable(_) => Err(DbError::Elsewhere(why.to_string())),
+            Halt::Refused(_) => Err(DbError::Refused(why.to_string())),
             Halt::Db(error) => Err(error),
         }
     }

@@ -8,7 +8,7 @@ use tenantry_jobs::{Problem, code, nearest};
 use tokio::sync::Mutex;
 
 use super::partner_center::{PartnerCenter, Speaker};
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, ConnectOptions};
 use crate::ledger::Installation;
 
 /// Connections to one of them at once.
@@ -96,7 +96,7 @@ impl Sources {
             return Ok(Ok(source.clone()));
         }
         let opened = async {
-            let db = Db::open_to_read(url, CONNECTIONS).await?;
+            let db = Db::open_to_read(url, ConnectOptions::with_connections(CONNECTIONS)).await?;
             let installation = db.read(Installation::read).await?;
             Ok(Source::Database { db, installation })
         };

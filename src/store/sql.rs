@@ -5,6 +5,9 @@
 //! the rows out. `apply` then only writes. Customers, domains and SKUs are never deleted, so what was resolved stays
 //! true in between; everything else is decided in `apply`.
 //!
+//! Transactions lock in one order: the fence, names, customers, the job, the audit record. So none waits for one that waits
+//! for it, whatever the order of rows.
+//!
 //! Rows that create records by the million (`users`, `create_customer`) are laid out for bulk insertion. All others
 //! are tasks of a session: decided record by record, written together, and with an image of what was before, so
 //! that an undo can take them back.
@@ -34,7 +37,7 @@ pub(crate) use transfers::EXPIRES_AFTER_MILLIS;
 use tenantry_jobs::{Change, CustomerRef, Problem};
 
 use super::{Applied, Expected, Preview, RowChange, SeatNeed, Verdict};
-use crate::db::{DbError, Tx};
+use crate::db::{Alone, DbError, Tx};
 use crate::ledger::Installation;
 use session::{Session, Task};
 
@@ -175,8 +178,28 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// Locks what the rows change: names that are unique over all customers, then the customers, in ascending order. With
+    /// its customer everything of a customer is locked, so who comes second waits and then decides on what the first left.
+    fn lock(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
+        if !self.new_customers.is_empty() || self.tasks.iter().any(|task| task.names()) {
+            tx.alone_with(Alone::Names)?;
+        }
+        let users = self.users.iter().chain(&self.known_users);
+        let mut customers: Vec<i64> = users.flat_map(users::NewUsers::customers).collect();
+        customers.extend(self.tasks.iter().filter_map(|task| task.customer()));
+        customers.sort_unstable();
+        customers.dedup();
+        if customers.is_empty() {
+            return Ok(());
+        }
+        tx.lock("customers", &customers)
+    }
+}
+
 /// Writes the rows. A row of which nothing is said was applied.
 pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
+    prepared.lock(tx)?;
     let Context {
         job,
         now,

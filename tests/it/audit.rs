@@ -5,10 +5,10 @@ mod tampering;
 
 use tenantry::db::{DbError, Tx};
 use tenantry::ledger::audit::{self, Action, Entry, Fault, Record, Report};
-use tenantry::ledger::{Counts, JobState, Ledger, Parameters, Scope};
+use tenantry::ledger::{Counts, JobState, Ledger, Parameters};
 use tenantry::submit::Submitted;
 
-use crate::place::{CUSTOMERS, On, Place, apply, apply_with, hand_in, on_both, work_off};
+use crate::place::{CUSTOMERS, On, Place, apply, apply_with, claimant, hand_in, on_both, work_off};
 
 const USERS: &str = "customer,user_principal_name,first_name,last_name\n\
     A-1,a@alpha.onmicrosoft.com,A,A\nA-1,b@alpha.onmicrosoft.com,B,B\n";
@@ -105,12 +105,12 @@ on_both! {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         hand_in(&ledger, "bulk-add-users", USERS, STRICT, 5).await;
-        let claim = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("a chunk");
+        let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
         ledger.give_up(&claim, "hopeless".to_owned()).await.expect("given up");
         hand_in(&ledger, "bulk-add-users", USERS, STRICT, 5).await;
-        let claim = ledger.claim("w", Scope::All, -1).await.expect("asked").expect("a chunk");
+        let claim = ledger.claim(claimant("w", -1)).await.expect("asked").expect("a chunk");
         ledger.cancel(claim.job, "bea").await.expect("cancelled");
-        ledger.clear_up().await.expect("swept");
+        ledger.clear_up_cancelled().await.expect("swept");
         let notes: Vec<_> = records(&ledger).await.split_off(2).into_iter().map(|one| (one.action, one.note.unwrap_or_default())).collect();
         assert_eq!(notes[1], ("applied".to_owned(), "failed, last worker w".to_owned()));
         assert_eq!(notes[4], ("applied".to_owned(), "cancelled".to_owned()));

@@ -7,10 +7,10 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use tenantry::clock::Clock;
 use tenantry::db::DbError;
-use tenantry::ledger::{Claim, Closing, Job, JobState, Ledger, Parameters, Scope, closing, lease};
+use tenantry::ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, lease};
 use tenantry::submit::Submitted;
 
-use crate::place::{CUSTOMERS, On, Place, apply, apply_with, hand_in, on_both, work_off};
+use crate::place::{CUSTOMERS, On, Place, apply, apply_with, claimant, hand_in, on_both, work_off};
 
 fn users(count: usize) -> String {
     let rows: String = (0..count)
@@ -54,12 +54,12 @@ on_both! {
     async fn only_the_holder_of_a_live_lease_writes(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 10).await;
-        let first = ledger.claim("first", Scope::All, -1).await.expect("asked").expect("a chunk");
+        let first = ledger.claim(claimant("first", -1)).await.expect("asked").expect("a chunk");
         // The lease ran out at once, so the chunk is an orphan and another worker takes it.
-        let second = ledger.claim("second", Scope::All, 60_000).await.expect("asked").expect("the orphan");
-        assert_eq!((first.chunk, second.chunk, second.attempt, second.failures), (0, 0, first.attempt + 1, 1));
+        let second = ledger.claim(claimant("second", 60_000)).await.expect("asked").expect("the orphan");
+        assert_eq!((first.chunk, second.chunk, second.attempt, second.trial.failures), (0, 0, first.attempt + 1, 1));
         assert!(matches!(close(&ledger, &first).await, Err(DbError::LeaseLost)));
-        assert!(matches!(ledger.release(&first, 0, None).await, Err(DbError::LeaseLost)));
+        assert!(matches!(ledger.release(&first).await, Err(DbError::LeaseLost)));
         assert_eq!(reload(&ledger, &job).await.counts.applied, 0);
         close(&ledger, &second).await.expect("the holder may");
         let job = reload(&ledger, &job).await;
@@ -75,7 +75,7 @@ on_both! {
             let ledger = ledger.clone();
             workers.spawn(async move {
                 let mut mine = Vec::new();
-                while let Some(claim) = ledger.claim(&format!("w{worker}"), Scope::All, 60_000).await.expect("asked") {
+                while let Some(claim) = ledger.claim(claimant(&format!("w{worker}"), 60_000)).await.expect("asked") {
                     close(&ledger, &claim).await.expect("closed");
                     mine.push(claim.chunk);
                 }
@@ -97,7 +97,7 @@ on_both! {
         };
         let mut turns = Vec::new();
         for _ in 0..4 {
-            let claim = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("a chunk");
+            let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
             turns.push(claim.job_id);
             tokio::time::sleep(std::time::Duration::from_millis(3)).await;
         }
@@ -108,15 +108,16 @@ on_both! {
     async fn a_failed_chunk_waits_then_is_given_up_and_can_be_retried(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 20).await;
-        let claim = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("a chunk");
-        let later = ledger.clock().now_millis() + 3_600_000;
-        ledger.release(&claim, later, Some("the store is away".to_owned())).await.expect("released");
+        let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
+        let away = "the store is away".to_owned();
+        let hour = |_| std::time::Duration::from_secs(3_600);
+        ledger.set_back(&claim, Cause::Surroundings, hour, away).await.expect("set back");
         assert_eq!(reload(&ledger, &job).await.state, JobState::Retryable);
-        let other = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("the other chunk");
+        let other = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("the other chunk");
         assert_eq!(other.chunk, 1, "the failed one is not due");
         assert_eq!(reload(&ledger, &job).await.state, JobState::Running);
         ledger.give_up(&other, "hopeless".to_owned()).await.expect("given up");
-        ledger.release(&claim, 0, None).await.expect_err("it is not ours any more");
+        ledger.release(&claim).await.expect_err("it is not ours any more");
         ledger.db().write(|tx| tx.exec("UPDATE chunks SET not_before = 0", &[]).map(drop)).await.expect("due");
         let job = work_off(&ledger, &reload(&ledger, &job).await).await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 10, 10));
@@ -129,9 +130,9 @@ on_both! {
     async fn cancelling_keeps_what_is_done(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 30).await;
-        let held = ledger.claim("w", Scope::All, 60_000).await.expect("asked").expect("a chunk");
+        let held = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
         assert!(ledger.cancel(job.seq, "tester").await.expect("cancelled"));
-        assert!(ledger.claim("w", Scope::All, 60_000).await.expect("asked").is_none(), "nothing more to claim");
+        assert!(ledger.claim(claimant("w", 60_000)).await.expect("asked").is_none(), "nothing more to claim");
         assert_eq!(reload(&ledger, &job).await.counts.cancelled, 20);
         close(&ledger, &held).await.expect("the chunk in hand finishes");
         let job = reload(&ledger, &job).await;
@@ -156,11 +157,11 @@ on_both! {
     async fn rows_are_let_go_of_when_their_time_has_come(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 10).await;
-        assert_eq!(ledger.prune_spool(-1000).await.expect("pruned"), 1, "the customers' rows; the open job's stay");
+        assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1, "the customers' rows; the open job's stay");
         let job = work_off(&ledger, &job).await;
-        assert_eq!(ledger.prune_spool(3_600_000).await.expect("pruned"), 0);
+        assert_eq!(ledger.prune_spool(3_600_000).await.expect("pruned").inputs, 0);
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_some());
-        assert_eq!(ledger.prune_spool(-1000).await.expect("pruned"), 1);
+        assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1);
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_none());
     }
 
@@ -249,7 +250,7 @@ proptest! {
             for step in steps {
                 match step {
                     Step::Claim(worker) => {
-                        let claim = ledger.claim(&format!("w{worker}"), Scope::All, 60_000).await.expect("asked");
+                        let claim = ledger.claim(claimant(&format!("w{worker}"), 60_000)).await.expect("asked");
                         prop_assert!(claim.is_none() || !cancelled, "a cancelled job hands out nothing");
                         held[worker] = claim.or(held[worker].take());
                     }
@@ -260,7 +261,9 @@ proptest! {
                         }
                     },
                     Step::Release(worker) => if let Some(claim) = held[worker].take() {
-                        let _ = ledger.release(&claim, 0, Some("x".to_owned())).await;
+                        let cause = Cause::Rows { most: 100 };
+                        let at_once = |_| std::time::Duration::ZERO;
+                        let _ = ledger.set_back(&claim, cause, at_once, "x".to_owned()).await;
                     },
                     Step::Expire(worker) => if let Some(claim) = &held[worker] {
                         let (chunk, owner) = (claim.chunk, claim.owner.clone());
@@ -272,8 +275,8 @@ proptest! {
             }
             // Everyone dies; the sweep and one last worker bring it to its end.
             ledger.db().write(|tx| tx.exec("UPDATE chunks SET lease_until = 0 WHERE state = 'running'", &[]).map(drop)).await.expect("expired");
-            ledger.clear_up().await.expect("swept");
-            while let Some(claim) = ledger.claim("last", Scope::All, 60_000).await.expect("asked") {
+            ledger.clear_up_cancelled().await.expect("swept");
+            while let Some(claim) = ledger.claim(claimant("last", 60_000)).await.expect("asked") {
                 close(&ledger, &claim).await.expect("closed");
                 prop_assert!(closed.insert(claim.chunk), "chunk {} closed twice", claim.chunk);
             }

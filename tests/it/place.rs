@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tenantry::clock::Clock;
-use tenantry::ledger::{Job, Ledger, Parameters, Scope};
+use tenantry::ledger::{Claimant, Job, Ledger, Parameters, Scope};
 use tenantry::passwords::{Class, Policy};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
@@ -173,9 +173,11 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
         lease: Duration::from_secs(3),
         heartbeat: Duration::from_secs(1),
         sweep_every: Duration::from_millis(100),
+        leave_within: Duration::from_secs(10),
         spool_keep: Duration::from_secs(86_400),
         retry: RetryPolicy {
             attempts: 8,
+            deaths: 3,
             first_delay: Duration::from_millis(20),
             longest_delay: Duration::from_millis(200),
         },
@@ -186,6 +188,17 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
         errors: None,
         passwords: Policy::new(16, &Class::ALL, false).expect("a policy"),
         form: Form::default(),
+    }
+}
+
+/// A worker of that name, whose leases are for so long.
+pub(crate) fn claimant(owner: &str, lease_millis: i64) -> Claimant {
+    Claimant {
+        owner: owner.to_owned(),
+        scope: Scope::All,
+        besides: Vec::new(),
+        lease_millis,
+        deaths: Some(3),
     }
 }
 

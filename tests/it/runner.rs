@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use tenantry::config::{QueueConfig, SecretUrl};
 use tenantry::db::DbError;
 use tenantry::ledger::{Job, JobState, Ledger, Parameters, Scope};
-use tenantry::queue::{Queue, QueueError};
-use tenantry::runner::Runner;
+use tenantry::queue::Queue;
+use tenantry::runner::{Runner, ServeError};
 use tenantry::store::Stores;
 use tenantry::submit::Submitted;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::place::{CUSTOMERS, On, Place, apply, column, hand_in, settings};
+use crate::place::{CUSTOMERS, On, Place, apply, claimant, column, hand_in, settings};
 use crate::servers::{RedisServer, eventually};
 
 const STRICT: Parameters = Parameters {
@@ -92,7 +92,7 @@ impl Shop {
 
 struct Working {
     stop: CancellationToken,
-    task: AbortOnDropHandle<Result<(), QueueError>>,
+    task: AbortOnDropHandle<Result<(), ServeError>>,
 }
 
 impl Working {
@@ -160,7 +160,7 @@ with_both_queues! {
     async fn what_a_dead_worker_held_is_taken_up(shop: Shop) {
         let job = shop.unrung("a", 30).await;
         for _ in 0..2 {
-            shop.ledger.claim("dead", Scope::All, 300).await.expect("asked").expect("a chunk");
+            shop.ledger.claim(claimant("dead", 300)).await.expect("asked").expect("a chunk");
         }
         let working = shop.runner();
         assert_eq!(shop.ended(&job).await.counts.applied, 30);

@@ -163,7 +163,7 @@ pub(super) fn apply(
     }
     if !tx.insert_new("customers", &names, &batch)?.is_empty() {
         // Somebody else created it since `standings` looked; on the next attempt it will see them.
-        return Err(DbError::Unavailable(
+        return Err(DbError::Contended(
             "another job is creating the same customer".to_owned(),
         ));
     }

@@ -72,6 +72,10 @@ impl Task for Wanted {
         self.user.row
     }
 
+    fn customer(&self) -> Option<i64> {
+        Some(self.user.customer)
+    }
+
     fn user(&self) -> Option<(i64, String)> {
         Some(self.user.key())
     }

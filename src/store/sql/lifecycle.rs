@@ -92,6 +92,10 @@ impl Task for Delete {
         self.0.row
     }
 
+    fn customer(&self) -> Option<i64> {
+        Some(self.0.customer)
+    }
+
     fn user(&self) -> Option<(i64, String)> {
         Some(self.0.key())
     }
@@ -128,6 +132,10 @@ pub(super) struct Restore(pub(super) Named);
 impl Task for Restore {
     fn row(&self) -> u64 {
         self.0.row
+    }
+
+    fn customer(&self) -> Option<i64> {
+        Some(self.0.customer)
     }
 
     fn user(&self) -> Option<(i64, String)> {
@@ -213,6 +221,10 @@ impl Reset {
 impl Task for Reset {
     fn row(&self) -> u64 {
         self.user.row
+    }
+
+    fn customer(&self) -> Option<i64> {
+        Some(self.user.customer)
     }
 
     fn user(&self) -> Option<(i64, String)> {

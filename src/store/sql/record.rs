@@ -346,6 +346,32 @@ pub(super) fn load(tx: &mut dyn Tx, object: Object, keys: &[Key]) -> Result<Vec<
     found.iter().map(first).collect()
 }
 
+/// The customers that records belong to, in the order of the keys; none for a record that is gone.
+pub(super) fn owners(tx: &mut dyn Tx, keys: &[Key]) -> Result<Vec<Option<i64>>, DbError> {
+    let mut owners = vec![None; keys.len()];
+    for object in Object::ALL {
+        let of_object: Vec<usize> = (0..keys.len()).filter(|at| keys[*at].object == object).collect();
+        let sql = match object {
+            Object::Customer | Object::Seats => {
+                for at in of_object {
+                    owners[at] = Some(keys[at].id);
+                }
+                continue;
+            }
+            Object::Subscription => "SELECT customer FROM subscriptions WHERE id = $1",
+            Object::Transfer => "SELECT customer FROM transfers WHERE id = $1",
+            Object::User => {
+                "SELECT customer FROM users WHERE id = $1 UNION ALL SELECT customer FROM deleted_users WHERE id = $1"
+            }
+        };
+        let params: Vec<Vec<Value>> = of_object.iter().map(|at| vec![keys[*at].id.into()]).collect();
+        for (at, rows) in of_object.into_iter().zip(tx.query_each(sql, &params)?) {
+            owners[at] = rows.first().map(|row| row.int(0)).transpose()?;
+        }
+    }
+    Ok(owners)
+}
+
 /// Writes a record whole if it has the version it was read in. Seats that are assigned cannot go.
 pub(super) fn update(object: Object) -> String {
     match object {

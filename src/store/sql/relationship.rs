@@ -72,6 +72,10 @@ impl Task for Remove {
         self.row
     }
 
+    fn customer(&self) -> Option<i64> {
+        Some(self.customer.id)
+    }
+
     fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
         Ok(vec![Key::of(Object::Customer, self.customer.id)])
     }

@@ -35,6 +35,10 @@ impl Task for Wanted {
         self.row
     }
 
+    fn customer(&self) -> Option<i64> {
+        Some(self.key.id)
+    }
+
     fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
         Ok(vec![self.key.clone()])
     }

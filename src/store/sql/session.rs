@@ -2,7 +2,7 @@
 //!
 //! A [`Task`] reads the records it needs and says what it would do; the session carries that out on the records
 //! it holds, notes what they held before, and in the end writes everything in a few pipelined statements. A write that
-//! meets a record somebody else has changed since fails the whole chunk, which is then decided anew.
+//! meets a record somebody else has changed since it was read fails the whole chunk, which is then decided anew.
 
 mod decision;
 mod users;
@@ -37,7 +37,7 @@ pub(super) struct Session<'t> {
     images: Vec<Vec<Value>>,
 }
 
-/// Statements are sent in this order, so that two chunks lock records in the same one.
+/// Statements are sent in this order, which is one that records can be moved in. Their customers are locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Order {
     Restore,
@@ -264,13 +264,11 @@ impl<'t> Session<'t> {
 
     /// Writes what was carried out.
     pub(super) fn write(self) -> Result<(), DbError> {
-        for ((order, sql), params) in &self.writes {
+        for ((_, sql), params) in &self.writes {
             let changed = self.tx.exec_each(sql, params)?;
             // Somebody else changed or made the same record since it was read; the next attempt sees it.
-            if *order != Order::Forget && changed.contains(&0) {
-                return Err(DbError::Unavailable(
-                    "another job is changing the same records".to_owned(),
-                ));
+            if changed.contains(&0) {
+                return Err(contended("changing the same records"));
             }
         }
         let taken = self.seats.iter().filter(|(_, seats)| seats.taken != 0);
@@ -280,13 +278,15 @@ impl<'t> Session<'t> {
         let sql = "UPDATE subscribed_skus SET assigned = assigned + $3
              WHERE customer = $1 AND sku_id = $2 AND ($3 < 0 OR assigned + $3 <= seats)";
         if !taken.is_empty() && self.tx.exec_each(sql, &taken)?.contains(&0) {
-            return Err(DbError::Unavailable("another job is taking the same seats".to_owned()));
+            return Err(contended("taking the same seats"));
         }
         let counts = self.user_counts.iter().filter(|(_, count)| **count != 0);
         let counts: Vec<Vec<Value>> = counts.map(|(id, count)| vec![(*id).into(), (*count).into()]).collect();
         if !counts.is_empty() {
             let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
-            self.tx.exec_each(sql, &counts)?;
+            if self.tx.exec_each(sql, &counts)?.contains(&0) {
+                return Err(contended("changing the same customers"));
+            }
         }
         if !self.images.is_empty() {
             self.tx.exec_each(
@@ -297,6 +297,10 @@ impl<'t> Session<'t> {
         }
         Ok(())
     }
+}
+
+fn contended(doing: &str) -> DbError {
+    DbError::Contended(format!("another job is {doing}"))
 }
 
 fn gone(key: &Key) -> DbError {

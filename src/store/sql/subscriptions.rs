@@ -56,6 +56,14 @@ impl Task for Set {
         self.row
     }
 
+    fn customer(&self) -> Option<i64> {
+        Some(self.customer)
+    }
+
+    fn names(&self) -> bool {
+        true
+    }
+
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
         let Some((id, subscription)) = session.subscription(&self.guid)? else {
             let key = session.made(Object::Subscription, self.row);
@@ -136,6 +144,10 @@ impl Suspend {
 impl Task for Suspend {
     fn row(&self) -> u64 {
         self.row
+    }
+
+    fn customer(&self) -> Option<i64> {
+        Some(self.customer)
     }
 
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {

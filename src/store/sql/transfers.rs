@@ -452,6 +452,14 @@ impl Task for Wanted {
         self.row
     }
 
+    fn customer(&self) -> Option<i64> {
+        Some(self.customer.id)
+    }
+
+    fn names(&self) -> bool {
+        true
+    }
+
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
         match self.action {
             TransferAction::Request => self.request(session),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use tenantry_jobs::{Problem, code};
 
 use super::lifecycle::{RESTORE_WITHIN_MILLIS, restore};
-use super::record::{Key, Object, Record};
+use super::record::{self, Key, Object, Record};
 use super::relationship::ENDED;
 use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::transfers::status;
@@ -25,6 +25,8 @@ pub(super) struct Wanted {
     job: i64,
     kind: String,
     images: Vec<Image>,
+    /// Whose records these are.
+    customer: Option<i64>,
 }
 
 struct Image {
@@ -59,15 +61,22 @@ pub(super) fn wanted(tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Res
             after: json(5)?,
         });
     }
-    Ok(rows
+    let mut wanted: Vec<Wanted> = rows
         .iter()
         .map(|row| Wanted {
             row: *row,
             job,
             kind: kind.to_owned(),
             images: images.remove(row).unwrap_or_default(),
+            customer: None,
         })
-        .collect())
+        .collect();
+    // All records of a row are one customer's, for ever.
+    let keys: Vec<Key> = wanted.iter().map(Wanted::first).collect();
+    for (one, owner) in wanted.iter_mut().zip(record::owners(tx, &keys)?) {
+        one.customer = owner.or_else(|| one.told_customer());
+    }
+    Ok(wanted)
 }
 
 /// What is to be done about one image.
@@ -79,6 +88,25 @@ enum Way {
 }
 
 impl Wanted {
+    /// The first record that the row changed; one that left no image made a record.
+    fn first(&self) -> Key {
+        let made = if self.kind == "add-customer" {
+            Object::Customer
+        } else {
+            Object::User
+        };
+        match self.images.first() {
+            Some(image) => image.key.clone(),
+            None => Key::of(made, record_id(self.job, self.row)),
+        }
+    }
+
+    /// The customer that an image names, where the record is gone.
+    fn told_customer(&self) -> Option<i64> {
+        let fields = self.images.iter().flat_map(|image| [&image.before, &image.after]);
+        fields.flatten().find_map(|fields| text(fields, "customer").parse().ok())
+    }
+
     /// A user that a bulk kind made: it goes, unless somebody has used it since.
     fn made_user(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
         let id = record_id(self.job, self.row);
@@ -170,6 +198,18 @@ impl Wanted {
 impl Task for Wanted {
     fn row(&self) -> u64 {
         self.row
+    }
+
+    fn customer(&self) -> Option<i64> {
+        self.customer
+    }
+
+    fn names(&self) -> bool {
+        self.images.iter().any(|image| match image.key.object {
+            Object::Customer => image.before.as_ref().is_some_and(|before| before.contains_key("external_id")),
+            Object::Subscription | Object::Transfer => true,
+            Object::Seats | Object::User => false,
+        })
     }
 
     fn deleted_users(&self) -> Vec<i64> {

@@ -37,6 +37,14 @@ impl Task for Wanted {
         self.row
     }
 
+    fn customer(&self) -> Option<i64> {
+        Some(self.customer)
+    }
+
+    fn names(&self) -> bool {
+        self.fields.iter().any(|(field, _)| *field == "external_id")
+    }
+
     fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
         Ok(vec![Key::of(Object::Customer, self.customer)])
     }

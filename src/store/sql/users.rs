@@ -77,6 +77,11 @@ impl NewUsers {
         }
     }
 
+    /// The customers of the rows, with repetitions.
+    pub(super) fn customers(&self) -> impl Iterator<Item = i64> + '_ {
+        self.rows.iter().map(|row| row.customer)
+    }
+
     /// Adds a row, or says why the store cannot take it.
     pub(super) fn add(&mut self, job: i64, row: u64, user: &NewUser<'_>, directory: &Directory) -> Result<(), Problem> {
         let customer = directory.find(user.customer)?;
@@ -167,7 +172,7 @@ impl NewUsers {
                 Some(found) => self.outcome(*position, found, installation, checks_drift),
                 // The other one was not there on a second look: deleted in between. Let the runner try again.
                 None => {
-                    return Err(DbError::Unavailable(
+                    return Err(DbError::Contended(
                         "a user with the same name came and went".to_owned(),
                     ));
                 }
@@ -279,13 +284,9 @@ impl NewUsers {
                     .push((*position as usize, *sku as usize));
             }
         }
-        // In the order of the keys, so that two chunks never wait for each other.
         for ((customer, sku_id), takers) in &wanted {
-            let sql = format!(
-                "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2{}",
-                tx.dialect().for_update()
-            );
-            let free = tx.query(&sql, &[(*customer).into(), (*sku_id).into()])?;
+            let sql = "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2";
+            let free = tx.query(sql, &[(*customer).into(), (*sku_id).into()])?;
             let free = free.first().map_or(Ok(0), |row| row.int(0))?.max(0) as usize;
             for (position, sku) in takers.iter().skip(free) {
                 let part_number = &self.skus[*sku].part_number;
@@ -300,10 +301,14 @@ impl NewUsers {
                 .filter(|(position, _)| !seatless.contains_key(position))
                 .count();
             if taken > 0 {
-                tx.exec(
-                    "UPDATE subscribed_skus SET assigned = assigned + $3 WHERE customer = $1 AND sku_id = $2",
+                let changed = tx.exec(
+                    "UPDATE subscribed_skus SET assigned = assigned + $3
+                     WHERE customer = $1 AND sku_id = $2 AND assigned + $3 <= seats",
                     &[(*customer).into(), (*sku_id).into(), (taken as u64).into()],
                 )?;
+                if changed == 0 {
+                    return Err(DbError::Contended("another job is taking the same seats".to_owned()));
+                }
             }
         }
         Ok(seatless)
@@ -320,11 +325,11 @@ impl NewUsers {
             .into_iter()
             .map(|(id, added)| vec![id.into(), added.into()])
             .collect();
-        tx.exec_each(
-            "UPDATE customers SET user_count = user_count + $2 WHERE id = $1",
-            &params,
-        )
-        .map(drop)
+        let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
+        if tx.exec_each(sql, &params)?.contains(&0) {
+            return Err(DbError::Contended("a customer of these users is gone".to_owned()));
+        }
+        Ok(())
     }
 
     /// The users that stand in the way of the rows at `positions`.

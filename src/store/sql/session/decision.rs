@@ -12,6 +12,14 @@ pub(in crate::store::sql) trait Task: Send {
     /// The row's number.
     fn row(&self) -> u64;
 
+    /// The customer it changes something of, if any.
+    fn customer(&self) -> Option<i64>;
+
+    /// Whether it may give a record a name that is unique over all customers.
+    fn names(&self) -> bool {
+        false
+    }
+
     /// The user it is about, by customer and lower-case name, so that a chunk's can be looked up together.
     fn user(&self) -> Option<(i64, String)> {
         None

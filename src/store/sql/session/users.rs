@@ -180,8 +180,8 @@ impl Session<'_> {
         self.queue(Order::Delete, sql, params);
         self.queue(
             Order::Forget,
-            "DELETE FROM users WHERE id = $1".to_owned(),
-            vec![id.into()],
+            "DELETE FROM users WHERE id = $1 AND version = $2".to_owned(),
+            vec![id.into(), user.version.into()],
         );
         let (before, after) = (user_state(true, user.get("licenses")), user_state(false, ""));
         self.note(row, number, &key, Some(before), Some(after));
@@ -213,8 +213,8 @@ impl Session<'_> {
         self.queue(Order::Restore, sql, params);
         self.queue(
             Order::Forget,
-            "DELETE FROM deleted_users WHERE id = $1".to_owned(),
-            vec![id.into()],
+            "DELETE FROM deleted_users WHERE id = $1 AND version = $2".to_owned(),
+            vec![id.into(), deleted.user.version.into()],
         );
         // Those that could not be had again belong to what was, too.
         let before = user_state(false, deleted.user.get("licenses"));

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::super::record::Record;
+use super::super::record::{self, Key, Object, Record};
 use super::fate::{Deciding, Fate};
 use super::known::{Copies, GONE, Here, Link, Wanted};
 use super::original::Page;
 use super::write::Changes;
 use super::{Progress, Request, SourceKey, Step};
-use crate::db::{DbError, Tx, Value};
+use crate::db::{Alone, DbError, Tx, Value};
 use crate::ledger::Installation;
 use crate::store::FieldChange;
 
@@ -48,6 +48,12 @@ impl Settling {
         progress: &mut Progress,
     ) -> Result<(), DbError> {
         let (step, object) = (page.step, page.step.object());
+        if self.writes_as.is_some() {
+            tx.alone_with(Alone::Copies)?;
+            if matches!(step, Step::Customers | Step::Subscriptions) {
+                tx.alone_with(Alone::Names)?;
+            }
+        }
         let copies = Copies {
             origin: self.origin,
             step,
@@ -63,6 +69,16 @@ impl Settling {
             .map(|(key, link)| (key.clone(), *link))
             .collect();
         let wanted = self.wanted(tx, page, request, &links, progress)?;
+        if self.writes_as.is_some() {
+            let linked = wanted.iter().filter_map(|one| one.link).chain(gone.values().copied());
+            let mut keys: Vec<Key> = linked.map(|link| Key::of(object, link.local)).collect();
+            let places = wanted.iter().map(|one| one.place).filter(|place| *place != 0);
+            keys.extend(places.map(|place| Key::of(Object::Customer, place)));
+            let mut customers: Vec<i64> = record::owners(tx, &keys)?.into_iter().flatten().collect();
+            customers.sort_unstable();
+            customers.dedup();
+            tx.lock("customers", &customers)?;
+        }
         let mut here = Here::load(tx, object, &wanted)?;
         let mut changes = Changes::new(self.origin, object);
         for (at, wanted) in wanted.iter().enumerate() {

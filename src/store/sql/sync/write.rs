@@ -250,7 +250,7 @@ impl Changes {
         // Whether all seats are assigned that should be shows when users have been copied, too.
         let written = tx.exec_each(&record::update_freely(self.object), &params)?;
         if written.iter().any(|number| *number != 1) {
-            return Err(DbError::Unavailable(
+            return Err(DbError::Contended(
                 "somebody else changed a record that is being copied".to_owned(),
             ));
         }
