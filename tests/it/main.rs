@@ -25,6 +25,7 @@ mod runner;
 mod sandbox;
 mod servers;
 mod store;
+mod surroundings;
 mod sync;
 mod tidy;
 mod walk;

@@ -22,6 +22,24 @@ pub(super) fn program(program: &str, package: &str) -> PathBuf {
     })
 }
 
+/// The path of a library below the system's directories of libraries, installed from `package` if need be.
+///
+/// # Panics
+/// When it cannot be had; the message says what to install.
+#[allow(dead_code, reason = "the benches need no library")]
+pub(crate) fn library(file: &str, package: &str) -> PathBuf {
+    let find = || {
+        let of_architectures = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+        of_architectures
+            .map(|entry| entry.path().join(file))
+            .find(|path| path.is_file())
+    };
+    find().unwrap_or_else(|| {
+        let outcome = install(package);
+        find().unwrap_or_else(|| panic!("these tests need {file} of the package `{package}`: {outcome}; install it"))
+    })
+}
+
 /// PostgreSQL's own directory comes first: what a distribution puts in PATH may be a wrapper.
 fn find(program: &str) -> Option<PathBuf> {
     let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")

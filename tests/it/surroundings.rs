@@ -1,0 +1,264 @@
+//! What is wrong with the surroundings waits and fails no row; what is wrong with a row fails that row alone.
+
+mod clocks;
+mod stopped;
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tenantry::ledger::{JobState, Parameters};
+use tenantry::runner::retry::RetryPolicy;
+use tenantry::submit::Submitted;
+
+use crate::place::{
+    CUSTOMERS, On, Place, Running, apply, claimant, column, hand_in, on_both, outcomes, settings, work_off, work_off_with,
+};
+use crate::servers::{PgServer, RedisServer, connect, eventually};
+
+/// Users of the one customer, numbered from 1.
+fn users(count: usize) -> String {
+    let rows = (1..=count).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,First{n},Last{n}\n"));
+    format!("customer,user_principal_name,first_name,last_name\n{}", rows.collect::<String>())
+}
+
+async fn with_customer(place: &Place) {
+    let ledger = place.ledger().await;
+    assert_eq!(apply(&ledger, "add-customer", CUSTOMERS).await.counts.applied, 1);
+}
+
+/// Starts workers one after the other until one finds nothing more to do; how many died.
+async fn workers_until_done(place: &Place, failpoint: &str) -> usize {
+    for deaths in 0..80 {
+        let mut worker = place.hurried(&["worker", "--drain"]);
+        worker.env("TENANTRY__WORKER__CHUNK_ROWS", "100").env("TENANTRY_FAILPOINT", failpoint);
+        let status = worker.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("a worker starts");
+        if status.code() == Some(0) {
+            return deaths;
+        }
+        assert_eq!(status.code(), None, "it dies or it ends well");
+    }
+    panic!("workers die for ever")
+}
+
+on_both! {
+    async fn a_row_that_kills_its_worker_fails_alone(place: Place) {
+        with_customer(&place).await;
+        place.write("users.csv", users(300));
+        place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
+        let deaths = workers_until_done(&place, "row:117").await;
+        assert!((6..30).contains(&deaths), "{deaths}");
+        let ledger = place.ledger().await;
+        let job = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs").remove(0);
+        assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 299, 1));
+        assert_eq!(outcomes(&ledger, &job).await, [(117, "failed".to_owned(), "at-fault".to_owned())]);
+        let said = column(ledger.db(), "SELECT message FROM row_outcomes WHERE outcome = 'failed'").await;
+        assert_eq!(said, ["its worker died 3 times"]);
+        // Rows of a part are recorded with the id that whole chunks' rows have without a record.
+        let results = place.tenantry(&["results", &job.id.to_string()]).ends(0).out;
+        let without_id = results.lines().skip(1).filter(|line| line.ends_with(',')).count();
+        assert_eq!(without_id, 1, "{results}");
+        // The row is at fault no more.
+        let again = ledger.retry(&job, "tester").await.expect("asked").expect("there is something to retry");
+        let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
+        assert_eq!((again.state, again.counts.applied), (JobState::Completed, 1));
+    }
+
+    async fn a_row_the_database_refuses_fails_alone(place: Place) {
+        with_customer(&place).await;
+        let ledger = place.ledger().await;
+        let triggers: &[&str] = match ledger.db().dialect() {
+            tenantry::db::Dialect::Sqlite => &["CREATE TRIGGER no BEFORE INSERT ON users WHEN NEW.first_name = 'First33' BEGIN
+                SELECT RAISE(ABORT, 'not this one'); END"],
+            tenantry::db::Dialect::Postgres => &[
+                "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                   IF NEW.first_name = 'First33' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$",
+                "CREATE TRIGGER no BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION no()",
+            ],
+        };
+        for trigger in triggers {
+            ledger.db().write(|tx| tx.exec(trigger, &[]).map(drop)).await.expect("a trigger");
+        }
+        let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &users(60), Parameters::default(), 50).await else {
+            panic!("queued")
+        };
+        let job = ledger.job(id).await.expect("asked").expect("there");
+        let mut settings = settings(2);
+        settings.retry = RetryPolicy { attempts: 2, ..settings.retry };
+        let job = work_off_with(&ledger, &job, settings).await;
+        assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 59, 1));
+        assert_eq!(outcomes(&ledger, &job).await, [(33, "failed".to_owned(), "at-fault".to_owned())]);
+        let said = column(ledger.db(), "SELECT message FROM row_outcomes WHERE outcome = 'failed'").await;
+        assert!(said[0].starts_with("given up after 2 attempts") && said[0].contains("not this one"), "{said:?}");
+    }
+
+    async fn what_is_away_is_waited_for_however_often(place: Place) {
+        with_customer(&place).await;
+        let ledger = place.ledger().await;
+        let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &users(10), Parameters::default(), 50).await else {
+            panic!("queued")
+        };
+        for times in 1..=30 {
+            let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
+            let pause = |times| { assert!(times <= 30); Duration::ZERO };
+            let cause = tenantry::ledger::Cause::Surroundings;
+            ledger.set_back(&claim, cause, pause, format!("away {times}")).await.expect("set back");
+        }
+        let job = ledger.job(id).await.expect("asked").expect("there");
+        assert_eq!((job.state, job.message.as_deref()), (JobState::Retryable, Some("away 30")));
+        let job = work_off(&ledger, &job).await;
+        assert_eq!((job.state, job.counts.applied, job.message), (JobState::Completed, 10, None));
+        let counted = column(ledger.db(), "SELECT CAST(failures + setbacks AS TEXT) FROM chunks WHERE job > 1").await;
+        assert_eq!(counted, ["0"]);
+    }
+
+    async fn a_job_is_retried_by_one_job(place: Place) {
+        with_customer(&place).await;
+        let ledger = place.ledger().await;
+        let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &users(10), Parameters::default(), 50).await else {
+            panic!("queued")
+        };
+        let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
+        ledger.give_up(&claim, "hopeless".to_owned()).await.expect("given up");
+        let job = ledger.job(id).await.expect("asked").expect("there");
+        let retries = (0..12).map(|n| { let (ledger, job) = (&ledger, &job); async move { ledger.retry(job, &format!("tester {n}")).await } });
+        let made = futures::future::join_all(retries).await;
+        let made: std::collections::HashSet<_> = made.into_iter().map(|made| made.expect("asked").expect("retried")).collect();
+        assert_eq!(made.len(), 1);
+        assert_eq!(column(ledger.db(), "SELECT kind FROM jobs WHERE retry_of IS NOT NULL").await.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_again_and_again_fail_no_row() {
+    let place = Place::new(On::Postgres).await;
+    with_customer(&place).await;
+    place.write("users.csv", users(20_000));
+    place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
+    let mut worker = place.hurried(&["worker"]);
+    worker
+        .env("TENANTRY__WORKER__CHUNK_ROWS", "500")
+        .env("TENANTRY__RETRY__ATTEMPTS", "2")
+        .env("TENANTRY__RETRY__FIRST_DELAY", "20ms");
+    let _worker = Running(worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker starts"));
+    let cutter = connect(&place.url).await.expect("a connection");
+    // Whoever writes is cut off, until half the time the job takes otherwise is long over.
+    let (mut cut, began) = (0, std::time::Instant::now());
+    while began.elapsed() < Duration::from_secs(4) {
+        let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()
+            AND pid <> pg_backend_pid() AND (query LIKE 'COPY%' OR query LIKE 'UPDATE%' OR query = 'COMMIT')";
+        cut += cutter.query_one(sql, &[]).await.expect("cut").get::<_, i64>(0);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(cut > 5, "{cut}");
+    let ledger = place.ledger().await;
+    let job = eventually("the job to end", async || {
+        let mut jobs = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.ok()?;
+        jobs.pop().filter(|job| job.state.is_final())
+    })
+    .await;
+    assert_eq!((job.state, job.counts.applied), (JobState::Completed, 20_000), "{:?}", job.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submitters_are_told_once_by_however_many_workers() {
+    let place = Place::new(On::Postgres).await;
+    with_customer(&place).await;
+    let server = RedisServer::shared().await;
+    let (prefix, mut redis) = (server.prefix(), server.connect().await);
+    let start = || {
+        let mut worker = place.command(&["worker"]);
+        worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &prefix);
+        worker.env("TENANTRY__WORKER__SWEEP_EVERY", "20ms").stdout(Stdio::null()).stderr(Stdio::null());
+        Running(worker.spawn().expect("a worker starts"))
+    };
+    let _workers: Vec<Running> = (0..4).map(|_| start()).collect();
+    for n in 0..60 {
+        let document = format!(
+            r#"{{"kind":"update-account","rows":[{{"customer":"A-1","phone":"+44 {n}"}}],"reply_to":"{prefix}:told"}}"#
+        );
+        let mut add = redis::cmd("XADD");
+        add.arg(format!("{prefix}:inbox")).arg(&["*", "job", &document]);
+        () = add.query_async(&mut redis).await.expect("XADD");
+    }
+    let ledger = place.ledger().await;
+    eventually("everybody to be told", async || {
+        let told = column(ledger.db(), "SELECT id FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NOT NULL").await;
+        (told.len() == 60).then_some(())
+    })
+    .await;
+    let replies: u64 = redis::cmd("XLEN").arg(format!("{prefix}:told")).query_async(&mut redis).await.expect("XLEN");
+    assert_eq!(replies, 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_one_row_rings_once() {
+    let place = Place::with_customer().await;
+    let server = RedisServer::shared().await;
+    let prefix = server.prefix();
+    let mut submit = place.command(&["submit", "update-account", "--set", "customer=A-1", "--set", "phone=+44 1"]);
+    submit.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &prefix);
+    assert!(submit.status().expect("tenantry starts").success());
+    let rung: u64 = redis::cmd("LLEN")
+        .arg(format!("{prefix}:tickets"))
+        .query_async(&mut server.connect().await)
+        .await
+        .expect("LLEN");
+    assert_eq!(rung, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_found_by_either_end_of_their_ids() {
+    let place = Place::with_customer().await;
+    let ledger = place.ledger().await;
+    let job = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs").remove(0);
+    let id = job.id.to_string();
+    for text in [&id[..], &id[..8], &id[..20], &id[28..], &id.to_uppercase()] {
+        let found = ledger.find_job(text).await.expect("asked");
+        assert_eq!(found.map(|job| job.seq), Ok(job.seq), "{text}");
+    }
+    assert!(ledger.find_job("0000ffff").await.expect("asked").is_err());
+}
+
+/// Nothing that workers ask again and again reads jobs that have ended, whatever the planner believes.
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_and_sweeps_go_by_indexes() {
+    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+    assert!(!IS_WATCHED.swap(true, Ordering::SeqCst));
+    let server = PgServer::private().await;
+    let url = server.database().await;
+    let ledger = tenantry::ledger::Ledger::open(&url, 4, tenantry::clock::Clock::system()).await.expect("opened");
+    let history = "INSERT INTO inputs (id, name, header) SELECT n, 'x', '[]' FROM generate_series(1, 20000) AS s(n);
+        INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, finished_at, spooled)
+          SELECT 'id' || n, 'update-account', '{}', 'completed', n, 'x', 0, 1, 0 FROM generate_series(1, 20000) AS s(n);
+        INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
+          SELECT n, 0, 1, 1, 0, 'done' FROM generate_series(1, 20000) AS s(n);
+        ANALYZE;
+        INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, chunks_left)
+          SELECT 'open' || n, 'update-account', '{}', 'queued', n, 'x', 0, 1 FROM generate_series(1, 2000) AS s(n);
+        INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
+          SELECT 20000 + n, 0, 1, 1, 1, 'queued' FROM generate_series(1, 2000) AS s(n)";
+    let client = connect(&url).await.expect("a connection");
+    client.batch_execute(history).await.expect("history");
+    client.batch_execute("SELECT pg_stat_reset()").await.expect("reset");
+    for _ in 0..30 {
+        ledger.claim(claimant("w", 60_000)).await.expect("claimed").expect("a chunk");
+        assert_eq!(ledger.claimable(tenantry::ledger::Scope::All, 4).await.expect("asked").len(), 4);
+    }
+    ledger.clear_up_cancelled().await.expect("swept");
+    ledger.discard_stale_plans(&mut tenantry::ledger::Seen::default()).await.expect("swept");
+    ledger.expire_approvals().await.expect("swept");
+    ledger.prune_spool(0).await.expect("swept");
+    assert!(!ledger.has_untold().await.expect("asked"));
+    // The server counts rows read by sequential scans, and those its indexes led it to.
+    let (scanned, fetched) = eventually("the server to have counted", async || {
+        let sql = "SELECT COALESCE(SUM(seq_tup_read), 0)::bigint, COALESCE(SUM(idx_tup_fetch), 0)::bigint
+            FROM pg_stat_user_tables WHERE relname IN ('jobs', 'chunks', 'inputs', 'spool')";
+        let counted = connect(&url).await.ok()?.query_one(sql, &[]).await.ok()?;
+        let counted = (counted.get::<_, i64>(0), counted.get::<_, i64>(1));
+        (counted.1 > 0).then_some(counted)
+    })
+    .await;
+    assert!(scanned < 2_000, "{scanned} rows of ended jobs were read");
+    assert!(fetched < 20_000, "{fetched} rows were looked up for 60 questions");
+}

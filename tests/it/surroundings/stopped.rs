@@ -1,0 +1,112 @@
+//! Workers that are stopped where they stand, and databases that do not answer.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tenantry::ledger::JobState;
+
+use super::{users, with_customer};
+use crate::place::{On, Place, Running};
+use crate::servers::{PgServer, connect, eventually};
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("a signal is sent");
+}
+
+fn quiet(mut command: Command) -> Running {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Running(command.spawn().expect("a worker starts"))
+}
+
+/// A worker is stopped while it holds the locks of a transaction; another one goes on, and the first does no harm when it
+/// wakes up again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_stopped_inside_a_transaction_is_replaced() {
+    let place = Place::new(On::Postgres).await;
+    with_customer(&place).await;
+    place.write("users.csv", users(50));
+    place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
+    // The worker is kept waiting inside its transaction from outside, and so is stopped there.
+    let outside = connect(&place.url).await.expect("a connection");
+    outside.batch_execute("BEGIN; SELECT 1 FROM customers FOR UPDATE").await.expect("a lock");
+    let worker = |place: &Place| {
+        let mut command = place.hurried(&["worker"]);
+        command.env("TENANTRY__LEDGER__IDLE_TRANSACTION", "1s");
+        quiet(command)
+    };
+    let first = worker(&place);
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the worker to wait for the lock", async || {
+        let row = outside.query_one(waiting, &[]).await.ok()?;
+        (row.get::<_, i64>(0) > 0).then_some(())
+    })
+    .await;
+    signal(&first.0, Signal::STOP);
+    outside.batch_execute("ROLLBACK").await.expect("unlocked");
+    let _second = worker(&place);
+    let ledger = place.ledger().await;
+    let job = eventually("the other worker to end the job", async || {
+        let mut jobs = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.ok()?;
+        jobs.pop().filter(|job| job.state.is_final())
+    })
+    .await;
+    assert_eq!((job.state, job.counts.applied), (JobState::Completed, 50));
+    let before = place.dump().await;
+    signal(&first.0, Signal::CONT);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(place.dump().await, before);
+}
+
+/// PostgreSQL hangs: every process of it is stopped. Asked to stop, a worker leaves all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_leaves_a_database_that_does_not_answer() {
+    let server = PgServer::private().await;
+    let url = server.database().await;
+    let place = Place { url, ..Place::new(On::Sqlite).await };
+    with_customer(&place).await;
+    place.write("users.csv", users(3_000));
+    place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
+    let outside = connect(&place.url).await.expect("a connection");
+    outside.batch_execute("BEGIN; SELECT 1 FROM customers FOR UPDATE").await.expect("a lock");
+    let mut command = place.hurried(&["worker"]);
+    command.env("TENANTRY__WORKER__LEAVE_WITHIN", "1s");
+    let mut worker = quiet(command);
+    let backends = "SELECT pid, wait_event_type = 'Lock' FROM pg_stat_activity WHERE datname = current_database()
+        AND pid <> pg_backend_pid()";
+    let pids: Vec<i32> = eventually("the worker to have a chunk in hand", async || {
+        let rows = outside.query(backends, &[]).await.ok()?;
+        let waits = rows.iter().any(|row| row.get::<_, Option<bool>>(1) == Some(true));
+        waits.then(|| rows.iter().map(|row| row.get(0)).collect())
+    })
+    .await;
+    let all = |signal: Signal| {
+        for pid in &pids {
+            let pid = Pid::from_raw(*pid).expect("a process id");
+            // One that has ended meanwhile cannot be signalled.
+            let _ = kill_process(pid, signal);
+        }
+    };
+    all(Signal::STOP);
+    let code = tokio::task::spawn_blocking(move || worker.stop()).await.expect("it was waited for");
+    all(Signal::CONT);
+    assert_eq!(code, Some(0));
+    outside.batch_execute("ROLLBACK").await.expect("unlocked");
+    place.hurried(&["worker", "--drain"]).stdout(Stdio::null()).stderr(Stdio::null()).status().expect("a worker starts");
+    let ledger = place.ledger().await;
+    let jobs = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs");
+    assert_eq!((jobs[0].state, jobs[0].counts.applied), (JobState::Completed, 3_000));
+}
+
+/// SQLite's file is put aside below a worker, which does not go on with what nobody sees.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_ledger_is_replaced_ends() {
+    let place = Place::with_customer().await;
+    let mut worker = place.hurried(&["worker"]);
+    let mut worker = Running(worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker starts"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(worker.0.try_wait().expect("asked").is_none(), "it works");
+    std::fs::rename(place.path("tenantry.db"), place.path("aside.db")).expect("renamed");
+    let code = tokio::task::spawn_blocking(move || worker.0.wait().expect("it ends").code()).await.expect("waited");
+    assert_eq!(code, Some(2));
+}
