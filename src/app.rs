@@ -64,6 +64,12 @@ impl App {
         })
     }
 
+    /// Closes the databases, so that each SQLite file holds all there is. Clones are of no more use then.
+    pub async fn close(&self) {
+        self.ledger.close().await;
+        self.stores.close().await;
+    }
+
     /// Whom the passwords of a kind's accounts are sealed to; nobody if it hands out none, or none are to be.
     pub fn seal_to(&self, kind: &dyn Job) -> &[String] {
         if kind.hands_out_passwords() && self.config.passwords.hand_out {

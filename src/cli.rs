@@ -5,6 +5,7 @@
 
 mod apply;
 mod audit;
+mod backup;
 mod customers;
 mod decide;
 mod doctor;
@@ -23,6 +24,7 @@ mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tenantry_jobs::Job;
@@ -110,6 +112,8 @@ enum Command {
     Retry(inspect::Asked),
     /// Show the audit record: who did what, newest first
     Audit(audit::Audit),
+    /// Copy an SQLite ledger to one file, consistently, while workers go on
+    Backup(backup::Backup),
     /// List customers, their subscriptions or their users
     Customers(customers::Customers),
     /// List the kinds of jobs
@@ -217,6 +221,9 @@ impl From<End> for ExitCode {
     }
 }
 
+/// How long the process waits for threads that are still at work when the command has ended.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -245,7 +252,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    ended(runtime.block_on(dispatch(cli, config)), json)
+    let end = runtime.block_on(dispatch(cli, config));
+    // Nobody waits any more for what is still read somewhere, so neither does the process.
+    runtime.shutdown_timeout(LAST_PATIENCE);
+    ended(end, json)
 }
 
 /// Tells of an error, and gives the exit code.
@@ -268,32 +278,42 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
     let json = cli.global.json;
     match cli.command {
         Command::Keygen(args) => keygen::keygen(&args, json),
-        Command::Customers(args) => customers::customers(&args, &App::open(config).await?, json).await,
+        Command::Customers(args) => on_ledger(config, async |app| customers::customers(&args, app, json).await).await,
         Command::Kinds => kinds::kinds(json),
+        Command::Backup(args) => backup::backup(&args, &config, json).await,
         Command::Sandbox(args) => sandbox::sandbox(*args, json).await,
         Command::Template(args) => kinds::template(&args),
         Command::Doctor => doctor::doctor(&config, json).await,
         Command::Plan(args) => plan::plan(&args, &config, json).await,
-        Command::Run(args) => run::run(&args, &App::open(config).await?, json).await,
-        Command::Apply(args) => apply::apply(&args, &App::open(config).await?, json).await,
-        Command::Undo(args) => Box::pin(undo::undo(&args, &App::open(config).await?, json)).await,
-        Command::Reveal(args) => passwords::reveal(&args, &App::open(config).await?).await,
-        Command::Approve(args) => decide::approve(&args, &App::open(config).await?, json).await,
-        Command::Reject(args) => decide::reject(&args, &App::open(config).await?, json).await,
-        Command::Pause(args) => decide::pause(&args, &App::open(config).await?, json).await,
-        Command::Resume(args) => decide::resume(&args, &App::open(config).await?, json).await,
-        Command::Submit(args) => submit::submit(&args, &App::open(config).await?, json).await,
-        Command::Worker(args) => worker::worker(&args, &App::open(config).await?).await,
-        Command::Jobs(args) => inspect::jobs(args, &App::open(config).await?, json).await,
-        Command::Show(args) => inspect::show(&args, &App::open(config).await?, json).await,
-        Command::Report(args) => report::report(&args, &App::open(config).await?, json).await,
-        Command::Rows(args) => inspect::rows(&args, &App::open(config).await?, json).await,
-        Command::Results(args) => inspect::results(&args, &App::open(config).await?).await,
-        Command::Rejects(args) => inspect::rejects(&args, &App::open(config).await?).await,
-        Command::Cancel(args) => inspect::cancel(&args, &App::open(config).await?, json).await,
+        Command::Run(args) => on_ledger(config, async |app| run::run(&args, app, json).await).await,
+        Command::Apply(args) => on_ledger(config, async |app| apply::apply(&args, app, json).await).await,
+        Command::Undo(args) => on_ledger(config, async |app| undo::undo(&args, app, json).await).await,
+        Command::Reveal(args) => on_ledger(config, async |app| passwords::reveal(&args, app).await).await,
+        Command::Approve(args) => on_ledger(config, async |app| decide::approve(&args, app, json).await).await,
+        Command::Reject(args) => on_ledger(config, async |app| decide::reject(&args, app, json).await).await,
+        Command::Pause(args) => on_ledger(config, async |app| decide::pause(&args, app, json).await).await,
+        Command::Resume(args) => on_ledger(config, async |app| decide::resume(&args, app, json).await).await,
+        Command::Submit(args) => on_ledger(config, async |app| submit::submit(&args, app, json).await).await,
+        Command::Worker(args) => on_ledger(config, async |app| worker::worker(&args, app).await).await,
+        Command::Jobs(args) => on_ledger(config, async |app| inspect::jobs(args, app, json).await).await,
+        Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,
+        Command::Report(args) => on_ledger(config, async |app| report::report(&args, app, json).await).await,
+        Command::Rows(args) => on_ledger(config, async |app| inspect::rows(&args, app, json).await).await,
+        Command::Results(args) => on_ledger(config, async |app| inspect::results(&args, app).await).await,
+        Command::Rejects(args) => on_ledger(config, async |app| inspect::rejects(&args, app).await).await,
+        Command::Cancel(args) => on_ledger(config, async |app| inspect::cancel(&args, app, json).await).await,
         Command::Audit(args) => audit::audit(args, config, json).await,
-        Command::Retry(args) => inspect::retry(&args, &App::open(config).await?, json).await,
+        Command::Retry(args) => on_ledger(config, async |app| inspect::retry(&args, app, json).await).await,
     }
+}
+
+/// Runs a command on the open ledger, and closes it whatever came of that: between commands an SQLite ledger is one
+/// file with everything in it.
+async fn on_ledger(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::Result<End>) -> anyhow::Result<End> {
+    let app = App::open(config).await?;
+    let end = command(&app).await;
+    app.close().await;
+    end
 }
 
 fn load_config(cli: &Cli) -> anyhow::Result<Config> {

@@ -16,7 +16,7 @@ mod script;
 mod sqlite;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,12 +57,17 @@ pub enum DbError {
         /// Newest version this program can work with.
         known: i64,
     },
+    /// The file of an SQLite database is gone, or another one is in its place. Nothing was written.
+    #[error(
+        "the ledger's file {0} was removed or replaced while it was open; nothing more is written to it; start again"
+    )]
+    Replaced(String),
+    /// This program has closed the database; see [`Db::close`].
+    #[error("the database was closed here before; nothing was read or written")]
+    Closed,
     /// The address of the database makes no sense.
     #[error("{0}")]
     BadUrl(String),
-    /// The ledger's file is no longer the one that was opened.
-    #[error("{0}")]
-    Replaced(String),
     /// What is recorded of a chunk cannot be read, so none of its rows can be carried out.
     #[error("{0}")]
     Damaged(String),
@@ -220,13 +225,8 @@ impl Db {
 
     /// Opens the database at `url` to read from it: it has to be there, in this program's schema.
     pub async fn open_to_read(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
-        if let Some(path) = sqlite_path(url)
-            && !path.exists()
-        {
-            return Err(DbError::Broken(format!("there is no file {}", path.display())));
-        }
-        let db = Self::connect(url, options)?;
-        match db.read(migrate::version).await? {
+        let db = Self::open_as_it_is(url, options)?;
+        match db.version().await? {
             SCHEMA_VERSION => Ok(db),
             0 => Err(DbError::Broken("it is empty".to_owned())),
             found if found < SCHEMA_VERSION => Err(DbError::Broken(format!(
@@ -240,6 +240,16 @@ impl Db {
         }
     }
 
+    /// Opens the database at `url`, which has to be there, whatever its schema is.
+    pub fn open_as_it_is(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
+        if let Some(path) = sqlite_path(url)
+            && !path.exists()
+        {
+            return Err(DbError::Broken(format!("there is no file {}", path.display())));
+        }
+        Self::connect(url, options)
+    }
+
     /// The schema version the database at `url` has, without changing anything; 0 when it has none.
     pub async fn inspect(url: &str) -> Result<i64, DbError> {
         if let Some(path) = sqlite_path(url)
@@ -247,7 +257,36 @@ impl Db {
         {
             return Ok(0);
         }
-        Self::connect(url, ConnectOptions::with_connections(1))?.read(migrate::version).await
+        let db = Self::connect(url, ConnectOptions::with_connections(1))?;
+        let version = db.version().await;
+        db.close().await;
+        version
+    }
+
+    /// The schema version; 0 when there is none.
+    pub async fn version(&self) -> Result<i64, DbError> {
+        self.read(migrate::version).await
+    }
+
+    /// Ends the use of the database: what was begun to be written is finished, what reads is interrupted, and every
+    /// later call on any clone answers [`DbError::Closed`]. On SQLite everything is in the one file then, unless
+    /// another process still uses it. PostgreSQL needs no such end, and its connections stay usable.
+    pub async fn close(&self) {
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            let sqlite = Arc::clone(sqlite);
+            if let Err(error) = tokio::task::spawn_blocking(move || sqlite.close()).await {
+                tracing::error!(%error, "the database could not be closed");
+            }
+        }
+    }
+
+    /// Writes a consistent copy of an SQLite database to `file`, which is empty or not there, while others write.
+    /// It is not yet safe from a power cut then. On PostgreSQL there is no such thing.
+    pub async fn copy_to(&self, file: &Path) -> Result<(), DbError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.copy_to(file.to_owned()).await,
+            Engine::Postgres(_) => Err(DbError::Broken("PostgreSQL is copied with `pg_dump`".to_owned())),
+        }
     }
 
     fn connect(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
@@ -345,7 +384,8 @@ enum Use {
 /// How long SQLite waits for another process' write lock before it answers [`DbError::Unavailable`].
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 
-fn sqlite_path(url: &str) -> Option<PathBuf> {
+/// The file that an SQLite address names.
+pub(crate) fn sqlite_path(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
 }

@@ -83,6 +83,11 @@ impl Ledger {
         })
     }
 
+    /// Closes the database; every clone is of no more use then.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
     /// The database, which ledger and SQL store share.
     pub fn db(&self) -> &Db {
         &self.db

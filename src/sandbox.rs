@@ -175,6 +175,11 @@ impl Sandbox {
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
         http::serve(self.shared.clone(), listener, stop).await
     }
+
+    /// Closes the state's file.
+    pub async fn close(&self) {
+        self.shared.db.close().await;
+    }
 }
 
 /// Names of all operations of the API.

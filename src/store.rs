@@ -42,6 +42,11 @@ impl Stores {
     pub fn name_of(&self, job: &dyn Job) -> Option<String> {
         self.of(job).map(|_| PartnerCenter::NAME.to_owned())
     }
+
+    /// Closes the databases among them.
+    pub(crate) async fn close(&self) {
+        self.sources.close().await;
+    }
 }
 
 /// A row's number with the change it asks for.

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{End, inspect, output};
+use super::{End, inspect, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::ledger::audit::{Anchor, Checker, Record, Report};
@@ -89,16 +89,18 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
             tell(&report, json)
         }
         Command::Verify(args) => {
-            let app = App::open(config).await?;
-            let report = app.patiently(|| app.ledger.verify_audit(args.anchor.clone())).await?;
-            tell(&report, json)
+            on_ledger(config, async |app| {
+                let report = app.patiently(|| app.ledger.verify_audit(args.anchor.clone())).await?;
+                tell(&report, json)
+            })
+            .await
         }
-        Command::Log(args) => log(&args, &App::open(config).await?, json).await,
+        Command::Log(args) => on_ledger(config, async |app| log(&args, app, json).await).await,
         Command::Export(args) => {
             if args.csv && json {
                 bail!("--csv and --json ask for two things at once");
             }
-            export(&args, &App::open(config).await?).await
+            on_ledger(config, async |app| export(&args, app).await).await
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
             for name in sources.names() {
                 findings.push(source(&sources, name).await);
             }
+            sources.close().await;
         }
         Err(error) => findings.push(Finding {
             what: "partner center",

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use tempfile::TempDir;
+use tenantry_jobs::Job;
 
 use super::output::{self, Progress};
 use super::{End, InputArgs};
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::ledger::{Ledger, Parameters};
 use crate::plan::{Against, Fault, FaultLog, PlanError, PlanHash, Planning, Source, Totals};
+use crate::store::Stores;
 use report::{Head, PlanWriter, Report, Tail};
 
 #[derive(Debug, Args)]
@@ -58,8 +60,35 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     } else {
         store(config).await?
     };
+    let planned = Box::pin(plan_against(
+        args,
+        config,
+        kind,
+        &parameters,
+        store.as_ref(),
+        &stores,
+        json,
+    ))
+    .await;
+    if let Some(ledger) = store {
+        ledger.close().await;
+    }
+    stores.close().await;
+    planned
+}
+
+/// Plans a file and shows what came of it.
+async fn plan_against(
+    args: &Plan,
+    config: &Config,
+    kind: &'static dyn Job,
+    parameters: &Parameters,
+    store: Option<&Ledger>,
+    stores: &Stores,
+    json: bool,
+) -> anyhow::Result<End> {
     let store = store.map(|ledger| Against {
-        ledger,
+        ledger: ledger.clone(),
         stores: stores.clone(),
         reads_all: true,
     });
@@ -73,13 +102,13 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         Source::Path { path, .. } => path.clone(),
         Source::Bytes { name, .. } => name.into(),
     };
-    let mut planning = Planning::open(source, kind, &parameters, store, config.worker.chunk_rows, false).await?;
+    let mut planning = Planning::open(source, kind, parameters, store, config.worker.chunk_rows, false).await?;
     let template = planning.template();
     let head = Head {
         kind: kind.kind(),
         file: name,
         sheet: planning.sheet().map(str::to_owned),
-        parameters: &parameters,
+        parameters,
         offline: args.offline,
     };
     let mut report = Report::new(output::out(), json, args.all || json, args.offline);
@@ -124,7 +153,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
             faults.push(repeated.fault)?;
         }
         let sha256 = planned.digest.sha256.to_string();
-        end.hash = (!args.offline).then(|| hash.finish(kind.kind(), &parameters, head.sheet.as_deref(), &sha256));
+        end.hash = (!args.offline).then(|| hash.finish(kind.kind(), parameters, head.sheet.as_deref(), &sha256));
         end.sha256 = Some(sha256);
         end.approval = limits(config).gate(Some(kind), &end.totals, &planned.impact);
         end.undo = crate::summary::undo_of_kind(kind.kind()).filter(|_| !args.offline && parameters.store.is_none());

@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::{End, output};
 use crate::clock::Clock;
@@ -115,16 +116,31 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<End
         .with_context(|| format!("port {} cannot be listened on", args.port))?;
     let base = format!("http://{}", listener.local_addr()?);
     let sandbox = Sandbox::open(&format!("sqlite:{}", file.display()), options, Clock::system()).await?;
-    let seeded = sandbox.seed(args.seed).await?;
+    let served = serve(&sandbox, args.seed, listener, &base, &file, stop, json).await;
+    sandbox.close().await;
+    served
+}
+
+/// Seeds the sandbox, says where it is, and serves it.
+async fn serve(
+    sandbox: &Sandbox,
+    seed: u32,
+    listener: TcpListener,
+    base: &str,
+    state: &Path,
+    stop: CancellationToken,
+    json: bool,
+) -> anyhow::Result<End> {
+    let seeded = sandbox.seed(seed).await?;
     let login = format!("{base}/{PARTNER}/oauth2/token");
     let mut out = output::out();
     if json {
-        let document = json!({ "base_url": base, "token_endpoint": login, "state": file, "seeded": seeded });
+        let document = json!({ "base_url": base, "token_endpoint": login, "state": state, "seeded": seeded });
         writeln!(out, "{document}")?;
     } else {
         writeln!(out, "base URL        {base}")?;
         writeln!(out, "token endpoint  {login}")?;
-        writeln!(out, "state           {}", file.display())?;
+        writeln!(out, "state           {}", state.display())?;
         writeln!(out, "customers       {seeded} made")?;
         writeln!(
             out,

@@ -1,28 +1,44 @@
 //! SQLite: one writer thread with group commit, readers on connections of their own.
+//!
+//! - `place`: the file, and whether it is still the one that was opened.
+//! - `readers`: the connections that read.
+//! - `tx`: statements and values.
 
-use std::borrow::Cow;
+mod place;
+mod readers;
+mod tx;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Alone, Batch, Cell, DbError, Dialect, LOCK_PATIENCE, Row, Tx, Value};
+use super::{DbError, Tx};
+use place::{Access, Place};
+use readers::Readers;
+use tx::{SqliteTx, sql};
 
 /// Writers waiting at the same time share one commit, up to this many.
 const GROUP: usize = 64;
 /// After a commit that took this long the writer leaves the lock alone for a moment, so that other processes get it.
 const LONG_COMMIT: Duration = Duration::from_millis(10);
 const COURTESY: Duration = Duration::from_millis(1);
+/// How long the last checkpoint waits for other processes. Those that still use the file make one of their own.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
 pub(super) struct Sqlite {
-    path: PathBuf,
-    writer: Sender<Work>,
-    readers: Mutex<Vec<Connection>>,
+    place: Place,
+    closed: AtomicBool,
+    /// Gone when the database was closed, upon which the thread ends.
+    writer: Mutex<Option<Sender<Work>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    readers: Arc<Readers>,
     watcher: Mutex<Option<Connection>>,
 }
 
@@ -33,16 +49,22 @@ type Answer = Box<dyn FnOnce(Result<(), DbError>) + Send>;
 
 impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Self, DbError> {
-        let writer = connect(path, Access::Write)?;
+        let (place, connection) = Place::open(path)?;
         let (sender, inbox) = channel();
-        std::thread::Builder::new()
+        let here = place.clone();
+        let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write_loop(&writer, &inbox))
+            .spawn(move || {
+                write_loop(&connection, &here, &inbox);
+                leave(connection, &here);
+            })
             .map_err(|error| DbError::Broken(error.to_string()))?;
         Ok(Self {
-            path: path.to_owned(),
-            writer: sender,
-            readers: Mutex::default(),
+            place,
+            closed: AtomicBool::new(false),
+            writer: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+            readers: Arc::default(),
             watcher: Mutex::default(),
         })
     }
@@ -57,13 +79,21 @@ impl Sqlite {
             let done = tx.and_then(|tx| work(tx));
             let keep = done.is_ok();
             let tell: Answer = Box::new(move |committed| {
+                let done = match committed {
+                    // It explains whatever else went wrong.
+                    Err(replaced @ DbError::Replaced(_)) => Err(replaced),
+                    committed => done.and_then(|value| committed.map(|()| value)),
+                };
                 // A caller that stopped waiting is no reason to undo its work.
-                let _ = reply.send(done.and_then(|value| committed.map(|()| value)));
+                let _ = reply.send(done);
             });
             (keep, tell)
         });
         let gone = || DbError::Broken("a write ended in a panic; nothing of it was kept".to_owned());
-        self.writer.send(work).map_err(|_| gone())?;
+        match lock(&self.writer).as_ref() {
+            Some(writer) => writer.send(work).map_err(|_| gone())?,
+            None => return Err(DbError::Closed),
+        }
         answer.await.map_err(|_| gone())?
     }
 
@@ -72,35 +102,49 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
     {
-        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let path = self.path.clone();
-        let (connection, done) = tokio::task::spawn_blocking(move || {
-            let connection = match idle {
-                Some(connection) => connection,
-                None => connect(&path, Access::Read)?,
-            };
+        let ticket = self.readers.enter()?;
+        let place = self.place.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            // Dropped in the order connection, ticket: who has a ticket may still have a connection.
+            let ticket = ticket;
+            let connection = ticket.connection(&place)?;
             connection.execute_batch("BEGIN").map_err(sql)?;
             let done = work(&mut SqliteTx {
                 connection: &connection,
             });
             connection.execute_batch("COMMIT").map_err(sql)?;
-            Ok((connection, done))
-        })
-        .await
-        .map_err(|error| DbError::Broken(error.to_string()))??;
-        self.readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
-        done
+            ticket.give_back(connection);
+            done.map_err(|error| place.explain(error))
+        });
+        reading.await.map_err(|error| DbError::Broken(error.to_string()))?
+    }
+
+    /// Writes a consistent copy of everything to `file`, which is empty or not there. Others may write meanwhile.
+    pub(super) async fn copy_to(&self, file: PathBuf) -> Result<(), DbError> {
+        let ticket = self.readers.enter()?;
+        let place = self.place.clone();
+        let copying = tokio::task::spawn_blocking(move || {
+            let ticket = ticket;
+            let Some(file) = file.to_str() else {
+                return Err(DbError::Broken("the name of the file is no UTF-8".to_owned()));
+            };
+            let connection = ticket.new_connection(&place, Access::Write)?;
+            let copied = connection.execute("VACUUM INTO ?1", [file]).map_err(sql);
+            copied.and_then(|_| place.check()).map_err(|error| place.explain(error))
+        });
+        copying.await.map_err(|error| DbError::Broken(error.to_string()))?
     }
 
     /// `PRAGMA data_version` is only comparable on one and the same connection, hence a connection for it.
     pub(super) fn change_mark(&self) -> Result<i64, DbError> {
-        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watcher = lock(&self.watcher);
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(DbError::Closed);
+        }
+        self.place.check()?;
         let connection = match watcher.take() {
             Some(connection) => connection,
-            None => connect(&self.path, Access::Read)?,
+            None => self.place.connect(Access::Read)?,
         };
         let mark = connection
             .query_row("PRAGMA data_version", [], |row| row.get(0))
@@ -108,58 +152,70 @@ impl Sqlite {
         *watcher = Some(connection);
         mark
     }
-}
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Read,
-    Write,
-}
-
-fn connect(path: &Path, access: Access) -> Result<Connection, DbError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let named = |error: rusqlite::Error| match sql(error) {
-        DbError::Broken(what) => DbError::Broken(format!("{}: {what}", path.display())),
-        DbError::Elsewhere(what) => DbError::Elsewhere(format!("{}: {what}", path.display())),
-        other => other,
-    };
-    let connection = Connection::open_with_flags(path, flags).map_err(named)?;
-    connection.busy_handler(Some(wait_for_lock)).map_err(named)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    // FULL: a commit that was answered survives a power cut, which is what the ledger promises.
-    let cache_kib = if access == Access::Write { 24 * 1024 } else { 2 * 1024 };
-    connection
-        .execute_batch(&format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache_kib}; PRAGMA wal_autocheckpoint = 4000;"
-        ))
-        .map_err(named)?;
-    if access == Access::Read {
-        connection.execute_batch("PRAGMA query_only = ON").map_err(named)?;
+    /// Finishes the writes there are, closes every connection and waits for that. Those that read are interrupted.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.readers.close();
+        drop(lock(&self.watcher).take());
+        drop(lock(&self.writer).take());
+        let mut thread = lock(&self.thread);
+        if let Some(thread) = thread.take()
+            // The last handle may have been in a closure that the writer ran.
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer of the database ended in a panic");
+        }
     }
-    Ok(connection)
 }
 
-/// Asks again every millisecond: SQLite's own handler sleeps longer and longer and would starve
-/// beside a process that writes chunk after chunk.
-fn wait_for_lock(tries: i32) -> bool {
-    std::thread::sleep(Duration::from_millis(1));
-    u128::from(tries.unsigned_abs()) < LOCK_PATIENCE.as_millis()
+/// For whoever forgot to close it, or could not.
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
-fn write_loop(connection: &Connection, inbox: &Receiver<Work>) {
+/// A lock that outlives a panic elsewhere: what it guards is never left half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_loop(connection: &Connection, place: &Place, inbox: &Receiver<Work>) {
     while let Ok(first) = inbox.recv() {
         let began = Instant::now();
         let group = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1));
-        commit_together(connection, group);
+        commit_together(connection, place, group);
         if began.elapsed() > LONG_COMMIT {
             std::thread::sleep(COURTESY);
         }
     }
 }
 
-fn commit_together(connection: &Connection, group: impl Iterator<Item = Work>) {
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE").map_err(sql) {
+/// Brings what is in the log into the file and closes it. The last of all processes to do so leaves one file.
+fn leave(connection: Connection, place: &Place) {
+    // Another file in its place is not ours to touch, and what lies beside may be that one's log.
+    if place.check().is_ok() {
+        let checkpoint = connection
+            .busy_timeout(CHECKPOINT_PATIENCE)
+            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
+        match checkpoint {
+            Ok(0) => {}
+            Ok(_) => tracing::debug!("another process uses the database and brings it up to date when it ends"),
+            Err(error) => tracing::warn!(%error, "the log of the database cannot be brought into its file"),
+        }
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(%error, "the database cannot be closed");
+    }
+}
+
+fn commit_together(connection: &Connection, place: &Place, group: impl Iterator<Item = Work>) {
+    let begun = place
+        .check()
+        .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE").map_err(sql));
+    if let Err(error) = begun.map_err(|error| place.explain(error)) {
         for work in group {
             let (_, answer) = work(Err(error.clone()));
             answer(Ok(()));
@@ -167,7 +223,11 @@ fn commit_together(connection: &Connection, group: impl Iterator<Item = Work>) {
         return;
     }
     let answers: Vec<Answer> = group.filter_map(|work| run_in_savepoint(connection, work)).collect();
-    let committed = connection.execute_batch("COMMIT").map_err(sql);
+    // What went to a file that nobody will open again is not said to be done.
+    let committed = place
+        .check()
+        .and_then(|()| connection.execute_batch("COMMIT").map_err(sql))
+        .map_err(|error| place.explain(error));
     if committed.is_err() && !connection.is_autocommit() {
         // Nothing more can be done about a rollback that fails; the next BEGIN will say so.
         let _ = connection.execute_batch("ROLLBACK");
@@ -192,162 +252,4 @@ fn run_in_savepoint(connection: &Connection, work: Work) -> Option<Answer> {
         tracing::error!(%error, "a savepoint could not be ended");
     }
     ran.ok().map(|(_, answer)| answer)
-}
-
-struct SqliteTx<'c> {
-    connection: &'c Connection,
-}
-
-impl Tx for SqliteTx<'_> {
-    fn dialect(&self) -> Dialect {
-        Dialect::Sqlite
-    }
-
-    fn exec(&mut self, text: &str, params: &[Value]) -> Result<u64, DbError> {
-        let mut statement = self.connection.prepare_cached(&numbered(text)).map_err(sql)?;
-        statement
-            .execute(params_from_iter(params))
-            .map(|changed| changed as u64)
-            .map_err(sql)
-    }
-
-    fn query(&mut self, text: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
-        let mut statement = self.connection.prepare_cached(&numbered(text)).map_err(sql)?;
-        collect(&mut statement, params)
-    }
-
-    fn exec_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<u64>, DbError> {
-        let mut statement = self.connection.prepare_cached(&numbered(text)).map_err(sql)?;
-        params
-            .iter()
-            .map(|params| {
-                statement
-                    .execute(params_from_iter(params))
-                    .map(|changed| changed as u64)
-                    .map_err(sql)
-            })
-            .collect()
-    }
-
-    fn query_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError> {
-        let mut statement = self.connection.prepare_cached(&numbered(text)).map_err(sql)?;
-        params.iter().map(|params| collect(&mut statement, params)).collect()
-    }
-
-    fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
-        insert(self.connection, table, columns, batch, "").map(drop)
-    }
-
-    fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError> {
-        insert(self.connection, table, columns, batch, " ON CONFLICT DO NOTHING")
-    }
-
-    fn lock(&mut self, _table: &str, _ids: &[i64]) -> Result<(), DbError> {
-        Ok(())
-    }
-
-    fn alone_with(&mut self, _what: Alone) -> Result<(), DbError> {
-        Ok(())
-    }
-}
-
-/// Inserts the rows one by one; the positions of those that were not.
-fn insert(
-    connection: &Connection,
-    table: &str,
-    columns: &[&str],
-    batch: &Batch,
-    on_conflict: &str,
-) -> Result<Vec<usize>, DbError> {
-    let places: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
-    let text = format!(
-        "INSERT INTO {table} ({}) VALUES ({}){on_conflict}",
-        columns.join(", "),
-        places.join(", ")
-    );
-    let mut statement = connection.prepare_cached(&text).map_err(sql)?;
-    let mut refused = Vec::new();
-    for position in 0..batch.len() {
-        for (index, cell) in batch.row(position).enumerate() {
-            statement.raw_bind_parameter(index + 1, cell).map_err(sql)?;
-        }
-        if statement.raw_execute().map_err(sql)? == 0 {
-            refused.push(position);
-        }
-    }
-    Ok(refused)
-}
-
-fn collect(statement: &mut rusqlite::Statement<'_>, params: &[Value]) -> Result<Vec<Row>, DbError> {
-    let width = statement.column_count();
-    let rows = statement
-        .query_map(params_from_iter(params), |row| {
-            (0..width)
-                .map(|column| row.get_ref(column).map(Value::from))
-                .collect::<Result<_, _>>()
-                .map(Row)
-        })
-        .map_err(sql)?;
-    rows.collect::<Result<_, _>>().map_err(sql)
-}
-
-/// `$1` is a *named* parameter to SQLite; `?1` is the numbered one meant.
-fn numbered(text: &str) -> Cow<'_, str> {
-    if text.contains('$') {
-        Cow::Owned(text.replace('$', "?"))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-impl From<ValueRef<'_>> for Value {
-    fn from(value: ValueRef<'_>) -> Self {
-        match value {
-            ValueRef::Null => Value::Null,
-            ValueRef::Integer(value) => Value::Int(value),
-            ValueRef::Real(value) => Value::Text(value.to_string()),
-            ValueRef::Text(value) => Value::Text(String::from_utf8_lossy(value).into_owned()),
-            ValueRef::Blob(value) => Value::Blob(value.to_vec()),
-        }
-    }
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Value::Null => ValueRef::Null,
-            Value::Int(value) => ValueRef::Integer(*value),
-            Value::Text(value) => ValueRef::Text(value.as_bytes()),
-            Value::Blob(value) => ValueRef::Blob(value),
-        }))
-    }
-}
-
-impl ToSql for Cell<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Cell::Null => ValueRef::Null,
-            Cell::Int(value) => ValueRef::Integer(*value),
-            Cell::Text(value) => ValueRef::Text(value.as_bytes()),
-        }))
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
-fn sql(error: rusqlite::Error) -> DbError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            DbError::Unavailable("another process holds the write lock".to_owned())
-        }
-        Some(ErrorCode::ConstraintViolation) => DbError::Conflict(error.to_string()),
-        Some(
-            ErrorCode::DiskFull
-            | ErrorCode::ReadOnly
-            | ErrorCode::PermissionDenied
-            | ErrorCode::CannotOpen
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::OutOfMemory,
-        ) => DbError::Elsewhere(format!("the database answered: {error}")),
-        _ => DbError::Broken(error.to_string()),
-    }
 }

@@ -64,7 +64,7 @@ impl Runner {
                 self.recorded(claim, leaving, give_up).await;
                 return;
             }
-            DbError::Unavailable(_) | DbError::Contended(_) | DbError::Elsewhere(_) | DbError::Replaced(_) => {
+            DbError::Unavailable(_) | DbError::Contended(_) | DbError::Elsewhere(_) | DbError::Replaced(_) | DbError::Closed => {
                 Cause::Surroundings
             }
             _ => Cause::Rows {

@@ -105,6 +105,15 @@ impl Sources {
         Ok(Ok(source))
     }
 
+    /// Closes the databases that were opened.
+    pub(crate) async fn close(&self) {
+        for source in self.open.lock().await.values() {
+            if let Source::Database { db, .. } = source {
+                db.close().await;
+            }
+        }
+    }
+
     fn unknown(&self, name: &str) -> Problem {
         let names: Vec<&str> = self.names().collect();
         let expected = if names.is_empty() {

@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod backup;
 mod cli;
 mod config;
 mod crash;
@@ -20,6 +21,7 @@ mod place;
 mod plan;
 mod queue;
 mod receipt;
+mod replaced;
 mod report;
 mod runner;
 mod sandbox;

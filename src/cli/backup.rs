@@ -1,0 +1,151 @@
+//! `tenantry backup`: one consistent file of an SQLite ledger, made while workers go on.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use super::{End, output};
+use crate::config::Config;
+use crate::db::{ConnectOptions, Db, sqlite_path};
+
+/// What SQLite adds to the name of a database for the files it keeps beside it.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "To restore: stop the workers, put the copy in the place of the ledger, and remove the files \
+                        that end in -wal and -shm beside it. PostgreSQL has a program of its own: pg_dump."
+)]
+pub(super) struct Backup {
+    /// The file to make; one that is there already is never overwritten
+    file: PathBuf,
+}
+
+pub(super) async fn backup(args: &Backup, config: &Config, json: bool) -> anyhow::Result<End> {
+    let url = config.ledger.url.reveal();
+    let Some(ledger) = sqlite_path(url) else {
+        bail!(
+            "the ledger `{}` is no SQLite file; back it up with `pg_dump`, which may run while workers do",
+            config.ledger.url
+        );
+    };
+    let file = &args.file;
+    check(file, &ledger)?;
+    let stop = super::stop_signal()?;
+    // Whatever its schema: before a newer program brings it up to date is a good time for a backup.
+    let db = Db::open_as_it_is(url, ConnectOptions::with_connections(1)).with_context(|| cannot(&ledger))?;
+    let copied = match stop.run_until_cancelled(copy(&db, &ledger, file)).await {
+        Some(Ok(copy)) => Ok(Some(copy)),
+        Some(Err(error)) => Err(error),
+        None => Ok(None),
+    };
+    // Before the unfinished copy goes, lest it is still written to.
+    db.close().await;
+    let Some(copy) = copied? else {
+        output::say("stopped; no backup was made");
+        return Ok(End::Unfinished);
+    };
+    let file_of = file.display();
+    let bytes = keep(copy, file).with_context(|| format!("the backup {file_of} cannot be written"))?;
+    let mut out = output::out();
+    if json {
+        writeln!(out, "{}", json!({ "backup": file, "bytes": bytes }))?;
+    } else {
+        writeln!(out, "{file_of}: {}", output::counted(bytes, "byte"))?;
+        output::say(&format!(
+            "To restore it, stop the workers, put it in the place of {ledger}, and remove {ledger}-wal and \
+             {ledger}-shm if they are left.",
+            ledger = ledger.display()
+        ));
+    }
+    out.flush()?;
+    Ok(End::Fine)
+}
+
+/// Refuses what would make no backup, or would spoil another file.
+fn check(file: &Path, ledger: &Path) -> anyhow::Result<()> {
+    let (named, there) = (file.display(), ledger.display());
+    let Ok(original) = std::fs::metadata(ledger) else {
+        bail!("there is no ledger at {there}; set `ledger.url`, or start `tenantry backup` where the workers run");
+    };
+    match std::fs::symlink_metadata(file) {
+        Ok(_)
+            if std::fs::metadata(file)
+                .is_ok_and(|same| (same.dev(), same.ino()) == (original.dev(), original.ino())) =>
+        {
+            bail!("{named} is the ledger itself; name another file")
+        }
+        Ok(_) => bail!("{named} is there already and is not overwritten; name another file"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("{named} cannot be looked at")),
+    }
+    let wanted = std::path::absolute(file)?;
+    let directory = |path: &Path| std::fs::canonicalize(parent(path)).ok();
+    let real = std::fs::canonicalize(ledger).unwrap_or_else(|_| ledger.to_owned());
+    for end in BESIDE {
+        // SQLite would take it for the log of this ledger.
+        for original in [ledger, &real] {
+            if with_end(original, end).file_name() == wanted.file_name() && directory(original) == directory(&wanted) {
+                bail!("{named} is a name that SQLite uses for the ledger {there}; name another file");
+            }
+        }
+        // And what is left of another file it would take for the log of this backup.
+        let left = with_end(file, end);
+        if std::fs::symlink_metadata(&left).is_ok() {
+            bail!(
+                "{} is there, of another database; name another file, or remove it",
+                left.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Copies the ledger to a file without a name of its own, beside where it is to be. Nobody else may read it.
+async fn copy(db: &Db, ledger: &Path, file: &Path) -> anyhow::Result<NamedTempFile> {
+    if db.version().await.with_context(|| cannot(ledger))? == 0 {
+        bail!("{} is no ledger of tenantry's, or an empty one", ledger.display());
+    }
+    let directory = parent(file);
+    let copy = tempfile::Builder::new()
+        .prefix(".tenantry-backup-")
+        .tempfile_in(directory)
+        .with_context(|| format!("nothing can be written in {}", directory.display()))?;
+    db.copy_to(copy.path())
+        .await
+        .with_context(|| format!("{} cannot be copied to {}", ledger.display(), file.display()))?;
+    Ok(copy)
+}
+
+/// Gives the copy its name, once it would survive a power cut. Its size.
+fn keep(copy: NamedTempFile, file: &Path) -> std::io::Result<u64> {
+    // SQLite wrote it through a descriptor of its own.
+    copy.as_file().sync_all()?;
+    let bytes = copy.as_file().metadata()?.len();
+    copy.persist_noclobber(file).map_err(|error| error.error)?;
+    File::open(parent(file))?.sync_all()?;
+    Ok(bytes)
+}
+
+fn cannot(ledger: &Path) -> String {
+    format!("the ledger {} cannot be opened", ledger.display())
+}
+
+fn parent(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn with_end(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}

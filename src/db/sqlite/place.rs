@@ -1,0 +1,107 @@
+//! The file of an SQLite database: opening connections to it, and noticing that another file has taken its place.
+//!
+//! SQLite keeps the file that it opened even when its name is removed or comes to mean another file. Whatever were
+//! written then would be gone with the last process that has it open, so whoever writes or reads asks first.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::{DbError, LOCK_PATIENCE};
+use super::tx::sql;
+
+/// Where the database is, and which file was there when it was opened.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Reading alone; writing fails.
+    Read,
+    /// Writing.
+    Write,
+}
+
+impl Place {
+    /// Opens the file at `path`, which is made if it is not there, and remembers which one it is.
+    pub(super) fn open(path: &Path) -> Result<(Self, Connection), DbError> {
+        let connection = connect(path, Access::Write, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let file = std::fs::metadata(path).map_err(|error| unseen(path, &error))?;
+        let place = Self {
+            path: path.to_owned(),
+            device: file.dev(),
+            inode: file.ino(),
+        };
+        Ok((place, connection))
+    }
+
+    /// Another connection to the same file.
+    pub(super) fn connect(&self, access: Access) -> Result<Connection, DbError> {
+        self.check()?;
+        let connection = connect(&self.path, access, OpenFlags::empty()).map_err(|error| self.explain(error))?;
+        self.check()?;
+        Ok(connection)
+    }
+
+    /// Answers [`DbError::Replaced`] if the file at the path is no longer the one that was opened. Costs a microsecond.
+    pub(super) fn check(&self) -> Result<(), DbError> {
+        match std::fs::metadata(&self.path) {
+            Ok(file) if (file.dev(), file.ino()) == (self.device, self.inode) => Ok(()),
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Err(unseen(&self.path, &error))
+            }
+            Ok(_) | Err(_) => Err(DbError::Replaced(self.path.display().to_string())),
+        }
+    }
+
+    /// The reason behind an error, if it is that the file is another one now.
+    pub(super) fn explain(&self, error: DbError) -> DbError {
+        match self.check() {
+            Err(replaced @ DbError::Replaced(_)) => replaced,
+            _ => error,
+        }
+    }
+}
+
+fn unseen(path: &Path, error: &std::io::Error) -> DbError {
+    DbError::Unavailable(format!("its file {} cannot be looked at: {error}", path.display()))
+}
+
+fn connect(path: &Path, access: Access, create: OpenFlags) -> Result<Connection, DbError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+    let named = |error: rusqlite::Error| match sql(error) {
+        DbError::Broken(what) => DbError::Broken(format!("{}: {what}", path.display())),
+        DbError::Elsewhere(what) => DbError::Elsewhere(format!("{}: {what}", path.display())),
+        other => other,
+    };
+    let connection = Connection::open_with_flags(path, flags).map_err(named)?;
+    connection.busy_handler(Some(wait_for_lock)).map_err(named)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // FULL: a commit that was answered survives a power cut, which is what the ledger promises.
+    let cache_kib = if access == Access::Write { 24 * 1024 } else { 2 * 1024 };
+    connection
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache_kib}; PRAGMA wal_autocheckpoint = 4000;"
+        ))
+        .map_err(named)?;
+    if access == Access::Read {
+        connection.execute_batch("PRAGMA query_only = ON").map_err(named)?;
+    }
+    Ok(connection)
+}
+
+/// Asks again every millisecond: SQLite's own handler sleeps longer and longer and would starve
+/// beside a process that writes chunk after chunk.
+fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    u128::from(tries.unsigned_abs()) < LOCK_PATIENCE.as_millis()
+}
