@@ -39,6 +39,9 @@ pub enum QueueError {
     /// Redis cannot be reached or did not answer in time.
     #[error("Redis is unavailable: {0}")]
     Unavailable(String),
+    /// Redis has no memory left for the command.
+    #[error("Redis is full: {0}")]
+    Full(String),
     /// Redis refused the command.
     #[error("Redis answered: {0}")]
     Refused(String),
@@ -89,7 +92,7 @@ impl Queue {
         }
     }
 
-    /// Whether the queue can be used now, and what it is.
+    /// Whether the queue can be written now, and what it is.
     pub async fn ping(&self) -> Result<String, QueueError> {
         match self {
             Queue::Embedded(_) => Ok("embedded, nothing to reach".to_owned()),

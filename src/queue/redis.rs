@@ -2,8 +2,10 @@
 //!
 //! No error ends anything here. A connection that is lost, a server that restarts or is flushed, a
 //! ticket that cannot be read: the consumer logs an outage once, waits a little longer each time, and goes on.
+//! While Redis is full, tickets stay within the process that would have pushed them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
@@ -11,7 +13,7 @@ use redis::{Client, RedisError};
 use tokio::sync::OnceCell;
 
 use super::backend::Places;
-use super::{QueueError, Ticket};
+use super::{EmbeddedQueue, QueueError, Ticket};
 
 /// A command that is answered later than this counts as unanswered.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -31,6 +33,10 @@ struct Shared {
     prefix: String,
     /// For short commands; reconnects by itself.
     manager: OnceCell<ConnectionManager>,
+    /// Whether it was told that Redis has no room for tickets.
+    is_full: AtomicBool,
+    /// Tickets Redis has no room for. They reach the workers of this process, each of which has a sweep that rings.
+    kept_here: EmbeddedQueue,
 }
 
 impl RedisQueue {
@@ -41,6 +47,8 @@ impl RedisQueue {
             client,
             prefix: prefix.to_owned(),
             manager: OnceCell::new(),
+            is_full: AtomicBool::new(false),
+            kept_here: EmbeddedQueue::default(),
         })))
     }
 
@@ -88,7 +96,25 @@ impl RedisQueue {
             .ignore()
             .ltrim(&key, -CAPACITY, -1)
             .ignore();
-        pipe.query_async::<()>(&mut connection).await.map_err(failed)
+        match pipe.query_async::<()>(&mut connection).await.map_err(failed) {
+            // Others are rung by their own sweep, so nobody has to hear of every ticket there is no room for.
+            Err(QueueError::Full(why)) => {
+                if !self.0.is_full.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        why,
+                        "Redis is full, so other workers cannot be rung; trying again until there is room"
+                    );
+                }
+                self.0.kept_here.push(ticket, count);
+                Ok(())
+            }
+            pushed => {
+                if pushed.is_ok() && self.0.is_full.swap(false, Ordering::Relaxed) {
+                    tracing::info!("Redis has room again, and workers can be rung");
+                }
+                pushed
+            }
+        }
     }
 
     pub(super) async fn ping(&self) -> Result<String, QueueError> {
@@ -102,14 +128,47 @@ impl RedisQueue {
             .lines()
             .find_map(|line| line.strip_prefix("redis_version:"))
             .unwrap_or("of unknown version");
+        // One that is full, a replica or closed to us answers all the same.
+        let trial = self.key("doctor");
+        redis::cmd("SET")
+            .arg(&trial)
+            .arg("?")
+            .arg("PX")
+            .arg(PATIENCE.as_millis() as u64)
+            .query_async::<()>(&mut connection)
+            .await
+            .map_err(failed)?;
+        redis::cmd("DEL")
+            .arg(&trial)
+            .query_async::<()>(&mut connection)
+            .await
+            .map_err(failed)?;
         Ok(format!("Redis {} answers", version.trim()))
     }
 
     /// Hands tickets over until the worker is gone.
     pub(super) async fn consume(self, places: Places) {
+        tokio::select! {
+            () = self.consume_theirs(&places) => {}
+            () = self.consume_kept(&places) => {}
+        }
+    }
+
+    async fn consume_kept(&self, places: &Places) {
+        loop {
+            // The place comes after the ticket: with but one place, it is the other's that waits for Redis.
+            let ticket = self.0.kept_here.pop().await;
+            match places.free().await {
+                Some(place) => place.take(ticket),
+                None => return,
+            }
+        }
+    }
+
+    async fn consume_theirs(&self, places: &Places) {
         let mut outage = Outage::default();
         while !places.is_gone() {
-            match self.consume_while_connected(&places, &mut outage).await {
+            match self.consume_while_connected(places, &mut outage).await {
                 Ok(()) => return,
                 Err(error) => outage.wait("tickets", &error).await,
             }
@@ -163,14 +222,22 @@ impl Outage {
     }
 }
 
-/// Whether Redis failed or refused.
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+/// Whether Redis failed, is full, or refused.
 pub fn failed(error: RedisError) -> QueueError {
-    let refused =
-        error.code().is_some() && !matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "READONLY"));
-    if refused {
-        QueueError::Refused(error.to_string())
+    let text = error.to_string();
+    let code = error.code().map(str::to_owned);
+    // A pipeline or a transaction tells of each command's failure, and itself of none or another.
+    let codes: Vec<String> = match error.into_server_errors() {
+        Some(errors) => errors.iter().map(|(_, error)| error.code().to_owned()).collect(),
+        None => code.into_iter().collect(),
+    };
+    if codes.iter().any(|code| code == "OOM") {
+        return QueueError::Full(text);
+    }
+    let for_now = |code: &String| matches!(code.as_str(), "LOADING" | "BUSY" | "MASTERDOWN" | "READONLY");
+    if codes.is_empty() || codes.iter().any(for_now) {
+        QueueError::Unavailable(text)
     } else {
-        QueueError::Unavailable(error.to_string())
+        QueueError::Refused(text)
     }
 }
