@@ -11,6 +11,7 @@ mod cli;
 mod config;
 mod crash;
 mod delivery;
+mod doctor;
 mod input;
 mod intake;
 mod ledger;
