@@ -1,8 +1,11 @@
 //! `tenantry doctor`: is everything there that the configuration speaks of, and if not, what to do.
 
+mod counts;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde_json::json;
 
 use super::End;
@@ -25,14 +28,20 @@ struct Finding {
     says: String,
 }
 
-pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
-    let mut findings = vec![
-        configuration(config),
-        ledger(config).await,
-        queue(config).await,
-        results(config),
-        passwords(config),
-    ];
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Count users and assigned seats anew where what is recorded of them does not add up
+    #[arg(long)]
+    repair: bool,
+    /// Who has it repaired
+    #[arg(long, value_name = "NAME", default_value_t = super::user())]
+    by: String,
+}
+
+pub(super) async fn doctor(args: &Doctor, config: &Config, json: bool) -> anyhow::Result<End> {
+    let mut findings = vec![configuration(config), ledger(config).await];
+    findings.extend(counts::counts(args, config).await);
+    findings.extend([queue(config).await, results(config), passwords(config)]);
     match crate::app::stores(config) {
         Ok(Stores {
             partner_center,

@@ -1,9 +1,9 @@
-//! `doctor`: what it says is fine was tried.
+//! `doctor`: what it says is fine was tried, and counts that do not add up are found and mended.
 
 use tenantry::db::DbError;
 use tenantry::ledger::Ledger;
 
-use crate::place::{On, Place, column, on_both};
+use crate::place::{On, Place, column, of_this_store, on_both};
 use crate::servers::RedisServer;
 
 const CUSTOMERS: &str = "\
@@ -44,7 +44,65 @@ async fn plant(ledger: &Ledger, statements: &'static [&'static str]) {
     planted.await.expect("planted");
 }
 
+async fn repairs(ledger: &Ledger) -> Vec<String> {
+    let sql = "SELECT actor || ': ' || note FROM audit WHERE action = 'repaired' ORDER BY seq";
+    column(ledger.db(), sql).await
+}
+
 on_both! {
+    async fn counts_that_do_not_add_up_are_found_and_mended_once(place: Place) {
+        let ledger = with_users(&place).await;
+        let calm = place.dump().await;
+        plant(&ledger, &[
+            "UPDATE customers SET user_count = 7 WHERE external_id = 'A-1'",
+            "UPDATE customers SET user_count = 1 WHERE external_id = 'C-1'",
+            "UPDATE subscribed_skus SET assigned = assigned - 1 WHERE part_number = 'EXCHANGEDESKLESS'",
+            "UPDATE subscribed_skus SET assigned = assigned + 2 WHERE part_number = 'SPB' AND customer =
+               (SELECT id FROM customers WHERE external_id = 'C-1')",
+        ]).await;
+        let found = place.tenantry(&["doctor"]).ends(2);
+        for part in [
+            "FAIL counts", "4 counts", "alpha.onmicrosoft.com users: 7 recorded, 3 there", "gamma.onmicrosoft.com users: 1 recorded, 0 there",
+            "alpha.onmicrosoft.com EXCHANGEDESKLESS: 0 recorded, 1 there", "gamma.onmicrosoft.com SPB: 2 recorded, 0 there",
+            "`tenantry doctor --repair` mends them",
+        ] {
+            assert!(found.out.contains(part), "{part}: {}", found.out);
+        }
+        assert_eq!(repairs(&ledger).await, [""; 0]);
+        let mended = place.tenantry(&["doctor", "--repair", "--by", "anna"]).ends(0);
+        let note = "user_count of 2 customers, assigned seats of 2 SKUs";
+        assert!(mended.out.contains(&format!("ok   counts         mended: {note}")), "{}", mended.out);
+        assert_eq!(repairs(&ledger).await, [format!("anna: {note}")]);
+        assert_eq!(place.dump().await, calm);
+        place.tenantry(&["audit", "verify"]).ends(0);
+        let again = place.tenantry(&["doctor", "--repair"]).ends(0);
+        assert!(again.out.contains("users and assigned seats add up"), "{}", again.out);
+        assert_eq!(repairs(&ledger).await.len(), 1);
+    }
+
+    async fn a_ledger_that_every_kind_has_gone_through_adds_up(place: Place) {
+        let ledger = place.ledger().await;
+        for job in of_this_store() {
+            crate::place::try_to(&ledger, job.kind(), job.sample()).await;
+        }
+        let calm = place.dump().await;
+        let fine = place.tenantry(&["doctor", "--repair"]).ends(0);
+        assert!(fine.out.contains("ok   counts"), "{}", fine.out);
+        assert_eq!(place.dump().await, calm);
+        assert_eq!(repairs(&ledger).await, [""; 0]);
+    }
+
+    async fn seats_that_are_assigned_and_not_there_are_told_of(place: Place) {
+        let ledger = with_users(&place).await;
+        plant(&ledger, &["UPDATE subscribed_skus SET seats = 1, assigned = 1 WHERE part_number = 'SPB'"]).await;
+        let left = place.tenantry(&["doctor", "--repair"]).ends(2);
+        assert!(left.out.contains("mended: assigned seats of 2 SKUs"), "{}", left.out);
+        assert!(left.out.contains("FAIL seats") && left.out.contains("alpha.onmicrosoft.com SPB: 2 assigned of 1"), "{}", left.out);
+        assert!(!left.out.contains("beta.onmicrosoft.com") && left.out.contains("`set-seats`"), "{}", left.out);
+        crate::place::apply(&ledger, "set-seats", "customer,sku,seats\nA-1,SPB,2\n").await;
+        place.tenantry(&["doctor"]).ends(0);
+    }
+
     async fn a_ledger_that_cannot_be_written_is_not_fine(place: Place) {
         let ledger = with_users(&place).await;
         let fine = place.tenantry(&["doctor"]).ends(0);
