@@ -121,7 +121,7 @@ enum Command {
     /// Print a CSV file to start from
     Template(kinds::Template),
     /// Check configuration and connections, and say what to do about them
-    Doctor,
+    Doctor(doctor::Doctor),
     /// Serve a local stand-in for Partner Center, to rehearse jobs and test clients against
     Sandbox(Box<sandbox::SandboxArgs>),
     /// Make a key pair for sealed passwords: the secret key goes to a file, the public one is printed
@@ -283,7 +283,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Backup(args) => backup::backup(&args, &config, json).await,
         Command::Sandbox(args) => sandbox::sandbox(*args, json).await,
         Command::Template(args) => kinds::template(&args),
-        Command::Doctor => doctor::doctor(&config, json).await,
+        Command::Doctor(args) => doctor::doctor(&args, &config, json).await,
         Command::Plan(args) => plan::plan(&args, &config, json).await,
         Command::Run(args) => on_ledger(config, async |app| run::run(&args, app, json).await).await,
         Command::Apply(args) => on_ledger(config, async |app| apply::apply(&args, app, json).await).await,

@@ -4,6 +4,8 @@
 //! they are whole. `run` writes them chunk by chunk while the job still works; should it die before the end,
 //! a worker on the same machine writes them anew, because the ledger knows where they were to lie.
 
+mod trial;
+
 use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use crate::receipt::{
     Download, FileMade, Form, InputFiles, RECEIPT, REJECTS, RESULTS, Receipt, ReceiptError, RejectRows, RejectsWriter,
     ResultRows, ResultsWriter, Sha256, passwords_name, write_private,
 };
+
+pub use trial::try_dir;
 
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

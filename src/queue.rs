@@ -39,6 +39,9 @@ pub enum QueueError {
     /// Redis cannot be reached or did not answer in time.
     #[error("Redis is unavailable: {0}")]
     Unavailable(String),
+    /// Redis has no memory left for the command.
+    #[error("Redis is full: {0}")]
+    Full(String),
     /// Redis refused the command.
     #[error("Redis answered: {0}")]
     Refused(String),
@@ -89,11 +92,22 @@ impl Queue {
         }
     }
 
+    /// Rings `count` times for a job, for the workers of this process alone.
+    pub fn wake_here(&self, job: JobId, count: usize) {
+        match self {
+            Queue::Embedded(queue) => queue.push(Ticket { job }, count),
+            Queue::Redis(queue) => queue.keep_here(Ticket { job }, count),
+        }
+    }
+
     /// As [`wake`](Self::wake) for a job that was recorded just now. If the queue cannot be rung it says so, once until it can
     /// again: workers find the job by themselves.
     pub async fn ring(&self, job: JobId, count: usize) {
         let rung = self.wake(job, count).await;
         let Queue::Redis(queue) = self else { return };
+        if rung.is_err() {
+            self.wake_here(job, count);
+        }
         match rung {
             Ok(()) if queue.was_silent(false) => tracing::info!("the queue can be rung again"),
             Ok(()) => {}
@@ -104,7 +118,7 @@ impl Queue {
         }
     }
 
-    /// Whether the queue can be used now, and what it is.
+    /// Whether the queue can be written now, and what it is.
     pub async fn ping(&self) -> Result<String, QueueError> {
         match self {
             Queue::Embedded(_) => Ok("embedded, nothing to reach".to_owned()),

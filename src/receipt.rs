@@ -159,11 +159,10 @@ pub struct Written {
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {source}", path.display())]
+#[error("cannot write {}: {error}", path.display())]
 pub struct ReceiptError {
     /// Which one.
     pub path: PathBuf,
     /// Why.
-    #[source]
-    pub source: std::io::Error,
+    pub error: std::io::Error,
 }

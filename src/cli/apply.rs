@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::output;
 use super::passwords::PasswordArgs;
-use super::run::{hand_in, process, refused, tell};
+use super::run::{hand_in, has_place, process, refused, tell};
 use super::{End, InputArgs, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::JobState;
@@ -35,6 +35,7 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
     let stop = super::stop_signal()?;
     let path = Path::new(&args.what);
     let id = if path.is_file() {
+        has_place(app, args.out.as_deref())?;
         match submit_plan(args, app, path, json).await? {
             Some(id) => id,
             None => return Ok(End::Unfinished),
@@ -45,6 +46,8 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
         if job.state == JobState::Planned {
             anyhow::bail!("job {} is still being planned", job.id);
         }
+        let recorded = job.out_dir.as_ref().map(Path::new);
+        has_place(app, args.out.as_deref().or(recorded))?;
         job.id
     };
     let job = process(

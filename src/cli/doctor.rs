@@ -1,16 +1,26 @@
 //! `tenantry doctor`: is everything there that the configuration speaks of, and if not, what to do.
 
-use std::io::Write;
+mod counts;
 
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
 use serde_json::json;
 
 use super::End;
 use super::output;
 use crate::config::Config;
-use crate::db::{Db, SCHEMA_VERSION};
-use crate::queue::Queue;
+use crate::db::{Db, DbError, SCHEMA_VERSION};
+use crate::delivery::try_dir;
+use crate::input::Meter;
+use crate::queue::{Queue, QueueError};
 use crate::store::partner_center::{PartnerCenter, Speaker, Standing};
 use crate::store::{Sources, Stores};
+
+/// The key under which something is written to the ledger, to see whether that works, and how much.
+const TRIAL: &str = "doctor";
+const TRIAL_BYTES: usize = 64 << 10;
 
 struct Finding {
     what: &'static str,
@@ -18,14 +28,20 @@ struct Finding {
     says: String,
 }
 
-pub(super) async fn doctor(config: &Config, json: bool) -> anyhow::Result<End> {
-    let mut findings = vec![
-        configuration(config),
-        ledger(config).await,
-        queue(config).await,
-        results(config),
-        passwords(config),
-    ];
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Count users and assigned seats anew where what is recorded of them does not add up
+    #[arg(long)]
+    repair: bool,
+    /// Who has it repaired
+    #[arg(long, value_name = "NAME", default_value_t = super::user())]
+    by: String,
+}
+
+pub(super) async fn doctor(args: &Doctor, config: &Config, json: bool) -> anyhow::Result<End> {
+    let mut findings = vec![configuration(config), ledger(config).await];
+    findings.extend(counts::counts(args, config).await);
+    findings.extend([queue(config).await, results(config), passwords(config)]);
     match crate::app::stores(config) {
         Ok(Stores {
             partner_center,
@@ -73,20 +89,36 @@ fn configuration(config: &Config) -> Finding {
 }
 
 async fn ledger(config: &Config) -> Finding {
-    let (fine, says) = match Db::inspect(config.ledger.url.reveal()).await {
-        Ok(0) => (true, "empty; the first command that writes sets it up".to_owned()),
+    let url = config.ledger.url.reveal();
+    let (fine, says) = match Db::inspect(url).await {
+        Ok(0) => match place_of(url).map_or(Ok(()), |dir| try_dir(&dir)) {
+            Ok(()) => (true, "empty; the first command that writes sets it up".to_owned()),
+            Err(error) => (
+                false,
+                format!("it is not there and cannot be made: {error}; make room there, or set `ledger.url`"),
+            ),
+        },
         Ok(version) if version < SCHEMA_VERSION => (
             true,
             format!("schema version {version}; the first command that writes brings it to {SCHEMA_VERSION}"),
         ),
-        Ok(version) if version == SCHEMA_VERSION => (true, format!("schema version {version}, up to date")),
+        Ok(version) if version == SCHEMA_VERSION => match write_and_remove(url).await {
+            Ok(()) => (true, format!("schema version {version}, up to date, can be written")),
+            Err(error) => (
+                false,
+                format!(
+                    "it can be read and not be written: {error}; make room where it lies, and check that its file or \
+                     database is not read-only and that the user of `ledger.url` may write there"
+                ),
+            ),
+        },
         Ok(version) => (
             false,
             format!("schema version {version} is newer than this program's {SCHEMA_VERSION}; use a newer tenantry"),
         ),
         Err(error) => (
             false,
-            format!("{error}; check `ledger.url`, that the server runs, and that the path is writable"),
+            format!("{error}; check `ledger.url`, that the server runs, or that the path is writable and has room"),
         ),
     };
     Finding {
@@ -94,6 +126,39 @@ async fn ledger(config: &Config) -> Finding {
         fine,
         says,
     }
+}
+
+/// The directory in which the file of an SQLite ledger lies, or is to lie.
+fn place_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = Path::new(path.strip_prefix("//").unwrap_or(path));
+    Some(path.parent().unwrap_or(Path::new("")).to_owned())
+}
+
+/// Writes something to the ledger that takes room, commits it, and takes it away again.
+async fn write_and_remove(url: &str) -> Result<(), DbError> {
+    let db = Db::open_to_read(url, 1).await?;
+    db.write(|tx| {
+        tx.exec(
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            &[TRIAL.into(), incompressible(TRIAL_BYTES).into()],
+        )
+        .map(drop)
+    })
+    .await?;
+    db.write(|tx| tx.exec("DELETE FROM meta WHERE key = $1", &[TRIAL.into()]).map(drop))
+        .await
+}
+
+/// A text that a database does not make smaller.
+fn incompressible(bytes: usize) -> String {
+    let mut digits = String::with_capacity(bytes + 64);
+    for block in 0..bytes.div_ceil(64) {
+        let mut meter = Meter::default();
+        meter.pass(&block.to_le_bytes());
+        digits.push_str(meter.sha256().as_str());
+    }
+    digits
 }
 
 /// Whether Partner Center lets the application in, and application and user.
@@ -151,7 +216,14 @@ async fn queue(config: &Config) -> Finding {
             format!("{error}; set `queue.url` to `embedded` or `redis://HOST:PORT`"),
         ),
         Ok(queue) => match queue.ping().await {
-            Ok(info) => (true, info.clone()),
+            Ok(info) => (true, info),
+            Err(error) if cannot_be_written(&error) => (
+                false,
+                format!(
+                    "it answers and cannot be written: {error}; give it more memory (`maxmemory`), check that it is no \
+                     read-only replica and that the user of `queue.url` may write there, or set it to `embedded`"
+                ),
+            ),
             Err(error) => (
                 false,
                 format!("{error}; check `queue.url` and that Redis runs, or set it to `embedded`"),
@@ -165,20 +237,26 @@ async fn queue(config: &Config) -> Finding {
     }
 }
 
+/// Whether Redis is there and takes nothing.
+fn cannot_be_written(error: &QueueError) -> bool {
+    match error {
+        QueueError::Full(_) | QueueError::Refused(_) => true,
+        // Of use while another server takes over, elsewhere; here it is what a replica says for good.
+        QueueError::Unavailable(why) => why.to_uppercase().contains("READONLY"),
+        _ => false,
+    }
+}
+
 fn results(config: &Config) -> Finding {
     let dir = &config.results.dir;
-    // The nearest directory that exists decides whether ours can be made.
-    let existing = dir
-        .ancestors()
-        .find(|part| part.is_dir() || part.as_os_str().is_empty());
-    let place = existing
-        .filter(|part| !part.as_os_str().is_empty())
-        .unwrap_or(std::path::Path::new("."));
-    let (fine, says) = match tempfile::tempfile_in(place) {
-        Ok(_) => (true, format!("{} can be written", dir.display())),
+    let (fine, says) = match try_dir(dir) {
+        Ok(()) => (true, format!("{} can be written", dir.display())),
         Err(error) => (
             false,
-            format!("{} cannot be written: {error}; set `results.dir`", dir.display()),
+            format!(
+                "{} cannot be written: {error}; make room there, or set `results.dir`",
+                dir.display()
+            ),
         ),
     };
     Finding {

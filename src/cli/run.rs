@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::output::{self, Progress};
 use super::{End, SubmissionArgs};
 use crate::app::App;
-use crate::delivery;
+use crate::delivery::{self, DeliveryError};
 use crate::ledger::{Job, JobId, Parameters, Scope};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
@@ -52,13 +52,17 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
         sources.collect::<Result<_, _>>()?
     };
     let many = sources.len();
+    // Results of several files must not overwrite each other.
+    let out_of = |number: usize| match (&args.out, many) {
+        (Some(out), 1) => Some(out.clone()),
+        (Some(out), _) => Some(out.join((number + 1).to_string())),
+        (None, _) => None,
+    };
+    for number in 0..many {
+        has_place(app, out_of(number).as_deref())?;
+    }
     for (number, source) in sources.into_iter().enumerate() {
-        // Results of several files must not overwrite each other.
-        let out = match (&args.out, many) {
-            (Some(out), 1) => Some(out.clone()),
-            (Some(out), _) => Some(out.join((number + 1).to_string())),
-            (None, _) => None,
-        };
+        let out = out_of(number);
         if many > 1 && args.submission.passwords.is_plain() {
             anyhow::bail!("--plaintext-passwords takes one file at a time");
         }
@@ -84,6 +88,41 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
         }
     }
     Ok(end)
+}
+
+/// Makes sure that results can be written, before there is a job that has some.
+pub(super) fn has_place(app: &App, out: Option<&Path>) -> anyhow::Result<()> {
+    let base = &app.config.results.dir;
+    let (dir, way) = match out {
+        Some(out) => (out, "name another directory with --out"),
+        None => (base.as_path(), "name another directory with --out or `results.dir`"),
+    };
+    delivery::try_dir(dir).map_err(|error| {
+        let dir = dir.display();
+        anyhow::anyhow!("results cannot be written to {dir}: {error}; nothing was submitted; make room there, or {way}")
+    })
+}
+
+/// What to do about results that could not be written, and about their job.
+pub(super) async fn unwritten(app: &App, id: JobId, error: anyhow::Error) -> anyhow::Error {
+    let Some(DeliveryError::File(_) | DeliveryError::Directory { .. }) = error.downcast_ref() else {
+        return error;
+    };
+    let way =
+        format!("`tenantry results {id}` prints them, and a worker on this machine writes them once that is possible");
+    let is_over = app
+        .ledger
+        .job(id)
+        .await
+        .is_ok_and(|job| job.is_some_and(|job| job.state.is_final()));
+    if is_over {
+        anyhow::anyhow!("{error}; job {id} has ended and its results are in the ledger: {way}")
+    } else {
+        anyhow::anyhow!(
+            "{error}; job {id} is in the ledger and goes on where it was with a worker or with `tenantry apply {id}`; its results \
+             are there as well: {way}"
+        )
+    }
 }
 
 /// Submits one file with a progress display.
@@ -162,7 +201,10 @@ pub(super) async fn process(
     json: bool,
 ) -> anyhow::Result<Job> {
     let job = load(app, id).await?;
-    let dir = delivery::claim_dir(&app.ledger, &job, out, &app.config.results.dir).await?;
+    let dir = match delivery::claim_dir(&app.ledger, &job, out, &app.config.results.dir).await {
+        Ok(dir) => dir,
+        Err(error) => return Err(Box::pin(unwritten(app, id, error.into())).await),
+    };
     if job.is_at_rest() && !job.state.is_final() {
         return Ok(job);
     }
@@ -179,7 +221,9 @@ pub(super) async fn process(
     };
     let (worked, watched) = tokio::join!(working, watching);
     worked?;
-    watched?;
+    if let Err(error) = watched {
+        return Err(Box::pin(unwritten(app, id, error)).await);
+    }
     load(app, id).await
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output;
-use super::run::{hand_in, load, refused, tell};
+use super::run::{hand_in, has_place, load, refused, tell, unwritten};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::delivery;
@@ -41,6 +41,9 @@ pub(super) struct Submit {
 pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
     let source = args.submission.input.source(args.file.as_deref())?;
+    if args.wait {
+        has_place(app, args.out.as_deref())?;
+    }
     let submitted = hand_in(app, kind, source, None, &args.submission, &app.queue, json).await?;
     let (id, new) = match submitted {
         Submitted::Refused(refusal) => {
@@ -76,12 +79,18 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
             }
             tokio::time::sleep(LOOK_EVERY).await;
         };
-        let dir = delivery::claim_dir(&app.ledger, &job, args.out.as_deref(), &app.config.results.dir).await?;
-        if job.state.is_final() {
-            let (form, patience) = (app.config.results.form(), app.config.ledger.patience);
-            delivery::deliver_to(&app.ledger, id, &dir, form, patience).await?;
+        let writing = async {
+            let dir = delivery::claim_dir(&app.ledger, &job, args.out.as_deref(), &app.config.results.dir).await?;
+            if job.state.is_final() {
+                let (form, patience) = (app.config.results.form(), app.config.ledger.patience);
+                delivery::deliver_to(&app.ledger, id, &dir, form, patience).await?;
+            }
+            anyhow::Ok(())
+        };
+        match writing.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Box::pin(unwritten(app, id, error)).await),
         }
-        anyhow::Ok(())
     };
     match stop.run_until_cancelled(waiting).await {
         Some(waited) => waited?,

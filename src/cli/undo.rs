@@ -9,7 +9,7 @@ use serde_json::json;
 use super::End;
 use super::inspect::find;
 use super::output::{self, SHOWN};
-use super::run::{process, tell};
+use super::run::{has_place, process, tell};
 use crate::app::App;
 use crate::queue::Queue;
 use crate::store::{Preview, Verdict};
@@ -40,6 +40,9 @@ pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<E
     let job = find(app, &args.job).await?;
     if args.plan {
         return plan(args, app, &job, json).await;
+    }
+    if !args.submit {
+        has_place(app, args.out.as_deref())?;
     }
     let queue = if args.submit {
         app.queue.clone()

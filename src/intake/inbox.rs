@@ -3,6 +3,7 @@
 //! `XADD tenantry:inbox * job '<json>'` hands a job in, from any language. The workers read the stream as one
 //! consumer group. An entry leaves it only when its fate is sealed: accepted, and then it is in the
 //! ledger; or refused, and then it moves to `tenantry:inbox:rejected` with every reason, in one transaction.
+//! A Redis that is full still lets accepted entries be taken off; refused ones stay until it has room for them.
 //! Whatever happens in between (a killed worker, a ledger that is away) leaves it pending, and some worker
 //! takes it up again. So an entry may come to the door twice; the door knows it by its key.
 //!
@@ -10,6 +11,8 @@
 //! the reading: not a lost connection, not a flushed server, not an entry that is no document.
 
 mod entries;
+mod fate;
+mod trouble;
 
 use std::time::Duration;
 
@@ -18,11 +21,11 @@ use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::document::code;
-use super::redact::without_secrets;
-use super::{Accepted, Door, JobDocument, Reason, Refusal};
+use super::{Door, JobDocument, Reason, Refusal};
 use crate::queue::redis::{Outage, failed};
 use crate::queue::{Queue, QueueError, RedisQueue};
 use entries::Entry;
+use trouble::{Trouble, WithoutRoom};
 
 /// The consumer group of all workers.
 const GROUP: &str = "tenantry";
@@ -99,6 +102,11 @@ struct Inbox<D> {
     rejected: String,
     /// One name per machine: entries are told apart by the group, and names of the dead do not pile up.
     consumer: String,
+    without_room: WithoutRoom,
+    /// Entries that could not be taken off, notices that could not be told, documents the ledger was away for.
+    stuck: Trouble,
+    untold: Trouble,
+    unavailable: Trouble,
 }
 
 impl<D: Door> Inbox<D> {
@@ -107,6 +115,10 @@ impl<D: Door> Inbox<D> {
             stream: queue.key("inbox"),
             rejected: queue.key("inbox:rejected"),
             consumer: crate::runner::host_name(),
+            without_room: WithoutRoom::default(),
+            stuck: Trouble::default(),
+            untold: Trouble::default(),
+            unavailable: Trouble::default(),
             queue,
             door,
         }
@@ -115,7 +127,11 @@ impl<D: Door> Inbox<D> {
     /// Reads and deals with entries until `stop`, or until Redis fails.
     async fn take_in(&self, outage: &mut Outage, stop: &CancellationToken) -> Result<(), QueueError> {
         let mut connection = self.queue.blocking_connection(HOLD).await?;
-        self.found_group(&mut connection).await?;
+        match self.found_group(&mut connection).await {
+            // It was made long ago, as a rule. If not, reading says so.
+            Ok(()) | Err(QueueError::Full(_)) => {}
+            Err(error) => return Err(error),
+        }
         let mut looked = None;
         while !stop.is_cancelled() {
             // A stream that never pauses must not keep what was left behind waiting.
@@ -195,8 +211,8 @@ impl<D: Door> Inbox<D> {
             Ok(answer) => Ok(entries_of(answer)),
             // The server was flushed, or the stream deleted. What Redis says of it differs between versions.
             Err(error) if matches!(error.code(), Some("NOGROUP" | "UNBLOCKED")) => {
-                tracing::info!("the inbox {} was deleted; it is made anew", self.stream);
                 self.found_group(connection).await?;
+                tracing::info!("the inbox {} was deleted; it was made anew", self.stream);
                 Ok(Vec::new())
             }
             Err(error) => Err(failed(error)),
@@ -216,6 +232,9 @@ impl<D: Door> Inbox<D> {
 
     /// Hands one entry in and seals its fate. Whatever fails, it stays pending and is taken up again.
     async fn deal_with(&self, entry: &Entry) {
+        if !self.without_room.may_try(&entry.id) {
+            return;
+        }
         let submitted = async {
             let document = self.document(entry)?;
             let key = format!("{}:{}", self.stream, entry.id);
@@ -229,6 +248,11 @@ impl<D: Door> Inbox<D> {
             submitted = submitted => submitted,
             never = self.show_in_hand(&entry.id) => match never {},
         };
+        if !matches!(submitted, Err((Refusal::Unavailable(_), _)))
+            && let Some(met) = self.unavailable.over()
+        {
+            tracing::info!("entries can be taken in again, after {met} attempts");
+        }
         let sealed = match submitted {
             Ok((accepted, reply_to)) => {
                 tracing::info!(job.id = %accepted.job, entry.id, "job {} came in as entry {}", accepted.job, entry.id);
@@ -236,17 +260,26 @@ impl<D: Door> Inbox<D> {
             }
             Err((Refusal::Invalid(reasons), reply_to)) => self.reject(entry, &reasons, reply_to.as_deref()).await,
             Err((Refusal::Unavailable(why), _)) => {
-                tracing::warn!(
-                    entry.id,
-                    why,
-                    "entry {} cannot be taken in now and is tried again",
-                    entry.id
-                );
+                let id = &entry.id;
+                if self.unavailable.met() {
+                    tracing::warn!(
+                        entry.id,
+                        why,
+                        "entry {id} cannot be taken in now; it is tried again, as are others"
+                    );
+                } else {
+                    tracing::debug!(entry.id, why, "entry {id} cannot be taken in now");
+                }
                 return;
             }
         };
-        if let Err(error) = sealed {
-            tracing::warn!(entry.id, %error, "entry {} was dealt with and could not be taken off; it comes again", entry.id);
+        match sealed {
+            Ok(()) => {
+                if self.stuck.over().is_some() {
+                    tracing::info!("entries can be taken off {} again", self.stream);
+                }
+            }
+            Err(error) => self.stays(entry, &error),
         }
     }
 
@@ -264,48 +297,6 @@ impl<D: Door> Inbox<D> {
         };
         JobDocument::parse(job, self.queue.prefix())
             .map_err(|malformed| (Refusal::Invalid(malformed.reasons), malformed.reply_to))
-    }
-
-    async fn accept(&self, entry: &Entry, accepted: &Accepted, reply_to: Option<&str>) -> Result<(), QueueError> {
-        if let (Some(reply_to), Some(summary)) = (reply_to, &accepted.awaiting_approval) {
-            tell(&self.queue, reply_to, summary).await?;
-        }
-        self.let_go(entry, redis::pipe().atomic()).await
-    }
-
-    async fn reject(&self, entry: &Entry, reasons: &[Reason], reply_to: Option<&str>) -> Result<(), QueueError> {
-        tracing::warn!(
-            entry.id,
-            reasons = reasons.len(),
-            "entry {} is rejected, see the stream {}",
-            entry.id,
-            self.rejected
-        );
-        if let Some(reply_to) = reply_to {
-            let outcome = serde_json::json!({ "entry": entry.id, "state": "rejected", "reasons": reasons });
-            tell(&self.queue, reply_to, &outcome.to_string()).await?;
-        }
-        let reasons = serde_json::to_string(reasons).map_err(|error| QueueError::Refused(error.to_string()))?;
-        let mut pipe = redis::pipe();
-        pipe.atomic()
-            .cmd("XADD")
-            .arg(&self.rejected)
-            .arg(&["*", "entry", &entry.id, "reasons", &reasons, FIELD])
-            .arg(without_secrets(entry.job.as_deref().unwrap_or_default()))
-            .ignore();
-        self.let_go(entry, &mut pipe).await
-    }
-
-    /// Takes an entry off the stream, together with whatever stands in `pipe` already.
-    async fn let_go(&self, entry: &Entry, pipe: &mut redis::Pipeline) -> Result<(), QueueError> {
-        let mut connection = self.queue.connection().await?;
-        pipe.cmd("XACK")
-            .arg(&[&self.stream, GROUP, &entry.id])
-            .ignore()
-            .cmd("XDEL")
-            .arg(&[&self.stream, &entry.id])
-            .ignore();
-        pipe.query_async::<()>(&mut connection).await.map_err(failed)
     }
 
     /// Shows every now and then that an entry is in hand, so that it does not count as left behind.

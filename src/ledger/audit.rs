@@ -62,6 +62,8 @@ pub enum Action {
     Revealed,
     /// What a job did was undone.
     Undone,
+    /// Counts of the store that did not add up were mended; the note says which.
+    Repaired,
 }
 
 impl Action {
@@ -79,6 +81,7 @@ impl Action {
             Action::Retried => "retried",
             Action::Revealed => "revealed",
             Action::Undone => "undone",
+            Action::Repaired => "repaired",
         }
     }
 }

@@ -37,7 +37,7 @@ impl EmbeddedQueue {
         }
     }
 
-    async fn pop(&self) -> Ticket {
+    pub(super) async fn pop(&self) -> Ticket {
         loop {
             let rung = self.0.rung.notified();
             let ticket = self

@@ -2,6 +2,7 @@
 //!
 //! No error ends anything here. A connection that is lost, a server that restarts or is flushed, a
 //! ticket that cannot be read: the consumer logs an outage once, waits a little longer each time, and goes on.
+//! While Redis is full, tickets stay within the process that would have pushed them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use redis::{Client, RedisError};
 use tokio::sync::OnceCell;
 
 use super::backend::Places;
-use super::{QueueError, Ticket};
+use super::{EmbeddedQueue, QueueError, Ticket};
 
 /// A command that is answered later than this counts as unanswered.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,6 +35,8 @@ struct Shared {
     manager: OnceCell<ConnectionManager>,
     /// Whether it could not be rung the last time.
     silent: AtomicBool,
+    /// Tickets for the workers of this process alone: what their sweep has found, or what Redis does not take.
+    kept_here: EmbeddedQueue,
 }
 
 impl RedisQueue {
@@ -45,6 +48,7 @@ impl RedisQueue {
             prefix: prefix.to_owned(),
             manager: OnceCell::new(),
             silent: AtomicBool::new(false),
+            kept_here: EmbeddedQueue::default(),
         })))
     }
 
@@ -100,6 +104,11 @@ impl RedisQueue {
         pipe.query_async::<()>(&mut connection).await.map_err(failed)
     }
 
+    /// Rings the workers of this process alone.
+    pub(super) fn keep_here(&self, ticket: Ticket, count: usize) {
+        self.0.kept_here.push(ticket, count);
+    }
+
     pub(super) async fn ping(&self) -> Result<String, QueueError> {
         let mut connection = self.connection().await?;
         let info: String = redis::cmd("INFO")
@@ -111,14 +120,47 @@ impl RedisQueue {
             .lines()
             .find_map(|line| line.strip_prefix("redis_version:"))
             .unwrap_or("of unknown version");
+        // One that is full, a replica or closed to us answers all the same.
+        let trial = self.key("doctor");
+        redis::cmd("SET")
+            .arg(&trial)
+            .arg("?")
+            .arg("PX")
+            .arg(PATIENCE.as_millis() as u64)
+            .query_async::<()>(&mut connection)
+            .await
+            .map_err(failed)?;
+        redis::cmd("DEL")
+            .arg(&trial)
+            .query_async::<()>(&mut connection)
+            .await
+            .map_err(failed)?;
         Ok(format!("Redis {} answers", version.trim()))
     }
 
     /// Hands tickets over until the worker is gone.
     pub(super) async fn consume(self, places: Places) {
+        tokio::select! {
+            () = self.consume_theirs(&places) => {}
+            () = self.consume_kept(&places) => {}
+        }
+    }
+
+    async fn consume_kept(&self, places: &Places) {
+        loop {
+            // The place comes after the ticket: with but one place, it is the other's that waits for Redis.
+            let ticket = self.0.kept_here.pop().await;
+            match places.free().await {
+                Some(place) => place.take(ticket),
+                None => return,
+            }
+        }
+    }
+
+    async fn consume_theirs(&self, places: &Places) {
         let mut outage = Outage::default();
         while !places.is_gone() {
-            match self.consume_while_connected(&places, &mut outage).await {
+            match self.consume_while_connected(places, &mut outage).await {
                 Ok(()) => return,
                 Err(error) => outage.wait("tickets", &error).await,
             }
@@ -172,14 +214,22 @@ impl Outage {
     }
 }
 
-/// Whether Redis failed or refused.
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+/// Whether Redis failed, is full, or refused.
 pub fn failed(error: RedisError) -> QueueError {
-    let refused =
-        error.code().is_some() && !matches!(error.code(), Some("LOADING" | "BUSY" | "MASTERDOWN" | "READONLY"));
-    if refused {
-        QueueError::Refused(error.to_string())
+    let text = error.to_string();
+    let code = error.code().map(str::to_owned);
+    // A pipeline or a transaction tells of each command's failure, and itself of none or another.
+    let codes: Vec<String> = match error.into_server_errors() {
+        Some(errors) => errors.iter().map(|(_, error)| error.code().to_owned()).collect(),
+        None => code.into_iter().collect(),
+    };
+    if codes.iter().any(|code| code == "OOM") {
+        return QueueError::Full(text);
+    }
+    let for_now = |code: &String| matches!(code.as_str(), "LOADING" | "BUSY" | "MASTERDOWN" | "READONLY");
+    if codes.is_empty() || codes.iter().any(for_now) {
+        QueueError::Unavailable(text)
     } else {
-        QueueError::Unavailable(error.to_string())
+        QueueError::Refused(text)
     }
 }

@@ -43,10 +43,7 @@ impl Partial {
                 path,
                 meter: Meter::default(),
             }),
-            Err(source) => Err(ReceiptError {
-                path: temporary,
-                source,
-            }),
+            Err(error) => Err(ReceiptError { path: temporary, error }),
         }
     }
 
@@ -66,10 +63,10 @@ impl Partial {
         })
     }
 
-    pub(super) fn fault(&self, source: io::Error) -> ReceiptError {
+    pub(super) fn fault(&self, error: io::Error) -> ReceiptError {
         ReceiptError {
             path: self.path.clone(),
-            source,
+            error,
         }
     }
 }

@@ -153,7 +153,7 @@ impl RejectsWriter {
         let path = self.dir.join(REJECTS);
         match remove(&path) {
             Ok(()) => Ok(None),
-            Err(source) => Err(ReceiptError { path, source }),
+            Err(error) => Err(ReceiptError { path, error }),
         }
     }
 }

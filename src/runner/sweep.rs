@@ -130,10 +130,8 @@ impl Runner {
             if tickets == 0 {
                 continue;
             }
-            if let Err(error) = self.queue.wake(job, tickets as usize).await {
-                // Told of by the queue already. Chunks in hand go on, and each is followed by the next.
-                tracing::debug!(%error, "the queue could not be rung");
-            }
+            // Whoever finds it takes it on, so a queue that is full, slow or gone stops nothing.
+            self.queue.wake_here(job, tickets as usize);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@
 
 pub mod counterpart;
 mod create_customer;
+pub mod derived;
 pub(crate) mod export;
 mod licenses;
 mod lifecycle;

@@ -89,3 +89,67 @@ async fn a_directory_that_cannot_be_written_to_stops_nothing_else() {
         .out;
     assert_eq!(jobs.matches("\"completed\"").count(), 2, "{jobs}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_submitted_when_results_cannot_be_written() {
+    let place = with_users(2).await;
+    place.write("file", "");
+    let plan = ["plan", "bulk-add-users", "users.csv", "--out", "plan.json"];
+    place.tenantry(&plan).ends(0);
+    let jobs = || place.tenantry(&["jobs", "--json"]).ends(0).out;
+    let before = jobs();
+    let customers = before.lines().next().expect("a job");
+    let done: serde_json::Value = serde_json::from_str(customers).expect("JSON");
+    let done = done["job"].as_str().expect("an id");
+    for out in ["file", "file/out", "/proc/out"] {
+        for command in [
+            vec!["run", "bulk-add-users", "users.csv"],
+            vec!["run", "bulk-add-users", "users.csv", "users.csv"],
+            vec!["submit", "bulk-add-users", "users.csv", "--wait"],
+            vec!["apply", "plan.json"],
+            vec!["undo", done],
+        ] {
+            let refused = place.tenantry(&[command.as_slice(), &["--out", out]].concat()).ends(2);
+            let told = refused.err.trim();
+            assert!(
+                told.contains(&format!("results cannot be written to {out}")),
+                "{command:?}: {told}"
+            );
+            assert!(
+                told.contains("nothing was submitted") && told.contains("--out"),
+                "{command:?}: {told}"
+            );
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
+    }
+    let mut command = place.command(&["run", "bulk-add-users", "users.csv"]);
+    command.env("TENANTRY__RESULTS__DIR", "file/results");
+    let refused = crate::place::Run::from(command.output().expect("tenantry starts")).ends(2);
+    assert!(refused.err.contains("`results.dir`"), "{}", refused.err);
+    assert_eq!(jobs(), before);
+    // What writes nothing is asked for nothing.
+    place.tenantry(&["undo", done, "--plan", "--out", "file"]);
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--out", "new/deep"])
+        .ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_cannot_be_written_are_told_where_they_are() {
+    let place = with_users(3).await;
+    // As a disk that fills up later: there is room when it is tried, and not for the results.
+    std::fs::create_dir_all(place.path("out/results.csv.partial/in-the-way")).expect("made");
+    let run = place.tenantry(&RUN).ends(2);
+    let told = run.err.trim();
+    assert!(
+        told.contains("cannot write") && told.contains("results.csv.partial"),
+        "{told}"
+    );
+    assert_eq!(told.matches("os error").count(), 1, "{told}");
+    let at = told.find("`tenantry results ").expect("what to do") + "`tenantry results ".len();
+    let job = told[at..].split('`').next().expect("an id");
+    std::fs::remove_dir_all(place.path("out/results.csv.partial")).expect("removed");
+    place.tenantry(&["worker", "--drain"]).ends(0);
+    assert_eq!(place.tenantry(&["results", job]).ends(0).out.lines().count(), 4);
+    assert_eq!(read(place.path("out/results.csv")).lines().count(), 4);
+}

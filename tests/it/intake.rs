@@ -1,5 +1,7 @@
 //! Jobs of other programs, over a real Redis: taken in once, refused with reasons, never lost.
 
+mod full;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod crash;
 mod delivery;
+mod doctor;
 mod input;
 mod intake;
 mod ledger;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::place::read;
+use crate::place::{On, Place, read};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -88,4 +88,51 @@ fn the_readme_names_files_that_exist() {
     {
         assert!(root().join(word).exists(), "README names {word}");
     }
+}
+
+/// The steps of the program in the README's command blocks that have one, with the files of this repository made absolute.
+fn steps_of_the_readme() -> Vec<Vec<Vec<String>>> {
+    let readme = read(root().join("README.md"));
+    let blocks = readme
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let words = |step: &str| {
+        let words = step.split_whitespace().take_while(|word| *word != "#").skip(1);
+        let absolute = words.map(|word| match root().join(word) {
+            file if file.is_file() => file.display().to_string(),
+            _ => word.to_owned(),
+        });
+        absolute.collect::<Vec<_>>()
+    };
+    let steps_of = |block: &str| {
+        let steps = block.split("&&").flat_map(str::lines).map(str::trim);
+        steps
+            .filter(|step| step.starts_with("tenantry "))
+            .map(words)
+            .collect::<Vec<_>>()
+    };
+    blocks.map(steps_of).filter(|steps| !steps.is_empty()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_readme_says_to_try_ends_as_it_says() {
+    let place = Place::new(On::Sqlite).await;
+    let blocks = steps_of_the_readme();
+    let [good, faulty, ..] = blocks.as_slice() else {
+        panic!("two commands to try, not {blocks:?}")
+    };
+    assert_eq!(good.len(), 3, "{good:?}");
+    // Once to make everything, once to find it there.
+    for step in [good.as_slice(), good.as_slice()].concat() {
+        place
+            .tenantry(&step.iter().map(String::as_str).collect::<Vec<_>>())
+            .ends(0);
+    }
+    let ends = faulty.iter().map(|step| {
+        place
+            .tenantry(&step.iter().map(String::as_str).collect::<Vec<_>>())
+            .code
+    });
+    assert_eq!(ends.collect::<Vec<_>>(), [2, 1]);
 }

@@ -178,9 +178,9 @@ pub(super) async fn apply(
         }
     };
     // A password that was drawn by an attempt that came to no end is lost with it, so the user gets the one that is handed
-    // out now. With one that was handed out the user may be at work.
+    // out now. With one that was handed out the user may be at work, and where none is handed out nobody needs another.
     let was_handed_out = journal.has_handed_out(row);
-    if has_begun && !was_handed_out {
+    if has_begun && !was_handed_out && journal.hands_out() {
         let done = password_step(session, journal, row, customer, &id, &password, true).await?;
         if let Err(stopped) = done {
             let done = "the user was created; the password could not be set".to_owned();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tenantry::clock::Clock;
 use tenantry::ledger::Job;
+use tenantry::passwords::write_key_pair;
 use tenantry::sandbox::Options;
 
 use super::kinds::with_users;
@@ -261,6 +262,36 @@ async fn a_row_that_is_cut_off_while_its_worker_is_to_stop_is_not_done() {
     assert_eq!((now().await.counts.applied, office.users(&alpha).await.len()), (1, 1));
 }
 
+/// Somebody to seal passwords to.
+pub(super) fn recipient(office: &Office) -> String {
+    let key = write_key_pair(&office.place.path("key.txt"), &Clock::system());
+    key.expect("a key pair").to_string()
+}
+
+/// A job that hands out no passwords sets none but those users are made with.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_password_is_reset_where_none_is_handed_out() {
+    for place in ["after-intent@1", "after-answer@1", "after-answer@2", "before-commit@1"] {
+        let (office, [alpha, _]) = Office::with_customers().await;
+        office.here.subscription(&alpha, 10).await;
+        let rows = ["one", "two"].map(|name| format!("{alpha},{name}@alpha.onmicrosoft.com,{name},Uno,GB,SPB,\n"));
+        let job = killed_while(&office, place, "bulk-add-users", &format!("{USERS}{}", rows.concat())).await;
+        let drained = command(&office, &["worker", "--drain"]).status();
+        assert_eq!(drained.expect("tenantry starts").code(), Some(0), "{place}");
+        let job = office.ledger.job(job.id).await.expect("asked").expect("there");
+        assert_eq!(
+            job.counts.applied,
+            2,
+            "{place}: {:?}",
+            outcomes(&office.ledger, &job).await
+        );
+        assert_eq!(office.here.effects("create-user").await, 2, "{place}");
+        let counters = office.here.get("/sandbox/counters").await.json();
+        let reset = &counters["operations"]["reset-user-password"];
+        assert_eq!(reset["calls"].as_u64().unwrap_or(0), 0, "{place}: {reset}");
+    }
+}
+
 /// A user whose making was cut short gets the password that is handed out now; here the answer to that is lost.
 async fn with_a_lost_answer(records_are_there: bool) {
     // The client asks for records from a day on, so both have to agree what day it is.
@@ -268,7 +299,10 @@ async fn with_a_lost_answer(records_are_there: bool) {
     let (office, [alpha, _]) = Office::beside(here).await.and_customers().await;
     let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n");
     office.place.write("users.csv", users);
+    let recipient = recipient(&office);
     let killed = command(&office, &["run", "bulk-add-users", "users.csv"])
+        .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+        .env("TENANTRY__PASSWORDS__RECIPIENTS", &recipient)
         .env("TENANTRY_FAILPOINT", "after-answer@1")
         .status()
         .expect("tenantry starts");

@@ -1,12 +1,13 @@
 //! Rows that were begun by one job, or at one look, and are gone on with by another.
 
 use serde_json::json;
-use tenantry::ledger::{Job, RetryRefused};
+use tenantry::ledger::{Job, Parameters, RetryRefused};
+use tenantry::submit::Submitted;
 
-use super::killed::killed_while;
+use super::killed::{killed_while, recipient};
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};
-use crate::place::{outcomes, work_off_from};
+use crate::place::{hand_in_from, outcomes, work_off_from};
 use crate::sandbox::OTHER_PARTNER;
 
 const SWITCH: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
@@ -25,6 +26,20 @@ async fn cancelled_and_retried(office: &Office, job: &Job) -> Job {
     retried(office, &job).await
 }
 
+/// Makes users whose passwords are handed out.
+async fn made_with_passwords(office: &Office, users: &str) -> Job {
+    let parameters = Parameters {
+        seal_to: vec![recipient(office)],
+        ..Parameters::default()
+    };
+    let handed_in = hand_in_from(&office.ledger, &office.stores, "bulk-add-users", users, parameters, 100).await;
+    let Submitted::Queued(id) = handed_in else {
+        panic!("not queued")
+    };
+    let job = office.ledger.job(id).await.expect("asked").expect("there");
+    work_off_from(&office.ledger, &office.stores, &job).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_whose_making_was_cut_short_gets_a_password_from_the_retry() {
     let (office, [alpha, _]) = Office::with_customers().await;
@@ -32,7 +47,7 @@ async fn a_user_whose_making_was_cut_short_gets_a_password_from_the_retry() {
     let forbidden = json!({ "operation": "update-licenses", "fault": "forbidden", "times": 2 });
     office.here.fault(&forbidden).await;
     let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,SPB,\n");
-    let job = office.apply("bulk-add-users", &users).await;
+    let job = made_with_passwords(&office, &users).await;
     assert_eq!(job.state.as_str(), "paused");
     // What was answered once is not sent under the same id again: it would be answered the same.
     office
@@ -61,7 +76,7 @@ async fn a_row_that_waits_for_the_service_goes_on_with_the_password_it_handed_ou
     let busy = json!({ "operation": "update-licenses", "fault": "busy", "times": 3 });
     office.here.fault(&busy).await;
     let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,SPB,\n");
-    let job = office.apply("bulk-add-users", &users).await;
+    let job = made_with_passwords(&office, &users).await;
     assert_eq!(job.waiting, 1, "{:?}", outcomes(&office.ledger, &job).await);
     let job = office.finish(&job).await;
     assert_eq!(job.counts.applied, 1, "{:?}", outcomes(&office.ledger, &job).await);

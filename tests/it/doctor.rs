@@ -1,0 +1,191 @@
+//! `doctor`: what it says is fine was tried, and counts that do not add up are found and mended.
+
+use tenantry::db::DbError;
+use tenantry::ledger::Ledger;
+
+use crate::place::{On, Place, column, of_this_store, on_both};
+use crate::servers::RedisServer;
+
+const CUSTOMERS: &str = "\
+domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
+alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
+beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE,B-1
+gamma,Gamma SA,Gil,Garde,gil@gamma.example,Rue 3,Paris,,75001,FR,C-1
+";
+const SEATS: &str = "customer,sku,seats\nA-1,SPB,5\nA-1,EXCHANGEDESKLESS,5\nB-1,SPB,5\nC-1,SPB,5\n";
+const USERS: &str = "\
+customer,user_principal_name,first_name,last_name,usage_location,licenses
+A-1,a1@alpha.onmicrosoft.com,A,One,GB,SPB;EXCHANGEDESKLESS
+A-1,a2@alpha.onmicrosoft.com,A,Two,GB,SPB
+A-1,a3@alpha.onmicrosoft.com,A,Three,GB,
+B-1,b1@beta.onmicrosoft.com,B,One,DE,SPB
+";
+
+async fn with_users(place: &Place) -> Ledger {
+    let ledger = place.ledger().await;
+    for (kind, csv) in [
+        ("add-customer", CUSTOMERS),
+        ("set-seats", SEATS),
+        ("bulk-add-users", USERS),
+    ] {
+        let job = crate::place::apply(&ledger, kind, csv).await;
+        assert_eq!(job.counts.applied, job.counts.total, "{kind}");
+    }
+    ledger
+}
+
+async fn plant(ledger: &Ledger, statements: &'static [&'static str]) {
+    let planted = ledger.db().write(move |tx| {
+        for sql in statements {
+            tx.exec(sql, &[])?;
+        }
+        Ok::<_, DbError>(())
+    });
+    planted.await.expect("planted");
+}
+
+async fn repairs(ledger: &Ledger) -> Vec<String> {
+    let sql = "SELECT actor || ': ' || note FROM audit WHERE action = 'repaired' ORDER BY seq";
+    column(ledger.db(), sql).await
+}
+
+on_both! {
+    async fn counts_that_do_not_add_up_are_found_and_mended_once(place: Place) {
+        let ledger = with_users(&place).await;
+        let calm = place.dump().await;
+        plant(&ledger, &[
+            "UPDATE customers SET user_count = 7 WHERE external_id = 'A-1'",
+            "UPDATE customers SET user_count = 1 WHERE external_id = 'C-1'",
+            "UPDATE subscribed_skus SET assigned = assigned - 1 WHERE part_number = 'EXCHANGEDESKLESS'",
+            "UPDATE subscribed_skus SET assigned = assigned + 2 WHERE part_number = 'SPB' AND customer =
+               (SELECT id FROM customers WHERE external_id = 'C-1')",
+        ]).await;
+        let found = place.tenantry(&["doctor"]).ends(2);
+        for part in [
+            "FAIL counts", "4 counts", "alpha.onmicrosoft.com users: 7 recorded, 3 there", "gamma.onmicrosoft.com users: 1 recorded, 0 there",
+            "alpha.onmicrosoft.com EXCHANGEDESKLESS: 0 recorded, 1 there", "gamma.onmicrosoft.com SPB: 2 recorded, 0 there",
+            "`tenantry doctor --repair` mends them",
+        ] {
+            assert!(found.out.contains(part), "{part}: {}", found.out);
+        }
+        assert_eq!(repairs(&ledger).await, [""; 0]);
+        let mended = place.tenantry(&["doctor", "--repair", "--by", "anna"]).ends(0);
+        let note = "user_count of 2 customers, assigned seats of 2 SKUs";
+        assert!(mended.out.contains(&format!("ok   counts         mended: {note}")), "{}", mended.out);
+        assert_eq!(repairs(&ledger).await, [format!("anna: {note}")]);
+        assert_eq!(place.dump().await, calm);
+        place.tenantry(&["audit", "verify"]).ends(0);
+        let again = place.tenantry(&["doctor", "--repair"]).ends(0);
+        assert!(again.out.contains("users and assigned seats add up"), "{}", again.out);
+        assert_eq!(repairs(&ledger).await.len(), 1);
+    }
+
+    async fn a_ledger_that_every_kind_has_gone_through_adds_up(place: Place) {
+        let ledger = place.ledger().await;
+        for job in of_this_store() {
+            crate::place::try_to(&ledger, job.kind(), job.sample()).await;
+        }
+        let calm = place.dump().await;
+        let fine = place.tenantry(&["doctor", "--repair"]).ends(0);
+        assert!(fine.out.contains("ok   counts"), "{}", fine.out);
+        assert_eq!(place.dump().await, calm);
+        assert_eq!(repairs(&ledger).await, [""; 0]);
+    }
+
+    async fn seats_that_are_assigned_and_not_there_are_told_of(place: Place) {
+        let ledger = with_users(&place).await;
+        plant(&ledger, &["UPDATE subscribed_skus SET seats = 1, assigned = 1 WHERE part_number = 'SPB'"]).await;
+        let left = place.tenantry(&["doctor", "--repair"]).ends(2);
+        assert!(left.out.contains("mended: assigned seats of 2 SKUs"), "{}", left.out);
+        assert!(left.out.contains("FAIL seats") && left.out.contains("alpha.onmicrosoft.com SPB: 2 assigned of 1"), "{}", left.out);
+        assert!(!left.out.contains("beta.onmicrosoft.com") && left.out.contains("`set-seats`"), "{}", left.out);
+        crate::place::apply(&ledger, "set-seats", "customer,sku,seats\nA-1,SPB,2\n").await;
+        place.tenantry(&["doctor"]).ends(0);
+    }
+
+    async fn a_ledger_that_cannot_be_written_is_not_fine(place: Place) {
+        let ledger = with_users(&place).await;
+        let fine = place.tenantry(&["doctor"]).ends(0);
+        assert!(fine.out.contains("up to date, can be written"), "{}", fine.out);
+        let kept = "SELECT key FROM meta WHERE key = 'doctor'";
+        assert_eq!(column(ledger.db(), kept).await, [""; 0]);
+        if place.url.starts_with("sqlite:") {
+            plant(&ledger, &["CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'disk full'); END"]).await;
+        } else {
+            plant(&ledger, &[
+                "CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''disk full''; END' LANGUAGE plpgsql",
+                "CREATE TRIGGER refuse BEFORE INSERT ON meta FOR EACH ROW EXECUTE FUNCTION refuse()",
+            ]).await;
+        }
+        let bad = place.tenantry(&["doctor"]).ends(2);
+        assert!(bad.out.contains("FAIL ledger") && bad.out.contains("disk full") && bad.out.contains("make room"), "{}", bad.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_for_ledger_or_results_is_tried_and_not_made() {
+    let place = Place::new(On::Sqlite).await;
+    place.write("file", "");
+    let fine = place
+        .tenantry(&["doctor", "--ledger", "sqlite:new/tenantry.db"])
+        .ends(0);
+    assert!(fine.out.contains("ok   ledger         empty"), "{}", fine.out);
+    assert!(!place.path("new").exists() && !place.path("tenantry-out").exists());
+    let bad = place
+        .tenantry(&["doctor", "--ledger", "sqlite:file/tenantry.db"])
+        .ends(2);
+    assert!(bad.out.contains("FAIL ledger"), "{}", bad.out);
+    for dir in ["file/results", "/proc/results"] {
+        let mut command = place.command(&["doctor"]);
+        command.env("TENANTRY__RESULTS__DIR", dir);
+        let bad = crate::place::Run::from(command.output().expect("tenantry starts")).ends(2);
+        assert!(
+            bad.out.contains("FAIL results") && bad.out.contains("`results.dir`"),
+            "{}",
+            bad.out
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_takes_nothing_is_not_fine() {
+    let server = RedisServer::private().await;
+    let place = Place::new(On::Sqlite).await;
+    let mut redis = server.connect().await;
+    let mut set = async |arguments: &[&str]| {
+        let mut command = redis::cmd(arguments[0]);
+        command.arg(&arguments[1..]);
+        command.query_async::<()>(&mut redis).await.expect("a setting");
+    };
+    let doctor = || place.tenantry(&["doctor", "--queue", &server.url()]);
+    doctor().ends(0);
+    for (bad, good, why) in [
+        (
+            ["CONFIG", "SET", "maxmemory", "1"],
+            ["CONFIG", "SET", "maxmemory", "0"],
+            "OOM",
+        ),
+        (
+            ["REPLICAOF", "127.0.0.1", "1", ""],
+            ["REPLICAOF", "NO", "ONE", ""],
+            "read only replica",
+        ),
+        (
+            ["ACL", "SETUSER", "default", "-set"],
+            ["ACL", "SETUSER", "default", "+set"],
+            "no permissions",
+        ),
+    ] {
+        let words = |all: [&'static str; 4]| all.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>();
+        set(&words(bad)).await;
+        let said = doctor().ends(2);
+        assert!(
+            said.out.contains("FAIL queue") && said.out.contains(why),
+            "{}",
+            said.out
+        );
+        assert!(said.out.contains("answers and cannot be written"), "{}", said.out);
+        set(&words(good)).await;
+    }
+    doctor().ends(0);
+}
