@@ -9,10 +9,12 @@
 mod audit;
 mod cli;
 mod config;
+mod contention;
 mod crash;
 mod delivery;
 mod input;
 mod intake;
+mod invariants;
 mod ledger;
 mod partner_center;
 mod passwords;

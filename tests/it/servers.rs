@@ -22,7 +22,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-pub(crate) use postgres::PgServer;
+pub(crate) use postgres::{PgServer, connect};
 pub(crate) use redis::RedisServer;
 
 /// A guard against hanging for ever, never a measure of speed: these machines can be very busy.
