@@ -11,7 +11,7 @@ use serde_json::json;
 use super::End;
 use super::output;
 use crate::config::Config;
-use crate::db::{Db, DbError, SCHEMA_VERSION};
+use crate::db::{ConnectOptions, Db, DbError, SCHEMA_VERSION};
 use crate::delivery::try_dir;
 use crate::input::Meter;
 use crate::queue::{Queue, QueueError};
@@ -137,7 +137,7 @@ fn place_of(url: &str) -> Option<PathBuf> {
 
 /// Writes something to the ledger that takes room, commits it, and takes it away again.
 async fn write_and_remove(url: &str) -> Result<(), DbError> {
-    let db = Db::open_to_read(url, 1).await?;
+    let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
     db.write(|tx| {
         tx.exec(
             "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",

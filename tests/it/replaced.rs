@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tenantry::db::{Db, DbError, Value};
+use tenantry::db::{ConnectOptions, Db, DbError, Value};
 use tenantry::ledger::JobFilter;
 
 use crate::place::{CUSTOMERS, On, Place, Running};
@@ -41,7 +41,7 @@ async fn assert_noticed(db: &Db, path: &std::path::Path) {
 async fn a_file_that_is_gone_or_another_one_is_noticed() {
     let place = Place::new(On::Sqlite).await;
     let (path, away) = (place.path("tenantry.db"), place.path("away.db"));
-    let db = Db::open(&place.url, 1).await.expect("it opens");
+    let db = Db::open(&place.url, ConnectOptions::default()).await.expect("it opens");
     note(&db, "one").await.expect("written");
     assert!(db.change_mark().is_ok() && noted(&db).await.expect("read") == 1);
 
@@ -58,13 +58,13 @@ async fn a_file_that_is_gone_or_another_one_is_noticed() {
     for left in ["tenantry.db-wal", "tenantry.db-shm"] {
         std::fs::remove_file(place.path(left)).expect("removed");
     }
-    let other = Db::open(&place.url, 1).await.expect("it opens");
+    let other = Db::open(&place.url, ConnectOptions::default()).await.expect("it opens");
     note(&other, "three").await.expect("written");
     assert_noticed(&db, &path).await;
     db.close().await;
     note(&other, "four").await.expect("its log was not taken away");
     other.close().await;
-    let other = Db::open(&place.url, 1).await.expect("it opens");
+    let other = Db::open(&place.url, ConnectOptions::default()).await.expect("it opens");
     assert_eq!(
         noted(&other).await.expect("read"),
         2,
@@ -75,7 +75,7 @@ async fn a_file_that_is_gone_or_another_one_is_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_under_way_is_not_said_to_be_kept() {
     let place = Place::new(On::Sqlite).await;
-    let db = Db::open(&place.url, 1).await.expect("it opens");
+    let db = Db::open(&place.url, ConnectOptions::default()).await.expect("it opens");
     let (path, away) = (place.path("tenantry.db"), place.path("away.db"));
     let (from, to) = (path.clone(), away.clone());
     let written = db
@@ -136,7 +136,7 @@ async fn run_says_so_and_makes_no_new_ledger() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_closed_says_so_and_waits_for_nobody() {
     let place = Place::new(On::Sqlite).await;
-    let db = Db::open(&place.url, 1).await.expect("it opens");
+    let db = Db::open(&place.url, ConnectOptions::default()).await.expect("it opens");
     note(&db, "one").await.expect("written");
     let reading = tokio::spawn({
         let db = db.clone();

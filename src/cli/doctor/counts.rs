@@ -6,7 +6,7 @@ use super::{Doctor, Finding, output};
 use crate::app::patiently;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::{Db, SCHEMA_VERSION};
+use crate::db::{ConnectOptions, Db, SCHEMA_VERSION};
 use crate::store::sql::derived;
 
 /// How many of the counts that are wrong are named.
@@ -19,7 +19,7 @@ pub(super) async fn counts(args: &Doctor, config: &Config) -> Vec<Finding> {
         return Vec::new();
     }
     let found = patiently(config.ledger.patience, async || {
-        let db = Db::open_to_read(url, 1).await?;
+        let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
         let found = db.read(derived::find).await?;
         if !args.repair || found.wrong.is_empty() {
             return Ok((found, None));

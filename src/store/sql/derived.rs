@@ -165,17 +165,15 @@ impl std::fmt::Display for Mended {
     }
 }
 
-/// Counts anew under lock. Seats are locked before customers, as by whoever changes users; those change counts by what they
-/// add and take, so what they have not committed yet comes on top of what is written here.
+/// Counts anew under the locks of the customers, as whoever changes users holds them.
 fn mend_these(tx: &mut dyn Tx, customers: &[i64]) -> Result<Mended, DbError> {
     let ids: Vec<Value> = customers.iter().map(|id| (*id).into()).collect();
     let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
-    let (places, lock) = (places.join(", "), tx.dialect().for_update());
-    let sql = format!(
-        "SELECT customer, sku_id, assigned FROM subscribed_skus WHERE customer IN ({places}) ORDER BY customer, sku_id{lock}"
-    );
+    let places = places.join(", ");
+    tx.lock("customers", customers)?;
+    let sql = format!("SELECT customer, sku_id, assigned FROM subscribed_skus WHERE customer IN ({places})");
     let skus = tx.query(&sql, &ids)?;
-    let sql = format!("SELECT id, user_count FROM customers WHERE id IN ({places}) ORDER BY id{lock}");
+    let sql = format!("SELECT id, user_count FROM customers WHERE id IN ({places})");
     let recorded = tx.query(&sql, &ids)?;
 
     let sets: Vec<Vec<Value>> = ids.iter().map(|id| vec![id.clone()]).collect();
