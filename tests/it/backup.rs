@@ -107,7 +107,7 @@ async fn assert_consistent(place: &Place) {
             ..JobFilter::default()
         })
         .await;
-    let counts = jobs.expect("jobs")[0].counts.clone();
+    let counts = jobs.expect("jobs")[0].counts;
     let held = ledger.db().read(|tx| {
         let one = |tx: &mut dyn tenantry::db::Tx, sql: &str| tx.query(sql, &[])?[0].int(0);
         Ok((
