@@ -287,7 +287,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Plan(args) => plan::plan(&args, &config, json).await,
         Command::Run(args) => on_ledger(config, async |app| run::run(&args, app, json).await).await,
         Command::Apply(args) => on_ledger(config, async |app| apply::apply(&args, app, json).await).await,
-        Command::Undo(args) => on_ledger(config, async |app| undo::undo(&args, app, json).await).await,
+        Command::Undo(args) => on_ledger(config, async |app| Box::pin(undo::undo(&args, app, json)).await).await,
         Command::Reveal(args) => on_ledger(config, async |app| passwords::reveal(&args, app).await).await,
         Command::Approve(args) => on_ledger(config, async |app| decide::approve(&args, app, json).await).await,
         Command::Reject(args) => on_ledger(config, async |app| decide::reject(&args, app, json).await).await,
@@ -311,7 +311,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
 /// file with everything in it.
 async fn on_ledger(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::Result<End>) -> anyhow::Result<End> {
     let app = App::open(config).await?;
-    let end = command(&app).await;
+    let end = Box::pin(command(&app)).await;
     app.close().await;
     end
 }

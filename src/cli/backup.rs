@@ -38,19 +38,17 @@ pub(super) async fn backup(args: &Backup, config: &Config, json: bool) -> anyhow
     let file = &args.file;
     check(file, &ledger)?;
     let stop = super::stop_signal()?;
+    let copy = copy_beside(file)?;
     // Whatever its schema: before a newer program brings it up to date is a good time for a backup.
     let db = Db::open_as_it_is(url, ConnectOptions::with_connections(1)).with_context(|| cannot(&ledger))?;
-    let copied = match stop.run_until_cancelled(copy(&db, &ledger, file)).await {
-        Some(Ok(copy)) => Ok(Some(copy)),
-        Some(Err(error)) => Err(error),
-        None => Ok(None),
-    };
-    // Before the unfinished copy goes, lest it is still written to.
+    let filled = stop.run_until_cancelled(fill(&db, &ledger, copy.path())).await;
+    // Before the copy goes: what is interrupted may still write to it.
     db.close().await;
-    let Some(copy) = copied? else {
+    let Some(filled) = filled else {
         output::say("stopped; no backup was made");
         return Ok(End::Unfinished);
     };
+    filled?;
     let file_of = file.display();
     let bytes = keep(copy, file).with_context(|| format!("the backup {file_of} cannot be written"))?;
     let mut out = output::out();
@@ -107,20 +105,22 @@ fn check(file: &Path, ledger: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Copies the ledger to a file without a name of its own, beside where it is to be. Nobody else may read it.
-async fn copy(db: &Db, ledger: &Path, file: &Path) -> anyhow::Result<NamedTempFile> {
+/// An empty file beside the one that is to be, which goes unless it is kept. Nobody else may read it.
+fn copy_beside(file: &Path) -> anyhow::Result<NamedTempFile> {
+    let directory = parent(file);
+    tempfile::Builder::new()
+        .prefix(".tenantry-backup-")
+        .tempfile_in(directory)
+        .with_context(|| format!("nothing can be written in {}", directory.display()))
+}
+
+async fn fill(db: &Db, ledger: &Path, copy: &Path) -> anyhow::Result<()> {
     if db.version().await.with_context(|| cannot(ledger))? == 0 {
         bail!("{} is no ledger of tenantry's, or an empty one", ledger.display());
     }
-    let directory = parent(file);
-    let copy = tempfile::Builder::new()
-        .prefix(".tenantry-backup-")
-        .tempfile_in(directory)
-        .with_context(|| format!("nothing can be written in {}", directory.display()))?;
-    db.copy_to(copy.path())
+    db.copy_to(copy)
         .await
-        .with_context(|| format!("{} cannot be copied to {}", ledger.display(), file.display()))?;
-    Ok(copy)
+        .with_context(|| format!("{} cannot be copied", ledger.display()))
 }
 
 /// Gives the copy its name, once it would survive a power cut. Its size.

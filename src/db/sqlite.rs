@@ -216,7 +216,9 @@ fn commit_together(connection: &Connection, place: &Place, group: impl Iterator<
         .check()
         .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE").map_err(sql));
     if let Err(error) = begun.map_err(|error| place.explain(error)) {
-        for work in group {
+        // Only those that waited by now: who hears of it may mend the matter and ask again.
+        let refused: Vec<Work> = group.collect();
+        for work in refused {
             let (_, answer) = work(Err(error.clone()));
             answer(Ok(()));
         }

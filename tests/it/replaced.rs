@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tenantry::db::{ConnectOptions, Db, DbError, Value};
 use tenantry::ledger::JobFilter;
+use tokio::task::JoinSet;
 
 use crate::place::{CUSTOMERS, On, Place, Running};
 use crate::servers::eventually;
@@ -138,7 +139,8 @@ async fn what_was_closed_says_so_and_waits_for_nobody() {
     let place = Place::new(On::Sqlite).await;
     let db = Db::open(&place.url, ConnectOptions::default()).await.expect("it opens");
     note(&db, "one").await.expect("written");
-    let reading = tokio::spawn({
+    let mut reading = JoinSet::new();
+    reading.spawn({
         let db = db.clone();
         async move {
             let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
@@ -160,7 +162,7 @@ async fn what_was_closed_says_so_and_waits_for_nobody() {
     let began = Instant::now();
     db.close().await;
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    let interrupted = reading.await.expect("it ends");
+    let interrupted = reading.join_next().await.expect("one").expect("it ends");
     assert!(matches!(interrupted, Err(DbError::Closed)), "{interrupted:?}");
     assert!(!place.path("tenantry.db-wal").exists() && !place.path("tenantry.db-shm").exists());
     let answers = [
