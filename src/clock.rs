@@ -197,7 +197,10 @@ mod tests {
     #[test]
     fn a_held_clock_follows_nobody() {
         let clock = Clock::held(5).following(told(1_000, Instant::now(), 1));
-        assert_eq!((clock.now_millis(), clock.elapsed_millis(), clock.is_off_by()), (5, 0, None));
+        assert_eq!(
+            (clock.now_millis(), clock.elapsed_millis(), clock.is_off_by()),
+            (5, 0, None)
+        );
         clock.advance(3);
         assert_eq!((clock.now_millis(), clock.elapsed_millis()), (8, 3));
     }

@@ -343,10 +343,17 @@ impl Db {
         }
         let told = self.write_apart(|tx| {
             let asked = Instant::now();
-            let row = tx.query_first("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", &[])?;
+            let row = tx.query_first(
+                "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+                &[],
+            )?;
             let answered = Instant::now();
             let millis = row.map_or_else(|| Err(DbError::Broken("there is no time".to_owned())), |row| row.int(0))?;
-            Ok(TimeTold { millis, asked, answered })
+            Ok(TimeTold {
+                millis,
+                asked,
+                answered,
+            })
         });
         told.await.map(Some)
     }

@@ -12,12 +12,12 @@
 mod approval;
 pub(crate) mod artifacts;
 pub mod audit;
+mod claim;
 pub mod closing;
 mod errors;
 pub mod ids;
 pub mod intents;
 mod job;
-mod claim;
 pub mod lease;
 mod past;
 mod plan;
@@ -29,11 +29,11 @@ mod upkeep;
 
 pub use approval::DecisionRefused;
 pub use artifacts::Made;
+pub use claim::{Claim, Claimant, Scope};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::{Installation, JobId};
 pub use job::{Counts, Job, JobFilter, JobState, Parameters};
-pub use claim::{Claim, Claimant, Scope};
 pub use lease::{Cause, SetBack};
 pub use plan::{Begun, Gate, NewChunk, NewJob, Seal, Sealed};
 pub use retry::RetryRefused;

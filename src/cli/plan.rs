@@ -178,10 +178,7 @@ async fn store(config: &Config) -> anyhow::Result<(Option<Ledger>, Option<TempDi
     let url = config.ledger.url.reveal();
     let (url, empty) = if Db::inspect(url).await.is_ok_and(|version| version == 0) {
         let dir = TempDir::new()?;
-        (
-            format!("sqlite:{}", dir.path().join("empty.db").display()),
-            Some(dir),
-        )
+        (format!("sqlite:{}", dir.path().join("empty.db").display()), Some(dir))
     } else {
         (url.to_owned(), None)
     };

@@ -80,8 +80,7 @@ async fn drain(app: App, runner: Runner, stop: CancellationToken) {
             _ => false,
         };
         let open = app.ledger.has_open_jobs().await.unwrap_or(true);
-        let untold =
-            matches!(app.queue, Queue::Redis(_)) && app.ledger.has_untold().await.unwrap_or(true);
+        let untold = matches!(app.queue, Queue::Redis(_)) && app.ledger.has_untold().await.unwrap_or(true);
         if !waiting && !open && !untold && runner.deliver().await.is_ok() {
             stop.cancel();
         }

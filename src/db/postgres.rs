@@ -17,7 +17,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
-use super::{Alone, Batch, Cell, DbError, Dialect, ConnectOptions, Row, Tx, Use, Value};
+use super::{Alone, Batch, Cell, ConnectOptions, DbError, Dialect, Row, Tx, Use, Value};
 
 /// Takes the bound of a COPY away again.
 const UNBOUND: &str = "SET LOCAL statement_timeout TO DEFAULT";
@@ -131,7 +131,10 @@ impl Postgres {
                 tracing::debug!(%error, "a PostgreSQL connection ended");
             }
         });
-        client.batch_execute(&self.settings).await.map_err(|error| sql(&error))?;
+        client
+            .batch_execute(&self.settings)
+            .await
+            .map_err(|error| sql(&error))?;
         Ok(Connected {
             client,
             statements: HashMap::new(),

@@ -65,9 +65,9 @@ pub struct Claimant {
 }
 
 /// A chunk that is ready: never begun, given back and due again, or its worker's lease has run out, or was given by a clock
-/// that has been put back since.
+/// that has been put back since, by more than workers differ in what time it is.
 const READY: &str = "((c.state IN ('queued', 'waiting') AND c.not_before <= $1)
-    OR (c.state = 'running' AND (c.lease_until < $1 OR c.lease_until > $1 + c.lease_length)))";
+    OR (c.state = 'running' AND (c.lease_until < $1 OR c.lease_until > $1 + 2 * c.lease_length + 10000)))";
 
 /// `SELECT … FROM jobs j` of those with a ready chunk, the next first. The chunk is looked for job by job, in the order of the
 /// index: a join would go by what statistics say, and they may be of another time. `$1` is the time, `$2` the job asked for.

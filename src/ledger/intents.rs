@@ -113,8 +113,8 @@ impl Ledger {
                 tx.exec(
                     "UPDATE intents SET state = 'done', result = $4 WHERE job = $1 AND row = $2 AND step = $3",
                     &[claim.job.into(), row.into(), step.into(), result.into()],
-                )
-                .map(drop)
+                )?;
+                lease::progressed(tx, &claim)
             })
             .await
     }

@@ -217,12 +217,19 @@ impl Ledger {
             .read(move |tx| {
                 let mut found = tx.query(&format!("{SELECT} WHERE j.id = $1"), &[wanted.as_str().into()])?;
                 if found.is_empty() {
-                    found = tx.query(&begins_with(tx.dialect()), &[wanted.as_str().into(), after(&wanted).into()])?;
+                    found = tx.query(
+                        &begins_with(tx.dialect()),
+                        &[wanted.as_str().into(), after(&wanted).into()],
+                    )?;
                 }
                 if found.is_empty() {
                     let sql = format!("{SELECT} WHERE j.seq > $2 AND j.id LIKE $1 ORDER BY j.seq DESC LIMIT 5");
                     let newest = tx.query_first("SELECT MAX(seq) FROM jobs", &[])?;
-                    let newest = newest.map(|row| row.opt_int(0)).transpose()?.flatten().unwrap_or_default();
+                    let newest = newest
+                        .map(|row| row.opt_int(0))
+                        .transpose()?
+                        .flatten()
+                        .unwrap_or_default();
                     found = tx.query(&sql, &[format!("%{wanted}").into(), (newest - BY_END).into()])?;
                 }
                 found.iter().map(read_job).collect::<Result<Vec<_>, _>>()

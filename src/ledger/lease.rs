@@ -190,6 +190,7 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 fence(tx, &claim)?;
+                say_of_job(tx, claim.job, &why)?;
                 let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
                 audit::ended(tx, ended, Some(&claim.owner), now).map(drop)
             })
@@ -236,6 +237,18 @@ impl Ledger {
     }
 }
 
+/// Some of a chunk was done, which starts the count of its failures anew. In a transaction that is fenced.
+pub fn progressed(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
+    if claim.trial.failures == 0 {
+        return Ok(());
+    }
+    tx.exec(
+        "UPDATE chunks SET failures = 0, setbacks = 0 WHERE job = $1 AND chunk = $2",
+        &[claim.job.into(), claim.chunk.into()],
+    )
+    .map(drop)
+}
+
 /// The code of a row that failed alone after its chunk had.
 pub(super) const AT_FAULT: &str = "at-fault";
 
@@ -264,7 +277,9 @@ pub fn pending_rows(tx: &mut dyn Tx, claim: &Claim) -> Result<Vec<u64>, DbError>
             && !waiting.contains(row)
             && selected.as_ref().is_none_or(|selected| selected.contains(row))
     };
-    Ok((claim.first_row..claim.first_row + claim.rows).filter(is_pending).collect())
+    Ok((claim.first_row..claim.first_row + claim.rows)
+        .filter(is_pending)
+        .collect())
 }
 
 /// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. First in every
@@ -288,6 +303,14 @@ pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
     }
 }
 
+fn say_of_job(tx: &mut dyn Tx, job: i64, what: &str) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE jobs SET message = $2 WHERE seq = $1",
+        &[job.into(), what.into()],
+    )
+    .map(drop)
+}
+
 /// In a transaction that is fenced. If a few rows of the chunk have failed so, it is no fault of single rows, and all that are
 /// left fail with this one.
 fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<(), DbError> {
@@ -302,6 +325,7 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
         ],
     )?;
     let next = pending_rows(tx, &claim)?.into_iter().next();
+    say_of_job(tx, claim.job, &why)?;
     let many = alike.map_or(Ok(0), |row| row.int(0))? >= MOST_ROWS;
     let Some(row) = next.filter(|_| !many && claim.pending > 1) else {
         let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;

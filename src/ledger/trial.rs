@@ -45,10 +45,12 @@ impl Trial {
             failures: self.failures + 1,
             ..self
         };
-        let suspected = |rows| Next::Again(Self {
-            failures: 0,
-            suspects: Some(rows),
-        });
+        let suspected = |rows| {
+            Next::Again(Self {
+                failures: 0,
+                suspects: Some(rows),
+            })
+        };
         match self.suspects {
             None | Some(1) if again.failures < most => Next::Again(again),
             None if pending > 1 => suspected(pending),
@@ -116,10 +118,16 @@ mod tests {
     #[test]
     fn accidents_find_nobody_at_fault() {
         // Two deaths of the whole chunk are not enough, and what gets done starts the count anew.
-        let Next::Again(once) = Trial::default().failed(100, 3) else { panic!() };
-        let Next::Again(twice) = once.failed(100, 3) else { panic!() };
+        let Next::Again(once) = Trial::default().failed(100, 3) else {
+            panic!()
+        };
+        let Next::Again(twice) = once.failed(100, 3) else {
+            panic!()
+        };
         assert_eq!((twice.failures, twice.part()), (2, None));
-        let Next::Again(halved) = twice.failed(100, 3) else { panic!() };
+        let Next::Again(halved) = twice.failed(100, 3) else {
+            panic!()
+        };
         assert_eq!((halved.failures, halved.part()), (0, Some(50)));
         assert_eq!(halved.passed().passed().passed().part(), Some(7));
     }

@@ -79,7 +79,8 @@ impl Ledger {
         let jobs = self
             .db
             .read(|tx| {
-                let sql = "SELECT seq FROM jobs WHERE cancel_requested = 1 AND finished_at IS NULL ORDER BY seq LIMIT 1000";
+                let sql =
+                    "SELECT seq FROM jobs WHERE cancel_requested = 1 AND finished_at IS NULL ORDER BY seq LIMIT 1000";
                 ints(&tx.query(sql, &[])?)
             })
             .await?;
@@ -184,7 +185,7 @@ impl Ledger {
                 // Most sweeps find nothing, and nothing is to be written for that.
                 let sql = format!(
                     "SELECT id, seq, reply_to FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
-                     AND state IN ('completed', 'failed', 'cancelled') AND (reply_until < $1 OR reply_until > $1 + $3)
+                     AND state IN ('completed', 'failed', 'cancelled') AND (reply_until < $1 OR reply_until > $1 + 3 * $3)
                      ORDER BY seq LIMIT $2{}",
                     tx.dialect().for_update_skip_locked()
                 );
@@ -279,7 +280,7 @@ impl Ledger {
 fn cancel_orphans(tx: &mut dyn Tx, job: i64, now: i64) -> Result<(), DbError> {
     let sql = format!(
         "SELECT chunk FROM chunks WHERE job = $1 AND (state IN ('queued', 'waiting')
-           OR (state = 'running' AND (lease_until < $2 OR lease_until > $2 + lease_length))) ORDER BY chunk{}",
+           OR (state = 'running' AND (lease_until < $2 OR lease_until > $2 + 2 * lease_length + 10000))) ORDER BY chunk{}",
         tx.dialect().for_update()
     );
     let orphans = ints(&tx.query(&sql, &[job.into(), now.into()])?)?;

@@ -197,7 +197,9 @@ struct Loaded {
 
 /// The rows of the part of the chunk that is to be tried now; `None` if that is all of it.
 pub(super) fn part_of(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<BTreeSet<u64>>, DbError> {
-    let Some(part) = claim.trial.part() else { return Ok(None) };
+    let Some(part) = claim.trial.part() else {
+        return Ok(None);
+    };
     let pending = lease::pending_rows(tx, claim)?;
     Ok(Some(pending.into_iter().take(part as usize).collect()))
 }

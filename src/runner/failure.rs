@@ -64,15 +64,20 @@ impl Runner {
                 self.recorded(claim, leaving, give_up).await;
                 return;
             }
-            DbError::Unavailable(_) | DbError::Contended(_) | DbError::Elsewhere(_) | DbError::Replaced(_) | DbError::Closed => {
-                Cause::Surroundings
-            }
+            DbError::Unavailable(_)
+            | DbError::Contended(_)
+            | DbError::Elsewhere(_)
+            | DbError::Replaced(_)
+            | DbError::Closed => Cause::Surroundings,
             _ => Cause::Rows {
                 most: retry.attempts.into(),
             },
         };
         let why = error.to_string();
-        let set_back = || self.ledger.set_back(claim, cause, move |times| retry.delay(times), why.clone());
+        let set_back = || {
+            self.ledger
+                .set_back(claim, cause, move |times| retry.delay(times), why.clone())
+        };
         match self.recorded(claim, leaving, set_back).await {
             Some(SetBack::Again(delay)) => {
                 tracing::warn!(job.id = %id, chunk, %error, "chunk {chunk} of job {id} came to nothing; trying again in {delay:?}");
@@ -89,7 +94,8 @@ impl Runner {
         let (id, chunk) = (claim.job_id, claim.chunk);
         tracing::error!(job.id = %id, chunk, "a row of chunk {chunk} of job {id} is given up: its worker died {deaths} times");
         let why = format!("its worker died {deaths} times");
-        self.recorded(claim, leaving, || self.ledger.fail_row(claim, why.clone())).await;
+        self.recorded(claim, leaving, || self.ledger.fail_row(claim, why.clone()))
+            .await;
     }
 
     /// Records something of a chunk once the ledger can be reached. If it cannot for long, or the worker is to leave, the lease

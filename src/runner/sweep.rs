@@ -26,9 +26,12 @@ impl Runner {
     /// Sweeps until `stop`. What fails is tried again at the next turn.
     pub(super) fn sweep(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let every = self.settings.sweep_every;
-        tasks.spawn(self.clone().round("work that is due", every, stop.clone(), async |runner| {
-            runner.wake_claimable().await
-        }));
+        tasks.spawn(
+            self.clone()
+                .round("work that is due", every, stop.clone(), async |runner| {
+                    runner.wake_claimable().await
+                }),
+        );
         tasks.spawn(self.clone().round("the time", self.settings.heartbeat, stop.clone(), {
             let mut was_off = false;
             async move |runner| runner.look_at_clocks(&mut was_off).await
@@ -46,15 +49,23 @@ impl Runner {
         if let Queue::Redis(_) = &self.queue {
             tasks.spawn(self.clone().replies(stop.clone()));
         }
-        tasks.spawn(self.clone().round("approvals that ran out", every * SELDOM, stop.clone(), async |runner| {
-            runner.ledger.expire_approvals().await.map(drop)
-        }));
-        tasks.spawn(self.clone().round("what is kept long enough", every * PRUNE_EVERY, stop.clone(), async |runner| {
-            runner.ledger.purge_deleted_users().await?;
-            let keep = runner.settings.spool_keep.as_millis() as i64;
-            while runner.ledger.prune_spool(keep).await?.is_more {}
-            Ok(())
-        }));
+        tasks.spawn(
+            self.clone()
+                .round("approvals that ran out", every * SELDOM, stop.clone(), async |runner| {
+                    runner.ledger.expire_approvals().await.map(drop)
+                }),
+        );
+        tasks.spawn(self.clone().round(
+            "what is kept long enough",
+            every * PRUNE_EVERY,
+            stop.clone(),
+            async |runner| {
+                runner.ledger.purge_deleted_users().await?;
+                let keep = runner.settings.spool_keep.as_millis() as i64;
+                while runner.ledger.prune_spool(keep).await?.is_more {}
+                Ok(())
+            },
+        ));
     }
 
     /// Does something again and again until `stop`.

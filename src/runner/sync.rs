@@ -115,6 +115,7 @@ impl Runner {
             let mut settling = Settling::writing(origin, claim.job, now);
             settling.settle(tx, &page, &request, &mut progress)?;
             progress.save(tx, claim.job, request.row)?;
+            lease::progressed(tx, &claim)?;
             Ok(Some(progress))
         });
         Ok(written.await?)

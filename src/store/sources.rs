@@ -8,7 +8,7 @@ use tenantry_jobs::{Problem, code, nearest};
 use tokio::sync::Mutex;
 
 use super::partner_center::{PartnerCenter, Speaker};
-use crate::db::{Db, DbError, ConnectOptions};
+use crate::db::{ConnectOptions, Db, DbError};
 use crate::ledger::Installation;
 
 /// Connections to one of them at once.

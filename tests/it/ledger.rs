@@ -166,7 +166,22 @@ on_both! {
     }
 
     async fn copies_of_an_older_database_keep_their_originals(place: Place) {
-        const OLDER: [&str; 8] = [
+        const OLDER: [&str; 23] = [
+            "DROP INDEX jobs_claim",
+            "DROP INDEX jobs_planned",
+            "DROP INDEX jobs_awaiting",
+            "DROP INDEX jobs_cancelling",
+            "DROP INDEX jobs_input",
+            "DROP INDEX jobs_retry_of",
+            "DROP INDEX jobs_undo_of",
+            "DROP INDEX IF EXISTS jobs_id_bytes",
+            "DROP INDEX jobs_spooled",
+            "CREATE INDEX jobs_open ON jobs (state)",
+            "ALTER TABLE jobs DROP COLUMN spooled",
+            "ALTER TABLE jobs DROP COLUMN reply_until",
+            "ALTER TABLE chunks DROP COLUMN lease_length",
+            "ALTER TABLE chunks DROP COLUMN setbacks",
+            "ALTER TABLE chunks DROP COLUMN suspects",
             "DROP INDEX copies_owner",
             "DROP TABLE copies",
             "CREATE TABLE copies (origin BIGINT NOT NULL, object TEXT NOT NULL, source BIGINT NOT NULL, part TEXT NOT NULL,

@@ -4,7 +4,6 @@ mod clocks;
 mod stopped;
 
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tenantry::ledger::{JobState, Parameters};
@@ -12,14 +11,22 @@ use tenantry::runner::retry::RetryPolicy;
 use tenantry::submit::Submitted;
 
 use crate::place::{
-    CUSTOMERS, On, Place, Running, apply, claimant, column, hand_in, on_both, outcomes, settings, work_off, work_off_with,
+    CUSTOMERS, On, Place, Running, apply, claimant, column, hand_in, on_both, outcomes, settings, work_off,
+    work_off_with,
 };
 use crate::servers::{PgServer, RedisServer, connect, eventually};
 
 /// Users of the one customer, numbered from 1.
 fn users(count: usize) -> String {
-    let rows = (1..=count).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,First{n},Last{n}\n"));
-    format!("customer,user_principal_name,first_name,last_name\n{}", rows.collect::<String>())
+    users_called("user", count)
+}
+
+fn users_called(name: &str, count: usize) -> String {
+    let rows = (1..=count).map(|n| format!("A-1,{name}{n}@alpha.onmicrosoft.com,First{n},Last{n}\n"));
+    format!(
+        "customer,user_principal_name,first_name,last_name\n{}",
+        rows.collect::<String>()
+    )
 }
 
 async fn with_customer(place: &Place) {
@@ -31,8 +38,14 @@ async fn with_customer(place: &Place) {
 async fn workers_until_done(place: &Place, failpoint: &str) -> usize {
     for deaths in 0..80 {
         let mut worker = place.hurried(&["worker", "--drain"]);
-        worker.env("TENANTRY__WORKER__CHUNK_ROWS", "100").env("TENANTRY_FAILPOINT", failpoint);
-        let status = worker.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("a worker starts");
+        worker
+            .env("TENANTRY__WORKER__CHUNK_ROWS", "100")
+            .env("TENANTRY_FAILPOINT", failpoint);
+        let status = worker
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("a worker starts");
         if status.code() == Some(0) {
             return deaths;
         }
@@ -140,7 +153,13 @@ async fn connections_that_are_cut_again_and_again_fail_no_row() {
         .env("TENANTRY__WORKER__CHUNK_ROWS", "500")
         .env("TENANTRY__RETRY__ATTEMPTS", "2")
         .env("TENANTRY__RETRY__FIRST_DELAY", "20ms");
-    let _worker = Running(worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker starts"));
+    let _worker = Running(
+        worker
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a worker starts"),
+    );
     let cutter = connect(&place.url).await.expect("a connection");
     // Whoever writes is cut off, until half the time the job takes otherwise is long over.
     let (mut cut, began) = (0, std::time::Instant::now());
@@ -153,11 +172,22 @@ async fn connections_that_are_cut_again_and_again_fail_no_row() {
     assert!(cut > 5, "{cut}");
     let ledger = place.ledger().await;
     let job = eventually("the job to end", async || {
-        let mut jobs = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.ok()?;
+        let mut jobs = ledger
+            .jobs(tenantry::ledger::JobFilter {
+                limit: 1,
+                ..Default::default()
+            })
+            .await
+            .ok()?;
         jobs.pop().filter(|job| job.state.is_final())
     })
     .await;
-    assert_eq!((job.state, job.counts.applied), (JobState::Completed, 20_000), "{:?}", job.message);
+    assert_eq!(
+        (job.state, job.counts.applied),
+        (JobState::Completed, 20_000),
+        "{:?}",
+        job.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,8 +198,13 @@ async fn submitters_are_told_once_by_however_many_workers() {
     let (prefix, mut redis) = (server.prefix(), server.connect().await);
     let start = || {
         let mut worker = place.command(&["worker"]);
-        worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &prefix);
-        worker.env("TENANTRY__WORKER__SWEEP_EVERY", "20ms").stdout(Stdio::null()).stderr(Stdio::null());
+        worker
+            .env("TENANTRY__QUEUE__URL", server.url())
+            .env("TENANTRY__QUEUE__PREFIX", &prefix);
+        worker
+            .env("TENANTRY__WORKER__SWEEP_EVERY", "20ms")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         Running(worker.spawn().expect("a worker starts"))
     };
     let _workers: Vec<Running> = (0..4).map(|_| start()).collect();
@@ -183,11 +218,19 @@ async fn submitters_are_told_once_by_however_many_workers() {
     }
     let ledger = place.ledger().await;
     eventually("everybody to be told", async || {
-        let told = column(ledger.db(), "SELECT id FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NOT NULL").await;
+        let told = column(
+            ledger.db(),
+            "SELECT id FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NOT NULL",
+        )
+        .await;
         (told.len() == 60).then_some(())
     })
     .await;
-    let replies: u64 = redis::cmd("XLEN").arg(format!("{prefix}:told")).query_async(&mut redis).await.expect("XLEN");
+    let replies: u64 = redis::cmd("XLEN")
+        .arg(format!("{prefix}:told"))
+        .query_async(&mut redis)
+        .await
+        .expect("XLEN");
     assert_eq!(replies, 60);
 }
 
@@ -196,8 +239,17 @@ async fn a_job_of_one_row_rings_once() {
     let place = Place::with_customer().await;
     let server = RedisServer::shared().await;
     let prefix = server.prefix();
-    let mut submit = place.command(&["submit", "update-account", "--set", "customer=A-1", "--set", "phone=+44 1"]);
-    submit.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &prefix);
+    let mut submit = place.command(&[
+        "submit",
+        "update-account",
+        "--set",
+        "customer=A-1",
+        "--set",
+        "phone=+44 1",
+    ]);
+    submit
+        .env("TENANTRY__QUEUE__URL", server.url())
+        .env("TENANTRY__QUEUE__PREFIX", &prefix);
     assert!(submit.status().expect("tenantry starts").success());
     let rung: u64 = redis::cmd("LLEN")
         .arg(format!("{prefix}:tickets"))
@@ -211,7 +263,14 @@ async fn a_job_of_one_row_rings_once() {
 async fn jobs_are_found_by_either_end_of_their_ids() {
     let place = Place::with_customer().await;
     let ledger = place.ledger().await;
-    let job = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs").remove(0);
+    let job = ledger
+        .jobs(tenantry::ledger::JobFilter {
+            limit: 1,
+            ..Default::default()
+        })
+        .await
+        .expect("jobs")
+        .remove(0);
     let id = job.id.to_string();
     for text in [&id[..], &id[..8], &id[..20], &id[28..], &id.to_uppercase()] {
         let found = ledger.find_job(text).await.expect("asked");
@@ -223,30 +282,44 @@ async fn jobs_are_found_by_either_end_of_their_ids() {
 /// Nothing that workers ask again and again reads jobs that have ended, whatever the planner believes.
 #[tokio::test(flavor = "multi_thread")]
 async fn claims_and_sweeps_go_by_indexes() {
-    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
-    assert!(!IS_WATCHED.swap(true, Ordering::SeqCst));
     let server = PgServer::private().await;
     let url = server.database().await;
-    let ledger = tenantry::ledger::Ledger::open(&url, 4, tenantry::clock::Clock::system()).await.expect("opened");
+    let ledger = tenantry::ledger::Ledger::open(&url, 4, tenantry::clock::Clock::system())
+        .await
+        .expect("opened");
     let history = "INSERT INTO inputs (id, name, header) SELECT n, 'x', '[]' FROM generate_series(1, 20000) AS s(n);
         INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, finished_at, spooled)
-          SELECT 'id' || n, 'update-account', '{}', 'completed', n, 'x', 0, 1, 0 FROM generate_series(1, 20000) AS s(n);
+          SELECT gen_random_uuid(), 'update-account', '{}', 'completed', n, 'x', 0, 1, 0 FROM generate_series(1, 20000) AS s(n);
         INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
           SELECT n, 0, 1, 1, 0, 'done' FROM generate_series(1, 20000) AS s(n);
         ANALYZE;
         INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, chunks_left)
-          SELECT 'open' || n, 'update-account', '{}', 'queued', n, 'x', 0, 1 FROM generate_series(1, 2000) AS s(n);
+          SELECT gen_random_uuid(), 'update-account', '{}', 'queued', n, 'x', 0, 1 FROM generate_series(1, 2000) AS s(n);
         INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
           SELECT 20000 + n, 0, 1, 1, 1, 'queued' FROM generate_series(1, 2000) AS s(n)";
     let client = connect(&url).await.expect("a connection");
     client.batch_execute(history).await.expect("history");
     client.batch_execute("SELECT pg_stat_reset()").await.expect("reset");
     for _ in 0..30 {
-        ledger.claim(claimant("w", 60_000)).await.expect("claimed").expect("a chunk");
-        assert_eq!(ledger.claimable(tenantry::ledger::Scope::All, 4).await.expect("asked").len(), 4);
+        ledger
+            .claim(claimant("w", 60_000))
+            .await
+            .expect("claimed")
+            .expect("a chunk");
+        assert_eq!(
+            ledger
+                .claimable(tenantry::ledger::Scope::All, 4)
+                .await
+                .expect("asked")
+                .len(),
+            4
+        );
     }
     ledger.clear_up_cancelled().await.expect("swept");
-    ledger.discard_stale_plans(&mut tenantry::ledger::Seen::default()).await.expect("swept");
+    ledger
+        .discard_stale_plans(&mut tenantry::ledger::Seen::default())
+        .await
+        .expect("swept");
     ledger.expire_approvals().await.expect("swept");
     ledger.prune_spool(0).await.expect("swept");
     assert!(!ledger.has_untold().await.expect("asked"));

@@ -104,7 +104,9 @@ impl Wanted {
     /// The customer that an image names, where the record is gone.
     fn told_customer(&self) -> Option<i64> {
         let fields = self.images.iter().flat_map(|image| [&image.before, &image.after]);
-        fields.flatten().find_map(|fields| text(fields, "customer").parse().ok())
+        fields
+            .flatten()
+            .find_map(|fields| text(fields, "customer").parse().ok())
     }
 
     /// A user that a bulk kind made: it goes, unless somebody has used it since.
@@ -206,7 +208,10 @@ impl Task for Wanted {
 
     fn names(&self) -> bool {
         self.images.iter().any(|image| match image.key.object {
-            Object::Customer => image.before.as_ref().is_some_and(|before| before.contains_key("external_id")),
+            Object::Customer => image
+                .before
+                .as_ref()
+                .is_some_and(|before| before.contains_key("external_id")),
             Object::Subscription | Object::Transfer => true,
             Object::Seats | Object::User => false,
         })

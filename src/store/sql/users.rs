@@ -172,9 +172,7 @@ impl NewUsers {
                 Some(found) => self.outcome(*position, found, installation, checks_drift),
                 // The other one was not there on a second look: deleted in between. Let the runner try again.
                 None => {
-                    return Err(DbError::Contended(
-                        "a user with the same name came and went".to_owned(),
-                    ));
+                    return Err(DbError::Contended("a user with the same name came and went".to_owned()));
                 }
             });
         }

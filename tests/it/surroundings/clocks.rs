@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tenantry::ledger::JobState;
 
-use super::{users, with_customer};
-use crate::place::{Place, On, Running, apply, column, on_both};
+use super::{users, users_called, with_customer};
+use crate::place::{On, Place, Running, apply, column, on_both};
 use crate::servers::{eventually, library};
 
 /// The command, run by another clock: `+37d`, `-1h`.
@@ -61,9 +61,9 @@ on_both! {
 
     async fn what_a_worker_of_another_clock_leaves_is_soon_taken_up(place: Place) {
         with_customer(&place).await;
-        for off in ["+1h", "-1h"] {
-            place.write("users.csv", users(100).replace("user", &format!("u{}", off.len() + off.starts_with('+') as usize)));
-            place.tenantry(&["submit", "bulk-add-users", "users.csv", "--skip-invalid", "--idempotency-key", off]).ends(0);
+        for (name, off) in [("early", "+1h"), ("late", "-1h")] {
+            place.write("users.csv", users_called(name, 100));
+            place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
             let mut dying = by_clock(place.hurried(&["worker"]), off);
             let status = dying.env("TENANTRY_FAILPOINT", "after-claim").status().expect("a worker starts");
             assert_eq!(status.code(), None, "it dies with a chunk in hand");

@@ -29,16 +29,22 @@ async fn a_worker_stopped_inside_a_transaction_is_replaced() {
     place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
     // The worker is kept waiting inside its transaction from outside, and so is stopped there.
     let outside = connect(&place.url).await.expect("a connection");
-    outside.batch_execute("BEGIN; SELECT 1 FROM customers FOR UPDATE").await.expect("a lock");
+    outside
+        .batch_execute("BEGIN; SELECT 1 FROM customers FOR UPDATE")
+        .await
+        .expect("a lock");
     let worker = |place: &Place| {
         let mut command = place.hurried(&["worker"]);
         command.env("TENANTRY__LEDGER__IDLE_TRANSACTION", "1s");
         quiet(command)
     };
     let first = worker(&place);
-    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting =
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    // A transaction sees what others do as of when it first looked.
+    let looking = connect(&place.url).await.expect("a connection");
     eventually("the worker to wait for the lock", async || {
-        let row = outside.query_one(waiting, &[]).await.ok()?;
+        let row = looking.query_one(waiting, &[]).await.ok()?;
         (row.get::<_, i64>(0) > 0).then_some(())
     })
     .await;
@@ -47,7 +53,13 @@ async fn a_worker_stopped_inside_a_transaction_is_replaced() {
     let _second = worker(&place);
     let ledger = place.ledger().await;
     let job = eventually("the other worker to end the job", async || {
-        let mut jobs = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.ok()?;
+        let mut jobs = ledger
+            .jobs(tenantry::ledger::JobFilter {
+                limit: 1,
+                ..Default::default()
+            })
+            .await
+            .ok()?;
         jobs.pop().filter(|job| job.state.is_final())
     })
     .await;
@@ -63,19 +75,26 @@ async fn a_worker_stopped_inside_a_transaction_is_replaced() {
 async fn a_worker_leaves_a_database_that_does_not_answer() {
     let server = PgServer::private().await;
     let url = server.database().await;
-    let place = Place { url, ..Place::new(On::Sqlite).await };
+    let place = Place {
+        url,
+        ..Place::new(On::Sqlite).await
+    };
     with_customer(&place).await;
     place.write("users.csv", users(3_000));
     place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
     let outside = connect(&place.url).await.expect("a connection");
-    outside.batch_execute("BEGIN; SELECT 1 FROM customers FOR UPDATE").await.expect("a lock");
+    outside
+        .batch_execute("BEGIN; SELECT 1 FROM customers FOR UPDATE")
+        .await
+        .expect("a lock");
     let mut command = place.hurried(&["worker"]);
     command.env("TENANTRY__WORKER__LEAVE_WITHIN", "1s");
     let mut worker = quiet(command);
     let backends = "SELECT pid, wait_event_type = 'Lock' FROM pg_stat_activity WHERE datname = current_database()
-        AND pid <> pg_backend_pid()";
+        AND application_name = 'tenantry'";
+    let looking = connect(&place.url).await.expect("a connection");
     let pids: Vec<i32> = eventually("the worker to have a chunk in hand", async || {
-        let rows = outside.query(backends, &[]).await.ok()?;
+        let rows = looking.query(backends, &[]).await.ok()?;
         let waits = rows.iter().any(|row| row.get::<_, Option<bool>>(1) == Some(true));
         waits.then(|| rows.iter().map(|row| row.get(0)).collect())
     })
@@ -88,13 +107,26 @@ async fn a_worker_leaves_a_database_that_does_not_answer() {
         }
     };
     all(Signal::STOP);
-    let code = tokio::task::spawn_blocking(move || worker.stop()).await.expect("it was waited for");
+    let code = tokio::task::spawn_blocking(move || worker.stop())
+        .await
+        .expect("it was waited for");
     all(Signal::CONT);
     assert_eq!(code, Some(0));
     outside.batch_execute("ROLLBACK").await.expect("unlocked");
-    place.hurried(&["worker", "--drain"]).stdout(Stdio::null()).stderr(Stdio::null()).status().expect("a worker starts");
+    place
+        .hurried(&["worker", "--drain"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("a worker starts");
     let ledger = place.ledger().await;
-    let jobs = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs");
+    let jobs = ledger
+        .jobs(tenantry::ledger::JobFilter {
+            limit: 1,
+            ..Default::default()
+        })
+        .await
+        .expect("jobs");
     assert_eq!((jobs[0].state, jobs[0].counts.applied), (JobState::Completed, 3_000));
 }
 
@@ -103,10 +135,18 @@ async fn a_worker_leaves_a_database_that_does_not_answer() {
 async fn a_worker_whose_ledger_is_replaced_ends() {
     let place = Place::with_customer().await;
     let mut worker = place.hurried(&["worker"]);
-    let mut worker = Running(worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker starts"));
+    let mut worker = Running(
+        worker
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a worker starts"),
+    );
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(worker.0.try_wait().expect("asked").is_none(), "it works");
     std::fs::rename(place.path("tenantry.db"), place.path("aside.db")).expect("renamed");
-    let code = tokio::task::spawn_blocking(move || worker.0.wait().expect("it ends").code()).await.expect("waited");
+    let code = tokio::task::spawn_blocking(move || worker.0.wait().expect("it ends").code())
+        .await
+        .expect("waited");
     assert_eq!(code, Some(2));
 }
