@@ -52,6 +52,11 @@
 //!     ([`ledger::audit`]).
 //! 14. What is approved is a plan's hash. A row that is no longer as its plan says is refused, not adapted.
 //! 15. A row is taken back whole or not at all, and never over what somebody else has changed since ([`undo`]).
+//! 16. Every change of the SQL store is conditional on the version it was decided on, under the lock of its customer; all
+//!     transactions lock in one order ([`store::sql`]).
+//! 17. What is wrong with the surroundings fails no row; what is wrong with a row fails that row alone
+//!     ([`ledger::Trial`]).
+//! 18. Nothing that is asked again and again reads what has ended.
 //!
 //! # Where this differs from a textbook
 //!
