@@ -112,7 +112,7 @@ impl Queue {
             Ok(()) if queue.was_silent(false) => tracing::info!("the queue can be rung again"),
             Ok(()) => {}
             Err(error) if queue.was_silent(true) => {
-                tracing::debug!(job.id = %job, %error, "the queue could not be rung")
+                tracing::debug!(job.id = %job, %error, "the queue could not be rung");
             }
             Err(error) => {
                 tracing::warn!(job.id = %job, %error, "job {job} was recorded; the queue cannot be rung, so workers find it by their sweep");

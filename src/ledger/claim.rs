@@ -113,7 +113,7 @@ impl Ledger {
 
 fn claim(tx: &mut dyn Tx, claimant: &Claimant, now: i64) -> Result<Option<Claim>, DbError> {
     let (owner, until) = (claimant.owner.clone(), now + claimant.lease_millis);
-    let besides: String = claimant.besides.iter().map(|job| format!(",{job},")).collect();
+    let besides: Vec<String> = claimant.besides.iter().map(|job| format!(",{job},")).collect();
     let jobs = tx.query(
         &format!(
             "{} LIMIT $3",
@@ -127,7 +127,7 @@ fn claim(tx: &mut dyn Tx, claimant: &Claimant, now: i64) -> Result<Option<Claim>
             now.into(),
             claimant.scope.number().into(),
             CANDIDATES.into(),
-            besides.into(),
+            besides.concat().into(),
         ],
     )?;
     for job in jobs {

@@ -78,6 +78,7 @@ pub fn close_part(
 }
 
 /// What follows for a chunk once some of its rows are over.
+#[derive(Clone, Copy)]
 enum PartEnd {
     Done,
     /// All that is left waits, to be looked at then.

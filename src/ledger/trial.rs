@@ -60,6 +60,7 @@ impl Trial {
     }
 
     /// After the part was done.
+    #[must_use]
     pub fn passed(self) -> Self {
         let left = self.suspects.map(|suspects| suspects - suspects.div_ceil(2));
         Self {

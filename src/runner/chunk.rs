@@ -224,7 +224,9 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<Loaded, D
     };
     if let Some((undone, kind)) = &claim.undo_of {
         let rows: Vec<u64> = (claim.first_row..claim.first_row + claim.rows).filter(is_due).collect();
-        rows.iter().for_each(|row| crate::failpoint::hit_row(*row));
+        for row in &rows {
+            crate::failpoint::hit_row(*row);
+        }
         let mut prepared = Prepared::new(context, rows.len());
         prepared.take_back(tx, *undone, kind, &rows)?;
         return Ok(Loaded {

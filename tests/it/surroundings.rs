@@ -35,7 +35,7 @@ async fn with_customer(place: &Place) {
 }
 
 /// Starts workers one after the other until one finds nothing more to do; how many died.
-async fn workers_until_done(place: &Place, failpoint: &str) -> usize {
+fn workers_until_done(place: &Place, failpoint: &str) -> usize {
     for deaths in 0..80 {
         let mut worker = place.hurried(&["worker", "--drain"]);
         worker
@@ -59,7 +59,7 @@ on_both! {
         with_customer(&place).await;
         place.write("users.csv", users(300));
         place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
-        let deaths = workers_until_done(&place, "row:117").await;
+        let deaths = workers_until_done(&place, "row:117");
         assert!((6..30).contains(&deaths), "{deaths}");
         let ledger = place.ledger().await;
         let job = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs").remove(0);

@@ -111,6 +111,8 @@ impl RedisServer {
                 .query_async(&mut connection)
                 .await
                 .ok()?;
+            // It answers this much while it still reads its data.
+            () = redis::cmd("PING").query_async(&mut connection).await.ok()?;
             Some(info.contains(&format!("process_id:{}\r\n", process.id())))
         })
         .await;
