@@ -130,7 +130,7 @@ mod tests {
             panic!()
         };
         assert_eq!((halved.failures, halved.part()), (0, Some(50)));
-        assert_eq!(halved.passed().passed().passed().part(), Some(7));
+        assert_eq!(halved.passed().passed().passed().part(), Some(6));
     }
 
     proptest! {

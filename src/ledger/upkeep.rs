@@ -185,7 +185,7 @@ impl Ledger {
                 // Most sweeps find nothing, and nothing is to be written for that.
                 let sql = format!(
                     "SELECT id, seq, reply_to FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
-                     AND state IN ('completed', 'failed', 'cancelled') AND (reply_until < $1 OR reply_until > $1 + 3 * $3)
+                     AND finished_at IS NOT NULL AND (reply_until < $1 OR reply_until > $1 + 3 * $3)
                      ORDER BY seq LIMIT $2{}",
                     tx.dialect().for_update_skip_locked()
                 );
@@ -213,7 +213,7 @@ impl Ledger {
         self.db
             .read(|tx| {
                 let sql = "SELECT 1 FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
-                     AND state IN ('completed', 'failed', 'cancelled') LIMIT 1";
+                     AND finished_at IS NOT NULL LIMIT 1";
                 Ok(!tx.query(sql, &[])?.is_empty())
             })
             .await
@@ -252,8 +252,7 @@ impl Ledger {
             .read(move |tx| {
                 let rows = tx.query(
                     "SELECT id FROM jobs WHERE out_dir IS NOT NULL AND delivered_at IS NULL AND out_host = $1
-                     AND state IN ('completed', 'failed', 'cancelled')
-                     AND EXISTS (SELECT 1 FROM spool WHERE input = jobs.input) ORDER BY seq LIMIT 100",
+                     AND finished_at IS NOT NULL AND EXISTS (SELECT 1 FROM spool WHERE input = jobs.input) ORDER BY seq LIMIT 100",
                     &[host.into()],
                 )?;
                 rows.iter().map(id).collect()

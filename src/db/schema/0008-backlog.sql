@@ -6,6 +6,11 @@ CREATE INDEX jobs_claim ON jobs (priority DESC, claimed_at, seq)
 CREATE INDEX jobs_planned ON jobs (planning_until) WHERE state = 'planned';
 CREATE INDEX jobs_awaiting ON jobs (approval_until) WHERE state = 'awaiting-approval';
 CREATE INDEX jobs_cancelling ON jobs (seq) WHERE cancel_requested = 1 AND finished_at IS NULL;
+DROP INDEX jobs_unreplied;
+CREATE INDEX jobs_unreplied ON jobs (seq) WHERE reply_to IS NOT NULL AND replied_at IS NULL AND finished_at IS NOT NULL;
+DROP INDEX jobs_undelivered;
+CREATE INDEX jobs_undelivered ON jobs (seq)
+  WHERE out_dir IS NOT NULL AND delivered_at IS NULL AND finished_at IS NOT NULL;
 CREATE INDEX jobs_input ON jobs (input);
 CREATE INDEX jobs_retry_of ON jobs (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX jobs_undo_of ON jobs (undo_of) WHERE undo_of IS NOT NULL;

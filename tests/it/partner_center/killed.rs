@@ -328,3 +328,32 @@ async fn with_a_lost_answer(records_are_there: bool) {
 async fn an_audit_record_tells_that_a_password_was_set() {
     futures::join!(with_a_lost_answer(true), with_a_lost_answer(false));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_kills_its_worker_fails_alone() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    let mut users = USERS.to_owned();
+    for n in 0..40 {
+        users.push_str(&format!("{alpha},user{n}@alpha.onmicrosoft.com,User,N{n},GB,,\n"));
+    }
+    office.place.write("users.csv", users);
+    let submitted = command(&office, &["submit", "bulk-add-users", "users.csv"]).status();
+    assert_eq!(submitted.expect("tenantry starts").code(), Some(0));
+    let mut deaths = 0;
+    while command(&office, &["worker", "--drain"])
+        .env("TENANTRY_FAILPOINT", "row:7")
+        .status()
+        .expect("a worker starts")
+        .code()
+        .is_none()
+    {
+        deaths += 1;
+        assert!(deaths < 40, "workers die for ever");
+    }
+    let counts = "SELECT state || ' ' || CAST(applied AS TEXT) || ' ' || CAST(failed AS TEXT) FROM jobs ORDER BY seq DESC LIMIT 1";
+    assert_eq!(column(office.ledger.db(), counts).await, ["failed 39 1"]);
+    let failed = "SELECT CAST(row AS TEXT) || ' ' || message FROM row_outcomes WHERE outcome = 'failed'";
+    assert_eq!(column(office.ledger.db(), failed).await, ["7 its worker died 3 times"]);
+    assert_eq!(office.here.effects("create-user").await, 39);
+    assert_eq!(office.users(&alpha).await.len(), 39);
+}

@@ -1,0 +1,132 @@
+//! What goes over the wire: cells and values in, rows and errors out.
+
+use bytes::{BufMut, BytesMut};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use crate::db::{Cell, DbError, Row, Value};
+
+pub(super) fn put_cell(buffer: &mut BytesMut, cell: Cell<'_>) {
+    match cell {
+        Cell::Null => buffer.put_i32(-1),
+        Cell::Int(value) => {
+            buffer.put_i32(8);
+            buffer.put_i64(value);
+        }
+        Cell::Text(value) => {
+            buffer.put_i32(value.len() as i32);
+            buffer.put_slice(value.as_bytes());
+        }
+    }
+}
+
+/// The query for each of many parameter sets, the number of the set in front of each row. Without the `OFFSET` the
+/// planner may turn it around and read the whole table.
+pub(super) fn over_sets(text: &str, set: &[Value]) -> String {
+    let mut text = text.to_owned();
+    for at in (1..=set.len()).rev() {
+        text = text.replace(&format!("${at}"), &format!("sets.p{at}"));
+    }
+    let each = |one: &dyn Fn(usize) -> String| (0..set.len()).map(one).collect::<Vec<_>>().join(", ");
+    let arrays = each(&|at| {
+        let kind = match set[at] {
+            Value::Int(_) => "bigint",
+            Value::Blob(_) => "bytea",
+            Value::Text(_) | Value::Null => "text",
+        };
+        format!("${}::{kind}[]", at + 1)
+    });
+    let names = each(&|at| format!("p{}", at + 1));
+    format!(
+        "SELECT sets.n, found.* FROM unnest({arrays}) WITH ORDINALITY AS sets({names}, n)
+         CROSS JOIN LATERAL ({text} OFFSET 0) AS found"
+    )
+}
+
+/// The parameter sets as one array per parameter.
+pub(super) fn columns(sets: &[Vec<Value>]) -> Vec<Box<dyn ToSql + Sync + Send + '_>> {
+    let column = |at: usize| -> Box<dyn ToSql + Sync + Send + '_> {
+        Box::new(sets.iter().map(|set| &set[at]).collect::<Vec<&Value>>())
+    };
+    (0..sets[0].len()).map(column).collect()
+}
+
+pub(super) fn borrowed(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    params.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+pub(super) fn row(row: &tokio_postgres::Row) -> Result<Row, DbError> {
+    let value = |index: usize| {
+        let kind = row.columns()[index].type_();
+        let value = match *kind {
+            Type::INT8 => row.try_get::<_, Option<i64>>(index).map(Value::from),
+            Type::INT4 => row
+                .try_get::<_, Option<i32>>(index)
+                .map(|value| value.map(i64::from).into()),
+            Type::BOOL => row
+                .try_get::<_, Option<bool>>(index)
+                .map(|value| value.map(i64::from).into()),
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(index).map(Value::from),
+            _ => row.try_get::<_, Option<String>>(index).map(Value::from),
+        };
+        value.map_err(|error| DbError::Broken(error.to_string()))
+    };
+    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Int(value) if *kind == Type::INT4 => i32::try_from(*value)?.to_sql(kind, out),
+            Value::Int(value) => value.to_sql(kind, out),
+            Value::Text(value) => value.as_str().to_sql(kind, out),
+            Value::Blob(value) => value.as_slice().to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(
+            *kind,
+            Type::INT8 | Type::INT4 | Type::TEXT | Type::BYTEA | Type::VARCHAR
+        )
+    }
+
+    to_sql_checked!();
+}
+
+/// Whether the connection or the server failed, rather than the statement.
+pub(super) fn sql(error: &tokio_postgres::Error) -> DbError {
+    let Some(answer) = error.as_db_error() else {
+        let what = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        let lost = error.is_closed()
+            || std::error::Error::source(error).is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>);
+        return if lost {
+            DbError::Unavailable(what)
+        } else {
+            DbError::Broken(what)
+        };
+    };
+    let what = answer.message().to_owned();
+    match answer.code() {
+        &SqlState::UNIQUE_VIOLATION => DbError::Conflict(what),
+        &(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE | SqlState::LOCK_NOT_AVAILABLE) => {
+            DbError::Contended(what)
+        }
+        &(SqlState::TOO_MANY_CONNECTIONS | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => DbError::Unavailable(what),
+        code => match &code.code()[..2] {
+            // Shut down, crashed, cannot connect now, cancelled by an administrator; the connection failed.
+            "57" | "08" => DbError::Unavailable(what),
+            // A full disk, no memory, a failed device; a server that only reads, as a standby; a missing permission.
+            "53" | "58" => DbError::Elsewhere(format!("the database answered: {what}")),
+            _ if matches!(
+                code,
+                &(SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE)
+            ) =>
+            {
+                DbError::Elsewhere(format!("the database answered: {what}"))
+            }
+            _ => DbError::Broken(what),
+        },
+    }
+}
