@@ -7,7 +7,8 @@
 //! ([`closing::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
 //! without a record in `row_outcomes` was applied.
 //!
-//! Locks are always taken in the order chunks, store, jobs, audit record; nothing here may reverse it.
+//! Locks are taken in the order store, chunks, jobs, audit record; nothing here may reverse it. Only a page that is copied from
+//! another store locks its chunk before the store: nobody waits for a chunk that is in hand.
 
 mod approval;
 pub(crate) mod artifacts;

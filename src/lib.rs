@@ -36,7 +36,7 @@
 //! 3. Effects, row outcomes and chunk state of the SQL store commit in one transaction. A store that is no database is
 //!    called only under an intent that was committed before; one without an outcome is settled by reading back
 //!    ([`ledger::intents`]).
-//! 4. Only the holder of a live lease writes results: every such transaction begins with
+//! 4. Only the holder of a live lease writes results: no such transaction writes before
 //!    [`ledger::lease::fence`].
 //! 5. A final row outcome never changes. Retrying writes new rows in a new job.
 //! 6. Applying a row twice equals applying it once; running a whole file twice changes nothing.

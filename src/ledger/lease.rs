@@ -282,7 +282,7 @@ pub fn pending_rows(tx: &mut dyn Tx, claim: &Claim) -> Result<Vec<u64>, DbError>
         .collect())
 }
 
-/// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. First in every
+/// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. Before anything else is written in every
 /// transaction that writes results.
 pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
     let sql = format!(

@@ -81,6 +81,7 @@ impl Runner {
             .ledger
             .db()
             .write(move |tx| {
+                prepared.lock(tx)?;
                 lease::fence(tx, &claim)?;
                 let mut applied = sql::apply(tx, &prepared)?;
                 applied.outcomes.extend(refused);

@@ -5,7 +5,7 @@
 //! the rows out. `apply` then only writes. Customers, domains and SKUs are never deleted, so what was resolved stays
 //! true in between; everything else is decided in `apply`.
 //!
-//! Transactions lock in one order: the fence, names, customers, the job, the audit record. So none waits for one that waits
+//! Transactions lock in one order: names, customers, the chunk, the job, the audit record. So none waits for one that waits
 //! for it, whatever the order of rows.
 //!
 //! Rows that create records by the million (`users`, `create_customer`) are laid out for bulk insertion. All others
@@ -182,7 +182,9 @@ impl Prepared {
 impl Prepared {
     /// Locks what the rows change: names that are unique over all customers, then the customers, in ascending order. With
     /// its customer everything of a customer is locked, so who comes second waits and then decides on what the first left.
-    fn lock(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
+    ///
+    /// First in the transaction: while it waits, nothing of the chunk is locked, so that its lease can be renewed.
+    pub fn lock(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
         if !self.new_customers.is_empty() || self.tasks.iter().any(|task| task.names()) {
             tx.alone_with(Alone::Names)?;
         }
@@ -198,9 +200,8 @@ impl Prepared {
     }
 }
 
-/// Writes the rows. A row of which nothing is said was applied.
+/// Writes the rows, which [are locked](Prepared::lock). A row of which nothing is said was applied.
 pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
-    prepared.lock(tx)?;
     let Context {
         job,
         now,
