@@ -24,6 +24,7 @@ mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -285,16 +286,33 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Template(args) => kinds::template(&args),
         Command::Doctor(args) => doctor::doctor(&args, &config, json).await,
         Command::Plan(args) => plan::plan(&args, &config, json).await,
-        Command::Run(args) => on_ledger(config, async |app| run::run(&args, app, json).await).await,
-        Command::Apply(args) => on_ledger(config, async |app| apply::apply(&args, app, json).await).await,
-        Command::Undo(args) => on_ledger(config, async |app| Box::pin(undo::undo(&args, app, json)).await).await,
+        Command::Run(args) => {
+            until_stopped(config, End::Unfinished, async |app| run::run(&args, app, json).await).await
+        }
+        Command::Apply(args) => {
+            until_stopped(config, End::Unfinished, async |app| {
+                apply::apply(&args, app, json).await
+            })
+            .await
+        }
+        Command::Undo(args) => {
+            until_stopped(config, End::Unfinished, async |app| {
+                Box::pin(undo::undo(&args, app, json)).await
+            })
+            .await
+        }
         Command::Reveal(args) => on_ledger(config, async |app| passwords::reveal(&args, app).await).await,
         Command::Approve(args) => on_ledger(config, async |app| decide::approve(&args, app, json).await).await,
         Command::Reject(args) => on_ledger(config, async |app| decide::reject(&args, app, json).await).await,
         Command::Pause(args) => on_ledger(config, async |app| decide::pause(&args, app, json).await).await,
         Command::Resume(args) => on_ledger(config, async |app| decide::resume(&args, app, json).await).await,
-        Command::Submit(args) => on_ledger(config, async |app| submit::submit(&args, app, json).await).await,
-        Command::Worker(args) => on_ledger(config, async |app| worker::worker(&args, app).await).await,
+        Command::Submit(args) => {
+            until_stopped(config, End::Unfinished, async |app| {
+                submit::submit(&args, app, json).await
+            })
+            .await
+        }
+        Command::Worker(args) => until_stopped(config, End::Fine, async |app| worker::worker(&args, app).await).await,
         Command::Jobs(args) => on_ledger(config, async |app| inspect::jobs(args, app, json).await).await,
         Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,
         Command::Report(args) => on_ledger(config, async |app| report::report(&args, app, json).await).await,
@@ -311,6 +329,24 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
 /// file with everything in it.
 async fn on_ledger(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::Result<End>) -> anyhow::Result<End> {
     let app = App::open(config).await?;
+    let end = Box::pin(command(&app)).await;
+    app.close().await;
+    end
+}
+
+/// As [`on_ledger`] for a command that can be asked to stop, which it can be from the beginning: a ledger that is away is
+/// waited for. `end` is how it ends then.
+async fn until_stopped(
+    config: Config,
+    end: End,
+    command: impl AsyncFnOnce(&App) -> anyhow::Result<End>,
+) -> anyhow::Result<End> {
+    let stop = stop_signal()?;
+    let Some(app) = stop.run_until_cancelled(App::open(config)).await else {
+        output::say("stopped before the ledger was open");
+        return Ok(end);
+    };
+    let app = app?;
     let end = Box::pin(command(&app)).await;
     app.close().await;
     end
@@ -343,7 +379,11 @@ fn kind(name: &str) -> anyhow::Result<&'static dyn Job> {
 /// Cancelled at the first SIGINT or SIGTERM; the second one ends the process at once, and nothing is lost.
 fn stop_signal() -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
-    let stop = CancellationToken::new();
+    static STOP: OnceLock<CancellationToken> = OnceLock::new();
+    if let Some(stop) = STOP.get() {
+        return Ok(stop.clone());
+    }
+    let stop = STOP.get_or_init(CancellationToken::new).clone();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let stopping = stop.clone();
     #[expect(clippy::disallowed_methods, reason = "it listens for as long as the process lives")]

@@ -73,9 +73,24 @@ pub fn close_part(
     } else {
         PartEnd::Next(claim.trial.passed())
     };
+    if let PartEnd::Done = end {
+        // Now the chunk says it, as for whole chunks.
+        tx.exec(
+            "DELETE FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
+            &[
+                claim.job.into(),
+                claim.first_row.into(),
+                (claim.first_row + claim.rows).into(),
+                IMPLIED.into(),
+            ],
+        )?;
+    }
     set_end(tx, claim, end, pending)?;
     finish(tx, claim, tally(&closing.outcomes, 0), pending == 0, limit, now)
 }
+
+/// The code of a row that was applied and has a record only because the rest of its chunk is not over.
+pub const IMPLIED: &str = "implied";
 
 /// What follows for a chunk once some of its rows are over.
 #[derive(Clone, Copy)]
@@ -253,6 +268,11 @@ pub(super) fn end_chunk(
     let Some(row) = ended.first() else { return Ok(None) };
     let pending = row.int(0)? as u64;
     let (first, end) = (row.int(1)?, row.int(1)? + row.int(2)?);
+    // These keep their record, for the chunk says something else.
+    tx.exec(
+        "UPDATE row_outcomes SET code = '' WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
+        &[job.into(), first.into(), end.into(), IMPLIED.into()],
+    )?;
     if outcome == Outcome::Cancelled {
         // What they waited for goes on without them, and is said of each.
         tx.exec(

@@ -120,7 +120,7 @@ fn name_applied(closing: &mut Closing, part: &BTreeSet<u64>, target: impl Fn(u64
     let applied = part.iter().filter(|row| !named.contains(row)).map(|row| RowOutcome {
         row: *row,
         outcome: Outcome::Applied,
-        code: String::new(),
+        code: closing::IMPLIED.to_owned(),
         message: String::new(),
         target: target(*row),
     });

@@ -147,7 +147,12 @@ impl Course {
         })
         .await;
         for worker in &mut workers {
-            assert_eq!(worker.stop(), Some(0), "a worker ends when it is told to");
+            // One that was told before it could listen was killed.
+            let code = worker.stop();
+            assert!(
+                matches!(code, Some(0) | None),
+                "a worker ends when it is told to: {code:?}"
+            );
         }
         self.tenantry(place, &["worker", "--drain"]).ends(0);
         let mut wrong = column(
