@@ -6,6 +6,10 @@ CREATE INDEX jobs_claim ON jobs (priority DESC, claimed_at, seq)
 CREATE INDEX jobs_planned ON jobs (planning_until) WHERE state = 'planned';
 CREATE INDEX jobs_awaiting ON jobs (approval_until) WHERE state = 'awaiting-approval';
 CREATE INDEX jobs_cancelling ON jobs (seq) WHERE cancel_requested = 1 AND finished_at IS NULL;
+-- Jobs without a fingerprint are none of its business, and so the planner cannot take it for an index of all open jobs.
+DROP INDEX jobs_unfinished;
+CREATE UNIQUE INDEX jobs_unfinished ON jobs (fingerprint)
+  WHERE fingerprint IS NOT NULL AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval');
 DROP INDEX jobs_unreplied;
 CREATE INDEX jobs_unreplied ON jobs (seq) WHERE reply_to IS NOT NULL AND replied_at IS NULL AND finished_at IS NOT NULL;
 DROP INDEX jobs_undelivered;
