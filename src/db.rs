@@ -83,7 +83,7 @@ impl DbError {
     }
 }
 
-/// How the database is connected to. Only `connections` and what follows it are PostgreSQL's.
+/// How PostgreSQL is connected to. SQLite takes no notice of any of it.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectOptions {
     /// Connections at once; one more is kept for [`Db::write_apart`].

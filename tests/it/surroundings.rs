@@ -293,8 +293,8 @@ async fn claims_and_sweeps_go_by_indexes() {
         INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
           SELECT n, 0, 1, 1, 0, 'done' FROM generate_series(1, 20000) AS s(n);
         ANALYZE;
-        INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, chunks_left)
-          SELECT gen_random_uuid(), 'update-account', '{}', 'queued', n, 'x', 0, 1 FROM generate_series(1, 2000) AS s(n);
+        INSERT INTO jobs (id, fingerprint, kind, parameters, state, input, submitted_by, created_at, chunks_left)
+          SELECT gen_random_uuid(), 'work ' || n, 'update-account', '{}', 'queued', n, 'x', 0, 1 FROM generate_series(1, 2000) AS s(n);
         INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
           SELECT 20000 + n, 0, 1, 1, 1, 'queued' FROM generate_series(1, 2000) AS s(n)";
     let client = connect(&url).await.expect("a connection");
