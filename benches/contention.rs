@@ -1,11 +1,14 @@
 //! What many jobs cost each other: a mixture over the same customers on PostgreSQL with one, two and four workers, and
 //! a backlog of one-row jobs on both databases, on an empty ledger and on one with a history.
 //!
-//!     cargo bench --bench contention -- [--only mixture|backlog] [--jobs 301] [--backlog 4000] [--history 200000] [--at-most 120]
+//!     cargo bench --bench contention -- [--only mixture|backlog] [--jobs 301] [--rounds 3] [--backlog 4000] [--history 200000] [--at-most 120]
 //!
 //! The mixture is the same for each number of workers, in a fresh database each, and should take no longer with more of
-//! them, nor leave anything failed or violated. Of the backlog the ratio counts: a history should make no difference.
-//! Its statistics, on PostgreSQL, are those of a ledger in which nothing was queued. A backlog that takes
+//! them, nor leave anything failed or violated. Numbers of workers take turns, and medians are compared, since one run
+//! differs from the next by more than they do.
+//!
+//! Of the backlog the ratio counts: a history should make no difference. Its statistics, on PostgreSQL, are those of a
+//! ledger in which nothing was queued, and its tables are vacuumed as those of an old ledger are. A backlog that takes
 //! longer than `--at-most` seconds is cut off and counted as far as it came.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
@@ -43,6 +46,7 @@ const SEED: u64 = 20_261_127;
 struct Options {
     only: String,
     jobs: usize,
+    rounds: usize,
     backlog: usize,
     history: usize,
     at_most: Duration,
@@ -60,6 +64,7 @@ fn options() -> Options {
     Options {
         only: after("--only").unwrap_or_default(),
         jobs: number("--jobs", 301),
+        rounds: number("--rounds", 3),
         backlog: number("--backlog", 4_000),
         history: number("--history", 200_000),
         at_most: Duration::from_secs(number("--at-most", 120) as u64),
@@ -72,8 +77,18 @@ fn main() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let server = servers::PgServer::durable().await;
         if wanted("mixture") {
-            for workers in [1, 2, 4] {
-                mixture(&options, &server, workers).await;
+            let mut seconds = [1, 2, 4].map(|workers| (workers, Vec::new()));
+            for _ in 0..options.rounds {
+                for (workers, of_them) in &mut seconds {
+                    of_them.push(mixture(&options, &server, *workers).await);
+                }
+            }
+            let medians = seconds.map(|(workers, of_them)| (workers, median(of_them)));
+            for (workers, seconds) in medians {
+                println!(
+                    "mixture, workers {workers}: median {seconds:.1} s, ratio to one {:.2}",
+                    seconds / medians[0].1
+                );
             }
         }
         if wanted("backlog") {
@@ -87,7 +102,13 @@ fn deadlocks(server: &servers::PgServer) -> usize {
     log.matches("deadlock detected").count()
 }
 
-async fn mixture(options: &Options, server: &servers::PgServer, workers: usize) {
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of.get(of.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Seconds.
+async fn mixture(options: &Options, server: &servers::PgServer, workers: usize) -> f64 {
     let office = Office::at(server.database().await).await;
     for file in WORLD.foundation() {
         office.submit(file.kind, file.csv).await;
@@ -116,4 +137,5 @@ async fn mixture(options: &Options, server: &servers::PgServer, workers: usize) 
         ask(&office.ledger, failed).await,
         statements::violations(office.ledger.db()).await.len(),
     );
+    seconds
 }

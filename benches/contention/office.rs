@@ -30,6 +30,10 @@ impl Office {
         Self { url, ledger }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Submits a file here, which is so much faster than a process for each.
     pub(crate) async fn submit(&self, kind: &str, csv: String) {
         let submission = Submission {

@@ -108,12 +108,13 @@ impl Runner {
         let (claim, request, now) = (claim.clone(), request.clone(), self.ledger.clock().now_millis());
         let origin = originals.origin();
         let written = here.write(move |tx| {
-            lease::fence(tx, &claim)?;
             if is_to_stop(tx, claim.job)? {
                 return Ok(None);
             }
             let mut settling = Settling::writing(origin, claim.job, now);
             settling.settle(tx, &page, &request, &mut progress)?;
+            // Behind the locks of the store, while it waits for which the chunk's lease can be renewed.
+            lease::fence(tx, &claim)?;
             progress.save(tx, claim.job, request.row)?;
             lease::progressed(tx, &claim)?;
             Ok(Some(progress))

@@ -159,6 +159,31 @@ on_both! {
         assert_eq!(content(&here).await, content(&mirror).await);
     }
 
+    async fn seats_that_come_after_their_users_are_assigned(place: Place) {
+        let (_other, mirror, stores) = mirror(&place).await;
+        fill(&mirror).await;
+        let here = place.ledger().await;
+        // As if the SKUs had been bought between the two steps of the copy.
+        let seats = mirror.db().write(|tx| {
+            let rows = tx.query("SELECT customer, sku_id, part_number, seats, assigned FROM subscribed_skus", &[])?;
+            tx.exec("DELETE FROM subscribed_skus", &[])?;
+            Ok(rows)
+        }).await.expect("taken away");
+        sync(&here, &stores, EVERYTHING).await;
+        assert_ne!(column(here.db(), "SELECT licenses FROM users WHERE licenses IS NOT NULL").await, Vec::<String>::new());
+        mirror.db().write(move |tx| {
+            for row in &seats {
+                let values = [row.int(0)?.into(), row.text(1)?.into(), row.text(2)?.into(), row.int(3)?.into(), row.int(4)?.into()];
+                let sql = "INSERT INTO subscribed_skus (customer, sku_id, part_number, seats, assigned) VALUES ($1, $2, $3, $4, $5)";
+                tx.exec(sql, &values)?;
+            }
+            Ok(())
+        }).await.expect("given back");
+        sync(&here, &stores, EVERYTHING).await;
+        assert_eq!(content(&here).await, content(&mirror).await);
+        assert_sound(&here).await;
+    }
+
     async fn what_is_in_the_way_is_named_and_left_alone(place: Place) {
         let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;

@@ -165,6 +165,21 @@ impl std::fmt::Display for Mended {
     }
 }
 
+/// Counts the assigned seats of SKUs that have come to be here, by customer and SKU, whose users may be here before them.
+pub(super) fn count_assigned(tx: &mut dyn Tx, skus: &[(i64, String)]) -> Result<(), DbError> {
+    let sql = format!(
+        "UPDATE subscribed_skus SET assigned =
+           (SELECT count(DISTINCT u.id) FROM {} WHERE u.customer = $1 AND held.value = $2)
+         WHERE customer = $1 AND sku_id = $2",
+        holders(tx.dialect())
+    );
+    let params: Vec<Vec<Value>> = skus
+        .iter()
+        .map(|(customer, sku)| vec![(*customer).into(), sku.as_str().into()])
+        .collect();
+    tx.exec_each(&sql, &params).map(drop)
+}
+
 /// Counts anew under the locks of the customers, as whoever changes users holds them.
 fn mend_these(tx: &mut dyn Tx, customers: &[i64]) -> Result<Mended, DbError> {
     let ids: Vec<Value> = customers.iter().map(|id| (*id).into()).collect();

@@ -152,7 +152,7 @@ impl Object {
     }
 
     /// The record of `$1` and `$2`. Seats are known by customer and SKU, everything else by its id alone.
-    fn clause(self) -> &'static str {
+    pub(super) fn clause(self) -> &'static str {
         match self {
             Object::Seats => "customer = $1 AND sku_id = $2",
             _ => "id = $1 AND $2 = ''",

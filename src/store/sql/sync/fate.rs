@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::known::{GONE, Here, Link, Wanted};
+use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, Wanted};
 use super::original::Identity;
 use super::write::Changes;
 use super::{SourceKey, Step};
@@ -88,9 +88,8 @@ impl Deciding<'_> {
         }
         let external = wanted.record.get("external_id").to_lowercase();
         if !external.is_empty() {
-            let sql = "SELECT id FROM customers WHERE lower(external_id) = $1";
             let holder = tx
-                .query_first(sql, &[external.into()])?
+                .query_first(EXTERNAL_ID_HOLDER, &[external.into()])?
                 .map(|row| row.int(0))
                 .transpose()?;
             if let Some(holder) = holder.filter(|holder| Some(*holder) != id) {

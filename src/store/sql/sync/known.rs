@@ -105,35 +105,11 @@ pub(super) struct Here {
 impl Here {
     /// The records here that the wanted ones are copied to, or that have their identity.
     pub(super) fn load(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Self, DbError> {
-        let holders = match object {
-            // Seats have no id of their own: whoever holds the SKU is the copy.
-            Object::Seats => return Self::of_seats(tx, wanted),
-            Object::Customer => {
-                let tenants = wanted
-                    .iter()
-                    .map(|one| one.identity.map_or("", |identity| &identity.tenant_id));
-                let keys: Vec<Vec<Value>> = tenants.map(|tenant| vec![tenant.into()]).collect();
-                tx.query_each("SELECT id FROM customers WHERE tenant_id = $1", &keys)?
-            }
-            Object::User => {
-                let key = |one: &Wanted<'_>| {
-                    let name = one.record.get("user_principal_name");
-                    vec![one.record.int("customer").into(), name.into()]
-                };
-                let keys: Vec<Vec<Value>> = wanted.iter().map(key).collect();
-                let sql = format!("SELECT id FROM users WHERE {}", user_by_name(tx));
-                tx.query_each(&sql, &keys)?
-            }
-            Object::Subscription | Object::Transfer => {
-                let key = |one: &Wanted<'_>| vec![one.record.get("subscription_id").into()];
-                let keys: Vec<Vec<Value>> = wanted.iter().map(key).collect();
-                tx.query_each("SELECT id FROM subscriptions WHERE subscription_id = $1", &keys)?
-            }
-        };
-        let holders: Vec<Option<i64>> = holders
-            .iter()
-            .map(|rows| rows.first().map(|row| row.int(0)).transpose())
-            .collect::<Result<_, _>>()?;
+        // Seats have no id of their own: whoever holds the SKU is the copy.
+        if object == Object::Seats {
+            return Self::of_seats(tx, wanted);
+        }
+        let holders = holders(tx, object, wanted)?;
         let linked = wanted.iter().filter_map(|one| one.link).map(|link| link.local);
         let mut ids: Vec<i64> = linked.chain(holders.iter().copied().flatten()).collect();
         ids.sort_unstable();
@@ -163,3 +139,54 @@ impl Here {
         })
     }
 }
+
+/// Who here has the identity of each wanted record, which are no seats.
+fn holders(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Vec<Option<i64>>, DbError> {
+    let holders = match object {
+        Object::Customer => {
+            let tenants = wanted
+                .iter()
+                .map(|one| one.identity.map_or("", |identity| &identity.tenant_id));
+            let keys: Vec<Vec<Value>> = tenants.map(|tenant| vec![tenant.into()]).collect();
+            tx.query_each("SELECT id FROM customers WHERE tenant_id = $1", &keys)?
+        }
+        Object::User => {
+            let key = |one: &Wanted<'_>| {
+                let name = one.record.get("user_principal_name");
+                vec![one.record.int("customer").into(), name.into()]
+            };
+            let keys: Vec<Vec<Value>> = wanted.iter().map(key).collect();
+            let sql = format!("SELECT id FROM users WHERE {}", user_by_name(tx));
+            tx.query_each(&sql, &keys)?
+        }
+        Object::Seats | Object::Subscription | Object::Transfer => {
+            let key = |one: &Wanted<'_>| vec![one.record.get("subscription_id").into()];
+            let keys: Vec<Vec<Value>> = wanted.iter().map(key).collect();
+            tx.query_each("SELECT id FROM subscriptions WHERE subscription_id = $1", &keys)?
+        }
+    };
+    holders
+        .iter()
+        .map(|rows| rows.first().map(|row| row.int(0)).transpose())
+        .collect()
+}
+
+/// Records that may have to make way and are of any customer: who has the identity or the external id of a wanted one.
+/// None of them changes while names are locked.
+pub(super) fn in_the_way(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Vec<Key>, DbError> {
+    let mut ids: Vec<i64> = holders(tx, object, wanted)?.into_iter().flatten().collect();
+    if object == Object::Customer {
+        let externals = wanted.iter().map(|one| one.record.get("external_id").to_lowercase());
+        let keys: Vec<Vec<Value>> = externals
+            .filter(|external| !external.is_empty())
+            .map(|external| vec![external.into()])
+            .collect();
+        for rows in tx.query_each(EXTERNAL_ID_HOLDER, &keys)? {
+            ids.extend(rows.first().map(|row| row.int(0)).transpose()?);
+        }
+    }
+    Ok(ids.into_iter().map(|id| Key::of(object, id)).collect())
+}
+
+/// Which customer here has the external id `$1`, in lower case.
+pub(super) const EXTERNAL_ID_HOLDER: &str = "SELECT id FROM customers WHERE lower(external_id) = $1";

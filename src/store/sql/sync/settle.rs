@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::record::{self, Key, Object, Record};
 use super::fate::{Deciding, Fate};
-use super::known::{Copies, GONE, Here, Link, Wanted};
+use super::known::{Copies, GONE, Here, Link, Wanted, in_the_way};
 use super::original::Page;
 use super::write::Changes;
 use super::{Progress, Request, SourceKey, Step};
@@ -48,9 +48,10 @@ impl Settling {
         progress: &mut Progress,
     ) -> Result<(), DbError> {
         let (step, object) = (page.step, page.step.object());
+        let has_unique_names = matches!(step, Step::Customers | Step::Subscriptions);
         if self.writes_as.is_some() {
             tx.alone_with(Alone::Copies)?;
-            if matches!(step, Step::Customers | Step::Subscriptions) {
+            if has_unique_names {
                 tx.alone_with(Alone::Names)?;
             }
         }
@@ -74,6 +75,9 @@ impl Settling {
             let mut keys: Vec<Key> = linked.map(|link| Key::of(object, link.local)).collect();
             let places = wanted.iter().map(|one| one.place).filter(|place| *place != 0);
             keys.extend(places.map(|place| Key::of(Object::Customer, place)));
+            if has_unique_names {
+                keys.extend(in_the_way(tx, object, &wanted)?);
+            }
             let mut customers: Vec<i64> = record::owners(tx, &keys)?.into_iter().flatten().collect();
             customers.sort_unstable();
             customers.dedup();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::derived;
 use super::super::record::{self, Key, Object, Record};
 use super::SourceKey;
 use super::known::{GONE, Link, STALE, Wanted};
@@ -131,6 +132,7 @@ impl Changes {
             .filter(|(_, number)| *number != 0)
             .map(|((customer, sku), number)| vec![customer.into(), sku.into(), number.into()])
             .collect();
+        // Of a SKU that is not here yet nothing is counted; when it comes, its users are.
         tx.exec_each(
             "UPDATE subscribed_skus SET assigned = assigned + $3 WHERE customer = $1 AND sku_id = $2",
             &seats,
@@ -148,7 +150,7 @@ impl Changes {
             .iter()
             .map(|(id, _)| vec![(*id).into(), format!("displaced-{id}-").into()])
             .collect();
-        tx.exec_each(sql, &params)?;
+        all_written(&tx.exec_each(sql, &params)?)?;
         let stale: Vec<Vec<Value>> = self
             .displaced
             .iter()
@@ -191,7 +193,9 @@ impl Changes {
                 .iter()
                 .map(|one| one.record.insert_params(&Key::seats(one.place, &one.key.part), job))
                 .collect::<Result<Vec<_>, _>>()?;
-            tx.exec_each(&record::insert(Object::Seats), &params)?;
+            all_written(&tx.exec_each(&record::insert(Object::Seats), &params)?)?;
+            let skus: Vec<(i64, String)> = created.iter().map(|one| (one.place, one.key.part.clone())).collect();
+            derived::count_assigned(tx, &skus)?;
         } else {
             self.insert_batch(tx, job, &created)?;
         }
@@ -233,10 +237,8 @@ impl Changes {
                 .into_iter()
                 .map(|(customer, number)| vec![customer.into(), number.into()])
                 .collect();
-            tx.exec_each(
-                "UPDATE customers SET user_count = user_count + $2 WHERE id = $1",
-                &counts,
-            )?;
+            let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
+            all_written(&tx.exec_each(sql, &counts)?)?;
         }
         Ok(())
     }
@@ -248,12 +250,7 @@ impl Changes {
             .map(|(key, record)| record.update_params(key, job))
             .collect::<Result<Vec<_>, _>>()?;
         // Whether all seats are assigned that should be shows when users have been copied, too.
-        let written = tx.exec_each(&record::update_freely(self.object), &params)?;
-        if written.iter().any(|number| *number != 1) {
-            return Err(DbError::Contended(
-                "somebody else changed a record that is being copied".to_owned(),
-            ));
-        }
+        all_written(&tx.exec_each(&record::update_freely(self.object), &params)?)?;
         if self.object == Object::Seats {
             return Ok(());
         }
@@ -271,42 +268,36 @@ impl Changes {
         if lost.is_empty() {
             return Ok(());
         }
-        if self.object == Object::User {
-            let keys: Vec<Key> = lost.iter().map(|(_, link)| Key::of(Object::User, link.local)).collect();
-            for user in record::load(tx, Object::User, &keys)?.into_iter().flatten() {
-                self.take_seats(user.int("customer"), user.get("licenses"), "");
-            }
-        }
-        let sql = match self.object {
-            Object::Seats => {
-                "UPDATE subscribed_skus SET seats = 0, changed_by = $3, version = version + 1
-                 WHERE customer = $1 AND sku_id = $2 AND CAST($4 AS BIGINT) > 0"
-            }
-            Object::User => {
-                "UPDATE users SET missing_since = $4, licenses = NULL, changed_by = $3, version = version + 1
-                 WHERE id = $1 AND $2 = ''"
-            }
-            Object::Customer => {
-                "UPDATE customers SET missing_since = $4, changed_by = $3, version = version + 1
-                 WHERE id = $1 AND $2 = ''"
-            }
-            Object::Subscription | Object::Transfer => {
-                "UPDATE subscriptions SET missing_since = $4, changed_by = $3, version = version + 1
-                 WHERE id = $1 AND $2 = ''"
-            }
+        let key = |(key, link): &(SourceKey, Link)| match self.object {
+            Object::Seats => Key::seats(link.local, &key.part),
+            object => Key::of(object, link.local),
         };
-        let params: Vec<Vec<Value>> = lost
-            .iter()
-            .map(|(key, link)| {
-                // Only seats are known by two things here.
-                let part = match self.object {
-                    Object::Seats => key.part.as_str(),
-                    _ => "",
-                };
-                vec![link.local.into(), part.into(), job.into(), now.into()]
-            })
-            .collect();
-        tx.exec_each(sql, &params)?;
+        let keys: Vec<Key> = lost.iter().map(key).collect();
+        let mut params: Vec<Vec<Value>> = Vec::with_capacity(keys.len());
+        // Those that somebody has deleted here are only let go.
+        for (key, record) in keys.iter().zip(record::load(tx, self.object, &keys)?) {
+            let Some(record) = record else { continue };
+            if self.object == Object::User {
+                self.take_seats(record.int("customer"), record.get("licenses"), "");
+            }
+            let mut of_one = key.params();
+            of_one.extend([record.version.into(), job.into()]);
+            if self.object != Object::Seats {
+                of_one.push(now.into());
+            }
+            params.push(of_one);
+        }
+        let set = match self.object {
+            Object::Seats => "seats = 0",
+            Object::User => "missing_since = $5, licenses = NULL",
+            Object::Customer | Object::Subscription | Object::Transfer => "missing_since = $5",
+        };
+        let sql = format!(
+            "UPDATE {} SET {set}, changed_by = $4, version = version + 1 WHERE {} AND version = $3",
+            self.object.table(),
+            self.object.clause()
+        );
+        all_written(&tx.exec_each(&sql, &params)?)?;
         let gone: Vec<Vec<Value>> = lost.iter().map(|(key, _)| self.key_params(key, GONE)).collect();
         Self::set_versions(tx, &gone)
     }
@@ -328,6 +319,17 @@ impl Changes {
             &params,
         )
         .map(drop)
+    }
+}
+
+/// Each statement wrote its record. They are locked, so that this fails only if somebody writes past the locks.
+fn all_written(written: &[u64]) -> Result<(), DbError> {
+    if written.iter().all(|number| *number == 1) {
+        Ok(())
+    } else {
+        Err(DbError::Contended(
+            "somebody else changed a record that is being copied".to_owned(),
+        ))
     }
 }
 
