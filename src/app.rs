@@ -1,14 +1,13 @@
 //! Puts the parts together as the configuration says.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tenantry_jobs::Job;
 
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
-use crate::db::DbError;
+use crate::db::{DbError, patiently};
 use crate::ledger::{ErrorLimit, Ledger, Scope};
 use crate::passwords::Policy;
 use crate::plan::Limits;
@@ -39,7 +38,7 @@ pub struct App {
 impl App {
     /// Opens the ledger, waiting up to `ledger.patience` for it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
-        let queue = Queue::connect(&config.queue)?;
+        let queue = Queue::connect(&config.queue.url, &config.queue.prefix)?;
         let passwords = config.passwords.policy()?;
         let recipients = match config.passwords.sealer()? {
             Some(sealer) => sealer.recipients().iter().map(ToString::to_string).collect(),
@@ -129,23 +128,6 @@ impl App {
         F: Future<Output = Result<T, DbError>>,
     {
         patiently(self.config.ledger.patience, ask).await
-    }
-}
-
-/// Repeats `ask` while its errors pass by themselves, for as long as `patience`.
-pub async fn patiently<T, F>(patience: Duration, mut ask: impl FnMut() -> F) -> Result<T, DbError>
-where
-    F: Future<Output = Result<T, DbError>>,
-{
-    let began = Instant::now();
-    loop {
-        match ask().await {
-            Err(error) if error.passes() && began.elapsed() < patience => {
-                tracing::debug!(%error, "the ledger is unavailable; asking again");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            answer => return answer,
-        }
     }
 }
 

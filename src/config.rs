@@ -9,7 +9,6 @@ mod duration;
 mod list;
 mod partner_center;
 mod passwords;
-mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,8 +23,8 @@ use checks::{cross_checks, fits};
 pub(crate) use duration::parse as parse_duration;
 pub use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
-pub use secret::{Secret, SecretUrl};
 
+use crate::secret::SecretUrl;
 use crate::db::ConnectOptions;
 use crate::receipt::Form;
 
@@ -343,7 +342,7 @@ impl Layers {
                     good.insert(key.clone(), value.clone());
                 }
                 Err(error) => {
-                    let secret = secret::may_hold_one(key);
+                    let secret = crate::secret::may_hold_one(key);
                     let shown = if secret { String::new() } else { format!(" = `{value}`") };
                     self.faults.push(format!("{origin}: `{key}`{shown}: {error}"));
                     bad.insert(key.as_str());
@@ -366,7 +365,7 @@ impl Layers {
         } else {
             // A key pasted into the wrong place may be quoted by any of them, the TOML reader's included.
             Err(ConfigError(
-                self.faults.iter().map(|fault| secret::without_keys(fault)).collect(),
+                self.faults.iter().map(|fault| crate::secret::without_keys(fault)).collect(),
             ))
         }
     }

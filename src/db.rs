@@ -11,6 +11,7 @@
 
 mod batch;
 mod migrate;
+mod patience;
 mod postgres;
 mod script;
 mod sqlite;
@@ -24,6 +25,7 @@ use thiserror::Error;
 
 pub use batch::{Batch, Cell};
 pub use migrate::SCHEMA_VERSION;
+pub use patience::patiently;
 pub use value::{Row, Value};
 
 /// What can go wrong below the ledger and the store.

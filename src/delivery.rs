@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::app::patiently;
-use crate::db::DbError;
+use crate::db::{DbError, patiently};
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome};
 use crate::receipt::{
     Download, FileMade, Form, InputFiles, RECEIPT, REJECTS, RESULTS, Receipt, ReceiptError, RejectRows, RejectsWriter,
@@ -79,7 +78,7 @@ pub async fn claim_dir(
         error,
     })?;
     ledger
-        .deliver_to(job.seq, &dir.display().to_string(), &crate::runner::host_name())
+        .deliver_to(job.seq, &dir.display().to_string(), &crate::machine::host_name())
         .await?;
     Ok(dir)
 }

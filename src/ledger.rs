@@ -29,7 +29,7 @@ mod trial;
 mod upkeep;
 
 pub use approval::DecisionRefused;
-pub use artifacts::Made;
+pub use artifacts::{Artifact, Made};
 pub use claim::{Claim, Claimant, Scope};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
@@ -39,7 +39,7 @@ pub use lease::{Cause, SetBack};
 pub use plan::{Begun, Gate, NewChunk, NewJob, Seal, Sealed};
 pub use retry::RetryRefused;
 pub(crate) use retry::{Descent, selected_rows};
-pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord};
+pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord, RowWait};
 pub(crate) use rows::{load_block, recorded_rows};
 pub use sealed::{SealedPart, SealedPasswords};
 pub use trial::Trial;
@@ -100,7 +100,7 @@ impl Ledger {
     }
 
     /// A time that has certainly passed, for what cannot be taken back. See [`past`].
-    pub(super) fn past(&self) -> i64 {
+    pub fn past(&self) -> i64 {
         match self.db.dialect() {
             // The database's own time, which all workers share.
             Dialect::Postgres => self.clock.now_millis(),

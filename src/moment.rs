@@ -2,6 +2,11 @@
 
 use jiff::Timestamp;
 
+/// RFC 3339.
+pub(crate) fn rfc3339(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |time| time.to_string())
+}
+
 /// A day.
 pub(crate) fn day(millis: i64) -> String {
     shown(millis, "%Y-%m-%d")

@@ -16,8 +16,8 @@ mod serve;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::config::QueueConfig;
 use crate::ledger::JobId;
+use crate::secret::SecretUrl;
 
 pub use embedded::EmbeddedQueue;
 pub use redis::RedisQueue;
@@ -60,14 +60,14 @@ pub enum Queue {
 }
 
 impl Queue {
-    /// The queue the configuration names. Redis is not asked before it is needed.
-    pub fn connect(config: &QueueConfig) -> Result<Self, QueueError> {
-        let url = config.url.reveal();
+    /// The queue at that address; keys in Redis begin with `prefix`. Redis is not asked before it is needed.
+    pub fn connect(url: &SecretUrl, prefix: &str) -> Result<Self, QueueError> {
+        let url = url.reveal();
         if url == "embedded" {
             return Ok(Self::embedded());
         }
         if url.starts_with("redis://") || url.starts_with("valkey://") {
-            return RedisQueue::new(url, &config.prefix).map(Queue::Redis);
+            return RedisQueue::new(url, prefix).map(Queue::Redis);
         }
         Err(QueueError::BadUrl(if url.starts_with("rediss://") {
             "`rediss://` asks for TLS, which this version does not speak to Redis".to_owned()

@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::machine::host_name;
 use crate::db::DbError;
 use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope};
 use crate::passwords::Policy;
@@ -245,15 +246,5 @@ impl Runner {
             }
             _ => {}
         }
-    }
-}
-
-/// This machine's name, for leases and deliveries.
-pub fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() {
-        "localhost".to_owned()
-    } else {
-        name.trim().to_owned()
     }
 }

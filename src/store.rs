@@ -20,7 +20,7 @@ pub use expected::{Expected, State, state, state_of};
 pub use sources::Sources;
 pub(crate) use sources::{Source, of_store};
 
-use crate::ledger::{Outcome, RowOutcome};
+use crate::ledger::{Artifact, Outcome, RowOutcome, RowWait};
 use partner_center::PartnerCenter;
 
 /// The stores besides the ledger's own database.
@@ -177,28 +177,6 @@ pub struct Account {
     pub customer: String,
     /// The user's sign-in name.
     pub user_principal_name: String,
-}
-
-/// A row that waits for somebody else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowWait {
-    /// Row number, from 1.
-    pub row: u64,
-    /// For what, in words.
-    pub message: String,
-    /// GUID of the record concerned.
-    pub target: String,
-}
-
-/// A file that a row made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
-    /// Row number, from 1.
-    pub row: u64,
-    /// Its name, without a directory.
-    pub name: String,
-    /// Its bytes.
-    pub data: Vec<u8>,
 }
 
 /// What became of a batch.

@@ -140,7 +140,7 @@ pub async fn submit(
             input_name: input_name.clone(),
             header: planning.header().to_vec(),
             reply_to: submission.reply_to,
-            out_host: submission.out_dir.is_some().then(crate::runner::host_name),
+            out_host: submission.out_dir.is_some().then(crate::machine::host_name),
             out_dir: submission.out_dir,
         })
         .await?;

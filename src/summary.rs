@@ -1,11 +1,11 @@
 //! A job as every surface shows it: command line, replies over Redis, receipts.
 
-use jiff::Timestamp;
 use serde::Serialize;
 
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use crate::ledger::{Counts, Job, JobId, JobState, Parameters};
+use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, REJECTS, RESULTS};
-use crate::store::sql::RESTORE_WITHIN_MILLIS;
 
 /// One JSON object per job; the field names are stable.
 #[derive(Debug, Clone, Serialize)]
@@ -73,7 +73,7 @@ impl JobSummary {
             approval: (!job.gate.is_empty()).then(|| ApprovalSummary {
                 hash: job.plan_hash.clone().unwrap_or_default(),
                 reasons: job.gate.clone(),
-                until: job.approval_until.map(time),
+                until: job.approval_until.map(rfc3339),
                 decided_by: job.decided_by.clone(),
             }),
             undo: undo_window(job),
@@ -85,9 +85,9 @@ impl JobSummary {
                 rows: job.input_rows,
             },
             submitted_by: job.submitted_by.clone(),
-            created_at: time(job.created_at),
-            started_at: job.started_at.map(time),
-            finished_at: job.finished_at.map(time),
+            created_at: rfc3339(job.created_at),
+            started_at: job.started_at.map(rfc3339),
+            finished_at: job.finished_at.map(rfc3339),
             message: job.message.clone(),
             results: path(RESULTS),
             rejects: path(REJECTS).filter(|_| job.counts.rejected + job.counts.failed > 0),
@@ -113,7 +113,7 @@ fn undo_window(job: &Job) -> Option<String> {
     }
     let finished = job.finished_at.filter(|_| job.counts.applied > 0)?;
     if job.kind == "delete-users" {
-        let until = time(finished + RESTORE_WITHIN_MILLIS);
+        let until = rfc3339(finished + RESTORE_WITHIN_MILLIS);
         let until = until.get(..10).unwrap_or_default();
         return Some(format!("until {until}, when the users are gone for good"));
     }
@@ -131,9 +131,4 @@ pub fn undo_of_kind(kind: &str) -> Option<&'static str> {
         "export-customers" | "sync-customers" => return None,
         _ => "as long as nobody else changes the same fields",
     })
-}
-
-/// RFC 3339, UTC.
-pub fn time(millis: i64) -> String {
-    Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |time| time.to_string())
 }

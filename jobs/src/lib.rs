@@ -9,6 +9,7 @@ pub mod header;
 mod job;
 mod model;
 pub mod problem;
+pub mod rules;
 
 mod add_customer;
 mod assign_licenses;

@@ -210,7 +210,7 @@ async fn source(sources: &Sources, name: &str) -> Finding {
 }
 
 async fn queue(config: &Config) -> Finding {
-    let (fine, says) = match Queue::connect(&config.queue) {
+    let (fine, says) = match Queue::connect(&config.queue.url, &config.queue.prefix) {
         Err(error) => (
             false,
             format!("{error}; set `queue.url` to `embedded` or `redis://HOST:PORT`"),

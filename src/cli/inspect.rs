@@ -11,7 +11,8 @@ use super::run::tell;
 use crate::app::App;
 use crate::delivery;
 use crate::ledger::{Job, JobFilter, Outcome};
-use crate::summary::{JobSummary, time};
+use crate::moment::rfc3339;
+use crate::summary::JobSummary;
 
 #[derive(Debug, Args)]
 pub(super) struct Jobs {
@@ -102,7 +103,7 @@ pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<En
         if json {
             writeln!(out, "{}", JobSummary::of(job).to_json())?;
         } else {
-            let submitted = time(job.created_at);
+            let submitted = rfc3339(job.created_at);
             let submitted = submitted.get(..19).unwrap_or(&submitted);
             let rows = output::counts(&job.counts);
             writeln!(

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{ConfigError, Secret, duration, list};
+use super::{ConfigError, duration, list};
+use crate::secret::Secret;
 use crate::store::partner_center::{Addresses, Cloud, Credentials, RefreshToken, Settings};
 
 /// `[partner_center]`

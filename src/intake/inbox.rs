@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::document::code;
 use super::{Door, JobDocument, Reason, Refusal};
 use crate::queue::redis::{Outage, failed};
-use crate::queue::{Queue, QueueError, RedisQueue};
+use crate::queue::{QueueError, RedisQueue};
 use entries::Entry;
 use trouble::{Trouble, WithoutRoom};
 
@@ -41,8 +41,6 @@ const SHOW_EVERY: Duration = Duration::from_millis(800);
 const BATCH: usize = 64;
 /// Entries handed in at once; the ledger commits them together.
 const AT_ONCE: usize = 16;
-/// Outcomes kept in a stream of replies, roughly.
-const REPLIES: usize = 10_000;
 
 /// Takes documents in until `stop` is cancelled; then finishes those in hand.
 pub async fn serve<D: Door>(queue: RedisQueue, door: D, stop: CancellationToken) {
@@ -68,33 +66,6 @@ pub async fn waiting(queue: &RedisQueue) -> Result<bool, QueueError> {
     Ok(length > 0)
 }
 
-/// Tells an outcome, a JSON object, to whoever reads the stream `reply_to`.
-pub async fn reply(queue: &Queue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
-    let Queue::Redis(queue) = queue else {
-        return Err(QueueError::Refused("there is no Redis to reply over".to_owned()));
-    };
-    tell(queue, reply_to, outcome).await
-}
-
-async fn tell(queue: &RedisQueue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
-    let mut connection = queue.connection().await?;
-    let told = redis::cmd("XADD")
-        .arg(reply_to)
-        .arg(&["MAXLEN", "~"])
-        .arg(REPLIES)
-        .arg(&["*", "outcome", outcome])
-        .query_async::<()>(&mut connection)
-        .await;
-    match told {
-        // It will be no stream the next time either, and the sender's choice must not keep us busy for ever.
-        Err(error) if error.code() == Some("WRONGTYPE") => {
-            tracing::error!(reply_to, "an outcome cannot be told: `{reply_to}` is no stream");
-            Ok(())
-        }
-        told => told.map_err(failed),
-    }
-}
-
 struct Inbox<D> {
     queue: RedisQueue,
     door: D,
@@ -114,7 +85,7 @@ impl<D: Door> Inbox<D> {
         Self {
             stream: queue.key("inbox"),
             rejected: queue.key("inbox:rejected"),
-            consumer: crate::runner::host_name(),
+            consumer: crate::machine::host_name(),
             without_room: WithoutRoom::default(),
             stuck: Trouble::default(),
             untold: Trouble::default(),

@@ -2,9 +2,19 @@
 
 use super::{Job, Ledger};
 use crate::db::{DbError, Tx, Value};
-use crate::store::Artifact;
 
 /// A file that a row made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Row number, from 1.
+    pub row: u64,
+    /// Its name, without a directory.
+    pub name: String,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// Such a file, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     /// The row.

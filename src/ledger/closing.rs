@@ -2,11 +2,10 @@
 
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::intents::HANDED_OUT;
-use super::rows::record_outcomes;
+use super::rows::{RowWait, record_outcomes};
 use super::trial::Trial;
 use super::{Claim, Outcome, RowOutcome, lease};
 use crate::db::{DbError, Tx, Value};
-use crate::store::RowWait;
 
 /// How a chunk's rows ended, or do not yet.
 #[derive(Debug, Clone, Default)]

@@ -54,6 +54,17 @@ impl Outcome {
     }
 }
 
+/// A row that waits for somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowWait {
+    /// Row number, from 1.
+    pub row: u64,
+    /// For what, in words.
+    pub message: String,
+    /// GUID of the record concerned.
+    pub target: String,
+}
+
 /// The recorded outcome of one row. Rows that a bulk kind applied have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowOutcome {

@@ -169,14 +169,6 @@ impl Ledger {
             .await
     }
 
-    /// Lets go of users that were deleted too long ago to be restored. Returns how many there were.
-    pub async fn purge_deleted_users(&self) -> Result<u64, DbError> {
-        let before = self.past() - crate::store::sql::RESTORE_WITHIN_MILLIS;
-        self.db
-            .write(move |tx| tx.exec("DELETE FROM deleted_users WHERE deleted_at < $1", &[before.into()]))
-            .await
-    }
-
     /// Takes on to tell the submitters of ended jobs how those ended, oldest first. Nobody else does so in the next seconds.
     pub async fn take_replies(&self, most: u64) -> Result<Vec<Reply>, DbError> {
         let now = self.clock.now_millis();

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Runner, host_name};
+use super::Runner;
+use crate::machine::host_name;
 use crate::db::DbError;
 use crate::delivery;
 use crate::ledger::JobId;

@@ -21,11 +21,11 @@ use super::chunk::{part_of, seal, unsealed};
 use super::sync::is_to_stop;
 use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
-use crate::ledger::{Claim, Closing, artifacts, closing, lease};
+use crate::ledger::{Claim, Closing, RowWait, artifacts, closing, lease};
 use crate::passwords::generate;
 use crate::plan::Slice;
 use crate::store::partner_center::{Ended, Halt, Journal, PartnerCenter, Session};
-use crate::store::{Expected, RowChange, RowWait, rejected};
+use crate::store::{Expected, RowChange, rejected};
 
 /// How often is looked whether the job was paused or cancelled.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

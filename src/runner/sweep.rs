@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Runner;
+use crate::notify;
+use crate::store::sql::purge_deleted_users;
 use crate::db::DbError;
 use crate::ledger::{Reply, Scope, Seen};
 use crate::queue::Queue;
@@ -60,7 +62,7 @@ impl Runner {
             every * PRUNE_EVERY,
             stop.clone(),
             async |runner| {
-                runner.ledger.purge_deleted_users().await?;
+                purge_deleted_users(&runner.ledger).await?;
                 let keep = runner.settings.spool_keep.as_millis() as i64;
                 while runner.ledger.prune_spool(keep).await?.is_more {}
                 Ok(())
@@ -198,7 +200,7 @@ impl Runner {
         let job = self.ledger.job(reply.job).await.map_err(|error| error.to_string())?;
         let Some(job) = job else { return Ok(()) };
         let outcome = JobSummary::of(&job).to_json();
-        crate::intake::inbox::reply(&self.queue, &reply.reply_to, &outcome)
+        notify::reply(&self.queue, &reply.reply_to, &outcome)
             .await
             .map_err(|error| error.to_string())
     }

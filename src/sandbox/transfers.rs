@@ -6,6 +6,7 @@
 
 mod moving;
 
+use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -18,7 +19,6 @@ use super::{documents, json, subscriptions};
 use moving::carry_out;
 
 const TRANSFER: &str = "transfer";
-const OPEN_FOR: i64 = 30 * 24 * 3600 * 1000;
 
 /// Whom the caller is to a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
         ("partnertenantid", own),
         ("sourcePartnerTenantId", source),
         ("targetPartnerTenantId", target),
-        ("_expires", moment(call.now + OPEN_FOR)),
+        ("_expires", moment(call.now + TRANSFER_OPEN_FOR_MILLIS)),
     ] {
         transfer[name] = value.into();
     }

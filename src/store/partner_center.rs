@@ -60,7 +60,6 @@ use crate::ledger::intents::DoneStep;
 use crate::ledger::{Installation, Ledger, Outcome};
 use crate::passwords::Password;
 use crate::queue::RedisQueue;
-use crate::store::sql::RESTORE_WITHIN_MILLIS;
 use crate::store::{Expected, RowChange, Verdict, drifted};
 
 /// The kinds it can carry out. It sells seats, and so has no `set-seats` and `set-subscriptions`.

@@ -31,9 +31,8 @@ mod undo;
 mod update_customer;
 mod users;
 
-pub(crate) use lifecycle::RESTORE_WITHIN_MILLIS;
+pub use lifecycle::purge_deleted_users;
 pub(crate) use session::no_free_seats;
-pub(crate) use transfers::EXPIRES_AFTER_MILLIS;
 
 use tenantry_jobs::{Change, CustomerRef, Problem};
 

@@ -9,13 +9,14 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
 use tenantry::app::App;
-use tenantry::config::{Config, QueueConfig, SecretUrl};
+use tenantry::config::Config;
 use tenantry::intake::{Accepted, Door, JobDocument, LedgerDoor, Refusal, inbox};
 use tenantry::ledger::{JobFilter, JobId};
 use tenantry::queue::{Queue, RedisQueue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use tenantry::secret::SecretUrl;
 use crate::place::{On, Place, Running, on_both};
 use crate::servers::{RedisServer, eventually};
 
@@ -29,11 +30,7 @@ struct Desk {
 impl Desk {
     async fn new(server: &RedisServer) -> Self {
         let prefix = server.prefix();
-        let config = QueueConfig {
-            url: SecretUrl::new(server.url()),
-            prefix: prefix.clone(),
-        };
-        let Ok(Queue::Redis(queue)) = Queue::connect(&config) else {
+        let Ok(Queue::Redis(queue)) = Queue::connect(&SecretUrl::new(server.url()), &prefix) else {
             panic!("a queue in Redis");
         };
         Self {
@@ -337,10 +334,10 @@ async fn an_outcome_for_what_is_no_stream_keeps_nobody_busy() {
         .query_async(&mut desk.redis)
         .await
         .expect("SET");
-    inbox::reply(&Queue::Redis(desk.queue.clone()), &key, "{}")
+    tenantry::notify::reply(&Queue::Redis(desk.queue.clone()), &key, "{}")
         .await
         .expect("given up");
-    assert!(inbox::reply(&Queue::embedded(), &key, "{}").await.is_err());
+    assert!(tenantry::notify::reply(&Queue::embedded(), &key, "{}").await.is_err());
 }
 
 const CUSTOMER: [(&str, &str); 10] = [

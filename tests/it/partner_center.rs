@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tenantry::clock::Clock;
-use tenantry::config::Secret;
 use tenantry::ledger::{Job, Ledger, Parameters, RowRecord};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
@@ -28,6 +27,7 @@ use tenantry::store::Stores;
 use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry::submit::{Rules, Submitted};
 
+use tenantry::secret::Secret;
 use crate::place::{On, Place, hand_in_from, hand_over, outcomes, work_off_from};
 use crate::sandbox::{Here, TOKEN};
 

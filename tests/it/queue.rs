@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tenantry::config::{QueueConfig, SecretUrl};
 use tenantry::ledger::JobId;
 use tenantry::queue::{Queue, QueueError, Ticket, serve};
 use tokio::sync::Semaphore;
@@ -12,13 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
+use tenantry::secret::SecretUrl;
 use crate::servers::{RedisServer, eventually};
 
 fn connect(url: impl Into<String>, prefix: &str) -> Result<Queue, QueueError> {
-    Queue::connect(&QueueConfig {
-        url: SecretUrl::new(url),
-        prefix: prefix.to_owned(),
-    })
+    Queue::connect(&SecretUrl::new(url), prefix)
 }
 
 fn job(n: u128) -> JobId {

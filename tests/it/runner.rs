@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use tenantry::config::{QueueConfig, SecretUrl};
 use tenantry::db::DbError;
 use tenantry::ledger::{Job, JobState, Ledger, Parameters, Scope};
 use tenantry::queue::Queue;
@@ -13,6 +12,7 @@ use tenantry::submit::Submitted;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use tenantry::secret::SecretUrl;
 use crate::place::{CUSTOMERS, On, Place, apply, claimant, column, hand_in, settings};
 use crate::servers::{RedisServer, eventually};
 
@@ -113,8 +113,8 @@ macro_rules! with_both_queues {
             #[tokio::test(flavor = "multi_thread")]
             async fn redis() {
                 let server = RedisServer::shared().await;
-                let config = QueueConfig { url: SecretUrl::new(server.url()), prefix: server.prefix() };
-                test(Shop::new(On::Postgres, Queue::connect(&config).expect("a queue")).await).await;
+                let queue = Queue::connect(&SecretUrl::new(server.url()), &server.prefix()).expect("a queue");
+                test(Shop::new(On::Postgres, queue).await).await;
             }
         })*
     };

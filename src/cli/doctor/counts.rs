@@ -3,10 +3,9 @@
 use std::fmt::Write;
 
 use super::{Doctor, Finding, output};
-use crate::app::patiently;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::{ConnectOptions, Db, SCHEMA_VERSION};
+use crate::db::{ConnectOptions, Db, SCHEMA_VERSION, patiently};
 use crate::store::sql::derived;
 
 /// How many of the counts that are wrong are named.

@@ -1,9 +1,10 @@
 //! What becomes of an entry that was dealt with: it is taken off, or moved to those that are refused, or it stays.
 
 use super::entries::Entry;
-use super::{FIELD, GROUP, Inbox, tell};
+use super::{FIELD, GROUP, Inbox};
 use crate::intake::redact::without_secrets;
 use crate::intake::{Accepted, Door, Reason};
+use crate::notify::tell;
 use crate::queue::QueueError;
 use crate::queue::redis::failed;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Record;
 use crate::ledger::job::to_json;
-use crate::summary::time;
+use crate::moment::rfc3339;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +37,7 @@ enum CountsField {
 impl Record {
     /// RFC 3339, UTC.
     pub fn time(&self) -> String {
-        time(self.at)
+        rfc3339(self.at)
     }
 
     /// As one line of JSON.
@@ -89,11 +89,11 @@ impl Record {
 fn millis(text: &str) -> Option<i64> {
     // A damaged record may have a time no calendar has; it is written as a number.
     if let Ok(number) = text.parse::<i64>() {
-        return (time(number) == text).then_some(number);
+        return (rfc3339(number) == text).then_some(number);
     }
     let stamp: Timestamp = text.parse().ok()?;
     let millis = stamp.as_millisecond();
-    (time(millis) == text).then_some(millis)
+    (rfc3339(millis) == text).then_some(millis)
 }
 
 #[cfg(test)]

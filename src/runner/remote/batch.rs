@@ -2,10 +2,9 @@
 
 use tokio::time::{Duration, Instant};
 
-use crate::ledger::RowOutcome;
+use crate::ledger::{Artifact, RowOutcome, RowWait};
 use crate::passwords::PasswordRow;
 use crate::store::partner_center::{Ended, Fate};
-use crate::store::{Artifact, RowWait};
 
 /// Outcomes recorded at once, and how long they may wait for each other.
 const TOGETHER: usize = 200;

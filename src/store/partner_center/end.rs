@@ -5,9 +5,9 @@ use tenantry_jobs::{Problem, code};
 use super::failure::Failure;
 use super::session::Customer;
 use super::steps::Stopped;
-use crate::ledger::{Outcome, RowOutcome};
+use crate::ledger::{Artifact, Outcome, RowOutcome, RowWait};
 use crate::passwords::PasswordRow;
-use crate::store::{Artifact, Preview, RowWait, SeatNeed, Touch, Verdict, rejected, unchanged};
+use crate::store::{Preview, SeatNeed, Touch, Verdict, rejected, unchanged};
 
 /// Partner Center's code for a customer without free seats of a SKU.
 const OUT_OF_SEATS: &str = "60012";

@@ -4,13 +4,13 @@
 //! notes when that was; a file somebody wrote by hand has none, and counts from when it was written. When a token from a
 //! command was issued is not known here.
 
+use crate::secret::Secret;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::auth::AuthError;
-use crate::config::Secret;
 
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -25,8 +25,9 @@ use super::end::{End, Previewed};
 use super::session::{Customer, Session};
 use super::steps::Journal;
 use super::subscriptions;
+use crate::ledger::Artifact;
 use crate::moment::day;
-use crate::store::{Artifact, FieldChange, Verdict};
+use crate::store::{FieldChange, Verdict};
 
 /// Transfers under new commerce; the documentation names two numbers and recommends this one.
 const NEW_COMMERCE: u8 = 5;

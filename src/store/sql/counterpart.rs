@@ -1,7 +1,8 @@
 //! The other partner. A transfer needs two, and the SQL store has only us; so whoever rehearses or tests one plays
 //! the other side here.
 
-use super::transfers::{EXPIRES_AFTER_MILLIS, status};
+use super::transfers::status;
+use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use crate::db::{DbError, Tx};
 use crate::ledger::ids::record_id;
 
@@ -61,7 +62,7 @@ pub fn request(tx: &mut dyn Tx, theirs: &TheirRequest<'_>, number: u64, now: i64
             theirs.partner_name.into(),
             status::PENDING.into(),
             now.into(),
-            (now + EXPIRES_AFTER_MILLIS).into(),
+            (now + TRANSFER_OPEN_FOR_MILLIS).into(),
         ],
     )
 }

@@ -6,12 +6,12 @@ use super::lookup::{Customer, Directory};
 use super::record::{Key, Object, Record};
 use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::users::MUST_SET_PASSWORD;
-use crate::db::DbError;
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
+use crate::ledger::Ledger;
+use crate::db::{DbError, Tx};
 use crate::moment::{day, second};
 use crate::store::{Account, FieldChange, Touch, Verdict};
 
-/// How long a deleted user can be restored (Partner Center, `delete-a-user-account-for-a-customer`).
-pub(crate) const RESTORE_WITHIN_MILLIS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// A password handed out this recently is not replaced by the same file run twice.
 const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
@@ -268,4 +268,11 @@ impl Task for Reset {
             ..Decision::default()
         })
     }
+}
+
+/// Lets go of users that were deleted too long ago to be restored. Returns how many there were.
+pub async fn purge_deleted_users(ledger: &Ledger) -> Result<u64, DbError> {
+    let before = ledger.past() - RESTORE_WITHIN_MILLIS;
+    let purge = move |tx: &mut dyn Tx| tx.exec("DELETE FROM deleted_users WHERE deleted_at < $1", &[before.into()]);
+    ledger.db().write(purge).await
 }

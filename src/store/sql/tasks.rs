@@ -4,8 +4,8 @@ use tenantry_jobs::Problem;
 
 use super::session::{Decision, Session, Task, no_free_seats};
 use crate::db::DbError;
-use crate::ledger::{Outcome, RowOutcome};
-use crate::store::{Applied, Expected, Preview, RowWait, SeatNeed, Verdict, drifted, rejected, unchanged};
+use crate::ledger::{Outcome, RowOutcome, RowWait};
+use crate::store::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
 
 /// What each row would do, in row order, and the seats they would take.
 pub(super) fn preview(

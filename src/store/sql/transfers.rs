@@ -10,12 +10,11 @@ use super::lookup::{Customer, Directory};
 use super::record::{Key, Object, Record};
 use super::session::{Decision, Session, Step, Task};
 use super::subscriptions::{foreign, unknown};
+use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
+use crate::ledger::Artifact;
 use crate::db::DbError;
 use crate::moment::day;
-use crate::store::{Artifact, FieldChange, Verdict, form};
-
-/// An unanswered request expires after this long (Partner Center, transfer of Azure subscriptions).
-pub(crate) const EXPIRES_AFTER_MILLIS: i64 = 30 * 24 * 60 * 60 * 1000;
+use crate::store::{FieldChange, Verdict, form};
 
 /// Statuses of a transfer.
 pub(crate) mod status {
@@ -191,7 +190,7 @@ impl Wanted {
         }
         let key = session.made(Object::Transfer, self.row);
         let on_paper = self.flow == Flow::LegacyAzure;
-        let expires = session.now + EXPIRES_AFTER_MILLIS;
+        let expires = session.now + TRANSFER_OPEN_FOR_MILLIS;
         let values = vec![
             ("customer", self.customer.id.to_string()),
             ("subscription_id", self.guid.clone()),

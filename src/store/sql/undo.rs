@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 use tenantry_jobs::{Problem, code};
 
-use super::lifecycle::{RESTORE_WITHIN_MILLIS, restore};
+use super::lifecycle::restore;
 use super::record::{self, Key, Object, Record};
 use super::relationship::ENDED;
 use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::transfers::status;
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use crate::db::{DbError, Tx};
 use crate::ledger::ids::record_id;
 use crate::moment::day;

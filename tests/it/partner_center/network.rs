@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use axum::http::Version;
 use tenantry::clock::Clock;
-use tenantry::config::Secret;
 use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
 
 use self::servers::{Authority, Fate, Proxy, TlsServer, self_signed, unreliable};
+use tenantry::secret::Secret;
 use crate::place::{On, Place};
 
 const BOTH: [&str; 2] = ["h2", "http/1.1"];

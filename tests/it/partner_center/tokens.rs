@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantry::clock::Clock;
-use tenantry::config::Secret;
 use tenantry::store::Stores;
 use tenantry::store::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, Standing};
 
 use super::{CUSTOMERS, Office, USERS, addresses};
+use tenantry::secret::Secret;
 use crate::place::{On, Place, outcomes};
 use crate::sandbox::Here;
 

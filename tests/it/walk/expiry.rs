@@ -201,7 +201,7 @@ on_both! {
         let (_, code, message) = said(&ledger, &restored).await;
         assert!(code == "restore-expired" && message.contains(&deadline), "{code}: {message}");
         // When the store has let go of the user, the deadline is still known.
-        assert_eq!(ledger.purge_deleted_users().await.expect("swept"), 1);
+        assert_eq!(tenantry::store::sql::purge_deleted_users(&ledger).await.expect("swept"), 1);
         let gone = undo(&ledger, &sean).await;
         let (_, code, message) = said(&ledger, &gone).await;
         assert_eq!(code, "irreversible");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tenantry_jobs::{Direction, Flow, Problem, Switch, code};
 
+use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use crate::moment::day;
 use crate::store::partner_center::Halt;
 use crate::store::partner_center::auth::Speaker;
@@ -16,7 +17,6 @@ use crate::store::partner_center::client::{Call, CallError, Operation};
 use crate::store::partner_center::failure::find;
 use crate::store::partner_center::session::{Customer, Session};
 use crate::store::partner_center::text::{items, millis, segment, text};
-use crate::store::sql::EXPIRES_AFTER_MILLIS;
 
 const LIST_TRANSFERS: Operation = Operation::new("list-transfers", "GET", Speaker::App);
 const GET_TRANSFER: Operation = Operation::new("get-transfer", "GET", Speaker::App);
@@ -112,7 +112,7 @@ impl Transfer {
 
     /// Until when it can be answered; of the older generation nobody says.
     pub(super) fn answer_until(&self) -> Option<i64> {
-        Some(self.created_at() + EXPIRES_AFTER_MILLIS).filter(|_| self.is_newer() && self.created_at() > 0)
+        Some(self.created_at() + TRANSFER_OPEN_FOR_MILLIS).filter(|_| self.is_newer() && self.created_at() > 0)
     }
 
     /// What is known of the subscriptions it moves; nothing where they are not shown.

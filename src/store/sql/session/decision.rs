@@ -3,9 +3,10 @@
 use tenantry_jobs::Problem;
 
 use super::Session;
+use crate::ledger::Artifact;
 use crate::db::DbError;
 use crate::store::sql::record::{Key, Object};
-use crate::store::{Account, Artifact, FieldChange, SeatNeed, Touch, Verdict};
+use crate::store::{Account, FieldChange, SeatNeed, Touch, Verdict};
 
 /// A row of a kind that is decided record by record.
 pub(in crate::store::sql) trait Task: Send {

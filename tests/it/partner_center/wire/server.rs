@@ -10,7 +10,6 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
 use tenantry::clock::Clock;
-use tenantry::config::Secret;
 use tenantry::ledger::{Job, Ledger, RowRecord};
 use tenantry::store::partner_center::{Addresses, Credentials, Halt, PartnerCenter, Settings};
 use tenantry::store::{Stores, Verdict};
@@ -18,6 +17,7 @@ use tenantry_jobs::{Column, Row};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use tenantry::secret::Secret;
 use crate::place::{On, Place};
 
 pub(super) const CUSTOMER: &str = "c0ffee00-0001-4000-8000-00000000000a";
