@@ -24,9 +24,9 @@ pub(crate) use duration::parse as parse_duration;
 pub use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
 
-use crate::secret::SecretUrl;
 use crate::db::ConnectOptions;
 use crate::receipt::Form;
+use crate::secret::SecretUrl;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Environment variables of this form are configuration: `TENANTRY__LEDGER__URL` is `ledger.url`.
@@ -365,7 +365,10 @@ impl Layers {
         } else {
             // A key pasted into the wrong place may be quoted by any of them, the TOML reader's included.
             Err(ConfigError(
-                self.faults.iter().map(|fault| crate::secret::without_keys(fault)).collect(),
+                self.faults
+                    .iter()
+                    .map(|fault| crate::secret::without_keys(fault))
+                    .collect(),
             ))
         }
     }

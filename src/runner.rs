@@ -34,9 +34,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::machine::host_name;
 use crate::db::DbError;
 use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope};
+use crate::machine::host_name;
 use crate::passwords::Policy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use crate::ledger::{Counts, Job, JobId, JobState, Parameters};
 use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, REJECTS, RESULTS};
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 /// One JSON object per job; the field names are stable.
 #[derive(Debug, Clone, Serialize)]

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
-use crate::machine::host_name;
 use crate::db::DbError;
 use crate::delivery;
 use crate::ledger::JobId;
+use crate::machine::host_name;
 
 /// When a delivery that failed is tried again, first and at most; a full disk may be cleared.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);

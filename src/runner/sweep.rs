@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Runner;
-use crate::notify;
-use crate::store::sql::purge_deleted_users;
 use crate::db::DbError;
 use crate::ledger::{Reply, Scope, Seen};
+use crate::notify;
 use crate::queue::Queue;
+use crate::store::sql::purge_deleted_users;
 use crate::summary::JobSummary;
 
 /// How often another process' write to an SQLite ledger is looked for.

@@ -6,8 +6,8 @@
 
 mod moving;
 
-use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use serde_json::{Value as Json, json};
+use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use uuid::Uuid;
 
 use super::call::Call;

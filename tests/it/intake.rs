@@ -16,9 +16,9 @@ use tenantry::queue::{Queue, RedisQueue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use tenantry::secret::SecretUrl;
 use crate::place::{On, Place, Running, on_both};
 use crate::servers::{RedisServer, eventually};
+use tenantry::secret::SecretUrl;
 
 /// A stream of one test's own, and what is in it.
 struct Desk {

@@ -27,9 +27,9 @@ use tenantry::store::Stores;
 use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry::submit::{Rules, Submitted};
 
-use tenantry::secret::Secret;
 use crate::place::{On, Place, hand_in_from, hand_over, outcomes, work_off_from};
 use crate::sandbox::{Here, TOKEN};
+use tenantry::secret::Secret;
 
 /// An offer of the legacy sort, which is a GUID.
 pub(crate) const LEGACY: &str = "84a03d81-6b37-4d66-8d4a-faea24541538";

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use tenantry::secret::SecretUrl;
 use crate::servers::{RedisServer, eventually};
+use tenantry::secret::SecretUrl;
 
 fn connect(url: impl Into<String>, prefix: &str) -> Result<Queue, QueueError> {
     Queue::connect(&SecretUrl::new(url), prefix)

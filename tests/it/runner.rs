@@ -12,9 +12,9 @@ use tenantry::submit::Submitted;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use tenantry::secret::SecretUrl;
 use crate::place::{CUSTOMERS, On, Place, apply, claimant, column, hand_in, settings};
 use crate::servers::{RedisServer, eventually};
+use tenantry::secret::SecretUrl;
 
 const STRICT: Parameters = Parameters {
     store: None,

@@ -18,8 +18,8 @@ use super::cloud::Addresses;
 use super::entra;
 use super::failure::Failure;
 use super::refresh::{RefreshToken, Standing};
-use crate::secret::Secret;
 use crate::clock::Clock;
+use crate::secret::Secret;
 
 /// A token is replaced when less than this is left of it, or a fifth of its life if that is shorter.
 const EARLY: Duration = Duration::from_secs(300);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
 
+use super::Halt;
 use super::audit::audited;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
@@ -17,11 +18,10 @@ use super::image::{Image, Object};
 use super::session::{Customer, Session, User};
 use super::steps::{Done, Journal, Sending, Step};
 use super::text::segment;
-use super::Halt;
-use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use crate::moment::{day, second};
 use crate::passwords::{Password, PasswordRow};
 use crate::store::{FieldChange, Verdict};
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 const DELETE_USER: Operation = Operation::new("delete-user", "DELETE", Speaker::AppAndUser);
 const RESTORE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);

@@ -2,9 +2,9 @@
 //! the other side here.
 
 use super::transfers::status;
-use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use crate::db::{DbError, Tx};
 use crate::ledger::ids::record_id;
+use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 
 /// What the other partner can do with our request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use super::lookup::{Customer, Directory};
 use super::record::{Key, Object, Record};
 use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::users::MUST_SET_PASSWORD;
-use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
-use crate::ledger::Ledger;
 use crate::db::{DbError, Tx};
+use crate::ledger::Ledger;
 use crate::moment::{day, second};
 use crate::store::{Account, FieldChange, Touch, Verdict};
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 /// A password handed out this recently is not replaced by the same file run twice.
 const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;

@@ -10,11 +10,11 @@ use super::lookup::{Customer, Directory};
 use super::record::{Key, Object, Record};
 use super::session::{Decision, Session, Step, Task};
 use super::subscriptions::{foreign, unknown};
-use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
-use crate::ledger::Artifact;
 use crate::db::DbError;
+use crate::ledger::Artifact;
 use crate::moment::day;
 use crate::store::{FieldChange, Verdict, form};
+use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 
 /// Statuses of a transfer.
 pub(crate) mod status {

@@ -13,11 +13,11 @@ use super::record::{self, Key, Object, Record};
 use super::relationship::ENDED;
 use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::transfers::status;
-use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use crate::db::{DbError, Tx};
 use crate::ledger::ids::record_id;
 use crate::moment::day;
 use crate::store::{FieldChange, Touch, Verdict};
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 /// What an earlier row did, step by step.
 pub(super) struct Wanted {

@@ -12,8 +12,8 @@ use tenantry::clock::Clock;
 use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
 
 use self::servers::{Authority, Fate, Proxy, TlsServer, self_signed, unreliable};
-use tenantry::secret::Secret;
 use crate::place::{On, Place};
+use tenantry::secret::Secret;
 
 const BOTH: [&str; 2] = ["h2", "http/1.1"];
 

@@ -9,9 +9,9 @@ use tenantry::store::Stores;
 use tenantry::store::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, Standing};
 
 use super::{CUSTOMERS, Office, USERS, addresses};
-use tenantry::secret::Secret;
 use crate::place::{On, Place, outcomes};
 use crate::sandbox::Here;
+use tenantry::secret::Secret;
 
 /// An office that gets its tokens from the token endpoint.
 async fn with_tokens(refresh_token: Option<RefreshToken>) -> Office {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use serde_json::Value;
 use tenantry_jobs::{Direction, Flow, Problem, Switch, code};
 
-use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use crate::moment::day;
 use crate::store::partner_center::Halt;
 use crate::store::partner_center::auth::Speaker;
@@ -17,6 +16,7 @@ use crate::store::partner_center::client::{Call, CallError, Operation};
 use crate::store::partner_center::failure::find;
 use crate::store::partner_center::session::{Customer, Session};
 use crate::store::partner_center::text::{items, millis, segment, text};
+use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 
 const LIST_TRANSFERS: Operation = Operation::new("list-transfers", "GET", Speaker::App);
 const GET_TRANSFER: Operation = Operation::new("get-transfer", "GET", Speaker::App);

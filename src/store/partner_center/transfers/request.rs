@@ -6,6 +6,7 @@ use tenantry_jobs::{Flow, SubscriptionStatus};
 use super::known::{Status, Transfer, all_now, is_in_the_way};
 use super::{NEW_COMMERCE, REQUEST, Row, Standing};
 use crate::ledger::Artifact;
+use crate::store::form;
 use crate::store::partner_center::auth::Speaker;
 use crate::store::partner_center::client::{Call, Operation};
 use crate::store::partner_center::end::End;
@@ -14,7 +15,6 @@ use crate::store::partner_center::steps::{Journal, Sending};
 use crate::store::partner_center::subscription::Subscription;
 use crate::store::partner_center::text::{id_of, segment};
 use crate::store::partner_center::{Halt, subscriptions};
-use crate::store::form;
 
 const CREATE_TRANSFER: Operation = Operation::new("create-transfer", "POST", Speaker::App);
 

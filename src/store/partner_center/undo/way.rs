@@ -3,12 +3,12 @@
 use tenantry_jobs::CustomerField;
 
 use super::{Back, profile_fields, role_of};
-use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use crate::moment::day;
 use crate::store::FieldChange;
 use crate::store::partner_center::image::{Image, Object};
 use crate::store::partner_center::session::User;
 use crate::store::partner_center::{Halt, customers, licenses, subscriptions, transfers};
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 /// What is to be done about one image.
 pub(super) enum Way {

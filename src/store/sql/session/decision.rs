@@ -3,8 +3,8 @@
 use tenantry_jobs::Problem;
 
 use super::Session;
-use crate::ledger::Artifact;
 use crate::db::DbError;
+use crate::ledger::Artifact;
 use crate::store::sql::record::{Key, Object};
 use crate::store::{Account, FieldChange, SeatNeed, Touch, Verdict};
 

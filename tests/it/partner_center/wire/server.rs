@@ -17,8 +17,8 @@ use tenantry_jobs::{Column, Row};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use tenantry::secret::Secret;
 use crate::place::{On, Place};
+use tenantry::secret::Secret;
 
 pub(super) const CUSTOMER: &str = "c0ffee00-0001-4000-8000-00000000000a";
 pub(super) const NEW_CUSTOMER: &str = "c0ffee00-0002-4000-8000-00000000000b";
