@@ -3,7 +3,7 @@
 //!
 //! A job's rows are split into chunks, the unit of claiming and of commitment. A worker holds a chunk
 //! by a lease, fenced by the chunk's attempt number: effects, outcomes, chunk and counters are
-//! written in one transaction that first checks the fence ([`lease::fence`]) and last closes the chunk
+//! written in one transaction that first checks the fence ([`fence::check`]) and last closes the chunk
 //! ([`closing::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
 //! without a record in `row_outcomes` was applied.
 //!
@@ -16,6 +16,7 @@ pub mod audit;
 mod claim;
 pub mod closing;
 mod errors;
+pub mod fence;
 pub mod ids;
 pub mod intents;
 mod job;

@@ -2,32 +2,42 @@
 //!
 //! # The code, room by room
 //!
+//! What stands lower knows nothing of what stands above it (`tests/it/imports.rs`).
+//!
 //! ```text
 //! cli          what was typed becomes a call; what comes back is printed
 //! intake       other ways in: the Redis inbox
-//!   │
+//! app          the parts put together as the configuration says
+//! telemetry    where logs go
+//!
+//! runner       claim → prepare → apply → close; heartbeat, retry, sweep
+//! report       a job for people who were not there, as text or a page
+//! undo         the job that takes another one back
 //! submit       the one door: plan, spool, record, ring
 //! plan         a file read against a kind and the store, without writing
-//! input        from the bytes of a file to blocks of rows
-//!   │
-//! ledger       jobs, chunks, leases, outcomes: the truth; and the audit record of who did what
-//! queue        the doorbell: embedded, or Redis; apalis' worker around either
-//! runner       claim → prepare → apply → close; heartbeat, retry, sweep
-//! store        customers, users, seats; where changes take effect: SQL, or Partner Center
-//! passwords    made for new users, and sealed to those who hand them out
-//! db           SQLite and PostgreSQL behind one kind of transaction
-//!   │
-//! delivery     results, rejects and receipt of a job, from the ledger
-//! receipt      the formats of those files
-//! export       what the store holds, as CSV, JSON or a workbook
-//! undo         the job that takes another one back
-//! report       a job for people who were not there, as text or a page
 //! summary      a job as every surface shows it
-//! sandbox      a stand-in for Partner Center, to rehearse jobs and test clients against
+//! delivery     results, rejects and receipt of a job, from the ledger
+//! notify       outcomes told to who submitted jobs
+//! config       every setting, from files and the environment
 //!
-//! app config clock telemetry failpoint     what holds it together
-//! jobs/        the catalogue of job kinds, a crate of its own that can do no I/O
+//! store        customers, users, seats; where changes take effect: SQL, or Partner Center
+//! sandbox      a stand-in for Partner Center, to rehearse jobs and test clients against
+//! export       what the store holds, as CSV, JSON or a workbook
+//! receipt      the formats of results, rejects and receipt
+//! queue        the doorbell: embedded, or Redis; apalis' worker around either
+//! ledger       jobs, chunks, leases, outcomes: the truth; and the audit record of who did what
+//!
+//! passwords    made for new users, and sealed to those who hand them out
+//! input        from the bytes of a file to blocks of rows
+//! clock        time and randomness
+//! db           SQLite and PostgreSQL behind one kind of transaction
+//! secret       values that are never shown
+//! moment       times as people and documents have them
+//! machine      the machine's name
+//! failpoint    places where tests end the process
 //! ```
+//!
+//! `jobs/` is the catalogue of job kinds, a crate of its own that can do no I/O.
 //!
 //! # Invariants
 //!
@@ -37,7 +47,7 @@
 //!    called only under an intent that was committed before; one without an outcome is settled by reading back
 //!    ([`ledger::intents`]).
 //! 4. Only the holder of a live lease writes results: no such transaction writes before
-//!    [`ledger::lease::fence`].
+//!    [`ledger::fence::check`].
 //! 5. A final row outcome never changes. Retrying writes new rows in a new job.
 //! 6. Applying a row twice equals applying it once; running a whole file twice changes nothing.
 //! 7. One door in ([`submit`]), one path through ([`runner`]), for every intake.

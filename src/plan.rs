@@ -9,6 +9,7 @@ mod faults;
 pub mod file;
 mod hash;
 mod impact;
+mod mark;
 mod remote;
 mod repeated;
 mod sync;
@@ -375,7 +376,7 @@ impl Totals {
         self.rows += block.block.len() as u64;
         self.reject += block.rejects.len() as u64;
         for preview in &block.previews {
-            if let Some(count) = self.of(repeated::mark(&preview.verdict)) {
+            if let Some(count) = self.of(mark::of(&preview.verdict)) {
                 *count += 1;
             }
         }
@@ -391,9 +392,9 @@ impl Totals {
 
     fn of(&mut self, mark: u8) -> Option<&mut u64> {
         match mark {
-            repeated::CREATE => Some(&mut self.create),
-            repeated::CHANGE => Some(&mut self.change),
-            repeated::UNCHANGED => Some(&mut self.unchanged),
+            mark::CREATE => Some(&mut self.create),
+            mark::CHANGE => Some(&mut self.change),
+            mark::UNCHANGED => Some(&mut self.unchanged),
             _ => None,
         }
     }

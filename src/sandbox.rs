@@ -50,6 +50,7 @@ mod reply;
 mod request;
 mod roles;
 mod routes;
+mod seats;
 mod seed;
 mod state;
 mod subscriptions;

@@ -4,7 +4,7 @@ use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes};
 use super::trial::Trial;
-use super::{Claim, Outcome, RowOutcome, lease};
+use super::{Claim, Outcome, RowOutcome, fence};
 use crate::db::{DbError, Tx, Value};
 
 /// How a chunk's rows ended, or do not yet.
@@ -67,7 +67,7 @@ pub fn close_part(
     let pending = claim.pending - closing.outcomes.len() as u64;
     let end = if pending == 0 {
         PartEnd::Done
-    } else if lease::pending_rows(tx, claim)?.is_empty() {
+    } else if fence::pending_rows(tx, claim)?.is_empty() {
         PartEnd::Waiting(closing.next_look)
     } else {
         PartEnd::Next(claim.trial.passed())

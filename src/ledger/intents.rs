@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::{Claim, JobId, Ledger, lease};
+use super::{Claim, JobId, Ledger, fence};
 use crate::db::{DbError, Row, Tx, Value};
 
 /// A step of a row that was begun.
@@ -84,7 +84,7 @@ impl Ledger {
         let (claim, step, intent) = (claim.clone(), step.to_owned(), intent.clone());
         self.db
             .write(move |tx| {
-                lease::fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 tx.exec(
                     "INSERT INTO intents (job, row, step, generation, state, image, place)
                      VALUES ($1, $2, $3, $4, 'open', $5, $6)
@@ -109,12 +109,12 @@ impl Ledger {
         let (claim, step, result) = (claim.clone(), step.to_owned(), result.to_owned());
         self.db
             .write(move |tx| {
-                lease::fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 tx.exec(
                     "UPDATE intents SET state = 'done', result = $4 WHERE job = $1 AND row = $2 AND step = $3",
                     &[claim.job.into(), row.into(), step.into(), result.into()],
                 )?;
-                lease::progressed(tx, &claim)
+                fence::progressed(tx, &claim)
             })
             .await
     }
@@ -142,7 +142,7 @@ impl Ledger {
         let (claim, account, now) = (claim.clone(), account.to_owned(), self.clock().now_millis());
         self.db
             .write(move |tx| {
-                lease::fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 tx.exec(
                     "DELETE FROM passwords_set WHERE set_at < $1",
                     &[(now - RECENT_MILLIS).into()],

@@ -1,12 +1,12 @@
-//! Leases: who works on which chunk, and the fence that keeps everyone else's writes out.
+//! Leases: who works on which chunk, for how long, and what follows when it comes to nothing.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::closing::{self, end_chunk};
+use super::fence::{self, pending_rows};
 use super::trial::{Next, Trial};
-use super::{Claim, Descent, Ledger, Outcome, RowOutcome, recorded_rows, selected_rows};
+use super::{Claim, Ledger, Outcome, RowOutcome};
 use crate::db::{DbError, Tx, Value};
 
 /// Why a chunk came to nothing.
@@ -66,7 +66,7 @@ impl Ledger {
         let (claim, now) = (claim.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 tx.exec(
                     "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3
                      WHERE job = $1 AND chunk = $2",
@@ -89,7 +89,7 @@ impl Ledger {
         let (mut claim, now) = (claim.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 // Some of its rows may have been recorded since it was claimed.
                 let row = tx.query_first(
                     "SELECT failures, suspects, pending, setbacks FROM chunks WHERE job = $1 AND chunk = $2",
@@ -150,7 +150,7 @@ impl Ledger {
         let (claim, now) = (claim.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 fail_row(tx, claim, why, now)
             })
             .await
@@ -161,7 +161,7 @@ impl Ledger {
         let (claim, now) = (claim.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 tx.exec(
                     "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = 0
                      WHERE job = $1 AND chunk = $2",
@@ -189,7 +189,7 @@ impl Ledger {
         let (claim, now) = (claim.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 say_of_job(tx, claim.job, &why)?;
                 let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
                 audit::ended(tx, ended, Some(&claim.owner), now).map(drop)
@@ -237,71 +237,8 @@ impl Ledger {
     }
 }
 
-/// Some of a chunk was done, which starts the count of its failures anew. In a transaction that is fenced.
-pub fn progressed(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
-    if claim.trial.failures == 0 {
-        return Ok(());
-    }
-    tx.exec(
-        "UPDATE chunks SET failures = 0, setbacks = 0 WHERE job = $1 AND chunk = $2",
-        &[claim.job.into(), claim.chunk.into()],
-    )
-    .map(drop)
-}
-
 /// The code of a row that failed alone after its chunk had.
 pub(super) const AT_FAULT: &str = "at-fault";
-
-/// The rows of a claimed chunk that have no outcome yet and do not wait, in order.
-pub fn pending_rows(tx: &mut dyn Tx, claim: &Claim) -> Result<Vec<u64>, DbError> {
-    let settled = recorded_rows(tx, claim.job, claim.first_row, claim.rows)?;
-    let waiting = tx.query(
-        "SELECT row FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
-        &[
-            claim.job.into(),
-            claim.first_row.into(),
-            (claim.first_row + claim.rows).into(),
-        ],
-    )?;
-    let waiting: HashSet<u64> = waiting
-        .iter()
-        .map(|row| row.int(0).map(|row| row as u64))
-        .collect::<Result<_, _>>()?;
-    let descent = Descent {
-        retry_of: claim.retry_of,
-        undo_of: claim.undo_of.as_ref().map(|(job, _)| *job),
-    };
-    let selected = selected_rows(tx, descent, claim.chunk)?;
-    let is_pending = |row: &u64| {
-        !settled.contains(row)
-            && !waiting.contains(row)
-            && selected.as_ref().is_none_or(|selected| selected.contains(row))
-    };
-    Ok((claim.first_row..claim.first_row + claim.rows)
-        .filter(is_pending)
-        .collect())
-}
-
-/// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. Before anything else is written in every
-/// transaction that writes results.
-pub fn fence(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
-    let sql = format!(
-        "SELECT 1 FROM chunks WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4
-         AND state = 'running'{}",
-        tx.dialect().for_update()
-    );
-    let params = [
-        claim.job.into(),
-        claim.chunk.into(),
-        claim.attempt.into(),
-        claim.owner.as_str().into(),
-    ];
-    if tx.query(&sql, &params)?.is_empty() {
-        Err(DbError::LeaseLost)
-    } else {
-        Ok(())
-    }
-}
 
 fn say_of_job(tx: &mut dyn Tx, job: i64, what: &str) -> Result<(), DbError> {
     tx.exec(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tenantry_jobs::header::Mapping;
 use tenantry_jobs::{Job, Problem, Row, code};
 
-use super::{Fault, PlanError, Source, repeated};
+use super::{Fault, PlanError, Source, mark};
 use crate::db::Tx;
 use crate::input::duplicates::{Key, KeyHasher};
 use crate::input::{self, Block, RowView, Rows};
@@ -195,7 +195,7 @@ impl CheckedBlock {
         std::mem::take(&mut self.keys).into_iter().filter_map(move |key| {
             while previews.next_if(|preview| preview.row < key.row()).is_some() {}
             let preview = previews.peek().filter(|preview| preview.row == key.row())?;
-            Some(key.marked(repeated::mark(&preview.verdict)))
+            Some(key.marked(mark::of(&preview.verdict)))
         })
     }
 }

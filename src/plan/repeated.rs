@@ -9,24 +9,9 @@ use super::check::Shared;
 use super::{Fault, PlanError};
 use crate::input::duplicates::{Duplicate, Duplicates};
 use crate::input::{Block, Input};
-use crate::store::Verdict;
 
 /// Rows read at a time.
 const BLOCK: usize = 4096;
-
-/// What a row was to become before it was known to repeat another, as the mark its keys carry.
-pub(super) const CREATE: u8 = 1;
-pub(super) const CHANGE: u8 = 2;
-pub(super) const UNCHANGED: u8 = 3;
-
-pub(super) fn mark(verdict: &Verdict) -> u8 {
-    match verdict {
-        Verdict::Create => CREATE,
-        Verdict::Change(_) => CHANGE,
-        Verdict::Unchanged => UNCHANGED,
-        Verdict::Reject(_) => 0,
-    }
-}
 
 /// A row that repeats a key.
 #[derive(Debug)]

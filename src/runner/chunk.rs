@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::ids::record_id;
-use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, closing, lease, sealed};
+use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, closing, fence, sealed};
 use crate::passwords::{PasswordRow, Policy, Recipient, Sealer, generate};
 use crate::plan::Slice;
 use crate::store::partner_center::PartnerCenter;
@@ -82,7 +82,7 @@ impl Runner {
             .db()
             .write(move |tx| {
                 prepared.lock(tx)?;
-                lease::fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 let mut applied = sql::apply(tx, &prepared)?;
                 applied.outcomes.extend(refused);
                 applied.outcomes.extend(exported);
@@ -201,7 +201,7 @@ pub(super) fn part_of(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<BTreeSet<
     let Some(part) = claim.trial.part() else {
         return Ok(None);
     };
-    let pending = lease::pending_rows(tx, claim)?;
+    let pending = fence::pending_rows(tx, claim)?;
     Ok(Some(pending.into_iter().take(part as usize).collect()))
 }
 

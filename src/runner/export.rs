@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::Runner;
 use crate::db::{DbError, Tx};
 use crate::export::Rows;
-use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, lease};
+use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, fence};
 use crate::store::partner_center::reads::Listing;
 use crate::store::partner_center::{Halt, PartnerCenter};
 use crate::store::rejected;
@@ -75,7 +75,7 @@ impl Runner {
         let of = (claim.clone(), row, name.to_owned());
         let (claim, row, name) = of.clone();
         db.write(move |tx| {
-            lease::fence(tx, &claim)?;
+            fence::check(tx, &claim)?;
             artifacts::begin(tx, claim.job, row, &name)
         })
         .await?;
@@ -95,7 +95,7 @@ impl Runner {
             bytes += block.len() as u64;
             let (claim, row, name) = of.clone();
             db.write(move |tx| {
-                lease::fence(tx, &claim)?;
+                fence::check(tx, &claim)?;
                 artifacts::append(tx, claim.job, row, &name, number, &block)
             })
             .await?;
@@ -103,7 +103,7 @@ impl Runner {
         }
         let (claim, row, name) = of;
         db.write(move |tx| {
-            lease::fence(tx, &claim)?;
+            fence::check(tx, &claim)?;
             artifacts::end(tx, claim.job, row, &name, bytes)
         })
         .await

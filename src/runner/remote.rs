@@ -21,7 +21,7 @@ use super::chunk::{part_of, seal, unsealed};
 use super::sync::is_to_stop;
 use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
-use crate::ledger::{Claim, Closing, RowWait, artifacts, closing, lease};
+use crate::ledger::{Claim, Closing, RowWait, artifacts, closing, fence};
 use crate::passwords::generate;
 use crate::plan::Slice;
 use crate::store::partner_center::{Ended, Halt, Journal, PartnerCenter, Session};
@@ -226,7 +226,7 @@ impl Runner {
         } = std::mem::take(batch);
         let (mut held, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let recorded = self.ledger.db().write(move |tx| {
-            lease::fence(tx, &held)?;
+            fence::check(tx, &held)?;
             seal(tx, &held, &passwords)?;
             hand_out(tx, held.job, &handed_out)?;
             artifacts::keep(tx, held.job, &artifacts)?;
@@ -254,7 +254,7 @@ impl Runner {
             return Err(DbError::Broken(what));
         }
         let ended = self.ledger.db().write(move |tx| {
-            lease::fence(tx, &claim)?;
+            fence::check(tx, &claim)?;
             seal(tx, &claim, &batch.passwords)?;
             hand_out(tx, claim.job, &batch.handed_out)?;
             artifacts::keep(tx, claim.job, &batch.artifacts)?;

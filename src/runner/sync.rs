@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use crate::db::{DbError, Tx};
-use crate::ledger::{Claim, Outcome, RowOutcome, lease};
+use crate::ledger::{Claim, Outcome, RowOutcome, fence};
 use crate::plan::preview_sync;
 use crate::store::partner_center::Halt;
 use crate::store::sql::sync::{Originals, Progress, Request, Settling};
@@ -114,9 +114,9 @@ impl Runner {
             let mut settling = Settling::writing(origin, claim.job, now);
             settling.settle(tx, &page, &request, &mut progress)?;
             // Behind the locks of the store, while it waits for which the chunk's lease can be renewed.
-            lease::fence(tx, &claim)?;
+            fence::check(tx, &claim)?;
             progress.save(tx, claim.job, request.row)?;
-            lease::progressed(tx, &claim)?;
+            fence::progressed(tx, &claim)?;
             Ok(Some(progress))
         });
         Ok(written.await?)

@@ -7,7 +7,6 @@ use super::json;
 use super::paging::Page;
 use super::record::Record;
 use super::reply::{Outcome, refuse};
-use super::routes::Operation;
 use super::state::{millis, moment, next_id};
 use crate::db::{DbError, Value};
 
@@ -17,11 +16,8 @@ const KEPT: i64 = 90 * DAY;
 const USUAL: i64 = 30 * DAY;
 const LARGEST_PAGE: i64 = 500;
 
-/// Writes the record of a call.
-pub(super) fn leave(call: &mut Call<'_>, operation: &Operation, made: bool) -> Result<(), DbError> {
-    let Some((resource, usual)) = operation.leaves else {
-        return Ok(());
-    };
+/// Writes the record of a call: of which resource, and what its operation is called unless the call says otherwise.
+pub(super) fn leave(call: &mut Call<'_>, resource: &str, usual: &str, made: bool) -> Result<(), DbError> {
     let id = next_id(call.tx)?;
     let customer = call.note.customer.take();
     let data: Vec<Json> = call

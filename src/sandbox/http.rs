@@ -241,7 +241,9 @@ fn change(
     }
     call.tx.exec("RELEASE effect", &[])?;
     let reply = settled(outcome)?;
-    audit::leave(call, operation, made)?;
+    if let Some((resource, usual)) = operation.leaves {
+        audit::leave(call, resource, usual, made)?;
+    }
     replay::record(call.tx, call.shared, call.request, &reply, call.now)?;
     Ok((reply, if made { Effect::Made } else { Effect::Refused }))
 }

@@ -6,7 +6,7 @@ use super::faults::Dice;
 use super::record::{self, CUSTOMER, Record, SUBSCRIPTION, USER};
 use super::state::{count, moment, next_id};
 use super::subscriptions::CANCEL_WITHIN;
-use super::{PARTNER, Shared, catalogue, licenses, users};
+use super::{PARTNER, Shared, catalogue, seats, users};
 use crate::db::{DbError, Tx};
 use crate::ledger::Installation;
 
@@ -134,7 +134,7 @@ fn customer(
     for person in 0..people {
         user(tx, dice, id, &domain, country, &sku, person)?;
     }
-    licenses::recount(tx, id)?;
+    seats::recount(tx, id)?;
     users::count_in(tx, id, people as i64)
 }
 
@@ -184,7 +184,7 @@ fn subscription(
         }),
     };
     record::insert(tx, &SUBSCRIPTION, &record)?;
-    licenses::add_seats(tx, customer, product.sku_id, product.part_number, quantity)?;
+    seats::add_seats(tx, customer, product.sku_id, product.part_number, quantity)?;
     Ok(product.sku_id.to_owned())
 }
 

@@ -3,13 +3,13 @@
 use serde_json::{Value as Json, json};
 
 use super::call::Call;
-use super::json;
 use super::paging::{collection, link};
 use super::quirks::Quirk;
 use super::record::{self, Record, SUBSCRIPTION};
 use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
 use super::state::{millis, moment};
-use super::{catalogue, etag, licenses};
+use super::{catalogue, etag};
+use super::{json, seats};
 
 const DAY: i64 = 24 * 3600 * 1000;
 /// How long licences for a term can be cancelled or reduced.
@@ -169,7 +169,7 @@ pub(super) fn make(call: &mut Call<'_>, customer: &Record, new: &New<'_>) -> Res
 pub(super) fn give_seats(call: &mut Call<'_>, subscription: &Record, seats: i64) -> Result<(), Refused> {
     let sku = subscription.text("_skuId");
     if !sku.is_empty() && seats != 0 {
-        licenses::add_seats(
+        seats::add_seats(
             call.tx,
             subscription.customer,
             sku,

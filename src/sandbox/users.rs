@@ -287,7 +287,7 @@ pub(super) fn reset_password(call: &mut Call<'_>) -> Outcome {
 pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
     let customer = call.customer()?;
     let mut user = named(call, &customer)?;
-    super::licenses::free(call.tx, &mut user)?;
+    super::seats::free(call.tx, &mut user)?;
     record::remove(call.tx, &USER, user.id)?;
     user.put("softDeletionTime", moment(call.now));
     record::insert(call.tx, &DELETED_USER, &user)?;

@@ -19,6 +19,7 @@ pub(crate) mod export;
 mod licenses;
 mod lifecycle;
 mod lookup;
+mod named;
 mod record;
 mod relationship;
 mod seats;
@@ -26,6 +27,7 @@ mod session;
 mod subscriptions;
 pub(crate) mod sync;
 mod tasks;
+mod transfer;
 mod transfers;
 mod undo;
 mod update_customer;
@@ -135,8 +137,8 @@ impl Prepared {
             }
             Change::UpdateCustomer(patch) => Box::new(update_customer::Wanted::new(row, patch, directory)?),
             Change::SetSeats(seats) => Box::new(seats::Wanted::new(row, seats, directory)?),
-            Change::DeleteUser(user) => Box::new(lifecycle::Delete(lifecycle::Named::new(row, *user, directory)?)),
-            Change::RestoreUser(user) => Box::new(lifecycle::Restore(lifecycle::Named::new(row, *user, directory)?)),
+            Change::DeleteUser(user) => Box::new(lifecycle::Delete(named::Named::new(row, *user, directory)?)),
+            Change::RestoreUser(user) => Box::new(lifecycle::Restore(named::Named::new(row, *user, directory)?)),
             Change::ResetPassword(reset) => Box::new(lifecycle::Reset::new(row, reset, directory)?),
             Change::AssignLicenses(change) => Box::new(licenses::Wanted::new(row, change, directory)?),
             Change::SetSubscription(state) => Box::new(subscriptions::Set::new(row, state, directory)?),

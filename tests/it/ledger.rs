@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use tenantry::clock::Clock;
 use tenantry::db::DbError;
-use tenantry::ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, lease};
+use tenantry::ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, fence};
 use tenantry::submit::Submitted;
 
 use crate::place::{CUSTOMERS, On, Place, apply, apply_with, claimant, hand_in, on_both, work_off};
@@ -40,7 +40,7 @@ async fn close(ledger: &Ledger, claim: &Claim) -> Result<(), DbError> {
     ledger
         .db()
         .write(move |tx| {
-            lease::fence(tx, &claim)?;
+            fence::check(tx, &claim)?;
             closing::close(tx, &claim, &Closing::default(), None, 1).map(drop)
         })
         .await

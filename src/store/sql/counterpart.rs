@@ -1,7 +1,7 @@
 //! The other partner. A transfer needs two, and the SQL store has only us; so whoever rehearses or tests one plays
 //! the other side here.
 
-use super::transfers::status;
+use super::transfer::status;
 use crate::db::{DbError, Tx};
 use crate::ledger::ids::record_id;
 use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;

@@ -9,7 +9,7 @@ use tenantry_jobs::{
 };
 
 use super::lookup::Directory;
-use super::relationship::RESELLER;
+use super::record::RESELLER;
 use crate::db::{DbError, Dialect, Row, Tx, Value};
 
 /// Rows read at a time; sorted ones are more, since each page sorts anew.
@@ -171,7 +171,7 @@ fn cell(row: &Row, at: usize, column: &Column, part_numbers: &HashMap<String, St
             let names: Vec<&str> = ids.map(|id| part_numbers.get(id).map_or(id, String::as_str)).collect();
             names.join(";")
         }
-        Form::Blocked => if row.int(at)? & super::users::SIGN_IN_BLOCKED != 0 {
+        Form::Blocked => if row.int(at)? & super::record::SIGN_IN_BLOCKED != 0 {
             "yes"
         } else {
             "no"

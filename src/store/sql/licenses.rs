@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tenantry_jobs::{LicenseChange, Problem, code, nearest};
+use tenantry_jobs::{LicenseChange, Problem, code};
 
-use super::lifecycle::Named;
-use super::lookup::{Directory, Sku};
+use super::lookup::{Directory, Sku, sku};
+use super::named::Named;
 use super::record::{Key, Object};
 use super::session::{Decision, Session, Step, Task};
 use crate::db::DbError;
@@ -49,22 +49,6 @@ impl Wanted {
         let names: Vec<String> = licenses.split(';').filter(|id| !id.is_empty()).map(name).collect();
         names.join(";")
     }
-}
-
-/// The SKU a cell names by part number or id.
-pub(super) fn sku<'s>(column: &str, name: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
-    let found = held
-        .iter()
-        .find(|sku| sku.part_number.eq_ignore_ascii_case(name) || sku.id.eq_ignore_ascii_case(name));
-    found.ok_or_else(|| {
-        let own: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
-        let expected = if own.is_empty() {
-            "the customer holds no SKUs".to_owned()
-        } else {
-            format!("the customer holds {}", own.join(", "))
-        };
-        Problem::new(code::UNKNOWN_SKU, column, name, expected).suggest(nearest(name, own))
-    })
 }
 
 impl Task for Wanted {

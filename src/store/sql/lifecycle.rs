@@ -1,71 +1,19 @@
 //! `delete-users`, `restore-users`, `reset-passwords`: users that exist, or did.
 
-use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
+use tenantry_jobs::{PasswordReset, Problem, code};
 
-use super::lookup::{Customer, Directory};
-use super::record::{Key, Object, Record};
+use super::lookup::Directory;
+use super::named::Named;
+use super::record::{Key, MUST_SET_PASSWORD, Object, Record};
 use super::session::{Decision, DeletedOf, Session, Step, Task};
-use super::users::MUST_SET_PASSWORD;
 use crate::db::{DbError, Tx};
 use crate::ledger::Ledger;
 use crate::moment::{day, second};
-use crate::store::{Account, FieldChange, Touch, Verdict};
+use crate::store::{Account, FieldChange, Verdict};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 /// A password handed out this recently is not replaced by the same file run twice.
 const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
-
-/// A user as a row names it.
-pub(super) struct Named {
-    pub(super) row: u64,
-    pub(super) customer: i64,
-    pub(super) domain: String,
-    pub(super) users: u64,
-    pub(super) name: String,
-}
-
-impl Named {
-    pub(super) fn new(row: u64, user: UserRef<'_>, directory: &Directory) -> Result<Self, Problem> {
-        let Customer { id, domain, users, .. } = directory.find(user.customer)?;
-        Ok(Self {
-            row,
-            customer: *id,
-            domain: domain.clone(),
-            users: *users as u64,
-            name: user.user_principal_name.to_owned(),
-        })
-    }
-
-    pub(super) fn key(&self) -> (i64, String) {
-        (self.customer, self.name.to_lowercase())
-    }
-
-    pub(super) fn touch(&self) -> Touch {
-        Touch {
-            customer: self.customer,
-            domain: self.domain.clone(),
-            users: 1,
-            of: self.users,
-        }
-    }
-
-    /// Why there is no such user to do something with.
-    pub(super) fn missing(&self, session: &mut Session<'_>) -> Result<Problem, DbError> {
-        let problem = |code, expected: String| Problem::new(code, "user_principal_name", &self.name, expected);
-        Ok(
-            match session.deleted_user(DeletedOf::Name(self.customer, &self.name))? {
-                Some(deleted) => problem(
-                    code::USER_DELETED,
-                    format!(
-                        "this user was deleted; `restore-users` brings it back until {}",
-                        day(deleted.deleted_at + RESTORE_WITHIN_MILLIS)
-                    ),
-                ),
-                None => problem(code::UNKNOWN_USER, format!("no user of {} has this name", self.domain)),
-            },
-        )
-    }
-}
 
 /// What people know a user by. A name can pass to somebody else between a plan and its application, so whoever is
 /// deleted or brought back is part of what the plan says.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use tenantry_jobs::{CustomerRef, Problem, code};
+use tenantry_jobs::{CustomerRef, Problem, code, nearest};
 
+use super::record::ENDED;
 use crate::db::{DbError, Tx, Value};
 
 /// The customers rows have named so far.
@@ -93,7 +94,7 @@ impl Directory {
                         users: row.int(1)?,
                         tenant_id: row.text(2)?.to_owned(),
                         domain: row.text(3)?.to_owned(),
-                        ended: row.text(4)? == super::relationship::ENDED,
+                        ended: row.text(4)? == ENDED,
                         domains: Vec::new(),
                         skus: Vec::new(),
                     };
@@ -195,4 +196,20 @@ pub(super) fn domain_of(tx: &mut dyn Tx, customer: i64) -> Result<String, DbErro
 pub(super) fn tenant_of(tx: &mut dyn Tx, customer: i64) -> Result<String, DbError> {
     let found = tx.query_first("SELECT tenant_id FROM customers WHERE id = $1", &[customer.into()])?;
     found.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))
+}
+
+/// The SKU a cell names by part number or id.
+pub(super) fn sku<'s>(column: &str, name: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
+    let found = held
+        .iter()
+        .find(|sku| sku.part_number.eq_ignore_ascii_case(name) || sku.id.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| {
+        let own: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
+        let expected = if own.is_empty() {
+            "the customer holds no SKUs".to_owned()
+        } else {
+            format!("the customer holds {}", own.join(", "))
+        };
+        Problem::new(code::UNKNOWN_SKU, column, name, expected).suggest(nearest(name, own))
+    })
 }

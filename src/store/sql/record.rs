@@ -9,6 +9,15 @@ use serde_json::{Map, json};
 use crate::db::{Batch, DbError, Row, Tx, Value};
 use crate::store::FieldChange;
 
+/// The user has to choose a password at the next sign-in.
+pub(super) const MUST_SET_PASSWORD: i64 = 1;
+/// The user may not sign in.
+pub(super) const SIGN_IN_BLOCKED: i64 = 2;
+
+/// The relationship of a customer who is one of ours, and of one who is no more.
+pub(super) const RESELLER: &str = "reseller";
+pub(super) const ENDED: &str = "none";
+
 /// What a row can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Object {

@@ -6,15 +6,11 @@
 use tenantry_jobs::{CustomerRef, Problem, ProductType, Removal, code};
 
 use super::lookup::{Customer, Directory};
-use super::record::{Key, Object, Record};
+use super::record::{ENDED, Key, Object, RESELLER, Record};
 use super::session::{Decision, Session, Step, Task};
 use crate::db::DbError;
 use crate::store::removal::{Held, Standing};
 use crate::store::{FieldChange, Touch, Verdict};
-
-/// The relationship of a customer who is one of ours, and of one who is no more.
-pub(super) const RESELLER: &str = "reseller";
-pub(super) const ENDED: &str = "none";
 
 /// A relationship to end.
 pub(super) struct Remove {
@@ -92,7 +88,7 @@ impl Task for Remove {
             let guid = subscription.get("subscription_id");
             let named = format!("{} {guid}", subscription.get("product"));
             let status = subscription.get("status");
-            if let Some(open) = super::transfers::open(session, guid)? {
+            if let Some(open) = super::transfer::open(session, guid)? {
                 obstacles.push((
                     code::TRANSFER_OPEN,
                     format!("{named} is part of the open transfer {}", open.guid(session)),

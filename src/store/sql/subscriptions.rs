@@ -178,7 +178,7 @@ impl Task for Suspend {
                 format!("only a subscription that is {from} can become {to}; this one is {status}"),
             )));
         }
-        if let Some(open) = super::transfers::open(session, &self.guid)? {
+        if let Some(open) = super::transfer::open(session, &self.guid)? {
             return Ok(Decision::reject(open.in_the_way(session, &self.guid)));
         }
         let reason = if self.to_suspended {

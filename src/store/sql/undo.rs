@@ -9,10 +9,9 @@ use serde_json::{Map, Value as Json};
 use tenantry_jobs::{Problem, code};
 
 use super::lifecycle::restore;
-use super::record::{self, Key, Object, Record};
-use super::relationship::ENDED;
+use super::record::{self, ENDED, Key, Object, Record};
 use super::session::{Decision, DeletedOf, Session, Step, Task};
-use super::transfers::status;
+use super::transfer::status;
 use crate::db::{DbError, Tx};
 use crate::ledger::ids::record_id;
 use crate::moment::day;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tenantry_jobs::{NewUser, Problem, UserField, code, nearest};
 
-use super::licenses::sku;
-use super::lookup::{Customer, Directory, user_by_name};
+use super::lookup::{Customer, Directory, sku, user_by_name};
+use super::record::{MUST_SET_PASSWORD, SIGN_IN_BLOCKED};
 use super::session::no_free_seats;
 use crate::db::{Batch, Cell, DbError, Tx, Value};
 use crate::ledger::ids::record_id;
@@ -42,11 +42,6 @@ const NAME: usize = 2;
 const LICENSES: usize = 19;
 const ROLES: usize = 20;
 const FLAGS: usize = 21;
-
-/// The user has to choose a password at the next sign-in.
-pub(super) const MUST_SET_PASSWORD: i64 = 1;
-/// The user may not sign in.
-pub(super) const SIGN_IN_BLOCKED: i64 = 2;
 
 /// Users to insert, laid out for bulk insertion.
 pub(super) struct NewUsers {

@@ -1,0 +1,69 @@
+//! The fence: what a worker writes of a chunk counts only while the chunk is still its own.
+
+use std::collections::HashSet;
+
+use super::{Claim, Descent, recorded_rows, selected_rows};
+use crate::db::{DbError, Tx};
+
+/// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. Before anything else is written in every
+/// transaction that writes results.
+pub fn check(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
+    let sql = format!(
+        "SELECT 1 FROM chunks WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4
+         AND state = 'running'{}",
+        tx.dialect().for_update()
+    );
+    let params = [
+        claim.job.into(),
+        claim.chunk.into(),
+        claim.attempt.into(),
+        claim.owner.as_str().into(),
+    ];
+    if tx.query(&sql, &params)?.is_empty() {
+        Err(DbError::LeaseLost)
+    } else {
+        Ok(())
+    }
+}
+
+/// Some of a chunk was done, which starts the count of its failures anew. In a transaction that is fenced.
+pub fn progressed(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
+    if claim.trial.failures == 0 {
+        return Ok(());
+    }
+    tx.exec(
+        "UPDATE chunks SET failures = 0, setbacks = 0 WHERE job = $1 AND chunk = $2",
+        &[claim.job.into(), claim.chunk.into()],
+    )
+    .map(drop)
+}
+
+/// The rows of a claimed chunk that have no outcome yet and do not wait, in order.
+pub fn pending_rows(tx: &mut dyn Tx, claim: &Claim) -> Result<Vec<u64>, DbError> {
+    let settled = recorded_rows(tx, claim.job, claim.first_row, claim.rows)?;
+    let waiting = tx.query(
+        "SELECT row FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
+        &[
+            claim.job.into(),
+            claim.first_row.into(),
+            (claim.first_row + claim.rows).into(),
+        ],
+    )?;
+    let waiting: HashSet<u64> = waiting
+        .iter()
+        .map(|row| row.int(0).map(|row| row as u64))
+        .collect::<Result<_, _>>()?;
+    let descent = Descent {
+        retry_of: claim.retry_of,
+        undo_of: claim.undo_of.as_ref().map(|(job, _)| *job),
+    };
+    let selected = selected_rows(tx, descent, claim.chunk)?;
+    let is_pending = |row: &u64| {
+        !settled.contains(row)
+            && !waiting.contains(row)
+            && selected.as_ref().is_none_or(|selected| selected.contains(row))
+    };
+    Ok((claim.first_row..claim.first_row + claim.rows)
+        .filter(is_pending)
+        .collect())
+}
