@@ -6,9 +6,9 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use thiserror::Error;
 
-use crate::db::{DbError, Tx};
+use crate::db::DbError;
 use crate::ledger::intents::done_steps;
-use crate::ledger::{Descent, Gate, Job, JobId, Ledger, NewChunk, Seal, Sealed, selected_rows};
+use crate::ledger::{Gate, Job, JobId, Ledger, NewChunk, Seal, Sealed, undoable_rows};
 use crate::plan::{Impact, Limits, NO_JOB, PlanHash, Totals};
 use crate::queue::Queue;
 use crate::store::partner_center::{Halt, PartnerCenter, Session};
@@ -213,28 +213,6 @@ impl<'s> Source<'s> {
     }
 }
 
-/// The rows of a chunk that are to be taken back, and where the chunk begins and how long it is; `None` when they are kept
-/// no more.
-fn rows(tx: &mut dyn Tx, input: i64, job: i64, chunk: i64) -> Result<Option<(u64, u64, Vec<u64>)>, DbError> {
-    let kept = "SELECT 1 FROM spool WHERE input = $1 AND block = $2";
-    if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
-        return Ok(None);
-    }
-    let of = tx.query_first(
-        "SELECT first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
-        &[job.into(), chunk.into()],
-    )?;
-    let (first_row, rows) = of.map_or(Ok((0, 0)), |row| Ok((row.int(0)? as u64, row.int(1)? as u64)))?;
-    let undone = Descent {
-        retry_of: None,
-        undo_of: Some(job),
-    };
-    let selected = selected_rows(tx, undone, chunk)?.unwrap_or_default();
-    let mut numbers: Vec<u64> = selected.into_iter().collect();
-    numbers.sort_unstable();
-    Ok(Some((first_row, rows, numbers)))
-}
-
 async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<Part>, DbError> {
     let (seq, kind, input) = (job.seq, job.kind.clone(), job.input);
     let context = Context {
@@ -245,13 +223,13 @@ async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<P
         hands_out_passwords: false,
     };
     let previewed = ledger.db().read(move |tx| {
-        let Some((first_row, rows, numbers)) = rows(tx, input, seq, chunk)? else {
+        let Some(chunk) = undoable_rows(tx, input, seq, chunk)? else {
             return Ok(None);
         };
         let mut prepared = Prepared::new(context, 0);
-        prepared.take_back(tx, seq, &kind, &numbers)?;
+        prepared.take_back(tx, seq, &kind, &chunk.selected)?;
         let (previews, _) = sql::preview(tx, prepared)?;
-        Ok(Some(Part::new(first_row, rows, previews)))
+        Ok(Some(Part::new(chunk.first_row, chunk.rows, previews)))
     });
     previewed.await
 }
@@ -265,13 +243,13 @@ async fn preview_remotely(
 ) -> Result<Option<Part>, UndoError> {
     let (seq, input) = (job.seq, job.input);
     let loaded = ledger.db().read(move |tx| {
-        let Some((first_row, rows, numbers)) = rows(tx, input, seq, chunk)? else {
+        let Some(chunk) = undoable_rows(tx, input, seq, chunk)? else {
             return Ok(None);
         };
-        let steps = done_steps(tx, seq, first_row, first_row + rows.max(1) - 1)?;
-        Ok(Some((first_row, rows, numbers, steps)))
+        let steps = done_steps(tx, seq, chunk.first_row, chunk.first_row + chunk.rows.max(1) - 1)?;
+        Ok(Some((chunk, steps)))
     });
-    let Some((first_row, rows, numbers, steps)) = loaded.await? else {
+    let Some((chunk, steps)) = loaded.await? else {
         return Ok(None);
     };
     let ask = async |row: u64| {
@@ -279,12 +257,12 @@ async fn preview_remotely(
         let previewed = store.preview_undo(session, done).await;
         previewed.map(|previewed| previewed.into_preview(row).0)
     };
-    let asked = stream::iter(numbers).map(ask).buffered(store.concurrency());
+    let asked = stream::iter(chunk.selected).map(ask).buffered(store.concurrency());
     let previews: Vec<Preview> = asked.try_collect().await.map_err(|halt| match halt {
         Halt::Db(error) => UndoError::Db(error),
         other => UndoError::Store(other.to_string()),
     })?;
-    Ok(Some(Part::new(first_row, rows, previews)))
+    Ok(Some(Part::new(chunk.first_row, chunk.rows, previews)))
 }
 
 impl Part {

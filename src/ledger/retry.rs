@@ -228,3 +228,46 @@ impl ParentChunk {
         self.rows.iter().copied().filter(is).collect()
     }
 }
+
+/// The rows of a chunk that an undo takes back.
+#[derive(Debug)]
+pub(crate) struct ChunkSelection {
+    /// Where the chunk begins.
+    pub(crate) first_row: u64,
+    /// How many rows it has.
+    pub(crate) rows: u64,
+    /// Those to take back, in order.
+    pub(crate) selected: Vec<u64>,
+}
+
+/// The rows of a chunk of `job` that an undo would take back; `None` once its input is kept no more.
+pub(crate) fn undoable_rows(
+    tx: &mut dyn Tx,
+    input: i64,
+    job: i64,
+    chunk: i64,
+) -> Result<Option<ChunkSelection>, DbError> {
+    let kept = "SELECT 1 FROM spool WHERE input = $1 AND block = $2";
+    if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
+        return Ok(None);
+    }
+    let of = tx.query_first(
+        "SELECT first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
+        &[job.into(), chunk.into()],
+    )?;
+    let (first_row, rows) = of.map_or(Ok((0, 0)), |row| Ok((row.int(0)? as u64, row.int(1)? as u64)))?;
+    let undone = Descent {
+        retry_of: None,
+        undo_of: Some(job),
+    };
+    let mut selected: Vec<u64> = selected_rows(tx, undone, chunk)?
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    selected.sort_unstable();
+    Ok(Some(ChunkSelection {
+        first_row,
+        rows,
+        selected,
+    }))
+}

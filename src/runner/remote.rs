@@ -18,10 +18,9 @@ use self::batch::Batch;
 use self::work::{Loaded, Work, load, take_turns};
 use super::Runner;
 use super::chunk::{part_of, seal, unsealed};
-use super::sync::is_to_stop;
 use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
-use crate::ledger::{Claim, Closing, RowWait, artifacts, closing, fence};
+use crate::ledger::{Claim, Closing, RowWait, artifacts, closing, fence, job};
 use crate::passwords::generate;
 use crate::plan::Slice;
 use crate::store::partner_center::{Ended, Halt, Journal, PartnerCenter, Session};
@@ -150,7 +149,7 @@ impl Runner {
                 }
                 _ = looking.tick(), if stop.is_none() => {
                     let job = claim.job;
-                    if self.ledger.db().read(move |tx| is_to_stop(tx, job)).await? {
+                    if self.ledger.db().read(move |tx| job::is_to_stop(tx, job)).await? {
                         stop = Some(Stop::Asked);
                     }
                 }

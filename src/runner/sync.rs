@@ -5,8 +5,8 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
-use crate::db::{DbError, Tx};
-use crate::ledger::{Claim, Outcome, RowOutcome, fence};
+use crate::db::DbError;
+use crate::ledger::{Claim, Outcome, RowOutcome, fence, job};
 use crate::plan::preview_sync;
 use crate::store::partner_center::Halt;
 use crate::store::sql::sync::{Originals, Progress, Request, Settling};
@@ -108,7 +108,7 @@ impl Runner {
         let (claim, request, now) = (claim.clone(), request.clone(), self.ledger.clock().now_millis());
         let origin = originals.origin();
         let written = here.write(move |tx| {
-            if is_to_stop(tx, claim.job)? {
+            if job::is_to_stop(tx, claim.job)? {
                 return Ok(None);
             }
             let mut settling = Settling::writing(origin, claim.job, now);
@@ -121,9 +121,4 @@ impl Runner {
         });
         Ok(written.await?)
     }
-}
-
-pub(super) fn is_to_stop(tx: &mut dyn Tx, job: i64) -> Result<bool, DbError> {
-    let sql = "SELECT 1 FROM jobs WHERE seq = $1 AND (cancel_requested = 1 OR state = 'paused')";
-    Ok(!tx.query(sql, &[job.into()])?.is_empty())
 }

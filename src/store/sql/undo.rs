@@ -14,6 +14,7 @@ use super::session::{Decision, DeletedOf, Session, Step, Task};
 use super::transfer::status;
 use crate::db::{DbError, Tx};
 use crate::ledger::ids::record_id;
+use crate::ledger::job;
 use crate::moment::day;
 use crate::store::{FieldChange, Touch, Verdict};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
@@ -283,7 +284,7 @@ fn reject(code: &str, expected: String) -> Decision {
 
 fn kept(session: &mut Session<'_>, by: Option<i64>) -> Result<Decision, DbError> {
     let by = match by {
-        Some(job) => format!("job {}", job_id(session.tx, job)?),
+        Some(job) => format!("job {}", job::shown_id(session.tx, job)?),
         None => "somebody else".to_owned(),
     };
     Ok(reject(
@@ -503,18 +504,11 @@ fn touch(session: &mut Session<'_>, key: &Key) -> Result<Option<Touch>, DbError>
 
 /// Said of users whom `job` deleted and whom the store has let go of since.
 fn gone_for_good(tx: &mut dyn Tx, job: i64) -> Result<String, DbError> {
-    let ended = tx.query_first("SELECT finished_at FROM jobs WHERE seq = $1", &[job.into()])?;
-    let ended = ended.map(|row| row.opt_int(0)).transpose()?.flatten();
-    Ok(match ended {
+    Ok(match job::ended_at(tx, job)? {
         Some(ended) => format!(
             "the user is gone for good; it could be restored until {}",
             day(ended + RESTORE_WITHIN_MILLIS)
         ),
         None => "the user is gone for good".to_owned(),
     })
-}
-
-fn job_id(tx: &mut dyn Tx, seq: i64) -> Result<String, DbError> {
-    let found = tx.query_first("SELECT id FROM jobs WHERE seq = $1", &[seq.into()])?;
-    found.map_or(Ok(seq.to_string()), |row| row.text(0).map(str::to_owned))
 }
