@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::Config;
 use crate::input::Options;
-use crate::ledger::{Parameters, Scope};
+use crate::ledger::{Actor, Parameters, Scope, Via};
 use crate::plan::Source;
 use passwords::PasswordArgs;
 
@@ -185,8 +185,8 @@ struct SubmissionArgs {
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Who submits
-    #[arg(long, value_name = "NAME", default_value_t = user())]
-    by: String,
+    #[arg(long, value_name = "NAME", default_value_t = user(), value_parser = actor)]
+    by: Actor,
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
@@ -403,11 +403,11 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
 
 /// Who runs this process. Schedulers often set neither variable.
 #[expect(clippy::disallowed_methods, reason = "who one is, is nothing to configure")]
-fn user() -> String {
+fn user() -> Actor {
     let named = ["USER", "LOGNAME"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok());
-    named.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| {
+    let name = named.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| {
         let uid = std::fs::metadata("/proc/self").map_or(0, |process| std::os::unix::fs::MetadataExt::uid(&process));
         let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let of_uid = |line: &str| {
@@ -416,7 +416,14 @@ fn user() -> String {
             (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
         };
         users.lines().find_map(of_uid).unwrap_or_else(|| format!("uid {uid}"))
-    })
+    });
+    Actor::new(name, Via::Cli)
+}
+
+/// Somebody who is named on the command line.
+#[expect(clippy::unnecessary_wraps, reason = "what clap asks of a parser")]
+fn actor(name: &str) -> Result<Actor, std::convert::Infallible> {
+    Ok(Actor::new(name, Via::Cli))
 }
 
 /// Every job, for commands that work on whatever is queued.

@@ -10,6 +10,7 @@
 //! Locks are taken in the order store, chunks, jobs, audit record; nothing here may reverse it. Only a page that is copied from
 //! another store locks its chunk before the store: nobody waits for a chunk that is in hand.
 
+mod actor;
 mod approval;
 pub(crate) mod artifacts;
 pub mod audit;
@@ -29,6 +30,7 @@ pub(crate) mod sealed;
 mod trial;
 mod upkeep;
 
+pub use actor::{Actor, Via};
 pub use approval::DecisionRefused;
 pub use artifacts::{Artifact, Made};
 pub use claim::{Claim, Claimant, Scope};

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{Begun, Gate, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
+use crate::ledger::{Actor, Begun, Gate, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{Against, Fault, FaultLog, Impact, Limits, PlanError, PlanHash, Planning, Source, Totals, of_sheet};
 use crate::queue::Queue;
@@ -31,7 +31,7 @@ pub struct Submission {
     /// The submitter's own key: a second submission with it is the same job.
     pub idempotency_key: Option<String>,
     /// Who.
-    pub submitted_by: String,
+    pub submitted_by: Actor,
     /// Redis stream that is told the outcome.
     pub reply_to: Option<String>,
     /// Directory on this machine that results are written to.

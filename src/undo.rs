@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::db::DbError;
 use crate::ledger::intents::done_steps;
-use crate::ledger::{Gate, Job, JobId, Ledger, NewChunk, Seal, Sealed, undoable_rows};
+use crate::ledger::{Actor, Gate, Job, JobId, Ledger, NewChunk, Seal, Sealed, undoable_rows};
 use crate::plan::{Impact, Limits, NO_JOB, PlanHash, Totals};
 use crate::queue::Queue;
 use crate::store::partner_center::{Halt, PartnerCenter, Session};
@@ -90,7 +90,7 @@ pub async fn submit(
     stores: &Stores,
     queue: &Queue,
     job: &Job,
-    by: &str,
+    by: &Actor,
     limits: &Limits,
 ) -> Result<Undoing, UndoError> {
     check(job)?;

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 
 use tenantry::clock::Clock;
-use tenantry::ledger::{Ledger, Parameters};
+use tenantry::ledger::{Actor, Ledger, Parameters, Via};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
 use tenantry::store::Stores;
@@ -47,7 +47,7 @@ impl Office {
                 data: csv.into_bytes().into(),
             },
             idempotency_key: None,
-            submitted_by: "bench".to_owned(),
+            submitted_by: Actor::new("bench", Via::Cli),
             reply_to: None,
             out_dir: None,
             plan: None,

@@ -9,7 +9,7 @@ use super::passwords::PasswordArgs;
 use super::run::{hand_in, has_place, process, refused, tell};
 use super::{End, InputArgs, SubmissionArgs};
 use crate::app::App;
-use crate::ledger::JobState;
+use crate::ledger::{Actor, JobState};
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
 use crate::submit::Submitted;
@@ -27,8 +27,8 @@ pub(super) struct Apply {
     #[command(flatten)]
     passwords: PasswordArgs,
     /// Who submits
-    #[arg(long, value_name = "NAME", default_value_t = super::user())]
-    by: String,
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
 }
 
 pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result<End> {

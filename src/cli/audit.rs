@@ -206,7 +206,7 @@ async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "seq",
     "time",
     "actor",
@@ -216,11 +216,12 @@ const COLUMNS: [&str; 11] = [
     "plan_hash",
     "counts",
     "note",
+    "via",
     "prev",
     "hash",
 ];
 
-fn cells(record: &Record) -> [String; 11] {
+fn cells(record: &Record) -> [String; 12] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let cells = [
         record.seq.to_string(),
@@ -232,6 +233,7 @@ fn cells(record: &Record) -> [String; 11] {
         text(&record.plan_hash),
         text(&record.counts),
         text(&record.note),
+        text(&record.via),
         record.prev.clone(),
         record.hash.clone(),
     ];

@@ -6,7 +6,7 @@ use super::End;
 use super::inspect::find;
 use super::run::tell;
 use crate::app::App;
-use crate::ledger::Job;
+use crate::ledger::{Actor, Job};
 
 #[derive(Debug, Args)]
 pub(super) struct Approve {
@@ -16,8 +16,8 @@ pub(super) struct Approve {
     #[arg(long, value_name = "HASH")]
     hash: String,
     /// Who approves; not who submitted
-    #[arg(long, value_name = "NAME")]
-    by: String,
+    #[arg(long, value_name = "NAME", value_parser = super::actor)]
+    by: Actor,
 }
 
 #[derive(Debug, Args)]
@@ -25,8 +25,8 @@ pub(super) struct Reject {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who rejects
-    #[arg(long, value_name = "NAME", default_value_t = super::user())]
-    by: String,
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
     /// Why
     #[arg(long, value_name = "REASON", default_value = "")]
     reason: String,
@@ -37,8 +37,8 @@ pub(super) struct Decide {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who asks
-    #[arg(long, value_name = "NAME", default_value_t = super::user())]
-    by: String,
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
 }
 
 pub(super) async fn approve(args: &Approve, app: &App, json: bool) -> anyhow::Result<End> {

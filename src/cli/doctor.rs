@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::db::{ConnectOptions, Db, DbError, SCHEMA_VERSION};
 use crate::delivery::try_dir;
 use crate::input::Meter;
+use crate::ledger::Actor;
 use crate::queue::{Queue, QueueError};
 use crate::store::partner_center::{PartnerCenter, Speaker, Standing};
 use crate::store::{Sources, Stores};
@@ -34,8 +35,8 @@ pub(super) struct Doctor {
     #[arg(long)]
     repair: bool,
     /// Who has it repaired
-    #[arg(long, value_name = "NAME", default_value_t = super::user())]
-    by: String,
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
 }
 
 pub(super) async fn doctor(args: &Doctor, config: &Config, json: bool) -> anyhow::Result<End> {

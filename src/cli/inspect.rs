@@ -10,7 +10,7 @@ use super::output;
 use super::run::tell;
 use crate::app::App;
 use crate::delivery;
-use crate::ledger::{Job, JobFilter, Outcome};
+use crate::ledger::{Actor, Job, JobFilter, Outcome};
 use crate::moment::rfc3339;
 use crate::summary::JobSummary;
 
@@ -56,8 +56,8 @@ pub(super) struct Asked {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who asks
-    #[arg(long, value_name = "NAME", default_value_t = super::user())]
-    by: String,
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

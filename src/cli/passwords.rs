@@ -14,7 +14,7 @@ use super::End;
 use super::inspect::find;
 use super::output;
 use crate::app::App;
-use crate::ledger::Job;
+use crate::ledger::{Actor, Job, Via};
 use crate::passwords::{Identities, PasswordRows, open, write_key_pair};
 
 /// What is to become of passwords.
@@ -78,7 +78,8 @@ impl PasswordArgs {
             output::say("no password was handed out");
             return Ok(());
         }
-        let count = reveal_to(app, job, &key, Some(file), &job.submitted_by).await?;
+        let by = Actor::new(&job.submitted_by, Via::Cli);
+        let count = reveal_to(app, job, &key, Some(file), &by).await?;
         // Nothing else was sealed to it.
         std::fs::remove_file(&key).with_context(|| format!("{} cannot be removed", key.display()))?;
         output::say(&format!(
@@ -139,8 +140,8 @@ pub(super) struct Reveal {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Who asks
-    #[arg(long, value_name = "NAME", default_value_t = super::user())]
-    by: String,
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
 }
 
 pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
@@ -153,7 +154,7 @@ pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
 }
 
 /// Writes the passwords of a job; how many there were.
-async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by: &str) -> anyhow::Result<u64> {
+async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by: &Actor) -> anyhow::Result<u64> {
     let parts = app.ledger.sealed_parts(job).await?;
     if parts.is_empty() {
         if job.parameters.seal_to.is_empty() {

@@ -11,6 +11,7 @@ use super::inspect::find;
 use super::output::{self, SHOWN};
 use super::run::{has_place, process, tell};
 use crate::app::App;
+use crate::ledger::Actor;
 use crate::queue::Queue;
 use crate::store::{Preview, Verdict};
 use crate::undo;
@@ -32,8 +33,8 @@ pub(super) struct Undo {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Who asks
-    #[arg(long, value_name = "NAME", default_value_t = super::user())]
-    by: String,
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
 }
 
 pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<End> {

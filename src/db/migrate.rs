@@ -17,6 +17,7 @@ const STEPS: &[(i64, &str)] = &[
     (6, include_str!("schema/0006-images.sql")),
     (7, include_str!("schema/0007-text-keys.sql")),
     (8, include_str!("schema/0008-backlog.sql")),
+    (9, include_str!("schema/0009-actors.sql")),
 ];
 
 /// The schema version this program writes.

@@ -6,7 +6,7 @@ use tenantry_jobs::Problem;
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::app::App;
 use crate::intake::document::{Rows, code};
-use crate::ledger::JobState;
+use crate::ledger::{Actor, JobState, Via};
 use crate::plan::{Fault, PlanError, Source};
 use crate::submit::{self, Rules, Submission, SubmitError, Submitted, submit};
 use crate::summary::JobSummary;
@@ -54,7 +54,7 @@ impl Door for LedgerDoor {
                 data: document.rows.into_csv().into(),
             },
             idempotency_key: Some(document.idempotency_key.unwrap_or(default_key)),
-            submitted_by: document.submitted_by.unwrap_or_else(|| NOBODY.to_owned()),
+            submitted_by: Actor::new(document.submitted_by.as_deref().unwrap_or(NOBODY), Via::Inbox),
             reply_to: document.reply_to,
             out_dir: None,
             plan: None,

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::closing::end_chunk;
-use super::{Job, JobState, Ledger, Outcome};
+use super::{Actor, Job, JobState, Ledger, Outcome};
 use crate::db::{DbError, Row, Tx};
 
 /// Why a decision was refused.
@@ -32,7 +32,7 @@ pub enum DecisionRefused {
 
 impl Ledger {
     /// Lets a job run, if `hash` is its plan's and `by` is not its submitter.
-    pub async fn approve(&self, job: &Job, hash: &str, by: &str) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn approve(&self, job: &Job, hash: &str, by: &Actor) -> Result<Result<(), DecisionRefused>, DbError> {
         let now = self.clock.now_millis();
         let plan_hash = job.plan_hash.clone().unwrap_or_default();
         // A beginning long enough to mean one plan only will do.
@@ -40,7 +40,7 @@ impl Ledger {
         if job.state != JobState::AwaitingApproval {
             return Ok(Err(DecisionRefused::NotWaiting(job.state.as_str())));
         }
-        if same_person(by, &job.submitted_by) {
+        if same_person(&by.name, &job.submitted_by) {
             return Ok(Err(DecisionRefused::OwnJob(job.submitted_by.clone())));
         }
         if !is_same {
@@ -49,19 +49,19 @@ impl Ledger {
         if job.approval_until.is_some_and(|until| until < now) {
             return Ok(Err(DecisionRefused::Expired));
         }
-        let (seq, by) = (job.seq, by.to_owned());
+        let (seq, by) = (job.seq, by.clone());
         self.db
             .write(move |tx| {
                 let sql = format!(
                     "UPDATE jobs SET state = 'queued', decided_by = $2, decided_at = $3
                      WHERE seq = $1 AND state = 'awaiting-approval' AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
                 );
-                let approved = tx.query_first(&sql, &[seq.into(), by.as_str().into(), now.into()])?;
+                let approved = tx.query_first(&sql, &[seq.into(), by.name.as_str().into(), now.into()])?;
                 decided(
                     tx,
                     approved,
                     Action::Approved,
-                    by,
+                    Some(&by),
                     None,
                     now,
                     DecisionRefused::NotWaiting("decided on already"),
@@ -71,13 +71,13 @@ impl Ledger {
     }
 
     /// Refuses to let a job run: its rows are cancelled.
-    pub async fn reject_plan(&self, job: &Job, by: &str, why: &str) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn reject_plan(&self, job: &Job, by: &Actor, why: &str) -> Result<Result<(), DecisionRefused>, DbError> {
         let reason = if why.is_empty() {
             String::new()
         } else {
             format!(": {why}")
         };
-        self.refuse(job, Some(by.to_owned()), format!("rejected by {by}{reason}"))
+        self.refuse(job, Some(by.clone()), format!("rejected by {by}{reason}"))
             .await
     }
 
@@ -108,7 +108,7 @@ impl Ledger {
     async fn refuse(
         &self,
         job: &Job,
-        by: Option<String>,
+        by: Option<Actor>,
         message: String,
     ) -> Result<Result<(), DecisionRefused>, DbError> {
         if job.state != JobState::AwaitingApproval {
@@ -122,7 +122,8 @@ impl Ledger {
                     "UPDATE jobs SET cancel_requested = 1, decided_by = $2, decided_at = $3, message = $4
                      WHERE seq = $1 AND state = 'awaiting-approval' RETURNING {JOB_COLUMNS}"
                 );
-                let params = [seq.into(), by.clone().into(), now.into(), message.as_str().into()];
+                let name = by.as_ref().map(|by| by.name.clone());
+                let params = [seq.into(), name.into(), now.into(), message.as_str().into()];
                 let refused = tx.query_first(&sql, &params)?;
                 let mut ended = None;
                 if refused.is_some() {
@@ -130,12 +131,13 @@ impl Ledger {
                         ended = end_chunk(tx, seq, chunk, Outcome::Cancelled, None, now)?.or(ended);
                     }
                 }
-                let (action, actor) = match by {
-                    Some(by) => (Action::Rejected, by),
-                    None => (Action::Expired, "tenantry".to_owned()),
+                let action = if by.is_some() {
+                    Action::Rejected
+                } else {
+                    Action::Expired
                 };
                 let late = DecisionRefused::NotWaiting("decided on already");
-                let done = decided(tx, refused, action, actor, Some(message), now, late)?;
+                let done = decided(tx, refused, action, by.as_ref(), Some(message), now, late)?;
                 audit::ended(tx, ended, None, now)?;
                 Ok(done)
             })
@@ -143,9 +145,9 @@ impl Ledger {
     }
 
     /// Stops a job after the chunks in hand, to go on when it is resumed.
-    pub async fn pause(&self, job: &Job, by: &str) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn pause(&self, job: &Job, by: &Actor) -> Result<Result<(), DecisionRefused>, DbError> {
         let (seq, message) = (job.seq, format!("paused by {by}; `resume` goes on"));
-        let (state, by, now) = (job.state.as_str(), by.to_owned(), self.clock.now_millis());
+        let (state, by, now) = (job.state.as_str(), by.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
                 let sql = format!(
@@ -154,15 +156,15 @@ impl Ledger {
                 );
                 let paused = tx.query_first(&sql, &[seq.into(), message.into()])?;
                 let refused = DecisionRefused::WrongState(state, "paused");
-                decided(tx, paused, Action::Paused, by, None, now, refused)
+                decided(tx, paused, Action::Paused, Some(&by), None, now, refused)
             })
             .await
     }
 
     /// Lets a paused job go on. What went wrong so far no longer counts against it.
-    pub async fn resume(&self, job: &Job, by: &str) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn resume(&self, job: &Job, by: &Actor) -> Result<Result<(), DecisionRefused>, DbError> {
         let (seq, state) = (job.seq, job.state.as_str());
-        let (by, now) = (by.to_owned(), self.clock.now_millis());
+        let (by, now) = (by.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
                 let sql = format!(
@@ -171,16 +173,17 @@ impl Ledger {
                 );
                 let resumed = tx.query_first(&sql, &[seq.into()])?;
                 let refused = DecisionRefused::WrongState(state, "resumed");
-                decided(tx, resumed, Action::Resumed, by, None, now, refused)
+                decided(tx, resumed, Action::Resumed, Some(&by), None, now, refused)
             })
             .await
     }
 
     /// Records that somebody was shown what a job keeps secret.
-    pub async fn revealed(&self, job: &Job, by: &str, note: String) -> Result<(), DbError> {
+    pub async fn revealed(&self, job: &Job, by: &Actor, note: String) -> Result<(), DbError> {
         let now = self.clock.now_millis();
         let entry = Entry {
-            actor: by.to_owned(),
+            actor: by.name.clone(),
+            via: Some(by.via),
             action: Action::Revealed,
             job: Some(job.id),
             kind: Some(job.kind.clone()),
@@ -197,16 +200,24 @@ fn decided(
     tx: &mut dyn Tx,
     job: Option<Row>,
     action: Action,
-    by: String,
+    by: Option<&Actor>,
     note: Option<String>,
     now: i64,
     refused: DecisionRefused,
 ) -> Result<Result<(), DecisionRefused>, DbError> {
     let Some(job) = job else { return Ok(Err(refused)) };
-    let entry = Entry {
-        actor: by,
+    let mut entry = Entry {
         note,
         ..audit::of_job(action, &job, 0)?
+    };
+    entry = match by {
+        Some(by) => entry.by(by),
+        // Nobody did it; the time was up.
+        None => Entry {
+            actor: "tenantry".to_owned(),
+            via: None,
+            ..entry
+        },
     };
     audit::append(tx, now, &entry)?;
     Ok(Ok(()))

@@ -12,7 +12,7 @@
 //!
 //! ```text
 //! "tenantry-audit-1", previous hash, seq, milliseconds since the Unix epoch, actor, action, job, kind,
-//! plan hash, counts, note
+//! plan hash, counts, note, and in records that have it: via
 //! ```
 //!
 //! Counts are a JSON object, keys sorted, no white space. `seq` is gapless from 1. What record 1 has for its
@@ -33,7 +33,7 @@ pub use chain::{Anchor, Checker, Fault, Report};
 use std::collections::BTreeMap;
 
 use super::job::to_json;
-use super::{Counts, JobId};
+use super::{Actor, Counts, JobId, Via};
 use crate::db::{DbError, Row, Tx};
 use crate::input::Meter;
 
@@ -91,12 +91,26 @@ impl Action {
 #[expect(missing_docs, reason = "the names are the record's columns")]
 pub struct Entry {
     pub actor: String,
+    /// By which way in it was asked for; `None` for what this program does by itself.
+    pub via: Option<Via>,
     pub action: Action,
     pub job: Option<JobId>,
     pub kind: Option<String>,
     pub plan_hash: Option<String>,
     pub counts: Option<Counts>,
     pub note: Option<String>,
+}
+
+impl Entry {
+    /// The same, done by `actor`.
+    #[must_use]
+    pub fn by(self, actor: &Actor) -> Self {
+        Self {
+            actor: actor.name.clone(),
+            via: Some(actor.via),
+            ..self
+        }
+    }
 }
 
 /// A record as it was found: possibly damaged, so everything is the text that is there.
@@ -112,6 +126,7 @@ pub struct Record {
     pub plan_hash: Option<String>,
     pub counts: Option<String>,
     pub note: Option<String>,
+    pub via: Option<String>,
     pub prev: String,
     pub hash: String,
 }
@@ -125,8 +140,8 @@ impl Record {
     /// The hash it should have, were it number `seq`.
     pub(crate) fn computed_as(&self, seq: i64) -> String {
         let (seq, at) = (seq.to_string(), self.at.to_string());
-        hash(&[
-            Some(&self.prev),
+        let mut fields = vec![
+            Some(self.prev.as_str()),
             Some(&seq),
             Some(&at),
             Some(&self.actor),
@@ -136,7 +151,10 @@ impl Record {
             self.plan_hash.as_deref(),
             self.counts.as_deref(),
             self.note.as_deref(),
-        ])
+        ];
+        // Records of before there was such a field keep their hashes.
+        fields.extend(self.via.as_deref().map(Some));
+        hash(&fields)
     }
 }
 
@@ -190,13 +208,14 @@ pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &Entry) -> Result<(), DbE
         plan_hash: entry.plan_hash.clone(),
         counts: entry.counts.as_ref().map(canonical),
         note: entry.note.clone(),
+        via: entry.via.map(|via| via.as_str().to_owned()),
         prev,
         hash: String::new(),
     };
     record.hash = record.computed();
     tx.exec(
-        "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, prev, hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         &[
             record.seq.into(),
             record.at.into(),
@@ -207,6 +226,7 @@ pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &Entry) -> Result<(), DbE
             record.plan_hash.into(),
             record.counts.into(),
             record.note.into(),
+            record.via.into(),
             record.prev.into(),
             record.hash.into(),
         ],
@@ -221,13 +241,14 @@ fn canonical(counts: &Counts) -> String {
 
 /// What a statement that changes a job has to return for [`of_job`].
 pub(super) const JOB_COLUMNS: &str =
-    "id, kind, submitted_by, state, applied, unchanged, rejected, failed, cancelled, total, plan_hash";
+    "id, kind, submitted_by, state, applied, unchanged, rejected, failed, cancelled, total, plan_hash, submitted_via";
 
 /// What is recorded of the job whose [`JOB_COLUMNS`] begin at `first`; its submitter is the actor, its state the note.
 pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<Entry, DbError> {
     let count = |column: usize| row.int(first + column).map(|value| value as u64);
     Ok(Entry {
         actor: row.text(first + 2)?.to_owned(),
+        via: Via::read(row, first + 11)?,
         action,
         job: Some(
             row.text(first)?

@@ -6,7 +6,7 @@ use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::closing::{self, end_chunk};
 use super::fence::{self, pending_rows};
 use super::trial::{Next, Trial};
-use super::{Claim, Ledger, Outcome, RowOutcome};
+use super::{Actor, Claim, Ledger, Outcome, RowOutcome};
 use crate::db::{DbError, Tx, Value};
 
 /// Why a chunk came to nothing.
@@ -199,8 +199,8 @@ impl Ledger {
 
     /// Asks a job to stop, for `by`: chunks nobody works on are cancelled now, the others finish. `false` when
     /// it had ended before.
-    pub async fn cancel(&self, job: i64, by: &str) -> Result<bool, DbError> {
-        let (now, by) = (self.clock.now_millis(), by.to_owned());
+    pub async fn cancel(&self, job: i64, by: &Actor) -> Result<bool, DbError> {
+        let (now, by) = (self.clock.now_millis(), by.clone());
         self.db
             .write(move |tx| {
                 let sql = format!(
@@ -223,12 +223,11 @@ impl Ledger {
                 if let Some(open) = &open {
                     // What became of the rows is for the record of the job's end to say.
                     let asked = Entry {
-                        actor: by,
                         counts: None,
                         note: None,
                         ..audit::of_job(Action::Cancelled, open, 0)?
                     };
-                    audit::append(tx, now, &asked)?;
+                    audit::append(tx, now, &asked.by(&by))?;
                 }
                 audit::ended(tx, ended, None, now)?;
                 Ok(open.is_some())

@@ -7,7 +7,7 @@
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
 use super::rows::record_outcomes;
-use super::{Job, JobId, Ledger, Parameters, RowOutcome};
+use super::{Actor, Job, JobId, Ledger, Parameters, RowOutcome};
 use crate::db::{DbError, Tx, Value};
 
 /// A planned job whose submitter has shown no life for this long is removed.
@@ -19,7 +19,7 @@ pub(super) const PLANNING_LEASE_MILLIS: i64 = 120_000;
 pub struct NewJob {
     pub kind: String,
     pub parameters: Parameters,
-    pub submitted_by: String,
+    pub submitted_by: Actor,
     pub input_name: String,
     pub header: Vec<String>,
     pub reply_to: Option<String>,
@@ -113,19 +113,20 @@ impl Ledger {
                 let input = only(&input)?;
                 let job = tx.query(
                     "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until,
-                       reply_to, out_dir, out_host)
-                     VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10) RETURNING seq",
+                       reply_to, out_dir, out_host, submitted_via)
+                     VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
                     &[
                         id.to_string().into(),
                         new.kind.into(),
                         to_json(&new.parameters).into(),
                         input.into(),
-                        new.submitted_by.into(),
+                        new.submitted_by.name.into(),
                         now.into(),
                         (now + PLANNING_LEASE_MILLIS).into(),
                         new.reply_to.into(),
                         new.out_dir.into(),
                         new.out_host.into(),
+                        new.submitted_by.via.as_str().into(),
                     ],
                 )?;
                 Ok(Begun {
@@ -138,7 +139,7 @@ impl Ledger {
     }
 
     /// Records a job in state `planned` that takes another one back, row by row.
-    pub async fn begin_undo(&self, of: &Job, by: &str, out: Option<(String, String)>) -> Result<Begun, DbError> {
+    pub async fn begin_undo(&self, of: &Job, by: &Actor, out: Option<(String, String)>) -> Result<Begun, DbError> {
         let id = JobId(self.clock.fresh_id());
         let now = self.clock.now_millis();
         // Rows are taken back where they were carried out.
@@ -147,24 +148,25 @@ impl Ledger {
             ..Parameters::default()
         };
         let parameters = serde_json::to_string(&parameters).map_err(|error| DbError::Broken(error.to_string()))?;
-        let (of, input, by) = (of.seq, of.input, by.to_owned());
+        let (of, input, by) = (of.seq, of.input, by.clone());
         let (out_dir, out_host) = out.unzip();
         self.db
             .write(move |tx| {
                 let job = tx.query(
                     "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until, undo_of,
-                       out_dir, out_host)
-                     VALUES ($1, 'undo', $9, 'planned', $2, $3, $4, $5, $6, $7, $8) RETURNING seq",
+                       out_dir, out_host, submitted_via)
+                     VALUES ($1, 'undo', $9, 'planned', $2, $3, $4, $5, $6, $7, $8, $10) RETURNING seq",
                     &[
                         id.to_string().into(),
                         input.into(),
-                        by.into(),
+                        by.name.into(),
                         now.into(),
                         (now + PLANNING_LEASE_MILLIS).into(),
                         of.into(),
                         out_dir.into(),
                         out_host.into(),
                         parameters.into(),
+                        by.via.as_str().into(),
                     ],
                 )?;
                 Ok(Begun {

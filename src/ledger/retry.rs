@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use thiserror::Error;
 
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
-use super::{Job, JobId, Ledger};
+use super::{Actor, Job, JobId, Ledger};
 use crate::db::{DbError, Tx};
 
 /// Why a job cannot be retried.
@@ -36,7 +36,7 @@ pub enum RetryRefused {
 
 impl Ledger {
     /// Queues a job over the rows of `job` that failed or were cancelled.
-    pub async fn retry(&self, job: &Job, by: &str) -> Result<Result<JobId, RetryRefused>, DbError> {
+    pub async fn retry(&self, job: &Job, by: &Actor) -> Result<Result<JobId, RetryRefused>, DbError> {
         if !job.state.is_final() {
             return Ok(Err(RetryRefused::NotEnded));
         }
@@ -47,7 +47,7 @@ impl Ledger {
         let parent = job.id;
         let needs_approval = !job.gate.is_empty();
         let is_elsewhere = job.parameters.store.is_some();
-        let (now, old, input, by) = (self.clock.now_millis(), job.seq, job.input, by.to_owned());
+        let (now, old, input, by) = (self.clock.now_millis(), job.seq, job.input, by.clone());
         self.db
             .write(move |tx| {
                 // Who else asks for the same waits, and then finds what was made.
@@ -75,10 +75,10 @@ impl Ledger {
                     return Ok(Err(RetryRefused::TakenBack(undo)));
                 }
                 let made = tx.query(
-                    "INSERT INTO jobs (id, kind, parameters, state, input, retry_of, submitted_by, created_at, undo_of, plan_hash,
+                    "INSERT INTO jobs (id, kind, parameters, state, input, retry_of, submitted_by, submitted_via, created_at, undo_of, plan_hash,
                        checks_drift)
-                     SELECT $2, kind, parameters, 'queued', input, seq, $3, $4, undo_of, plan_hash, checks_drift FROM jobs WHERE seq = $1 RETURNING seq",
-                    &[old.into(), id.to_string().into(), by.into(), now.into()],
+                     SELECT $2, kind, parameters, 'queued', input, seq, $3, $5, $4, undo_of, plan_hash, checks_drift FROM jobs WHERE seq = $1 RETURNING seq",
+                    &[old.into(), id.to_string().into(), by.name.into(), now.into(), by.via.as_str().into()],
                 )?;
                 let seq = made.first().map_or(Ok(0), |row| row.int(0))?;
                 let failed_rows = "(SELECT COUNT(*) FROM row_outcomes r WHERE r.job = c.job AND r.outcome = 'failed'

@@ -5,10 +5,10 @@ mod tampering;
 
 use tenantry::db::{DbError, Tx};
 use tenantry::ledger::audit::{self, Action, Entry, Fault, Record, Report};
-use tenantry::ledger::{Counts, JobState, Ledger, Parameters};
+use tenantry::ledger::{Counts, JobState, Ledger, Parameters, Via};
 use tenantry::submit::Submitted;
 
-use crate::place::{CUSTOMERS, On, Place, apply, apply_with, claimant, hand_in, on_both, work_off};
+use crate::place::{CUSTOMERS, On, Place, apply, apply_with, by, claimant, hand_in, on_both, work_off};
 
 const USERS: &str = "customer,user_principal_name,first_name,last_name\n\
     A-1,a@alpha.onmicrosoft.com,A,A\nA-1,b@alpha.onmicrosoft.com,B,B\n";
@@ -23,6 +23,8 @@ const STRICT: Parameters = Parameters {
 fn entry(n: u64) -> Entry {
     Entry {
         actor: format!("actor {n}"),
+        // Every other one as an earlier version recorded it.
+        via: (n % 2 == 1).then_some(Via::Inbox),
         action: Action::Approved,
         job: None,
         kind: Some("add-customer".to_owned()),
@@ -77,15 +79,34 @@ on_both! {
         assert_eq!(verify(&ledger).await.records, 4);
     }
 
+    async fn the_way_in_is_recorded_and_part_of_the_hash(place: Place) {
+        let ledger = place.ledger().await;
+        let job = apply(&ledger, "add-customer", CUSTOMERS).await;
+        let by_itself = Entry { via: None, ..entry(1) };
+        ledger.db().write(move |tx| audit::append(tx, 3, &by_itself)).await.expect("recorded");
+        let told = records(&ledger).await;
+        let ways: Vec<_> = told.iter().map(|one| one.via.as_deref()).collect();
+        // A job ends for whoever submitted it.
+        assert_eq!(ways, [Some("cli"), Some("cli"), None], "{job:?}");
+        assert_eq!(verify(&ledger).await.fault_count, 0);
+        // A record without a way has the hash that earlier versions gave it.
+        let mut with = told[2].clone();
+        with.via = Some(String::new());
+        assert_ne!(with.computed(), told[2].hash);
+        let line = told[2].to_json();
+        assert!(!line.contains("via"), "{line}");
+        assert_eq!(Record::from_json(&told[0].to_json()), Ok(told[0].clone()));
+    }
+
     async fn stopping_repeating_and_having_nothing_to_do_are_recorded(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", USERS, STRICT, 1).await else { panic!("not queued") };
         let job = ledger.job(id).await.expect("asked").expect("there");
-        assert!(ledger.cancel(job.seq, "bea").await.expect("cancelled"));
-        assert!(!ledger.cancel(job.seq, "bea").await.expect("it has ended"));
+        assert!(ledger.cancel(job.seq, &by("bea")).await.expect("cancelled"));
+        assert!(!ledger.cancel(job.seq, &by("bea")).await.expect("it has ended"));
         let job = ledger.job(id).await.expect("asked").expect("there");
-        let again = ledger.retry(&job, "cy").await.expect("asked").expect("retried");
+        let again = ledger.retry(&job, &by("cy")).await.expect("asked").expect("retried");
         work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
         let rejected = apply(&ledger, "bulk-add-users", &USERS.replace("A-1", "A-9")).await;
         assert_eq!(rejected.state, JobState::Completed);
@@ -109,7 +130,7 @@ on_both! {
         ledger.give_up(&claim, "hopeless".to_owned()).await.expect("given up");
         hand_in(&ledger, "bulk-add-users", USERS, STRICT, 5).await;
         let claim = ledger.claim(claimant("w", -1)).await.expect("asked").expect("a chunk");
-        ledger.cancel(claim.job, "bea").await.expect("cancelled");
+        ledger.cancel(claim.job, &by("bea")).await.expect("cancelled");
         ledger.clear_up_cancelled().await.expect("swept");
         let notes: Vec<_> = records(&ledger).await.split_off(2).into_iter().map(|one| (one.action, one.note.unwrap_or_default())).collect();
         assert_eq!(notes[1], ("applied".to_owned(), "failed, last worker w".to_owned()));

@@ -10,7 +10,7 @@ use tenantry::db::DbError;
 use tenantry::ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, fence};
 use tenantry::submit::Submitted;
 
-use crate::place::{CUSTOMERS, On, Place, apply, apply_with, claimant, hand_in, on_both, work_off};
+use crate::place::{CUSTOMERS, On, Place, apply, apply_with, by, claimant, hand_in, on_both, work_off};
 
 fn users(count: usize) -> String {
     let rows: String = (0..count)
@@ -121,23 +121,23 @@ on_both! {
         ledger.db().write(|tx| tx.exec("UPDATE chunks SET not_before = 0", &[]).map(drop)).await.expect("due");
         let job = work_off(&ledger, &reload(&ledger, &job).await).await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 10, 10));
-        let again = ledger.retry(&job, "tester").await.expect("asked").expect("there is something to retry");
+        let again = ledger.retry(&job, &by("tester")).await.expect("asked").expect("there is something to retry");
         let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
         assert_eq!((again.state, again.counts.applied, again.counts.total), (JobState::Completed, 10, 10));
-        assert!(ledger.retry(&again, "tester").await.expect("asked").is_err(), "nothing is left");
+        assert!(ledger.retry(&again, &by("tester")).await.expect("asked").is_err(), "nothing is left");
     }
 
     async fn cancelling_keeps_what_is_done(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 30).await;
         let held = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
-        assert!(ledger.cancel(job.seq, "tester").await.expect("cancelled"));
+        assert!(ledger.cancel(job.seq, &by("tester")).await.expect("cancelled"));
         assert!(ledger.claim(claimant("w", 60_000)).await.expect("asked").is_none(), "nothing more to claim");
         assert_eq!(reload(&ledger, &job).await.counts.cancelled, 20);
         close(&ledger, &held).await.expect("the chunk in hand finishes");
         let job = reload(&ledger, &job).await;
         assert_eq!((job.state, job.counts.applied, job.counts.cancelled), (JobState::Cancelled, 10, 20));
-        assert!(!ledger.cancel(job.seq, "tester").await.expect("asked"), "it has ended");
+        assert!(!ledger.cancel(job.seq, &by("tester")).await.expect("asked"), "it has ended");
     }
 
     async fn the_same_work_is_one_job_until_it_has_ended(place: Place) {
@@ -166,7 +166,9 @@ on_both! {
     }
 
     async fn copies_of_an_older_database_keep_their_originals(place: Place) {
-        const OLDER: [&str; 23] = [
+        const OLDER: [&str; 25] = [
+            "ALTER TABLE audit DROP COLUMN via",
+            "ALTER TABLE jobs DROP COLUMN submitted_via",
             "DROP INDEX jobs_claim",
             "DROP INDEX jobs_planned",
             "DROP INDEX jobs_awaiting",
@@ -285,7 +287,7 @@ proptest! {
                         let sql = "UPDATE chunks SET lease_until = 0 WHERE chunk = $1 AND lease_owner = $2";
                         ledger.db().write(move |tx| tx.exec(sql, &[chunk.into(), owner.into()]).map(drop)).await.expect("expired");
                     },
-                    Step::Cancel => cancelled |= ledger.cancel(job.seq, "tester").await.expect("asked"),
+                    Step::Cancel => cancelled |= ledger.cancel(job.seq, &by("tester")).await.expect("asked"),
                 }
             }
             // Everyone dies; the sweep and one last worker bring it to its end.

@@ -14,6 +14,7 @@ mod contention;
 mod crash;
 mod delivery;
 mod doctor;
+mod imports;
 mod input;
 mod intake;
 mod invariants;

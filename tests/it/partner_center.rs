@@ -27,7 +27,7 @@ use tenantry::store::Stores;
 use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry::submit::{Rules, Submitted};
 
-use crate::place::{On, Place, hand_in_from, hand_over, outcomes, work_off_from};
+use crate::place::{On, Place, by, hand_in_from, hand_over, outcomes, work_off_from};
 use crate::sandbox::{Here, TOKEN};
 use tenantry::secret::Secret;
 
@@ -180,7 +180,7 @@ impl Office {
         let job = self.ledger.job(id).await.expect("asked").expect("there");
         let hash = job.plan_hash.clone().expect("a hash");
         self.ledger
-            .approve(&job, &hash, "boss")
+            .approve(&job, &hash, &by("boss"))
             .await
             .expect("asked")
             .expect("approved");
@@ -229,7 +229,8 @@ impl Office {
 
     async fn undo(&self, job: &Job) -> Job {
         let (ledger, stores) = (&self.ledger, &self.stores);
-        let undoing = tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, "tester", &Limits::NONE).await;
+        let undoing =
+            tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
         let id = undoing.expect("an undo").job;
         let undo = ledger.job(id).await.expect("asked").expect("there");
         work_off_from(ledger, stores, &undo).await

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tenantry::clock::Clock;
-use tenantry::ledger::{Claimant, Job, Ledger, Parameters, Scope};
+use tenantry::ledger::{Actor, Claimant, Job, Ledger, Parameters, Scope, Via};
 use tenantry::passwords::{Class, Policy};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
@@ -210,6 +210,11 @@ pub(crate) fn of_this_store() -> impl Iterator<Item = &'static dyn tenantry_jobs
         .filter(|job| job.kind() != "sync-customers")
 }
 
+/// Somebody at the command line.
+pub(crate) fn by(name: &str) -> Actor {
+    Actor::new(name, Via::Cli)
+}
+
 /// Submits CSV text; `chunk_rows` rows make a chunk.
 pub(crate) async fn hand_in(
     ledger: &Ledger,
@@ -265,7 +270,7 @@ pub(crate) async fn hand_over(
             data: csv.as_bytes().to_vec().into(),
         },
         idempotency_key: None,
-        submitted_by: "tester".to_owned(),
+        submitted_by: by("tester"),
         reply_to: None,
         out_dir: None,
         plan: None,

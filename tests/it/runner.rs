@@ -12,7 +12,7 @@ use tenantry::submit::Submitted;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::place::{CUSTOMERS, On, Place, apply, claimant, column, hand_in, settings};
+use crate::place::{CUSTOMERS, On, Place, apply, by, claimant, column, hand_in, settings};
 use crate::servers::{RedisServer, eventually};
 use tenantry::secret::SecretUrl;
 
@@ -203,12 +203,12 @@ with_both_queues! {
         let job = shop.unrung("a", 3_000).await;
         let working = shop.runner();
         eventually("some rows", async || (shop.job(job.id).await.counts.applied > 0).then_some(())).await;
-        shop.ledger.cancel(job.seq, "tester").await.expect("asked");
+        shop.ledger.cancel(job.seq, &by("tester")).await.expect("asked");
         let ended = shop.ended(&job).await;
         assert_eq!(ended.counts.applied + ended.counts.cancelled, 3_000);
         if ended.counts.cancelled > 0 {
             assert_eq!(ended.state, JobState::Cancelled);
-            let rest = shop.ledger.retry(&ended, "tester").await.expect("asked").expect("something is left");
+            let rest = shop.ledger.retry(&ended, &by("tester")).await.expect("asked").expect("something is left");
             let rest = shop.ended(&shop.job(rest).await).await;
             assert_eq!(rest.counts.applied, ended.counts.cancelled);
         }

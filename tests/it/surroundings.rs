@@ -11,7 +11,7 @@ use tenantry::runner::retry::RetryPolicy;
 use tenantry::submit::Submitted;
 
 use crate::place::{
-    CUSTOMERS, On, Place, Running, apply, claimant, column, hand_in, on_both, outcomes, settings, work_off,
+    CUSTOMERS, On, Place, Running, apply, by, claimant, column, hand_in, on_both, outcomes, settings, work_off,
     work_off_with,
 };
 use crate::servers::{PgServer, RedisServer, connect, eventually};
@@ -72,7 +72,7 @@ on_both! {
         let without_id = results.lines().skip(1).filter(|line| line.ends_with(',')).count();
         assert_eq!(without_id, 1, "{results}");
         // The row is at fault no more.
-        let again = ledger.retry(&job, "tester").await.expect("asked").expect("there is something to retry");
+        let again = ledger.retry(&job, &by("tester")).await.expect("asked").expect("there is something to retry");
         let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
         assert_eq!((again.state, again.counts.applied), (JobState::Completed, 1));
     }
@@ -134,7 +134,7 @@ on_both! {
         let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
         ledger.give_up(&claim, "hopeless".to_owned()).await.expect("given up");
         let job = ledger.job(id).await.expect("asked").expect("there");
-        let retries = (0..12).map(|n| { let (ledger, job) = (&ledger, &job); async move { ledger.retry(job, &format!("tester {n}")).await } });
+        let retries = (0..12).map(|n| { let (ledger, job) = (&ledger, &job); async move { ledger.retry(job, &by(&format!("tester {n}"))).await } });
         let made = futures::future::join_all(retries).await;
         let made: std::collections::HashSet<_> = made.into_iter().map(|made| made.expect("asked").expect("retried")).collect();
         assert_eq!(made.len(), 1);

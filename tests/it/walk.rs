@@ -12,7 +12,9 @@ use tenantry::queue::Queue;
 use tenantry::store::Stores;
 use tenantry::store::sql::counterpart::{self, Answer};
 
-use crate::place::{On, Place, apply, apply_or_wait, column, of_this_store, on_both, outcomes, work_off, work_through};
+use crate::place::{
+    On, Place, apply, apply_or_wait, by, column, of_this_store, on_both, outcomes, work_off, work_through,
+};
 
 /// What people would call the state of the store; who changed it how often is no part of it.
 async fn store(ledger: &Ledger) -> Vec<String> {
@@ -49,7 +51,7 @@ async fn undo(ledger: &Ledger, job: &Job) -> Job {
         &Stores::default(),
         &Queue::embedded(),
         job,
-        "tester",
+        &by("tester"),
         &Limits::NONE,
     )
     .await;

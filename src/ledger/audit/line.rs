@@ -22,6 +22,8 @@ struct Line {
     plan_hash: Option<String>,
     counts: Option<CountsField>,
     note: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    via: Option<String>,
     prev: String,
     hash: String,
 }
@@ -57,6 +59,7 @@ impl Record {
             plan_hash: own.plan_hash,
             counts,
             note: own.note,
+            via: own.via,
             prev: own.prev,
             hash: own.hash,
         })
@@ -79,6 +82,7 @@ impl Record {
                 CountsField::Damaged(text) => text,
             }),
             note: line.note,
+            via: line.via,
             prev: line.prev,
             hash: line.hash,
         })
@@ -111,7 +115,7 @@ mod tests {
         ) {
             let record = Record {
                 seq, at, actor: text.clone(), action: text.clone(), job: other.clone(), kind: other.clone(),
-                plan_hash: other.clone(), counts, note: other, prev: text.clone(), hash: text,
+                plan_hash: other.clone(), counts, note: other.clone(), via: other, prev: text.clone(), hash: text,
             };
             prop_assert_eq!(Record::from_json(&record.to_json()), Ok(record));
         }

@@ -7,7 +7,7 @@ use crate::ledger::{JobId, Ledger};
 /// Records read at a time.
 const PAGE: u64 = 1000;
 
-const SELECT: &str = "SELECT seq, at, actor, action, job, kind, plan_hash, counts, note, prev, hash FROM audit";
+const SELECT: &str = "SELECT seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash FROM audit";
 
 impl Ledger {
     /// The newest records, of one job or of all, newest first.
@@ -97,7 +97,8 @@ fn record(row: &Row) -> Result<Record, DbError> {
         plan_hash: optional(6)?,
         counts: optional(7)?,
         note: optional(8)?,
-        prev: row.text(9)?.to_owned(),
-        hash: row.text(10)?.to_owned(),
+        via: optional(9)?,
+        prev: row.text(10)?.to_owned(),
+        hash: row.text(11)?.to_owned(),
     })
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::db::{Db, DbError, Dialect, Tx, Value};
+use crate::ledger::Actor;
 use crate::ledger::audit::{self, Action, Entry};
 
 /// Customers mended in one transaction.
@@ -118,12 +119,12 @@ pub fn find(tx: &mut dyn Tx) -> Result<Found, DbError> {
 }
 
 /// Mends what was found, as it is by then, and records that `actor` had it done.
-pub async fn mend(db: &Db, found: &Found, actor: &str, now_millis: i64) -> Result<Mended, DbError> {
+pub async fn mend(db: &Db, found: &Found, actor: &Actor, now_millis: i64) -> Result<Mended, DbError> {
     let customers: BTreeSet<i64> = found.wrong.iter().map(|wrong| wrong.customer).collect();
     let customers: Vec<i64> = customers.into_iter().collect();
     let mut all = Mended::default();
     for customers in customers.chunks(AT_ONCE) {
-        let (customers, actor) = (customers.to_vec(), actor.to_owned());
+        let (customers, actor) = (customers.to_vec(), actor.clone());
         let mended = db
             .write(move |tx| {
                 let mended = mend_these(tx, &customers)?;
@@ -139,9 +140,10 @@ pub async fn mend(db: &Db, found: &Found, actor: &str, now_millis: i64) -> Resul
     Ok(all)
 }
 
-fn entry(mended: Mended, actor: String) -> Entry {
+fn entry(mended: Mended, actor: Actor) -> Entry {
     Entry {
-        actor,
+        actor: actor.name,
+        via: Some(actor.via),
         action: Action::Repaired,
         job: None,
         kind: None,

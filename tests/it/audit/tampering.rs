@@ -32,11 +32,12 @@ fn tampering() -> impl Strategy<Value = Tampering> {
         "plan_hash",
         "counts",
         "note",
+        "via",
         "prev",
         "hash",
     ];
     let forged = prop_oneof![Just(String::new()), "[a-f0-9]{64}", "\\PC{1,8}"];
-    let optional = prop::sample::select(vec!["job", "kind", "plan_hash", "counts", "note"]);
+    let optional = prop::sample::select(vec!["job", "kind", "plan_hash", "counts", "note", "via"]);
     let one = || 1..=LENGTH;
     prop_oneof![
         8 => (one(), prop::sample::select(text.to_vec()), forged).prop_map(|(seq, field, to)| Tampering::Alter(seq, field, to.into())),

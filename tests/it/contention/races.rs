@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
 use crate::invariants::violations;
-use crate::place::{On, Place, apply, hand_in, work_off};
+use crate::place::{On, Place, apply, by, hand_in, work_off};
 use crate::servers::{PATIENCE, connect};
 
 /// What must not be lost.
@@ -238,7 +238,7 @@ async fn prepared(ledger: &Ledger, races: &[Race]) -> Vec<(Job, Job)> {
     for (race, edit) in races.iter().zip(edits) {
         let other = if let Some(added) = added.get(&race.number) {
             let (stores, queue) = (Stores::default(), Queue::embedded());
-            let undoing = tenantry::undo::submit(ledger, &stores, &queue, added, "tester", &Limits::NONE).await;
+            let undoing = tenantry::undo::submit(ledger, &stores, &queue, added, &by("tester"), &Limits::NONE).await;
             let id = undoing.expect("the undo is recorded").job;
             ledger.job(id).await.expect("asked").expect("there")
         } else {

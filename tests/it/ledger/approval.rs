@@ -7,7 +7,7 @@ use tenantry::plan::Limits;
 use tenantry::submit::{Rules, Submitted};
 
 use super::{queued, reload};
-use crate::place::{On, Place, column, hand_in_under, on_both, work_off};
+use crate::place::{On, Place, by, column, hand_in_under, on_both, work_off};
 
 /// A deletion of two users, in two chunks, that waits for approval.
 async fn awaiting(ledger: &Ledger) -> Job {
@@ -40,19 +40,19 @@ on_both! {
         let job = awaiting(&ledger).await;
         let hash = job.plan_hash.clone().expect("a hash");
         let other = format!("{}{}", if hash.starts_with('0') { '1' } else { '0' }, &hash[1..]);
-        for by in ["tester", " TESTER "] {
-            let refused = ledger.approve(&job, &hash, by).await.expect("asked").expect_err("refused");
-            assert_eq!(refused, DecisionRefused::OwnJob("tester".to_owned()), "{by}");
+        for who in ["tester", " TESTER "] {
+            let refused = ledger.approve(&job, &hash, &by(who)).await.expect("asked").expect_err("refused");
+            assert_eq!(refused, DecisionRefused::OwnJob("tester".to_owned()), "{who}");
         }
         for seen in [other.as_str(), &hash[..11], ""] {
-            let refused = ledger.approve(&job, seen, "boss").await.expect("asked").expect_err("refused");
+            let refused = ledger.approve(&job, seen, &by("boss")).await.expect("asked").expect_err("refused");
             assert_eq!(refused, DecisionRefused::OtherPlan(hash.clone()), "{seen}");
         }
         let idle = work_off(&ledger, &reload(&ledger, &job).await).await;
         assert_eq!((idle.state, idle.decided_by.as_deref(), deleted(&ledger).await), (JobState::AwaitingApproval, None, 0));
-        ledger.approve(&job, &hash[..12].to_uppercase(), "boss").await.expect("asked").expect("approved");
+        ledger.approve(&job, &hash[..12].to_uppercase(), &by("boss")).await.expect("asked").expect("approved");
         // Two who decide at once have both read that the job waits.
-        for decided in [ledger.approve(&job, &hash, "other").await, ledger.reject_plan(&job, "other", "").await] {
+        for decided in [ledger.approve(&job, &hash, &by("other")).await, ledger.reject_plan(&job, &by("other"), "").await] {
             assert_eq!(decided.expect("asked"), Err(DecisionRefused::NotWaiting("decided on already")));
         }
         let done = work_off(&ledger, &job).await;
@@ -62,21 +62,21 @@ on_both! {
     async fn what_was_not_approved_is_not_retried_either(place: Place) {
         let ledger = place.ledger().await;
         let rejected = awaiting(&ledger).await;
-        ledger.reject_plan(&rejected, "boss", "no").await.expect("asked").expect("rejected");
+        ledger.reject_plan(&rejected, &by("boss"), "no").await.expect("asked").expect("rejected");
         let withdrawn = awaiting(&ledger).await;
-        assert!(ledger.cancel(withdrawn.seq, "tester").await.expect("asked"));
+        assert!(ledger.cancel(withdrawn.seq, &by("tester")).await.expect("asked"));
         for job in [&rejected, &withdrawn] {
             let job = reload(&ledger, job).await;
             assert_eq!((job.state, job.counts.cancelled), (JobState::Cancelled, 2));
-            assert_eq!(ledger.retry(&job, "tester").await.expect("asked"), Err(RetryRefused::NotApproved));
+            assert_eq!(ledger.retry(&job, &by("tester")).await.expect("asked"), Err(RetryRefused::NotApproved));
         }
         // What was approved and then stopped may go on.
         let stopped = awaiting(&ledger).await;
         let hash = stopped.plan_hash.clone().expect("a hash");
-        ledger.approve(&stopped, &hash, "boss").await.expect("asked").expect("approved");
-        assert!(ledger.cancel(stopped.seq, "tester").await.expect("asked"));
+        ledger.approve(&stopped, &hash, &by("boss")).await.expect("asked").expect("approved");
+        assert!(ledger.cancel(stopped.seq, &by("tester")).await.expect("asked"));
         assert_eq!(deleted(&ledger).await, 0);
-        let again = ledger.retry(&reload(&ledger, &stopped).await, "tester").await.expect("asked").expect("retried");
+        let again = ledger.retry(&reload(&ledger, &stopped).await, &by("tester")).await.expect("asked").expect("retried");
         let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
         assert_eq!((again.state, again.counts.applied, deleted(&ledger).await), (JobState::Completed, 2, 2));
     }

@@ -9,7 +9,7 @@ use super::killed::{command, killed_while};
 use super::kinds::{licenses, with_users};
 use super::undo::state;
 use super::{LEGACY, Office, USERS};
-use crate::place::outcomes;
+use crate::place::{by, outcomes};
 
 /// An offer whose SKU is of the other group, and whose name is not in capitals.
 const MINECRAFT: &str = "SBX000000006:0001:SBX00000000F";
@@ -28,7 +28,7 @@ fn assign(customer: &str, user: &str, rest: &str) -> String {
 /// The undo of a job, whose worker is killed at this place; and then done.
 async fn undo_killed_at(office: &Office, failpoint: &str, job: &Job) -> Job {
     let (ledger, stores) = (&office.ledger, &office.stores);
-    let undoing = tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, "tester", &Limits::NONE).await;
+    let undoing = tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
     let id = undoing.expect("an undo").job;
     let killed = command(office, &["worker", "--drain"])
         .env("TENANTRY_FAILPOINT", failpoint)
@@ -113,7 +113,7 @@ async fn what_a_retry_gave_a_user_is_taken_without_the_user() {
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
     let halfway = state(&office, &alpha).await;
-    let retry = office.ledger.retry(&job, "tester").await.expect("asked");
+    let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked");
     let retry = office.ledger.job(retry.expect("a retry")).await;
     let retry = office.finish(&retry.expect("asked").expect("there")).await;
     let whole = state(&office, &alpha).await;
@@ -230,6 +230,6 @@ async fn a_job_that_was_taken_back_is_not_tried_again() {
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1);
     assert_eq!(office.undo(&job).await.counts.applied, 1);
-    let refused = office.ledger.retry(&job, "tester").await.expect("asked");
+    let refused = office.ledger.retry(&job, &by("tester")).await.expect("asked");
     assert!(matches!(refused, Err(RetryRefused::TakenBack(_))), "{refused:?}");
 }

@@ -7,20 +7,20 @@ use tenantry::submit::Submitted;
 use super::killed::{killed_while, recipient};
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};
-use crate::place::{hand_in_from, outcomes, work_off_from};
+use crate::place::{by, hand_in_from, outcomes, work_off_from};
 use crate::sandbox::OTHER_PARTNER;
 
 const SWITCH: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
 
 async fn retried(office: &Office, job: &Job) -> Job {
-    let retry = office.ledger.retry(job, "tester").await.expect("asked");
+    let retry = office.ledger.retry(job, &by("tester")).await.expect("asked");
     let retry = office.ledger.job(retry.expect("a retry")).await.expect("asked");
     office.finish(&retry.expect("there")).await
 }
 
 /// A job that is cancelled after its worker died, and is tried again by another one.
 async fn cancelled_and_retried(office: &Office, job: &Job) -> Job {
-    office.ledger.cancel(job.seq, "tester").await.expect("asked");
+    office.ledger.cancel(job.seq, &by("tester")).await.expect("asked");
     let job = office.finish(job).await;
     assert_eq!(job.state.as_str(), "cancelled", "{}", job.kind);
     retried(office, &job).await
@@ -52,14 +52,14 @@ async fn a_user_whose_making_was_cut_short_gets_a_password_from_the_retry() {
     // What was answered once is not sent under the same id again: it would be answered the same.
     office
         .ledger
-        .resume(&job, "tester")
+        .resume(&job, &by("tester"))
         .await
         .expect("asked")
         .expect("resumed");
     let job = office.finish_or_pause(&job).await;
     assert_eq!(job.state.as_str(), "paused");
     let resets = office.here.effects("reset-user-password").await;
-    office.ledger.cancel(job.seq, "tester").await.expect("asked");
+    office.ledger.cancel(job.seq, &by("tester")).await.expect("asked");
     let job = office.finish(&job).await;
     let message = office.message(&job, 1).await;
     assert!(message.contains("steps done: 2, perhaps done: 1"), "{message}");
@@ -142,12 +142,12 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
     let job = office.approved("switch-subscription", &format!("{SWITCH}{rows}")).await;
     let job = work_off_from(&office.ledger, &office.stores, &job).await;
     assert_eq!(job.waiting, 2);
-    office.ledger.cancel(job.seq, "tester").await.expect("asked");
+    office.ledger.cancel(job.seq, &by("tester")).await.expect("asked");
     let job = office.finish(&job).await;
     // The request stays, and each row says so.
     let message = office.message(&job, 2).await;
     assert!(message.contains("nobody waits for it any more: pending"), "{message}");
-    let retry = office.ledger.retry(&job, "tester").await.expect("asked");
+    let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked");
     let retry = office
         .ledger
         .job(retry.expect("a retry"))
@@ -188,7 +188,7 @@ async fn rows_are_tried_again_by_one_job_at_a_time() {
     let users = format!("{USERS}{alpha},six@alpha.onmicrosoft.com,Six,Sei,GB,SPB,\n");
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
-    let ask = async || office.ledger.retry(&job, "tester").await.expect("asked");
+    let ask = async || office.ledger.retry(&job, &by("tester")).await.expect("asked");
     let first = ask().await.expect("a retry");
     assert_eq!(ask().await, Ok(first));
     let retry = office.ledger.job(first).await.expect("asked").expect("there");

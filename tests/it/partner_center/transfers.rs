@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{LEGACY, Office};
-use crate::place::{outcomes, work_off_from};
+use crate::place::{by, outcomes, work_off_from};
 use crate::sandbox::OTHER_PARTNER;
 
 const HEADER: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
@@ -191,7 +191,7 @@ async fn an_unanswered_request_is_withdrawn_by_its_undo() {
     let path = office.here.subscription(&alpha, 2).await;
     let csv = format!("{HEADER}{}", row(&alpha, id(&path), "in", "new-commerce", ""));
     let job = office.apply("switch-subscription", &csv).await;
-    office.ledger.cancel(job.seq, "tester").await.expect("asked");
+    office.ledger.cancel(job.seq, &by("tester")).await.expect("asked");
     let job = office.finish(&job).await;
     assert_eq!(job.state.as_str(), "cancelled");
     let undo = office.undo(&job).await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::kinds::{licenses, with_users};
 use super::{CUSTOMERS, LEGACY, Office, USERS};
-use crate::place::outcomes;
+use crate::place::{by, outcomes};
 
 const POWER_BI: &str = "SBX000000003:0001:SBX00000000C";
 const POWER_BI_SKU: &str = "f8a1db68-be16-40ed-86d5-cb42ce701560";
@@ -156,7 +156,7 @@ async fn a_row_that_came_halfway_is_finished_by_a_retry_or_taken_back() {
     let job = failing("Three").await;
     let retry = office
         .ledger
-        .retry(&job, "tester")
+        .retry(&job, &by("tester"))
         .await
         .expect("asked")
         .expect("a retry");

@@ -7,7 +7,7 @@ use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submitted};
 
 use crate::partner_center::{LEGACY, Office};
-use crate::place::{On, Place, apply_or_wait, file, hand_over, outcomes, work_off_from};
+use crate::place::{On, Place, apply_or_wait, by, file, hand_over, outcomes, work_off_from};
 
 const CUSTOMERS: &str = "\
 domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country
@@ -119,7 +119,8 @@ impl Ground {
 
     async fn undo(&self, job: &Job) -> Job {
         let (ledger, stores) = (self.ledger(), self.stores());
-        let undoing = tenantry::undo::submit(ledger, &stores, &Queue::embedded(), job, "tester", &Limits::NONE).await;
+        let undoing =
+            tenantry::undo::submit(ledger, &stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
         let id = undoing.expect("an undo").job;
         let undo = ledger.job(id).await.expect("asked").expect("there");
         work_off_from(ledger, &stores, &undo).await

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use tenantry::ledger::{JobState, Ledger};
 
 use super::{EVERYTHING, assert_sound, content, fill, message, mirror, sync};
-use crate::place::{On, Place, apply, column, on_both, work_off_from};
+use crate::place::{On, Place, apply, by, column, on_both, work_off_from};
 
 async fn last(place: &Place) -> String {
     let ids = column(
@@ -125,7 +125,10 @@ async fn it_can_be_paused_and_cancelled_between_pages() {
         .write(|tx| tx.exec("DROP TRIGGER disturbed", &[]))
         .await
         .expect("dropped");
-    here.resume(&paused, "tester").await.expect("asked").expect("resumed");
+    here.resume(&paused, &by("tester"))
+        .await
+        .expect("asked")
+        .expect("resumed");
     let done = work_off_from(&here, &stores, &paused).await;
     assert_eq!(
         message(&here, &done).await,

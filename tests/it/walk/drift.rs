@@ -8,7 +8,7 @@ use tenantry::plan::Limits;
 use tenantry::submit::{Rules, Submitted};
 
 use super::sample;
-use crate::place::{On, Place, Run, apply, column, hand_in_under, of_this_store, on_both, outcomes, work_off};
+use crate::place::{On, Place, Run, apply, by, column, hand_in_under, of_this_store, on_both, outcomes, work_off};
 
 /// A plan, and what other jobs do before it is applied.
 struct Case {
@@ -269,7 +269,7 @@ on_both! {
             let job = ledger.job(id).await.expect("asked").expect("there");
             if approval {
                 let hash = job.plan_hash.clone().expect("a hash");
-                ledger.approve(&job, &hash, "boss").await.expect("asked").expect("approved");
+                ledger.approve(&job, &hash, &by("boss")).await.expect("asked").expect("approved");
                 change_something(&ledger, MOVED).await;
             }
             let done = work_off(&ledger, &job).await;

@@ -11,7 +11,7 @@ use tenantry::submit::{Rules, Submitted};
 
 use super::{sample, undo};
 use crate::place::{
-    On, Place, apply, apply_or_wait, column, hand_in_under, on_both, outcomes, sweep_until_ended, work_off,
+    On, Place, apply, apply_or_wait, by, column, hand_in_under, on_both, outcomes, sweep_until_ended, work_off,
 };
 
 /// 2027-01-15, 08:00 UTC.
@@ -87,10 +87,10 @@ on_both! {
         // The last moment is still in time.
         assert_eq!(ledger.expire_approvals().await.expect("swept"), 0);
         let hash = early.plan_hash.clone().expect("a hash");
-        ledger.approve(&early, &hash, "boss").await.expect("asked").expect("approved");
+        ledger.approve(&early, &hash, &by("boss")).await.expect("asked").expect("approved");
         clock.advance(1);
         let hash = late.plan_hash.clone().expect("a hash");
-        let refused = ledger.approve(&late, &hash, "boss").await.expect("asked").expect_err("refused");
+        let refused = ledger.approve(&late, &hash, &by("boss")).await.expect("asked").expect_err("refused");
         assert_eq!(refused, DecisionRefused::Expired, "though no sweep has come by");
         assert!(refused.to_string().contains("the time to approve the job ran out"), "{refused}");
 
@@ -98,7 +98,7 @@ on_both! {
         assert_eq!((ended.state, ended.counts.cancelled, ended.counts.finished()), (JobState::Cancelled, 3, 3));
         assert_eq!(ended.message.as_deref(), Some("nobody approved the job in time"));
         assert_eq!(said(&ledger, &ended).await.0, "cancelled");
-        let refused = ledger.approve(&ended, &hash, "boss").await.expect("asked").expect_err("refused");
+        let refused = ledger.approve(&ended, &hash, &by("boss")).await.expect("asked").expect_err("refused");
         assert!(refused.to_string().contains("the job is cancelled"), "{refused}");
         let history = audited(&ledger, &ended).await;
         let expected = [("submitted", "tester"), ("expired", "tenantry"), ("applied", "tester")];
@@ -145,7 +145,7 @@ on_both! {
         let ledger = prepared(&place, &clock, &["set-subscriptions"]).await;
         let asked = apply_or_wait(&ledger, "switch-subscription", sample("switch-subscription")).await;
         // Nobody looks at the requests any more.
-        assert!(ledger.cancel(asked.seq, "tester").await.expect("asked"));
+        assert!(ledger.cancel(asked.seq, &by("tester")).await.expect("asked"));
         clock.advance(30 * DAY);
         let refused = apply(&ledger, "suspend-subscription", SUSPEND).await;
         assert_eq!(outcomes(&ledger, &refused).await, [(1, "rejected".to_owned(), "transfer-open".to_owned())]);

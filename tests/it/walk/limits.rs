@@ -11,7 +11,7 @@ use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submitted};
 
 use crate::place::{
-    CUSTOMERS, On, Place, apply, apply_with, column, hand_in, hand_in_under, on_both, outcomes, settings, work_off,
+    CUSTOMERS, On, Place, apply, apply_with, by, column, hand_in, hand_in_under, on_both, outcomes, settings, work_off,
     work_off_with,
 };
 
@@ -51,7 +51,7 @@ async fn reasons(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<
         Submitted::AwaitingApproval(id) => {
             let job = ledger.job(id).await.expect("asked").expect("there");
             assert_eq!(job.state, JobState::AwaitingApproval);
-            assert!(ledger.cancel(job.seq, "tester").await.expect("asked"));
+            assert!(ledger.cancel(job.seq, &by("tester")).await.expect("asked"));
             job.gate
         }
         _ => panic!("neither queued nor waiting"),
@@ -59,7 +59,15 @@ async fn reasons(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<
 }
 
 async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
-    let undoing = tenantry::undo::submit(ledger, &Stores::default(), &Queue::embedded(), job, "tester", limits).await;
+    let undoing = tenantry::undo::submit(
+        ledger,
+        &Stores::default(),
+        &Queue::embedded(),
+        job,
+        &by("tester"),
+        limits,
+    )
+    .await;
     let id = undoing.expect("an undo").job;
     let undo = work_off(ledger, &ledger.job(id).await.expect("asked").expect("there")).await;
     assert_eq!(undo.state == JobState::AwaitingApproval, !undo.gate.is_empty());
@@ -135,12 +143,12 @@ on_both! {
         let idle = work_off_with(&ledger, &paused, minding(0.29, 5)).await;
         assert_eq!((idle.state, idle.counts.finished()), (JobState::Paused, 5), "it waits for a person");
 
-        ledger.resume(&paused, "boss").await.expect("asked").expect("resumed");
+        ledger.resume(&paused, &by("boss")).await.expect("asked").expect("resumed");
         // What went wrong before does not count again, and one in five is just what may.
         let ended = work_off_with(&ledger, &paused, minding(0.2, 5)).await;
         assert_eq!((ended.state, ended.counts.applied, ended.counts.rejected), (JobState::Completed, 14, 6));
         assert!(outcomes(&ledger, &ended).await.iter().all(|(_, _, code)| code == "user-exists"));
-        let refused = ledger.resume(&ended, "boss").await.expect("asked").expect_err("refused");
+        let refused = ledger.resume(&ended, &by("boss")).await.expect("asked").expect_err("refused");
         assert_eq!(refused.to_string(), "the job is completed, which cannot be resumed");
     }
 }

@@ -17,7 +17,7 @@ use tenantry::undo::UndoError;
 use self::files::{File, any_file, made};
 use super::killed::{command, last_job};
 use super::{rows_of, store, undo};
-use crate::place::{On, Place, apply, apply_with, column, outcomes};
+use crate::place::{On, Place, apply, apply_with, by, column, outcomes};
 
 const CUSTOMERS: &str = "\
 domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
@@ -103,7 +103,7 @@ async fn comes_and_goes(
             &Stores::default(),
             &Queue::embedded(),
             &done,
-            "tester",
+            &by("tester"),
             &Limits::NONE,
         )
         .await;
