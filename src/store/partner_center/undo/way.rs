@@ -6,7 +6,7 @@ use super::{Back, profile_fields, role_of};
 use crate::moment::day;
 use crate::store::FieldChange;
 use crate::store::partner_center::image::{Image, Object};
-use crate::store::partner_center::session::User;
+use crate::store::partner_center::records::User;
 use crate::store::partner_center::{Halt, customers, licenses, subscriptions, transfers};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
