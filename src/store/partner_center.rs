@@ -3,7 +3,7 @@
 //! There are no transactions here and no batches: rows are carried out one by one, several at a time, each in steps of one
 //! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
 //! (`session`). How often it may be called is felt for, by all workers together (`pace`), and everything a call needs besides
-//! (token, headers, what an error means) is in `client`, `auth` and `failure`.
+//! (token, headers, what an error means) is in `client`, `tokens` and `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
@@ -16,20 +16,26 @@ mod customers;
 mod end;
 mod entra;
 mod failure;
+mod http;
 mod image;
 mod licenses;
 mod lifecycle;
+mod named;
 mod pace;
 mod paging;
 pub(crate) mod reads;
+mod records;
 mod refresh;
 mod relationship;
 mod roles;
 mod session;
+mod skus;
 mod steps;
 pub(crate) mod subscription;
 mod subscriptions;
 mod text;
+mod tokens;
+mod transfer;
 mod transfers;
 mod undo;
 mod users;
@@ -41,19 +47,20 @@ use std::time::Duration;
 use tenantry_jobs::{Change, Job, Problem, TransferAction, code};
 use thiserror::Error;
 
-pub use auth::{Credentials, Speaker};
+pub use auth::Speaker;
 pub use cloud::{Addresses, Cloud};
 pub use end::{Ended, Fate, Previewed};
 pub use refresh::{RefreshToken, Standing};
 pub use session::Session;
 pub use steps::Journal;
+pub use tokens::Credentials;
 
 use self::address::Validator;
 use self::client::{CallError, Client};
 use self::end::End;
 use self::failure::Failure;
 use self::steps::Stopped;
-use self::transfers::Acceptance;
+use self::transfer::Acceptance;
 use crate::clock::Clock;
 use crate::db::DbError;
 use crate::ledger::intents::DoneStep;

@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Certificate, Method, Response};
+use reqwest::Method;
 use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::auth::{AuthError, Credentials, Speaker, Tokens, told};
+use super::auth::{AuthError, Speaker};
 use super::cloud::Addresses;
 use super::failure::{Class, Failure};
+use super::http::{body_of, connections, retry_after, told};
 use super::pace::Pacer;
+use super::tokens::{Credentials, Tokens};
 use crate::clock::Clock;
 use crate::queue::RedisQueue;
 
@@ -135,19 +135,7 @@ impl Client {
         ca_file: Option<&Path>,
         clock: Clock,
     ) -> Result<Self, String> {
-        // The process may have chosen one before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(60))
-            // Many calls share one connection, so that it is gone has to be noticed before each has waited its time.
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(20))
-            .redirect(reqwest::redirect::Policy::none())
-            .tls_certs_merge(ca_file.map_or(Ok(Vec::new()), certificates)?)
-            .build()
-            .map_err(|error| told(&error))?;
+        let http = connections(ca_file)?;
         Ok(Self {
             tokens: Tokens::new(http.clone(), addresses.clone(), credentials, clock.clone()),
             pacer: Pacer::new(most_at_once),
@@ -290,27 +278,6 @@ impl Client {
     }
 }
 
-/// The body of an answer, unless it is longer than it may be.
-pub(super) async fn body_of(mut response: Response, most: usize) -> Result<BytesMut, String> {
-    let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| told(&error))? {
-        if body.len() + piece.len() > most {
-            return Err("the answer is too long".to_owned());
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
-    let named = |what: String| format!("`partner_center.ca_file` {}: {what}", path.display());
-    let text = std::fs::read(path).map_err(|error| named(error.to_string()))?;
-    match Certificate::from_pem_bundle(&text) {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(named("expected certificates in PEM form".to_owned())),
-    }
-}
-
 /// What a call is traced by. It follows from the request id, so that an audit record that has it is of that very call
 /// whoever looks for it, and whenever.
 pub(super) fn correlation_id(request_id: Uuid) -> Uuid {
@@ -349,35 +316,5 @@ fn camel(value: Value) -> Value {
         }
         Value::Array(items) => items.into_iter().map(camel).collect(),
         other => other,
-    }
-}
-
-/// `Retry-After`, in seconds or as a date.
-fn retry_after(headers: &HeaderMap, now_millis: i64) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds.min(3600)));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    let millis = date.timestamp().as_millisecond() - now_millis;
-    Some(Duration::from_millis(millis.clamp(0, 3_600_000) as u64))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waiting_times_come_as_seconds_and_as_dates() {
-        let headers = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().expect("a header"));
-            headers
-        };
-        assert_eq!(retry_after(&headers("57"), 0), Some(Duration::from_secs(57)));
-        let at = "Thu, 01 Jan 1970 00:00:10 GMT";
-        assert_eq!(retry_after(&headers(at), 4_000), Some(Duration::from_secs(6)));
-        assert_eq!(retry_after(&headers(at), 40_000), Some(Duration::ZERO));
-        assert_eq!(retry_after(&headers("soon"), 0), None);
     }
 }

@@ -3,7 +3,7 @@
 use tenantry_jobs::{Problem, code};
 
 use super::failure::Failure;
-use super::session::Customer;
+use super::records::Customer;
 use super::steps::Stopped;
 use crate::ledger::{Artifact, Outcome, RowOutcome, RowWait};
 use crate::passwords::PasswordRow;

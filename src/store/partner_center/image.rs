@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Halt;
-use super::session::Customer;
+use super::records::Customer;
 use crate::db::DbError;
 
 /// What a step is about.

@@ -5,18 +5,20 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tenantry_jobs::{LicenseChange, Problem, code, nearest};
+use tenantry_jobs::{LicenseChange, Problem, code};
 
 use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::end::{End, Previewed};
 use super::image::{Image, Object};
-use super::lifecycle::{Named, named};
-use super::session::{Customer, Session, Sku, User};
+use super::named::{Named, named};
+use super::records::{Customer, Sku, User};
+use super::session::Session;
+use super::skus::{names, seats, sku};
 use super::steps::{Done, Journal, Sending, Step, Stopped};
 use super::text::segment;
-use crate::store::{FieldChange, SeatNeed, SeatsOf, Verdict};
+use crate::store::{FieldChange, Verdict};
 
 const UPDATE_LICENSES: Operation = Operation::new("update-licenses", "POST", Speaker::AppAndUser);
 const UPDATE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);
@@ -25,57 +27,6 @@ const UPDATE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::A
 const LOCATION: &str = "usage location";
 /// What the steps that change licences are called, before the group of each.
 pub(super) const LICENSES: &str = "licenses";
-
-/// The SKU a cell names by part number or id.
-pub(super) fn sku<'s>(column: &str, wanted: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
-    let is_it = |sku: &&Sku| sku.part_number.eq_ignore_ascii_case(wanted) || sku.id.eq_ignore_ascii_case(wanted);
-    held.iter().find(is_it).ok_or_else(|| {
-        let own: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
-        let expected = if own.is_empty() {
-            "the customer holds no SKUs".to_owned()
-        } else {
-            format!("the customer holds {}", own.join(", "))
-        };
-        Problem::new(code::UNKNOWN_SKU, column, wanted, expected).suggest(nearest(wanted, own))
-    })
-}
-
-/// SKU ids as part numbers.
-pub(super) async fn shown(session: &Session, customer: &str, ids: &[String]) -> Result<String, Halt> {
-    let held = session.skus(customer).await?;
-    Ok(names(&held, ids))
-}
-
-fn names(held: &[Sku], ids: &[String]) -> String {
-    let name = |id: &String| {
-        let sku = held.iter().find(|sku| sku.id == *id);
-        sku.map_or_else(|| id.clone(), |sku| sku.part_number.clone())
-    };
-    let mut names: Vec<String> = ids.iter().map(name).collect();
-    names.sort_unstable();
-    names.join(";")
-}
-
-/// One seat of each of these SKUs.
-pub(super) fn seats<'s>(
-    row: u64,
-    column: &'static str,
-    customer: &Customer,
-    skus: impl Iterator<Item = &'s Sku>,
-) -> Vec<SeatNeed> {
-    let need = |sku: &Sku| SeatNeed {
-        row,
-        column,
-        of: Arc::new(SeatsOf {
-            customer: customer.number(),
-            domain: customer.domain.clone(),
-            sku_id: sku.id.clone(),
-            part_number: sku.part_number.clone(),
-            free: sku.available,
-        }),
-    };
-    skus.map(need).collect()
-}
 
 /// A row, resolved.
 struct Wanted {

@@ -4,20 +4,20 @@
 //! which it had is read before, for people to see and for the undo. When a password was last set nobody says; we remember
 //! those we set.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
 
-use super::Halt;
 use super::audit::audited;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::end::{End, Previewed};
 use super::image::{Image, Object};
-use super::session::{Customer, Session, User};
+use super::named::{Named, named};
+use super::records::{Customer, User};
+use super::session::Session;
 use super::steps::{Done, Journal, Sending, Step};
 use super::text::segment;
+use super::{Halt, skus};
 use crate::moment::{day, second};
 use crate::passwords::{Password, PasswordRow};
 use crate::store::{FieldChange, Verdict};
@@ -26,54 +26,6 @@ use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 const DELETE_USER: Operation = Operation::new("delete-user", "DELETE", Speaker::AppAndUser);
 const RESTORE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);
 const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH", Speaker::AppAndUser);
-
-/// Whom a row names.
-pub(super) struct Named {
-    pub(super) customer: Arc<Customer>,
-    /// Users the customer has.
-    pub(super) of: u64,
-    pub(super) user: Option<User>,
-    deleted: Option<User>,
-}
-
-/// Finds whom a row names, among those who were deleted too.
-pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Result<Named, Problem>, Halt> {
-    let customer = match session.customer(user.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    let name = user.user_principal_name.to_lowercase();
-    let users = session.users(&customer.id).await?;
-    let found = users.get(&name).cloned();
-    let deleted = match found {
-        Some(_) => None,
-        None => session.deleted_users(&customer.id).await?.get(&name).cloned(),
-    };
-    Ok(Ok(Named {
-        customer,
-        of: users.len() as u64,
-        user: found,
-        deleted,
-    }))
-}
-
-impl Named {
-    /// Why there is no such user to do something with.
-    pub(super) fn missing(&self, name: &str) -> Problem {
-        let problem = |code, expected: String| Problem::new(code, "user_principal_name", name, expected);
-        match self.deleted.as_ref().map(|deleted| deleted.deleted_at) {
-            Some(at) => {
-                let until = at.map_or_else(String::new, |at| format!(" until {}", day(at + RESTORE_WITHIN_MILLIS)));
-                let expected = format!("this user was deleted; `restore-users` brings it back{until}");
-                problem(code::USER_DELETED, expected)
-            }
-            None => problem(
-                code::UNKNOWN_USER,
-                format!("no user of {} has this name", self.customer.domain),
-            ),
-        }
-    }
-}
 
 /// What deleting would do.
 pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Result<Previewed, Halt> {
@@ -90,7 +42,7 @@ pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Resu
     let mut changes = vec![FieldChange::new("status", "active", "deleted")];
     let has = session.licenses_now(&named.customer.id, &found.id).await?;
     if !has.is_empty() {
-        let shown = super::licenses::shown(session, &named.customer.id, &has).await?;
+        let shown = skus::shown(session, &named.customer.id, &has).await?;
         changes.push(FieldChange::new("licenses", shown, ""));
     }
     changes.extend(found.person().map(|(field, value)| FieldChange::new(field, value, "")));

@@ -13,7 +13,8 @@ use super::client::{Call, CallError, Operation};
 use super::end::{End, Previewed};
 use super::failure::Class;
 use super::image::{Image, Object};
-use super::session::{Customer, Session};
+use super::records::Customer;
+use super::session::Session;
 use super::steps::{Done, Journal, Sending, Step};
 use super::subscriptions::{all_now, has_become, status_step};
 use super::text::{segment, text};
@@ -37,7 +38,7 @@ async fn obstacles(
     for subscription in all_now(session, &customer.id).await? {
         let (id, status) = (subscription.id(), subscription.status());
         let named = format!("{} {id}", subscription.product());
-        if let Some(open) = super::transfers::open_with(session, &customer.id, &id).await? {
+        if let Some(open) = session.open_transfer_with(&customer.id, &id).await? {
             obstacles.push((
                 code::TRANSFER_OPEN,
                 format!("{named} is part of the open transfer {}", open.id()),

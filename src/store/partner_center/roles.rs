@@ -7,7 +7,8 @@ use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::image::{Image, Object};
-use super::session::{Customer, Session};
+use super::records::Customer;
+use super::session::Session;
 use super::steps::{Done, Journal, Sending, Step, Stopped};
 use super::text::segment;
 

@@ -1,6 +1,8 @@
 //! What rows have to know of the store before anything is changed, read once for all rows of a chunk or a plan: customers
 //! by whatever name, their users, SKUs and roles.
 
+mod users;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,121 +10,28 @@ use serde_json::{Value, json};
 use tenantry_jobs::{CustomerRef, Problem, code};
 use tokio::sync::OnceCell;
 
+use self::users::{Users, Whose};
 use super::Halt;
 use super::address::{Judgement, Validator};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{Class, find};
 use super::paging::Pages;
+use super::records::{Customer, Sku};
 use super::steps::{Journal, Step};
-use super::text::{items, millis, number, segment, text};
-use super::transfers::{Acceptance, Transfer};
+use super::text::{items, number, segment, text};
+use super::transfer::{self, Acceptance, Transfer};
 use crate::ledger::Ledger;
 
 pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
 pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
-const LIST_USERS: Operation = Operation::new("list-users", "GET", Speaker::AppAndUser);
 pub(super) const USER_LICENSES: Operation = Operation::new("get-user-licenses", "GET", Speaker::AppAndUser);
 pub(super) const SUBSCRIBED_SKUS: Operation = Operation::new("subscribed-skus", "GET", Speaker::AppAndUser);
 const LIST_ROLES: Operation = Operation::new("list-roles", "GET", Speaker::AppAndUser);
-const GET_USER: Operation = Operation::new("get-user", "GET", Speaker::AppAndUser);
 pub(super) const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", Speaker::AppAndUser);
-/// Users of a page; the service gives no more.
-const USERS: &str = "100";
-/// Directories that are kept whatever their size. Rows of no more customers than half of these take turns.
-const DIRECTORIES: usize = 2 * super::CUSTOMERS_AT_ONCE;
-/// More of them are kept as long as they have no more users than this together.
-const USERS_KEPT: usize = 50_000;
-
-/// A customer as rows need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Customer {
-    pub(super) id: String,
-    /// The primary domain.
-    pub(super) domain: String,
-    /// All of them; empty where the partner is not let see them.
-    pub(super) domains: Vec<String>,
-}
-
-impl Customer {
-    /// What plans tell it by; they count in numbers.
-    pub(super) fn number(&self) -> i64 {
-        let folded = |id: uuid::Uuid| {
-            let (first, second) = id.as_u64_pair();
-            (first ^ second) as i64
-        };
-        uuid::Uuid::try_parse(&self.id).map_or(0, folded)
-    }
-}
-
-/// A user as rows need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) id: String,
-    pub(super) sign_in_name: String,
-    pub(super) display_name: String,
-    pub(super) first_name: String,
-    pub(super) last_name: String,
-    pub(super) usage_location: String,
-    /// When it was deleted, in milliseconds since the epoch.
-    pub(super) deleted_at: Option<i64>,
-}
-
-impl User {
-    fn read(value: &Value) -> Self {
-        let owned = |name: &str| text(value, name).to_owned();
-        Self {
-            id: owned("id"),
-            sign_in_name: owned("userPrincipalName"),
-            display_name: owned("displayName"),
-            first_name: owned("firstName"),
-            last_name: owned("lastName"),
-            usage_location: owned("usageLocation"),
-            deleted_at: millis(value, "softDeletionTime"),
-        }
-    }
-
-    /// What it was made with, by the names Partner Center has for it.
-    pub(super) fn wire(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            ("userPrincipalName", self.sign_in_name.as_str()),
-            ("displayName", self.display_name.as_str()),
-            ("firstName", self.first_name.as_str()),
-            ("lastName", self.last_name.as_str()),
-            ("usageLocation", self.usage_location.as_str()),
-        ]
-        .into_iter()
-    }
-
-    /// What people know it by, by native column.
-    pub(super) fn person(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            ("display_name", self.display_name.as_str()),
-            ("first_name", self.first_name.as_str()),
-            ("last_name", self.last_name.as_str()),
-            ("usage_location", self.usage_location.as_str()),
-        ]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-    }
-}
-
-/// A SKU a customer holds seats of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sku {
-    pub(super) id: String,
-    pub(super) part_number: String,
-    /// SKUs of different groups are not assigned in one call.
-    pub(super) group: String,
-    pub(super) available: i64,
-}
 
 type Cell<T> = Arc<OnceCell<T>>;
 type Found<T> = Result<Arc<T>, Problem>;
-/// By sign-in name in lower case, where there may be several of one name by id too.
-type Users = Arc<HashMap<String, User>>;
-/// A customer, and whether those of its users are meant that were deleted.
-type Whose = (String, bool);
 /// Ids by name in lower case.
 type Roles = Arc<HashMap<String, String>>;
 
@@ -250,87 +159,6 @@ impl Session {
         Ok(None)
     }
 
-    /// A customer's users, by sign-in name in lower case.
-    pub(super) async fn users(&self, customer: &str) -> Result<Users, Halt> {
-        self.users_of((customer.to_owned(), false)).await
-    }
-
-    /// Those of a customer's users that were deleted and can be restored yet, by id and by sign-in name in lower case. Of
-    /// several of one name, the last one deleted has it.
-    pub(super) async fn deleted_users(&self, customer: &str) -> Result<Users, Halt> {
-        self.users_of((customer.to_owned(), true)).await
-    }
-
-    async fn users_of(&self, whose: Whose) -> Result<Users, Halt> {
-        let cell = {
-            let mut kept = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = kept.iter().position(|(of, _)| *of == whose);
-            // Those that were needed last are at the end.
-            let (_, cell) = known.map_or_else(|| (whose.clone(), Cell::default()), |at| kept.remove(at));
-            let size = |(_, cell): &(Whose, Cell<Users>)| cell.get().map_or(0, |users| users.len());
-            while kept.len() >= DIRECTORIES && kept.iter().map(size).sum::<usize>() > USERS_KEPT {
-                kept.remove(0);
-            }
-            kept.push((whose.clone(), cell.clone()));
-            cell
-        };
-        let users = cell.get_or_try_init(|| self.read_users(&whose)).await?;
-        Ok(users.clone())
-    }
-
-    async fn read_users(&self, (customer, deleted): &Whose) -> Result<Users, Halt> {
-        let mut users: HashMap<String, User> = HashMap::new();
-        let mut pages = Self::user_pages(customer, *deleted);
-        while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
-            for user in page.iter().map(User::read) {
-                let name = user.sign_in_name.to_lowercase();
-                if *deleted {
-                    users.insert(user.id.to_lowercase(), user.clone());
-                }
-                if users.get(&name).is_none_or(|other| other.deleted_at <= user.deleted_at) {
-                    users.insert(name, user);
-                }
-            }
-        }
-        Ok(Arc::new(users))
-    }
-
-    pub(super) fn user_pages(customer: &str, deleted: bool) -> Pages {
-        let path = format!("/customers/{}/users", segment(customer));
-        let mut first = Call::new(LIST_USERS, path.clone()).query("size", USERS);
-        if deleted {
-            let filter = json!({ "Field": "UserState", "Value": "Inactive", "Operator": "equals" });
-            first = first.query("filter", filter.to_string());
-        }
-        Pages::new(LIST_USERS, first, customer, &path)
-    }
-
-    /// The user of that id as the store has it now, if it is not deleted.
-    pub(super) async fn user_of_id(&self, customer: &str, id: &str) -> Result<Option<User>, Halt> {
-        let path = format!("/customers/{}/users/{}", segment(customer), segment(id));
-        let answer = self.client.read(&Call::new(GET_USER, path).of(customer)).await;
-        match answer {
-            Ok(answer) => {
-                let is_deleted = text(&answer.body, "state").eq_ignore_ascii_case("inactive");
-                Ok((!is_deleted).then(|| User::read(&answer.body)))
-            }
-            Err(CallError::Answered(failure, _)) if failure.status == 404 => Ok(None),
-            Err(error) => Err(Halt::of(error)),
-        }
-    }
-
-    /// The user of that name as the store has it now.
-    pub(super) async fn user_now(&self, customer: &str, name: &str) -> Result<Option<User>, Halt> {
-        let mut pages = Self::user_pages(customer, false);
-        while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
-            let named = |user: &&Value| text(user, "userPrincipalName").eq_ignore_ascii_case(name);
-            if let Some(user) = page.iter().find(named) {
-                return Ok(Some(User::read(user)));
-            }
-        }
-        Ok(None)
-    }
-
     /// The SKUs a customer holds.
     pub(super) async fn skus(&self, customer: &str) -> Result<Arc<Vec<Sku>>, Halt> {
         let cell = cell_of(&self.skus, customer);
@@ -376,12 +204,23 @@ impl Session {
         Ok(roles.clone())
     }
 
-    /// A customer's transfers, as of when they were first asked for.
-    pub(super) async fn transfers(&self, customer: &str) -> Result<Arc<Vec<Transfer>>, Halt> {
+    /// The open transfer of a customer that shows this subscription, as of when transfers were first asked for.
+    pub(super) async fn open_transfer_with(
+        &self,
+        customer: &str,
+        subscription: &str,
+    ) -> Result<Option<Transfer>, Halt> {
+        let all = self.transfers(customer).await?;
+        let found = all
+            .iter()
+            .find(|transfer| transfer.status().is_open() && transfer.line(subscription).is_some());
+        Ok(found.cloned())
+    }
+
+    async fn transfers(&self, customer: &str) -> Result<Arc<Vec<Transfer>>, Halt> {
         let cell = cell_of(&self.transfers, customer);
-        let transfers = cell
-            .get_or_try_init(|| super::transfers::read_all(self, customer))
-            .await?;
+        let read = async || Ok::<_, Halt>(Arc::new(transfer::all_now(&self.client, customer).await?));
+        let transfers = cell.get_or_try_init(read).await?;
         Ok(transfers.clone())
     }
 

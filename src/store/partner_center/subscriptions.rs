@@ -15,7 +15,8 @@ use super::client::{Call, CallError, Operation};
 use super::end::{End, Previewed};
 use super::failure::find;
 use super::image::{Image, Object};
-use super::session::{Customer, Session};
+use super::records::Customer;
+use super::session::Session;
 use super::steps::{Done, Journal, Sending, Step};
 use super::subscription::Subscription;
 use super::text::{items, segment, text};
@@ -112,8 +113,8 @@ impl Wanted {
             let problem = Problem::new(code::SUBSCRIPTION_INACTIVE, "subscription_id", &self.id, expected);
             return Ok(Verdict::Reject(problem));
         }
-        if let Some(problem) = super::transfers::in_the_way(session, &self.customer.id, &self.id).await? {
-            return Ok(Verdict::Reject(problem));
+        if let Some(open) = session.open_transfer_with(&self.customer.id, &self.id).await? {
+            return Ok(Verdict::Reject(open.in_the_way_of(&self.id)));
         }
         Ok(Verdict::Change(vec![FieldChange::new("status", status, self.to)]))
     }

@@ -1,30 +1,28 @@
 //! `switch-subscription`: transfers of subscriptions between partners, which take days.
 //!
 //! A row that asks for a transfer makes a request and then waits; each later look finds what the other side has done. In
-//! the newer generation (`known`) a transfer is between two partners and says nothing of subscriptions until it is answered,
-//! so rows that ask the same partner for several subscriptions of a customer share one, and rows that accept are answered
-//! together, by whichever of them comes first. In the older generation each row makes a transfer of its own.
+//! the newer generation (see `transfer`) a transfer is between two partners and says nothing of subscriptions until it is
+//! answered, so rows that ask the same partner for several subscriptions of a customer share one, and rows that accept
+//! are answered together, by whichever of them comes first. In the older generation each row makes a transfer of its own.
 //!
 //! Whatever belongs to one customer's transfers is done one row after the other. Azure of the oldest sort goes on paper.
 
 mod answer;
-mod known;
 mod request;
 
 use std::sync::Arc;
 
 use tenantry_jobs::{Flow, Problem, SubscriptionStatus, Switch, TransferAction, code};
-use uuid::Uuid;
 
 pub(super) use answer::{standing_of, withdraw_step};
-use known::{Status, all_now, now};
-pub(super) use known::{Transfer, in_the_way, open_with};
 
 use super::Halt;
 use super::end::{End, Previewed};
-use super::session::{Customer, Session};
+use super::records::Customer;
+use super::session::Session;
 use super::steps::Journal;
 use super::subscriptions;
+use super::transfer::{Status, Transfer, all_now, now};
 use crate::ledger::Artifact;
 use crate::moment::day;
 use crate::store::{FieldChange, Verdict};
@@ -34,18 +32,6 @@ const NEW_COMMERCE: u8 = 5;
 /// Steps of a row.
 const REQUEST: &str = "transfer";
 const ANSWER: &str = "answer";
-
-pub(super) async fn read_all(session: &Session, customer: &str) -> Result<Arc<Vec<Transfer>>, Halt> {
-    Ok(Arc::new(all_now(session, customer).await?))
-}
-
-/// A row that accepts, to be answered with others of the same transfer.
-#[derive(Debug, Clone)]
-pub(super) struct Acceptance {
-    pub(super) customer: String,
-    pub(super) partner: Option<Uuid>,
-    pub(super) subscription: String,
-}
 
 /// How a row stands before it has done anything.
 enum Standing {
@@ -86,7 +72,7 @@ impl Row<'_> {
             let refused = self.cannot_leave().await?;
             return Ok(refused.map_or(Standing::OnPaper, Standing::Refused));
         }
-        let all = all_now(self.session, &self.customer.id).await?;
+        let all = all_now(self.session.client(), &self.customer.id).await?;
         let same: Vec<&Transfer> = all.iter().filter(|transfer| transfer.is_of(self.switch)).collect();
         match self.switch.action {
             TransferAction::Request => self.requestable(&all, &same).await,
@@ -158,7 +144,7 @@ impl Row<'_> {
     }
 
     async fn look_at(&self, id: &str) -> Result<End, Halt> {
-        let transfer = now(self.session, &self.customer, id).await?;
+        let transfer = now(self.session.client(), &self.customer.id, id).await?;
         Ok(self.look(transfer.as_ref(), id.to_owned()))
     }
 }
@@ -239,7 +225,7 @@ pub(super) async fn has_begun(session: &Session, journal: &Journal, switch: &Swi
         TransferAction::Request => REQUEST,
         _ => ANSWER,
     };
-    for transfer in all_now(session, &customer.id)
+    for transfer in all_now(session.client(), &customer.id)
         .await?
         .iter()
         .filter(|one| one.is_of(switch))

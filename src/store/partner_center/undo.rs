@@ -12,10 +12,11 @@ use self::way::Way;
 use super::end::{End, Previewed};
 use super::image::{Image, Object};
 use super::licenses::{self, Update};
+use super::records::Customer;
 use super::roles::Role;
-use super::session::{Customer, Session};
+use super::session::Session;
 use super::steps::{Journal, Stopped};
-use super::{Halt, customers, lifecycle, roles, subscriptions, transfers};
+use super::{Halt, customers, lifecycle, roles, skus, subscriptions, transfers};
 use crate::ledger::intents::DoneStep;
 use crate::store::Verdict;
 
@@ -222,7 +223,7 @@ impl<'b> Back<'b> {
         if lost.is_empty() {
             return Ok(Brought::Back(None));
         }
-        let lost = licenses::shown(self.session, &customer.id, &lost).await?;
+        let lost = skus::shown(self.session, &customer.id, &lost).await?;
         Ok(Brought::Back(Some(format!(
             "without these licences, of which no seat is free: {lost}"
         ))))

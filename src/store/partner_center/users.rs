@@ -10,10 +10,12 @@ use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::end::{End, Previewed};
 use super::image::{Image, Object};
-use super::licenses::{self, LICENSES, Update};
+use super::licenses::{LICENSES, Update};
 use super::lifecycle::{account, password_step};
+use super::records::{Customer, Sku, User};
 use super::roles::{self, ROLE, Role};
-use super::session::{Customer, Session, Sku, User};
+use super::session::Session;
+use super::skus::{seats, sku};
 use super::steps::{Done, Journal, Sending, Stopped};
 use super::text::{id_of, segment};
 use crate::passwords::{Password, PasswordRow};
@@ -52,7 +54,7 @@ async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolve
     if !user.licenses.is_empty() {
         let held = session.skus(&customer.id).await?;
         for wanted in &user.licenses {
-            match licenses::sku("licenses", wanted, &held) {
+            match sku("licenses", wanted, &held) {
                 Ok(sku) => skus.push(sku.clone()),
                 Err(problem) => return Ok(Err(problem)),
             }
@@ -93,7 +95,7 @@ pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> 
     };
     let Some(existing) = &resolved.existing else {
         let mut previewed = Previewed::from(Verdict::Create);
-        previewed.needs = licenses::seats(row, "licenses", &resolved.customer, resolved.skus.iter());
+        previewed.needs = seats(row, "licenses", &resolved.customer, resolved.skus.iter());
         return Ok(previewed);
     };
     Ok(match difference(session, user, &resolved, existing).await? {

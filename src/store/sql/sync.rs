@@ -18,7 +18,8 @@
 
 mod fate;
 mod known;
-mod original;
+mod originals;
+mod page;
 mod remote;
 mod settle;
 mod write;
@@ -35,8 +36,8 @@ use crate::ledger::Ledger;
 use crate::store::partner_center::Halt;
 use crate::store::{FieldChange, Source, Verdict};
 
-pub(crate) use original::Originals;
-use original::Page;
+pub(crate) use originals::Originals;
+use page::Page;
 pub(crate) use settle::Settling;
 
 /// What could not be copied is named up to this often.

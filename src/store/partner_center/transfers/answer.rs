@@ -3,16 +3,17 @@
 use serde_json::{Value, json};
 use tenantry_jobs::{Flow, ProductType, TransferAction, code};
 
-use super::known::{Status, Transfer, now};
 use super::{ANSWER, Row, Standing};
 use crate::store::partner_center::auth::Speaker;
 use crate::store::partner_center::client::{Call, Operation};
 use crate::store::partner_center::end::End;
 use crate::store::partner_center::image::{Image, Object};
-use crate::store::partner_center::session::{Customer, Session};
+use crate::store::partner_center::records::Customer;
+use crate::store::partner_center::session::Session;
 use crate::store::partner_center::steps::{Done, Journal, Sending, Step};
 use crate::store::partner_center::subscription::Subscription;
 use crate::store::partner_center::text::segment;
+use crate::store::partner_center::transfer::{Status, Transfer, now};
 use crate::store::partner_center::{Halt, subscriptions};
 
 const ACCEPT_TRANSFER: Operation = Operation::new("accept-transfer", "POST", Speaker::App);
@@ -81,7 +82,7 @@ impl Row<'_> {
     }
 
     async fn answer_step(&self, step: &Step<'_>, id: &str) -> Result<Done, Halt> {
-        let transfer = now(self.session, &self.customer, id).await?;
+        let transfer = now(self.session.client(), &self.customer.id, id).await?;
         let call = self.answer_call(transfer.as_ref(), id).await?;
         let to = match self.switch.action {
             TransferAction::Accept => Status::InProgress,
@@ -90,7 +91,7 @@ impl Row<'_> {
         };
         step.once(
             || async {
-                let now = now(self.session, &self.customer, id).await?;
+                let now = now(self.session.client(), &self.customer.id, id).await?;
                 let is_done = match (self.switch.action, now.map(|now| now.status())) {
                     (TransferAction::Accept, Some(status)) => status != Status::Pending,
                     (TransferAction::Reject, status) => status == Some(Status::Declined),
@@ -188,7 +189,7 @@ pub(in crate::store::partner_center) async fn standing_of(
     customer: &Customer,
     id: &str,
 ) -> Result<Option<(String, bool)>, Halt> {
-    let found = now(session, customer, id).await?;
+    let found = now(session.client(), &customer.id, id).await?;
     Ok(found.map(|found| {
         let status = found.status();
         (status.as_str().to_owned(), status == Status::Pending)
@@ -204,14 +205,14 @@ pub(in crate::store::partner_center) async fn withdraw_step(
 ) -> Result<Done, Halt> {
     step.once(
         || async {
-            let now = now(session, customer, id).await?;
+            let now = now(session.client(), &customer.id, id).await?;
             let is_done = now.is_none_or(|now| now.status() == Status::Cancelled);
             Ok(is_done.then(|| id.to_owned()))
         },
         || async {
             let image = Image::new(Object::TransferAnswer, customer, id);
             let image = image.field("status", Status::Pending.as_str(), Status::Cancelled.as_str());
-            let now = now(session, customer, id).await?;
+            let now = now(session.client(), &customer.id, id).await?;
             Ok(now.map(|transfer| Sending {
                 call: withdraw(&customer.id, &transfer),
                 image,

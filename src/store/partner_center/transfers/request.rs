@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use tenantry_jobs::{Flow, SubscriptionStatus};
 
-use super::known::{Status, Transfer, all_now, is_in_the_way};
 use super::{NEW_COMMERCE, REQUEST, Row, Standing};
 use crate::ledger::Artifact;
 use crate::store::form;
@@ -14,6 +13,7 @@ use crate::store::partner_center::image::{Image, Object};
 use crate::store::partner_center::steps::{Journal, Sending};
 use crate::store::partner_center::subscription::Subscription;
 use crate::store::partner_center::text::{id_of, segment};
+use crate::store::partner_center::transfer::{Status, Transfer, all_now};
 use crate::store::partner_center::{Halt, subscriptions};
 
 const CREATE_TRANSFER: Operation = Operation::new("create-transfer", "POST", Speaker::App);
@@ -30,7 +30,7 @@ impl Row<'_> {
         let is_open_with =
             |transfer: &&Transfer| transfer.status().is_open() && transfer.line(&self.subscription).is_some();
         if let Some(open) = all.iter().find(is_open_with) {
-            return Ok(Standing::Refused(is_in_the_way(open, &self.subscription)));
+            return Ok(Standing::Refused(open.in_the_way_of(&self.subscription)));
         }
         if self.switch.flow == Flow::DirectToIndirect {
             let refused = self.cannot_leave().await?;
@@ -90,7 +90,7 @@ impl Row<'_> {
             return self.look_at(&id).await;
         }
         if !journal.has_begun_step(row, REQUEST) {
-            let all = all_now(self.session, &self.customer.id).await?;
+            let all = all_now(self.session.client(), &self.customer.id).await?;
             for transfer in all.iter().filter(|one| one.is_newer() && one.is_of(self.switch)) {
                 if journal.is_ours(REQUEST, transfer.id()).await? {
                     return Ok(self.look(Some(transfer), transfer.id().to_owned()));
@@ -109,7 +109,7 @@ impl Row<'_> {
         let step = self.session.step(journal, row, REQUEST);
         let done = step.once(
             || async {
-                let all = all_now(self.session, &self.customer.id).await?;
+                let all = all_now(self.session.client(), &self.customer.id).await?;
                 let mut same = all
                     .iter()
                     .filter(|one| one.is_of(self.switch) && one.status().is_open());

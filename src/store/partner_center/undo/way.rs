@@ -6,8 +6,8 @@ use super::{Back, profile_fields, role_of};
 use crate::moment::day;
 use crate::store::FieldChange;
 use crate::store::partner_center::image::{Image, Object};
-use crate::store::partner_center::session::User;
-use crate::store::partner_center::{Halt, customers, licenses, subscriptions, transfers};
+use crate::store::partner_center::records::User;
+use crate::store::partner_center::{Halt, customers, skus, subscriptions, transfers};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 /// What is to be done about one image.
@@ -99,7 +99,7 @@ impl Back<'_> {
         }
         let mut changes = vec![FieldChange::new("status", "active", "deleted")];
         if !has.is_empty() {
-            let shown = licenses::shown(self.session, &image.customer, &has).await?;
+            let shown = skus::shown(self.session, &image.customer, &has).await?;
             changes.push(FieldChange::new("licenses", shown, ""));
         }
         Ok(Way::Back(changes))
@@ -123,7 +123,7 @@ impl Back<'_> {
         let mut changes = vec![FieldChange::new("status", "deleted", "active")];
         let had = image.ids("licenses");
         if !had.is_empty() {
-            let shown = licenses::shown(self.session, &image.customer, &had).await?;
+            let shown = skus::shown(self.session, &image.customer, &had).await?;
             changes.push(FieldChange::new("licenses", "", shown));
         }
         Ok(Way::Back(changes))
@@ -192,12 +192,12 @@ impl Back<'_> {
         let held = self.session.skus(&image.customer).await?;
         for id in before.iter().filter(|id| !now.contains(id)) {
             if !held.iter().any(|sku| sku.id == *id && sku.available > 0) {
-                let shown = licenses::shown(self.session, &image.customer, std::slice::from_ref(id)).await?;
+                let shown = skus::shown(self.session, &image.customer, std::slice::from_ref(id)).await?;
                 return Ok(Way::Never(format!("no seat of {shown} is free any more")));
             }
         }
-        let now = licenses::shown(self.session, &image.customer, &now).await?;
-        let before = licenses::shown(self.session, &image.customer, &before).await?;
+        let now = skus::shown(self.session, &image.customer, &now).await?;
+        let before = skus::shown(self.session, &image.customer, &before).await?;
         Ok(Way::Back(vec![FieldChange::new("licenses", now, before)]))
     }
 

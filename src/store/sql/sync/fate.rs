@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, Wanted};
-use super::original::Identity;
+use super::page::Identity;
 use super::write::Changes;
 use super::{SourceKey, Step};
 use crate::db::{DbError, Row, Tx, Value};

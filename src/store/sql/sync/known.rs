@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::super::lookup::user_by_name;
 use super::super::record::{self, Key, Object, Record};
-use super::original::Identity;
+use super::page::Identity;
 use super::{SourceKey, Step};
 use crate::db::{DbError, Row, Tx, Value};
 use crate::ledger::Installation;

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, future};
 use sha2::{Digest, Sha256};
 
 use super::super::record::{Object, Record};
-use super::original::{ALL_PARTS, Content, Identity, Original, Page};
+use super::page::{ALL_PARTS, Content, Identity, Original, Page};
 use super::{SourceKey, Step};
 use crate::db::DbError;
 use crate::store::partner_center::Halt;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::super::record::{self, Key, Object, Record};
 use super::fate::{Deciding, Fate};
 use super::known::{Copies, GONE, Here, Link, Wanted, in_the_way};
-use super::original::Page;
+use super::page::Page;
 use super::write::Changes;
 use super::{Progress, Request, SourceKey, Step};
 use crate::db::{Alone, DbError, Tx, Value};

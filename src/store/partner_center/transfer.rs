@@ -4,26 +4,24 @@
 //! the transfer and says which; in the newer one (told by its `transferType`) the partner who is to have them makes it, and
 //! the other says which. Until that is over the first does not see them.
 
-use std::sync::Arc;
-
 use serde_json::Value;
-use tenantry_jobs::{Direction, Flow, Problem, Switch, code};
-
-use crate::moment::day;
-use crate::store::partner_center::Halt;
-use crate::store::partner_center::auth::Speaker;
-use crate::store::partner_center::client::{Call, CallError, Operation};
-use crate::store::partner_center::failure::find;
-use crate::store::partner_center::session::{Customer, Session};
-use crate::store::partner_center::text::{items, millis, segment, text};
 use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
+use tenantry_jobs::{Direction, Flow, Problem, Switch, code};
+use uuid::Uuid;
+
+use super::Halt;
+use super::auth::Speaker;
+use super::client::{Call, CallError, Client, Operation};
+use super::failure::find;
+use super::text::{items, millis, segment, text};
+use crate::moment::day;
 
 const LIST_TRANSFERS: Operation = Operation::new("list-transfers", "GET", Speaker::App);
 const GET_TRANSFER: Operation = Operation::new("get-transfer", "GET", Speaker::App);
 
 /// Where a transfer, or one of its subscriptions, stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store::partner_center) enum Status {
+pub(super) enum Status {
     Pending,
     InProgress,
     Complete,
@@ -82,14 +80,14 @@ pub(super) struct Line {
 
 /// A transfer.
 #[derive(Debug, Clone)]
-pub(in crate::store::partner_center) struct Transfer(Value);
+pub(super) struct Transfer(Value);
 
 impl Transfer {
-    pub(in crate::store::partner_center) fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         text(&self.0, "id")
     }
 
-    pub(in crate::store::partner_center) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         Status::read(text(&self.0, "status"))
     }
 
@@ -147,12 +145,31 @@ impl Transfer {
         self.is_newer() != (switch.flow == Flow::DirectToIndirect)
             && partner.is_none_or(|partner| partner.eq_ignore_ascii_case(other))
     }
+
+    /// What is said of a subscription that is not to be changed because of it.
+    pub(super) fn in_the_way_of(&self, subscription: &str) -> Problem {
+        let expected = format!(
+            "part of the transfer {}, {} since {}",
+            self.id(),
+            self.status().as_str(),
+            day(self.created_at()),
+        );
+        Problem::new(code::TRANSFER_OPEN, "subscription_id", subscription, expected)
+    }
+}
+
+/// A row that accepts, to be answered with others of the same transfer.
+#[derive(Debug, Clone)]
+pub(super) struct Acceptance {
+    pub(super) customer: String,
+    pub(super) partner: Option<Uuid>,
+    pub(super) subscription: String,
 }
 
 /// The transfers of a customer that we take part in, as they are now, the newest first.
-pub(super) async fn all_now(session: &Session, customer: &str) -> Result<Vec<Transfer>, Halt> {
+pub(super) async fn all_now(client: &Client, customer: &str) -> Result<Vec<Transfer>, Halt> {
     let call = Call::new(LIST_TRANSFERS, format!("/customers/{}/transfers", segment(customer)));
-    let answer = match session.client().read(&call.of(customer)).await {
+    let answer = match client.read(&call.of(customer)).await {
         Ok(answer) => answer.body,
         Err(CallError::Answered(failure, _)) if failure.status == 404 => Value::Null,
         Err(error) => return Err(Halt::of(error)),
@@ -163,50 +180,13 @@ pub(super) async fn all_now(session: &Session, customer: &str) -> Result<Vec<Tra
 }
 
 /// A transfer as it is now.
-pub(super) async fn now(session: &Session, customer: &Customer, id: &str) -> Result<Option<Transfer>, Halt> {
-    let path = format!("/customers/{}/transfers/{}", segment(&customer.id), segment(id));
-    match session
-        .client()
-        .read(&Call::new(GET_TRANSFER, path).of(&customer.id))
-        .await
-    {
+pub(super) async fn now(client: &Client, customer: &str, id: &str) -> Result<Option<Transfer>, Halt> {
+    let path = format!("/customers/{}/transfers/{}", segment(customer), segment(id));
+    match client.read(&Call::new(GET_TRANSFER, path).of(customer)).await {
         Ok(answer) => Ok(Some(Transfer(answer.body))),
         Err(CallError::Answered(failure, _)) if failure.status == 404 => Ok(None),
         Err(error) => Err(Halt::of(error)),
     }
-}
-
-/// The open transfer that shows this subscription, as of when transfers were first asked for.
-pub(in crate::store::partner_center) async fn open_with(
-    session: &Session,
-    customer: &str,
-    subscription: &str,
-) -> Result<Option<Transfer>, Halt> {
-    let all: Arc<Vec<Transfer>> = session.transfers(customer).await?;
-    let found = all
-        .iter()
-        .find(|transfer| transfer.status().is_open() && transfer.line(subscription).is_some());
-    Ok(found.cloned())
-}
-
-/// The transfer that keeps a subscription from being changed.
-pub(in crate::store::partner_center) async fn in_the_way(
-    session: &Session,
-    customer: &str,
-    subscription: &str,
-) -> Result<Option<Problem>, Halt> {
-    let open = open_with(session, customer, subscription).await?;
-    Ok(open.map(|open| is_in_the_way(&open, subscription)))
-}
-
-pub(super) fn is_in_the_way(open: &Transfer, subscription: &str) -> Problem {
-    let expected = format!(
-        "part of the transfer {}, {} since {}",
-        open.id(),
-        open.status().as_str(),
-        day(open.created_at()),
-    );
-    Problem::new(code::TRANSFER_OPEN, "subscription_id", subscription, expected)
 }
 
 #[cfg(test)]
