@@ -330,7 +330,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
 async fn on_ledger(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::Result<End>) -> anyhow::Result<End> {
     let app = App::open(config).await?;
     let end = Box::pin(command(&app)).await;
-    app.close().await;
+    app.service.close().await;
     end
 }
 
@@ -348,7 +348,7 @@ async fn until_stopped(
     };
     let app = app?;
     let end = Box::pin(command(&app)).await;
-    app.close().await;
+    app.service.close().await;
     end
 }
 

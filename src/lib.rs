@@ -9,6 +9,7 @@
 //! intake       other ways in: the Redis inbox
 //! app          the parts put together as the configuration says
 //! telemetry    where logs go
+//! service      what every surface calls: plan, submit, decide, run, wait, list
 //!
 //! runner       claim → prepare → apply → close; heartbeat, retry, sweep
 //! report       a job for people who were not there, as text or a page
@@ -34,6 +35,7 @@
 //! secret       values that are never shown
 //! moment       times as people and documents have them
 //! machine      the machine's name
+//! file         files that appear under their names when they are whole
 //! failpoint    places where tests end the process
 //! ```
 //!
@@ -83,6 +85,7 @@ pub mod db;
 pub mod delivery;
 pub mod export;
 pub mod failpoint;
+mod file;
 pub mod input;
 pub mod intake;
 pub mod ledger;
@@ -97,6 +100,7 @@ pub mod report;
 pub mod runner;
 pub mod sandbox;
 pub mod secret;
+pub mod service;
 pub mod store;
 pub mod submit;
 pub mod summary;

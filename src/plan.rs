@@ -5,6 +5,8 @@
 //! all faults come at once; only a file that cannot be read to its end stops it.
 
 mod check;
+pub mod document;
+mod drain;
 mod faults;
 pub mod file;
 mod hash;
@@ -26,10 +28,12 @@ use tokio::task::JoinHandle;
 
 pub use check::CheckedBlock;
 pub(crate) use check::Slice;
+pub use drain::{Drained, Sink, Whole};
 pub use faults::{Fault, FaultLog};
 pub use hash::PlanHash;
 pub use impact::{Impact, Limits, SeatTotal, Share};
-pub use repeated::{Repeated, RepeatedRows};
+pub use repeated::Repeated;
+use repeated::RepeatedRows;
 pub(crate) use sync::{preview_sync, sync_source};
 
 use crate::db::DbError;
@@ -95,6 +99,9 @@ pub enum PlanError {
     /// The store that rows are to be carried out by cannot be asked.
     #[error("{0}")]
     Store(String),
+    /// The plan cannot be shown, or kept in its file.
+    #[error("the plan cannot be written")]
+    Output(#[source] std::io::Error),
     /// Something of ours broke.
     #[error("{0}")]
     Broken(String),
@@ -111,7 +118,7 @@ pub struct Against {
     pub reads_all: bool,
 }
 
-/// A file being planned. Call [`next`](Self::next) until it answers `None`, then [`finish`](Self::finish).
+/// A file being planned, to be [drained](Self::drain).
 pub struct Planning {
     shared: Arc<check::Shared>,
     store: Option<Against>,
@@ -129,13 +136,11 @@ pub struct Planning {
 }
 
 /// What is known when the whole file has been read.
-pub struct Planned {
-    /// Hash, length and rows of the file.
-    pub digest: Digest,
+struct Planned {
+    digest: Digest,
     /// Rows whose key stands in an earlier row, in row order.
-    pub repeated: RepeatedRows,
-    /// What the plan means for whom.
-    pub impact: Impact,
+    repeated: RepeatedRows,
+    impact: Impact,
 }
 
 impl Planning {
@@ -206,7 +211,7 @@ impl Planning {
     }
 
     /// The next block, checked, in file order.
-    pub async fn next(&mut self) -> Result<Option<CheckedBlock>, PlanError> {
+    async fn next(&mut self) -> Result<Option<CheckedBlock>, PlanError> {
         while self.in_flight.len() < IN_FLIGHT && self.broken.is_none() {
             let block = match self.read().await {
                 Ok(Some(block)) => block,
@@ -233,8 +238,8 @@ impl Planning {
         Ok(Some(checked))
     }
 
-    /// Ends the reading.
-    pub async fn finish(self) -> Result<Planned, PlanError> {
+    /// Ends the reading, once there is no next block.
+    async fn finish(self) -> Result<Planned, PlanError> {
         let Self {
             reader,
             keys,

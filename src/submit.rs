@@ -11,7 +11,10 @@ use crate::db::DbError;
 use crate::input::Meter;
 use crate::ledger::{Actor, Begun, Gate, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
 use crate::plan::file::{PlanFile, PlanFileError};
-use crate::plan::{Against, Fault, FaultLog, Impact, Limits, PlanError, PlanHash, Planning, Source, Totals, of_sheet};
+use crate::plan::{
+    Against, CheckedBlock, Drained, Fault, FaultLog, Limits, PlanError, Planning, Repeated, Sink, Source, Totals,
+    Whole, of_sheet,
+};
 use crate::queue::Queue;
 use crate::store::{Stores, rejected};
 
@@ -145,34 +148,46 @@ pub async fn submit(
         })
         .await?;
     crate::failpoint::hit("planning");
-    let spooled = spool(ledger, job, planning, plan.as_mut(), parameters.skip_invalid, progress).await;
-    let spooled = match spooled {
-        Ok(Spooled::Whole(whole)) => whole,
-        Ok(Spooled::Refused { refusal, sha256 }) => {
-            ledger.discard(job).await?;
-            // What a job at work has done so far may be what speaks against its file now.
-            let same = match sha256 {
-                Some(sha256) => {
-                    let work = fingerprint(kind.kind(), &parameters, &sha256, sheet.as_deref());
-                    ledger.unfinished(work).await?
-                }
-                None => None,
-            };
-            return Ok(same.map_or(Submitted::Refused(refusal), Submitted::Same));
-        }
+    let mut spooling = Spooling {
+        ledger,
+        job,
+        plan: plan.as_mut(),
+        skip_invalid: parameters.skip_invalid,
+        progress,
+        faults: FaultLog::default(),
+        late: Vec::new(),
+        chunks: 0,
+    };
+    let drained = match spooling.all(planning).await {
+        Ok(drained) => drained,
         Err(error) => {
             // The sweep removes it too, in time; the error at hand is the one to tell.
             let _ = ledger.discard(job).await;
             return Err(error);
         }
     };
-    let Whole {
-        chunks,
-        digest,
-        totals,
-        impact,
-        hash,
-    } = *spooled;
+    let (chunks, faults) = (spooling.chunks, spooling.faults);
+    let Drained { totals, hash, whole } = drained;
+    let (digest, impact) = match whole {
+        Some(Whole { digest, impact }) if faults.is_empty() => (digest, impact),
+        whole => {
+            ledger.discard(job).await?;
+            let refusal = Refusal {
+                faults,
+                totals,
+                whole: whole.is_some(),
+            };
+            // What a job at work has done so far may be what speaks against its file now.
+            let same = match whole {
+                Some(Whole { digest, .. }) => {
+                    let work = fingerprint(kind.kind(), &parameters, digest.sha256.as_str(), sheet.as_deref());
+                    ledger.unfinished(work).await?
+                }
+                None => None,
+            };
+            return Ok(same.map_or(Submitted::Refused(Box::new(refusal)), Submitted::Same));
+        }
+    };
     let plan_hash = match &plan {
         None => hash.finish(kind.kind(), &parameters, sheet.as_deref(), digest.sha256.as_str()),
         Some(plan) if plan.tail.sha256.as_deref() == Some(digest.sha256.as_str()) => {
@@ -212,116 +227,83 @@ pub async fn submit(
     }
 }
 
-enum Spooled {
-    Whole(Box<Whole>),
-    Refused {
-        refusal: Box<Refusal>,
-        /// The file's hash, if it was read to its end.
-        sha256: Option<String>,
-    },
-}
-
-/// What is known of a file that was read to its end and can be applied.
-struct Whole {
-    chunks: usize,
-    digest: crate::input::Digest,
-    totals: Totals,
-    impact: Impact,
-    hash: PlanHash,
-}
-
-async fn spool(
-    ledger: &Ledger,
+/// Spools a file while it is checked.
+struct Spooling<'s> {
+    ledger: &'s Ledger,
     job: Begun,
-    mut planning: Planning,
-    mut plan: Option<&mut PlanFile>,
+    plan: Option<&'s mut PlanFile>,
     skip_invalid: bool,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Spooled, SubmitError> {
-    let mut totals = Totals::default();
-    let mut faults = FaultLog::default();
-    let mut hash = PlanHash::default();
-    let mut chunk = 0;
-    loop {
-        let mut checked = match planning.next().await {
-            Ok(Some(checked)) => checked,
-            Ok(None) => break,
-            Err(PlanError::Input(error)) => {
-                faults.push(Fault::of_file(&error))?;
-                let whole = false;
-                return Ok(Spooled::Refused {
-                    refusal: Box::new(Refusal { faults, totals, whole }),
-                    sha256: None,
-                });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        hash.block(&checked);
-        // Before drift takes rows away: like the impact, and like the rows that turn out to repeat another.
-        totals.add(&checked);
+    progress: &'s (dyn Fn(u64) + Sync),
+    /// What the file is refused for.
+    faults: FaultLog,
+    /// Rejections of rows that turned out to repeat others, with the numbers of their chunks.
+    late: Vec<(i64, RowOutcome)>,
+    chunks: usize,
+}
+
+impl Spooling<'_> {
+    async fn all(&mut self, planning: Planning) -> Result<Drained, SubmitError> {
+        let drained = planning.drain(self).await?;
+        if !self.late.is_empty() {
+            self.ledger.reject(self.job, std::mem::take(&mut self.late)).await?;
+        }
+        Ok(drained)
+    }
+}
+
+impl Sink for Spooling<'_> {
+    type Error = SubmitError;
+
+    async fn block(&mut self, mut checked: CheckedBlock, rows_so_far: u64) -> Result<(), SubmitError> {
         let (first_row, rows) = (checked.block.first_row(), checked.block.len() as u64);
-        let drifted = match &mut plan {
+        // Totals, impact and hash are of the file as it was planned; drift only takes rows away.
+        let drifted = match &mut self.plan {
             Some(plan) => {
                 let planned = plan.up_to(first_row + rows.saturating_sub(1))?;
                 checked.drift(&planned)
             }
             None => Vec::new(),
         };
-        progress(totals.rows);
-        if !skip_invalid {
+        (self.progress)(rows_so_far);
+        if !self.skip_invalid {
             for fault in std::mem::take(&mut checked.rejects).into_values().flatten() {
-                faults.push(fault)?;
+                self.faults.push(fault)?;
             }
         }
         // A file that will be refused needs no spool; it is read on for its other faults.
-        if faults.is_empty() {
+        if self.faults.is_empty() {
             let faulty = checked.rejects.values().filter_map(|faults| reject_row(faults));
             let rejects = faulty.chain(drifted).collect();
             let chunk = NewChunk {
-                number: chunk,
+                number: self.chunks as i64,
                 first_row,
                 rows,
                 pending: rows,
                 expected: checked.expected(),
                 block: Some(std::mem::take(&mut checked.encoded)),
             };
-            ledger.append(job, chunk, rejects).await?;
+            self.ledger.append(self.job, chunk, rejects).await?;
         }
-        chunk += 1;
+        self.chunks += 1;
+        Ok(())
     }
-    let planned = planning.finish().await?;
-    let mut late = Vec::new();
-    for repeated in planned.repeated {
-        let repeated = repeated?;
-        totals.repeat(&repeated);
-        hash.repeated(&repeated);
+
+    async fn repeated(&mut self, repeated: Repeated) -> Result<(), SubmitError> {
         let (chunk, fault) = (repeated.chunk, repeated.fault);
-        if skip_invalid {
-            late.extend(reject_row(std::slice::from_ref(&fault)).map(|reject| (chunk, reject)));
-            if late.len() >= LATE_BATCH {
-                ledger.reject(job, std::mem::take(&mut late)).await?;
-            }
-        } else {
-            faults.push(fault)?;
+        if !self.skip_invalid {
+            self.faults.push(fault)?;
+            return Ok(());
         }
+        let reject = reject_row(std::slice::from_ref(&fault));
+        self.late.extend(reject.map(|reject| (chunk, reject)));
+        if self.late.len() >= LATE_BATCH {
+            self.ledger.reject(self.job, std::mem::take(&mut self.late)).await?;
+        }
+        Ok(())
     }
-    if !late.is_empty() {
-        ledger.reject(job, late).await?;
-    }
-    if faults.is_empty() {
-        Ok(Spooled::Whole(Box::new(Whole {
-            chunks: chunk as usize,
-            digest: planned.digest,
-            totals,
-            impact: planned.impact,
-            hash,
-        })))
-    } else {
-        let whole = true;
-        Ok(Spooled::Refused {
-            refusal: Box::new(Refusal { faults, totals, whole }),
-            sha256: Some(planned.digest.sha256.to_string()),
-        })
+
+    fn broken(&mut self, fault: Fault) -> Result<(), SubmitError> {
+        Ok(self.faults.push(fault)?)
     }
 }
 

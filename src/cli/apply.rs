@@ -11,7 +11,7 @@ use super::{End, InputArgs, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{Actor, JobState};
 use crate::plan::file::PlanFile;
-use crate::queue::Queue;
+use crate::service::ServiceError;
 use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
@@ -41,8 +41,10 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
             None => return Ok(End::Unfinished),
         }
     } else {
-        let found = app.patiently(|| app.ledger.find_job(&args.what)).await?;
-        let job = found.map_err(|error| anyhow::anyhow!("{error}, and there is no such file"))?;
+        let job = match app.service.find(&args.what).await {
+            Err(ServiceError::NoSuchJob(error)) => anyhow::bail!("{error}, and there is no such file"),
+            found => found?,
+        };
         if job.state == JobState::Planned {
             anyhow::bail!("job {} is still being planned", job.id);
         }
@@ -93,7 +95,7 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
         input,
         passwords: args.passwords.clone(),
     };
-    let submitted = hand_in(app, kind, source, Some(plan), &submission, &Queue::embedded(), json).await?;
+    let submitted = hand_in(app, kind, source, Some(plan), &submission, false, json).await?;
     Ok(match submitted {
         Submitted::Refused(refusal) => {
             args.passwords.forget();

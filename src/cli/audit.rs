@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{End, inspect, on_ledger, output};
+use super::{End, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::ledger::audit::{Anchor, Checker, Record, Report};
@@ -90,7 +90,10 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
         }
         Command::Verify(args) => {
             on_ledger(config, async |app| {
-                let report = app.patiently(|| app.ledger.verify_audit(args.anchor.clone())).await?;
+                let report = app
+                    .service
+                    .patiently(|| app.service.ledger.verify_audit(args.anchor.clone()))
+                    .await?;
                 tell(&report, json)
             })
             .await
@@ -108,7 +111,8 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
 async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
     let job = job(app, args.job.as_deref()).await?;
     let records = app
-        .patiently(|| app.ledger.audit_log(job, args.limit.unwrap_or(SHOWN).into()))
+        .service
+        .patiently(|| app.service.ledger.audit_log(job, args.limit.unwrap_or(SHOWN).into()))
         .await
         .context("the audit record cannot be shown; `tenantry audit verify` names what is wrong with it")?;
     let mut out = output::out();
@@ -176,7 +180,9 @@ async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
         Some(since) => {
             // Records have whole milliseconds; one made within the asked-for millisecond, but before, is not meant.
             let millis = since.as_millisecond() + i64::from(since.subsec_nanosecond() % 1_000_000 > 0);
-            app.patiently(|| app.ledger.audit_before(millis)).await?
+            app.service
+                .patiently(|| app.service.ledger.audit_before(millis))
+                .await?
         }
         None => i64::MIN,
     };
@@ -187,7 +193,8 @@ async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
     }
     loop {
         let page = app
-            .patiently(|| app.ledger.audit_page(job, after))
+            .service
+            .patiently(|| app.service.ledger.audit_page(job, after))
             .await
             .context("the audit record cannot be exported; `tenantry audit verify` names what is wrong with it")?;
         let Some(last) = page.last() else { break };
@@ -249,7 +256,7 @@ fn cells(record: &Record) -> [String; 12] {
 
 async fn job(app: &App, text: Option<&str>) -> anyhow::Result<Option<JobId>> {
     match text {
-        Some(text) => Ok(Some(inspect::find(app, text).await?.id)),
+        Some(text) => Ok(Some(app.service.find(text).await?.id)),
         None => Ok(None),
     }
 }

@@ -3,15 +3,13 @@
 use std::io::Write;
 
 use clap::Args;
-use tenantry_jobs::{Change, CustomerRef, Export, ExportColumn, Row};
+use tenantry_jobs::{Change, ExportColumn, Row};
 use tokio::sync::mpsc;
 
 use super::End;
 use super::output;
 use crate::app::App;
-use crate::db::DbError;
-use crate::store::partner_center::PartnerCenter;
-use crate::store::sql::export::{self, Request};
+use crate::service::ListError;
 
 #[derive(Debug, Args)]
 pub(super) struct Customers {
@@ -55,9 +53,6 @@ const SAMPLE: usize = 200;
 /// No column is wider than this because of one long value.
 const WIDEST: usize = 48;
 
-/// Rows on their way to the terminal.
-const ON_THE_WAY: usize = 1_000;
-
 pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind("export-customers")?;
     let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
@@ -70,48 +65,15 @@ pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow
         anyhow::bail!("`export-customers` asks for something else");
     };
     let limit = args.limit.unwrap_or(u64::MAX);
-    match &app.stores.partner_center {
-        Some(store) => of_partner_center(app, store, &export, limit, json).await,
-        None => of_database(app, &export, limit, json).await,
-    }
-}
-
-async fn of_database(app: &App, export: &Export<'_>, limit: u64, json: bool) -> anyhow::Result<End> {
-    let customer = match export.customer {
-        Some(customer) => Some(find(app, customer).await?),
-        None => None,
-    };
-    let request = Request::of(0, export, customer);
-    let columns = request.columns();
-    let (send, rows) = mpsc::channel(ON_THE_WAY);
-    let reading = app.ledger.db().read(move |tx| {
-        // A reader that has seen enough wants no more.
-        export::read(tx, &request, &mut |cells| send.blocking_send(cells).is_ok())
-    });
-    let (read, printed) = tokio::join!(reading, print(rows, columns, limit, json));
-    printed?;
-    read?;
-    Ok(End::Fine)
-}
-
-async fn of_partner_center(
-    app: &App,
-    store: &PartnerCenter,
-    export: &Export<'_>,
-    limit: u64,
-    json: bool,
-) -> anyhow::Result<End> {
-    let listing = store.listing(&store.session(&app.ledger, &[]), export).await?;
-    let listing = listing.map_err(|problem| anyhow::anyhow!("--{problem}"))?;
-    let (send, rows) = mpsc::channel(ON_THE_WAY);
-    let reader = store.reader();
-    let (read, printed) = tokio::join!(
-        reader.list(&listing, send),
-        print(rows, listing.columns.clone(), limit, json)
-    );
-    printed?;
-    if let Some(told) = read?.told() {
-        output::say(&told);
+    let listed = app
+        .service
+        .list(&export, async |columns, rows| print(rows, columns, limit, json).await);
+    let left_out = listed.await.map_err(|error| match error {
+        ListError::Problem(problem) => anyhow::anyhow!("--{problem}"),
+        error => error.into(),
+    })?;
+    if let Some(left_out) = left_out {
+        output::say(&left_out);
     }
     Ok(End::Fine)
 }
@@ -150,16 +112,6 @@ impl Customers {
             _ => return None,
         })
     }
-}
-
-async fn find(app: &App, customer: CustomerRef<'_>) -> anyhow::Result<i64> {
-    let name = customer.as_written().to_owned();
-    let found = app
-        .ledger
-        .db()
-        .read(move |tx| -> Result<_, DbError> { export::customer(tx, CustomerRef::parse(&name)) })
-        .await?;
-    found.map_err(|problem| anyhow::anyhow!("--{problem}"))
 }
 
 struct Table {

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::End;
-use super::inspect::find;
 use super::run::tell;
 use crate::app::App;
 use crate::ledger::{Actor, Job};
@@ -42,32 +41,26 @@ pub(super) struct Decide {
 }
 
 pub(super) async fn approve(args: &Approve, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
-    app.ledger.approve(&job, &args.hash, &args.by).await??;
-    app.queue.ring(job.id, 1).await;
-    show(app, &job, json).await
+    let job = app.service.find(&args.job).await?;
+    show(&app.service.approve(&args.by, &job, &args.hash).await?, json)
 }
 
 pub(super) async fn reject(args: &Reject, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
-    app.ledger.reject_plan(&job, &args.by, &args.reason).await??;
-    show(app, &job, json).await
+    let job = app.service.find(&args.job).await?;
+    show(&app.service.reject(&args.by, &job, &args.reason).await?, json)
 }
 
 pub(super) async fn pause(args: &Decide, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
-    app.ledger.pause(&job, &args.by).await??;
-    show(app, &job, json).await
+    let job = app.service.find(&args.job).await?;
+    show(&app.service.pause(&args.by, &job).await?, json)
 }
 
 pub(super) async fn resume(args: &Decide, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
-    app.ledger.resume(&job, &args.by).await??;
-    app.queue.ring(job.id, 1).await;
-    show(app, &job, json).await
+    let job = app.service.find(&args.job).await?;
+    show(&app.service.resume(&args.by, &job).await?, json)
 }
 
-async fn show(app: &App, job: &Job, json: bool) -> anyhow::Result<End> {
-    tell(&super::run::load(app, job.id).await?, json)?;
+fn show(job: &Job, json: bool) -> anyhow::Result<End> {
+    tell(job, json)?;
     Ok(End::Fine)
 }

@@ -10,7 +10,7 @@ use super::output;
 use super::run::tell;
 use crate::app::App;
 use crate::delivery;
-use crate::ledger::{Actor, Job, JobFilter, Outcome};
+use crate::ledger::{Actor, JobFilter, Outcome};
 use crate::moment::rfc3339;
 use crate::summary::JobSummary;
 
@@ -90,7 +90,7 @@ pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<En
         kind: args.kind,
         limit: args.limit.into(),
     };
-    let jobs = app.patiently(|| app.ledger.jobs(filter.clone())).await?;
+    let jobs = app.service.jobs(&filter).await?;
     let mut out = output::out();
     if !json {
         writeln!(
@@ -120,15 +120,23 @@ pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<En
 }
 
 pub(super) async fn show(args: &OneJob, app: &App, json: bool) -> anyhow::Result<End> {
-    tell(&find(app, &args.job).await?, json)?;
+    tell(&app.service.find(&args.job).await?, json)?;
     Ok(End::Fine)
 }
 
 pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
+    let job = app.service.find(&args.job).await?;
     let mut out = output::out();
-    for (chunk, _) in app.patiently(|| app.ledger.chunk_states(job.seq)).await? {
-        let Some(rows) = app.patiently(|| app.ledger.chunk_rows(&job, chunk)).await? else {
+    for (chunk, _) in app
+        .service
+        .patiently(|| app.service.ledger.chunk_states(job.seq))
+        .await?
+    {
+        let Some(rows) = app
+            .service
+            .patiently(|| app.service.ledger.chunk_rows(&job, chunk))
+            .await?
+        else {
             anyhow::bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id);
         };
         for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
@@ -165,10 +173,11 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
 }
 
 pub(super) async fn results(args: &Results, app: &App) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
+    let job = app.service.find(&args.job).await?;
     if let Some(name) = &args.file {
-        if !delivery::write_file(&app.ledger, &job, name, &mut output::out()).await? {
+        if !delivery::write_file(&app.service.ledger, &job, name, &mut output::out()).await? {
             let made: Vec<String> = app
+                .service
                 .ledger
                 .artifacts(&job)
                 .await?
@@ -184,29 +193,29 @@ pub(super) async fn results(args: &Results, app: &App) -> anyhow::Result<End> {
         }
         return Ok(End::Fine);
     }
-    delivery::write_results(&app.ledger, &job, app.config.results.form(), output::out()).await?;
+    delivery::write_results(&app.service.ledger, &job, app.config.results.form(), output::out()).await?;
     Ok(End::Fine)
 }
 
 pub(super) async fn rejects(args: &OneJob, app: &App) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
-    delivery::write_rejects(&app.ledger, &job, app.config.results.form(), output::out()).await?;
+    let job = app.service.find(&args.job).await?;
+    delivery::write_rejects(&app.service.ledger, &job, app.config.results.form(), output::out()).await?;
     Ok(End::Fine)
 }
 
 pub(super) async fn cancel(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
-    if !app.ledger.cancel(job.seq, &args.by).await? {
+    let job = app.service.find(&args.job).await?;
+    let (job, is_stopped) = app.service.cancel(&args.by, &job).await?;
+    if !is_stopped {
         output::say(&format!("job {} had ended before", job.id));
     }
-    tell(&find(app, &job.id.to_string()).await?, json)?;
+    tell(&job, json)?;
     Ok(End::Fine)
 }
 
 pub(super) async fn retry(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
-    let id = app.ledger.retry(&job, &args.by).await??;
-    app.queue.ring(id, 1).await;
+    let job = app.service.find(&args.job).await?;
+    let id = app.service.retry(&args.by, &job).await?;
     let mut out = output::out();
     if json {
         writeln!(out, "{}", json!({ "job": id, "kind": job.kind, "new": true }))?;
@@ -215,9 +224,4 @@ pub(super) async fn retry(args: &Asked, app: &App, json: bool) -> anyhow::Result
     }
     out.flush()?;
     Ok(End::Fine)
-}
-
-pub(super) async fn find(app: &App, text: &str) -> anyhow::Result<Job> {
-    let found = app.patiently(|| app.ledger.find_job(text)).await?;
-    found.map_err(anyhow::Error::msg)
 }

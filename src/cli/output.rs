@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::ledger::{Counts, JobState};
 use crate::plan::{Fault, FaultLog, PlanError};
+use crate::service::ServiceError;
 use crate::submit::SubmitError;
 use crate::summary::JobSummary;
 
@@ -65,8 +66,8 @@ fn file_faults(error: &anyhow::Error) -> Vec<Fault> {
 fn plan_error(error: &anyhow::Error) -> Option<&PlanError> {
     error
         .downcast_ref::<PlanError>()
-        .or_else(|| match error.downcast_ref::<SubmitError>() {
-            Some(SubmitError::Plan(plan)) => Some(plan),
+        .or_else(|| match error.downcast_ref::<ServiceError>() {
+            Some(ServiceError::Submit(SubmitError::Plan(plan))) => Some(plan),
             _ => None,
         })
 }
@@ -98,19 +99,6 @@ pub(super) fn faults(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> i
 /// `1 row`, `2 rows`.
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// All faults as a JSON array.
-pub(super) fn faults_json(out: &mut dyn Write, faults: &mut FaultLog) -> io::Result<()> {
-    let mut first = true;
-    out.write_all(b"[")?;
-    faults.each(u64::MAX, &mut |fault: &Fault| {
-        if !std::mem::take(&mut first) {
-            out.write_all(b",")?;
-        }
-        serde_json::to_writer(&mut *out, fault).map_err(io::Error::from)
-    })?;
-    out.write_all(b"]")
 }
 
 /// One job for people.
@@ -244,7 +232,7 @@ impl Progress {
     }
 
     /// The number of rows there will be is known now.
-    pub(super) fn of(&self, rows: u64) {
+    fn of(&self, rows: u64) {
         if let Some(bar) = self.bar.as_ref().filter(|bar| bar.length() != Some(rows)) {
             bar.set_style(style(
                 "{msg} {wide_bar} {human_pos}/{human_len} rows, {rate}, {eta} left",
@@ -253,7 +241,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn at(&self, rows: u64, total: Option<u64>) {
+    pub(super) fn rows(&self, rows: u64, total: Option<u64>) {
         if let Some(bar) = &self.bar {
             bar.set_position(rows);
             return;
@@ -273,6 +261,13 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl crate::service::Progress for Progress {
+    fn at(&self, finished: u64, total: u64) {
+        self.of(total);
+        self.rows(finished, Some(total));
     }
 }
 

@@ -11,11 +11,11 @@ use clap::Args;
 use tenantry_jobs::Job as Kind;
 
 use super::End;
-use super::inspect::find;
 use super::output;
 use crate::app::App;
 use crate::ledger::{Actor, Job, Via};
 use crate::passwords::{Identities, PasswordRows, open, write_key_pair};
+use crate::service::Passwords;
 
 /// What is to become of passwords.
 #[derive(Debug, Clone, Default, Args)]
@@ -29,33 +29,16 @@ pub(super) struct PasswordArgs {
 }
 
 impl PasswordArgs {
-    /// Whom the passwords of a job of this kind are sealed to.
-    pub(super) fn seal_to(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<Vec<String>> {
-        let name = kind.kind();
-        if !kind.hands_out_passwords() {
-            if self.plaintext_passwords.is_some() {
-                bail!("--plaintext-passwords: `{name}` hands out no passwords");
+    /// What is to become of the passwords of a job of this kind.
+    pub(super) fn wish(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<Passwords> {
+        match &self.plaintext_passwords {
+            Some(_) if !kind.hands_out_passwords() => {
+                bail!("--plaintext-passwords: `{}` hands out no passwords", kind.kind())
             }
-            return Ok(Vec::new());
+            Some(file) => Ok(Passwords::To(own_key(app, file)?)),
+            None if self.no_passwords => Ok(Passwords::None),
+            None => Ok(Passwords::Configured),
         }
-        if let Some(file) = &self.plaintext_passwords {
-            return own_key(app, file);
-        }
-        if !self.no_passwords && app.config.passwords.hand_out {
-            let recipients = app.seal_to(kind);
-            if recipients.is_empty() {
-                bail!(
-                    "`{name}` hands out passwords, and there is nobody to seal them to: put a public key into \
-                     `passwords.recipients` (`tenantry keygen` makes one), or say --plaintext-passwords FILE, or \
-                     --no-passwords"
-                );
-            }
-            return Ok(recipients.to_vec());
-        }
-        if name == "reset-passwords" {
-            bail!("`{name}` does nothing else but hand out passwords");
-        }
-        Ok(Vec::new())
     }
 
     /// Writes the passwords of a job that has ended in the clear, if that is wanted.
@@ -73,7 +56,7 @@ impl PasswordArgs {
             ));
             return Ok(());
         }
-        if app.ledger.sealed_parts(job).await?.is_empty() {
+        if app.service.ledger.sealed_parts(job).await?.is_empty() {
             self.forget();
             output::say("no password was handed out");
             return Ok(());
@@ -118,8 +101,8 @@ fn own_key(app: &App, file: &Path) -> anyhow::Result<Vec<String>> {
             .map(|one| one.to_string())
             .collect());
     }
-    let public =
-        write_key_pair(&key, app.ledger.clock()).with_context(|| format!("{} cannot be written", key.display()))?;
+    let public = write_key_pair(&key, app.service.ledger.clock())
+        .with_context(|| format!("{} cannot be written", key.display()))?;
     Ok(vec![public.to_string()])
 }
 
@@ -145,7 +128,7 @@ pub(super) struct Reveal {
 }
 
 pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
+    let job = app.service.find(&args.job).await?;
     let count = reveal_to(app, &job, &args.identity, args.out.as_deref(), &args.by).await?;
     if let Some(file) = &args.out {
         output::say(&format!("{} in {}", output::counted(count, "password"), file.display()));
@@ -155,7 +138,7 @@ pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
 
 /// Writes the passwords of a job; how many there were.
 async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by: &Actor) -> anyhow::Result<u64> {
-    let parts = app.ledger.sealed_parts(job).await?;
+    let parts = app.service.ledger.sealed_parts(job).await?;
     if parts.is_empty() {
         if job.parameters.seal_to.is_empty() {
             bail!("job {} handed out no passwords", job.id);
@@ -166,17 +149,20 @@ async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by
         );
     }
     let identities = Identities::from_file(identity)?;
-    if let Some(first) = app.ledger.sealed_passwords(job, parts[0]).await? {
+    if let Some(first) = app.service.ledger.sealed_passwords(job, parts[0]).await? {
         // Before a file is made for them.
         open(&identities, &first.data)?;
     }
     // First, so that nobody sees them without it being known.
     let to = out.map_or("standard output".to_owned(), |file| file.display().to_string());
-    app.ledger.revealed(job, by, format!("passwords, to {to}")).await?;
+    app.service
+        .ledger
+        .revealed(job, by, format!("passwords, to {to}"))
+        .await?;
     let mut rows = PasswordRows::new(writer(out)?)?;
     let mut count = 0;
     for part in parts {
-        let Some(sealed) = app.ledger.sealed_passwords(job, part).await? else {
+        let Some(sealed) = app.service.ledger.sealed_passwords(job, part).await? else {
             continue;
         };
         for row in open(&identities, &sealed.data)? {

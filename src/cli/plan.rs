@@ -2,7 +2,8 @@
 
 mod report;
 
-use std::path::PathBuf;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -15,10 +16,13 @@ use crate::app::{limits, stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
+use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
-use crate::plan::{Against, Fault, FaultLog, PlanError, PlanHash, Planning, Source, Totals};
+use crate::plan::Against;
+use crate::plan::document::{Document, View};
+use crate::service::{self, PlanRequest, Planned};
 use crate::store::Stores;
-use report::{Head, PlanWriter, Report, Tail};
+use report::Report;
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
@@ -87,89 +91,53 @@ async fn plan_against(
     stores: &Stores,
     json: bool,
 ) -> anyhow::Result<End> {
-    let store = store.map(|ledger| Against {
-        ledger: ledger.clone(),
-        stores: stores.clone(),
-        reads_all: true,
-    });
     // Where the plan is applied need not be where it was made.
     let file = match &args.file {
         Some(file) if args.out.is_some() => Some(std::path::absolute(file)?),
         file => file.clone(),
     };
-    let source = args.input.source(file.as_deref())?;
-    let name = match &source {
-        Source::Path { path, .. } => path.clone(),
-        Source::Bytes { name, .. } => name.into(),
-    };
-    let mut planning = Planning::open(source, kind, parameters, store, config.worker.chunk_rows, false).await?;
-    let template = planning.template();
-    let head = Head {
-        kind: kind.kind(),
-        file: name,
-        sheet: planning.sheet().map(str::to_owned),
+    let request = PlanRequest {
+        kind,
         parameters,
-        offline: args.offline,
+        source: args.input.source(file.as_deref())?,
+        against: store.map(|ledger| Against {
+            ledger: ledger.clone(),
+            stores: stores.clone(),
+            reads_all: true,
+        }),
+        chunk_rows: config.worker.chunk_rows,
+        limits: limits(config),
     };
-    let mut report = Report::new(output::out(), json, args.all || json, args.offline);
-    report.open(&head, template)?;
-    let mut file = args.out.as_deref().map(PlanWriter::create).transpose()?;
-    if let Some(file) = &mut file {
-        file.report.open(&head, template)?;
+    let mut shown: Box<dyn View> = if json {
+        Box::new(Document::new(output::out()))
+    } else {
+        Box::new(Report::new(output::out(), args.all))
+    };
+    let mut kept = args.out.as_deref().map(keep).transpose()?;
+    let mut views: Vec<&mut dyn View> = Vec::new();
+    views.push(shown.as_mut());
+    if let Some(kept) = &mut kept {
+        views.push(kept);
     }
-    let (mut totals, mut faults, mut hash) = (Totals::default(), FaultLog::default(), PlanHash::default());
     let progress = Progress::new("checking", json);
-    let whole = loop {
-        let checked = match planning.next().await {
-            Ok(Some(checked)) => checked,
-            Ok(None) => break true,
-            Err(PlanError::Input(error)) => {
-                faults.push(Fault::of_file(&error))?;
-                break false;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        totals.add(&checked);
-        hash.block(&checked);
-        progress.at(totals.rows, None);
-        report.rows(&checked)?;
-        if let Some(file) = &mut file {
-            file.report.rows(&checked)?;
-        }
-        for fault in checked.rejects.into_values().flatten() {
-            faults.push(fault)?;
-        }
-    };
-    let mut end = Tail {
-        totals,
-        ..Tail::default()
-    };
-    if whole {
-        let planned = planning.finish().await?;
-        for repeated in planned.repeated {
-            let repeated = repeated?;
-            end.totals.repeat(&repeated);
-            hash.repeated(&repeated);
-            faults.push(repeated.fault)?;
-        }
-        let sha256 = planned.digest.sha256.to_string();
-        end.hash = (!args.offline).then(|| hash.finish(kind.kind(), parameters, head.sheet.as_deref(), &sha256));
-        end.sha256 = Some(sha256);
-        end.approval = limits(config).gate(Some(kind), &end.totals, &planned.impact);
-        end.undo = crate::summary::undo_of_kind(kind.kind()).filter(|_| !args.offline && parameters.store.is_none());
-        end.impact = planned.impact;
-    }
+    let planned = service::plan(request, &mut views, &|rows| progress.rows(rows, None)).await;
     progress.done();
-    report.close(&end, &mut faults)?;
-    if let Some(mut file) = file {
-        file.report.close(&end, &mut faults)?;
-        file.finish()?;
+    let planned = planned?;
+    if let Some(kept) = kept {
+        kept.into_inner().into_inner()?.finish()?;
     }
-    Ok(match (whole, faults.is_empty()) {
-        (false, _) => End::Unfinished,
-        (true, true) => End::Fine,
-        (true, false) => End::SomeRowsNot,
+    Ok(match planned {
+        Planned::Sound => End::Fine,
+        Planned::SomeRejected => End::SomeRowsNot,
+        Planned::Broken => End::Unfinished,
     })
+}
+
+/// The file of a plan.
+fn keep(path: &Path) -> anyhow::Result<Document<BufWriter<WholeFile>>> {
+    let file = WholeFile::create(path)
+        .map_err(|error| anyhow::anyhow!("{}: the plan cannot be written: {error}", path.display()))?;
+    Ok(Document::brief(BufWriter::new(file)))
 }
 
 /// The store to preview against. A ledger that does not exist yet is not made: an empty one stands in for it,

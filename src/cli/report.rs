@@ -7,9 +7,9 @@ use anyhow::Context;
 use clap::Args;
 
 use super::End;
-use super::inspect::find;
 use super::output;
 use crate::app::App;
+use crate::file::WholeFile;
 use crate::report::{Report as Told, page};
 
 #[derive(Debug, Args)]
@@ -22,8 +22,8 @@ pub(super) struct Report {
 }
 
 pub(super) async fn report(args: &Report, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
-    let report = app.patiently(|| Told::of(&app.ledger, &job)).await?;
+    let job = app.service.find(&args.job).await?;
+    let report = app.service.patiently(|| Told::of(&app.service.ledger, &job)).await?;
     let mut out = output::out();
     match &args.html {
         Some(file) if file.as_os_str() != "-" => write(file, &page(&report))?,
@@ -38,15 +38,11 @@ pub(super) async fn report(args: &Report, app: &App, json: bool) -> anyhow::Resu
     Ok(End::Fine)
 }
 
-/// The file appears under its name when it is whole.
 fn write(path: &Path, page: &str) -> anyhow::Result<()> {
     let written = || {
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
+        let mut file = WholeFile::create(path)?;
         file.write_all(page.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        anyhow::Ok(())
+        file.finish()
     };
     written().with_context(|| format!("{} cannot be written", path.display()))
 }

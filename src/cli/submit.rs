@@ -2,21 +2,16 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
 use super::output;
-use super::run::{hand_in, has_place, load, refused, tell, unwritten};
+use super::run::{hand_in, has_place, refused, tell};
 use super::{End, SubmissionArgs};
 use crate::app::App;
-use crate::delivery;
 use crate::ledger::JobState;
 use crate::submit::Submitted;
-
-/// How often the ledger is asked whether the job has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 pub(super) struct Submit {
@@ -44,7 +39,7 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
     if args.wait {
         has_place(app, args.out.as_deref())?;
     }
-    let submitted = hand_in(app, kind, source, None, &args.submission, &app.queue, json).await?;
+    let submitted = hand_in(app, kind, source, None, &args.submission, true, json).await?;
     let (id, new) = match submitted {
         Submitted::Refused(refusal) => {
             refused(kind.kind(), *refusal, args.all, json)?;
@@ -54,7 +49,7 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
         Submitted::Same(id) => (id, false),
     };
     if !args.wait {
-        let job = load(app, id).await?;
+        let job = app.service.job(id).await?;
         if job.state == JobState::AwaitingApproval && !json {
             output::say(&format!(
                 "job {id} awaits approval ({}); `tenantry show {id}` says how",
@@ -71,30 +66,10 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
         return Ok(End::Fine);
     }
     let stop = super::stop_signal()?;
-    let waiting = async {
-        let job = loop {
-            let job = load(app, id).await?;
-            if job.is_at_rest() {
-                break job;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        };
-        let writing = async {
-            let dir = delivery::claim_dir(&app.ledger, &job, args.out.as_deref(), &app.config.results.dir).await?;
-            if job.state.is_final() {
-                let (form, patience) = (app.config.results.form(), app.config.ledger.patience);
-                delivery::deliver_to(&app.ledger, id, &dir, form, patience).await?;
-            }
-            anyhow::Ok(())
-        };
-        match writing.await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Box::pin(unwritten(app, id, error)).await),
-        }
-    };
+    let waiting = app.service.wait(id, args.out.as_deref());
     match stop.run_until_cancelled(waiting).await {
         Some(waited) => waited?,
         None => output::say(&format!("no longer waiting; job {id} goes on")),
     }
-    tell(&load(app, id).await?, json)
+    tell(&app.service.job(id).await?, json)
 }

@@ -7,12 +7,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::End;
-use super::inspect::find;
 use super::output::{self, SHOWN};
 use super::run::{has_place, process, tell};
 use crate::app::App;
 use crate::ledger::Actor;
-use crate::queue::Queue;
 use crate::store::{Preview, Verdict};
 use crate::undo;
 
@@ -38,35 +36,26 @@ pub(super) struct Undo {
 }
 
 pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<End> {
-    let job = find(app, &args.job).await?;
+    let job = app.service.find(&args.job).await?;
     if args.plan {
         return plan(args, app, &job, json).await;
     }
     if !args.submit {
         has_place(app, args.out.as_deref())?;
     }
-    let queue = if args.submit {
-        app.queue.clone()
-    } else {
-        Queue::embedded()
-    };
-    let undoing = undo::submit(&app.ledger, &app.stores, &queue, &job, &args.by, &app.limits()).await?;
+    let id = app.service.undo(&args.by, &job, args.submit).await?;
     if args.submit {
         let mut out = output::out();
         if json {
-            writeln!(
-                out,
-                "{}",
-                json!({ "job": undoing.job, "kind": "undo", "undo_of": job.id })
-            )?;
+            writeln!(out, "{}", json!({ "job": id, "kind": "undo", "undo_of": job.id }))?;
         } else {
-            writeln!(out, "{}", undoing.job)?;
+            writeln!(out, "{id}")?;
         }
         out.flush()?;
         return Ok(End::Fine);
     }
     let stop = super::stop_signal()?;
-    let undone = process(app, undoing.job, args.out.as_deref(), None, &stop, json).await?;
+    let undone = process(app, id, args.out.as_deref(), None, &stop, json).await?;
     tell(&undone, json)
 }
 
@@ -103,7 +92,14 @@ async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> a
         }
         Ok(())
     };
-    let plan = undo::plan(&app.ledger, &app.stores, job, &app.limits(), &mut each).await?;
+    let plan = undo::plan(
+        &app.service.ledger,
+        &app.service.stores,
+        job,
+        &app.service.settings.rules.limits,
+        &mut each,
+    )
+    .await?;
     let totals = plan.totals;
     let reasons = plan.gate.map(|gate| gate.reasons).unwrap_or_default();
     if json {

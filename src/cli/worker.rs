@@ -30,16 +30,16 @@ pub(super) struct Worker {
 
 pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
     let stop = super::stop_signal()?;
-    let runner = app.runner(super::EVERYTHING, args.concurrency.map(usize::from));
+    let runner = app.service.runner(super::EVERYTHING, args.concurrency.map(usize::from));
     let intakes = TaskTracker::new();
-    if let (Queue::Redis(redis), true) = (&app.queue, app.config.inbox.enabled) {
+    if let (Queue::Redis(redis), true) = (&app.service.queue, app.config.inbox.enabled) {
         intakes.spawn(intake::inbox::serve(
             redis.clone(),
-            intake::LedgerDoor::new(app),
+            intake::LedgerDoor::new(&app.service),
             stop.clone(),
         ));
     }
-    if let Some(store) = app.stores.partner_center.clone() {
+    if let Some(store) = app.service.stores.partner_center.clone() {
         intakes.spawn(mind(store, stop.clone()));
     }
     intakes.close();
@@ -75,12 +75,13 @@ async fn mind(store: PartnerCenter, stop: CancellationToken) {
 /// Stops the worker when no job is open, nothing waits at the inbox and no results wait for their writer.
 async fn drain(app: App, runner: Runner, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        let waiting = match &app.queue {
+        let waiting = match &app.service.queue {
             Queue::Redis(redis) if app.config.inbox.enabled => intake::inbox::waiting(redis).await.unwrap_or(true),
             _ => false,
         };
-        let open = app.ledger.has_open_jobs().await.unwrap_or(true);
-        let untold = matches!(app.queue, Queue::Redis(_)) && app.ledger.has_untold().await.unwrap_or(true);
+        let open = app.service.ledger.has_open_jobs().await.unwrap_or(true);
+        let untold =
+            matches!(app.service.queue, Queue::Redis(_)) && app.service.ledger.has_untold().await.unwrap_or(true);
         if !waiting && !open && !untold && runner.deliver().await.is_ok() {
             stop.cancel();
         }

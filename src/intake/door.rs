@@ -4,11 +4,11 @@
 use tenantry_jobs::Problem;
 
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
-use crate::app::App;
 use crate::intake::document::{Rows, code};
 use crate::ledger::{Actor, JobState, Via};
 use crate::plan::{Fault, PlanError, Source};
-use crate::submit::{self, Rules, Submission, SubmitError, Submitted, submit};
+use crate::service::{Passwords, Request, Service, ServiceError};
+use crate::submit::{self, SubmitError, Submitted};
 use crate::summary::JobSummary;
 
 /// Faults told of one by one.
@@ -18,53 +18,39 @@ const NOBODY: &str = "inbox";
 
 /// Hands jobs in to the ledger.
 #[derive(Clone)]
-pub struct LedgerDoor {
-    rules: Rules,
-    app: App,
-}
+pub struct LedgerDoor(Service);
 
 impl LedgerDoor {
-    /// The door of this program's ledger.
-    pub fn new(app: &App) -> Self {
-        Self {
-            rules: app.rules(),
-            app: app.clone(),
-        }
+    /// The door of a service.
+    pub fn new(service: &Service) -> Self {
+        Self(service.clone())
     }
 }
 
 impl Door for LedgerDoor {
-    async fn submit(&self, mut document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
-        document.parameters.seal_to = self.app.seal_to(document.kind).to_vec();
-        if document.kind.kind() == "reset-passwords" && document.parameters.seal_to.is_empty() {
-            let expected = "a kind that needs no recipient of passwords; none is configured (`passwords.recipients`)";
-            let reason = Reason::new("$.kind", "no-recipient", document.kind.kind(), expected);
-            return Err(Refusal::Invalid(vec![reason]));
-        }
+    async fn submit(&self, document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
         let places = match &document.rows {
             Rows::Objects(_) => Places::Objects,
             Rows::Csv(_) => Places::Csv,
         };
-        let submission = Submission {
+        let by = Actor::new(document.submitted_by.as_deref().unwrap_or(NOBODY), Via::Inbox);
+        let request = Request {
             kind: document.kind,
             parameters: document.parameters,
+            passwords: Passwords::ConfiguredOrNone,
             source: Source::Bytes {
                 // A sender knows its entry by this name, so the outcome it is told carries it.
                 name: default_key.clone(),
                 data: document.rows.into_csv().into(),
             },
             idempotency_key: Some(document.idempotency_key.unwrap_or(default_key)),
-            submitted_by: Actor::new(document.submitted_by.as_deref().unwrap_or(NOBODY), Via::Inbox),
             reply_to: document.reply_to,
-            out_dir: None,
             plan: None,
+            is_for_workers: true,
         };
-        let App {
-            ledger, stores, queue, ..
-        } = &self.app;
-        match submit(ledger, stores, queue, &self.rules, submission, &|_| ()).await {
+        match self.0.submit(by, request, &|_| ()).await {
             Ok(Submitted::Queued(job) | Submitted::AwaitingApproval(job) | Submitted::Same(job)) => {
-                let recorded = ledger.job(job).await;
+                let recorded = self.0.ledger.job(job).await;
                 let recorded = recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
                 let awaiting = recorded.filter(|job| job.state == JobState::AwaitingApproval);
                 Ok(Accepted {
@@ -73,7 +59,14 @@ impl Door for LedgerDoor {
                 })
             }
             Ok(Submitted::Refused(refusal)) => Err(places.refusal(*refusal)),
-            Err(error) => Err(places.failure(error)),
+            Err(ServiceError::NoRecipient(_)) => {
+                let expected =
+                    "a kind that needs no recipient of passwords; none is configured (`passwords.recipients`)";
+                let reason = Reason::new("$.kind", "no-recipient", document.kind.kind(), expected);
+                Err(Refusal::Invalid(vec![reason]))
+            }
+            Err(ServiceError::Submit(error)) => Err(places.failure(error)),
+            Err(error) => Err(Refusal::Unavailable(error.to_string())),
         }
     }
 }

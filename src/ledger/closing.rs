@@ -72,18 +72,6 @@ pub fn close_part(
     } else {
         PartEnd::Next(claim.trial.passed())
     };
-    if let PartEnd::Done = end {
-        // Now the chunk says it, as for whole chunks.
-        tx.exec(
-            "DELETE FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
-            &[
-                claim.job.into(),
-                claim.first_row.into(),
-                (claim.first_row + claim.rows).into(),
-                IMPLIED.into(),
-            ],
-        )?;
-    }
     set_end(tx, claim, end, pending)?;
     finish(tx, claim, tally(&closing.outcomes, 0), pending == 0, limit, now)
 }
@@ -102,6 +90,18 @@ enum PartEnd {
 }
 
 fn set_end(tx: &mut dyn Tx, claim: &Claim, end: PartEnd, pending: u64) -> Result<(), DbError> {
+    // What was done of it in parts the chunk says now, as if it had been done at once.
+    if matches!(end, PartEnd::Done) && claim.pending < claim.rows {
+        tx.exec(
+            "DELETE FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
+            &[
+                claim.job.into(),
+                claim.first_row.into(),
+                (claim.first_row + claim.rows).into(),
+                IMPLIED.into(),
+            ],
+        )?;
+    }
     let (state, not_before, trial) = match end {
         PartEnd::Done => ("done", 0, Trial::default()),
         PartEnd::Waiting(next_look) => ("waiting", next_look, Trial::default()),

@@ -148,4 +148,17 @@ impl FaultLog {
         }
         Ok(())
     }
+
+    /// All of them as a JSON array.
+    pub fn write_json(&mut self, out: &mut dyn Write) -> std::io::Result<()> {
+        let mut first = true;
+        out.write_all(b"[")?;
+        self.each(u64::MAX, &mut |fault: &Fault| {
+            if !std::mem::take(&mut first) {
+                out.write_all(b",")?;
+            }
+            serde_json::to_writer(&mut *out, fault).map_err(std::io::Error::from)
+        })?;
+        out.write_all(b"]")
+    }
 }

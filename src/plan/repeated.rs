@@ -26,7 +26,7 @@ pub struct Repeated {
 }
 
 /// The rows that repeat a key, in row order.
-pub struct RepeatedRows {
+pub(super) struct RepeatedRows {
     found: Duplicates,
     shared: Arc<Shared>,
     first_rows: Vec<u64>,

@@ -376,7 +376,7 @@ on_both! {
     async fn the_ledgers_door_records_once_and_says_what_is_wrong_with_rows(place: Place) {
         let server = RedisServer::shared().await;
         let desk = Desk::new(server).await;
-        let door = LedgerDoor::new(&app(&place, &desk, server.url()).await);
+        let door = LedgerDoor::new(&app(&place, &desk, server.url()).await.service);
         let parse = |document: &Value| JobDocument::parse(document.to_string().as_bytes(), &desk.prefix).expect("well formed");
 
         let document = json!({ "kind": "add-customer", "rows": [customer()] });

@@ -105,6 +105,26 @@ on_both! {
         assert!(said[0].starts_with("given up after 2 attempts") && said[0].contains("not this one"), "{said:?}");
     }
 
+    async fn a_chunk_done_in_parts_ends_as_one_done_at_once(place: Place) {
+        with_customer(&place).await;
+        let ledger = place.ledger().await;
+        for suspicions in 1..=4 {
+            let csv = users_called(&format!("user{suspicions}of"), 10);
+            let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &csv, Parameters::default(), 50).await else {
+                panic!("queued")
+            };
+            // Half of the rows are suspected, then half of those, and so on, and none is at fault.
+            for _ in 0..suspicions {
+                let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
+                let cause = tenantry::ledger::Cause::Rows { most: 1 };
+                ledger.set_back(&claim, cause, |_| Duration::ZERO, "a fault".to_owned()).await.expect("set back");
+            }
+            let job = work_off(&ledger, &ledger.job(id).await.expect("asked").expect("there")).await;
+            assert_eq!((job.state, job.counts.applied), (JobState::Completed, 10));
+            assert_eq!(outcomes(&ledger, &job).await, [], "{suspicions}");
+        }
+    }
+
     async fn what_is_away_is_waited_for_however_often(place: Place) {
         with_customer(&place).await;
         let ledger = place.ledger().await;

@@ -1,97 +1,57 @@
-//! What `plan` prints, and what it writes to a file: the same document, with a row on each line.
+//! What `plan` prints for people.
 
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-
-use serde::Serialize;
-use serde_json::json;
-use tempfile::NamedTempFile;
+use std::io::{self, Write};
 
 use super::output::{self, SHOWN};
-use crate::ledger::{Gate, Parameters};
-use crate::plan::file::FORMAT;
-use crate::plan::{CheckedBlock, FaultLog, Impact, Totals};
+use crate::plan::document::{Head, Tail, View};
+use crate::plan::{CheckedBlock, FaultLog};
 use crate::store::Verdict;
 
-/// What is known before the first row.
-#[derive(Debug, Serialize)]
-pub(super) struct Head<'a> {
-    pub(super) kind: &'a str,
-    pub(super) file: PathBuf,
-    pub(super) sheet: Option<String>,
-    pub(super) parameters: &'a Parameters,
-    pub(super) offline: bool,
-}
-
-/// What is known after the last one.
-#[derive(Debug, Default)]
-pub(super) struct Tail {
-    pub(super) totals: Totals,
-    pub(super) impact: Impact,
-    pub(super) sha256: Option<String>,
-    pub(super) hash: Option<String>,
-    pub(super) approval: Option<Gate>,
-    pub(super) undo: Option<&'static str>,
-}
-
-/// A plan as people or programs read it.
-pub(super) struct Report<W: Write> {
+/// A plan as people read it.
+pub(super) struct Report<W> {
     out: W,
-    json: bool,
     /// Whether every row is shown.
     all: bool,
-    /// Rows that create something go without saying.
-    brief: bool,
     offline: bool,
     /// What a line of the file is called.
     line: &'static str,
     shown: u64,
 }
 
-/// Customers and SKUs that are named in the text form.
+/// Customers and SKUs that are named.
 const MOST_NAMED: usize = 10;
 
 impl<W: Write> Report<W> {
-    pub(super) fn new(out: W, json: bool, all: bool, offline: bool) -> Self {
+    pub(super) fn new(out: W, all: bool) -> Self {
         Self {
             out,
-            json,
             all,
-            brief: false,
-            offline,
+            offline: false,
             line: "line",
             shown: 0,
         }
     }
+}
 
-    pub(super) fn open(&mut self, head: &Head<'_>, template: Option<&str>) -> anyhow::Result<()> {
+impl<W: Write + Send> View for Report<W> {
+    fn open(&mut self, head: &Head<'_>) -> io::Result<()> {
+        self.offline = head.offline;
         if head.sheet.is_some() {
             self.line = "row";
         }
-        if self.json {
-            let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file,
-                "sheet": head.sheet, "parameters": head.parameters, "template": template, "offline": head.offline });
-            let head = head.to_string();
-            write!(self.out, "{},\"rows\":[", head.trim_end_matches('}'))?;
-        } else if let Some(template) = template {
-            writeln!(self.out, "recognised as the template: {template}")?;
+        match head.template {
+            Some(template) => writeln!(self.out, "recognised as the template: {template}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    pub(super) fn rows(&mut self, checked: &CheckedBlock) -> anyhow::Result<()> {
+    /// Rejected rows are told as faults, which say more.
+    fn rows(&mut self, checked: &CheckedBlock) -> io::Result<()> {
         // Offline nothing is known but that the row is sound.
         if self.offline {
             return Ok(());
         }
-        let mut rejects = checked.rejects.keys().copied().peekable();
         for preview in &checked.previews {
-            while let Some(row) = rejects.next_if(|row| *row < preview.row) {
-                self.rejected(row, checked.line(row))?;
-            }
-            if self.brief && preview.verdict == Verdict::Create {
-                continue;
-            }
             if !self.all && self.shown >= SHOWN {
                 break;
             }
@@ -100,56 +60,17 @@ impl<W: Write> Report<W> {
                 _ => &[],
             };
             let (line, action) = (checked.line(preview.row), preview.verdict.action());
-            if self.json {
-                let row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes });
-                self.json_row(&row)?;
-            } else {
-                let mark = if preview.destructive { " (destructive)" } else { "" };
-                writeln!(self.out, "{} {line}: {action}{mark}", self.line)?;
-                for change in changes {
-                    writeln!(self.out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
-                }
+            let mark = if preview.destructive { " (destructive)" } else { "" };
+            writeln!(self.out, "{} {line}: {action}{mark}", self.line)?;
+            for change in changes {
+                writeln!(self.out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
             }
             self.shown += 1;
         }
-        for row in rejects {
-            self.rejected(row, checked.line(row))?;
-        }
         Ok(())
     }
 
-    /// In the text form faults say more.
-    fn rejected(&mut self, row: u64, line: u64) -> anyhow::Result<()> {
-        if self.json {
-            self.json_row(&json!({ "row": row, "line": line, "action": "reject" }))?;
-            self.shown += 1;
-        }
-        Ok(())
-    }
-
-    fn json_row(&mut self, row: &serde_json::Value) -> std::io::Result<()> {
-        let separator = if self.shown == 0 { "" } else { "," };
-        write!(self.out, "{separator}\n{row}")
-    }
-
-    pub(super) fn close(&mut self, tail: &Tail, faults: &mut FaultLog) -> anyhow::Result<()> {
-        if self.json {
-            write!(self.out, "\n],\"errors\":")?;
-            output::faults_json(&mut self.out, faults)?;
-            let reasons = tail.approval.as_ref().map(|gate| &gate.reasons);
-            let rest = json!({ "error_codes": faults.by_code(), "totals": tail.totals,
-                "seats": tail.impact.seats().collect::<Vec<_>>(), "users": tail.impact.shares().collect::<Vec<_>>(),
-                "destructive": tail.impact.destructive(), "approval": reasons, "undo": tail.undo,
-                "sha256": tail.sha256, "hash": tail.hash });
-            writeln!(self.out, ",{}", rest.to_string().trim_start_matches('{'))?;
-        } else {
-            self.close_text(tail, faults)?;
-        }
-        self.out.flush()?;
-        Ok(())
-    }
-
-    fn close_text(&mut self, tail: &Tail, faults: &mut FaultLog) -> anyhow::Result<()> {
+    fn close(&mut self, tail: &Tail, faults: &mut FaultLog) -> io::Result<()> {
         let (out, totals) = (&mut self.out, tail.totals);
         let valid = totals.rows - totals.reject;
         if !self.offline && valid > self.shown {
@@ -166,7 +87,7 @@ impl<W: Write> Report<W> {
                 "{rows}: {valid} sound, {} to mend (the store was not asked)",
                 totals.reject
             )?;
-            return Ok(());
+            return out.flush();
         }
         writeln!(
             out,
@@ -204,36 +125,6 @@ impl<W: Write> Report<W> {
         if let Some(hash) = &tail.hash {
             writeln!(out, "plan {hash}")?;
         }
-        Ok(())
-    }
-}
-
-/// A plan being written to a file, which appears under its name when it is whole.
-pub(super) struct PlanWriter {
-    pub(super) report: Report<BufWriter<NamedTempFile>>,
-    path: PathBuf,
-}
-
-impl PlanWriter {
-    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
-        let dir = path
-            .parent()
-            .filter(|dir| !dir.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(dir)
-            .map_err(|error| anyhow::anyhow!("{}: the plan cannot be written: {error}", path.display()))?;
-        let mut report = Report::new(BufWriter::new(file), true, true, false);
-        report.brief = true;
-        Ok(Self {
-            report,
-            path: path.to_owned(),
-        })
-    }
-
-    pub(super) fn finish(self) -> anyhow::Result<()> {
-        let file = self.report.out.into_inner()?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        Ok(())
+        out.flush()
     }
 }

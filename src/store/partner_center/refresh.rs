@@ -4,6 +4,7 @@
 //! notes when that was; a file somebody wrote by hand has none, and counts from when it was written. When a token from a
 //! command was issued is not known here.
 
+use crate::file::WholeFile;
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -168,10 +169,7 @@ async fn asked(words: &[String]) -> Result<Secret, AuthError> {
 /// Replaces a file in one step, readable by its owner alone.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    // A temporary file is made with 0600.
-    let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
+    let mut file = WholeFile::create(path)?;
     file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    file.finish()
 }

@@ -1,0 +1,139 @@
+//! A plan as one JSON document with a row on each line: what programs read, and what [`file`](super::file) reads back to be
+//! applied.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::file::FORMAT;
+use super::{CheckedBlock, FaultLog, Impact, Totals};
+use crate::ledger::{Gate, Parameters};
+use crate::store::Verdict;
+
+/// What is known before the first row.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names are the document's")]
+pub struct Head<'a> {
+    pub kind: &'a str,
+    pub file: PathBuf,
+    pub sheet: Option<String>,
+    pub template: Option<&'static str>,
+    pub parameters: &'a Parameters,
+    /// Whether the store was not asked.
+    pub offline: bool,
+}
+
+/// What is known after the last one.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the names are the document's")]
+pub struct Tail {
+    pub totals: Totals,
+    pub impact: Impact,
+    pub sha256: Option<String>,
+    pub hash: Option<String>,
+    pub approval: Option<Gate>,
+    pub undo: Option<&'static str>,
+}
+
+/// A form of a plan, which is given its parts in their order.
+pub trait View: Send {
+    /// Begins it.
+    fn open(&mut self, head: &Head<'_>) -> io::Result<()>;
+    /// The rows of a block.
+    fn rows(&mut self, checked: &CheckedBlock) -> io::Result<()>;
+    /// Ends it.
+    fn close(&mut self, tail: &Tail, faults: &mut FaultLog) -> io::Result<()>;
+}
+
+/// The document.
+pub struct Document<W> {
+    out: W,
+    /// Rows that create something go without saying.
+    brief: bool,
+    offline: bool,
+    rows: u64,
+}
+
+impl<W: Write> Document<W> {
+    /// With every row.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            brief: false,
+            offline: false,
+            rows: 0,
+        }
+    }
+
+    /// With those that do something other than create.
+    pub fn brief(out: W) -> Self {
+        Self {
+            brief: true,
+            ..Self::new(out)
+        }
+    }
+
+    /// What it was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn row(&mut self, row: &serde_json::Value) -> io::Result<()> {
+        let separator = if self.rows == 0 { "" } else { "," };
+        self.rows += 1;
+        write!(self.out, "{separator}\n{row}")
+    }
+
+    fn rejected(&mut self, row: u64, line: u64) -> io::Result<()> {
+        self.row(&json!({ "row": row, "line": line, "action": "reject" }))
+    }
+}
+
+impl<W: Write + Send> View for Document<W> {
+    fn open(&mut self, head: &Head<'_>) -> io::Result<()> {
+        self.offline = head.offline;
+        let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet,
+            "parameters": head.parameters, "template": head.template, "offline": head.offline });
+        let head = head.to_string();
+        write!(self.out, "{},\"rows\":[", head.trim_end_matches('}'))
+    }
+
+    fn rows(&mut self, checked: &CheckedBlock) -> io::Result<()> {
+        // Offline nothing is known but that the row is sound.
+        if self.offline {
+            return Ok(());
+        }
+        let mut rejects = checked.rejects.keys().copied().peekable();
+        for preview in &checked.previews {
+            while let Some(row) = rejects.next_if(|row| *row < preview.row) {
+                self.rejected(row, checked.line(row))?;
+            }
+            if self.brief && preview.verdict == Verdict::Create {
+                continue;
+            }
+            let changes = match &preview.verdict {
+                Verdict::Change(changes) => changes.as_slice(),
+                _ => &[],
+            };
+            let (line, action) = (checked.line(preview.row), preview.verdict.action());
+            self.row(&json!({ "row": preview.row, "line": line, "action": action, "changes": changes }))?;
+        }
+        for row in rejects {
+            self.rejected(row, checked.line(row))?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, tail: &Tail, faults: &mut FaultLog) -> io::Result<()> {
+        write!(self.out, "\n],\"errors\":")?;
+        faults.write_json(&mut self.out)?;
+        let reasons = tail.approval.as_ref().map(|gate| &gate.reasons);
+        let rest = json!({ "error_codes": faults.by_code(), "totals": tail.totals,
+            "seats": tail.impact.seats().collect::<Vec<_>>(), "users": tail.impact.shares().collect::<Vec<_>>(),
+            "destructive": tail.impact.destructive(), "approval": reasons, "undo": tail.undo,
+            "sha256": tail.sha256, "hash": tail.hash });
+        writeln!(self.out, ",{}", rest.to_string().trim_start_matches('{'))?;
+        self.out.flush()
+    }
+}

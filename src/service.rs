@@ -1,0 +1,94 @@
+//! What every surface calls, whether a command line, an inbox, a folder, a schedule or an HTTP API: a surface reads what
+//! it was given, calls, and shows what it got.
+//!
+//! - `planning`: a file planned, for as many views of the plan as there are
+//! - `submission`: a submission completed with what the configuration says, and its refusal as data
+//! - `recipients`: whom passwords are sealed to
+//! - `jobs`: what people decide about jobs, and looking them up
+//! - `running`: a job worked on here, or waited for, and its results written
+//! - `listing`: what the store holds
+
+mod jobs;
+mod listing;
+mod planning;
+mod recipients;
+mod running;
+mod submission;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use jobs::ServiceError;
+pub use listing::ListError;
+pub use planning::{PlanRequest, Planned, plan};
+pub use recipients::{NoRecipient, Passwords};
+pub use running::{Progress, ResultsError, RunError};
+pub use submission::Request;
+
+use crate::db::{DbError, patiently};
+use crate::ledger::{Ledger, Scope};
+use crate::queue::Queue;
+use crate::receipt::Form;
+use crate::runner::Runner;
+use crate::store::Stores;
+use crate::submit::Rules;
+
+/// The parts a service is made of. Clones share them.
+#[derive(Clone)]
+pub struct Service {
+    /// The ledger, open.
+    pub ledger: Ledger,
+    /// The stores besides the ledger's database.
+    pub stores: Stores,
+    /// The queue; Redis is not asked before it is needed.
+    pub queue: Queue,
+    /// What it is held to.
+    pub settings: Arc<Settings>,
+}
+
+/// What a service is held to.
+pub struct Settings {
+    /// What submissions are held to.
+    pub rules: Rules,
+    /// What a worker is like.
+    pub runner: crate::runner::Settings,
+    /// Directory in which each job's results have one of their own.
+    pub results: PathBuf,
+    /// The form of results.
+    pub form: Form,
+    /// How long an unavailable ledger is waited for.
+    pub patience: Duration,
+    /// Public keys that passwords are sealed to.
+    pub recipients: Vec<String>,
+    /// Whether new users are handed out passwords unless a submission says otherwise.
+    pub hands_out_passwords: bool,
+}
+
+impl Service {
+    /// A runner over the queue, or over one of its own when it is to work on a single job.
+    pub fn runner(&self, scope: Scope, concurrency: Option<usize>) -> Runner {
+        let queue = match scope {
+            Scope::All => self.queue.clone(),
+            Scope::Job(_) => Queue::embedded(),
+        };
+        let mut settings = self.settings.runner.clone();
+        settings.concurrency = concurrency.unwrap_or(settings.concurrency);
+        Runner::new(self.ledger.clone(), self.stores.clone(), queue, settings, scope)
+    }
+
+    /// Repeats a question to the ledger while it is unavailable, for as long as there is patience.
+    pub async fn patiently<T, F>(&self, ask: impl FnMut() -> F) -> Result<T, DbError>
+    where
+        F: Future<Output = Result<T, DbError>>,
+    {
+        patiently(self.settings.patience, ask).await
+    }
+
+    /// Closes the databases, so that each SQLite file holds all there is. Clones are of no more use then.
+    pub async fn close(&self) {
+        self.ledger.close().await;
+        self.stores.close().await;
+    }
+}

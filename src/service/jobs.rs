@@ -1,0 +1,93 @@
+//! What people decide about jobs, and looking them up. Whatever makes work ready rings for it here.
+
+use thiserror::Error;
+
+use super::{NoRecipient, Service};
+use crate::db::DbError;
+use crate::ledger::{Actor, DecisionRefused, Job, JobFilter, JobId, RetryRefused};
+use crate::submit::SubmitError;
+use crate::undo::UndoError;
+
+/// Why something was not done.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// The submission.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// There is nobody to seal its passwords to.
+    #[error(transparent)]
+    NoRecipient(#[from] NoRecipient),
+    /// The job is not such that this can be decided about it, or not by whoever asks.
+    #[error(transparent)]
+    Decision(#[from] DecisionRefused),
+    /// There is nothing to try again.
+    #[error(transparent)]
+    Retry(#[from] RetryRefused),
+    /// It cannot be taken back.
+    #[error(transparent)]
+    Undo(#[from] UndoError),
+    /// No job is meant, or several.
+    #[error("{0}")]
+    NoSuchJob(String),
+    /// The ledger.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl Service {
+    /// The job as it is now.
+    pub async fn job(&self, id: JobId) -> Result<Job, ServiceError> {
+        let job = self.patiently(|| self.ledger.job(id)).await?;
+        job.ok_or_else(|| ServiceError::NoSuchJob(format!("job {id} is gone from the ledger")))
+    }
+
+    /// The job with that id, or whose id alone begins or ends so.
+    pub async fn find(&self, text: &str) -> Result<Job, ServiceError> {
+        let found = self.patiently(|| self.ledger.find_job(text)).await?;
+        found.map_err(ServiceError::NoSuchJob)
+    }
+
+    /// The newest jobs of the filter, newest first.
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>, ServiceError> {
+        Ok(self.patiently(|| self.ledger.jobs(filter.clone())).await?)
+    }
+
+    /// Lets a job run whose plan has that hash, and tells the workers.
+    pub async fn approve(&self, by: &Actor, job: &Job, hash: &str) -> Result<Job, ServiceError> {
+        self.ledger.approve(job, hash, by).await??;
+        self.queue.ring(job.id, 1).await;
+        self.job(job.id).await
+    }
+
+    /// Refuses to let a job run.
+    pub async fn reject(&self, by: &Actor, job: &Job, reason: &str) -> Result<Job, ServiceError> {
+        self.ledger.reject_plan(job, by, reason).await??;
+        self.job(job.id).await
+    }
+
+    /// Stops a job after the chunks in hand.
+    pub async fn pause(&self, by: &Actor, job: &Job) -> Result<Job, ServiceError> {
+        self.ledger.pause(job, by).await??;
+        self.job(job.id).await
+    }
+
+    /// Lets a paused job go on, and tells the workers.
+    pub async fn resume(&self, by: &Actor, job: &Job) -> Result<Job, ServiceError> {
+        self.ledger.resume(job, by).await??;
+        self.queue.ring(job.id, 1).await;
+        self.job(job.id).await
+    }
+
+    /// Asks a job to stop. The job, and whether it had not ended before.
+    pub async fn cancel(&self, by: &Actor, job: &Job) -> Result<(Job, bool), ServiceError> {
+        let is_stopped = self.ledger.cancel(job.seq, by).await?;
+        Ok((self.job(job.id).await?, is_stopped))
+    }
+
+    /// Queues a job over the rows that failed or were cancelled, and tells the workers. Its id.
+    pub async fn retry(&self, by: &Actor, job: &Job) -> Result<JobId, ServiceError> {
+        let id = self.ledger.retry(job, by).await??;
+        self.queue.ring(id, 1).await;
+        Ok(id)
+    }
+}

@@ -1,0 +1,128 @@
+//! A file planned without anything being written, for one or several views of the plan.
+
+use tenantry_jobs::Job;
+
+use crate::ledger::Parameters;
+use crate::plan::document::{Head, Tail, View};
+use crate::plan::{
+    Against, CheckedBlock, Drained, Fault, FaultLog, Limits, PlanError, Planning, Repeated, Sink, Source, Whole,
+};
+use crate::summary::undo_of_kind;
+
+/// What is to be planned.
+pub struct PlanRequest<'r> {
+    /// The kind.
+    pub kind: &'static dyn Job,
+    /// What is the same for every row.
+    pub parameters: &'r Parameters,
+    /// The rows.
+    pub source: Source,
+    /// The store to preview against; without one, the file alone is checked.
+    pub against: Option<Against>,
+    /// Rows in a chunk.
+    pub chunk_rows: usize,
+    /// What needs approval.
+    pub limits: Limits,
+}
+
+/// How planning ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planned {
+    /// Every row is sound.
+    Sound,
+    /// Some rows are to be rejected.
+    SomeRejected,
+    /// The file could not be read to its end.
+    Broken,
+}
+
+/// Plans a file. Each of `views` is given the whole plan; `progress` is told how many rows have been checked.
+pub async fn plan(
+    request: PlanRequest<'_>,
+    views: &mut [&mut dyn View],
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Planned, PlanError> {
+    let PlanRequest {
+        kind,
+        parameters,
+        source,
+        against,
+        chunk_rows,
+        limits,
+    } = request;
+    let offline = against.is_none();
+    let file = match &source {
+        Source::Path { path, .. } => path.clone(),
+        Source::Bytes { name, .. } => name.into(),
+    };
+    let planning = Planning::open(source, kind, parameters, against, chunk_rows, false).await?;
+    let head = Head {
+        kind: kind.kind(),
+        file,
+        sheet: planning.sheet().map(str::to_owned),
+        template: planning.template(),
+        parameters,
+        offline,
+    };
+    for view in views.iter_mut() {
+        view.open(&head).map_err(PlanError::Output)?;
+    }
+    let mut showing = Showing {
+        views,
+        faults: FaultLog::default(),
+        progress,
+    };
+    let Drained { totals, hash, whole } = planning.drain(&mut showing).await?;
+    let Showing { views, mut faults, .. } = showing;
+    let mut tail = Tail {
+        totals,
+        ..Tail::default()
+    };
+    let is_whole = whole.is_some();
+    if let Some(Whole { digest, impact }) = whole {
+        let sha256 = digest.sha256.to_string();
+        tail.hash = (!offline).then(|| hash.finish(kind.kind(), parameters, head.sheet.as_deref(), &sha256));
+        tail.sha256 = Some(sha256);
+        tail.approval = limits.gate(Some(kind), &tail.totals, &impact);
+        tail.undo = undo_of_kind(kind.kind()).filter(|_| !offline && parameters.store.is_none());
+        tail.impact = impact;
+    }
+    for view in views.iter_mut() {
+        view.close(&tail, &mut faults).map_err(PlanError::Output)?;
+    }
+    Ok(match (is_whole, faults.is_empty()) {
+        (false, _) => Planned::Broken,
+        (true, true) => Planned::Sound,
+        (true, false) => Planned::SomeRejected,
+    })
+}
+
+/// Hands what is found on to the views.
+struct Showing<'s, 'v> {
+    views: &'s mut [&'v mut dyn View],
+    faults: FaultLog,
+    progress: &'s (dyn Fn(u64) + Sync),
+}
+
+impl Sink for Showing<'_, '_> {
+    type Error = PlanError;
+
+    async fn block(&mut self, checked: CheckedBlock, rows: u64) -> Result<(), PlanError> {
+        (self.progress)(rows);
+        for view in self.views.iter_mut() {
+            view.rows(&checked).map_err(PlanError::Output)?;
+        }
+        for fault in checked.rejects.into_values().flatten() {
+            self.faults.push(fault)?;
+        }
+        Ok(())
+    }
+
+    async fn repeated(&mut self, repeated: Repeated) -> Result<(), PlanError> {
+        Ok(self.faults.push(repeated.fault)?)
+    }
+
+    fn broken(&mut self, fault: Fault) -> Result<(), PlanError> {
+        Ok(self.faults.push(fault)?)
+    }
+}

@@ -1,0 +1,61 @@
+//! Whom the passwords that a job hands out are sealed to.
+
+use tenantry_jobs::Job;
+use thiserror::Error;
+
+use super::Service;
+
+/// What a submission says about passwords.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Passwords {
+    /// As the configuration says; a kind that needs a recipient and has none is refused.
+    #[default]
+    Configured,
+    /// As the configuration says; without a recipient, users are made without passwords.
+    ConfiguredOrNone,
+    /// Sealed to these public keys.
+    To(Vec<String>),
+    /// None are handed out.
+    None,
+}
+
+/// Why a kind cannot be submitted so.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoRecipient {
+    /// Its passwords would be lost.
+    #[error(
+        "`{0}` hands out passwords, and there is nobody to seal them to: put a public key into `passwords.recipients` \
+         (`tenantry keygen` makes one), or say --plaintext-passwords FILE, or --no-passwords"
+    )]
+    Missing(&'static str),
+    /// It does nothing else.
+    #[error("`{0}` does nothing else but hand out passwords")]
+    Needed(&'static str),
+}
+
+impl Service {
+    /// Whom the passwords of a job of this kind are sealed to; nobody if it hands out none, or none are to be.
+    pub fn recipients(&self, kind: &dyn Job, passwords: &Passwords) -> Result<Vec<String>, NoRecipient> {
+        if !kind.hands_out_passwords() {
+            return Ok(Vec::new());
+        }
+        let name = kind.kind();
+        let configured = if self.settings.hands_out_passwords {
+            self.settings.recipients.as_slice()
+        } else {
+            &[]
+        };
+        let recipients = match passwords {
+            Passwords::To(keys) => keys.clone(),
+            Passwords::None => Vec::new(),
+            Passwords::Configured if self.settings.hands_out_passwords && configured.is_empty() => {
+                return Err(NoRecipient::Missing(name));
+            }
+            Passwords::Configured | Passwords::ConfiguredOrNone => configured.to_vec(),
+        };
+        if recipients.is_empty() && name == "reset-passwords" {
+            return Err(NoRecipient::Needed(name));
+        }
+        Ok(recipients)
+    }
+}

@@ -1,0 +1,184 @@
+//! A job worked on here, or waited for, until its results are written.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use super::{Service, ServiceError};
+use crate::delivery::{self, DeliveryError};
+use crate::ledger::{Job, JobId, Scope};
+use crate::runner::ServeError;
+
+/// How often it is looked at how far a job is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Is told how far a job is.
+pub trait Progress: Sync {
+    /// So many of its rows are over.
+    fn at(&self, finished: u64, total: u64);
+}
+
+/// Why a job could not be run here, or waited for.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Its results could not be written. The job is in the ledger, and its results are.
+    #[error("{error}; {}", advice(*job, *has_ended))]
+    Results {
+        /// The job.
+        job: JobId,
+        /// Whether it has ended.
+        has_ended: bool,
+        /// Why.
+        error: Box<DeliveryError>,
+    },
+    /// Its results could not be read.
+    #[error(transparent)]
+    Delivery(DeliveryError),
+    /// The worker ended.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The ledger.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+fn advice(job: JobId, has_ended: bool) -> String {
+    let way =
+        format!("`tenantry results {job}` prints them, and a worker on this machine writes them once that is possible");
+    if has_ended {
+        format!("job {job} has ended and its results are in the ledger: {way}")
+    } else {
+        format!(
+            "job {job} is in the ledger and goes on where it was with a worker or with `tenantry apply {job}`; its \
+             results are there as well: {way}"
+        )
+    }
+}
+
+/// Results cannot be written where they are to go.
+#[derive(Debug, Error)]
+#[error("results cannot be written to {}: {error}", dir.display())]
+pub struct ResultsError {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Why.
+    pub error: DeliveryError,
+}
+
+impl Service {
+    /// Makes sure that results can be written to `out`, or where they usually go, before there is a job that has some.
+    pub fn try_results(&self, out: Option<&Path>) -> Result<(), ResultsError> {
+        let dir = out.unwrap_or(&self.settings.results);
+        delivery::try_dir(dir).map_err(|error| ResultsError {
+            dir: dir.to_owned(),
+            error,
+        })
+    }
+
+    /// Works on one job here until it has ended, or rests, or `stop` is cancelled, and writes its results as it goes. The job
+    /// as it is then.
+    pub async fn run(
+        &self,
+        id: JobId,
+        out: Option<&Path>,
+        concurrency: Option<usize>,
+        stop: &CancellationToken,
+        progress: &dyn Progress,
+    ) -> Result<Job, RunError> {
+        let job = self.job(id).await?;
+        let dir = self.claim_results(&job, out).await?;
+        if job.is_at_rest() && !job.state.is_final() {
+            return Ok(job);
+        }
+        let runner = self.runner(Scope::Job(job.seq), concurrency);
+        let work_over = stop.child_token();
+        let working = {
+            let work_over = work_over.clone();
+            async move { runner.serve(work_over).await }
+        };
+        let watching = async {
+            let watched = stop.run_until_cancelled(self.watch(id, &dir, progress)).await;
+            work_over.cancel();
+            watched.unwrap_or(Ok(()))
+        };
+        let (worked, watched) = tokio::join!(working, watching);
+        worked?;
+        watched?;
+        Ok(self.job(id).await?)
+    }
+
+    /// Waits until a job that workers have in hand has ended, or rests, and writes its results.
+    pub async fn wait(&self, id: JobId, out: Option<&Path>) -> Result<(), RunError> {
+        let job = loop {
+            let job = self.job(id).await?;
+            if job.is_at_rest() {
+                break job;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        let dir = self.claim_results(&job, out).await?;
+        if job.state.is_final() {
+            self.deliver(id, &dir).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim_results(&self, job: &Job, out: Option<&Path>) -> Result<PathBuf, RunError> {
+        let claimed = delivery::claim_dir(&self.ledger, job, out, &self.settings.results).await;
+        match claimed {
+            Ok(dir) => Ok(dir),
+            Err(error) => Err(self.unwritten(job.id, error).await),
+        }
+    }
+
+    async fn deliver(&self, id: JobId, dir: &Path) -> Result<(), RunError> {
+        let (form, patience) = (self.settings.form, self.settings.patience);
+        // Boxed, as it is large and would be carried in every future around it.
+        match Box::pin(delivery::deliver_to(&self.ledger, id, dir, form, patience)).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.unwritten(id, error).await),
+        }
+    }
+
+    /// Tells progress and writes results until the job has ended or rests.
+    async fn watch(&self, id: JobId, dir: &Path, progress: &dyn Progress) -> Result<(), RunError> {
+        let showing = async {
+            loop {
+                let job = self.job(id).await?;
+                progress.at(job.counts.finished(), job.counts.total);
+                if job.is_at_rest() {
+                    return Ok::<_, RunError>(job);
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let (mut showing, mut writing) = (std::pin::pin!(showing), Box::pin(self.deliver(id, dir)));
+        tokio::select! {
+            shown = &mut showing => {
+                // A job that only rests writes its results when it ends; who ends it sees to that.
+                if shown?.state.is_final() {
+                    writing.await?;
+                }
+            }
+            written = &mut writing => {
+                written?;
+                showing.await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unwritten(&self, job: JobId, error: DeliveryError) -> RunError {
+        if !matches!(error, DeliveryError::File(_) | DeliveryError::Directory { .. }) {
+            return RunError::Delivery(error);
+        }
+        let now = self.ledger.job(job).await;
+        RunError::Results {
+            job,
+            has_ended: now.is_ok_and(|job| job.is_some_and(|job| job.state.is_final())),
+            error: Box::new(error),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Submissions: completed with what the configuration says, and told as data where they are refused.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+use tenantry_jobs::Job;
+
+use super::{Passwords, Service, ServiceError};
+use crate::ledger::{Actor, JobId, Parameters};
+use crate::plan::Source;
+use crate::plan::file::PlanFile;
+use crate::queue::Queue;
+use crate::submit::{Refusal, Submission, Submitted, submit};
+use crate::undo;
+
+/// What somebody wants done.
+pub struct Request {
+    /// The kind.
+    pub kind: &'static dyn Job,
+    /// What is the same for every row; whom passwords are sealed to follows from `passwords`.
+    pub parameters: Parameters,
+    /// What is to become of passwords.
+    pub passwords: Passwords,
+    /// The rows.
+    pub source: Source,
+    /// The submitter's own key: a second submission with it is the same job.
+    pub idempotency_key: Option<String>,
+    /// Redis stream that is told the outcome.
+    pub reply_to: Option<String>,
+    /// The plan to go by: rows that are no longer as it says are rejected.
+    pub plan: Option<PlanFile>,
+    /// Whether workers are told. Otherwise the submitter works on the job.
+    pub is_for_workers: bool,
+}
+
+impl Service {
+    /// Takes a submission. `progress` is told how many rows have been checked.
+    pub async fn submit(
+        &self,
+        by: Actor,
+        request: Request,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Submitted, ServiceError> {
+        let seal_to = self.recipients(request.kind, &request.passwords)?;
+        let submission = Submission {
+            kind: request.kind,
+            parameters: Parameters {
+                seal_to,
+                ..request.parameters
+            },
+            source: request.source,
+            idempotency_key: request.idempotency_key,
+            submitted_by: by,
+            reply_to: request.reply_to,
+            out_dir: None,
+            plan: request.plan,
+        };
+        let (queue, rules) = (self.told(request.is_for_workers), &self.settings.rules);
+        Ok(submit(&self.ledger, &self.stores, &queue, rules, submission, progress).await?)
+    }
+
+    /// Submits the undo of a job. Its id, or that of the job that was doing the same.
+    pub async fn undo(
+        &self,
+        by: &Actor,
+        job: &crate::ledger::Job,
+        is_for_workers: bool,
+    ) -> Result<JobId, ServiceError> {
+        let (queue, limits) = (self.told(is_for_workers), &self.settings.rules.limits);
+        let undoing = undo::submit(&self.ledger, &self.stores, &queue, job, by, limits).await?;
+        Ok(undoing.job)
+    }
+
+    fn told(&self, workers: bool) -> Queue {
+        if workers { self.queue.clone() } else { Queue::embedded() }
+    }
+}
+
+impl Refusal {
+    /// Rows that could be applied without the others.
+    pub fn good_rows(&self) -> u64 {
+        self.totals.rows - self.totals.reject
+    }
+
+    /// As one JSON document of the form of a job's summary, with every fault.
+    pub fn write_json(&mut self, kind: &str, out: &mut dyn Write) -> io::Result<()> {
+        let counts = json!({
+            "applied": 0, "unchanged": 0, "rejected": self.totals.reject, "failed": 0, "cancelled": 0,
+            "total": self.totals.rows,
+        });
+        let head = json!({ "job": null, "kind": kind, "state": "refused", "counts": counts, "started_at": null,
+            "finished_at": null, "results": null, "rejects": null, "receipt": null });
+        let head = head.to_string();
+        write!(out, "{},\"errors\":", head.trim_end_matches('}'))?;
+        self.faults.write_json(out)?;
+        writeln!(out, "}}")
+    }
+}
