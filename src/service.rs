@@ -7,7 +7,9 @@
 //! - `jobs`: what people decide about jobs, and looking them up
 //! - `running`: a job worked on here, or waited for, and its results written
 //! - `listing`: what the store holds
+//! - `health`: whether all is there that the configuration speaks of
 
+pub mod health;
 mod jobs;
 mod listing;
 mod planning;

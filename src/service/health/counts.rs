@@ -2,17 +2,18 @@
 
 use std::fmt::Write;
 
-use super::{Doctor, Finding, output};
+use super::Finding;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{ConnectOptions, Db, SCHEMA_VERSION, patiently};
+use crate::ledger::Actor;
 use crate::store::sql::derived;
 
 /// How many of the counts that are wrong are named.
 const SHOWN: usize = 5;
 
 /// Whether the counts of the ledger's store add up, if there is a ledger.
-pub(super) async fn counts(args: &Doctor, config: &Config) -> Vec<Finding> {
+pub(super) async fn counts(config: &Config, repair: Option<&Actor>) -> Vec<Finding> {
     let url = config.ledger.url.reveal();
     if !matches!(Db::inspect(url).await, Ok(SCHEMA_VERSION)) {
         return Vec::new();
@@ -20,10 +21,10 @@ pub(super) async fn counts(args: &Doctor, config: &Config) -> Vec<Finding> {
     let found = patiently(config.ledger.patience, async || {
         let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
         let found = db.read(derived::find).await?;
-        if !args.repair || found.wrong.is_empty() {
+        let Some(by) = repair.filter(|_| !found.wrong.is_empty()) else {
             return Ok((found, None));
-        }
-        let mended = derived::mend(&db, &found, &args.by, Clock::system().now_millis()).await?;
+        };
+        let mended = derived::mend(&db, &found, by, Clock::system().now_millis()).await?;
         Ok((db.read(derived::find).await?, Some(mended)))
     });
     let finding = |what, fine, says| Finding { what, fine, says };
@@ -43,9 +44,11 @@ pub(super) async fn counts(args: &Doctor, config: &Config) -> Vec<Finding> {
             let (what, domain) = (wrong.part_number.as_deref().unwrap_or("users"), &wrong.domain);
             format!("{domain} {what}: {} recorded, {} there", wrong.recorded, wrong.counted)
         });
-        let number = output::counted(found.wrong.len() as u64, "count");
-        let says =
-            format!("{number} of users or assigned seats not right ({first}); `tenantry doctor --repair` mends them");
+        let number = found.wrong.len();
+        let counts = if number == 1 { "count" } else { "counts" };
+        let says = format!(
+            "{number} {counts} of users or assigned seats not right ({first}); `tenantry doctor --repair` mends them"
+        );
         findings.push(finding("counts", false, says));
     } else if mended.is_none() {
         findings.push(finding("counts", true, "users and assigned seats add up".to_owned()));

@@ -1,0 +1,263 @@
+//! Whether everything is there that the configuration speaks of, tried rather than believed, and if not, what to do.
+
+mod counts;
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::db::{ConnectOptions, Db, DbError, SCHEMA_VERSION};
+use crate::delivery::try_dir;
+use crate::input::Meter;
+use crate::ledger::Actor;
+use crate::queue::{Queue, QueueError};
+use crate::store::partner_center::{PartnerCenter, Speaker, Standing};
+use crate::store::{Sources, Stores};
+
+/// The key under which something is written to the ledger, to see whether that works, and how much.
+const TRIAL: &str = "doctor";
+const TRIAL_BYTES: usize = 64 << 10;
+
+/// What one look has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: &'static str,
+    /// Whether all is well.
+    pub fine: bool,
+    /// What there is, or what is wrong and what to do about it.
+    pub says: String,
+}
+
+/// Looks at everything. `stores` are those of the configuration, or why they cannot be used; counts of the store that do not
+/// add up are mended for `repair`.
+pub async fn examine(config: &Config, stores: Result<Stores, String>, repair: Option<&Actor>) -> Vec<Finding> {
+    let mut findings = vec![configuration(config), ledger(config).await];
+    findings.extend(counts::counts(config, repair).await);
+    findings.extend([queue(config).await, results(config), passwords(config)]);
+    match stores {
+        Ok(Stores {
+            partner_center,
+            sources,
+        }) => {
+            if let Some(store) = partner_center {
+                findings.extend(speakers(&store).await);
+            }
+            for name in sources.names() {
+                findings.push(source(&sources, name).await);
+            }
+            sources.close().await;
+        }
+        Err(says) => findings.push(Finding {
+            what: "partner center",
+            fine: false,
+            says,
+        }),
+    }
+    findings
+}
+
+/// A configuration with a fault does not get this far.
+fn configuration(config: &Config) -> Finding {
+    Finding {
+        what: "configuration",
+        fine: true,
+        says: format!("ledger {}, queue {}", config.ledger.url, config.queue.url),
+    }
+}
+
+async fn ledger(config: &Config) -> Finding {
+    let url = config.ledger.url.reveal();
+    let (fine, says) = match Db::inspect(url).await {
+        Ok(0) => match place_of(url).map_or(Ok(()), |dir| try_dir(&dir)) {
+            Ok(()) => (true, "empty; the first command that writes sets it up".to_owned()),
+            Err(error) => (
+                false,
+                format!("it is not there and cannot be made: {error}; make room there, or set `ledger.url`"),
+            ),
+        },
+        Ok(version) if version < SCHEMA_VERSION => (
+            true,
+            format!("schema version {version}; the first command that writes brings it to {SCHEMA_VERSION}"),
+        ),
+        Ok(version) if version == SCHEMA_VERSION => match write_and_remove(url).await {
+            Ok(()) => (true, format!("schema version {version}, up to date, can be written")),
+            Err(error) => (
+                false,
+                format!(
+                    "it can be read and not be written: {error}; make room where it lies, and check that its file or \
+                     database is not read-only and that the user of `ledger.url` may write there"
+                ),
+            ),
+        },
+        Ok(version) => (
+            false,
+            format!("schema version {version} is newer than this program's {SCHEMA_VERSION}; use a newer tenantry"),
+        ),
+        Err(error) => (
+            false,
+            format!("{error}; check `ledger.url`, that the server runs, or that the path is writable and has room"),
+        ),
+    };
+    Finding {
+        what: "ledger",
+        fine,
+        says,
+    }
+}
+
+/// The directory in which the file of an SQLite ledger lies, or is to lie.
+fn place_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = Path::new(path.strip_prefix("//").unwrap_or(path));
+    Some(path.parent().unwrap_or(Path::new("")).to_owned())
+}
+
+/// Writes something to the ledger that takes room, commits it, and takes it away again.
+async fn write_and_remove(url: &str) -> Result<(), DbError> {
+    let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
+    db.write(|tx| {
+        tx.exec(
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            &[TRIAL.into(), incompressible(TRIAL_BYTES).into()],
+        )
+        .map(drop)
+    })
+    .await?;
+    db.write(|tx| tx.exec("DELETE FROM meta WHERE key = $1", &[TRIAL.into()]).map(drop))
+        .await
+}
+
+/// A text that a database does not make smaller.
+fn incompressible(bytes: usize) -> String {
+    let mut digits = String::with_capacity(bytes + 64);
+    for block in 0..bytes.div_ceil(64) {
+        let mut meter = Meter::default();
+        meter.pass(&block.to_le_bytes());
+        digits.push_str(meter.sha256().as_str());
+    }
+    digits
+}
+
+/// Whether Partner Center lets the application in, and application and user.
+async fn speakers(store: &PartnerCenter) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (speaker, named) in [
+        (Speaker::App, "the application"),
+        (Speaker::AppAndUser, "application and user"),
+    ] {
+        let (fine, says) = match store.check(speaker).await {
+            Ok(()) => (true, format!("lets {named} in")),
+            Err(error) => (
+                false,
+                format!("{named}, at {}: {error}; check `partner_center`", store.address()),
+            ),
+        };
+        findings.push(Finding {
+            what: "partner center",
+            fine,
+            says,
+        });
+    }
+    // After the check, which may have had it replaced.
+    if let Some(standing) = store.refresh_token().await {
+        let (fine, says) = match standing {
+            Standing::Good(says) => (true, says),
+            Standing::Ending(says) => (false, says),
+        };
+        findings.push(Finding {
+            what: "partner center",
+            fine,
+            says,
+        });
+    }
+    findings
+}
+
+async fn source(sources: &Sources, name: &str) -> Finding {
+    let (fine, says) = match sources.check(name).await {
+        Ok(()) => (true, format!("`{name}` can be copied from")),
+        Err(error) if name == PartnerCenter::NAME => (false, format!("{error}; check `partner_center`")),
+        Err(error) => (false, format!("{error}; check `stores.{name}.url`")),
+    };
+    Finding {
+        what: "store",
+        fine,
+        says,
+    }
+}
+
+async fn queue(config: &Config) -> Finding {
+    let (fine, says) = match Queue::connect(&config.queue.url, &config.queue.prefix) {
+        Err(error) => (
+            false,
+            format!("{error}; set `queue.url` to `embedded` or `redis://HOST:PORT`"),
+        ),
+        Ok(queue) => match queue.ping().await {
+            Ok(info) => (true, info),
+            Err(error) if cannot_be_written(&error) => (
+                false,
+                format!(
+                    "it answers and cannot be written: {error}; give it more memory (`maxmemory`), check that it is no \
+                     read-only replica and that the user of `queue.url` may write there, or set it to `embedded`"
+                ),
+            ),
+            Err(error) => (
+                false,
+                format!("{error}; check `queue.url` and that Redis runs, or set it to `embedded`"),
+            ),
+        },
+    };
+    Finding {
+        what: "queue",
+        fine,
+        says,
+    }
+}
+
+/// Whether Redis is there and takes nothing.
+fn cannot_be_written(error: &QueueError) -> bool {
+    match error {
+        QueueError::Full(_) | QueueError::Refused(_) => true,
+        // Of use while another server takes over, elsewhere; here it is what a replica says for good.
+        QueueError::Unavailable(why) => why.to_uppercase().contains("READONLY"),
+        _ => false,
+    }
+}
+
+fn results(config: &Config) -> Finding {
+    let dir = &config.results.dir;
+    let (fine, says) = match try_dir(dir) {
+        Ok(()) => (true, format!("{} can be written", dir.display())),
+        Err(error) => (
+            false,
+            format!(
+                "{} cannot be written: {error}; make room there, or set `results.dir`",
+                dir.display()
+            ),
+        ),
+    };
+    Finding {
+        what: "results",
+        fine,
+        says,
+    }
+}
+
+fn passwords(config: &Config) -> Finding {
+    let (fine, says) = match config.passwords.sealer() {
+        Err(error) => (false, error.to_string()),
+        Ok(None) => (
+            true,
+            "no recipient configured: new users' passwords can only be written with --plaintext-passwords".to_owned(),
+        ),
+        Ok(Some(sealer)) => match sealer.recipients().len() {
+            1 => (true, "1 recipient".to_owned()),
+            many => (true, format!("{many} recipients")),
+        },
+    };
+    Finding {
+        what: "passwords",
+        fine,
+        says,
+    }
+}
