@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
 use crate::db::patiently;
 use crate::ledger::{ErrorLimit, Ledger};
 use crate::plan::Limits;
 use crate::queue::Queue;
-use crate::runner::LookPolicy;
 use crate::runner::retry::RetryPolicy;
 use crate::service::{Service, Settings};
 use crate::store::partner_center::PartnerCenter;
@@ -75,13 +75,9 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
             retry: RetryPolicy {
                 attempts: retry.attempts,
                 deaths: retry.deaths,
-                first_delay: retry.first_delay,
-                longest_delay: retry.longest_delay,
+                backoff: Backoff::new(retry.first_delay, retry.longest_delay),
             },
-            look: LookPolicy {
-                first: config.transfers.first_look,
-                longest: config.transfers.longest_look,
-            },
+            look: Backoff::new(config.transfers.first_look, config.transfers.longest_look),
             errors: Some(limits.errors),
             passwords: config.passwords.policy()?,
             form: config.results.form(),

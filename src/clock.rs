@@ -11,7 +11,16 @@ use std::time::Instant;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::db::TimeTold;
+/// The database's time, and when it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeTold {
+    /// Milliseconds since the Unix epoch, UTC.
+    pub millis: i64,
+    /// Just before the question was sent.
+    pub asked: Instant,
+    /// Just after the answer had come.
+    pub answered: Instant,
+}
 
 /// Tells the time. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ::config::{File, FileFormat, Map, Value, ValueKind};
 use serde::Deserialize;
-use tenantry_jobs::nearest;
+use tenantry_jobs::{did_you_mean, nearest};
 use thiserror::Error;
 
 use checks::{cross_checks, fits};
@@ -259,7 +259,7 @@ impl Config {
                 let meant = format!("{ENVIRONMENT}{}", key.to_uppercase().replace('.', "__"));
                 layers
                     .faults
-                    .push(format!("{name}: nothing reads this; did you mean `{meant}`?"));
+                    .push(format!("{name}: nothing reads this{}", did_you_mean(Some(&meant))));
             }
         }
         for (key, value) in flags {
@@ -321,7 +321,7 @@ impl Layers {
             self.values.insert(key.to_owned(), (value, origin.to_owned()));
         } else {
             let near = nearest(key, self.values.keys().map(String::as_str));
-            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let near = did_you_mean(near);
             self.faults.push(format!("{origin}: there is no key `{key}`{near}"));
         }
     }

@@ -17,6 +17,7 @@ mod script;
 mod sqlite;
 mod value;
 
+use crate::clock::TimeTold;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -118,17 +119,6 @@ impl Default for ConnectOptions {
             idle_transaction: Duration::from_secs(5),
         }
     }
-}
-
-/// The database's time, and when it was asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct TimeTold {
-    /// Milliseconds since the Unix epoch, UTC.
-    pub millis: i64,
-    /// Just before the question was sent.
-    pub asked: Instant,
-    /// Just after the answer had come.
-    pub answered: Instant,
 }
 
 /// Which database is behind a [`Tx`].

@@ -21,6 +21,7 @@ use std::future::Future;
 use serde::Serialize;
 
 use crate::ledger::JobId;
+use tenantry_jobs::did_you_mean;
 
 pub use document::{JOB_DOCUMENT_SCHEMA, JobDocument};
 pub use door::LedgerDoor;
@@ -103,7 +104,7 @@ impl fmt::Display for Reason {
         }
         f.write_str(&self.expected)?;
         match &self.suggestion {
-            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+            Some(nearest) => f.write_str(&did_you_mean(Some(nearest))),
             None => Ok(()),
         }
     }

@@ -30,8 +30,9 @@
 //!
 //! passwords    made for new users, and sealed to those who hand them out
 //! input        from the bytes of a file to blocks of rows
-//! clock        time and randomness
 //! db           SQLite and PostgreSQL behind one kind of transaction
+//! backoff      pauses between tries
+//! clock        time and randomness
 //! secret       values that are never shown
 //! moment       times as people and documents have them
 //! machine      the machine's name
@@ -78,6 +79,7 @@
 //!   applied row needs no record of its own.
 
 pub mod app;
+pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope};
 use crate::machine::host_name;
@@ -66,7 +67,7 @@ pub struct Settings {
     /// When to try again.
     pub retry: RetryPolicy,
     /// When rows that wait for somebody else are looked at again.
-    pub look: LookPolicy,
+    pub look: Backoff,
     /// What passwords that are handed out are like.
     pub passwords: Policy,
     /// When a job of whose rows too many go wrong is paused.
@@ -75,19 +76,9 @@ pub struct Settings {
     pub form: Form,
 }
 
-/// How often rows that wait are looked at: soon at first, then ever more rarely.
-#[derive(Debug, Clone, Copy)]
-pub struct LookPolicy {
-    /// After the row began to wait; doubles with each look.
-    pub first: Duration,
-    /// The pause never grows beyond this.
-    pub longest: Duration,
-}
-
 impl Settings {
     fn look_again(&self, claim: &Claim) -> Duration {
-        let doublings = claim.attempt.clamp(1, 20) as u32 - 1;
-        (self.look.first * (1 << doublings)).min(self.look.longest)
+        self.look.after(claim.attempt.max(1) as u64)
     }
 }
 

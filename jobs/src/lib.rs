@@ -34,7 +34,7 @@ pub use change::{
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
 pub use job::{Column, Job, Row, Template, position};
-pub use problem::{Problem, code, nearest};
+pub use problem::{Problem, code, did_you_mean, nearest};
 
 /// Every job kind there is, in the order in which their samples build on each other.
 pub static JOBS: &[&dyn Job] = &[

@@ -20,6 +20,11 @@ pub struct Problem {
     pub suggestion: Option<String>,
 }
 
+/// What follows a sentence about something that is not there: the nearest that is, or nothing.
+pub fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"))
+}
+
 impl Problem {
     /// A problem with the value of one column.
     pub fn new(code: &str, column: &str, value: &str, expected: impl Into<String>) -> Self {
@@ -50,7 +55,7 @@ impl std::fmt::Display for Problem {
         }
         f.write_str(&self.expected)?;
         match &self.suggestion {
-            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+            Some(nearest) => f.write_str(&did_you_mean(Some(nearest))),
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use tenantry_jobs::nearest;
+use tenantry_jobs::{did_you_mean, nearest};
 
 use super::{ConfigError, list};
 use crate::passwords::{Class, LENGTHS, Policy, Recipient, Sealer, parse_recipients};
@@ -55,7 +55,7 @@ impl PasswordsConfig {
                 classes.push(class);
             } else {
                 let near = nearest(name, Class::ALL.into_iter().map(Class::name));
-                let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                let near = did_you_mean(near);
                 faults.push(("passwords.classes", format!("there is no class `{name}`{near}")));
                 all_known = false;
             }

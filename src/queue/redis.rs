@@ -4,6 +4,8 @@
 //! ticket that cannot be read: the consumer logs an outage once, waits a little longer each time, and goes on.
 //! While Redis is full, tickets stay within the process that would have pushed them.
 
+use crate::backoff::Backoff;
+use crate::clock::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,8 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const HOLD: Duration = Duration::from_secs(2);
 /// Tickets kept at most. They say that there is work, not how much; who answers one goes on until nothing is left.
 const CAPACITY: isize = 1_000;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// Tickets in a Redis list.
 #[derive(Clone)]
@@ -192,23 +193,23 @@ impl RedisQueue {
 /// One outage of Redis: told of when it begins and when it ends, and waited through in between.
 #[derive(Debug, Default)]
 pub struct Outage {
-    pause: Option<Duration>,
+    /// Failures in a row.
+    times: u64,
 }
 
 impl Outage {
     /// Waits, longer each time.
     pub async fn wait(&mut self, what: &str, error: &QueueError) {
-        if self.pause.is_none() {
+        if self.times == 0 {
             tracing::warn!(%error, "Redis cannot be asked for {what}; trying again until it can");
         }
-        let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
-        self.pause = Some(pause);
-        tokio::time::sleep(pause).await;
+        self.times += 1;
+        tokio::time::sleep(BACKOFF.jittered(self.times, &Clock::system())).await;
     }
 
     /// Redis has answered.
     pub fn over(&mut self, what: &str) {
-        if self.pause.take().is_some() {
+        if std::mem::take(&mut self.times) > 0 {
             tracing::info!("Redis can be asked for {what} again");
         }
     }

@@ -8,18 +8,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
+use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::delivery;
 use crate::ledger::JobId;
 use crate::machine::host_name;
 
 /// When a delivery that failed is tried again, first and at most; a full disk may be cleared.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(600));
 
-/// Deliveries that failed, with when to try again and how long to wait after that.
+/// Deliveries that failed, with when to try again and how often they have.
 #[derive(Default)]
-struct Failed(HashMap<JobId, (Instant, Duration)>);
+struct Failed(HashMap<JobId, (Instant, u64)>);
 
 impl Failed {
     fn is_due(&self, job: JobId) -> bool {
@@ -27,9 +27,8 @@ impl Failed {
     }
 
     fn note(&mut self, job: JobId) {
-        let pause = self.0.get(&job).map_or(FIRST_PAUSE, |(_, pause)| *pause);
-        self.0
-            .insert(job, (Instant::now() + pause, (pause * 2).min(LONGEST_PAUSE)));
+        let times = self.0.get(&job).map_or(0, |(_, times)| *times) + 1;
+        self.0.insert(job, (Instant::now() + BACKOFF.after(times), times));
     }
 }
 

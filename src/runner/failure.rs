@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
+use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::ledger::{Cause, Claim, SetBack};
 
 /// How often in a row an error that passes is tried again at once, and how long the pauses are.
 const AT_ONCE: u32 = 40;
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(250));
 /// Conflicts with unique keys are races the first few times; then the row is at fault.
 const RACES: u32 = 3;
 /// How long what is to be recorded of a chunk is tried to be recorded.
@@ -44,14 +44,8 @@ impl Runner {
                 self.outage.note();
             }
             tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, %error, "chunk {} of job {} is tried again", claim.chunk, claim.job_id);
-            tokio::time::sleep(self.jitter((FIRST_PAUSE * (1 << tries.min(10))).min(LONGEST_PAUSE))).await;
+            tokio::time::sleep(BACKOFF.jittered(tries.into(), self.ledger.clock())).await;
         }
-    }
-
-    /// Between half of it and all of it, so that those who met do not meet again.
-    fn jitter(&self, pause: Duration) -> Duration {
-        let chance = (self.ledger.clock().fresh_id().as_u128() & 0xffff) as u32;
-        pause / 2 + pause / 2 * chance / 0x1_0000
     }
 
     /// Records that a chunk came to nothing.
@@ -76,7 +70,7 @@ impl Runner {
         let why = error.to_string();
         let set_back = || {
             self.ledger
-                .set_back(claim, cause, move |times| retry.delay(times), why.clone())
+                .set_back(claim, cause, move |times| retry.backoff.after(times), why.clone())
         };
         match self.recorded(claim, leaving, set_back).await {
             Some(SetBack::Again(delay)) => {
@@ -111,7 +105,7 @@ impl Runner {
                 Err(DbError::LeaseLost) => return None,
                 Err(error) if error.passes() && began.elapsed() < RECORD_WITHIN && !leaving.is_cancelled() => {
                     self.outage.note();
-                    tokio::time::sleep(LONGEST_PAUSE).await;
+                    tokio::time::sleep(BACKOFF.longest).await;
                 }
                 Err(error) => {
                     tracing::warn!(job.id = %claim.job_id, chunk = claim.chunk, %error, "that could not be recorded");

@@ -14,13 +14,14 @@ use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
 use tenantry::receipt::Form;
 use tenantry::runner::retry::RetryPolicy;
-use tenantry::runner::{LookPolicy, Runner, Settings};
+use tenantry::runner::{Runner, Settings};
 use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submission, Submitted, submit};
 use tokio_util::sync::CancellationToken;
 
 use crate::servers::PgServer;
 pub(crate) use look::{column, file, outcomes};
+use tenantry::backoff::Backoff;
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy)]
@@ -178,13 +179,9 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
         retry: RetryPolicy {
             attempts: 8,
             deaths: 3,
-            first_delay: Duration::from_millis(20),
-            longest_delay: Duration::from_millis(200),
+            backoff: Backoff::new(Duration::from_millis(20), Duration::from_millis(200)),
         },
-        look: LookPolicy {
-            first: Duration::from_millis(50),
-            longest: Duration::from_millis(200),
-        },
+        look: Backoff::new(Duration::from_millis(50), Duration::from_millis(200)),
         errors: None,
         passwords: Policy::new(16, &Class::ALL, false).expect("a policy"),
         form: Form::default(),

@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use calamine::{CellErrorType, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
 use tempfile::SpooledTempFile;
-use tenantry_jobs::nearest;
+use tenantry_jobs::{did_you_mean, nearest};
 
 use super::super::Limits;
 use super::super::block::Block;
@@ -117,7 +117,7 @@ fn choose(book: &Book, file: &str, wanted: Option<&str>) -> Result<String, Input
         // A workbook cannot have two sheets whose names differ in case alone.
         .or_else(|| names().find(|name| name.to_lowercase() == wanted.to_lowercase()));
     found.map(str::to_owned).ok_or_else(|| {
-        let near = nearest(wanted, names()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let near = did_you_mean(nearest(wanted, names()));
         let all: Vec<String> = names().map(|name| format!("`{name}`")).collect();
         let message = format!("there is no sheet `{wanted}`, the sheets are {}{near}", all.join(", "));
         InputError::new(file, code::UNKNOWN_SHEET, message)

@@ -15,6 +15,7 @@ use super::auth::AuthError;
 use super::client::{Answer, Call, CallError, Client};
 use super::failure::{Class, Failure};
 use super::image::Image;
+use crate::backoff::Backoff;
 use crate::ledger::intents::{HANDED_OUT, Intent, Intents, request_id};
 use crate::ledger::{Claim, Ledger};
 
@@ -22,7 +23,7 @@ use crate::ledger::{Claim, Ledger};
 const TRIES: u32 = 6;
 /// And this often when something else has to end first: that takes minutes, so the row waits and the others go on.
 const BUSY_TRIES: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(300);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(300), Duration::from_secs(10));
 
 /// The intents of a chunk's rows.
 pub struct Journal {
@@ -262,7 +263,6 @@ impl Step<'_> {
             Some(_) => None,
             None => journal.image(row, self.name)?,
         };
-        let mut pause = FIRST_PAUSE;
         let mut why = String::new();
         let mut tries = 0;
         while tries < TRIES {
@@ -355,8 +355,7 @@ impl Step<'_> {
                 CallError::Auth(AuthError::Refused(what)) => return Err(Halt::Unauthorized(what)),
             }
             tries += 1;
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::time::sleep(BACKOFF.after(tries.into())).await;
         }
         Err(Halt::Unavailable(why))
     }
