@@ -36,7 +36,7 @@ pub use artifacts::{Artifact, Made};
 pub use claim::{Claim, Claimant, Scope};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
-pub use ids::{Installation, JobId};
+pub use ids::JobId;
 pub use job::{Counts, Job, JobFilter, JobState, Parameters};
 pub use lease::{Cause, SetBack};
 pub use plan::{Begun, Gate, NewChunk, NewJob, Seal, Sealed};
@@ -45,6 +45,7 @@ pub(crate) use retry::{Descent, selected_rows, undoable_rows};
 pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord, RowWait};
 pub(crate) use rows::{load_block, recorded_rows};
 pub use sealed::{SealedPart, SealedPasswords};
+pub use tenantry_foundation::installation::Installation;
 pub use trial::Trial;
 pub use upkeep::{Pruned, Reply, Seen};
 

@@ -27,20 +27,10 @@
 //! receipt      the formats of results, rejects and receipt
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
 //! ledger       jobs, chunks, leases, outcomes: the truth; and the audit record of who did what
-//!
-//! passwords    made for new users, and sealed to those who hand them out
-//! input        from the bytes of a file to blocks of rows
-//! db           SQLite and PostgreSQL behind one kind of transaction
-//! backoff      pauses between tries
-//! clock        time and randomness
-//! secret       values that are never shown
-//! moment       times as people and documents have them
-//! machine      the machine's name
-//! file         files that appear under their names when they are whole
-//! failpoint    places where tests end the process
 //! ```
 //!
-//! `jobs/` is the catalogue of job kinds, a crate of its own that can do no I/O.
+//! Below them are crates of their own: `crates/foundation` (databases, clock, input, passwords), which knows no job, and
+//! `jobs/`, the catalogue of job kinds, which can do no I/O.
 //!
 //! # Invariants
 //!
@@ -78,30 +68,23 @@
 //! - A record's id is `job << 32 | row` ([`ledger::ids`]), so the record itself says which row made it and an
 //!   applied row needs no record of its own.
 
+pub use tenantry_foundation::{backoff, clock, db, failpoint, input, machine, passwords, secret};
+pub(crate) use tenantry_foundation::{file, moment};
+
 pub mod app;
-pub mod backoff;
 pub mod cli;
-pub mod clock;
 pub mod config;
-pub mod db;
 pub mod delivery;
 pub mod export;
-pub mod failpoint;
-mod file;
-pub mod input;
 pub mod intake;
 pub mod ledger;
-pub mod machine;
-mod moment;
 pub mod notify;
-pub mod passwords;
 pub mod plan;
 pub mod queue;
 pub mod receipt;
 pub mod report;
 pub mod runner;
 pub mod sandbox;
-pub mod secret;
 pub mod service;
 pub mod store;
 pub mod submit;

@@ -167,7 +167,7 @@ impl Entropy {
 
     /// The same bytes for the same seed.
     #[cfg(test)]
-    pub(crate) fn seeded(seed: u64) -> Self {
+    pub fn seeded(seed: u64) -> Self {
         Self { seed: Some((seed, 0)) }
     }
 }

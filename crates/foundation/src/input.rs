@@ -35,7 +35,7 @@ mod tokens;
 pub use ahead::{ReadAhead, read_ahead};
 pub use block::{Block, RowView, Rows};
 pub use codec::CorruptBlock;
-pub(crate) use digest::Meter;
+pub use digest::Meter;
 pub use digest::{Digest, Sha256};
 pub use error::{InputError, Position, code};
 pub use redact::REDACTED;

@@ -84,13 +84,13 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 /// Whether the value of a key is kept out of messages.
-pub(crate) fn may_hold_one(key: &str) -> bool {
+pub fn may_hold_one(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
     matches!(last, "url" | "client_secret" | "token") || key == "passwords.recipients"
 }
 
 /// A message without the secret keys it quotes.
-pub(crate) fn without_keys(message: &str) -> String {
+pub fn without_keys(message: &str) -> String {
     const MARK: &str = "SECRET-KEY-";
     let upper = message.to_ascii_uppercase();
     let (mut shown, mut from) = (String::with_capacity(message.len()), 0);

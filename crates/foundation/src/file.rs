@@ -9,14 +9,14 @@ use tempfile::NamedTempFile;
 /// A file being written, readable by its owner alone. Until it is [finished](Self::finish) whatever has its name stays as it is,
 /// and if it never is, nothing of it is left.
 #[derive(Debug)]
-pub(crate) struct WholeFile {
+pub struct WholeFile {
     temporary: NamedTempFile,
     path: PathBuf,
 }
 
 impl WholeFile {
     /// Begins the file.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+    pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Self {
             temporary: NamedTempFile::new_in(directory(path))?,
             path: path.to_owned(),
@@ -24,7 +24,7 @@ impl WholeFile {
     }
 
     /// Gives it its name, in the place of whatever had it, once all of it is on disk.
-    pub(crate) fn finish(self) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
         self.temporary.persist(&self.path).map_err(|error| error.error)?;
         // A name survives a power cut once its directory is on disk. Only Unix can open one.

@@ -384,7 +384,7 @@ enum Use {
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The file that an SQLite address names.
-pub(crate) fn sqlite_path(url: &str) -> Option<PathBuf> {
+pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
 }

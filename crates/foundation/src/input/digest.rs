@@ -35,21 +35,21 @@ pub struct Digest {
 
 /// Counts and hashes bytes as they pass.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Meter {
+pub struct Meter {
     hash: sha2::Sha256,
     /// Bytes so far.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Meter {
     /// Takes note of the next bytes.
-    pub(crate) fn pass(&mut self, bytes: &[u8]) {
+    pub fn pass(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
     }
 
     /// The hash of everything that has passed.
-    pub(crate) fn sha256(&self) -> Sha256 {
+    pub fn sha256(&self) -> Sha256 {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digest = self.hash.clone().finalize();
         let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);

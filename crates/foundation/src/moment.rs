@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 
 /// RFC 3339.
-pub(crate) fn rfc3339(millis: i64) -> String {
+pub fn rfc3339(millis: i64) -> String {
     Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |time| time.to_string())
 }
 
 /// A day.
-pub(crate) fn day(millis: i64) -> String {
+pub fn day(millis: i64) -> String {
     shown(millis, "%Y-%m-%d")
 }
 
 /// A second.
-pub(crate) fn second(millis: i64) -> String {
+pub fn second(millis: i64) -> String {
     shown(millis, "%Y-%m-%d %H:%M:%S")
 }
 

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # The code, room by room
+//!
+//! What stands lower knows nothing of what stands above it.
+//!
+//! ```text
+//! installation what sets one database's records apart from others'
+//! passwords    made for new users, and sealed to those who hand them out
+//! input        from the bytes of a file to blocks of rows
+//! db           SQLite and PostgreSQL behind one kind of transaction
+//! backoff      pauses between tries
+//! clock        time and randomness
+//! secret       values that are never shown
+//! moment       times as people and documents have them
+//! machine      the machine's name
+//! file         files that appear under their names when they are whole
+//! failpoint    places where tests end the process
+//! ```
+
+pub mod backoff;
+pub mod clock;
+pub mod db;
+pub mod failpoint;
+pub mod file;
+pub mod input;
+pub mod installation;
+pub mod machine;
+pub mod moment;
+pub mod passwords;
+pub mod secret;
