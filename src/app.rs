@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use anyhow::Context;
-use tenantry_jobs::Job;
+use tenantry_jobs::{Job, Passwords};
 
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
@@ -71,7 +71,7 @@ impl App {
 
     /// Whom the passwords of a kind's accounts are sealed to; nobody if it hands out none, or none are to be.
     pub fn seal_to(&self, kind: &dyn Job) -> &[String] {
-        if kind.hands_out_passwords() && self.config.passwords.hand_out {
+        if kind.policy().passwords != Passwords::No && self.config.passwords.hand_out {
             &self.recipients
         } else {
             &[]

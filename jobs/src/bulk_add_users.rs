@@ -9,7 +9,10 @@ use std::borrow::Cow;
 
 use crate::faults::Faults;
 use crate::model::{cell, country, email, list, roles, text, upn};
-use crate::{Change, Column, Job, NewUser, Problem, Row, Template, UserField, code, position};
+use crate::{
+    Change, Column, Creates, Job, NewUser, Passwords, Policy, Problem, Request, Row, RunsIn, Template, Undo, UserField,
+    code, position,
+};
 
 /// The kind.
 pub(crate) struct BulkAddUsers;
@@ -105,11 +108,17 @@ impl Job for BulkAddUsers {
         include_str!("bulk_add_users.csv")
     }
 
-    fn hands_out_passwords(&self) -> bool {
-        true
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::ForNewUsers,
+            creates: Some(Creates::User),
+            runs_in: RunsIn::Store,
+        }
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let user_principal_name = cell::user_principal_name(&mut faults, row, USER_PRINCIPAL_NAME);

@@ -1,17 +1,12 @@
-//! What a row asks for: the desired state of one thing, with every value checked and normalised.
+//! What most rows ask for: the desired state of one thing, with every value checked and normalised.
 //!
 //! Changes borrow from the row they were read from. An absent value is the empty string.
 
-#[macro_use]
-pub(crate) mod choice;
-
 mod customer;
-mod export;
 mod subscription;
 mod user;
 
 pub use customer::{CustomerField, CustomerPatch, CustomerRef, NewCustomer, Removal};
-pub use export::{Export, ExportFormat, ExportOf, Matching, SearchField, Sync};
 pub use subscription::{
     Direction, Flow, ProductType, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch, TransferAction,
 };
@@ -44,10 +39,6 @@ pub enum Change<'a> {
     SuspendSubscription(Suspension<'a>),
     /// A step in moving a subscription to or from another partner.
     SwitchSubscription(Switch<'a>),
-    /// A file that should be written.
-    ExportCustomers(Export<'a>),
-    /// Customers that should be as another store has them.
-    SyncCustomers(Sync<'a>),
 }
 
 impl Change<'_> {
@@ -80,12 +71,6 @@ impl Change<'_> {
             Change::SetSubscription(s) => key("subscription_id", &[&s.subscription_id.to_string()]),
             Change::SuspendSubscription(s) => key("subscription_id", &[&s.subscription_id.to_string()]),
             Change::SwitchSubscription(s) => key("subscription_id", &[&s.subscription_id.to_string()]),
-            // Two files of one name, of which the second would replace the first.
-            Change::ExportCustomers(e) => key("name", &[e.stem(), e.format.as_str()]),
-            Change::SyncCustomers(s) => match s.customer {
-                Some(customer) => key("from", &[s.from, &name(customer)]),
-                None => key("from", &[s.from]),
-            },
         }
     }
 
@@ -103,8 +88,6 @@ impl Change<'_> {
             Change::SetSubscription(s) => Some(s.customer),
             Change::SuspendSubscription(s) => Some(s.customer),
             Change::SwitchSubscription(s) => Some(s.customer),
-            Change::ExportCustomers(e) => e.customer,
-            Change::SyncCustomers(s) => s.customer,
         }
     }
 }

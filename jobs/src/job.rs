@@ -1,10 +1,10 @@
-//! What a job kind is: a name, its columns, a sample file, and a pure function from a row to a [`Change`].
+//! What a job kind is: a name, its columns, a sample file, a [`Policy`], and a pure function from a row to a [`Request`].
 //!
 //! A kind never does I/O; this crate's manifest has nothing it could do it with. What a kind
 //! cannot know without the store (does the customer exist, is a seat free) is the store's to
-//! answer when it previews or applies the change.
+//! answer when it previews or carries out the row.
 
-use crate::{Change, Problem};
+use crate::{Policy, Problem, Request};
 
 /// One kind of job. Implement it in a file of its own and add one line to [`JOBS`](crate::JOBS).
 pub trait Job: Sync {
@@ -25,26 +25,14 @@ pub trait Job: Sync {
     /// A runnable CSV file: the one that lies beside the kind's source.
     fn sample(&self) -> &'static str;
 
-    /// Whether every job of this kind waits for approval by somebody other than the submitter.
-    fn is_destructive(&self) -> bool {
-        false
-    }
+    /// What follows from a job of this kind, decided for each kind anew.
+    fn policy(&self) -> Policy;
 
-    /// Whether jobs of this kind make passwords, which are handed out once and never kept in the clear.
-    fn hands_out_passwords(&self) -> bool {
-        false
-    }
-
-    /// Whether rows of this kind are about the ledger's own database, whichever store other rows are carried out by.
-    fn is_for_ledger(&self) -> bool {
-        false
-    }
-
-    /// The change a row asks for, or everything that is wrong with the row.
+    /// What a row asks for, or everything that is wrong with the row.
     ///
     /// # Errors
     /// One [`Problem`] per fault, in column order; never just the first.
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>>;
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>>;
 }
 
 /// A native column of a kind.

@@ -3,12 +3,16 @@
 //! One file per kind, its sample CSV beside it, one line in [`JOBS`]. Command-line help, templates,
 //! the README's table and the contract tests follow from that list.
 
+#[macro_use]
+mod choice;
 mod change;
 mod faults;
 pub mod header;
 mod job;
 mod model;
+mod policy;
 pub mod problem;
+mod request;
 pub mod rules;
 
 mod add_customer;
@@ -27,14 +31,16 @@ mod sync_customers;
 mod update_account;
 
 pub use change::{
-    Change, CustomerField, CustomerPatch, CustomerRef, Direction, Export, ExportFormat, ExportOf, Flow, LicenseChange,
-    Matching, NewCustomer, NewUser, PasswordReset, ProductType, Removal, SearchField, Seats, SubscriptionState,
-    SubscriptionStatus, Suspension, Switch, Sync, TransferAction, UserField, UserRef,
+    Change, CustomerField, CustomerPatch, CustomerRef, Direction, Flow, LicenseChange, NewCustomer, NewUser,
+    PasswordReset, ProductType, Removal, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch,
+    TransferAction, UserField, UserRef,
 };
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
 pub use job::{Column, Job, Row, Template, position};
+pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, code, nearest};
+pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};
 
 /// Every job kind there is, in the order in which their samples build on each other.
 pub static JOBS: &[&dyn Job] = &[

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use crate::faults::Faults;
 use crate::model::{country, profile};
-use crate::{Change, Column, CustomerField, CustomerPatch, CustomerRef, Job, Problem, Row, code, position};
+use crate::{
+    Change, Column, CustomerField, CustomerPatch, CustomerRef, Job, Passwords, Policy, Problem, Request, Row, RunsIn,
+    Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct UpdateAccount;
@@ -49,7 +52,17 @@ impl Job for UpdateAccount {
         include_str!("update_account.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = faults.required_line(row, CUSTOMER, 256);
         // State and postal code can be judged only when the row says for which country.

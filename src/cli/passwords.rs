@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tenantry_jobs::Job as Kind;
+use tenantry_jobs::{Job as Kind, Passwords};
 
 use super::End;
 use super::inspect::find;
@@ -32,7 +32,7 @@ impl PasswordArgs {
     /// Whom the passwords of a job of this kind are sealed to.
     pub(super) fn seal_to(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<Vec<String>> {
         let name = kind.kind();
-        if !kind.hands_out_passwords() {
+        if kind.policy().passwords == Passwords::No {
             if self.plaintext_passwords.is_some() {
                 bail!("--plaintext-passwords: `{name}` hands out no passwords");
             }
@@ -52,7 +52,7 @@ impl PasswordArgs {
             }
             return Ok(recipients.to_vec());
         }
-        if name == "reset-passwords" {
+        if kind.policy().passwords == Passwords::Only {
             bail!("`{name}` does nothing else but hand out passwords");
         }
         Ok(Vec::new())

@@ -156,7 +156,9 @@ async fn plan_against(
         end.hash = (!args.offline).then(|| hash.finish(kind.kind(), parameters, head.sheet.as_deref(), &sha256));
         end.sha256 = Some(sha256);
         end.approval = limits(config).gate(Some(kind), &end.totals, &planned.impact);
-        end.undo = crate::summary::undo_of_kind(kind.kind()).filter(|_| !args.offline && parameters.store.is_none());
+        if !args.offline && parameters.store.is_none() {
+            end.undo = crate::summary::how_to_undo(kind.policy().undo);
+        }
         end.impact = planned.impact;
     }
     progress.done();

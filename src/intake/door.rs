@@ -1,7 +1,7 @@
 //! The ledger's door, as intakes see it: a document becomes a submission, and the many ways a submission can
 //! fail become the two that matter to an intake.
 
-use tenantry_jobs::Problem;
+use tenantry_jobs::{Passwords, Problem};
 
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::app::App;
@@ -36,7 +36,7 @@ impl LedgerDoor {
 impl Door for LedgerDoor {
     async fn submit(&self, mut document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
         document.parameters.seal_to = self.app.seal_to(document.kind).to_vec();
-        if document.kind.kind() == "reset-passwords" && document.parameters.seal_to.is_empty() {
+        if document.kind.policy().passwords == Passwords::Only && document.parameters.seal_to.is_empty() {
             let expected = "a kind that needs no recipient of passwords; none is configured (`passwords.recipients`)";
             let reason = Reason::new("$.kind", "no-recipient", document.kind.kind(), expected);
             return Err(Refusal::Invalid(vec![reason]));

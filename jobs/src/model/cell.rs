@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::{date, list, profile, text, upn};
-use crate::change::choice::Choice;
+use crate::choice::Choice;
 use crate::faults::Faults;
 use crate::{CustomerRef, Row, UserRef, code, nearest};
 

@@ -31,7 +31,7 @@ pub(super) struct Tail {
     pub(super) sha256: Option<String>,
     pub(super) hash: Option<String>,
     pub(super) approval: Option<Gate>,
-    pub(super) undo: Option<&'static str>,
+    pub(super) undo: Option<String>,
 }
 
 /// A plan as people or programs read it.
@@ -195,7 +195,7 @@ impl<W: Write> Report<W> {
         if tail.impact.destructive() > 0 {
             writeln!(out, "destructive rows: {}", tail.impact.destructive())?;
         }
-        if let Some(undo) = tail.undo {
+        if let Some(undo) = &tail.undo {
             writeln!(out, "undo: {undo}")?;
         }
         for reason in tail.approval.iter().flat_map(|gate| &gate.reasons) {
