@@ -17,6 +17,11 @@ pub trait Job: Sync {
     /// The native columns, in the order the template prints them.
     fn columns(&self) -> &'static [Column];
 
+    /// Optional columns of which the header has to name at least one; usually there are none such.
+    fn one_of(&self) -> &'static [Column] {
+        &[]
+    }
+
     /// Headers of other programs' templates that this kind recognises without being told.
     fn templates(&self) -> &'static [Template] {
         &[]
@@ -109,6 +114,9 @@ pub struct Template {
     pub name: &'static str,
     /// First cell of a line that precedes the header, e.g. `version:v1.0`.
     pub preamble: Option<&'static str>,
+    /// A header cell without which it is not this layout, however well the others fit; for one that ignores columns that
+    /// somebody might take for columns of the kind.
+    pub marker: Option<&'static str>,
     /// Header cell and the native column it stands for; `None` is read and ignored.
     pub columns: &'static [(&'static str, Option<&'static str>)],
 }
