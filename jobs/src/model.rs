@@ -7,6 +7,7 @@ pub(crate) mod date;
 pub(crate) mod domain;
 pub(crate) mod email;
 pub(crate) mod list;
+pub(crate) mod person;
 pub(crate) mod postal;
 pub(crate) mod profile;
 pub(crate) mod roles;

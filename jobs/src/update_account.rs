@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::faults::Faults;
+use crate::model::cell::Wish;
 use crate::model::{country, profile};
 use crate::{
     Change, Column, CustomerField, CustomerPatch, CustomerRef, Job, Passwords, Policy, Problem, Request, Row, RunsIn,
@@ -100,23 +101,6 @@ impl Job for UpdateAccount {
             fields,
             external_id,
         }))
-    }
-}
-
-/// What a cell asks for.
-enum Wish<'a> {
-    Leave,
-    Erase,
-    Set(&'a str),
-}
-
-impl<'a> Wish<'a> {
-    fn of(cell: &'a str) -> Self {
-        match cell {
-            "" => Wish::Leave,
-            clear if clear.eq_ignore_ascii_case("<clear>") => Wish::Erase,
-            text => Wish::Set(text),
-        }
     }
 }
 

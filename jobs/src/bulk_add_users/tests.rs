@@ -39,7 +39,7 @@ fn user<'a>(row: &'a [Option<&'a str>]) -> NewUser<'a> {
 fn profile_fields_stand_where_their_variants_say() {
     for (index, field) in UserField::ALL.into_iter().enumerate() {
         assert_eq!(field as usize, index);
-        assert_eq!(COLUMNS[PROFILE[index].0].name, field.name());
+        assert_eq!(COLUMNS[PROFILE[index]].name, field.name());
     }
 }
 

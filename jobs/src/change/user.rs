@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::CustomerRef;
+use crate::{Column, position};
 
 /// How a row names an existing user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,17 @@ impl UserField {
             Self::State => "state",
             Self::PostalCode => "postal_code",
         }
+    }
+
+    /// Where a kind has the fields, in the order of [`ALL`](Self::ALL). Meant for constants, like [`position`].
+    pub(crate) const fn columns(columns: &[Column]) -> [usize; Self::ALL.len()] {
+        let mut found = [0; Self::ALL.len()];
+        let mut index = 0;
+        while index < found.len() {
+            found[index] = position(columns, Self::ALL[index].name());
+            index += 1;
+        }
+        found
     }
 }
 

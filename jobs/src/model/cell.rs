@@ -9,6 +9,27 @@ use crate::choice::Choice;
 use crate::faults::Faults;
 use crate::{CustomerRef, Row, UserRef, code, nearest};
 
+/// What a cell asks for of a field that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish<'a> {
+    /// That it stays.
+    Leave,
+    /// That it is empty.
+    Erase,
+    /// That it is this.
+    Set(&'a str),
+}
+
+impl<'a> Wish<'a> {
+    pub(crate) fn of(cell: &'a str) -> Self {
+        match cell {
+            "" => Wish::Leave,
+            clear if clear.eq_ignore_ascii_case("<clear>") => Wish::Erase,
+            text => Wish::Set(text),
+        }
+    }
+}
+
 /// The customer, who has to be named.
 #[inline]
 pub(crate) fn customer<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> CustomerRef<'a> {
