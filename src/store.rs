@@ -8,6 +8,7 @@ mod expected;
 mod form;
 pub mod partner_center;
 mod removal;
+mod sign_in_name;
 mod sources;
 pub mod sql;
 

@@ -10,7 +10,7 @@ pub use customer::{CustomerField, CustomerPatch, CustomerRef, NewCustomer, Remov
 pub use subscription::{
     Direction, Flow, ProductType, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch, TransferAction,
 };
-pub use user::{LicenseChange, NewUser, PasswordReset, UserField, UserRef};
+pub use user::{LicenseChange, NewUser, PasswordReset, UserField, UserPatch, UserRef};
 
 /// The desired state of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Change<'a> {
     RemoveRelationship(Removal<'a>),
     /// A user that should exist.
     CreateUser(NewUser<'a>),
+    /// Fields of a user that should have these values.
+    UpdateUser(UserPatch<'a>),
     /// A user that should be deleted, restorable for 30 days.
     DeleteUser(UserRef<'a>),
     /// A deleted user that should exist again.
@@ -52,6 +54,12 @@ impl Change<'_> {
             Change::DeleteUser(user) | Change::RestoreUser(user) => of_user(user),
             Change::ResetPassword(reset) => of_user(&reset.user),
             Change::AssignLicenses(licenses) => of_user(&licenses.user),
+            Change::UpdateUser(patch) => {
+                of_user(&patch.user);
+                if let Some(name) = patch.new_name {
+                    key("new_user_principal_name", &[name]);
+                }
+            }
             Change::CreateCustomer(c) => {
                 key("domain", &[&c.domain]);
                 if !c.external_id.is_empty() {
@@ -84,6 +92,7 @@ impl Change<'_> {
             Change::DeleteUser(user) | Change::RestoreUser(user) => Some(user.customer),
             Change::ResetPassword(reset) => Some(reset.user.customer),
             Change::AssignLicenses(licenses) => Some(licenses.user.customer),
+            Change::UpdateUser(patch) => Some(patch.user.customer),
             Change::SetSeats(s) => Some(s.customer),
             Change::SetSubscription(s) => Some(s.customer),
             Change::SuspendSubscription(s) => Some(s.customer),

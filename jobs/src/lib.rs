@@ -29,11 +29,12 @@ mod suspend_subscription;
 mod switch_subscription;
 mod sync_customers;
 mod update_account;
+mod update_users;
 
 pub use change::{
     Change, CustomerField, CustomerPatch, CustomerRef, Direction, Flow, LicenseChange, NewCustomer, NewUser,
     PasswordReset, ProductType, Removal, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch,
-    TransferAction, UserField, UserRef,
+    TransferAction, UserField, UserPatch, UserRef,
 };
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
@@ -50,6 +51,7 @@ pub static JOBS: &[&dyn Job] = &[
     &update_account::UpdateAccount,
     &set_subscriptions::SetSubscriptions,
     &assign_licenses::AssignLicenses,
+    &update_users::UpdateUsers,
     &reset_passwords::ResetPasswords,
     &delete_users::DeleteUsers,
     &restore_users::RestoreUsers,

@@ -33,6 +33,7 @@ mod subscriptions;
 mod text;
 mod transfers;
 mod undo;
+mod update_user;
 mod users;
 
 use std::path::PathBuf;
@@ -259,6 +260,7 @@ impl PartnerCenter {
             Change::RestoreUser(user) => lifecycle::preview_restore(session, *user).await,
             Change::ResetPassword(reset) => lifecycle::preview_reset(session, reset).await,
             Change::AssignLicenses(change) => licenses::preview(session, row, change).await,
+            Change::UpdateUser(patch) => update_user::preview(session, patch).await,
             Change::SuspendSubscription(one) => subscriptions::preview(session, one).await,
             Change::RemoveRelationship(removal) => relationship::preview(session, removal).await,
             Change::SwitchSubscription(switch) => transfers::preview(session, switch).await,
@@ -322,6 +324,7 @@ impl PartnerCenter {
                 end
             }
             Change::AssignLicenses(change) => licenses::apply(session, journal, row, change).await?,
+            Change::UpdateUser(patch) => update_user::apply(session, journal, row, patch).await?,
             Change::SuspendSubscription(one) => subscriptions::suspend(session, journal, row, one).await?,
             Change::RemoveRelationship(removal) => relationship::remove(session, journal, row, removal).await?,
             Change::SwitchSubscription(switch) => {

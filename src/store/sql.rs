@@ -29,6 +29,7 @@ mod tasks;
 mod transfers;
 mod undo;
 mod update_customer;
+mod update_user;
 mod users;
 
 pub use lifecycle::purge_deleted_users;
@@ -148,6 +149,7 @@ impl Prepared {
             Change::RestoreUser(user) => Box::new(lifecycle::Restore(lifecycle::Named::new(row, *user, directory)?)),
             Change::ResetPassword(reset) => Box::new(lifecycle::Reset::new(row, reset, directory)?),
             Change::AssignLicenses(change) => Box::new(licenses::Wanted::new(row, change, directory)?),
+            Change::UpdateUser(patch) => Box::new(update_user::Wanted::new(row, patch, directory)?),
             Change::SetSubscription(state) => Box::new(subscriptions::Set::new(row, state, directory)?),
             Change::SuspendSubscription(one) => Box::new(subscriptions::Suspend::new(row, one, directory)?),
             Change::RemoveRelationship(removal) => Box::new(relationship::Remove::new(row, removal, directory)?),

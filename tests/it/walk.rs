@@ -44,7 +44,7 @@ async fn rows_of(ledger: &Ledger, sql: &'static str) -> Vec<String> {
     read.await.expect("a query")
 }
 
-async fn undo(ledger: &Ledger, job: &Job) -> Job {
+pub(crate) async fn undo(ledger: &Ledger, job: &Job) -> Job {
     let undoing = tenantry::undo::submit(
         ledger,
         &Stores::default(),

@@ -12,7 +12,7 @@ pub(super) enum Takes {
     ForUser,
 }
 
-const KINDS: [(&str, Takes); 14] = [
+const KINDS: [(&str, Takes); 15] = [
     ("add-customer", Takes::ByApplication),
     ("assign-licenses", Takes::ForUser),
     ("bulk-add-users", Takes::ForUser),
@@ -29,6 +29,7 @@ const KINDS: [(&str, Takes); 14] = [
     // That reads from it, and writes into the ledger's own database.
     ("sync-customers", Takes::No),
     ("update-account", Takes::ByApplication),
+    ("update-users", Takes::ForUser),
 ];
 
 /// Whether it can carry out this kind.

@@ -361,14 +361,24 @@ fn edited(
     let mut wanted = Vec::new();
     for (field, new) in after {
         let (_, field) = object.field(field)?;
-        let (now, old) = (record.get(field), text(before, field));
+        let (now, new) = (record.get(field), new.as_str().unwrap_or(""));
+        let (old, new) = match field {
+            "flags" => flags_since(now, text(before, field), new),
+            _ => (text(before, field).to_owned(), new.to_owned()),
+        };
         if now == old {
             continue;
         }
-        if now != new.as_str().unwrap_or("") {
+        if now != new {
             return Ok(Way::Kept(record.changed_by));
         }
-        wanted.push((field, old.to_owned()));
+        if (object, field) == (Object::User, "user_principal_name")
+            && let Some((other, user)) = session.find_user(record.int("customer"), &old)?
+            && other != key.id
+        {
+            return Ok(Way::Kept(user.changed_by.or(Some(other >> 32))));
+        }
+        wanted.push((field, old));
     }
     if wanted.is_empty() {
         return Ok(Way::Done);
@@ -381,7 +391,20 @@ fn edited(
         key: key.clone(),
         changes: changes.clone(),
     };
-    Ok(Way::Steps(vec![step], changes))
+    let shown = match object {
+        Object::User => super::update_user::shown(changes),
+        _ => changes,
+    };
+    Ok(Way::Steps(vec![step], shown))
+}
+
+/// Flags as they were before and after a row, in all but those it changed as they are now: each is a field of its own.
+fn flags_since(now: &str, before: &str, after: &str) -> (String, String) {
+    let number = |flags: &str| flags.parse::<i64>().unwrap_or(0);
+    let (now, before, after) = (number(now), number(before), number(after));
+    let changed = before ^ after;
+    let with = |flags: i64| (now & !changed | flags & changed).to_string();
+    (with(before), with(after))
 }
 
 /// Why old values cannot come back although nobody has changed the record.

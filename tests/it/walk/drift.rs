@@ -20,7 +20,7 @@ struct Case {
 }
 
 /// One for every kind that depends on what there is, in an order in which none is in another's way.
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         kind: "add-customer",
         rows: "domain,company_name,first_name,last_name,email,address_line1,city,postal_code,country\n\
@@ -77,6 +77,26 @@ const CASES: [Case; 12] = [
             kowalskimeble.onmicrosoft.com,katarzyna.ciesla@kowalskimeble.onmicrosoft.com,<all>\n",
         )],
         drifted: &[1],
+    },
+    Case {
+        kind: "update-users",
+        // Of the first the title was changed, to the second's new name another came.
+        rows: "customer,user_principal_name,job_title,new_user_principal_name\n\
+            CRM-1003,dana.whitlock@graysonlogistics.onmicrosoft.com,President,\n\
+            CRM-1003,priya.raghunathan@graysonlogistics.onmicrosoft.com,,priya@graysonlogistics.onmicrosoft.com\n\
+            CRM-1003,marcus.oyelaran@graysonlogistics.onmicrosoft.com,Head of IT,marcus@graysonlogistics.onmicrosoft.com\n",
+        meanwhile: &[
+            (
+                "update-users",
+                "customer,user_principal_name,job_title\n\
+                CRM-1003,dana.whitlock@graysonlogistics.onmicrosoft.com,Chair\n",
+            ),
+            (
+                "bulk-add-users",
+                "customer,user_principal_name\nCRM-1003,priya@graysonlogistics.onmicrosoft.com\n",
+            ),
+        ],
+        drifted: &[1, 2],
     },
     Case {
         kind: "reset-passwords",
