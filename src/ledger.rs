@@ -103,7 +103,7 @@ impl Ledger {
         &self.clock
     }
 
-    /// A time that has certainly passed, for what cannot be taken back. See [`past`].
+    /// A time that has certainly passed, for what cannot be taken back. See the module `past`.
     pub fn past(&self) -> i64 {
         match self.db.dialect() {
             // The database's own time, which all workers share.

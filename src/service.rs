@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use jobs::ServiceError;
 pub use listing::ListError;
 pub use planning::{PlanRequest, Planned, plan};
-pub use recipients::{NoRecipient, Passwords};
+pub use recipients::{NoRecipient, PasswordWish};
 pub use running::{Progress, ResultsError, RunError};
 pub use submission::Request;
 

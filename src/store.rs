@@ -1,6 +1,6 @@
 //! The customer store: where customers, users and seats live, and where changes take effect.
 //!
-//! A store answers two questions about a batch of changes: what would they do (`preview`), and do them
+//! A store answers two questions about a batch of rows: what would they do (`preview`), and do them
 //! (`apply`). It decides per row; a row is never half applied. [`sql`] is the store in SQLite or
 //! PostgreSQL, in the same database as the ledger.
 
@@ -8,13 +8,14 @@ mod expected;
 mod form;
 pub mod partner_center;
 mod removal;
+mod sign_in_name;
 mod sources;
 pub mod sql;
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use tenantry_jobs::{Change, Job, Problem};
+use tenantry_jobs::{Job, Problem, Request, RunsIn};
 
 pub use expected::{Expected, State, state, state_of};
 pub use sources::Sources;
@@ -35,7 +36,8 @@ pub struct Stores {
 impl Stores {
     /// Where rows of this kind are carried out, if that is not the ledger's database.
     pub fn of(&self, job: &dyn Job) -> Option<&PartnerCenter> {
-        self.partner_center.as_ref().filter(|_| !job.is_for_ledger())
+        let is_for_store = job.policy().runs_in == RunsIn::Store;
+        self.partner_center.as_ref().filter(|_| is_for_store)
     }
 
     /// The word for it.
@@ -49,13 +51,13 @@ impl Stores {
     }
 }
 
-/// A row's number with the change it asks for.
+/// A row's number with what it asks for.
 #[derive(Debug, Clone)]
-pub struct RowChange<'a> {
+pub struct RowRequest<'a> {
     /// Row number, from 1.
     pub row: u64,
     /// What the row asks for.
-    pub change: Change<'a>,
+    pub request: Request<'a>,
 }
 
 /// What a change would do to the store as it is now.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::ledger::{Counts, Job, JobId, JobState, Parameters};
 use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, REJECTS, RESULTS};
-use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
+use tenantry_jobs::{Undo, rules::RESTORE_WITHIN_MILLIS};
 
 /// One JSON object per job; the field names are stable.
 #[derive(Debug, Clone, Serialize)]
@@ -112,23 +112,22 @@ fn undo_window(job: &Job) -> Option<String> {
         return None;
     }
     let finished = job.finished_at.filter(|_| job.counts.applied > 0)?;
-    if job.kind == "delete-users" {
+    let undo = tenantry_jobs::find(&job.kind).ok()?.policy().undo;
+    if undo == Undo::Within30Days {
         let until = rfc3339(finished + RESTORE_WITHIN_MILLIS);
         let until = until.get(..10).unwrap_or_default();
         return Some(format!("until {until}, when the users are gone for good"));
     }
-    undo_of_kind(&job.kind).map(str::to_owned)
+    how_to_undo(undo)
 }
 
-/// How a job of a kind can be taken back; `None` where there is nothing to take back.
-pub fn undo_of_kind(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "delete-users" => "within 30 days, after which the users are gone for good",
-        "add-customer" => "not possible: a tenant cannot be deleted",
-        "remove-relationship" => "not possible: a relationship is renewed only by the customer",
-        "reset-passwords" => "not possible: passwords are not kept",
-        "switch-subscription" => "only while the other partner has not answered",
-        "export-customers" | "sync-customers" => return None,
-        _ => "as long as nobody else changes the same fields",
+/// How a job that is undone like this can be taken back; `None` where there is nothing to take back.
+pub fn how_to_undo(undo: Undo) -> Option<String> {
+    Some(match undo {
+        Undo::Within30Days => "within 30 days, after which the users are gone for good".to_owned(),
+        Undo::WhileUntouched => "as long as nobody else changes the same fields".to_owned(),
+        Undo::WhileUnanswered => "only while the other partner has not answered".to_owned(),
+        Undo::Never(why) => format!("not possible: {why}"),
+        Undo::Nothing => return None,
     })
 }

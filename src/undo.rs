@@ -4,6 +4,7 @@
 //! that results of both can be laid side by side. What each did is known from its before-images.
 
 use futures::{StreamExt, TryStreamExt, stream};
+use tenantry_jobs::Undo;
 use thiserror::Error;
 
 use crate::db::DbError;
@@ -164,7 +165,7 @@ fn check(job: &Job) -> Result<(), UndoError> {
     if !job.state.is_final() {
         return Err(UndoError::NotEnded(job.id, job.state.as_str()));
     }
-    if matches!(job.kind.as_str(), "export-customers" | "sync-customers") {
+    if tenantry_jobs::find(&job.kind).is_ok_and(|kind| kind.policy().undo == Undo::Nothing) {
         return Err(UndoError::NothingToUndo(job.kind.clone()));
     }
     let halfway = if job.parameters.store.is_some() {

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 
 use crate::faults::Faults;
-use crate::model::{cell, country, domain, postal, profile, text};
-use crate::{Change, Column, CustomerField, Job, NewCustomer, Problem, Row, code, position};
+use crate::model::{cell, country, domain, postal, profile};
+use crate::{
+    Change, Column, Creates, CustomerField, Job, NewCustomer, Passwords, Policy, Problem, Request, Row, RunsIn, Undo,
+    code, position, text,
+};
 
 /// The kind.
 pub(crate) struct AddCustomer;
@@ -92,7 +95,17 @@ impl Job for AddCustomer {
         include_str!("add_customer.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::Never("a tenant cannot be deleted"),
+            passwords: Passwords::No,
+            creates: Some(Creates::Customer),
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let domain = initial_domain(&mut faults, row);
         let mut fields = FIELDS.map(|column| Cow::Borrowed(row.text(column)));

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::faults::Faults;
 use crate::model::{cell, skus};
-use crate::{Change, Column, Job, LicenseChange, Problem, Row, code, position};
+use crate::{
+    Change, Column, Job, LicenseChange, Passwords, Policy, Problem, Request, Row, RunsIn, Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct AssignLicenses;
@@ -45,7 +47,17 @@ impl Job for AssignLicenses {
         include_str!("assign_licenses.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         let assign = distinct(cell::skus(&mut faults, row, ASSIGN));

@@ -3,13 +3,16 @@
 //! This is the kind that is run on millions of rows: on the way of a good row nothing is copied, and
 //! nothing is allocated but the lists of licences and roles.
 
-mod templates;
+pub(crate) mod templates;
 
 use std::borrow::Cow;
 
 use crate::faults::Faults;
-use crate::model::{cell, country, email, list, roles, text, upn};
-use crate::{Change, Column, Job, NewUser, Problem, Row, Template, UserField, code, position};
+use crate::model::{cell, list, person, roles, upn};
+use crate::{
+    Change, Column, Creates, Job, NewUser, Passwords, Policy, Problem, Request, Row, RunsIn, Template, Undo, UserField,
+    code, position, text,
+};
 
 /// The kind.
 pub(crate) struct BulkAddUsers;
@@ -48,41 +51,14 @@ const DISPLAY_NAME: usize = position(COLUMNS, "display_name");
 const FIRST_NAME: usize = position(COLUMNS, "first_name");
 const LAST_NAME: usize = position(COLUMNS, "last_name");
 const USAGE_LOCATION: usize = position(COLUMNS, "usage_location");
-const ALTERNATE_EMAIL: usize = position(COLUMNS, "alternate_email");
-const STREET_ADDRESS: usize = position(COLUMNS, "street_address");
 const COUNTRY: usize = position(COLUMNS, "country");
 const LICENSES: usize = position(COLUMNS, "licenses");
 const ROLES: usize = position(COLUMNS, "roles");
 const PASSWORD: usize = position(COLUMNS, "password");
 const BLOCK_SIGN_IN: usize = position(COLUMNS, "block_sign_in");
 
-/// Column and greatest length of each plain field, in the order of [`UserField::ALL`]. The lengths are those
-/// of the directory (Microsoft Graph's user resource), not the shorter ones of some upload forms.
-const PROFILE: [(usize, usize); UserField::ALL.len()] = {
-    let mut profile = [(0, 0); UserField::ALL.len()];
-    let mut index = 0;
-    while index < profile.len() {
-        let field = UserField::ALL[index];
-        profile[index] = (position(COLUMNS, field.name()), longest(field));
-        index += 1;
-    }
-    profile
-};
-
-const fn longest(field: UserField) -> usize {
-    match field {
-        UserField::PostalCode => 40,
-        UserField::FirstName
-        | UserField::LastName
-        | UserField::Department
-        | UserField::OfficePhone
-        | UserField::MobilePhone
-        | UserField::Fax => 64,
-        UserField::JobTitle | UserField::Office | UserField::City | UserField::State => 128,
-        UserField::AlternateEmail => email::MAX,
-        UserField::StreetAddress => 1024,
-    }
-}
+/// The column of each plain field, in the order of [`UserField::ALL`].
+const PROFILE: [usize; UserField::ALL.len()] = UserField::columns(COLUMNS);
 
 impl Job for BulkAddUsers {
     fn kind(&self) -> &'static str {
@@ -105,22 +81,24 @@ impl Job for BulkAddUsers {
         include_str!("bulk_add_users.csv")
     }
 
-    fn hands_out_passwords(&self) -> bool {
-        true
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::ForNewUsers,
+            creates: Some(Creates::User),
+            runs_in: RunsIn::Store,
+        }
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let user_principal_name = cell::user_principal_name(&mut faults, row, USER_PRINCIPAL_NAME);
         let display_name = display_name(&mut faults, row, user_principal_name);
-        let profile = PROFILE.map(|(column, max)| match column {
-            STREET_ADDRESS => faults.lines(row, column, max),
-            _ => faults.line(row, column, max),
-        });
-        check_alternate_email(&mut faults, row);
+        let profile = UserField::ALL.map(|field| person::field(&mut faults, row, PROFILE[field as usize], field));
         let usage_location = cell::country_code(&mut faults, row, USAGE_LOCATION);
-        let country = country(&mut faults, row);
+        let country = person::country(&mut faults, row, COUNTRY);
         let licenses = licenses(&mut faults, row);
         let roles = roles(&mut faults, row);
         // Looked at like any other cell, then forgotten.
@@ -141,32 +119,12 @@ impl Job for BulkAddUsers {
 }
 
 fn display_name<'a>(faults: &mut Faults, row: &Row<'a>, user_principal_name: &'a str) -> Cow<'a, str> {
-    let given = faults.line(row, DISPLAY_NAME, 256);
+    let given = person::display_name(faults, row, DISPLAY_NAME);
     match (given, row.text(FIRST_NAME), row.text(LAST_NAME)) {
         ("", "", "") => Cow::Borrowed(upn::local(user_principal_name)),
         ("", only, "") | ("", "", only) => Cow::Borrowed(only),
         ("", first, last) => Cow::Owned([first, last].join(" ")),
         (given, _, _) => Cow::Borrowed(given),
-    }
-}
-
-fn check_alternate_email(faults: &mut Faults, row: &Row<'_>) {
-    let address = row.text(ALTERNATE_EMAIL);
-    if !address.is_empty() && !text::has_control(address) && email::domain(address).is_none() {
-        faults.add(ALTERNATE_EMAIL, code::INVALID, address, "an e-mail address");
-    }
-}
-
-/// A code where one is known. Directories take any text here, so an unknown name is no fault.
-fn country<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
-    let written = row.text(COUNTRY);
-    match country::by_code(written) {
-        Some(country) => country.code,
-        None if written.is_empty() => "",
-        None => match country::by_name(written) {
-            Some(country) => country.code,
-            None => faults.line(row, COUNTRY, 128),
-        },
     }
 }
 

@@ -1,21 +1,16 @@
-//! What a row asks for: the desired state of one thing, with every value checked and normalised.
+//! What most rows ask for: the desired state of one thing, with every value checked and normalised.
 //!
 //! Changes borrow from the row they were read from. An absent value is the empty string.
 
-#[macro_use]
-pub(crate) mod choice;
-
 mod customer;
-mod export;
 mod subscription;
 mod user;
 
 pub use customer::{CustomerField, CustomerPatch, CustomerRef, NewCustomer, Removal};
-pub use export::{Export, ExportFormat, ExportOf, Matching, SearchField, Sync};
 pub use subscription::{
     Direction, Flow, ProductType, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch, TransferAction,
 };
-pub use user::{LicenseChange, NewUser, PasswordReset, UserField, UserRef};
+pub use user::{LicenseChange, NewUser, PasswordReset, UserField, UserPatch, UserRef};
 
 /// The desired state of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +23,8 @@ pub enum Change<'a> {
     RemoveRelationship(Removal<'a>),
     /// A user that should exist.
     CreateUser(NewUser<'a>),
+    /// Fields of a user that should have these values.
+    UpdateUser(UserPatch<'a>),
     /// A user that should be deleted, restorable for 30 days.
     DeleteUser(UserRef<'a>),
     /// A deleted user that should exist again.
@@ -44,10 +41,6 @@ pub enum Change<'a> {
     SuspendSubscription(Suspension<'a>),
     /// A step in moving a subscription to or from another partner.
     SwitchSubscription(Switch<'a>),
-    /// A file that should be written.
-    ExportCustomers(Export<'a>),
-    /// Customers that should be as another store has them.
-    SyncCustomers(Sync<'a>),
 }
 
 impl Change<'_> {
@@ -61,6 +54,12 @@ impl Change<'_> {
             Change::DeleteUser(user) | Change::RestoreUser(user) => of_user(user),
             Change::ResetPassword(reset) => of_user(&reset.user),
             Change::AssignLicenses(licenses) => of_user(&licenses.user),
+            Change::UpdateUser(patch) => {
+                of_user(&patch.user);
+                if let Some(name) = patch.new_name {
+                    key("new_user_principal_name", &[name]);
+                }
+            }
             Change::CreateCustomer(c) => {
                 key("domain", &[&c.domain]);
                 if !c.external_id.is_empty() {
@@ -80,12 +79,6 @@ impl Change<'_> {
             Change::SetSubscription(s) => key("subscription_id", &[&s.subscription_id.to_string()]),
             Change::SuspendSubscription(s) => key("subscription_id", &[&s.subscription_id.to_string()]),
             Change::SwitchSubscription(s) => key("subscription_id", &[&s.subscription_id.to_string()]),
-            // Two files of one name, of which the second would replace the first.
-            Change::ExportCustomers(e) => key("name", &[e.stem(), e.format.as_str()]),
-            Change::SyncCustomers(s) => match s.customer {
-                Some(customer) => key("from", &[s.from, &name(customer)]),
-                None => key("from", &[s.from]),
-            },
         }
     }
 
@@ -99,12 +92,11 @@ impl Change<'_> {
             Change::DeleteUser(user) | Change::RestoreUser(user) => Some(user.customer),
             Change::ResetPassword(reset) => Some(reset.user.customer),
             Change::AssignLicenses(licenses) => Some(licenses.user.customer),
+            Change::UpdateUser(patch) => Some(patch.user.customer),
             Change::SetSeats(s) => Some(s.customer),
             Change::SetSubscription(s) => Some(s.customer),
             Change::SuspendSubscription(s) => Some(s.customer),
             Change::SwitchSubscription(s) => Some(s.customer),
-            Change::ExportCustomers(e) => e.customer,
-            Change::SyncCustomers(s) => s.customer,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Job, Problem, Row, position};
+use crate::{Change, Column, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct DeleteUsers;
@@ -34,11 +34,17 @@ impl Job for DeleteUsers {
         include_str!("delete_users.csv")
     }
 
-    fn is_destructive(&self) -> bool {
-        true
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: true,
+            undo: Undo::Within30Days,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         // A user's directory has no place for it; the record keeps the row.

@@ -9,9 +9,10 @@ mod columns;
 use std::borrow::Cow;
 
 use crate::faults::Faults;
-use crate::model::{cell, list, text};
+use crate::model::{cell, list};
 use crate::{
-    Change, Column, Export, ExportFormat, ExportOf, Job, Matching, Problem, Row, SearchField, code, nearest, position,
+    Column, Export, ExportFormat, ExportOf, Job, Matching, Passwords, Policy, Problem, Request, Row, RunsIn,
+    SearchField, Undo, code, nearest, position, text,
 };
 
 pub use columns::{ExportColumn, default_export_columns, export_columns};
@@ -76,7 +77,17 @@ impl Job for ExportCustomers {
         include_str!("export_customers.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::Nothing,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let what = match cell::choice(&mut faults, row, WHAT) {
             None if row.text(WHAT).is_empty() => Some(ExportOf::Customers),
@@ -107,7 +118,7 @@ impl Job for ExportCustomers {
             format,
             name: name(&mut faults, row, format),
         };
-        faults.finish(Change::ExportCustomers(export))
+        faults.finish(export)
     }
 }
 

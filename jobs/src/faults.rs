@@ -1,7 +1,7 @@
 //! Collects what is wrong with a row while it is read, so that every fault is reported and not just the first.
 
-use crate::model::text;
-use crate::{Column, Problem, Row, code};
+use crate::text;
+use crate::{Column, Problem, Request, Row, code};
 
 /// The faults of one row so far. Costs nothing while there are none.
 pub(crate) struct Faults {
@@ -101,10 +101,10 @@ impl Faults {
         }
     }
 
-    /// `value`, or the faults in column order, those of the whole row last.
-    pub(crate) fn finish<T>(mut self, value: T) -> Result<T, Vec<Problem>> {
+    /// What the row asks for, or the faults in column order, those of the whole row last.
+    pub(crate) fn finish<'a>(mut self, asked: impl Into<Request<'a>>) -> Result<Request<'a>, Vec<Problem>> {
         if self.found.is_empty() {
-            return Ok(value);
+            return Ok(asked.into());
         }
         self.found.sort_by_key(|(column, _)| *column);
         Err(self.found.into_iter().map(|(_, problem)| problem).collect())

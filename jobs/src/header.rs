@@ -5,7 +5,7 @@
 //! and the native one wins a tie. Native names are understood in a template's file too, so that a
 //! `customer` or `licenses` column can be added to it.
 
-use crate::{Job, Problem, Template, code, nearest};
+use crate::{Column, JOBS, Job, Problem, Template, code, nearest};
 
 /// Where the native columns stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Mapping {
     pub template: Option<&'static str>,
     /// For each native column, the file's column.
     pub columns: Vec<Option<usize>>,
-    /// The file's columns that hold secrets, ignored ones (`_password`) included.
+    /// The file's columns that hold secrets, ignored ones (`_password`) included, also those of other kinds.
     pub secret: Vec<usize>,
     /// The file's columns at the end of the header that have no name, as spreadsheets leave them.
     /// A row with a value there is ragged.
@@ -31,7 +31,11 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
         .iter()
         .rposition(|cell| !key(cell).is_empty())
         .map_or(0, |last| last + 1);
-    let layouts = std::iter::once(None).chain(job.templates().iter().map(Some));
+    let is_marked = |template: &&'static Template| {
+        let is_there = |marker: &str| header.iter().any(|cell| key(cell) == key(marker));
+        template.marker.is_none_or(is_there)
+    };
+    let layouts = std::iter::once(None).chain(job.templates().iter().filter(is_marked).map(Some));
     let readings = layouts.map(|template| Reading::new(job, template, &header[..named]));
     // `min_by_key` keeps the first of equals, which is the native layout.
     let Some(reading) = readings.min_by_key(Reading::unknown) else {
@@ -43,18 +47,38 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
             problems.push(missing(native.name, reading.template));
         }
     }
+    let place = |column: &Column| {
+        job.columns()
+            .iter()
+            .position(|native| native == column)
+            .and_then(|at| columns[at])
+    };
+    if !job.one_of().is_empty() && !job.one_of().iter().any(|column| place(column).is_some()) {
+        let names: Vec<String> = job.one_of().iter().map(|column| format!("`{}`", column.name)).collect();
+        let expected = format!("at least one of the columns {}", names.join(", "));
+        problems.push(Problem::new(code::MISSING_COLUMN, "", "", expected));
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let secret = |cell: &str| match meaning(job, reading.template, cell.trim_start_matches(is_ignoring)) {
-        Meaning::Native(native) => job.columns()[native].secret,
-        Meaning::Ignored | Meaning::Unknown => false,
-    };
     Ok(Mapping {
         template: reading.template.map(|template| template.name),
-        secret: (0..named).filter(|index| secret(header[*index])).collect(),
+        secret: (0..named).filter(|index| is_secret(header[*index])).collect(),
         columns,
         unnamed: (named..header.len()).collect(),
+    })
+}
+
+/// Whether some kind keeps a secret in a column of that name. Every kind reads past such a column if it is told to, so none
+/// of them may keep its cells.
+fn is_secret(cell: &str) -> bool {
+    let name = cell.trim_start_matches(is_ignoring);
+    JOBS.iter().any(|job| {
+        let mut layouts = std::iter::once(None).chain(job.templates().iter().map(Some));
+        layouts.any(|template| match meaning(*job, template, name) {
+            Meaning::Native(native) => job.columns()[native].secret,
+            Meaning::Ignored | Meaning::Unknown => false,
+        })
     })
 }
 

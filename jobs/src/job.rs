@@ -1,10 +1,10 @@
-//! What a job kind is: a name, its columns, a sample file, and a pure function from a row to a [`Change`].
+//! What a job kind is: a name, its columns, a sample file, a [`Policy`], and a pure function from a row to a [`Request`].
 //!
 //! A kind never does I/O; this crate's manifest has nothing it could do it with. What a kind
 //! cannot know without the store (does the customer exist, is a seat free) is the store's to
-//! answer when it previews or applies the change.
+//! answer when it previews or carries out the row.
 
-use crate::{Change, Problem};
+use crate::{Column, Policy, Problem, Request};
 
 /// One kind of job. Implement it in a file of its own and add one line to [`JOBS`](crate::JOBS).
 pub trait Job: Sync {
@@ -17,6 +17,11 @@ pub trait Job: Sync {
     /// The native columns, in the order the template prints them.
     fn columns(&self) -> &'static [Column];
 
+    /// Optional columns of which the header has to name at least one; usually there are none such.
+    fn one_of(&self) -> &'static [Column] {
+        &[]
+    }
+
     /// Headers of other programs' templates that this kind recognises without being told.
     fn templates(&self) -> &'static [Template] {
         &[]
@@ -25,93 +30,14 @@ pub trait Job: Sync {
     /// A runnable CSV file: the one that lies beside the kind's source.
     fn sample(&self) -> &'static str;
 
-    /// Whether every job of this kind waits for approval by somebody other than the submitter.
-    fn is_destructive(&self) -> bool {
-        false
-    }
+    /// What follows from a job of this kind, decided for each kind anew.
+    fn policy(&self) -> Policy;
 
-    /// Whether jobs of this kind make passwords, which are handed out once and never kept in the clear.
-    fn hands_out_passwords(&self) -> bool {
-        false
-    }
-
-    /// Whether rows of this kind are about the ledger's own database, whichever store other rows are carried out by.
-    fn is_for_ledger(&self) -> bool {
-        false
-    }
-
-    /// The change a row asks for, or everything that is wrong with the row.
+    /// What a row asks for, or everything that is wrong with the row.
     ///
     /// # Errors
     /// One [`Problem`] per fault, in column order; never just the first.
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>>;
-}
-
-/// A native column of a kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
-    /// The header as the template prints it, `snake_case`.
-    pub name: &'static str,
-    /// Whether the header must name it (a fixed `--customer` counts as naming `customer`).
-    pub required: bool,
-    /// Cells of this column are secrets: redacted before anything is stored or shown.
-    pub secret: bool,
-    /// What belongs in it, one phrase, shown by `template --explain` and the README.
-    pub about: &'static str,
-}
-
-impl Column {
-    /// A column the header must name, whose cells may not be empty.
-    pub const fn required(name: &'static str, about: &'static str) -> Self {
-        Self {
-            required: true,
-            ..Self::optional(name, about)
-        }
-    }
-
-    /// A column the file may leave out.
-    pub const fn optional(name: &'static str, about: &'static str) -> Self {
-        Self {
-            name,
-            required: false,
-            secret: false,
-            about,
-        }
-    }
-
-    /// An optional column of secrets.
-    pub const fn secret(name: &'static str, about: &'static str) -> Self {
-        Self {
-            secret: true,
-            ..Self::optional(name, about)
-        }
-    }
-}
-
-/// Where the column of that name stands. Meant for constants: a name that is not there stops the build.
-pub const fn position(columns: &[Column], name: &str) -> usize {
-    let mut index = 0;
-    while index < columns.len() {
-        if same(columns[index].name.as_bytes(), name.as_bytes()) {
-            return index;
-        }
-        index += 1;
-    }
-    panic!("no column of that name")
-}
-
-const fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut index = 0;
-    while index < a.len() {
-        if a[index] != b[index] {
-            return false;
-        }
-        index += 1;
-    }
-    true
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>>;
 }
 
 /// Another program's file layout, mapped onto the native columns.
@@ -121,6 +47,9 @@ pub struct Template {
     pub name: &'static str,
     /// First cell of a line that precedes the header, e.g. `version:v1.0`.
     pub preamble: Option<&'static str>,
+    /// A header cell without which it is not this layout, however well the others fit; for one that ignores columns that
+    /// somebody might take for columns of the kind.
+    pub marker: Option<&'static str>,
     /// Header cell and the native column it stands for; `None` is read and ignored.
     pub columns: &'static [(&'static str, Option<&'static str>)],
 }

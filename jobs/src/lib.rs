@@ -3,13 +3,19 @@
 //! One file per kind, its sample CSV beside it, one line in [`JOBS`]. Command-line help, templates,
 //! the README's table and the contract tests follow from that list.
 
+#[macro_use]
+mod choice;
 mod change;
+mod column;
 mod faults;
 pub mod header;
 mod job;
 mod model;
+mod policy;
 pub mod problem;
+mod request;
 pub mod rules;
+mod text;
 
 mod add_customer;
 mod assign_licenses;
@@ -25,16 +31,20 @@ mod suspend_subscription;
 mod switch_subscription;
 mod sync_customers;
 mod update_account;
+mod update_users;
 
 pub use change::{
-    Change, CustomerField, CustomerPatch, CustomerRef, Direction, Export, ExportFormat, ExportOf, Flow, LicenseChange,
-    Matching, NewCustomer, NewUser, PasswordReset, ProductType, Removal, SearchField, Seats, SubscriptionState,
-    SubscriptionStatus, Suspension, Switch, Sync, TransferAction, UserField, UserRef,
+    Change, CustomerField, CustomerPatch, CustomerRef, Direction, Flow, LicenseChange, NewCustomer, NewUser,
+    PasswordReset, ProductType, Removal, Seats, SubscriptionState, SubscriptionStatus, Suspension, Switch,
+    TransferAction, UserField, UserPatch, UserRef,
 };
+pub use column::{Column, position};
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
-pub use job::{Column, Job, Row, Template, position};
+pub use job::{Job, Row, Template};
+pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, code, did_you_mean, nearest};
+pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};
 
 /// Every job kind there is, in the order in which their samples build on each other.
 pub static JOBS: &[&dyn Job] = &[
@@ -44,6 +54,7 @@ pub static JOBS: &[&dyn Job] = &[
     &update_account::UpdateAccount,
     &set_subscriptions::SetSubscriptions,
     &assign_licenses::AssignLicenses,
+    &update_users::UpdateUsers,
     &reset_passwords::ResetPasswords,
     &delete_users::DeleteUsers,
     &restore_users::RestoreUsers,

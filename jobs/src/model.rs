@@ -7,11 +7,11 @@ pub(crate) mod date;
 pub(crate) mod domain;
 pub(crate) mod email;
 pub(crate) mod list;
+pub(crate) mod person;
 pub(crate) mod postal;
 pub(crate) mod profile;
 pub(crate) mod roles;
 pub(crate) mod skus;
-pub(crate) mod text;
 pub(crate) mod upn;
 
 mod countries;

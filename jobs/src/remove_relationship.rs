@@ -5,7 +5,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Job, Problem, Removal, Row, position};
+use crate::{Change, Column, Job, Passwords, Policy, Problem, Removal, Request, Row, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct RemoveRelationship;
@@ -40,11 +40,17 @@ impl Job for RemoveRelationship {
         include_str!("remove_relationship.csv")
     }
 
-    fn is_destructive(&self) -> bool {
-        true
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: true,
+            undo: Undo::Never("a relationship is renewed only by the customer"),
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let removal = Removal {
             customer: cell::customer(&mut faults, row, CUSTOMER),

@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Job, PasswordReset, Problem, Row, position};
+use crate::{Change, Column, Job, PasswordReset, Passwords, Policy, Problem, Request, Row, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct ResetPasswords;
@@ -42,11 +42,17 @@ impl Job for ResetPasswords {
         include_str!("reset_passwords.csv")
     }
 
-    fn hands_out_passwords(&self) -> bool {
-        true
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::Never("passwords are not kept"),
+            passwords: Passwords::Only,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let reset = PasswordReset {
             user: cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME),

@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Job, Problem, Row, position};
+use crate::{Change, Column, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct RestoreUsers;
@@ -35,7 +35,17 @@ impl Job for RestoreUsers {
         include_str!("restore_users.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         faults.finish(Change::RestoreUser(user))

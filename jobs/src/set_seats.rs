@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::faults::Faults;
 use crate::model::skus;
-use crate::{Change, Column, CustomerRef, Job, Problem, Row, Seats, code, position};
+use crate::{
+    Change, Column, CustomerRef, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Seats, Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct SetSeats;
@@ -46,7 +48,17 @@ impl Job for SetSeats {
         include_str!("set_seats.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = faults.required_line(row, CUSTOMER, 256);
         let (part_number, sku_id) = sku(&mut faults, row);

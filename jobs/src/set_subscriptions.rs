@@ -5,7 +5,10 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Job, Problem, ProductType, Row, SubscriptionState, SubscriptionStatus, code, position};
+use crate::{
+    Change, Column, Job, Passwords, Policy, Problem, ProductType, Request, Row, RunsIn, SubscriptionState,
+    SubscriptionStatus, Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct SetSubscriptions;
@@ -57,7 +60,17 @@ impl Job for SetSubscriptions {
         include_str!("set_subscriptions.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let state = SubscriptionState {
             customer: cell::customer(&mut faults, row, CUSTOMER),

@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Job, Problem, Row, Suspension, position};
+use crate::{Change, Column, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Suspension, Undo, position};
 
 /// The kind.
 pub(crate) struct SuspendSubscription;
@@ -39,7 +39,17 @@ impl Job for SuspendSubscription {
         include_str!("suspend_subscription.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let suspension = Suspension {
             customer: cell::customer(&mut faults, row, CUSTOMER),

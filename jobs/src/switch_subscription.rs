@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use crate::faults::Faults;
 use crate::model::{cell, email};
-use crate::{Change, Column, CustomerRef, Direction, Flow, Job, Problem, Row, Switch, TransferAction, code, position};
+use crate::{
+    Change, Column, CustomerRef, Direction, Flow, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Switch,
+    TransferAction, Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct SwitchSubscription;
@@ -66,11 +69,17 @@ impl Job for SwitchSubscription {
         include_str!("switch_subscription.csv")
     }
 
-    fn is_destructive(&self) -> bool {
-        true
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: true,
+            undo: Undo::WhileUnanswered,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let subscription_id = cell::required_guid(&mut faults, row, SUBSCRIPTION_ID);

@@ -1,9 +1,9 @@
 //! `sync-customers`: customers copied from another store, so that they can be looked at and searched here.
 
-use crate::change::choice::Choice as _;
+use crate::choice::Choice as _;
 use crate::faults::Faults;
 use crate::model::{cell, list};
-use crate::{Change, Column, ExportOf, Job, Problem, Row, Sync, code, position};
+use crate::{Column, ExportOf, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Sync, Undo, code, position};
 
 /// The kind.
 pub(crate) struct SyncCustomers;
@@ -42,15 +42,21 @@ impl Job for SyncCustomers {
         COLUMNS
     }
 
-    fn is_for_ledger(&self) -> bool {
-        true
-    }
-
     fn sample(&self) -> &'static str {
         include_str!("sync_customers.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::Nothing,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Ledger,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let from = from(&mut faults, row);
         let customer = cell::optional_customer(&mut faults, row, CUSTOMER);
@@ -66,7 +72,7 @@ impl Job for SyncCustomers {
             subscriptions: wanted.is_empty() || what.contains(&ExportOf::Subscriptions),
             full: cell::yes_or_no(&mut faults, row, FULL).unwrap_or(false),
         };
-        faults.finish(Change::SyncCustomers(sync))
+        faults.finish(sync)
     }
 }
 

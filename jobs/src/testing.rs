@@ -1,6 +1,6 @@
 //! What the tests of the kinds have in common.
 
-use crate::{Job, Row, position};
+use crate::{Change, Job, Problem, Request, Row, position};
 
 /// A row of the kind with these cells; later ones replace earlier ones, and all others are empty.
 pub(crate) fn row_of<'a>(job: &dyn Job, good: &[(&str, &'a str)], cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
@@ -11,11 +11,19 @@ pub(crate) fn row_of<'a>(job: &dyn Job, good: &[(&str, &'a str)], cells: &[(&str
     row
 }
 
+/// The change that such a row of a kind asks for.
+pub(crate) fn change<'a>(job: &dyn Job, cells: &'a [Option<&'a str>]) -> Result<Change<'a>, Vec<Problem>> {
+    match job.request(&Row::new(cells))? {
+        Request::Change(change) => Ok(change),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Expects these problems of such a row: `code column value`, and `> suggestion` where there is one.
 #[track_caller]
 pub(crate) fn check(job: &dyn Job, good: &[(&str, &str)], cells: &[(&str, &str)], expected: &[&str]) {
     let row = row_of(job, good, cells);
-    let problems = job.change(&Row::new(&row)).err().unwrap_or_default();
+    let problems = job.request(&Row::new(&row)).err().unwrap_or_default();
     let told: Vec<String> = problems
         .iter()
         .map(|problem| match &problem.suggestion {

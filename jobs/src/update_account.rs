@@ -3,8 +3,12 @@
 use std::borrow::Cow;
 
 use crate::faults::Faults;
+use crate::model::cell::Wish;
 use crate::model::{country, profile};
-use crate::{Change, Column, CustomerField, CustomerPatch, CustomerRef, Job, Problem, Row, code, position};
+use crate::{
+    Change, Column, CustomerField, CustomerPatch, CustomerRef, Job, Passwords, Policy, Problem, Request, Row, RunsIn,
+    Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct UpdateAccount;
@@ -49,7 +53,17 @@ impl Job for UpdateAccount {
         include_str!("update_account.csv")
     }
 
-    fn change<'a>(&self, row: &Row<'a>) -> Result<Change<'a>, Vec<Problem>> {
+    fn policy(&self) -> Policy {
+        Policy {
+            destructive: false,
+            undo: Undo::WhileUntouched,
+            passwords: Passwords::No,
+            creates: None,
+            runs_in: RunsIn::Store,
+        }
+    }
+
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = faults.required_line(row, CUSTOMER, 256);
         // State and postal code can be judged only when the row says for which country.
@@ -87,23 +101,6 @@ impl Job for UpdateAccount {
             fields,
             external_id,
         }))
-    }
-}
-
-/// What a cell asks for.
-enum Wish<'a> {
-    Leave,
-    Erase,
-    Set(&'a str),
-}
-
-impl<'a> Wish<'a> {
-    fn of(cell: &'a str) -> Self {
-        match cell {
-            "" => Wish::Leave,
-            clear if clear.eq_ignore_ascii_case("<clear>") => Wish::Erase,
-            text => Wish::Set(text),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use tenantry_jobs::{Change, ExportColumn, Row};
+use tenantry_jobs::{ExportColumn, Row};
 use tokio::sync::mpsc;
 
 use super::End;
@@ -57,11 +57,11 @@ pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow
     let kind = super::kind("export-customers")?;
     let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
     // The same checks as a row of `export-customers` goes through.
-    let change = kind.change(&Row::new(&cells)).map_err(|problems| {
+    let asked = kind.request(&Row::new(&cells)).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(|problem| format!("--{problem}")).collect();
         anyhow::anyhow!(problems.join("\n"))
     })?;
-    let Change::ExportCustomers(export) = change else {
+    let tenantry_jobs::Request::Export(export) = asked else {
         anyhow::bail!("`export-customers` asks for something else");
     };
     let limit = args.limit.unwrap_or(u64::MAX);

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tenantry_jobs::Job as Kind;
+use tenantry_jobs::{Job as Kind, Passwords};
 
 use super::End;
 use super::output;
 use crate::app::App;
 use crate::ledger::{Actor, Job, Via};
 use crate::passwords::{Identities, PasswordRows, open, write_key_pair};
-use crate::service::Passwords;
+use crate::service::PasswordWish;
 
 /// What is to become of passwords.
 #[derive(Debug, Clone, Default, Args)]
@@ -30,14 +30,14 @@ pub(super) struct PasswordArgs {
 
 impl PasswordArgs {
     /// What is to become of the passwords of a job of this kind.
-    pub(super) fn wish(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<Passwords> {
+    pub(super) fn wish(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<PasswordWish> {
         match &self.plaintext_passwords {
-            Some(_) if !kind.hands_out_passwords() => {
+            Some(_) if kind.policy().passwords == Passwords::No => {
                 bail!("--plaintext-passwords: `{}` hands out no passwords", kind.kind())
             }
-            Some(file) => Ok(Passwords::To(own_key(app, file)?)),
-            None if self.no_passwords => Ok(Passwords::None),
-            None => Ok(Passwords::Configured),
+            Some(file) => Ok(PasswordWish::To(own_key(app, file)?)),
+            None if self.no_passwords => Ok(PasswordWish::None),
+            None => Ok(PasswordWish::Configured),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::intake::document::{Rows, code};
 use crate::ledger::{Actor, JobState, Via};
 use crate::plan::{Fault, PlanError, Source};
-use crate::service::{Passwords, Request, Service, ServiceError};
+use crate::service::{PasswordWish, Request, Service, ServiceError};
 use crate::submit::{self, SubmitError, Submitted};
 use crate::summary::JobSummary;
 
@@ -37,7 +37,7 @@ impl Door for LedgerDoor {
         let request = Request {
             kind: document.kind,
             parameters: document.parameters,
-            passwords: Passwords::ConfiguredOrNone,
+            passwords: PasswordWish::ConfiguredOrNone,
             source: Source::Bytes {
                 // A sender knows its entry by this name, so the outcome it is told carries it.
                 name: default_key.clone(),

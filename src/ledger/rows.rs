@@ -193,8 +193,8 @@ impl Ledger {
                 )?;
                 let Some(state) = state.first() else { return Ok(None) };
                 let (first, last) = (state.int(2)?, state.int(2)? + state.int(3)? - 1);
-                // What these kinds create carries its row in its id; all others record every row.
-                let creates = matches!(kind.as_str(), "bulk-add-users" | "add-customer");
+                // What such a kind creates carries its row in its id; all others record every row.
+                let creates = tenantry_jobs::find(&kind).is_ok_and(|kind| kind.policy().creates.is_some());
                 Ok(Some(ChunkRows {
                     selected: selected_rows(tx, descent, chunk)?,
                     recorded: recorded(tx, seq, first, last)?,

@@ -1,4 +1,4 @@
-//! Checking one block: cells to changes, changes to previews.
+//! Checking one block: cells to requests, requests to previews.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::input::{self, Block, RowView, Rows};
 use crate::ledger::RowOutcome;
 use crate::store::sql::sync::Request;
 use crate::store::sql::{self, Context, Prepared};
-use crate::store::{self, Expected, Preview, RowChange, SeatNeed, State, Verdict};
+use crate::store::{self, Expected, Preview, RowRequest, SeatNeed, State, Verdict};
 
 /// Stands in a plan for a row that it rejects, whatever for.
 pub(super) const REJECTED: State = [0xff; 16];
@@ -214,19 +214,19 @@ pub(super) fn check(
     let mut previews = Vec::with_capacity(block.len());
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
-        let mut changes = Vec::with_capacity(SLICE);
+        let mut requests = Vec::with_capacity(SLICE);
         let mut lines = Vec::with_capacity(SLICE);
         for (view, cells) in slice.rows() {
             let valueless = shared.valueless(&block, view);
             let refused = match shared.ragged(view) {
                 Some(problem) => vec![problem],
-                None => match shared.job.change(&Row::new(cells)) {
+                None => match shared.job.request(&Row::new(cells)) {
                     Ok(_) if !valueless.is_empty() => valueless,
-                    Ok(change) => {
+                    Ok(request) => {
                         lines.push(view.line);
-                        changes.push(RowChange {
+                        requests.push(RowRequest {
                             row: view.number,
-                            change,
+                            request,
                         });
                         continue;
                     }
@@ -244,16 +244,16 @@ pub(super) fn check(
             rejects.insert(view.number, faults.collect());
         }
         if let Some(tx) = tx.as_deref_mut() {
-            prepared.learn(tx, &changes)?;
+            prepared.learn(tx, &requests)?;
         }
-        for (RowChange { row, change }, line) in changes.iter().zip(lines) {
-            change.each_key(&|customer| prepared.name(customer), &mut |column, parts| {
+        for (RowRequest { row, request }, line) in requests.iter().zip(lines) {
+            request.each_key(&|customer| prepared.name(customer), &mut |column, parts| {
                 keys.push(hasher.key(column, parts, *row, line));
             });
         }
         match tx {
-            Some(_) => prepared.add(changes),
-            None => previews.extend(changes.iter().map(|one| Preview::new(one.row, Verdict::Create))),
+            Some(_) => prepared.add(requests),
+            None => previews.extend(requests.iter().map(|one| Preview::new(one.row, Verdict::Create))),
         }
     }
     let mut needs = Vec::new();
@@ -283,7 +283,7 @@ pub(super) fn check(
     Ok(checked)
 }
 
-/// Rows turned into changes at a time: changes are large and should not pile up.
+/// Rows turned into requests at a time: requests are large and should not pile up.
 const SLICE: usize = 512;
 
 /// A few rows of a block, with their cells in the order of the kind's columns.

@@ -33,7 +33,7 @@ pub struct Tail {
     pub sha256: Option<String>,
     pub hash: Option<String>,
     pub approval: Option<Gate>,
-    pub undo: Option<&'static str>,
+    pub undo: Option<String>,
 }
 
 /// A form of a plan, which is given its parts in their order.

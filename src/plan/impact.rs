@@ -161,7 +161,7 @@ impl Limits {
             return None;
         }
         let mut reasons = Vec::new();
-        if let Some(kind) = kind.filter(|kind| kind.is_destructive()) {
+        if let Some(kind) = kind.filter(|kind| kind.policy().destructive) {
             reasons.push(format!("every `{}` needs approval", kind.kind()));
         } else if impact.destructive > self.destructive_rows {
             reasons.push(format!(

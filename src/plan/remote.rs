@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Change, Row};
+use tenantry_jobs::{Request, Row};
 
 use super::PlanError;
 use super::check::{CheckedBlock, Shared, Slice};
@@ -25,21 +25,21 @@ pub(super) async fn preview(
         while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
             slices.push(slice);
         }
-        let mut waiting: VecDeque<(u64, Change<'_>)> = VecDeque::new();
+        let mut waiting: VecDeque<(u64, Request<'_>)> = VecDeque::new();
         for (view, cells) in slices.iter().flat_map(Slice::rows) {
             if sound.contains(&view.number)
-                && let Ok(change) = shared.job.change(&Row::new(cells))
+                && let Ok(request) = shared.job.request(&Row::new(cells))
             {
-                waiting.push_back((view.number, change));
+                waiting.push_back((view.number, request));
             }
         }
         let mut asked = FuturesUnordered::new();
         loop {
             while asked.len() < store.concurrency() {
-                let Some((row, change)) = waiting.pop_front() else {
+                let Some((row, request)) = waiting.pop_front() else {
                     break;
                 };
-                asked.push(ask(store, session, row, change));
+                asked.push(ask(store, session, row, request));
             }
             let Some((row, previewed)) = asked.next().await else {
                 break;
@@ -56,8 +56,13 @@ pub(super) async fn preview(
     Ok(())
 }
 
-async fn ask(store: &PartnerCenter, session: &Session, row: u64, change: Change<'_>) -> (u64, Result<Previewed, Halt>) {
-    (row, store.preview(session, row, &change).await)
+async fn ask(
+    store: &PartnerCenter,
+    session: &Session,
+    row: u64,
+    request: Request<'_>,
+) -> (u64, Result<Previewed, Halt>) {
+    (row, store.preview(session, row, &request).await)
 }
 
 pub(super) fn halted(halt: Halt) -> PlanError {

@@ -1,4 +1,4 @@
-//! One claimed chunk: read its block, turn rows into changes, apply and close in one transaction.
+//! One claimed chunk: read its block, turn rows into requests, apply and close in one transaction.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -18,7 +18,7 @@ use crate::plan::Slice;
 use crate::store::partner_center::PartnerCenter;
 use crate::store::sql::sync::Progress;
 use crate::store::sql::{self, Context, Prepared};
-use crate::store::{Account, Expected, RowChange, rejected};
+use crate::store::{Account, Expected, RowRequest, rejected};
 
 impl Runner {
     /// Works a chunk off. Whatever happens, the ledger knows: closed, given back, or held by a lease that runs out.
@@ -242,21 +242,21 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<Loaded, D
     let mut refused = Vec::new();
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, job, &mapping, customer) {
-        let mut changes = Vec::new();
+        let mut requests = Vec::new();
         for (view, cells) in slice.rows() {
             let row = view.number;
             if !is_due(&row) {
                 continue;
             }
             crate::failpoint::hit_row(row);
-            match job.change(&Row::new(cells)) {
-                Ok(change) => changes.push(RowChange { row, change }),
+            match job.request(&Row::new(cells)) {
+                Ok(request) => requests.push(RowRequest { row, request }),
                 // It was accepted when the file was read; a newer program may be stricter.
                 Err(problems) => refused.extend(problems.first().map(|problem| rejected(row, problem))),
             }
         }
-        prepared.learn(tx, &changes)?;
-        prepared.add(changes);
+        prepared.learn(tx, &requests)?;
+        prepared.add(requests);
     }
     Ok(Loaded {
         prepared,

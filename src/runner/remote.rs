@@ -10,7 +10,7 @@ mod work;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Change, Problem, Row, code};
+use tenantry_jobs::{Problem, Request, Row, code};
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ use crate::ledger::{Claim, Closing, RowWait, artifacts, closing, fence, job};
 use crate::passwords::generate;
 use crate::plan::Slice;
 use crate::store::partner_center::{Ended, Halt, Journal, PartnerCenter, Session};
-use crate::store::{Expected, RowChange, rejected};
+use crate::store::{Expected, RowRequest, rejected};
 
 /// How often is looked whether the job was paused or cancelled.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -66,7 +66,7 @@ impl Runner {
         let customer = claim.parameters.customer.clone();
         let mut batch = Batch::default();
         let mut slices = Vec::new();
-        let (mut changes, mut undone) = (Vec::new(), Vec::new());
+        let (mut requests, mut undone) = (Vec::new(), Vec::new());
         match &loaded {
             Loaded::Undo(rows) => undone.extend(rows.iter().filter(|(row, _)| is_tried(row)).cloned()),
             Loaded::Rows(spooled) => {
@@ -79,8 +79,8 @@ impl Runner {
                     if !spooled.is_due(row) || !is_tried(&row) {
                         continue;
                     }
-                    match spooled.job.change(&Row::new(cells)) {
-                        Ok(change) => changes.push(RowChange { row, change }),
+                    match spooled.job.request(&Row::new(cells)) {
+                        Ok(request) => requests.push(RowRequest { row, request }),
                         // It was accepted when the file was read; a newer program may be stricter.
                         Err(problems) => problems
                             .first()
@@ -91,7 +91,7 @@ impl Runner {
             }
         }
         let journal = Journal::open(&self.ledger, &claim).await?;
-        let session = store.session(&self.ledger, &changes);
+        let session = store.session(&self.ledger, &requests);
         let holding = claim.clone();
         let chunk = InHand {
             claim: &holding,
@@ -101,12 +101,12 @@ impl Runner {
             expected: expected.as_ref(),
         };
         let hands_out = !claim.parameters.seal_to.is_empty();
-        let changes = changes
+        let requests = requests
             .into_iter()
-            .map(|of| (of.row, Work::Change(Box::new(of.change))));
+            .map(|of| (of.row, Work::Request(Box::new(of.request))));
         let undone = undone.into_iter().map(|(row, steps)| (row, Work::Undo(steps)));
         // What was begun is finished first: rows that share something look what became of it.
-        let all = changes.chain(undone);
+        let all = requests.chain(undone);
         let (begun, fresh): (Vec<_>, Vec<_>) = all.partition(|(row, _)| journal.has_begun(*row));
         let mut begun = take_turns(begun);
         let mut fresh = take_turns(fresh);
@@ -190,26 +190,30 @@ impl Runner {
         } = *chunk;
         crate::failpoint::hit_row(row);
         match work {
-            Work::Change(change) => {
-                if let Change::ExportCustomers(export) = &*change {
+            Work::Request(request) => match &*request {
+                Request::Change(change) => {
+                    let draw = || {
+                        let mut entropy = self.ledger.clock().entropy();
+                        generate(&self.settings.passwords, &mut entropy).map_err(|error| unsealed(&error))
+                    };
+                    store.apply(session, journal, row, change, expected, &draw).await
+                }
+                Request::Export(export) => {
                     let made = async {
                         let listing = store.listing(session, export).await?;
                         self.export_list(claim, store, row, listing).await
                     };
-                    return match made.await {
+                    match made.await {
                         Err(halt @ Halt::Refused(_)) => {
                             let problem = Problem::new(code::REFUSED, "", "", halt.to_string());
                             Ok(Ended::over(rejected(row, &problem)))
                         }
                         made => made.map(Ended::over),
-                    };
+                    }
                 }
-                let draw = || {
-                    let mut entropy = self.ledger.clock().entropy();
-                    generate(&self.settings.passwords, &mut entropy).map_err(|error| unsealed(&error))
-                };
-                store.apply(session, journal, row, &change, expected, &draw).await
-            }
+                // Such rows are for the ledger's own database.
+                Request::Sync(_) => Ok(Ended::over(rejected(row, &PartnerCenter::not_taken()))),
+            },
             Work::Undo(steps) => store.undo(session, journal, row, &steps, expected).await,
         }
     }

@@ -7,7 +7,7 @@ use crate::plan::document::{Head, Tail, View};
 use crate::plan::{
     Against, CheckedBlock, Drained, Fault, FaultLog, Limits, PlanError, Planning, Repeated, Sink, Source, Whole,
 };
-use crate::summary::undo_of_kind;
+use crate::summary::how_to_undo;
 
 /// What is to be planned.
 pub struct PlanRequest<'r> {
@@ -84,7 +84,9 @@ pub async fn plan(
         tail.hash = (!offline).then(|| hash.finish(kind.kind(), parameters, head.sheet.as_deref(), &sha256));
         tail.sha256 = Some(sha256);
         tail.approval = limits.gate(Some(kind), &tail.totals, &impact);
-        tail.undo = undo_of_kind(kind.kind()).filter(|_| !offline && parameters.store.is_none());
+        if !offline && parameters.store.is_none() {
+            tail.undo = how_to_undo(kind.policy().undo);
+        }
         tail.impact = impact;
     }
     for view in views.iter_mut() {

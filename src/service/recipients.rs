@@ -1,13 +1,13 @@
 //! Whom the passwords that a job hands out are sealed to.
 
-use tenantry_jobs::Job;
+use tenantry_jobs::{Job, Passwords};
 use thiserror::Error;
 
 use super::Service;
 
 /// What a submission says about passwords.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Passwords {
+pub enum PasswordWish {
     /// As the configuration says; a kind that needs a recipient and has none is refused.
     #[default]
     Configured,
@@ -35,8 +35,9 @@ pub enum NoRecipient {
 
 impl Service {
     /// Whom the passwords of a job of this kind are sealed to; nobody if it hands out none, or none are to be.
-    pub fn recipients(&self, kind: &dyn Job, passwords: &Passwords) -> Result<Vec<String>, NoRecipient> {
-        if !kind.hands_out_passwords() {
+    pub fn recipients(&self, kind: &dyn Job, wish: &PasswordWish) -> Result<Vec<String>, NoRecipient> {
+        let policy = kind.policy().passwords;
+        if policy == Passwords::No {
             return Ok(Vec::new());
         }
         let name = kind.kind();
@@ -45,15 +46,15 @@ impl Service {
         } else {
             &[]
         };
-        let recipients = match passwords {
-            Passwords::To(keys) => keys.clone(),
-            Passwords::None => Vec::new(),
-            Passwords::Configured if self.settings.hands_out_passwords && configured.is_empty() => {
+        let recipients = match wish {
+            PasswordWish::To(keys) => keys.clone(),
+            PasswordWish::None => Vec::new(),
+            PasswordWish::Configured if self.settings.hands_out_passwords && configured.is_empty() => {
                 return Err(NoRecipient::Missing(name));
             }
-            Passwords::Configured | Passwords::ConfiguredOrNone => configured.to_vec(),
+            PasswordWish::Configured | PasswordWish::ConfiguredOrNone => configured.to_vec(),
         };
-        if recipients.is_empty() && name == "reset-passwords" {
+        if recipients.is_empty() && policy == Passwords::Only {
             return Err(NoRecipient::Needed(name));
         }
         Ok(recipients)

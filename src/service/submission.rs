@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::json;
 use tenantry_jobs::Job;
 
-use super::{Passwords, Service, ServiceError};
+use super::{PasswordWish, Service, ServiceError};
 use crate::ledger::{Actor, JobId, Parameters};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
@@ -20,7 +20,7 @@ pub struct Request {
     /// What is the same for every row; whom passwords are sealed to follows from `passwords`.
     pub parameters: Parameters,
     /// What is to become of passwords.
-    pub passwords: Passwords,
+    pub passwords: PasswordWish,
     /// The rows.
     pub source: Source,
     /// The submitter's own key: a second submission with it is the same job.

@@ -18,6 +18,7 @@ mod entra;
 mod failure;
 mod http;
 mod image;
+mod kinds;
 mod licenses;
 mod lifecycle;
 mod named;
@@ -38,13 +39,14 @@ mod tokens;
 mod transfer;
 mod transfers;
 mod undo;
+mod update_user;
 mod users;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenantry_jobs::{Change, Job, Problem, TransferAction, code};
+use tenantry_jobs::{Change, Job, Problem, Request, TransferAction, code};
 use thiserror::Error;
 
 pub use auth::Speaker;
@@ -59,6 +61,7 @@ use self::address::Validator;
 use self::client::{CallError, Client};
 use self::end::End;
 use self::failure::Failure;
+use self::kinds::{Takes, takes};
 use self::steps::Stopped;
 use self::transfer::Acceptance;
 use crate::clock::Clock;
@@ -67,34 +70,10 @@ use crate::ledger::intents::DoneStep;
 use crate::ledger::{Installation, Ledger, Outcome};
 use crate::passwords::Password;
 use crate::queue::RedisQueue;
-use crate::store::{Expected, RowChange, Verdict, drifted};
-
-/// The kinds it can carry out. It sells seats, and so has no `set-seats` and `set-subscriptions`.
-const KINDS: [&str; 11] = [
-    "add-customer",
-    "assign-licenses",
-    "bulk-add-users",
-    "delete-users",
-    "export-customers",
-    "remove-relationship",
-    "reset-passwords",
-    "restore-users",
-    "suspend-subscription",
-    "switch-subscription",
-    "update-account",
-];
+use crate::store::{Expected, RowRequest, Verdict, drifted};
 
 /// Customers whose rows take turns: enough for one that is throttled to hold nobody up, few enough to know what is there.
 pub const CUSTOMERS_AT_ONCE: usize = 8;
-
-/// Those of them for which an application needs no user behind it, or not always.
-const BY_APPLICATION: [&str; 5] = [
-    "add-customer",
-    "export-customers",
-    "suspend-subscription",
-    "switch-subscription",
-    "update-account",
-];
 
 /// How to reach it.
 #[derive(Debug, Clone)]
@@ -200,24 +179,29 @@ impl PartnerCenter {
 
     /// Whether it can carry out jobs of this kind.
     pub fn takes(job: &dyn Job) -> bool {
-        KINDS.contains(&job.kind())
+        takes(job.kind()) != Takes::No
     }
 
     /// The kinds it can carry out.
-    pub fn kinds() -> &'static [&'static str] {
-        &KINDS
+    pub fn kinds() -> Vec<&'static str> {
+        kinds::taken().collect()
     }
 
     /// What is missing of the configuration for jobs of this kind, so that nothing is begun that cannot be finished.
     pub fn lacks(&self, job: &dyn Job) -> Option<String> {
-        let is_enough = BY_APPLICATION.contains(&job.kind()) || self.client.tokens().speak_for_users();
-        (!is_enough).then(|| {
+        let is_enough = takes(job.kind()) == Takes::ByApplication;
+        (!is_enough && !self.client.tokens().speak_for_users()).then(|| {
             format!(
                 "`{}` needs a token of application and user: set `partner_center.refresh_token_file` or \
                  `partner_center.refresh_token_command`",
                 job.kind()
             )
         })
+    }
+
+    /// What is said of a row that it cannot carry out.
+    pub(crate) fn not_taken() -> Problem {
+        Problem::new(code::REFUSED, "", "", "a kind that can be run against Partner Center")
     }
 
     /// Rows in hand at once.
@@ -246,13 +230,15 @@ impl PartnerCenter {
     }
 
     /// Nothing known yet of the store; of the rows that are to come, what concerns them together.
-    pub fn session(&self, ledger: &Ledger, rows: &[RowChange<'_>]) -> Session {
-        let accepts = |row: &RowChange<'_>| match &row.change {
-            Change::SwitchSubscription(switch) if switch.action == TransferAction::Accept => Some(Acceptance {
-                customer: switch.customer.as_written().to_owned(),
-                partner: switch.partner_tenant_id,
-                subscription: switch.subscription_id.to_string(),
-            }),
+    pub fn session(&self, ledger: &Ledger, rows: &[RowRequest<'_>]) -> Session {
+        let accepts = |row: &RowRequest<'_>| match &row.request {
+            Request::Change(Change::SwitchSubscription(switch)) if switch.action == TransferAction::Accept => {
+                Some(Acceptance {
+                    customer: switch.customer.as_written().to_owned(),
+                    partner: switch.partner_tenant_id,
+                    subscription: switch.subscription_id.to_string(),
+                })
+            }
             _ => None,
         };
         let acceptances = rows.iter().filter_map(accepts).collect();
@@ -261,8 +247,15 @@ impl PartnerCenter {
     }
 
     /// What a row would do.
-    pub async fn preview(&self, session: &Session, row: u64, change: &Change<'_>) -> Result<Previewed, Halt> {
-        or_reject(self.look_at(session, row, change).await)
+    pub async fn preview(&self, session: &Session, row: u64, request: &Request<'_>) -> Result<Previewed, Halt> {
+        or_reject(match request {
+            Request::Change(change) => self.look_at(session, row, change).await,
+            Request::Export(export) => self.listing(session, export).await.map(|listing| match listing {
+                Ok(_) => Verdict::Create.into(),
+                Err(problem) => Previewed::reject(problem),
+            }),
+            Request::Sync(_) => Ok(Previewed::reject(Self::not_taken())),
+        })
     }
 
     async fn look_at(&self, session: &Session, row: u64, change: &Change<'_>) -> Result<Previewed, Halt> {
@@ -274,16 +267,11 @@ impl PartnerCenter {
             Change::RestoreUser(user) => lifecycle::preview_restore(session, *user).await,
             Change::ResetPassword(reset) => lifecycle::preview_reset(session, reset).await,
             Change::AssignLicenses(change) => licenses::preview(session, row, change).await,
+            Change::UpdateUser(patch) => update_user::preview(session, patch).await,
             Change::SuspendSubscription(one) => subscriptions::preview(session, one).await,
             Change::RemoveRelationship(removal) => relationship::preview(session, removal).await,
             Change::SwitchSubscription(switch) => transfers::preview(session, switch).await,
-            Change::ExportCustomers(export) => Ok(match self.listing(session, export).await? {
-                Ok(_) => Verdict::Create.into(),
-                Err(problem) => Previewed::reject(problem),
-            }),
-            Change::SetSeats(_) | Change::SetSubscription(_) | Change::SyncCustomers(_) => {
-                Ok(Previewed::reject(not_taken()))
-            }
+            Change::SetSeats(_) | Change::SetSubscription(_) => Ok(Previewed::reject(Self::not_taken())),
         }
     }
 
@@ -321,7 +309,7 @@ impl PartnerCenter {
         if let Some(expected) = expected
             && !has_begun(session, journal, row, change).await?
         {
-            let now = self.preview(session, row, change).await?.verdict;
+            let now = or_reject(self.look_at(session, row, change).await)?.verdict;
             if !expected.meets(row, &now) {
                 return Ok(Ended::over(drifted(row, &now)));
             }
@@ -343,6 +331,7 @@ impl PartnerCenter {
                 end
             }
             Change::AssignLicenses(change) => licenses::apply(session, journal, row, change).await?,
+            Change::UpdateUser(patch) => update_user::apply(session, journal, row, patch).await?,
             Change::SuspendSubscription(one) => subscriptions::suspend(session, journal, row, one).await?,
             Change::RemoveRelationship(removal) => relationship::remove(session, journal, row, removal).await?,
             Change::SwitchSubscription(switch) => {
@@ -350,10 +339,7 @@ impl PartnerCenter {
                 made = artifact;
                 end
             }
-            Change::SetSeats(_)
-            | Change::SetSubscription(_)
-            | Change::ExportCustomers(_)
-            | Change::SyncCustomers(_) => End::Rejected(not_taken()),
+            Change::SetSeats(_) | Change::SetSubscription(_) => End::Rejected(Self::not_taken()),
         };
         Ok(Ended {
             fate: end.fate(row),
@@ -462,8 +448,4 @@ async fn has_begun(session: &Session, journal: &Journal, row: u64, change: &Chan
             Change::SwitchSubscription(switch) => transfers::has_begun(session, journal, switch).await?,
             _ => false,
         })
-}
-
-fn not_taken() -> Problem {
-    Problem::new(code::REFUSED, "", "", "a kind that can be run against Partner Center")
 }

@@ -31,14 +31,15 @@ mod transfer;
 mod transfers;
 mod undo;
 mod update_customer;
+mod update_user;
 mod users;
 
 pub use lifecycle::purge_deleted_users;
 pub(crate) use session::no_free_seats;
 
-use tenantry_jobs::{Change, CustomerRef, Problem};
+use tenantry_jobs::{Change, CustomerRef, Problem, Request};
 
-use super::{Applied, Expected, Preview, RowChange, SeatNeed, Verdict};
+use super::{Applied, Expected, Preview, RowRequest, SeatNeed, Verdict};
 use crate::db::{Alone, DbError, Tx};
 use crate::ledger::Installation;
 use session::{Session, Task};
@@ -58,7 +59,7 @@ pub struct Context {
     pub hands_out_passwords: bool,
 }
 
-/// The rows of one chunk, resolved and laid out. Built up from slices of rows, so that the changes themselves,
+/// The rows of one chunk, resolved and laid out. Built up from slices of rows, so that the requests themselves,
 /// which are large, never pile up.
 pub struct Prepared {
     context: Context,
@@ -92,9 +93,9 @@ impl Prepared {
     }
 
     /// Looks up the customers of some rows.
-    pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowChange<'_>]) -> Result<(), DbError> {
+    pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowRequest<'_>]) -> Result<(), DbError> {
         self.directory
-            .learn(tx, rows.iter().filter_map(|row| row.change.customer()))
+            .learn(tx, rows.iter().filter_map(|row| row.request.customer()))
     }
 
     /// One name for a customer however rows name it; what is written for one that is not known.
@@ -106,15 +107,24 @@ impl Prepared {
     }
 
     /// Lays out rows whose customers have been looked up.
-    pub fn add(&mut self, rows: Vec<RowChange<'_>>) {
-        for RowChange { row, change } in rows {
-            if let Err(problem) = self.add_one(row, &change) {
+    pub fn add(&mut self, rows: Vec<RowRequest<'_>>) {
+        for RowRequest { row, request } in rows {
+            if let Err(problem) = self.add_one(row, &request) {
                 self.refused.push((row, problem));
             }
         }
     }
 
-    fn add_one(&mut self, row: u64, change: &Change<'_>) -> Result<(), Problem> {
+    fn add_one(&mut self, row: u64, request: &Request<'_>) -> Result<(), Problem> {
+        match request {
+            Request::Change(change) => self.add_change(row, change)?,
+            Request::Export(export) => self.exports.push(export::Request::new(row, export, &self.directory)?),
+            Request::Sync(sync) => self.syncs.push(sync::Request::new(row, sync)),
+        }
+        Ok(())
+    }
+
+    fn add_change(&mut self, row: u64, change: &Change<'_>) -> Result<(), Problem> {
         let (job, room, directory) = (self.context.job, self.room, &self.directory);
         let task: Box<dyn Task> = match change {
             Change::CreateUser(user) => {
@@ -141,18 +151,11 @@ impl Prepared {
             Change::RestoreUser(user) => Box::new(lifecycle::Restore(named::Named::new(row, *user, directory)?)),
             Change::ResetPassword(reset) => Box::new(lifecycle::Reset::new(row, reset, directory)?),
             Change::AssignLicenses(change) => Box::new(licenses::Wanted::new(row, change, directory)?),
+            Change::UpdateUser(patch) => Box::new(update_user::Wanted::new(row, patch, directory)?),
             Change::SetSubscription(state) => Box::new(subscriptions::Set::new(row, state, directory)?),
             Change::SuspendSubscription(one) => Box::new(subscriptions::Suspend::new(row, one, directory)?),
             Change::RemoveRelationship(removal) => Box::new(relationship::Remove::new(row, removal, directory)?),
             Change::SwitchSubscription(switch) => Box::new(transfers::Wanted::new(row, switch, directory)?),
-            Change::ExportCustomers(export) => {
-                self.exports.push(export::Request::new(row, export, directory)?);
-                return Ok(());
-            }
-            Change::SyncCustomers(sync) => {
-                self.syncs.push(sync::Request::new(row, sync));
-                return Ok(());
-            }
         };
         self.tasks.push(task);
         Ok(())

@@ -204,7 +204,7 @@ pub(crate) fn of_this_store() -> impl Iterator<Item = &'static dyn tenantry_jobs
     tenantry_jobs::JOBS
         .iter()
         .copied()
-        .filter(|job| job.kind() != "sync-customers")
+        .filter(|job| job.policy().runs_in == tenantry_jobs::RunsIn::Store)
 }
 
 /// Somebody at the command line.

@@ -11,6 +11,7 @@ use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::store::Stores;
 use tenantry::store::sql::counterpart::{self, Answer};
+use tenantry_jobs::Undo;
 
 use crate::place::{
     On, Place, apply, apply_or_wait, by, column, of_this_store, on_both, outcomes, work_off, work_through,
@@ -45,7 +46,7 @@ async fn rows_of(ledger: &Ledger, sql: &'static str) -> Vec<String> {
     read.await.expect("a query")
 }
 
-async fn undo(ledger: &Ledger, job: &Job) -> Job {
+pub(crate) async fn undo(ledger: &Ledger, job: &Job) -> Job {
     let undoing = tenantry::undo::submit(
         ledger,
         &Stores::default(),
@@ -72,13 +73,14 @@ on_both! {
             let before = store(&ledger).await;
             let done = apply_or_wait(&ledger, kind, job.sample()).await;
             let after = store(&ledger).await;
-            if matches!(kind, "add-customer" | "reset-passwords" | "remove-relationship") {
+            let policy = job.policy();
+            if matches!(policy.undo, Undo::Never(_)) {
                 let kept = undo(&ledger, &done).await;
                 assert_eq!(kept.counts.rejected, done.counts.applied, "{kind}");
                 let codes: Vec<_> = outcomes(&ledger, &kept).await.into_iter().map(|(_, _, code)| code).collect();
                 assert!(codes.iter().all(|code| code == "irreversible"), "{kind}: {codes:?}");
                 assert_eq!(store(&ledger).await, after, "{kind}");
-            } else if !matches!(kind, "export-customers" | "switch-subscription") {
+            } else if matches!(policy.undo, Undo::WhileUntouched | Undo::Within30Days) {
                 let undone = undo(&ledger, &done).await;
                 assert_eq!(undone.counts.applied, done.counts.applied, "{kind}: {:?}", outcomes(&ledger, &undone).await);
                 assert_eq!(store(&ledger).await, before, "{kind}");

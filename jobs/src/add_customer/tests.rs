@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
+use crate::testing;
 
 const GOOD: [(&str, &str); 9] = [
     ("domain", "Nordlicht"),
@@ -21,7 +22,7 @@ fn check(cells: &[(&str, &str)], expected: &[&str]) {
     for (name, value) in GOOD.iter().chain(cells) {
         row[position(COLUMNS, name)] = Some(*value);
     }
-    let problems = AddCustomer.change(&Row::new(&row)).err().unwrap_or_default();
+    let problems = testing::change(&AddCustomer, &row).err().unwrap_or_default();
     let told: Vec<String> = problems
         .iter()
         .map(|problem| match &problem.suggestion {
@@ -41,7 +42,7 @@ fn a_good_row_is_normalised() {
     {
         row[position(COLUMNS, name)] = Some(*value);
     }
-    let Change::CreateCustomer(customer) = AddCustomer.change(&Row::new(&row)).unwrap() else {
+    let Change::CreateCustomer(customer) = testing::change(&AddCustomer, &row).unwrap() else {
         panic!("another change");
     };
     assert_eq!(customer.domain, "nordlicht.onmicrosoft.com");

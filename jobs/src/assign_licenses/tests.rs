@@ -16,7 +16,7 @@ fn check(cells: &[(&str, &str)], expected: &[&str]) {
 }
 
 fn licenses<'a>(row: &'a [Option<&'a str>]) -> LicenseChange<'a> {
-    match AssignLicenses.change(&Row::new(row)).unwrap() {
+    match testing::change(&AssignLicenses, row).unwrap() {
         Change::AssignLicenses(change) => change,
         other => panic!("{other:?}"),
     }

@@ -5,9 +5,10 @@ use crate::Template;
 /// The templates, none of which fits another's header.
 pub(super) const TEMPLATES: &[Template] = &[PARTNER_CENTER, ADMIN_CENTRE, ENTRA];
 
-const PARTNER_CENTER: Template = Template {
+pub(crate) const PARTNER_CENTER: Template = Template {
     name: "Partner Center user upload",
     preamble: None,
+    marker: None,
     columns: &[
         ("First name", Some("first_name")),
         ("Last name", Some("last_name")),
@@ -18,9 +19,10 @@ const PARTNER_CENTER: Template = Template {
     ],
 };
 
-const ADMIN_CENTRE: Template = Template {
+pub(crate) const ADMIN_CENTRE: Template = Template {
     name: "Microsoft 365 admin centre",
     preamble: None,
+    marker: None,
     columns: &[
         ("Username", Some("user_principal_name")),
         ("First name", Some("first_name")),
@@ -41,13 +43,15 @@ const ADMIN_CENTRE: Template = Template {
     ],
 };
 
-const ENTRA: Template = Template {
+pub(crate) const ENTRA: Template = Template {
     name: "Microsoft Entra bulk create",
     preamble: Some("version:v1.0"),
+    marker: None,
     columns: &[
+        // First, so that who makes no passwords can do without it.
+        ("Initial password [passwordProfile] Required", Some("password")),
         ("Name [displayName] Required", Some("display_name")),
         ("User name [userPrincipalName] Required", Some("user_principal_name")),
-        ("Initial password [passwordProfile] Required", Some("password")),
         (
             "Block sign in (Yes/No) [accountEnabled] Required",
             Some("block_sign_in"),

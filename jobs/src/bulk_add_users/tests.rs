@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
+use crate::testing;
 
 fn row_of<'a>(cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
     let mut row = vec![Some(""); COLUMNS.len()];
@@ -16,7 +17,7 @@ fn row_of<'a>(cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
 /// `code column`, the value and the suggestion of every problem of a good row with these cells.
 fn check(cells: &[(&str, &str)], expected: &[&str]) {
     let row = row_of(cells);
-    let problems = BulkAddUsers.change(&Row::new(&row)).err().unwrap_or_default();
+    let problems = testing::change(&BulkAddUsers, &row).err().unwrap_or_default();
     let told: Vec<String> = problems
         .iter()
         .map(|problem| match &problem.suggestion {
@@ -28,7 +29,7 @@ fn check(cells: &[(&str, &str)], expected: &[&str]) {
 }
 
 fn user<'a>(row: &'a [Option<&'a str>]) -> NewUser<'a> {
-    match BulkAddUsers.change(&Row::new(row)).unwrap() {
+    match testing::change(&BulkAddUsers, row).unwrap() {
         Change::CreateUser(user) => user,
         other => panic!("{other:?}"),
     }
@@ -38,7 +39,7 @@ fn user<'a>(row: &'a [Option<&'a str>]) -> NewUser<'a> {
 fn profile_fields_stand_where_their_variants_say() {
     for (index, field) in UserField::ALL.into_iter().enumerate() {
         assert_eq!(field as usize, index);
-        assert_eq!(COLUMNS[PROFILE[index].0].name, field.name());
+        assert_eq!(COLUMNS[PROFILE[index]].name, field.name());
     }
 }
 

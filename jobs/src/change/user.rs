@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::CustomerRef;
+use crate::{Column, position};
 
 /// How a row names an existing user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,17 @@ impl UserField {
             Self::PostalCode => "postal_code",
         }
     }
+
+    /// Where a kind has the fields, in the order of [`ALL`](Self::ALL). Meant for constants, like [`position`].
+    pub(crate) const fn columns(columns: &[Column]) -> [usize; Self::ALL.len()] {
+        let mut found = [0; Self::ALL.len()];
+        let mut index = 0;
+        while index < found.len() {
+            found[index] = position(columns, Self::ALL[index].name());
+            index += 1;
+        }
+        found
+    }
 }
 
 /// A user who should get a new password.
@@ -102,6 +114,42 @@ pub struct PasswordReset<'a> {
     pub force_change: bool,
     /// Reset even if a password was handed out within the last 24 hours.
     pub again: bool,
+}
+
+/// Fields of an existing user to change. What is not named stays as it is, and so do id and licences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPatch<'a> {
+    /// Whose profile.
+    pub user: UserRef<'a>,
+    /// The name to sign in with from now on; `None` leaves it.
+    pub new_name: Option<&'a str>,
+    /// Shown name; `None` leaves it.
+    pub display_name: Option<&'a str>,
+    /// ISO 3166-1 alpha-2, upper case; `None` leaves it.
+    pub usage_location: Option<&'a str>,
+    /// ISO 3166-1 alpha-2, upper case, or the text as written when it is a name. The empty string erases, `None` leaves it.
+    pub country: Option<&'a str>,
+    /// New values of plain fields, in column order; the empty string erases.
+    pub fields: Vec<(UserField, &'a str)>,
+    /// Whether the user may not sign in; `None` leaves it.
+    pub block_sign_in: Option<bool>,
+}
+
+impl UserPatch<'_> {
+    /// The texts that are to be so, under the names stores have for them; the empty string erases.
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let named = [
+            ("user_principal_name", self.new_name),
+            ("display_name", self.display_name),
+            ("usage_location", self.usage_location),
+            ("country", self.country),
+        ];
+        let plain = self.fields.iter().map(|(field, value)| (field.name(), *value));
+        named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .chain(plain)
+    }
 }
 
 /// Licences a user should have, and should have no longer. What is not named stays.

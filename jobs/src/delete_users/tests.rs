@@ -24,7 +24,7 @@ fn a_good_row_names_a_user() {
         customer: CustomerRef::Name("CRM-8"),
         user_principal_name: "ola.bakke@fjordbakeri.example",
     };
-    let change = DeleteUsers.change(&Row::new(&row)).unwrap();
+    let change = testing::change(&DeleteUsers, &row).unwrap();
     assert_eq!(change, Change::DeleteUser(user));
     assert_eq!(change.customer(), Some(CustomerRef::Name("CRM-8")));
     let mut keys = Vec::new();
@@ -53,5 +53,5 @@ fn problems() {
 
 #[test]
 fn it_waits_for_somebody_else() {
-    assert!(DeleteUsers.is_destructive());
+    assert!(DeleteUsers.policy().destructive);
 }

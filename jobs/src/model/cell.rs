@@ -4,10 +4,31 @@
 
 use uuid::Uuid;
 
-use super::{date, list, profile, text, upn};
-use crate::change::choice::Choice;
+use super::{date, list, profile, upn};
+use crate::choice::Choice;
 use crate::faults::Faults;
-use crate::{CustomerRef, Row, UserRef, code, nearest};
+use crate::{CustomerRef, Row, UserRef, code, nearest, text};
+
+/// What a cell asks for of a field that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish<'a> {
+    /// That it stays.
+    Leave,
+    /// That it is empty.
+    Erase,
+    /// That it is this.
+    Set(&'a str),
+}
+
+impl<'a> Wish<'a> {
+    pub(crate) fn of(cell: &'a str) -> Self {
+        match cell {
+            "" => Wish::Leave,
+            clear if clear.eq_ignore_ascii_case("<clear>") => Wish::Erase,
+            text => Wish::Set(text),
+        }
+    }
+}
 
 /// The customer, who has to be named.
 #[inline]

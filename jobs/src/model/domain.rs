@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::text::has_ascii_upper;
+use crate::text::has_ascii_upper;
 
 /// Suffixes of initial domains: the global cloud, US Government, and China (21Vianet). The German cloud is closed.
 const SUFFIXES: [&str; 3] = [".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn"];

@@ -166,7 +166,7 @@ fn language<'a>(faults: &mut Faults, column: usize, value: &'a str) -> Cow<'a, s
             "a language of two letters, like `de`",
             start.as_deref(),
         );
-    } else if super::text::has_ascii_upper(value) {
+    } else if crate::text::has_ascii_upper(value) {
         return Cow::Owned(value.to_ascii_lowercase());
     }
     Cow::Borrowed(value)

@@ -20,10 +20,10 @@ fn nothing_is_suspended_unasked() {
             suspend_subscriptions: expected,
             reason: "Closed",
         };
-        let change = RemoveRelationship.change(&Row::new(&row)).unwrap();
+        let change = testing::change(&RemoveRelationship, &row).unwrap();
         assert_eq!(change, Change::RemoveRelationship(removal));
     }
-    assert!(RemoveRelationship.is_destructive());
+    assert!(RemoveRelationship.policy().destructive);
 }
 
 #[test]

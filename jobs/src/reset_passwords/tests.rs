@@ -22,12 +22,12 @@ fn a_change_is_forced_and_a_second_password_is_not_unless_the_row_says_so() {
         (&[("force_change", "false"), ("again", "no")], (false, false)),
     ] {
         let row = testing::row_of(&ResetPasswords, &GOOD, cells);
-        let Change::ResetPassword(reset) = ResetPasswords.change(&Row::new(&row)).unwrap() else {
+        let Change::ResetPassword(reset) = testing::change(&ResetPasswords, &row).unwrap() else {
             panic!("another change");
         };
         assert_eq!((reset.force_change, reset.again), expected, "{cells:?}");
     }
-    assert!(ResetPasswords.hands_out_passwords() && !ResetPasswords.is_destructive());
+    assert!(ResetPasswords.policy().passwords == Passwords::Only && !ResetPasswords.policy().destructive);
 }
 
 #[test]

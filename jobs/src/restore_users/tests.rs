@@ -20,7 +20,7 @@ fn a_good_row_names_a_user() {
         customer: CustomerRef::Name("CRM-8"),
         user_principal_name: "ola.bakke@fjordbakeri.example",
     };
-    let change = RestoreUsers.change(&Row::new(&row)).unwrap();
+    let change = testing::change(&RestoreUsers, &row).unwrap();
     assert_eq!(change, Change::RestoreUser(user));
     assert_eq!(change.customer(), Some(CustomerRef::Name("CRM-8")));
     let mut keys = Vec::new();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
+use crate::testing;
 
 const SPB: &str = "cbdc14ab-d96c-4c30-b9f4-6ada7cdc1d46";
 const OTHER: &str = "0f3a7a52-9f3e-4d53-8a8e-5b1f5d2c7e11";
@@ -9,7 +10,7 @@ const OTHER: &str = "0f3a7a52-9f3e-4d53-8a8e-5b1f5d2c7e11";
 /// `code column > suggestion` of every problem of the row.
 fn check(sku: &str, sku_id: &str, seats: &str, expected: &[&str]) {
     let row = [Some("CRM-7"), Some(sku), Some(sku_id), Some(seats)];
-    let problems = SetSeats.change(&Row::new(&row)).err().unwrap_or_default();
+    let problems = testing::change(&SetSeats, &row).err().unwrap_or_default();
     let told: Vec<String> = problems
         .iter()
         .map(|problem| match &problem.suggestion {
@@ -23,7 +24,7 @@ fn check(sku: &str, sku_id: &str, seats: &str, expected: &[&str]) {
 #[test]
 fn known_part_numbers_need_no_id() {
     let row = [Some("CRM-7"), Some("spb"), None, Some("12")];
-    let Change::SetSeats(seats) = SetSeats.change(&Row::new(&row)).unwrap() else {
+    let Change::SetSeats(seats) = testing::change(&SetSeats, &row).unwrap() else {
         panic!("another change");
     };
     assert_eq!(

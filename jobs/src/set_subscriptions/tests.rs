@@ -16,7 +16,7 @@ fn check(cells: &[(&str, &str)], expected: &[&str]) {
 }
 
 fn state<'a>(row: &'a [Option<&'a str>]) -> SubscriptionState<'a> {
-    match SetSubscriptions.change(&Row::new(row)).unwrap() {
+    match testing::change(&SetSubscriptions, row).unwrap() {
         Change::SetSubscription(state) => state,
         other => panic!("{other:?}"),
     }
@@ -121,7 +121,7 @@ fn single_problems() {
 #[test]
 fn an_unknown_word_is_told_all_that_are_known() {
     let row = testing::row_of(&SetSubscriptions, &GOOD, &[("status", "paused")]);
-    let problems = SetSubscriptions.change(&Row::new(&row)).unwrap_err();
+    let problems = testing::change(&SetSubscriptions, &row).unwrap_err();
     let expected = "`active`, `suspended`, `expired`, `disabled`, `pending`, `cancelled` or `deleted`";
     assert_eq!(problems[0].expected, expected);
     for product_type in ProductType::ALL {

@@ -18,7 +18,7 @@ fn suspends_unless_the_row_says_otherwise() {
     for (action, expected) in [("", true), ("Suspend", true), ("reactivate", false)] {
         let cells = [("action", action), ("reason", "Unpaid")];
         let row = testing::row_of(&SuspendSubscription, &GOOD, &cells);
-        let Change::SuspendSubscription(suspension) = SuspendSubscription.change(&Row::new(&row)).unwrap() else {
+        let Change::SuspendSubscription(suspension) = testing::change(&SuspendSubscription, &row).unwrap() else {
             panic!("another change");
         };
         assert_eq!(

@@ -23,7 +23,7 @@ fn check(cells: &[(&str, &str)], expected: &[&str]) {
 #[test]
 fn a_good_row() {
     let row = testing::row_of(&SwitchSubscription, &GOOD, &[]);
-    let Change::SwitchSubscription(switch) = SwitchSubscription.change(&Row::new(&row)).unwrap() else {
+    let Change::SwitchSubscription(switch) = testing::change(&SwitchSubscription, &row).unwrap() else {
         panic!("another change");
     };
     assert_eq!((switch.direction, switch.flow), (Direction::In, Flow::AzurePlan));
@@ -31,7 +31,7 @@ fn a_good_row() {
     assert_eq!(switch.partner_tenant_id.unwrap().to_string(), PARTNER);
     assert_eq!(switch.partner_name, "Matterhorn Cloud GmbH");
     assert_eq!(switch.customer_email, "ola@fjordbakeri.example");
-    assert!(SwitchSubscription.is_destructive());
+    assert!(SwitchSubscription.policy().destructive);
 }
 
 #[test]
@@ -143,13 +143,13 @@ fn every_problem_of_a_row_in_column_order() {
 #[test]
 fn faults_say_who_may_do_what() {
     let row = testing::row_of(&SwitchSubscription, &GOOD, &[("action", "accept")]);
-    let problems = SwitchSubscription.change(&Row::new(&row)).unwrap_err();
+    let problems = testing::change(&SwitchSubscription, &row).unwrap_err();
     assert_eq!(
         problems[0].expected,
         "`request` or `cancel` with flow `azure-plan` and direction `in`: the partner who is to have the subscription \
          requests and cancels, the one who has it accepts or rejects"
     );
     let row = testing::row_of(&SwitchSubscription, &GOOD, &[("subscription_id", "1234567890123456")]);
-    let problems = SwitchSubscription.change(&Row::new(&row)).unwrap_err();
+    let problems = testing::change(&SwitchSubscription, &row).unwrap_err();
     assert!(problems[0].expected.contains("16 digits"));
 }

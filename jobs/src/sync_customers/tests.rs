@@ -29,8 +29,8 @@ fn everything_is_copied_unless_the_row_says_what() {
             full: false,
         };
         assert_eq!(
-            SyncCustomers.change(&Row::new(&row)).unwrap(),
-            Change::SyncCustomers(sync),
+            SyncCustomers.request(&Row::new(&row)).unwrap(),
+            Request::Sync(sync),
             "{what}"
         );
     }
@@ -39,16 +39,16 @@ fn everything_is_copied_unless_the_row_says_what() {
 #[test]
 fn one_customer_and_all_of_it() {
     let row = testing::row_of(&SyncCustomers, &GOOD, &[("customer", "CRM-7"), ("full", "yes")]);
-    let change = SyncCustomers.change(&Row::new(&row)).unwrap();
+    let change = SyncCustomers.request(&Row::new(&row)).unwrap();
     assert_eq!(change.customer(), Some(CustomerRef::Name("CRM-7")));
-    assert!(matches!(change, Change::SyncCustomers(Sync { full: true, .. })));
+    assert!(matches!(change, Request::Sync(Sync { full: true, .. })));
 }
 
 #[test]
 fn a_store_may_be_copied_from_once_for_each_customer() {
     for (customer, expected) in [("", "from mirror_2"), ("CRM-7", "from mirror_2 fjordbakeri")] {
         let row = testing::row_of(&SyncCustomers, &GOOD, &[("customer", customer)]);
-        let change = SyncCustomers.change(&Row::new(&row)).unwrap();
+        let change = SyncCustomers.request(&Row::new(&row)).unwrap();
         change.each_key(&|_| "fjordbakeri".to_owned(), &mut |column, parts| {
             assert_eq!(format!("{column} {}", parts.join(" ")), expected);
         });

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
+use crate::testing;
 
 fn row_of<'a>(cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
     let mut row = vec![Some(""); COLUMNS.len()];
@@ -15,7 +16,7 @@ fn row_of<'a>(cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
 /// `code column` of every problem of a row with these cells.
 fn check(cells: &[(&str, &str)], expected: &[&str]) {
     let row = row_of(cells);
-    let problems = UpdateAccount.change(&Row::new(&row)).err().unwrap_or_default();
+    let problems = testing::change(&UpdateAccount, &row).err().unwrap_or_default();
     let told: Vec<String> = problems
         .iter()
         .map(|problem| format!("{} {}", problem.code, problem.column))
@@ -38,7 +39,7 @@ fn only_named_fields_are_in_the_patch() {
         ("country", "no"),
         ("external_id", "<clear>"),
     ]);
-    let Change::UpdateCustomer(patch) = UpdateAccount.change(&Row::new(&row)).unwrap() else {
+    let Change::UpdateCustomer(patch) = testing::change(&UpdateAccount, &row).unwrap() else {
         panic!("another change");
     };
     assert_eq!(patch.customer, CustomerRef::Name("CRM-7"));

@@ -116,7 +116,7 @@ impl<W: Write + Send> View for Report<W> {
         if tail.impact.destructive() > 0 {
             writeln!(out, "destructive rows: {}", tail.impact.destructive())?;
         }
-        if let Some(undo) = tail.undo {
+        if let Some(undo) = &tail.undo {
             writeln!(out, "undo: {undo}")?;
         }
         for reason in tail.approval.iter().flat_map(|gate| &gate.reasons) {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Change, Job};
+use tenantry_jobs::{Job, Request};
 
 use crate::db::{DbError, Tx};
 use crate::input::Block;
@@ -14,7 +14,7 @@ use crate::store::partner_center::{CUSTOMERS_AT_ONCE, PartnerCenter};
 
 /// What a row is to have done.
 pub(super) enum Work<'a> {
-    Change(Box<Change<'a>>),
+    Request(Box<Request<'a>>),
     /// The steps that an earlier job did for it, taken back.
     Undo(Vec<DoneStep>),
 }
@@ -23,8 +23,8 @@ impl Work<'_> {
     /// Rows of different customers take turns.
     fn customer(&self) -> String {
         match self {
-            Work::Change(change) => {
-                let named = change.customer();
+            Work::Request(request) => {
+                let named = request.customer();
                 named.map_or("", |customer| customer.as_written()).to_lowercase()
             }
             Work::Undo(steps) => PartnerCenter::customer_of(steps),

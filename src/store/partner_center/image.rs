@@ -21,6 +21,8 @@ pub(super) enum Object {
     User,
     /// A user that is deleted or restored.
     UserState,
+    /// Names of a user, and where it is.
+    UserProfile,
     /// A user's password.
     Password,
     /// Where a user is, on which licences depend.
@@ -96,7 +98,9 @@ impl Image {
 
     /// Whether it is of a user who had no usage location before.
     pub(super) fn is_first_location(&self) -> bool {
-        self.object == Object::UsageLocation && self.before("usage_location").is_empty()
+        let is_of_location = matches!(self.object, Object::UsageLocation | Object::UserProfile);
+        let before = self.before.get("usage_location");
+        is_of_location && before.is_some_and(String::is_empty)
     }
 
     /// Whether it is of a user that was restored.
@@ -109,7 +113,7 @@ impl Image {
         use Object as O;
         matches!(
             self.object,
-            O::User | O::UserState | O::Password | O::UsageLocation | O::Licenses | O::Role
+            O::User | O::UserState | O::UserProfile | O::Password | O::UsageLocation | O::Licenses | O::Role
         )
     }
 

@@ -21,7 +21,7 @@ use super::text::segment;
 use crate::store::{FieldChange, Verdict};
 
 const UPDATE_LICENSES: Operation = Operation::new("update-licenses", "POST", Speaker::AppAndUser);
-const UPDATE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);
+pub(super) const UPDATE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);
 
 /// The step that says where a user is.
 const LOCATION: &str = "usage location";

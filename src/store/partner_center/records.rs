@@ -64,6 +64,18 @@ impl User {
         .into_iter()
     }
 
+    /// A field by its native column; empty for one that is not kept.
+    pub(super) fn field(&self, name: &str) -> &str {
+        match name {
+            "user_principal_name" => &self.sign_in_name,
+            "display_name" => &self.display_name,
+            "first_name" => &self.first_name,
+            "last_name" => &self.last_name,
+            "usage_location" => &self.usage_location,
+            _ => "",
+        }
+    }
+
     /// What people know it by, by native column.
     pub(super) fn person(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [

@@ -16,7 +16,7 @@ use super::records::Customer;
 use super::roles::Role;
 use super::session::Session;
 use super::steps::{Journal, Stopped};
-use super::{Halt, customers, lifecycle, roles, skus, subscriptions, transfers};
+use super::{Halt, customers, lifecycle, roles, skus, subscriptions, transfers, update_user};
 use crate::ledger::intents::DoneStep;
 use crate::store::Verdict;
 
@@ -153,6 +153,10 @@ impl<'b> Back<'b> {
                 let wanted: Vec<(CustomerField, &str)> =
                     fields.iter().map(|(field, value)| (*field, value.as_str())).collect();
                 customers::profile_step(session, &step, &customer, &wanted).await?
+            }
+            Object::UserProfile => {
+                let wanted = update_user::fields_before(image);
+                update_user::profile_step(session, &step, &customer, id, &wanted).await?
             }
             Object::UsageLocation => {
                 let way = (image.after("usage_location"), image.before("usage_location"));

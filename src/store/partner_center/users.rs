@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tenantry_jobs::{NewUser, Problem, UserField, code, nearest};
+use tenantry_jobs::{NewUser, Problem, UserField, code};
 
 use super::Halt;
 use super::auth::Speaker;
@@ -20,6 +20,7 @@ use super::steps::{Done, Journal, Sending, Stopped};
 use super::text::{id_of, segment};
 use crate::passwords::{Password, PasswordRow};
 use crate::store::Verdict;
+use crate::store::sign_in_name::foreign_domain;
 
 const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
 
@@ -42,13 +43,9 @@ async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolve
         Err(problem) => return Ok(Err(problem)),
     };
     let name = user.user_principal_name;
-    let domain = name.rsplit('@').next().unwrap_or_default().to_lowercase();
-    if !customer.domains.is_empty() && !customer.domains.contains(&domain) {
-        let expected = format!("the customer's domains are {}", customer.domains.join(", "));
-        let local = name.split('@').next().unwrap_or_default();
-        let near = nearest(&domain, customer.domains.iter().map(String::as_str));
-        let problem = Problem::new(code::FOREIGN_DOMAIN, "user_principal_name", name, expected);
-        return Ok(Err(problem.suggest(near.map(|own| format!("{local}@{own}")))));
+    let foreign = foreign_domain("user_principal_name", name, &customer.domains);
+    if let Some(problem) = foreign.filter(|_| !customer.domains.is_empty()) {
+        return Ok(Err(problem));
     }
     let mut skus = Vec::with_capacity(user.licenses.len());
     if !user.licenses.is_empty() {

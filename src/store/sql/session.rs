@@ -207,6 +207,13 @@ impl<'t> Session<'t> {
             self.take_seats(customer, &licenses.old, -1)?;
             self.take_seats(customer, &licenses.new, 1)?;
         }
+        if key.object == Object::User
+            && let Some(name) = changes.iter().find(|change| change.field == "user_principal_name")
+        {
+            let customer = record.int("customer");
+            self.names.insert((customer, name.old.to_lowercase()), None);
+            self.names.insert((customer, name.new.to_lowercase()), Some(key.id));
+        }
         record.set(changes)?;
         record.changed_by = Some(self.job);
         self.queue(

@@ -83,6 +83,7 @@ fn load(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(), DbErro
         users.extend(task.user());
     }
     session.find_users(users.clone())?;
+    session.find_users(tasks.iter().filter_map(|task| task.new_name()).collect())?;
     // Who is not there may have been deleted.
     users.retain(|user| session.known_user(user).is_none());
     session.find_deleted(users)?;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
-use tenantry_jobs::{Problem, code};
+use tenantry_jobs::{Creates, Problem, code};
 
 use super::lifecycle::restore;
 use super::record::{self, ENDED, Key, Object, Record};
@@ -22,9 +22,9 @@ use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 /// What an earlier row did, step by step.
 pub(super) struct Wanted {
     row: u64,
-    /// The earlier job: its sequence number and its kind.
+    /// The earlier job: its sequence number, and what its rows make.
     job: i64,
-    kind: String,
+    creates: Option<Creates>,
     images: Vec<Image>,
     /// Whose records these are.
     customer: Option<i64>,
@@ -62,20 +62,23 @@ pub(super) fn wanted(tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Res
             after: json(5)?,
         });
     }
+    let creates = tenantry_jobs::find(kind).ok().and_then(|kind| kind.policy().creates);
     let mut wanted: Vec<Wanted> = rows
         .iter()
         .map(|row| Wanted {
             row: *row,
             job,
-            kind: kind.to_owned(),
+            creates,
             images: images.remove(row).unwrap_or_default(),
             customer: None,
         })
         .collect();
     // All records of a row are one customer's, for ever.
-    let keys: Vec<Key> = wanted.iter().map(Wanted::first).collect();
-    for (one, owner) in wanted.iter_mut().zip(record::owners(tx, &keys)?) {
-        one.customer = owner.or_else(|| one.told_customer());
+    let (with, keys): (Vec<usize>, Vec<Key>) = (0..wanted.len())
+        .filter_map(|at| Some((at, wanted[at].first()?)))
+        .unzip();
+    for (at, owner) in with.into_iter().zip(record::owners(tx, &keys)?) {
+        wanted[at].customer = owner.or_else(|| wanted[at].told_customer());
     }
     Ok(wanted)
 }
@@ -90,16 +93,20 @@ enum Way {
 
 impl Wanted {
     /// The first record that the row changed; one that left no image made a record.
-    fn first(&self) -> Key {
-        let made = if self.kind == "add-customer" {
-            Object::Customer
-        } else {
-            Object::User
-        };
+    fn first(&self) -> Option<Key> {
         match self.images.first() {
-            Some(image) => image.key.clone(),
-            None => Key::of(made, record_id(self.job, self.row)),
+            Some(image) => Some(image.key.clone()),
+            None => self.made(),
         }
+    }
+
+    /// The record that the row made without leaving an image.
+    fn made(&self) -> Option<Key> {
+        let object = match self.creates? {
+            Creates::Customer => Object::Customer,
+            Creates::User => Object::User,
+        };
+        Some(Key::of(object, record_id(self.job, self.row)))
     }
 
     /// The customer that an image names, where the record is gone.
@@ -141,13 +148,6 @@ impl Wanted {
             (Object::Transfer, _, Some(after)) => transfer(session, &image.key, after),
             (object, Some(before), Some(after)) => edited(session, object, &image.key, before, after),
             (object, None, Some(after)) => inserted(session, object, &image.key, after),
-            (object, Some(before), None) if matches!(self.kind.as_str(), "update-account" | "set-seats") => {
-                // Recorded before images said what a row left behind.
-                let _ = (object, before);
-                Ok(Way::Never(
-                    "it was recorded by a version that kept too little".to_owned(),
-                ))
-            }
             (object, Some(before), None) => removed(session, object, &image.key, before),
             (_, None, None) => Ok(Way::Done),
         }
@@ -227,20 +227,20 @@ impl Task for Wanted {
     }
 
     fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
-        if self.images.is_empty() && self.kind == "bulk-add-users" {
-            return Ok(vec![Key::of(Object::User, record_id(self.job, self.row))]);
+        if self.images.is_empty() {
+            return Ok(self.made().into_iter().collect());
         }
         Ok(self.images.iter().map(|image| image.key.clone()).collect())
     }
 
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
-        match (self.images.is_empty(), self.kind.as_str()) {
-            (true, "bulk-add-users") => return self.made_user(session),
-            (true, "add-customer") => {
+        match (self.images.is_empty(), self.creates) {
+            (true, Some(Creates::User)) => return self.made_user(session),
+            (true, Some(Creates::Customer)) => {
                 let why = "a tenant cannot be deleted; `remove-relationship` ends the relationship";
                 return Ok(reject(code::IRREVERSIBLE, why.to_owned()));
             }
-            (true, _) => return Ok(Decision::unchanged("")),
+            (true, None) => return Ok(Decision::unchanged("")),
             (false, _) => {}
         }
         let (mut steps, mut changes) = (Vec::new(), Vec::new());
@@ -361,14 +361,24 @@ fn edited(
     let mut wanted = Vec::new();
     for (field, new) in after {
         let (_, field) = object.field(field)?;
-        let (now, old) = (record.get(field), text(before, field));
+        let (now, new) = (record.get(field), new.as_str().unwrap_or(""));
+        let (old, new) = match field {
+            "flags" => flags_since(now, text(before, field), new),
+            _ => (text(before, field).to_owned(), new.to_owned()),
+        };
         if now == old {
             continue;
         }
-        if now != new.as_str().unwrap_or("") {
+        if now != new {
             return Ok(Way::Kept(record.changed_by));
         }
-        wanted.push((field, old.to_owned()));
+        if (object, field) == (Object::User, "user_principal_name")
+            && let Some((other, user)) = session.find_user(record.int("customer"), &old)?
+            && other != key.id
+        {
+            return Ok(Way::Kept(user.changed_by.or(Some(other >> 32))));
+        }
+        wanted.push((field, old));
     }
     if wanted.is_empty() {
         return Ok(Way::Done);
@@ -381,7 +391,20 @@ fn edited(
         key: key.clone(),
         changes: changes.clone(),
     };
-    Ok(Way::Steps(vec![step], changes))
+    let shown = match object {
+        Object::User => super::update_user::shown(changes),
+        _ => changes,
+    };
+    Ok(Way::Steps(vec![step], shown))
+}
+
+/// Flags as they were before and after a row, in all but those it changed as they are now: each is a field of its own.
+fn flags_since(now: &str, before: &str, after: &str) -> (String, String) {
+    let number = |flags: &str| flags.parse::<i64>().unwrap_or(0);
+    let (now, before, after) = (number(now), number(before), number(after));
+    let changed = before ^ after;
+    let with = |flags: i64| (now & !changed | flags & changed).to_string();
+    (with(before), with(after))
 }
 
 /// Why old values cannot come back although nobody has changed the record.

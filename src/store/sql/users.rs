@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenantry_jobs::{NewUser, Problem, UserField, code, nearest};
+use tenantry_jobs::{NewUser, Problem, UserField, code};
 
 use super::lookup::{Customer, Directory, sku, user_by_name};
 use super::record::{MUST_SET_PASSWORD, SIGN_IN_BLOCKED};
@@ -11,6 +11,7 @@ use super::session::no_free_seats;
 use crate::db::{Batch, Cell, DbError, Tx, Value};
 use crate::ledger::ids::record_id;
 use crate::ledger::{Installation, RowOutcome};
+use crate::store::sign_in_name::foreign_domain;
 use crate::store::{Account, Applied, Preview, SeatNeed, SeatsOf, Verdict, drifted, rejected, unchanged};
 
 /// The columns written, in the order of a batch's cells.
@@ -80,17 +81,8 @@ impl NewUsers {
     /// Adds a row, or says why the store cannot take it.
     pub(super) fn add(&mut self, job: i64, row: u64, user: &NewUser<'_>, directory: &Directory) -> Result<(), Problem> {
         let customer = directory.find(user.customer)?;
-        let domain = user.user_principal_name.rsplit('@').next().unwrap_or("");
-        if !customer.domains.iter().any(|own| own.eq_ignore_ascii_case(domain)) {
-            let problem = Problem::new(
-                code::FOREIGN_DOMAIN,
-                "user_principal_name",
-                user.user_principal_name,
-                format!("the customer's domains are {}", customer.domains.join(", ")),
-            );
-            let local = user.user_principal_name.split('@').next().unwrap_or("");
-            let near = nearest(domain, customer.domains.iter().map(String::as_str));
-            return Err(problem.suggest(near.map(|own| format!("{local}@{own}"))));
+        if let Some(problem) = foreign_domain("user_principal_name", user.user_principal_name, &customer.domains) {
+            return Err(problem);
         }
         let licenses = self.licenses(user, customer)?;
         let position = self.rows.len() as u32;

@@ -23,6 +23,7 @@ use crate::servers::{PATIENCE, connect};
 enum Edit {
     Assign,
     Account,
+    Profile,
     Password,
     Seats,
     AddAgain,
@@ -110,6 +111,7 @@ impl Race {
         match self.edit {
             Edit::Assign => ("assign-licenses", format!("{USER},assign\n{user},EMS\n")),
             Edit::Account => ("update-account", format!("customer,city\nR-{n},Leeds\n")),
+            Edit::Profile => ("update-users", format!("{USER},job_title\n{user},Baker\n")),
             Edit::Password => ("reset-passwords", format!("{USER},again\n{user},yes\n")),
             Edit::Seats => ("set-seats", format!("customer,sku,seats\nR-{n},SPB,5\nR-{n},EMS,5\n")),
             Edit::AddAgain => ("bulk-add-users", format!("{NEW_USER}\n{}", self.new_user("SPB;EMS"))),
@@ -139,8 +141,9 @@ impl Race {
 
     /// How many traces there are of the edit having been made, and how many there should be.
     fn trace(&self, job: &Job) -> (String, i64) {
-        let everybody = "(SELECT id, user_principal_name AS name, licenses, password_set_at FROM users UNION ALL
-            SELECT id, user_principal_name, licenses, password_set_at FROM deleted_users) e";
+        let everybody =
+            "(SELECT id, user_principal_name AS name, licenses, job_title, password_set_at FROM users UNION ALL
+            SELECT id, user_principal_name, licenses, job_title, password_set_at FROM deleted_users) e";
         let (name, n) = (self.name(), self.number);
         match self.edit {
             Edit::Assign => (
@@ -153,6 +156,10 @@ impl Race {
             ),
             Edit::Account => (
                 format!("SELECT COUNT(*) FROM customers WHERE external_id = 'R-{n}' AND city = 'Leeds'"),
+                1,
+            ),
+            Edit::Profile => (
+                format!("SELECT COUNT(*) FROM {everybody} WHERE e.name = '{name}' AND e.job_title = 'Baker'"),
                 1,
             ),
             Edit::Password => (
@@ -332,6 +339,7 @@ macro_rules! races_of {
 races_of! {
     assigned_licences: Edit::Assign,
     changed_accounts: Edit::Account,
+    changed_users: Edit::Profile,
     new_passwords: Edit::Password,
     set_seats: Edit::Seats,
     users_added_again: Edit::AddAgain,

@@ -11,6 +11,8 @@ use crate::sandbox::OTHER_PARTNER;
 
 /// `slow-body` that is not waited for: it happened, and nobody knows.
 const TIMEOUT: &str = "timeout";
+/// What is an `update-user` too: not one that restores somebody, but one that gives a user another name.
+const RENAME: &str = "rename-user";
 const FAULTS: [&str; 7] = [
     TIMEOUT,
     "cut-before-commit",
@@ -44,7 +46,7 @@ async fn prepared(office: &mut Office, alpha: &str, operation: &str) -> Case {
         };
         format!("{SWITCH}\n{alpha},{id},{direction},,Other,it@alpha.example,{flow},{action}\n")
     };
-    let user = ["delete-user", "update-user", "reset-user-password"].contains(&operation);
+    let user = ["delete-user", "update-user", RENAME, "reset-user-password"].contains(&operation);
     if user {
         office.applies("bulk-add-users", &one).await;
     }
@@ -59,6 +61,12 @@ async fn prepared(office: &mut Office, alpha: &str, operation: &str) -> Case {
             office.applies("delete-users", &named("")).await;
             ("restore-users", named(""))
         }
+        RENAME => (
+            "update-users",
+            format!(
+                "{ONE},display_name,new_user_principal_name\n{alpha},one@alpha.onmicrosoft.com,First,uno@alpha.onmicrosoft.com\n"
+            ),
+        ),
         "reset-user-password" => ("reset-passwords", named("")),
         "update-subscription" => {
             let path = office.here.subscription_to(LEGACY, alpha, 5).await;
@@ -108,6 +116,7 @@ async fn break_down(office: &mut Office, operation: &str, fault: &str, times: u6
 async fn meets(operation: &str, fault: &str, times: u64) {
     let (mut office, [alpha, _]) = Office::with_customers().await;
     let Case { kind, csv } = prepared(&mut office, &alpha, operation).await;
+    let operation = if operation == RENAME { "update-user" } else { operation };
     let before = office.here.effects(operation).await;
     break_down(&mut office, operation, fault, times).await;
     let job = office.apply(kind, &csv).await;
@@ -157,6 +166,7 @@ every_fault! {
     a_profile_is_changed_once: "update-billing-profile";
     a_user_is_deleted_once: "delete-user";
     a_user_is_restored_once: "update-user";
+    a_user_is_renamed_once: "rename-user";
     a_password_is_reset_and_handed_out: "reset-user-password";
     a_subscription_is_suspended_once: "update-subscription";
     a_relationship_ends_once: "update-customer";

@@ -101,6 +101,9 @@ async fn one_killed_at(failpoint: &str, kind: &str, operation: &str) {
             }
             "customer,suspend_subscriptions\nalpha.onmicrosoft.com,yes\n".to_owned()
         }
+        "update-users" => "customer,user_principal_name,new_user_principal_name\n\
+             alpha.onmicrosoft.com,one@alpha.onmicrosoft.com,uno@alpha.onmicrosoft.com\n"
+            .to_owned(),
         _ => users.to_owned(),
     };
     if kind == "restore-users" {
@@ -151,6 +154,7 @@ async fn every_kind_survives_a_killed_worker() {
         ("delete-users", "delete-user", 1),
         ("restore-users", "update-user", 1),
         ("assign-licenses", "update-licenses", 1),
+        ("update-users", "update-user", 1),
         ("suspend-subscription", "update-subscription", 1),
         ("remove-relationship", "update-customer", 2),
     ] {

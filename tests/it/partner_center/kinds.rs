@@ -218,3 +218,91 @@ async fn each_customers_seats_are_its_own() {
         [(3, "rejected".to_owned(), "no-free-seats".to_owned())]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_changed_and_keep_id_and_licences() {
+    const HEADER: &str = "customer,user_principal_name,display_name,last_name,usage_location,new_user_principal_name";
+    let (office, alpha) = with_users().await;
+    let before = office.users(&alpha).await;
+    let one = before
+        .iter()
+        .find(|user| user["firstName"] == "One")
+        .expect("the first");
+    let of = |rows: &str| {
+        format!(
+            "{HEADER}\n{}",
+            rows.replace("@,", "@alpha.onmicrosoft.com,")
+                .replace("@\n", "@alpha.onmicrosoft.com\n")
+        )
+    };
+    let change = of("alpha.onmicrosoft.com,one@,First,<clear>,FR,first@\nalpha.onmicrosoft.com,two@,,,IT,\n");
+    let job = office.applies("update-users", &change).await;
+    assert_eq!(office.target(&job, 1).await, one["id"].as_str().expect("an id"));
+    assert_eq!(licenses(&office, &alpha, "One").await, ["SPB"]);
+    let after = office.users(&alpha).await;
+    let one = after.iter().find(|user| user["id"] == one["id"]).expect("the same");
+    assert_eq!(one["userPrincipalName"], "first@alpha.onmicrosoft.com");
+    assert_eq!(
+        (&one["displayName"], &one["firstName"], &one["usageLocation"]),
+        (&json!("First"), &json!("One"), &json!("FR"))
+    );
+    assert!(one["lastName"].as_str().unwrap_or_default().is_empty(), "{one}");
+    assert_eq!(office.codes("update-users", &change).await, ["unchanged"; 2]);
+    // A user who had no usage location stays where it was put.
+    let undone = office.undo(&job).await;
+    assert_eq!(
+        outcomes(&office.ledger, &undone)
+            .await
+            .iter()
+            .map(|(row, outcome, _)| (*row, outcome.as_str()))
+            .collect::<Vec<_>>(),
+        [(2, "unchanged")]
+    );
+    assert_eq!(
+        office.users(&alpha).await[0]["userPrincipalName"],
+        before[0]["userPrincipalName"]
+    );
+    for (column, value) in [
+        ("job_title", "Baker"),
+        ("fax", "<clear>"),
+        ("country", "GB"),
+        ("block_sign_in", "no"),
+    ] {
+        let rows =
+            format!("customer,user_principal_name,{column}\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com,{value}\n");
+        assert_eq!(office.codes("update-users", &rows).await, ["not-kept"], "{column}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_user_that_somebody_has_changed_since_is_not_taken_back() {
+    let (office, alpha) = with_users().await;
+    let of = |name: &str, header: &str, value: &str| {
+        format!("customer,user_principal_name,{header}\n{alpha},{name}@alpha.onmicrosoft.com,{value}\n")
+    };
+    let named = office
+        .applies("update-users", &of("one", "display_name", "First"))
+        .await;
+    // Another field is nothing to it.
+    office.applies("update-users", &of("one", "last_name", "Primo")).await;
+    office
+        .applies("update-users", &of("one", "display_name", "Somebody else"))
+        .await;
+    let kept = office.undo(&named).await;
+    assert_eq!(outcomes(&office.ledger, &kept).await[0].2, "edited-since");
+    // A name that has passed to another user does not come back.
+    let renamed = office
+        .applies(
+            "update-users",
+            &of("one", "new_user_principal_name", "uno@alpha.onmicrosoft.com"),
+        )
+        .await;
+    office
+        .applies(
+            "update-users",
+            &of("two", "new_user_principal_name", "one@alpha.onmicrosoft.com"),
+        )
+        .await;
+    let kept = office.undo(&renamed).await;
+    assert_eq!(outcomes(&office.ledger, &kept).await[0].2, "edited-since");
+}

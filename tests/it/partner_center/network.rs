@@ -188,10 +188,10 @@ async fn what_is_read_is_read_again_after_a_connection_broke() {
         _ => None,
     };
     let cells: Vec<Option<&str>> = job.columns().iter().map(cell).collect();
-    let change = job.change(&tenantry_jobs::Row::new(&cells)).expect("a sound row");
+    let request = job.request(&tenantry_jobs::Row::new(&cells)).expect("a sound row");
     let ledger = Place::new(On::Sqlite).await.ledger().await;
     let session = store.session(&ledger, &[]);
-    let previewed = store.preview(&session, 1, &change).await.expect("an answer");
+    let previewed = store.preview(&session, 1, &request).await.expect("an answer");
     let tenantry::store::Verdict::Reject(problem) = previewed.verdict else {
         panic!("{:?}", previewed.verdict)
     };

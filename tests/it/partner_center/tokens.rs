@@ -100,7 +100,7 @@ async fn users_need_more_than_the_application() {
             "update-account",
         ];
         let lacks = store.lacks(tenantry_jobs::find(kind).expect("a kind"));
-        assert_eq!(lacks.is_none(), alone.contains(kind), "{kind}: {lacks:?}");
+        assert_eq!(lacks.is_none(), alone.contains(&kind), "{kind}: {lacks:?}");
     }
 }
 

@@ -53,6 +53,13 @@ async fn what_was_done_is_taken_back_and_done_again() {
             format!("customer,city,phone\n{alpha},Leeds,+44 20 7946 0000\n"),
         ),
         ("assign-licenses", user(",assign,remove,usage_location", ",,SPB,FR")),
+        (
+            "update-users",
+            user(
+                ",display_name,first_name,last_name,usage_location,new_user_principal_name",
+                ",First,Prima,<clear>,FR,first@alpha.onmicrosoft.com",
+            ),
+        ),
         ("delete-users", user("", "")),
         (
             "suspend-subscription",

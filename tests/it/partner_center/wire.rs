@@ -97,6 +97,33 @@ async fn requests_are_as_documented() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_changed_in_one_call_that_names_what_changes() {
+    let one = json!({
+        "id": USER, "userPrincipalName": "one@alpha.onmicrosoft.com", "displayName": "One Uno", "firstName": "One",
+        "lastName": "Uno", "usageLocation": "GB", "state": "active",
+    });
+    let wire = Wire::new(move |heard| {
+        let is_list = heard.line.ends_with("/users") && !heard.query.contains("Inactive");
+        if heard.line.starts_with("GET") && is_list {
+            return Some(Says::ok(&list(std::slice::from_ref(&one))));
+        }
+        heard.line.ends_with(USER).then(|| Says::ok(&one))
+    })
+    .await;
+    let update = format!(
+        "customer,user_principal_name,display_name,last_name,usage_location,new_user_principal_name\n\
+         {CUSTOMER},one@alpha.onmicrosoft.com,,<clear>,FR,uno@alpha.onmicrosoft.com\n"
+    );
+    assert_eq!(wire.row("update-users", &update).await.outcome, Some(Outcome::Applied));
+    let line = format!("PATCH /v1/customers/{CUSTOMER}/users/{USER}");
+    let expected = json!({
+        "userPrincipalName": "uno@alpha.onmicrosoft.com", "lastName": "", "usageLocation": "FR",
+        "attributes": { "objectType": "CustomerUser" },
+    });
+    assert_eq!(only(&wire.heard(), &line).body, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn headers_are_as_documented_and_the_right_one_asks() {
     let wire = Wire::new(|_| None).await;
     wire.row("add-customer", GAMMA).await;

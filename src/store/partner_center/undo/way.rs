@@ -6,8 +6,7 @@ use super::{Back, profile_fields, role_of};
 use crate::moment::day;
 use crate::store::FieldChange;
 use crate::store::partner_center::image::{Image, Object};
-use crate::store::partner_center::records::User;
-use crate::store::partner_center::{Halt, customers, skus, subscriptions, transfers};
+use crate::store::partner_center::{Halt, customers, skus, subscriptions, transfers, update_user};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 /// What is to be done about one image.
@@ -41,6 +40,7 @@ impl Back<'_> {
             Object::UserState if image.after("state") == "deleted" => self.deleted_user(image).await,
             Object::UserState => self.restored_user(image).await,
             Object::Profile => self.profile(image).await,
+            Object::UserProfile => self.user_profile(image).await,
             Object::UsageLocation => {
                 let user = self.session.user_of_id(&image.customer, &image.id).await?;
                 if image.is_first_location() {
@@ -117,7 +117,7 @@ impl Back<'_> {
         if let Some(until) = until.filter(|until| self.session.now() > *until) {
             return Ok(Way::Never(format!("the user could be restored until {}", day(until))));
         }
-        if self.is_named_anew(&image.customer, user).await? {
+        if self.is_anothers(&image.customer, &user.sign_in_name, &user.id).await? {
             return Ok(Way::Kept);
         }
         let mut changes = vec![FieldChange::new("status", "deleted", "active")];
@@ -129,11 +129,11 @@ impl Back<'_> {
         Ok(Way::Back(changes))
     }
 
-    /// Whether another user has the name now.
-    async fn is_named_anew(&self, customer: &str, user: &User) -> Result<bool, Halt> {
+    /// Whether another user than this one has the name now.
+    async fn is_anothers(&self, customer: &str, name: &str, id: &str) -> Result<bool, Halt> {
         let users = self.session.users(customer).await?;
-        let other = users.get(&user.sign_in_name.to_lowercase());
-        Ok(other.is_some_and(|other| other.id != user.id))
+        let other = users.get(&name.to_lowercase());
+        Ok(other.is_some_and(|other| other.id != id))
     }
 
     async fn restored_user(&self, image: &Image) -> Result<Way, Halt> {
@@ -165,6 +165,31 @@ impl Back<'_> {
                 return Ok(Way::Kept);
             }
             changes.push(FieldChange::new(field.name(), now, before));
+        }
+        Ok(if changes.is_empty() {
+            Way::Done
+        } else {
+            Way::Back(changes)
+        })
+    }
+
+    async fn user_profile(&self, image: &Image) -> Result<Way, Halt> {
+        let Some(user) = self.session.user_of_id(&image.customer, &image.id).await? else {
+            return Ok(Way::Kept);
+        };
+        let mut changes = Vec::new();
+        for (field, before) in update_user::fields_before(image) {
+            let now = user.field(field);
+            if update_user::is_same(field, now, before) {
+                continue;
+            }
+            if !update_user::is_same(field, now, image.after(field)) {
+                return Ok(Way::Kept);
+            }
+            if field == "user_principal_name" && self.is_anothers(&image.customer, before, &user.id).await? {
+                return Ok(Way::Kept);
+            }
+            changes.push(FieldChange::new(field, now, before));
         }
         Ok(if changes.is_empty() {
             Way::Done

@@ -26,6 +26,11 @@ pub(in crate::store::sql) trait Task: Send {
         None
     }
 
+    /// The name this user is to get, by customer and in lower case, likewise.
+    fn new_name(&self) -> Option<(i64, String)> {
+        None
+    }
+
     /// Deleted users it is about, by id, likewise.
     fn deleted_users(&self) -> Vec<i64> {
         Vec::new()
@@ -33,7 +38,9 @@ pub(in crate::store::sql) trait Task: Send {
 
     /// The records it will certainly ask for, so that a chunk's can be read together.
     fn needs(&self, session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
-        let known = self.user().and_then(|user| session.known_user(&user));
+        // Who is not there under its name may have been given the new one before.
+        let names = [self.user(), self.new_name()];
+        let known = names.into_iter().flatten().find_map(|name| session.known_user(&name));
         Ok(known.map(|id| Key::of(Object::User, id)).into_iter().collect())
     }
 

@@ -164,10 +164,10 @@ impl Wire {
             named.map(|(_, value)| *value)
         };
         let row: Vec<Option<&str>> = job.columns().iter().map(cell).collect();
-        let change = job.change(&Row::new(&row)).expect("a sound row");
+        let request = job.request(&Row::new(&row)).expect("a sound row");
         let previewed = self
             .store
-            .preview(&self.store.session(&self.ledger, &[]), 1, &change)
+            .preview(&self.store.session(&self.ledger, &[]), 1, &request)
             .await?;
         Ok(previewed.verdict)
     }

@@ -95,6 +95,27 @@ const KINDS: &[(&str, &[Cells])] = &[
             ("usage_location", &["GB", "DE", ""], &["Europe"]),
         ],
     ),
+    (
+        "update-users",
+        &[
+            USER,
+            ("display_name", &["Somebody Else", ""], &["<clear>"]),
+            ("job_title", &["", "Baker", "<clear>"], &[]),
+            ("usage_location", &["", "FR"], &["Europe"]),
+            (
+                "new_user_principal_name",
+                &[
+                    "",
+                    "zoe@alpha.onmicrosoft.com",
+                    "ann@alpha.onmicrosoft.com",
+                    "BOB@alpha.onmicrosoft.com",
+                    "yan@beta.onmicrosoft.com",
+                ],
+                &["ann@nowhere.example"],
+            ),
+            ("block_sign_in", &["", "yes", "no"], &["perhaps"]),
+        ],
+    ),
     ("delete-users", &[USER, ("reason", &["", "left"], &[])]),
     ("restore-users", &[USER]),
     (
@@ -125,6 +146,7 @@ const MAKING: &[(&str, usize)] = &[
     ("set-seats", 16),
     ("set-subscriptions", 6),
     ("bulk-add-users", 24),
+    ("update-users", 4),
     ("delete-users", 4),
     ("assign-licenses", 6),
 ];
@@ -168,6 +190,11 @@ pub(super) fn made() -> impl Strategy<Value = Vec<File>> {
         file(kind, columns, *rows)
     };
     MAKING.iter().map(of).collect::<Vec<_>>()
+}
+
+/// The kinds that there are files of.
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|(kind, _)| *kind)
 }
 
 pub(super) fn any_file() -> impl Strategy<Value = File> {

@@ -36,11 +36,11 @@ macro_rules! choices {
 
             /// The choice of that word, if it is one. ASCII case is ignored.
             pub fn parse(word: &str) -> Option<Self> {
-                $crate::change::choice::Choice::of_word(word)
+                $crate::choice::Choice::of_word(word)
             }
         }
 
-        impl $crate::change::choice::Choice for $name {
+        impl $crate::choice::Choice for $name {
             const WORDS: &'static [(&'static str, Self)] = &[$(($word, $name::$variant)),+];
         }
     };

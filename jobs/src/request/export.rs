@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::CustomerRef;
+use crate::CustomerRef;
 
 /// A file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,61 @@
+//! The rules of a user's profile fields, the same for a new user and for a change.
+
+use super::{country, email};
+use crate::faults::Faults;
+use crate::{Row, UserField, code, text};
+
+/// The longest name shown to others.
+const MAX_DISPLAY_NAME: usize = 256;
+
+/// The cell of a plain field, checked.
+#[inline]
+pub(crate) fn field<'a>(faults: &mut Faults, row: &Row<'a>, column: usize, field: UserField) -> &'a str {
+    match field {
+        UserField::StreetAddress => faults.lines(row, column, longest(field)),
+        UserField::AlternateEmail => {
+            let address = faults.line(row, column, longest(field));
+            if !address.is_empty() && !text::has_control(address) && email::domain(address).is_none() {
+                faults.add(column, code::INVALID, address, "an e-mail address");
+            }
+            address
+        }
+        _ => faults.line(row, column, longest(field)),
+    }
+}
+
+/// The name shown to others, as it is given.
+#[inline]
+pub(crate) fn display_name<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> &'a str {
+    faults.line(row, column, MAX_DISPLAY_NAME)
+}
+
+/// A code where one is known. Directories take any text here, so an unknown name is no fault.
+#[inline]
+pub(crate) fn country<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> &'a str {
+    let written = row.text(column);
+    match country::by_code(written) {
+        Some(country) => country.code,
+        None if written.is_empty() => "",
+        None => match country::by_name(written) {
+            Some(country) => country.code,
+            None => faults.line(row, column, 128),
+        },
+    }
+}
+
+/// Greatest lengths. They are those of the directory (Microsoft Graph's user resource), not the shorter ones of some
+/// upload forms.
+const fn longest(field: UserField) -> usize {
+    match field {
+        UserField::PostalCode => 40,
+        UserField::FirstName
+        | UserField::LastName
+        | UserField::Department
+        | UserField::OfficePhone
+        | UserField::MobilePhone
+        | UserField::Fax => 64,
+        UserField::JobTitle | UserField::Office | UserField::City | UserField::State => 128,
+        UserField::AlternateEmail => email::MAX,
+        UserField::StreetAddress => 1024,
+    }
+}
