@@ -17,6 +17,7 @@ mod passwords;
 mod plan;
 mod report;
 mod run;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod submit;
 mod undo;
@@ -123,7 +124,9 @@ enum Command {
     Template(kinds::Template),
     /// Check configuration and connections, and say what to do about them
     Doctor(doctor::Doctor),
+    #[cfg(feature = "sandbox")]
     /// Serve a local stand-in for Partner Center, to rehearse jobs and test clients against
+    #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::SandboxArgs>),
     /// Make a key pair for sealed passwords: the secret key goes to a file, the public one is printed
     Keygen(keygen::Keygen),
@@ -282,6 +285,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Customers(args) => on_ledger(config, async |app| customers::customers(&args, app, json).await).await,
         Command::Kinds => kinds::kinds(json),
         Command::Backup(args) => backup::backup(&args, &config, json).await,
+        #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::sandbox(*args, json).await,
         Command::Template(args) => kinds::template(&args),
         Command::Doctor(args) => doctor::doctor(&args, &config, json).await,

@@ -20,6 +20,7 @@ use tenantry_jobs::{did_you_mean, nearest};
 use thiserror::Error;
 
 use checks::{cross_checks, fits};
+#[cfg(feature = "sandbox")]
 pub(crate) use duration::parse as parse_duration;
 pub use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;

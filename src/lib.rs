@@ -22,15 +22,15 @@
 //! config       every setting, from files and the environment
 //!
 //! store        customers, users, seats; where changes take effect: SQL, or Partner Center
-//! sandbox      a stand-in for Partner Center, to rehearse jobs and test clients against
 //! export       what the store holds, as CSV, JSON or a workbook
 //! receipt      the formats of results, rejects and receipt
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
 //! ledger       jobs, chunks, leases, outcomes: the truth; and the audit record of who did what
 //! ```
 //!
-//! Below them are crates of their own: `crates/foundation` (databases, clock, input, passwords), which knows no job, and
-//! `jobs/`, the catalogue of job kinds, which can do no I/O.
+//! Below them are crates of their own: `crates/foundation` (databases, clock, input, passwords), which knows no job;
+//! `crates/sandbox`, a stand-in for Partner Center to rehearse jobs and test clients against; and `jobs/`, the catalogue of
+//! job kinds, which can do no I/O.
 //!
 //! # Invariants
 //!
@@ -84,7 +84,6 @@ pub mod queue;
 pub mod receipt;
 pub mod report;
 pub mod runner;
-pub mod sandbox;
 pub mod service;
 pub mod store;
 pub mod submit;

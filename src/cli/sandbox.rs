@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{End, output};
 use crate::clock::Clock;
-use crate::sandbox::{Fault, Options, PARTNER, Quirk, Sandbox};
+use tenantry_sandbox::{Fault, Options, PARTNER, Quirk, Sandbox};
 
 #[derive(Debug, Args)]
 pub(super) struct SandboxArgs {

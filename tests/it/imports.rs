@@ -256,18 +256,14 @@ fn resolve(
     Some(at)
 }
 
-/// Highest first, as the map in `src/lib.rs` has them.
-fn stated_order(src: &Path) -> Vec<String> {
+/// Highest first, as the map in the crate's root has them, if it has one.
+fn stated_order(src: &Path) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(src.join("lib.rs")).expect("a crate root");
-    let map = text
-        .split("//! ```text\n")
-        .nth(1)
-        .and_then(|rest| rest.split("//! ```").next())
-        .expect("a map");
+    let map = text.split("//! ```text\n").nth(1)?.split("//! ```").next()?;
     let names = map
         .lines()
         .filter_map(|line| line.strip_prefix("//! ")?.split_whitespace().next());
-    names.map(str::to_owned).collect()
+    Some(names.map(str::to_owned).collect())
 }
 
 /// The sources of every crate here. That they depend on each other in one direction is for Cargo to see to.
@@ -290,10 +286,11 @@ fn no_modules_import_each_other_in_a_circle() {
 
 #[test]
 fn imports_follow_the_order_of_the_map() {
-    // The catalogue of kinds is a list, with nothing above or below.
-    for src in crates().into_iter().filter(|src| !src.ends_with("jobs/src")) {
+    let with_a_map = crates().into_iter().filter_map(|src| Some((stated_order(&src)?, src)));
+    let mut maps = 0;
+    for (order, src) in with_a_map {
+        maps += 1;
         let modules = Modules::read(&src);
-        let order = stated_order(&src);
         let there: BTreeSet<&String> = modules.names.iter().filter_map(|name| name.first()).collect();
         assert_eq!(
             order.iter().collect::<BTreeSet<_>>(),
@@ -309,6 +306,7 @@ fn imports_follow_the_order_of_the_map() {
             .collect();
         assert!(upward.is_empty(), "upwards:\n{}", upward.join("\n"));
     }
+    assert!(maps >= 2, "the program and what it stands on have maps");
 }
 
 /// The test can fail: a circle through a name that is passed on, and an import against the order, are found.

@@ -16,7 +16,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tenantry::clock::Clock;
-use tenantry::sandbox::{Options, Sandbox};
+use tenantry_sandbox::{Options, Sandbox};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

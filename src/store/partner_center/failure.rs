@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_catalogue_is_sound() {
         let entries = catalogue::CATALOGUE;
-        let operations: Vec<&str> = crate::sandbox::operations().collect();
+        let operations: Vec<&str> = tenantry_sandbox::operations().collect();
         for (place, entry) in entries.iter().enumerate() {
             let named = format!("{} {}", entry.status, entry.code);
             assert!((400..600).contains(&entry.status) && !entry.code.is_empty(), "{named}");

@@ -8,7 +8,7 @@ use serde_json::json;
 use tenantry::clock::Clock;
 use tenantry::ledger::Job;
 use tenantry::passwords::write_key_pair;
-use tenantry::sandbox::Options;
+use tenantry_sandbox::Options;
 
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};

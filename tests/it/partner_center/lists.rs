@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tenantry::clock::Clock;
 use tenantry::ledger::Ledger;
-use tenantry::sandbox::{Options, Quirk};
+use tenantry_sandbox::{Options, Quirk};
 
 use super::Office;
 use crate::place::{apply, file, outcomes};

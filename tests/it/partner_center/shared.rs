@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tenantry::sandbox::Options;
+use tenantry_sandbox::Options;
 
 use super::USERS;
 use crate::place::{On, Place, Running, column};

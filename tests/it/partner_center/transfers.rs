@@ -77,7 +77,7 @@ async fn rows_that_accept_one_request_are_answered_together() {
     assert_eq!(office.codes("switch-subscription", &csv).await, ["no-transfer"; 2]);
     let request = async |office: &mut Office| {
         office.here.as_partner(Some(OTHER_PARTNER)).await;
-        let source = tenantry::sandbox::PARTNER.to_string();
+        let source = tenantry_sandbox::PARTNER.to_string();
         let body = json!({
             "sourcePartnerTenantId": source, "sourcePartnerName": "Us", "customerEmailId": "it@alpha.example",
             "targetPartnerTenantId": OTHER_PARTNER, "transferType": 5,

@@ -1,7 +1,7 @@
 //! Customers: found, made, changed, let go.
 
 use serde_json::json;
-use tenantry::sandbox::Options;
+use tenantry_sandbox::Options;
 
 use super::{Here, SPB, new_customer};
 

@@ -226,7 +226,7 @@ async fn a_transfer_of_the_newer_sort_is_asked_for_and_filled_by_the_other_side(
     let subscription = here.subscription(&customer, 4).await;
     let id = subscription.rsplit('/').next().expect("an id").to_owned();
     let path = format!("/v1/customers/{customer}");
-    let source = tenantry::sandbox::PARTNER.to_string();
+    let source = tenantry_sandbox::PARTNER.to_string();
     here.as_partner(Some(OTHER_PARTNER)).await;
     let body = json!({
         "sourcePartnerTenantId": source, "sourcePartnerName": "Source", "customerEmailId": "a@example.com",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry::sandbox::{Fault, Options};
+use tenantry_sandbox::{Fault, Options};
 
 use super::{Here, new_user};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenantry::sandbox::{Options, Quirk};
+use tenantry_sandbox::{Options, Quirk};
 
 use super::{Here, filter, fresh_id, new_customer};
 

@@ -9,7 +9,7 @@ use super::json;
 use super::reply::{Refused, Reply, refuse};
 use super::request::Request;
 use super::{Shared, lock};
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 
 /// How long a request id is remembered.
 const REMEMBERED: i64 = 24 * 3600 * 1000;

@@ -8,7 +8,7 @@ use super::paging::Page;
 use super::record::Record;
 use super::reply::{Outcome, refuse};
 use super::state::{millis, moment, next_id};
-use crate::db::{DbError, Value};
+use tenantry_foundation::db::{DbError, Value};
 
 const DAY: i64 = 24 * 3600 * 1000;
 /// How far back one may ask.

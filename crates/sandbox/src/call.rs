@@ -8,7 +8,7 @@ use super::reply::{Refused, refuse};
 use super::request::Request;
 use super::tokens::Grant;
 use super::{Shared, state};
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 
 /// What the audit record of a call says besides what every call has.
 #[derive(Debug, Default)]

@@ -21,7 +21,7 @@ use super::request::Request;
 use super::routes::{Found, Operation, find};
 use super::tokens::Grant;
 use super::{Shared, admin, audit, lock, replay, tokens};
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 
 /// Larger bodies are refused.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;

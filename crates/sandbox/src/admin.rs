@@ -7,7 +7,7 @@ use super::faults::{Fault, Script};
 use super::reply::Reply;
 use super::request::Request;
 use super::{Quirk, Shared, json, lock, record, routes};
-use crate::db::DbError;
+use tenantry_foundation::db::DbError;
 
 /// Answers a request to `/sandbox/…`.
 pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {

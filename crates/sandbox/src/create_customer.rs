@@ -6,7 +6,7 @@ use super::call::Call;
 use super::record::{self, CUSTOMER, Record, USER};
 use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
 use super::{address, countries, customers, json, state};
-use crate::passwords::{Class, Policy, generate};
+use tenantry_foundation::passwords::{Class, Policy, generate};
 
 /// Customers that an integration sandbox may have.
 const QUOTA: i64 = 75;

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::record::Record;
-use crate::db::{DbError, Row, Tx};
+use tenantry_foundation::db::{DbError, Row, Tx};
 
 /// All of a kind that a customer has, in the order they were made.
 pub(super) fn all(tx: &mut dyn Tx, kind: &str, customer: i64) -> Result<Vec<Record>, DbError> {

@@ -8,7 +8,7 @@ use super::json;
 use super::paging::{Filter, Page, link};
 use super::record::{self, CUSTOMER, Record, SUBSCRIPTION};
 use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
-use crate::db::{DbError, Tx, Value};
+use tenantry_foundation::db::{DbError, Tx, Value};
 
 const LARGEST_PAGE: i64 = 500;
 

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::json;
 use super::state::{millis, moment};
-use crate::db::{DbError, Row, Tx, Value};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// How a column and a member correspond.
 #[derive(Debug, Clone, Copy)]

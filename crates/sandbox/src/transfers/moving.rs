@@ -2,12 +2,12 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::sandbox::call::Call;
-use crate::sandbox::quirks::Quirk;
-use crate::sandbox::record::{self, Record, SUBSCRIPTION};
-use crate::sandbox::reply::Refused;
-use crate::sandbox::subscriptions::{self, give_seats};
-use crate::sandbox::{json, orders};
+use crate::call::Call;
+use crate::quirks::Quirk;
+use crate::record::{self, Record, SUBSCRIPTION};
+use crate::reply::Refused;
+use crate::subscriptions::{self, give_seats};
+use crate::{json, orders};
 
 /// Moves what can be moved.
 pub(super) fn carry_out(call: &mut Call<'_>, customer: &Record, transfer: &mut Record) -> Result<Json, Refused> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::db::DbError;
+use tenantry_foundation::db::DbError;
 
 /// What is answered.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,7 @@ use super::paging::{Page, link};
 use super::record::{self, DELETED_USER, Record, USER};
 use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
 use super::state::moment;
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 const LARGEST_PAGE: i64 = 100;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::json;
 use super::reply::{Refused, refuse};
-use crate::clock::Clock;
+use tenantry_foundation::clock::Clock;
 
 /// One request.
 pub(super) struct Request {

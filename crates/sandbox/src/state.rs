@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::db::{DbError, Tx, Value};
-use crate::ledger::Installation;
+use tenantry_foundation::db::{DbError, Tx, Value};
+use tenantry_foundation::installation::Installation;
 
 const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS sandbox_numbers (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",

@@ -8,7 +8,7 @@ use super::record::{self, USER};
 use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
 use super::seats::{of, take};
 use super::{catalogue, json, users};
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 
 /// Seats of one SKU.
 struct Seats {

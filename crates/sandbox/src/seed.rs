@@ -7,8 +7,8 @@ use super::record::{self, CUSTOMER, Record, SUBSCRIPTION, USER};
 use super::state::{count, moment, next_id};
 use super::subscriptions::CANCEL_WITHIN;
 use super::{PARTNER, Shared, catalogue, seats, users};
-use crate::db::{DbError, Tx};
-use crate::ledger::Installation;
+use tenantry_foundation::db::{DbError, Tx};
+use tenantry_foundation::installation::Installation;
 
 #[rustfmt::skip]
 const NAMES: &[&str] = &["Alder", "Birch", "Cedar", "Elm", "Fir", "Hazel", "Juniper", "Larch", "Maple", "Oak", "Pine", "Rowan", "Spruce", "Willow", "Yew"];

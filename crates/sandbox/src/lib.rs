@@ -69,9 +69,9 @@ use uuid::Uuid;
 pub use faults::Fault;
 pub use quirks::Quirk;
 
-use crate::clock::Clock;
-use crate::db::{ConnectOptions, Db, DbError};
-use crate::ledger::Installation;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::db::{ConnectOptions, Db, DbError};
+use tenantry_foundation::installation::Installation;
 
 /// The partner that the fixed token acts as, and tokens issued under an address that is no GUID.
 pub const PARTNER: Uuid = uuid::uuid!("5a5db0c5-0000-4000-8000-000000000001");
@@ -184,8 +184,7 @@ impl Sandbox {
 }
 
 /// Names of all operations of the API.
-#[cfg(test)]
-pub(crate) fn operations() -> impl Iterator<Item = &'static str> {
+pub fn operations() -> impl Iterator<Item = &'static str> {
     routes::names()
 }
 

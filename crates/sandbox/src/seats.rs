@@ -1,7 +1,7 @@
 //! Seats as they are counted: bought, given to users and given back.
 
 use super::record::Record;
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 
 /// The licences of a user, by their SKU ids.
 pub(super) fn of(user: &Record) -> Vec<String> {
