@@ -45,6 +45,7 @@ use crate::store::Stores;
 use held::Held;
 use outage::Outage;
 use retry::RetryPolicy;
+use tracing::Instrument;
 
 /// Chunks beyond the usual number, each of a job of its own, where a store takes its time.
 const SPARE: usize = 8;
@@ -203,7 +204,10 @@ impl Runner {
                     crate::failpoint::hit("after-claim");
                     let hold = self.held.hold(&claim);
                     drop(room);
-                    self.work(claim, hold, stop).await;
+                    let span = tracing::debug_span!(
+                        "chunk", job.id = %claim.job_id, job.kind = claim.kind, chunk = claim.chunk, attempt = claim.attempt
+                    );
+                    self.work(claim, hold, stop).instrument(span).await;
                 }
                 Ok(None) => return,
                 Err(error) => {

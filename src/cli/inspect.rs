@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -10,21 +11,32 @@ use super::output;
 use super::run::tell;
 use crate::app::App;
 use crate::delivery;
-use crate::ledger::{Actor, JobFilter, Outcome};
+use crate::ledger::{Actor, JobFilter, JobState, Outcome};
 use crate::moment::rfc3339;
 use crate::summary::JobSummary;
 
 #[derive(Debug, Args)]
 pub(super) struct Jobs {
-    /// Only jobs in this state, e.g. running
-    #[arg(long)]
-    state: Option<String>,
+    /// Only jobs in this state
+    #[arg(long, value_parser = states())]
+    state: Option<JobState>,
     /// Only jobs of this kind
-    #[arg(long)]
+    #[arg(long, value_parser = PossibleValuesParser::new(kinds()), hide_possible_values = true)]
     kind: Option<String>,
     /// At most this many
     #[arg(long, default_value_t = 50)]
     limit: u32,
+}
+
+fn states() -> impl TypedValueParser<Value = JobState> {
+    PossibleValuesParser::new(JobState::ALL.map(JobState::as_str))
+        .try_map(|text| JobState::named(&text).ok_or_else(|| format!("`{text}` is no state of a job")))
+}
+
+/// Kinds of jobs there may be in a ledger.
+fn kinds() -> Vec<&'static str> {
+    let kinds = tenantry_jobs::JOBS.iter().map(|job| job.kind());
+    kinds.chain(["undo"]).collect()
 }
 
 #[derive(Debug, Args)]

@@ -70,21 +70,26 @@ impl JobState {
         matches!(self, JobState::Completed | JobState::Failed | JobState::Cancelled)
     }
 
+    /// Every state, in the order of a job's life.
+    pub const ALL: [JobState; 9] = [
+        Self::Planned,
+        Self::AwaitingApproval,
+        Self::Queued,
+        Self::Running,
+        Self::Retryable,
+        Self::Paused,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The state of that word.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
     fn parse(text: &str) -> Result<Self, DbError> {
-        const ALL: [JobState; 9] = [
-            JobState::Planned,
-            JobState::AwaitingApproval,
-            JobState::Queued,
-            JobState::Running,
-            JobState::Retryable,
-            JobState::Paused,
-            JobState::Completed,
-            JobState::Failed,
-            JobState::Cancelled,
-        ];
-        ALL.into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| DbError::Broken(format!("`{text}` is no job state")))
+        Self::named(text).ok_or_else(|| DbError::Broken(format!("`{text}` is no job state")))
     }
 }
 
@@ -168,7 +173,7 @@ impl Job {
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
     /// Only jobs in this state.
-    pub state: Option<String>,
+    pub state: Option<JobState>,
     /// Only jobs of this kind.
     pub kind: Option<String>,
     /// At most this many, newest first.
@@ -254,7 +259,14 @@ impl Ledger {
                      ORDER BY j.seq DESC LIMIT $3"
                 );
                 let text = |filter: Option<String>| Value::Text(filter.unwrap_or_default());
-                let found = tx.query(&sql, &[text(filter.state), text(filter.kind), filter.limit.into()])?;
+                let found = tx.query(
+                    &sql,
+                    &[
+                        filter.state.map_or("", JobState::as_str).into(),
+                        text(filter.kind),
+                        filter.limit.into(),
+                    ],
+                )?;
                 found.iter().map(read_job).collect()
             })
             .await

@@ -25,6 +25,7 @@ use crate::passwords::generate;
 use crate::plan::Slice;
 use crate::store::partner_center::{Ended, Halt, Journal, PartnerCenter, Session};
 use crate::store::{Expected, RowRequest, rejected};
+use tracing::Instrument;
 
 /// How often is looked whether the job was paused or cancelled.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -125,7 +126,8 @@ impl Runner {
                 };
                 let Some(((row, work), is_begun)) = next else { break };
                 finishing += usize::from(is_begun);
-                let carried_out = self.carry_out(&chunk, row, work);
+                let span = tracing::debug_span!("row", row);
+                let carried_out = self.carry_out(&chunk, row, work).instrument(span);
                 in_hand.push(async move { (carried_out.await, is_begun) });
             }
             let is_over = async {

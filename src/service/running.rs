@@ -10,6 +10,7 @@ use super::{Service, ServiceError};
 use crate::delivery::{self, DeliveryError};
 use crate::ledger::{Job, JobId, Scope};
 use crate::runner::ServeError;
+use tracing::Instrument;
 
 /// How often it is looked at how far a job is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -96,7 +97,8 @@ impl Service {
         let work_over = stop.child_token();
         let working = {
             let work_over = work_over.clone();
-            async move { runner.serve(work_over).await }
+            let span = tracing::debug_span!("job", job.id = %id, job.kind = job.kind);
+            async move { runner.serve(work_over).await }.instrument(span)
         };
         let watching = async {
             let watched = stop.run_until_cancelled(self.watch(id, &dir, progress)).await;

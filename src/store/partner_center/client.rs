@@ -14,15 +14,18 @@ use super::failure::{Class, Failure};
 use super::http::{body_of, connections, retry_after, told};
 use super::pace::Pacer;
 use super::tokens::{Credentials, Tokens};
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::queue::RedisQueue;
+use tracing::Instrument;
 
 /// No answer is read beyond this.
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// What Partner Center calls the program that calls it.
 const APPLICATION: &str = "Tenantry";
 /// A read is tried again this often before it counts as failed.
-const READS: u32 = 5;
+const READS: u64 = 5;
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// An operation of the API: what it is called here, and who has to ask.
 #[derive(Debug, Clone, Copy)]
@@ -179,7 +182,6 @@ impl Client {
 
     /// Reads: what is lost, throttled or unavailable is asked again.
     pub(super) async fn read(&self, call: &Call) -> Result<Answer, CallError> {
-        let mut pause = Duration::from_millis(250);
         let mut tries = 0;
         loop {
             let error = match self.call(call, self.clock.fresh_id()).await {
@@ -196,13 +198,17 @@ impl Client {
             if tries == READS {
                 return Err(error);
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::time::sleep(BACKOFF.after(tries)).await;
         }
     }
 
     /// Calls once, under this request id. A refused token is replaced once.
     pub(super) async fn call(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallError> {
+        let span = tracing::debug_span!("call", operation = call.operation.name, request.id = %request_id);
+        self.call_once(call, request_id).instrument(span).await
+    }
+
+    async fn call_once(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallError> {
         let speaker = call.operation.speaker;
         let token = self.tokens.get(speaker).await?;
         match self.send(call, request_id, token.reveal()).await {
@@ -259,6 +265,7 @@ impl Client {
             }
         })?;
         let status = response.status().as_u16();
+        tracing::debug!(status, "answered");
         let retry_after = retry_after(response.headers(), self.clock.now_millis());
         let echoed = response.headers().get("MS-CorrelationId");
         let is_its_own = echoed.is_some_and(|echoed| echoed.as_bytes().eq_ignore_ascii_case(correlation_id.as_bytes()));
