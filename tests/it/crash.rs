@@ -287,6 +287,25 @@ async fn four_workers_on_postgres_and_redis() {
     workers_killed_at_random(On::Postgres, 4, Some(&redis), 2).await;
 }
 
+/// Waits until the newest job is under way, and makes sure that it is not over by then.
+async fn mid_run(place: &Place) {
+    let ledger = place.ledger().await;
+    let newest = async || {
+        let filter = tenantry::ledger::JobFilter {
+            limit: 1,
+            ..Default::default()
+        };
+        ledger.jobs(filter).await.expect("jobs").into_iter().next()
+    };
+    let job = crate::servers::eventually("some rows to be done", async || {
+        newest()
+            .await
+            .filter(|job| job.kind == "bulk-add-users" && job.counts.applied > 0)
+    })
+    .await;
+    assert!(!job.state.is_final(), "it was over before anything could happen to it");
+}
+
 /// What is done to the servers while two workers are at it.
 async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgServer)) {
     let (expected, _) = calm(On::Postgres).await;
@@ -320,6 +339,7 @@ async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgS
         .map(|_| Running(with_queue(&["worker"]).spawn().expect("a worker starts")))
         .collect();
     assert_eq!(submit.status().expect("tenantry starts").code(), Some(0));
+    mid_run(&place).await;
     disturb(&mut redis, &mut postgres).await;
     until_over(&place).await;
     for worker in &mut workers {
@@ -332,7 +352,6 @@ async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgS
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_flushed_and_killed_mid_run() {
     servers_under_fire(async |redis: &mut RedisServer, _: &mut PgServer| {
-        tokio::time::sleep(Duration::from_millis(100)).await;
         let mut connection = redis.connect().await;
         ::redis::cmd("FLUSHALL")
             .query_async::<()>(&mut connection)
@@ -349,7 +368,6 @@ async fn redis_is_flushed_and_killed_mid_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_is_killed_and_restarted_mid_run() {
     servers_under_fire(async |_: &mut RedisServer, postgres: &mut PgServer| {
-        tokio::time::sleep(Duration::from_millis(150)).await;
         postgres.kill9().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         postgres.start().await;
@@ -369,15 +387,10 @@ async fn a_worker_told_to_stop_leaves_nothing_in_hand() {
     ]))
     .status()
     .expect("tenantry starts");
-    let mut worker = in_small_chunks(place.hurried(&["worker"]))
-        .spawn()
-        .expect("a worker starts");
-    tokio::time::sleep(Duration::from_millis(150)).await;
-    std::process::Command::new("kill")
-        .args(["-TERM", &worker.id().to_string()])
-        .status()
-        .expect("kill runs");
-    assert_eq!(worker.wait().expect("it ends").code(), Some(0));
+    let worker = in_small_chunks(place.hurried(&["worker"])).spawn();
+    let mut worker = Running(worker.expect("a worker starts"));
+    mid_run(&place).await;
+    assert_eq!(worker.stop(), Some(0));
     let leased = crate::place::column(
         place.ledger().await.db(),
         "SELECT CAST(COUNT(*) AS TEXT) FROM chunks WHERE state = 'running'",

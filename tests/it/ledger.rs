@@ -90,7 +90,8 @@ on_both! {
     }
 
     async fn jobs_take_turns(place: Place) {
-        let ledger = place.ledger().await;
+        let clock = Clock::held(1_795_000_000_000);
+        let ledger = place.ledger_at(&clock).await;
         let big = queued(&ledger, 100).await;
         let Submitted::Queued(small) = hand_in(&ledger, "bulk-add-users", &users(100).replace("A-1,user", "A-1,other"), STRICT, 10).await else {
             panic!("not queued")
@@ -99,7 +100,7 @@ on_both! {
         for _ in 0..4 {
             let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
             turns.push(claim.job_id);
-            tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+            clock.advance(3);
         }
         assert_eq!(turns.iter().filter(|id| **id == small).count(), 2);
         assert_eq!(turns.iter().filter(|id| **id == big.id).count(), 2);
