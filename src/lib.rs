@@ -25,10 +25,10 @@
 //! export       what the store holds, as CSV, JSON or a workbook
 //! receipt      the formats of results, rejects and receipt
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
-//! ledger       jobs, chunks, leases, outcomes: the truth; and the audit record of who did what
 //! ```
 //!
 //! Below them are crates of their own: `crates/foundation` (databases, clock, input, passwords), which knows no job;
+//! `crates/ledger` (jobs, chunks, leases, outcomes, the audit record of who did what), the truth, which knows no store;
 //! `crates/sandbox`, a stand-in for Partner Center to rehearse jobs and test clients against; and `jobs/`, the catalogue of
 //! job kinds, which can do no I/O.
 //!
@@ -70,6 +70,7 @@
 
 pub use tenantry_foundation::{backoff, clock, db, failpoint, input, machine, passwords, secret};
 pub(crate) use tenantry_foundation::{file, moment};
+pub use tenantry_ledger as ledger;
 
 pub mod app;
 pub mod cli;
@@ -77,7 +78,6 @@ pub mod config;
 pub mod delivery;
 pub mod export;
 pub mod intake;
-pub mod ledger;
 pub mod notify;
 pub mod plan;
 pub mod queue;

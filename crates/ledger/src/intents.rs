@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::{Claim, JobId, Ledger, fence};
-use crate::db::{DbError, Row, Tx, Value};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// A step of a row that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct DoneStep {
 }
 
 /// The step of a row that had its password handed out before it ended well.
-pub(crate) const HANDED_OUT: &str = "handed out";
+pub const HANDED_OUT: &str = "handed out";
 
 /// How long a password counts as just set.
 const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -184,7 +184,7 @@ fn intent(row: &Row, is_inherited: bool) -> Result<Intent, DbError> {
 }
 
 /// Notes that these rows have had their passwords handed out, together with handing them out.
-pub(crate) fn hand_out(tx: &mut dyn Tx, job: i64, rows: &[u64]) -> Result<(), DbError> {
+pub fn hand_out(tx: &mut dyn Tx, job: i64, rows: &[u64]) -> Result<(), DbError> {
     let params: Vec<Vec<Value>> = rows
         .iter()
         .map(|row| vec![job.into(), (*row).into(), HANDED_OUT.into()])
@@ -198,12 +198,7 @@ pub(crate) fn hand_out(tx: &mut dyn Tx, job: i64, rows: &[u64]) -> Result<(), Db
 }
 
 /// The steps that these rows of a job have done, in the order in which they were begun.
-pub(crate) fn done_steps(
-    tx: &mut dyn Tx,
-    job: i64,
-    first: u64,
-    last: u64,
-) -> Result<BTreeMap<u64, Vec<DoneStep>>, DbError> {
+pub fn done_steps(tx: &mut dyn Tx, job: i64, first: u64, last: u64) -> Result<BTreeMap<u64, Vec<DoneStep>>, DbError> {
     let found = tx.query(
         "SELECT row, step, result, image FROM intents
          WHERE job = $1 AND row BETWEEN $2 AND $3 AND state = 'done' AND image <> '' ORDER BY row, place, step",

@@ -7,12 +7,11 @@
 //! ([`closing::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
 //! without a record in `row_outcomes` was applied.
 //!
-//! Locks are taken in the order store, chunks, jobs, audit record; nothing here may reverse it. Only a page that is copied from
-//! another store locks its chunk before the store: nobody waits for a chunk that is in hand.
+//! Locks are taken in the order store, chunks, jobs, audit record; nothing here may reverse it.
 
 mod actor;
 mod approval;
-pub(crate) mod artifacts;
+pub mod artifacts;
 pub mod audit;
 mod claim;
 pub mod closing;
@@ -20,13 +19,13 @@ mod errors;
 pub mod fence;
 pub mod ids;
 pub mod intents;
-pub(crate) mod job;
+pub mod job;
 pub mod lease;
 mod past;
 mod plan;
 mod retry;
 mod rows;
-pub(crate) mod sealed;
+pub mod sealed;
 mod trial;
 mod upkeep;
 
@@ -40,10 +39,8 @@ pub use ids::JobId;
 pub use job::{Counts, Job, JobFilter, JobState, Parameters};
 pub use lease::{Cause, SetBack};
 pub use plan::{Begun, Gate, NewChunk, NewJob, Seal, Sealed};
-pub use retry::RetryRefused;
-pub(crate) use retry::{Descent, selected_rows, undoable_rows};
-pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord, RowWait};
-pub(crate) use rows::{load_block, recorded_rows};
+pub use retry::{ChunkSelection, Descent, RetryRefused, selected_rows, undoable_rows};
+pub use rows::{ChunkRows, Outcome, RowOutcome, RowRecord, RowWait, load_block, recorded_rows};
 pub use sealed::{SealedPart, SealedPasswords};
 pub use tenantry_foundation::installation::Installation;
 pub use trial::Trial;
@@ -51,9 +48,9 @@ pub use upkeep::{Pruned, Reply, Seen};
 
 use std::sync::Arc;
 
-use crate::clock::Clock;
-use crate::db::{ConnectOptions, Db, DbError, Dialect};
 use past::Past;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::db::{ConnectOptions, Db, DbError, Dialect};
 
 /// A handle on the ledger; clones share it.
 #[derive(Clone)]

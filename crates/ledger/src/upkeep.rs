@@ -10,7 +10,7 @@ use super::claim::{ready_chunks, ready_jobs};
 use super::closing::end_chunk;
 use super::plan::{Begun, PLANNING_LEASE_MILLIS, discard};
 use super::{JobId, Ledger, Outcome, Scope};
-use crate::db::{DbError, Dialect, Row, Tx, Value};
+use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
 
 /// Inputs whose rows are let go of in one transaction.
 const PRUNED_TOGETHER: u64 = 200;

@@ -5,7 +5,7 @@
 //! differs. Whatever gets done in between starts the count anew, so workers that are killed at random find no row at
 //! fault: an innocent part just gets done. What is wrong with the surroundings is no failure and never comes here.
 
-use crate::db::{DbError, Row};
+use tenantry_foundation::db::{DbError, Row};
 
 /// How far the search has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

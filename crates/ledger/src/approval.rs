@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::closing::end_chunk;
 use super::{Actor, Job, JobState, Ledger, Outcome};
-use crate::db::{DbError, Row, Tx};
+use tenantry_foundation::db::{DbError, Row, Tx};
 
 /// Why a decision was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

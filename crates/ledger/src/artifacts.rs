@@ -1,7 +1,7 @@
 //! Files that rows made, kept as compressed blocks until they are delivered.
 
 use super::{Job, Ledger};
-use crate::db::{DbError, Tx, Value};
+use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// A file that a row made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Made {
 }
 
 /// Keeps small files, in the transaction of the rows that made them.
-pub(crate) fn keep(tx: &mut dyn Tx, job: i64, artifacts: &[Artifact]) -> Result<(), DbError> {
+pub fn keep(tx: &mut dyn Tx, job: i64, artifacts: &[Artifact]) -> Result<(), DbError> {
     for Artifact { row, name, data } in artifacts {
         append(tx, job, *row, name, 0, data)?;
         end(tx, job, *row, name, data.len() as u64)?;
@@ -35,7 +35,7 @@ pub(crate) fn keep(tx: &mut dyn Tx, job: i64, artifacts: &[Artifact]) -> Result<
 }
 
 /// Begins a file of many blocks; what an earlier attempt left of it goes.
-pub(crate) fn begin(tx: &mut dyn Tx, job: i64, row: u64, name: &str) -> Result<(), DbError> {
+pub fn begin(tx: &mut dyn Tx, job: i64, row: u64, name: &str) -> Result<(), DbError> {
     let of: [Value; 3] = [job.into(), row.into(), name.into()];
     tx.exec("DELETE FROM artifacts WHERE job = $1 AND row = $2 AND name = $3", &of)?;
     tx.exec(
@@ -46,7 +46,7 @@ pub(crate) fn begin(tx: &mut dyn Tx, job: i64, row: u64, name: &str) -> Result<(
 }
 
 /// Appends a block to a file.
-pub(crate) fn append(tx: &mut dyn Tx, job: i64, row: u64, name: &str, block: u64, data: &[u8]) -> Result<(), DbError> {
+pub fn append(tx: &mut dyn Tx, job: i64, row: u64, name: &str, block: u64, data: &[u8]) -> Result<(), DbError> {
     tx.exec(
         "INSERT INTO artifact_blocks (job, row, name, block, data) VALUES ($1, $2, $3, $4, $5)",
         &[
@@ -61,7 +61,7 @@ pub(crate) fn append(tx: &mut dyn Tx, job: i64, row: u64, name: &str, block: u64
 }
 
 /// A file is whole; until then nobody sees it.
-pub(crate) fn end(tx: &mut dyn Tx, job: i64, row: u64, name: &str, bytes: u64) -> Result<(), DbError> {
+pub fn end(tx: &mut dyn Tx, job: i64, row: u64, name: &str, bytes: u64) -> Result<(), DbError> {
     tx.exec(
         "INSERT INTO artifacts (job, row, name, bytes) VALUES ($1, $2, $3, $4)",
         &[job.into(), row.into(), name.into(), bytes.into()],
@@ -79,7 +79,7 @@ impl Ledger {
                     "SELECT row, name, bytes FROM artifacts WHERE job = $1 ORDER BY row, name",
                     &[seq.into()],
                 )?;
-                let made = |row: &crate::db::Row| {
+                let made = |row: &tenantry_foundation::db::Row| {
                     Ok(Made {
                         row: row.int(0)? as u64,
                         name: row.text(1)?.to_owned(),

@@ -3,7 +3,7 @@
 use super::job::json;
 use super::trial::{Next, Trial};
 use super::{JobId, Ledger, Parameters};
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 
 /// Which jobs a worker takes chunks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

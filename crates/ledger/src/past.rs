@@ -9,8 +9,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::clock::Clock;
-use crate::db::{DbError, Tx};
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::db::{DbError, Tx};
 
 /// The most that a record is believed to be ahead.
 const MOST_AHEAD: i64 = 24 * 60 * 60 * 1000;

@@ -5,7 +5,7 @@ use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes};
 use super::trial::Trial;
 use super::{Claim, Outcome, RowOutcome, fence};
-use crate::db::{DbError, Tx, Value};
+use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// How a chunk's rows ended, or do not yet.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,7 @@
 //! Passwords that chunks handed out, sealed. What lies here only the recipients can open.
 
 use super::{Claim, Job, Ledger};
-use crate::db::{DbError, Row, Tx, Value};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// The sealed passwords of one chunk.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct SealedPart {
 }
 
 /// Keeps what a chunk sealed, in the transaction that records what became of its accounts.
-pub(crate) fn keep(tx: &mut dyn Tx, claim: &Claim, accounts: u64, data: Vec<u8>) -> Result<(), DbError> {
+pub fn keep(tx: &mut dyn Tx, claim: &Claim, accounts: u64, data: Vec<u8>) -> Result<(), DbError> {
     let of: [Value; 2] = [claim.job.into(), claim.chunk.into()];
     let sql = "SELECT COUNT(*) FROM sealed_passwords WHERE job = $1 AND chunk = $2";
     let part = tx.query_first(sql, &of)?.map_or(Ok(0), |row| row.int(0))?;

@@ -1,6 +1,6 @@
 //! Who asks for something, and by which way in. What proves the name is the way's business.
 
-use crate::db::{DbError, Row};
+use tenantry_foundation::db::{DbError, Row};
 
 /// Who asks for something.
 #[derive(Debug, Clone, PartialEq, Eq)]

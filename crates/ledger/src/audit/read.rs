@@ -1,8 +1,8 @@
 //! Reading the audit record back, a page at a time, so that memory does not grow with it.
 
 use super::{Anchor, Checker, Record, Report, start};
-use crate::db::{DbError, Row, Value};
-use crate::ledger::{JobId, Ledger};
+use crate::{JobId, Ledger};
+use tenantry_foundation::db::{DbError, Row, Value};
 
 /// Records read at a time.
 const PAGE: u64 = 1000;

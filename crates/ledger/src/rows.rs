@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::retry::{Descent, selected_rows};
 use super::{Installation, Job, Ledger};
-use crate::db::{Batch, DbError, Tx};
-use crate::input::Block;
+use tenantry_foundation::db::{Batch, DbError, Tx};
+use tenantry_foundation::input::Block;
 
 /// How a row ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -210,7 +210,7 @@ impl Ledger {
 }
 
 /// Reads one block of the spool.
-pub(crate) fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Option<Block>, DbError> {
+pub fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Option<Block>, DbError> {
     let found = tx.query(
         "SELECT data FROM spool WHERE input = $1 AND block = $2",
         &[input.into(), block.into()],
@@ -222,7 +222,7 @@ pub(crate) fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Opti
 }
 
 /// Numbers of the rows in a range that have a recorded outcome.
-pub(crate) fn recorded_rows(tx: &mut dyn Tx, job: i64, first: u64, rows: u64) -> Result<HashSet<u64>, DbError> {
+pub fn recorded_rows(tx: &mut dyn Tx, job: i64, first: u64, rows: u64) -> Result<HashSet<u64>, DbError> {
     let found = tx.query(
         "SELECT row FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), (first + rows - 1).into()],
@@ -235,7 +235,7 @@ fn recorded(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<
         "SELECT row, outcome, code, message, target FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
-    let record = |row: &crate::db::Row| {
+    let record = |row: &tenantry_foundation::db::Row| {
         let number = row.int(0)? as u64;
         let record = RowRecord {
             row: number,
@@ -255,7 +255,7 @@ fn waiting(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u
         "SELECT row, message, target FROM waiting_rows WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
-    let wait = |row: &crate::db::Row| {
+    let wait = |row: &tenantry_foundation::db::Row| {
         let said = (row.text(1)?.to_owned(), row.text_or_empty(2)?.to_owned());
         Ok((row.int(0)? as u64, said))
     };

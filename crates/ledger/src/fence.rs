@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Claim, Descent, recorded_rows, selected_rows};
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 
 /// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. Before anything else is written in every
 /// transaction that writes results.

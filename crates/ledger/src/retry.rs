@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::audit::{self, Action, Entry, JOB_COLUMNS};
 use super::{Actor, Job, JobId, Ledger};
-use crate::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 
 /// Why a job cannot be retried.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -138,15 +138,15 @@ fn is_approved(tx: &mut dyn Tx, job: JobId) -> Result<bool, DbError> {
 
 /// The jobs a job's rows follow from.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Descent {
+pub struct Descent {
     /// The job whose failed and cancelled rows it tries again.
-    pub(crate) retry_of: Option<i64>,
+    pub retry_of: Option<i64>,
     /// The job whose applied rows it takes back.
-    pub(crate) undo_of: Option<i64>,
+    pub undo_of: Option<i64>,
 }
 
 /// Rows of a chunk that are a job's; `None` means all of them.
-pub(crate) fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
+pub fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
     let (Some(parent), retried) = (match of.retry_of {
         Some(parent) => (Some(parent), true),
         None => (of.undo_of, false),
@@ -195,7 +195,7 @@ impl ParentChunk {
             "SELECT DISTINCT row FROM intents WHERE job = $1 AND row BETWEEN $2 AND $3 AND state = 'done'",
             &[job.into(), first.into(), last.into()],
         )?;
-        let outcome = |row: &crate::db::Row| Ok((row.int(0)? as u64, row.text(1)?.to_owned()));
+        let outcome = |row: &tenantry_foundation::db::Row| Ok((row.int(0)? as u64, row.text(1)?.to_owned()));
         Ok(Some(Self {
             rows: (first as u64..=last as u64)
                 .filter(|row| had.as_ref().is_none_or(|had| had.contains(row)))
@@ -231,22 +231,17 @@ impl ParentChunk {
 
 /// The rows of a chunk that an undo takes back.
 #[derive(Debug)]
-pub(crate) struct ChunkSelection {
+pub struct ChunkSelection {
     /// Where the chunk begins.
-    pub(crate) first_row: u64,
+    pub first_row: u64,
     /// How many rows it has.
-    pub(crate) rows: u64,
+    pub rows: u64,
     /// Those to take back, in order.
-    pub(crate) selected: Vec<u64>,
+    pub selected: Vec<u64>,
 }
 
 /// The rows of a chunk of `job` that an undo would take back; `None` once its input is kept no more.
-pub(crate) fn undoable_rows(
-    tx: &mut dyn Tx,
-    input: i64,
-    job: i64,
-    chunk: i64,
-) -> Result<Option<ChunkSelection>, DbError> {
+pub fn undoable_rows(tx: &mut dyn Tx, input: i64, job: i64, chunk: i64) -> Result<Option<ChunkSelection>, DbError> {
     let kept = "SELECT 1 FROM spool WHERE input = $1 AND block = $2";
     if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
         return Ok(None);

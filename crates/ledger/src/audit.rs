@@ -34,8 +34,8 @@ use std::collections::BTreeMap;
 
 use super::job::to_json;
 use super::{Actor, Counts, JobId, Via};
-use crate::db::{DbError, Row, Tx};
-use crate::input::Meter;
+use tenantry_foundation::db::{DbError, Row, Tx};
+use tenantry_foundation::input::Meter;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl Record {
     }
 
     /// The hash it should have, were it number `seq`.
-    pub(crate) fn computed_as(&self, seq: i64) -> String {
+    pub fn computed_as(&self, seq: i64) -> String {
         let (seq, at) = (seq.to_string(), self.at.to_string());
         let mut fields = vec![
             Some(self.prev.as_str()),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Job, Ledger};
-use crate::db::DbError;
+use tenantry_foundation::db::DbError;
 
 /// Codes told of one job.
 const MOST_CODES: u64 = 200;
@@ -57,7 +57,7 @@ impl Ledger {
                             EXAMPLES.into(),
                         ],
                     )?;
-                    let example = |row: &crate::db::Row| {
+                    let example = |row: &tenantry_foundation::db::Row| {
                         Ok(ErrorExample {
                             row: row.int(0)? as u64,
                             message: row.text_or_empty(1)?.to_owned(),

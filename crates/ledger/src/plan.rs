@@ -8,7 +8,7 @@ use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
 use super::rows::record_outcomes;
 use super::{Actor, Job, JobId, Ledger, Parameters, RowOutcome};
-use crate::db::{DbError, Tx, Value};
+use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// A planned job whose submitter has shown no life for this long is removed.
 pub(super) const PLANNING_LEASE_MILLIS: i64 = 120_000;
@@ -395,7 +395,7 @@ pub(super) fn discard(tx: &mut dyn Tx, job: Begun) -> Result<(), DbError> {
     Ok(())
 }
 
-fn only(rows: &[crate::db::Row]) -> Result<i64, DbError> {
+fn only(rows: &[tenantry_foundation::db::Row]) -> Result<i64, DbError> {
     rows.first().map_or_else(
         || Err(DbError::Broken("an insertion returned no id".to_owned())),
         |row| row.int(0),

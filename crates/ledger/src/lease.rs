@@ -7,7 +7,7 @@ use super::closing::{self, end_chunk};
 use super::fence::{self, pending_rows};
 use super::trial::{Next, Trial};
 use super::{Actor, Claim, Ledger, Outcome, RowOutcome};
-use crate::db::{DbError, Tx, Value};
+use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// Why a chunk came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Record;
-use crate::ledger::job::to_json;
-use crate::moment::rfc3339;
+use crate::job::to_json;
+use tenantry_foundation::moment::rfc3339;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

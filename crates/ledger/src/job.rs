@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{JobId, Ledger};
-use crate::db::{DbError, Dialect, Row, Tx, Value};
+use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
 
 /// What is the same for every row of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -354,19 +354,19 @@ pub(super) fn to_json(value: &impl Serialize) -> String {
 }
 
 /// Whether nothing more of a job is to be begun: it was cancelled or paused.
-pub(crate) fn is_to_stop(tx: &mut dyn Tx, job: i64) -> Result<bool, DbError> {
+pub fn is_to_stop(tx: &mut dyn Tx, job: i64) -> Result<bool, DbError> {
     let sql = "SELECT 1 FROM jobs WHERE seq = $1 AND (cancel_requested = 1 OR state = 'paused')";
     Ok(!tx.query(sql, &[job.into()])?.is_empty())
 }
 
 /// When a job ended, in milliseconds since the epoch.
-pub(crate) fn ended_at(tx: &mut dyn Tx, job: i64) -> Result<Option<i64>, DbError> {
+pub fn ended_at(tx: &mut dyn Tx, job: i64) -> Result<Option<i64>, DbError> {
     let found = tx.query_first("SELECT finished_at FROM jobs WHERE seq = $1", &[job.into()])?;
     Ok(found.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
 
 /// The id people know a job by; its number if there is no such job.
-pub(crate) fn shown_id(tx: &mut dyn Tx, job: i64) -> Result<String, DbError> {
+pub fn shown_id(tx: &mut dyn Tx, job: i64) -> Result<String, DbError> {
     let found = tx.query_first("SELECT id FROM jobs WHERE seq = $1", &[job.into()])?;
     found.map_or(Ok(job.to_string()), |row| row.text(0).map(str::to_owned))
 }
