@@ -116,7 +116,7 @@ impl Default for ConnectOptions {
             connections: 4,
             keepalive: Duration::from_secs(3),
             lock_wait: Duration::from_secs(30),
-            idle_transaction: Duration::from_secs(5),
+            idle_transaction: Duration::from_secs(2),
         }
     }
 }

@@ -30,8 +30,8 @@ const PIPELINE: usize = 256;
 const SETS: usize = 2048;
 /// Bytes of COPY data handed over at a time.
 const COPY_PIECE: usize = 64 * 1024;
-/// Time for each row of a COPY, beyond what a transaction may be quiet for; a hundred times what it takes.
-const COPY_ROW: Duration = Duration::from_millis(2);
+/// Time for each row of a COPY, beyond what a transaction may be quiet for; ten times what it takes.
+const COPY_ROW: Duration = Duration::from_micros(200);
 /// Statements kept prepared per connection. Their texts are few; this is a bound in case they are not.
 const MOST_STATEMENTS: usize = 500;
 /// Questions without an answer after which the other side is taken to be gone.
@@ -191,8 +191,7 @@ impl PgTx {
     /// Bounds the time of the COPY of this batch: one that waits for a program that is stopped counts as busy to the server,
     /// and not as idle.
     fn bound_of(&self, batch: &Batch) -> String {
-        let rows = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let bound = self.options.idle_transaction * 2 + COPY_ROW * rows;
+        let bound = copy_bound(self.options.idle_transaction, batch.len());
         format!("SET LOCAL statement_timeout = {}", bound.as_millis())
     }
 
@@ -369,5 +368,22 @@ impl Tx for PgTx {
         Ok((0..batch.len())
             .filter(|position| !inserted.contains(&batch.id(*position)))
             .collect())
+    }
+}
+
+fn copy_bound(idle_transaction: Duration, rows: usize) -> Duration {
+    idle_transaction + COPY_ROW * u32::try_from(rows).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stopped_worker_has_in_hand_ends_within_two_leases() {
+        // As `config/default.toml` has them: `ledger.idle_transaction`, `worker.chunk_rows`, `worker.lease`. One of two chunks
+        // is in a COPY, and the other gets the locks next.
+        let idle = Duration::from_secs(2);
+        assert!(idle + copy_bound(idle, 5_000) <= 2 * Duration::from_secs(3));
     }
 }
