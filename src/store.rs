@@ -6,6 +6,7 @@
 
 mod expected;
 mod form;
+pub mod kit;
 pub mod partner_center;
 mod removal;
 mod sign_in_name;

@@ -3,7 +3,7 @@
 //! There are no transactions here and no batches: rows are carried out one by one, several at a time, each in steps of one
 //! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
 //! (`session`). How often it may be called is felt for, by all workers together (`pace`), and everything a call needs besides
-//! (token, headers, what an error means) is in `client`, `tokens` and `failure`.
+//! (token, headers, what an error means) is in `client`, `auth` and `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
@@ -16,7 +16,6 @@ mod customers;
 mod end;
 mod entra;
 mod failure;
-mod http;
 mod image;
 mod kinds;
 mod licenses;
@@ -26,7 +25,6 @@ mod pace;
 mod paging;
 pub(crate) mod reads;
 mod records;
-mod refresh;
 mod relationship;
 mod roles;
 mod session;
@@ -35,7 +33,6 @@ mod steps;
 pub(crate) mod subscription;
 mod subscriptions;
 mod text;
-mod tokens;
 mod transfer;
 mod transfers;
 mod undo;
@@ -49,13 +46,11 @@ use std::time::Duration;
 use tenantry_jobs::{Change, Job, Problem, Request, TransferAction, code};
 use thiserror::Error;
 
-pub use auth::Speaker;
+pub use auth::{Credentials, RefreshToken, Speaker, Standing};
 pub use cloud::{Addresses, Cloud};
 pub use end::{Ended, Fate, Previewed};
-pub use refresh::{RefreshToken, Standing};
 pub use session::Session;
 pub use steps::Journal;
-pub use tokens::Credentials;
 
 use self::address::Validator;
 use self::client::{CallError, Client};

@@ -8,19 +8,21 @@ use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::auth::{AuthError, Speaker};
+use super::auth::{AuthError, Credentials, Speaker, tokens};
 use super::cloud::Addresses;
 use super::failure::{Class, Failure};
-use super::http::{body_of, connections, retry_after, told};
 use super::pace::Pacer;
-use super::tokens::{Credentials, Tokens};
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::queue::RedisQueue;
+use crate::store::kit::http::{Http, HttpError, retry_after};
+use crate::store::kit::oauth::Tokens;
 use tracing::Instrument;
 
 /// No answer is read beyond this.
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
+/// The configuration key of the file of authorities.
+const CA_FILE: &str = "partner_center.ca_file";
 /// What Partner Center calls the program that calls it.
 const APPLICATION: &str = "Tenantry";
 /// A read is tried again this often before it counts as failed.
@@ -119,10 +121,20 @@ pub(super) enum CallError {
     Auth(#[from] AuthError),
 }
 
+impl From<HttpError> for CallError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::NotSent(what) => Self::NotSent(what),
+            HttpError::Lost(what) => Self::Lost(what),
+        }
+    }
+}
+
 /// Calls Partner Center.
 pub(super) struct Client {
-    http: reqwest::Client,
+    http: Http,
     addresses: Addresses,
+    tenant: String,
     tokens: Tokens,
     pacer: Pacer,
     timeout: Duration,
@@ -138,9 +150,10 @@ impl Client {
         ca_file: Option<&Path>,
         clock: Clock,
     ) -> Result<Self, String> {
-        let http = connections(ca_file)?;
+        let http = Http::new(ca_file, CA_FILE)?;
         Ok(Self {
-            tokens: Tokens::new(http.clone(), addresses.clone(), credentials, clock.clone()),
+            tenant: credentials.tenant.clone(),
+            tokens: tokens(http.clone(), &addresses, credentials, clock.clone()),
             pacer: Pacer::new(most_at_once),
             http,
             addresses,
@@ -156,8 +169,7 @@ impl Client {
 
     /// Our tenant's GUID, if it is configured as one and not as a domain.
     pub(super) fn own_tenant(&self) -> Option<&str> {
-        let tenant = self.tokens.tenant();
-        Uuid::try_parse(tenant).is_ok().then_some(tenant)
+        Uuid::try_parse(&self.tenant).is_ok().then_some(self.tenant.as_str())
     }
 
     pub(super) fn now_millis(&self) -> i64 {
@@ -236,9 +248,8 @@ impl Client {
         let method = method.map_err(|error| CallError::NotSent(error.to_string()))?;
         let mut request = self
             .http
-            .request(method, url)
+            .request(method, &url, self.timeout)
             .bearer_auth(token)
-            .timeout(self.timeout)
             .header("Accept", "application/json")
             .header("MS-RequestId", request_id.to_string())
             .header("MS-CorrelationId", &correlation_id)
@@ -256,20 +267,13 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let sent = request.send().await;
-        let response = sent.map_err(|error| {
-            if error.is_connect() || error.is_builder() {
-                CallError::NotSent(told(&error))
-            } else {
-                CallError::Lost(told(&error))
-            }
-        })?;
+        let response = self.http.send(request).await?;
         let status = response.status().as_u16();
         tracing::debug!(status, "answered");
         let retry_after = retry_after(response.headers(), self.clock.now_millis());
         let echoed = response.headers().get("MS-CorrelationId");
         let is_its_own = echoed.is_some_and(|echoed| echoed.as_bytes().eq_ignore_ascii_case(correlation_id.as_bytes()));
-        let body = body_of(response, LONGEST_ANSWER).await.map_err(CallError::Lost)?;
+        let body = self.http.body(response, LONGEST_ANSWER).await?;
         let is_success = (200..300).contains(&status);
         let failure = (!is_success).then(|| Failure::read(call.operation.name, status, &body, retry_after));
         match &failure {
