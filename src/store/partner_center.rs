@@ -2,7 +2,7 @@
 //!
 //! There are no transactions here and no batches: rows are carried out one by one, several at a time, each in steps of one
 //! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
-//! (`session`). How often it may be called is felt for, by all workers together (`pace`), and everything a call needs besides
+//! (`session`). How often it may be called is felt for, by all workers together (`kit::pace`), and everything a call needs besides
 //! (token, headers, what an error means) is in `client`, `auth` and `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
@@ -21,7 +21,6 @@ mod kinds;
 mod licenses;
 mod lifecycle;
 mod named;
-mod pace;
 mod paging;
 pub(crate) mod reads;
 mod records;
@@ -64,7 +63,7 @@ use crate::db::DbError;
 use crate::ledger::intents::DoneStep;
 use crate::ledger::{Installation, Ledger, Outcome};
 use crate::passwords::Password;
-use crate::queue::RedisQueue;
+use crate::store::kit::pace::LimitBoard;
 use crate::store::{Expected, RowRequest, Verdict, drifted};
 
 /// Customers whose rows take turns: enough for one that is throttled to hold nobody up, few enough to know what is there.
@@ -167,9 +166,9 @@ impl PartnerCenter {
         })
     }
 
-    /// Keeps the partner's limits together with the other workers of this Redis, from the next call on.
-    pub fn share_limits(&self, redis: RedisQueue) {
-        self.client.share_limits(redis, &self.partner);
+    /// Keeps the partner's limits together with the other workers of this board, from the next call on.
+    pub fn share_limits(&self, board: Arc<dyn LimitBoard>) {
+        self.client.share_limits(board, &self.partner);
     }
 
     /// Whether it can carry out jobs of this kind.

@@ -1,6 +1,7 @@
 //! One call: its headers, its token, its turn, its answer.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -11,12 +12,11 @@ use uuid::Uuid;
 use super::auth::{AuthError, Credentials, Speaker, tokens};
 use super::cloud::Addresses;
 use super::failure::{Class, Failure};
-use super::pace::Pacer;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::queue::RedisQueue;
 use crate::store::kit::http::{Http, HttpError, retry_after};
 use crate::store::kit::oauth::Tokens;
+use crate::store::kit::pace::{LimitBoard, Pacer};
 use tracing::Instrument;
 
 /// No answer is read beyond this.
@@ -180,9 +180,9 @@ impl Client {
         &self.tokens
     }
 
-    /// Keeps limits together with the other workers of this Redis.
-    pub(super) fn share_limits(&self, redis: RedisQueue, partner: &str) {
-        self.pacer.share(redis, partner, self.clock.fresh_id());
+    /// Keeps limits together with the other workers of this board.
+    pub(super) fn share_limits(&self, board: Arc<dyn LimitBoard>, partner: &str) {
+        self.pacer.share(board, partner);
     }
 
     /// Somebody who speaks so is let in.
