@@ -6,9 +6,11 @@
 //! - `http`: the HTTP client and its limits.
 //! - `oauth`: access tokens and refresh tokens.
 //! - `pace`: who may call when, and how often, so that limits are kept that nobody tells.
+//! - `paging`: lists, page after page, as long as they lead somewhere.
 //! - `sorter`: sorts more records than memory holds.
 
 pub mod http;
 pub mod oauth;
 pub mod pace;
+pub mod paging;
 pub mod sorter;

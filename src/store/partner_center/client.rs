@@ -30,7 +30,7 @@ const READS: u64 = 5;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// An operation of the API: what it is called here, and who has to ask.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) struct Operation {
     pub(super) name: &'static str,
     pub(super) method: &'static str,
@@ -44,7 +44,7 @@ impl Operation {
 }
 
 /// A call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Call {
     operation: Operation,
     /// Without `/v1`.
