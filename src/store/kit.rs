@@ -7,10 +7,12 @@
 //! - `oauth`: access tokens and refresh tokens.
 //! - `pace`: who may call when, and how often, so that limits are kept that nobody tells.
 //! - `paging`: lists, page after page, as long as they lead somewhere.
+//! - `retry`: reads that are made again.
 //! - `sorter`: sorts more records than memory holds.
 
 pub mod http;
 pub mod oauth;
 pub mod pace;
 pub mod paging;
+pub mod retry;
 pub mod sorter;

@@ -156,7 +156,7 @@ impl Tokens {
     }
 
     /// A token that is good for a while yet.
-    pub async fn get(&self, speaker: Speaker) -> Result<Secret, AuthError> {
+    async fn get(&self, speaker: Speaker) -> Result<Secret, AuthError> {
         if let Some(token) = &self.given {
             return Ok(token.clone());
         }
@@ -211,8 +211,31 @@ impl Tokens {
         Ok(token)
     }
 
+    /// Sends something with a token; if that one is refused, once more with a new one.
+    pub async fn with<T, E, F>(
+        &self,
+        speaker: Speaker,
+        send: impl Fn(Secret) -> F,
+        is_refused: impl Fn(&E) -> bool,
+    ) -> Result<T, E>
+    where
+        E: From<AuthError>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let token = self.get(speaker).await?;
+        match send(token.clone()).await {
+            Err(error) if is_refused(&error) => {
+                if !self.forget(speaker, token.reveal()).await {
+                    return Err(error);
+                }
+                send(self.get(speaker).await?).await
+            }
+            other => other,
+        }
+    }
+
     /// Forgets a token that was refused. `false` if there is no way to get another.
-    pub async fn forget(&self, speaker: Speaker, token: &str) -> bool {
+    async fn forget(&self, speaker: Speaker, token: &str) -> bool {
         let mut kept = self.kept.lock().await;
         // Somebody else may have replaced it by now.
         if kept.get(&speaker).is_some_and(|kept| kept.token.reveal() == token) {

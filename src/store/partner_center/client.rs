@@ -12,11 +12,12 @@ use uuid::Uuid;
 use super::auth::{AuthError, Credentials, Speaker, tokens};
 use super::cloud::Addresses;
 use super::failure::{Class, Failure};
-use crate::backoff::Backoff;
 use crate::clock::Clock;
+use crate::secret::Secret;
 use crate::store::kit::http::{Http, HttpError, retry_after};
 use crate::store::kit::oauth::Tokens;
 use crate::store::kit::pace::{LimitBoard, Pacer};
+use crate::store::kit::retry::{self, Again};
 use tracing::Instrument;
 
 /// No answer is read beyond this.
@@ -25,9 +26,6 @@ const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 const CA_FILE: &str = "partner_center.ca_file";
 /// What Partner Center calls the program that calls it.
 const APPLICATION: &str = "Tenantry";
-/// A read is tried again this often before it counts as failed.
-const READS: u64 = 5;
-const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// An operation of the API: what it is called here, and who has to ask.
 #[derive(Debug, Clone, Copy, Hash)]
@@ -194,24 +192,16 @@ impl Client {
 
     /// Reads: what is lost, throttled or unavailable is asked again.
     pub(super) async fn read(&self, call: &Call) -> Result<Answer, CallError> {
-        let mut tries = 0;
-        loop {
-            let error = match self.call(call, self.clock.fresh_id()).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            match &error {
-                // Its turn comes when the key is free again; that is nobody's fault, and costs no try.
-                CallError::Answered(failure, _) if failure.class() == Class::Throttled => continue,
-                CallError::Answered(failure, _) if failure.class() != Class::Unavailable => return Err(error),
-                CallError::Auth(AuthError::Refused(_)) => return Err(error),
-                _ => tries += 1,
-            }
-            if tries == READS {
-                return Err(error);
-            }
-            tokio::time::sleep(BACKOFF.after(tries)).await;
-        }
+        let again = |error: &CallError| match error {
+            CallError::Answered(failure, _) => match failure.class() {
+                Class::Throttled => Again::InTurn,
+                Class::Unavailable => Again::Later,
+                _ => Again::Never,
+            },
+            CallError::Auth(AuthError::Refused(_)) => Again::Never,
+            _ => Again::Later,
+        };
+        retry::read(|| self.call(call, self.clock.fresh_id()), again).await
     }
 
     /// Calls once, under this request id. A refused token is replaced once.
@@ -222,17 +212,9 @@ impl Client {
 
     async fn call_once(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallError> {
         let speaker = call.operation.speaker;
-        let token = self.tokens.get(speaker).await?;
-        match self.send(call, request_id, token.reveal()).await {
-            Err(CallError::Answered(failure, own)) if failure.class() == Class::Unauthorized => {
-                if !self.tokens.forget(speaker, token.reveal()).await {
-                    return Err(CallError::Answered(failure, own));
-                }
-                let token = self.tokens.get(speaker).await?;
-                self.send(call, request_id, token.reveal()).await
-            }
-            other => other,
-        }
+        let send = |token: Secret| async move { self.send(call, request_id, token.reveal()).await };
+        let is_refused = |error: &CallError| matches!(error, CallError::Answered(failure, _) if failure.class() == Class::Unauthorized);
+        self.tokens.with(speaker, send, is_refused).await
     }
 
     async fn send(&self, call: &Call, request_id: Uuid, token: &str) -> Result<Answer, CallError> {
