@@ -1,5 +1,7 @@
 //! The pacer against services that keep limits of both sorts, in windows and in buckets, on a clock that runs by itself.
 
+mod together;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
