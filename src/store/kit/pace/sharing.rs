@@ -25,15 +25,17 @@ const EVERY: Duration = Duration::from_millis(200);
 const ACTIVE: Duration = Duration::from_secs(2);
 /// Keys on the board at once; further customers are paced by this worker alone.
 const MOST: usize = 64;
+
 /// The sharing of limits.
 pub(super) struct Sharing {
-    with: With,
+    exchange: Exchange,
     /// Goes on for as long as the pacer lives.
     exchanging: OnceLock<AbortOnDropHandle<()>>,
 }
 
+/// Exchanges with the board what is known of an account's limits.
 #[derive(Clone)]
-struct With {
+struct Exchange {
     board: Arc<dyn LimitBoard>,
     account: Arc<str>,
 }
@@ -41,7 +43,7 @@ struct With {
 impl Sharing {
     pub(super) fn new(board: Arc<dyn LimitBoard>, account: &str) -> Self {
         Self {
-            with: With {
+            exchange: Exchange {
                 board,
                 account: account.into(),
             },
@@ -54,20 +56,20 @@ impl Sharing {
         self.exchanging.get_or_init(|| {
             shared.state().await_board();
             #[expect(clippy::disallowed_methods, reason = "it is aborted with the pacer it belongs to")]
-            let exchanging = tokio::spawn(self.with.clone().serve(shared.clone()));
+            let exchanging = tokio::spawn(self.exchange.clone().serve(shared.clone()));
             AbortOnDropHandle::new(exchanging)
         });
     }
 }
 
-impl With {
+impl Exchange {
     async fn serve(self, shared: Arc<Shared>) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 () = shared.met.notified() => {}
             }
-            if let Err(error) = self.exchange(&shared).await {
+            if let Err(error) = self.once(&shared).await {
                 shared.state().go_on_without_board();
                 shared.timed.notify_one();
                 self.board.wait_out(&error).await;
@@ -75,7 +77,7 @@ impl With {
         }
     }
 
-    async fn exchange(&self, shared: &Shared) -> Result<(), BoardError> {
+    async fn once(&self, shared: &Shared) -> Result<(), BoardError> {
         let (customers, mut reports) = shared.state().report(Instant::now());
         if reports.is_empty() {
             return Ok(());
