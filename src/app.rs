@@ -1,9 +1,12 @@
 //! Puts the parts together as the configuration says.
 
+mod limit_board;
+
 use std::sync::Arc;
 
 use anyhow::Context;
 
+use self::limit_board::RedisLimitBoard;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
@@ -38,7 +41,8 @@ impl App {
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
         let stores = stores(&config)?;
         if let (Some(store), Queue::Redis(redis)) = (&stores.partner_center, &queue) {
-            store.share_limits(redis.clone());
+            let worker = Clock::system().fresh_id();
+            store.share_limits(Arc::new(RedisLimitBoard::new(redis.clone(), worker)));
         }
         Ok(Self {
             service: Service {

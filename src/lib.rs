@@ -21,7 +21,7 @@
 //! notify       outcomes told to who submitted jobs
 //! config       every setting, from files and the environment
 //!
-//! store        customers, users, seats; where changes take effect: SQL, or Partner Center
+//! store        customers, users, seats; where changes take effect: SQL, or Partner Center; a kit for stores over HTTP
 //! export       what the store holds, as CSV, JSON or a workbook
 //! receipt      the formats of results, rejects and receipt
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either

@@ -2,10 +2,12 @@
 //!
 //! A store answers two questions about a batch of rows: what would they do (`preview`), and do them
 //! (`apply`). It decides per row; a row is never half applied. [`sql`] is the store in SQLite or
-//! PostgreSQL, in the same database as the ledger.
+//! PostgreSQL, in the same database as the ledger. [`partner_center`] is one that is reached over HTTP; what every such
+//! store needs is in [`kit`].
 
 mod expected;
 mod form;
+pub mod kit;
 pub mod partner_center;
 mod removal;
 mod sign_in_name;

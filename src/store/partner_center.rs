@@ -2,8 +2,8 @@
 //!
 //! There are no transactions here and no batches: rows are carried out one by one, several at a time, each in steps of one
 //! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
-//! (`session`). How often it may be called is felt for, by all workers together (`pace`), and everything a call needs besides
-//! (token, headers, what an error means) is in `client`, `tokens` and `failure`.
+//! (`session`). How often it may be called is felt for, by all workers together (`kit::pace`), and everything a call needs besides
+//! (token, headers, what an error means) is in `client`, `auth` and `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
@@ -16,17 +16,14 @@ mod customers;
 mod end;
 mod entra;
 mod failure;
-mod http;
 mod image;
 mod kinds;
 mod licenses;
 mod lifecycle;
 mod named;
-mod pace;
 mod paging;
 pub(crate) mod reads;
 mod records;
-mod refresh;
 mod relationship;
 mod roles;
 mod session;
@@ -35,7 +32,6 @@ mod steps;
 pub(crate) mod subscription;
 mod subscriptions;
 mod text;
-mod tokens;
 mod transfer;
 mod transfers;
 mod undo;
@@ -49,13 +45,11 @@ use std::time::Duration;
 use tenantry_jobs::{Change, Job, Problem, Request, TransferAction, code};
 use thiserror::Error;
 
-pub use auth::Speaker;
+pub use auth::{Credentials, RefreshToken, Speaker, Standing};
 pub use cloud::{Addresses, Cloud};
 pub use end::{Ended, Fate, Previewed};
-pub use refresh::{RefreshToken, Standing};
 pub use session::Session;
 pub use steps::Journal;
-pub use tokens::Credentials;
 
 use self::address::Validator;
 use self::client::{CallError, Client};
@@ -69,7 +63,7 @@ use crate::db::DbError;
 use crate::ledger::intents::DoneStep;
 use crate::ledger::{Installation, Ledger, Outcome};
 use crate::passwords::Password;
-use crate::queue::RedisQueue;
+use crate::store::kit::pace::LimitBoard;
 use crate::store::{Expected, RowRequest, Verdict, drifted};
 
 /// Customers whose rows take turns: enough for one that is throttled to hold nobody up, few enough to know what is there.
@@ -172,9 +166,9 @@ impl PartnerCenter {
         })
     }
 
-    /// Keeps the partner's limits together with the other workers of this Redis, from the next call on.
-    pub fn share_limits(&self, redis: RedisQueue) {
-        self.client.share_limits(redis, &self.partner);
+    /// Keeps the partner's limits together with the other workers of this board, from the next call on.
+    pub fn share_limits(&self, board: Arc<dyn LimitBoard>) {
+        self.client.share_limits(board, &self.partner);
     }
 
     /// Whether it can carry out jobs of this kind.

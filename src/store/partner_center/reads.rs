@@ -9,7 +9,6 @@ mod customer;
 mod left_out;
 mod listing;
 mod request;
-pub(crate) mod sorter;
 
 use std::sync::Arc;
 
@@ -23,7 +22,6 @@ pub(crate) use customer::Listed;
 pub(crate) use left_out::{LeftOut, Missed};
 pub(crate) use request::Listing;
 
-use self::sorter::Sorter;
 use super::auth::Speaker;
 use super::client::{Answer, Call, CallError, Client, Operation};
 use super::failure::find;
@@ -34,6 +32,7 @@ use super::text::{items, number, segment, text};
 use super::{Halt, PartnerCenter};
 use crate::db::DbError;
 use crate::ledger::{Installation, Ledger};
+use crate::store::kit::sorter::Sorter;
 
 const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", Speaker::App);
 const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);

@@ -11,8 +11,8 @@ use tenantry_jobs::{ExportColumn, ExportOf};
 use tokio::sync::mpsc;
 
 use super::request::{relationship, sort_key};
-use super::sorter::Sorter;
 use super::{LeftOut, Listed, Listing, Read, Reader, Stream, UserOf, unsorted};
+use crate::store::kit::sorter::Sorter;
 use crate::store::partner_center::Halt;
 use crate::store::partner_center::subscription::Subscription;
 
