@@ -68,7 +68,7 @@
 //! - A record's id is `job << 32 | row` ([`ledger::ids`]), so the record itself says which row made it and an
 //!   applied row needs no record of its own.
 
-pub use tenantry_foundation::{backoff, clock, db, failpoint, input, machine, passwords, secret};
+pub use tenantry_foundation::{backoff, clock, db, failpoint, input, machine, passwords, secret, tasks};
 pub(crate) use tenantry_foundation::{file, moment};
 pub use tenantry_ledger as ledger;
 

@@ -43,6 +43,7 @@ use crate::ledger::{Installation, Ledger, Parameters};
 use crate::store::partner_center::{PartnerCenter, Session};
 use crate::store::sql::Context;
 use crate::store::{Preview, Stores};
+use crate::tasks;
 
 /// Stands for the job of rows that have none yet; no record is made by it.
 pub(crate) const NO_JOB: i64 = -1;
@@ -271,7 +272,6 @@ impl Planning {
         block.transpose().map_err(PlanError::from)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the handle is kept in `in_flight` and awaited")]
     fn check(&self, block: Block) -> JoinHandle<Result<CheckedBlock, PlanError>> {
         let (shared, keep) = (self.shared.clone(), self.keep_blocks);
         let remote = self
@@ -279,7 +279,7 @@ impl Planning {
             .as_ref()
             .and_then(|store| store.stores.of(self.shared.job).cloned());
         if let (Some(store), Some(session)) = (remote, self.session.clone()) {
-            return tokio::spawn(async move {
+            return tasks::spawn("the plan", async move {
                 let sharing = shared.clone();
                 let checked = tokio::task::spawn_blocking(move || check::check(&sharing, block, None, keep));
                 let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
@@ -289,7 +289,7 @@ impl Planning {
         }
         match self.store.clone() {
             None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
-            Some(against) => tokio::spawn(async move {
+            Some(against) => tasks::spawn("the plan", async move {
                 let sharing = shared.clone();
                 let checked = against.ledger.db().read(move |tx| {
                     check::check(&sharing, block, Some(tx), keep).map_err(|error| match error {

@@ -14,6 +14,7 @@
 //! secret       values that are never shown
 //! moment       times as people and documents have them
 //! machine      the machine's name
+//! tasks        tasks beside the caller's own
 //! file         files that appear under their names when they are whole
 //! failpoint    places where tests end the process
 //! ```
@@ -29,3 +30,4 @@ pub mod machine;
 pub mod moment;
 pub mod passwords;
 pub mod secret;
+pub mod tasks;

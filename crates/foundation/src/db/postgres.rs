@@ -20,6 +20,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::{Alone, Batch, Cell, ConnectOptions, DbError, Dialect, Row, Tx, Use, Value};
+use crate::tasks;
 use wire::{borrowed, columns, over_sets, put_cell, row, sql};
 
 /// Takes the bound of a COPY away again.
@@ -128,8 +129,7 @@ impl Postgres {
             DbError::Broken(what) => DbError::Elsewhere(format!("the database answered: {what}")),
             other => other,
         })?;
-        #[expect(clippy::disallowed_methods, reason = "it ends with its client, which the pool owns")]
-        tokio::spawn(async move {
+        tasks::spawn("the connection's client", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a PostgreSQL connection ended");
             }
