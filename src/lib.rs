@@ -69,7 +69,7 @@
 //!   applied row needs no record of its own.
 
 pub use tenantry_foundation::{backoff, clock, db, failpoint, input, machine, passwords, secret, tasks};
-pub(crate) use tenantry_foundation::{file, moment};
+pub(crate) use tenantry_foundation::{file, lock, moment};
 pub use tenantry_ledger as ledger;
 
 pub mod app;

@@ -7,7 +7,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -20,6 +20,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::{Alone, Batch, Cell, ConnectOptions, DbError, Dialect, Row, Tx, Use, Value};
+use crate::lock::lock;
 use crate::tasks;
 use wire::{borrowed, columns, over_sets, put_cell, row, sql};
 
@@ -109,14 +110,14 @@ impl Postgres {
         .await
         .map_err(|error| DbError::Broken(error.to_string()))?;
         if !connected.client.is_closed() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connected);
+            lock(&self.idle).push(connected);
         }
         done
     }
 
     async fn connected(&self) -> Result<Connected, DbError> {
         loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let idle = lock(&self.idle).pop();
             match idle {
                 Some(connected) if connected.client.is_closed() => {}
                 Some(connected) => return Ok(connected),
