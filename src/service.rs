@@ -26,7 +26,7 @@ pub use jobs::ServiceError;
 pub use listing::ListError;
 pub use planning::{PlanRequest, Planned, plan};
 pub use recipients::{NoRecipient, PasswordWish};
-pub use running::{Progress, ResultsError, RunError};
+pub use running::{Progress, ResultsError, RunError, RunOptions};
 pub use submission::Request;
 
 use crate::db::{DbError, patiently};

@@ -10,7 +10,7 @@ use crate::ledger::{Actor, JobId, Parameters};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
-use crate::submit::{Refusal, Submission, Submitted, submit};
+use crate::submit::{Refusal, Submission, Submitted, Submitter};
 use crate::undo;
 
 /// What somebody wants done.
@@ -55,8 +55,13 @@ impl Service {
             out_dir: None,
             plan: request.plan,
         };
-        let (queue, rules) = (self.told(request.is_for_workers), &self.settings.rules);
-        Ok(submit(&self.ledger, &self.stores, &queue, rules, submission, progress).await?)
+        let submitter = Submitter {
+            ledger: &self.ledger,
+            stores: &self.stores,
+            queue: &self.told(request.is_for_workers),
+            rules: &self.settings.rules,
+        };
+        Ok(submitter.submit(submission, progress).await?)
     }
 
     /// Submits the undo of a job. Its id, or that of the job that was doing the same.

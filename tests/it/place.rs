@@ -16,7 +16,7 @@ use tenantry::receipt::Form;
 use tenantry::runner::retry::RetryPolicy;
 use tenantry::runner::{Runner, Settings};
 use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submission, Submitted, submit};
+use tenantry::submit::{Rules, Submission, Submitted, Submitter};
 use tokio_util::sync::CancellationToken;
 
 use crate::servers::PgServer;
@@ -272,9 +272,13 @@ pub(crate) async fn hand_over(
         out_dir: None,
         plan: None,
     };
-    submit(ledger, stores, &Queue::embedded(), &rules, submission, &|_| ())
-        .await
-        .expect("submitted")
+    let submitter = Submitter {
+        ledger,
+        stores,
+        queue: &Queue::embedded(),
+        rules: &rules,
+    };
+    submitter.submit(submission, &|_| ()).await.expect("submitted")
 }
 
 /// Submits CSV text and works it off.
