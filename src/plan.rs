@@ -36,6 +36,7 @@ pub use repeated::Repeated;
 use repeated::RepeatedRows;
 pub(crate) use sync::{preview_sync, sync_source};
 
+use crate::clock::Clock;
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
 use crate::input::{self, Block, Digest, Input, InputError, Options, ReadAhead};
@@ -326,7 +327,8 @@ fn open(
         problems,
     })?;
     input.redact(&mapping.secret);
-    let keys = Keys::new(None, KEY_MEMORY);
+    let entropy = Clock::system().entropy();
+    let keys = Keys::new(None, KEY_MEMORY, entropy).map_err(|error| PlanError::Broken(error.to_string()))?;
     let shared = check::Shared {
         file: input.name().to_owned(),
         sheet: input.sheet().map(str::to_owned),

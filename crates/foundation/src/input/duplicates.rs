@@ -9,7 +9,6 @@
 //! arrive, and a file that is one key a million times over is no special case.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +16,7 @@ use siphasher::sip128::SipHasher13;
 
 mod spill;
 
+use crate::clock::Entropy;
 use spill::{Spill, Word};
 
 const PARTITIONS: usize = 128;
@@ -107,14 +107,15 @@ pub struct Keys {
 
 impl Keys {
     /// A collector that holds about `memory_bytes` and spills the rest to `dir`, or to the system's directory for
-    /// temporary files. Nothing is written before it has to be.
-    pub fn new(dir: Option<&Path>, memory_bytes: usize) -> Self {
+    /// temporary files. Nothing is written before it has to be. Fails when there is no entropy.
+    pub fn new(dir: Option<&Path>, memory_bytes: usize, mut entropy: Entropy) -> io::Result<Self> {
         // Half is for what is being collected, half for what is made of it at the end.
         let memory = (memory_bytes / 2).max(64 << 10);
-        let random = RandomState::new();
-        Self {
+        let mut key = [0; 16];
+        entropy.fill(&mut key)?;
+        Ok(Self {
             hasher: KeyHasher {
-                hasher: SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1)),
+                hasher: SipHasher13::new_with_key(&key),
                 scratch: Vec::new(),
             },
             columns: Vec::new(),
@@ -122,7 +123,7 @@ impl Keys {
             dir: dir.map(Path::to_owned),
             memory,
             last_row: 0,
-        }
+        })
     }
 
     /// What hashes keys for this collector.
