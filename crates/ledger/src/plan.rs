@@ -99,83 +99,91 @@ pub enum Sealed {
     KeyReused(JobId),
 }
 
+/// A job that has no rows yet.
+struct Planned {
+    id: JobId,
+    kind: String,
+    parameters: String,
+    by: Actor,
+    now: i64,
+    undo_of: Option<i64>,
+    reply_to: Option<String>,
+    out_dir: Option<String>,
+    out_host: Option<String>,
+}
+
+impl Planned {
+    fn insert(self, tx: &mut dyn Tx, input: i64) -> Result<Begun, DbError> {
+        let job = tx.query(
+            "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, submitted_via, created_at,
+               planning_until, undo_of, reply_to, out_dir, out_host)
+             VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING seq",
+            &[
+                self.id.to_string().into(),
+                self.kind.into(),
+                self.parameters.into(),
+                input.into(),
+                self.by.name.into(),
+                self.by.via.as_str().into(),
+                self.now.into(),
+                (self.now + PLANNING_LEASE_MILLIS).into(),
+                self.undo_of.into(),
+                self.reply_to.into(),
+                self.out_dir.into(),
+                self.out_host.into(),
+            ],
+        )?;
+        Ok(Begun {
+            id: self.id,
+            seq: only(&job)?,
+            input,
+        })
+    }
+}
+
 impl Ledger {
     /// Records a job in state `planned`.
     pub async fn begin(&self, new: NewJob) -> Result<Begun, DbError> {
-        let id = JobId(self.clock.fresh_id());
-        let now = self.clock.now_millis();
+        let mut planned = self.planned(new.kind, &new.parameters, new.submitted_by);
+        planned.reply_to = new.reply_to;
+        (planned.out_dir, planned.out_host) = (new.out_dir, new.out_host);
         self.db
             .write(move |tx| {
                 let input = tx.query(
                     "INSERT INTO inputs (name, header) VALUES ($1, $2) RETURNING id",
                     &[new.input_name.into(), to_json(&new.header).into()],
                 )?;
-                let input = only(&input)?;
-                let job = tx.query(
-                    "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until,
-                       reply_to, out_dir, out_host, submitted_via)
-                     VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
-                    &[
-                        id.to_string().into(),
-                        new.kind.into(),
-                        to_json(&new.parameters).into(),
-                        input.into(),
-                        new.submitted_by.name.into(),
-                        now.into(),
-                        (now + PLANNING_LEASE_MILLIS).into(),
-                        new.reply_to.into(),
-                        new.out_dir.into(),
-                        new.out_host.into(),
-                        new.submitted_by.via.as_str().into(),
-                    ],
-                )?;
-                Ok(Begun {
-                    id,
-                    seq: only(&job)?,
-                    input,
-                })
+                planned.insert(tx, only(&input)?)
             })
             .await
     }
 
     /// Records a job in state `planned` that takes another one back, row by row.
     pub async fn begin_undo(&self, of: &Job, by: &Actor, out: Option<(String, String)>) -> Result<Begun, DbError> {
-        let id = JobId(self.clock.fresh_id());
-        let now = self.clock.now_millis();
         // Rows are taken back where they were carried out.
         let parameters = Parameters {
             store: of.parameters.store.clone(),
             ..Parameters::default()
         };
-        let parameters = serde_json::to_string(&parameters).map_err(|error| DbError::Broken(error.to_string()))?;
-        let (of, input, by) = (of.seq, of.input, by.clone());
-        let (out_dir, out_host) = out.unzip();
-        self.db
-            .write(move |tx| {
-                let job = tx.query(
-                    "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until, undo_of,
-                       out_dir, out_host, submitted_via)
-                     VALUES ($1, 'undo', $9, 'planned', $2, $3, $4, $5, $6, $7, $8, $10) RETURNING seq",
-                    &[
-                        id.to_string().into(),
-                        input.into(),
-                        by.name.into(),
-                        now.into(),
-                        (now + PLANNING_LEASE_MILLIS).into(),
-                        of.into(),
-                        out_dir.into(),
-                        out_host.into(),
-                        parameters.into(),
-                        by.via.as_str().into(),
-                    ],
-                )?;
-                Ok(Begun {
-                    id,
-                    seq: only(&job)?,
-                    input,
-                })
-            })
-            .await
+        let mut planned = self.planned("undo".to_owned(), &parameters, by.clone());
+        planned.undo_of = Some(of.seq);
+        (planned.out_dir, planned.out_host) = out.unzip();
+        let input = of.input;
+        self.db.write(move |tx| planned.insert(tx, input)).await
+    }
+
+    fn planned(&self, kind: String, parameters: &Parameters, by: Actor) -> Planned {
+        Planned {
+            id: JobId(self.clock.fresh_id()),
+            kind,
+            parameters: to_json(parameters),
+            by,
+            now: self.clock.now_millis(),
+            undo_of: None,
+            reply_to: None,
+            out_dir: None,
+            out_host: None,
+        }
     }
 
     /// Appends the block of one chunk with its rejected rows and what the plan expects of the others, and shows
