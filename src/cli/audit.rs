@@ -144,7 +144,7 @@ async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
             what.join("; "),
             counted(record).map_or(String::new(), |counts| format!(" ({counts})")),
         );
-        writeln!(out, "{}", line.replace(char::is_control, "\u{fffd}"))?;
+        writeln!(out, "{}", output::printable(&line))?;
     }
     out.flush()?;
     Ok(End::Fine)
@@ -326,7 +326,7 @@ fn tell(report: &Report, json: bool) -> anyhow::Result<End> {
 
 fn tell_people(out: &mut dyn Write, report: &Report, intact: bool) -> std::io::Result<()> {
     for fault in &report.faults {
-        writeln!(out, "{}", fault.to_string().replace(char::is_control, "\u{fffd}"))?;
+        writeln!(out, "{}", output::printable(&fault.to_string()))?;
     }
     let kept = report.faults.len() as u64;
     if report.fault_count > kept {
