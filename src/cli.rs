@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::input::Options;
+use crate::input::InputOptions;
 use crate::ledger::{Actor, Parameters, Scope, Via};
 use crate::plan::Source;
 use crate::tasks;
@@ -149,7 +149,7 @@ impl InputArgs {
         match file {
             Some(file) => Ok(Source::Path {
                 path: file.to_owned(),
-                options: Options {
+                options: InputOptions {
                     sheet: self.sheet.clone(),
                 },
             }),

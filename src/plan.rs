@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 pub use check::CheckedBlock;
 pub(crate) use check::Slice;
 pub use drain::{Drained, Sink, Whole};
-pub use faults::{Fault, FaultLog};
+pub use faults::{FaultLog, RowFault};
 pub use hash::PlanHash;
 pub use impact::{Impact, Limits, SeatTotal, Share};
 pub use repeated::Repeated;
@@ -39,7 +39,7 @@ pub(crate) use sync::{preview_sync, sync_source};
 use crate::clock::Clock;
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
-use crate::input::{self, Block, Digest, Input, InputError, Options, ReadAhead};
+use crate::input::{self, Block, Digest, Input, InputError, InputOptions, ReadAhead};
 use crate::ledger::{Installation, Ledger, Parameters};
 use crate::store::partner_center::{PartnerCenter, Session};
 use crate::store::sql::Context;
@@ -61,7 +61,7 @@ pub enum Source {
         /// Where it lies.
         path: PathBuf,
         /// What of it to read.
-        options: Options,
+        options: InputOptions,
     },
     /// Rows that came with a request.
     Bytes {
@@ -346,11 +346,11 @@ fn open(
 /// The source from its header on.
 fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
     let mut input = match source {
-        Source::Path { path, options } => Input::open_with(path, input::Limits::default(), options)?,
+        Source::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
         Source::Bytes { name, data } => Input::from_reader(
             name,
             Box::new(std::io::Cursor::new(data.clone())),
-            input::Limits::default(),
+            input::InputLimits::default(),
         )?,
     };
     input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;

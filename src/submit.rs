@@ -12,7 +12,7 @@ use crate::input::Meter;
 use crate::ledger::{Actor, Begun, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
-    Against, CheckedBlock, Drained, Fault, FaultLog, Limits, PlanError, Planning, Repeated, Sink, Source, Totals,
+    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, Sink, Source, Totals,
     Whole, of_sheet,
 };
 use crate::queue::Queue;
@@ -61,11 +61,11 @@ pub enum Submitted {
     /// A job that was there before and stands for the same work.
     Same(JobId),
     /// The file has faults, and nothing was recorded.
-    Refused(Box<Refusal>),
+    Refused(Box<FileRefusal>),
 }
 
 /// Why a file was refused.
-pub struct Refusal {
+pub struct FileRefusal {
     /// Every fault.
     pub faults: FaultLog,
     /// What would have happened to the rows.
@@ -189,7 +189,7 @@ impl Submitter<'_> {
                     Some(Whole { digest, .. }) => ledger.unfinished(fingerprint(digest.sha256.as_str())).await?,
                     None => None,
                 };
-                let refusal = Refusal {
+                let refusal = FileRefusal {
                     faults,
                     totals,
                     whole: whole.is_some(),
@@ -316,13 +316,13 @@ impl Sink for Spooling<'_> {
         Ok(())
     }
 
-    fn broken(&mut self, fault: Fault) -> Result<(), SubmitError> {
+    fn broken(&mut self, fault: RowFault) -> Result<(), SubmitError> {
         Ok(self.faults.push(fault)?)
     }
 }
 
 /// The outcome of a row that was found faulty: the first code, every message.
-fn reject_row(faults: &[Fault]) -> Option<RowOutcome> {
+fn reject_row(faults: &[RowFault]) -> Option<RowOutcome> {
     let first = faults.first()?;
     let mut outcome = rejected(first.row, &first.problem);
     for fault in &faults[1..] {

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use tempfile::TempDir;
 
-use super::output::{self, Progress};
+use super::output::{self, ProgressDisplay};
 use super::{End, InputArgs};
 use crate::app::{limits, stores};
 use crate::clock::Clock;
@@ -107,7 +107,7 @@ async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Resu
     if let Some(kept) = &mut kept {
         views.push(kept);
     }
-    let progress = Progress::new("checking", json);
+    let progress = ProgressDisplay::new("checking", json);
     let planned = service::plan(request, &mut views, &|rows| progress.rows(rows, None)).await;
     progress.done();
     let planned = planned?;

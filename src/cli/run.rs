@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tenantry_jobs::Job;
 
-use super::output::{self, Progress};
+use super::output::{self, ProgressDisplay};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{self, JobId};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
-use crate::service::{Request, RunOptions};
-use crate::submit::{Refusal, Submitted};
+use crate::service::{RunOptions, SubmitRequest};
+use crate::submit::{FileRefusal, Submitted};
 use crate::summary::JobSummary;
 
 #[derive(Debug, Args)]
@@ -121,8 +121,8 @@ impl FileSubmission<'_> {
     /// Submits it with a progress display.
     pub(super) async fn submit(self, app: &App, json: bool) -> anyhow::Result<Submitted> {
         let passwords = self.args.passwords.wish(app, self.kind)?;
-        let progress = Progress::new("checking", json);
-        let request = Request {
+        let progress = ProgressDisplay::new("checking", json);
+        let request = SubmitRequest {
             kind: self.kind,
             parameters: match &self.plan {
                 Some(plan) => plan.head.parameters.clone(),
@@ -145,7 +145,7 @@ impl FileSubmission<'_> {
 }
 
 /// Tells that a file was refused, and why.
-pub(super) fn refused(kind: &str, mut refusal: Refusal, all: bool, json: bool) -> anyhow::Result<()> {
+pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: bool) -> anyhow::Result<()> {
     use std::io::Write;
     let mut out = output::out();
     if json {
@@ -170,7 +170,7 @@ pub(super) fn refused(kind: &str, mut refusal: Refusal, all: bool, json: bool) -
 /// Works on one job here until it has ended, writing its results as it goes.
 pub(super) async fn process(app: &App, id: JobId, options: RunOptions<'_>, json: bool) -> anyhow::Result<ledger::Job> {
     let stop = options.stop;
-    let progress = Progress::new("applying", json);
+    let progress = ProgressDisplay::new("applying", json);
     let job = app.service.run(id, options, &progress).await;
     progress.done();
     let job = job?;

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::audit::{self, Action, Entry, JOB_COLUMNS};
+use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::closing::end_chunk;
 use super::{Actor, Job, JobState, Ledger, Outcome};
 use tenantry_foundation::db::{DbError, Row, Tx};
@@ -193,7 +193,7 @@ impl Ledger {
     /// Records that somebody was shown what a job keeps secret.
     pub async fn revealed(&self, job: &Job, by: &Actor, note: String) -> Result<(), DbError> {
         let now = self.clock.now_millis();
-        let entry = Entry {
+        let entry = AuditEntry {
             actor: by.name.clone(),
             via: Some(by.via),
             action: Action::Revealed,
@@ -221,13 +221,13 @@ impl Decision<'_> {
     /// Records it if it was carried out: `job` is the job's [`JOB_COLUMNS`], or nothing if it came too late.
     fn record(self, tx: &mut dyn Tx, job: Option<Row>, now: i64) -> Result<Result<(), DecisionRefused>, DbError> {
         let Some(job) = job else { return Ok(Err(self.late)) };
-        let mut entry = Entry {
+        let mut entry = AuditEntry {
             note: self.note,
             ..audit::of_job(self.action, &job, 0)?
         };
         entry = match self.by {
             Some(by) => entry.by(by),
-            None => Entry {
+            None => AuditEntry {
                 actor: "tenantry".to_owned(),
                 via: None,
                 ..entry

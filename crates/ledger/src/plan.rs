@@ -100,7 +100,7 @@ pub enum Sealed {
 }
 
 /// A job that has no rows yet.
-struct Planned {
+struct PlannedJob {
     id: JobId,
     kind: String,
     parameters: String,
@@ -112,7 +112,7 @@ struct Planned {
     out_host: Option<String>,
 }
 
-impl Planned {
+impl PlannedJob {
     fn insert(self, tx: &mut dyn Tx, input: i64) -> Result<Begun, DbError> {
         let job = tx.query(
             "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, submitted_via, created_at,
@@ -172,8 +172,8 @@ impl Ledger {
         self.db.write(move |tx| planned.insert(tx, input)).await
     }
 
-    fn planned(&self, kind: String, parameters: &Parameters, by: Actor) -> Planned {
-        Planned {
+    fn planned(&self, kind: String, parameters: &Parameters, by: Actor) -> PlannedJob {
+        PlannedJob {
             id: JobId(self.clock.fresh_id()),
             kind,
             parameters: to_json(parameters),

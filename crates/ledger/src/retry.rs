@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use super::audit::{self, Action, Entry, JOB_COLUMNS};
+use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::{Actor, Job, JobId, Ledger};
 use tenantry_foundation::db::{DbError, Tx};
 
@@ -102,7 +102,7 @@ impl Ledger {
                     &[seq.into()],
                 )?;
                 if let Some(queued) = queued {
-                    let retried = Entry {
+                    let retried = AuditEntry {
                         note: Some(format!("retries job {parent}")),
                         ..audit::of_job(Action::Retried, &queued, 0)?
                     };

@@ -42,7 +42,7 @@ pub struct Duplicate {
 
 /// A key, hashed, and where it stands.
 #[derive(Debug, Clone, Copy)]
-pub struct Key {
+pub struct RowKey {
     column: &'static str,
     hash: (Word, Word),
     row: u64,
@@ -50,7 +50,7 @@ pub struct Key {
     mark: u8,
 }
 
-impl Key {
+impl RowKey {
     /// The row the key is of.
     pub fn row(&self) -> u64 {
         self.row
@@ -75,7 +75,7 @@ pub struct KeyHasher {
 
 impl KeyHasher {
     /// The key of a row. ASCII letters are the same in either case; several parts make one key.
-    pub fn key(&mut self, column: &'static str, parts: &[&str], row: u64, line: u64) -> Key {
+    pub fn key(&mut self, column: &'static str, parts: &[&str], row: u64, line: u64) -> RowKey {
         self.scratch.clear();
         for part in std::iter::once(&column).chain(parts) {
             self.scratch.extend_from_slice(part.as_bytes());
@@ -83,7 +83,7 @@ impl KeyHasher {
         }
         self.scratch.make_ascii_lowercase();
         let hash = self.hasher.hash(&self.scratch);
-        Key {
+        RowKey {
             column,
             hash: (hash.h1, hash.h2),
             row,
@@ -132,8 +132,8 @@ impl Keys {
     }
 
     /// Adds a key. Keys come in file order, and the first row to have one is the one that is right.
-    pub fn add(&mut self, key: Key) -> io::Result<()> {
-        let Key {
+    pub fn add(&mut self, key: RowKey) -> io::Result<()> {
+        let RowKey {
             column,
             hash: (h1, h2),
             row,
