@@ -1,6 +1,7 @@
 //! How chunks end, and rows before them: outcomes recorded, the job counted on, and its end said.
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
+use super::chunk_state::ChunkState;
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes};
 use super::trial::Trial;
@@ -103,9 +104,9 @@ fn set_end(tx: &mut dyn Tx, claim: &Claim, end: PartEnd, pending: u64) -> Result
         )?;
     }
     let (state, not_before, trial) = match end {
-        PartEnd::Done => ("done", 0, Trial::default()),
-        PartEnd::Waiting(next_look) => ("waiting", next_look, Trial::default()),
-        PartEnd::Next(trial) => ("queued", 0, trial),
+        PartEnd::Done => (ChunkState::Done, 0, Trial::default()),
+        PartEnd::Waiting(next_look) => (ChunkState::Waiting, next_look, Trial::default()),
+        PartEnd::Next(trial) => (ChunkState::Queued, 0, trial),
     };
     tx.exec(
         "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
@@ -114,7 +115,7 @@ fn set_end(tx: &mut dyn Tx, claim: &Claim, end: PartEnd, pending: u64) -> Result
         &[
             claim.job.into(),
             claim.chunk.into(),
-            state.into(),
+            state.as_str().into(),
             pending.into(),
             not_before.into(),
             trial.failures.into(),
