@@ -79,7 +79,11 @@ fn every_dependency_is_used() {
         let manifest = read(dir.join("Cargo.toml"));
         for (of_tests, places) in [(false, &["src"][..]), (true, &["src", "tests", "benches"])] {
             let mut files = Vec::new();
-            for place in places.iter().map(|place| dir.join(place)).filter(|place| place.is_dir()) {
+            for place in places
+                .iter()
+                .map(|place| dir.join(place))
+                .filter(|place| place.is_dir())
+            {
                 sources(&place, &mut files);
             }
             let code: String = files.iter().map(read).collect();
