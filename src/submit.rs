@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{Actor, Begun, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
+use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
     Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, Sink, Source, Totals,
@@ -207,7 +207,7 @@ impl Submitter<'_> {
                 return Err(SubmitError::OtherContent(input_name));
             }
         };
-        let seal = Seal {
+        let commit = Commit {
             fingerprint: fingerprint(digest.sha256.as_str()),
             sha256: digest.sha256.to_string(),
             bytes: digest.bytes,
@@ -218,25 +218,25 @@ impl Submitter<'_> {
             undoes: None,
             gate: self.rules.limits.gate(Some(kind), &totals, &impact),
         };
-        self.record(job, seal, chunks).await
+        self.record(job, commit, chunks).await
     }
 
     /// Records what was planned, and rings for it.
-    async fn record(&self, job: Begun, seal: Seal, chunks: usize) -> Result<Submitted, SubmitError> {
-        let sealed = match self.ledger.seal(job, seal.clone()).await {
-            // The same submission was sealed at the same moment; now it can be seen.
-            Err(DbError::Conflict(_)) => self.ledger.seal(job, seal).await?,
+    async fn record(&self, job: Draft, commit: Commit, chunks: usize) -> Result<Submitted, SubmitError> {
+        let committed = match self.ledger.commit(job, commit.clone()).await {
+            // The same submission was committed at the same moment; now it can be seen.
+            Err(DbError::Conflict(_)) => self.ledger.commit(job, commit).await?,
             other => other?,
         };
         crate::failpoint::hit("after-record");
-        match sealed {
-            Sealed::Queued => {
+        match committed {
+            Committed::Queued => {
                 self.queue.ring(job.id, chunks.min(MOST_TICKETS)).await;
                 Ok(Submitted::Queued(job.id))
             }
-            Sealed::AwaitingApproval => Ok(Submitted::AwaitingApproval(job.id)),
-            Sealed::Same(id) => Ok(Submitted::Same(id)),
-            Sealed::KeyReused(id) => Err(SubmitError::KeyReused(id)),
+            Committed::AwaitingApproval => Ok(Submitted::AwaitingApproval(job.id)),
+            Committed::Same(id) => Ok(Submitted::Same(id)),
+            Committed::KeyReused(id) => Err(SubmitError::KeyReused(id)),
         }
     }
 }
@@ -244,7 +244,7 @@ impl Submitter<'_> {
 /// Spools a file while it is checked.
 struct Spooling<'s> {
     ledger: &'s Ledger,
-    job: Begun,
+    job: Draft,
     plan: Option<&'s mut PlanFile>,
     skip_invalid: bool,
     progress: &'s (dyn Fn(u64) + Sync),

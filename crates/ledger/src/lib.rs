@@ -41,7 +41,7 @@ pub use ids::JobId;
 pub use job::{Counts, Job, JobFilter, JobState, Parameters};
 pub use lease::{Cause, SetBack};
 pub use outcome::Outcome;
-pub use plan::{Begun, Gate, NewChunk, NewJob, Seal, Sealed};
+pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob};
 pub use retry::{ChunkSelection, Descent, RetryRefused, selected_rows, undoable_rows};
 pub use rows::{ChunkRows, RowOutcome, RowRecord, RowWait, load_block, recorded_rows};
 pub use sealed::{SealedPart, SealedPasswords};
