@@ -8,7 +8,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -21,6 +21,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::{Alone, Batch, Cell, ConnectOptions, DbError, Dialect, Row, Tx, Use, Value};
+use crate::lock::lock;
+use crate::tasks;
 use wire::{borrowed, columns, over_sets, put_cell, row, sql};
 
 /// Takes the bound of a statement away again.
@@ -109,14 +111,14 @@ impl Postgres {
         .await
         .map_err(|error| DbError::Broken(error.to_string()))?;
         if !connected.client.is_closed() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connected);
+            lock(&self.idle).push(connected);
         }
         done
     }
 
     async fn connected(&self) -> Result<Connected, DbError> {
         loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let idle = lock(&self.idle).pop();
             match idle {
                 Some(connected) if connected.client.is_closed() => {}
                 Some(connected) => return Ok(connected),
@@ -129,8 +131,7 @@ impl Postgres {
             DbError::Broken(what) => DbError::Elsewhere(format!("the database answered: {what}")),
             other => other,
         })?;
-        #[expect(clippy::disallowed_methods, reason = "it ends with its client, which the pool owns")]
-        tokio::spawn(async move {
+        tasks::spawn("the connection's client", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a PostgreSQL connection ended");
             }
