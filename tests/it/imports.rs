@@ -338,10 +338,7 @@ fn nobody_but_configuration_and_registry_knows_which_services_are_stores() {
             .iter()
             .any(|import| import.from[0] == **by && import.to[..] == SERVICES[0])
     };
-    assert!(
-        KNOW_SERVICES.iter().all(|by| is_used(by)),
-        "the test sees those who may"
-    );
+    assert!(KNOW_SERVICES.iter().all(is_used), "the test sees those who may");
 }
 
 /// The test can fail: a circle through a name that is passed on, and an import against the order, are found.
