@@ -13,7 +13,7 @@ use crate::plan::Limits;
 use crate::queue::Queue;
 use crate::registry;
 use crate::runner::retry::RetryPolicy;
-use crate::service::{Service, Settings};
+use crate::service::{Service, ServiceSettings};
 use crate::submit::Rules;
 
 /// The configuration in force, and the service over what it names.
@@ -49,19 +49,19 @@ impl App {
 }
 
 /// What the configuration holds a service to.
-fn settings(config: &Config) -> anyhow::Result<Settings> {
+fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
     let recipients = match config.passwords.sealer()? {
         Some(sealer) => sealer.recipients().iter().map(ToString::to_string).collect(),
         None => Vec::new(),
     };
     let limits = limits(config);
     let (worker, retry) = (&config.worker, &config.retry);
-    Ok(Settings {
+    Ok(ServiceSettings {
         rules: Rules {
             chunk_rows: worker.chunk_rows,
             limits,
         },
-        runner: crate::runner::Settings {
+        runner: crate::runner::RunnerSettings {
             concurrency: worker.concurrency,
             lease: worker.lease,
             heartbeat: worker.heartbeat,

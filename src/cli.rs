@@ -34,9 +34,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::input::Options;
+use crate::input::InputOptions;
 use crate::ledger::{Actor, Parameters, Scope, Via};
 use crate::plan::Source;
+use crate::tasks;
 use passwords::PasswordArgs;
 
 /// Batch worker for the customer accounts of cloud resellers.
@@ -148,7 +149,7 @@ impl InputArgs {
         match file {
             Some(file) => Ok(Source::Path {
                 path: file.to_owned(),
-                options: Options {
+                options: InputOptions {
                     sheet: self.sheet.clone(),
                 },
             }),
@@ -393,8 +394,7 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
     let stop = STOP.get_or_init(CancellationToken::new).clone();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let stopping = stop.clone();
-    #[expect(clippy::disallowed_methods, reason = "it listens for as long as the process lives")]
-    tokio::spawn(async move {
+    tasks::spawn("the process", async move {
         loop {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
             if stopping.is_cancelled() {

@@ -10,7 +10,7 @@ mod list;
 mod partner_center;
 mod passwords;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -328,32 +328,37 @@ impl Layers {
     }
 
     fn read(mut self) -> Result<Config, ConfigError> {
-        // Each key by itself first, with sound values around it, so that every fault is found and names its origin.
         let defaults = Self::with_defaults()?.values;
-        let sound: BTreeMap<_, _> = defaults.into_iter().map(|(key, (value, _))| (key, value)).collect();
-        let mut good = sound.clone();
-        let mut bad = BTreeSet::new();
-        for (key, (value, origin)) in &self.values {
-            let mut tried = sound.clone();
-            let text = Value::new(None, "");
-            let fits = fits(sound.get(key).unwrap_or(&text), value);
-            tried.insert(key.clone(), value.clone());
-            match fits.and_then(|()| assemble(tried)) {
-                Ok(_) => {
-                    good.insert(key.clone(), value.clone());
-                }
-                Err(error) => {
-                    let secret = crate::secret::may_hold_one(key);
-                    let shown = if secret { String::new() } else { format!(" = `{value}`") };
-                    self.faults.push(format!("{origin}: `{key}`{shown}: {error}"));
-                    bad.insert(key.as_str());
-                }
+        let mut bad = BTreeMap::new();
+        for (key, (value, _)) in &self.values {
+            let default = defaults.get(key).map_or(&ValueKind::Nil, |(default, _)| &default.kind);
+            if let Err(fault) = fits(default, &value.kind) {
+                bad.insert(key.clone(), fault);
             }
         }
-        let config = assemble(good).map_err(|error| ConfigError(vec![error]))?;
+        // A faulty value makes way for its default, so that the next one is found, too.
+        let config = loop {
+            let good = self.values.iter().filter_map(|(key, (value, _))| match bad.get(key) {
+                None => Some((key, value)),
+                Some(_) => defaults.get(key).map(|(default, _)| (key, default)),
+            });
+            match assemble(good) {
+                Ok(config) => break config,
+                Err((key, fault)) if self.values.contains_key(&key) && !bad.contains_key(&key) => {
+                    bad.insert(key, fault);
+                }
+                Err((_, fault)) => return Err(ConfigError(vec![fault])),
+            }
+        };
+        for (key, fault) in &bad {
+            let (value, origin) = &self.values[key];
+            let secret = crate::secret::may_hold_one(key);
+            let shown = if secret { String::new() } else { format!(" = `{value}`") };
+            self.faults.push(format!("{origin}: `{key}`{shown}: {fault}"));
+        }
         for (keys, fault) in cross_checks(&config) {
             // What a faulty value would have to go together with cannot be said.
-            if !keys.iter().any(|key| bad.contains(key.as_ref())) {
+            if !keys.iter().any(|key| bad.contains_key(key.as_ref())) {
                 let origin = self
                     .values
                     .get(keys[0].as_ref())
@@ -410,20 +415,26 @@ fn flatten(prefix: &str, table: Map<String, Value>, flat: &mut BTreeMap<String, 
     }
 }
 
-fn assemble(values: BTreeMap<String, Value>) -> Result<Config, String> {
+/// The configuration of these values, or the key of the first one that does not do, and why.
+fn assemble<'v>(values: impl IntoIterator<Item = (&'v String, &'v Value)>) -> Result<Config, (String, String)> {
     let mut builder = ::config::Config::builder();
     for (key, value) in values {
-        builder = builder.set_override(&key, value).map_err(|error| error.to_string())?;
+        builder = builder
+            .set_override(key, value.clone())
+            .map_err(|error| (key.clone(), error.to_string()))?;
     }
-    let read = builder.build().map_err(|error| error.to_string())?;
-    read.try_deserialize().map_err(|error| match error {
-        ::config::ConfigError::Type {
-            unexpected, expected, ..
-        } => format!("expected {expected}, found {unexpected}"),
-        other => {
-            let text = other.to_string();
-            // The key is said by our own message.
-            text.split(" for key `").next().unwrap_or(&text).to_owned()
-        }
+    let read = builder.build().map_err(|error| (String::new(), error.to_string()))?;
+    serde_path_to_error::deserialize(read).map_err(|error| {
+        // An item of a list is at fault under the list's key.
+        let path = error.path().to_string();
+        let key = path.split('[').next().unwrap_or(&path).to_owned();
+        let fault = match error.into_inner() {
+            ::config::ConfigError::Type {
+                unexpected, expected, ..
+            } => format!("expected {expected}, found {unexpected}"),
+            ::config::ConfigError::At { error, .. } => error.to_string(),
+            other => other.to_string(),
+        };
+        (key, fault)
     })
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::db::{DbError, patiently};
-use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome};
+use crate::input::RowView;
+use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome, RowRecord};
 use crate::receipt::{
     Download, FileMade, Form, InputFiles, RECEIPT, REJECTS, RESULTS, Receipt, ReceiptError, RejectRows, RejectsWriter,
     ResultRows, ResultsWriter, Sha256, passwords_name, write_private,
@@ -265,15 +266,30 @@ fn write_chunk(
     mut results: ResultsWriter,
     mut rejects: RejectsWriter,
 ) -> Result<(ResultsWriter, RejectsWriter), DeliveryError> {
-    for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
-        let record = rows.record(row.number, row.line);
-        let outcome = record.outcome.map_or("pending", Outcome::as_str);
-        results.write(&row, outcome, &record.code, &record.message, &record.id)?;
-        if matches!(record.outcome, Some(Outcome::Rejected | Outcome::Failed)) {
-            rejects.write(&row, &record.code, &record.message)?;
+    each_row(rows, |row, record| {
+        results.write(row, outcome(record), &record.code, &record.message, &record.id)?;
+        if is_reject(record) {
+            rejects.write(row, &record.code, &record.message)?;
         }
-    }
+        Ok(())
+    })?;
     Ok((results, rejects))
+}
+
+fn each_row(
+    rows: &ChunkRows,
+    mut each: impl FnMut(&RowView<'_>, &RowRecord) -> Result<(), DeliveryError>,
+) -> Result<(), DeliveryError> {
+    let mut selected = rows.block().rows().filter(|row| rows.is_selected(row.number));
+    selected.try_for_each(|row| each(&row, &rows.record(row.number, row.line)))
+}
+
+fn outcome(record: &RowRecord) -> &'static str {
+    record.outcome.map_or("pending", Outcome::as_str)
+}
+
+fn is_reject(record: &RowRecord) -> bool {
+    matches!(record.outcome, Some(Outcome::Rejected | Outcome::Failed))
 }
 
 /// Streams a job's results as they are now.
@@ -285,12 +301,9 @@ pub async fn write_results(
 ) -> Result<(), DeliveryError> {
     let mut writer = ResultRows::new(out, &job.header, form);
     each_chunk(ledger, job, |rows| {
-        for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
-            let record = rows.record(row.number, row.line);
-            let outcome = record.outcome.map_or("pending", Outcome::as_str);
-            writer.write(&row, outcome, &record.code, &record.message, &record.id)?;
-        }
-        Ok(())
+        each_row(rows, |row, record| {
+            Ok(writer.write(row, outcome(record), &record.code, &record.message, &record.id)?)
+        })
     })
     .await?;
     writer.finish()?.flush()?;
@@ -306,13 +319,12 @@ pub async fn write_rejects(
 ) -> Result<(), DeliveryError> {
     let mut writer = RejectRows::new(out, &job.header, form);
     each_chunk(ledger, job, |rows| {
-        for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
-            let record = rows.record(row.number, row.line);
-            if matches!(record.outcome, Some(Outcome::Rejected | Outcome::Failed)) {
-                writer.write(&row, &record.code, &record.message)?;
+        each_row(rows, |row, record| {
+            if is_reject(record) {
+                writer.write(row, &record.code, &record.message)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     })
     .await?;
     writer.finish()?.flush()?;

@@ -14,7 +14,7 @@ use crate::input::guard;
 const SHEET_ROWS: u64 = 1_048_576;
 
 /// A file being written.
-pub enum Rows<W: Write> {
+pub(crate) enum Rows<W: Write> {
     /// Comma-separated values.
     Csv(Box<csv::Writer<W>>),
     /// An array of objects, one on each line.
@@ -24,7 +24,7 @@ pub enum Rows<W: Write> {
 }
 
 /// A workbook being written; its rows go to a temporary file.
-pub struct Book {
+pub(crate) struct Book {
     workbook: Workbook,
     columns: Vec<&'static ExportColumn>,
     rows: u64,
@@ -32,7 +32,12 @@ pub struct Book {
 
 impl<W: Write> Rows<W> {
     /// Begins a file with its header.
-    pub fn new(out: W, format: ExportFormat, columns: Vec<&'static ExportColumn>, bom: bool) -> io::Result<Self> {
+    pub(crate) fn new(
+        out: W,
+        format: ExportFormat,
+        columns: Vec<&'static ExportColumn>,
+        bom: bool,
+    ) -> io::Result<Self> {
         Ok(match format {
             ExportFormat::Csv => {
                 let mut out = out;
@@ -57,7 +62,7 @@ impl<W: Write> Rows<W> {
     }
 
     /// Appends a row.
-    pub fn write(&mut self, cells: &[String]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, cells: &[String]) -> io::Result<()> {
         match self {
             Self::Csv(writer) => {
                 for cell in cells {
@@ -80,7 +85,7 @@ impl<W: Write> Rows<W> {
     }
 
     /// Ends the file.
-    pub fn finish(self) -> io::Result<W> {
+    pub(crate) fn finish(self) -> io::Result<W> {
         match self {
             Self::Csv(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error),
             Self::Json(mut out, _, rows) => {
@@ -99,7 +104,7 @@ impl<W: Write> Rows<W> {
 }
 
 /// A row as a JSON object, its members in the order of the columns.
-pub fn object(out: &mut impl Write, columns: &[&'static ExportColumn], cells: &[String]) -> io::Result<()> {
+pub(crate) fn object(out: &mut impl Write, columns: &[&'static ExportColumn], cells: &[String]) -> io::Result<()> {
     let mut separator = "{";
     for (column, cell) in columns.iter().zip(cells) {
         write!(out, "{separator}\"{}\":", column.name)?;

@@ -21,7 +21,7 @@ use std::future::Future;
 use serde::Serialize;
 
 use crate::ledger::JobId;
-use tenantry_jobs::did_you_mean;
+use tenantry_jobs::{clip, did_you_mean};
 
 pub use document::{JOB_DOCUMENT_SCHEMA, JobDocument};
 pub use door::LedgerDoor;
@@ -81,7 +81,7 @@ impl Reason {
             path: path.into(),
             line: None,
             code: code.to_owned(),
-            value: clipped(value),
+            value: clip(value),
             expected: expected.into(),
             suggestion: None,
         }
@@ -107,14 +107,5 @@ impl fmt::Display for Reason {
             Some(nearest) => f.write_str(&did_you_mean(Some(nearest))),
             None => Ok(()),
         }
-    }
-}
-
-/// Reasons are read by people; a megabyte of a value is not.
-fn clipped(value: &str) -> String {
-    const SHOWN: usize = 120;
-    match value.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &value[..end]),
-        None => value.to_owned(),
     }
 }

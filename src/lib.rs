@@ -22,7 +22,7 @@
 //! notify       outcomes told to who submitted jobs
 //! config       every setting, from files and the environment
 //!
-//! store        customers, users, seats; where changes take effect: SQL, or a service
+//! store        customers, users, seats; where changes take effect: SQL, or a service; a kit for services over HTTP
 //! export       what the store holds, as CSV, JSON or a workbook
 //! receipt      the formats of results, rejects and receipt
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
@@ -69,26 +69,26 @@
 //! - A record's id is `job << 32 | row` ([`ledger::ids`]), so the record itself says which row made it and an
 //!   applied row needs no record of its own.
 
-pub use tenantry_foundation::{backoff, clock, db, failpoint, input, machine, passwords, secret};
-pub(crate) use tenantry_foundation::{file, moment};
+pub use tenantry_foundation::{backoff, clock, db, input, passwords, secret, tasks};
+pub(crate) use tenantry_foundation::{failpoint, file, lock, machine, moment};
 pub use tenantry_ledger as ledger;
 
 pub mod app;
 pub mod cli;
 pub mod config;
 pub mod delivery;
-pub mod export;
+mod export;
 pub mod intake;
 pub mod notify;
 pub mod plan;
 pub mod queue;
 pub mod receipt;
 pub mod registry;
-pub mod report;
+mod report;
 pub mod runner;
 pub mod service;
 pub mod store;
 pub mod submit;
-pub mod summary;
-pub mod telemetry;
+mod summary;
+mod telemetry;
 pub mod undo;

@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 pub use check::CheckedBlock;
 pub(crate) use check::Slice;
 pub use drain::{Drained, Sink, Whole};
-pub use faults::{Fault, FaultLog};
+pub use faults::{FaultLog, RowFault};
 pub use hash::PlanHash;
 pub use impact::{Impact, Limits, SeatTotal, Share};
 pub(crate) use remote::settled;
@@ -37,13 +37,15 @@ pub use repeated::Repeated;
 use repeated::RepeatedRows;
 pub(crate) use sync::{preview_sync, sync_source};
 
+use crate::clock::Clock;
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
-use crate::input::{self, Block, Digest, Input, InputError, Options, ReadAhead};
+use crate::input::{self, Block, Digest, Input, InputError, InputOptions, ReadAhead};
 use crate::ledger::{Installation, Ledger, Parameters};
 use crate::store::remote::{RemoteSession, StoreEnv};
 use crate::store::sql::Context;
 use crate::store::{Preview, Stores};
+use crate::tasks;
 
 /// Stands for the job of rows that have none yet; no record is made by it.
 pub(crate) const NO_JOB: i64 = -1;
@@ -60,7 +62,7 @@ pub enum Source {
         /// Where it lies.
         path: PathBuf,
         /// What of it to read.
-        options: Options,
+        options: InputOptions,
     },
     /// Rows that came with a request.
     Bytes {
@@ -275,7 +277,6 @@ impl Planning {
         block.transpose().map_err(PlanError::from)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the handle is kept in `in_flight` and awaited")]
     fn check(&self, block: Block) -> JoinHandle<Result<CheckedBlock, PlanError>> {
         let (shared, keep) = (self.shared.clone(), self.keep_blocks);
         let remote = self
@@ -283,7 +284,7 @@ impl Planning {
             .as_ref()
             .and_then(|store| store.stores.of(self.shared.job).cloned());
         if let (Some(store), Some(session)) = (remote, self.session.clone()) {
-            return tokio::spawn(async move {
+            return tasks::spawn("the plan", async move {
                 let sharing = shared.clone();
                 let checked = tokio::task::spawn_blocking(move || check::check(&sharing, block, None, keep));
                 let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
@@ -293,7 +294,7 @@ impl Planning {
         }
         match self.store.clone() {
             None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
-            Some(against) => tokio::spawn(async move {
+            Some(against) => tasks::spawn("the plan", async move {
                 let sharing = shared.clone();
                 let checked = against.ledger.db().read(move |tx| {
                     check::check(&sharing, block, Some(tx), keep).map_err(|error| match error {
@@ -330,7 +331,8 @@ fn open(
         problems,
     })?;
     input.redact(&mapping.secret);
-    let keys = Keys::new(None, KEY_MEMORY);
+    let entropy = Clock::system().entropy();
+    let keys = Keys::new(None, KEY_MEMORY, entropy).map_err(|error| PlanError::Broken(error.to_string()))?;
     let shared = check::Shared {
         file: input.name().to_owned(),
         sheet: input.sheet().map(str::to_owned),
@@ -348,11 +350,11 @@ fn open(
 /// The source from its header on.
 fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
     let mut input = match source {
-        Source::Path { path, options } => Input::open_with(path, input::Limits::default(), options)?,
+        Source::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
         Source::Bytes { name, data } => Input::from_reader(
             name,
             Box::new(std::io::Cursor::new(data.clone())),
-            input::Limits::default(),
+            input::InputLimits::default(),
         )?,
     };
     input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;

@@ -1,7 +1,10 @@
 //! The stores there are, built as the configuration says. The one place that knows which services can be stores.
 
+mod limit_board;
+
 use std::sync::Arc;
 
+use self::limit_board::RedisLimitBoard;
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
 use crate::queue::Queue;
@@ -27,7 +30,8 @@ fn partner_center(config: &Config, queue: Option<&Queue>) -> anyhow::Result<Opti
     let store = PartnerCenter::new(settings, Clock::system())
         .map_err(|error| anyhow::anyhow!("Partner Center cannot be used: {error}"))?;
     if let (true, Some(Queue::Redis(redis))) = (config.partner_center.enabled, queue) {
-        store.share_limits(redis.clone());
+        let worker = Clock::system().fresh_id();
+        store.share_limits(Arc::new(RedisLimitBoard::new(redis.clone(), worker)));
     }
     Ok(Some(Arc::new(store)))
 }

@@ -11,25 +11,25 @@ use crate::db::DbError;
 use crate::ledger::{ErrorGroup, Job, Ledger};
 use crate::summary::JobSummary;
 
-pub use html::page;
+pub(crate) use html::page;
 
 /// Everything a report tells.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The job as every surface shows it.
     #[serde(flatten)]
-    pub summary: JobSummary,
+    pub(crate) summary: JobSummary,
     /// From the first row to the last, in milliseconds; `null` while it runs.
-    pub took_millis: Option<i64>,
+    pub(crate) took_millis: Option<i64>,
     /// Rows per second over that time, if it was a second or more.
-    pub rows_per_second: Option<u64>,
+    pub(crate) rows_per_second: Option<u64>,
     /// Rows that were rejected or failed, most frequent reason first.
-    pub errors: Vec<ErrorGroup>,
+    pub(crate) errors: Vec<ErrorGroup>,
 }
 
 impl Report {
     /// What the ledger says of a job.
-    pub async fn of(ledger: &Ledger, job: &Job) -> Result<Self, DbError> {
+    pub(crate) async fn of(ledger: &Ledger, job: &Job) -> Result<Self, DbError> {
         let took = job.started_at.zip(job.finished_at).map(|(from, to)| to - from);
         // Of less than a second a rate says nothing.
         let rate = |millis: i64| (millis >= 1000).then(|| job.counts.finished() * 1000 / millis as u64);
@@ -58,7 +58,7 @@ impl Report {
     }
 
     /// The errors as text; what stands above them the command line prints as it does everywhere.
-    pub fn write_errors(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write_errors(&self, out: &mut dyn Write) -> io::Result<()> {
         if let Some(took) = self.took() {
             writeln!(out, "took      {took}{}", self.rate())?;
         }

@@ -38,7 +38,7 @@ use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope};
 use crate::machine::host_name;
-use crate::passwords::Policy;
+use crate::passwords::PasswordPolicy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;
 use crate::store::Stores;
@@ -52,7 +52,7 @@ const SPARE: usize = 8;
 
 /// How a runner works.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct RunnerSettings {
     /// Chunks in hand at once.
     pub concurrency: usize,
     /// How long a chunk stays ours without a heartbeat.
@@ -70,14 +70,14 @@ pub struct Settings {
     /// When rows that wait for somebody else are looked at again.
     pub look: Backoff,
     /// What passwords that are handed out are like.
-    pub passwords: Policy,
+    pub passwords: PasswordPolicy,
     /// When a job of whose rows too many go wrong is paused.
     pub errors: Option<ErrorLimit>,
     /// How results are written that are left to a worker.
     pub form: Form,
 }
 
-impl Settings {
+impl RunnerSettings {
     fn look_again(&self, claim: &Claim) -> Duration {
         self.look.after(claim.attempt.max(1) as u64)
     }
@@ -89,7 +89,7 @@ pub struct Runner {
     ledger: Ledger,
     stores: Stores,
     queue: Queue,
-    settings: Settings,
+    settings: RunnerSettings,
     scope: Scope,
     /// Names this worker in leases; new at every start, so that a restarted worker is another one.
     owner: Arc<str>,
@@ -114,7 +114,7 @@ pub enum ServeError {
 
 impl Runner {
     /// A runner for the jobs in `scope`.
-    pub fn new(ledger: Ledger, stores: Stores, queue: Queue, settings: Settings, scope: Scope) -> Self {
+    pub fn new(ledger: Ledger, stores: Stores, queue: Queue, settings: RunnerSettings, scope: Scope) -> Self {
         let owner = format!(
             "{}/{}/{}",
             host_name(),

@@ -26,8 +26,8 @@ pub use jobs::ServiceError;
 pub use listing::ListError;
 pub use planning::{PlanRequest, Planned, plan};
 pub use recipients::{NoRecipient, PasswordWish};
-pub use running::{Progress, ResultsError, RunError};
-pub use submission::Request;
+pub use running::{Progress, ResultsError, RunError, RunOptions};
+pub use submission::SubmitRequest;
 
 use crate::db::{DbError, patiently};
 use crate::ledger::{Ledger, Scope};
@@ -47,15 +47,15 @@ pub struct Service {
     /// The queue; Redis is not asked before it is needed.
     pub queue: Queue,
     /// What it is held to.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<ServiceSettings>,
 }
 
 /// What a service is held to.
-pub struct Settings {
+pub struct ServiceSettings {
     /// What submissions are held to.
     pub rules: Rules,
     /// What a worker is like.
-    pub runner: crate::runner::Settings,
+    pub runner: crate::runner::RunnerSettings,
     /// Directory in which each job's results have one of their own.
     pub results: PathBuf,
     /// The form of results.

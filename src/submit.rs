@@ -9,10 +9,10 @@ use thiserror::Error;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{Actor, Begun, Gate, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome, Seal, Sealed};
+use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
-    Against, CheckedBlock, Drained, Fault, FaultLog, Limits, PlanError, Planning, Repeated, Sink, Source, Totals,
+    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, Sink, Source, Totals,
     Whole, of_sheet,
 };
 use crate::queue::Queue;
@@ -61,11 +61,11 @@ pub enum Submitted {
     /// A job that was there before and stands for the same work.
     Same(JobId),
     /// The file has faults, and nothing was recorded.
-    Refused(Box<Refusal>),
+    Refused(Box<FileRefusal>),
 }
 
 /// Why a file was refused.
-pub struct Refusal {
+pub struct FileRefusal {
     /// Every fault.
     pub faults: FaultLog,
     /// What would have happened to the rows.
@@ -100,137 +100,151 @@ pub enum SubmitError {
     Temporary(#[from] std::io::Error),
 }
 
-/// Takes a submission. `progress` is told how many rows have been checked.
-pub async fn submit(
-    ledger: &Ledger,
-    stores: &Stores,
-    queue: &Queue,
-    rules: &Rules,
-    submission: Submission,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Submitted, SubmitError> {
-    let Submission {
-        kind,
-        mut parameters,
-        source,
-        mut plan,
-        ..
-    } = submission;
-    parameters.store = stores.name_of(kind);
-    if plan
-        .as_ref()
-        .is_some_and(|plan| plan.head.parameters.store != parameters.store)
-    {
-        return Err(SubmitError::OtherStore);
+/// Takes submissions into one ledger.
+pub struct Submitter<'s> {
+    /// Where jobs are recorded.
+    pub ledger: &'s Ledger,
+    /// What changes are previewed against.
+    pub stores: &'s Stores,
+    /// What workers are told through.
+    pub queue: &'s Queue,
+    /// What submissions are held to.
+    pub rules: &'s Rules,
+}
+
+impl Submitter<'_> {
+    /// Takes a submission. `progress` is told how many rows have been checked.
+    pub async fn submit(
+        &self,
+        submission: Submission,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Submitted, SubmitError> {
+        let ledger = self.ledger;
+        let Submission {
+            kind,
+            mut parameters,
+            source,
+            mut plan,
+            ..
+        } = submission;
+        parameters.store = self.stores.name_of(kind);
+        if plan
+            .as_ref()
+            .is_some_and(|plan| plan.head.parameters.store != parameters.store)
+        {
+            return Err(SubmitError::OtherStore);
+        }
+        let input_name = match &source {
+            // A sheet that was asked for is part of what was read.
+            Source::Path { path, options } => format!("{}{}", path.display(), of_sheet(options.sheet.as_deref())),
+            Source::Bytes { name, .. } => name.clone(),
+        };
+        let store = Some(Against {
+            ledger: ledger.clone(),
+            stores: self.stores.clone(),
+            reads_all: plan.is_some(),
+        });
+        let planning = Planning::open(source, kind, &parameters, store, self.rules.chunk_rows, true).await?;
+        let sheet = planning.sheet().map(str::to_owned);
+        let job = ledger
+            .begin(NewJob {
+                kind: kind.kind().to_owned(),
+                parameters: parameters.clone(),
+                submitted_by: submission.submitted_by,
+                input_name: input_name.clone(),
+                header: planning.header().to_vec(),
+                reply_to: submission.reply_to,
+                out_host: submission.out_dir.is_some().then(crate::machine::host_name),
+                out_dir: submission.out_dir,
+            })
+            .await?;
+        crate::failpoint::hit("planning");
+        let mut spooling = Spooling {
+            ledger,
+            job,
+            plan: plan.as_mut(),
+            skip_invalid: parameters.skip_invalid,
+            progress,
+            faults: FaultLog::default(),
+            late: Vec::new(),
+            chunks: 0,
+        };
+        let drained = match spooling.all(planning).await {
+            Ok(drained) => drained,
+            Err(error) => {
+                // The sweep removes it too, in time; the error at hand is the one to tell.
+                let _ = ledger.discard(job).await;
+                return Err(error);
+            }
+        };
+        let (chunks, faults) = (spooling.chunks, spooling.faults);
+        let Drained { totals, hash, whole } = drained;
+        let fingerprint = |sha256: &str| fingerprint(kind.kind(), &parameters, sha256, sheet.as_deref());
+        let (digest, impact) = match whole {
+            Some(Whole { digest, impact }) if faults.is_empty() => (digest, impact),
+            whole => {
+                ledger.discard(job).await?;
+                // What a job at work has done so far may be what speaks against its file now.
+                let same = match &whole {
+                    Some(Whole { digest, .. }) => ledger.unfinished(fingerprint(digest.sha256.as_str())).await?,
+                    None => None,
+                };
+                let refusal = FileRefusal {
+                    faults,
+                    totals,
+                    whole: whole.is_some(),
+                };
+                return Ok(same.map_or(Submitted::Refused(Box::new(refusal)), Submitted::Same));
+            }
+        };
+        let plan_hash = match &plan {
+            None => hash.finish(kind.kind(), &parameters, sheet.as_deref(), digest.sha256.as_str()),
+            Some(plan) if plan.tail.sha256.as_deref() == Some(digest.sha256.as_str()) => {
+                plan.tail.hash.clone().unwrap_or_default()
+            }
+            Some(_) => {
+                ledger.discard(job).await?;
+                return Err(SubmitError::OtherContent(input_name));
+            }
+        };
+        let commit = Commit {
+            fingerprint: fingerprint(digest.sha256.as_str()),
+            sha256: digest.sha256.to_string(),
+            bytes: digest.bytes,
+            rows: digest.rows,
+            idempotency_key: submission.idempotency_key,
+            plan_hash,
+            checks_drift: plan.is_some(),
+            undoes: None,
+            gate: self.rules.limits.gate(Some(kind), &totals, &impact),
+        };
+        self.record(job, commit, chunks).await
     }
-    let input_name = match &source {
-        // A sheet that was asked for is part of what was read.
-        Source::Path { path, options } => format!("{}{}", path.display(), of_sheet(options.sheet.as_deref())),
-        Source::Bytes { name, .. } => name.clone(),
-    };
-    let store = Some(Against {
-        ledger: ledger.clone(),
-        stores: stores.clone(),
-        reads_all: plan.is_some(),
-    });
-    let planning = Planning::open(source, kind, &parameters, store, rules.chunk_rows, true).await?;
-    let sheet = planning.sheet().map(str::to_owned);
-    let job = ledger
-        .begin(NewJob {
-            kind: kind.kind().to_owned(),
-            parameters: parameters.clone(),
-            submitted_by: submission.submitted_by,
-            input_name: input_name.clone(),
-            header: planning.header().to_vec(),
-            reply_to: submission.reply_to,
-            out_host: submission.out_dir.is_some().then(crate::machine::host_name),
-            out_dir: submission.out_dir,
-        })
-        .await?;
-    crate::failpoint::hit("planning");
-    let mut spooling = Spooling {
-        ledger,
-        job,
-        plan: plan.as_mut(),
-        skip_invalid: parameters.skip_invalid,
-        progress,
-        faults: FaultLog::default(),
-        late: Vec::new(),
-        chunks: 0,
-    };
-    let drained = match spooling.all(planning).await {
-        Ok(drained) => drained,
-        Err(error) => {
-            // The sweep removes it too, in time; the error at hand is the one to tell.
-            let _ = ledger.discard(job).await;
-            return Err(error);
+
+    /// Records what was planned, and rings for it.
+    async fn record(&self, job: Draft, commit: Commit, chunks: usize) -> Result<Submitted, SubmitError> {
+        let committed = match self.ledger.commit(job, commit.clone()).await {
+            // The same submission was committed at the same moment; now it can be seen.
+            Err(DbError::Conflict(_)) => self.ledger.commit(job, commit).await?,
+            other => other?,
+        };
+        crate::failpoint::hit("after-record");
+        match committed {
+            Committed::Queued => {
+                self.queue.ring(job.id, chunks.min(MOST_TICKETS)).await;
+                Ok(Submitted::Queued(job.id))
+            }
+            Committed::AwaitingApproval => Ok(Submitted::AwaitingApproval(job.id)),
+            Committed::Same(id) => Ok(Submitted::Same(id)),
+            Committed::KeyReused(id) => Err(SubmitError::KeyReused(id)),
         }
-    };
-    let (chunks, faults) = (spooling.chunks, spooling.faults);
-    let Drained { totals, hash, whole } = drained;
-    let (digest, impact) = match whole {
-        Some(Whole { digest, impact }) if faults.is_empty() => (digest, impact),
-        whole => {
-            ledger.discard(job).await?;
-            let refusal = Refusal {
-                faults,
-                totals,
-                whole: whole.is_some(),
-            };
-            // What a job at work has done so far may be what speaks against its file now.
-            let same = match whole {
-                Some(Whole { digest, .. }) => {
-                    let work = fingerprint(kind.kind(), &parameters, digest.sha256.as_str(), sheet.as_deref());
-                    ledger.unfinished(work).await?
-                }
-                None => None,
-            };
-            return Ok(same.map_or(Submitted::Refused(Box::new(refusal)), Submitted::Same));
-        }
-    };
-    let plan_hash = match &plan {
-        None => hash.finish(kind.kind(), &parameters, sheet.as_deref(), digest.sha256.as_str()),
-        Some(plan) if plan.tail.sha256.as_deref() == Some(digest.sha256.as_str()) => {
-            plan.tail.hash.clone().unwrap_or_default()
-        }
-        Some(_) => {
-            ledger.discard(job).await?;
-            return Err(SubmitError::OtherContent(input_name));
-        }
-    };
-    let gate: Option<Gate> = rules.limits.gate(Some(kind), &totals, &impact);
-    let seal = Seal {
-        fingerprint: fingerprint(kind.kind(), &parameters, digest.sha256.as_str(), sheet.as_deref()),
-        sha256: digest.sha256.to_string(),
-        bytes: digest.bytes,
-        rows: digest.rows,
-        idempotency_key: submission.idempotency_key,
-        plan_hash,
-        checks_drift: plan.is_some(),
-        undoes: None,
-        gate,
-    };
-    let sealed = match ledger.seal(job, seal.clone()).await {
-        // The same submission was sealed at the same moment; now it can be seen.
-        Err(DbError::Conflict(_)) => ledger.seal(job, seal).await?,
-        other => other?,
-    };
-    crate::failpoint::hit("after-record");
-    match sealed {
-        Sealed::Queued => {
-            queue.ring(job.id, chunks.min(MOST_TICKETS)).await;
-            Ok(Submitted::Queued(job.id))
-        }
-        Sealed::AwaitingApproval => Ok(Submitted::AwaitingApproval(job.id)),
-        Sealed::Same(id) => Ok(Submitted::Same(id)),
-        Sealed::KeyReused(id) => Err(SubmitError::KeyReused(id)),
     }
 }
 
 /// Spools a file while it is checked.
 struct Spooling<'s> {
     ledger: &'s Ledger,
-    job: Begun,
+    job: Draft,
     plan: Option<&'s mut PlanFile>,
     skip_invalid: bool,
     progress: &'s (dyn Fn(u64) + Sync),
@@ -302,13 +316,13 @@ impl Sink for Spooling<'_> {
         Ok(())
     }
 
-    fn broken(&mut self, fault: Fault) -> Result<(), SubmitError> {
+    fn broken(&mut self, fault: RowFault) -> Result<(), SubmitError> {
         Ok(self.faults.push(fault)?)
     }
 }
 
 /// The outcome of a row that was found faulty: the first code, every message.
-fn reject_row(faults: &[Fault]) -> Option<RowOutcome> {
+fn reject_row(faults: &[RowFault]) -> Option<RowOutcome> {
     let first = faults.first()?;
     let mut outcome = rejected(first.row, &first.problem);
     for fault in &faults[1..] {

@@ -9,58 +9,55 @@ use tenantry_jobs::{Undo, rules::RESTORE_WITHIN_MILLIS};
 
 /// One JSON object per job; the field names are stable.
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "the names are the interface")]
-pub struct JobSummary {
-    pub job: JobId,
-    pub kind: String,
-    pub state: JobState,
-    pub counts: Counts,
+pub(crate) struct JobSummary {
+    pub(crate) job: JobId,
+    pub(crate) kind: String,
+    pub(crate) state: JobState,
+    pub(crate) counts: Counts,
     /// Rows that wait for somebody else.
-    pub waiting: u64,
-    pub parameters: Parameters,
+    pub(crate) waiting: u64,
+    pub(crate) parameters: Parameters,
     /// The job this one takes back; `null` for any other.
-    pub undo_of: Option<JobId>,
+    pub(crate) undo_of: Option<JobId>,
     /// What has to be approved, or was; `null` for a job that needed no approval.
-    pub approval: Option<ApprovalSummary>,
+    pub(crate) approval: Option<ApprovalSummary>,
     /// How the job can be taken back; `null` while it runs.
-    pub undo: Option<String>,
-    pub input: InputSummary,
-    pub submitted_by: String,
-    pub created_at: String,
-    pub started_at: Option<String>,
-    pub finished_at: Option<String>,
+    pub(crate) undo: Option<String>,
+    pub(crate) input: InputSummary,
+    pub(crate) submitted_by: String,
+    pub(crate) created_at: String,
+    pub(crate) started_at: Option<String>,
+    pub(crate) finished_at: Option<String>,
     /// Why it waits or failed; `null` when all is well.
-    pub message: Option<String>,
+    pub(crate) message: Option<String>,
     /// Paths on the machine that wrote them; `null` until they are written.
-    pub results: Option<String>,
-    pub rejects: Option<String>,
-    pub receipt: Option<String>,
-    pub files: Vec<String>,
+    pub(crate) results: Option<String>,
+    pub(crate) rejects: Option<String>,
+    pub(crate) receipt: Option<String>,
+    pub(crate) files: Vec<String>,
 }
 
 /// Why a job had to be approved, and who decided.
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "the names are the interface")]
-pub struct ApprovalSummary {
-    pub hash: String,
-    pub reasons: Vec<String>,
-    pub until: Option<String>,
-    pub decided_by: Option<String>,
+pub(crate) struct ApprovalSummary {
+    pub(crate) hash: String,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) until: Option<String>,
+    pub(crate) decided_by: Option<String>,
 }
 
 /// The file a job was made from.
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "the names are the interface")]
-pub struct InputSummary {
-    pub name: String,
+pub(crate) struct InputSummary {
+    pub(crate) name: String,
     pub sha256: String,
-    pub bytes: u64,
-    pub rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
 }
 
 impl JobSummary {
     /// What the ledger says of a job.
-    pub fn of(job: &Job) -> Self {
+    pub(crate) fn of(job: &Job) -> Self {
         let dir = job.delivered_at.and(job.out_dir.as_deref());
         let path = |name: &str| dir.map(|dir| format!("{dir}/{name}"));
         Self {
@@ -101,7 +98,7 @@ impl JobSummary {
     }
 
     /// As one line of JSON.
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -122,7 +119,7 @@ fn undo_window(job: &Job) -> Option<String> {
 }
 
 /// How a job that is undone like this can be taken back; `None` where there is nothing to take back.
-pub fn how_to_undo(undo: Undo) -> Option<String> {
+pub(crate) fn how_to_undo(undo: Undo) -> Option<String> {
     Some(match undo {
         Undo::Within30Days => "within 30 days, after which the users are gone for good".to_owned(),
         Undo::WhileUntouched => "as long as nobody else changes the same fields".to_owned(),

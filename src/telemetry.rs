@@ -8,7 +8,7 @@ use crate::config::{LogConfig, LogFormat};
 
 /// Starts logging; `usual` is the level where the configuration names none. A filter that makes no sense is told
 /// of and replaced by `usual`.
-pub fn init(config: &LogConfig, usual: &str) {
+pub(crate) fn init(config: &LogConfig, usual: &str) {
     // What libraries tell of their comings and goings is told in our own words.
     let usual = || EnvFilter::new(format!("{usual},apalis=warn,apalis_core=warn,tokio_postgres=warn"));
     let (filter, fault) = match config.level.as_str() {

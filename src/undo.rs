@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::db::DbError;
 use crate::ledger::intents::done_steps;
-use crate::ledger::{Actor, Gate, Job, JobId, Ledger, NewChunk, Seal, Sealed, undoable_rows};
+use crate::ledger::{Actor, Commit, Committed, Gate, Job, JobId, Ledger, NewChunk, undoable_rows};
 use crate::plan::{Impact, Limits, NO_JOB, PlanHash, Totals, settled};
 use crate::queue::Queue;
 use crate::store::remote::{ApplyError, RemoteSession, RemoteStore, StoreEnv};
@@ -98,7 +98,7 @@ pub async fn submit(
     let source = Source::of(ledger, stores, job)?;
     let begun = ledger.begin_undo(job, by, None).await?;
     let recorded = record(ledger, &source, job, begun, limits).await;
-    let (plan, sealed) = match recorded {
+    let (plan, committed) = match recorded {
         Ok(recorded) => recorded,
         Err(error) => {
             // The sweep removes it too, in time; the error at hand is the one to tell.
@@ -106,10 +106,10 @@ pub async fn submit(
             return Err(error);
         }
     };
-    let id = match sealed {
-        Sealed::Same(id) | Sealed::KeyReused(id) => id,
-        Sealed::AwaitingApproval => begun.id,
-        Sealed::Queued => {
+    let id = match committed {
+        Committed::Same(id) | Committed::KeyReused(id) => id,
+        Committed::AwaitingApproval => begun.id,
+        Committed::Queued => {
             queue.ring(begun.id, 1).await;
             begun.id
         }
@@ -121,9 +121,9 @@ async fn record(
     ledger: &Ledger,
     source: &Source<'_>,
     job: &Job,
-    begun: crate::ledger::Begun,
+    begun: crate::ledger::Draft,
     limits: &Limits,
-) -> Result<(UndoPlan, Sealed), UndoError> {
+) -> Result<(UndoPlan, Committed), UndoError> {
     let mut planning = Planning::default();
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let part = source.preview(job, chunk).await?;
@@ -142,7 +142,7 @@ async fn record(
         ledger.append(begun, new, Vec::new()).await?;
     }
     let plan = planning.finish(job, limits)?;
-    let seal = Seal {
+    let commit = Commit {
         sha256: job.input_sha256.clone(),
         bytes: job.input_bytes,
         rows: plan.totals.rows,
@@ -153,12 +153,12 @@ async fn record(
         undoes: Some(job.id),
         gate: plan.gate.clone(),
     };
-    let sealed = match ledger.seal(begun, seal.clone()).await {
-        // The same undo was sealed at the same moment; now it can be seen.
-        Err(DbError::Conflict(_)) => ledger.seal(begun, seal).await?,
+    let committed = match ledger.commit(begun, commit.clone()).await {
+        // The same undo was committed at the same moment; now it can be seen.
+        Err(DbError::Conflict(_)) => ledger.commit(begun, commit).await?,
         other => other?,
     };
-    Ok((plan, sealed))
+    Ok((plan, committed))
 }
 
 fn check(job: &Job) -> Result<(), UndoError> {

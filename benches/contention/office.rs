@@ -7,7 +7,7 @@ use tenantry::ledger::{Actor, Ledger, Parameters, Via};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
 use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submission, Submitted, submit};
+use tenantry::submit::{Rules, Submission, Submitted, Submitter};
 
 /// A process that ends with the run.
 pub(crate) struct Running(pub(crate) Child);
@@ -57,9 +57,13 @@ impl Office {
             limits: Limits::NONE,
         };
         let (stores, queue) = (Stores::default(), Queue::embedded());
-        let submitted = submit(&self.ledger, &stores, &queue, &rules, submission, &|_| ())
-            .await
-            .unwrap();
+        let submitter = Submitter {
+            ledger: &self.ledger,
+            stores: &stores,
+            queue: &queue,
+            rules: &rules,
+        };
+        let submitted = submitter.submit(submission, &|_| ()).await.unwrap();
         assert!(matches!(submitted, Submitted::Queued(_)), "{kind} was not queued");
     }
 

@@ -43,7 +43,7 @@ pub use export_customers::{ExportColumn, default_export_columns, export_columns}
 pub use header::Mapping;
 pub use job::{Job, Row, Template};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
-pub use problem::{Problem, code, did_you_mean, nearest};
+pub use problem::{Problem, clip, code, did_you_mean, nearest};
 pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};
 
 /// Every job kind there is, in the order in which their samples build on each other.

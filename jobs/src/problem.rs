@@ -76,8 +76,8 @@ impl std::fmt::Display for Shown<'_> {
     }
 }
 
-/// Values are shown to people; a megabyte of one is not.
-fn clip(value: &str) -> String {
+/// A value as messages show it: its first 120 characters.
+pub fn clip(value: &str) -> String {
     const SHOWN: usize = 120;
     match value.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &value[..end]),

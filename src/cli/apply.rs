@@ -6,12 +6,12 @@ use clap::Args;
 
 use super::output;
 use super::passwords::PasswordArgs;
-use super::run::{hand_in, has_place, process, refused, tell};
+use super::run::{FileSubmission, has_place, process, refused, tell};
 use super::{End, InputArgs, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{Actor, JobState};
 use crate::plan::file::PlanFile;
-use crate::service::ServiceError;
+use crate::service::{RunOptions, ServiceError};
 use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
@@ -52,15 +52,12 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
         has_place(app, args.out.as_deref().or(recorded))?;
         job.id
     };
-    let job = process(
-        app,
-        id,
-        args.out.as_deref(),
-        args.concurrency.map(usize::from),
-        &stop,
-        json,
-    )
-    .await?;
+    let options = RunOptions {
+        out: args.out.as_deref(),
+        concurrency: args.concurrency.map(usize::from),
+        stop: &stop,
+    };
+    let job = process(app, id, options, json).await?;
     args.passwords.write(app, &job).await?;
     tell(&job, json)
 }
@@ -95,7 +92,14 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
         input,
         passwords: args.passwords.clone(),
     };
-    let submitted = hand_in(app, kind, source, Some(plan), &submission, false, json).await?;
+    let file = FileSubmission {
+        kind,
+        source,
+        plan: Some(plan),
+        args: &submission,
+        is_for_workers: false,
+    };
+    let submitted = file.submit(app, json).await?;
     Ok(match submitted {
         Submitted::Refused(refusal) => {
             args.passwords.forget();

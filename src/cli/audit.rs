@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{End, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
-use crate::ledger::audit::{Anchor, Checker, Record, Report};
+use crate::ledger::audit::{Anchor, AuditRecord, ChainReport, Checker};
 use crate::ledger::{Counts, JobId};
 
 /// Records shown unless more are asked for.
@@ -144,14 +144,14 @@ async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
             what.join("; "),
             counted(record).map_or(String::new(), |counts| format!(" ({counts})")),
         );
-        writeln!(out, "{}", line.replace(char::is_control, "\u{fffd}"))?;
+        writeln!(out, "{}", output::printable(&line))?;
     }
     out.flush()?;
     Ok(End::Fine)
 }
 
 /// What became of the rows; nothing as long as nothing has.
-fn counted(record: &Record) -> Option<String> {
+fn counted(record: &AuditRecord) -> Option<String> {
     let counts: Counts = serde_json::from_str(record.counts.as_deref()?).ok()?;
     let done = counts.applied + counts.unchanged + counts.rejected + counts.failed + counts.cancelled;
     Some(if done == 0 {
@@ -228,7 +228,7 @@ const COLUMNS: [&str; 12] = [
     "hash",
 ];
 
-fn cells(record: &Record) -> [String; 12] {
+fn cells(record: &AuditRecord) -> [String; 12] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let cells = [
         record.seq.to_string(),
@@ -261,7 +261,7 @@ async fn job(app: &App, text: Option<&str>) -> anyhow::Result<Option<JobId>> {
     }
 }
 
-fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<Report> {
+fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainReport> {
     let cannot = || format!("{} cannot be read", path.display());
     let mut file = BufReader::new(File::open(path).with_context(cannot)?);
     let mut checker = Checker::part(anchor);
@@ -285,7 +285,7 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<Report> {
         }
         let record = std::str::from_utf8(&line)
             .map_err(|error| error.to_string())
-            .and_then(Record::from_json);
+            .and_then(AuditRecord::from_json);
         match record {
             Ok(record) => checker.take(&record),
             Err(why) => checker.unreadable(format!("line {number}"), None, why),
@@ -301,7 +301,7 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-fn tell(report: &Report, json: bool) -> anyhow::Result<End> {
+fn tell(report: &ChainReport, json: bool) -> anyhow::Result<End> {
     let intact = report.fault_count == 0 && !report.anchor_before;
     let mut out = output::out();
     if json {
@@ -324,9 +324,9 @@ fn tell(report: &Report, json: bool) -> anyhow::Result<End> {
     })
 }
 
-fn tell_people(out: &mut dyn Write, report: &Report, intact: bool) -> std::io::Result<()> {
+fn tell_people(out: &mut dyn Write, report: &ChainReport, intact: bool) -> std::io::Result<()> {
     for fault in &report.faults {
-        writeln!(out, "{}", fault.to_string().replace(char::is_control, "\u{fffd}"))?;
+        writeln!(out, "{}", output::printable(&fault.to_string()))?;
     }
     let kept = report.faults.len() as u64;
     if report.fault_count > kept {

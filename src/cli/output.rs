@@ -8,7 +8,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
 use crate::ledger::{Counts, JobState};
-use crate::plan::{Fault, FaultLog, PlanError};
+use crate::plan::{FaultLog, PlanError, RowFault};
 use crate::service::ServiceError;
 use crate::submit::SubmitError;
 use crate::summary::JobSummary;
@@ -44,7 +44,7 @@ pub(super) fn complain_json(error: &anyhow::Error) {
 }
 
 /// What is wrong with a file as a whole.
-fn file_faults(error: &anyhow::Error) -> Vec<Fault> {
+fn file_faults(error: &anyhow::Error) -> Vec<RowFault> {
     match plan_error(error) {
         Some(PlanError::Header {
             file,
@@ -55,10 +55,10 @@ fn file_faults(error: &anyhow::Error) -> Vec<Fault> {
         }) => {
             let faults = problems.iter().cloned();
             faults
-                .map(|problem| Fault::of_header(file, sheet.as_deref(), *line, problem))
+                .map(|problem| RowFault::of_header(file, sheet.as_deref(), *line, problem))
                 .collect()
         }
-        Some(PlanError::Input(error)) => vec![Fault::of_file(error)],
+        Some(PlanError::Input(error)) => vec![RowFault::of_file(error)],
         _ => Vec::new(),
     }
 }
@@ -202,7 +202,7 @@ pub(super) fn end_of(state: JobState, counts: &Counts) -> super::End {
 }
 
 /// How far a job is: a bar on a terminal, a line now and then elsewhere, nothing when JSON is wanted.
-pub(super) struct Progress {
+pub(super) struct ProgressDisplay {
     bar: Option<ProgressBar>,
     quiet: bool,
     began: Instant,
@@ -213,7 +213,7 @@ pub(super) struct Progress {
 /// Seconds between plain lines.
 const LINE_EVERY: u64 = 5;
 
-impl Progress {
+impl ProgressDisplay {
     pub(super) fn new(what: &str, quiet: bool) -> Self {
         let bar = (!quiet && io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::no_length()
@@ -264,7 +264,7 @@ impl Progress {
     }
 }
 
-impl crate::service::Progress for Progress {
+impl crate::service::Progress for ProgressDisplay {
     fn at(&self, finished: u64, total: u64) {
         self.of(total);
         self.rows(finished, Some(total));
@@ -278,4 +278,9 @@ fn style(template: &str) -> ProgressStyle {
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.with_key("rate", rate)
+}
+
+/// On one line, and nothing in it a terminal would act on.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }

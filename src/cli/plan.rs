@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use tempfile::TempDir;
-use tenantry_jobs::Job;
 
-use super::output::{self, Progress};
+use super::output::{self, ProgressDisplay};
 use super::{End, InputArgs};
 use crate::app::limits;
 use crate::clock::Clock;
@@ -18,11 +17,10 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
-use crate::plan::Against;
 use crate::plan::document::{Document, View};
+use crate::plan::{Against, Source};
 use crate::registry::stores;
 use crate::service::{self, PlanRequest, Planned};
-use crate::store::Stores;
 use report::Report;
 
 #[derive(Debug, Args)]
@@ -65,16 +63,22 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     } else {
         store(config).await?
     };
-    let planned = Box::pin(plan_against(
-        args,
-        config,
-        kind,
-        &parameters,
-        store.as_ref(),
-        &stores,
-        json,
-    ))
-    .await;
+    let planned = async {
+        let request = PlanRequest {
+            kind,
+            parameters: &parameters,
+            source: source(args)?,
+            against: store.as_ref().map(|ledger| Against {
+                ledger: ledger.clone(),
+                stores: stores.clone(),
+                reads_all: true,
+            }),
+            chunk_rows: config.worker.chunk_rows,
+            limits: limits(config),
+        };
+        Box::pin(show(args, request, json)).await
+    };
+    let planned = planned.await;
     if let Some(ledger) = store {
         ledger.close().await;
     }
@@ -82,33 +86,17 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     planned
 }
 
-/// Plans a file and shows what came of it.
-async fn plan_against(
-    args: &Plan,
-    config: &Config,
-    kind: &'static dyn Job,
-    parameters: &Parameters,
-    store: Option<&Ledger>,
-    stores: &Stores,
-    json: bool,
-) -> anyhow::Result<End> {
+fn source(args: &Plan) -> anyhow::Result<Source> {
     // Where the plan is applied need not be where it was made.
     let file = match &args.file {
         Some(file) if args.out.is_some() => Some(std::path::absolute(file)?),
         file => file.clone(),
     };
-    let request = PlanRequest {
-        kind,
-        parameters,
-        source: args.input.source(file.as_deref())?,
-        against: store.map(|ledger| Against {
-            ledger: ledger.clone(),
-            stores: stores.clone(),
-            reads_all: true,
-        }),
-        chunk_rows: config.worker.chunk_rows,
-        limits: limits(config),
-    };
+    args.input.source(file.as_deref())
+}
+
+/// Plans a file and shows what came of it.
+async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Result<End> {
     let mut shown: Box<dyn View> = if json {
         Box::new(Document::new(output::out()))
     } else {
@@ -120,7 +108,7 @@ async fn plan_against(
     if let Some(kept) = &mut kept {
         views.push(kept);
     }
-    let progress = Progress::new("checking", json);
+    let progress = ProgressDisplay::new("checking", json);
     let planned = service::plan(request, &mut views, &|rows| progress.rows(rows, None)).await;
     progress.done();
     let planned = planned?;

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tokio_util::sync::CancellationToken;
+use tenantry_jobs::Job;
 
-use super::output::{self, Progress};
+use super::output::{self, ProgressDisplay};
 use super::{End, SubmissionArgs};
 use crate::app::App;
-use crate::ledger::{Job, JobId};
+use crate::ledger::{self, JobId};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
-use crate::service::Request;
-use crate::submit::{Refusal, Submitted};
+use crate::service::{RunOptions, SubmitRequest};
+use crate::submit::{FileRefusal, Submitted};
 use crate::summary::JobSummary;
 
 #[derive(Debug, Args)]
@@ -60,7 +60,14 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
         if many > 1 && args.submission.passwords.is_plain() {
             anyhow::bail!("--plaintext-passwords takes one file at a time");
         }
-        let submitted = hand_in(app, kind, source, None, &args.submission, false, json).await?;
+        let file = FileSubmission {
+            kind,
+            source,
+            plan: None,
+            args: &args.submission,
+            is_for_workers: false,
+        };
+        let submitted = file.submit(app, json).await?;
         let id = match submitted {
             Submitted::Refused(refusal) => {
                 args.submission.passwords.forget();
@@ -74,7 +81,12 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
                 id
             }
         };
-        let job = process(app, id, out.as_deref(), args.concurrency.map(usize::from), &stop, json).await?;
+        let options = RunOptions {
+            out: out.as_deref(),
+            concurrency: args.concurrency.map(usize::from),
+            stop: &stop,
+        };
+        let job = process(app, id, options, json).await?;
         args.submission.passwords.write(app, &job).await?;
         end = end.max(tell(&job, json)?);
         if stop.is_cancelled() {
@@ -94,41 +106,46 @@ pub(super) fn has_place(app: &App, out: Option<&Path>) -> anyhow::Result<()> {
     tried.map_err(|error| anyhow::anyhow!("{error}; nothing was submitted; make room there, or {way}"))
 }
 
-/// Submits one file with a progress display.
-pub(super) async fn hand_in(
-    app: &App,
-    kind: &'static dyn tenantry_jobs::Job,
-    source: Source,
-    plan: Option<PlanFile>,
-    args: &SubmissionArgs,
-    is_for_workers: bool,
-    json: bool,
-) -> anyhow::Result<Submitted> {
-    let passwords = args.passwords.wish(app, kind)?;
-    let progress = Progress::new("checking", json);
-    let request = Request {
-        kind,
-        parameters: match &plan {
-            Some(plan) => plan.head.parameters.clone(),
-            None => args.parameters(),
-        },
-        passwords,
-        source,
-        idempotency_key: args.idempotency_key.clone(),
-        reply_to: None,
-        plan,
-        is_for_workers,
-    };
-    let submitted = app
-        .service
-        .submit(args.by.clone(), request, &|rows| progress.rows(rows, None))
-        .await;
-    progress.done();
-    Ok(submitted?)
+/// A file to submit.
+pub(super) struct FileSubmission<'a> {
+    pub(super) kind: &'static dyn Job,
+    pub(super) source: Source,
+    /// The plan to go by.
+    pub(super) plan: Option<PlanFile>,
+    pub(super) args: &'a SubmissionArgs,
+    /// Whether workers are told, or the job is worked on here.
+    pub(super) is_for_workers: bool,
+}
+
+impl FileSubmission<'_> {
+    /// Submits it with a progress display.
+    pub(super) async fn submit(self, app: &App, json: bool) -> anyhow::Result<Submitted> {
+        let passwords = self.args.passwords.wish(app, self.kind)?;
+        let progress = ProgressDisplay::new("checking", json);
+        let request = SubmitRequest {
+            kind: self.kind,
+            parameters: match &self.plan {
+                Some(plan) => plan.head.parameters.clone(),
+                None => self.args.parameters(),
+            },
+            passwords,
+            source: self.source,
+            idempotency_key: self.args.idempotency_key.clone(),
+            reply_to: None,
+            plan: self.plan,
+            is_for_workers: self.is_for_workers,
+        };
+        let submitted = app
+            .service
+            .submit(self.args.by.clone(), request, &|rows| progress.rows(rows, None))
+            .await;
+        progress.done();
+        Ok(submitted?)
+    }
 }
 
 /// Tells that a file was refused, and why.
-pub(super) fn refused(kind: &str, mut refusal: Refusal, all: bool, json: bool) -> anyhow::Result<()> {
+pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: bool) -> anyhow::Result<()> {
     use std::io::Write;
     let mut out = output::out();
     if json {
@@ -151,16 +168,10 @@ pub(super) fn refused(kind: &str, mut refusal: Refusal, all: bool, json: bool) -
 }
 
 /// Works on one job here until it has ended, writing its results as it goes.
-pub(super) async fn process(
-    app: &App,
-    id: JobId,
-    out: Option<&Path>,
-    concurrency: Option<usize>,
-    stop: &CancellationToken,
-    json: bool,
-) -> anyhow::Result<Job> {
-    let progress = Progress::new("applying", json);
-    let job = app.service.run(id, out, concurrency, stop, &progress).await;
+pub(super) async fn process(app: &App, id: JobId, options: RunOptions<'_>, json: bool) -> anyhow::Result<ledger::Job> {
+    let stop = options.stop;
+    let progress = ProgressDisplay::new("applying", json);
+    let job = app.service.run(id, options, &progress).await;
     progress.done();
     let job = job?;
     if stop.is_cancelled() && !job.state.is_final() {
@@ -172,7 +183,7 @@ pub(super) async fn process(
 }
 
 /// Prints how a job ended.
-pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<End> {
+pub(super) fn tell(job: &ledger::Job, json: bool) -> anyhow::Result<End> {
     use std::io::Write;
     let summary = JobSummary::of(job);
     let mut out = output::out();

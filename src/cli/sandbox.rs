@@ -9,7 +9,6 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::{End, output};
 use crate::clock::Clock;
@@ -116,22 +115,19 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<End
         .with_context(|| format!("port {} cannot be listened on", args.port))?;
     let base = format!("http://{}", listener.local_addr()?);
     let sandbox = Sandbox::open(&format!("sqlite:{}", file.display()), options, Clock::system()).await?;
-    let served = serve(&sandbox, args.seed, listener, &base, &file, stop, json).await;
+    let served = async {
+        let seeded = sandbox.seed(args.seed).await?;
+        tell(&base, &file, seeded, json)?;
+        sandbox.serve(listener, stop).await?;
+        Ok(End::Fine)
+    };
+    let served = served.await;
     sandbox.close().await;
     served
 }
 
-/// Seeds the sandbox, says where it is, and serves it.
-async fn serve(
-    sandbox: &Sandbox,
-    seed: u32,
-    listener: TcpListener,
-    base: &str,
-    state: &Path,
-    stop: CancellationToken,
-    json: bool,
-) -> anyhow::Result<End> {
-    let seeded = sandbox.seed(seed).await?;
+/// Says where the sandbox is.
+fn tell(base: &str, state: &Path, seeded: u32, json: bool) -> anyhow::Result<()> {
     let login = format!("{base}/{PARTNER}/oauth2/token");
     let mut out = output::out();
     if json {
@@ -149,7 +145,5 @@ async fn serve(
              curl -H \"Authorization: Bearer $TOKEN\" '{base}/v1/customers?size=5'"
         )?;
     }
-    out.flush()?;
-    sandbox.serve(listener, stop).await?;
-    Ok(End::Fine)
+    Ok(out.flush()?)
 }

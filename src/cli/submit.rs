@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output;
-use super::run::{hand_in, has_place, refused, tell};
+use super::run::{FileSubmission, has_place, refused, tell};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::JobState;
@@ -39,7 +39,14 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
     if args.wait {
         has_place(app, args.out.as_deref())?;
     }
-    let submitted = hand_in(app, kind, source, None, &args.submission, true, json).await?;
+    let file = FileSubmission {
+        kind,
+        source,
+        plan: None,
+        args: &args.submission,
+        is_for_workers: true,
+    };
+    let submitted = file.submit(app, json).await?;
     let (id, new) = match submitted {
         Submitted::Refused(refusal) => {
             refused(kind.kind(), *refusal, args.all, json)?;

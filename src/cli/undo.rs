@@ -11,6 +11,7 @@ use super::output::{self, SHOWN};
 use super::run::{has_place, process, tell};
 use crate::app::App;
 use crate::ledger::Actor;
+use crate::service::RunOptions;
 use crate::store::{Preview, Verdict};
 use crate::undo;
 
@@ -55,7 +56,12 @@ pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<E
         return Ok(End::Fine);
     }
     let stop = super::stop_signal()?;
-    let undone = process(app, id, args.out.as_deref(), None, &stop, json).await?;
+    let options = RunOptions {
+        out: args.out.as_deref(),
+        concurrency: None,
+        stop: &stop,
+    };
+    let undone = process(app, id, options, json).await?;
     tell(&undone, json)
 }
 

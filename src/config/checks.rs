@@ -9,8 +9,8 @@ use crate::secret::SecretUrl;
 use crate::store::partner_center::PartnerCenter;
 
 /// Whether a value is of the default's sort. The `config` crate would round 2.5 workers to 3 and take `true` for one.
-pub(super) fn fits(default: &Value, value: &Value) -> Result<(), String> {
-    let (fits, expected) = match (&default.kind, &value.kind) {
+pub(super) fn fits(default: &ValueKind, value: &ValueKind) -> Result<(), String> {
+    let (fits, expected) = match (default, value) {
         (ValueKind::I64(_), ValueKind::I64(number)) => (*number >= 0, "a whole number"),
         (ValueKind::I64(_), ValueKind::String(text)) => (text.parse::<u32>().is_ok(), "a whole number"),
         (ValueKind::I64(_), _) => (false, "a whole number"),

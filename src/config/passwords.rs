@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenantry_jobs::{did_you_mean, nearest};
 
 use super::{ConfigError, list};
-use crate::passwords::{Class, LENGTHS, Policy, Recipient, Sealer, parse_recipients};
+use crate::passwords::{Class, LENGTHS, PasswordPolicy, Recipient, Sealer, parse_recipients};
 
 /// `[passwords]`
 #[derive(Debug, Clone, Deserialize)]
@@ -28,7 +28,7 @@ type Faults = Vec<(&'static str, String)>;
 
 impl PasswordsConfig {
     /// What new passwords have to be like.
-    pub fn policy(&self) -> Result<Policy, ConfigError> {
+    pub fn policy(&self) -> Result<PasswordPolicy, ConfigError> {
         self.read_policy().map_err(error)
     }
 
@@ -44,7 +44,7 @@ impl PasswordsConfig {
         faults
     }
 
-    fn read_policy(&self) -> Result<Policy, Faults> {
+    fn read_policy(&self) -> Result<PasswordPolicy, Faults> {
         let mut faults = Vec::new();
         if !LENGTHS.contains(&self.length) {
             faults.push(("passwords.length", "expected 8 to 256".to_owned()));
@@ -60,8 +60,8 @@ impl PasswordsConfig {
                 all_known = false;
             }
         }
-        let policy = Policy::new(self.length, &classes, self.ambiguous);
-        if all_known && Policy::new(*LENGTHS.start(), &classes, self.ambiguous).is_none() {
+        let policy = PasswordPolicy::new(self.length, &classes, self.ambiguous);
+        if all_known && PasswordPolicy::new(*LENGTHS.start(), &classes, self.ambiguous).is_none() {
             let expected = "expected at least three of lower, upper, digit and symbol";
             faults.push(("passwords.classes", expected.to_owned()));
         }

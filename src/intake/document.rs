@@ -58,7 +58,7 @@ pub struct JobDocument {
     /// What is the same for every row.
     pub parameters: Parameters,
     /// The rows.
-    pub rows: Rows,
+    pub rows: JobRows,
     /// The sender's own key: documents with the same one are the same job.
     pub idempotency_key: Option<String>,
     /// Who sent it.
@@ -78,7 +78,7 @@ impl fmt::Debug for JobDocument {
 }
 
 /// The rows of a document.
-pub enum Rows {
+pub enum JobRows {
     /// Column and value, in the order they were written.
     Objects(Vec<Vec<(String, String)>>),
     /// CSV text with its header.
@@ -114,12 +114,12 @@ impl JobDocument {
     }
 }
 
-impl Rows {
+impl JobRows {
     /// As CSV text. The header of objects is all their keys, in the order they are first met.
     pub fn into_csv(self) -> Vec<u8> {
         let rows = match self {
-            Rows::Csv(text) => return text.into_bytes(),
-            Rows::Objects(rows) => rows,
+            JobRows::Csv(text) => return text.into_bytes(),
+            JobRows::Objects(rows) => rows,
         };
         let mut header: Vec<&str> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();

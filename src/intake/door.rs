@@ -4,10 +4,10 @@
 use tenantry_jobs::Problem;
 
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
-use crate::intake::document::{Rows, code};
+use crate::intake::document::{JobRows, code};
 use crate::ledger::{Actor, JobState, Via};
-use crate::plan::{Fault, PlanError, Source};
-use crate::service::{PasswordWish, Request, Service, ServiceError};
+use crate::plan::{PlanError, RowFault, Source};
+use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
 use crate::submit::{self, SubmitError, Submitted};
 use crate::summary::JobSummary;
 
@@ -30,11 +30,11 @@ impl LedgerDoor {
 impl Door for LedgerDoor {
     async fn submit(&self, document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
         let places = match &document.rows {
-            Rows::Objects(_) => Places::Objects,
-            Rows::Csv(_) => Places::Csv,
+            JobRows::Objects(_) => Places::Objects,
+            JobRows::Csv(_) => Places::Csv,
         };
         let by = Actor::new(document.submitted_by.as_deref().unwrap_or(NOBODY), Via::Inbox);
-        let request = Request {
+        let request = SubmitRequest {
             kind: document.kind,
             parameters: document.parameters,
             passwords: PasswordWish::ConfiguredOrNone,
@@ -79,7 +79,7 @@ enum Places {
 }
 
 impl Places {
-    fn refusal(self, mut refusal: submit::Refusal) -> Refusal {
+    fn refusal(self, mut refusal: submit::FileRefusal) -> Refusal {
         let mut reasons = Vec::new();
         let told = refusal.faults.each(MOST_FAULTS, &mut |fault| {
             reasons.push(self.of_row(fault));
@@ -117,7 +117,7 @@ impl Places {
         }
     }
 
-    fn of_row(self, fault: &Fault) -> Reason {
+    fn of_row(self, fault: &RowFault) -> Reason {
         let problem = &fault.problem;
         let column = if fault.header.is_empty() {
             &problem.column

@@ -86,6 +86,6 @@ pub(super) fn child(path: &str, key: &str) -> String {
     if plain {
         format!("{path}.{key}")
     } else {
-        format!("{path}[{}]", serde_json::Value::from(super::clipped(key)))
+        format!("{path}[{}]", serde_json::Value::from(tenantry_jobs::clip(key)))
     }
 }

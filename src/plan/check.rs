@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use tenantry_jobs::header::Mapping;
 use tenantry_jobs::{Job, Problem, Row, code};
 
-use super::{Fault, PlanError, Source, mark};
+use super::{PlanError, RowFault, Source, mark};
 use crate::db::Tx;
-use crate::input::duplicates::{Key, KeyHasher};
+use crate::input::duplicates::{KeyHasher, RowKey};
 use crate::input::{self, Block, RowView, Rows};
 use crate::ledger::RowOutcome;
 use crate::store::sql::sync::Request;
@@ -41,9 +41,9 @@ impl Shared {
     }
 
     /// Adds to a problem where it stands.
-    pub(super) fn fault(&self, row: u64, line: u64, problem: Problem) -> Fault {
+    pub(super) fn fault(&self, row: u64, line: u64, problem: Problem) -> RowFault {
         let column = self.column(&problem.column);
-        Fault {
+        RowFault {
             file: self.file.clone(),
             sheet: self.sheet.clone(),
             row,
@@ -111,11 +111,11 @@ pub struct CheckedBlock {
     /// Rows that can be applied, in order, with what that would do. Without a store every one is `Create`.
     pub previews: Vec<Preview>,
     /// Rows that cannot, with everything that is wrong with each.
-    pub rejects: BTreeMap<u64, Vec<Fault>>,
+    pub rejects: BTreeMap<u64, Vec<RowFault>>,
     /// Rows that are still to be previewed, since they ask another store.
     pub(super) syncs: Vec<Request>,
     pub(super) needs: Vec<SeatNeed>,
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: Vec<RowKey>,
 }
 
 impl CheckedBlock {
@@ -190,7 +190,7 @@ impl CheckedBlock {
     }
 
     /// The keys of the rows that are not rejected: what a rejected row has, another may have.
-    pub(super) fn take_keys(&mut self) -> impl Iterator<Item = Key> {
+    pub(super) fn take_keys(&mut self) -> impl Iterator<Item = RowKey> {
         let mut previews = self.previews.iter().peekable();
         std::mem::take(&mut self.keys).into_iter().filter_map(move |key| {
             while previews.next_if(|preview| preview.row < key.row()).is_some() {}
@@ -207,7 +207,7 @@ pub(super) fn check(
     mut tx: Option<&mut dyn Tx>,
     encode: bool,
 ) -> Result<CheckedBlock, PlanError> {
-    let mut rejects: BTreeMap<u64, Vec<Fault>> = BTreeMap::new();
+    let mut rejects: BTreeMap<u64, Vec<RowFault>> = BTreeMap::new();
     let mut keys = Vec::with_capacity(block.len());
     let mut hasher = shared.hasher.clone();
     let mut prepared = Prepared::new(shared.context.clone(), block.len());

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{CheckedBlock, Fault, Impact, PlanError, PlanHash, Planned, Planning, Repeated, Totals};
+use super::{CheckedBlock, Impact, PlanError, PlanHash, Planned, Planning, Repeated, RowFault, Totals};
 use crate::input::Digest;
 
 /// Takes what a planning finds, in file order.
@@ -17,7 +17,7 @@ pub trait Sink: Send {
     fn repeated(&mut self, repeated: Repeated) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Why the file cannot be read any further; nothing follows.
-    fn broken(&mut self, fault: Fault) -> Result<(), Self::Error>;
+    fn broken(&mut self, fault: RowFault) -> Result<(), Self::Error>;
 }
 
 /// What a file came to.
@@ -48,7 +48,7 @@ impl Planning {
                 Ok(Some(checked)) => checked,
                 Ok(None) => break,
                 Err(PlanError::Input(error)) => {
-                    sink.broken(Fault::of_file(&error))?;
+                    sink.broken(RowFault::of_file(&error))?;
                     return Ok(drained);
                 }
                 Err(error) => return Err(error.into()),

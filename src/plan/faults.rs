@@ -14,7 +14,7 @@ const KEPT: usize = 10_000;
 
 /// A problem and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
+pub struct RowFault {
     /// The file.
     pub file: String,
     /// The sheet, where the file is a workbook.
@@ -37,7 +37,7 @@ pub struct Fault {
     pub problem: Problem,
 }
 
-impl Fault {
+impl RowFault {
     /// A fault that ends the reading of a file.
     pub fn of_file(error: &InputError) -> Self {
         let place = match (&error.sheet, error.column()) {
@@ -71,7 +71,7 @@ impl Fault {
     }
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for RowFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some(sheet) = &self.sheet else {
             write!(f, "{}:{}: ", self.file, self.line)?;
@@ -92,7 +92,7 @@ impl std::fmt::Display for Fault {
 /// Every fault of a file.
 #[derive(Debug, Default)]
 pub struct FaultLog {
-    kept: Vec<Fault>,
+    kept: Vec<RowFault>,
     spilled: Option<BufWriter<File>>,
     count: u64,
     by_code: BTreeMap<String, u64>,
@@ -100,7 +100,7 @@ pub struct FaultLog {
 
 impl FaultLog {
     /// Adds one.
-    pub fn push(&mut self, fault: Fault) -> std::io::Result<()> {
+    pub fn push(&mut self, fault: RowFault) -> std::io::Result<()> {
         self.count += 1;
         *self.by_code.entry(fault.problem.code.clone()).or_default() += 1;
         if self.kept.len() < KEPT {
@@ -131,7 +131,7 @@ impl FaultLog {
     }
 
     /// Calls `each` with up to `limit` of them: those in memory in line order, then the rest as found.
-    pub fn each(&mut self, limit: u64, each: &mut dyn FnMut(&Fault) -> std::io::Result<()>) -> std::io::Result<()> {
+    pub fn each(&mut self, limit: u64, each: &mut dyn FnMut(&RowFault) -> std::io::Result<()>) -> std::io::Result<()> {
         self.kept.sort_by_key(|fault| (fault.line, fault.column_number));
         for fault in self.kept.iter().take(limit as usize) {
             each(fault)?;
@@ -153,7 +153,7 @@ impl FaultLog {
     pub fn write_json(&mut self, out: &mut dyn Write) -> std::io::Result<()> {
         let mut first = true;
         out.write_all(b"[")?;
-        self.each(u64::MAX, &mut |fault: &Fault| {
+        self.each(u64::MAX, &mut |fault: &RowFault| {
             if !std::mem::take(&mut first) {
                 out.write_all(b",")?;
             }

@@ -47,7 +47,7 @@ pub enum PlanFileError {
 
 /// What stands before the rows.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Head {
+pub struct PlanHead {
     /// [`FORMAT`].
     pub tenantry_plan: u32,
     /// The kind of job.
@@ -65,7 +65,7 @@ pub struct Head {
 
 /// What stands after the rows.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Tail {
+pub struct PlanTail {
     #[serde(rename = "errors")]
     repeated: Repetitions,
     /// Hash of the file that was planned; `None` when it could not be read to its end.
@@ -95,11 +95,11 @@ impl<'de> Visitor<'de> for Repetitions {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut faults: A) -> Result<Self, A::Error> {
         #[derive(Deserialize)]
-        struct Fault {
+        struct RowFault {
             row: u64,
             code: String,
         }
-        while let Some(fault) = faults.next_element::<Fault>()? {
+        while let Some(fault) = faults.next_element::<RowFault>()? {
             if fault.code == code::DUPLICATE_IN_FILE {
                 self.0.row(fault.row);
             }
@@ -128,9 +128,9 @@ struct PlannedChange {
 pub struct PlanFile {
     path: PathBuf,
     /// What stands before its rows.
-    pub head: Head,
+    pub head: PlanHead,
     /// What stands after them.
-    pub tail: Tail,
+    pub tail: PlanTail,
     lines: BufReader<File>,
     line: u64,
     next: Option<(u64, Option<State>)>,
@@ -157,7 +157,7 @@ impl PlanFile {
             .strip_suffix(",\"rows\":[")
             .map(|head| format!("{head}}}"))
             .ok_or_else(|| bad(1, "this is no plan; `tenantry plan --out FILE` writes one".to_owned()))?;
-        let head: Head = serde_json::from_str(&head).map_err(|error| bad(1, error.to_string()))?;
+        let head: PlanHead = serde_json::from_str(&head).map_err(|error| bad(1, error.to_string()))?;
         if head.tenantry_plan != FORMAT {
             let message = format!("a plan of format {}; this program knows {FORMAT}", head.tenantry_plan);
             return Err(bad(1, message));
@@ -179,7 +179,7 @@ impl PlanFile {
         }
         let start = text.trim_start_matches([']', ',']).to_owned();
         let rest = std::io::Cursor::new(format!("{{{start}")).chain(lines);
-        let tail: Tail = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
+        let tail: PlanTail = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
         if let Some(told) = &tail.hash {
             hash.all_repeated(tail.repeated.0.clone());
             let content = tail.sha256.as_deref().unwrap_or_default();

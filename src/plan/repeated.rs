@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tenantry_jobs::{Problem, code};
 
 use super::check::Shared;
-use super::{Fault, PlanError};
+use super::{PlanError, RowFault};
 use crate::input::duplicates::{Duplicate, Duplicates};
 use crate::input::{Block, Input};
 
@@ -19,7 +19,7 @@ pub struct Repeated {
     /// The number of the row's block.
     pub chunk: i64,
     /// The fault to tell.
-    pub fault: Fault,
+    pub fault: RowFault,
     /// Whether the row has not come before, for another of its keys.
     pub first_of_row: bool,
     pub(super) mark: u8,

@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tower::layer::util::Identity;
 
 use super::{Queue, Ticket};
+use crate::tasks;
 
 /// A ticket, and the place among the worker's handlers that was free before it was taken out of the queue.
 pub(super) struct Taken {
@@ -91,8 +92,7 @@ impl Tickets {
             };
             async move { stop.run_until_cancelled(consume).await.unwrap_or_default() }
         };
-        #[expect(clippy::disallowed_methods, reason = "it is aborted with the worker it feeds")]
-        let feeder = tokio::spawn(feed);
+        let feeder = tasks::spawn("the worker it feeds", feed);
         Self {
             taken,
             _feeder: AbortOnDropHandle::new(feeder),

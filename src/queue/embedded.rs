@@ -1,12 +1,13 @@
 //! The queue within one process. Other processes' work is found by the runner, which watches the ledger.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
 use super::Ticket;
 use super::backend::Places;
+use crate::lock::lock;
 
 /// Tickets kept at most; one that finds no room says nothing the others do not.
 const CAPACITY: usize = 4096;
@@ -23,7 +24,7 @@ struct Shared {
 
 impl EmbeddedQueue {
     pub(super) fn push(&self, ticket: Ticket, count: usize) {
-        let mut tickets = self.0.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tickets = lock(&self.0.tickets);
         for _ in 0..count.min(CAPACITY - tickets.len().min(CAPACITY)) {
             tickets.push_back(ticket);
         }
@@ -40,12 +41,7 @@ impl EmbeddedQueue {
     pub(super) async fn pop(&self) -> Ticket {
         loop {
             let rung = self.0.rung.notified();
-            let ticket = self
-                .0
-                .tickets
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop_front();
+            let ticket = lock(&self.0.tickets).pop_front();
             if let Some(ticket) = ticket {
                 return ticket;
             }

@@ -199,7 +199,7 @@ pub struct Outage {
 
 impl Outage {
     /// Waits, longer each time.
-    pub async fn wait(&mut self, what: &str, error: &QueueError) {
+    pub async fn wait(&mut self, what: &str, error: &impl std::fmt::Display) {
         if self.times == 0 {
             tracing::warn!(%error, "Redis cannot be asked for {what}; trying again until it can");
         }

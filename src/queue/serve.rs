@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::{Taken, Tickets};
 use super::{Queue, QueueError, Ticket};
+use crate::tasks;
 
 /// Calls `handler` for each ticket, up to `concurrency` at a time, until `stop` is cancelled; then waits for the
 /// handlers in hand. A handler that panics costs its ticket and nothing else.
@@ -33,15 +34,10 @@ where
                 Ok::<(), Infallible>(())
             }
         };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the worker tracks them and waits for them when it stops"
-        )]
-        let spawn = tokio::spawn;
         WorkerBuilder::new(name.as_str())
             .backend(Tickets::of(&queue, concurrency, stopping.clone()))
             .catch_panic()
-            .parallelize(spawn)
+            .parallelize(|task| tasks::spawn("the queue's worker", task))
             .build(handle)
     };
     let stopped = async move {

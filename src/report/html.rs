@@ -29,7 +29,7 @@ h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; } h3 span { color: var(--soft); 
 ";
 
 /// The page.
-pub fn page(report: &Report) -> String {
+pub(crate) fn page(report: &Report) -> String {
     let job = &report.summary;
     let mut page = String::new();
     let title = format!("{} {}", job.kind, job.state.as_str());

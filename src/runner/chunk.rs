@@ -13,7 +13,7 @@ use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::ids::record_id;
 use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, closing, fence, sealed};
-use crate::passwords::{PasswordRow, Policy, Recipient, Sealer, generate};
+use crate::passwords::{PasswordPolicy, PasswordRow, Recipient, Sealer, generate};
 use crate::plan::Slice;
 use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::Progress;
@@ -133,7 +133,7 @@ fn hand_out(
     tx: &mut dyn Tx,
     claim: &Claim,
     accounts: Vec<Account>,
-    policy: &Policy,
+    policy: &PasswordPolicy,
     clock: &Clock,
 ) -> Result<(), DbError> {
     let mut entropy = clock.entropy();

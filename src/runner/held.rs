@@ -4,13 +4,14 @@
 //! for as long. So there are places beyond the usual number, for jobs that have no chunk in hand yet.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::MutexGuard as Turn;
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use crate::ledger::{Claim, JobId};
+use crate::lock::lock;
 
 /// (job, chunk, attempt)
 type Key = (i64, i64, i64);
@@ -32,7 +33,7 @@ pub(super) struct Room<'h> {
 
 impl Held {
     fn chunks(&self) -> MutexGuard<'_, HashMap<Key, JobId>> {
-        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.chunks)
     }
 
     /// Room for one more chunk among `usual` ones, or beyond them among `spare` ones.

@@ -5,7 +5,7 @@ use tenantry_jobs::Job;
 use crate::ledger::Parameters;
 use crate::plan::document::{Head, Tail, View};
 use crate::plan::{
-    Against, CheckedBlock, Drained, Fault, FaultLog, Limits, PlanError, Planning, Repeated, Sink, Source, Whole,
+    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, Sink, Source, Whole,
 };
 use crate::summary::how_to_undo;
 
@@ -124,7 +124,7 @@ impl Sink for Showing<'_, '_> {
         Ok(self.faults.push(repeated.fault)?)
     }
 
-    fn broken(&mut self, fault: Fault) -> Result<(), PlanError> {
+    fn broken(&mut self, fault: RowFault) -> Result<(), PlanError> {
         Ok(self.faults.push(fault)?)
     }
 }

@@ -21,6 +21,17 @@ pub trait Progress: Sync {
     fn at(&self, finished: u64, total: u64);
 }
 
+/// How a job is worked on here.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOptions<'r> {
+    /// The directory of its results; otherwise the one it has, or the usual one.
+    pub out: Option<&'r Path>,
+    /// Chunks worked on at once, other than configured.
+    pub concurrency: Option<usize>,
+    /// Cancelled to stop after what is in hand.
+    pub stop: &'r CancellationToken,
+}
+
 /// Why a job could not be run here, or waited for.
 #[derive(Debug, Error)]
 pub enum RunError {
@@ -78,16 +89,10 @@ impl Service {
         })
     }
 
-    /// Works on one job here until it has ended, or rests, or `stop` is cancelled, and writes its results as it goes. The job
+    /// Works on one job here until it has ended, or rests, or is stopped, and writes its results as it goes. The job
     /// as it is then.
-    pub async fn run(
-        &self,
-        id: JobId,
-        out: Option<&Path>,
-        concurrency: Option<usize>,
-        stop: &CancellationToken,
-        progress: &dyn Progress,
-    ) -> Result<Job, RunError> {
+    pub async fn run(&self, id: JobId, options: RunOptions<'_>, progress: &dyn Progress) -> Result<Job, RunError> {
+        let RunOptions { out, concurrency, stop } = options;
         let job = self.job(id).await?;
         let dir = self.claim_results(&job, out).await?;
         if job.is_at_rest() && !job.state.is_final() {

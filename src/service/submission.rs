@@ -10,11 +10,11 @@ use crate::ledger::{Actor, JobId, Parameters};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
-use crate::submit::{Refusal, Submission, Submitted, submit};
+use crate::submit::{FileRefusal, Submission, Submitted, Submitter};
 use crate::undo;
 
 /// What somebody wants done.
-pub struct Request {
+pub struct SubmitRequest {
     /// The kind.
     pub kind: &'static dyn Job,
     /// What is the same for every row; whom passwords are sealed to follows from `passwords`.
@@ -38,7 +38,7 @@ impl Service {
     pub async fn submit(
         &self,
         by: Actor,
-        request: Request,
+        request: SubmitRequest,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Submitted, ServiceError> {
         let seal_to = self.recipients(request.kind, &request.passwords)?;
@@ -55,8 +55,13 @@ impl Service {
             out_dir: None,
             plan: request.plan,
         };
-        let (queue, rules) = (self.told(request.is_for_workers), &self.settings.rules);
-        Ok(submit(&self.ledger, &self.stores, &queue, rules, submission, progress).await?)
+        let submitter = Submitter {
+            ledger: &self.ledger,
+            stores: &self.stores,
+            queue: &self.told(request.is_for_workers),
+            rules: &self.settings.rules,
+        };
+        Ok(submitter.submit(submission, progress).await?)
     }
 
     /// Submits the undo of a job. Its id, or that of the job that was doing the same.
@@ -76,7 +81,7 @@ impl Service {
     }
 }
 
-impl Refusal {
+impl FileRefusal {
     /// Rows that could be applied without the others.
     pub fn good_rows(&self) -> u64 {
         self.totals.rows - self.totals.reject

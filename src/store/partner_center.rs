@@ -3,8 +3,8 @@
 //! One of the remote stores (`store::remote`; `seam` and `rows` are that side of it). There are no transactions here and no
 //! batches: rows are carried out one by one, several at a time, each in steps of one
 //! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
-//! (`session`). How often it may be called is felt for, by all workers together (`pace`), and everything a call needs besides
-//! (token, headers, what an error means) is in `client`, `tokens` and `failure`.
+//! (`session`). How often it may be called is felt for, by all workers together (`kit::pace`), and everything a call needs besides
+//! (token, headers, what an error means) is in `client`, `auth` and `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
@@ -17,17 +17,14 @@ mod customers;
 mod end;
 mod entra;
 mod failure;
-mod http;
 mod image;
 mod kinds;
 mod licenses;
 mod lifecycle;
 mod named;
-mod pace;
 mod paging;
 mod reads;
 mod records;
-mod refresh;
 mod relationship;
 mod roles;
 mod rows;
@@ -38,7 +35,6 @@ mod steps;
 mod subscription;
 mod subscriptions;
 mod text;
-mod tokens;
 mod transfer;
 mod transfers;
 mod undo;
@@ -52,10 +48,8 @@ use std::time::Duration;
 use tenantry_jobs::{Change, Problem, Request, TransferAction, code};
 use thiserror::Error;
 
-pub use auth::Speaker;
+pub use auth::{Credentials, RefreshToken, Speaker, Standing};
 pub use cloud::{Addresses, Cloud};
-pub use refresh::{RefreshToken, Standing};
-pub use tokens::Credentials;
 
 use self::address::Validator;
 use self::client::{CallError, Client};
@@ -65,8 +59,8 @@ use self::transfer::Acceptance;
 use crate::clock::Clock;
 use crate::db::DbError;
 use crate::ledger::Installation;
-use crate::queue::RedisQueue;
 use crate::store::RowRequest;
+use crate::store::kit::pace::LimitBoard;
 use crate::store::remote::{ApplyError, StoreEnv, StoreError};
 
 /// Customers whose rows take turns: enough for one that is throttled to hold nobody up, few enough to know what is there.
@@ -189,9 +183,9 @@ impl PartnerCenter {
         })
     }
 
-    /// Keeps the partner's limits together with the other workers of this Redis, from the next call on.
-    pub fn share_limits(&self, redis: RedisQueue) {
-        self.client.share_limits(redis, &self.partner);
+    /// Keeps the partner's limits together with the other workers of this board, from the next call on.
+    pub fn share_limits(&self, board: Arc<dyn LimitBoard>) {
+        self.client.share_limits(board, &self.partner);
     }
 
     /// Whether we are let in, as whoever asks.

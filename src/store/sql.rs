@@ -12,7 +12,6 @@
 //! are tasks of a session: decided record by record, written together, and with an image of what was before, so
 //! that an undo can take them back.
 
-pub mod counterpart;
 mod create_customer;
 pub mod derived;
 pub(crate) mod export;
@@ -68,7 +67,7 @@ pub struct Prepared {
     users: Option<users::NewUsers>,
     /// Users that the plan found to be there.
     known_users: Option<users::NewUsers>,
-    new_customers: Vec<create_customer::Wanted>,
+    new_customers: Vec<create_customer::CreateCustomer>,
     tasks: Vec<Box<dyn Task>>,
     exports: Vec<export::Request>,
     syncs: Vec<sync::Request>,
@@ -142,20 +141,20 @@ impl Prepared {
                 return users.add(job, row, user, directory);
             }
             Change::CreateCustomer(new) => {
-                self.new_customers.push(create_customer::Wanted::new(row, new));
+                self.new_customers.push(create_customer::CreateCustomer::new(row, new));
                 return Ok(());
             }
-            Change::UpdateCustomer(patch) => Box::new(update_customer::Wanted::new(row, patch, directory)?),
-            Change::SetSeats(seats) => Box::new(seats::Wanted::new(row, seats, directory)?),
+            Change::UpdateCustomer(patch) => Box::new(update_customer::UpdateCustomer::new(row, patch, directory)?),
+            Change::SetSeats(seats) => Box::new(seats::SetSeats::new(row, seats, directory)?),
             Change::DeleteUser(user) => Box::new(lifecycle::Delete(named::Named::new(row, *user, directory)?)),
             Change::RestoreUser(user) => Box::new(lifecycle::Restore(named::Named::new(row, *user, directory)?)),
             Change::ResetPassword(reset) => Box::new(lifecycle::Reset::new(row, reset, directory)?),
-            Change::AssignLicenses(change) => Box::new(licenses::Wanted::new(row, change, directory)?),
-            Change::UpdateUser(patch) => Box::new(update_user::Wanted::new(row, patch, directory)?),
+            Change::AssignLicenses(change) => Box::new(licenses::AssignLicenses::new(row, change, directory)?),
+            Change::UpdateUser(patch) => Box::new(update_user::UpdateUser::new(row, patch, directory)?),
             Change::SetSubscription(state) => Box::new(subscriptions::Set::new(row, state, directory)?),
             Change::SuspendSubscription(one) => Box::new(subscriptions::Suspend::new(row, one, directory)?),
             Change::RemoveRelationship(removal) => Box::new(relationship::Remove::new(row, removal, directory)?),
-            Change::SwitchSubscription(switch) => Box::new(transfers::Wanted::new(row, switch, directory)?),
+            Change::SwitchSubscription(switch) => Box::new(transfers::SwitchSubscription::new(row, switch, directory)?),
         };
         self.tasks.push(task);
         Ok(())

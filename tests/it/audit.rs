@@ -4,7 +4,7 @@ mod command;
 mod tampering;
 
 use tenantry::db::{DbError, Tx};
-use tenantry::ledger::audit::{self, Action, Entry, Fault, Record, Report};
+use tenantry::ledger::audit::{self, Action, AuditEntry, AuditRecord, ChainFault, ChainReport};
 use tenantry::ledger::{Counts, JobState, Ledger, Parameters, Via};
 use tenantry::submit::Submitted;
 
@@ -20,8 +20,8 @@ const STRICT: Parameters = Parameters {
     seal_to: Vec::new(),
 };
 
-fn entry(n: u64) -> Entry {
-    Entry {
+fn entry(n: u64) -> AuditEntry {
+    AuditEntry {
         actor: format!("actor {n}"),
         // Every other one as an earlier version recorded it.
         via: (n % 2 == 1).then_some(Via::Inbox),
@@ -43,11 +43,11 @@ async fn append(ledger: &Ledger, count: u64) {
     ledger.db().write(append).await.expect("recorded");
 }
 
-async fn records(ledger: &Ledger) -> Vec<Record> {
+async fn records(ledger: &Ledger) -> Vec<AuditRecord> {
     ledger.audit_page(None, 0).await.expect("read")
 }
 
-async fn verify(ledger: &Ledger) -> Report {
+async fn verify(ledger: &Ledger) -> ChainReport {
     ledger.verify_audit(None).await.expect("verified")
 }
 
@@ -82,7 +82,7 @@ on_both! {
     async fn the_way_in_is_recorded_and_part_of_the_hash(place: Place) {
         let ledger = place.ledger().await;
         let job = apply(&ledger, "add-customer", CUSTOMERS).await;
-        let by_itself = Entry { via: None, ..entry(1) };
+        let by_itself = AuditEntry { via: None, ..entry(1) };
         ledger.db().write(move |tx| audit::append(tx, 3, &by_itself)).await.expect("recorded");
         let told = records(&ledger).await;
         let ways: Vec<_> = told.iter().map(|one| one.via.as_deref()).collect();
@@ -95,7 +95,7 @@ on_both! {
         assert_ne!(with.computed(), told[2].hash);
         let line = told[2].to_json();
         assert!(!line.contains("via"), "{line}");
-        assert_eq!(Record::from_json(&told[0].to_json()), Ok(told[0].clone()));
+        assert_eq!(AuditRecord::from_json(&told[0].to_json()), Ok(told[0].clone()));
     }
 
     async fn stopping_repeating_and_having_nothing_to_do_are_recorded(place: Place) {
@@ -193,6 +193,6 @@ on_both! {
         assert_eq!((report.records, report.fault_count, report.last), (2_000, 0, Some(2_000)), "{report:?}");
         run(&ledger, &["UPDATE meta SET value = '7' WHERE key = 'installation'"]).await.expect("moved");
         let report = verify(&place.ledger().await).await;
-        assert_eq!(report.faults, [Fault::WrongStart { seq: 1 }]);
+        assert_eq!(report.faults, [ChainFault::WrongStart { seq: 1 }]);
     }
 }

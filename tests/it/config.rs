@@ -94,6 +94,28 @@ fn all_faults_come_at_once_and_name_their_place() {
 }
 
 #[test]
+fn every_key_is_tried_however_many_are_faulty() {
+    let told = faults(
+        "[worker]\nlease = \"soon\"\nsweep_every = \"often\"\nconcurrency = true\n[approval]\nwithin = \"a while\"",
+        &[("TENANTRY__LOG__FORMAT", "xml")],
+        &[("spool.keep", "for ever")],
+    );
+    let lines: Vec<&str> = told.lines().skip(1).map(str::trim).collect();
+    let keys = [
+        "`approval.within` = `a while`: expected",
+        "`log.format` = `xml`: expected `text` or `json`",
+        "`spool.keep` = `for ever`: expected",
+        "`worker.concurrency` = `true`: expected a whole number",
+        "`worker.lease` = `soon`: expected",
+        "`worker.sweep_every` = `often`: expected",
+    ];
+    assert_eq!(lines.len(), keys.len(), "{told}");
+    for (line, key) in lines.iter().zip(keys) {
+        assert!(line.contains(key), "no `{key}` in `{line}`");
+    }
+}
+
+#[test]
 fn values_are_taken_as_they_stand() {
     // Neither is a number of workers anybody meant.
     for value in ["2.5", "\"two\"", "true", "0", "257"] {

@@ -341,6 +341,32 @@ fn nobody_but_configuration_and_registry_knows_which_services_are_stores() {
     assert!(KNOW_SERVICES.iter().all(is_used), "the test sees those who may");
 }
 
+/// A store beside Partner Center can be built of it only as long as it knows neither that one nor how jobs are run.
+#[test]
+fn the_kit_of_stores_knows_no_store_and_nothing_of_the_program() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let kit = ["store".to_owned(), "kit".to_owned()];
+    let imports = Modules::read(&src).imports;
+    let of_kit = imports.iter().filter(|import| import.from.starts_with(&kit));
+    let outside: Vec<&str> = of_kit
+        .filter(|import| !import.to.starts_with(&kit))
+        .map(|import| import.place.as_str())
+        .collect();
+    assert!(outside.is_empty(), "out of the kit:\n{}", outside.join("\n"));
+    let mut seen = Vec::new();
+    read_below(&src.join("store/kit"), &mut kit.to_vec(), &mut seen);
+    let files = seen.iter().map(|one| one.file.clone());
+    let mut read = 0;
+    for file in files.chain([src.join("store/kit.rs")]) {
+        read += 1;
+        let text = std::fs::read_to_string(&file).expect("readable").to_lowercase();
+        for name in ["partner_center", "partnercenter", "partner center", "partner-center"] {
+            assert!(!text.contains(name), "{} names {name}", file.display());
+        }
+    }
+    assert!(read > 5, "the kit's files are there");
+}
+
 /// The test can fail: a circle through a name that is passed on, and an import against the order, are found.
 #[test]
 fn circles_are_found_through_what_is_passed_on() {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use tenantry::input::{Block, Input, InputError, Limits};
+use tenantry::input::{Block, Input, InputError, InputLimits};
 
 mod blocks;
 mod corpus;
@@ -33,7 +33,7 @@ pub(crate) fn plain(block: &Block) -> Rows {
 }
 
 /// Opens bytes that arrive a few at a time.
-pub(crate) fn trickle(bytes: &[u8], at_once: usize, limits: Limits) -> Result<Input, InputError> {
+pub(crate) fn trickle(bytes: &[u8], at_once: usize, limits: InputLimits) -> Result<Input, InputError> {
     let reader = Trickle {
         bytes: bytes.to_vec(),
         at: 0,

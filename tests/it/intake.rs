@@ -13,6 +13,7 @@ use tenantry::config::Config;
 use tenantry::intake::{Accepted, Door, JobDocument, LedgerDoor, Refusal, inbox};
 use tenantry::ledger::{JobFilter, JobId};
 use tenantry::queue::{Queue, RedisQueue};
+use tenantry::tasks;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -87,8 +88,7 @@ impl Desk {
 
     fn serve(&self, door: impl Door) -> Serving {
         let stop = CancellationToken::new();
-        #[expect(clippy::disallowed_methods, reason = "aborted with the test that started it")]
-        let task = tokio::spawn(inbox::serve(self.queue.clone(), door, stop.clone()));
+        let task = tasks::spawn("the test", inbox::serve(self.queue.clone(), door, stop.clone()));
         Serving {
             stop,
             task: AbortOnDropHandle::new(task),

@@ -9,14 +9,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tenantry::clock::Clock;
 use tenantry::ledger::{Actor, Claimant, Job, Ledger, Parameters, Scope, Via};
-use tenantry::passwords::{Class, Policy};
+use tenantry::passwords::{Class, PasswordPolicy};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
 use tenantry::receipt::Form;
 use tenantry::runner::retry::RetryPolicy;
-use tenantry::runner::{Runner, Settings};
+use tenantry::runner::{Runner, RunnerSettings};
 use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submission, Submitted, submit};
+use tenantry::submit::{Rules, Submission, Submitted, Submitter};
 use tokio_util::sync::CancellationToken;
 
 use crate::servers::PgServer;
@@ -168,8 +168,8 @@ impl Run {
     }
 }
 
-pub(crate) fn settings(concurrency: usize) -> Settings {
-    Settings {
+pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
+    RunnerSettings {
         concurrency,
         lease: Duration::from_secs(3),
         heartbeat: Duration::from_secs(1),
@@ -183,7 +183,7 @@ pub(crate) fn settings(concurrency: usize) -> Settings {
         },
         look: Backoff::new(Duration::from_millis(50), Duration::from_millis(200)),
         errors: None,
-        passwords: Policy::new(16, &Class::ALL, false).expect("a policy"),
+        passwords: PasswordPolicy::new(16, &Class::ALL, false).expect("a policy"),
         form: Form::default(),
     }
 }
@@ -272,9 +272,13 @@ pub(crate) async fn hand_over(
         out_dir: None,
         plan: None,
     };
-    submit(ledger, stores, &Queue::embedded(), &rules, submission, &|_| ())
-        .await
-        .expect("submitted")
+    let submitter = Submitter {
+        ledger,
+        stores,
+        queue: &Queue::embedded(),
+        rules: &rules,
+    };
+    submitter.submit(submission, &|_| ()).await.expect("submitted")
 }
 
 /// Submits CSV text and works it off.
@@ -361,12 +365,12 @@ pub(crate) async fn work_off_from(ledger: &Ledger, stores: &Stores, job: &Job) -
 }
 
 /// As [`work_off`], the way `settings` say.
-pub(crate) async fn work_off_with(ledger: &Ledger, job: &Job, settings: Settings) -> Job {
+pub(crate) async fn work_off_with(ledger: &Ledger, job: &Job, settings: RunnerSettings) -> Job {
     let runner = runner(ledger, &Stores::default(), settings, Scope::Job(job.seq));
     work_until(runner, ledger, job, Job::is_at_rest).await
 }
 
-fn runner(ledger: &Ledger, stores: &Stores, settings: Settings, scope: Scope) -> Runner {
+fn runner(ledger: &Ledger, stores: &Stores, settings: RunnerSettings, scope: Scope) -> Runner {
     Runner::new(ledger.clone(), stores.clone(), Queue::embedded(), settings, scope)
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tenantry::ledger::JobId;
 use tenantry::queue::{Queue, QueueError, Ticket, serve};
+use tenantry::tasks;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -88,8 +89,7 @@ impl Work {
             })
             .await
         };
-        #[expect(clippy::disallowed_methods, reason = "aborted with the test that started it")]
-        let task = AbortOnDropHandle::new(tokio::spawn(serving));
+        let task = AbortOnDropHandle::new(tasks::spawn("the test", serving));
         Serving { stop, task }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use tenantry::input::{Block, Input, Limits};
+use tenantry::input::{Block, Input, InputLimits};
 use tenantry::ledger::{Counts, JobId, JobState, Parameters};
 use tenantry::receipt::{Form, InputFiles, Receipt, RejectsWriter, ResultsWriter};
 
@@ -23,7 +23,7 @@ fn block(rows: &[Vec<String>]) -> Block {
 }
 
 fn open(path: &Path) -> Input {
-    Input::open(path, Limits::default()).expect("a file we wrote")
+    Input::open(path, InputLimits::default()).expect("a file we wrote")
 }
 
 fn names(dir: &Path) -> Vec<String> {

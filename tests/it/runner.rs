@@ -9,6 +9,7 @@ use tenantry::queue::Queue;
 use tenantry::runner::{Runner, ServeError};
 use tenantry::store::Stores;
 use tenantry::submit::Submitted;
+use tenantry::tasks;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -68,8 +69,7 @@ impl Shop {
         );
         let stop = CancellationToken::new();
         let stopping = stop.clone();
-        #[expect(clippy::disallowed_methods, reason = "aborted with the test that started it")]
-        let task = tokio::spawn(async move { runner.serve(stopping).await });
+        let task = tasks::spawn("the test", async move { runner.serve(stopping).await });
         Working {
             stop,
             task: AbortOnDropHandle::new(task),

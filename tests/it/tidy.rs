@@ -21,7 +21,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 
 fn all_sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for dir in ["src", "jobs/src", "tests", "benches"] {
+    for dir in ["src", "crates", "jobs/src", "tests", "benches"] {
         sources(&root().join(dir), &mut found);
     }
     found
@@ -45,11 +45,62 @@ fn job_kinds_have_nothing_to_do_io_with() {
     }
 }
 
+/// Names in a manifest's sections of dependencies, of tests or of the code, as code spells them.
+fn dependencies(manifest: &str, of_tests: bool) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut is_in = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            let is_of_tests = line.contains("dev-dependencies]");
+            is_in = line.ends_with("dependencies]") && is_of_tests == of_tests && !line.starts_with("[workspace");
+        } else if is_in && line.contains('=') && !line.starts_with('#') {
+            let name = line.split([' ', '=', '.']).next().unwrap_or_default();
+            names.push(name.replace('-', "_"));
+        }
+    }
+    names
+}
+
+/// Whether a path begins with the crate's name; a module of the same name does not count.
+fn names_crate(code: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_path = code.match_indices(&format!("{name}::")).any(|(at, _)| {
+        let before = code[..at].strip_suffix("::").unwrap_or(&code[..at]);
+        !before.ends_with(is_word)
+    });
+    is_path || code.contains(&format!("use {name} as "))
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let beside = std::fs::read_dir(root().join("crates")).expect("a directory");
+    let crates = beside.flatten().map(|entry| entry.path());
+    for dir in crates.chain([root(), root().join("jobs")]) {
+        let manifest = read(dir.join("Cargo.toml"));
+        for (of_tests, places) in [(false, &["src"][..]), (true, &["src", "tests", "benches"])] {
+            let mut files = Vec::new();
+            for place in places
+                .iter()
+                .map(|place| dir.join(place))
+                .filter(|place| place.is_dir())
+            {
+                sources(&place, &mut files);
+            }
+            let code: String = files.iter().map(read).collect();
+            for name in dependencies(&manifest, of_tests) {
+                let is_used = names_crate(&code, &name);
+                assert!(is_used, "{}: nothing in {places:?} uses `{name}`", dir.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn every_file_says_what_it_is_for_and_stays_readable() {
     for path in all_sources() {
         let text = read(&path);
-        assert!(text.starts_with("//!"), "{} has no module doc", path.display());
+        let has_doc = text.starts_with("//!") || text.starts_with("#![doc = include_str!(");
+        assert!(has_doc, "{} has no module doc", path.display());
         // Tables of data may be as long as the data.
         let data = path.components().any(|part| part.as_os_str() == "model");
         let lines = text.lines().count();

@@ -1,5 +1,6 @@
 //! The whole way of a job: planned, approved, applied and taken back, from the outside.
 
+mod counterpart;
 mod drift;
 mod expiry;
 mod killed;
@@ -10,8 +11,9 @@ use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::store::Stores;
-use tenantry::store::sql::counterpart::{self, Answer};
 use tenantry_jobs::Undo;
+
+use counterpart::Answer;
 
 use crate::place::{
     On, Place, apply, apply_or_wait, by, column, of_this_store, on_both, outcomes, work_off, work_through,

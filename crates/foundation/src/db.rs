@@ -91,9 +91,9 @@ pub struct ConnectOptions {
     /// After this long without a word each side asks the other whether it is still there, as often again, and takes
     /// the third question without an answer for a no.
     pub keepalive: Duration,
-    /// How long a statement waits for a lock before it is answered [`DbError::Contended`].
+    /// How long [locks](Tx::lock) are waited for before the answer is [`DbError::Contended`].
     pub lock_wait: Duration,
-    /// How long the server keeps a transaction open whose program has gone quiet.
+    /// How long the server keeps a transaction open whose program has gone quiet, and lets one statement wait for a lock.
     pub idle_transaction: Duration,
 }
 

@@ -48,7 +48,7 @@ use text::Text;
 
 /// Bounds on what is held in memory.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct InputLimits {
     /// The longest record, in bytes of decoded text.
     pub record_bytes: usize,
     /// The weight at which a block is full, however few its rows.
@@ -60,7 +60,7 @@ pub struct Limits {
     pub part_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for InputLimits {
     fn default() -> Self {
         Self {
             record_bytes: 4 << 20,
@@ -71,7 +71,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl InputLimits {
     /// What blocks can address: offsets are of 32 bits, and a block may end one record beyond its limit.
     const MOST: usize = 1 << 30;
 
@@ -86,7 +86,7 @@ impl Limits {
 
 /// What of a file is to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct InputOptions {
     /// The sheet of a workbook, by name; the first one that is shown otherwise. A file without sheets is refused
     /// if one is named.
     pub sheet: Option<String>,
@@ -95,7 +95,7 @@ pub struct Options {
 /// A file of rows being read.
 pub struct Input {
     rows_from: From,
-    limits: Limits,
+    limits: InputLimits,
     header: Vec<String>,
     header_line: u64,
     /// Whether cells are guarded, since we wrote the file.
@@ -125,21 +125,21 @@ impl std::fmt::Debug for Input {
 
 impl Input {
     /// Opens a file and reads its header. Anything but a regular file is refused, without blocking.
-    pub fn open(path: &Path, limits: Limits) -> Result<Self, InputError> {
-        Self::open_with(path, limits, &Options::default())
+    pub fn open(path: &Path, limits: InputLimits) -> Result<Self, InputError> {
+        Self::open_with(path, limits, &InputOptions::default())
     }
 
     /// Opens a file and reads the header of what the options name.
-    pub fn open_with(path: &Path, limits: Limits, options: &Options) -> Result<Self, InputError> {
+    pub fn open_with(path: &Path, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         Self::new(Source::open(path)?, limits, options)
     }
 
     /// Reads from anything; `name` is what errors call it.
-    pub fn from_reader(name: &str, reader: Box<dyn Read + Send>, limits: Limits) -> Result<Self, InputError> {
-        Self::new(Source::from_reader(name, reader)?, limits, &Options::default())
+    pub fn from_reader(name: &str, reader: Box<dyn Read + Send>, limits: InputLimits) -> Result<Self, InputError> {
+        Self::new(Source::from_reader(name, reader)?, limits, &InputOptions::default())
     }
 
-    fn new(source: Source, limits: Limits, options: &Options) -> Result<Self, InputError> {
+    fn new(source: Source, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         let limits = limits.clamped();
         let rows_from = match source.magic() {
             Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options.sheet.clone())?)),

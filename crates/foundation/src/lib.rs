@@ -14,6 +14,8 @@
 //! secret       values that are never shown
 //! moment       times as people and documents have them
 //! machine      the machine's name
+//! lock         locks that outlive a panic
+//! tasks        tasks beside the caller's own
 //! file         files that appear under their names when they are whole
 //! failpoint    places where tests end the process
 //! ```
@@ -25,7 +27,9 @@ pub mod failpoint;
 pub mod file;
 pub mod input;
 pub mod installation;
+pub mod lock;
 pub mod machine;
 pub mod moment;
 pub mod passwords;
 pub mod secret;
+pub mod tasks;

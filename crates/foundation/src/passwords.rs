@@ -15,6 +15,6 @@ mod seal;
 pub use self::csv::{PasswordRow, PasswordRows};
 pub use self::generate::{Password, generate};
 pub use self::identity::{Identities, IdentityError, write_key_pair};
-pub use self::policy::{Class, LENGTHS, Policy};
+pub use self::policy::{Class, LENGTHS, PasswordPolicy};
 pub use self::recipient::{Recipient, RecipientError, parse_recipients};
 pub use self::seal::{OpenError, SealedCsv, Sealer, open};

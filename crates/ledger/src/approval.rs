@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::audit::{self, Action, Entry, JOB_COLUMNS};
+use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::closing::end_chunk;
 use super::{Actor, Job, JobState, Ledger, Outcome};
 use tenantry_foundation::db::{DbError, Row, Tx};
@@ -57,15 +57,13 @@ impl Ledger {
                      WHERE seq = $1 AND state = 'awaiting-approval' AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
                 );
                 let approved = tx.query_first(&sql, &[seq.into(), by.name.as_str().into(), now.into()])?;
-                decided(
-                    tx,
-                    approved,
-                    Action::Approved,
-                    Some(&by),
-                    None,
-                    now,
-                    DecisionRefused::NotWaiting("decided on already"),
-                )
+                let decision = Decision {
+                    action: Action::Approved,
+                    by: Some(&by),
+                    note: None,
+                    late: DecisionRefused::NotWaiting("decided on already"),
+                };
+                decision.record(tx, approved, now)
             })
             .await
     }
@@ -131,13 +129,17 @@ impl Ledger {
                         ended = end_chunk(tx, seq, chunk, Outcome::Cancelled, None, now)?.or(ended);
                     }
                 }
-                let action = if by.is_some() {
-                    Action::Rejected
-                } else {
-                    Action::Expired
+                let decision = Decision {
+                    action: if by.is_some() {
+                        Action::Rejected
+                    } else {
+                        Action::Expired
+                    },
+                    by: by.as_ref(),
+                    note: Some(message),
+                    late: DecisionRefused::NotWaiting("decided on already"),
                 };
-                let late = DecisionRefused::NotWaiting("decided on already");
-                let done = decided(tx, refused, action, by.as_ref(), Some(message), now, late)?;
+                let done = decision.record(tx, refused, now)?;
                 audit::ended(tx, ended, None, now)?;
                 Ok(done)
             })
@@ -155,8 +157,13 @@ impl Ledger {
                      AND state IN ('queued', 'running', 'retryable') AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
                 );
                 let paused = tx.query_first(&sql, &[seq.into(), message.into()])?;
-                let refused = DecisionRefused::WrongState(state, "paused");
-                decided(tx, paused, Action::Paused, Some(&by), None, now, refused)
+                let decision = Decision {
+                    action: Action::Paused,
+                    by: Some(&by),
+                    note: None,
+                    late: DecisionRefused::WrongState(state, "paused"),
+                };
+                decision.record(tx, paused, now)
             })
             .await
     }
@@ -172,8 +179,13 @@ impl Ledger {
                      WHERE seq = $1 AND state = 'paused' RETURNING {JOB_COLUMNS}"
                 );
                 let resumed = tx.query_first(&sql, &[seq.into()])?;
-                let refused = DecisionRefused::WrongState(state, "resumed");
-                decided(tx, resumed, Action::Resumed, Some(&by), None, now, refused)
+                let decision = Decision {
+                    action: Action::Resumed,
+                    by: Some(&by),
+                    note: None,
+                    late: DecisionRefused::WrongState(state, "resumed"),
+                };
+                decision.record(tx, resumed, now)
             })
             .await
     }
@@ -181,7 +193,7 @@ impl Ledger {
     /// Records that somebody was shown what a job keeps secret.
     pub async fn revealed(&self, job: &Job, by: &Actor, note: String) -> Result<(), DbError> {
         let now = self.clock.now_millis();
-        let entry = Entry {
+        let entry = AuditEntry {
             actor: by.name.clone(),
             via: Some(by.via),
             action: Action::Revealed,
@@ -195,32 +207,35 @@ impl Ledger {
     }
 }
 
-/// Records a decision that was carried out: the job's [`JOB_COLUMNS`], or nothing if it came too late.
-fn decided(
-    tx: &mut dyn Tx,
-    job: Option<Row>,
+/// What was decided on a job.
+struct Decision<'d> {
     action: Action,
-    by: Option<&Actor>,
+    /// Nobody, if the time was up.
+    by: Option<&'d Actor>,
     note: Option<String>,
-    now: i64,
-    refused: DecisionRefused,
-) -> Result<Result<(), DecisionRefused>, DbError> {
-    let Some(job) = job else { return Ok(Err(refused)) };
-    let mut entry = Entry {
-        note,
-        ..audit::of_job(action, &job, 0)?
-    };
-    entry = match by {
-        Some(by) => entry.by(by),
-        // Nobody did it; the time was up.
-        None => Entry {
-            actor: "tenantry".to_owned(),
-            via: None,
-            ..entry
-        },
-    };
-    audit::append(tx, now, &entry)?;
-    Ok(Ok(()))
+    /// What is answered if it came too late.
+    late: DecisionRefused,
+}
+
+impl Decision<'_> {
+    /// Records it if it was carried out: `job` is the job's [`JOB_COLUMNS`], or nothing if it came too late.
+    fn record(self, tx: &mut dyn Tx, job: Option<Row>, now: i64) -> Result<Result<(), DecisionRefused>, DbError> {
+        let Some(job) = job else { return Ok(Err(self.late)) };
+        let mut entry = AuditEntry {
+            note: self.note,
+            ..audit::of_job(self.action, &job, 0)?
+        };
+        entry = match self.by {
+            Some(by) => entry.by(by),
+            None => AuditEntry {
+                actor: "tenantry".to_owned(),
+                via: None,
+                ..entry
+            },
+        };
+        audit::append(tx, now, &entry)?;
+        Ok(Ok(()))
+    }
 }
 
 /// Chunks nobody works on, locked.

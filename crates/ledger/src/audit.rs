@@ -28,7 +28,7 @@ pub mod chain;
 mod line;
 mod read;
 
-pub use chain::{Anchor, Checker, Fault, Report};
+pub use chain::{Anchor, ChainFault, ChainReport, Checker};
 
 use std::collections::BTreeMap;
 
@@ -89,7 +89,7 @@ impl Action {
 /// Something to be recorded.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the record's columns")]
-pub struct Entry {
+pub struct AuditEntry {
     pub actor: String,
     /// By which way in it was asked for; `None` for what this program does by itself.
     pub via: Option<Via>,
@@ -101,7 +101,7 @@ pub struct Entry {
     pub note: Option<String>,
 }
 
-impl Entry {
+impl AuditEntry {
     /// The same, done by `actor`.
     #[must_use]
     pub fn by(self, actor: &Actor) -> Self {
@@ -116,7 +116,7 @@ impl Entry {
 /// A record as it was found: possibly damaged, so everything is the text that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the record's columns")]
-pub struct Record {
+pub struct AuditRecord {
     pub seq: i64,
     pub at: i64,
     pub actor: String,
@@ -131,7 +131,7 @@ pub struct Record {
     pub hash: String,
 }
 
-impl Record {
+impl AuditRecord {
     /// The hash this record should have.
     pub fn computed(&self) -> String {
         self.computed_as(self.seq)
@@ -179,7 +179,7 @@ fn hash(fields: &[Option<&str>]) -> String {
 }
 
 /// Records `entry` in the caller's transaction. Last in it, see [above](self#locks).
-pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &Entry) -> Result<(), DbError> {
+pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &AuditEntry) -> Result<(), DbError> {
     let sql = format!(
         "SELECT seq, hash, (SELECT value FROM meta WHERE key = 'installation') FROM audit_head WHERE id = 1{}",
         tx.dialect().for_update()
@@ -198,7 +198,7 @@ pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &Entry) -> Result<(), DbE
     } else {
         head.text(1)?.to_owned()
     };
-    let mut record = Record {
+    let mut record = AuditRecord {
         seq: last + 1,
         at: now_millis,
         actor: entry.actor.clone(),
@@ -244,9 +244,9 @@ pub(super) const JOB_COLUMNS: &str =
     "id, kind, submitted_by, state, applied, unchanged, rejected, failed, cancelled, total, plan_hash, submitted_via";
 
 /// What is recorded of the job whose [`JOB_COLUMNS`] begin at `first`; its submitter is the actor, its state the note.
-pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<Entry, DbError> {
+pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<AuditEntry, DbError> {
     let count = |column: usize| row.int(first + column).map(|value| value as u64);
-    Ok(Entry {
+    Ok(AuditEntry {
         actor: row.text(first + 2)?.to_owned(),
         via: Via::read(row, first + 11)?,
         action,
@@ -273,7 +273,7 @@ pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<Entry, D
 /// transaction. Returns the job's state.
 pub(super) fn ended(
     tx: &mut dyn Tx,
-    end: Option<Entry>,
+    end: Option<AuditEntry>,
     worker: Option<&str>,
     now: i64,
 ) -> Result<Option<String>, DbError> {

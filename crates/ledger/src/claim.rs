@@ -1,5 +1,6 @@
 //! Claims: which chunk is worked on next, and by whom.
 
+use super::chunk_state::ChunkState;
 use super::job::json;
 use super::trial::{Next, Trial};
 use super::{JobId, Ledger, Parameters};
@@ -141,7 +142,7 @@ fn claim(tx: &mut dyn Tx, claimant: &Claimant, now: i64) -> Result<Option<Claim>
         let Some(row) = tx.query_first(&sql, &[now.into(), job.into()])? else {
             continue;
         };
-        let orphaned = row.text(7)? == "running";
+        let orphaned = ChunkState::parse(row.text(7)?)? == ChunkState::Running;
         let waited = row.int(3)? < row.int(2)?;
         let (chunk, attempt, pending) = (row.int(0)?, row.int(4)? + 1, row.int(3)? as u64);
         let (mut trial, mut died) = (Trial::read(&row, 5)?, None);

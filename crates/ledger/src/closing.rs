@@ -1,6 +1,7 @@
 //! How chunks end, and rows before them: outcomes recorded, the job counted on, and its end said.
 
-use super::audit::{self, Action, Entry, JOB_COLUMNS};
+use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
+use super::chunk_state::ChunkState;
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes};
 use super::trial::Trial;
@@ -103,9 +104,9 @@ fn set_end(tx: &mut dyn Tx, claim: &Claim, end: PartEnd, pending: u64) -> Result
         )?;
     }
     let (state, not_before, trial) = match end {
-        PartEnd::Done => ("done", 0, Trial::default()),
-        PartEnd::Waiting(next_look) => ("waiting", next_look, Trial::default()),
-        PartEnd::Next(trial) => ("queued", 0, trial),
+        PartEnd::Done => (ChunkState::Done, 0, Trial::default()),
+        PartEnd::Waiting(next_look) => (ChunkState::Waiting, next_look, Trial::default()),
+        PartEnd::Next(trial) => (ChunkState::Queued, 0, trial),
     };
     tx.exec(
         "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
@@ -114,7 +115,7 @@ fn set_end(tx: &mut dyn Tx, claim: &Claim, end: PartEnd, pending: u64) -> Result
         &[
             claim.job.into(),
             claim.chunk.into(),
-            state.into(),
+            state.as_str().into(),
             pending.into(),
             not_before.into(),
             trial.failures.into(),
@@ -221,7 +222,7 @@ fn note_waits(tx: &mut dyn Tx, claim: &Claim, waits: &[RowWait], now: i64) -> Re
 }
 
 /// Pauses a job of whose rows too many go wrong.
-fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Option<Entry>, DbError> {
+fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Option<AuditEntry>, DbError> {
     let counted = tx.query_first(
         "SELECT rejected + failed - refused, applied + unchanged + rejected + failed - refused, state
          FROM jobs WHERE seq = $1",
@@ -241,7 +242,7 @@ fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Opti
         &[job.into(), message.as_str().into()],
     )?;
     let entry = |row| {
-        Ok(Entry {
+        Ok(AuditEntry {
             note: Some(message),
             ..audit::of_job(Action::Paused, &row, 0)?
         })
@@ -258,7 +259,7 @@ pub(super) fn end_chunk(
     outcome: Outcome,
     why: Option<&str>,
     now: i64,
-) -> Result<Option<Entry>, DbError> {
+) -> Result<Option<AuditEntry>, DbError> {
     let ended = tx.query(
         "UPDATE chunks SET state = $3, lease_owner = NULL, lease_until = NULL, message = COALESCE($4, message)
          WHERE job = $1 AND chunk = $2 AND state IN ('queued', 'running', 'waiting') RETURNING pending, first_row, rows",
@@ -326,7 +327,7 @@ struct Tally {
 /// Adds a closed chunk to its job's counters; the last one ends the job. One statement, so that two
 /// chunks closing at once cannot both believe the other is still open. Returns what is to be recorded if that
 /// ended the job: the caller does so last, for the audit record comes after all other locks.
-fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -> Result<Option<Entry>, DbError> {
+fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -> Result<Option<AuditEntry>, DbError> {
     let sql = format!(
         "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
            failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - $8,

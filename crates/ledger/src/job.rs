@@ -1,7 +1,5 @@
 //! Jobs as they are read back.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{JobId, Ledger};
@@ -268,18 +266,6 @@ impl Ledger {
                     ],
                 )?;
                 found.iter().map(read_job).collect()
-            })
-            .await
-    }
-
-    /// How many jobs there are per state.
-    pub async fn job_states(&self) -> Result<BTreeMap<String, u64>, DbError> {
-        self.db
-            .read(|tx| {
-                let rows = tx.query("SELECT state, COUNT(*) FROM jobs GROUP BY state", &[])?;
-                rows.iter()
-                    .map(|row| Ok((row.text(0)?.to_owned(), row.int(1)? as u64)))
-                    .collect()
             })
             .await
     }

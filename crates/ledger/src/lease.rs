@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::audit::{self, Action, Entry, JOB_COLUMNS};
+use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::closing::{self, end_chunk};
 use super::fence::{self, pending_rows};
 use super::trial::{Next, Trial};
@@ -175,7 +175,7 @@ impl Ledger {
                     &[claim.job.into(), format!("paused: {why}; `resume` goes on").into()],
                 )?;
                 let Some(row) = paused else { return Ok(()) };
-                let entry = Entry {
+                let entry = AuditEntry {
                     note: Some(why),
                     ..audit::of_job(Action::Paused, &row, 0)?
                 };
@@ -222,7 +222,7 @@ impl Ledger {
                 }
                 if let Some(open) = &open {
                     // What became of the rows is for the record of the job's end to say.
-                    let asked = Entry {
+                    let asked = AuditEntry {
                         counts: None,
                         note: None,
                         ..audit::of_job(Action::Cancelled, open, 0)?

@@ -1,4 +1,4 @@
-//! From a submission to a queued job: begin, append block after block, seal.
+//! From a submission to a queued job: begin, append block after block, commit.
 //!
 //! While a file is read its job is `planned`: invisible to workers, kept alive by each appended block, and
 //! removed by the sweep when its submitter died. Sealing makes it `queued` in one transaction, unless the
@@ -48,7 +48,7 @@ pub struct NewChunk {
 /// A job being planned.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the names are the ledger's columns")]
-pub struct Begun {
+pub struct Draft {
     pub id: JobId,
     pub seq: i64,
     pub input: i64,
@@ -56,7 +56,7 @@ pub struct Begun {
 
 /// What is known of a job once its file has been read.
 #[derive(Debug, Clone)]
-pub struct Seal {
+pub struct Commit {
     /// Lower-case hex of the file's bytes.
     pub sha256: String,
     /// Length of the file in bytes.
@@ -86,9 +86,9 @@ pub struct Gate {
     pub expires_millis: i64,
 }
 
-/// How sealing ended.
+/// How committing ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sealed {
+pub enum Committed {
     /// The job is queued (or finished, when no row was left to do).
     Queued,
     /// The job waits for approval.
@@ -99,88 +99,96 @@ pub enum Sealed {
     KeyReused(JobId),
 }
 
+/// A job that has no rows yet.
+struct PlannedJob {
+    id: JobId,
+    kind: String,
+    parameters: String,
+    by: Actor,
+    now: i64,
+    undo_of: Option<i64>,
+    reply_to: Option<String>,
+    out_dir: Option<String>,
+    out_host: Option<String>,
+}
+
+impl PlannedJob {
+    fn insert(self, tx: &mut dyn Tx, input: i64) -> Result<Draft, DbError> {
+        let job = tx.query(
+            "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, submitted_via, created_at,
+               planning_until, undo_of, reply_to, out_dir, out_host)
+             VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING seq",
+            &[
+                self.id.to_string().into(),
+                self.kind.into(),
+                self.parameters.into(),
+                input.into(),
+                self.by.name.into(),
+                self.by.via.as_str().into(),
+                self.now.into(),
+                (self.now + PLANNING_LEASE_MILLIS).into(),
+                self.undo_of.into(),
+                self.reply_to.into(),
+                self.out_dir.into(),
+                self.out_host.into(),
+            ],
+        )?;
+        Ok(Draft {
+            id: self.id,
+            seq: only(&job)?,
+            input,
+        })
+    }
+}
+
 impl Ledger {
     /// Records a job in state `planned`.
-    pub async fn begin(&self, new: NewJob) -> Result<Begun, DbError> {
-        let id = JobId(self.clock.fresh_id());
-        let now = self.clock.now_millis();
+    pub async fn begin(&self, new: NewJob) -> Result<Draft, DbError> {
+        let mut planned = self.planned(new.kind, &new.parameters, new.submitted_by);
+        planned.reply_to = new.reply_to;
+        (planned.out_dir, planned.out_host) = (new.out_dir, new.out_host);
         self.db
             .write(move |tx| {
                 let input = tx.query(
                     "INSERT INTO inputs (name, header) VALUES ($1, $2) RETURNING id",
                     &[new.input_name.into(), to_json(&new.header).into()],
                 )?;
-                let input = only(&input)?;
-                let job = tx.query(
-                    "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until,
-                       reply_to, out_dir, out_host, submitted_via)
-                     VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
-                    &[
-                        id.to_string().into(),
-                        new.kind.into(),
-                        to_json(&new.parameters).into(),
-                        input.into(),
-                        new.submitted_by.name.into(),
-                        now.into(),
-                        (now + PLANNING_LEASE_MILLIS).into(),
-                        new.reply_to.into(),
-                        new.out_dir.into(),
-                        new.out_host.into(),
-                        new.submitted_by.via.as_str().into(),
-                    ],
-                )?;
-                Ok(Begun {
-                    id,
-                    seq: only(&job)?,
-                    input,
-                })
+                planned.insert(tx, only(&input)?)
             })
             .await
     }
 
     /// Records a job in state `planned` that takes another one back, row by row.
-    pub async fn begin_undo(&self, of: &Job, by: &Actor, out: Option<(String, String)>) -> Result<Begun, DbError> {
-        let id = JobId(self.clock.fresh_id());
-        let now = self.clock.now_millis();
+    pub async fn begin_undo(&self, of: &Job, by: &Actor, out: Option<(String, String)>) -> Result<Draft, DbError> {
         // Rows are taken back where they were carried out.
         let parameters = Parameters {
             store: of.parameters.store.clone(),
             ..Parameters::default()
         };
-        let parameters = serde_json::to_string(&parameters).map_err(|error| DbError::Broken(error.to_string()))?;
-        let (of, input, by) = (of.seq, of.input, by.clone());
-        let (out_dir, out_host) = out.unzip();
-        self.db
-            .write(move |tx| {
-                let job = tx.query(
-                    "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, created_at, planning_until, undo_of,
-                       out_dir, out_host, submitted_via)
-                     VALUES ($1, 'undo', $9, 'planned', $2, $3, $4, $5, $6, $7, $8, $10) RETURNING seq",
-                    &[
-                        id.to_string().into(),
-                        input.into(),
-                        by.name.into(),
-                        now.into(),
-                        (now + PLANNING_LEASE_MILLIS).into(),
-                        of.into(),
-                        out_dir.into(),
-                        out_host.into(),
-                        parameters.into(),
-                        by.via.as_str().into(),
-                    ],
-                )?;
-                Ok(Begun {
-                    id,
-                    seq: only(&job)?,
-                    input,
-                })
-            })
-            .await
+        let mut planned = self.planned("undo".to_owned(), &parameters, by.clone());
+        planned.undo_of = Some(of.seq);
+        (planned.out_dir, planned.out_host) = out.unzip();
+        let input = of.input;
+        self.db.write(move |tx| planned.insert(tx, input)).await
+    }
+
+    fn planned(&self, kind: String, parameters: &Parameters, by: Actor) -> PlannedJob {
+        PlannedJob {
+            id: JobId(self.clock.fresh_id()),
+            kind,
+            parameters: to_json(parameters),
+            by,
+            now: self.clock.now_millis(),
+            undo_of: None,
+            reply_to: None,
+            out_dir: None,
+            out_host: None,
+        }
     }
 
     /// Appends the block of one chunk with its rejected rows and what the plan expects of the others, and shows
     /// that the submitter lives.
-    pub async fn append(&self, job: Begun, chunk: NewChunk, rejects: Vec<RowOutcome>) -> Result<(), DbError> {
+    pub async fn append(&self, job: Draft, chunk: NewChunk, rejects: Vec<RowOutcome>) -> Result<(), DbError> {
         let until = self.clock.now_millis() + PLANNING_LEASE_MILLIS;
         self.db
             .write(move |tx| {
@@ -217,7 +225,7 @@ impl Ledger {
 
     /// Rejects rows whose blocks were appended before their fault was known: (chunk, outcome). A row that is
     /// rejected already stays as it is.
-    pub async fn reject(&self, job: Begun, rejects: Vec<(i64, RowOutcome)>) -> Result<(), DbError> {
+    pub async fn reject(&self, job: Draft, rejects: Vec<(i64, RowOutcome)>) -> Result<(), DbError> {
         self.db
             .write(move |tx| {
                 for (chunk, reject) in &rejects {
@@ -245,11 +253,11 @@ impl Ledger {
     }
 
     /// Queues the job, or finds the one that is the same.
-    pub async fn seal(&self, job: Begun, seal: Seal) -> Result<Sealed, DbError> {
+    pub async fn commit(&self, job: Draft, commit: Commit) -> Result<Committed, DbError> {
         let now = self.clock.now_millis();
         self.db
             .write(move |tx| {
-                if let Some(other) = same_job(tx, &seal)? {
+                if let Some(other) = same_job(tx, &commit)? {
                     discard(tx, job)?;
                     return Ok(other);
                 }
@@ -258,22 +266,22 @@ impl Ledger {
                     "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4 WHERE id = $1 AND sha256 IS NULL",
                     &[
                         job.input.into(),
-                        seal.sha256.as_str().into(),
-                        seal.bytes.into(),
-                        seal.rows.into(),
+                        commit.sha256.as_str().into(),
+                        commit.bytes.into(),
+                        commit.rows.into(),
                     ],
                 )?;
                 tx.exec(
                     "UPDATE chunks SET state = 'done' WHERE job = $1 AND pending = 0",
                     &[job.seq.into()],
                 )?;
-                let state = if seal.gate.is_some() {
+                let state = if commit.gate.is_some() {
                     "awaiting-approval"
                 } else {
                     "queued"
                 };
-                let until = seal.gate.as_ref().map(|gate| now + gate.expires_millis);
-                let reasons = seal.gate.as_ref().map(|gate| to_json(&gate.reasons));
+                let until = commit.gate.as_ref().map(|gate| now + gate.expires_millis);
+                let reasons = commit.gate.as_ref().map(|gate| to_json(&gate.reasons));
                 let sql = format!(
                     "UPDATE jobs SET planning_until = NULL, total = $2, idempotency_key = $3, fingerprint = $4,
                        rejected = (SELECT COUNT(*) FROM row_outcomes WHERE job = $1),
@@ -287,14 +295,14 @@ impl Ledger {
                     &sql,
                     &[
                         job.seq.into(),
-                        seal.rows.into(),
-                        seal.idempotency_key.into(),
-                        seal.fingerprint.into(),
+                        commit.rows.into(),
+                        commit.idempotency_key.into(),
+                        commit.fingerprint.into(),
                         job.input.into(),
                         state.into(),
-                        seal.plan_hash.into(),
+                        commit.plan_hash.into(),
                         // What is approved is that plan and nothing else.
-                        i64::from(seal.checks_drift || seal.gate.is_some()).into(),
+                        i64::from(commit.checks_drift || commit.gate.is_some()).into(),
                         reasons.into(),
                         until.into(),
                     ],
@@ -309,23 +317,23 @@ impl Ledger {
                     ),
                     &[job.seq.into(), now.into()],
                 )?;
-                let waits = seal.gate.is_some() && ended.is_none();
-                let action = match seal.undoes {
+                let waits = commit.gate.is_some() && ended.is_none();
+                let action = match commit.undoes {
                     Some(_) => Action::Undone,
                     None => Action::Submitted,
                 };
                 let mut submitted = audit::of_job(action, &queued, 1)?;
-                submitted.note = Some(match seal.undoes {
+                submitted.note = Some(match commit.undoes {
                     Some(undone) => format!("undoes job {undone}"),
-                    None => format!("{}, sha256 {}", queued.text(0)?, seal.sha256),
+                    None => format!("{}, sha256 {}", queued.text(0)?, commit.sha256),
                 });
                 audit::append(tx, now, &submitted)?;
                 let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
                 audit::ended(tx, ended, None, now)?;
                 Ok(if waits {
-                    Sealed::AwaitingApproval
+                    Committed::AwaitingApproval
                 } else {
-                    Sealed::Queued
+                    Committed::Queued
                 })
             })
             .await
@@ -337,25 +345,29 @@ impl Ledger {
     }
 
     /// Removes a planned job and all it had spooled.
-    pub async fn discard(&self, job: Begun) -> Result<(), DbError> {
+    pub async fn discard(&self, job: Draft) -> Result<(), DbError> {
         self.db.write(move |tx| discard(tx, job)).await
     }
 }
 
 /// A job that stands for the same work: by key whenever there is one, else by content while unfinished.
-fn same_job(tx: &mut dyn Tx, seal: &Seal) -> Result<Option<Sealed>, DbError> {
-    if let Some(key) = &seal.idempotency_key {
+fn same_job(tx: &mut dyn Tx, commit: &Commit) -> Result<Option<Committed>, DbError> {
+    if let Some(key) = &commit.idempotency_key {
         let found = tx.query_first(
             "SELECT id, fingerprint FROM jobs WHERE idempotency_key = $1",
             &[key.as_str().into()],
         )?;
         if let Some(row) = found {
             let id = parsed(row.text(0)?)?;
-            let same = row.opt_text(1)? == Some(seal.fingerprint.as_str());
-            return Ok(Some(if same { Sealed::Same(id) } else { Sealed::KeyReused(id) }));
+            let same = row.opt_text(1)? == Some(commit.fingerprint.as_str());
+            return Ok(Some(if same {
+                Committed::Same(id)
+            } else {
+                Committed::KeyReused(id)
+            }));
         }
     }
-    Ok(unfinished(tx, &seal.fingerprint)?.map(Sealed::Same))
+    Ok(unfinished(tx, &commit.fingerprint)?.map(Committed::Same))
 }
 
 fn unfinished(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<JobId>, DbError> {
@@ -373,7 +385,7 @@ fn parsed(id: &str) -> Result<JobId, DbError> {
 }
 
 /// Removes a planned job; one that is further along is left alone.
-pub(super) fn discard(tx: &mut dyn Tx, job: Begun) -> Result<(), DbError> {
+pub(super) fn discard(tx: &mut dyn Tx, job: Draft) -> Result<(), DbError> {
     let gone = tx.exec(
         "DELETE FROM jobs WHERE seq = $1 AND state = 'planned'",
         &[job.seq.into()],

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use super::audit::{self, Action, Entry, JOB_COLUMNS};
-use super::{Actor, Job, JobId, Ledger};
+use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
+use super::chunk_state::ChunkState;
+use super::{Actor, Job, JobId, Ledger, Outcome};
 use tenantry_foundation::db::{DbError, Tx};
 
 /// Why a job cannot be retried.
@@ -102,7 +103,7 @@ impl Ledger {
                     &[seq.into()],
                 )?;
                 if let Some(queued) = queued {
-                    let retried = Entry {
+                    let retried = AuditEntry {
                         note: Some(format!("retries job {parent}")),
                         ..audit::of_job(Action::Retried, &queued, 0)?
                     };
@@ -167,8 +168,8 @@ pub fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<
 struct ParentChunk {
     /// Rows that were the parent's.
     rows: Vec<u64>,
-    state: String,
-    outcomes: HashMap<u64, String>,
+    state: ChunkState,
+    outcomes: HashMap<u64, Outcome>,
     /// Rows that have had steps done in a store that is no database.
     stepped: HashSet<u64>,
 }
@@ -195,12 +196,12 @@ impl ParentChunk {
             "SELECT DISTINCT row FROM intents WHERE job = $1 AND row BETWEEN $2 AND $3 AND state = 'done'",
             &[job.into(), first.into(), last.into()],
         )?;
-        let outcome = |row: &tenantry_foundation::db::Row| Ok((row.int(0)? as u64, row.text(1)?.to_owned()));
+        let outcome = |row: &tenantry_foundation::db::Row| Ok((row.int(0)? as u64, Outcome::parse(row.text(1)?)?));
         Ok(Some(Self {
             rows: (first as u64..=last as u64)
                 .filter(|row| had.as_ref().is_none_or(|had| had.contains(row)))
                 .collect(),
-            state: found.text(2)?.to_owned(),
+            state: ChunkState::parse(found.text(2)?)?,
             stepped: stepped
                 .iter()
                 .map(|row| row.int(0).map(|row| row as u64))
@@ -211,18 +212,19 @@ impl ParentChunk {
 
     /// Rows that failed or were cancelled. One without a record shares its chunk's end.
     fn unfinished(&self) -> HashSet<u64> {
-        let ended = matches!(self.state.as_str(), "failed" | "cancelled");
-        let is_unfinished = |outcome: &String| matches!(outcome.as_str(), "failed" | "cancelled");
+        let ended = matches!(self.state, ChunkState::Failed | ChunkState::Cancelled);
+        let is_unfinished = |outcome: &Outcome| matches!(outcome, Outcome::Failed | Outcome::Cancelled);
         let is = |row: &u64| self.outcomes.get(row).map_or(ended, is_unfinished);
         self.rows.iter().copied().filter(is).collect()
     }
 
     /// Rows that changed something: those that were applied, and those that came halfway.
     fn effective(&self) -> HashSet<u64> {
-        let done = self.state == "done";
-        let is = |row: &u64| match self.outcomes.get(row).map(String::as_str) {
-            Some("applied") => true,
-            Some(outcome) => matches!(outcome, "failed" | "cancelled") && self.stepped.contains(row),
+        let done = self.state == ChunkState::Done;
+        let is = |row: &u64| match self.outcomes.get(row) {
+            Some(Outcome::Applied) => true,
+            Some(Outcome::Failed | Outcome::Cancelled) => self.stepped.contains(row),
+            Some(Outcome::Unchanged | Outcome::Rejected) => false,
             None => done || self.stepped.contains(row),
         };
         self.rows.iter().copied().filter(is).collect()

@@ -2,57 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::chunk_state::ChunkState;
 use super::retry::{Descent, selected_rows};
-use super::{Installation, Job, Ledger};
+use super::{Installation, Job, Ledger, Outcome};
 use tenantry_foundation::db::{Batch, DbError, Tx};
 use tenantry_foundation::input::Block;
-
-/// How a row ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// The store was changed as the row asks.
-    Applied,
-    /// The store was as the row asks already.
-    Unchanged,
-    /// The row cannot be applied as it stands.
-    Rejected,
-    /// Something other than the row went wrong, for good.
-    Failed,
-    /// The job was stopped before the row's turn.
-    Cancelled,
-}
-
-impl Outcome {
-    /// Every outcome.
-    pub const ALL: [Outcome; 5] = [
-        Self::Applied,
-        Self::Unchanged,
-        Self::Rejected,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// The word in the ledger and on every surface.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Applied => "applied",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Rejected => "rejected",
-            Outcome::Failed => "failed",
-            Outcome::Cancelled => "cancelled",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, DbError> {
-        Self::ALL
-            .into_iter()
-            .find(|outcome| outcome.as_str() == text)
-            .ok_or_else(|| DbError::Broken(format!("`{text}` is no row outcome")))
-    }
-}
 
 /// A row that waits for somebody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +57,7 @@ pub struct RowRecord {
 pub struct ChunkRows {
     block: Block,
     /// State of the chunk, and why it failed.
-    state: String,
+    state: ChunkState,
     message: String,
     recorded: HashMap<u64, RowRecord>,
     /// Rows of the block that belong to the job; `None` for all.
@@ -136,11 +92,11 @@ impl ChunkRows {
                 id: id.clone(),
             };
         }
-        let (outcome, code, message) = match self.state.as_str() {
-            "done" => (Some(Outcome::Applied), "", ""),
-            "failed" => (Some(Outcome::Failed), "attempts-exhausted", self.message.as_str()),
-            "cancelled" => (Some(Outcome::Cancelled), "", ""),
-            _ => (None, "", ""),
+        let (outcome, code, message) = match self.state {
+            ChunkState::Done => (Some(Outcome::Applied), "", ""),
+            ChunkState::Failed => (Some(Outcome::Failed), "attempts-exhausted", self.message.as_str()),
+            ChunkState::Cancelled => (Some(Outcome::Cancelled), "", ""),
+            ChunkState::Queued | ChunkState::Running | ChunkState::Waiting => (None, "", ""),
         };
         let id = match (outcome, &self.made) {
             (Some(Outcome::Applied), Some((installation, job))) => {
@@ -200,7 +156,7 @@ impl Ledger {
                     recorded: recorded(tx, seq, first, last)?,
                     waiting: waiting(tx, seq, first, last)?,
                     made: creates.then_some((installation, seq)),
-                    state: state.text(0)?.to_owned(),
+                    state: ChunkState::parse(state.text(0)?)?,
                     message: state.text_or_empty(1)?.to_owned(),
                     block,
                 }))

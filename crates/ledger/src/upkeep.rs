@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::audit;
 use super::claim::{ready_chunks, ready_jobs};
 use super::closing::end_chunk;
-use super::plan::{Begun, PLANNING_LEASE_MILLIS, discard};
+use super::plan::{Draft, PLANNING_LEASE_MILLIS, discard};
 use super::{JobId, Ledger, Outcome, Scope};
 use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
 
@@ -116,7 +116,7 @@ impl Ledger {
                 continue;
             }
             let input = row.int(1)?;
-            let begun = Begun {
+            let begun = Draft {
                 id: row.text(2)?.parse().map_err(|_| no_uuid())?,
                 seq,
                 input,

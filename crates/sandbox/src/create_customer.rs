@@ -6,7 +6,7 @@ use super::call::Call;
 use super::record::{self, CUSTOMER, Record, USER};
 use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
 use super::{address, countries, customers, json, state};
-use tenantry_foundation::passwords::{Class, Policy, generate};
+use tenantry_foundation::passwords::{Class, PasswordPolicy, generate};
 
 /// Customers that an integration sandbox may have.
 const QUOTA: i64 = 75;
@@ -158,7 +158,8 @@ fn admin(call: &mut Call<'_>, customer: &Record, domain: &str) -> Result<(), Ref
 }
 
 fn password(call: &Call<'_>) -> Result<String, Refused> {
-    let made = Policy::new(16, &Class::ALL, false).map(|policy| generate(&policy, &mut call.shared.clock.entropy()));
+    let made =
+        PasswordPolicy::new(16, &Class::ALL, false).map(|policy| generate(&policy, &mut call.shared.clock.entropy()));
     match made {
         Some(Ok(password)) => Ok(password.reveal().to_owned()),
         _ => Err(refuse(500, 800_003, "Something went wrong here.")),

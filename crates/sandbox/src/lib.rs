@@ -59,7 +59,7 @@ mod transfers;
 mod users;
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -72,6 +72,7 @@ pub use quirks::Quirk;
 use tenantry_foundation::clock::Clock;
 use tenantry_foundation::db::{ConnectOptions, Db, DbError};
 use tenantry_foundation::installation::Installation;
+use tenantry_foundation::lock::lock;
 
 /// The partner that the fixed token acts as, and tokens issued under an address that is no GUID.
 pub const PARTNER: Uuid = uuid::uuid!("5a5db0c5-0000-4000-8000-000000000001");
@@ -186,9 +187,4 @@ impl Sandbox {
 /// Names of all operations of the API.
 pub fn operations() -> impl Iterator<Item = &'static str> {
     routes::names()
-}
-
-/// A lock that outlives a panic elsewhere: what it guards is never left half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

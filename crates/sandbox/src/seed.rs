@@ -132,7 +132,13 @@ fn customer(
     let people = 2 + dice.below(6);
     let sku = subscription(tx, installation, now, dice, id, people as i64 + seats)?;
     for person in 0..people {
-        user(tx, dice, id, &domain, country, &sku, person)?;
+        let tenant = Tenant {
+            customer: id,
+            domain: &domain,
+            country,
+            sku: &sku,
+        };
+        user(tx, dice, &tenant, person)?;
     }
     seats::recount(tx, id)?;
     users::count_in(tx, id, people as i64)
@@ -188,29 +194,30 @@ fn subscription(
     Ok(product.sku_id.to_owned())
 }
 
-fn user(
-    tx: &mut dyn Tx,
-    dice: &mut Dice,
+/// What the users of a customer share.
+struct Tenant<'t> {
     customer: i64,
-    domain: &str,
-    country: &str,
-    sku: &str,
-    number: u64,
-) -> Result<(), DbError> {
+    domain: &'t str,
+    country: &'t str,
+    /// What most of them have a licence for.
+    sku: &'t str,
+}
+
+fn user(tx: &mut dyn Tx, dice: &mut Dice, tenant: &Tenant<'_>, number: u64) -> Result<(), DbError> {
     let id = next_id(tx)?;
     let (first, last) = (one_of(dice, FIRST), one_of(dice, LAST));
     let licensed = dice.below(3) > 0;
     let record = Record {
         id,
-        customer,
+        customer: tenant.customer,
         version: 1,
         body: json!({
-            "userPrincipalName": format!("{}.{}{number}@{domain}", first.to_lowercase(), last.to_lowercase()),
+            "userPrincipalName": format!("{}.{}{number}@{}", first.to_lowercase(), last.to_lowercase(), tenant.domain),
             "displayName": format!("{first} {last}"),
             "firstName": first,
             "lastName": last,
-            "usageLocation": country,
-            "_licenses": if licensed { sku } else { "" },
+            "usageLocation": tenant.country,
+            "_licenses": if licensed { tenant.sku } else { "" },
             "_roles": if number == 0 { "Global Administrator" } else { "" },
             "_flags": 0,
         }),

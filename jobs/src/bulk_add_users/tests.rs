@@ -4,28 +4,17 @@
 use super::*;
 use crate::testing;
 
+const GOOD: &[(&str, &str)] = &[
+    ("customer", "fjordbakeri.example"),
+    ("user_principal_name", "ola.bakke@fjordbakeri.example"),
+];
+
 fn row_of<'a>(cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
-    let mut row = vec![Some(""); COLUMNS.len()];
-    row[CUSTOMER] = Some("fjordbakeri.example");
-    row[USER_PRINCIPAL_NAME] = Some("ola.bakke@fjordbakeri.example");
-    for (name, value) in cells {
-        row[position(COLUMNS, name)] = Some(value);
-    }
-    row
+    testing::row_of(&BulkAddUsers, GOOD, cells)
 }
 
-/// `code column`, the value and the suggestion of every problem of a good row with these cells.
 fn check(cells: &[(&str, &str)], expected: &[&str]) {
-    let row = row_of(cells);
-    let problems = testing::change(&BulkAddUsers, &row).err().unwrap_or_default();
-    let told: Vec<String> = problems
-        .iter()
-        .map(|problem| match &problem.suggestion {
-            Some(near) => format!("{} {} {} > {near}", problem.code, problem.column, problem.value),
-            None => format!("{} {} {}", problem.code, problem.column, problem.value),
-        })
-        .collect();
-    assert_eq!(told, expected, "{cells:?}");
+    testing::check(&BulkAddUsers, GOOD, cells, expected);
 }
 
 fn user<'a>(row: &'a [Option<&'a str>]) -> NewUser<'a> {

@@ -79,8 +79,8 @@ pub(crate) fn required_guid(faults: &mut Faults, row: &Row<'_>, column: usize) -
     guid(faults, row, column).unwrap_or_default()
 }
 
-/// A GUID, if there is one.
-pub(crate) fn guid(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<Uuid> {
+/// What stands in a cell, if anything does and it is on one line.
+fn written<'r>(faults: &mut Faults, row: &Row<'r>, column: usize) -> Option<&'r str> {
     let written = row.text(column);
     if written.is_empty() {
         return None;
@@ -89,6 +89,12 @@ pub(crate) fn guid(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<
         faults.line(row, column, usize::MAX);
         return None;
     }
+    Some(written)
+}
+
+/// A GUID, if there is one.
+pub(crate) fn guid(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<Uuid> {
+    let written = written(faults, row, column)?;
     match Uuid::try_parse(written) {
         Ok(id) if !id.is_nil() => Some(id),
         _ => {
@@ -202,14 +208,7 @@ pub(crate) fn partner_id<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) 
 
 /// The end of a day, or a point in time, in milliseconds since the Unix epoch.
 pub(crate) fn deadline(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<i64> {
-    let written = row.text(column);
-    if written.is_empty() {
-        return None;
-    }
-    if text::has_control(written) {
-        faults.line(row, column, usize::MAX);
-        return None;
-    }
+    let written = written(faults, row, column)?;
     match date::deadline(written) {
         Ok(moment) => Some(moment),
         Err(fault) => {

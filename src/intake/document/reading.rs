@@ -8,7 +8,7 @@ use tenantry_jobs::{Job, nearest};
 
 use super::super::Reason;
 use super::super::members::{Members, Sort, child, text};
-use super::{JobDocument, KEYS, LONGEST_NAME, PARAMETER_KEYS, Rows, code, is_reply_stream};
+use super::{JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code, is_reply_stream};
 use crate::ledger::Parameters;
 
 /// Faults told of one by one; a document with more is beyond mending by hand.
@@ -150,15 +150,15 @@ impl Reading {
         parameters
     }
 
-    fn rows(&mut self, rows: Option<&RawValue>, csv: Option<&RawValue>) -> Option<Rows> {
+    fn rows(&mut self, rows: Option<&RawValue>, csv: Option<&RawValue>) -> Option<JobRows> {
         match (rows, csv) {
-            (Some(rows), None) => self.objects(rows).map(Rows::Objects),
+            (Some(rows), None) => self.objects(rows).map(JobRows::Objects),
             (None, Some(csv)) => {
                 let text = self.text("$.csv", csv, "CSV text")?;
                 if text.trim().is_empty() {
                     self.wrong("$.csv", csv, "CSV text with a header and at least one row");
                 }
-                Some(Rows::Csv(text))
+                Some(JobRows::Csv(text))
             }
             (Some(_), Some(_)) => {
                 self.fault(Reason::new(

@@ -1,11 +1,13 @@
 //! What does not work for the time being: told of when it begins and when it is over, not for every entry it befalls.
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::lock::lock;
 
 /// While Redis is full, one of the entries that wait for room is tried this often.
 const TRY_EVERY: Duration = Duration::from_secs(1);
@@ -41,7 +43,7 @@ struct Waiting {
 impl WithoutRoom {
     /// Whether an entry is to be dealt with now: it is not known to wait, or it is the one to try.
     pub(super) fn may_try(&self, id: &str) -> bool {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         if !waiting.ids.contains(id) {
             return true;
         }
@@ -54,7 +56,7 @@ impl WithoutRoom {
 
     /// An entry has to wait. Whether it is the first one.
     pub(super) fn put_off(&self, id: &str) -> bool {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         let is_first = waiting.next.is_none();
         waiting.next = Some(Instant::now() + TRY_EVERY);
         if waiting.ids.len() < REMEMBERED {
@@ -65,7 +67,7 @@ impl WithoutRoom {
 
     /// There is room. Whether anything waited for it.
     pub(super) fn over(&self) -> bool {
-        let waited = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let waited = std::mem::take(&mut *lock(&self.0));
         waited.next.is_some()
     }
 }

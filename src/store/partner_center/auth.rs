@@ -1,23 +1,60 @@
-//! Whom calls are made for, and why there may be no token to make them with.
+//! How Partner Center's tokens are got: from Entra's token endpoint, for the partner's tenant.
 
-use thiserror::Error;
+use super::cloud::Addresses;
+use super::entra;
+use crate::clock::Clock;
+use crate::secret::Secret;
+use crate::store::kit::http::Http;
+use crate::store::kit::oauth::{Identity, Provider, RefreshRules, Tokens};
 
-/// Whom a token speaks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Speaker {
+pub(super) use crate::store::kit::oauth::AuthError;
+pub use crate::store::kit::oauth::{RefreshToken, Speaker, Standing};
+
+/// As Microsoft's page on the secure application model has it.
+const REFRESH_TOKENS: RefreshRules = RefreshRules {
+    days: 90,
+    renewal: "sign in again as a user of the partner tenant, with multi-factor authentication",
+    file_key: "partner_center.refresh_token_file",
+    command_key: "partner_center.refresh_token_command",
+};
+
+/// Who we are to the token endpoint.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The partner's tenant: GUID or domain.
+    pub tenant: String,
     /// The application.
-    App,
-    /// The application and a user.
-    AppAndUser,
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// For tokens of application and user.
+    pub refresh_token: Option<RefreshToken>,
+    /// A token that is there already and is used for everything.
+    pub token: Option<Secret>,
 }
 
-/// Why there is no token.
-#[derive(Debug, Error)]
-pub(super) enum AuthError {
-    /// Not before somebody changes something.
-    #[error("{0}")]
-    Refused(String),
-    /// Perhaps later.
-    #[error("{0}")]
-    Unavailable(String),
+/// The tokens of these credentials.
+pub(super) fn tokens(http: Http, addresses: &Addresses, credentials: Credentials, clock: Clock) -> Tokens {
+    let Credentials {
+        tenant,
+        client_id,
+        client_secret,
+        refresh_token,
+        token,
+    } = credentials;
+    let provider = Provider {
+        service: "Partner Center",
+        url: format!("{}/{tenant}/oauth2/token", addresses.login),
+        audience: vec![("resource", addresses.resource.clone())],
+        with_refresh: &[("scope", "openid")],
+        refresh: REFRESH_TOKENS,
+        judge: entra::judge,
+    };
+    let identity = Identity {
+        client_id,
+        client_secret,
+        refresh_token,
+        token,
+    };
+    Tokens::new(http, provider, identity, clock)
 }

@@ -1,6 +1,7 @@
 //! One call: its headers, its token, its turn, its answer.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -8,27 +9,26 @@ use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::auth::{AuthError, Speaker};
+use super::auth::{AuthError, Credentials, Speaker, tokens};
 use super::cloud::Addresses;
 use super::failure::{Class, Failure};
-use super::http::{body_of, connections, retry_after, told};
-use super::pace::Pacer;
-use super::tokens::{Credentials, Tokens};
-use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::queue::RedisQueue;
+use crate::secret::Secret;
+use crate::store::kit::http::{Http, HttpError, retry_after};
+use crate::store::kit::oauth::Tokens;
+use crate::store::kit::pace::{LimitBoard, Pacer};
+use crate::store::kit::retry::{self, Again};
 use tracing::Instrument;
 
 /// No answer is read beyond this.
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
+/// The configuration key of the file of authorities.
+const CA_FILE: &str = "partner_center.ca_file";
 /// What Partner Center calls the program that calls it.
 const APPLICATION: &str = "Tenantry";
-/// A read is tried again this often before it counts as failed.
-const READS: u64 = 5;
-const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// An operation of the API: what it is called here, and who has to ask.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) struct Operation {
     pub(super) name: &'static str,
     pub(super) method: &'static str,
@@ -42,7 +42,7 @@ impl Operation {
 }
 
 /// A call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Call {
     operation: Operation,
     /// Without `/v1`.
@@ -119,10 +119,20 @@ pub(super) enum CallError {
     Auth(#[from] AuthError),
 }
 
+impl From<HttpError> for CallError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::NotSent(what) => Self::NotSent(what),
+            HttpError::Lost(what) => Self::Lost(what),
+        }
+    }
+}
+
 /// Calls Partner Center.
 pub(super) struct Client {
-    http: reqwest::Client,
+    http: Http,
     addresses: Addresses,
+    tenant: String,
     tokens: Tokens,
     pacer: Pacer,
     timeout: Duration,
@@ -138,9 +148,10 @@ impl Client {
         ca_file: Option<&Path>,
         clock: Clock,
     ) -> Result<Self, String> {
-        let http = connections(ca_file)?;
+        let http = Http::new(ca_file, CA_FILE)?;
         Ok(Self {
-            tokens: Tokens::new(http.clone(), addresses.clone(), credentials, clock.clone()),
+            tenant: credentials.tenant.clone(),
+            tokens: tokens(http.clone(), &addresses, credentials, clock.clone()),
             pacer: Pacer::new(most_at_once),
             http,
             addresses,
@@ -156,8 +167,7 @@ impl Client {
 
     /// Our tenant's GUID, if it is configured as one and not as a domain.
     pub(super) fn own_tenant(&self) -> Option<&str> {
-        let tenant = self.tokens.tenant();
-        Uuid::try_parse(tenant).is_ok().then_some(tenant)
+        Uuid::try_parse(&self.tenant).is_ok().then_some(self.tenant.as_str())
     }
 
     pub(super) fn now_millis(&self) -> i64 {
@@ -168,9 +178,9 @@ impl Client {
         &self.tokens
     }
 
-    /// Keeps limits together with the other workers of this Redis.
-    pub(super) fn share_limits(&self, redis: RedisQueue, partner: &str) {
-        self.pacer.share(redis, partner, self.clock.fresh_id());
+    /// Keeps limits together with the other workers of this board.
+    pub(super) fn share_limits(&self, board: Arc<dyn LimitBoard>, partner: &str) {
+        self.pacer.share(board, partner);
     }
 
     /// Somebody who speaks so is let in.
@@ -182,24 +192,16 @@ impl Client {
 
     /// Reads: what is lost, throttled or unavailable is asked again.
     pub(super) async fn read(&self, call: &Call) -> Result<Answer, CallError> {
-        let mut tries = 0;
-        loop {
-            let error = match self.call(call, self.clock.fresh_id()).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            match &error {
-                // Its turn comes when the key is free again; that is nobody's fault, and costs no try.
-                CallError::Answered(failure, _) if failure.class() == Class::Throttled => continue,
-                CallError::Answered(failure, _) if failure.class() != Class::Unavailable => return Err(error),
-                CallError::Auth(AuthError::Refused(_)) => return Err(error),
-                _ => tries += 1,
-            }
-            if tries == READS {
-                return Err(error);
-            }
-            tokio::time::sleep(BACKOFF.after(tries)).await;
-        }
+        let again = |error: &CallError| match error {
+            CallError::Answered(failure, _) => match failure.class() {
+                Class::Throttled => Again::InTurn,
+                Class::Unavailable => Again::Later,
+                _ => Again::Never,
+            },
+            CallError::Auth(AuthError::Refused(_)) => Again::Never,
+            _ => Again::Later,
+        };
+        retry::read(|| self.call(call, self.clock.fresh_id()), again).await
     }
 
     /// Calls once, under this request id. A refused token is replaced once.
@@ -210,17 +212,9 @@ impl Client {
 
     async fn call_once(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallError> {
         let speaker = call.operation.speaker;
-        let token = self.tokens.get(speaker).await?;
-        match self.send(call, request_id, token.reveal()).await {
-            Err(CallError::Answered(failure, own)) if failure.class() == Class::Unauthorized => {
-                if !self.tokens.forget(speaker, token.reveal()).await {
-                    return Err(CallError::Answered(failure, own));
-                }
-                let token = self.tokens.get(speaker).await?;
-                self.send(call, request_id, token.reveal()).await
-            }
-            other => other,
-        }
+        let send = |token: Secret| async move { self.send(call, request_id, token.reveal()).await };
+        let is_refused = |error: &CallError| matches!(error, CallError::Answered(failure, _) if failure.class() == Class::Unauthorized);
+        self.tokens.with(speaker, send, is_refused).await
     }
 
     async fn send(&self, call: &Call, request_id: Uuid, token: &str) -> Result<Answer, CallError> {
@@ -236,9 +230,8 @@ impl Client {
         let method = method.map_err(|error| CallError::NotSent(error.to_string()))?;
         let mut request = self
             .http
-            .request(method, url)
+            .request(method, &url, self.timeout)
             .bearer_auth(token)
-            .timeout(self.timeout)
             .header("Accept", "application/json")
             .header("MS-RequestId", request_id.to_string())
             .header("MS-CorrelationId", &correlation_id)
@@ -256,20 +249,13 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let sent = request.send().await;
-        let response = sent.map_err(|error| {
-            if error.is_connect() || error.is_builder() {
-                CallError::NotSent(told(&error))
-            } else {
-                CallError::Lost(told(&error))
-            }
-        })?;
+        let response = self.http.send(request).await?;
         let status = response.status().as_u16();
         tracing::debug!(status, "answered");
         let retry_after = retry_after(response.headers(), self.clock.now_millis());
         let echoed = response.headers().get("MS-CorrelationId");
         let is_its_own = echoed.is_some_and(|echoed| echoed.as_bytes().eq_ignore_ascii_case(correlation_id.as_bytes()));
-        let body = body_of(response, LONGEST_ANSWER).await.map_err(CallError::Lost)?;
+        let body = self.http.body(response, LONGEST_ANSWER).await?;
         let is_success = (200..300).contains(&status);
         let failure = (!is_success).then(|| Failure::read(call.operation.name, status, &body, retry_after));
         match &failure {

@@ -4,7 +4,7 @@
 //! reserves the right to change numbers. Source: Microsoft Entra's page of authentication and authorization error codes.
 
 use super::failure::Failure;
-use super::refresh::RefreshToken;
+use crate::store::kit::oauth::Refusal;
 
 /// What helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,15 +76,23 @@ fn remedy(failure: &Failure) -> Option<Remedy> {
     by_number.or_else(by_word)
 }
 
-/// Whether it may be another matter in a while.
-pub(super) fn may_pass(failure: &Failure) -> bool {
+/// What a refusal means; `renewal` says how to renew the refresh token, if one was used.
+pub(super) fn judge(status: u16, body: &[u8], renewal: Option<&str>) -> Refusal {
+    let failure = Failure::read("token", status, body, None);
+    Refusal {
+        may_pass: may_pass(&failure),
+        advice: advice(&failure, renewal),
+        what: failure.to_string(),
+    }
+}
+
+fn may_pass(failure: &Failure) -> bool {
     failure.status >= 500 || failure.status == 429 || remedy(failure) == Some(Remedy::Wait)
 }
 
-/// What to do about it; `refresh` if a refresh token was used.
-pub(super) fn advice(failure: &Failure, refresh: Option<&RefreshToken>) -> Option<String> {
-    Some(match (remedy(failure)?, refresh) {
-        (Remedy::SignIn, Some(refresh)) => refresh.how_to_renew(),
+fn advice(failure: &Failure, renewal: Option<&str>) -> Option<String> {
+    Some(match (remedy(failure)?, renewal) {
+        (Remedy::SignIn, Some(renewal)) => renewal.to_owned(),
         (Remedy::Secret | Remedy::SignIn, _) => {
             "check `partner_center.client_secret`: it has to be the value, not the id, \
                                                  of a secret of the application that has not expired"
@@ -94,11 +102,8 @@ pub(super) fn advice(failure: &Failure, refresh: Option<&RefreshToken>) -> Optio
         (Remedy::Consent, _) => "an administrator of the partner tenant has to consent to the application's use of \
                                  Partner Center"
             .to_owned(),
-        (Remedy::User, Some(refresh)) => {
-            format!(
-                "the user's account is locked, gone or has to get a new password; {}",
-                refresh.how_to_renew()
-            )
+        (Remedy::User, Some(renewal)) => {
+            format!("the user's account is locked, gone or has to get a new password; {renewal}")
         }
         (Remedy::User, None) => "check the application's account in the partner tenant".to_owned(),
         (Remedy::Policy, _) => {
@@ -121,7 +126,7 @@ mod tests {
 
     #[test]
     fn advice_goes_by_number_and_else_by_word() {
-        let file = RefreshToken::File("token".into());
+        let renewal = "sign in again, with multi-factor authentication, and write the new refresh token to token";
         for (word, description, part) in [
             ("invalid_grant", "AADSTS700082: inactive", "new refresh token to token"),
             ("invalid_grant", "AADSTS50173: revoked", "multi-factor"),
@@ -136,7 +141,7 @@ mod tests {
                 "partner_center.client_id",
             ),
         ] {
-            let said = advice(&refused(word, description), Some(&file)).unwrap_or_default();
+            let said = advice(&refused(word, description), Some(renewal)).unwrap_or_default();
             assert!(said.contains(part), "{description}: {said}");
         }
         assert_eq!(advice(&refused("invalid_request", "AADSTS900144: form"), None), None);

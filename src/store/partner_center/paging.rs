@@ -4,49 +4,62 @@ use serde_json::Value;
 
 use super::client::{Answer, Call, CallError, Client, Operation};
 use super::failure::find;
+use crate::store::kit::paging::{self, Endless, Page};
 
 /// What is still to be read of a list.
 pub(super) struct Pages {
+    list: List,
+    pages: paging::Pages<Call>,
+}
+
+/// How further pages of a list are asked for.
+struct List {
     operation: Operation,
     customer: String,
-    next: Option<Call>,
-    is_first: bool,
     path: String,
+}
+
+impl From<Endless> for CallError {
+    fn from(endless: Endless) -> Self {
+        Self::NotSent(endless.to_string())
+    }
 }
 
 impl Pages {
     pub(super) fn new(operation: Operation, first: Call, customer: &str, path: &str) -> Self {
         Self {
-            operation,
-            customer: customer.to_owned(),
-            next: Some(first.of(customer)),
-            is_first: true,
-            path: path.to_owned(),
+            list: List {
+                operation,
+                customer: customer.to_owned(),
+                path: path.to_owned(),
+            },
+            pages: paging::Pages::new(first.of(customer)),
         }
     }
 
     /// The items of the next page; `None` behind the last.
     pub(super) async fn next(&mut self, client: &Client) -> Result<Option<Vec<Value>>, CallError> {
-        let Some(call) = self.next.take() else { return Ok(None) };
-        let answer = match client.read(&call).await {
-            // A token may lead beyond the last page, which is told in this way.
-            Err(CallError::Answered(failure, _))
-                if !self.is_first && failure.status == 400 && failure.code == "2000" =>
-            {
-                return Ok(None);
+        let (list, is_first) = (&self.list, self.pages.is_at_first());
+        let fetch = |call: Call| async move {
+            match client.read(&call).await {
+                // A token may lead beyond the last page, which is told in this way.
+                Err(CallError::Answered(failure, _))
+                    if !is_first && failure.status == 400 && failure.code == "2000" =>
+                {
+                    Ok(None)
+                }
+                other => Ok(Some(list.page(other?))),
             }
-            other => other?,
         };
-        self.is_first = false;
-        let (items, next) = self.page(answer);
-        self.next = next;
-        Ok(Some(items))
+        self.pages.next(fetch).await
     }
+}
 
-    fn page(&self, answer: Answer) -> (Vec<Value>, Option<Call>) {
+impl List {
+    fn page(&self, answer: Answer) -> Page<Value, Call> {
         let mut body = match answer.body {
             // Some lists come without an envelope, and without further pages.
-            Value::Array(items) => return (items, None),
+            Value::Array(items) => return Page { items, next: None },
             body => body,
         };
         let next = self.link(&body);
@@ -54,7 +67,7 @@ impl Pages {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),
         };
-        (items, next)
+        Page { items, next }
     }
 
     fn link(&self, body: &Value) -> Option<Call> {

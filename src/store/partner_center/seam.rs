@@ -6,8 +6,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tenantry_jobs::Job;
 
+use super::auth::Standing;
 use super::kinds::{self, Takes, takes};
-use super::refresh::Standing;
 use super::{CUSTOMERS_AT_ONCE, PartnerCenter, Speaker, TITLE, undo};
 use crate::ledger::Installation;
 use crate::ledger::intents::DoneStep;

@@ -12,14 +12,14 @@ const EXTRA: [&str; 3] = ["registration_number", "external_id", "associated_part
 const EXTERNAL_ID: usize = CustomerField::ALL.len() + 1;
 
 /// A customer to create, with values of its own.
-pub(super) struct Wanted {
+pub(super) struct CreateCustomer {
     row: u64,
     domain: String,
     /// The profile in column order, then [`EXTRA`].
     values: Vec<String>,
 }
 
-impl Wanted {
+impl CreateCustomer {
     pub(super) fn new(row: u64, new: &NewCustomer<'_>) -> Self {
         let extra = [new.registration_number, new.external_id, new.associated_partner_id];
         Self {
@@ -56,7 +56,7 @@ fn columns() -> impl Iterator<Item = &'static str> {
 }
 
 /// How each wanted customer stands to those the store has.
-fn standings(tx: &mut dyn Tx, wanted: &[Wanted]) -> Result<Vec<Standing>, DbError> {
+fn standings(tx: &mut dyn Tx, wanted: &[CreateCustomer]) -> Result<Vec<Standing>, DbError> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -87,7 +87,7 @@ fn standings(tx: &mut dyn Tx, wanted: &[Wanted]) -> Result<Vec<Standing>, DbErro
     Ok(standings)
 }
 
-fn existing(wanted: &Wanted, found: &Row) -> Result<Standing, DbError> {
+fn existing(wanted: &CreateCustomer, found: &Row) -> Result<Standing, DbError> {
     if found.text(1)? != wanted.domain {
         return Ok(Standing::Refused(Problem::new(
             code::DOMAIN_TAKEN,
@@ -117,7 +117,7 @@ fn existing(wanted: &Wanted, found: &Row) -> Result<Standing, DbError> {
     )))
 }
 
-pub(super) fn preview(tx: &mut dyn Tx, wanted: &[Wanted], previews: &mut Vec<Preview>) -> Result<(), DbError> {
+pub(super) fn preview(tx: &mut dyn Tx, wanted: &[CreateCustomer], previews: &mut Vec<Preview>) -> Result<(), DbError> {
     for (one, standing) in wanted.iter().zip(standings(tx, wanted)?) {
         previews.push(Preview::new(one.row, standing.verdict()));
     }
@@ -128,7 +128,7 @@ pub(super) fn apply(
     tx: &mut dyn Tx,
     job: i64,
     installation: Installation,
-    wanted: &[Wanted],
+    wanted: &[CreateCustomer],
     expected: Option<&Expected>,
 ) -> Result<Vec<RowOutcome>, DbError> {
     let mut outcomes = Vec::new();

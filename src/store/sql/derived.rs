@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::db::{Db, DbError, Dialect, Tx, Value};
 use crate::ledger::Actor;
-use crate::ledger::audit::{self, Action, Entry};
+use crate::ledger::audit::{self, Action, AuditEntry};
 
 /// Customers mended in one transaction.
 const AT_ONCE: usize = 500;
@@ -37,7 +37,7 @@ pub struct Overdrawn {
 
 /// What does not add up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Discrepancies {
     /// What can be counted anew, by customer.
     pub wrong: Vec<Wrong>,
     /// What somebody has to decide about.
@@ -65,8 +65,8 @@ fn holders(dialect: Dialect) -> &'static str {
 }
 
 /// Holds all counts against what they follow from.
-pub fn find(tx: &mut dyn Tx) -> Result<Found, DbError> {
-    let mut found = Found::default();
+pub fn find(tx: &mut dyn Tx) -> Result<Discrepancies, DbError> {
+    let mut found = Discrepancies::default();
     let users = tx.query(
         "SELECT c.id, c.domain, c.user_count, COALESCE(u.number, 0) FROM customers c
          LEFT JOIN (SELECT customer, count(*) AS number FROM users GROUP BY customer) u ON u.customer = c.id
@@ -119,7 +119,7 @@ pub fn find(tx: &mut dyn Tx) -> Result<Found, DbError> {
 }
 
 /// Mends what was found, as it is by then, and records that `actor` had it done.
-pub async fn mend(db: &Db, found: &Found, actor: &Actor, now_millis: i64) -> Result<Mended, DbError> {
+pub async fn mend(db: &Db, found: &Discrepancies, actor: &Actor, now_millis: i64) -> Result<Mended, DbError> {
     let customers: BTreeSet<i64> = found.wrong.iter().map(|wrong| wrong.customer).collect();
     let customers: Vec<i64> = customers.into_iter().collect();
     let mut all = Mended::default();
@@ -140,8 +140,8 @@ pub async fn mend(db: &Db, found: &Found, actor: &Actor, now_millis: i64) -> Res
     Ok(all)
 }
 
-fn entry(mended: Mended, actor: Actor) -> Entry {
-    Entry {
+fn entry(mended: Mended, actor: Actor) -> AuditEntry {
+    AuditEntry {
         actor: actor.name,
         via: Some(actor.via),
         action: Action::Repaired,

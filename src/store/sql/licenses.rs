@@ -12,7 +12,7 @@ use crate::db::DbError;
 use crate::store::{FieldChange, SeatNeed, SeatsOf, Verdict};
 
 /// Licences to give and to take.
-pub(super) struct Wanted {
+pub(super) struct AssignLicenses {
     user: Named,
     assign: Vec<Sku>,
     remove: Vec<Sku>,
@@ -22,7 +22,7 @@ pub(super) struct Wanted {
     held: Vec<Sku>,
 }
 
-impl Wanted {
+impl AssignLicenses {
     pub(super) fn new(row: u64, change: &LicenseChange<'_>, directory: &Directory) -> Result<Self, Problem> {
         let user = Named::new(row, change.user, directory)?;
         let held = directory.find(change.user.customer)?.skus.clone();
@@ -51,7 +51,7 @@ impl Wanted {
     }
 }
 
-impl Task for Wanted {
+impl Task for AssignLicenses {
     fn row(&self) -> u64 {
         self.user.row
     }

@@ -9,7 +9,7 @@ use crate::db::DbError;
 use crate::store::Verdict;
 
 /// Seats to set, with values of their own.
-pub(super) struct Wanted {
+pub(super) struct SetSeats {
     row: u64,
     tenant_id: String,
     key: Key,
@@ -17,7 +17,7 @@ pub(super) struct Wanted {
     seats: i64,
 }
 
-impl Wanted {
+impl SetSeats {
     pub(super) fn new(row: u64, seats: &Seats<'_>, directory: &Directory) -> Result<Self, Problem> {
         let customer = directory.find(seats.customer)?;
         Ok(Self {
@@ -30,7 +30,7 @@ impl Wanted {
     }
 }
 
-impl Task for Wanted {
+impl Task for SetSeats {
     fn row(&self) -> u64 {
         self.row
     }

@@ -18,7 +18,7 @@ use crate::store::{FieldChange, Verdict, form};
 use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 
 /// A row's part in a transfer.
-pub(super) struct Wanted {
+pub(super) struct SwitchSubscription {
     row: u64,
     customer: Customer,
     guid: String,
@@ -30,7 +30,7 @@ pub(super) struct Wanted {
     customer_email: String,
 }
 
-impl Wanted {
+impl SwitchSubscription {
     pub(super) fn new(row: u64, switch: &Switch<'_>, directory: &Directory) -> Result<Self, Problem> {
         Ok(Self {
             row,
@@ -336,7 +336,7 @@ fn next_step(session: &mut Session<'_>, row: u64) -> Result<i64, DbError> {
     found.map_or(Ok(0), |row| row.int(0))
 }
 
-impl Task for Wanted {
+impl Task for SwitchSubscription {
     fn row(&self) -> u64 {
         self.row
     }

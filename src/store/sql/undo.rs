@@ -20,7 +20,7 @@ use crate::store::{FieldChange, Touch, Verdict};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
 /// What an earlier row did, step by step.
-pub(super) struct Wanted {
+pub(super) struct TakeBack {
     row: u64,
     /// The earlier job: its sequence number, and what its rows make.
     job: i64,
@@ -37,7 +37,7 @@ struct Image {
 }
 
 /// The rows of `job` to take back, with what they did.
-pub(super) fn wanted(tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Result<Vec<Wanted>, DbError> {
+pub(super) fn wanted(tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Result<Vec<TakeBack>, DbError> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         return Ok(Vec::new());
     };
@@ -63,9 +63,9 @@ pub(super) fn wanted(tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Res
         });
     }
     let creates = tenantry_jobs::find(kind).ok().and_then(|kind| kind.policy().creates);
-    let mut wanted: Vec<Wanted> = rows
+    let mut wanted: Vec<TakeBack> = rows
         .iter()
-        .map(|row| Wanted {
+        .map(|row| TakeBack {
             row: *row,
             job,
             creates,
@@ -91,7 +91,7 @@ enum Way {
     Never(String),
 }
 
-impl Wanted {
+impl TakeBack {
     /// The first record that the row changed; one that left no image made a record.
     fn first(&self) -> Option<Key> {
         match self.images.first() {
@@ -198,7 +198,7 @@ impl Wanted {
     }
 }
 
-impl Task for Wanted {
+impl Task for TakeBack {
     fn row(&self) -> u64 {
         self.row
     }

@@ -8,14 +8,14 @@ use super::session::{Decision, Session, Task};
 use crate::db::{DbError, Tx};
 
 /// A patch, with values of its own.
-pub(super) struct Wanted {
+pub(super) struct UpdateCustomer {
     row: u64,
     customer: i64,
     tenant_id: String,
     fields: Vec<(&'static str, String)>,
 }
 
-impl Wanted {
+impl UpdateCustomer {
     pub(super) fn new(row: u64, patch: &CustomerPatch<'_>, directory: &Directory) -> Result<Self, Problem> {
         let customer = directory.find(patch.customer)?;
         let fields = patch
@@ -32,7 +32,7 @@ impl Wanted {
     }
 }
 
-impl Task for Wanted {
+impl Task for UpdateCustomer {
     fn row(&self) -> u64 {
         self.row
     }

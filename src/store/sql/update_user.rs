@@ -11,14 +11,14 @@ use crate::store::sign_in_name::{NEW_NAME, foreign_domain, not_renamed, taken};
 use crate::store::{FieldChange, Verdict};
 
 /// A patch, with values of its own.
-pub(super) struct Wanted {
+pub(super) struct UpdateUser {
     user: Named,
     new_name: Option<String>,
     texts: Vec<(&'static str, String)>,
     block_sign_in: Option<bool>,
 }
 
-impl Wanted {
+impl UpdateUser {
     pub(super) fn new(row: u64, patch: &UserPatch<'_>, directory: &Directory) -> Result<Self, Problem> {
         let user = Named::new(row, patch.user, directory)?;
         let domains = &directory.find(patch.user.customer)?.domains;
@@ -66,7 +66,7 @@ impl Wanted {
     }
 }
 
-impl Task for Wanted {
+impl Task for UpdateUser {
     fn row(&self) -> u64 {
         self.user.row
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tenantry::db::Value;
 use tenantry::ledger::Ledger;
-use tenantry::ledger::audit::{Anchor, Fault, Record};
+use tenantry::ledger::audit::{Anchor, AuditRecord, ChainFault};
 
 use super::{append, records, run, verify};
 use crate::place::{On, Place, column};
@@ -54,7 +54,7 @@ fn tampering() -> impl Strategy<Value = Tampering> {
 
 impl Tampering {
     /// Does it; `false` when nothing is different afterwards.
-    async fn commit(&self, ledger: &Ledger, intact: &[Record]) -> bool {
+    async fn commit(&self, ledger: &Ledger, intact: &[AuditRecord]) -> bool {
         let with = async |sql: String, params: Vec<Value>| {
             ledger
                 .db()
@@ -86,7 +86,7 @@ impl Tampering {
             Self::Rewrite(from, _) => {
                 let mut prev = intact[*from as usize - 1].prev.clone();
                 for record in &intact[*from as usize - 1..] {
-                    let forged = Record {
+                    let forged = AuditRecord {
                         actor: "forged".to_owned(),
                         prev,
                         ..record.clone()
@@ -110,35 +110,38 @@ impl Tampering {
     }
 
     /// Exactly what is to be said of it.
-    fn named(&self) -> Vec<Fault> {
+    fn named(&self) -> Vec<ChainFault> {
         let gone = |seq: i64| match seq {
-            LENGTH => Fault::Truncated { from: seq, to: seq },
-            _ => Fault::Missing { from: seq, to: seq },
+            LENGTH => ChainFault::Truncated { from: seq, to: seq },
+            _ => ChainFault::Missing { from: seq, to: seq },
         };
         match *self {
-            Self::Alter(seq, ..) => vec![Fault::Altered { seq }],
+            Self::Alter(seq, ..) => vec![ChainFault::Altered { seq }],
             Self::Delete(seq) => vec![gone(seq)],
             Self::Swap(a, b) => {
                 let (a, b) = (a.min(b), a.max(b));
-                vec![Fault::Moved { seq: a, was: b }, Fault::Moved { seq: b, was: a }]
+                vec![
+                    ChainFault::Moved { seq: a, was: b },
+                    ChainFault::Moved { seq: b, was: a },
+                ]
             }
-            Self::Renumber(seq, to) if seq == LENGTH => vec![Fault::Moved { seq: to, was: seq }, gone(seq)],
+            Self::Renumber(seq, to) if seq == LENGTH => vec![ChainFault::Moved { seq: to, was: seq }, gone(seq)],
             // What is left has its end, so the stranger behind it stands where the next record will.
             Self::Renumber(seq, to) if to == LENGTH + 1 => vec![
                 gone(seq),
-                Fault::Moved { seq: to, was: seq },
-                Fault::PastHead { from: to, to },
+                ChainFault::Moved { seq: to, was: seq },
+                ChainFault::PastHead { from: to, to },
             ],
-            Self::Renumber(seq, to) => vec![gone(seq), Fault::Moved { seq: to, was: seq }],
-            Self::CutOff(last) => vec![Fault::Truncated {
+            Self::Renumber(seq, to) => vec![gone(seq), ChainFault::Moved { seq: to, was: seq }],
+            Self::CutOff(last) => vec![ChainFault::Truncated {
                 from: last + 1,
                 to: LENGTH,
             }],
-            Self::SetBack(last) => vec![Fault::PastHead {
+            Self::SetBack(last) => vec![ChainFault::PastHead {
                 from: last + 1,
                 to: LENGTH,
             }],
-            Self::Rewrite(from, anchor) if anchor >= from => vec![Fault::AnchorLost { seq: anchor }],
+            Self::Rewrite(from, anchor) if anchor >= from => vec![ChainFault::AnchorLost { seq: anchor }],
             Self::Rewrite(..) => Vec::new(),
         }
     }
@@ -233,7 +236,7 @@ async fn what_is_no_record_at_all_is_named_too() {
     .expect("tampered");
     let faults = verify(&ledger).await.faults;
     assert!(
-        matches!(&faults[..], [Fault::Unreadable { place, .. }, Fault::NoHead] if place == "record 2"),
+        matches!(&faults[..], [ChainFault::Unreadable { place, .. }, ChainFault::NoHead] if place == "record 2"),
         "{faults:?}"
     );
 }

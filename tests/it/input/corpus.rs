@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
-use tenantry::input::{Limits, REDACTED};
+use tenantry::input::{InputLimits, REDACTED};
 
 use super::{rows, trickle};
 
@@ -18,9 +18,9 @@ fn check(bytes: impl AsRef<[u8]>, expected: &str) {
 
 fn shown(bytes: &[u8], at_once: usize, redacted: &[usize]) -> String {
     let read = || {
-        let limits = Limits {
+        let limits = InputLimits {
             record_bytes: 200,
-            ..Limits::default()
+            ..InputLimits::default()
         };
         let mut input = trickle(bytes, at_once, limits)?;
         input.redact(redacted);
@@ -162,7 +162,7 @@ fn cells_are_handed_on_whatever_is_in_them() {
 fn a_cell_of_a_megabyte_is_a_cell() {
     let cell = "é".repeat(1 << 19);
     let text = format!("a,b\n\"{cell}\",2\n{cell},\n");
-    let mut input = trickle(text.as_bytes(), 100_000, Limits::default()).expect("a header");
+    let mut input = trickle(text.as_bytes(), 100_000, InputLimits::default()).expect("a header");
     let rows = rows(&mut input).expect("rows");
     assert!(rows == [(2, vec![cell.clone(), "2".to_owned()]), (3, vec![cell, String::new()])]);
 }
@@ -170,9 +170,9 @@ fn a_cell_of_a_megabyte_is_a_cell() {
 #[test]
 fn blocks_are_bounded_by_bytes_too() {
     let text = format!("a\n{}", format!("{}\n", "x".repeat(100)).repeat(1000));
-    let limits = Limits {
+    let limits = InputLimits {
         block_bytes: 2000,
-        ..Limits::default()
+        ..InputLimits::default()
     };
     let mut input = trickle(text.as_bytes(), 1 << 16, limits).expect("a header");
     let mut seen = 0;
@@ -185,8 +185,12 @@ fn blocks_are_bounded_by_bytes_too() {
 
 #[test]
 fn a_preamble_is_skipped_and_the_delimiter_told_anew() {
-    let mut input =
-        trickle(b"version:v1.0\n\nName [displayName];b;c,d\n1;2\n", 9, Limits::default()).expect("a header");
+    let mut input = trickle(
+        b"version:v1.0\n\nName [displayName];b;c,d\n1;2\n",
+        9,
+        InputLimits::default(),
+    )
+    .expect("a header");
     assert!(
         input
             .skip_preamble(|header| header[0] == "version:v1.0")
@@ -206,7 +210,7 @@ fn a_preamble_is_skipped_and_the_delimiter_told_anew() {
         [(4, vec!["1".to_owned(), "2".to_owned()])]
     );
 
-    let mut alone = trickle(b"version:v1.0\n", 9, Limits::default()).expect("a header");
+    let mut alone = trickle(b"version:v1.0\n", 9, InputLimits::default()).expect("a header");
     assert_eq!(
         alone.skip_preamble(|_| true).expect_err("no header follows").code,
         "empty-file"
@@ -226,7 +230,7 @@ fn secrets_do_not_enter_blocks_not_even_from_ragged_rows() {
 
 #[test]
 fn an_error_stays_an_error() {
-    let mut input = trickle(b"a,b\n1,2\n3,\"4\n", 1000, Limits::default()).expect("a header");
+    let mut input = trickle(b"a,b\n1,2\n3,\"4\n", 1000, InputLimits::default()).expect("a header");
     assert_eq!(input.read_block(1).expect("a row").expect("a row").len(), 1);
     assert_eq!(input.read_block(1).expect_err("an open quote").code, "unclosed-quote");
     assert_eq!(input.read_block(1).expect_err("as before").code, "unclosed-quote");

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
+use tenantry::clock::Clock;
 use tenantry::input::duplicates::{Duplicate, Keys};
 
 /// Rows that repeat a key, by the simplest of means.
@@ -18,7 +19,7 @@ fn expected(keys: &[u32]) -> Vec<(u64, u64)> {
 
 fn found(keys: &[u32], memory: usize) -> Vec<(u64, u64)> {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut collector = Keys::new(Some(dir.path()), memory);
+    let mut collector = Keys::new(Some(dir.path()), memory, Clock::system().entropy()).expect("entropy");
     let mut hasher = collector.hasher();
     for (key, row) in keys.iter().zip(1..) {
         let key = hasher.key("user_principal_name", &[&key.to_string()], row, row + 1);
@@ -54,7 +55,7 @@ fn a_file_far_beyond_memory_is_no_different() {
 
 #[test]
 fn keys_are_of_their_column_and_parts_and_of_no_case() {
-    let mut keys = Keys::new(None, 1 << 20);
+    let mut keys = Keys::new(None, 1 << 20, Clock::system().entropy()).expect("entropy");
     let mut hasher = keys.hasher();
     for (row, column, parts) in [
         (1, "upn", &["ab", "c"][..]),

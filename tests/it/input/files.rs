@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use tenantry::input::{Input, InputError, Limits, read_ahead};
+use tenantry::input::{Input, InputError, InputLimits, read_ahead};
 
 fn open(path: &Path) -> Result<Input, InputError> {
-    Input::open(path, Limits::default())
+    Input::open(path, InputLimits::default())
 }
 
 /// More than is read ahead, so that its end is still to come once it is open.
@@ -133,7 +133,7 @@ fn reading_ahead_yields_the_same_blocks_and_then_the_digest() {
 #[test]
 fn reading_ahead_reports_an_error_once_and_at_the_end() {
     let reader: Box<dyn Read + Send> = Box::new(&b"a,b\n1,2\n3,\"4\n"[..]);
-    let input = Input::from_reader("inline", reader, Limits::default()).expect("a header");
+    let input = Input::from_reader("inline", reader, InputLimits::default()).expect("a header");
     let mut ahead = read_ahead(input, 1, 1);
     assert!(ahead.next().expect("a block").is_ok());
     assert_eq!(
@@ -162,7 +162,7 @@ fn dropping_the_blocks_ends_the_reading() {
         }
     }
     let (sender, dropped) = mpsc::channel();
-    let input = Input::from_reader("endless", Box::new(Endless(sender)), Limits::default()).expect("a header");
+    let input = Input::from_reader("endless", Box::new(Endless(sender)), InputLimits::default()).expect("a header");
     let mut ahead = read_ahead(input, 1000, 1);
     assert!(ahead.next().expect("a block").is_ok());
     drop(ahead);

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use proptest::prelude::*;
-use tenantry::input::{Block, Input, Limits, guard};
+use tenantry::input::{Block, Input, InputLimits, guard};
 use tenantry::receipt::{Form, RejectRows, ResultRows};
 
 const RUNS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
@@ -25,7 +25,7 @@ fn cell() -> impl Strategy<Value = String> {
 }
 
 fn read(text: &[u8]) -> Input {
-    Input::from_reader("ours.csv", Box::new(Cursor::new(text.to_vec())), Limits::default()).expect("a header")
+    Input::from_reader("ours.csv", Box::new(Cursor::new(text.to_vec())), InputLimits::default()).expect("a header")
 }
 
 fn first_row(text: &[u8]) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use proptest::prelude::*;
-use tenantry::input::{InputError, Limits};
+use tenantry::input::{InputError, InputLimits};
 
 use super::{Rows, rows, trickle};
 
@@ -30,7 +30,7 @@ fn tricky() -> impl Strategy<Value = String> {
 
 /// All records with the header first.
 fn ours(bytes: &[u8], at_once: usize) -> Result<(Vec<Vec<String>>, char), InputError> {
-    let mut input = trickle(bytes, at_once, Limits::default())?;
+    let mut input = trickle(bytes, at_once, InputLimits::default())?;
     let mut records = vec![input.header().to_vec()];
     records.extend(rows(&mut input)?.into_iter().map(|(_, cells)| cells));
     Ok((records, input.delimiter()))
@@ -87,10 +87,10 @@ proptest! {
         bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b','), Just(b'\n'), Just(0)], 0..400),
         at_once in 1_usize..200,
     ) {
-        let limits = Limits {
+        let limits = InputLimits {
             record_bytes: 100,
             block_bytes: 150,
-            ..Limits::default()
+            ..InputLimits::default()
         };
         let all = [head, &bytes[..]].concat();
         let read = trickle(&all, at_once, limits).and_then(|mut input| {
@@ -111,7 +111,7 @@ proptest! {
         // Four letters first, so that it is known for UTF-16 without a mark; and a row at least.
         let text = format!("head,b\nü,\n{text}");
         let read = |bytes: &[u8]| -> Result<Rows, String> {
-            let mut input = trickle(bytes, at_once, Limits::default()).map_err(|err| err.to_string())?;
+            let mut input = trickle(bytes, at_once, InputLimits::default()).map_err(|err| err.to_string())?;
             rows(&mut input).map_err(|err| err.to_string())
         };
         let expected = read(text.as_bytes());
@@ -129,7 +129,7 @@ proptest! {
             let line = text.replace("\r\n", "\n").replace('\r', "\n").matches('\n').count() + 1;
             let _ = write!(text, "{line},\"{}\"\r\n", cell.replace('"', "\"\""));
         }
-        let mut input = trickle(text.as_bytes(), 64, Limits::default()).expect("a header");
+        let mut input = trickle(text.as_bytes(), 64, InputLimits::default()).expect("a header");
         for (line, cells) in rows(&mut input).expect("rows") {
             prop_assert_eq!(&line.to_string(), &cells[0]);
         }

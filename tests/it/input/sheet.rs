@@ -4,7 +4,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook, Worksheet};
-use tenantry::input::{Input, InputError, Limits, Options};
+use tenantry::input::{Input, InputError, InputLimits, InputOptions};
 use zip::write::SimpleFileOptions;
 
 use crate::input::rows;
@@ -15,13 +15,13 @@ fn workbook(fill: impl FnOnce(&mut Worksheet)) -> Vec<u8> {
     book.save_to_buffer().expect("a workbook")
 }
 
-fn open(bytes: &[u8], limits: Limits) -> Result<Input, InputError> {
+fn open(bytes: &[u8], limits: InputLimits) -> Result<Input, InputError> {
     Input::from_reader("users.xlsx", Box::new(Cursor::new(bytes.to_vec())), limits)
 }
 
 fn on_disk(path: &Path, sheet: Option<&str>) -> Result<Input, InputError> {
     let sheet = sheet.map(str::to_owned);
-    Input::open_with(path, Limits::default(), &Options { sheet })
+    Input::open_with(path, InputLimits::default(), &InputOptions { sheet })
 }
 
 /// An archive of these parts.
@@ -61,7 +61,7 @@ fn by_hand(sheet: &str, texts: &str) -> Vec<u8> {
 fn a_formula_without_a_value_is_an_error_of_its_cell() {
     let sheet = "<worksheet><sheetData><row r=\"1\"><c r=\"A1\" t=\"str\"><v>a</v></c><c r=\"B1\" t=\"str\"><v>b</v></c></row>\
         <row r=\"2\"><c r=\"A2\"><f>1+1</f></c><c r=\"B2\"><f>1+1</f><v>2</v></c></row></sheetData></worksheet>";
-    let mut input = open(&by_hand(sheet, "<sst/>"), Limits::default()).expect("a workbook");
+    let mut input = open(&by_hand(sheet, "<sst/>"), InputLimits::default()).expect("a workbook");
     let block = input.read_block(10).expect("read").expect("a block");
     let errors: Vec<_> = block
         .rows()
@@ -112,7 +112,7 @@ fn every_kind_of_value_reads_as_one_would_type_it() {
         sheet.write_blank(values + 20, 0, &bold).expect("a cell");
         sheet.write(values + 11, 3, "far").expect("a cell");
     });
-    let mut input = open(&bytes, Limits::default()).expect("a header");
+    let mut input = open(&bytes, InputLimits::default()).expect("a header");
     assert_eq!((input.sheet(), input.name()), (Some("Users"), "users.xlsx"));
     assert_eq!(
         (input.header(), input.header_line()),
@@ -166,7 +166,7 @@ fn cells_with_errors_are_marked() {
     let sheet = "<worksheet><sheetData><row r=\"1\"><c r=\"A1\" t=\"str\"><v>a</v></c><c r=\"B1\" t=\"str\"><v>b</v></c></row>\
                  <row r=\"2\"><c r=\"A2\" t=\"str\"><v>#N/A</v></c><c r=\"B2\" t=\"e\"><v>#N/A</v></c></row>\
                  <row r=\"4\"><c r=\"A4\" t=\"e\"><v>#REF!</v></c></row></sheetData></worksheet>";
-    let mut input = open(&by_hand(sheet, "<sst/>"), Limits::default()).expect("a header");
+    let mut input = open(&by_hand(sheet, "<sst/>"), InputLimits::default()).expect("a header");
     let block = input.read_block(10).expect("rows").expect("rows");
     let errors: Vec<(u64, usize)> = block
         .rows()
@@ -185,14 +185,14 @@ fn a_long_sheet_streams_through_many_batches() {
             sheet.write(row, 0, row).expect("a cell");
         }
     });
-    let mut input = open(&bytes, Limits::default()).expect("a header");
+    let mut input = open(&bytes, InputLimits::default()).expect("a header");
     let all = rows(&mut input).expect("rows");
     assert_eq!(all.len(), ROWS as usize);
     for (row, (line, cells)) in (1..).zip(all) {
         assert_eq!((line, cells[0].as_str()), (row + 1, row.to_string().as_str()));
     }
     // Whoever has seen enough leaves no thread behind that waits for ever.
-    drop(open(&bytes, Limits::default()).expect("a header"));
+    drop(open(&bytes, InputLimits::default()).expect("a header"));
 }
 
 #[test]
@@ -321,18 +321,18 @@ fn damage_within_a_sheet_is_placed() {
             "bad-workbook: users.xlsx sheet \"Users\" row 1: the workbook is damaged",
         ),
     ] {
-        let message = told(open(&by_hand(&sheet(rows), "<sst></sst>"), Limits::default()));
+        let message = told(open(&by_hand(&sheet(rows), "<sst></sst>"), InputLimits::default()));
         assert!(message.starts_with(expected), "{message}");
     }
 }
 
 #[test]
 fn little_that_unzips_to_much_is_refused() {
-    let limits = Limits {
+    let limits = InputLimits {
         record_bytes: 10_000,
         sheet_bytes: 200_000,
         part_bytes: 100_000,
-        ..Limits::default()
+        ..InputLimits::default()
     };
     let cell = |n: u32| format!("<row r=\"{n}\"><c r=\"A{n}\" t=\"str\"><v>a</v></c></row>");
     let sheet = |rows: &str| format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");

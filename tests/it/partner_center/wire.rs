@@ -231,6 +231,26 @@ async fn lists_go_on_by_either_link_by_a_token_and_to_a_dangling_one() {
     on_two_pages(token, by_token, |page| page["continuationToken"] = "behind".into()).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_goes_in_a_circle_is_not_read_for_ever() {
+    let wire = Wire::new(|heard| {
+        let mut page = list(&[user("zero")]);
+        next_link(&mut page, "");
+        heard.line.ends_with("/users").then(|| Says::ok(&page))
+    })
+    .await;
+    let cells = [
+        ("customer", CUSTOMER),
+        ("user_principal_name", "one@alpha.onmicrosoft.com"),
+        ("display_name", "One"),
+    ];
+    let halt = wire
+        .preview("bulk-add-users", &cells)
+        .await
+        .expect_err("nobody can say");
+    assert!(halt.to_string().contains("page 2 is page 1 again"), "{halt}");
+}
+
 /// Every answer as `bend` makes it; the rows come to the same end.
 async fn bent(bend: fn(&Value) -> Vec<u8>) {
     let wire = Wire::new(move |heard| {

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use tenantry::tasks;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
@@ -221,11 +222,7 @@ impl Drop for PgServer {
 /// A connection for looking at the server behind the program's back.
 pub(crate) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "ends with the client, and nothing of the program's runs in it"
-    )]
-    tokio::spawn(connection);
+    tasks::spawn("the client", connection);
     Ok(client)
 }
 

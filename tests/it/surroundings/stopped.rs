@@ -70,6 +70,68 @@ async fn a_worker_stopped_inside_a_transaction_is_replaced() {
     assert_eq!(place.dump().await, before);
 }
 
+/// A worker is stopped while chunks of it wait for locks: it stops waiting, however long it would wait if it were well, so
+/// that none of them holds the customer next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_worker_waits_for_no_locks() {
+    const CHUNKS: i64 = 6;
+    let place = Place::new(On::Postgres).await;
+    with_customer(&place).await;
+    for file in 0..CHUNKS {
+        place.write("users.csv", users(10 + file as usize));
+        place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
+    }
+    let outside = connect(&place.url).await.expect("a connection");
+    outside
+        .batch_execute("BEGIN; SELECT 1 FROM customers FOR UPDATE")
+        .await
+        .expect("a lock");
+    let worker = |lock_wait: &str| {
+        let mut command = place.hurried(&["worker"]);
+        command
+            .env("TENANTRY__WORKER__CONCURRENCY", CHUNKS.to_string())
+            .env("TENANTRY__LEDGER__CONNECTIONS", "8")
+            .env("TENANTRY__LEDGER__LOCK_WAIT", lock_wait)
+            .env("TENANTRY__LEDGER__IDLE_TRANSACTION", "1s");
+        quiet(command)
+    };
+    let first = worker("1h");
+    let waiting =
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let looking = connect(&place.url).await.expect("a connection");
+    let until = async |what: &str, number: i64| {
+        eventually(what, async || {
+            let row = looking.query_one(waiting, &[]).await.ok()?;
+            (row.get::<_, i64>(0) == number).then_some(())
+        })
+        .await;
+    };
+    until("all chunks to wait", CHUNKS).await;
+    // Those that are well ask again, and wait on.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    until("all chunks to wait again", CHUNKS).await;
+    signal(&first.0, Signal::STOP);
+    until("nothing to wait", 0).await;
+    let _second = worker("30s");
+    until("the other worker to wait", CHUNKS).await;
+    outside.batch_execute("ROLLBACK").await.expect("unlocked");
+    let ledger = place.ledger().await;
+    eventually("the other worker to end the jobs", async || {
+        let mut jobs = ledger
+            .jobs(tenantry::ledger::JobFilter {
+                limit: 20,
+                ..Default::default()
+            })
+            .await
+            .ok()?;
+        jobs.retain(|job| job.kind == "bulk-add-users");
+        let have_ended = jobs.iter().all(|job| job.state.is_final());
+        (have_ended && jobs.len() == CHUNKS as usize).then_some(())
+    })
+    .await;
+    assert_eq!(crate::invariants::violations(ledger.db()).await, Vec::<String>::new());
+}
+
 /// PostgreSQL hangs: every process of it is stopped. Asked to stop, a worker leaves all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_leaves_a_database_that_does_not_answer() {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tenantry::clock::Clock;
 use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger, Parameters};
 use tenantry::plan::Limits;
-use tenantry::store::sql::counterpart::{self, Answer, TheirRequest};
 use tenantry::submit::{Rules, Submitted};
 
+use super::counterpart::{self, Answer, TheirRequest};
 use super::{sample, undo};
 use crate::place::{
     On, Place, apply, apply_or_wait, by, column, hand_in_under, on_both, outcomes, sweep_until_ended, work_off,

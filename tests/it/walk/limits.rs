@@ -6,7 +6,7 @@ use tenantry::config::Config;
 use tenantry::ledger::{ErrorLimit, Job, JobState, Ledger, Parameters};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
-use tenantry::runner::Settings;
+use tenantry::runner::RunnerSettings;
 use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submitted};
 
@@ -75,8 +75,8 @@ async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
 }
 
 /// A worker that does one chunk after the other and minds these errors.
-fn minding(rate: f64, from_rows: u64) -> Settings {
-    Settings {
+fn minding(rate: f64, from_rows: u64) -> RunnerSettings {
+    RunnerSettings {
         errors: Some(ErrorLimit { rate, from_rows }),
         ..settings(1)
     }

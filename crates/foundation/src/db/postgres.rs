@@ -1,18 +1,19 @@
 //! PostgreSQL: a small pool, one blocking thread per open transaction, binary COPY for bulk insertion.
 //!
-//! A program that is stopped, or whose machine or network is gone, must not hold its locks for ever: the server ends
-//! transactions that have gone quiet, bounds each COPY, and asks after its clients, as these do after the server.
+//! A program that is stopped, or whose machine or network is gone, must not hold its locks for ever, nor be given more of
+//! them: the server ends transactions that have gone quiet, bounds each COPY and each wait for a lock, and asks after its
+//! clients, as these do after the server. A program that is well waits on by asking again.
 
 mod wire;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::SinkExt;
-use futures::future::try_join_all;
+use futures::future::{join3, try_join_all};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
@@ -20,9 +21,11 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::{Alone, Batch, Cell, ConnectOptions, DbError, Dialect, Row, Tx, Use, Value};
+use crate::lock::lock;
+use crate::tasks;
 use wire::{borrowed, columns, over_sets, put_cell, row, sql};
 
-/// Takes the bound of a COPY away again.
+/// Takes the bound of a statement away again.
 const UNBOUND: &str = "SET LOCAL statement_timeout TO DEFAULT";
 /// Statements in flight at once when one is run many times.
 const PIPELINE: usize = 256;
@@ -108,14 +111,14 @@ impl Postgres {
         .await
         .map_err(|error| DbError::Broken(error.to_string()))?;
         if !connected.client.is_closed() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connected);
+            lock(&self.idle).push(connected);
         }
         done
     }
 
     async fn connected(&self) -> Result<Connected, DbError> {
         loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let idle = lock(&self.idle).pop();
             match idle {
                 Some(connected) if connected.client.is_closed() => {}
                 Some(connected) => return Ok(connected),
@@ -128,8 +131,7 @@ impl Postgres {
             DbError::Broken(what) => DbError::Elsewhere(format!("the database answered: {what}")),
             other => other,
         })?;
-        #[expect(clippy::disallowed_methods, reason = "it ends with its client, which the pool owns")]
-        tokio::spawn(async move {
+        tasks::spawn("the connection's client", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a PostgreSQL connection ended");
             }
@@ -145,15 +147,21 @@ impl Postgres {
     }
 }
 
-/// Timeouts of the server's end of a connection.
+/// Timeouts of the server's end of a connection, and how it plans.
+///
+/// Statements are the same few, prepared, and look rows up by index whatever their parameters. Plans for the parameters of
+/// each execution are no better, but cost each new connection several plannings per statement; and an array of 5,000 keys
+/// makes an execution look dear enough for just-in-time compilation, which takes longer than running it. Both happen
+/// under the locks that other workers wait for.
 fn settings(options: &ConnectOptions) -> String {
     let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
     let seconds = |time: Duration| time.as_secs().clamp(1, 3600);
     format!(
         "SET idle_in_transaction_session_timeout = {}; SET lock_timeout = {}; SET tcp_keepalives_idle = {};
-         SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVES}; SET tcp_user_timeout = {}",
+         SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVES}; SET tcp_user_timeout = {};
+         SET jit = off; SET plan_cache_mode = force_generic_plan",
         millis(options.idle_transaction),
-        millis(options.lock_wait),
+        millis(options.idle_transaction),
         seconds(options.keepalive),
         seconds(options.keepalive),
         millis(options.keepalive * (KEEPALIVES + 1)),
@@ -193,6 +201,32 @@ impl PgTx {
     fn bound_of(&self, batch: &Batch) -> String {
         let bound = copy_bound(self.options.idle_transaction, batch.len());
         format!("SET LOCAL statement_timeout = {}", bound.as_millis())
+    }
+
+    /// Takes locks. The server waits for them no longer than a transaction may be quiet, so that a program that is stopped
+    /// meanwhile is not given them afterwards; whoever is still there asks again, for `lock_wait` in all.
+    fn wait_for(&mut self, text: &str, params: &[&(dyn ToSql + Sync)]) -> Result<(), DbError> {
+        let statement = self.statement(text)?;
+        let (bound, client) = (self.options.idle_transaction.as_millis().max(1), &self.connected.client);
+        let times = (self.options.lock_wait.as_millis() / bound).max(1);
+        let mut before = "SAVEPOINT locks";
+        for time in 1.. {
+            let bounded = format!("{before}; SET LOCAL statement_timeout = {bound}");
+            let asked = join3(
+                client.batch_execute(&bounded),
+                client.query(&statement, params),
+                client.batch_execute(UNBOUND),
+            );
+            let (bounded, locked, unbounded) = self.runtime.block_on(asked);
+            bounded.map_err(|error| sql(&error))?;
+            match locked {
+                Ok(_) => return unbounded.map_err(|error| sql(&error)),
+                Err(error) if !is_impatience(&error) => return Err(sql(&error)),
+                Err(error) if time >= times => return Err(DbError::Contended(error.to_string())),
+                Err(_) => before = "ROLLBACK TO locks",
+            }
+        }
+        Ok(())
     }
 
     fn batch(&self, text: &str) -> Result<(), DbError> {
@@ -313,13 +347,8 @@ impl Tx for PgTx {
     }
 
     fn lock(&mut self, table: &str, ids: &[i64]) -> Result<(), DbError> {
-        let statement = self.statement(&format!(
-            "SELECT 1 FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE"
-        ))?;
-        self.runtime
-            .block_on(self.connected.client.query(&statement, &[&ids]))
-            .map_err(|error| sql(&error))
-            .map(drop)
+        let text = format!("SELECT 1 FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE");
+        self.wait_for(&text, &[&ids])
     }
 
     fn alone_with(&mut self, what: Alone) -> Result<(), DbError> {
@@ -328,7 +357,7 @@ impl Tx for PgTx {
             Alone::Names => 1,
             Alone::Copies => 2,
         };
-        self.batch(&format!("SELECT pg_advisory_xact_lock(8026014, {number})"))
+        self.wait_for(&format!("SELECT pg_advisory_xact_lock(8026014, {number})"), &[])
     }
 
     /// COPY straight into the table; only a batch that meets a conflict takes the way over a staging table.
@@ -349,10 +378,12 @@ impl Tx for PgTx {
         let staging = format!("staging_{table}");
         self.batch(&format!(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS
-             SELECT 0::bigint AS position, {columns} FROM {table} WITH NO DATA; TRUNCATE {staging}"
+             SELECT 0::bigint AS position, {columns} FROM {table} WITH NO DATA; TRUNCATE {staging}; {}",
+            self.bound_of(batch)
         ))?;
         self.copy(&format!("{staging} (position, {columns})"), batch, true)
             .map_err(|error| sql(&error))?;
+        self.batch(UNBOUND)?;
         let inserted = self.query(
             &format!(
                 "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging} ORDER BY position
@@ -371,6 +402,15 @@ impl Tx for PgTx {
     }
 }
 
+/// Whether a statement was ended because it waited too long. One that an administrator cancels has the same code, and is
+/// asked again as well.
+fn is_impatience(error: &tokio_postgres::Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&(SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE))
+    )
+}
+
 fn copy_bound(idle_transaction: Duration, rows: usize) -> Duration {
     idle_transaction + COPY_ROW * u32::try_from(rows).unwrap_or(u32::MAX)
 }
@@ -381,8 +421,8 @@ mod tests {
 
     #[test]
     fn what_a_stopped_worker_has_in_hand_ends_within_two_leases() {
-        // As `config/default.toml` has them: `ledger.idle_transaction`, `worker.chunk_rows`, `worker.lease`. One of two chunks
-        // is in a COPY, and the other gets the locks next.
+        // As `config/default.toml` has them: `ledger.idle_transaction`, `worker.chunk_rows`, `worker.lease`. One chunk is in a
+        // COPY, and another has just been given its locks.
         let idle = Duration::from_secs(2);
         assert!(idle + copy_bound(idle, 5_000) <= 2 * Duration::from_secs(3));
     }

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{DbError, Tx};
+use crate::lock::lock;
 use place::{Access, Place};
 use readers::Readers;
 use tx::{SqliteTx, sql};
@@ -175,11 +176,6 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// A lock that outlives a panic elsewhere: what it guards is never left half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write_loop(connection: &Connection, place: &Place, inbox: &Receiver<Work>) {

@@ -9,7 +9,6 @@
 //! arrive, and a file that is one key a million times over is no special case.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +16,7 @@ use siphasher::sip128::SipHasher13;
 
 mod spill;
 
+use crate::clock::Entropy;
 use spill::{Spill, Word};
 
 const PARTITIONS: usize = 128;
@@ -42,7 +42,7 @@ pub struct Duplicate {
 
 /// A key, hashed, and where it stands.
 #[derive(Debug, Clone, Copy)]
-pub struct Key {
+pub struct RowKey {
     column: &'static str,
     hash: (Word, Word),
     row: u64,
@@ -50,7 +50,7 @@ pub struct Key {
     mark: u8,
 }
 
-impl Key {
+impl RowKey {
     /// The row the key is of.
     pub fn row(&self) -> u64 {
         self.row
@@ -75,7 +75,7 @@ pub struct KeyHasher {
 
 impl KeyHasher {
     /// The key of a row. ASCII letters are the same in either case; several parts make one key.
-    pub fn key(&mut self, column: &'static str, parts: &[&str], row: u64, line: u64) -> Key {
+    pub fn key(&mut self, column: &'static str, parts: &[&str], row: u64, line: u64) -> RowKey {
         self.scratch.clear();
         for part in std::iter::once(&column).chain(parts) {
             self.scratch.extend_from_slice(part.as_bytes());
@@ -83,7 +83,7 @@ impl KeyHasher {
         }
         self.scratch.make_ascii_lowercase();
         let hash = self.hasher.hash(&self.scratch);
-        Key {
+        RowKey {
             column,
             hash: (hash.h1, hash.h2),
             row,
@@ -107,14 +107,15 @@ pub struct Keys {
 
 impl Keys {
     /// A collector that holds about `memory_bytes` and spills the rest to `dir`, or to the system's directory for
-    /// temporary files. Nothing is written before it has to be.
-    pub fn new(dir: Option<&Path>, memory_bytes: usize) -> Self {
+    /// temporary files. Nothing is written before it has to be. Fails when there is no entropy.
+    pub fn new(dir: Option<&Path>, memory_bytes: usize, mut entropy: Entropy) -> io::Result<Self> {
         // Half is for what is being collected, half for what is made of it at the end.
         let memory = (memory_bytes / 2).max(64 << 10);
-        let random = RandomState::new();
-        Self {
+        let mut key = [0; 16];
+        entropy.fill(&mut key)?;
+        Ok(Self {
             hasher: KeyHasher {
-                hasher: SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1)),
+                hasher: SipHasher13::new_with_key(&key),
                 scratch: Vec::new(),
             },
             columns: Vec::new(),
@@ -122,7 +123,7 @@ impl Keys {
             dir: dir.map(Path::to_owned),
             memory,
             last_row: 0,
-        }
+        })
     }
 
     /// What hashes keys for this collector.
@@ -131,8 +132,8 @@ impl Keys {
     }
 
     /// Adds a key. Keys come in file order, and the first row to have one is the one that is right.
-    pub fn add(&mut self, key: Key) -> io::Result<()> {
-        let Key {
+    pub fn add(&mut self, key: RowKey) -> io::Result<()> {
+        let RowKey {
             column,
             hash: (h1, h2),
             row,

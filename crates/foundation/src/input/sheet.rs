@@ -6,7 +6,7 @@
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::Limits;
+use super::InputLimits;
 use super::block::{Block, Cells, Mark};
 use super::digest::Meter;
 use super::error::{InputError, code};
@@ -34,7 +34,7 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    pub(super) fn open(source: Source, limits: Limits, wanted: Option<String>) -> Result<Self, InputError> {
+    pub(super) fn open(source: Source, limits: InputLimits, wanted: Option<String>) -> Result<Self, InputError> {
         let file = source.name().to_owned();
         let (opened, opening) = sync_channel(1);
         let (sender, batches) = sync_channel(AHEAD);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Limits;
+use super::InputLimits;
 use super::block::Cells;
 use super::decode::{Decoder, Filled};
 use super::error::{InputError, Position, code};
@@ -26,7 +26,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn new(source: Source, limits: &Limits) -> Self {
+    pub(super) fn new(source: Source, limits: &InputLimits) -> Self {
         Self {
             decoder: Decoder::new(source),
             record_bytes: limits.record_bytes,

@@ -5,7 +5,7 @@ use std::io;
 
 use zeroize::Zeroizing;
 
-use super::Policy;
+use super::PasswordPolicy;
 use crate::clock::Entropy;
 
 /// A password. It is never shown by accident and leaves no trace in memory when it is dropped.
@@ -30,7 +30,7 @@ impl fmt::Debug for Password {
 }
 
 /// Makes a password, each that the policy allows as likely as any other.
-pub fn generate(policy: &Policy, entropy: &mut Entropy) -> io::Result<Password> {
+pub fn generate(policy: &PasswordPolicy, entropy: &mut Entropy) -> io::Result<Password> {
     let mut draw = Draw::from(entropy);
     // Of full size from the start: growing would leave a copy behind.
     let mut text = Zeroizing::new(String::with_capacity(policy.length()));
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
 
-    fn many(policy: &Policy, count: usize, entropy: &mut Entropy) -> Vec<String> {
+    fn many(policy: &PasswordPolicy, count: usize, entropy: &mut Entropy) -> Vec<String> {
         let one = |_| generate(policy, entropy).expect("random bytes").reveal().to_owned();
         (0..count).map(one).collect()
     }
@@ -108,7 +108,7 @@ mod tests {
             seed: u64,
         ) {
             let classes: Vec<Class> = (0..4).filter(|n| Some(*n) != left_out).map(|n| Class::ALL[n]).collect();
-            let policy = Policy::new(length, &classes, ambiguous).expect("sound");
+            let policy = PasswordPolicy::new(length, &classes, ambiguous).expect("sound");
             for password in many(&policy, 3, &mut Entropy::seeded(seed)) {
                 prop_assert_eq!(password.len(), length);
                 prop_assert!(password.starts_with(|c: char| c.is_ascii_alphabetic()), "{}", password);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn no_character_is_favoured() {
-        let policy = Policy::new(16, &Class::ALL, false).expect("sound");
+        let policy = PasswordPolicy::new(16, &Class::ALL, false).expect("sound");
         let mut counts: BTreeMap<u8, f64> = BTreeMap::new();
         // All positions but the first are alike: so much for the shuffling.
         let mut by_position = [0_f64; 16];
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_machine_gives_different_ones_and_none_is_shown() {
-        let policy = Policy::new(16, &Class::ALL, false).expect("sound");
+        let policy = PasswordPolicy::new(16, &Class::ALL, false).expect("sound");
         // A held clock holds still what passwords are made of no more than any other.
         let clock = Clock::held(0);
         let (one, two) = (

@@ -51,7 +51,7 @@ impl Class {
 
 /// What new passwords have to be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy {
+pub struct PasswordPolicy {
     length: usize,
     classes: Vec<Class>,
     /// Every character a password may have.
@@ -60,7 +60,7 @@ pub struct Policy {
     letters: Vec<u8>,
 }
 
-impl Policy {
+impl PasswordPolicy {
     /// Passwords of `length` characters with at least one of each of `classes`; `ambiguous` says whether characters
     /// are used that people take for one another. `None` unless the length is one of [`LENGTHS`] and there are at
     /// least three classes, as Microsoft Entra asks.
@@ -111,20 +111,20 @@ mod tests {
     #[test]
     fn entra_decides_what_is_a_policy() {
         use Class::{Digit, Lower, Symbol, Upper};
-        assert!(Policy::new(7, &Class::ALL, false).is_none());
-        assert!(Policy::new(257, &Class::ALL, false).is_none());
-        assert!(Policy::new(8, &[Lower, Upper], false).is_none());
+        assert!(PasswordPolicy::new(7, &Class::ALL, false).is_none());
+        assert!(PasswordPolicy::new(257, &Class::ALL, false).is_none());
+        assert!(PasswordPolicy::new(8, &[Lower, Upper], false).is_none());
         assert!(
-            Policy::new(8, &[Lower, Upper, Upper], false).is_none(),
+            PasswordPolicy::new(8, &[Lower, Upper, Upper], false).is_none(),
             "twice the same is one"
         );
         for class in Class::ALL {
             let others: Vec<Class> = Class::ALL.into_iter().filter(|other| *other != class).collect();
-            let policy = Policy::new(8, &others, false).expect("three of four are enough");
+            let policy = PasswordPolicy::new(8, &others, false).expect("three of four are enough");
             assert!(!policy.letters().is_empty(), "without {}", class.name());
             assert!(policy.pool().iter().all(|c| !class.characters().contains(c)));
         }
-        let policy = Policy::new(256, &[Symbol, Digit, Lower, Upper], true).expect("sound");
+        let policy = PasswordPolicy::new(256, &[Symbol, Digit, Lower, Upper], true).expect("sound");
         assert_eq!(policy.pool().len(), 26 + 26 + 10 + 9);
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::Record;
+use super::AuditRecord;
 
 /// Faults that are kept in a report; the others are counted.
 const KEPT: usize = 100;
@@ -40,7 +40,7 @@ impl std::str::FromStr for Anchor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Error)]
 #[serde(tag = "fault", rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the messages say it")]
-pub enum Fault {
+pub enum ChainFault {
     #[error("record {seq} was altered: it does not fit its hash")]
     Altered { seq: i64 },
     #[error("record {seq} is out of its place: it was record {was}")]
@@ -77,7 +77,7 @@ fn span(from: i64, to: i64, one: &str, several: &str) -> String {
 
 /// What was found.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Report {
+pub struct ChainReport {
     /// Records read.
     pub records: u64,
     /// Number of the first one.
@@ -89,7 +89,7 @@ pub struct Report {
     /// How many faults there are.
     pub fault_count: u64,
     /// The first of them.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<ChainFault>,
     /// The records begin after the anchor, so it says nothing about them.
     pub anchor_before: bool,
 }
@@ -97,7 +97,7 @@ pub struct Report {
 /// Takes a chain record by record.
 #[derive(Debug)]
 pub struct Checker {
-    report: Report,
+    report: ChainReport,
     /// Number and previous hash the next record should have; the hash only while it can be relied on.
     next: Option<(i64, Option<String>)>,
     anchor: Option<Anchor>,
@@ -116,7 +116,7 @@ impl Checker {
     /// For records from anywhere in a chain to anywhere.
     pub fn part(anchor: Option<Anchor>) -> Self {
         Self {
-            report: Report::default(),
+            report: ChainReport::default(),
             next: None,
             anchor,
             anchored: false,
@@ -125,14 +125,14 @@ impl Checker {
     }
 
     /// The next record.
-    pub fn take(&mut self, record: &Record) {
+    pub fn take(&mut self, record: &AuditRecord) {
         let seq = record.seq;
         self.report.records += 1;
         let sound = record.computed() == record.hash;
         let (expected, prev) = self.next.clone().unwrap_or_else(|| (seq, Some(record.prev.clone())));
         if !sound {
             let was = self.former_place(record);
-            self.fault(was.map_or(Fault::Altered { seq }, |was| Fault::Moved { seq, was }));
+            self.fault(was.map_or(ChainFault::Altered { seq }, |was| ChainFault::Moved { seq, was }));
             if was.is_some() && seq != expected {
                 // A stranger here; the chain goes on without it.
                 return;
@@ -140,19 +140,19 @@ impl Checker {
         }
         if seq < expected {
             let after = expected - 1;
-            return self.fault(Fault::OutOfPlace { seq, after });
+            return self.fault(ChainFault::OutOfPlace { seq, after });
         }
         if seq > expected {
-            self.fault(Fault::Missing {
+            self.fault(ChainFault::Missing {
                 from: expected,
                 to: seq - 1,
             });
         } else if sound && prev.is_some_and(|prev| prev != record.prev) {
             let first = self.report.first.is_none();
             self.fault(if first {
-                Fault::WrongStart { seq }
+                ChainFault::WrongStart { seq }
             } else {
-                Fault::Unlinked { seq }
+                ChainFault::Unlinked { seq }
             });
         }
         if let Some(anchor) = &self.anchor
@@ -171,7 +171,7 @@ impl Checker {
     /// Something stands where a record should.
     pub fn unreadable(&mut self, place: String, seq: Option<i64>, why: String) {
         self.report.records += 1;
-        self.fault(Fault::Unreadable { place, why });
+        self.fault(ChainFault::Unreadable { place, why });
         self.next = match (seq, self.next.take()) {
             // Something unreadable takes the place of the record that was expected.
             (None, Some((expected, _))) => Some((expected.saturating_add(1), None)),
@@ -181,7 +181,7 @@ impl Checker {
                 self.report.last = Some(seq.max(self.report.last.unwrap_or(seq)));
                 let expected = next.map_or(seq, |(expected, _)| expected);
                 if seq > expected {
-                    self.fault(Fault::Missing {
+                    self.fault(ChainFault::Missing {
                         from: expected,
                         to: seq - 1,
                     });
@@ -192,21 +192,21 @@ impl Checker {
     }
 
     /// The end; `head` is what the database says the last record is: none when its head is gone.
-    pub fn end_at(mut self, head: Option<(i64, String)>) -> Report {
+    pub fn end_at(mut self, head: Option<(i64, String)>) -> ChainReport {
         let last = self.next.as_ref().map_or(0, |(next, _)| next - 1);
         let sound = self.next.take().and_then(|(_, hash)| hash);
         match head {
-            None => self.fault(Fault::NoHead),
-            Some((seq, _)) if seq > last => self.fault(Fault::Truncated {
+            None => self.fault(ChainFault::NoHead),
+            Some((seq, _)) if seq > last => self.fault(ChainFault::Truncated {
                 from: last + 1,
                 to: seq,
             }),
-            Some((seq, _)) if seq < last => self.fault(Fault::PastHead {
+            Some((seq, _)) if seq < last => self.fault(ChainFault::PastHead {
                 from: seq + 1,
                 to: last,
             }),
             Some((seq, hash)) if seq > 0 && sound.is_some_and(|sound| sound != hash) => {
-                self.fault(Fault::WrongHead { seq });
+                self.fault(ChainFault::WrongHead { seq });
             }
             Some(_) => {}
         }
@@ -214,19 +214,19 @@ impl Checker {
     }
 
     /// The end, where nothing says what the last record should be.
-    pub fn end(mut self) -> Report {
+    pub fn end(mut self) -> ChainReport {
         if let Some(anchor) = self.anchor.take().filter(|_| !self.anchored) {
             let before = self.report.first.is_some_and(|first| anchor.seq < first - 1);
             if before {
                 self.report.anchor_before = true;
             } else {
-                self.fault(Fault::AnchorLost { seq: anchor.seq });
+                self.fault(ChainFault::AnchorLost { seq: anchor.seq });
             }
         }
         self.report
     }
 
-    fn fault(&mut self, fault: Fault) {
+    fn fault(&mut self, fault: ChainFault) {
         self.report.fault_count += 1;
         if self.report.faults.len() < KEPT {
             self.report.faults.push(fault);
@@ -234,7 +234,7 @@ impl Checker {
     }
 
     /// The number under which the record fits its hash, if there is one near by.
-    fn former_place(&mut self, record: &Record) -> Option<i64> {
+    fn former_place(&mut self, record: &AuditRecord) -> Option<i64> {
         self.searches = self.searches.checked_sub(1)?;
         let (near, last) = (record.seq, self.report.last.unwrap_or(0));
         let places = |around: i64| around.saturating_sub(REACH)..around.saturating_add(REACH);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::AuditRecord;
 use crate::job::to_json;
 use tenantry_foundation::moment::rfc3339;
 
@@ -36,7 +36,7 @@ enum CountsField {
     Damaged(String),
 }
 
-impl Record {
+impl AuditRecord {
     /// RFC 3339, UTC.
     pub fn time(&self) -> String {
         rfc3339(self.at)
@@ -113,11 +113,11 @@ mod tests {
                 Just("{\"applied\":1,\"total\":2}".to_owned()), Just("{ \"total\": 2}".to_owned()), ".*"
             ]),
         ) {
-            let record = Record {
+            let record = AuditRecord {
                 seq, at, actor: text.clone(), action: text.clone(), job: other.clone(), kind: other.clone(),
                 plan_hash: other.clone(), counts, note: other.clone(), via: other, prev: text.clone(), hash: text,
             };
-            prop_assert_eq!(Record::from_json(&record.to_json()), Ok(record));
+            prop_assert_eq!(AuditRecord::from_json(&record.to_json()), Ok(record));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading the audit record back, a page at a time, so that memory does not grow with it.
 
-use super::{Anchor, Checker, Record, Report, start};
+use super::{Anchor, AuditRecord, ChainReport, Checker, start};
 use crate::{JobId, Ledger};
 use tenantry_foundation::db::{DbError, Row, Value};
 
@@ -11,7 +11,7 @@ const SELECT: &str = "SELECT seq, at, actor, action, job, kind, plan_hash, count
 
 impl Ledger {
     /// The newest records, of one job or of all, newest first.
-    pub async fn audit_log(&self, job: Option<JobId>, limit: u64) -> Result<Vec<Record>, DbError> {
+    pub async fn audit_log(&self, job: Option<JobId>, limit: u64) -> Result<Vec<AuditRecord>, DbError> {
         self.db
             .read(move |tx| {
                 let (of, mut params) = of_job(job);
@@ -24,7 +24,7 @@ impl Ledger {
     }
 
     /// The next records after number `after`, of one job or of all; none at the end.
-    pub async fn audit_page(&self, job: Option<JobId>, after: i64) -> Result<Vec<Record>, DbError> {
+    pub async fn audit_page(&self, job: Option<JobId>, after: i64) -> Result<Vec<AuditRecord>, DbError> {
         self.db
             .read(move |tx| {
                 let (of, mut params) = of_job(job);
@@ -49,7 +49,7 @@ impl Ledger {
     }
 
     /// Follows the whole chain and names what is wrong with it.
-    pub async fn verify_audit(&self, anchor: Option<Anchor>) -> Result<Report, DbError> {
+    pub async fn verify_audit(&self, anchor: Option<Anchor>) -> Result<ChainReport, DbError> {
         let mut checker = Checker::whole(start(self.installation.number()), anchor);
         let mut after = i64::MIN;
         loop {
@@ -85,9 +85,9 @@ fn of_job(job: Option<JobId>) -> (&'static str, Vec<Value>) {
     }
 }
 
-fn record(row: &Row) -> Result<Record, DbError> {
+fn record(row: &Row) -> Result<AuditRecord, DbError> {
     let optional = |column: usize| row.opt_text(column).map(|text| text.map(str::to_owned));
-    Ok(Record {
+    Ok(AuditRecord {
         seq: row.int(0)?,
         at: row.int(1)?,
         actor: row.text(2)?.to_owned(),

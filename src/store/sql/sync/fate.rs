@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, Wanted};
+use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, WantedCopy};
 use super::page::Identity;
 use super::write::Changes;
 use super::{SourceKey, Step};
@@ -29,7 +29,7 @@ pub(super) struct Deciding<'s> {
 
 impl Deciding<'_> {
     /// What is done about the wanted record at that place of the page.
-    pub(super) fn fate(&mut self, tx: &mut dyn Tx, wanted: &Wanted<'_>, at: usize) -> Result<Fate, DbError> {
+    pub(super) fn fate(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<Fate, DbError> {
         let holder = self.here.holders[at];
         if self.step == Step::Seats {
             return Ok(holder.map_or(Fate::Create, Fate::Update));
@@ -73,7 +73,7 @@ impl Deciding<'_> {
     fn obstacle(
         &mut self,
         tx: &mut dyn Tx,
-        wanted: &Wanted<'_>,
+        wanted: &WantedCopy<'_>,
         identity: &Identity,
         id: Option<i64>,
     ) -> Result<Fate, DbError> {

@@ -63,7 +63,7 @@ impl Copies {
 }
 
 /// An original that may have to be copied.
-pub(super) struct Wanted<'p> {
+pub(super) struct WantedCopy<'p> {
     pub(super) key: &'p SourceKey,
     /// The customer it belongs to, by its id there, and here; a customer belongs to none here.
     pub(super) owner: &'p str,
@@ -74,7 +74,7 @@ pub(super) struct Wanted<'p> {
     pub(super) link: Option<Link>,
 }
 
-impl Wanted<'_> {
+impl WantedCopy<'_> {
     /// The record here of that id; seats are known by their holder.
     pub(super) fn here(&self, object: Object, id: i64) -> Key {
         match object {
@@ -104,7 +104,7 @@ pub(super) struct Here {
 
 impl Here {
     /// The records here that the wanted ones are copied to, or that have their identity.
-    pub(super) fn load(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Self, DbError> {
+    pub(super) fn load(tx: &mut dyn Tx, object: Object, wanted: &[WantedCopy<'_>]) -> Result<Self, DbError> {
         // Seats have no id of their own: whoever holds the SKU is the copy.
         if object == Object::Seats {
             return Self::of_seats(tx, wanted);
@@ -126,7 +126,7 @@ impl Here {
         })
     }
 
-    fn of_seats(tx: &mut dyn Tx, wanted: &[Wanted<'_>]) -> Result<Self, DbError> {
+    fn of_seats(tx: &mut dyn Tx, wanted: &[WantedCopy<'_>]) -> Result<Self, DbError> {
         let keys: Vec<Key> = wanted.iter().map(|one| one.here(Object::Seats, 0)).collect();
         let found = record::load(tx, Object::Seats, &keys)?;
         let holders = found
@@ -141,7 +141,7 @@ impl Here {
 }
 
 /// Who here has the identity of each wanted record, which are no seats.
-fn holders(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Vec<Option<i64>>, DbError> {
+fn holders(tx: &mut dyn Tx, object: Object, wanted: &[WantedCopy<'_>]) -> Result<Vec<Option<i64>>, DbError> {
     let holders = match object {
         Object::Customer => {
             let tenants = wanted
@@ -151,7 +151,7 @@ fn holders(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Vec
             tx.query_each("SELECT id FROM customers WHERE tenant_id = $1", &keys)?
         }
         Object::User => {
-            let key = |one: &Wanted<'_>| {
+            let key = |one: &WantedCopy<'_>| {
                 let name = one.record.get("user_principal_name");
                 vec![one.record.int("customer").into(), name.into()]
             };
@@ -160,7 +160,7 @@ fn holders(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Vec
             tx.query_each(&sql, &keys)?
         }
         Object::Seats | Object::Subscription | Object::Transfer => {
-            let key = |one: &Wanted<'_>| vec![one.record.get("subscription_id").into()];
+            let key = |one: &WantedCopy<'_>| vec![one.record.get("subscription_id").into()];
             let keys: Vec<Vec<Value>> = wanted.iter().map(key).collect();
             tx.query_each("SELECT id FROM subscriptions WHERE subscription_id = $1", &keys)?
         }
@@ -173,7 +173,7 @@ fn holders(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Vec
 
 /// Records that may have to make way and are of any customer: who has the identity or the external id of a wanted one.
 /// None of them changes while names are locked.
-pub(super) fn in_the_way(tx: &mut dyn Tx, object: Object, wanted: &[Wanted<'_>]) -> Result<Vec<Key>, DbError> {
+pub(super) fn in_the_way(tx: &mut dyn Tx, object: Object, wanted: &[WantedCopy<'_>]) -> Result<Vec<Key>, DbError> {
     let mut ids: Vec<i64> = holders(tx, object, wanted)?.into_iter().flatten().collect();
     if object == Object::Customer {
         let externals = wanted.iter().map(|one| one.record.get("external_id").to_lowercase());

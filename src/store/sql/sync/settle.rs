@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::record::{self, Key, Object, Record};
 use super::fate::{Deciding, Fate};
-use super::known::{Copies, GONE, Here, Link, Wanted, in_the_way};
+use super::known::{Copies, GONE, Here, Link, WantedCopy, in_the_way};
 use super::page::Page;
 use super::write::Changes;
 use super::{Progress, Request, SourceKey, Step};
@@ -141,13 +141,13 @@ impl Settling {
         request: &Request,
         links: &HashMap<SourceKey, Link>,
         progress: &mut Progress,
-    ) -> Result<Vec<Wanted<'p>>, DbError> {
+    ) -> Result<Vec<WantedCopy<'p>>, DbError> {
         let mut wanted = Vec::new();
         for original in &page.originals {
             let Some(content) = &original.content else { continue };
             let link = links.get(&original.key).copied();
             if request.full || link.is_none_or(|link| link.version != content.record.version) {
-                wanted.push(Wanted {
+                wanted.push(WantedCopy {
                     key: &original.key,
                     owner: &original.owner,
                     place: 0,
@@ -184,7 +184,7 @@ impl Settling {
     }
 
     /// The customers here that stand for the owners.
-    fn owners<'p>(&self, tx: &mut dyn Tx, wanted: &[Wanted<'p>]) -> Result<HashMap<&'p str, i64>, DbError> {
+    fn owners<'p>(&self, tx: &mut dyn Tx, wanted: &[WantedCopy<'p>]) -> Result<HashMap<&'p str, i64>, DbError> {
         let mut owners: Vec<&str> = wanted.iter().map(|one| one.owner).collect();
         owners.sort_unstable();
         owners.dedup();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::derived;
 use super::super::record::{self, Key, Object, Record};
 use super::SourceKey;
-use super::known::{GONE, Link, STALE, Wanted};
+use super::known::{GONE, Link, STALE, WantedCopy};
 use crate::db::{Batch, DbError, Tx, Value};
 use crate::ledger::Installation;
 use crate::store::FieldChange;
@@ -55,7 +55,7 @@ impl Changes {
     }
 
     /// A record that is not here yet.
-    pub(super) fn create(&mut self, wanted: &Wanted<'_>) {
+    pub(super) fn create(&mut self, wanted: &WantedCopy<'_>) {
         self.take_seats(wanted.place, "", wanted.record.get("licenses"));
         let identity = wanted.identity.map(|of| {
             let texts = [
@@ -86,7 +86,7 @@ impl Changes {
     }
 
     /// The record `id` here is the copy.
-    pub(super) fn link(&mut self, wanted: &Wanted<'_>, id: i64) {
+    pub(super) fn link(&mut self, wanted: &WantedCopy<'_>, id: i64) {
         let local = match self.object {
             Object::Seats => wanted.place,
             _ => id,

@@ -11,6 +11,7 @@ use rusqlite::{Connection, InterruptHandle};
 
 use super::super::DbError;
 use super::place::{Access, Place};
+use crate::lock::lock;
 
 /// How long a close waits for those that read; an interrupt reaches only what SQLite itself is busy with.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ impl Readers {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Seek};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::super::Limits;
+use super::super::InputLimits;
 use super::super::error::{InputError, code};
 
 /// XML takes more room than the text in it: a row may be this many times longer than the longest record.
@@ -20,7 +20,7 @@ const SHORTEST: u64 = 5;
 const MOST_PARTS: usize = 100_000;
 
 /// Looks into the archive.
-pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: Limits) -> Result<(), InputError> {
+pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputLimits) -> Result<(), InputError> {
     let mut zip = ZipArchive::new(archive).map_err(|error| damaged(file, &error.to_string()))?;
     if zip.len() > MOST_PARTS {
         return Err(too_large(file, &format!("more than {MOST_PARTS} parts")));
@@ -103,7 +103,7 @@ fn plain(part: impl Read, limit: u64) -> std::io::Result<Option<String>> {
 }
 
 /// Weighs a part that is XML, from one `>` to the next.
-fn xml(part: impl Read, kind: Kind, limits: Limits) -> std::io::Result<Option<String>> {
+fn xml(part: impl Read, kind: Kind, limits: InputLimits) -> std::io::Result<Option<String>> {
     let limit = match kind {
         Kind::Sheet => limits.sheet_bytes,
         _ => limits.part_bytes,

@@ -7,7 +7,7 @@ use calamine::{CellErrorType, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
 use tempfile::SpooledTempFile;
 use tenantry_jobs::{did_you_mean, nearest};
 
-use super::super::Limits;
+use super::super::InputLimits;
 use super::super::block::Block;
 use super::super::digest::Meter;
 use super::super::error::{InputError, Position, code};
@@ -36,7 +36,7 @@ type Rows = SyncSender<Result<Option<Block>, InputError>>;
 /// Reads a workbook to the end of the wanted sheet, or until nobody listens any more.
 pub(super) fn read(
     source: Source,
-    limits: Limits,
+    limits: InputLimits,
     wanted: Option<&str>,
     opened: &SyncSender<Result<Opened, InputError>>,
     rows: &Rows,
@@ -72,7 +72,7 @@ pub(super) fn read(
 
 type Book = Xlsx<SpooledTempFile>;
 
-fn open(mut source: Source, limits: Limits, wanted: Option<&str>) -> Result<(Book, String, Meter), InputError> {
+fn open(mut source: Source, limits: InputLimits, wanted: Option<&str>) -> Result<(Book, String, Meter), InputError> {
     let mut copy = SpooledTempFile::new(IN_MEMORY);
     let mut chunk = vec![0; 128 << 10];
     let cannot = |file: &str, error: std::io::Error| {
@@ -143,7 +143,7 @@ fn explain(file: &str, error: &XlsxError) -> InputError {
 struct SheetRows<'a> {
     file: &'a str,
     name: &'a str,
-    limits: Limits,
+    limits: InputLimits,
     batch: Block,
     gaps: u64,
 }

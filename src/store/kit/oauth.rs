@@ -1,23 +1,25 @@
-//! Access tokens: got from the token endpoint early enough, one request at a time, and again when one is refused.
+//! Access tokens of OAuth 2.0: got from the token endpoint early enough, one request at a time, and again when one is refused.
 //!
 //! Some operations take a token of the application alone, some want one of an application and a user, which is got with
 //! a refresh token. That is replaced whenever it is used, so it is kept in a file that only its owner can read, or asked
 //! of a command each time (a vault's client, say) and never written. Once a day it is looked whether it still lives long
 //! enough.
 
+mod refresh;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use reqwest::Method;
 use serde::Deserialize;
+use thiserror::Error;
 use tokio::sync::Mutex;
 
-use super::auth::{AuthError, Speaker};
-use super::cloud::Addresses;
-use super::entra;
-use super::failure::Failure;
-use super::http::{body_of, told};
-use super::refresh::{RefreshToken, Standing};
+pub use refresh::{RefreshRules, RefreshToken, Standing};
+
+use self::refresh::Refresh;
+use super::http::{Http, HttpError};
 use crate::clock::Clock;
 use crate::secret::Secret;
 
@@ -30,11 +32,61 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 /// How often the end of the refresh token is spoken of, in milliseconds.
 const DAILY: i64 = 24 * 3600 * 1000;
 
+/// Whom a token speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Speaker {
+    /// The application.
+    App,
+    /// The application and a user.
+    AppAndUser,
+}
+
+/// Why there is no token.
+#[derive(Debug, Error)]
+pub enum AuthError {
+    /// Not before somebody changes something.
+    #[error("{0}")]
+    Refused(String),
+    /// Perhaps later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What is particular to a service's tokens.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The service, as messages name it.
+    pub service: &'static str,
+    /// The address of the token endpoint.
+    pub url: String,
+    /// Fields of every request: what the token is for.
+    pub audience: Vec<(&'static str, String)>,
+    /// Further fields of a request with a refresh token.
+    pub with_refresh: &'static [(&'static str, &'static str)],
+    /// How refresh tokens end and are renewed.
+    pub refresh: RefreshRules,
+    /// What a refusal means.
+    pub judge: Judge,
+}
+
+/// Reads a refusal of the token endpoint from its HTTP status and body. If a refresh token was used, what somebody does to
+/// renew it comes with them.
+pub type Judge = fn(status: u16, body: &[u8], renewal: Option<&str>) -> Refusal;
+
+/// A refusal of the token endpoint.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What was answered.
+    pub what: String,
+    /// Whether it may be another matter in a while.
+    pub may_pass: bool,
+    /// What somebody can do about it.
+    pub advice: Option<String>,
+}
+
 /// Who we are to the token endpoint.
 #[derive(Debug, Clone)]
-pub struct Credentials {
-    /// The partner's tenant: GUID or domain.
-    pub tenant: String,
+pub struct Identity {
     /// The application.
     pub client_id: String,
     /// Its secret.
@@ -46,10 +98,14 @@ pub struct Credentials {
 }
 
 /// Gets tokens and keeps them as long as they are good.
-pub(super) struct Tokens {
-    http: reqwest::Client,
-    addresses: Addresses,
-    credentials: Credentials,
+pub struct Tokens {
+    http: Http,
+    provider: Provider,
+    client_id: String,
+    client_secret: Secret,
+    refresh: Option<Refresh>,
+    /// Used for everything, if there is one.
+    given: Option<Secret>,
     clock: Clock,
     // Held while a token is being got, so that one request gets it for everybody who waits.
     kept: Mutex<HashMap<Speaker, Kept>>,
@@ -73,11 +129,20 @@ struct Granted {
 }
 
 impl Tokens {
-    pub(super) fn new(http: reqwest::Client, addresses: Addresses, credentials: Credentials, clock: Clock) -> Self {
+    /// Nothing is asked for yet.
+    pub fn new(http: Http, provider: Provider, identity: Identity, clock: Clock) -> Self {
+        let rules = &provider.refresh;
+        let refresh = identity.refresh_token.map(|token| Refresh {
+            token,
+            rules: rules.clone(),
+        });
         Self {
             http,
-            addresses,
-            credentials,
+            provider,
+            client_id: identity.client_id,
+            client_secret: identity.client_secret,
+            refresh,
+            given: identity.token,
             clock,
             kept: Mutex::default(),
             replaced: Mutex::default(),
@@ -86,18 +151,13 @@ impl Tokens {
     }
 
     /// Whether there is a way to a token with a user behind it.
-    pub(super) fn speak_for_users(&self) -> bool {
-        self.credentials.token.is_some() || self.credentials.refresh_token.is_some()
-    }
-
-    /// The partner's tenant, as configured.
-    pub(super) fn tenant(&self) -> &str {
-        &self.credentials.tenant
+    pub fn speak_for_users(&self) -> bool {
+        self.given.is_some() || self.refresh.is_some()
     }
 
     /// A token that is good for a while yet.
-    pub(super) async fn get(&self, speaker: Speaker) -> Result<Secret, AuthError> {
-        if let Some(token) = &self.credentials.token {
+    async fn get(&self, speaker: Speaker) -> Result<Secret, AuthError> {
+        if let Some(token) = &self.given {
             return Ok(token.clone());
         }
         let token = self.kept_or_new(speaker).await?;
@@ -107,16 +167,13 @@ impl Tokens {
     }
 
     /// How long the refresh token is good; `None` if none is used.
-    pub(super) async fn standing(&self) -> Option<Standing> {
-        let Credentials {
-            token, refresh_token, ..
-        } = &self.credentials;
-        let refresh = refresh_token.as_ref().filter(|_| token.is_none())?;
+    pub async fn standing(&self) -> Option<Standing> {
+        let refresh = self.refresh.as_ref().filter(|_| self.given.is_none())?;
         Some(refresh.standing(self.clock.now_millis()).await)
     }
 
     /// Warns when the refresh token is about to end; at most once a day.
-    pub(super) async fn mind(&self) {
+    pub async fn mind(&self) {
         let now = self.clock.now_millis();
         let last = self.minded.load(Ordering::Relaxed);
         let is_mine = now - last >= DAILY
@@ -125,7 +182,7 @@ impl Tokens {
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         if is_mine && let Some(Standing::Ending(says)) = self.standing().await {
-            tracing::warn!("Partner Center: {says}");
+            tracing::warn!("{}: {says}", self.provider.service);
         }
     }
 
@@ -154,56 +211,76 @@ impl Tokens {
         Ok(token)
     }
 
+    /// Sends something with a token; if that one is refused, once more with a new one.
+    pub async fn with<T, E, F>(
+        &self,
+        speaker: Speaker,
+        send: impl Fn(Secret) -> F,
+        is_refused: impl Fn(&E) -> bool,
+    ) -> Result<T, E>
+    where
+        E: From<AuthError>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let token = self.get(speaker).await?;
+        match send(token.clone()).await {
+            Err(error) if is_refused(&error) => {
+                if !self.forget(speaker, token.reveal()).await {
+                    return Err(error);
+                }
+                send(self.get(speaker).await?).await
+            }
+            other => other,
+        }
+    }
+
     /// Forgets a token that was refused. `false` if there is no way to get another.
-    pub(super) async fn forget(&self, speaker: Speaker, token: &str) -> bool {
+    async fn forget(&self, speaker: Speaker, token: &str) -> bool {
         let mut kept = self.kept.lock().await;
         // Somebody else may have replaced it by now.
         if kept.get(&speaker).is_some_and(|kept| kept.token.reveal() == token) {
             kept.remove(&speaker);
         }
-        self.credentials.token.is_none()
+        self.given.is_none()
     }
 
     async fn request(&self, speaker: Speaker) -> Result<Granted, AuthError> {
-        let Credentials {
-            tenant,
-            client_id,
-            client_secret,
-            ..
-        } = &self.credentials;
-        let url = format!("{}/{tenant}/oauth2/token", self.addresses.login);
-        let mut form = vec![
-            ("resource", self.addresses.resource.as_str()),
+        let Self {
+            provider, client_id, ..
+        } = self;
+        let audience = provider.audience.iter().map(|(name, value)| (*name, value.as_str()));
+        let mut form: Vec<(&str, &str)> = audience.collect();
+        form.extend([
             ("client_id", client_id.as_str()),
-            ("client_secret", client_secret.reveal()),
-        ];
+            ("client_secret", self.client_secret.reveal()),
+        ]);
         let refresh = match speaker {
             Speaker::App => None,
             Speaker::AppAndUser => Some(self.refresh_token().await?),
         };
         match &refresh {
             None => form.push(("grant_type", "client_credentials")),
-            Some(token) => form.extend([
-                ("grant_type", "refresh_token"),
-                ("refresh_token", token.reveal()),
-                ("scope", "openid"),
-            ]),
+            Some(token) => {
+                form.extend([("grant_type", "refresh_token"), ("refresh_token", token.reveal())]);
+                form.extend(provider.with_refresh);
+            }
         }
         let unavailable =
-            |what: String| AuthError::Unavailable(format!("the token endpoint cannot be reached: {what}"));
-        let sent = self.http.post(url).form(&form).timeout(PATIENCE).send().await;
-        let answer = sent.map_err(|error| unavailable(told(&error)))?;
+            |error: HttpError| AuthError::Unavailable(format!("the token endpoint cannot be reached: {error}"));
+        let request = self.http.request(Method::POST, &provider.url, PATIENCE).form(&form);
+        let answer = self.http.send(request).await.map_err(unavailable)?;
         let status = answer.status();
-        let body = body_of(answer, LONGEST_ANSWER).await.map_err(unavailable)?;
+        let body = self.http.body(answer, LONGEST_ANSWER).await.map_err(unavailable)?;
         let body = zeroize::Zeroizing::new(body.to_vec());
         if !status.is_success() {
-            let failure = Failure::read("token", status.as_u16(), &body, None);
-            let what = format!("no token for {}: {failure}", named(speaker));
-            if entra::may_pass(&failure) {
+            let used = self.refresh.as_ref().filter(|_| refresh.is_some());
+            let renewal = used.map(Refresh::how_to_renew);
+            let refusal = (provider.judge)(status.as_u16(), &body, renewal.as_deref());
+            let what = format!("no token for {}: {}", named(speaker), refusal.what);
+            if refusal.may_pass {
                 return Err(AuthError::Unavailable(what));
             }
-            let used = self.credentials.refresh_token.as_ref().filter(|_| refresh.is_some());
-            let advice = entra::advice(&failure, used).map_or(String::new(), |advice| format!("; {advice}"));
+            let advice = refusal.advice.map_or(String::new(), |advice| format!("; {advice}"));
             return Err(AuthError::Refused(format!("{what}{advice}")));
         }
         let granted: Granted = serde_json::from_slice(&body)
@@ -218,23 +295,26 @@ impl Tokens {
         if let Some(replaced) = &*self.replaced.lock().await {
             return Ok(replaced.clone());
         }
-        match &self.credentials.refresh_token {
-            None => Err(AuthError::Refused(
-                "this needs a token of application and user; set `partner_center.refresh_token_file`".to_owned(),
-            )),
+        match &self.refresh {
+            None => Err(AuthError::Refused(format!(
+                "this needs a token of application and user; set `{}`",
+                self.provider.refresh.file_key
+            ))),
             Some(refresh) => refresh.read().await,
         }
     }
 
     /// Keeps the refresh token that replaces the one just used: the old one may not be good for another time.
     async fn keep(&self, token: &Secret) -> Result<(), AuthError> {
-        match &self.credentials.refresh_token {
-            Some(refresh @ RefreshToken::File(_)) => refresh.replace(token, self.clock.now_millis()).await,
-            Some(RefreshToken::Command(_)) => {
-                *self.replaced.lock().await = Some(token.clone());
-                Ok(())
-            }
+        match &self.refresh {
             None => Ok(()),
+            Some(refresh) => match &refresh.token {
+                RefreshToken::File(_) => refresh.replace(token, self.clock.now_millis()).await,
+                RefreshToken::Command(_) => {
+                    *self.replaced.lock().await = Some(token.clone());
+                    Ok(())
+                }
+            },
         }
     }
 }

@@ -1,58 +1,51 @@
-//! The other partner. A transfer needs two, and the SQL store has only us; so whoever rehearses or tests one plays
-//! the other side here.
+//! The other partner. A transfer needs two, and the SQL store has only us, so tests play the other side.
 
-use super::transfer::status;
-use crate::db::{DbError, Tx};
-use crate::ledger::ids::record_id;
+use tenantry::db::{DbError, Tx};
+use tenantry::ledger::ids::record_id;
 use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 
 /// What the other partner can do with our request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Answer {
+pub(super) enum Answer {
     Accept,
     Decline,
-    Withdraw,
-    Fail,
 }
 
 /// Answers the pending transfers of a subscription while they can be; how many there were.
-pub fn answer(tx: &mut dyn Tx, subscription_id: &str, answer: Answer, now: i64) -> Result<u64, DbError> {
+pub(super) fn answer(tx: &mut dyn Tx, subscription_id: &str, answer: Answer, now: i64) -> Result<u64, DbError> {
     let to = match answer {
-        Answer::Accept => status::IN_PROGRESS,
-        Answer::Decline => status::DECLINED,
-        Answer::Withdraw => status::CANCELLED,
-        Answer::Fail => status::FAILED,
+        Answer::Accept => "in-progress",
+        Answer::Decline => "declined",
     };
     tx.exec(
         "UPDATE transfers SET status = $2, updated_at = $3, version = version + 1
-         WHERE subscription_id = $1 AND status = $4 AND expires_at >= $3",
-        &[subscription_id.into(), to.into(), now.into(), status::PENDING.into()],
+         WHERE subscription_id = $1 AND status = 'pending' AND expires_at >= $3",
+        &[subscription_id.into(), to.into(), now.into()],
     )
 }
 
 /// The other partner asks for one of a customer's subscriptions: a request that is ours to answer.
 #[derive(Debug, Clone)]
-pub struct TheirRequest<'a> {
+pub(super) struct TheirRequest<'a> {
     /// The customer's primary domain.
-    pub customer: &'a str,
+    pub(super) customer: &'a str,
     /// The subscription's GUID.
-    pub subscription_id: &'a str,
+    pub(super) subscription_id: &'a str,
     /// `azure-plan` or `new-commerce`.
-    pub flow: &'a str,
+    pub(super) flow: &'a str,
     /// The other partner's GUID.
-    pub partner_tenant_id: &'a str,
+    pub(super) partner_tenant_id: &'a str,
     /// And name.
-    pub partner_name: &'a str,
+    pub(super) partner_name: &'a str,
 }
 
 /// Makes their request, number `number` of those made here.
-pub fn request(tx: &mut dyn Tx, theirs: &TheirRequest<'_>, number: u64, now: i64) -> Result<u64, DbError> {
+pub(super) fn request(tx: &mut dyn Tx, theirs: &TheirRequest<'_>, number: u64, now: i64) -> Result<u64, DbError> {
     // Job 0 is nobody's, so these ids meet no others.
     tx.exec(
         "INSERT INTO transfers (id, customer, subscription_id, direction, flow, partner_tenant_id, partner_name, status,
            created_at, updated_at, expires_at)
-         SELECT $1, id, $3, 'out', $4, $5, $6, $7, $8, $8, $9 FROM customers WHERE domain = $2",
+         SELECT $1, id, $3, 'out', $4, $5, $6, 'pending', $7, $7, $8 FROM customers WHERE domain = $2",
         &[
             record_id(0, number).into(),
             theirs.customer.into(),
@@ -60,7 +53,6 @@ pub fn request(tx: &mut dyn Tx, theirs: &TheirRequest<'_>, number: u64, now: i64
             theirs.flow.into(),
             theirs.partner_tenant_id.into(),
             theirs.partner_name.into(),
-            status::PENDING.into(),
             now.into(),
             (now + TRANSFER_OPEN_FOR_MILLIS).into(),
         ],

@@ -1,13 +1,15 @@
 //! Pacing: who may call when, and how often.
 //!
-//! Partner Center publishes few of its limits and changes them, so they are felt for. Two sorts of keys have limits, the
-//! partner and each of its customers, and a call waits until both of its keys let it go. Customers take turns, so one
-//! that is throttled, or has much to do, holds up nobody else.
+//! Services publish few of their limits and change them, so they are felt for. Two sorts of keys have limits, our account
+//! and each of its customers, and a call waits until both of its keys let it go. Customers take turns, so one that is
+//! throttled, or has much to do, holds up nobody else. What counts against which customer, and what is a "too many", is
+//! for the store to say.
 //!
 //! - `key`: one limit, how it is felt for, and how calls are spread.
 //! - `keys`: all of them, and whose limit it was.
 //! - `recent`: how many calls a key was answered lately.
-//! - `board`: what workers tell each other through Redis, so that they keep a limit together.
+//! - `board`: where workers tell each other what they felt, and what.
+//! - `sharing`: this worker's part in that, so that all keep a limit together.
 
 mod board;
 mod key;
@@ -15,6 +17,7 @@ mod keys;
 mod recent;
 #[cfg(test)]
 mod rehearsal;
+mod sharing;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -22,17 +25,18 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use self::board::Sharing;
+pub use board::{BoardError, Estimate, KeyReport, KeyState, LimitBoard, Others};
+
 use self::keys::{Keys, Turn};
-use crate::queue::RedisQueue;
+use self::sharing::Sharing;
 
 /// How long to wait where a throttling answer does not say.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Lets calls go on their way.
-pub(super) struct Pacer {
+/// Lets calls go on their way. By itself it keeps the limits of this process; [`share`](Self::share) makes it keep them
+/// together with others.
+pub struct Pacer {
     shared: Arc<Shared>,
     /// With whom limits are shared.
     sharing: OnceLock<Sharing>,
@@ -153,8 +157,8 @@ impl Drop for Waker {
     }
 }
 
-/// A call on its way; tell how it went.
-pub(super) struct Pass {
+/// A call on its way until it is dropped; tell how it went.
+pub struct Pass {
     shared: Arc<Shared>,
     customer: String,
     sent: Instant,
@@ -164,7 +168,7 @@ pub(super) struct Pass {
 
 impl Pacer {
     /// At most this many calls at once, whatever the answers.
-    pub(super) fn new(most: usize) -> Self {
+    pub fn new(most: usize) -> Self {
         let shared = Shared {
             most: most.max(1),
             state: Mutex::new(State {
@@ -184,13 +188,14 @@ impl Pacer {
         }
     }
 
-    /// Keeps limits together with the other workers of this Redis; `partner` says whose they are.
-    pub(super) fn share(&self, redis: RedisQueue, partner: &str, worker: Uuid) {
-        let _ = self.sharing.set(Sharing::new(redis, partner, worker));
+    /// Keeps limits together with the other workers of this board, from the next call on; `account` says whose limits they
+    /// are, in every worker by the same text. Only the first board counts.
+    pub fn share(&self, board: Arc<dyn LimitBoard>, account: &str) {
+        let _ = self.sharing.set(Sharing::new(board, account));
     }
 
     /// Waits for a turn; `customer` is empty for calls that are about none.
-    pub(super) async fn enter(&self, customer: &str) -> Pass {
+    pub async fn enter(&self, customer: &str) -> Pass {
         if let Some(sharing) = self.sharing.get() {
             sharing.join(&self.shared);
         }
@@ -245,13 +250,13 @@ impl Pass {
     }
 
     /// An answer came that was no "too many".
-    pub(super) fn went_well(&self) {
+    pub fn went_well(&self) {
         let mut state = self.shared.state();
         state.keys.went_well(&self.customer, self.sent, Instant::now());
     }
 
-    /// "Too many".
-    pub(super) fn was_throttled(&self, wait: Option<Duration>) {
+    /// "Too many"; `wait` is how long it asks to wait, if it says.
+    pub fn was_throttled(&self, wait: Option<Duration>) {
         let wait = wait.unwrap_or(PAUSE);
         let mut state = self.shared.state();
         state

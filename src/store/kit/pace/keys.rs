@@ -1,13 +1,13 @@
 //! All keys together, and whose limit a "too many" was about: no answer says it.
 //!
-//! It is held to be the customer's, who waits in any case. What speaks for the partner instead: a call about no customer
+//! It is held to be the customer's, who waits in any case. What speaks for the account instead: a call about no customer
 //! was refused; or one of a customer who was called far less than others were without being refused; or calls wait for a limit
-//! of the partner's that is known, while none of that customer's is; or three customers were refused shortly after each
+//! of the account's that is known, while none of that customer's is; or three customers were refused shortly after each
 //! other. Then what the customers' keys had learned is taken back.
 //!
 //! What speaks for the customer is another customer's call that was sent later and answered, where the wait is a long
 //! one: a bucket that fills soon lets a call through now and then. Until somebody has spoken, other customers are called
-//! one at a time; so a customer's limit never stops the others, and the partner's costs no more than three refusals.
+//! one at a time; so a customer's limit never stops the others, and the account's costs no more than three refusals.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -43,8 +43,8 @@ struct Doubt {
     ends_at: Instant,
     is_long: bool,
     refused: Vec<Refused>,
-    /// What was thought of the partner, if it was the partner's.
-    partner_before: Option<Belief>,
+    /// What was thought of the account, if it was the account's.
+    account_before: Option<Belief>,
     /// A customer that was hardly called was refused, too.
     is_proven: bool,
     /// Somebody else's call is on its way to find out.
@@ -60,10 +60,10 @@ struct Refused {
     after: Belief,
 }
 
-/// The partner's key and its customers'.
+/// The account's key and its customers'.
 #[derive(Debug)]
 pub(super) struct Keys {
-    pub(super) partner: Key,
+    pub(super) account: Key,
     pub(super) customers: HashMap<String, Key>,
     doubt: Option<Doubt>,
 }
@@ -71,7 +71,7 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            partner: Key::new(Belief::NONE, now),
+            account: Key::new(Belief::NONE, now),
             customers: HashMap::new(),
             doubt: None,
         }
@@ -90,7 +90,7 @@ impl Keys {
             Some(fastest) if !customer.is_empty() => Key::like(fastest, now),
             _ => Key::new(Belief::NONE, now),
         };
-        // What is about no customer has no limit but the partner's.
+        // What is about no customer has no limit but the account's.
         key.awaits_board = is_shared && !customer.is_empty();
         self.customers.insert(customer.to_owned(), key);
         true
@@ -103,9 +103,9 @@ impl Keys {
         };
         let is_fresh = key.is_fresh(now);
         let doubt = self.doubt.as_ref().filter(|doubt| now < doubt.until);
-        let mut ready_at = self.partner.ready_at(is_fresh);
+        let mut ready_at = self.account.ready_at(is_fresh);
         if let Some(doubt) = doubt
-            && doubt.partner_before.is_some()
+            && doubt.account_before.is_some()
             && !doubt.is_proven
             && self.is_light(customer, now)
             && !doubt.names(customer)
@@ -117,7 +117,7 @@ impl Keys {
             return Turn::At(ready_at);
         }
         let waits_for_probe = doubt.is_some_and(|doubt| doubt.is_long && doubt.is_probing);
-        if waits_for_probe || !self.partner.has_room() || !key.has_room() {
+        if waits_for_probe || !self.account.has_room() || !key.has_room() {
             return Turn::Later;
         }
         Turn::Now
@@ -125,7 +125,7 @@ impl Keys {
 
     /// A call goes on its way; whether it is to find something out.
     pub(super) fn depart(&mut self, customer: &str, now: Instant) -> bool {
-        self.partner.depart(now);
+        self.account.depart(now);
         if let Some(key) = self.customers.get_mut(customer) {
             key.depart(now);
         }
@@ -142,7 +142,7 @@ impl Keys {
 
     /// A call is back, or was lost.
     pub(super) fn arrive(&mut self, customer: &str, was_probe: bool) {
-        self.partner.arrive();
+        self.account.arrive();
         if let Some(key) = self.customers.get_mut(customer) {
             key.arrive();
         }
@@ -153,14 +153,14 @@ impl Keys {
 
     /// A call was not refused for being one too many.
     pub(super) fn went_well(&mut self, customer: &str, sent: Instant, now: Instant) {
-        self.partner.went_well(now);
+        self.account.went_well(now);
         if let Some(key) = self.customers.get_mut(customer) {
             key.went_well(now);
         }
         self.doubt = self.doubt.take().filter(|doubt| now < doubt.ends_at);
         let speaks = |doubt: &Doubt| doubt.is_long && sent >= doubt.refused_at && !doubt.names(customer);
         if self.doubt.as_ref().is_some_and(speaks) {
-            self.clear_partner(now);
+            self.clear_account(now);
         }
     }
 
@@ -169,13 +169,13 @@ impl Keys {
         let until = now + wait;
         self.doubt = self.doubt.take().filter(|doubt| now < doubt.ends_at);
         let is_light = self.is_light(customer, now);
-        let is_blamed = now < self.partner.blocked_until;
+        let is_blamed = now < self.account.blocked_until;
         let Some(key) = self
             .customers
             .get_mut(customer)
             .filter(|_| !customer.is_empty() && !is_blamed)
         else {
-            self.partner.was_throttled(now, until);
+            self.account.was_throttled(now, until);
             if let Some(doubt) = &mut self.doubt {
                 doubt.is_proven |= is_light || customer.is_empty();
             }
@@ -187,9 +187,9 @@ impl Keys {
         let is_excused = key
             .excused_at
             .is_some_and(|at| now.saturating_duration_since(at) < EXCUSED);
-        let speaks_for_partner = is_light && !is_excused;
+        let speaks_for_account = is_light && !is_excused;
         // The limit that is known, and that calls wait for, is likelier than one that nobody has met.
-        let is_partners = before.rate.is_none() && self.partner.belief.rate.is_some() && self.partner.is_bound();
+        let is_accounts = before.rate.is_none() && self.account.belief.rate.is_some() && self.account.is_bound();
         let refused = Refused {
             customer: customer.to_owned(),
             before,
@@ -201,7 +201,7 @@ impl Keys {
             ends_at: until.max(now + TOGETHER),
             is_long: wait > LONG,
             refused: Vec::new(),
-            partner_before: None,
+            account_before: None,
             is_proven: false,
             is_probing: false,
             next_probe_at: now,
@@ -213,12 +213,12 @@ impl Keys {
             Some(known) => known.after = refused.after,
             None => doubt.refused.push(refused),
         }
-        if speaks_for_partner {
+        if speaks_for_account {
             key.excused_at = Some(now);
         }
-        if speaks_for_partner || is_partners || doubt.refused.len() >= MANY {
-            doubt.is_proven = speaks_for_partner;
-            doubt.partner_before = self.partner.was_throttled(now, doubt.until);
+        if speaks_for_account || is_accounts || doubt.refused.len() >= MANY {
+            doubt.is_proven = speaks_for_account;
+            doubt.account_before = self.account.was_throttled(now, doubt.until);
             for refused in &doubt.refused {
                 if let Some(key) = self.customers.get_mut(&refused.customer) {
                     key.rethink(refused.before);
@@ -231,10 +231,10 @@ impl Keys {
     }
 
     /// It was the customers' own limits after all.
-    fn clear_partner(&mut self, now: Instant) {
+    fn clear_account(&mut self, now: Instant) {
         let Some(doubt) = self.doubt.take() else { return };
-        let Some(before) = doubt.partner_before else { return };
-        self.partner.unblock(before, now);
+        let Some(before) = doubt.account_before else { return };
+        self.account.unblock(before, now);
         for refused in doubt.refused {
             if let Some(key) = self.customers.get_mut(&refused.customer) {
                 key.rethink(refused.after);

@@ -1,4 +1,4 @@
-//! A key: the partner, or one of its customers. It has a limit that nobody tells, so it is felt for.
+//! A key: the account, or one of its customers. It has a limit that nobody tells, so it is felt for.
 //!
 //! A key has no rate until its first "too many"; until then, ever more of its calls may be on their way. Then it gets
 //! the rate it had until the limit's window was full, and looks for the limit from there: quickly where it may be far,
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::board::{Estimate, Others};
 use super::recent::Recent;
 
 /// No key is slower than this, in calls per second.
@@ -45,17 +46,17 @@ const LASTING: Duration = Duration::from_secs(600);
 /// A key that was not called for so long is counted anew.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What is thought of a limit. Exchanged between workers.
+/// What is thought of a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Belief {
     /// Calls per second of all workers, once a limit is known.
     pub(super) rate: Option<f64>,
     /// Where the limit is thought to be.
-    pub(super) ceiling: f64,
+    ceiling: f64,
     /// How long a rate near to it stays as it is.
     calm: Duration,
     /// How often it has been changed by events: the higher one holds where two workers differ.
-    pub(super) turn: u64,
+    turn: u64,
 }
 
 impl Belief {
@@ -66,7 +67,8 @@ impl Belief {
         turn: 0,
     };
 
-    pub(super) fn told(rate: Option<f64>, ceiling: f64, turn: u64) -> Self {
+    pub(super) fn told(estimate: Estimate) -> Self {
+        let Estimate { rate, ceiling, turn } = estimate;
         Self {
             rate,
             ceiling,
@@ -74,17 +76,15 @@ impl Belief {
             ..Self::NONE
         }
     }
-}
 
-/// What other workers do with a key.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Others {
-    /// Calls a second of those who could do with no more.
-    pub(super) content: f64,
-    /// Calls a second of those who have calls that wait.
-    pub(super) used: f64,
-    /// How many of the latter there are.
-    pub(super) hungry: u32,
+    /// What of it is told to others.
+    pub(super) fn estimate(&self) -> Estimate {
+        Estimate {
+            rate: self.rate,
+            ceiling: self.ceiling,
+            turn: self.turn,
+        }
+    }
 }
 
 /// The most calls that were answered together.
@@ -120,7 +120,7 @@ pub(super) struct Key {
     open: f64,
     pub(super) recent: Recent,
     peak: Peak,
-    /// When a refusal of it was last put down to the partner for want of calls.
+    /// When a refusal of it was last put down to the account for want of calls.
     pub(super) excused_at: Option<Instant>,
 }
 
@@ -153,7 +153,10 @@ impl Key {
 
     /// A key that is thought to have the limit of another one.
     pub(super) fn like(other: &Self, now: Instant) -> Self {
-        let belief = Belief::told(other.belief.rate, other.belief.ceiling, 0);
+        let belief = Belief::told(Estimate {
+            turn: 0,
+            ..other.belief.estimate()
+        });
         Self {
             window: other.window,
             ..Self::new(belief, now)
@@ -175,8 +178,8 @@ impl Key {
     /// Calls a second that are left to this worker.
     fn rate(&self) -> Option<f64> {
         let rate = self.belief.rate?;
-        let left = (rate - self.others.content).max(rate * 0.1);
-        Some((left / f64::from(self.others.hungry + 1)).max(SLOWEST / 2.0))
+        let left = (rate - self.others.satisfied).max(rate * 0.1);
+        Some((left / f64::from(self.others.backlogged_workers + 1)).max(SLOWEST / 2.0))
     }
 
     /// Whether a call may go, as far as that is not a matter of time.
@@ -318,8 +321,11 @@ impl Key {
             let before = (MINUTE + ROUNDING - wait.as_secs_f64()).max(2.0);
             f64::from(self.recent.seconds(now, before as usize)) / MINUTE
         };
-        let others = self.others.used.max(own * f64::from(self.others.hungry));
-        (own + self.others.content + others).max(SLOWEST)
+        let others = self
+            .others
+            .backlogged
+            .max(own * f64::from(self.others.backlogged_workers));
+        (own + self.others.satisfied + others).max(SLOWEST)
     }
 
     fn block(&mut self, until: Instant) {

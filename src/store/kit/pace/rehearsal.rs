@@ -1,5 +1,7 @@
 //! The pacer against services that keep limits of both sorts, in windows and in buckets, on a clock that runs by itself.
 
+mod together;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -68,7 +70,7 @@ impl Limit {
 #[derive(Default)]
 struct Service {
     customer: Option<Limit>,
-    partner: Option<Limit>,
+    account: Option<Limit>,
     state: Mutex<Counted>,
 }
 
@@ -83,10 +85,10 @@ struct Counted {
 }
 
 impl Service {
-    fn new(customer: Option<Limit>, partner: Option<Limit>) -> Self {
+    fn new(customer: Option<Limit>, account: Option<Limit>) -> Self {
         Self {
             customer,
-            partner,
+            account,
             ..Self::default()
         }
     }
@@ -112,7 +114,7 @@ impl Service {
             });
             own.and_then(|()| {
                 let all = state.keys.entry(String::new()).or_default();
-                self.partner.map_or(Ok(()), |limit| limit.take(all, now))
+                self.account.map_or(Ok(()), |limit| limit.take(all, now))
             })
         };
         tokio::time::sleep(Duration::from_millis(75) + self.jitter()).await;
@@ -166,16 +168,16 @@ async fn flood(service: &Service, customers: usize, seconds: u64) -> Pacer {
     pacer
 }
 
-/// Customer's limit, partner's, how many customers, what they can have a second, and the share that may be refused.
+/// Customer's limit, account's, how many customers, what they can have a second, and the share that may be refused.
 type Case = (Option<Limit>, Option<Limit>, usize, f64, f64);
 
 /// In ten minutes, with all that it takes to learn the limits.
 async fn used_up(cases: impl IntoIterator<Item = Case>) {
-    for (customer, partner, customers, limit, most) in cases {
-        let service = Service::new(customer, partner);
+    for (customer, account, customers, limit, most) in cases {
+        let service = Service::new(customer, account);
         flood(&service, customers, 600).await;
         let (used, refused) = service.shares(limit);
-        let what = format!("{customer:?}, {partner:?}, {customers} customers: {used:.3} used, {refused:.4} refused");
+        let what = format!("{customer:?}, {account:?}, {customers} customers: {used:.3} used, {refused:.4} refused");
         assert!(used > 0.93 && refused < most, "{what}");
     }
 }
@@ -200,7 +202,7 @@ async fn a_limit_is_used_up_and_seldom_met() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_is_a_limit_of_the_partner_and_one_above_the_other() {
+async fn so_is_a_limit_of_the_account_and_one_above_the_other() {
     let all = |limit: Limit, customers, most| (None, Some(limit), customers, limit.rate(), most);
     let both = |own: Limit, limit: Limit, customers| (Some(own), Some(limit), customers, limit.rate(), 0.01);
     used_up([
@@ -219,41 +221,41 @@ async fn so_is_a_limit_of_the_partner_and_one_above_the_other() {
     .await;
 }
 
-/// Whose limits were felt: the partner's, and of how many customers.
+/// Whose limits were felt: the account's, and of how many customers.
 fn felt(pacer: &Pacer) -> (bool, usize) {
     let state = pacer.shared.state();
     let limited = state.keys.customers.values().filter(|key| key.belief.rate.is_some());
-    (state.keys.partner.belief.rate.is_some(), limited.count())
+    (state.keys.account.belief.rate.is_some(), limited.count())
 }
 
 #[tokio::test(start_paused = true)]
 async fn whose_limit_it_was_turns_out() {
     let (second, minute) = (Limit::Window(20, 1), Limit::Window(500, 60));
-    for (customer, partner, customers, expected) in [
+    for (customer, account, customers, expected) in [
         (Some(second), None, 2, (false, 2)),
         (Some(minute), None, 2, (false, 2)),
         (None, Some(minute), 5, (true, 0)),
         (None, Some(minute), 30, (true, 0)),
         (Some(second), Some(minute), 30, (true, 0)),
     ] {
-        let service = Service::new(customer, partner);
+        let service = Service::new(customer, account);
         let pacer = flood(&service, customers, 120).await;
         assert_eq!(
             felt(&pacer),
             expected,
-            "{customer:?}, {partner:?}, {customers} customers"
+            "{customer:?}, {account:?}, {customers} customers"
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_tells_the_partners_limit_from_a_customers() {
-    for (customer, partner, expected) in [
+async fn a_newcomer_tells_the_accounts_limit_from_a_customers() {
+    for (customer, account, expected) in [
         (None, Some(Limit::Window(500, 60)), true),
         (Some(Limit::Window(20, 1)), Some(Limit::Window(500, 60)), true),
         (Some(Limit::Window(500, 60)), None, false),
     ] {
-        let service = Service::new(customer, partner);
+        let service = Service::new(customer, account);
         let (pacer, began) = (Pacer::new(16), Instant::now());
         // The large one is blocked when the small one comes.
         let small = async {
@@ -261,7 +263,7 @@ async fn a_newcomer_tells_the_partners_limit_from_a_customers() {
             service.call(&pacer, "small", began).await
         };
         let (went, ()) = futures::join!(small, service.load(&pacer, "large", began, 0, 45));
-        assert_eq!(felt(&pacer).0, expected, "{customer:?}, {partner:?}");
+        assert_eq!(felt(&pacer).0, expected, "{customer:?}, {account:?}");
         assert!(went || expected, "a customer's limit stopped another one");
     }
 }
@@ -279,10 +281,10 @@ async fn small_job(service: &Service, pacer: &Pacer, began: Instant) -> Duration
 #[tokio::test(start_paused = true)]
 async fn a_small_job_is_not_kept_waiting_by_a_large_one() {
     let (second, minute) = (Limit::Window(20, 1), Limit::Window(500, 60));
-    for (customer, partner) in [(Some(second), None), (None, Some(minute)), (Some(second), Some(minute))] {
-        let service = Service::new(customer, partner);
+    for (customer, account) in [(Some(second), None), (None, Some(minute)), (Some(second), Some(minute))] {
+        let service = Service::new(customer, account);
         let alone = small_job(&service, &Pacer::new(16), Instant::now()).await;
-        let service = Service::new(customer, partner);
+        let service = Service::new(customer, account);
         let (pacer, began) = (Pacer::new(16), Instant::now());
         let small = async {
             // One in between, from which the limits are known.
@@ -294,7 +296,7 @@ async fn a_small_job_is_not_kept_waiting_by_a_large_one() {
         let (beside, ()) = futures::join!(small, service.load(&pacer, "large", began, 0, 260));
         assert!(
             beside < alone * 2,
-            "{customer:?}, {partner:?}: {beside:?} beside, {alone:?} alone"
+            "{customer:?}, {account:?}: {beside:?} beside, {alone:?} alone"
         );
     }
 }

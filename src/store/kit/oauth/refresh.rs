@@ -1,8 +1,8 @@
 //! The refresh token: where it is kept, how long it is good, and what to do when it is good no more.
 //!
-//! It lives 90 days from when it was issued, and is replaced by a new one whenever it is used. In its file a second line
-//! notes when that was; a file somebody wrote by hand has none, and counts from when it was written. When a token from a
-//! command was issued is not known here.
+//! It is good for a time from when it was issued, and is replaced by a new one whenever it is used. In its file a second
+//! line notes when that was; a file somebody wrote by hand has none, and counts from when it was written. When a token
+//! from a command was issued is not known here.
 
 use crate::file::WholeFile;
 use crate::secret::Secret;
@@ -11,13 +11,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::auth::AuthError;
+use super::AuthError;
 
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const DAY: i64 = 24 * 3600 * 1000;
-/// From issue to end, as Microsoft's page on the secure application model has it.
-const LIFE: i64 = 90 * DAY;
 /// How long before its end it is spoken of.
 const AHEAD: i64 = 14 * DAY;
 /// What the second line of the file begins with.
@@ -41,11 +39,31 @@ pub enum Standing {
     Ending(String),
 }
 
-impl RefreshToken {
+/// What is particular to a service's refresh tokens.
+#[derive(Debug, Clone)]
+pub struct RefreshRules {
+    /// How many days one is good from when it was issued.
+    pub days: i64,
+    /// What somebody does to get a new one, as half a sentence in the imperative. Where to put it is added.
+    pub renewal: &'static str,
+    /// The configuration key of the file.
+    pub file_key: &'static str,
+    /// The configuration key of the command.
+    pub command_key: &'static str,
+}
+
+/// A refresh token with the rules it goes by.
+#[derive(Debug, Clone)]
+pub(super) struct Refresh {
+    pub(super) token: RefreshToken,
+    pub(super) rules: RefreshRules,
+}
+
+impl Refresh {
     /// The token itself.
     pub(super) async fn read(&self) -> Result<Secret, AuthError> {
-        match self {
-            Self::File(path) => {
+        match &self.token {
+            RefreshToken::File(path) => {
                 let read = tokio::fs::read_to_string(path).await;
                 let text = read.map_err(|error| {
                     AuthError::Refused(format!("{}: {error}; {}", path.display(), self.how_to_renew()))
@@ -57,13 +75,15 @@ impl RefreshToken {
                 }
                 Ok(Secret::new(token))
             }
-            Self::Command(words) => asked(words).await,
+            RefreshToken::Command(words) => asked(words, self.rules.command_key).await,
         }
     }
 
     /// Keeps the token that replaces this one, if this is the place for it.
     pub(super) async fn replace(&self, token: &Secret, now_millis: i64) -> Result<(), AuthError> {
-        let Self::File(path) = self else { return Ok(()) };
+        let RefreshToken::File(path) = &self.token else {
+            return Ok(());
+        };
         let issued = at(now_millis).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let text = zeroize::Zeroizing::new(format!("{}\n{ISSUED}{issued}\n", token.reveal()));
         let path = path.clone();
@@ -75,12 +95,13 @@ impl RefreshToken {
 
     /// How long it is good, as far as that is known.
     pub(super) async fn standing(&self, now_millis: i64) -> Standing {
-        let path = match self {
-            Self::File(path) => path,
-            Self::Command(words) => {
+        let days = self.rules.days;
+        let path = match &self.token {
+            RefreshToken::File(path) => path,
+            RefreshToken::Command(words) => {
                 let program = words.first().map_or("", String::as_str);
                 return Standing::Good(format!(
-                    "when the refresh token given by `{program}` ends is not known here: 90 days after it was issued"
+                    "when the refresh token given by `{program}` ends is not known here: {days} days after it was issued"
                 ));
             }
         };
@@ -90,7 +111,7 @@ impl RefreshToken {
                 return Standing::Ending(format!("{}: {error}; {}", path.display(), self.how_to_renew()));
             }
         };
-        let ends = issued + LIFE;
+        let ends = issued + days * DAY;
         let (name, date) = (path.display(), at(ends).strftime("%Y-%m-%d"));
         let guess = if is_noted {
             ""
@@ -119,14 +140,14 @@ impl RefreshToken {
 
     /// What somebody has to do to get a new one.
     pub(super) fn how_to_renew(&self) -> String {
-        let place = match self {
-            Self::File(path) => format!("write the new refresh token to {}", path.display()),
-            Self::Command(words) => {
+        let place = match &self.token {
+            RefreshToken::File(path) => format!("write the new refresh token to {}", path.display()),
+            RefreshToken::Command(words) => {
                 let program = words.first().map_or("", String::as_str);
                 format!("have `{program}` give the new refresh token")
             }
         };
-        format!("sign in again as a user of the partner tenant, with multi-factor authentication, and {place}")
+        format!("{}, and {place}", self.rules.renewal)
     }
 }
 
@@ -146,11 +167,9 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-async fn asked(words: &[String]) -> Result<Secret, AuthError> {
+async fn asked(words: &[String], key: &str) -> Result<Secret, AuthError> {
     let Some((program, args)) = words.split_first() else {
-        return Err(AuthError::Refused(
-            "`partner_center.refresh_token_command` is empty".to_owned(),
-        ));
+        return Err(AuthError::Refused(format!("`{key}` is empty")));
     };
     let mut command = tokio::process::Command::new(program);
     command.args(args).stdin(std::process::Stdio::null()).kill_on_drop(true);
