@@ -1,10 +1,10 @@
 //! Microsoft Partner Center as the customer store, over its REST API.
 //!
-//! One of the remote stores (`store::remote`; `seam` and `rows` are that side of it). There are no transactions here and no
-//! batches: rows are carried out one by one, several at a time, each in steps of one
-//! call. What makes a step happen exactly once is in `steps`; what rows have to know beforehand is read once per chunk
-//! (`session`). How often it may be called is felt for, by all workers together (`kit::pace`), and everything a call needs besides
-//! (token, headers, what an error means) is in `client`, `auth` and `failure`.
+//! One of the remote stores (`store::remote`); `seam` and `rows` are that side of it. There are no transactions here and no
+//! batches: rows are carried out one by one, several at a time, each in steps of one call. What rows have to know
+//! beforehand is read once per chunk (`session`). How often it may be called is felt for, by all workers together
+//! (`kit::pace`), and everything a call needs besides (token, headers, what an error means) is in `client`, `auth` and
+//! `failure`.
 //!
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
