@@ -1,23 +1,19 @@
 //! Puts the parts together as the configuration says.
 
-mod limit_board;
-
 use std::sync::Arc;
 
 use anyhow::Context;
 
-use self::limit_board::RedisLimitBoard;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::config::{Config, StoreConfig};
+use crate::config::Config;
 use crate::db::patiently;
 use crate::ledger::{ErrorLimit, Ledger};
 use crate::plan::Limits;
 use crate::queue::Queue;
+use crate::registry;
 use crate::runner::retry::RetryPolicy;
 use crate::service::{Service, ServiceSettings};
-use crate::store::partner_center::PartnerCenter;
-use crate::store::{Sources, Stores};
 use crate::submit::Rules;
 
 /// The configuration in force, and the service over what it names.
@@ -39,11 +35,7 @@ impl App {
         })
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
-        let stores = stores(&config)?;
-        if let (Some(store), Queue::Redis(redis)) = (&stores.partner_center, &queue) {
-            let worker = Clock::system().fresh_id();
-            store.share_limits(Arc::new(RedisLimitBoard::new(redis.clone(), worker)));
-        }
+        let stores = registry::stores(&config, Some(&queue))?;
         Ok(Self {
             service: Service {
                 ledger,
@@ -91,22 +83,6 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
         patience: config.ledger.patience,
         recipients,
         hands_out_passwords: config.passwords.hand_out,
-    })
-}
-
-/// The stores of the configuration besides the ledger's database.
-pub fn stores(config: &Config) -> anyhow::Result<Stores> {
-    let partner_center = match config.partner_center.settings()? {
-        Some(settings) => {
-            let store = PartnerCenter::new(settings, Clock::system());
-            Some(store.map_err(|error| anyhow::anyhow!("Partner Center cannot be used: {error}"))?)
-        }
-        None => None,
-    };
-    let address = |(name, store): (&String, &StoreConfig)| (name.clone(), store.url.reveal().to_owned());
-    Ok(Stores {
-        partner_center: partner_center.clone().filter(|_| config.partner_center.enabled),
-        sources: Sources::new(config.stores.iter().map(address)).and_partner_center(partner_center),
     })
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::output::{self, ProgressDisplay};
 use super::{End, InputArgs};
-use crate::app::{limits, stores};
+use crate::app::limits;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
@@ -19,6 +19,7 @@ use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
 use crate::plan::{Against, Source};
+use crate::registry::stores;
 use crate::service::{self, PlanRequest, Planned};
 use report::Report;
 
@@ -50,7 +51,7 @@ pub(super) struct Plan {
 
 pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
-    let stores = stores(config)?;
+    let stores = stores(config, None)?;
     let parameters = Parameters {
         store: stores.name_of(kind).filter(|_| !args.offline),
         customer: args.customer.clone(),
