@@ -6,15 +6,14 @@ use anyhow::Context;
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::config::{Config, StoreConfig};
+use crate::config::Config;
 use crate::db::patiently;
 use crate::ledger::{ErrorLimit, Ledger};
 use crate::plan::Limits;
 use crate::queue::Queue;
+use crate::registry;
 use crate::runner::retry::RetryPolicy;
 use crate::service::{Service, Settings};
-use crate::store::partner_center::PartnerCenter;
-use crate::store::{Sources, Stores};
 use crate::submit::Rules;
 
 /// The configuration in force, and the service over what it names.
@@ -36,10 +35,7 @@ impl App {
         })
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
-        let stores = stores(&config)?;
-        if let (Some(store), Queue::Redis(redis)) = (&stores.partner_center, &queue) {
-            store.share_limits(redis.clone());
-        }
+        let stores = registry::stores(&config, Some(&queue))?;
         Ok(Self {
             service: Service {
                 ledger,
@@ -87,22 +83,6 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         patience: config.ledger.patience,
         recipients,
         hands_out_passwords: config.passwords.hand_out,
-    })
-}
-
-/// The stores of the configuration besides the ledger's database.
-pub fn stores(config: &Config) -> anyhow::Result<Stores> {
-    let partner_center = match config.partner_center.settings()? {
-        Some(settings) => {
-            let store = PartnerCenter::new(settings, Clock::system());
-            Some(store.map_err(|error| anyhow::anyhow!("Partner Center cannot be used: {error}"))?)
-        }
-        None => None,
-    };
-    let address = |(name, store): (&String, &StoreConfig)| (name.clone(), store.url.reveal().to_owned());
-    Ok(Stores {
-        partner_center: partner_center.clone().filter(|_| config.partner_center.enabled),
-        sources: Sources::new(config.stores.iter().map(address)).and_partner_center(partner_center),
     })
 }
 

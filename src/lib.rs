@@ -8,6 +8,7 @@
 //! cli          what was typed becomes a call; what comes back is printed
 //! intake       other ways in: the Redis inbox
 //! app          the parts put together as the configuration says
+//! registry     the stores of the configuration, built
 //! telemetry    where logs go
 //! service      what every surface calls: plan, submit, decide, run, wait, list
 //!
@@ -21,7 +22,7 @@
 //! notify       outcomes told to who submitted jobs
 //! config       every setting, from files and the environment
 //!
-//! store        customers, users, seats; where changes take effect: SQL, or Partner Center
+//! store        customers, users, seats; where changes take effect: SQL, or a service
 //! export       what the store holds, as CSV, JSON or a workbook
 //! receipt      the formats of results, rejects and receipt
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
@@ -82,6 +83,7 @@ pub mod notify;
 pub mod plan;
 pub mod queue;
 pub mod receipt;
+pub mod registry;
 pub mod report;
 pub mod runner;
 pub mod service;

@@ -32,6 +32,7 @@ pub use drain::{Drained, Sink, Whole};
 pub use faults::{Fault, FaultLog};
 pub use hash::PlanHash;
 pub use impact::{Impact, Limits, SeatTotal, Share};
+pub(crate) use remote::settled;
 pub use repeated::Repeated;
 use repeated::RepeatedRows;
 pub(crate) use sync::{preview_sync, sync_source};
@@ -40,7 +41,7 @@ use crate::db::DbError;
 use crate::input::duplicates::Keys;
 use crate::input::{self, Block, Digest, Input, InputError, Options, ReadAhead};
 use crate::ledger::{Installation, Ledger, Parameters};
-use crate::store::partner_center::{PartnerCenter, Session};
+use crate::store::remote::{RemoteSession, StoreEnv};
 use crate::store::sql::Context;
 use crate::store::{Preview, Stores};
 
@@ -123,7 +124,7 @@ pub struct Planning {
     shared: Arc<check::Shared>,
     store: Option<Against>,
     /// What is known of a store that is no database.
-    session: Option<Arc<Session>>,
+    session: Option<Arc<dyn RemoteSession>>,
     reader: Option<ReadAhead>,
     /// Why the rest of the file cannot be read.
     broken: Option<PlanError>,
@@ -165,11 +166,14 @@ impl Planning {
             hands_out_passwords: false,
         };
         let remote = store.as_ref().and_then(|store| store.stores.of(job));
-        if remote.is_some() && !PartnerCenter::takes(job) {
+        if let Some(remote) = remote
+            && !remote.capabilities().takes(job)
+        {
             return Err(PlanError::Store(format!(
-                "`{}` cannot be run against Partner Center; what can is {}",
+                "`{}` cannot be run against {}; what can is {}",
                 job.kind(),
-                PartnerCenter::kinds().join(", ")
+                remote.title(),
+                remote.capabilities().kinds.join(", ")
             )));
         }
         if let Some(what) = remote.and_then(|remote| remote.lacks(job)) {
@@ -178,7 +182,7 @@ impl Planning {
         let session = store
             .as_ref()
             .zip(remote)
-            .map(|(against, remote)| Arc::new(remote.session(&against.ledger, &[])));
+            .map(|(against, remote)| Arc::from(remote.open(StoreEnv::new(&against.ledger), &[])));
         let opened = tokio::task::spawn_blocking(move || open(source, job, customer, context)).await;
         let (input, keys, shared) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
         Ok(Self {
@@ -283,7 +287,7 @@ impl Planning {
                 let sharing = shared.clone();
                 let checked = tokio::task::spawn_blocking(move || check::check(&sharing, block, None, keep));
                 let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
-                remote::preview(&store, &session, &shared, &mut checked).await?;
+                remote::preview(store.as_ref(), session.as_ref(), &shared, &mut checked).await?;
                 Ok(checked)
             });
         }
@@ -299,7 +303,7 @@ impl Planning {
                 });
                 let mut checked = checked.await?;
                 for request in std::mem::take(&mut checked.syncs) {
-                    let verdict = sync::preview(&against, &request).await.map_err(remote::halted)?;
+                    let verdict = sync::preview(&against, &request).await.map_err(remote::unasked)?;
                     checked.add(Preview::new(request.row, verdict), &shared);
                 }
                 Ok(checked)

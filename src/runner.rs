@@ -182,7 +182,7 @@ impl Runner {
 
     /// Chunks of further jobs that may be in hand.
     fn spare(&self) -> usize {
-        if self.stores.partner_center.is_some() { SPARE } else { 0 }
+        if self.stores.remote.is_some() { SPARE } else { 0 }
     }
 
     /// Claims and works off chunks until nothing is left or the worker is to stop.

@@ -1,12 +1,15 @@
 //! The customer store: where customers, users and seats live, and where changes take effect.
 //!
 //! A store answers two questions about a batch of rows: what would they do (`preview`), and do them
-//! (`apply`). It decides per row; a row is never half applied. [`sql`] is the store in SQLite or
-//! PostgreSQL, in the same database as the ledger.
+//! (`apply`). It decides per row; a row is never half applied. There are two sorts: [`sql`] is the store in SQLite or
+//! PostgreSQL, in the same database as the ledger; [`remote`] is the seam to services that are asked row by row, such as
+//! [`partner_center`], and [`kit`] is what those have in common.
 
 mod expected;
 mod form;
+pub mod kit;
 pub mod partner_center;
+pub mod remote;
 mod removal;
 mod sign_in_name;
 mod sources;
@@ -19,30 +22,35 @@ use tenantry_jobs::{Job, Problem, Request, RunsIn};
 
 pub use expected::{Expected, State, state, state_of};
 pub use sources::Sources;
-pub(crate) use sources::{Source, of_store};
+pub(crate) use sources::{Remote, Source, of_store};
 
 use crate::ledger::{Artifact, Outcome, RowOutcome, RowWait};
-use partner_center::PartnerCenter;
+use remote::RemoteStore;
 
 /// The stores besides the ledger's own database.
 #[derive(Clone, Default)]
 pub struct Stores {
     /// Where rows are carried out, if that is not the ledger's database.
-    pub partner_center: Option<PartnerCenter>,
+    pub remote: Option<Arc<dyn RemoteStore>>,
     /// What customers are copied from.
     pub sources: Sources,
 }
 
 impl Stores {
     /// Where rows of this kind are carried out, if that is not the ledger's database.
-    pub fn of(&self, job: &dyn Job) -> Option<&PartnerCenter> {
+    pub fn of(&self, job: &dyn Job) -> Option<&Arc<dyn RemoteStore>> {
         let is_for_store = job.policy().runs_in == RunsIn::Store;
-        self.partner_center.as_ref().filter(|_| is_for_store)
+        self.remote.as_ref().filter(|_| is_for_store)
+    }
+
+    /// The store that jobs name so in their parameters.
+    pub fn named(&self, name: &str) -> Option<&Arc<dyn RemoteStore>> {
+        self.remote.as_ref().filter(|store| store.name() == name)
     }
 
     /// The word for it.
     pub fn name_of(&self, job: &dyn Job) -> Option<String> {
-        self.of(job).map(|_| PartnerCenter::NAME.to_owned())
+        self.of(job).map(|store| store.name().to_owned())
     }
 
     /// Closes the databases among them.

@@ -10,9 +10,9 @@ use thiserror::Error;
 use crate::db::DbError;
 use crate::ledger::intents::done_steps;
 use crate::ledger::{Actor, Gate, Job, JobId, Ledger, NewChunk, Seal, Sealed, undoable_rows};
-use crate::plan::{Impact, Limits, NO_JOB, PlanHash, Totals};
+use crate::plan::{Impact, Limits, NO_JOB, PlanHash, Totals, settled};
 use crate::queue::Queue;
-use crate::store::partner_center::{Halt, PartnerCenter, Session};
+use crate::store::remote::{ApplyError, RemoteSession, RemoteStore, StoreEnv};
 use crate::store::sql::{self, Context, Prepared};
 use crate::store::{Expected, Preview, Stores, Verdict, state};
 
@@ -190,25 +190,25 @@ struct Part {
 /// Where a job's rows were carried out, and will be taken back.
 enum Source<'s> {
     Here(&'s Ledger),
-    Remote(&'s Ledger, &'s PartnerCenter, Box<Session>),
+    Remote(&'s Ledger, &'s dyn RemoteStore, Box<dyn RemoteSession>),
 }
 
 impl<'s> Source<'s> {
     fn of(ledger: &'s Ledger, stores: &'s Stores, job: &Job) -> Result<Self, UndoError> {
-        match (&job.parameters.store, &stores.partner_center) {
-            (None, _) => Ok(Self::Here(ledger)),
-            (Some(name), Some(store)) if name == PartnerCenter::NAME => {
-                let session = Box::new(store.session(ledger, &[]));
-                Ok(Self::Remote(ledger, store, session))
-            }
-            (Some(name), _) => Err(UndoError::OtherStore(job.id, name.clone())),
-        }
+        let Some(name) = &job.parameters.store else {
+            return Ok(Self::Here(ledger));
+        };
+        let other = || UndoError::OtherStore(job.id, name.clone());
+        let store = stores.named(name).ok_or_else(other)?.as_ref();
+        Ok(Self::Remote(ledger, store, store.open(StoreEnv::new(ledger), &[])))
     }
 
     async fn preview(&self, job: &Job, chunk: i64) -> Result<Part, UndoError> {
         let part = match self {
             Self::Here(ledger) => preview_here(ledger, job, chunk).await?,
-            Self::Remote(ledger, store, session) => preview_remotely(ledger, store, session, job, chunk).await?,
+            Self::Remote(ledger, store, session) => {
+                preview_remotely(ledger, *store, session.as_ref(), job, chunk).await?
+            }
         };
         part.ok_or(UndoError::RowsGone(job.id))
     }
@@ -237,8 +237,8 @@ async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<P
 
 async fn preview_remotely(
     ledger: &Ledger,
-    store: &PartnerCenter,
-    session: &Session,
+    store: &dyn RemoteStore,
+    session: &dyn RemoteSession,
     job: &Job,
     chunk: i64,
 ) -> Result<Option<Part>, UndoError> {
@@ -255,12 +255,15 @@ async fn preview_remotely(
     };
     let ask = async |row: u64| {
         let done = steps.get(&row).map_or(&[][..], Vec::as_slice);
-        let previewed = store.preview_undo(session, done).await;
-        previewed.map(|previewed| previewed.into_preview(row).0)
+        loop {
+            if let Some(previewed) = settled(session.preview_undo(done).await).await? {
+                return Ok(previewed.into_preview(row).0);
+            }
+        }
     };
     let asked = stream::iter(chunk.selected).map(ask).buffered(store.concurrency());
-    let previews: Vec<Preview> = asked.try_collect().await.map_err(|halt| match halt {
-        Halt::Db(error) => UndoError::Db(error),
+    let previews: Vec<Preview> = asked.try_collect().await.map_err(|error| match error {
+        ApplyError::Db(error) => UndoError::Db(error),
         other => UndoError::Store(other.to_string()),
     })?;
     Ok(Some(Part::new(chunk.first_row, chunk.rows, previews)))

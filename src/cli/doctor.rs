@@ -22,7 +22,7 @@ pub(super) struct Doctor {
 }
 
 pub(super) async fn doctor(args: &Doctor, config: &Config, json: bool) -> anyhow::Result<End> {
-    let stores = crate::app::stores(config).map_err(|error| error.to_string());
+    let stores = crate::registry::stores(config, None).map_err(|error| error.to_string());
     let findings = examine(config, stores, args.repair.then_some(&args.by)).await;
     let mut out = output::out();
     for finding in &findings {

@@ -12,7 +12,7 @@ use tenantry_jobs::Job;
 
 use super::output::{self, Progress};
 use super::{End, InputArgs};
-use crate::app::{limits, stores};
+use crate::app::limits;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
@@ -20,6 +20,7 @@ use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
 use crate::plan::Against;
 use crate::plan::document::{Document, View};
+use crate::registry::stores;
 use crate::service::{self, PlanRequest, Planned};
 use crate::store::Stores;
 use report::Report;
@@ -52,7 +53,7 @@ pub(super) struct Plan {
 
 pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
-    let stores = stores(config)?;
+    let stores = stores(config, None)?;
     let parameters = Parameters {
         store: stores.name_of(kind).filter(|_| !args.offline),
         customer: args.customer.clone(),

@@ -1,5 +1,6 @@
 //! `tenantry worker`: work on queued jobs until stopped.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,11 +12,11 @@ use crate::app::App;
 use crate::intake;
 use crate::queue::Queue;
 use crate::runner::Runner;
-use crate::store::partner_center::PartnerCenter;
+use crate::store::remote::RemoteStore;
 
 /// How often a draining worker looks whether anything is left.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often a worker sees to the refresh token, whether or not there are jobs.
+/// How often a worker sees to the store's tokens, whether or not there are jobs.
 const MIND_EVERY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
             stop.clone(),
         ));
     }
-    if let Some(store) = app.service.stores.partner_center.clone() {
+    if let Some(store) = app.service.stores.remote.clone() {
         intakes.spawn(mind(store, stop.clone()));
     }
     intakes.close();
@@ -62,10 +63,10 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
-/// Says in time when the refresh token ends.
-async fn mind(store: PartnerCenter, stop: CancellationToken) {
+/// Sees to tokens that end by themselves.
+async fn mind(store: Arc<dyn RemoteStore>, stop: CancellationToken) {
     loop {
-        store.mind_refresh_token().await;
+        store.tick().await;
         if stop.run_until_cancelled(tokio::time::sleep(MIND_EVERY)).await.is_none() {
             return;
         }

@@ -1,6 +1,6 @@
 //! Previews against a store that is no database: row by row, several at a time, over what is known of the store.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -8,43 +8,46 @@ use tenantry_jobs::{Request, Row};
 
 use super::PlanError;
 use super::check::{CheckedBlock, Shared, Slice};
-use crate::store::partner_center::{Halt, PartnerCenter, Previewed, Session};
+use crate::store::Verdict;
+use crate::store::remote::listing::Listing;
+use crate::store::remote::{ApplyError, RemoteSession, RemoteStore, RowPreview, StoreError, not_taken};
 
 /// Replaces the previews of a block, which so far say only which rows are sound.
 pub(super) async fn preview(
-    store: &PartnerCenter,
-    session: &Session,
+    store: &dyn RemoteStore,
+    session: &dyn RemoteSession,
     shared: &Shared,
     checked: &mut CheckedBlock,
 ) -> Result<(), PlanError> {
     let sound: HashSet<u64> = checked.previews.iter().map(|preview| preview.row).collect();
-    let mut found: BTreeMap<u64, Previewed> = BTreeMap::new();
+    let mut found: BTreeMap<u64, RowPreview> = BTreeMap::new();
     {
         let mut rows = checked.block.rows();
         let mut slices = Vec::new();
         while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
             slices.push(slice);
         }
-        let mut waiting: VecDeque<(u64, Request<'_>)> = VecDeque::new();
+        let mut requests: Vec<(u64, Request<'_>)> = Vec::new();
         for (view, cells) in slices.iter().flat_map(Slice::rows) {
             if sound.contains(&view.number)
                 && let Ok(request) = shared.job.request(&Row::new(cells))
             {
-                waiting.push_back((view.number, request));
+                requests.push((view.number, request));
             }
         }
+        let mut waiting = requests.iter();
         let mut asked = FuturesUnordered::new();
         loop {
             while asked.len() < store.concurrency() {
-                let Some((row, request)) = waiting.pop_front() else {
+                let Some((row, request)) = waiting.next() else {
                     break;
                 };
-                asked.push(ask(store, session, row, request));
+                asked.push(ask(store, session, *row, request));
             }
             let Some((row, previewed)) = asked.next().await else {
                 break;
             };
-            found.insert(row, previewed.map_err(halted)?);
+            found.insert(row, previewed.map_err(unasked)?);
         }
     }
     checked.previews.clear();
@@ -57,17 +60,52 @@ pub(super) async fn preview(
 }
 
 async fn ask(
-    store: &PartnerCenter,
-    session: &Session,
+    store: &dyn RemoteStore,
+    session: &dyn RemoteSession,
     row: u64,
-    request: Request<'_>,
-) -> (u64, Result<Previewed, Halt>) {
-    (row, store.preview(session, row, &request).await)
+    request: &Request<'_>,
+) -> (u64, Result<RowPreview, ApplyError>) {
+    (row, ask_patiently(store, session, row, request).await)
 }
 
-pub(super) fn halted(halt: Halt) -> PlanError {
-    match halt {
-        Halt::Db(error) => PlanError::Db(error),
+async fn ask_patiently(
+    store: &dyn RemoteStore,
+    session: &dyn RemoteSession,
+    row: u64,
+    request: &Request<'_>,
+) -> Result<RowPreview, ApplyError> {
+    loop {
+        let previewed = match request {
+            Request::Change(change) => session.preview(row, change).await,
+            Request::Export(export) => Listing::open(store, export).await.map(|listing| match listing {
+                Ok(_) => Verdict::Create.into(),
+                Err(problem) => RowPreview::reject(problem),
+            }),
+            // Such rows are for the ledger's own database.
+            Request::Sync(_) => Ok(RowPreview::reject(not_taken(store.title()))),
+        };
+        if let Some(previewed) = settled(previewed).await? {
+            return Ok(previewed);
+        }
+    }
+}
+
+/// What a store says a row would do; nothing, after a while, if it has been asked too often. What it refuses when it is asked,
+/// it would refuse the row.
+pub(crate) async fn settled(previewed: Result<RowPreview, ApplyError>) -> Result<Option<RowPreview>, ApplyError> {
+    match previewed {
+        Err(ApplyError::Store(StoreError::Throttled(pause))) => {
+            tokio::time::sleep(pause).await;
+            Ok(None)
+        }
+        Err(ApplyError::Store(StoreError::Rejected(problem))) => Ok(Some(RowPreview::reject(problem))),
+        other => other.map(Some),
+    }
+}
+
+pub(super) fn unasked(error: ApplyError) -> PlanError {
+    match error {
+        ApplyError::Db(error) => PlanError::Db(error),
         other => PlanError::Store(other.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use tenantry_jobs::{Problem, code};
 
 use super::Against;
 use crate::ledger::Ledger;
-use crate::store::partner_center::Halt;
+use crate::store::remote::ApplyError;
 use crate::store::sql::sync::{Originals, Progress, Request, Settling};
 use crate::store::{FieldChange, Sources, Verdict};
 
@@ -13,7 +13,7 @@ pub(crate) async fn sync_source(
     ledger: &Ledger,
     sources: &Sources,
     request: &Request,
-) -> Result<Result<Originals, Problem>, Halt> {
+) -> Result<Result<Originals, Problem>, ApplyError> {
     let source = match sources.find(&request.from).await? {
         Ok(source) => source,
         Err(problem) => return Ok(Err(problem)),
@@ -22,12 +22,12 @@ pub(crate) async fn sync_source(
         let expected = "another store; this one is the ledger's own";
         return Ok(Err(Problem::new(code::UNKNOWN_STORE, "from", &request.from, expected)));
     }
-    let owner = request.customer_in(ledger, &source).await?;
+    let owner = request.customer_in(&source).await?;
     Ok(owner.map(|owner| Originals::of(source, owner)))
 }
 
 /// What a row would do. Where finding out takes as many calls as doing it, that is told only to those who ask for it.
-pub(super) async fn preview(against: &Against, request: &Request) -> Result<Verdict, Halt> {
+pub(super) async fn preview(against: &Against, request: &Request) -> Result<Verdict, ApplyError> {
     let (ledger, sources) = (&against.ledger, &against.stores.sources);
     if against.reads_all {
         return preview_sync(ledger, sources, request).await;
@@ -43,7 +43,7 @@ pub(super) async fn preview(against: &Against, request: &Request) -> Result<Verd
 }
 
 /// What a row would copy.
-pub(crate) async fn preview_sync(ledger: &Ledger, sources: &Sources, request: &Request) -> Result<Verdict, Halt> {
+pub(crate) async fn preview_sync(ledger: &Ledger, sources: &Sources, request: &Request) -> Result<Verdict, ApplyError> {
     let mut originals = match sync_source(ledger, sources, request).await? {
         Ok(found) => found,
         Err(problem) => return Ok(Verdict::Reject(problem)),

@@ -15,7 +15,7 @@ use crate::ledger::ids::record_id;
 use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, closing, fence, sealed};
 use crate::passwords::{PasswordRow, Policy, Recipient, Sealer, generate};
 use crate::plan::Slice;
-use crate::store::partner_center::PartnerCenter;
+use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::Progress;
 use crate::store::sql::{self, Context, Prepared};
 use crate::store::{Account, Expected, RowRequest, rejected};
@@ -36,7 +36,7 @@ impl Runner {
                     self.ended.notify_one();
                 }
             }
-            Err(DbError::LeaseLost) => {
+            Err(ApplyError::Db(DbError::LeaseLost)) => {
                 tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
             }
             Err(error) => self.came_to_nothing(&claim, &error, leaving).await,
@@ -46,12 +46,13 @@ impl Runner {
     }
 
     /// The job's state if this chunk ended it.
-    pub(super) async fn apply(&self, claim: &Claim, leaving: &CancellationToken) -> Result<Option<String>, DbError> {
+    pub(super) async fn apply(&self, claim: &Claim, leaving: &CancellationToken) -> Result<Option<String>, ApplyError> {
         if let Some(name) = &claim.parameters.store {
-            return match &self.stores.partner_center {
-                Some(store) if name == PartnerCenter::NAME => self.apply_remotely(claim, store, leaving).await,
-                _ => Err(DbError::Elsewhere(format!("the store `{name}` is not configured here"))),
+            let Some(store) = self.stores.named(name) else {
+                let what = format!("the store `{name}` is not configured here");
+                return Err(StoreError::Unavailable(what).into());
             };
+            return self.apply_remotely(claim, store.as_ref(), leaving).await;
         }
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let Loaded {

@@ -6,16 +6,16 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek};
 
-use tenantry_jobs::{ExportColumn, ExportFormat, ExportOf, Problem};
+use tenantry_jobs::{Export, ExportColumn, ExportFormat, ExportOf};
 use tokio::sync::mpsc;
 
 use super::Runner;
 use crate::db::{DbError, Tx};
 use crate::export::Rows;
 use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, fence};
-use crate::store::partner_center::reads::Listing;
-use crate::store::partner_center::{Halt, PartnerCenter};
 use crate::store::rejected;
+use crate::store::remote::listing::Listing;
+use crate::store::remote::{ApplyError, RemoteStore};
 use crate::store::sql::export::{self, Request};
 
 /// Rows on their way into a file.
@@ -25,7 +25,7 @@ const BLOCK: usize = 1024 * 1024;
 
 impl Runner {
     /// Writes the files of a chunk, one after the other.
-    pub(super) async fn export(&self, claim: &Claim, requests: &[Request]) -> Result<Vec<RowOutcome>, DbError> {
+    pub(super) async fn export(&self, claim: &Claim, requests: &[Request]) -> Result<Vec<RowOutcome>, ApplyError> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
             let rows = self.export_one(claim, request).await?;
@@ -34,10 +34,11 @@ impl Runner {
         Ok(outcomes)
     }
 
-    async fn export_one(&self, claim: &Claim, request: &Request) -> Result<u64, DbError> {
+    async fn export_one(&self, claim: &Claim, request: &Request) -> Result<u64, ApplyError> {
         let (db, bom) = (self.ledger.db(), self.settings.form.bom);
         let reading = request.clone();
-        let (rows, file) = db.read(move |tx| write(tx, &reading, bom)).await?;
+        let written = db.read(move |tx| write(tx, &reading, bom)).await?;
+        let (rows, file) = written.map_err(|error| unwritten(&request.name, error))?;
         self.keep(claim, request.row, &request.name, file).await?;
         Ok(rows)
     }
@@ -46,21 +47,21 @@ impl Runner {
     pub(super) async fn export_list(
         &self,
         claim: &Claim,
-        store: &PartnerCenter,
+        store: &dyn RemoteStore,
         row: u64,
-        listing: Result<Listing, Problem>,
-    ) -> Result<RowOutcome, Halt> {
-        let listing = match listing {
+        export: &Export<'_>,
+    ) -> Result<RowOutcome, ApplyError> {
+        let listing = match Listing::open(store, export).await? {
             Ok(listing) => listing,
             Err(problem) => return Ok(rejected(row, &problem)),
         };
         let (send, lines) = mpsc::channel(ON_THE_WAY);
         let (format, columns, bom) = (listing.format, listing.columns.clone(), self.settings.form.bom);
         let writing = tokio::task::spawn_blocking(move || write_lines(format, columns, bom, lines));
-        let left_out = store.reader().list(&listing, send).await;
+        let left_out = listing.read(send).await;
         let written = writing.await.map_err(|error| DbError::Broken(error.to_string()))?;
         let left_out = left_out?;
-        let (rows, file) = written.map_err(|error| unwritten(&listing.name, &error))?;
+        let (rows, file) = written.map_err(|error| unwritten(&listing.name, error))?;
         self.keep(claim, row, &listing.name, file).await?;
         let mut outcome = made(row, rows, listing.what, &listing.name);
         if let Some(told) = left_out.told() {
@@ -70,7 +71,7 @@ impl Runner {
     }
 
     /// Keeps a file that has been written.
-    async fn keep(&self, claim: &Claim, row: u64, name: &str, mut file: File) -> Result<(), DbError> {
+    async fn keep(&self, claim: &Claim, row: u64, name: &str, mut file: File) -> Result<(), ApplyError> {
         let db = self.ledger.db();
         let of = (claim.clone(), row, name.to_owned());
         let (claim, row, name) = of.clone();
@@ -87,7 +88,7 @@ impl Runner {
                 Ok::<_, io::Error>((block, file))
             });
             let read = read.await.map_err(|error| DbError::Broken(error.to_string()))?;
-            let (block, rest) = read.map_err(|error| unwritten(&of.2, &error))?;
+            let (block, rest) = read.map_err(|error| unwritten(&of.2, error))?;
             file = rest;
             if block.is_empty() {
                 break;
@@ -106,7 +107,8 @@ impl Runner {
             fence::check(tx, &claim)?;
             artifacts::end(tx, claim.job, row, &name, bytes)
         })
-        .await
+        .await?;
+        Ok(())
     }
 }
 
@@ -121,18 +123,20 @@ fn made(row: u64, rows: u64, what: ExportOf, name: &str) -> RowOutcome {
 }
 
 /// The file, and how many rows it has.
-fn write(tx: &mut dyn Tx, request: &Request, bom: bool) -> Result<(u64, File), DbError> {
-    let broken = |error: io::Error| unwritten(&request.name, &error);
-    let mut rows = begin(request.format, request.columns(), bom).map_err(broken)?;
+fn write(tx: &mut dyn Tx, request: &Request, bom: bool) -> Result<io::Result<(u64, File)>, DbError> {
+    let mut rows = match begin(request.format, request.columns(), bom) {
+        Ok(rows) => rows,
+        Err(error) => return Ok(Err(error)),
+    };
     let mut failed = None;
     let read = export::read(tx, request, &mut |cells| {
         failed = rows.write(&cells).err();
         failed.is_none()
     })?;
-    if let Some(error) = failed {
-        return Err(broken(error));
-    }
-    Ok((read, end(rows).map_err(broken)?))
+    Ok(match failed {
+        Some(error) => Err(error),
+        None => end(rows).map(|file| (read, file)),
+    })
 }
 
 /// The same of rows that come one by one.
@@ -162,6 +166,9 @@ fn end(rows: Rows<BufWriter<File>>) -> io::Result<File> {
     Ok(file)
 }
 
-fn unwritten(name: &str, error: &io::Error) -> DbError {
-    DbError::Elsewhere(format!("{name} could not be written: {error}"))
+fn unwritten(name: &str, error: io::Error) -> ApplyError {
+    ApplyError::Io {
+        what: format!("{name} could not be written"),
+        error,
+    }
 }

@@ -12,6 +12,7 @@ use super::Runner;
 use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::ledger::{Cause, Claim, SetBack};
+use crate::store::remote::{ApplyError, StoreError};
 
 /// How often in a row an error that passes is tried again at once, and how long the pauses are.
 const AT_ONCE: u32 = 40;
@@ -24,7 +25,11 @@ const RECORD_WITHIN: Duration = Duration::from_secs(60);
 impl Runner {
     /// Applies a chunk, again and again while errors pass by themselves: a connection that was lost, another job that changes
     /// the same records. Nothing of it counts.
-    pub(super) async fn persist(&self, claim: &Claim, leaving: &CancellationToken) -> Result<Option<String>, DbError> {
+    pub(super) async fn persist(
+        &self,
+        claim: &Claim,
+        leaving: &CancellationToken,
+    ) -> Result<Option<String>, ApplyError> {
         let mut tries = 0;
         loop {
             let error = match self.apply(claim, leaving).await {
@@ -33,14 +38,15 @@ impl Runner {
             };
             tries += 1;
             let again = match &error {
-                DbError::Conflict(_) => tries <= RACES,
-                error => error.passes() && tries <= AT_ONCE,
+                ApplyError::Db(DbError::Conflict(_)) => tries <= RACES,
+                ApplyError::Db(error) => error.passes() && tries <= AT_ONCE,
+                ApplyError::Store(_) | ApplyError::Io { .. } => false,
             };
             // Rows that are carried out elsewhere are recorded one by one, and the claim knows of none of them.
             if !again || claim.parameters.store.is_some() || leaving.is_cancelled() {
                 return Err(error);
             }
-            if let DbError::Unavailable(_) = error {
+            if let ApplyError::Db(DbError::Unavailable(_)) = error {
                 self.outage.note();
             }
             tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, %error, "chunk {} of job {} is tried again", claim.chunk, claim.job_id);
@@ -49,28 +55,47 @@ impl Runner {
     }
 
     /// Records that a chunk came to nothing.
-    pub(super) async fn came_to_nothing(&self, claim: &Claim, error: &DbError, leaving: &CancellationToken) {
+    pub(super) async fn came_to_nothing(&self, claim: &Claim, error: &ApplyError, leaving: &CancellationToken) {
         let (id, chunk, retry) = (claim.job_id, claim.chunk, self.settings.retry);
+        let rows = Cause::Rows {
+            most: retry.attempts.into(),
+        };
         let cause = match error {
-            DbError::Damaged(_) => {
+            ApplyError::Db(DbError::Damaged(_)) => {
                 tracing::error!(job.id = %id, chunk, %error, "chunk {chunk} of job {id} is given up");
                 let give_up = || self.ledger.give_up(claim, format!("given up: {error}"));
                 self.recorded(claim, leaving, give_up).await;
                 return;
             }
-            DbError::Unavailable(_)
-            | DbError::Contended(_)
-            | DbError::Elsewhere(_)
-            | DbError::Replaced(_)
-            | DbError::Closed => Cause::Surroundings,
-            _ => Cause::Rows {
-                most: retry.attempts.into(),
-            },
+            ApplyError::Store(StoreError::Rejected(_)) => rows,
+            ApplyError::Store(_)
+            | ApplyError::Io { .. }
+            | ApplyError::Db(
+                DbError::Unavailable(_)
+                | DbError::Contended(_)
+                | DbError::Elsewhere(_)
+                | DbError::Replaced(_)
+                | DbError::Closed,
+            ) => Cause::Surroundings,
+            ApplyError::Db(_) => rows,
+        };
+        // There is nothing to be had before.
+        let pause = match error {
+            ApplyError::Store(StoreError::Throttled(pause)) => *pause,
+            ApplyError::Store(StoreError::Deferred(until)) => {
+                let millis = until.saturating_sub(self.ledger.clock().now_millis());
+                Duration::from_millis(millis.max(0) as u64)
+            }
+            _ => Duration::ZERO,
         };
         let why = error.to_string();
         let set_back = || {
-            self.ledger
-                .set_back(claim, cause, move |times| retry.backoff.after(times), why.clone())
+            self.ledger.set_back(
+                claim,
+                cause,
+                move |times| retry.backoff.after(times).max(pause),
+                why.clone(),
+            )
         };
         match self.recorded(claim, leaving, set_back).await {
             Some(SetBack::Again(delay)) => {

@@ -10,7 +10,7 @@ mod work;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Problem, Request, Row, code};
+use tenantry_jobs::{Request, Row};
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +20,12 @@ use super::Runner;
 use super::chunk::{part_of, seal, unsealed};
 use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
-use crate::ledger::{Claim, Closing, RowWait, artifacts, closing, fence, job};
+use crate::ledger::{Claim, Closing, Outcome, RowWait, artifacts, closing, fence, job};
 use crate::passwords::generate;
 use crate::plan::Slice;
-use crate::store::partner_center::{Ended, Halt, Journal, PartnerCenter, Session};
+use crate::store::remote::{
+    ApplyError, Journal, RemoteSession, RemoteStore, RowEnd, StoreEnv, StoreError, halfway, not_taken,
+};
 use crate::store::{Expected, RowRequest, rejected};
 use tracing::Instrument;
 
@@ -32,20 +34,37 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a worker that is to stop waits for the rows in hand. What is on its way then is found again like after a crash.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// A row that the store is asked about too often waits with the chunk in hand up to this long, and else with the others that
+/// wait.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// And those are left alone at least this long.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What the rows of a chunk have in common.
 struct InHand<'c> {
     claim: &'c Claim,
-    store: &'c PartnerCenter,
-    session: &'c Session,
+    store: &'c dyn RemoteStore,
+    session: &'c dyn RemoteSession,
     journal: &'c Journal,
     expected: Option<&'c Expected>,
+    /// No row waits any longer: none is begun either.
+    stopping: CancellationToken,
+}
+
+/// What an attempt at a row came to.
+enum Attempt {
+    Ended(RowEnd),
+    /// The store is to decide: the row, and when to look at it again, in milliseconds since the epoch.
+    Deferred(RowWait, i64),
+    /// It was to wait, and the chunk is given back.
+    Interrupted,
 }
 
 /// Why no further row is begun.
 enum Stop {
     /// The job was paused or cancelled, or the worker is to stop.
     Asked,
-    Halted(Halt),
+    Halted(ApplyError),
 }
 
 impl Runner {
@@ -53,9 +72,9 @@ impl Runner {
     pub(super) async fn apply_remotely(
         &self,
         claim: &Claim,
-        store: &PartnerCenter,
+        store: &dyn RemoteStore,
         leaving: &CancellationToken,
-    ) -> Result<Option<String>, DbError> {
+    ) -> Result<Option<String>, ApplyError> {
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let mut claim = claim.clone();
         let (loaded, part) = {
@@ -92,14 +111,15 @@ impl Runner {
             }
         }
         let journal = Journal::open(&self.ledger, &claim).await?;
-        let session = store.session(&self.ledger, &requests);
+        let session = store.open(StoreEnv::new(&self.ledger), &requests);
         let holding = claim.clone();
         let chunk = InHand {
             claim: &holding,
             store,
-            session: &session,
+            session: session.as_ref(),
             journal: &journal,
             expected: expected.as_ref(),
+            stopping: CancellationToken::new(),
         };
         let hands_out = !claim.parameters.seal_to.is_empty();
         let requests = requests
@@ -108,10 +128,12 @@ impl Runner {
         let undone = undone.into_iter().map(|(row, steps)| (row, Work::Undo(steps)));
         // What was begun is finished first: rows that share something look what became of it.
         let all = requests.chain(undone);
-        let (begun, fresh): (Vec<_>, Vec<_>) = all.partition(|(row, _)| journal.has_begun(*row));
-        let mut begun = take_turns(begun);
-        let mut fresh = take_turns(fresh);
+        let (begun, fresh): (Vec<_>, Vec<_>) = all.partition(|(row, _)| journal.steps(*row).has_begun());
+        let turns = |rows| take_turns(rows, store.customers_at_once(), |work| work.customer(store));
+        let (mut begun, mut fresh) = (turns(begun), turns(fresh));
         let mut waits = Vec::new();
+        let mut deferred: Vec<(RowWait, i64)> = Vec::new();
+        let mut is_interrupted = false;
         let mut in_hand = FuturesUnordered::new();
         let mut stop: Option<Stop> = None;
         let mut finishing = 0_usize;
@@ -141,7 +163,9 @@ impl Runner {
                     let Some((end, was_begun)) = ended else { break };
                     finishing -= usize::from(was_begun);
                     match end {
-                        Ok(ended) => waits.extend(batch.take(ended, hands_out)),
+                        Ok(Attempt::Ended(ended)) => waits.extend(batch.take(ended, hands_out)),
+                        Ok(Attempt::Deferred(wait, until)) => deferred.push((wait, until)),
+                        Ok(Attempt::Interrupted) => is_interrupted = true,
                         // What is on its way is waited for; nothing else is begun.
                         Err(why) => match stop {
                             Some(Stop::Halted(_)) => {}
@@ -161,16 +185,21 @@ impl Runner {
                 }
                 () = is_over => break,
             }
+            if stop.is_some() {
+                chunk.stopping.cancel();
+            }
             if batch.is_due() {
                 self.record(&mut claim, &mut batch).await?;
             }
         }
-        let is_done = in_hand.is_empty() && begun.is_empty() && fresh.is_empty();
+        let is_done = in_hand.is_empty() && begun.is_empty() && fresh.is_empty() && !is_interrupted;
         let stop = stop.filter(|stop| !is_done || matches!(stop, Stop::Halted(_)));
         drop(in_hand);
         let Some(stop) = stop else {
+            let look = self.next_look(&claim, waits.is_empty(), &deferred);
+            waits.extend(deferred.into_iter().map(|(wait, _)| wait));
             waits.sort_unstable_by_key(|wait: &RowWait| wait.row);
-            return self.close(&claim, batch, waits, part.is_some()).await;
+            return Ok(self.close(&claim, batch, waits, look, part.is_some()).await?);
         };
         if !batch.is_empty() {
             self.record(&mut claim, &mut batch).await?;
@@ -182,41 +211,75 @@ impl Runner {
         Ok(None)
     }
 
-    async fn carry_out(&self, chunk: &InHand<'_>, row: u64, work: Work<'_>) -> Result<Ended, Halt> {
-        let InHand {
-            claim,
-            store,
-            session,
-            journal,
-            expected,
-        } = *chunk;
+    /// Has a row carried out. One that the store is asked about too often waits here, and is tried again.
+    async fn carry_out(&self, chunk: &InHand<'_>, row: u64, work: Work<'_>) -> Result<Attempt, ApplyError> {
         crate::failpoint::hit_row(row);
+        loop {
+            let error = match self.attempt(chunk, row, &work).await {
+                Ok(ended) => return Ok(Attempt::Ended(ended)),
+                Err(ApplyError::Store(error)) => error,
+                Err(error) => return Err(error),
+            };
+            let now = self.ledger.clock().now_millis();
+            let until = match error {
+                StoreError::Throttled(pause) if pause <= LONGEST_PAUSE => {
+                    let slept = chunk.stopping.run_until_cancelled(tokio::time::sleep(pause));
+                    if slept.await.is_none() {
+                        return Ok(Attempt::Interrupted);
+                    }
+                    continue;
+                }
+                StoreError::Throttled(pause) => now + pause.as_millis() as i64,
+                StoreError::Deferred(until) => until.max(now + SHORTEST_PAUSE.as_millis() as i64),
+                StoreError::Rejected(problem) => {
+                    let mut outcome = rejected(row, &problem);
+                    if let Some(done) = halfway(chunk.journal.steps(row).count("")) {
+                        outcome.outcome = Outcome::Failed;
+                        outcome.message = format!("{done}; {}", outcome.message);
+                    }
+                    return Ok(Attempt::Ended(RowEnd::over(outcome)));
+                }
+                error => return Err(error.into()),
+            };
+            let wait = RowWait {
+                row,
+                message: format!("{}: {error}", chunk.store.title()),
+                target: String::new(),
+            };
+            return Ok(Attempt::Deferred(wait, until));
+        }
+    }
+
+    async fn attempt(&self, chunk: &InHand<'_>, row: u64, work: &Work<'_>) -> Result<RowEnd, ApplyError> {
+        let (store, steps) = (chunk.store, chunk.journal.steps(row));
         match work {
-            Work::Request(request) => match &*request {
+            Work::Request(request) => match &**request {
                 Request::Change(change) => {
                     let draw = || {
                         let mut entropy = self.ledger.clock().entropy();
                         generate(&self.settings.passwords, &mut entropy).map_err(|error| unsealed(&error))
                     };
-                    store.apply(session, journal, row, change, expected, &draw).await
+                    chunk.session.apply(steps, change, chunk.expected, &draw).await
                 }
                 Request::Export(export) => {
-                    let made = async {
-                        let listing = store.listing(session, export).await?;
-                        self.export_list(claim, store, row, listing).await
-                    };
-                    match made.await {
-                        Err(halt @ Halt::Refused(_)) => {
-                            let problem = Problem::new(code::REFUSED, "", "", halt.to_string());
-                            Ok(Ended::over(rejected(row, &problem)))
-                        }
-                        made => made.map(Ended::over),
-                    }
+                    let outcome = self.export_list(chunk.claim, store, row, export).await?;
+                    Ok(RowEnd::over(outcome))
                 }
                 // Such rows are for the ledger's own database.
-                Request::Sync(_) => Ok(Ended::over(rejected(row, &PartnerCenter::not_taken()))),
+                Request::Sync(_) => Ok(RowEnd::over(rejected(row, &not_taken(store.title())))),
             },
-            Work::Undo(steps) => store.undo(session, journal, row, &steps, expected).await,
+            Work::Undo(done) => chunk.session.undo(steps, done, chunk.expected).await,
+        }
+    }
+
+    /// When rows that wait are looked at again: the first of the times that the store has said, or in a while.
+    fn next_look(&self, claim: &Claim, all_are_deferred: bool, deferred: &[(RowWait, i64)]) -> i64 {
+        let in_a_while = self.ledger.clock().now_millis() + self.settings.look_again(claim).as_millis() as i64;
+        let said = deferred.iter().map(|(_, until)| *until).min();
+        match said {
+            Some(said) if all_are_deferred => said,
+            Some(said) => said.min(in_a_while),
+            None => in_a_while,
         }
     }
 
@@ -249,9 +312,9 @@ impl Runner {
         claim: &Claim,
         batch: Batch,
         waits: Vec<RowWait>,
+        next_look: i64,
         in_part: bool,
     ) -> Result<Option<String>, DbError> {
-        let next_look = self.ledger.clock().now_millis() + self.settings.look_again(claim).as_millis() as i64;
         let (claim, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let named = (batch.outcomes.len() + waits.len()) as u64;
         if named != claim.pending && !in_part {

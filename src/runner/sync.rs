@@ -5,10 +5,9 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
-use crate::db::DbError;
 use crate::ledger::{Claim, Outcome, RowOutcome, fence, job};
 use crate::plan::preview_sync;
-use crate::store::partner_center::Halt;
+use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::{Originals, Progress, Request, Settling};
 use crate::store::{Expected, drifted, rejected, unchanged};
 
@@ -20,7 +19,7 @@ impl Runner {
         requests: &[Request],
         expected: Option<&Expected>,
         leaving: &CancellationToken,
-    ) -> Result<Option<Vec<RowOutcome>>, DbError> {
+    ) -> Result<Option<Vec<RowOutcome>>, ApplyError> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
             match self.sync_one(claim, request, expected, leaving).await {
@@ -40,12 +39,10 @@ impl Runner {
     }
 
     /// Stops working on a chunk: somebody has to resume the job, or the chunk is tried again.
-    pub(super) async fn halt(&self, claim: &Claim, why: Halt) -> Result<(), DbError> {
+    pub(super) async fn halt(&self, claim: &Claim, why: ApplyError) -> Result<(), ApplyError> {
         match why {
-            Halt::Unauthorized(_) => self.ledger.park(claim, why.to_string()).await,
-            Halt::Unavailable(_) => Err(DbError::Elsewhere(why.to_string())),
-            Halt::Refused(_) => Err(DbError::Refused(why.to_string())),
-            Halt::Db(error) => Err(error),
+            ApplyError::Store(StoreError::Unauthorized(why)) => Ok(self.ledger.park(claim, why).await?),
+            other => Err(other),
         }
     }
 
@@ -55,7 +52,7 @@ impl Runner {
         request: &Request,
         expected: Option<&Expected>,
         leaving: &CancellationToken,
-    ) -> Result<Option<RowOutcome>, Halt> {
+    ) -> Result<Option<RowOutcome>, ApplyError> {
         let (job, row) = (claim.job, request.row);
         let begun = self.ledger.db().read(move |tx| Progress::load(tx, job, row)).await?;
         if let (None, Some(expected)) = (&begun, expected) {
@@ -100,7 +97,7 @@ impl Runner {
         request: &Request,
         originals: &mut Originals,
         mut progress: Progress,
-    ) -> Result<Option<Progress>, Halt> {
+    ) -> Result<Option<Progress>, ApplyError> {
         let here = self.ledger.db();
         let Some(page) = originals.next(here, request, &progress).await? else {
             return Ok(Some(progress));

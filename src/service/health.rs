@@ -10,23 +10,12 @@ use crate::delivery::try_dir;
 use crate::input::Meter;
 use crate::ledger::Actor;
 use crate::queue::{Queue, QueueError};
-use crate::store::partner_center::{PartnerCenter, Speaker, Standing};
+pub use crate::store::remote::Finding;
 use crate::store::{Sources, Stores};
 
 /// The key under which something is written to the ledger, to see whether that works, and how much.
 const TRIAL: &str = "doctor";
 const TRIAL_BYTES: usize = 64 << 10;
-
-/// What one look has shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at.
-    pub what: &'static str,
-    /// Whether all is well.
-    pub fine: bool,
-    /// What there is, or what is wrong and what to do about it.
-    pub says: String,
-}
 
 /// Looks at everything. `stores` are those of the configuration, or why they cannot be used; counts of the store that do not
 /// add up are mended for `repair`.
@@ -35,12 +24,9 @@ pub async fn examine(config: &Config, stores: Result<Stores, String>, repair: Op
     findings.extend(counts::counts(config, repair).await);
     findings.extend([queue(config).await, results(config), passwords(config)]);
     match stores {
-        Ok(Stores {
-            partner_center,
-            sources,
-        }) => {
-            if let Some(store) = partner_center {
-                findings.extend(speakers(&store).await);
+        Ok(Stores { remote, sources }) => {
+            if let Some(store) = remote {
+                findings.extend(store.health().await);
             }
             for name in sources.names() {
                 findings.push(source(&sources, name).await);
@@ -138,46 +124,10 @@ fn incompressible(bytes: usize) -> String {
     digits
 }
 
-/// Whether Partner Center lets the application in, and application and user.
-async fn speakers(store: &PartnerCenter) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (speaker, named) in [
-        (Speaker::App, "the application"),
-        (Speaker::AppAndUser, "application and user"),
-    ] {
-        let (fine, says) = match store.check(speaker).await {
-            Ok(()) => (true, format!("lets {named} in")),
-            Err(error) => (
-                false,
-                format!("{named}, at {}: {error}; check `partner_center`", store.address()),
-            ),
-        };
-        findings.push(Finding {
-            what: "partner center",
-            fine,
-            says,
-        });
-    }
-    // After the check, which may have had it replaced.
-    if let Some(standing) = store.refresh_token().await {
-        let (fine, says) = match standing {
-            Standing::Good(says) => (true, says),
-            Standing::Ending(says) => (false, says),
-        };
-        findings.push(Finding {
-            what: "partner center",
-            fine,
-            says,
-        });
-    }
-    findings
-}
-
 async fn source(sources: &Sources, name: &str) -> Finding {
     let (fine, says) = match sources.check(name).await {
         Ok(()) => (true, format!("`{name}` can be copied from")),
-        Err(error) if name == PartnerCenter::NAME => (false, format!("{error}; check `partner_center`")),
-        Err(error) => (false, format!("{error}; check `stores.{name}.url`")),
+        Err(error) => (false, format!("{error}; check `{}`", sources.section(name))),
     };
     Finding {
         what: "store",

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use super::Service;
 use crate::db::DbError;
-use crate::store::partner_center::{Halt, PartnerCenter};
+use crate::store::remote::listing::Listing;
+use crate::store::remote::{ApplyError, RemoteStore};
 use crate::store::sql::export::{self, Request};
 
 /// Rows on their way to whoever shows them.
@@ -22,7 +23,7 @@ pub enum ListError {
     Problem(Problem),
     /// The store cannot be read.
     #[error(transparent)]
-    Store(#[from] Halt),
+    Store(#[from] ApplyError),
     /// The ledger's database cannot be read.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -38,8 +39,8 @@ impl Service {
     where
         S: AsyncFnOnce(Vec<&'static ExportColumn>, mpsc::Receiver<Vec<String>>) -> io::Result<()>,
     {
-        match &self.stores.partner_center {
-            Some(store) => self.list_remotely(store, export, show).await,
+        match &self.stores.remote {
+            Some(store) => self.list_remotely(store.as_ref(), export, show).await,
             None => self.list_here(export, show).await,
         }
     }
@@ -74,18 +75,16 @@ impl Service {
 
     async fn list_remotely<S>(
         &self,
-        store: &PartnerCenter,
+        store: &dyn RemoteStore,
         export: &Export<'_>,
         show: S,
     ) -> Result<Option<String>, ListError>
     where
         S: AsyncFnOnce(Vec<&'static ExportColumn>, mpsc::Receiver<Vec<String>>) -> io::Result<()>,
     {
-        let listing = store.listing(&store.session(&self.ledger, &[]), export).await?;
-        let listing = listing.map_err(ListError::Problem)?;
+        let listing = Listing::open(store, export).await?.map_err(ListError::Problem)?;
         let (send, rows) = mpsc::channel(ON_THE_WAY);
-        let reader = store.reader();
-        let (read, shown) = tokio::join!(reader.list(&listing, send), show(listing.columns.clone(), rows));
+        let (read, shown) = tokio::join!(listing.read(send), show(listing.columns.clone(), rows));
         shown?;
         Ok(read?.told())
     }

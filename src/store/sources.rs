@@ -1,5 +1,5 @@
 //! Other stores, named in the configuration, that customers are copied from. They are opened when first needed and
-//! only ever read. Partner Center is one of them wherever it is configured, whether or not jobs run against it.
+//! only ever read. Remote stores are among them wherever they are configured, whether or not jobs run against them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tenantry_jobs::{Problem, code, nearest};
 use tokio::sync::Mutex;
 
-use super::partner_center::{PartnerCenter, Speaker};
+use super::remote::reader::RecordReader;
+use super::remote::{Capabilities, RemoteStore};
 use crate::db::{ConnectOptions, Db, DbError};
 use crate::ledger::Installation;
 
@@ -19,7 +20,7 @@ const CONNECTIONS: usize = 2;
 pub struct Sources {
     urls: Arc<BTreeMap<String, String>>,
     open: Arc<Mutex<BTreeMap<String, Source>>>,
-    partner_center: Option<PartnerCenter>,
+    remote: Vec<Remote>,
 }
 
 /// A store to copy from.
@@ -32,8 +33,24 @@ pub(crate) enum Source {
         /// What tells it from every other.
         installation: Installation,
     },
-    /// Partner Center.
-    PartnerCenter(PartnerCenter),
+    /// A service.
+    Remote(Remote),
+}
+
+/// A service to copy from.
+#[derive(Clone)]
+pub(crate) struct Remote {
+    /// The store.
+    store: Arc<dyn RemoteStore>,
+    /// What it is read by.
+    pub(crate) reader: Arc<dyn RecordReader>,
+}
+
+impl Remote {
+    /// What it keeps.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
 }
 
 impl Source {
@@ -41,7 +58,7 @@ impl Source {
     pub(crate) fn installation(&self) -> Installation {
         match self {
             Source::Database { installation, .. } => *installation,
-            Source::PartnerCenter(store) => store.origin(),
+            Source::Remote(remote) => remote.store.installation(),
         }
     }
 }
@@ -55,28 +72,39 @@ impl Sources {
         }
     }
 
-    /// These stores and Partner Center, under a name of its own.
+    /// These stores and services, each under a name of its own. Those that cannot be read are left out.
     #[must_use]
-    pub fn and_partner_center(self, store: Option<PartnerCenter>) -> Self {
-        Self {
-            partner_center: store,
-            ..self
-        }
+    pub fn and_remote(mut self, stores: impl IntoIterator<Item = Arc<dyn RemoteStore>>) -> Self {
+        let readable = stores.into_iter().filter_map(|store| {
+            let reader = store.reader()?;
+            Some(Remote { store, reader })
+        });
+        self.remote.extend(readable);
+        self
     }
 
     /// The names there are.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let partner_center = self.partner_center.as_ref().map(|_| PartnerCenter::NAME);
-        self.urls.keys().map(String::as_str).chain(partner_center)
+        let remote = self.remote.iter().map(|remote| remote.store.name());
+        self.urls.keys().map(String::as_str).chain(remote)
+    }
+
+    /// The section of the configuration that a store is set up in.
+    pub fn section(&self, name: &str) -> String {
+        self.remote(name).map_or_else(
+            || format!("stores.{name}.url"),
+            |remote| remote.store.section().to_owned(),
+        )
+    }
+
+    fn remote(&self, name: &str) -> Option<&Remote> {
+        self.remote.iter().find(|remote| remote.store.name() == name)
     }
 
     /// Opens a store, or says why it cannot be read.
     pub async fn check(&self, name: &str) -> Result<(), String> {
         match self.find(name).await {
-            Ok(Ok(Source::PartnerCenter(store))) => {
-                store.check(Speaker::App).await?;
-                store.check(Speaker::AppAndUser).await
-            }
+            Ok(Ok(Source::Remote(remote))) => remote.reader.check().await,
             Ok(Ok(Source::Database { .. })) => Ok(()),
             Ok(Err(problem)) => Err(problem.to_string()),
             Err(error) => Err(error.to_string()),
@@ -85,8 +113,8 @@ impl Sources {
 
     /// The store of that name.
     pub(crate) async fn find(&self, name: &str) -> Result<Result<Source, Problem>, DbError> {
-        if let (PartnerCenter::NAME, Some(store)) = (name, &self.partner_center) {
-            return Ok(Ok(Source::PartnerCenter(store.clone())));
+        if let Some(remote) = self.remote(name) {
+            return Ok(Ok(Source::Remote(remote.clone())));
         }
         let Some(url) = self.urls.get(name) else {
             return Ok(Err(self.unknown(name)));

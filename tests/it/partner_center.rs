@@ -16,6 +16,7 @@ mod transfers;
 mod undo;
 mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -73,9 +74,13 @@ fn stores(here: &Here, token: &str, timeout: Duration) -> Stores {
     let mut settings = settings(here);
     settings.credentials.token = Some(Secret::new(token));
     settings.timeout = timeout;
-    let store = PartnerCenter::new(settings, Clock::system()).expect("a store");
+    carried_out_by(&PartnerCenter::new(settings, Clock::system()).expect("a store"))
+}
+
+/// Stores of which this one carries rows out.
+fn carried_out_by(store: &PartnerCenter) -> Stores {
     Stores {
-        partner_center: Some(store),
+        remote: Some(Arc::new(store.clone())),
         ..Stores::default()
     }
 }

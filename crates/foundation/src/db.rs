@@ -39,13 +39,10 @@ pub enum DbError {
     /// Somebody else is changing the same records; nothing was written, and the same call works in a moment.
     #[error("{0}")]
     Contended(String),
-    /// Something that the work needs is away or refuses it, as another store, a full disk, a missing permission; the
-    /// same may work later, and waiting for it is for whoever can.
+    /// Something that the database needs is away or refuses it, as a full disk, a missing permission; the same may work
+    /// later, and waiting for it is for whoever can.
     #[error("{0}")]
     Elsewhere(String),
-    /// Another store refuses what was asked of it, and will do so again.
-    #[error("{0}")]
-    Refused(String),
     /// A unique constraint refused the write.
     #[error("already there: {0}")]
     Conflict(String),

@@ -4,7 +4,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::ledger::{Artifact, RowOutcome, RowWait};
 use crate::passwords::PasswordRow;
-use crate::store::partner_center::{Ended, Fate};
+use crate::store::remote::{Fate, RowEnd};
 
 /// Outcomes recorded at once, and how long they may wait for each other.
 const TOGETHER: usize = 200;
@@ -30,7 +30,7 @@ impl Batch {
     }
 
     /// The row's wait, if it has not ended. Its password is kept if the job hands any out.
-    pub(super) fn take(&mut self, ended: Ended, hands_out: bool) -> Option<RowWait> {
+    pub(super) fn take(&mut self, ended: RowEnd, hands_out: bool) -> Option<RowWait> {
         if ended.password.is_some() {
             self.handed_out.extend(ended.fate.row_to_go_on_with());
         }

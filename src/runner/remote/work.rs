@@ -10,7 +10,7 @@ use crate::input::Block;
 use crate::ledger::intents::{DoneStep, done_steps};
 use crate::ledger::{Claim, Descent};
 use crate::runner::chunk::spooled;
-use crate::store::partner_center::{CUSTOMERS_AT_ONCE, PartnerCenter};
+use crate::store::remote::RemoteStore;
 
 /// What a row is to have done.
 pub(super) enum Work<'a> {
@@ -21,13 +21,13 @@ pub(super) enum Work<'a> {
 
 impl Work<'_> {
     /// Rows of different customers take turns.
-    fn customer(&self) -> String {
+    pub(super) fn customer(&self, store: &dyn RemoteStore) -> String {
         match self {
             Work::Request(request) => {
                 let named = request.customer();
                 named.map_or("", |customer| customer.as_written()).to_lowercase()
             }
-            Work::Undo(steps) => PartnerCenter::customer_of(steps),
+            Work::Undo(steps) => store.customer_of(steps),
         }
     }
 }
@@ -80,22 +80,26 @@ pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<Loaded, DbError> {
     })))
 }
 
-/// Rows in the order of the file, but a row of each of some customers before the next one of the first; who has no more
+/// Rows in the order of the file, but a row of each of `at_once` customers before the next one of the first; who has no more
 /// makes room for another.
-pub(super) fn take_turns(work: Vec<(u64, Work<'_>)>) -> VecDeque<(u64, Work<'_>)> {
+pub(super) fn take_turns<'w>(
+    work: Vec<(u64, Work<'w>)>,
+    at_once: usize,
+    customer: impl Fn(&Work<'w>) -> String,
+) -> VecDeque<(u64, Work<'w>)> {
     let mut places: HashMap<String, usize> = HashMap::new();
-    let mut customers: VecDeque<VecDeque<(u64, Work<'_>)>> = VecDeque::new();
+    let mut customers: VecDeque<VecDeque<(u64, Work<'w>)>> = VecDeque::new();
     let mut turns = VecDeque::with_capacity(work.len());
     for one in work {
-        let place = *places.entry(one.1.customer()).or_insert_with(|| {
+        let place = *places.entry(customer(&one.1)).or_insert_with(|| {
             customers.push_back(VecDeque::new());
             customers.len() - 1
         });
         customers[place].push_back(one);
     }
-    let mut at_work: VecDeque<VecDeque<(u64, Work<'_>)>> = VecDeque::new();
+    let mut at_work: VecDeque<VecDeque<(u64, Work<'w>)>> = VecDeque::new();
     loop {
-        while at_work.len() < CUSTOMERS_AT_ONCE
+        while at_work.len() < at_once
             && let Some(next) = customers.pop_front()
         {
             at_work.push_back(next);
@@ -119,15 +123,17 @@ mod tests {
         let step = |customer: usize| DoneStep {
             step: "create".to_owned(),
             result: String::new(),
-            image: format!(
-                r#"{{"object":"user","customer":"{customer}","domain":"","id":"","before":{{}},"after":{{}}}}"#
-            ),
+            image: customer.to_string(),
+        };
+        let customer = |work: &Work<'_>| match work {
+            Work::Undo(steps) => steps[0].image.clone(),
+            Work::Request(_) => String::new(),
         };
         // Three rows of each of ten customers, customer by customer.
         let work = (0..30)
             .map(|row| (row as u64, Work::Undo(vec![step(row / 3)])))
             .collect();
-        let order: Vec<u64> = take_turns(work).into_iter().map(|(row, _)| row).collect();
+        let order: Vec<u64> = take_turns(work, 8, customer).into_iter().map(|(row, _)| row).collect();
         assert_eq!(order[..9], [0, 3, 6, 9, 12, 15, 18, 21, 1]);
         let mut sorted = order.clone();
         sorted.sort_unstable();

@@ -10,13 +10,14 @@ use super::Halt;
 use super::address::{Judgement, is_part};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Operation};
-use super::end::{End, Previewed};
+use super::end::End;
 use super::failure::find;
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
-use super::steps::{Done, Journal, Sending, Step};
+use super::steps::{Done, Sending, Step};
 use super::text::{id_of, segment, text};
+use crate::store::remote::{RowPreview, Steps};
 use crate::store::{FieldChange, Verdict};
 
 const DOMAIN: Operation = Operation::new("check-domain-availability", "HEAD", Speaker::App);
@@ -52,14 +53,14 @@ fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
 }
 
 /// What a row that creates a customer would do.
-pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<RowPreview, Halt> {
     Ok(match standing(session, new).await? {
         Standing::Free => match session.judge_address(&new_address(new)).await? {
             Judgement::Fine | Judgement::Unchecked(_) => Verdict::Create.into(),
-            Judgement::Doubtful(problem) => Previewed::reject(problem),
+            Judgement::Doubtful(problem) => RowPreview::reject(problem),
         },
         Standing::Same(_) => Verdict::Unchanged.into(),
-        Standing::Refused(problem) => Previewed::reject(problem),
+        Standing::Refused(problem) => RowPreview::reject(problem),
     })
 }
 
@@ -116,9 +117,9 @@ async fn is_free(session: &Session, domain: &str) -> Result<bool, Halt> {
 }
 
 /// Creates a customer.
-pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: &NewCustomer<'_>) -> Result<End, Halt> {
+pub(super) async fn create(session: &Session, steps: Steps<'_>, new: &NewCustomer<'_>) -> Result<End, Halt> {
     let mut message = AGREEMENT.to_owned();
-    if !journal.has_begun_step(row, "create") {
+    if !steps.has_begun_step("create") {
         match standing(session, new).await? {
             Standing::Free => {}
             Standing::Same(id) => return Ok(End::Unchanged(id)),
@@ -137,7 +138,7 @@ pub(super) async fn create(session: &Session, journal: &Journal, row: u64, new: 
         domain: new.domain.clone().into_owned(),
         domains: Vec::new(),
     };
-    let step = session.step(journal, row, "create");
+    let step = session.step(steps, "create");
     let done = step.once(
         || session.customer_of_domain(&new.domain),
         || async {
@@ -264,13 +265,13 @@ fn patch_not_kept(patch: &CustomerPatch<'_>) -> Option<Problem> {
 }
 
 /// What a row that changes a profile would do.
-pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) -> Result<RowPreview, Halt> {
     if let Some(problem) = patch_not_kept(patch) {
-        return Ok(Previewed::reject(problem));
+        return Ok(RowPreview::reject(problem));
     }
     let customer = match session.customer(patch.customer).await? {
         Ok(customer) => customer,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     let profile = profile(session, &customer.id).await?;
     let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
@@ -280,7 +281,7 @@ pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) 
     }
     Ok(match judge_move(session, profile, &wanted, &changes).await? {
         Judgement::Fine | Judgement::Unchecked(_) => Verdict::Change(changes).into(),
-        Judgement::Doubtful(problem) => Previewed::reject(problem),
+        Judgement::Doubtful(problem) => RowPreview::reject(problem),
     })
 }
 
@@ -301,12 +302,7 @@ async fn judge_move(
 }
 
 /// Changes a profile.
-pub(super) async fn update(
-    session: &Session,
-    journal: &Journal,
-    row: u64,
-    patch: &CustomerPatch<'_>,
-) -> Result<End, Halt> {
+pub(super) async fn update(session: &Session, steps: Steps<'_>, patch: &CustomerPatch<'_>) -> Result<End, Halt> {
     if let Some(problem) = patch_not_kept(patch) {
         return Ok(End::Rejected(problem));
     }
@@ -317,7 +313,7 @@ pub(super) async fn update(
     let target = customer.id.clone();
     let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
     let mut message = String::new();
-    if !journal.has_begun_step(row, "profile") {
+    if !steps.has_begun_step("profile") {
         let now = profile(session, &customer.id).await?;
         let changes = changes(&now, wanted.iter().copied());
         if changes.is_empty() {
@@ -329,7 +325,7 @@ pub(super) async fn update(
             Judgement::Doubtful(problem) => return Ok(End::Rejected(problem)),
         }
     }
-    let step = session.step(journal, row, "profile");
+    let step = session.step(steps, "profile");
     Ok(match profile_step(session, &step, &customer, &wanted).await? {
         Ok(_) => End::Applied { target, message },
         Err(stopped) => End::stopped(stopped, target),

@@ -1,13 +1,12 @@
-//! How rows end, and what they would do.
+//! How attempts at rows end, in what Partner Center says of them.
 
 use tenantry_jobs::{Problem, code};
 
 use super::failure::Failure;
-use super::records::Customer;
 use super::steps::Stopped;
-use crate::ledger::{Artifact, Outcome, RowOutcome, RowWait};
-use crate::passwords::PasswordRow;
-use crate::store::{Preview, SeatNeed, Touch, Verdict, rejected, unchanged};
+use crate::ledger::{Outcome, RowOutcome, RowWait};
+use crate::store::remote::Fate;
+use crate::store::{rejected, unchanged};
 
 /// Partner Center's code for a customer without free seats of a SKU.
 const OUT_OF_SEATS: &str = "60012";
@@ -98,104 +97,5 @@ fn code_of(failure: &Failure) -> &'static str {
     match failure.code.as_str() {
         OUT_OF_SEATS => code::NO_FREE_SEATS,
         _ => code::REFUSED,
-    }
-}
-
-/// What becomes of a row.
-pub enum Fate {
-    /// It has ended.
-    Over(RowOutcome),
-    /// It has not.
-    Waits(RowWait),
-}
-
-impl Fate {
-    /// The row, if another attempt at it may follow.
-    pub(crate) fn row_to_go_on_with(&self) -> Option<u64> {
-        match self {
-            Self::Over(over) => (over.outcome != Outcome::Applied).then_some(over.row),
-            Self::Waits(wait) => Some(wait.row),
-        }
-    }
-}
-
-/// What an attempt at a row came to.
-pub struct Ended {
-    /// What becomes of it.
-    pub fate: Fate,
-    /// A password that was set, and whose it is now.
-    pub password: Option<PasswordRow>,
-    /// A file it made.
-    pub artifact: Option<Artifact>,
-}
-
-impl Ended {
-    pub(super) fn of(row: u64, end: End) -> Self {
-        Self {
-            fate: end.fate(row),
-            password: None,
-            artifact: None,
-        }
-    }
-
-    /// A row that has ended so, and left nothing.
-    pub fn over(outcome: RowOutcome) -> Self {
-        Self {
-            fate: Fate::Over(outcome),
-            password: None,
-            artifact: None,
-        }
-    }
-}
-
-/// What a row would do, and the seats it would take.
-#[derive(Default)]
-pub struct Previewed {
-    /// What it would do.
-    pub verdict: Verdict,
-    /// One seat each.
-    pub needs: Vec<SeatNeed>,
-    pub(super) touch: Option<Touch>,
-    pub(super) destructive: bool,
-}
-
-impl Previewed {
-    pub(super) fn reject(problem: Problem) -> Self {
-        Verdict::Reject(problem).into()
-    }
-
-    pub(super) fn touching(mut self, customer: &Customer, users: u64, of: u64) -> Self {
-        self.touch = Some(Touch {
-            customer: customer.number(),
-            domain: customer.domain.clone(),
-            users,
-            of,
-        });
-        self
-    }
-
-    pub(super) fn destructive(mut self) -> Self {
-        self.destructive = true;
-        self
-    }
-
-    /// As plans have it, with the seats it would take.
-    pub fn into_preview(self, row: u64) -> (Preview, Vec<SeatNeed>) {
-        let preview = Preview {
-            row,
-            verdict: self.verdict,
-            touch: self.touch.map(Box::new),
-            destructive: self.destructive,
-        };
-        (preview, self.needs)
-    }
-}
-
-impl From<Verdict> for Previewed {
-    fn from(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            ..Self::default()
-        }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Halt;
 use super::records::Customer;
 use crate::db::DbError;
+use crate::store::remote::Steps;
 
 /// What a step is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +134,11 @@ impl Image {
 
     pub(super) fn encode(&self) -> Result<String, Halt> {
         serde_json::to_string(self).map_err(|error| damaged(&error))
+    }
+
+    /// What a step of a row found, if the row got that far.
+    pub(super) fn of_step(steps: Steps<'_>, step: &str) -> Result<Option<Self>, Halt> {
+        steps.image(step).map(|image| Self::decode(&image)).transpose()
     }
 
     pub(super) fn decode(text: &str) -> Result<Self, Halt> {

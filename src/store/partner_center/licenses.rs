@@ -10,14 +10,15 @@ use tenantry_jobs::{LicenseChange, Problem, code};
 use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
-use super::end::{End, Previewed};
+use super::end::End;
 use super::image::{Image, Object};
 use super::named::{Named, named};
 use super::records::{Customer, Sku, User};
 use super::session::Session;
 use super::skus::{names, seats, sku};
-use super::steps::{Done, Journal, Sending, Step, Stopped};
+use super::steps::{Done, Sending, Step, Stopped};
 use super::text::segment;
+use crate::store::remote::{RowPreview, Steps};
 use crate::store::{FieldChange, Verdict};
 
 const UPDATE_LICENSES: Operation = Operation::new("update-licenses", "POST", Speaker::AppAndUser);
@@ -115,41 +116,36 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, row: u64, change: &LicenseChange<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview(session: &Session, row: u64, change: &LicenseChange<'_>) -> Result<RowPreview, Halt> {
     let wanted = match resolve(session, change).await? {
         Ok(wanted) => wanted,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     let changes = wanted.changes();
     if changes.is_empty() {
         return Ok(Verdict::Unchanged.into());
     }
     let customer = &wanted.named.customer;
-    let mut previewed = Previewed::from(Verdict::Change(changes)).touching(customer, 1, wanted.named.of);
+    let mut previewed = RowPreview::from(Verdict::Change(changes)).touching(customer.touch(1, wanted.named.of));
     previewed.needs = seats(row, "assign", customer, wanted.missing());
     Ok(previewed)
 }
 
 /// Gives and takes licences.
-pub(super) async fn apply(
-    session: &Session,
-    journal: &Journal,
-    row: u64,
-    change: &LicenseChange<'_>,
-) -> Result<End, Halt> {
+pub(super) async fn apply(session: &Session, steps: Steps<'_>, change: &LicenseChange<'_>) -> Result<End, Halt> {
     let wanted = match resolve(session, change).await? {
         Ok(wanted) => wanted,
         Err(problem) => return Ok(End::Rejected(problem)),
     };
     let (customer, id) = (&wanted.named.customer, &wanted.user.id);
-    if wanted.changes().is_empty() && !journal.has_begun(row) {
+    if wanted.changes().is_empty() && !steps.has_begun() {
         return Ok(End::Unchanged(id.clone()));
     }
     let mut done = Vec::new();
-    let is_begun = journal.has_begun_step(row, LOCATION);
+    let is_begun = steps.has_begun_step(LOCATION);
     if !wanted.usage_location.is_empty() || is_begun && !change.usage_location.is_empty() {
         let (from, to) = (&wanted.user.usage_location, change.usage_location.as_ref());
-        let step = session.step(journal, row, LOCATION);
+        let step = session.step(steps, LOCATION);
         if let Err(stopped) = usage_location_step(session, &step, customer, id, (from, to)).await? {
             return Ok(End::stopped(stopped, id));
         }
@@ -164,10 +160,10 @@ pub(super) async fn apply(
         remove: wanted.remove.clone(),
     };
     let target = id.clone();
-    let Some(stopped) = update.done(session, journal, row, LICENSES).await? else {
+    let Some(stopped) = update.done(session, steps, LICENSES).await? else {
         return Ok(End::applied(target));
     };
-    if journal.count(row, LICENSES) > 0 {
+    if steps.count(LICENSES) > 0 {
         done.push("some of the licences were changed");
     }
     let done = done.join("; ");
@@ -188,13 +184,7 @@ pub(super) struct Update<'u> {
 
 impl Update<'_> {
     /// Has it done, a step for each group of SKUs; why it stopped, if it did.
-    pub(super) async fn done(
-        &self,
-        session: &Session,
-        journal: &Journal,
-        row: u64,
-        name: &str,
-    ) -> Result<Option<Stopped>, Halt> {
+    pub(super) async fn done(&self, session: &Session, steps: Steps<'_>, name: &str) -> Result<Option<Stopped>, Halt> {
         let group = |id: &String| {
             let sku = self.held.iter().find(|sku| sku.id == *id);
             sku.map_or("", |sku| sku.group.as_str())
@@ -217,10 +207,10 @@ impl Update<'_> {
             let name = name.trim_end();
             let after = changed(&has, &assign, &remove);
             let has = std::mem::replace(&mut has, after);
-            if is_so(&has, &assign, &remove) && !journal.has_begun_step(row, name) {
+            if is_so(&has, &assign, &remove) && !steps.has_begun_step(name) {
                 continue;
             }
-            let step = session.step(journal, row, name);
+            let step = session.step(steps, name);
             if let Err(stopped) = self.group_step(session, &step, &has, (&assign, &remove)).await? {
                 return Ok(Some(stopped));
             }

@@ -10,16 +10,17 @@ use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
 use super::audit::audited;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
-use super::end::{End, Previewed};
+use super::end::End;
 use super::image::{Image, Object};
 use super::named::{Named, named};
 use super::records::{Customer, User};
 use super::session::Session;
-use super::steps::{Done, Journal, Sending, Step};
+use super::steps::{Done, Sending, Step};
 use super::text::segment;
 use super::{Halt, skus};
 use crate::moment::{day, second};
 use crate::passwords::{Password, PasswordRow};
+use crate::store::remote::{RowPreview, Steps};
 use crate::store::{FieldChange, Verdict};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 
@@ -28,15 +29,15 @@ const RESTORE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::
 const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH", Speaker::AppAndUser);
 
 /// What deleting would do.
-pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
     let named = match named(session, user).await? {
         Ok(named) => named,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     let Some(found) = &named.user else {
         return Ok(match named.deleted {
             Some(_) => Verdict::Unchanged.into(),
-            None => Previewed::reject(named.missing(user.user_principal_name)),
+            None => RowPreview::reject(named.missing(user.user_principal_name)),
         });
     };
     let mut changes = vec![FieldChange::new("status", "active", "deleted")];
@@ -46,24 +47,24 @@ pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Resu
         changes.push(FieldChange::new("licenses", shown, ""));
     }
     changes.extend(found.person().map(|(field, value)| FieldChange::new(field, value, "")));
-    let previewed = Previewed::from(Verdict::Change(changes));
-    Ok(previewed.touching(&named.customer, 1, named.of).destructive())
+    let previewed = RowPreview::from(Verdict::Change(changes));
+    Ok(previewed.touching(named.customer.touch(1, named.of)).destructive())
 }
 
 /// Deletes a user.
-pub(super) async fn delete(session: &Session, journal: &Journal, row: u64, user: UserRef<'_>) -> Result<End, Halt> {
+pub(super) async fn delete(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
     let named = match named(session, user).await? {
         Ok(named) => named,
         Err(problem) => return Ok(End::Rejected(problem)),
     };
-    let begun = journal.image(row, "delete")?.map(|image| image.id);
+    let begun = Image::of_step(steps, "delete")?.map(|image| image.id);
     let id = match (begun, &named.user, &named.deleted) {
         (Some(begun), _, _) => begun,
         (None, Some(found), _) => found.id.clone(),
         (None, None, Some(deleted)) => return Ok(End::Unchanged(deleted.id.clone())),
         (None, None, None) => return Ok(End::Rejected(named.missing(user.user_principal_name))),
     };
-    let step = session.step(journal, row, "delete");
+    let step = session.step(steps, "delete");
     match delete_step(session, &step, &named.customer, &id).await? {
         Ok(_) => Ok(End::Applied {
             target: id,
@@ -102,10 +103,10 @@ pub(super) async fn delete_step(
 }
 
 /// What restoring would do.
-pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
     let named = match named(session, user).await? {
         Ok(named) => named,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     if named.user.is_some() {
         return Ok(Verdict::Unchanged.into());
@@ -120,7 +121,7 @@ pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Res
             );
             Verdict::Change(changes).into()
         }
-        Err(problem) => Previewed::reject(problem),
+        Err(problem) => RowPreview::reject(problem),
     })
 }
 
@@ -141,12 +142,12 @@ fn restorable<'n>(session: &Session, named: &'n Named, user: UserRef<'_>) -> Res
 }
 
 /// Restores a user, without the licences it had.
-pub(super) async fn restore(session: &Session, journal: &Journal, row: u64, user: UserRef<'_>) -> Result<End, Halt> {
+pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
     let named = match named(session, user).await? {
         Ok(named) => named,
         Err(problem) => return Ok(End::Rejected(problem)),
     };
-    let begun = journal.image(row, "restore")?.map(|image| image.id);
+    let begun = Image::of_step(steps, "restore")?.map(|image| image.id);
     let id = match (begun, &named.user) {
         (Some(begun), _) => begun,
         (None, Some(there)) => return Ok(End::Unchanged(there.id.clone())),
@@ -155,7 +156,7 @@ pub(super) async fn restore(session: &Session, journal: &Journal, row: u64, user
             Err(problem) => return Ok(End::Rejected(problem)),
         },
     };
-    let step = session.step(journal, row, "restore");
+    let step = session.step(steps, "restore");
     Ok(match restore_step(session, &step, &named.customer, &id).await? {
         Ok(_) => End::applied(id),
         Err(stopped) => End::stopped(stopped, id),
@@ -192,13 +193,13 @@ pub(super) fn account(customer: &str, user: &str) -> String {
 }
 
 /// What a reset would do.
-pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) -> Result<RowPreview, Halt> {
     let named = match named(session, reset.user).await? {
         Ok(named) => named,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     let Some(user) = &named.user else {
-        return Ok(Previewed::reject(named.missing(reset.user.user_principal_name)));
+        return Ok(RowPreview::reject(named.missing(reset.user.user_principal_name)));
     };
     let last = session.password_set_at(&account(&named.customer.id, &user.id)).await?;
     if last.is_some() && !reset.again {
@@ -206,14 +207,13 @@ pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) 
     }
     let before = last.map_or_else(String::new, |last| format!("set at {}", second(last)));
     let verdict = Verdict::Change(vec![FieldChange::new("password", before, "a new one")]);
-    Ok(Previewed::from(verdict).touching(&named.customer, 1, named.of))
+    Ok(RowPreview::from(verdict).touching(named.customer.touch(1, named.of)))
 }
 
 /// Gives a user this password.
 pub(super) async fn reset(
     session: &Session,
-    journal: &Journal,
-    row: u64,
+    steps: Steps<'_>,
     reset: &PasswordReset<'_>,
     password: Password,
 ) -> Result<(End, Option<PasswordRow>), Halt> {
@@ -226,23 +226,14 @@ pub(super) async fn reset(
     };
     let account = account(&named.customer.id, &user.id);
     // What an earlier attempt set was lost with that attempt, so it is set anew.
-    if !reset.again && !journal.has_begun(row) && session.password_set_at(&account).await?.is_some() {
+    if !reset.again && !steps.has_begun() && session.password_set_at(&account).await?.is_some() {
         return Ok((End::Unchanged(user.id.clone()), None));
     }
-    let done = password_step(
-        session,
-        journal,
-        row,
-        &named.customer,
-        &user.id,
-        &password,
-        reset.force_change,
-    )
-    .await?;
+    let done = password_step(session, steps, &named.customer, &user.id, &password, reset.force_change).await?;
     if let Err(stopped) = done {
         return Ok((End::stopped(stopped, user.id.clone()), None));
     }
-    journal.note_password(&account).await?;
+    steps.note_password(&account).await?;
     let handed_out = PasswordRow {
         customer: named.customer.domain.clone(),
         user_principal_name: user.sign_in_name.clone(),
@@ -254,8 +245,7 @@ pub(super) async fn reset(
 /// Has a user's password set. It is a step of this attempt alone: the next attempt has another password.
 pub(super) async fn password_step(
     session: &Session,
-    journal: &Journal,
-    row: u64,
+    steps: Steps<'_>,
     customer: &Customer,
     user: &str,
     password: &Password,
@@ -270,14 +260,14 @@ pub(super) async fn password_step(
         "passwordProfile": { "password": password.reveal(), "forceChangePassword": force_change },
         "attributes": { "objectType": "CustomerUser" },
     }));
-    let name = format!("password {}", journal.attempt());
-    let step = session.step(journal, row, &name);
+    let name = format!("password {}", steps.attempt());
+    let step = session.step(steps, &name);
     step.once(
         // Nobody can see which password somebody has, but there may be a record of its being set. Without one it is set once
         // more, which changes nothing.
         || async {
-            let is_set = match journal.sent_as(row, &name) {
-                Some(sent) => audited(session, &customer.id, sent, journal.since_millis()).await,
+            let is_set = match steps.sent_as(&name) {
+                Some(sent) => audited(session, &customer.id, sent, steps.since_millis()).await,
                 None => false,
             };
             Ok(is_set.then(String::new))

@@ -5,35 +5,31 @@
 //! for several at once, and the order stays that of the list. A customer that does not let us read (no delegated
 //! access, or the relationship has just ended) is left out and named; anything else that fails ends the reading.
 
+mod by_key;
 mod customer;
-mod left_out;
-mod listing;
-mod request;
-pub(crate) mod sorter;
+mod listed;
 
 use std::sync::Arc;
 
+use futures::future::{self, BoxFuture};
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerRef, Problem};
 use tokio::task::JoinSet;
 
-pub(crate) use customer::Listed;
-pub(crate) use left_out::{LeftOut, Missed};
-pub(crate) use request::Listing;
-
-use self::sorter::Sorter;
+use self::customer::{Listed, head_of};
 use super::auth::Speaker;
 use super::client::{Answer, Call, CallError, Client, Operation};
-use super::failure::find;
+use super::failure::{Class, find};
 use super::paging::Pages;
-use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES};
+use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES, find_customer};
 use super::subscription::Subscription;
 use super::text::{items, number, segment, text};
 use super::{Halt, PartnerCenter};
-use crate::db::DbError;
-use crate::ledger::{Installation, Ledger};
+use crate::store::kit::sorter::Sorter;
+use crate::store::remote::reader::{CustomerHead, Missed, Query, Record, Records, Select};
+use crate::store::remote::{ApplyError, RecordReader};
 
 const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", Speaker::App);
 const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
@@ -41,92 +37,93 @@ const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET"
 const CUSTOMERS: &str = "500";
 
 /// What a call was for, or what could not be read instead.
-pub(crate) type Read<T> = Result<Result<T, Missed>, Halt>;
-pub(crate) type Stream<T> = BoxStream<'static, Read<T>>;
+type Read<T> = Result<Result<T, Missed>, Halt>;
+type Stream<T> = BoxStream<'static, Read<T>>;
 
 /// A user, as lists show it.
 #[derive(Debug, Clone)]
-pub(crate) struct UserOf {
-    pub(crate) customer: Arc<Listed>,
+struct UserOf {
+    customer: Arc<CustomerHead>,
     /// Its GUID, in lower case.
-    pub(crate) id: String,
+    id: String,
     value: Value,
 }
 
 impl UserOf {
-    pub(crate) fn text(&self, name: &str) -> &str {
+    fn text(&self, name: &str) -> &str {
         text(&self.value, name)
     }
-}
 
-/// Seats a customer holds of a SKU.
-#[derive(Debug, Clone)]
-pub(crate) struct SeatsOf {
-    pub(crate) sku_id: String,
-    pub(crate) part_number: String,
-    pub(crate) seats: i64,
+    /// It cannot be read.
+    fn missed(&self, error: CallError) -> Result<Missed, Halt> {
+        let what = format!("user {}", self.text("userPrincipalName"));
+        missed(&self.customer, Some(&self.id), what, error)
+    }
 }
 
 /// A licence a user has.
 #[derive(Debug, Clone)]
-pub(crate) struct License {
-    pub(crate) sku_id: String,
-    pub(crate) part_number: String,
+struct License {
+    sku_id: String,
+    part_number: String,
+}
+
+impl License {
+    /// What people call it.
+    fn name(&self) -> &str {
+        match self.part_number.as_str() {
+            "" => &self.sku_id,
+            part_number => part_number,
+        }
+    }
 }
 
 /// Reads lists; clones share connections, tokens and pace.
 #[derive(Clone)]
-pub(crate) struct Reader {
+pub(super) struct Reader {
     client: Arc<Client>,
     at_once: usize,
 }
 
 impl PartnerCenter {
-    /// What tells it, as this partner sees it, from every other store.
-    pub(crate) fn origin(&self) -> Installation {
-        self.origin
-    }
-
-    pub(crate) fn reader(&self) -> Reader {
+    pub(super) fn records(&self) -> Reader {
         Reader {
             client: self.client.clone(),
             at_once: self.concurrency,
         }
     }
+}
 
-    /// The list a row or a command asks for, or why there is none.
-    pub(crate) async fn listing(
-        &self,
-        session: &Session,
-        export: &tenantry_jobs::Export<'_>,
-    ) -> Result<Result<Listing, Problem>, Halt> {
-        let customer = match export.customer {
-            None => None,
-            Some(named) => match session.customer(named).await? {
-                Ok(customer) => Some(customer.id.clone()),
-                Err(problem) => return Ok(Err(problem)),
-            },
-        };
-        Ok(Listing::new(export, customer))
+impl RecordReader for Reader {
+    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+        async {
+            for speaker in [Speaker::App, Speaker::AppAndUser] {
+                let checked = self.client.check(speaker).await;
+                checked.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
-    /// The id of the customer of that name.
-    pub(crate) async fn customer_id(
-        &self,
-        ledger: &Ledger,
-        named: CustomerRef<'_>,
-    ) -> Result<Result<String, Problem>, Halt> {
-        let found = self.session(ledger, &[]).customer(named).await?;
-        Ok(found.map(|customer| customer.id.clone()))
+    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<Result<String, Problem>, ApplyError>> {
+        async move {
+            let found = find_customer(&self.client, named).await?;
+            Ok(found.map(|customer| customer.id.clone()))
+        }
+        .boxed()
+    }
+
+    fn records(&self, query: Query) -> Records {
+        let records = match query.select.clone() {
+            Select::Listed(filter) => self.listed(query, filter),
+            Select::After(key) => self.by_key(query, key),
+        };
+        records.map_err(ApplyError::from).boxed()
     }
 }
 
 impl Reader {
-    /// Calls on their way at once.
-    pub(crate) fn at_once(&self) -> usize {
-        self.at_once
-    }
-
     async fn ask(&self, call: Call) -> Result<Answer, CallError> {
         let client = self.client.clone();
         by_itself(async move { client.read(&call).await }).await?
@@ -147,7 +144,7 @@ impl Reader {
 
     /// The customers there are, or those that a filter of the service's own selects: its field and the beginning of the
     /// value.
-    pub(crate) fn customers(&self, filter: Option<(&'static str, &str)>) -> BoxStream<'static, Result<Listed, Halt>> {
+    fn customers(&self, filter: Option<(&'static str, &str)>) -> BoxStream<'static, Result<CustomerHead, Halt>> {
         let (operation, filter) = match filter {
             None => (LIST_CUSTOMERS, None),
             Some((field, value)) => {
@@ -161,31 +158,34 @@ impl Reader {
         }
         let pages = Pages::new(operation, first, "", "/customers");
         self.items(pages)
-            .map(|item| item.map(|value| Listed::of(&value)).map_err(Halt::of))
+            .map(|item| item.map(|value| head_of(&value)).map_err(Halt::of))
             .boxed()
     }
 
     /// The customer of that id, whole.
-    pub(crate) async fn customer(&self, id: &str) -> Read<Listed> {
+    async fn customer(&self, id: &str) -> Read<Listed> {
         let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(id))).of(id);
         match self.ask(call).await {
-            Ok(answer) => Ok(Ok(Listed {
-                whole: Some(answer.body.clone()),
-                ..Listed::of(&answer.body)
-            })),
-            Err(error) => Missed::of(format!("customer {id}"), error).map(Err),
+            Ok(answer) => Ok(Ok(Listed::whole(answer.body))),
+            Err(error) => {
+                let head = CustomerHead {
+                    id: id.to_owned(),
+                    ..CustomerHead::default()
+                };
+                missed(&head, Some(""), format!("customer {id}"), error).map(Err)
+            }
         }
     }
 
     /// All of a customer that was listed.
-    pub(super) async fn whole(&self, listed: Listed) -> Read<Listed> {
-        let name = format!("customer {}", listed.domain);
+    async fn whole(&self, listed: CustomerHead) -> Read<Listed> {
+        let what = format!("customer {}", listed.domain);
         let read = self.customer(&listed.id).await?;
-        Ok(read.map_err(|missed| Missed { what: name, ..missed }))
+        Ok(read.map_err(|missed| Missed { what, ..missed }))
     }
 
     /// A customer's users.
-    pub(crate) fn users(&self, customer: &Arc<Listed>) -> Stream<UserOf> {
+    fn users(&self, customer: &Arc<CustomerHead>) -> Stream<UserOf> {
         let customer = customer.clone();
         let users = self.items(Session::user_pages(&customer.id, false));
         let read = move |item: Result<Value, CallError>| match item {
@@ -194,64 +194,54 @@ impl Reader {
                 id: text(&value, "id").to_lowercase(),
                 value,
             })),
-            Err(error) => Missed::of(format!("users of {}", customer.domain), error).map(Err),
+            Err(error) => missed(&customer, None, format!("users of {}", customer.domain), error).map(Err),
         };
         users.map(read).boxed()
     }
 
     /// All customers by their ids, each once.
-    pub(crate) async fn customers_by_id(&self) -> Result<BoxStream<'static, Result<Listed, Halt>>, Halt> {
+    async fn customers_by_id(&self) -> Result<BoxStream<'static, Result<CustomerHead, Halt>>, Halt> {
         let mut sorter = Sorter::default();
         let mut listed = self.customers(None);
         while let Some(customer) = listed.try_next().await? {
-            let Listed {
+            let CustomerHead {
                 id,
                 domain,
                 company_name,
                 relationship,
-                ..
             } = customer;
             sorter
                 .push((id, domain, company_name, relationship))
-                .map_err(|error| unsorted(&error))?;
+                .map_err(Halt::Unsorted)?;
         }
         let mut last = String::new();
-        let each_once = sorter
-            .sorted()
-            .map_err(|error| unsorted(&error))?
-            .filter(move |customer| {
-                // A list that changes while it is read may show one twice.
-                let Ok((id, ..)) = customer else { return true };
-                let is_new = *id != last;
-                last.clone_from(id);
-                is_new
-            });
-        let listed = |(id, domain, company_name, relationship)| Listed {
+        let each_once = sorter.sorted().map_err(Halt::Unsorted)?.filter(move |customer| {
+            // A list that changes while it is read may show one twice.
+            let Ok((id, ..)) = customer else { return true };
+            let is_new = *id != last;
+            last.clone_from(id);
+            is_new
+        });
+        let listed = |(id, domain, company_name, relationship)| CustomerHead {
             id,
             domain,
             company_name,
             relationship,
-            whole: None,
         };
-        Ok(stream::iter(each_once)
-            .map_ok(listed)
-            .map_err(|error| unsorted(&error))
-            .boxed())
+        Ok(stream::iter(each_once).map_ok(listed).map_err(Halt::Unsorted).boxed())
     }
 
     /// A customer's users by their ids.
-    pub(crate) async fn users_by_id(&self, customer: Arc<Listed>) -> Read<BoxStream<'static, Result<UserOf, Halt>>> {
+    async fn users_by_id(&self, customer: Arc<CustomerHead>) -> Read<BoxStream<'static, Result<UserOf, Halt>>> {
         let mut sorter = Sorter::default();
         let mut users = self.users(&customer);
         while let Some(user) = users.try_next().await? {
             match user {
-                Ok(user) => sorter
-                    .push((user.id, user.value.to_string()))
-                    .map_err(|error| unsorted(&error))?,
+                Ok(user) => sorter.push((user.id, user.value.to_string())).map_err(Halt::Unsorted)?,
                 Err(missed) => return Ok(Err(missed)),
             }
         }
-        let sorted = sorter.sorted().map_err(|error| unsorted(&error))?;
+        let sorted = sorter.sorted().map_err(Halt::Unsorted)?;
         let user = move |entry: std::io::Result<(String, String)>| {
             let (id, text) = entry?;
             Ok(UserOf {
@@ -260,13 +250,11 @@ impl Reader {
                 value: serde_json::from_str(&text)?,
             })
         };
-        Ok(Ok(stream::iter(sorted.map(user))
-            .map_err(|error| unsorted(&error))
-            .boxed()))
+        Ok(Ok(stream::iter(sorted.map(user)).map_err(Halt::Unsorted).boxed()))
     }
 
     /// A user's licences.
-    pub(crate) async fn licenses(&self, user: &UserOf) -> Read<Vec<License>> {
+    async fn licenses(&self, user: &UserOf) -> Read<Vec<License>> {
         let customer = &user.customer.id;
         let path = format!("/customers/{}/users/{}/licenses", segment(customer), segment(&user.id));
         let call = both_groups(Call::new(USER_LICENSES, path)).of(customer);
@@ -281,12 +269,12 @@ impl Reader {
                 };
                 Ok(Ok(items(answer.body).iter().filter_map(license).collect()))
             }
-            Err(error) => Missed::of(format!("user {}", user.text("userPrincipalName")), error).map(Err),
+            Err(error) => user.missed(error).map(Err),
         }
     }
 
     /// The names of a user's roles, in order.
-    pub(crate) async fn roles(&self, user: &UserOf) -> Read<Vec<String>> {
+    async fn roles(&self, user: &UserOf) -> Read<Vec<String>> {
         let customer = &user.customer.id;
         let path = format!(
             "/customers/{}/users/{}/directoryroles",
@@ -300,37 +288,85 @@ impl Reader {
                 names.sort_unstable();
                 Ok(Ok(names))
             }
-            Err(error) => Missed::of(format!("user {}", user.text("userPrincipalName")), error).map(Err),
+            Err(error) => user.missed(error).map(Err),
         }
     }
 
+    /// A user as a record, with its licences and roles if they are asked for.
+    async fn user(&self, user: UserOf, query: Arc<Query>) -> Read<Record> {
+        let licenses = async {
+            if query.wants("licenses") || query.wants("license_names") {
+                self.licenses(&user).await
+            } else {
+                Ok(Ok(Vec::new()))
+            }
+        };
+        let roles = async {
+            if query.wants("roles") {
+                self.roles(&user).await
+            } else {
+                Ok(Ok(Vec::new()))
+            }
+        };
+        let (licenses, roles) = match future::try_join(licenses, roles).await? {
+            (Ok(licenses), Ok(roles)) => (licenses, roles),
+            (Err(missed), _) | (_, Err(missed)) => return Ok(Err(missed)),
+        };
+        let sorted = |mut names: Vec<&str>| {
+            names.sort_unstable();
+            names.join(";")
+        };
+        let text = |name: &str| user.text(name).to_owned();
+        let fields = vec![
+            ("user_principal_name", text("userPrincipalName")),
+            ("display_name", text("displayName")),
+            ("first_name", text("firstName")),
+            ("last_name", text("lastName")),
+            ("usage_location", text("usageLocation")),
+            ("status", text("state").to_lowercase()),
+            (
+                "licenses",
+                sorted(licenses.iter().map(|one| one.sku_id.as_str()).collect()),
+            ),
+            ("license_names", sorted(licenses.iter().map(License::name).collect())),
+            ("roles", roles.join(";")),
+        ];
+        Ok(Ok(Record::new(user.customer.clone(), user.id.clone(), fields)))
+    }
+
     /// What a customer has subscribed to. The service gives it whole: there are few.
-    pub(crate) async fn subscriptions(&self, customer: &Arc<Listed>) -> Read<Vec<Subscription>> {
+    async fn subscriptions(&self, customer: &Arc<CustomerHead>) -> Read<Vec<Subscription>> {
         let path = format!("/customers/{}/subscriptions", segment(&customer.id));
         let call = Call::new(LIST_SUBSCRIPTIONS, path).of(&customer.id);
         match self.ask(call).await {
             Ok(answer) => Ok(Ok(items(answer.body).into_iter().map(Subscription).collect())),
-            Err(error) => Missed::of(format!("subscriptions of {}", customer.domain), error).map(Err),
+            Err(error) => missed(customer, None, format!("subscriptions of {}", customer.domain), error).map(Err),
         }
     }
 
-    /// The SKUs a customer holds seats of.
-    pub(crate) async fn seats(&self, customer: &Listed) -> Read<Vec<SeatsOf>> {
+    /// The SKUs a customer holds seats of, by their ids.
+    async fn seats(&self, customer: &Arc<CustomerHead>) -> Read<Vec<Record>> {
         let path = format!("/customers/{}/subscribedskus", segment(&customer.id));
         let call = both_groups(Call::new(SUBSCRIBED_SKUS, path)).of(&customer.id);
         match self.ask(call).await {
             Ok(answer) => {
                 let seats = |value: &Value| {
                     let product = find(value, "productSku")?;
-                    Some(SeatsOf {
-                        sku_id: text(product, "id").to_lowercase(),
-                        part_number: text(product, "skuPartNumber").to_owned(),
-                        seats: number(value, "totalUnits"),
-                    })
+                    let fields = vec![
+                        ("part_number", text(product, "skuPartNumber").to_owned()),
+                        ("seats", number(value, "totalUnits").to_string()),
+                    ];
+                    Some(Record::new(
+                        customer.clone(),
+                        text(product, "id").to_lowercase(),
+                        fields,
+                    ))
                 };
-                Ok(Ok(items(answer.body).iter().filter_map(seats).collect()))
+                let mut all: Vec<Record> = items(answer.body).iter().filter_map(seats).collect();
+                all.sort_by(|one, other| one.id.cmp(&other.id));
+                Ok(Ok(all))
             }
-            Err(error) => Missed::of(format!("seats of {}", customer.domain), error).map(Err),
+            Err(error) => missed(customer, None, format!("seats of {}", customer.domain), error).map(Err),
         }
     }
 }
@@ -347,8 +383,35 @@ async fn by_itself<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
     }
 }
 
-fn unsorted(error: &std::io::Error) -> Halt {
-    Halt::Db(DbError::Elsewhere(format!("a list could not be sorted: {error}")))
+/// Only what is refused is left out: anything else is not the customer's doing.
+fn missed(customer: &CustomerHead, id: Option<&str>, what: String, error: CallError) -> Result<Missed, Halt> {
+    match error {
+        CallError::Answered(failure, _) if matches!(failure.class(), Class::Refused | Class::Forbidden) => Ok(Missed {
+            customer: customer.id.clone(),
+            id: id.map(str::to_owned),
+            what,
+            why: failure.to_string(),
+        }),
+        error => Err(Halt::of(error)),
+    }
+}
+
+/// A subscription as a record.
+fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> Record {
+    let time = |time: Option<i64>| time.map_or(String::new(), |millis| millis.to_string());
+    let fields = vec![
+        ("subscription_id", one.id()),
+        ("product", one.product().to_owned()),
+        ("product_type", one.product_type().as_str().to_owned()),
+        ("quantity", one.quantity().to_string()),
+        ("status", one.status()),
+        ("suspension_reason", one.suspension_reason()),
+        ("auto_renew", one.auto_renew().to_owned()),
+        ("term_ends", time(one.term_ends())),
+        ("cancellable_until", time(one.cancellable_until())),
+        ("partner_id_on_record", one.partner_id().to_owned()),
+    ];
+    Record::new(customer.clone(), one.id(), fields)
 }
 
 /// SKUs come in two groups, of which the service shows only the first unless asked.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::text::{millis, text};
+use crate::store::Touch;
 
 /// A customer as rows need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,16 @@ impl Customer {
             (first ^ second) as i64
         };
         uuid::Uuid::try_parse(&self.id).map_or(0, folded)
+    }
+
+    /// Users of it that a row touches, of those that it has.
+    pub(super) fn touch(&self, users: u64, of: u64) -> Touch {
+        Touch {
+            customer: self.number(),
+            domain: self.domain.clone(),
+            users,
+            of,
+        }
     }
 }
 

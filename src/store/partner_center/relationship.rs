@@ -10,14 +10,15 @@ use tenantry_jobs::{Problem, Removal, SubscriptionStatus, code};
 use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, CallError, Operation};
-use super::end::{End, Previewed};
+use super::end::End;
 use super::failure::Class;
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
-use super::steps::{Done, Journal, Sending, Step};
+use super::steps::{Done, Sending, Step};
 use super::subscriptions::{all_now, has_become, status_step};
 use super::text::{segment, text};
+use crate::store::remote::{RowPreview, Steps};
 use crate::store::removal::Standing;
 use crate::store::{FieldChange, Verdict};
 
@@ -64,14 +65,14 @@ async fn obstacles(
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<RowPreview, Halt> {
     let customer = match session.customer(removal.customer).await? {
         Ok(customer) => customer,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     let suspend = match obstacles(session, &customer, removal).await? {
         Ok(suspend) => suspend,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     let mut changes: Vec<FieldChange> = suspend
         .iter()
@@ -79,14 +80,14 @@ pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<
         .collect();
     changes.push(FieldChange::new("relationship", "reseller", "none"));
     let users = session.users(&customer.id).await?.len() as u64;
-    let previewed = Previewed::from(Verdict::Change(changes));
-    Ok(previewed.touching(&customer, users, users).destructive())
+    let previewed = RowPreview::from(Verdict::Change(changes));
+    Ok(previewed.touching(customer.touch(users, users)).destructive())
 }
 
 /// Ends a relationship.
-pub(super) async fn remove(session: &Session, journal: &Journal, row: u64, removal: &Removal<'_>) -> Result<End, Halt> {
+pub(super) async fn remove(session: &Session, steps: Steps<'_>, removal: &Removal<'_>) -> Result<End, Halt> {
     // Once it has ended, the customer is not to be found any more.
-    let begun = journal.image(row, "relationship")?;
+    let begun = Image::of_step(steps, "relationship")?;
     let customer = match begun {
         Some(image) => image.whose(),
         None => match session.customer(removal.customer).await? {
@@ -95,18 +96,18 @@ pub(super) async fn remove(session: &Session, journal: &Journal, row: u64, remov
         },
     };
     let target = customer.id.clone();
-    if !journal.has_begun_step(row, "relationship") {
-        own_up(session, journal, row, &customer).await?;
+    if !steps.has_begun_step("relationship") {
+        own_up(session, steps, &customer).await?;
         let suspend = match obstacles(session, &customer, removal).await? {
             Ok(suspend) => suspend,
-            Err(problem) => return Ok(in_the_way(journal, row, problem, target)),
+            Err(problem) => return Ok(in_the_way(steps, problem, target)),
         };
-        if let Some(end) = suspend_all(session, journal, row, &customer, &suspend).await? {
+        if let Some(end) = suspend_all(session, steps, &customer, &suspend).await? {
             return Ok(end);
         }
     }
-    let message = suspended(journal, row);
-    let step = session.step(journal, row, "relationship");
+    let message = suspended(steps);
+    let step = session.step(steps, "relationship");
     Ok(match end_step(session, &step, &customer).await? {
         Ok(_) => End::Applied { target, message },
         // Somebody else was faster.
@@ -121,11 +122,12 @@ pub(super) async fn remove(session: &Session, journal: &Journal, row: u64, remov
 }
 
 /// Notes what an earlier attempt suspended without learning of it: looked at anew, that is in nobody's way.
-async fn own_up(session: &Session, journal: &Journal, row: u64, customer: &Customer) -> Result<(), Halt> {
+async fn own_up(session: &Session, steps: Steps<'_>, customer: &Customer) -> Result<(), Halt> {
     let to = SubscriptionStatus::Suspended.as_str();
-    for (name, image) in journal.unknown(row, "suspend ")? {
+    for (name, image) in steps.unknown("suspend ") {
+        let image = Image::decode(&image)?;
         if has_become(session, &customer.id, &image.id, to).await? {
-            let step = session.step(journal, row, &name);
+            let step = session.step(steps, &name);
             let way = (image.before("status"), to);
             let _ = status_step(session, &step, customer, &image.id, way).await?;
         }
@@ -134,8 +136,8 @@ async fn own_up(session: &Session, journal: &Journal, row: u64, customer: &Custo
 }
 
 /// What was suspended so far, by whatever attempt; empty for nothing.
-fn suspended(journal: &Journal, row: u64) -> String {
-    match journal.count(row, "suspend ") {
+fn suspended(steps: Steps<'_>) -> String {
+    match steps.count("suspend ") {
         0 => String::new(),
         1 => "1 subscription was suspended".to_owned(),
         many => format!("{many} subscriptions were suspended"),
@@ -143,8 +145,8 @@ fn suspended(journal: &Journal, row: u64) -> String {
 }
 
 /// The end of a row that cannot go on, perhaps after it has begun.
-fn in_the_way(journal: &Journal, row: u64, problem: Problem, target: String) -> End {
-    match suspended(journal, row) {
+fn in_the_way(steps: Steps<'_>, problem: Problem, target: String) -> End {
+    match suspended(steps) {
         done if done.is_empty() => End::Rejected(problem),
         done => End::Halfway { problem, done, target },
     }
@@ -153,8 +155,7 @@ fn in_the_way(journal: &Journal, row: u64, problem: Problem, target: String) -> 
 /// Suspends what is in the way; how the row ends, if it does not go on.
 async fn suspend_all(
     session: &Session,
-    journal: &Journal,
-    row: u64,
+    steps: Steps<'_>,
     customer: &Customer,
     suspend: &ToSuspend,
 ) -> Result<Option<End>, Halt> {
@@ -162,13 +163,13 @@ async fn suspend_all(
     let mut pending = 0;
     for (id, status) in suspend {
         let name = format!("suspend {id}");
-        let step = session.step(journal, row, &name);
+        let step = session.step(steps, &name);
         match status_step(session, &step, customer, id, (status, to)).await? {
             Ok(now) if now == to => {}
             Ok(_) if has_become(session, &customer.id, id, to).await? => {}
             Ok(_) => pending += 1,
             Err(stopped) => {
-                let (done, target) = (suspended(journal, row), customer.id.clone());
+                let (done, target) = (suspended(steps), customer.id.clone());
                 return Ok(Some(End::Stopped { stopped, done, target }));
             }
         }

@@ -9,8 +9,9 @@ use super::client::{Call, Operation};
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
-use super::steps::{Done, Journal, Sending, Step, Stopped};
+use super::steps::{Done, Sending, Step, Stopped};
 use super::text::segment;
+use crate::store::remote::Steps;
 
 const ADD_TO_ROLE: Operation = Operation::new("add-user-to-role", "POST", Speaker::AppAndUser);
 const REMOVE_FROM_ROLE: Operation = Operation::new("remove-user-from-role", "DELETE", Speaker::AppAndUser);
@@ -54,15 +55,14 @@ pub(super) async fn named(
 /// Gives a user these roles; why not, if not.
 pub(super) async fn add(
     session: &Session,
-    journal: &Journal,
-    row: u64,
+    steps: Steps<'_>,
     customer: &Customer,
     roles: &[Role],
     user: &str,
 ) -> Result<Option<Stopped>, Halt> {
     for role in roles {
         let name = format!("{ROLE}{}", role.name);
-        let step = session.step(journal, row, &name);
+        let step = session.step(steps, &name);
         if let Err(stopped) = membership_step(session, &step, customer, user, role, true).await? {
             return Ok(Some(stopped));
         }

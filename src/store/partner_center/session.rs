@@ -18,10 +18,10 @@ use super::client::{Call, CallError, Client, Operation};
 use super::failure::{Class, find};
 use super::paging::Pages;
 use super::records::{Customer, Sku};
-use super::steps::{Journal, Step};
+use super::steps::Step;
 use super::text::{items, number, segment, text};
 use super::transfer::{self, Acceptance, Transfer};
-use crate::ledger::Ledger;
+use crate::store::remote::{Steps, StoreEnv};
 
 pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
 pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
@@ -36,9 +36,9 @@ type Found<T> = Result<Arc<T>, Problem>;
 type Roles = Arc<HashMap<String, String>>;
 
 /// What is known so far. Rows that need the same thing at the same time wait for one reading of it.
-pub struct Session {
+pub(super) struct Session {
     client: Arc<Client>,
-    ledger: Ledger,
+    env: StoreEnv,
     customers: Mutex<HashMap<String, Cell<Found<Customer>>>>,
     users: Mutex<Vec<(Whose, Cell<Users>)>>,
     skus: Mutex<HashMap<String, Cell<Arc<Vec<Sku>>>>>,
@@ -51,11 +51,11 @@ pub struct Session {
 
 impl Session {
     /// With what rows accept, which is answered together.
-    pub(super) fn new(client: Arc<Client>, ledger: Ledger, addresses: Validator, acceptances: Vec<Acceptance>) -> Self {
+    pub(super) fn new(client: Arc<Client>, env: StoreEnv, addresses: Validator, acceptances: Vec<Acceptance>) -> Self {
         Self {
             acceptances,
             client,
-            ledger,
+            env,
             customers: Mutex::default(),
             users: Mutex::default(),
             skus: Mutex::default(),
@@ -76,11 +76,10 @@ impl Session {
     }
 
     /// A step of a row.
-    pub(super) fn step<'s>(&'s self, journal: &'s Journal, row: u64, name: &'s str) -> Step<'s> {
+    pub(super) fn step<'s>(&'s self, steps: Steps<'s>, name: &'s str) -> Step<'s> {
         Step {
             client: &self.client,
-            journal,
-            row,
+            steps,
             name,
             is_unique: false,
         }
@@ -88,75 +87,24 @@ impl Session {
 
     /// Milliseconds since the epoch.
     pub(super) fn now(&self) -> i64 {
-        self.ledger.clock().now_millis()
+        self.env.now_millis()
     }
 
     /// When we last gave a user a password, if that was within a day. Partner Center does not say.
     pub(super) async fn password_set_at(&self, account: &str) -> Result<Option<i64>, Halt> {
-        Ok(self.ledger.password_set_at(account).await?)
+        Ok(self.env.password_set_at(account).await?)
     }
 
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
     pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
         let cell = cell_of(&self.customers, &named.as_written().to_lowercase());
-        let found = cell.get_or_try_init(|| self.find_customer(named)).await?;
+        let found = cell.get_or_try_init(|| find_customer(&self.client, named)).await?;
         Ok(found.clone())
-    }
-
-    async fn find_customer(&self, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
-        let unknown = || {
-            Problem::new(
-                code::UNKNOWN_CUSTOMER,
-                "customer",
-                named.as_written(),
-                "the tenant GUID or a domain of a customer of this partner",
-            )
-        };
-        let id = match named {
-            CustomerRef::Id(id, _) => id.to_string(),
-            CustomerRef::Name(name) => match self.customer_of_domain(name).await? {
-                Some(id) => id,
-                None => return Ok(Err(unknown())),
-            },
-        };
-        let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(&id))).of(&id);
-        let body = match self.client.read(&call).await {
-            Ok(answer) => answer.body,
-            // Not found, or no relationship with it: no customer of ours.
-            Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => return Ok(Err(unknown())),
-            Err(error) => return Err(Halt::of(error)),
-        };
-        let domain = find(&body, "companyProfile")
-            .map_or("", |profile| text(profile, "domain"))
-            .to_lowercase();
-        let custom = find(&body, "customDomains").and_then(Value::as_array);
-        let domains = custom.map_or(Vec::new(), |custom| {
-            let mut all: Vec<String> = custom.iter().filter_map(Value::as_str).map(str::to_lowercase).collect();
-            if !all.contains(&domain) {
-                all.push(domain.clone());
-            }
-            all
-        });
-        Ok(Ok(Arc::new(Customer { id, domain, domains })))
     }
 
     /// The id of the customer with exactly this domain.
     pub(super) async fn customer_of_domain(&self, domain: &str) -> Result<Option<String>, Halt> {
-        let filter = json!({ "Field": "Domain", "Value": domain, "Operator": "starts_with" });
-        let first = Call::new(FIND_CUSTOMER, "/customers")
-            .query("size", "50")
-            .query("filter", filter.to_string());
-        let mut pages = Pages::new(FIND_CUSTOMER, first, "", "/customers");
-        while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
-            let found = page.iter().find(|customer| {
-                let profile = find(customer, "companyProfile");
-                profile.is_some_and(|profile| text(profile, "domain").eq_ignore_ascii_case(domain))
-            });
-            if let Some(found) = found {
-                return Ok(Some(text(found, "id").to_lowercase()));
-            }
-        }
-        Ok(None)
+        customer_of_domain(&self.client, domain).await
     }
 
     /// The SKUs a customer holds.
@@ -262,6 +210,63 @@ impl Session {
         let roles = items(answer.map_err(Halt::of)?.body);
         Ok(roles.iter().map(|role| text(role, "id").to_lowercase()).collect())
     }
+}
+
+/// The customer of that name.
+pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+    let unknown = || {
+        Problem::new(
+            code::UNKNOWN_CUSTOMER,
+            "customer",
+            named.as_written(),
+            "the tenant GUID or a domain of a customer of this partner",
+        )
+    };
+    let id = match named {
+        CustomerRef::Id(id, _) => id.to_string(),
+        CustomerRef::Name(name) => match customer_of_domain(client, name).await? {
+            Some(id) => id,
+            None => return Ok(Err(unknown())),
+        },
+    };
+    let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(&id))).of(&id);
+    let body = match client.read(&call).await {
+        Ok(answer) => answer.body,
+        // Not found, or no relationship with it: no customer of ours.
+        Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => return Ok(Err(unknown())),
+        Err(error) => return Err(Halt::of(error)),
+    };
+    let domain = find(&body, "companyProfile")
+        .map_or("", |profile| text(profile, "domain"))
+        .to_lowercase();
+    let custom = find(&body, "customDomains").and_then(Value::as_array);
+    let domains = custom.map_or(Vec::new(), |custom| {
+        let mut all: Vec<String> = custom.iter().filter_map(Value::as_str).map(str::to_lowercase).collect();
+        if !all.contains(&domain) {
+            all.push(domain.clone());
+        }
+        all
+    });
+    Ok(Ok(Arc::new(Customer { id, domain, domains })))
+}
+
+/// The id of the customer with exactly this domain.
+async fn customer_of_domain(client: &Client, domain: &str) -> Result<Option<String>, Halt> {
+    let filter = json!({ "Field": "Domain", "Value": domain, "Operator": "starts_with" });
+    let first = Call::new(FIND_CUSTOMER, "/customers")
+        .query("size", "50")
+        .query("filter", filter.to_string());
+    let mut pages = Pages::new(FIND_CUSTOMER, first, "", "/customers");
+    while let Some(page) = pages.next(client).await.map_err(Halt::of)? {
+        let found = page.iter().find(|customer| {
+            let profile = find(customer, "companyProfile");
+            profile.is_some_and(|profile| text(profile, "domain").eq_ignore_ascii_case(domain))
+        });
+        if let Some(found) = found {
+            return Ok(Some(text(found, "id").to_lowercase()));
+        }
+    }
+    Ok(None)
 }
 
 fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {

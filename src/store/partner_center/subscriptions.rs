@@ -12,14 +12,15 @@ use tenantry_jobs::{Problem, SubscriptionStatus, Suspension, code};
 use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, CallError, Operation};
-use super::end::{End, Previewed};
+use super::end::End;
 use super::failure::find;
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
-use super::steps::{Done, Journal, Sending, Step};
+use super::steps::{Done, Sending, Step};
 use super::subscription::Subscription;
 use super::text::{items, segment, text};
+use crate::store::remote::{RowPreview, Steps};
 use crate::store::{FieldChange, Verdict};
 
 const GET_SUBSCRIPTION: Operation = Operation::new("get-subscription", "GET", Speaker::App);
@@ -121,21 +122,21 @@ impl Wanted {
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, one: &Suspension<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview(session: &Session, one: &Suspension<'_>) -> Result<RowPreview, Halt> {
     match Wanted::new(session, one).await? {
         Ok(wanted) => Ok(wanted.verdict(session).await?.into()),
-        Err(problem) => Ok(Previewed::reject(problem)),
+        Err(problem) => Ok(RowPreview::reject(problem)),
     }
 }
 
 /// Suspends a subscription, or takes it up again.
-pub(super) async fn suspend(session: &Session, journal: &Journal, row: u64, one: &Suspension<'_>) -> Result<End, Halt> {
+pub(super) async fn suspend(session: &Session, steps: Steps<'_>, one: &Suspension<'_>) -> Result<End, Halt> {
     let wanted = match Wanted::new(session, one).await? {
         Ok(wanted) => wanted,
         Err(problem) => return Ok(End::Rejected(problem)),
     };
     let target = wanted.id.clone();
-    if !journal.has_begun(row) {
+    if !steps.has_begun() {
         match wanted.verdict(session).await? {
             Verdict::Reject(problem) => return Ok(End::Rejected(problem)),
             Verdict::Unchanged => return Ok(End::Unchanged(target)),
@@ -143,7 +144,7 @@ pub(super) async fn suspend(session: &Session, journal: &Journal, row: u64, one:
         }
     }
     let (from, to) = (wanted.from, wanted.to);
-    let step = session.step(journal, row, "status");
+    let step = session.step(steps, "status");
     Ok(
         match status_step(session, &step, &wanted.customer, &wanted.id, (from, to)).await? {
             Err(stopped) => End::stopped(stopped, target),

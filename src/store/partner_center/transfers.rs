@@ -17,14 +17,14 @@ use tenantry_jobs::{Flow, Problem, SubscriptionStatus, Switch, TransferAction, c
 pub(super) use answer::{standing_of, withdraw_step};
 
 use super::Halt;
-use super::end::{End, Previewed};
+use super::end::End;
 use super::records::Customer;
 use super::session::Session;
-use super::steps::Journal;
 use super::subscriptions;
 use super::transfer::{Status, Transfer, all_now, now};
 use crate::ledger::Artifact;
 use crate::moment::day;
+use crate::store::remote::{RowPreview, Steps};
 use crate::store::{FieldChange, Verdict};
 
 /// Transfers under new commerce; the documentation names two numbers and recommends this one.
@@ -160,15 +160,15 @@ async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<Result<R
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<RowPreview, Halt> {
     let row = match of(session, switch).await? {
         Ok(row) => row,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     Ok(match row.standing().await? {
-        Standing::Free | Standing::OnPaper => Previewed::from(Verdict::Create).destructive(),
+        Standing::Free | Standing::OnPaper => RowPreview::from(Verdict::Create).destructive(),
         Standing::Same(_) => Verdict::Unchanged.into(),
-        Standing::Refused(problem) => Previewed::reject(problem),
+        Standing::Refused(problem) => RowPreview::reject(problem),
         Standing::Answerable(open) => {
             let to = match switch.action {
                 TransferAction::Accept => Status::Complete,
@@ -177,7 +177,7 @@ pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<Pr
             };
             let (from, to) = (open.status(), to);
             let change = FieldChange::new("transfer", from.as_str(), to.as_str());
-            let previewed = Previewed::from(Verdict::Change(vec![change]));
+            let previewed = RowPreview::from(Verdict::Change(vec![change]));
             if switch.action == TransferAction::Accept {
                 previewed.destructive()
             } else {
@@ -190,8 +190,7 @@ pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<Pr
 /// Takes the row's part in a transfer.
 pub(super) async fn switch(
     session: &Session,
-    journal: &Journal,
-    row: u64,
+    steps: Steps<'_>,
     switch: &Switch<'_>,
 ) -> Result<(End, Option<Artifact>), Halt> {
     let of = match of(session, switch).await? {
@@ -199,11 +198,11 @@ pub(super) async fn switch(
         Err(problem) => return Ok((End::Rejected(problem), None)),
     };
     if switch.flow == Flow::LegacyAzure {
-        return of.on_paper(row).await;
+        return of.on_paper(steps.row()).await;
     }
     let end = match switch.action {
-        TransferAction::Request => of.request(journal, row).await?,
-        _ => of.answer(journal, row).await?,
+        TransferAction::Request => of.request(steps).await?,
+        _ => of.answer(steps).await?,
     };
     Ok((end, None))
 }
@@ -217,7 +216,7 @@ pub(super) async fn turn(session: &Session, switch: &Switch<'_>) -> Result<Arc<t
 }
 
 /// Whether another row of the job has done the row's part.
-pub(super) async fn has_begun(session: &Session, journal: &Journal, switch: &Switch<'_>) -> Result<bool, Halt> {
+pub(super) async fn has_begun(session: &Session, steps: Steps<'_>, switch: &Switch<'_>) -> Result<bool, Halt> {
     let Ok(customer) = session.customer(switch.customer).await? else {
         return Ok(false);
     };
@@ -230,7 +229,7 @@ pub(super) async fn has_begun(session: &Session, journal: &Journal, switch: &Swi
         .iter()
         .filter(|one| one.is_of(switch))
     {
-        if (step == ANSWER || transfer.is_newer()) && journal.is_ours(step, transfer.id()).await? {
+        if (step == ANSWER || transfer.is_newer()) && steps.is_ours(step, transfer.id()).await? {
             return Ok(true);
         }
     }

@@ -9,16 +9,17 @@ mod way;
 use tenantry_jobs::{CustomerField, Problem, code};
 
 use self::way::Way;
-use super::end::{End, Previewed};
+use super::end::End;
 use super::image::{Image, Object};
 use super::licenses::{self, Update};
 use super::records::Customer;
 use super::roles::Role;
 use super::session::Session;
-use super::steps::{Journal, Stopped};
+use super::steps::Stopped;
 use super::{Halt, customers, lifecycle, roles, skus, subscriptions, transfers, update_user};
 use crate::ledger::intents::DoneStep;
 use crate::store::Verdict;
+use crate::store::remote::{RowPreview, Steps};
 
 /// What an earlier row did.
 pub(super) struct Back<'b> {
@@ -70,7 +71,7 @@ impl<'b> Back<'b> {
     }
 
     /// What taking the row back would do.
-    pub(super) async fn preview(&self) -> Result<Previewed, Halt> {
+    pub(super) async fn preview(&self) -> Result<RowPreview, Halt> {
         let mut changes = Vec::new();
         for image in &self.images {
             match self.way(image).await? {
@@ -78,28 +79,28 @@ impl<'b> Back<'b> {
                 Way::Done => {}
                 Way::Kept => {
                     let expected = "kept, because somebody else has changed it since";
-                    return Ok(Previewed::reject(Problem::new(code::EDITED_SINCE, "", "", expected)));
+                    return Ok(RowPreview::reject(Problem::new(code::EDITED_SINCE, "", "", expected)));
                 }
-                Way::Never(why) => return Ok(Previewed::reject(Problem::new(code::IRREVERSIBLE, "", "", why))),
+                Way::Never(why) => return Ok(RowPreview::reject(Problem::new(code::IRREVERSIBLE, "", "", why))),
             }
         }
         if changes.is_empty() {
             return Ok(Verdict::Unchanged.into());
         }
         let deletes = changes.iter().any(|change| change.new == "deleted");
-        let mut previewed = Previewed::from(Verdict::Change(changes));
+        let mut previewed = RowPreview::from(Verdict::Change(changes));
         if let Some(image) = self.images.iter().find(|image| image.is_of_user()) {
             let customer = image.whose();
             let of = self.session.users(&customer.id).await?.len() as u64;
-            previewed = previewed.touching(&customer, 1, of);
+            previewed = previewed.touching(customer.touch(1, of));
         }
         Ok(if deletes { previewed.destructive() } else { previewed })
     }
 
     /// Takes the row back.
-    pub(super) async fn apply(&self, journal: &Journal, row: u64) -> Result<End, Halt> {
+    pub(super) async fn apply(&self, steps: Steps<'_>) -> Result<End, Halt> {
         let target = self.target();
-        if !journal.has_begun(row) {
+        if !steps.has_begun() {
             match self.preview().await?.verdict {
                 Verdict::Unchanged => return Ok(End::Unchanged(target)),
                 Verdict::Reject(problem) => return Ok(End::Rejected(problem)),
@@ -112,15 +113,15 @@ impl<'b> Back<'b> {
         }
         for (number, image) in self.images.iter().enumerate() {
             let name = format!("undo {number}");
-            let is_begun = journal.has_begun_part(row, &name);
+            let is_begun = steps.has_begun_part(&name);
             if !is_begun && !matches!(self.way(image).await?, Way::Back(_)) {
                 continue;
             }
-            match self.bring_back(journal, row, &name, image).await? {
+            match self.bring_back(steps, &name, image).await? {
                 Brought::Back(message) => messages.extend(message),
                 Brought::Soon(message) => return Ok(End::Waits { message, target }),
                 Brought::Stopped(stopped) => {
-                    let done = match journal.count(row, "") {
+                    let done = match steps.count("") {
                         0 => String::new(),
                         1 => "1 step was taken back".to_owned(),
                         some => format!("{some} steps were taken back"),
@@ -134,15 +135,15 @@ impl<'b> Back<'b> {
     }
 
     /// Does what brings one image back.
-    async fn bring_back(&self, journal: &Journal, row: u64, name: &str, image: &Image) -> Result<Brought, Halt> {
+    async fn bring_back(&self, steps: Steps<'_>, name: &str, image: &Image) -> Result<Brought, Halt> {
         let (session, customer, id) = (self.session, image.whose(), image.id.as_str());
-        let step = session.step(journal, row, name);
+        let step = session.step(steps, name);
         let done = match image.object {
             Object::UserState if image.after("state") == "deleted" => {
                 match lifecycle::restore_step(session, &step, &customer, id).await? {
                     Ok(_) => {
                         let had = image.ids("licenses");
-                        return self.give_back(journal, row, name, &customer, id, had).await;
+                        return self.give_back(steps, name, &customer, id, had).await;
                     }
                     stopped => stopped,
                 }
@@ -173,7 +174,7 @@ impl<'b> Back<'b> {
                     assign: before.iter().filter(|one| !after.contains(one)).cloned().collect(),
                     remove: after.iter().filter(|one| !before.contains(one)).cloned().collect(),
                 };
-                let stopped = update.done(session, journal, row, name).await?;
+                let stopped = update.done(session, steps, name).await?;
                 return Ok(stopped.map_or(Brought::Back(None), Brought::Stopped));
             }
             Object::Subscription => {
@@ -199,8 +200,7 @@ impl<'b> Back<'b> {
     /// Gives a user that is back those licences again that are still to be had.
     async fn give_back(
         &self,
-        journal: &Journal,
-        row: u64,
+        steps: Steps<'_>,
         name: &str,
         customer: &Customer,
         user: &str,
@@ -221,7 +221,7 @@ impl<'b> Back<'b> {
             remove: Vec::new(),
         };
         let name = format!("{name} licenses");
-        if let Some(stopped) = update.done(self.session, journal, row, &name).await? {
+        if let Some(stopped) = update.done(self.session, steps, &name).await? {
             return Ok(Brought::Stopped(stopped));
         }
         if lost.is_empty() {

@@ -6,14 +6,15 @@ use tenantry_jobs::{Problem, UserPatch, code};
 
 use super::Halt;
 use super::client::Call;
-use super::end::{End, Previewed};
+use super::end::End;
 use super::image::{Image, Object};
 use super::licenses::UPDATE_USER;
 use super::named::{Named, named};
 use super::records::{Customer, User};
 use super::session::Session;
-use super::steps::{Done, Journal, Sending, Step};
+use super::steps::{Done, Sending, Step};
 use super::text::segment;
+use crate::store::remote::{RowPreview, Steps};
 use crate::store::sign_in_name::{NEW_NAME, foreign_domain, not_renamed, taken};
 use crate::store::{FieldChange, Verdict};
 
@@ -120,20 +121,20 @@ async fn resolve(session: &Session, patch: &UserPatch<'_>) -> Result<Resolved, H
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, patch: &UserPatch<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview(session: &Session, patch: &UserPatch<'_>) -> Result<RowPreview, Halt> {
     Ok(match resolve(session, patch).await? {
         Resolved::Differs(named, _, changes) => {
-            Previewed::from(Verdict::Change(changes)).touching(&named.customer, 1, named.of)
+            RowPreview::from(Verdict::Change(changes)).touching(named.customer.touch(1, named.of))
         }
         Resolved::IsSo(_) => Verdict::Unchanged.into(),
-        Resolved::No(problem) => Previewed::reject(problem),
+        Resolved::No(problem) => RowPreview::reject(problem),
     })
 }
 
 /// Changes a user.
-pub(super) async fn apply(session: &Session, journal: &Journal, row: u64, patch: &UserPatch<'_>) -> Result<End, Halt> {
+pub(super) async fn apply(session: &Session, steps: Steps<'_>, patch: &UserPatch<'_>) -> Result<End, Halt> {
     // A user that was renamed is no more to be found by the name the row has for it.
-    let (customer, id) = match journal.image(row, PROFILE)? {
+    let (customer, id) = match Image::of_step(steps, PROFILE)? {
         Some(begun) => (begun.whose(), begun.id),
         None => match resolve(session, patch).await? {
             Resolved::Differs(named, id, _) => (named.customer.as_ref().clone(), id),
@@ -142,7 +143,7 @@ pub(super) async fn apply(session: &Session, journal: &Journal, row: u64, patch:
         },
     };
     let wanted: Vec<Field<'_>> = patch.texts().collect();
-    let step = session.step(journal, row, PROFILE);
+    let step = session.step(steps, PROFILE);
     Ok(match profile_step(session, &step, &customer, &id, &wanted).await? {
         Ok(_) => End::applied(id),
         Err(stopped) => End::stopped(stopped, id),

@@ -8,7 +8,7 @@ use tenantry_jobs::{NewUser, Problem, UserField, code};
 use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
-use super::end::{End, Previewed};
+use super::end::End;
 use super::image::{Image, Object};
 use super::licenses::{LICENSES, Update};
 use super::lifecycle::{account, password_step};
@@ -16,10 +16,11 @@ use super::records::{Customer, Sku, User};
 use super::roles::{self, ROLE, Role};
 use super::session::Session;
 use super::skus::{seats, sku};
-use super::steps::{Done, Journal, Sending, Stopped};
+use super::steps::{Done, Sending, Stopped};
 use super::text::{id_of, segment};
 use crate::passwords::{Password, PasswordRow};
 use crate::store::Verdict;
+use crate::store::remote::{RowPreview, Steps};
 use crate::store::sign_in_name::foreign_domain;
 
 const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
@@ -85,19 +86,19 @@ fn not_kept(user: &NewUser<'_>) -> Option<Problem> {
 }
 
 /// What the row would do.
-pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> Result<Previewed, Halt> {
+pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> Result<RowPreview, Halt> {
     let resolved = match resolve(session, user).await? {
         Ok(resolved) => resolved,
-        Err(problem) => return Ok(Previewed::reject(problem)),
+        Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     let Some(existing) = &resolved.existing else {
-        let mut previewed = Previewed::from(Verdict::Create);
+        let mut previewed = RowPreview::from(Verdict::Create);
         previewed.needs = seats(row, "licenses", &resolved.customer, resolved.skus.iter());
         return Ok(previewed);
     };
     Ok(match difference(session, user, &resolved, existing).await? {
         None => Verdict::Unchanged.into(),
-        Some(problem) => Previewed::reject(problem),
+        Some(problem) => RowPreview::reject(problem),
     })
 }
 
@@ -150,8 +151,7 @@ async fn difference(
 /// Carries the row out. `password` is for a user that is made.
 pub(super) async fn apply(
     session: &Session,
-    journal: &Journal,
-    row: u64,
+    steps: Steps<'_>,
     user: &NewUser<'_>,
     password: Password,
 ) -> Result<(End, Option<PasswordRow>), Halt> {
@@ -160,11 +160,11 @@ pub(super) async fn apply(
         Err(problem) => return Ok((End::Rejected(problem), None)),
     };
     let customer = &resolved.customer;
-    let has_begun = journal.has_begun_step(row, "create");
+    let has_begun = steps.has_begun_step("create");
     if let (Some(existing), false) = (&resolved.existing, has_begun) {
         return Ok((compared(session, user, &resolved, existing).await?, None));
     }
-    let id = match create_step(session, journal, row, user, customer, &password).await? {
+    let id = match create_step(session, steps, user, customer, &password).await? {
         Ok(id) => id,
         Err(stopped) => {
             // Somebody else may have made it since the users were read.
@@ -178,9 +178,9 @@ pub(super) async fn apply(
     };
     // A password that was drawn by an attempt that came to no end is lost with it, so the user gets the one that is handed
     // out now. With one that was handed out the user may be at work, and where none is handed out nobody needs another.
-    let was_handed_out = journal.has_handed_out(row);
-    if has_begun && !was_handed_out && journal.hands_out() {
-        let done = password_step(session, journal, row, customer, &id, &password, true).await?;
+    let was_handed_out = steps.has_handed_out();
+    if has_begun && !was_handed_out && steps.hands_out() {
+        let done = password_step(session, steps, customer, &id, &password, true).await?;
         if let Err(stopped) = done {
             let done = "the user was created; the password could not be set".to_owned();
             let target = id;
@@ -193,21 +193,21 @@ pub(super) async fn apply(
         password,
     };
     let handed_out = (!was_handed_out).then_some(handed_out);
-    if handed_out.is_some() && journal.hands_out() {
-        journal.note_password(&account(&customer.id, &id)).await?;
+    if handed_out.is_some() && steps.hands_out() {
+        steps.note_password(&account(&customer.id, &id)).await?;
     }
-    let mut stopped = assign(session, journal, row, &resolved, &id)
+    let mut stopped = assign(session, steps, &resolved, &id)
         .await?
         .map(|stopped| (stopped, LICENSES, "licences"));
     if stopped.is_none() {
-        stopped = roles::add(session, journal, row, customer, &resolved.roles, &id)
+        stopped = roles::add(session, steps, customer, &resolved.roles, &id)
             .await?
             .map(|stopped| (stopped, ROLE, "roles"));
     }
     let Some((stopped, step, shown)) = stopped else {
         return Ok((End::applied(id), handed_out));
     };
-    let which = if journal.count(row, step) > 0 {
+    let which = if steps.count(step) > 0 {
         "not all of its"
     } else {
         "none of its"
@@ -231,8 +231,7 @@ async fn compared(session: &Session, user: &NewUser<'_>, resolved: &Resolved, ex
 
 async fn create_step(
     session: &Session,
-    journal: &Journal,
-    row: u64,
+    steps: Steps<'_>,
     user: &NewUser<'_>,
     customer: &Customer,
     password: &Password,
@@ -256,7 +255,7 @@ async fn create_step(
     let path = format!("/customers/{}/users", segment(&customer.id));
     let call = Call::new(CREATE_USER, path).of(&customer.id).body(body);
     // A sign-in name is given but once, and a directory has no other way to look for one than to be read from its beginning.
-    let step = session.step(journal, row, "create").unique();
+    let step = session.step(steps, "create").unique();
     step.once(
         || async {
             let found = session.user_now(&customer.id, user.user_principal_name).await?;
@@ -273,13 +272,7 @@ async fn create_step(
     .await
 }
 
-async fn assign(
-    session: &Session,
-    journal: &Journal,
-    row: u64,
-    resolved: &Resolved,
-    user: &str,
-) -> Result<Option<Stopped>, Halt> {
+async fn assign(session: &Session, steps: Steps<'_>, resolved: &Resolved, user: &str) -> Result<Option<Stopped>, Halt> {
     if resolved.skus.is_empty() {
         return Ok(None);
     }
@@ -291,5 +284,5 @@ async fn assign(
         assign: resolved.skus.iter().map(|sku| sku.id.clone()).collect(),
         remove: Vec::new(),
     };
-    update.done(session, journal, row, LICENSES).await
+    update.done(session, steps, LICENSES).await
 }

@@ -9,8 +9,8 @@
 //! with the progress of its row, so that a worker that dies costs one page. A plan settles the same pages without
 //! writing.
 //!
-//! The other store is a database like ours or Partner Center, and both show the same: pages in the order of their keys, of
-//! records that have a version. What Partner Center does not keep stays as it is here.
+//! The other store is a database like ours or a service, and both show the same: pages in the order of their keys, of
+//! records that have a version. What a service does not keep stays as it is here.
 //!
 //! What is here already is taken for the copy if it has the same identity (tenant GUID, customer and sign-in name,
 //! subscription GUID, customer and SKU) and is nobody else's copy. A record that stands in the way and is no copy is
@@ -32,8 +32,8 @@ use tenantry_jobs::{CustomerRef, Problem, Sync};
 
 use super::record::{Object, Record};
 use crate::db::{DbError, Tx, Value};
-use crate::ledger::Ledger;
-use crate::store::partner_center::Halt;
+use crate::store::remote::ApplyError;
+use crate::store::remote::reader::{RecordKey, RecordKind};
 use crate::store::{FieldChange, Source, Verdict};
 
 pub(crate) use originals::Originals;
@@ -80,11 +80,7 @@ impl Request {
     }
 
     /// The only customer's key in the other store.
-    pub(crate) async fn customer_in(
-        &self,
-        ledger: &Ledger,
-        source: &Source,
-    ) -> Result<Result<Option<String>, Problem>, Halt> {
+    pub(crate) async fn customer_in(&self, source: &Source) -> Result<Result<Option<String>, Problem>, ApplyError> {
         let Some(named) = self.customer.clone() else {
             return Ok(Ok(None));
         };
@@ -93,9 +89,9 @@ impl Request {
                 let found = db.read(move |tx| super::export::customer(tx, CustomerRef::parse(&named)));
                 found.await?.map(|id| Some(SourceKey::digits(id)))
             }
-            Source::PartnerCenter(store) => {
+            Source::Remote(remote) => {
                 let named = CustomerRef::parse(&named);
-                store.customer_id(ledger, named).await?.map(Some)
+                remote.reader.customer_id(named).await?.map(Some)
             }
         })
     }
@@ -124,6 +120,15 @@ impl Step {
         }
     }
 
+    fn kind(self) -> RecordKind {
+        match self {
+            Step::Customers => RecordKind::Customer,
+            Step::Seats => RecordKind::Seats,
+            Step::Users => RecordKind::User,
+            Step::Subscriptions => RecordKind::Subscription,
+        }
+    }
+
     fn plural(self) -> &'static str {
         match self {
             Step::Customers => "customers",
@@ -138,12 +143,21 @@ impl Step {
     }
 }
 
-/// A record's key in the other store. In a database it is its id, or customer and SKU of seats; in Partner Center the
-/// customer's GUID, and its own where it is no customer. Pages are in the order of keys, byte by byte.
+/// A record's key in the other store. In a database it is its id, or customer and SKU of seats; in a service the
+/// customer's, and its own where it is no customer. Pages are in the order of keys, byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 struct SourceKey {
     id: String,
     part: String,
+}
+
+impl From<RecordKey> for SourceKey {
+    fn from(key: RecordKey) -> Self {
+        Self {
+            id: key.customer,
+            part: key.id,
+        }
+    }
 }
 
 impl SourceKey {
@@ -151,6 +165,13 @@ impl SourceKey {
         Self {
             id: id.to_owned(),
             part: part.to_owned(),
+        }
+    }
+
+    fn record_key(&self) -> RecordKey {
+        RecordKey {
+            customer: self.id.clone(),
+            id: self.part.clone(),
         }
     }
 

@@ -3,10 +3,9 @@
 use serde_json::json;
 use tenantry::clock::Clock;
 use tenantry::ledger::Outcome;
-use tenantry::store::Stores;
 use tenantry::store::partner_center::{PartnerCenter, Settings};
 
-use super::{CUSTOMERS, Office, settings};
+use super::{CUSTOMERS, Office, carried_out_by, settings};
 use crate::place::outcomes;
 
 /// As the first customer, in a street without a house number, which the sandbox completes.
@@ -73,10 +72,7 @@ async fn the_validation_can_be_left_out() {
         validate_addresses: false,
         ..settings(&office.here)
     };
-    office.stores = Stores {
-        partner_center: Some(PartnerCenter::new(settings, Clock::system()).expect("a store")),
-        ..Stores::default()
-    };
+    office.stores = carried_out_by(&PartnerCenter::new(settings, Clock::system()).expect("a store"));
     let job = office.apply("add-customer", &without_a_number()).await;
     assert_eq!(job.counts.applied, 2);
 }

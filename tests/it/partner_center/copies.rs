@@ -21,8 +21,8 @@ impl Office {
         here.seed(customers).await;
         let office = Self::at(here, place).await;
         let stores = Stores {
-            partner_center: None,
-            sources: Sources::default().and_partner_center(office.stores.partner_center.clone()),
+            remote: None,
+            sources: Sources::default().and_remote(office.stores.remote.clone()),
         };
         Self { stores, ..office }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::http::Version;
 use tenantry::clock::Clock;
 use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
+use tenantry::store::remote::{RemoteStore, StoreEnv};
 
 use self::servers::{Authority, Fate, Proxy, TlsServer, self_signed, unreliable};
 use crate::place::{On, Place};
@@ -190,8 +191,11 @@ async fn what_is_read_is_read_again_after_a_connection_broke() {
     let cells: Vec<Option<&str>> = job.columns().iter().map(cell).collect();
     let request = job.request(&tenantry_jobs::Row::new(&cells)).expect("a sound row");
     let ledger = Place::new(On::Sqlite).await.ledger().await;
-    let session = store.session(&ledger, &[]);
-    let previewed = store.preview(&session, 1, &request).await.expect("an answer");
+    let tenantry_jobs::Request::Change(change) = request else {
+        panic!("it changes something")
+    };
+    let session = store.open(StoreEnv::new(&ledger), &[]);
+    let previewed = session.preview(1, &change).await.expect("an answer");
     let tenantry::store::Verdict::Reject(problem) = previewed.verdict else {
         panic!("{:?}", previewed.verdict)
     };

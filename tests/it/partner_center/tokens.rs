@@ -5,22 +5,20 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantry::clock::Clock;
-use tenantry::store::Stores;
 use tenantry::store::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, Standing};
+use tenantry::store::remote::RemoteStore;
 
-use super::{CUSTOMERS, Office, USERS, addresses};
+use super::{CUSTOMERS, Office, USERS, addresses, carried_out_by};
 use crate::place::{On, Place, outcomes};
 use crate::sandbox::Here;
 use tenantry::secret::Secret;
 
-/// An office that gets its tokens from the token endpoint.
-async fn with_tokens(refresh_token: Option<RefreshToken>) -> Office {
+/// An office that gets its tokens from the token endpoint, and its store.
+async fn with_tokens(refresh_token: Option<RefreshToken>) -> (Office, PartnerCenter) {
     let mut office = Office::new().await;
-    office.stores = Stores {
-        partner_center: Some(store(&office.here, refresh_token, Clock::system())),
-        ..Stores::default()
-    };
-    office
+    let store = store(&office.here, refresh_token, Clock::system());
+    office.stores = carried_out_by(&store);
+    (office, store)
 }
 
 fn store(here: &Here, refresh_token: Option<RefreshToken>, clock: Clock) -> PartnerCenter {
@@ -46,7 +44,7 @@ async fn the_refresh_token_is_replaced_in_its_file_and_a_refused_token_is_got_an
     let dir = tempfile::TempDir::new().expect("a directory");
     let path = dir.path().join("refresh-token");
     std::fs::write(&path, "first\n").expect("written");
-    let office = with_tokens(Some(RefreshToken::File(path.clone()))).await;
+    let (office, _) = with_tokens(Some(RefreshToken::File(path.clone()))).await;
     assert_eq!(office.apply("add-customer", CUSTOMERS).await.counts.applied, 2);
     assert_eq!(
         std::fs::read_to_string(&path).expect("read"),
@@ -74,24 +72,21 @@ async fn the_refresh_token_is_replaced_in_its_file_and_a_refused_token_is_got_an
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_may_say_the_refresh_token() {
     let command = ["printf", "%s", "from-a-vault"].map(str::to_owned).to_vec();
-    let office = with_tokens(Some(RefreshToken::Command(command))).await;
-    let store = office.stores.partner_center.expect("a store");
+    let (_office, store) = with_tokens(Some(RefreshToken::Command(command))).await;
     store.check(Speaker::AppAndUser).await.expect("a token");
-    let missing = with_tokens(Some(RefreshToken::Command(vec!["/no/such/program".to_owned()]))).await;
-    let store = missing.stores.partner_center.expect("a store");
+    let (_office, store) = with_tokens(Some(RefreshToken::Command(vec!["/no/such/program".to_owned()]))).await;
     let said = store.check(Speaker::AppAndUser).await.expect_err("no token");
     assert!(said.contains("`/no/such/program` gave no refresh token"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_need_more_than_the_application() {
-    let office = with_tokens(None).await;
+    let (office, store) = with_tokens(None).await;
     assert_eq!(office.apply("add-customer", CUSTOMERS).await.counts.applied, 2);
-    let store = office.stores.partner_center.expect("a store");
     let said = store.check(Speaker::AppAndUser).await.expect_err("no token");
     assert!(said.contains("partner_center.refresh_token_file"), "{said}");
     // Known before anything is called.
-    for kind in PartnerCenter::kinds() {
+    for kind in store.capabilities().kinds {
         let alone = [
             "add-customer",
             "export-customers",
@@ -100,7 +95,7 @@ async fn users_need_more_than_the_application() {
             "update-account",
         ];
         let lacks = store.lacks(tenantry_jobs::find(kind).expect("a kind"));
-        assert_eq!(lacks.is_none(), alone.contains(&kind), "{kind}: {lacks:?}");
+        assert_eq!(lacks.is_none(), alone.contains(kind), "{kind}: {lacks:?}");
     }
 }
 

@@ -10,11 +10,12 @@ use crate::store::partner_center::end::End;
 use crate::store::partner_center::image::{Image, Object};
 use crate::store::partner_center::records::Customer;
 use crate::store::partner_center::session::Session;
-use crate::store::partner_center::steps::{Done, Journal, Sending, Step};
+use crate::store::partner_center::steps::{Done, Sending, Step};
 use crate::store::partner_center::subscription::Subscription;
 use crate::store::partner_center::text::segment;
 use crate::store::partner_center::transfer::{Status, Transfer, now};
 use crate::store::partner_center::{Halt, subscriptions};
+use crate::store::remote::Steps;
 
 const ACCEPT_TRANSFER: Operation = Operation::new("accept-transfer", "POST", Speaker::App);
 const UPDATE_TRANSFER: Operation = Operation::new("update-transfer", "PATCH", Speaker::App);
@@ -50,22 +51,22 @@ impl Row<'_> {
     }
 
     /// Accepts, rejects or cancels what is open.
-    pub(super) async fn answer(&self, journal: &Journal, row: u64) -> Result<End, Halt> {
-        let mut answered = journal.result(row, ANSWER);
+    pub(super) async fn answer(&self, steps: Steps<'_>) -> Result<End, Halt> {
+        let mut answered = steps.result(ANSWER);
         if answered.is_none() {
-            let begun = journal.image(row, ANSWER)?.map(|image| image.id);
+            let begun = Image::of_step(steps, ANSWER)?.map(|image| image.id);
             let id = match begun {
                 Some(begun) => begun,
                 None => match self.standing().await? {
                     Standing::Answerable(open) => open.id().to_owned(),
                     // Another row of this job may have answered it for this one.
-                    Standing::Same(id) if journal.is_ours(ANSWER, &id).await? => return self.answered(&id).await,
+                    Standing::Same(id) if steps.is_ours(ANSWER, &id).await? => return self.answered(&id).await,
                     Standing::Same(id) => return Ok(End::Unchanged(id)),
                     Standing::Refused(problem) => return Ok(End::Rejected(problem)),
                     Standing::Free | Standing::OnPaper => return Ok(End::Unchanged(String::new())),
                 },
             };
-            let step = self.session.step(journal, row, ANSWER);
+            let step = self.session.step(steps, ANSWER);
             match self.answer_step(&step, &id).await? {
                 Ok(id) => answered = Some(id),
                 Err(stopped) => return Ok(End::stopped(stopped, id)),

@@ -10,11 +10,12 @@ use crate::store::partner_center::auth::Speaker;
 use crate::store::partner_center::client::{Call, Operation};
 use crate::store::partner_center::end::End;
 use crate::store::partner_center::image::{Image, Object};
-use crate::store::partner_center::steps::{Journal, Sending};
+use crate::store::partner_center::steps::Sending;
 use crate::store::partner_center::subscription::Subscription;
 use crate::store::partner_center::text::{id_of, segment};
 use crate::store::partner_center::transfer::{Status, Transfer, all_now};
 use crate::store::partner_center::{Halt, subscriptions};
+use crate::store::remote::Steps;
 
 const CREATE_TRANSFER: Operation = Operation::new("create-transfer", "POST", Speaker::App);
 
@@ -85,14 +86,14 @@ impl Row<'_> {
     }
 
     /// Asks for a transfer, or joins the one that an earlier row of this job asked for; then looks.
-    pub(super) async fn request(&self, journal: &Journal, row: u64) -> Result<End, Halt> {
-        if let Some(id) = journal.result(row, REQUEST) {
+    pub(super) async fn request(&self, steps: Steps<'_>) -> Result<End, Halt> {
+        if let Some(id) = steps.result(REQUEST) {
             return self.look_at(&id).await;
         }
-        if !journal.has_begun_step(row, REQUEST) {
+        if !steps.has_begun_step(REQUEST) {
             let all = all_now(self.session.client(), &self.customer.id).await?;
             for transfer in all.iter().filter(|one| one.is_newer() && one.is_of(self.switch)) {
-                if journal.is_ours(REQUEST, transfer.id()).await? {
+                if steps.is_ours(REQUEST, transfer.id()).await? {
                     return Ok(self.look(Some(transfer), transfer.id().to_owned()));
                 }
             }
@@ -106,7 +107,7 @@ impl Row<'_> {
         let call = Call::new(CREATE_TRANSFER, path)
             .of(&self.customer.id)
             .body(self.new_body());
-        let step = self.session.step(journal, row, REQUEST);
+        let step = self.session.step(steps, REQUEST);
         let done = step.once(
             || async {
                 let all = all_now(self.session.client(), &self.customer.id).await?;

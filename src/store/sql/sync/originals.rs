@@ -12,7 +12,7 @@ use super::{Progress, Request, SourceKey, Step};
 use crate::db::{Db, DbError, Dialect, Row, Tx, Value};
 use crate::ledger::Installation;
 use crate::store::Source;
-use crate::store::partner_center::Halt;
+use crate::store::remote::ApplyError;
 
 /// Records of a page.
 const PAGE: usize = 4_000;
@@ -42,7 +42,7 @@ impl Originals {
 
     /// Whether they have to be asked for over a network, one by one.
     pub(crate) fn are_far(&self) -> bool {
-        matches!(self.source, Source::PartnerCenter(_))
+        matches!(self.source, Source::Remote(_))
     }
 
     /// Reads the page that comes next; `None` when everything was settled.
@@ -51,7 +51,7 @@ impl Originals {
         here: &Db,
         request: &Request,
         progress: &Progress,
-    ) -> Result<Option<Page>, Halt> {
+    ) -> Result<Option<Page>, ApplyError> {
         let Some(step) = progress.step else { return Ok(None) };
         match &self.source {
             Source::Database { db, installation } => {
@@ -63,10 +63,10 @@ impl Originals {
                     there.page(here, request, step, self.owner.clone(), progress).await?,
                 ))
             }
-            Source::PartnerCenter(store) => {
+            Source::Remote(remote) => {
                 let walk = match self.walk.take() {
                     Some(walk) if walk.is_at(step) => walk,
-                    _ => Walk::begin(store.reader(), step, self.owner.as_deref(), &progress.after).await?,
+                    _ => Walk::begin(remote, step, self.owner.clone(), &progress.after),
                 };
                 self.walk.insert(walk).page(self.owner.clone()).await.map(Some)
             }

@@ -2,6 +2,7 @@
 
 use super::super::record::Record;
 use super::{SourceKey, Step};
+use crate::store::remote::reader::Missed;
 
 /// Consecutive records of one sort in the other store.
 pub(crate) struct Page {
@@ -13,19 +14,17 @@ pub(crate) struct Page {
     /// The customer, by its id there, that all of it belongs to.
     pub(super) owner: Option<String>,
     pub(super) originals: Vec<Original>,
-    /// Keys within it that could not be read (all of a customer's where the part is [`ALL_PARTS`]), and what to say of them.
+    /// Keys within it that could not be read (all of a customer's where the part is [`Missed::EVERY_ID`]), and what to say of them.
     pub(super) unread: Vec<(SourceKey, String)>,
     /// Fields that the other store does not keep.
     pub(super) unkept: &'static [&'static str],
 }
 
-/// Comes behind every part there is.
-pub(super) const ALL_PARTS: &str = "~";
-
 impl Page {
     /// Whether nothing is known of the record.
     pub(super) fn is_unread(&self, key: &SourceKey) -> bool {
-        let covers = |unread: &SourceKey| unread.id == key.id && (unread.part == key.part || unread.part == ALL_PARTS);
+        let covers =
+            |unread: &SourceKey| unread.id == key.id && (unread.part == key.part || unread.part == Missed::EVERY_ID);
         self.unread.iter().any(|(unread, _)| covers(unread))
     }
 }

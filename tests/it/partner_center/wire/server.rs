@@ -11,12 +11,14 @@ use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
 use tenantry::clock::Clock;
 use tenantry::ledger::{Job, Ledger, RowRecord};
-use tenantry::store::partner_center::{Addresses, Credentials, Halt, PartnerCenter, Settings};
-use tenantry::store::{Stores, Verdict};
+use tenantry::store::Verdict;
+use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
+use tenantry::store::remote::{ApplyError, RemoteStore, StoreEnv};
 use tenantry_jobs::{Column, Row};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::partner_center::carried_out_by;
 use crate::place::{On, Place};
 use tenantry::secret::Secret;
 
@@ -149,15 +151,11 @@ impl Wire {
     }
 
     pub(super) async fn apply(&self, kind: &str, csv: &str) -> Job {
-        let stores = Stores {
-            partner_center: Some(self.store.clone()),
-            ..Stores::default()
-        };
-        super::super::apply(&self.ledger, &stores, kind, csv).await
+        super::super::apply(&self.ledger, &carried_out_by(&self.store), kind, csv).await
     }
 
     /// What a row, given as the cells of some columns, would do.
-    pub(super) async fn preview(&self, kind: &str, cells: &[(&str, &str)]) -> Result<Verdict, Halt> {
+    pub(super) async fn preview(&self, kind: &str, cells: &[(&str, &str)]) -> Result<Verdict, ApplyError> {
         let job = tenantry_jobs::find(kind).expect("a kind");
         let cell = |column: &Column| {
             let named = cells.iter().find(|(name, _)| *name == column.name);
@@ -165,11 +163,11 @@ impl Wire {
         };
         let row: Vec<Option<&str>> = job.columns().iter().map(cell).collect();
         let request = job.request(&Row::new(&row)).expect("a sound row");
-        let previewed = self
-            .store
-            .preview(&self.store.session(&self.ledger, &[]), 1, &request)
-            .await?;
-        Ok(previewed.verdict)
+        let tenantry_jobs::Request::Change(change) = request else {
+            panic!("{kind} changes nothing")
+        };
+        let session = self.store.open(StoreEnv::new(&self.ledger), &[]);
+        Ok(session.preview(1, &change).await?.verdict)
     }
 
     /// What is recorded of the one row of a job.

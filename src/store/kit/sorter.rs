@@ -14,8 +14,8 @@ const RUN: usize = 4_096;
 /// Bytes read of a run at once.
 const BLOCK: usize = 16 * 1024;
 
-/// Takes entries in any order.
-pub(crate) struct Sorter<T> {
+/// Takes entries in any order. What does not fit into memory is kept in a temporary file, as JSON.
+pub struct Sorter<T> {
     held: Vec<T>,
     /// One run behind the other, an entry on each line.
     file: Option<File>,
@@ -40,7 +40,8 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorter<T> {
         }
     }
 
-    pub(crate) fn push(&mut self, entry: T) -> io::Result<()> {
+    /// Takes an entry. Fails if the temporary file cannot be written.
+    pub fn push(&mut self, entry: T) -> io::Result<()> {
         self.held.push(entry);
         if self.held.len() < self.most_held {
             return Ok(());
@@ -61,8 +62,8 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorter<T> {
         Ok(())
     }
 
-    /// The entries in order, from the first.
-    pub(crate) fn sorted(mut self) -> io::Result<Sorted<T>> {
+    /// The entries in order, from the first. Each comes as an error if the temporary file cannot be read.
+    pub fn sorted(mut self) -> io::Result<Sorted<T>> {
         self.held.sort_unstable();
         let begins = [0].into_iter().chain(self.ends.iter().copied());
         let mut runs: Vec<Run<T>> = begins
@@ -115,7 +116,7 @@ impl<T: DeserializeOwned> Run<T> {
 }
 
 /// Entries in order.
-pub(crate) struct Sorted<T> {
+pub struct Sorted<T> {
     file: Option<File>,
     runs: Vec<Run<T>>,
     /// The first entry of each run that has one left, and which run it is.
