@@ -37,6 +37,10 @@ macro_rules! on_every_store {
         async fn partner_center() {
             $test(crate::store::under_test::Store::PartnerCenter).await;
         }
+        #[tokio::test(flavor = "multi_thread")]
+        async fn memory() {
+            $test(crate::store::under_test::Store::Memory).await;
+        }
     };
 }
 use on_every_store;

@@ -1,20 +1,22 @@
 //! A store under test, with a ledger of its own: two customers, users, seats and subscriptions, and what a topic of the
 //! contract needs to be done with them. What a store holds is read behind its back, as text that is the same for all.
 
+mod memory;
 mod partner_center;
 mod sql;
 mod state;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenantry::ledger::{Job, Ledger, Outcome, Parameters};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
-use tenantry::store::partner_center::PartnerCenter;
 use tenantry::store::{Sources, Stores};
 use tenantry::submit::{Rules, Submission, SubmitError, Submitted, submit};
 use tenantry::undo::UndoError;
 
+use super::memory::MemoryStore;
 use crate::partner_center::Office;
 use crate::place::{On, Place, by, work_off_from};
 
@@ -24,6 +26,7 @@ pub(crate) enum Store {
     Sqlite,
     Postgres,
     PartnerCenter,
+    Memory,
 }
 
 /// A kind and its rows.
@@ -47,11 +50,14 @@ const LEAVERS: &str = "customer,user_principal_name\n{a},gone@{a}\n";
 /// The partner at the other end of every transfer.
 pub(crate) const OTHER_PARTNER: &str = crate::sandbox::OTHER_PARTNER;
 
+const NO_TRANSFERS: &str = "there are no partners in memory";
+
 /// What holds the customers.
 enum Held {
     /// The ledger's own database.
     Sql(Box<Place>),
     PartnerCenter(Box<Office>),
+    Memory(MemoryStore),
 }
 
 /// A store, its ledger, and the names that rows have for what it holds: `{a}` and `{b}` are the customers' domains,
@@ -63,6 +69,8 @@ pub(crate) struct StoreUnderTest {
     pub(crate) stores: Stores,
     held: Held,
     names: Vec<(&'static str, String)>,
+    /// Where the ledger lies, if not with what is held.
+    place: Option<Box<Place>>,
     /// What this is a copy of.
     original: Option<Box<StoreUnderTest>>,
 }
@@ -73,6 +81,7 @@ impl StoreUnderTest {
             Store::Sqlite => Self::sql(store, Place::new(On::Sqlite).await).await,
             Store::Postgres => Self::sql(store, Place::new(On::Postgres).await).await,
             Store::PartnerCenter => Self::partner_center(Office::new().await),
+            Store::Memory => Self::in_memory(Place::new(On::Sqlite).await).await,
         };
         env.names.extend([
             ("{a}", "alpha.onmicrosoft.com".to_owned()),
@@ -94,6 +103,7 @@ impl StoreUnderTest {
             stores: Stores::default(),
             held: Held::Sql(Box::new(place)),
             names: Vec::new(),
+            place: None,
             original: None,
         }
     }
@@ -105,17 +115,18 @@ impl StoreUnderTest {
             stores: office.stores.clone(),
             held: Held::PartnerCenter(Box::new(office)),
             names: Vec::new(),
+            place: None,
             original: None,
         }
     }
 
     /// An empty store in a database, in which `{from}` is the name of this one.
     pub(crate) async fn copied(self) -> Self {
-        let (name, sources) = match &self.held {
-            Held::Sql(place) => ("mirror", Sources::new([("mirror".to_owned(), place.url.clone())])),
-            Held::PartnerCenter(_) => {
-                let store = self.stores.partner_center.clone();
-                (PartnerCenter::NAME, Sources::default().and_partner_center(store))
+        let (name, sources) = match (&self.held, &self.stores.remote) {
+            (Held::Sql(place), _) => ("mirror", Sources::new([("mirror".to_owned(), place.url.clone())])),
+            (_, remote) => {
+                let name = remote.as_ref().map_or("", |store| store.name());
+                (name, Sources::default().and_remote(remote.clone()))
             }
         };
         let mut copy = Self::sql(self.store, Place::new(On::Sqlite).await).await;
@@ -131,10 +142,30 @@ impl StoreUnderTest {
         self.original.as_deref().expect("an original")
     }
 
+    /// The place is that of the ledger.
+    async fn in_memory(place: Place) -> Self {
+        let store = MemoryStore::default();
+        let mut env = Self::sql(Store::Memory, place).await;
+        env.stores.remote = Some(Arc::new(store.clone()));
+        if let Held::Sql(place) = std::mem::replace(&mut env.held, Held::Memory(store)) {
+            env.place = Some(place);
+        }
+        env
+    }
+
+    /// The store in memory.
+    pub(crate) fn memory(&self) -> &MemoryStore {
+        match &self.held {
+            Held::Memory(store) => store,
+            _ => panic!("the store is not in memory"),
+        }
+    }
+
     async fn sell(&mut self) {
         let sold = match &self.held {
             Held::Sql(_) => sql::sell(self).await,
             Held::PartnerCenter(office) => partner_center::sell(office).await,
+            Held::Memory(store) => memory::sell(store),
         };
         self.names.extend(sold);
     }
@@ -142,7 +173,7 @@ impl StoreUnderTest {
     /// Whether rows of this kind are carried out here.
     pub(crate) fn takes(&self, kind: &str) -> bool {
         let job = tenantry_jobs::find(kind).expect("a kind");
-        self.stores.of(job).is_none_or(|_| PartnerCenter::takes(job))
+        self.stores.of(job).is_none_or(|store| store.capabilities().takes(job))
     }
 
     /// Text with every name in braces as the store has it.
@@ -291,6 +322,7 @@ impl StoreUnderTest {
         let lines = match &self.held {
             Held::Sql(_) => state::of(&self.ledger).await,
             Held::PartnerCenter(office) => state::of(&partner_center::database(office).await).await,
+            Held::Memory(store) => memory::state(store),
         };
         let mut lines: Vec<String> = lines.iter().map(|line| self.shorten(line)).collect();
         lines.sort_unstable();
@@ -302,6 +334,7 @@ impl StoreUnderTest {
         match &self.held {
             Held::Sql(_) => state::passwords(&self.ledger).await,
             Held::PartnerCenter(office) => state::passwords(&partner_center::database(office).await).await,
+            Held::Memory(store) => memory::passwords(store),
         }
     }
 
@@ -310,6 +343,7 @@ impl StoreUnderTest {
         let id = match &mut self.held {
             Held::Sql(_) => sql::THEIRS.to_owned(),
             Held::PartnerCenter(office) => partner_center::they_sell(office).await,
+            Held::Memory(_) => panic!("{NO_TRANSFERS}"),
         };
         self.names.push(("{theirs}", id));
     }
@@ -320,6 +354,7 @@ impl StoreUnderTest {
         match &mut self.held {
             Held::Sql(_) => sql::they_ask_for(&self.ledger, id).await,
             Held::PartnerCenter(office) => partner_center::they_ask_for(office).await,
+            Held::Memory(_) => panic!("{NO_TRANSFERS}"),
         }
     }
 
@@ -329,6 +364,7 @@ impl StoreUnderTest {
         match &mut self.held {
             Held::Sql(_) => sql::they_answer(&self.ledger, id, accept).await,
             Held::PartnerCenter(office) => partner_center::they_answer(office, &id, accept).await,
+            Held::Memory(_) => panic!("{NO_TRANSFERS}"),
         }
     }
 }

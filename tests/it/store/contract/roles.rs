@@ -32,6 +32,13 @@ customer,user_principal_name,first_name,last_name,usage_location,licenses,roles
         ends: &["user-exists user_principal_name: `one@{a}`"],
         ..PLAIN
     },
+    Case {
+        what: "a user who is there with more roles and licences",
+        kind: "bulk-add-users",
+        rows: "customer,user_principal_name,first_name,last_name,usage_location\n{a},one@{a},One,Uno,GB\n",
+        ends: &["unchanged"],
+        ..PLAIN
+    },
 ];
 
 async fn all(store: Store) {
