@@ -2,9 +2,10 @@
 //!
 //! A [`RemoteStore`] says what it can do and opens [`RemoteSession`]s. A session previews rows and carries them out or takes
 //! them back, several at a time, and keeps what rows of one chunk have to know in common. What a row does is done in steps
-//! of one call each; the [`Journal`] keeps the intent to do a step before it is done and the result after it, which is how a
-//! session knows what an attempt before it has begun ([`Steps`]). What a store holds is read as one stream of records
-//! ([`RecordReader`]), which lists, exports ([`listing`]) and copies are made of.
+//! of one call each. The [`Journal`] keeps the intent to do a step before it is done and the result after it, so that a
+//! session knows what an attempt before it has begun ([`Steps`]) and has each step done exactly once ([`step`]). What a
+//! store holds is read as one stream of records ([`RecordReader`]), which lists, exports ([`listing`]) and copies are made
+//! of.
 //!
 //! What goes wrong is said in the words the runner decides by ([`StoreError`]). A new store is a module that implements
 //! these traits and a line in the registry that builds the configured ones.
@@ -14,6 +15,7 @@ mod error;
 mod journal;
 pub mod listing;
 pub mod reader;
+pub mod step;
 
 use std::sync::Arc;
 

@@ -309,6 +309,38 @@ fn imports_follow_the_order_of_the_map() {
     assert!(maps >= 2, "the program and what it stands on have maps");
 }
 
+/// The services that are stores, and who may know which they are: those who configure and build them.
+const SERVICES: [[&str; 2]; 1] = [["store", "partner_center"]];
+const KNOW_SERVICES: [&str; 2] = ["config", "registry"];
+
+fn uses_of_services(modules: &Modules) -> Vec<&str> {
+    let is_of = |name: &Name, service: &[&str; 2]| name.len() > 1 && name[..2] == service[..];
+    let knows = |from: &Name| {
+        from.first()
+            .is_some_and(|first| KNOW_SERVICES.contains(&first.as_str()))
+    };
+    let uses = modules.imports.iter().filter(|import| {
+        SERVICES
+            .iter()
+            .any(|service| is_of(&import.to, service) && !is_of(&import.from, service) && !knows(&import.from))
+    });
+    uses.map(|import| import.place.as_str()).collect()
+}
+
+#[test]
+fn nobody_but_configuration_and_registry_knows_which_services_are_stores() {
+    let modules = Modules::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let uses = uses_of_services(&modules);
+    assert!(uses.is_empty(), "go through `store::remote`:\n{}", uses.join("\n"));
+    let is_used = |by: &&str| {
+        modules
+            .imports
+            .iter()
+            .any(|import| import.from[0] == **by && import.to[..] == SERVICES[0])
+    };
+    assert!(KNOW_SERVICES.iter().all(is_used), "the test sees those who may");
+}
+
 /// The test can fail: a circle through a name that is passed on, and an import against the order, are found.
 #[test]
 fn circles_are_found_through_what_is_passed_on() {
@@ -330,4 +362,27 @@ fn circles_are_found_through_what_is_passed_on() {
     assert!(to("high::part"), "what is passed on is found where it is from");
     write("low.rs", "pub fn g() {}");
     assert!(Modules::read(directory.path()).circles().is_empty());
+}
+
+/// That test can fail too, through a name that is passed on as well.
+#[test]
+fn uses_of_a_service_are_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    };
+    write("lib.rs", "mod store; mod runner; mod registry;");
+    write(
+        "store.rs",
+        "pub mod partner_center; pub use partner_center::PartnerCenter;",
+    );
+    write("store/partner_center.rs", "pub struct PartnerCenter;");
+    write("registry.rs", "use crate::store::partner_center::PartnerCenter;");
+    write("runner.rs", "fn f(store: &crate::store::PartnerCenter) {}");
+    let modules = Modules::read(directory.path());
+    let uses = uses_of_services(&modules);
+    assert_eq!(uses.len(), 2, "{uses:?}");
+    assert!(uses.iter().any(|place| place.contains("runner.rs")), "{uses:?}");
 }

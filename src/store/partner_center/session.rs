@@ -77,12 +77,7 @@ impl Session {
 
     /// A step of a row.
     pub(super) fn step<'s>(&'s self, steps: Steps<'s>, name: &'s str) -> Step<'s> {
-        Step {
-            client: &self.client,
-            steps,
-            name,
-            is_unique: false,
-        }
+        Step::new(&self.client, steps, name)
     }
 
     /// Milliseconds since the epoch.
