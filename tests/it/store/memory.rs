@@ -193,12 +193,14 @@ impl Session {
     ) -> Result<Result<Image, RowEnd>, ApplyError> {
         let row = steps.row();
         let verdict = match &decided {
-            Ok(decision) => decision.verdict(),
-            Err(ApplyError::Store(StoreError::Rejected(problem))) => Verdict::Reject(problem.clone()),
-            Err(_) => return decided.map(|decision| Ok(decision.image)),
+            Ok(decision) => Some(decision.verdict()),
+            Err(ApplyError::Store(StoreError::Rejected(problem))) => Some(Verdict::Reject(problem.clone())),
+            Err(_) => None,
         };
-        if expected.is_some_and(|expected| !expected.meets(row, &verdict)) {
-            return Ok(Err(RowEnd::over(drifted(row, &verdict))));
+        if let (Some(expected), Some(now)) = (expected, &verdict)
+            && !expected.meets(row, now)
+        {
+            return Ok(Err(RowEnd::over(drifted(row, now))));
         }
         let decision = decided?;
         if decision.is_nothing() {
