@@ -203,7 +203,7 @@ pub struct Applied {
 }
 
 /// A refusal as the outcome of a row.
-pub(crate) fn rejected(row: u64, problem: &Problem) -> RowOutcome {
+pub fn rejected(row: u64, problem: &Problem) -> RowOutcome {
     RowOutcome {
         row,
         outcome: Outcome::Rejected,
@@ -214,7 +214,7 @@ pub(crate) fn rejected(row: u64, problem: &Problem) -> RowOutcome {
 }
 
 /// "The store is so already" as the outcome of a row.
-pub(crate) fn unchanged(row: u64, target: String) -> RowOutcome {
+pub fn unchanged(row: u64, target: String) -> RowOutcome {
     RowOutcome {
         row,
         outcome: Outcome::Unchanged,
@@ -225,7 +225,7 @@ pub(crate) fn unchanged(row: u64, target: String) -> RowOutcome {
 }
 
 /// A row whose state is no longer what its plan said.
-pub(crate) fn drifted(row: u64, now: &Verdict) -> RowOutcome {
+pub fn drifted(row: u64, now: &Verdict) -> RowOutcome {
     let now = match now {
         Verdict::Create => "it would be created".to_owned(),
         Verdict::Unchanged => "it is so already".to_owned(),

@@ -1,6 +1,8 @@
 //! The store's contract, the same on every database: what each kind does, and what it refuses.
 
 mod contract;
+mod memory;
+mod under_test;
 
 use crate::place::{On, Place, apply, apply_or_wait, apply_with, column, of_this_store, on_both, outcomes};
 use serde_json::json;
