@@ -11,6 +11,7 @@ mod backup;
 mod cli;
 mod config;
 mod contention;
+mod counterpart;
 mod crash;
 mod delivery;
 mod doctor;

@@ -1,6 +1,5 @@
 //! The whole way of a job: planned, approved, applied and taken back, from the outside.
 
-mod counterpart;
 mod drift;
 mod expiry;
 mod killed;
@@ -13,7 +12,7 @@ use tenantry::queue::Queue;
 use tenantry::store::Stores;
 use tenantry_jobs::Undo;
 
-use counterpart::Answer;
+use crate::counterpart::{self, Answer};
 
 use crate::place::{
     On, Place, apply, apply_or_wait, by, column, of_this_store, on_both, outcomes, work_off, work_through,

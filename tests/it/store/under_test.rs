@@ -13,7 +13,7 @@ use tenantry::ledger::{Job, Ledger, Outcome, Parameters};
 use tenantry::plan::{Limits, Source};
 use tenantry::queue::Queue;
 use tenantry::store::{Sources, Stores};
-use tenantry::submit::{Rules, Submission, SubmitError, Submitted, submit};
+use tenantry::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
 use tenantry::undo::UndoError;
 
 use super::memory::MemoryStore;
@@ -222,8 +222,13 @@ impl StoreUnderTest {
             chunk_rows: 100,
             limits,
         };
-        let queue = Queue::embedded();
-        submit(&self.ledger, &self.stores, &queue, &rules, submission, &|_| ()).await
+        let submitter = Submitter {
+            ledger: &self.ledger,
+            stores: &self.stores,
+            queue: &Queue::embedded(),
+            rules: &rules,
+        };
+        submitter.submit(submission, &|_| ()).await
     }
 
     /// A job of these rows that nobody has begun.

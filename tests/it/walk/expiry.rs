@@ -8,8 +8,8 @@ use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger, Parameters};
 use tenantry::plan::Limits;
 use tenantry::submit::{Rules, Submitted};
 
-use super::counterpart::{self, Answer, TheirRequest};
 use super::{sample, undo};
+use crate::counterpart::{self, Answer, TheirRequest};
 use crate::place::{
     On, Place, apply, apply_or_wait, by, column, hand_in_under, on_both, outcomes, sweep_until_ended, work_off,
 };

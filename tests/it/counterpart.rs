@@ -6,13 +6,13 @@ use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 
 /// What the other partner can do with our request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Accept,
     Decline,
 }
 
 /// Answers the pending transfers of a subscription while they can be; how many there were.
-pub(super) fn answer(tx: &mut dyn Tx, subscription_id: &str, answer: Answer, now: i64) -> Result<u64, DbError> {
+pub(crate) fn answer(tx: &mut dyn Tx, subscription_id: &str, answer: Answer, now: i64) -> Result<u64, DbError> {
     let to = match answer {
         Answer::Accept => "in-progress",
         Answer::Decline => "declined",
@@ -26,21 +26,21 @@ pub(super) fn answer(tx: &mut dyn Tx, subscription_id: &str, answer: Answer, now
 
 /// The other partner asks for one of a customer's subscriptions: a request that is ours to answer.
 #[derive(Debug, Clone)]
-pub(super) struct TheirRequest<'a> {
+pub(crate) struct TheirRequest<'a> {
     /// The customer's primary domain.
-    pub(super) customer: &'a str,
+    pub(crate) customer: &'a str,
     /// The subscription's GUID.
-    pub(super) subscription_id: &'a str,
+    pub(crate) subscription_id: &'a str,
     /// `azure-plan` or `new-commerce`.
-    pub(super) flow: &'a str,
+    pub(crate) flow: &'a str,
     /// The other partner's GUID.
-    pub(super) partner_tenant_id: &'a str,
+    pub(crate) partner_tenant_id: &'a str,
     /// And name.
-    pub(super) partner_name: &'a str,
+    pub(crate) partner_name: &'a str,
 }
 
 /// Makes their request, number `number` of those made here.
-pub(super) fn request(tx: &mut dyn Tx, theirs: &TheirRequest<'_>, number: u64, now: i64) -> Result<u64, DbError> {
+pub(crate) fn request(tx: &mut dyn Tx, theirs: &TheirRequest<'_>, number: u64, now: i64) -> Result<u64, DbError> {
     // Job 0 is nobody's, so these ids meet no others.
     tx.exec(
         "INSERT INTO transfers (id, customer, subscription_id, direction, flow, partner_tenant_id, partner_name, status,
