@@ -22,7 +22,6 @@
 //! notify       outcomes told to who submitted jobs
 //! config       every setting, from files and the environment
 //!
-//! store        customers, users, seats; where changes take effect: SQL, or a service; a kit for services over HTTP
 //! export       what the store holds, as CSV, JSON or a workbook
 //! receipt      the formats of results, rejects and receipt
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
@@ -30,8 +29,9 @@
 //!
 //! Below them are crates of their own: `crates/foundation` (databases, clock, input, passwords), which knows no job;
 //! `crates/ledger` (jobs, chunks, leases, outcomes, the audit record of who did what), the truth, which knows no store;
-//! `crates/sandbox`, a stand-in for Partner Center to rehearse jobs and test clients against; and `jobs/`, the catalogue of
-//! job kinds, which can do no I/O.
+//! `crates/store` (customers, users, seats; where changes take effect: SQL, or a service; a kit for services over HTTP), which
+//! knows no service; `crates/partner-center`, which is one; `crates/sandbox`, a stand-in for Partner Center to rehearse
+//! jobs and test clients against; and `jobs/`, the catalogue of job kinds, which can do no I/O.
 //!
 //! # Invariants
 //!
@@ -72,6 +72,8 @@
 pub use tenantry_foundation::{backoff, clock, db, input, passwords, secret, tasks};
 pub(crate) use tenantry_foundation::{failpoint, file, lock, machine, moment};
 pub use tenantry_ledger as ledger;
+pub use tenantry_partner_center as partner_center;
+pub use tenantry_store as store;
 
 pub mod app;
 pub mod cli;
@@ -87,7 +89,6 @@ pub mod registry;
 mod report;
 pub mod runner;
 pub mod service;
-pub mod store;
 pub mod submit;
 mod summary;
 mod telemetry;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use self::limit_board::RedisLimitBoard;
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
+use crate::partner_center::PartnerCenter;
 use crate::queue::Queue;
-use crate::store::partner_center::PartnerCenter;
 use crate::store::remote::RemoteStore;
 use crate::store::{Sources, Stores};
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use ::config::{Value, ValueKind};
 
 use super::Config;
+use crate::partner_center::PartnerCenter;
 use crate::secret::SecretUrl;
-use crate::store::partner_center::PartnerCenter;
 
 /// Whether a value is of the default's sort. The `config` crate would round 2.5 workers to 3 and take `true` for one.
 pub(super) fn fits(default: &ValueKind, value: &ValueKind) -> Result<(), String> {

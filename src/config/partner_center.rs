@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{ConfigError, duration, list};
+use crate::partner_center::{Addresses, Cloud, Credentials, RefreshToken, Settings};
 use crate::secret::Secret;
-use crate::store::partner_center::{Addresses, Cloud, Credentials, RefreshToken, Settings};
 
 /// `[partner_center]`
 #[derive(Debug, Clone, Deserialize)]

@@ -309,55 +309,82 @@ fn imports_follow_the_order_of_the_map() {
     assert!(maps >= 2, "the program and what it stands on have maps");
 }
 
-/// The services that are stores, and who may know which they are: those who configure and build them.
-const SERVICES: [[&str; 2]; 1] = [["store", "partner_center"]];
+/// The crate of a service that is a store, as the program names it, and who may know it: those who configure and build it.
+const SERVICE: [&str; 2] = ["crate", "partner_center"];
+const SERVICE_CRATE: &str = "tenantry_partner_center";
 const KNOW_SERVICES: [&str; 2] = ["config", "registry"];
 
-fn uses_of_services(modules: &Modules) -> Vec<&str> {
-    let is_of = |name: &Name, service: &[&str; 2]| name.len() > 1 && name[..2] == service[..];
-    let knows = |from: &Name| {
-        from.first()
-            .is_some_and(|first| KNOW_SERVICES.contains(&first.as_str()))
-    };
-    let uses = modules.imports.iter().filter(|import| {
-        SERVICES
-            .iter()
-            .any(|service| is_of(&import.to, service) && !is_of(&import.from, service) && !knows(&import.from))
+/// Uses of the service, each with the module it is in.
+fn uses_of_the_service(src: &Path) -> Vec<(Name, String)> {
+    let mut seen = Vec::new();
+    read_below(src, &mut Vec::new(), &mut seen);
+    let is_of = |path: &Vec<String>| path.starts_with(&SERVICE.map(str::to_owned)) || path[0] == SERVICE_CRATE;
+    let uses = seen.iter().flat_map(|one| {
+        let paths = one.paths.iter().filter(|path| is_of(path));
+        paths.map(|path| {
+            (
+                one.module.clone(),
+                format!("{}: {}", one.file.display(), path.join("::")),
+            )
+        })
     });
-    uses.map(|import| import.place.as_str()).collect()
+    // The root passes the crate on under its shorter name.
+    uses.filter(|(module, _)| !module.is_empty()).collect()
+}
+
+fn may_know(module: &Name) -> bool {
+    module
+        .first()
+        .is_some_and(|first| KNOW_SERVICES.contains(&first.as_str()))
 }
 
 #[test]
 fn nobody_but_configuration_and_registry_knows_which_services_are_stores() {
-    let modules = Modules::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    let uses = uses_of_services(&modules);
-    assert!(uses.is_empty(), "go through `store::remote`:\n{}", uses.join("\n"));
-    let is_used = |by: &&str| {
-        modules
-            .imports
-            .iter()
-            .any(|import| import.from[0] == **by && import.to[..] == SERVICES[0])
-    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let uses = uses_of_the_service(&root.join("src"));
+    let wrong: Vec<&str> = uses
+        .iter()
+        .filter(|(module, _)| !may_know(module))
+        .map(|(_, place)| place.as_str())
+        .collect();
+    assert!(wrong.is_empty(), "go through `store::remote`:\n{}", wrong.join("\n"));
+    let is_used = |by: &&str| uses.iter().any(|(module, _)| module[0] == **by);
     assert!(KNOW_SERVICES.iter().all(is_used), "the test sees those who may");
+    for src in crates() {
+        let manifest = src.parent().expect("a crate").join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest).expect("a manifest");
+        let is_its_own = text.contains("name = \"tenantry-partner-center\"");
+        let depends = text.contains("tenantry-partner-center = ");
+        assert!(
+            !depends || is_its_own || manifest == root.join("Cargo.toml"),
+            "{} depends on a service",
+            manifest.display()
+        );
+    }
 }
 
 /// A store beside Partner Center can be built of it only as long as it knows neither that one nor how jobs are run.
 #[test]
 fn the_kit_of_stores_knows_no_store_and_nothing_of_the_program() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let kit = ["store".to_owned(), "kit".to_owned()];
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/store/src");
+    let kit = ["kit".to_owned()];
     let imports = Modules::read(&src).imports;
     let of_kit = imports.iter().filter(|import| import.from.starts_with(&kit));
-    let outside: Vec<&str> = of_kit
+    let mut outside: Vec<String> = of_kit
         .filter(|import| !import.to.starts_with(&kit))
-        .map(|import| import.place.as_str())
+        .map(|import| import.place.clone())
         .collect();
-    assert!(outside.is_empty(), "out of the kit:\n{}", outside.join("\n"));
     let mut seen = Vec::new();
-    read_below(&src.join("store/kit"), &mut kit.to_vec(), &mut seen);
+    read_below(&src.join("kit"), &mut kit.to_vec(), &mut seen);
+    for one in &seen {
+        let of_ours = one.paths.iter().filter(|path| path[0].starts_with("tenantry_"));
+        let wrong = of_ours.filter(|path| path[0] != "tenantry_foundation");
+        outside.extend(wrong.map(|path| format!("{}: {}", one.file.display(), path.join("::"))));
+    }
+    assert!(outside.is_empty(), "out of the kit:\n{}", outside.join("\n"));
     let files = seen.iter().map(|one| one.file.clone());
     let mut read = 0;
-    for file in files.chain([src.join("store/kit.rs")]) {
+    for file in files.chain([src.join("kit.rs")]) {
         read += 1;
         let text = std::fs::read_to_string(&file).expect("readable").to_lowercase();
         for name in ["partner_center", "partnercenter", "partner center", "partner-center"] {
@@ -390,25 +417,23 @@ fn circles_are_found_through_what_is_passed_on() {
     assert!(Modules::read(directory.path()).circles().is_empty());
 }
 
-/// That test can fail too, through a name that is passed on as well.
+/// That test can fail too, whether a use is by itself or one of a group.
 #[test]
 fn uses_of_a_service_are_found() {
     let directory = tempfile::tempdir().expect("a directory");
-    let write = |name: &str, text: &str| {
-        let path = directory.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        std::fs::write(path, text).expect("a file");
-    };
-    write("lib.rs", "mod store; mod runner; mod registry;");
-    write(
-        "store.rs",
-        "pub mod partner_center; pub use partner_center::PartnerCenter;",
-    );
-    write("store/partner_center.rs", "pub struct PartnerCenter;");
-    write("registry.rs", "use crate::store::partner_center::PartnerCenter;");
-    write("runner.rs", "fn f(store: &crate::store::PartnerCenter) {}");
-    let modules = Modules::read(directory.path());
-    let uses = uses_of_services(&modules);
-    assert_eq!(uses.len(), 2, "{uses:?}");
-    assert!(uses.iter().any(|place| place.contains("runner.rs")), "{uses:?}");
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).expect("a file");
+    write("lib.rs", "pub use tenantry_partner_center as partner_center;");
+    write("registry.rs", "use crate::partner_center::PartnerCenter;");
+    write("runner.rs", "fn f(store: &crate::partner_center::PartnerCenter) {}");
+    write("plan.rs", "use crate::{config, partner_center::Speaker};");
+    write("undo.rs", "use tenantry_partner_center::Speaker;");
+    write("cli.rs", "fn f(config: Config) { config.partner_center.enabled; }");
+    let uses = uses_of_the_service(directory.path());
+    let mut wrong: Vec<&str> = uses
+        .iter()
+        .filter(|(module, _)| !may_know(module))
+        .map(|(module, _)| module[0].as_str())
+        .collect();
+    wrong.sort_unstable();
+    assert_eq!(wrong, ["plan", "runner", "undo"]);
 }

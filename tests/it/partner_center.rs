@@ -22,10 +22,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tenantry::clock::Clock;
 use tenantry::ledger::{Job, Ledger, Parameters, RowRecord};
+use tenantry::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::store::Stores;
-use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry::submit::{Rules, Submitted};
 
 use crate::place::{On, Place, by, hand_in_from, hand_over, outcomes, work_off_from};

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tenantry::clock::Clock;
 use tenantry::ledger::Outcome;
-use tenantry::store::partner_center::{PartnerCenter, Settings};
+use tenantry::partner_center::{PartnerCenter, Settings};
 
 use super::{CUSTOMERS, Office, carried_out_by, settings};
 use crate::place::outcomes;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::http::Version;
 use tenantry::clock::Clock;
-use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
+use tenantry::partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
 use tenantry::store::remote::{RemoteStore, StoreEnv};
 
 use self::servers::{Authority, Fate, Proxy, TlsServer, self_signed, unreliable};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantry::clock::Clock;
-use tenantry::store::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, Standing};
+use tenantry::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, Standing};
 use tenantry::store::remote::RemoteStore;
 
 use super::{CUSTOMERS, Office, USERS, addresses, carried_out_by};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tenantry::ledger::Outcome;
+use tenantry::partner_center::Speaker;
 use tenantry::store::Verdict;
-use tenantry::store::partner_center::Speaker;
 
 use super::server::{CUSTOMER, Says, USER, Wire, list};
 use super::{GAMMA, one_user};

@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
 use tenantry::clock::Clock;
 use tenantry::ledger::{Job, Ledger, RowRecord};
+use tenantry::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry::store::Verdict;
-use tenantry::store::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry::store::remote::{ApplyError, RemoteStore, StoreEnv};
 use tenantry_jobs::{Column, Row};
 use tokio::net::TcpListener;
@@ -133,7 +133,7 @@ impl Wire {
                 tenant: "partner.example".to_owned(),
                 client_id: "app".to_owned(),
                 client_secret: Secret::new("a word"),
-                refresh_token: Some(tenantry::store::partner_center::RefreshToken::File(token)),
+                refresh_token: Some(tenantry::partner_center::RefreshToken::File(token)),
                 token: None,
             },
             timeout: Duration::from_secs(20),

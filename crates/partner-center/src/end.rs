@@ -1,0 +1,101 @@
+//! How attempts at rows end, in what Partner Center says of them.
+
+use tenantry_jobs::{Problem, code};
+
+use super::failure::Failure;
+use super::steps::Stopped;
+use tenantry_ledger::{Outcome, RowOutcome, RowWait};
+use tenantry_store::remote::Fate;
+use tenantry_store::{rejected, unchanged};
+
+/// Partner Center's code for a customer without free seats of a SKU.
+const OUT_OF_SEATS: &str = "60012";
+
+/// How an attempt at a row ended.
+pub(super) enum End {
+    Applied {
+        target: String,
+        message: String,
+    },
+    Unchanged(String),
+    Rejected(Problem),
+    /// A step was refused, or has to wait.
+    Stopped {
+        stopped: Stopped,
+        /// What was done before; empty for nothing.
+        done: String,
+        target: String,
+    },
+    /// Something stands in the way of the rest.
+    Halfway {
+        problem: Problem,
+        /// What was done before.
+        done: String,
+        target: String,
+    },
+    /// For somebody else.
+    Waits {
+        message: String,
+        target: String,
+    },
+}
+
+impl End {
+    pub(super) fn applied(target: impl Into<String>) -> Self {
+        Self::Applied {
+            target: target.into(),
+            message: String::new(),
+        }
+    }
+
+    pub(super) fn stopped(stopped: Stopped, target: impl Into<String>) -> Self {
+        Self::Stopped {
+            stopped,
+            done: String::new(),
+            target: target.into(),
+        }
+    }
+
+    pub(super) fn fate(self, row: u64) -> Fate {
+        let over = |outcome, code: &str, message, target| {
+            Fate::Over(RowOutcome {
+                row,
+                outcome,
+                code: code.to_owned(),
+                message,
+                target,
+            })
+        };
+        match self {
+            End::Applied { target, message } => over(Outcome::Applied, "", message, target),
+            End::Unchanged(target) => Fate::Over(unchanged(row, target)),
+            End::Rejected(problem) => Fate::Over(rejected(row, &problem)),
+            End::Halfway { problem, done, target } => {
+                over(Outcome::Failed, &problem.code, format!("{done}; {problem}"), target)
+            }
+            End::Waits { message, target } => Fate::Waits(RowWait { row, message, target }),
+            End::Stopped { stopped, done, target } => {
+                let Stopped { failure, is_for_now } = stopped;
+                let says = format!("Partner Center: {failure}");
+                if is_for_now {
+                    let message = format!("waits for what is under way there; {says}");
+                    return Fate::Waits(RowWait { row, message, target });
+                }
+                if done.is_empty() {
+                    over(Outcome::Rejected, code_of(&failure), says, target)
+                } else {
+                    let message = format!("{done}: {says}; then `retry` goes on with the row");
+                    over(Outcome::Failed, code_of(&failure), message, target)
+                }
+            }
+        }
+    }
+}
+
+/// The code rows are told.
+fn code_of(failure: &Failure) -> &'static str {
+    match failure.code.as_str() {
+        OUT_OF_SEATS => code::NO_FREE_SEATS,
+        _ => code::REFUSED,
+    }
+}

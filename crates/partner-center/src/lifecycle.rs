@@ -1,0 +1,285 @@
+//! `delete-users`, `restore-users`, `reset-passwords`: users that exist, or did.
+//!
+//! A deleted user is kept for thirty days, without its licences (Partner Center, `delete-a-user-account-for-a-customer`), so
+//! which it had is read before, for people to see and for the undo. When a password was last set nobody says; we remember
+//! those we set.
+
+use serde_json::json;
+use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
+
+use super::audit::audited;
+use super::auth::Speaker;
+use super::client::{Call, Operation};
+use super::end::End;
+use super::image::{Image, Object};
+use super::named::{Named, named};
+use super::records::{Customer, User};
+use super::session::Session;
+use super::steps::{Done, Sending, Step};
+use super::text::segment;
+use super::{Halt, skus};
+use tenantry_foundation::moment::{day, second};
+use tenantry_foundation::passwords::{Password, PasswordRow};
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
+use tenantry_store::remote::{RowPreview, Steps};
+use tenantry_store::{FieldChange, Verdict};
+
+const DELETE_USER: Operation = Operation::new("delete-user", "DELETE", Speaker::AppAndUser);
+const RESTORE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);
+const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH", Speaker::AppAndUser);
+
+/// What deleting would do.
+pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
+    let named = match named(session, user).await? {
+        Ok(named) => named,
+        Err(problem) => return Ok(RowPreview::reject(problem)),
+    };
+    let Some(found) = &named.user else {
+        return Ok(match named.deleted {
+            Some(_) => Verdict::Unchanged.into(),
+            None => RowPreview::reject(named.missing(user.user_principal_name)),
+        });
+    };
+    let mut changes = vec![FieldChange::new("status", "active", "deleted")];
+    let has = session.licenses_now(&named.customer.id, &found.id).await?;
+    if !has.is_empty() {
+        let shown = skus::shown(session, &named.customer.id, &has).await?;
+        changes.push(FieldChange::new("licenses", shown, ""));
+    }
+    changes.extend(found.person().map(|(field, value)| FieldChange::new(field, value, "")));
+    let previewed = RowPreview::from(Verdict::Change(changes));
+    Ok(previewed.touching(named.customer.touch(1, named.of)).destructive())
+}
+
+/// Deletes a user.
+pub(super) async fn delete(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
+    let named = match named(session, user).await? {
+        Ok(named) => named,
+        Err(problem) => return Ok(End::Rejected(problem)),
+    };
+    let begun = Image::of_step(steps, "delete")?.map(|image| image.id);
+    let id = match (begun, &named.user, &named.deleted) {
+        (Some(begun), _, _) => begun,
+        (None, Some(found), _) => found.id.clone(),
+        (None, None, Some(deleted)) => return Ok(End::Unchanged(deleted.id.clone())),
+        (None, None, None) => return Ok(End::Rejected(named.missing(user.user_principal_name))),
+    };
+    let step = session.step(steps, "delete");
+    match delete_step(session, &step, &named.customer, &id).await? {
+        Ok(_) => Ok(End::Applied {
+            target: id,
+            message: format!("can be restored until {}", day(session.now() + RESTORE_WITHIN_MILLIS)),
+        }),
+        // Somebody else was faster.
+        Err(stopped) if stopped.failure.status == 404 => Ok(End::Unchanged(id)),
+        Err(stopped) => Ok(End::stopped(stopped, id)),
+    }
+}
+
+/// Has the user of that id deleted.
+pub(super) async fn delete_step(
+    session: &Session,
+    step: &Step<'_>,
+    customer: &Customer,
+    id: &str,
+) -> Result<Done, Halt> {
+    let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
+    step.once(
+        || async {
+            let there = session.user_of_id(&customer.id, id).await?;
+            Ok(there.is_none().then(String::new))
+        },
+        || async {
+            let has = session.licenses_now(&customer.id, id).await?;
+            let image = Image::new(Object::UserState, customer, id)
+                .field("state", "active", "deleted")
+                .field("licenses", has.join(";"), "");
+            let call = Call::new(DELETE_USER, path.clone()).of(&customer.id);
+            Ok(Some(Sending { call, image }))
+        },
+        |_| Some(String::new()),
+    )
+    .await
+}
+
+/// What restoring would do.
+pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
+    let named = match named(session, user).await? {
+        Ok(named) => named,
+        Err(problem) => return Ok(RowPreview::reject(problem)),
+    };
+    if named.user.is_some() {
+        return Ok(Verdict::Unchanged.into());
+    }
+    Ok(match restorable(session, &named, user) {
+        Ok(deleted) => {
+            let mut changes = vec![FieldChange::new("status", "deleted", "active")];
+            changes.extend(
+                deleted
+                    .person()
+                    .map(|(field, value)| FieldChange::new(field, "", value)),
+            );
+            Verdict::Change(changes).into()
+        }
+        Err(problem) => RowPreview::reject(problem),
+    })
+}
+
+fn restorable<'n>(session: &Session, named: &'n Named, user: UserRef<'_>) -> Result<&'n User, Problem> {
+    let problem = |code, expected| Problem::new(code, "user_principal_name", user.user_principal_name, expected);
+    let Some(deleted) = &named.deleted else {
+        let expected = format!("no user of {} that was deleted has this name", named.customer.domain);
+        return Err(problem(code::UNKNOWN_USER, expected));
+    };
+    let until = deleted.deleted_at.map(|at| at + RESTORE_WITHIN_MILLIS);
+    match until.filter(|until| session.now() > *until) {
+        None => Ok(deleted),
+        Some(until) => {
+            let expected = format!("this user could be restored until {}", day(until));
+            Err(problem(code::RESTORE_EXPIRED, expected))
+        }
+    }
+}
+
+/// Restores a user, without the licences it had.
+pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
+    let named = match named(session, user).await? {
+        Ok(named) => named,
+        Err(problem) => return Ok(End::Rejected(problem)),
+    };
+    let begun = Image::of_step(steps, "restore")?.map(|image| image.id);
+    let id = match (begun, &named.user) {
+        (Some(begun), _) => begun,
+        (None, Some(there)) => return Ok(End::Unchanged(there.id.clone())),
+        (None, None) => match restorable(session, &named, user) {
+            Ok(deleted) => deleted.id.clone(),
+            Err(problem) => return Ok(End::Rejected(problem)),
+        },
+    };
+    let step = session.step(steps, "restore");
+    Ok(match restore_step(session, &step, &named.customer, &id).await? {
+        Ok(_) => End::applied(id),
+        Err(stopped) => End::stopped(stopped, id),
+    })
+}
+
+/// Has the deleted user of that id restored.
+pub(super) async fn restore_step(
+    session: &Session,
+    step: &Step<'_>,
+    customer: &Customer,
+    id: &str,
+) -> Result<Done, Halt> {
+    let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
+    step.once(
+        || async {
+            let there = session.user_of_id(&customer.id, id).await?;
+            Ok(there.is_some().then(String::new))
+        },
+        || async {
+            let image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
+            let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
+            let call = Call::new(RESTORE_USER, path.clone()).of(&customer.id).body(body);
+            Ok(Some(Sending { call, image }))
+        },
+        |_| Some(String::new()),
+    )
+    .await
+}
+
+/// What a user is called where passwords are remembered.
+pub(super) fn account(customer: &str, user: &str) -> String {
+    format!("{customer}/{user}")
+}
+
+/// What a reset would do.
+pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) -> Result<RowPreview, Halt> {
+    let named = match named(session, reset.user).await? {
+        Ok(named) => named,
+        Err(problem) => return Ok(RowPreview::reject(problem)),
+    };
+    let Some(user) = &named.user else {
+        return Ok(RowPreview::reject(named.missing(reset.user.user_principal_name)));
+    };
+    let last = session.password_set_at(&account(&named.customer.id, &user.id)).await?;
+    if last.is_some() && !reset.again {
+        return Ok(Verdict::Unchanged.into());
+    }
+    let before = last.map_or_else(String::new, |last| format!("set at {}", second(last)));
+    let verdict = Verdict::Change(vec![FieldChange::new("password", before, "a new one")]);
+    Ok(RowPreview::from(verdict).touching(named.customer.touch(1, named.of)))
+}
+
+/// Gives a user this password.
+pub(super) async fn reset(
+    session: &Session,
+    steps: Steps<'_>,
+    reset: &PasswordReset<'_>,
+    password: Password,
+) -> Result<(End, Option<PasswordRow>), Halt> {
+    let named = match named(session, reset.user).await? {
+        Ok(named) => named,
+        Err(problem) => return Ok((End::Rejected(problem), None)),
+    };
+    let Some(user) = &named.user else {
+        return Ok((End::Rejected(named.missing(reset.user.user_principal_name)), None));
+    };
+    let account = account(&named.customer.id, &user.id);
+    // What an earlier attempt set was lost with that attempt, so it is set anew.
+    if !reset.again && !steps.has_begun() && session.password_set_at(&account).await?.is_some() {
+        return Ok((End::Unchanged(user.id.clone()), None));
+    }
+    let done = password_step(session, steps, &named.customer, &user.id, &password, reset.force_change).await?;
+    if let Err(stopped) = done {
+        return Ok((End::stopped(stopped, user.id.clone()), None));
+    }
+    steps.note_password(&account).await?;
+    let handed_out = PasswordRow {
+        customer: named.customer.domain.clone(),
+        user_principal_name: user.sign_in_name.clone(),
+        password,
+    };
+    Ok((End::applied(user.id.clone()), Some(handed_out)))
+}
+
+/// Has a user's password set. It is a step of this attempt alone: the next attempt has another password.
+pub(super) async fn password_step(
+    session: &Session,
+    steps: Steps<'_>,
+    customer: &Customer,
+    user: &str,
+    password: &Password,
+    force_change: bool,
+) -> Result<Done, Halt> {
+    let path = format!(
+        "/customers/{}/users/{}/resetpassword",
+        segment(&customer.id),
+        segment(user)
+    );
+    let call = Call::new(RESET_PASSWORD, path).of(&customer.id).body(json!({
+        "passwordProfile": { "password": password.reveal(), "forceChangePassword": force_change },
+        "attributes": { "objectType": "CustomerUser" },
+    }));
+    let name = format!("password {}", steps.attempt());
+    let step = session.step(steps, &name);
+    step.once(
+        // Nobody can see which password somebody has, but there may be a record of its being set. Without one it is set once
+        // more, which changes nothing.
+        || async {
+            let is_set = match steps.sent_as(&name) {
+                Some(sent) => audited(session, &customer.id, sent, steps.since_millis()).await,
+                None => false,
+            };
+            Ok(is_set.then(String::new))
+        },
+        || async {
+            let image = Image::new(Object::Password, customer, user);
+            Ok(Some(Sending {
+                call: call.clone(),
+                image,
+            }))
+        },
+        |_| Some(String::new()),
+    )
+    .await
+}

@@ -1,0 +1,60 @@
+//! Whom a row about a user names, among those who were deleted too.
+
+use std::sync::Arc;
+
+use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
+use tenantry_jobs::{Problem, UserRef, code};
+
+use super::Halt;
+use super::records::{Customer, User};
+use super::session::Session;
+use tenantry_foundation::moment::day;
+
+/// Whom a row names.
+pub(super) struct Named {
+    pub(super) customer: Arc<Customer>,
+    /// Users the customer has.
+    pub(super) of: u64,
+    pub(super) user: Option<User>,
+    /// Who was deleted under that name, if nobody has it.
+    pub(super) deleted: Option<User>,
+}
+
+/// Finds whom a row names, among those who were deleted too.
+pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Result<Named, Problem>, Halt> {
+    let customer = match session.customer(user.customer).await? {
+        Ok(customer) => customer,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let name = user.user_principal_name.to_lowercase();
+    let users = session.users(&customer.id).await?;
+    let found = users.get(&name).cloned();
+    let deleted = match found {
+        Some(_) => None,
+        None => session.deleted_users(&customer.id).await?.get(&name).cloned(),
+    };
+    Ok(Ok(Named {
+        customer,
+        of: users.len() as u64,
+        user: found,
+        deleted,
+    }))
+}
+
+impl Named {
+    /// Why there is no such user to do something with.
+    pub(super) fn missing(&self, name: &str) -> Problem {
+        let problem = |code, expected: String| Problem::new(code, "user_principal_name", name, expected);
+        match self.deleted.as_ref().map(|deleted| deleted.deleted_at) {
+            Some(at) => {
+                let until = at.map_or_else(String::new, |at| format!(" until {}", day(at + RESTORE_WITHIN_MILLIS)));
+                let expected = format!("this user was deleted; `restore-users` brings it back{until}");
+                problem(code::USER_DELETED, expected)
+            }
+            None => problem(
+                code::UNKNOWN_USER,
+                format!("no user of {} has this name", self.customer.domain),
+            ),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! `remove-relationship`: ends the reseller relationship, once nothing stands in its way.
+//!
+//! Partner Center refuses it while anything is active, in words only, so what stands in the way is found before, and told
+//! all at once and by name. Suspending what can be suspended is a step each, and only where the row says so. An undo does
+//! not bring the relationship back: only the customer's consent does.
+
+use serde_json::json;
+use tenantry_jobs::{Problem, Removal, SubscriptionStatus, code};
+
+use super::Halt;
+use super::auth::Speaker;
+use super::client::{Call, CallError, Operation};
+use super::end::End;
+use super::failure::Class;
+use super::image::{Image, Object};
+use super::records::Customer;
+use super::session::Session;
+use super::steps::{Done, Sending, Step};
+use super::subscriptions::{all_now, has_become, status_step};
+use super::text::{segment, text};
+use tenantry_store::remote::{RowPreview, Steps};
+use tenantry_store::removal::Standing;
+use tenantry_store::{FieldChange, Verdict};
+
+const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
+const END_RELATIONSHIP: Operation = Operation::new("update-customer", "PATCH", Speaker::AppAndUser);
+
+/// Subscriptions to suspend: id and status.
+type ToSuspend = Vec<(String, String)>;
+
+/// What is to be suspended first, or what stands in the way.
+async fn obstacles(
+    session: &Session,
+    customer: &Customer,
+    removal: &Removal<'_>,
+) -> Result<Result<ToSuspend, Problem>, Halt> {
+    let mut obstacles: Vec<(&'static str, String)> = Vec::new();
+    let mut suspend = Vec::new();
+    for subscription in all_now(session, &customer.id).await? {
+        let (id, status) = (subscription.id(), subscription.status());
+        let named = format!("{} {id}", subscription.product());
+        if let Some(open) = session.open_transfer_with(&customer.id, &id).await? {
+            obstacles.push((
+                code::TRANSFER_OPEN,
+                format!("{named} is part of the open transfer {}", open.id()),
+            ));
+            continue;
+        }
+        match subscription.standing(session.now()) {
+            Standing::Over => {}
+            Standing::Suspendable if removal.suspend_subscriptions => suspend.push((id, status)),
+            Standing::Suspendable => obstacles.push((
+                code::ACTIVE_SUBSCRIPTIONS,
+                format!("{named} is {status}: suspend it, or say `suspend_subscriptions` = `yes`"),
+            )),
+            Standing::Obstacle(code, how) => obstacles.push((code, format!("{named} is {status} and {how}"))),
+        }
+    }
+    let Some((code, _)) = obstacles.first() else {
+        return Ok(Ok(suspend));
+    };
+    let all: Vec<&str> = obstacles.iter().map(|(_, text)| text.as_str()).collect();
+    let expected = format!("a customer with nothing active; {}", all.join("; "));
+    Ok(Err(Problem::new(code, "customer", &customer.domain, expected)))
+}
+
+/// What a row would do.
+pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<RowPreview, Halt> {
+    let customer = match session.customer(removal.customer).await? {
+        Ok(customer) => customer,
+        Err(problem) => return Ok(RowPreview::reject(problem)),
+    };
+    let suspend = match obstacles(session, &customer, removal).await? {
+        Ok(suspend) => suspend,
+        Err(problem) => return Ok(RowPreview::reject(problem)),
+    };
+    let mut changes: Vec<FieldChange> = suspend
+        .iter()
+        .map(|(id, status)| FieldChange::new("subscription", format!("{id} {status}"), format!("{id} suspended")))
+        .collect();
+    changes.push(FieldChange::new("relationship", "reseller", "none"));
+    let users = session.users(&customer.id).await?.len() as u64;
+    let previewed = RowPreview::from(Verdict::Change(changes));
+    Ok(previewed.touching(customer.touch(users, users)).destructive())
+}
+
+/// Ends a relationship.
+pub(super) async fn remove(session: &Session, steps: Steps<'_>, removal: &Removal<'_>) -> Result<End, Halt> {
+    // Once it has ended, the customer is not to be found any more.
+    let begun = Image::of_step(steps, "relationship")?;
+    let customer = match begun {
+        Some(image) => image.whose(),
+        None => match session.customer(removal.customer).await? {
+            Ok(customer) => (*customer).clone(),
+            Err(problem) => return Ok(End::Rejected(problem)),
+        },
+    };
+    let target = customer.id.clone();
+    if !steps.has_begun_step("relationship") {
+        own_up(session, steps, &customer).await?;
+        let suspend = match obstacles(session, &customer, removal).await? {
+            Ok(suspend) => suspend,
+            Err(problem) => return Ok(in_the_way(steps, problem, target)),
+        };
+        if let Some(end) = suspend_all(session, steps, &customer, &suspend).await? {
+            return Ok(end);
+        }
+    }
+    let message = suspended(steps);
+    let step = session.step(steps, "relationship");
+    Ok(match end_step(session, &step, &customer).await? {
+        Ok(_) => End::Applied { target, message },
+        // Somebody else was faster.
+        Err(stopped) if stopped.failure.status == 404 && message.is_empty() => End::Unchanged(target),
+        Err(stopped) if stopped.failure.status == 404 => End::Applied { target, message },
+        Err(stopped) => End::Stopped {
+            stopped,
+            done: message,
+            target,
+        },
+    })
+}
+
+/// Notes what an earlier attempt suspended without learning of it: looked at anew, that is in nobody's way.
+async fn own_up(session: &Session, steps: Steps<'_>, customer: &Customer) -> Result<(), Halt> {
+    let to = SubscriptionStatus::Suspended.as_str();
+    for (name, image) in steps.unknown("suspend ") {
+        let image = Image::decode(&image)?;
+        if has_become(session, &customer.id, &image.id, to).await? {
+            let step = session.step(steps, &name);
+            let way = (image.before("status"), to);
+            let _ = status_step(session, &step, customer, &image.id, way).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What was suspended so far, by whatever attempt; empty for nothing.
+fn suspended(steps: Steps<'_>) -> String {
+    match steps.count("suspend ") {
+        0 => String::new(),
+        1 => "1 subscription was suspended".to_owned(),
+        many => format!("{many} subscriptions were suspended"),
+    }
+}
+
+/// The end of a row that cannot go on, perhaps after it has begun.
+fn in_the_way(steps: Steps<'_>, problem: Problem, target: String) -> End {
+    match suspended(steps) {
+        done if done.is_empty() => End::Rejected(problem),
+        done => End::Halfway { problem, done, target },
+    }
+}
+
+/// Suspends what is in the way; how the row ends, if it does not go on.
+async fn suspend_all(
+    session: &Session,
+    steps: Steps<'_>,
+    customer: &Customer,
+    suspend: &ToSuspend,
+) -> Result<Option<End>, Halt> {
+    let to = SubscriptionStatus::Suspended.as_str();
+    let mut pending = 0;
+    for (id, status) in suspend {
+        let name = format!("suspend {id}");
+        let step = session.step(steps, &name);
+        match status_step(session, &step, customer, id, (status, to)).await? {
+            Ok(now) if now == to => {}
+            Ok(_) if has_become(session, &customer.id, id, to).await? => {}
+            Ok(_) => pending += 1,
+            Err(stopped) => {
+                let (done, target) = (suspended(steps), customer.id.clone());
+                return Ok(Some(End::Stopped { stopped, done, target }));
+            }
+        }
+    }
+    Ok((pending > 0).then(|| End::Waits {
+        message: format!("{pending} subscriptions are being suspended"),
+        target: customer.id.clone(),
+    }))
+}
+
+async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Result<Done, Halt> {
+    let path = format!("/customers/{}", segment(&customer.id));
+    let body = json!({ "relationshipToPartner": "none", "attributes": { "objectType": "Customer" } });
+    let call = Call::new(END_RELATIONSHIP, path.clone()).of(&customer.id).body(body);
+    step.once(
+        || async {
+            let call = Call::new(GET_CUSTOMER, path.clone()).of(&customer.id);
+            let is_over = match session.client().read(&call).await {
+                Ok(answer) => text(&answer.body, "relationshipToPartner").eq_ignore_ascii_case("none"),
+                Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => true,
+                Err(error) => return Err(Halt::of(error)),
+            };
+            Ok(is_over.then(String::new))
+        },
+        || async {
+            let image = Image::new(Object::Relationship, customer, &customer.id);
+            Ok(Some(Sending {
+                call: call.clone(),
+                image: image.field("relationship", "reseller", "none"),
+            }))
+        },
+        |_| Some(String::new()),
+    )
+    .await
+}

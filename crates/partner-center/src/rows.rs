@@ -1,0 +1,219 @@
+//! Rows as the runner has them carried out, taken back and previewed.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tenantry_jobs::{Change, Problem, code};
+
+use super::end::End;
+use super::image::Image;
+use super::session::Session;
+use super::steps::Stopped;
+use super::{
+    Halt, Refusal, TITLE, customers, licenses, lifecycle, relationship, subscriptions, transfers, undo, update_user,
+    users,
+};
+use tenantry_ledger::Outcome;
+use tenantry_ledger::intents::DoneStep;
+use tenantry_store::remote::{self, ApplyError, Draw, Fate, RemoteSession, RowEnd, RowPreview, Steps, halfway};
+use tenantry_store::{Expected, drifted};
+
+impl RemoteSession for Session {
+    fn preview<'a>(&'a self, row: u64, change: &'a Change<'a>) -> BoxFuture<'a, Result<RowPreview, ApplyError>> {
+        async move { Ok(or_reject(self.look_at(row, change).await)?) }.boxed()
+    }
+
+    fn apply<'a>(
+        &'a self,
+        steps: Steps<'a>,
+        change: &'a Change<'a>,
+        expected: Option<&'a Expected>,
+        draw: Draw<'a>,
+    ) -> BoxFuture<'a, Result<RowEnd, ApplyError>> {
+        async move {
+            let ended = self.carry_out(steps, change, expected, draw).await;
+            or_end(ended, steps)
+        }
+        .boxed()
+    }
+
+    fn preview_undo<'a>(&'a self, done: &'a [DoneStep]) -> BoxFuture<'a, Result<RowPreview, ApplyError>> {
+        async move { Ok(or_reject(undo::Back::new(self, done)?.preview().await)?) }.boxed()
+    }
+
+    fn undo<'a>(
+        &'a self,
+        steps: Steps<'a>,
+        done: &'a [DoneStep],
+        expected: Option<&'a Expected>,
+    ) -> BoxFuture<'a, Result<RowEnd, ApplyError>> {
+        async move {
+            let ended = self.take_back(steps, done, expected).await;
+            or_end(ended, steps)
+        }
+        .boxed()
+    }
+}
+
+impl Session {
+    async fn look_at(&self, row: u64, change: &Change<'_>) -> Result<RowPreview, Halt> {
+        match change {
+            Change::CreateUser(user) => users::preview(self, row, user).await,
+            Change::CreateCustomer(new) => customers::preview_new(self, new).await,
+            Change::UpdateCustomer(patch) => customers::preview_patch(self, patch).await,
+            Change::DeleteUser(user) => lifecycle::preview_delete(self, *user).await,
+            Change::RestoreUser(user) => lifecycle::preview_restore(self, *user).await,
+            Change::ResetPassword(reset) => lifecycle::preview_reset(self, reset).await,
+            Change::AssignLicenses(change) => licenses::preview(self, row, change).await,
+            Change::UpdateUser(patch) => update_user::preview(self, patch).await,
+            Change::SuspendSubscription(one) => subscriptions::preview(self, one).await,
+            Change::RemoveRelationship(removal) => relationship::preview(self, removal).await,
+            Change::SwitchSubscription(switch) => transfers::preview(self, switch).await,
+            Change::SetSeats(_) | Change::SetSubscription(_) => Ok(RowPreview::reject(not_taken())),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        steps: Steps<'_>,
+        change: &Change<'_>,
+        expected: Option<&Expected>,
+        draw: Draw<'_>,
+    ) -> Result<RowEnd, Halt> {
+        let turn = match change {
+            Change::SwitchSubscription(switch) => Some(transfers::turn(self, switch).await?),
+            _ => None,
+        };
+        let _turn = match &turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        let row = steps.row();
+        if let Some(expected) = expected
+            && !has_begun(self, steps, change).await?
+        {
+            let now = or_reject(self.look_at(row, change).await)?.verdict;
+            if !expected.meets(row, &now) {
+                return Ok(RowEnd::over(drifted(row, &now)));
+            }
+        }
+        let (mut handed_out, mut made) = (None, None);
+        let end = match change {
+            Change::CreateUser(user) => {
+                let (end, password) = users::apply(self, steps, user, draw()?).await?;
+                handed_out = password;
+                end
+            }
+            Change::CreateCustomer(new) => customers::create(self, steps, new).await?,
+            Change::UpdateCustomer(patch) => customers::update(self, steps, patch).await?,
+            Change::DeleteUser(user) => lifecycle::delete(self, steps, *user).await?,
+            Change::RestoreUser(user) => lifecycle::restore(self, steps, *user).await?,
+            Change::ResetPassword(reset) => {
+                let (end, password) = lifecycle::reset(self, steps, reset, draw()?).await?;
+                handed_out = password;
+                end
+            }
+            Change::AssignLicenses(change) => licenses::apply(self, steps, change).await?,
+            Change::UpdateUser(patch) => update_user::apply(self, steps, patch).await?,
+            Change::SuspendSubscription(one) => subscriptions::suspend(self, steps, one).await?,
+            Change::RemoveRelationship(removal) => relationship::remove(self, steps, removal).await?,
+            Change::SwitchSubscription(switch) => {
+                let (end, artifact) = transfers::switch(self, steps, switch).await?;
+                made = artifact;
+                end
+            }
+            Change::SetSeats(_) | Change::SetSubscription(_) => End::Rejected(not_taken()),
+        };
+        Ok(RowEnd {
+            fate: end.fate(row),
+            password: handed_out,
+            artifact: made,
+        })
+    }
+
+    async fn take_back(
+        &self,
+        steps: Steps<'_>,
+        done: &[DoneStep],
+        expected: Option<&Expected>,
+    ) -> Result<RowEnd, Halt> {
+        let (back, row) = (undo::Back::new(self, done)?, steps.row());
+        if let Some(expected) = expected.filter(|_| !steps.has_begun()) {
+            let now = or_reject(back.preview().await)?.verdict;
+            if !expected.meets(row, &now) {
+                return Ok(RowEnd::over(drifted(row, &now)));
+            }
+        }
+        let mut fate = back.apply(steps).await?.fate(row);
+        if let Fate::Over(outcome) = &mut fate
+            && outcome.outcome == Outcome::Applied
+        {
+            "undone".clone_into(&mut outcome.code);
+        }
+        Ok(fate.into())
+    }
+}
+
+/// What is said of a row whose kind is not one of ours.
+fn not_taken() -> Problem {
+    remote::not_taken(TITLE)
+}
+
+/// What is refused when somebody looks is refused as a row.
+fn or_reject(previewed: Result<RowPreview, Halt>) -> Result<RowPreview, Halt> {
+    match previewed {
+        Err(halt @ Halt::Refused(_)) => {
+            let problem = Problem::new(code::REFUSED, "", "", halt.to_string());
+            Ok(RowPreview::reject(problem))
+        }
+        other => other,
+    }
+}
+
+/// A row whose questions are refused ends with that, and others go on. One that ends so after something was done has come
+/// halfway.
+fn or_end(ended: Result<RowEnd, Halt>, steps: Steps<'_>) -> Result<RowEnd, ApplyError> {
+    let done = halfway(left(steps)?).unwrap_or_default();
+    match ended {
+        Err(Halt::Refused(Refusal(failure))) => {
+            let is_unknown = done.is_empty() && steps.has_begun();
+            let done = if is_unknown {
+                "what became of its first step is not known".to_owned()
+            } else {
+                done
+            };
+            let (is_for_now, target) = (false, String::new());
+            let stopped = Stopped { failure, is_for_now };
+            let end = End::Stopped { stopped, done, target };
+            Ok(end.fate(steps.row()).into())
+        }
+        Ok(mut ended) => {
+            if let Fate::Over(over) = &mut ended.fate
+                && over.outcome == Outcome::Rejected
+                && !done.is_empty()
+            {
+                over.outcome = Outcome::Failed;
+                over.message = format!("{done}; {}", over.message);
+            }
+            Ok(ended)
+        }
+        Err(halt) => Err(halt.into()),
+    }
+}
+
+/// How many steps of a row left something that stays; a transfer that was asked for leaves nothing but its end.
+fn left(steps: Steps<'_>) -> Result<usize, Halt> {
+    let mut left = 0;
+    for image in steps.done_images() {
+        left += usize::from(!Image::decode(&image)?.is_of_transfer());
+    }
+    Ok(left)
+}
+
+/// Whether anything was done for a row. Rows of one job share transfers, so it may have been done by another row.
+async fn has_begun(session: &Session, steps: Steps<'_>, change: &Change<'_>) -> Result<bool, Halt> {
+    Ok(steps.has_begun()
+        || match change {
+            Change::SwitchSubscription(switch) => transfers::has_begun(session, steps, switch).await?,
+            _ => false,
+        })
+}

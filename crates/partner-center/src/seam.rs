@@ -1,0 +1,134 @@
+//! Partner Center as a remote store.
+
+use std::sync::{Arc, LazyLock};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tenantry_jobs::Job;
+
+use super::auth::Standing;
+use super::kinds::{self, Takes, takes};
+use super::{CUSTOMERS_AT_ONCE, PartnerCenter, Speaker, TITLE, undo};
+use tenantry_ledger::Installation;
+use tenantry_ledger::intents::DoneStep;
+use tenantry_store::RowRequest;
+use tenantry_store::remote::reader::RecordKind;
+use tenantry_store::remote::{Capabilities, Finding, RecordReader, RemoteSession, RemoteStore, StoreEnv};
+
+static KINDS: LazyLock<Vec<&str>> = LazyLock::new(|| kinds::taken().collect());
+
+impl RemoteStore for PartnerCenter {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn title(&self) -> &'static str {
+        TITLE
+    }
+
+    fn section(&self) -> &'static str {
+        "partner_center"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { kinds: &KINDS, unkept }
+    }
+
+    fn lacks(&self, job: &dyn Job) -> Option<String> {
+        let is_enough = takes(job.kind()) == Takes::ByApplication;
+        (!is_enough && !self.client.tokens().speak_for_users()).then(|| {
+            format!(
+                "`{}` needs a token of application and user: set `partner_center.refresh_token_file` or \
+                 `partner_center.refresh_token_command`",
+                job.kind()
+            )
+        })
+    }
+
+    fn installation(&self) -> Installation {
+        self.origin
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    fn customers_at_once(&self) -> usize {
+        CUSTOMERS_AT_ONCE
+    }
+
+    fn customer_of(&self, steps: &[DoneStep]) -> String {
+        undo::Back::customer(steps)
+    }
+
+    fn open(&self, env: StoreEnv, rows: &[RowRequest<'_>]) -> Box<dyn RemoteSession> {
+        Box::new(self.session(env, rows))
+    }
+
+    fn reader(&self) -> Option<Arc<dyn RecordReader>> {
+        Some(Arc::new(self.records()))
+    }
+
+    fn health(&self) -> BoxFuture<'_, Vec<Finding>> {
+        self.findings().boxed()
+    }
+
+    fn tick(&self) -> BoxFuture<'_, ()> {
+        self.client.tokens().mind().boxed()
+    }
+}
+
+impl PartnerCenter {
+    /// Whether it lets the application in, and application and user.
+    async fn findings(&self) -> Vec<Finding> {
+        let finding = |fine, says| Finding {
+            what: "partner center",
+            fine,
+            says,
+        };
+        let mut findings = Vec::new();
+        for (speaker, named) in [
+            (Speaker::App, "the application"),
+            (Speaker::AppAndUser, "application and user"),
+        ] {
+            findings.push(match self.check(speaker).await {
+                Ok(()) => finding(true, format!("lets {named} in")),
+                Err(error) => finding(
+                    false,
+                    format!("{named}, at {}: {error}; check `partner_center`", self.client.address()),
+                ),
+            });
+        }
+        // After the check, which may have had it replaced.
+        findings.extend(self.refresh_token().await.map(|standing| match standing {
+            Standing::Good(says) => finding(true, says),
+            Standing::Ending(says) => finding(false, says),
+        }));
+        findings
+    }
+}
+
+/// What it does not keep.
+fn unkept(kind: RecordKind) -> &'static [&'static str] {
+    match kind {
+        RecordKind::Customer => &["tags", "external_id"],
+        RecordKind::User => &[
+            "job_title",
+            "department",
+            "office",
+            "office_phone",
+            "mobile_phone",
+            "fax",
+            "alternate_email",
+            "street_address",
+            "city",
+            "state",
+            "postal_code",
+            "country",
+            "block_sign_in",
+            "flags",
+            "password_set_at",
+        ],
+        RecordKind::Seats | RecordKind::Subscription => &[],
+    }
+}

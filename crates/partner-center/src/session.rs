@@ -1,0 +1,270 @@
+//! What rows have to know of the store before anything is changed, read once for all rows of a chunk or a plan: customers
+//! by whatever name, their users, SKUs and roles.
+
+mod users;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use tenantry_jobs::{CustomerRef, Problem, code};
+use tokio::sync::OnceCell;
+
+use self::users::{Users, Whose};
+use super::Halt;
+use super::address::{Judgement, Validator};
+use super::auth::Speaker;
+use super::client::{Call, CallError, Client, Operation};
+use super::failure::{Class, find};
+use super::paging::Pages;
+use super::records::{Customer, Sku};
+use super::steps::Step;
+use super::text::{items, number, segment, text};
+use super::transfer::{self, Acceptance, Transfer};
+use tenantry_store::remote::{Steps, StoreEnv};
+
+pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
+pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
+pub(super) const USER_LICENSES: Operation = Operation::new("get-user-licenses", "GET", Speaker::AppAndUser);
+pub(super) const SUBSCRIBED_SKUS: Operation = Operation::new("subscribed-skus", "GET", Speaker::AppAndUser);
+const LIST_ROLES: Operation = Operation::new("list-roles", "GET", Speaker::AppAndUser);
+pub(super) const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", Speaker::AppAndUser);
+
+type Cell<T> = Arc<OnceCell<T>>;
+type Found<T> = Result<Arc<T>, Problem>;
+/// Ids by name in lower case.
+type Roles = Arc<HashMap<String, String>>;
+
+/// What is known so far. Rows that need the same thing at the same time wait for one reading of it.
+pub(super) struct Session {
+    client: Arc<Client>,
+    env: StoreEnv,
+    customers: Mutex<HashMap<String, Cell<Found<Customer>>>>,
+    users: Mutex<Vec<(Whose, Cell<Users>)>>,
+    skus: Mutex<HashMap<String, Cell<Arc<Vec<Sku>>>>>,
+    roles: Mutex<HashMap<String, Cell<Roles>>>,
+    transfers: Mutex<HashMap<String, Cell<Arc<Vec<Transfer>>>>>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    addresses: Validator,
+    acceptances: Vec<Acceptance>,
+}
+
+impl Session {
+    /// With what rows accept, which is answered together.
+    pub(super) fn new(client: Arc<Client>, env: StoreEnv, addresses: Validator, acceptances: Vec<Acceptance>) -> Self {
+        Self {
+            acceptances,
+            client,
+            env,
+            customers: Mutex::default(),
+            users: Mutex::default(),
+            skus: Mutex::default(),
+            roles: Mutex::default(),
+            transfers: Mutex::default(),
+            turns: Mutex::default(),
+            addresses,
+        }
+    }
+
+    /// Whether an address is one.
+    pub(super) async fn judge_address(&self, address: &Value) -> Result<Judgement, Halt> {
+        self.addresses.judge(&self.client, address).await
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A step of a row.
+    pub(super) fn step<'s>(&'s self, steps: Steps<'s>, name: &'s str) -> Step<'s> {
+        Step::new(&self.client, steps, name)
+    }
+
+    /// Milliseconds since the epoch.
+    pub(super) fn now(&self) -> i64 {
+        self.env.now_millis()
+    }
+
+    /// When we last gave a user a password, if that was within a day. Partner Center does not say.
+    pub(super) async fn password_set_at(&self, account: &str) -> Result<Option<i64>, Halt> {
+        Ok(self.env.password_set_at(account).await?)
+    }
+
+    /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
+    pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+        let cell = cell_of(&self.customers, &named.as_written().to_lowercase());
+        let found = cell.get_or_try_init(|| find_customer(&self.client, named)).await?;
+        Ok(found.clone())
+    }
+
+    /// The id of the customer with exactly this domain.
+    pub(super) async fn customer_of_domain(&self, domain: &str) -> Result<Option<String>, Halt> {
+        customer_of_domain(&self.client, domain).await
+    }
+
+    /// The SKUs a customer holds.
+    pub(super) async fn skus(&self, customer: &str) -> Result<Arc<Vec<Sku>>, Halt> {
+        let cell = cell_of(&self.skus, customer);
+        let read = async || {
+            let call = Call::new(
+                SUBSCRIBED_SKUS,
+                format!("/customers/{}/subscribedskus", segment(customer)),
+            )
+            .query("licenseGroupIds", "Group1")
+            .query("licenseGroupIds", "Group2");
+            let answer = self.client.read(&call.of(customer)).await.map_err(Halt::of)?;
+            let sku = |value: &Value| {
+                let product = find(value, "productSku")?;
+                Some(Sku {
+                    id: text(product, "id").to_lowercase(),
+                    part_number: text(product, "skuPartNumber").to_owned(),
+                    group: text(product, "licenseGroupId").to_lowercase(),
+                    available: number(value, "availableUnits"),
+                })
+            };
+            Ok::<_, Halt>(Arc::new(items(answer.body).iter().filter_map(sku).collect::<Vec<_>>()))
+        };
+        let skus = cell.get_or_try_init(read).await?;
+        Ok(skus.clone())
+    }
+
+    /// The directory roles of a customer: ids by name in lower case.
+    pub(super) async fn roles(&self, customer: &str) -> Result<Roles, Halt> {
+        let cell = cell_of(&self.roles, customer);
+        let read = async || {
+            let call = Call::new(LIST_ROLES, format!("/customers/{}/directoryroles", segment(customer)));
+            let answer = self.client.read(&call.of(customer)).await.map_err(Halt::of)?;
+            let roles = items(answer.body);
+            let role = |value: &Value| {
+                // Some still have the names they were made with.
+                let name = text(value, "name");
+                let name = tenantry_jobs::role(name).unwrap_or(name);
+                (name.to_lowercase(), text(value, "id").to_owned())
+            };
+            Ok::<_, Halt>(Arc::new(roles.iter().map(role).collect::<HashMap<_, _>>()))
+        };
+        let roles = cell.get_or_try_init(read).await?;
+        Ok(roles.clone())
+    }
+
+    /// The open transfer of a customer that shows this subscription, as of when transfers were first asked for.
+    pub(super) async fn open_transfer_with(
+        &self,
+        customer: &str,
+        subscription: &str,
+    ) -> Result<Option<Transfer>, Halt> {
+        let all = self.transfers(customer).await?;
+        let found = all
+            .iter()
+            .find(|transfer| transfer.status().is_open() && transfer.line(subscription).is_some());
+        Ok(found.cloned())
+    }
+
+    async fn transfers(&self, customer: &str) -> Result<Arc<Vec<Transfer>>, Halt> {
+        let cell = cell_of(&self.transfers, customer);
+        let read = async || Ok::<_, Halt>(Arc::new(transfer::all_now(&self.client, customer).await?));
+        let transfers = cell.get_or_try_init(read).await?;
+        Ok(transfers.clone())
+    }
+
+    /// Held by a row while it does something that concerns other rows of the same customer.
+    pub(super) fn turn(&self, customer: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(customer.to_owned()).or_default().clone()
+    }
+
+    /// What the rows of the chunk accept.
+    pub(super) fn acceptances(&self) -> &[Acceptance] {
+        &self.acceptances
+    }
+
+    /// Our tenant's GUID, if it is configured as one.
+    pub(super) fn own_tenant(&self) -> Option<&str> {
+        self.client.own_tenant()
+    }
+
+    /// The ids of the SKUs a user has licences of.
+    pub(super) async fn licenses_now(&self, customer: &str, user: &str) -> Result<Vec<String>, Halt> {
+        let path = format!("/customers/{}/users/{}/licenses", segment(customer), segment(user));
+        let call = Call::new(USER_LICENSES, path)
+            .query("licenseGroupIds", "Group1")
+            .query("licenseGroupIds", "Group2");
+        let answer = self.client.read(&call.of(customer)).await.map_err(Halt::of)?;
+        let sku = |value: &Value| Some(text(find(value, "productSku")?, "id").to_lowercase());
+        Ok(items(answer.body).iter().filter_map(sku).collect())
+    }
+
+    /// The ids of the roles a user has.
+    pub(super) async fn roles_now(&self, customer: &str, user: &str) -> Result<Vec<String>, Halt> {
+        let path = format!(
+            "/customers/{}/users/{}/directoryroles",
+            segment(customer),
+            segment(user)
+        );
+        let answer = self.client.read(&Call::new(USER_ROLES, path).of(customer)).await;
+        let roles = items(answer.map_err(Halt::of)?.body);
+        Ok(roles.iter().map(|role| text(role, "id").to_lowercase()).collect())
+    }
+}
+
+/// The customer of that name.
+pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+    let unknown = || {
+        Problem::new(
+            code::UNKNOWN_CUSTOMER,
+            "customer",
+            named.as_written(),
+            "the tenant GUID or a domain of a customer of this partner",
+        )
+    };
+    let id = match named {
+        CustomerRef::Id(id, _) => id.to_string(),
+        CustomerRef::Name(name) => match customer_of_domain(client, name).await? {
+            Some(id) => id,
+            None => return Ok(Err(unknown())),
+        },
+    };
+    let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(&id))).of(&id);
+    let body = match client.read(&call).await {
+        Ok(answer) => answer.body,
+        // Not found, or no relationship with it: no customer of ours.
+        Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => return Ok(Err(unknown())),
+        Err(error) => return Err(Halt::of(error)),
+    };
+    let domain = find(&body, "companyProfile")
+        .map_or("", |profile| text(profile, "domain"))
+        .to_lowercase();
+    let custom = find(&body, "customDomains").and_then(Value::as_array);
+    let domains = custom.map_or(Vec::new(), |custom| {
+        let mut all: Vec<String> = custom.iter().filter_map(Value::as_str).map(str::to_lowercase).collect();
+        if !all.contains(&domain) {
+            all.push(domain.clone());
+        }
+        all
+    });
+    Ok(Ok(Arc::new(Customer { id, domain, domains })))
+}
+
+/// The id of the customer with exactly this domain.
+async fn customer_of_domain(client: &Client, domain: &str) -> Result<Option<String>, Halt> {
+    let filter = json!({ "Field": "Domain", "Value": domain, "Operator": "starts_with" });
+    let first = Call::new(FIND_CUSTOMER, "/customers")
+        .query("size", "50")
+        .query("filter", filter.to_string());
+    let mut pages = Pages::new(FIND_CUSTOMER, first, "", "/customers");
+    while let Some(page) = pages.next(client).await.map_err(Halt::of)? {
+        let found = page.iter().find(|customer| {
+            let profile = find(customer, "companyProfile");
+            profile.is_some_and(|profile| text(profile, "domain").eq_ignore_ascii_case(domain))
+        });
+        if let Some(found) = found {
+            return Ok(Some(text(found, "id").to_lowercase()));
+        }
+    }
+    Ok(None)
+}
+
+fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {
+    let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+    cells.entry(key.to_owned()).or_default().clone()
+}

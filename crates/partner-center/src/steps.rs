@@ -1,0 +1,108 @@
+//! Steps of rows, as Partner Center has them done exactly once (`store::remote::step`).
+
+use std::future::Future;
+
+use uuid::Uuid;
+
+use super::Halt;
+use super::auth::AuthError;
+use super::client::{Answer, Call, CallError, Client};
+use super::failure::{self, Failure};
+use super::image::Image;
+use tenantry_store::remote::Steps;
+use tenantry_store::remote::step::{self, CallFailure, Class, Sender};
+
+/// What a step sends, and what that changes.
+pub(super) struct Sending {
+    pub(super) call: Call,
+    pub(super) image: Image,
+}
+
+/// Why a step has not taken effect.
+pub(super) type Stopped = step::Stopped<Failure>;
+
+/// What a step came to: what of it was to be remembered, or why not.
+pub(super) type Done = step::Done<Failure>;
+
+/// One step of one row.
+#[derive(Clone, Copy)]
+pub(super) struct Step<'s>(step::Step<'s, Client>);
+
+impl<'s> Step<'s> {
+    pub(super) fn new(client: &'s Client, steps: Steps<'s>, name: &'s str) -> Self {
+        Self(step::Step {
+            sender: client,
+            steps,
+            name,
+            is_unique: false,
+        })
+    }
+
+    /// Of something that Partner Center itself takes but once.
+    pub(super) fn unique(self) -> Self {
+        Self(step::Step {
+            is_unique: true,
+            ..self.0
+        })
+    }
+
+    /// Has the step done; see [`step::Step::once`].
+    pub(super) async fn once<F, N>(
+        &self,
+        find: impl Fn() -> F,
+        next: impl Fn() -> N,
+        keep: impl Fn(&Answer) -> Option<String>,
+    ) -> Result<Done, Halt>
+    where
+        F: Future<Output = Result<Option<String>, Halt>>,
+        N: Future<Output = Result<Option<Sending>, Halt>>,
+    {
+        let next = || async {
+            let Some(Sending { call, image }) = next().await? else {
+                return Ok(None);
+            };
+            let image = image.encode()?;
+            Ok(Some(step::Sending { call, image }))
+        };
+        self.0.once(find, next, keep).await
+    }
+}
+
+impl Sender for Client {
+    type Call = Call;
+    type Answer = Answer;
+    type Failure = Failure;
+    type Error = Halt;
+
+    async fn send(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallFailure<Failure>> {
+        self.call(call, request_id).await.map_err(|error| match error {
+            CallError::Answered(failure, _) => CallFailure::Answered(class(&failure), failure),
+            CallError::Lost(why) => CallFailure::Lost(why),
+            CallError::NotSent(why) | CallError::Auth(AuthError::Unavailable(why)) => CallFailure::NotSent(why),
+            CallError::Auth(AuthError::Refused(why)) => CallFailure::Unauthorized(why),
+        })
+    }
+
+    fn gone(&self) -> Failure {
+        Failure::gone()
+    }
+
+    fn unauthorized(&self, why: String) -> Halt {
+        Halt::Unauthorized(why)
+    }
+
+    fn unavailable(&self, why: String) -> Halt {
+        Halt::Unavailable(why)
+    }
+}
+
+fn class(failure: &Failure) -> Class {
+    match failure.class() {
+        failure::Class::Throttled => Class::Throttled,
+        failure::Class::Unavailable => Class::Unavailable,
+        failure::Class::Busy => Class::Busy,
+        failure::Class::Stale => Class::Stale,
+        failure::Class::Unauthorized | failure::Class::Forbidden => Class::Unauthorized,
+        failure::Class::Refused => Class::Refused,
+    }
+}

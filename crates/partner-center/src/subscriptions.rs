@@ -1,0 +1,197 @@
+//! `suspend-subscription`, and how subscriptions change.
+//!
+//! A change of a subscription names the whole resource, and what it leaves out is reset (Partner Center,
+//! `update-a-subscription-by-id`), so each attempt reads it, changes what is to change, and sends it all back. It may be
+//! accepted and come into effect later; the row waits for that.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tenantry_jobs::{Problem, SubscriptionStatus, Suspension, code};
+
+use super::Halt;
+use super::auth::Speaker;
+use super::client::{Call, CallError, Operation};
+use super::end::End;
+use super::failure::find;
+use super::image::{Image, Object};
+use super::records::Customer;
+use super::session::Session;
+use super::steps::{Done, Sending, Step};
+use super::subscription::Subscription;
+use super::text::{items, segment, text};
+use tenantry_store::remote::{RowPreview, Steps};
+use tenantry_store::{FieldChange, Verdict};
+
+const GET_SUBSCRIPTION: Operation = Operation::new("get-subscription", "GET", Speaker::App);
+const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
+const UPDATE_SUBSCRIPTION: Operation = Operation::new("update-subscription", "PATCH", Speaker::App);
+
+impl Subscription {
+    /// The whole of it with another status, to be sent back in the version it was read in.
+    fn with_status(&self, customer: &str, to: &str) -> Call {
+        let mut body = self.0.clone();
+        body["status"] = json!(to);
+        let etag = find(&body, "attributes").map_or("", |attributes| text(attributes, "etag"));
+        let etag = etag.to_owned();
+        let call = Call::new(UPDATE_SUBSCRIPTION, path(customer, &self.id()));
+        let call = call.of(customer).body(body);
+        if etag.is_empty() { call } else { call.if_match(&etag) }
+    }
+}
+
+fn path(customer: &str, id: &str) -> String {
+    format!("/customers/{}/subscriptions/{}", segment(customer), segment(id))
+}
+
+/// All subscriptions of a customer, as they are now.
+pub(super) async fn all_now(session: &Session, customer: &str) -> Result<Vec<Subscription>, Halt> {
+    let call = Call::new(
+        LIST_SUBSCRIPTIONS,
+        format!("/customers/{}/subscriptions", segment(customer)),
+    );
+    let answer = session.client().read(&call.of(customer)).await.map_err(Halt::of)?;
+    Ok(items(answer.body).into_iter().map(Subscription).collect())
+}
+
+/// The subscription of that id, as it is now.
+pub(super) async fn now(session: &Session, customer: &str, id: &str) -> Result<Option<Subscription>, Halt> {
+    let call = Call::new(GET_SUBSCRIPTION, path(customer, id)).of(customer);
+    match session.client().read(&call).await {
+        Ok(answer) => Ok(Some(Subscription(answer.body))),
+        Err(CallError::Answered(failure, _)) if failure.status == 404 => Ok(None),
+        Err(error) => Err(Halt::of(error)),
+    }
+}
+
+/// No subscription of that id.
+pub(super) fn unknown(customer: &Customer, id: &str) -> Problem {
+    let expected = format!("no subscription of {} that you sold has this id", customer.domain);
+    Problem::new(code::UNKNOWN_SUBSCRIPTION, "subscription_id", id, expected)
+}
+
+/// A row's subscription, and what it is to become.
+struct Wanted {
+    customer: Arc<Customer>,
+    id: String,
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Wanted {
+    async fn new(session: &Session, one: &Suspension<'_>) -> Result<Result<Self, Problem>, Halt> {
+        let (active, suspended) = (
+            SubscriptionStatus::Active.as_str(),
+            SubscriptionStatus::Suspended.as_str(),
+        );
+        let (from, to) = if one.suspend {
+            (active, suspended)
+        } else {
+            (suspended, active)
+        };
+        let customer = session.customer(one.customer).await?;
+        Ok(customer.map(|customer| Self {
+            customer,
+            id: one.subscription_id.to_string(),
+            from,
+            to,
+        }))
+    }
+
+    async fn verdict(&self, session: &Session) -> Result<Verdict, Halt> {
+        let Some(subscription) = now(session, &self.customer.id, &self.id).await? else {
+            return Ok(Verdict::Reject(unknown(&self.customer, &self.id)));
+        };
+        let status = subscription.status();
+        if status == self.to {
+            return Ok(Verdict::Unchanged);
+        }
+        if status != self.from {
+            let expected = format!(
+                "only a subscription that is {} can become {}; this one is {status}",
+                self.from, self.to
+            );
+            let problem = Problem::new(code::SUBSCRIPTION_INACTIVE, "subscription_id", &self.id, expected);
+            return Ok(Verdict::Reject(problem));
+        }
+        if let Some(open) = session.open_transfer_with(&self.customer.id, &self.id).await? {
+            return Ok(Verdict::Reject(open.in_the_way_of(&self.id)));
+        }
+        Ok(Verdict::Change(vec![FieldChange::new("status", status, self.to)]))
+    }
+}
+
+/// What a row would do.
+pub(super) async fn preview(session: &Session, one: &Suspension<'_>) -> Result<RowPreview, Halt> {
+    match Wanted::new(session, one).await? {
+        Ok(wanted) => Ok(wanted.verdict(session).await?.into()),
+        Err(problem) => Ok(RowPreview::reject(problem)),
+    }
+}
+
+/// Suspends a subscription, or takes it up again.
+pub(super) async fn suspend(session: &Session, steps: Steps<'_>, one: &Suspension<'_>) -> Result<End, Halt> {
+    let wanted = match Wanted::new(session, one).await? {
+        Ok(wanted) => wanted,
+        Err(problem) => return Ok(End::Rejected(problem)),
+    };
+    let target = wanted.id.clone();
+    if !steps.has_begun() {
+        match wanted.verdict(session).await? {
+            Verdict::Reject(problem) => return Ok(End::Rejected(problem)),
+            Verdict::Unchanged => return Ok(End::Unchanged(target)),
+            Verdict::Create | Verdict::Change(_) => {}
+        }
+    }
+    let (from, to) = (wanted.from, wanted.to);
+    let step = session.step(steps, "status");
+    Ok(
+        match status_step(session, &step, &wanted.customer, &wanted.id, (from, to)).await? {
+            Err(stopped) => End::stopped(stopped, target),
+            Ok(now) if now == to => End::applied(target),
+            Ok(_) if has_become(session, &wanted.customer.id, &wanted.id, to).await? => End::applied(target),
+            Ok(_) => End::Waits {
+                message: not_yet(to),
+                target,
+            },
+        },
+    )
+}
+
+/// What is said of a change that was accepted, as long as there is nothing to be seen of it.
+pub(super) fn not_yet(to: &str) -> String {
+    format!("accepted; Partner Center has not made it {to} yet")
+}
+
+/// Whether a subscription whose change was accepted is what it was to become.
+pub(super) async fn has_become(session: &Session, customer: &str, id: &str, to: &str) -> Result<bool, Halt> {
+    let now = now(session, customer, id).await?;
+    Ok(now.is_some_and(|now| now.status() == to))
+}
+
+/// Has a subscription get another status. It comes to the status that was answered, or to nothing where the change was
+/// only accepted.
+pub(super) async fn status_step(
+    session: &Session,
+    step: &Step<'_>,
+    customer: &Customer,
+    id: &str,
+    (from, to): (&str, &str),
+) -> Result<Done, Halt> {
+    step.once(
+        || async {
+            let is_so = has_become(session, &customer.id, id, to).await?;
+            Ok(is_so.then(|| to.to_owned()))
+        },
+        || async {
+            let image = Image::new(Object::Subscription, customer, id).field("status", from, to);
+            let now = now(session, &customer.id, id).await?;
+            Ok(now.map(|now| Sending {
+                call: now.with_status(&customer.id, to),
+                image,
+            }))
+        },
+        |answer| Some(text(&answer.body, "status").to_lowercase()),
+    )
+    .await
+}

@@ -1,0 +1,174 @@
+//! The seam to stores that are no database: services that are asked row by row over their APIs.
+//!
+//! A [`RemoteStore`] says what it can do and opens [`RemoteSession`]s. A session previews rows and carries them out or takes
+//! them back, several at a time, and keeps what rows of one chunk have to know in common. What a row does is done in steps
+//! of one call each. The [`Journal`] keeps the intent to do a step before it is done and the result after it, so that a
+//! session knows what an attempt before it has begun ([`Steps`]) and has each step done exactly once ([`step`]). What a
+//! store holds is read as one stream of records ([`RecordReader`]), which lists, exports ([`listing`]) and copies are made
+//! of.
+//!
+//! What goes wrong is said in the words the runner decides by ([`StoreError`]). A new store is a module that implements
+//! these traits and a line in the registry that builds the configured ones.
+
+mod end;
+mod error;
+mod journal;
+pub mod listing;
+pub mod reader;
+pub mod step;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tenantry_jobs::{Change, Job, Problem, code};
+
+pub use end::{Fate, RowEnd, RowPreview, halfway};
+pub use error::{ApplyError, StoreError};
+pub use journal::{Journal, Steps};
+pub use reader::RecordReader;
+
+use self::reader::RecordKind;
+use super::{Expected, RowRequest};
+use tenantry_foundation::db::DbError;
+use tenantry_foundation::passwords::Password;
+use tenantry_ledger::intents::DoneStep;
+use tenantry_ledger::{Installation, Ledger};
+
+/// A store that is no database. Handles to one store share its connections, tokens and pace.
+pub trait RemoteStore: Send + Sync {
+    /// The word for it in parameters of jobs and among the stores to copy from, as `partner-center`.
+    fn name(&self) -> &'static str;
+
+    /// What people call it, as `Partner Center`. Its messages begin with it.
+    fn title(&self) -> &'static str;
+
+    /// The section of the configuration that it is set up in.
+    fn section(&self) -> &'static str;
+
+    /// What it can do, however it is configured.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What is missing of the configuration for jobs of this kind, so that nothing is begun that cannot be finished.
+    fn lacks(&self, job: &dyn Job) -> Option<String>;
+
+    /// What tells its records, as this account sees them, from those of every other store.
+    fn installation(&self) -> Installation;
+
+    /// Rows in hand at once.
+    fn concurrency(&self) -> usize;
+
+    /// Customers whose rows take turns, so that one that is throttled holds nobody up.
+    fn customers_at_once(&self) -> usize {
+        8
+    }
+
+    /// The customer whose turn it is when these steps are taken back; rows of the same customer have the same.
+    fn customer_of(&self, steps: &[DoneStep]) -> String;
+
+    /// Begins with rows of one chunk or one file. `rows` are those that are to come, where that is known. Nothing is asked yet.
+    fn open(&self, env: StoreEnv, rows: &[RowRequest<'_>]) -> Box<dyn RemoteSession>;
+
+    /// Reads what it holds; `None` for a store that cannot be read.
+    fn reader(&self) -> Option<Arc<dyn RecordReader>>;
+
+    /// Whether everything is as it should be, tried rather than believed.
+    fn health(&self) -> BoxFuture<'_, Vec<Finding>>;
+
+    /// Sees to what ends by itself, as tokens do. Called about hourly, whether or not there are jobs.
+    fn tick(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Rows of one chunk or one file, in a store that is no database. Rows are previewed and carried out several at a time.
+///
+/// `Err` says that the row is not over. The runner waits and tries the row again ([`StoreError::Throttled`]), leaves it for
+/// later ([`StoreError::Deferred`]), or gives the chunk back; [`StoreError::Rejected`] ends the row.
+pub trait RemoteSession: Send + Sync {
+    /// What a row would do.
+    fn preview<'a>(&'a self, row: u64, change: &'a Change<'a>) -> BoxFuture<'a, Result<RowPreview, ApplyError>>;
+
+    /// Carries a row out, or goes on with it, if it would still do what is expected. A row that has begun is not compared.
+    /// `draw` gives a password for whoever needs one.
+    fn apply<'a>(
+        &'a self,
+        steps: Steps<'a>,
+        change: &'a Change<'a>,
+        expected: Option<&'a Expected>,
+        draw: Draw<'a>,
+    ) -> BoxFuture<'a, Result<RowEnd, ApplyError>>;
+
+    /// What taking back a row that did these steps would do.
+    fn preview_undo<'a>(&'a self, done: &'a [DoneStep]) -> BoxFuture<'a, Result<RowPreview, ApplyError>>;
+
+    /// Takes back a row that did these steps, if that would still do what is expected. The steps that this takes are those
+    /// of the row that takes back.
+    fn undo<'a>(
+        &'a self,
+        steps: Steps<'a>,
+        done: &'a [DoneStep],
+        expected: Option<&'a Expected>,
+    ) -> BoxFuture<'a, Result<RowEnd, ApplyError>>;
+}
+
+/// Draws a password.
+pub type Draw<'d> = &'d (dyn Fn() -> Result<Password, DbError> + Sync);
+
+/// What a store can do, however it is configured.
+#[derive(Clone, Copy)]
+pub struct Capabilities {
+    /// The kinds of jobs that it carries out.
+    pub kinds: &'static [&'static str],
+    /// Fields of records that it does not keep: they are not asked of it, and copies keep what they have.
+    pub unkept: fn(RecordKind) -> &'static [&'static str],
+}
+
+impl Capabilities {
+    /// Whether it carries out jobs of this kind.
+    pub fn takes(&self, job: &dyn Job) -> bool {
+        self.kinds.contains(&job.kind())
+    }
+
+    /// Whether it keeps such a field.
+    pub fn keeps(&self, kind: RecordKind, field: &str) -> bool {
+        !(self.unkept)(kind).contains(&field)
+    }
+}
+
+/// What is said of a row of a kind that the store of that [title](RemoteStore::title) does not carry out.
+pub fn not_taken(title: &str) -> Problem {
+    let expected = format!("a kind that can be run against {title}");
+    Problem::new(code::REFUSED, "", "", expected)
+}
+
+/// What a session may know of its surroundings.
+#[derive(Clone)]
+pub struct StoreEnv {
+    ledger: Ledger,
+}
+
+impl StoreEnv {
+    /// The surroundings of the jobs in this ledger.
+    pub fn new(ledger: &Ledger) -> Self {
+        Self { ledger: ledger.clone() }
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn now_millis(&self) -> i64 {
+        self.ledger.clock().now_millis()
+    }
+
+    /// When a job last gave a user a password ([`Steps::note_password`]), if that was within a day.
+    pub async fn password_set_at(&self, account: &str) -> Result<Option<i64>, DbError> {
+        self.ledger.password_set_at(account).await
+    }
+}
+
+/// What one look at the surroundings has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: &'static str,
+    /// Whether all is well.
+    pub fine: bool,
+    /// What there is, or what is wrong and what to do about it.
+    pub says: String,
+}

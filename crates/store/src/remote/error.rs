@@ -1,0 +1,57 @@
+//! What goes wrong with a remote store, in the words that the runner decides by.
+
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tenantry_jobs::Problem;
+use thiserror::Error;
+
+use tenantry_foundation::db::DbError;
+
+/// Why a store does not do, or say, what it was asked. Texts are whole: they name the store.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It refuses, and would do so again. A row that is answered so is over.
+    #[error("{0}")]
+    Rejected(Problem),
+    /// It has been asked too often, and may be asked again after this long. That is no fault of the row.
+    #[error("the store has been asked too often; it may be asked again in {0:?}")]
+    Throttled(Duration),
+    /// It is away or out of order; the same may work later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// No answer came. What was asked for may have taken effect; the next attempt has to look.
+    #[error("the store gave no answer, and what became of the row is not known yet")]
+    Unknown,
+    /// It does not let us in, and no row can be carried out before somebody changes something.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// It has accepted, and has not decided. There is nothing to see before this time, in milliseconds since the epoch.
+    #[error("the store is to decide; looked at again at {}", at(*.0))]
+    Deferred(i64),
+}
+
+fn at(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |at| at.to_string())
+}
+
+/// Why a row cannot go on, or a list cannot be read to its end: the store, or what is here.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger's database, in which steps are recorded.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A temporary file of this machine.
+    #[error("{what}: {error}")]
+    Io {
+        /// What could not be done.
+        what: String,
+        /// Why.
+        error: io::Error,
+    },
+}

@@ -1,0 +1,261 @@
+//! The SQL store. Works on batches inside a transaction its caller opened, so that effects and outcomes
+//! commit together; the caller has checked the lease's fence and closes the chunk afterwards.
+//!
+//! `prepare` does on a reader what needs no write lock: resolve customers, check domains and SKUs, lay
+//! the rows out. `apply` then only writes. Customers, domains and SKUs are never deleted, so what was resolved stays
+//! true in between; everything else is decided in `apply`.
+//!
+//! Transactions lock in one order: names, customers, the chunk, the job, the audit record. So none waits for one that waits
+//! for it, whatever the order of rows.
+//!
+//! Rows that create records by the million (`users`, `create_customer`) are laid out for bulk insertion. All others
+//! are tasks of a session: decided record by record, written together, and with an image of what was before, so
+//! that an undo can take them back.
+
+mod create_customer;
+pub mod derived;
+pub mod export;
+mod licenses;
+mod lifecycle;
+mod lookup;
+mod named;
+mod record;
+mod relationship;
+mod seats;
+mod session;
+mod subscriptions;
+pub mod sync;
+mod tasks;
+mod transfer;
+mod transfers;
+mod undo;
+mod update_customer;
+mod update_user;
+mod users;
+
+pub use lifecycle::purge_deleted_users;
+pub use session::no_free_seats;
+
+use tenantry_jobs::{Change, CustomerRef, Problem, Request};
+
+use super::{Applied, Expected, Preview, RowRequest, SeatNeed, Verdict};
+use session::{Session, Task};
+use tenantry_foundation::db::{Alone, DbError, Tx};
+use tenantry_ledger::Installation;
+
+/// What the store has to know of a chunk besides its rows.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The job's sequence number.
+    pub job: i64,
+    /// Milliseconds since the epoch.
+    pub now: i64,
+    /// Turns record ids into GUIDs.
+    pub installation: Installation,
+    /// What the plan expects of the rows; `None` when the job goes by no plan.
+    pub expected: Option<Expected>,
+    /// Whether users that are made are handed out a password.
+    pub hands_out_passwords: bool,
+}
+
+/// The rows of one chunk, resolved and laid out. Built up from slices of rows, so that the requests themselves,
+/// which are large, never pile up.
+pub struct Prepared {
+    context: Context,
+    room: usize,
+    directory: lookup::Directory,
+    users: Option<users::NewUsers>,
+    /// Users that the plan found to be there.
+    known_users: Option<users::NewUsers>,
+    new_customers: Vec<create_customer::CreateCustomer>,
+    tasks: Vec<Box<dyn Task>>,
+    exports: Vec<export::Request>,
+    syncs: Vec<sync::Request>,
+    refused: Vec<(u64, Problem)>,
+}
+
+impl Prepared {
+    /// Nothing yet; about `room` rows are to come.
+    pub fn new(context: Context, room: usize) -> Self {
+        Self {
+            context,
+            room,
+            directory: lookup::Directory::default(),
+            users: None,
+            known_users: None,
+            new_customers: Vec::new(),
+            tasks: Vec::new(),
+            exports: Vec::new(),
+            syncs: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Looks up the customers of some rows.
+    pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowRequest<'_>]) -> Result<(), DbError> {
+        self.directory
+            .learn(tx, rows.iter().filter_map(|row| row.request.customer()))
+    }
+
+    /// One name for a customer however rows name it; what is written for one that is not known.
+    pub fn name(&self, customer: CustomerRef<'_>) -> String {
+        match self.directory.find_any(customer) {
+            Ok(known) => known.id.to_string(),
+            Err(_) => customer.as_written().to_owned(),
+        }
+    }
+
+    /// Lays out rows whose customers have been looked up.
+    pub fn add(&mut self, rows: Vec<RowRequest<'_>>) {
+        for RowRequest { row, request } in rows {
+            if let Err(problem) = self.add_one(row, &request) {
+                self.refused.push((row, problem));
+            }
+        }
+    }
+
+    fn add_one(&mut self, row: u64, request: &Request<'_>) -> Result<(), Problem> {
+        match request {
+            Request::Change(change) => self.add_change(row, change)?,
+            Request::Export(export) => self.exports.push(export::Request::new(row, export, &self.directory)?),
+            Request::Sync(sync) => self.syncs.push(sync::Request::new(row, sync)),
+        }
+        Ok(())
+    }
+
+    fn add_change(&mut self, row: u64, change: &Change<'_>) -> Result<(), Problem> {
+        let (job, room, directory) = (self.context.job, self.room, &self.directory);
+        let task: Box<dyn Task> = match change {
+            Change::CreateUser(user) => {
+                let creates = self
+                    .context
+                    .expected
+                    .as_ref()
+                    .is_none_or(|expected| expected.creates(row));
+                let users = if creates {
+                    &mut self.users
+                } else {
+                    &mut self.known_users
+                };
+                let users = users.get_or_insert_with(|| users::NewUsers::new(room));
+                return users.add(job, row, user, directory);
+            }
+            Change::CreateCustomer(new) => {
+                self.new_customers.push(create_customer::CreateCustomer::new(row, new));
+                return Ok(());
+            }
+            Change::UpdateCustomer(patch) => Box::new(update_customer::UpdateCustomer::new(row, patch, directory)?),
+            Change::SetSeats(seats) => Box::new(seats::SetSeats::new(row, seats, directory)?),
+            Change::DeleteUser(user) => Box::new(lifecycle::Delete(named::Named::new(row, *user, directory)?)),
+            Change::RestoreUser(user) => Box::new(lifecycle::Restore(named::Named::new(row, *user, directory)?)),
+            Change::ResetPassword(reset) => Box::new(lifecycle::Reset::new(row, reset, directory)?),
+            Change::AssignLicenses(change) => Box::new(licenses::AssignLicenses::new(row, change, directory)?),
+            Change::UpdateUser(patch) => Box::new(update_user::UpdateUser::new(row, patch, directory)?),
+            Change::SetSubscription(state) => Box::new(subscriptions::Set::new(row, state, directory)?),
+            Change::SuspendSubscription(one) => Box::new(subscriptions::Suspend::new(row, one, directory)?),
+            Change::RemoveRelationship(removal) => Box::new(relationship::Remove::new(row, removal, directory)?),
+            Change::SwitchSubscription(switch) => Box::new(transfers::SwitchSubscription::new(row, switch, directory)?),
+        };
+        self.tasks.push(task);
+        Ok(())
+    }
+
+    /// Lays out rows of an undo: the rows of an earlier job, with its sequence number and kind.
+    pub fn take_back(&mut self, tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Result<(), DbError> {
+        let wanted = undo::wanted(tx, job, kind, rows)?;
+        self.tasks
+            .extend(wanted.into_iter().map(|one| Box::new(one) as Box<dyn Task>));
+        Ok(())
+    }
+}
+
+impl Prepared {
+    /// Files that rows ask for. They are written beside the rows' transaction, since they may be large.
+    pub fn exports(&self) -> &[export::Request] {
+        &self.exports
+    }
+
+    /// What rows copy from other stores. It is asked and written beside the rows' transaction, since other stores are
+    /// other databases.
+    pub fn syncs(&self) -> &[sync::Request] {
+        &self.syncs
+    }
+}
+
+impl Prepared {
+    /// Locks what the rows change: names that are unique over all customers, then the customers, in ascending order. With
+    /// its customer everything of a customer is locked, so who comes second waits and then decides on what the first left.
+    ///
+    /// First in the transaction: while it waits, nothing of the chunk is locked, so that its lease can be renewed.
+    pub fn lock(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
+        if !self.new_customers.is_empty() || self.tasks.iter().any(|task| task.names()) {
+            tx.alone_with(Alone::Names)?;
+        }
+        let users = self.users.iter().chain(&self.known_users);
+        let mut customers: Vec<i64> = users.flat_map(users::NewUsers::customers).collect();
+        customers.extend(self.tasks.iter().filter_map(|task| task.customer()));
+        customers.sort_unstable();
+        customers.dedup();
+        if customers.is_empty() {
+            return Ok(());
+        }
+        tx.lock("customers", &customers)
+    }
+}
+
+/// Writes the rows, which [are locked](Prepared::lock). A row of which nothing is said was applied.
+pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
+    let Context {
+        job,
+        now,
+        installation,
+        ref expected,
+        hands_out_passwords,
+    } = prepared.context;
+    let mut applied = Applied::default();
+    applied
+        .outcomes
+        .extend(prepared.refused.iter().map(|(row, problem)| match expected {
+            Some(_) => super::drifted(*row, &Verdict::Reject(problem.clone())),
+            None => super::rejected(*row, problem),
+        }));
+    if let Some(users) = &prepared.users {
+        users.apply(tx, installation, expected.is_some(), hands_out_passwords, &mut applied)?;
+    }
+    if let Some(users) = &prepared.known_users {
+        users.check(tx, installation, &mut applied)?;
+    }
+    let made = create_customer::apply(tx, job, installation, &prepared.new_customers, expected.as_ref())?;
+    applied.outcomes.extend(made);
+    if !prepared.tasks.is_empty() {
+        let session = Session::new(tx, job, now, installation);
+        tasks::apply(session, &prepared.tasks, expected.as_ref(), &mut applied)?;
+    }
+    applied.outcomes.sort_unstable_by_key(|one| one.row);
+    if !hands_out_passwords {
+        applied.accounts.clear();
+    }
+    Ok(applied)
+}
+
+/// What the rows would do to the store as it is, in row order, and the seats they would take.
+pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
+    let refuse = |(row, problem)| Preview::new(row, Verdict::Reject(problem));
+    let mut previews: Vec<Preview> = prepared.refused.into_iter().map(refuse).collect();
+    let mut needs = Vec::new();
+    if let Some(users) = &prepared.users {
+        needs = users.preview(tx, &mut previews)?;
+    }
+    create_customer::preview(tx, &prepared.new_customers, &mut previews)?;
+    let Context {
+        job, now, installation, ..
+    } = prepared.context;
+    if !prepared.tasks.is_empty() {
+        let mut session = Session::new(tx, job, now, installation);
+        needs.extend(tasks::preview(&mut session, &prepared.tasks, &mut previews)?);
+    }
+    let files = prepared.exports.iter();
+    previews.extend(files.map(|export| Preview::new(export.row, Verdict::Create)));
+    previews.sort_unstable_by_key(|preview| preview.row);
+    Ok((previews, needs))
+}

@@ -1,0 +1,217 @@
+//! Who the rows mean: customers by GUID, domain or external id, with their domains and SKUs.
+
+use std::collections::HashMap;
+
+use tenantry_jobs::{CustomerRef, Problem, code, nearest};
+
+use super::record::ENDED;
+use tenantry_foundation::db::{DbError, Tx, Value};
+
+/// The customers rows have named so far.
+#[derive(Default)]
+pub(super) struct Directory {
+    customers: Vec<Customer>,
+    /// By the text rows name them with, lower case.
+    by_text: HashMap<String, Found>,
+    by_id: HashMap<i64, usize>,
+}
+
+/// A customer as far as its rows need it.
+#[derive(Debug, Clone)]
+pub(super) struct Customer {
+    pub(super) id: i64,
+    pub(super) tenant_id: String,
+    /// The primary domain.
+    pub(super) domain: String,
+    /// How many users the store holds of it.
+    pub(super) users: i64,
+    /// It is no customer of ours any more.
+    pub(super) ended: bool,
+    pub(super) domains: Vec<String>,
+    pub(super) skus: Vec<Sku>,
+}
+
+/// A SKU a customer holds.
+#[derive(Debug, Clone)]
+pub(super) struct Sku {
+    pub(super) id: String,
+    pub(super) part_number: String,
+    pub(super) seats: i64,
+    pub(super) assigned: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    One(usize),
+    None,
+    Several,
+}
+
+impl Directory {
+    /// Looks up those it does not know yet.
+    pub(super) fn learn<'a>(
+        &mut self,
+        tx: &mut dyn Tx,
+        named: impl Iterator<Item = CustomerRef<'a>>,
+    ) -> Result<(), DbError> {
+        let mut wanted: HashMap<String, CustomerRef<'a>> = HashMap::new();
+        let mut last = "";
+        for reference in named {
+            // Files are mostly sorted by customer; the common case is the row before's.
+            let text = reference.as_written();
+            if text != last {
+                last = text;
+                let text = text.to_lowercase();
+                if !self.by_text.contains_key(&text) {
+                    wanted.entry(text).or_insert(reference);
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let (texts, references): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+        let keys: Vec<Vec<Value>> = references
+            .iter()
+            .zip(&texts)
+            .map(|(reference, text)| match reference {
+                CustomerRef::Id(id, _) => vec![id.to_string().into()],
+                CustomerRef::Name(_) => vec![text.as_str().into()],
+            })
+            .collect();
+        let found = tx.query_each(
+            "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship FROM customers c WHERE c.tenant_id = $1
+               OR c.id IN (SELECT customer FROM domains WHERE domain = $1) OR lower(c.external_id) = $1 LIMIT 2",
+            &keys,
+        )?;
+        let known = self.customers.len();
+        for (text, rows) in texts.into_iter().zip(found) {
+            let found = match rows.as_slice() {
+                [] => Found::None,
+                [row] => {
+                    let customer = Customer {
+                        id: row.int(0)?,
+                        users: row.int(1)?,
+                        tenant_id: row.text(2)?.to_owned(),
+                        domain: row.text(3)?.to_owned(),
+                        ended: row.text(4)? == ENDED,
+                        domains: Vec::new(),
+                        skus: Vec::new(),
+                    };
+                    let customers = &mut self.customers;
+                    let position = *self.by_id.entry(customer.id).or_insert_with(|| {
+                        customers.push(customer);
+                        customers.len() - 1
+                    });
+                    Found::One(position)
+                }
+                _ => Found::Several,
+            };
+            self.by_text.insert(text, found);
+        }
+        self.load_details(tx, known)
+    }
+
+    /// Domains and SKUs of the customers from position `from` on.
+    fn load_details(&mut self, tx: &mut dyn Tx, from: usize) -> Result<(), DbError> {
+        let customers = &mut self.customers[from..];
+        let ids: Vec<Vec<Value>> = customers.iter().map(|customer| vec![customer.id.into()]).collect();
+        let domains = tx.query_each("SELECT domain FROM domains WHERE customer = $1", &ids)?;
+        let skus = tx.query_each(
+            "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
+            &ids,
+        )?;
+        for ((customer, domains), skus) in customers.iter_mut().zip(domains).zip(skus) {
+            customer.domains = domains
+                .iter()
+                .map(|row| row.text(0).map(str::to_owned))
+                .collect::<Result<_, _>>()?;
+            let sku = |row: &tenantry_foundation::db::Row| {
+                Ok(Sku {
+                    id: row.text(0)?.to_owned(),
+                    part_number: row.text(1)?.to_owned(),
+                    seats: row.int(2)?,
+                    assigned: row.int(3)?,
+                })
+            };
+            customer.skus = skus.iter().map(sku).collect::<Result<_, DbError>>()?;
+        }
+        Ok(())
+    }
+
+    /// The customer a row names, with whom there is a relationship.
+    pub(super) fn find(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
+        let customer = self.find_any(reference)?;
+        if customer.ended {
+            return Err(Problem::new(
+                code::RELATIONSHIP_ENDED,
+                "customer",
+                reference.as_written(),
+                "the relationship with this customer has ended",
+            ));
+        }
+        Ok(customer)
+    }
+
+    /// The customer a row names, whether or not the relationship has ended.
+    pub(super) fn find_any(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
+        let text = reference.as_written();
+        let found = match self.by_text.get(text) {
+            Some(found) => *found,
+            None => self.by_text.get(&text.to_lowercase()).copied().unwrap_or(Found::None),
+        };
+        match found {
+            Found::One(position) => Ok(&self.customers[position]),
+            Found::None => Err(Problem::new(
+                code::UNKNOWN_CUSTOMER,
+                "customer",
+                text,
+                "no customer has this id, domain or external id",
+            )),
+            Found::Several => Err(Problem::new(
+                code::AMBIGUOUS_CUSTOMER,
+                "customer",
+                text,
+                "this names one customer's domain and another's external id; use the GUID",
+            )),
+        }
+    }
+}
+
+/// The SQL that finds a user by customer and name, whatever the case.
+pub(super) fn user_by_name(tx: &dyn Tx) -> &'static str {
+    match tx.dialect() {
+        tenantry_foundation::db::Dialect::Sqlite => "customer = $1 AND user_principal_name = $2",
+        tenantry_foundation::db::Dialect::Postgres => {
+            "customer = $1 AND lower(user_principal_name) = lower($2 COLLATE \"C\")"
+        }
+    }
+}
+
+/// The primary domain of a customer.
+pub(super) fn domain_of(tx: &mut dyn Tx, customer: i64) -> Result<String, DbError> {
+    let found = tx.query_first("SELECT domain FROM customers WHERE id = $1", &[customer.into()])?;
+    found.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))
+}
+
+/// The GUID of a customer.
+pub(super) fn tenant_of(tx: &mut dyn Tx, customer: i64) -> Result<String, DbError> {
+    let found = tx.query_first("SELECT tenant_id FROM customers WHERE id = $1", &[customer.into()])?;
+    found.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))
+}
+
+/// The SKU a cell names by part number or id.
+pub(super) fn sku<'s>(column: &str, name: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
+    let found = held
+        .iter()
+        .find(|sku| sku.part_number.eq_ignore_ascii_case(name) || sku.id.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| {
+        let own: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
+        let expected = if own.is_empty() {
+            "the customer holds no SKUs".to_owned()
+        } else {
+            format!("the customer holds {}", own.join(", "))
+        };
+        Problem::new(code::UNKNOWN_SKU, column, name, expected).suggest(nearest(name, own))
+    })
+}

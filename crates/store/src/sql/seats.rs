@@ -1,0 +1,72 @@
+//! `set-seats`: how many seats of a SKU a customer holds.
+
+use tenantry_jobs::{Problem, Seats, code};
+
+use super::lookup::Directory;
+use super::record::Key;
+use super::session::{Decision, Session, Step, Task};
+use crate::Verdict;
+use tenantry_foundation::db::DbError;
+
+/// Seats to set, with values of their own.
+pub(super) struct SetSeats {
+    row: u64,
+    tenant_id: String,
+    key: Key,
+    part_number: String,
+    seats: i64,
+}
+
+impl SetSeats {
+    pub(super) fn new(row: u64, seats: &Seats<'_>, directory: &Directory) -> Result<Self, Problem> {
+        let customer = directory.find(seats.customer)?;
+        Ok(Self {
+            row,
+            tenant_id: customer.tenant_id.clone(),
+            key: Key::seats(customer.id, &seats.sku_id.to_string()),
+            part_number: seats.part_number.to_owned(),
+            seats: i64::from(seats.seats),
+        })
+    }
+}
+
+impl Task for SetSeats {
+    fn row(&self) -> u64 {
+        self.row
+    }
+
+    fn customer(&self) -> Option<i64> {
+        Some(self.key.id)
+    }
+
+    fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+        Ok(vec![self.key.clone()])
+    }
+
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+        let seats = ("seats", self.seats.to_string());
+        let Some(held) = session.record(&self.key)? else {
+            return Ok(Decision {
+                verdict: Verdict::Create,
+                target: self.tenant_id.clone(),
+                steps: vec![Step::Insert {
+                    key: self.key.clone(),
+                    values: vec![("part_number", self.part_number.clone()), seats],
+                }],
+                ..Decision::default()
+            });
+        };
+        let free = session.free_seats(self.key.id, &self.key.part)?.unwrap_or(0);
+        let assigned = held.int("seats") - free;
+        if self.seats < assigned {
+            return Ok(Decision::reject(Problem::new(
+                code::SEATS_IN_USE,
+                "seats",
+                &self.seats.to_string(),
+                format!("{assigned} seats of {} are assigned", self.part_number),
+            )));
+        }
+        let changes = held.changes(&[seats]);
+        Ok(Decision::edit(self.tenant_id.clone(), self.key.clone(), changes))
+    }
+}

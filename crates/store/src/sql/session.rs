@@ -1,0 +1,325 @@
+//! The rows of a chunk decided one after the other, each seeing what the ones before it did, and written together.
+//!
+//! A [`Task`] reads the records it needs and says what it would do; the session carries that out on the records
+//! it holds, notes what they held before, and in the end writes everything in a few pipelined statements. A write that
+//! meets a record somebody else has changed since it was read fails the whole chunk, which is then decided anew.
+
+mod decision;
+mod users;
+
+use std::collections::{BTreeMap, HashMap};
+
+use tenantry_jobs::{Problem, code};
+
+use super::record::{self, Key, Object, Record};
+use crate::FieldChange;
+use tenantry_foundation::db::{DbError, Tx, Value};
+use tenantry_ledger::Installation;
+use tenantry_ledger::ids::record_id;
+
+pub(super) use decision::{Decision, Step, Task};
+pub(super) use users::{DeletedOf, DeletedUser};
+
+/// The records of a chunk.
+pub(super) struct Session<'t> {
+    pub(super) tx: &'t mut dyn Tx,
+    pub(super) job: i64,
+    pub(super) now: i64,
+    pub(super) installation: Installation,
+    records: HashMap<Key, Option<Record>>,
+    names: HashMap<(i64, String), Option<i64>>,
+    deleted: HashMap<i64, Option<DeletedUser>>,
+    deleted_names: HashMap<(i64, String), Option<i64>>,
+    seats: BTreeMap<(i64, String), Seats>,
+    user_counts: BTreeMap<i64, i64>,
+    sizes: HashMap<i64, (String, u64)>,
+    writes: BTreeMap<(Order, String), Vec<Vec<Value>>>,
+    images: Vec<Vec<Value>>,
+}
+
+/// Statements are sent in this order, which is one that records can be moved in. Their customers are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    Restore,
+    Insert,
+    Edit(Object),
+    Remove,
+    Delete,
+    Forget,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seats {
+    free: i64,
+    taken: i64,
+}
+
+impl<'t> Session<'t> {
+    pub(super) fn new(tx: &'t mut dyn Tx, job: i64, now: i64, installation: Installation) -> Self {
+        Self {
+            tx,
+            job,
+            now,
+            installation,
+            records: HashMap::new(),
+            names: HashMap::new(),
+            deleted: HashMap::new(),
+            deleted_names: HashMap::new(),
+            seats: BTreeMap::new(),
+            user_counts: BTreeMap::new(),
+            sizes: HashMap::new(),
+            writes: BTreeMap::new(),
+            images: Vec::new(),
+        }
+    }
+
+    /// The GUID people see for a record made here.
+    pub(super) fn guid(&self, id: i64) -> String {
+        self.installation.guid(id).to_string()
+    }
+
+    /// The key of the record this row makes.
+    pub(super) fn made(&self, object: Object, row: u64) -> Key {
+        Key::of(object, record_id(self.job, row))
+    }
+
+    /// Reads many records at once; those it has are left alone.
+    pub(super) fn load(&mut self, mut keys: Vec<Key>) -> Result<(), DbError> {
+        keys.retain(|key| !self.records.contains_key(key));
+        keys.sort_unstable();
+        keys.dedup();
+        for of_object in keys.chunk_by(|a, b| a.object == b.object) {
+            let found = record::load(self.tx, of_object[0].object, of_object)?;
+            self.records.extend(of_object.iter().cloned().zip(found));
+        }
+        Ok(())
+    }
+
+    /// A record, or `None` if there is none.
+    pub(super) fn record(&mut self, key: &Key) -> Result<Option<Record>, DbError> {
+        if !self.records.contains_key(key) {
+            self.load(vec![key.clone()])?;
+        }
+        Ok(self.records.get(key).cloned().flatten())
+    }
+
+    /// A customer that rows have named, so that is there.
+    pub(super) fn customer(&mut self, id: i64) -> Result<Record, DbError> {
+        self.record(&Key::of(Object::Customer, id))?
+            .ok_or_else(|| DbError::Broken(format!("customer {id} was resolved and is gone")))
+    }
+
+    /// SKU ids as part numbers, for people.
+    pub(super) fn part_numbers(&mut self, customer: i64, licenses: &str) -> Result<String, DbError> {
+        let mut names = Vec::new();
+        for sku in licenses.split(';').filter(|sku| !sku.is_empty()) {
+            let held = self.record(&Key::seats(customer, sku))?;
+            names.push(held.map_or(sku.to_owned(), |held| held.get("part_number").to_owned()));
+        }
+        Ok(names.join(";"))
+    }
+
+    /// Free seats of a SKU, those counted in that this chunk has taken or freed. `None` when the customer holds none.
+    pub(super) fn free_seats(&mut self, customer: i64, sku_id: &str) -> Result<Option<i64>, DbError> {
+        let key = (customer, sku_id.to_owned());
+        if !self.seats.contains_key(&key) {
+            let found = self.tx.query_first(
+                "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2",
+                &[customer.into(), sku_id.into()],
+            )?;
+            let Some(row) = found else { return Ok(None) };
+            let free = row.int(0)?;
+            self.seats.insert(key.clone(), Seats { free, taken: 0 });
+        }
+        Ok(self.seats.get(&key).map(|seats| seats.free - seats.taken))
+    }
+
+    fn take_seats(&mut self, customer: i64, licenses: &str, count: i64) -> Result<(), DbError> {
+        for sku in licenses.split(';').filter(|sku| !sku.is_empty()) {
+            self.free_seats(customer, sku)?;
+            if let Some(seats) = self.seats.get_mut(&(customer, sku.to_owned())) {
+                seats.taken += count;
+            }
+        }
+        Ok(())
+    }
+
+    /// The subscription of that GUID.
+    pub(super) fn subscription(&mut self, guid: &str) -> Result<Option<(i64, Record)>, DbError> {
+        let found = self.tx.query_first(
+            "SELECT id FROM subscriptions WHERE subscription_id = $1",
+            &[guid.into()],
+        )?;
+        let id = match found {
+            Some(row) => row.int(0)?,
+            // One that a row before made.
+            None => match self.made_subscription(guid) {
+                Some(id) => id,
+                None => return Ok(None),
+            },
+        };
+        let record = self.record(&Key::of(Object::Subscription, id))?;
+        Ok(record.map(|record| (id, record)))
+    }
+
+    fn made_subscription(&self, guid: &str) -> Option<i64> {
+        self.records.iter().find_map(|(key, record)| {
+            let made = key.object == Object::Subscription && record.as_ref()?.get("subscription_id") == guid;
+            made.then_some(key.id)
+        })
+    }
+
+    /// Carries a step of a row out, on the records here, and notes what there was before.
+    pub(super) fn perform(&mut self, row: u64, number: i64, step: Step) -> Result<(), DbError> {
+        match step {
+            Step::Edit { key, changes } => self.edit(row, number, key, &changes),
+            Step::Insert { key, values } => {
+                let record = Record::new(key.object, &values)?;
+                self.queue(
+                    Order::Insert,
+                    record::insert(key.object),
+                    record.insert_params(&key, self.job)?,
+                );
+                let changes: Vec<FieldChange> = values
+                    .into_iter()
+                    .map(|(field, new)| FieldChange {
+                        field,
+                        old: String::new(),
+                        new,
+                    })
+                    .collect();
+                self.note(row, number, &key, None, Some(record::image(&changes, |one| &one.new)));
+                self.records.insert(key, Some(record));
+                Ok(())
+            }
+            Step::Remove { key } => self.remove(row, number, key),
+            Step::DeleteUser { id, licenses } => self.delete_user(row, number, id, licenses.as_deref()),
+            Step::RestoreUser { id, licenses } => self.restore_user(row, number, id, &licenses),
+        }
+    }
+
+    fn edit(&mut self, row: u64, number: i64, key: Key, changes: &[FieldChange]) -> Result<(), DbError> {
+        let mut record = self.record(&key)?.ok_or_else(|| gone(&key))?;
+        if key.object == Object::User
+            && let Some(licenses) = changes.iter().find(|change| change.field == "licenses")
+        {
+            let customer = record.int("customer");
+            self.take_seats(customer, &licenses.old, -1)?;
+            self.take_seats(customer, &licenses.new, 1)?;
+        }
+        if key.object == Object::User
+            && let Some(name) = changes.iter().find(|change| change.field == "user_principal_name")
+        {
+            let customer = record.int("customer");
+            self.names.insert((customer, name.old.to_lowercase()), None);
+            self.names.insert((customer, name.new.to_lowercase()), Some(key.id));
+        }
+        record.set(changes)?;
+        record.changed_by = Some(self.job);
+        self.queue(
+            Order::Edit(key.object),
+            record::update(key.object),
+            record.update_params(&key, self.job)?,
+        );
+        self.note(
+            row,
+            number,
+            &key,
+            Some(record::image(changes, |one| &one.old)),
+            Some(record::image(changes, |one| &one.new)),
+        );
+        self.records.insert(key, Some(record));
+        Ok(())
+    }
+
+    fn remove(&mut self, row: u64, number: i64, key: Key) -> Result<(), DbError> {
+        let record = self.record(&key)?.ok_or_else(|| gone(&key))?;
+        let mut params = key.params();
+        params.push(record.version.into());
+        self.queue(Order::Remove, record::remove(key.object), params);
+        let all: Vec<FieldChange> = key
+            .object
+            .names()
+            .into_iter()
+            .map(|field| FieldChange {
+                field,
+                old: record.get(field).to_owned(),
+                new: String::new(),
+            })
+            .collect();
+        self.note(row, number, &key, Some(record::image(&all, |one| &one.old)), None);
+        self.records.insert(key, None);
+        Ok(())
+    }
+
+    fn queue(&mut self, order: Order, sql: String, params: Vec<Value>) {
+        self.writes.entry((order, sql)).or_default().push(params);
+    }
+
+    fn note(&mut self, row: u64, number: i64, key: &Key, before: Option<String>, after: Option<String>) {
+        self.images.push(vec![
+            self.job.into(),
+            row.into(),
+            number.into(),
+            key.object.as_str().into(),
+            key.id.into(),
+            key.part.as_str().into(),
+            before.into(),
+            after.into(),
+        ]);
+    }
+
+    /// Writes what was carried out.
+    pub(super) fn write(self) -> Result<(), DbError> {
+        for ((_, sql), params) in &self.writes {
+            let changed = self.tx.exec_each(sql, params)?;
+            // Somebody else changed or made the same record since it was read; the next attempt sees it.
+            if changed.contains(&0) {
+                return Err(contended("changing the same records"));
+            }
+        }
+        let taken = self.seats.iter().filter(|(_, seats)| seats.taken != 0);
+        let taken: Vec<Vec<Value>> = taken
+            .map(|((customer, sku), seats)| vec![(*customer).into(), sku.as_str().into(), seats.taken.into()])
+            .collect();
+        let sql = "UPDATE subscribed_skus SET assigned = assigned + $3
+             WHERE customer = $1 AND sku_id = $2 AND ($3 < 0 OR assigned + $3 <= seats)";
+        if !taken.is_empty() && self.tx.exec_each(sql, &taken)?.contains(&0) {
+            return Err(contended("taking the same seats"));
+        }
+        let counts = self.user_counts.iter().filter(|(_, count)| **count != 0);
+        let counts: Vec<Vec<Value>> = counts.map(|(id, count)| vec![(*id).into(), (*count).into()]).collect();
+        if !counts.is_empty() {
+            let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
+            if self.tx.exec_each(sql, &counts)?.contains(&0) {
+                return Err(contended("changing the same customers"));
+            }
+        }
+        if !self.images.is_empty() {
+            self.tx.exec_each(
+                "INSERT INTO before_images (job, row, step, object, target, part, before, after)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                &self.images,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn contended(doing: &str) -> DbError {
+    DbError::Contended(format!("another job is {doing}"))
+}
+
+fn gone(key: &Key) -> DbError {
+    DbError::Broken(format!("{} {} was read and is gone", key.object.as_str(), key.id))
+}
+
+/// No seat of the SKU is free.
+pub fn no_free_seats(column: &str, part_number: &str) -> Problem {
+    Problem::new(
+        code::NO_FREE_SEATS,
+        column,
+        part_number,
+        "no seat of this SKU is free; add seats first",
+    )
+}

@@ -1,0 +1,250 @@
+//! Users in a session: those that are there, those that were deleted, and the way from one to the other.
+
+use super::{Order, Session, gone};
+use crate::sql::lookup;
+use crate::sql::record::{Key, Object, Record};
+use tenantry_foundation::db::{DbError, Value};
+
+/// A user that was deleted and can still be restored.
+#[derive(Debug, Clone)]
+pub(in crate::sql) struct DeletedUser {
+    pub(in crate::sql) id: i64,
+    pub(in crate::sql) deleted_at: i64,
+    pub(in crate::sql) changed_by: Option<i64>,
+    pub(in crate::sql) user: Record,
+}
+
+/// Which deleted user.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sql) enum DeletedOf<'a> {
+    Id(i64),
+    Name(i64, &'a str),
+}
+
+impl Session<'_> {
+    /// A customer's primary domain, and how many users it had when it was first asked for.
+    pub(in crate::sql) fn size_of(&mut self, customer: i64) -> Result<(String, u64), DbError> {
+        if let Some(known) = self.sizes.get(&customer) {
+            return Ok(known.clone());
+        }
+        let sql = "SELECT domain, user_count FROM customers WHERE id = $1";
+        let found = self.tx.query_first(sql, &[customer.into()])?;
+        let size = match found {
+            Some(row) => (row.text(0)?.to_owned(), row.int(1)? as u64),
+            None => (String::new(), 0),
+        };
+        self.sizes.insert(customer, size.clone());
+        Ok(size)
+    }
+
+    /// Looks up the users of (customer, name) together.
+    pub(in crate::sql) fn find_users(&mut self, mut wanted: Vec<(i64, String)>) -> Result<(), DbError> {
+        wanted.retain(|name| !self.names.contains_key(name));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let sql = format!("SELECT id FROM users WHERE {}", lookup::user_by_name(self.tx));
+        let params: Vec<Vec<Value>> = wanted
+            .iter()
+            .map(|(customer, name)| vec![(*customer).into(), name.as_str().into()])
+            .collect();
+        let found = self.tx.query_each(&sql, &params)?;
+        for (name, rows) in wanted.into_iter().zip(found) {
+            let id = rows.first().map(|row| row.int(0)).transpose()?;
+            self.names.insert(name, id);
+        }
+        Ok(())
+    }
+
+    /// The id of a user that was looked up.
+    pub(in crate::sql) fn known_user(&self, user: &(i64, String)) -> Option<i64> {
+        self.names.get(user).copied().flatten()
+    }
+
+    /// The user of that name, whatever its case.
+    pub(in crate::sql) fn find_user(&mut self, customer: i64, name: &str) -> Result<Option<(i64, Record)>, DbError> {
+        let wanted = (customer, name.to_lowercase());
+        self.find_users(vec![wanted.clone()])?;
+        let Some(id) = self.names.get(&wanted).copied().flatten() else {
+            return Ok(None);
+        };
+        let user = self.record(&Key::of(Object::User, id))?;
+        Ok(user.map(|user| (id, user)))
+    }
+
+    /// The deleted user of that name who was deleted last, or the one of that id.
+    pub(in crate::sql) fn deleted_user(&mut self, of: DeletedOf<'_>) -> Result<Option<DeletedUser>, DbError> {
+        let id = match of {
+            DeletedOf::Id(id) => id,
+            DeletedOf::Name(customer, name) => {
+                let name = (customer, name.to_lowercase());
+                self.find_deleted(vec![name.clone()])?;
+                match self.deleted_names.get(&name).copied().flatten() {
+                    Some(id) => id,
+                    None => return Ok(None),
+                }
+            }
+        };
+        self.load_deleted(vec![id])?;
+        Ok(self.deleted.get(&id).cloned().flatten())
+    }
+
+    /// Looks up deleted users by (customer, lower-case name) together.
+    pub(in crate::sql) fn find_deleted(&mut self, mut wanted: Vec<(i64, String)>) -> Result<(), DbError> {
+        wanted.retain(|name| !self.deleted_names.contains_key(name));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let params: Vec<Vec<Value>> = wanted
+            .iter()
+            .map(|(customer, name)| vec![(*customer).into(), name.as_str().into()])
+            .collect();
+        let found = self.tx.query_each(
+            "SELECT id FROM deleted_users WHERE customer = $1 AND lower(user_principal_name) = $2
+             ORDER BY deleted_at DESC, id DESC LIMIT 1",
+            &params,
+        )?;
+        for (name, rows) in wanted.into_iter().zip(found) {
+            let id = rows.first().map(|row| row.int(0)).transpose()?;
+            self.deleted_names.insert(name, id);
+        }
+        let ids = self.deleted_names.values().flatten().copied().collect();
+        self.load_deleted(ids)
+    }
+
+    /// Reads deleted users by id together, and whether their names are taken by now.
+    pub(in crate::sql) fn load_deleted(&mut self, mut ids: Vec<i64>) -> Result<(), DbError> {
+        ids.retain(|id| !self.deleted.contains_key(id));
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let names = Object::User.names();
+        let sql = format!(
+            "SELECT version, changed_by, {}, deleted_at FROM deleted_users WHERE id = $1",
+            names.join(", ")
+        );
+        let params: Vec<Vec<Value>> = ids.iter().map(|id| vec![(*id).into()]).collect();
+        let found = self.tx.query_each(&sql, &params)?;
+        let mut taken = Vec::new();
+        for (id, rows) in ids.into_iter().zip(found) {
+            let deleted = match rows.first() {
+                Some(row) => {
+                    let user = Record::read(Object::User, row)?;
+                    let name = user.get("user_principal_name").to_lowercase();
+                    taken.push((user.int("customer"), name));
+                    Some(DeletedUser {
+                        id,
+                        deleted_at: row.int(names.len() + 2)?,
+                        changed_by: user.changed_by,
+                        user,
+                    })
+                }
+                None => None,
+            };
+            self.deleted.insert(id, deleted);
+        }
+        self.find_users(taken)
+    }
+
+    /// Deletes a user, which is remembered with `licenses`, or with those it has.
+    pub(super) fn delete_user(
+        &mut self,
+        row: u64,
+        number: i64,
+        id: i64,
+        licenses: Option<&str>,
+    ) -> Result<(), DbError> {
+        let key = Key::of(Object::User, id);
+        let user = self.record(&key)?.ok_or_else(|| gone(&key))?;
+        let customer = user.int("customer");
+        self.take_seats(customer, user.get("licenses"), -1)?;
+        *self.user_counts.entry(customer).or_default() -= 1;
+        let sql = format!(
+            "INSERT INTO deleted_users (id, version, changed_by, deleted_at, {})
+             SELECT id, version + 1, $3, $4, {} FROM users WHERE id = $1 AND version = $2",
+            Object::User.names().join(", "),
+            with_licenses("$5")
+        );
+        let remembered = licenses.unwrap_or_else(|| user.get("licenses"));
+        let params = vec![
+            id.into(),
+            user.version.into(),
+            self.job.into(),
+            self.now.into(),
+            stored(remembered),
+        ];
+        self.queue(Order::Delete, sql, params);
+        self.queue(
+            Order::Forget,
+            "DELETE FROM users WHERE id = $1 AND version = $2".to_owned(),
+            vec![id.into(), user.version.into()],
+        );
+        let (before, after) = (user_state(true, user.get("licenses")), user_state(false, ""));
+        self.note(row, number, &key, Some(before), Some(after));
+        let name = (customer, user.get("user_principal_name").to_lowercase());
+        self.names.insert(name, None);
+        self.records.insert(key, None);
+        Ok(())
+    }
+
+    pub(super) fn restore_user(&mut self, row: u64, number: i64, id: i64, licenses: &[String]) -> Result<(), DbError> {
+        let key = Key::of(Object::User, id);
+        let deleted = self.deleted_user(DeletedOf::Id(id))?.ok_or_else(|| gone(&key))?;
+        let customer = deleted.user.int("customer");
+        let licenses = licenses.join(";");
+        self.take_seats(customer, &licenses, 1)?;
+        *self.user_counts.entry(customer).or_default() += 1;
+        let sql = format!(
+            "INSERT INTO users (id, version, changed_by, {})
+             SELECT id, version + 1, $3, {} FROM deleted_users WHERE id = $1 AND version = $2",
+            Object::User.names().join(", "),
+            with_licenses("$4")
+        );
+        let params = vec![
+            id.into(),
+            deleted.user.version.into(),
+            self.job.into(),
+            stored(&licenses),
+        ];
+        self.queue(Order::Restore, sql, params);
+        self.queue(
+            Order::Forget,
+            "DELETE FROM deleted_users WHERE id = $1 AND version = $2".to_owned(),
+            vec![id.into(), deleted.user.version.into()],
+        );
+        // Those that could not be had again belong to what was, too.
+        let before = user_state(false, deleted.user.get("licenses"));
+        let after = user_state(true, &licenses);
+        self.note(row, number, &key, Some(before), Some(after));
+        let mut user = deleted.user;
+        user.version += 1;
+        user.changed_by = Some(self.job);
+        let name = (customer, user.get("user_principal_name").to_lowercase());
+        self.names.insert(name, Some(id));
+        self.records.insert(key, Some(user));
+        Ok(())
+    }
+}
+
+/// A user's columns, of which the licences come from a parameter.
+fn with_licenses(parameter: &str) -> String {
+    let names = Object::User.names().into_iter();
+    let columns: Vec<&str> = names
+        .map(|name| if name == "licenses" { parameter } else { name })
+        .collect();
+    columns.join(", ")
+}
+
+fn stored(licenses: &str) -> Value {
+    if licenses.is_empty() {
+        Value::Null
+    } else {
+        licenses.into()
+    }
+}
+
+/// The image of a user as there or deleted.
+pub(in crate::sql) fn user_state(there: bool, licenses: &str) -> String {
+    let state = if there { "active" } else { "deleted" };
+    serde_json::json!({ "state": state, "licenses": licenses }).to_string()
+}

@@ -1,0 +1,196 @@
+//! `set-subscriptions` and `suspend-subscription`: what customers have bought.
+
+use tenantry_jobs::{Problem, SubscriptionState, SubscriptionStatus, Suspension, code};
+
+use super::lookup::Directory;
+use super::record::{Key, Object, Record};
+use super::session::{Decision, Session, Step, Task};
+use crate::Verdict;
+use tenantry_foundation::db::DbError;
+
+/// A subscription that a customer should hold.
+pub(super) struct Set {
+    row: u64,
+    guid: String,
+    customer: i64,
+    given: Vec<(&'static str, String)>,
+}
+
+impl Set {
+    pub(super) fn new(row: u64, state: &SubscriptionState<'_>, directory: &Directory) -> Result<Self, Problem> {
+        let customer = directory.find(state.customer)?.id;
+        let guid = state.subscription_id.to_string();
+        let mut given = vec![
+            ("customer", customer.to_string()),
+            ("subscription_id", guid.clone()),
+            ("product", state.product.to_owned()),
+            ("product_type", state.product_type.as_str().to_owned()),
+            ("quantity", state.quantity.to_string()),
+            ("status", state.status.as_str().to_owned()),
+        ];
+        let renew = state
+            .auto_renew
+            .map(|renew| if renew { "yes" } else { "no" }.to_owned());
+        let on_record = Some(state.partner_id_on_record.to_owned()).filter(|id| !id.is_empty());
+        let optional = [
+            ("auto_renew", renew),
+            ("term_ends", state.term_ends.map(|millis| millis.to_string())),
+            (
+                "cancellable_until",
+                state.cancellable_until.map(|millis| millis.to_string()),
+            ),
+            ("partner_id_on_record", on_record),
+        ];
+        given.extend(optional.into_iter().filter_map(|(field, value)| Some((field, value?))));
+        Ok(Self {
+            row,
+            guid,
+            customer,
+            given,
+        })
+    }
+}
+
+impl Task for Set {
+    fn row(&self) -> u64 {
+        self.row
+    }
+
+    fn customer(&self) -> Option<i64> {
+        Some(self.customer)
+    }
+
+    fn names(&self) -> bool {
+        true
+    }
+
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+        let Some((id, subscription)) = session.subscription(&self.guid)? else {
+            let key = session.made(Object::Subscription, self.row);
+            return Ok(Decision {
+                verdict: Verdict::Create,
+                target: self.guid.clone(),
+                steps: vec![Step::Insert {
+                    key,
+                    values: self.given.clone(),
+                }],
+                ..Decision::default()
+            });
+        };
+        if let Some(problem) = foreign(session, &self.guid, self.customer, &subscription)? {
+            return Ok(Decision::reject(problem));
+        }
+        let changes = subscription.changes(&self.given);
+        Ok(Decision::edit(
+            self.guid.clone(),
+            Key::of(Object::Subscription, id),
+            changes,
+        ))
+    }
+}
+
+/// Why a subscription is not the customer's to change.
+pub(super) fn foreign(
+    session: &mut Session<'_>,
+    guid: &str,
+    customer: i64,
+    subscription: &Record,
+) -> Result<Option<Problem>, DbError> {
+    let holder = subscription.int("customer");
+    if holder == customer {
+        return Ok(None);
+    }
+    let domain = super::lookup::domain_of(session.tx, holder)?;
+    Ok(Some(Problem::new(
+        code::FOREIGN_SUBSCRIPTION,
+        "subscription_id",
+        guid,
+        format!("this subscription is held by {domain}"),
+    )))
+}
+
+/// No subscription of that GUID.
+pub(super) fn unknown(guid: &str) -> Problem {
+    Problem::new(
+        code::UNKNOWN_SUBSCRIPTION,
+        "subscription_id",
+        guid,
+        "no subscription has this id",
+    )
+}
+
+/// A subscription to suspend, or to take up again.
+pub(super) struct Suspend {
+    row: u64,
+    guid: String,
+    customer: i64,
+    /// Suspended, or active again.
+    to_suspended: bool,
+    reason: String,
+}
+
+impl Suspend {
+    pub(super) fn new(row: u64, suspension: &Suspension<'_>, directory: &Directory) -> Result<Self, Problem> {
+        Ok(Self {
+            row,
+            guid: suspension.subscription_id.to_string(),
+            customer: directory.find(suspension.customer)?.id,
+            to_suspended: suspension.suspend,
+            reason: suspension.reason.to_owned(),
+        })
+    }
+}
+
+impl Task for Suspend {
+    fn row(&self) -> u64 {
+        self.row
+    }
+
+    fn customer(&self) -> Option<i64> {
+        Some(self.customer)
+    }
+
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+        let Some((id, subscription)) = session.subscription(&self.guid)? else {
+            return Ok(Decision::reject(unknown(&self.guid)));
+        };
+        if let Some(problem) = foreign(session, &self.guid, self.customer, &subscription)? {
+            return Ok(Decision::reject(problem));
+        }
+        let (active, suspended) = (
+            SubscriptionStatus::Active.as_str(),
+            SubscriptionStatus::Suspended.as_str(),
+        );
+        let (from, to) = if self.to_suspended {
+            (active, suspended)
+        } else {
+            (suspended, active)
+        };
+        let status = subscription.get("status");
+        if status == to {
+            return Ok(Decision::unchanged(self.guid.clone()));
+        }
+        if status != from {
+            return Ok(Decision::reject(Problem::new(
+                code::SUBSCRIPTION_INACTIVE,
+                "subscription_id",
+                &self.guid,
+                format!("only a subscription that is {from} can become {to}; this one is {status}"),
+            )));
+        }
+        if let Some(open) = super::transfer::open(session, &self.guid)? {
+            return Ok(Decision::reject(open.in_the_way(session, &self.guid)));
+        }
+        let reason = if self.to_suspended {
+            self.reason.clone()
+        } else {
+            String::new()
+        };
+        let changes = subscription.changes(&[("status", to.to_owned()), ("suspension_reason", reason)]);
+        Ok(Decision::edit(
+            self.guid.clone(),
+            Key::of(Object::Subscription, id),
+            changes,
+        ))
+    }
+}

@@ -1,0 +1,367 @@
+//! `sync-customers`: copies what another store holds, object by object and page by page.
+//!
+//! Every copy is known by what it is a copy of: `copies` says which record here stands for which there, and in which
+//! version it was copied. So a later run reads only keys and versions of what has not changed, somebody who was
+//! renamed stays the same user, and what is gone is found by its absence from the page that its key belongs into.
+//! It is marked as missing and never erased.
+//!
+//! A page is read from the other store ([`Originals`]) and then settled here ([`Settling`]) in a transaction of its own,
+//! with the progress of its row, so that a worker that dies costs one page. A plan settles the same pages without
+//! writing.
+//!
+//! The other store is a database like ours or a service, and both show the same: pages in the order of their keys, of
+//! records that have a version. What a service does not keep stays as it is here.
+//!
+//! What is here already is taken for the copy if it has the same identity (tenant GUID, customer and sign-in name,
+//! subscription GUID, customer and SKU) and is nobody else's copy. A record that stands in the way and is no copy is
+//! left alone, and what could not be copied because of it is told by name.
+
+mod fate;
+mod known;
+mod originals;
+mod page;
+mod remote;
+mod settle;
+mod write;
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tenantry_jobs::{CustomerRef, Problem, Sync};
+
+use super::record::{Object, Record};
+use crate::remote::ApplyError;
+use crate::remote::reader::{RecordKey, RecordKind};
+use crate::{FieldChange, Source, Verdict};
+use tenantry_foundation::db::{DbError, Tx, Value};
+
+pub use originals::Originals;
+use page::Page;
+pub use settle::Settling;
+
+/// What could not be copied is named up to this often.
+const MOST_NAMED: usize = 5;
+
+/// What to copy, with values of its own.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Number of the row that asks for it.
+    pub row: u64,
+    /// Name of the other store.
+    pub from: String,
+    /// The only customer, as the other store knows it.
+    customer: Option<String>,
+    users: bool,
+    subscriptions: bool,
+    /// Everything, not only what has another version.
+    full: bool,
+}
+
+impl Request {
+    pub(super) fn new(row: u64, sync: &Sync<'_>) -> Self {
+        Self {
+            row,
+            from: sync.from.to_owned(),
+            customer: sync.customer.map(|customer| customer.as_written().to_owned()),
+            users: sync.users,
+            subscriptions: sync.subscriptions,
+            full: sync.full,
+        }
+    }
+
+    fn wants(&self, step: Step) -> bool {
+        match step {
+            Step::Customers => true,
+            // Users' licences are of seats that subscriptions bring.
+            Step::Seats => self.users || self.subscriptions,
+            Step::Users => self.users,
+            Step::Subscriptions => self.subscriptions,
+        }
+    }
+
+    /// The only customer's key in the other store.
+    pub async fn customer_in(&self, source: &Source) -> Result<Result<Option<String>, Problem>, ApplyError> {
+        let Some(named) = self.customer.clone() else {
+            return Ok(Ok(None));
+        };
+        Ok(match source {
+            Source::Database { db, .. } => {
+                let found = db.read(move |tx| super::export::customer(tx, CustomerRef::parse(&named)));
+                found.await?.map(|id| Some(SourceKey::digits(id)))
+            }
+            Source::Remote(remote) => {
+                let named = CustomerRef::parse(&named);
+                remote.reader.customer_id(named).await?.map(Some)
+            }
+        })
+    }
+}
+
+/// What is copied, in this order, since what comes later refers to what came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Step {
+    #[default]
+    Customers,
+    Seats,
+    Users,
+    Subscriptions,
+}
+
+impl Step {
+    const ALL: [Step; 4] = [Self::Customers, Self::Seats, Self::Users, Self::Subscriptions];
+
+    fn object(self) -> Object {
+        match self {
+            Step::Customers => Object::Customer,
+            Step::Seats => Object::Seats,
+            Step::Users => Object::User,
+            Step::Subscriptions => Object::Subscription,
+        }
+    }
+
+    fn kind(self) -> RecordKind {
+        match self {
+            Step::Customers => RecordKind::Customer,
+            Step::Seats => RecordKind::Seats,
+            Step::Users => RecordKind::User,
+            Step::Subscriptions => RecordKind::Subscription,
+        }
+    }
+
+    fn plural(self) -> &'static str {
+        match self {
+            Step::Customers => "customers",
+            Step::Seats => "seats",
+            Step::Users => "users",
+            Step::Subscriptions => "subscriptions",
+        }
+    }
+
+    fn after(self) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| *step > self)
+    }
+}
+
+/// A record's key in the other store. In a database it is its id, or customer and SKU of seats; in a service the
+/// customer's, and its own where it is no customer. Pages are in the order of keys, byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+struct SourceKey {
+    id: String,
+    part: String,
+}
+
+impl From<RecordKey> for SourceKey {
+    fn from(key: RecordKey) -> Self {
+        Self {
+            id: key.customer,
+            part: key.id,
+        }
+    }
+}
+
+impl SourceKey {
+    fn new(id: &str, part: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            part: part.to_owned(),
+        }
+    }
+
+    fn record_key(&self) -> RecordKey {
+        RecordKey {
+            customer: self.id.clone(),
+            id: self.part.clone(),
+        }
+    }
+
+    /// A number as a key, in the order of numbers.
+    fn digits(number: i64) -> String {
+        format!("{number:019}")
+    }
+
+    /// The number that a key is; 0 before the first.
+    fn number(id: &str) -> i64 {
+        id.parse().unwrap_or_default()
+    }
+}
+
+/// How far a row has come, and what it has done.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is being copied; nothing any more at the end.
+    step: Option<Step>,
+    /// The last key that was settled.
+    after: SourceKey,
+    counts: [Count; Step::ALL.len()],
+    left_out: u64,
+    /// The first few of what was left out, and why.
+    named: Vec<String>,
+    /// A running hash of every change, for plans.
+    fingerprint: String,
+}
+
+/// What became of the records of one sort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Count {
+    new: u64,
+    changed: u64,
+    missing: u64,
+}
+
+impl Count {
+    fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [(self.new, "new"), (self.changed, "changed"), (self.missing, "missing")];
+        let said: Vec<String> = parts
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, what)| format!("{number} {what}"))
+            .collect();
+        f.write_str(&said.join(", "))
+    }
+}
+
+impl Progress {
+    /// Nothing done yet.
+    pub fn begin() -> Self {
+        Self {
+            step: Some(Step::Customers),
+            ..Self::default()
+        }
+    }
+
+    /// The progress a row has recorded.
+    pub fn load(tx: &mut dyn Tx, job: i64, row: u64) -> Result<Option<Self>, DbError> {
+        let found = tx.query_first(
+            "SELECT progress FROM copying WHERE job = $1 AND row = $2",
+            &[job.into(), row.into()],
+        )?;
+        let parse = |text: &str| serde_json::from_str(text).map_err(|error| DbError::Broken(error.to_string()));
+        found.map(|row| parse(row.text(0)?)).transpose()
+    }
+
+    /// Records it, in the transaction that settled a page.
+    pub fn save(&self, tx: &mut dyn Tx, job: i64, row: u64) -> Result<(), DbError> {
+        let text = serde_json::to_string(self).map_err(|error| DbError::Broken(error.to_string()))?;
+        tx.exec(
+            "INSERT INTO copying (job, row, progress) VALUES ($1, $2, $3)
+             ON CONFLICT (job, row) DO UPDATE SET progress = excluded.progress",
+            &[job.into(), row.into(), text.into()],
+        )
+        .map(drop)
+    }
+
+    /// Lets go of what was recorded, in the transaction that records the row's outcome.
+    pub fn forget(tx: &mut dyn Tx, job: i64, requests: &[Request]) -> Result<(), DbError> {
+        let rows: Vec<Vec<Value>> = requests.iter().map(|one| vec![job.into(), one.row.into()]).collect();
+        tx.exec_each("DELETE FROM copying WHERE job = $1 AND row = $2", &rows)
+            .map(drop)
+    }
+
+    /// Whether everything was settled.
+    pub fn is_done(&self) -> bool {
+        self.step.is_none()
+    }
+
+    /// Whether there was nothing to do.
+    pub fn is_unchanged(&self) -> bool {
+        self.left_out == 0 && self.counts.iter().all(|count| count.is_none())
+    }
+
+    /// What a plan says of a row that would do this.
+    pub fn verdict(&self) -> Verdict {
+        if self.is_unchanged() {
+            return Verdict::Unchanged;
+        }
+        let counted = Step::ALL.into_iter().zip(self.counts);
+        let mut changes: Vec<FieldChange> = counted
+            .filter(|(_, count)| !count.is_none())
+            .map(|(step, count)| FieldChange::new(step.plural(), "", count.to_string()))
+            .collect();
+        if self.left_out > 0 {
+            changes.push(FieldChange::new("left out", "", self.left_out_text()));
+        }
+        // So that the plan's hash is of what changes, not of how much.
+        changes.push(FieldChange::new("fingerprint", "", &self.fingerprint));
+        Verdict::Change(changes)
+    }
+
+    /// What was done, in words.
+    pub fn message(&self) -> String {
+        let counted = Step::ALL.into_iter().zip(self.counts);
+        let said: Vec<String> = counted
+            .filter(|(_, count)| !count.is_none())
+            .map(|(step, count)| format!("{}: {count}", step.plural()))
+            .collect();
+        let mut message = said.join("; ");
+        if self.left_out > 0 {
+            let separator = if message.is_empty() { "" } else { "; " };
+            let _ = write!(message, "{separator}left out: {}", self.left_out_text());
+        }
+        message
+    }
+
+    fn left_out_text(&self) -> String {
+        let more = self.left_out - self.named.len() as u64;
+        let named = self.named.join("; ");
+        if more > 0 {
+            format!("{named}; and {more} more")
+        } else {
+            named
+        }
+    }
+
+    fn leave_out(&mut self, what: String) {
+        self.note(&["left out", &what]);
+        self.left_out += 1;
+        if self.named.len() < MOST_NAMED {
+            self.named.push(what);
+        }
+    }
+
+    fn count(&mut self, step: Step) -> &mut Count {
+        &mut self.counts[step as usize]
+    }
+
+    /// Takes something into the fingerprint.
+    fn note(&mut self, parts: &[&str]) {
+        let mut hasher = Sha256::new();
+        hasher.update(&self.fingerprint);
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        self.fingerprint = hasher.finalize()[..16].iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+    }
+
+    fn note_new(&mut self, step: Step, key: &SourceKey, record: &Record) {
+        let mut parts = vec![step.plural(), &key.id, &key.part, "new"];
+        // Its customer's id here is not known to every plan.
+        let fields = record.fields().filter(|(field, _)| *field != "customer");
+        parts.extend(fields.map(|(_, value)| value));
+        self.note(&parts);
+    }
+
+    /// Goes on behind a page.
+    fn pass(&mut self, page: &Page, request: &Request) {
+        if let Some(until) = &page.until {
+            self.after = until.clone();
+            return;
+        }
+        let mut next = page.step.after();
+        while next.is_some_and(|step| !request.wants(step)) {
+            next = next.and_then(Step::after);
+        }
+        (self.step, self.after) = (next, SourceKey::default());
+    }
+}

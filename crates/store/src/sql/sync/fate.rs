@@ -1,0 +1,132 @@
+//! What is done about an original: whether it has a copy, can have one, and who has to make way.
+
+use std::collections::BTreeMap;
+
+use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, WantedCopy};
+use super::page::Identity;
+use super::write::Changes;
+use super::{SourceKey, Step};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
+use tenantry_ledger::Installation;
+
+/// What is done about an original.
+pub(super) enum Fate {
+    Create,
+    /// The record here that is its copy, or becomes it.
+    Update(i64),
+    LeaveOut(String),
+}
+
+/// A page being decided about.
+pub(super) struct Deciding<'s> {
+    pub(super) origin: Installation,
+    pub(super) step: Step,
+    pub(super) here: &'s Here,
+    /// Copies whose originals are there no more.
+    pub(super) gone: &'s mut BTreeMap<SourceKey, Link>,
+    pub(super) changes: &'s mut Changes,
+}
+
+impl Deciding<'_> {
+    /// What is done about the wanted record at that place of the page.
+    pub(super) fn fate(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<Fate, DbError> {
+        let holder = self.here.holders[at];
+        if self.step == Step::Seats {
+            return Ok(holder.map_or(Fate::Create, Fate::Update));
+        }
+        let linked = wanted
+            .link
+            .map(|link| link.local)
+            .filter(|id| self.here.records.contains_key(id));
+        let fate = match (linked, holder) {
+            (linked, Some(holder)) if linked != Some(holder) => {
+                let of = self.copied_from(tx, wanted.owner, holder)?;
+                let is_gone = of
+                    .as_ref()
+                    .is_some_and(|(key, version)| *version == GONE || self.gone.contains_key(key));
+                match (linked, of) {
+                    (None, None) => Fate::Update(holder),
+                    (None, Some((key, _))) if is_gone => {
+                        self.gone.remove(&key);
+                        self.changes.unlink(key);
+                        Fate::Update(holder)
+                    }
+                    (Some(_), None) => Fate::LeaveOut("a record of this name here is no copy".to_owned()),
+                    (linked, Some((key, _))) => {
+                        self.changes.displace(holder, key);
+                        linked.map_or(Fate::Create, Fate::Update)
+                    }
+                }
+            }
+            (Some(linked), _) => Fate::Update(linked),
+            (None, Some(holder)) => Fate::Update(holder),
+            (None, None) => Fate::Create,
+        };
+        match (wanted.identity, fate) {
+            (Some(identity), Fate::Create) => self.obstacle(tx, wanted, identity, None),
+            (Some(identity), Fate::Update(id)) => self.obstacle(tx, wanted, identity, Some(id)),
+            (_, fate) => Ok(fate),
+        }
+    }
+
+    /// Whether something stands in a customer's way; who had its external id may have another by now.
+    fn obstacle(
+        &mut self,
+        tx: &mut dyn Tx,
+        wanted: &WantedCopy<'_>,
+        identity: &Identity,
+        id: Option<i64>,
+    ) -> Result<Fate, DbError> {
+        let domains: Vec<Vec<Value>> = identity.domains.iter().map(|one| vec![one.as_str().into()]).collect();
+        let found = tx.query_each("SELECT customer FROM domains WHERE domain = $1", &domains)?;
+        for (domain, rows) in identity.domains.iter().zip(found) {
+            if let Some(row) = rows.first()
+                && Some(row.int(0)?) != id
+            {
+                return Ok(Fate::LeaveOut(format!("another customer here has the domain {domain}")));
+            }
+        }
+        let external = wanted.record.get("external_id").to_lowercase();
+        if !external.is_empty() {
+            let holder = tx
+                .query_first(EXTERNAL_ID_HOLDER, &[external.into()])?
+                .map(|row| row.int(0))
+                .transpose()?;
+            if let Some(holder) = holder.filter(|holder| Some(*holder) != id) {
+                let Some((key, _)) = self.copied_from(tx, wanted.owner, holder)? else {
+                    let external = wanted.record.get("external_id");
+                    return Ok(Fate::LeaveOut(format!(
+                        "another customer here has the external id {external}"
+                    )));
+                };
+                self.changes.displace(holder, key);
+            }
+        }
+        Ok(id.map_or(Fate::Create, Fate::Update))
+    }
+
+    /// What a record here is a copy of, in the same store, and in which version.
+    fn copied_from(&self, tx: &mut dyn Tx, owner: &str, local: i64) -> Result<Option<(SourceKey, i64)>, DbError> {
+        let mut params: Vec<Value> = vec![
+            self.origin.number().into(),
+            self.step.object().as_str().into(),
+            local.into(),
+        ];
+        let mut sql =
+            "SELECT source, part, version FROM copies WHERE origin = $1 AND object = $2 AND local = $3".to_owned();
+        if self.step == Step::Users {
+            // Whoever has a user's name is a user of the same customer.
+            params.push(owner.into());
+            sql.push_str(" AND owner = $4");
+        }
+        let found = tx.query_first(&sql, &params)?;
+        let of = |row: Row| {
+            let key = SourceKey {
+                id: row.text(0)?.to_owned(),
+                part: row.text_or_empty(1)?.to_owned(),
+            };
+            Ok((key, row.int(2)?))
+        };
+        found.map(of).transpose()
+    }
+}

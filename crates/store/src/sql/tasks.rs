@@ -1,0 +1,107 @@
+//! Carries out tasks in row order: decide, compare with the plan, perform.
+
+use tenantry_jobs::Problem;
+
+use super::session::{Decision, Session, Task, no_free_seats};
+use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
+use tenantry_foundation::db::DbError;
+use tenantry_ledger::{Outcome, RowOutcome, RowWait};
+
+/// What each row would do, in row order, and the seats they would take.
+pub(super) fn preview(
+    session: &mut Session<'_>,
+    tasks: &[Box<dyn Task>],
+    previews: &mut Vec<Preview>,
+) -> Result<Vec<SeatNeed>, DbError> {
+    load(session, tasks)?;
+    let mut needs = Vec::new();
+    for task in tasks {
+        let decision = task.decide(session)?;
+        needs.extend(decision.seats);
+        previews.push(Preview {
+            row: task.row(),
+            verdict: decision.verdict,
+            touch: decision.touch.map(Box::new),
+            destructive: decision.destructive,
+        });
+    }
+    Ok(needs)
+}
+
+/// Does what the rows ask for. Rows that are not as `expected` are refused.
+pub(super) fn apply(
+    mut session: Session<'_>,
+    tasks: &[Box<dyn Task>],
+    expected: Option<&Expected>,
+    applied: &mut Applied,
+) -> Result<(), DbError> {
+    load(&mut session, tasks)?;
+    for task in tasks {
+        let mut decision = task.decide(&mut session)?;
+        if let Some(problem) = seatless(&mut session, &decision.seats)? {
+            decision = Decision::reject(problem);
+        }
+        let row = task.row();
+        // A row that has begun, and waits, was compared when it began.
+        if let Some(expected) = expected.filter(|_| decision.begins)
+            && !expected.meets(row, &decision.verdict)
+        {
+            applied.outcomes.push(drifted(row, &decision.verdict));
+            continue;
+        }
+        for (number, step) in (decision.first_step..).zip(decision.steps) {
+            session.perform(row, number, step)?;
+        }
+        applied.accounts.extend(decision.account);
+        applied.artifacts.extend(decision.artifact);
+        if let Some(message) = decision.waits {
+            let target = decision.target;
+            applied.waits.push(RowWait { row, message, target });
+            continue;
+        }
+        applied.outcomes.push(match decision.verdict {
+            Verdict::Reject(problem) => RowOutcome {
+                target: decision.target,
+                ..rejected(row, &problem)
+            },
+            Verdict::Unchanged => unchanged(row, decision.target),
+            Verdict::Create | Verdict::Change(_) => RowOutcome {
+                row,
+                outcome: Outcome::Applied,
+                code: decision.code.to_owned(),
+                message: decision.message,
+                target: decision.target,
+            },
+        });
+    }
+    session.write()
+}
+
+fn load(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(), DbError> {
+    let mut users = Vec::new();
+    for task in tasks {
+        users.extend(task.user());
+    }
+    session.find_users(users.clone())?;
+    session.find_users(tasks.iter().filter_map(|task| task.new_name()).collect())?;
+    // Who is not there may have been deleted.
+    users.retain(|user| session.known_user(user).is_none());
+    session.find_deleted(users)?;
+    session.load_deleted(tasks.iter().flat_map(|task| task.deleted_users()).collect())?;
+    let mut keys = Vec::new();
+    for task in tasks {
+        keys.extend(task.needs(session)?);
+    }
+    session.load(keys)
+}
+
+/// Why a seat that a row needs cannot be had.
+fn seatless(session: &mut Session<'_>, needs: &[SeatNeed]) -> Result<Option<Problem>, DbError> {
+    for need in needs {
+        let free = session.free_seats(need.of.customer, &need.of.sku_id)?.unwrap_or(0);
+        if free <= 0 {
+            return Ok(Some(no_free_seats(need.column, &need.of.part_number)));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,74 @@
+//! `update-account`: fields of existing customers.
+
+use tenantry_jobs::{CustomerPatch, Problem, code};
+
+use super::lookup::Directory;
+use super::record::{Key, Object};
+use super::session::{Decision, Session, Task};
+use tenantry_foundation::db::{DbError, Tx};
+
+/// A patch, with values of its own.
+pub(super) struct UpdateCustomer {
+    row: u64,
+    customer: i64,
+    tenant_id: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl UpdateCustomer {
+    pub(super) fn new(row: u64, patch: &CustomerPatch<'_>, directory: &Directory) -> Result<Self, Problem> {
+        let customer = directory.find(patch.customer)?;
+        let fields = patch
+            .fields
+            .iter()
+            .map(|(field, value)| (field.name(), value.clone().into_owned()));
+        let external_id = patch.external_id.map(|value| ("external_id", value.to_owned()));
+        Ok(Self {
+            row,
+            customer: customer.id,
+            tenant_id: customer.tenant_id.clone(),
+            fields: fields.chain(external_id).collect(),
+        })
+    }
+}
+
+impl Task for UpdateCustomer {
+    fn row(&self) -> u64 {
+        self.row
+    }
+
+    fn customer(&self) -> Option<i64> {
+        Some(self.customer)
+    }
+
+    fn names(&self) -> bool {
+        self.fields.iter().any(|(field, _)| *field == "external_id")
+    }
+
+    fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+        Ok(vec![Key::of(Object::Customer, self.customer)])
+    }
+
+    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+        let external_id = self.fields.iter().find(|(field, _)| *field == "external_id");
+        if let Some((_, id)) = external_id.filter(|(_, id)| !id.is_empty())
+            && let Some(domain) = external_id_of(session.tx, id, self.customer)?
+        {
+            let expected = format!("the customer `{domain}` has this external id");
+            let problem = Problem::new(code::EXTERNAL_ID_TAKEN, "external_id", id, expected);
+            return Ok(Decision::reject(problem));
+        }
+        let changes = session.customer(self.customer)?.changes(&self.fields);
+        let key = Key::of(Object::Customer, self.customer);
+        Ok(Decision::edit(self.tenant_id.clone(), key, changes))
+    }
+}
+
+/// The domain of another customer who has this external id.
+pub(super) fn external_id_of(tx: &mut dyn Tx, id: &str, besides: i64) -> Result<Option<String>, DbError> {
+    let other = tx.query_first(
+        "SELECT domain FROM customers WHERE lower(external_id) = $1 AND id <> $2",
+        &[id.to_lowercase().into(), besides.into()],
+    )?;
+    other.map(|row| row.text(0).map(str::to_owned)).transpose()
+}

@@ -1,0 +1,386 @@
+//! `bulk-add-users`: many users at once, with their licences' seats.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tenantry_jobs::{NewUser, Problem, UserField, code};
+
+use super::lookup::{Customer, Directory, sku, user_by_name};
+use super::record::{MUST_SET_PASSWORD, SIGN_IN_BLOCKED};
+use super::session::no_free_seats;
+use crate::sign_in_name::foreign_domain;
+use crate::{Account, Applied, Preview, SeatNeed, SeatsOf, Verdict, drifted, rejected, unchanged};
+use tenantry_foundation::db::{Batch, Cell, DbError, Tx, Value};
+use tenantry_ledger::ids::record_id;
+use tenantry_ledger::{Installation, RowOutcome};
+
+/// The columns written, in the order of a batch's cells.
+const COLUMNS: [&str; 22] = [
+    "id",
+    "customer",
+    "user_principal_name",
+    "display_name",
+    "first_name",
+    "last_name",
+    "job_title",
+    "department",
+    "office",
+    "office_phone",
+    "mobile_phone",
+    "fax",
+    "alternate_email",
+    "street_address",
+    "city",
+    "state",
+    "postal_code",
+    "country",
+    "usage_location",
+    "licenses",
+    "roles",
+    "flags",
+];
+const NAME: usize = 2;
+const LICENSES: usize = 19;
+const ROLES: usize = 20;
+const FLAGS: usize = 21;
+
+/// Users to insert, laid out for bulk insertion.
+pub(super) struct NewUsers {
+    batch: Batch,
+    rows: Vec<RowOf>,
+    /// (position in the batch, index into `skus`), ascending: one seat each.
+    seats: Vec<(u32, u32)>,
+    skus: Vec<Arc<SeatsOf>>,
+    /// Primary domains of the customers, for who hands out passwords.
+    domains: BTreeMap<i64, String>,
+}
+
+struct RowOf {
+    row: u64,
+    customer: i64,
+    /// Whether the customer had users, so that this one may exist.
+    may_exist: bool,
+}
+
+impl NewUsers {
+    pub(super) fn new(rows: usize) -> Self {
+        Self {
+            batch: Batch::new(COLUMNS.len(), rows),
+            rows: Vec::with_capacity(rows),
+            seats: Vec::new(),
+            skus: Vec::new(),
+            domains: BTreeMap::new(),
+        }
+    }
+
+    /// The customers of the rows, with repetitions.
+    pub(super) fn customers(&self) -> impl Iterator<Item = i64> + '_ {
+        self.rows.iter().map(|row| row.customer)
+    }
+
+    /// Adds a row, or says why the store cannot take it.
+    pub(super) fn add(&mut self, job: i64, row: u64, user: &NewUser<'_>, directory: &Directory) -> Result<(), Problem> {
+        let customer = directory.find(user.customer)?;
+        if let Some(problem) = foreign_domain("user_principal_name", user.user_principal_name, &customer.domains) {
+            return Err(problem);
+        }
+        let licenses = self.licenses(user, customer)?;
+        let position = self.rows.len() as u32;
+        self.rows.push(RowOf {
+            row,
+            customer: customer.id,
+            may_exist: customer.users > 0,
+        });
+        self.domains
+            .entry(customer.id)
+            .or_insert_with(|| customer.domain.clone());
+        self.batch.int(record_id(job, row));
+        self.batch.int(customer.id);
+        self.batch.text(user.user_principal_name);
+        self.batch.text(&user.display_name);
+        for field in UserField::ALL {
+            self.batch.text(user.profile[field as usize]);
+        }
+        self.batch.text(&user.country);
+        self.batch.text(&user.usage_location);
+        let ids: Vec<&str> = licenses
+            .iter()
+            .map(|sku| self.skus[*sku as usize].sku_id.as_str())
+            .collect();
+        self.batch.text(&ids.join(";"));
+        self.batch.text(&user.roles.join(";"));
+        self.batch
+            .int(MUST_SET_PASSWORD | if user.block_sign_in { SIGN_IN_BLOCKED } else { 0 });
+        self.seats.extend(licenses.into_iter().map(|sku| (position, sku)));
+        Ok(())
+    }
+
+    /// Indices into `skus` of the licences a row asks for.
+    fn licenses(&mut self, user: &NewUser<'_>, customer: &Customer) -> Result<Vec<u32>, Problem> {
+        let mut found = Vec::with_capacity(user.licenses.len());
+        for wanted in &user.licenses {
+            let sku = sku("licenses", wanted, &customer.skus)?;
+            let known = self
+                .skus
+                .iter()
+                .position(|known| known.customer == customer.id && known.sku_id == sku.id)
+                .unwrap_or_else(|| {
+                    self.skus.push(Arc::new(SeatsOf {
+                        customer: customer.id,
+                        domain: customer.domain.clone(),
+                        sku_id: sku.id.clone(),
+                        part_number: sku.part_number.clone(),
+                        free: sku.seats - sku.assigned,
+                    }));
+                    self.skus.len() - 1
+                }) as u32;
+            if !found.contains(&known) {
+                found.push(known);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Inserts the users, takes their seats and counts them. With `checks_drift`, a row that was expected to
+    /// create a user and cannot is told apart from one that is as it should be.
+    pub(super) fn apply(
+        &self,
+        tx: &mut dyn Tx,
+        installation: Installation,
+        checks_drift: bool,
+        hands_out_passwords: bool,
+        applied: &mut Applied,
+    ) -> Result<(), DbError> {
+        let conflicts = tx.insert_new("users", &COLUMNS, &self.batch)?;
+        let existing = self.existing(tx, &conflicts)?;
+        let mut outcomes = Vec::with_capacity(conflicts.len());
+        for (position, found) in conflicts.iter().zip(&existing) {
+            outcomes.push(match found {
+                Some(found) => self.outcome(*position, found, installation, checks_drift),
+                // The other one was not there on a second look: deleted in between. Let the runner try again.
+                None => {
+                    return Err(DbError::Contended("a user with the same name came and went".to_owned()));
+                }
+            });
+        }
+        let mut left_out = conflicts;
+        let seatless = self.take_seats(tx, &left_out)?;
+        if !seatless.is_empty() {
+            let ids: Vec<Vec<Value>> = seatless.keys().map(|at| vec![self.batch.id(*at).into()]).collect();
+            tx.exec_each("DELETE FROM users WHERE id = $1", &ids)?;
+            for (position, problem) in &seatless {
+                let row = self.rows[*position].row;
+                outcomes.push(if checks_drift {
+                    drifted(row, &Verdict::Reject(problem.clone()))
+                } else {
+                    rejected(row, problem)
+                });
+            }
+            left_out.extend(seatless.into_keys());
+            left_out.sort_unstable();
+        }
+        self.count(tx, &left_out)?;
+        applied.outcomes.extend(outcomes);
+        if hands_out_passwords {
+            let made = (0..self.rows.len()).filter(|position| left_out.binary_search(position).is_err());
+            applied.accounts.extend(made.map(|position| {
+                Account {
+                    customer: self
+                        .domains
+                        .get(&self.rows[position].customer)
+                        .cloned()
+                        .unwrap_or_default(),
+                    user_principal_name: self.text(position, NAME).to_owned(),
+                }
+            }));
+        }
+        Ok(())
+    }
+
+    /// Rows that a plan found to be there already: they are not made if they are there no more.
+    pub(super) fn check(
+        &self,
+        tx: &mut dyn Tx,
+        installation: Installation,
+        applied: &mut Applied,
+    ) -> Result<(), DbError> {
+        let all: Vec<usize> = (0..self.rows.len()).collect();
+        let existing = self.existing(tx, &all)?;
+        for (position, found) in all.into_iter().zip(&existing) {
+            let row = self.rows[position].row;
+            applied.outcomes.push(match found {
+                Some(found) => match self.difference(position, found) {
+                    Ok(()) => unchanged(row, installation.guid(found.id).to_string()),
+                    Err(problem) => drifted(row, &Verdict::Reject(problem)),
+                },
+                None => drifted(row, &Verdict::Create),
+            });
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, position: usize, found: &Existing, installation: Installation, checks_drift: bool) -> RowOutcome {
+        let row = self.rows[position].row;
+        match (self.difference(position, found), checks_drift) {
+            (Ok(()), false) => unchanged(row, installation.guid(found.id).to_string()),
+            (Ok(()), true) => drifted(row, &Verdict::Unchanged),
+            (Err(problem), false) => rejected(row, &problem),
+            (Err(problem), true) => drifted(row, &Verdict::Reject(problem)),
+        }
+    }
+
+    /// What each row would do to the store as it is.
+    pub(super) fn preview(&self, tx: &mut dyn Tx, previews: &mut Vec<Preview>) -> Result<Vec<SeatNeed>, DbError> {
+        let may_exist: Vec<usize> = (0..self.rows.len()).filter(|at| self.rows[*at].may_exist).collect();
+        let existing = self.existing(tx, &may_exist)?;
+        let mut met = vec![false; self.rows.len()];
+        for (position, found) in may_exist.iter().zip(&existing) {
+            let Some(found) = found else { continue };
+            met[*position] = true;
+            let verdict = match self.difference(*position, found) {
+                Ok(()) => Verdict::Unchanged,
+                Err(problem) => Verdict::Reject(problem),
+            };
+            previews.push(Preview::new(self.rows[*position].row, verdict));
+        }
+        for (position, _) in met.iter().enumerate().filter(|(_, met)| !**met) {
+            previews.push(Preview::new(self.rows[position].row, Verdict::Create));
+        }
+        let needs = self.seats.iter().filter(|(position, _)| !met[*position as usize]);
+        Ok(needs
+            .map(|(position, sku)| SeatNeed {
+                row: self.rows[*position as usize].row,
+                column: "licenses",
+                of: self.skus[*sku as usize].clone(),
+            })
+            .collect())
+    }
+
+    /// Takes one seat per licence of every row not `left_out`. Rows there is no seat for, by position.
+    fn take_seats(&self, tx: &mut dyn Tx, left_out: &[usize]) -> Result<BTreeMap<usize, Problem>, DbError> {
+        let mut seatless = BTreeMap::new();
+        let mut wanted: BTreeMap<(i64, &str), Vec<(usize, usize)>> = BTreeMap::new();
+        for (position, sku) in &self.seats {
+            if left_out.binary_search(&(*position as usize)).is_err() {
+                let of = &self.skus[*sku as usize];
+                wanted
+                    .entry((of.customer, &of.sku_id))
+                    .or_default()
+                    .push((*position as usize, *sku as usize));
+            }
+        }
+        for ((customer, sku_id), takers) in &wanted {
+            let sql = "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2";
+            let free = tx.query(sql, &[(*customer).into(), (*sku_id).into()])?;
+            let free = free.first().map_or(Ok(0), |row| row.int(0))?.max(0) as usize;
+            for (position, sku) in takers.iter().skip(free) {
+                let part_number = &self.skus[*sku].part_number;
+                seatless
+                    .entry(*position)
+                    .or_insert_with(|| no_free_seats("licenses", part_number));
+            }
+        }
+        for ((customer, sku_id), takers) in &wanted {
+            let taken = takers
+                .iter()
+                .filter(|(position, _)| !seatless.contains_key(position))
+                .count();
+            if taken > 0 {
+                let changed = tx.exec(
+                    "UPDATE subscribed_skus SET assigned = assigned + $3
+                     WHERE customer = $1 AND sku_id = $2 AND assigned + $3 <= seats",
+                    &[(*customer).into(), (*sku_id).into(), (taken as u64).into()],
+                )?;
+                if changed == 0 {
+                    return Err(DbError::Contended("another job is taking the same seats".to_owned()));
+                }
+            }
+        }
+        Ok(seatless)
+    }
+
+    fn count(&self, tx: &mut dyn Tx, left_out: &[usize]) -> Result<(), DbError> {
+        let mut per_customer: BTreeMap<i64, i64> = BTreeMap::new();
+        for (position, row) in self.rows.iter().enumerate() {
+            if left_out.is_empty() || left_out.binary_search(&position).is_err() {
+                *per_customer.entry(row.customer).or_default() += 1;
+            }
+        }
+        let params: Vec<Vec<Value>> = per_customer
+            .into_iter()
+            .map(|(id, added)| vec![id.into(), added.into()])
+            .collect();
+        let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
+        if tx.exec_each(sql, &params)?.contains(&0) {
+            return Err(DbError::Contended("a customer of these users is gone".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The users that stand in the way of the rows at `positions`.
+    fn existing(&self, tx: &mut dyn Tx, positions: &[usize]) -> Result<Vec<Option<Existing>>, DbError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<Vec<Value>> = positions
+            .iter()
+            .map(|at| vec![self.rows[*at].customer.into(), self.text(*at, NAME).into()])
+            .collect();
+        let sql = format!("SELECT {} FROM users WHERE {}", COLUMNS.join(", "), user_by_name(tx));
+        let read = |row: &tenantry_foundation::db::Row| {
+            Ok(Existing {
+                id: row.int(0)?,
+                texts: (2..FLAGS)
+                    .map(|at| row.text_or_empty(at).map(str::to_owned))
+                    .collect::<Result<_, _>>()?,
+                flags: row.int(FLAGS)?,
+            })
+        };
+        let found = tx.query_each(&sql, &names)?;
+        found.iter().map(|rows| rows.first().map(read).transpose()).collect()
+    }
+
+    /// Whether the existing user is what the row asks for; what the file leaves open is not compared.
+    fn difference(&self, position: usize, found: &Existing) -> Result<(), Problem> {
+        let mut fields = Vec::new();
+        for (at, column) in COLUMNS.into_iter().enumerate().take(FLAGS).skip(NAME + 1) {
+            let (wanted, has) = (self.text(position, at), found.texts[at - NAME].as_str());
+            let met = match at {
+                _ if wanted.is_empty() => true,
+                LICENSES | ROLES => wanted.split(';').all(|one| has.split(';').any(|own| own == one)),
+                _ => wanted == has,
+            };
+            if !met {
+                fields.push(column);
+            }
+        }
+        let wanted_flags = self.batch.row(position).nth(FLAGS);
+        if matches!(wanted_flags, Some(Cell::Int(flags)) if (flags ^ found.flags) & SIGN_IN_BLOCKED != 0) {
+            fields.push("block_sign_in");
+        }
+        if fields.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::new(
+            code::USER_EXISTS,
+            "user_principal_name",
+            self.text(position, NAME),
+            format!("a user of this name exists and differs in {}", fields.join(", ")),
+        ))
+    }
+
+    fn text(&self, position: usize, column: usize) -> &str {
+        match self.batch.row(position).nth(column) {
+            Some(Cell::Text(text)) => text,
+            _ => "",
+        }
+    }
+}
+
+/// A user in the store.
+struct Existing {
+    id: i64,
+    /// The text columns, from the user name on.
+    texts: Vec<String>,
+    flags: i64,
+}
