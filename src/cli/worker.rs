@@ -44,9 +44,9 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
         intakes.spawn(mind(store, stop.clone()));
     }
     intakes.close();
-    if args.drain {
-        intakes.spawn(drain(app.clone(), runner.clone(), stop.clone()));
-    }
+    let draining = args
+        .drain
+        .then(|| intakes.spawn(drain(app.clone(), runner.clone(), stop.clone())));
     tracing::info!(
         "working on the jobs of {} with {} at a time, queue {}",
         app.config.ledger.url,
@@ -60,7 +60,11 @@ pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
     stop.cancel();
     intakes.wait().await;
     tracing::info!("stopped");
-    Ok(End::Fine)
+    let unwritten = match draining {
+        Some(draining) => draining.await?,
+        None => 0,
+    };
+    Ok(if unwritten == 0 { End::Fine } else { End::Unfinished })
 }
 
 /// Sees to tokens that end by themselves.
@@ -73,8 +77,10 @@ async fn mind(store: Arc<dyn RemoteStore>, stop: CancellationToken) {
     }
 }
 
-/// Stops the worker when no job is open, nothing waits at the inbox and no results wait for their writer.
-async fn drain(app: App, runner: Runner, stop: CancellationToken) {
+/// Stops the worker when no job is open, nothing waits at the inbox and results were tried to be written; of how many jobs
+/// they could not be.
+async fn drain(app: App, runner: Runner, stop: CancellationToken) -> usize {
+    let mut unwritten = 0;
     while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
         let waiting = match &app.service.queue {
             Queue::Redis(redis) if app.config.inbox.enabled => intake::inbox::waiting(redis).await.unwrap_or(true),
@@ -83,8 +89,14 @@ async fn drain(app: App, runner: Runner, stop: CancellationToken) {
         let open = app.service.ledger.has_open_jobs().await.unwrap_or(true);
         let untold =
             matches!(app.service.queue, Queue::Redis(_)) && app.service.ledger.has_untold().await.unwrap_or(true);
-        if !waiting && !open && !untold && runner.deliver().await.is_ok() {
+        if !waiting
+            && !open
+            && !untold
+            && let Ok(failed) = runner.deliver().await
+        {
+            unwritten = failed;
             stop.cancel();
         }
     }
+    unwritten
 }

@@ -48,10 +48,12 @@ impl Runner {
         stop.run_until_cancelled(delivering).await;
     }
 
-    /// Writes the results that wait for a writer on this machine, each once. An error if the ledger cannot be asked
-    /// which those are.
-    pub async fn deliver(&self) -> Result<(), DbError> {
-        self.deliver_due(&mut Failed::default()).await
+    /// Writes the results that wait for a writer on this machine, each once; how many could not be written. An error if the
+    /// ledger cannot be asked which those are.
+    pub async fn deliver(&self) -> Result<usize, DbError> {
+        let mut failed = Failed::default();
+        self.deliver_due(&mut failed).await?;
+        Ok(failed.0.len())
     }
 
     async fn deliver_due(&self, failed: &mut Failed) -> Result<(), DbError> {
