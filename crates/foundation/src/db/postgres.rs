@@ -207,8 +207,9 @@ impl PgTx {
     /// meanwhile is not given them afterwards; whoever is still there asks again, for `lock_wait` in all.
     fn wait_for(&mut self, text: &str, params: &[&(dyn ToSql + Sync)]) -> Result<(), DbError> {
         let statement = self.statement(text)?;
-        let (bound, client) = (self.options.idle_transaction.as_millis().max(1), &self.connected.client);
-        let times = (self.options.lock_wait.as_millis() / bound).max(1);
+        let (lock_wait, client) = (self.options.lock_wait, &self.connected.client);
+        let bound = self.options.idle_transaction.min(lock_wait).as_millis().max(1);
+        let times = (lock_wait.as_millis() / bound).max(1);
         let mut before = "SAVEPOINT locks";
         for time in 1.. {
             let bounded = format!("{before}; SET LOCAL statement_timeout = {bound}");
