@@ -10,7 +10,7 @@ use super::PlanError;
 use super::check::{CheckedBlock, Shared, Slice};
 use crate::store::Verdict;
 use crate::store::remote::listing::Listing;
-use crate::store::remote::{ApplyError, RemoteSession, RemoteStore, RowPreview, StoreError, not_taken};
+use crate::store::remote::{ApplyError, LONGEST_PAUSE, RemoteSession, RemoteStore, RowPreview, StoreError, not_taken};
 
 /// Replaces the previews of a block, which so far say only which rows are sound.
 pub(super) async fn preview(
@@ -90,11 +90,11 @@ async fn ask_patiently(
     }
 }
 
-/// What a store says a row would do; nothing, after a while, if it has been asked too often. What it refuses when it is asked,
-/// it would refuse the row.
+/// What a store says a row would do; nothing, after a while, if it has been asked too often, and an error if that while is a
+/// long one. What it refuses when it is asked, it would refuse the row.
 pub(crate) async fn settled(previewed: Result<RowPreview, ApplyError>) -> Result<Option<RowPreview>, ApplyError> {
     match previewed {
-        Err(ApplyError::Store(StoreError::Throttled(pause))) => {
+        Err(ApplyError::Store(StoreError::Throttled(pause))) if pause <= LONGEST_PAUSE => {
             tokio::time::sleep(pause).await;
             Ok(None)
         }
@@ -107,5 +107,20 @@ pub(super) fn unasked(error: ApplyError) -> PlanError {
     match error {
         ApplyError::Db(error) => PlanError::Db(error),
         other => PlanError::Store(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_kept_waiting_for_a_store_that_wants_to_be_left_alone_for_long() {
+        let throttled = |pause| settled(Err(StoreError::Throttled(pause).into()));
+        assert!(matches!(throttled(LONGEST_PAUSE).await, Ok(None)));
+        let longer = throttled(LONGEST_PAUSE + Duration::from_secs(1)).await;
+        assert!(longer.is_err_and(|error| error.to_string().contains("asked too often")));
     }
 }

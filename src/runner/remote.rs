@@ -24,7 +24,7 @@ use crate::ledger::{Claim, Closing, Outcome, RowWait, artifacts, closing, fence,
 use crate::passwords::generate;
 use crate::plan::Slice;
 use crate::store::remote::{
-    ApplyError, Journal, RemoteSession, RemoteStore, RowEnd, StoreEnv, StoreError, halfway, not_taken,
+    ApplyError, Journal, LONGEST_PAUSE, RemoteSession, RemoteStore, RowEnd, StoreEnv, StoreError, halfway, not_taken,
 };
 use crate::store::{Expected, RowRequest, rejected};
 use tracing::Instrument;
@@ -34,10 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a worker that is to stop waits for the rows in hand. What is on its way then is found again like after a crash.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A row that the store is asked about too often waits with the chunk in hand up to this long, and else with the others that
-/// wait.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// And those are left alone at least this long.
+/// Rows that the store is to decide are left alone at least this long.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the rows of a chunk have in common.
@@ -222,6 +219,7 @@ impl Runner {
             };
             let now = self.ledger.clock().now_millis();
             let until = match error {
+                // Longer ones wait with the other rows that wait.
                 StoreError::Throttled(pause) if pause <= LONGEST_PAUSE => {
                     let slept = chunk.stopping.run_until_cancelled(tokio::time::sleep(pause));
                     if slept.await.is_none() {

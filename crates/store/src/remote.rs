@@ -18,6 +18,7 @@ pub mod reader;
 pub mod step;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tenantry_jobs::{Change, Job, Problem, code};
@@ -108,6 +109,9 @@ pub trait RemoteSession: Send + Sync {
         expected: Option<&'a Expected>,
     ) -> BoxFuture<'a, Result<RowEnd, ApplyError>>;
 }
+
+/// What a store that has been asked too often wants left alone longer than this is not waited for on the spot.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Draws a password.
 pub type Draw<'d> = &'d (dyn Fn() -> Result<Password, DbError> + Sync);
