@@ -8,7 +8,7 @@ use tenantry::ledger::audit::{self, Action, AuditEntry, AuditRecord, ChainFault,
 use tenantry::ledger::{Counts, JobState, Ledger, Parameters, Via};
 use tenantry::submit::Submitted;
 
-use crate::place::{CUSTOMERS, On, Place, apply, apply_with, by, claimant, hand_in, on_both, work_off};
+use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both};
 
 const USERS: &str = "customer,user_principal_name,first_name,last_name\n\
     A-1,a@alpha.onmicrosoft.com,A,A\nA-1,b@alpha.onmicrosoft.com,B,B\n";
@@ -61,7 +61,7 @@ on_both! {
     async fn a_job_s_life_is_recorded_in_order(place: Place) {
         let ledger = place.ledger().await;
         let customers = apply(&ledger, "add-customer", CUSTOMERS).await;
-        let users = apply_with(&ledger, "bulk-add-users", USERS, STRICT, 1).await;
+        let users = TestJob::new(&ledger, "bulk-add-users", USERS).parameters(STRICT).chunks(1).run().await;
         let seen: Vec<_> = records(&ledger).await.into_iter().map(|one| (one.seq, one.actor, one.action, one.job, one.kind)).collect();
         let expected: Vec<_> = [(1, "submitted", &customers), (2, "applied", &customers), (3, "submitted", &users), (4, "applied", &users)]
             .into_iter()
@@ -75,7 +75,7 @@ on_both! {
         let report = verify(&ledger).await;
         assert_eq!((report.records, report.fault_count, report.last), (4, 0, Some(4)), "{report:?}");
         // Asking for the same work again records nothing, nor does a job of which nothing became.
-        hand_in(&ledger, "bulk-add-users", &USERS.replace("A-1", "A-9"), STRICT, 5).await;
+        TestJob::new(&ledger, "bulk-add-users", &USERS.replace("A-1", "A-9")).parameters(STRICT).submit().await;
         assert_eq!(verify(&ledger).await.records, 4);
     }
 
@@ -101,13 +101,13 @@ on_both! {
     async fn stopping_repeating_and_having_nothing_to_do_are_recorded(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
-        let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", USERS, STRICT, 1).await else { panic!("not queued") };
+        let Submitted::Queued(id) = TestJob::new(&ledger, "bulk-add-users", USERS).parameters(STRICT).chunks(1).submit().await else { panic!("not queued") };
         let job = ledger.job(id).await.expect("asked").expect("there");
         assert!(ledger.cancel(job.seq, &by("bea")).await.expect("cancelled"));
         assert!(!ledger.cancel(job.seq, &by("bea")).await.expect("it has ended"));
         let job = ledger.job(id).await.expect("asked").expect("there");
         let again = ledger.retry(&job, &by("cy")).await.expect("asked").expect("retried");
-        work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
+        Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         let rejected = apply(&ledger, "bulk-add-users", &USERS.replace("A-1", "A-9")).await;
         assert_eq!(rejected.state, JobState::Completed);
         let seen: Vec<_> = records(&ledger).await.split_off(2).into_iter().map(|one| (one.actor, one.action, one.job.unwrap_or_default())).collect();
@@ -125,10 +125,10 @@ on_both! {
     async fn a_job_given_up_or_left_behind_is_recorded_as_ended(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
-        hand_in(&ledger, "bulk-add-users", USERS, STRICT, 5).await;
+        TestJob::new(&ledger, "bulk-add-users", USERS).parameters(STRICT).submit().await;
         let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
         ledger.give_up(&claim, "hopeless".to_owned()).await.expect("given up");
-        hand_in(&ledger, "bulk-add-users", USERS, STRICT, 5).await;
+        TestJob::new(&ledger, "bulk-add-users", USERS).parameters(STRICT).submit().await;
         let claim = ledger.claim(claimant("w", -1)).await.expect("asked").expect("a chunk");
         ledger.cancel(claim.job, &by("bea")).await.expect("cancelled");
         ledger.clear_up_cancelled().await.expect("swept");
@@ -176,7 +176,7 @@ on_both! {
             submitters.spawn(async move {
                 for m in 0..4 {
                     let users = USERS.replace("a@", &format!("a{n}-{m}@")).replace("b@", &format!("b{n}-{m}@"));
-                    apply_with(&ledger, "bulk-add-users", &users, STRICT, 1).await;
+                    TestJob::new(&ledger, "bulk-add-users", &users).parameters(STRICT).chunks(1).run().await;
                 }
             });
         }

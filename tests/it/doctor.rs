@@ -83,7 +83,7 @@ on_both! {
     async fn a_ledger_that_every_kind_has_gone_through_adds_up(place: Place) {
         let ledger = place.ledger().await;
         for job in of_this_store() {
-            crate::place::try_to(&ledger, job.kind(), job.sample()).await;
+            crate::place::TestJob::new(&ledger, job.kind(), job.sample()).try_to_run().await;
         }
         let calm = place.dump().await;
         let fine = place.tenantry(&["doctor", "--repair"]).ends(0);

@@ -45,7 +45,7 @@ impl Desk {
         self.queue.key(name)
     }
 
-    async fn hand_in(&mut self, field: &str, document: &[u8]) -> String {
+    async fn send(&mut self, field: &str, document: &[u8]) -> String {
         let mut command = redis::cmd("XADD");
         command.arg(self.key("inbox")).arg("*").arg(field).arg(document);
         command.query_async(&mut self.redis).await.expect("XADD")
@@ -150,11 +150,11 @@ fn good() -> Vec<u8> {
 async fn what_is_handed_in_before_and_while_somebody_reads_is_taken_in_once() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let doorman = Doorman::default();
-    let mut expected = vec![desk.hand_in("job", &good()).await];
+    let mut expected = vec![desk.send("job", &good()).await];
     let serving = desk.serve(doorman.clone());
     desk.cleared().await;
     for _ in 0..100 {
-        expected.push(desk.hand_in("job", &good()).await);
+        expected.push(desk.send("job", &good()).await);
     }
     desk.cleared().await;
     serving.end().await;
@@ -173,7 +173,7 @@ async fn what_cannot_be_read_is_rejected_with_every_reason() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let replies = format!("{}-replies", desk.prefix);
     let document = format!(r#"{{"kind":"add-custmer","rows":[],"reply_to":"{replies}"}}"#);
-    let id = desk.hand_in("job", document.as_bytes()).await;
+    let id = desk.send("job", document.as_bytes()).await;
     let serving = desk.serve(Doorman::default());
     desk.cleared().await;
     let (entry, job, reasons) = desk.rejection().await;
@@ -193,7 +193,7 @@ async fn what_cannot_be_read_is_rejected_with_every_reason() {
 #[tokio::test]
 async fn an_entry_without_a_document_is_rejected_too() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
-    desk.hand_in("jobs", &good()).await;
+    desk.send("jobs", &good()).await;
     let serving = desk.serve(Doorman::default());
     desk.cleared().await;
     let (_, job, reasons) = desk.rejection().await;
@@ -204,7 +204,7 @@ async fn an_entry_without_a_document_is_rejected_too() {
 #[tokio::test]
 async fn no_secret_is_kept_with_what_is_refused() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
-    desk.hand_in("job", br#"{"kind":"none","rows":[{"a":"b","password":"s3cret"}]}"#)
+    desk.send("job", br#"{"kind":"none","rows":[{"a":"b","password":"s3cret"}]}"#)
         .await;
     let serving = desk.serve(Doorman::default());
     desk.cleared().await;
@@ -223,8 +223,8 @@ async fn bytes_that_are_no_text_stop_nobody() {
         .arg(&[0xff_u8, 0xfe])
         .arg(&[0xff_u8, 0x00]);
     let _: String = command.query_async(&mut desk.redis).await.expect("XADD");
-    desk.hand_in("job", b"{\"kind\": \"\xff\"}").await;
-    desk.hand_in("job", &good()).await;
+    desk.send("job", b"{\"kind\": \"\xff\"}").await;
+    desk.send("job", &good()).await;
     let doorman = Doorman::default();
     let serving = desk.serve(doorman.clone());
     desk.cleared().await;
@@ -245,7 +245,7 @@ async fn what_could_not_be_taken_in_is_tried_again() {
         refusals_first: Arc::new(AtomicUsize::new(2)),
         ..Doorman::default()
     };
-    desk.hand_in("job", &good()).await;
+    desk.send("job", &good()).await;
     let serving = desk.serve(doorman.clone());
     desk.cleared().await;
     assert_eq!(doorman.came().len(), 3);
@@ -255,7 +255,7 @@ async fn what_could_not_be_taken_in_is_tried_again() {
 #[tokio::test]
 async fn what_a_dead_reader_had_in_hand_is_taken_up() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
-    desk.hand_in("job", &good()).await;
+    desk.send("job", &good()).await;
     let group = desk.key("inbox");
     let mut command = redis::cmd("XGROUP");
     command.arg(&["CREATE", &group, "tenantry", "0"]);
@@ -277,7 +277,7 @@ async fn what_a_slow_reader_has_in_hand_is_left_to_it() {
         takes: Duration::from_secs(5),
         ..Doorman::default()
     };
-    desk.hand_in("job", &good()).await;
+    desk.send("job", &good()).await;
     let (first, second) = (desk.serve(doorman.clone()), desk.serve(doorman.clone()));
     desk.cleared().await;
     assert_eq!(doorman.came().len(), 1);
@@ -292,7 +292,7 @@ async fn a_reader_told_to_stop_finishes_what_it_has_in_hand() {
         takes: Duration::from_millis(500),
         ..Doorman::default()
     };
-    desk.hand_in("job", &good()).await;
+    desk.send("job", &good()).await;
     let serving = desk.serve(doorman.clone());
     eventually("the document to be in hand", async || {
         (!doorman.came().is_empty()).then_some(())
@@ -308,17 +308,17 @@ async fn reading_goes_on_after_the_server_forgot_everything_or_was_killed() {
     let mut desk = Desk::new(&server).await;
     let doorman = Doorman::default();
     let serving = desk.serve(doorman.clone());
-    desk.hand_in("job", &good()).await;
+    desk.send("job", &good()).await;
     desk.cleared().await;
     let flushed: Result<(), _> = redis::cmd("FLUSHALL").query_async(&mut desk.redis).await;
     flushed.expect("FLUSHALL");
-    desk.hand_in("job", &good()).await;
+    desk.send("job", &good()).await;
     desk.cleared().await;
     server.kill9().await;
     assert!(inbox::waiting(&desk.queue).await.is_err());
     server.start().await;
     desk.redis = server.connect().await;
-    desk.hand_in("job", &good()).await;
+    desk.send("job", &good()).await;
     desk.cleared().await;
     assert_eq!(doorman.came().len(), 3);
     serving.end().await;
@@ -416,7 +416,7 @@ on_both! {
         let mut desk = Desk::new(server).await;
         let replies = format!("{}-replies", desk.prefix);
         let document = json!({ "kind": "add-customer", "rows": [customer()], "reply_to": replies, "submitted_by": "billing" });
-        let id = desk.hand_in("job", document.to_string().as_bytes()).await;
+        let id = desk.send("job", document.to_string().as_bytes()).await;
         let mut worker = place.command(&["worker", "--drain"]);
         worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &desk.prefix);
         let mut worker = Running(worker.spawn().expect("tenantry starts"));
@@ -441,7 +441,7 @@ on_both! {
         crate::place::apply(&ledger, "bulk-add-users", users).await;
         let row = json!({ "customer": "A-1", "user_principal_name": "one@alpha.onmicrosoft.com" });
         let document = json!({ "kind": "delete-users", "rows": [row], "reply_to": replies, "submitted_by": "billing" });
-        desk.hand_in("job", document.to_string().as_bytes()).await;
+        desk.send("job", document.to_string().as_bytes()).await;
         let prefix = desk.prefix.clone();
         let drain = async || {
             let mut worker = place.command(&["worker", "--drain"]);

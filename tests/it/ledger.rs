@@ -10,7 +10,7 @@ use tenantry::db::DbError;
 use tenantry::ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, fence};
 use tenantry::submit::Submitted;
 
-use crate::place::{CUSTOMERS, On, Place, apply, apply_with, by, claimant, hand_in, on_both, work_off};
+use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both};
 
 fn users(count: usize) -> String {
     let rows: String = (0..count)
@@ -29,7 +29,12 @@ const STRICT: Parameters = Parameters {
 /// A job of `rows` rows in chunks of ten, queued.
 async fn queued(ledger: &Ledger, rows: usize) -> Job {
     apply(ledger, "add-customer", CUSTOMERS).await;
-    match hand_in(ledger, "bulk-add-users", &users(rows), STRICT, 10).await {
+    match TestJob::new(ledger, "bulk-add-users", &users(rows))
+        .parameters(STRICT)
+        .chunks(10)
+        .submit()
+        .await
+    {
         Submitted::Queued(id) => ledger.job(id).await.expect("asked").expect("there"),
         _ => panic!("not queued"),
     }
@@ -93,7 +98,7 @@ on_both! {
         let clock = Clock::held(1_795_000_000_000);
         let ledger = place.ledger_at(&clock).await;
         let big = queued(&ledger, 100).await;
-        let Submitted::Queued(small) = hand_in(&ledger, "bulk-add-users", &users(100).replace("A-1,user", "A-1,other"), STRICT, 10).await else {
+        let Submitted::Queued(small) = TestJob::new(&ledger, "bulk-add-users", &users(100).replace("A-1,user", "A-1,other")).parameters(STRICT).chunks(10).submit().await else {
             panic!("not queued")
         };
         let mut turns = Vec::new();
@@ -120,10 +125,10 @@ on_both! {
         ledger.give_up(&other, "hopeless".to_owned()).await.expect("given up");
         ledger.release(&claim).await.expect_err("it is not ours any more");
         ledger.db().write(|tx| tx.exec("UPDATE chunks SET not_before = 0", &[]).map(drop)).await.expect("due");
-        let job = work_off(&ledger, &reload(&ledger, &job).await).await;
+        let job = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 10, 10));
         let again = ledger.retry(&job, &by("tester")).await.expect("asked").expect("there is something to retry");
-        let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
+        let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         assert_eq!((again.state, again.counts.applied, again.counts.total), (JobState::Completed, 10, 10));
         assert!(ledger.retry(&again, &by("tester")).await.expect("asked").is_err(), "nothing is left");
     }
@@ -144,13 +149,13 @@ on_both! {
     async fn the_same_work_is_one_job_until_it_has_ended(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 10).await;
-        match hand_in(&ledger, "bulk-add-users", &users(10), STRICT, 10).await {
+        match TestJob::new(&ledger, "bulk-add-users", &users(10)).parameters(STRICT).chunks(10).submit().await {
             Submitted::Same(id) => assert_eq!(id, job.id),
             _ => panic!("a second job"),
         }
-        let job = work_off(&ledger, &job).await;
+        let job = Work::on(&ledger, &job).until_at_rest().await;
         assert_eq!(job.counts.applied, 10);
-        let again = apply_with(&ledger, "bulk-add-users", &users(10), STRICT, 10).await;
+        let again = TestJob::new(&ledger, "bulk-add-users", &users(10)).parameters(STRICT).chunks(10).run().await;
         assert_ne!(again.id, job.id);
         assert_eq!(again.counts.unchanged, 10);
     }
@@ -159,7 +164,7 @@ on_both! {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 10).await;
         assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1, "the customers' rows; the open job's stay");
-        let job = work_off(&ledger, &job).await;
+        let job = Work::on(&ledger, &job).until_at_rest().await;
         assert_eq!(ledger.prune_spool(3_600_000).await.expect("pruned").inputs, 0);
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_some());
         assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1);

@@ -28,7 +28,7 @@ use tenantry::queue::Queue;
 use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submitted};
 
-use crate::place::{On, Place, by, hand_in_from, hand_over, outcomes, work_off_from};
+use crate::place::{On, Place, TestJob, Work, by, outcomes};
 use crate::sandbox::{Here, TOKEN};
 use tenantry::secret::Secret;
 
@@ -85,23 +85,28 @@ fn carried_out_by(store: &PartnerCenter) -> Stores {
     }
 }
 
-/// Hands a file in, good rows and bad ones.
-async fn hand_in(ledger: &Ledger, stores: &Stores, kind: &str, csv: &str) -> Job {
+/// Submits a file, good rows and bad ones.
+async fn submit(ledger: &Ledger, stores: &Stores, kind: &str, csv: &str) -> Job {
     let parameters = Parameters {
         skip_invalid: true,
         ..Parameters::default()
     };
-    let handed_in = hand_in_from(ledger, stores, kind, csv, parameters, 100).await;
-    let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
+    let submitted = TestJob::new(ledger, kind, csv)
+        .stores(stores)
+        .parameters(parameters)
+        .chunks(100)
+        .submit()
+        .await;
+    let (Submitted::Queued(id) | Submitted::Same(id)) = submitted else {
         panic!("not queued")
     };
     ledger.job(id).await.expect("asked").expect("there")
 }
 
-/// Hands a file in, and works it off.
+/// Submits a file and runs the job.
 async fn apply(ledger: &Ledger, stores: &Stores, kind: &str, csv: &str) -> Job {
-    let job = hand_in(ledger, stores, kind, csv).await;
-    work_off_from(ledger, stores, &job).await
+    let job = submit(ledger, stores, kind, csv).await;
+    Work::on(ledger, &job).stores(stores).until_at_rest().await
 }
 
 /// A sandbox, and a ledger whose jobs are carried out there.
@@ -163,8 +168,8 @@ impl Office {
         apply(&self.ledger, &self.stores, kind, csv).await
     }
 
-    async fn hand_in(&self, kind: &str, csv: &str) -> Job {
-        hand_in(&self.ledger, &self.stores, kind, csv).await
+    async fn submit(&self, kind: &str, csv: &str) -> Job {
+        submit(&self.ledger, &self.stores, kind, csv).await
     }
 
     /// A job that was planned and approved, so that it goes by its plan.
@@ -178,7 +183,11 @@ impl Office {
             chunk_rows: 100,
             limits,
         };
-        let submitted = hand_over(&self.ledger, &self.stores, kind, csv, Parameters::default(), rules).await;
+        let submitted = TestJob::new(&self.ledger, kind, csv)
+            .stores(&self.stores)
+            .rules(rules)
+            .submit()
+            .await;
         let Submitted::AwaitingApproval(id) = submitted else {
             panic!("nobody has to approve it")
         };
@@ -202,7 +211,7 @@ impl Office {
     /// Goes on with a job until it has ended, or is paused.
     async fn finish_or_pause(&self, job: &Job) -> Job {
         for _ in 0..200 {
-            let job = work_off_from(&self.ledger, &self.stores, job).await;
+            let job = Work::on(&self.ledger, job).stores(&self.stores).until_at_rest().await;
             if job.state.is_final() || job.state.as_str() == "paused" {
                 return job;
             }
@@ -238,7 +247,7 @@ impl Office {
             tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
         let id = undoing.expect("an undo").job;
         let undo = ledger.job(id).await.expect("asked").expect("there");
-        work_off_from(ledger, stores, &undo).await
+        Work::on(ledger, &undo).stores(stores).until_at_rest().await
     }
 
     async fn message(&self, job: &Job, row: u64) -> String {

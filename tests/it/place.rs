@@ -1,5 +1,6 @@
 //! A place to work in: a directory, a database and the program, for tests of everything above the database.
 
+mod jobs;
 mod look;
 
 use std::path::{Path, PathBuf};
@@ -8,18 +9,14 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tenantry::clock::Clock;
-use tenantry::ledger::{Actor, Claimant, Job, Ledger, Parameters, Scope, Via};
+use tenantry::ledger::{Actor, Claimant, Ledger, Scope, Via};
 use tenantry::passwords::{Class, PasswordPolicy};
-use tenantry::plan::{Limits, Source};
-use tenantry::queue::Queue;
 use tenantry::receipt::Form;
+use tenantry::runner::RunnerSettings;
 use tenantry::runner::retry::RetryPolicy;
-use tenantry::runner::{Runner, RunnerSettings};
-use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submission, Submitted, Submitter};
-use tokio_util::sync::CancellationToken;
 
 use crate::servers::PgServer;
+pub(crate) use jobs::{TestJob, Work, apply};
 pub(crate) use look::{column, file, outcomes};
 use tenantry::backoff::Backoff;
 
@@ -210,185 +207,6 @@ pub(crate) fn of_this_store() -> impl Iterator<Item = &'static dyn tenantry_jobs
 /// Somebody at the command line.
 pub(crate) fn by(name: &str) -> Actor {
     Actor::new(name, Via::Cli)
-}
-
-/// Submits CSV text; `chunk_rows` rows make a chunk.
-pub(crate) async fn hand_in(
-    ledger: &Ledger,
-    kind: &str,
-    csv: &str,
-    parameters: Parameters,
-    chunk_rows: usize,
-) -> Submitted {
-    hand_in_from(ledger, &Stores::default(), kind, csv, parameters, chunk_rows).await
-}
-
-/// As [`hand_in`], for rows that copy from other stores.
-pub(crate) async fn hand_in_from(
-    ledger: &Ledger,
-    stores: &Stores,
-    kind: &str,
-    csv: &str,
-    parameters: Parameters,
-    chunk_rows: usize,
-) -> Submitted {
-    let rules = Rules {
-        chunk_rows,
-        limits: Limits::NONE,
-    };
-    hand_over(ledger, stores, kind, csv, parameters, rules).await
-}
-
-/// Submits CSV text under these limits.
-pub(crate) async fn hand_in_under(
-    ledger: &Ledger,
-    kind: &str,
-    csv: &str,
-    parameters: Parameters,
-    rules: Rules,
-) -> Submitted {
-    hand_over(ledger, &Stores::default(), kind, csv, parameters, rules).await
-}
-
-/// Submits CSV text under these limits, to be carried out in these stores.
-pub(crate) async fn hand_over(
-    ledger: &Ledger,
-    stores: &Stores,
-    kind: &str,
-    csv: &str,
-    parameters: Parameters,
-    rules: Rules,
-) -> Submitted {
-    let submission = Submission {
-        kind: tenantry_jobs::find(kind).expect("a kind"),
-        parameters,
-        source: Source::Bytes {
-            name: format!("{kind}.csv"),
-            data: csv.as_bytes().to_vec().into(),
-        },
-        idempotency_key: None,
-        submitted_by: by("tester"),
-        reply_to: None,
-        out_dir: None,
-        plan: None,
-    };
-    let submitter = Submitter {
-        ledger,
-        stores,
-        queue: &Queue::embedded(),
-        rules: &rules,
-    };
-    submitter.submit(submission, &|_| ()).await.expect("submitted")
-}
-
-/// Submits CSV text and works it off.
-pub(crate) async fn apply(ledger: &Ledger, kind: &str, csv: &str) -> Job {
-    apply_with(
-        ledger,
-        kind,
-        csv,
-        Parameters {
-            skip_invalid: true,
-            ..Parameters::default()
-        },
-        5,
-    )
-    .await
-}
-
-/// Applies rows, whether or not they can be.
-pub(crate) async fn try_to(ledger: &Ledger, kind: &str, csv: &str) {
-    if let Submitted::Queued(id) = hand_in(ledger, kind, csv, Parameters::default(), 5).await {
-        let job = ledger.job(id).await.expect("asked").expect("there");
-        work_off(ledger, &job).await;
-    }
-}
-
-/// As [`apply`], for rows that may wait for somebody else.
-pub(crate) async fn apply_or_wait(ledger: &Ledger, kind: &str, csv: &str) -> Job {
-    let id = match hand_in(ledger, kind, csv, Parameters::default(), 5).await {
-        Submitted::Queued(id) | Submitted::Same(id) => id,
-        Submitted::AwaitingApproval(_) => panic!("the job awaits approval"),
-        Submitted::Refused(mut refusal) => {
-            let mut faults = Vec::new();
-            refusal
-                .faults
-                .each(20, &mut |fault| {
-                    faults.push(fault.to_string());
-                    Ok(())
-                })
-                .expect("faults");
-            panic!("the file was refused: {faults:#?}")
-        }
-    };
-    let job = ledger.job(id).await.expect("asked").expect("there");
-    work_off(ledger, &job).await
-}
-
-pub(crate) async fn apply_with(
-    ledger: &Ledger,
-    kind: &str,
-    csv: &str,
-    parameters: Parameters,
-    chunk_rows: usize,
-) -> Job {
-    let id = match hand_in(ledger, kind, csv, parameters, chunk_rows).await {
-        Submitted::Queued(id) | Submitted::Same(id) => id,
-        Submitted::AwaitingApproval(_) => panic!("the job awaits approval"),
-        Submitted::Refused(_) => panic!("the file was refused"),
-    };
-    let job = ledger.job(id).await.expect("asked").expect("there");
-    work_off(ledger, &job).await
-}
-
-/// Works one job off, whoever it has to wait for.
-pub(crate) async fn work_through(ledger: &Ledger, job: &Job) -> Job {
-    let runner = runner(ledger, &Stores::default(), settings(2), Scope::Job(job.seq));
-    work_until(runner, ledger, job, |job| job.state.is_final()).await
-}
-
-/// Has a worker of all jobs run until this one has ended, with whatever its sweep does besides.
-pub(crate) async fn sweep_until_ended(ledger: &Ledger, job: &Job) -> Job {
-    let runner = runner(ledger, &Stores::default(), settings(2), Scope::All);
-    work_until(runner, ledger, job, |job| job.state.is_final()).await
-}
-
-/// Works on one job until there is nothing left to do for now.
-pub(crate) async fn work_off(ledger: &Ledger, job: &Job) -> Job {
-    work_off_from(ledger, &Stores::default(), job).await
-}
-
-/// As [`work_off`], for rows that copy from other stores.
-pub(crate) async fn work_off_from(ledger: &Ledger, stores: &Stores, job: &Job) -> Job {
-    let runner = runner(ledger, stores, settings(2), Scope::Job(job.seq));
-    work_until(runner, ledger, job, Job::is_at_rest).await
-}
-
-/// As [`work_off`], the way `settings` say.
-pub(crate) async fn work_off_with(ledger: &Ledger, job: &Job, settings: RunnerSettings) -> Job {
-    let runner = runner(ledger, &Stores::default(), settings, Scope::Job(job.seq));
-    work_until(runner, ledger, job, Job::is_at_rest).await
-}
-
-fn runner(ledger: &Ledger, stores: &Stores, settings: RunnerSettings, scope: Scope) -> Runner {
-    Runner::new(ledger.clone(), stores.clone(), Queue::embedded(), settings, scope)
-}
-
-async fn work_until(runner: Runner, ledger: &Ledger, job: &Job, enough: impl Fn(&Job) -> bool) -> Job {
-    let stop = CancellationToken::new();
-    let waiting = async {
-        loop {
-            let job = ledger.job(job.id).await.expect("asked").expect("there");
-            if enough(&job) {
-                stop.cancel();
-                return job;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let (served, job) = tokio::join!(runner.serve(stop.clone()), waiting);
-    served.expect("the runner ends well");
-    job
 }
 
 /// The text of the file at `path`.

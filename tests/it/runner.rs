@@ -13,7 +13,7 @@ use tenantry::tasks;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::place::{CUSTOMERS, On, Place, apply, by, claimant, column, hand_in, settings};
+use crate::place::{CUSTOMERS, On, Place, TestJob, apply, by, claimant, column, settings};
 use crate::servers::{RedisServer, eventually};
 use tenantry::secret::SecretUrl;
 
@@ -49,7 +49,12 @@ impl Shop {
         for n in 0..count {
             writeln!(csv, "A-1,{name}{n}@alpha.onmicrosoft.com").expect("a string");
         }
-        match hand_in(&self.ledger, "bulk-add-users", &csv, STRICT, 10).await {
+        match TestJob::new(&self.ledger, "bulk-add-users", &csv)
+            .parameters(STRICT)
+            .chunks(10)
+            .submit()
+            .await
+        {
             Submitted::Queued(id) => self.job(id).await,
             _ => panic!("not queued"),
         }

@@ -4,7 +4,7 @@ mod contract;
 mod memory;
 mod under_test;
 
-use crate::place::{On, Place, apply, apply_or_wait, apply_with, column, of_this_store, on_both, outcomes};
+use crate::place::{On, Place, TestJob, apply, column, of_this_store, on_both, outcomes};
 use serde_json::json;
 use tenantry::ledger::Parameters;
 use tenantry_jobs::Undo;
@@ -24,10 +24,10 @@ on_both! {
     async fn every_sample_applied_twice_is_applied_then_unchanged(place: Place) {
         let ledger = place.ledger().await;
         for job in of_this_store() {
-            let first = apply_or_wait(&ledger, job.kind(), job.sample()).await;
+            let first = TestJob::new(&ledger, job.kind(), job.sample()).run().await;
             let done = first.counts.applied + first.waiting;
             assert_eq!(done, first.counts.total, "{}: {:?}", job.kind(), outcomes(&ledger, &first).await);
-            let again = apply_or_wait(&ledger, job.kind(), job.sample()).await;
+            let again = TestJob::new(&ledger, job.kind(), job.sample()).run().await;
             // A request that waits is the same request for whoever asks again.
             assert!(again.id != first.id || first.waiting > 0, "{}", job.kind());
             // An export changes nothing, so it can only be made again.
@@ -74,11 +74,11 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let many: String = (0..40).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,First{n},Last,GB,\n")).collect();
-        let first = apply_with(&ledger, "bulk-add-users", &users(&many), Parameters { skip_invalid: true, ..Parameters::default() }, 7).await;
+        let first = TestJob::new(&ledger, "bulk-add-users", &users(&many)).parameters(Parameters { skip_invalid: true, ..Parameters::default() }).chunks(7).run().await;
         assert_eq!(first.counts.applied, 40);
         // Old, changed and new ones in one chunk: the way over the staging table on PostgreSQL.
         let mixed = many.replace("First3,", "Other3,").to_uppercase().replace("A-1,USER39@", "A-1,NEW39@").replace("FIRST", "First").replace("LAST", "Last").replace("OTHER", "Other");
-        let job = apply_with(&ledger, "bulk-add-users", &users(&mixed), Parameters { skip_invalid: true, ..Parameters::default() }, 100).await;
+        let job = TestJob::new(&ledger, "bulk-add-users", &users(&mixed)).parameters(Parameters { skip_invalid: true, ..Parameters::default() }).chunks(100).run().await;
         assert_eq!((job.counts.applied, job.counts.unchanged, job.counts.rejected), (1, 38, 1), "{:?}", outcomes(&ledger, &job).await);
         let rejected: Vec<_> = outcomes(&ledger, &job).await.into_iter().filter(|(_, outcome, _)| outcome == "rejected").collect();
         assert_eq!(rejected, [(4, "rejected".to_owned(), "user-exists".to_owned())]);

@@ -6,13 +6,12 @@ mod stopped;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tenantry::ledger::{JobState, Parameters};
+use tenantry::ledger::JobState;
 use tenantry::runner::retry::RetryPolicy;
 use tenantry::submit::Submitted;
 
 use crate::place::{
-    CUSTOMERS, On, Place, Running, apply, by, claimant, column, hand_in, on_both, outcomes, settings, work_off,
-    work_off_with,
+    CUSTOMERS, On, Place, Running, TestJob, Work, apply, by, claimant, column, on_both, outcomes, settings,
 };
 use crate::servers::{PgServer, RedisServer, connect, eventually};
 
@@ -73,7 +72,7 @@ on_both! {
         assert_eq!(without_id, 1, "{results}");
         // The row is at fault no more.
         let again = ledger.retry(&job, &by("tester")).await.expect("asked").expect("there is something to retry");
-        let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
+        let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         assert_eq!((again.state, again.counts.applied), (JobState::Completed, 1));
     }
 
@@ -92,13 +91,13 @@ on_both! {
         for trigger in triggers {
             ledger.db().write(|tx| tx.exec(trigger, &[]).map(drop)).await.expect("a trigger");
         }
-        let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &users(60), Parameters::default(), 50).await else {
+        let Submitted::Queued(id) = TestJob::new(&ledger, "bulk-add-users", &users(60)).chunks(50).submit().await else {
             panic!("queued")
         };
         let job = ledger.job(id).await.expect("asked").expect("there");
         let mut settings = settings(2);
         settings.retry = RetryPolicy { attempts: 2, ..settings.retry };
-        let job = work_off_with(&ledger, &job, settings).await;
+        let job = Work::on(&ledger, &job).settings(settings).until_at_rest().await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 59, 1));
         assert_eq!(outcomes(&ledger, &job).await, [(33, "failed".to_owned(), "at-fault".to_owned())]);
         let said = column(ledger.db(), "SELECT message FROM row_outcomes WHERE outcome = 'failed'").await;
@@ -110,7 +109,7 @@ on_both! {
         let ledger = place.ledger().await;
         for suspicions in 1..=4 {
             let csv = users_called(&format!("user{suspicions}of"), 10);
-            let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &csv, Parameters::default(), 50).await else {
+            let Submitted::Queued(id) = TestJob::new(&ledger, "bulk-add-users", &csv).chunks(50).submit().await else {
                 panic!("queued")
             };
             // Half of the rows are suspected, then half of those, and so on, and none is at fault.
@@ -119,7 +118,7 @@ on_both! {
                 let cause = tenantry::ledger::Cause::Rows { most: 1 };
                 ledger.set_back(&claim, cause, |_| Duration::ZERO, "a fault".to_owned()).await.expect("set back");
             }
-            let job = work_off(&ledger, &ledger.job(id).await.expect("asked").expect("there")).await;
+            let job = Work::on(&ledger, &ledger.job(id).await.expect("asked").expect("there")).until_at_rest().await;
             assert_eq!((job.state, job.counts.applied), (JobState::Completed, 10));
             assert_eq!(outcomes(&ledger, &job).await, [], "{suspicions}");
         }
@@ -128,7 +127,7 @@ on_both! {
     async fn what_is_away_is_waited_for_however_often(place: Place) {
         with_customer(&place).await;
         let ledger = place.ledger().await;
-        let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &users(10), Parameters::default(), 50).await else {
+        let Submitted::Queued(id) = TestJob::new(&ledger, "bulk-add-users", &users(10)).chunks(50).submit().await else {
             panic!("queued")
         };
         for times in 1..=30 {
@@ -139,7 +138,7 @@ on_both! {
         }
         let job = ledger.job(id).await.expect("asked").expect("there");
         assert_eq!((job.state, job.message.as_deref()), (JobState::Retryable, Some("away 30")));
-        let job = work_off(&ledger, &job).await;
+        let job = Work::on(&ledger, &job).until_at_rest().await;
         assert_eq!((job.state, job.counts.applied, job.message), (JobState::Completed, 10, None));
         let counted = column(ledger.db(), "SELECT CAST(failures + setbacks AS TEXT) FROM chunks WHERE job > 1").await;
         assert_eq!(counted, ["0"]);
@@ -148,7 +147,7 @@ on_both! {
     async fn a_job_is_retried_by_one_job(place: Place) {
         with_customer(&place).await;
         let ledger = place.ledger().await;
-        let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &users(10), Parameters::default(), 50).await else {
+        let Submitted::Queued(id) = TestJob::new(&ledger, "bulk-add-users", &users(10)).chunks(50).submit().await else {
             panic!("queued")
         };
         let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");

@@ -4,11 +4,11 @@
 mod disturbed;
 mod random;
 
-use tenantry::ledger::{Job, Ledger, Parameters};
+use tenantry::ledger::{Job, Ledger};
 use tenantry::store::{Sources, Stores};
 use tenantry::submit::Submitted;
 
-use crate::place::{On, Place, apply, column, hand_in_from, on_both, outcomes, work_off_from};
+use crate::place::{On, Place, TestJob, Work, apply, column, on_both, outcomes};
 
 /// Kinds whose samples make a store worth copying.
 const MAKERS: [&str; 6] = [
@@ -48,12 +48,12 @@ fn sample(kind: &str) -> &'static str {
 }
 
 pub(crate) async fn sync(here: &Ledger, stores: &Stores, rows: &str) -> Job {
-    let handed_in = hand_in_from(here, stores, "sync-customers", rows, Parameters::default(), 5).await;
+    let handed_in = TestJob::new(here, "sync-customers", rows).stores(stores).submit().await;
     let (Submitted::Queued(id) | Submitted::Same(id)) = handed_in else {
         panic!("not queued")
     };
     let job = here.job(id).await.expect("asked").expect("there");
-    work_off_from(here, stores, &job).await
+    Work::on(here, &job).stores(stores).until_at_rest().await
 }
 
 /// What the only row of a job says.
@@ -233,7 +233,7 @@ on_both! {
         fill(&mirror).await;
         let header = "customer,user_principal_name,first_name,last_name\n";
         let many: String = (0..9_000).map(|n| format!("CRM-1002,many{n}@fjordbakeri.onmicrosoft.com,Many,{n}\n")).collect();
-        crate::place::apply_with(&mirror, "bulk-add-users", &format!("{header}{many}"), Parameters::default(), 5_000).await;
+        crate::place::TestJob::new(&mirror, "bulk-add-users", &format!("{header}{many}")).chunks(5_000).run().await;
         let here = place.ledger().await;
         sync(&here, &stores, EVERYTHING).await;
         assert_eq!(content(&here).await, content(&mirror).await);

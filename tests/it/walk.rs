@@ -14,9 +14,7 @@ use tenantry_jobs::Undo;
 
 use crate::counterpart::{self, Answer};
 
-use crate::place::{
-    On, Place, apply, apply_or_wait, by, column, of_this_store, on_both, outcomes, work_off, work_through,
-};
+use crate::place::{On, Place, TestJob, Work, apply, by, column, of_this_store, on_both, outcomes};
 
 /// What people would call the state of the store; who changed it how often is no part of it.
 async fn store(ledger: &Ledger) -> Vec<String> {
@@ -59,7 +57,7 @@ pub(crate) async fn undo(ledger: &Ledger, job: &Job) -> Job {
     .await;
     let id = undoing.expect("an undo").job;
     let undo = ledger.job(id).await.expect("asked").expect("there");
-    work_off(ledger, &undo).await
+    Work::on(ledger, &undo).until_at_rest().await
 }
 
 fn sample(kind: &str) -> &'static str {
@@ -72,7 +70,7 @@ on_both! {
         for job in of_this_store() {
             let kind = job.kind();
             let before = store(&ledger).await;
-            let done = apply_or_wait(&ledger, kind, job.sample()).await;
+            let done = TestJob::new(&ledger, kind, job.sample()).run().await;
             let after = store(&ledger).await;
             let policy = job.policy();
             if matches!(policy.undo, Undo::Never(_)) {
@@ -131,7 +129,7 @@ on_both! {
         for kind in ["add-customer", "set-subscriptions"] {
             apply(&ledger, kind, sample(kind)).await;
         }
-        let job = apply_or_wait(&ledger, "switch-subscription", sample("switch-subscription")).await;
+        let job = TestJob::new(&ledger, "switch-subscription", sample("switch-subscription")).run().await;
         assert_eq!((job.state, job.waiting, job.counts.applied), (JobState::Running, 3, 1));
         assert!(!ledger.has_open_jobs().await.expect("asked"), "nobody has anything to do");
         assert_eq!(ledger.artifacts(&job).await.expect("asked").len(), 1, "the form of the legacy transfer");
@@ -147,7 +145,7 @@ on_both! {
         }
         let due = "UPDATE chunks SET not_before = 0 WHERE state = 'waiting'";
         ledger.db().write(move |tx| tx.exec(due, &[])).await.expect("due");
-        let ended = work_through(&ledger, &job).await;
+        let ended = Work::on(&ledger, &job).until_ended().await;
         assert_eq!((ended.counts.applied, ended.counts.rejected), (3, 1));
         let codes = outcomes(&ledger, &ended).await;
         assert_eq!(codes, [(3, "rejected".to_owned(), "transfer-closed".to_owned())]);

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
 use crate::invariants::violations;
-use crate::place::{On, Place, apply, by, hand_in, work_off};
+use crate::place::{On, Place, TestJob, Work, apply, by};
 use crate::servers::{PATIENCE, connect};
 
 /// What must not be lost.
@@ -200,7 +200,12 @@ const LENIENT: Parameters = Parameters {
 };
 
 async fn queued(ledger: &Ledger, kind: &str, csv: &str) -> Job {
-    let (Submitted::Queued(id) | Submitted::Same(id)) = hand_in(ledger, kind, csv, LENIENT, 10).await else {
+    let (Submitted::Queued(id) | Submitted::Same(id)) = TestJob::new(ledger, kind, csv)
+        .parameters(LENIENT)
+        .chunks(10)
+        .submit()
+        .await
+    else {
         panic!("{kind} is not queued: {csv}")
     };
     ledger.job(id).await.expect("asked").expect("there")
@@ -291,7 +296,7 @@ async fn run(race: &Race, place: &Place, edit: &Job, other: &Job) -> Option<Stri
     let mut workers = JoinSet::new();
     for at in 0..order.len() {
         let (worker, job) = (place.ledger().await, order[at].clone());
-        workers.spawn(async move { work_off(&worker, &job).await });
+        workers.spawn(async move { Work::on(&worker, &job).until_at_rest().await });
         come_as_far(&ledger, &watch, &order[..=at]).await;
     }
     holder.batch_execute("ROLLBACK").await.expect("let go");

@@ -63,7 +63,7 @@ async fn what_is_accepted_is_taken_off_and_what_is_refused_waits_for_room() {
             0 => json!({ "kind": "add-custmer", "rows": [one], "reply_to": desk.key("replies") }),
             _ => json!({ "kind": "add-customer", "rows": [one], "reply_to": desk.key("replies") }),
         };
-        desk.hand_in("job", document.to_string().as_bytes()).await;
+        desk.send("job", document.to_string().as_bytes()).await;
     }
     desk.has_memory("1").await;
     let told = place.path("told");
@@ -111,7 +111,7 @@ async fn a_notice_there_is_no_room_for_keeps_no_entry() {
     let reply_to = desk.key("replies");
     let document = json!({ "kind": "add-customer", "rows": [customer()], "reply_to": reply_to });
     for _ in 0..3 {
-        desk.hand_in("job", document.to_string().as_bytes()).await;
+        desk.send("job", document.to_string().as_bytes()).await;
     }
     desk.has_memory("1").await;
     let gatekeeper = Gatekeeper::default();
@@ -120,7 +120,7 @@ async fn a_notice_there_is_no_room_for_keeps_no_entry() {
     assert_eq!(gatekeeper.came.load(Ordering::SeqCst), 3);
     assert_eq!(desk.number(&["XLEN", &reply_to]).await, 0);
     desk.has_memory("0").await;
-    desk.hand_in("job", document.to_string().as_bytes()).await;
+    desk.send("job", document.to_string().as_bytes()).await;
     desk.cleared().await;
     assert_eq!(desk.number(&["XLEN", &reply_to]).await, 1);
     serving.end().await;
@@ -136,9 +136,9 @@ async fn a_reply_that_redis_refuses_keeps_no_entry() {
         .arg(format!("~{}:*", desk.prefix));
     command.query_async::<()>(&mut desk.redis).await.expect("ACL");
     let document = json!({ "kind": "none", "rows": [customer()], "reply_to": "not-for-us" });
-    desk.hand_in("job", document.to_string().as_bytes()).await;
+    desk.send("job", document.to_string().as_bytes()).await;
     let document = json!({ "kind": "add-customer", "rows": [customer()], "reply_to": "not-for-us" });
-    desk.hand_in("job", document.to_string().as_bytes()).await;
+    desk.send("job", document.to_string().as_bytes()).await;
     let serving = desk.serve(Gatekeeper::default());
     desk.cleared().await;
     assert_eq!(desk.rejection().await.2[0]["path"], "$.kind");
@@ -150,8 +150,8 @@ async fn a_reply_that_redis_refuses_keeps_no_entry() {
 async fn an_entry_that_was_deleted_and_not_acknowledged_stops_nobody() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     desk.make_group().await;
-    let gone = desk.hand_in("job", &good()).await;
-    desk.hand_in("job", &good()).await;
+    let gone = desk.send("job", &good()).await;
+    desk.send("job", &good()).await;
     let inbox = desk.key("inbox");
     let mut command = redis::cmd("XREADGROUP");
     command.arg(&["GROUP", "tenantry", "somebody-else", "STREAMS", &inbox, ">"]);

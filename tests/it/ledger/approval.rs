@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger, Parameters, RetryRefused};
+use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger, RetryRefused};
 use tenantry::plan::Limits;
 use tenantry::submit::{Rules, Submitted};
 
 use super::{queued, reload};
-use crate::place::{On, Place, by, column, hand_in_under, on_both, work_off};
+use crate::place::{On, Place, TestJob, Work, by, column, on_both};
 
 /// A deletion of two users, in two chunks, that waits for approval.
 async fn awaiting(ledger: &Ledger) -> Job {
     let users = queued(ledger, 10).await;
-    work_off(ledger, &users).await;
+    Work::on(ledger, &users).until_at_rest().await;
     let csv = "customer,user_principal_name\nA-1,user0@alpha.onmicrosoft.com\nA-1,user1@alpha.onmicrosoft.com\n";
     let rules = Rules {
         chunk_rows: 1,
@@ -22,7 +22,7 @@ async fn awaiting(ledger: &Ledger) -> Job {
             ..Limits::NONE
         },
     };
-    match hand_in_under(ledger, "delete-users", csv, Parameters::default(), rules).await {
+    match TestJob::new(ledger, "delete-users", csv).rules(rules).submit().await {
         Submitted::AwaitingApproval(id) => ledger.job(id).await.expect("asked").expect("there"),
         _ => panic!("the job does not wait for approval"),
     }
@@ -48,14 +48,14 @@ on_both! {
             let refused = ledger.approve(&job, seen, &by("boss")).await.expect("asked").expect_err("refused");
             assert_eq!(refused, DecisionRefused::OtherPlan(hash.clone()), "{seen}");
         }
-        let idle = work_off(&ledger, &reload(&ledger, &job).await).await;
+        let idle = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
         assert_eq!((idle.state, idle.decided_by.as_deref(), deleted(&ledger).await), (JobState::AwaitingApproval, None, 0));
         ledger.approve(&job, &hash[..12].to_uppercase(), &by("boss")).await.expect("asked").expect("approved");
         // Two who decide at once have both read that the job waits.
         for decided in [ledger.approve(&job, &hash, &by("other")).await, ledger.reject_plan(&job, &by("other"), "").await] {
             assert_eq!(decided.expect("asked"), Err(DecisionRefused::NotWaiting("decided on already")));
         }
-        let done = work_off(&ledger, &job).await;
+        let done = Work::on(&ledger, &job).until_at_rest().await;
         assert_eq!((done.state, done.decided_by.as_deref(), deleted(&ledger).await), (JobState::Completed, Some("boss"), 2));
     }
 
@@ -77,7 +77,7 @@ on_both! {
         assert!(ledger.cancel(stopped.seq, &by("tester")).await.expect("asked"));
         assert_eq!(deleted(&ledger).await, 0);
         let again = ledger.retry(&reload(&ledger, &stopped).await, &by("tester")).await.expect("asked").expect("retried");
-        let again = work_off(&ledger, &ledger.job(again).await.expect("asked").expect("there")).await;
+        let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         assert_eq!((again.state, again.counts.applied, deleted(&ledger).await), (JobState::Completed, 2, 2));
     }
 }

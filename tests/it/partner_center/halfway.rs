@@ -193,7 +193,7 @@ async fn a_customer_that_lets_nobody_in_stops_its_own_rows_only() {
     let users = format!(
         "{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n{beta},one@beta.onmicrosoft.com,One,Uno,DE,,\n"
     );
-    let job = office.hand_in("bulk-add-users", &users).await;
+    let job = office.submit("bulk-add-users", &users).await;
     let refused = json!({ "operation": "list-users", "fault": "no-delegation", "times": 1 });
     office.here.fault(&refused).await;
     let job = office.finish(&job).await;

@@ -29,7 +29,7 @@ pub(super) fn command(office: &Office, args: &[&str]) -> Command {
 
 /// A job whose worker was killed at this place.
 pub(super) async fn killed_while(office: &Office, failpoint: &str, kind: &str, csv: &str) -> Job {
-    let job = office.hand_in(kind, csv).await;
+    let job = office.submit(kind, csv).await;
     let killed = command(office, &["worker", "--drain"])
         .env("TENANTRY_FAILPOINT", failpoint)
         .status()
@@ -181,7 +181,7 @@ async fn rows_that_share_a_transfer_share_it_after_a_crash_too() {
         })
         .collect();
         let header = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow\n";
-        let job = office.hand_in("switch-subscription", &format!("{header}{rows}")).await;
+        let job = office.submit("switch-subscription", &format!("{header}{rows}")).await;
         let killed = command(&office, &["worker", "--drain"])
             .env("TENANTRY_FAILPOINT", format!("{place}@1"))
             .status()
@@ -218,7 +218,7 @@ async fn a_worker_that_is_to_stop_leaves_its_rows_to_the_next_one() {
     let users: String = (0..rows)
         .map(|n| format!("{alpha},user{n}@alpha.onmicrosoft.com,User,N{n},GB,,\n"))
         .collect();
-    let job = office.hand_in("bulk-add-users", &format!("{USERS}{users}")).await;
+    let job = office.submit("bulk-add-users", &format!("{USERS}{users}")).await;
     let mut worker = Running(command(&office, &["worker"]).spawn().expect("tenantry starts"));
     let applied = async || {
         let job = office.ledger.job(job.id).await.expect("asked").expect("there");
@@ -250,7 +250,7 @@ async fn a_row_that_is_cut_off_while_its_worker_is_to_stop_is_not_done() {
     };
     let (office, [alpha, _]) = Office::beside(Here::live(slow).await).await.and_customers().await;
     let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n");
-    let job = office.hand_in("bulk-add-users", &users).await;
+    let job = office.submit("bulk-add-users", &users).await;
     let nowhere = "http://127.0.0.1:9";
     let mut worker = command(&office, &["worker"]);
     worker.env("TENANTRY__PARTNER_CENTER__API_URL", nowhere);

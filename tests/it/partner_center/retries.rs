@@ -7,7 +7,7 @@ use tenantry::submit::Submitted;
 use super::killed::{killed_while, recipient};
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};
-use crate::place::{by, hand_in_from, outcomes, work_off_from};
+use crate::place::{TestJob, Work, by, outcomes};
 use crate::sandbox::OTHER_PARTNER;
 
 const SWITCH: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
@@ -32,12 +32,20 @@ async fn made_with_passwords(office: &Office, users: &str) -> Job {
         seal_to: vec![recipient(office)],
         ..Parameters::default()
     };
-    let handed_in = hand_in_from(&office.ledger, &office.stores, "bulk-add-users", users, parameters, 100).await;
-    let Submitted::Queued(id) = handed_in else {
+    let submitted = TestJob::new(&office.ledger, "bulk-add-users", users)
+        .stores(&office.stores)
+        .parameters(parameters)
+        .chunks(100)
+        .submit()
+        .await;
+    let Submitted::Queued(id) = submitted else {
         panic!("not queued")
     };
     let job = office.ledger.job(id).await.expect("asked").expect("there");
-    work_off_from(&office.ledger, &office.stores, &job).await
+    Work::on(&office.ledger, &job)
+        .stores(&office.stores)
+        .until_at_rest()
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +148,10 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
     })
     .collect();
     let job = office.approved("switch-subscription", &format!("{SWITCH}{rows}")).await;
-    let job = work_off_from(&office.ledger, &office.stores, &job).await;
+    let job = Work::on(&office.ledger, &job)
+        .stores(&office.stores)
+        .until_at_rest()
+        .await;
     assert_eq!(job.waiting, 2);
     office.ledger.cancel(job.seq, &by("tester")).await.expect("asked");
     let job = office.finish(&job).await;
@@ -154,7 +165,10 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
         .await
         .expect("asked")
         .expect("there");
-    let retry = work_off_from(&office.ledger, &office.stores, &retry).await;
+    let retry = Work::on(&office.ledger, &retry)
+        .stores(&office.stores)
+        .until_at_rest()
+        .await;
     assert_eq!(outcomes(&office.ledger, &retry).await, []);
     assert_eq!(retry.waiting, 2);
     assert_eq!(office.here.effects("create-transfer").await, 1);

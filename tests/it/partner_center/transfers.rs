@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{LEGACY, Office};
-use crate::place::{by, outcomes, work_off_from};
+use crate::place::{Work, by, outcomes};
 use crate::sandbox::OTHER_PARTNER;
 
 const HEADER: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
@@ -126,7 +126,10 @@ async fn a_planned_job_of_rows_that_belong_together_does_not_drift() {
     let job = office
         .approved("switch-subscription", &format!("{HEADER}{asked}"))
         .await;
-    let job = work_off_from(&office.ledger, &office.stores, &job).await;
+    let job = Work::on(&office.ledger, &job)
+        .stores(&office.stores)
+        .until_at_rest()
+        .await;
     assert_eq!(outcomes(&office.ledger, &job).await, []);
     let made = transfers(&office, &alpha).await.pop().expect("a request");
     let lines = json!({ "lineItems": [{ "subscriptionId": id(&one) }, { "subscriptionId": id(&two) }] });

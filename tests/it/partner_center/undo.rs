@@ -149,7 +149,7 @@ async fn a_row_that_came_halfway_is_finished_by_a_retry_or_taken_back() {
     // The seat goes to somebody else between the plan and its application.
     let failing = async |name: &str| {
         let users = format!("{USERS}{alpha},{name}@alpha.onmicrosoft.com,{name},Uno,GB,POWER_BI_PRO,\n");
-        let job = office.hand_in("bulk-add-users", &users).await;
+        let job = office.submit("bulk-add-users", &users).await;
         let taken = json!({ "licensesToAssign": [{ "skuId": POWER_BI_SKU }] });
         office.here.post(&updates, &taken).await.is(201);
         let job = office.finish(&job).await;

@@ -18,7 +18,7 @@ use tenantry::undo::UndoError;
 
 use super::memory::MemoryStore;
 use crate::partner_center::Office;
-use crate::place::{On, Place, by, work_off_from};
+use crate::place::{On, Place, Work, by};
 
 /// Every store that has to keep the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,14 +260,14 @@ impl StoreUnderTest {
     }
 
     /// Goes on with a job until there is nothing left to do for now.
-    pub(crate) async fn work_off(&self, job: &Job) -> Job {
-        work_off_from(&self.ledger, &self.stores, job).await
+    pub(crate) async fn until_at_rest(&self, job: &Job) -> Job {
+        Work::on(&self.ledger, job).stores(&self.stores).until_at_rest().await
     }
 
     /// Goes on with a job until it has ended, whoever has to answer.
     pub(crate) async fn finish(&self, job: &Job) -> Job {
         for _ in 0..200 {
-            let job = self.work_off(job).await;
+            let job = self.until_at_rest(job).await;
             if job.state.is_final() {
                 return job;
             }
@@ -279,7 +279,7 @@ impl StoreUnderTest {
     /// Hands a file in and works it off.
     pub(crate) async fn apply(&self, kind: &str, rows: &str) -> Job {
         let job = self.queued(kind, rows).await;
-        self.work_off(&job).await
+        self.until_at_rest(&job).await
     }
 
     /// As [`apply`](Self::apply), for rows that all change something.
@@ -296,7 +296,7 @@ impl StoreUnderTest {
         let undoing =
             tenantry::undo::submit(&self.ledger, &self.stores, &queue, job, &by("tester"), &Limits::NONE).await?;
         let undo = self.ledger.job(undoing.job).await.expect("asked").expect("there");
-        Ok(self.work_off(&undo).await)
+        Ok(self.until_at_rest(&undo).await)
     }
 
     /// How each row has ended: `applied`, `unchanged`, `waiting`, `cancelled`, or the code and what was said.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use tenantry::ledger::{JobState, Ledger};
 
 use super::{EVERYTHING, assert_sound, content, fill, message, mirror, sync};
-use crate::place::{On, Place, apply, by, column, on_both, work_off_from};
+use crate::place::{On, Place, Work, apply, by, column, on_both};
 
 async fn last(place: &Place) -> String {
     let ids = column(
@@ -129,7 +129,7 @@ async fn it_can_be_paused_and_cancelled_between_pages() {
         .await
         .expect("asked")
         .expect("resumed");
-    let done = work_off_from(&here, &stores, &paused).await;
+    let done = Work::on(&here, &paused).stores(&stores).until_at_rest().await;
     assert_eq!(
         message(&here, &done).await,
         "customers: 6 new; seats: 13 new; users: 25 new; subscriptions: 16 new"

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::{EVERYTHING, assert_sound, content, fill, mirror, sync};
-use crate::place::{On, Place, apply, try_to};
+use crate::place::{On, Place, TestJob, apply};
 use tenantry::ledger::Ledger;
 
 const CUSTOMERS: [&str; 3] = ["CRM-1002", "CRM-1003", "CRM-1004"];
@@ -79,7 +79,7 @@ async fn happen(mirror: &Ledger, event: &Event) {
         ),
         Event::Sync(..) => return,
     };
-    try_to(mirror, kind, &csv).await;
+    TestJob::new(mirror, kind, &csv).try_to_run().await;
 }
 
 fn whatever_happens(on: On, cases: u32) {

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use tenantry::ledger::{JobState, Ledger, Parameters};
+use tenantry::ledger::{JobState, Ledger};
 use tenantry::plan::Limits;
 use tenantry::submit::{Rules, Submitted};
 use tenantry_jobs::Undo;
 
 use super::sample;
-use crate::place::{On, Place, Run, apply, by, column, hand_in_under, of_this_store, on_both, outcomes, work_off};
+use crate::place::{On, Place, Run, TestJob, Work, apply, by, column, of_this_store, on_both, outcomes};
 
 /// A plan, and what other jobs do before it is applied.
 struct Case {
@@ -283,7 +283,7 @@ on_both! {
         for (approval, refused) in [(true, 1), (false, 0)] {
             let limits = Limits { approval, approval_within: Duration::from_secs(60), ..Limits::NONE };
             let rules = Rules { chunk_rows: 5, limits };
-            let submitted = hand_in_under(&ledger, "delete-users", LEAVERS, Parameters::default(), rules).await;
+            let submitted = TestJob::new(&ledger, "delete-users", LEAVERS).rules(rules).submit().await;
             let (Submitted::AwaitingApproval(id) | Submitted::Queued(id)) = submitted else {
                 panic!("refused")
             };
@@ -293,7 +293,7 @@ on_both! {
                 ledger.approve(&job, &hash, &by("boss")).await.expect("asked").expect("approved");
                 change_something(&ledger, MOVED).await;
             }
-            let done = work_off(&ledger, &job).await;
+            let done = Work::on(&ledger, &job).until_at_rest().await;
             assert_eq!(done.counts.rejected, refused);
             assert!(outcomes(&ledger, &done).await.iter().all(|(row, _, code)| (*row, code.as_str()) == (1, "drifted") || code.is_empty()));
         }

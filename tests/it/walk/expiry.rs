@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use tenantry::clock::Clock;
-use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger, Parameters};
+use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger};
 use tenantry::plan::Limits;
 use tenantry::submit::{Rules, Submitted};
 
 use super::{sample, undo};
 use crate::counterpart::{self, Answer, TheirRequest};
-use crate::place::{
-    On, Place, apply, apply_or_wait, by, column, hand_in_under, on_both, outcomes, sweep_until_ended, work_off,
-};
+use crate::place::{On, Place, TestJob, Work, apply, by, column, on_both, outcomes};
 
 /// 2027-01-15, 08:00 UTC.
 const START: i64 = 1_800_000_000_000;
@@ -43,7 +41,7 @@ async fn awaiting(ledger: &Ledger, csv: &str) -> Job {
             ..Limits::NONE
         },
     };
-    match hand_in_under(ledger, "delete-users", csv, Parameters::default(), rules).await {
+    match TestJob::new(ledger, "delete-users", csv).rules(rules).submit().await {
         Submitted::AwaitingApproval(id) => ledger.job(id).await.expect("asked").expect("there"),
         _ => panic!("the job does not wait for approval"),
     }
@@ -94,7 +92,7 @@ on_both! {
         assert_eq!(refused, DecisionRefused::Expired, "though no sweep has come by");
         assert!(refused.to_string().contains("the time to approve the job ran out"), "{refused}");
 
-        let ended = sweep_until_ended(&ledger, &late).await;
+        let ended = Work::on(&ledger, &late).beside_other_jobs().until_ended().await;
         assert_eq!((ended.state, ended.counts.cancelled, ended.counts.finished()), (JobState::Cancelled, 3, 3));
         assert_eq!(ended.message.as_deref(), Some("nobody approved the job in time"));
         assert_eq!(said(&ledger, &ended).await.0, "cancelled");
@@ -105,7 +103,7 @@ on_both! {
         assert_eq!(history, expected.map(|(action, actor)| (action.to_owned(), actor.to_owned())));
         assert_eq!(ledger.verify_audit(None).await.expect("asked").fault_count, 0);
         // The one that was approved in time ran.
-        let early = work_off(&ledger, &early).await;
+        let early = Work::on(&ledger, &early).until_at_rest().await;
         assert_eq!((early.state, early.counts.applied), (JobState::Completed, 1));
         assert_eq!(column(ledger.db(), "SELECT user_principal_name FROM deleted_users").await.len(), 1);
     }
@@ -113,18 +111,18 @@ on_both! {
     async fn a_transfer_that_nobody_answers_expires_after_thirty_days(place: Place) {
         let clock = Clock::held(START);
         let ledger = prepared(&place, &clock, &["set-subscriptions"]).await;
-        let asked = apply_or_wait(&ledger, "switch-subscription", sample("switch-subscription")).await;
+        let asked = TestJob::new(&ledger, "switch-subscription", sample("switch-subscription")).run().await;
         assert_eq!((asked.state, asked.waiting, asked.counts.applied), (JobState::Running, 3, 1));
         let before = column(ledger.db(), "SELECT status FROM subscriptions ORDER BY subscription_id").await;
         clock.advance(30 * DAY);
-        let still = work_off(&ledger, &asked).await;
+        let still = Work::on(&ledger, &asked).until_at_rest().await;
         assert_eq!((still.waiting, transfers(&ledger).await), (3, ["pending", "pending", "on-paper", "pending"].map(str::to_owned).to_vec()));
         let (outcome, code, message) = said(&ledger, &still).await;
         assert_eq!((outcome, code.as_str()), ("", "waiting"));
         assert!(message.contains(&format!("can answer until {THIRTY_DAYS_ON}")), "{message}");
 
         clock.advance(1000);
-        let ended = sweep_until_ended(&ledger, &asked).await;
+        let ended = Work::on(&ledger, &asked).beside_other_jobs().until_ended().await;
         assert_eq!((ended.state, ended.waiting), (JobState::Completed, 0));
         assert_eq!((ended.counts.applied, ended.counts.rejected), (1, 3));
         let codes = outcomes(&ledger, &ended).await;
@@ -135,7 +133,7 @@ on_both! {
         let after = column(ledger.db(), "SELECT status FROM subscriptions ORDER BY subscription_id").await;
         assert_eq!(after, before, "nothing has changed hands");
         // A new request can be made, as the message says.
-        let again = apply_or_wait(&ledger, "switch-subscription", sample("switch-subscription")).await;
+        let again = TestJob::new(&ledger, "switch-subscription", sample("switch-subscription")).run().await;
         assert_eq!((again.waiting, again.counts.unchanged), (3, 1));
     }
 
@@ -143,7 +141,7 @@ on_both! {
         const SUSPEND: &str = "customer,subscription_id,reason\nCRM-1001,f41fcb28-e1ec-4229-9aa5-148c01a8c3f5,unpaid\n";
         let clock = Clock::held(START);
         let ledger = prepared(&place, &clock, &["set-subscriptions"]).await;
-        let asked = apply_or_wait(&ledger, "switch-subscription", sample("switch-subscription")).await;
+        let asked = TestJob::new(&ledger, "switch-subscription", sample("switch-subscription")).run().await;
         // Nobody looks at the requests any more.
         assert!(ledger.cancel(asked.seq, &by("tester")).await.expect("asked"));
         clock.advance(30 * DAY);

@@ -3,17 +3,14 @@
 
 use tenantry::app;
 use tenantry::config::Config;
-use tenantry::ledger::{ErrorLimit, Job, JobState, Ledger, Parameters};
+use tenantry::ledger::{ErrorLimit, Job, JobState, Ledger};
 use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::runner::RunnerSettings;
 use tenantry::store::Stores;
 use tenantry::submit::{Rules, Submitted};
 
-use crate::place::{
-    CUSTOMERS, On, Place, apply, apply_with, by, column, hand_in, hand_in_under, on_both, outcomes, settings, work_off,
-    work_off_with,
-};
+use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, column, on_both, outcomes, settings};
 
 /// The limits that a configuration with these keys under `[limits]` makes.
 fn limits(keys: &[(&str, u64)]) -> Limits {
@@ -42,10 +39,10 @@ fn resets(numbers: std::ops::Range<usize>) -> String {
 /// Why the job waits for approval; nothing if it does not.
 async fn reasons(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<String> {
     let rules = Rules { chunk_rows: 4, limits };
-    match hand_in_under(ledger, kind, csv, Parameters::default(), rules).await {
+    match TestJob::new(ledger, kind, csv).rules(rules).submit().await {
         Submitted::Queued(id) => {
             let job = ledger.job(id).await.expect("asked").expect("there");
-            assert_eq!(work_off(ledger, &job).await.state, JobState::Completed);
+            assert_eq!(Work::on(ledger, &job).until_at_rest().await.state, JobState::Completed);
             Vec::new()
         }
         Submitted::AwaitingApproval(id) => {
@@ -69,7 +66,9 @@ async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
     )
     .await;
     let id = undoing.expect("an undo").job;
-    let undo = work_off(ledger, &ledger.job(id).await.expect("asked").expect("there")).await;
+    let undo = Work::on(ledger, &ledger.job(id).await.expect("asked").expect("there"))
+        .until_at_rest()
+        .await;
     assert_eq!(undo.state == JobState::AwaitingApproval, !undo.gate.is_empty());
     undo.gate
 }
@@ -128,24 +127,24 @@ on_both! {
         apply(&ledger, "add-customer", CUSTOMERS).await;
         // All sound when they are handed in; by the time they are worked on, somebody has taken six of the names: a
         // whole chunk's, and one of the next.
-        let Submitted::Queued(id) = hand_in(&ledger, "bulk-add-users", &users(0..20), Parameters::default(), 5).await else {
+        let Submitted::Queued(id) = TestJob::new(&ledger, "bulk-add-users", &users(0..20)).submit().await else {
             panic!("not queued")
         };
         let taken = users(0..6).replace(",F", ",Other");
-        assert_eq!(apply_with(&ledger, "bulk-add-users", &taken, Parameters::default(), 5).await.counts.applied, 6);
+        assert_eq!(TestJob::new(&ledger, "bulk-add-users", &taken).run().await.counts.applied, 6);
         let job = ledger.job(id).await.expect("asked").expect("there");
 
-        let paused = work_off_with(&ledger, &job, minding(0.29, 5)).await;
+        let paused = Work::on(&ledger, &job).settings(minding(0.29, 5)).until_at_rest().await;
         assert_eq!((paused.state, paused.counts.rejected, paused.counts.finished()), (JobState::Paused, 5, 5));
         assert_eq!(paused.message.as_deref(), Some("paused: 5 of 5 rows were rejected or failed, more than 29 %; `resume` goes on"));
         let history = ledger.audit_log(Some(id), 1).await.expect("asked");
         assert_eq!((history[0].action.as_str(), history[0].note.as_deref()), ("paused", paused.message.as_deref()));
-        let idle = work_off_with(&ledger, &paused, minding(0.29, 5)).await;
+        let idle = Work::on(&ledger, &paused).settings(minding(0.29, 5)).until_at_rest().await;
         assert_eq!((idle.state, idle.counts.finished()), (JobState::Paused, 5), "it waits for a person");
 
         ledger.resume(&paused, &by("boss")).await.expect("asked").expect("resumed");
         // What went wrong before does not count again, and one in five is just what may.
-        let ended = work_off_with(&ledger, &paused, minding(0.2, 5)).await;
+        let ended = Work::on(&ledger, &paused).settings(minding(0.2, 5)).until_at_rest().await;
         assert_eq!((ended.state, ended.counts.applied, ended.counts.rejected), (JobState::Completed, 14, 6));
         assert!(outcomes(&ledger, &ended).await.iter().all(|(_, _, code)| code == "user-exists"));
         let refused = ledger.resume(&ended, &by("boss")).await.expect("asked").expect_err("refused");

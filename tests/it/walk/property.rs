@@ -18,7 +18,7 @@ use tenantry_jobs::{JOBS, Undo};
 use self::files::{File, any_file, kinds, made};
 use super::killed::{command, last_job};
 use super::{rows_of, store, undo};
-use crate::place::{On, Place, apply, apply_with, by, column, outcomes};
+use crate::place::{On, Place, TestJob, apply, by, column, outcomes};
 
 const CUSTOMERS: &str = "\
 domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
@@ -45,7 +45,11 @@ async fn apply_file(ledger: &Ledger, file: &File) -> Job {
         skip_invalid: true,
         ..Parameters::default()
     };
-    apply_with(ledger, file.kind, &file.text(), parameters, file.chunk_rows).await
+    TestJob::new(ledger, file.kind, &file.text())
+        .parameters(parameters)
+        .chunks(file.chunk_rows)
+        .run()
+        .await
 }
 
 /// The store and the users that can be restored.
