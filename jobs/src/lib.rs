@@ -10,6 +10,7 @@ mod column;
 mod faults;
 pub mod header;
 mod job;
+pub mod key;
 mod model;
 mod policy;
 pub mod problem;
