@@ -45,7 +45,7 @@ pub enum Change<'a> {
 
 impl Change<'_> {
     /// Calls `key` with each (native column, value) that may stand only once in a file. Values
-    /// compare without regard to ASCII case; empty ones are not passed. `name` gives a customer one name however
+    /// compare by their [key](crate::key); empty ones are not passed. `name` gives a customer one name however
     /// the row names it; who cannot tell gives what is written.
     pub fn each_key(&self, name: &dyn Fn(CustomerRef<'_>) -> String, key: &mut dyn FnMut(&'static str, &[&str])) {
         let mut of_user =

@@ -109,7 +109,7 @@ impl<W: Write + Send> View for Document<W> {
             while let Some(row) = rejects.next_if(|row| *row < preview.row) {
                 self.rejected(row, checked.line(row))?;
             }
-            if self.brief && preview.verdict == Verdict::Create {
+            if self.brief && preview.verdict == Verdict::Create && preview.note.is_empty() {
                 continue;
             }
             let changes = match &preview.verdict {
@@ -117,7 +117,11 @@ impl<W: Write + Send> View for Document<W> {
                 _ => &[],
             };
             let (line, action) = (checked.line(preview.row), preview.verdict.action());
-            self.row(&json!({ "row": preview.row, "line": line, "action": action, "changes": changes }))?;
+            let mut row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes });
+            if !preview.note.is_empty() {
+                row["note"] = json!(preview.note);
+            }
+            self.row(&row)?;
         }
         for row in rejects {
             self.rejected(row, checked.line(row))?;

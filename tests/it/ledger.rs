@@ -1,6 +1,7 @@
 //! The ledger's contract, the same on every database: claims, fences, counters, cancelling, retrying.
 
 mod approval;
+mod upgrades;
 
 use std::collections::HashSet;
 
@@ -169,46 +170,6 @@ on_both! {
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_some());
         assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1);
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_none());
-    }
-
-    async fn copies_of_an_older_database_keep_their_originals(place: Place) {
-        const OLDER: [&str; 25] = [
-            "ALTER TABLE audit DROP COLUMN via",
-            "ALTER TABLE jobs DROP COLUMN submitted_via",
-            "DROP INDEX jobs_claim",
-            "DROP INDEX jobs_planned",
-            "DROP INDEX jobs_awaiting",
-            "DROP INDEX jobs_cancelling",
-            "DROP INDEX jobs_input",
-            "DROP INDEX jobs_retry_of",
-            "DROP INDEX jobs_undo_of",
-            "DROP INDEX IF EXISTS jobs_id_bytes",
-            "DROP INDEX jobs_spooled",
-            "CREATE INDEX jobs_open ON jobs (state)",
-            "ALTER TABLE jobs DROP COLUMN spooled",
-            "ALTER TABLE jobs DROP COLUMN reply_until",
-            "ALTER TABLE chunks DROP COLUMN lease_length",
-            "ALTER TABLE chunks DROP COLUMN setbacks",
-            "ALTER TABLE chunks DROP COLUMN suspects",
-            "DROP INDEX copies_owner",
-            "DROP TABLE copies",
-            "CREATE TABLE copies (origin BIGINT NOT NULL, object TEXT NOT NULL, source BIGINT NOT NULL, part TEXT NOT NULL,
-               owner BIGINT NOT NULL, local BIGINT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (origin, object, source, part))",
-            "CREATE INDEX copies_owner ON copies (origin, object, owner)",
-            "INSERT INTO copies VALUES (7, 'user', 4294967297, '', 21, 3, 5)",
-            "INSERT INTO copies VALUES (7, 'seats', 21, 'sku', 21, 2, -1)",
-            "INSERT INTO copying VALUES (1, 1, '{}')",
-            "UPDATE meta SET value = '6' WHERE key = 'schema_version'",
-        ];
-        let ledger = place.ledger().await;
-        ledger.db().write(|tx| OLDER.iter().try_for_each(|sql| tx.exec(sql, &[]).map(drop))).await.expect("as it was");
-        drop(ledger);
-        let ledger = place.ledger().await;
-        let copies = "SELECT object || ' ' || source || ' ' || part || ' ' || owner || ' ' || CAST(local AS TEXT) || ' '
-            || CAST(version AS TEXT) FROM copies ORDER BY source";
-        let expected = ["seats 0000000000000000021 sku 0000000000000000021 2 -1", "user 0000000004294967297  0000000000000000021 3 5"];
-        assert_eq!(crate::place::column(ledger.db(), copies).await, expected);
-        assert_eq!(crate::place::column(ledger.db(), "SELECT progress FROM copying").await, Vec::<String>::new());
     }
 
     async fn a_newer_database_is_refused(place: Place) {

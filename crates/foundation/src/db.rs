@@ -57,6 +57,10 @@ pub enum DbError {
         /// Newest version this program can work with.
         known: i64,
     },
+    /// What is in the database cannot be brought into this program's schema before somebody has decided about it. Nothing
+    /// was changed.
+    #[error("{0}")]
+    Unfit(String),
     /// The file of an SQLite database is gone, or another one is in its place. Nothing was written.
     #[error(
         "the ledger's file {0} was removed or replaced while it was open; nothing more is written to it; start again"
@@ -176,6 +180,9 @@ pub trait Tx {
     /// Waits until no other transaction has asked for this, and keeps others waiting until this one ends. SQLite has one
     /// writer and needs no lock.
     fn alone_with(&mut self, what: Alone) -> Result<(), DbError>;
+
+    /// Runs `work`; whatever it wrote is undone if it fails, and the transaction goes on either way.
+    fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError>;
 
     /// The first row of a query, if there is one.
     fn query_first(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, DbError> {

@@ -3,6 +3,7 @@
 //! What is approved is a plan hash, so that nobody approves what they have not seen, and never by the submitter.
 //! A paused job keeps the chunks in hand, and no other is claimed.
 
+use tenantry_jobs::key;
 use thiserror::Error;
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
@@ -249,5 +250,5 @@ fn open_chunks(tx: &mut dyn Tx, job: i64) -> Result<Vec<i64>, DbError> {
 
 /// Names of people differ by more than case and blanks.
 fn same_person(a: &str, b: &str) -> bool {
-    a.trim().to_lowercase() == b.trim().to_lowercase()
+    key::same(a.trim(), b.trim())
 }

@@ -30,3 +30,8 @@ impl std::str::FromStr for JobId {
 pub fn record_id(job: i64, row: u64) -> i64 {
     (job << 32) | row as i64
 }
+
+/// The sequence number of the job that made a record; 0 for a copy.
+pub fn job_of(record: i64) -> i64 {
+    record >> 32
+}

@@ -5,7 +5,7 @@
 //! those we set.
 
 use serde_json::json;
-use tenantry_jobs::{PasswordReset, Problem, UserRef, code};
+use tenantry_jobs::{PasswordReset, Problem, UserRef, code, key};
 
 use super::audit::audited;
 use super::auth::Speaker;
@@ -22,6 +22,7 @@ use tenantry_foundation::moment::{day, second};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use tenantry_store::remote::{RowPreview, Steps};
+use tenantry_store::sign_in_name::{is_restorable, taken_since_deleted};
 use tenantry_store::{FieldChange, Verdict};
 
 const DELETE_USER: Operation = Operation::new("delete-user", "DELETE", Speaker::AppAndUser);
@@ -109,7 +110,10 @@ pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Res
         Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     if named.user.is_some() {
-        return Ok(Verdict::Unchanged.into());
+        return Ok(match taken(session, &named, user).await? {
+            None => Verdict::Unchanged.into(),
+            Some(problem) => RowPreview::reject(problem),
+        });
     }
     Ok(match restorable(session, &named, user) {
         Ok(deleted) => {
@@ -123,6 +127,15 @@ pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Res
         }
         Err(problem) => RowPreview::reject(problem),
     })
+}
+
+/// Whether another user than the deleted one has the name by now. Partner Center does not say since when.
+async fn taken(session: &Session, named: &Named, user: UserRef<'_>) -> Result<Option<Problem>, Halt> {
+    let name = user.user_principal_name;
+    let users = session.deleted_users(&named.customer.id).await?;
+    let deleted = users.get(key::user_name(name).as_ref());
+    let deleted = deleted.filter(|deleted| is_restorable(deleted.deleted_at, session.now()));
+    Ok(deleted.map(|deleted| taken_since_deleted(name, None, deleted.deleted_at)))
 }
 
 fn restorable<'n>(session: &Session, named: &'n Named, user: UserRef<'_>) -> Result<&'n User, Problem> {
@@ -150,7 +163,12 @@ pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'
     let begun = Image::of_step(steps, "restore")?.map(|image| image.id);
     let id = match (begun, &named.user) {
         (Some(begun), _) => begun,
-        (None, Some(there)) => return Ok(End::Unchanged(there.id.clone())),
+        (None, Some(there)) => {
+            return Ok(match taken(session, &named, user).await? {
+                None => End::Unchanged(there.id.clone()),
+                Some(problem) => End::Rejected(problem),
+            });
+        }
         (None, None) => match restorable(session, &named, user) {
             Ok(deleted) => deleted.id.clone(),
             Err(problem) => return Ok(End::Rejected(problem)),

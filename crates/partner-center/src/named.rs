@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
-use tenantry_jobs::{Problem, UserRef, code};
+use tenantry_jobs::{Problem, UserRef, code, key};
 
 use super::Halt;
 use super::records::{Customer, User};
@@ -26,12 +26,12 @@ pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Result
         Ok(customer) => customer,
         Err(problem) => return Ok(Err(problem)),
     };
-    let name = user.user_principal_name.to_lowercase();
+    let name = key::user_name(user.user_principal_name);
     let users = session.users(&customer.id).await?;
-    let found = users.get(&name).cloned();
+    let found = users.get(name.as_ref()).cloned();
     let deleted = match found {
         Some(_) => None,
-        None => session.deleted_users(&customer.id).await?.get(&name).cloned(),
+        None => session.deleted_users(&customer.id).await?.get(name.as_ref()).cloned(),
     };
     Ok(Ok(Named {
         customer,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use tenantry_jobs::{CustomerRef, Problem, code};
+use tenantry_jobs::{CustomerRef, Problem, code, key};
 use tokio::sync::OnceCell;
 
 use self::users::{Users, Whose};
@@ -92,7 +92,7 @@ impl Session {
 
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
     pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
-        let cell = cell_of(&self.customers, &named.as_written().to_lowercase());
+        let cell = cell_of(&self.customers, &key::domain(named.as_written()));
         let found = cell.get_or_try_init(|| find_customer(&self.client, named)).await?;
         Ok(found.clone())
     }
@@ -245,8 +245,18 @@ pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Re
     Ok(Ok(Arc::new(Customer { id, domain, domains })))
 }
 
-/// The id of the customer with exactly this domain.
+/// The id of the customer with exactly this domain, however it is written: the service is asked for it as it is given, and
+/// then as it stands in the DNS.
 async fn customer_of_domain(client: &Client, domain: &str) -> Result<Option<String>, Halt> {
+    let found = customer_of_domain_as(client, domain).await?;
+    let ascii = key::domain(domain);
+    if found.is_some() || domain.is_ascii() || !ascii.is_ascii() {
+        return Ok(found);
+    }
+    customer_of_domain_as(client, &ascii).await
+}
+
+async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<String>, Halt> {
     let filter = json!({ "Field": "Domain", "Value": domain, "Operator": "starts_with" });
     let first = Call::new(FIND_CUSTOMER, "/customers")
         .query("size", "50")
@@ -255,7 +265,7 @@ async fn customer_of_domain(client: &Client, domain: &str) -> Result<Option<Stri
     while let Some(page) = pages.next(client).await.map_err(Halt::of)? {
         let found = page.iter().find(|customer| {
             let profile = find(customer, "companyProfile");
-            profile.is_some_and(|profile| text(profile, "domain").eq_ignore_ascii_case(domain))
+            profile.is_some_and(|profile| key::same_domain(text(profile, "domain"), domain))
         });
         if let Some(found) = found {
             return Ok(Some(text(found, "id").to_lowercase()));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenantry_jobs::{Problem, code, nearest};
+use tenantry_jobs::{Problem, code, key, nearest};
 
 use super::Halt;
 use super::records::{Customer, Sku};
@@ -11,7 +11,7 @@ use tenantry_store::{SeatNeed, SeatsOf};
 
 /// The SKU a cell names by part number or id.
 pub(super) fn sku<'s>(column: &str, wanted: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
-    let is_it = |sku: &&Sku| sku.part_number.eq_ignore_ascii_case(wanted) || sku.id.eq_ignore_ascii_case(wanted);
+    let is_it = |sku: &&Sku| key::same(&sku.part_number, wanted) || key::same(&sku.id, wanted);
     held.iter().find(is_it).ok_or_else(|| {
         let own: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
         let expected = if own.is_empty() {

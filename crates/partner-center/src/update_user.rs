@@ -2,7 +2,7 @@
 //! row may name is kept there.
 
 use serde_json::json;
-use tenantry_jobs::{Problem, UserPatch, code};
+use tenantry_jobs::{Problem, UserPatch, code, key};
 
 use super::Halt;
 use super::client::Call;
@@ -44,7 +44,8 @@ pub(super) fn fields_before(image: &Image) -> Vec<Field<'_>> {
 /// Whether two values of a field are one. Names and codes come back in another case than they were sent in.
 pub(super) fn is_same(field: &str, one: &str, other: &str) -> bool {
     match field {
-        "user_principal_name" | "usage_location" => one.eq_ignore_ascii_case(other),
+        "user_principal_name" => key::same_user_name(one, other),
+        "usage_location" => one.eq_ignore_ascii_case(other),
         _ => one == other,
     }
 }
@@ -95,7 +96,7 @@ async fn resolve(session: &Session, patch: &UserPatch<'_>) -> Result<Resolved, H
     let users = session.users(&named.customer.id).await?;
     let renamed = patch
         .new_name
-        .and_then(|name| Some((name, users.get(&name.to_lowercase())?)));
+        .and_then(|name| Some((name, users.get(key::user_name(name).as_ref())?)));
     let Some(user) = named.user.clone() else {
         let missing = named.missing(patch.user.user_principal_name);
         // Who was renamed before is called by a name that it has no more, and is as the row asks for.

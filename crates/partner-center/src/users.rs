@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tenantry_jobs::{NewUser, Problem, UserField, code};
+use tenantry_jobs::{NewUser, Problem, UserField, code, key};
 
 use super::Halt;
 use super::auth::Speaker;
@@ -21,7 +21,7 @@ use super::text::{id_of, segment};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_store::Verdict;
 use tenantry_store::remote::{RowPreview, Steps};
-use tenantry_store::sign_in_name::foreign_domain;
+use tenantry_store::sign_in_name::{foreign_domain, is_restorable, was_deleted};
 
 const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
 
@@ -32,6 +32,17 @@ struct Resolved {
     skus: Vec<Sku>,
     roles: Vec<Role>,
     existing: Option<User>,
+    /// Who was deleted under that name, if nobody has it.
+    deleted: Option<User>,
+}
+
+impl Resolved {
+    /// What is to be known of a user that is made.
+    fn note(&self) -> String {
+        self.deleted
+            .as_ref()
+            .map_or_else(String::new, |deleted| was_deleted(deleted.deleted_at))
+    }
 }
 
 /// Finds whom and what the row means.
@@ -63,12 +74,18 @@ async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolve
         Err(problem) => return Ok(Err(problem)),
     };
     let users = session.users(&customer.id).await?;
-    let existing = users.get(&name.to_lowercase()).cloned();
+    let key = key::user_name(name);
+    let existing = users.get(key.as_ref()).cloned();
+    let deleted = match existing {
+        Some(_) => None,
+        None => session.deleted_users(&customer.id).await?.get(key.as_ref()).cloned(),
+    };
     Ok(Ok(Resolved {
         customer,
         skus,
         roles,
         existing,
+        deleted: deleted.filter(|deleted| is_restorable(deleted.deleted_at, session.now())),
     }))
 }
 
@@ -92,7 +109,7 @@ pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> 
         Err(problem) => return Ok(RowPreview::reject(problem)),
     };
     let Some(existing) = &resolved.existing else {
-        let mut previewed = RowPreview::from(Verdict::Create);
+        let mut previewed = RowPreview::from(Verdict::Create).noting(resolved.note());
         previewed.needs = seats(row, "licenses", &resolved.customer, resolved.skus.iter());
         return Ok(previewed);
     };
@@ -205,7 +222,8 @@ pub(super) async fn apply(
             .map(|stopped| (stopped, ROLE, "roles"));
     }
     let Some((stopped, step, shown)) = stopped else {
-        return Ok((End::applied(id), handed_out));
+        let message = resolved.note();
+        return Ok((End::Applied { target: id, message }, handed_out));
     };
     let which = if steps.count(step) > 0 {
         "not all of its"

@@ -125,6 +125,8 @@ pub struct Preview {
     pub touch: Option<Box<Touch>>,
     /// Whether what it does is hard to live with if it was a mistake.
     pub destructive: bool,
+    /// Something to know before it is done; empty for nothing.
+    pub note: String,
 }
 
 impl Preview {
@@ -135,7 +137,14 @@ impl Preview {
             verdict,
             touch: None,
             destructive: false,
+            note: String::new(),
         }
+    }
+
+    /// With something to know before it is done.
+    #[must_use]
+    pub fn noting(self, note: String) -> Self {
+        Self { note, ..self }
     }
 }
 
@@ -198,6 +207,16 @@ pub struct Applied {
     pub accounts: Vec<Account>,
     /// Files that rows made.
     pub artifacts: Vec<Artifact>,
+}
+
+impl Applied {
+    /// Adds what became of other rows.
+    fn add(&mut self, other: Self) {
+        self.outcomes.extend(other.outcomes);
+        self.waits.extend(other.waits);
+        self.accounts.extend(other.accounts);
+        self.artifacts.extend(other.artifacts);
+    }
 }
 
 /// A refusal as the outcome of a row.

@@ -15,6 +15,7 @@
 mod create_customer;
 pub mod derived;
 pub mod export;
+mod halves;
 mod licenses;
 mod lifecycle;
 mod lookup;
@@ -56,6 +57,12 @@ pub struct Context {
     pub expected: Option<Expected>,
     /// Whether users that are made are handed out a password.
     pub hands_out_passwords: bool,
+}
+
+impl Context {
+    fn session<'t>(&self, tx: &'t mut dyn Tx) -> Session<'t> {
+        Session::new(tx, self.job, self.now, self.installation)
+    }
 }
 
 /// The rows of one chunk, resolved and laid out. Built up from slices of rows, so that the requests themselves,
@@ -207,10 +214,10 @@ impl Prepared {
 pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
     let Context {
         job,
-        now,
         installation,
         ref expected,
         hands_out_passwords,
+        ..
     } = prepared.context;
     let mut applied = Applied::default();
     applied
@@ -220,7 +227,7 @@ pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
             None => super::rejected(*row, problem),
         }));
     if let Some(users) = &prepared.users {
-        users.apply(tx, installation, expected.is_some(), hands_out_passwords, &mut applied)?;
+        users.apply(tx, &prepared.context, &mut applied)?;
     }
     if let Some(users) = &prepared.known_users {
         users.check(tx, installation, &mut applied)?;
@@ -228,8 +235,7 @@ pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
     let made = create_customer::apply(tx, job, installation, &prepared.new_customers, expected.as_ref())?;
     applied.outcomes.extend(made);
     if !prepared.tasks.is_empty() {
-        let session = Session::new(tx, job, now, installation);
-        tasks::apply(session, &prepared.tasks, expected.as_ref(), &mut applied)?;
+        tasks::apply(tx, &prepared.context, &prepared.tasks, &mut applied)?;
     }
     applied.outcomes.sort_unstable_by_key(|one| one.row);
     if !hands_out_passwords {
@@ -244,14 +250,11 @@ pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec
     let mut previews: Vec<Preview> = prepared.refused.into_iter().map(refuse).collect();
     let mut needs = Vec::new();
     if let Some(users) = &prepared.users {
-        needs = users.preview(tx, &mut previews)?;
+        needs = users.preview(tx, prepared.context.now, &mut previews)?;
     }
     create_customer::preview(tx, &prepared.new_customers, &mut previews)?;
-    let Context {
-        job, now, installation, ..
-    } = prepared.context;
     if !prepared.tasks.is_empty() {
-        let mut session = Session::new(tx, job, now, installation);
+        let mut session = prepared.context.session(tx);
         needs.extend(tasks::preview(&mut session, &prepared.tasks, &mut previews)?);
     }
     let files = prepared.exports.iter();

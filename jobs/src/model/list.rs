@@ -2,19 +2,21 @@
 
 use std::borrow::Cow;
 
+use crate::key;
+
 /// The entries of the cell.
 pub(crate) fn entries(cell: &str) -> impl Iterator<Item = &str> {
     cell.split(';').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
-/// The entries, each once, in the order written; ASCII case makes no difference.
+/// The entries, each once, in the order written; two of one [key](key::fold) are one.
 pub(crate) fn distinct(cell: &str) -> Vec<&str> {
     if cell.is_empty() {
         return Vec::new();
     }
     let mut kept: Vec<&str> = Vec::with_capacity(2);
     for entry in entries(cell) {
-        if !kept.iter().any(|known| known.eq_ignore_ascii_case(entry)) {
+        if !kept.iter().any(|known| key::same(known, entry)) {
             kept.push(entry);
         }
     }
@@ -41,5 +43,6 @@ mod tests {
         assert!(distinct(";;").is_empty());
         assert!(matches!(normal("gold;berlin"), Cow::Borrowed("gold;berlin")));
         assert_eq!(normal("gold ; berlin;Gold"), "gold;berlin");
+        assert_eq!(normal("Ärzte;ÄRZTE;A\u{308}rzte"), "Ärzte");
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct Report<W> {
     /// What a line of the file is called.
     line: &'static str,
     shown: u64,
+    noted: u64,
 }
 
 /// Customers and SKUs that are named.
@@ -29,6 +30,7 @@ impl<W: Write> Report<W> {
             offline: false,
             line: "line",
             shown: 0,
+            noted: 0,
         }
     }
 }
@@ -52,8 +54,10 @@ impl<W: Write + Send> View for Report<W> {
             return Ok(());
         }
         for preview in &checked.previews {
-            if !self.all && self.shown >= SHOWN {
-                break;
+            // What there is to know of a row is told of rows beyond those, too.
+            let is_noted = !preview.note.is_empty() && self.noted < SHOWN;
+            if !self.all && self.shown >= SHOWN && !is_noted {
+                continue;
             }
             let changes = match &preview.verdict {
                 Verdict::Change(changes) => changes.as_slice(),
@@ -62,6 +66,10 @@ impl<W: Write + Send> View for Report<W> {
             let (line, action) = (checked.line(preview.row), preview.verdict.action());
             let mark = if preview.destructive { " (destructive)" } else { "" };
             writeln!(self.out, "{} {line}: {action}{mark}", self.line)?;
+            if !preview.note.is_empty() {
+                self.noted += 1;
+                writeln!(self.out, "    note: {}", preview.note)?;
+            }
             for change in changes {
                 writeln!(self.out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
             }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Job, Request};
+use tenantry_jobs::{Job, Request, key};
 
 use crate::db::{DbError, Tx};
 use crate::input::Block;
@@ -25,7 +25,7 @@ impl Work<'_> {
         match self {
             Work::Request(request) => {
                 let named = request.customer();
-                named.map_or("", |customer| customer.as_written()).to_lowercase()
+                key::domain(named.map_or("", |customer| customer.as_written())).into_owned()
             }
             Work::Undo(steps) => store.customer_of(steps),
         }

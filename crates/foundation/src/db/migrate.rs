@@ -4,20 +4,27 @@
 //! `@serial` (an integer key the database hands out), `@key` (an integer key we hand out) and `@blob`;
 //! lines marked `--sqlite` or `--postgres` belong to that database alone.
 
+mod keys;
+
 use super::script::split;
 use super::{DbError, Dialect, Tx};
 
+/// What is done to the records after a step; most steps do everything themselves.
+type Fill = fn(&mut dyn Tx) -> Result<(), DbError>;
+
 /// Ascending by the version each brings the schema to; numbers may be left out.
-const STEPS: &[(i64, &str)] = &[
-    (1, include_str!("schema/0001-foundation.sql")),
-    (2, include_str!("schema/0002-chain.sql")),
-    (3, include_str!("schema/0003-audit.sql")),
-    (4, include_str!("schema/0004-sync.sql")),
-    (5, include_str!("schema/0005-intents.sql")),
-    (6, include_str!("schema/0006-images.sql")),
-    (7, include_str!("schema/0007-text-keys.sql")),
-    (8, include_str!("schema/0008-backlog.sql")),
-    (9, include_str!("schema/0009-actors.sql")),
+const STEPS: &[(i64, &str, Option<Fill>)] = &[
+    (1, include_str!("schema/0001-foundation.sql"), None),
+    (2, include_str!("schema/0002-chain.sql"), None),
+    (3, include_str!("schema/0003-audit.sql"), None),
+    (4, include_str!("schema/0004-sync.sql"), None),
+    (5, include_str!("schema/0005-intents.sql"), None),
+    (6, include_str!("schema/0006-images.sql"), None),
+    (7, include_str!("schema/0007-text-keys.sql"), None),
+    (8, include_str!("schema/0008-backlog.sql"), None),
+    (9, include_str!("schema/0009-actors.sql"), None),
+    (10, include_str!("schema/0010-keys.sql"), Some(keys::fill)),
+    (11, include_str!("schema/0011-unique-keys.sql"), None),
 ];
 
 /// The schema version this program writes.
@@ -39,9 +46,12 @@ pub(super) fn migrate(tx: &mut dyn Tx) -> Result<(), DbError> {
             known: SCHEMA_VERSION,
         });
     }
-    for (step, text) in STEPS.iter().filter(|(step, _)| *step > found) {
+    for (step, text, fill) in STEPS.iter().filter(|(step, ..)| *step > found) {
         for statement in statements(text, tx.dialect()) {
             tx.exec(&statement, &[])?;
+        }
+        if let Some(fill) = fill {
+            fill(tx)?;
         }
         tx.exec(
             "INSERT INTO meta (key, value) VALUES ('schema_version', $1)

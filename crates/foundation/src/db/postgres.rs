@@ -361,6 +361,16 @@ impl Tx for PgTx {
         self.wait_for(&format!("SELECT pg_advisory_xact_lock(8026014, {number})"), &[])
     }
 
+    fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError> {
+        self.batch("SAVEPOINT attempt")?;
+        let done = work(self);
+        let ended = self.batch(match done {
+            Ok(()) => "RELEASE attempt",
+            Err(_) => "ROLLBACK TO attempt; RELEASE attempt",
+        });
+        done.and(ended)
+    }
+
     /// COPY straight into the table; only a batch that meets a conflict takes the way over a staging table.
     fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError> {
         if batch.is_empty() {

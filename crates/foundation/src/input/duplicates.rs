@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use siphasher::sip128::SipHasher13;
+use tenantry_jobs::key;
 
 mod spill;
 
@@ -74,14 +75,20 @@ pub struct KeyHasher {
 }
 
 impl KeyHasher {
-    /// The key of a row. ASCII letters are the same in either case; several parts make one key.
+    /// The key of a row, as [`key::fold`] has it; several parts make one key.
     pub fn key(&mut self, column: &'static str, parts: &[&str], row: u64, line: u64) -> RowKey {
         self.scratch.clear();
         for part in std::iter::once(&column).chain(parts) {
-            self.scratch.extend_from_slice(part.as_bytes());
-            self.scratch.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            let from = self.scratch.len();
+            if part.is_ascii() {
+                self.scratch.extend_from_slice(part.as_bytes());
+                self.scratch[from..].make_ascii_lowercase();
+            } else {
+                self.scratch.extend_from_slice(key::fold(part).as_bytes());
+            }
+            let length = (self.scratch.len() - from) as u32;
+            self.scratch.extend_from_slice(&length.to_le_bytes());
         }
-        self.scratch.make_ascii_lowercase();
         let hash = self.hasher.hash(&self.scratch);
         RowKey {
             column,

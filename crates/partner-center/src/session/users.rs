@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use serde_json::{Value, json};
+use tenantry_jobs::key;
 
 use super::{Cell, Session};
 use crate::auth::Speaker;
@@ -22,18 +23,18 @@ const DIRECTORIES: usize = 2 * CUSTOMERS_AT_ONCE;
 /// More of them are kept as long as they have no more users than this together.
 const USERS_KEPT: usize = 50_000;
 
-/// By sign-in name in lower case, where there may be several of one name by id too.
+/// By the key of the sign-in name, where there may be several of one name by id too.
 pub(super) type Users = Arc<HashMap<String, User>>;
 /// A customer, and whether those of its users are meant that were deleted.
 pub(super) type Whose = (String, bool);
 
 impl Session {
-    /// A customer's users, by sign-in name in lower case.
+    /// A customer's users, by the key of the sign-in name.
     pub(crate) async fn users(&self, customer: &str) -> Result<Users, Halt> {
         self.users_of((customer.to_owned(), false)).await
     }
 
-    /// Those of a customer's users that were deleted and can be restored yet, by id and by sign-in name in lower case. Of
+    /// Those of a customer's users that were deleted and can be restored yet, by id and by the key of the sign-in name. Of
     /// several of one name, the last one deleted has it.
     pub(crate) async fn deleted_users(&self, customer: &str) -> Result<Users, Halt> {
         self.users_of((customer.to_owned(), true)).await
@@ -61,7 +62,7 @@ impl Session {
         let mut pages = Self::user_pages(customer, *deleted);
         while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
             for user in page.iter().map(User::read) {
-                let name = user.sign_in_name.to_lowercase();
+                let name = key::user_name(&user.sign_in_name).into_owned();
                 if *deleted {
                     users.insert(user.id.to_lowercase(), user.clone());
                 }
@@ -101,7 +102,7 @@ impl Session {
     pub(crate) async fn user_now(&self, customer: &str, name: &str) -> Result<Option<User>, Halt> {
         let mut pages = Self::user_pages(customer, false);
         while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
-            let named = |user: &&Value| text(user, "userPrincipalName").eq_ignore_ascii_case(name);
+            let named = |user: &&Value| key::same_user_name(text(user, "userPrincipalName"), name);
             if let Some(user) = page.iter().find(named) {
                 return Ok(Some(User::read(user)));
             }

@@ -1,6 +1,6 @@
 //! Whether what a step did can still be taken back, and what that would change.
 
-use tenantry_jobs::CustomerField;
+use tenantry_jobs::{CustomerField, key};
 
 use super::{Back, profile_fields, role_of};
 use crate::image::{Image, Object};
@@ -84,13 +84,14 @@ impl Back<'_> {
                 .map(|sku| sku.part_number.as_str());
             let mut given = image.after("licenses").split(';');
             given.any(|given| {
-                let is_it = |name: &str| given.eq_ignore_ascii_case(name);
+                let is_it = |name: &str| key::same(given, name);
                 is_it(id) || part_number.is_some_and(is_it)
             })
         };
         // Names come back in another case than they were sent in.
         let is_same = |name: &str, now: &str| match name {
-            "userPrincipalName" | "usageLocation" => now.eq_ignore_ascii_case(image.after(name)),
+            "userPrincipalName" => key::same_user_name(now, image.after(name)),
+            "usageLocation" => now.eq_ignore_ascii_case(image.after(name)),
             _ => now == image.after(name),
         };
         let is_as_made = user.wire().all(|(name, now)| is_same(name, now)) && has.iter().all(was_given);
@@ -132,7 +133,7 @@ impl Back<'_> {
     /// Whether another user than this one has the name now.
     async fn is_anothers(&self, customer: &str, name: &str, id: &str) -> Result<bool, Halt> {
         let users = self.session.users(customer).await?;
-        let other = users.get(&name.to_lowercase());
+        let other = users.get(key::user_name(name).as_ref());
         Ok(other.is_some_and(|other| other.id != id))
     }
 

@@ -73,6 +73,8 @@ pub struct RowPreview {
     pub touch: Option<Touch>,
     /// Whether what it does is hard to live with if it was a mistake.
     pub destructive: bool,
+    /// Something to know before it is done; empty for nothing.
+    pub note: String,
 }
 
 impl RowPreview {
@@ -95,6 +97,13 @@ impl RowPreview {
         self
     }
 
+    /// With something to know before it is done.
+    #[must_use]
+    pub fn noting(mut self, note: String) -> Self {
+        self.note = note;
+        self
+    }
+
     /// As plans have it, with the seats it would take.
     pub fn into_preview(self, row: u64) -> (Preview, Vec<SeatNeed>) {
         let preview = Preview {
@@ -102,6 +111,7 @@ impl RowPreview {
             verdict: self.verdict,
             touch: self.touch.map(Box::new),
             destructive: self.destructive,
+            note: self.note,
         };
         (preview, self.needs)
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tenantry_jobs::{Export, ExportColumn, ExportFormat, ExportOf, Problem, code, export_columns};
+use tenantry_jobs::{Export, ExportColumn, ExportFormat, ExportOf, Problem, code, export_columns, key};
 use tokio::sync::mpsc;
 
 use super::error::{ApplyError, StoreError};
@@ -281,7 +281,7 @@ fn sort_key(column: &str, cell: &str) -> (i64, String) {
             let time = cell.parse().map_or(0, |time: Timestamp| time.as_millisecond());
             (time, String::new())
         }
-        _ => (0, cell.to_lowercase()),
+        _ => (0, key::fold(cell).into_owned()),
     }
 }
 

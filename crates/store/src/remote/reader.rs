@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use tenantry_jobs::{CustomerRef, Export, Matching, Problem, SearchField};
+use tenantry_jobs::{CustomerRef, Export, Matching, Problem, SearchField, key};
 
 use super::error::ApplyError;
 
@@ -162,11 +162,15 @@ impl std::fmt::Display for Missed {
     }
 }
 
-/// Which customers are asked for. Texts are compared without regard to case.
+/// Which customers are asked for. Texts are compared by their [keys](key).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// A text that they answer to, in lower case; empty for all.
+    /// A text that they answer to, folded; empty for all.
     search: String,
+    /// The same, as a domain has it.
+    domain: String,
+    /// Whether it was written in ASCII.
+    is_ascii: bool,
     field: SearchField,
     matching: Matching,
     relationship: String,
@@ -181,7 +185,9 @@ impl Filter {
     /// The filter of a list. Where it names no relationship, customers are those that the partner sells to.
     pub fn new(export: &Export<'_>) -> Self {
         Self {
-            search: export.search.to_lowercase(),
+            search: key::fold(export.search).into_owned(),
+            domain: key::domain(export.search).into_owned(),
+            is_ascii: export.search.is_ascii(),
             field: export.field,
             matching: export.matching,
             relationship: match export.relationship.to_lowercase() {
@@ -189,31 +195,35 @@ impl Filter {
                 other => other,
             },
             country: export.country.to_uppercase(),
-            tag: export.tag.to_lowercase(),
+            tag: key::fold(export.tag).into_owned(),
         }
     }
 
-    /// The beginning of a name or domain that is searched for, which many services can look for themselves.
+    /// The beginning of a name or domain that is searched for, which many services can look for themselves: in ASCII, since
+    /// every service folds other letters in its own way.
     pub fn beginning(&self) -> Option<(SearchField, &str)> {
         let is_one = matches!(self.field, SearchField::Name | SearchField::Domain)
             && self.matching == Matching::StartsWith
-            && !self.search.is_empty();
+            && !self.search.is_empty()
+            && self.is_ascii;
         is_one.then_some((self.field, &self.search))
     }
 
     /// Whether a customer is one of those, as far as lists say. `is_searched`: the service itself has looked for the
     /// [beginning](Self::beginning).
     pub fn takes(&self, customer: &CustomerHead, is_searched: bool) -> bool {
-        let has = |value: &str| match self.matching {
-            Matching::StartsWith => value.to_lowercase().starts_with(&self.search),
-            Matching::Contains => value.to_lowercase().contains(&self.search),
+        let is_in = |text: &str, value: &str| match self.matching {
+            Matching::StartsWith => value.starts_with(text),
+            Matching::Contains => value.contains(text),
         };
+        let has = |value: &str| is_in(&self.search, &key::fold(value));
+        let has_domain = |value: &str| has(value) || is_in(&self.domain, &key::domain(value));
         let found = is_searched
             || self.search.is_empty()
             || match self.field {
-                SearchField::Any => has(&customer.company_name) || has(&customer.domain) || has(&customer.id),
+                SearchField::Any => has(&customer.company_name) || has_domain(&customer.domain) || has(&customer.id),
                 SearchField::Name => has(&customer.company_name),
-                SearchField::Domain => has(&customer.domain),
+                SearchField::Domain => has_domain(&customer.domain),
                 SearchField::Id => has(&customer.id),
             };
         found && customer.relationship == self.relationship
@@ -228,7 +238,7 @@ impl Filter {
 
     /// Whether a customer with these values of [those fields](Self::fields) is one of those.
     pub fn takes_fields<'v>(&self, value: impl Fn(&str) -> &'v str) -> bool {
-        let has_tag = || value("tags").split(';').any(|tag| tag.to_lowercase() == self.tag);
+        let has_tag = || value("tags").split(';').any(|tag| key::fold(tag) == self.tag);
         (self.country.is_empty() || value("country").eq_ignore_ascii_case(&self.country))
             && (self.tag.is_empty() || has_tag())
     }

@@ -1,6 +1,9 @@
 //! `add-customer`: customers that should exist.
 
-use tenantry_jobs::{CustomerField, NewCustomer, Problem, code};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use tenantry_jobs::{CustomerField, NewCustomer, Problem, code, key};
 
 use crate::{Expected, Preview, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
@@ -33,6 +36,29 @@ impl CreateCustomer {
                 .collect(),
         }
     }
+
+    fn value(&self, field: CustomerField) -> &str {
+        &self.values[field as usize]
+    }
+
+    fn external_key(&self) -> Cow<'_, str> {
+        key::fold(&self.values[EXTERNAL_ID])
+    }
+
+    fn domain_taken(&self, by: &str) -> Problem {
+        let expected = format!("the customer `{by}` has this domain");
+        Problem::new(code::DOMAIN_TAKEN, "domain", &self.domain, expected)
+    }
+
+    fn id_taken(&self, by: &str) -> Problem {
+        external_id_taken(&self.values[EXTERNAL_ID], by)
+    }
+
+    /// The store has a record of a key of this one that no look at it shows.
+    fn refused(&self) -> Problem {
+        let expected = "the store refuses it, since something there has the same key already";
+        Problem::new(code::DOMAIN_TAKEN, "domain", &self.domain, expected)
+    }
 }
 
 enum Standing {
@@ -60,27 +86,25 @@ fn standings(tx: &mut dyn Tx, wanted: &[CreateCustomer]) -> Result<Vec<Standing>
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let domains: Vec<Vec<Value>> = wanted.iter().map(|one| vec![one.domain.as_str().into()]).collect();
+    let domains: Vec<Vec<Value>> = wanted
+        .iter()
+        .map(|one| vec![key::domain(&one.domain).as_ref().into()])
+        .collect();
     let sql = format!(
-        "SELECT c.tenant_id, c.domain, {} FROM domains d JOIN customers c ON c.id = d.customer WHERE d.domain = $1",
+        "SELECT c.tenant_id, c.domain, {} FROM domains d JOIN customers c ON c.id = d.customer WHERE d.domain_key = $1",
         columns().map(|name| format!("c.{name}")).collect::<Vec<_>>().join(", ")
     );
     let same_domain = tx.query_each(&sql, &domains)?;
     let external: Vec<Vec<Value>> = wanted
         .iter()
-        .map(|one| vec![one.values[EXTERNAL_ID].to_lowercase().into()])
+        .map(|one| vec![one.external_key().as_ref().into()])
         .collect();
-    let same_external = tx.query_each("SELECT domain FROM customers WHERE lower(external_id) = $1", &external)?;
+    let same_external = tx.query_each("SELECT domain FROM customers WHERE external_key = $1", &external)?;
     let mut standings = Vec::with_capacity(wanted.len());
     for ((one, domain), external) in wanted.iter().zip(same_domain).zip(same_external) {
         standings.push(match (domain.first(), external.first()) {
             (Some(found), _) => existing(one, found)?,
-            (None, Some(other)) => Standing::Refused(Problem::new(
-                code::EXTERNAL_ID_TAKEN,
-                "external_id",
-                &one.values[EXTERNAL_ID],
-                format!("the customer `{}` has this external id", other.text(0)?),
-            )),
+            (None, Some(other)) => Standing::Refused(one.id_taken(other.text(0)?)),
             (None, None) => Standing::Free,
         });
     }
@@ -88,13 +112,8 @@ fn standings(tx: &mut dyn Tx, wanted: &[CreateCustomer]) -> Result<Vec<Standing>
 }
 
 fn existing(wanted: &CreateCustomer, found: &Row) -> Result<Standing, DbError> {
-    if found.text(1)? != wanted.domain {
-        return Ok(Standing::Refused(Problem::new(
-            code::DOMAIN_TAKEN,
-            "domain",
-            &wanted.domain,
-            format!("the customer `{}` has this domain", found.text(1)?),
-        )));
+    if !key::same_domain(found.text(1)?, &wanted.domain) {
+        return Ok(Standing::Refused(wanted.domain_taken(found.text(1)?)));
     }
     let mut differing = Vec::new();
     for (at, name) in columns().enumerate() {
@@ -148,9 +167,13 @@ pub(super) fn apply(
     if free.is_empty() {
         return Ok(outcomes);
     }
-    let names: Vec<&str> = ["id", "tenant_id", "domain"].into_iter().chain(columns()).collect();
+    let keys = ["external_key", "name_key", "tags_key"];
+    let names: Vec<&str> = ["id", "tenant_id", "domain"]
+        .into_iter()
+        .chain(columns())
+        .chain(keys)
+        .collect();
     let mut batch = Batch::new(names.len(), free.len());
-    let mut domains = Vec::with_capacity(free.len());
     for one in &free {
         let id = record_id(job, one.row);
         batch.int(id);
@@ -159,14 +182,51 @@ pub(super) fn apply(
         for value in &one.values {
             batch.text(value);
         }
-        domains.push(vec![one.domain.as_str().into(), id.into()]);
+        batch.text(&one.external_key());
+        batch.text(&key::fold(one.value(CustomerField::CompanyName)));
+        batch.text(&key::fold(one.value(CustomerField::Tags)));
     }
-    if !tx.insert_new("customers", &names, &batch)?.is_empty() {
-        // Somebody else created it since `standings` looked; on the next attempt it will see them.
-        return Err(DbError::Contended(
-            "another job is creating the same customer".to_owned(),
-        ));
+    let mut refused: BTreeSet<usize> = tx.insert_new("customers", &names, &batch)?.into_iter().collect();
+    let made: Vec<usize> = (0..free.len()).filter(|at| !refused.contains(at)).collect();
+    let domains: Vec<Vec<Value>> = made
+        .iter()
+        .map(|at| {
+            let (domain, id) = (free[*at].domain.as_str(), batch.id(*at));
+            vec![domain.into(), id.into(), key::domain(domain).as_ref().into()]
+        })
+        .collect();
+    let sql = "INSERT INTO domains (domain, customer, domain_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    let written = tx.exec_each(sql, &domains)?;
+    let without_domain: Vec<usize> = made
+        .into_iter()
+        .zip(written)
+        .filter(|(_, written)| *written == 0)
+        .map(|(at, _)| at)
+        .collect();
+    let ids: Vec<Vec<Value>> = without_domain.iter().map(|at| vec![batch.id(*at).into()]).collect();
+    tx.exec_each("DELETE FROM customers WHERE id = $1", &ids)?;
+    refused.extend(without_domain);
+    // Somebody else has made something of these keys since `standings` looked.
+    for at in refused {
+        let one = free[at];
+        let verdict = match standings(tx, std::slice::from_ref(one))?.pop() {
+            Some(Standing::Same(tenant)) if expected.is_none() => {
+                outcomes.push(unchanged(one.row, tenant));
+                continue;
+            }
+            None | Some(Standing::Free) => Verdict::Reject(one.refused()),
+            Some(standing) => standing.verdict(),
+        };
+        outcomes.push(match (&verdict, expected) {
+            (Verdict::Reject(problem), None) => rejected(one.row, problem),
+            _ => drifted(one.row, &verdict),
+        });
     }
-    tx.exec_each("INSERT INTO domains (domain, customer) VALUES ($1, $2)", &domains)?;
     Ok(outcomes)
+}
+
+/// Another customer has the external id.
+pub(super) fn external_id_taken(id: &str, by: &str) -> Problem {
+    let expected = format!("the customer `{by}` has this external id");
+    Problem::new(code::EXTERNAL_ID_TAKEN, "external_id", id, expected)
 }

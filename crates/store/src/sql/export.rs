@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use tenantry_jobs::{
-    CustomerRef, Export, ExportColumn, ExportFormat, ExportOf, Matching, Problem, SearchField, export_columns,
+    CustomerRef, Export, ExportColumn, ExportFormat, ExportOf, Matching, Problem, SearchField, export_columns, key,
 };
 
 use super::lookup::Directory;
@@ -38,6 +38,8 @@ pub struct Request {
 struct Filter {
     customer: Option<i64>,
     search: String,
+    /// The same, as a domain has it.
+    domain: String,
     field: SearchField,
     matching: Matching,
     relationship: String,
@@ -65,12 +67,13 @@ impl Request {
             sort: export.sort,
             filter: Filter {
                 customer,
-                search: export.search.to_lowercase(),
+                search: key::fold(export.search).into_owned(),
+                domain: key::domain(export.search).into_owned(),
                 field: export.field,
                 matching: export.matching,
                 relationship: export.relationship.to_lowercase(),
                 country: export.country.clone().into_owned(),
-                tag: export.tag.to_lowercase(),
+                tag: key::fold(export.tag).into_owned(),
             },
         }
     }
@@ -208,6 +211,22 @@ fn unless_missing(status: &str) -> String {
     format!("CASE WHEN x.missing_since IS NULL THEN {status} ELSE 'missing' END")
 }
 
+/// What a list is ordered by for a column: its key, where it has one.
+fn order(what: ExportOf, name: &str, column: &str, dialect: Dialect) -> String {
+    let collation = match dialect {
+        Dialect::Postgres => " COLLATE \"C\"",
+        Dialect::Sqlite => "",
+    };
+    match (what, name) {
+        (_, "company_name") => "COALESCE(c.name_key, '')".to_owned(),
+        (_, "external_id") => "COALESCE(c.external_key, '')".to_owned(),
+        (ExportOf::Customers, "tags") => "COALESCE(c.tags_key, '')".to_owned(),
+        (ExportOf::Users, "user_principal_name") => "x.name_key".to_owned(),
+        // Texts that name nothing; in which order they come with letters beyond ASCII is up to the database.
+        _ => format!("(lower(COALESCE({column}, '')){collation})"),
+    }
+}
+
 struct Query {
     columns: Vec<Column>,
     from: &'static str,
@@ -234,14 +253,7 @@ impl Query {
                 let by = column(request.what, name);
                 match by.form {
                     Form::Number | Form::Time | Form::Blocked => (format!("COALESCE({}, 0)", by.sql), true, descending),
-                    _ => {
-                        let collation = match dialect {
-                            Dialect::Postgres => " COLLATE \"C\"",
-                            Dialect::Sqlite => "",
-                        };
-                        let sort = format!("(lower(COALESCE({}, '')){collation})", by.sql);
-                        (sort, false, descending)
-                    }
+                    _ => (order(request.what, name, &by.sql, dialect), false, descending),
                 }
             }
         };
@@ -283,19 +295,22 @@ impl Query {
         if !filter.tag.is_empty() {
             let place = self.param(format!("%;{};%", escaped(&filter.tag)));
             self.wheres.push(format!(
-                "';' || lower(COALESCE(c.tags, '')) || ';' LIKE {place} ESCAPE '!'"
+                "';' || COALESCE(c.tags_key, '') || ';' LIKE {place} ESCAPE '!'"
             ));
         }
         if !filter.search.is_empty() {
-            let pattern = match filter.matching {
-                Matching::StartsWith => format!("{}%", escaped(&filter.search)),
-                Matching::Contains => format!("%{}%", escaped(&filter.search)),
+            let mut like = |column: &str, text: &str| {
+                let pattern = match filter.matching {
+                    Matching::StartsWith => format!("{}%", escaped(text)),
+                    Matching::Contains => format!("%{}%", escaped(text)),
+                };
+                format!("{column} LIKE {} ESCAPE '!'", self.param(pattern))
             };
-            let place = self.param(pattern);
-            let like = |column: &str| format!("lower(COALESCE({column}, '')) LIKE {place} ESCAPE '!'");
-            let name = like("c.company_name");
-            let domain = format!("c.id IN (SELECT d.customer FROM domains d WHERE {})", like("d.domain"));
-            let id = like("c.tenant_id");
+            let name = like("COALESCE(c.name_key, '')", &filter.search);
+            let written = like("d.domain", &filter.search);
+            let domain = like("d.domain_key", &filter.domain);
+            let domain = format!("c.id IN (SELECT d.customer FROM domains d WHERE {written} OR {domain})");
+            let id = like("c.tenant_id", &filter.search);
             self.wheres.push(match filter.field {
                 SearchField::Any => format!("({name} OR {domain} OR {id})"),
                 SearchField::Name => name,

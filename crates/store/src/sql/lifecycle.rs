@@ -5,7 +5,8 @@ use tenantry_jobs::{PasswordReset, Problem, code};
 use super::lookup::Directory;
 use super::named::Named;
 use super::record::{Key, MUST_SET_PASSWORD, Object, Record};
-use super::session::{Decision, DeletedOf, Session, Step, Task};
+use super::session::{Decision, DeletedOf, Holds, Session, Step, Task};
+use crate::sign_in_name::{is_restorable, taken_since_deleted};
 use crate::{Account, FieldChange, Verdict};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_foundation::moment::{day, second};
@@ -77,6 +78,21 @@ impl Task for Delete {
 /// A user to bring back.
 pub(super) struct Restore(pub(super) Named);
 
+impl Restore {
+    /// Who has the name is the one that is meant, unless another one was deleted under it.
+    fn of_one_who_is_there(&self, session: &mut Session<'_>, id: i64) -> Result<Decision, DbError> {
+        let deleted = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))?;
+        let deleted_at = deleted.map(|deleted| deleted.deleted_at);
+        if deleted_at.is_none_or(|at| !is_restorable(Some(at), session.now)) {
+            return Ok(Decision::unchanged(session.guid(id)));
+        }
+        Ok(match session.named(id)? {
+            Holds::Restored => Decision::unchanged(session.guid(id)),
+            Holds::Since(since) => Decision::reject(taken_since_deleted(&self.0.name, since, deleted_at)),
+        })
+    }
+}
+
 impl Task for Restore {
     fn row(&self) -> u64 {
         self.0.row
@@ -90,9 +106,17 @@ impl Task for Restore {
         Some(self.0.key())
     }
 
+    fn restores(&self) -> bool {
+        true
+    }
+
+    fn refused(&self) -> Problem {
+        taken_since_deleted(&self.0.name, None, None)
+    }
+
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
         if let Some((id, _)) = session.find_user(self.0.customer, &self.0.name)? {
-            return Ok(Decision::unchanged(session.guid(id)));
+            return self.of_one_who_is_there(session, id);
         }
         let Some(deleted) = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))? else {
             return Ok(Decision::reject(Problem::new(

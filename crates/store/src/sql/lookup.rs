@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tenantry_jobs::{CustomerRef, Problem, code, nearest};
+use tenantry_jobs::{CustomerRef, Problem, code, key, nearest};
 
 use super::record::ENDED;
 use tenantry_foundation::db::{DbError, Tx, Value};
@@ -11,7 +11,8 @@ use tenantry_foundation::db::{DbError, Tx, Value};
 #[derive(Default)]
 pub(super) struct Directory {
     customers: Vec<Customer>,
-    /// By the text rows name them with, lower case.
+    /// By the text rows name them with, as it is written: what two texts are one customer depends on whether they are
+    /// domains or external ids.
     by_text: HashMap<String, Found>,
     by_id: HashMap<i64, usize>,
 }
@@ -27,6 +28,8 @@ pub(super) struct Customer {
     pub(super) users: i64,
     /// It is no customer of ours any more.
     pub(super) ended: bool,
+    /// Whether there are deleted users of it.
+    pub(super) has_deleted_users: bool,
     pub(super) domains: Vec<String>,
     pub(super) skus: Vec<Sku>,
 }
@@ -40,11 +43,12 @@ pub(super) struct Sku {
     pub(super) assigned: i64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Found {
     One(usize),
     None,
-    Several,
+    /// The domains of two of them.
+    Several(String, String),
 }
 
 impl Directory {
@@ -54,15 +58,14 @@ impl Directory {
         tx: &mut dyn Tx,
         named: impl Iterator<Item = CustomerRef<'a>>,
     ) -> Result<(), DbError> {
-        let mut wanted: HashMap<String, CustomerRef<'a>> = HashMap::new();
+        let mut wanted: HashMap<&'a str, CustomerRef<'a>> = HashMap::new();
         let mut last = "";
         for reference in named {
             // Files are mostly sorted by customer; the common case is the row before's.
             let text = reference.as_written();
             if text != last {
                 last = text;
-                let text = text.to_lowercase();
-                if !self.by_text.contains_key(&text) {
+                if !self.by_text.contains_key(text) {
                     wanted.entry(text).or_insert(reference);
                 }
             }
@@ -74,14 +77,25 @@ impl Directory {
         let keys: Vec<Vec<Value>> = references
             .iter()
             .zip(&texts)
-            .map(|(reference, text)| match reference {
-                CustomerRef::Id(id, _) => vec![id.to_string().into()],
-                CustomerRef::Name(_) => vec![text.as_str().into()],
+            .map(|(reference, text)| {
+                let id = match reference {
+                    CustomerRef::Id(id, _) => id.to_string(),
+                    CustomerRef::Name(_) => String::new(),
+                };
+                vec![
+                    id.into(),
+                    key::domain(text).as_ref().into(),
+                    key::fold(text).as_ref().into(),
+                ]
             })
             .collect();
         let found = tx.query_each(
-            "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship FROM customers c WHERE c.tenant_id = $1
-               OR c.id IN (SELECT customer FROM domains WHERE domain = $1) OR lower(c.external_id) = $1 LIMIT 2",
+            "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship,
+               CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted
+             FROM customers c WHERE c.id IN
+               (SELECT id FROM customers WHERE tenant_id = $1
+                UNION SELECT customer FROM domains WHERE domain_key = $2
+                UNION SELECT id FROM customers WHERE external_key = $3) LIMIT 2",
             &keys,
         )?;
         let known = self.customers.len();
@@ -95,6 +109,7 @@ impl Directory {
                         tenant_id: row.text(2)?.to_owned(),
                         domain: row.text(3)?.to_owned(),
                         ended: row.text(4)? == ENDED,
+                        has_deleted_users: row.int(5)? != 0,
                         domains: Vec::new(),
                         skus: Vec::new(),
                     };
@@ -105,9 +120,12 @@ impl Directory {
                     });
                     Found::One(position)
                 }
-                _ => Found::Several,
+                [one, other, ..] => {
+                    let (one, other) = (one.text(3)?, other.text(3)?);
+                    Found::Several(one.min(other).to_owned(), one.max(other).to_owned())
+                }
             };
-            self.by_text.insert(text, found);
+            self.by_text.insert(text.to_owned(), found);
         }
         self.load_details(tx, known)
     }
@@ -156,36 +174,30 @@ impl Directory {
     /// The customer a row names, whether or not the relationship has ended.
     pub(super) fn find_any(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
         let text = reference.as_written();
-        let found = match self.by_text.get(text) {
-            Some(found) => *found,
-            None => self.by_text.get(&text.to_lowercase()).copied().unwrap_or(Found::None),
-        };
-        match found {
-            Found::One(position) => Ok(&self.customers[position]),
+        match self.by_text.get(text).unwrap_or(&Found::None) {
+            Found::One(position) => Ok(&self.customers[*position]),
             Found::None => Err(Problem::new(
                 code::UNKNOWN_CUSTOMER,
                 "customer",
                 text,
                 "no customer has this id, domain or external id",
             )),
-            Found::Several => Err(Problem::new(
+            Found::Several(one, other) => Err(Problem::new(
                 code::AMBIGUOUS_CUSTOMER,
                 "customer",
                 text,
-                "this names one customer's domain and another's external id; use the GUID",
+                format!("both `{one}` and `{other}` answer to this; name the one that is meant by its GUID"),
             )),
         }
     }
 }
 
-/// The SQL that finds a user by customer and name, whatever the case.
-pub(super) fn user_by_name(tx: &dyn Tx) -> &'static str {
-    match tx.dialect() {
-        tenantry_foundation::db::Dialect::Sqlite => "customer = $1 AND user_principal_name = $2",
-        tenantry_foundation::db::Dialect::Postgres => {
-            "customer = $1 AND lower(user_principal_name) = lower($2 COLLATE \"C\")"
-        }
-    }
+/// The SQL that finds a user by what [`user_key`] gives.
+pub(super) const USER_BY_KEY: &str = "customer = $1 AND name_key = $2";
+
+/// What a user of that name is found by.
+pub(super) fn user_key(customer: i64, name: &str) -> (i64, String) {
+    (customer, key::user_name(name).into_owned())
 }
 
 /// The primary domain of a customer.
@@ -204,7 +216,7 @@ pub(super) fn tenant_of(tx: &mut dyn Tx, customer: i64) -> Result<String, DbErro
 pub(super) fn sku<'s>(column: &str, name: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
     let found = held
         .iter()
-        .find(|sku| sku.part_number.eq_ignore_ascii_case(name) || sku.id.eq_ignore_ascii_case(name));
+        .find(|sku| key::same(&sku.part_number, name) || key::same(&sku.id, name));
     found.ok_or_else(|| {
         let own: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
         let expected = if own.is_empty() {

@@ -3,7 +3,7 @@
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use tenantry_jobs::{Problem, UserRef, code};
 
-use super::lookup::{Customer, Directory};
+use super::lookup::{Customer, Directory, user_key};
 use super::session::{DeletedOf, Session};
 use crate::Touch;
 use tenantry_foundation::db::DbError;
@@ -31,7 +31,7 @@ impl Named {
     }
 
     pub(super) fn key(&self) -> (i64, String) {
-        (self.customer, self.name.to_lowercase())
+        user_key(self.customer, &self.name)
     }
 
     pub(super) fn touch(&self) -> Touch {

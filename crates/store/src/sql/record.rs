@@ -4,7 +4,10 @@
 //! Every field is a text here, empty when there is none; whole numbers are written as digits. A record is
 //! written whole and only in the version it was read in, so that no change of somebody else is lost.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, json};
+use tenantry_jobs::key;
 
 use crate::FieldChange;
 use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
@@ -30,6 +33,16 @@ pub(super) enum Object {
 
 /// A column: its name, and whether it holds a whole number.
 type Field = (&'static str, bool);
+
+/// A column for the key of a field: its name, the field, and how its text is folded.
+type KeyOf = (&'static str, &'static str, for<'t> fn(&'t str) -> Cow<'t, str>);
+
+const CUSTOMER_KEYS: &[KeyOf] = &[
+    ("external_key", "external_id", key::fold),
+    ("name_key", "company_name", key::fold),
+    ("tags_key", "tags", key::fold),
+];
+const USER_KEYS: &[KeyOf] = &[("name_key", "user_principal_name", key::user_name)];
 
 const CUSTOMER: &[Field] = &[
     ("company_name", false),
@@ -147,6 +160,14 @@ impl Object {
         }
     }
 
+    fn keys(self) -> &'static [KeyOf] {
+        match self {
+            Object::Customer => CUSTOMER_KEYS,
+            Object::User => USER_KEYS,
+            Object::Seats | Object::Subscription | Object::Transfer => &[],
+        }
+    }
+
     /// The field of that name, with its name as it lives as long as the program.
     pub(super) fn field(self, name: &str) -> Result<(usize, &'static str), DbError> {
         let found = self.fields().iter().enumerate().find(|(_, field)| field.0 == name);
@@ -158,6 +179,13 @@ impl Object {
     /// The names of all fields, in order.
     pub(super) fn names(self) -> Vec<&'static str> {
         self.fields().iter().map(|field| field.0).collect()
+    }
+
+    /// The columns that are written: all fields, then the keys that follow from them.
+    pub(super) fn columns(self) -> Vec<&'static str> {
+        let mut columns = self.names();
+        columns.extend(self.keys().iter().map(|key| key.0));
+        columns
     }
 
     /// The record of `$1` and `$2`. Seats are known by customer and SKU, everything else by its id alone.
@@ -261,7 +289,12 @@ impl Record {
         names.zip(self.values.iter().map(String::as_str))
     }
 
-    /// Appends every field to a row of a batch.
+    /// The keys that follow from the fields.
+    fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.object.keys().iter().map(|(_, field, fold)| fold(self.get(field)))
+    }
+
+    /// Appends every [column](Object::columns) to a row of a batch.
     pub(super) fn lay_out(&self, batch: &mut Batch) -> Result<(), DbError> {
         for (at, value) in self.values.iter().enumerate() {
             match self.object.value(at, value)? {
@@ -269,6 +302,7 @@ impl Record {
                 _ => batch.text(value),
             }
         }
+        self.keys().for_each(|key| batch.text(&key));
         Ok(())
     }
 
@@ -316,29 +350,38 @@ impl Record {
         })
     }
 
-    /// The parameters of [`update`]: key, version before, the job, every field.
+    fn column_params(&self, params: &mut Vec<Value>) -> Result<(), DbError> {
+        for (at, value) in self.values.iter().enumerate() {
+            params.push(self.object.value(at, value)?);
+        }
+        params.extend(self.keys().map(|key| stored(&key)));
+        Ok(())
+    }
+
+    /// The parameters of [`update`]: key, version before, the job, every column.
     pub(super) fn update_params(&self, key: &Key, job: i64) -> Result<Vec<Value>, DbError> {
         let mut params = key.params();
         params.push((self.version - 1).into());
         params.push(job.into());
-        for (at, value) in self.values.iter().enumerate() {
-            params.push(self.object.value(at, value)?);
-        }
+        self.column_params(&mut params)?;
         Ok(params)
     }
 
-    /// The parameters of [`insert`]: key, the job, every field.
+    /// The parameters of [`insert`]: key, the job, every column.
     pub(super) fn insert_params(&self, key: &Key, job: i64) -> Result<Vec<Value>, DbError> {
         let mut params = match key.object {
             Object::Seats => key.params(),
             _ => vec![key.id.into()],
         };
         params.push(job.into());
-        for (at, value) in self.values.iter().enumerate() {
-            params.push(self.object.value(at, value)?);
-        }
+        self.column_params(&mut params)?;
         Ok(params)
     }
+}
+
+/// A text as a column holds it: none for the empty one.
+pub(super) fn stored(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { text.into() }
 }
 
 /// Reads the records of one object, in the order of the keys.
@@ -395,12 +438,14 @@ pub(super) fn update_freely(object: Object) -> String {
 }
 
 fn update_if(object: Object, guard: &str) -> String {
-    let sets: Vec<String> = object
-        .names()
-        .iter()
-        .enumerate()
-        .map(|(at, name)| format!("{name} = ${}", at + 5))
+    let places = object.columns().into_iter().zip(5..);
+    let mut sets: Vec<String> = places
+        .clone()
+        .map(|(name, place)| format!("{name} = ${place}"))
         .collect();
+    // Who gets another key has no twin.
+    let twin = places.filter(|(name, _)| *name == "external_key");
+    sets.extend(twin.map(|(name, place)| format!("twin = CASE WHEN {name} = ${place} THEN twin ELSE 0 END")));
     format!(
         "UPDATE {} SET {}, changed_by = $4, version = version + 1 WHERE {} AND version = $3{guard}",
         object.table(),
@@ -419,7 +464,7 @@ pub(super) fn insert(object: Object) -> String {
         .iter()
         .copied()
         .chain(["changed_by"])
-        .chain(object.names())
+        .chain(object.columns())
         .collect();
     let places: Vec<String> = (1..=columns.len()).map(|at| format!("${at}")).collect();
     format!(

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tenantry_jobs::{Problem, code};
 
+use super::lookup::user_key;
 use super::record::{self, Key, Object, Record};
 use crate::FieldChange;
 use tenantry_foundation::db::{DbError, Tx, Value};
@@ -18,7 +19,7 @@ use tenantry_ledger::Installation;
 use tenantry_ledger::ids::record_id;
 
 pub(super) use decision::{Decision, Step, Task};
-pub(super) use users::{DeletedOf, DeletedUser};
+pub(super) use users::{DeletedOf, DeletedUser, Holds};
 
 /// The records of a chunk.
 pub(super) struct Session<'t> {
@@ -43,6 +44,8 @@ enum Order {
     Restore,
     Insert,
     Edit(Object),
+    /// The time of a new name.
+    Name,
     Remove,
     Delete,
     Forget,
@@ -211,8 +214,13 @@ impl<'t> Session<'t> {
             && let Some(name) = changes.iter().find(|change| change.field == "user_principal_name")
         {
             let customer = record.int("customer");
-            self.names.insert((customer, name.old.to_lowercase()), None);
-            self.names.insert((customer, name.new.to_lowercase()), Some(key.id));
+            self.names.insert(user_key(customer, &name.old), None);
+            self.names.insert(user_key(customer, &name.new), Some(key.id));
+            self.queue(
+                Order::Name,
+                "UPDATE users SET named_at = $2, restored = NULL WHERE id = $1".to_owned(),
+                vec![key.id.into(), self.now.into()],
+            );
         }
         record.set(changes)?;
         record.changed_by = Some(self.job);
@@ -271,12 +279,17 @@ impl<'t> Session<'t> {
 
     /// Writes what was carried out.
     pub(super) fn write(self) -> Result<(), DbError> {
-        for ((_, sql), params) in &self.writes {
+        for ((order, sql), params) in &self.writes {
             let changed = self.tx.exec_each(sql, params)?;
-            // Somebody else changed or made the same record since it was read; the next attempt sees it.
-            if changed.contains(&0) {
-                return Err(contended("changing the same records"));
+            if !changed.contains(&0) {
+                continue;
             }
+            return Err(match order {
+                // There is one of the same key, which a closer look may find.
+                Order::Insert => DbError::Conflict("a record of this key".to_owned()),
+                // Somebody else changed the same record since it was read; the next attempt sees it.
+                _ => contended("changing the same records"),
+            });
         }
         let taken = self.seats.iter().filter(|(_, seats)| seats.taken != 0);
         let taken: Vec<Vec<Value>> = taken

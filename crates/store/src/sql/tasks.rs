@@ -3,8 +3,9 @@
 use tenantry_jobs::Problem;
 
 use super::session::{Decision, Session, Task, no_free_seats};
+use super::{Context, halves};
 use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
-use tenantry_foundation::db::DbError;
+use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Outcome, RowOutcome, RowWait};
 
 /// What each row would do, in row order, and the seats they would take.
@@ -23,18 +24,41 @@ pub(super) fn preview(
             verdict: decision.verdict,
             touch: decision.touch.map(Box::new),
             destructive: decision.destructive,
+            note: String::new(),
         });
     }
     Ok(needs)
 }
 
-/// Does what the rows ask for. Rows that are not as `expected` are refused.
+/// Does what the rows ask for. Rows that are not as expected are refused, and so are those that a unique key refuses.
 pub(super) fn apply(
+    tx: &mut dyn Tx,
+    context: &Context,
+    tasks: &[Box<dyn Task>],
+    applied: &mut Applied,
+) -> Result<(), DbError> {
+    let expected = context.expected.as_ref();
+    let refused = halves::write(tx, tasks, &mut |tx, tasks| {
+        let done = together(context.session(tx), tasks, expected)?;
+        applied.add(done);
+        Ok(())
+    })?;
+    applied.outcomes.extend(refused.into_iter().map(|task| {
+        let problem = task.refused();
+        match expected {
+            Some(_) => drifted(task.row(), &Verdict::Reject(problem)),
+            None => rejected(task.row(), &problem),
+        }
+    }));
+    Ok(())
+}
+
+fn together(
     mut session: Session<'_>,
     tasks: &[Box<dyn Task>],
     expected: Option<&Expected>,
-    applied: &mut Applied,
-) -> Result<(), DbError> {
+) -> Result<Applied, DbError> {
+    let mut applied = Applied::default();
     load(&mut session, tasks)?;
     for task in tasks {
         let mut decision = task.decide(&mut session)?;
@@ -74,7 +98,8 @@ pub(super) fn apply(
             },
         });
     }
-    session.write()
+    session.write()?;
+    Ok(applied)
 }
 
 fn load(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(), DbError> {
@@ -84,8 +109,14 @@ fn load(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(), DbErro
     }
     session.find_users(users.clone())?;
     session.find_users(tasks.iter().filter_map(|task| task.new_name()).collect())?;
-    // Who is not there may have been deleted.
+    // Who is not there may have been deleted, and somebody else may have the name since.
     users.retain(|user| session.known_user(user).is_none());
+    users.extend(
+        tasks
+            .iter()
+            .filter(|task| task.restores())
+            .filter_map(|task| task.user()),
+    );
     session.find_deleted(users)?;
     session.load_deleted(tasks.iter().flat_map(|task| task.deleted_users()).collect())?;
     let mut keys = Vec::new();

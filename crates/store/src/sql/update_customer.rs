@@ -1,7 +1,8 @@
 //! `update-account`: fields of existing customers.
 
-use tenantry_jobs::{CustomerPatch, Problem, code};
+use tenantry_jobs::{CustomerPatch, Problem, code, key};
 
+use super::create_customer::external_id_taken;
 use super::lookup::Directory;
 use super::record::{Key, Object};
 use super::session::{Decision, Session, Task};
@@ -49,14 +50,23 @@ impl Task for UpdateCustomer {
         Ok(vec![Key::of(Object::Customer, self.customer)])
     }
 
+    fn refused(&self) -> Problem {
+        let id = self.fields.iter().find(|(field, _)| *field == "external_id");
+        let expected = "another customer has this external id";
+        Problem::new(
+            code::EXTERNAL_ID_TAKEN,
+            "external_id",
+            id.map_or("", |(_, id)| id),
+            expected,
+        )
+    }
+
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
         let external_id = self.fields.iter().find(|(field, _)| *field == "external_id");
         if let Some((_, id)) = external_id.filter(|(_, id)| !id.is_empty())
             && let Some(domain) = external_id_of(session.tx, id, self.customer)?
         {
-            let expected = format!("the customer `{domain}` has this external id");
-            let problem = Problem::new(code::EXTERNAL_ID_TAKEN, "external_id", id, expected);
-            return Ok(Decision::reject(problem));
+            return Ok(Decision::reject(external_id_taken(id, &domain)));
         }
         let changes = session.customer(self.customer)?.changes(&self.fields);
         let key = Key::of(Object::Customer, self.customer);
@@ -67,8 +77,8 @@ impl Task for UpdateCustomer {
 /// The domain of another customer who has this external id.
 pub(super) fn external_id_of(tx: &mut dyn Tx, id: &str, besides: i64) -> Result<Option<String>, DbError> {
     let other = tx.query_first(
-        "SELECT domain FROM customers WHERE lower(external_id) = $1 AND id <> $2",
-        &[id.to_lowercase().into(), besides.into()],
+        "SELECT domain FROM customers WHERE external_key = $1 AND id <> $2",
+        &[key::fold(id).as_ref().into(), besides.into()],
     )?;
     other.map(|row| row.text(0).map(str::to_owned)).transpose()
 }

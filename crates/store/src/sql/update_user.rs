@@ -2,7 +2,7 @@
 
 use tenantry_jobs::{Problem, UserPatch, code};
 
-use super::lookup::Directory;
+use super::lookup::{Directory, user_key};
 use super::named::Named;
 use super::record::{Key, Object, Record, SIGN_IN_BLOCKED};
 use super::session::{Decision, Session, Step, Task};
@@ -81,7 +81,11 @@ impl Task for UpdateUser {
 
     fn new_name(&self) -> Option<(i64, String)> {
         let name = self.new_name.as_ref()?;
-        Some((self.user.customer, name.to_lowercase()))
+        Some(user_key(self.user.customer, name))
+    }
+
+    fn refused(&self) -> Problem {
+        taken(self.new_name.as_ref().unwrap_or(&self.user.name))
     }
 
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenantry_jobs::{NewUser, Problem, UserField, code};
+use tenantry_jobs::{NewUser, Problem, UserField, code, key};
 
-use super::lookup::{Customer, Directory, sku, user_by_name};
+use super::Context;
+use super::lookup::{Customer, Directory, USER_BY_KEY, sku};
 use super::record::{MUST_SET_PASSWORD, SIGN_IN_BLOCKED};
 use super::session::no_free_seats;
-use crate::sign_in_name::foreign_domain;
+use crate::sign_in_name::{foreign_domain, is_restorable, was_deleted};
 use crate::{Account, Applied, Preview, SeatNeed, SeatsOf, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{Batch, Cell, DbError, Tx, Value};
 use tenantry_ledger::ids::record_id;
-use tenantry_ledger::{Installation, RowOutcome};
+use tenantry_ledger::{Installation, Outcome, RowOutcome};
 
 /// The columns written, in the order of a batch's cells.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "id",
     "customer",
     "user_principal_name",
@@ -38,11 +39,13 @@ const COLUMNS: [&str; 22] = [
     "licenses",
     "roles",
     "flags",
+    "name_key",
 ];
 const NAME: usize = 2;
 const LICENSES: usize = 19;
 const ROLES: usize = 20;
 const FLAGS: usize = 21;
+const NAME_KEY: usize = 22;
 
 /// Users to insert, laid out for bulk insertion.
 pub(super) struct NewUsers {
@@ -60,6 +63,8 @@ struct RowOf {
     customer: i64,
     /// Whether the customer had users, so that this one may exist.
     may_exist: bool,
+    /// Whether the customer had deleted users, of which one may have had the name.
+    may_be_deleted: bool,
 }
 
 impl NewUsers {
@@ -90,6 +95,7 @@ impl NewUsers {
             row,
             customer: customer.id,
             may_exist: customer.users > 0,
+            may_be_deleted: customer.has_deleted_users,
         });
         self.domains
             .entry(customer.id)
@@ -111,6 +117,7 @@ impl NewUsers {
         self.batch.text(&user.roles.join(";"));
         self.batch
             .int(MUST_SET_PASSWORD | if user.block_sign_in { SIGN_IN_BLOCKED } else { 0 });
+        self.batch.text(&key::user_name(user.user_principal_name));
         self.seats.extend(licenses.into_iter().map(|sku| (position, sku)));
         Ok(())
     }
@@ -141,26 +148,19 @@ impl NewUsers {
         Ok(found)
     }
 
-    /// Inserts the users, takes their seats and counts them. With `checks_drift`, a row that was expected to
+    /// Inserts the users, takes their seats and counts them. Where a plan is gone by, a row that was expected to
     /// create a user and cannot is told apart from one that is as it should be.
-    pub(super) fn apply(
-        &self,
-        tx: &mut dyn Tx,
-        installation: Installation,
-        checks_drift: bool,
-        hands_out_passwords: bool,
-        applied: &mut Applied,
-    ) -> Result<(), DbError> {
+    pub(super) fn apply(&self, tx: &mut dyn Tx, context: &Context, applied: &mut Applied) -> Result<(), DbError> {
+        let (installation, now) = (context.installation, context.now);
+        let checks_drift = context.expected.is_some();
         let conflicts = tx.insert_new("users", &COLUMNS, &self.batch)?;
         let existing = self.existing(tx, &conflicts)?;
         let mut outcomes = Vec::with_capacity(conflicts.len());
         for (position, found) in conflicts.iter().zip(&existing) {
             outcomes.push(match found {
                 Some(found) => self.outcome(*position, found, installation, checks_drift),
-                // The other one was not there on a second look: deleted in between. Let the runner try again.
-                None => {
-                    return Err(DbError::Contended("a user with the same name came and went".to_owned()));
-                }
+                // Its customer is locked, so nobody has come and gone since.
+                None => refused(self.rows[*position].row, self.not_found(*position), checks_drift),
             });
         }
         let mut left_out = conflicts;
@@ -170,20 +170,27 @@ impl NewUsers {
             tx.exec_each("DELETE FROM users WHERE id = $1", &ids)?;
             for (position, problem) in &seatless {
                 let row = self.rows[*position].row;
-                outcomes.push(if checks_drift {
-                    drifted(row, &Verdict::Reject(problem.clone()))
-                } else {
-                    rejected(row, problem)
-                });
+                outcomes.push(refused(row, problem.clone(), checks_drift));
             }
             left_out.extend(seatless.into_keys());
             left_out.sort_unstable();
         }
         self.count(tx, &left_out)?;
+        let made: Vec<usize> = (0..self.rows.len())
+            .filter(|position| left_out.binary_search(position).is_err())
+            .collect();
+        for (position, note) in self.notes(tx, now, &made)? {
+            outcomes.push(RowOutcome {
+                row: self.rows[position].row,
+                outcome: Outcome::Applied,
+                code: String::new(),
+                message: note,
+                target: installation.guid(self.batch.id(position)).to_string(),
+            });
+        }
         applied.outcomes.extend(outcomes);
-        if hands_out_passwords {
-            let made = (0..self.rows.len()).filter(|position| left_out.binary_search(position).is_err());
-            applied.accounts.extend(made.map(|position| {
+        if context.hands_out_passwords {
+            applied.accounts.extend(made.into_iter().map(|position| {
                 Account {
                     customer: self
                         .domains
@@ -230,7 +237,12 @@ impl NewUsers {
     }
 
     /// What each row would do to the store as it is.
-    pub(super) fn preview(&self, tx: &mut dyn Tx, previews: &mut Vec<Preview>) -> Result<Vec<SeatNeed>, DbError> {
+    pub(super) fn preview(
+        &self,
+        tx: &mut dyn Tx,
+        now: i64,
+        previews: &mut Vec<Preview>,
+    ) -> Result<Vec<SeatNeed>, DbError> {
         let may_exist: Vec<usize> = (0..self.rows.len()).filter(|at| self.rows[*at].may_exist).collect();
         let existing = self.existing(tx, &may_exist)?;
         let mut met = vec![false; self.rows.len()];
@@ -243,8 +255,11 @@ impl NewUsers {
             };
             previews.push(Preview::new(self.rows[*position].row, verdict));
         }
-        for (position, _) in met.iter().enumerate().filter(|(_, met)| !**met) {
-            previews.push(Preview::new(self.rows[position].row, Verdict::Create));
+        let new: Vec<usize> = (0..self.rows.len()).filter(|position| !met[*position]).collect();
+        let mut notes = self.notes(tx, now, &new)?;
+        for position in new {
+            let note = notes.remove(&position).unwrap_or_default();
+            previews.push(Preview::new(self.rows[position].row, Verdict::Create).noting(note));
         }
         let needs = self.seats.iter().filter(|(position, _)| !met[*position as usize]);
         Ok(needs
@@ -317,16 +332,37 @@ impl NewUsers {
         Ok(())
     }
 
+    /// What is to be known of those of the rows at `positions` whose names deleted users have.
+    fn notes(&self, tx: &mut dyn Tx, now: i64, positions: &[usize]) -> Result<BTreeMap<usize, String>, DbError> {
+        let may_be = |at: &usize| self.rows[*at].may_be_deleted;
+        let positions: Vec<usize> = positions.iter().copied().filter(may_be).collect();
+        if positions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let sql = format!("SELECT deleted_at FROM deleted_users WHERE {USER_BY_KEY} ORDER BY deleted_at DESC LIMIT 1");
+        let found = tx.query_each(&sql, &self.keys(&positions))?;
+        let mut notes = BTreeMap::new();
+        for (position, rows) in positions.into_iter().zip(found) {
+            let deleted_at = rows.first().map(|row| row.int(0)).transpose()?;
+            if deleted_at.is_some() && is_restorable(deleted_at, now) {
+                notes.insert(position, was_deleted(deleted_at));
+            }
+        }
+        Ok(notes)
+    }
+
+    /// What users of the names of the rows at `positions` are found by.
+    fn keys(&self, positions: &[usize]) -> Vec<Vec<Value>> {
+        let key = |at: &usize| vec![self.rows[*at].customer.into(), self.text(*at, NAME_KEY).into()];
+        positions.iter().map(key).collect()
+    }
+
     /// The users that stand in the way of the rows at `positions`.
     fn existing(&self, tx: &mut dyn Tx, positions: &[usize]) -> Result<Vec<Option<Existing>>, DbError> {
         if positions.is_empty() {
             return Ok(Vec::new());
         }
-        let names: Vec<Vec<Value>> = positions
-            .iter()
-            .map(|at| vec![self.rows[*at].customer.into(), self.text(*at, NAME).into()])
-            .collect();
-        let sql = format!("SELECT {} FROM users WHERE {}", COLUMNS.join(", "), user_by_name(tx));
+        let sql = format!("SELECT {} FROM users WHERE {USER_BY_KEY}", COLUMNS.join(", "));
         let read = |row: &tenantry_foundation::db::Row| {
             Ok(Existing {
                 id: row.int(0)?,
@@ -336,7 +372,7 @@ impl NewUsers {
                 flags: row.int(FLAGS)?,
             })
         };
-        let found = tx.query_each(&sql, &names)?;
+        let found = tx.query_each(&sql, &self.keys(positions))?;
         found.iter().map(|rows| rows.first().map(read).transpose()).collect()
     }
 
@@ -369,11 +405,31 @@ impl NewUsers {
         ))
     }
 
+    /// The store has a record of a key of the row's that no look at it shows.
+    fn not_found(&self, position: usize) -> Problem {
+        let expected = "the store refuses it, since something there has the same key already";
+        Problem::new(
+            code::USER_EXISTS,
+            "user_principal_name",
+            self.text(position, NAME),
+            expected,
+        )
+    }
+
     fn text(&self, position: usize, column: usize) -> &str {
         match self.batch.row(position).nth(column) {
             Some(Cell::Text(text)) => text,
             _ => "",
         }
+    }
+}
+
+/// A row that is refused, whatever a plan says of it.
+fn refused(row: u64, problem: Problem, checks_drift: bool) -> RowOutcome {
+    if checks_drift {
+        drifted(row, &Verdict::Reject(problem))
+    } else {
+        rejected(row, &problem)
     }
 }
 

@@ -63,6 +63,17 @@ impl Tx for SqliteTx<'_> {
     fn alone_with(&mut self, _what: Alone) -> Result<(), DbError> {
         Ok(())
     }
+
+    fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError> {
+        self.connection.execute_batch("SAVEPOINT attempt").map_err(sql)?;
+        let done = work(self);
+        let end = match done {
+            Ok(()) => "RELEASE attempt",
+            Err(_) => "ROLLBACK TO attempt; RELEASE attempt",
+        };
+        let ended = self.connection.execute_batch(end).map_err(sql);
+        done.and(ended)
+    }
 }
 
 /// Inserts the rows one by one; the positions of those that were not.

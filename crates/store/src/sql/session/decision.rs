@@ -1,6 +1,6 @@
 //! What a row is to a session: a task that decides, the decision, and the steps it is carried out in.
 
-use tenantry_jobs::Problem;
+use tenantry_jobs::{Problem, code};
 
 use super::Session;
 use crate::sql::record::{Key, Object};
@@ -21,12 +21,17 @@ pub(in crate::sql) trait Task: Send {
         false
     }
 
-    /// The user it is about, by customer and lower-case name, so that a chunk's can be looked up together.
+    /// The user it is about, by customer and key of the name, so that a chunk's can be looked up together.
     fn user(&self) -> Option<(i64, String)> {
         None
     }
 
-    /// The name this user is to get, by customer and in lower case, likewise.
+    /// Whether it is about a deleted user of that name, even if another one has it now.
+    fn restores(&self) -> bool {
+        false
+    }
+
+    /// The name this user is to get, by customer and key, likewise.
     fn new_name(&self) -> Option<(i64, String)> {
         None
     }
@@ -42,6 +47,12 @@ pub(in crate::sql) trait Task: Send {
         let names = [self.user(), self.new_name()];
         let known = names.into_iter().flatten().find_map(|name| session.known_user(&name));
         Ok(known.map(|id| Key::of(Object::User, id)).into_iter().collect())
+    }
+
+    /// What is said of the row if a unique key refuses it although [`decide`](Self::decide) sees nothing in its way.
+    fn refused(&self) -> Problem {
+        let expected = "the store refuses it, since something there has the same key already";
+        Problem::new(code::REFUSED, "", "", expected)
     }
 
     /// What it would do to the store as it is.

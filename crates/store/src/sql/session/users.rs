@@ -2,8 +2,10 @@
 
 use super::{Order, Session, gone};
 use crate::sql::lookup;
-use crate::sql::record::{Key, Object, Record};
+use crate::sql::record::{Key, Object, Record, stored};
 use tenantry_foundation::db::{DbError, Value};
+use tenantry_ledger::ids::job_of;
+use tenantry_ledger::job;
 
 /// A user that was deleted and can still be restored.
 #[derive(Debug, Clone)]
@@ -21,7 +23,33 @@ pub(in crate::sql) enum DeletedOf<'a> {
     Name(i64, &'a str),
 }
 
+/// How a user came to have its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sql) enum Holds {
+    /// It was brought back under it.
+    Restored,
+    /// It was made or renamed then, in milliseconds since the epoch; for copies nobody knows.
+    Since(Option<i64>),
+}
+
 impl Session<'_> {
+    /// How a user came to have its name.
+    pub(in crate::sql) fn named(&mut self, id: i64) -> Result<Holds, DbError> {
+        let sql = "SELECT named_at, restored FROM users WHERE id = $1";
+        let (named_at, restored) = match self.tx.query_first(sql, &[id.into()])? {
+            Some(row) => (row.opt_int(0)?, row.opt_int(1)?.is_some()),
+            // One that a row before brought back.
+            None => (None, true),
+        };
+        if restored {
+            return Ok(Holds::Restored);
+        }
+        Ok(Holds::Since(match named_at {
+            Some(at) => Some(at),
+            None => job::started_at(self.tx, job_of(id))?,
+        }))
+    }
+
     /// A customer's primary domain, and how many users it had when it was first asked for.
     pub(in crate::sql) fn size_of(&mut self, customer: i64) -> Result<(String, u64), DbError> {
         if let Some(known) = self.sizes.get(&customer) {
@@ -37,13 +65,13 @@ impl Session<'_> {
         Ok(size)
     }
 
-    /// Looks up the users of (customer, name) together.
+    /// Looks up the users of (customer, key of a name) together.
     pub(in crate::sql) fn find_users(&mut self, mut wanted: Vec<(i64, String)>) -> Result<(), DbError> {
         wanted.retain(|name| !self.names.contains_key(name));
         if wanted.is_empty() {
             return Ok(());
         }
-        let sql = format!("SELECT id FROM users WHERE {}", lookup::user_by_name(self.tx));
+        let sql = format!("SELECT id FROM users WHERE {}", lookup::USER_BY_KEY);
         let params: Vec<Vec<Value>> = wanted
             .iter()
             .map(|(customer, name)| vec![(*customer).into(), name.as_str().into()])
@@ -61,9 +89,9 @@ impl Session<'_> {
         self.names.get(user).copied().flatten()
     }
 
-    /// The user of that name, whatever its case.
+    /// The user of that name, however it is written.
     pub(in crate::sql) fn find_user(&mut self, customer: i64, name: &str) -> Result<Option<(i64, Record)>, DbError> {
-        let wanted = (customer, name.to_lowercase());
+        let wanted = lookup::user_key(customer, name);
         self.find_users(vec![wanted.clone()])?;
         let Some(id) = self.names.get(&wanted).copied().flatten() else {
             return Ok(None);
@@ -77,7 +105,7 @@ impl Session<'_> {
         let id = match of {
             DeletedOf::Id(id) => id,
             DeletedOf::Name(customer, name) => {
-                let name = (customer, name.to_lowercase());
+                let name = lookup::user_key(customer, name);
                 self.find_deleted(vec![name.clone()])?;
                 match self.deleted_names.get(&name).copied().flatten() {
                     Some(id) => id,
@@ -89,7 +117,7 @@ impl Session<'_> {
         Ok(self.deleted.get(&id).cloned().flatten())
     }
 
-    /// Looks up deleted users by (customer, lower-case name) together.
+    /// Looks up deleted users by (customer, key of a name) together.
     pub(in crate::sql) fn find_deleted(&mut self, mut wanted: Vec<(i64, String)>) -> Result<(), DbError> {
         wanted.retain(|name| !self.deleted_names.contains_key(name));
         if wanted.is_empty() {
@@ -100,8 +128,10 @@ impl Session<'_> {
             .map(|(customer, name)| vec![(*customer).into(), name.as_str().into()])
             .collect();
         let found = self.tx.query_each(
-            "SELECT id FROM deleted_users WHERE customer = $1 AND lower(user_principal_name) = $2
-             ORDER BY deleted_at DESC, id DESC LIMIT 1",
+            &format!(
+                "SELECT id FROM deleted_users WHERE {} ORDER BY deleted_at DESC, id DESC LIMIT 1",
+                lookup::USER_BY_KEY
+            ),
             &params,
         )?;
         for (name, rows) in wanted.into_iter().zip(found) {
@@ -130,8 +160,7 @@ impl Session<'_> {
             let deleted = match rows.first() {
                 Some(row) => {
                     let user = Record::read(Object::User, row)?;
-                    let name = user.get("user_principal_name").to_lowercase();
-                    taken.push((user.int("customer"), name));
+                    taken.push(key_of(&user));
                     Some(DeletedUser {
                         id,
                         deleted_at: row.int(names.len() + 2)?,
@@ -162,7 +191,7 @@ impl Session<'_> {
         let sql = format!(
             "INSERT INTO deleted_users (id, version, changed_by, deleted_at, {})
              SELECT id, version + 1, $3, $4, {} FROM users WHERE id = $1 AND version = $2",
-            Object::User.names().join(", "),
+            Object::User.columns().join(", "),
             with_licenses("$5")
         );
         let remembered = licenses.unwrap_or_else(|| user.get("licenses"));
@@ -181,8 +210,7 @@ impl Session<'_> {
         );
         let (before, after) = (user_state(true, user.get("licenses")), user_state(false, ""));
         self.note(row, number, &key, Some(before), Some(after));
-        let name = (customer, user.get("user_principal_name").to_lowercase());
-        self.names.insert(name, None);
+        self.names.insert(key_of(&user), None);
         self.records.insert(key, None);
         Ok(())
     }
@@ -195,9 +223,9 @@ impl Session<'_> {
         self.take_seats(customer, &licenses, 1)?;
         *self.user_counts.entry(customer).or_default() += 1;
         let sql = format!(
-            "INSERT INTO users (id, version, changed_by, {})
-             SELECT id, version + 1, $3, {} FROM deleted_users WHERE id = $1 AND version = $2",
-            Object::User.names().join(", "),
+            "INSERT INTO users (id, version, changed_by, restored, named_at, {})
+             SELECT id, version + 1, $3, 1, $5, {} FROM deleted_users WHERE id = $1 AND version = $2",
+            Object::User.columns().join(", "),
             with_licenses("$4")
         );
         let params = vec![
@@ -205,6 +233,7 @@ impl Session<'_> {
             deleted.user.version.into(),
             self.job.into(),
             stored(&licenses),
+            self.now.into(),
         ];
         self.queue(Order::Restore, sql, params);
         self.queue(
@@ -219,8 +248,7 @@ impl Session<'_> {
         let mut user = deleted.user;
         user.version += 1;
         user.changed_by = Some(self.job);
-        let name = (customer, user.get("user_principal_name").to_lowercase());
-        self.names.insert(name, Some(id));
+        self.names.insert(key_of(&user), Some(id));
         self.records.insert(key, Some(user));
         Ok(())
     }
@@ -228,19 +256,16 @@ impl Session<'_> {
 
 /// A user's columns, of which the licences come from a parameter.
 fn with_licenses(parameter: &str) -> String {
-    let names = Object::User.names().into_iter();
-    let columns: Vec<&str> = names
+    let columns = Object::User.columns().into_iter();
+    let columns: Vec<&str> = columns
         .map(|name| if name == "licenses" { parameter } else { name })
         .collect();
     columns.join(", ")
 }
 
-fn stored(licenses: &str) -> Value {
-    if licenses.is_empty() {
-        Value::Null
-    } else {
-        licenses.into()
-    }
+/// What a user is looked up by: its customer, and the key of its name.
+fn key_of(user: &Record) -> (i64, String) {
+    lookup::user_key(user.int("customer"), user.get("user_principal_name"))
 }
 
 /// The image of a user as there or deleted.

@@ -1,6 +1,8 @@
 //! What is done about an original: whether it has a copy, can have one, and who has to make way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+
+use tenantry_jobs::key;
 
 use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, WantedCopy};
 use super::page::Identity;
@@ -25,11 +27,25 @@ pub(super) struct Deciding<'s> {
     /// Copies whose originals are there no more.
     pub(super) gone: &'s mut BTreeMap<SourceKey, Link>,
     pub(super) changes: &'s mut Changes,
+    /// What records before it have that no other may have.
+    pub(super) claimed: &'s mut HashSet<String>,
 }
 
 impl Deciding<'_> {
     /// What is done about the wanted record at that place of the page.
     pub(super) fn fate(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<Fate, DbError> {
+        let keys = wanted.keys();
+        if keys.iter().any(|key| self.claimed.contains(key)) {
+            return Ok(Fate::LeaveOut("a record before it has the same name".to_owned()));
+        }
+        let fate = self.fate_of(tx, wanted, at)?;
+        if !matches!(fate, Fate::LeaveOut(_)) {
+            self.claimed.extend(keys);
+        }
+        Ok(fate)
+    }
+
+    fn fate_of(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<Fate, DbError> {
         let holder = self.here.holders[at];
         if self.step == Step::Seats {
             return Ok(holder.map_or(Fate::Create, Fate::Update));
@@ -77,22 +93,26 @@ impl Deciding<'_> {
         identity: &Identity,
         id: Option<i64>,
     ) -> Result<Fate, DbError> {
-        let domains: Vec<Vec<Value>> = identity.domains.iter().map(|one| vec![one.as_str().into()]).collect();
-        let found = tx.query_each("SELECT customer FROM domains WHERE domain = $1", &domains)?;
+        let domains: Vec<Vec<Value>> = identity
+            .domains
+            .iter()
+            .map(|one| vec![key::domain(one).as_ref().into()])
+            .collect();
+        let found = tx.query_each("SELECT customer FROM domains WHERE domain_key = $1", &domains)?;
         for (domain, rows) in identity.domains.iter().zip(found) {
-            if let Some(row) = rows.first()
-                && Some(row.int(0)?) != id
-            {
-                return Ok(Fate::LeaveOut(format!("another customer here has the domain {domain}")));
+            for row in rows {
+                if Some(row.int(0)?) != id {
+                    return Ok(Fate::LeaveOut(format!("another customer here has the domain {domain}")));
+                }
             }
         }
-        let external = wanted.record.get("external_id").to_lowercase();
+        let external = key::fold(wanted.record.get("external_id"));
         if !external.is_empty() {
-            let holder = tx
-                .query_first(EXTERNAL_ID_HOLDER, &[external.into()])?
-                .map(|row| row.int(0))
-                .transpose()?;
-            if let Some(holder) = holder.filter(|holder| Some(*holder) != id) {
+            for row in tx.query(EXTERNAL_ID_HOLDER, &[external.as_ref().into()])? {
+                let holder = row.int(0)?;
+                if Some(holder) == id {
+                    continue;
+                }
                 let Some((key, _)) = self.copied_from(tx, wanted.owner, holder)? else {
                     let external = wanted.record.get("external_id");
                     return Ok(Fate::LeaveOut(format!(

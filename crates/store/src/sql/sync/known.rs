@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::super::lookup::user_by_name;
+use tenantry_jobs::key;
+
+use super::super::lookup::{USER_BY_KEY, user_key};
 use super::super::record::{self, Key, Object, Record};
 use super::page::Identity;
 use super::{SourceKey, Step};
@@ -83,6 +85,31 @@ impl WantedCopy<'_> {
         }
     }
 
+    /// What no other record of its sort may have, folded.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let field = |name| key::fold(self.record.get(name));
+        let mut keys = Vec::new();
+        let name = self.record.get("user_principal_name");
+        if !name.is_empty() {
+            keys.push(format!("user {} {}", self.place, key::user_name(name)));
+        }
+        if let Some(identity) = self.identity {
+            keys.extend(
+                identity
+                    .domains
+                    .iter()
+                    .map(|domain| format!("domain {}", key::domain(domain))),
+            );
+            let external = field("external_id");
+            if !external.is_empty() {
+                keys.push(format!("external id {external}"));
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
     /// What people know it by.
     pub(super) fn name(&self) -> String {
         if let Some(identity) = self.identity {
@@ -152,11 +179,11 @@ fn holders(tx: &mut dyn Tx, object: Object, wanted: &[WantedCopy<'_>]) -> Result
         }
         Object::User => {
             let key = |one: &WantedCopy<'_>| {
-                let name = one.record.get("user_principal_name");
-                vec![one.record.int("customer").into(), name.into()]
+                let (customer, name) = user_key(one.record.int("customer"), one.record.get("user_principal_name"));
+                vec![customer.into(), name.into()]
             };
             let keys: Vec<Vec<Value>> = wanted.iter().map(key).collect();
-            let sql = format!("SELECT id FROM users WHERE {}", user_by_name(tx));
+            let sql = format!("SELECT id FROM users WHERE {USER_BY_KEY}");
             tx.query_each(&sql, &keys)?
         }
         Object::Seats | Object::Subscription | Object::Transfer => {
@@ -176,17 +203,19 @@ fn holders(tx: &mut dyn Tx, object: Object, wanted: &[WantedCopy<'_>]) -> Result
 pub(super) fn in_the_way(tx: &mut dyn Tx, object: Object, wanted: &[WantedCopy<'_>]) -> Result<Vec<Key>, DbError> {
     let mut ids: Vec<i64> = holders(tx, object, wanted)?.into_iter().flatten().collect();
     if object == Object::Customer {
-        let externals = wanted.iter().map(|one| one.record.get("external_id").to_lowercase());
+        let externals = wanted.iter().map(|one| key::fold(one.record.get("external_id")));
         let keys: Vec<Vec<Value>> = externals
             .filter(|external| !external.is_empty())
-            .map(|external| vec![external.into()])
+            .map(|external| vec![external.as_ref().into()])
             .collect();
         for rows in tx.query_each(EXTERNAL_ID_HOLDER, &keys)? {
-            ids.extend(rows.first().map(|row| row.int(0)).transpose()?);
+            for row in rows {
+                ids.push(row.int(0)?);
+            }
         }
     }
     Ok(ids.into_iter().map(|id| Key::of(object, id)).collect())
 }
 
-/// Which customer here has the external id `$1`, in lower case.
-pub(super) const EXTERNAL_ID_HOLDER: &str = "SELECT id FROM customers WHERE lower(external_id) = $1";
+/// Which customers here have the external id of the key `$1`: one, but for those of old.
+pub(super) const EXTERNAL_ID_HOLDER: &str = "SELECT id FROM customers WHERE external_key = $1 ORDER BY twin";

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::super::halves;
 use super::super::record::{self, Key, Object, Record};
 use super::fate::{Deciding, Fate};
 use super::known::{Copies, GONE, Here, Link, WantedCopy, in_the_way};
@@ -11,6 +12,16 @@ use super::{Progress, Request, SourceKey, Step};
 use crate::FieldChange;
 use tenantry_foundation::db::{Alone, DbError, Tx, Value};
 use tenantry_ledger::Installation;
+
+/// How far the settling of a page has come.
+#[derive(Clone)]
+struct State {
+    progress: Progress,
+    /// Copies whose originals are there no more.
+    gone: BTreeMap<SourceKey, Link>,
+    /// What records of the page have that no other may have.
+    claimed: HashSet<String>,
+}
 
 /// Settles the pages of a row.
 pub struct Settling {
@@ -64,7 +75,7 @@ impl Settling {
         };
         let links = copies.known(tx)?;
         let present: HashSet<&SourceKey> = page.originals.iter().map(|original| &original.key).collect();
-        let mut gone: BTreeMap<SourceKey, Link> = links
+        let gone: BTreeMap<SourceKey, Link> = links
             .iter()
             .filter(|(key, link)| link.version != GONE && !present.contains(key) && !page.is_unread(key))
             .map(|(key, link)| (key.clone(), *link))
@@ -83,23 +94,76 @@ impl Settling {
             customers.dedup();
             tx.lock("customers", &customers)?;
         }
-        let mut here = Here::load(tx, object, &wanted)?;
+        let mut state = State {
+            progress: progress.clone(),
+            gone,
+            claimed: HashSet::new(),
+        };
+        if let Some((job, now)) = self.writes_as {
+            let refused = halves::write(tx, &wanted, &mut |tx, wanted| {
+                let mut next = state.clone();
+                self.decide(tx, page, wanted, &mut next)?.write(tx, job, now)?;
+                state = next;
+                Ok(())
+            })?;
+            for one in refused {
+                let why = "another record here has the same name";
+                state.progress.leave_out(format!("{} ({why})", one.name()));
+            }
+        } else {
+            self.decide(tx, page, &wanted, &mut state)?;
+        }
+        let State {
+            progress: settled,
+            gone,
+            ..
+        } = state;
+        *progress = settled;
+        for (_, missed) in &page.unread {
+            progress.leave_out(missed.clone());
+        }
+        let mut changes = Changes::new(self.origin, object);
+        let is_any_gone = !gone.is_empty();
+        for (key, link) in gone {
+            progress.count(step).missing += 1;
+            progress.note(&[step.plural(), &key.id, &key.part, "missing"]);
+            changes.lose(key, link);
+        }
+        if let Some((job, now)) = self.writes_as.filter(|_| is_any_gone) {
+            changes.write(tx, job, now)?;
+        }
+        progress.pass(page, request);
+        Ok(())
+    }
+
+    /// What is done about originals of a page.
+    fn decide(
+        &mut self,
+        tx: &mut dyn Tx,
+        page: &Page,
+        wanted: &[WantedCopy<'_>],
+        state: &mut State,
+    ) -> Result<Changes, DbError> {
+        let (step, object) = (page.step, page.step.object());
+        let mut here = Here::load(tx, object, wanted)?;
         let mut changes = Changes::new(self.origin, object);
         for (at, wanted) in wanted.iter().enumerate() {
             let mut deciding = Deciding {
                 origin: self.origin,
                 step,
                 here: &here,
-                gone: &mut gone,
+                gone: &mut state.gone,
                 changes: &mut changes,
+                claimed: &mut state.claimed,
             };
+            let progress = &mut state.progress;
             match deciding.fate(tx, wanted, at)? {
                 Fate::LeaveOut(why) => progress.leave_out(format!("{} ({why})", wanted.name())),
                 Fate::Create => {
                     progress.count(step).new += 1;
                     progress.note_new(step, wanted.key, &wanted.record);
-                    self.coming
-                        .extend((step == Step::Customers).then(|| wanted.key.id.clone()));
+                    let is_to_come = self.writes_as.is_none() && step == Step::Customers;
+                    self.coming.extend(is_to_come.then(|| wanted.key.id.clone()));
                     changes.create(wanted);
                 }
                 Fate::Update(id) => {
@@ -118,19 +182,7 @@ impl Settling {
                 }
             }
         }
-        for (_, missed) in &page.unread {
-            progress.leave_out(missed.clone());
-        }
-        for (key, link) in gone {
-            progress.count(step).missing += 1;
-            progress.note(&[step.plural(), &key.id, &key.part, "missing"]);
-            changes.lose(key, link);
-        }
-        if let Some((job, now)) = self.writes_as {
-            changes.write(tx, job, now)?;
-        }
-        progress.pass(page, request);
-        Ok(())
+        Ok(changes)
     }
 
     /// The originals of a page that are not as their copies were, as they should be here.

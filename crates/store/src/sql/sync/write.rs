@@ -1,6 +1,8 @@
 //! Writes what a settled page changes, in a few statements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+
+use tenantry_jobs::key;
 
 use super::super::derived;
 use super::super::record::{self, Key, Object, Record};
@@ -142,8 +144,10 @@ impl Changes {
 
     fn make_way(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
         let sql = match self.object {
-            Object::User => "UPDATE users SET user_principal_name = $2 || user_principal_name WHERE id = $1",
-            _ => "UPDATE customers SET external_id = NULL WHERE id = $1 AND $2 <> ''",
+            Object::User => {
+                "UPDATE users SET user_principal_name = $2 || user_principal_name, name_key = $2 || name_key WHERE id = $1"
+            }
+            _ => "UPDATE customers SET external_id = NULL, external_key = NULL, twin = 0 WHERE id = $1 AND $2 <> ''",
         };
         let params: Vec<Vec<Value>> = self
             .displaced
@@ -211,7 +215,7 @@ impl Changes {
         };
         let mut columns = vec!["id", "changed_by"];
         columns.extend(extra);
-        columns.extend(self.object.names());
+        columns.extend(self.object.columns());
         let mut batch = Batch::new(columns.len(), created.len());
         let mut domains: Vec<Vec<Value>> = Vec::new();
         let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
@@ -223,7 +227,13 @@ impl Changes {
                 for text in texts {
                     batch.text(text);
                 }
-                domains.extend(of.iter().map(|domain| vec![domain.as_str().into(), id.into()]));
+                let mut keys = HashSet::new();
+                for domain in of {
+                    let key = key::domain(domain);
+                    if keys.insert(key.clone()) {
+                        domains.push(vec![domain.as_str().into(), id.into(), key.as_ref().into()]);
+                    }
+                }
             }
             one.record.lay_out(&mut batch)?;
             *counts.entry(one.place).or_default() += 1;
@@ -231,7 +241,10 @@ impl Changes {
                 .push((one.key.clone(), one.owner.clone(), id, one.record.version));
         }
         tx.insert(self.object.table(), &columns, &batch)?;
-        tx.exec_each("INSERT INTO domains (domain, customer) VALUES ($1, $2)", &domains)?;
+        tx.exec_each(
+            "INSERT INTO domains (domain, customer, domain_key) VALUES ($1, $2, $3)",
+            &domains,
+        )?;
         if self.object == Object::User {
             let counts: Vec<Vec<Value>> = counts
                 .into_iter()
