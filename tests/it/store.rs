@@ -1,6 +1,7 @@
 //! The store's contract, the same on every database: what each kind does, and what it refuses.
 
 mod contract;
+mod identity;
 mod memory;
 mod under_test;
 

@@ -216,7 +216,7 @@ on_both! {
             let first = tx.query(&format!("SELECT id, user_principal_name FROM users WHERE customer = {customer} ORDER BY id LIMIT 2"), &[])?;
             for (id, name) in [(0, "ring"), (1, first[0].text(1)?), (0, first[1].text(1)?)] {
                 tx.exec(
-                    "UPDATE users SET user_principal_name = $2, version = version + 1 WHERE id = $1",
+                    "UPDATE users SET user_principal_name = $2, name_key = $2, version = version + 1 WHERE id = $1",
                     &[first[id].int(0)?.into(), name.into()],
                 )?;
             }

@@ -64,10 +64,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
         body,
     };
     record::insert(call.tx, &CUSTOMER, &customer)?;
-    call.tx.exec(
-        "INSERT INTO domains (domain, customer) VALUES ($1, $2)",
-        &[domain.as_str().into(), id.into()],
-    )?;
+    record::add_domain(call.tx, id, &domain)?;
     admin(call, &customer, &domain)?;
     call.note.customer = Some((guid, company_name));
     let mut answer = customers::whole(call.tx, &customer)?;

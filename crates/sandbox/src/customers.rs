@@ -1,6 +1,7 @@
 //! Customers: found, read, let go.
 
 use serde_json::{Value as Json, json};
+use tenantry_jobs::key;
 
 use super::call::Call;
 use super::etag;
@@ -22,7 +23,10 @@ pub(super) fn domain(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(super) fn is_taken(tx: &mut dyn Tx, domain: &str) -> Result<bool, DbError> {
-    let found = tx.query_first("SELECT 1 FROM domains WHERE domain = $1", &[domain.into()])?;
+    let found = tx.query_first(
+        "SELECT 1 FROM domains WHERE domain_key = $1",
+        &[key::domain(domain).as_ref().into()],
+    )?;
     Ok(found.is_some())
 }
 
@@ -43,14 +47,14 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 
 fn condition(filter: &Filter) -> Result<(String, String), Refused> {
     let column = match filter.field.as_str() {
-        "companyname" => "t.company_name",
+        "companyname" => "t.name_key",
         "domain" => "t.domain",
         "indirectreseller" | "indirectcloudsolutionprovider" => "t.associated_partner_id",
         _ => {
             return Err(refuse(400, 2000, "Customers cannot be searched by that field.").about([filter.field.as_str()]));
         }
     };
-    let value = filter.value.to_lowercase();
+    let value = key::fold(&filter.value).into_owned();
     match filter.operator.as_str() {
         "starts_with" | "startswith" => Ok((format!("instr(lower({column}), $2) = 1"), value)),
         "equals" => Ok((format!("lower({column}) = $2"), value)),
@@ -176,10 +180,7 @@ pub(super) fn add_domain(call: &mut Call<'_>) -> Outcome {
     if !name.contains('.') || name.contains(char::is_whitespace) || is_taken(call.tx, &name)? {
         return Err(bad_member("verifiedDomainName", "is no domain, or is taken already"));
     }
-    call.tx.exec(
-        "INSERT INTO domains (domain, customer) VALUES ($1, $2)",
-        &[name.as_str().into(), customer.id.into()],
-    )?;
+    record::add_domain(call.tx, customer.id, &name)?;
     Ok(Reply::json(
         201,
         json!({

@@ -1,7 +1,10 @@
 //! Records as the resources they are answered as. What the program's tables have columns for lies there, where the
 //! program's other commands find it; the rest is JSON beside them.
 
+use std::borrow::Cow;
+
 use serde_json::{Value as Json, json};
+use tenantry_jobs::key;
 
 use super::json;
 use super::state::{millis, moment};
@@ -197,6 +200,30 @@ fn split(kind: &Kind, body: &Json) -> (Vec<Value>, Json) {
     (values.collect(), rest)
 }
 
+/// The keys that the program's tables have beside what they are keys of: columns and values.
+fn keys(kind: &Kind, values: &[Value]) -> Vec<(&'static str, Value)> {
+    let (of, fold): (_, for<'t> fn(&'t str) -> Cow<'t, str>) = match kind.table {
+        "customers" => ("company_name", key::fold),
+        "users" | "deleted_users" => ("user_principal_name", key::user_name),
+        _ => return Vec::new(),
+    };
+    let at = kind.members.iter().position(|(column, ..)| *column == of);
+    let key = match at.and_then(|at| values.get(at)) {
+        Some(Value::Text(text)) => fold(text).into_owned().into(),
+        _ => Value::Null,
+    };
+    vec![("name_key", key)]
+}
+
+/// Gives a customer another domain.
+pub(super) fn add_domain(tx: &mut dyn Tx, customer: i64, domain: &str) -> Result<(), DbError> {
+    tx.exec(
+        "INSERT INTO domains (domain, customer, domain_key) VALUES ($1, $2, $3)",
+        &[domain.into(), customer.into(), key::domain(domain).as_ref().into()],
+    )
+    .map(drop)
+}
+
 /// Writes a new record.
 pub(super) fn insert(tx: &mut dyn Tx, kind: &Kind, record: &Record) -> Result<(), DbError> {
     let (values, rest) = split(kind, &record.body);
@@ -207,7 +234,12 @@ pub(super) fn insert(tx: &mut dyn Tx, kind: &Kind, record: &Record) -> Result<()
         params.push(record.customer.into());
     }
     columns.extend(kind.members.iter().map(|(column, ..)| *column));
+    let keys = keys(kind, &values);
     params.extend(values);
+    for (column, key) in keys {
+        columns.push(column);
+        params.push(key);
+    }
     let places: Vec<String> = (1..=params.len()).map(|n| format!("${n}")).collect();
     tx.exec(
         &format!(
@@ -225,12 +257,15 @@ pub(super) fn insert(tx: &mut dyn Tx, kind: &Kind, record: &Record) -> Result<()
 pub(super) fn update(tx: &mut dyn Tx, kind: &Kind, record: &mut Record) -> Result<(), DbError> {
     record.version += 1;
     let (values, rest) = split(kind, &record.body);
-    let columns = kind.members.iter().enumerate();
+    let (keys, keyed): (Vec<_>, Vec<_>) = keys(kind, &values).into_iter().unzip();
+    let columns = kind.members.iter().map(|(column, ..)| *column).chain(keys);
     let sets: Vec<String> = columns
-        .map(|(at, (column, ..))| format!("{column} = ${}", at + 3))
+        .zip(3..)
+        .map(|(column, at)| format!("{column} = ${at}"))
         .collect();
     let mut params = vec![record.id.into(), record.version.into()];
     params.extend(values);
+    params.extend(keyed);
     tx.exec(
         &format!(
             "UPDATE {} SET version = $2, {} WHERE id = $1",

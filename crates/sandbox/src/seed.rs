@@ -125,10 +125,7 @@ fn customer(
         }),
     };
     record::insert(tx, &CUSTOMER, &record)?;
-    tx.exec(
-        "INSERT INTO domains (domain, customer) VALUES ($1, $2)",
-        &[domain.as_str().into(), id.into()],
-    )?;
+    record::add_domain(tx, id, &domain)?;
     let people = 2 + dice.below(6);
     let sku = subscription(tx, installation, now, dice, id, people as i64 + seats)?;
     for person in 0..people {

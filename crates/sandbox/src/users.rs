@@ -1,6 +1,7 @@
 //! Users of customers, deleted ones included.
 
 use serde_json::{Value as Json, json};
+use tenantry_jobs::key;
 
 use super::call::Call;
 use super::json;
@@ -65,12 +66,12 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
                 }
             }
             ("userprincipalname", "equals") => {
-                clause = "lower(t.user_principal_name) = $3 AND $4 > 0";
-                value = filter.value.to_lowercase();
+                clause = "t.name_key = $3 AND $4 > 0";
+                value = key::user_name(&filter.value).into_owned();
             }
             ("userprincipalname", "starts_with") => {
-                clause = "instr(lower(t.user_principal_name), $3) = 1 AND $4 > 0";
-                value = filter.value.to_lowercase();
+                clause = "instr(t.name_key, $3) = 1 AND $4 > 0";
+                value = key::fold(&filter.value).into_owned();
             }
             _ => return Err(refuse(400, 2000, "Users cannot be filtered like that.").about([filter.field.as_str()])),
         }
@@ -159,15 +160,15 @@ fn check_name(tx: &mut dyn Tx, customer: i64, name: &str, own: Option<i64>) -> R
         return Err(bad_member(path, "has characters that are not allowed, or too many"));
     }
     let owned = tx.query_first(
-        "SELECT 1 FROM domains WHERE domain = $1 AND customer = $2",
-        &[domain.to_lowercase().into(), customer.into()],
+        "SELECT 1 FROM domains WHERE domain_key = $1 AND customer = $2",
+        &[key::domain(domain).as_ref().into(), customer.into()],
     )?;
     if owned.is_none() {
         return Err(bad_member(path, "is not in a domain of the customer"));
     }
     let taken = tx.query_first(
-        "SELECT id FROM users WHERE customer = $1 AND user_principal_name = $2",
-        &[customer.into(), name.into()],
+        "SELECT id FROM users WHERE customer = $1 AND name_key = $2",
+        &[customer.into(), key::user_name(name).as_ref().into()],
     )?;
     match taken {
         Some(row) if Some(row.int(0)?) != own => Err(bad_member(path, "is taken already")),
@@ -222,7 +223,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
         return reset_password(call);
     }
     if let Some(name) = given.get("userPrincipalName").and_then(Json::as_str) {
-        if !name.eq_ignore_ascii_case(user.text("userPrincipalName")) {
+        if !key::same_user_name(name, user.text("userPrincipalName")) {
             call.note.operation = Some("update_customer_user_principal_name");
         }
         check_name(call.tx, customer.id, name, Some(user.id))?;

@@ -64,20 +64,24 @@ fn keys_are_of_their_column_and_parts_and_of_no_case() {
         (4, "upn", &["ab", "C"]),
         (4, "domain", &["AB", "c"]),
         (5, "upn", &["É"]),
-        (6, "upn", &["é"]),
+        (6, "upn", &["e\u{301}"]),
+        (7, "upn", &["e"]),
     ] {
         keys.add(hasher.key(column, parts, row, row * 2)).expect("memory");
     }
     let duplicates = keys.finish().expect("memory");
-    assert_eq!(duplicates.count_all(), 2);
+    assert_eq!(duplicates.count_all(), 3);
     let found: Vec<Duplicate> = duplicates.map(|found| found.expect("memory")).collect();
-    let repeats = |column, first_row| Duplicate {
+    let repeats = |row, column, first_row| Duplicate {
         column,
-        row: 4,
-        line: 8,
+        row,
+        line: row * 2,
         first_row,
         first_line: first_row * 2,
         mark: 0,
     };
-    assert_eq!(found, [repeats("upn", 1), repeats("domain", 3)]);
+    assert_eq!(
+        found,
+        [repeats(4, "upn", 1), repeats(4, "domain", 3), repeats(6, "upn", 5)]
+    );
 }

@@ -299,25 +299,43 @@ impl Query {
             ));
         }
         if !filter.search.is_empty() {
-            let mut like = |column: &str, text: &str| {
-                let pattern = match filter.matching {
-                    Matching::StartsWith => format!("{}%", escaped(text)),
-                    Matching::Contains => format!("%{}%", escaped(text)),
-                };
-                format!("{column} LIKE {} ESCAPE '!'", self.param(pattern))
+            let found = match filter.field {
+                SearchField::Any => {
+                    let (name, domain) = (self.name(filter), self.domain(filter));
+                    format!("({name} OR {domain} OR {})", self.tenant(filter))
+                }
+                SearchField::Name => self.name(filter),
+                SearchField::Domain => self.domain(filter),
+                SearchField::Id => self.tenant(filter),
             };
-            let name = like("COALESCE(c.name_key, '')", &filter.search);
-            let written = like("d.domain", &filter.search);
-            let domain = like("d.domain_key", &filter.domain);
-            let domain = format!("c.id IN (SELECT d.customer FROM domains d WHERE {written} OR {domain})");
-            let id = like("c.tenant_id", &filter.search);
-            self.wheres.push(match filter.field {
-                SearchField::Any => format!("({name} OR {domain} OR {id})"),
-                SearchField::Name => name,
-                SearchField::Domain => domain,
-                SearchField::Id => id,
-            });
+            self.wheres.push(found);
         }
+    }
+
+    fn name(&mut self, filter: &Filter) -> String {
+        self.like("COALESCE(c.name_key, '')", &filter.search, filter.matching)
+    }
+
+    fn tenant(&mut self, filter: &Filter) -> String {
+        self.like("c.tenant_id", &filter.search, filter.matching)
+    }
+
+    fn domain(&mut self, filter: &Filter) -> String {
+        let mut found = self.like("d.domain", &filter.search, filter.matching);
+        if filter.domain != filter.search {
+            let in_dns = self.like("d.domain_key", &filter.domain, filter.matching);
+            found = format!("{found} OR {in_dns}");
+        }
+        format!("c.id IN (SELECT d.customer FROM domains d WHERE {found})")
+    }
+
+    fn like(&mut self, column: &str, text: &str, matching: Matching) -> String {
+        let text = escaped(text);
+        let place = self.param(match matching {
+            Matching::StartsWith => format!("{text}%"),
+            Matching::Contains => format!("%{text}%"),
+        });
+        format!("{column} LIKE {place} ESCAPE '!'")
     }
 
     fn param(&mut self, value: impl Into<Value>) -> String {

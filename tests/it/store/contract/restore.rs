@@ -58,7 +58,7 @@ nobody.example,x@{a}
             "customer,user_principal_name,first_name\n{a},gone@{a},New\n",
         )],
         rows: "customer,user_principal_name\n{a},gone@{a}\n",
-        ends: &["unchanged"],
+        ends: &["user-exists user_principal_name: `gone@{a}`"],
         ..PLAIN
     },
 ];

@@ -375,6 +375,14 @@ fn restore(world: &World, named: UserRef<'_>) -> Result<Decision, Problem> {
     let user = world.user(customer, named.user_principal_name);
     let user = user.ok_or_else(|| unknown(named.user_principal_name))?;
     let mut decision = Decision::about(world, customer, Some(user));
+    let another = world.of(Sort::User).any(|one| {
+        one.customer == customer.id && one.is_deleted() && one.id != user.id && one.is_named(named.user_principal_name)
+    });
+    if !user.is_deleted() && another {
+        let expected = "a name that no other user has; one has this";
+        let name = named.user_principal_name;
+        return Err(Problem::new(code::USER_EXISTS, "user_principal_name", name, expected));
+    }
     if user.is_deleted() {
         seats(world, &mut decision, "user_principal_name", &user.list("licenses"), &[])?;
         decision.set("user_state", "deleted", "active");
