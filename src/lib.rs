@@ -60,7 +60,9 @@
 //!     transactions lock in one order ([`store::sql`]).
 //! 17. What is wrong with the surroundings fails no row; what is wrong with a row fails that row alone
 //!     ([`ledger::Trial`]).
-//! 18. Nothing that is asked again and again reads what has ended.
+//! 18. A row touches no other record than the one it names. What people type is compared by its key (`tenantry_jobs::key`),
+//!     never by how a database folds letters.
+//! 19. Nothing that is asked again and again reads what has ended.
 //!
 //! # Where this differs from a textbook
 //!

@@ -184,6 +184,34 @@ on_both! {
         assert_sound(&here).await;
     }
 
+    async fn keys_that_are_one_here_are_copied_once_and_the_others_beside_them(place: Place) {
+        let (_other, mirror, stores) = mirror(&place).await;
+        fill(&mirror).await;
+        // As a store of before keys were folded may have them: one key, told apart by a number.
+        let older = [
+            "UPDATE customers SET external_id = 'KÖLN-1', external_key = 'köln-1', version = version + 1 WHERE external_id = 'CRM-1001'",
+            "UPDATE customers SET external_id = 'köln-1', external_key = 'köln-1', twin = 1, version = version + 1 WHERE external_id = 'CRM-1003'",
+        ];
+        mirror.db().write(move |tx| older.iter().try_for_each(|sql| tx.exec(sql, &[]).map(drop))).await.expect("older");
+        let here = place.ledger().await;
+        // A unique key that no look at the store knows of.
+        let unseen = "CREATE UNIQUE INDEX unseen ON users (job_title, first_name)";
+        here.db().write(move |tx| tx.exec(unseen, &[]).map(drop)).await.expect("an index");
+        let twins = "UPDATE users SET job_title = 'Twin', first_name = 'Twin', version = version + 1 WHERE id IN
+            (SELECT id FROM users WHERE customer = (SELECT id FROM customers WHERE external_id = 'KÖLN-1') ORDER BY id LIMIT 2)";
+        mirror.db().write(move |tx| tx.exec(twins, &[]).map(drop)).await.expect("twins");
+        let job = sync(&here, &stores, EVERYTHING).await;
+        let said = message(&here, &job).await;
+        assert_eq!(job.counts.applied, 1, "{said}");
+        assert!(said.starts_with("customers: 5 new;"), "{said}");
+        assert!(said.contains("(a record before it has the same name)"), "{said}");
+        assert!(said.contains("(another record here has the same name)"), "{said}");
+        let twins = "SELECT user_principal_name FROM users WHERE job_title = 'Twin'";
+        assert_eq!(column(here.db(), twins).await.len(), 1);
+        assert_eq!(column(here.db(), "SELECT external_id FROM customers WHERE external_key = 'köln-1'").await, ["KÖLN-1"]);
+        assert_sound(&here).await;
+    }
+
     async fn what_is_in_the_way_is_named_and_left_alone(place: Place) {
         let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;

@@ -1,7 +1,7 @@
 //! Customers and users that do not exist yet.
 
 use super::case::{Case, PLAIN, check_all};
-use super::{Store, on_every_store};
+use super::{Store, StoreUnderTest, on_every_store};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -97,6 +97,39 @@ customer,user_principal_name,first_name,last_name,usage_location,licenses
         ..PLAIN
     },
 ];
+
+/// Who gets a name that a deleted user had is told so before and afterwards, where the store keeps deleted users apart.
+async fn noted(store: Store) {
+    let env = StoreUnderTest::new(store).await;
+    let rows = "customer,user_principal_name,first_name\n{a},GONE@{a},Gone\n{a},fresh@{a},Fresh\n";
+    let job = env.applies("bulk-add-users", rows).await;
+    let note = env.message(&job, 1).await;
+    let said = "a user of this name was deleted on ";
+    assert!(
+        note.starts_with(said) && note.contains("`restore-users` brings that user back until "),
+        "{note}"
+    );
+    assert_eq!(env.message(&job, 2).await, "");
+}
+
+mod notes {
+    use super::{Store, noted};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sqlite() {
+        noted(Store::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn postgres() {
+        noted(Store::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn partner_center() {
+        noted(Store::PartnerCenter).await;
+    }
+}
 
 async fn all(store: Store) {
     Box::pin(check_all(store, CASES)).await;
