@@ -139,9 +139,16 @@ struct InputArgs {
     /// The sheet of an Excel workbook to read [default: the first]
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
+    /// The encoding of a file that is not UTF-8 or UTF-16, e.g. windows-1250 [default: by its letters]
+    #[arg(long, value_name = "NAME", value_parser = encoding)]
+    encoding: Option<String>,
     /// A cell of the one row of a job without a file, e.g. --set customer=contoso.onmicrosoft.com; may be repeated
     #[arg(long = "set", value_name = "COLUMN=VALUE")]
     cells: Vec<String>,
+}
+
+fn encoding(name: &str) -> Result<String, String> {
+    crate::input::encoding::named(name).map(|encoding| encoding.name().to_owned())
 }
 
 impl InputArgs {
@@ -151,6 +158,7 @@ impl InputArgs {
                 path: file.to_owned(),
                 options: InputOptions {
                     sheet: self.sheet.clone(),
+                    encoding: self.encoding.clone(),
                 },
             }),
             None => self.row(),

@@ -211,6 +211,19 @@ impl Planning {
         self.shared.sheet.as_deref()
     }
 
+    /// The encoding that the text is said to have.
+    pub fn encoding(&self) -> Option<&str> {
+        match &self.shared.source {
+            Source::Path { options, .. } => options.encoding.as_deref(),
+            Source::Bytes { .. } => None,
+        }
+    }
+
+    /// As [`part`] of the file that is read.
+    pub fn part(&self) -> Option<String> {
+        part(self.sheet(), self.encoding())
+    }
+
     /// The other program's template the header was recognised as, if it was.
     pub fn template(&self) -> Option<&'static str> {
         self.shared.mapping.template
@@ -359,6 +372,15 @@ fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
     };
     input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;
     Ok(input)
+}
+
+/// What is read of a file's bytes, where they alone do not say it: two sheets of one workbook are not the same work, and
+/// neither is one text in two encodings.
+pub(crate) fn part(sheet: Option<&str>, encoding: Option<&str>) -> Option<String> {
+    match encoding {
+        Some(encoding) => Some(format!("encoding {}", encoding.to_ascii_lowercase())),
+        None => sheet.map(str::to_owned),
+    }
 }
 
 /// ` sheet "Users"`, as it follows a file's name, or nothing.

@@ -145,7 +145,7 @@ impl Submitter<'_> {
             reads_all: plan.is_some(),
         });
         let planning = Planning::open(source, kind, &parameters, store, self.rules.chunk_rows, true).await?;
-        let sheet = planning.sheet().map(str::to_owned);
+        let part = planning.part();
         let job = ledger
             .begin(NewJob {
                 kind: kind.kind().to_owned(),
@@ -179,7 +179,7 @@ impl Submitter<'_> {
         };
         let (chunks, faults) = (spooling.chunks, spooling.faults);
         let Drained { totals, hash, whole } = drained;
-        let fingerprint = |sha256: &str| fingerprint(kind.kind(), &parameters, sha256, sheet.as_deref());
+        let fingerprint = |sha256: &str| fingerprint(kind.kind(), &parameters, sha256, part.as_deref());
         let (digest, impact) = match whole {
             Some(Whole { digest, impact }) if faults.is_empty() => (digest, impact),
             whole => {
@@ -198,7 +198,7 @@ impl Submitter<'_> {
             }
         };
         let plan_hash = match &plan {
-            None => hash.finish(kind.kind(), &parameters, sheet.as_deref(), digest.sha256.as_str()),
+            None => hash.finish(kind.kind(), &parameters, part.as_deref(), digest.sha256.as_str()),
             Some(plan) if plan.tail.sha256.as_deref() == Some(digest.sha256.as_str()) => {
                 plan.tail.hash.clone().unwrap_or_default()
             }
@@ -212,6 +212,7 @@ impl Submitter<'_> {
             sha256: digest.sha256.to_string(),
             bytes: digest.bytes,
             rows: digest.rows,
+            notes: digest.notes,
             idempotency_key: submission.idempotency_key,
             plan_hash,
             checks_drift: plan.is_some(),
@@ -332,16 +333,15 @@ fn reject_row(faults: &[RowFault]) -> Option<RowOutcome> {
     Some(outcome)
 }
 
-fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str, sheet: Option<&str>) -> String {
+fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str, part: Option<&str>) -> String {
     let mut parameters = parameters.clone();
     // The same work is the same work, whoever can read the passwords.
     parameters.seal_to.clear();
     let parameters = serde_json::to_string(&parameters).unwrap_or_default();
     let mut meter = Meter::default();
     meter.pass(format!("{kind}\n{parameters}\n{sha256}").as_bytes());
-    // Two sheets of one workbook are not the same work.
-    if let Some(sheet) = sheet {
-        meter.pass(format!("\n{sheet}").as_bytes());
+    if let Some(part) = part {
+        meter.pass(format!("\n{part}").as_bytes());
     }
     meter.sha256().to_string()
 }

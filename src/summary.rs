@@ -53,6 +53,8 @@ pub(crate) struct InputSummary {
     pub sha256: String,
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
+    /// What is to be said of the file, a sentence each.
+    pub(crate) notes: Vec<String>,
 }
 
 impl JobSummary {
@@ -80,6 +82,7 @@ impl JobSummary {
                 sha256: job.input_sha256.clone(),
                 bytes: job.input_bytes,
                 rows: job.input_rows,
+                notes: job.input_notes.clone(),
             },
             submitted_by: job.submitted_by.clone(),
             created_at: rfc3339(job.created_at),

@@ -143,6 +143,7 @@ async fn record(
     }
     let plan = planning.finish(job, limits)?;
     let commit = Commit {
+        notes: Vec::new(),
         sha256: job.input_sha256.clone(),
         bytes: job.input_bytes,
         rows: plan.totals.rows,

@@ -81,6 +81,7 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
     let kind = super::kind(&plan.head.kind)?;
     let input = InputArgs {
         sheet: plan.head.sheet.clone(),
+        encoding: plan.head.encoding.clone(),
         ..InputArgs::default()
     };
     let source = input.source(Some(&plan.head.file))?;

@@ -121,6 +121,9 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         counted(job.input.rows, "row"),
         job.input.sha256
     )?;
+    for note in &job.input.notes {
+        writeln!(out, "note      {note}")?;
+    }
     writeln!(out, "submitted {} by {}", job.created_at, job.submitted_by)?;
     if let Some(started) = &job.started_at {
         writeln!(out, "started   {started}")?;

@@ -18,6 +18,8 @@ pub struct Head<'a> {
     pub kind: &'a str,
     pub file: PathBuf,
     pub sheet: Option<String>,
+    /// The encoding that the text is said to have.
+    pub encoding: Option<String>,
     pub template: Option<&'static str>,
     pub parameters: &'a Parameters,
     /// Whether the store was not asked.
@@ -29,6 +31,7 @@ pub struct Head<'a> {
 #[expect(missing_docs, reason = "the names are the document's")]
 pub struct Tail {
     pub totals: Totals,
+    pub notes: Vec<String>,
     pub impact: Impact,
     pub sha256: Option<String>,
     pub hash: Option<String>,
@@ -93,7 +96,7 @@ impl<W: Write> Document<W> {
 impl<W: Write + Send> View for Document<W> {
     fn open(&mut self, head: &Head<'_>) -> io::Result<()> {
         self.offline = head.offline;
-        let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet,
+        let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet, "encoding": head.encoding,
             "parameters": head.parameters, "template": head.template, "offline": head.offline });
         let head = head.to_string();
         write!(self.out, "{},\"rows\":[", head.trim_end_matches('}'))
@@ -133,7 +136,7 @@ impl<W: Write + Send> View for Document<W> {
         write!(self.out, "\n],\"errors\":")?;
         faults.write_json(&mut self.out)?;
         let reasons = tail.approval.as_ref().map(|gate| &gate.reasons);
-        let rest = json!({ "error_codes": faults.by_code(), "totals": tail.totals,
+        let rest = json!({ "error_codes": faults.by_code(), "totals": tail.totals, "notes": tail.notes,
             "seats": tail.impact.seats().collect::<Vec<_>>(), "users": tail.impact.shares().collect::<Vec<_>>(),
             "destructive": tail.impact.destructive(), "approval": reasons, "undo": tail.undo,
             "sha256": tail.sha256, "hash": tail.hash });

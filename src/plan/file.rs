@@ -59,6 +59,9 @@ pub struct PlanHead {
     /// The sheet of it, where it has several.
     #[serde(default)]
     pub sheet: Option<String>,
+    /// The encoding that the text is said to have.
+    #[serde(default)]
+    pub encoding: Option<String>,
     /// Whether the store was not asked.
     pub offline: bool,
 }
@@ -183,7 +186,8 @@ impl PlanFile {
         if let Some(told) = &tail.hash {
             hash.all_repeated(tail.repeated.0.clone());
             let content = tail.sha256.as_deref().unwrap_or_default();
-            if hash.finish(&head.kind, &head.parameters, head.sheet.as_deref(), content) != *told {
+            let part = super::part(head.sheet.as_deref(), head.encoding.as_deref());
+            if hash.finish(&head.kind, &head.parameters, part.as_deref(), content) != *told {
                 let message = "the plan was changed after it was written, for its hash is another; plan the file again";
                 return Err(bad(line, message.to_owned()));
             }

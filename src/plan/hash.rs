@@ -72,15 +72,14 @@ impl PlanHash {
     }
 
     /// The hash, in lower-case hexadecimal.
-    pub fn finish(self, kind: &str, parameters: &Parameters, sheet: Option<&str>, sha256: &str) -> String {
+    pub fn finish(self, kind: &str, parameters: &Parameters, part: Option<&str>, sha256: &str) -> String {
         let mut parameters = parameters.clone();
         // Who can read passwords is no part of what happens to the store.
         parameters.seal_to.clear();
         let parameters = serde_json::to_string(&parameters).unwrap_or_default();
         let mut whole = Meter::default();
         whole.pass(format!("tenantry plan 1\n{kind}\n{parameters}\n{sha256}\n").as_bytes());
-        // Two sheets of one workbook are not the same plan.
-        whole.pass(serde_json::json!(sheet).to_string().as_bytes());
+        whole.pass(serde_json::json!(part).to_string().as_bytes());
         whole.pass(&self.rows.finalize());
         whole.pass(&self.repeated.0.finalize());
         whole.sha256().to_string()

@@ -60,6 +60,7 @@ pub async fn plan(
         kind: kind.kind(),
         file,
         sheet: planning.sheet().map(str::to_owned),
+        encoding: planning.encoding().map(str::to_owned),
         template: planning.template(),
         parameters,
         offline,
@@ -67,6 +68,7 @@ pub async fn plan(
     for view in views.iter_mut() {
         view.open(&head).map_err(PlanError::Output)?;
     }
+    let part = planning.part();
     let mut showing = Showing {
         views,
         faults: FaultLog::default(),
@@ -81,8 +83,9 @@ pub async fn plan(
     let is_whole = whole.is_some();
     if let Some(Whole { digest, impact }) = whole {
         let sha256 = digest.sha256.to_string();
-        tail.hash = (!offline).then(|| hash.finish(kind.kind(), parameters, head.sheet.as_deref(), &sha256));
+        tail.hash = (!offline).then(|| hash.finish(kind.kind(), parameters, part.as_deref(), &sha256));
         tail.sha256 = Some(sha256);
+        tail.notes = digest.notes;
         tail.approval = limits.gate(Some(kind), &tail.totals, &impact);
         if !offline && parameters.store.is_none() {
             tail.undo = how_to_undo(kind.policy().undo);

@@ -24,8 +24,11 @@ mod codec;
 mod decode;
 mod digest;
 pub mod duplicates;
+pub mod encoding;
 mod error;
 pub mod guard;
+mod guess;
+mod notes;
 mod redact;
 mod sheet;
 mod source;
@@ -42,6 +45,7 @@ pub use redact::REDACTED;
 pub use sheet::column_letters;
 
 use block::{Cells, Mark};
+use notes::Notes;
 use sheet::Sheet;
 use source::{Magic, Source};
 use text::Text;
@@ -90,6 +94,8 @@ pub struct InputOptions {
     /// The sheet of a workbook, by name; the first one that is shown otherwise. A file without sheets is refused
     /// if one is named.
     pub sheet: Option<String>,
+    /// The encoding of a text, as [`encoding::named`] knows it; found out otherwise. Of a workbook it is not asked.
+    pub encoding: Option<String>,
 }
 
 /// A file of rows being read.
@@ -106,6 +112,7 @@ pub struct Input {
     /// What the last block came to, so that the next is allocated in one go.
     last: (Mark, usize),
     failed: Option<InputError>,
+    notes: Notes,
 }
 
 enum From {
@@ -145,10 +152,14 @@ impl Input {
             Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options.sheet.clone())?)),
             Magic::Compound => return Err(sheet::compound(source)),
             Magic::None if sheet::is_named_so(source.name()) => return Err(sheet::not_one(source.name())),
-            Magic::None => match &options.sheet {
-                Some(sheet) => return Err(sheet::no_sheets(source.name(), sheet)),
-                None => From::Text(Box::new(Text::new(source, &limits))),
-            },
+            Magic::None => {
+                if let Some(sheet) = &options.sheet {
+                    return Err(sheet::no_sheets(source.name(), sheet));
+                }
+                let named = options.encoding.as_deref().map(encoding::named).transpose();
+                let named = named.map_err(|what| InputError::new(source.name(), code::INVALID_ENCODING, what))?;
+                From::Text(Box::new(Text::new(source, &limits, named)))
+            }
         };
         let mut input = Self {
             rows_from,
@@ -161,6 +172,7 @@ impl Input {
             rows: 0,
             last: (Mark { text: 0, cells: 0 }, 0),
             failed: None,
+            notes: Notes::default(),
         };
         input.read_header()?;
         Ok(input)
@@ -179,6 +191,14 @@ impl Input {
         match &self.rows_from {
             From::Text(_) => None,
             From::Sheet(sheet) => Some(sheet.name()),
+        }
+    }
+
+    /// What the text is read as so far.
+    fn encoding(&self) -> &'static str {
+        match &self.rows_from {
+            From::Text(text) => text.encoding(),
+            From::Sheet(_) => "UTF-8",
         }
     }
 
@@ -236,14 +256,16 @@ impl Input {
     pub fn finish(mut self) -> Result<Digest, InputError> {
         const BLOCK: usize = 4096;
         while self.read_block(BLOCK)?.is_some() {}
-        let (meter, encoding) = match &self.rows_from {
-            From::Text(text) => (text.source().meter(), text.encoding()),
-            From::Sheet(sheet) => (sheet.meter(), "UTF-8"),
+        let encoding = self.encoding();
+        let meter = match &self.rows_from {
+            From::Text(text) => text.source().meter(),
+            From::Sheet(sheet) => sheet.meter(),
         };
         Ok(Digest {
             sha256: meter.sha256(),
             bytes: meter.bytes,
             rows: self.rows,
+            notes: self.notes.told(encoding),
             encoding,
         })
     }
@@ -286,6 +308,7 @@ impl Input {
             self.rows += 1;
         }
         self.last = (block.cells.mark(), block.rows.len());
+        self.notes.look(&block, self.encoding());
         if !block.is_empty() {
             return Ok(Some(block));
         }

@@ -154,6 +154,8 @@ pub struct Job {
     pub input_sha256: String,
     pub input_bytes: u64,
     pub input_rows: u64,
+    /// What is to be said of the file, a sentence each.
+    pub input_notes: Vec<String>,
     /// The file's header, cell by cell.
     pub header: Vec<String>,
 }
@@ -187,7 +189,7 @@ const SELECT: &str = "SELECT j.seq, j.id, j.kind, j.parameters, j.state, j.appli
     j.undo_of, j.plan_hash, j.gate, j.approval_until, j.decided_by,
     (SELECT COUNT(*) FROM waiting_rows w WHERE w.job = j.seq),
     CASE WHEN EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running')) THEN 1 ELSE 0 END,
-    (SELECT u.id FROM jobs u WHERE u.seq = j.undo_of)
+    (SELECT u.id FROM jobs u WHERE u.seq = j.undo_of), i.notes
     FROM jobs j JOIN inputs i ON i.id = j.input";
 
 impl Ledger {
@@ -327,6 +329,7 @@ fn read_job(row: &Row) -> Result<Job, DbError> {
         input_sha256: row.text_or_empty(22)?.to_owned(),
         input_bytes: count(23)?,
         input_rows: count(24)?,
+        input_notes: row.opt_text(34)?.map_or(Ok(Vec::new()), json)?,
         header: json(row.text(25)?)?,
     })
 }

@@ -63,6 +63,8 @@ pub struct Commit {
     pub bytes: u64,
     /// Data rows.
     pub rows: u64,
+    /// What is to be said of the file, a sentence each.
+    pub notes: Vec<String>,
     /// The submitter's own key.
     pub idempotency_key: Option<String>,
     /// Hash of kind, parameters and content.
@@ -263,12 +265,13 @@ impl Ledger {
                 }
                 // Rows that were spooled by another job have been measured.
                 tx.exec(
-                    "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4 WHERE id = $1 AND sha256 IS NULL",
+                    "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4, notes = $5 WHERE id = $1 AND sha256 IS NULL",
                     &[
                         job.input.into(),
                         commit.sha256.as_str().into(),
                         commit.bytes.into(),
                         commit.rows.into(),
+                        (!commit.notes.is_empty()).then(|| to_json(&commit.notes)).into(),
                     ],
                 )?;
                 tx.exec(

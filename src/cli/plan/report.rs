@@ -88,6 +88,9 @@ impl<W: Write + Send> View for Report<W> {
         if !faults.is_empty() {
             output::faults(out, faults, self.all)?;
         }
+        for note in &tail.notes {
+            writeln!(out, "note: {note}")?;
+        }
         let rows = output::counted(totals.rows, "row");
         if self.offline {
             writeln!(

@@ -12,6 +12,7 @@ const WITHOUT_KEYS: [&str; 19] = [
     "DROP INDEX domains_key",
     "DROP INDEX users_name",
     "DROP INDEX deleted_users_name",
+    "ALTER TABLE inputs DROP COLUMN notes",
     "ALTER TABLE customers DROP COLUMN external_key",
     "ALTER TABLE customers DROP COLUMN name_key",
     "ALTER TABLE customers DROP COLUMN tags_key",

@@ -25,6 +25,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (9, include_str!("schema/0009-actors.sql"), None),
     (10, include_str!("schema/0010-keys.sql"), Some(keys::fill)),
     (11, include_str!("schema/0011-unique-keys.sql"), None),
+    (12, include_str!("schema/0012-notes.sql"), None),
 ];
 
 /// The schema version this program writes.

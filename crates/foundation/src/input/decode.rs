@@ -2,11 +2,13 @@
 //!
 //! A byte order mark decides. Without one, NULs in the first four bytes give UTF-16 away. Otherwise the text
 //! is taken for UTF-8 until the first bytes that are not; if everything before them was ASCII the file is
-//! Windows-1252, which agrees with ASCII, and if not, it is neither and the fault is reported where it stands.
+//! in an encoding that agrees with ASCII, which is [guessed](super::guess), and if not, it is neither and the fault is
+//! reported where it stands. Who hands a file in may say what it is.
 
-use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::error::InputError;
+use super::guess;
 use super::source::Source;
 
 /// Bytes read at a time: enough to make calls cheap, little enough to stay in the second-level cache
@@ -18,14 +20,16 @@ pub(super) struct Decoder {
     chunk: Vec<u8>,
     /// Bytes at the start of `chunk` that are read and not decoded: a character cut in two.
     held: usize,
+    /// What whoever hands the file in says it is.
+    named: Option<&'static Encoding>,
     mode: Mode,
 }
 
 enum Mode {
     Unknown,
-    /// Whether it may yet turn out to be Windows-1252: no mark, and nothing but ASCII so far.
+    /// Whether it may yet turn out to be something else: no mark, and nothing but ASCII so far.
     Utf8 {
-        perhaps_1252: bool,
+        perhaps_other: bool,
     },
     Other(Box<encoding_rs::Decoder>, &'static Encoding),
     /// The text ends in bytes that do not decode. Said only when asked for more, so that all the text before
@@ -42,11 +46,12 @@ pub(super) enum Filled {
 }
 
 impl Decoder {
-    pub(super) fn new(source: Source) -> Self {
+    pub(super) fn new(source: Source, named: Option<&'static Encoding>) -> Self {
         Self {
             source,
             chunk: vec![0; CHUNK],
             held: 0,
+            named,
             mode: Mode::Unknown,
         }
     }
@@ -56,10 +61,7 @@ impl Decoder {
     }
 
     pub(super) fn encoding(&self) -> &'static str {
-        match &self.mode {
-            Mode::Unknown | Mode::Utf8 { .. } => UTF_8.name(),
-            Mode::Other(_, encoding) | Mode::Broken(_, encoding) => encoding.name(),
-        }
+        self.mode.encoding().name()
     }
 
     /// Appends the text of the next chunk.
@@ -80,7 +82,7 @@ impl Decoder {
             self.recognise();
         }
         let before = text.len();
-        self.decode(text, last);
+        self.decode(text, last)?;
         Ok(match &self.mode {
             Mode::Broken(message, _) if text.len() == before => Filled::Broken(message.clone()),
             Mode::Broken(..) => Filled::Text,
@@ -92,42 +94,54 @@ impl Decoder {
     fn recognise(&mut self) {
         let head = &self.chunk[..self.held];
         let (mode, mark) = match head {
-            [0xef, 0xbb, 0xbf, ..] => (Mode::Utf8 { perhaps_1252: false }, 3),
+            [0xef, 0xbb, 0xbf, ..] => (Mode::Utf8 { perhaps_other: false }, 3),
             [0xff, 0xfe, ..] => (Mode::other(UTF_16LE), 2),
             [0xfe, 0xff, ..] => (Mode::other(UTF_16BE), 2),
             [a, 0, b, 0, ..] if *a != 0 && *b != 0 => (Mode::other(UTF_16LE), 0),
             [0, a, 0, b, ..] if *a != 0 && *b != 0 => (Mode::other(UTF_16BE), 0),
-            _ => (Mode::Utf8 { perhaps_1252: true }, 0),
+            _ => (Mode::Utf8 { perhaps_other: true }, 0),
+        };
+        let mode = match self.named {
+            Some(named) if mark > 0 && mode.encoding() != named => {
+                let (found, named) = (mode.encoding().name(), named.name());
+                Mode::Broken(
+                    format!("the file begins with the mark of {found}, and is said to be {named}"),
+                    UTF_8,
+                )
+            }
+            Some(named) if named != UTF_8 => Mode::other(named),
+            Some(_) => Mode::Utf8 { perhaps_other: false },
+            None => mode,
         };
         self.mode = mode;
         self.chunk.copy_within(mark..self.held, 0);
         self.held -= mark;
     }
 
-    fn decode(&mut self, text: &mut String, last: bool) {
-        if let Mode::Utf8 { perhaps_1252 } = &mut self.mode {
+    fn decode(&mut self, text: &mut String, last: bool) -> Result<(), InputError> {
+        if let Mode::Utf8 { perhaps_other } = &mut self.mode {
             let bytes = &self.chunk[..self.held];
             let whole = if last { bytes.len() } else { bytes.len() - cut(bytes) };
             match std::str::from_utf8(&bytes[..whole]) {
                 Ok(valid) => {
                     text.push_str(valid);
-                    *perhaps_1252 = *perhaps_1252 && valid.is_ascii();
+                    *perhaps_other = *perhaps_other && valid.is_ascii();
                     self.chunk.copy_within(whole..self.held, 0);
                     self.held -= whole;
-                    return;
+                    return Ok(());
                 }
                 Err(err) => {
                     let (valid, rest) = bytes.split_at(err.valid_up_to());
                     text.push_str(std::str::from_utf8(valid).unwrap_or_default());
-                    if !*perhaps_1252 || !valid.is_ascii() {
+                    if !*perhaps_other || !valid.is_ascii() {
                         let message = format!("the byte {:#04x} is not UTF-8, which the text before it is", rest[0]);
                         self.mode = Mode::Broken(message, UTF_8);
-                        return;
+                        return Ok(());
                     }
                     let (from, to) = (valid.len(), self.held);
                     self.chunk.copy_within(from..to, 0);
                     self.held -= from;
-                    self.mode = Mode::other(WINDOWS_1252);
+                    self.mode = self.guess()?;
                 }
             }
         }
@@ -143,10 +157,32 @@ impl Decoder {
                 self.mode = Mode::Broken(message, encoding);
             }
         }
+        Ok(())
+    }
+
+    /// By as much of the text as a chunk holds, from the first byte that is no ASCII.
+    fn guess(&mut self) -> Result<Mode, InputError> {
+        let mut whole = false;
+        while self.held < CHUNK && !whole {
+            let read = self.source.read(&mut self.chunk[self.held..])?;
+            self.held += read;
+            whole = read == 0;
+        }
+        Ok(match guess::guess(&self.chunk[..self.held], whole) {
+            Ok(encoding) => Mode::other(encoding),
+            Err(message) => Mode::Broken(message, UTF_8),
+        })
     }
 }
 
 impl Mode {
+    fn encoding(&self) -> &'static Encoding {
+        match self {
+            Mode::Unknown | Mode::Utf8 { .. } => UTF_8,
+            Mode::Other(_, encoding) | Mode::Broken(_, encoding) => encoding,
+        }
+    }
+
     fn other(encoding: &'static Encoding) -> Self {
         Self::Other(Box::new(encoding.new_decoder_without_bom_handling()), encoding)
     }

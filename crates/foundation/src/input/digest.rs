@@ -31,6 +31,8 @@ pub struct Digest {
     pub rows: u64,
     /// The encoding the text turned out to be in, e.g. `UTF-8`.
     pub encoding: &'static str,
+    /// What is to be said of the file although nothing is wrong with it, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Counts and hashes bytes as they pass.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use encoding_rs::Encoding;
+
 use super::InputLimits;
 use super::block::Cells;
 use super::decode::{Decoder, Filled};
@@ -26,9 +28,9 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn new(source: Source, limits: &InputLimits) -> Self {
+    pub(super) fn new(source: Source, limits: &InputLimits, named: Option<&'static Encoding>) -> Self {
         Self {
-            decoder: Decoder::new(source),
+            decoder: Decoder::new(source, named),
             record_bytes: limits.record_bytes,
             window: String::new(),
             at: 0,
