@@ -3,8 +3,8 @@
 use crate::queue::redis::failed;
 use crate::queue::{Queue, QueueError, RedisQueue};
 
-/// Outcomes kept in a stream of replies, roughly.
-const REPLIES: usize = 10_000;
+/// Entries kept in a stream that others are to read, roughly: one that nobody reads must not fill Redis.
+pub(crate) const KEPT: usize = 10_000;
 
 /// Tells an outcome, a JSON object, to whoever reads the stream `reply_to`.
 pub async fn reply(queue: &Queue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
@@ -20,7 +20,7 @@ pub async fn tell(queue: &RedisQueue, reply_to: &str, outcome: &str) -> Result<(
     let told = redis::cmd("XADD")
         .arg(reply_to)
         .arg(&["MAXLEN", "~"])
-        .arg(REPLIES)
+        .arg(KEPT)
         .arg(&["*", "outcome", outcome])
         .query_async::<()>(&mut connection)
         .await;

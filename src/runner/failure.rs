@@ -17,10 +17,46 @@ use crate::store::remote::{ApplyError, StoreError};
 /// How often in a row an error that passes is tried again at once, and how long the pauses are.
 const AT_ONCE: u32 = 40;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(250));
+/// How long what other jobs are changing is tried again at once. Each try may wait for locks, so that a number of tries alone
+/// would be no end; after it, the chunk waits as for any surroundings.
+const CONTENDED_FOR: Duration = Duration::from_secs(60);
 /// Conflicts with unique keys are races the first few times; then the row is at fault.
 const RACES: u32 = 3;
 /// How long what is to be recorded of a chunk is tried to be recorded.
 const RECORD_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often a chunk was tried at once, by what it came to nothing of: one cause does not use up the tries of another.
+#[derive(Debug, Default)]
+struct Tries {
+    all: u32,
+    unavailable: u32,
+    contended: u32,
+    raced: u32,
+    contended_since: Option<Instant>,
+}
+
+impl Tries {
+    /// Counts a try that came to nothing at `now`. Whether it is tried again at once.
+    fn may_go_on(&mut self, error: &ApplyError, now: Instant) -> bool {
+        self.all += 1;
+        match error {
+            ApplyError::Db(DbError::Conflict(_)) => {
+                self.raced += 1;
+                self.raced <= RACES
+            }
+            ApplyError::Db(DbError::Contended(_)) => {
+                self.contended += 1;
+                let since = *self.contended_since.get_or_insert(now);
+                self.contended <= AT_ONCE && now.saturating_duration_since(since) < CONTENDED_FOR
+            }
+            ApplyError::Db(error) if error.passes() => {
+                self.unavailable += 1;
+                self.unavailable <= AT_ONCE
+            }
+            ApplyError::Db(_) | ApplyError::Store(_) | ApplyError::Io { .. } => false,
+        }
+    }
+}
 
 impl Runner {
     /// Applies a chunk, again and again while errors pass by themselves: a connection that was lost, another job that changes
@@ -30,18 +66,13 @@ impl Runner {
         claim: &Claim,
         leaving: &CancellationToken,
     ) -> Result<Option<String>, ApplyError> {
-        let mut tries = 0;
+        let mut tries = Tries::default();
         loop {
             let error = match self.apply(claim, leaving).await {
                 Ok(ended) => return Ok(ended),
                 Err(error) => error,
             };
-            tries += 1;
-            let again = match &error {
-                ApplyError::Db(DbError::Conflict(_)) => tries <= RACES,
-                ApplyError::Db(error) => error.passes() && tries <= AT_ONCE,
-                ApplyError::Store(_) | ApplyError::Io { .. } => false,
-            };
+            let again = tries.may_go_on(&error, Instant::now());
             // Rows that are carried out elsewhere are recorded one by one, and the claim knows of none of them.
             if !again || claim.parameters.store.is_some() || leaving.is_cancelled() {
                 return Err(error);
@@ -50,7 +81,7 @@ impl Runner {
                 self.outage.note();
             }
             tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, %error, "chunk {} of job {} is tried again", claim.chunk, claim.job_id);
-            tokio::time::sleep(BACKOFF.jittered(tries.into(), self.ledger.clock())).await;
+            tokio::time::sleep(BACKOFF.jittered(tries.all.into(), self.ledger.clock())).await;
         }
     }
 
@@ -138,5 +169,41 @@ impl Runner {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contended() -> ApplyError {
+        ApplyError::Db(DbError::Contended("another job is changing the customer".to_owned()))
+    }
+
+    #[test]
+    fn what_other_jobs_change_is_tried_at_once_for_a_time_and_a_number_of_tries() {
+        let began = Instant::now();
+        let mut quick = Tries::default();
+        let tried = (0..2 * AT_ONCE)
+            .take_while(|_| quick.may_go_on(&contended(), began))
+            .count();
+        assert_eq!(tried, AT_ONCE as usize);
+        let mut slow = Tries::default();
+        assert!(slow.may_go_on(&contended(), began));
+        assert!(slow.may_go_on(&contended(), began + CONTENDED_FOR / 2));
+        assert!(!slow.may_go_on(&contended(), began + CONTENDED_FOR));
+    }
+
+    #[test]
+    fn one_cause_does_not_use_up_the_tries_of_another() {
+        let began = Instant::now();
+        let mut tries = Tries::default();
+        for _ in 0..AT_ONCE {
+            assert!(tries.may_go_on(&contended(), began));
+            assert!(tries.may_go_on(&ApplyError::Db(DbError::Unavailable("away".to_owned())), began));
+        }
+        let conflict = ApplyError::Db(DbError::Conflict("a key".to_owned()));
+        let raced = (0..10).take_while(|_| tries.may_go_on(&conflict, began)).count();
+        assert_eq!(raced, RACES as usize);
     }
 }

@@ -61,11 +61,13 @@ async fn ledger(config: &Config) -> Finding {
                 format!("it is not there and cannot be made: {error}; make room there, or set `ledger.url`"),
             ),
         },
-        Ok(version) if version < SCHEMA_VERSION => (
-            true,
-            format!("schema version {version}; the first command that writes brings it to {SCHEMA_VERSION}"),
-        ),
-        Ok(version) if version == SCHEMA_VERSION => match write_and_remove(url).await {
+        Ok(version) if version <= SCHEMA_VERSION => match write_and_remove(url).await {
+            Ok(()) if version < SCHEMA_VERSION => (
+                true,
+                format!(
+                    "schema version {version}, can be written; the first command that writes brings it to {SCHEMA_VERSION}"
+                ),
+            ),
             Ok(()) => (true, format!("schema version {version}, up to date, can be written")),
             Err(error) => (
                 false,
@@ -98,9 +100,10 @@ fn place_of(url: &str) -> Option<PathBuf> {
     Some(path.parent().unwrap_or(Path::new("")).to_owned())
 }
 
-/// Writes something to the ledger that takes room, commits it, and takes it away again.
+/// Writes something to the ledger that takes room, commits it, and takes it away again. The table has been the same in every
+/// version of the schema, which stays as it is.
 async fn write_and_remove(url: &str) -> Result<(), DbError> {
-    let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
+    let db = Db::open_as_it_is(url, ConnectOptions::with_connections(1))?;
     db.write(|tx| {
         tx.exec(
             "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",

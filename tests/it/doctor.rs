@@ -109,16 +109,37 @@ on_both! {
         assert!(fine.out.contains("up to date, can be written"), "{}", fine.out);
         let kept = "SELECT key FROM meta WHERE key = 'doctor'";
         assert_eq!(column(ledger.db(), kept).await, [""; 0]);
-        if place.url.starts_with("sqlite:") {
-            plant(&ledger, &["CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'disk full'); END"]).await;
-        } else {
-            plant(&ledger, &[
-                "CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''disk full''; END' LANGUAGE plpgsql",
-                "CREATE TRIGGER refuse BEFORE INSERT ON meta FOR EACH ROW EXECUTE FUNCTION refuse()",
-            ]).await;
-        }
+        refuse_writes(&place, &ledger).await;
         let bad = place.tenantry(&["doctor"]).ends(2);
         assert!(bad.out.contains("FAIL ledger") && bad.out.contains("disk full") && bad.out.contains("make room"), "{}", bad.out);
+    }
+
+    async fn a_ledger_of_an_older_schema_is_tried_and_stays_as_it_is(place: Place) {
+        let ledger = with_users(&place).await;
+        plant(&ledger, &["UPDATE meta SET value = '6' WHERE key = 'schema_version'"]).await;
+        let fine = place.tenantry(&["doctor"]).ends(0);
+        assert!(fine.out.contains("schema version 6, can be written; the first command that writes"), "{}", fine.out);
+        let kept = "SELECT key || ' ' || value FROM meta WHERE key IN ('doctor', 'schema_version')";
+        assert_eq!(column(ledger.db(), kept).await, ["schema_version 6"]);
+        refuse_writes(&place, &ledger).await;
+        let bad = place.tenantry(&["doctor"]).ends(2);
+        assert!(bad.out.contains("FAIL ledger") && bad.out.contains("disk full"), "{}", bad.out);
+    }
+}
+
+/// Has the database refuse what `doctor` tries to write, as a full disk does.
+async fn refuse_writes(place: &Place, ledger: &Ledger) {
+    if place.url.starts_with("sqlite:") {
+        plant(
+            ledger,
+            &["CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'disk full'); END"],
+        )
+        .await;
+    } else {
+        plant(ledger, &[
+            "CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''disk full''; END' LANGUAGE plpgsql",
+            "CREATE TRIGGER refuse BEFORE INSERT ON meta FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ]).await;
     }
 }
 

@@ -239,6 +239,27 @@ async fn bytes_that_are_no_text_stop_nobody() {
 }
 
 #[tokio::test]
+async fn only_the_newest_that_are_refused_are_kept() {
+    const KEPT: usize = 10_000;
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let rejected = desk.key("inbox:rejected");
+    let mut pipe = redis::pipe();
+    for n in 0..KEPT + 500 {
+        pipe.cmd("XADD").arg(&[&rejected, "*", "entry"]).arg(n).ignore();
+    }
+    pipe.query_async::<()>(&mut desk.redis).await.expect("XADD");
+    let id = desk.send("job", br#"{"kind":"none","rows":[{"a":"b"}]}"#).await;
+    let serving = desk.serve(Doorman::default());
+    desk.cleared().await;
+    let kept = desk.read(&rejected).await;
+    // Redis drops whole nodes, of a hundred entries by default.
+    assert!((KEPT..=KEPT + 100).contains(&kept.len()), "{}", kept.len());
+    let (_, newest) = kept.last().expect("an entry");
+    assert_eq!(newest[0], ("entry".to_owned(), id));
+    serving.end().await;
+}
+
+#[tokio::test]
 async fn what_could_not_be_taken_in_is_tried_again() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let doorman = Doorman {

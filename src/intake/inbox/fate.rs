@@ -4,7 +4,7 @@ use super::entries::Entry;
 use super::{FIELD, GROUP, Inbox};
 use crate::intake::redact::without_secrets;
 use crate::intake::{Accepted, Door, Reason};
-use crate::notify::tell;
+use crate::notify::{KEPT, tell};
 use crate::queue::QueueError;
 use crate::queue::redis::failed;
 
@@ -44,6 +44,8 @@ impl<D: Door> Inbox<D> {
         pipe.atomic()
             .cmd("XADD")
             .arg(&self.rejected)
+            .arg(&["MAXLEN", "~"])
+            .arg(KEPT)
             .arg(&["*", "entry", &entry.id, "reasons", &listed, FIELD])
             .arg(without_secrets(entry.job.as_deref().unwrap_or_default()))
             .ignore()

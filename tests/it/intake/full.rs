@@ -103,6 +103,67 @@ async fn what_is_accepted_is_taken_off_and_what_is_refused_waits_for_room() {
     assert_eq!(lines("could not be taken off"), 0, "{told}");
 }
 
+/// Redis refuses to make the consumer group while it is full.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_group_jobs_of_the_ledger_go_on_and_the_inbox_waits_for_room() {
+    let server = RedisServer::private().await;
+    let mut desk = Desk::new(&server).await;
+    let place = Place::new(On::Sqlite).await;
+    let mut one = customer();
+    one["domain"] = "alpha1".into();
+    one["external_id"] = "A-2".into();
+    let document = json!({ "kind": "add-customer", "rows": [one] });
+    desk.send("job", document.to_string().as_bytes()).await;
+    desk.has_memory("1").await;
+    let told = place.path("told");
+    let mut worker = place.command(&["worker"]);
+    worker
+        .env("TENANTRY__QUEUE__URL", server.url())
+        .env("TENANTRY__QUEUE__PREFIX", &desk.prefix)
+        .stdout(std::process::Stdio::null())
+        .stderr(File::create(&told).expect("a file"));
+    let mut worker = Running(worker.spawn().expect("tenantry starts"));
+    eventually("the worker to miss the inbox", async || {
+        read(&told)
+            .contains("Redis cannot be asked for jobs of other programs")
+            .then_some(())
+    })
+    .await;
+    let (columns, values): (Vec<&str>, Vec<&str>) = CUSTOMER.into_iter().unzip();
+    place.write("new.csv", format!("{}\n{}\n", columns.join(","), values.join(",")));
+    place.tenantry(&["submit", "add-customer", "new.csv"]).ends(0);
+    let ledger = place.ledger().await;
+    let completed = async |number: usize| {
+        eventually("the jobs to be completed", async || {
+            let jobs = ledger
+                .jobs(JobFilter {
+                    limit: 10,
+                    ..JobFilter::default()
+                })
+                .await
+                .ok()?;
+            let completed = jobs.iter().filter(|job| job.state.as_str() == "completed").count();
+            (completed == number).then_some(())
+        })
+        .await;
+    };
+    completed(1).await;
+    assert_eq!(desk.number(&["XLEN", &desk.key("inbox")]).await, 1);
+    desk.has_memory("0").await;
+    desk.cleared().await;
+    completed(2).await;
+    assert_eq!(worker.stop(), Some(0));
+    let told = read(told);
+    let lines = |with: &str| told.lines().filter(|line| line.contains(with)).count();
+    assert_eq!(lines("Redis cannot be asked for jobs of other programs"), 1, "{told}");
+    assert_eq!(
+        lines("Redis can be asked for jobs of other programs again"),
+        1,
+        "{told}"
+    );
+    assert_eq!(lines("WARN"), 1, "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_there_is_no_room_for_keeps_no_entry() {
     let server = RedisServer::private().await;
