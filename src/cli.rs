@@ -142,6 +142,9 @@ struct InputArgs {
     /// The encoding of a file that is not UTF-8 or UTF-16, e.g. windows-1250 [default: by its letters]
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     encoding: Option<String>,
+    /// Take quoted cells that hold lines like those of the file; mostly a quote is missing then, and the file is refused
+    #[arg(long)]
+    multiline_cells: bool,
     /// A cell of the one row of a job without a file, e.g. --set customer=contoso.onmicrosoft.com; may be repeated
     #[arg(long = "set", value_name = "COLUMN=VALUE")]
     cells: Vec<String>,
@@ -159,6 +162,7 @@ impl InputArgs {
                 options: InputOptions {
                     sheet: self.sheet.clone(),
                     encoding: self.encoding.clone(),
+                    multiline_cells: self.multiline_cells,
                 },
             }),
             None => self.row(),

@@ -219,6 +219,11 @@ impl Planning {
         }
     }
 
+    /// Whether cells may hold lines like those of the file.
+    pub fn multiline_cells(&self) -> bool {
+        matches!(&self.shared.source, Source::Path { options, .. } if options.multiline_cells)
+    }
+
     /// As [`part`] of the file that is read.
     pub fn part(&self) -> Option<String> {
         part(self.sheet(), self.encoding())

@@ -82,6 +82,7 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
     let input = InputArgs {
         sheet: plan.head.sheet.clone(),
         encoding: plan.head.encoding.clone(),
+        multiline_cells: plan.head.multiline_cells,
         ..InputArgs::default()
     };
     let source = input.source(Some(&plan.head.file))?;

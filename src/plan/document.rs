@@ -20,6 +20,8 @@ pub struct Head<'a> {
     pub sheet: Option<String>,
     /// The encoding that the text is said to have.
     pub encoding: Option<String>,
+    /// Whether its cells may hold lines like its own.
+    pub multiline_cells: bool,
     pub template: Option<&'static str>,
     pub parameters: &'a Parameters,
     /// Whether the store was not asked.
@@ -96,7 +98,7 @@ impl<W: Write> Document<W> {
 impl<W: Write + Send> View for Document<W> {
     fn open(&mut self, head: &Head<'_>) -> io::Result<()> {
         self.offline = head.offline;
-        let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet, "encoding": head.encoding,
+        let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet, "encoding": head.encoding, "multiline_cells": head.multiline_cells,
             "parameters": head.parameters, "template": head.template, "offline": head.offline });
         let head = head.to_string();
         write!(self.out, "{},\"rows\":[", head.trim_end_matches('}'))

@@ -62,6 +62,9 @@ pub struct PlanHead {
     /// The encoding that the text is said to have.
     #[serde(default)]
     pub encoding: Option<String>,
+    /// Whether its cells may hold lines like its own.
+    #[serde(default)]
+    pub multiline_cells: bool,
     /// Whether the store was not asked.
     pub offline: bool,
 }

@@ -61,6 +61,7 @@ pub async fn plan(
         file,
         sheet: planning.sheet().map(str::to_owned),
         encoding: planning.encoding().map(str::to_owned),
+        multiline_cells: planning.multiline_cells(),
         template: planning.template(),
         parameters,
         offline,

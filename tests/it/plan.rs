@@ -2,6 +2,7 @@
 
 mod encoding;
 mod hash;
+mod quotes;
 mod tampered;
 
 use std::fmt::Write as _;

@@ -96,6 +96,9 @@ pub struct InputOptions {
     pub sheet: Option<String>,
     /// The encoding of a text, as [`encoding::named`] knows it; found out otherwise. Of a workbook it is not asked.
     pub encoding: Option<String>,
+    /// Whether a quoted cell of a text may hold lines with as many delimiters as the header, which mostly means that a quote
+    /// is missing.
+    pub multiline_cells: bool,
 }
 
 /// A file of rows being read.
@@ -158,7 +161,7 @@ impl Input {
                 }
                 let named = options.encoding.as_deref().map(encoding::named).transpose();
                 let named = named.map_err(|what| InputError::new(source.name(), code::INVALID_ENCODING, what))?;
-                From::Text(Box::new(Text::new(source, &limits, named)))
+                From::Text(Box::new(Text::new(source, &limits, named, options.multiline_cells)))
             }
         };
         let mut input = Self {
@@ -257,15 +260,15 @@ impl Input {
         const BLOCK: usize = 4096;
         while self.read_block(BLOCK)?.is_some() {}
         let encoding = self.encoding();
-        let meter = match &self.rows_from {
-            From::Text(text) => text.source().meter(),
-            From::Sheet(sheet) => sheet.meter(),
+        let (meter, broken) = match &self.rows_from {
+            From::Text(text) => (text.source().meter(), text.broken()),
+            From::Sheet(sheet) => (sheet.meter(), None),
         };
         Ok(Digest {
             sha256: meter.sha256(),
             bytes: meter.bytes,
             rows: self.rows,
-            notes: self.notes.told(encoding),
+            notes: self.notes.told(encoding, broken),
             encoding,
         })
     }

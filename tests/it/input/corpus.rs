@@ -61,7 +61,10 @@ fn quotes() {
         "a,b\n\"1,\"\"x\"\"\",\"2\r\n3\"\n4,5\n",
         "a·b | 2: 1,\"x\"·2\r\n3 | 4: 4·5",
     );
-    check("a,b\nx\"y,\"z\" \"w\"\n", "a·b | 2: x\"y·z \"w\"");
+    check("a,b\nx\"y,z \"w\"\n", "a·b | 2: x\"y·z \"w\"");
+    check("a,b\n \"1\" ,\t\"2\"\t\n", "a·b | 2: 1·2");
+    check("a\tb\n \"1\" \t\"2\" \r\n", "a·b | 2: 1·2");
+    check("a,b\n 1 , 2\n", "a·b | 2:  1 · 2");
     check("\"a\",\"b\"\n\"\",\"1\"", "a·b | 2: ·1");
     check(
         "a,b\n1,2\n3,\"ü\nx\n",
@@ -73,6 +76,22 @@ fn quotes() {
         "unclosed-quote: users.csv:4:4: the quoted cell that opens here is never \
         closed; close it, or double the quote if it is text",
     );
+    for (text, place) in [
+        ("a,b\n1,\"x\"y\n", "2:5"),
+        ("a,b\n1,\"x \"y\" z\"\n", "2:6"),
+        ("a,b\n\"x\" 'y',2\n", "2:3"),
+        ("a,b\n1,\"x\" \"y\"\n", "2:5"),
+        ("a,b\n\"1\"\"2,3\n4,5\"6\n", "3:4"),
+    ] {
+        let told = format!("stray-quote: users.csv:{place}: text follows the quote that closes a cell");
+        let read = shown(text.as_bytes(), 7, &[]);
+        assert!(read.starts_with(&told), "{text:?}: {read}");
+    }
+    let rows = "a,b,c,d\n1,2,3,\"x\n4,5,6,y\n7,8,9,z\"\n1,1,1,1\n";
+    let told = "stray-quote: users.csv:2:1: cell 4 of the record that begins here holds whole rows";
+    assert!(shown(rows.as_bytes(), 7, &[]).starts_with(told));
+    let address = "a,b,c,d\n1,2,3,\"12 High Street,\nLondon, GB\"\n1,1,1,1\n";
+    check(address, "a·b·c·d | 2: 1·2·3·12 High Street,\nLondon, GB | 4: 1·1·1·1");
     let runaway = format!("a,b\n1,2\n3,\"x\n{}", "4,5\n".repeat(100));
     check(
         runaway,

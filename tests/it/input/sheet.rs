@@ -21,7 +21,14 @@ fn open(bytes: &[u8], limits: InputLimits) -> Result<Input, InputError> {
 
 fn on_disk(path: &Path, sheet: Option<&str>) -> Result<Input, InputError> {
     let sheet = sheet.map(str::to_owned);
-    Input::open_with(path, InputLimits::default(), &InputOptions { sheet, encoding: None })
+    Input::open_with(
+        path,
+        InputLimits::default(),
+        &InputOptions {
+            sheet,
+            ..InputOptions::default()
+        },
+    )
 }
 
 /// An archive of these parts.

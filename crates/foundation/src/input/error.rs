@@ -114,6 +114,8 @@ pub mod code {
     pub const FILE_CHANGED: &str = "file-changed";
     /// A quoted cell is still open at the end of the file.
     pub const UNCLOSED_QUOTE: &str = "unclosed-quote";
+    /// Text follows the quote that closes a cell, or a quoted cell holds what looks like rows.
+    pub const STRAY_QUOTE: &str = "stray-quote";
     /// A record is longer than the limit.
     pub const RECORD_TOO_LONG: &str = "record-too-long";
     /// The bytes are not text in the encoding the file is in.

@@ -51,9 +51,16 @@ impl Notes {
         }
     }
 
-    /// The notes, a sentence each.
-    pub(super) fn told(&self, encoding: &str) -> Vec<String> {
+    /// The notes, a sentence each. `broken`: the lines of the text, and how many cells hold line ends.
+    pub(super) fn told(&self, encoding: &str, broken: Option<(u64, u64)>) -> Vec<String> {
         let mut notes = Vec::new();
+        if let Some((lines, cells)) = broken {
+            let cells = match cells {
+                1 => "1 cell contains line breaks".to_owned(),
+                many => format!("{many} cells contain line breaks"),
+            };
+            notes.push(format!("the file has {lines} lines and fewer rows: {cells}"));
+        }
         if !is_unicode(encoding) {
             let examples = match self.encoded.as_slice() {
                 [] => String::new(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use encoding_rs::Encoding;
 
 use super::InputLimits;
-use super::block::Cells;
+use super::block::{Cells, RowView};
 use super::decode::{Decoder, Filled};
 use super::error::{InputError, Position, code};
 use super::source::Source;
@@ -25,10 +25,16 @@ pub(super) struct Text {
     /// Nothing follows the window.
     ended: bool,
     delimiter: u8,
+    /// Cells of the header.
+    width: usize,
+    /// Whether a cell may hold lines that look like rows.
+    multiline: bool,
+    /// Cells that hold line ends.
+    broken: u64,
 }
 
 impl Text {
-    pub(super) fn new(source: Source, limits: &InputLimits, named: Option<&'static Encoding>) -> Self {
+    pub(super) fn new(source: Source, limits: &InputLimits, named: Option<&'static Encoding>, multiline: bool) -> Self {
         Self {
             decoder: Decoder::new(source, named),
             record_bytes: limits.record_bytes,
@@ -37,6 +43,9 @@ impl Text {
             line: 1,
             ended: false,
             delimiter: b',',
+            width: 0,
+            multiline,
+            broken: 0,
         }
     }
 
@@ -50,6 +59,11 @@ impl Text {
 
     pub(super) fn delimiter(&self) -> u8 {
         self.delimiter
+    }
+
+    /// Lines of the text, and cells that hold line ends, if any do.
+    pub(super) fn broken(&self) -> Option<(u64, u64)> {
+        (self.broken > 0).then_some((self.line - 1, self.broken))
     }
 
     /// The next row that is not blank, taken for a header: the delimiter is told by it.
@@ -78,6 +92,7 @@ impl Text {
         let Some(line) = self.record(&mut cells)? else {
             return Err(self.fault(code::EMPTY_FILE, "the file holds nothing but blank lines"));
         };
+        self.width = cells.since(mark).len();
         Ok((line, cells.since(mark).cells().map(str::to_owned).collect()))
     }
 
@@ -89,6 +104,9 @@ impl Text {
                 Scanned::Record { end, breaks } => {
                     if end - self.at > self.record_bytes {
                         return Err(self.too_long(None));
+                    }
+                    if breaks > 0 {
+                        self.swallowed(&cells.since(mark))?;
                     }
                     let line = self.line;
                     // The line end of the record itself; where the file ends without one, nobody asks again.
@@ -103,9 +121,47 @@ impl Text {
                     cells.rewind(mark);
                     self.grow(quote)?;
                 }
+                Scanned::Stray { opened, quote } => {
+                    cells.rewind(mark);
+                    let from = self.position(opened);
+                    let message = format!(
+                        "text follows the quote that closes a cell (opened at line {}, column {}); \
+                         double a quote that is part of the text, or take it away",
+                        from.line, from.column
+                    );
+                    return Err(self.fault(code::STRAY_QUOTE, message).at(self.position(quote)));
+                }
                 Scanned::End => return Ok(None),
             }
         }
+    }
+
+    /// Refuses a cell that holds what looks like rows, since a quote that is missing makes one of those.
+    fn swallowed(&mut self, record: &RowView<'_>) -> Result<(), InputError> {
+        /// Fewer cells than this stand in lines of an address as well.
+        const TELLING: usize = 4;
+        for (index, cell) in record.cells().enumerate() {
+            let mut lines = cell.split(['\r', '\n']).skip(1).peekable();
+            if lines.peek().is_none() {
+                continue;
+            }
+            self.broken += 1;
+            let (delimiter, width) = (self.delimiter, self.width);
+            let is_row = |line: &str| line.bytes().filter(|byte| *byte == delimiter).count() + 1 >= width;
+            if !self.multiline && width >= TELLING && lines.any(is_row) {
+                let message = format!(
+                    "cell {} of the record that begins here holds whole rows; a quote is probably missing or one too \
+                     many; if it is meant so, say --multiline-cells",
+                    index + 1
+                );
+                let at = Position {
+                    line: self.line,
+                    column: 1,
+                };
+                return Err(self.fault(code::STRAY_QUOTE, message).at(at));
+            }
+        }
+        Ok(())
     }
 
     /// Makes the window at least twice as long as the record it does not hold the whole of.

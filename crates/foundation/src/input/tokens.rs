@@ -1,7 +1,8 @@
 //! The tokeniser: one record at a time out of a window of text.
 //!
 //! RFC 4180, with what files do to it: LF, CRLF and CR all end a record; a quote inside an unquoted cell is
-//! a character like any other; what follows a closing quote belongs to the cell.
+//! a character like any other; blanks around a quoted cell are no part of it. Anything else after a closing quote means that
+//! a quote is missing or one too many, and then nobody knows where the cell ends.
 //!
 //! It keeps no state between calls. A record that does not end within the window is scanned again once the
 //! window has grown, which is cheap because the window at least doubles.
@@ -14,6 +15,8 @@ pub(super) enum Scanned {
     Record { end: usize, breaks: u64 },
     /// The window ends before the record does; `quote` is where a quoted cell was opened, if it is in one.
     Cut { quote: Option<usize> },
+    /// Text follows the quote at `quote`, which closes the cell opened at `opened`.
+    Stray { opened: usize, quote: usize },
     /// There is no further record.
     End,
 }
@@ -36,17 +39,30 @@ pub(super) fn record(window: &str, from: usize, last: bool, delimiter: u8, cells
     let mut copied = from;
     let mut at = from;
     loop {
-        if bytes.get(at) == Some(&b'"') {
-            let opened = at;
-            cells.text.push_str(&window[copied..opened]);
-            match quoted(window, opened, last, cells) {
-                Some(closed) => {
-                    breaks += line_breaks(&bytes[opened..closed]);
-                    copied = closed;
-                    at = closed;
+        let opened = past_blanks(bytes, at, delimiter);
+        match bytes.get(opened) {
+            Some(b'"') => {
+                cells.text.push_str(&window[copied..at]);
+                let Some(closed) = quoted(window, opened, last, cells) else {
+                    return Scanned::Cut { quote: Some(opened) };
+                };
+                breaks += line_breaks(&bytes[opened..closed]);
+                at = past_blanks(bytes, closed, delimiter);
+                copied = at;
+                match bytes.get(at) {
+                    None if !last => return Scanned::Cut { quote: Some(opened) },
+                    None | Some(b'\r' | b'\n') => {}
+                    Some(next) if *next == delimiter => {}
+                    Some(_) => {
+                        return Scanned::Stray {
+                            opened,
+                            quote: closed - 1,
+                        };
+                    }
                 }
-                None => return Scanned::Cut { quote: Some(opened) },
             }
+            None if !last => return Scanned::Cut { quote: None },
+            _ => {}
         }
         let base = (cells.text.len() as u32).wrapping_sub(copied as u32);
         let Some(end) = unquoted(bytes, at, needles, base, &mut cells.ends) else {
@@ -79,6 +95,16 @@ pub(super) fn record(window: &str, from: usize, last: bool, delimiter: u8, cells
     }
 }
 
+/// Where the first byte at or after `from` stands that is neither a space nor, unless it delimits, a tab.
+#[inline]
+fn past_blanks(bytes: &[u8], from: usize, delimiter: u8) -> usize {
+    let mut at = from;
+    while matches!(bytes.get(at), Some(b' ' | b'\t') if bytes[at] != delimiter) {
+        at += 1;
+    }
+    at
+}
+
 /// Appends the text between the quote at `opened` and the one that closes it; returns where that ends.
 fn quoted(window: &str, opened: usize, last: bool, cells: &mut Cells) -> Option<usize> {
     let bytes = window.as_bytes();
@@ -99,8 +125,8 @@ fn quoted(window: &str, opened: usize, last: bool, cells: &mut Cells) -> Option<
     }
 }
 
-/// Ends cells until the record ends or a quoted cell begins, and returns where: at the line end, or at the
-/// delimiter before the quote. `base` turns a place in the window into one in the cells' text, by wrapping
+/// Ends cells until the record ends or a quoted cell may begin, and returns where: at the line end, or at the
+/// delimiter before the quote or the blanks that may stand before one. `base` turns a place in the window into one in the cells' text, by wrapping
 /// addition since it may be the earlier of the two.
 fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: u32, ends: &mut Vec<u32>) -> Option<usize> {
     let mut at = from;
@@ -110,7 +136,7 @@ fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: u32, ends: &mut V
             let hit = at + (hits.trailing_zeros() / 8) as usize;
             hits &= hits - 1;
             ends.push(base.wrapping_add(hit as u32));
-            if bytes[hit] != needles.delimiter || bytes.get(hit + 1) == Some(&b'"') {
+            if bytes[hit] != needles.delimiter || matches!(bytes.get(hit + 1), Some(b'"' | b' ' | b'\t')) {
                 return Some(hit);
             }
         }
@@ -120,7 +146,7 @@ fn unquoted(bytes: &[u8], from: usize, needles: Needles, base: u32, ends: &mut V
         let hit = at + offset;
         if *byte == needles.delimiter || *byte == b'\n' || *byte == b'\r' {
             ends.push(base.wrapping_add(hit as u32));
-            if *byte != needles.delimiter || bytes.get(hit + 1) == Some(&b'"') {
+            if *byte != needles.delimiter || matches!(bytes.get(hit + 1), Some(b'"' | b' ' | b'\t')) {
                 return Some(hit);
             }
         }

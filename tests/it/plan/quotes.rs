@@ -1,0 +1,72 @@
+//! Quotes out of place: never other rows than somebody meant, in silence.
+
+use crate::place::Place;
+
+const HEADER: &str = "customer,user_principal_name,first_name,last_name,display_name,usage_location,street_address\n";
+
+fn user(name: &str, street: &str) -> String {
+    format!("A-1,{name}@alpha.onmicrosoft.com,{name},Smith,{name} Smith,GB,{street}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_quote_swallows_are_refused() {
+    let place = Place::with_customer().await;
+    let inches = [
+        user("ana", "\"Dock 12\"\""),
+        user("bo", "Store 2"),
+        user("cy", "\"Dock 14\"\""),
+        user("di", "Store 3"),
+    ];
+    place.write("inches.csv", format!("{HEADER}{}", inches.concat()));
+    let lost = [user("ana", "\"Dock 12"), user("bo", "Store 2"), user("cy", "Dock 14\"")];
+    place.write("lost.csv", format!("{HEADER}{}", lost.concat()));
+    place.write("named.csv", format!("{HEADER}{}", user("\"Ana \"Nan\" M\"", "x")));
+    for (file, where_) in [
+        ("inches.csv", "inches.csv:4:"),
+        ("lost.csv", "lost.csv:2:"),
+        ("named.csv", "named.csv:2:"),
+    ] {
+        for run in ["plan", "run"] {
+            let told = match run {
+                "plan" => place.tenantry(&["plan", "bulk-add-users", file]),
+                _ => place.tenantry(&["run", "bulk-add-users", file, "--skip-invalid", "--no-passwords"]),
+            };
+            let told = told.ends(2);
+            assert!(told.all().contains("quote"), "{told:#?}");
+            assert!(told.all().contains(where_), "{told:#?}");
+        }
+    }
+    let users = place.tenantry(&["customers", "--what", "users", "--json"]).ends(0).out;
+    assert!(!users.contains("@alpha"), "{users}");
+
+    let meant = [
+        "run",
+        "bulk-add-users",
+        "lost.csv",
+        "--multiline-cells",
+        "--no-passwords",
+        "--json",
+    ];
+    let run = place.tenantry(&meant).ends(0).json();
+    assert_eq!(run["counts"]["applied"], 1);
+    assert_eq!(
+        run["input"]["notes"][0],
+        "the file has 4 lines and fewer rows: 1 cell contains line breaks"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_and_rows_are_told_apart_where_they_differ() {
+    let place = Place::with_customer().await;
+    let rows = [
+        user("ana", "\"1 High Street\nFloor 2\""),
+        user("bo", " \"2 High Street\" "),
+    ];
+    place.write("users.csv", format!("{HEADER}{}", rows.concat()));
+    let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(0);
+    assert!(
+        plan.out
+            .contains("note: the file has 4 lines and fewer rows: 1 cell contains line breaks"),
+        "{plan:#?}"
+    );
+}
