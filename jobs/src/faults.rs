@@ -73,10 +73,16 @@ impl Faults {
         if text::has_control(value)
             && value
                 .chars()
-                .any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+                .any(|c| text::is_none_of_a_value(c) && !matches!(c, '\t' | '\n' | '\r'))
         {
-            self.add(column, code::BAD_CHARACTER, value, "text without control characters");
+            self.add(
+                column,
+                code::BAD_CHARACTER,
+                value,
+                "text without characters that nobody can see",
+            );
         }
+        self.check_spoilt(column, value);
         self.check_length(column, value, max);
         value
     }
@@ -88,10 +94,24 @@ impl Faults {
                 column,
                 code::BAD_CHARACTER,
                 value,
-                "one line without control characters",
+                "one line without characters that nobody can see",
             );
         }
+        self.check_spoilt(column, value);
         self.check_length(column, value, max);
+    }
+
+    fn check_spoilt(&mut self, column: usize, value: &str) {
+        let digits = || {
+            let name = self.columns[column].name;
+            name.contains("phone") || matches!(name, "fax" | "postal_code" | "external_id")
+        };
+        let begins = value.as_bytes().first();
+        if begins.is_some_and(|first| matches!(first, b'#' | b'=' | b'\'' | b'0'..=b'9'))
+            && let Some(expected) = text::spoilt(value, digits())
+        {
+            self.add(column, code::ERROR_CELL, value, expected);
+        }
     }
 
     fn check_length(&mut self, column: usize, value: &str, max: usize) {

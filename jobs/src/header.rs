@@ -5,7 +5,7 @@
 //! and the native one wins a tie. Native names are understood in a template's file too, so that a
 //! `customer` or `licenses` column can be added to it.
 
-use crate::{Column, JOBS, Job, Problem, Template, code, nearest};
+use crate::{Column, ExportOf, JOBS, Job, Problem, Template, code, export_columns, lists, nearest};
 
 /// Where the native columns stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,13 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
         let is_there = |marker: &str| header.iter().any(|cell| key(cell) == key(marker));
         template.marker.is_none_or(is_there)
     };
-    let layouts = std::iter::once(None).chain(job.templates().iter().filter(is_marked).map(Some));
+    let layouts = std::iter::once(None).chain(
+        job.templates()
+            .iter()
+            .chain(lists::TEMPLATES)
+            .filter(is_marked)
+            .map(Some),
+    );
     let readings = layouts.map(|template| Reading::new(job, template, &header[..named]));
     // `min_by_key` keeps the first of equals, which is the native layout.
     let Some(reading) = readings.min_by_key(Reading::unknown) else {
@@ -152,16 +158,32 @@ fn meaning(job: &dyn Job, template: Option<&Template>, cell: &str) -> Meaning {
     if wanted.is_empty() {
         return Meaning::Unknown;
     }
+    let is_list = template.is_some_and(|template| template.name == lists::NAME);
+    let otherwise = if is_list { Meaning::Ignored } else { Meaning::Unknown };
     let native = |name: &str| job.columns().iter().position(|column| column.name == name);
     let in_template = template.and_then(|template| template.columns.iter().find(|(name, _)| key(name) == wanted));
     match in_template {
         Some((_, None)) => Meaning::Ignored,
-        Some((_, Some(name))) => native(name).map_or(Meaning::Unknown, Meaning::Native),
+        Some((_, Some(name))) => native(name).map_or(otherwise, Meaning::Native),
         None => {
             let found = job.columns().iter().position(|column| key(column.name) == wanted);
-            found.map_or(Meaning::Unknown, Meaning::Native)
+            let otherwise = if is_listed(&wanted) {
+                otherwise
+            } else {
+                Meaning::Unknown
+            };
+            found.map_or(otherwise, Meaning::Native)
         }
     }
+}
+
+/// Whether it is a column of a list of ours.
+fn is_listed(wanted: &str) -> bool {
+    let lists = [ExportOf::Customers, ExportOf::Subscriptions, ExportOf::Users];
+    lists
+        .into_iter()
+        .flat_map(export_columns)
+        .any(|column| key(column.title) == wanted)
 }
 
 fn unknown(job: &dyn Job, template: Option<&'static Template>, index: usize, cell: &str) -> Problem {
@@ -219,9 +241,9 @@ fn is_ignoring(c: char) -> bool {
     is_blank(c) || c == '_'
 }
 
-/// White space, and the byte-order mark that some programs leave in front.
+/// White space, and what nobody sees.
 fn is_blank(c: char) -> bool {
-    c.is_whitespace() || c == '\u{feff}'
+    crate::text::is_around(c)
 }
 
 #[cfg(test)]

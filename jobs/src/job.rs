@@ -85,6 +85,6 @@ fn trimmed(cell: &str) -> &str {
     match cell.as_bytes() {
         [] => cell,
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,
-        _ => cell.trim(),
+        _ => cell.trim_matches(crate::text::is_around),
     }
 }

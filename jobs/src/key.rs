@@ -40,6 +40,15 @@ pub fn user_name(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The text with letters and their marks as one character each, where there is one (NFC).
+#[inline]
+pub fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    ComposingNormalizerBorrowed::new_nfc().normalize(text)
+}
+
 /// Whether two texts have one key.
 #[inline]
 pub fn same(one: &str, other: &str) -> bool {

@@ -11,6 +11,7 @@ mod faults;
 pub mod header;
 mod job;
 pub mod key;
+mod lists;
 mod model;
 mod policy;
 pub mod problem;

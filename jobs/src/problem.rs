@@ -61,13 +61,13 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// On one line, and nothing in it a terminal would act on.
+/// On one line, nothing in it that a terminal would act on, and everything to be seen.
 struct Shown<'a>(&'a str);
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.chars().try_for_each(|c| {
-            if c.is_control() {
+            if c.is_control() || crate::text::is_invisible(c) {
                 write!(f, "{}", c.escape_default())
             } else {
                 f.write_char(c)

@@ -1,6 +1,31 @@
 //! Rules about characters that hold for every cell.
+//!
+//! Characters that nobody sees come into files with what is copied from web pages and documents. Around a value they are
+//! taken off like blanks; within one they are refused, since two values that look alike would be different ones. Those that
+//! join letters or choose their form belong to some scripts and stay.
 
-/// Whether the text holds a control character (C0, DEL or C1).
+/// Whether nobody sees the character, beside blanks and controls: marks of direction, joiners, hyphens that do not show,
+/// byte order marks, tags.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180E}'
+        | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}'
+        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Whether the character means something between letters: U+200C and U+200D, which join them or keep them apart.
+fn joins(c: char) -> bool {
+    matches!(c, '\u{200C}' | '\u{200D}')
+}
+
+/// Whether the character is none that a value can begin or end with.
+pub(crate) fn is_around(c: char) -> bool {
+    c.is_whitespace() || is_invisible(c)
+}
+
+/// Whether the text holds a character that no value has: a control character (C0, DEL or C1), one that nobody sees, or
+/// U+FFFD, which stands where one was lost.
 #[inline]
 pub(crate) fn has_control(text: &str) -> bool {
     // Every cell of every row comes by here, and most are a few letters of ASCII: eight bytes at a time, the
@@ -13,7 +38,123 @@ pub(crate) fn has_control(text: &str) -> bool {
         }
         None => bytes.iter().all(|byte| (0x20..0x7F).contains(byte)),
     };
-    !plain && text.chars().any(char::is_control)
+    !plain && text.chars().any(is_none_of_a_value)
+}
+
+pub(crate) fn is_none_of_a_value(c: char) -> bool {
+    c.is_control() || c == '\u{FFFD}' || (is_invisible(c) && !joins(c))
+}
+
+/// What a spreadsheet has made of a value, said as what is expected instead; `None` for a value. `digits` says that the
+/// column is of numbers that are no quantities: telephones, postal codes, ids.
+#[inline]
+pub(crate) fn spoilt(text: &str, digits: bool) -> Option<&'static str> {
+    match text.as_bytes().first()? {
+        b'#' => is_error(text).then_some(
+            "a value, and a spreadsheet wrote an error, or that a column is too narrow, in its place; mend the cell there, or \
+             type the value",
+        ),
+        b'=' => is_formula(text).then_some("a value, and this is a formula; type what it comes to"),
+        b'\'' if digits => text[1..].starts_with(|c: char| c.is_ascii_digit() || "+-=@".contains(c)).then_some(
+            "a value without the apostrophe, by which spreadsheets mark text",
+        ),
+        b'0'..=b'9' => is_number_spoilt(text, digits),
+        _ => None,
+    }
+}
+
+/// As spreadsheets write errors in English, German, French, Spanish, Italian, Dutch, Polish and Portuguese; and cells that
+/// are too narrow.
+fn is_error(text: &str) -> bool {
+    const ERRORS: &[&str] = &[
+        "#N/A",
+        "#NAME?",
+        "#REF!",
+        "#VALUE!",
+        "#DIV/0!",
+        "#NUM!",
+        "#NULL!",
+        "#SPILL!",
+        "#CALC!",
+        "#FIELD!",
+        "#BLOCKED!",
+        "#CONNECT!",
+        "#UNKNOWN!",
+        "#BUSY!",
+        "#GETTING_DATA",
+        "#PYTHON!",
+        "#EXTERNAL!",
+        "#NV",
+        "#BEZUG!",
+        "#WERT!",
+        "#ZAHL!",
+        "#ÜBERLAUF!",
+        "#KALK!",
+        "#NOM?",
+        "#VALEUR!",
+        "#NOMBRE!",
+        "#PROPAGATION!",
+        "#CALCUL!",
+        "#¿NOMBRE?",
+        "#¡REF!",
+        "#¡VALOR!",
+        "#¡DIV/0!",
+        "#¡NUM!",
+        "#¡NULO!",
+        "#N/D",
+        "#NOME?",
+        "#RIF!",
+        "#VALORE!",
+        "#WAARDE!",
+        "#NAAM?",
+        "#VERW!",
+        "#GETAL!",
+        "#N/B",
+        "#LEEG!",
+        "#ARG!",
+        "#ADR!",
+        "#LICZBA!",
+        "#NAZWA?",
+        "#VALOR!",
+        "#NÚM!",
+        "#NULO!",
+    ];
+    (text.len() > 1 && text.bytes().all(|byte| byte == b'#'))
+        || ERRORS.iter().any(|error| error.eq_ignore_ascii_case(text))
+}
+
+/// `=` before a number, a cell or a function.
+fn is_formula(text: &str) -> bool {
+    let rest = text.trim_start_matches(['=', '+', '-', '@', '$', '(', ' ']);
+    let letters = rest
+        .bytes()
+        .take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'.')
+        .count();
+    let after = rest.as_bytes().get(letters);
+    match letters {
+        0 => after.is_some_and(u8::is_ascii_digit),
+        _ => matches!(after, Some(b'(' | b'!' | b'$')) || (letters <= 3 && after.is_some_and(u8::is_ascii_digit)),
+    }
+}
+
+/// `4.91512E+11`, and in a column of `digits` `5E+10` and `1067.0`.
+fn is_number_spoilt(text: &str, digits: bool) -> Option<&'static str> {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = text.split_once(['E', 'e']).unwrap_or((text, ""));
+    let (whole, part) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
+    if !number(whole) || !(part.is_empty() || number(part)) {
+        return None;
+    }
+    if !exponent.is_empty() {
+        let signed = exponent.strip_prefix(['+', '-']).is_some_and(number);
+        let is_spoilt = signed && (digits || !part.is_empty());
+        return is_spoilt.then_some(
+            "all digits, and a spreadsheet has kept only some; format the column as text there, and type the value again",
+        );
+    }
+    (digits && !part.is_empty() && part.bytes().all(|byte| byte == b'0')).then_some(
+        "digits, and a program took them for a quantity (leading zeros may be lost as well); write the column as text",
+    )
 }
 
 /// Whether eight bytes are all ASCII and none of them a control character.
@@ -50,9 +191,57 @@ mod tests {
             ("0123456\u{1f}", true),
             ("long enough for words, ~ and then some", false),
             ("a\u{85}b", true),
-            ("e\u{301}\u{200f}", false),
+            ("e\u{301}", false),
+            ("e\u{200f}", true),
+            ("Jos\u{fffd}", true),
+            ("SP\u{200b}B", true),
+            ("\u{202e}abc", true),
+            ("می\u{200c}خواهم", false),
+            ("👩\u{200d}💻\u{fe0f}", false),
         ] {
             assert_eq!(has_control(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_spreadsheet_has_made_of_a_value_is_seen() {
+        for text in [
+            "#N/A",
+            "#name?",
+            "########",
+            "#WERT!",
+            "#¡DIV/0!",
+            "=1+1",
+            "=A1",
+            "=SUM(A1:A3)",
+            "4.91512E+11",
+            "4,9e+11",
+            "1.5E-3",
+        ] {
+            assert!(spoilt(text, false).is_some(), "{text}");
+        }
+        for text in ["'0155", "'+49 89 1", "5E+10", "01067.0", "1067,00", "4.91512E+11"] {
+            assert!(spoilt(text, true).is_some(), "{text}");
+        }
+        for text in ["5E+10", "1067.0", "3.5"] {
+            assert_eq!(spoilt(text, false), None, "{text}");
+        }
+        for text in [
+            "#",
+            "#1",
+            "#4 High Street",
+            "12E4",
+            "1E4-9",
+            "= Company =",
+            "=Acme",
+            "+49 89 1",
+            "1.800.555",
+            "0155",
+            "3.5",
+            "E+5",
+            "",
+        ] {
+            assert_eq!(spoilt(text, true), None, "{text}");
         }
     }
 }

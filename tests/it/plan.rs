@@ -2,6 +2,7 @@
 
 mod encoding;
 mod hash;
+mod lists;
 mod quotes;
 mod tampered;
 

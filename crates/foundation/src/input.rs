@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CSV   file ─ gunzip ─ hash ─ decode ─ tokenise ─┐
-//!                                                 ├─ unguard ─ redact ─► Block ─► (kinds, spool)
+//!                                                 ├─ unguard ─ compose ─ redact ─► Block ─► (kinds, spool)
 //! Excel file ─ hash ─ unzip ─ cells of one sheet ─┘
 //! ```
 //! A file is read once, front to back, and never held whole: a window of text slides over it, and what leaves
@@ -10,7 +10,8 @@
 //! that its cells share has to be held whole, and is bounded. What was hashed is therefore what was validated and what is applied, and
 //! the file may change or vanish afterwards.
 //!
-//! Nothing here knows job kinds. Cells are handed on as they are, control characters, formulas and all; rows
+//! Nothing here knows job kinds. Cells are handed on as they are but for letters and their marks, which are composed (NFC), control characters,
+//! formulas and all; rows
 //! may have more or fewer cells than the header. What is refused here is what leaves no rows to judge: an
 //! encoding that does not decode, a quote that never closes, a workbook that is none, a file that changes while
 //! it is read.
@@ -107,8 +108,8 @@ pub struct Input {
     limits: InputLimits,
     header: Vec<String>,
     header_line: u64,
-    /// Whether cells are guarded, since we wrote the file.
-    guarded: bool,
+    /// Whether we wrote the file.
+    ours: bool,
     redacted: Vec<usize>,
     scratch: String,
     rows: u64,
@@ -169,7 +170,7 @@ impl Input {
             limits,
             header: Vec::new(),
             header_line: 1,
-            guarded: false,
+            ours: false,
             redacted: Vec::new(),
             scratch: String::new(),
             rows: 0,
@@ -292,9 +293,8 @@ impl Input {
                 }
                 Err(err) => return Err(err),
             };
-            if self.guarded {
-                guard::take_off(mark, &mut block.cells, &mut self.scratch);
-            }
+            guard::take_off(mark, self.ours, &mut block.cells, &mut self.scratch);
+            block.cells.compose(mark, &mut self.scratch);
             if let From::Sheet(sheet) = &mut self.rows_from {
                 sheet.complete(mark, &mut block, self.header.len());
             }
@@ -328,11 +328,9 @@ impl Input {
             From::Text(text) => text.header()?,
             From::Sheet(sheet) => sheet.header()?,
         };
-        self.guarded = guard::is_ours(&self.header);
-        if self.guarded {
-            for cell in &mut self.header {
-                *cell = guard::unguarded(cell).to_owned();
-            }
+        self.ours = guard::is_ours(&self.header);
+        for cell in &mut self.header {
+            *cell = guard::unguarded(cell).to_owned();
         }
         Ok(())
     }

@@ -1,5 +1,9 @@
 //! A block: some consecutive rows of a file, in a few large allocations however many cells they have.
 
+use std::borrow::Cow;
+
+use tenantry_jobs::key::composed;
+
 use super::error::{InputError, code};
 
 /// Rows that follow one another in a file. Cells are text as decoded and unquoted, and nothing else is done to them.
@@ -167,6 +171,26 @@ impl Cells {
         for (index, end) in ends.into_iter().enumerate() {
             let end = end as usize - mark.text;
             self.text.push_str(cell(index, &scratch[start..end]));
+            self.end();
+            start = end + 1;
+        }
+    }
+
+    /// Composes letters and their marks in the cells appended since `mark`: the same text is the same bytes then, whatever
+    /// system it was written on.
+    pub(super) fn compose(&mut self, mark: Mark, scratch: &mut String) {
+        let appended = &self.text[mark.text..];
+        if appended.is_ascii() || matches!(composed(appended), Cow::Borrowed(_)) {
+            return;
+        }
+        let ends = self.ends.split_off(mark.cells);
+        scratch.clear();
+        scratch.push_str(appended);
+        self.text.truncate(mark.text);
+        let mut start = 0;
+        for end in ends {
+            let end = end as usize - mark.text;
+            self.text.push_str(&composed(&scratch[start..end]));
             self.end();
             start = end + 1;
         }

@@ -2,16 +2,27 @@
 //!
 //! A spreadsheet takes a cell of a CSV file that begins with one of some characters for a formula. In the files we
 //! write, an apostrophe stands before such a cell, and before a cell that such an apostrophe could be read
-//! into; reading a file of ours takes exactly one away again. Whether a file is ours its header tells, so
-//! the cells of all others are left alone.
+//! into; reading takes exactly one away again.
+//!
+//! People edit our files before they hand them in: columns go, move, get other names, and whole files are saved as
+//! something else. So an apostrophe before such a character is taken off in any file: nobody means one, whoever wrote it.
+//! The one exception is a cell that also ends with an apostrophe, which is quoted; it stays as it is unless some column
+//! shows that the file is ours.
 
 use super::block::{Cells, Mark};
 
 const GUARD: u8 = b'\'';
 
-/// Columns that stand side by side in every file of ours, and hardly in any other: in results and rejects, and in lists of
-/// users, which are edited and come back as changes.
-const OURS: [[&str; 2]; 2] = [["_code", "_message"], ["Microsoft ID", "Primary domain name"]];
+/// Columns that files of ours have, and hardly any other, without case, blanks and hyphens.
+const OURS: [&str; 7] = [
+    "_row",
+    "_outcome",
+    "_code",
+    "_message",
+    "_id",
+    "microsoftid",
+    "primarydomainname",
+];
 
 /// Whether a cell is to be written with an apostrophe before it.
 #[inline]
@@ -50,13 +61,28 @@ fn runs(cell: &[u8]) -> bool {
 
 /// Whether a file with this header is one we wrote, edited since or not.
 pub(super) fn is_ours(header: &[String]) -> bool {
-    header.windows(2).any(|names| OURS.iter().any(|ours| names == ours))
+    let key = |name: &String| {
+        let letters = unguarded(name)
+            .chars()
+            .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '\u{feff}'));
+        letters.flat_map(char::to_lowercase).collect::<String>()
+    };
+    header.iter().map(key).any(|name| OURS.contains(&name.as_str()))
 }
 
-/// Takes the guards off the row appended since `mark`.
-pub(super) fn take_off(mark: Mark, cells: &mut Cells, scratch: &mut String) {
-    let guarded = |cell: &str| unguarded(cell).len() < cell.len();
-    if cells.since(mark).cells().any(guarded) {
-        cells.rewrite(mark, scratch, |_, cell| unguarded(cell));
+/// Takes the guards off the row appended since `mark`, in a file that is ours or not.
+pub(super) fn take_off(mark: Mark, ours: bool, cells: &mut Cells, scratch: &mut String) {
+    if memchr::memchr(GUARD, &cells.text.as_bytes()[mark.text..]).is_none() {
+        return;
     }
+    let lifted = |cell: &str| lift(cell, ours).len() < cell.len();
+    if cells.since(mark).cells().any(lifted) {
+        cells.rewrite(mark, scratch, |_, cell| lift(cell, ours));
+    }
+}
+
+/// The cell without a guard.
+fn lift(cell: &str, ours: bool) -> &str {
+    let is_quoted = cell.len() > 1 && cell.as_bytes().last() == Some(&GUARD);
+    if is_quoted && !ours { cell } else { unguarded(cell) }
 }

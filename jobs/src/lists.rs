@@ -1,0 +1,44 @@
+//! Headers of our own lists of customers, subscriptions and users, which people edit and hand in to any kind.
+//!
+//! Such a file names the customer by its Microsoft id, or by the primary domain where that column was taken out. Columns
+//! that the kind has under the same name are that; the others are read past, in these files alone: in any other they would
+//! be somebody's wish.
+
+use crate::Template;
+
+/// What the templates are called.
+pub(crate) const NAME: &str = "list of ours";
+
+/// By the Microsoft id first.
+pub(crate) const TEMPLATES: &[Template] = &[
+    Template {
+        name: NAME,
+        preamble: None,
+        marker: Some("Microsoft ID"),
+        columns: &named(Some("customer"), None),
+    },
+    Template {
+        name: NAME,
+        preamble: None,
+        marker: Some("Primary domain name"),
+        columns: &named(None, Some("customer")),
+    },
+];
+
+/// Every title whose column a kind may lack, or has under another name.
+const fn named(id: Option<&'static str>, domain: Option<&'static str>) -> [(&'static str, Option<&'static str>); 12] {
+    [
+        ("Microsoft ID", id),
+        ("Primary domain name", domain),
+        ("Sign-in blocked", Some("block_sign_in")),
+        ("Reseller", None),
+        ("Relationship", None),
+        ("Subscription", None),
+        ("Users", None),
+        ("Auto-renew", Some("auto_renew")),
+        ("Term ends", None),
+        ("Cancellable until", None),
+        ("Product type", Some("product_type")),
+        ("Registration number", Some("registration_number")),
+    ]
+}

@@ -1,0 +1,153 @@
+//! Lists of what a store holds, edited as people edit them and handed in again: nothing is changed but what they changed.
+
+use std::path::Path;
+
+use tenantry_jobs::{ExportOf, export_columns};
+
+use crate::place::{Place, read};
+
+const USERS: &str = "\
+customer,user_principal_name,display_name,first_name,last_name,usage_location,office_phone,job_title
+A-1,ana@alpha.onmicrosoft.com,-Ana,Ana,'t Hooft,GB,+44 20 7946 0018,'quoted'
+A-1,bo@alpha.onmicrosoft.com,Bo,Bo,=Ek,GB,,@night
+";
+
+/// The list of that sort, every column of it.
+fn list(place: &Place, what: ExportOf) -> Vec<Vec<String>> {
+    let columns: Vec<&str> = export_columns(what).iter().map(|column| column.name).collect();
+    let (what, columns) = (
+        format!(
+            "what={}",
+            match what {
+                ExportOf::Customers => "customers",
+                ExportOf::Subscriptions => "subscriptions",
+                ExportOf::Users => "users",
+            }
+        ),
+        format!("columns={}", columns.join(";")),
+    );
+    let run = [
+        "run",
+        "export-customers",
+        "--set",
+        &what,
+        "--set",
+        &columns,
+        "--set",
+        "name=list",
+        "--out",
+        "out",
+    ];
+    place.tenantry(&run).ends(0);
+    let text = read(Path::new(&place.path("out")).join("list.csv"));
+    std::fs::remove_dir_all(place.path("out")).expect("the results");
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let records = reader.records().map(|record| record.expect("CSV"));
+    records
+        .map(|record| record.iter().map(str::to_owned).collect())
+        .collect()
+}
+
+fn without(rows: &[Vec<String>], titles: &[&str]) -> String {
+    let kept: Vec<usize> = (0..rows[0].len())
+        .filter(|at| !titles.contains(&rows[0][*at].as_str()))
+        .collect();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        // As a spreadsheet saves them: with another column in front.
+        let cells = kept.iter().map(|at| row[*at].as_str());
+        writer
+            .write_record(std::iter::once("_note").chain(cells))
+            .expect("memory");
+    }
+    String::from_utf8(writer.into_inner().expect("memory")).expect("UTF-8")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_handed_in_changes_nothing() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+    let customer = [
+        "run",
+        "update-account",
+        "--set",
+        "customer=A-1",
+        "--set",
+        "phone=+44 20 7946 0000",
+    ];
+    place.tenantry(&customer).ends(0);
+
+    let users = list(&place, ExportOf::Users);
+    assert!(users[1].contains(&"'+44 20 7946 0018".to_owned()), "guarded: {users:?}");
+    let columns: [&[&str]; 5] = [
+        &[],
+        &["Microsoft ID"],
+        &["Primary domain name"],
+        &["Microsoft ID", "Licenses", "Roles"],
+        &["Status", "Company name", "External ID"],
+    ];
+    for titles in columns {
+        place.write("edited.csv", without(&users, titles));
+        let plan = place.tenantry(&["plan", "update-users", "edited.csv", "--json"]);
+        let plan = plan.ends(0).json();
+        assert_eq!(plan["totals"]["unchanged"], 2, "without {titles:?}: {plan:#}");
+    }
+    let customers = list(&place, ExportOf::Customers);
+    for titles in [&[][..], &["Microsoft ID"], &["Primary domain name"]] {
+        place.write("edited.csv", without(&customers, titles));
+        let plan = place
+            .tenantry(&["plan", "update-account", "edited.csv", "--json"])
+            .ends(0)
+            .json();
+        assert_eq!(plan["totals"]["unchanged"], 1, "without {titles:?}: {plan:#}");
+    }
+    place.write("leavers.csv", without(&users, &[]));
+    let leavers = place
+        .tenantry(&["plan", "delete-users", "leavers.csv", "--json"])
+        .ends(0)
+        .json();
+    assert_eq!(leavers["totals"]["change"], 2, "{leavers:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejects_can_be_mended_whatever_becomes_of_their_columns() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS.replace("GB", "Britain"));
+    let run = [
+        "run",
+        "bulk-add-users",
+        "users.csv",
+        "--no-passwords",
+        "--skip-invalid",
+        "--out",
+        "out",
+    ];
+    place.tenantry(&run).ends(1);
+    let rejects = read(place.path("out").join("rejects.csv"));
+    assert!(rejects.contains("'+44 20 7946 0018"), "{rejects}");
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(rejects.trim_start_matches('\u{feff}').as_bytes());
+    let rows: Vec<Vec<String>> = reader
+        .records()
+        .map(|record| record.expect("CSV").iter().map(str::to_owned).collect())
+        .collect();
+    for titles in [&[][..], &["_code"], &["_message"], &["_code", "_message"]] {
+        place.write("mended.csv", without(&rows, titles).replace("Britain", "GB"));
+        let plan = ["plan", "bulk-add-users", "mended.csv", "--out", "plan.json"];
+        place.tenantry(&plan).ends(0);
+    }
+    place
+        .tenantry(&["run", "bulk-add-users", "mended.csv", "--no-passwords"])
+        .ends(0);
+    let users = list(&place, ExportOf::Users);
+    let cells: Vec<&str> = users[1].iter().map(String::as_str).collect();
+    for expected in ["'-Ana", "'t Hooft", "'+44 20 7946 0018", "'quoted'"] {
+        assert!(cells.contains(&expected), "{expected}: {cells:?}");
+    }
+}
