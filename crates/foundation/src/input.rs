@@ -261,15 +261,20 @@ impl Input {
         const BLOCK: usize = 4096;
         while self.read_block(BLOCK)?.is_some() {}
         let encoding = self.encoding();
+        let mut notes = match &self.rows_from {
+            From::Text(_) => Vec::new(),
+            From::Sheet(sheet) => vec![sheet.note()],
+        };
         let (meter, broken) = match &self.rows_from {
             From::Text(text) => (text.source().meter(), text.broken()),
             From::Sheet(sheet) => (sheet.meter(), None),
         };
+        notes.extend(self.notes.told(encoding, broken));
         Ok(Digest {
             sha256: meter.sha256(),
             bytes: meter.bytes,
             rows: self.rows,
-            notes: self.notes.told(encoding, broken),
+            notes,
             encoding,
         })
     }

@@ -227,6 +227,15 @@ fn sheets_are_chosen_by_name() {
     ] {
         assert_eq!(on_disk(&path, wanted).expect("a header").header(), [expected]);
     }
+    let notes = |wanted| on_disk(&path, wanted).expect("a header").finish().expect("rows").notes;
+    assert_eq!(
+        notes(None),
+        ["the sheet `Notes` was read, and not `Users`; --sheet names another"]
+    );
+    assert_eq!(
+        notes(Some("hidden")),
+        ["the sheet `Hidden` was read, and not `Notes`, `Users`; --sheet names another"]
+    );
     let message = told(on_disk(&path, Some("User")));
     assert!(
         message.starts_with("unknown-sheet: ")

@@ -24,6 +24,7 @@ const AHEAD: usize = 2;
 pub(super) struct Sheet {
     file: String,
     name: String,
+    others: Vec<String>,
     meter: Meter,
     /// Rows to come; `None` is the end, and an end without it is a defect of the reading.
     batches: Receiver<Result<Option<Block>, InputError>>,
@@ -47,10 +48,11 @@ impl Sheet {
                 InputError::new(&file, code::UNREADABLE, message)
             })?;
         // A reader that is gone without a word came upon something nobody thought of.
-        let Opened { name, meter } = opening.recv().unwrap_or_else(|_| Err(damaged(&file)))?;
+        let Opened { name, others, meter } = opening.recv().unwrap_or_else(|_| Err(damaged(&file)))?;
         Ok(Self {
             file,
             name,
+            others,
             meter,
             batches,
             batch: Block::default(),
@@ -65,6 +67,19 @@ impl Sheet {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Which sheet is read, in a sentence.
+    pub(super) fn note(&self) -> String {
+        let others: Vec<String> = self.others.iter().map(|name| format!("`{name}`")).collect();
+        match others.as_slice() {
+            [] => format!("the sheet `{}` was read", self.name),
+            some => format!(
+                "the sheet `{}` was read, and not {}; --sheet names another",
+                self.name,
+                some.join(", ")
+            ),
+        }
     }
 
     pub(super) fn meter(&self) -> &Meter {

@@ -28,6 +28,8 @@ const MOST_GAPS: u64 = 1 << 30;
 /// What is known before the first row.
 pub(super) struct Opened {
     pub(super) name: String,
+    /// The other sheets that are shown.
+    pub(super) others: Vec<String>,
     pub(super) meter: Meter,
 }
 
@@ -45,6 +47,7 @@ pub(super) fn read(
     let (mut book, name) = match open(source, limits, wanted) {
         Ok((book, name, meter)) => {
             let told = Opened {
+                others: shown(&book).filter(|sheet| **sheet != name).cloned().collect(),
                 name: name.clone(),
                 meter,
             };
@@ -96,14 +99,20 @@ fn open(mut source: Source, limits: InputLimits, wanted: Option<&str>) -> Result
     Ok((book, name, source.meter().clone()))
 }
 
+/// The names of the sheets of cells that are not hidden.
+fn shown(book: &Book) -> impl Iterator<Item = &String> {
+    let sheets = book.sheets_metadata().iter();
+    let shown = sheets.filter(|sheet| sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible);
+    shown.map(|sheet| &sheet.name)
+}
+
 fn choose(book: &Book, file: &str, wanted: Option<&str>) -> Result<String, InputError> {
     let sheets = || {
         let all = book.sheets_metadata().iter();
         all.filter(|sheet| sheet.typ == SheetType::WorkSheet)
     };
     let Some(wanted) = wanted else {
-        let shown = sheets().find(|sheet| sheet.visible == SheetVisible::Visible);
-        return shown.map(|sheet| sheet.name.clone()).ok_or_else(|| {
+        return shown(book).next().cloned().ok_or_else(|| {
             InputError::new(
                 file,
                 code::UNKNOWN_SHEET,
