@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::input::InputOptions;
+use crate::input::{HiddenRows, InputOptions};
 use crate::ledger::{Actor, Parameters, Scope, Via};
 use crate::plan::Source;
 use crate::tasks;
@@ -145,9 +145,20 @@ struct InputArgs {
     /// Take quoted cells that hold lines like those of the file; mostly a quote is missing then, and the file is refused
     #[arg(long)]
     multiline_cells: bool,
+    /// What becomes of rows of a sheet that are hidden; a kind that deletes or ends something has to be told
+    #[arg(long, value_name = "include|skip", value_parser = hidden_rows)]
+    hidden_rows: Option<HiddenRows>,
     /// A cell of the one row of a job without a file, e.g. --set customer=contoso.onmicrosoft.com; may be repeated
     #[arg(long = "set", value_name = "COLUMN=VALUE")]
     cells: Vec<String>,
+}
+
+fn hidden_rows(word: &str) -> Result<HiddenRows, String> {
+    match word {
+        "include" => Ok(HiddenRows::Include),
+        "skip" => Ok(HiddenRows::Skip),
+        _ => Err("expected `include` or `skip`".to_owned()),
+    }
 }
 
 fn encoding(name: &str) -> Result<String, String> {
@@ -163,6 +174,7 @@ impl InputArgs {
                     sheet: self.sheet.clone(),
                     encoding: self.encoding.clone(),
                     multiline_cells: self.multiline_cells,
+                    hidden_rows: self.hidden_rows,
                 },
             }),
             None => self.row(),

@@ -40,7 +40,7 @@ pub(crate) use sync::{preview_sync, sync_source};
 use crate::clock::Clock;
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
-use crate::input::{self, Block, Digest, Input, InputError, InputOptions, ReadAhead};
+use crate::input::{self, Block, Digest, HiddenRows, Input, InputError, InputOptions, ReadAhead};
 use crate::ledger::{Installation, Ledger, Parameters};
 use crate::store::remote::{RemoteSession, StoreEnv};
 use crate::store::sql::Context;
@@ -224,9 +224,17 @@ impl Planning {
         matches!(&self.shared.source, Source::Path { options, .. } if options.multiline_cells)
     }
 
+    /// What becomes of hidden rows, if somebody has said it.
+    pub fn hidden_rows(&self) -> Option<HiddenRows> {
+        match &self.shared.source {
+            Source::Path { options, .. } => options.hidden_rows,
+            Source::Bytes { .. } => None,
+        }
+    }
+
     /// As [`part`] of the file that is read.
     pub fn part(&self) -> Option<String> {
-        part(self.sheet(), self.encoding())
+        part(self.sheet(), self.encoding(), self.hidden_rows())
     }
 
     /// The other program's template the header was recognised as, if it was.
@@ -348,6 +356,7 @@ fn open(
         line: input.header_line(),
         problems,
     })?;
+    refuse_hidden(&input, &source, job)?;
     input.redact(&mapping.secret);
     let entropy = Clock::system().entropy();
     let keys = Keys::new(None, KEY_MEMORY, entropy).map_err(|error| PlanError::Broken(error.to_string()))?;
@@ -363,6 +372,24 @@ fn open(
         context,
     };
     Ok((input, keys, shared))
+}
+
+/// Whoever filters a list of leavers does not expect the others to be deleted as well.
+fn refuse_hidden(input: &Input, source: &Source, job: &dyn Job) -> Result<(), InputError> {
+    let is_told = matches!(source, Source::Path { options, .. } if options.hidden_rows.is_some());
+    let (rows, _) = input.hidden();
+    if rows == 0 || is_told || !job.policy().destructive {
+        return Ok(());
+    }
+    let rows = match rows {
+        1 => "1 row of the sheet is hidden".to_owned(),
+        many => format!("{many} rows of the sheet are hidden"),
+    };
+    let message = format!(
+        "{rows}, and `{}` would carry out what nobody sees; say --hidden-rows skip or --hidden-rows include",
+        job.kind()
+    );
+    Err(InputError::new(input.name(), input::code::HIDDEN_ROWS, message).of_sheet(input.sheet()))
 }
 
 /// The source from its header on.
@@ -381,10 +408,11 @@ fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
 
 /// What is read of a file's bytes, where they alone do not say it: two sheets of one workbook are not the same work, and
 /// neither is one text in two encodings.
-pub(crate) fn part(sheet: Option<&str>, encoding: Option<&str>) -> Option<String> {
-    match encoding {
-        Some(encoding) => Some(format!("encoding {}", encoding.to_ascii_lowercase())),
-        None => sheet.map(str::to_owned),
+pub(crate) fn part(sheet: Option<&str>, encoding: Option<&str>, hidden_rows: Option<HiddenRows>) -> Option<String> {
+    match (encoding, sheet, hidden_rows) {
+        (Some(encoding), ..) => Some(format!("encoding {}", encoding.to_ascii_lowercase())),
+        (None, Some(sheet), Some(HiddenRows::Skip)) => Some(format!("{sheet} without hidden rows")),
+        (None, sheet, _) => sheet.map(str::to_owned),
     }
 }
 

@@ -83,6 +83,7 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
         sheet: plan.head.sheet.clone(),
         encoding: plan.head.encoding.clone(),
         multiline_cells: plan.head.multiline_cells,
+        hidden_rows: plan.head.hidden_rows,
         ..InputArgs::default()
     };
     let source = input.source(Some(&plan.head.file))?;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::file::FORMAT;
 use super::{CheckedBlock, FaultLog, Impact, Totals};
+use crate::input::HiddenRows;
 use crate::ledger::{Gate, Parameters};
 use crate::store::Verdict;
 
@@ -22,6 +23,8 @@ pub struct Head<'a> {
     pub encoding: Option<String>,
     /// Whether its cells may hold lines like its own.
     pub multiline_cells: bool,
+    /// What becomes of hidden rows, if somebody has said it.
+    pub hidden_rows: Option<HiddenRows>,
     pub template: Option<&'static str>,
     pub parameters: &'a Parameters,
     /// Whether the store was not asked.
@@ -98,7 +101,7 @@ impl<W: Write> Document<W> {
 impl<W: Write + Send> View for Document<W> {
     fn open(&mut self, head: &Head<'_>) -> io::Result<()> {
         self.offline = head.offline;
-        let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet, "encoding": head.encoding, "multiline_cells": head.multiline_cells,
+        let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet, "encoding": head.encoding, "multiline_cells": head.multiline_cells, "hidden_rows": head.hidden_rows,
             "parameters": head.parameters, "template": head.template, "offline": head.offline });
         let head = head.to_string();
         write!(self.out, "{},\"rows\":[", head.trim_end_matches('}'))

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use super::check::REJECTED;
 use super::hash::{PlanHash, RepeatedHash};
+use crate::input::HiddenRows;
 use crate::ledger::Parameters;
 use crate::store::{State, state_of};
 
@@ -65,6 +66,9 @@ pub struct PlanHead {
     /// Whether its cells may hold lines like its own.
     #[serde(default)]
     pub multiline_cells: bool,
+    /// What becomes of its hidden rows.
+    #[serde(default)]
+    pub hidden_rows: Option<HiddenRows>,
     /// Whether the store was not asked.
     pub offline: bool,
 }
@@ -189,7 +193,7 @@ impl PlanFile {
         if let Some(told) = &tail.hash {
             hash.all_repeated(tail.repeated.0.clone());
             let content = tail.sha256.as_deref().unwrap_or_default();
-            let part = super::part(head.sheet.as_deref(), head.encoding.as_deref());
+            let part = super::part(head.sheet.as_deref(), head.encoding.as_deref(), head.hidden_rows);
             if hash.finish(&head.kind, &head.parameters, part.as_deref(), content) != *told {
                 let message = "the plan was changed after it was written, for its hash is another; plan the file again";
                 return Err(bad(line, message.to_owned()));

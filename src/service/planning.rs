@@ -62,6 +62,7 @@ pub async fn plan(
         sheet: planning.sheet().map(str::to_owned),
         encoding: planning.encoding().map(str::to_owned),
         multiline_cells: planning.multiline_cells(),
+        hidden_rows: planning.hidden_rows(),
         template: planning.template(),
         parameters,
         offline,

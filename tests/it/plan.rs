@@ -2,6 +2,7 @@
 
 mod encoding;
 mod hash;
+mod hidden;
 mod lists;
 mod quotes;
 mod tampered;

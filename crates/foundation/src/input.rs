@@ -100,6 +100,18 @@ pub struct InputOptions {
     /// Whether a quoted cell of a text may hold lines with as many delimiters as the header, which mostly means that a quote
     /// is missing.
     pub multiline_cells: bool,
+    /// What becomes of rows of a sheet that are hidden. Where nobody says it they are read, and counted in the notes.
+    pub hidden_rows: Option<HiddenRows>,
+}
+
+/// What becomes of rows of a sheet that the person who looks at it does not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HiddenRows {
+    /// They are read like the others.
+    Include,
+    /// They are passed over.
+    Skip,
 }
 
 /// A file of rows being read.
@@ -117,6 +129,7 @@ pub struct Input {
     last: (Mark, usize),
     failed: Option<InputError>,
     notes: Notes,
+    hidden_rows: Option<HiddenRows>,
 }
 
 enum From {
@@ -153,7 +166,7 @@ impl Input {
     fn new(source: Source, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         let limits = limits.clamped();
         let rows_from = match source.magic() {
-            Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options.sheet.clone())?)),
+            Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options)?)),
             Magic::Compound => return Err(sheet::compound(source)),
             Magic::None if sheet::is_named_so(source.name()) => return Err(sheet::not_one(source.name())),
             Magic::None => {
@@ -177,6 +190,7 @@ impl Input {
             last: (Mark { text: 0, cells: 0 }, 0),
             failed: None,
             notes: Notes::default(),
+            hidden_rows: options.hidden_rows,
         };
         input.read_header()?;
         Ok(input)
@@ -203,6 +217,14 @@ impl Input {
         match &self.rows_from {
             From::Text(text) => text.encoding(),
             From::Sheet(_) => "UTF-8",
+        }
+    }
+
+    /// How many rows of the sheet below the header, and how many columns, are hidden.
+    pub fn hidden(&self) -> (usize, u32) {
+        match &self.rows_from {
+            From::Text(_) => (0, 0),
+            From::Sheet(sheet) => sheet.hidden(),
         }
     }
 
@@ -263,7 +285,7 @@ impl Input {
         let encoding = self.encoding();
         let mut notes = match &self.rows_from {
             From::Text(_) => Vec::new(),
-            From::Sheet(sheet) => vec![sheet.note()],
+            From::Sheet(sheet) => sheet.notes(self.hidden_rows),
         };
         let (meter, broken) = match &self.rows_from {
             From::Text(text) => (text.source().meter(), text.broken()),

@@ -19,7 +19,8 @@ pub struct InputError {
 }
 
 impl InputError {
-    pub(super) fn new(file: &str, code: &'static str, message: impl Into<String>) -> Self {
+    /// An error of the file as a whole; `code` is one of [`code`].
+    pub fn new(file: &str, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             file: file.to_owned(),
             sheet: None,
@@ -34,7 +35,8 @@ impl InputError {
         self
     }
 
-    pub(super) fn of_sheet(mut self, sheet: Option<&str>) -> Self {
+    /// Of that sheet of a workbook.
+    pub fn of_sheet(mut self, sheet: Option<&str>) -> Self {
         self.sheet = sheet.map(Box::from);
         self
     }
@@ -128,6 +130,8 @@ pub mod code {
     pub const BAD_WORKBOOK: &str = "bad-workbook";
     /// A workbook that is protected by a password.
     pub const PASSWORD_PROTECTED: &str = "password-protected";
+    /// Rows of a sheet are hidden, and the kind deletes or ends something.
+    pub const HIDDEN_ROWS: &str = "hidden-rows";
     /// A workbook has no sheet of that name, or the file has no sheets at all.
     pub const UNKNOWN_SHEET: &str = "unknown-sheet";
     /// A workbook unzips to more than the limit.

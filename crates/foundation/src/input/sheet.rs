@@ -6,17 +6,19 @@
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::InputLimits;
 use super::block::{Block, Cells, Mark};
 use super::digest::Meter;
 use super::error::{InputError, code};
 use super::source::Source;
+use super::{HiddenRows, InputLimits, InputOptions};
 
+mod hidden;
 mod package;
 mod reader;
 mod value;
 
-use reader::{Opened, read};
+use hidden::Hidden;
+use reader::{Opened, Wanted, read};
 
 /// Batches of rows read ahead.
 const AHEAD: usize = 2;
@@ -25,6 +27,8 @@ pub(super) struct Sheet {
     file: String,
     name: String,
     others: Vec<String>,
+    hidden: Hidden,
+    header_row: u64,
     meter: Meter,
     /// Rows to come; `None` is the end, and an end without it is a defect of the reading.
     batches: Receiver<Result<Option<Block>, InputError>>,
@@ -35,11 +39,15 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    pub(super) fn open(source: Source, limits: InputLimits, wanted: Option<String>) -> Result<Self, InputError> {
+    pub(super) fn open(source: Source, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         let file = source.name().to_owned();
+        let wanted = Wanted {
+            sheet: options.sheet.clone(),
+            skips_hidden: options.hidden_rows == Some(HiddenRows::Skip),
+        };
         let (opened, opening) = sync_channel(1);
         let (sender, batches) = sync_channel(AHEAD);
-        let reading = move || read(source, limits, wanted.as_deref(), &opened, &sender);
+        let reading = move || read(source, limits, &wanted, &opened, &sender);
         std::thread::Builder::new()
             .name("read-sheet".to_owned())
             .spawn(reading)
@@ -48,11 +56,18 @@ impl Sheet {
                 InputError::new(&file, code::UNREADABLE, message)
             })?;
         // A reader that is gone without a word came upon something nobody thought of.
-        let Opened { name, others, meter } = opening.recv().unwrap_or_else(|_| Err(damaged(&file)))?;
+        let Opened {
+            name,
+            others,
+            hidden,
+            meter,
+        } = opening.recv().unwrap_or_else(|_| Err(damaged(&file)))?;
         Ok(Self {
             file,
             name,
             others,
+            hidden,
+            header_row: 0,
             meter,
             batches,
             batch: Block::default(),
@@ -69,17 +84,41 @@ impl Sheet {
         &self.name
     }
 
-    /// Which sheet is read, in a sentence.
-    pub(super) fn note(&self) -> String {
+    /// Which sheet is read, and what of it nobody sees, a sentence each.
+    pub(super) fn notes(&self, hidden_rows: Option<HiddenRows>) -> Vec<String> {
         let others: Vec<String> = self.others.iter().map(|name| format!("`{name}`")).collect();
-        match others.as_slice() {
+        let mut notes = vec![match others.as_slice() {
             [] => format!("the sheet `{}` was read", self.name),
             some => format!(
                 "the sheet `{}` was read, and not {}; --sheet names another",
                 self.name,
                 some.join(", ")
             ),
+        }];
+        let counted = |count: u64, what: &str| match count {
+            1 => format!("1 {what} of the sheet is hidden"),
+            many => format!("{many} {what}s of the sheet are hidden"),
+        };
+        let (rows, columns) = self.hidden();
+        if rows > 0 {
+            let fate = match hidden_rows {
+                Some(HiddenRows::Skip) => "passed over",
+                _ => "read like the others",
+            };
+            notes.push(format!("{}, and {fate}", counted(rows as u64, "row")));
         }
+        if columns > 0 {
+            notes.push(format!(
+                "{}, and read like the others",
+                counted(columns.into(), "column")
+            ));
+        }
+        notes
+    }
+
+    /// How many rows below the header, and how many columns, are hidden.
+    pub(super) fn hidden(&self) -> (usize, u32) {
+        self.hidden.count(self.header_row)
     }
 
     pub(super) fn meter(&self) -> &Meter {
@@ -91,7 +130,10 @@ impl Sheet {
         let mut cells = Cells::default();
         let mark = cells.mark();
         match self.record(&mut cells)? {
-            Some(line) => Ok((line, cells.since(mark).cells().map(str::to_owned).collect())),
+            Some(line) => {
+                self.header_row = line;
+                Ok((line, cells.since(mark).cells().map(str::to_owned).collect()))
+            }
             None => Err(
                 InputError::new(&self.file, code::EMPTY_FILE, "the sheet holds nothing but blank rows")
                     .of_sheet(Some(&self.name)),

@@ -11,6 +11,7 @@ use zip::result::ZipError;
 
 use super::super::InputLimits;
 use super::super::error::{InputError, code};
+use super::hidden::{self, BySheet, Hidden};
 
 /// XML takes more room than the text in it: a row may be this many times longer than the longest record.
 const MARKUP: usize = 8;
@@ -20,7 +21,9 @@ const SHORTEST: u64 = 5;
 const MOST_PARTS: usize = 100_000;
 
 /// Looks into the archive.
-pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputLimits) -> Result<(), InputError> {
+/// Says what is hidden in each part that is a sheet.
+pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputLimits) -> Result<BySheet, InputError> {
+    let mut sheets = BySheet::new();
     let mut zip = ZipArchive::new(archive).map_err(|error| damaged(file, &error.to_string()))?;
     if zip.len() > MOST_PARTS {
         return Err(too_large(file, &format!("more than {MOST_PARTS} parts")));
@@ -40,7 +43,14 @@ pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputL
         let name = part.name().map(|name| name.to_lowercase()).unwrap_or_default();
         let weighed = match kind(&name) {
             Kind::Other => plain(part, limits.part_bytes),
-            kind => xml(part, kind, limits),
+            kind => {
+                let mut hidden = Hidden::default();
+                let weighed = xml(part, kind, limits, &mut hidden);
+                if kind == Kind::Sheet {
+                    sheets.insert(hidden::normal(&name), hidden);
+                }
+                weighed
+            }
         };
         match weighed {
             Ok(None) => {}
@@ -48,7 +58,7 @@ pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputL
             Err(error) => return Err(damaged(file, &format!("{name}: {error}"))),
         }
     }
-    Ok(())
+    Ok(sheets)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,7 +113,7 @@ fn plain(part: impl Read, limit: u64) -> std::io::Result<Option<String>> {
 }
 
 /// Weighs a part that is XML, from one `>` to the next.
-fn xml(part: impl Read, kind: Kind, limits: InputLimits) -> std::io::Result<Option<String>> {
+fn xml(part: impl Read, kind: Kind, limits: InputLimits, hidden: &mut Hidden) -> std::io::Result<Option<String>> {
     let limit = match kind {
         Kind::Sheet => limits.sheet_bytes,
         _ => limits.part_bytes,
@@ -127,6 +137,7 @@ fn xml(part: impl Read, kind: Kind, limits: InputLimits) -> std::io::Result<Opti
         }
         if in_rows {
             since_row += read;
+            hidden.look(&piece);
             match closed(&piece) {
                 Some(b"row") => since_row = 0,
                 Some(b"sheetData") => in_rows = false,

@@ -12,6 +12,7 @@ use super::super::block::Block;
 use super::super::digest::Meter;
 use super::super::error::{InputError, Position, code};
 use super::super::source::Source;
+use super::hidden::{self, Hidden};
 use super::{package, value};
 
 /// A workbook up to this size is held in memory, a larger one in a temporary file.
@@ -30,7 +31,17 @@ pub(super) struct Opened {
     pub(super) name: String,
     /// The other sheets that are shown.
     pub(super) others: Vec<String>,
+    /// What is hidden in it.
+    pub(super) hidden: Hidden,
     pub(super) meter: Meter,
+}
+
+/// What of a workbook is read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    pub(super) sheet: Option<String>,
+    /// Whether rows that are hidden are passed over.
+    pub(super) skips_hidden: bool,
 }
 
 type Rows = SyncSender<Result<Option<Block>, InputError>>;
@@ -39,22 +50,23 @@ type Rows = SyncSender<Result<Option<Block>, InputError>>;
 pub(super) fn read(
     source: Source,
     limits: InputLimits,
-    wanted: Option<&str>,
+    wanted: &Wanted,
     opened: &SyncSender<Result<Opened, InputError>>,
     rows: &Rows,
 ) {
     let file = source.name().to_owned();
-    let (mut book, name) = match open(source, limits, wanted) {
-        Ok((book, name, meter)) => {
+    let (mut book, name, hidden) = match open(source, limits, wanted.sheet.as_deref()) {
+        Ok((book, name, hidden, meter)) => {
             let told = Opened {
                 others: shown(&book).filter(|sheet| **sheet != name).cloned().collect(),
                 name: name.clone(),
+                hidden: hidden.clone(),
                 meter,
             };
             if opened.send(Ok(told)).is_err() {
                 return;
             }
-            (book, name)
+            (book, name, hidden)
         }
         Err(error) => {
             // Nobody to tell is nobody to read for.
@@ -68,6 +80,7 @@ pub(super) fn read(
         limits,
         batch: Block::default(),
         gaps: 0,
+        skipped: wanted.skips_hidden.then_some(hidden),
     };
     let end = sheet.send(&mut book, rows);
     let _ = rows.send(end.map(|()| None));
@@ -75,7 +88,11 @@ pub(super) fn read(
 
 type Book = Xlsx<SpooledTempFile>;
 
-fn open(mut source: Source, limits: InputLimits, wanted: Option<&str>) -> Result<(Book, String, Meter), InputError> {
+fn open(
+    mut source: Source,
+    limits: InputLimits,
+    wanted: Option<&str>,
+) -> Result<(Book, String, Hidden, Meter), InputError> {
     let mut copy = SpooledTempFile::new(IN_MEMORY);
     let mut chunk = vec![0; 128 << 10];
     let cannot = |file: &str, error: std::io::Error| {
@@ -92,11 +109,14 @@ fn open(mut source: Source, limits: InputLimits, wanted: Option<&str>) -> Result
     }
     copy.rewind().map_err(|error| cannot(source.name(), error))?;
     let file = source.name();
-    package::check(&mut copy, file, limits)?;
+    let parts = package::check(&mut copy, file, limits)?;
+    copy.rewind().map_err(|error| cannot(file, error))?;
+    let mut hidden = hidden::by_name(&mut copy, parts);
     copy.rewind().map_err(|error| cannot(file, error))?;
     let book = Xlsx::new(copy).map_err(|error| explain(file, &error))?;
     let name = choose(&book, file, wanted)?;
-    Ok((book, name, source.meter().clone()))
+    let hidden = hidden.remove(&name).unwrap_or_default();
+    Ok((book, name, hidden, source.meter().clone()))
 }
 
 /// The names of the sheets of cells that are not hidden.
@@ -155,6 +175,8 @@ struct SheetRows<'a> {
     limits: InputLimits,
     batch: Block,
     gaps: u64,
+    /// Rows that are passed over because they are hidden.
+    skipped: Option<Hidden>,
 }
 
 impl SheetRows<'_> {
@@ -248,7 +270,8 @@ impl SheetRows<'_> {
     /// Ends a row, or takes it back where it is blank.
     fn end_row(&mut self, row: u32, mark: super::Mark) {
         let blank = |cell: &str| cell.trim_ascii().is_empty();
-        if self.batch.cells.since(mark).cells().all(blank) {
+        let is_skipped = self.skipped.as_ref().is_some_and(|hidden| hidden.has(row + 1));
+        if is_skipped || self.batch.cells.since(mark).cells().all(blank) {
             self.batch.cells.rewind(mark);
         } else {
             self.batch.end_row(u64::from(row) + 1);

@@ -1,0 +1,105 @@
+//! Rows of a sheet that nobody sees: told, and not carried out where that cannot be taken back lightly.
+
+use rust_xlsxwriter::Workbook;
+
+use crate::place::{Place, read};
+
+const USERS: &str = "\
+customer,user_principal_name,display_name,usage_location
+A-1,ana@alpha.onmicrosoft.com,Ana,GB
+A-1,bo@alpha.onmicrosoft.com,Bo,GB
+A-1,cy@alpha.onmicrosoft.com,Cy,GB
+";
+
+/// A workbook of three users of whom two rows are hidden, one by a filter and one by its height, and a column as well.
+fn leavers(place: &Place) {
+    let mut book = Workbook::new();
+    let other = book.add_worksheet().set_name("A & B").expect("a name");
+    other.write(0, 0, "customer").expect("a cell");
+    other.set_row_hidden(0).expect("a row");
+    let sheet = book.add_worksheet().set_name("Leavers").expect("a name");
+    for (row, line) in USERS.lines().enumerate() {
+        for (column, cell) in line.split(',').take(2).enumerate() {
+            sheet.write(row as u32, column as u16, cell).expect("a cell");
+        }
+        sheet
+            .write(row as u32, 2, if row == 0 { "_left" } else { "yes" })
+            .expect("a cell");
+    }
+    sheet.set_row_hidden(1).expect("a row");
+    sheet.set_row_height(3, 0).expect("a row");
+    sheet.set_column_hidden(2).expect("a column");
+    book.save(place.path("leavers.xlsx")).expect("room");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_rows_are_not_deleted_unless_somebody_says_so() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+    leavers(&place);
+    let told = "2 rows of the sheet are hidden, and `delete-users` would carry out what nobody sees; \
+                say --hidden-rows skip or --hidden-rows include";
+    for command in ["plan", "run", "submit"] {
+        let refused = place
+            .tenantry(&[command, "delete-users", "leavers.xlsx", "--sheet", "Leavers"])
+            .ends(2);
+        assert!(refused.all().contains(told), "{refused:#?}");
+    }
+    let plan = |word: &str| {
+        let plan = [
+            "plan",
+            "delete-users",
+            "leavers.xlsx",
+            "--sheet",
+            "Leavers",
+            "--hidden-rows",
+            word,
+            "--json",
+        ];
+        place.tenantry(&plan).ends(0).json()
+    };
+    let (skip, include) = (plan("skip"), plan("include"));
+    assert_eq!(
+        (&skip["totals"]["rows"], &include["totals"]["rows"]),
+        (&1.into(), &3.into())
+    );
+    assert_eq!(skip["rows"][0]["line"], 3);
+    assert_eq!(skip["notes"][1], "2 rows of the sheet are hidden, and passed over");
+    assert_eq!(
+        include["notes"][1],
+        "2 rows of the sheet are hidden, and read like the others"
+    );
+    assert_eq!(
+        include["notes"][2],
+        "1 column of the sheet is hidden, and read like the others"
+    );
+    assert_ne!(skip["hash"], include["hash"]);
+
+    // A kind that only adds reads them and says so.
+    let add = ["plan", "bulk-add-users", "leavers.xlsx", "--sheet", "Leavers", "--json"];
+    let add = place.tenantry(&add).json();
+    assert_eq!(
+        add["notes"][1],
+        "2 rows of the sheet are hidden, and read like the others"
+    );
+
+    let planned = [
+        "plan",
+        "delete-users",
+        "leavers.xlsx",
+        "--sheet",
+        "Leavers",
+        "--hidden-rows",
+        "skip",
+        "--out",
+        "plan.json",
+    ];
+    place.tenantry(&planned).ends(0);
+    assert!(read(place.path("plan.json")).contains("\"hidden_rows\":\"skip\""));
+    let applied = place.tenantry(&["apply", "plan.json", "--json"]);
+    assert!(applied.out.contains("awaiting-approval"), "{applied:#?}");
+    assert_eq!(applied.json()["counts"]["total"], 1);
+}
