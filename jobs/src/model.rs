@@ -13,6 +13,7 @@ pub(crate) mod profile;
 pub(crate) mod roles;
 pub(crate) mod skus;
 pub(crate) mod upn;
+pub(crate) mod yes_no;
 
 mod countries;
 mod country_names;

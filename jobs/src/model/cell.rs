@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::{date, list, profile, upn};
+use super::{date, list, profile, upn, yes_no};
 use crate::choice::Choice;
 use crate::faults::Faults;
 use crate::{CustomerRef, Row, UserRef, code, nearest, text};
@@ -115,12 +115,8 @@ pub(crate) fn yes_or_no(faults: &mut Faults, row: &Row<'_>, column: usize) -> Op
     if written.is_empty() {
         return None;
     }
-    let is = |words: [&str; 2]| words.iter().any(|word| word.eq_ignore_ascii_case(written));
-    if is(["yes", "true"]) {
-        return Some(true);
-    }
-    if is(["no", "false"]) {
-        return Some(false);
+    if let Some(said) = yes_no::parse(written) {
+        return Some(said);
     }
     let code = if text::has_control(written) {
         code::BAD_CHARACTER
