@@ -251,6 +251,7 @@ fn receipt(job: &Job, results: Sha256, rejects: Option<Sha256>, files: Vec<FileM
             sha256: job.input_sha256.clone(),
             bytes: job.input_bytes,
             rows: job.input_rows,
+            notes: job.input_notes.clone(),
         },
         submitted_by: job.submitted_by.clone(),
         started_at: time(job.started_at),

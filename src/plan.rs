@@ -396,10 +396,15 @@ fn refuse_hidden(input: &Input, source: &Source, job: &dyn Job) -> Result<(), In
 fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
     let mut input = match source {
         Source::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
-        Source::Bytes { name, data } => Input::from_reader(
+        // A program wrote these, and quotes what it has to.
+        Source::Bytes { name, data } => Input::from_reader_with(
             name,
             Box::new(std::io::Cursor::new(data.clone())),
             input::InputLimits::default(),
+            &InputOptions {
+                multiline_cells: true,
+                ..InputOptions::default()
+            },
         )?,
     };
     input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;

@@ -94,6 +94,9 @@ pub struct InputFiles {
     pub bytes: u64,
     /// Their data rows together.
     pub rows: u64,
+    /// What is to be said of the files, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Receipt {

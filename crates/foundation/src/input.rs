@@ -160,7 +160,17 @@ impl Input {
 
     /// Reads from anything; `name` is what errors call it.
     pub fn from_reader(name: &str, reader: Box<dyn Read + Send>, limits: InputLimits) -> Result<Self, InputError> {
-        Self::new(Source::from_reader(name, reader)?, limits, &InputOptions::default())
+        Self::from_reader_with(name, reader, limits, &InputOptions::default())
+    }
+
+    /// As [`from_reader`](Self::from_reader), with options.
+    pub fn from_reader_with(
+        name: &str,
+        reader: Box<dyn Read + Send>,
+        limits: InputLimits,
+        options: &InputOptions,
+    ) -> Result<Self, InputError> {
+        Self::new(Source::from_reader(name, reader)?, limits, options)
     }
 
     fn new(source: Source, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
@@ -356,6 +366,9 @@ impl Input {
             From::Sheet(sheet) => sheet.header()?,
         };
         self.ours = guard::is_ours(&self.header);
+        if let (true, From::Text(text)) = (self.ours, &mut self.rows_from) {
+            text.trust_quotes();
+        }
         for cell in &mut self.header {
             *cell = guard::unguarded(cell).to_owned();
         }

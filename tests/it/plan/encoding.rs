@@ -2,7 +2,7 @@
 
 use encoding_rs::{WINDOWS_1250, WINDOWS_1251, WINDOWS_1252};
 
-use crate::place::Place;
+use crate::place::{Place, read};
 
 const HEADER: &str = "customer,user_principal_name,first_name,last_name,display_name,usage_location\n";
 
@@ -27,6 +27,8 @@ async fn a_file_is_read_by_its_letters_and_said_to_be() {
     let run = ["run", "bulk-add-users", "users.csv", "--no-passwords", "--json"];
     let run = place.tenantry(&run).ends(0).json();
     assert_eq!(run["input"]["notes"][0], note);
+    let receipt = read(run["receipt"].as_str().expect("a path"));
+    assert!(receipt.contains(note), "{receipt}");
     let shown = place.tenantry(&["show", run["job"].as_str().expect("an id")]).ends(0);
     assert!(shown.out.contains(note), "{shown:#?}");
     let users = place.tenantry(&["customers", "--what", "users", "--json"]).ends(0).out;

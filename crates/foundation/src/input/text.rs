@@ -61,6 +61,11 @@ impl Text {
         self.delimiter
     }
 
+    /// From now on cells may hold what looks like rows: whoever wrote the text quotes its cells rightly.
+    pub(super) fn trust_quotes(&mut self) {
+        self.multiline = true;
+    }
+
     /// Lines of the text, and cells that hold line ends, if any do.
     pub(super) fn broken(&self) -> Option<(u64, u64)> {
         (self.broken > 0).then_some((self.line - 1, self.broken))
