@@ -63,6 +63,9 @@
 //! 18. A row touches no other record than the one it names. What people type is compared by its key (`tenantry_jobs::key`),
 //!     never by how a database folds letters.
 //! 19. Nothing that is asked again and again reads what has ended.
+//! 20. A cell is stored as the person meant it or refused with its place; it is never changed in silence. What was
+//!     assumed to read a file (its encoding, its sheet, rows nobody sees) is said ([`input`]).
+//! 21. What this program writes, this program reads back to the same.
 //!
 //! # Where this differs from a textbook
 //!

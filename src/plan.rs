@@ -232,7 +232,7 @@ impl Planning {
         }
     }
 
-    /// As [`part`] of the file that is read.
+    /// What is read of the file's bytes, where they alone do not say it.
     pub fn part(&self) -> Option<String> {
         part(self.sheet(), self.encoding(), self.hidden_rows())
     }

@@ -10,11 +10,10 @@
 //! that its cells share has to be held whole, and is bounded. What was hashed is therefore what was validated and what is applied, and
 //! the file may change or vanish afterwards.
 //!
-//! Nothing here knows job kinds. Cells are handed on as they are but for letters and their marks, which are composed (NFC), control characters,
-//! formulas and all; rows
-//! may have more or fewer cells than the header. What is refused here is what leaves no rows to judge: an
-//! encoding that does not decode, a quote that never closes, a workbook that is none, a file that changes while
-//! it is read.
+//! Nothing here knows job kinds. Cells are handed on as they are, control characters, formulas and all, but for letters and
+//! their marks, which are composed (NFC); rows may have more or fewer cells than the header. What is refused here is what
+//! leaves no rows to judge: an encoding that does not decode or makes no sense, a quote that never closes or stands in the
+//! wrong place, a workbook that is none, a file that changes while it is read.
 
 use std::io::Read;
 use std::path::Path;

@@ -36,6 +36,7 @@ impl InputError {
     }
 
     /// Of that sheet of a workbook.
+    #[must_use]
     pub fn of_sheet(mut self, sheet: Option<&str>) -> Self {
         self.sheet = sheet.map(Box::from);
         self
