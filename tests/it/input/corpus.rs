@@ -51,6 +51,10 @@ fn delimiters_and_line_ends() {
     check("a;b\r\n1;2,5\r\n", "a·b | 2: 1·2,5");
     check("a\tb\r1\t2\r3\t4", "a·b | 2: 1·2 | 3: 3·4");
     check("sep=;\r\na;b\r\n1;2\r\n", "a·b | 3: 1·2");
+    check("\"sep=;\"\na;b\n1;2,5\n", "a·b | 3: 1·2,5");
+    check("sep=;;\na;b,c;d\n1;2;3\n", "a·b,c·d | 3: 1·2·3");
+    check("#TYPE System.Object\n\n\"a\";\"b\"\n1;2\n", "a·b | 4: 1·2");
+    check("a|b\n1|2,5\n", "a·b | 2: 1·2,5");
     check("\n\r\na,b\n\n , \n,\n1,2\n\"\",\n\n", "a·b | 7: 1·2");
     check("a\n1", "a | 2: 1");
 }

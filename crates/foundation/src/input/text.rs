@@ -9,7 +9,7 @@ use super::block::{Cells, RowView};
 use super::decode::{Decoder, Filled};
 use super::error::{InputError, Position, code};
 use super::source::Source;
-use super::tokens::{self, Scanned};
+use super::tokens::{self, Preface, Scanned};
 
 /// How much of the first line is looked at to tell the delimiter.
 const SNIFFED: usize = 64 << 10;
@@ -73,26 +73,31 @@ impl Text {
 
     /// The next row that is not blank, taken for a header: the delimiter is told by it.
     pub(super) fn header(&mut self) -> Result<(u64, Vec<String>), InputError> {
-        // Blank lines go first, so that the delimiter is told by a line that has any.
+        // Blank lines and what only precedes the header go first, so that the delimiter is told by the header.
+        let mut named = None;
         loop {
             if !self.ended && self.window.len() - self.at < SNIFFED {
                 self.slide();
                 while self.window.len() < SNIFFED && self.fill()? {}
             }
-            match self.window.as_bytes()[self.at..] {
-                [b'\r', b'\n', ..] => self.at += 2,
-                [b'\r' | b'\n', ..] => self.at += 1,
+            let rest = &self.window[self.at..];
+            match (rest.as_bytes(), tokens::preface(rest)) {
+                ([b'\r', b'\n', ..], _) => self.at += 2,
+                ([b'\r' | b'\n', ..], _) => self.at += 1,
+                (_, Some(preface)) => {
+                    if let Preface::Delimiter(delimiter) = preface {
+                        named = Some(delimiter);
+                        self.delimiter = delimiter;
+                    }
+                    self.record(&mut Cells::default())?;
+                    continue;
+                }
                 _ => break,
             }
             self.line += 1;
         }
-        let (delimiter, declared) = tokens::sniff(&self.window[self.at..]);
-        self.delimiter = delimiter;
+        self.delimiter = named.unwrap_or_else(|| tokens::sniff(&self.window[self.at..]));
         let mut cells = Cells::default();
-        if declared {
-            self.record(&mut cells)?;
-            cells = Cells::default();
-        }
         let mark = cells.mark();
         let Some(line) = self.record(&mut cells)? else {
             return Err(self.fault(code::EMPTY_FILE, "the file holds nothing but blank lines"));

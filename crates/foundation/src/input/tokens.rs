@@ -184,24 +184,41 @@ impl Needles {
     }
 }
 
-/// The delimiter of a file, told by its first line: the one that stands there most often outside quotes.
-/// Also whether that line is spreadsheets' own `sep=;`, which says it outright and is no header.
-pub(super) fn sniff(window: &str) -> (u8, bool) {
-    const CANDIDATES: [u8; 3] = [b',', b';', b'\t'];
-    let bytes = window.as_bytes();
-    if let [
-        b's' | b'S',
-        b'e' | b'E',
-        b'p' | b'P',
-        b'=',
-        delimiter,
-        b'\r' | b'\n',
-        ..,
-    ] = bytes
-        && CANDIDATES.contains(delimiter)
-    {
-        return (*delimiter, true);
+/// What can delimit cells.
+const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// What the first line is, if it only precedes the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preface {
+    /// Spreadsheets' own `sep=;`, which names the delimiter; quoted, padded or with blanks, as other programs save it.
+    Delimiter(u8),
+    /// `#TYPE …`, which Windows PowerShell puts first.
+    Type,
+}
+
+/// Whether the first line only precedes the header.
+pub(super) fn preface(window: &str) -> Option<Preface> {
+    let end = window.find(['\r', '\n']).unwrap_or(window.len());
+    let line = window[..end].trim_start_matches([' ', '"']);
+    if line.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("#type ")) {
+        return Some(Preface::Type);
     }
+    let rest = line
+        .get(..3)
+        .filter(|start| start.eq_ignore_ascii_case("sep"))
+        .map(|_| &line[3..])?;
+    let rest = rest
+        .trim_start_matches(' ')
+        .strip_prefix('=')?
+        .trim_start_matches([' ', '"']);
+    let delimiter = *rest.as_bytes().first().filter(|first| CANDIDATES.contains(first))?;
+    let is_padding = |byte: u8| byte == delimiter || matches!(byte, b' ' | b'"');
+    rest.bytes().all(is_padding).then_some(Preface::Delimiter(delimiter))
+}
+
+/// The delimiter of a file, told by its header: the one that stands there most often outside quotes.
+pub(super) fn sniff(window: &str) -> u8 {
+    let bytes = window.as_bytes();
     let mut counts = [0_u32; CANDIDATES.len()];
     let mut inside = false;
     for byte in bytes {
@@ -218,12 +235,12 @@ pub(super) fn sniff(window: &str) -> (u8, bool) {
     }
     let most = counts.iter().copied().max().unwrap_or_default();
     let first = counts.iter().position(|count| *count == most).unwrap_or_default();
-    (CANDIDATES[first], false)
+    CANDIDATES[first]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Needles, sniff};
+    use super::{Needles, Preface, preface, sniff};
 
     #[test]
     fn needles_are_found_exactly() {
@@ -250,19 +267,43 @@ mod tests {
     }
 
     #[test]
-    fn delimiters_are_told_by_the_first_line() {
+    fn delimiters_are_told_by_the_header() {
         for (text, expected) in [
-            ("a,b;c\n;;;;", (b',', false)),
-            ("a;b;c,d", (b';', false)),
-            ("a\tb", (b'\t', false)),
-            ("\"a;b;c\",d", (b',', false)),
-            ("\"a\n;;;\"\tb", (b'\t', false)),
-            ("only\n;;", (b',', false)),
-            ("", (b',', false)),
-            ("sep=;\r\na,b;c,d,e", (b';', true)),
-            ("sep=x\n", (b',', false)),
+            ("a,b;c\n;;;;", b','),
+            ("a;b;c,d", b';'),
+            ("a\tb", b'\t'),
+            ("a|b", b'|'),
+            ("\"a;b;c\",d", b','),
+            ("\"a\n;;;\"\tb", b'\t'),
+            ("only\n;;", b','),
+            ("", b','),
         ] {
             assert_eq!(sniff(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_that_precede_the_header_are_known() {
+        let delimiter = |delimiter| Some(Preface::Delimiter(delimiter));
+        for (text, expected) in [
+            ("sep=;\r\na,b;c,d,e", delimiter(b';')),
+            ("SEP=,", delimiter(b',')),
+            ("\"sep=;\"\n", delimiter(b';')),
+            ("\"sep=\t\"\n", delimiter(b'\t')),
+            ("sep=;;;\n", delimiter(b';')),
+            ("sep =|\n", delimiter(b'|')),
+            ("sep=\";\"\n", delimiter(b';')),
+            ("#TYPE Selected.System.String\n", Some(Preface::Type)),
+            ("\"#TYPE x\"\n", Some(Preface::Type)),
+            ("sep=x\n", None),
+            ("sep=;x\n", None),
+            ("separator;b\n", None),
+            ("#typed\n", None),
+            ("sep", None),
+            ("é", None),
+            ("", None),
+        ] {
+            assert_eq!(preface(text), expected, "{text:?}");
         }
     }
 }

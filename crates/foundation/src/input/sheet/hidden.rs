@@ -75,7 +75,7 @@ fn attribute<'t>(tag: &'t [u8], name: &[u8]) -> Option<&'t [u8]> {
     loop {
         let at = from + memchr::memmem::find(&tag[from..], name)?;
         from = at + name.len();
-        if !tag.get(at.checked_sub(1)?)?.is_ascii_whitespace() {
+        if at == 0 || !tag[at - 1].is_ascii_whitespace() {
             continue;
         }
         let rest = tag[from..].trim_ascii_start();
