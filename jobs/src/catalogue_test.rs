@@ -231,7 +231,8 @@ proptest! {
     #[test]
     fn a_user_reads_the_same_from_every_template(
         user in "[a-z][a-z0-9.-]{0,20}[a-z0-9]",
-        texts in vec("[ a-zA-ZäéøŁ'0-9-]{0,40}", 22),
+        // Numbers that a spreadsheet has changed are refused, so these begin with a letter.
+        texts in vec("([a-zA-ZäéøŁ][ a-zA-ZäéøŁ'0-9-]{0,39})?", 22),
         usage_location in prop_oneof![Just(""), Just("de"), Just("US")],
         country in prop_oneof![Just(""), Just("DE"), Just("United States"), Just("norway"), Just("Narnia")],
         blocked in prop_oneof![Just(""), Just("Yes"), Just("No")],

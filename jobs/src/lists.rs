@@ -7,7 +7,7 @@
 use crate::Template;
 
 /// What the templates are called.
-pub(crate) const NAME: &str = "list of ours";
+pub(crate) const NAME: &str = "exported list";
 
 /// By the Microsoft id first.
 pub(crate) const TEMPLATES: &[Template] = &[

@@ -59,6 +59,7 @@ pub(crate) fn spoilt(text: &str, digits: bool) -> Option<&'static str> {
             "a value without the apostrophe, by which spreadsheets mark text",
         ),
         b'0'..=b'9' => is_number_spoilt(text, digits),
+        b'+' | b'-' => is_number_spoilt(&text[1..], digits),
         _ => None,
     }
 }
@@ -220,7 +221,16 @@ mod tests {
         ] {
             assert!(spoilt(text, false).is_some(), "{text}");
         }
-        for text in ["'0155", "'+49 89 1", "5E+10", "01067.0", "1067,00", "4.91512E+11"] {
+        for text in [
+            "'0155",
+            "'+49 89 1",
+            "5E+10",
+            "01067.0",
+            "1067,00",
+            "4.91512E+11",
+            "+4.91512E+11",
+            "-5E+10",
+        ] {
             assert!(spoilt(text, true).is_some(), "{text}");
         }
         for text in ["5E+10", "1067.0", "3.5"] {

@@ -153,9 +153,9 @@ fn headers() {
         (
             "Microsoft ID,Primary domain name,User principal name,Display name,First name,Last name,Usage location,\
              Licenses,Roles,Sign-in blocked,Status",
-            "list of users",
+            "exported list",
         ),
-        ("microsoft_id,user_principal_name,job_title", "list of users"),
+        ("microsoft_id,user_principal_name,job_title", "exported list"),
         // In any other file these are wishes that this kind cannot grant.
         ("customer,user_principal_name,fax,licenses", "unknown-column (licenses)"),
         (

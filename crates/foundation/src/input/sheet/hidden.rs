@@ -39,12 +39,12 @@ impl Hidden {
             Some(b"row") => {
                 let number = attribute(tag, b"r").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
                 self.row = number.unwrap_or(self.row.saturating_add(1));
-                let is_flat = attribute(tag, b"ht").is_some_and(|height| height == b"0");
+                let is_flat = attribute(tag, b"ht").is_some_and(is_nothing);
                 if is_flat || is_hidden(tag) {
                     self.rows.push(self.row);
                 }
             }
-            Some(b"col") if is_hidden(tag) || attribute(tag, b"width").is_some_and(|width| width == b"0") => {
+            Some(b"col") if is_hidden(tag) || attribute(tag, b"width").is_some_and(is_nothing) => {
                 let number = |name| -> Option<u32> { std::str::from_utf8(attribute(tag, name)?).ok()?.parse().ok() };
                 let (from, to) = (number(b"min").unwrap_or(1), number(b"max").unwrap_or(1));
                 self.columns = self.columns.saturating_add(to.saturating_sub(from).saturating_add(1));
@@ -63,6 +63,11 @@ impl Hidden {
         let below = self.rows.iter().filter(|row| u64::from(**row) > header).count();
         (below, self.columns)
     }
+}
+
+/// Whether a length is none.
+fn is_nothing(length: &[u8]) -> bool {
+    std::str::from_utf8(length).is_ok_and(|length| length.trim().parse() == Ok(0.0_f64))
 }
 
 fn is_hidden(tag: &[u8]) -> bool {
@@ -184,7 +189,7 @@ mod tests {
             "<row r=\"3\" hidden=\"1\">",
             "<row>",
             "<x:row  hidden = '1' >",
-            "<row r=\"9\" ht=\"0\" customHeight=\"1\"/>",
+            "<row r=\"9\" ht=\"0.0\" customHeight=\"1\"/>",
             "<row r=\"10\" ht=\"15\" hidden=\"0\"/>",
         ] {
             hidden.look(piece.as_bytes());
