@@ -106,10 +106,7 @@ impl Faults {
             let name = self.columns[column].name;
             name.contains("phone") || matches!(name, "fax" | "postal_code" | "external_id")
         };
-        let begins = value.as_bytes().first();
-        if begins.is_some_and(|first| matches!(first, b'#' | b'=' | b'\'' | b'+' | b'-' | b'0'..=b'9'))
-            && let Some(expected) = text::spoilt(value, digits())
-        {
+        if let Some(expected) = text::spoilt(value, digits) {
             self.add(column, code::ERROR_CELL, value, expected);
         }
     }

@@ -4,6 +4,11 @@
 //! native columns and against every template; the layout that explains most of it is what was meant,
 //! and the native one wins a tie. Native names are understood in a template's file too, so that a
 //! `customer` or `licenses` column can be added to it.
+//!
+//! A header is read for every chunk, not only for every file. So what each name means in each layout is gathered once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use crate::{Column, ExportOf, JOBS, Job, Problem, Template, code, export_columns, lists, nearest};
 
@@ -27,22 +32,11 @@ pub struct Mapping {
 /// Everything that keeps the file from being read: first what stands in the header, in file order,
 /// then what is missing.
 pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mapping, Vec<Problem>> {
-    let named = header
-        .iter()
-        .rposition(|cell| !key(cell).is_empty())
-        .map_or(0, |last| last + 1);
-    let is_marked = |template: &&'static Template| {
-        let is_there = |marker: &str| header.iter().any(|cell| key(cell) == key(marker));
-        template.marker.is_none_or(is_there)
-    };
-    let layouts = std::iter::once(None).chain(
-        job.templates()
-            .iter()
-            .chain(lists::TEMPLATES)
-            .filter(is_marked)
-            .map(Some),
-    );
-    let readings = layouts.map(|template| Reading::new(job, template, &header[..named]));
+    let keys: Vec<String> = header.iter().map(|cell| key(cell)).collect();
+    let named = keys.iter().rposition(|key| !key.is_empty()).map_or(0, |last| last + 1);
+    let is_marked = |layout: &&Layout| layout.marker.as_ref().is_none_or(|marker| keys.contains(marker));
+    let layouts = LAYOUTS.get(job.kind()).into_iter().flatten().filter(is_marked);
+    let readings = layouts.map(|layout| layout.read(&header[..named], &keys));
     // `min_by_key` keeps the first of equals, which is the native layout.
     let Some(reading) = readings.min_by_key(Reading::unknown) else {
         return Err(Vec::new());
@@ -78,14 +72,22 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
 /// Whether some kind keeps a secret in a column of that name. Every kind reads past such a column if it is told to, so none
 /// of them may keep its cells.
 fn is_secret(cell: &str) -> bool {
-    let name = cell.trim_start_matches(is_ignoring);
-    JOBS.iter().any(|job| {
-        let mut layouts = std::iter::once(None).chain(job.templates().iter().map(Some));
-        layouts.any(|template| match meaning(*job, template, name) {
-            Meaning::Native(native) => job.columns()[native].secret,
-            Meaning::Ignored | Meaning::Unknown => false,
-        })
-    })
+    static SECRETS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        let of_kind = |job: &&'static dyn Job| {
+            let meanings = LAYOUTS
+                .get(job.kind())
+                .into_iter()
+                .flatten()
+                .flat_map(|layout| &layout.meanings);
+            let columns = job.columns();
+            meanings.filter_map(move |(key, meaning)| match meaning {
+                Meaning::Native(native) if columns[*native].secret => Some(key.as_str()),
+                _ => None,
+            })
+        };
+        JOBS.iter().flat_map(of_kind).collect()
+    });
+    SECRETS.contains(key(cell.trim_start_matches(is_ignoring)).as_str())
 }
 
 /// Whether a file's first line belongs to a template and precedes its header.
@@ -106,6 +108,75 @@ enum Meaning {
     Unknown,
 }
 
+/// What the names of the columns mean in the native layout of a kind, or in one of its templates.
+struct Layout {
+    template: Option<&'static Template>,
+    /// A column that has to be there, as a key.
+    marker: Option<String>,
+    /// By the key of the name.
+    meanings: HashMap<String, Meaning>,
+}
+
+/// The layouts of each kind, the native one first.
+static LAYOUTS: LazyLock<HashMap<&str, Vec<Layout>>> = LazyLock::new(|| {
+    let of_kind = |job: &&'static dyn Job| {
+        let templates = job.templates().iter().chain(lists::TEMPLATES).map(Some);
+        let layouts = std::iter::once(None).chain(templates);
+        (
+            job.kind(),
+            layouts.map(|template| Layout::new(*job, template)).collect(),
+        )
+    };
+    JOBS.iter().map(of_kind).collect()
+});
+
+impl Layout {
+    fn new(job: &'static dyn Job, template: Option<&'static Template>) -> Self {
+        let natives = || job.columns().iter().enumerate();
+        let is_list = template.is_some_and(|template| template.name == lists::NAME);
+        let mut meanings = HashMap::new();
+        for (name, native) in template.map_or(&[][..], |template| template.columns) {
+            let meaning = match native {
+                None => Meaning::Ignored,
+                Some(native) => match natives().find(|(_, column)| column.name == *native) {
+                    Some((at, _)) => Meaning::Native(at),
+                    None if is_list => Meaning::Ignored,
+                    None => Meaning::Unknown,
+                },
+            };
+            meanings.entry(key(name)).or_insert(meaning);
+        }
+        for (at, column) in natives() {
+            meanings.entry(key(column.name)).or_insert(Meaning::Native(at));
+        }
+        if is_list {
+            let lists = [ExportOf::Customers, ExportOf::Subscriptions, ExportOf::Users];
+            for column in lists.into_iter().flat_map(export_columns) {
+                meanings.entry(key(column.title)).or_insert(Meaning::Ignored);
+            }
+        }
+        Self {
+            template,
+            marker: template.and_then(|template| template.marker).map(key),
+            meanings,
+        }
+    }
+
+    /// `keys` are those of the header's cells.
+    fn read(&self, header: &[&str], keys: &[String]) -> Reading {
+        let meaning = |(cell, key): (&&str, &String)| {
+            if cell.trim_start_matches(is_blank).starts_with('_') {
+                return Meaning::Ignored;
+            }
+            self.meanings.get(key).copied().unwrap_or(Meaning::Unknown)
+        };
+        Reading {
+            template: self.template,
+            cells: header.iter().zip(keys).map(meaning).collect(),
+        }
+    }
+}
+
 /// A header as one layout understands it.
 struct Reading {
     template: Option<&'static Template>,
@@ -113,11 +184,6 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(job: &dyn Job, template: Option<&'static Template>, header: &[&str]) -> Self {
-        let cells = header.iter().map(|cell| meaning(job, template, cell)).collect();
-        Self { template, cells }
-    }
-
     fn unknown(&self) -> usize {
         self.cells.iter().filter(|cell| **cell == Meaning::Unknown).count()
     }
@@ -148,42 +214,6 @@ impl Reading {
         }
         (columns, problems)
     }
-}
-
-fn meaning(job: &dyn Job, template: Option<&Template>, cell: &str) -> Meaning {
-    if cell.trim_start_matches(is_blank).starts_with('_') {
-        return Meaning::Ignored;
-    }
-    let wanted = key(cell);
-    if wanted.is_empty() {
-        return Meaning::Unknown;
-    }
-    let is_list = template.is_some_and(|template| template.name == lists::NAME);
-    let otherwise = if is_list { Meaning::Ignored } else { Meaning::Unknown };
-    let native = |name: &str| job.columns().iter().position(|column| column.name == name);
-    let in_template = template.and_then(|template| template.columns.iter().find(|(name, _)| key(name) == wanted));
-    match in_template {
-        Some((_, None)) => Meaning::Ignored,
-        Some((_, Some(name))) => native(name).map_or(otherwise, Meaning::Native),
-        None => {
-            let found = job.columns().iter().position(|column| key(column.name) == wanted);
-            let otherwise = if is_listed(&wanted) {
-                otherwise
-            } else {
-                Meaning::Unknown
-            };
-            found.map_or(otherwise, Meaning::Native)
-        }
-    }
-}
-
-/// Whether it is a column of a list of ours.
-fn is_listed(wanted: &str) -> bool {
-    let lists = [ExportOf::Customers, ExportOf::Subscriptions, ExportOf::Users];
-    lists
-        .into_iter()
-        .flat_map(export_columns)
-        .any(|column| key(column.title) == wanted)
 }
 
 fn unknown(job: &dyn Job, template: Option<&'static Template>, index: usize, cell: &str) -> Problem {

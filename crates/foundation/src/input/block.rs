@@ -180,7 +180,9 @@ impl Cells {
     /// system it was written on.
     pub(super) fn compose(&mut self, mark: Mark, scratch: &mut String) {
         let appended = &self.text[mark.text..];
-        if appended.is_ascii() || matches!(composed(appended), Cow::Borrowed(_)) {
+        // Nothing below U+0300, which is written with bytes below 0xCC, is anything but composed.
+        let below = appended.bytes().fold(true, |below, byte| below & (byte < 0xCC));
+        if below || matches!(composed(appended), Cow::Borrowed(_)) {
             return;
         }
         let ends = self.ends.split_off(mark.cells);
