@@ -14,6 +14,7 @@
 //! - `retry`: when a chunk that came to nothing is tried again; pure.
 //! - `sync`: rows that copy from another store.
 //! - `sweep`: everything that happens because time passes.
+//! - `turns`: chunks that change the same customers.
 
 mod chunk;
 mod deliver;
@@ -25,6 +26,7 @@ mod remote;
 pub mod retry;
 mod sweep;
 mod sync;
+mod turns;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -46,6 +48,7 @@ use held::Held;
 use outage::Outage;
 use retry::RetryPolicy;
 use tracing::Instrument;
+use turns::Turns;
 
 /// Chunks beyond the usual number, each of a job of its own, where a store takes its time.
 const SPARE: usize = 8;
@@ -94,6 +97,7 @@ pub struct Runner {
     /// Names this worker in leases; new at every start, so that a restarted worker is another one.
     owner: Arc<str>,
     held: Arc<Held>,
+    turns: Arc<Turns>,
     outage: Arc<Outage>,
     /// Told when a job has ended here.
     ended: Arc<Notify>,
@@ -129,6 +133,7 @@ impl Runner {
             scope,
             owner: owner.into(),
             held: Arc::default(),
+            turns: Arc::default(),
             outage: Arc::default(),
             ended: Arc::default(),
             broken: Arc::default(),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runner;
 use super::held::Hold;
 use crate::clock::Clock;
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Dialect, Tx};
 use crate::input::Block;
 use crate::ledger::ids::record_id;
 use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, closing, fence, sealed};
@@ -78,6 +78,11 @@ impl Runner {
         let next_look = now + self.settings.look_again(&claim).as_millis() as i64;
         let (limit, installation) = (self.settings.errors, self.ledger.installation());
         let (policy, clock) = (self.settings.passwords.clone(), self.ledger.clock().clone());
+        let customers = match self.ledger.db().dialect() {
+            Dialect::Postgres => prepared.customers(),
+            Dialect::Sqlite => Vec::new(),
+        };
+        let _turn = self.turns.take(&customers).await;
         let ended = self
             .ledger
             .db()

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Runner;
-use crate::db::DbError;
+use crate::db::{DbError, Dialect};
 use crate::ledger::{Reply, Scope, Seen};
 use crate::notify;
 use crate::queue::Queue;
@@ -34,6 +34,14 @@ impl Runner {
                     runner.wake_claimable().await
                 }),
         );
+        if self.ledger.db().dialect() == Dialect::Postgres {
+            tasks.spawn(
+                self.clone()
+                    .round("programs that have stopped", every, stop.clone(), async |runner| {
+                        runner.end_stopped().await
+                    }),
+            );
+        }
         tasks.spawn(self.clone().round("the time", self.settings.heartbeat, stop.clone(), {
             let mut was_off = false;
             async move |runner| runner.look_at_clocks(&mut was_off).await
@@ -123,6 +131,16 @@ impl Runner {
                 *was_off = false;
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    async fn end_stopped(&self) -> Result<(), DbError> {
+        let ended = self.ledger.db().end_stopped().await?;
+        if ended > 0 {
+            tracing::warn!(
+                "{ended} programs had stopped in the middle of inserting rows; their transactions were ended"
+            );
         }
         Ok(())
     }

@@ -332,6 +332,15 @@ impl Db {
         }
     }
 
+    /// Ends the transactions of programs that have stopped in the middle of inserting rows, where the database does not do so
+    /// by itself; how many they were. Workers ask for it again and again.
+    pub async fn end_stopped(&self) -> Result<i64, DbError> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(0),
+            Engine::Postgres(postgres) => postgres.end_stopped().await,
+        }
+    }
+
     /// The database's time. `None` on SQLite, which has none but this machine's.
     pub async fn time(&self) -> Result<Option<TimeTold>, DbError> {
         if self.dialect() == Dialect::Sqlite {

@@ -198,15 +198,21 @@ impl Prepared {
         if !self.new_customers.is_empty() || self.tasks.iter().any(|task| task.names()) {
             tx.alone_with(Alone::Names)?;
         }
+        let customers = self.customers();
+        if customers.is_empty() {
+            return Ok(());
+        }
+        tx.lock("customers", &customers)
+    }
+
+    /// The customers that the rows change, in ascending order.
+    pub fn customers(&self) -> Vec<i64> {
         let users = self.users.iter().chain(&self.known_users);
         let mut customers: Vec<i64> = users.flat_map(users::NewUsers::customers).collect();
         customers.extend(self.tasks.iter().filter_map(|task| task.customer()));
         customers.sort_unstable();
         customers.dedup();
-        if customers.is_empty() {
-            return Ok(());
-        }
-        tx.lock("customers", &customers)
+        customers
     }
 }
 

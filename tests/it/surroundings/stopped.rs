@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tenantry::ledger::JobState;
 
 use super::{users, with_customer};
-use crate::place::{On, Place, Running};
+use crate::place::{CUSTOMERS, On, Place, Running};
 use crate::servers::{PgServer, connect, eventually};
 
 fn signal(child: &Child, signal: Signal) {
@@ -76,9 +76,21 @@ async fn a_worker_stopped_inside_a_transaction_is_replaced() {
 async fn a_stopped_worker_waits_for_no_locks() {
     const CHUNKS: i64 = 6;
     let place = Place::new(On::Postgres).await;
-    with_customer(&place).await;
-    for file in 0..CHUNKS {
-        place.write("users.csv", users(10 + file as usize));
+    // Chunks of one customer would wait for each other in the worker, and not in the database.
+    let (columns, alpha) = CUSTOMERS.split_once('\n').expect("two lines");
+    let zeta = |n| {
+        alpha
+            .replace("alpha", &format!("zeta{n}"))
+            .replace("A-1", &format!("Z-{n}"))
+    };
+    let customers: String = (0..CHUNKS).map(zeta).collect();
+    place.write("customers.csv", format!("{columns}\n{customers}"));
+    place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
+    for n in 0..CHUNKS {
+        let file = users(10)
+            .replace("A-1,", &format!("Z-{n},"))
+            .replace("@alpha.", &format!("@zeta{n}."));
+        place.write("users.csv", file);
         place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
     }
     let outside = connect(&place.url).await.expect("a connection");
@@ -129,6 +141,57 @@ async fn a_stopped_worker_waits_for_no_locks() {
         (have_ended && jobs.len() == CHUNKS as usize).then_some(())
     })
     .await;
+    assert_eq!(crate::invariants::violations(ledger.db()).await, Vec::<String>::new());
+}
+
+/// A worker is stopped in the middle of a COPY, where the server waits for it as if it were busy: the COPY is ended, others
+/// do the chunk, and what the worker sends when it wakes up again is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_stopped_inside_a_copy_is_replaced() {
+    let place = Place::new(On::Postgres).await;
+    with_customer(&place).await;
+    place.write("users.csv", users(20_000));
+    place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
+    let looking = connect(&place.url).await.expect("a connection");
+    let copying = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
+        AND query LIKE '%COPY users%'";
+    let number = async |text: &str| looking.query_one(text, &[]).await.expect("a number").get::<_, i64>(0);
+    let worker = || {
+        let mut command = place.hurried(&["worker"]);
+        command
+            .env("TENANTRY__LEDGER__IDLE_TRANSACTION", "1s")
+            .env("TENANTRY__WORKER__CONCURRENCY", "1");
+        quiet(command)
+    };
+    let first = worker();
+    let in_hand = "SELECT COUNT(*) FROM chunks WHERE state IN ('queued', 'running')";
+    let mut is_caught = false;
+    while !is_caught {
+        while number(copying).await == 0 {
+            assert!(number(in_hand).await > 0, "it was never stopped in a COPY");
+        }
+        signal(&first.0, Signal::STOP);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        is_caught = number(copying).await > 0;
+        if !is_caught {
+            signal(&first.0, Signal::CONT);
+        }
+    }
+    let _second = worker();
+    let ledger = place.ledger().await;
+    let job = eventually("the other worker to end the job", async || {
+        let filter = tenantry::ledger::JobFilter {
+            limit: 1,
+            ..Default::default()
+        };
+        ledger.jobs(filter).await.ok()?.pop().filter(|job| job.state.is_final())
+    })
+    .await;
+    assert_eq!((job.state, job.counts.applied), (JobState::Completed, 20_000));
+    let before = place.dump().await;
+    signal(&first.0, Signal::CONT);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(place.dump().await, before);
     assert_eq!(crate::invariants::violations(ledger.db()).await, Vec::<String>::new());
 }
 

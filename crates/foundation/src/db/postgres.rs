@@ -35,6 +35,12 @@ const SETS: usize = 2048;
 const COPY_PIECE: usize = 64 * 1024;
 /// Time for each row of a COPY, beyond what a transaction may be quiet for; ten times what it takes.
 const COPY_ROW: Duration = Duration::from_micros(200);
+/// Ends the connections of programs that have stopped in the middle of a COPY. No timeout of the server does: to it they are
+/// busy, and it heeds no timeout of a statement before it has the next piece of data.
+const END_STOPPED: &str = "SELECT CAST(COUNT(pg_terminate_backend(pid)) AS BIGINT) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() AND state = 'active'
+    AND wait_event = 'ClientRead' AND query_start < clock_timestamp()
+    - CAST(substring(query FROM '^/\\* within (\\d+) ms \\*/ COPY') AS BIGINT) * INTERVAL '1 millisecond'";
 /// Statements kept prepared per connection. Their texts are few; this is a bound in case they are not.
 const MOST_STATEMENTS: usize = 500;
 /// Questions without an answer after which the other side is taken to be gone.
@@ -114,6 +120,12 @@ impl Postgres {
             lock(&self.idle).push(connected);
         }
         done
+    }
+
+    /// Ends what programs hold that have stopped in the middle of inserting rows; how many they were.
+    pub(super) async fn end_stopped(&self) -> Result<i64, DbError> {
+        let count = self.run(|tx| tx.query_first(END_STOPPED, &[]), Use::WriteApart);
+        count.await?.map_or(Ok(0), |row| row.int(0))
     }
 
     async fn connected(&self) -> Result<Connected, DbError> {
@@ -196,13 +208,6 @@ impl PgTx {
         }
     }
 
-    /// Bounds the time of the COPY of this batch: one that waits for a program that is stopped counts as busy to the server,
-    /// and not as idle.
-    fn bound_of(&self, batch: &Batch) -> String {
-        let bound = copy_bound(self.options.idle_transaction, batch.len());
-        format!("SET LOCAL statement_timeout = {}", bound.as_millis())
-    }
-
     /// Takes locks. The server waits for them no longer than a transaction may be quiet, so that a program that is stopped
     /// meanwhile is not given them afterwards; whoever is still there asks again, for `lock_wait` in all.
     fn wait_for(&mut self, text: &str, params: &[&(dyn ToSql + Sync)]) -> Result<(), DbError> {
@@ -251,13 +256,14 @@ impl PgTx {
         Ok(statement)
     }
 
-    /// Sends the rows of `batch` whose positions are given by COPY; `numbered` puts the position in front.
+    /// Sends the rows of `batch` by COPY; `numbered` puts the position in front. How long that may take stands in the statement,
+    /// for [`END_STOPPED`].
     fn copy(&mut self, into: &str, batch: &Batch, numbered: bool) -> Result<(), tokio_postgres::Error> {
         let client = &self.connected.client;
+        let bound = copy_bound(self.options.idle_transaction, batch.len()).as_millis();
+        let text = format!("/* within {bound} ms */ COPY {into} FROM STDIN (FORMAT binary)");
         self.runtime.block_on(async {
-            let sink = client
-                .copy_in::<_, Bytes>(&format!("COPY {into} FROM STDIN (FORMAT binary)"))
-                .await?;
+            let sink = client.copy_in::<_, Bytes>(&text).await?;
             let mut sink = std::pin::pin!(sink);
             let mut buffer = BytesMut::with_capacity(COPY_PIECE + 4096);
             buffer.put_slice(b"PGCOPY\n\xff\r\n\0");
@@ -341,10 +347,8 @@ impl Tx for PgTx {
     }
 
     fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
-        self.batch(&self.bound_of(batch))?;
         self.copy(&format!("{table} ({})", columns.join(", ")), batch, false)
-            .map_err(|error| sql(&error))?;
-        self.batch(UNBOUND)
+            .map_err(|error| sql(&error))
     }
 
     fn lock(&mut self, table: &str, ids: &[i64]) -> Result<(), DbError> {
@@ -377,10 +381,10 @@ impl Tx for PgTx {
             return Ok(Vec::new());
         }
         let columns = columns.join(", ");
-        self.batch(&format!("SAVEPOINT copy; {}", self.bound_of(batch)))?;
+        self.batch("SAVEPOINT copy")?;
         match self.copy(&format!("{table} ({columns})"), batch, false) {
             Ok(()) => {
-                self.batch(&format!("RELEASE copy; {UNBOUND}"))?;
+                self.batch("RELEASE copy")?;
                 return Ok(Vec::new());
             }
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => self.batch("ROLLBACK TO copy")?,
@@ -389,12 +393,10 @@ impl Tx for PgTx {
         let staging = format!("staging_{table}");
         self.batch(&format!(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS
-             SELECT 0::bigint AS position, {columns} FROM {table} WITH NO DATA; TRUNCATE {staging}; {}",
-            self.bound_of(batch)
+             SELECT 0::bigint AS position, {columns} FROM {table} WITH NO DATA; TRUNCATE {staging}"
         ))?;
         self.copy(&format!("{staging} (position, {columns})"), batch, true)
             .map_err(|error| sql(&error))?;
-        self.batch(UNBOUND)?;
         let inserted = self.query(
             &format!(
                 "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging} ORDER BY position
