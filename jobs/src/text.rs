@@ -30,7 +30,7 @@ pub(crate) fn is_around(c: char) -> bool {
 pub(crate) fn has_control(text: &str) -> bool {
     // Every cell of every row comes by here: looked at as bytes, without a branch, it is few instructions. Characters that
     // begin with a byte of 0xC3 to 0xD7, U+00C0 to U+05FF, are all letters and marks.
-    let is_plain = |byte: u8| (byte >= 0x20) & (byte != 0x7F) & (byte != 0xC2) & (byte < 0xD8);
+    let is_plain = |byte: u8| matches!(byte, 0x20..=0x7E | 0x80..=0xC1 | 0xC3..=0xD7);
     let plain = text.bytes().fold(true, |plain, byte| plain & is_plain(byte));
     !plain && text.chars().any(is_none_of_a_value)
 }
