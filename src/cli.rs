@@ -194,7 +194,7 @@ impl InputArgs {
         writer.write_record(cells.iter().map(|(column, _)| *column))?;
         writer.write_record(cells.iter().map(|(_, value)| *value))?;
         Ok(Source::Bytes {
-            name: "--set".to_owned(),
+            name: crate::plan::SET.to_owned(),
             data: writer.into_inner()?.into(),
         })
     }

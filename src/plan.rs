@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 pub use check::CheckedBlock;
 pub(crate) use check::Slice;
 pub use drain::{Drained, Sink, Whole};
-pub use faults::{FaultLog, RowFault};
+pub use faults::{FaultLog, RowFault, SET};
 pub use hash::PlanHash;
 pub use impact::{Impact, Limits, SeatTotal, Share};
 pub(crate) use remote::settled;

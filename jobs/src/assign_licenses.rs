@@ -86,10 +86,15 @@ fn remove<'a>(faults: &mut Faults, row: &Row<'a>, assign: &[&str]) -> (Vec<&'a s
     let remove_all = remove.len() < named;
     for sku in &remove {
         if remove_all {
-            faults.add(REMOVE, code::CONFLICTING, sku, "`<all>` alone, or SKUs without it");
+            faults.tell(
+                REMOVE,
+                code::CONFLICTING,
+                sku,
+                "`<all>` stands alone; leave out it or the SKUs",
+            );
         } else if assign.iter().any(|assigned| is_same(assigned, sku)) {
-            let expected = "a SKU that is not in `assign` too";
-            faults.add(REMOVE, code::CONFLICTING, sku, expected);
+            let expected = "this SKU is in `assign` too; leave out one of the two";
+            faults.tell(REMOVE, code::CONFLICTING, sku, expected);
         }
     }
     (remove, remove_all)

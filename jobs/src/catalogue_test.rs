@@ -52,6 +52,44 @@ fn kinds_are_unique_and_found() {
     assert_eq!(find("make-coffee").map(Job::kind), Err(None));
 }
 
+/// "`UK`: a country code" would say that it is one, and "`food` is not nothing" that it is something.
+#[test]
+fn no_fault_of_a_cell_can_be_read_as_its_opposite() {
+    let bad = [
+        "?",
+        "\u{1}",
+        "#N/A",
+        "4.91512E+11",
+        "<clear>",
+        "-1",
+        "UK",
+        "a@b@c",
+        "2027-02-30",
+        "<all>;SPB",
+    ];
+    for job in JOBS {
+        let good = &sample(*job)[1];
+        for at in 0..good.len() {
+            for value in bad
+                .into_iter()
+                .map(str::to_owned)
+                .chain([String::new(), "x".repeat(5000)])
+            {
+                let mut cells: Vec<Option<&str>> = good.iter().map(|cell| Some(cell.as_str())).collect();
+                cells[at] = Some(&value);
+                let problems = job.request(&Row::new(&cells)).err().unwrap_or_default();
+                for problem in problems {
+                    let starts = |words: &[&str]| words.iter().any(|word| problem.expected.starts_with(word));
+                    let noun = ["a ", "an ", "at least ", "one ", "text ", "part ", "the ", "`", "tags "];
+                    let denied = ["nothing", "no ", "not ", "only ", "at most "];
+                    assert!(!starts(&denied), "{problem}");
+                    assert!(problem.stated || starts(&noun), "{problem}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_cannot_simply_be_done_again_is_known_by_name() {
     let those = |is: fn(&dyn Job) -> bool| {

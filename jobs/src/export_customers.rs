@@ -128,8 +128,9 @@ fn check_filters(faults: &mut Faults, row: &Row<'_>, field: SearchField) {
         for filter in [SEARCH, RELATIONSHIP, COUNTRY, TAG] {
             let written = row.text(filter);
             if !written.is_empty() {
-                let expected = "nothing, because `customer` names the only customer";
-                faults.add(filter, code::CONFLICTING, written, expected);
+                let expected =
+                    "this says nothing, because `customer` names the only customer; leave out one of the two";
+                faults.tell(filter, code::CONFLICTING, written, expected);
             }
         }
     }
@@ -138,8 +139,8 @@ fn check_filters(faults: &mut Faults, row: &Row<'_>, field: SearchField) {
         for how in [FIELD, MATCH] {
             let written = row.text(how);
             if !written.is_empty() {
-                let expected = "nothing, because there is nothing in `search`";
-                faults.add(how, code::CONFLICTING, written, expected);
+                let expected = "this says nothing, because there is nothing in `search`";
+                faults.tell(how, code::CONFLICTING, written, expected);
             }
         }
     }

@@ -40,6 +40,15 @@ impl Faults {
         self.found.push((column, problem));
     }
 
+    /// As [`add`](Self::add), with a sentence of its own instead of what is expected.
+    #[cold]
+    pub(crate) fn tell(&mut self, column: usize, code: &str, value: &str, sentence: impl Into<String>) {
+        let at_fault = &self.columns[column];
+        let shown = if at_fault.secret { "" } else { value };
+        let problem = Problem::stated(code, at_fault.name, shown, sentence);
+        self.found.push((column, problem));
+    }
+
     /// Notes a fault of the row as a whole.
     #[cold]
     pub(crate) fn add_whole(&mut self, code: &str, expected: &str) {
@@ -106,15 +115,20 @@ impl Faults {
             let name = self.columns[column].name;
             name.contains("phone") || matches!(name, "fax" | "postal_code" | "external_id")
         };
-        if let Some(expected) = text::spoilt(value, digits) {
-            self.add(column, code::ERROR_CELL, value, expected);
+        if let Some(sentence) = text::spoilt(value, digits) {
+            self.tell(column, code::ERROR_CELL, value, sentence);
         }
     }
 
     fn check_length(&mut self, column: usize, value: &str, max: usize) {
         // Characters are never more than bytes, so most cells need no counting.
         if value.len() > max && value.chars().count() > max {
-            self.add(column, code::TOO_LONG, value, format!("at most {max} characters"));
+            self.add(
+                column,
+                code::TOO_LONG,
+                value,
+                format!("text of at most {max} characters"),
+            );
         }
     }
 

@@ -199,15 +199,16 @@ impl Reading {
                 Meaning::Native(native) => {
                     let name = job.columns()[native].name;
                     if fixed.contains(&name) {
-                        let expected = format!("no such column, because it is fixed for the whole file with --{name}");
-                        problems.push(Problem::new(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
+                        let expected =
+                            format!("this column is fixed for the whole file with --{name}; leave out one of the two");
+                        problems.push(Problem::stated(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
                     } else if let Some(first) = columns[native].replace(index) {
                         let expected = format!(
-                            "one column for `{name}`; columns {} and {} are both",
+                            "columns {} and {} are both `{name}`; leave out one of the two",
                             first + 1,
                             index + 1
                         );
-                        problems.push(Problem::new(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
+                        problems.push(Problem::stated(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
                     }
                 }
             }

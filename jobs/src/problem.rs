@@ -13,8 +13,11 @@ pub struct Problem {
     pub column: String,
     /// The offending value as it stands in the file (never of a secret column).
     pub value: String,
-    /// What was expected, one phrase without a full stop.
+    /// What was expected, one phrase without a full stop; or, of one that is `stated`, a sentence of what is wrong.
     pub expected: String,
+    /// Whether `expected` is a sentence of its own.
+    #[serde(skip)]
+    pub stated: bool,
     /// The nearest valid choice, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
@@ -26,14 +29,32 @@ pub fn did_you_mean(nearest: Option<&str>) -> String {
 }
 
 impl Problem {
-    /// A problem with the value of one column.
+    /// A value that is not what was expected, which is a noun: "a GUID".
     pub fn new(code: &str, column: &str, value: &str, expected: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
             column: column.to_owned(),
             value: clip(value),
             expected: expected.into(),
+            stated: false,
             suggestion: None,
+        }
+    }
+
+    /// What is wrong with a value, in a sentence of its own: "no subscription has this id".
+    pub fn stated(code: &str, column: &str, value: &str, sentence: impl Into<String>) -> Self {
+        Self {
+            stated: true,
+            ..Self::new(code, column, value, sentence)
+        }
+    }
+
+    /// The problem without column, value and suggestion, where those are shown apart from it.
+    pub fn sentence(&self) -> String {
+        if self.stated {
+            self.expected.clone()
+        } else {
+            format!("expected {}", self.expected)
         }
     }
 
@@ -50,8 +71,12 @@ impl std::fmt::Display for Problem {
         if !self.column.is_empty() {
             write!(f, "{}: ", self.column)?;
         }
-        if !self.value.is_empty() {
-            write!(f, "`{}`: ", Shown(&self.value))?;
+        // "`UK`: a country code" would read as if it were one.
+        match (self.value.as_str(), self.stated) {
+            ("", true) => {}
+            ("", false) => f.write_str("expected ")?,
+            (value, true) => write!(f, "`{}`: ", Shown(value))?,
+            (value, false) => write!(f, "`{}` is not ", Shown(value))?,
         }
         f.write_str(&self.expected)?;
         match &self.suggestion {
@@ -219,11 +244,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_problem_can_be_read_as_its_opposite() {
+        let country = Problem::new("unknown-country", "country", "UK", "a country code").suggest(Some("GB"));
+        let none = Problem::new("required", "country", "", "a country code");
+        let unknown = Problem::stated("unknown-user", "", "ana@x.example", "no user has this name");
+        let row = Problem::stated("refused", "", "", "the store refuses it");
+        for (problem, shown, sentence) in [
+            (
+                country,
+                "country: `UK` is not a country code; did you mean `GB`?",
+                "expected a country code",
+            ),
+            (none, "country: expected a country code", "expected a country code"),
+            (
+                unknown,
+                "`ana@x.example`: no user has this name",
+                "no user has this name",
+            ),
+            (row, "the store refuses it", "the store refuses it"),
+        ] {
+            assert_eq!(
+                (problem.to_string().as_str(), problem.sentence().as_str()),
+                (shown, sentence)
+            );
+        }
+    }
+
+    #[test]
     fn a_problem_is_one_line_whatever_the_value() {
         let problem = Problem::new("invalid", "city", "Zoë\n\u{1b}[2J", "a city").suggest(Some("Bern"));
         assert_eq!(
             problem.to_string(),
-            r"city: `Zoë\n\u{1b}[2J`: a city; did you mean `Bern`?"
+            r"city: `Zoë\n\u{1b}[2J` is not a city; did you mean `Bern`?"
         );
     }
 }

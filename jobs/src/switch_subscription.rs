@@ -117,8 +117,8 @@ fn check_partner(faults: &mut Faults, row: &Row<'_>, customer: CustomerRef<'_>, 
     if let (CustomerRef::Id(customer, _), Some(partner)) = (customer, partner)
         && customer == partner
     {
-        let expected = "the other partner's tenant, not the customer's";
-        faults.add(
+        let expected = "this is the customer's tenant; the other partner's belongs here";
+        faults.tell(
             PARTNER_TENANT_ID,
             code::CONFLICTING,
             row.text(PARTNER_TENANT_ID),
@@ -142,7 +142,7 @@ fn check_step(faults: &mut Faults, row: &Row<'_>, direction: Direction, flow: Fl
     let mut ours = rules::steps(flow, direction);
     if ours.is_empty() {
         // No step would do in this direction.
-        let expected = format!("`out` with flow `{}`: {who}", flow.as_str());
+        let expected = format!("`out`, the only direction of flow `{}`: {who}", flow.as_str());
         let near = Some(Direction::Out.as_str());
         faults.add_near(DIRECTION, code::CONFLICTING, row.text(DIRECTION), expected, near);
         ours = rules::steps(flow, Direction::Out);
@@ -150,7 +150,7 @@ fn check_step(faults: &mut Faults, row: &Row<'_>, direction: Direction, flow: Fl
     if !ours.contains(&action) {
         let quoted: Vec<String> = ours.iter().map(|step| format!("`{}`", step.as_str())).collect();
         let expected = format!(
-            "{} with flow `{}` and direction `{}`: {who}",
+            "{}, which flow `{}` has in direction `{}`: {who}",
             quoted.join(" or "),
             flow.as_str(),
             direction.as_str()

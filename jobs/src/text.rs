@@ -39,18 +39,18 @@ pub(crate) fn is_none_of_a_value(c: char) -> bool {
     c.is_control() || c == '\u{FFFD}' || (is_invisible(c) && !joins(c))
 }
 
-/// What a spreadsheet has made of a value, said as what is expected instead; `None` for a value. `digits` says whether the
+/// What a spreadsheet has made of a value, said with what to do; `None` for a value. `digits` says whether the
 /// column is of numbers that are no quantities: telephones, postal codes, ids.
 #[inline]
 pub(crate) fn spoilt(text: &str, digits: impl Fn() -> bool) -> Option<&'static str> {
     match text.as_bytes().first()? {
         b'#' => is_error(text).then_some(
-            "a value, and a spreadsheet wrote an error, or that a column is too narrow, in its place; mend the cell there, or \
+            "a spreadsheet wrote an error here, or that a column is too narrow, instead of the value; mend the cell there, or \
              type the value",
         ),
-        b'=' => is_formula(text).then_some("a value, and this is a formula; type what it comes to"),
+        b'=' => is_formula(text).then_some("this is a formula and not its value; type what it comes to"),
         b'\'' => (text[1..].starts_with(|c: char| c.is_ascii_digit() || "+-=@".contains(c)) && digits()).then_some(
-            "a value without the apostrophe, by which spreadsheets mark text",
+            "the apostrophe is not part of the value, spreadsheets mark text by it; delete it",
         ),
         b'0'..=b'9' => is_number_spoilt(text, digits),
         b'+' | b'-' => is_number_spoilt(&text[1..], digits),
@@ -151,11 +151,11 @@ fn is_number_spoilt(text: &str, digits: impl Fn() -> bool) -> Option<&'static st
     if let [b'E' | b'e', b'+' | b'-', exponent @ ..] = rest {
         let is_spoilt = !exponent.is_empty() && leading_digits(exponent).1.is_empty() && (!part.is_empty() || digits());
         return is_spoilt.then_some(
-            "all digits, and a spreadsheet has kept only some; format the column as text there, and type the value again",
+            "a spreadsheet has kept only some of the digits; format the column as text there, and type the value again",
         );
     }
     (rest.is_empty() && !part.is_empty() && part.iter().all(|byte| *byte == b'0') && digits()).then_some(
-        "digits, and a program took them for a quantity (leading zeros may be lost as well); write the column as text",
+        "a program took the digits for a quantity (leading zeros may be lost as well); write the column as text",
     )
 }
 

@@ -136,8 +136,8 @@ impl Places {
             }
         };
         let expected = match self {
-            Self::Csv if !column.is_empty() => format!("{column}: {}", problem.expected),
-            _ => problem.expected.clone(),
+            Self::Csv if !column.is_empty() => format!("{column}: {}", problem.sentence()),
+            _ => problem.sentence(),
         };
         let mut reason = Reason::new(path, &problem.code, &problem.value, expected).suggest(problem.suggestion.clone());
         reason.line = self.line(fault.line);
@@ -146,9 +146,9 @@ impl Places {
 
     fn of_header(self, problem: &Problem, line: u64) -> Reason {
         let expected = if problem.column.is_empty() {
-            problem.expected.clone()
+            problem.sentence()
         } else {
-            format!("{}: {}", problem.column, problem.expected)
+            format!("{}: {}", problem.column, problem.sentence())
         };
         let mut reason =
             Reason::new(self.root(), &problem.code, &problem.value, expected).suggest(problem.suggestion.clone());

@@ -88,10 +88,10 @@ impl Shared {
             let native = self.mapping.columns.iter().position(|column| *column == Some(at))?;
             let cell = format!("{}{}", input::column_letters(at), row.line);
             let expected = format!(
-                "a value, and cell {cell} holds an error, or a formula that was never calculated; mend it, or type the value"
+                "cell {cell} holds an error instead of a value, or a formula that was never calculated; mend it, or type the value"
             );
             let value = row.cell(at).unwrap_or_default();
-            Some(Problem::new(
+            Some(Problem::stated(
                 code::ERROR_CELL,
                 self.job.columns()[native].name,
                 value,

@@ -12,6 +12,9 @@ use crate::input::InputError;
 /// Faults kept in memory, in line order; those beyond go to a temporary file.
 const KEPT: usize = 10_000;
 
+/// What stands for the name of the file where the row is given on the command line.
+pub const SET: &str = "--set";
+
 /// A problem and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowFault {
@@ -52,7 +55,7 @@ impl RowFault {
             column_number: None,
             column_letter: None,
             header: String::new(),
-            problem: Problem::new(error.code, "", "", format!("{place}{}", error.message)),
+            problem: Problem::stated(error.code, "", "", format!("{place}{}", error.message)),
         }
     }
 
@@ -73,6 +76,10 @@ impl RowFault {
 
 impl std::fmt::Display for RowFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The row of `--set` is written nowhere, so that it has neither lines nor columns.
+        if self.file == SET {
+            return write!(f, "{SET}: {} [{}]", self.problem, self.problem.code);
+        }
         let Some(sheet) = &self.sheet else {
             write!(f, "{}:{}: ", self.file, self.line)?;
             if let Some(column) = self.column_number {
@@ -111,7 +118,7 @@ impl FaultLog {
             Some(file) => file,
             None => self.spilled.insert(BufWriter::new(tempfile::tempfile()?)),
         };
-        serde_json::to_writer(&mut *file, &fault)?;
+        serde_json::to_writer(&mut *file, &(&fault, fault.problem.stated))?;
         file.write_all(b"\n")
     }
 
@@ -142,7 +149,9 @@ impl FaultLog {
             let file = spilled.get_mut();
             file.seek(SeekFrom::Start(0))?;
             for line in BufReader::new(&mut *file).lines().take(left) {
-                each(&serde_json::from_str(&line?)?)?;
+                let (mut fault, stated): (RowFault, bool) = serde_json::from_str(&line?)?;
+                fault.problem.stated = stated;
+                each(&fault)?;
             }
             file.seek(SeekFrom::End(0))?;
         }

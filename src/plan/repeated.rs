@@ -48,8 +48,8 @@ impl RepeatedRows {
     fn repeated(&mut self, duplicate: &Duplicate) -> Repeated {
         let value = self.value(duplicate).unwrap_or_default();
         let line = if self.shared.sheet.is_some() { "row" } else { "line" };
-        let expected = format!("a value of its own; {line} {} has the same", duplicate.first_line);
-        let problem = Problem::new(code::DUPLICATE_IN_FILE, duplicate.column, &value, expected);
+        let expected = format!("{line} {} has the same value", duplicate.first_line);
+        let problem = Problem::stated(code::DUPLICATE_IN_FILE, duplicate.column, &value, expected);
         let after = self.first_rows.partition_point(|first| *first <= duplicate.row);
         let first_of_row = duplicate.row != self.last_row;
         self.last_row = duplicate.row;

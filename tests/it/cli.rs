@@ -57,13 +57,31 @@ async fn run_writes_results_and_receipt_and_prints_one_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn faults_of_a_row_on_the_command_line_name_no_line() {
+    let place = Place::with_customer().await;
+    let run = place
+        .tenantry(&["run", "export-customers", "--set", "what=food"])
+        .ends(2);
+    assert!(
+        run.out.contains("--set: what: `food` is not `customers`, "),
+        "{}",
+        run.out
+    );
+    let run = place
+        .tenantry(&["run", "export-customers", "--set", "wat=users"])
+        .ends(2);
+    let told = "--set: `wat` is not a column of export-customers; ";
+    assert!(run.out.contains(told) || run.err.contains(told), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_with_bad_rows_is_refused_whole_with_every_fault() {
     let place = Place::with_customer().await;
     place.write("users.csv", MIXED);
     let run = place.tenantry(&["run", "bulk-add-users", "users.csv"]).ends(2);
     assert!(
         run.out
-            .contains("users.csv:3: column 2 user_principal_name: `not a name`"),
+            .contains("users.csv:3: column 2 user_principal_name: `not a name` is not a user name like "),
         "{}",
         run.out
     );
@@ -300,12 +318,12 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
     let run = ["run", "bulk-add-users", "users.xlsx", "--sheet", "Users"];
     let refused = place.tenantry(&run).ends(2);
     for fault in [
-        "users.xlsx sheet \"Users\" row 4, column C (user_principal_name): `not a name`: ",
-        "users.xlsx sheet \"Users\" row 5, column D (first_name): `#N/A`: a value, and cell D5 holds an error, or a \
-         formula that was never calculated; mend it, or type the value [error-cell]",
-        "users.xlsx sheet \"Users\" row 6, column C (user_principal_name): `a@alpha.onmicrosoft.com`: a value of its own; \
-         row 2 has the same [duplicate-in-file]",
-        "users.xlsx sheet \"Users\" row 7: nothing in columns without a name, and column G has none here",
+        "users.xlsx sheet \"Users\" row 4, column C (user_principal_name): `not a name` is not a user name like ",
+        "users.xlsx sheet \"Users\" row 5, column D (first_name): `#N/A`: cell D5 holds an error instead of a value, \
+         or a formula that was never calculated; mend it, or type the value [error-cell]",
+        "users.xlsx sheet \"Users\" row 6, column C (user_principal_name): `a@alpha.onmicrosoft.com`: row 2 has the \
+         same value [duplicate-in-file]",
+        "users.xlsx sheet \"Users\" row 7: expected nothing in columns without a name, and column G has none here",
         "4 faults",
     ] {
         assert!(refused.out.contains(fault), "{fault}\n{}", refused.out);

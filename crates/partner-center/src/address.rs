@@ -147,7 +147,7 @@ fn doubt(asked: &Value, suggested: Option<&Value>, status: &str, message: &str) 
             many.join(", ")
         ),
     };
-    Problem::new(code::ADDRESS_NOT_VERIFIED, column, value, expected).suggest((!near.is_empty()).then_some(near))
+    Problem::stated(code::ADDRESS_NOT_VERIFIED, column, value, expected).suggest((!near.is_empty()).then_some(near))
 }
 
 /// The parts in which a suggestion is another address. Case and punctuation make none, nor does the longer form of a
@@ -219,7 +219,7 @@ mod tests {
         );
         assert_eq!(
             said(judge("None", &[])),
-            "address_line1: `Elm Street`: an address that exists; Partner Center's validation says: Look again"
+            "address_line1: `Elm Street` is not an address that exists; Partner Center's validation says: Look again"
         );
     }
 }

@@ -48,8 +48,8 @@ const PLACES: [(CustomerField, bool, &str); 13] = [
 ];
 
 fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
-    let expected = "nothing: Partner Center keeps no such thing of a customer";
-    (!value.is_empty()).then(|| Problem::new(code::NOT_KEPT, column, value, expected))
+    let expected = "Partner Center keeps no such thing of a customer";
+    (!value.is_empty()).then(|| Problem::stated(code::NOT_KEPT, column, value, expected))
 }
 
 /// What a row that creates a customer would do.
@@ -81,8 +81,8 @@ async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<Standing, 
         return Ok(Standing::Free);
     }
     let Some(id) = session.customer_of_domain(&new.domain).await? else {
-        let expected = "a domain that nobody has yet";
-        let problem = Problem::new(code::DOMAIN_TAKEN, "domain", new.domain.as_ref(), expected);
+        let expected = "another tenant has this domain already";
+        let problem = Problem::stated(code::DOMAIN_TAKEN, "domain", new.domain.as_ref(), expected);
         return Ok(Standing::Refused(problem));
     };
     let profile = profile(session, &id).await?;
@@ -98,7 +98,7 @@ async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<Standing, 
         "a customer of this domain exists and differs in {}; `update-account` changes it",
         fields.join(", ")
     );
-    Ok(Standing::Refused(Problem::new(
+    Ok(Standing::Refused(Problem::stated(
         code::CUSTOMER_EXISTS,
         "domain",
         new.domain.as_ref(),

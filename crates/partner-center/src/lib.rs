@@ -145,7 +145,7 @@ impl From<Halt> for ApplyError {
     fn from(halt: Halt) -> Self {
         let told = halt.to_string();
         match halt {
-            Halt::Refused(_) => StoreError::Rejected(Problem::new(code::REFUSED, "", "", told)).into(),
+            Halt::Refused(_) => StoreError::Rejected(Problem::stated(code::REFUSED, "", "", told)).into(),
             Halt::Unavailable(_) => StoreError::Unavailable(told).into(),
             Halt::Unauthorized(_) => StoreError::Unauthorized(told).into(),
             Halt::Unsorted(error) => ApplyError::Io {

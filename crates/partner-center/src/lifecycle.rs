@@ -139,7 +139,7 @@ async fn taken(session: &Session, named: &Named, user: UserRef<'_>) -> Result<Op
 }
 
 fn restorable<'n>(session: &Session, named: &'n Named, user: UserRef<'_>) -> Result<&'n User, Problem> {
-    let problem = |code, expected| Problem::new(code, "user_principal_name", user.user_principal_name, expected);
+    let problem = |code, expected| Problem::stated(code, "user_principal_name", user.user_principal_name, expected);
     let Some(deleted) = &named.deleted else {
         let expected = format!("no user of {} that was deleted has this name", named.customer.domain);
         return Err(problem(code::UNKNOWN_USER, expected));

@@ -44,7 +44,7 @@ pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Result
 impl Named {
     /// Why there is no such user to do something with.
     pub(super) fn missing(&self, name: &str) -> Problem {
-        let problem = |code, expected: String| Problem::new(code, "user_principal_name", name, expected);
+        let problem = |code, expected: String| Problem::stated(code, "user_principal_name", name, expected);
         match self.deleted.as_ref().map(|deleted| deleted.deleted_at) {
             Some(at) => {
                 let until = at.map_or_else(String::new, |at| format!(" until {}", day(at + RESTORE_WITHIN_MILLIS)));

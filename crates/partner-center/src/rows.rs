@@ -162,7 +162,7 @@ fn not_taken() -> Problem {
 fn or_reject(previewed: Result<RowPreview, Halt>) -> Result<RowPreview, Halt> {
     match previewed {
         Err(halt @ Halt::Refused(_)) => {
-            let problem = Problem::new(code::REFUSED, "", "", halt.to_string());
+            let problem = Problem::stated(code::REFUSED, "", "", halt.to_string());
             Ok(RowPreview::reject(problem))
         }
         other => other,

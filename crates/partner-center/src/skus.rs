@@ -19,7 +19,7 @@ pub(super) fn sku<'s>(column: &str, wanted: &str, held: &'s [Sku]) -> Result<&'s
         } else {
             format!("the customer holds {}", own.join(", "))
         };
-        Problem::new(code::UNKNOWN_SKU, column, wanted, expected).suggest(nearest(wanted, own))
+        Problem::stated(code::UNKNOWN_SKU, column, wanted, expected).suggest(nearest(wanted, own))
     })
 }
 

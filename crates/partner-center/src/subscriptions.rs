@@ -67,7 +67,7 @@ pub(super) async fn now(session: &Session, customer: &str, id: &str) -> Result<O
 /// No subscription of that id.
 pub(super) fn unknown(customer: &Customer, id: &str) -> Problem {
     let expected = format!("no subscription of {} that you sold has this id", customer.domain);
-    Problem::new(code::UNKNOWN_SUBSCRIPTION, "subscription_id", id, expected)
+    Problem::stated(code::UNKNOWN_SUBSCRIPTION, "subscription_id", id, expected)
 }
 
 /// A row's subscription, and what it is to become.
@@ -111,7 +111,7 @@ impl Wanted {
                 "only a subscription that is {} can become {}; this one is {status}",
                 self.from, self.to
             );
-            let problem = Problem::new(code::SUBSCRIPTION_INACTIVE, "subscription_id", &self.id, expected);
+            let problem = Problem::stated(code::SUBSCRIPTION_INACTIVE, "subscription_id", &self.id, expected);
             return Ok(Verdict::Reject(problem));
         }
         if let Some(open) = session.open_transfer_with(&self.customer.id, &self.id).await? {

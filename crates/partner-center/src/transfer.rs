@@ -149,12 +149,12 @@ impl Transfer {
     /// What is said of a subscription that is not to be changed because of it.
     pub(super) fn in_the_way_of(&self, subscription: &str) -> Problem {
         let expected = format!(
-            "part of the transfer {}, {} since {}",
+            "the subscription is part of the transfer {}, {} since {}",
             self.id(),
             self.status().as_str(),
             day(self.created_at()),
         );
-        Problem::new(code::TRANSFER_OPEN, "subscription_id", subscription, expected)
+        Problem::stated(code::TRANSFER_OPEN, "subscription_id", subscription, expected)
     }
 }
 

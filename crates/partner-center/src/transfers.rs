@@ -56,7 +56,7 @@ struct Row<'r> {
 
 impl Row<'_> {
     fn problem(&self, code: &'static str, expected: impl Into<String>) -> Problem {
-        Problem::new(code, "subscription_id", &self.subscription, expected)
+        Problem::stated(code, "subscription_id", &self.subscription, expected)
     }
 
     fn partner(&self) -> String {
@@ -100,7 +100,7 @@ impl Row<'_> {
         Ok((!self.switch.flow.covers(sort)).then(|| {
             let flow = self.switch.flow.as_str();
             let expected = format!(
-                "a subscription that the flow `{flow}` covers; this is {}",
+                "the flow `{flow}` does not cover this subscription, which is {}",
                 sort.as_str()
             );
             self.problem(code::NOT_ELIGIBLE, expected)
@@ -112,7 +112,7 @@ impl Row<'_> {
         let closed = |expected: String| End::Rejected(self.problem(code::TRANSFER_CLOSED, expected));
         let who = self.partner();
         let Some(transfer) = transfer else {
-            return closed("a request that was not withdrawn".to_owned());
+            return closed("the request was withdrawn".to_owned());
         };
         match transfer.status() {
             Status::Pending => End::Waits {
@@ -123,19 +123,17 @@ impl Row<'_> {
                 target,
             },
             Status::Complete | Status::PartlyComplete => match transfer.line(&self.subscription) {
-                Some(line) if line.status == Status::Failed => {
-                    closed(format!("a transfer that comes through; it failed: {}", line.error))
-                }
-                None if transfer.shows_lines() => closed(format!("a transfer that includes it; {who} left it out")),
+                Some(line) if line.status == Status::Failed => closed(format!("the transfer failed: {}", line.error)),
+                None if transfer.shows_lines() => closed(format!("{who} left it out of the transfer")),
                 _ => End::Applied {
                     target,
                     message: Status::Complete.as_str().to_owned(),
                 },
             },
-            Status::Declined => closed(format!("the consent of {who}, who declined")),
-            Status::Cancelled => closed("a request that was not withdrawn".to_owned()),
-            Status::Expired => closed(format!("an answer of {who} within 30 days")),
-            Status::Failed => closed("a transfer that comes through; it failed".to_owned()),
+            Status::Declined => closed(format!("{who} has declined")),
+            Status::Cancelled => closed("the request was withdrawn".to_owned()),
+            Status::Expired => closed(format!("{who} has not answered within 30 days")),
+            Status::Failed => closed("the transfer failed".to_owned()),
             under_way => End::Waits {
                 message: format!("{}: {who}", under_way.as_str()),
                 target,

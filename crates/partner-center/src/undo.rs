@@ -79,9 +79,14 @@ impl<'b> Back<'b> {
                 Way::Done => {}
                 Way::Kept => {
                     let expected = "kept, because somebody else has changed it since";
-                    return Ok(RowPreview::reject(Problem::new(code::EDITED_SINCE, "", "", expected)));
+                    return Ok(RowPreview::reject(Problem::stated(
+                        code::EDITED_SINCE,
+                        "",
+                        "",
+                        expected,
+                    )));
                 }
-                Way::Never(why) => return Ok(RowPreview::reject(Problem::new(code::IRREVERSIBLE, "", "", why))),
+                Way::Never(why) => return Ok(RowPreview::reject(Problem::stated(code::IRREVERSIBLE, "", "", why))),
             }
         }
         if changes.is_empty() {

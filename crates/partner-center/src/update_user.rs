@@ -59,8 +59,8 @@ fn not_kept(patch: &UserPatch<'_>) -> Option<Problem> {
     let beyond = patch.texts().filter(|(field, _)| !is_kept(field)).chain(blocked);
     let (column, value) = beyond.into_iter().next()?;
     let value = if value.is_empty() { "<clear>" } else { value };
-    let expected = "nothing: Partner Center keeps no such thing of a user";
-    Some(Problem::new(code::NOT_KEPT, column, value, expected))
+    let expected = "Partner Center keeps no such thing of a user";
+    Some(Problem::stated(code::NOT_KEPT, column, value, expected))
 }
 
 /// What would change.

@@ -98,8 +98,8 @@ fn not_kept(user: &NewUser<'_>) -> Option<Problem> {
         .chain([("country", user.country.as_ref())]);
     let blocked = ("block_sign_in", if user.block_sign_in { "yes" } else { "" });
     let (column, value) = beyond.chain([blocked]).find(|(_, value)| !value.is_empty())?;
-    let expected = "nothing: Partner Center keeps no such thing of a user";
-    Some(Problem::new(code::NOT_KEPT, column, value, expected))
+    let expected = "Partner Center keeps no such thing of a user";
+    Some(Problem::stated(code::NOT_KEPT, column, value, expected))
 }
 
 /// What the row would do.
@@ -157,7 +157,7 @@ async fn difference(
     if fields.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Problem::new(
+    Ok(Some(Problem::stated(
         code::USER_EXISTS,
         "user_principal_name",
         user.user_principal_name,

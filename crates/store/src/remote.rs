@@ -139,8 +139,8 @@ impl Capabilities {
 
 /// What is said of a row of a kind that the store of that [title](RemoteStore::title) does not carry out.
 pub fn not_taken(title: &str) -> Problem {
-    let expected = format!("a kind that can be run against {title}");
-    Problem::new(code::REFUSED, "", "", expected)
+    let expected = format!("this kind cannot be run against {title}");
+    Problem::stated(code::REFUSED, "", "", expected)
 }
 
 /// What a session may know of its surroundings.

@@ -17,14 +17,14 @@ pub fn foreign_domain(column: &'static str, name: &str, domains: &[String]) -> O
     }
     let expected = format!("the customer's domains are {}", domains.join(", "));
     let near = nearest(domain, domains.iter().map(String::as_str));
-    let problem = Problem::new(code::FOREIGN_DOMAIN, column, name, expected);
+    let problem = Problem::stated(code::FOREIGN_DOMAIN, column, name, expected);
     Some(problem.suggest(near.map(|own| format!("{local}@{own}"))))
 }
 
 /// Another user has the name that one is to get.
 pub fn taken(name: &str) -> Problem {
-    let expected = "a name that no other user has; one has this";
-    Problem::new(code::USER_EXISTS, NEW_NAME, name, expected)
+    let expected = "another user has this name";
+    Problem::stated(code::USER_EXISTS, NEW_NAME, name, expected)
 }
 
 /// A deleted user cannot come back, since another one has the name now: since when, in milliseconds since the epoch, if that
@@ -39,7 +39,7 @@ pub fn taken_since_deleted(name: &str, since: Option<i64>, deleted_at: Option<i6
         )
     });
     let expected = format!("another user has this name now{since}: rename or delete that user first{until}");
-    Problem::new(code::USER_EXISTS, "user_principal_name", name, expected)
+    Problem::stated(code::USER_EXISTS, "user_principal_name", name, expected)
 }
 
 /// What is said of a user who is made under the name of one that was deleted then, in milliseconds since the epoch.
@@ -66,5 +66,5 @@ pub fn not_renamed(old: &str, new: &str, differences: &[FieldChange]) -> Problem
         "no user has this name; one has the name `{new}`, and differs in {}",
         fields.join(", ")
     );
-    Problem::new(code::UNKNOWN_USER, "user_principal_name", old, expected)
+    Problem::stated(code::UNKNOWN_USER, "user_principal_name", old, expected)
 }

@@ -145,9 +145,13 @@ impl Sources {
     fn unknown(&self, name: &str) -> Problem {
         let names: Vec<&str> = self.names().collect();
         let expected = if names.is_empty() {
-            "a store of the configuration, which has none (`[stores.NAME]`, or `[partner_center]`)".to_owned()
+            "the name of a store of the configuration, which has none (`[stores.NAME]`, or `[partner_center]`)"
+                .to_owned()
         } else {
-            format!("a store of the configuration: {}", names.join(", "))
+            format!(
+                "the name of a store of the configuration, which has {}",
+                names.join(", ")
+            )
         };
         let near = nearest(name, names);
         Problem::new(code::UNKNOWN_STORE, "from", name, expected).suggest(near)

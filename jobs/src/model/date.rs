@@ -21,8 +21,8 @@ impl Fault {
         match self {
             Fault::Form => "a date like `2027-06-30`, or a time like `2027-06-30T12:00:00Z`".to_owned(),
             Fault::NoOffset => "a time with its offset from UTC, which `Z` is too".to_owned(),
-            Fault::Month => "a month from 01 to 12".to_owned(),
-            Fault::Day(days) => format!("a day from 01 to {days}, which is how many that month has"),
+            Fault::Month => "a date with a month from 01 to 12".to_owned(),
+            Fault::Day(days) => format!("a date with a day from 01 to {days}, which is how many that month has"),
             Fault::Time => "a time from 00:00:00 to 23:59:59, and an offset of less than a day".to_owned(),
         }
     }

@@ -108,7 +108,7 @@ fn check_email(faults: &mut Faults, column: usize, value: &str) {
                 column,
                 code::INVALID,
                 value,
-                "an address of the customer's own, not of microsoft.com",
+                "an address of the customer's own, which none of microsoft.com is",
             );
         }
         Some(_) => {}
@@ -175,14 +175,19 @@ fn language<'a>(faults: &mut Faults, column: usize, value: &'a str) -> Cow<'a, s
 fn tags<'a>(faults: &mut Faults, column: usize, value: &'a str) -> Cow<'a, str> {
     let tags = list::distinct(value);
     if tags.len() > MAX_TAGS {
-        faults.add(column, code::TOO_MANY, value, format!("at most {MAX_TAGS} tags"));
+        faults.add(
+            column,
+            code::TOO_MANY,
+            value,
+            format!("a list of at most {MAX_TAGS} tags"),
+        );
     }
     for tag in tags.iter().filter(|tag| tag.chars().count() > MAX_TAG) {
         faults.add(
             column,
             code::TOO_LONG,
             tag,
-            format!("tags of at most {MAX_TAG} characters"),
+            format!("a tag of at most {MAX_TAG} characters"),
         );
     }
     list::normal(value)

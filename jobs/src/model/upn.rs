@@ -27,10 +27,10 @@ impl Fault {
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Fault::Form => "a user name like `ana@customer.onmicrosoft.com`",
-            Fault::TooLong => "at most 64 characters before the `@` and 113 in all",
-            Fault::Character => "only A-Z, a-z, 0-9 and ' . - _ ! # ^ ~ before the `@`",
-            Fault::Dot => "no dot at the beginning or the end of the part before the `@`",
-            Fault::Domain => "a domain like `customer.onmicrosoft.com` after the `@`",
+            Fault::TooLong => "a user name of at most 64 characters before the `@` and 113 in all",
+            Fault::Character => "a user name of only A-Z, a-z, 0-9 and ' . - _ ! # ^ ~ before the `@`",
+            Fault::Dot => "a user name without a dot at the beginning or the end of the part before the `@`",
+            Fault::Domain => "a user name with a domain like `customer.onmicrosoft.com` after the `@`",
         }
     }
 }

@@ -146,7 +146,7 @@ fn faults_say_who_may_do_what() {
     let problems = testing::change(&SwitchSubscription, &row).unwrap_err();
     assert_eq!(
         problems[0].expected,
-        "`request` or `cancel` with flow `azure-plan` and direction `in`: the partner who is to have the subscription \
+        "`request` or `cancel`, which flow `azure-plan` has in direction `in`: the partner who is to have the subscription \
          requests and cancels, the one who has it accepts or rejects"
     );
     let row = testing::row_of(&SwitchSubscription, &GOOD, &[("subscription_id", "1234567890123456")]);

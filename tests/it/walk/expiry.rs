@@ -128,7 +128,7 @@ on_both! {
         let codes = outcomes(&ledger, &ended).await;
         assert_eq!(codes, [1, 2, 3].map(|row| (row, "rejected".to_owned(), "transfer-closed".to_owned())));
         let (_, _, message) = said(&ledger, &ended).await;
-        assert!(message.contains("Matterhorn Cloud GmbH within 30 days; the request has expired"), "{message}");
+        assert!(message.contains("Matterhorn Cloud GmbH has not answered within 30 days; the request has expired"), "{message}");
         assert_eq!(transfers(&ledger).await.iter().filter(|status| *status == "expired").count(), 3);
         let after = column(ledger.db(), "SELECT status FROM subscriptions ORDER BY subscription_id").await;
         assert_eq!(after, before, "nothing has changed hands");

@@ -28,7 +28,7 @@ impl Row<'_> {
             return Standing::Answerable((**open).clone());
         }
         let Some(last) = same.iter().find(own).or(same.first()) else {
-            let problem = self.problem(code::NO_TRANSFER, "a subscription with a transfer request");
+            let problem = self.problem(code::NO_TRANSFER, "the subscription has no transfer request");
             return Standing::Refused(problem);
         };
         let status = last.status();
@@ -46,7 +46,7 @@ impl Row<'_> {
         if is_so {
             return Standing::Same(last.id().to_owned());
         }
-        let expected = format!("a transfer that is pending; the last one is {}", status.as_str());
+        let expected = format!("no transfer is pending; the last one is {}", status.as_str());
         Standing::Refused(self.problem(code::TRANSFER_CLOSED, expected))
     }
 

@@ -45,8 +45,8 @@ impl Listing {
     pub async fn open(store: &dyn RemoteStore, export: &Export<'_>) -> Result<Result<Self, Problem>, ApplyError> {
         let title = store.title();
         let Some(reader) = store.reader() else {
-            let expected = format!("a store that can be read; {title} cannot");
-            return Ok(Err(Problem::new(code::REFUSED, "", "", expected)));
+            let expected = format!("{title} cannot be read");
+            return Ok(Err(Problem::stated(code::REFUSED, "", "", expected)));
         };
         let customer = match export.customer {
             None => None,
@@ -57,8 +57,8 @@ impl Listing {
         };
         let kept = store.capabilities();
         if let Some((cell, value)) = not_kept(export, kept) {
-            let expected = format!("something that {title} keeps; it keeps no such thing");
-            return Ok(Err(Problem::new(code::NOT_KEPT, cell, value, expected)));
+            let expected = format!("{title} keeps no such thing");
+            return Ok(Err(Problem::stated(code::NOT_KEPT, cell, value, expected)));
         }
         let shown = export.columns.iter().copied();
         let read = shown.chain(export.sort.map(|(column, _)| column));

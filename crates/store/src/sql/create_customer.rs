@@ -47,7 +47,7 @@ impl CreateCustomer {
 
     fn domain_taken(&self, by: &str) -> Problem {
         let expected = format!("the customer `{by}` has this domain");
-        Problem::new(code::DOMAIN_TAKEN, "domain", &self.domain, expected)
+        Problem::stated(code::DOMAIN_TAKEN, "domain", &self.domain, expected)
     }
 
     fn id_taken(&self, by: &str) -> Problem {
@@ -57,7 +57,7 @@ impl CreateCustomer {
     /// The store has a record of a key of this one that no look at it shows.
     fn refused(&self) -> Problem {
         let expected = "the store refuses it, since something there has the same key already";
-        Problem::new(code::DOMAIN_TAKEN, "domain", &self.domain, expected)
+        Problem::stated(code::DOMAIN_TAKEN, "domain", &self.domain, expected)
     }
 }
 
@@ -125,7 +125,7 @@ fn existing(wanted: &CreateCustomer, found: &Row) -> Result<Standing, DbError> {
     if differing.is_empty() {
         return Ok(Standing::Same(found.text(0)?.to_owned()));
     }
-    Ok(Standing::Refused(Problem::new(
+    Ok(Standing::Refused(Problem::stated(
         code::CUSTOMER_EXISTS,
         "domain",
         &wanted.domain,
@@ -228,5 +228,5 @@ pub(super) fn apply(
 /// Another customer has the external id.
 pub(super) fn external_id_taken(id: &str, by: &str) -> Problem {
     let expected = format!("the customer `{by}` has this external id");
-    Problem::new(code::EXTERNAL_ID_TAKEN, "external_id", id, expected)
+    Problem::stated(code::EXTERNAL_ID_TAKEN, "external_id", id, expected)
 }

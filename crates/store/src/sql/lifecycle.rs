@@ -119,7 +119,7 @@ impl Task for Restore {
             return self.of_one_who_is_there(session, id);
         }
         let Some(deleted) = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))? else {
-            return Ok(Decision::reject(Problem::new(
+            return Ok(Decision::reject(Problem::stated(
                 code::UNKNOWN_USER,
                 "user_principal_name",
                 &self.0.name,
@@ -128,7 +128,7 @@ impl Task for Restore {
         };
         let until = deleted.deleted_at + RESTORE_WITHIN_MILLIS;
         if session.now > until {
-            return Ok(Decision::reject(Problem::new(
+            return Ok(Decision::reject(Problem::stated(
                 code::RESTORE_EXPIRED,
                 "user_principal_name",
                 &self.0.name,

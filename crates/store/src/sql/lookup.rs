@@ -161,7 +161,7 @@ impl Directory {
     pub(super) fn find(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
         let customer = self.find_any(reference)?;
         if customer.ended {
-            return Err(Problem::new(
+            return Err(Problem::stated(
                 code::RELATIONSHIP_ENDED,
                 "customer",
                 reference.as_written(),
@@ -176,13 +176,13 @@ impl Directory {
         let text = reference.as_written();
         match self.by_text.get(text).unwrap_or(&Found::None) {
             Found::One(position) => Ok(&self.customers[*position]),
-            Found::None => Err(Problem::new(
+            Found::None => Err(Problem::stated(
                 code::UNKNOWN_CUSTOMER,
                 "customer",
                 text,
                 "no customer has this id, domain or external id",
             )),
-            Found::Several(one, other) => Err(Problem::new(
+            Found::Several(one, other) => Err(Problem::stated(
                 code::AMBIGUOUS_CUSTOMER,
                 "customer",
                 text,
@@ -224,6 +224,6 @@ pub(super) fn sku<'s>(column: &str, name: &str, held: &'s [Sku]) -> Result<&'s S
         } else {
             format!("the customer holds {}", own.join(", "))
         };
-        Problem::new(code::UNKNOWN_SKU, column, name, expected).suggest(nearest(name, own))
+        Problem::stated(code::UNKNOWN_SKU, column, name, expected).suggest(nearest(name, own))
     })
 }

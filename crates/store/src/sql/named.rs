@@ -45,7 +45,7 @@ impl Named {
 
     /// Why there is no such user to do something with.
     pub(super) fn missing(&self, session: &mut Session<'_>) -> Result<Problem, DbError> {
-        let problem = |code, expected: String| Problem::new(code, "user_principal_name", &self.name, expected);
+        let problem = |code, expected: String| Problem::stated(code, "user_principal_name", &self.name, expected);
         Ok(
             match session.deleted_user(DeletedOf::Name(self.customer, &self.name))? {
                 Some(deleted) => problem(

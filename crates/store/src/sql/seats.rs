@@ -59,7 +59,7 @@ impl Task for SetSeats {
         let free = session.free_seats(self.key.id, &self.key.part)?.unwrap_or(0);
         let assigned = held.int("seats") - free;
         if self.seats < assigned {
-            return Ok(Decision::reject(Problem::new(
+            return Ok(Decision::reject(Problem::stated(
                 code::SEATS_IN_USE,
                 "seats",
                 &self.seats.to_string(),

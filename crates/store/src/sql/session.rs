@@ -329,7 +329,7 @@ fn gone(key: &Key) -> DbError {
 
 /// No seat of the SKU is free.
 pub fn no_free_seats(column: &str, part_number: &str) -> Problem {
-    Problem::new(
+    Problem::stated(
         code::NO_FREE_SEATS,
         column,
         part_number,

@@ -101,7 +101,7 @@ pub(super) fn foreign(
         return Ok(None);
     }
     let domain = super::lookup::domain_of(session.tx, holder)?;
-    Ok(Some(Problem::new(
+    Ok(Some(Problem::stated(
         code::FOREIGN_SUBSCRIPTION,
         "subscription_id",
         guid,
@@ -111,7 +111,7 @@ pub(super) fn foreign(
 
 /// No subscription of that GUID.
 pub(super) fn unknown(guid: &str) -> Problem {
-    Problem::new(
+    Problem::stated(
         code::UNKNOWN_SUBSCRIPTION,
         "subscription_id",
         guid,
@@ -171,7 +171,7 @@ impl Task for Suspend {
             return Ok(Decision::unchanged(self.guid.clone()));
         }
         if status != from {
-            return Ok(Decision::reject(Problem::new(
+            return Ok(Decision::reject(Problem::stated(
                 code::SUBSCRIPTION_INACTIVE,
                 "subscription_id",
                 &self.guid,

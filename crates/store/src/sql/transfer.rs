@@ -68,7 +68,7 @@ impl Transfer {
     /// Why nothing else can be done with its subscription.
     pub(super) fn in_the_way(&self, session: &Session<'_>, guid: &str) -> Problem {
         let expected = format!(
-            "part of the transfer {} {} {}, {} since {}",
+            "the subscription is part of the transfer {} {} {}, {} since {}",
             self.guid(session),
             if self.record.get("direction") == Direction::In.as_str() {
                 "from"
@@ -79,7 +79,7 @@ impl Transfer {
             self.record.get("status"),
             day(self.record.int("created_at")),
         );
-        Problem::new(code::TRANSFER_OPEN, "subscription_id", guid, expected)
+        Problem::stated(code::TRANSFER_OPEN, "subscription_id", guid, expected)
     }
 
     pub(super) fn step(&self, wanted: &[(&'static str, String)]) -> Step {

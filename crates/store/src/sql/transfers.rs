@@ -46,7 +46,7 @@ impl SwitchSubscription {
     }
 
     fn reject(&self, code: &str, expected: impl Into<String>) -> Decision {
-        Decision::reject(Problem::new(code, "subscription_id", &self.guid, expected))
+        Decision::reject(Problem::stated(code, "subscription_id", &self.guid, expected))
     }
 
     /// The same transfer as the row's: direction, flow and, where it names one, partner.
@@ -154,7 +154,7 @@ impl SwitchSubscription {
         let covered = ProductType::parse(held).is_some_and(|product_type| self.flow.covers(product_type));
         Ok((!covered).then(|| {
             let expected = format!(
-                "a subscription that the flow `{}` covers; this is {held}",
+                "the flow `{}` does not cover this subscription, which is {held}",
                 self.flow.as_str()
             );
             self.reject(code::NOT_ELIGIBLE, expected)
@@ -173,7 +173,7 @@ impl SwitchSubscription {
             ..Decision::default()
         };
         let over = |code: &str, expected: String| Decision {
-            verdict: Verdict::Reject(Problem::new(code, "subscription_id", &self.guid, expected)),
+            verdict: Verdict::Reject(Problem::stated(code, "subscription_id", &self.guid, expected)),
             target: target.clone(),
             begins: false,
             first_step,
@@ -185,7 +185,7 @@ impl SwitchSubscription {
                 steps: vec![transfer.step(&[("status", status::EXPIRED.to_owned()), ("updated_at", now.to_string())])],
                 ..over(
                     code::TRANSFER_CLOSED,
-                    format!("an answer of {who} within 30 days; the request has expired, make a new one"),
+                    format!("{who} has not answered within 30 days; the request has expired, make a new one"),
                 )
             },
             status::PENDING => Decision {
@@ -210,15 +210,12 @@ impl SwitchSubscription {
                     ..begun
                 }
             }
-            status::DECLINED => over(code::TRANSFER_CLOSED, format!("the consent of {who}, who declined")),
-            status::CANCELLED => over(code::TRANSFER_CLOSED, "a request that was not withdrawn".to_owned()),
-            status::EXPIRED => over(code::TRANSFER_CLOSED, format!("an answer of {who} within 30 days")),
+            status::DECLINED => over(code::TRANSFER_CLOSED, format!("{who} has declined")),
+            status::CANCELLED => over(code::TRANSFER_CLOSED, "the request was withdrawn".to_owned()),
+            status::EXPIRED => over(code::TRANSFER_CLOSED, format!("{who} has not answered within 30 days")),
             status::FAILED => over(
                 code::TRANSFER_CLOSED,
-                format!(
-                    "a transfer that comes through; it failed: {}",
-                    transfer.record.get("message")
-                ),
+                format!("the transfer failed: {}", transfer.record.get("message")),
             ),
             unknown => Decision {
                 waits: Some(format!("{unknown}: {who}")),
@@ -241,9 +238,9 @@ impl SwitchSubscription {
                 Some(last) if is_answered(last.status(session.now), to) => Decision::unchanged(last.guid(session)),
                 Some(last) => self.reject(
                     code::TRANSFER_CLOSED,
-                    format!("an open transfer; the last one is {}", last.status(session.now)),
+                    format!("no transfer is open; the last one is {}", last.status(session.now)),
                 ),
-                None => self.reject(code::NO_TRANSFER, "a subscription with a transfer request"),
+                None => self.reject(code::NO_TRANSFER, "the subscription has no transfer request"),
             });
         };
         let now = open.record.get("status");
@@ -251,10 +248,7 @@ impl SwitchSubscription {
             return Ok(if is_answered(now, to) {
                 Decision::unchanged(open.guid(session))
             } else {
-                self.reject(
-                    code::TRANSFER_CLOSED,
-                    format!("a transfer that is pending; this one is {now}"),
-                )
+                self.reject(code::TRANSFER_CLOSED, format!("the transfer is not pending but {now}"))
             });
         }
         let steps = match self.action {

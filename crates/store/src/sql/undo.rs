@@ -279,7 +279,7 @@ impl Task for TakeBack {
 }
 
 fn reject(code: &str, expected: String) -> Decision {
-    Decision::reject(Problem::new(code, "", "", expected))
+    Decision::reject(Problem::stated(code, "", "", expected))
 }
 
 fn kept(session: &mut Session<'_>, by: Option<i64>) -> Result<Decision, DbError> {

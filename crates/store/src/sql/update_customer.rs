@@ -53,7 +53,7 @@ impl Task for UpdateCustomer {
     fn refused(&self) -> Problem {
         let id = self.fields.iter().find(|(field, _)| *field == "external_id");
         let expected = "another customer has this external id";
-        Problem::new(
+        Problem::stated(
             code::EXTERNAL_ID_TAKEN,
             "external_id",
             id.map_or("", |(_, id)| id),

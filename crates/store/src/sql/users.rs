@@ -397,7 +397,7 @@ impl NewUsers {
         if fields.is_empty() {
             return Ok(());
         }
-        Err(Problem::new(
+        Err(Problem::stated(
             code::USER_EXISTS,
             "user_principal_name",
             self.text(position, NAME),
@@ -408,7 +408,7 @@ impl NewUsers {
     /// The store has a record of a key of the row's that no look at it shows.
     fn not_found(&self, position: usize) -> Problem {
         let expected = "the store refuses it, since something there has the same key already";
-        Problem::new(
+        Problem::stated(
             code::USER_EXISTS,
             "user_principal_name",
             self.text(position, NAME),

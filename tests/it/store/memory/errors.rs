@@ -25,7 +25,10 @@ async fn what_is_rejected_ends_the_row_and_no_other() {
     let problem = Problem::new(code::REFUSED, "city", "Leeds", "another city");
     let (env, store, effects, attempts) = failing(Fault::Before(StoreError::Rejected(problem))).await;
     let job = env.apply("update-account", ROWS).await;
-    assert_eq!(env.ends(&job).await, ["refused city: `Leeds`: another city", "applied"]);
+    assert_eq!(
+        env.ends(&job).await,
+        ["refused city: `Leeds` is not another city", "applied"]
+    );
     assert_eq!((store.world().effects - effects, store.attempts() - attempts), (1, 1));
 }
 

@@ -52,7 +52,7 @@ pub(in crate::sql) trait Task: Send {
     /// What is said of the row if a unique key refuses it although [`decide`](Self::decide) sees nothing in its way.
     fn refused(&self) -> Problem {
         let expected = "the store refuses it, since something there has the same key already";
-        Problem::new(code::REFUSED, "", "", expected)
+        Problem::stated(code::REFUSED, "", "", expected)
     }
 
     /// What it would do to the store as it is.
