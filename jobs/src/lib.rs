@@ -44,6 +44,7 @@ pub use column::{Column, position};
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
 pub use job::{Job, Row, Template};
+pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest};
 pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};

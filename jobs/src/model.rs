@@ -9,6 +9,7 @@ pub(crate) mod email;
 pub(crate) mod list;
 pub(crate) mod person;
 pub(crate) mod postal;
+pub(crate) mod products;
 pub(crate) mod profile;
 pub(crate) mod roles;
 pub(crate) mod skus;

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::faults::Faults;
-use crate::model::skus;
+use crate::model::{products, skus};
 use crate::{
     Change, Column, CustomerRef, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Seats, Undo, code, position,
 };
@@ -94,6 +94,15 @@ fn sku<'a>(faults: &mut Faults, row: &Row<'a>) -> (&'a str, Uuid) {
     if let Ok(written_as_id) = Uuid::try_parse(part_number) {
         let expected = "the SKU's part number; its GUID belongs in `sku_id`";
         faults.add_near(SKU, code::INVALID, part_number, expected, skus::by_id(written_as_id));
+    } else if !products::is_part_number(part_number) {
+        let expected = "a part number, which has neither blanks nor colons nor commas";
+        faults.add_near(
+            SKU,
+            code::INVALID,
+            part_number,
+            expected,
+            products::known_sku(part_number),
+        );
     } else if let Some((known, known_id)) = skus::find(part_number) {
         if given.is_some_and(|given| given != known_id) {
             let near = known_id.to_string();
@@ -106,6 +115,9 @@ fn sku<'a>(faults: &mut Faults, row: &Row<'a>) -> (&'a str, Uuid) {
             );
         }
         return (known, known_id);
+    } else if let Some(known) = given.and_then(skus::by_id) {
+        let expected = "the part number of that id";
+        faults.add_near(SKU, code::CONFLICTING, part_number, expected, Some(known));
     } else if part_number.bytes().any(|byte| byte.is_ascii_lowercase()) {
         let capitals = part_number.to_ascii_uppercase();
         faults.add_near(

@@ -57,6 +57,32 @@ async fn run_writes_results_and_receipt_and_prints_one_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn licences_by_other_names_are_refused_with_the_part_number_that_is_held() {
+    let place = Place::with_customer().await;
+    place.write("seats.csv", "customer,sku,seats\nA-1,SPB,5\nA-1,SPE_E3,5\n");
+    place.tenantry(&["run", "set-seats", "seats.csv"]).ends(0);
+    for (written, meant) in [
+        ("Microsoft 365 Business Premium", "did you mean `SPB`?"),
+        ("alpha:SPB", "did you mean `SPB`?"),
+        ("\"SPB,SPE_E3\"", "did you mean `SPB;SPE_E3`?"),
+        ("cbdc14abd96c4c30b9f46ada7cdc1d46", "did you mean `SPB`?"),
+        ("Office 365 E3", "the customer holds SPE_E3, SPB [unknown-sku]"),
+    ] {
+        let rows = format!(
+            "customer,user_principal_name,first_name,last_name,usage_location,licenses\n\
+             A-1,a@alpha.onmicrosoft.com,A,A,GB,{written}\n"
+        );
+        place.write("users.csv", rows);
+        let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(2);
+        assert!(plan.out.contains(meant), "{written}: {}", plan.out);
+    }
+    let seats = "customer,sku,sku_id,seats\nA-1,MICROSOFT 365 E3,05e9a617-0261-4cee-bb44-138d3ef5d965,9\n";
+    place.write("seats.csv", seats);
+    let plan = place.tenantry(&["plan", "set-seats", "seats.csv"]).ends(2);
+    assert!(plan.out.contains("did you mean `SPE_E3`?"), "{}", plan.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn faults_of_a_row_on_the_command_line_name_no_line() {
     let place = Place::with_customer().await;
     let run = place

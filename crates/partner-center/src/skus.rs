@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenantry_jobs::{Problem, code, key, nearest};
+use tenantry_jobs::{Held, Problem, code, held_sku, key};
 
 use super::Halt;
 use super::records::{Customer, Sku};
@@ -13,13 +13,15 @@ use tenantry_store::{SeatNeed, SeatsOf};
 pub(super) fn sku<'s>(column: &str, wanted: &str, held: &'s [Sku]) -> Result<&'s Sku, Problem> {
     let is_it = |sku: &&Sku| key::same(&sku.part_number, wanted) || key::same(&sku.id, wanted);
     held.iter().find(is_it).ok_or_else(|| {
+        let pairs = held.iter().map(|sku| (sku.part_number.as_str(), sku.id.as_str()));
+        let known: Vec<Held<'_>> = pairs.collect();
         let own: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
         let expected = if own.is_empty() {
             "the customer holds no SKUs".to_owned()
         } else {
             format!("the customer holds {}", own.join(", "))
         };
-        Problem::stated(code::UNKNOWN_SKU, column, wanted, expected).suggest(nearest(wanted, own))
+        Problem::stated(code::UNKNOWN_SKU, column, wanted, expected).suggest(held_sku(wanted, &known))
     })
 }
 

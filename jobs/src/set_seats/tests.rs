@@ -5,6 +5,7 @@ use super::*;
 use crate::testing;
 
 const SPB: &str = "cbdc14ab-d96c-4c30-b9f4-6ada7cdc1d46";
+const E3: &str = "05e9a617-0261-4cee-bb44-138d3ef5d965";
 const OTHER: &str = "0f3a7a52-9f3e-4d53-8a8e-5b1f5d2c7e11";
 
 /// `code column > suggestion` of every problem of the row.
@@ -39,6 +40,23 @@ fn problems() {
     check("ACME_BACKUP", OTHER, "5", &[]);
     check("SPB", OTHER, "5", &[&format!("invalid sku_id > {SPB}")]);
     check("SPE_E4", "", "5", &["unknown-sku sku > SPE_E3"]);
+    check("Microsoft 365 E3", "", "5", &["invalid sku > SPE_E3"]);
+    check("MICROSOFT 365 E3", E3, "5", &["invalid sku > SPE_E3"]);
+    check("m365 business premium", "", "5", &["invalid sku > SPB"]);
+    check("Acme Backup", OTHER, "5", &["invalid sku"]);
+    check("ACME BACKUP", OTHER, "5", &["invalid sku"]);
+    check("alpen:SPB", "", "5", &["invalid sku > SPB"]);
+    check("alpen:ACME_BACKUP", OTHER, "5", &["invalid sku"]);
+    check("SPB,SPE_E3", "", "5", &["invalid sku"]);
+    check("M365_E3", E3, "5", &["conflicting sku > SPE_E3"]);
+    check("m365_e3", E3, "5", &["conflicting sku > SPE_E3"]);
+    check(
+        "{CBDC14AB-D96C-4C30-B9F4-6ADA7CDC1D46}",
+        "",
+        "5",
+        &["invalid sku > SPB"],
+    );
+    check("CFQ7TTC0K5DR/0002", OTHER, "5", &[]);
     check("acme_backup", OTHER, "5", &["invalid sku > ACME_BACKUP"]);
     check(SPB, "", "5", &["invalid sku > SPB"]);
     check("", "x", "", &["required sku", "invalid sku_id", "required seats"]);

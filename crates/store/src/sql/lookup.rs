@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tenantry_jobs::{CustomerRef, Problem, code, key, nearest};
+use tenantry_jobs::{CustomerRef, Held, Problem, code, held_sku, key};
 
 use super::record::ENDED;
 use tenantry_foundation::db::{DbError, Tx, Value};
@@ -218,12 +218,14 @@ pub(super) fn sku<'s>(column: &str, name: &str, held: &'s [Sku]) -> Result<&'s S
         .iter()
         .find(|sku| key::same(&sku.part_number, name) || key::same(&sku.id, name));
     found.ok_or_else(|| {
+        let pairs = held.iter().map(|sku| (sku.part_number.as_str(), sku.id.as_str()));
+        let known: Vec<Held<'_>> = pairs.collect();
         let own: Vec<&str> = held.iter().map(|sku| sku.part_number.as_str()).collect();
         let expected = if own.is_empty() {
             "the customer holds no SKUs".to_owned()
         } else {
             format!("the customer holds {}", own.join(", "))
         };
-        Problem::stated(code::UNKNOWN_SKU, column, name, expected).suggest(nearest(name, own))
+        Problem::stated(code::UNKNOWN_SKU, column, name, expected).suggest(held_sku(name, &known))
     })
 }
