@@ -228,6 +228,7 @@ impl SubmissionArgs {
             customer: self.customer.clone(),
             skip_invalid: self.skip_invalid,
             seal_to: Vec::new(),
+            in_the_clear: false,
         }
     }
 }

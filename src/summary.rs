@@ -16,6 +16,10 @@ pub(crate) struct JobSummary {
     pub(crate) counts: Counts,
     /// Rows that wait for somebody else.
     pub(crate) waiting: u64,
+    /// What the first of them waits for; `null` where none does.
+    pub(crate) waits_for: Option<String>,
+    /// When those are looked at next; `null` where none waits.
+    pub(crate) next_look: Option<String>,
     pub(crate) parameters: Parameters,
     /// The job this one takes back; `null` for any other.
     pub(crate) undo_of: Option<JobId>,
@@ -68,6 +72,8 @@ impl JobSummary {
             state: job.state,
             counts: job.counts,
             waiting: job.waiting,
+            waits_for: job.waits_for.clone(),
+            next_look: job.next_look.map(rfc3339),
             undo_of: job.undo_of_id,
             approval: (!job.gate.is_empty()).then(|| ApprovalSummary {
                 hash: job.plan_hash.clone().unwrap_or_default(),

@@ -132,6 +132,7 @@ fn the_receipt_reads_as_written() {
             customer: Some("contoso.example".to_owned()),
             skip_invalid: true,
             seal_to: Vec::new(),
+            in_the_clear: false,
         },
         counts: Counts {
             applied: 1,

@@ -22,6 +22,7 @@ const STRICT: Parameters = Parameters {
     customer: None,
     skip_invalid: false,
     seal_to: Vec::new(),
+    in_the_clear: false,
 };
 
 /// A ledger with one customer, and a queue.

@@ -60,6 +60,8 @@ pub enum Action {
     Retried,
     /// Something secret was shown.
     Revealed,
+    /// Something secret was asked for and not shown, or not whole; the note says why.
+    RevealFailed,
     /// What a job did was undone.
     Undone,
     /// Counts of the store that did not add up were mended; the note says which.
@@ -80,6 +82,7 @@ impl Action {
             Action::Cancelled => "cancelled",
             Action::Retried => "retried",
             Action::Revealed => "revealed",
+            Action::RevealFailed => "reveal-failed",
             Action::Undone => "undone",
             Action::Repaired => "repaired",
         }

@@ -197,6 +197,7 @@ const LENIENT: Parameters = Parameters {
     customer: None,
     skip_invalid: true,
     seal_to: Vec::new(),
+    in_the_clear: false,
 };
 
 async fn queued(ledger: &Ledger, kind: &str, csv: &str) -> Job {

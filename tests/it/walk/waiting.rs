@@ -1,0 +1,105 @@
+//! Rows that wait for another partner, as the command line shows them and goes on with them.
+
+use serde_json::Value;
+
+use crate::counterpart::{self, Answer};
+use crate::place::{Place, Run};
+
+const SUBSCRIPTION: &str = "0b62aff1-f0a3-417a-aa8f-f4e9e1482dc5";
+
+fn unapproved(place: &Place, args: &[&str]) -> Run {
+    let mut command = place.command(args);
+    command.env("TENANTRY__APPROVAL__REQUIRED", "false");
+    Run::from(command.output().expect("tenantry starts"))
+}
+
+/// A place with a job whose one row waits; the job's id.
+async fn with_a_request() -> (Place, String) {
+    let place = Place::with_customer().await;
+    let rows = format!(
+        "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow\n\
+         A-1,{SUBSCRIPTION},in,047e2168-6e50-4ddc-ace8-8f9bcedc842f,Matterhorn Cloud,ada@alpha.example,new-commerce\n"
+    );
+    place.write("switch.csv", rows);
+    let asked = unapproved(&place, &["run", "switch-subscription", "switch.csv", "--json"]).ends(2);
+    let id = asked.json()["job"].as_str().expect("an id").to_owned();
+    (place, id)
+}
+
+async fn answered(place: &Place, answer: Answer) {
+    let ledger = place.ledger().await;
+    let now = ledger.clock().now_millis();
+    let answered = ledger
+        .db()
+        .write(move |tx| counterpart::answer(tx, SUBSCRIPTION, answer, now));
+    assert_eq!(answered.await.expect("answered"), 1);
+}
+
+async fn due(place: &Place) {
+    let ledger = place.ledger().await;
+    let due = "UPDATE chunks SET not_before = 0 WHERE state = 'waiting'";
+    ledger.db().write(move |tx| tx.exec(due, &[])).await.expect("due");
+}
+
+fn shown(place: &Place, id: &str) -> Value {
+    place.tenantry(&["show", id, "--json"]).ends(0).json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn are_looked_at_by_apply_when_they_are_due() {
+    let (place, id) = with_a_request().await;
+    answered(&place, Answer::Accept).await;
+    // Another look is not due, and it is said when it is.
+    let early = place.tenantry(&["apply", &id]).ends(2);
+    assert!(early.out.contains("1 waiting"), "{}", early.out);
+    assert!(early.out.contains("waits     pending: "), "{}", early.out);
+    assert!(early.out.contains(&format!("`tenantry apply {id}`")), "{}", early.out);
+    let before = shown(&place, &id);
+    assert!(
+        before["next_look"].is_string() && before["waits_for"].is_string(),
+        "{before}"
+    );
+    due(&place).await;
+    let late = place.tenantry(&["apply", &id]).ends(0);
+    assert!(late.out.contains("1 applied of 1\n"), "{}", late.out);
+    let after = shown(&place, &id);
+    assert_eq!(after["state"], "completed");
+    assert_eq!(
+        (&after["waiting"], &after["next_look"]),
+        (&0.into(), &Value::Null),
+        "{after}"
+    );
+    let rows = (&after["waits_for"], &after["counts"]["applied"]);
+    assert_eq!(rows, (&Value::Null, &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn are_looked_at_as_often_as_apply_is_asked() {
+    let (place, id) = with_a_request().await;
+    due(&place).await;
+    let looked = place.tenantry(&["apply", &id]).ends(2);
+    assert!(looked.out.contains("1 waiting"), "{}", looked.out);
+    let next = shown(&place, &id)["next_look"].as_str().expect("a time").to_owned();
+    assert!(!next.starts_with("1970"), "{next}");
+    answered(&place, Answer::Decline).await;
+    due(&place).await;
+    let late = place.tenantry(&["apply", &id]).ends(1);
+    assert!(late.out.contains("1 rejected of 1\n"), "{}", late.out);
+}
+
+/// Another job has withdrawn the request: nothing goes on there.
+#[tokio::test(flavor = "multi_thread")]
+async fn are_not_said_to_go_on_after_they_were_withdrawn() {
+    let (place, id) = with_a_request().await;
+    let rows = format!(
+        "customer,subscription_id,direction,partner_tenant_id,flow,action\n\
+         A-1,{SUBSCRIPTION},in,047e2168-6e50-4ddc-ace8-8f9bcedc842f,new-commerce,cancel\n"
+    );
+    place.write("withdraw.csv", rows);
+    unapproved(&place, &["run", "switch-subscription", "withdraw.csv"]).ends(0);
+    place.tenantry(&["cancel", &id]).ends(0);
+    let rows = place.tenantry(&["rows", &id]).ends(0).out;
+    assert!(rows.contains("when it was last looked at: pending"), "{rows}");
+    assert!(!rows.contains("goes on"), "{rows}");
+    assert_eq!(shown(&place, &id)["waiting"], 0);
+}
