@@ -229,6 +229,7 @@ impl SubmissionArgs {
             skip_invalid: self.skip_invalid,
             seal_to: Vec::new(),
             in_the_clear: false,
+            reply_rows: false,
         }
     }
 }

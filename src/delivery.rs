@@ -4,6 +4,7 @@
 //! they are whole. `run` writes them chunk by chunk while the job still works; should it die before the end,
 //! a worker on the same machine writes them anew, because the ledger knows where they were to lie.
 
+mod not_applied;
 mod trial;
 
 use std::fs::{File, TryLockError};
@@ -21,6 +22,7 @@ use crate::receipt::{
     ResultRows, ResultsWriter, Sha256, passwords_name, write_private,
 };
 
+pub use not_applied::{NotApplied, not_applied};
 pub use trial::try_dir;
 
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.

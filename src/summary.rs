@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::delivery::NotApplied;
 use crate::ledger::{Counts, Job, JobId, JobState, Parameters};
 use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, REJECTS, RESULTS};
@@ -39,6 +40,16 @@ pub(crate) struct JobSummary {
     pub(crate) rejects: Option<String>,
     pub(crate) receipt: Option<String>,
     pub(crate) files: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Reply<'s> {
+    entry: &'s str,
+    idempotency_key: Option<&'s str>,
+    #[serde(flatten)]
+    summary: &'s JobSummary,
+    #[serde(flatten)]
+    not_applied: Option<&'s NotApplied>,
 }
 
 /// Why a job had to be approved, and who decided.
@@ -104,6 +115,21 @@ impl JobSummary {
                 .filter_map(|name| path(&crate::delivery::delivered_name(name)))
                 .collect(),
         }
+    }
+
+    /// As a sender over Redis is told: with the id of the entry the job came in as, the sender's own key, and the rows that
+    /// were not applied where they were asked for.
+    pub(crate) fn to_reply(&self, idempotency_key: Option<&str>, rows: Option<&NotApplied>) -> String {
+        let name = &self.input.name;
+        let reply = Reply {
+            // Inputs from there are called by stream and entry.
+            entry: name.rsplit_once(':').map_or(name.as_str(), |(_, entry)| entry),
+            // Without one, the name stands for it.
+            idempotency_key: idempotency_key.filter(|key| key != name),
+            summary: self,
+            not_applied: rows,
+        };
+        serde_json::to_string(&reply).unwrap_or_default()
     }
 
     /// As one line of JSON.

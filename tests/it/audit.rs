@@ -19,6 +19,7 @@ const STRICT: Parameters = Parameters {
     skip_invalid: false,
     seal_to: Vec::new(),
     in_the_clear: false,
+    reply_rows: false,
 };
 
 fn entry(n: u64) -> AuditEntry {

@@ -26,6 +26,7 @@ const STRICT: Parameters = Parameters {
     skip_invalid: false,
     seal_to: Vec::new(),
     in_the_clear: false,
+    reply_rows: false,
 };
 
 /// A job of `rows` rows in chunks of ten, queued.

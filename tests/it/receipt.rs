@@ -133,6 +133,7 @@ fn the_receipt_reads_as_written() {
             skip_invalid: true,
             seal_to: Vec::new(),
             in_the_clear: false,
+            reply_rows: false,
         },
         counts: Counts {
             applied: 1,

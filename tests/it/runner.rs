@@ -23,6 +23,7 @@ const STRICT: Parameters = Parameters {
     skip_invalid: false,
     seal_to: Vec::new(),
     in_the_clear: false,
+    reply_rows: false,
 };
 
 /// A ledger with one customer, and a queue.

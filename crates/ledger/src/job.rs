@@ -24,6 +24,9 @@ pub struct Parameters {
     /// Whether that is a key of the submitter's command alone, which writes them in the clear: they are in no other file then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_the_clear: bool,
+    /// Whether a sender over Redis is told the rows that were not applied, together with the outcome.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reply_rows: bool,
 }
 
 /// Where a job stands.

@@ -198,6 +198,7 @@ const LENIENT: Parameters = Parameters {
     skip_invalid: true,
     seal_to: Vec::new(),
     in_the_clear: false,
+    reply_rows: false,
 };
 
 async fn queued(ledger: &Ledger, kind: &str, csv: &str) -> Job {
