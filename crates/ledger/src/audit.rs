@@ -64,6 +64,8 @@ pub enum Action {
     RevealFailed,
     /// What a job did was undone.
     Undone,
+    /// Somebody said what happened elsewhere; the note says what.
+    Recorded,
     /// Counts of the store that did not add up were mended; the note says which.
     Repaired,
 }
@@ -84,6 +86,7 @@ impl Action {
             Action::Revealed => "revealed",
             Action::RevealFailed => "reveal-failed",
             Action::Undone => "undone",
+            Action::Recorded => "recorded",
             Action::Repaired => "repaired",
         }
     }

@@ -87,6 +87,98 @@ async fn are_looked_at_as_often_as_apply_is_asked() {
     assert!(late.out.contains("1 rejected of 1\n"), "{}", late.out);
 }
 
+/// What is recorded of what somebody did, newest first.
+fn audited(place: &Place) -> Vec<(String, String)> {
+    let audit = place.tenantry(&["audit", "--json"]).ends(0).out;
+    let records = audit
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let text = |record: &Value, field: &str| record[field].as_str().unwrap_or_default().to_owned();
+    records.map(|one| (text(&one, "action"), text(&one, "note"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn end_as_the_other_partner_is_said_to_have_answered() {
+    for (answer, code, counts) in [("accepted", 0, "1 applied of 1"), ("declined", 1, "1 rejected of 1")] {
+        let (place, id) = with_a_request().await;
+        let recorded = place
+            .tenantry(&["transfer", answer, SUBSCRIPTION, "--by", "ada"])
+            .ends(0);
+        assert!(
+            recorded.out.contains(&format!("tenantry apply {id}")),
+            "{}",
+            recorded.out
+        );
+        let note = audited(&place).into_iter().find(|(action, _)| action == "recorded");
+        let note = note.expect("it is recorded").1;
+        assert!(
+            note.contains("Matterhorn Cloud") && note.contains(SUBSCRIPTION),
+            "{note}"
+        );
+        // It is due at once.
+        let ended = place.tenantry(&["apply", &id]).ends(code);
+        assert!(ended.out.contains(counts), "{answer}: {}", ended.out);
+        let again = place.tenantry(&["transfer", answer, SUBSCRIPTION]).ends(2);
+        assert!(again.err.contains("nothing was recorded"), "{}", again.err);
+        let subscriptions = place
+            .tenantry(&["customers", "--what", "subscriptions", "--json"])
+            .ends(0)
+            .out;
+        assert_eq!(
+            subscriptions.contains(SUBSCRIPTION),
+            answer == "accepted",
+            "{subscriptions}"
+        );
+        place.tenantry(&["audit", "verify"]).ends(0);
+    }
+}
+
+/// The direction in which the other partner asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_the_other_partner_is_recorded_and_then_ours_to_answer() {
+    for (action, status) in [("accept", "deleted"), ("reject", "active")] {
+        let place = Place::with_customer().await;
+        let held = format!(
+            "customer,subscription_id,product,product_type,quantity,status\n\
+             A-1,{SUBSCRIPTION},Azure plan,azure-plan,1,active\n"
+        );
+        place.write("held.csv", held);
+        unapproved(&place, &["run", "set-subscriptions", "held.csv"]).ends(0);
+        let partner = "047e2168-6e50-4ddc-ace8-8f9bcedc842f";
+        let request = |customer: &str, flow: &str| {
+            let of = [
+                "transfer",
+                "requested",
+                SUBSCRIPTION,
+                "--customer",
+                customer,
+                "--flow",
+                flow,
+            ];
+            place.tenantry(&[&of[..], &["--partner", partner, "--partner-name", "Matterhorn Cloud"]].concat())
+        };
+        request("nobody", "azure-plan").ends(2);
+        let wrong = request("A-1", "legacy-azure").ends(2);
+        assert!(wrong.err.contains("nothing was recorded"), "{}", wrong.err);
+        request("A-1", "azure-plan").ends(0);
+        let twice = request("A-1", "azure-plan").ends(2);
+        assert!(twice.err.contains("is part of a transfer"), "{}", twice.err);
+        // Whose request it is nobody confuses, and a mistake is taken back.
+        place.tenantry(&["transfer", "accepted", SUBSCRIPTION]).ends(2);
+        place.tenantry(&["transfer", "withdrawn", SUBSCRIPTION]).ends(0);
+        request("A-1", "azure-plan").ends(0);
+        let rows = format!(
+            "customer,subscription_id,direction,partner_tenant_id,flow,action\n\
+             A-1,{SUBSCRIPTION},out,{partner},azure-plan,{action}\n"
+        );
+        place.write("answer.csv", rows);
+        let ended = unapproved(&place, &["run", "switch-subscription", "answer.csv"]).ends(0);
+        assert!(ended.out.contains("1 applied of 1"), "{}", ended.out);
+        let is = "SELECT status FROM subscriptions";
+        assert_eq!(crate::place::column(place.ledger().await.db(), is).await, [status]);
+    }
+}
+
 /// Another job has withdrawn the request: nothing goes on there.
 #[tokio::test(flavor = "multi_thread")]
 async fn are_not_said_to_go_on_after_they_were_withdrawn() {
