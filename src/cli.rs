@@ -20,6 +20,7 @@ mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod submit;
+mod transfer;
 mod undo;
 mod worker;
 
@@ -111,6 +112,8 @@ enum Command {
     Resume(decide::Decide),
     /// Stop a job: finished rows stay finished, the others are cancelled
     Cancel(inspect::Asked),
+    /// Record what the other partner of a transfer did, where the store is a database
+    Transfer(transfer::Transfer),
     /// Queue the rows of an ended job that failed or were cancelled again
     Retry(inspect::Asked),
     /// Show the audit record: who did what, newest first
@@ -228,6 +231,8 @@ impl SubmissionArgs {
             customer: self.customer.clone(),
             skip_invalid: self.skip_invalid,
             seal_to: Vec::new(),
+            in_the_clear: false,
+            reply_rows: false,
         }
     }
 }
@@ -350,6 +355,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Rejects(args) => on_ledger(config, async |app| inspect::rejects(&args, app).await).await,
         Command::Cancel(args) => on_ledger(config, async |app| inspect::cancel(&args, app, json).await).await,
         Command::Audit(args) => audit::audit(args, config, json).await,
+        Command::Transfer(args) => on_ledger(config, async |app| transfer::transfer(args, app, json).await).await,
         Command::Retry(args) => on_ledger(config, async |app| inspect::retry(&args, app, json).await).await,
     }
 }

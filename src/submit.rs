@@ -337,6 +337,8 @@ fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str, part: Option<&
     let mut parameters = parameters.clone();
     // The same work is the same work, whoever can read the passwords.
     parameters.seal_to.clear();
+    parameters.in_the_clear = false;
+    parameters.reply_rows = false;
     let parameters = serde_json::to_string(&parameters).unwrap_or_default();
     let mut meter = Meter::default();
     meter.pass(format!("{kind}\n{parameters}\n{sha256}").as_bytes());

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::delivery::NotApplied;
 use crate::ledger::{Counts, Job, JobId, JobState, Parameters};
 use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, REJECTS, RESULTS};
@@ -16,6 +17,10 @@ pub(crate) struct JobSummary {
     pub(crate) counts: Counts,
     /// Rows that wait for somebody else.
     pub(crate) waiting: u64,
+    /// What the first of them waits for; `null` where none does.
+    pub(crate) waits_for: Option<String>,
+    /// When those are looked at next; `null` where none waits.
+    pub(crate) next_look: Option<String>,
     pub(crate) parameters: Parameters,
     /// The job this one takes back; `null` for any other.
     pub(crate) undo_of: Option<JobId>,
@@ -35,6 +40,16 @@ pub(crate) struct JobSummary {
     pub(crate) rejects: Option<String>,
     pub(crate) receipt: Option<String>,
     pub(crate) files: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Reply<'s> {
+    entry: &'s str,
+    idempotency_key: Option<&'s str>,
+    #[serde(flatten)]
+    summary: &'s JobSummary,
+    #[serde(flatten)]
+    not_applied: Option<&'s NotApplied>,
 }
 
 /// Why a job had to be approved, and who decided.
@@ -68,6 +83,8 @@ impl JobSummary {
             state: job.state,
             counts: job.counts,
             waiting: job.waiting,
+            waits_for: job.waits_for.clone(),
+            next_look: job.next_look.map(rfc3339),
             undo_of: job.undo_of_id,
             approval: (!job.gate.is_empty()).then(|| ApprovalSummary {
                 hash: job.plan_hash.clone().unwrap_or_default(),
@@ -98,6 +115,21 @@ impl JobSummary {
                 .filter_map(|name| path(&crate::delivery::delivered_name(name)))
                 .collect(),
         }
+    }
+
+    /// As a sender over Redis is told: with the id of the entry the job came in as, the sender's own key, and the rows that
+    /// were not applied where they were asked for.
+    pub(crate) fn to_reply(&self, idempotency_key: Option<&str>, rows: Option<&NotApplied>) -> String {
+        let name = &self.input.name;
+        let reply = Reply {
+            // Inputs from there are called by stream and entry.
+            entry: name.rsplit_once(':').map_or(name.as_str(), |(_, entry)| entry),
+            // Without one, the name stands for it.
+            idempotency_key: idempotency_key.filter(|key| key != name),
+            summary: self,
+            not_applied: rows,
+        };
+        serde_json::to_string(&reply).unwrap_or_default()
     }
 
     /// As one line of JSON.

@@ -99,7 +99,7 @@ impl Job for AddCustomer {
         Policy {
             destructive: false,
             undo: Undo::Never("a tenant cannot be deleted"),
-            passwords: Passwords::No,
+            passwords: Passwords::ForNewCustomers,
             creates: Some(Creates::Customer),
             runs_in: RunsIn::Store,
         }

@@ -104,7 +104,7 @@ fn what_cannot_simply_be_done_again_is_known_by_name() {
     );
     assert_eq!(
         those(|job| job.policy().passwords != Passwords::No),
-        ["bulk-add-users", "reset-passwords"]
+        ["add-customer", "bulk-add-users", "reset-passwords"]
     );
     assert_eq!(
         those(|job| matches!(job.policy().undo, Undo::Never(_))),
@@ -132,6 +132,7 @@ fn policies_do_not_contradict_themselves_or_what_rows_ask_for() {
         match policy.passwords {
             Passwords::No => {}
             Passwords::ForNewUsers => assert_eq!(policy.creates, Some(Creates::User), "{kind}"),
+            Passwords::ForNewCustomers => assert_eq!(policy.creates, Some(Creates::Customer), "{kind}"),
             Passwords::Only => assert!(matches!(policy.undo, Undo::Never(_)), "{kind} takes passwords back"),
         }
         each_sample_request(*job, |request| {

@@ -38,6 +38,8 @@ pub enum Passwords {
     No,
     /// Users they create get one, besides all else.
     ForNewUsers,
+    /// Stores that make an administrator with each customer give that one a password, and tell it once. Others do not.
+    ForNewCustomers,
     /// That is all they do.
     Only,
 }

@@ -1,6 +1,7 @@
 //! What people and programs get to read.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -111,6 +112,20 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         waiting => format!(", {waiting} waiting"),
     };
     writeln!(out, "rows      {}{waiting}", counts(&job.counts))?;
+    if let Some(what) = &job.waits_for {
+        let others = match job.waiting {
+            0 | 1 => String::new(),
+            waiting => format!(" (and {} more)", counted(waiting - 1, "row")),
+        };
+        writeln!(out, "waits     {}{others}", printable(what))?;
+    }
+    if let Some(at) = &job.next_look {
+        writeln!(
+            out,
+            "look      from {at} on, by a worker or with `tenantry apply {}`",
+            job.job
+        )?;
+    }
     if let Some(undone) = &job.undo_of {
         writeln!(out, "undoes    {undone}")?;
     }
@@ -211,6 +226,8 @@ pub(super) struct ProgressDisplay {
     began: Instant,
     what: String,
     last_line: AtomicU64,
+    /// Rows that were over when this began.
+    before: OnceLock<u64>,
 }
 
 /// Seconds between plain lines.
@@ -231,6 +248,7 @@ impl ProgressDisplay {
             began: Instant::now(),
             what: what.to_owned(),
             last_line: AtomicU64::new(0),
+            before: OnceLock::new(),
         }
     }
 
@@ -245,7 +263,13 @@ impl ProgressDisplay {
     }
 
     pub(super) fn rows(&self, rows: u64, total: Option<u64>) {
+        let before = *self.before.get_or_init(|| if total.is_some() { rows } else { 0 });
         if let Some(bar) = &self.bar {
+            if bar.position() == 0 && before > 0 {
+                // Its rate is of what is done here.
+                bar.set_position(before);
+                bar.reset_eta();
+            }
             bar.set_position(rows);
             return;
         }
@@ -256,7 +280,7 @@ impl ProgressDisplay {
         }
         self.last_line.store(seconds, Ordering::Relaxed);
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
-        let rate = rows / seconds.max(1);
+        let rate = rows.saturating_sub(before) / seconds.max(1);
         say(&format!("{}: {rows}{of} rows, {rate} rows/s", self.what));
     }
 

@@ -6,15 +6,15 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use tenantry_jobs::{Job as Kind, Passwords};
+use tenantry_jobs::Job as Kind;
 
 use super::End;
 use super::output;
 use crate::app::App;
 use crate::ledger::{Actor, Job, Via};
-use crate::passwords::{Identities, PasswordRows, open, write_key_pair};
+use crate::passwords::{Identities, IdentityError, PasswordRows, open, write_key_pair};
 use crate::service::PasswordWish;
 
 /// What is to become of passwords.
@@ -32,7 +32,7 @@ impl PasswordArgs {
     /// What is to become of the passwords of a job of this kind.
     pub(super) fn wish(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<PasswordWish> {
         match &self.plaintext_passwords {
-            Some(_) if kind.policy().passwords == Passwords::No => {
+            Some(_) if !app.service.stores.makes_passwords(kind) => {
                 bail!("--plaintext-passwords: `{}` hands out no passwords", kind.kind())
             }
             Some(file) => Ok(PasswordWish::To(own_key(app, file)?)),
@@ -61,8 +61,28 @@ impl PasswordArgs {
             output::say("no password was handed out");
             return Ok(());
         }
+        let own = Identities::from_file(&key)?;
+        let is_ours = own
+            .recipients()
+            .any(|own| job.parameters.seal_to.contains(&own.to_string()));
+        if !is_ours {
+            bail!(
+                "{} was not written: job {id} was submitted before, and its passwords are sealed to other keys; `tenantry reveal \
+                 {id} --identity KEY --out {0}` writes them with one of those ({} is not among them)",
+                file.display(),
+                key.display(),
+                id = job.id,
+            );
+        }
         let by = Actor::new(&job.submitted_by, Via::Cli);
-        let count = reveal_to(app, job, &key, Some(file), &by).await?;
+        let count = reveal_to(app, job, &key, Some(file), &by).await.with_context(|| {
+            format!(
+                "the passwords of job {} are not written; they are kept, sealed: `tenantry reveal {0} --identity {} --out FILE` \
+                 writes them",
+                job.id,
+                key.display()
+            )
+        })?;
         // Nothing else was sealed to it.
         std::fs::remove_file(&key).with_context(|| format!("{} cannot be removed", key.display()))?;
         output::say(&format!(
@@ -136,8 +156,25 @@ pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
-/// Writes the passwords of a job; how many there were.
+/// Writes the passwords of a job, and records it, or that it failed; how many there were.
 async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by: &Actor) -> anyhow::Result<u64> {
+    let revealed = try_to_reveal(app, job, identity, out, by).await;
+    if let Err(error) = &revealed {
+        let note = format!("passwords, to {}: {error:#}", shown(out));
+        let noted = app.service.ledger.revealed(job, by, false, note).await;
+        // What went wrong first is the one to tell.
+        if let Err(unrecorded) = noted {
+            output::say(&format!("this is not in the audit record: {unrecorded}"));
+        }
+    }
+    revealed
+}
+
+fn shown(out: Option<&Path>) -> String {
+    out.map_or("standard output".to_owned(), |file| file.display().to_string())
+}
+
+async fn try_to_reveal(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by: &Actor) -> anyhow::Result<u64> {
     let parts = app.service.ledger.sealed_parts(job).await?;
     if parts.is_empty() {
         if job.parameters.seal_to.is_empty() {
@@ -148,18 +185,18 @@ async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by
             job.id
         );
     }
-    let identities = Identities::from_file(identity)?;
-    if let Some(first) = app.service.ledger.sealed_passwords(job, parts[0]).await? {
-        // Before a file is made for them.
-        open(&identities, &first.data)?;
+    let identities = Identities::from_file(identity).map_err(|error| without_key(job, error))?;
+    // All of them, before a file is made for them.
+    for part in &parts {
+        if let Some(sealed) = app.service.ledger.sealed_passwords(job, *part).await? {
+            open(&identities, &sealed.data)?;
+        }
     }
-    // First, so that nobody sees them without it being known.
-    let to = out.map_or("standard output".to_owned(), |file| file.display().to_string());
-    app.service
-        .ledger
-        .revealed(job, by, format!("passwords, to {to}"))
-        .await?;
-    let mut rows = PasswordRows::new(writer(out)?)?;
+    let writer = writer(out)?;
+    // Once nothing but the writing can fail, and before anybody sees them.
+    let note = format!("passwords, to {}", shown(out));
+    app.service.ledger.revealed(job, by, true, note).await?;
+    let mut rows = PasswordRows::new(writer)?;
     let mut count = 0;
     for part in parts {
         let Some(sealed) = app.service.ledger.sealed_passwords(job, part).await? else {
@@ -172,6 +209,22 @@ async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by
     }
     rows.finish().flush()?;
     Ok(count)
+}
+
+/// What is said where there is no key to open them with.
+fn without_key(job: &Job, error: IdentityError) -> anyhow::Error {
+    match error {
+        IdentityError::Io { .. } if job.parameters.in_the_clear => anyhow!(
+            "{error}; the passwords of job {} were for `--plaintext-passwords FILE` of the command that submitted it: they are \
+             in that file, and if it is not there yet, the key is beside it (`--identity FILE.key`)",
+            job.id
+        ),
+        IdentityError::Io { .. } => anyhow!(
+            "{error}; name the file of your secret key with --identity, as `tenantry keygen` wrote it (a key made now opens \
+             nothing that was sealed before)"
+        ),
+        other => other.into(),
+    }
 }
 
 fn writer(out: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {

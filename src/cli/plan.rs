@@ -57,6 +57,8 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         customer: args.customer.clone(),
         skip_invalid: args.skip_invalid,
         seal_to: Vec::new(),
+        in_the_clear: false,
+        reply_rows: false,
     };
     let (store, _empty) = if args.offline {
         (None, None)

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::ledger::{self, JobId};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
-use crate::service::{RunOptions, SubmitRequest};
+use crate::service::{RunError, RunOptions, SubmitRequest};
 use crate::submit::{FileRefusal, Submitted};
 use crate::summary::JobSummary;
 
@@ -173,13 +173,39 @@ pub(super) async fn process(app: &App, id: JobId, options: RunOptions<'_>, json:
     let progress = ProgressDisplay::new("applying", json);
     let job = app.service.run(id, options, &progress).await;
     progress.done();
-    let job = job?;
+    let job = match job {
+        Ok(job) => job,
+        Err(error) => return Err(recorded(app, id, error).await),
+    };
     if stop.is_cancelled() && !job.state.is_final() {
         output::say(&format!(
             "stopped; job {id} goes on where it was with the same command, or with a worker"
         ));
     }
     Ok(job)
+}
+
+/// With what of the job is recorded, and how to go on.
+pub(super) async fn recorded(app: &App, id: JobId, error: RunError) -> anyhow::Error {
+    // That one says it already.
+    if matches!(error, RunError::Results { .. }) {
+        return error.into();
+    }
+    let state = match app.service.ledger.job(id).await {
+        Ok(Some(job)) if job.state.is_final() => {
+            format!("job {id} is recorded and has ended; `tenantry results {id}` prints its results")
+        }
+        Ok(Some(job)) if job.counts.finished() > 0 => format!(
+            "job {id} is recorded, and {} of its {} are done; `tenantry apply {id}` goes on with it, `tenantry cancel {id}` \
+             stops it",
+            job.counts.finished(),
+            output::counted(job.counts.total, "row")
+        ),
+        _ => {
+            format!("recorded as {id}, not applied; `tenantry apply {id}` applies it, `tenantry cancel {id}` drops it")
+        }
+    };
+    anyhow::Error::from(error).context(state)
 }
 
 /// Prints how a job ended.

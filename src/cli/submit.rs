@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::output;
-use super::run::{FileSubmission, has_place, refused, tell};
+use super::output::{self, ProgressDisplay};
+use super::run::{FileSubmission, has_place, recorded, refused, tell};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::JobState;
@@ -36,6 +36,13 @@ pub(super) struct Submit {
 pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
     let source = args.submission.input.source(args.file.as_deref())?;
+    if args.submission.passwords.is_plain() && !args.wait {
+        anyhow::bail!(
+            "--plaintext-passwords: there are no passwords before a worker has done the rows; wait for that with --wait, or put \
+             a public key into `passwords.recipients` (`tenantry keygen` makes one), leave the option out, and run \
+             `tenantry reveal JOB` when the job has ended"
+        );
+    }
     if args.wait {
         has_place(app, args.out.as_deref())?;
     }
@@ -49,6 +56,7 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
     let submitted = file.submit(app, json).await?;
     let (id, new) = match submitted {
         Submitted::Refused(refusal) => {
+            args.submission.passwords.forget();
             refused(kind.kind(), *refusal, args.all, json)?;
             return Ok(End::Unfinished);
         }
@@ -73,10 +81,19 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
         return Ok(End::Fine);
     }
     let stop = super::stop_signal()?;
-    let waiting = app.service.wait(id, args.out.as_deref());
-    match stop.run_until_cancelled(waiting).await {
-        Some(waited) => waited?,
-        None => output::say(&format!("no longer waiting; job {id} goes on")),
+    let progress = ProgressDisplay::new("applying", json);
+    let waiting = app.service.wait(id, args.out.as_deref(), &progress);
+    let waited = stop.run_until_cancelled(waiting).await;
+    progress.done();
+    match waited {
+        Some(Ok(())) => {}
+        Some(Err(error)) => return Err(recorded(app, id, error).await),
+        None => output::say(&format!(
+            "no longer waiting; job {id} is recorded and goes on with a worker: `tenantry show {id}` says how far it is, \
+             `tenantry cancel {id}` stops it"
+        )),
     }
-    tell(&app.service.job(id).await?, json)
+    let job = app.service.job(id).await?;
+    args.submission.passwords.write(app, &job).await?;
+    tell(&job, json)
 }

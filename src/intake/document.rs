@@ -19,7 +19,7 @@ use reading::Reading;
 pub const JOB_DOCUMENT_SCHEMA: &str = include_str!("job-document.schema.json");
 
 /// The keys of a document.
-pub const KEYS: [&str; 7] = [
+pub const KEYS: [&str; 8] = [
     "kind",
     "parameters",
     "rows",
@@ -27,6 +27,7 @@ pub const KEYS: [&str; 7] = [
     "idempotency_key",
     "submitted_by",
     "reply_to",
+    "reply_rows",
 ];
 /// The keys of its `parameters`.
 pub const PARAMETER_KEYS: [&str; 2] = ["customer", "skip_invalid"];

@@ -43,7 +43,7 @@ impl Door for LedgerDoor {
                 name: default_key.clone(),
                 data: document.rows.into_csv().into(),
             },
-            idempotency_key: Some(document.idempotency_key.unwrap_or(default_key)),
+            idempotency_key: Some(document.idempotency_key.clone().unwrap_or(default_key)),
             reply_to: document.reply_to,
             plan: None,
             is_for_workers: true,
@@ -55,7 +55,8 @@ impl Door for LedgerDoor {
                 let awaiting = recorded.filter(|job| job.state == JobState::AwaitingApproval);
                 Ok(Accepted {
                     job,
-                    awaiting_approval: awaiting.map(|job| JobSummary::of(&job).to_json()),
+                    awaiting_approval: awaiting
+                        .map(|job| JobSummary::of(&job).to_reply(document.idempotency_key.as_deref(), None)),
                 })
             }
             Ok(Submitted::Refused(refusal)) => Err(places.refusal(*refusal)),

@@ -76,6 +76,8 @@ impl PlanHash {
         let mut parameters = parameters.clone();
         // Who can read passwords is no part of what happens to the store.
         parameters.seal_to.clear();
+        parameters.in_the_clear = false;
+        parameters.reply_rows = false;
         let parameters = serde_json::to_string(&parameters).unwrap_or_default();
         let mut whole = Meter::default();
         whole.pass(format!("tenantry plan 1\n{kind}\n{parameters}\n{sha256}\n").as_bytes());

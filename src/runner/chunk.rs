@@ -13,7 +13,7 @@ use crate::db::{DbError, Dialect, Tx};
 use crate::input::Block;
 use crate::ledger::ids::record_id;
 use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, closing, fence, sealed};
-use crate::passwords::{PasswordPolicy, PasswordRow, Recipient, Sealer, generate};
+use crate::passwords::{PasswordPolicy, PasswordRow, generate};
 use crate::plan::Slice;
 use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::Progress;
@@ -147,26 +147,10 @@ fn hand_out(
         rows.push(PasswordRow {
             customer: account.customer,
             user_principal_name: account.user_principal_name,
-            password: generate(policy, &mut entropy).map_err(|error| unsealed(&error))?,
+            password: generate(policy, &mut entropy).map_err(|error| sealed::unsealed(&error))?,
         });
     }
-    seal(tx, claim, &rows)
-}
-
-pub(super) fn unsealed(error: &dyn std::fmt::Display) -> DbError {
-    DbError::Broken(format!("passwords cannot be handed out: {error}"))
-}
-
-/// Keeps passwords, sealed to the job's recipients.
-pub(super) fn seal(tx: &mut dyn Tx, claim: &Claim, rows: &[PasswordRow]) -> Result<(), DbError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let recipients = claim.parameters.seal_to.iter().map(|key| key.parse::<Recipient>());
-    let recipients: Vec<Recipient> = recipients.collect::<Result<_, _>>().map_err(|error| unsealed(&error))?;
-    let sealer = Sealer::new(recipients).ok_or_else(|| unsealed(&"the job names no recipient"))?;
-    let data = sealer.seal(rows).map_err(|error| unsealed(&error))?;
-    sealed::keep(tx, claim, rows.len() as u64, data)
+    sealed::keep(tx, claim, &rows)
 }
 
 /// The rows of a chunk as they were spooled, and how to read them.

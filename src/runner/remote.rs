@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use self::batch::Batch;
 use self::work::{Loaded, Work, load, take_turns};
 use super::Runner;
-use super::chunk::{part_of, seal, unsealed};
+use super::chunk::part_of;
 use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
+use crate::ledger::sealed::{self, unsealed};
 use crate::ledger::{Claim, Closing, Outcome, RowWait, artifacts, closing, fence, job};
 use crate::passwords::generate;
 use crate::plan::Slice;
@@ -286,6 +287,7 @@ impl Runner {
         let Batch {
             outcomes,
             passwords,
+            sealed_alone,
             handed_out,
             artifacts,
             ..
@@ -293,7 +295,8 @@ impl Runner {
         let (mut held, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let recorded = self.ledger.db().write(move |tx| {
             fence::check(tx, &held)?;
-            seal(tx, &held, &passwords)?;
+            sealed::drop_alone(tx, &held, &sealed_alone)?;
+            sealed::keep(tx, &held, &passwords)?;
             hand_out(tx, held.job, &handed_out)?;
             artifacts::keep(tx, held.job, &artifacts)?;
             closing::record(tx, &mut held, &outcomes, limit, now)?;
@@ -321,7 +324,8 @@ impl Runner {
         }
         let ended = self.ledger.db().write(move |tx| {
             fence::check(tx, &claim)?;
-            seal(tx, &claim, &batch.passwords)?;
+            sealed::drop_alone(tx, &claim, &batch.sealed_alone)?;
+            sealed::keep(tx, &claim, &batch.passwords)?;
             hand_out(tx, claim.job, &batch.handed_out)?;
             artifacts::keep(tx, claim.job, &batch.artifacts)?;
             let closing = Closing {

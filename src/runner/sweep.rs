@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Runner;
 use crate::db::{DbError, Dialect};
+use crate::delivery;
 use crate::ledger::{Reply, Scope, Seen};
 use crate::notify;
 use crate::queue::Queue;
@@ -17,6 +18,9 @@ use crate::summary::JobSummary;
 
 /// How often another process' write to an SQLite ledger is looked for.
 const WATCH_EVERY: Duration = Duration::from_millis(25);
+/// Rows that a reply tells of at most, and bytes that they take as JSON.
+const MOST_ROWS: usize = 1_000;
+const MOST_BYTES: usize = 256 << 10;
 /// What nobody waits for comes once in this many sweeps.
 const SELDOM: u32 = 4;
 /// Old rows are looked for once in this many sweeps.
@@ -217,7 +221,13 @@ impl Runner {
     async fn tell(&self, reply: &Reply) -> Result<(), String> {
         let job = self.ledger.job(reply.job).await.map_err(|error| error.to_string())?;
         let Some(job) = job else { return Ok(()) };
-        let outcome = JobSummary::of(&job).to_json();
+        let rows = if job.parameters.reply_rows {
+            let rows = delivery::not_applied(&self.ledger, &job, MOST_ROWS, MOST_BYTES).await;
+            Some(rows.map_err(|error| error.to_string())?)
+        } else {
+            None
+        };
+        let outcome = JobSummary::of(&job).to_reply(reply.idempotency_key.as_deref(), rows.as_ref());
         notify::reply(&self.queue, &reply.reply_to, &outcome)
             .await
             .map_err(|error| error.to_string())

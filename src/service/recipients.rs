@@ -13,7 +13,7 @@ pub enum PasswordWish {
     Configured,
     /// As the configuration says; without a recipient, users are made without passwords.
     ConfiguredOrNone,
-    /// Sealed to these public keys.
+    /// Sealed to these public keys of the submitter, who writes them in the clear; they are delivered in no file.
     To(Vec<String>),
     /// None are handed out.
     None,
@@ -36,8 +36,7 @@ pub enum NoRecipient {
 impl Service {
     /// Whom the passwords of a job of this kind are sealed to; nobody if it hands out none, or none are to be.
     pub fn recipients(&self, kind: &dyn Job, wish: &PasswordWish) -> Result<Vec<String>, NoRecipient> {
-        let policy = kind.policy().passwords;
-        if policy == Passwords::No {
+        if !self.stores.makes_passwords(kind) {
             return Ok(Vec::new());
         }
         let name = kind.kind();
@@ -54,7 +53,7 @@ impl Service {
             }
             PasswordWish::Configured | PasswordWish::ConfiguredOrNone => configured.to_vec(),
         };
-        if recipients.is_empty() && policy == Passwords::Only {
+        if recipients.is_empty() && kind.policy().passwords == Passwords::Only {
             return Err(NoRecipient::Needed(name));
         }
         Ok(recipients)

@@ -117,9 +117,10 @@ impl Service {
     }
 
     /// Waits until a job that workers have in hand has ended, or rests, and writes its results.
-    pub async fn wait(&self, id: JobId, out: Option<&Path>) -> Result<(), RunError> {
+    pub async fn wait(&self, id: JobId, out: Option<&Path>, progress: &dyn Progress) -> Result<(), RunError> {
         let job = loop {
             let job = self.job(id).await?;
+            progress.at(job.counts.finished(), job.counts.total);
             if job.is_at_rest() {
                 break job;
             }

@@ -42,10 +42,12 @@ impl Service {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Submitted, ServiceError> {
         let seal_to = self.recipients(request.kind, &request.passwords)?;
+        let in_the_clear = matches!(request.passwords, PasswordWish::To(_)) && !seal_to.is_empty();
         let submission = Submission {
             kind: request.kind,
             parameters: Parameters {
                 seal_to,
+                in_the_clear,
                 ..request.parameters
             },
             source: request.source,

@@ -18,6 +18,8 @@ const STRICT: Parameters = Parameters {
     customer: None,
     skip_invalid: false,
     seal_to: Vec::new(),
+    in_the_clear: false,
+    reply_rows: false,
 };
 
 fn entry(n: u64) -> AuditEntry {

@@ -25,6 +25,8 @@ const STRICT: Parameters = Parameters {
     customer: None,
     skip_invalid: false,
     seal_to: Vec::new(),
+    in_the_clear: false,
+    reply_rows: false,
 };
 
 /// A job of `rows` rows in chunks of ten, queued.

@@ -2,6 +2,7 @@
 //! effect happens once, whatever becomes of calls, answers and workers.
 
 mod addresses;
+mod administrators;
 mod copies;
 mod faults;
 mod halfway;

@@ -1,5 +1,6 @@
 //! New users' passwords: recipients in the configuration, key pairs, and files that only recipients open.
 
+mod plain;
 mod servers;
 
 use std::os::unix::fs::PermissionsExt;

@@ -132,6 +132,8 @@ fn the_receipt_reads_as_written() {
             customer: Some("contoso.example".to_owned()),
             skip_invalid: true,
             seal_to: Vec::new(),
+            in_the_clear: false,
+            reply_rows: false,
         },
         counts: Counts {
             applied: 1,

@@ -22,6 +22,8 @@ const STRICT: Parameters = Parameters {
     customer: None,
     skip_invalid: false,
     seal_to: Vec::new(),
+    in_the_clear: false,
+    reply_rows: false,
 };
 
 /// A ledger with one customer, and a queue.

@@ -101,7 +101,7 @@ impl Here {
     }
 
     /// The same after a restart.
-    async fn restarted(self) -> Self {
+    pub(crate) async fn restarted(self) -> Self {
         let Self { dir, clock, .. } = self;
         Self::at(dir, clock, Options::default()).await
     }

@@ -1,10 +1,12 @@
 //! The whole way of a job: planned, approved, applied and taken back, from the outside.
 
+mod as_left;
 mod drift;
 mod expiry;
 mod killed;
 mod limits;
 mod property;
+mod waiting;
 
 use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::plan::Limits;

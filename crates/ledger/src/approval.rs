@@ -192,12 +192,16 @@ impl Ledger {
     }
 
     /// Records that somebody was shown what a job keeps secret.
-    pub async fn revealed(&self, job: &Job, by: &Actor, note: String) -> Result<(), DbError> {
+    pub async fn revealed(&self, job: &Job, by: &Actor, is_shown: bool, note: String) -> Result<(), DbError> {
         let now = self.clock.now_millis();
         let entry = AuditEntry {
             actor: by.name.clone(),
             via: Some(by.via),
-            action: Action::Revealed,
+            action: if is_shown {
+                Action::Revealed
+            } else {
+                Action::RevealFailed
+            },
             job: Some(job.id),
             kind: Some(job.kind.clone()),
             plan_hash: None,

@@ -60,8 +60,12 @@ pub enum Action {
     Retried,
     /// Something secret was shown.
     Revealed,
+    /// Something secret was asked for and not shown, or not whole; the note says why.
+    RevealFailed,
     /// What a job did was undone.
     Undone,
+    /// Somebody said what happened elsewhere; the note says what.
+    Recorded,
     /// Counts of the store that did not add up were mended; the note says which.
     Repaired,
 }
@@ -80,7 +84,9 @@ impl Action {
             Action::Cancelled => "cancelled",
             Action::Retried => "retried",
             Action::Revealed => "revealed",
+            Action::RevealFailed => "reveal-failed",
             Action::Undone => "undone",
+            Action::Recorded => "recorded",
             Action::Repaired => "repaired",
         }
     }

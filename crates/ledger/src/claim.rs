@@ -134,7 +134,9 @@ fn claim(tx: &mut dyn Tx, claimant: &Claimant, now: i64) -> Result<Option<Claim>
     for job in jobs {
         let job = job.int(0)?;
         let sql = format!(
-            "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.suspects, c.state, c.expected
+            "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.suspects, c.state, c.expected,
+               CASE WHEN EXISTS (SELECT 1 FROM waiting_rows w WHERE w.job = c.job AND w.row >= c.first_row
+                 AND w.row < c.first_row + c.rows) THEN 1 ELSE 0 END
              FROM chunks c
              WHERE c.state IN ('queued', 'running', 'waiting') AND {READY} AND c.job = $2 ORDER BY c.chunk LIMIT 1{}",
             tx.dialect().for_update_skip_locked()
@@ -143,7 +145,7 @@ fn claim(tx: &mut dyn Tx, claimant: &Claimant, now: i64) -> Result<Option<Claim>
             continue;
         };
         let orphaned = ChunkState::parse(row.text(7)?)? == ChunkState::Running;
-        let waited = row.int(3)? < row.int(2)?;
+        let waited = row.int(9)? != 0;
         let (chunk, attempt, pending) = (row.int(0)?, row.int(4)? + 1, row.int(3)? as u64);
         let (mut trial, mut died) = (Trial::read(&row, 5)?, None);
         if let Some(deaths) = claimant.deaths.filter(|_| orphaned) {

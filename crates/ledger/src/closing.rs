@@ -274,10 +274,10 @@ pub(super) fn end_chunk(
         &[job.into(), first.into(), end.into(), IMPLIED.into()],
     )?;
     if outcome == Outcome::Cancelled {
-        // What they waited for goes on without them, and is said of each.
+        // What they waited for may go on without them, or have ended since, and is said of each.
         tx.exec(
             "INSERT INTO row_outcomes (job, row, outcome, code, message, target)
-             SELECT job, row, $4, '', 'it was begun and goes on there, but nobody waits for it any more: ' || message, target
+             SELECT job, row, $4, '', 'it was begun, and nobody waits for it any more; when it was last looked at: ' || message, target
              FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3 ON CONFLICT DO NOTHING",
             &[job.into(), first.into(), end.into(), outcome.as_str().into()],
         )?;

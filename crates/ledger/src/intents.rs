@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::{Claim, JobId, Ledger, fence};
+use super::{Claim, JobId, Ledger, fence, sealed};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
+use tenantry_foundation::passwords::PasswordRow;
 
 /// A step of a row that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,8 +105,15 @@ impl Ledger {
             .await
     }
 
-    /// Records what a step came to.
-    pub async fn settle(&self, claim: &Claim, row: u64, step: &str, result: &str) -> Result<(), DbError> {
+    /// Records what a step came to, and keeps the password that it was answered with, sealed: nobody is told it again.
+    pub async fn settle(
+        &self,
+        claim: &Claim,
+        row: u64,
+        step: &str,
+        result: &str,
+        password: Option<PasswordRow>,
+    ) -> Result<(), DbError> {
         let (claim, step, result) = (claim.clone(), step.to_owned(), result.to_owned());
         self.db
             .write(move |tx| {
@@ -114,6 +122,10 @@ impl Ledger {
                     "UPDATE intents SET state = 'done', result = $4 WHERE job = $1 AND row = $2 AND step = $3",
                     &[claim.job.into(), row.into(), step.into(), result.into()],
                 )?;
+                if let Some(password) = &password {
+                    sealed::keep_alone(tx, &claim, row, password)?;
+                    hand_out(tx, claim.job, &[row])?;
+                }
                 fence::progressed(tx, &claim)
             })
             .await

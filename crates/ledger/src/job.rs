@@ -21,6 +21,12 @@ pub struct Parameters {
     /// Public keys that passwords are sealed to; without any, none are handed out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seal_to: Vec<String>,
+    /// Whether that is a key of the submitter's command alone, which writes them in the clear: they are in no other file then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_the_clear: bool,
+    /// Whether a sender over Redis is told the rows that were not applied, together with the outcome.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reply_rows: bool,
 }
 
 /// Where a job stands.
@@ -139,6 +145,10 @@ pub struct Job {
     pub waiting: u64,
     /// Files that rows have made.
     pub files: Vec<String>,
+    /// What the first of them waits for.
+    pub waits_for: Option<String>,
+    /// When those are looked at next, in milliseconds since the epoch.
+    pub next_look: Option<i64>,
     /// Whether a chunk could go on now, or as soon as somebody takes it.
     pub has_work: bool,
     pub created_at: i64,
@@ -183,23 +193,42 @@ pub struct JobFilter {
 /// Jobs that are looked through for an id that ends with something, since no index is by the end.
 const BY_END: i64 = 10_000;
 
-const SELECT: &str = "SELECT j.seq, j.id, j.kind, j.parameters, j.state, j.applied, j.unchanged, j.rejected,
+/// The word for where a job stands. What is to be gone on with is queued again while nobody holds a lease on any of it, however
+/// whoever did has left.
+fn state(now: i64) -> String {
+    format!(
+        "CASE WHEN j.state = 'running' AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq
+           AND (c.state = 'waiting' OR (c.state = 'running' AND c.lease_until >= {now})))
+         THEN 'queued' ELSE j.state END"
+    )
+}
+
+fn select(now: i64) -> String {
+    format!("SELECT j.seq, j.id, j.kind, j.parameters, {},{SELECTED}", state(now))
+}
+
+const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
     j.failed, j.cancelled, j.total, j.submitted_by, j.retry_of, j.created_at, j.started_at, j.finished_at,
     j.cancel_requested, j.message, j.out_dir, j.delivered_at, i.id, i.name, i.sha256, i.bytes, i.rows, i.header,
     j.undo_of, j.plan_hash, j.gate, j.approval_until, j.decided_by,
-    (SELECT COUNT(*) FROM waiting_rows w WHERE w.job = j.seq),
+    CASE WHEN j.finished_at IS NULL THEN (SELECT COUNT(*) FROM waiting_rows w WHERE w.job = j.seq) ELSE 0 END,
     CASE WHEN EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running')) THEN 1 ELSE 0 END,
-    (SELECT u.id FROM jobs u WHERE u.seq = j.undo_of), i.notes
+    (SELECT u.id FROM jobs u WHERE u.seq = j.undo_of), i.notes,
+    CASE WHEN j.finished_at IS NULL THEN
+      (SELECT w.message FROM waiting_rows w WHERE w.job = j.seq ORDER BY w.row LIMIT 1) END,
+    CASE WHEN j.finished_at IS NULL THEN
+      (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END
     FROM jobs j JOIN inputs i ON i.id = j.input";
 
 impl Ledger {
     /// The job of that id.
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, DbError> {
+        let now = self.clock.now_millis();
         self.db
             .read(move |tx| {
-                let found = tx.query_first(&format!("{SELECT} WHERE j.id = $1"), &[id.to_string().into()])?;
+                let found = tx.query_first(&format!("{} WHERE j.id = $1", select(now)), &[id.to_string().into()])?;
                 let Some(row) = found else { return Ok(None) };
-                let mut job = read_job(&row)?;
+                let mut job = read_job(&row, now)?;
                 let files = "SELECT name FROM artifacts WHERE job = $1 ORDER BY row, name";
                 for row in tx.query(files, &[job.seq.into()])? {
                     job.files.push(row.text(0)?.to_owned());
@@ -216,19 +245,22 @@ impl Ledger {
         if wanted.len() < 4 || !wanted.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
             return Ok(Err(format!("`{text}` is no job id; `tenantry jobs` lists them")));
         }
-        let wanted_text = wanted.clone();
+        let (wanted_text, now) = (wanted.clone(), self.clock.now_millis());
         let found = self
             .db
             .read(move |tx| {
-                let mut found = tx.query(&format!("{SELECT} WHERE j.id = $1"), &[wanted.as_str().into()])?;
+                let mut found = tx.query(&format!("{} WHERE j.id = $1", select(now)), &[wanted.as_str().into()])?;
                 if found.is_empty() {
                     found = tx.query(
-                        &begins_with(tx.dialect()),
+                        &begins_with(tx.dialect(), now),
                         &[wanted.as_str().into(), after(&wanted).into()],
                     )?;
                 }
                 if found.is_empty() {
-                    let sql = format!("{SELECT} WHERE j.seq > $2 AND j.id LIKE $1 ORDER BY j.seq DESC LIMIT 5");
+                    let sql = format!(
+                        "{} WHERE j.seq > $2 AND j.id LIKE $1 ORDER BY j.seq DESC LIMIT 5",
+                        select(now)
+                    );
                     let newest = tx.query_first("SELECT MAX(seq) FROM jobs", &[])?;
                     let newest = newest
                         .map(|row| row.opt_int(0))
@@ -237,7 +269,10 @@ impl Ledger {
                         .unwrap_or_default();
                     found = tx.query(&sql, &[format!("%{wanted}").into(), (newest - BY_END).into()])?;
                 }
-                found.iter().map(read_job).collect::<Result<Vec<_>, _>>()
+                found
+                    .iter()
+                    .map(|row| read_job(row, now))
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
         Ok(match <[Job; 1]>::try_from(found) {
@@ -252,11 +287,14 @@ impl Ledger {
 
     /// Jobs, newest first.
     pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, DbError> {
+        let now = self.clock.now_millis();
         self.db
             .read(move |tx| {
                 let sql = format!(
-                    "{SELECT} WHERE j.state <> 'planned' AND ($1 = '' OR j.state = $1) AND ($2 = '' OR j.kind = $2)
-                     ORDER BY j.seq DESC LIMIT $3"
+                    "{} WHERE j.state <> 'planned' AND ($1 = '' OR {} = $1) AND ($2 = '' OR j.kind = $2)
+                     ORDER BY j.seq DESC LIMIT $3",
+                    select(now),
+                    state(now)
                 );
                 let text = |filter: Option<String>| Value::Text(filter.unwrap_or_default());
                 let found = tx.query(
@@ -267,19 +305,22 @@ impl Ledger {
                         filter.limit.into(),
                     ],
                 )?;
-                found.iter().map(read_job).collect()
+                found.iter().map(|row| read_job(row, now)).collect()
             })
             .await
     }
 }
 
 /// Jobs whose id is from `$1` on and before `$2`, byte by byte, so that an index finds them.
-fn begins_with(dialect: Dialect) -> String {
+fn begins_with(dialect: Dialect, now: i64) -> String {
     let id = match dialect {
         Dialect::Sqlite => "j.id",
         Dialect::Postgres => "j.id COLLATE \"C\"",
     };
-    format!("{SELECT} WHERE {id} >= $1 AND {id} < $2 ORDER BY j.seq DESC LIMIT 5")
+    format!(
+        "{} WHERE {id} >= $1 AND {id} < $2 ORDER BY j.seq DESC LIMIT 5",
+        select(now)
+    )
 }
 
 /// The first text after all that begin with `beginning`, which is hexadecimal digits and hyphens.
@@ -287,7 +328,9 @@ fn after(beginning: &str) -> String {
     format!("{beginning}~")
 }
 
-fn read_job(row: &Row) -> Result<Job, DbError> {
+/// `now` is the time, in milliseconds since the epoch.
+fn read_job(row: &Row, now: i64) -> Result<Job, DbError> {
+    let next_look = row.opt_int(36)?;
     let count = |column: usize| row.int(column).map(|value| value as u64);
     Ok(Job {
         seq: row.int(0)?,
@@ -316,7 +359,9 @@ fn read_job(row: &Row) -> Result<Job, DbError> {
         decided_by: row.opt_text(30)?.map(str::to_owned),
         waiting: count(31)?,
         files: Vec::new(),
-        has_work: row.int(32)? != 0,
+        waits_for: row.opt_text(35)?.map(str::to_owned),
+        has_work: row.int(32)? != 0 || next_look.is_some_and(|at| at <= now),
+        next_look,
         created_at: row.int(13)?,
         started_at: row.opt_int(14)?,
         finished_at: row.opt_int(15)?,

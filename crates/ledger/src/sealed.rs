@@ -2,6 +2,7 @@
 
 use super::{Claim, Job, Ledger};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
+use tenantry_foundation::passwords::{PasswordRow, Recipient, Sealer};
 
 /// The sealed passwords of one chunk.
 #[derive(Debug, Clone)]
@@ -19,15 +20,57 @@ pub struct SealedPart {
     part: i64,
 }
 
-/// Keeps what a chunk sealed, in the transaction that records what became of its accounts.
-pub fn keep(tx: &mut dyn Tx, claim: &Claim, accounts: u64, data: Vec<u8>) -> Result<(), DbError> {
+/// Why passwords cannot be handed out.
+pub fn unsealed(error: &dyn std::fmt::Display) -> DbError {
+    DbError::Broken(format!("passwords cannot be handed out: {error}"))
+}
+
+/// Keeps passwords, sealed to the job's recipients, in the transaction that records what became of their accounts.
+pub fn keep(tx: &mut dyn Tx, claim: &Claim, rows: &[PasswordRow]) -> Result<(), DbError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let of: [Value; 2] = [claim.job.into(), claim.chunk.into()];
-    let sql = "SELECT COUNT(*) FROM sealed_passwords WHERE job = $1 AND chunk = $2";
+    let sql = "SELECT COUNT(*) FROM sealed_passwords WHERE job = $1 AND chunk = $2 AND part >= 0";
     let part = tx.query_first(sql, &of)?.map_or(Ok(0), |row| row.int(0))?;
-    let [job, chunk] = of;
+    insert(tx, claim, part, rows)
+}
+
+/// Keeps the password of one row by itself, until it is kept together with others.
+pub(crate) fn keep_alone(tx: &mut dyn Tx, claim: &Claim, row: u64, password: &PasswordRow) -> Result<(), DbError> {
+    insert(tx, claim, alone(row), std::slice::from_ref(password))
+}
+
+/// Drops what these rows keep by themselves, in the transaction that keeps it together.
+pub fn drop_alone(tx: &mut dyn Tx, claim: &Claim, rows: &[u64]) -> Result<(), DbError> {
+    let of = |row: &u64| vec![claim.job.into(), claim.chunk.into(), alone(*row).into()];
+    let params: Vec<Vec<Value>> = rows.iter().map(of).collect();
+    tx.exec_each(
+        "DELETE FROM sealed_passwords WHERE job = $1 AND chunk = $2 AND part = $3",
+        &params,
+    )
+    .map(drop)
+}
+
+/// The part of a chunk that a row keeps by itself: those that rows keep together count from 0.
+fn alone(row: u64) -> i64 {
+    -(row as i64)
+}
+
+fn insert(tx: &mut dyn Tx, claim: &Claim, part: i64, rows: &[PasswordRow]) -> Result<(), DbError> {
+    let recipients = claim.parameters.seal_to.iter().map(|key| key.parse::<Recipient>());
+    let recipients: Vec<Recipient> = recipients.collect::<Result<_, _>>().map_err(|error| unsealed(&error))?;
+    let sealer = Sealer::new(recipients).ok_or_else(|| unsealed(&"the job names no recipient"))?;
+    let data = sealer.seal(rows).map_err(|error| unsealed(&error))?;
     tx.exec(
         "INSERT INTO sealed_passwords (job, chunk, part, accounts, data) VALUES ($1, $2, $3, $4, $5)",
-        &[job, chunk, part.into(), accounts.into(), data.into()],
+        &[
+            claim.job.into(),
+            claim.chunk.into(),
+            part.into(),
+            (rows.len() as u64).into(),
+            data.into(),
+        ],
     )
     .map(drop)
 }

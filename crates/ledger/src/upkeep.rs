@@ -24,6 +24,7 @@ pub struct Reply {
     pub job: JobId,
     pub seq: i64,
     pub reply_to: String,
+    pub idempotency_key: Option<String>,
 }
 
 /// What was let go of in one turn.
@@ -176,7 +177,7 @@ impl Ledger {
             .write(move |tx| {
                 // Most sweeps find nothing, and nothing is to be written for that.
                 let sql = format!(
-                    "SELECT id, seq, reply_to FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
+                    "SELECT id, seq, reply_to, idempotency_key FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
                      AND finished_at IS NOT NULL AND (reply_until < $1 OR reply_until > $1 + 3 * $3)
                      ORDER BY seq LIMIT $2{}",
                     tx.dialect().for_update_skip_locked()
@@ -187,6 +188,7 @@ impl Ledger {
                         job: id(row)?,
                         seq: row.int(1)?,
                         reply_to: row.text(2)?.to_owned(),
+                        idempotency_key: row.opt_text(3)?.map(str::to_owned),
                     })
                 };
                 let replies: Vec<Reply> = rows.iter().map(reply).collect::<Result<_, DbError>>()?;

@@ -17,6 +17,8 @@ use super::records::Customer;
 use super::session::Session;
 use super::steps::{Done, Sending, Step};
 use super::text::{id_of, segment, text};
+use tenantry_foundation::passwords::{Password, PasswordRow};
+use tenantry_store::remote::step::Kept;
 use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::{FieldChange, Verdict};
 
@@ -116,19 +118,23 @@ async fn is_free(session: &Session, domain: &str) -> Result<bool, Halt> {
     }
 }
 
-/// Creates a customer.
-pub(super) async fn create(session: &Session, steps: Steps<'_>, new: &NewCustomer<'_>) -> Result<End, Halt> {
+/// Creates a customer, whose administrator's password is told with it.
+pub(super) async fn create(
+    session: &Session,
+    steps: Steps<'_>,
+    new: &NewCustomer<'_>,
+) -> Result<(End, Option<PasswordRow>), Halt> {
     let mut message = AGREEMENT.to_owned();
     if !steps.has_begun_step("create") {
         match standing(session, new).await? {
             Standing::Free => {}
-            Standing::Same(id) => return Ok(End::Unchanged(id)),
-            Standing::Refused(problem) => return Ok(End::Rejected(problem)),
+            Standing::Same(id) => return Ok((End::Unchanged(id), None)),
+            Standing::Refused(problem) => return Ok((End::Rejected(problem), None)),
         }
         match session.judge_address(&new_address(new)).await? {
             Judgement::Fine => {}
             Judgement::Unchecked(why) => message = format!("{}; {message}", unchecked(&why)),
-            Judgement::Doubtful(problem) => return Ok(End::Rejected(problem)),
+            Judgement::Doubtful(problem) => return Ok((End::Rejected(problem), None)),
         }
     }
     let body = new_body(session, new).await?;
@@ -138,8 +144,8 @@ pub(super) async fn create(session: &Session, steps: Steps<'_>, new: &NewCustome
         domain: new.domain.clone().into_owned(),
         domains: Vec::new(),
     };
-    let step = session.step(steps, "create");
-    let done = step.once(
+    let step = session.step(steps, "create").told_once();
+    let done = step.once_telling(
         || session.customer_of_domain(&new.domain),
         || async {
             Ok(Some(Sending {
@@ -147,12 +153,48 @@ pub(super) async fn create(session: &Session, steps: Steps<'_>, new: &NewCustome
                 image: Image::new(Object::Customer, &made, ""),
             }))
         },
-        |answer| id_of(&answer.body).map(|id| id.to_lowercase()),
+        |answer| {
+            let result = id_of(&answer.body)?.to_lowercase();
+            let password = administrator(&answer.body, &new.domain);
+            Some(Kept { result, password })
+        },
     );
-    Ok(match done.await? {
-        Ok(target) => End::Applied { target, message },
-        Err(stopped) => End::stopped(stopped, String::new()),
+    let kept = match done.await? {
+        Ok(kept) => kept,
+        Err(stopped) => return Ok((End::stopped(stopped, String::new()), None)),
+    };
+    let is_told = steps.hands_out() && (kept.password.is_some() || steps.has_handed_out());
+    if !is_told {
+        message = format!("{message}; {}", untold(steps.hands_out(), &new.domain));
+    }
+    let target = kept.result;
+    Ok((End::Applied { target, message }, kept.password))
+}
+
+/// What a new customer's first administrator signs in with, if it was answered.
+fn administrator(made: &Value, domain: &str) -> Option<PasswordRow> {
+    let told = find(made, "userCredentials")?;
+    let (name, password) = (text(told, "userName"), text(told, "password"));
+    let user_principal_name = match name {
+        "" => format!("admin@{domain}"),
+        whole if whole.contains('@') => whole.to_owned(),
+        part => format!("{part}@{domain}"),
+    };
+    (!password.is_empty()).then(|| PasswordRow {
+        customer: domain.to_owned(),
+        user_principal_name,
+        password: Password::new(password.to_owned()),
     })
+}
+
+/// What is said of a customer whose administrator's password nobody has.
+fn untold(is_wanted: bool, domain: &str) -> String {
+    let why = if is_wanted {
+        "did not arrive here, and Partner Center tells it only once"
+    } else {
+        "was not kept, because this job hands out no passwords"
+    };
+    format!("the password of the administrator admin@{domain} {why}; `reset-passwords` gives that user a new one")
 }
 
 fn unchecked(why: &str) -> String {

@@ -18,6 +18,11 @@ pub(super) enum End {
         message: String,
     },
     Unchanged(String),
+    /// It is so already, of which something is to be known.
+    UnchangedSince {
+        target: String,
+        message: String,
+    },
     Rejected(Problem),
     /// A step was refused, or has to wait.
     Stopped {
@@ -69,6 +74,7 @@ impl End {
         match self {
             End::Applied { target, message } => over(Outcome::Applied, "", message, target),
             End::Unchanged(target) => Fate::Over(unchanged(row, target)),
+            End::UnchangedSince { target, message } => over(Outcome::Unchanged, "", message, target),
             End::Rejected(problem) => Fate::Over(rejected(row, &problem)),
             End::Halfway { problem, done, target } => {
                 over(Outcome::Failed, &problem.code, format!("{done}; {problem}"), target)

@@ -23,7 +23,7 @@ use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::sign_in_name::{is_restorable, taken_since_deleted};
-use tenantry_store::{FieldChange, Verdict};
+use tenantry_store::{FieldChange, Verdict, password_just_set};
 
 const DELETE_USER: Operation = Operation::new("delete-user", "DELETE", Speaker::AppAndUser);
 const RESTORE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);
@@ -244,8 +244,12 @@ pub(super) async fn reset(
     };
     let account = account(&named.customer.id, &user.id);
     // What an earlier attempt set was lost with that attempt, so it is set anew.
-    if !reset.again && !steps.has_begun() && session.password_set_at(&account).await?.is_some() {
-        return Ok((End::Unchanged(user.id.clone()), None));
+    if !reset.again
+        && !steps.has_begun()
+        && let Some(last) = session.password_set_at(&account).await?
+    {
+        let (target, message) = (user.id.clone(), password_just_set(last));
+        return Ok((End::UnchangedSince { target, message }, None));
     }
     let done = password_step(session, steps, &named.customer, &user.id, &password, reset.force_change).await?;
     if let Err(stopped) = done {

@@ -96,14 +96,18 @@ impl Session {
                 return Ok(RowEnd::over(drifted(row, &now)));
             }
         }
-        let (mut handed_out, mut made) = (None, None);
+        let (mut handed_out, mut made, mut is_sealed) = (None, None, false);
         let end = match change {
             Change::CreateUser(user) => {
                 let (end, password) = users::apply(self, steps, user, draw()?).await?;
                 handed_out = password;
                 end
             }
-            Change::CreateCustomer(new) => customers::create(self, steps, new).await?,
+            Change::CreateCustomer(new) => {
+                let (end, password) = customers::create(self, steps, new).await?;
+                (handed_out, is_sealed) = (password, true);
+                end
+            }
             Change::UpdateCustomer(patch) => customers::update(self, steps, patch).await?,
             Change::DeleteUser(user) => lifecycle::delete(self, steps, *user).await?,
             Change::RestoreUser(user) => lifecycle::restore(self, steps, *user).await?,
@@ -126,6 +130,7 @@ impl Session {
         Ok(RowEnd {
             fate: end.fate(row),
             password: handed_out,
+            is_sealed,
             artifact: made,
         })
     }

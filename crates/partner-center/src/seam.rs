@@ -31,7 +31,11 @@ impl RemoteStore for PartnerCenter {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { kinds: &KINDS, unkept }
+        Capabilities {
+            kinds: &KINDS,
+            makes_administrators: true,
+            unkept,
+        }
     }
 
     fn lacks(&self, job: &dyn Job) -> Option<String> {

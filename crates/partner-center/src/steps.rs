@@ -10,7 +10,7 @@ use super::client::{Answer, Call, CallError, Client};
 use super::failure::{self, Failure};
 use super::image::Image;
 use tenantry_store::remote::Steps;
-use tenantry_store::remote::step::{self, CallFailure, Class, Sender};
+use tenantry_store::remote::step::{self, CallFailure, Class, Kept, Sender};
 
 /// What a step sends, and what that changes.
 pub(super) struct Sending {
@@ -35,6 +35,7 @@ impl<'s> Step<'s> {
             steps,
             name,
             is_unique: false,
+            is_told_once: false,
         })
     }
 
@@ -42,6 +43,14 @@ impl<'s> Step<'s> {
     pub(super) fn unique(self) -> Self {
         Self(step::Step {
             is_unique: true,
+            ..self.0
+        })
+    }
+
+    /// Whose answer tells something that is told once.
+    pub(super) fn told_once(self) -> Self {
+        Self(step::Step {
+            is_told_once: true,
             ..self.0
         })
     }
@@ -57,15 +66,32 @@ impl<'s> Step<'s> {
         F: Future<Output = Result<Option<String>, Halt>>,
         N: Future<Output = Result<Option<Sending>, Halt>>,
     {
-        let next = || async {
-            let Some(Sending { call, image }) = next().await? else {
-                return Ok(None);
-            };
-            let image = image.encode()?;
-            Ok(Some(step::Sending { call, image }))
-        };
-        self.0.once(find, next, keep).await
+        self.0.once(find, || encoded(next()), keep).await
     }
+
+    /// As [`once`](Self::once), with what the answer tells besides; see [`step::Step::once_telling`].
+    pub(super) async fn once_telling<F, N>(
+        &self,
+        find: impl Fn() -> F,
+        next: impl Fn() -> N,
+        keep: impl Fn(&Answer) -> Option<Kept>,
+    ) -> Result<Result<Kept, Stopped>, Halt>
+    where
+        F: Future<Output = Result<Option<String>, Halt>>,
+        N: Future<Output = Result<Option<Sending>, Halt>>,
+    {
+        self.0.once_telling(find, || encoded(next()), keep).await
+    }
+}
+
+async fn encoded(
+    next: impl Future<Output = Result<Option<Sending>, Halt>>,
+) -> Result<Option<step::Sending<Call>>, Halt> {
+    let Some(Sending { call, image }) = next.await? else {
+        return Ok(None);
+    };
+    let image = image.encode()?;
+    Ok(Some(step::Sending { call, image }))
 }
 
 impl Sender for Client {

@@ -17,7 +17,7 @@ pub mod sql;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tenantry_jobs::{Job, Problem, Request, RunsIn};
+use tenantry_jobs::{Job, Passwords, Problem, Request, RunsIn};
 
 pub use expected::{Expected, State, state, state_of};
 pub use sources::{Remote, Source, Sources, of_store};
@@ -39,6 +39,17 @@ impl Stores {
     pub fn of(&self, job: &dyn Job) -> Option<&Arc<dyn RemoteStore>> {
         let is_for_store = job.policy().runs_in == RunsIn::Store;
         self.remote.as_ref().filter(|_| is_for_store)
+    }
+
+    /// Whether jobs of this kind make passwords here.
+    pub fn makes_passwords(&self, job: &dyn Job) -> bool {
+        match job.policy().passwords {
+            Passwords::No => false,
+            Passwords::ForNewUsers | Passwords::Only => true,
+            Passwords::ForNewCustomers => self
+                .of(job)
+                .is_some_and(|store| store.capabilities().makes_administrators),
+        }
     }
 
     /// The store that jobs name so in their parameters.
@@ -239,6 +250,16 @@ pub fn unchanged(row: u64, target: String) -> RowOutcome {
         message: String::new(),
         target,
     }
+}
+
+/// What is said of a user who is given no new password, because one was set at that time.
+pub fn password_just_set(at: i64) -> String {
+    format!(
+        "a job gave this user a password at {} UTC, less than 24 hours ago, so it gets no other; it is where that job \
+         handed it out: `tenantry jobs` lists jobs, and `tenantry reveal JOB` opens what one has sealed. `again` = `yes` in the \
+         row makes a new one",
+        tenantry_foundation::moment::second(at)
+    )
 }
 
 /// A row whose state is no longer what its plan said.

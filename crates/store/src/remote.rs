@@ -121,6 +121,8 @@ pub type Draw<'d> = &'d (dyn Fn() -> Result<Password, DbError> + Sync);
 pub struct Capabilities {
     /// The kinds of jobs that it carries out.
     pub kinds: &'static [&'static str],
+    /// Whether it makes an administrator with each customer, and tells that one's password.
+    pub makes_administrators: bool,
     /// Fields of records that it does not keep: they are not asked of it, and copies keep what they have.
     pub unkept: fn(RecordKind) -> &'static [&'static str],
 }

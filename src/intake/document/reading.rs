@@ -65,7 +65,8 @@ impl Reading {
         let members = self.known("$", members, &KEYS);
         let get = |key: &str| members.get(key).copied();
         let kind = self.kind(get("kind"));
-        let parameters = get("parameters").map_or_else(Parameters::default, |raw| self.parameters(raw));
+        let mut parameters = get("parameters").map_or_else(Parameters::default, |raw| self.parameters(raw));
+        parameters.reply_rows = get("reply_rows").is_some_and(|raw| self.yes_or_no("$.reply_rows", raw));
         let rows = self.rows(get("rows"), get("csv"));
         let idempotency_key = self.name("idempotency_key", get("idempotency_key"));
         let submitted_by = self.name("submitted_by", get("submitted_by"));
@@ -142,12 +143,21 @@ impl Reading {
         if let Some(raw) = members.get("customer") {
             parameters.customer = self.name("parameters.customer", Some(raw));
         }
-        match members.get("skip_invalid").map(|raw| (raw, raw.get())) {
-            Some((_, "true")) => parameters.skip_invalid = true,
-            None | Some((_, "false")) => {}
-            Some((raw, _)) => self.wrong("$.parameters.skip_invalid", raw, "true or false"),
-        }
+        parameters.skip_invalid = members
+            .get("skip_invalid")
+            .is_some_and(|raw| self.yes_or_no("$.parameters.skip_invalid", raw));
         parameters
+    }
+
+    fn yes_or_no(&mut self, path: &str, raw: &RawValue) -> bool {
+        match raw.get() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                self.wrong(path, raw, "true or false");
+                false
+            }
+        }
     }
 
     fn rows(&mut self, rows: Option<&RawValue>, csv: Option<&RawValue>) -> Option<JobRows> {

@@ -17,6 +17,8 @@ const PATIENCE_WITH_PASSWORDS: Duration = Duration::from_secs(30);
 pub(super) struct Batch {
     pub(super) outcomes: Vec<RowOutcome>,
     pub(super) passwords: Vec<PasswordRow>,
+    /// Rows whose passwords among these are kept by themselves so far.
+    pub(super) sealed_alone: Vec<u64>,
     /// Rows that have not ended well, and yet have a password among these.
     pub(super) handed_out: Vec<u64>,
     pub(super) artifacts: Vec<Artifact>,
@@ -33,6 +35,9 @@ impl Batch {
     pub(super) fn take(&mut self, ended: RowEnd, hands_out: bool) -> Option<RowWait> {
         if ended.password.is_some() {
             self.handed_out.extend(ended.fate.row_to_go_on_with());
+        }
+        if ended.is_sealed && ended.password.is_some() {
+            self.sealed_alone.push(ended.fate.row());
         }
         self.passwords.extend(ended.password.filter(|_| hands_out));
         self.artifacts.extend(ended.artifact);

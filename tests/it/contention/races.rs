@@ -197,6 +197,8 @@ const LENIENT: Parameters = Parameters {
     customer: None,
     skip_invalid: true,
     seal_to: Vec::new(),
+    in_the_clear: false,
+    reply_rows: false,
 };
 
 async fn queued(ledger: &Ledger, kind: &str, csv: &str) -> Job {

@@ -157,7 +157,10 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
     let job = office.finish(&job).await;
     // The request stays, and each row says so.
     let message = office.message(&job, 2).await;
-    assert!(message.contains("nobody waits for it any more: pending"), "{message}");
+    assert!(
+        message.contains("nobody waits for it any more; when it was last looked at: pending"),
+        "{message}"
+    );
     let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked");
     let retry = office
         .ledger

@@ -91,7 +91,7 @@ impl MemoryStore {
         let id = steps.request_id(STEP, 0);
         let answered = self.world().call(id, image);
         let target = answered?;
-        steps.settle(STEP, &target).await?;
+        steps.settle(STEP, &target, None).await?;
         Ok(target)
     }
 }
@@ -112,6 +112,7 @@ impl RemoteStore for MemoryStore {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             kinds: KINDS,
+            makes_administrators: false,
             unkept: |kind| match kind {
                 RecordKind::Customer => &["external_id"],
                 RecordKind::User => &["flags", "password_set_at"],

@@ -11,7 +11,7 @@ use super::Password;
 const HEADER: [&str; 3] = ["customer", "user_principal_name", "password"];
 
 /// A new user and the password.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PasswordRow {
     /// The user's customer, as the file named it.
     pub customer: String,

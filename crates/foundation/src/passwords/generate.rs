@@ -9,6 +9,7 @@ use super::PasswordPolicy;
 use crate::clock::Entropy;
 
 /// A password. It is never shown by accident and leaves no trace in memory when it is dropped.
+#[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {

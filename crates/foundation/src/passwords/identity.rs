@@ -30,12 +30,12 @@ impl fmt::Debug for Identities {
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// The file cannot be read.
-    #[error("{origin}: {source}")]
+    #[error("{origin}: {error}")]
     Io {
         /// Which one.
         origin: String,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// A line is no identity.
     #[error("{origin}, line {line}: {why}")]
@@ -67,9 +67,9 @@ impl Identities {
             }
             std::fs::read(path).map(Zeroizing::new)
         };
-        let bytes = read().map_err(|source| IdentityError::Io {
+        let bytes = read().map_err(|error| IdentityError::Io {
             origin: origin.clone(),
-            source,
+            error,
         })?;
         // What is no text is an identity file locked with a passphrase, or something else altogether.
         let text = std::str::from_utf8(&bytes).unwrap_or("age-encryption.org/");

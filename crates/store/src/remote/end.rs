@@ -16,6 +16,14 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// The row.
+    pub fn row(&self) -> u64 {
+        match self {
+            Self::Over(over) => over.row,
+            Self::Waits(wait) => wait.row,
+        }
+    }
+
     /// The row, if another attempt at it may follow.
     pub fn row_to_go_on_with(&self) -> Option<u64> {
         match self {
@@ -32,6 +40,8 @@ pub struct RowEnd {
     pub fate: Fate,
     /// A password that was set, and whose it is now.
     pub password: Option<PasswordRow>,
+    /// Whether that was kept with the step that set it, so that what is to be kept now replaces it.
+    pub is_sealed: bool,
     /// A file it made.
     pub artifact: Option<Artifact>,
 }
@@ -48,6 +58,7 @@ impl From<Fate> for RowEnd {
         Self {
             fate,
             password: None,
+            is_sealed: false,
             artifact: None,
         }
     }

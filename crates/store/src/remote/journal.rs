@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use tenantry_foundation::db::DbError;
+use tenantry_foundation::passwords::PasswordRow;
 use tenantry_ledger::intents::{HANDED_OUT, Intent, Intents, request_id};
 use tenantry_ledger::{Claim, Ledger};
 
@@ -189,11 +190,13 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// Records what a step came to: what of it is to be remembered, never a secret.
-    pub async fn settle(&self, step: &str, result: &str) -> Result<(), DbError> {
+    /// Records what a step came to: what of it is to be remembered, never a secret. A password that the step was answered
+    /// with is kept sealed.
+    pub async fn settle(&self, step: &str, result: &str, password: Option<&PasswordRow>) -> Result<(), DbError> {
         tenantry_foundation::failpoint::hit("after-answer");
         let Journal { ledger, claim, .. } = self.journal;
-        ledger.settle(claim, self.row, step, result).await?;
+        ledger.settle(claim, self.row, step, result, password.cloned()).await?;
+        tenantry_foundation::failpoint::hit("after-settle");
         if let Some(intent) = self.journal.intents().get_mut(&(self.row, step.to_owned())) {
             intent.result = Some(result.to_owned());
         }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::journal::Steps;
 use tenantry_foundation::backoff::Backoff;
 use tenantry_foundation::db::DbError;
+use tenantry_foundation::passwords::PasswordRow;
 use tenantry_ledger::intents::Intent;
 
 /// A step is sent this often before the row is left for later.
@@ -110,6 +111,21 @@ pub struct Stopped<F> {
 /// What a step came to: what of it was to be remembered, or why not.
 pub type Done<F> = Result<String, Stopped<F>>;
 
+/// What is kept of an answer.
+#[derive(Debug)]
+pub struct Kept {
+    /// What the step came to; never a secret.
+    pub result: String,
+    /// A password that nobody is told again. It is kept sealed, together with the result.
+    pub password: Option<PasswordRow>,
+}
+
+impl From<String> for Kept {
+    fn from(result: String) -> Self {
+        Self { result, password: None }
+    }
+}
+
 /// One step of one row.
 pub struct Step<'s, S> {
     /// What sends it.
@@ -121,6 +137,9 @@ pub struct Step<'s, S> {
     /// Whether the service itself takes such a thing but once, so that it may be sent again before anybody looks. Meant for
     /// what is dear to look for.
     pub is_unique: bool,
+    /// Whether the answer tells something that is told once. Then what became of an earlier call is learnt by sending it
+    /// again, under the same request id, before anybody looks: the answer to that is the same.
+    pub is_told_once: bool,
 }
 
 impl<S> Clone for Step<'_, S> {
@@ -132,8 +151,7 @@ impl<S> Clone for Step<'_, S> {
 impl<S> Copy for Step<'_, S> {}
 
 impl<S: Sender> Step<'_, S> {
-    /// Has the step done. `find` looks whether it has taken effect, `next` says what to send (nothing if what it is
-    /// about is gone), `keep` what of the answer is to be remembered (never a secret); `None` where the answer does not say.
+    /// Has the step done; see [`once_telling`](Self::once_telling).
     pub async fn once<F, N>(
         &self,
         find: impl Fn() -> F,
@@ -144,13 +162,29 @@ impl<S: Sender> Step<'_, S> {
         F: Future<Output = Result<Option<String>, S::Error>>,
         N: Future<Output = Result<Option<Sending<S::Call>>, S::Error>>,
     {
+        let keep = |answer: &S::Answer| keep(answer).map(Kept::from);
+        Ok(self.once_telling(find, next, keep).await?.map(|kept| kept.result))
+    }
+
+    /// Has the step done. `find` looks whether it has taken effect, `next` says what to send (nothing if what it is
+    /// about is gone), `keep` what of the answer is to be remembered (never a secret); `None` where the answer does not say.
+    pub async fn once_telling<F, N>(
+        &self,
+        find: impl Fn() -> F,
+        next: impl Fn() -> N,
+        keep: impl Fn(&S::Answer) -> Option<Kept>,
+    ) -> Result<Result<Kept, Stopped<S::Failure>>, S::Error>
+    where
+        F: Future<Output = Result<Option<String>, S::Error>>,
+        N: Future<Output = Result<Option<Sending<S::Call>>, S::Error>>,
+    {
         let steps = self.steps;
         let before = steps.known(self.name);
         if let Some(Intent {
             result: Some(result), ..
         }) = before
         {
-            return Ok(Ok(result));
+            return Ok(Ok(result.into()));
         }
         let mut generation = before.as_ref().map_or(0, |intent| intent.generation);
         let mut is_unknown = before.is_some();
@@ -166,7 +200,8 @@ impl<S: Sender> Step<'_, S> {
         let mut tries = 0;
         while tries < TRIES {
             // What another attempt sent may have been something else.
-            let is_sent_again = self.is_unique && is_unknown && tries > 0;
+            let is_told_again = self.is_told_once && inherited.is_none();
+            let is_sent_again = is_unknown && (is_told_again || self.is_unique && tries > 0);
             if is_unknown
                 && !is_sent_again
                 && let Some(found) = find().await?
@@ -174,8 +209,8 @@ impl<S: Sender> Step<'_, S> {
                 if let Some(theirs) = inherited {
                     steps.adopt(self.name, theirs).await?;
                 }
-                steps.settle(self.name, &found).await?;
-                return Ok(Ok(found));
+                steps.settle(self.name, &found, None).await?;
+                return Ok(Ok(found.into()));
             }
             let Some(Sending { call, image }) = next().await? else {
                 let (failure, is_for_now) = (self.sender.gone(), false);
@@ -191,13 +226,14 @@ impl<S: Sender> Step<'_, S> {
             let error = match self.sender.send(&call, id).await {
                 Ok(answer) => {
                     // A success without a body has been seen where one was promised.
-                    let result = match keep(&answer) {
-                        Some(result) => Some(result),
-                        None => find().await?,
+                    let kept = match keep(&answer) {
+                        Some(kept) => Some(kept),
+                        None => find().await?.map(Kept::from),
                     };
-                    if let Some(result) = result {
-                        steps.settle(self.name, &result).await?;
-                        return Ok(Ok(result));
+                    if let Some(kept) = kept {
+                        let password = kept.password.as_ref().filter(|_| steps.hands_out());
+                        steps.settle(self.name, &kept.result, password).await?;
+                        return Ok(Ok(kept));
                     }
                     CallFailure::Lost("it does not say what was made, and that is not to be found yet".to_owned())
                 }
@@ -225,8 +261,8 @@ impl<S: Sender> Step<'_, S> {
                     Class::Stale => {
                         // Somebody changed it, perhaps this very step whose answer was lost.
                         if let Some(found) = find().await? {
-                            steps.settle(self.name, &found).await?;
-                            return Ok(Ok(found));
+                            steps.settle(self.name, &found, None).await?;
+                            return Ok(Ok(found.into()));
                         }
                         (is_unknown, is_answered) = (false, true);
                         if tries + 1 == TRIES {
@@ -241,8 +277,8 @@ impl<S: Sender> Step<'_, S> {
                     Class::Refused => {
                         // It may be refused because it is so already: an earlier call may have come through meanwhile.
                         if is_unknown && let Some(found) = find().await? {
-                            steps.settle(self.name, &found).await?;
-                            return Ok(Ok(found));
+                            steps.settle(self.name, &found, None).await?;
+                            return Ok(Ok(found.into()));
                         }
                         let is_for_now = false;
                         return Ok(Err(Stopped { failure, is_for_now }));

@@ -7,7 +7,7 @@ use super::named::Named;
 use super::record::{Key, MUST_SET_PASSWORD, Object, Record};
 use super::session::{Decision, DeletedOf, Holds, Session, Step, Task};
 use crate::sign_in_name::{is_restorable, taken_since_deleted};
-use crate::{Account, FieldChange, Verdict};
+use crate::{Account, FieldChange, Verdict, password_just_set};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_foundation::moment::{day, second};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
@@ -209,7 +209,10 @@ impl Task for Reset {
         };
         let last = user.int("password_set_at");
         if !self.again && last > 0 && session.now - last < RECENT_MILLIS {
-            return Ok(Decision::unchanged(session.guid(id)));
+            return Ok(Decision {
+                message: password_just_set(last),
+                ..Decision::unchanged(session.guid(id))
+            });
         }
         let flags = if self.force_change {
             user.int("flags") | MUST_SET_PASSWORD

@@ -5,6 +5,7 @@
 //! meets a record somebody else has changed since it was read fails the whole chunk, which is then decided anew.
 
 mod decision;
+mod history;
 mod users;
 
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +37,8 @@ pub(super) struct Session<'t> {
     sizes: HashMap<i64, (String, u64)>,
     writes: BTreeMap<(Order, String), Vec<Vec<Value>>>,
     images: Vec<Vec<Value>>,
+    /// What users were changed by, as far as an undo has had to know.
+    histories: history::Histories,
 }
 
 /// Statements are sent in this order, which is one that records can be moved in. Their customers are locked.
@@ -73,6 +76,7 @@ impl<'t> Session<'t> {
             sizes: HashMap::new(),
             writes: BTreeMap::new(),
             images: Vec::new(),
+            histories: history::Histories::default(),
         }
     }
 

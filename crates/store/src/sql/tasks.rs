@@ -88,7 +88,10 @@ fn together(
                 target: decision.target,
                 ..rejected(row, &problem)
             },
-            Verdict::Unchanged => unchanged(row, decision.target),
+            Verdict::Unchanged => RowOutcome {
+                message: decision.message,
+                ..unchanged(row, decision.target)
+            },
             Verdict::Create | Verdict::Change(_) => RowOutcome {
                 row,
                 outcome: Outcome::Applied,

@@ -123,7 +123,7 @@ impl TakeBack {
         let Some(user) = session.record(&Key::of(Object::User, id))? else {
             return Ok(Decision::unchanged(session.guid(id)));
         };
-        if user.version > 1 {
+        if user.version > 1 && !session.is_as_left(id, &user, self.job)? {
             return kept(session, user.changed_by);
         }
         delete(session, id, &user)
@@ -188,7 +188,7 @@ impl TakeBack {
         let Some(user) = there.filter(|_| before == "deleted") else {
             return Ok(Way::Done);
         };
-        if user.changed_by != Some(self.job) {
+        if user.changed_by != Some(self.job) && !session.is_as_left(key.id, &user, self.job)? {
             return Ok(Way::Kept(user.changed_by));
         }
         let changes = vec![FieldChange::new("status", "active", "deleted")];

@@ -1,0 +1,101 @@
+//! Whether a user is as a job left it, although others have changed it since: what was done and undone leaves nothing.
+//!
+//! Every change of a user raises its version by one and leaves an image, so the images tell its whole history, or it is
+//! not known and the user counts as changed.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json};
+
+use super::Session;
+use crate::sql::record::{Object, Record};
+use tenantry_foundation::db::DbError;
+
+/// Users whose images are read together: as many rows of the job that made them.
+const TOGETHER: i64 = 4096;
+
+/// One change of a user.
+#[derive(Debug, Clone)]
+struct Change {
+    job: i64,
+    before: Map<String, Json>,
+    after: Map<String, Json>,
+}
+
+/// The changes of users, by user, of those read so far.
+#[derive(Debug, Default)]
+pub(super) struct Histories {
+    /// By the first user of those that were read together.
+    read: HashMap<i64, HashMap<i64, Vec<Change>>>,
+}
+
+impl Session<'_> {
+    /// Whether the user of that id is as `job` left it.
+    pub(in crate::sql) fn is_as_left(&mut self, id: i64, user: &Record, job: i64) -> Result<bool, DbError> {
+        let first = id - id % TOGETHER;
+        if !self.histories.read.contains_key(&first) {
+            let changes = read(self, first)?;
+            self.histories.read.insert(first, changes);
+        }
+        let of_all = &self.histories.read[&first];
+        let changes = of_all.get(&id).map_or(&[][..], Vec::as_slice);
+        // What left no image, such as a copy from elsewhere, is no part of a known history.
+        if changes.len() as i64 != user.version - 1 {
+            return Ok(false);
+        }
+        let since: Vec<&Change> = changes.iter().filter(|change| change.job > job).collect();
+        Ok(comes_to_nothing(&since, user))
+    }
+}
+
+fn read(session: &mut Session<'_>, first: i64) -> Result<HashMap<i64, Vec<Change>>, DbError> {
+    let rows = session.tx.query(
+        "SELECT target, job, before, after FROM before_images
+         WHERE job > $1 AND object = $2 AND target BETWEEN $3 AND $4 ORDER BY job, row, step",
+        &[
+            (first >> 32).into(),
+            Object::User.as_str().into(),
+            first.into(),
+            (first + TOGETHER - 1).into(),
+        ],
+    )?;
+    let mut changes: HashMap<i64, Vec<Change>> = HashMap::new();
+    for row in rows {
+        let fields = |at: usize| -> Result<Map<String, Json>, DbError> {
+            let read = row.opt_text(at)?.map(serde_json::from_str).transpose();
+            let read = read.map_err(|error| DbError::Broken(format!("a before-image is damaged: {error}")))?;
+            Ok(read.unwrap_or_default())
+        };
+        changes.entry(row.int(0)?).or_default().push(Change {
+            job: row.int(1)?,
+            before: fields(2)?,
+            after: fields(3)?,
+        });
+    }
+    Ok(changes)
+}
+
+/// Whether these changes, one after the other, have led back to where they began. Where one does not begin with what the
+/// one before it left, they are not in order, and that is not known.
+fn comes_to_nothing(changes: &[&Change], user: &Record) -> bool {
+    let mut first: HashMap<&str, &str> = HashMap::new();
+    let mut last: HashMap<&str, &str> = HashMap::new();
+    for change in changes {
+        for (field, before) in &change.before {
+            let before = before.as_str().unwrap_or("");
+            first.entry(field).or_insert(before);
+            // A deleted user keeps the licences that it had, although it has none.
+            let is_kept = field == "licenses" && change.before.get("state").is_some_and(|state| state == "deleted");
+            if !is_kept && last.get(field.as_str()).is_some_and(|left| *left != before) {
+                return false;
+            }
+        }
+        for (field, after) in &change.after {
+            last.insert(field, after.as_str().unwrap_or(""));
+        }
+    }
+    first.into_iter().all(|(field, before)| match field {
+        "state" => before == "active",
+        _ => user.get(field) == before,
+    })
+}

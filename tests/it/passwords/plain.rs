@@ -1,0 +1,152 @@
+//! Passwords in the clear, where somebody wants them so: written once, by whoever can open them, or refused.
+
+use super::{USERS, handed_out};
+use crate::place::{Place, Run, Running, read};
+
+fn handing_out(place: &Place, args: &[&str]) -> Run {
+    let mut command = place.command(args);
+    command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+    Run::from(command.output().expect("tenantry starts"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_that_does_not_wait_has_none_to_write() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    let before = place.tenantry(&["jobs", "--json"]).ends(0).out;
+    let submit = [
+        "submit",
+        "bulk-add-users",
+        "users.csv",
+        "--plaintext-passwords",
+        "pw.csv",
+    ];
+    let refused = handing_out(&place, &submit).ends(2);
+    for needle in ["--wait", "`passwords.recipients`", "`tenantry reveal JOB`"] {
+        assert!(refused.err.contains(needle), "no {needle} in {}", refused.err);
+    }
+    assert_eq!(
+        place.tenantry(&["jobs", "--json"]).ends(0).out,
+        before,
+        "nothing was submitted"
+    );
+    assert!(!place.path("pw.csv.key").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_that_waits_writes_them_as_run_does() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    let worker = place.hurried(&["worker"]).spawn().expect("a worker starts");
+    let _worker = Running(worker);
+    let wait = |file: &str, out: &str| {
+        let args = [
+            "submit",
+            "bulk-add-users",
+            "users.csv",
+            "--wait",
+            "--out",
+            out,
+            "--plaintext-passwords",
+            file,
+        ];
+        handing_out(&place, &args).ends(0)
+    };
+    wait("pw.csv", "out");
+    assert_eq!(handed_out(&read(place.path("pw.csv"))).len(), 3);
+    assert!(!place.path("pw.csv.key").exists());
+    // Nothing is left that only a key that is gone would open.
+    assert!(!place.path("out/passwords.csv.age").exists());
+    let receipt: serde_json::Value = serde_json::from_str(&read(place.path("out/receipt.json"))).expect("JSON");
+    assert_eq!(receipt["files"], serde_json::json!([]));
+    let again = wait("again.csv", "again");
+    assert!(again.err.contains("no password was handed out"), "{}", again.err);
+    assert!(!place.path("again.csv").exists() && !place.path("again.csv.key").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_refused_leaves_no_key() {
+    let place = Place::with_customer().await;
+    place.write(
+        "users.csv",
+        "customer,user_principal_name\nA-1,nobody@elsewhere.example\n",
+    );
+    let args = [
+        "submit",
+        "bulk-add-users",
+        "users.csv",
+        "--wait",
+        "--plaintext-passwords",
+        "pw.csv",
+    ];
+    handing_out(&place, &args).ends(2);
+    assert!(!place.path("pw.csv.key").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_given_one_just_now_is_told_so() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    place.tenantry(&["run", "bulk-add-users", "users.csv"]).ends(0);
+    place.write(
+        "reset.csv",
+        "customer,user_principal_name\nA-1,one@alpha.onmicrosoft.com\n",
+    );
+    let reset = |file: &str, out: &str| {
+        let args = [
+            "run",
+            "reset-passwords",
+            "reset.csv",
+            "--out",
+            out,
+            "--plaintext-passwords",
+            file,
+        ];
+        handing_out(&place, &args).ends(0)
+    };
+    reset("first.csv", "first");
+    let again = reset("second.csv", "second");
+    assert!(again.out.contains("1 unchanged"), "{}", again.out);
+    let results = read(place.path("second/results.csv"));
+    for needle in ["less than 24 hours ago", "`tenantry reveal JOB`", "`again` = `yes`"] {
+        assert!(results.contains(needle), "no {needle} in {results}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reveal_is_recorded_as_what_it_came_to() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    let public = place.tenantry(&["keygen", "--out", "mine.txt"]).ends(0).out;
+    let mut command = place.command(&["run", "bulk-add-users", "users.csv", "--json"]);
+    command
+        .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+        .env("TENANTRY__PASSWORDS__RECIPIENTS", public.trim());
+    let ran = Run::from(command.output().expect("tenantry starts")).ends(0);
+    let job = ran.json()["job"].as_str().expect("an id").to_owned();
+    let recorded = || {
+        let audit = place.tenantry(&["audit", "--json"]).ends(0).out;
+        let of = |action: &str| audit.matches(&format!("\"{action}\"")).count();
+        (of("revealed"), of("reveal-failed"))
+    };
+    let missing = place.tenantry(&["reveal", &job]).ends(2);
+    assert_eq!(missing.err.matches("os error").count(), 1, "{}", missing.err);
+    assert!(
+        missing.err.contains("--identity") && missing.err.contains("tenantry keygen"),
+        "{}",
+        missing.err
+    );
+    assert_eq!(recorded(), (0, 1));
+    place.tenantry(&["keygen", "--out", "other.txt"]).ends(0);
+    place.tenantry(&["reveal", &job, "--identity", "other.txt"]).ends(2);
+    place.write("there.csv", "");
+    place
+        .tenantry(&["reveal", &job, "--identity", "mine.txt", "--out", "there.csv"])
+        .ends(2);
+    assert_eq!(recorded(), (0, 3));
+    place
+        .tenantry(&["reveal", &job, "--identity", "mine.txt", "--out", "pw.csv"])
+        .ends(0);
+    assert_eq!(recorded(), (1, 3));
+    place.tenantry(&["audit", "verify"]).ends(0);
+}
