@@ -14,6 +14,7 @@ mod impact;
 mod mark;
 mod remote;
 mod repeated;
+mod subjects;
 mod sync;
 
 use std::collections::VecDeque;
@@ -35,6 +36,7 @@ pub use impact::{Impact, Limits, SeatTotal, Share};
 pub(crate) use remote::settled;
 pub use repeated::Repeated;
 use repeated::RepeatedRows;
+pub(crate) use subjects::{ChunkSubjects, Subjects};
 pub(crate) use sync::{preview_sync, sync_source};
 
 use crate::clock::Clock;

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::delivery;
 use crate::ledger::{Actor, JobFilter, JobState, Outcome};
 use crate::moment::rfc3339;
+use crate::plan::Subjects;
 use crate::summary::JobSummary;
 
 #[derive(Debug, Args)]
@@ -139,6 +140,10 @@ pub(super) async fn show(args: &OneJob, app: &App, json: bool) -> anyhow::Result
 pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let mut out = output::out();
+    let subjects = app
+        .service
+        .patiently(|| Subjects::of(&app.service.ledger, &job))
+        .await?;
     for (chunk, _) in app
         .service
         .patiently(|| app.service.ledger.chunk_states(job.seq))
@@ -151,13 +156,22 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
         else {
             anyhow::bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id);
         };
+        let about = match &subjects {
+            Some(subjects) => app.service.patiently(|| subjects.chunk(chunk, None)).await?,
+            None => None,
+        };
         for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
             let record = rows.record(row.number, row.line);
             if args.outcome.is_some_and(|filter| !filter.matches(record.outcome)) {
                 continue;
             }
+            let subject = about.as_ref().and_then(|about| about.subject(row.number));
             if json {
-                writeln!(out, "{}", serde_json::to_string(&record)?)?;
+                let mut told = serde_json::to_value(&record)?;
+                if let Some(subject) = &subject {
+                    told["subject"] = json!(subject);
+                }
+                writeln!(out, "{told}")?;
             } else {
                 let outcome = match record.outcome {
                     Some(outcome) => outcome.as_str(),
@@ -166,10 +180,11 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
                 };
                 writeln!(
                     out,
-                    "row {} (line {})  {outcome:<9}  {}  {}{}",
+                    "row {} (line {})  {outcome:<9}  {}  {}{}{}",
                     record.row,
                     record.line,
                     if record.id.is_empty() { "-" } else { &record.id },
+                    subject.map_or(String::new(), |subject| format!("{subject}  ")),
                     record.message,
                     if record.code.is_empty() || record.outcome.is_none() {
                         String::new()

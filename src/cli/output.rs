@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
+use tenantry_jobs::Subject;
 
 use crate::ledger::{Counts, JobState};
 use crate::plan::{FaultLog, PlanError, RowFault};
 use crate::service::ServiceError;
+use crate::store::Verdict;
 use crate::submit::SubmitError;
 use crate::summary::JobSummary;
 
@@ -94,6 +96,16 @@ pub(super) fn faults(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> i
         .map(|(code, count)| format!("{code} {count}"))
         .collect();
     writeln!(out, "{}: {}", counted(faults.len(), "fault"), codes.join(", "))
+}
+
+/// What a plan does to whom: `delete ben@nord.example`, `create Nord AB (nord.example, SE)`.
+pub(super) fn what(kind: &str, verdict: &Verdict, subject: Option<&Subject>) -> String {
+    let action = match verdict {
+        Verdict::Create | Verdict::Change(_) => tenantry_jobs::verb(kind),
+        Verdict::Unchanged | Verdict::Reject(_) => None,
+    };
+    let action = action.unwrap_or(verdict.action());
+    subject.map_or(action.to_owned(), |subject| format!("{action} {subject}"))
 }
 
 /// `1 row`, `2 rows`.

@@ -100,7 +100,7 @@ async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Resu
     let mut shown: Box<dyn View> = if json {
         Box::new(Document::new(output::out()))
     } else {
-        Box::new(Report::new(output::out(), args.all))
+        Box::new(Report::new(output::out(), request.kind.kind(), args.all))
     };
     let mut kept = args.out.as_deref().map(keep).transpose()?;
     let mut views: Vec<&mut dyn View> = Vec::new();

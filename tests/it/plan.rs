@@ -5,6 +5,7 @@ mod hash;
 mod hidden;
 mod lists;
 mod quotes;
+mod subjects;
 mod tampered;
 
 use std::fmt::Write as _;
