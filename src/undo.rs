@@ -10,7 +10,9 @@ use thiserror::Error;
 use crate::db::DbError;
 use crate::ledger::intents::done_steps;
 use crate::ledger::{Actor, Commit, Committed, Gate, Job, JobId, Ledger, NewChunk, undoable_rows};
-use crate::plan::{ChunkSubjects, Impact, Limits, NO_JOB, PlanHash, Subjects, Totals, settled};
+use crate::plan::{
+    ChunkSubjects, Impact, KeepError, Keeping, KeptHead, Limits, NO_JOB, PlanHash, Subjects, Totals, settled,
+};
 use crate::queue::Queue;
 use crate::store::remote::{ApplyError, RemoteSession, RemoteStore, StoreEnv};
 use crate::store::sql::{self, Context, Prepared};
@@ -37,9 +39,21 @@ pub enum UndoError {
     /// The rows are no longer kept.
     #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
     RowsGone(JobId),
+    /// The plan that is to be approved cannot be kept.
+    #[error("a temporary file cannot be written: {0}")]
+    Temporary(std::io::Error),
     /// The ledger.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl From<KeepError> for UndoError {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Db(error) => Self::Db(error),
+            KeepError::Temporary(error) => Self::Temporary(error),
+        }
+    }
 }
 
 /// What an undo would do, or is going to.
@@ -153,9 +167,13 @@ async fn record(
     limits: &Limits,
 ) -> Result<(UndoPlan, Committed), UndoError> {
     let mut planning = Planning::default();
+    let mut keeping = Keeping::new().map_err(KeepError::from)?;
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let part = source.preview(job, chunk).await?;
         planning.add(&part);
+        for preview in &part.previews {
+            keeping.row(preview).map_err(KeepError::from)?;
+        }
         if part.previews.is_empty() {
             continue;
         }
@@ -170,6 +188,15 @@ async fn record(
         ledger.append(begun, new, Vec::new()).await?;
     }
     let plan = planning.finish(job, limits)?;
+    if plan.gate.is_some() {
+        let head = KeptHead {
+            kind: "undo".to_owned(),
+            parameters: job.parameters.clone(),
+            part: None,
+            content: job.id.to_string(),
+        };
+        keeping.keep(ledger, begun, &head).await?;
+    }
     let commit = Commit {
         notes: Vec::new(),
         sha256: job.input_sha256.clone(),

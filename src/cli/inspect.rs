@@ -1,6 +1,7 @@
 //! Looking at jobs, and stopping or repeating them.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -53,6 +54,10 @@ pub(super) struct Results {
     /// Print this file that the job made instead, e.g. an export
     #[arg(long, value_name = "NAME")]
     file: Option<String>,
+    /// Write what `run` would have written to this directory instead: results.csv, rejects.csv, receipt.json, sealed passwords
+    /// and the files of an ended job
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -199,8 +204,21 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
     Ok(End::Fine)
 }
 
-pub(super) async fn results(args: &Results, app: &App) -> anyhow::Result<End> {
+pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
+    if let Some(dir) = &args.out {
+        if !job.state.is_final() {
+            anyhow::bail!(
+                "job {0} is {1}; its files are written once it has ended (`tenantry results {0}` prints its rows as they are)",
+                job.id,
+                job.state.as_str()
+            );
+        }
+        app.service.try_results(Some(dir))?;
+        app.service.wait(job.id, Some(dir)).await?;
+        tell(&app.service.job(job.id).await?, json)?;
+        return Ok(End::Fine);
+    }
     if let Some(name) = &args.file {
         if !delivery::write_file(&app.service.ledger, &job, name, &mut output::out()).await? {
             let made: Vec<String> = app

@@ -101,6 +101,12 @@ impl ChunkSubjects {
         subject(self.of.job, &self.of.mapping, customer, &view, &self.customers)
     }
 
+    /// Numbers of its first and last row.
+    pub(crate) fn rows(&self) -> (u64, u64) {
+        let first = self.block.first_row();
+        (first, first + self.block.len() as u64 - 1)
+    }
+
     /// The line that a row begins on.
     pub(crate) fn line(&self, row: u64) -> Option<u64> {
         let view = self.block.row(row.checked_sub(self.block.first_row())? as usize)?;

@@ -1,5 +1,6 @@
 //! Planning: every fault of a file, however many, and rows that repeat each other.
 
+mod approved;
 mod encoding;
 mod hash;
 mod hidden;
