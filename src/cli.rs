@@ -78,7 +78,7 @@ struct Global {
 enum Command {
     /// Check files, apply them here and write their results
     Run(run::Run),
-    /// Show what a file would do, row by row, without writing anything
+    /// Show what a file would do, or a job that has to be approved, row by row, without writing anything
     Plan(plan::Plan),
     /// Carry out a plan that `plan --out` wrote, or go on with a job, and write the results
     Apply(apply::Apply),
@@ -169,6 +169,11 @@ fn encoding(name: &str) -> Result<String, String> {
 }
 
 impl InputArgs {
+    /// Whether a row is given without a file.
+    fn has_cells(&self) -> bool {
+        !self.cells.is_empty()
+    }
+
     fn source(&self, file: Option<&Path>) -> anyhow::Result<Source> {
         match file {
             Some(file) => Ok(Source::Path {
@@ -319,6 +324,9 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Sandbox(args) => sandbox::sandbox(*args, json).await,
         Command::Template(args) => kinds::template(&args),
         Command::Doctor(args) => doctor::doctor(&args, &config, json).await,
+        Command::Plan(args) if args.is_job() => {
+            on_ledger(config, async |app| plan::of_job(&args, app, json).await).await
+        }
         Command::Plan(args) => plan::plan(&args, &config, json).await,
         Command::Run(args) => {
             until_stopped(config, End::Unfinished, async |app| run::run(&args, app, json).await).await
@@ -351,7 +359,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,
         Command::Report(args) => on_ledger(config, async |app| report::report(&args, app, json).await).await,
         Command::Rows(args) => on_ledger(config, async |app| inspect::rows(&args, app, json).await).await,
-        Command::Results(args) => on_ledger(config, async |app| inspect::results(&args, app).await).await,
+        Command::Results(args) => on_ledger(config, async |app| inspect::results(&args, app, json).await).await,
         Command::Rejects(args) => on_ledger(config, async |app| inspect::rejects(&args, app).await).await,
         Command::Cancel(args) => on_ledger(config, async |app| inspect::cancel(&args, app, json).await).await,
         Command::Audit(args) => audit::audit(args, config, json).await,

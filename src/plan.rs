@@ -11,9 +11,11 @@ mod faults;
 pub mod file;
 mod hash;
 mod impact;
+mod kept;
 mod mark;
 mod remote;
 mod repeated;
+mod subjects;
 mod sync;
 
 use std::collections::VecDeque;
@@ -32,9 +34,11 @@ pub use drain::{Drained, Sink, Whole};
 pub use faults::{FaultLog, RowFault, SET};
 pub use hash::PlanHash;
 pub use impact::{Impact, Limits, SeatTotal, Share};
+pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
 pub(crate) use remote::settled;
 pub use repeated::Repeated;
 use repeated::RepeatedRows;
+pub(crate) use subjects::{ChunkSubjects, Subjects};
 pub(crate) use sync::{preview_sync, sync_source};
 
 use crate::clock::Clock;

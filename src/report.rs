@@ -3,12 +3,15 @@
 
 mod html;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use tenantry_jobs::Subject;
 
 use crate::db::DbError;
-use crate::ledger::{ErrorGroup, Job, Ledger};
+use crate::ledger::{ErrorExample, ErrorGroup, Job, Ledger};
+use crate::plan::Subjects;
 use crate::summary::JobSummary;
 
 pub(crate) use html::page;
@@ -24,7 +27,78 @@ pub(crate) struct Report {
     /// Rows per second over that time, if it was a second or more.
     pub(crate) rows_per_second: Option<u64>,
     /// Rows that were rejected or failed, most frequent reason first.
-    pub(crate) errors: Vec<ErrorGroup>,
+    pub(crate) errors: Vec<Reason>,
+}
+
+/// Rows that were rejected or failed for one reason.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Reason {
+    /// The stable code.
+    pub(crate) code: String,
+    /// `rejected` or `failed`.
+    pub(crate) outcome: String,
+    /// How many rows.
+    pub(crate) count: u64,
+    /// The first of them.
+    pub(crate) examples: Vec<Example>,
+}
+
+/// One such row. Where it stood and whom it is about are known as long as the rows are kept.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Example {
+    /// Row number, from 1.
+    pub(crate) row: u64,
+    /// Line of the file that it began on; of a workbook, the row of the sheet.
+    pub(crate) line: Option<u64>,
+    /// Whom or what it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<Subject>,
+    /// For people.
+    pub(crate) message: String,
+}
+
+impl Example {
+    /// `row 3 (line 5)`.
+    fn place(&self) -> String {
+        let line = self.line.map_or(String::new(), |line| format!(" (line {line})"));
+        format!("row {}{line}", self.row)
+    }
+}
+
+/// The examples with what their spooled rows tell.
+async fn reasons(ledger: &Ledger, job: &Job) -> Result<Vec<Reason>, DbError> {
+    let subjects = Subjects::of(ledger, job).await?;
+    let groups = ledger.errors(job).await?;
+    let mut wanted: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
+    for example in groups.iter().flat_map(|group| &group.examples) {
+        wanted
+            .entry(example.chunk.unwrap_or_default())
+            .or_default()
+            .push(example.row);
+    }
+    let mut told: BTreeMap<u64, (Option<u64>, Option<Subject>)> = BTreeMap::new();
+    for (chunk, rows) in wanted {
+        let Some(subjects) = &subjects else { break };
+        if let Some(known) = subjects.chunk(chunk, Some(rows.clone())).await? {
+            told.extend(rows.into_iter().map(|row| (row, (known.line(row), known.subject(row)))));
+        }
+    }
+    let mut example = |example: ErrorExample| {
+        let (line, subject) = told.remove(&example.row).unwrap_or_default();
+        Example {
+            row: example.row,
+            line,
+            subject,
+            message: example.message,
+        }
+    };
+    let reason = |group: ErrorGroup| Reason {
+        code: group.code,
+        outcome: group.outcome,
+        count: group.count,
+        examples: group.examples.into_iter().map(&mut example).collect(),
+    };
+    Ok(groups.into_iter().map(reason).collect())
 }
 
 impl Report {
@@ -37,7 +111,7 @@ impl Report {
             summary: JobSummary::of(job),
             took_millis: took,
             rows_per_second: took.and_then(rate),
-            errors: ledger.errors(job).await?,
+            errors: reasons(ledger, job).await?,
         })
     }
 
@@ -66,7 +140,11 @@ impl Report {
             let rows = if group.count == 1 { "row" } else { "rows" };
             writeln!(out, "\n{} {rows} {}: {}", group.count, group.outcome, group.code)?;
             for example in &group.examples {
-                writeln!(out, "  row {}: {}", example.row, example.message)?;
+                let about = example
+                    .subject
+                    .as_ref()
+                    .map_or(String::new(), |about| format!(", {about}"));
+                writeln!(out, "  {}{about}: {}", example.place(), example.message)?;
             }
             let more = group.count - group.examples.len() as u64;
             if more > 0 {

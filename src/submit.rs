@@ -12,8 +12,8 @@ use crate::input::Meter;
 use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
-    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, Sink, Source, Totals,
-    Whole, of_sheet,
+    Against, CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Limits, PlanError, Planning, Repeated,
+    RowFault, Sink, Source, Totals, Whole, of_sheet,
 };
 use crate::queue::Queue;
 use crate::store::{Stores, rejected};
@@ -100,6 +100,15 @@ pub enum SubmitError {
     Temporary(#[from] std::io::Error),
 }
 
+impl From<KeepError> for SubmitError {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Db(error) => Self::Db(error),
+            KeepError::Temporary(error) => Self::Temporary(error),
+        }
+    }
+}
+
 /// Takes submissions into one ledger.
 pub struct Submitter<'s> {
     /// Where jobs are recorded.
@@ -165,6 +174,7 @@ impl Submitter<'_> {
             plan: plan.as_mut(),
             skip_invalid: parameters.skip_invalid,
             progress,
+            keeping: Keeping::new()?,
             faults: FaultLog::default(),
             late: Vec::new(),
             chunks: 0,
@@ -177,7 +187,7 @@ impl Submitter<'_> {
                 return Err(error);
             }
         };
-        let (chunks, faults) = (spooling.chunks, spooling.faults);
+        let (chunks, faults, keeping) = (spooling.chunks, spooling.faults, spooling.keeping);
         let Drained { totals, hash, whole } = drained;
         let fingerprint = |sha256: &str| fingerprint(kind.kind(), &parameters, sha256, part.as_deref());
         let (digest, impact) = match whole {
@@ -219,6 +229,19 @@ impl Submitter<'_> {
             undoes: None,
             gate: self.rules.limits.gate(Some(kind), &totals, &impact),
         };
+        if commit.gate.is_some() {
+            let head = KeptHead {
+                kind: kind.kind().to_owned(),
+                parameters,
+                part,
+                content: commit.sha256.clone(),
+            };
+            let keeping = plan.as_ref().map_or(Ok(keeping), Keeping::of_file)?;
+            if let Err(error) = keeping.keep(ledger, job, &head).await {
+                let _ = ledger.discard(job).await;
+                return Err(error.into());
+            }
+        }
         self.record(job, commit, chunks).await
     }
 
@@ -249,6 +272,8 @@ struct Spooling<'s> {
     plan: Option<&'s mut PlanFile>,
     skip_invalid: bool,
     progress: &'s (dyn Fn(u64) + Sync),
+    /// The plan, in case it has to be approved.
+    keeping: Keeping,
     /// What the file is refused for.
     faults: FaultLog,
     /// Rejections of rows that turned out to repeat others, with the numbers of their chunks.
@@ -272,6 +297,10 @@ impl Sink for Spooling<'_> {
     async fn block(&mut self, mut checked: CheckedBlock, rows_so_far: u64) -> Result<(), SubmitError> {
         let (first_row, rows) = (checked.block.first_row(), checked.block.len() as u64);
         // Totals, impact and hash are of the file as it was planned; drift only takes rows away.
+        // Where there is a plan to go by, that one is kept.
+        if self.plan.is_none() {
+            self.keeping.block(&checked)?;
+        }
         let drifted = match &mut self.plan {
             Some(plan) => {
                 let planned = plan.up_to(first_row + rows.saturating_sub(1))?;
@@ -304,6 +333,9 @@ impl Sink for Spooling<'_> {
     }
 
     async fn repeated(&mut self, repeated: Repeated) -> Result<(), SubmitError> {
+        if self.plan.is_none() {
+            self.keeping.repeated(repeated.fault.row)?;
+        }
         let (chunk, fault) = (repeated.chunk, repeated.fault);
         if !self.skip_invalid {
             self.faults.push(fault)?;

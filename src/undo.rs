@@ -4,13 +4,15 @@
 //! that results of both can be laid side by side. What each did is known from its before-images.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use tenantry_jobs::Undo;
+use tenantry_jobs::{Subject, Undo};
 use thiserror::Error;
 
 use crate::db::DbError;
 use crate::ledger::intents::done_steps;
 use crate::ledger::{Actor, Commit, Committed, Gate, Job, JobId, Ledger, NewChunk, undoable_rows};
-use crate::plan::{Impact, Limits, NO_JOB, PlanHash, Totals, settled};
+use crate::plan::{
+    ChunkSubjects, Impact, KeepError, Keeping, KeptHead, Limits, NO_JOB, PlanHash, Subjects, Totals, settled,
+};
 use crate::queue::Queue;
 use crate::store::remote::{ApplyError, RemoteSession, RemoteStore, StoreEnv};
 use crate::store::sql::{self, Context, Prepared};
@@ -37,9 +39,21 @@ pub enum UndoError {
     /// The rows are no longer kept.
     #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
     RowsGone(JobId),
+    /// The plan that is to be approved cannot be kept.
+    #[error("a temporary file cannot be written: {0}")]
+    Temporary(std::io::Error),
     /// The ledger.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl From<KeepError> for UndoError {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Db(error) => Self::Db(error),
+            KeepError::Temporary(error) => Self::Temporary(error),
+        }
+    }
 }
 
 /// What an undo would do, or is going to.
@@ -64,21 +78,49 @@ pub struct Undoing {
     pub plan: UndoPlan,
 }
 
+/// A row of an undo, as it is shown.
+pub struct UndoRow<'r> {
+    /// What would become of it.
+    pub preview: &'r Preview,
+    rows: Option<&'r ChunkSubjects>,
+}
+
+impl UndoRow<'_> {
+    /// Whom or what it is about.
+    pub fn subject(&self) -> Option<Subject> {
+        self.rows?.subject(self.preview.row)
+    }
+
+    /// The line that it began on in the file of the job that is undone.
+    pub fn line(&self) -> Option<u64> {
+        self.rows?.line(self.preview.row)
+    }
+}
+
 /// Shows what undoing `job` would do; `each` is told of every row.
 pub async fn plan(
     ledger: &Ledger,
     stores: &Stores,
     job: &Job,
     limits: &Limits,
-    each: &mut (dyn FnMut(&Preview) -> std::io::Result<()> + Send),
+    each: &mut (dyn FnMut(&UndoRow<'_>) -> std::io::Result<()> + Send),
 ) -> Result<UndoPlan, UndoError> {
     check(job)?;
     let source = Source::of(ledger, stores, job)?;
     let mut planning = Planning::default();
+    let subjects = Subjects::of(ledger, job).await?;
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let part = source.preview(job, chunk).await?;
-        for row in &part.previews {
-            each(row).map_err(|error| DbError::Broken(error.to_string()))?;
+        let rows = match &subjects {
+            Some(subjects) => subjects.chunk(chunk, None).await?,
+            None => None,
+        };
+        for preview in &part.previews {
+            let row = UndoRow {
+                preview,
+                rows: rows.as_ref(),
+            };
+            each(&row).map_err(|error| DbError::Broken(error.to_string()))?;
         }
         planning.add(&part);
     }
@@ -125,9 +167,13 @@ async fn record(
     limits: &Limits,
 ) -> Result<(UndoPlan, Committed), UndoError> {
     let mut planning = Planning::default();
+    let mut keeping = Keeping::new().map_err(KeepError::from)?;
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let part = source.preview(job, chunk).await?;
         planning.add(&part);
+        for preview in &part.previews {
+            keeping.row(preview).map_err(KeepError::from)?;
+        }
         if part.previews.is_empty() {
             continue;
         }
@@ -142,6 +188,15 @@ async fn record(
         ledger.append(begun, new, Vec::new()).await?;
     }
     let plan = planning.finish(job, limits)?;
+    if plan.gate.is_some() {
+        let head = KeptHead {
+            kind: "undo".to_owned(),
+            parameters: job.parameters.clone(),
+            part: None,
+            content: job.id.to_string(),
+        };
+        keeping.keep(ledger, begun, &head).await?;
+    }
     let commit = Commit {
         notes: Vec::new(),
         sha256: job.input_sha256.clone(),

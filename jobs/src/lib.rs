@@ -17,6 +17,7 @@ mod policy;
 pub mod problem;
 mod request;
 pub mod rules;
+mod subject;
 mod text;
 
 mod add_customer;
@@ -48,6 +49,7 @@ pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest};
 pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};
+pub use subject::{Subject, verb};
 
 /// Every job kind there is, in the order in which their samples build on each other.
 pub static JOBS: &[&dyn Job] = &[

@@ -87,7 +87,7 @@ impl std::fmt::Display for Problem {
 }
 
 /// On one line, nothing in it that a terminal would act on, and everything to be seen.
-struct Shown<'a>(&'a str);
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,6 +1,7 @@
 //! Looking at jobs, and stopping or repeating them.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -13,6 +14,7 @@ use crate::app::App;
 use crate::delivery;
 use crate::ledger::{Actor, JobFilter, JobState, Outcome};
 use crate::moment::rfc3339;
+use crate::plan::Subjects;
 use crate::summary::JobSummary;
 
 #[derive(Debug, Args)]
@@ -52,6 +54,10 @@ pub(super) struct Results {
     /// Print this file that the job made instead, e.g. an export
     #[arg(long, value_name = "NAME")]
     file: Option<String>,
+    /// Write what `run` would have written to this directory instead: results.csv, rejects.csv, receipt.json, sealed passwords
+    /// and the files of an ended job
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +145,10 @@ pub(super) async fn show(args: &OneJob, app: &App, json: bool) -> anyhow::Result
 pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let mut out = output::out();
+    let subjects = app
+        .service
+        .patiently(|| Subjects::of(&app.service.ledger, &job))
+        .await?;
     for (chunk, _) in app
         .service
         .patiently(|| app.service.ledger.chunk_states(job.seq))
@@ -151,13 +161,22 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
         else {
             anyhow::bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id);
         };
+        let about = match &subjects {
+            Some(subjects) => app.service.patiently(|| subjects.chunk(chunk, None)).await?,
+            None => None,
+        };
         for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
             let record = rows.record(row.number, row.line);
             if args.outcome.is_some_and(|filter| !filter.matches(record.outcome)) {
                 continue;
             }
+            let subject = about.as_ref().and_then(|about| about.subject(row.number));
             if json {
-                writeln!(out, "{}", serde_json::to_string(&record)?)?;
+                let mut told = serde_json::to_value(&record)?;
+                if let Some(subject) = &subject {
+                    told["subject"] = json!(subject);
+                }
+                writeln!(out, "{told}")?;
             } else {
                 let outcome = match record.outcome {
                     Some(outcome) => outcome.as_str(),
@@ -166,10 +185,11 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
                 };
                 writeln!(
                     out,
-                    "row {} (line {})  {outcome:<9}  {}  {}{}",
+                    "row {} (line {})  {outcome:<9}  {}  {}{}{}",
                     record.row,
                     record.line,
                     if record.id.is_empty() { "-" } else { &record.id },
+                    subject.map_or(String::new(), |subject| format!("{subject}  ")),
                     record.message,
                     if record.code.is_empty() || record.outcome.is_none() {
                         String::new()
@@ -184,8 +204,21 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
     Ok(End::Fine)
 }
 
-pub(super) async fn results(args: &Results, app: &App) -> anyhow::Result<End> {
+pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
+    if let Some(dir) = &args.out {
+        if !job.state.is_final() {
+            anyhow::bail!(
+                "job {0} is {1}; its files are written once it has ended (`tenantry results {0}` prints its rows as they are)",
+                job.id,
+                job.state.as_str()
+            );
+        }
+        app.service.try_results(Some(dir))?;
+        app.service.wait(job.id, Some(dir)).await?;
+        tell(&app.service.job(job.id).await?, json)?;
+        return Ok(End::Fine);
+    }
     if let Some(name) = &args.file {
         if !delivery::write_file(&app.service.ledger, &job, name, &mut output::out()).await? {
             let made: Vec<String> = app

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
+use tenantry_jobs::Subject;
 
-use crate::ledger::{Counts, JobState};
+use crate::ledger::{Counts, Job, JobState};
 use crate::plan::{FaultLog, PlanError, RowFault};
 use crate::service::ServiceError;
+use crate::store::Verdict;
 use crate::submit::SubmitError;
 use crate::summary::JobSummary;
 
@@ -97,6 +99,16 @@ pub(super) fn faults(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> i
     writeln!(out, "{}: {}", counted(faults.len(), "fault"), codes.join(", "))
 }
 
+/// What a plan does to whom: `delete ben@nord.example`, `create Nord AB (nord.example, SE)`.
+pub(super) fn what(kind: &str, verdict: &Verdict, subject: Option<&Subject>) -> String {
+    let action = match verdict {
+        Verdict::Create | Verdict::Change(_) => tenantry_jobs::verb(kind),
+        Verdict::Unchanged | Verdict::Reject(_) => None,
+    };
+    let action = action.unwrap_or(verdict.action());
+    subject.map_or(action.to_owned(), |subject| format!("{action} {subject}"))
+}
+
 /// `1 row`, `2 rows`.
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
@@ -162,7 +174,7 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
                 }
                 writeln!(
                     out,
-                    "next      see its rows with `tenantry results {0}`, then somebody else than {1} says\n          \
+                    "next      see what it would do with `tenantry plan {0}`, then somebody else than {1} says\n          \
                      tenantry approve {0} --hash {2} --by NAME",
                     job.job, job.submitted_by, approval.hash
                 )?;
@@ -186,6 +198,45 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         writeln!(out, "file      {file}")?;
     }
     Ok(())
+}
+
+/// What somebody has to do now that a job is as it is; `None` where nobody has.
+pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
+    let id = job.id;
+    if matches!(job.state, JobState::Queued | JobState::Retryable) {
+        return Some(format!("a worker does it, or `tenantry apply {id}` here"));
+    }
+    if job.state == JobState::Paused {
+        return Some(format!("tenantry resume {id}"));
+    }
+    if job.waiting > 0 && !job.state.is_final() {
+        let rows = counted(job.waiting, "row");
+        return Some(format!(
+            "{rows} wait for somebody else; a worker looks at them again, or `tenantry apply {id}`"
+        ));
+    }
+    let mut next = Vec::new();
+    if job.counts.rejected > 0 && job.undo_of.is_none() && job.state.is_final() {
+        let file = match &summary.rejects {
+            Some(rejects) => quoted(rejects),
+            None => format!("what `tenantry rejects {id}` prints"),
+        };
+        next.push(format!("mend the rows in {file}, then run `{}` on that file", job.kind));
+    }
+    if job.counts.failed > 0 && job.state.is_final() {
+        next.push(format!("tenantry retry {id}, for the rows that failed"));
+    }
+    (!next.is_empty()).then(|| next.join("; "))
+}
+
+/// An argument as a shell takes it.
+pub(super) fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:@,+".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
 }
 
 /// `950 applied, 50 rejected of 1000`.

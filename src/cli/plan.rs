@@ -1,5 +1,7 @@
-//! `tenantry plan`: what a file would do, row by row, without writing anything.
+//! `tenantry plan`: what a file would do, row by row, without writing anything; and what a job would do that is to be
+//! approved.
 
+mod job;
 mod report;
 
 use std::io::BufWriter;
@@ -11,7 +13,7 @@ use tempfile::TempDir;
 
 use super::output::{self, ProgressDisplay};
 use super::{End, InputArgs};
-use crate::app::limits;
+use crate::app::{App, limits};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
@@ -25,10 +27,11 @@ use report::Report;
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
-    /// Kind of job; `tenantry kinds` lists them
+    /// Kind of job, which `tenantry kinds` lists; or, without a file, a job that has to be approved
+    #[arg(value_name = "KIND|JOB")]
     kind: String,
     /// CSV file or Excel workbook (.xlsx)
-    #[arg(required_unless_present = "cells", conflicts_with = "cells")]
+    #[arg(conflicts_with = "cells")]
     file: Option<PathBuf>,
     /// Write the plan to this file, to be carried out by `apply`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "cells"])]
@@ -49,8 +52,28 @@ pub(super) struct Plan {
     input: InputArgs,
 }
 
+impl Plan {
+    /// Whether nothing is named that could be planned.
+    fn is_of_job(&self) -> bool {
+        self.file.is_none() && !self.input.has_cells()
+    }
+
+    /// Whether the plan of a job is asked for.
+    pub(super) fn is_job(&self) -> bool {
+        self.is_of_job() && tenantry_jobs::find(&self.kind).is_err()
+    }
+}
+
+/// Shows the plan of a job.
+pub(super) async fn of_job(args: &Plan, app: &App, json: bool) -> anyhow::Result<End> {
+    job::show(app, &args.kind, args.all, json).await
+}
+
 pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
+    if args.is_of_job() {
+        anyhow::bail!("`plan {}` needs a FILE, or cells with --set", args.kind);
+    }
     let stores = stores(config, None)?;
     let parameters = Parameters {
         store: stores.name_of(kind).filter(|_| !args.offline),
@@ -102,7 +125,7 @@ async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Resu
     let mut shown: Box<dyn View> = if json {
         Box::new(Document::new(output::out()))
     } else {
-        Box::new(Report::new(output::out(), args.all))
+        Box::new(Report::new(output::out(), request.kind.kind(), args.all))
     };
     let mut kept = args.out.as_deref().map(keep).transpose()?;
     let mut views: Vec<&mut dyn View> = Vec::new();
@@ -117,11 +140,32 @@ async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Resu
     if let Some(kept) = kept {
         kept.into_inner().into_inner()?.finish()?;
     }
+    if !json && !args.offline && planned != Planned::Broken {
+        let next = match &args.out {
+            Some(plan) => format!("tenantry apply {}", output::quoted(&plan.display().to_string())),
+            None if planned == Planned::SomeRejected && !args.skip_invalid => {
+                "mend the file and plan it again, or add --skip-invalid".to_owned()
+            }
+            None => same_arguments(),
+        };
+        output::say(&format!("next: {next}"));
+    }
     Ok(match planned {
         Planned::Sound => End::Fine,
         Planned::SomeRejected => End::SomeRowsNot,
         Planned::Broken => End::Unfinished,
     })
+}
+
+/// The command that does what was planned.
+fn same_arguments() -> String {
+    let mut is_planned = false;
+    let arguments = std::env::args().skip(1).filter(|argument| argument != "--all");
+    let arguments = arguments.map(|argument| match argument.as_str() {
+        "plan" if !std::mem::replace(&mut is_planned, true) => "run".to_owned(),
+        other => output::quoted(other),
+    });
+    format!("tenantry {}", arguments.collect::<Vec<_>>().join(" "))
 }
 
 /// The file of a plan.

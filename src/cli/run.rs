@@ -219,5 +219,8 @@ pub(super) fn tell(job: &ledger::Job, json: bool) -> anyhow::Result<End> {
         output::summary(&mut out, &summary)?;
     }
     out.flush()?;
+    if let Some(next) = output::next(job, &summary).filter(|_| !json) {
+        output::say(&format!("next: {next}"));
+    }
     Ok(output::end_of(job.state, &job.counts))
 }

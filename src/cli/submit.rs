@@ -67,7 +67,7 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
         let job = app.service.job(id).await?;
         if job.state == JobState::AwaitingApproval && !json {
             output::say(&format!(
-                "job {id} awaits approval ({}); `tenantry show {id}` says how",
+                "job {id} awaits approval ({}); `tenantry plan {id}` shows what it would do",
                 job.gate.join("; ")
             ));
         }

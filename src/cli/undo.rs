@@ -12,8 +12,8 @@ use super::run::{has_place, process, tell};
 use crate::app::App;
 use crate::ledger::Actor;
 use crate::service::RunOptions;
-use crate::store::{Preview, Verdict};
-use crate::undo;
+use crate::store::Verdict;
+use crate::undo::{self, UndoRow};
 
 #[derive(Debug, Args)]
 pub(super) struct Undo {
@@ -72,13 +72,13 @@ async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> a
         write!(out, "{{\"undo_of\":\"{}\",\"rows\":[", job.id)?;
     }
     let all = args.all || json;
-    let mut each = |row: &Preview| {
+    let mut each = |row: &UndoRow<'_>| {
         if !all && shown >= SHOWN {
             return Ok(());
         }
         let separator = if shown == 0 { "\n" } else { ",\n" };
         shown += 1;
-        let (word, changes, why) = match &row.verdict {
+        let (word, changes, why) = match &row.preview.verdict {
             Verdict::Unchanged => ("unchanged", &[][..], None),
             Verdict::Change(changes) => ("undo", changes.as_slice(), None),
             Verdict::Create => ("undo", &[][..], None),
@@ -88,11 +88,16 @@ async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> a
             Verdict::Reject(problem) => ("irreversible", &[][..], Some(problem.to_string())),
         };
         if json {
-            let row = json!({ "row": row.row, "action": word, "changes": changes, "why": why });
-            return write!(out, "{separator}{row}");
+            let mut told =
+                json!({ "row": row.preview.row, "line": row.line(), "action": word, "changes": changes, "why": why });
+            if let Some(subject) = row.subject() {
+                told["subject"] = json!(subject);
+            }
+            return write!(out, "{separator}{told}");
         }
         let why = why.map_or(String::new(), |why| format!(": {why}"));
-        writeln!(out, "row {}: {word}{why}", row.row)?;
+        let subject = row.subject().map_or(String::new(), |subject| format!(" {subject}"));
+        writeln!(out, "row {}: {word}{subject}{why}", row.preview.row)?;
         for change in changes {
             writeln!(out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
         }

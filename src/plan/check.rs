@@ -1,9 +1,10 @@
 //! Checking one block: cells to requests, requests to previews.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Job, Problem, Row, code};
+use tenantry_jobs::{Job, Problem, Row, Subject, code};
 
 use super::{PlanError, RowFault, Source, mark};
 use crate::db::Tx;
@@ -11,7 +12,7 @@ use crate::input::duplicates::{KeyHasher, RowKey};
 use crate::input::{self, Block, RowView, Rows};
 use crate::ledger::RowOutcome;
 use crate::store::sql::sync::Request;
-use crate::store::sql::{self, Context, Prepared};
+use crate::store::sql::{self, Context, Customers, Prepared};
 use crate::store::{self, Expected, Preview, RowRequest, SeatNeed, State, Verdict};
 
 /// Stands in a plan for a row that it rejects, whatever for.
@@ -54,8 +55,15 @@ impl Shared {
                 .and_then(|column| self.header.get(column))
                 .cloned()
                 .unwrap_or_default(),
+            subject: None,
             problem,
         }
+    }
+
+    /// Whom or what a row is about.
+    pub(super) fn subject(&self, row: &RowView<'_>, customers: &Customers) -> Option<Subject> {
+        let customer = self.customer.as_deref();
+        subject(self.job, &self.mapping, customer, row, customers)
     }
 }
 
@@ -102,6 +110,28 @@ impl Shared {
     }
 }
 
+/// Whom or what a row of that kind is about, with its customer as the store knows it.
+pub(crate) fn subject(
+    job: &dyn Job,
+    mapping: &Mapping,
+    customer: Option<&str>,
+    row: &RowView<'_>,
+    customers: &Customers,
+) -> Option<Subject> {
+    let cell = |native: &str| match customer {
+        Some(customer) if native == "customer" => Some(customer),
+        _ => {
+            let at = job.columns().iter().position(|column| column.name == native)?;
+            row.cell(mapping.columns.get(at).copied().flatten()?)
+        }
+    };
+    let subject = Subject::of(job, cell)?;
+    Some(match customers.find(&subject.customer) {
+        Some((domain, name)) => subject.of_customer(domain, name),
+        None => subject,
+    })
+}
+
 /// One block after checking.
 pub struct CheckedBlock {
     /// The rows.
@@ -116,6 +146,8 @@ pub struct CheckedBlock {
     pub(super) syncs: Vec<Request>,
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<RowKey>,
+    shared: Arc<Shared>,
+    customers: Customers,
 }
 
 impl CheckedBlock {
@@ -126,13 +158,22 @@ impl CheckedBlock {
             .map_or(0, |row| row.line)
     }
 
+    /// Whom or what a row of the block is about. Made when it is asked for: most rows of a large file are never shown.
+    pub fn subject(&self, row: u64) -> Option<Subject> {
+        let view = self.block.row((row - self.block.first_row()) as usize)?;
+        self.shared.subject(&view, &self.customers)
+    }
+
     /// Turns the previews of some rows into rejections.
     pub(super) fn reject(&mut self, problems: BTreeMap<u64, Problem>, shared: &Shared) {
         if !problems.is_empty() {
             self.previews.retain(|preview| !problems.contains_key(&preview.row));
         }
         for (row, problem) in problems {
-            let fault = shared.fault(row, self.line(row), problem);
+            let fault = RowFault {
+                subject: self.subject(row).map(Box::new),
+                ..shared.fault(row, self.line(row), problem)
+            };
             self.rejects.entry(row).or_default().push(fault);
         }
     }
@@ -202,7 +243,7 @@ impl CheckedBlock {
 
 /// Checks a block, against the store if `tx` is given.
 pub(super) fn check(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     block: Block,
     mut tx: Option<&mut dyn Tx>,
     encode: bool,
@@ -258,6 +299,7 @@ pub(super) fn check(
     }
     let mut needs = Vec::new();
     let syncs = prepared.syncs().to_vec();
+    let customers = prepared.take_customers();
     if let Some(tx) = tx {
         (previews, needs) = sql::preview(tx, prepared)?;
     }
@@ -269,6 +311,8 @@ pub(super) fn check(
         syncs,
         needs,
         keys,
+        shared: shared.clone(),
+        customers,
     };
     for preview in previews {
         match preview.verdict {
@@ -278,6 +322,16 @@ pub(super) fn check(
                 checked.rejects.entry(preview.row).or_default().push(fault);
             }
             _ => checked.previews.push(preview),
+        }
+    }
+    let about: Vec<_> = checked
+        .rejects
+        .keys()
+        .map(|row| checked.subject(*row).map(Box::new))
+        .collect();
+    for (faults, about) in checked.rejects.values_mut().zip(about) {
+        for fault in faults {
+            fault.subject.clone_from(&about);
         }
     }
     Ok(checked)

@@ -93,8 +93,12 @@ impl<W: Write> Document<W> {
         write!(self.out, "{separator}\n{row}")
     }
 
-    fn rejected(&mut self, row: u64, line: u64) -> io::Result<()> {
-        self.row(&json!({ "row": row, "line": line, "action": "reject" }))
+    fn rejected(&mut self, row: u64, checked: &CheckedBlock) -> io::Result<()> {
+        let mut rejected = json!({ "row": row, "line": checked.line(row), "action": "reject" });
+        if let Some(subject) = checked.subject(row) {
+            rejected["subject"] = json!(subject);
+        }
+        self.row(&rejected)
     }
 }
 
@@ -115,7 +119,7 @@ impl<W: Write + Send> View for Document<W> {
         let mut rejects = checked.rejects.keys().copied().peekable();
         for preview in &checked.previews {
             while let Some(row) = rejects.next_if(|row| *row < preview.row) {
-                self.rejected(row, checked.line(row))?;
+                self.rejected(row, checked)?;
             }
             if self.brief && preview.verdict == Verdict::Create && preview.note.is_empty() {
                 continue;
@@ -126,13 +130,16 @@ impl<W: Write + Send> View for Document<W> {
             };
             let (line, action) = (checked.line(preview.row), preview.verdict.action());
             let mut row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes });
+            if let Some(subject) = checked.subject(preview.row) {
+                row["subject"] = json!(subject);
+            }
             if !preview.note.is_empty() {
                 row["note"] = json!(preview.note);
             }
             self.row(&row)?;
         }
         for row in rejects {
-            self.rejected(row, checked.line(row))?;
+            self.rejected(row, checked)?;
         }
         Ok(())
     }

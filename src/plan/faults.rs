@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
-use tenantry_jobs::Problem;
+use tenantry_jobs::{Problem, Subject};
 
 use crate::input::InputError;
 
@@ -35,6 +35,9 @@ pub struct RowFault {
     pub column_letter: Option<String>,
     /// The column's header as the file has it.
     pub header: String,
+    /// Whom or what the row is about, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subject: Option<Box<Subject>>,
     /// What is wrong.
     #[serde(flatten)]
     pub problem: Problem,
@@ -55,8 +58,16 @@ impl RowFault {
             column_number: None,
             column_letter: None,
             header: String::new(),
+            subject: None,
             problem: Problem::stated(error.code, "", "", format!("{place}{}", error.message)),
         }
+    }
+
+    /// ` for ida@nord.example`, unless the problem shows it.
+    fn about(&self) -> String {
+        let more = |subject: &&Subject| subject.key != self.problem.value;
+        let subject = self.subject.as_deref().filter(more);
+        subject.map_or(String::new(), |subject| format!(" for {subject}"))
     }
 
     /// A fault of a header, which has no rows yet.
@@ -69,6 +80,7 @@ impl RowFault {
             column_number: None,
             column_letter: None,
             header: String::new(),
+            subject: None,
             problem,
         }
     }
@@ -85,14 +97,14 @@ impl std::fmt::Display for RowFault {
             if let Some(column) = self.column_number {
                 write!(f, "column {column} ")?;
             }
-            return write!(f, "{} [{}]", self.problem, self.problem.code);
+            return write!(f, "{} [{}]{}", self.problem, self.problem.code, self.about());
         };
         write!(f, "{} sheet \"{sheet}\" row {}", self.file, self.line)?;
         let mut problem = self.problem.clone();
         if let Some(letter) = &self.column_letter {
             write!(f, ", column {letter} ({})", std::mem::take(&mut problem.column))?;
         }
-        write!(f, ": {problem} [{}]", problem.code)
+        write!(f, ": {problem} [{}]{}", problem.code, self.about())
     }
 }
 

@@ -88,7 +88,7 @@ pub struct PlanTail {
 
 /// Of the faults, the rows that repeat another: they come last in a plan's hash.
 #[derive(Debug, Clone, Default)]
-struct Repetitions(RepeatedHash);
+struct Repetitions(RepeatedHash, Vec<u64>);
 
 impl<'de> Deserialize<'de> for Repetitions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -112,6 +112,7 @@ impl<'de> Visitor<'de> for Repetitions {
         while let Some(fault) = faults.next_element::<RowFault>()? {
             if fault.code == code::DUPLICATE_IN_FILE {
                 self.0.row(fault.row);
+                self.1.push(fault.row);
             }
         }
         Ok(self)
@@ -211,6 +212,25 @@ impl PlanFile {
             next: None,
             ended: false,
         })
+    }
+
+    /// Calls `each` with the line of every row.
+    pub(super) fn each_line(&self, each: &mut dyn FnMut(&str) -> std::io::Result<()>) -> std::io::Result<()> {
+        let mut lines = BufReader::new(File::open(&self.path)?);
+        let mut text = String::new();
+        lines.read_line(&mut text)?;
+        loop {
+            text.clear();
+            if lines.read_line(&mut text)? == 0 || text.starts_with(']') {
+                return Ok(());
+            }
+            each(&text)?;
+        }
+    }
+
+    /// Rows that repeat another one.
+    pub(super) fn repeated_rows(&self) -> impl Iterator<Item = u64> {
+        self.tail.repeated.1.iter().copied()
     }
 
     /// What the plan expects of the rows up to `last`; called with ascending numbers.

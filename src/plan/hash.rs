@@ -62,6 +62,11 @@ impl PlanHash {
         self.rows.update(encoded(row, state));
     }
 
+    /// Adds a row that a kept plan says repeats another.
+    pub(super) fn told_repeated(&mut self, row: u64) {
+        self.repeated.row(row);
+    }
+
     /// Adds all rows that repeat another.
     pub(super) fn all_repeated(&mut self, repeated: RepeatedHash) {
         self.repeated = repeated;

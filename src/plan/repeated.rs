@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use tenantry_jobs::{Problem, code};
+use tenantry_jobs::{Problem, Subject, code};
 
 use super::check::Shared;
 use super::{PlanError, RowFault};
 use crate::input::duplicates::{Duplicate, Duplicates};
-use crate::input::{Block, Input};
+use crate::input::{Block, Input, RowView};
+use crate::store::sql::Customers;
 
 /// Rows read at a time.
 const BLOCK: usize = 4096;
@@ -46,7 +47,7 @@ impl RepeatedRows {
     }
 
     fn repeated(&mut self, duplicate: &Duplicate) -> Repeated {
-        let value = self.value(duplicate).unwrap_or_default();
+        let (value, subject) = self.shown(duplicate).unwrap_or_default();
         let line = if self.shared.sheet.is_some() { "row" } else { "line" };
         let expected = format!("{line} {} has the same value", duplicate.first_line);
         let problem = Problem::stated(code::DUPLICATE_IN_FILE, duplicate.column, &value, expected);
@@ -55,19 +56,25 @@ impl RepeatedRows {
         self.last_row = duplicate.row;
         Repeated {
             chunk: after.saturating_sub(1) as i64,
-            fault: self.shared.fault(duplicate.row, duplicate.line, problem),
+            fault: RowFault {
+                subject: subject.map(Box::new),
+                ..self.shared.fault(duplicate.row, duplicate.line, problem)
+            },
             first_of_row,
             mark: duplicate.mark,
         }
     }
 
-    fn value(&mut self, duplicate: &Duplicate) -> Option<String> {
+    /// The value that is repeated, and whom the row is about.
+    fn shown(&mut self, duplicate: &Duplicate) -> Option<(String, Option<Subject>)> {
         let column = self.shared.column(duplicate.column)?;
         if matches!(self.again, Again::Unopened) {
             self.again = super::read(&self.shared.source, self.shared.job)
                 .map_or(Again::Lost, |input| Again::Reading(Box::new(input), None));
         }
-        self.again.cell(duplicate.row, duplicate.line, column)
+        let row = self.again.row(duplicate.row, duplicate.line)?;
+        let value = row.cell(column)?.trim().to_owned();
+        Some((value, self.shared.subject(&row, &Customers::default())))
     }
 }
 
@@ -91,23 +98,32 @@ enum Again {
 }
 
 impl Again {
-    /// A cell of a row, if the row still stands where it did. Rows are asked for in ascending order.
-    fn cell(&mut self, row: u64, line: u64, column: usize) -> Option<String> {
-        loop {
-            let Self::Reading(input, block) = self else {
-                return None;
-            };
-            if let Some(view) = block
-                .as_ref()
-                .and_then(|block| block.row((row - block.first_row()) as usize))
-            {
-                let cell = view.cell(column).filter(|_| view.line == line)?;
-                return Some(cell.trim().to_owned());
-            }
+    /// A row, if it still stands where it did. Rows are asked for in ascending order.
+    fn row(&mut self, row: u64, line: u64) -> Option<RowView<'_>> {
+        if !self.has_reached(row) {
+            *self = Self::Lost;
+        }
+        let Self::Reading(_, Some(block)) = self else {
+            return None;
+        };
+        let view = block.row(row.checked_sub(block.first_row())? as usize)?;
+        (view.line == line).then_some(view)
+    }
+
+    /// Reads on until the row is at hand; `false` where the file has none such any more.
+    fn has_reached(&mut self, row: u64) -> bool {
+        let Self::Reading(input, block) = self else {
+            return false;
+        };
+        while block
+            .as_ref()
+            .is_none_or(|block| block.first_row() + block.len() as u64 <= row)
+        {
             match input.read_block(BLOCK) {
                 Ok(Some(next)) => *block = Some(next),
-                _ => *self = Self::Lost,
+                _ => return false,
             }
         }
+        true
     }
 }

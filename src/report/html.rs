@@ -23,7 +23,7 @@ dl { display: grid; grid-template-columns: 9rem 1fr; gap: .35rem 1rem; margin: 0
 ol.time { list-style: none; margin: 0; padding: 0 0 0 1rem; border-left: .125rem solid var(--line); }
 ol.time li { margin: 0 0 .6rem; } ol.time time { color: var(--soft); margin-right: .75rem; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; margin: .25rem 0 1rem; } th, td { text-align: left; padding: .35rem .5rem; border-bottom: 1px solid var(--line);
-  vertical-align: top; } td:first-child, th:first-child { width: 6rem; font-variant-numeric: tabular-nums; } td { overflow-wrap: anywhere; }
+  vertical-align: top; } td:nth-child(-n+2):not([colspan]), th:nth-child(-n+2) { width: 4.5rem; font-variant-numeric: tabular-nums; } td { overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; } h3 span { color: var(--soft); font-weight: normal; }
 @media print { body { padding: 0; } .tile, h3, table { break-inside: avoid; } }
 ";
@@ -169,7 +169,7 @@ fn errors(page: &mut String, report: &Report) {
         let _ = write!(
             page,
             "<h3><code>{}</code> <span>{} {}</span></h3>\n<table>\n<thead><tr><th scope=\"col\">Row</th>\
-             <th scope=\"col\">Message</th></tr></thead>\n<tbody>\n",
+             <th scope=\"col\">Line</th><th scope=\"col\">About</th><th scope=\"col\">Message</th></tr></thead>\n<tbody>\n",
             escaped(&group.code),
             group.count,
             escaped(&group.outcome),
@@ -177,14 +177,19 @@ fn errors(page: &mut String, report: &Report) {
         for example in &group.examples {
             let _ = writeln!(
                 page,
-                "<tr><td>{}</td><td>{}</td></tr>",
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
                 example.row,
+                example.line.map_or(String::new(), |line| line.to_string()),
+                escaped(&example.subject.as_ref().map_or(String::new(), ToString::to_string)),
                 escaped(&example.message)
             );
         }
         let more = group.count - group.examples.len() as u64;
         if more > 0 {
-            let _ = writeln!(page, "<tr><td></td><td class=\"soft\">… and {more} more</td></tr>");
+            let _ = writeln!(
+                page,
+                "<tr><td></td><td class=\"soft\" colspan=\"3\">… and {more} more</td></tr>"
+            );
         }
         page.push_str("</tbody>\n</table>\n");
     }

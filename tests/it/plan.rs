@@ -1,10 +1,12 @@
 //! Planning: every fault of a file, however many, and rows that repeat each other.
 
+mod approved;
 mod encoding;
 mod hash;
 mod hidden;
 mod lists;
 mod quotes;
+mod subjects;
 mod tampered;
 
 use std::fmt::Write as _;

@@ -7,7 +7,7 @@ async fn a_report_groups_what_went_wrong_and_its_page_runs_nothing() {
     let place = Place::with_customer().await;
     let mut users = "customer,user_principal_name,first_name\n".to_owned();
     for n in 0..5 {
-        users.push_str(&format!("A-1,<script>alert({n})</script>,\"<img src=x>\"\n"));
+        users.push_str(&format!("A-1,<script>alert({n})</script>,\"<img id=x>\"\n"));
     }
     users.push_str("A-1,good@alpha.onmicrosoft.com,Good\nnobody,other@alpha.onmicrosoft.com,Other\n");
     let file = place.write("users <b>&.csv", users);

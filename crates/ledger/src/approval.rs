@@ -21,7 +21,7 @@ pub enum DecisionRefused {
     #[error("`{0}` submitted the job; somebody else has to approve it")]
     OwnJob(String),
     /// Another plan.
-    #[error("the job's plan has the hash {0}; look at it again (`show`, `rows`) before approving it")]
+    #[error("the job's plan has the hash {0}; look at it (`tenantry plan JOB`) before approving it")]
     OtherPlan(String),
     /// It is too late.
     #[error("the time to approve the job ran out; submit it again")]

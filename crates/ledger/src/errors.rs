@@ -30,6 +30,9 @@ pub struct ErrorExample {
     pub row: u64,
     /// For people.
     pub message: String,
+    /// The job's chunk that has it.
+    #[serde(skip)]
+    pub chunk: Option<i64>,
 }
 
 impl Ledger {
@@ -48,8 +51,10 @@ impl Ledger {
                 for group in groups {
                     let (code, outcome) = (group.text(0)?.to_owned(), group.text(1)?.to_owned());
                     let rows = tx.query(
-                        "SELECT row, message FROM row_outcomes
-                         WHERE job = $1 AND outcome = $2 AND COALESCE(code, '') = $3 ORDER BY row LIMIT $4",
+                        "SELECT row, message,
+                           (SELECT chunk FROM chunks c WHERE c.job = $1 AND c.first_row <= row_outcomes.row
+                            ORDER BY c.chunk DESC LIMIT 1)
+                         FROM row_outcomes WHERE job = $1 AND outcome = $2 AND COALESCE(code, '') = $3 ORDER BY row LIMIT $4",
                         &[
                             seq.into(),
                             outcome.as_str().into(),
@@ -61,6 +66,7 @@ impl Ledger {
                         Ok(ErrorExample {
                             row: row.int(0)? as u64,
                             message: row.text_or_empty(1)?.to_owned(),
+                            chunk: row.opt_int(2)?,
                         })
                     };
                     errors.push(ErrorGroup {

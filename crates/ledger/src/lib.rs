@@ -21,6 +21,7 @@ pub mod fence;
 pub mod ids;
 pub mod intents;
 pub mod job;
+mod kept;
 pub mod lease;
 mod outcome;
 mod past;

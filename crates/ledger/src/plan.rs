@@ -399,6 +399,7 @@ pub(super) fn discard(tx: &mut dyn Tx, job: Draft) -> Result<(), DbError> {
     let seq: Value = job.seq.into();
     tx.exec("DELETE FROM chunks WHERE job = $1", std::slice::from_ref(&seq))?;
     tx.exec("DELETE FROM row_outcomes WHERE job = $1", std::slice::from_ref(&seq))?;
+    tx.exec("DELETE FROM plan_parts WHERE job = $1", std::slice::from_ref(&seq))?;
     // An undo reads the rows of the job it takes back.
     if tx
         .query("SELECT 1 FROM jobs WHERE input = $1 LIMIT 1", &[job.input.into()])?

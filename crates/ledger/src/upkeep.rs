@@ -297,7 +297,14 @@ fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Resu
     }
     let blocks = tx.exec("DELETE FROM spool WHERE input = $1", &[input.into()])?;
     for of in ints(&tx.query("SELECT seq FROM jobs WHERE input = $1", &[input.into()])?)? {
-        for table in ["sealed_passwords", "artifacts", "artifact_blocks", "intents", "copying"] {
+        for table in [
+            "sealed_passwords",
+            "artifacts",
+            "artifact_blocks",
+            "intents",
+            "copying",
+            "plan_parts",
+        ] {
             tx.exec(&format!("DELETE FROM {table} WHERE job = $1"), &[of.into()])?;
         }
     }

@@ -66,6 +66,23 @@ impl Context {
     }
 }
 
+/// The customers that rows name.
+#[derive(Default)]
+pub struct Customers(lookup::Directory);
+
+impl Customers {
+    /// Looks up the customers of some rows.
+    pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowRequest<'_>]) -> Result<(), DbError> {
+        self.0.learn(tx, rows.iter().filter_map(|row| row.request.customer()))
+    }
+
+    /// Primary domain and name of the customer that rows name so.
+    pub fn find(&self, as_written: &str) -> Option<(&str, &str)> {
+        let known = self.0.find_any(CustomerRef::Name(as_written)).ok()?;
+        Some((&known.domain, &known.company_name))
+    }
+}
+
 /// The rows of one chunk, resolved and laid out. Built up from slices of rows, so that the requests themselves,
 /// which are large, never pile up.
 pub struct Prepared {
@@ -103,6 +120,11 @@ impl Prepared {
     pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowRequest<'_>]) -> Result<(), DbError> {
         self.directory
             .learn(tx, rows.iter().filter_map(|row| row.request.customer()))
+    }
+
+    /// The customers that were looked up, once no row is to be laid out any more.
+    pub fn take_customers(&mut self) -> Customers {
+        Customers(std::mem::take(&mut self.directory))
     }
 
     /// One name for a customer however rows name it; what is written for one that is not known.

@@ -13,6 +13,7 @@ pub(super) struct Report<W> {
     /// Whether every row is shown.
     all: bool,
     offline: bool,
+    kind: &'static str,
     /// What a line of the file is called.
     line: &'static str,
     shown: u64,
@@ -23,11 +24,12 @@ pub(super) struct Report<W> {
 const MOST_NAMED: usize = 10;
 
 impl<W: Write> Report<W> {
-    pub(super) fn new(out: W, all: bool) -> Self {
+    pub(super) fn new(out: W, kind: &'static str, all: bool) -> Self {
         Self {
             out,
             all,
             offline: false,
+            kind,
             line: "line",
             shown: 0,
             noted: 0,
@@ -63,9 +65,10 @@ impl<W: Write + Send> View for Report<W> {
                 Verdict::Change(changes) => changes.as_slice(),
                 _ => &[],
             };
-            let (line, action) = (checked.line(preview.row), preview.verdict.action());
+            let line = checked.line(preview.row);
+            let what = output::what(self.kind, &preview.verdict, checked.subject(preview.row).as_ref());
             let mark = if preview.destructive { " (destructive)" } else { "" };
-            writeln!(self.out, "{} {line}: {action}{mark}", self.line)?;
+            writeln!(self.out, "{} {line}: {what}{mark}", self.line)?;
             if !preview.note.is_empty() {
                 self.noted += 1;
                 writeln!(self.out, "    note: {}", preview.note)?;

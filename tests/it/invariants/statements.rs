@@ -53,6 +53,7 @@ fn of_the_ledger() -> Vec<(&'static str, String)> {
         "artifact_blocks",
         "intents",
         "copying",
+        "plan_parts",
     ];
     let mut orphans: Vec<String> = left.iter().map(|table| is_missing(table, "job")).collect();
     for (table, input) in [("spool", "input"), ("inputs", "id")] {

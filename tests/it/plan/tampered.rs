@@ -64,7 +64,7 @@ on_both! {
         is_refused(&plan.replacen("{\"file\"", "{file", 1), "key must be a string");
         is_refused(&plan.replace("\"tenantry_plan\":1", "\"tenantry_plan\":2"), "a plan of format 2");
         is_refused(&plan.replacen("{\"action\"", "{action", 1), "key must be a string");
-        is_refused(&plan.replacen("\"row\":1}", "\"row\":-1}", 1), "invalid value");
+        is_refused(&plan.replacen("\"row\":1,", "\"row\":-1,", 1), "invalid value");
         is_refused(&format!("{plan}more"), "trailing characters");
         assert_eq!(place.dump().await, before, "nothing was done or recorded");
 

@@ -24,6 +24,7 @@ pub(super) struct Customer {
     pub(super) tenant_id: String,
     /// The primary domain.
     pub(super) domain: String,
+    pub(super) company_name: String,
     /// How many users the store holds of it.
     pub(super) users: i64,
     /// It is no customer of ours any more.
@@ -91,7 +92,7 @@ impl Directory {
             .collect();
         let found = tx.query_each(
             "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship,
-               CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted
+               CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted, c.company_name
              FROM customers c WHERE c.id IN
                (SELECT id FROM customers WHERE tenant_id = $1
                 UNION SELECT customer FROM domains WHERE domain_key = $2
@@ -110,6 +111,7 @@ impl Directory {
                         domain: row.text(3)?.to_owned(),
                         ended: row.text(4)? == ENDED,
                         has_deleted_users: row.int(5)? != 0,
+                        company_name: row.text_or_empty(6)?.to_owned(),
                         domains: Vec::new(),
                         skus: Vec::new(),
                     };

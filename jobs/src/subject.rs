@@ -1,0 +1,227 @@
+//! Whom or what a row is about, for people who read plans: taken from the row's own cells, so that it can be told of rows
+//! that are refused as well.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Shown;
+use crate::{Job, clip};
+
+/// What a row is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// `customer`, `user`, `seats`, `subscription`, `file` or `store`.
+    pub kind: String,
+    /// What it is found by: a sign-in name, a domain, a part number or SKU id, a subscription's id, a file's name.
+    pub key: String,
+    /// What people call it; empty where the row does not say.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub name: String,
+    /// The customer that it belongs to: its primary domain where the store was asked, else as the row names it. Empty for
+    /// what belongs to none.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub customer: String,
+    /// What the store calls that customer; empty where it was not asked.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub customer_name: String,
+    /// Country of a customer that is to be made.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub country: String,
+}
+
+impl Subject {
+    /// What a row of that kind is about; `cell` gives the row's value of a native column. `None` where the row does not
+    /// say it.
+    pub fn of<'a>(job: &dyn Job, cell: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+        let has = |name: &str| job.columns().iter().any(|column| column.name == name && !column.secret);
+        let text = |name: &str| {
+            let found = has(name).then(|| cell(name)).flatten();
+            clip(found.unwrap_or_default().trim())
+        };
+        let customer = text("customer");
+        let subject = if has("user_principal_name") {
+            let given = [text("first_name"), text("last_name")].join(" ");
+            // Who is changed may be about to get another name.
+            let is_new = job.policy().creates.is_some();
+            let name = [text("display_name"), given.trim().to_owned()];
+            Self {
+                name: name
+                    .into_iter()
+                    .find(|name| is_new && !name.is_empty())
+                    .unwrap_or_default(),
+                customer,
+                ..Self::new("user", text("user_principal_name"))
+            }
+        } else if has("subscription_id") {
+            Self {
+                name: text("product"),
+                customer,
+                ..Self::new("subscription", text("subscription_id"))
+            }
+        } else if has("sku") {
+            Self {
+                customer,
+                ..Self::new("seats", text("sku"))
+            }
+        } else if has("domain") {
+            Self {
+                name: text("company_name"),
+                country: text("country"),
+                ..Self::new("customer", text("domain"))
+            }
+        } else if has("from") {
+            Self {
+                customer,
+                ..Self::new("store", text("from"))
+            }
+        } else if has("format") {
+            Self {
+                customer,
+                ..Self::new("file", text("name"))
+            }
+        } else {
+            Self {
+                customer: customer.clone(),
+                ..Self::new("customer", customer)
+            }
+        };
+        let says_something = !subject.key.is_empty() || !subject.name.is_empty() || !subject.customer.is_empty();
+        says_something.then_some(subject)
+    }
+
+    fn new(kind: &str, key: String) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            key,
+            ..Self::default()
+        }
+    }
+
+    /// With what the store knows the row's customer as: its primary domain, and its name.
+    #[must_use]
+    pub fn of_customer(mut self, domain: &str, name: &str) -> Self {
+        if self.kind == "customer" {
+            domain.clone_into(&mut self.key);
+            name.clone_into(&mut self.name);
+        }
+        domain.clone_into(&mut self.customer);
+        name.clone_into(&mut self.customer_name);
+        self
+    }
+}
+
+/// `Boston Legal LLC (boston.example, US)`, `ben@boston.example (Ben Ek, of Boston Legal LLC)`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let customer = [&self.customer_name, &self.customer]
+            .into_iter()
+            .find(|name| !name.is_empty());
+        let of = customer.map_or(String::new(), |customer| format!("of {customer}"));
+        let (first, more) = match self.kind.as_str() {
+            "customer" if self.name.is_empty() => (&self.key, [self.country.as_str(), ""]),
+            "customer" => (&self.name, [self.key.as_str(), self.country.as_str()]),
+            _ if self.key.is_empty() => (&self.name, [of.as_str(), ""]),
+            _ => (&self.key, [self.name.as_str(), of.as_str()]),
+        };
+        write!(f, "{}", Shown(first))?;
+        let more: Vec<&str> = more.into_iter().filter(|more| !more.is_empty()).collect();
+        match (more.is_empty(), first.is_empty()) {
+            (true, _) => Ok(()),
+            (false, true) => write!(f, "{}", Shown(&more.join(", "))),
+            (false, false) => write!(f, " ({})", Shown(&more.join(", "))),
+        }
+    }
+}
+
+/// The word for what a row of a kind does to what is there; `None` for kinds that change fields.
+pub fn verb(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "delete-users" => "delete",
+        "restore-users" => "restore",
+        "reset-passwords" => "reset the password of",
+        "remove-relationship" => "end the relationship with",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{JOBS, find};
+
+    fn subject(kind: &str, cells: &[(&str, &'static str)]) -> Option<Subject> {
+        let job = find(kind).expect("there is such a kind");
+        Subject::of(job, |name| {
+            let found = cells.iter().find(|(column, _)| *column == name);
+            found.map(|(_, value)| *value)
+        })
+    }
+
+    #[test]
+    fn rows_of_every_kind_say_whom_they_are_about() {
+        let cells = [
+            ("customer", "nord.example"),
+            ("domain", "ost.example"),
+            ("company_name", "Ost AG"),
+            ("country", "CH"),
+            ("user_principal_name", " ida@nord.example "),
+            ("display_name", "Ida Ek"),
+            ("sku", "SPB"),
+            ("subscription_id", "7ed8ea9a-0000-4000-8000-000000000001"),
+            ("product", "Exchange Online"),
+            ("name", "monthly"),
+            ("from", "mirror"),
+            ("password", "hunter2-hunter2"),
+        ];
+        let shown: Vec<String> = JOBS
+            .iter()
+            .map(|job| format!("{}: {}", job.kind(), subject(job.kind(), &cells).expect("a subject")))
+            .collect();
+        let subscription = "7ed8ea9a-0000-4000-8000-000000000001";
+        assert_eq!(
+            shown,
+            [
+                "add-customer: Ost AG (ost.example, CH)".to_owned(),
+                "set-seats: SPB (of nord.example)".to_owned(),
+                "bulk-add-users: ida@nord.example (Ida Ek, of nord.example)".to_owned(),
+                "update-account: nord.example".to_owned(),
+                format!("set-subscriptions: {subscription} (Exchange Online, of nord.example)"),
+                "assign-licenses: ida@nord.example (of nord.example)".to_owned(),
+                "update-users: ida@nord.example (of nord.example)".to_owned(),
+                "reset-passwords: ida@nord.example (of nord.example)".to_owned(),
+                "delete-users: ida@nord.example (of nord.example)".to_owned(),
+                "restore-users: ida@nord.example (of nord.example)".to_owned(),
+                format!("suspend-subscription: {subscription} (of nord.example)"),
+                format!("switch-subscription: {subscription} (of nord.example)"),
+                "export-customers: monthly (of nord.example)".to_owned(),
+                "sync-customers: mirror (of nord.example)".to_owned(),
+                "remove-relationship: nord.example".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_stores_name_of_the_customer_replaces_the_rows() {
+        let row = [("customer", "CRM-7"), ("company_name", "Nord AB (new)")];
+        let known = |kind| {
+            subject(kind, &row)
+                .expect("a subject")
+                .of_customer("nord.example", "Nord AB")
+                .to_string()
+        };
+        assert_eq!(known("update-account"), "Nord AB (nord.example)");
+        assert_eq!(known("assign-licenses"), "of Nord AB");
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_escaped_and_rows_of_nothing_are_about_nothing() {
+        let odd = [("domain", "a.example"), ("company_name", "Ost\u{1b}[2J\nAG\u{202e}")];
+        let shown = subject("add-customer", &odd).expect("a subject").to_string();
+        assert_eq!(shown, "Ost\\u{1b}[2J\\nAG\\u{202e} (a.example)");
+        assert_eq!(
+            subject("delete-users", &[("customer", " "), ("user_principal_name", "")]),
+            None
+        );
+    }
+}

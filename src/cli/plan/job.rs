@@ -1,0 +1,157 @@
+//! `tenantry plan JOB`: the plan of a job that has to be approved, as it was when the job was submitted.
+
+use std::io::Write;
+
+use anyhow::bail;
+use serde_json::json;
+use tenantry_jobs::Subject;
+
+use crate::app::App;
+use crate::cli::End;
+use crate::cli::output::{self, SHOWN};
+use crate::ledger::{Job, JobState};
+use crate::plan::{KeptPlan, KeptRow, Subjects};
+
+/// Shows the plan of a job.
+pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow::Result<End> {
+    let service = &app.service;
+    let job = service.find(job).await?;
+    let Some(mut plan) = service.patiently(|| KeptPlan::open(&service.ledger, &job)).await? else {
+        bail!(
+            "no plan of job {0} is kept: {1}; `tenantry rows {0}` lists its rows",
+            job.id,
+            match job.gate.is_empty() {
+                true => "it needed no approval",
+                false => "its rows are no longer kept (`spool.keep`), or it was submitted by an earlier version",
+            }
+        );
+    };
+    let subjects = service.patiently(|| Subjects::of(&service.ledger, &job)).await?;
+    let mut shown = Shown {
+        out: output::out(),
+        job: &job,
+        all: all || json,
+        json,
+        shown: 0,
+        rows: 0,
+    };
+    if json {
+        write!(
+            shown.out,
+            "{{\"job\":\"{}\",\"kind\":{},\"rows\":[",
+            job.id,
+            json!(job.kind)
+        )?;
+    }
+    let is_undo = job.undo_of.is_some();
+    for (chunk, _) in service.patiently(|| service.ledger.chunk_states(job.seq)).await? {
+        let about = match &subjects {
+            Some(subjects) => service.patiently(|| subjects.chunk(chunk, None)).await?,
+            None => None,
+        };
+        let Some(about) = about else {
+            bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id);
+        };
+        let (first, last) = about.rows();
+        let mut next = plan.next(last).await?;
+        for row in first..=last {
+            let told = match next.take_if(|next| next.row == row) {
+                Some(told) => {
+                    next = plan.next(last).await?;
+                    Some(told)
+                }
+                None if is_undo => continue,
+                None => None,
+            };
+            let told = match told {
+                _ if plan.repeated.contains(&row) => KeptRow::bare(row, "reject"),
+                Some(told) => told,
+                None => KeptRow::bare(row, "create"),
+            };
+            shown.row(&told, about.line(row), || about.subject(row))?;
+        }
+    }
+    shown.close(&plan.hash)?;
+    Ok(End::Fine)
+}
+
+struct Shown<'s, W> {
+    out: W,
+    job: &'s Job,
+    all: bool,
+    json: bool,
+    shown: u64,
+    rows: u64,
+}
+
+impl<W: Write> Shown<'_, W> {
+    fn row(&mut self, row: &KeptRow, line: Option<u64>, subject: impl Fn() -> Option<Subject>) -> std::io::Result<()> {
+        self.rows += 1;
+        // What cannot easily be put right again is shown however much stands before it.
+        if !self.all && self.shown >= SHOWN && !row.destructive {
+            return Ok(());
+        }
+        self.shown += 1;
+        let subject = subject();
+        let is_undo = self.job.undo_of.is_some();
+        let word = match (row.action.as_str(), row.code.as_str()) {
+            ("change" | "create", _) if is_undo => "undo",
+            ("reject", tenantry_jobs::code::EDITED_SINCE) if is_undo => "keep",
+            ("reject", _) if is_undo => "irreversible",
+            ("change" | "create", _) => tenantry_jobs::verb(&self.job.kind).unwrap_or(&row.action),
+            (action, _) => action,
+        };
+        if self.json {
+            let separator = if self.shown == 1 { "" } else { "," };
+            let mut told = json!({ "row": row.row, "line": line, "action": if is_undo { word } else { &row.action },
+                "changes": row.changes, "destructive": row.destructive });
+            if let Some(subject) = subject {
+                told["subject"] = json!(subject);
+            }
+            if !row.note.is_empty() {
+                told["note"] = json!(row.note);
+            }
+            return write!(self.out, "{separator}\n{told}");
+        }
+        let line = line.map_or(String::new(), |line| format!(" (line {line})"));
+        let subject = subject.map_or(String::new(), |subject| format!(" {subject}"));
+        let mark = if row.destructive { " (destructive)" } else { "" };
+        writeln!(self.out, "row {}{line}: {word}{subject}{mark}", row.row)?;
+        if !row.note.is_empty() {
+            writeln!(self.out, "    note: {}", row.note)?;
+        }
+        for change in &row.changes {
+            writeln!(self.out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
+        }
+        Ok(())
+    }
+
+    fn close(mut self, hash: &str) -> std::io::Result<()> {
+        let job = self.job;
+        if self.json {
+            let rest = json!({ "hash": hash, "state": job.state, "approval": job.gate });
+            writeln!(self.out, "\n],{}", rest.to_string().trim_start_matches('{'))?;
+            return self.out.flush();
+        }
+        let untold = self.rows - self.shown;
+        if untold > 0 {
+            writeln!(
+                self.out,
+                "… and {}; --all shows them",
+                output::counted(untold, "more row")
+            )?;
+        }
+        for reason in &job.gate {
+            writeln!(self.out, "needs approval: {reason}")?;
+        }
+        writeln!(self.out, "plan {hash}")?;
+        self.out.flush()?;
+        if job.state == JobState::AwaitingApproval {
+            output::say(&format!(
+                "next: tenantry approve {0} --hash {hash} --by NAME, or tenantry reject {0}; by somebody else than {1}",
+                job.id, job.submitted_by
+            ));
+        }
+        Ok(())
+    }
+}

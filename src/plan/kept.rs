@@ -1,0 +1,291 @@
+//! Plans kept with their jobs, for those who are to approve them: what every row would do, as it was when the job was
+//! submitted. They are read back only if they have the hash that is to be approved.
+//!
+//! Which jobs need approval is known once the last row is, so every plan is written to a temporary file first. A row that
+//! creates something, as most rows of large files do, takes no line there, and whom rows are about is told from the rows
+//! themselves when the plan is shown.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::check::REJECTED;
+use super::file::PlanFile;
+use super::{CheckedBlock, PlanHash};
+use crate::db::DbError;
+use crate::ledger::{Draft, Job, Ledger, Parameters};
+use crate::store::{FieldChange, Preview, State, Verdict, state_of};
+
+/// Bytes of text in a part, about.
+const PART: usize = 1 << 20;
+/// Stands for the verdict of a row that repeats another one.
+const REPEAT: &str = "repeat";
+
+/// What a plan's hash covers besides its rows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KeptHead {
+    pub(crate) kind: String,
+    pub(crate) parameters: Parameters,
+    pub(crate) part: Option<String>,
+    /// Hash of the file, or the job that is undone.
+    pub(crate) content: String,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    row: u64,
+    action: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    changes: &'a [FieldChange],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    destructive: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    note: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    code: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    column: &'a str,
+}
+
+/// A row of a kept plan.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct KeptRow {
+    pub(crate) row: u64,
+    pub(crate) action: String,
+    #[serde(default)]
+    pub(crate) changes: Vec<KeptChange>,
+    #[serde(default)]
+    pub(crate) destructive: bool,
+    #[serde(default)]
+    pub(crate) note: String,
+    /// Why an undo leaves it as it is.
+    #[serde(default)]
+    pub(crate) code: String,
+    #[serde(default)]
+    column: String,
+}
+
+/// A field's old and new value.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KeptChange {
+    pub(crate) field: String,
+    pub(crate) old: String,
+    pub(crate) new: String,
+}
+
+/// A plan being written.
+pub(crate) struct Keeping(BufWriter<File>);
+
+impl Keeping {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(BufWriter::new(tempfile::tempfile()?)))
+    }
+
+    /// A plan that was made earlier.
+    pub(crate) fn of_file(plan: &PlanFile) -> io::Result<Self> {
+        let mut keeping = Self::new()?;
+        plan.each_line(&mut |line| {
+            keeping.0.write_all(line.trim_end().trim_end_matches(',').as_bytes())?;
+            keeping.0.write_all(b"\n")
+        })?;
+        plan.repeated_rows().try_for_each(|row| keeping.repeated(row))?;
+        Ok(keeping)
+    }
+
+    /// Adds the rows of a block.
+    pub(crate) fn block(&mut self, checked: &CheckedBlock) -> io::Result<()> {
+        let mut rejects = checked.rejects.keys().copied().peekable();
+        for preview in &checked.previews {
+            while let Some(row) = rejects.next_if(|row| *row < preview.row) {
+                self.bare(row, "reject")?;
+            }
+            if preview.verdict != Verdict::Create || preview.destructive || !preview.note.is_empty() {
+                self.row(preview)?;
+            }
+        }
+        rejects.try_for_each(|row| self.bare(row, "reject"))
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, preview: &Preview) -> io::Result<()> {
+        let (changes, code, column) = match &preview.verdict {
+            Verdict::Change(changes) => (changes.as_slice(), "", ""),
+            Verdict::Reject(problem) => (&[][..], problem.code.as_str(), problem.column.as_str()),
+            Verdict::Create | Verdict::Unchanged => (&[][..], "", ""),
+        };
+        self.line(&Line {
+            row: preview.row,
+            action: preview.verdict.action(),
+            changes,
+            destructive: preview.destructive,
+            note: &preview.note,
+            code,
+            column,
+        })
+    }
+
+    /// Adds a row that repeats another one.
+    pub(crate) fn repeated(&mut self, row: u64) -> io::Result<()> {
+        self.bare(row, REPEAT)
+    }
+
+    fn bare(&mut self, row: u64, action: &str) -> io::Result<()> {
+        self.line(&Line {
+            row,
+            action,
+            changes: &[],
+            destructive: false,
+            note: "",
+            code: "",
+            column: "",
+        })
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        serde_json::to_writer(&mut self.0, line)?;
+        self.0.write_all(b"\n")
+    }
+
+    /// Keeps the plan with its job.
+    pub(crate) async fn keep(self, ledger: &Ledger, job: Draft, head: &KeptHead) -> Result<(), KeepError> {
+        let mut file = self.0.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.seek(SeekFrom::Start(0))?;
+        let mut lines = BufReader::new(file);
+        let mut text = serde_json::to_string(head).map_err(io::Error::from)?;
+        text.push('\n');
+        let mut part = 0;
+        while lines.read_line(&mut text)? > 0 {
+            if text.len() >= PART {
+                ledger.keep_plan(job, part, std::mem::take(&mut text)).await?;
+                part += 1;
+            }
+        }
+        if !text.is_empty() {
+            ledger.keep_plan(job, part, text).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a plan could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeepError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error("a temporary file cannot be written: {0}")]
+    Temporary(#[from] io::Error),
+}
+
+impl KeptRow {
+    /// A row of which no more is to be said.
+    pub(crate) fn bare(row: u64, action: &str) -> Self {
+        Self {
+            row,
+            action: action.to_owned(),
+            changes: Vec::new(),
+            destructive: false,
+            note: String::new(),
+            code: String::new(),
+            column: String::new(),
+        }
+    }
+
+    fn state(&self) -> Option<State> {
+        match (self.action.as_str(), self.code.as_str()) {
+            ("create", _) => None,
+            ("reject", "") => Some(REJECTED),
+            ("reject", code) => Some(state_of("reject", std::iter::once((code, self.column.as_str(), "")))),
+            (action, _) => {
+                let changes = self.changes.iter();
+                let changes = changes.map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str()));
+                Some(state_of(action, changes))
+            }
+        }
+    }
+}
+
+/// A kept plan, read row by row.
+pub(crate) struct KeptPlan {
+    ledger: Ledger,
+    job: i64,
+    /// The hash of what is shown.
+    pub(crate) hash: String,
+    /// Rows that repeat another one.
+    pub(crate) repeated: BTreeSet<u64>,
+    part: u64,
+    rows: VecDeque<KeptRow>,
+}
+
+impl KeptPlan {
+    /// The plan of a job, if one is kept.
+    ///
+    /// # Errors
+    /// What is kept is damaged, or is not the plan that is to be approved.
+    pub(crate) async fn open(ledger: &Ledger, job: &Job) -> Result<Option<Self>, DbError> {
+        let mut plan = Self {
+            ledger: ledger.clone(),
+            job: job.seq,
+            hash: String::new(),
+            repeated: BTreeSet::new(),
+            part: 0,
+            rows: VecDeque::new(),
+        };
+        let Some(first) = ledger.plan_part(job.seq, 0).await? else {
+            return Ok(None);
+        };
+        let head: KeptHead = first
+            .lines()
+            .next()
+            .and_then(|head| serde_json::from_str(head).ok())
+            .ok_or_else(damaged)?;
+        let mut hash = PlanHash::default();
+        while let Some(row) = plan.read().await? {
+            if row.action == REPEAT {
+                hash.told_repeated(row.row);
+                plan.repeated.insert(row.row);
+            } else if let Some(state) = row.state() {
+                hash.told(row.row, state);
+            }
+        }
+        plan.part = 0;
+        plan.hash = hash.finish(&head.kind, &head.parameters, head.part.as_deref(), &head.content);
+        let is_of_job = head.kind == job.kind && (job.undo_of.is_some() || head.content == job.input_sha256);
+        if !is_of_job || job.plan_hash.as_deref() != Some(plan.hash.as_str()) {
+            let message = format!(
+                "the plan kept of job {} is not the one it has the hash of; reject the job",
+                job.id
+            );
+            return Err(DbError::Broken(message));
+        }
+        Ok(Some(plan))
+    }
+
+    /// The next row up to `last` of which there is something to say; of a plan of a file, those not told of create something.
+    pub(crate) async fn next(&mut self, last: u64) -> Result<Option<KeptRow>, DbError> {
+        let Some(row) = self.read().await? else { return Ok(None) };
+        if row.action != REPEAT && row.row <= last {
+            return Ok(Some(row));
+        }
+        self.rows.push_front(row);
+        Ok(None)
+    }
+
+    async fn read(&mut self) -> Result<Option<KeptRow>, DbError> {
+        while self.rows.is_empty() {
+            let Some(text) = self.ledger.plan_part(self.job, self.part).await? else {
+                return Ok(None);
+            };
+            let head = usize::from(self.part == 0);
+            self.part += 1;
+            let rows = text.lines().skip(head).map(serde_json::from_str);
+            self.rows = rows.collect::<Result<_, _>>().map_err(|_| damaged())?;
+        }
+        Ok(self.rows.pop_front())
+    }
+}
+
+fn damaged() -> DbError {
+    DbError::Broken("the plan kept with the job is damaged".to_owned())
+}

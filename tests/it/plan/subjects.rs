@@ -1,0 +1,168 @@
+//! Every line that is shown says whom it is about: in plans, faults, undo, rows and reports, as text and as data.
+
+use serde_json::{Value, json};
+
+use crate::place::{Place, read};
+
+async fn with_users() -> Place {
+    let place = Place::with_customer().await;
+    place.write(
+        "users.csv",
+        "customer,user_principal_name,display_name\n\
+         A-1,ida@alpha.onmicrosoft.com,Ida Ek\n\
+         alpha.onmicrosoft.com,bo@alpha.onmicrosoft.com,\n",
+    );
+    place
+}
+
+fn subjects(rows: &Value) -> Vec<Value> {
+    let rows = rows.as_array().expect("rows");
+    rows.iter().map(|row| row["subject"]["key"].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_say_who_is_made_changed_and_deleted() {
+    let place = with_users().await;
+    let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(0).out;
+    assert!(
+        plan.contains("line 2: create ida@alpha.onmicrosoft.com (Ida Ek, of Alpha Ltd)\nline 3: create bo@alpha.onmicrosoft.com (of Alpha Ltd)\n"),
+        "{plan}"
+    );
+    let told = place
+        .tenantry(&["plan", "bulk-add-users", "users.csv", "--json"])
+        .ends(0)
+        .json();
+    assert_eq!(
+        told["rows"][0]["subject"],
+        json!({ "kind": "user", "key": "ida@alpha.onmicrosoft.com", "name": "Ida Ek", "customer": "alpha.onmicrosoft.com",
+            "customer_name": "Alpha Ltd" })
+    );
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+    // A file without a column `customer`, and one whose columns stand elsewhere.
+    place.write(
+        "leavers.csv",
+        "reason,user_principal_name\nleft,ida@alpha.onmicrosoft.com\n",
+    );
+    let plan = ["plan", "delete-users", "leavers.csv", "--customer", "a-1"];
+    let plan = place.tenantry(&plan).ends(0).out;
+    assert!(
+        plan.contains("line 2: delete ida@alpha.onmicrosoft.com (of Alpha Ltd) (destructive)\n"),
+        "{plan}"
+    );
+    place.write("account.csv", "customer,company_name\nA-1,Alpha Two\n");
+    let plan = place.tenantry(&["plan", "update-account", "account.csv"]).ends(0).out;
+    assert!(
+        plan.contains("line 2: change Alpha Ltd (alpha.onmicrosoft.com)\n"),
+        "{plan}"
+    );
+    let ended = ["plan", "remove-relationship", "--set", "customer=A-1"];
+    let ended = place.tenantry(&ended).ends(0).out;
+    assert!(
+        ended.contains("end the relationship with Alpha Ltd (alpha.onmicrosoft.com) (destructive)"),
+        "{ended}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_rows_say_whom_they_are_about_whatever_refuses_them() {
+    let place = with_users().await;
+    place.write(
+        "bad.csv",
+        "customer,user_principal_name,usage_location,licenses\n\
+         A-1,uma@alpha.onmicrosoft.com,UK,\n\
+         A-1,eva@alpha.onmicrosoft.com,DE,NOSUCH\n\
+         A-1,not a name,DE,\n\
+         A-1,kim@alpha.onmicrosoft.com,DE,\n\
+         A-1,Kim@alpha.onmicrosoft.com,DE,\n",
+    );
+    let plan = ["plan", "bulk-add-users", "bad.csv"];
+    let text = place.tenantry(&plan).ends(1).out;
+    let about = [
+        ("bad.csv:2:", "for uma@alpha.onmicrosoft.com (of Alpha Ltd)"),
+        ("bad.csv:3:", "for eva@alpha.onmicrosoft.com (of Alpha Ltd)"),
+    ];
+    for (line, about) in about {
+        let told = text.lines().find(|told| told.starts_with(line));
+        assert!(told.is_some_and(|told| told.contains(about)), "{line} {about}\n{text}");
+    }
+    // The value says it already.
+    assert!(!text.contains("for not a name") && !text.contains("for Kim@"), "{text}");
+    let told = place.tenantry(&[&plan[..], &["--json"]].concat()).ends(1).json();
+    let errors = subjects(&told["errors"]);
+    let expected = [
+        "uma@alpha.onmicrosoft.com",
+        "eva@alpha.onmicrosoft.com",
+        "not a name",
+        "Kim@alpha.onmicrosoft.com",
+    ];
+    assert_eq!(errors, expected.map(|key| json!(key)));
+    assert_eq!(
+        subjects(&told["rows"])[..3],
+        [
+            json!("uma@alpha.onmicrosoft.com"),
+            json!("eva@alpha.onmicrosoft.com"),
+            json!("not a name")
+        ]
+    );
+
+    let run = [
+        "run",
+        "bulk-add-users",
+        "bad.csv",
+        "--skip-invalid",
+        "--no-passwords",
+        "--json",
+    ];
+    let job = place.tenantry(&run).ends(1).json()["job"]
+        .as_str()
+        .expect("a job")
+        .to_owned();
+    let report = place.tenantry(&["report", &job]).ends(0).out;
+    assert!(
+        report.contains("row 2 (line 3), eva@alpha.onmicrosoft.com (of Alpha Ltd): "),
+        "{report}"
+    );
+    let told = place.tenantry(&["report", &job, "--json"]).ends(0).json();
+    let example = &told["errors"][0]["examples"][0];
+    assert!(
+        example["line"].is_u64() && example["subject"]["kind"] == "user",
+        "{example}"
+    );
+    place.tenantry(&["report", &job, "--html", "report.html"]).ends(0);
+    assert!(
+        read(place.path("report.html"))
+            .contains("<td>2</td><td>3</td><td>eva@alpha.onmicrosoft.com (of Alpha Ltd)</td>")
+    );
+    let rows = place.tenantry(&["rows", &job, "--outcome", "applied"]).ends(0).out;
+    assert!(
+        rows.contains("row 4 (line 5)") && rows.contains("kim@alpha.onmicrosoft.com (of Alpha Ltd)"),
+        "{rows}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_says_whom_it_takes_back() {
+    let place = with_users().await;
+    let run = ["run", "bulk-add-users", "users.csv", "--no-passwords", "--json"];
+    let job = place.tenantry(&run).ends(0).json()["job"]
+        .as_str()
+        .expect("a job")
+        .to_owned();
+    let plan = place.tenantry(&["undo", &job, "--plan"]).ends(0).out;
+    assert!(
+        plan.contains("row 1: undo ida@alpha.onmicrosoft.com (Ida Ek, of Alpha Ltd)\n"),
+        "{plan}"
+    );
+    assert!(
+        plan.contains("row 2: undo bo@alpha.onmicrosoft.com (of Alpha Ltd)\n"),
+        "{plan}"
+    );
+    let told = place.tenantry(&["undo", &job, "--plan", "--json"]).ends(0).json();
+    assert_eq!(
+        subjects(&told["rows"]),
+        [json!("ida@alpha.onmicrosoft.com"), json!("bo@alpha.onmicrosoft.com")]
+    );
+    assert_eq!(told["rows"][1]["line"], 3);
+}
