@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::End;
-use super::output;
+use super::output::{self, ProgressDisplay};
 use super::run::tell;
 use crate::app::App;
 use crate::delivery;
@@ -215,7 +215,9 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
             );
         }
         app.service.try_results(Some(dir))?;
-        app.service.wait(job.id, Some(dir)).await?;
+        let progress = ProgressDisplay::new("writing", json);
+        app.service.wait(job.id, Some(dir), &progress).await?;
+        progress.done();
         tell(&app.service.job(job.id).await?, json)?;
         return Ok(End::Fine);
     }
