@@ -1,4 +1,4 @@
-//! SKUs by what people call them: product names, what MSOnline calls an account SKU, and ids in other dresses.
+//! SKUs by what people call them: product names, what `MSOnline` calls an account SKU, and ids in other dresses.
 //!
 //! Names are Microsoft's, of today and of before. They are suggestions only: what a name stands for has changed over the years.
 
