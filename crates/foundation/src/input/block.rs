@@ -181,7 +181,7 @@ impl Cells {
     pub(super) fn compose(&mut self, mark: Mark, scratch: &mut String) {
         let appended = &self.text[mark.text..];
         // Nothing below U+0300, which is written with bytes below 0xCC, is anything but composed.
-        let below = appended.bytes().fold(true, |below, byte| below & (byte < 0xCC));
+        let below = appended.bytes().fold(0, u8::max) < 0xCC;
         if below || matches!(composed(appended), Cow::Borrowed(_)) {
             return;
         }
