@@ -146,6 +146,7 @@ pub struct Planning {
 }
 
 /// What a store has no place for.
+#[derive(Clone, Copy)]
 struct Unkept {
     /// Columns of the kind.
     columns: &'static [&'static str],
@@ -388,9 +389,10 @@ fn open(
     })?;
     refuse_hidden(&input, &source, job)?;
     input.redact(&mapping.secret);
-    let left_out = match keeping.leave_out {
-        true => mapping.leave_out(job, keeping.columns),
-        false => Vec::new(),
+    let left_out = if keeping.leave_out {
+        mapping.leave_out(job, keeping.columns)
+    } else {
+        Vec::new()
     };
     let note = (!left_out.is_empty()).then(|| {
         format!(
