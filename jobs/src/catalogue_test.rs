@@ -77,7 +77,10 @@ fn no_fault_of_a_cell_can_be_read_as_its_opposite() {
             {
                 let mut cells: Vec<Option<&str>> = good.iter().map(|cell| Some(cell.as_str())).collect();
                 cells[at] = Some(&value);
-                let problems = job.request(&Row::new(&cells)).err().unwrap_or_default();
+                let problems = job
+                    .request(&Row::new(&cells))
+                    .err()
+                    .map_or_else(Vec::new, |faulty| faulty.problems);
                 for problem in problems {
                     let starts = |words: &[&str]| words.iter().any(|word| problem.expected.starts_with(word));
                     let noun = ["a ", "an ", "at least ", "one ", "text ", "part ", "the ", "`", "tags "];
