@@ -217,6 +217,9 @@ struct SubmissionArgs {
     /// Apply the good rows of a file that has bad ones; the bad ones are recorded as rejected
     #[arg(long)]
     skip_invalid: bool,
+    /// Leave out columns that the store does not keep, such as job titles at Partner Center
+    #[arg(long)]
+    ignore_not_kept: bool,
     /// A key of your own: submitting with it again is the same job
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -235,6 +238,7 @@ impl SubmissionArgs {
             store: None,
             customer: self.customer.clone(),
             skip_invalid: self.skip_invalid,
+            ignore_not_kept: self.ignore_not_kept,
             seal_to: Vec::new(),
             in_the_clear: false,
             reply_rows: false,

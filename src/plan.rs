@@ -15,6 +15,7 @@ mod kept;
 mod mark;
 mod remote;
 mod repeated;
+mod rest;
 mod subjects;
 mod sync;
 
@@ -140,6 +141,19 @@ pub struct Planning {
     /// First row of each block, so that a row's block can be found.
     first_rows: Vec<u64>,
     keep_blocks: bool,
+    /// What of the file is not read.
+    note: Option<String>,
+}
+
+/// What a store has no place for.
+#[derive(Clone, Copy)]
+struct Unkept {
+    /// Columns of the kind.
+    columns: &'static [&'static str],
+    /// Whether they are left out.
+    leave_out: bool,
+    /// What people call the store.
+    title: &'static str,
 }
 
 /// What is known when the whole file has been read.
@@ -189,8 +203,14 @@ impl Planning {
             .as_ref()
             .zip(remote)
             .map(|(against, remote)| Arc::from(remote.open(StoreEnv::new(&against.ledger), &[])));
-        let opened = tokio::task::spawn_blocking(move || open(source, job, customer, context)).await;
-        let (input, keys, shared) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
+        let unkept = remote.map_or(&[][..], |remote| (remote.capabilities().unkept_columns)(job.kind()));
+        let keeping = Unkept {
+            columns: unkept,
+            leave_out: parameters.ignore_not_kept,
+            title: remote.map_or("", |remote| remote.title()),
+        };
+        let opened = tokio::task::spawn_blocking(move || open(source, job, customer, context, keeping)).await;
+        let (input, keys, shared, note) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
         Ok(Self {
             shared: Arc::new(shared),
             store,
@@ -202,6 +222,7 @@ impl Planning {
             impact: Impact::default(),
             first_rows: Vec::new(),
             keep_blocks,
+            note,
         })
     }
 
@@ -266,7 +287,10 @@ impl Planning {
         };
         let mut checked = oldest.await.map_err(|error| PlanError::Broken(error.to_string()))??;
         let needs = std::mem::take(&mut checked.needs);
-        checked.reject(self.impact.take_seats(&needs), &self.shared);
+        let seatless = self
+            .impact
+            .take_seats(&needs, &|row| checked.rejects.contains_key(&row));
+        checked.reject(seatless, &self.shared);
         self.impact.add(&checked.previews);
         for key in checked.take_keys() {
             self.keys.add(key)?;
@@ -282,11 +306,13 @@ impl Planning {
             shared,
             first_rows,
             impact,
+            note,
             ..
         } = self;
         let reader = reader.ok_or_else(|| PlanError::Broken("reading had failed before".to_owned()))?;
         let finished = tokio::task::spawn_blocking(move || {
-            let digest = reader.finish()?;
+            let mut digest = reader.finish()?;
+            digest.notes.extend(note);
             let repeated = RepeatedRows::new(keys.finish()?, shared, first_rows);
             Ok(Planned {
                 digest,
@@ -316,18 +342,18 @@ impl Planning {
         if let (Some(store), Some(session)) = (remote, self.session.clone()) {
             return tasks::spawn("the plan", async move {
                 let sharing = shared.clone();
-                let checked = tokio::task::spawn_blocking(move || check::check(&sharing, block, None, keep));
+                let checked = tokio::task::spawn_blocking(move || rest::check(&sharing, block, None, keep));
                 let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
                 remote::preview(store.as_ref(), session.as_ref(), &shared, &mut checked).await?;
                 Ok(checked)
             });
         }
         match self.store.clone() {
-            None => tokio::task::spawn_blocking(move || check::check(&shared, block, None, keep)),
+            None => tokio::task::spawn_blocking(move || rest::check(&shared, block, None, keep)),
             Some(against) => tasks::spawn("the plan", async move {
                 let sharing = shared.clone();
                 let checked = against.ledger.db().read(move |tx| {
-                    check::check(&sharing, block, Some(tx), keep).map_err(|error| match error {
+                    rest::check(&sharing, block, Some(tx), keep).map_err(|error| match error {
                         PlanError::Db(error) => error,
                         other => DbError::Broken(other.to_string()),
                     })
@@ -348,12 +374,13 @@ fn open(
     job: &'static dyn Job,
     customer: Option<String>,
     context: Context,
-) -> Result<(Input, Keys, check::Shared), PlanError> {
+    keeping: Unkept,
+) -> Result<(Input, Keys, check::Shared, Option<String>), PlanError> {
     let mut input = read(&source, job)?;
     let header: Vec<String> = input.header().to_vec();
     let cells = borrowed(&header);
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
-    let mapping = header::recognise(job, &cells, fixed).map_err(|problems| PlanError::Header {
+    let mut mapping = header::recognise(job, &cells, fixed).map_err(|problems| PlanError::Header {
         file: input.name().to_owned(),
         sheet: input.sheet().map(str::to_owned),
         kind: job.kind(),
@@ -362,6 +389,18 @@ fn open(
     })?;
     refuse_hidden(&input, &source, job)?;
     input.redact(&mapping.secret);
+    let left_out = if keeping.leave_out {
+        mapping.leave_out(job, keeping.columns)
+    } else {
+        Vec::new()
+    };
+    let note = (!left_out.is_empty()).then(|| {
+        format!(
+            "left out, as {} does not keep it: {}",
+            keeping.title,
+            left_out.join(", ")
+        )
+    });
     let entropy = Clock::system().entropy();
     let keys = Keys::new(None, KEY_MEMORY, entropy).map_err(|error| PlanError::Broken(error.to_string()))?;
     let shared = check::Shared {
@@ -369,13 +408,15 @@ fn open(
         sheet: input.sheet().map(str::to_owned),
         job,
         mapping,
+        header_line: input.header_line(),
+        unkept: keeping.columns,
         customer,
         header,
         hasher: keys.hasher(),
         source,
         context,
     };
-    Ok((input, keys, shared))
+    Ok((input, keys, shared, note))
 }
 
 /// Whoever filters a list of leavers does not expect the others to be deleted as well.

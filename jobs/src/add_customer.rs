@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, country, domain, postal, profile};
 use crate::{
-    Change, Column, Creates, CustomerField, Job, NewCustomer, Passwords, Policy, Problem, Request, Row, RunsIn, Undo,
+    Change, Column, Creates, CustomerField, Faulty, Job, NewCustomer, Passwords, Policy, Request, Row, RunsIn, Undo,
     code, position, text,
 };
 
@@ -105,7 +105,7 @@ impl Job for AddCustomer {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let domain = initial_domain(&mut faults, row);
         let mut fields = FIELDS.map(|column| Cow::Borrowed(row.text(column)));
@@ -198,6 +198,9 @@ fn settle_culture<'a>(
     country: Option<&'static country::Country>,
     fields: &mut [Cow<'a, str>; CustomerField::ALL.len()],
 ) {
+    if row.lacks(&[COUNTRY, CULTURE, LANGUAGE]) {
+        return;
+    }
     let [culture, language] = [CustomerField::Culture as usize, CustomerField::Language as usize];
     if fields[culture].is_empty() {
         // Nothing follows from a missing country or a bad language, and those are noted already.

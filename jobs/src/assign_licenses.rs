@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::faults::Faults;
 use crate::model::{cell, skus};
 use crate::{
-    Change, Column, Job, LicenseChange, Passwords, Policy, Problem, Request, Row, RunsIn, Undo, code, position,
+    Change, Column, Faulty, Job, LicenseChange, Passwords, Policy, Request, Row, RunsIn, Undo, code, position,
 };
 
 /// The kind.
@@ -57,7 +57,7 @@ impl Job for AssignLicenses {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         let assign = distinct(cell::skus(&mut faults, row, ASSIGN));

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, list, person, roles, upn};
 use crate::{
-    Change, Column, Creates, Job, NewUser, Passwords, Policy, Problem, Request, Row, RunsIn, Template, Undo, UserField,
+    Change, Column, Creates, Faulty, Job, NewUser, Passwords, Policy, Request, Row, RunsIn, Template, Undo, UserField,
     code, position, text,
 };
 
@@ -91,7 +91,7 @@ impl Job for BulkAddUsers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let user_principal_name = cell::user_principal_name(&mut faults, row, USER_PRINCIPAL_NAME);
@@ -120,6 +120,9 @@ impl Job for BulkAddUsers {
 
 fn display_name<'a>(faults: &mut Faults, row: &Row<'a>, user_principal_name: &'a str) -> Cow<'a, str> {
     let given = person::display_name(faults, row, DISPLAY_NAME);
+    if given.is_empty() && row.lacks(&[DISPLAY_NAME, FIRST_NAME, LAST_NAME]) {
+        return Cow::Borrowed("");
+    }
     match (given, row.text(FIRST_NAME), row.text(LAST_NAME)) {
         ("", "", "") => Cow::Borrowed(upn::local(user_principal_name)),
         ("", only, "") | ("", "", only) => Cow::Borrowed(only),

@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::{Change, Creates, JOBS, Job, Passwords, Request, Row, RunsIn, Undo, find, header};
+use crate::{Change, Creates, Faulty, JOBS, Job, Passwords, Request, Row, RunsIn, Undo, find, header};
 
 /// The records of a kind's sample; the first is the header.
 fn sample(job: &dyn Job) -> Vec<Vec<String>> {
@@ -77,7 +77,10 @@ fn no_fault_of_a_cell_can_be_read_as_its_opposite() {
             {
                 let mut cells: Vec<Option<&str>> = good.iter().map(|cell| Some(cell.as_str())).collect();
                 cells[at] = Some(&value);
-                let problems = job.request(&Row::new(&cells)).err().unwrap_or_default();
+                let problems = job
+                    .request(&Row::new(&cells))
+                    .err()
+                    .map_or_else(Vec::new, |faulty| faulty.problems);
                 for problem in problems {
                     let starts = |words: &[&str]| words.iter().any(|word| problem.expected.starts_with(word));
                     let noun = ["a ", "an ", "at least ", "one ", "text ", "part ", "the ", "`", "tags "];
@@ -236,7 +239,7 @@ proptest! {
         let row: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
         match job.request(&Row::new(&row)) {
             Ok(request) => request.each_key(&|customer| customer.as_written().to_owned(), &mut |_, value| assert!(!value.is_empty())),
-            Err(problems) => {
+            Err(Faulty { problems, .. }) => {
                 assert!(!problems.is_empty());
                 let place = |name: &str| job.columns().iter().position(|column| column.name == name);
                 let places: Vec<_> = problems.iter().map(|problem| {
@@ -302,7 +305,7 @@ proptest! {
                 let mapping = header::recognise(job, file_header, &[]).unwrap();
                 let row: Vec<Option<&str>> =
                     mapping.columns.iter().map(|at| at.map(|at| cells[at].as_str())).collect();
-                job.request(&Row::new(&row)).map(|request| format!("{request:?}"))
+                job.request(&Row::new(&row)).map(|request| format!("{request:?}")).map_err(|faulty| faulty.problems)
             };
             prop_assert_eq!(read(&native), read(&foreign), "{}", template.name);
             prop_assert!(read(&native).is_ok());

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, list};
 use crate::{
-    Column, Export, ExportFormat, ExportOf, Job, Matching, Passwords, Policy, Problem, Request, Row, RunsIn,
+    Column, Export, ExportFormat, ExportOf, Faulty, Job, Matching, Passwords, Policy, Request, Row, RunsIn,
     SearchField, Undo, code, nearest, position, text,
 };
 
@@ -87,7 +87,7 @@ impl Job for ExportCustomers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let what = match cell::choice(&mut faults, row, WHAT) {
             None if row.text(WHAT).is_empty() => Some(ExportOf::Customers),

@@ -1,7 +1,7 @@
 //! Collects what is wrong with a row while it is read, so that every fault is reported and not just the first.
 
 use crate::text;
-use crate::{Column, Problem, Request, Row, code};
+use crate::{Column, Faulty, Problem, Request, Row, code};
 
 /// The faults of one row so far. Costs nothing while there are none.
 pub(crate) struct Faults {
@@ -133,11 +133,14 @@ impl Faults {
     }
 
     /// What the row asks for, or the faults in column order, those of the whole row last.
-    pub(crate) fn finish<'a>(mut self, asked: impl Into<Request<'a>>) -> Result<Request<'a>, Vec<Problem>> {
+    pub(crate) fn finish<'a>(mut self, asked: impl Into<Request<'a>>) -> Result<Request<'a>, Faulty<'a>> {
         if self.found.is_empty() {
             return Ok(asked.into());
         }
         self.found.sort_by_key(|(column, _)| *column);
-        Err(self.found.into_iter().map(|(_, problem)| problem).collect())
+        Err(Faulty {
+            problems: self.found.into_iter().map(|(_, problem)| problem).collect(),
+            rest: Box::new(asked.into()),
+        })
     }
 }

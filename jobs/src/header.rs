@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use crate::{Column, ExportOf, JOBS, Job, Problem, Template, code, export_columns, lists, nearest};
+use crate::{Column, ExportOf, JOBS, Job, Problem, Row, Template, code, export_columns, lists, nearest};
 
 /// Where the native columns stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,30 @@ pub struct Mapping {
     /// The file's columns at the end of the header that have no name, as spreadsheets leave them.
     /// A row with a value there is ragged.
     pub unnamed: Vec<usize>,
+    /// Native columns that the file has and nobody is to read.
+    pub left_out: Vec<usize>,
+}
+
+impl Mapping {
+    /// Leaves out these native columns of a kind; those of them that the file has, by name.
+    pub fn leave_out(&mut self, job: &dyn Job, names: &[&str]) -> Vec<&'static str> {
+        let mut found = Vec::new();
+        for (at, column) in job.columns().iter().enumerate() {
+            if names.contains(&column.name)
+                && let Some(cell) = self.columns.get_mut(at)
+                && cell.take().is_some()
+            {
+                found.push(column.name);
+                self.left_out.push(at);
+            }
+        }
+        found
+    }
+
+    /// A row of the file, from its cells in the order of the kind's columns.
+    pub fn row<'a>(&'a self, cells: &'a [Option<&'a str>]) -> Row<'a> {
+        Row::without(cells, &self.left_out)
+    }
 }
 
 /// Reads a header. `fixed` are the native columns that the command line gives for all rows.
@@ -66,6 +90,7 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
         secret: (0..named).filter(|index| is_secret(header[*index])).collect(),
         columns,
         unnamed: (named..header.len()).collect(),
+        left_out: Vec::new(),
     })
 }
 

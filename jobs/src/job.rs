@@ -36,8 +36,18 @@ pub trait Job: Sync {
     /// What a row asks for, or everything that is wrong with the row.
     ///
     /// # Errors
-    /// One [`Problem`] per fault, in column order; never just the first.
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>>;
+    /// One [`Problem`] per fault, in column order; never just the first. What the sound cells say comes with them.
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>>;
+}
+
+/// A row that cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faulty<'a> {
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+    /// What it asks for as far as it was read, to be looked up and never to be carried out. Where the row was read without the
+    /// cells at fault ([`Row::without`]), nothing in it follows from them.
+    pub rest: Box<Request<'a>>,
 }
 
 /// Another program's file layout, mapped onto the native columns.
@@ -60,12 +70,23 @@ pub struct Template {
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     cells: &'a [Option<&'a str>],
+    left_out: &'a [usize],
 }
 
 impl<'a> Row<'a> {
     /// Wraps cells that are already in the order of [`Job::columns`].
     pub fn new(cells: &'a [Option<&'a str>]) -> Self {
-        Self { cells }
+        Self { cells, left_out: &[] }
+    }
+
+    /// The same with cells at fault left out, which are empty; `left_out` has their columns.
+    pub fn without(cells: &'a [Option<&'a str>], left_out: &'a [usize]) -> Self {
+        Self { cells, left_out }
+    }
+
+    /// Whether the cell of one of these columns was left out, so that nothing follows from its being empty.
+    pub(crate) fn lacks(&self, columns: &[usize]) -> bool {
+        self.left_out.iter().any(|column| columns.contains(column))
     }
 
     /// The cell of the column at `index`, without surrounding white space; empty when absent.

@@ -64,6 +64,33 @@ impl Problem {
         self.suggestion = nearest.map(Into::into);
         self
     }
+
+    /// Whether it is true of what one cell names, whatever the other cells of the row say, so that it is told of a row of
+    /// which other cells are at fault. What else a store says depends on what exactly is asked for.
+    pub fn is_of_one_cell(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            code::UNKNOWN_CUSTOMER
+                | code::NOT_THERE_YET
+                | code::AMBIGUOUS_CUSTOMER
+                | code::RELATIONSHIP_ENDED
+                | code::FOREIGN_DOMAIN
+                | code::DOMAIN_TAKEN
+                | code::EXTERNAL_ID_TAKEN
+                | code::CUSTOMER_EXISTS
+                | code::USER_EXISTS
+                | code::UNKNOWN_USER
+                | code::USER_DELETED
+                | code::RESTORE_EXPIRED
+                | code::UNKNOWN_SKU
+                | code::LICENSE_NOT_ASSIGNED
+                | code::UNKNOWN_ROLE
+                | code::UNKNOWN_SUBSCRIPTION
+                | code::FOREIGN_SUBSCRIPTION
+                | code::UNKNOWN_STORE
+                | code::NOT_KEPT
+        )
+    }
 }
 
 impl std::fmt::Display for Problem {
@@ -165,6 +192,8 @@ pub mod code {
     pub const NOTHING_TO_CHANGE: &str = "nothing-to-change";
     /// No customer of that id, domain or external id.
     pub const UNKNOWN_CUSTOMER: &str = "unknown-customer";
+    /// The customer was made minutes ago, and the store does not show it yet: the same row works later.
+    pub const NOT_THERE_YET: &str = "not-there-yet";
     /// More than one customer answers to that name.
     pub const AMBIGUOUS_CUSTOMER: &str = "ambiguous-customer";
     /// The domain of the user name is not one of the customer's.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::faults::Faults;
 use crate::model::{products, skus};
 use crate::{
-    Change, Column, CustomerRef, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Seats, Undo, code, position,
+    Change, Column, CustomerRef, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Seats, Undo, code, position,
 };
 
 /// The kind.
@@ -58,7 +58,7 @@ impl Job for SetSeats {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = faults.required_line(row, CUSTOMER, 256);
         let (part_number, sku_id) = sku(&mut faults, row);

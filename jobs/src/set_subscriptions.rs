@@ -6,7 +6,7 @@
 use crate::faults::Faults;
 use crate::model::cell;
 use crate::{
-    Change, Column, Job, Passwords, Policy, Problem, ProductType, Request, Row, RunsIn, SubscriptionState,
+    Change, Column, Faulty, Job, Passwords, Policy, ProductType, Request, Row, RunsIn, SubscriptionState,
     SubscriptionStatus, Undo, code, position,
 };
 
@@ -70,7 +70,7 @@ impl Job for SetSubscriptions {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let state = SubscriptionState {
             customer: cell::customer(&mut faults, row, CUSTOMER),

@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Suspension, Undo, position};
+use crate::{Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Suspension, Undo, position};
 
 /// The kind.
 pub(crate) struct SuspendSubscription;
@@ -49,7 +49,7 @@ impl Job for SuspendSubscription {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let suspension = Suspension {
             customer: cell::customer(&mut faults, row, CUSTOMER),

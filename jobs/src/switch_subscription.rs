@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::faults::Faults;
 use crate::model::{cell, email};
 use crate::{
-    Change, Column, CustomerRef, Direction, Flow, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Switch,
+    Change, Column, CustomerRef, Direction, Faulty, Flow, Job, Passwords, Policy, Request, Row, RunsIn, Switch,
     TransferAction, Undo, code, position,
 };
 
@@ -79,7 +79,7 @@ impl Job for SwitchSubscription {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let subscription_id = cell::required_guid(&mut faults, row, SUBSCRIPTION_ID);

@@ -3,7 +3,7 @@
 use crate::choice::Choice as _;
 use crate::faults::Faults;
 use crate::model::{cell, list};
-use crate::{Column, ExportOf, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Sync, Undo, code, position};
+use crate::{Column, ExportOf, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Sync, Undo, code, position};
 
 /// The kind.
 pub(crate) struct SyncCustomers;
@@ -56,7 +56,7 @@ impl Job for SyncCustomers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let from = from(&mut faults, row);
         let customer = cell::optional_customer(&mut faults, row, CUSTOMER);

@@ -13,7 +13,7 @@ pub(crate) fn row_of<'a>(job: &dyn Job, good: &[(&str, &'a str)], cells: &[(&str
 
 /// The change that such a row of a kind asks for.
 pub(crate) fn change<'a>(job: &dyn Job, cells: &'a [Option<&'a str>]) -> Result<Change<'a>, Vec<Problem>> {
-    match job.request(&Row::new(cells))? {
+    match job.request(&Row::new(cells)).map_err(|faulty| faulty.problems)? {
         Request::Change(change) => Ok(change),
         other => panic!("{other:?}"),
     }
@@ -23,7 +23,10 @@ pub(crate) fn change<'a>(job: &dyn Job, cells: &'a [Option<&'a str>]) -> Result<
 #[track_caller]
 pub(crate) fn check(job: &dyn Job, good: &[(&str, &str)], cells: &[(&str, &str)], expected: &[&str]) {
     let row = row_of(job, good, cells);
-    let problems = job.request(&Row::new(&row)).err().unwrap_or_default();
+    let problems = job
+        .request(&Row::new(&row))
+        .err()
+        .map_or_else(Vec::new, |faulty| faulty.problems);
     let told: Vec<String> = problems
         .iter()
         .map(|problem| match &problem.suggestion {

@@ -6,7 +6,7 @@ use crate::faults::Faults;
 use crate::model::cell::Wish;
 use crate::model::{country, profile};
 use crate::{
-    Change, Column, CustomerField, CustomerPatch, CustomerRef, Job, Passwords, Policy, Problem, Request, Row, RunsIn,
+    Change, Column, CustomerField, CustomerPatch, CustomerRef, Faulty, Job, Passwords, Policy, Request, Row, RunsIn,
     Undo, code, position,
 };
 
@@ -63,7 +63,7 @@ impl Job for UpdateAccount {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = faults.required_line(row, CUSTOMER, 256);
         // State and postal code can be judged only when the row says for which country.
@@ -89,7 +89,7 @@ impl Job for UpdateAccount {
             Wish::Erase => Some(""),
             Wish::Set(_) => Some(faults.line(row, EXTERNAL_ID, 256)),
         };
-        let named = (CUSTOMER + 1..COLUMNS.len()).any(|column| !row.text(column).is_empty());
+        let named = (CUSTOMER + 1..COLUMNS.len()).any(|column| !row.text(column).is_empty() || row.lacks(&[column]));
         if !named {
             faults.add_whole(
                 code::NOTHING_TO_CHANGE,

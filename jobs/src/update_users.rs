@@ -7,7 +7,7 @@ use crate::faults::Faults;
 use crate::model::cell::{self, Wish};
 use crate::model::person;
 use crate::{
-    Change, Column, Job, Passwords, Policy, Problem, Request, Row, RunsIn, Template, Undo, UserField, UserPatch, code,
+    Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Template, Undo, UserField, UserPatch, code,
     position,
 };
 
@@ -91,7 +91,7 @@ impl Job for UpdateUsers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Vec<Problem>> {
+    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         let mut fields = Vec::new();
@@ -121,7 +121,8 @@ impl Job for UpdateUsers {
                 .then(|| cell::yes_or_no(&mut faults, row, BLOCK_SIGN_IN))
                 .flatten(),
         };
-        if (FIELDS..COLUMNS.len()).all(|column| row.text(column).is_empty()) {
+        let is_empty = |column: usize| row.text(column).is_empty() && !row.lacks(&[column]);
+        if (FIELDS..COLUMNS.len()).all(is_empty) {
             faults.add_whole(
                 code::NOTHING_TO_CHANGE,
                 "a value in at least one column besides `customer` and `user_principal_name`",

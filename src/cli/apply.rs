@@ -90,6 +90,7 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
     let submission = SubmissionArgs {
         customer: None,
         skip_invalid: false,
+        ignore_not_kept: false,
         idempotency_key: None,
         by: args.by.clone(),
         input,

@@ -57,8 +57,8 @@ pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow
     let kind = super::kind("export-customers")?;
     let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
     // The same checks as a row of `export-customers` goes through.
-    let asked = kind.request(&Row::new(&cells)).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(|problem| format!("--{problem}")).collect();
+    let asked = kind.request(&Row::new(&cells)).map_err(|faulty| {
+        let problems: Vec<String> = faulty.problems.iter().map(|problem| format!("--{problem}")).collect();
         anyhow::anyhow!(problems.join("\n"))
     })?;
     let tenantry_jobs::Request::Export(export) = asked else {

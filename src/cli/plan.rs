@@ -39,6 +39,9 @@ pub(super) struct Plan {
     /// Plan for the good rows of a file that has bad ones
     #[arg(long)]
     skip_invalid: bool,
+    /// Leave out columns that the store does not keep, such as job titles at Partner Center
+    #[arg(long)]
+    ignore_not_kept: bool,
     /// Check the file alone, without looking at the store
     #[arg(long)]
     offline: bool,
@@ -79,6 +82,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         store: stores.name_of(kind).filter(|_| !args.offline),
         customer: args.customer.clone(),
         skip_invalid: args.skip_invalid,
+        ignore_not_kept: args.ignore_not_kept,
         seal_to: Vec::new(),
         in_the_clear: false,
         reply_rows: false,

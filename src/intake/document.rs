@@ -30,7 +30,7 @@ pub const KEYS: [&str; 8] = [
     "reply_rows",
 ];
 /// The keys of its `parameters`.
-pub const PARAMETER_KEYS: [&str; 2] = ["customer", "skip_invalid"];
+pub const PARAMETER_KEYS: [&str; 3] = ["customer", "skip_invalid", "ignore_not_kept"];
 /// The longest idempotency key, and the longest name.
 const LONGEST_NAME: usize = 200;
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Job, Problem, Row, Subject, code};
+use tenantry_jobs::{Faulty, Job, Problem, Subject, code};
 
 use super::{PlanError, RowFault, Source, mark};
 use crate::db::Tx;
-use crate::input::duplicates::{KeyHasher, RowKey};
+use crate::input::duplicates::{self, KeyHasher, RowKey};
 use crate::input::{self, Block, RowView, Rows};
 use crate::ledger::RowOutcome;
 use crate::store::sql::sync::Request;
@@ -25,6 +25,10 @@ pub(super) struct Shared {
     pub(super) sheet: Option<String>,
     pub(super) job: &'static dyn Job,
     pub(super) mapping: Mapping,
+    /// Line of the header.
+    pub(super) header_line: u64,
+    /// Columns that the store has no place for.
+    pub(super) unkept: &'static [&'static str],
     pub(super) customer: Option<String>,
     pub(super) header: Vec<String>,
     pub(super) hasher: KeyHasher,
@@ -44,7 +48,9 @@ impl Shared {
     /// Adds to a problem where it stands.
     pub(super) fn fault(&self, row: u64, line: u64, problem: Problem) -> RowFault {
         let column = self.column(&problem.column);
+        let is_of_column = problem.code == code::NOT_KEPT && self.unkept.contains(&problem.column.as_str());
         RowFault {
+            of_column: is_of_column.then_some(self.header_line),
             file: self.file.clone(),
             sheet: self.sheet.clone(),
             row,
@@ -188,6 +194,24 @@ impl CheckedBlock {
         self.previews.insert(at, preview);
     }
 
+    /// Adds what else is wrong with a row that is rejected already.
+    pub(super) fn reject_also(&mut self, row: u64, problem: Problem, shared: &Shared) {
+        let line = self.line(row);
+        let faults = self.rejects.entry(row).or_default();
+        if faults.iter().all(|fault| fault.problem != problem) {
+            faults.push(shared.fault(row, line, problem));
+            faults.sort_by_key(|fault| fault.column_number.unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Adds seats that rejected rows would need.
+    pub(super) fn need(&mut self, needs: Vec<SeatNeed>) {
+        if !needs.is_empty() {
+            self.needs.extend(needs);
+            self.needs.sort_by_key(|need| need.row);
+        }
+    }
+
     /// What a plan made now expects of the rows it does not reject.
     pub fn expected(&self) -> Vec<u8> {
         let mut expected = Vec::new();
@@ -230,13 +254,13 @@ impl CheckedBlock {
         outcomes
     }
 
-    /// The keys of the rows that are not rejected: what a rejected row has, another may have.
+    /// The keys of the rows, marked with what becomes of them: what a rejected row has, another may have.
     pub(super) fn take_keys(&mut self) -> impl Iterator<Item = RowKey> {
         let mut previews = self.previews.iter().peekable();
-        std::mem::take(&mut self.keys).into_iter().filter_map(move |key| {
+        std::mem::take(&mut self.keys).into_iter().map(move |key| {
             while previews.next_if(|preview| preview.row < key.row()).is_some() {}
-            let preview = previews.peek().filter(|preview| preview.row == key.row())?;
-            Some(key.marked(mark::of(&preview.verdict)))
+            let preview = previews.peek().filter(|preview| preview.row == key.row());
+            key.marked(preview.map_or(duplicates::REJECTED, |preview| mark::of(&preview.verdict)))
         })
     }
 }
@@ -261,7 +285,7 @@ pub(super) fn check(
             let valueless = shared.valueless(&block, view);
             let refused = match shared.ragged(view) {
                 Some(problem) => vec![problem],
-                None => match shared.job.request(&Row::new(cells)) {
+                None => match shared.job.request(&shared.mapping.row(cells)) {
                     Ok(_) if !valueless.is_empty() => valueless,
                     Ok(request) => {
                         lines.push(view.line);
@@ -272,7 +296,7 @@ pub(super) fn check(
                         continue;
                     }
                     // What a cell that has no value lacks beyond that need not be told.
-                    Err(problems) => {
+                    Err(Faulty { problems, .. }) => {
                         let more = |problem: &Problem| valueless.iter().all(|other| other.column != problem.column);
                         let more: Vec<Problem> = problems.into_iter().filter(more).collect();
                         [valueless, more].concat()

@@ -1,6 +1,6 @@
 //! Faults, and a log of them whose memory does not grow with the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 
@@ -38,6 +38,9 @@ pub struct RowFault {
     /// Whom or what the row is about, where it says so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub subject: Option<Box<Subject>>,
+    /// Line of the header, where the whole column is at fault and one of its rows stands for all.
+    #[serde(skip)]
+    pub of_column: Option<u64>,
     /// What is wrong.
     #[serde(flatten)]
     pub problem: Problem,
@@ -59,6 +62,7 @@ impl RowFault {
             column_letter: None,
             header: String::new(),
             subject: None,
+            of_column: None,
             problem: Problem::stated(error.code, "", "", format!("{place}{}", error.message)),
         }
     }
@@ -81,6 +85,7 @@ impl RowFault {
             column_letter: None,
             header: String::new(),
             subject: None,
+            of_column: None,
             problem,
         }
     }
@@ -115,11 +120,20 @@ pub struct FaultLog {
     spilled: Option<BufWriter<File>>,
     count: u64,
     by_code: BTreeMap<String, u64>,
+    /// Columns that are at fault as a whole.
+    columns: BTreeSet<String>,
 }
 
 impl FaultLog {
-    /// Adds one.
-    pub fn push(&mut self, fault: RowFault) -> std::io::Result<()> {
+    /// Adds one. Of a column that is at fault as a whole, the first row's is told, at the header.
+    pub fn push(&mut self, mut fault: RowFault) -> std::io::Result<()> {
+        if let Some(header_line) = fault.of_column {
+            if !self.columns.insert(fault.problem.column.clone()) {
+                return Ok(());
+            }
+            (fault.row, fault.line) = (0, header_line);
+            fault.problem.value.clear();
+        }
         self.count += 1;
         *self.by_code.entry(fault.problem.code.clone()).or_default() += 1;
         if self.kept.len() < KEPT {

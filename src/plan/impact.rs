@@ -84,8 +84,13 @@ impl Impact {
         }
     }
 
-    /// Takes the seats of one block off the running totals; rows for which none is left.
-    pub(super) fn take_seats(&mut self, needs: &[SeatNeed]) -> BTreeMap<u64, Problem> {
+    /// Takes the seats of one block off the running totals; rows for which none is left. Rows that are rejected anyhow ask,
+    /// and take none.
+    pub(super) fn take_seats(
+        &mut self,
+        needs: &[SeatNeed],
+        is_rejected: &dyn Fn(u64) -> bool,
+    ) -> BTreeMap<u64, Problem> {
         let mut seatless = BTreeMap::new();
         for of_row in needs.chunk_by(|a, b| a.row == b.row) {
             let mut missing = None;
@@ -101,6 +106,7 @@ impl Impact {
                 Some(need) => {
                     seatless.insert(need.row, no_free_seats(need.column, &need.of.part_number));
                 }
+                None if is_rejected(of_row[0].row) => {}
                 None => of_row.iter().for_each(|need| self.total(need).taken += 1),
             }
         }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Request, Row};
+use tenantry_jobs::{Problem, Request};
 
 use super::PlanError;
 use super::check::{CheckedBlock, Shared, Slice};
-use crate::store::Verdict;
+use super::rest::{self, Rest};
 use crate::store::remote::listing::Listing;
 use crate::store::remote::{ApplyError, LONGEST_PAUSE, RemoteSession, RemoteStore, RowPreview, StoreError, not_taken};
+use crate::store::{SeatNeed, Verdict};
 
 /// Replaces the previews of a block, which so far say only which rows are sound.
 pub(super) async fn preview(
@@ -30,7 +31,7 @@ pub(super) async fn preview(
         let mut requests: Vec<(u64, Request<'_>)> = Vec::new();
         for (view, cells) in slices.iter().flat_map(Slice::rows) {
             if sound.contains(&view.number)
-                && let Ok(request) = shared.job.request(&Row::new(cells))
+                && let Ok(request) = shared.job.request(&shared.mapping.row(cells))
             {
                 requests.push((view.number, request));
             }
@@ -56,7 +57,63 @@ pub(super) async fn preview(
         checked.needs.extend(needs);
         checked.add(preview, shared);
     }
+    look_up(store, session, shared, checked).await
+}
+
+/// Looks rejected rows up, and adds what else is wrong with them and which seats they would need.
+async fn look_up(
+    store: &dyn RemoteStore,
+    session: &dyn RemoteSession,
+    shared: &Shared,
+    checked: &mut CheckedBlock,
+) -> Result<(), PlanError> {
+    let (mut found, mut needed) = (BTreeMap::new(), Vec::new());
+    {
+        let mut waiting = rest::rests(shared, &checked.block, &checked.rejects).into_iter();
+        let mut asked = FuturesUnordered::new();
+        loop {
+            while asked.len() < store.concurrency() {
+                let Some(rest) = waiting.next() else { break };
+                asked.push(what_else(store, session, shared, rest));
+            }
+            let Some(looked_up) = asked.next().await else { break };
+            let (row, problems, needs) = looked_up.map_err(unasked)?;
+            found.insert(row, problems);
+            needed.extend(needs);
+        }
+    }
+    for (row, problems) in found {
+        for problem in problems {
+            checked.reject_also(row, problem, shared);
+        }
+    }
+    checked.need(needed);
     Ok(())
+}
+
+async fn what_else(
+    store: &dyn RemoteStore,
+    session: &dyn RemoteSession,
+    shared: &Shared,
+    mut rest: Rest<'_>,
+) -> Result<(u64, Vec<Problem>, Vec<SeatNeed>), ApplyError> {
+    let mut found = Vec::new();
+    loop {
+        let (row, previewed) = {
+            let cells = rest.cells();
+            ask(store, session, rest.row, &cells.request(shared)).await
+        };
+        let (preview, needs) = previewed?.into_preview(row);
+        let Verdict::Reject(problem) = preview.verdict else {
+            return Ok((row, found, needs));
+        };
+        if !rest.leave_out(shared, &problem) {
+            return Ok((row, found, Vec::new()));
+        }
+        if problem.is_of_one_cell() {
+            found.push(problem);
+        }
+    }
 }
 
 async fn ask(

@@ -242,7 +242,7 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<Loaded, D
             match job.request(&Row::new(cells)) {
                 Ok(request) => requests.push(RowRequest { row, request }),
                 // It was accepted when the file was read; a newer program may be stricter.
-                Err(problems) => refused.extend(problems.first().map(|problem| rejected(row, problem))),
+                Err(faulty) => refused.extend(faulty.problems.first().map(|problem| rejected(row, problem))),
             }
         }
         prepared.learn(tx, &requests)?;

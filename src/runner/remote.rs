@@ -10,7 +10,7 @@ mod work;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Request, Row};
+use tenantry_jobs::Request;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -75,12 +75,16 @@ impl Runner {
     ) -> Result<Option<String>, ApplyError> {
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let mut claim = claim.clone();
-        let (loaded, part) = {
+        let (mut loaded, part) = {
             let claim = claim.clone();
             let load = move |tx: &mut dyn Tx| Ok((load(tx, &claim)?, part_of(tx, &claim)?));
             self.ledger.db().read(load).await?
         };
         let is_tried = |row: &u64| part.as_ref().is_none_or(|part| part.contains(row));
+        if let (Loaded::Rows(spooled), true) = (&mut loaded, claim.parameters.ignore_not_kept) {
+            let unkept = (store.capabilities().unkept_columns)(spooled.job.kind());
+            spooled.mapping.leave_out(spooled.job, unkept);
+        }
         let customer = claim.parameters.customer.clone();
         let mut batch = Batch::default();
         let mut slices = Vec::new();
@@ -97,10 +101,11 @@ impl Runner {
                     if !spooled.is_due(row) || !is_tried(&row) {
                         continue;
                     }
-                    match spooled.job.request(&Row::new(cells)) {
+                    match spooled.job.request(&spooled.mapping.row(cells)) {
                         Ok(request) => requests.push(RowRequest { row, request }),
                         // It was accepted when the file was read; a newer program may be stricter.
-                        Err(problems) => problems
+                        Err(faulty) => faulty
+                            .problems
                             .first()
                             .into_iter()
                             .for_each(|first| batch.add(rejected(row, first))),

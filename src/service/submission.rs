@@ -89,6 +89,12 @@ impl FileRefusal {
         self.totals.rows - self.totals.reject
     }
 
+    /// Whether the same file works later: the store does not show yet what its rows need, and nothing else is wrong.
+    pub fn is_for_now(&self) -> bool {
+        let codes = self.faults.by_code();
+        self.whole && !codes.is_empty() && codes.keys().all(|code| code == tenantry_jobs::code::NOT_THERE_YET)
+    }
+
     /// As one JSON document of the form of a job's summary, with every fault.
     pub fn write_json(&mut self, kind: &str, out: &mut dyn Write) -> io::Result<()> {
         let counts = json!({

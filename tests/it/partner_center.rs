@@ -8,6 +8,7 @@ mod faults;
 mod halfway;
 mod killed;
 mod kinds;
+mod lagging;
 mod lists;
 mod network;
 mod retries;

@@ -131,6 +131,7 @@ fn the_receipt_reads_as_written() {
             store: None,
             customer: Some("contoso.example".to_owned()),
             skip_invalid: true,
+            ignore_not_kept: false,
             seal_to: Vec::new(),
             in_the_clear: false,
             reply_rows: false,

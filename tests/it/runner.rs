@@ -21,6 +21,7 @@ const STRICT: Parameters = Parameters {
     store: None,
     customer: None,
     skip_invalid: false,
+    ignore_not_kept: false,
     seal_to: Vec::new(),
     in_the_clear: false,
     reply_rows: false,

@@ -149,6 +149,43 @@ impl Ledger {
             .await
     }
 
+    /// The steps of this name that rows of jobs of this kind have done, where the job is at work or ended within that time, and
+    /// the step came to `what` or its image mentions it.
+    pub async fn done_lately(
+        &self,
+        (kind, step): (&'static str, &'static str),
+        what: &str,
+        within_millis: i64,
+    ) -> Result<Vec<DoneStep>, DbError> {
+        let what = what.to_owned();
+        let mentions = format!("%{}%", what.replace(['%', '_', '\\'], ""));
+        let since = self.clock().now_millis() - within_millis;
+        self.db
+            .read(move |tx| {
+                let found = tx.query(
+                    "SELECT i.step, i.result, i.image FROM jobs j JOIN intents i ON i.job = j.seq
+                     WHERE j.kind = $1 AND (j.finished_at IS NULL OR j.finished_at >= $2) AND i.step = $3
+                       AND i.state = 'done' AND (i.result = $4 OR i.image LIKE $5)",
+                    &[
+                        kind.into(),
+                        since.into(),
+                        step.into(),
+                        what.as_str().into(),
+                        mentions.as_str().into(),
+                    ],
+                )?;
+                let done = |row: &Row| {
+                    Ok(DoneStep {
+                        step: row.text(0)?.to_owned(),
+                        result: row.text_or_empty(1)?.to_owned(),
+                        image: row.text_or_empty(2)?.to_owned(),
+                    })
+                };
+                found.iter().map(done).collect()
+            })
+            .await
+    }
+
     /// Notes that a user has been given a password: `account` names the user in its store.
     pub async fn note_password(&self, claim: &Claim, account: &str) -> Result<(), DbError> {
         let (claim, account, now) = (claim.clone(), account.to_owned(), self.clock().now_millis());

@@ -18,6 +18,9 @@ pub struct Parameters {
     /// Apply the good rows of a file that has bad ones.
     #[serde(default)]
     pub skip_invalid: bool,
+    /// Leave out columns that the store does not keep.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_not_kept: bool,
     /// Public keys that passwords are sealed to; without any, none are handed out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seal_to: Vec<String>,

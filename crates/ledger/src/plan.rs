@@ -226,14 +226,21 @@ impl Ledger {
     }
 
     /// Rejects rows whose blocks were appended before their fault was known: (chunk, outcome). A row that is
-    /// rejected already stays as it is.
+    /// rejected already is so for this as well.
     pub async fn reject(&self, job: Draft, rejects: Vec<(i64, RowOutcome)>) -> Result<(), DbError> {
         self.db
             .write(move |tx| {
                 for (chunk, reject) in &rejects {
-                    let new = tx.exec(
-                        "INSERT INTO row_outcomes (job, row, outcome, code, message) VALUES ($1, $2, $3, $4, $5)
-                         ON CONFLICT DO NOTHING",
+                    // One that was rejected before is so for this as well.
+                    let known = tx.exec(
+                        "UPDATE row_outcomes SET message = message || '; ' || CAST($3 AS TEXT) WHERE job = $1 AND row = $2",
+                        &[job.seq.into(), reject.row.into(), reject.message.as_str().into()],
+                    )?;
+                    if known > 0 {
+                        continue;
+                    }
+                    tx.exec(
+                        "INSERT INTO row_outcomes (job, row, outcome, code, message) VALUES ($1, $2, $3, $4, $5)",
                         &[
                             job.seq.into(),
                             reject.row.into(),
@@ -242,12 +249,10 @@ impl Ledger {
                             reject.message.as_str().into(),
                         ],
                     )?;
-                    if new > 0 {
-                        tx.exec(
-                            "UPDATE chunks SET pending = pending - 1 WHERE job = $1 AND chunk = $2",
-                            &[job.seq.into(), (*chunk).into()],
-                        )?;
-                    }
+                    tx.exec(
+                        "UPDATE chunks SET pending = pending - 1 WHERE job = $1 AND chunk = $2",
+                        &[job.seq.into(), (*chunk).into()],
+                    )?;
                 }
                 Ok(())
             })

@@ -6,7 +6,6 @@
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerField, CustomerPatch, NewCustomer, Problem, code};
 
-use super::Halt;
 use super::address::{Judgement, is_part};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Operation};
@@ -14,12 +13,13 @@ use super::end::End;
 use super::failure::find;
 use super::image::{Image, Object};
 use super::records::Customer;
-use super::session::Session;
+use super::session::{Session, not_there_yet};
 use super::steps::{Done, Sending, Step};
 use super::text::{id_of, segment, text};
+use super::{Halt, TITLE};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_store::remote::step::Kept;
-use tenantry_store::remote::{RowPreview, Steps};
+use tenantry_store::remote::{self, RowPreview, Steps};
 use tenantry_store::{FieldChange, Verdict};
 
 const DOMAIN: Operation = Operation::new("check-domain-availability", "HEAD", Speaker::App);
@@ -50,8 +50,7 @@ const PLACES: [(CustomerField, bool, &str); 13] = [
 ];
 
 fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
-    let expected = "Partner Center keeps no such thing of a customer";
-    (!value.is_empty()).then(|| Problem::stated(code::NOT_KEPT, column, value, expected))
+    (!value.is_empty()).then(|| remote::not_kept(TITLE, column, value))
 }
 
 /// What a row that creates a customer would do.
@@ -79,10 +78,14 @@ async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<Standing, 
     if let Some(problem) = unkept {
         return Ok(Standing::Refused(problem));
     }
-    if is_free(session, &new.domain).await? {
+    // One that is left out is looked up nowhere.
+    if new.domain.is_empty() || is_free(session, &new.domain).await? {
         return Ok(Standing::Free);
     }
     let Some(id) = session.customer_of_domain(&new.domain).await? else {
+        if session.was_made_lately(&new.domain).await? {
+            return Ok(Standing::Refused(not_there_yet("domain", &new.domain)));
+        }
         let expected = "another tenant has this domain already";
         let problem = Problem::stated(code::DOMAIN_TAKEN, "domain", new.domain.as_ref(), expected);
         return Ok(Standing::Refused(problem));

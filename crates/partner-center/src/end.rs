@@ -75,6 +75,12 @@ impl End {
             End::Applied { target, message } => over(Outcome::Applied, "", message, target),
             End::Unchanged(target) => Fate::Over(unchanged(row, target)),
             End::UnchangedSince { target, message } => over(Outcome::Unchanged, "", message, target),
+            // The row is right, and what it needs is on its way.
+            End::Rejected(problem) if problem.code == code::NOT_THERE_YET => Fate::Waits(RowWait {
+                row,
+                message: format!("waits for Partner Center to show the customer; {problem}"),
+                target: String::new(),
+            }),
             End::Rejected(problem) => Fate::Over(rejected(row, &problem)),
             End::Halfway { problem, done, target } => {
                 over(Outcome::Failed, &problem.code, format!("{done}; {problem}"), target)

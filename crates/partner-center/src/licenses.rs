@@ -72,9 +72,6 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result
         Ok(named) => named,
         Err(problem) => return Ok(Err(problem)),
     };
-    let Some(user) = named.user.clone() else {
-        return Ok(Err(named.missing(change.user.user_principal_name)));
-    };
     let held = session.skus(&named.customer.id).await?;
     let resolve = |column: &'static str, names: &[&str]| {
         let found = names.iter().map(|name| sku(column, name, &held).cloned());
@@ -83,6 +80,9 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result
     let (assign, remove) = match (resolve("assign", &change.assign), resolve("remove", &change.remove)) {
         (Ok(assign), Ok(remove)) => (assign, remove),
         (Err(problem), _) | (_, Err(problem)) => return Ok(Err(problem)),
+    };
+    let Some(user) = named.user.clone() else {
+        return Ok(Err(named.missing(change.user.user_principal_name)));
     };
     if change.usage_location.is_empty() && user.usage_location.is_empty() && !assign.is_empty() {
         return Ok(Err(Problem::new(

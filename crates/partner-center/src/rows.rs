@@ -6,7 +6,7 @@ use tenantry_jobs::{Change, Problem, code};
 
 use super::end::End;
 use super::image::Image;
-use super::session::Session;
+use super::session::{Session, unknown_customer};
 use super::steps::Stopped;
 use super::{
     Halt, Refusal, TITLE, customers, licenses, lifecycle, relationship, subscriptions, transfers, undo, update_user,
@@ -15,7 +15,7 @@ use super::{
 use tenantry_ledger::Outcome;
 use tenantry_ledger::intents::DoneStep;
 use tenantry_store::remote::{self, ApplyError, Draw, Fate, RemoteSession, RowEnd, RowPreview, Steps, halfway};
-use tenantry_store::{Expected, drifted};
+use tenantry_store::{Expected, Verdict, drifted};
 
 impl RemoteSession for Session {
     fn preview<'a>(&'a self, row: u64, change: &'a Change<'a>) -> BoxFuture<'a, Result<RowPreview, ApplyError>> {
@@ -92,8 +92,12 @@ impl Session {
             && !has_begun(self, steps, change).await?
         {
             let now = or_reject(self.look_at(row, change).await)?.verdict;
-            if !expected.meets(row, &now) {
-                return Ok(RowEnd::over(drifted(row, &now)));
+            match now {
+                Verdict::Reject(problem) if problem.code == code::NOT_THERE_YET => {
+                    return Ok(End::Rejected(problem).fate(row).into());
+                }
+                now if !expected.meets(row, &now) => return Ok(RowEnd::over(drifted(row, &now))),
+                _ => {}
             }
         }
         let (mut handed_out, mut made, mut is_sealed) = (None, None, false);
@@ -126,6 +130,13 @@ impl Session {
                 end
             }
             Change::SetSeats(_) | Change::SetSubscription(_) => End::Rejected(not_taken()),
+        };
+        // Whoever has begun with a customer has seen it.
+        let end = match end {
+            End::Rejected(problem) if problem.code == code::NOT_THERE_YET && steps.has_begun() => {
+                End::Rejected(unknown_customer(&problem.value))
+            }
+            end => end,
         };
         Ok(RowEnd {
             fate: end.fate(row),

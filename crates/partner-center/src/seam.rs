@@ -35,6 +35,7 @@ impl RemoteStore for PartnerCenter {
             kinds: &KINDS,
             makes_administrators: true,
             unkept,
+            unkept_columns,
         }
     }
 
@@ -134,5 +135,28 @@ fn unkept(kind: RecordKind) -> &'static [&'static str] {
             "password_set_at",
         ],
         RecordKind::Seats | RecordKind::Subscription => &[],
+    }
+}
+
+/// Columns of a kind that it has no place for.
+fn unkept_columns(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "add-customer" | "update-account" => &["tags", "external_id"],
+        "bulk-add-users" | "update-users" => &[
+            "job_title",
+            "department",
+            "office",
+            "office_phone",
+            "mobile_phone",
+            "fax",
+            "alternate_email",
+            "street_address",
+            "city",
+            "state",
+            "postal_code",
+            "country",
+            "block_sign_in",
+        ],
+        _ => &[],
     }
 }

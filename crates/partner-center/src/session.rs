@@ -16,6 +16,7 @@ use super::address::{Judgement, Validator};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{Class, find};
+use super::image::Image;
 use super::paging::Pages;
 use super::records::{Customer, Sku};
 use super::steps::Step;
@@ -29,6 +30,9 @@ pub(super) const USER_LICENSES: Operation = Operation::new("get-user-licenses", 
 pub(super) const SUBSCRIBED_SKUS: Operation = Operation::new("subscribed-skus", "GET", Speaker::AppAndUser);
 const LIST_ROLES: Operation = Operation::new("list-roles", "GET", Speaker::AppAndUser);
 pub(super) const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", Speaker::AppAndUser);
+
+/// The kind of job that makes customers, and the step in which it does.
+const MADE: (&str, &str) = ("add-customer", "create");
 
 type Cell<T> = Arc<OnceCell<T>>;
 type Found<T> = Result<Arc<T>, Problem>;
@@ -93,8 +97,29 @@ impl Session {
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
     pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
         let cell = cell_of(&self.customers, &key::domain(named.as_written()));
-        let found = cell.get_or_try_init(|| find_customer(&self.client, named)).await?;
+        let found = cell
+            .get_or_try_init(|| async {
+                match find_customer(&self.client, named).await? {
+                    Err(_) if self.was_made_lately(named.as_written()).await? => {
+                        Ok(Err(not_there_yet("customer", named.as_written())))
+                    }
+                    found => Ok::<_, Halt>(found),
+                }
+            })
+            .await?;
         Ok(found.clone())
+    }
+
+    /// Whether a customer of this id or domain was made from here within minutes. Its lists take as long to show it.
+    pub(super) async fn was_made_lately(&self, named: &str) -> Result<bool, Halt> {
+        if named.is_empty() {
+            return Ok(false);
+        }
+        let done = self.env.done_lately(MADE, &key::domain(named)).await?;
+        Ok(done.iter().any(|step| {
+            let is_domain = |image: Image| key::same_domain(&image.domain, named);
+            step.result.eq_ignore_ascii_case(named) || Image::decode(&step.image).is_ok_and(is_domain)
+        }))
     }
 
     /// The id of the customer with exactly this domain.
@@ -207,16 +232,22 @@ impl Session {
     }
 }
 
+/// No customer of that name.
+pub(super) fn unknown_customer(named: &str) -> Problem {
+    let expected = "the tenant GUID or a domain of a customer of this partner";
+    Problem::new(code::UNKNOWN_CUSTOMER, "customer", named, expected)
+}
+
+/// A customer that was made from here minutes ago, and is not shown yet.
+pub(super) fn not_there_yet(column: &'static str, named: &str) -> Problem {
+    let expected = "this customer was made a few minutes ago and Partner Center does not show it yet; the row is right, \
+                    so try again in a few minutes";
+    Problem::stated(code::NOT_THERE_YET, column, named, expected)
+}
+
 /// The customer of that name.
 pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
-    let unknown = || {
-        Problem::new(
-            code::UNKNOWN_CUSTOMER,
-            "customer",
-            named.as_written(),
-            "the tenant GUID or a domain of a customer of this partner",
-        )
-    };
+    let unknown = || unknown_customer(named.as_written());
     let id = match named {
         CustomerRef::Id(id, _) => id.to_string(),
         CustomerRef::Name(name) => match customer_of_domain(client, name).await? {

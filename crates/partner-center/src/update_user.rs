@@ -4,7 +4,6 @@
 use serde_json::json;
 use tenantry_jobs::{Problem, UserPatch, code, key};
 
-use super::Halt;
 use super::client::Call;
 use super::end::End;
 use super::image::{Image, Object};
@@ -14,7 +13,8 @@ use super::records::{Customer, User};
 use super::session::Session;
 use super::steps::{Done, Sending, Step};
 use super::text::segment;
-use tenantry_store::remote::{RowPreview, Steps};
+use super::{Halt, TITLE};
+use tenantry_store::remote::{self, RowPreview, Steps};
 use tenantry_store::sign_in_name::{NEW_NAME, foreign_domain, not_renamed, taken};
 use tenantry_store::{FieldChange, Verdict};
 
@@ -59,8 +59,7 @@ fn not_kept(patch: &UserPatch<'_>) -> Option<Problem> {
     let beyond = patch.texts().filter(|(field, _)| !is_kept(field)).chain(blocked);
     let (column, value) = beyond.into_iter().next()?;
     let value = if value.is_empty() { "<clear>" } else { value };
-    let expected = "Partner Center keeps no such thing of a user";
-    Some(Problem::stated(code::NOT_KEPT, column, value, expected))
+    Some(remote::not_kept(TITLE, column, value))
 }
 
 /// What would change.

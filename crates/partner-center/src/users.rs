@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde_json::json;
 use tenantry_jobs::{NewUser, Problem, UserField, code, key};
 
-use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::end::End;
@@ -18,9 +17,10 @@ use super::session::Session;
 use super::skus::{seats, sku};
 use super::steps::{Done, Sending, Stopped};
 use super::text::{id_of, segment};
+use super::{Halt, TITLE};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_store::Verdict;
-use tenantry_store::remote::{RowPreview, Steps};
+use tenantry_store::remote::{self, RowPreview, Steps};
 use tenantry_store::sign_in_name::{foreign_domain, is_restorable, was_deleted};
 
 const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
@@ -98,8 +98,7 @@ fn not_kept(user: &NewUser<'_>) -> Option<Problem> {
         .chain([("country", user.country.as_ref())]);
     let blocked = ("block_sign_in", if user.block_sign_in { "yes" } else { "" });
     let (column, value) = beyond.chain([blocked]).find(|(_, value)| !value.is_empty())?;
-    let expected = "Partner Center keeps no such thing of a user";
-    Some(Problem::stated(code::NOT_KEPT, column, value, expected))
+    Some(remote::not_kept(TITLE, column, value))
 }
 
 /// What the row would do.

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::etag;
 use super::json;
 use super::paging::{Filter, Page, link};
+use super::quirks::Quirk;
 use super::record::{self, CUSTOMER, Record, SUBSCRIPTION};
 use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
 use tenantry_foundation::db::{DbError, Tx, Value};
@@ -35,6 +36,9 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     let page = Page::asked(call, LARGEST_PAGE)?;
     let mut rest = "WHERE t.relationship <> 'none' AND t.id > $1".to_owned();
     let mut params: Vec<Value> = vec![page.after.into()];
+    if call.shared.has(Quirk::LaggingLists) {
+        rest.push_str(" AND t.id < (SELECT MAX(id) FROM customers)");
+    }
     if let Some(filter) = &page.filter {
         let (clause, value) = condition(filter)?;
         rest = format!("{rest} AND {clause}");

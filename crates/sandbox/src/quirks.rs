@@ -28,6 +28,8 @@ pub enum Quirk {
     AcceptedUpdates,
     /// Batches of devices are never done
     StuckBatches,
+    /// The customer that was made last is in no list yet
+    LaggingLists,
     /// Accepted transfers and checked out carts succeed in part
     PartialSuccess,
 }

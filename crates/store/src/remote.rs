@@ -113,6 +113,9 @@ pub trait RemoteSession: Send + Sync {
 /// What a store that has been asked too often wants left alone longer than this is not waited for on the spot.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long a store may take to show what was made in it. Rows that need it wait no longer than this.
+pub const LATELY: Duration = Duration::from_secs(15 * 60);
+
 /// Draws a password.
 pub type Draw<'d> = &'d (dyn Fn() -> Result<Password, DbError> + Sync);
 
@@ -125,6 +128,9 @@ pub struct Capabilities {
     pub makes_administrators: bool,
     /// Fields of records that it does not keep: they are not asked of it, and copies keep what they have.
     pub unkept: fn(RecordKind) -> &'static [&'static str],
+    /// Columns of a kind of job that it has no place for. A row that has a value there is refused with
+    /// [`NOT_KEPT`](code::NOT_KEPT), unless the columns are left out.
+    pub unkept_columns: fn(&str) -> &'static [&'static str],
 }
 
 impl Capabilities {
@@ -137,6 +143,12 @@ impl Capabilities {
     pub fn keeps(&self, kind: RecordKind, field: &str) -> bool {
         !(self.unkept)(kind).contains(&field)
     }
+}
+
+/// What is said of a cell that the store of that [title](RemoteStore::title) has no place for.
+pub fn not_kept(title: &str, column: &str, value: &str) -> Problem {
+    let expected = format!("{title} does not keep this; delete the column, or leave it out with --ignore-not-kept");
+    Problem::stated(code::NOT_KEPT, column, value, expected)
 }
 
 /// What is said of a row of a kind that the store of that [title](RemoteStore::title) does not carry out.
@@ -165,6 +177,11 @@ impl StoreEnv {
     /// When a job last gave a user a password ([`Steps::note_password`]), if that was within a day.
     pub async fn password_set_at(&self, account: &str) -> Result<Option<i64>, DbError> {
         self.ledger.password_set_at(account).await
+    }
+
+    /// What rows of this kind have had this step come to within [`LATELY`], where it came to `what` or its image mentions it.
+    pub async fn done_lately(&self, of: (&'static str, &'static str), what: &str) -> Result<Vec<DoneStep>, DbError> {
+        self.ledger.done_lately(of, what, LATELY.as_millis() as i64).await
     }
 }
 

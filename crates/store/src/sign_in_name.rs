@@ -9,8 +9,11 @@ use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 /// The column of a name that a user is to get.
 pub const NEW_NAME: &str = "new_user_principal_name";
 
-/// Why no user of a customer with these domains can have this name.
+/// Why no user of a customer with these domains can have this name; nothing is said of a name that is left out.
 pub fn foreign_domain(column: &'static str, name: &str, domains: &[String]) -> Option<Problem> {
+    if name.is_empty() {
+        return None;
+    }
     let (local, domain) = name.rsplit_once('@').unwrap_or((name, ""));
     if domains.iter().any(|own| key::same_domain(own, domain)) {
         return None;

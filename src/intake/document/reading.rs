@@ -143,9 +143,12 @@ impl Reading {
         if let Some(raw) = members.get("customer") {
             parameters.customer = self.name("parameters.customer", Some(raw));
         }
-        parameters.skip_invalid = members
-            .get("skip_invalid")
-            .is_some_and(|raw| self.yes_or_no("$.parameters.skip_invalid", raw));
+        let mut is_set = |path, key| {
+            let raw = members.get(key);
+            raw.is_some_and(|raw| self.yes_or_no(path, raw))
+        };
+        parameters.skip_invalid = is_set("$.parameters.skip_invalid", "skip_invalid");
+        parameters.ignore_not_kept = is_set("$.parameters.ignore_not_kept", "ignore_not_kept");
         parameters
     }
 

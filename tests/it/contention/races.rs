@@ -196,6 +196,7 @@ const LENIENT: Parameters = Parameters {
     store: None,
     customer: None,
     skip_invalid: true,
+    ignore_not_kept: false,
     seal_to: Vec::new(),
     in_the_clear: false,
     reply_rows: false,

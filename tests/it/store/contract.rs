@@ -14,8 +14,10 @@ mod restore;
 mod roles;
 mod subscriptions;
 mod sync;
+mod together;
 mod transfers;
 mod undo;
+mod unkept;
 
 use tenantry_jobs::{JOBS, Undo};
 

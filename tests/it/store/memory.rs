@@ -118,6 +118,13 @@ impl RemoteStore for MemoryStore {
                 RecordKind::User => &["flags", "password_set_at"],
                 RecordKind::Seats | RecordKind::Subscription => &[],
             },
+            unkept_columns: |kind| {
+                if kind == "update-account" {
+                    &["external_id"]
+                } else {
+                    &[]
+                }
+            },
         }
     }
 
@@ -295,8 +302,13 @@ fn previewed(decided: Result<Decision, ApplyError>) -> Result<RowPreview, ApplyE
 }
 
 impl RemoteSession for Session {
-    fn preview<'a>(&'a self, _row: u64, change: &'a Change<'a>) -> BoxFuture<'a, Result<RowPreview, ApplyError>> {
-        async move { previewed(self.decide(change).await) }.boxed()
+    fn preview<'a>(&'a self, row: u64, change: &'a Change<'a>) -> BoxFuture<'a, Result<RowPreview, ApplyError>> {
+        async move {
+            let mut preview = previewed(self.decide(change).await)?;
+            preview.needs.iter_mut().for_each(|need| need.row = row);
+            Ok(preview)
+        }
+        .boxed()
     }
 
     fn apply<'a>(

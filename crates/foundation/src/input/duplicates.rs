@@ -5,6 +5,8 @@
 //! file. At the end each partition fits in memory, or is gone over several times for a share of its
 //! hashes each, and what repeats is dealt out again by row to come back in file order.
 //!
+//! A row that is rejected has its keys in vain: another may have them. That it repeats one itself is found all the same.
+//!
 //! Compared with sorting and merging runs this touches each key fewer times, has no long pauses while rows
 //! arrive, and a file that is one key a million times over is no special case.
 
@@ -23,6 +25,8 @@ use spill::{Spill, Word};
 const PARTITIONS: usize = 128;
 /// The greatest mark.
 const MARKS: u8 = 3;
+/// What the keys of rejected rows are marked with.
+pub const REJECTED: u8 = 0;
 
 /// A key that stands in an earlier row already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +61,7 @@ impl RowKey {
         self.row
     }
 
-    /// With a number below 4 that comes back if the key repeats.
+    /// With a number below 4 that comes back if the key repeats. [`REJECTED`] is what no row repeats unless it is rejected too.
     #[must_use]
     pub fn marked(self, mark: u8) -> Self {
         Self {
@@ -95,7 +99,7 @@ impl KeyHasher {
             hash: (hash.h1, hash.h2),
             row,
             line,
-            mark: 0,
+            mark: REJECTED,
         }
     }
 }
@@ -222,6 +226,10 @@ fn row_of(tag: Word) -> u64 {
     tag >> 8
 }
 
+fn mark_of(tag: Word) -> u8 {
+    (tag >> 6) as u8 & MARKS
+}
+
 /// The first occurrence of each hash. Open addressing on the hash's own bits, which are random already.
 #[derive(Default)]
 struct Table {
@@ -251,6 +259,10 @@ impl Table {
         }
         let at = self.find(hash);
         let slot = &mut self.slots[at];
+        if slot.tag != 0 && mark_of(slot.tag) == REJECTED && mark_of(tag) != REJECTED {
+            (slot.tag, slot.line) = (tag, line);
+            return None;
+        }
         if slot.tag != 0 {
             return Some((slot.tag, slot.line));
         }
@@ -306,7 +318,7 @@ impl Duplicates {
         self.ready
             .extend(rows.into_iter().map(|[tag, line, first_row, first_line]| Duplicate {
                 column: columns[(tag & 0x3f) as usize],
-                mark: (tag >> 6) as u8 & MARKS,
+                mark: mark_of(tag),
                 row: row_of(tag),
                 line,
                 first_row,

@@ -169,12 +169,7 @@ fn new_customer(world: &World, new: &NewCustomer<'_>) -> Result<Decision, Proble
 fn update_customer(world: &World, patch: &CustomerPatch<'_>) -> Result<Decision, Problem> {
     let customer = world.customer(patch.customer)?;
     if let Some(id) = patch.external_id {
-        return Err(Problem::new(
-            code::NOT_KEPT,
-            "external_id",
-            id,
-            "something that Memory keeps",
-        ));
+        return Err(tenantry::store::remote::not_kept("Memory", "external_id", id));
     }
     let mut decision = Decision::about(world, customer, Some(customer));
     for (field, value) in &patch.fields {
@@ -187,6 +182,8 @@ fn update_customer(world: &World, patch: &CustomerPatch<'_>) -> Result<Decision,
 fn own_name(customer: &Record, column: &'static str, name: &str) -> Result<(), Problem> {
     let domain = customer.get("domain");
     match name.rsplit_once('@') {
+        // One that is left out is nobody's.
+        None if name.is_empty() => Ok(()),
         Some((_, own)) if own.eq_ignore_ascii_case(domain) => Ok(()),
         _ => Err(Problem::new(
             code::FOREIGN_DOMAIN,
@@ -316,6 +313,9 @@ fn unknown(name: &str) -> Problem {
 
 fn update_user(world: &World, patch: &UserPatch<'_>) -> Result<Decision, Problem> {
     let customer = world.customer(patch.user.customer)?;
+    if let Some(name) = patch.new_name {
+        own_name(customer, "new_user_principal_name", name)?;
+    }
     // Who has its new name already is meant, if nobody has the old one.
     let renamed = || {
         let new = world.user(customer, patch.new_name?)?;
@@ -323,7 +323,6 @@ fn update_user(world: &World, patch: &UserPatch<'_>) -> Result<Decision, Problem
     };
     let (customer, user) = there(world, patch.user).or_else(|problem| renamed().ok_or(problem))?;
     if let Some(name) = patch.new_name {
-        own_name(customer, "new_user_principal_name", name)?;
         let other = world
             .user(customer, name)
             .filter(|other| !other.is_deleted() && other.id != user.id);
@@ -392,6 +391,16 @@ fn restore(world: &World, named: UserRef<'_>) -> Result<Decision, Problem> {
 }
 
 fn assign(world: &World, change: &LicenseChange<'_>) -> Result<Decision, Problem> {
+    let customer = world.customer(change.user.customer)?;
+    seats(
+        world,
+        &mut Decision::about(world, customer, None),
+        "assign",
+        &change.assign,
+        &[],
+    )
+    .map(drop)
+    .or_else(|problem| (problem.code == code::NO_FREE_SEATS).then_some(()).ok_or(problem))?;
     let (customer, user) = there(world, change.user)?;
     let mut decision = Decision::about(world, customer, Some(user));
     let had = user.list("licenses");

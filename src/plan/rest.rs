@@ -1,0 +1,225 @@
+//! What else is wrong with a row that is rejected, so that all of it is told in one round.
+//!
+//! A row is rejected for one of its cells, by the kind or by the store. Without that cell, or without the entry of its list
+//! that is at fault, it is read again, and what is left of it is looked up again, until the store finds nothing more that
+//! is true of a cell by itself ([`Problem::is_of_one_cell`]). No kind and no store has to know of this: to them it is a row
+//! with an empty cell. A row without faults costs nothing of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tenantry_jobs::{Problem, Request, Row, code};
+
+use super::check::{CheckedBlock, Shared};
+use super::{PlanError, RowFault};
+use crate::db::Tx;
+use crate::input::duplicates::RowKey;
+use crate::input::{Block, RowView};
+use crate::store::sql::{self, Prepared};
+use crate::store::{RowRequest, SeatNeed, Verdict};
+
+/// A rejected row without its cells at fault.
+pub(super) struct Rest<'b> {
+    pub(super) row: u64,
+    line: u64,
+    cells: Vec<Option<Cow<'b, str>>>,
+    left_out: Vec<usize>,
+}
+
+/// The cells of a [`Rest`], to be borrowed from.
+pub(super) struct Cells<'r> {
+    cells: Vec<Option<&'r str>>,
+    left_out: &'r [usize],
+}
+
+impl<'r> Cells<'r> {
+    /// What they ask for; never to be carried out.
+    pub(super) fn request<'c>(&'c self, shared: &Shared) -> Request<'c>
+    where
+        'r: 'c,
+    {
+        let read = shared.job.request(&Row::without(&self.cells, self.left_out));
+        read.unwrap_or_else(|faulty| *faulty.rest)
+    }
+}
+
+impl<'b> Rest<'b> {
+    /// What is left of a row with these faults; `None` where it is not known which cell is which.
+    pub(super) fn new(shared: &'b Shared, view: &RowView<'b>, faults: &[RowFault]) -> Option<Self> {
+        if faults.iter().any(|fault| fault.problem.code == code::RAGGED_ROW) {
+            return None;
+        }
+        let customer = shared.customer.as_deref();
+        let columns = shared.job.columns().iter().zip(&shared.mapping.columns);
+        let cell = |(native, column): (&tenantry_jobs::Column, &Option<usize>)| match customer {
+            Some(customer) if native.name == "customer" => Some(Cow::Borrowed(customer)),
+            _ => column.map(|column| Cow::Borrowed(view.cell(column).unwrap_or(""))),
+        };
+        let mut rest = Self {
+            row: view.number,
+            line: view.line,
+            cells: columns.map(cell).collect(),
+            left_out: shared.mapping.left_out.clone(),
+        };
+        for fault in faults {
+            rest.leave_out(shared, &fault.problem);
+        }
+        Some(rest)
+    }
+
+    /// Leaves out what a problem is with; whether there was anything left of it.
+    pub(super) fn leave_out(&mut self, shared: &Shared, problem: &Problem) -> bool {
+        let columns = shared.job.columns();
+        let Some(at) = columns.iter().position(|column| column.name == problem.column) else {
+            return false;
+        };
+        let Some(cell) = self.cells[at].as_deref().filter(|cell| !cell.trim().is_empty()) else {
+            // It is at fault for being empty.
+            let is_new = !self.left_out.contains(&at);
+            self.left_out.extend(is_new.then_some(at));
+            return is_new;
+        };
+        let others: Vec<&str> = cell.split(';').filter(|entry| entry.trim() != problem.value).collect();
+        let is_entry = !problem.value.is_empty() && others.len() < cell.split(';').count();
+        let left = if is_entry { others.join(";") } else { String::new() };
+        if !self.left_out.contains(&at) {
+            self.left_out.push(at);
+        }
+        self.cells[at] = Some(Cow::Owned(left));
+        true
+    }
+
+    /// The cells that are left.
+    pub(super) fn cells(&self) -> Cells<'_> {
+        Cells {
+            cells: self.cells.iter().map(Option::as_deref).collect(),
+            left_out: &self.left_out,
+        }
+    }
+
+    /// The keys of the row that are whole, each with its column.
+    pub(super) fn each_key(
+        &self,
+        shared: &Shared,
+        prepared: &Prepared,
+        key: &mut dyn FnMut(&'static str, &[&str], u64),
+    ) {
+        let is_whole = |column: &str| {
+            let at = shared.job.columns().iter().position(|known| known.name == column);
+            at.is_none_or(|at| !self.left_out.contains(&at))
+        };
+        let cells = self.cells();
+        cells
+            .request(shared)
+            .each_key(&|customer| prepared.name(customer), &mut |column, parts| {
+                if is_whole(column) && parts.iter().all(|part| !part.is_empty()) {
+                    key(column, parts, self.line);
+                }
+            });
+    }
+}
+
+/// Checks a block, against the store if `tx` is given, and finds all that is wrong with its rows.
+pub(super) fn check(
+    shared: &Arc<Shared>,
+    block: Block,
+    tx: Option<&mut dyn Tx>,
+    encode: bool,
+) -> Result<CheckedBlock, PlanError> {
+    let Some(tx) = tx else {
+        let mut checked = super::check::check(shared, block, None, encode)?;
+        add_keys(shared, &mut checked, None)?;
+        return Ok(checked);
+    };
+    let mut checked = super::check::check(shared, block, Some(&mut *tx), encode)?;
+    add_keys(shared, &mut checked, Some(&mut *tx))?;
+    look_up(shared, &mut checked, tx)?;
+    Ok(checked)
+}
+
+/// Adds the keys of rows that were rejected for their cells alone.
+fn add_keys(shared: &Shared, checked: &mut CheckedBlock, tx: Option<&mut dyn Tx>) -> Result<(), PlanError> {
+    if checked.rejects.is_empty() {
+        return Ok(());
+    }
+    let mut keys = Vec::new();
+    {
+        let known = &checked.keys;
+        let mut rests = rests(shared, &checked.block, &checked.rejects);
+        rests.retain(|rest| known.binary_search_by_key(&rest.row, RowKey::row).is_err());
+        let mut prepared = Prepared::new(shared.context.clone(), 0);
+        if let Some(tx) = tx {
+            let cells: Vec<(u64, Cells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
+            prepared.learn(tx, &requests(shared, &cells))?;
+        }
+        let mut hasher = shared.hasher.clone();
+        for rest in &rests {
+            rest.each_key(shared, &prepared, &mut |column, parts, line| {
+                keys.push(hasher.key(column, parts, rest.row, line));
+            });
+        }
+    }
+    if !keys.is_empty() {
+        checked.keys.extend(keys);
+        checked.keys.sort_by_key(RowKey::row);
+    }
+    Ok(())
+}
+
+fn requests<'c>(shared: &Shared, cells: &'c [(u64, Cells<'_>)]) -> Vec<RowRequest<'c>> {
+    let request = |(row, cells): &'c (u64, Cells<'_>)| RowRequest {
+        row: *row,
+        request: cells.request(shared),
+    };
+    cells.iter().map(request).collect()
+}
+
+/// What is left of the rejected rows of a block.
+pub(super) fn rests<'b>(shared: &'b Shared, block: &'b Block, rejects: &BTreeMap<u64, Vec<RowFault>>) -> Vec<Rest<'b>> {
+    let rest = |(row, faults): (&u64, &Vec<RowFault>)| {
+        let view = block.row((row - block.first_row()) as usize)?;
+        Rest::new(shared, &view, faults)
+    };
+    rejects.iter().filter_map(rest).collect()
+}
+
+/// Looks rejected rows up in the database, and adds what else is wrong with them and which seats they would need.
+fn look_up(shared: &Shared, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
+    let mut found: Vec<(u64, Problem)> = Vec::new();
+    let mut needs: Vec<SeatNeed> = Vec::new();
+    let mut rests = rests(shared, &checked.block, &checked.rejects);
+    while !rests.is_empty() {
+        let (previews, last) = {
+            let cells: Vec<(u64, Cells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
+            let requests = requests(shared, &cells);
+            let mut prepared = Prepared::new(shared.context.clone(), requests.len());
+            prepared.learn(tx, &requests)?;
+            prepared.add(requests);
+            sql::preview(tx, prepared)?
+        };
+        let mut problems: BTreeMap<u64, Problem> = previews
+            .into_iter()
+            .filter_map(|preview| match preview.verdict {
+                Verdict::Reject(problem) => Some((preview.row, problem)),
+                _ => None,
+            })
+            .collect();
+        needs.extend(last.into_iter().filter(|need| !problems.contains_key(&need.row)));
+        rests.retain_mut(|rest| {
+            let Some(problem) = problems.remove(&rest.row) else {
+                return false;
+            };
+            let goes_on = rest.leave_out(shared, &problem);
+            if goes_on && problem.is_of_one_cell() {
+                found.push((rest.row, problem));
+            }
+            goes_on
+        });
+    }
+    for (row, problem) in found {
+        checked.reject_also(row, problem, shared);
+    }
+    checked.need(needs);
+    Ok(())
+}
