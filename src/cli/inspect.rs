@@ -216,8 +216,9 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
         }
         app.service.try_results(Some(dir))?;
         let progress = ProgressDisplay::new("writing", json);
-        app.service.wait(job.id, Some(dir), &progress).await?;
+        let written = app.service.wait(job.id, Some(dir), &progress).await;
         progress.done();
+        written?;
         tell(&app.service.job(job.id).await?, json)?;
         return Ok(End::Fine);
     }

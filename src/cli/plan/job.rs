@@ -20,19 +20,26 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
         bail!(
             "no plan of job {0} is kept: {1}; `tenantry rows {0}` lists its rows",
             job.id,
-            match job.gate.is_empty() {
-                true => "it needed no approval",
-                false => "its rows are no longer kept (`spool.keep`), or it was submitted by an earlier version",
+            if job.gate.is_empty() {
+                "it needed no approval"
+            } else {
+                "its rows are no longer kept (`spool.keep`), or it was submitted by an earlier version"
             }
         );
     };
+    if !plan.is_of_job {
+        bail!(
+            "the plan kept of job {} is not the one it has the hash of; reject the job, and submit it again",
+            job.id
+        );
+    }
     let subjects = service.patiently(|| Subjects::of(&service.ledger, &job)).await?;
     let mut shown = Shown {
         out: output::out(),
         job: &job,
         all: all || json,
         json,
-        shown: 0,
+        told: 0,
         rows: 0,
     };
     if json {
@@ -80,7 +87,7 @@ struct Shown<'s, W> {
     job: &'s Job,
     all: bool,
     json: bool,
-    shown: u64,
+    told: u64,
     rows: u64,
 }
 
@@ -88,10 +95,10 @@ impl<W: Write> Shown<'_, W> {
     fn row(&mut self, row: &KeptRow, line: Option<u64>, subject: impl Fn() -> Option<Subject>) -> std::io::Result<()> {
         self.rows += 1;
         // What cannot easily be put right again is shown however much stands before it.
-        if !self.all && self.shown >= SHOWN && !row.destructive {
+        if !self.all && self.told >= SHOWN && !row.destructive {
             return Ok(());
         }
-        self.shown += 1;
+        self.told += 1;
         let subject = subject();
         let is_undo = self.job.undo_of.is_some();
         let word = match (row.action.as_str(), row.code.as_str()) {
@@ -102,7 +109,7 @@ impl<W: Write> Shown<'_, W> {
             (action, _) => action,
         };
         if self.json {
-            let separator = if self.shown == 1 { "" } else { "," };
+            let separator = if self.told == 1 { "" } else { "," };
             let mut told = json!({ "row": row.row, "line": line, "action": if is_undo { word } else { &row.action },
                 "changes": row.changes, "destructive": row.destructive });
             if let Some(subject) = subject {
@@ -133,7 +140,7 @@ impl<W: Write> Shown<'_, W> {
             writeln!(self.out, "\n],{}", rest.to_string().trim_start_matches('{'))?;
             return self.out.flush();
         }
-        let untold = self.rows - self.shown;
+        let untold = self.rows - self.told;
         if untold > 0 {
             writeln!(
                 self.out,
