@@ -20,7 +20,7 @@ pub struct Problem {
     pub stated: bool,
     /// The nearest valid choice, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suggestion: Option<String>,
+    pub suggestion: Option<Box<str>>,
 }
 
 /// What follows a sentence about something that is not there: the nearest that is, or nothing.
@@ -60,7 +60,7 @@ impl Problem {
 
     /// Adds the nearest valid choice.
     #[must_use]
-    pub fn suggest(mut self, nearest: Option<impl Into<String>>) -> Self {
+    pub fn suggest(mut self, nearest: Option<impl Into<Box<str>>>) -> Self {
         self.suggestion = nearest.map(Into::into);
         self
     }
