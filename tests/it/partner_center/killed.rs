@@ -159,9 +159,9 @@ async fn every_kind_survives_a_killed_worker() {
         ("remove-relationship", "update-customer", 2),
     ] {
         for place in ["after-intent", "after-answer"] {
-            one_killed_at(&format!("{place}@{calls}"), kind, operation).await;
+            Box::pin(one_killed_at(&format!("{place}@{calls}"), kind, operation)).await;
         }
-        one_killed_at("before-commit@1", kind, operation).await;
+        Box::pin(one_killed_at("before-commit@1", kind, operation)).await;
     }
 }
 
