@@ -1,7 +1,8 @@
 //! Rows and columns of a sheet that the person who looks at it does not see: hidden, filtered out, in a collapsed group, or
 //! of no height.
 //!
-//! They are noticed while the parts of a workbook are weighed, by their tags; which part is which sheet the workbook says.
+//! They are noticed while the parts of a workbook are weighed, by their tags; which part is which sheet the workbook says,
+//! wherever the part lies. A sheet of which that cannot be told is not read: somebody might delete what nobody saw.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek};
@@ -9,6 +10,14 @@ use std::io::{Read, Seek};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
+
+/// Points; a row that is lower shows nothing.
+const LEAST_HEIGHT: f64 = 2.0;
+/// Characters; a column that is narrower shows nothing.
+const LEAST_WIDTH: f64 = 0.2;
+
+/// Bytes; a row whose tag is longer is taken to be hidden.
+const LONGEST_TAG: usize = 64 << 10;
 
 /// What is hidden in one sheet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,38 +28,86 @@ pub(super) struct Hidden {
     columns: u32,
     /// The row that was begun last.
     row: u32,
+    /// Whether rows are hidden unless they say otherwise.
+    by_default: bool,
+    /// A tag of which an attribute holds `>`, up to there.
+    begun: Vec<u8>,
+    /// What ends the comment, or the text without markup, that the pieces are in.
+    inert: Option<&'static [u8]>,
 }
 
 /// What is hidden in each sheet, by its name or by the normal name of its part.
 pub(super) type BySheet = HashMap<String, Hidden>;
 
 impl Hidden {
-    /// Looks at a piece of a sheet that ends with a tag.
-    pub(super) fn look(&mut self, piece: &[u8]) {
-        let Some(open) = memchr::memrchr(b'<', piece) else {
-            return;
+    /// Looks at a piece of a sheet, from one `>` to the next; whether it ends with a tag.
+    pub(super) fn look(&mut self, piece: &[u8]) -> bool {
+        if let Some(end) = self.inert {
+            if piece.ends_with(end) {
+                self.inert = None;
+            }
+            return false;
+        }
+        if !self.begun.is_empty() {
+            let mut tag = std::mem::take(&mut self.begun);
+            tag.extend_from_slice(piece);
+            return self.look_at(&tag);
+        }
+        let Some(open) = memchr::memchr(b'<', piece) else {
+            return false;
         };
         let tag = &piece[open + 1..];
+        for (begin, end) in [(&b"!--"[..], &b"-->"[..]), (b"![CDATA[", b"]]>")] {
+            if let Some(inner) = tag.strip_prefix(begin) {
+                self.inert = (!inner.ends_with(end)).then_some(end);
+                return false;
+            }
+        }
+        self.look_at(tag)
+    }
+
+    fn look_at(&mut self, tag: &[u8]) -> bool {
         let end = tag
             .iter()
             .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>'));
         let name = &tag[..end.unwrap_or(tag.len())];
-        match name.rsplit(|byte| *byte == b':').next() {
-            Some(b"row") => {
-                let number = attribute(tag, b"r").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        let name = name.rsplit(|byte| *byte == b':').next().unwrap_or(name);
+        if !matches!(name, b"row" | b"col" | b"sheetFormatPr") {
+            return true;
+        }
+        if is_within_quotes(tag) {
+            if tag.len() > LONGEST_TAG {
+                self.row = self.row.saturating_add(1);
+                self.rows.push(self.row);
+                return true;
+            }
+            self.begun = tag.to_owned();
+            return false;
+        }
+        match name {
+            b"row" => {
+                let number =
+                    attribute(tag, b"r").and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
                 self.row = number.unwrap_or(self.row.saturating_add(1));
-                let is_flat = attribute(tag, b"ht").is_some_and(is_nothing);
-                if is_flat || is_hidden(tag) {
+                let height = attribute(tag, b"ht");
+                let is_default = self.by_default && height.is_none() && attribute(tag, b"hidden").is_none();
+                let is_flat = height.is_some_and(|height| is_below(height, LEAST_HEIGHT));
+                if is_default || is_flat || is_set(tag, b"hidden") {
                     self.rows.push(self.row);
                 }
             }
-            Some(b"col") if is_hidden(tag) || attribute(tag, b"width").is_some_and(is_nothing) => {
-                let number = |name| -> Option<u32> { std::str::from_utf8(attribute(tag, name)?).ok()?.parse().ok() };
-                let (from, to) = (number(b"min").unwrap_or(1), number(b"max").unwrap_or(1));
-                self.columns = self.columns.saturating_add(to.saturating_sub(from).saturating_add(1));
+            b"col" => {
+                let is_narrow = attribute(tag, b"width").is_some_and(|width| is_below(width, LEAST_WIDTH));
+                if is_narrow || is_set(tag, b"hidden") {
+                    let number =
+                        |name| -> Option<u32> { std::str::from_utf8(attribute(tag, name)?).ok()?.trim().parse().ok() };
+                    let (from, to) = (number(b"min").unwrap_or(1), number(b"max").unwrap_or(1));
+                    self.columns = self.columns.saturating_add(to.saturating_sub(from).saturating_add(1));
+                }
             }
-            _ => {}
+            _ => self.by_default = is_set(tag, b"zeroHeight"),
         }
+        true
     }
 
     /// Whether the row, counted from 1, is hidden.
@@ -65,30 +122,45 @@ impl Hidden {
     }
 }
 
-/// Whether a length is none.
-fn is_nothing(length: &[u8]) -> bool {
-    std::str::from_utf8(length).is_ok_and(|length| length.trim().parse() == Ok(0.0_f64))
+/// Whether a length is so small that nothing can be seen.
+fn is_below(length: &[u8], least: f64) -> bool {
+    let length = std::str::from_utf8(length)
+        .ok()
+        .and_then(|length| length.trim().parse::<f64>().ok());
+    length.is_some_and(|length| length < least)
 }
 
-fn is_hidden(tag: &[u8]) -> bool {
-    attribute(tag, b"hidden").is_some_and(|value| value == b"1" || value == b"true")
+fn is_set(tag: &[u8], name: &[u8]) -> bool {
+    let value = attribute(tag, name).map(<[u8]>::trim_ascii);
+    value.is_some_and(|value| value == b"1" || value.eq_ignore_ascii_case(b"true"))
 }
 
-/// The value of an attribute of a tag.
-fn attribute<'t>(tag: &'t [u8], name: &[u8]) -> Option<&'t [u8]> {
-    let mut from = 0;
-    loop {
-        let at = from + memchr::memmem::find(&tag[from..], name)?;
-        from = at + name.len();
-        if at == 0 || !tag[at - 1].is_ascii_whitespace() {
-            continue;
+/// Whether a tag ends within the value of an attribute, so that the `>` it ends with is of the value.
+fn is_within_quotes(tag: &[u8]) -> bool {
+    let mut quote = None;
+    for byte in tag {
+        match quote {
+            None if matches!(byte, b'"' | b'\'') => quote = Some(*byte),
+            Some(open) if open == *byte => quote = None,
+            _ => {}
         }
-        let rest = tag[from..].trim_ascii_start();
-        let Some(rest) = rest.strip_prefix(b"=").map(<[u8]>::trim_ascii_start) else {
-            continue;
-        };
-        let (quote, rest) = rest.split_first()?;
-        return Some(&rest[..memchr::memchr(*quote, rest)?]);
+    }
+    quote.is_some()
+}
+
+/// The value of an attribute of a tag, whose name and attributes stand after its `<`.
+fn attribute<'t>(tag: &'t [u8], wanted: &[u8]) -> Option<&'t [u8]> {
+    let mut rest = tag;
+    loop {
+        let equals = memchr::memchr(b'=', rest)?;
+        let name = rest[..equals].trim_ascii_end();
+        let name = name.rsplit(|byte| byte.is_ascii_whitespace()).next().unwrap_or(name);
+        let (quote, after) = rest[equals + 1..].trim_ascii_start().split_first()?;
+        let end = memchr::memchr(*quote, after)?;
+        if name == wanted {
+            return Some(&after[..end]);
+        }
+        rest = &after[end + 1..];
     }
 }
 
@@ -100,7 +172,7 @@ pub(super) fn normal(part: &str) -> String {
         .to_owned()
 }
 
-/// What is hidden in each sheet, by its name; nothing of a sheet of which the workbook does not say which part it is.
+/// What is hidden in each sheet, by its name; without those of which the workbook does not say which part they are.
 pub(super) fn by_name(archive: impl Read + Seek, mut of_parts: BySheet) -> BySheet {
     let mut found = BySheet::new();
     for (name, part) in parts(archive).unwrap_or_default() {
@@ -179,6 +251,8 @@ mod tests {
     fn hidden_rows_and_columns_are_told_by_their_tags() {
         let mut hidden = Hidden::default();
         for piece in [
+            "<!-- <row r=\"1\" hidden=\"1\">",
+            " </sheetData> -->",
             "<cols>",
             "<col min=\"2\" max=\"3\" width=\"9\" hidden=\"1\"/>",
             "<x:col min='5' max='5' hidden='true'/>",
@@ -189,13 +263,32 @@ mod tests {
             "<row r=\"3\" hidden=\"1\">",
             "<row>",
             "<x:row  hidden = '1' >",
-            "<row r=\"9\" ht=\"0.0\" customHeight=\"1\"/>",
+            "<row r=\"9\" ht=\"0.1\" customHeight=\"1\"/>",
             "<row r=\"10\" ht=\"15\" hidden=\"0\"/>",
+            "<row r=\"11\" a=\"x>",
+            "y' hidden='0'>",
+            "\" hidden=\"1\">",
+            "<row>",
         ] {
             hidden.look(piece.as_bytes());
         }
-        assert_eq!(hidden.rows, [3, 5, 9]);
-        assert_eq!(hidden.count(3), (2, 3));
+        assert_eq!(hidden.rows, [3, 5, 9, 11]);
+        assert_eq!(hidden.row, 12);
+        assert_eq!(hidden.count(3), (3, 3));
         assert!(hidden.has(5) && !hidden.has(4));
+    }
+
+    #[test]
+    fn rows_are_hidden_by_default_where_the_sheet_says_so() {
+        let mut hidden = Hidden::default();
+        for piece in [
+            "<sheetFormatPr defaultRowHeight=\"15\" zeroHeight=\"1\"/>",
+            "<row r=\"1\" ht=\"15\" customHeight=\"1\">",
+            "<row r=\"2\" hidden=\"0\">",
+            "<row r=\"3\">",
+        ] {
+            hidden.look(piece.as_bytes());
+        }
+        assert_eq!(hidden.rows, [3]);
     }
 }

@@ -20,8 +20,7 @@ const SHORTEST: u64 = 5;
 /// A workbook has some dozen parts, one with many pictures some thousand.
 const MOST_PARTS: usize = 100_000;
 
-/// Looks into the archive.
-/// Says what is hidden in each part that is a sheet.
+/// Looks into the archive. Says what is hidden in each part that can be a sheet, by the part's name.
 pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputLimits) -> Result<BySheet, InputError> {
     let mut sheets = BySheet::new();
     let mut zip = ZipArchive::new(archive).map_err(|error| damaged(file, &error.to_string()))?;
@@ -46,7 +45,7 @@ pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputL
             kind => {
                 let mut hidden = Hidden::default();
                 let weighed = xml(part, kind, limits, &mut hidden);
-                if kind == Kind::Sheet {
+                if kind != Kind::Texts {
                     sheets.insert(hidden::normal(&name), hidden);
                 }
                 weighed
@@ -121,7 +120,7 @@ fn xml(part: impl Read, kind: Kind, limits: InputLimits, hidden: &mut Hidden) ->
     let mut part = BufReader::with_capacity(64 << 10, part.take(limit + 1));
     let count = memchr::memmem::Finder::new("uniqueCount");
     let (mut total, mut since_row, mut promised) = (0_u64, 0_usize, 0_u64);
-    let mut in_rows = kind == Kind::Sheet;
+    let mut in_rows = kind != Kind::Texts;
     let mut piece = Vec::new();
     loop {
         piece.clear();
@@ -137,13 +136,13 @@ fn xml(part: impl Read, kind: Kind, limits: InputLimits, hidden: &mut Hidden) ->
         }
         if in_rows {
             since_row += read;
-            hidden.look(&piece);
-            match closed(&piece) {
+            let is_tag = hidden.look(&piece);
+            match closed(&piece).filter(|_| is_tag) {
                 Some(b"row") => since_row = 0,
                 Some(b"sheetData") => in_rows = false,
                 _ => {}
             }
-            if since_row > limits.record_bytes.saturating_mul(MARKUP) {
+            if kind == Kind::Sheet && since_row > limits.record_bytes.saturating_mul(MARKUP) {
                 return Ok(Some(format!("a row longer than {} bytes", limits.record_bytes)));
             }
         } else if kind == Kind::Texts

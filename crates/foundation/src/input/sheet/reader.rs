@@ -115,7 +115,13 @@ fn open(
     copy.rewind().map_err(|error| cannot(file, error))?;
     let book = Xlsx::new(copy).map_err(|error| explain(file, &error))?;
     let name = choose(&book, file, wanted)?;
-    let hidden = hidden.remove(&name).unwrap_or_default();
+    let hidden = hidden.remove(&name).ok_or_else(|| {
+        let message = format!(
+            "it cannot be told which rows of the sheet `{name}` are hidden; open the workbook in a spreadsheet program and save \
+             it again"
+        );
+        InputError::new(file, code::BAD_WORKBOOK, message)
+    })?;
     Ok((book, name, hidden, source.meter().clone()))
 }
 
