@@ -24,6 +24,8 @@ pub struct Mapping {
     /// The file's columns at the end of the header that have no name, as spreadsheets leave them.
     /// A row with a value there is ragged.
     pub unnamed: Vec<usize>,
+    /// The file's columns that name the customer once more: by its primary domain, and by its external id.
+    pub again: [Option<usize>; 2],
 }
 
 /// Reads a header. `fixed` are the native columns that the command line gives for all rows.
@@ -41,7 +43,7 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
     let Some(reading) = readings.min_by_key(Reading::unknown) else {
         return Err(Vec::new());
     };
-    let (columns, mut problems) = reading.place(job, header, fixed);
+    let (columns, again, mut problems) = reading.place(job, header, fixed);
     for (native, place) in job.columns().iter().zip(&columns) {
         if native.required && place.is_none() && !fixed.contains(&native.name) {
             problems.push(missing(native.name, reading.template));
@@ -66,6 +68,7 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
         secret: (0..named).filter(|index| is_secret(header[*index])).collect(),
         columns,
         unnamed: (named..header.len()).collect(),
+        again,
     })
 }
 
@@ -104,6 +107,8 @@ pub fn preamble(job: &dyn Job, first_line: &[&str]) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Native(usize),
+    /// The customer once more, in this place of [`Mapping::again`].
+    Again(usize),
     Ignored,
     Unknown,
 }
@@ -154,6 +159,14 @@ impl Layout {
             for column in lists.into_iter().flat_map(export_columns) {
                 meanings.entry(key(column.title)).or_insert(Meaning::Ignored);
             }
+            if natives().any(|(_, column)| column.name == "customer") {
+                for (at, title) in lists::AGAIN.iter().enumerate() {
+                    let meaning = meanings.entry(key(title)).or_insert(Meaning::Ignored);
+                    if *meaning == Meaning::Ignored {
+                        *meaning = Meaning::Again(at);
+                    }
+                }
+            }
         }
         Self {
             template,
@@ -177,6 +190,8 @@ impl Layout {
     }
 }
 
+type Again = [Option<usize>; 2];
+
 /// A header as one layout understands it.
 struct Reading {
     template: Option<&'static Template>,
@@ -189,12 +204,26 @@ impl Reading {
     }
 
     /// The file column of each native column, and the cells that have no place.
-    fn place(&self, job: &dyn Job, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Vec<Problem>) {
+    fn place(&self, job: &dyn Job, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Again, Vec<Problem>) {
         let mut columns = vec![None; job.columns().len()];
+        let mut again = Again::default();
+        let twice = |first: usize, index: usize, name: &str, cell: &str| {
+            let expected = format!(
+                "columns {} and {} are both `{name}`; leave out one of the two",
+                first + 1,
+                index + 1
+            );
+            Problem::stated(code::DUPLICATE_COLUMN, name, cell.trim(), expected)
+        };
         let mut problems = Vec::new();
         for (index, (meaning, cell)) in self.cells.iter().zip(header).enumerate() {
             match *meaning {
                 Meaning::Ignored => {}
+                Meaning::Again(at) => {
+                    if let Some(first) = again[at].replace(index) {
+                        problems.push(twice(first, index, lists::AGAIN[at], cell));
+                    }
+                }
                 Meaning::Unknown => problems.push(unknown(job, self.template, index, cell)),
                 Meaning::Native(native) => {
                     let name = job.columns()[native].name;
@@ -203,17 +232,12 @@ impl Reading {
                             format!("this column is fixed for the whole file with --{name}; leave out one of the two");
                         problems.push(Problem::stated(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
                     } else if let Some(first) = columns[native].replace(index) {
-                        let expected = format!(
-                            "columns {} and {} are both `{name}`; leave out one of the two",
-                            first + 1,
-                            index + 1
-                        );
-                        problems.push(Problem::stated(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
+                        problems.push(twice(first, index, name, cell));
                     }
                 }
             }
         }
-        (columns, problems)
+        (columns, again, problems)
     }
 }
 

@@ -60,12 +60,24 @@ pub struct Template {
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     cells: &'a [Option<&'a str>],
+    again: [&'a str; 2],
 }
 
 impl<'a> Row<'a> {
     /// Wraps cells that are already in the order of [`Job::columns`].
     pub fn new(cells: &'a [Option<&'a str>]) -> Self {
-        Self { cells }
+        Self { cells, again: [""; 2] }
+    }
+
+    /// With the cells that name the customer once more, in the order of [`Mapping::again`](crate::Mapping::again).
+    #[must_use]
+    pub fn naming_again(self, again: [&'a str; 2]) -> Self {
+        Self { again, ..self }
+    }
+
+    /// The primary domain and the external id of the customer, where the file says them besides naming it; else empty.
+    pub(crate) fn again(&self) -> [&'a str; 2] {
+        self.again.map(trimmed)
     }
 
     /// The cell of the column at `index`, without surrounding white space; empty when absent.

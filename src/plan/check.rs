@@ -261,7 +261,7 @@ pub(super) fn check(
             let valueless = shared.valueless(&block, view);
             let refused = match shared.ragged(view) {
                 Some(problem) => vec![problem],
-                None => match shared.job.request(&Row::new(cells)) {
+                None => match shared.job.request(&cells) {
                     Ok(_) if !valueless.is_empty() => valueless,
                     Ok(request) => {
                         lines.push(view.line);
@@ -346,6 +346,8 @@ pub(crate) struct Slice<'b> {
     /// The cells of every row, end to end.
     cells: Vec<Option<&'b str>>,
     columns: usize,
+    /// Columns that name the customer once more.
+    again: [Option<usize>; 2],
 }
 
 impl<'b> Slice<'b> {
@@ -368,11 +370,22 @@ impl<'b> Slice<'b> {
                 });
             }
         }
-        (!rows.is_empty()).then_some(Self { rows, cells, columns })
+        (!rows.is_empty()).then_some(Self {
+            rows,
+            cells,
+            columns,
+            again: mapping.again,
+        })
     }
 
     /// Each row with its cells.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, &[Option<&'b str>])> {
-        self.rows.iter().zip(self.cells.chunks_exact(self.columns))
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, Row<'_>)> {
+        let rows = self.rows.iter().zip(self.cells.chunks_exact(self.columns));
+        rows.map(|(view, cells)| {
+            let again = self
+                .again
+                .map(|column| column.and_then(|at| view.cell(at)).unwrap_or(""));
+            (view, Row::new(cells).naming_again(again))
+        })
     }
 }

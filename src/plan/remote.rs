@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Request, Row};
+use tenantry_jobs::Request;
 
 use super::PlanError;
 use super::check::{CheckedBlock, Shared, Slice};
@@ -30,7 +30,7 @@ pub(super) async fn preview(
         let mut requests: Vec<(u64, Request<'_>)> = Vec::new();
         for (view, cells) in slices.iter().flat_map(Slice::rows) {
             if sound.contains(&view.number)
-                && let Ok(request) = shared.job.request(&Row::new(cells))
+                && let Ok(request) = shared.job.request(&cells)
             {
                 requests.push((view.number, request));
             }

@@ -10,7 +10,7 @@ mod work;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Request, Row};
+use tenantry_jobs::Request;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +97,7 @@ impl Runner {
                     if !spooled.is_due(row) || !is_tried(&row) {
                         continue;
                     }
-                    match spooled.job.request(&Row::new(cells)) {
+                    match spooled.job.request(&cells) {
                         Ok(request) => requests.push(RowRequest { row, request }),
                         // It was accepted when the file was read; a newer program may be stricter.
                         Err(problems) => problems

@@ -93,8 +93,10 @@ impl Session {
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
     pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
         let cell = cell_of(&self.customers, &key::domain(named.as_written()));
-        let found = cell.get_or_try_init(|| find_customer(&self.client, named)).await?;
-        Ok(found.clone())
+        let found = cell
+            .get_or_try_init(|| read_customer(&self.client, named.looked_up_by()))
+            .await?;
+        Ok(confirmed(found.clone(), named))
     }
 
     /// The id of the customer with exactly this domain.
@@ -207,8 +209,21 @@ impl Session {
     }
 }
 
-/// The customer of that name.
+/// The customer of that name, where all that names it is of one.
 pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+    let found = read_customer(client, named.looked_up_by()).await?;
+    Ok(confirmed(found, named))
+}
+
+/// External ids are not kept there, so that nothing can be said of one.
+fn confirmed(found: Found<Customer>, named: CustomerRef<'_>) -> Found<Customer> {
+    let customer = found?;
+    let domains = std::iter::once(&customer.domain).chain(&customer.domains);
+    named.confirm(domains.map(String::as_str), None)?;
+    Ok(customer)
+}
+
+async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
     let unknown = || {
         Problem::new(
             code::UNKNOWN_CUSTOMER,
@@ -219,10 +234,12 @@ pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Re
     };
     let id = match named {
         CustomerRef::Id(id, _) => id.to_string(),
-        CustomerRef::Name(name) => match customer_of_domain(client, name).await? {
-            Some(id) => id,
-            None => return Ok(Err(unknown())),
-        },
+        CustomerRef::Name(name) | CustomerRef::Confirmed { text: name, .. } => {
+            match customer_of_domain(client, name).await? {
+                Some(id) => id,
+                None => return Ok(Err(unknown())),
+            }
+        }
     };
     let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(&id))).of(&id);
     let body = match client.read(&call).await {
