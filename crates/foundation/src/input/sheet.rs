@@ -12,6 +12,8 @@ use super::error::{InputError, code};
 use super::source::Source;
 use super::{HiddenRows, InputLimits, InputOptions};
 
+mod format;
+mod formatted;
 mod hidden;
 mod package;
 mod reader;
