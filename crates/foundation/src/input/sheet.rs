@@ -86,6 +86,11 @@ impl Sheet {
         &self.name
     }
 
+    /// The other sheets that are shown.
+    pub(super) fn others(&self) -> &[String] {
+        &self.others
+    }
+
     /// Which sheet is read, and what of it nobody sees, a sentence each.
     pub(super) fn notes(&self, hidden_rows: Option<HiddenRows>) -> Vec<String> {
         let others: Vec<String> = self.others.iter().map(|name| format!("`{name}`")).collect();
