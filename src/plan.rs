@@ -370,16 +370,19 @@ impl Planning {
 }
 
 fn open(
-    source: Source,
+    mut source: Source,
     job: &'static dyn Job,
     customer: Option<String>,
     context: Context,
     keeping: Unkept,
 ) -> Result<(Input, Keys, check::Shared, Option<String>), PlanError> {
     let mut input = read(&source, job)?;
+    let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
+    if let Some(fitting) = fitting_sheet(&input, &mut source, job, fixed)? {
+        input = fitting;
+    }
     let header: Vec<String> = input.header().to_vec();
     let cells = borrowed(&header);
-    let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
     let mut mapping = header::recognise(job, &cells, fixed).map_err(|problems| PlanError::Header {
         file: input.name().to_owned(),
         sheet: input.sheet().map(str::to_owned),
@@ -417,6 +420,58 @@ fn open(
         context,
     };
     Ok((input, keys, shared, note))
+}
+
+/// The only sheet of a workbook whose header fits the kind, where none is named and it is not the first one.
+fn fitting_sheet(
+    first: &Input,
+    source: &mut Source,
+    job: &dyn Job,
+    fixed: &[&str],
+) -> Result<Option<Input>, InputError> {
+    let Source::Path { path, options } = source else {
+        return Ok(None);
+    };
+    let Some(name) = first
+        .sheet()
+        .filter(|_| options.sheet.is_none() && !first.other_sheets().is_empty())
+    else {
+        return Ok(None);
+    };
+    let fits = |input: &Input| header::recognise(job, &borrowed(input.header()), fixed).is_ok();
+    let mut fitting = Vec::new();
+    if fits(first) {
+        fitting.push((name.to_owned(), None));
+    }
+    for other in first.other_sheets() {
+        let options = InputOptions {
+            sheet: Some(other.clone()),
+            ..options.clone()
+        };
+        let source = Source::Path {
+            path: path.clone(),
+            options,
+        };
+        // An empty one fits nothing, nor does one that cannot be read.
+        if let Ok(input) = read(&source, job)
+            && fits(&input)
+        {
+            fitting.push((other.clone(), Some(input)));
+        }
+    }
+    if fitting.len() > 1 {
+        let names: Vec<String> = fitting.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let message = format!(
+            "the sheets {} all fit `{}`; say which one is meant with --sheet",
+            names.join(", "),
+            job.kind()
+        );
+        return Err(InputError::new(first.name(), input::code::SEVERAL_SHEETS, message));
+    }
+    Ok(fitting.pop().and_then(|(name, input)| {
+        options.sheet = Some(name);
+        input
+    }))
 }
 
 /// Whoever filters a list of leavers does not expect the others to be deleted as well.

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use crate::{Column, ExportOf, JOBS, Job, Problem, Row, Template, code, export_columns, lists, nearest};
+use crate::{Column, ExportOf, JOBS, Job, Problem, Template, code, export_columns, lists, nearest};
 
 /// Where the native columns stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Mapping {
     pub unnamed: Vec<usize>,
     /// Native columns that the file has and nobody is to read.
     pub left_out: Vec<usize>,
+    /// The file's columns that name the customer once more: by its primary domain, and by its external id.
+    pub again: [Option<usize>; 2],
 }
 
 impl Mapping {
@@ -42,11 +44,6 @@ impl Mapping {
             }
         }
         found
-    }
-
-    /// A row of the file, from its cells in the order of the kind's columns.
-    pub fn row<'a>(&'a self, cells: &'a [Option<&'a str>]) -> Row<'a> {
-        Row::without(cells, &self.left_out)
     }
 }
 
@@ -65,7 +62,7 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
     let Some(reading) = readings.min_by_key(Reading::unknown) else {
         return Err(Vec::new());
     };
-    let (columns, mut problems) = reading.place(job, header, fixed);
+    let (columns, again, mut problems) = reading.place(job, header, fixed);
     for (native, place) in job.columns().iter().zip(&columns) {
         if native.required && place.is_none() && !fixed.contains(&native.name) {
             problems.push(missing(native.name, reading.template));
@@ -91,6 +88,7 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
         columns,
         unnamed: (named..header.len()).collect(),
         left_out: Vec::new(),
+        again,
     })
 }
 
@@ -129,6 +127,8 @@ pub fn preamble(job: &dyn Job, first_line: &[&str]) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Native(usize),
+    /// The customer once more, in this place of [`Mapping::again`].
+    Again(usize),
     Ignored,
     Unknown,
 }
@@ -179,6 +179,14 @@ impl Layout {
             for column in lists.into_iter().flat_map(export_columns) {
                 meanings.entry(key(column.title)).or_insert(Meaning::Ignored);
             }
+            if natives().any(|(_, column)| column.name == "customer") {
+                for (at, title) in lists::AGAIN.iter().enumerate() {
+                    let meaning = meanings.entry(key(title)).or_insert(Meaning::Ignored);
+                    if *meaning == Meaning::Ignored {
+                        *meaning = Meaning::Again(at);
+                    }
+                }
+            }
         }
         Self {
             template,
@@ -202,6 +210,8 @@ impl Layout {
     }
 }
 
+type Again = [Option<usize>; 2];
+
 /// A header as one layout understands it.
 struct Reading {
     template: Option<&'static Template>,
@@ -214,12 +224,26 @@ impl Reading {
     }
 
     /// The file column of each native column, and the cells that have no place.
-    fn place(&self, job: &dyn Job, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Vec<Problem>) {
+    fn place(&self, job: &dyn Job, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Again, Vec<Problem>) {
         let mut columns = vec![None; job.columns().len()];
+        let mut again = Again::default();
+        let twice = |first: usize, index: usize, name: &str, cell: &str| {
+            let expected = format!(
+                "columns {} and {} are both `{name}`; leave out one of the two",
+                first + 1,
+                index + 1
+            );
+            Problem::stated(code::DUPLICATE_COLUMN, name, cell.trim(), expected)
+        };
         let mut problems = Vec::new();
         for (index, (meaning, cell)) in self.cells.iter().zip(header).enumerate() {
             match *meaning {
                 Meaning::Ignored => {}
+                Meaning::Again(at) => {
+                    if let Some(first) = again[at].replace(index) {
+                        problems.push(twice(first, index, lists::AGAIN[at], cell));
+                    }
+                }
                 Meaning::Unknown => problems.push(unknown(job, self.template, index, cell)),
                 Meaning::Native(native) => {
                     let name = job.columns()[native].name;
@@ -228,17 +252,12 @@ impl Reading {
                             format!("this column is fixed for the whole file with --{name}; leave out one of the two");
                         problems.push(Problem::stated(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
                     } else if let Some(first) = columns[native].replace(index) {
-                        let expected = format!(
-                            "columns {} and {} are both `{name}`; leave out one of the two",
-                            first + 1,
-                            index + 1
-                        );
-                        problems.push(Problem::stated(code::DUPLICATE_COLUMN, name, cell.trim(), expected));
+                        problems.push(twice(first, index, name, cell));
                     }
                 }
             }
         }
-        (columns, problems)
+        (columns, again, problems)
     }
 }
 

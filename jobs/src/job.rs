@@ -71,22 +71,38 @@ pub struct Template {
 pub struct Row<'a> {
     cells: &'a [Option<&'a str>],
     left_out: &'a [usize],
+    again: [&'a str; 2],
 }
 
 impl<'a> Row<'a> {
     /// Wraps cells that are already in the order of [`Job::columns`].
     pub fn new(cells: &'a [Option<&'a str>]) -> Self {
-        Self { cells, left_out: &[] }
+        Self::without(cells, &[])
     }
 
     /// The same with cells at fault left out, which are empty; `left_out` has their columns.
     pub fn without(cells: &'a [Option<&'a str>], left_out: &'a [usize]) -> Self {
-        Self { cells, left_out }
+        Self {
+            cells,
+            left_out,
+            again: [""; 2],
+        }
     }
 
     /// Whether the cell of one of these columns was left out, so that nothing follows from its being empty.
     pub(crate) fn lacks(&self, columns: &[usize]) -> bool {
         self.left_out.iter().any(|column| columns.contains(column))
+    }
+
+    /// With the cells that name the customer once more, in the order of [`Mapping::again`](crate::Mapping::again).
+    #[must_use]
+    pub fn naming_again(self, again: [&'a str; 2]) -> Self {
+        Self { again, ..self }
+    }
+
+    /// The primary domain and the external id of the customer, where the file says them besides naming it; else empty.
+    pub(crate) fn again(&self) -> [&'a str; 2] {
+        self.again.map(trimmed)
     }
 
     /// The cell of the column at `index`, without surrounding white space; empty when absent.

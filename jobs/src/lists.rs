@@ -1,6 +1,7 @@
 //! Headers of our own lists of customers, subscriptions and users, which people edit and hand in to any kind.
 //!
-//! Such a file names the customer by its Microsoft id, or by the primary domain where that column was taken out. Columns
+//! Such a file names the customer by its Microsoft id, or by the primary domain where that column was taken out; where it has
+//! both, they have to be one customer's. Columns
 //! that the kind has under the same name are that; the others are read past, in these files alone: in any other they would
 //! be somebody's wish.
 
@@ -8,6 +9,10 @@ use crate::Template;
 
 /// What the templates are called.
 pub(crate) const NAME: &str = "exported list";
+
+/// The titles that name a customer once more, where another column names it and the kind has none of that name: they
+/// have to be of the same one.
+pub(crate) const AGAIN: [&str; 2] = ["Primary domain name", "External ID"];
 
 /// By the Microsoft id first.
 pub(crate) const TEMPLATES: &[Template] = &[

@@ -5,10 +5,8 @@
 use uuid::Uuid;
 
 use crate::faults::Faults;
-use crate::model::{products, skus};
-use crate::{
-    Change, Column, CustomerRef, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Seats, Undo, code, position,
-};
+use crate::model::{cell, products, skus};
+use crate::{Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Seats, Undo, code, position};
 
 /// The kind.
 pub(crate) struct SetSeats;
@@ -60,11 +58,11 @@ impl Job for SetSeats {
 
     fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
-        let customer = faults.required_line(row, CUSTOMER, 256);
+        let customer = cell::customer(&mut faults, row, CUSTOMER);
         let (part_number, sku_id) = sku(&mut faults, row);
         let seats = faults.required_line(row, SEATS, 256);
         let change = Seats {
-            customer: CustomerRef::parse(customer),
+            customer,
             part_number,
             sku_id,
             seats: seats.parse().unwrap_or_else(|_| {

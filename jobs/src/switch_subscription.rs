@@ -114,7 +114,7 @@ impl Job for SwitchSubscription {
 
 /// The customer and the partner are easily swapped: both are tenants.
 fn check_partner(faults: &mut Faults, row: &Row<'_>, customer: CustomerRef<'_>, partner: Option<Uuid>) {
-    if let (CustomerRef::Id(customer, _), Some(partner)) = (customer, partner)
+    if let (CustomerRef::Id(customer, _), Some(partner)) = (customer.looked_up_by(), partner)
         && customer == partner
     {
         let expected = "this is the customer's tenant; the other partner's belongs here";

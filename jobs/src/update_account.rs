@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use crate::faults::Faults;
-use crate::model::cell::Wish;
+use crate::model::cell::{self, Wish};
 use crate::model::{country, profile};
 use crate::{
-    Change, Column, CustomerField, CustomerPatch, CustomerRef, Faulty, Job, Passwords, Policy, Request, Row, RunsIn,
-    Undo, code, position,
+    Change, Column, CustomerField, CustomerPatch, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Undo, code,
+    position,
 };
 
 /// The kind.
@@ -65,7 +65,7 @@ impl Job for UpdateAccount {
 
     fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
-        let customer = faults.required_line(row, CUSTOMER, 256);
+        let customer = cell::customer(&mut faults, row, CUSTOMER);
         // State and postal code can be judged only when the row says for which country.
         let country = country::by_code(row.text(COUNTRY)).map(|country| country.code);
         let mut fields = Vec::new();
@@ -97,7 +97,7 @@ impl Job for UpdateAccount {
             );
         }
         faults.finish(Change::UpdateCustomer(CustomerPatch {
-            customer: CustomerRef::parse(customer),
+            customer,
             fields,
             external_id,
         }))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Faulty, Job, Problem, Subject, code};
+use tenantry_jobs::{Faulty, Job, Problem, Row, Subject, code};
 
 use super::{PlanError, RowFault, Source, mark};
 use crate::db::Tx;
@@ -285,7 +285,7 @@ pub(super) fn check(
             let valueless = shared.valueless(&block, view);
             let refused = match shared.ragged(view) {
                 Some(problem) => vec![problem],
-                None => match shared.job.request(&shared.mapping.row(cells)) {
+                None => match shared.job.request(&cells) {
                     Ok(_) if !valueless.is_empty() => valueless,
                     Ok(request) => {
                         lines.push(view.line);
@@ -370,6 +370,10 @@ pub(crate) struct Slice<'b> {
     /// The cells of every row, end to end.
     cells: Vec<Option<&'b str>>,
     columns: usize,
+    /// Columns that name the customer once more.
+    again: [Option<usize>; 2],
+    /// Native columns that nobody is to read.
+    left_out: Vec<usize>,
 }
 
 impl<'b> Slice<'b> {
@@ -392,11 +396,23 @@ impl<'b> Slice<'b> {
                 });
             }
         }
-        (!rows.is_empty()).then_some(Self { rows, cells, columns })
+        (!rows.is_empty()).then_some(Self {
+            rows,
+            cells,
+            columns,
+            again: mapping.again,
+            left_out: mapping.left_out.clone(),
+        })
     }
 
     /// Each row with its cells.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, &[Option<&'b str>])> {
-        self.rows.iter().zip(self.cells.chunks_exact(self.columns))
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, Row<'_>)> {
+        let rows = self.rows.iter().zip(self.cells.chunks_exact(self.columns));
+        rows.map(|(view, cells)| {
+            let again = self
+                .again
+                .map(|column| column.and_then(|at| view.cell(at)).unwrap_or(""));
+            (view, Row::without(cells, &self.left_out).naming_again(again))
+        })
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn preview(
         let mut requests: Vec<(u64, Request<'_>)> = Vec::new();
         for (view, cells) in slices.iter().flat_map(Slice::rows) {
             if sound.contains(&view.number)
-                && let Ok(request) = shared.job.request(&shared.mapping.row(cells))
+                && let Ok(request) = shared.job.request(&cells)
             {
                 requests.push((view.number, request));
             }

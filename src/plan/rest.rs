@@ -25,12 +25,15 @@ pub(super) struct Rest<'b> {
     line: u64,
     cells: Vec<Option<Cow<'b, str>>>,
     left_out: Vec<usize>,
+    /// What names the customer once more.
+    again: [&'b str; 2],
 }
 
 /// The cells of a [`Rest`], to be borrowed from.
 pub(super) struct Cells<'r> {
     cells: Vec<Option<&'r str>>,
     left_out: &'r [usize],
+    again: [&'r str; 2],
 }
 
 impl<'r> Cells<'r> {
@@ -39,7 +42,8 @@ impl<'r> Cells<'r> {
     where
         'r: 'c,
     {
-        let read = shared.job.request(&Row::without(&self.cells, self.left_out));
+        let row = Row::without(&self.cells, self.left_out).naming_again(self.again);
+        let read = shared.job.request(&row);
         read.unwrap_or_else(|faulty| *faulty.rest)
     }
 }
@@ -61,6 +65,10 @@ impl<'b> Rest<'b> {
             line: view.line,
             cells: columns.map(cell).collect(),
             left_out: shared.mapping.left_out.clone(),
+            again: shared
+                .mapping
+                .again
+                .map(|column| column.and_then(|at| view.cell(at)).unwrap_or("")),
         };
         for fault in faults {
             rest.leave_out(shared, &fault.problem);
@@ -86,6 +94,9 @@ impl<'b> Rest<'b> {
         if !self.left_out.contains(&at) {
             self.left_out.push(at);
         }
+        if problem.column == "customer" {
+            self.again = [""; 2];
+        }
         self.cells[at] = Some(Cow::Owned(left));
         true
     }
@@ -95,6 +106,7 @@ impl<'b> Rest<'b> {
         Cells {
             cells: self.cells.iter().map(Option::as_deref).collect(),
             left_out: &self.left_out,
+            again: self.again,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenantry_jobs::{Job, Mapping, Row, Subject, header};
+use tenantry_jobs::{Job, Mapping, Subject, header};
 
 use super::check::{Slice, subject};
 use crate::db::DbError;
@@ -76,7 +76,7 @@ impl Subjects {
                 let wanted = slice.rows().filter(|(view, _)| of.is_here && is_wanted(view.number));
                 let requests: Vec<RowRequest<'_>> = wanted
                     .filter_map(|(view, cells)| {
-                        let request = of.job.request(&Row::new(cells)).ok()?;
+                        let request = of.job.request(&cells).ok()?;
                         Some(RowRequest {
                             row: view.number,
                             request,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Job, Row, header};
+use tenantry_jobs::{Job, header};
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
@@ -239,7 +239,7 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<Loaded, D
                 continue;
             }
             crate::failpoint::hit_row(row);
-            match job.request(&Row::new(cells)) {
+            match job.request(&cells) {
                 Ok(request) => requests.push(RowRequest { row, request }),
                 // It was accepted when the file was read; a newer program may be stricter.
                 Err(faulty) => refused.extend(faulty.problems.first().map(|problem| rejected(row, problem))),

@@ -101,7 +101,7 @@ impl Runner {
                     if !spooled.is_due(row) || !is_tried(&row) {
                         continue;
                     }
-                    match spooled.job.request(&spooled.mapping.row(cells)) {
+                    match spooled.job.request(&cells) {
                         Ok(request) => requests.push(RowRequest { row, request }),
                         // It was accepted when the file was read; a newer program may be stricter.
                         Err(faulty) => faulty

@@ -8,6 +8,7 @@ mod blocks;
 mod corpus;
 mod duplicates;
 mod files;
+mod formats;
 mod guard;
 mod oracle;
 mod sheet;

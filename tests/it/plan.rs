@@ -6,6 +6,7 @@ mod hash;
 mod hidden;
 mod lists;
 mod quotes;
+mod sheets;
 mod subjects;
 mod tampered;
 

@@ -221,6 +221,14 @@ impl Input {
         }
     }
 
+    /// The other sheets that are shown, where the file is a workbook.
+    pub fn other_sheets(&self) -> &[String] {
+        match &self.rows_from {
+            From::Text(_) => &[],
+            From::Sheet(sheet) => sheet.others(),
+        }
+    }
+
     /// What the text is read as so far.
     fn encoding(&self) -> &'static str {
         match &self.rows_from {

@@ -99,7 +99,7 @@ impl Session {
         let cell = cell_of(&self.customers, &key::domain(named.as_written()));
         let found = cell
             .get_or_try_init(|| async {
-                match find_customer(&self.client, named).await? {
+                match read_customer(&self.client, named.looked_up_by()).await? {
                     Err(_) if self.was_made_lately(named.as_written()).await? => {
                         Ok(Err(not_there_yet("customer", named.as_written())))
                     }
@@ -107,7 +107,7 @@ impl Session {
                 }
             })
             .await?;
-        Ok(found.clone())
+        Ok(confirmed(found.clone(), named))
     }
 
     /// Whether a customer of this id or domain was made from here within minutes. Its lists take as long to show it.
@@ -245,15 +245,30 @@ pub(super) fn not_there_yet(column: &'static str, named: &str) -> Problem {
     Problem::stated(code::NOT_THERE_YET, column, named, expected)
 }
 
-/// The customer of that name.
+/// The customer of that name, where all that names it is of one.
 pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+    let found = read_customer(client, named.looked_up_by()).await?;
+    Ok(confirmed(found, named))
+}
+
+/// External ids are not kept there, so that nothing can be said of one.
+fn confirmed(found: Found<Customer>, named: CustomerRef<'_>) -> Found<Customer> {
+    let customer = found?;
+    let domains = std::iter::once(&customer.domain).chain(&customer.domains);
+    named.confirm(domains.map(String::as_str), None)?;
+    Ok(customer)
+}
+
+async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
     let unknown = || unknown_customer(named.as_written());
     let id = match named {
         CustomerRef::Id(id, _) => id.to_string(),
-        CustomerRef::Name(name) => match customer_of_domain(client, name).await? {
-            Some(id) => id,
-            None => return Ok(Err(unknown())),
-        },
+        CustomerRef::Name(name) | CustomerRef::Confirmed { text: name, .. } => {
+            match customer_of_domain(client, name).await? {
+                Some(id) => id,
+                None => return Ok(Err(unknown())),
+            }
+        }
     };
     let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(&id))).of(&id);
     let body = match client.read(&call).await {

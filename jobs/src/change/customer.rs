@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use uuid::Uuid;
 
+use crate::{Problem, code, key};
+
 /// How a row names its customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CustomerRef<'a> {
@@ -10,6 +12,15 @@ pub enum CustomerRef<'a> {
     Id(Uuid, &'a str),
     /// A domain or an external id; the store tries them in that order.
     Name(&'a str),
+    /// By one of these, and once more by other cells of the row, which have to be of the same customer.
+    Confirmed {
+        /// The cell that names it.
+        text: &'a str,
+        /// One of its domains; empty where the row does not say.
+        domain: &'a str,
+        /// Our own key for it; empty where the row does not say.
+        external_id: &'a str,
+    },
 }
 
 impl<'a> CustomerRef<'a> {
@@ -24,7 +35,65 @@ impl<'a> CustomerRef<'a> {
     /// The text of the cell.
     pub fn as_written(&self) -> &'a str {
         match self {
-            CustomerRef::Id(_, text) | CustomerRef::Name(text) => text,
+            CustomerRef::Id(_, text) | CustomerRef::Name(text) | CustomerRef::Confirmed { text, .. } => text,
+        }
+    }
+
+    /// With what other cells of the row say of it; empty ones say nothing.
+    #[must_use]
+    pub fn confirmed_by(self, domain: &'a str, external_id: &'a str) -> Self {
+        if domain.is_empty() && external_id.is_empty() {
+            return self;
+        }
+        CustomerRef::Confirmed {
+            text: self.as_written(),
+            domain,
+            external_id,
+        }
+    }
+
+    /// Without what other cells say: what the customer is looked up by.
+    #[must_use]
+    pub fn looked_up_by(self) -> Self {
+        match self {
+            CustomerRef::Confirmed { text, .. } => Self::parse(text),
+            other => other,
+        }
+    }
+
+    /// Whether the other cells of the row are of the customer that was found. It has these domains, the primary one first,
+    /// and this external id; `None` where the store keeps none, which can deny nothing.
+    ///
+    /// # Errors
+    /// [`code::CONFLICTING`], with both values, where they are another customer's.
+    pub fn confirm<'d>(
+        &self,
+        domains: impl IntoIterator<Item = &'d str>,
+        external_id: Option<&str>,
+    ) -> Result<(), Problem> {
+        let CustomerRef::Confirmed {
+            text,
+            domain,
+            external_id: said,
+        } = *self
+        else {
+            return Ok(());
+        };
+        let mut domains = domains.into_iter();
+        let primary = domains.next().unwrap_or_default();
+        let conflict = |what: &str, value: &str| {
+            let sentence = format!(
+                "this is the customer `{primary}`, and the row's {what} `{value}` is not that customer's; correct whichever is wrong"
+            );
+            Err(Problem::stated(code::CONFLICTING, "customer", text, sentence))
+        };
+        let is_its = |one: &str| key::same_domain(one, domain);
+        if !domain.is_empty() && !is_its(primary) && !domains.any(is_its) {
+            return conflict("primary domain name", domain);
+        }
+        match external_id {
+            Some(kept) if !said.is_empty() && !key::same(kept, said) => conflict("external id", said),
+            _ => Ok(()),
         }
     }
 }

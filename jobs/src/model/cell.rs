@@ -33,13 +33,20 @@ impl<'a> Wish<'a> {
 /// The customer, who has to be named.
 #[inline]
 pub(crate) fn customer<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> CustomerRef<'a> {
-    CustomerRef::parse(faults.required_line(row, column, 256))
+    named(row, faults.required_line(row, column, 256))
 }
 
 /// The customer, if one is named.
 pub(crate) fn optional_customer<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> Option<CustomerRef<'a>> {
     let written = faults.line(row, column, 256);
-    (!written.is_empty()).then(|| CustomerRef::parse(written))
+    (!written.is_empty()).then(|| named(row, written))
+}
+
+/// The customer of that name, which other cells of the row may name once more.
+#[inline]
+fn named<'a>(row: &Row<'a>, written: &'a str) -> CustomerRef<'a> {
+    let [domain, external_id] = row.again();
+    CustomerRef::parse(written).confirmed_by(domain, external_id)
 }
 
 /// A user, named by two cells.

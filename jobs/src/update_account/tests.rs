@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
+use crate::CustomerRef;
 use crate::testing;
 
 fn row_of<'a>(cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {

@@ -272,3 +272,23 @@ async fn the_terminal_shows_the_same() {
 fn names_domain(row: &Value) -> &str {
     row["primary_domain_name"].as_str().expect("a domain")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_a_list_names_twice_is_one_customer_or_the_row_is_refused() {
+    let (office, [alpha, beta]) = Office::with_customers().await;
+    let header = "Microsoft ID,Primary domain name,City\n";
+    let rows = [
+        format!("{alpha},beta.onmicrosoft.com,Leeds\n"),
+        format!("{beta},Beta.OnMicrosoft.com,Leeds\n"),
+        format!("{alpha},,York\n"),
+    ];
+    let job = office
+        .apply("update-account", &(header.to_owned() + &rows.concat()))
+        .await;
+    let told: Vec<_> = outcomes(&office.ledger, &job).await;
+    let codes: Vec<&str> = told.iter().map(|(_, _, code)| code.as_str()).collect();
+    assert_eq!((codes, job.counts.applied), (vec!["conflicting"], 2), "{told:?}");
+    let removal = format!("Microsoft ID,Primary domain name\n{beta},alpha.onmicrosoft.com\n");
+    let job = office.apply("remove-relationship", &removal).await;
+    assert_eq!(outcomes(&office.ledger, &job).await[0].2, "conflicting");
+}

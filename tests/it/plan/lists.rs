@@ -151,3 +151,75 @@ async fn rejects_can_be_mended_whatever_becomes_of_their_columns() {
         assert!(cells.contains(&expected), "{expected}: {cells:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_a_list_names_twice_is_one_customer_or_the_row_is_refused() {
+    let place = Place::with_customer().await;
+    let other = read(place.path("customers.csv"))
+        .replace("A-1", "B-1")
+        .replace("alpha", "beta");
+    place.write("other.csv", other);
+    place.tenantry(&["run", "add-customer", "other.csv"]).ends(0);
+    place.write("users.csv", USERS);
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+    let users = list(&place, ExportOf::Users);
+    let at = |title: &str| users[0].iter().position(|one| one == title).expect("the column");
+    let (id, domain, external) = (at("Microsoft ID"), at("Primary domain name"), at("External ID"));
+    let plan = |kind: &str, changes: &[(usize, &str)], without_titles: &[&str]| {
+        let mut rows = users.clone();
+        for (column, value) in changes {
+            (*value).clone_into(&mut rows[2][*column]);
+        }
+        place.write("edited.csv", without(&rows, without_titles));
+        place.tenantry(&["plan", kind, "edited.csv", "--json"])
+    };
+    for kind in [
+        "delete-users",
+        "update-users",
+        "reset-passwords",
+        "assign-licenses",
+        "remove-relationship",
+    ] {
+        let leave_out: &[&str] = if kind == "assign-licenses" { &["Roles"] } else { &[] };
+        for (column, value) in [
+            (domain, "beta.onmicrosoft.com"),
+            (external, "B-1"),
+            (domain, "nowhere.example"),
+        ] {
+            let run = plan(kind, &[(column, value)], leave_out);
+            let told = run.out.clone() + &run.err;
+            assert!(
+                told.contains("conflicting") && told.contains(value) && told.contains(&users[2][id]),
+                "{kind} {value}: {told}"
+            );
+        }
+    }
+    // The same in another spelling, or where a cell says nothing.
+    for changes in [
+        &[(domain, "ALPHA.OnMicrosoft.com"), (external, "a-1")][..],
+        &[(domain, ""), (external, "")],
+    ] {
+        let plan = plan("delete-users", changes, &[]).ends(0).json();
+        assert_eq!(plan["totals"]["change"], 2, "{changes:?}: {plan:#}");
+    }
+    let by_domain = plan("delete-users", &[(external, "B-1")], &["Microsoft ID"]);
+    let told = by_domain.out.clone() + &by_domain.err;
+    assert!(told.contains("conflicting") && told.contains("B-1"), "{told}");
+    // Where it is carried out, the other row is.
+    let run = plan("delete-users", &[(domain, "beta.onmicrosoft.com")], &[]);
+    run.ends(1);
+    place
+        .tenantry(&[
+            "run",
+            "delete-users",
+            "edited.csv",
+            "--skip-invalid",
+            "--accept-destructive",
+        ])
+        .ends(1);
+    let left = list(&place, ExportOf::Users);
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left[1].contains(&"bo@alpha.onmicrosoft.com".to_owned()), "{left:?}");
+}

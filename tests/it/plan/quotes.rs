@@ -70,3 +70,60 @@ async fn lines_and_rows_are_told_apart_where_they_differ() {
         "{plan:#?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_few_columns_that_a_quote_swallows_are_refused() {
+    let place = Place::with_customer().await;
+    let streets = |rows: [&str; 3]| format!("customer,address_line2\n{}\n", rows.join("\n"));
+    let named = |rows: [&str; 3]| format!("customer,user_principal_name,display_name\n{}\n", rows.join("\n"));
+    for (kind, text, is_refused) in [
+        (
+            "update-account",
+            streets(["A-1,\"Dock 12\"\"", "B-2,Store 2", "C-3,\"Dock 14\"\""]),
+            true,
+        ),
+        (
+            "update-account",
+            streets(["A-1,\"Dock 12", "B-2,Store 2", "C-3,Dock 14\""]),
+            true,
+        ),
+        (
+            "update-account",
+            streets(["A-1,\"Dock 12", "London, Gate 3", "at the end\""]),
+            false,
+        ),
+        (
+            "update-account",
+            streets(["A-1,\"Dock 12", "London,Gate", "at the end\""]),
+            false,
+        ),
+        (
+            "update-users",
+            named([
+                "A-1,ana@alpha.onmicrosoft.com,\"Ana 2\"\"",
+                "A-1,bo@alpha.onmicrosoft.com,Bo",
+                "A-1,cy@alpha.onmicrosoft.com,\"Cy 3\"\"",
+            ]),
+            true,
+        ),
+    ] {
+        for delimiter in [",", ";", "\t"] {
+            let text = if delimiter == "," {
+                text.clone()
+            } else {
+                text.replace(", ", " ").replace(',', delimiter)
+            };
+            if delimiter != "," && !is_refused {
+                continue;
+            }
+            place.write("few.csv", &text);
+            let told = place.tenantry(&["plan", kind, "few.csv"]);
+            let is_quote = told.all().contains("holds whole rows");
+            assert_eq!(is_quote, is_refused, "{text:?}: {told:#?}");
+            if is_refused {
+                let meant = place.tenantry(&["plan", kind, "few.csv", "--multiline-cells"]);
+                assert!(!meant.all().contains("holds whole rows"), "{meant:#?}");
+            }
+        }
+    }
+}

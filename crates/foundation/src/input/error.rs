@@ -135,6 +135,8 @@ pub mod code {
     pub const HIDDEN_ROWS: &str = "hidden-rows";
     /// A workbook has no sheet of that name, or the file has no sheets at all.
     pub const UNKNOWN_SHEET: &str = "unknown-sheet";
+    /// Several sheets of a workbook fit, and none is named.
+    pub const SEVERAL_SHEETS: &str = "several-sheets";
     /// A workbook unzips to more than the limit.
     pub const TOO_LARGE: &str = "too-large";
 }

@@ -12,6 +12,8 @@ use super::error::{InputError, code};
 use super::source::Source;
 use super::{HiddenRows, InputLimits, InputOptions};
 
+mod format;
+mod formatted;
 mod hidden;
 mod package;
 mod reader;
@@ -82,6 +84,11 @@ impl Sheet {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The other sheets that are shown.
+    pub(super) fn others(&self) -> &[String] {
+        &self.others
     }
 
     /// Which sheet is read, and what of it nobody sees, a sentence each.

@@ -148,8 +148,6 @@ impl Text {
 
     /// Refuses a cell that holds what looks like rows, since a quote that is missing makes one of those.
     fn swallowed(&mut self, record: &RowView<'_>) -> Result<(), InputError> {
-        /// Fewer cells than this stand in lines of an address as well.
-        const TELLING: usize = 4;
         for (index, cell) in record.cells().enumerate() {
             let mut lines = cell.split(['\r', '\n']).skip(1).peekable();
             if lines.peek().is_none() {
@@ -157,8 +155,7 @@ impl Text {
             }
             self.broken += 1;
             let (delimiter, width) = (self.delimiter, self.width);
-            let is_row = |line: &str| line.bytes().filter(|byte| *byte == delimiter).count() + 1 >= width;
-            if !self.multiline && width >= TELLING && lines.any(is_row) {
+            if !self.multiline && lines.any(|line| is_row(line, delimiter, width, index, record)) {
                 let message = format!(
                     "cell {} of the record that begins here holds whole rows; a quote is probably missing or one too \
                      many; if it is meant so, say --multiline-cells",
@@ -238,4 +235,43 @@ impl Text {
     fn fault(&self, code: &'static str, message: impl Into<String>) -> InputError {
         InputError::new(self.source().name(), code, message)
     }
+}
+
+/// Whether a line within the cell at `index` of a record looks like a row of the file.
+fn is_row(line: &str, delimiter: u8, width: usize, index: usize, record: &RowView<'_>) -> bool {
+    /// Fewer cells than this stand in lines of an address as well.
+    const TELLING: usize = 4;
+    let delimiters = line.bytes().filter(|byte| *byte == delimiter).count();
+    if delimiters + 1 < width || width < 2 {
+        return false;
+    }
+    // Nobody writes tabs or semicolons in an address.
+    if width >= TELLING || delimiter != b',' {
+        return true;
+    }
+    if delimiters + 1 > width && !line.contains('"') {
+        return false;
+    }
+    let cells = || line.split(char::from(delimiter)).take(width).enumerate();
+    let others = || {
+        let both = cells().filter(|(at, _)| *at != index);
+        both.map(|(at, cell)| (cell, record.cell(at).unwrap_or_default()))
+    };
+    let is_told = others().any(|(_, own)| !own.is_empty());
+    // A comma of a text is followed by a blank.
+    is_told
+        && cells().all(|(_, cell)| !cell.starts_with(' '))
+        && others().all(|(cell, own)| own.is_empty() || signs(cell) == signs(own))
+}
+
+/// Which sorts of characters are in a value: a domain, an address and a number have others.
+fn signs(value: &str) -> [bool; 5] {
+    let has = |is_it: fn(char) -> bool| value.chars().any(is_it);
+    [
+        has(char::is_alphabetic),
+        has(|c| c.is_ascii_digit()),
+        has(char::is_whitespace),
+        has(|c| c == '@'),
+        has(|c| c == '.'),
+    ]
 }

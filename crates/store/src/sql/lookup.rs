@@ -27,6 +27,7 @@ pub(super) struct Customer {
     /// The primary domain.
     pub(super) domain: String,
     pub(super) company_name: String,
+    external_key: String,
     /// How many users the store holds of it.
     pub(super) users: i64,
     /// It is no customer of ours any more.
@@ -86,9 +87,9 @@ impl Directory {
             .iter()
             .zip(&texts)
             .map(|(reference, text)| {
-                let id = match reference {
+                let id = match reference.looked_up_by() {
                     CustomerRef::Id(id, _) => id.to_string(),
-                    CustomerRef::Name(_) => String::new(),
+                    _ => String::new(),
                 };
                 vec![
                     id.into(),
@@ -99,7 +100,7 @@ impl Directory {
             .collect();
         let found = tx.query_each(
             "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship,
-               CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted, c.company_name
+               CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted, c.company_name, c.external_key
              FROM customers c WHERE c.id IN
                (SELECT id FROM customers WHERE tenant_id = $1
                 UNION SELECT customer FROM domains WHERE domain_key = $2
@@ -119,6 +120,7 @@ impl Directory {
                         ended: row.text(4)? == ENDED,
                         has_deleted_users: row.int(5)? != 0,
                         company_name: row.text_or_empty(6)?.to_owned(),
+                        external_key: row.text_or_empty(7)?.to_owned(),
                         domains: Vec::new(),
                         skus: Vec::new(),
                     };
@@ -212,7 +214,12 @@ impl Directory {
     pub(super) fn find_any(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
         let text = reference.as_written();
         match self.by_text.get(text).unwrap_or(&Found::None) {
-            Found::One(position) => Ok(&self.customers[*position]),
+            Found::One(position) => {
+                let customer = &self.customers[*position];
+                let domains = std::iter::once(&customer.domain).chain(&customer.domains);
+                reference.confirm(domains.map(String::as_str), Some(&customer.external_key))?;
+                Ok(customer)
+            }
             Found::None => Err(Problem::stated(
                 code::UNKNOWN_CUSTOMER,
                 "customer",

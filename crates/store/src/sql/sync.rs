@@ -51,11 +51,39 @@ pub struct Request {
     /// Name of the other store.
     pub from: String,
     /// The only customer, as the other store knows it.
-    customer: Option<String>,
+    customer: Option<Named>,
     users: bool,
     subscriptions: bool,
     /// Everything, not only what has another version.
     full: bool,
+}
+
+/// A [`CustomerRef`] with texts of its own.
+#[derive(Debug, Clone)]
+struct Named {
+    text: String,
+    domain: String,
+    external_id: String,
+}
+
+impl Named {
+    fn of(named: CustomerRef<'_>) -> Self {
+        let (domain, external_id) = match named {
+            CustomerRef::Confirmed {
+                domain, external_id, ..
+            } => (domain, external_id),
+            _ => ("", ""),
+        };
+        Self {
+            text: named.as_written().to_owned(),
+            domain: domain.to_owned(),
+            external_id: external_id.to_owned(),
+        }
+    }
+
+    fn reference(&self) -> CustomerRef<'_> {
+        CustomerRef::parse(&self.text).confirmed_by(&self.domain, &self.external_id)
+    }
 }
 
 impl Request {
@@ -63,7 +91,7 @@ impl Request {
         Self {
             row,
             from: sync.from.to_owned(),
-            customer: sync.customer.map(|customer| customer.as_written().to_owned()),
+            customer: sync.customer.map(Named::of),
             users: sync.users,
             subscriptions: sync.subscriptions,
             full: sync.full,
@@ -87,13 +115,10 @@ impl Request {
         };
         Ok(match source {
             Source::Database { db, .. } => {
-                let found = db.read(move |tx| super::export::customer(tx, CustomerRef::parse(&named)));
+                let found = db.read(move |tx| super::export::customer(tx, named.reference()));
                 found.await?.map(|id| Some(SourceKey::digits(id)))
             }
-            Source::Remote(remote) => {
-                let named = CustomerRef::parse(&named);
-                remote.reader.customer_id(named).await?.map(Some)
-            }
+            Source::Remote(remote) => remote.reader.customer_id(named.reference()).await?.map(Some),
         })
     }
 }

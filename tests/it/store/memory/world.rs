@@ -185,7 +185,9 @@ impl World {
                 "the id or domain of a customer",
             )
         };
-        self.of(Sort::Customer).find(is_it).ok_or_else(unknown)
+        let found = self.of(Sort::Customer).find(is_it).ok_or_else(unknown)?;
+        named.confirm([found.get("domain")], None)?;
+        Ok(found)
     }
 
     /// The user of that name, or the deleted one.

@@ -12,6 +12,7 @@ use super::super::block::Block;
 use super::super::digest::Meter;
 use super::super::error::{InputError, Position, code};
 use super::super::source::Source;
+use super::formatted::{self, Formatted};
 use super::hidden::{self, Hidden};
 use super::{package, value};
 
@@ -22,7 +23,7 @@ const BATCH_ROWS: usize = 512;
 const BATCH_BYTES: usize = 256 << 10;
 /// What a sheet can have.
 const MOST_ROWS: u32 = 1 << 20;
-const MOST_COLUMNS: u32 = 1 << 14;
+pub(super) const MOST_COLUMNS: u32 = 1 << 14;
 /// Empty cells between values. A few bytes can name a cell thousands of columns away.
 const MOST_GAPS: u64 = 1 << 30;
 
@@ -80,6 +81,7 @@ pub(super) fn read(
         limits,
         batch: Block::default(),
         gaps: 0,
+        formatted: Formatted::default(),
         skipped: wanted.skips_hidden.then_some(hidden),
     };
     let end = sheet.send(&mut book, rows);
@@ -181,12 +183,15 @@ struct SheetRows<'a> {
     limits: InputLimits,
     batch: Block,
     gaps: u64,
+    /// Which cells show another text than their value.
+    formatted: Formatted,
     /// Rows that are passed over because they are hidden.
     skipped: Option<Hidden>,
 }
 
 impl SheetRows<'_> {
     fn send(&mut self, book: &mut Book, rows: &Rows) -> Result<(), InputError> {
+        self.formatted = self.formats(book)?;
         let cells = book.worksheet_cells_reader(self.name);
         let mut cells = cells.map_err(|error| explain(self.file, &error).of_sheet(Some(self.name)))?;
         let mut row: Option<u32> = None;
@@ -237,6 +242,16 @@ impl SheetRows<'_> {
         Ok(())
     }
 
+    fn formats(&self, book: &mut Book) -> Result<Formatted, InputError> {
+        let cells = book.worksheet_cells_reader(self.name);
+        let cells = cells.map_err(|error| explain(self.file, &error).of_sheet(Some(self.name)))?;
+        // What is damaged in the sheet is told where its rows are read.
+        match formatted::of(cells) {
+            Ok(formatted) => Ok(formatted),
+            Err(formatted::TooMany(row)) => Err(self.fault(row, code::TOO_LARGE, formatted::TOO_MANY)),
+        }
+    }
+
     fn cell(
         &mut self,
         row: u32,
@@ -246,7 +261,7 @@ impl SheetRows<'_> {
     ) -> Result<(), InputError> {
         let cells = &mut self.batch.cells;
         let before = cells.text.len();
-        value::write(value, &mut cells.text);
+        value::write_as(value, self.formatted.get(row, column), &mut cells.text);
         let text = cells.text.len() - before;
         if text == 0 {
             return Ok(());
