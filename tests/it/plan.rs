@@ -5,6 +5,7 @@ mod encoding;
 mod hash;
 mod hidden;
 mod lists;
+mod once;
 mod quotes;
 mod subjects;
 mod tampered;
