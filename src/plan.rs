@@ -10,6 +10,7 @@ mod drain;
 mod faults;
 pub mod file;
 mod hash;
+pub mod held;
 mod impact;
 mod kept;
 mod mark;
@@ -18,6 +19,7 @@ mod repeated;
 mod rest;
 mod subjects;
 mod sync;
+mod touched;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -41,6 +43,7 @@ pub use repeated::Repeated;
 use repeated::RepeatedRows;
 pub(crate) use subjects::{ChunkSubjects, Subjects};
 pub(crate) use sync::{preview_sync, sync_source};
+use touched::{TouchedRows, Touching};
 
 use crate::clock::Clock;
 use crate::db::DbError;
@@ -138,6 +141,7 @@ pub struct Planning {
     keys: Keys,
     in_flight: VecDeque<JoinHandle<Result<CheckedBlock, PlanError>>>,
     impact: Impact,
+    touching: Touching,
     /// First row of each block, so that a row's block can be found.
     first_rows: Vec<u64>,
     keep_blocks: bool,
@@ -162,6 +166,8 @@ struct Planned {
     /// Rows whose key stands in an earlier row, in row order.
     repeated: RepeatedRows,
     impact: Impact,
+    /// What single rows add to it.
+    touched: TouchedRows,
 }
 
 impl Planning {
@@ -220,6 +226,7 @@ impl Planning {
             keys,
             in_flight: VecDeque::new(),
             impact: Impact::default(),
+            touching: Touching::default(),
             first_rows: Vec::new(),
             keep_blocks,
             note,
@@ -292,6 +299,7 @@ impl Planning {
             .take_seats(&needs, &|row| checked.rejects.contains_key(&row));
         checked.reject(seatless, &self.shared);
         self.impact.add(&checked.previews);
+        self.touching.add(&checked.previews)?;
         for key in checked.take_keys() {
             self.keys.add(key)?;
         }
@@ -307,6 +315,7 @@ impl Planning {
             first_rows,
             impact,
             note,
+            touching,
             ..
         } = self;
         let reader = reader.ok_or_else(|| PlanError::Broken("reading had failed before".to_owned()))?;
@@ -318,6 +327,7 @@ impl Planning {
                 digest,
                 repeated,
                 impact,
+                touched: touching.finish()?,
             })
         });
         finished.await.map_err(|error| PlanError::Broken(error.to_string()))?

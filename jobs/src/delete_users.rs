@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Undo, position};
+use crate::{Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Template, Undo, position};
 
 /// The kind.
 pub(crate) struct DeleteUsers;
@@ -12,6 +12,15 @@ const COLUMNS: &[Column] = &[
     Column::required("user_principal_name", "sign-in name of the user to delete"),
     Column::optional("reason", "why, up to 256 characters; noted in the record"),
 ];
+
+/// What Entra's bulk deletion is uploaded in.
+const ENTRA: Template = Template {
+    name: "Microsoft Entra bulk delete",
+    preamble: Some("version:v1.0"),
+    marker: None,
+    opposite: None,
+    columns: &[("User name [userPrincipalName] Required", Some("user_principal_name"))],
+};
 
 const CUSTOMER: usize = position(COLUMNS, "customer");
 const USER_PRINCIPAL_NAME: usize = position(COLUMNS, "user_principal_name");
@@ -28,6 +37,10 @@ impl Job for DeleteUsers {
 
     fn columns(&self) -> &'static [Column] {
         COLUMNS
+    }
+
+    fn templates(&self) -> &'static [Template] {
+        &[ENTRA]
     }
 
     fn sample(&self) -> &'static str {

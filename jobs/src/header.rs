@@ -10,7 +10,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use crate::{Column, ExportOf, JOBS, Job, Problem, Template, code, export_columns, lists, nearest};
+use crate::model::yes_no;
+use crate::{Column, ExportOf, JOBS, Job, Problem, Template, code, directory, export_columns, lists, nearest};
 
 /// Where the native columns stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Mapping {
     pub template: Option<&'static str>,
     /// For each native column, the file's column.
     pub columns: Vec<Option<usize>>,
+    /// The native column whose cells the file has turned round: [`opposite`] of each is meant.
+    pub opposite: Option<usize>,
     /// The file's columns that hold secrets, ignored ones (`_password`) included, also those of other kinds.
     pub secret: Vec<usize>,
     /// The file's columns at the end of the header that have no name, as spreadsheets leave them.
@@ -85,6 +88,7 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
     Ok(Mapping {
         template: reading.template.map(|template| template.name),
         secret: (0..named).filter(|index| is_secret(header[*index])).collect(),
+        opposite: reading.opposite(),
         columns,
         unnamed: (named..header.len()).collect(),
         left_out: Vec::new(),
@@ -129,6 +133,8 @@ enum Meaning {
     Native(usize),
     /// The customer once more, in this place of [`Mapping::again`].
     Again(usize),
+    /// The native column, with yes for no.
+    Opposite(usize),
     Ignored,
     Unknown,
 }
@@ -145,7 +151,12 @@ struct Layout {
 /// The layouts of each kind, the native one first.
 static LAYOUTS: LazyLock<HashMap<&str, Vec<Layout>>> = LazyLock::new(|| {
     let of_kind = |job: &&'static dyn Job| {
-        let templates = job.templates().iter().chain(lists::TEMPLATES).map(Some);
+        let templates = job
+            .templates()
+            .iter()
+            .chain(directory::templates(*job))
+            .chain(lists::TEMPLATES);
+        let templates = templates.map(Some);
         let layouts = std::iter::once(None).chain(templates);
         (
             job.kind(),
@@ -158,14 +169,19 @@ static LAYOUTS: LazyLock<HashMap<&str, Vec<Layout>>> = LazyLock::new(|| {
 impl Layout {
     fn new(job: &'static dyn Job, template: Option<&'static Template>) -> Self {
         let natives = || job.columns().iter().enumerate();
+        // What has a mark of its own is known to be a list, of which a kind takes what it has a use for.
+        let reads_past = template.is_some_and(|template| template.marker.is_some());
         let is_list = template.is_some_and(|template| template.name == lists::NAME);
         let mut meanings = HashMap::new();
         for (name, native) in template.map_or(&[][..], |template| template.columns) {
             let meaning = match native {
                 None => Meaning::Ignored,
                 Some(native) => match natives().find(|(_, column)| column.name == *native) {
+                    Some((at, _)) if template.and_then(|template| template.opposite) == Some(*name) => {
+                        Meaning::Opposite(at)
+                    }
                     Some((at, _)) => Meaning::Native(at),
-                    None if is_list => Meaning::Ignored,
+                    None if reads_past => Meaning::Ignored,
                     None => Meaning::Unknown,
                 },
             };
@@ -223,6 +239,13 @@ impl Reading {
         self.cells.iter().filter(|cell| **cell == Meaning::Unknown).count()
     }
 
+    fn opposite(&self) -> Option<usize> {
+        self.cells.iter().find_map(|cell| match cell {
+            Meaning::Opposite(native) => Some(*native),
+            _ => None,
+        })
+    }
+
     /// The file column of each native column, and the cells that have no place.
     fn place(&self, job: &dyn Job, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Again, Vec<Problem>) {
         let mut columns = vec![None; job.columns().len()];
@@ -245,7 +268,7 @@ impl Reading {
                     }
                 }
                 Meaning::Unknown => problems.push(unknown(job, self.template, index, cell)),
-                Meaning::Native(native) => {
+                Meaning::Native(native) | Meaning::Opposite(native) => {
                     let name = job.columns()[native].name;
                     if fixed.contains(&name) {
                         let expected =
@@ -258,6 +281,15 @@ impl Reading {
             }
         }
         (columns, again, problems)
+    }
+}
+
+/// The other one of yes and no, in any language they are understood in; what is neither stays as it is.
+pub fn opposite(cell: &str) -> &str {
+    match yes_no::parse(cell.trim_matches(is_blank)) {
+        Some(true) => "no",
+        Some(false) => "yes",
+        None => cell,
     }
 }
 

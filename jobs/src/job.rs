@@ -60,6 +60,8 @@ pub struct Template {
     /// A header cell without which it is not this layout, however well the others fit; for one that ignores columns that
     /// somebody might take for columns of the kind.
     pub marker: Option<&'static str>,
+    /// A header cell whose yes is the no of the native column it stands for.
+    pub opposite: Option<&'static str>,
     /// Header cell and the native column it stands for; `None` is read and ignored.
     pub columns: &'static [(&'static str, Option<&'static str>)],
 }

@@ -7,6 +7,7 @@
 mod choice;
 mod change;
 mod column;
+mod directory;
 mod faults;
 pub mod header;
 mod job;

@@ -20,12 +20,14 @@ pub(crate) const TEMPLATES: &[Template] = &[
         name: NAME,
         preamble: None,
         marker: Some("Microsoft ID"),
+        opposite: None,
         columns: &named(Some("customer"), None),
     },
     Template {
         name: NAME,
         preamble: None,
         marker: Some("Primary domain name"),
+        opposite: None,
         columns: &named(None, Some("customer")),
     },
 ];

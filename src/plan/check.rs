@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenantry_jobs::header::Mapping;
+use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{Faulty, Job, Problem, Row, Subject, code};
 
 use super::{PlanError, RowFault, Source, mark};
@@ -394,6 +394,10 @@ impl<'b> Slice<'b> {
                     Some(customer) if Some(native) == fixed => Some(customer),
                     _ => column.map(|column| row.cell(column).unwrap_or("")),
                 });
+            }
+            if let Some(native) = mapping.opposite {
+                let cell = cells.len() - columns + native;
+                cells[cell] = cells[cell].map(header::opposite);
             }
         }
         (!rows.is_empty()).then_some(Self {

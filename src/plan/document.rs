@@ -4,10 +4,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::file::FORMAT;
-use super::{CheckedBlock, FaultLog, Impact, Totals};
+use super::file::{self, FORMAT};
+use super::held::{Held, HeldRow, Released};
+use super::{CheckedBlock, FaultLog, Impact, Repeated, Totals};
 use crate::input::HiddenRows;
 use crate::ledger::{Gate, Parameters};
 use crate::store::Verdict;
@@ -50,6 +51,8 @@ pub trait View: Send {
     fn open(&mut self, head: &Head<'_>) -> io::Result<()>;
     /// The rows of a block.
     fn rows(&mut self, checked: &CheckedBlock) -> io::Result<()>;
+    /// A row that was given with its block turned out to repeat another, and is rejected; they come in row order, each once.
+    fn repeated(&mut self, repeated: &Repeated) -> io::Result<()>;
     /// Ends it.
     fn close(&mut self, tail: &Tail, faults: &mut FaultLog) -> io::Result<()>;
 }
@@ -61,6 +64,9 @@ pub struct Document<W> {
     brief: bool,
     offline: bool,
     rows: u64,
+    held: Held,
+    /// The rows once more, when all are held.
+    released: Option<Released>,
 }
 
 impl<W: Write> Document<W> {
@@ -71,6 +77,8 @@ impl<W: Write> Document<W> {
             brief: false,
             offline: false,
             rows: 0,
+            held: Held::default(),
+            released: None,
         }
     }
 
@@ -87,10 +95,23 @@ impl<W: Write> Document<W> {
         self.out
     }
 
-    fn row(&mut self, row: &serde_json::Value) -> io::Result<()> {
+    fn row(&mut self, row: u64, told: &Value) -> io::Result<()> {
+        self.held.push(row, 0, &told.to_string())
+    }
+
+    fn write(&mut self, row: &str) -> io::Result<()> {
         let separator = if self.rows == 0 { "" } else { "," };
         self.rows += 1;
         write!(self.out, "{separator}\n{row}")
+    }
+
+    /// The next row that is held, if it is none beyond `last`.
+    fn next(&mut self, last: u64) -> io::Result<Option<HeldRow>> {
+        let released = match &mut self.released {
+            Some(released) => released,
+            None => self.released.insert(std::mem::take(&mut self.held).release()?),
+        };
+        released.up_to(last)
     }
 
     fn rejected(&mut self, row: u64, checked: &CheckedBlock) -> io::Result<()> {
@@ -98,7 +119,7 @@ impl<W: Write> Document<W> {
         if let Some(subject) = checked.subject(row) {
             rejected["subject"] = json!(subject);
         }
-        self.row(&rejected)
+        self.row(row, &rejected)
     }
 }
 
@@ -136,7 +157,7 @@ impl<W: Write + Send> View for Document<W> {
             if !preview.note.is_empty() {
                 row["note"] = json!(preview.note);
             }
-            self.row(&row)?;
+            self.row(preview.row, &row)?;
         }
         for row in rejects {
             self.rejected(row, checked)?;
@@ -144,7 +165,39 @@ impl<W: Write + Send> View for Document<W> {
         Ok(())
     }
 
+    fn repeated(&mut self, repeated: &Repeated) -> io::Result<()> {
+        if self.offline {
+            return Ok(());
+        }
+        let fault = &repeated.fault;
+        while let Some(before) = self.next(fault.row - 1)? {
+            self.write(&before.text)?;
+        }
+        let told = self.next(fault.row)?.map_or_else(String::new, |held| held.text);
+        let mut subject = json!(fault.subject);
+        let mut expected = None;
+        if !told.is_empty() {
+            let planned: Value = serde_json::from_str(&told)?;
+            if planned["action"] == "reject" {
+                return self.write(&told);
+            }
+            subject = planned["subject"].clone();
+            expected = file::planned(&told)?.state;
+        }
+        let mut rejected = json!({ "row": fault.row, "line": fault.line, "action": "reject", "repeats": true });
+        if !subject.is_null() {
+            rejected["subject"] = subject;
+        }
+        if let Some(state) = expected {
+            rejected["expected"] = json!(file::hexadecimal(state));
+        }
+        self.write(&rejected.to_string())
+    }
+
     fn close(&mut self, tail: &Tail, faults: &mut FaultLog) -> io::Result<()> {
+        while let Some(held) = self.next(u64::MAX)? {
+            self.write(&held.text)?;
+        }
         write!(self.out, "\n],\"errors\":")?;
         faults.write_json(&mut self.out)?;
         let reasons = tail.approval.as_ref().map(|gate| &gate.reasons);

@@ -60,11 +60,15 @@ impl Planning {
         let Planned {
             digest,
             repeated,
-            impact,
+            mut impact,
+            mut touched,
         } = self.finish().await?;
         for repeated in repeated {
             let repeated = repeated?;
             drained.totals.repeat(&repeated);
+            if let Some(touched) = touched.of(repeated.fault.row).map_err(PlanError::from)? {
+                impact.take_back(touched);
+            }
             drained.hash.repeated(&repeated);
             sink.repeated(repeated).await?;
         }

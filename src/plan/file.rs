@@ -4,7 +4,7 @@
 //! holding it. Rows that create something, most of them, are left out. The hash at its end covers what is going to be
 //! done; a plan that was edited is found out when it is opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ pub struct PlanTail {
 
 /// Of the faults, the rows that repeat another: they come last in a plan's hash.
 #[derive(Debug, Clone, Default)]
-struct Repetitions(RepeatedHash, Vec<u64>);
+struct Repetitions(RepeatedHash, BTreeSet<u64>);
 
 impl<'de> Deserialize<'de> for Repetitions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Repetitions {
         while let Some(fault) = faults.next_element::<RowFault>()? {
             if fault.code == code::DUPLICATE_IN_FILE {
                 self.0.row(fault.row);
-                self.1.push(fault.row);
+                self.1.insert(fault.row);
             }
         }
         Ok(self)
@@ -125,6 +125,31 @@ struct PlannedRow {
     action: String,
     #[serde(default)]
     changes: Vec<PlannedChange>,
+    /// Whether it is rejected since it repeats another row. The hash covers what it would be otherwise, as that is told
+    /// before repetitions are known.
+    #[serde(default)]
+    repeats: bool,
+    /// What it would be otherwise, unless that is to create something.
+    #[serde(default)]
+    expected: String,
+}
+
+/// What a line of a plan says.
+pub(super) struct Planned {
+    row: u64,
+    /// What the hash has of the row.
+    pub(super) state: Option<State>,
+    repeats: bool,
+}
+
+/// A state, to be read back by [`state`].
+pub(super) fn hexadecimal(state: State) -> String {
+    format!("{:032x}", u128::from_be_bytes(state))
+}
+
+/// What the hash has of a row that repeats another.
+pub(super) fn state(expected: &str) -> Option<State> {
+    u128::from_str_radix(expected, 16).ok().map(u128::to_be_bytes)
 }
 
 #[derive(Debug, Deserialize)]
@@ -175,6 +200,7 @@ impl PlanFile {
         }
         let mut line = 1;
         let mut hash = PlanHash::default();
+        let mut repeats = Vec::new();
         loop {
             text.clear();
             line += 1;
@@ -184,13 +210,22 @@ impl PlanFile {
             if text.starts_with(']') {
                 break;
             }
-            if let (row, Some(state)) = planned(&text).map_err(|error| bad(line, error.to_string()))? {
-                hash.told(row, state);
+            let planned = planned(&text).map_err(|error| bad(line, error.to_string()))?;
+            if let Some(state) = planned.state {
+                hash.told(planned.row, state);
+            }
+            if planned.repeats {
+                repeats.push((planned.row, line));
             }
         }
         let start = text.trim_start_matches([']', ',']).to_owned();
         let rest = std::io::Cursor::new(format!("{{{start}")).chain(lines);
         let tail: PlanTail = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
+        // Whoever reads such a line takes the row for one that is not carried out.
+        if let Some((_, line)) = repeats.iter().find(|(row, _)| !tail.repeated.1.contains(row)) {
+            let message = "the row is said to repeat another, and no fault says so; plan the file again";
+            return Err(bad(*line, message.to_owned()));
+        }
         if let Some(told) = &tail.hash {
             hash.all_repeated(tail.repeated.0.clone());
             let content = tail.sha256.as_deref().unwrap_or_default();
@@ -266,7 +301,7 @@ impl PlanFile {
             self.ended = true;
             return Ok(None);
         }
-        let (row, state) = planned(&text).map_err(|error| PlanFileError::NoPlan {
+        let Planned { row, state, .. } = planned(&text).map_err(|error| PlanFileError::NoPlan {
             path: self.path.clone(),
             line: self.line,
             message: error.to_string(),
@@ -277,7 +312,7 @@ impl PlanFile {
 }
 
 /// The line of a row: its number, and what the plan expects of it.
-fn planned(line: &str) -> Result<(u64, Option<State>), serde_json::Error> {
+pub(super) fn planned(line: &str) -> Result<Planned, serde_json::Error> {
     let row: PlannedRow = serde_json::from_str(line.trim_end().trim_end_matches(','))?;
     let changes = row
         .changes
@@ -285,8 +320,13 @@ fn planned(line: &str) -> Result<(u64, Option<State>), serde_json::Error> {
         .map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str()));
     let state = match row.action.as_str() {
         "create" => None,
+        "reject" if row.repeats => self::state(&row.expected),
         "reject" => Some(REJECTED),
         action => Some(state_of(action, changes)),
     };
-    Ok((row.row, state))
+    Ok(Planned {
+        row: row.row,
+        state,
+        repeats: row.repeats,
+    })
 }

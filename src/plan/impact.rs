@@ -8,6 +8,7 @@ use serde::Serialize;
 use tenantry_jobs::{Job, Problem};
 
 use super::Totals;
+use super::touched::Touched;
 use crate::ledger::{ErrorLimit, Gate};
 use crate::store::sql::no_free_seats;
 use crate::store::{Preview, SeatNeed};
@@ -80,6 +81,18 @@ impl Impact {
                     users: touch.of,
                 });
                 share.touched += touch.users;
+            }
+        }
+    }
+
+    /// Takes back what a row added that turned out to repeat another.
+    pub(super) fn take_back(&mut self, touched: Touched) {
+        self.destructive -= u64::from(touched.destructive);
+        let Some((customer, users)) = touched.users else { return };
+        if let Some(share) = self.shares.get_mut(&customer) {
+            share.touched -= users;
+            if share.touched == 0 {
+                self.shares.remove(&customer);
             }
         }
     }

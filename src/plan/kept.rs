@@ -65,6 +65,11 @@ pub(crate) struct KeptRow {
     pub(crate) code: String,
     #[serde(default)]
     column: String,
+    /// As in a plan's file.
+    #[serde(default)]
+    repeats: bool,
+    #[serde(default)]
+    expected: String,
 }
 
 /// A field's old and new value.
@@ -189,12 +194,15 @@ impl KeptRow {
             note: String::new(),
             code: String::new(),
             column: String::new(),
+            repeats: false,
+            expected: String::new(),
         }
     }
 
     fn state(&self) -> Option<State> {
         match (self.action.as_str(), self.code.as_str()) {
             ("create", _) => None,
+            ("reject", _) if self.repeats => super::file::state(&self.expected),
             ("reject", "") => Some(REJECTED),
             ("reject", code) => Some(state_of("reject", std::iter::once((code, self.column.as_str(), "")))),
             (action, _) => {
@@ -244,11 +252,17 @@ impl KeptPlan {
             .and_then(|head| serde_json::from_str(head).ok())
             .ok_or_else(damaged)?;
         let mut hash = PlanHash::default();
+        let mut repeats = BTreeSet::new();
         while let Some(row) = plan.read().await? {
             if row.action == REPEAT {
                 hash.told_repeated(row.row);
                 plan.repeated.insert(row.row);
-            } else if let Some(state) = row.state() {
+                continue;
+            }
+            if row.repeats {
+                repeats.insert(row.row);
+            }
+            if let Some(state) = row.state() {
                 hash.told(row.row, state);
             }
         }
@@ -256,6 +270,7 @@ impl KeptPlan {
         plan.hash = hash.finish(&head.kind, &head.parameters, head.part.as_deref(), &head.content);
         plan.is_of_job = head.kind == job.kind
             && (job.undo_of.is_some() || head.content == job.input_sha256)
+            && repeats.is_subset(&plan.repeated)
             && job.plan_hash.as_deref() == Some(plan.hash.as_str());
         Ok(Some(plan))
     }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenantry_jobs::{Problem, Request, Row, code};
+use tenantry_jobs::{Problem, Request, Row, code, header};
 
 use super::check::{CheckedBlock, Shared};
 use super::{PlanError, RowFault};
@@ -60,10 +60,14 @@ impl<'b> Rest<'b> {
             Some(customer) if native.name == "customer" => Some(Cow::Borrowed(customer)),
             _ => column.map(|column| Cow::Borrowed(view.cell(column).unwrap_or(""))),
         };
+        let mut cells: Vec<Option<Cow<'_, str>>> = columns.map(cell).collect();
+        if let Some(Some(Cow::Borrowed(turned))) = shared.mapping.opposite.and_then(|at| cells.get_mut(at)) {
+            *turned = header::opposite(turned);
+        }
         let mut rest = Self {
             row: view.number,
             line: view.line,
-            cells: columns.map(cell).collect(),
+            cells,
             left_out: shared.mapping.left_out.clone(),
             again: shared
                 .mapping

@@ -126,6 +126,11 @@ impl Sink for Showing<'_, '_> {
     }
 
     async fn repeated(&mut self, repeated: Repeated) -> Result<(), PlanError> {
+        if repeated.first_of_row {
+            for view in self.views.iter_mut() {
+                view.repeated(&repeated).map_err(PlanError::Output)?;
+            }
+        }
         Ok(self.faults.push(repeated.fault)?)
     }
 

@@ -1,10 +1,12 @@
 //! Planning: every fault of a file, however many, and rows that repeat each other.
 
 mod approved;
+mod directory;
 mod encoding;
 mod hash;
 mod hidden;
 mod lists;
+mod once;
 mod quotes;
 mod sheets;
 mod subjects;

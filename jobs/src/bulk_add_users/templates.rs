@@ -9,6 +9,7 @@ pub(crate) const PARTNER_CENTER: Template = Template {
     name: "Partner Center user upload",
     preamble: None,
     marker: None,
+    opposite: None,
     columns: &[
         ("First name", Some("first_name")),
         ("Last name", Some("last_name")),
@@ -23,6 +24,7 @@ pub(crate) const ADMIN_CENTRE: Template = Template {
     name: "Microsoft 365 admin centre",
     preamble: None,
     marker: None,
+    opposite: None,
     columns: &[
         ("Username", Some("user_principal_name")),
         ("First name", Some("first_name")),
@@ -47,6 +49,7 @@ pub(crate) const ENTRA: Template = Template {
     name: "Microsoft Entra bulk create",
     preamble: Some("version:v1.0"),
     marker: None,
+    opposite: None,
     columns: &[
         // First, so that who makes no passwords can do without it.
         ("Initial password [passwordProfile] Required", Some("password")),

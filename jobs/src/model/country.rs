@@ -28,12 +28,34 @@ pub(crate) fn near(text: &str) -> Option<&'static str> {
     if let Some(country) = by_name(text) {
         return Some(country.code);
     }
+    if let Some(country) = with_code(text) {
+        return Some(country.code);
+    }
     // Any two letters are one edit away from some code, which would be a guess and not a hint.
     if text.chars().count() < 4 {
         return None;
     }
     let name = nearest(text, NAMES.iter().map(|(name, _)| *name).filter(|name| name.len() > 3))?;
     by_name(name).map(|country| country.code)
+}
+
+/// The country of a code and a name that say the same: `DE - Germany`, `Germany (DE)`, `DEU: Germany`.
+fn with_code(text: &str) -> Option<&'static Country> {
+    let is_letter = |c: char| c.is_alphabetic();
+    let text = text.trim_matches(|c| !is_letter(c));
+    let first = text.find(|c| !is_letter(c))?;
+    let last = text.rfind(|c| !is_letter(c))?;
+    let after_last = last + text[last..].chars().next().map_or(0, char::len_utf8);
+    let agreed = |code: &str, name: &str| {
+        let coded = match code.len() {
+            2 => by_code(code),
+            3 => by_name(code),
+            _ => None,
+        }?;
+        let named = by_name(name.trim_matches(|c| !is_letter(c)))?;
+        (coded == named).then_some(coded)
+    };
+    agreed(&text[..first], &text[first..]).or_else(|| agreed(&text[after_last..], &text[..after_last]))
 }
 
 /// The culture to use when the file names none: the only one of the country, or the one of `language`.
@@ -113,6 +135,17 @@ mod tests {
             ("Österreich", Some("AT")),
             ("Cote d'Ivoire", Some("CI")),
             ("POL", Some("PL")),
+            ("DE - Germany", Some("DE")),
+            ("Germany (DE)", Some("DE")),
+            ("Germany [de]", Some("DE")),
+            ("DE – germany", Some("DE")),
+            ("DEU: Germany", Some("DE")),
+            ("(DE) Deutschland", Some("DE")),
+            ("Guinea-Bissau (GW)", Some("GW")),
+            ("Österreich/AT", Some("AT")),
+            ("AT - Germany", None),
+            ("Germany (AT)", None),
+            ("DE - ", None),
             ("QQ", None),
             ("Atlantis", None),
         ] {

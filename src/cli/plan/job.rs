@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::cli::End;
 use crate::cli::output::{self, SHOWN};
 use crate::ledger::{Job, JobState};
+use crate::plan::held::Held;
 use crate::plan::{KeptPlan, KeptRow, Subjects};
 
 /// Shows the plan of a job.
@@ -41,6 +42,8 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
         json,
         told: 0,
         rows: 0,
+        unchanged: 0,
+        later: Held::default(),
     };
     if json {
         write!(
@@ -89,14 +92,24 @@ struct Shown<'s, W> {
     json: bool,
     told: u64,
     rows: u64,
+    /// Rows that stay as they are and are not shown.
+    unchanged: u64,
+    /// What is not destructive, to follow what is.
+    later: Held,
 }
 
 impl<W: Write> Shown<'_, W> {
     fn row(&mut self, row: &KeptRow, line: Option<u64>, subject: impl Fn() -> Option<Subject>) -> std::io::Result<()> {
         self.rows += 1;
         // What cannot easily be put right again is shown however much stands before it.
-        if !self.all && self.told >= SHOWN && !row.destructive {
-            return Ok(());
+        if !self.all && !row.destructive {
+            if row.action == "unchanged" && row.note.is_empty() {
+                self.unchanged += 1;
+                return Ok(());
+            }
+            if self.later.len() >= SHOWN {
+                return Ok(());
+            }
         }
         self.told += 1;
         let subject = subject();
@@ -123,14 +136,17 @@ impl<W: Write> Shown<'_, W> {
         let line = line.map_or(String::new(), |line| format!(" (line {line})"));
         let subject = subject.map_or(String::new(), |subject| format!(" {subject}"));
         let mark = if row.destructive { " (destructive)" } else { "" };
-        writeln!(self.out, "row {}{line}: {word}{subject}{mark}", row.row)?;
+        let mut text = format!("row {}{line}: {word}{subject}{mark}\n", row.row);
         if !row.note.is_empty() {
-            writeln!(self.out, "    note: {}", row.note)?;
+            text += &format!("    note: {}\n", row.note);
         }
         for change in &row.changes {
-            writeln!(self.out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
+            text += &format!("    {}: {:?} → {:?}\n", change.field, change.old, change.new);
         }
-        Ok(())
+        if row.destructive {
+            return self.out.write_all(text.as_bytes());
+        }
+        self.later.push(row.row, 0, &text)
     }
 
     fn close(mut self, hash: &str) -> std::io::Result<()> {
@@ -140,13 +156,21 @@ impl<W: Write> Shown<'_, W> {
             writeln!(self.out, "\n],{}", rest.to_string().trim_start_matches('{'))?;
             return self.out.flush();
         }
-        let untold = self.rows - self.told;
+        let mut later = self.later.release()?;
+        while let Some(row) = later.up_to(u64::MAX)? {
+            self.out.write_all(row.text.as_bytes())?;
+        }
+        let untold = self.rows - self.told - self.unchanged;
         if untold > 0 {
             writeln!(
                 self.out,
                 "… and {}; --all shows them",
                 output::counted(untold, "more row")
             )?;
+        }
+        if self.unchanged > 0 {
+            let unchanged = output::counted(self.unchanged, "unchanged row");
+            writeln!(self.out, "… and {unchanged}; --all shows them")?;
         }
         for reason in &job.gate {
             writeln!(self.out, "needs approval: {reason}")?;

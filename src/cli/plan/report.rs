@@ -4,10 +4,11 @@ use std::io::{self, Write};
 
 use super::output::{self, SHOWN};
 use crate::plan::document::{Head, Tail, View};
-use crate::plan::{CheckedBlock, FaultLog};
+use crate::plan::held::Held;
+use crate::plan::{CheckedBlock, FaultLog, Repeated, Totals};
 use crate::store::Verdict;
 
-/// A plan as people read it.
+/// A plan as people read it: what is destructive first, and what stays as it is as a number.
 pub(super) struct Report<W> {
     out: W,
     /// Whether every row is shown.
@@ -16,9 +17,18 @@ pub(super) struct Report<W> {
     kind: &'static str,
     /// What a line of the file is called.
     line: &'static str,
-    shown: u64,
-    noted: u64,
+    destructive: Held,
+    others: Held,
+    /// Rows that turned out to repeat others, in their order.
+    repeated: Vec<u64>,
 }
+
+/// Rows held of each sort, of which those that repeat others fall out, unless all are shown.
+const MOST_HELD: u64 = 10 * SHOWN;
+
+// What is to be known of a row to show it.
+const NOTED: u8 = 1;
+const UNCHANGED: u8 = 2;
 
 /// Customers and SKUs that are named.
 const MOST_NAMED: usize = 10;
@@ -31,9 +41,48 @@ impl<W: Write> Report<W> {
             offline: false,
             kind,
             line: "line",
-            shown: 0,
-            noted: 0,
+            destructive: Held::default(),
+            others: Held::default(),
+            repeated: Vec::new(),
         }
+    }
+}
+
+impl<W: Write> Report<W> {
+    /// The rows that are held.
+    fn show(&mut self, totals: &Totals) -> io::Result<()> {
+        let (mut shown, mut noted, mut unchanged) = (0, 0, 0);
+        for held in [&mut self.destructive, &mut self.others] {
+            let mut held = std::mem::take(held).release()?;
+            while let Some(row) = held.up_to(u64::MAX)? {
+                let is_noted = row.mark & NOTED != 0 && noted < SHOWN;
+                let is_shown = self.all || shown < SHOWN || is_noted;
+                if !is_shown || self.repeated.binary_search(&row.row).is_ok() {
+                    continue;
+                }
+                shown += 1;
+                noted += u64::from(row.mark & NOTED != 0);
+                unchanged += u64::from(row.mark & UNCHANGED != 0);
+                self.out.write_all(row.text.as_bytes())?;
+            }
+        }
+        let folded = totals.unchanged - unchanged;
+        let more = totals.rows - totals.reject - shown - folded;
+        if more > 0 {
+            writeln!(
+                self.out,
+                "… and {}; --all shows them",
+                output::counted(more, "more row")
+            )?;
+        }
+        if folded > 0 {
+            writeln!(
+                self.out,
+                "… and {}; --all shows them",
+                output::counted(folded, "unchanged row")
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -56,38 +105,52 @@ impl<W: Write + Send> View for Report<W> {
             return Ok(());
         }
         for preview in &checked.previews {
-            // What there is to know of a row is told of rows beyond those, too.
-            let is_noted = !preview.note.is_empty() && self.noted < SHOWN;
-            if !self.all && self.shown >= SHOWN && !is_noted {
+            let (changes, unchanged) = match &preview.verdict {
+                Verdict::Change(changes) => (changes.as_slice(), 0),
+                Verdict::Unchanged => (&[][..], UNCHANGED),
+                Verdict::Create | Verdict::Reject(_) => (&[][..], 0),
+            };
+            let noted = if preview.note.is_empty() { 0 } else { NOTED };
+            let held = if preview.destructive {
+                &mut self.destructive
+            } else {
+                &mut self.others
+            };
+            let is_wanted = match noted {
+                // What there is to know of a row is told of rows beyond the first ones, too.
+                NOTED => held.len() < 2 * MOST_HELD,
+                _ => held.len() < MOST_HELD && unchanged == 0,
+            };
+            if !self.all && !is_wanted {
                 continue;
             }
-            let changes = match &preview.verdict {
-                Verdict::Change(changes) => changes.as_slice(),
-                _ => &[],
-            };
             let line = checked.line(preview.row);
             let what = output::what(self.kind, &preview.verdict, checked.subject(preview.row).as_ref());
             let mark = if preview.destructive { " (destructive)" } else { "" };
-            writeln!(self.out, "{} {line}: {what}{mark}", self.line)?;
+            let mut text = format!("{} {line}: {what}{mark}\n", self.line);
             if !preview.note.is_empty() {
-                self.noted += 1;
-                writeln!(self.out, "    note: {}", preview.note)?;
+                text += &format!("    note: {}\n", preview.note);
             }
             for change in changes {
-                writeln!(self.out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
+                text += &format!("    {}: {:?} → {:?}\n", change.field, change.old, change.new);
             }
-            self.shown += 1;
+            held.push(preview.row, noted | unchanged, &text)?;
         }
         Ok(())
     }
 
+    fn repeated(&mut self, repeated: &Repeated) -> io::Result<()> {
+        self.repeated.push(repeated.fault.row);
+        Ok(())
+    }
+
     fn close(&mut self, tail: &Tail, faults: &mut FaultLog) -> io::Result<()> {
-        let (out, totals) = (&mut self.out, tail.totals);
+        let totals = tail.totals;
         let valid = totals.rows - totals.reject;
-        if !self.offline && valid > self.shown {
-            let more = output::counted(valid - self.shown, "more row");
-            writeln!(out, "… and {more}; --all shows them")?;
+        if !self.offline {
+            self.show(&totals)?;
         }
+        let out = &mut self.out;
         if !faults.is_empty() {
             output::faults(out, faults, self.all)?;
         }
