@@ -121,8 +121,8 @@ impl Comparison {
         match self {
             Comparison::Less => value < limit,
             Comparison::AtMost => value <= limit,
-            Comparison::Equal => value == limit,
-            Comparison::Unequal => value != limit,
+            Comparison::Equal => value.total_cmp(&limit).is_eq(),
+            Comparison::Unequal => value.total_cmp(&limit).is_ne(),
             Comparison::AtLeast => value >= limit,
             Comparison::More => value > limit,
         }
