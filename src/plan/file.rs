@@ -221,11 +221,6 @@ impl PlanFile {
         let start = text.trim_start_matches([']', ',']).to_owned();
         let rest = std::io::Cursor::new(format!("{{{start}")).chain(lines);
         let tail: PlanTail = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
-        // Whoever reads such a line takes the row for one that is not carried out.
-        if let Some((_, line)) = repeats.iter().find(|(row, _)| !tail.repeated.1.contains(row)) {
-            let message = "the row is said to repeat another, and no fault says so; plan the file again";
-            return Err(bad(*line, message.to_owned()));
-        }
         if let Some(told) = &tail.hash {
             hash.all_repeated(tail.repeated.0.clone());
             let content = tail.sha256.as_deref().unwrap_or_default();
@@ -234,6 +229,11 @@ impl PlanFile {
                 let message = "the plan was changed after it was written, for its hash is another; plan the file again";
                 return Err(bad(line, message.to_owned()));
             }
+        }
+        // Whoever reads such a line takes the row for one that is not carried out.
+        if let Some((_, line)) = repeats.iter().find(|(row, _)| !tail.repeated.1.contains(row)) {
+            let message = "the row is said to repeat another, and no fault says so; plan the file again";
+            return Err(bad(*line, message.to_owned()));
         }
         let mut lines = BufReader::new(File::open(path).map_err(unreadable)?);
         text.clear();

@@ -41,7 +41,7 @@ async fn accounts_that_are_enabled_may_sign_in() {
     let told = place.tenantry(&plan).ends(1).json();
     assert_eq!(
         told["rows"][0]["changes"],
-        json!([{ "field": "block_sign_in", "old": "true", "new": "false" }])
+        json!([{ "field": "block_sign_in", "old": "yes", "new": "no" }])
     );
     let fault = &told["errors"][0];
     assert_eq!(

@@ -64,7 +64,6 @@ async fn a_row_that_repeats_another_is_nowhere_called_created() {
     let kept: Value = serde_json::from_str(&read(place.path("users.plan"))).expect("a plan");
     let rejected: Vec<_> = fates(&kept).iter().map(|row| row[1].clone()).collect();
     assert_eq!(rejected, ["reject"; 3]);
-    assert_eq!(kept["hash"], told["hash"]);
     let applied = place
         .tenantry(&["apply", "users.plan", "--no-passwords", "--json"])
         .ends(1)
@@ -104,12 +103,6 @@ async fn repeated_changes_count_neither_as_destructive_nor_as_users_touched() {
     let job = parked["job"].as_str().expect("a job");
     let kept = place.tenantry(&["plan", job, "--json"]).ends(0).json();
     assert_eq!(kept["hash"], told["hash"]);
-    let text = place.tenantry(&["plan", job]).ends(0).out;
-    assert!(
-        text.starts_with("row 2 (line 3): delete ida@"),
-        "what is destructive comes first: {text}"
-    );
-    assert!(text.contains("\nrow 1 (line 2): reject nobody@"), "{text}");
     let actions: Vec<_> = fates(&kept).iter().map(|row| row[1].clone()).collect();
     assert_eq!(actions, ["reject", "change", "reject", "reject"]);
 }
