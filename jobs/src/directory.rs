@@ -91,10 +91,13 @@ mod tests {
                 let found: Vec<String> = found.collect();
                 format!("{}: {}", mapping.template.unwrap_or("native"), found.join(" "))
             }
-            Err(problems) => problems
-                .iter()
-                .map(|one| format!("{} {};", one.code, one.value))
-                .collect(),
+            Err(problems) => {
+                let told: Vec<String> = problems
+                    .iter()
+                    .map(|one| format!("{} {};", one.code, one.value))
+                    .collect();
+                told.concat()
+            }
         }
     }
 

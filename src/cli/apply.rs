@@ -36,7 +36,7 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
     let path = Path::new(&args.what);
     let id = if path.is_file() {
         has_place(app, args.out.as_deref())?;
-        match submit_plan(args, app, path, json).await? {
+        match Box::pin(submit_plan(args, app, path, json)).await? {
             Some(id) => id,
             None => return Ok(End::Unfinished),
         }

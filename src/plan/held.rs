@@ -43,7 +43,7 @@ impl Default for Held {
 
 impl Held {
     /// How many texts there are.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count
     }
 
@@ -102,17 +102,18 @@ mod tests {
         for rows in [0, 1, 20_000] {
             let mut held = Held::default();
             for row in 0..rows {
-                held.push(row * 2, (row % 3) as u8, &format!("row {row} é")).unwrap();
+                held.push(row * 2, (row % 3) as u8, &format!("row {row} é"))
+                    .expect("held");
             }
-            assert_eq!(held.len(), rows);
-            let mut released = held.release().unwrap();
+            assert_eq!(held.count(), rows);
+            let mut released = held.release().expect("held");
             for row in 0..rows {
-                assert!(row == 0 || released.up_to(row * 2 - 1).unwrap().is_none());
-                let back = released.up_to(row * 2).unwrap().unwrap();
+                assert!(row == 0 || released.up_to(row * 2 - 1).expect("held").is_none());
+                let back = released.up_to(row * 2).expect("held").expect("held");
                 let told = (back.row, back.mark, back.text);
                 assert_eq!(told, (row * 2, (row % 3) as u8, format!("row {row} é")));
             }
-            assert!(released.up_to(u64::MAX).unwrap().is_none());
+            assert!(released.up_to(u64::MAX).expect("held").is_none());
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Rest<'b> {
 
 /// The cells of a [`Rest`], to be borrowed from.
 pub(super) struct Cells<'r> {
-    cells: Vec<Option<&'r str>>,
+    texts: Vec<Option<&'r str>>,
     left_out: &'r [usize],
     again: [&'r str; 2],
 }
@@ -42,7 +42,7 @@ impl<'r> Cells<'r> {
     where
         'r: 'c,
     {
-        let row = Row::without(&self.cells, self.left_out).naming_again(self.again);
+        let row = Row::without(&self.texts, self.left_out).naming_again(self.again);
         let read = shared.job.request(&row);
         read.unwrap_or_else(|faulty| *faulty.rest)
     }
@@ -108,7 +108,7 @@ impl<'b> Rest<'b> {
     /// The cells that are left.
     pub(super) fn cells(&self) -> Cells<'_> {
         Cells {
-            cells: self.cells.iter().map(Option::as_deref).collect(),
+            texts: self.cells.iter().map(Option::as_deref).collect(),
             left_out: &self.left_out,
             again: self.again,
         }

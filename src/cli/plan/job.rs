@@ -1,5 +1,6 @@
 //! `tenantry plan JOB`: the plan of a job that has to be approved, as it was when the job was submitted.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use anyhow::bail;
@@ -107,7 +108,7 @@ impl<W: Write> Shown<'_, W> {
                 self.unchanged += 1;
                 return Ok(());
             }
-            if self.later.len() >= SHOWN {
+            if self.later.count() >= SHOWN {
                 return Ok(());
             }
         }
@@ -138,10 +139,10 @@ impl<W: Write> Shown<'_, W> {
         let mark = if row.destructive { " (destructive)" } else { "" };
         let mut text = format!("row {}{line}: {word}{subject}{mark}\n", row.row);
         if !row.note.is_empty() {
-            text += &format!("    note: {}\n", row.note);
+            let _ = writeln!(text, "    note: {}", row.note);
         }
         for change in &row.changes {
-            text += &format!("    {}: {:?} → {:?}\n", change.field, change.old, change.new);
+            let _ = writeln!(text, "    {}: {:?} → {:?}", change.field, change.old, change.new);
         }
         if row.destructive {
             return self.out.write_all(text.as_bytes());

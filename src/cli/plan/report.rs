@@ -1,5 +1,6 @@
 //! What `plan` prints for people.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::output::{self, SHOWN};
@@ -118,8 +119,8 @@ impl<W: Write + Send> View for Report<W> {
             };
             let is_wanted = match noted {
                 // What there is to know of a row is told of rows beyond the first ones, too.
-                NOTED => held.len() < 2 * MOST_HELD,
-                _ => held.len() < MOST_HELD && unchanged == 0,
+                NOTED => held.count() < 2 * MOST_HELD,
+                _ => held.count() < MOST_HELD && unchanged == 0,
             };
             if !self.all && !is_wanted {
                 continue;
@@ -129,10 +130,10 @@ impl<W: Write + Send> View for Report<W> {
             let mark = if preview.destructive { " (destructive)" } else { "" };
             let mut text = format!("{} {line}: {what}{mark}\n", self.line);
             if !preview.note.is_empty() {
-                text += &format!("    note: {}\n", preview.note);
+                let _ = writeln!(text, "    note: {}", preview.note);
             }
             for change in changes {
-                text += &format!("    {}: {:?} → {:?}\n", change.field, change.old, change.new);
+                let _ = writeln!(text, "    {}: {:?} → {:?}", change.field, change.old, change.new);
             }
             held.push(preview.row, noted | unchanged, &text)?;
         }

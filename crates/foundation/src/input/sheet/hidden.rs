@@ -81,7 +81,7 @@ impl Hidden {
                 self.rows.push(self.row);
                 return true;
             }
-            self.begun = tag.to_owned();
+            tag.clone_into(&mut self.begun);
             return false;
         }
         match name {
@@ -154,7 +154,7 @@ fn attribute<'t>(tag: &'t [u8], wanted: &[u8]) -> Option<&'t [u8]> {
     loop {
         let equals = memchr::memchr(b'=', rest)?;
         let name = rest[..equals].trim_ascii_end();
-        let name = name.rsplit(|byte| byte.is_ascii_whitespace()).next().unwrap_or(name);
+        let name = name.rsplit(u8::is_ascii_whitespace).next().unwrap_or(name);
         let (quote, after) = rest[equals + 1..].trim_ascii_start().split_first()?;
         let end = memchr::memchr(*quote, after)?;
         if name == wanted {
