@@ -325,7 +325,14 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
             &["", "A-1", "c@alpha.onmicrosoft.com", "A", "A", "", "more"],
         ]),
     );
-    let refused = place.tenantry(&["run", "bulk-add-users", "users.xlsx"]).ends(2);
+    // The sheet `Notes` before it fits no kind.
+    let taken = place
+        .tenantry(&["plan", "bulk-add-users", "users.xlsx", "--json"])
+        .ends(1);
+    assert_eq!(taken.json()["sheet"], "Users");
+    let refused = place
+        .tenantry(&["run", "bulk-add-users", "users.xlsx", "--sheet", "Notes"])
+        .ends(2);
     assert!(
         refused.err.contains("sheet \"Notes\": the header does not fit"),
         "{}",

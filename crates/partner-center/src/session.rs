@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerRef, Problem, code, key};
+use tenantry_ledger::intents::DoneStep;
 use tokio::sync::OnceCell;
 
 use self::users::{Users, Whose};
@@ -33,6 +34,8 @@ pub(super) const USER_ROLES: Operation = Operation::new("list-user-roles", "GET"
 
 /// The kind of job that makes customers, and the step in which it does.
 const MADE: (&str, &str) = ("add-customer", "create");
+/// How the end of a relationship is noted.
+const ENDED: (&str, &str) = ("remove-relationship", "relationship");
 
 type Cell<T> = Arc<OnceCell<T>>;
 type Found<T> = Result<Arc<T>, Problem>;
@@ -110,16 +113,20 @@ impl Session {
         Ok(confirmed(found.clone(), named))
     }
 
-    /// Whether a customer of this id or domain was made from here within minutes. Its lists take as long to show it.
+    /// Whether a customer of this id or domain was made from here within minutes, and not let go of since. Partner Center's
+    /// lists take as long to show it.
     pub(super) async fn was_made_lately(&self, named: &str) -> Result<bool, Halt> {
         if named.is_empty() {
             return Ok(false);
         }
-        let done = self.env.done_lately(MADE, &key::domain(named)).await?;
-        Ok(done.iter().any(|step| {
-            let is_domain = |image: Image| key::same_domain(&image.domain, named);
-            step.result.eq_ignore_ascii_case(named) || Image::decode(&step.image).is_ok_and(is_domain)
-        }))
+        let key = key::domain(named);
+        let is_of = |step: &DoneStep| {
+            let is_its =
+                |image: Image| image.customer.eq_ignore_ascii_case(named) || key::same_domain(&image.domain, named);
+            step.result.eq_ignore_ascii_case(named) || Image::decode(&step.image).is_ok_and(is_its)
+        };
+        Ok(self.env.done_lately(MADE, &key).await?.iter().any(is_of)
+            && !self.env.done_lately(ENDED, &key).await?.iter().any(is_of))
     }
 
     /// The id of the customer with exactly this domain.

@@ -92,6 +92,8 @@ proptest! {
         let kept: Vec<_> = kept.collect();
         match ours(&bytes, at_once) {
             Ok((records, _)) => prop_assert_eq!(&records[1..], kept),
+            // What looks like rows within a cell is asked about, not read.
+            Err(err) if err.message.contains("holds whole rows") => {}
             Err(err) => prop_assert!(err.code == "no-rows" && kept.is_empty(), "{}", err),
         }
     }

@@ -190,7 +190,8 @@ async fn what_is_read_is_read_again_after_a_connection_broke() {
     };
     let cells: Vec<Option<&str>> = job.columns().iter().map(cell).collect();
     let request = job.request(&tenantry_jobs::Row::new(&cells)).expect("a sound row");
-    let ledger = Place::new(On::Sqlite).await.ledger().await;
+    let place = Place::new(On::Sqlite).await;
+    let ledger = place.ledger().await;
     let tenantry_jobs::Request::Change(change) = request else {
         panic!("it changes something")
     };

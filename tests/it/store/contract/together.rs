@@ -201,7 +201,7 @@ async fn every_reject_says_all(env: &StoreUnderTest, case: &Faulty, told: &[Stri
             let message = env.message(&job, row - 1).await;
             let says = match value {
                 "``" => format!("{column}: "),
-                value => format!("{column}: {value}: "),
+                value => format!("{column}: {value}"),
             };
             assert!(message.contains(&says), "{}, line {row}: {message}", case.kind);
         }

@@ -6,7 +6,23 @@
 
 use std::fmt::Write as _;
 
+use calamine::DataRef;
+
 use super::value;
+
+/// Appends the text of a value in a cell of that format.
+pub(super) fn write_as(value: &DataRef<'_>, format: Option<&Format>, text: &mut String) {
+    let is_written = format.is_some_and(|format| match value {
+        DataRef::Float(number) => format.number(*number, text),
+        DataRef::Int(number) => format.number(*number as f64, text),
+        DataRef::String(value) => format.text(value, text),
+        DataRef::SharedString(value) => format.text(value, text),
+        _ => false,
+    });
+    if !is_written {
+        value::write(value, text);
+    }
+}
 
 /// A format that shows another text than the number itself, or may.
 #[derive(Debug, Clone, PartialEq)]

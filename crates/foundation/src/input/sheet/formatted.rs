@@ -6,6 +6,9 @@ use calamine::{DataRef, XlsxCellReader};
 
 use super::format::Format;
 
+/// Columns that a sheet can have.
+pub(super) const MOST_COLUMNS: u32 = 1 << 14;
+
 /// Where a column's format changes, over all columns; people format columns, not cells.
 const MOST_CHANGES: usize = 1 << 20;
 
@@ -46,7 +49,7 @@ pub(super) fn of<R: Read + Seek>(mut cells: XlsxCellReader<'_, R>) -> Result<For
         let column = column as usize;
         let is_formatted = formatted.formats.get(style).is_some_and(Option::is_some);
         if column >= formatted.columns.len() {
-            if !is_formatted || column >= super::reader::MOST_COLUMNS as usize {
+            if !is_formatted || column >= MOST_COLUMNS as usize {
                 continue;
             }
             formatted.columns.resize_with(column + 1, Vec::new);

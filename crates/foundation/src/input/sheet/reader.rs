@@ -12,9 +12,9 @@ use super::super::block::Block;
 use super::super::digest::Meter;
 use super::super::error::{InputError, Position, code};
 use super::super::source::Source;
-use super::formatted::{self, Formatted};
+use super::formatted::{self, Formatted, MOST_COLUMNS};
 use super::hidden::{self, Hidden};
-use super::{package, value};
+use super::{format, package};
 
 /// A workbook up to this size is held in memory, a larger one in a temporary file.
 const IN_MEMORY: usize = 8 << 20;
@@ -23,7 +23,6 @@ const BATCH_ROWS: usize = 512;
 const BATCH_BYTES: usize = 256 << 10;
 /// What a sheet can have.
 const MOST_ROWS: u32 = 1 << 20;
-pub(super) const MOST_COLUMNS: u32 = 1 << 14;
 /// Empty cells between values. A few bytes can name a cell thousands of columns away.
 const MOST_GAPS: u64 = 1 << 30;
 
@@ -261,7 +260,7 @@ impl SheetRows<'_> {
     ) -> Result<(), InputError> {
         let cells = &mut self.batch.cells;
         let before = cells.text.len();
-        value::write_as(value, self.formatted.get(row, column), &mut cells.text);
+        format::write_as(value, self.formatted.get(row, column), &mut cells.text);
         let text = cells.text.len() - before;
         if text == 0 {
             return Ok(());

@@ -5,27 +5,11 @@ use std::fmt::Write as _;
 
 use calamine::{DataRef, ExcelDateTime};
 
-use super::format::Format;
-
 /// The first day number that is past the year 9999.
 const DAYS: f64 = 2_958_466.0;
 
-/// Appends the text of a value in a cell of that format.
-pub(super) fn write_as(value: &DataRef<'_>, format: Option<&Format>, text: &mut String) {
-    let is_written = format.is_some_and(|format| match value {
-        DataRef::Float(number) => format.number(*number, text),
-        DataRef::Int(number) => format.number(*number as f64, text),
-        DataRef::String(value) => format.text(value, text),
-        DataRef::SharedString(value) => format.text(value, text),
-        _ => false,
-    });
-    if !is_written {
-        write(value, text);
-    }
-}
-
 /// Appends the text of a value.
-fn write(value: &DataRef<'_>, text: &mut String) {
+pub(super) fn write(value: &DataRef<'_>, text: &mut String) {
     // Writing to a string cannot fail.
     let _ = match value {
         DataRef::Empty => Ok(()),
