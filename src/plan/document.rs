@@ -1,4 +1,4 @@
-//! A plan as one JSON document with a row on each line: what programs read, and what [`file`](super::file) reads back to be
+//! A plan as one JSON document with a row on each line: what programs read, and what [`super::file`] reads back to be
 //! applied.
 
 use std::io::{self, Write};
