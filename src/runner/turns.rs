@@ -1,9 +1,8 @@
 //! Chunks of one worker that change the same customers take turns before their transactions begin.
 //!
 //! Every transaction locks its customers, so one chunk would wait for the other in any case. If it waits in PostgreSQL, it
-//! holds a connection that others could use, and a snapshot, for which the server keeps every version of a row that the
-//! others write meanwhile: each look-up then passes over them, and all chunks take longer. SQLite takes one transaction
-//! after the other as it is, and commits those together that wait.
+//! holds a connection that others could use, and every transaction that waits costs the server time. SQLite takes one
+//! transaction after the other as it is, and commits those together that wait.
 //!
 //! A customer's place is its number modulo [`PLACES`]. Places are taken in ascending order, all of them before anything is
 //! locked in the database, so nobody waits in a circle.

@@ -113,27 +113,32 @@ impl PartnerCenter {
     }
 }
 
+/// Fields of customers that it does not keep; columns of kinds have the same names.
+const OF_CUSTOMERS: &[&str] = &["tags", "external_id"];
+/// Fields of users that it does not keep. Kinds have columns of the same names for most.
+const OF_USERS: &[&str] = &[
+    "job_title",
+    "department",
+    "office",
+    "office_phone",
+    "mobile_phone",
+    "fax",
+    "alternate_email",
+    "street_address",
+    "city",
+    "state",
+    "postal_code",
+    "country",
+    "block_sign_in",
+    "flags",
+    "password_set_at",
+];
+
 /// What it does not keep.
 fn unkept(kind: RecordKind) -> &'static [&'static str] {
     match kind {
-        RecordKind::Customer => &["tags", "external_id"],
-        RecordKind::User => &[
-            "job_title",
-            "department",
-            "office",
-            "office_phone",
-            "mobile_phone",
-            "fax",
-            "alternate_email",
-            "street_address",
-            "city",
-            "state",
-            "postal_code",
-            "country",
-            "block_sign_in",
-            "flags",
-            "password_set_at",
-        ],
+        RecordKind::Customer => OF_CUSTOMERS,
+        RecordKind::User => OF_USERS,
         RecordKind::Seats | RecordKind::Subscription => &[],
     }
 }
@@ -141,22 +146,8 @@ fn unkept(kind: RecordKind) -> &'static [&'static str] {
 /// Columns of a kind that it has no place for.
 fn unkept_columns(kind: &str) -> &'static [&'static str] {
     match kind {
-        "add-customer" | "update-account" => &["tags", "external_id"],
-        "bulk-add-users" | "update-users" => &[
-            "job_title",
-            "department",
-            "office",
-            "office_phone",
-            "mobile_phone",
-            "fax",
-            "alternate_email",
-            "street_address",
-            "city",
-            "state",
-            "postal_code",
-            "country",
-            "block_sign_in",
-        ],
+        "add-customer" | "update-account" => OF_CUSTOMERS,
+        "bulk-add-users" | "update-users" => OF_USERS,
         _ => &[],
     }
 }
