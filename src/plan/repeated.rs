@@ -69,7 +69,7 @@ impl RepeatedRows {
     fn shown(&mut self, duplicate: &Duplicate) -> Option<(String, Option<Subject>)> {
         let column = self.shared.column(duplicate.column)?;
         if matches!(self.again, Again::Unopened) {
-            self.again = super::read(&self.shared.source, self.shared.job)
+            self.again = super::open::read(&self.shared.source, self.shared.job)
                 .map_or(Again::Lost, |input| Again::Reading(Box::new(input), None));
         }
         let row = self.again.row(duplicate.row, duplicate.line)?;
