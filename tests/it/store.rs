@@ -77,7 +77,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         let many: String = (0..40).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,First{n},Last,GB,\n")).collect();
         let first = TestJob::new(&ledger, "bulk-add-users", &users(&many)).parameters(Parameters { skip_invalid: true, ..Parameters::default() }).chunks(7).run().await;
         assert_eq!(first.counts.applied, 40);
-        // Old, changed and new ones in one chunk: the way over the staging table on PostgreSQL.
+        // Old, changed and new ones in one chunk: the way over arrays on PostgreSQL.
         let mixed = many.replace("First3,", "Other3,").to_uppercase().replace("A-1,USER39@", "A-1,NEW39@").replace("FIRST", "First").replace("LAST", "Last").replace("OTHER", "Other");
         let job = TestJob::new(&ledger, "bulk-add-users", &users(&mixed)).parameters(Parameters { skip_invalid: true, ..Parameters::default() }).chunks(100).run().await;
         assert_eq!((job.counts.applied, job.counts.unchanged, job.counts.rejected), (1, 38, 1), "{:?}", outcomes(&ledger, &job).await);

@@ -335,6 +335,10 @@ impl Task for SwitchSubscription {
         self.row
     }
 
+    fn subscription(&self) -> Option<&str> {
+        Some(&self.guid)
+    }
+
     fn customer(&self) -> Option<i64> {
         Some(self.customer.id)
     }
