@@ -13,7 +13,6 @@ use super::Runner;
 use crate::db::{DbError, Tx};
 use crate::export::Rows;
 use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, fence};
-use crate::store::rejected;
 use crate::store::remote::listing::Listing;
 use crate::store::remote::{ApplyError, RemoteStore};
 use crate::store::sql::export::{self, Request};
@@ -51,10 +50,7 @@ impl Runner {
         row: u64,
         export: &Export<'_>,
     ) -> Result<RowOutcome, ApplyError> {
-        let listing = match Listing::open(store, export).await? {
-            Ok(listing) => listing,
-            Err(problem) => return Ok(rejected(row, &problem)),
-        };
+        let listing = Listing::open(store, export).await?;
         let (send, lines) = mpsc::channel(ON_THE_WAY);
         let (format, columns, bom) = (listing.format, listing.columns.clone(), self.settings.form.bom);
         let writing = tokio::task::spawn_blocking(move || write_lines(format, columns, bom, lines));

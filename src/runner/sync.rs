@@ -61,9 +61,9 @@ impl Runner {
                 return Ok(Some(drifted(row, &verdict)));
             }
         }
-        let mut originals = match crate::plan::sync_source(&self.ledger, &self.stores.sources, request).await? {
+        let mut originals = match crate::plan::sync_source(&self.ledger, &self.stores.sources, request).await {
             Ok(found) => found,
-            Err(problem) => return Ok(Some(rejected(row, &problem))),
+            Err(error) => return Ok(Some(rejected(row, &error.rejection()?))),
         };
         let mut progress = begun.unwrap_or_else(Progress::begin);
         while !progress.is_done() {

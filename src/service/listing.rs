@@ -32,6 +32,12 @@ pub enum ListError {
     Shown(#[from] io::Error),
 }
 
+impl ListError {
+    fn of(error: ApplyError) -> Self {
+        error.rejection().map_or_else(Self::Store, Self::Problem)
+    }
+}
+
 impl Service {
     /// Lists what an export asks for: `show` is given the columns and then every row, and may stop taking them. What was
     /// left out, in a sentence.
@@ -82,7 +88,7 @@ impl Service {
     where
         S: AsyncFnOnce(Vec<&'static ExportColumn>, mpsc::Receiver<Vec<String>>) -> io::Result<()>,
     {
-        let listing = Listing::open(store, export).await?.map_err(ListError::Problem)?;
+        let listing = Listing::open(store, export).await.map_err(ListError::of)?;
         let (send, rows) = mpsc::channel(ON_THE_WAY);
         let (read, shown) = tokio::join!(listing.read(send), show(listing.columns.clone(), rows));
         shown?;

@@ -314,10 +314,7 @@ pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) 
     if let Some(problem) = patch_not_kept(patch) {
         return Ok(RowPreview::reject(problem));
     }
-    let customer = match session.customer(patch.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let customer = session.customer(patch.customer).await?;
     let profile = profile(session, &customer.id).await?;
     let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
     let changes = changes(&profile, wanted.iter().copied());
@@ -351,10 +348,7 @@ pub(super) async fn update(session: &Session, steps: Steps<'_>, patch: &Customer
     if let Some(problem) = patch_not_kept(patch) {
         return Ok(End::Rejected(problem));
     }
-    let customer = match session.customer(patch.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let customer = session.customer(patch.customer).await?;
     let target = customer.id.clone();
     let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
     let mut message = String::new();

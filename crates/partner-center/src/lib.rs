@@ -98,6 +98,9 @@ pub struct PartnerCenter {
 /// Why a row cannot go on, or has to wait.
 #[derive(Debug, Error)]
 enum Halt {
+    /// The row: it is not right, or asks for what is not to be had.
+    #[error("{0}")]
+    Rejected(Problem),
     /// The row: what it has to know is not told.
     #[error("Partner Center: {0}")]
     Refused(Refusal),
@@ -141,10 +144,17 @@ impl Halt {
     }
 }
 
+impl From<Problem> for Halt {
+    fn from(problem: Problem) -> Self {
+        Self::Rejected(problem)
+    }
+}
+
 impl From<Halt> for ApplyError {
     fn from(halt: Halt) -> Self {
         let told = halt.to_string();
         match halt {
+            Halt::Rejected(problem) => StoreError::Rejected(problem).into(),
             Halt::Refused(_) => StoreError::Rejected(Problem::stated(code::REFUSED, "", "", told)).into(),
             Halt::Unavailable(_) => StoreError::Unavailable(told).into(),
             Halt::Unauthorized(_) => StoreError::Unauthorized(told).into(),

@@ -67,30 +67,20 @@ impl Wanted {
     }
 }
 
-async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result<Wanted, Problem>, Halt> {
-    let named = match named(session, change.user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(Err(problem)),
-    };
+async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Wanted, Halt> {
+    let named = named(session, change.user).await?;
     let held = session.skus(&named.customer.id).await?;
     let resolve = |column: &'static str, names: &[&str]| {
         let found = names.iter().map(|name| sku(column, name, &held).cloned());
         found.collect::<Result<Vec<Sku>, Problem>>()
     };
-    let (assign, remove) = match (resolve("assign", &change.assign), resolve("remove", &change.remove)) {
-        (Ok(assign), Ok(remove)) => (assign, remove),
-        (Err(problem), _) | (_, Err(problem)) => return Ok(Err(problem)),
-    };
+    let (assign, remove) = (resolve("assign", &change.assign)?, resolve("remove", &change.remove)?);
     let Some(user) = named.user.clone() else {
-        return Ok(Err(named.missing(change.user.user_principal_name)));
+        return Err(named.missing(change.user.user_principal_name).into());
     };
     if change.usage_location.is_empty() && user.usage_location.is_empty() && !assign.is_empty() {
-        return Ok(Err(Problem::new(
-            code::USAGE_LOCATION_REQUIRED,
-            "usage_location",
-            "",
-            "a country code of two letters, which licences depend on; the user has none yet",
-        )));
+        let expected = "a country code of two letters, which licences depend on; the user has none yet";
+        return Err(Problem::new(code::USAGE_LOCATION_REQUIRED, "usage_location", "", expected).into());
     }
     let has = session.licenses_now(&named.customer.id, &user.id).await?;
     let remove = if change.remove_all {
@@ -104,7 +94,7 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result
     } else {
         change.usage_location.clone().into_owned()
     };
-    Ok(Ok(Wanted {
+    Ok(Wanted {
         named,
         user,
         assign,
@@ -112,15 +102,12 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result
         has,
         held,
         usage_location,
-    }))
+    })
 }
 
 /// What a row would do.
 pub(super) async fn preview(session: &Session, row: u64, change: &LicenseChange<'_>) -> Result<RowPreview, Halt> {
-    let wanted = match resolve(session, change).await? {
-        Ok(wanted) => wanted,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let wanted = resolve(session, change).await?;
     let changes = wanted.changes();
     if changes.is_empty() {
         return Ok(Verdict::Unchanged.into());
@@ -133,10 +120,7 @@ pub(super) async fn preview(session: &Session, row: u64, change: &LicenseChange<
 
 /// Gives and takes licences.
 pub(super) async fn apply(session: &Session, steps: Steps<'_>, change: &LicenseChange<'_>) -> Result<End, Halt> {
-    let wanted = match resolve(session, change).await? {
-        Ok(wanted) => wanted,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let wanted = resolve(session, change).await?;
     let (customer, id) = (&wanted.named.customer, &wanted.user.id);
     if wanted.changes().is_empty() && !steps.has_begun() {
         return Ok(End::Unchanged(id.clone()));

@@ -31,10 +31,7 @@ const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH",
 
 /// What deleting would do.
 pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
-    let named = match named(session, user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let named = named(session, user).await?;
     let Some(found) = &named.user else {
         return Ok(match named.deleted {
             Some(_) => Verdict::Unchanged.into(),
@@ -54,10 +51,7 @@ pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Resu
 
 /// Deletes a user.
 pub(super) async fn delete(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
-    let named = match named(session, user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let named = named(session, user).await?;
     let begun = Image::of_step(steps, "delete")?.map(|image| image.id);
     let id = match (begun, &named.user, &named.deleted) {
         (Some(begun), _, _) => begun,
@@ -105,10 +99,7 @@ pub(super) async fn delete_step(
 
 /// What restoring would do.
 pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
-    let named = match named(session, user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let named = named(session, user).await?;
     if named.user.is_some() {
         return Ok(match taken(session, &named, user).await? {
             None => Verdict::Unchanged.into(),
@@ -156,10 +147,7 @@ fn restorable<'n>(session: &Session, named: &'n Named, user: UserRef<'_>) -> Res
 
 /// Restores a user, without the licences it had.
 pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
-    let named = match named(session, user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let named = named(session, user).await?;
     let begun = Image::of_step(steps, "restore")?.map(|image| image.id);
     let id = match (begun, &named.user) {
         (Some(begun), _) => begun,
@@ -212,10 +200,7 @@ pub(super) fn account(customer: &str, user: &str) -> String {
 
 /// What a reset would do.
 pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) -> Result<RowPreview, Halt> {
-    let named = match named(session, reset.user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let named = named(session, reset.user).await?;
     let Some(user) = &named.user else {
         return Ok(RowPreview::reject(named.missing(reset.user.user_principal_name)));
     };
@@ -235,10 +220,7 @@ pub(super) async fn reset(
     reset: &PasswordReset<'_>,
     password: Password,
 ) -> Result<(End, Option<PasswordRow>), Halt> {
-    let named = match named(session, reset.user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok((End::Rejected(problem), None)),
-    };
+    let named = named(session, reset.user).await?;
     let Some(user) = &named.user else {
         return Ok((End::Rejected(named.missing(reset.user.user_principal_name)), None));
     };

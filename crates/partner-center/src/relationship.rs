@@ -29,11 +29,7 @@ const END_RELATIONSHIP: Operation = Operation::new("update-customer", "PATCH", S
 type ToSuspend = Vec<(String, String)>;
 
 /// What is to be suspended first, or what stands in the way.
-async fn obstacles(
-    session: &Session,
-    customer: &Customer,
-    removal: &Removal<'_>,
-) -> Result<Result<ToSuspend, Problem>, Halt> {
+async fn obstacles(session: &Session, customer: &Customer, removal: &Removal<'_>) -> Result<ToSuspend, Halt> {
     let mut obstacles: Vec<(&'static str, String)> = Vec::new();
     let mut suspend = Vec::new();
     for subscription in all_now(session, &customer.id).await? {
@@ -57,23 +53,17 @@ async fn obstacles(
         }
     }
     let Some((code, _)) = obstacles.first() else {
-        return Ok(Ok(suspend));
+        return Ok(suspend);
     };
     let all: Vec<&str> = obstacles.iter().map(|(_, text)| text.as_str()).collect();
     let expected = format!("a customer with nothing active; {}", all.join("; "));
-    Ok(Err(Problem::new(code, "customer", &customer.domain, expected)))
+    Err(Problem::new(code, "customer", &customer.domain, expected).into())
 }
 
 /// What a row would do.
 pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<RowPreview, Halt> {
-    let customer = match session.customer(removal.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
-    let suspend = match obstacles(session, &customer, removal).await? {
-        Ok(suspend) => suspend,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let customer = session.customer(removal.customer).await?;
+    let suspend = obstacles(session, &customer, removal).await?;
     let mut changes: Vec<FieldChange> = suspend
         .iter()
         .map(|(id, status)| FieldChange::new("subscription", format!("{id} {status}"), format!("{id} suspended")))
@@ -90,17 +80,14 @@ pub(super) async fn remove(session: &Session, steps: Steps<'_>, removal: &Remova
     let begun = Image::of_step(steps, "relationship")?;
     let customer = match begun {
         Some(image) => image.whose(),
-        None => match session.customer(removal.customer).await? {
-            Ok(customer) => (*customer).clone(),
-            Err(problem) => return Ok(End::Rejected(problem)),
-        },
+        None => (*session.customer(removal.customer).await?).clone(),
     };
     let target = customer.id.clone();
     if !steps.has_begun_step("relationship") {
         own_up(session, steps, &customer).await?;
-        let suspend = match obstacles(session, &customer, removal).await? {
-            Ok(suspend) => suspend,
-            Err(problem) => return Ok(in_the_way(steps, problem, target)),
+        let suspend = match obstacles(session, &customer, removal).await {
+            Err(Halt::Rejected(problem)) => return Ok(in_the_way(steps, problem, target)),
+            found => found?,
         };
         if let Some(end) = suspend_all(session, steps, &customer, &suspend).await? {
             return Ok(end);

@@ -26,30 +26,26 @@ pub(super) struct Role {
 }
 
 /// The roles a row names.
-pub(super) async fn named(
-    session: &Session,
-    customer: &Customer,
-    names: &[&str],
-) -> Result<Result<Vec<Role>, Problem>, Halt> {
+pub(super) async fn named(session: &Session, customer: &Customer, names: &[&str]) -> Result<Vec<Role>, Halt> {
     let mut roles = Vec::with_capacity(names.len());
     if names.is_empty() {
-        return Ok(Ok(roles));
+        return Ok(roles);
     }
     let there = session.roles(&customer.id).await?;
     for name in names {
         let Some(id) = there.get(&name.to_lowercase()) else {
             let expected = "a directory role that Partner Center lists for the customer";
             let near = nearest(&name.to_lowercase(), there.keys().map(String::as_str));
-            return Ok(Err(
-                Problem::new(code::UNKNOWN_ROLE, "roles", name, expected).suggest(near)
-            ));
+            return Err(Problem::new(code::UNKNOWN_ROLE, "roles", name, expected)
+                .suggest(near)
+                .into());
         };
         roles.push(Role {
             id: id.clone(),
             name: (*name).to_owned(),
         });
     }
-    Ok(Ok(roles))
+    Ok(roles)
 }
 
 /// Gives a user these roles; why not, if not.

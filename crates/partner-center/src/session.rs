@@ -38,6 +38,7 @@ const MADE: (&str, &str) = ("add-customer", "create");
 const ENDED: (&str, &str) = ("remove-relationship", "relationship");
 
 type Cell<T> = Arc<OnceCell<T>>;
+/// What was found, or that there is no such thing, which is remembered too.
 type Found<T> = Result<Arc<T>, Problem>;
 /// Ids by name in lower case.
 type Roles = Arc<HashMap<String, String>>;
@@ -98,7 +99,7 @@ impl Session {
     }
 
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
-    pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+    pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Arc<Customer>, Halt> {
         let cell = cell_of(&self.customers, &key::domain(named.as_written()));
         let found = cell
             .get_or_try_init(|| async {
@@ -110,7 +111,7 @@ impl Session {
                 }
             })
             .await?;
-        Ok(confirmed(found.clone(), named))
+        Ok(confirmed(found.clone(), named)?)
     }
 
     /// Whether a customer of this id or domain was made from here within minutes, and not let go of since. Partner Center's
@@ -253,9 +254,9 @@ pub(super) fn not_there_yet(column: &'static str, named: &str) -> Problem {
 }
 
 /// The customer of that name, where all that names it is of one.
-pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Arc<Customer>, Halt> {
     let found = read_customer(client, named.looked_up_by()).await?;
-    Ok(confirmed(found, named))
+    Ok(confirmed(found, named)?)
 }
 
 /// External ids are not kept there, so that nothing can be said of one.

@@ -147,22 +147,18 @@ impl Row<'_> {
     }
 }
 
-async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<Result<Row<'r>, Problem>, Halt> {
-    let customer = session.customer(switch.customer).await?;
-    Ok(customer.map(|customer| Row {
+async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<Row<'r>, Halt> {
+    Ok(Row {
         session,
         switch,
-        customer,
+        customer: session.customer(switch.customer).await?,
         subscription: switch.subscription_id.to_string(),
-    }))
+    })
 }
 
 /// What a row would do.
 pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<RowPreview, Halt> {
-    let row = match of(session, switch).await? {
-        Ok(row) => row,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let row = of(session, switch).await?;
     Ok(match row.standing().await? {
         Standing::Free | Standing::OnPaper => RowPreview::from(Verdict::Create).destructive(),
         Standing::Same(_) => Verdict::Unchanged.into(),
@@ -191,10 +187,7 @@ pub(super) async fn switch(
     steps: Steps<'_>,
     switch: &Switch<'_>,
 ) -> Result<(End, Option<Artifact>), Halt> {
-    let of = match of(session, switch).await? {
-        Ok(of) => of,
-        Err(problem) => return Ok((End::Rejected(problem), None)),
-    };
+    let of = of(session, switch).await?;
     if switch.flow == Flow::LegacyAzure {
         return of.on_paper(steps.row()).await;
     }
@@ -207,16 +200,17 @@ pub(super) async fn switch(
 
 /// What a row holds while it takes its part: rows of one customer come one after the other.
 pub(super) async fn turn(session: &Session, switch: &Switch<'_>) -> Result<Arc<tokio::sync::Mutex<()>>, Halt> {
-    Ok(match session.customer(switch.customer).await? {
-        Ok(customer) => session.turn(&customer.id),
-        Err(_) => session.turn(switch.customer.as_written()),
+    Ok(match session.customer(switch.customer).await {
+        Err(Halt::Rejected(_)) => session.turn(switch.customer.as_written()),
+        found => session.turn(&found?.id),
     })
 }
 
 /// Whether another row of the job has done the row's part.
 pub(super) async fn has_begun(session: &Session, steps: Steps<'_>, switch: &Switch<'_>) -> Result<bool, Halt> {
-    let Ok(customer) = session.customer(switch.customer).await? else {
-        return Ok(false);
+    let customer = match session.customer(switch.customer).await {
+        Err(Halt::Rejected(_)) => return Ok(false),
+        found => found?,
     };
     let step = match switch.action {
         TransferAction::Request => REQUEST,

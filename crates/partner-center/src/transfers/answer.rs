@@ -139,9 +139,9 @@ impl Row<'_> {
         let mut lines = Vec::new();
         for one in self.session.acceptances() {
             let customer = tenantry_jobs::CustomerRef::parse(&one.customer);
-            let is_same = match self.session.customer(customer).await? {
-                Ok(customer) => customer.id == self.customer.id,
-                Err(_) => false,
+            let is_same = match self.session.customer(customer).await {
+                Err(Halt::Rejected(_)) => false,
+                found => found?.id == self.customer.id,
             };
             if !is_same || one.partner != self.switch.partner_tenant_id {
                 continue;

@@ -33,6 +33,12 @@ pub enum StoreError {
     Deferred(i64),
 }
 
+impl From<Problem> for StoreError {
+    fn from(problem: Problem) -> Self {
+        Self::Rejected(problem)
+    }
+}
+
 fn at(millis: i64) -> String {
     Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |at| at.to_string())
 }
@@ -54,4 +60,20 @@ pub enum ApplyError {
         /// Why.
         error: io::Error,
     },
+}
+
+impl From<Problem> for ApplyError {
+    fn from(problem: Problem) -> Self {
+        Self::Store(problem.into())
+    }
+}
+
+impl ApplyError {
+    /// The problem of what was rejected; any other error stays one.
+    pub fn rejection(self) -> Result<Problem, Self> {
+        match self {
+            Self::Store(StoreError::Rejected(problem)) => Ok(problem),
+            other => Err(other),
+        }
+    }
 }

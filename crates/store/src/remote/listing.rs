@@ -41,24 +41,21 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The list a row or a command asks for, or why there is none.
-    pub async fn open(store: &dyn RemoteStore, export: &Export<'_>) -> Result<Result<Self, Problem>, ApplyError> {
+    /// The list a row or a command asks for. One that is not to be had is [`StoreError::Rejected`].
+    pub async fn open(store: &dyn RemoteStore, export: &Export<'_>) -> Result<Self, ApplyError> {
         let title = store.title();
         let Some(reader) = store.reader() else {
             let expected = format!("{title} cannot be read");
-            return Ok(Err(Problem::stated(code::REFUSED, "", "", expected)));
+            return Err(Problem::stated(code::REFUSED, "", "", expected).into());
         };
         let customer = match export.customer {
             None => None,
-            Some(named) => match reader.customer_id(named).await? {
-                Ok(customer) => Some(customer),
-                Err(problem) => return Ok(Err(problem)),
-            },
+            Some(named) => Some(reader.customer_id(named).await?),
         };
         let kept = store.capabilities();
         if let Some((cell, value)) = not_kept(export, kept) {
             let expected = format!("{title} keeps no such thing");
-            return Ok(Err(Problem::stated(code::NOT_KEPT, cell, value, expected)));
+            return Err(Problem::stated(code::NOT_KEPT, cell, value, expected).into());
         }
         let shown = export.columns.iter().copied();
         let read = shown.chain(export.sort.map(|(column, _)| column));
@@ -71,7 +68,7 @@ impl Listing {
             Some(_) => Select::Listed(None),
             None => Select::Listed(Some(Filter::new(export))),
         };
-        Ok(Ok(Self {
+        Ok(Self {
             what: export.what,
             format: export.format,
             name: format!("{}.{}", export.stem(), export.format.as_str()),
@@ -85,7 +82,7 @@ impl Listing {
             },
             reader,
             title,
-        }))
+        })
     }
 
     /// Sends the cells of every row, and tells what was left out. Ends early when nobody wants more rows.

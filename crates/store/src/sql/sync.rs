@@ -28,7 +28,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tenantry_jobs::{CustomerRef, Problem, Sync};
+use tenantry_jobs::{CustomerRef, Sync};
 
 use super::record::{Object, Record};
 use crate::remote::ApplyError;
@@ -108,18 +108,19 @@ impl Request {
         }
     }
 
-    /// The only customer's key in the other store.
-    pub async fn customer_in(&self, source: &Source) -> Result<Result<Option<String>, Problem>, ApplyError> {
+    /// The only customer's key in the other store, if there is to be but one. That it has no such customer is
+    /// [`StoreError::Rejected`](crate::remote::StoreError::Rejected).
+    pub async fn customer_in(&self, source: &Source) -> Result<Option<String>, ApplyError> {
         let Some(named) = self.customer.clone() else {
-            return Ok(Ok(None));
+            return Ok(None);
         };
-        Ok(match source {
+        Ok(Some(match source {
             Source::Database { db, .. } => {
                 let found = db.read(move |tx| super::export::customer(tx, named.reference()));
-                found.await?.map(|id| Some(SourceKey::digits(id)))
+                SourceKey::digits(found.await??)
             }
-            Source::Remote(remote) => remote.reader.customer_id(named.reference()).await?.map(Some),
-        })
+            Source::Remote(remote) => remote.reader.customer_id(named.reference()).await?,
+        }))
     }
 }
 
