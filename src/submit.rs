@@ -4,7 +4,7 @@
 //! that nobody sees; a fault throws them away again unless the submitter wants invalid rows skipped. Then
 //! one transaction queues the job, or finds that the same one is queued already, and the queue is rung.
 
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 use thiserror::Error;
 
 use crate::db::DbError;
@@ -26,7 +26,7 @@ const LATE_BATCH: usize = 2_000;
 /// What somebody wants done.
 pub struct Submission {
     /// The kind.
-    pub kind: &'static dyn Job,
+    pub kind: &'static dyn JobKind,
     /// What is the same for every row.
     pub parameters: Parameters,
     /// The rows.

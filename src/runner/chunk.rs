@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Job, header};
+use tenantry_jobs::{JobKind, header};
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
@@ -154,7 +154,7 @@ fn hand_out(
 }
 
 /// The rows of a chunk as they were spooled, and how to read them.
-pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn Job, Mapping, Block), DbError> {
+pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn JobKind, Mapping, Block), DbError> {
     let job = tenantry_jobs::find(&claim.kind)
         .map_err(|_| DbError::Damaged(format!("this program knows no kind `{}`", claim.kind)))?;
     let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();

@@ -1,6 +1,6 @@
 //! A file planned without anything being written, for one or several views of the plan.
 
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
 use crate::ledger::Parameters;
 use crate::plan::document::{Head, Tail, View};
@@ -12,7 +12,7 @@ use crate::summary::how_to_undo;
 /// What is to be planned.
 pub struct PlanRequest<'r> {
     /// The kind.
-    pub kind: &'static dyn Job,
+    pub kind: &'static dyn JobKind,
     /// What is the same for every row.
     pub parameters: &'r Parameters,
     /// The rows.

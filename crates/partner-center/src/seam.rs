@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
 use super::auth::Standing;
 use super::kinds::{self, Takes, takes};
@@ -39,7 +39,7 @@ impl RemoteStore for PartnerCenter {
         }
     }
 
-    fn lacks(&self, job: &dyn Job) -> Option<String> {
+    fn lacks(&self, job: &dyn JobKind) -> Option<String> {
         let is_enough = takes(job.kind()) == Takes::ByApplication;
         (!is_enough && !self.client.tokens().speak_for_users()).then(|| {
             format!(

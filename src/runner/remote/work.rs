@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Job, Request, key};
+use tenantry_jobs::{JobKind, Request, key};
 
 use crate::db::{DbError, Tx};
 use crate::input::Block;
@@ -41,7 +41,7 @@ pub(super) enum Loaded {
 
 /// The rows of a chunk as they were spooled.
 pub(super) struct Spooled {
-    pub(super) job: &'static dyn Job,
+    pub(super) job: &'static dyn JobKind,
     pub(super) mapping: Mapping,
     pub(super) block: Block,
     settled: HashSet<u64>,

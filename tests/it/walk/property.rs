@@ -13,7 +13,7 @@ use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::store::Stores;
 use tenantry::undo::UndoError;
-use tenantry_jobs::{JOBS, Undo};
+use tenantry_jobs::{KINDS, Undo};
 
 use self::files::{File, any_file, kinds, made};
 use super::killed::{command, last_job};
@@ -215,7 +215,7 @@ fn there_are_files_of_every_kind_that_can_be_taken_back() {
     let mut with_files: Vec<&str> = kinds().collect();
     with_files.sort_unstable();
     let can_be = |undo| matches!(undo, Undo::WhileUntouched | Undo::Within30Days);
-    let those = JOBS.iter().filter(|job| can_be(job.policy().undo));
+    let those = KINDS.iter().filter(|job| can_be(job.policy().undo));
     let mut those: Vec<&str> = those.map(|job| job.kind()).collect();
     those.sort_unstable();
     assert_eq!(with_files, those);
