@@ -11,7 +11,7 @@ use crate::db::Tx;
 use crate::input::duplicates::{self, KeyHasher, RowKey};
 use crate::input::{self, Block, RowView, Rows};
 use crate::ledger::RowOutcome;
-use crate::store::sql::sync::Request;
+use crate::store::sql::sync::SyncRequest;
 use crate::store::sql::{self, Context, Customers, Prepared};
 use crate::store::{self, Expected, Preview, RowRequest, SeatNeed, State, Verdict};
 
@@ -149,7 +149,7 @@ pub struct CheckedBlock {
     /// Rows that cannot, with everything that is wrong with each.
     pub rejects: BTreeMap<u64, Vec<RowFault>>,
     /// Rows that are still to be previewed, since they ask another store.
-    pub(super) syncs: Vec<Request>,
+    pub(super) syncs: Vec<SyncRequest>,
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<RowKey>,
     shared: Arc<Shared>,

@@ -5,14 +5,14 @@ use tenantry_jobs::{Problem, code};
 use super::Against;
 use crate::ledger::Ledger;
 use crate::store::remote::ApplyError;
-use crate::store::sql::sync::{Originals, Progress, Request, Settling};
+use crate::store::sql::sync::{Originals, Settling, SyncProgress, SyncRequest};
 use crate::store::{FieldChange, Sources, Verdict};
 
 /// The store a row copies from. That there is nothing to copy is [`StoreError::Rejected`](crate::store::remote::StoreError::Rejected).
 pub(crate) async fn sync_source(
     ledger: &Ledger,
     sources: &Sources,
-    request: &Request,
+    request: &SyncRequest,
 ) -> Result<Originals, ApplyError> {
     let source = sources.find(&request.from).await?;
     if source.installation() == ledger.installation() {
@@ -24,7 +24,7 @@ pub(crate) async fn sync_source(
 }
 
 /// What a row would do. Where finding out takes as many calls as doing it, that is told only to those who ask for it.
-pub(super) async fn preview(against: &Against, request: &Request) -> Result<Verdict, ApplyError> {
+pub(super) async fn preview(against: &Against, request: &SyncRequest) -> Result<Verdict, ApplyError> {
     let (ledger, sources) = (&against.ledger, &against.stores.sources);
     if against.reads_all {
         return preview_sync(ledger, sources, request).await;
@@ -40,12 +40,16 @@ pub(super) async fn preview(against: &Against, request: &Request) -> Result<Verd
 }
 
 /// What a row would copy.
-pub(crate) async fn preview_sync(ledger: &Ledger, sources: &Sources, request: &Request) -> Result<Verdict, ApplyError> {
+pub(crate) async fn preview_sync(
+    ledger: &Ledger,
+    sources: &Sources,
+    request: &SyncRequest,
+) -> Result<Verdict, ApplyError> {
     let mut originals = match sync_source(ledger, sources, request).await {
         Ok(found) => found,
         Err(error) => return Ok(Verdict::Reject(error.rejection()?)),
     };
-    let mut progress = Progress::begin();
+    let mut progress = SyncProgress::begin();
     let mut settling = Settling::planning(originals.origin());
     while let Some(page) = originals.next(ledger.db(), request, &progress).await? {
         let request = request.clone();

@@ -10,7 +10,7 @@ use super::Service;
 use crate::db::DbError;
 use crate::store::remote::listing::Listing;
 use crate::store::remote::{ApplyError, RemoteStore};
-use crate::store::sql::export::{self, Request};
+use crate::store::sql::export::{self, ExportRequest};
 
 /// Rows on their way to whoever shows them.
 const ON_THE_WAY: usize = 1_000;
@@ -66,7 +66,7 @@ impl Service {
             }
             None => None,
         };
-        let request = Request::of(0, export, customer);
+        let request = ExportRequest::of(0, export, customer);
         let columns = request.columns();
         let (send, rows) = mpsc::channel(ON_THE_WAY);
         let reading = self.ledger.db().read(move |tx| {

@@ -30,7 +30,7 @@ const LOCATION: &str = "usage location";
 pub(super) const LICENSES: &str = "licenses";
 
 /// A row, resolved.
-struct Wanted {
+struct Resolved {
     named: Named,
     user: User,
     assign: Vec<Sku>,
@@ -41,7 +41,7 @@ struct Wanted {
     usage_location: String,
 }
 
-impl Wanted {
+impl Resolved {
     fn changes(&self) -> Vec<FieldChange> {
         let mut changes = Vec::new();
         let mut after: Vec<String> = self
@@ -67,7 +67,7 @@ impl Wanted {
     }
 }
 
-async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Wanted, Halt> {
+async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Resolved, Halt> {
     let named = named(session, change.user).await?;
     let held = session.skus(&named.customer.id).await?;
     let resolve = |column: &'static str, names: &[&str]| {
@@ -94,7 +94,7 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Wanted
     } else {
         change.usage_location.clone().into_owned()
     };
-    Ok(Wanted {
+    Ok(Resolved {
         named,
         user,
         assign,

@@ -19,7 +19,7 @@ use super::steps::{Done, Sending, Step};
 use super::subscriptions::{all_now, has_become, status_step};
 use super::text::{segment, text};
 use tenantry_store::remote::{RowPreview, Steps};
-use tenantry_store::removal::Standing;
+use tenantry_store::removal::RemovalStanding;
 use tenantry_store::{FieldChange, Verdict};
 
 const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
@@ -43,13 +43,13 @@ async fn obstacles(session: &Session, customer: &Customer, removal: &Removal<'_>
             continue;
         }
         match subscription.standing(session.now()) {
-            Standing::Over => {}
-            Standing::Suspendable if removal.suspend_subscriptions => suspend.push((id, status)),
-            Standing::Suspendable => obstacles.push((
+            RemovalStanding::Over => {}
+            RemovalStanding::Suspendable if removal.suspend_subscriptions => suspend.push((id, status)),
+            RemovalStanding::Suspendable => obstacles.push((
                 code::ACTIVE_SUBSCRIPTIONS,
                 format!("{named} is {status}: suspend it, or say `suspend_subscriptions` = `yes`"),
             )),
-            Standing::Obstacle(code, how) => obstacles.push((code, format!("{named} is {status} and {how}"))),
+            RemovalStanding::Obstacle(code, how) => obstacles.push((code, format!("{named} is {status} and {how}"))),
         }
     }
     let Some((code, _)) = obstacles.first() else {

@@ -9,8 +9,8 @@ use super::image::Image;
 use super::session::{Session, unknown_customer};
 use super::steps::Stopped;
 use super::{
-    Halt, Refusal, TITLE, customers, licenses, lifecycle, relationship, subscriptions, transfers, undo, update_user,
-    users,
+    Halt, RefusedRead, TITLE, customers, licenses, lifecycle, relationship, subscriptions, transfers, undo,
+    update_user, users,
 };
 use tenantry_foundation::passwords::PasswordRow;
 use tenantry_ledger::Artifact;
@@ -57,14 +57,14 @@ impl RemoteSession for Session {
 }
 
 /// How an attempt at a row ended, and what it made.
-struct Done {
+struct RowDone {
     end: End,
     password: Option<PasswordRow>,
     is_sealed: bool,
     artifact: Option<Artifact>,
 }
 
-impl From<End> for Done {
+impl From<End> for RowDone {
     fn from(end: End) -> Self {
         Self {
             end,
@@ -122,7 +122,7 @@ impl Session {
             }
         }
         let mut done = match self.change(steps, change, draw).await {
-            Err(Halt::Rejected(problem)) => Done::from(End::Rejected(problem)),
+            Err(Halt::Rejected(problem)) => RowDone::from(End::Rejected(problem)),
             done => done?,
         };
         // Whoever has begun with a customer has seen it.
@@ -141,16 +141,16 @@ impl Session {
     }
 
     /// Does what a row asks for.
-    async fn change(&self, steps: Steps<'_>, change: &Change<'_>, draw: Draw<'_>) -> Result<Done, Halt> {
+    async fn change(&self, steps: Steps<'_>, change: &Change<'_>, draw: Draw<'_>) -> Result<RowDone, Halt> {
         let end = match change {
             Change::CreateUser(user) => {
                 let (end, password) = users::apply(self, steps, user, draw()?).await?;
-                return Ok(Done { password, ..end.into() });
+                return Ok(RowDone { password, ..end.into() });
             }
             Change::CreateCustomer(new) => {
                 let (end, password) = customers::create(self, steps, new).await?;
                 let is_sealed = true;
-                return Ok(Done {
+                return Ok(RowDone {
                     password,
                     is_sealed,
                     ..end.into()
@@ -161,7 +161,7 @@ impl Session {
             Change::RestoreUser(user) => lifecycle::restore(self, steps, *user).await?,
             Change::ResetPassword(reset) => {
                 let (end, password) = lifecycle::reset(self, steps, reset, draw()?).await?;
-                return Ok(Done { password, ..end.into() });
+                return Ok(RowDone { password, ..end.into() });
             }
             Change::AssignLicenses(change) => licenses::apply(self, steps, change).await?,
             Change::UpdateUser(patch) => update_user::apply(self, steps, patch).await?,
@@ -169,7 +169,7 @@ impl Session {
             Change::RemoveRelationship(removal) => relationship::remove(self, steps, removal).await?,
             Change::SwitchSubscription(switch) => {
                 let (end, artifact) = transfers::switch(self, steps, switch).await?;
-                return Ok(Done { artifact, ..end.into() });
+                return Ok(RowDone { artifact, ..end.into() });
             }
             Change::SetSeats(_) | Change::SetSubscription(_) => End::Rejected(not_taken()),
         };
@@ -221,7 +221,7 @@ fn or_reject(previewed: Result<RowPreview, Halt>) -> Result<RowPreview, Halt> {
 fn or_end(ended: Result<RowEnd, Halt>, steps: Steps<'_>) -> Result<RowEnd, ApplyError> {
     let done = halfway(left(steps)?).unwrap_or_default();
     match ended {
-        Err(Halt::Refused(Refusal(failure))) => {
+        Err(Halt::Refused(RefusedRead(failure))) => {
             let is_unknown = done.is_empty() && steps.has_begun();
             let done = if is_unknown {
                 "what became of its first step is not known".to_owned()

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tenantry_jobs::JobKind;
 
-use super::auth::Standing;
+use super::auth::TokenExpiry;
 use super::kinds::{self, Takes, takes};
 use super::{CUSTOMERS_AT_ONCE, PartnerCenter, Speaker, TITLE, undo};
 use tenantry_ledger::Installation;
@@ -106,8 +106,8 @@ impl PartnerCenter {
         }
         // After the check, which may have had it replaced.
         findings.extend(self.refresh_token().await.map(|standing| match standing {
-            Standing::Good(says) => finding(true, says),
-            Standing::Ending(says) => finding(false, says),
+            TokenExpiry::Good(says) => finding(true, says),
+            TokenExpiry::Ending(says) => finding(false, says),
         }));
         findings
     }

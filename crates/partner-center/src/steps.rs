@@ -10,7 +10,7 @@ use super::client::{Answer, Call, CallError, Client};
 use super::failure::{self, Failure};
 use super::image::Image;
 use tenantry_store::remote::Steps;
-use tenantry_store::remote::step::{self, CallFailure, Class, Kept, Sender};
+use tenantry_store::remote::step::{self, AnswerClass, CallFailure, Kept, Sender};
 
 /// What a step sends, and what that changes.
 pub(super) struct Sending {
@@ -122,13 +122,13 @@ impl Sender for Client {
     }
 }
 
-fn class(failure: &Failure) -> Class {
+fn class(failure: &Failure) -> AnswerClass {
     match failure.class() {
-        failure::Class::Throttled => Class::Throttled,
-        failure::Class::Unavailable => Class::Unavailable,
-        failure::Class::Busy => Class::Busy,
-        failure::Class::Stale => Class::Stale,
-        failure::Class::Unauthorized | failure::Class::Forbidden => Class::Unauthorized,
-        failure::Class::Refused => Class::Refused,
+        failure::Class::Throttled => AnswerClass::Throttled,
+        failure::Class::Unavailable => AnswerClass::Unavailable,
+        failure::Class::Busy => AnswerClass::Busy,
+        failure::Class::Stale => AnswerClass::Stale,
+        failure::Class::Unauthorized | failure::Class::Forbidden => AnswerClass::Unauthorized,
+        failure::Class::Refused => AnswerClass::Refused,
     }
 }

@@ -71,14 +71,14 @@ pub(super) fn unknown(customer: &Customer, id: &str) -> Problem {
 }
 
 /// A row's subscription, and what it is to become.
-struct Wanted {
+struct StatusChange {
     customer: Arc<Customer>,
     id: String,
     from: &'static str,
     to: &'static str,
 }
 
-impl Wanted {
+impl StatusChange {
     async fn new(session: &Session, one: &Suspension<'_>) -> Result<Self, Halt> {
         let (active, suspended) = (
             SubscriptionStatus::Active.as_str(),
@@ -122,13 +122,13 @@ impl Wanted {
 
 /// What a row would do.
 pub(super) async fn preview(session: &Session, one: &Suspension<'_>) -> Result<RowPreview, Halt> {
-    let wanted = Wanted::new(session, one).await?;
+    let wanted = StatusChange::new(session, one).await?;
     Ok(wanted.verdict(session).await?.into())
 }
 
 /// Suspends a subscription, or takes it up again.
 pub(super) async fn suspend(session: &Session, steps: Steps<'_>, one: &Suspension<'_>) -> Result<End, Halt> {
-    let wanted = Wanted::new(session, one).await?;
+    let wanted = StatusChange::new(session, one).await?;
     let target = wanted.id.clone();
     if !steps.has_begun() {
         match wanted.verdict(session).await? {

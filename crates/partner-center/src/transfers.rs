@@ -34,7 +34,7 @@ const REQUEST: &str = "transfer";
 const ANSWER: &str = "answer";
 
 /// How a row stands before it has done anything.
-enum Standing {
+enum TransferStanding {
     /// It can be asked for.
     Free,
     /// On paper alone.
@@ -47,14 +47,14 @@ enum Standing {
 }
 
 /// A row, with its customer.
-struct Row<'r> {
+struct TransferRow<'r> {
     session: &'r Session,
     switch: &'r Switch<'r>,
     customer: Arc<Customer>,
     subscription: String,
 }
 
-impl Row<'_> {
+impl TransferRow<'_> {
     fn problem(&self, code: &'static str, expected: impl Into<String>) -> Problem {
         Problem::stated(code, "subscription_id", &self.subscription, expected)
     }
@@ -67,10 +67,10 @@ impl Row<'_> {
         }
     }
 
-    async fn standing(&self) -> Result<Standing, Halt> {
+    async fn standing(&self) -> Result<TransferStanding, Halt> {
         if self.switch.flow == Flow::LegacyAzure {
             let refused = self.cannot_leave().await?;
-            return Ok(refused.map_or(Standing::OnPaper, Standing::Refused));
+            return Ok(refused.map_or(TransferStanding::OnPaper, TransferStanding::Refused));
         }
         let all = all_now(self.session.client(), &self.customer.id).await?;
         let same: Vec<&Transfer> = all.iter().filter(|transfer| transfer.is_of(self.switch)).collect();
@@ -147,8 +147,8 @@ impl Row<'_> {
     }
 }
 
-async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<Row<'r>, Halt> {
-    Ok(Row {
+async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<TransferRow<'r>, Halt> {
+    Ok(TransferRow {
         session,
         switch,
         customer: session.customer(switch.customer).await?,
@@ -160,10 +160,10 @@ async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<Row<'r>,
 pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<RowPreview, Halt> {
     let row = of(session, switch).await?;
     Ok(match row.standing().await? {
-        Standing::Free | Standing::OnPaper => RowPreview::from(Verdict::Create).destructive(),
-        Standing::Same(_) => Verdict::Unchanged.into(),
-        Standing::Refused(problem) => RowPreview::reject(problem),
-        Standing::Answerable(open) => {
+        TransferStanding::Free | TransferStanding::OnPaper => RowPreview::from(Verdict::Create).destructive(),
+        TransferStanding::Same(_) => Verdict::Unchanged.into(),
+        TransferStanding::Refused(problem) => RowPreview::reject(problem),
+        TransferStanding::Answerable(open) => {
             let to = match switch.action {
                 TransferAction::Accept => Status::Complete,
                 TransferAction::Reject => Status::Declined,

@@ -33,7 +33,7 @@ impl Work<'_> {
 }
 
 /// What a chunk has to have done.
-pub(super) enum Loaded {
+pub(super) enum ChunkWork {
     Rows(Box<Spooled>),
     /// Rows of an earlier job with the steps they did.
     Undo(Vec<(u64, Vec<DoneStep>)>),
@@ -54,7 +54,7 @@ impl Spooled {
     }
 }
 
-pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<Loaded, DbError> {
+pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<ChunkWork, DbError> {
     let settled = crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?;
     let undone = claim.undo_of.as_ref().map(|(job, _)| *job);
     let descent = Descent {
@@ -68,10 +68,10 @@ pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<Loaded, DbError> {
         rows.retain(|row| !settled.contains(row));
         rows.sort_unstable();
         let of = |row| (row, steps.remove(&row).unwrap_or_default());
-        return Ok(Loaded::Undo(rows.into_iter().map(of).collect()));
+        return Ok(ChunkWork::Undo(rows.into_iter().map(of).collect()));
     }
     let (job, mapping, block) = spooled(tx, claim)?;
-    Ok(Loaded::Rows(Box::new(Spooled {
+    Ok(ChunkWork::Rows(Box::new(Spooled {
         job,
         mapping,
         block,

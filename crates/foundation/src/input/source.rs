@@ -25,12 +25,12 @@ pub(super) enum Magic {
 }
 
 /// The bytes of the text: those of the file, or what they unzip to.
-pub(super) enum Source {
+pub(super) enum TextSource {
     Plain(Raw),
     Gzip(Box<MultiGzDecoder<BufReader<Raw>>>),
 }
 
-impl Source {
+impl TextSource {
     pub(super) fn open(path: &Path) -> Result<Self, InputError> {
         let name = path.display().to_string();
         let file = open_regular(path, &name)?;

@@ -101,7 +101,7 @@ impl Listing {
         let read = self
             .each(|record| {
                 number += 1;
-                let line = Line {
+                let line = SortedLine {
                     key: sort_key(by, &cell(self.what, &record, by)),
                     number,
                     descending,
@@ -249,14 +249,14 @@ fn time(millis: &str) -> String {
 
 /// A row of a list that is sorted: by key, then as the list had it.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
-struct Line {
+struct SortedLine {
     key: (i64, String),
     number: u64,
     descending: bool,
     cells: Vec<String>,
 }
 
-impl Ord for Line {
+impl Ord for SortedLine {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let by_key = self.key.cmp(&other.key);
         let by_key = if self.descending { by_key.reverse() } else { by_key };
@@ -264,7 +264,7 @@ impl Ord for Line {
     }
 }
 
-impl PartialOrd for Line {
+impl PartialOrd for SortedLine {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
@@ -283,7 +283,7 @@ fn sort_key(column: &str, cell: &str) -> (i64, String) {
 }
 
 /// Passes lines on in order once all have come, which `None` says.
-fn sort(mut lines: mpsc::Receiver<Option<Line>>, out: &mpsc::Sender<Vec<String>>) -> io::Result<()> {
+fn sort(mut lines: mpsc::Receiver<Option<SortedLine>>, out: &mpsc::Sender<Vec<String>>) -> io::Result<()> {
     let mut sorter = Sorter::default();
     loop {
         match lines.blocking_recv() {
