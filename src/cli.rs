@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::Config;
 use crate::input::{HiddenRows, InputOptions};
-use crate::ledger::{Actor, Parameters, Scope, Via};
+use crate::ledger::{Actor, Parameters, Via};
 use crate::plan::Source;
 use crate::tasks;
 use passwords::PasswordArgs;
@@ -474,6 +474,3 @@ fn user() -> Actor {
 fn actor(name: &str) -> Result<Actor, std::convert::Infallible> {
     Ok(Actor::new(name, Via::Cli))
 }
-
-/// Every job, for commands that work on whatever is queued.
-const EVERYTHING: Scope = Scope::All;

@@ -116,7 +116,7 @@ impl Task for Remove {
                     format!("{named} is {status}: suspend it, or say `suspend_subscriptions` = `yes`"),
                 )),
                 RemovalStanding::Obstacle(code, how) => {
-                    obstacles.push((code, format!("{named} is {status} and {how}")))
+                    obstacles.push((code, format!("{named} is {status} and {how}")));
                 }
             }
         }
