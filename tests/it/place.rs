@@ -2,6 +2,7 @@
 
 mod jobs;
 mod look;
+pub(crate) mod tables;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
