@@ -16,7 +16,7 @@ use super::named::{Named, named};
 use super::records::{Customer, Sku, User};
 use super::session::Session;
 use super::skus::{names, seats, sku};
-use super::steps::{Done, Sending, Step, Stopped};
+use super::steps::{Done, Step, Stopped};
 use super::text::segment;
 use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::{FieldChange, Verdict};
@@ -227,19 +227,10 @@ impl Update<'_> {
         let after = changed(has, assign, remove);
         let image = Image::new(Object::Licenses, customer, user).field("licenses", has.join(";"), after.join(";"));
         let call = Call::new(UPDATE_LICENSES, path).of(&customer.id).body(body);
-        step.once(
-            || async {
-                let now = session.licenses_now(&customer.id, user).await?;
-                Ok(is_so(&now, assign, remove).then(String::new))
-            },
-            || async {
-                Ok(Some(Sending {
-                    call: call.clone(),
-                    image: image.clone(),
-                }))
-            },
-            |_| Some(String::new()),
-        )
+        step.fixed(call, image, || async {
+            let now = session.licenses_now(&customer.id, user).await?;
+            Ok(is_so(&now, assign, remove))
+        })
         .await
     }
 }
@@ -266,19 +257,10 @@ pub(super) async fn usage_location_step(
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(user));
     let body = json!({ "usageLocation": to, "attributes": { "objectType": "CustomerUser" } });
     let call = Call::new(UPDATE_USER, path).of(&customer.id).body(body);
-    step.once(
-        || async {
-            let now = session.user_of_id(&customer.id, user).await?;
-            Ok(now.is_some_and(|now| now.usage_location == to).then(String::new))
-        },
-        || async {
-            let image = Image::new(Object::UsageLocation, customer, user).field("usage_location", from, to);
-            Ok(Some(Sending {
-                call: call.clone(),
-                image,
-            }))
-        },
-        |_| Some(String::new()),
-    )
+    let image = Image::new(Object::UsageLocation, customer, user).field("usage_location", from, to);
+    step.fixed(call, image, || async {
+        let now = session.user_of_id(&customer.id, user).await?;
+        Ok(now.is_some_and(|now| now.usage_location == to))
+    })
     .await
 }

@@ -177,19 +177,12 @@ pub(super) async fn restore_step(
     id: &str,
 ) -> Result<Done, Halt> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
-    step.once(
-        || async {
-            let there = session.user_of_id(&customer.id, id).await?;
-            Ok(there.is_some().then(String::new))
-        },
-        || async {
-            let image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
-            let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
-            let call = Call::new(RESTORE_USER, path.clone()).of(&customer.id).body(body);
-            Ok(Some(Sending { call, image }))
-        },
-        |_| Some(String::new()),
-    )
+    let image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
+    let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
+    let call = Call::new(RESTORE_USER, path).of(&customer.id).body(body);
+    step.fixed(call, image, || async {
+        Ok(session.user_of_id(&customer.id, id).await?.is_some())
+    })
     .await
 }
 
@@ -266,24 +259,14 @@ pub(super) async fn password_step(
     }));
     let name = format!("password {}", steps.attempt());
     let step = session.step(steps, &name);
-    step.once(
-        // Nobody can see which password somebody has, but there may be a record of its being set. Without one it is set once
-        // more, which changes nothing.
-        || async {
-            let is_set = match steps.sent_as(&name) {
-                Some(sent) => audited(session, &customer.id, sent, steps.since_millis()).await,
-                None => false,
-            };
-            Ok(is_set.then(String::new))
-        },
-        || async {
-            let image = Image::new(Object::Password, customer, user);
-            Ok(Some(Sending {
-                call: call.clone(),
-                image,
-            }))
-        },
-        |_| Some(String::new()),
-    )
+    let image = Image::new(Object::Password, customer, user);
+    // Nobody can see which password somebody has, but there may be a record of its being set. Without one it is set once
+    // more, which changes nothing.
+    step.fixed(call, image, || async {
+        Ok(match steps.sent_as(&name) {
+            Some(sent) => audited(session, &customer.id, sent, steps.since_millis()).await,
+            None => false,
+        })
+    })
     .await
 }

@@ -15,7 +15,7 @@ use super::failure::Class;
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
-use super::steps::{Done, Sending, Step};
+use super::steps::{Done, Step};
 use super::subscriptions::{all_now, has_become, status_step};
 use super::text::{segment, text};
 use tenantry_store::remote::{RowPreview, Steps};
@@ -171,24 +171,14 @@ async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Re
     let path = format!("/customers/{}", segment(&customer.id));
     let body = json!({ "relationshipToPartner": "none", "attributes": { "objectType": "Customer" } });
     let call = Call::new(END_RELATIONSHIP, path.clone()).of(&customer.id).body(body);
-    step.once(
-        || async {
-            let call = Call::new(GET_CUSTOMER, path.clone()).of(&customer.id);
-            let is_over = match session.client().read(&call).await {
-                Ok(answer) => text(&answer.body, "relationshipToPartner").eq_ignore_ascii_case("none"),
-                Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => true,
-                Err(error) => return Err(Halt::of(error)),
-            };
-            Ok(is_over.then(String::new))
-        },
-        || async {
-            let image = Image::new(Object::Relationship, customer, &customer.id);
-            Ok(Some(Sending {
-                call: call.clone(),
-                image: image.field("relationship", "reseller", "none"),
-            }))
-        },
-        |_| Some(String::new()),
-    )
+    let image = Image::new(Object::Relationship, customer, &customer.id).field("relationship", "reseller", "none");
+    step.fixed(call, image, || async {
+        let call = Call::new(GET_CUSTOMER, path.clone()).of(&customer.id);
+        match session.client().read(&call).await {
+            Ok(answer) => Ok(text(&answer.body, "relationshipToPartner").eq_ignore_ascii_case("none")),
+            Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => Ok(true),
+            Err(error) => Err(Halt::of(error)),
+        }
+    })
     .await
 }

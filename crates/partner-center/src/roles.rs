@@ -9,7 +9,7 @@ use super::client::{Call, Operation};
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
-use super::steps::{Done, Sending, Step, Stopped};
+use super::steps::{Done, Step, Stopped};
 use super::text::segment;
 use tenantry_store::remote::Steps;
 
@@ -95,18 +95,9 @@ pub(super) async fn membership_step(
     } else {
         image.field("role", &role.id, "").field("name", &role.name, "")
     };
-    step.once(
-        || async {
-            let has = session.roles_now(&customer.id, user).await?;
-            Ok((has.contains(&role.id.to_lowercase()) == is_member).then(String::new))
-        },
-        || async {
-            Ok(Some(Sending {
-                call: call.clone(),
-                image: image.clone(),
-            }))
-        },
-        |_| Some(String::new()),
-    )
+    step.fixed(call, image, || async {
+        let has = session.roles_now(&customer.id, user).await?;
+        Ok(has.contains(&role.id.to_lowercase()) == is_member)
+    })
     .await
 }

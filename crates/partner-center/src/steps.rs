@@ -69,6 +69,20 @@ impl<'s> Step<'s> {
         self.0.once(find, || encoded(next()), keep).await
     }
 
+    /// Has a step done that sends the same whatever there is, and of whose answer nothing is remembered. `find` looks
+    /// whether it has taken effect.
+    pub(super) async fn fixed<F>(&self, call: Call, image: Image, find: impl Fn() -> F) -> Result<Done, Halt>
+    where
+        F: Future<Output = Result<bool, Halt>>,
+    {
+        let find = || async { Ok(find().await?.then(String::new)) };
+        let next = || async {
+            let (call, image) = (call.clone(), image.clone());
+            Ok(Some(Sending { call, image }))
+        };
+        self.once(find, next, |_| Some(String::new())).await
+    }
+
     /// As [`once`](Self::once), with what the answer tells besides; see [`step::Step::once_telling`].
     pub(super) async fn once_telling<F, N>(
         &self,
