@@ -247,11 +247,7 @@ impl Submitter<'_> {
 
     /// Records what was planned, and rings for it.
     async fn record(&self, job: Draft, commit: Commit, chunks: usize) -> Result<Submitted, SubmitError> {
-        let committed = match self.ledger.commit(job, commit.clone()).await {
-            // The same submission was committed at the same moment; now it can be seen.
-            Err(DbError::Conflict(_)) => self.ledger.commit(job, commit).await?,
-            other => other?,
-        };
+        let committed = self.ledger.commit(job, commit).await?;
         crate::failpoint::hit("after-record");
         match committed {
             Committed::Queued => {

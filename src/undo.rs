@@ -209,12 +209,7 @@ async fn record(
         undoes: Some(job.id),
         gate: plan.gate.clone(),
     };
-    let committed = match ledger.commit(begun, commit.clone()).await {
-        // The same undo was committed at the same moment; now it can be seen.
-        Err(DbError::Conflict(_)) => ledger.commit(begun, commit).await?,
-        other => other?,
-    };
-    Ok((plan, committed))
+    Ok((plan, ledger.commit(begun, commit).await?))
 }
 
 fn check(job: &Job) -> Result<(), UndoError> {
