@@ -224,7 +224,10 @@ fn open_regular(path: &Path, name: &str) -> Result<File, InputError> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    {
+        let without_blocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, without_blocking);
+    }
     let file = options.open(path).map_err(|err| unreadable(name, &err))?;
     regular(&file.metadata().map_err(|err| unreadable(name, &err))?, name)?;
     Ok(file)
