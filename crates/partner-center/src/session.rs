@@ -4,7 +4,7 @@
 mod users;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerRef, Problem, code, key};
@@ -23,6 +23,7 @@ use super::records::{Customer, Sku};
 use super::steps::Step;
 use super::text::{items, number, segment, text};
 use super::transfer::{self, Acceptance, Transfer};
+use tenantry_foundation::lock::lock;
 use tenantry_store::remote::{Steps, StoreEnv};
 
 pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
@@ -202,7 +203,7 @@ impl Session {
 
     /// Held by a row while it does something that concerns other rows of the same customer.
     pub(super) fn turn(&self, customer: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = lock(&self.turns);
         turns.entry(customer.to_owned()).or_default().clone()
     }
 
@@ -329,6 +330,6 @@ async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<S
 }
 
 fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {
-    let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cells = lock(cells);
     cells.entry(key.to_owned()).or_default().clone()
 }
