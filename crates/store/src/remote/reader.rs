@@ -1,4 +1,7 @@
 //! What a remote store holds, as one stream of records by key.
+//!
+//! A database of ours is read without it: there a list is one snapshot that the database filters and sorts, and a copy
+//! reads whole only the records of which it has another version.
 
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use tenantry_jobs::{
     CustomerRef, Export, ExportColumn, ExportFormat, ExportOf, Matching, Problem, SearchField, export_columns, key,
 };
@@ -11,6 +10,7 @@ use tenantry_jobs::{
 use super::lookup::Directory;
 use super::record::RESELLER;
 use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
+use tenantry_foundation::moment::rfc3339;
 
 /// Rows read at a time; sorted ones are more, since each page sorts anew.
 const PAGE: u64 = 2_000;
@@ -165,9 +165,7 @@ fn cell(row: &Row, at: usize, column: &ColumnSql, part_numbers: &HashMap<String,
     Ok(match column.form {
         ColumnForm::Text => row.text_or_empty(at)?.to_owned(),
         ColumnForm::Number => row.opt_int(at)?.map_or(String::new(), |number| number.to_string()),
-        ColumnForm::Time => row.opt_int(at)?.map_or(String::new(), |millis| {
-            Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |time| time.to_string())
-        }),
+        ColumnForm::Time => row.opt_int(at)?.map_or(String::new(), rfc3339),
         ColumnForm::Relationship => match row.text_or_empty(at)? {
             RESELLER => CLOUD_RESELLER.to_owned(),
             other => other.to_owned(),
