@@ -30,13 +30,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tenantry_jobs::{Job, did_you_mean};
+use tenantry_jobs::{JobKind, did_you_mean};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::input::{HiddenRows, InputOptions};
-use crate::ledger::{Actor, Parameters, Scope, Via};
+use crate::ledger::{Actor, Parameters, Via};
 use crate::plan::Source;
 use crate::tasks;
 use passwords::PasswordArgs;
@@ -415,13 +415,13 @@ fn load_config(cli: &Cli) -> anyhow::Result<Config> {
 }
 
 /// The kind of that name, or an error that lists what there is.
-fn kind(name: &str) -> anyhow::Result<&'static dyn Job> {
+fn kind(name: &str) -> anyhow::Result<&'static dyn JobKind> {
     tenantry_jobs::find(name).map_err(|nearest| {
         let near = match nearest {
             Some(_) => did_you_mean(nearest),
             None => ".".to_owned(),
         };
-        let all: Vec<&str> = tenantry_jobs::JOBS.iter().map(|job| job.kind()).collect();
+        let all: Vec<&str> = tenantry_jobs::KINDS.iter().map(|job| job.kind()).collect();
         anyhow::anyhow!("there is no kind `{name}`{near} There are {}", all.join(", "))
     })
 }
@@ -474,6 +474,3 @@ fn user() -> Actor {
 fn actor(name: &str) -> Result<Actor, std::convert::Infallible> {
     Ok(Actor::new(name, Via::Cli))
 }
-
-/// Every job, for commands that work on whatever is queued.
-const EVERYTHING: Scope = Scope::All;

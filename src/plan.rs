@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tenantry_jobs::{Job, Problem};
+use tenantry_jobs::{JobKind, Problem};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -173,7 +173,7 @@ impl Planning {
     /// `keep_blocks`, each checked block comes with its spool form.
     pub async fn open(
         source: Source,
-        job: &'static dyn Job,
+        job: &'static dyn JobKind,
         parameters: &Parameters,
         store: Option<Against>,
         chunk_rows: usize,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::Shown;
 use crate::text::is_around;
-use crate::{Job, clip};
+use crate::{JobKind, clip};
 
 /// What a row is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Subject {
 impl Subject {
     /// What a row of that kind is about; `cell` gives the row's value of a native column. `None` where the row does not
     /// say it.
-    pub fn of<'a>(job: &dyn Job, cell: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+    pub fn of<'a>(job: &dyn JobKind, cell: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let has = |name: &str| job.columns().iter().any(|column| column.name == name && !column.secret);
         let text = |name: &str| {
             let found = has(name).then(|| cell(name)).flatten();
@@ -149,7 +149,7 @@ pub fn verb(kind: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{JOBS, find};
+    use crate::{KINDS, find};
 
     fn subject(kind: &str, cells: &[(&str, &'static str)]) -> Option<Subject> {
         let job = find(kind).expect("there is such a kind");
@@ -175,7 +175,7 @@ mod tests {
             ("from", "mirror"),
             ("password", "hunter2-hunter2"),
         ];
-        let shown: Vec<String> = JOBS
+        let shown: Vec<String> = KINDS
             .iter()
             .map(|job| format!("{}: {}", job.kind(), subject(job.kind(), &cells).expect("a subject")))
             .collect();

@@ -23,13 +23,13 @@ const LONGEST_LINE: u64 = 1 << 20;
 #[derive(Debug, Args)]
 pub(super) struct Audit {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<AuditCommand>,
     #[command(flatten)]
     log: Log,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum AuditCommand {
     /// Show the newest records
     Log(Log),
     /// Check that no record was altered, removed, inserted or moved
@@ -80,15 +80,15 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
     if args.command.is_some() && (args.log.job.is_some() || args.log.limit.is_some()) {
         bail!("--job and --limit come after the subcommand");
     }
-    match args.command.unwrap_or(Command::Log(args.log)) {
-        Command::Verify(Verify {
+    match args.command.unwrap_or(AuditCommand::Log(args.log)) {
+        AuditCommand::Verify(Verify {
             anchor,
             file: Some(file),
         }) => {
             let report = tokio::task::spawn_blocking(move || verify_file(&file, anchor)).await??;
             tell(&report, json)
         }
-        Command::Verify(args) => {
+        AuditCommand::Verify(args) => {
             on_ledger(config, async |app| {
                 let report = app
                     .service
@@ -98,8 +98,8 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
             })
             .await
         }
-        Command::Log(args) => on_ledger(config, async |app| log(&args, app, json).await).await,
-        Command::Export(args) => {
+        AuditCommand::Log(args) => on_ledger(config, async |app| log(&args, app, json).await).await,
+        AuditCommand::Export(args) => {
             if args.csv && json {
                 bail!("--csv and --json ask for two things at once");
             }

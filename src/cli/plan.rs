@@ -22,8 +22,8 @@ use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
 use crate::plan::{Against, Source};
 use crate::registry::stores;
-use crate::service::{self, PlanRequest, Planned};
-use report::Report;
+use crate::service::{self, PlanEnd, PlanRequest};
+use report::PlanText;
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
@@ -129,7 +129,7 @@ async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Resu
     let mut shown: Box<dyn View> = if json {
         Box::new(Document::new(output::out()))
     } else {
-        Box::new(Report::new(output::out(), request.kind.kind(), args.all))
+        Box::new(PlanText::new(output::out(), request.kind.kind(), args.all))
     };
     let mut kept = args.out.as_deref().map(keep).transpose()?;
     let mut views: Vec<&mut dyn View> = Vec::new();
@@ -144,10 +144,10 @@ async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Resu
     if let Some(kept) = kept {
         kept.into_inner().into_inner()?.finish()?;
     }
-    if !json && !args.offline && planned != Planned::Broken {
+    if !json && !args.offline && planned != PlanEnd::Broken {
         let next = match &args.out {
             Some(plan) => format!("tenantry apply {}", output::quoted(&plan.display().to_string())),
-            None if planned == Planned::SomeRejected && !args.skip_invalid => {
+            None if planned == PlanEnd::SomeRejected && !args.skip_invalid => {
                 "mend the file and plan it again, or add --skip-invalid".to_owned()
             }
             None => same_arguments(),
@@ -155,9 +155,9 @@ async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Resu
         output::say(&format!("next: {next}"));
     }
     Ok(match planned {
-        Planned::Sound => End::Fine,
-        Planned::SomeRejected => End::SomeRowsNot,
-        Planned::Broken => End::Unfinished,
+        PlanEnd::Sound => End::Fine,
+        PlanEnd::SomeRejected => End::SomeRowsNot,
+        PlanEnd::Broken => End::Unfinished,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
 use super::output::{self, ProgressDisplay};
 use super::{End, SubmissionArgs};
@@ -108,7 +108,7 @@ pub(super) fn has_place(app: &App, out: Option<&Path>) -> anyhow::Result<()> {
 
 /// A file to submit.
 pub(super) struct FileSubmission<'a> {
-    pub(super) kind: &'static dyn Job,
+    pub(super) kind: &'static dyn JobKind,
     pub(super) source: Source,
     /// The plan to go by.
     pub(super) plan: Option<PlanFile>,

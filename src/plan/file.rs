@@ -105,11 +105,11 @@ impl<'de> Visitor<'de> for Repetitions {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut faults: A) -> Result<Self, A::Error> {
         #[derive(Deserialize)]
-        struct RowFault {
+        struct StatedFault {
             row: u64,
             code: String,
         }
-        while let Some(fault) = faults.next_element::<RowFault>()? {
+        while let Some(fault) = faults.next_element::<StatedFault>()? {
             if fault.code == code::DUPLICATE_IN_FILE {
                 self.0.row(fault.row);
                 self.1.insert(fault.row);
@@ -135,7 +135,7 @@ struct PlannedRow {
 }
 
 /// What a line of a plan says.
-pub(super) struct Planned {
+pub(super) struct PlannedLine {
     row: u64,
     /// What the hash has of the row.
     pub(super) state: Option<State>,
@@ -301,7 +301,7 @@ impl PlanFile {
             self.ended = true;
             return Ok(None);
         }
-        let Planned { row, state, .. } = planned(&text).map_err(|error| PlanFileError::NoPlan {
+        let PlannedLine { row, state, .. } = planned(&text).map_err(|error| PlanFileError::NoPlan {
             path: self.path.clone(),
             line: self.line,
             message: error.to_string(),
@@ -312,7 +312,7 @@ impl PlanFile {
 }
 
 /// The line of a row: its number, and what the plan expects of it.
-pub(super) fn planned(line: &str) -> Result<Planned, serde_json::Error> {
+pub(super) fn planned(line: &str) -> Result<PlannedLine, serde_json::Error> {
     let row: PlannedRow = serde_json::from_str(line.trim_end().trim_end_matches(','))?;
     let changes = row
         .changes
@@ -324,7 +324,7 @@ pub(super) fn planned(line: &str) -> Result<Planned, serde_json::Error> {
         "reject" => Some(REJECTED),
         action => Some(state_of(action, changes)),
     };
-    Ok(Planned {
+    Ok(PlannedLine {
         row: row.row,
         state,
         repeats: row.repeats,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::json;
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
 use super::{PasswordWish, Service, ServiceError};
 use crate::ledger::{Actor, JobId, Parameters};
@@ -16,7 +16,7 @@ use crate::undo;
 /// What somebody wants done.
 pub struct SubmitRequest {
     /// The kind.
-    pub kind: &'static dyn Job,
+    pub kind: &'static dyn JobKind,
     /// What is the same for every row; whom passwords are sealed to follows from `passwords`.
     pub parameters: Parameters,
     /// What is to become of passwords.

@@ -5,7 +5,7 @@ mod identity;
 mod memory;
 mod under_test;
 
-use crate::place::{On, Place, TestJob, apply, column, of_this_store, on_both, outcomes};
+use crate::place::{On, Place, TestJob, apply, column, of_this_store, on_both, outcomes, tables};
 use serde_json::json;
 use tenantry::ledger::Parameters;
 use tenantry_jobs::Undo;
@@ -97,7 +97,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         assert_eq!(column(db, "SELECT email FROM customers ORDER BY domain").await, ["new@alpha.example", "bea@beta.example"]);
         assert_eq!(column(db, "SELECT tags FROM customers ORDER BY domain").await, ["vip", ""]);
         assert_eq!(column(db, "SELECT CAST(version AS TEXT) FROM customers ORDER BY domain").await, ["2", "2"]);
-        let images = column(db, "SELECT before FROM before_images ORDER BY row").await;
+        let images = tables::images_before(&ledger).await;
         assert!(images[0].contains("\"email\":\"ada@alpha.example\"") && images[0].contains("\"tags\":\"\""), "{images:?}");
         let again = apply(&ledger, "update-account", patch).await;
         assert_eq!(again.counts.unchanged, 2);

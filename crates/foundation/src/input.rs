@@ -47,7 +47,7 @@ pub use sheet::column_letters;
 use block::{Cells, Mark};
 use notes::Notes;
 use sheet::Sheet;
-use source::{Magic, Source};
+use source::{Magic, TextSource};
 use text::Text;
 
 /// Bounds on what is held in memory.
@@ -154,7 +154,7 @@ impl Input {
 
     /// Opens a file and reads the header of what the options name.
     pub fn open_with(path: &Path, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
-        Self::new(Source::open(path)?, limits, options)
+        Self::new(TextSource::open(path)?, limits, options)
     }
 
     /// Reads from anything; `name` is what errors call it.
@@ -169,10 +169,10 @@ impl Input {
         limits: InputLimits,
         options: &InputOptions,
     ) -> Result<Self, InputError> {
-        Self::new(Source::from_reader(name, reader)?, limits, options)
+        Self::new(TextSource::from_reader(name, reader)?, limits, options)
     }
 
-    fn new(source: Source, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
+    fn new(source: TextSource, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         let limits = limits.clamped();
         let rows_from = match source.magic() {
             Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options)?)),
