@@ -1,6 +1,7 @@
 //! What is wrong with the surroundings waits and fails no row; what is wrong with a row fails that row alone.
 
 mod clocks;
+mod contended;
 mod stopped;
 
 use std::process::Stdio;

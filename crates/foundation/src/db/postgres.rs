@@ -236,7 +236,11 @@ impl PgTx {
             match locked {
                 Ok(_) => return unbounded.map_err(|error| sql(&error)),
                 Err(error) if !is_impatience(&error) => return Err(sql(&error)),
-                Err(error) if time >= times => return Err(DbError::Contended(error.to_string())),
+                Err(_) if time >= times => {
+                    return Err(DbError::Contended(format!(
+                        "somebody else has kept the same records locked for {lock_wait:?}"
+                    )));
+                }
                 Err(_) => before = "ROLLBACK TO locks",
             }
         }
