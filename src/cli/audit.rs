@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{End, on_ledger, output};
+use super::{End, input, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::ledger::audit::{Anchor, AuditRecord, ChainReport, Checker};
@@ -57,7 +57,7 @@ struct Verify {
     /// A record's number and hash, noted earlier, that must still be in the chain
     #[arg(long, value_name = "SEQ:HASH")]
     anchor: Option<Anchor>,
-    /// Check this export (lines of JSON, all jobs) instead; no database is asked
+    /// Check this export (lines of JSON, all jobs) instead, or - for one on standard input; no database is asked
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -262,8 +262,14 @@ async fn job(app: &App, text: Option<&str>) -> anyhow::Result<Option<JobId>> {
 }
 
 fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainReport> {
-    let cannot = || format!("{} cannot be read", path.display());
-    let mut file = BufReader::new(File::open(path).with_context(cannot)?);
+    let name = input::name(path);
+    let cannot = || format!("{name} cannot be read");
+    let from: Box<dyn Read> = if input::is_standard_input(path) {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(File::open(path).with_context(cannot)?)
+    };
+    let mut file = BufReader::new(from);
     let mut checker = Checker::part(anchor);
     let mut line = Vec::new();
     let mut number = 0_u64;
@@ -281,7 +287,7 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainRepor
             continue;
         }
         if read as u64 == LONGEST_LINE {
-            bail!("line {number} of {} is too long for a record", path.display());
+            bail!("line {number} of {name} is too long for a record");
         }
         let record = std::str::from_utf8(&line)
             .map_err(|error| error.to_string())
@@ -293,10 +299,7 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainRepor
     }
     let report = checker.end();
     if report.last.is_none() {
-        bail!(
-            "{} holds no record; `tenantry audit export` writes what can be verified",
-            path.display()
-        );
+        bail!("{name} holds no record; `tenantry audit export` writes what can be verified");
     }
     Ok(report)
 }

@@ -56,7 +56,7 @@ pub(super) struct Results {
     file: Option<String>,
     /// Write what `run` would have written to this directory instead: results.csv, rejects.csv, receipt.json, sealed passwords
     /// and the files of an ended job
-    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory, conflicts_with = "file")]
     out: Option<PathBuf>,
 }
 

@@ -11,8 +11,9 @@ use anyhow::Context;
 use clap::Args;
 use tempfile::TempDir;
 
+use super::End;
+use super::input::{InputArgs, is_piped};
 use super::output::{self, ProgressDisplay};
-use super::{End, InputArgs};
 use crate::app::{App, limits};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -20,7 +21,7 @@ use crate::db::Db;
 use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
-use crate::plan::{Against, Source};
+use crate::plan::{Against, PIPED, Source};
 use crate::registry::stores;
 use crate::service::{self, PlanRequest, Planned};
 use report::Report;
@@ -30,11 +31,11 @@ pub(super) struct Plan {
     /// Kind of job, which `tenantry kinds` lists; or, without a file, a job that has to be approved
     #[arg(value_name = "KIND|JOB")]
     kind: String,
-    /// CSV file or Excel workbook (.xlsx)
+    /// CSV file or Excel workbook (.xlsx), or - for standard input
     #[arg(conflicts_with = "cells")]
     file: Option<PathBuf>,
     /// Write the plan to this file, to be carried out by `apply`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "cells"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "cells"], value_parser = plan_file)]
     out: Option<PathBuf>,
     /// Plan for the good rows of a file that has bad ones
     #[arg(long)]
@@ -53,6 +54,13 @@ pub(super) struct Plan {
     customer: Option<String>,
     #[command(flatten)]
     input: InputArgs,
+}
+
+fn plan_file(path: &str) -> Result<PathBuf, String> {
+    match path {
+        PIPED => Err("a plan that is kept is a file; --json prints it instead".to_owned()),
+        path => Ok(path.into()),
+    }
 }
 
 impl Plan {
@@ -93,10 +101,11 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         store(config).await?
     };
     let planned = async {
+        let source = source(args).await?;
         let request = PlanRequest {
             kind,
             parameters: &parameters,
-            source: source(args)?,
+            source,
             against: store.as_ref().map(|ledger| Against {
                 ledger: ledger.clone(),
                 stores: stores.clone(),
@@ -115,13 +124,13 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     planned
 }
 
-fn source(args: &Plan) -> anyhow::Result<Source> {
+async fn source(args: &Plan) -> anyhow::Result<Source> {
     // Where the plan is applied need not be where it was made.
     let file = match &args.file {
-        Some(file) if args.out.is_some() => Some(std::path::absolute(file)?),
+        Some(file) if args.out.is_some() && !is_piped(file) => Some(std::path::absolute(file)?),
         file => file.clone(),
     };
-    args.input.source(file.as_deref())
+    args.input.source(file.as_deref(), None).await
 }
 
 /// Plans a file and shows what came of it.
@@ -145,11 +154,17 @@ async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Resu
         kept.into_inner().into_inner()?.finish()?;
     }
     if !json && !args.offline && planned != Planned::Broken {
+        let is_piped = args.file.as_deref().is_some_and(is_piped);
         let next = match &args.out {
+            Some(plan) if is_piped => {
+                let plan = output::quoted(&plan.display().to_string());
+                format!("tenantry apply {plan}, with the same rows on standard input")
+            }
             Some(plan) => format!("tenantry apply {}", output::quoted(&plan.display().to_string())),
             None if planned == Planned::SomeRejected && !args.skip_invalid => {
                 "mend the file and plan it again, or add --skip-invalid".to_owned()
             }
+            None if is_piped => "the same with `run` in place of `plan`, and the same rows once more".to_owned(),
             None => same_arguments(),
         };
         output::say(&format!("next: {next}"));

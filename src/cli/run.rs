@@ -19,11 +19,11 @@ use crate::summary::JobSummary;
 pub(super) struct Run {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV files or Excel workbooks (.xlsx); each becomes a job of its own
+    /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
     #[arg(required_unless_present = "cells", conflicts_with = "cells", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory)]
     out: Option<PathBuf>,
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -39,13 +39,12 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
     let kind = super::kind(&args.kind)?;
     let stop = super::stop_signal()?;
     let mut end = End::Fine;
-    let sources = if args.files.is_empty() {
-        vec![args.submission.input.source(None)?]
+    let files: Vec<Option<&Path>> = if args.files.is_empty() {
+        vec![None]
     } else {
-        let sources = args.files.iter().map(|file| args.submission.input.source(Some(file)));
-        sources.collect::<Result<_, _>>()?
+        args.files.iter().map(|file| Some(file.as_path())).collect()
     };
-    let many = sources.len();
+    let many = files.len();
     // Results of several files must not overwrite each other.
     let out_of = |number: usize| match (&args.out, many) {
         (Some(out), 1) => Some(out.clone()),
@@ -55,14 +54,14 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
     for number in 0..many {
         has_place(app, out_of(number).as_deref())?;
     }
-    for (number, source) in sources.into_iter().enumerate() {
+    for (number, file) in files.into_iter().enumerate() {
         let out = out_of(number);
         if many > 1 && args.submission.passwords.is_plain() {
             anyhow::bail!("--plaintext-passwords takes one file at a time");
         }
         let file = FileSubmission {
             kind,
-            source,
+            source: args.submission.input.source(file, Some(&stop)).await?,
             plan: None,
             args: &args.submission,
             is_for_workers: false,

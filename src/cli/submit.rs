@@ -17,14 +17,14 @@ use crate::submit::Submitted;
 pub(super) struct Submit {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV file or Excel workbook (.xlsx)
+    /// CSV file or Excel workbook (.xlsx), or - for standard input
     #[arg(required_unless_present = "cells", conflicts_with = "cells")]
     file: Option<PathBuf>,
     /// Wait until the job has ended, write its results and print how it went
     #[arg(long)]
     wait: bool,
     /// With --wait: directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR", requires = "wait")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory, requires = "wait")]
     out: Option<PathBuf>,
     /// Show every fault of a refused file, not just the first
     #[arg(long)]
@@ -35,7 +35,6 @@ pub(super) struct Submit {
 
 pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
-    let source = args.submission.input.source(args.file.as_deref())?;
     if args.submission.passwords.is_plain() && !args.wait {
         anyhow::bail!(
             "--plaintext-passwords: there are no passwords before a worker has done the rows; wait for that with --wait, or put \
@@ -46,6 +45,8 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
     if args.wait {
         has_place(app, args.out.as_deref())?;
     }
+    let stop = super::stop_signal()?;
+    let source = args.submission.input.source(args.file.as_deref(), Some(&stop)).await?;
     let file = FileSubmission {
         kind,
         source,
@@ -80,7 +81,6 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
         out.flush()?;
         return Ok(End::Fine);
     }
-    let stop = super::stop_signal()?;
     let progress = ProgressDisplay::new("applying", json);
     let waiting = app.service.wait(id, args.out.as_deref(), &progress);
     let waited = stop.run_until_cancelled(waiting).await;

@@ -29,7 +29,7 @@ pub(super) struct Undo {
     #[arg(long)]
     all: bool,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory)]
     out: Option<PathBuf>,
     /// Who asks
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]

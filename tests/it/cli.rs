@@ -1,5 +1,7 @@
 //! The command line as its users meet it: words, JSON, exit codes, files.
 
+mod piped;
+
 use serde_json::json;
 
 use crate::place::{CUSTOMERS, On, Place, read};
