@@ -13,6 +13,7 @@ mod input;
 mod inspect;
 mod keygen;
 mod kinds;
+mod outcome;
 mod output;
 mod passwords;
 mod plan;
@@ -20,6 +21,7 @@ mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod several;
 mod submit;
 mod transfer;
 mod undo;

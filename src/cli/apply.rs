@@ -7,9 +7,10 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::input::{self, InputArgs, is_piped, spooled};
+use super::outcome::{refused, tell};
 use super::output;
 use super::passwords::PasswordArgs;
-use super::run::{FileSubmission, has_place, process, refused, tell};
+use super::run::{FileSubmission, has_place, process};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{Actor, JobState};

@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::End;
+use super::outcome::tell;
 use super::output::{self, ProgressDisplay};
-use super::run::tell;
 use crate::app::App;
 use crate::delivery;
 use crate::ledger::{Actor, JobFilter, JobState, Outcome};

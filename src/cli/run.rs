@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tenantry_jobs::Job;
+use tokio_util::sync::CancellationToken;
 
+use super::outcome::{refused, tell};
 use super::output::{self, ProgressDisplay};
+use super::several::{self, Ended, Several};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{self, JobId};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::service::{RunError, RunOptions, SubmitRequest};
-use crate::submit::{FileRefusal, Submitted};
-use crate::summary::JobSummary;
+use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -38,42 +40,79 @@ pub(super) struct Run {
 pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
     let stop = super::stop_signal()?;
-    let mut end = End::Fine;
-    let files: Vec<Option<&Path>> = if args.files.is_empty() {
-        vec![None]
-    } else {
-        args.files.iter().map(|file| Some(file.as_path())).collect()
-    };
-    let many = files.len();
-    // Results of several files must not overwrite each other.
-    let out_of = |number: usize| match (&args.out, many) {
-        (Some(out), 1) => Some(out.clone()),
-        (Some(out), _) => Some(out.join((number + 1).to_string())),
-        (None, _) => None,
-    };
-    for number in 0..many {
-        has_place(app, out_of(number).as_deref())?;
+    several::check(&args.files, Some(&args.submission))?;
+    let many = args.files.len() > 1;
+    for number in 0..args.files.len().max(1) {
+        has_place(app, out_of(args.out.as_deref(), number, many).as_deref())?;
     }
-    for (number, file) in files.into_iter().enumerate() {
-        let out = out_of(number);
-        if many > 1 && args.submission.passwords.is_plain() {
-            anyhow::bail!("--plaintext-passwords takes one file at a time");
+    let work = Work {
+        args,
+        app,
+        kind,
+        stop: &stop,
+        json,
+    };
+    if !many {
+        let ended = work.file(args.files.first().map(PathBuf::as_path), args.out.as_deref());
+        return match Box::pin(ended).await? {
+            Ended::Refused(refusal) => {
+                args.submission.passwords.forget();
+                refused(kind.kind(), *refusal, args.all, json)?;
+                Ok(End::Unfinished)
+            }
+            Ended::Job(job) | Ended::Queued { job, .. } => {
+                args.submission.passwords.write(app, &job).await?;
+                tell(&job, json)
+            }
+        };
+    }
+    let mut several = Several::new(&args.files, kind.kind(), args.all, json)?;
+    for (number, file) in args.files.iter().enumerate() {
+        if stop.is_cancelled() {
+            break;
         }
-        let file = FileSubmission {
-            kind,
-            source: args.submission.input.source(file, Some(&stop)).await?,
+        let out = out_of(args.out.as_deref(), number, many);
+        let ended = Box::pin(work.file(Some(file), out.as_deref())).await;
+        if !several.add(ended)? {
+            break;
+        }
+    }
+    several.finish()
+}
+
+/// The directory for results of the file of that number: those of several must not overwrite each other.
+pub(super) fn out_of(out: Option<&Path>, number: usize, many: bool) -> Option<PathBuf> {
+    out.map(|out| {
+        if many {
+            out.join((number + 1).to_string())
+        } else {
+            out.to_owned()
+        }
+    })
+}
+
+/// What is the same for every file.
+struct Work<'a> {
+    args: &'a Run,
+    app: &'a App,
+    kind: &'static dyn Job,
+    stop: &'a CancellationToken,
+    json: bool,
+}
+
+impl Work<'_> {
+    /// Submits one file, or the row of the command line, and works on its job here.
+    async fn file(&self, file: Option<&Path>, out: Option<&Path>) -> anyhow::Result<Ended> {
+        let (args, app, json) = (self.args, self.app, self.json);
+        let submission = FileSubmission {
+            kind: self.kind,
+            source: args.submission.input.source(file, Some(self.stop)).await?,
             plan: None,
             args: &args.submission,
             is_for_workers: false,
         };
-        let submitted = file.submit(app, json).await?;
-        let id = match submitted {
-            Submitted::Refused(refusal) => {
-                args.submission.passwords.forget();
-                refused(kind.kind(), *refusal, args.all, json)?;
-                end = end.max(End::Unfinished);
-                continue;
-            }
+        let id = match submission.submit(app, json).await? {
+            Submitted::Refused(refusal) => return Ok(Ended::Refused(refusal)),
             Submitted::Queued(id) | Submitted::AwaitingApproval(id) => id,
             Submitted::Same(id) => {
                 output::say(&format!("the same work is job {id} already; going on with it"));
@@ -81,18 +120,12 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
             }
         };
         let options = RunOptions {
-            out: out.as_deref(),
+            out,
             concurrency: args.concurrency.map(usize::from),
-            stop: &stop,
+            stop: self.stop,
         };
-        let job = process(app, id, options, json).await?;
-        args.submission.passwords.write(app, &job).await?;
-        end = end.max(tell(&job, json)?);
-        if stop.is_cancelled() {
-            break;
-        }
+        Ok(Ended::Job(Box::new(process(app, id, options, json).await?)))
     }
-    Ok(end)
 }
 
 /// Makes sure that results can be written, before there is a job that has some.
@@ -143,30 +176,6 @@ impl FileSubmission<'_> {
     }
 }
 
-/// Tells that a file was refused, and why.
-pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: bool) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut out = output::out();
-    if json {
-        refusal.write_json(kind, &mut out)?;
-    } else {
-        let good = refusal.good_rows();
-        output::faults(&mut out, &mut refusal.faults, all)?;
-        let way = match good {
-            _ if refusal.is_for_now() => "nothing is wrong with the file; try again in a few minutes".to_owned(),
-            0 => "mend the file".to_owned(),
-            _ if !refusal.whole => "mend the file, which cannot be read to its end".to_owned(),
-            _ => format!(
-                "mend the file, or apply its {} with --skip-invalid",
-                output::counted(good, "good row")
-            ),
-        };
-        writeln!(out, "nothing was applied; {way}")?;
-    }
-    out.flush()?;
-    Ok(())
-}
-
 /// Works on one job here until it has ended, writing its results as it goes.
 pub(super) async fn process(app: &App, id: JobId, options: RunOptions<'_>, json: bool) -> anyhow::Result<ledger::Job> {
     let stop = options.stop;
@@ -206,21 +215,4 @@ pub(super) async fn recorded(app: &App, id: JobId, error: RunError) -> anyhow::E
         }
     };
     anyhow::Error::from(error).context(state)
-}
-
-/// Prints how a job ended.
-pub(super) fn tell(job: &ledger::Job, json: bool) -> anyhow::Result<End> {
-    use std::io::Write;
-    let summary = JobSummary::of(job);
-    let mut out = output::out();
-    if json {
-        writeln!(out, "{}", summary.to_json())?;
-    } else {
-        output::summary(&mut out, &summary)?;
-    }
-    out.flush()?;
-    if let Some(next) = output::next(job, &summary).filter(|_| !json) {
-        output::say(&format!("next: {next}"));
-    }
-    Ok(output::end_of(job.state, &job.counts))
 }

@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::End;
+use super::outcome::tell;
 use super::output::{self, SHOWN};
-use super::run::{has_place, process, tell};
+use super::run::{has_place, process};
 use crate::app::App;
 use crate::ledger::Actor;
 use crate::service::RunOptions;

@@ -95,14 +95,17 @@ impl FileRefusal {
         self.whole && !codes.is_empty() && codes.keys().all(|code| code == tenantry_jobs::code::NOT_THERE_YET)
     }
 
-    /// As one JSON document of the form of a job's summary, with every fault.
-    pub fn write_json(&mut self, kind: &str, out: &mut dyn Write) -> io::Result<()> {
+    /// As one JSON document of the form of a job's summary, with every fault, and with the name of the `file` where there are several.
+    pub fn write_json(&mut self, kind: &str, file: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
         let counts = json!({
             "applied": 0, "unchanged": 0, "rejected": self.totals.reject, "failed": 0, "cancelled": 0,
             "total": self.totals.rows,
         });
-        let head = json!({ "job": null, "kind": kind, "state": "refused", "counts": counts, "started_at": null,
+        let mut head = json!({ "job": null, "kind": kind, "state": "refused", "counts": counts, "started_at": null,
             "finished_at": null, "results": null, "rejects": null, "receipt": null });
+        if let Some(file) = file {
+            head["file"] = json!(file);
+        }
         let head = head.to_string();
         write!(out, "{},\"errors\":", head.trim_end_matches('}'))?;
         self.faults.write_json(out)?;

@@ -1,6 +1,7 @@
 //! The command line as its users meet it: words, JSON, exit codes, files.
 
 mod piped;
+mod several;
 
 use serde_json::json;
 
