@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -70,9 +70,16 @@ struct Export {
     /// Only records of this job; such an export has gaps and cannot be verified as a chain
     #[arg(long)]
     job: Option<String>,
-    /// CSV for spreadsheets; it cannot be verified
-    #[arg(long)]
-    csv: bool,
+    /// Lines of JSON, as --json, or CSV for spreadsheets, which cannot be verified
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Json,
+    Csv,
 }
 
 pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Result<End> {
@@ -100,8 +107,8 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
         }
         Command::Log(args) => on_ledger(config, async |app| log(&args, app, json).await).await,
         Command::Export(args) => {
-            if args.csv && json {
-                bail!("--csv and --json ask for two things at once");
+            if args.format == Format::Csv && json {
+                bail!("--json and --format csv ask for two formats; leave one of them out");
             }
             on_ledger(config, async |app| export(&args, app).await).await
         }
@@ -187,7 +194,7 @@ async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
         None => i64::MIN,
     };
     let mut out = output::out();
-    let mut csv = args.csv.then(|| csv::Writer::from_writer(output::out()));
+    let mut csv = (args.format == Format::Csv).then(|| csv::Writer::from_writer(output::out()));
     if let Some(csv) = &mut csv {
         csv.write_record(COLUMNS)?;
     }

@@ -216,7 +216,7 @@ async fn what_was_not_begun_is_said_by_name() {
     let mut running = Running(command.spawn().expect("tenantry starts"));
     let mut stdin = running.0.stdin.take().expect("a pipe");
     // More than a pipe holds, so that it is being read once this is written.
-    std::io::Write::write_all(&mut stdin, &[b'a'; 1 << 20]).expect("it reads");
+    std::io::Write::write_all(&mut stdin, &vec![b'a'; 1 << 20]).expect("it reads");
     assert_eq!(running.stop(), Some(2));
     let mut out = String::new();
     let stdout = running.0.stdout.as_mut().expect("a pipe");
