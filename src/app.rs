@@ -82,6 +82,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
         form: config.results.form(),
         patience: config.ledger.patience,
         recipients,
+        ignore_not_kept: config.partner_center.ignore_not_kept,
         hands_out_passwords: config.passwords.hand_out,
     })
 }

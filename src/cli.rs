@@ -148,9 +148,9 @@ struct SubmissionArgs {
     /// Apply the good rows of a file that has bad ones; the bad ones are recorded as rejected
     #[arg(long)]
     skip_invalid: bool,
-    /// Leave out columns that the store does not keep, such as job titles at Partner Center
-    #[arg(long)]
-    ignore_not_kept: bool,
+    /// Leave out columns that the store does not keep, such as job titles at Partner Center [default: as configured]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    ignore_not_kept: Option<bool>,
     /// A key of your own: submitting with it again is the same job
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -169,7 +169,7 @@ impl SubmissionArgs {
             store: None,
             customer: self.customer.clone(),
             skip_invalid: self.skip_invalid,
-            ignore_not_kept: self.ignore_not_kept,
+            ignore_not_kept: self.ignore_not_kept.unwrap_or(false),
             seal_to: Vec::new(),
             in_the_clear: false,
             reply_rows: false,

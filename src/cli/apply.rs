@@ -107,7 +107,7 @@ async fn submit_plan(
     let submission = SubmissionArgs {
         customer: None,
         skip_invalid: false,
-        ignore_not_kept: false,
+        ignore_not_kept: Some(plan.head.parameters.ignore_not_kept),
         idempotency_key: None,
         by: args.by.clone(),
         input,

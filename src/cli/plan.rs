@@ -26,7 +26,7 @@ use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
 use crate::plan::{Against, PIPED};
 use crate::registry::stores;
-use crate::service::{self, PlanRequest, Planned};
+use crate::service::{self, PlanRequest, Planned, ignores_not_kept};
 use report::Report;
 
 #[derive(Debug, Args)]
@@ -43,9 +43,9 @@ pub(super) struct Plan {
     /// Plan for the good rows of a file that has bad ones
     #[arg(long)]
     skip_invalid: bool,
-    /// Leave out columns that the store does not keep, such as job titles at Partner Center
-    #[arg(long)]
-    ignore_not_kept: bool,
+    /// Leave out columns that the store does not keep, such as job titles at Partner Center [default: as configured]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    ignore_not_kept: Option<bool>,
     /// Check the file alone, without looking at the store
     #[arg(long)]
     offline: bool,
@@ -96,7 +96,12 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         store: stores.name_of(kind).filter(|_| !args.offline),
         customer: args.customer.clone(),
         skip_invalid: args.skip_invalid,
-        ignore_not_kept: args.ignore_not_kept,
+        ignore_not_kept: ignores_not_kept(
+            &stores,
+            kind,
+            args.ignore_not_kept,
+            config.partner_center.ignore_not_kept,
+        ),
         seal_to: Vec::new(),
         in_the_clear: false,
         reply_rows: false,

@@ -160,6 +160,7 @@ impl FileSubmission<'_> {
                 Some(plan) => plan.head.parameters.clone(),
                 None => self.args.parameters(),
             },
+            ignore_not_kept: self.args.ignore_not_kept,
             passwords,
             source: self.source,
             idempotency_key: self.args.idempotency_key.clone(),

@@ -10,6 +10,7 @@ use crate::ledger::{Actor, JobId, Parameters};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
+use crate::store::Stores;
 use crate::submit::{FileRefusal, Submission, Submitted, Submitter};
 use crate::undo;
 
@@ -17,8 +18,11 @@ use crate::undo;
 pub struct SubmitRequest {
     /// The kind.
     pub kind: &'static dyn Job,
-    /// What is the same for every row; whom passwords are sealed to follows from `passwords`.
+    /// What is the same for every row; whom passwords are sealed to follows from `passwords`, and what is left out from
+    /// `ignore_not_kept`.
     pub parameters: Parameters,
+    /// Whether columns that the store does not keep are left out; as the configuration says where the submitter does not.
+    pub ignore_not_kept: Option<bool>,
     /// What is to become of passwords.
     pub passwords: PasswordWish,
     /// The rows.
@@ -46,6 +50,7 @@ impl Service {
         let submission = Submission {
             kind: request.kind,
             parameters: Parameters {
+                ignore_not_kept: self.ignores_not_kept(request.kind, request.ignore_not_kept),
                 seal_to,
                 in_the_clear,
                 ..request.parameters
@@ -78,9 +83,19 @@ impl Service {
         Ok(undoing.job)
     }
 
+    fn ignores_not_kept(&self, kind: &dyn Job, said: Option<bool>) -> bool {
+        ignores_not_kept(&self.stores, kind, said, self.settings.ignore_not_kept)
+    }
+
     fn told(&self, workers: bool) -> Queue {
         if workers { self.queue.clone() } else { Queue::embedded() }
     }
+}
+
+/// Whether columns that a store does not keep are left out: as was said, or else as is `configured` for stores that do not keep
+/// everything. A job of the database's own is the same whatever is configured.
+pub fn ignores_not_kept(stores: &Stores, kind: &dyn Job, said: Option<bool>, configured: bool) -> bool {
+    said.unwrap_or_else(|| configured && stores.of(kind).is_some())
 }
 
 impl FileRefusal {
