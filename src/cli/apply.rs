@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::input::{self, InputArgs, is_piped, spooled};
-use super::outcome::{refused, tell};
+use super::outcome::{refused, tell_result};
 use super::output;
 use super::passwords::PasswordArgs;
 use super::run::{FileSubmission, has_place, process};
@@ -64,7 +64,7 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
     };
     let job = process(app, id, options, json).await?;
     args.passwords.write(app, &job).await?;
-    tell(&job, json)
+    tell_result(app, &job, json).await
 }
 
 /// Submits the file of a plan, to be applied as the plan says.

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::End;
-use super::outcome::tell;
+use super::outcome::{passwords, tell, tell_result};
 use super::output::{self, ProgressDisplay};
 use crate::app::App;
 use crate::delivery;
@@ -219,7 +219,7 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
         let written = app.service.wait(job.id, Some(dir), &progress).await;
         progress.done();
         written?;
-        tell(&app.service.job(job.id).await?, json)?;
+        tell_result(app, &app.service.job(job.id).await?, json).await?;
         return Ok(End::Fine);
     }
     if let Some(name) = &args.file {
@@ -242,6 +242,9 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
         return Ok(End::Fine);
     }
     delivery::write_results(&app.service.ledger, &job, app.config.results.form(), output::out()).await?;
+    if let Some(next) = passwords(app, &job).await.filter(|_| !json) {
+        output::say(&format!("next: {next}"));
+    }
     Ok(End::Fine)
 }
 

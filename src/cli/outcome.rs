@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use super::{End, output};
+use crate::app::App;
 use crate::ledger::Job;
+use crate::receipt::passwords_name;
 use crate::submit::FileRefusal;
 use crate::summary::JobSummary;
 
@@ -30,8 +32,44 @@ pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: boo
     Ok(())
 }
 
-/// Prints how a job ended.
+/// Prints how a job that was worked on or waited for ended, and says what to do next, with the passwords it handed out as well.
+pub(super) async fn tell_result(app: &App, job: &Job, json: bool) -> anyhow::Result<End> {
+    let passwords = if json { None } else { passwords(app, job).await };
+    told(job, passwords, json)
+}
+
+/// Prints how a job is, and says what to do next.
 pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<End> {
+    told(job, None, json)
+}
+
+/// What to do about the passwords that a job handed out; `None` if it handed out none, or in the clear, where its submitter is
+/// told anyhow.
+pub(super) async fn passwords(app: &App, job: &Job) -> Option<String> {
+    if job.parameters.seal_to.is_empty() || job.parameters.in_the_clear {
+        return None;
+    }
+    // A job that came to its end is not told of as an error because this cannot be said.
+    let parts = app.service.ledger.sealed_parts(job).await.ok()?.len();
+    if parts == 0 {
+        return None;
+    }
+    let place = match (&job.out_dir, job.delivered_at) {
+        (Some(dir), Some(_)) => {
+            let first = format!("{dir}/{}", passwords_name(1, parts));
+            let last = passwords_name(parts, parts);
+            let place = if parts > 1 { format!("{first} to {last}") } else { first };
+            format!("sealed in {place}")
+        }
+        _ => "kept, sealed".to_owned(),
+    };
+    Some(format!(
+        "the passwords are {place}; whoever has the key of a recipient opens them with `tenantry reveal {} --identity KEYFILE`",
+        job.id
+    ))
+}
+
+fn told(job: &Job, passwords: Option<String>, json: bool) -> anyhow::Result<End> {
     let summary = JobSummary::of(job);
     let mut out = output::out();
     if json {
@@ -40,7 +78,8 @@ pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<End> {
         output::summary(&mut out, &summary)?;
     }
     out.flush()?;
-    if let Some(next) = output::next(job, &summary).filter(|_| !json) {
+    let next = output::next(job, &summary).into_iter().chain(passwords);
+    for next in next.filter(|_| !json) {
         output::say(&format!("next: {next}"));
     }
     Ok(output::end_of(job.state, &job.counts))

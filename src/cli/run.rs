@@ -6,7 +6,7 @@ use clap::Args;
 use tenantry_jobs::Job;
 use tokio_util::sync::CancellationToken;
 
-use super::outcome::{refused, tell};
+use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::several::{self, Ended, Several};
 use super::{End, SubmissionArgs};
@@ -62,18 +62,18 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
             }
             Ended::Job(job) | Ended::Queued { job, .. } => {
                 args.submission.passwords.write(app, &job).await?;
-                tell(&job, json)
+                tell_result(app, &job, json).await
             }
         };
     }
-    let mut several = Several::new(&args.files, kind.kind(), args.all, json)?;
+    let mut several = Several::new(app, &args.files, kind.kind(), args.all, json)?;
     for (number, file) in args.files.iter().enumerate() {
         if stop.is_cancelled() {
             break;
         }
         let out = out_of(args.out.as_deref(), number, many);
         let ended = Box::pin(work.file(Some(file), out.as_deref())).await;
-        if !several.add(ended)? {
+        if !several.add(ended).await? {
             break;
         }
     }

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::outcome::{refused, tell};
+use super::outcome::{refused, tell_result};
 use super::output::{self, printable};
 use super::{End, SubmissionArgs, input};
+use crate::app::App;
 use crate::ledger::Job;
 use crate::plan::PlanError;
 use crate::submit::FileRefusal;
@@ -87,6 +88,7 @@ const HEADER: [&str; 8] = [
 
 /// The summary of several files.
 pub(super) struct Several<'f> {
+    app: &'f App,
     files: &'f [PathBuf],
     kind: &'static str,
     /// Whether every fault of a refused file is shown.
@@ -98,12 +100,19 @@ pub(super) struct Several<'f> {
 }
 
 impl<'f> Several<'f> {
-    pub(super) fn new(files: &'f [PathBuf], kind: &'static str, all: bool, json: bool) -> io::Result<Self> {
+    pub(super) fn new(
+        app: &'f App,
+        files: &'f [PathBuf],
+        kind: &'static str,
+        all: bool,
+        json: bool,
+    ) -> io::Result<Self> {
         let mut document = json.then(output::out);
         if let Some(out) = &mut document {
             write!(out, "{{\"inputs\":[")?;
         }
         Ok(Self {
+            app,
             files,
             kind,
             all,
@@ -114,7 +123,7 @@ impl<'f> Several<'f> {
     }
 
     /// Says what became of the next file, and whether the ones after it are to be begun.
-    pub(super) fn add(&mut self, ended: anyhow::Result<Ended>) -> anyhow::Result<bool> {
+    pub(super) async fn add(&mut self, ended: anyhow::Result<Ended>) -> anyhow::Result<bool> {
         let number = self.table.len() - 1;
         let file = input::name(&self.files[number]);
         if let Some(out) = &mut self.document {
@@ -129,7 +138,7 @@ impl<'f> Several<'f> {
                         write!(out, "{told}")?;
                         output::end_of(job.state, &job.counts)
                     }
-                    None => tell(&job, false)?,
+                    None => tell_result(self.app, &job, false).await?,
                 };
                 (of_job(file, &job), end, true)
             }

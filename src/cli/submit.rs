@@ -8,7 +8,7 @@ use serde_json::json;
 use tenantry_jobs::Job as Kind;
 use tokio_util::sync::CancellationToken;
 
-use super::outcome::{refused, tell};
+use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::run::{FileSubmission, has_place, out_of, recorded};
 use super::several::{self, Ended, Several};
@@ -86,7 +86,7 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
     }
     let job = work.wait(job.id, args.out.as_deref()).await?;
     args.submission.passwords.write(app, &job).await?;
-    tell(&job, json)
+    tell_result(app, &job, json).await
 }
 
 /// What is the same for every file.
@@ -114,7 +114,7 @@ impl Work<'_> {
                 break;
             }
         }
-        let mut several = Several::new(&args.files, self.kind.kind(), args.all, self.json)?;
+        let mut several = Several::new(self.app, &args.files, self.kind.kind(), args.all, self.json)?;
         for (number, one) in queued.into_iter().enumerate() {
             let ended = match one {
                 Ok(Ended::Queued { job, .. }) if args.wait => {
@@ -124,7 +124,7 @@ impl Work<'_> {
                 }
                 other => other,
             };
-            several.add(ended)?;
+            several.add(ended).await?;
         }
         several.finish()
     }
@@ -149,6 +149,12 @@ impl Work<'_> {
             output::say(&format!(
                 "job {id} awaits approval ({}); `tenantry plan {id}` shows what it would do",
                 job.gate.join("; ")
+            ));
+        }
+        if !job.parameters.seal_to.is_empty() && !self.json && !args.wait {
+            output::say(&format!(
+                "next: once job {id} has ended, whoever has the key of a recipient opens its passwords with `tenantry reveal {id} \
+                 --identity KEYFILE`"
             ));
         }
         Ok(Ended::Queued {
