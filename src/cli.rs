@@ -33,12 +33,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tenantry_jobs::{Job, did_you_mean};
+use tenantry_jobs::{JobKind, did_you_mean};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::ledger::{Actor, Parameters, Scope, Via};
+use crate::ledger::{Actor, Parameters, Via};
 use crate::plan::PIPED;
 use crate::tasks;
 use input::InputArgs;
@@ -346,13 +346,13 @@ fn load_config(cli: &Cli) -> anyhow::Result<Config> {
 }
 
 /// The kind of that name, or an error that lists what there is.
-fn kind(name: &str) -> anyhow::Result<&'static dyn Job> {
+fn kind(name: &str) -> anyhow::Result<&'static dyn JobKind> {
     tenantry_jobs::find(name).map_err(|nearest| {
         let near = match nearest {
             Some(_) => did_you_mean(nearest),
             None => ".".to_owned(),
         };
-        let all: Vec<&str> = tenantry_jobs::JOBS.iter().map(|job| job.kind()).collect();
+        let all: Vec<&str> = tenantry_jobs::KINDS.iter().map(|job| job.kind()).collect();
         anyhow::anyhow!("there is no kind `{name}`{near} There are {}", all.join(", "))
     })
 }
@@ -413,6 +413,3 @@ fn directory(path: &str) -> Result<PathBuf, String> {
         path => Ok(path.into()),
     }
 }
-
-/// Every job, for commands that work on whatever is queued.
-const EVERYTHING: Scope = Scope::All;

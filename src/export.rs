@@ -14,7 +14,7 @@ use crate::input::guard;
 const SHEET_ROWS: u64 = 1_048_576;
 
 /// A file being written.
-pub(crate) enum Rows<W: Write> {
+pub(crate) enum ListWriter<W: Write> {
     /// Comma-separated values.
     Csv(Box<csv::Writer<W>>),
     /// An array of objects, one on each line.
@@ -30,7 +30,7 @@ pub(crate) struct Book {
     rows: u64,
 }
 
-impl<W: Write> Rows<W> {
+impl<W: Write> ListWriter<W> {
     /// Begins a file with its header.
     pub(crate) fn new(
         out: W,

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! cli          what was typed becomes a call; what comes back is printed
+//! worker       the runner over every job, and what goes on beside it
 //! intake       other ways in: the Redis inbox
 //! app          the parts put together as the configuration says
 //! registry     the stores of the configuration, built
@@ -98,3 +99,4 @@ pub mod submit;
 mod summary;
 mod telemetry;
 pub mod undo;
+mod worker;

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tenantry_jobs::{Job, Problem};
+use tenantry_jobs::{JobKind, Problem};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -48,7 +48,7 @@ use touched::{TouchedRows, Touching};
 
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
-use crate::input::{self, Block, Digest, HiddenRows, InputError, InputOptions, ReadAhead, Spooled};
+use crate::input::{self, Block, Digest, HiddenRows, InputError, InputOptions, ReadAhead, SpooledInput};
 use crate::ledger::{Installation, Ledger, Parameters};
 use crate::store::remote::{RemoteSession, StoreEnv};
 use crate::store::sql::Context;
@@ -73,7 +73,7 @@ pub enum Source {
     /// What was read from standard input or another pipe.
     Spooled {
         /// All of it.
-        rows: Spooled,
+        rows: SpooledInput,
         /// What of it to read.
         options: InputOptions,
     },
@@ -221,7 +221,7 @@ impl Planning {
     /// `keep_blocks`, each checked block comes with its spool form.
     pub async fn open(
         source: Source,
-        job: &'static dyn Job,
+        job: &'static dyn JobKind,
         parameters: &Parameters,
         store: Option<Against>,
         chunk_rows: usize,

@@ -18,7 +18,7 @@ pub(crate) use html::page;
 
 /// Everything a report tells.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct JobReport {
     /// The job as every surface shows it.
     #[serde(flatten)]
     pub(crate) summary: JobSummary,
@@ -27,12 +27,12 @@ pub(crate) struct Report {
     /// Rows per second over that time, if it was a second or more.
     pub(crate) rows_per_second: Option<u64>,
     /// Rows that were rejected or failed, most frequent reason first.
-    pub(crate) errors: Vec<Reason>,
+    pub(crate) errors: Vec<ErrorReason>,
 }
 
 /// Rows that were rejected or failed for one reason.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Reason {
+pub(crate) struct ErrorReason {
     /// The stable code.
     pub(crate) code: String,
     /// `rejected` or `failed`.
@@ -66,7 +66,7 @@ impl Example {
 }
 
 /// The examples with what their spooled rows tell.
-async fn reasons(ledger: &Ledger, job: &Job) -> Result<Vec<Reason>, DbError> {
+async fn reasons(ledger: &Ledger, job: &Job) -> Result<Vec<ErrorReason>, DbError> {
     let subjects = Subjects::of(ledger, job).await?;
     let groups = ledger.errors(job).await?;
     let mut wanted: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
@@ -92,7 +92,7 @@ async fn reasons(ledger: &Ledger, job: &Job) -> Result<Vec<Reason>, DbError> {
             message: example.message,
         }
     };
-    let reason = |group: ErrorGroup| Reason {
+    let reason = |group: ErrorGroup| ErrorReason {
         code: group.code,
         outcome: group.outcome,
         count: group.count,
@@ -101,7 +101,7 @@ async fn reasons(ledger: &Ledger, job: &Job) -> Result<Vec<Reason>, DbError> {
     Ok(groups.into_iter().map(reason).collect())
 }
 
-impl Report {
+impl JobReport {
     /// What the ledger says of a job.
     pub(crate) async fn of(ledger: &Ledger, job: &Job) -> Result<Self, DbError> {
         let took = job.started_at.zip(job.finished_at).map(|(from, to)| to - from);

@@ -44,8 +44,8 @@ use crate::passwords::PasswordPolicy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;
 use crate::store::Stores;
-use held::Held;
-use outage::Outage;
+use held::HeldChunks;
+use outage::LedgerOutage;
 use retry::RetryPolicy;
 use tracing::Instrument;
 use turns::Turns;
@@ -96,9 +96,9 @@ pub struct Runner {
     scope: Scope,
     /// Names this worker in leases; new at every start, so that a restarted worker is another one.
     owner: Arc<str>,
-    held: Arc<Held>,
+    held: Arc<HeldChunks>,
     turns: Arc<Turns>,
-    outage: Arc<Outage>,
+    outage: Arc<LedgerOutage>,
     /// Told when a job has ended here.
     ended: Arc<Notify>,
     /// Why this worker cannot go on.

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use jobs::ServiceError;
 pub use listing::ListError;
-pub use planning::{PlanRequest, Planned, plan};
+pub use planning::{PlanEnd, PlanRequest, plan};
 pub use recipients::{NoRecipient, PasswordWish};
 pub use running::{Progress, ResultsError, RunError, RunOptions};
 pub use submission::{SubmitRequest, ignores_not_kept};

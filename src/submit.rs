@@ -4,7 +4,7 @@
 //! that nobody sees; a fault throws them away again unless the submitter wants invalid rows skipped. Then
 //! one transaction queues the job, or finds that the same one is queued already, and the queue is rung.
 
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 use thiserror::Error;
 
 use crate::db::DbError;
@@ -26,7 +26,7 @@ const LATE_BATCH: usize = 2_000;
 /// What somebody wants done.
 pub struct Submission {
     /// The kind.
-    pub kind: &'static dyn Job,
+    pub kind: &'static dyn JobKind,
     /// What is the same for every row.
     pub parameters: Parameters,
     /// The rows.
@@ -243,11 +243,7 @@ impl Submitter<'_> {
 
     /// Records what was planned, and rings for it.
     async fn record(&self, job: Draft, commit: Commit, chunks: usize) -> Result<Submitted, SubmitError> {
-        let committed = match self.ledger.commit(job, commit.clone()).await {
-            // The same submission was committed at the same moment; now it can be seen.
-            Err(DbError::Conflict(_)) => self.ledger.commit(job, commit).await?,
-            other => other?,
-        };
+        let committed = self.ledger.commit(job, commit).await?;
         crate::failpoint::hit("after-record");
         match committed {
             Committed::Queued => {

@@ -43,7 +43,7 @@ pub(crate) struct JobSummary {
 }
 
 #[derive(Serialize)]
-struct Reply<'s> {
+struct ReplyText<'s> {
     entry: &'s str,
     idempotency_key: Option<&'s str>,
     #[serde(flatten)]
@@ -121,7 +121,7 @@ impl JobSummary {
     /// were not applied where they were asked for.
     pub(crate) fn to_reply(&self, idempotency_key: Option<&str>, rows: Option<&NotApplied>) -> String {
         let name = &self.input.name;
-        let reply = Reply {
+        let reply = ReplyText {
             // Inputs from there are called by stream and entry.
             entry: name.rsplit_once(':').map_or(name.as_str(), |(_, entry)| entry),
             // Without one, the name stands for it.

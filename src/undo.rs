@@ -106,8 +106,8 @@ pub async fn plan(
     each: &mut (dyn FnMut(&UndoRow<'_>) -> std::io::Result<()> + Send),
 ) -> Result<UndoPlan, UndoError> {
     check(job)?;
-    let source = Source::of(ledger, stores, job)?;
-    let mut planning = Planning::default();
+    let source = CarriedOut::of(ledger, stores, job)?;
+    let mut planning = UndoTotals::default();
     let subjects = Subjects::of(ledger, job).await?;
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let part = source.preview(job, chunk).await?;
@@ -137,7 +137,7 @@ pub async fn submit(
     limits: &Limits,
 ) -> Result<Undoing, UndoError> {
     check(job)?;
-    let source = Source::of(ledger, stores, job)?;
+    let source = CarriedOut::of(ledger, stores, job)?;
     let begun = ledger.begin_undo(job, by, None).await?;
     let recorded = record(ledger, &source, job, begun, limits).await;
     let (plan, committed) = match recorded {
@@ -161,12 +161,12 @@ pub async fn submit(
 
 async fn record(
     ledger: &Ledger,
-    source: &Source<'_>,
+    source: &CarriedOut<'_>,
     job: &Job,
     begun: crate::ledger::Draft,
     limits: &Limits,
 ) -> Result<(UndoPlan, Committed), UndoError> {
-    let mut planning = Planning::default();
+    let mut planning = UndoTotals::default();
     let mut keeping = Keeping::new().map_err(KeepError::from)?;
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let part = source.preview(job, chunk).await?;
@@ -209,12 +209,7 @@ async fn record(
         undoes: Some(job.id),
         gate: plan.gate.clone(),
     };
-    let committed = match ledger.commit(begun, commit.clone()).await {
-        // The same undo was committed at the same moment; now it can be seen.
-        Err(DbError::Conflict(_)) => ledger.commit(begun, commit).await?,
-        other => other?,
-    };
-    Ok((plan, committed))
+    Ok((plan, ledger.commit(begun, commit).await?))
 }
 
 fn check(job: &Job) -> Result<(), UndoError> {
@@ -244,12 +239,12 @@ struct Part {
 }
 
 /// Where a job's rows were carried out, and will be taken back.
-enum Source<'s> {
+enum CarriedOut<'s> {
     Here(&'s Ledger),
     Remote(&'s Ledger, &'s dyn RemoteStore, Box<dyn RemoteSession>),
 }
 
-impl<'s> Source<'s> {
+impl<'s> CarriedOut<'s> {
     fn of(ledger: &'s Ledger, stores: &'s Stores, job: &Job) -> Result<Self, UndoError> {
         let Some(name) = &job.parameters.store else {
             return Ok(Self::Here(ledger));
@@ -343,13 +338,13 @@ impl Part {
 }
 
 #[derive(Default)]
-struct Planning {
+struct UndoTotals {
     totals: Totals,
     impact: Impact,
     hash: PlanHash,
 }
 
-impl Planning {
+impl UndoTotals {
     fn add(&mut self, part: &Part) {
         self.impact.add(&part.previews);
         self.hash.expected(&part.expected);

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, country, domain, postal, profile};
 use crate::{
-    Change, Column, Creates, CustomerField, Faulty, Job, NewCustomer, Passwords, Policy, Request, Row, RunsIn, Undo,
-    code, position, text,
+    Change, Column, Creates, CustomerField, Faulty, JobKind, NewCustomer, Passwords, Policy, Request, Row, RunsIn,
+    Undo, code, position, text,
 };
 
 /// The kind.
@@ -78,7 +78,7 @@ const REGISTERED: [&str; 24] = [
     "UA", "UZ", "VE", "VN", "ZA",
 ];
 
-impl Job for AddCustomer {
+impl JobKind for AddCustomer {
     fn kind(&self) -> &'static str {
         "add-customer"
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::faults::Faults;
 use crate::model::{cell, skus};
 use crate::{
-    Change, Column, Faulty, Job, LicenseChange, Passwords, Policy, Request, Row, RunsIn, Undo, code, position,
+    Change, Column, Faulty, JobKind, LicenseChange, Passwords, Policy, Request, Row, RunsIn, Undo, code, position,
 };
 
 /// The kind.
@@ -30,7 +30,7 @@ const ASSIGN: usize = position(COLUMNS, "assign");
 const REMOVE: usize = position(COLUMNS, "remove");
 const USAGE_LOCATION: usize = position(COLUMNS, "usage_location");
 
-impl Job for AssignLicenses {
+impl JobKind for AssignLicenses {
     fn kind(&self) -> &'static str {
         "assign-licenses"
     }

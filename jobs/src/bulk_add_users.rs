@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, list, person, roles, upn};
 use crate::{
-    Change, Column, Creates, Faulty, Job, NewUser, Passwords, Policy, Request, Row, RunsIn, Template, Undo, UserField,
-    code, position, text,
+    Change, Column, Creates, Faulty, JobKind, NewUser, Passwords, Policy, Request, Row, RunsIn, Template, Undo,
+    UserField, code, position, text,
 };
 
 /// The kind.
@@ -60,7 +60,7 @@ const BLOCK_SIGN_IN: usize = position(COLUMNS, "block_sign_in");
 /// The column of each plain field, in the order of [`UserField::ALL`].
 const PROFILE: [usize; UserField::ALL.len()] = UserField::columns(COLUMNS);
 
-impl Job for BulkAddUsers {
+impl JobKind for BulkAddUsers {
     fn kind(&self) -> &'static str {
         "bulk-add-users"
     }

@@ -9,10 +9,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::{Change, Creates, Faulty, JOBS, Job, Passwords, Request, Row, RunsIn, Undo, find, header};
+use crate::{Change, Creates, Faulty, JobKind, KINDS, Passwords, Request, Row, RunsIn, Undo, find, header};
 
 /// The records of a kind's sample; the first is the header.
-fn sample(job: &dyn Job) -> Vec<Vec<String>> {
+fn sample(job: &dyn JobKind) -> Vec<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(job.sample().as_bytes());
@@ -23,7 +23,7 @@ fn sample(job: &dyn Job) -> Vec<Vec<String>> {
 }
 
 /// Calls `look` with what every row of the kind's sample asks for.
-fn each_sample_request(job: &dyn Job, mut look: impl FnMut(Request<'_>)) {
+fn each_sample_request(job: &dyn JobKind, mut look: impl FnMut(Request<'_>)) {
     for record in &sample(job)[1..] {
         let cells: Vec<Option<&str>> = record.iter().map(|cell| Some(cell.as_str())).collect();
         look(
@@ -42,14 +42,14 @@ fn is_snake_case(name: &str) -> bool {
 
 #[test]
 fn kinds_are_unique_and_found() {
-    let kinds: HashSet<&str> = JOBS.iter().map(|job| job.kind()).collect();
-    assert_eq!(kinds.len(), JOBS.len());
+    let kinds: HashSet<&str> = KINDS.iter().map(|job| job.kind()).collect();
+    assert_eq!(kinds.len(), KINDS.len());
     for kind in kinds {
         assert!(is_snake_case(&kind.replace('-', "_")), "{kind}");
-        assert_eq!(find(kind).map(Job::kind), Ok(kind));
+        assert_eq!(find(kind).map(JobKind::kind), Ok(kind));
     }
-    assert_eq!(find("bulk-ad-users").map(Job::kind), Err(Some("bulk-add-users")));
-    assert_eq!(find("make-coffee").map(Job::kind), Err(None));
+    assert_eq!(find("bulk-ad-users").map(JobKind::kind), Err(Some("bulk-add-users")));
+    assert_eq!(find("make-coffee").map(JobKind::kind), Err(None));
 }
 
 /// "`UK`: a country code" would say that it is one, and "`food` is not nothing" that it is something.
@@ -67,7 +67,7 @@ fn no_fault_of_a_cell_can_be_read_as_its_opposite() {
         "2027-02-30",
         "<all>;SPB",
     ];
-    for job in JOBS {
+    for job in KINDS {
         let good = &sample(*job)[1];
         for at in 0..good.len() {
             for value in bad
@@ -95,8 +95,9 @@ fn no_fault_of_a_cell_can_be_read_as_its_opposite() {
 
 #[test]
 fn what_cannot_simply_be_done_again_is_known_by_name() {
-    let those = |is: fn(&dyn Job) -> bool| {
-        JOBS.iter()
+    let those = |is: fn(&dyn JobKind) -> bool| {
+        KINDS
+            .iter()
             .filter(|job| is(**job))
             .map(|job| job.kind())
             .collect::<Vec<_>>()
@@ -117,7 +118,7 @@ fn what_cannot_simply_be_done_again_is_known_by_name() {
 
 #[test]
 fn policies_do_not_contradict_themselves_or_what_rows_ask_for() {
-    for job in JOBS {
+    for job in KINDS {
         let (kind, policy) = (job.kind(), job.policy());
         if let Undo::Never(why) = policy.undo {
             assert!(!why.is_empty() && !why.ends_with('.'), "{kind}: {why}");
@@ -157,7 +158,7 @@ fn policies_do_not_contradict_themselves_or_what_rows_ask_for() {
 
 #[test]
 fn columns_describe_themselves_in_a_table_cell() {
-    for job in JOBS {
+    for job in KINDS {
         let names: HashSet<&str> = job.columns().iter().map(|column| column.name).collect();
         assert_eq!(names.len(), job.columns().len(), "{}", job.kind());
         for text in job.columns().iter().map(|column| column.about).chain([job.summary()]) {
@@ -173,7 +174,7 @@ fn columns_describe_themselves_in_a_table_cell() {
 
 #[test]
 fn templates_stand_for_native_columns_and_are_told_apart() {
-    for job in JOBS {
+    for job in KINDS {
         for template in job.templates() {
             let header: Vec<&str> = template.columns.iter().map(|(cell, _)| *cell).collect();
             for (cell, native) in template.columns {
@@ -194,7 +195,7 @@ fn templates_stand_for_native_columns_and_are_told_apart() {
 
 #[test]
 fn samples_show_every_column_and_every_row_is_good() {
-    for job in JOBS {
+    for job in KINDS {
         let records = sample(*job);
         let native: Vec<&str> = job.columns().iter().map(|column| column.name).collect();
         assert_eq!(records[0], native, "{}", job.kind());
@@ -220,7 +221,7 @@ fn samples_show_every_column_and_every_row_is_good() {
 proptest! {
     #[test]
     fn any_cells_are_answered_and_problems_name_real_columns(
-        job in 0..JOBS.len(),
+        job in 0..KINDS.len(),
         cells in vec(option::of(prop_oneof![
             any::<String>(),
             "[ -~]{0,80}",
@@ -235,7 +236,7 @@ proptest! {
             Just("a@b.example".to_owned()),
         ]), 0..26),
     ) {
-        let job = JOBS[job];
+        let job = KINDS[job];
         let row: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
         match job.request(&Row::new(&row)) {
             Ok(request) => request.each_key(&|customer| customer.as_written().to_owned(), &mut |_, value| assert!(!value.is_empty())),
@@ -259,12 +260,12 @@ proptest! {
 
     #[test]
     fn any_header_is_answered(
-        job in 0..JOBS.len(),
+        job in 0..KINDS.len(),
         cells in vec(prop_oneof![any::<String>(), "[a-z_ \\[\\]-]{0,12}", Just("customer".to_owned())], 0..12),
     ) {
         let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-        let _ = header::preamble(JOBS[job], &cells);
-        match header::recognise(JOBS[job], &cells, &[]) {
+        let _ = header::preamble(KINDS[job], &cells);
+        match header::recognise(KINDS[job], &cells, &[]) {
             Ok(mapping) => assert!(mapping.columns.iter().flatten().all(|at| *at < cells.len())),
             Err(problems) => assert!(!problems.is_empty()),
         }

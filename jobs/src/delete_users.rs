@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Template, Undo, position};
+use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Template, Undo, position};
 
 /// The kind.
 pub(crate) struct DeleteUsers;
@@ -26,7 +26,7 @@ const CUSTOMER: usize = position(COLUMNS, "customer");
 const USER_PRINCIPAL_NAME: usize = position(COLUMNS, "user_principal_name");
 const REASON: usize = position(COLUMNS, "reason");
 
-impl Job for DeleteUsers {
+impl JobKind for DeleteUsers {
     fn kind(&self) -> &'static str {
         "delete-users"
     }

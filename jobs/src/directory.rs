@@ -3,7 +3,7 @@
 //! Kinds that take users understand them. `accountEnabled` says the opposite of `block_sign_in` and is turned round. What a
 //! list says of users besides is read past where the file is such a list, which has `givenName`.
 
-use crate::{Job, Template};
+use crate::{JobKind, Template};
 
 const NAME: &str = "Microsoft Graph users";
 const ENABLED: &str = "accountEnabled";
@@ -67,7 +67,7 @@ const COLUMNS: &[(&str, Option<&str>)] = &[
 ];
 
 /// Those a kind understands: none where it takes no users.
-pub(crate) fn templates(job: &dyn Job) -> &'static [Template] {
+pub(crate) fn templates(job: &dyn JobKind) -> &'static [Template] {
     let takes_users = job.columns().iter().any(|column| column.name == "user_principal_name");
     if takes_users { &TEMPLATES } else { &[] }
 }

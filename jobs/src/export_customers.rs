@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, list};
 use crate::{
-    Column, Export, ExportFormat, ExportOf, Faulty, Job, Matching, Passwords, Policy, Request, Row, RunsIn,
+    Column, Export, ExportFormat, ExportOf, Faulty, JobKind, Matching, Passwords, Policy, Request, Row, RunsIn,
     SearchField, Undo, code, nearest, position, text,
 };
 
@@ -60,7 +60,7 @@ const NAME: usize = position(COLUMNS, "name");
 /// Longest file name, so that there is room for an extension and a number everywhere.
 const MAX_NAME: usize = 100;
 
-impl Job for ExportCustomers {
+impl JobKind for ExportCustomers {
     fn kind(&self) -> &'static str {
         "export-customers"
     }

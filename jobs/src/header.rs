@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use crate::model::yes_no;
-use crate::{Column, ExportOf, JOBS, Job, Problem, Template, code, directory, export_columns, lists, nearest};
+use crate::{Column, ExportOf, JobKind, KINDS, Problem, Template, code, directory, export_columns, lists, nearest};
 
 /// Where the native columns stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Mapping {
 
 impl Mapping {
     /// Leaves out these native columns of a kind; those of them that the file has, by name.
-    pub fn leave_out(&mut self, job: &dyn Job, names: &[&str]) -> Vec<&'static str> {
+    pub fn leave_out(&mut self, job: &dyn JobKind, names: &[&str]) -> Vec<&'static str> {
         let mut found = Vec::new();
         for (at, column) in job.columns().iter().enumerate() {
             if names.contains(&column.name)
@@ -55,7 +55,7 @@ impl Mapping {
 /// # Errors
 /// Everything that keeps the file from being read: first what stands in the header, in file order,
 /// then what is missing.
-pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mapping, Vec<Problem>> {
+pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<Mapping, Vec<Problem>> {
     let keys: Vec<String> = header.iter().map(|cell| key(cell)).collect();
     let named = keys.iter().rposition(|key| !key.is_empty()).map_or(0, |last| last + 1);
     let is_marked = |layout: &&Layout| layout.marker.as_ref().is_none_or(|marker| keys.contains(marker));
@@ -100,7 +100,7 @@ pub fn recognise(job: &dyn Job, header: &[&str], fixed: &[&str]) -> Result<Mappi
 /// of them may keep its cells.
 fn is_secret(cell: &str) -> bool {
     static SECRETS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
-        let of_kind = |job: &&'static dyn Job| {
+        let of_kind = |job: &&'static dyn JobKind| {
             let meanings = LAYOUTS
                 .get(job.kind())
                 .into_iter()
@@ -112,13 +112,13 @@ fn is_secret(cell: &str) -> bool {
                 _ => None,
             })
         };
-        JOBS.iter().flat_map(of_kind).collect()
+        KINDS.iter().flat_map(of_kind).collect()
     });
     SECRETS.contains(key(cell.trim_start_matches(is_ignoring)).as_str())
 }
 
 /// Whether a file's first line belongs to a template and precedes its header.
-pub fn preamble(job: &dyn Job, first_line: &[&str]) -> bool {
+pub fn preamble(job: &dyn JobKind, first_line: &[&str]) -> bool {
     let Some((first, rest)) = first_line.split_first() else {
         return false;
     };
@@ -150,7 +150,7 @@ struct Layout {
 
 /// The layouts of each kind, the native one first.
 static LAYOUTS: LazyLock<HashMap<&str, Vec<Layout>>> = LazyLock::new(|| {
-    let of_kind = |job: &&'static dyn Job| {
+    let of_kind = |job: &&'static dyn JobKind| {
         let templates = job
             .templates()
             .iter()
@@ -163,11 +163,11 @@ static LAYOUTS: LazyLock<HashMap<&str, Vec<Layout>>> = LazyLock::new(|| {
             layouts.map(|template| Layout::new(*job, template)).collect(),
         )
     };
-    JOBS.iter().map(of_kind).collect()
+    KINDS.iter().map(of_kind).collect()
 });
 
 impl Layout {
-    fn new(job: &'static dyn Job, template: Option<&'static Template>) -> Self {
+    fn new(job: &'static dyn JobKind, template: Option<&'static Template>) -> Self {
         let natives = || job.columns().iter().enumerate();
         // What has a mark of its own is known to be a list, of which a kind takes what it has a use for.
         let reads_past = template.is_some_and(|template| template.marker.is_some());
@@ -247,7 +247,7 @@ impl Reading {
     }
 
     /// The file column of each native column, and the cells that have no place.
-    fn place(&self, job: &dyn Job, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Again, Vec<Problem>) {
+    fn place(&self, job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Again, Vec<Problem>) {
         let mut columns = vec![None; job.columns().len()];
         let mut again = Again::default();
         let twice = |first: usize, index: usize, name: &str, cell: &str| {
@@ -293,7 +293,7 @@ pub fn opposite(cell: &str) -> &str {
     }
 }
 
-fn unknown(job: &dyn Job, template: Option<&'static Template>, index: usize, cell: &str) -> Problem {
+fn unknown(job: &dyn JobKind, template: Option<&'static Template>, index: usize, cell: &str) -> Problem {
     let wanted = key(cell);
     if wanted.is_empty() {
         let expected = format!("a name for column {}, or no such column", index + 1);
@@ -358,7 +358,7 @@ mod tests {
     use super::*;
     use crate::find;
 
-    fn users() -> &'static dyn Job {
+    fn users() -> &'static dyn JobKind {
         find("bulk-add-users").unwrap_or_else(|_| unreachable!())
     }
 

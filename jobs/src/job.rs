@@ -6,8 +6,8 @@
 
 use crate::{Column, Policy, Problem, Request};
 
-/// One kind of job. Implement it in a file of its own and add one line to [`JOBS`](crate::JOBS).
-pub trait Job: Sync {
+/// One kind of job. Implement it in a file of its own and add one line to [`KINDS`](crate::KINDS).
+pub trait JobKind: Sync {
     /// The name on the command line, in the queue and in the ledger, e.g. `bulk-add-users`. Never changes.
     fn kind(&self) -> &'static str;
 
@@ -66,7 +66,7 @@ pub struct Template {
     pub columns: &'static [(&'static str, Option<&'static str>)],
 }
 
-/// The cells of one row, in the order of [`Job::columns`].
+/// The cells of one row, in the order of [`JobKind::columns`].
 ///
 /// `None`: the file has no such column. `Some("")`: it has, and the cell is empty.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +77,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Wraps cells that are already in the order of [`Job::columns`].
+    /// Wraps cells that are already in the order of [`JobKind::columns`].
     pub fn new(cells: &'a [Option<&'a str>]) -> Self {
         Self::without(cells, &[])
     }

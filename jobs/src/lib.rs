@@ -1,6 +1,6 @@
 //! The catalogue of job kinds.
 //!
-//! One file per kind, its sample CSV beside it, one line in [`JOBS`]. Command-line help, templates,
+//! One file per kind, its sample CSV beside it, one line in [`KINDS`]. Command-line help, templates,
 //! the README's table and the contract tests follow from that list.
 
 #[macro_use]
@@ -45,7 +45,7 @@ pub use change::{
 pub use column::{Column, position};
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
-pub use job::{Faulty, Job, Row, Template};
+pub use job::{Faulty, JobKind, Row, Template};
 pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest};
@@ -53,7 +53,7 @@ pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField
 pub use subject::{Subject, verb};
 
 /// Every job kind there is, in the order in which their samples build on each other.
-pub static JOBS: &[&dyn Job] = &[
+pub static KINDS: &[&dyn JobKind] = &[
     &add_customer::AddCustomer,
     &set_seats::SetSeats,
     &bulk_add_users::BulkAddUsers,
@@ -75,11 +75,12 @@ pub static JOBS: &[&dyn Job] = &[
 ///
 /// # Errors
 /// The nearest name there is, if any is near.
-pub fn find(kind: &str) -> Result<&'static dyn Job, Option<&'static str>> {
-    JOBS.iter()
+pub fn find(kind: &str) -> Result<&'static dyn JobKind, Option<&'static str>> {
+    KINDS
+        .iter()
         .find(|job| job.kind() == kind)
         .copied()
-        .ok_or_else(|| nearest(kind, JOBS.iter().map(|job| job.kind())))
+        .ok_or_else(|| nearest(kind, KINDS.iter().map(|job| job.kind())))
 }
 
 /// The directory role of that name, spelt as files that were read have it. Stores may still go by a former name.

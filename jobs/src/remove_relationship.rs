@@ -5,7 +5,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, Job, Passwords, Policy, Removal, Request, Row, RunsIn, Undo, position};
+use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Removal, Request, Row, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct RemoveRelationship;
@@ -23,7 +23,7 @@ const CUSTOMER: usize = position(COLUMNS, "customer");
 const SUSPEND_SUBSCRIPTIONS: usize = position(COLUMNS, "suspend_subscriptions");
 const REASON: usize = position(COLUMNS, "reason");
 
-impl Job for RemoveRelationship {
+impl JobKind for RemoveRelationship {
     fn kind(&self) -> &'static str {
         "remove-relationship"
     }

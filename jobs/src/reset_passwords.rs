@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, Job, PasswordReset, Passwords, Policy, Request, Row, RunsIn, Undo, position};
+use crate::{Change, Column, Faulty, JobKind, PasswordReset, Passwords, Policy, Request, Row, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct ResetPasswords;
@@ -25,7 +25,7 @@ const USER_PRINCIPAL_NAME: usize = position(COLUMNS, "user_principal_name");
 const FORCE_CHANGE: usize = position(COLUMNS, "force_change");
 const AGAIN: usize = position(COLUMNS, "again");
 
-impl Job for ResetPasswords {
+impl JobKind for ResetPasswords {
     fn kind(&self) -> &'static str {
         "reset-passwords"
     }

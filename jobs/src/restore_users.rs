@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Undo, position};
+use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct RestoreUsers;
@@ -18,7 +18,7 @@ const COLUMNS: &[Column] = &[
 const CUSTOMER: usize = position(COLUMNS, "customer");
 const USER_PRINCIPAL_NAME: usize = position(COLUMNS, "user_principal_name");
 
-impl Job for RestoreUsers {
+impl JobKind for RestoreUsers {
     fn kind(&self) -> &'static str {
         "restore-users"
     }

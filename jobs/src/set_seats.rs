@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::faults::Faults;
 use crate::model::{cell, products, skus};
-use crate::{Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Seats, Undo, code, position};
+use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Seats, Undo, code, position};
 
 /// The kind.
 pub(crate) struct SetSeats;
@@ -29,7 +29,7 @@ const SKU: usize = position(COLUMNS, "sku");
 const SKU_ID: usize = position(COLUMNS, "sku_id");
 const SEATS: usize = position(COLUMNS, "seats");
 
-impl Job for SetSeats {
+impl JobKind for SetSeats {
     fn kind(&self) -> &'static str {
         "set-seats"
     }

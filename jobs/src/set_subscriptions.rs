@@ -6,7 +6,7 @@
 use crate::faults::Faults;
 use crate::model::cell;
 use crate::{
-    Change, Column, Faulty, Job, Passwords, Policy, ProductType, Request, Row, RunsIn, SubscriptionState,
+    Change, Column, Faulty, JobKind, Passwords, Policy, ProductType, Request, Row, RunsIn, SubscriptionState,
     SubscriptionStatus, Undo, code, position,
 };
 
@@ -43,7 +43,7 @@ const TERM_ENDS: usize = position(COLUMNS, "term_ends");
 const CANCELLABLE_UNTIL: usize = position(COLUMNS, "cancellable_until");
 const PARTNER_ID_ON_RECORD: usize = position(COLUMNS, "partner_id_on_record");
 
-impl Job for SetSubscriptions {
+impl JobKind for SetSubscriptions {
     fn kind(&self) -> &'static str {
         "set-subscriptions"
     }

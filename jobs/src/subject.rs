@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Shown;
-use crate::{Job, clip};
+use crate::text::is_around;
+use crate::{JobKind, clip};
 
 /// What a row is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +34,11 @@ pub struct Subject {
 impl Subject {
     /// What a row of that kind is about; `cell` gives the row's value of a native column. `None` where the row does not
     /// say it.
-    pub fn of<'a>(job: &dyn Job, cell: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+    pub fn of<'a>(job: &dyn JobKind, cell: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let has = |name: &str| job.columns().iter().any(|column| column.name == name && !column.secret);
         let text = |name: &str| {
             let found = has(name).then(|| cell(name)).flatten();
-            clip(found.unwrap_or_default().trim())
+            clip(found.unwrap_or_default().trim_matches(is_around))
         };
         let customer = text("customer");
         let subject = if has("user_principal_name") {
@@ -148,7 +149,7 @@ pub fn verb(kind: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{JOBS, find};
+    use crate::{KINDS, find};
 
     fn subject(kind: &str, cells: &[(&str, &'static str)]) -> Option<Subject> {
         let job = find(kind).expect("there is such a kind");
@@ -165,7 +166,7 @@ mod tests {
             ("domain", "ost.example"),
             ("company_name", "Ost AG"),
             ("country", "CH"),
-            ("user_principal_name", " ida@nord.example "),
+            ("user_principal_name", " ida@nord.example\u{200b}"),
             ("display_name", "Ida Ek"),
             ("sku", "SPB"),
             ("subscription_id", "7ed8ea9a-0000-4000-8000-000000000001"),
@@ -174,7 +175,7 @@ mod tests {
             ("from", "mirror"),
             ("password", "hunter2-hunter2"),
         ];
-        let shown: Vec<String> = JOBS
+        let shown: Vec<String> = KINDS
             .iter()
             .map(|job| format!("{}: {}", job.kind(), subject(job.kind(), &cells).expect("a subject")))
             .collect();
@@ -216,9 +217,9 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_act_on_is_escaped_and_rows_of_nothing_are_about_nothing() {
-        let odd = [("domain", "a.example"), ("company_name", "Ost\u{1b}[2J\nAG\u{202e}")];
+        let odd = [("domain", "a.example"), ("company_name", "Ost\u{1b}[2J\n\u{202e}AG")];
         let shown = subject("add-customer", &odd).expect("a subject").to_string();
-        assert_eq!(shown, "Ost\\u{1b}[2J\\nAG\\u{202e} (a.example)");
+        assert_eq!(shown, "Ost\\u{1b}[2J\\n\\u{202e}AG (a.example)");
         assert_eq!(
             subject("delete-users", &[("customer", " "), ("user_principal_name", "")]),
             None

@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Suspension, Undo, position};
+use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Suspension, Undo, position};
 
 /// The kind.
 pub(crate) struct SuspendSubscription;
@@ -22,7 +22,7 @@ const REASON: usize = position(COLUMNS, "reason");
 /// Each action, and whether it suspends.
 const ACTIONS: &[(&str, bool)] = &[("suspend", true), ("reactivate", false)];
 
-impl Job for SuspendSubscription {
+impl JobKind for SuspendSubscription {
     fn kind(&self) -> &'static str {
         "suspend-subscription"
     }

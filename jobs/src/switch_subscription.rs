@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::faults::Faults;
 use crate::model::{cell, email};
 use crate::{
-    Change, Column, CustomerRef, Direction, Faulty, Flow, Job, Passwords, Policy, Request, Row, RunsIn, Switch,
+    Change, Column, CustomerRef, Direction, Faulty, Flow, JobKind, Passwords, Policy, Request, Row, RunsIn, Switch,
     TransferAction, Undo, code, position,
 };
 
@@ -52,7 +52,7 @@ const CUSTOMER_EMAIL: usize = position(COLUMNS, "customer_email");
 const FLOW: usize = position(COLUMNS, "flow");
 const ACTION: usize = position(COLUMNS, "action");
 
-impl Job for SwitchSubscription {
+impl JobKind for SwitchSubscription {
     fn kind(&self) -> &'static str {
         "switch-subscription"
     }

@@ -3,7 +3,7 @@
 use crate::choice::Choice as _;
 use crate::faults::Faults;
 use crate::model::{cell, list};
-use crate::{Column, ExportOf, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Sync, Undo, code, position};
+use crate::{Column, ExportOf, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Sync, Undo, code, position};
 
 /// The kind.
 pub(crate) struct SyncCustomers;
@@ -29,7 +29,7 @@ const CUSTOMER: usize = position(COLUMNS, "customer");
 const WHAT: usize = position(COLUMNS, "what");
 const FULL: usize = position(COLUMNS, "full");
 
-impl Job for SyncCustomers {
+impl JobKind for SyncCustomers {
     fn kind(&self) -> &'static str {
         "sync-customers"
     }

@@ -1,9 +1,13 @@
 //! What the tests of the kinds have in common.
 
-use crate::{Change, Job, Problem, Request, Row, position};
+use crate::{Change, JobKind, Problem, Request, Row, position};
 
 /// A row of the kind with these cells; later ones replace earlier ones, and all others are empty.
-pub(crate) fn row_of<'a>(job: &dyn Job, good: &[(&str, &'a str)], cells: &[(&str, &'a str)]) -> Vec<Option<&'a str>> {
+pub(crate) fn row_of<'a>(
+    job: &dyn JobKind,
+    good: &[(&str, &'a str)],
+    cells: &[(&str, &'a str)],
+) -> Vec<Option<&'a str>> {
     let mut row = vec![Some(""); job.columns().len()];
     for (name, value) in good.iter().chain(cells) {
         row[position(job.columns(), name)] = Some(*value);
@@ -12,7 +16,7 @@ pub(crate) fn row_of<'a>(job: &dyn Job, good: &[(&str, &'a str)], cells: &[(&str
 }
 
 /// The change that such a row of a kind asks for.
-pub(crate) fn change<'a>(job: &dyn Job, cells: &'a [Option<&'a str>]) -> Result<Change<'a>, Vec<Problem>> {
+pub(crate) fn change<'a>(job: &dyn JobKind, cells: &'a [Option<&'a str>]) -> Result<Change<'a>, Vec<Problem>> {
     match job.request(&Row::new(cells)).map_err(|faulty| faulty.problems)? {
         Request::Change(change) => Ok(change),
         other => panic!("{other:?}"),
@@ -21,7 +25,7 @@ pub(crate) fn change<'a>(job: &dyn Job, cells: &'a [Option<&'a str>]) -> Result<
 
 /// Expects these problems of such a row: `code column value`, and `> suggestion` where there is one.
 #[track_caller]
-pub(crate) fn check(job: &dyn Job, good: &[(&str, &str)], cells: &[(&str, &str)], expected: &[&str]) {
+pub(crate) fn check(job: &dyn JobKind, good: &[(&str, &str)], cells: &[(&str, &str)], expected: &[&str]) {
     let row = row_of(job, good, cells);
     let problems = job
         .request(&Row::new(&row))

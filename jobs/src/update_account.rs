@@ -6,7 +6,7 @@ use crate::faults::Faults;
 use crate::model::cell::{self, Wish};
 use crate::model::{country, profile};
 use crate::{
-    Change, Column, CustomerField, CustomerPatch, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Undo, code,
+    Change, Column, CustomerField, CustomerPatch, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Undo, code,
     position,
 };
 
@@ -36,7 +36,7 @@ const CUSTOMER: usize = position(COLUMNS, "customer");
 const COUNTRY: usize = position(COLUMNS, "country");
 const EXTERNAL_ID: usize = position(COLUMNS, "external_id");
 
-impl Job for UpdateAccount {
+impl JobKind for UpdateAccount {
     fn kind(&self) -> &'static str {
         "update-account"
     }

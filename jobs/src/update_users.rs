@@ -7,8 +7,8 @@ use crate::faults::Faults;
 use crate::model::cell::{self, Wish};
 use crate::model::person;
 use crate::{
-    Change, Column, Faulty, Job, Passwords, Policy, Request, Row, RunsIn, Template, Undo, UserField, UserPatch, code,
-    position,
+    Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Template, Undo, UserField, UserPatch,
+    code, position,
 };
 
 /// The kind.
@@ -56,7 +56,7 @@ const FIELDS: usize = USER_PRINCIPAL_NAME + 1;
 /// The column of each plain field, in the order of [`UserField::ALL`].
 const PROFILE: [usize; UserField::ALL.len()] = UserField::columns(COLUMNS);
 
-impl Job for UpdateUsers {
+impl JobKind for UpdateUsers {
     fn kind(&self) -> &'static str {
         "update-users"
     }

@@ -23,13 +23,13 @@ const LONGEST_LINE: u64 = 1 << 20;
 #[derive(Debug, Args)]
 pub(super) struct Audit {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<AuditCommand>,
     #[command(flatten)]
     log: Log,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum AuditCommand {
     /// Show the newest records
     Log(Log),
     /// Check that no record was altered, removed, inserted or moved
@@ -72,11 +72,11 @@ struct Export {
     job: Option<String>,
     /// Lines of JSON, as --json, or CSV for spreadsheets, which cannot be verified
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: AuditFormat,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum AuditFormat {
     #[default]
     Json,
     Csv,
@@ -87,15 +87,15 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
     if args.command.is_some() && (args.log.job.is_some() || args.log.limit.is_some()) {
         bail!("--job and --limit come after the subcommand");
     }
-    match args.command.unwrap_or(Command::Log(args.log)) {
-        Command::Verify(Verify {
+    match args.command.unwrap_or(AuditCommand::Log(args.log)) {
+        AuditCommand::Verify(Verify {
             anchor,
             file: Some(file),
         }) => {
             let report = tokio::task::spawn_blocking(move || verify_file(&file, anchor)).await??;
             tell(&report, json)
         }
-        Command::Verify(args) => {
+        AuditCommand::Verify(args) => {
             on_ledger(config, async |app| {
                 let report = app
                     .service
@@ -105,9 +105,9 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
             })
             .await
         }
-        Command::Log(args) => on_ledger(config, async |app| log(&args, app, json).await).await,
-        Command::Export(args) => {
-            if args.format == Format::Csv && json {
+        AuditCommand::Log(args) => on_ledger(config, async |app| log(&args, app, json).await).await,
+        AuditCommand::Export(args) => {
+            if args.format == AuditFormat::Csv && json {
                 bail!("--json and --format csv ask for two formats; leave one of them out");
             }
             on_ledger(config, async |app| export(&args, app).await).await
@@ -194,7 +194,7 @@ async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
         None => i64::MIN,
     };
     let mut out = output::out();
-    let mut csv = (args.format == Format::Csv).then(|| csv::Writer::from_writer(output::out()));
+    let mut csv = (args.format == AuditFormat::Csv).then(|| csv::Writer::from_writer(output::out()));
     if let Some(csv) = &mut csv {
         csv.write_record(COLUMNS)?;
     }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::output;
-use crate::input::{HiddenRows, InputLimits, InputOptions, STANDARD_INPUT, Spooled};
+use crate::input::{HiddenRows, InputLimits, InputOptions, STANDARD_INPUT, SpooledInput};
 use crate::plan::{PIPED, Source};
 
 /// What is read: a file, or one row from the command line.
@@ -115,7 +115,7 @@ pub(super) fn name(path: &Path) -> String {
 }
 
 /// All that comes through the pipe that the path stands for; `None` if it stands for none.
-pub(super) async fn spooled(path: &Path, stop: Option<&CancellationToken>) -> anyhow::Result<Option<Spooled>> {
+pub(super) async fn spooled(path: &Path, stop: Option<&CancellationToken>) -> anyhow::Result<Option<SpooledInput>> {
     if !is_piped(path) {
         return Ok(None);
     }
@@ -131,9 +131,9 @@ pub(super) async fn spooled(path: &Path, stop: Option<&CancellationToken>) -> an
         .name("read-pipe".to_owned())
         .spawn(move || {
             let read = if is_standard_input {
-                Spooled::standard_input(most)
+                SpooledInput::standard_input(most)
             } else {
-                Spooled::pipe(&pipe, most)
+                SpooledInput::pipe(&pipe, most)
             };
             // Whoever has stopped wants no more of it.
             let _ = sender.send(read);

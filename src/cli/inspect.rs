@@ -37,7 +37,7 @@ fn states() -> impl TypedValueParser<Value = JobState> {
 
 /// Kinds of jobs there may be in a ledger.
 fn kinds() -> Vec<&'static str> {
-    let kinds = tenantry_jobs::JOBS.iter().map(|job| job.kind());
+    let kinds = tenantry_jobs::KINDS.iter().map(|job| job.kind());
     kinds.chain(["undo"]).collect()
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
-use tenantry_jobs::JOBS;
+use tenantry_jobs::KINDS;
 
 use super::End;
 use super::output;
@@ -23,7 +23,7 @@ pub(super) struct Template {
 
 pub(super) fn kinds(json: bool) -> anyhow::Result<End> {
     let mut out = output::out();
-    for job in JOBS {
+    for job in KINDS {
         if json {
             let columns: Vec<_> = job
                 .columns()

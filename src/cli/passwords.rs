@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use tenantry_jobs::Job as Kind;
+use tenantry_jobs::JobKind as Kind;
 
 use super::End;
 use super::output;

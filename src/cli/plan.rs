@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use tempfile::TempDir;
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
 use super::End;
 use super::input::{self, InputArgs, is_piped};
@@ -26,8 +26,8 @@ use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
 use crate::plan::{Against, PIPED};
 use crate::registry::stores;
-use crate::service::{self, PlanRequest, Planned, ignores_not_kept};
-use report::Report;
+use crate::service::{self, PlanEnd, PlanRequest, ignores_not_kept};
+use report::PlanText;
 
 #[derive(Debug, Args)]
 pub(super) struct Plan {
@@ -116,7 +116,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
         stores: stores.clone(),
         reads_all: true,
     });
-    let work = Work {
+    let work = PlanFiles {
         args,
         kind,
         parameters,
@@ -137,21 +137,21 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
 }
 
 /// What is the same for every file.
-struct Work<'a> {
+struct PlanFiles<'a> {
     args: &'a Plan,
-    kind: &'static dyn Job,
+    kind: &'static dyn JobKind,
     parameters: Parameters,
     against: Option<Against>,
     config: &'a Config,
     json: bool,
 }
 
-impl Work<'_> {
+impl PlanFiles<'_> {
     async fn one(&self) -> anyhow::Result<End> {
         let args = self.args;
         let file = args.files.first();
         let planned = self.show(file.map(PathBuf::as_path)).await?;
-        if !self.json && !args.offline && planned != Planned::Broken {
+        if !self.json && !args.offline && planned != PlanEnd::Broken {
             let is_piped = file.is_some_and(|file| is_piped(file));
             let next = match &args.out {
                 Some(plan) if is_piped => {
@@ -159,7 +159,7 @@ impl Work<'_> {
                     format!("tenantry apply {plan}, with the same rows on standard input")
                 }
                 Some(plan) => format!("tenantry apply {}", output::quoted(&plan.display().to_string())),
-                None if planned == Planned::SomeRejected && !args.skip_invalid => {
+                None if planned == PlanEnd::SomeRejected && !args.skip_invalid => {
                     "mend the file and plan it again, or add --skip-invalid".to_owned()
                 }
                 None if is_piped => "the same with `run` in place of `plan`, and the same rows once more".to_owned(),
@@ -192,7 +192,7 @@ impl Work<'_> {
             out.flush()?;
             let error = match self.show(Some(file)).await {
                 Ok(planned) => {
-                    are_sound &= planned == Planned::Sound;
+                    are_sound &= planned == PlanEnd::Sound;
                     end = end.max(end_of(planned));
                     continue;
                 }
@@ -223,7 +223,7 @@ impl Work<'_> {
     }
 
     /// Plans a file and shows what came of it.
-    async fn show(&self, file: Option<&Path>) -> anyhow::Result<Planned> {
+    async fn show(&self, file: Option<&Path>) -> anyhow::Result<PlanEnd> {
         let (args, json) = (self.args, self.json);
         // Where the plan is applied need not be where it was made.
         let source = match file {
@@ -243,7 +243,7 @@ impl Work<'_> {
         let mut shown: Box<dyn View> = if json {
             Box::new(Document::new(output::out()))
         } else {
-            Box::new(Report::new(output::out(), request.kind.kind(), args.all))
+            Box::new(PlanText::new(output::out(), request.kind.kind(), args.all))
         };
         let mut kept = args.out.as_deref().map(keep).transpose()?;
         let mut views: Vec<&mut dyn View> = Vec::new();
@@ -262,11 +262,11 @@ impl Work<'_> {
     }
 }
 
-fn end_of(planned: Planned) -> End {
+fn end_of(planned: PlanEnd) -> End {
     match planned {
-        Planned::Sound => End::Fine,
-        Planned::SomeRejected => End::SomeRowsNot,
-        Planned::Broken => End::Unfinished,
+        PlanEnd::Sound => End::Fine,
+        PlanEnd::SomeRejected => End::SomeRowsNot,
+        PlanEnd::Broken => End::Unfinished,
     }
 }
 

@@ -10,7 +10,7 @@ use super::End;
 use super::output;
 use crate::app::App;
 use crate::file::WholeFile;
-use crate::report::{Report as Told, page};
+use crate::report::{JobReport, page};
 
 #[derive(Debug, Args)]
 pub(super) struct Report {
@@ -23,7 +23,10 @@ pub(super) struct Report {
 
 pub(super) async fn report(args: &Report, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
-    let report = app.service.patiently(|| Told::of(&app.service.ledger, &job)).await?;
+    let report = app
+        .service
+        .patiently(|| JobReport::of(&app.service.ledger, &job))
+        .await?;
     let mut out = output::out();
     match &args.html {
         Some(file) if file.as_os_str() != "-" => write(file, &page(&report))?,

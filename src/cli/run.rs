@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::{refused, tell_result};
@@ -45,7 +45,7 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
     for number in 0..args.files.len().max(1) {
         has_place(app, out_of(args.out.as_deref(), number, many).as_deref())?;
     }
-    let work = Work {
+    let work = RunFiles {
         args,
         app,
         kind,
@@ -92,15 +92,15 @@ pub(super) fn out_of(out: Option<&Path>, number: usize, many: bool) -> Option<Pa
 }
 
 /// What is the same for every file.
-struct Work<'a> {
+struct RunFiles<'a> {
     args: &'a Run,
     app: &'a App,
-    kind: &'static dyn Job,
+    kind: &'static dyn JobKind,
     stop: &'a CancellationToken,
     json: bool,
 }
 
-impl Work<'_> {
+impl RunFiles<'_> {
     /// Submits one file, or the row of the command line, and works on its job here.
     async fn file(&self, file: Option<&Path>, out: Option<&Path>) -> anyhow::Result<Ended> {
         let (args, app, json) = (self.args, self.app, self.json);
@@ -140,7 +140,7 @@ pub(super) fn has_place(app: &App, out: Option<&Path>) -> anyhow::Result<()> {
 
 /// A file to submit.
 pub(super) struct FileSubmission<'a> {
-    pub(super) kind: &'static dyn Job,
+    pub(super) kind: &'static dyn JobKind,
     pub(super) source: Source,
     /// The plan to go by.
     pub(super) plan: Option<PlanFile>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use tenantry_jobs::Job as Kind;
+use tenantry_jobs::JobKind;
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::{refused, tell_result};
@@ -54,7 +54,7 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
         }
     }
     let stop = super::stop_signal()?;
-    let work = Work {
+    let work = SubmitFiles {
         args,
         app,
         kind,
@@ -90,15 +90,15 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
 }
 
 /// What is the same for every file.
-struct Work<'a> {
+struct SubmitFiles<'a> {
     args: &'a Submit,
     app: &'a App,
-    kind: &'static dyn Kind,
+    kind: &'static dyn JobKind,
     stop: &'a CancellationToken,
     json: bool,
 }
 
-impl Work<'_> {
+impl SubmitFiles<'_> {
     /// Queues all files before any is waited for, so that workers have all of them in hand.
     async fn several(&self) -> anyhow::Result<End> {
         let args = self.args;

@@ -9,7 +9,7 @@ mod reading;
 use std::collections::HashMap;
 use std::fmt;
 
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
 use super::Reason;
 use crate::ledger::Parameters;
@@ -55,7 +55,7 @@ pub mod code {
 /// A job that another program wants done. It is well formed; whether its rows are right is seen at the door.
 pub struct JobDocument {
     /// The kind.
-    pub kind: &'static dyn Job,
+    pub kind: &'static dyn JobKind,
     /// What is the same for every row.
     pub parameters: Parameters,
     /// Whether columns that the store does not keep are left out; `None` where the sender does not say it.

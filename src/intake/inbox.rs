@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::code;
 use super::{Door, JobDocument, Reason, Refusal};
-use crate::queue::redis::{Outage, failed};
+use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
 use entries::Entry;
 use trouble::{Trouble, WithoutRoom};
@@ -46,7 +46,7 @@ const AT_ONCE: usize = 16;
 /// Takes documents in until `stop` is cancelled; then finishes those in hand.
 pub async fn serve<D: Door>(queue: RedisQueue, door: D, stop: CancellationToken) {
     let inbox = Inbox::new(queue, door);
-    let mut outage = Outage::default();
+    let mut outage = RedisOutage::default();
     while !stop.is_cancelled() {
         if let Err(error) = inbox.take_in(&mut outage, &stop).await {
             stop.run_until_cancelled(outage.wait("jobs of other programs", &error))
@@ -97,7 +97,7 @@ impl<D: Door> Inbox<D> {
     }
 
     /// Reads and deals with entries until `stop`, or until Redis fails.
-    async fn take_in(&self, outage: &mut Outage, stop: &CancellationToken) -> Result<(), QueueError> {
+    async fn take_in(&self, outage: &mut RedisOutage, stop: &CancellationToken) -> Result<(), QueueError> {
         let mut connection = self.queue.blocking_connection(HOLD).await?;
         match self.found_group(&mut connection).await {
             // It was made long ago, as a rule. If not, reading says so.

@@ -25,7 +25,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                while let Some(member) = map.next_entry::<DocumentKey<'de>, &'de RawValue>()? {
                     members.push((member.0.0, member.1));
                 }
                 Ok(Members(members))
@@ -38,7 +38,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 /// A key, borrowed unless it is written with escapes.
 #[derive(serde::Deserialize)]
 #[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+struct DocumentKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// What sort of value a JSON text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,7 +44,7 @@ fn redact(value: &mut Value) -> bool {
 
 fn names_secret(text: &str) -> bool {
     let plain = plain(text);
-    let columns = tenantry_jobs::JOBS.iter().flat_map(|job| job.columns());
+    let columns = tenantry_jobs::KINDS.iter().flat_map(|job| job.columns());
     columns
         .filter(|column| column.secret)
         .any(|column| plain.contains(&self::plain(column.name)))

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tenantry_jobs::header::{self, Mapping};
-use tenantry_jobs::{Faulty, Job, Problem, Row, Subject, code};
+use tenantry_jobs::{Faulty, JobKind, Problem, Row, Subject, code};
 
 use super::{PlanError, RowFault, Source, mark};
 use crate::db::Tx;
 use crate::input::duplicates::{self, KeyHasher, RowKey};
 use crate::input::{self, Block, RowView, Rows};
 use crate::ledger::RowOutcome;
-use crate::store::sql::sync::Request;
+use crate::store::sql::sync::SyncRequest;
 use crate::store::sql::{self, Context, Customers, Prepared};
 use crate::store::{self, Expected, Preview, RowRequest, SeatNeed, State, Verdict};
 
@@ -23,7 +23,7 @@ pub(super) struct Shared {
     pub(super) file: String,
     /// The sheet, where the file is a workbook.
     pub(super) sheet: Option<String>,
-    pub(super) job: &'static dyn Job,
+    pub(super) job: &'static dyn JobKind,
     pub(super) mapping: Mapping,
     /// Line of the header.
     pub(super) header_line: u64,
@@ -118,7 +118,7 @@ impl Shared {
 
 /// Whom or what a row of that kind is about, with its customer as the store knows it.
 pub(crate) fn subject(
-    job: &dyn Job,
+    job: &dyn JobKind,
     mapping: &Mapping,
     customer: Option<&str>,
     row: &RowView<'_>,
@@ -149,7 +149,7 @@ pub struct CheckedBlock {
     /// Rows that cannot, with everything that is wrong with each.
     pub rejects: BTreeMap<u64, Vec<RowFault>>,
     /// Rows that are still to be previewed, since they ask another store.
-    pub(super) syncs: Vec<Request>,
+    pub(super) syncs: Vec<SyncRequest>,
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<RowKey>,
     shared: Arc<Shared>,
@@ -380,7 +380,7 @@ impl<'b> Slice<'b> {
     /// The next few rows; `customer` stands in for a column the file does not have.
     pub(crate) fn next(
         rows: &mut Rows<'b>,
-        job: &dyn Job,
+        job: &dyn JobKind,
         mapping: &Mapping,
         customer: Option<&'b str>,
     ) -> Option<Self> {

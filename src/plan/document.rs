@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::file::{self, FORMAT};
-use super::held::{Held, HeldRow, Released};
+use super::held::{HeldRow, HeldRows, Released};
 use super::{CheckedBlock, FaultLog, Impact, Repeated, Totals};
 use crate::input::HiddenRows;
 use crate::ledger::{Gate, Parameters};
@@ -64,7 +64,7 @@ pub struct Document<W> {
     brief: bool,
     offline: bool,
     rows: u64,
-    held: Held,
+    held: HeldRows,
     /// The rows once more, when all are held.
     released: Option<Released>,
 }
@@ -77,7 +77,7 @@ impl<W: Write> Document<W> {
             brief: false,
             offline: false,
             rows: 0,
-            held: Held::default(),
+            held: HeldRows::default(),
             released: None,
         }
     }

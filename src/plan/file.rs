@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::check::REJECTED;
 use super::hash::{PlanHash, RepeatedHash};
-use crate::input::{HiddenRows, Spooled, SpooledReader};
+use crate::input::{HiddenRows, SpooledInput, SpooledReader};
 use crate::ledger::Parameters;
 use crate::store::{State, state_of};
 
@@ -105,11 +105,11 @@ impl<'de> Visitor<'de> for Repetitions {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut faults: A) -> Result<Self, A::Error> {
         #[derive(Deserialize)]
-        struct RowFault {
+        struct StatedFault {
             row: u64,
             code: String,
         }
-        while let Some(fault) = faults.next_element::<RowFault>()? {
+        while let Some(fault) = faults.next_element::<StatedFault>()? {
             if fault.code == code::DUPLICATE_IN_FILE {
                 self.0.row(fault.row);
                 self.1.insert(fault.row);
@@ -135,7 +135,7 @@ struct PlannedRow {
 }
 
 /// What a line of a plan says.
-pub(super) struct Planned {
+pub(super) struct PlannedLine {
     row: u64,
     /// What the hash has of the row.
     pub(super) state: Option<State>,
@@ -161,12 +161,12 @@ struct PlannedChange {
 
 /// Where a plan is read from, more than once.
 #[derive(Debug)]
-enum Origin {
+enum PlanOrigin {
     Path(PathBuf),
-    Spooled(Spooled),
+    Spooled(SpooledInput),
 }
 
-impl Origin {
+impl PlanOrigin {
     fn name(&self) -> PathBuf {
         match self {
             Self::Path(path) => path.clone(),
@@ -174,21 +174,21 @@ impl Origin {
         }
     }
 
-    fn lines(&self) -> std::io::Result<BufReader<Lines>> {
+    fn lines(&self) -> std::io::Result<BufReader<PlanLines>> {
         Ok(BufReader::new(match self {
-            Self::Path(path) => Lines::File(File::open(path)?),
-            Self::Spooled(plan) => Lines::Spooled(plan.reader()),
+            Self::Path(path) => PlanLines::File(File::open(path)?),
+            Self::Spooled(plan) => PlanLines::Spooled(plan.reader()),
         }))
     }
 }
 
 #[derive(Debug)]
-enum Lines {
+enum PlanLines {
     File(File),
     Spooled(SpooledReader),
 }
 
-impl Read for Lines {
+impl Read for PlanLines {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         match self {
             Self::File(file) => file.read(into),
@@ -200,12 +200,12 @@ impl Read for Lines {
 /// A plan, read row by row.
 #[derive(Debug)]
 pub struct PlanFile {
-    origin: Origin,
+    origin: PlanOrigin,
     /// What stands before its rows.
     pub head: PlanHead,
     /// What stands after them.
     pub tail: PlanTail,
-    lines: BufReader<Lines>,
+    lines: BufReader<PlanLines>,
     line: u64,
     next: Option<(u64, Option<State>)>,
     ended: bool,
@@ -214,15 +214,15 @@ pub struct PlanFile {
 impl PlanFile {
     /// Opens a plan and reads what stands around its rows.
     pub fn open(path: &Path) -> Result<Self, PlanFileError> {
-        Self::of(Origin::Path(path.to_owned()))
+        Self::of(PlanOrigin::Path(path.to_owned()))
     }
 
     /// The same for a plan that came through a pipe.
-    pub fn of_spooled(plan: Spooled) -> Result<Self, PlanFileError> {
-        Self::of(Origin::Spooled(plan))
+    pub fn of_spooled(plan: SpooledInput) -> Result<Self, PlanFileError> {
+        Self::of(PlanOrigin::Spooled(plan))
     }
 
-    fn of(origin: Origin) -> Result<Self, PlanFileError> {
+    fn of(origin: PlanOrigin) -> Result<Self, PlanFileError> {
         let path = origin.name();
         let unreadable = |error| PlanFileError::Unreadable {
             path: path.clone(),
@@ -349,7 +349,7 @@ impl PlanFile {
             self.ended = true;
             return Ok(None);
         }
-        let Planned { row, state, .. } = planned(&text).map_err(|error| PlanFileError::NoPlan {
+        let PlannedLine { row, state, .. } = planned(&text).map_err(|error| PlanFileError::NoPlan {
             path: self.origin.name(),
             line: self.line,
             message: error.to_string(),
@@ -360,7 +360,7 @@ impl PlanFile {
 }
 
 /// The line of a row: its number, and what the plan expects of it.
-pub(super) fn planned(line: &str) -> Result<Planned, serde_json::Error> {
+pub(super) fn planned(line: &str) -> Result<PlannedLine, serde_json::Error> {
     let row: PlannedRow = serde_json::from_str(line.trim_end().trim_end_matches(','))?;
     let changes = row
         .changes
@@ -372,7 +372,7 @@ pub(super) fn planned(line: &str) -> Result<Planned, serde_json::Error> {
         "reject" => Some(REJECTED),
         action => Some(state_of(action, changes)),
     };
-    Ok(Planned {
+    Ok(PlannedLine {
         row: row.row,
         state,
         repeats: row.repeats,

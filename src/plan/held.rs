@@ -9,7 +9,7 @@ use tempfile::SpooledTempFile;
 const IN_MEMORY: usize = 256 * 1024;
 
 /// Texts of rows, in row order, being written.
-pub struct Held {
+pub struct HeldRows {
     out: BufWriter<SpooledTempFile>,
     count: u64,
 }
@@ -32,7 +32,7 @@ pub struct HeldRow {
     pub text: String,
 }
 
-impl Default for Held {
+impl Default for HeldRows {
     fn default() -> Self {
         Self {
             out: BufWriter::new(SpooledTempFile::new(IN_MEMORY)),
@@ -41,7 +41,7 @@ impl Default for Held {
     }
 }
 
-impl Held {
+impl HeldRows {
     /// How many texts there are.
     pub fn count(&self) -> u64 {
         self.count
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn comes_back_in_order_from_memory_and_from_a_file() {
         for rows in [0, 1, 20_000] {
-            let mut held = Held::default();
+            let mut held = HeldRows::default();
             for row in 0..rows {
                 held.push(row * 2, (row % 3) as u8, &format!("row {row} é"))
                     .expect("held");

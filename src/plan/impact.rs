@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use tenantry_jobs::{Job, Problem};
+use tenantry_jobs::{JobKind, Problem};
 
 use super::Totals;
 use super::touched::Touched;
@@ -175,7 +175,7 @@ impl Limits {
     };
 
     /// Why a plan has to be approved; `None` when it need not.
-    pub fn gate(&self, kind: Option<&dyn Job>, totals: &Totals, impact: &Impact) -> Option<Gate> {
+    pub fn gate(&self, kind: Option<&dyn JobKind>, totals: &Totals, impact: &Impact) -> Option<Gate> {
         if !self.approval || totals.create + totals.change == 0 {
             return None;
         }

@@ -34,7 +34,7 @@ pub(crate) struct KeptHead {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct KeptLine<'a> {
     row: u64,
     action: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -120,7 +120,7 @@ impl Keeping {
             Verdict::Reject(problem) => (&[][..], problem.code.as_str(), problem.column.as_str()),
             Verdict::Create | Verdict::Unchanged => (&[][..], "", ""),
         };
-        self.line(&Line {
+        self.line(&KeptLine {
             row: preview.row,
             action: preview.verdict.action(),
             changes,
@@ -137,7 +137,7 @@ impl Keeping {
     }
 
     fn bare(&mut self, row: u64, action: &str) -> io::Result<()> {
-        self.line(&Line {
+        self.line(&KeptLine {
             row,
             action,
             changes: &[],
@@ -148,7 +148,7 @@ impl Keeping {
         })
     }
 
-    fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+    fn line(&mut self, line: &KeptLine<'_>) -> io::Result<()> {
         serde_json::to_writer(&mut self.0, line)?;
         self.0.write_all(b"\n")
     }

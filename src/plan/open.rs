@@ -1,6 +1,6 @@
 //! What is to be planned, opened: which sheet of a workbook, which columns, and whether it is to be read at all.
 
-use tenantry_jobs::{Job, header};
+use tenantry_jobs::{JobKind, header};
 
 use super::{PlanError, Source, Unkept, check};
 use crate::clock::Clock;
@@ -14,7 +14,7 @@ const KEY_MEMORY: usize = 4 * 1024 * 1024;
 /// Opens what is to be planned and reads its header.
 pub(super) fn open(
     mut source: Source,
-    job: &'static dyn Job,
+    job: &'static dyn JobKind,
     customer: Option<String>,
     context: Context,
     keeping: Unkept,
@@ -69,7 +69,7 @@ pub(super) fn open(
 fn fitting_sheet(
     first: &Input,
     source: &mut Source,
-    job: &dyn Job,
+    job: &dyn JobKind,
     fixed: &[&str],
 ) -> Result<Option<Input>, InputError> {
     let Some(options) = source.options() else {
@@ -112,7 +112,7 @@ fn fitting_sheet(
 }
 
 /// Whoever filters a list of leavers does not expect the others to be deleted as well.
-fn refuse_hidden(input: &Input, source: &Source, job: &dyn Job) -> Result<(), InputError> {
+fn refuse_hidden(input: &Input, source: &Source, job: &dyn JobKind) -> Result<(), InputError> {
     let is_told = source.options().is_some_and(|options| options.hidden_rows.is_some());
     let (rows, _) = input.hidden();
     if rows == 0 || is_told || !job.policy().destructive {
@@ -130,7 +130,7 @@ fn refuse_hidden(input: &Input, source: &Source, job: &dyn Job) -> Result<(), In
 }
 
 /// The source from its header on.
-pub(super) fn read(source: &Source, job: &dyn Job) -> Result<Input, InputError> {
+pub(super) fn read(source: &Source, job: &dyn JobKind) -> Result<Input, InputError> {
     let mut input = match source {
         Source::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
         Source::Spooled { rows, options } => Input::of_spooled(rows, input::InputLimits::default(), options)?,

@@ -134,10 +134,7 @@ async fn ask_patiently(
     loop {
         let previewed = match request {
             Request::Change(change) => session.preview(row, change).await,
-            Request::Export(export) => Listing::open(store, export).await.map(|listing| match listing {
-                Ok(_) => Verdict::Create.into(),
-                Err(problem) => RowPreview::reject(problem),
-            }),
+            Request::Export(export) => Listing::open(store, export).await.map(|_| Verdict::Create.into()),
             // Such rows are for the ledger's own database.
             Request::Sync(_) => Ok(RowPreview::reject(not_taken(store.title()))),
         };

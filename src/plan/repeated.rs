@@ -32,7 +32,7 @@ pub(super) struct RepeatedRows {
     shared: Arc<Shared>,
     first_rows: Vec<u64>,
     last_row: u64,
-    again: Again,
+    again: SecondReading,
 }
 
 impl RepeatedRows {
@@ -42,7 +42,7 @@ impl RepeatedRows {
             shared,
             first_rows,
             last_row: 0,
-            again: Again::Unopened,
+            again: SecondReading::Unopened,
         }
     }
 
@@ -68,9 +68,10 @@ impl RepeatedRows {
     /// The value that is repeated, and whom the row is about.
     fn shown(&mut self, duplicate: &Duplicate) -> Option<(String, Option<Subject>)> {
         let column = self.shared.column(duplicate.column)?;
-        if matches!(self.again, Again::Unopened) {
-            self.again = super::open::read(&self.shared.source, self.shared.job)
-                .map_or(Again::Lost, |input| Again::Reading(Box::new(input), None));
+        if matches!(self.again, SecondReading::Unopened) {
+            self.again = super::open::read(&self.shared.source, self.shared.job).map_or(SecondReading::Lost, |input| {
+                SecondReading::Reading(Box::new(input), None)
+            });
         }
         let row = self.again.row(duplicate.row, duplicate.line)?;
         let value = row.cell(column)?.trim().to_owned();
@@ -91,13 +92,13 @@ impl Iterator for RepeatedRows {
 }
 
 /// The second reading of the file.
-enum Again {
+enum SecondReading {
     Unopened,
     Reading(Box<Input>, Option<Block>),
     Lost,
 }
 
-impl Again {
+impl SecondReading {
     /// A row, if it still stands where it did. Rows are asked for in ascending order.
     fn row(&mut self, row: u64, line: u64) -> Option<RowView<'_>> {
         if !self.has_reached(row) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenantry_jobs::{Job, Mapping, Subject, header};
+use tenantry_jobs::{JobKind, Mapping, Subject, header};
 
 use super::check::{Slice, subject};
 use crate::db::DbError;
@@ -18,7 +18,7 @@ pub(crate) struct Subjects(Arc<Of>);
 struct Of {
     ledger: Ledger,
     input: i64,
-    job: &'static dyn Job,
+    job: &'static dyn JobKind,
     mapping: Mapping,
     customer: Option<String>,
     /// Whether customers are those of the ledger's own database.

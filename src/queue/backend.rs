@@ -28,19 +28,19 @@ pub(super) struct Taken {
 
 /// Where a queue puts what it hands to one worker. A place is waited for first: what is taken out of a shared queue
 /// and not begun would be kept from other workers.
-pub(super) struct Places {
+pub(super) struct Slots {
     free: Arc<Semaphore>,
     taken: Sender<Taken>,
 }
 
-impl Places {
+impl Slots {
     /// Waits for a free place; none once the worker is gone.
-    pub(super) async fn free(&self) -> Option<Place<'_>> {
+    pub(super) async fn free(&self) -> Option<Slot<'_>> {
         let place = tokio::select! {
             place = Arc::clone(&self.free).acquire_owned() => place.ok()?,
             () = self.taken.closed() => return None,
         };
-        Some(Place {
+        Some(Slot {
             place,
             taken: &self.taken,
         })
@@ -52,12 +52,12 @@ impl Places {
 }
 
 /// A free place.
-pub(super) struct Place<'a> {
+pub(super) struct Slot<'a> {
     place: OwnedSemaphorePermit,
     taken: &'a Sender<Taken>,
 }
 
-impl Place<'_> {
+impl Slot<'_> {
     pub(super) fn take(self, ticket: Ticket) {
         // There are as many slots as places, so only a worker that is gone refuses; its ticket is rung again.
         let _ = self.taken.try_send(Taken {
@@ -78,7 +78,7 @@ impl Tickets {
     /// At most `concurrency` at a time, and none once `stop` is cancelled.
     pub(super) fn of(queue: &Queue, concurrency: usize, stop: CancellationToken) -> Self {
         let (sender, taken) = channel(concurrency);
-        let places = Places {
+        let places = Slots {
             free: Arc::new(Semaphore::new(concurrency)),
             taken: sender,
         };

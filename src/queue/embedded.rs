@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 use super::Ticket;
-use super::backend::Places;
+use super::backend::Slots;
 use crate::lock::lock;
 
 /// Tickets kept at most; one that finds no room says nothing the others do not.
@@ -14,10 +14,10 @@ const CAPACITY: usize = 4096;
 
 /// Tickets in memory.
 #[derive(Debug, Clone, Default)]
-pub struct EmbeddedQueue(Arc<Shared>);
+pub struct EmbeddedQueue(Arc<Tickets>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Tickets {
     tickets: Mutex<VecDeque<Ticket>>,
     rung: Notify,
 }
@@ -32,7 +32,7 @@ impl EmbeddedQueue {
     }
 
     /// Hands tickets over until the worker is gone.
-    pub(super) async fn consume(self, places: Places) {
+    pub(super) async fn consume(self, places: Slots) {
         while let Some(place) = places.free().await {
             place.take(self.pop().await);
         }

@@ -14,7 +14,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnecti
 use redis::{Client, RedisError};
 use tokio::sync::OnceCell;
 
-use super::backend::Places;
+use super::backend::Slots;
 use super::{EmbeddedQueue, QueueError, Ticket};
 
 /// How long Redis holds an idle consumer's question. A question costs nearly nothing, and one that is lost with its connection is
@@ -27,9 +27,9 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from
 
 /// Tickets in a Redis list.
 #[derive(Clone)]
-pub struct RedisQueue(Arc<Shared>);
+pub struct RedisQueue(Arc<RedisParts>);
 
-struct Shared {
+struct RedisParts {
     client: Client,
     prefix: String,
     /// A command that is answered later than this counts as unanswered.
@@ -46,7 +46,7 @@ impl RedisQueue {
     pub(super) fn new(url: &str, prefix: &str, timeout: Duration) -> Result<Self, QueueError> {
         let client = Client::open(url)
             .map_err(|error| QueueError::BadUrl(format!("the queue's url makes no sense: {error}")))?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(RedisParts {
             client,
             prefix: prefix.to_owned(),
             timeout,
@@ -143,14 +143,14 @@ impl RedisQueue {
     }
 
     /// Hands tickets over until the worker is gone.
-    pub(super) async fn consume(self, places: Places) {
+    pub(super) async fn consume(self, places: Slots) {
         tokio::select! {
             () = self.consume_theirs(&places) => {}
             () = self.consume_kept(&places) => {}
         }
     }
 
-    async fn consume_kept(&self, places: &Places) {
+    async fn consume_kept(&self, places: &Slots) {
         loop {
             // The place comes after the ticket: with but one place, it is the other's that waits for Redis.
             let ticket = self.0.kept_here.pop().await;
@@ -161,8 +161,8 @@ impl RedisQueue {
         }
     }
 
-    async fn consume_theirs(&self, places: &Places) {
-        let mut outage = Outage::default();
+    async fn consume_theirs(&self, places: &Slots) {
+        let mut outage = RedisOutage::default();
         while !places.is_gone() {
             match self.consume_while_connected(places, &mut outage).await {
                 Ok(()) => return,
@@ -171,7 +171,7 @@ impl RedisQueue {
         }
     }
 
-    async fn consume_while_connected(&self, places: &Places, outage: &mut Outage) -> Result<(), QueueError> {
+    async fn consume_while_connected(&self, places: &Slots, outage: &mut RedisOutage) -> Result<(), QueueError> {
         let mut connection = self.blocking_connection(HOLD).await?;
         let key = self.key("tickets");
         while let Some(place) = places.free().await {
@@ -195,12 +195,12 @@ impl RedisQueue {
 
 /// One outage of Redis: told of when it begins and when it ends, and waited through in between.
 #[derive(Debug, Default)]
-pub struct Outage {
+pub struct RedisOutage {
     /// Failures in a row.
     times: u64,
 }
 
-impl Outage {
+impl RedisOutage {
     /// Waits, longer each time.
     pub async fn wait(&mut self, what: &str, error: &impl std::fmt::Display) {
         if self.times == 0 {

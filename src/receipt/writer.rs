@@ -19,14 +19,14 @@ const BUFFER: usize = 64 << 10;
 /// Results as CSV: the rows of the input in its order, each followed by what came of it.
 #[derive(Debug)]
 pub struct ResultRows<W: Write> {
-    table: Table<W>,
+    table: CsvTable<W>,
 }
 
 impl<W: Write> ResultRows<W> {
     /// Begins with the header.
     pub fn new(out: W, header: &[String], form: Form) -> Self {
         Self {
-            table: Table::new(out, header, &OURS, form),
+            table: CsvTable::new(out, header, &OURS, form),
         }
     }
 
@@ -52,14 +52,14 @@ impl<W: Write> ResultRows<W> {
 /// Rejects as CSV: only the rows to mend, each followed by what is wrong with it.
 #[derive(Debug)]
 pub struct RejectRows<W: Write> {
-    table: Table<W>,
+    table: CsvTable<W>,
 }
 
 impl<W: Write> RejectRows<W> {
     /// Begins with the header.
     pub fn new(out: W, header: &[String], form: Form) -> Self {
         Self {
-            table: Table::new(out, header, &OURS[2..4], form),
+            table: CsvTable::new(out, header, &OURS[2..4], form),
         }
     }
 
@@ -159,7 +159,7 @@ impl RejectsWriter {
 }
 
 #[derive(Debug)]
-struct Table<W: Write> {
+struct CsvTable<W: Write> {
     out: W,
     buffer: Vec<u8>,
     /// How many columns at the end of the input are ours of an earlier round.
@@ -167,7 +167,7 @@ struct Table<W: Write> {
     rows: u64,
 }
 
-impl Table<Partial> {
+impl CsvTable<Partial> {
     fn complete(mut self) -> Result<Written, ReceiptError> {
         if let Err(err) = self.flush() {
             return Err(self.out.fault(err));
@@ -176,7 +176,7 @@ impl Table<Partial> {
     }
 }
 
-impl<W: Write> Table<W> {
+impl<W: Write> CsvTable<W> {
     fn new(out: W, header: &[String], added: &[&str], form: Form) -> Self {
         let ours = header
             .iter()

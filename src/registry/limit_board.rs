@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::queue::redis::{Outage, failed};
+use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
 use crate::store::kit::pace::{BoardError, Estimate, KeyReport, KeyState, LimitBoard, Others};
 
@@ -68,7 +68,7 @@ type Told = (u64, f64, f64, u64, f64, f64, u32);
 pub(super) struct RedisLimitBoard {
     redis: RedisQueue,
     worker: String,
-    outage: Mutex<Outage>,
+    outage: Mutex<RedisOutage>,
 }
 
 impl RedisLimitBoard {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Report;
+use super::JobReport;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d9dee4; --paper: #ffffff; --card: #f6f8fa;
@@ -29,7 +29,7 @@ h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; } h3 span { color: var(--soft); 
 ";
 
 /// The page.
-pub(crate) fn page(report: &Report) -> String {
+pub(crate) fn page(report: &JobReport) -> String {
     let job = &report.summary;
     let mut page = String::new();
     let title = format!("{} {}", job.kind, job.state.as_str());
@@ -51,7 +51,7 @@ pub(crate) fn page(report: &Report) -> String {
     page
 }
 
-fn counts(page: &mut String, report: &Report) {
+fn counts(page: &mut String, report: &JobReport) {
     let counts = &report.summary.counts;
     let all = [
         ("applied", counts.applied),
@@ -92,7 +92,7 @@ fn counts(page: &mut String, report: &Report) {
     page.push_str("</div>\n");
 }
 
-fn what(page: &mut String, report: &Report) {
+fn what(page: &mut String, report: &JobReport) {
     let job = &report.summary;
     page.push_str("<h2>What</h2>\n<dl>\n");
     let mut fact = |name: &str, value: &str| {
@@ -133,7 +133,7 @@ fn what(page: &mut String, report: &Report) {
     page.push_str("</dl>\n");
 }
 
-fn timeline(page: &mut String, report: &Report) {
+fn timeline(page: &mut String, report: &JobReport) {
     let job = &report.summary;
     page.push_str("<h2>When</h2>\n<ol class=\"time\">\n");
     let mut event = |time: &str, what: &str| {
@@ -159,7 +159,7 @@ fn timeline(page: &mut String, report: &Report) {
     page.push_str("</ol>\n");
 }
 
-fn errors(page: &mut String, report: &Report) {
+fn errors(page: &mut String, report: &JobReport) {
     page.push_str("<h2>What went wrong</h2>\n");
     if report.errors.is_empty() {
         page.push_str("<p class=\"soft\">Nothing.</p>\n");

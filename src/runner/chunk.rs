@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Job, header};
+use tenantry_jobs::{JobKind, header};
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
@@ -16,7 +16,7 @@ use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, clo
 use crate::passwords::{PasswordPolicy, PasswordRow, generate};
 use crate::plan::Slice;
 use crate::store::remote::{ApplyError, StoreError};
-use crate::store::sql::sync::Progress;
+use crate::store::sql::sync::SyncProgress;
 use crate::store::sql::{self, Context, Prepared};
 use crate::store::{Account, Expected, RowRequest, rejected};
 
@@ -55,7 +55,7 @@ impl Runner {
             return self.apply_remotely(claim, store.as_ref(), leaving).await;
         }
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
-        let Loaded {
+        let PreparedChunk {
             prepared,
             refused,
             part,
@@ -93,7 +93,7 @@ impl Runner {
                 applied.outcomes.extend(refused);
                 applied.outcomes.extend(exported);
                 applied.outcomes.extend(synced);
-                Progress::forget(tx, claim.job, prepared.syncs())?;
+                SyncProgress::forget(tx, claim.job, prepared.syncs())?;
                 crate::failpoint::hit("before-finish");
                 artifacts::keep(tx, claim.job, &applied.artifacts)?;
                 hand_out(tx, &claim, applied.accounts, &policy, &clock)?;
@@ -154,7 +154,7 @@ fn hand_out(
 }
 
 /// The rows of a chunk as they were spooled, and how to read them.
-pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn Job, Mapping, Block), DbError> {
+pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn JobKind, Mapping, Block), DbError> {
     let job = tenantry_jobs::find(&claim.kind)
         .map_err(|_| DbError::Damaged(format!("this program knows no kind `{}`", claim.kind)))?;
     let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
@@ -179,7 +179,7 @@ pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn Jo
 }
 
 /// What a chunk has to have done.
-struct Loaded {
+struct PreparedChunk {
     prepared: Prepared,
     refused: Vec<RowOutcome>,
     /// The rows that are tried now, where that is not all of them.
@@ -196,7 +196,7 @@ pub(super) fn part_of(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<BTreeSet<
 }
 
 /// Everything that needs no write lock. Rows with an outcome, rows of other jobs, and those not tried now are left out.
-fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<Loaded, DbError> {
+fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<PreparedChunk, DbError> {
     let part = part_of(tx, claim)?;
     let settled = if claim.pending == claim.rows {
         HashSet::new()
@@ -220,7 +220,7 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<Loaded, D
         }
         let mut prepared = Prepared::new(context, rows.len());
         prepared.take_back(tx, *undone, kind, &rows)?;
-        return Ok(Loaded {
+        return Ok(PreparedChunk {
             prepared,
             refused: Vec::new(),
             part,
@@ -248,7 +248,7 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<Loaded, D
         prepared.learn(tx, &requests)?;
         prepared.add(requests);
     }
-    Ok(Loaded {
+    Ok(PreparedChunk {
         prepared,
         refused,
         part,

@@ -11,12 +11,11 @@ use tokio::sync::mpsc;
 
 use super::Runner;
 use crate::db::{DbError, Tx};
-use crate::export::Rows;
+use crate::export::ListWriter;
 use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, fence};
-use crate::store::rejected;
 use crate::store::remote::listing::Listing;
 use crate::store::remote::{ApplyError, RemoteStore};
-use crate::store::sql::export::{self, Request};
+use crate::store::sql::export::{self, ExportRequest};
 
 /// Rows on their way into a file.
 const ON_THE_WAY: usize = 1_000;
@@ -25,7 +24,11 @@ const BLOCK: usize = 1024 * 1024;
 
 impl Runner {
     /// Writes the files of a chunk, one after the other.
-    pub(super) async fn export(&self, claim: &Claim, requests: &[Request]) -> Result<Vec<RowOutcome>, ApplyError> {
+    pub(super) async fn export(
+        &self,
+        claim: &Claim,
+        requests: &[ExportRequest],
+    ) -> Result<Vec<RowOutcome>, ApplyError> {
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
             let rows = self.export_one(claim, request).await?;
@@ -34,7 +37,7 @@ impl Runner {
         Ok(outcomes)
     }
 
-    async fn export_one(&self, claim: &Claim, request: &Request) -> Result<u64, ApplyError> {
+    async fn export_one(&self, claim: &Claim, request: &ExportRequest) -> Result<u64, ApplyError> {
         let (db, bom) = (self.ledger.db(), self.settings.form.bom);
         let reading = request.clone();
         let written = db.read(move |tx| write(tx, &reading, bom)).await?;
@@ -51,10 +54,7 @@ impl Runner {
         row: u64,
         export: &Export<'_>,
     ) -> Result<RowOutcome, ApplyError> {
-        let listing = match Listing::open(store, export).await? {
-            Ok(listing) => listing,
-            Err(problem) => return Ok(rejected(row, &problem)),
-        };
+        let listing = Listing::open(store, export).await?;
         let (send, lines) = mpsc::channel(ON_THE_WAY);
         let (format, columns, bom) = (listing.format, listing.columns.clone(), self.settings.form.bom);
         let writing = tokio::task::spawn_blocking(move || write_lines(format, columns, bom, lines));
@@ -123,7 +123,7 @@ fn made(row: u64, rows: u64, what: ExportOf, name: &str) -> RowOutcome {
 }
 
 /// The file, and how many rows it has.
-fn write(tx: &mut dyn Tx, request: &Request, bom: bool) -> Result<io::Result<(u64, File)>, DbError> {
+fn write(tx: &mut dyn Tx, request: &ExportRequest, bom: bool) -> Result<io::Result<(u64, File)>, DbError> {
     let mut rows = match begin(request.format, request.columns(), bom) {
         Ok(rows) => rows,
         Err(error) => return Ok(Err(error)),
@@ -155,11 +155,15 @@ fn write_lines(
     Ok((count, end(rows)?))
 }
 
-fn begin(format: ExportFormat, columns: Vec<&'static ExportColumn>, bom: bool) -> io::Result<Rows<BufWriter<File>>> {
-    Rows::new(BufWriter::new(tempfile::tempfile()?), format, columns, bom)
+fn begin(
+    format: ExportFormat,
+    columns: Vec<&'static ExportColumn>,
+    bom: bool,
+) -> io::Result<ListWriter<BufWriter<File>>> {
+    ListWriter::new(BufWriter::new(tempfile::tempfile()?), format, columns, bom)
 }
 
-fn end(rows: Rows<BufWriter<File>>) -> io::Result<File> {
+fn end(rows: ListWriter<BufWriter<File>>) -> io::Result<File> {
     let out = rows.finish()?;
     let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.rewind()?;

@@ -14,12 +14,12 @@ use crate::ledger::{Claim, JobId};
 use crate::lock::lock;
 
 /// (job, chunk, attempt)
-type Key = (i64, i64, i64);
+type ChunkKey = (i64, i64, i64);
 
 /// Every chunk being worked on here.
 #[derive(Debug, Default)]
-pub(super) struct Held {
-    chunks: Mutex<HashMap<Key, JobId>>,
+pub(super) struct HeldChunks {
+    chunks: Mutex<HashMap<ChunkKey, JobId>>,
     /// Who claims has seen what the others claimed before.
     claiming: tokio::sync::Mutex<()>,
 }
@@ -31,8 +31,8 @@ pub(super) struct Room<'h> {
     _turn: Turn<'h, ()>,
 }
 
-impl Held {
-    fn chunks(&self) -> MutexGuard<'_, HashMap<Key, JobId>> {
+impl HeldChunks {
+    fn chunks(&self) -> MutexGuard<'_, HashMap<ChunkKey, JobId>> {
         lock(&self.chunks)
     }
 
@@ -70,14 +70,14 @@ impl Held {
         self.chunks().len() as u64
     }
 
-    fn all(&self) -> Vec<Key> {
+    fn all(&self) -> Vec<ChunkKey> {
         self.chunks().keys().copied().collect()
     }
 }
 
 pub(super) struct Hold {
-    held: Arc<Held>,
-    key: Key,
+    held: Arc<HeldChunks>,
+    key: ChunkKey,
 }
 
 impl Drop for Hold {

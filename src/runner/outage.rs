@@ -7,9 +7,9 @@ use crate::lock::lock;
 
 /// The last time the ledger was away, as far as this worker has noticed.
 #[derive(Debug, Default)]
-pub(super) struct Outage(Mutex<Option<Instant>>);
+pub(super) struct LedgerOutage(Mutex<Option<Instant>>);
 
-impl Outage {
+impl LedgerOutage {
     /// The ledger is away now.
     pub(super) fn note(&self) {
         *lock(&self.0) = Some(Instant::now());

@@ -14,8 +14,8 @@ use tenantry_jobs::Request;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use self::batch::Batch;
-use self::work::{Loaded, Work, load, take_turns};
+use self::batch::EndedRows;
+use self::work::{ChunkWork, Work, load, take_turns};
 use super::Runner;
 use super::chunk::part_of;
 use crate::db::{DbError, Tx};
@@ -78,17 +78,17 @@ impl Runner {
             self.ledger.db().read(load).await?
         };
         let is_tried = |row: &u64| part.as_ref().is_none_or(|part| part.contains(row));
-        if let (Loaded::Rows(spooled), true) = (&mut loaded, claim.parameters.ignore_not_kept) {
+        if let (ChunkWork::Rows(spooled), true) = (&mut loaded, claim.parameters.ignore_not_kept) {
             let unkept = (store.capabilities().unkept_columns)(spooled.job.kind());
             spooled.mapping.leave_out(spooled.job, unkept);
         }
         let customer = claim.parameters.customer.clone();
-        let mut batch = Batch::default();
+        let mut batch = EndedRows::default();
         let mut slices = Vec::new();
         let (mut requests, mut undone) = (Vec::new(), Vec::new());
         match &loaded {
-            Loaded::Undo(rows) => undone.extend(rows.iter().filter(|(row, _)| is_tried(row)).cloned()),
-            Loaded::Rows(spooled) => {
+            ChunkWork::Undo(rows) => undone.extend(rows.iter().filter(|(row, _)| is_tried(row)).cloned()),
+            ChunkWork::Rows(spooled) => {
                 let mut rows = spooled.block.rows();
                 while let Some(slice) = Slice::next(&mut rows, spooled.job, &spooled.mapping, customer.as_deref()) {
                     slices.push(slice);
@@ -286,8 +286,8 @@ impl Runner {
     }
 
     /// Records what has ended so far.
-    async fn record(&self, claim: &mut Claim, batch: &mut Batch) -> Result<(), DbError> {
-        let Batch {
+    async fn record(&self, claim: &mut Claim, batch: &mut EndedRows) -> Result<(), DbError> {
+        let EndedRows {
             outcomes,
             passwords,
             sealed_alone,
@@ -314,7 +314,7 @@ impl Runner {
     async fn close(
         &self,
         claim: &Claim,
-        batch: Batch,
+        batch: EndedRows,
         waits: Vec<RowWait>,
         next_look: i64,
         in_part: bool,

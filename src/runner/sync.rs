@@ -8,7 +8,7 @@ use super::Runner;
 use crate::ledger::{Claim, Outcome, RowOutcome, fence, job};
 use crate::plan::preview_sync;
 use crate::store::remote::{ApplyError, StoreError};
-use crate::store::sql::sync::{Originals, Progress, Request, Settling};
+use crate::store::sql::sync::{Originals, Settling, SyncProgress, SyncRequest};
 use crate::store::{Expected, drifted, rejected, unchanged};
 
 impl Runner {
@@ -16,7 +16,7 @@ impl Runner {
     pub(super) async fn sync(
         &self,
         claim: &Claim,
-        requests: &[Request],
+        requests: &[SyncRequest],
         expected: Option<&Expected>,
         leaving: &CancellationToken,
     ) -> Result<Option<Vec<RowOutcome>>, ApplyError> {
@@ -49,23 +49,27 @@ impl Runner {
     async fn sync_one(
         &self,
         claim: &Claim,
-        request: &Request,
+        request: &SyncRequest,
         expected: Option<&Expected>,
         leaving: &CancellationToken,
     ) -> Result<Option<RowOutcome>, ApplyError> {
         let (job, row) = (claim.job, request.row);
-        let begun = self.ledger.db().read(move |tx| Progress::load(tx, job, row)).await?;
+        let begun = self
+            .ledger
+            .db()
+            .read(move |tx| SyncProgress::load(tx, job, row))
+            .await?;
         if let (None, Some(expected)) = (&begun, expected) {
             let verdict = preview_sync(&self.ledger, &self.stores.sources, request).await?;
             if !expected.meets(row, &verdict) {
                 return Ok(Some(drifted(row, &verdict)));
             }
         }
-        let mut originals = match crate::plan::sync_source(&self.ledger, &self.stores.sources, request).await? {
+        let mut originals = match crate::plan::sync_source(&self.ledger, &self.stores.sources, request).await {
             Ok(found) => found,
-            Err(problem) => return Ok(Some(rejected(row, &problem))),
+            Err(error) => return Ok(Some(rejected(row, &error.rejection()?))),
         };
-        let mut progress = begun.unwrap_or_else(Progress::begin);
+        let mut progress = begun.unwrap_or_else(SyncProgress::begin);
         while !progress.is_done() {
             if leaving.is_cancelled() {
                 return Ok(None);
@@ -94,10 +98,10 @@ impl Runner {
     async fn copy_page(
         &self,
         claim: &Claim,
-        request: &Request,
+        request: &SyncRequest,
         originals: &mut Originals,
-        mut progress: Progress,
-    ) -> Result<Option<Progress>, ApplyError> {
+        mut progress: SyncProgress,
+    ) -> Result<Option<SyncProgress>, ApplyError> {
         let here = self.ledger.db();
         let Some(page) = originals.next(here, request, &progress).await? else {
             return Ok(Some(progress));

@@ -10,7 +10,7 @@ use super::Service;
 use crate::db::DbError;
 use crate::store::remote::listing::Listing;
 use crate::store::remote::{ApplyError, RemoteStore};
-use crate::store::sql::export::{self, Request};
+use crate::store::sql::export::{self, ExportRequest};
 
 /// Rows on their way to whoever shows them.
 const ON_THE_WAY: usize = 1_000;
@@ -30,6 +30,12 @@ pub enum ListError {
     /// It could not be shown.
     #[error("the list cannot be shown")]
     Shown(#[from] io::Error),
+}
+
+impl ListError {
+    fn of(error: ApplyError) -> Self {
+        error.rejection().map_or_else(Self::Store, Self::Problem)
+    }
 }
 
 impl Service {
@@ -60,7 +66,7 @@ impl Service {
             }
             None => None,
         };
-        let request = Request::of(0, export, customer);
+        let request = ExportRequest::of(0, export, customer);
         let columns = request.columns();
         let (send, rows) = mpsc::channel(ON_THE_WAY);
         let reading = self.ledger.db().read(move |tx| {
@@ -82,7 +88,7 @@ impl Service {
     where
         S: AsyncFnOnce(Vec<&'static ExportColumn>, mpsc::Receiver<Vec<String>>) -> io::Result<()>,
     {
-        let listing = Listing::open(store, export).await?.map_err(ListError::Problem)?;
+        let listing = Listing::open(store, export).await.map_err(ListError::of)?;
         let (send, rows) = mpsc::channel(ON_THE_WAY);
         let (read, shown) = tokio::join!(listing.read(send), show(listing.columns.clone(), rows));
         shown?;

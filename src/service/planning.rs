@@ -1,6 +1,6 @@
 //! A file planned without anything being written, for one or several views of the plan.
 
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
 use crate::ledger::Parameters;
 use crate::plan::document::{Head, Tail, View};
@@ -12,7 +12,7 @@ use crate::summary::how_to_undo;
 /// What is to be planned.
 pub struct PlanRequest<'r> {
     /// The kind.
-    pub kind: &'static dyn Job,
+    pub kind: &'static dyn JobKind,
     /// What is the same for every row.
     pub parameters: &'r Parameters,
     /// The rows.
@@ -27,7 +27,7 @@ pub struct PlanRequest<'r> {
 
 /// How planning ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Planned {
+pub enum PlanEnd {
     /// Every row is sound.
     Sound,
     /// Some rows are to be rejected.
@@ -41,7 +41,7 @@ pub async fn plan(
     request: PlanRequest<'_>,
     views: &mut [&mut dyn View],
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Planned, PlanError> {
+) -> Result<PlanEnd, PlanError> {
     let PlanRequest {
         kind,
         parameters,
@@ -95,9 +95,9 @@ pub async fn plan(
         view.close(&tail, &mut faults).map_err(PlanError::Output)?;
     }
     Ok(match (is_whole, faults.is_empty()) {
-        (false, _) => Planned::Broken,
-        (true, true) => Planned::Sound,
-        (true, false) => Planned::SomeRejected,
+        (false, _) => PlanEnd::Broken,
+        (true, true) => PlanEnd::Sound,
+        (true, false) => PlanEnd::SomeRejected,
     })
 }
 

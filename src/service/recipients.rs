@@ -1,6 +1,6 @@
 //! Whom the passwords that a job hands out are sealed to.
 
-use tenantry_jobs::{Job, Passwords};
+use tenantry_jobs::{JobKind, Passwords};
 use thiserror::Error;
 
 use super::Service;
@@ -35,7 +35,7 @@ pub enum NoRecipient {
 
 impl Service {
     /// Whom the passwords of a job of this kind are sealed to; nobody if it hands out none, or none are to be.
-    pub fn recipients(&self, kind: &dyn Job, wish: &PasswordWish) -> Result<Vec<String>, NoRecipient> {
+    pub fn recipients(&self, kind: &dyn JobKind, wish: &PasswordWish) -> Result<Vec<String>, NoRecipient> {
         if !self.stores.makes_passwords(kind) {
             return Ok(Vec::new());
         }

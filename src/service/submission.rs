@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::json;
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
 use super::{PasswordWish, Service, ServiceError};
 use crate::ledger::{Actor, JobId, Parameters};
@@ -17,7 +17,7 @@ use crate::undo;
 /// What somebody wants done.
 pub struct SubmitRequest {
     /// The kind.
-    pub kind: &'static dyn Job,
+    pub kind: &'static dyn JobKind,
     /// What is the same for every row; whom passwords are sealed to follows from `passwords`, and what is left out from
     /// `ignore_not_kept`.
     pub parameters: Parameters,
@@ -83,7 +83,7 @@ impl Service {
         Ok(undoing.job)
     }
 
-    fn ignores_not_kept(&self, kind: &dyn Job, said: Option<bool>) -> bool {
+    fn ignores_not_kept(&self, kind: &dyn JobKind, said: Option<bool>) -> bool {
         ignores_not_kept(&self.stores, kind, said, self.settings.ignore_not_kept)
     }
 
@@ -94,7 +94,7 @@ impl Service {
 
 /// Whether columns that a store does not keep are left out: as was said, or else as is `configured` for stores that do not keep
 /// everything. A job of the database's own is the same whatever is configured.
-pub fn ignores_not_kept(stores: &Stores, kind: &dyn Job, said: Option<bool>, configured: bool) -> bool {
+pub fn ignores_not_kept(stores: &Stores, kind: &dyn JobKind, said: Option<bool>, configured: bool) -> bool {
     said.unwrap_or_else(|| configured && stores.of(kind).is_some())
 }
 

@@ -8,7 +8,7 @@ use tenantry::ledger::audit::{self, Action, AuditEntry, AuditRecord, ChainFault,
 use tenantry::ledger::{Counts, JobState, Ledger, Parameters, Via};
 use tenantry::submit::Submitted;
 
-use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both};
+use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both, tables};
 
 const USERS: &str = "customer,user_principal_name,first_name,last_name\n\
     A-1,a@alpha.onmicrosoft.com,A,A\nA-1,b@alpha.onmicrosoft.com,B,B\n";
@@ -194,7 +194,7 @@ on_both! {
         append(&ledger, 2_000).await;
         let report = verify(&ledger).await;
         assert_eq!((report.records, report.fault_count, report.last), (2_000, 0, Some(2_000)), "{report:?}");
-        run(&ledger, &["UPDATE meta SET value = '7' WHERE key = 'installation'"]).await.expect("moved");
+        tables::set_meta(ledger.db(), "installation", "7").await;
         let report = verify(&place.ledger().await).await;
         assert_eq!(report.faults, [ChainFault::WrongStart { seq: 1 }]);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tenantry::ledger::{JobFilter, JobState};
 
-use crate::place::{On, Place, Running};
+use crate::place::{On, Place, Running, tables};
 use crate::servers::eventually;
 
 const ROWS: usize = 4_000;
@@ -109,14 +109,8 @@ async fn assert_consistent(place: &Place) {
         .await;
     let counts = jobs.expect("jobs")[0].counts;
     let held = ledger.db().read(|tx| {
-        let one = |tx: &mut dyn tenantry::db::Tx, sql: &str| tx.query(sql, &[])?[0].int(0);
-        Ok((
-            one(tx, "SELECT count(*) FROM users")?,
-            one(
-                tx,
-                "SELECT coalesce(sum(rows), 0) FROM chunks WHERE state <> 'done' AND job = (SELECT max(seq) FROM jobs)",
-            )?,
-        ))
+        let users = tx.query("SELECT count(*) FROM users", &[])?[0].int(0)?;
+        Ok((users, tables::open_rows(tx)?))
     });
     let (users, open) = held.await.expect("read");
     assert_eq!(users as u64, counts.applied, "{counts:?}");

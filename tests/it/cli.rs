@@ -256,7 +256,7 @@ async fn mistakes_are_named_with_the_nearest_choice() {
 async fn the_catalogue_speaks_for_itself() {
     let place = Place::new(On::Sqlite).await;
     let kinds = place.tenantry(&["kinds"]).ends(0).out;
-    for job in tenantry_jobs::JOBS {
+    for job in tenantry_jobs::KINDS {
         assert!(kinds.contains(job.kind()) && kinds.contains(job.summary()), "{kinds}");
         let header = place.tenantry(&["template", job.kind()]).ends(0).out;
         assert_eq!(header.trim().split(',').count(), job.columns().len());

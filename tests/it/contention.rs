@@ -8,10 +8,11 @@ mod races;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use tenantry::ledger::{Job, JobState};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::invariants::violations;
-use crate::place::{On, Place, Run, Running, column};
+use crate::place::{On, Place, Run, Running, tables};
 use crate::servers::{PgServer, eventually};
 use mixture::{Dice, File, Mixture, World};
 
@@ -155,13 +156,19 @@ impl Course {
             );
         }
         self.tenantry(place, &["worker", "--drain"]).ends(0);
-        let mut wrong = column(
-            ledger.db(),
-            "SELECT 'job ' || CAST(seq AS TEXT) || ', ' || kind || ', is ' || state || ' with ' || CAST(failed AS TEXT)
-               || ' rows failed: ' || COALESCE(message, '') FROM jobs
-             WHERE failed > 0 OR state NOT IN ('completed', 'cancelled')",
-        )
-        .await;
+        let mut jobs = tables::jobs(&ledger).await;
+        jobs.retain(|job| job.counts.failed > 0 || !matches!(job.state, JobState::Completed | JobState::Cancelled));
+        let told = |job: &Job| {
+            let message = job.message.as_deref().unwrap_or_default();
+            format!(
+                "job {}, {}, is {} with {} rows failed: {message}",
+                job.seq,
+                job.kind,
+                job.state.as_str(),
+                job.counts.failed
+            )
+        };
+        let mut wrong: Vec<String> = jobs.iter().map(told).collect();
         wrong.extend(violations(ledger.db()).await);
         let verified = self.tenantry(place, &["audit", "verify"]);
         if verified.code != 0 {

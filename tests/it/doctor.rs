@@ -3,7 +3,7 @@
 use tenantry::db::DbError;
 use tenantry::ledger::Ledger;
 
-use crate::place::{On, Place, column, of_this_store, on_both};
+use crate::place::{On, Place, of_this_store, on_both, tables};
 use crate::servers::RedisServer;
 
 const CUSTOMERS: &str = "\
@@ -44,11 +44,6 @@ async fn plant(ledger: &Ledger, statements: &'static [&'static str]) {
     planted.await.expect("planted");
 }
 
-async fn repairs(ledger: &Ledger) -> Vec<String> {
-    let sql = "SELECT actor || ': ' || note FROM audit WHERE action = 'repaired' ORDER BY seq";
-    column(ledger.db(), sql).await
-}
-
 on_both! {
     async fn counts_that_do_not_add_up_are_found_and_mended_once(place: Place) {
         let ledger = with_users(&place).await;
@@ -68,16 +63,16 @@ on_both! {
         ] {
             assert!(found.out.contains(part), "{part}: {}", found.out);
         }
-        assert_eq!(repairs(&ledger).await, [""; 0]);
+        assert_eq!(tables::repairs(&ledger).await, [""; 0]);
         let mended = place.tenantry(&["doctor", "--repair", "--by", "anna"]).ends(0);
         let note = "user_count of 2 customers, assigned seats of 2 SKUs";
         assert!(mended.out.contains(&format!("ok   counts         mended: {note}")), "{}", mended.out);
-        assert_eq!(repairs(&ledger).await, [format!("anna: {note}")]);
+        assert_eq!(tables::repairs(&ledger).await, [format!("anna: {note}")]);
         assert_eq!(place.dump().await, calm);
         place.tenantry(&["audit", "verify"]).ends(0);
         let again = place.tenantry(&["doctor", "--repair"]).ends(0);
         assert!(again.out.contains("users and assigned seats add up"), "{}", again.out);
-        assert_eq!(repairs(&ledger).await.len(), 1);
+        assert_eq!(tables::repairs(&ledger).await.len(), 1);
     }
 
     async fn a_ledger_that_every_kind_has_gone_through_adds_up(place: Place) {
@@ -89,7 +84,7 @@ on_both! {
         let fine = place.tenantry(&["doctor", "--repair"]).ends(0);
         assert!(fine.out.contains("ok   counts"), "{}", fine.out);
         assert_eq!(place.dump().await, calm);
-        assert_eq!(repairs(&ledger).await, [""; 0]);
+        assert_eq!(tables::repairs(&ledger).await, [""; 0]);
     }
 
     async fn seats_that_are_assigned_and_not_there_are_told_of(place: Place) {
@@ -107,8 +102,7 @@ on_both! {
         let ledger = with_users(&place).await;
         let fine = place.tenantry(&["doctor"]).ends(0);
         assert!(fine.out.contains("up to date, can be written"), "{}", fine.out);
-        let kept = "SELECT key FROM meta WHERE key = 'doctor'";
-        assert_eq!(column(ledger.db(), kept).await, [""; 0]);
+        assert_eq!(tables::meta(ledger.db(), "doctor").await, None);
         refuse_writes(&place, &ledger).await;
         let bad = place.tenantry(&["doctor"]).ends(2);
         assert!(bad.out.contains("FAIL ledger") && bad.out.contains("disk full") && bad.out.contains("make room"), "{}", bad.out);
@@ -116,11 +110,11 @@ on_both! {
 
     async fn a_ledger_of_an_older_schema_is_tried_and_stays_as_it_is(place: Place) {
         let ledger = with_users(&place).await;
-        plant(&ledger, &["UPDATE meta SET value = '6' WHERE key = 'schema_version'"]).await;
+        tables::set_meta(ledger.db(), "schema_version", "6").await;
         let fine = place.tenantry(&["doctor"]).ends(0);
         assert!(fine.out.contains("schema version 6, can be written; the first command that writes"), "{}", fine.out);
-        let kept = "SELECT key || ' ' || value FROM meta WHERE key IN ('doctor', 'schema_version')";
-        assert_eq!(column(ledger.db(), kept).await, ["schema_version 6"]);
+        assert_eq!(tables::meta(ledger.db(), "doctor").await, None);
+        assert_eq!(tables::meta(ledger.db(), "schema_version").await.as_deref(), Some("6"));
         refuse_writes(&place, &ledger).await;
         let bad = place.tenantry(&["doctor"]).ends(2);
         assert!(bad.out.contains("FAIL ledger") && bad.out.contains("disk full"), "{}", bad.out);
@@ -129,18 +123,7 @@ on_both! {
 
 /// Has the database refuse what `doctor` tries to write, as a full disk does.
 async fn refuse_writes(place: &Place, ledger: &Ledger) {
-    if place.url.starts_with("sqlite:") {
-        plant(
-            ledger,
-            &["CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'disk full'); END"],
-        )
-        .await;
-    } else {
-        plant(ledger, &[
-            "CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''disk full''; END' LANGUAGE plpgsql",
-            "CREATE TRIGGER refuse BEFORE INSERT ON meta FOR EACH ROW EXECUTE FUNCTION refuse()",
-        ]).await;
-    }
+    tables::refuse_meta(ledger, place.url.starts_with("sqlite:")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Jobs of other programs, over a real Redis: taken in once, refused with reasons, never lost.
 
 mod full;
+mod jobs;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -148,6 +149,38 @@ fn good() -> Vec<u8> {
     json!({ "kind": "add-customer", "rows": [{ "domain": "x" }] })
         .to_string()
         .into_bytes()
+}
+
+const CUSTOMER: [(&str, &str); 10] = [
+    ("domain", "alpha"),
+    ("company_name", "Alpha Ltd"),
+    ("first_name", "Ada"),
+    ("last_name", "Lovelace"),
+    ("email", "ada@alpha.example"),
+    ("address_line1", "1 High Street"),
+    ("city", "London"),
+    ("postal_code", "N1 9GU"),
+    ("country", "GB"),
+    ("external_id", "A-1"),
+];
+
+fn customer() -> Value {
+    CUSTOMER
+        .into_iter()
+        .map(|(column, value)| (column.to_owned(), Value::from(value)))
+        .collect()
+}
+
+async fn app(place: &Place, desk: &Desk, url: String) -> App {
+    let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let flags = vec![
+        set("ledger.url", &place.url),
+        set("queue.url", &url),
+        set("queue.prefix", &desk.prefix),
+    ];
+    App::open(Config::from_layers(None, [], flags).expect("a configuration"))
+        .await
+        .expect("the app opens")
 }
 
 #[tokio::test]
@@ -363,169 +396,4 @@ async fn an_outcome_for_what_is_no_stream_keeps_nobody_busy() {
         .await
         .expect("given up");
     assert!(tenantry::notify::reply(&Queue::embedded(), &key, "{}").await.is_err());
-}
-
-const CUSTOMER: [(&str, &str); 10] = [
-    ("domain", "alpha"),
-    ("company_name", "Alpha Ltd"),
-    ("first_name", "Ada"),
-    ("last_name", "Lovelace"),
-    ("email", "ada@alpha.example"),
-    ("address_line1", "1 High Street"),
-    ("city", "London"),
-    ("postal_code", "N1 9GU"),
-    ("country", "GB"),
-    ("external_id", "A-1"),
-];
-
-fn customer() -> Value {
-    CUSTOMER
-        .into_iter()
-        .map(|(column, value)| (column.to_owned(), Value::from(value)))
-        .collect()
-}
-
-async fn app(place: &Place, desk: &Desk, url: String) -> App {
-    let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    let flags = vec![
-        set("ledger.url", &place.url),
-        set("queue.url", &url),
-        set("queue.prefix", &desk.prefix),
-    ];
-    App::open(Config::from_layers(None, [], flags).expect("a configuration"))
-        .await
-        .expect("the app opens")
-}
-
-on_both! {
-    async fn the_ledgers_door_records_once_and_says_what_is_wrong_with_rows(place: Place) {
-        let server = RedisServer::shared().await;
-        let desk = Desk::new(server).await;
-        let door = LedgerDoor::new(&app(&place, &desk, server.url()).await.service);
-        let parse = |document: &Value| JobDocument::parse(document.to_string().as_bytes(), &desk.prefix).expect("well formed");
-
-        let document = json!({ "kind": "add-customer", "rows": [customer()] });
-        let first = door.submit(parse(&document), "k:1".to_owned()).await.expect("accepted");
-        let again = door.submit(parse(&document), "k:1".to_owned()).await.expect("accepted");
-        assert_eq!(first, again);
-        let second = json!({ "kind": "add-customer", "rows": [customer()], "parameters": { "skip_invalid": true } });
-        let other = door.submit(parse(&second), "k:2".to_owned()).await.expect("accepted");
-        assert_ne!(first, other);
-        let jobs = place.ledger().await.jobs(JobFilter { limit: 10, ..JobFilter::default() }).await.expect("jobs");
-        assert_eq!(jobs.len(), 2);
-        assert!(jobs.iter().any(|job| job.input_name == "k:1" && job.submitted_by == "inbox"));
-
-        let refused = async |document: Value| match door.submit(parse(&document), "k:3".to_owned()).await {
-            Err(Refusal::Invalid(reasons)) => reasons,
-            other => panic!("refused, not {other:?}"),
-        };
-        let mut faulty = customer();
-        faulty["country"] = "UK".into();
-        faulty["email"] = "nobody".into();
-        let mut reasons = refused(json!({ "kind": "add-customer", "rows": [customer(), faulty] })).await;
-        reasons.sort_by(|a, b| a.path.cmp(&b.path));
-        let found: Vec<_> = reasons.iter().map(|reason| (reason.path.as_str(), reason.value.as_str())).collect();
-        assert!(found.contains(&("$.rows[1].country", "UK")) && found.contains(&("$.rows[1].email", "nobody")), "{found:?}");
-
-        let reasons = refused(json!({ "kind": "add-customer", "csv": "domain,contry\nx,GB\n" })).await;
-        assert!(reasons.iter().all(|reason| reason.path == "$.csv" && reason.line == Some(1)), "{reasons:?}");
-        assert!(reasons.iter().any(|reason| reason.suggestion.as_deref() == Some("country")), "{reasons:?}");
-        let reasons = refused(json!({ "kind": "add-customer", "csv": format!("{}\n\"x", CUSTOMER.map(|(column, _)| column).join(",")) })).await;
-        assert_eq!(reasons[0].code, "unclosed-quote");
-        let reused = json!({ "kind": "add-customer", "rows": [customer(), customer()], "idempotency_key": "k:1", "parameters": { "skip_invalid": true } });
-        assert_eq!(refused(reused).await[0].path, "$.idempotency_key");
-    }
-
-    async fn a_job_from_another_program_is_done_and_its_outcome_told(place: Place) {
-        let server = RedisServer::shared().await;
-        let mut desk = Desk::new(server).await;
-        let replies = format!("{}-replies", desk.prefix);
-        let document = json!({ "kind": "add-customer", "rows": [customer()], "reply_to": replies, "submitted_by": "billing" });
-        let id = desk.send("job", document.to_string().as_bytes()).await;
-        let mut worker = place.command(&["worker", "--drain"]);
-        worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &desk.prefix);
-        let mut worker = Running(worker.spawn().expect("tenantry starts"));
-        let ended = eventually("the worker to drain", async || worker.0.try_wait().expect("asked")).await;
-        assert!(ended.success(), "{ended:?}");
-        let told = desk.read(&replies).await;
-        let outcome: Value = serde_json::from_str(&told[0].1[0].1).expect("JSON");
-        assert_eq!(outcome["state"], "completed", "{outcome}");
-        assert_eq!(outcome["counts"]["applied"], 1);
-        assert_eq!(outcome["submitted_by"], "billing");
-        assert_eq!(outcome["input"]["name"], format!("{}:inbox:{id}", desk.prefix));
-        assert_eq!((&outcome["entry"], &outcome["idempotency_key"]), (&json!(id), &Value::Null), "{outcome}");
-        assert!(outcome.get("rows").is_none(), "nobody asked for them: {outcome}");
-        assert!(!inbox::waiting(&desk.queue).await.expect("asked"));
-    }
-
-    async fn a_sender_is_told_that_its_job_awaits_approval_and_then_how_it_ended(place: Place) {
-        let server = RedisServer::shared().await;
-        let mut desk = Desk::new(server).await;
-        let replies = format!("{}-replies", desk.prefix);
-        let ledger = place.ledger().await;
-        crate::place::apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
-        let users = "customer,user_principal_name,first_name,last_name\nA-1,one@alpha.onmicrosoft.com,One,One\n";
-        crate::place::apply(&ledger, "bulk-add-users", users).await;
-        let row = json!({ "customer": "A-1", "user_principal_name": "one@alpha.onmicrosoft.com" });
-        let document = json!({ "kind": "delete-users", "rows": [row], "reply_to": replies, "submitted_by": "billing", "idempotency_key": "order-7" });
-        let entry = desk.send("job", document.to_string().as_bytes()).await;
-        let prefix = desk.prefix.clone();
-        let drain = async || {
-            let mut worker = place.command(&["worker", "--drain"]);
-            worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &prefix);
-            let mut worker = Running(worker.spawn().expect("tenantry starts"));
-            let ended = eventually("the worker to drain", async || worker.0.try_wait().expect("asked")).await;
-            assert!(ended.success(), "{ended:?}");
-        };
-        drain().await;
-        let told = desk.read(&replies).await;
-        assert_eq!(told.len(), 1, "{told:?}");
-        let waits: Value = serde_json::from_str(&told[0].1[0].1).expect("JSON");
-        assert_eq!(waits["state"], "awaiting-approval", "{waits}");
-        assert_eq!((&waits["entry"], &waits["idempotency_key"]), (&json!(entry), &json!("order-7")), "{waits}");
-        let (job, hash) = (waits["job"].as_str().expect("an id"), waits["approval"]["hash"].as_str().expect("a hash"));
-        place.tenantry(&["approve", job, "--hash", hash, "--by", "supervisor"]).ends(0);
-        drain().await;
-        let told = desk.read(&replies).await;
-        let outcome: Value = serde_json::from_str(&told[1].1[0].1).expect("JSON");
-        assert_eq!((told.len(), &outcome["state"], &outcome["job"]), (2, &json!("completed"), &json!(job)), "{outcome}");
-        assert_eq!((&outcome["entry"], &outcome["idempotency_key"]), (&json!(entry), &json!("order-7")), "{outcome}");
-    }
-
-    async fn rows_that_were_not_applied_are_told_on_request(place: Place) {
-        let server = RedisServer::shared().await;
-        let mut desk = Desk::new(server).await;
-        let replies = format!("{}-replies", desk.prefix);
-        let ledger = place.ledger().await;
-        crate::place::apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
-        let row = |phone: String| json!({ "customer": "A-1", "phone": phone });
-        let nobody = |n: usize| json!({ "customer": format!("nobody-{n}"), "phone": "+49 30 1" });
-        let send = async |desk: &mut Desk, rows: Vec<Value>, key: &str| {
-            let document = json!({ "kind": "update-account", "rows": rows, "parameters": { "skip_invalid": true },
-                "reply_to": replies, "reply_rows": true, "idempotency_key": key });
-            desk.send("job", document.to_string().as_bytes()).await
-        };
-        let few = send(&mut desk, vec![nobody(0), row("+49 30 7".to_owned()), nobody(1)], "few").await;
-        let many = send(&mut desk, (0..1_200).map(nobody).collect(), "many").await;
-        let mut worker = place.command(&["worker", "--drain"]);
-        worker.env("TENANTRY__QUEUE__URL", server.url()).env("TENANTRY__QUEUE__PREFIX", &desk.prefix);
-        let mut worker = Running(worker.spawn().expect("tenantry starts"));
-        let ended = eventually("the worker to drain", async || worker.0.try_wait().expect("asked")).await;
-        assert!(ended.success(), "{ended:?}");
-        let told = desk.read(&replies).await;
-        let outcomes: Vec<Value> = told.iter().map(|one| serde_json::from_str(&one.1[0].1).expect("JSON")).collect();
-        let of = |entry: &str| outcomes.iter().find(|one| one["entry"] == entry).expect("told");
-        let (few, many) = (of(&few), of(&many));
-        assert_eq!((&few["counts"]["applied"], &few["counts"]["rejected"]), (&json!(1), &json!(2)), "{few}");
-        let rows = few["rows"].as_array().expect("rows");
-        let told: Vec<(&Value, &Value, &Value)> = rows.iter().map(|row| (&row["row"], &row["outcome"], &row["code"])).collect();
-        let refused = (json!("rejected"), json!("unknown-customer"));
-        assert_eq!(told, [(&json!(1), &refused.0, &refused.1), (&json!(3), &refused.0, &refused.1)]);
-        assert!(rows[0]["message"].as_str().is_some_and(|message| message.contains("nobody-0")), "{few}");
-        assert_eq!(few["rows_left_out"], 0);
-        let (rows, left) = (many["rows"].as_array().expect("rows").len() as u64, many["rows_left_out"].as_u64());
-        assert!(rows > 0 && rows <= 1_000, "{rows}");
-        assert_eq!(left, Some(1_200 - rows));
-        assert!(many.to_string().len() < 270 << 10);
-    }
 }

@@ -11,7 +11,7 @@ use tenantry::db::DbError;
 use tenantry::ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, fence};
 use tenantry::submit::Submitted;
 
-use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both};
+use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both, tables};
 
 fn users(count: usize) -> String {
     let rows: String = (0..count)
@@ -128,7 +128,7 @@ on_both! {
         assert_eq!(reload(&ledger, &job).await.state, JobState::Running);
         ledger.give_up(&other, "hopeless".to_owned()).await.expect("given up");
         ledger.release(&claim).await.expect_err("it is not ours any more");
-        ledger.db().write(|tx| tx.exec("UPDATE chunks SET not_before = 0", &[]).map(drop)).await.expect("due");
+        tables::make_due(&ledger).await;
         let job = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 10, 10));
         let again = ledger.retry(&job, &by("tester")).await.expect("asked").expect("there is something to retry");
@@ -177,22 +177,19 @@ on_both! {
 
     async fn a_newer_database_is_refused(place: Place) {
         let ledger = place.ledger().await;
-        let newer = "UPDATE meta SET value = '999' WHERE key = 'schema_version'";
-        ledger.db().write(move |tx| tx.exec(newer, &[]).map(drop)).await.expect("changed");
+        tables::set_meta(ledger.db(), "schema_version", "999").await;
         let refused = Ledger::open(&place.url, 1, Clock::system()).await;
         assert!(matches!(refused.err(), Some(DbError::Newer { found: 999, .. })));
     }
 
     async fn a_write_that_fails_or_panics_leaves_nothing(place: Place) {
         let ledger = place.ledger().await;
-        let insert = "INSERT INTO meta (key, value) VALUES ('mark', 'x')";
-        let failed = ledger.db().write(move |tx| { tx.exec(insert, &[])?; Err::<(), _>(DbError::Broken("no".into())) }).await;
+        let failed = ledger.db().write(|tx| { tables::add_meta(tx, "mark", "x")?; Err::<(), _>(DbError::Broken("no".into())) }).await;
         assert!(failed.is_err());
-        let panicked = ledger.db().write(move |tx| -> Result<(), DbError> { tx.exec(insert, &[])?; panic!("on purpose") }).await;
+        let panicked = ledger.db().write(|tx| -> Result<(), DbError> { tables::add_meta(tx, "mark", "x")?; panic!("on purpose") }).await;
         assert!(panicked.is_err());
-        let found = crate::place::column(ledger.db(), "SELECT value FROM meta WHERE key = 'mark'").await;
-        assert!(found.is_empty(), "{found:?}");
-        ledger.db().write(move |tx| tx.exec(insert, &[]).map(drop)).await.expect("the next one works");
+        assert_eq!(tables::meta(ledger.db(), "mark").await, None);
+        ledger.db().write(|tx| tables::add_meta(tx, "mark", "x")).await.expect("the next one works");
     }
 }
 
@@ -253,15 +250,13 @@ proptest! {
                         let _ = ledger.set_back(&claim, cause, at_once, "x".to_owned()).await;
                     },
                     Step::Expire(worker) => if let Some(claim) = &held[worker] {
-                        let (chunk, owner) = (claim.chunk, claim.owner.clone());
-                        let sql = "UPDATE chunks SET lease_until = 0 WHERE chunk = $1 AND lease_owner = $2";
-                        ledger.db().write(move |tx| tx.exec(sql, &[chunk.into(), owner.into()]).map(drop)).await.expect("expired");
+                        tables::expire_lease(&ledger, claim.chunk, &claim.owner).await;
                     },
                     Step::Cancel => cancelled |= ledger.cancel(job.seq, &by("tester")).await.expect("asked"),
                 }
             }
             // Everyone dies; the sweep and one last worker bring it to its end.
-            ledger.db().write(|tx| tx.exec("UPDATE chunks SET lease_until = 0 WHERE state = 'running'", &[]).map(drop)).await.expect("expired");
+            tables::expire_leases(&ledger).await;
             ledger.clear_up_cancelled().await.expect("swept");
             while let Some(claim) = ledger.claim(claimant("last", 60_000)).await.expect("asked") {
                 close(&ledger, &claim).await.expect("closed");

@@ -13,6 +13,7 @@ mod config;
 mod contention;
 mod counterpart;
 mod crash;
+mod db;
 mod delivery;
 mod doctor;
 mod imports;

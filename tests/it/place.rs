@@ -2,6 +2,7 @@
 
 mod jobs;
 mod look;
+pub(crate) mod tables;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -202,8 +203,8 @@ pub(crate) fn claimant(owner: &str, lease_millis: i64) -> Claimant {
 }
 
 /// The kinds that need no other store, in the order their samples go together.
-pub(crate) fn of_this_store() -> impl Iterator<Item = &'static dyn tenantry_jobs::Job> {
-    tenantry_jobs::JOBS
+pub(crate) fn of_this_store() -> impl Iterator<Item = &'static dyn tenantry_jobs::JobKind> {
+    tenantry_jobs::KINDS
         .iter()
         .copied()
         .filter(|job| job.policy().runs_in == tenantry_jobs::RunsIn::Store)

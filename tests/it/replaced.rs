@@ -3,23 +3,21 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tenantry::db::{ConnectOptions, Db, DbError, Value};
+use tenantry::db::{ConnectOptions, Db, DbError};
 use tenantry::ledger::JobFilter;
 use tokio::task::JoinSet;
 
-use crate::place::{CUSTOMERS, On, Place, Running};
+use crate::place::{CUSTOMERS, On, Place, Running, tables};
 use crate::servers::{PATIENCE, eventually};
 
 const SAYS: &str = "was removed or replaced while it was open; nothing more is written to it; start again";
 
 async fn note(db: &Db, key: &'static str) -> Result<u64, DbError> {
-    db.write(move |tx| tx.exec("INSERT INTO meta (key, value) VALUES ($1, '')", &[Value::from(key)]))
-        .await
+    db.write(move |tx| tables::add_meta(tx, key, "")).await
 }
 
 async fn noted(db: &Db) -> Result<i64, DbError> {
-    db.read(|tx| tx.query("SELECT count(*) FROM meta WHERE value = ''", &[])?[0].int(0))
-        .await
+    tables::empty_meta(db).await
 }
 
 /// Whatever is asked for, the answer is that the file is another one.
@@ -81,7 +79,7 @@ async fn a_write_under_way_is_not_said_to_be_kept() {
     let (from, to) = (path.clone(), away.clone());
     let written = db
         .write(move |tx| {
-            tx.exec("INSERT INTO meta (key, value) VALUES ('lost', '')", &[])?;
+            tables::add_meta(tx, "lost", "")?;
             std::fs::rename(&from, &to).expect("renamed");
             Ok(())
         })

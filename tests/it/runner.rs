@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use tenantry::db::DbError;
 use tenantry::ledger::{Job, JobState, Ledger, Parameters, Scope};
 use tenantry::queue::Queue;
 use tenantry::runner::{Runner, ServeError};
@@ -13,7 +12,7 @@ use tenantry::tasks;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::place::{CUSTOMERS, On, Place, TestJob, apply, by, claimant, column, settings};
+use crate::place::{CUSTOMERS, On, Place, TestJob, apply, by, claimant, column, settings, tables};
 use crate::servers::{RedisServer, eventually};
 use tenantry::secret::SecretUrl;
 
@@ -181,8 +180,7 @@ with_both_queues! {
         let working = shop.runner();
         eventually("some rows", async || (shop.job(job.id).await.counts.applied > 0).then_some(())).await;
         working.end().await;
-        let held = column(shop.ledger.db(), "SELECT CAST(chunk AS TEXT) FROM chunks WHERE state = 'running'").await;
-        assert_eq!(held, [""; 0]);
+        assert_eq!(tables::held_chunks(&shop.ledger).await, 0);
         let done = shop.job(job.id).await.counts.applied as usize;
         assert_eq!(shop.users().await, done);
         let working = shop.runner();
@@ -192,11 +190,7 @@ with_both_queues! {
 
     async fn a_chunk_that_cannot_be_worked_is_given_up_and_the_others_go_on(shop: Shop) {
         let job = shop.unrung("a", 30).await;
-        let input = job.input;
-        let lose = shop.ledger.db().write(move |tx| -> Result<u64, DbError> {
-            tx.exec("DELETE FROM spool WHERE input = $1 AND block = 1", &[input.into()])
-        });
-        assert_eq!(lose.await.expect("lost"), 1);
+        assert_eq!(tables::lose_block(&shop.ledger, job.input, 1).await, 1);
         let working = shop.runner();
         let job = shop.ended(&job).await;
         assert_eq!(job.state, JobState::Failed);

@@ -5,7 +5,7 @@ mod identity;
 mod memory;
 mod under_test;
 
-use crate::place::{On, Place, TestJob, apply, column, of_this_store, on_both, outcomes};
+use crate::place::{On, Place, TestJob, apply, column, of_this_store, on_both, outcomes, tables};
 use serde_json::json;
 use tenantry::ledger::Parameters;
 use tenantry_jobs::Undo;
@@ -77,7 +77,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         let many: String = (0..40).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,First{n},Last,GB,\n")).collect();
         let first = TestJob::new(&ledger, "bulk-add-users", &users(&many)).parameters(Parameters { skip_invalid: true, ..Parameters::default() }).chunks(7).run().await;
         assert_eq!(first.counts.applied, 40);
-        // Old, changed and new ones in one chunk: the way over the staging table on PostgreSQL.
+        // Old, changed and new ones in one chunk: the way over arrays on PostgreSQL.
         let mixed = many.replace("First3,", "Other3,").to_uppercase().replace("A-1,USER39@", "A-1,NEW39@").replace("FIRST", "First").replace("LAST", "Last").replace("OTHER", "Other");
         let job = TestJob::new(&ledger, "bulk-add-users", &users(&mixed)).parameters(Parameters { skip_invalid: true, ..Parameters::default() }).chunks(100).run().await;
         assert_eq!((job.counts.applied, job.counts.unchanged, job.counts.rejected), (1, 38, 1), "{:?}", outcomes(&ledger, &job).await);
@@ -97,7 +97,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         assert_eq!(column(db, "SELECT email FROM customers ORDER BY domain").await, ["new@alpha.example", "bea@beta.example"]);
         assert_eq!(column(db, "SELECT tags FROM customers ORDER BY domain").await, ["vip", ""]);
         assert_eq!(column(db, "SELECT CAST(version AS TEXT) FROM customers ORDER BY domain").await, ["2", "2"]);
-        let images = column(db, "SELECT before FROM before_images ORDER BY row").await;
+        let images = tables::images_before(&ledger).await;
         assert!(images[0].contains("\"email\":\"ada@alpha.example\"") && images[0].contains("\"tags\":\"\""), "{images:?}");
         let again = apply(&ledger, "update-account", patch).await;
         assert_eq!(again.counts.unchanged, 2);

@@ -11,7 +11,7 @@ use tenantry::runner::retry::RetryPolicy;
 use tenantry::submit::Submitted;
 
 use crate::place::{
-    CUSTOMERS, On, Place, Running, TestJob, Work, apply, by, claimant, column, on_both, outcomes, settings,
+    CUSTOMERS, On, Place, Running, TestJob, Work, apply, by, claimant, on_both, outcomes, settings, tables,
 };
 use crate::servers::{PgServer, RedisServer, connect, eventually};
 
@@ -64,7 +64,7 @@ on_both! {
         let job = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs").remove(0);
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 299, 1));
         assert_eq!(outcomes(&ledger, &job).await, [(117, "failed".to_owned(), "at-fault".to_owned())]);
-        let said = column(ledger.db(), "SELECT message FROM row_outcomes WHERE outcome = 'failed'").await;
+        let said = tables::messages(&ledger, "failed").await;
         assert_eq!(said, ["its worker died 3 times"]);
         // Rows of a part are recorded with the id that whole chunks' rows have without a record.
         let results = place.tenantry(&["results", &job.id.to_string()]).ends(0).out;
@@ -100,7 +100,7 @@ on_both! {
         let job = Work::on(&ledger, &job).settings(settings).until_at_rest().await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 59, 1));
         assert_eq!(outcomes(&ledger, &job).await, [(33, "failed".to_owned(), "at-fault".to_owned())]);
-        let said = column(ledger.db(), "SELECT message FROM row_outcomes WHERE outcome = 'failed'").await;
+        let said = tables::messages(&ledger, "failed").await;
         assert!(said[0].starts_with("given up after 2 attempts") && said[0].contains("not this one"), "{said:?}");
     }
 
@@ -140,8 +140,7 @@ on_both! {
         assert_eq!((job.state, job.message.as_deref()), (JobState::Retryable, Some("away 30")));
         let job = Work::on(&ledger, &job).until_at_rest().await;
         assert_eq!((job.state, job.counts.applied, job.message), (JobState::Completed, 10, None));
-        let counted = column(ledger.db(), "SELECT CAST(failures + setbacks AS TEXT) FROM chunks WHERE job > 1").await;
-        assert_eq!(counted, ["0"]);
+        assert_eq!(tables::setbacks(&ledger).await, ["0"]);
     }
 
     async fn a_job_is_retried_by_one_job(place: Place) {
@@ -157,7 +156,8 @@ on_both! {
         let made = futures::future::join_all(retries).await;
         let made: std::collections::HashSet<_> = made.into_iter().map(|made| made.expect("asked").expect("retried")).collect();
         assert_eq!(made.len(), 1);
-        assert_eq!(column(ledger.db(), "SELECT kind FROM jobs WHERE retry_of IS NOT NULL").await.len(), 1);
+        let retries = tables::jobs(&ledger).await.into_iter().filter(|job| job.retry_of.is_some());
+        assert_eq!(retries.count(), 1);
     }
 }
 
@@ -237,12 +237,7 @@ async fn submitters_are_told_once_by_however_many_workers() {
     }
     let ledger = place.ledger().await;
     eventually("everybody to be told", async || {
-        let told = column(
-            ledger.db(),
-            "SELECT id FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NOT NULL",
-        )
-        .await;
-        (told.len() == 60).then_some(())
+        (tables::told(&ledger).await == 60).then_some(())
     })
     .await;
     let replies: u64 = redis::cmd("XLEN")
@@ -307,22 +302,8 @@ async fn claims_and_sweeps_go_by_indexes() {
         .await
         .expect("opened");
     // With fewer ended jobs, or once the tables were vacuumed, the server chooses well whatever indexes it has.
-    let history = [
-        "ALTER TABLE jobs SET (autovacuum_enabled = off)",
-        "INSERT INTO inputs (id, name, header) SELECT n, 'x', '[]' FROM generate_series(1, 100000) AS s(n)",
-        "INSERT INTO jobs (id, fingerprint, kind, parameters, state, input, submitted_by, created_at, finished_at, spooled)
-           SELECT gen_random_uuid(), 'done ' || n, 'update-account', '{}', 'completed', n, 'x', 0, 1, 0
-           FROM generate_series(1, 100000) AS s(n)",
-        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
-           SELECT n, 0, 1, 1, 0, 'done' FROM generate_series(1, 100000) AS s(n)",
-        "ANALYZE",
-        "INSERT INTO jobs (id, fingerprint, kind, parameters, state, input, submitted_by, created_at, chunks_left)
-           SELECT gen_random_uuid(), 'work ' || n, 'update-account', '{}', 'queued', n, 'x', 0, 1 FROM generate_series(1, 4000) AS s(n)",
-        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state)
-           SELECT 100000 + n, 0, 1, 1, 1, 'queued' FROM generate_series(1, 4000) AS s(n)",
-    ];
     let client = connect(&url).await.expect("a connection");
-    for sql in history {
+    for sql in tables::HISTORY {
         client.batch_execute(sql).await.expect("history");
     }
     client.batch_execute("SELECT pg_stat_reset()").await.expect("reset");

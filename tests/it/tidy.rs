@@ -112,7 +112,7 @@ fn every_file_says_what_it_is_for_and_stays_readable() {
 #[test]
 fn the_readme_lists_the_catalogue() {
     let readme = read(root().join("README.md"));
-    for job in tenantry_jobs::JOBS {
+    for job in tenantry_jobs::KINDS {
         let row = format!("| `{}` | {} |", job.kind(), job.summary());
         assert!(readme.contains(&row), "README lacks {row}");
     }
@@ -122,7 +122,7 @@ fn the_readme_lists_the_catalogue() {
         .lines()
         .filter(|line| line.starts_with("| `") && line.contains('-'))
         .count();
-    assert_eq!(rows, tenantry_jobs::JOBS.len(), "README has a row too many");
+    assert_eq!(rows, tenantry_jobs::KINDS.len(), "README has a row too many");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tenantry_jobs::Undo;
 
 use crate::counterpart::{self, Answer};
 
-use crate::place::{On, Place, TestJob, Work, apply, by, column, of_this_store, on_both, outcomes};
+use crate::place::{On, Place, TestJob, Work, apply, by, column, of_this_store, on_both, outcomes, tables};
 
 /// What people would call the state of the store; who changed it how often is no part of it.
 async fn store(ledger: &Ledger) -> Vec<String> {
@@ -145,8 +145,7 @@ on_both! {
             let answered = ledger.db().write(move |tx| counterpart::answer(tx, subscription, answer, now)).await;
             assert_eq!(answered.expect("answered"), 1);
         }
-        let due = "UPDATE chunks SET not_before = 0 WHERE state = 'waiting'";
-        ledger.db().write(move |tx| tx.exec(due, &[])).await.expect("due");
+        tables::make_due(&ledger).await;
         let ended = Work::on(&ledger, &job).until_ended().await;
         assert_eq!((ended.counts.applied, ended.counts.rejected), (3, 1));
         let codes = outcomes(&ledger, &ended).await;

@@ -24,10 +24,10 @@ pub struct TimeTold {
 
 /// Tells the time. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Clock(Source);
+pub struct Clock(TimeSource);
 
 #[derive(Debug, Clone)]
-enum Source {
+enum TimeSource {
     /// The machine's clock, and when this one was made.
     Machine(Instant),
     /// Stands still, and where it stood first.
@@ -52,19 +52,21 @@ const SLACK_MILLIS: i64 = 5;
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self(Source::Machine(Instant::now()))
+        Self(TimeSource::Machine(Instant::now()))
     }
 
     /// A clock that stands still at `millis` since the epoch until [`advance`](Self::advance)d; for tests.
     pub fn held(millis: i64) -> Self {
-        Self(Source::Held(Arc::new(AtomicI64::new(millis)), millis))
+        Self(TimeSource::Held(Arc::new(AtomicI64::new(millis)), millis))
     }
 
     /// A clock that goes by the time a database tells, from here on. A held one stays as it is.
     #[must_use]
     pub fn following(self, told: TimeTold) -> Self {
-        let Source::Machine(since) = self.0 else { return self };
-        let clock = Self(Source::Followed(Arc::new(Followed {
+        let TimeSource::Machine(since) = self.0 else {
+            return self;
+        };
+        let clock = Self(TimeSource::Followed(Arc::new(Followed {
             since,
             offset: AtomicI64::new(i64::MIN / 2),
         })));
@@ -74,7 +76,9 @@ impl Clock {
 
     /// Goes by what the database has told just now, if this clock follows it.
     pub fn follow(&self, told: TimeTold) {
-        let Source::Followed(followed) = &self.0 else { return };
+        let TimeSource::Followed(followed) = &self.0 else {
+            return;
+        };
         let millis = |at: Instant| at.saturating_duration_since(followed.since).as_millis() as i64;
         let (asked, answered) = (millis(told.asked), millis(told.answered));
         // It was this time somewhere between question and answer.
@@ -87,7 +91,7 @@ impl Clock {
 
     /// How far this machine's clock is ahead of the followed one, in milliseconds, if that is more than a little.
     pub fn is_off_by(&self) -> Option<i64> {
-        let Source::Followed(_) = &self.0 else { return None };
+        let TimeSource::Followed(_) = &self.0 else { return None };
         let ahead = machine_millis() - self.now_millis();
         (ahead.abs() > OFF_BY_MILLIS).then_some(ahead)
     }
@@ -95,9 +99,9 @@ impl Clock {
     /// Milliseconds since the Unix epoch, UTC.
     pub fn now_millis(&self) -> i64 {
         match &self.0 {
-            Source::Machine(_) => machine_millis(),
-            Source::Held(held, _) => held.load(Ordering::SeqCst),
-            Source::Followed(followed) => {
+            TimeSource::Machine(_) => machine_millis(),
+            TimeSource::Held(held, _) => held.load(Ordering::SeqCst),
+            TimeSource::Followed(followed) => {
                 followed.since.elapsed().as_millis() as i64 + followed.offset.load(Ordering::SeqCst)
             }
         }
@@ -106,15 +110,15 @@ impl Clock {
     /// Milliseconds that have passed since this clock was made, however it or the machine's clock was set in between.
     pub fn elapsed_millis(&self) -> i64 {
         match &self.0 {
-            Source::Machine(since) => since.elapsed().as_millis() as i64,
-            Source::Held(held, first) => held.load(Ordering::SeqCst) - first,
-            Source::Followed(followed) => followed.since.elapsed().as_millis() as i64,
+            TimeSource::Machine(since) => since.elapsed().as_millis() as i64,
+            TimeSource::Held(held, first) => held.load(Ordering::SeqCst) - first,
+            TimeSource::Followed(followed) => followed.since.elapsed().as_millis() as i64,
         }
     }
 
     /// Moves a held clock on; others take no notice.
     pub fn advance(&self, millis: i64) {
-        if let Source::Held(held, _) = &self.0 {
+        if let TimeSource::Held(held, _) = &self.0 {
             held.fetch_add(millis, Ordering::SeqCst);
         }
     }

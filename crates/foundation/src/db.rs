@@ -163,6 +163,11 @@ pub trait Tx {
     /// Runs one statement once per parameter set (pipelined on PostgreSQL) and returns the changed rows of each.
     fn exec_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<u64>, DbError>;
 
+    /// Runs one statement once per parameter set (all in one on PostgreSQL) and returns how many rows were changed in all.
+    /// The sets are about different rows. The statement is an `INSERT`, of `VALUES` or of a `SELECT`, an `UPDATE` or a
+    /// `DELETE`, whose first `WHERE` is its own.
+    fn exec_all(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<u64, DbError>;
+
     /// Runs one query once per parameter set (all in one on PostgreSQL; no set's first value is NULL).
     fn query_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError>;
 

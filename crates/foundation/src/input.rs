@@ -44,12 +44,12 @@ pub use digest::{Digest, Sha256};
 pub use error::{InputError, Position, code};
 pub use redact::REDACTED;
 pub use sheet::column_letters;
-pub use spooled::{STANDARD_INPUT, Spooled, SpooledReader};
+pub use spooled::{STANDARD_INPUT, SpooledInput, SpooledReader};
 
 use block::{Cells, Mark};
 use notes::Notes;
 use sheet::Sheet;
-use source::{Magic, Source};
+use source::{Magic, TextSource};
 use text::Text;
 
 /// Bounds on what is held in memory.
@@ -159,11 +159,11 @@ impl Input {
 
     /// Opens a file and reads the header of what the options name.
     pub fn open_with(path: &Path, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
-        Self::new(Source::open(path)?, limits, options)
+        Self::new(TextSource::open(path)?, limits, options)
     }
 
     /// Reads what was kept of a pipe, and the header of what the options name.
-    pub fn of_spooled(spooled: &Spooled, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
+    pub fn of_spooled(spooled: &SpooledInput, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         Self::from_reader_with(spooled.name(), Box::new(spooled.reader()), limits, options)
     }
 
@@ -179,10 +179,10 @@ impl Input {
         limits: InputLimits,
         options: &InputOptions,
     ) -> Result<Self, InputError> {
-        Self::new(Source::from_reader(name, reader)?, limits, options)
+        Self::new(TextSource::from_reader(name, reader)?, limits, options)
     }
 
-    fn new(source: Source, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
+    fn new(source: TextSource, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         let limits = limits.clamped();
         let rows_from = match source.magic() {
             Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options)?)),

@@ -58,7 +58,7 @@ impl Ledger {
                      WHERE seq = $1 AND state = 'awaiting-approval' AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
                 );
                 let approved = tx.query_first(&sql, &[seq.into(), by.name.as_str().into(), now.into()])?;
-                let decision = Decision {
+                let decision = JobDecision {
                     action: Action::Approved,
                     by: Some(&by),
                     note: None,
@@ -130,7 +130,7 @@ impl Ledger {
                         ended = end_chunk(tx, seq, chunk, Outcome::Cancelled, None, now)?.or(ended);
                     }
                 }
-                let decision = Decision {
+                let decision = JobDecision {
                     action: if by.is_some() {
                         Action::Rejected
                     } else {
@@ -158,7 +158,7 @@ impl Ledger {
                      AND state IN ('queued', 'running', 'retryable') AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
                 );
                 let paused = tx.query_first(&sql, &[seq.into(), message.into()])?;
-                let decision = Decision {
+                let decision = JobDecision {
                     action: Action::Paused,
                     by: Some(&by),
                     note: None,
@@ -180,7 +180,7 @@ impl Ledger {
                      WHERE seq = $1 AND state = 'paused' RETURNING {JOB_COLUMNS}"
                 );
                 let resumed = tx.query_first(&sql, &[seq.into()])?;
-                let decision = Decision {
+                let decision = JobDecision {
                     action: Action::Resumed,
                     by: Some(&by),
                     note: None,
@@ -213,7 +213,7 @@ impl Ledger {
 }
 
 /// What was decided on a job.
-struct Decision<'d> {
+struct JobDecision<'d> {
     action: Action,
     /// Nobody, if the time was up.
     by: Option<&'d Actor>,
@@ -222,7 +222,7 @@ struct Decision<'d> {
     late: DecisionRefused,
 }
 
-impl Decision<'_> {
+impl JobDecision<'_> {
     /// Records it if it was carried out: `job` is the job's [`JOB_COLUMNS`], or nothing if it came too late.
     fn record(self, tx: &mut dyn Tx, job: Option<Row>, now: i64) -> Result<Result<(), DecisionRefused>, DbError> {
         let Some(job) = job else { return Ok(Err(self.late)) };

@@ -5,7 +5,7 @@ use super::chunk_state::ChunkState;
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes};
 use super::trial::Trial;
-use super::{Claim, Outcome, RowOutcome, fence};
+use super::{Claim, JobState, Outcome, RowOutcome, fence};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// How a chunk's rows ended, or do not yet.
@@ -230,7 +230,10 @@ fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Opti
     )?;
     let Some(row) = counted else { return Ok(None) };
     let (wrong, finished) = (row.int(0)? as f64, row.int(1)? as f64);
-    if finished < limit.from_rows.max(1) as f64 || wrong / finished <= limit.rate || row.text(2)? == "paused" {
+    if finished < limit.from_rows.max(1) as f64
+        || wrong / finished <= limit.rate
+        || row.text(2)? == JobState::Paused.as_str()
+    {
         return Ok(None);
     }
     let message = format!(

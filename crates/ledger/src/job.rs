@@ -95,7 +95,7 @@ impl JobState {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
-    fn parse(text: &str) -> Result<Self, DbError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, DbError> {
         Self::named(text).ok_or_else(|| DbError::Broken(format!("`{text}` is no job state")))
     }
 }

@@ -7,7 +7,7 @@
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
 use super::rows::record_outcomes;
-use super::{Actor, Job, JobId, Ledger, Parameters, RowOutcome};
+use super::{Actor, Job, JobId, JobState, Ledger, Parameters, RowOutcome};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// A planned job whose submitter has shown no life for this long is removed.
@@ -261,6 +261,14 @@ impl Ledger {
 
     /// Queues the job, or finds the one that is the same.
     pub async fn commit(&self, job: Draft, commit: Commit) -> Result<Committed, DbError> {
+        match self.try_to_commit(job, commit.clone()).await {
+            // The same was committed at the same moment; now it can be seen.
+            Err(DbError::Conflict(_)) => self.try_to_commit(job, commit).await,
+            other => other,
+        }
+    }
+
+    async fn try_to_commit(&self, job: Draft, commit: Commit) -> Result<Committed, DbError> {
         let now = self.clock.now_millis();
         self.db
             .write(move |tx| {
@@ -284,9 +292,9 @@ impl Ledger {
                     &[job.seq.into()],
                 )?;
                 let state = if commit.gate.is_some() {
-                    "awaiting-approval"
+                    JobState::AwaitingApproval
                 } else {
-                    "queued"
+                    JobState::Queued
                 };
                 let until = commit.gate.as_ref().map(|gate| now + gate.expires_millis);
                 let reasons = commit.gate.as_ref().map(|gate| to_json(&gate.reasons));
@@ -307,7 +315,7 @@ impl Ledger {
                         commit.idempotency_key.into(),
                         commit.fingerprint.into(),
                         job.input.into(),
-                        state.into(),
+                        state.as_str().into(),
                         commit.plan_hash.into(),
                         // What is approved is that plan and nothing else.
                         i64::from(commit.checks_drift || commit.gate.is_some()).into(),

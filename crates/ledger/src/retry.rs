@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::chunk_state::ChunkState;
-use super::{Actor, Job, JobId, Ledger, Outcome};
+use super::{Actor, Job, JobId, JobState, Ledger, Outcome};
 use tenantry_foundation::db::{DbError, Tx};
 
 /// Why a job cannot be retried.
@@ -68,7 +68,7 @@ impl Ledger {
                     let (id, state) = (earlier.text(0)?, earlier.text(1)?);
                     return match id.parse() {
                         // Asked for twice.
-                        Ok(same) if !matches!(state, "completed" | "failed" | "cancelled") => Ok(Ok(same)),
+                        Ok(same) if !JobState::parse(state)?.is_final() => Ok(Ok(same)),
                         _ => Ok(Err(RetryRefused::Retried(id.to_owned()))),
                     };
                 }

@@ -5,7 +5,7 @@
 //! that cannot be made is no reason to hold customers up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 use tenantry_jobs::{CustomerField, Problem, code};
@@ -16,6 +16,7 @@ use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{Class, find};
 use super::text::text;
+use tenantry_foundation::lock::lock;
 
 const VALIDATE: Operation = Operation::new("validate-address", "POST", Speaker::App);
 
@@ -67,7 +68,7 @@ impl Validator {
         let asked: Map<String, Value> = parts.map(|(name, value)| (name.to_owned(), json!(value))).collect();
         let asked = Value::Object(asked);
         let cell = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = lock(&self.known);
             known.entry(asked.to_string()).or_default().clone()
         };
         let judgement = cell.get_or_try_init(|| ask(client, &asked)).await?;

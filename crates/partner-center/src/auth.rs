@@ -5,10 +5,10 @@ use super::entra;
 use tenantry_foundation::clock::Clock;
 use tenantry_foundation::secret::Secret;
 use tenantry_store::kit::http::Http;
-use tenantry_store::kit::oauth::{Identity, Provider, RefreshRules, Tokens};
+use tenantry_store::kit::oauth::{ClientIdentity, Provider, RefreshRules, Tokens};
 
 pub(super) use tenantry_store::kit::oauth::AuthError;
-pub use tenantry_store::kit::oauth::{RefreshToken, Speaker, Standing};
+pub use tenantry_store::kit::oauth::{RefreshToken, Speaker, TokenExpiry};
 
 /// As Microsoft's page on the secure application model has it.
 const REFRESH_TOKENS: RefreshRules = RefreshRules {
@@ -50,7 +50,7 @@ pub(super) fn tokens(http: Http, addresses: &Addresses, credentials: Credentials
         refresh: REFRESH_TOKENS,
         judge: entra::judge,
     };
-    let identity = Identity {
+    let identity = ClientIdentity {
         client_id,
         client_secret,
         refresh_token,

@@ -17,7 +17,7 @@ use tenantry_foundation::secret::Secret;
 use tenantry_store::kit::http::{Http, HttpError, retry_after};
 use tenantry_store::kit::oauth::Tokens;
 use tenantry_store::kit::pace::{LimitBoard, Pacer};
-use tenantry_store::kit::retry::{self, Again};
+use tenantry_store::kit::retry::{self, Retry};
 use tracing::Instrument;
 
 /// No answer is read beyond this.
@@ -194,12 +194,12 @@ impl Client {
     pub(super) async fn read(&self, call: &Call) -> Result<Answer, CallError> {
         let again = |error: &CallError| match error {
             CallError::Answered(failure, _) => match failure.class() {
-                Class::Throttled => Again::InTurn,
-                Class::Unavailable => Again::Later,
-                _ => Again::Never,
+                Class::Throttled => Retry::InTurn,
+                Class::Unavailable => Retry::Later,
+                _ => Retry::Never,
             },
-            CallError::Auth(AuthError::Refused(_)) => Again::Never,
-            _ => Again::Later,
+            CallError::Auth(AuthError::Refused(_)) => Retry::Never,
+            _ => Retry::Later,
         };
         retry::read(|| self.call(call, self.clock.fresh_id()), again).await
     }

@@ -56,39 +56,39 @@ fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
 /// What a row that creates a customer would do.
 pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<RowPreview, Halt> {
     Ok(match standing(session, new).await? {
-        Standing::Free => match session.judge_address(&new_address(new)).await? {
+        CustomerStanding::Free => match session.judge_address(&new_address(new)).await? {
             Judgement::Fine | Judgement::Unchecked(_) => Verdict::Create.into(),
             Judgement::Doubtful(problem) => RowPreview::reject(problem),
         },
-        Standing::Same(_) => Verdict::Unchanged.into(),
-        Standing::Refused(problem) => RowPreview::reject(problem),
+        CustomerStanding::Same(_) => Verdict::Unchanged.into(),
+        CustomerStanding::Refused(problem) => RowPreview::reject(problem),
     })
 }
 
-enum Standing {
+enum CustomerStanding {
     Free,
     /// There is one, and it is so already: its id.
     Same(String),
     Refused(Problem),
 }
 
-async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<Standing, Halt> {
+async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<CustomerStanding, Halt> {
     let tags = &new.profile[CustomerField::Tags as usize];
     let unkept = not_kept("tags", tags).or_else(|| not_kept("external_id", new.external_id));
     if let Some(problem) = unkept {
-        return Ok(Standing::Refused(problem));
+        return Ok(CustomerStanding::Refused(problem));
     }
     // One that is left out is looked up nowhere.
     if new.domain.is_empty() || is_free(session, &new.domain).await? {
-        return Ok(Standing::Free);
+        return Ok(CustomerStanding::Free);
     }
     let Some(id) = session.customer_of_domain(&new.domain).await? else {
         if session.was_made_lately(&new.domain).await? {
-            return Ok(Standing::Refused(not_there_yet("domain", &new.domain)));
+            return Ok(CustomerStanding::Refused(not_there_yet("domain", &new.domain)));
         }
         let expected = "another tenant has this domain already";
         let problem = Problem::stated(code::DOMAIN_TAKEN, "domain", new.domain.as_ref(), expected);
-        return Ok(Standing::Refused(problem));
+        return Ok(CustomerStanding::Refused(problem));
     };
     let profile = profile(session, &id).await?;
     let wanted = PLACES
@@ -96,14 +96,14 @@ async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<Standing, 
         .map(|(field, _, _)| (*field, new.profile[*field as usize].as_ref()));
     let differing = changes(&profile, wanted.filter(|(_, value)| !value.is_empty()));
     if differing.is_empty() {
-        return Ok(Standing::Same(id));
+        return Ok(CustomerStanding::Same(id));
     }
     let fields: Vec<&str> = differing.iter().map(|change| change.field).collect();
     let expected = format!(
         "a customer of this domain exists and differs in {}; `update-account` changes it",
         fields.join(", ")
     );
-    Ok(Standing::Refused(Problem::stated(
+    Ok(CustomerStanding::Refused(Problem::stated(
         code::CUSTOMER_EXISTS,
         "domain",
         new.domain.as_ref(),
@@ -130,9 +130,9 @@ pub(super) async fn create(
     let mut message = AGREEMENT.to_owned();
     if !steps.has_begun_step("create") {
         match standing(session, new).await? {
-            Standing::Free => {}
-            Standing::Same(id) => return Ok((End::Unchanged(id), None)),
-            Standing::Refused(problem) => return Ok((End::Rejected(problem), None)),
+            CustomerStanding::Free => {}
+            CustomerStanding::Same(id) => return Ok((End::Unchanged(id), None)),
+            CustomerStanding::Refused(problem) => return Ok((End::Rejected(problem), None)),
         }
         match session.judge_address(&new_address(new)).await? {
             Judgement::Fine => {}
@@ -314,10 +314,7 @@ pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) 
     if let Some(problem) = patch_not_kept(patch) {
         return Ok(RowPreview::reject(problem));
     }
-    let customer = match session.customer(patch.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let customer = session.customer(patch.customer).await?;
     let profile = profile(session, &customer.id).await?;
     let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
     let changes = changes(&profile, wanted.iter().copied());
@@ -351,10 +348,7 @@ pub(super) async fn update(session: &Session, steps: Steps<'_>, patch: &Customer
     if let Some(problem) = patch_not_kept(patch) {
         return Ok(End::Rejected(problem));
     }
-    let customer = match session.customer(patch.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let customer = session.customer(patch.customer).await?;
     let target = customer.id.clone();
     let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
     let mut message = String::new();

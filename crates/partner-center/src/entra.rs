@@ -4,7 +4,7 @@
 //! reserves the right to change numbers. Source: Microsoft Entra's page of authentication and authorization error codes.
 
 use super::failure::Failure;
-use tenantry_store::kit::oauth::Refusal;
+use tenantry_store::kit::oauth::TokenRefusal;
 
 /// What helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +77,9 @@ fn remedy(failure: &Failure) -> Option<Remedy> {
 }
 
 /// What a refusal means; `renewal` says how to renew the refresh token, if one was used.
-pub(super) fn judge(status: u16, body: &[u8], renewal: Option<&str>) -> Refusal {
+pub(super) fn judge(status: u16, body: &[u8], renewal: Option<&str>) -> TokenRefusal {
     let failure = Failure::read("token", status, body, None);
-    Refusal {
+    TokenRefusal {
         may_pass: may_pass(&failure),
         advice: advice(&failure, renewal),
         what: failure.to_string(),

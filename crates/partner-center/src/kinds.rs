@@ -12,7 +12,7 @@ pub(super) enum Takes {
     ForUser,
 }
 
-const KINDS: [(&str, Takes); 15] = [
+const TAKES: [(&str, Takes); 15] = [
     ("add-customer", Takes::ByApplication),
     ("assign-licenses", Takes::ForUser),
     ("bulk-add-users", Takes::ForUser),
@@ -34,13 +34,13 @@ const KINDS: [(&str, Takes); 15] = [
 
 /// Whether it can carry out this kind.
 pub(super) fn takes(kind: &str) -> Takes {
-    let found = KINDS.iter().find(|(known, _)| *known == kind);
+    let found = TAKES.iter().find(|(known, _)| *known == kind);
     found.map_or(Takes::No, |(_, takes)| *takes)
 }
 
 /// The kinds it can carry out.
 pub(super) fn taken() -> impl Iterator<Item = &'static str> {
-    KINDS
+    TAKES
         .iter()
         .filter(|(_, takes)| *takes != Takes::No)
         .map(|(kind, _)| *kind)
@@ -48,16 +48,16 @@ pub(super) fn taken() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use tenantry_jobs::{JOBS, RunsIn};
+    use tenantry_jobs::{KINDS, RunsIn};
 
     use super::*;
 
     #[test]
     fn every_kind_is_decided_on() {
-        let mut kinds: Vec<&str> = JOBS.iter().map(|job| job.kind()).collect();
+        let mut kinds: Vec<&str> = KINDS.iter().map(|job| job.kind()).collect();
         kinds.sort_unstable();
-        assert_eq!(KINDS.map(|(kind, _)| kind).to_vec(), kinds);
-        for job in JOBS.iter().filter(|job| job.policy().runs_in == RunsIn::Ledger) {
+        assert_eq!(TAKES.map(|(kind, _)| kind).to_vec(), kinds);
+        for job in KINDS.iter().filter(|job| job.policy().runs_in == RunsIn::Ledger) {
             assert_eq!(takes(job.kind()), Takes::No, "{}", job.kind());
         }
     }

@@ -48,7 +48,7 @@ use std::time::Duration;
 use tenantry_jobs::{Change, Problem, Request, TransferAction, code};
 use thiserror::Error;
 
-pub use auth::{Credentials, RefreshToken, Speaker, Standing};
+pub use auth::{Credentials, RefreshToken, Speaker, TokenExpiry};
 pub use cloud::{Addresses, Cloud};
 
 use self::address::Validator;
@@ -98,9 +98,12 @@ pub struct PartnerCenter {
 /// Why a row cannot go on, or has to wait.
 #[derive(Debug, Error)]
 enum Halt {
+    /// The row: it is not right, or asks for what is not to be had.
+    #[error("{0}")]
+    Rejected(Problem),
     /// The row: what it has to know is not told.
     #[error("Partner Center: {0}")]
-    Refused(Refusal),
+    Refused(RefusedRead),
     /// The service, for now.
     #[error("Partner Center: {0}")]
     Unavailable(String),
@@ -122,14 +125,14 @@ const UNSORTED: &str = "a list could not be sorted";
 /// A question that was refused.
 #[derive(Debug, Error)]
 #[error("{0}")]
-struct Refusal(Failure);
+struct RefusedRead(Failure);
 
 impl Halt {
     fn of(error: CallError) -> Self {
         match error {
             // What a gateway refuses is no row's fault.
             CallError::Answered(failure, true) if failure.class() == failure::Class::Refused => {
-                Self::Refused(Refusal(failure))
+                Self::Refused(RefusedRead(failure))
             }
             CallError::Answered(failure, _) => match failure.class() {
                 failure::Class::Unauthorized | failure::Class::Forbidden => Self::Unauthorized(failure.to_string()),
@@ -141,10 +144,17 @@ impl Halt {
     }
 }
 
+impl From<Problem> for Halt {
+    fn from(problem: Problem) -> Self {
+        Self::Rejected(problem)
+    }
+}
+
 impl From<Halt> for ApplyError {
     fn from(halt: Halt) -> Self {
         let told = halt.to_string();
         match halt {
+            Halt::Rejected(problem) => StoreError::Rejected(problem).into(),
             Halt::Refused(_) => StoreError::Rejected(Problem::stated(code::REFUSED, "", "", told)).into(),
             Halt::Unavailable(_) => StoreError::Unavailable(told).into(),
             Halt::Unauthorized(_) => StoreError::Unauthorized(told).into(),
@@ -194,7 +204,7 @@ impl PartnerCenter {
     }
 
     /// How long the refresh token is good; `None` if none is used.
-    pub async fn refresh_token(&self) -> Option<Standing> {
+    pub async fn refresh_token(&self) -> Option<TokenExpiry> {
         self.client.tokens().standing().await
     }
 

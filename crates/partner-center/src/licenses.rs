@@ -16,7 +16,7 @@ use super::named::{Named, named};
 use super::records::{Customer, Sku, User};
 use super::session::Session;
 use super::skus::{names, seats, sku};
-use super::steps::{Done, Sending, Step, Stopped};
+use super::steps::{Done, Step, Stopped};
 use super::text::segment;
 use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::{FieldChange, Verdict};
@@ -30,7 +30,7 @@ const LOCATION: &str = "usage location";
 pub(super) const LICENSES: &str = "licenses";
 
 /// A row, resolved.
-struct Wanted {
+struct Resolved {
     named: Named,
     user: User,
     assign: Vec<Sku>,
@@ -41,7 +41,7 @@ struct Wanted {
     usage_location: String,
 }
 
-impl Wanted {
+impl Resolved {
     fn changes(&self) -> Vec<FieldChange> {
         let mut changes = Vec::new();
         let mut after: Vec<String> = self
@@ -67,30 +67,20 @@ impl Wanted {
     }
 }
 
-async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result<Wanted, Problem>, Halt> {
-    let named = match named(session, change.user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(Err(problem)),
-    };
+async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Resolved, Halt> {
+    let named = named(session, change.user).await?;
     let held = session.skus(&named.customer.id).await?;
     let resolve = |column: &'static str, names: &[&str]| {
         let found = names.iter().map(|name| sku(column, name, &held).cloned());
         found.collect::<Result<Vec<Sku>, Problem>>()
     };
-    let (assign, remove) = match (resolve("assign", &change.assign), resolve("remove", &change.remove)) {
-        (Ok(assign), Ok(remove)) => (assign, remove),
-        (Err(problem), _) | (_, Err(problem)) => return Ok(Err(problem)),
-    };
+    let (assign, remove) = (resolve("assign", &change.assign)?, resolve("remove", &change.remove)?);
     let Some(user) = named.user.clone() else {
-        return Ok(Err(named.missing(change.user.user_principal_name)));
+        return Err(named.missing(change.user.user_principal_name).into());
     };
     if change.usage_location.is_empty() && user.usage_location.is_empty() && !assign.is_empty() {
-        return Ok(Err(Problem::new(
-            code::USAGE_LOCATION_REQUIRED,
-            "usage_location",
-            "",
-            "a country code of two letters, which licences depend on; the user has none yet",
-        )));
+        let expected = "a country code of two letters, which licences depend on; the user has none yet";
+        return Err(Problem::new(code::USAGE_LOCATION_REQUIRED, "usage_location", "", expected).into());
     }
     let has = session.licenses_now(&named.customer.id, &user.id).await?;
     let remove = if change.remove_all {
@@ -104,7 +94,7 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result
     } else {
         change.usage_location.clone().into_owned()
     };
-    Ok(Ok(Wanted {
+    Ok(Resolved {
         named,
         user,
         assign,
@@ -112,15 +102,12 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Result
         has,
         held,
         usage_location,
-    }))
+    })
 }
 
 /// What a row would do.
 pub(super) async fn preview(session: &Session, row: u64, change: &LicenseChange<'_>) -> Result<RowPreview, Halt> {
-    let wanted = match resolve(session, change).await? {
-        Ok(wanted) => wanted,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let wanted = resolve(session, change).await?;
     let changes = wanted.changes();
     if changes.is_empty() {
         return Ok(Verdict::Unchanged.into());
@@ -133,10 +120,7 @@ pub(super) async fn preview(session: &Session, row: u64, change: &LicenseChange<
 
 /// Gives and takes licences.
 pub(super) async fn apply(session: &Session, steps: Steps<'_>, change: &LicenseChange<'_>) -> Result<End, Halt> {
-    let wanted = match resolve(session, change).await? {
-        Ok(wanted) => wanted,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let wanted = resolve(session, change).await?;
     let (customer, id) = (&wanted.named.customer, &wanted.user.id);
     if wanted.changes().is_empty() && !steps.has_begun() {
         return Ok(End::Unchanged(id.clone()));
@@ -243,19 +227,10 @@ impl Update<'_> {
         let after = changed(has, assign, remove);
         let image = Image::new(Object::Licenses, customer, user).field("licenses", has.join(";"), after.join(";"));
         let call = Call::new(UPDATE_LICENSES, path).of(&customer.id).body(body);
-        step.once(
-            || async {
-                let now = session.licenses_now(&customer.id, user).await?;
-                Ok(is_so(&now, assign, remove).then(String::new))
-            },
-            || async {
-                Ok(Some(Sending {
-                    call: call.clone(),
-                    image: image.clone(),
-                }))
-            },
-            |_| Some(String::new()),
-        )
+        step.fixed(call, image, || async {
+            let now = session.licenses_now(&customer.id, user).await?;
+            Ok(is_so(&now, assign, remove))
+        })
         .await
     }
 }
@@ -282,19 +257,10 @@ pub(super) async fn usage_location_step(
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(user));
     let body = json!({ "usageLocation": to, "attributes": { "objectType": "CustomerUser" } });
     let call = Call::new(UPDATE_USER, path).of(&customer.id).body(body);
-    step.once(
-        || async {
-            let now = session.user_of_id(&customer.id, user).await?;
-            Ok(now.is_some_and(|now| now.usage_location == to).then(String::new))
-        },
-        || async {
-            let image = Image::new(Object::UsageLocation, customer, user).field("usage_location", from, to);
-            Ok(Some(Sending {
-                call: call.clone(),
-                image,
-            }))
-        },
-        |_| Some(String::new()),
-    )
+    let image = Image::new(Object::UsageLocation, customer, user).field("usage_location", from, to);
+    step.fixed(call, image, || async {
+        let now = session.user_of_id(&customer.id, user).await?;
+        Ok(now.is_some_and(|now| now.usage_location == to))
+    })
     .await
 }

@@ -31,10 +31,7 @@ const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH",
 
 /// What deleting would do.
 pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
-    let named = match named(session, user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let named = named(session, user).await?;
     let Some(found) = &named.user else {
         return Ok(match named.deleted {
             Some(_) => Verdict::Unchanged.into(),
@@ -54,10 +51,7 @@ pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Resu
 
 /// Deletes a user.
 pub(super) async fn delete(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
-    let named = match named(session, user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let named = named(session, user).await?;
     let begun = Image::of_step(steps, "delete")?.map(|image| image.id);
     let id = match (begun, &named.user, &named.deleted) {
         (Some(begun), _, _) => begun,
@@ -105,10 +99,7 @@ pub(super) async fn delete_step(
 
 /// What restoring would do.
 pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
-    let named = match named(session, user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let named = named(session, user).await?;
     if named.user.is_some() {
         return Ok(match taken(session, &named, user).await? {
             None => Verdict::Unchanged.into(),
@@ -156,10 +147,7 @@ fn restorable<'n>(session: &Session, named: &'n Named, user: UserRef<'_>) -> Res
 
 /// Restores a user, without the licences it had.
 pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
-    let named = match named(session, user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let named = named(session, user).await?;
     let begun = Image::of_step(steps, "restore")?.map(|image| image.id);
     let id = match (begun, &named.user) {
         (Some(begun), _) => begun,
@@ -189,19 +177,12 @@ pub(super) async fn restore_step(
     id: &str,
 ) -> Result<Done, Halt> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
-    step.once(
-        || async {
-            let there = session.user_of_id(&customer.id, id).await?;
-            Ok(there.is_some().then(String::new))
-        },
-        || async {
-            let image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
-            let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
-            let call = Call::new(RESTORE_USER, path.clone()).of(&customer.id).body(body);
-            Ok(Some(Sending { call, image }))
-        },
-        |_| Some(String::new()),
-    )
+    let image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
+    let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
+    let call = Call::new(RESTORE_USER, path).of(&customer.id).body(body);
+    step.fixed(call, image, || async {
+        Ok(session.user_of_id(&customer.id, id).await?.is_some())
+    })
     .await
 }
 
@@ -212,10 +193,7 @@ pub(super) fn account(customer: &str, user: &str) -> String {
 
 /// What a reset would do.
 pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) -> Result<RowPreview, Halt> {
-    let named = match named(session, reset.user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let named = named(session, reset.user).await?;
     let Some(user) = &named.user else {
         return Ok(RowPreview::reject(named.missing(reset.user.user_principal_name)));
     };
@@ -235,10 +213,7 @@ pub(super) async fn reset(
     reset: &PasswordReset<'_>,
     password: Password,
 ) -> Result<(End, Option<PasswordRow>), Halt> {
-    let named = match named(session, reset.user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok((End::Rejected(problem), None)),
-    };
+    let named = named(session, reset.user).await?;
     let Some(user) = &named.user else {
         return Ok((End::Rejected(named.missing(reset.user.user_principal_name)), None));
     };
@@ -284,24 +259,14 @@ pub(super) async fn password_step(
     }));
     let name = format!("password {}", steps.attempt());
     let step = session.step(steps, &name);
-    step.once(
-        // Nobody can see which password somebody has, but there may be a record of its being set. Without one it is set once
-        // more, which changes nothing.
-        || async {
-            let is_set = match steps.sent_as(&name) {
-                Some(sent) => audited(session, &customer.id, sent, steps.since_millis()).await,
-                None => false,
-            };
-            Ok(is_set.then(String::new))
-        },
-        || async {
-            let image = Image::new(Object::Password, customer, user);
-            Ok(Some(Sending {
-                call: call.clone(),
-                image,
-            }))
-        },
-        |_| Some(String::new()),
-    )
+    let image = Image::new(Object::Password, customer, user);
+    // Nobody can see which password somebody has, but there may be a record of its being set. Without one it is set once
+    // more, which changes nothing.
+    step.fixed(call, image, || async {
+        Ok(match steps.sent_as(&name) {
+            Some(sent) => audited(session, &customer.id, sent, steps.since_millis()).await,
+            None => false,
+        })
+    })
     .await
 }

@@ -21,11 +21,8 @@ pub(super) struct Named {
 }
 
 /// Finds whom a row names, among those who were deleted too.
-pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Result<Named, Problem>, Halt> {
-    let customer = match session.customer(user.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(Err(problem)),
-    };
+pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Named, Halt> {
+    let customer = session.customer(user.customer).await?;
     let name = key::user_name(user.user_principal_name);
     let users = session.users(&customer.id).await?;
     let found = users.get(name.as_ref()).cloned();
@@ -33,12 +30,12 @@ pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Result
         Some(_) => None,
         None => session.deleted_users(&customer.id).await?.get(name.as_ref()).cloned(),
     };
-    Ok(Ok(Named {
+    Ok(Named {
         customer,
         of: users.len() as u64,
         user: found,
         deleted,
-    }))
+    })
 }
 
 impl Named {

@@ -15,7 +15,7 @@ use futures::future::{self, BoxFuture};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
-use tenantry_jobs::{CustomerRef, Problem};
+use tenantry_jobs::CustomerRef;
 use tokio::task::JoinSet;
 
 use self::customer::{Listed, head_of};
@@ -106,10 +106,10 @@ impl RecordReader for Reader {
         .boxed()
     }
 
-    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<Result<String, Problem>, ApplyError>> {
+    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<String, ApplyError>> {
         async move {
             let found = find_customer(&self.client, named).await?;
-            Ok(found.map(|customer| customer.id.clone()))
+            Ok(found.id.clone())
         }
         .boxed()
     }

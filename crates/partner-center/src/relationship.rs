@@ -15,11 +15,11 @@ use super::failure::Class;
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
-use super::steps::{Done, Sending, Step};
+use super::steps::{Done, Step};
 use super::subscriptions::{all_now, has_become, status_step};
 use super::text::{segment, text};
 use tenantry_store::remote::{RowPreview, Steps};
-use tenantry_store::removal::Standing;
+use tenantry_store::removal::RemovalStanding;
 use tenantry_store::{FieldChange, Verdict};
 
 const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
@@ -29,11 +29,7 @@ const END_RELATIONSHIP: Operation = Operation::new("update-customer", "PATCH", S
 type ToSuspend = Vec<(String, String)>;
 
 /// What is to be suspended first, or what stands in the way.
-async fn obstacles(
-    session: &Session,
-    customer: &Customer,
-    removal: &Removal<'_>,
-) -> Result<Result<ToSuspend, Problem>, Halt> {
+async fn obstacles(session: &Session, customer: &Customer, removal: &Removal<'_>) -> Result<ToSuspend, Halt> {
     let mut obstacles: Vec<(&'static str, String)> = Vec::new();
     let mut suspend = Vec::new();
     for subscription in all_now(session, &customer.id).await? {
@@ -47,33 +43,27 @@ async fn obstacles(
             continue;
         }
         match subscription.standing(session.now()) {
-            Standing::Over => {}
-            Standing::Suspendable if removal.suspend_subscriptions => suspend.push((id, status)),
-            Standing::Suspendable => obstacles.push((
+            RemovalStanding::Over => {}
+            RemovalStanding::Suspendable if removal.suspend_subscriptions => suspend.push((id, status)),
+            RemovalStanding::Suspendable => obstacles.push((
                 code::ACTIVE_SUBSCRIPTIONS,
                 format!("{named} is {status}: suspend it, or say `suspend_subscriptions` = `yes`"),
             )),
-            Standing::Obstacle(code, how) => obstacles.push((code, format!("{named} is {status} and {how}"))),
+            RemovalStanding::Obstacle(code, how) => obstacles.push((code, format!("{named} is {status} and {how}"))),
         }
     }
     let Some((code, _)) = obstacles.first() else {
-        return Ok(Ok(suspend));
+        return Ok(suspend);
     };
     let all: Vec<&str> = obstacles.iter().map(|(_, text)| text.as_str()).collect();
     let expected = format!("a customer with nothing active; {}", all.join("; "));
-    Ok(Err(Problem::new(code, "customer", &customer.domain, expected)))
+    Err(Problem::new(code, "customer", &customer.domain, expected).into())
 }
 
 /// What a row would do.
 pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<RowPreview, Halt> {
-    let customer = match session.customer(removal.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
-    let suspend = match obstacles(session, &customer, removal).await? {
-        Ok(suspend) => suspend,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let customer = session.customer(removal.customer).await?;
+    let suspend = obstacles(session, &customer, removal).await?;
     let mut changes: Vec<FieldChange> = suspend
         .iter()
         .map(|(id, status)| FieldChange::new("subscription", format!("{id} {status}"), format!("{id} suspended")))
@@ -90,17 +80,14 @@ pub(super) async fn remove(session: &Session, steps: Steps<'_>, removal: &Remova
     let begun = Image::of_step(steps, "relationship")?;
     let customer = match begun {
         Some(image) => image.whose(),
-        None => match session.customer(removal.customer).await? {
-            Ok(customer) => (*customer).clone(),
-            Err(problem) => return Ok(End::Rejected(problem)),
-        },
+        None => (*session.customer(removal.customer).await?).clone(),
     };
     let target = customer.id.clone();
     if !steps.has_begun_step("relationship") {
         own_up(session, steps, &customer).await?;
-        let suspend = match obstacles(session, &customer, removal).await? {
-            Ok(suspend) => suspend,
-            Err(problem) => return Ok(in_the_way(steps, problem, target)),
+        let suspend = match obstacles(session, &customer, removal).await {
+            Err(Halt::Rejected(problem)) => return Ok(in_the_way(steps, problem, target)),
+            found => found?,
         };
         if let Some(end) = suspend_all(session, steps, &customer, &suspend).await? {
             return Ok(end);
@@ -184,24 +171,14 @@ async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Re
     let path = format!("/customers/{}", segment(&customer.id));
     let body = json!({ "relationshipToPartner": "none", "attributes": { "objectType": "Customer" } });
     let call = Call::new(END_RELATIONSHIP, path.clone()).of(&customer.id).body(body);
-    step.once(
-        || async {
-            let call = Call::new(GET_CUSTOMER, path.clone()).of(&customer.id);
-            let is_over = match session.client().read(&call).await {
-                Ok(answer) => text(&answer.body, "relationshipToPartner").eq_ignore_ascii_case("none"),
-                Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => true,
-                Err(error) => return Err(Halt::of(error)),
-            };
-            Ok(is_over.then(String::new))
-        },
-        || async {
-            let image = Image::new(Object::Relationship, customer, &customer.id);
-            Ok(Some(Sending {
-                call: call.clone(),
-                image: image.field("relationship", "reseller", "none"),
-            }))
-        },
-        |_| Some(String::new()),
-    )
+    let image = Image::new(Object::Relationship, customer, &customer.id).field("relationship", "reseller", "none");
+    step.fixed(call, image, || async {
+        let call = Call::new(GET_CUSTOMER, path.clone()).of(&customer.id);
+        match session.client().read(&call).await {
+            Ok(answer) => Ok(text(&answer.body, "relationshipToPartner").eq_ignore_ascii_case("none")),
+            Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => Ok(true),
+            Err(error) => Err(Halt::of(error)),
+        }
+    })
     .await
 }

@@ -9,7 +9,7 @@ use super::client::{Call, Operation};
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
-use super::steps::{Done, Sending, Step, Stopped};
+use super::steps::{Done, Step, Stopped};
 use super::text::segment;
 use tenantry_store::remote::Steps;
 
@@ -26,30 +26,26 @@ pub(super) struct Role {
 }
 
 /// The roles a row names.
-pub(super) async fn named(
-    session: &Session,
-    customer: &Customer,
-    names: &[&str],
-) -> Result<Result<Vec<Role>, Problem>, Halt> {
+pub(super) async fn named(session: &Session, customer: &Customer, names: &[&str]) -> Result<Vec<Role>, Halt> {
     let mut roles = Vec::with_capacity(names.len());
     if names.is_empty() {
-        return Ok(Ok(roles));
+        return Ok(roles);
     }
     let there = session.roles(&customer.id).await?;
     for name in names {
         let Some(id) = there.get(&name.to_lowercase()) else {
             let expected = "a directory role that Partner Center lists for the customer";
             let near = nearest(&name.to_lowercase(), there.keys().map(String::as_str));
-            return Ok(Err(
-                Problem::new(code::UNKNOWN_ROLE, "roles", name, expected).suggest(near)
-            ));
+            return Err(Problem::new(code::UNKNOWN_ROLE, "roles", name, expected)
+                .suggest(near)
+                .into());
         };
         roles.push(Role {
             id: id.clone(),
             name: (*name).to_owned(),
         });
     }
-    Ok(Ok(roles))
+    Ok(roles)
 }
 
 /// Gives a user these roles; why not, if not.
@@ -99,18 +95,9 @@ pub(super) async fn membership_step(
     } else {
         image.field("role", &role.id, "").field("name", &role.name, "")
     };
-    step.once(
-        || async {
-            let has = session.roles_now(&customer.id, user).await?;
-            Ok((has.contains(&role.id.to_lowercase()) == is_member).then(String::new))
-        },
-        || async {
-            Ok(Some(Sending {
-                call: call.clone(),
-                image: image.clone(),
-            }))
-        },
-        |_| Some(String::new()),
-    )
+    step.fixed(call, image, || async {
+        let has = session.roles_now(&customer.id, user).await?;
+        Ok(has.contains(&role.id.to_lowercase()) == is_member)
+    })
     .await
 }

@@ -9,9 +9,11 @@ use super::image::Image;
 use super::session::{Session, unknown_customer};
 use super::steps::Stopped;
 use super::{
-    Halt, Refusal, TITLE, customers, licenses, lifecycle, relationship, subscriptions, transfers, undo, update_user,
-    users,
+    Halt, RefusedRead, TITLE, customers, licenses, lifecycle, relationship, subscriptions, transfers, undo,
+    update_user, users,
 };
+use tenantry_foundation::passwords::PasswordRow;
+use tenantry_ledger::Artifact;
 use tenantry_ledger::Outcome;
 use tenantry_ledger::intents::DoneStep;
 use tenantry_store::remote::{self, ApplyError, Draw, Fate, RemoteSession, RowEnd, RowPreview, Steps, halfway};
@@ -51,6 +53,25 @@ impl RemoteSession for Session {
             or_end(ended, steps)
         }
         .boxed()
+    }
+}
+
+/// How an attempt at a row ended, and what it made.
+struct RowDone {
+    end: End,
+    password: Option<PasswordRow>,
+    is_sealed: bool,
+    artifact: Option<Artifact>,
+}
+
+impl From<End> for RowDone {
+    fn from(end: End) -> Self {
+        Self {
+            end,
+            password: None,
+            is_sealed: false,
+            artifact: None,
+        }
     }
 }
 
@@ -100,25 +121,47 @@ impl Session {
                 _ => {}
             }
         }
-        let (mut handed_out, mut made, mut is_sealed) = (None, None, false);
+        let mut done = match self.change(steps, change, draw).await {
+            Err(Halt::Rejected(problem)) => RowDone::from(End::Rejected(problem)),
+            done => done?,
+        };
+        // Whoever has begun with a customer has seen it.
+        if let End::Rejected(problem) = &done.end
+            && problem.code == code::NOT_THERE_YET
+            && steps.has_begun()
+        {
+            done.end = End::Rejected(unknown_customer(&problem.value));
+        }
+        Ok(RowEnd {
+            fate: done.end.fate(row),
+            password: done.password,
+            is_sealed: done.is_sealed,
+            artifact: done.artifact,
+        })
+    }
+
+    /// Does what a row asks for.
+    async fn change(&self, steps: Steps<'_>, change: &Change<'_>, draw: Draw<'_>) -> Result<RowDone, Halt> {
         let end = match change {
             Change::CreateUser(user) => {
                 let (end, password) = users::apply(self, steps, user, draw()?).await?;
-                handed_out = password;
-                end
+                return Ok(RowDone { password, ..end.into() });
             }
             Change::CreateCustomer(new) => {
                 let (end, password) = customers::create(self, steps, new).await?;
-                (handed_out, is_sealed) = (password, true);
-                end
+                let is_sealed = true;
+                return Ok(RowDone {
+                    password,
+                    is_sealed,
+                    ..end.into()
+                });
             }
             Change::UpdateCustomer(patch) => customers::update(self, steps, patch).await?,
             Change::DeleteUser(user) => lifecycle::delete(self, steps, *user).await?,
             Change::RestoreUser(user) => lifecycle::restore(self, steps, *user).await?,
             Change::ResetPassword(reset) => {
                 let (end, password) = lifecycle::reset(self, steps, reset, draw()?).await?;
-                handed_out = password;
-                end
+                return Ok(RowDone { password, ..end.into() });
             }
             Change::AssignLicenses(change) => licenses::apply(self, steps, change).await?,
             Change::UpdateUser(patch) => update_user::apply(self, steps, patch).await?,
@@ -126,24 +169,11 @@ impl Session {
             Change::RemoveRelationship(removal) => relationship::remove(self, steps, removal).await?,
             Change::SwitchSubscription(switch) => {
                 let (end, artifact) = transfers::switch(self, steps, switch).await?;
-                made = artifact;
-                end
+                return Ok(RowDone { artifact, ..end.into() });
             }
             Change::SetSeats(_) | Change::SetSubscription(_) => End::Rejected(not_taken()),
         };
-        // Whoever has begun with a customer has seen it.
-        let end = match end {
-            End::Rejected(problem) if problem.code == code::NOT_THERE_YET && steps.has_begun() => {
-                End::Rejected(unknown_customer(&problem.value))
-            }
-            end => end,
-        };
-        Ok(RowEnd {
-            fate: end.fate(row),
-            password: handed_out,
-            is_sealed,
-            artifact: made,
-        })
+        Ok(end.into())
     }
 
     async fn take_back(
@@ -174,9 +204,10 @@ fn not_taken() -> Problem {
     remote::not_taken(TITLE)
 }
 
-/// What is refused when somebody looks is refused as a row.
+/// A row that is rejected, or that a question about is refused, would be rejected.
 fn or_reject(previewed: Result<RowPreview, Halt>) -> Result<RowPreview, Halt> {
     match previewed {
+        Err(Halt::Rejected(problem)) => Ok(RowPreview::reject(problem)),
         Err(halt @ Halt::Refused(_)) => {
             let problem = Problem::stated(code::REFUSED, "", "", halt.to_string());
             Ok(RowPreview::reject(problem))
@@ -190,7 +221,7 @@ fn or_reject(previewed: Result<RowPreview, Halt>) -> Result<RowPreview, Halt> {
 fn or_end(ended: Result<RowEnd, Halt>, steps: Steps<'_>) -> Result<RowEnd, ApplyError> {
     let done = halfway(left(steps)?).unwrap_or_default();
     match ended {
-        Err(Halt::Refused(Refusal(failure))) => {
+        Err(Halt::Refused(RefusedRead(failure))) => {
             let is_unknown = done.is_empty() && steps.has_begun();
             let done = if is_unknown {
                 "what became of its first step is not known".to_owned()

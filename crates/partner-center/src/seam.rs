@@ -4,9 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tenantry_jobs::Job;
+use tenantry_jobs::JobKind;
 
-use super::auth::Standing;
+use super::auth::TokenExpiry;
 use super::kinds::{self, Takes, takes};
 use super::{CUSTOMERS_AT_ONCE, PartnerCenter, Speaker, TITLE, undo};
 use tenantry_ledger::Installation;
@@ -39,7 +39,7 @@ impl RemoteStore for PartnerCenter {
         }
     }
 
-    fn lacks(&self, job: &dyn Job) -> Option<String> {
+    fn lacks(&self, job: &dyn JobKind) -> Option<String> {
         let is_enough = takes(job.kind()) == Takes::ByApplication;
         (!is_enough && !self.client.tokens().speak_for_users()).then(|| {
             format!(
@@ -106,8 +106,8 @@ impl PartnerCenter {
         }
         // After the check, which may have had it replaced.
         findings.extend(self.refresh_token().await.map(|standing| match standing {
-            Standing::Good(says) => finding(true, says),
-            Standing::Ending(says) => finding(false, says),
+            TokenExpiry::Good(says) => finding(true, says),
+            TokenExpiry::Ending(says) => finding(false, says),
         }));
         findings
     }

@@ -4,7 +4,7 @@
 mod users;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerRef, Problem, code, key};
@@ -23,6 +23,7 @@ use super::records::{Customer, Sku};
 use super::steps::Step;
 use super::text::{items, number, segment, text};
 use super::transfer::{self, Acceptance, Transfer};
+use tenantry_foundation::lock::lock;
 use tenantry_store::remote::{Steps, StoreEnv};
 
 pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
@@ -38,6 +39,7 @@ const MADE: (&str, &str) = ("add-customer", "create");
 const ENDED: (&str, &str) = ("remove-relationship", "relationship");
 
 type Cell<T> = Arc<OnceCell<T>>;
+/// What was found, or that there is no such thing, which is remembered too.
 type Found<T> = Result<Arc<T>, Problem>;
 /// Ids by name in lower case.
 type Roles = Arc<HashMap<String, String>>;
@@ -98,7 +100,7 @@ impl Session {
     }
 
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
-    pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+    pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Arc<Customer>, Halt> {
         let cell = cell_of(&self.customers, &key::domain(named.as_written()));
         let found = cell
             .get_or_try_init(|| async {
@@ -110,7 +112,7 @@ impl Session {
                 }
             })
             .await?;
-        Ok(confirmed(found.clone(), named))
+        Ok(confirmed(found.clone(), named)?)
     }
 
     /// Whether a customer of this id or domain was made from here within minutes, and not let go of since. Partner Center's
@@ -201,7 +203,7 @@ impl Session {
 
     /// Held by a row while it does something that concerns other rows of the same customer.
     pub(super) fn turn(&self, customer: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = lock(&self.turns);
         turns.entry(customer.to_owned()).or_default().clone()
     }
 
@@ -253,9 +255,9 @@ pub(super) fn not_there_yet(column: &'static str, named: &str) -> Problem {
 }
 
 /// The customer of that name, where all that names it is of one.
-pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Arc<Customer>, Halt> {
     let found = read_customer(client, named.looked_up_by()).await?;
-    Ok(confirmed(found, named))
+    Ok(confirmed(found, named)?)
 }
 
 /// External ids are not kept there, so that nothing can be said of one.
@@ -328,6 +330,6 @@ async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<S
 }
 
 fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {
-    let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cells = lock(cells);
     cells.entry(key.to_owned()).or_default().clone()
 }

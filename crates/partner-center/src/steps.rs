@@ -10,7 +10,7 @@ use super::client::{Answer, Call, CallError, Client};
 use super::failure::{self, Failure};
 use super::image::Image;
 use tenantry_store::remote::Steps;
-use tenantry_store::remote::step::{self, CallFailure, Class, Kept, Sender};
+use tenantry_store::remote::step::{self, AnswerClass, CallFailure, Kept, Sender};
 
 /// What a step sends, and what that changes.
 pub(super) struct Sending {
@@ -69,6 +69,20 @@ impl<'s> Step<'s> {
         self.0.once(find, || encoded(next()), keep).await
     }
 
+    /// Has a step done that sends the same whatever there is, and of whose answer nothing is remembered. `find` looks
+    /// whether it has taken effect.
+    pub(super) async fn fixed<F>(&self, call: Call, image: Image, find: impl Fn() -> F) -> Result<Done, Halt>
+    where
+        F: Future<Output = Result<bool, Halt>>,
+    {
+        let find = || async { Ok(find().await?.then(String::new)) };
+        let next = || async {
+            let (call, image) = (call.clone(), image.clone());
+            Ok(Some(Sending { call, image }))
+        };
+        self.once(find, next, |_| Some(String::new())).await
+    }
+
     /// As [`once`](Self::once), with what the answer tells besides; see [`step::Step::once_telling`].
     pub(super) async fn once_telling<F, N>(
         &self,
@@ -122,13 +136,13 @@ impl Sender for Client {
     }
 }
 
-fn class(failure: &Failure) -> Class {
+fn class(failure: &Failure) -> AnswerClass {
     match failure.class() {
-        failure::Class::Throttled => Class::Throttled,
-        failure::Class::Unavailable => Class::Unavailable,
-        failure::Class::Busy => Class::Busy,
-        failure::Class::Stale => Class::Stale,
-        failure::Class::Unauthorized | failure::Class::Forbidden => Class::Unauthorized,
-        failure::Class::Refused => Class::Refused,
+        failure::Class::Throttled => AnswerClass::Throttled,
+        failure::Class::Unavailable => AnswerClass::Unavailable,
+        failure::Class::Busy => AnswerClass::Busy,
+        failure::Class::Stale => AnswerClass::Stale,
+        failure::Class::Unauthorized | failure::Class::Forbidden => AnswerClass::Unauthorized,
+        failure::Class::Refused => AnswerClass::Refused,
     }
 }

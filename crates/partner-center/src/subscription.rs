@@ -5,7 +5,7 @@ use tenantry_jobs::{ProductType, SubscriptionStatus};
 
 use super::failure::find;
 use super::text::{millis, number, text};
-use tenantry_store::removal::{Held, Standing};
+use tenantry_store::removal::{HeldSubscription, RemovalStanding};
 
 /// A subscription, whole.
 #[derive(Debug, Clone)]
@@ -76,8 +76,8 @@ impl Subscription {
     }
 
     /// How it stands to the end of the relationship.
-    pub(super) fn standing(&self, now: i64) -> Standing {
-        let held = Held {
+    pub(super) fn standing(&self, now: i64) -> RemovalStanding {
+        let held = HeldSubscription {
             product_type: self.product_type(),
             status: &self.status(),
             cancellable_until: self.cancellable_until().unwrap_or(0),

@@ -71,15 +71,15 @@ pub(super) fn unknown(customer: &Customer, id: &str) -> Problem {
 }
 
 /// A row's subscription, and what it is to become.
-struct Wanted {
+struct StatusChange {
     customer: Arc<Customer>,
     id: String,
     from: &'static str,
     to: &'static str,
 }
 
-impl Wanted {
-    async fn new(session: &Session, one: &Suspension<'_>) -> Result<Result<Self, Problem>, Halt> {
+impl StatusChange {
+    async fn new(session: &Session, one: &Suspension<'_>) -> Result<Self, Halt> {
         let (active, suspended) = (
             SubscriptionStatus::Active.as_str(),
             SubscriptionStatus::Suspended.as_str(),
@@ -89,13 +89,12 @@ impl Wanted {
         } else {
             (suspended, active)
         };
-        let customer = session.customer(one.customer).await?;
-        Ok(customer.map(|customer| Self {
-            customer,
+        Ok(Self {
+            customer: session.customer(one.customer).await?,
             id: one.subscription_id.to_string(),
             from,
             to,
-        }))
+        })
     }
 
     async fn verdict(&self, session: &Session) -> Result<Verdict, Halt> {
@@ -123,18 +122,13 @@ impl Wanted {
 
 /// What a row would do.
 pub(super) async fn preview(session: &Session, one: &Suspension<'_>) -> Result<RowPreview, Halt> {
-    match Wanted::new(session, one).await? {
-        Ok(wanted) => Ok(wanted.verdict(session).await?.into()),
-        Err(problem) => Ok(RowPreview::reject(problem)),
-    }
+    let wanted = StatusChange::new(session, one).await?;
+    Ok(wanted.verdict(session).await?.into())
 }
 
 /// Suspends a subscription, or takes it up again.
 pub(super) async fn suspend(session: &Session, steps: Steps<'_>, one: &Suspension<'_>) -> Result<End, Halt> {
-    let wanted = match Wanted::new(session, one).await? {
-        Ok(wanted) => wanted,
-        Err(problem) => return Ok(End::Rejected(problem)),
-    };
+    let wanted = StatusChange::new(session, one).await?;
     let target = wanted.id.clone();
     if !steps.has_begun() {
         match wanted.verdict(session).await? {

@@ -72,7 +72,7 @@ impl Status {
 }
 
 /// What became of one subscription of a transfer.
-pub(super) struct Line {
+pub(super) struct TransferLine {
     pub(super) status: Status,
     /// Why it failed.
     pub(super) error: String,
@@ -120,7 +120,7 @@ impl Transfer {
     }
 
     /// What became of a subscription, if it is shown to be part of it.
-    pub(super) fn line(&self, subscription: &str) -> Option<Line> {
+    pub(super) fn line(&self, subscription: &str) -> Option<TransferLine> {
         let lines = find(&self.0, "lineItems").and_then(Value::as_array)?;
         let found = lines
             .iter()
@@ -129,7 +129,7 @@ impl Transfer {
             "" => self.status(),
             word => Status::read(word),
         };
-        Some(Line {
+        Some(TransferLine {
             status,
             error: text(found, "transferError").to_owned(),
         })

@@ -34,7 +34,7 @@ const REQUEST: &str = "transfer";
 const ANSWER: &str = "answer";
 
 /// How a row stands before it has done anything.
-enum Standing {
+enum TransferStanding {
     /// It can be asked for.
     Free,
     /// On paper alone.
@@ -47,14 +47,14 @@ enum Standing {
 }
 
 /// A row, with its customer.
-struct Row<'r> {
+struct TransferRow<'r> {
     session: &'r Session,
     switch: &'r Switch<'r>,
     customer: Arc<Customer>,
     subscription: String,
 }
 
-impl Row<'_> {
+impl TransferRow<'_> {
     fn problem(&self, code: &'static str, expected: impl Into<String>) -> Problem {
         Problem::stated(code, "subscription_id", &self.subscription, expected)
     }
@@ -67,10 +67,10 @@ impl Row<'_> {
         }
     }
 
-    async fn standing(&self) -> Result<Standing, Halt> {
+    async fn standing(&self) -> Result<TransferStanding, Halt> {
         if self.switch.flow == Flow::LegacyAzure {
             let refused = self.cannot_leave().await?;
-            return Ok(refused.map_or(Standing::OnPaper, Standing::Refused));
+            return Ok(refused.map_or(TransferStanding::OnPaper, TransferStanding::Refused));
         }
         let all = all_now(self.session.client(), &self.customer.id).await?;
         let same: Vec<&Transfer> = all.iter().filter(|transfer| transfer.is_of(self.switch)).collect();
@@ -147,27 +147,23 @@ impl Row<'_> {
     }
 }
 
-async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<Result<Row<'r>, Problem>, Halt> {
-    let customer = session.customer(switch.customer).await?;
-    Ok(customer.map(|customer| Row {
+async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<TransferRow<'r>, Halt> {
+    Ok(TransferRow {
         session,
         switch,
-        customer,
+        customer: session.customer(switch.customer).await?,
         subscription: switch.subscription_id.to_string(),
-    }))
+    })
 }
 
 /// What a row would do.
 pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<RowPreview, Halt> {
-    let row = match of(session, switch).await? {
-        Ok(row) => row,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let row = of(session, switch).await?;
     Ok(match row.standing().await? {
-        Standing::Free | Standing::OnPaper => RowPreview::from(Verdict::Create).destructive(),
-        Standing::Same(_) => Verdict::Unchanged.into(),
-        Standing::Refused(problem) => RowPreview::reject(problem),
-        Standing::Answerable(open) => {
+        TransferStanding::Free | TransferStanding::OnPaper => RowPreview::from(Verdict::Create).destructive(),
+        TransferStanding::Same(_) => Verdict::Unchanged.into(),
+        TransferStanding::Refused(problem) => RowPreview::reject(problem),
+        TransferStanding::Answerable(open) => {
             let to = match switch.action {
                 TransferAction::Accept => Status::Complete,
                 TransferAction::Reject => Status::Declined,
@@ -191,10 +187,7 @@ pub(super) async fn switch(
     steps: Steps<'_>,
     switch: &Switch<'_>,
 ) -> Result<(End, Option<Artifact>), Halt> {
-    let of = match of(session, switch).await? {
-        Ok(of) => of,
-        Err(problem) => return Ok((End::Rejected(problem), None)),
-    };
+    let of = of(session, switch).await?;
     if switch.flow == Flow::LegacyAzure {
         return of.on_paper(steps.row()).await;
     }
@@ -207,16 +200,17 @@ pub(super) async fn switch(
 
 /// What a row holds while it takes its part: rows of one customer come one after the other.
 pub(super) async fn turn(session: &Session, switch: &Switch<'_>) -> Result<Arc<tokio::sync::Mutex<()>>, Halt> {
-    Ok(match session.customer(switch.customer).await? {
-        Ok(customer) => session.turn(&customer.id),
-        Err(_) => session.turn(switch.customer.as_written()),
+    Ok(match session.customer(switch.customer).await {
+        Err(Halt::Rejected(_)) => session.turn(switch.customer.as_written()),
+        found => session.turn(&found?.id),
     })
 }
 
 /// Whether another row of the job has done the row's part.
 pub(super) async fn has_begun(session: &Session, steps: Steps<'_>, switch: &Switch<'_>) -> Result<bool, Halt> {
-    let Ok(customer) = session.customer(switch.customer).await? else {
-        return Ok(false);
+    let customer = match session.customer(switch.customer).await {
+        Err(Halt::Rejected(_)) => return Ok(false),
+        found => found?,
     };
     let step = match switch.action {
         TransferAction::Request => REQUEST,

@@ -83,10 +83,7 @@ async fn resolve(session: &Session, patch: &UserPatch<'_>) -> Result<Resolved, H
     if let Some(problem) = not_kept(patch) {
         return Ok(Resolved::No(problem));
     }
-    let named = match named(session, patch.user).await? {
-        Ok(named) => named,
-        Err(problem) => return Ok(Resolved::No(problem)),
-    };
+    let named = named(session, patch.user).await?;
     let domains = &named.customer.domains;
     let foreign = |name: &&str| foreign_domain(NEW_NAME, name, domains).filter(|_| !domains.is_empty());
     if let Some(problem) = patch.new_name.as_ref().and_then(foreign) {

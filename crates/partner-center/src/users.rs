@@ -46,33 +46,24 @@ impl Resolved {
 }
 
 /// Finds whom and what the row means.
-async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolved, Problem>, Halt> {
+async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Resolved, Halt> {
     if let Some(problem) = not_kept(user) {
-        return Ok(Err(problem));
+        return Err(problem.into());
     }
-    let customer = match session.customer(user.customer).await? {
-        Ok(customer) => customer,
-        Err(problem) => return Ok(Err(problem)),
-    };
+    let customer = session.customer(user.customer).await?;
     let name = user.user_principal_name;
     let foreign = foreign_domain("user_principal_name", name, &customer.domains);
     if let Some(problem) = foreign.filter(|_| !customer.domains.is_empty()) {
-        return Ok(Err(problem));
+        return Err(problem.into());
     }
     let mut skus = Vec::with_capacity(user.licenses.len());
     if !user.licenses.is_empty() {
         let held = session.skus(&customer.id).await?;
         for wanted in &user.licenses {
-            match sku("licenses", wanted, &held) {
-                Ok(sku) => skus.push(sku.clone()),
-                Err(problem) => return Ok(Err(problem)),
-            }
+            skus.push(sku("licenses", wanted, &held)?.clone());
         }
     }
-    let roles = match roles::named(session, &customer, &user.roles).await? {
-        Ok(roles) => roles,
-        Err(problem) => return Ok(Err(problem)),
-    };
+    let roles = roles::named(session, &customer, &user.roles).await?;
     let users = session.users(&customer.id).await?;
     let key = key::user_name(name);
     let existing = users.get(key.as_ref()).cloned();
@@ -80,13 +71,13 @@ async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Result<Resolve
         Some(_) => None,
         None => session.deleted_users(&customer.id).await?.get(key.as_ref()).cloned(),
     };
-    Ok(Ok(Resolved {
+    Ok(Resolved {
         customer,
         skus,
         roles,
         existing,
         deleted: deleted.filter(|deleted| is_restorable(deleted.deleted_at, session.now())),
-    }))
+    })
 }
 
 /// A cell that Partner Center has no place for.
@@ -103,10 +94,7 @@ fn not_kept(user: &NewUser<'_>) -> Option<Problem> {
 
 /// What the row would do.
 pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> Result<RowPreview, Halt> {
-    let resolved = match resolve(session, user).await? {
-        Ok(resolved) => resolved,
-        Err(problem) => return Ok(RowPreview::reject(problem)),
-    };
+    let resolved = resolve(session, user).await?;
     let Some(existing) = &resolved.existing else {
         let mut previewed = RowPreview::from(Verdict::Create).noting(resolved.note());
         previewed.needs = seats(row, "licenses", &resolved.customer, resolved.skus.iter());
@@ -171,10 +159,7 @@ pub(super) async fn apply(
     user: &NewUser<'_>,
     password: Password,
 ) -> Result<(End, Option<PasswordRow>), Halt> {
-    let resolved = match resolve(session, user).await? {
-        Ok(resolved) => resolved,
-        Err(problem) => return Ok((End::Rejected(problem), None)),
-    };
+    let resolved = resolve(session, user).await?;
     let customer = &resolved.customer;
     let has_begun = steps.has_begun_step("create");
     if let (Some(existing), false) = (&resolved.existing, has_begun) {

@@ -4,7 +4,7 @@
 //! for them. What a machine can do is to fill the form in and say what is left to do.
 
 /// What the form is about.
-pub struct Request<'a> {
+pub struct FormRequest<'a> {
     /// The customer's primary domain.
     pub domain: &'a str,
     /// The customer's tenant GUID ("Microsoft ID").
@@ -22,7 +22,7 @@ pub struct Request<'a> {
 }
 
 /// The form's text.
-pub fn filled(request: &Request<'_>) -> String {
+pub fn filled(request: &FormRequest<'_>) -> String {
     let other = or_blank(request.partner_name);
     let other_id = or_blank(request.partner_tenant_id);
     let (ours, ours_id) = ("(our company)", "(our Microsoft ID)");

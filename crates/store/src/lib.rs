@@ -17,7 +17,7 @@ pub mod sql;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tenantry_jobs::{Job, Passwords, Problem, Request, RunsIn};
+use tenantry_jobs::{JobKind, Passwords, Problem, Request, RunsIn};
 
 pub use expected::{Expected, State, state, state_of};
 pub use sources::{Remote, Source, Sources, of_store};
@@ -36,13 +36,13 @@ pub struct Stores {
 
 impl Stores {
     /// Where rows of this kind are carried out, if that is not the ledger's database.
-    pub fn of(&self, job: &dyn Job) -> Option<&Arc<dyn RemoteStore>> {
+    pub fn of(&self, job: &dyn JobKind) -> Option<&Arc<dyn RemoteStore>> {
         let is_for_store = job.policy().runs_in == RunsIn::Store;
         self.remote.as_ref().filter(|_| is_for_store)
     }
 
     /// Whether jobs of this kind make passwords here.
-    pub fn makes_passwords(&self, job: &dyn Job) -> bool {
+    pub fn makes_passwords(&self, job: &dyn JobKind) -> bool {
         match job.policy().passwords {
             Passwords::No => false,
             Passwords::ForNewUsers | Passwords::Only => true,
@@ -58,7 +58,7 @@ impl Stores {
     }
 
     /// The word for it.
-    pub fn name_of(&self, job: &dyn Job) -> Option<String> {
+    pub fn name_of(&self, job: &dyn JobKind) -> Option<String> {
         self.of(job).map(|store| store.name().to_owned())
     }
 

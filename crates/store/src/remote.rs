@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tenantry_jobs::{Change, Job, Problem, code};
+use tenantry_jobs::{Change, JobKind, Problem, code};
 
 pub use end::{Fate, RowEnd, RowPreview, halfway};
 pub use error::{ApplyError, StoreError};
@@ -50,7 +50,7 @@ pub trait RemoteStore: Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
     /// What is missing of the configuration for jobs of this kind, so that nothing is begun that cannot be finished.
-    fn lacks(&self, job: &dyn Job) -> Option<String>;
+    fn lacks(&self, job: &dyn JobKind) -> Option<String>;
 
     /// What tells its records, as this account sees them, from those of every other store.
     fn installation(&self) -> Installation;
@@ -135,7 +135,7 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Whether it carries out jobs of this kind.
-    pub fn takes(&self, job: &dyn Job) -> bool {
+    pub fn takes(&self, job: &dyn JobKind) -> bool {
         self.kinds.contains(&job.kind())
     }
 

@@ -5,7 +5,7 @@ use tenantry_jobs::{ProductType, code};
 use tenantry_foundation::moment::day;
 
 /// What the rules ask of a subscription.
-pub struct Held<'a> {
+pub struct HeldSubscription<'a> {
     /// Which rules it falls under.
     pub product_type: ProductType,
     /// As the store has it.
@@ -19,7 +19,7 @@ pub struct Held<'a> {
 }
 
 /// How a subscription stands to the end of the relationship.
-pub enum Standing {
+pub enum RemovalStanding {
     /// It is no obstacle.
     Over,
     /// It can be suspended, after which it is none.
@@ -28,27 +28,27 @@ pub enum Standing {
     Obstacle(&'static str, String),
 }
 
-impl Held<'_> {
+impl HeldSubscription<'_> {
     /// What it means for the end of the relationship, at a time in milliseconds.
-    pub fn standing(&self, now: i64) -> Standing {
+    pub fn standing(&self, now: i64) -> RemovalStanding {
         if matches!(self.status, "expired" | "disabled" | "cancelled" | "deleted") {
-            return Standing::Over;
+            return RemovalStanding::Over;
         }
         match self.product_type {
             legacy if legacy.may_be_suspended_for_removal() => {
                 if self.status == "suspended" {
-                    Standing::Over
+                    RemovalStanding::Over
                 } else {
-                    Standing::Suspendable
+                    RemovalStanding::Suspendable
                 }
             }
             ProductType::Reservation | ProductType::SavingsPlan => {
                 let how = "has to be cancelled with support".to_owned();
-                Standing::Obstacle(code::ACTIVE_RESERVATIONS, how)
+                RemovalStanding::Obstacle(code::ACTIVE_RESERVATIONS, how)
             }
             // Suspending is not enough: a suspended new-commerce subscription goes on being billed.
-            ProductType::NewCommerceLicense => Standing::Obstacle(code::NOT_CANCELLABLE, self.cancellable(now)),
-            _ => Standing::Obstacle(code::ACTIVE_SOFTWARE, self.cancellable(now)),
+            ProductType::NewCommerceLicense => RemovalStanding::Obstacle(code::NOT_CANCELLABLE, self.cancellable(now)),
+            _ => RemovalStanding::Obstacle(code::ACTIVE_SOFTWARE, self.cancellable(now)),
         }
     }
 

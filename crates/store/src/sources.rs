@@ -8,7 +8,7 @@ use tenantry_jobs::{Problem, code, nearest};
 use tokio::sync::Mutex;
 
 use super::remote::reader::RecordReader;
-use super::remote::{Capabilities, RemoteStore};
+use super::remote::{ApplyError, Capabilities, RemoteStore};
 use tenantry_foundation::db::{ConnectOptions, Db, DbError};
 use tenantry_ledger::Installation;
 
@@ -104,24 +104,23 @@ impl Sources {
     /// Opens a store, or says why it cannot be read.
     pub async fn check(&self, name: &str) -> Result<(), String> {
         match self.find(name).await {
-            Ok(Ok(Source::Remote(remote))) => remote.reader.check().await,
-            Ok(Ok(Source::Database { .. })) => Ok(()),
-            Ok(Err(problem)) => Err(problem.to_string()),
+            Ok(Source::Remote(remote)) => remote.reader.check().await,
+            Ok(Source::Database { .. }) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    /// The store of that name.
-    pub async fn find(&self, name: &str) -> Result<Result<Source, Problem>, DbError> {
+    /// The store of that name. That there is none is [`StoreError::Rejected`](crate::remote::StoreError::Rejected).
+    pub async fn find(&self, name: &str) -> Result<Source, ApplyError> {
         if let Some(remote) = self.remote(name) {
-            return Ok(Ok(Source::Remote(remote.clone())));
+            return Ok(Source::Remote(remote.clone()));
         }
         let Some(url) = self.urls.get(name) else {
-            return Ok(Err(self.unknown(name)));
+            return Err(self.unknown(name).into());
         };
         let mut open = self.open.lock().await;
         if let Some(source) = open.get(name) {
-            return Ok(Ok(source.clone()));
+            return Ok(source.clone());
         }
         let opened = async {
             let db = Db::open_to_read(url, ConnectOptions::with_connections(CONNECTIONS)).await?;
@@ -130,7 +129,7 @@ impl Sources {
         };
         let source = opened.await.map_err(|error: DbError| of_store(name, error))?;
         open.insert(name.to_owned(), source.clone());
-        Ok(Ok(source))
+        Ok(source)
     }
 
     /// Closes the databases that were opened.

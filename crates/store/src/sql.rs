@@ -94,8 +94,8 @@ pub struct Prepared {
     known_users: Option<users::NewUsers>,
     new_customers: Vec<create_customer::CreateCustomer>,
     tasks: Vec<Box<dyn Task>>,
-    exports: Vec<export::Request>,
-    syncs: Vec<sync::Request>,
+    exports: Vec<export::ExportRequest>,
+    syncs: Vec<sync::SyncRequest>,
     refused: Vec<(u64, Problem)>,
 }
 
@@ -147,8 +147,10 @@ impl Prepared {
     fn add_one(&mut self, row: u64, request: &Request<'_>) -> Result<(), Problem> {
         match request {
             Request::Change(change) => self.add_change(row, change)?,
-            Request::Export(export) => self.exports.push(export::Request::new(row, export, &self.directory)?),
-            Request::Sync(sync) => self.syncs.push(sync::Request::new(row, sync)),
+            Request::Export(export) => self
+                .exports
+                .push(export::ExportRequest::new(row, export, &self.directory)?),
+            Request::Sync(sync) => self.syncs.push(sync::SyncRequest::new(row, sync)),
         }
         Ok(())
     }
@@ -175,16 +177,18 @@ impl Prepared {
                 return Ok(());
             }
             Change::UpdateCustomer(patch) => Box::new(update_customer::UpdateCustomer::new(row, patch, directory)?),
-            Change::SetSeats(seats) => Box::new(seats::SetSeats::new(row, seats, directory)?),
+            Change::SetSeats(seats) => Box::new(seats::SetSeatsTask::new(row, seats, directory)?),
             Change::DeleteUser(user) => Box::new(lifecycle::Delete(named::Named::new(row, *user, directory)?)),
             Change::RestoreUser(user) => Box::new(lifecycle::Restore(named::Named::new(row, *user, directory)?)),
             Change::ResetPassword(reset) => Box::new(lifecycle::Reset::new(row, reset, directory)?),
-            Change::AssignLicenses(change) => Box::new(licenses::AssignLicenses::new(row, change, directory)?),
+            Change::AssignLicenses(change) => Box::new(licenses::AssignLicensesTask::new(row, change, directory)?),
             Change::UpdateUser(patch) => Box::new(update_user::UpdateUser::new(row, patch, directory)?),
             Change::SetSubscription(state) => Box::new(subscriptions::Set::new(row, state, directory)?),
             Change::SuspendSubscription(one) => Box::new(subscriptions::Suspend::new(row, one, directory)?),
             Change::RemoveRelationship(removal) => Box::new(relationship::Remove::new(row, removal, directory)?),
-            Change::SwitchSubscription(switch) => Box::new(transfers::SwitchSubscription::new(row, switch, directory)?),
+            Change::SwitchSubscription(switch) => {
+                Box::new(transfers::SwitchSubscriptionTask::new(row, switch, directory)?)
+            }
         };
         self.tasks.push(task);
         Ok(())
@@ -201,13 +205,13 @@ impl Prepared {
 
 impl Prepared {
     /// Files that rows ask for. They are written beside the rows' transaction, since they may be large.
-    pub fn exports(&self) -> &[export::Request] {
+    pub fn exports(&self) -> &[export::ExportRequest] {
         &self.exports
     }
 
     /// What rows copy from other stores. It is asked and written beside the rows' transaction, since other stores are
     /// other databases.
-    pub fn syncs(&self) -> &[sync::Request] {
+    pub fn syncs(&self) -> &[sync::SyncRequest] {
         &self.syncs
     }
 }

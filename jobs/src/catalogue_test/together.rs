@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::each_sample_request;
 use crate::{
-    Change, CustomerRef, Direction, Flow, JOBS, Job, LicenseChange, NewUser, ProductType, Request, SubscriptionState,
-    SubscriptionStatus, Suspension, Switch, TransferAction, Undo, UserPatch,
+    Change, CustomerRef, Direction, Flow, JobKind, KINDS, LicenseChange, NewUser, ProductType, Request,
+    SubscriptionState, SubscriptionStatus, Suspension, Switch, TransferAction, Undo, UserPatch,
 };
 
 #[derive(Default)]
@@ -254,7 +254,7 @@ fn part_number(sku: &str) -> String {
 #[test]
 fn samples_work_together_and_a_second_run_changes_nothing() {
     let mut store = Store::default();
-    let mut run = |job: &dyn Job| {
+    let mut run = |job: &dyn JobKind| {
         store.changed.clear();
         each_sample_request(job, |request| match request {
             Request::Change(change) => store.apply(change),
@@ -266,7 +266,7 @@ fn samples_work_together_and_a_second_run_changes_nothing() {
         });
         std::mem::take(&mut store.changed)
     };
-    for job in JOBS {
+    for job in KINDS {
         let first = run(*job);
         let outside = job.policy().undo == Undo::Nothing;
         assert!(

@@ -193,7 +193,7 @@ proptest! {
         let added = crate::find("bulk-add-users").unwrap();
         let at_new = if name == "new_user_principal_name" { "user_principal_name" } else { name };
         prop_assume!(!matches!(Wish::of(text.trim()), Wish::Leave | Wish::Erase));
-        let faults = |job: &dyn Job, column: &str| {
+        let faults = |job: &dyn JobKind, column: &str| {
             let row = testing::row_of(job, &GOOD, &[(column, &text)]);
             let told = job.request(&Row::new(&row)).err().map_or_else(Vec::new, |faulty| faulty.problems);
             told.into_iter().map(|problem| (problem.code, problem.value, problem.expected)).collect::<Vec<_>>()

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::cli::End;
 use crate::cli::output::{self, SHOWN};
 use crate::ledger::{Job, JobState};
-use crate::plan::held::Held;
+use crate::plan::held::HeldRows;
 use crate::plan::{KeptPlan, KeptRow, Subjects};
 
 /// Shows the plan of a job.
@@ -44,7 +44,7 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
         told: 0,
         rows: 0,
         unchanged: 0,
-        later: Held::default(),
+        later: HeldRows::default(),
     };
     if json {
         write!(
@@ -96,7 +96,7 @@ struct Shown<'s, W> {
     /// Rows that stay as they are and are not shown.
     unchanged: u64,
     /// What is not destructive, to follow what is.
-    later: Held,
+    later: HeldRows,
 }
 
 impl<W: Write> Shown<'_, W> {

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 
 use super::output::{self, SHOWN};
 use crate::plan::document::{Head, Tail, View};
-use crate::plan::held::Held;
+use crate::plan::held::HeldRows;
 use crate::plan::{CheckedBlock, FaultLog, Repeated, Totals};
 use crate::store::Verdict;
 
 /// A plan as people read it: what is destructive first, and what stays as it is as a number.
-pub(super) struct Report<W> {
+pub(super) struct PlanText<W> {
     out: W,
     /// Whether every row is shown.
     all: bool,
@@ -18,8 +18,8 @@ pub(super) struct Report<W> {
     kind: &'static str,
     /// What a line of the file is called.
     line: &'static str,
-    destructive: Held,
-    others: Held,
+    destructive: HeldRows,
+    others: HeldRows,
     /// Rows that turned out to repeat others, in their order.
     repeated: Vec<u64>,
 }
@@ -34,7 +34,7 @@ const UNCHANGED: u8 = 2;
 /// Customers and SKUs that are named.
 const MOST_NAMED: usize = 10;
 
-impl<W: Write> Report<W> {
+impl<W: Write> PlanText<W> {
     pub(super) fn new(out: W, kind: &'static str, all: bool) -> Self {
         Self {
             out,
@@ -42,14 +42,14 @@ impl<W: Write> Report<W> {
             offline: false,
             kind,
             line: "line",
-            destructive: Held::default(),
-            others: Held::default(),
+            destructive: HeldRows::default(),
+            others: HeldRows::default(),
             repeated: Vec::new(),
         }
     }
 }
 
-impl<W: Write> Report<W> {
+impl<W: Write> PlanText<W> {
     /// The rows that are held.
     fn show(&mut self, totals: &Totals) -> io::Result<()> {
         let (mut shown, mut noted, mut unchanged) = (0, 0, 0);
@@ -87,7 +87,7 @@ impl<W: Write> Report<W> {
     }
 }
 
-impl<W: Write + Send> View for Report<W> {
+impl<W: Write + Send> View for PlanText<W> {
     fn open(&mut self, head: &Head<'_>) -> io::Result<()> {
         self.offline = head.offline;
         if head.sheet.is_some() {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
-use tenantry_jobs::{Job, nearest};
+use tenantry_jobs::{JobKind, nearest};
 
 use super::super::Reason;
 use super::super::members::{Members, Sort, child, text};
@@ -111,7 +111,7 @@ impl Reading {
         self.fault(Reason::new(path, code::DUPLICATE_KEY, "", "expected once, named twice"));
     }
 
-    fn kind(&mut self, raw: Option<&RawValue>) -> Option<&'static dyn Job> {
+    fn kind(&mut self, raw: Option<&RawValue>) -> Option<&'static dyn JobKind> {
         const PATH: &str = "$.kind";
         let Some(raw) = raw else {
             self.fault(Reason::new(

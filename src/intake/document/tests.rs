@@ -153,7 +153,7 @@ fn allowed(schema: &Value) -> BoxedStrategy<Value> {
 fn documents() -> impl Strategy<Value = Value> {
     let schema: Value = serde_json::from_str(JOB_DOCUMENT_SCHEMA).expect("JSON");
     let rows = allowed(&schema["properties"]["rows"]);
-    let kinds: Vec<&str> = tenantry_jobs::JOBS.iter().map(|job| job.kind()).collect();
+    let kinds: Vec<&str> = tenantry_jobs::KINDS.iter().map(|job| job.kind()).collect();
     (allowed(&schema), proptest::sample::select(kinds), rows, any::<bool>()).prop_map(
         |(mut document, kind, rows, csv)| {
             document["kind"] = kind.into();

@@ -14,7 +14,7 @@ const PATIENCE_WITH_PASSWORDS: Duration = Duration::from_secs(30);
 
 /// Rows that have ended and are still to be recorded.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct EndedRows {
     pub(super) outcomes: Vec<RowOutcome>,
     pub(super) passwords: Vec<PasswordRow>,
     /// Rows whose passwords among these are kept by themselves so far.
@@ -25,7 +25,7 @@ pub(super) struct Batch {
     since: Option<Instant>,
 }
 
-impl Batch {
+impl EndedRows {
     pub(super) fn add(&mut self, outcome: RowOutcome) {
         self.since.get_or_insert_with(Instant::now);
         self.outcomes.push(outcome);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{Job, Request, key};
+use tenantry_jobs::{JobKind, Request, key};
 
 use crate::db::{DbError, Tx};
 use crate::input::Block;
@@ -33,7 +33,7 @@ impl Work<'_> {
 }
 
 /// What a chunk has to have done.
-pub(super) enum Loaded {
+pub(super) enum ChunkWork {
     Rows(Box<Spooled>),
     /// Rows of an earlier job with the steps they did.
     Undo(Vec<(u64, Vec<DoneStep>)>),
@@ -41,7 +41,7 @@ pub(super) enum Loaded {
 
 /// The rows of a chunk as they were spooled.
 pub(super) struct Spooled {
-    pub(super) job: &'static dyn Job,
+    pub(super) job: &'static dyn JobKind,
     pub(super) mapping: Mapping,
     pub(super) block: Block,
     settled: HashSet<u64>,
@@ -54,7 +54,7 @@ impl Spooled {
     }
 }
 
-pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<Loaded, DbError> {
+pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<ChunkWork, DbError> {
     let settled = crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?;
     let undone = claim.undo_of.as_ref().map(|(job, _)| *job);
     let descent = Descent {
@@ -68,10 +68,10 @@ pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<Loaded, DbError> {
         rows.retain(|row| !settled.contains(row));
         rows.sort_unstable();
         let of = |row| (row, steps.remove(&row).unwrap_or_default());
-        return Ok(Loaded::Undo(rows.into_iter().map(of).collect()));
+        return Ok(ChunkWork::Undo(rows.into_iter().map(of).collect()));
     }
     let (job, mapping, block) = spooled(tx, claim)?;
-    Ok(Loaded::Rows(Box::new(Spooled {
+    Ok(ChunkWork::Rows(Box::new(Spooled {
         job,
         mapping,
         block,

@@ -8,7 +8,7 @@ use tenantry::ledger::{Job, JobState, Ledger};
 use tenantry::store::{Sources, Stores};
 
 use super::Office;
-use crate::place::{On, Place, Run, apply, column, on_both, outcomes};
+use crate::place::{On, Place, Run, apply, column, on_both, outcomes, tables};
 use crate::sandbox::{Here, TOKEN};
 use crate::sync::{assert_sound, content, message, sync};
 
@@ -165,7 +165,7 @@ on_both! {
         assert_eq!(drained.expect("tenantry starts").code(), Some(0));
         assert_eq!(office.calls("get-customer").await, calls, "customers were over");
         office.assert_same().await;
-        let said = column(office.ledger.db(), "SELECT message FROM row_outcomes WHERE outcome = 'applied'").await;
+        let said = tables::messages(&office.ledger, "applied").await;
         assert!(said[0].starts_with("customers: 230 new; seats: 230 new; users: "), "{said:?}");
         assert!(said[0].ends_with("; subscriptions: 230 new"), "{said:?}");
         assert_eq!(column(office.ledger.db(), "SELECT progress FROM copying").await, Vec::<String>::new());

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantry::clock::Clock;
-use tenantry::ledger::Job;
+use tenantry::ledger::{Job, JobState};
 use tenantry::passwords::write_key_pair;
 use tenantry_sandbox::Options;
 
 use super::kinds::with_users;
 use super::{LEGACY, Office, USERS};
-use crate::place::{Running, column, outcomes};
+use crate::place::{Running, outcomes, tables};
 use crate::sandbox::{Here, OTHER_PARTNER, TOKEN};
 
 pub(super) fn command(office: &Office, args: &[&str]) -> Command {
@@ -57,11 +57,9 @@ async fn killed_at(failpoint: &str) {
         .status()
         .expect("tenantry starts");
     assert_eq!(drained.code(), Some(0), "{failpoint}");
-    let counts = column(
-        office.ledger.db(),
-        "SELECT state || ' ' || CAST(applied AS TEXT) || ' of ' || CAST(total AS TEXT) FROM jobs ORDER BY seq DESC LIMIT 1",
-    );
-    assert_eq!(counts.await, ["completed 6 of 6"], "{failpoint}");
+    let job = tables::newest(&office.ledger).await;
+    let counts = (job.state, job.counts.applied, job.counts.total);
+    assert_eq!(counts, (JobState::Completed, 6, 6), "{failpoint}");
     for (operation, effects) in [("create-user", 6), ("update-licenses", 6), ("add-user-to-role", 6)] {
         assert_eq!(
             office.here.effects(operation).await,
@@ -139,12 +137,10 @@ async fn the_same_command_goes_on_with_the_job() {
     // The user is there, without the licence: as a new job, that would be refused.
     let again = command(&office, &run).status();
     assert_eq!(again.expect("tenantry starts").code(), Some(0));
-    let jobs = column(
-        office.ledger.db(),
-        "SELECT state FROM jobs WHERE kind = 'bulk-add-users'",
-    )
-    .await;
-    assert_eq!(jobs, ["completed"]);
+    let mut jobs = tables::jobs(&office.ledger).await;
+    jobs.retain(|job| job.kind == "bulk-add-users");
+    let states: Vec<JobState> = jobs.iter().map(|job| job.state).collect();
+    assert_eq!(states, [JobState::Completed]);
     assert_eq!(office.here.effects("create-user").await, 1);
 }
 
@@ -354,10 +350,13 @@ async fn a_row_that_kills_its_worker_fails_alone() {
         deaths += 1;
         assert!(deaths < 40, "workers die for ever");
     }
-    let counts = "SELECT state || ' ' || CAST(applied AS TEXT) || ' ' || CAST(failed AS TEXT) FROM jobs ORDER BY seq DESC LIMIT 1";
-    assert_eq!(column(office.ledger.db(), counts).await, ["failed 39 1"]);
-    let failed = "SELECT CAST(row AS TEXT) || ' ' || message FROM row_outcomes WHERE outcome = 'failed'";
-    assert_eq!(column(office.ledger.db(), failed).await, ["7 its worker died 3 times"]);
+    let job = tables::newest(&office.ledger).await;
+    let counts = (job.state, job.counts.applied, job.counts.failed);
+    assert_eq!(counts, (JobState::Failed, 39, 1));
+    let recorded = tables::recorded(&office.ledger, &job).await.into_iter();
+    let failed = recorded.filter(|(_, outcome, ..)| outcome == "failed");
+    let failed: Vec<(i64, String)> = failed.map(|(row, _, _, message)| (row, message)).collect();
+    assert_eq!(failed, [(7, "its worker died 3 times".to_owned())]);
     assert_eq!(office.here.effects("create-user").await, 39);
     assert_eq!(office.users(&alpha).await.len(), 39);
 }

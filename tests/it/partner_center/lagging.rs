@@ -4,7 +4,7 @@ use tenantry::submit::Submitted;
 use tenantry_jobs::code;
 
 use super::{CUSTOMERS, Office, USERS};
-use crate::place::{TestJob, outcomes};
+use crate::place::{TestJob, outcomes, tables};
 
 const OF_BETA: &str = "beta.onmicrosoft.com,three@beta.onmicrosoft.com,Three,Tre,DE,,\n";
 
@@ -21,9 +21,7 @@ async fn office() -> Office {
 
 /// Moves what was done lately into the past.
 async fn as_of_an_hour_ago(office: &Office) {
-    let earlier = "UPDATE jobs SET finished_at = finished_at - 3600000 WHERE kind = 'add-customer'";
-    let moved = office.ledger.db().write(move |tx| tx.exec(earlier, &[])).await;
-    assert!(moved.expect("moved") > 0);
+    assert!(tables::ended_an_hour_earlier(&office.ledger, "add-customer").await > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,11 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use tenantry::ledger::JobState;
 use tenantry_sandbox::Options;
 
 use super::USERS;
-use crate::place::{On, Place, Running, column};
+use crate::place::{On, Place, Running, tables};
 use crate::sandbox::{Here, TOKEN};
 use crate::servers::{RedisServer, eventually};
 
@@ -75,19 +76,20 @@ impl Workers {
     async fn ended(&self, jobs: usize) {
         let ledger = self.place.ledger().await;
         eventually("the jobs to end", async || {
-            let open = "SELECT state FROM jobs WHERE state IN ('queued', 'running', 'retryable')";
-            column(ledger.db(), open).await.is_empty().then_some(())
+            let mut all = tables::jobs(&ledger).await.into_iter();
+            let open = [JobState::Queued, JobState::Running, JobState::Retryable];
+            (!all.any(|job| open.contains(&job.state))).then_some(())
         })
         .await;
-        let fine = "SELECT state FROM jobs WHERE state = 'completed' AND applied = total";
-        assert_eq!(column(ledger.db(), fine).await.len(), jobs);
+        let mut fine = tables::jobs(&ledger).await;
+        fine.retain(|job| job.state == JobState::Completed && job.counts.applied == job.counts.total);
+        assert_eq!(fine.len(), jobs);
     }
 
     /// Workers that have claimed chunks.
     async fn hands(&self) -> usize {
         let ledger = self.place.ledger().await;
-        let owners = "SELECT DISTINCT lease_owner FROM chunks WHERE lease_owner IS NOT NULL";
-        column(ledger.db(), owners).await.len()
+        tables::claimants(&ledger).await.len()
     }
 
     /// Redis's time, in milliseconds.

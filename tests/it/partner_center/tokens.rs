@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantry::clock::Clock;
-use tenantry::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, Standing};
+use tenantry::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, TokenExpiry};
 use tenantry::store::remote::RemoteStore;
 
 use super::{CUSTOMERS, Office, USERS, addresses, carried_out_by};
@@ -120,11 +120,11 @@ async fn a_refresh_token_is_spoken_of_from_a_fortnight_before_its_end_and_using_
     let file = token_file(&dir, "issued 2026-01-01T00:00:00Z\n");
     let store = store(&here, Some(file), clock.clone());
     let good = |standing| match standing {
-        Some(Standing::Good(says)) => says,
+        Some(TokenExpiry::Good(says)) => says,
         other => panic!("{other:?}"),
     };
     let ending = |standing| match standing {
-        Some(Standing::Ending(says)) => says,
+        Some(TokenExpiry::Ending(says)) => says,
         other => panic!("{other:?}"),
     };
     let said = good(store.refresh_token().await);
@@ -151,7 +151,7 @@ async fn a_file_written_by_hand_counts_from_when_it_was_written_and_a_command_fr
     written.set_modified(new_year).expect("dated");
     let clock = Clock::held(NEW_YEAR + DAY);
     let hand = store(&here, Some(file), clock.clone()).refresh_token().await;
-    let Some(Standing::Good(said)) = hand else {
+    let Some(TokenExpiry::Good(said)) = hand else {
         panic!("{hand:?}")
     };
     assert!(
@@ -160,13 +160,13 @@ async fn a_file_written_by_hand_counts_from_when_it_was_written_and_a_command_fr
     );
     let command = RefreshToken::Command(vec!["vault".to_owned()]);
     let vault = store(&here, Some(command), clock.clone()).refresh_token().await;
-    let Some(Standing::Good(said)) = vault else {
+    let Some(TokenExpiry::Good(said)) = vault else {
         panic!("{vault:?}")
     };
     assert!(said.contains("given by `vault` ends is not known here"), "{said}");
     let missing = RefreshToken::File(dir.path().join("nothing"));
     let gone = store(&here, Some(missing), clock.clone()).refresh_token().await;
-    let Some(Standing::Ending(said)) = gone else {
+    let Some(TokenExpiry::Ending(said)) = gone else {
         panic!("{gone:?}")
     };
     assert!(said.contains("sign in again") && said.contains("nothing"), "{said}");

@@ -3,22 +3,13 @@
 use tenantry::db::Db;
 use tenantry::ledger::{Job, Ledger};
 
+use super::tables;
+
 /// (row, outcome, code) of every row that was not applied.
 pub(crate) async fn outcomes(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String)> {
-    let seq = job.seq;
-    ledger
-        .db()
-        .read(move |tx| {
-            let rows = tx.query(
-                "SELECT row, outcome, COALESCE(code, '') FROM row_outcomes WHERE job = $1 AND outcome <> 'applied' ORDER BY row",
-                &[seq.into()],
-            )?;
-            rows.iter()
-                .map(|row| Ok((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())))
-                .collect()
-        })
-        .await
-        .expect("outcomes")
+    let recorded = tables::recorded(ledger, job).await.into_iter();
+    let all = recorded.map(|(row, outcome, code, _)| (row, outcome, code));
+    all.filter(|(_, outcome, _)| outcome != "applied").collect()
 }
 
 /// One column of a query as text, for looking into the store.

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use crate::place::{On, Place, on_both};
-use tenantry::db::Value;
+use crate::place::{On, Place, on_both, tables};
 
 const USERS: &str = "\
 customer,user_principal_name,display_name
@@ -84,38 +83,19 @@ async fn approver_sees(place: &Place) {
 
     // A kept plan that somebody has edited is not shown.
     let ledger = place.ledger().await;
-    let edit = async |job: String, from: &'static str, to: &'static str| {
-        let edited = ledger.db().write(move |tx| {
-            let found = tx
-                .query_first(
-                    "SELECT p.job, p.data FROM plan_parts p JOIN jobs j ON j.seq = p.job WHERE j.id = $1",
-                    &[job.as_str().into()],
-                )?
-                .expect("a part");
-            let text = lz4_flex::decompress_size_prepended(found.blob(1)?).expect("text");
-            let text = String::from_utf8(text).expect("text");
-            assert!(text.contains(from), "{text}");
-            let data = lz4_flex::compress_prepend_size(text.replacen(from, to, 1).as_bytes());
-            tx.exec(
-                "UPDATE plan_parts SET data = $2 WHERE job = $1",
-                &[found.int(0)?.into(), Value::from(data)],
-            )
-        });
-        edited.await.expect("edited");
-    };
     for (from, to) in [
         ("\"active\"", "\"idle\""),
         ("\"row\":3", "\"row\":4"),
         ("\"skip_invalid\":true", "\"skip_invalid\":false"),
         ("\"action\":\"repeat\"", "\"action\":\"reject\",\"note\":\"-\""),
     ] {
-        edit(of_file.clone(), from, to).await;
+        tables::edit_plan(&ledger, of_file.clone(), from, to).await;
         let refused = place.tenantry(&["plan", &of_file]).ends(2);
         assert!(
             refused.out.is_empty() && refused.err.contains("is not the one it has the hash of"),
             "{refused:#?}"
         );
-        edit(of_file.clone(), to, from).await;
+        tables::edit_plan(&ledger, of_file.clone(), to, from).await;
     }
     assert_eq!(place.tenantry(&["plan", &of_file, "--json"]).ends(0).json(), before);
 
@@ -187,8 +167,7 @@ async fn the_plans_of_an_undo_and_of_a_plan_file_are_kept_and_go_with_the_rows()
     place.tenantry(&["cancel", &applied]).ends(0);
     let ledger = place.ledger().await;
     ledger.prune_spool(-1000).await.expect("pruned");
-    let kept = crate::place::column(ledger.db(), "SELECT CAST(COUNT(*) AS TEXT) FROM plan_parts").await;
-    assert_eq!(kept, ["0"]);
+    assert_eq!(tables::plan_parts(&ledger).await, 0);
     ledger.close().await;
     let gone = place.tenantry(&["plan", &applied]).ends(2);
     assert!(gone.err.contains("no longer kept"), "{}", gone.err);

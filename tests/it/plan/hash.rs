@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rust_xlsxwriter::Workbook;
 use tenantry::ledger::Ledger;
-use tenantry_jobs::JOBS;
+use tenantry_jobs::KINDS;
 
 use crate::place::{On, Place, Run, apply, on_both};
 
@@ -47,7 +47,7 @@ async fn it_is_the_same_on_every_database_and_however_the_file_is_split() {
         prepared(place).await;
     }
     let mut hashes = HashSet::new();
-    let samples = JOBS.iter().map(|job| (job.kind(), job.sample()));
+    let samples = KINDS.iter().map(|job| (job.kind(), job.sample()));
     for (kind, csv) in samples.chain([("bulk-add-users", MIXED)]) {
         let hash = hash_of(&sqlite, kind, csv, &["--skip-invalid"], "5000");
         for (place, chunk_rows) in [(&sqlite, "1"), (&postgres, "2"), (&postgres, "5000")] {

@@ -19,7 +19,7 @@ mod transfers;
 mod undo;
 mod unkept;
 
-use tenantry_jobs::{JOBS, Undo};
+use tenantry_jobs::{KINDS, Undo};
 
 use self::case::Case;
 use super::under_test::{Store, StoreUnderTest};
@@ -67,7 +67,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
 
 #[test]
 fn every_kind_is_applied_refused_and_unchanged_in_some_case() {
-    for job in JOBS {
+    for job in KINDS {
         let ends: Vec<&str> = cases()
             .filter(|case| case.kind == job.kind())
             .flat_map(|case| case.ends.iter().copied())
@@ -89,7 +89,7 @@ fn every_kind_is_applied_refused_and_unchanged_in_some_case() {
 
 #[test]
 fn every_kind_that_can_be_taken_back_is_edited_in_between_and_drifts_in_some_case() {
-    for job in JOBS.iter().filter(|job| job.policy().undo != Undo::Nothing) {
+    for job in KINDS.iter().filter(|job| job.policy().undo != Undo::Nothing) {
         let kind = job.kind();
         assert!(drift::CASES.iter().any(|case| case.kind == kind), "{kind} never drifts");
         let is_kept = matches!(job.policy().undo, Undo::WhileUntouched | Undo::Within30Days);

@@ -24,7 +24,7 @@ use tenantry::store::remote::{
     StoreEnv, StoreError,
 };
 use tenantry::store::{Expected, RowRequest, Verdict, drifted, unchanged};
-use tenantry_jobs::{Change, Job};
+use tenantry_jobs::{Change, JobKind};
 
 use decide::{Decision, decide};
 use reader::Reader;
@@ -128,7 +128,7 @@ impl RemoteStore for MemoryStore {
         }
     }
 
-    fn lacks(&self, _job: &dyn Job) -> Option<String> {
+    fn lacks(&self, _job: &dyn JobKind) -> Option<String> {
         None
     }
 

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tenantry::ledger::JobState;
 
 use super::{users, with_customer};
-use crate::place::{CUSTOMERS, On, Place, Running};
+use crate::place::{CUSTOMERS, On, Place, Running, tables};
 use crate::servers::{PgServer, connect, eventually};
 
 fn signal(child: &Child, signal: Signal) {
@@ -164,11 +164,10 @@ async fn a_worker_stopped_inside_a_copy_is_replaced() {
         quiet(command)
     };
     let first = worker();
-    let in_hand = "SELECT COUNT(*) FROM chunks WHERE state IN ('queued', 'running')";
     let mut is_caught = false;
     while !is_caught {
         while number(copying).await == 0 {
-            assert!(number(in_hand).await > 0, "it was never stopped in a COPY");
+            assert!(number(tables::OPEN_CHUNKS).await > 0, "it was never stopped in a COPY");
         }
         signal(&first.0, Signal::STOP);
         tokio::time::sleep(Duration::from_millis(100)).await;

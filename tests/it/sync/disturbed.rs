@@ -2,18 +2,14 @@
 
 use std::process::{Command, Stdio};
 
-use tenantry::ledger::{JobState, Ledger};
+use tenantry::ledger::JobState;
 
 use super::{EVERYTHING, assert_sound, content, fill, message, mirror, sync};
-use crate::place::{On, Place, Work, apply, by, column, on_both};
+use crate::place::tables::Disturbance;
+use crate::place::{On, Place, Work, apply, by, column, on_both, tables};
 
 async fn last(place: &Place) -> String {
-    let ids = column(
-        place.ledger().await.db(),
-        "SELECT id FROM jobs ORDER BY seq DESC LIMIT 1",
-    )
-    .await;
-    ids[0].clone()
+    tables::newest(&place.ledger().await).await.id.to_string()
 }
 
 fn command(place: &Place, mirror: &Place, args: &[&str]) -> Command {
@@ -38,15 +34,15 @@ on_both! {
                 .expect("tenantry starts");
             assert_eq!(killed.code(), None);
             let here = place.ledger().await;
-            let half = column(here.db(), "SELECT progress FROM copying").await;
+            let half = tables::copying(&here).await;
             assert!(!half[0].contains("\"step\":\"customers\""), "{half:?}");
             let drained = command(place, &other, &["worker", "--drain"]).stderr(Stdio::null()).status();
             assert_eq!(drained.expect("tenantry starts").code(), Some(0));
             assert_eq!(content(&here).await, content(&mirror).await);
             assert_sound(&here).await;
-            let said = column(here.db(), "SELECT message FROM row_outcomes WHERE outcome = 'applied'").await;
+            let said = tables::messages(&here, "applied").await;
             assert_eq!(said, ["customers: 6 new; seats: 13 new; users: 25 new; subscriptions: 16 new"]);
-            assert_eq!(column(here.db(), "SELECT progress FROM copying").await, Vec::<String>::new());
+            assert_eq!(tables::copying(&here).await, Vec::<String>::new());
         }
     }
 
@@ -100,20 +96,13 @@ async fn a_store_that_cannot_be_copied_from_is_named() {
     assert!(!format!("{nobody:?}").contains("S3cret"), "{nobody:?}");
 }
 
-/// Has the first page of the next copy do something to its job.
-async fn disturb(here: &Ledger, change: &'static str) {
-    let trigger = format!("CREATE TRIGGER disturbed AFTER INSERT ON copying BEGIN UPDATE jobs SET {change}; END");
-    let made = here.db().write(move |tx| tx.exec(&trigger, &[])).await;
-    made.expect("a trigger");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn it_can_be_paused_and_cancelled_between_pages() {
     let place = Place::new(On::Sqlite).await;
     let (_other, mirror, stores) = mirror(&place).await;
     fill(&mirror).await;
     let here = place.ledger().await;
-    disturb(&here, "state = 'paused'").await;
+    tables::disturb_copy(&here, Disturbance::Paused).await;
     let paused = sync(&here, &stores, EVERYTHING).await;
     assert_eq!(paused.state, JobState::Paused);
     assert_eq!(column(here.db(), "SELECT domain FROM customers").await.len(), 6);
@@ -121,10 +110,7 @@ async fn it_can_be_paused_and_cancelled_between_pages() {
         column(here.db(), "SELECT part_number FROM subscribed_skus").await.len(),
         0
     );
-    here.db()
-        .write(|tx| tx.exec("DROP TRIGGER disturbed", &[]))
-        .await
-        .expect("dropped");
+    tables::calm_copies(&here).await;
     here.resume(&paused, &by("tester"))
         .await
         .expect("asked")
@@ -137,12 +123,9 @@ async fn it_can_be_paused_and_cancelled_between_pages() {
     assert_eq!(content(&here).await, content(&mirror).await);
 
     apply(&mirror, "update-account", "customer,tags\nCRM-1003,again\n").await;
-    disturb(&here, "cancel_requested = 1").await;
+    tables::disturb_copy(&here, Disturbance::Cancelled).await;
     let cancelled = sync(&here, &stores, EVERYTHING).await;
     assert_eq!((cancelled.state, cancelled.counts.cancelled), (JobState::Cancelled, 1));
-    here.db()
-        .write(|tx| tx.exec("DROP TRIGGER disturbed", &[]))
-        .await
-        .expect("dropped");
+    tables::calm_copies(&here).await;
     assert_eq!(content(&here).await, content(&mirror).await, "what was copied stays");
 }

@@ -13,12 +13,12 @@ use tenantry::plan::Limits;
 use tenantry::queue::Queue;
 use tenantry::store::Stores;
 use tenantry::undo::UndoError;
-use tenantry_jobs::{JOBS, Undo};
+use tenantry_jobs::{KINDS, Undo};
 
 use self::files::{File, any_file, kinds, made};
 use super::killed::{command, last_job};
 use super::{rows_of, store, undo};
-use crate::place::{On, Place, TestJob, apply, by, column, outcomes};
+use crate::place::{On, Place, TestJob, apply, by, outcomes, tables};
 
 const CUSTOMERS: &str = "\
 domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
@@ -77,9 +77,10 @@ async fn seen(ledger: &Ledger, undone: Option<&Job>) -> Vec<String> {
 
 /// The rows of the newest job that have an outcome of their own, with it.
 async fn recorded(ledger: &Ledger) -> Vec<String> {
-    let sql = "SELECT CAST(row AS TEXT) || ' ' || outcome || ' ' || COALESCE(code, '') || ' ' || COALESCE(message, '')
-        FROM row_outcomes WHERE job = (SELECT MAX(seq) FROM jobs) ORDER BY row";
-    column(ledger.db(), sql).await
+    let newest = tables::newest(ledger).await;
+    let recorded = tables::recorded(ledger, &newest).await.into_iter();
+    let told = recorded.map(|(row, outcome, code, message)| format!("{row} {outcome} {code} {message}"));
+    told.collect()
 }
 
 /// What the undo of a job has to record: that every row it applied is undone, and nothing of any other row.
@@ -215,7 +216,7 @@ fn there_are_files_of_every_kind_that_can_be_taken_back() {
     let mut with_files: Vec<&str> = kinds().collect();
     with_files.sort_unstable();
     let can_be = |undo| matches!(undo, Undo::WhileUntouched | Undo::Within30Days);
-    let those = JOBS.iter().filter(|job| can_be(job.policy().undo));
+    let those = KINDS.iter().filter(|job| can_be(job.policy().undo));
     let mut those: Vec<&str> = those.map(|job| job.kind()).collect();
     those.sort_unstable();
     assert_eq!(with_files, those);

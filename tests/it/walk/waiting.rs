@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::counterpart::{self, Answer};
-use crate::place::{Place, Run};
+use crate::place::{Place, Run, tables};
 
 const SUBSCRIPTION: &str = "0b62aff1-f0a3-417a-aa8f-f4e9e1482dc5";
 
@@ -36,9 +36,7 @@ async fn answered(place: &Place, answer: Answer) {
 }
 
 async fn due(place: &Place) {
-    let ledger = place.ledger().await;
-    let due = "UPDATE chunks SET not_before = 0 WHERE state = 'waiting'";
-    ledger.db().write(move |tx| tx.exec(due, &[])).await.expect("due");
+    tables::make_due(&place.ledger().await).await;
 }
 
 fn shown(place: &Place, id: &str) -> Value {

@@ -6,7 +6,7 @@
 
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,17 +20,25 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
-use super::{Alone, Batch, Cell, ConnectOptions, DbError, Dialect, Row, Tx, Use, Value};
+use super::{Alone, Batch, ConnectOptions, DbError, Dialect, Row, Tx, Use, Value};
 use crate::lock::lock;
 use crate::tasks;
-use wire::{borrowed, columns, over_sets, put_cell, row, sql};
+use wire::{borrowed, cells, change_over_sets, columns, put_cell, query_over_sets, row, sql};
 
 /// Takes the bound of a statement away again.
 const UNBOUND: &str = "SET LOCAL statement_timeout TO DEFAULT";
 /// Statements in flight at once when one is run many times.
 const PIPELINE: usize = 256;
-/// Parameter sets of a query that is asked many times at once.
+/// Parameter sets of a query or change that is asked for many times at once.
 const SETS: usize = 2048;
+/// Parameter sets from which on one statement for all is faster than one for each.
+const MANY: usize = 5;
+/// A plan is kept as long as the connection, and may have been made when a table was next to empty. Rows that are named by
+/// their keys are always found by index.
+const BY_INDEX: &str =
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+const BY_ANY_WAY: &str = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_hashjoin TO DEFAULT;
+    SET LOCAL enable_mergejoin TO DEFAULT";
 /// Bytes of COPY data handed over at a time.
 const COPY_PIECE: usize = 64 * 1024;
 /// Time for each row of a COPY, beyond what a transaction may be quiet for; ten times what it takes.
@@ -256,9 +264,14 @@ impl PgTx {
         Ok(statement)
     }
 
-    /// Sends the rows of `batch` by COPY; `numbered` puts the position in front. How long that may take stands in the statement,
-    /// for [`END_STOPPED`].
-    fn copy(&mut self, into: &str, batch: &Batch, numbered: bool) -> Result<(), tokio_postgres::Error> {
+    /// A statement for many parameter sets, each parameter an array.
+    fn over_sets(&mut self, text: &str) -> Result<Statement, DbError> {
+        let types = self.statement(text)?.params().to_vec();
+        self.statement(&change_over_sets(text, &types)?)
+    }
+
+    /// Sends the rows of `batch` by COPY. How long that may take stands in the statement, for [`END_STOPPED`].
+    fn copy(&mut self, into: &str, batch: &Batch) -> Result<(), tokio_postgres::Error> {
         let client = &self.connected.client;
         let bound = copy_bound(self.options.idle_transaction, batch.len()).as_millis();
         let text = format!("/* within {bound} ms */ COPY {into} FROM STDIN (FORMAT binary)");
@@ -270,10 +283,7 @@ impl PgTx {
             buffer.put_i32(0);
             buffer.put_i32(0);
             for position in 0..batch.len() {
-                buffer.put_i16(batch.width() as i16 + i16::from(numbered));
-                if numbered {
-                    put_cell(&mut buffer, Cell::Int(position as i64));
-                }
+                buffer.put_i16(batch.width() as i16);
                 for cell in batch.row(position) {
                     put_cell(&mut buffer, cell);
                 }
@@ -322,13 +332,37 @@ impl Tx for PgTx {
         Ok(changed)
     }
 
+    /// One statement joined to all parameter sets: a statement each costs the server more than most changes do.
+    fn exec_all(&mut self, text: &str, params: &[Vec<Value>]) -> Result<u64, DbError> {
+        if params.len() < MANY {
+            return Ok(self.exec_each(text, params)?.into_iter().sum());
+        }
+        let statement = self.over_sets(text)?;
+        let mut changed = 0;
+        for sets in params.chunks(SETS) {
+            let columns = columns(sets);
+            let columns = borrowed(&columns);
+            let client = &self.connected.client;
+            let asked = join3(
+                client.batch_execute(BY_INDEX),
+                client.execute(&statement, &columns),
+                client.batch_execute(BY_ANY_WAY),
+            );
+            let (before, done, after) = self.runtime.block_on(asked);
+            before.map_err(|error| sql(&error))?;
+            changed += done.map_err(|error| sql(&error))?;
+            after.map_err(|error| sql(&error))?;
+        }
+        Ok(changed)
+    }
+
     /// One query joined to all parameter sets, for a round trip each would cost more than most queries do.
     fn query_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError> {
         let mut found = Vec::with_capacity(params.len());
         for sets in params.chunks(SETS) {
-            let statement = self.statement(&over_sets(text, &sets[0]))?;
+            let statement = self.statement(&query_over_sets(text, &sets[0]))?;
             let columns = columns(sets);
-            let columns: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as _).collect();
+            let columns = borrowed(&columns);
             let rows = self
                 .runtime
                 .block_on(self.connected.client.query(&statement, &columns))
@@ -347,7 +381,7 @@ impl Tx for PgTx {
     }
 
     fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
-        self.copy(&format!("{table} ({})", columns.join(", ")), batch, false)
+        self.copy(&format!("{table} ({})", columns.join(", ")), batch)
             .map_err(|error| sql(&error))
     }
 
@@ -375,14 +409,15 @@ impl Tx for PgTx {
         done.and(ended)
     }
 
-    /// COPY straight into the table; only a batch that meets a conflict takes the way over a staging table.
+    /// COPY straight into the table; only a batch that meets a conflict is sent as arrays. A temporary table would do as well,
+    /// but the first that a connection makes has all others of the database plan everything anew.
     fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
         let columns = columns.join(", ");
         self.batch("SAVEPOINT copy")?;
-        match self.copy(&format!("{table} ({columns})"), batch, false) {
+        match self.copy(&format!("{table} ({columns})"), batch) {
             Ok(()) => {
                 self.batch("RELEASE copy")?;
                 return Ok(Vec::new());
@@ -390,25 +425,23 @@ impl Tx for PgTx {
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => self.batch("ROLLBACK TO copy")?,
             Err(error) => return Err(sql(&error)),
         }
-        let staging = format!("staging_{table}");
-        self.batch(&format!(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS
-             SELECT 0::bigint AS position, {columns} FROM {table} WITH NO DATA; TRUNCATE {staging}"
-        ))?;
-        self.copy(&format!("{staging} (position, {columns})"), batch, true)
-            .map_err(|error| sql(&error))?;
-        let inserted = self.query(
-            &format!(
-                "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging} ORDER BY position
-                 ON CONFLICT DO NOTHING RETURNING {}",
-                columns.split(", ").next().unwrap_or("id")
-            ),
-            &[],
-        )?;
-        let inserted = inserted
-            .iter()
-            .map(|row| row.int(0))
-            .collect::<Result<std::collections::HashSet<_>, _>>()?;
+        let places: Vec<String> = (1..=batch.width()).map(|at| format!("${at}")).collect();
+        let id = columns.split(", ").next().unwrap_or("id");
+        let one = format!(
+            "INSERT INTO {table} ({columns}) VALUES ({}) ON CONFLICT DO NOTHING RETURNING {id}",
+            places.join(", ")
+        );
+        let all = self.over_sets(&one)?;
+        let mut inserted = HashSet::new();
+        for first in (0..batch.len()).step_by(SETS) {
+            let cells = cells(batch, first..batch.len().min(first + SETS));
+            let rows = self
+                .runtime
+                .block_on(self.connected.client.query(&all, &borrowed(&cells)));
+            for one in rows.map_err(|error| sql(&error))? {
+                inserted.insert(row(&one)?.int(0)?);
+            }
+        }
         Ok((0..batch.len())
             .filter(|position| !inserted.contains(&batch.id(*position)))
             .collect())

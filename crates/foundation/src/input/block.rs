@@ -11,7 +11,7 @@ use super::error::{InputError, code};
 pub struct Block {
     pub(super) first_row: u64,
     pub(super) cells: Cells,
-    pub(super) rows: Vec<RowEnd>,
+    pub(super) rows: Vec<RowBounds>,
     /// Cells that hold no value but an error: row, counted from 0 within the block, and column. They are told
     /// when the file is read, and the spool does not keep them.
     pub(super) errors: Vec<(u32, u32)>,
@@ -28,7 +28,7 @@ pub(super) struct Cells {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RowEnd {
+pub(super) struct RowBounds {
     /// Cells up to the end of this row, of all rows.
     pub(super) cells: u32,
     /// The line the row begins on.
@@ -68,7 +68,7 @@ impl Block {
 
     pub(super) fn end_row(&mut self, line: u64) {
         let cells = self.cells.ends.len() as u32;
-        self.rows.push(RowEnd { cells, line });
+        self.rows.push(RowBounds { cells, line });
     }
 
     /// The number of the first row; data rows are numbered from 1.
@@ -123,7 +123,7 @@ impl Block {
 
     /// Bytes of memory the rows take.
     pub fn weight(&self) -> usize {
-        self.cells.weight() + self.rows.len() * size_of::<RowEnd>()
+        self.cells.weight() + self.rows.len() * size_of::<RowBounds>()
     }
 }
 

@@ -8,7 +8,7 @@
 //! Integers are LEB128 but for the checksum. The text keeps the character after each cell: without it, decoding
 //! would copy cell by cell.
 
-use super::block::{Block, Cells, RowEnd};
+use super::block::{Block, Cells, RowBounds};
 
 const VERSION: u8 = 1;
 const CHECKSUM: usize = 4;
@@ -92,7 +92,7 @@ fn parse(body: &[u8]) -> Result<Block, CorruptBlock> {
         if cells > body.len() as u64 || cells > u64::from(u32::MAX) {
             return Err(IMPOSSIBLE);
         }
-        rows.push(RowEnd {
+        rows.push(RowBounds {
             cells: cells as u32,
             line,
         });

@@ -9,14 +9,14 @@ use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::error::InputError;
 use super::guess;
-use super::source::Source;
+use super::source::TextSource;
 
 /// Bytes read at a time: enough to make calls cheap, little enough to stay in the second-level cache
 /// from hashing to tokenising.
 const CHUNK: usize = 256 << 10;
 
 pub(super) struct Decoder {
-    source: Source,
+    source: TextSource,
     chunk: Vec<u8>,
     /// Bytes at the start of `chunk` that are read and not decoded: a character cut in two.
     held: usize,
@@ -46,7 +46,7 @@ pub(super) enum Filled {
 }
 
 impl Decoder {
-    pub(super) fn new(source: Source, named: Option<&'static Encoding>) -> Self {
+    pub(super) fn new(source: TextSource, named: Option<&'static Encoding>) -> Self {
         Self {
             source,
             chunk: vec![0; CHUNK],
@@ -56,7 +56,7 @@ impl Decoder {
         }
     }
 
-    pub(super) fn source(&self) -> &Source {
+    pub(super) fn source(&self) -> &TextSource {
         &self.source
     }
 

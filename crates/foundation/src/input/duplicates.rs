@@ -172,7 +172,7 @@ impl Keys {
         for partition in 0..PARTITIONS {
             let passes = self.passes(partition)?;
             for pass in 0..passes {
-                let mut table = Table::default();
+                let mut table = KeyTable::default();
                 self.entries.each(partition, |[h1, h2, tag, line]| {
                     if h2 % passes != pass {
                         return Ok(());
@@ -206,7 +206,7 @@ impl Keys {
             return Ok(1);
         }
         // So many if no key repeats. Where most do, a share tells how few are really different.
-        let mut sample = Table::default();
+        let mut sample = KeyTable::default();
         self.entries.each(partition, |[h1, h2, tag, line]| {
             if h2 % most == 0 {
                 sample.first((h1, h2), (tag, line));
@@ -232,7 +232,7 @@ fn mark_of(tag: Word) -> u8 {
 
 /// The first occurrence of each hash. Open addressing on the hash's own bits, which are random already.
 #[derive(Default)]
-struct Table {
+struct KeyTable {
     slots: Vec<Slot>,
     used: usize,
 }
@@ -245,7 +245,7 @@ struct Slot {
     line: Word,
 }
 
-impl Table {
+impl KeyTable {
     /// The first occurrence of `hash` if there was one, else this becomes it.
     fn first(&mut self, hash: (Word, Word), (tag, line): (Word, Word)) -> Option<(Word, Word)> {
         if self.used * 2 >= self.slots.len() {

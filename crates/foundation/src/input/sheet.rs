@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use super::block::{Block, Cells, Mark};
 use super::digest::Meter;
 use super::error::{InputError, code};
-use super::source::Source;
+use super::source::TextSource;
 use super::{HiddenRows, InputLimits, InputOptions};
 
 mod format;
@@ -20,7 +20,7 @@ mod reader;
 mod value;
 
 use hidden::Hidden;
-use reader::{Opened, Wanted, read};
+use reader::{Opened, SheetChoice, read};
 
 /// Batches of rows read ahead.
 const AHEAD: usize = 2;
@@ -41,9 +41,9 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    pub(super) fn open(source: Source, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
+    pub(super) fn open(source: TextSource, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         let file = source.name().to_owned();
-        let wanted = Wanted {
+        let wanted = SheetChoice {
             sheet: options.sheet.clone(),
             skips_hidden: options.hidden_rows == Some(HiddenRows::Skip),
         };
@@ -216,7 +216,7 @@ pub(super) fn no_sheets(name: &str, sheet: &str) -> InputError {
 }
 
 /// What the old container of Office documents holds.
-pub(super) fn compound(mut source: Source) -> InputError {
+pub(super) fn compound(mut source: TextSource) -> InputError {
     // The directory is somewhere in the file, in UTF-16.
     const LOOKED_AT: usize = 64 << 20;
     let encrypted: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();

@@ -25,12 +25,12 @@ pub(super) enum Magic {
 }
 
 /// The bytes of the text: those of the file, or what they unzip to.
-pub(super) enum Source {
+pub(super) enum TextSource {
     Plain(Raw),
     Gzip(Box<MultiGzDecoder<BufReader<Raw>>>),
 }
 
-impl Source {
+impl TextSource {
     pub(super) fn open(path: &Path) -> Result<Self, InputError> {
         let name = path.display().to_string();
         let file = open_regular(path, &name)?;
@@ -224,7 +224,10 @@ fn open_regular(path: &Path, name: &str) -> Result<File, InputError> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    {
+        let without_blocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, without_blocking);
+    }
     let file = options.open(path).map_err(|err| unreadable(name, &err))?;
     regular(&file.metadata().map_err(|err| unreadable(name, &err))?, name)?;
     Ok(file)

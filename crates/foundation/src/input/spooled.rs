@@ -16,12 +16,12 @@ pub const STANDARD_INPUT: &str = "standard input";
 
 /// What was read from a pipe, whole. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Spooled {
+pub struct SpooledInput {
     name: Arc<str>,
     file: Arc<File>,
 }
 
-impl Spooled {
+impl SpooledInput {
     /// Reads standard input to its end; more than `most` bytes are refused.
     pub fn standard_input(most: u64) -> Result<Self, InputError> {
         Self::of(STANDARD_INPUT, io::stdin().lock(), most)
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn it_is_read_as_often_as_wanted() {
-        let spooled = Spooled::of("pipe", &b"a,b\n1,2\n"[..], 8).expect("eight bytes");
+        let spooled = SpooledInput::of("pipe", &b"a,b\n1,2\n"[..], 8).expect("eight bytes");
         let (mut first, mut second) = (spooled.reader(), spooled.clone().reader());
         let mut text = String::new();
         first.read_exact(&mut [0; 4]).expect("four bytes");
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn too_much_and_nothing_are_refused() {
-        let much = Spooled::of("pipe", io::repeat(b'a'), 3 << 20).expect_err("too much");
+        let much = SpooledInput::of("pipe", io::repeat(b'a'), 3 << 20).expect_err("too much");
         assert_eq!(
             (much.code, much.to_string().as_str()),
             (
@@ -131,7 +131,7 @@ mod tests {
                 "pipe: it is larger than 3 MiB; write it to a file and name that"
             )
         );
-        let none = Spooled::of("pipe", io::empty(), 3).expect_err("nothing");
+        let none = SpooledInput::of("pipe", io::empty(), 3).expect_err("nothing");
         assert_eq!(
             (none.code, none.to_string().as_str()),
             (code::EMPTY_FILE, "pipe: nothing came in")

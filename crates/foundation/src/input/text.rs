@@ -8,7 +8,7 @@ use super::InputLimits;
 use super::block::{Cells, RowView};
 use super::decode::{Decoder, Filled};
 use super::error::{InputError, Position, code};
-use super::source::Source;
+use super::source::TextSource;
 use super::tokens::{self, Preface, Scanned};
 
 /// How much of the first line is looked at to tell the delimiter.
@@ -34,7 +34,12 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn new(source: Source, limits: &InputLimits, named: Option<&'static Encoding>, multiline: bool) -> Self {
+    pub(super) fn new(
+        source: TextSource,
+        limits: &InputLimits,
+        named: Option<&'static Encoding>,
+        multiline: bool,
+    ) -> Self {
         Self {
             decoder: Decoder::new(source, named),
             record_bytes: limits.record_bytes,
@@ -49,7 +54,7 @@ impl Text {
         }
     }
 
-    pub(super) fn source(&self) -> &Source {
+    pub(super) fn source(&self) -> &TextSource {
         self.decoder.source()
     }
 

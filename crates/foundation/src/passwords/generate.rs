@@ -32,7 +32,7 @@ impl fmt::Debug for Password {
 
 /// Makes a password, each that the policy allows as likely as any other.
 pub fn generate(policy: &PasswordPolicy, entropy: &mut Entropy) -> io::Result<Password> {
-    let mut draw = Draw::from(entropy);
+    let mut draw = RandomBytes::from(entropy);
     // Of full size from the start: growing would leave a copy behind.
     let mut text = Zeroizing::new(String::with_capacity(policy.length()));
     // Throwing away what lacks a class, instead of putting one of each class in and shuffling, keeps all passwords
@@ -50,13 +50,13 @@ pub fn generate(policy: &PasswordPolicy, entropy: &mut Entropy) -> io::Result<Pa
 }
 
 /// Random bytes, asked for in portions: the operating system takes its time for each.
-struct Draw<'a> {
+struct RandomBytes<'a> {
     entropy: &'a mut Entropy,
     bytes: Zeroizing<[u8; 64]>,
     used: usize,
 }
 
-impl<'a> Draw<'a> {
+impl<'a> RandomBytes<'a> {
     fn from(entropy: &'a mut Entropy) -> Self {
         let bytes = Zeroizing::new([0; 64]);
         let used = bytes.len();

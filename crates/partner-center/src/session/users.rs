@@ -1,7 +1,7 @@
 //! Users of customers: all of a customer's, as of when they were first asked for, and single ones as they are now.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tenantry_jobs::key;
@@ -13,6 +13,7 @@ use crate::paging::Pages;
 use crate::records::User;
 use crate::text::{segment, text};
 use crate::{CUSTOMERS_AT_ONCE, Halt};
+use tenantry_foundation::lock::lock;
 
 const LIST_USERS: Operation = Operation::new("list-users", "GET", Speaker::AppAndUser);
 const GET_USER: Operation = Operation::new("get-user", "GET", Speaker::AppAndUser);
@@ -42,7 +43,7 @@ impl Session {
 
     async fn users_of(&self, whose: Whose) -> Result<Users, Halt> {
         let cell = {
-            let mut kept = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = lock(&self.users);
             let known = kept.iter().position(|(of, _)| *of == whose);
             // Those that were needed last are at the end.
             let (_, cell) = known.map_or_else(|| (whose.clone(), Cell::default()), |at| kept.remove(at));

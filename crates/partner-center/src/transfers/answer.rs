@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenantry_jobs::{Flow, ProductType, TransferAction, code};
 
-use super::{ANSWER, Row, Standing};
+use super::{ANSWER, TransferRow, TransferStanding};
 use crate::auth::Speaker;
 use crate::client::{Call, Operation};
 use crate::end::End;
@@ -21,15 +21,15 @@ const ACCEPT_TRANSFER: Operation = Operation::new("accept-transfer", "POST", Spe
 const UPDATE_TRANSFER: Operation = Operation::new("update-transfer", "PATCH", Speaker::App);
 const WITHDRAW_TRANSFER: Operation = Operation::new("withdraw-transfer", "DELETE", Speaker::App);
 
-impl Row<'_> {
-    pub(super) fn answerable(&self, action: TransferAction, same: &[&Transfer]) -> Standing {
+impl TransferRow<'_> {
+    pub(super) fn answerable(&self, action: TransferAction, same: &[&Transfer]) -> TransferStanding {
         let own = |transfer: &&&Transfer| self.covers(transfer);
         if let Some(open) = same.iter().find(|one| one.status() == Status::Pending && own(one)) {
-            return Standing::Answerable((**open).clone());
+            return TransferStanding::Answerable((**open).clone());
         }
         let Some(last) = same.iter().find(own).or(same.first()) else {
             let problem = self.problem(code::NO_TRANSFER, "the subscription has no transfer request");
-            return Standing::Refused(problem);
+            return TransferStanding::Refused(problem);
         };
         let status = last.status();
         let is_so = match action {
@@ -44,10 +44,10 @@ impl Row<'_> {
             _ => status == Status::Cancelled,
         };
         if is_so {
-            return Standing::Same(last.id().to_owned());
+            return TransferStanding::Same(last.id().to_owned());
         }
         let expected = format!("no transfer is pending; the last one is {}", status.as_str());
-        Standing::Refused(self.problem(code::TRANSFER_CLOSED, expected))
+        TransferStanding::Refused(self.problem(code::TRANSFER_CLOSED, expected))
     }
 
     /// Accepts, rejects or cancels what is open.
@@ -58,12 +58,12 @@ impl Row<'_> {
             let id = match begun {
                 Some(begun) => begun,
                 None => match self.standing().await? {
-                    Standing::Answerable(open) => open.id().to_owned(),
+                    TransferStanding::Answerable(open) => open.id().to_owned(),
                     // Another row of this job may have answered it for this one.
-                    Standing::Same(id) if steps.is_ours(ANSWER, &id).await? => return self.answered(&id).await,
-                    Standing::Same(id) => return Ok(End::Unchanged(id)),
-                    Standing::Refused(problem) => return Ok(End::Rejected(problem)),
-                    Standing::Free | Standing::OnPaper => return Ok(End::Unchanged(String::new())),
+                    TransferStanding::Same(id) if steps.is_ours(ANSWER, &id).await? => return self.answered(&id).await,
+                    TransferStanding::Same(id) => return Ok(End::Unchanged(id)),
+                    TransferStanding::Refused(problem) => return Ok(End::Rejected(problem)),
+                    TransferStanding::Free | TransferStanding::OnPaper => return Ok(End::Unchanged(String::new())),
                 },
             };
             let step = self.session.step(steps, ANSWER);
@@ -139,9 +139,9 @@ impl Row<'_> {
         let mut lines = Vec::new();
         for one in self.session.acceptances() {
             let customer = tenantry_jobs::CustomerRef::parse(&one.customer);
-            let is_same = match self.session.customer(customer).await? {
-                Ok(customer) => customer.id == self.customer.id,
-                Err(_) => false,
+            let is_same = match self.session.customer(customer).await {
+                Err(Halt::Rejected(_)) => false,
+                found => found?.id == self.customer.id,
             };
             if !is_same || one.partner != self.switch.partner_tenant_id {
                 continue;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenantry_jobs::{Flow, SubscriptionStatus};
 
-use super::{NEW_COMMERCE, REQUEST, Row, Standing};
+use super::{NEW_COMMERCE, REQUEST, TransferRow, TransferStanding};
 use crate::auth::Speaker;
 use crate::client::{Call, Operation};
 use crate::end::End;
@@ -19,23 +19,23 @@ use tenantry_store::remote::Steps;
 
 const CREATE_TRANSFER: Operation = Operation::new("create-transfer", "POST", Speaker::App);
 
-impl Row<'_> {
-    pub(super) async fn requestable(&self, all: &[Transfer], same: &[&Transfer]) -> Result<Standing, Halt> {
+impl TransferRow<'_> {
+    pub(super) async fn requestable(&self, all: &[Transfer], same: &[&Transfer]) -> Result<TransferStanding, Halt> {
         let own = |transfer: &&&Transfer| self.covers(transfer);
         if let Some(open) = same
             .iter()
             .find(|transfer| transfer.status().is_open() && own(transfer))
         {
-            return Ok(Standing::Same(open.id().to_owned()));
+            return Ok(TransferStanding::Same(open.id().to_owned()));
         }
         let is_open_with =
             |transfer: &&Transfer| transfer.status().is_open() && transfer.line(&self.subscription).is_some();
         if let Some(open) = all.iter().find(is_open_with) {
-            return Ok(Standing::Refused(open.in_the_way_of(&self.subscription)));
+            return Ok(TransferStanding::Refused(open.in_the_way_of(&self.subscription)));
         }
         if self.switch.flow == Flow::DirectToIndirect {
             let refused = self.cannot_leave().await?;
-            return Ok(refused.map_or(Standing::Free, Standing::Refused));
+            return Ok(refused.map_or(TransferStanding::Free, TransferStanding::Refused));
         }
         // It is the other partner's, so it is rarely known here; if it is, it may be ours already.
         let held = subscriptions::all_now(self.session, &self.customer.id).await?;
@@ -44,8 +44,8 @@ impl Row<'_> {
             is_it && one.status() == SubscriptionStatus::Active.as_str()
         };
         Ok(match held.iter().find(is_here) {
-            Some(one) => Standing::Same(one.id()),
-            None => Standing::Free,
+            Some(one) => TransferStanding::Same(one.id()),
+            None => TransferStanding::Free,
         })
     }
 
@@ -98,9 +98,9 @@ impl Row<'_> {
                 }
             }
             match self.standing().await? {
-                Standing::Free | Standing::Answerable(_) | Standing::OnPaper => {}
-                Standing::Same(id) => return Ok(End::Unchanged(id)),
-                Standing::Refused(problem) => return Ok(End::Rejected(problem)),
+                TransferStanding::Free | TransferStanding::Answerable(_) | TransferStanding::OnPaper => {}
+                TransferStanding::Same(id) => return Ok(End::Unchanged(id)),
+                TransferStanding::Refused(problem) => return Ok(End::Rejected(problem)),
             }
         }
         let path = format!("/customers/{}/transfers", segment(&self.customer.id));
@@ -133,11 +133,11 @@ impl Row<'_> {
 
     /// The form that is all a legacy transfer has of a machine.
     pub(super) async fn on_paper(&self, row: u64) -> Result<(End, Option<Artifact>), Halt> {
-        if let Standing::Refused(problem) = self.standing().await? {
+        if let TransferStanding::Refused(problem) = self.standing().await? {
             return Ok((End::Rejected(problem), None));
         }
         let partner = self.switch.partner_tenant_id.map(|id| id.to_string());
-        let filled = form::filled(&form::Request {
+        let filled = form::filled(&form::FormRequest {
             domain: &self.customer.domain,
             tenant_id: &self.customer.id,
             subscription_id: &self.subscription,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::Mutex;
 
-pub use refresh::{RefreshRules, RefreshToken, Standing};
+pub use refresh::{RefreshRules, RefreshToken, TokenExpiry};
 
 use self::refresh::Refresh;
 use super::http::{Http, HttpError};
@@ -72,11 +72,11 @@ pub struct Provider {
 
 /// Reads a refusal of the token endpoint from its HTTP status and body. If a refresh token was used, what somebody does to
 /// renew it comes with them.
-pub type Judge = fn(status: u16, body: &[u8], renewal: Option<&str>) -> Refusal;
+pub type Judge = fn(status: u16, body: &[u8], renewal: Option<&str>) -> TokenRefusal;
 
 /// A refusal of the token endpoint.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct TokenRefusal {
     /// What was answered.
     pub what: String,
     /// Whether it may be another matter in a while.
@@ -87,7 +87,7 @@ pub struct Refusal {
 
 /// Who we are to the token endpoint.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub struct ClientIdentity {
     /// The application.
     pub client_id: String,
     /// Its secret.
@@ -109,14 +109,14 @@ pub struct Tokens {
     given: Option<Secret>,
     clock: Clock,
     // Held while a token is being got, so that one request gets it for everybody who waits.
-    kept: Mutex<HashMap<Speaker, Kept>>,
+    kept: Mutex<HashMap<Speaker, KeptToken>>,
     /// The refresh token that replaced one that came from a command.
     replaced: Mutex<Option<Secret>>,
     /// When the end of the refresh token was looked at.
     minded: AtomicI64,
 }
 
-struct Kept {
+struct KeptToken {
     token: Secret,
     until_millis: i64,
 }
@@ -131,7 +131,7 @@ struct Granted {
 
 impl Tokens {
     /// Nothing is asked for yet.
-    pub fn new(http: Http, provider: Provider, identity: Identity, clock: Clock) -> Self {
+    pub fn new(http: Http, provider: Provider, identity: ClientIdentity, clock: Clock) -> Self {
         let rules = &provider.refresh;
         let refresh = identity.refresh_token.map(|token| Refresh {
             token,
@@ -168,7 +168,7 @@ impl Tokens {
     }
 
     /// How long the refresh token is good; `None` if none is used.
-    pub async fn standing(&self) -> Option<Standing> {
+    pub async fn standing(&self) -> Option<TokenExpiry> {
         let refresh = self.refresh.as_ref().filter(|_| self.given.is_none())?;
         Some(refresh.standing(self.clock.now_millis()).await)
     }
@@ -182,7 +182,7 @@ impl Tokens {
                 .minded
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
-        if is_mine && let Some(Standing::Ending(says)) = self.standing().await {
+        if is_mine && let Some(TokenExpiry::Ending(says)) = self.standing().await {
             tracing::warn!("{}: {says}", self.provider.service);
         }
     }
@@ -204,7 +204,7 @@ impl Tokens {
         let token = granted.access_token.clone();
         kept.insert(
             speaker,
-            Kept {
+            KeptToken {
                 token: granted.access_token,
                 until_millis: self.clock.now_millis() + good.as_millis() as i64,
             },

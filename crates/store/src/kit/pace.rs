@@ -20,7 +20,7 @@ mod rehearsal;
 mod sharing;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
@@ -30,6 +30,7 @@ pub use board::{BoardError, Estimate, KeyReport, KeyState, LimitBoard, Others};
 
 use self::keys::{Keys, Turn};
 use self::sharing::Sharing;
+use tenantry_foundation::lock::lock;
 
 /// How long to wait where a throttling answer does not say.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -53,7 +54,7 @@ struct Shared {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -11,7 +11,7 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from
 
 /// Whether a read that failed is made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
+pub enum Retry {
     /// It would fail in the same way.
     Never,
     /// As soon as the pacer lets it go. That it had to wait is nobody's fault, and costs no try.
@@ -21,7 +21,7 @@ pub enum Again {
 }
 
 /// Reads until there is an answer, or an error that is the last one.
-pub async fn read<T, E, F>(read: impl Fn() -> F, again: impl Fn(&E) -> Again) -> Result<T, E>
+pub async fn read<T, E, F>(read: impl Fn() -> F, again: impl Fn(&E) -> Retry) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,
 {
@@ -32,9 +32,9 @@ where
             Err(error) => error,
         };
         match again(&error) {
-            Again::Never => return Err(error),
-            Again::InTurn => continue,
-            Again::Later => tries += 1,
+            Retry::Never => return Err(error),
+            Retry::InTurn => continue,
+            Retry::Later => tries += 1,
         }
         if tries == TRIES {
             return Err(error);
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     /// How many reads there are if all fail in this way, but the last of ten.
-    async fn reads(again: Again) -> (u32, Result<(), ()>) {
+    async fn reads(again: Retry) -> (u32, Result<(), ()>) {
         let made = Cell::new(0);
         let one = async || {
             made.set(made.get() + 1);
@@ -62,8 +62,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_what_may_pass_is_tried_again_and_only_failures_count() {
-        assert_eq!(reads(Again::Never).await, (1, Err(())));
-        assert_eq!(reads(Again::Later).await, (5, Err(())));
-        assert_eq!(reads(Again::InTurn).await, (10, Ok(())));
+        assert_eq!(reads(Retry::Never).await, (1, Err(())));
+        assert_eq!(reads(Retry::Later).await, (5, Err(())));
+        assert_eq!(reads(Retry::InTurn).await, (10, Ok(())));
     }
 }

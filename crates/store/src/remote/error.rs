@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tenantry_jobs::Problem;
 use thiserror::Error;
 
 use tenantry_foundation::db::DbError;
+use tenantry_foundation::moment::rfc3339;
 
 /// Why a store does not do, or say, what it was asked. Texts are whole: they name the store.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -29,12 +29,14 @@ pub enum StoreError {
     #[error("{0}")]
     Unauthorized(String),
     /// It has accepted, and has not decided. There is nothing to see before this time, in milliseconds since the epoch.
-    #[error("the store is to decide; looked at again at {}", at(*.0))]
+    #[error("the store is to decide; looked at again at {}", rfc3339(*.0))]
     Deferred(i64),
 }
 
-fn at(millis: i64) -> String {
-    Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |at| at.to_string())
+impl From<Problem> for StoreError {
+    fn from(problem: Problem) -> Self {
+        Self::Rejected(problem)
+    }
 }
 
 /// Why a row cannot go on, or a list cannot be read to its end: the store, or what is here.
@@ -54,4 +56,20 @@ pub enum ApplyError {
         /// Why.
         error: io::Error,
     },
+}
+
+impl From<Problem> for ApplyError {
+    fn from(problem: Problem) -> Self {
+        Self::Store(problem.into())
+    }
+}
+
+impl ApplyError {
+    /// The problem of what was rejected; any other error stays one.
+    pub fn rejection(self) -> Result<Problem, Self> {
+        match self {
+            Self::Store(StoreError::Rejected(problem)) => Ok(problem),
+            other => Err(other),
+        }
+    }
 }

@@ -3,11 +3,12 @@
 //! The runner gives a session the steps of each row. What a step finds and leaves, its image, is the store's own text here;
 //! whoever takes the row back is given it again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use uuid::Uuid;
 
 use tenantry_foundation::db::DbError;
+use tenantry_foundation::lock::lock;
 use tenantry_foundation::passwords::PasswordRow;
 use tenantry_ledger::intents::{HANDED_OUT, Intent, Intents, request_id};
 use tenantry_ledger::{Claim, Ledger};
@@ -35,7 +36,7 @@ impl Journal {
     }
 
     fn intents(&self) -> MutexGuard<'_, Intents> {
-        self.intents.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.intents)
     }
 }
 

@@ -41,24 +41,21 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The list a row or a command asks for, or why there is none.
-    pub async fn open(store: &dyn RemoteStore, export: &Export<'_>) -> Result<Result<Self, Problem>, ApplyError> {
+    /// The list a row or a command asks for. One that is not to be had is [`StoreError::Rejected`].
+    pub async fn open(store: &dyn RemoteStore, export: &Export<'_>) -> Result<Self, ApplyError> {
         let title = store.title();
         let Some(reader) = store.reader() else {
             let expected = format!("{title} cannot be read");
-            return Ok(Err(Problem::stated(code::REFUSED, "", "", expected)));
+            return Err(Problem::stated(code::REFUSED, "", "", expected).into());
         };
         let customer = match export.customer {
             None => None,
-            Some(named) => match reader.customer_id(named).await? {
-                Ok(customer) => Some(customer),
-                Err(problem) => return Ok(Err(problem)),
-            },
+            Some(named) => Some(reader.customer_id(named).await?),
         };
         let kept = store.capabilities();
         if let Some((cell, value)) = not_kept(export, kept) {
             let expected = format!("{title} keeps no such thing");
-            return Ok(Err(Problem::stated(code::NOT_KEPT, cell, value, expected)));
+            return Err(Problem::stated(code::NOT_KEPT, cell, value, expected).into());
         }
         let shown = export.columns.iter().copied();
         let read = shown.chain(export.sort.map(|(column, _)| column));
@@ -71,7 +68,7 @@ impl Listing {
             Some(_) => Select::Listed(None),
             None => Select::Listed(Some(Filter::new(export))),
         };
-        Ok(Ok(Self {
+        Ok(Self {
             what: export.what,
             format: export.format,
             name: format!("{}.{}", export.stem(), export.format.as_str()),
@@ -85,7 +82,7 @@ impl Listing {
             },
             reader,
             title,
-        }))
+        })
     }
 
     /// Sends the cells of every row, and tells what was left out. Ends early when nobody wants more rows.
@@ -104,7 +101,7 @@ impl Listing {
         let read = self
             .each(|record| {
                 number += 1;
-                let line = Line {
+                let line = SortedLine {
                     key: sort_key(by, &cell(self.what, &record, by)),
                     number,
                     descending,
@@ -252,14 +249,14 @@ fn time(millis: &str) -> String {
 
 /// A row of a list that is sorted: by key, then as the list had it.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
-struct Line {
+struct SortedLine {
     key: (i64, String),
     number: u64,
     descending: bool,
     cells: Vec<String>,
 }
 
-impl Ord for Line {
+impl Ord for SortedLine {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let by_key = self.key.cmp(&other.key);
         let by_key = if self.descending { by_key.reverse() } else { by_key };
@@ -267,7 +264,7 @@ impl Ord for Line {
     }
 }
 
-impl PartialOrd for Line {
+impl PartialOrd for SortedLine {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
@@ -286,7 +283,7 @@ fn sort_key(column: &str, cell: &str) -> (i64, String) {
 }
 
 /// Passes lines on in order once all have come, which `None` says.
-fn sort(mut lines: mpsc::Receiver<Option<Line>>, out: &mpsc::Sender<Vec<String>>) -> io::Result<()> {
+fn sort(mut lines: mpsc::Receiver<Option<SortedLine>>, out: &mpsc::Sender<Vec<String>>) -> io::Result<()> {
     let mut sorter = Sorter::default();
     loop {
         match lines.blocking_recv() {

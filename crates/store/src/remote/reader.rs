@@ -1,10 +1,13 @@
 //! What a remote store holds, as one stream of records by key.
+//!
+//! A database of ours is read without it: there a list is one snapshot that the database filters and sorts, and a copy
+//! reads whole only the records of which it has another version.
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use tenantry_jobs::{CustomerRef, Export, Matching, Problem, SearchField, key};
+use tenantry_jobs::{CustomerRef, Export, Matching, SearchField, key};
 
 use super::error::ApplyError;
 
@@ -16,8 +19,8 @@ pub trait RecordReader: Send + Sync {
     /// Whether we are let in to read, and if not, why.
     fn check(&self) -> BoxFuture<'_, Result<(), String>>;
 
-    /// The id of the customer of that name.
-    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<Result<String, Problem>, ApplyError>>;
+    /// The id of the customer of that name. That there is none is [`StoreError::Rejected`](super::StoreError::Rejected).
+    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<String, ApplyError>>;
 
     /// The records that are asked for. What may not be read is left out and named; anything else that fails ends the
     /// stream.

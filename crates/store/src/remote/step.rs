@@ -54,7 +54,7 @@ pub trait Sender {
 #[derive(Debug)]
 pub enum CallFailure<F> {
     /// It was answered.
-    Answered(Class, F),
+    Answered(AnswerClass, F),
     /// It was sent, and no answer came: it may or may not have taken effect.
     Lost(String),
     /// It was not sent.
@@ -75,7 +75,7 @@ impl<F: Display> Display for CallFailure<F> {
 
 /// What an answer means for the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum AnswerClass {
     /// It came too often. Whoever sends has waited, or waits before the next call.
     Throttled,
     /// The service is out of order; the call may have taken effect.
@@ -244,12 +244,12 @@ impl<S: Sender> Step<'_, S> {
                 CallFailure::Answered(class, failure) => match class {
                     // The pacer waits as long as was asked; it is nobody's fault. What became of an earlier call is as unknown
                     // as it was.
-                    Class::Throttled => {
+                    AnswerClass::Throttled => {
                         is_answered = !is_unknown;
                         continue;
                     }
-                    Class::Unavailable => is_unknown = true,
-                    Class::Busy => {
+                    AnswerClass::Unavailable => is_unknown = true,
+                    AnswerClass::Busy => {
                         is_answered = true;
                         if tries + 1 >= BUSY_TRIES {
                             // Under the same id the next look would be told the same.
@@ -258,7 +258,7 @@ impl<S: Sender> Step<'_, S> {
                             return Ok(Err(Stopped { failure, is_for_now }));
                         }
                     }
-                    Class::Stale => {
+                    AnswerClass::Stale => {
                         // Somebody changed it, perhaps this very step whose answer was lost.
                         if let Some(found) = find().await? {
                             steps.settle(self.name, &found, None).await?;
@@ -270,11 +270,11 @@ impl<S: Sender> Step<'_, S> {
                             return Ok(Err(Stopped { failure, is_for_now }));
                         }
                     }
-                    Class::Unauthorized => {
+                    AnswerClass::Unauthorized => {
                         steps.intend(self.name, generation + 1, image.clone()).await?;
                         return Err(self.sender.unauthorized(failure.to_string()));
                     }
-                    Class::Refused => {
+                    AnswerClass::Refused => {
                         // It may be refused because it is so already: an earlier call may have come through meanwhile.
                         if is_unknown && let Some(found) = find().await? {
                             steps.settle(self.name, &found, None).await?;

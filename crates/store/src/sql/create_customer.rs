@@ -61,18 +61,18 @@ impl CreateCustomer {
     }
 }
 
-enum Standing {
+enum CustomerStanding {
     Free,
     Same(String),
     Refused(Problem),
 }
 
-impl Standing {
+impl CustomerStanding {
     fn verdict(&self) -> Verdict {
         match self {
-            Standing::Free => Verdict::Create,
-            Standing::Same(_) => Verdict::Unchanged,
-            Standing::Refused(problem) => Verdict::Reject(problem.clone()),
+            CustomerStanding::Free => Verdict::Create,
+            CustomerStanding::Same(_) => Verdict::Unchanged,
+            CustomerStanding::Refused(problem) => Verdict::Reject(problem.clone()),
         }
     }
 }
@@ -82,7 +82,7 @@ fn columns() -> impl Iterator<Item = &'static str> {
 }
 
 /// How each wanted customer stands to those the store has.
-fn standings(tx: &mut dyn Tx, wanted: &[CreateCustomer]) -> Result<Vec<Standing>, DbError> {
+fn standings(tx: &mut dyn Tx, wanted: &[CreateCustomer]) -> Result<Vec<CustomerStanding>, DbError> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -104,16 +104,16 @@ fn standings(tx: &mut dyn Tx, wanted: &[CreateCustomer]) -> Result<Vec<Standing>
     for ((one, domain), external) in wanted.iter().zip(same_domain).zip(same_external) {
         standings.push(match (domain.first(), external.first()) {
             (Some(found), _) => existing(one, found)?,
-            (None, Some(other)) => Standing::Refused(one.id_taken(other.text(0)?)),
-            (None, None) => Standing::Free,
+            (None, Some(other)) => CustomerStanding::Refused(one.id_taken(other.text(0)?)),
+            (None, None) => CustomerStanding::Free,
         });
     }
     Ok(standings)
 }
 
-fn existing(wanted: &CreateCustomer, found: &Row) -> Result<Standing, DbError> {
+fn existing(wanted: &CreateCustomer, found: &Row) -> Result<CustomerStanding, DbError> {
     if !key::same_domain(found.text(1)?, &wanted.domain) {
-        return Ok(Standing::Refused(wanted.domain_taken(found.text(1)?)));
+        return Ok(CustomerStanding::Refused(wanted.domain_taken(found.text(1)?)));
     }
     let mut differing = Vec::new();
     for (at, name) in columns().enumerate() {
@@ -123,9 +123,9 @@ fn existing(wanted: &CreateCustomer, found: &Row) -> Result<Standing, DbError> {
         }
     }
     if differing.is_empty() {
-        return Ok(Standing::Same(found.text(0)?.to_owned()));
+        return Ok(CustomerStanding::Same(found.text(0)?.to_owned()));
     }
-    Ok(Standing::Refused(Problem::stated(
+    Ok(CustomerStanding::Refused(Problem::stated(
         code::CUSTOMER_EXISTS,
         "domain",
         &wanted.domain,
@@ -159,9 +159,9 @@ pub(super) fn apply(
             continue;
         }
         match standing {
-            Standing::Free => free.push(one),
-            Standing::Same(tenant) => outcomes.push(unchanged(one.row, tenant)),
-            Standing::Refused(problem) => outcomes.push(rejected(one.row, &problem)),
+            CustomerStanding::Free => free.push(one),
+            CustomerStanding::Same(tenant) => outcomes.push(unchanged(one.row, tenant)),
+            CustomerStanding::Refused(problem) => outcomes.push(rejected(one.row, &problem)),
         }
     }
     if free.is_empty() {
@@ -210,11 +210,11 @@ pub(super) fn apply(
     for at in refused {
         let one = free[at];
         let verdict = match standings(tx, std::slice::from_ref(one))?.pop() {
-            Some(Standing::Same(tenant)) if expected.is_none() => {
+            Some(CustomerStanding::Same(tenant)) if expected.is_none() => {
                 outcomes.push(unchanged(one.row, tenant));
                 continue;
             }
-            None | Some(Standing::Free) => Verdict::Reject(one.refused()),
+            None | Some(CustomerStanding::Free) => Verdict::Reject(one.refused()),
             Some(standing) => standing.verdict(),
         };
         outcomes.push(match (&verdict, expected) {

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use tenantry_jobs::{
     CustomerRef, Export, ExportColumn, ExportFormat, ExportOf, Matching, Problem, SearchField, export_columns, key,
 };
@@ -11,6 +10,7 @@ use tenantry_jobs::{
 use super::lookup::Directory;
 use super::record::RESELLER;
 use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
+use tenantry_foundation::moment::rfc3339;
 
 /// Rows read at a time; sorted ones are more, since each page sorts anew.
 const PAGE: u64 = 2_000;
@@ -20,7 +20,7 @@ const CLOUD_RESELLER: &str = "Cloud Reseller";
 
 /// A file to write, with values of its own.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ExportRequest {
     /// Number of the row that asks for it.
     pub row: u64,
     /// What is listed.
@@ -31,11 +31,11 @@ pub struct Request {
     pub name: String,
     columns: Vec<&'static str>,
     sort: Option<(&'static str, bool)>,
-    filter: Filter,
+    filter: CustomerFilter,
 }
 
 #[derive(Debug, Clone)]
-struct Filter {
+struct CustomerFilter {
     customer: Option<i64>,
     search: String,
     /// The same, as a domain has it.
@@ -47,7 +47,7 @@ struct Filter {
     tag: String,
 }
 
-impl Request {
+impl ExportRequest {
     pub(super) fn new(row: u64, export: &Export<'_>, directory: &Directory) -> Result<Self, Problem> {
         let customer = match export.customer {
             Some(customer) => Some(directory.find_any(customer)?.id),
@@ -65,7 +65,7 @@ impl Request {
             name: format!("{}.{}", export.stem(), export.format.as_str()),
             columns: export.columns.clone(),
             sort: export.sort,
-            filter: Filter {
+            filter: CustomerFilter {
                 customer,
                 search: key::fold(export.search).into_owned(),
                 domain: key::domain(export.search).into_owned(),
@@ -94,9 +94,13 @@ pub fn customer(tx: &mut dyn Tx, named: CustomerRef<'_>) -> Result<Result<i64, P
 }
 
 /// Calls `each` with the cells of every row; how many there were. Ends early when `each` answers `false`.
-pub fn read(tx: &mut dyn Tx, request: &Request, each: &mut dyn FnMut(Vec<String>) -> bool) -> Result<u64, DbError> {
+pub fn read(
+    tx: &mut dyn Tx,
+    request: &ExportRequest,
+    each: &mut dyn FnMut(Vec<String>) -> bool,
+) -> Result<u64, DbError> {
     let part_numbers = part_numbers(tx, request)?;
-    let query = Query::of(request, tx.dialect());
+    let query = PagedQuery::of(request, tx.dialect());
     let mut rows = 0;
     let mut after: Option<(Value, i64)> = None;
     loop {
@@ -130,7 +134,7 @@ fn key_of(row: &Row, number: bool) -> Result<Value, DbError> {
 }
 
 /// SKU ids are for machines; files name the part number.
-fn part_numbers(tx: &mut dyn Tx, request: &Request) -> Result<HashMap<String, String>, DbError> {
+fn part_numbers(tx: &mut dyn Tx, request: &ExportRequest) -> Result<HashMap<String, String>, DbError> {
     if !request.columns.contains(&"licenses") {
         return Ok(HashMap::new());
     }
@@ -143,7 +147,7 @@ fn part_numbers(tx: &mut dyn Tx, request: &Request) -> Result<HashMap<String, St
 
 /// What stands in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum ColumnForm {
     Text,
     Number,
     Time,
@@ -152,28 +156,26 @@ enum Form {
     Blocked,
 }
 
-struct Column {
+struct ColumnSql {
     sql: String,
-    form: Form,
+    form: ColumnForm,
 }
 
-fn cell(row: &Row, at: usize, column: &Column, part_numbers: &HashMap<String, String>) -> Result<String, DbError> {
+fn cell(row: &Row, at: usize, column: &ColumnSql, part_numbers: &HashMap<String, String>) -> Result<String, DbError> {
     Ok(match column.form {
-        Form::Text => row.text_or_empty(at)?.to_owned(),
-        Form::Number => row.opt_int(at)?.map_or(String::new(), |number| number.to_string()),
-        Form::Time => row.opt_int(at)?.map_or(String::new(), |millis| {
-            Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |time| time.to_string())
-        }),
-        Form::Relationship => match row.text_or_empty(at)? {
+        ColumnForm::Text => row.text_or_empty(at)?.to_owned(),
+        ColumnForm::Number => row.opt_int(at)?.map_or(String::new(), |number| number.to_string()),
+        ColumnForm::Time => row.opt_int(at)?.map_or(String::new(), rfc3339),
+        ColumnForm::Relationship => match row.text_or_empty(at)? {
             RESELLER => CLOUD_RESELLER.to_owned(),
             other => other.to_owned(),
         },
-        Form::Licenses => {
+        ColumnForm::Licenses => {
             let ids = row.text_or_empty(at)?.split(';').filter(|id| !id.is_empty());
             let names: Vec<&str> = ids.map(|id| part_numbers.get(id).map_or(id, String::as_str)).collect();
             names.join(";")
         }
-        Form::Blocked => if row.int(at)? & super::record::SIGN_IN_BLOCKED != 0 {
+        ColumnForm::Blocked => if row.int(at)? & super::record::SIGN_IN_BLOCKED != 0 {
             "yes"
         } else {
             "no"
@@ -182,26 +184,28 @@ fn cell(row: &Row, at: usize, column: &Column, part_numbers: &HashMap<String, St
     })
 }
 
-fn column(what: ExportOf, name: &str) -> Column {
+fn column(what: ExportOf, name: &str) -> ColumnSql {
     let (sql, form) = match (what, name) {
-        (_, "microsoft_id") => ("c.tenant_id".to_owned(), Form::Text),
-        (_, "primary_domain_name") => ("c.domain".to_owned(), Form::Text),
-        (_, "company_name") => ("c.company_name".to_owned(), Form::Text),
-        (_, "external_id") => ("c.external_id".to_owned(), Form::Text),
-        (ExportOf::Customers, "relationship") => (RELATIONSHIP.to_owned(), Form::Relationship),
-        (ExportOf::Customers, "users") => ("c.user_count".to_owned(), Form::Number),
-        (ExportOf::Customers, name) => (format!("c.{name}"), Form::Text),
-        (ExportOf::Subscriptions, "subscription") => ("x.product".to_owned(), Form::Text),
-        (ExportOf::Subscriptions, "reseller") => ("x.partner_id_on_record".to_owned(), Form::Text),
-        (ExportOf::Subscriptions, "quantity") => ("x.quantity".to_owned(), Form::Number),
-        (ExportOf::Subscriptions, name @ ("term_ends" | "cancellable_until")) => (format!("x.{name}"), Form::Time),
-        (ExportOf::Users, "licenses") => ("x.licenses".to_owned(), Form::Licenses),
-        (ExportOf::Users, "block_sign_in") => ("x.flags".to_owned(), Form::Blocked),
-        (ExportOf::Users, "status") => (unless_missing("'active'"), Form::Text),
-        (ExportOf::Subscriptions, "status") => (unless_missing("x.status"), Form::Text),
-        (ExportOf::Subscriptions | ExportOf::Users, name) => (format!("x.{name}"), Form::Text),
+        (_, "microsoft_id") => ("c.tenant_id".to_owned(), ColumnForm::Text),
+        (_, "primary_domain_name") => ("c.domain".to_owned(), ColumnForm::Text),
+        (_, "company_name") => ("c.company_name".to_owned(), ColumnForm::Text),
+        (_, "external_id") => ("c.external_id".to_owned(), ColumnForm::Text),
+        (ExportOf::Customers, "relationship") => (RELATIONSHIP.to_owned(), ColumnForm::Relationship),
+        (ExportOf::Customers, "users") => ("c.user_count".to_owned(), ColumnForm::Number),
+        (ExportOf::Customers, name) => (format!("c.{name}"), ColumnForm::Text),
+        (ExportOf::Subscriptions, "subscription") => ("x.product".to_owned(), ColumnForm::Text),
+        (ExportOf::Subscriptions, "reseller") => ("x.partner_id_on_record".to_owned(), ColumnForm::Text),
+        (ExportOf::Subscriptions, "quantity") => ("x.quantity".to_owned(), ColumnForm::Number),
+        (ExportOf::Subscriptions, name @ ("term_ends" | "cancellable_until")) => {
+            (format!("x.{name}"), ColumnForm::Time)
+        }
+        (ExportOf::Users, "licenses") => ("x.licenses".to_owned(), ColumnForm::Licenses),
+        (ExportOf::Users, "block_sign_in") => ("x.flags".to_owned(), ColumnForm::Blocked),
+        (ExportOf::Users, "status") => (unless_missing("'active'"), ColumnForm::Text),
+        (ExportOf::Subscriptions, "status") => (unless_missing("x.status"), ColumnForm::Text),
+        (ExportOf::Subscriptions | ExportOf::Users, name) => (format!("x.{name}"), ColumnForm::Text),
     };
-    Column { sql, form }
+    ColumnSql { sql, form }
 }
 
 /// A customer's relationship; a copied one may be missing where it was copied from.
@@ -227,8 +231,8 @@ fn order(what: ExportOf, name: &str, column: &str, dialect: Dialect) -> String {
     }
 }
 
-struct Query {
-    columns: Vec<Column>,
+struct PagedQuery {
+    columns: Vec<ColumnSql>,
     from: &'static str,
     id: &'static str,
     wheres: Vec<String>,
@@ -240,8 +244,8 @@ struct Query {
     page_rows: u64,
 }
 
-impl Query {
-    fn of(request: &Request, dialect: Dialect) -> Self {
+impl PagedQuery {
+    fn of(request: &ExportRequest, dialect: Dialect) -> Self {
         let (from, id) = match request.what {
             ExportOf::Customers => ("customers c", "c.id"),
             ExportOf::Subscriptions => ("subscriptions x JOIN customers c ON c.id = x.customer", "x.id"),
@@ -252,7 +256,9 @@ impl Query {
             Some((name, descending)) => {
                 let by = column(request.what, name);
                 match by.form {
-                    Form::Number | Form::Time | Form::Blocked => (format!("COALESCE({}, 0)", by.sql), true, descending),
+                    ColumnForm::Number | ColumnForm::Time | ColumnForm::Blocked => {
+                        (format!("COALESCE({}, 0)", by.sql), true, descending)
+                    }
                     _ => (order(request.what, name, &by.sql, dialect), false, descending),
                 }
             }
@@ -273,7 +279,7 @@ impl Query {
         query
     }
 
-    fn filter(&mut self, filter: &Filter) {
+    fn filter(&mut self, filter: &CustomerFilter) {
         if let Some(customer) = filter.customer {
             let place = self.param(customer);
             self.wheres.push(format!("c.id = {place}"));
@@ -312,15 +318,15 @@ impl Query {
         }
     }
 
-    fn name(&mut self, filter: &Filter) -> String {
+    fn name(&mut self, filter: &CustomerFilter) -> String {
         self.like("COALESCE(c.name_key, '')", &filter.search, filter.matching)
     }
 
-    fn tenant(&mut self, filter: &Filter) -> String {
+    fn tenant(&mut self, filter: &CustomerFilter) -> String {
         self.like("c.tenant_id", &filter.search, filter.matching)
     }
 
-    fn domain(&mut self, filter: &Filter) -> String {
+    fn domain(&mut self, filter: &CustomerFilter) -> String {
         let mut found = self.like("d.domain", &filter.search, filter.matching);
         if filter.domain != filter.search {
             let in_dns = self.like("d.domain_key", &filter.domain, filter.matching);

@@ -12,7 +12,7 @@ use crate::{FieldChange, SeatNeed, SeatsOf, Verdict};
 use tenantry_foundation::db::DbError;
 
 /// Licences to give and to take.
-pub(super) struct AssignLicenses {
+pub(super) struct AssignLicensesTask {
     user: Named,
     assign: Vec<Sku>,
     remove: Vec<Sku>,
@@ -22,7 +22,7 @@ pub(super) struct AssignLicenses {
     held: Vec<Sku>,
 }
 
-impl AssignLicenses {
+impl AssignLicensesTask {
     pub(super) fn new(row: u64, change: &LicenseChange<'_>, directory: &Directory) -> Result<Self, Problem> {
         let skus = [
             ("assign", change.assign.as_slice()),
@@ -55,7 +55,7 @@ impl AssignLicenses {
     }
 }
 
-impl Task for AssignLicenses {
+impl Task for AssignLicensesTask {
     fn row(&self) -> u64 {
         self.user.row
     }

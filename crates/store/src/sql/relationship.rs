@@ -8,7 +8,7 @@ use tenantry_jobs::{CustomerRef, Problem, ProductType, Removal, code};
 use super::lookup::{Customer, Directory};
 use super::record::{ENDED, Key, Object, RESELLER, Record};
 use super::session::{Decision, Session, Step, Task};
-use crate::removal::{Held, Standing};
+use crate::removal::{HeldSubscription, RemovalStanding};
 use crate::{FieldChange, Touch, Verdict};
 use tenantry_foundation::db::DbError;
 
@@ -49,11 +49,11 @@ impl Remove {
     }
 }
 
-fn standing(subscription: &Record, now: i64) -> Standing {
+fn standing(subscription: &Record, now: i64) -> RemovalStanding {
     let Some(product_type) = ProductType::parse(subscription.get("product_type")) else {
-        return Standing::Over;
+        return RemovalStanding::Over;
     };
-    let held = Held {
+    let held = HeldSubscription {
         product_type,
         status: subscription.get("status"),
         cancellable_until: subscription.int("cancellable_until"),
@@ -96,8 +96,8 @@ impl Task for Remove {
                 continue;
             }
             match standing(&subscription, session.now) {
-                Standing::Over => {}
-                Standing::Suspendable if self.suspend => {
+                RemovalStanding::Over => {}
+                RemovalStanding::Suspendable if self.suspend => {
                     changes.push(FieldChange::new(
                         "subscription",
                         format!("{guid} {status}"),
@@ -111,11 +111,13 @@ impl Task for Remove {
                         ]),
                     });
                 }
-                Standing::Suspendable => obstacles.push((
+                RemovalStanding::Suspendable => obstacles.push((
                     code::ACTIVE_SUBSCRIPTIONS,
                     format!("{named} is {status}: suspend it, or say `suspend_subscriptions` = `yes`"),
                 )),
-                Standing::Obstacle(code, how) => obstacles.push((code, format!("{named} is {status} and {how}"))),
+                RemovalStanding::Obstacle(code, how) => {
+                    obstacles.push((code, format!("{named} is {status} and {how}")));
+                }
             }
         }
         if let Some((code, _)) = obstacles.first() {

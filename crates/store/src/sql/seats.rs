@@ -9,7 +9,7 @@ use crate::Verdict;
 use tenantry_foundation::db::DbError;
 
 /// Seats to set, with values of their own.
-pub(super) struct SetSeats {
+pub(super) struct SetSeatsTask {
     row: u64,
     tenant_id: String,
     key: Key,
@@ -17,7 +17,7 @@ pub(super) struct SetSeats {
     seats: i64,
 }
 
-impl SetSeats {
+impl SetSeatsTask {
     pub(super) fn new(row: u64, seats: &Seats<'_>, directory: &Directory) -> Result<Self, Problem> {
         let customer = directory.find(seats.customer)?;
         Ok(Self {
@@ -30,7 +30,7 @@ impl SetSeats {
     }
 }
 
-impl Task for SetSeats {
+impl Task for SetSeatsTask {
     fn row(&self) -> u64 {
         self.row
     }

@@ -6,6 +6,7 @@
 
 mod decision;
 mod history;
+mod seats;
 mod users;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,17 +33,20 @@ pub(super) struct Session<'t> {
     names: HashMap<(i64, String), Option<i64>>,
     deleted: HashMap<i64, Option<DeletedUser>>,
     deleted_names: HashMap<(i64, String), Option<i64>>,
-    seats: BTreeMap<(i64, String), Seats>,
+    seats: seats::Counted,
+    subscriptions: HashMap<String, Option<i64>>,
     user_counts: BTreeMap<i64, i64>,
     sizes: HashMap<i64, (String, u64)>,
-    writes: BTreeMap<(Order, String), Vec<Vec<Value>>>,
+    writes: BTreeMap<(Order, usize, String), Vec<Vec<Value>>>,
+    /// How often a record is written in each order; one statement writes a record once.
+    times: HashMap<(Order, Key), usize>,
     images: Vec<Vec<Value>>,
     /// What users were changed by, as far as an undo has had to know.
     histories: history::Histories,
 }
 
 /// Statements are sent in this order, which is one that records can be moved in. Their customers are locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Order {
     Restore,
     Insert,
@@ -52,12 +56,6 @@ enum Order {
     Remove,
     Delete,
     Forget,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Seats {
-    free: i64,
-    taken: i64,
 }
 
 impl<'t> Session<'t> {
@@ -71,10 +69,12 @@ impl<'t> Session<'t> {
             names: HashMap::new(),
             deleted: HashMap::new(),
             deleted_names: HashMap::new(),
-            seats: BTreeMap::new(),
+            seats: seats::Counted::default(),
+            subscriptions: HashMap::new(),
             user_counts: BTreeMap::new(),
             sizes: HashMap::new(),
             writes: BTreeMap::new(),
+            times: HashMap::new(),
             images: Vec::new(),
             histories: history::Histories::default(),
         }
@@ -116,54 +116,29 @@ impl<'t> Session<'t> {
             .ok_or_else(|| DbError::Broken(format!("customer {id} was resolved and is gone")))
     }
 
-    /// SKU ids as part numbers, for people.
-    pub(super) fn part_numbers(&mut self, customer: i64, licenses: &str) -> Result<String, DbError> {
-        let mut names = Vec::new();
-        for sku in licenses.split(';').filter(|sku| !sku.is_empty()) {
-            let held = self.record(&Key::seats(customer, sku))?;
-            names.push(held.map_or(sku.to_owned(), |held| held.get("part_number").to_owned()));
+    /// Looks up the subscriptions of these GUIDs together.
+    pub(super) fn find_subscriptions(&mut self, mut guids: Vec<&str>) -> Result<(), DbError> {
+        guids.retain(|guid| !self.subscriptions.contains_key(*guid));
+        if guids.is_empty() {
+            return Ok(());
         }
-        Ok(names.join(";"))
-    }
-
-    /// Free seats of a SKU, those counted in that this chunk has taken or freed. `None` when the customer holds none.
-    pub(super) fn free_seats(&mut self, customer: i64, sku_id: &str) -> Result<Option<i64>, DbError> {
-        let key = (customer, sku_id.to_owned());
-        if !self.seats.contains_key(&key) {
-            let found = self.tx.query_first(
-                "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2",
-                &[customer.into(), sku_id.into()],
-            )?;
-            let Some(row) = found else { return Ok(None) };
-            let free = row.int(0)?;
-            self.seats.insert(key.clone(), Seats { free, taken: 0 });
+        let params: Vec<Vec<Value>> = guids.iter().map(|guid| vec![(*guid).into()]).collect();
+        let sql = "SELECT id FROM subscriptions WHERE subscription_id = $1";
+        for (guid, rows) in guids.into_iter().zip(self.tx.query_each(sql, &params)?) {
+            let id = rows.first().map(|row| row.int(0)).transpose()?;
+            self.subscriptions.insert(guid.to_owned(), id);
         }
-        Ok(self.seats.get(&key).map(|seats| seats.free - seats.taken))
-    }
-
-    fn take_seats(&mut self, customer: i64, licenses: &str, count: i64) -> Result<(), DbError> {
-        for sku in licenses.split(';').filter(|sku| !sku.is_empty()) {
-            self.free_seats(customer, sku)?;
-            if let Some(seats) = self.seats.get_mut(&(customer, sku.to_owned())) {
-                seats.taken += count;
-            }
-        }
-        Ok(())
+        let found = self.subscriptions.values().flatten();
+        self.load(found.map(|id| Key::of(Object::Subscription, *id)).collect())
     }
 
     /// The subscription of that GUID.
     pub(super) fn subscription(&mut self, guid: &str) -> Result<Option<(i64, Record)>, DbError> {
-        let found = self.tx.query_first(
-            "SELECT id FROM subscriptions WHERE subscription_id = $1",
-            &[guid.into()],
-        )?;
-        let id = match found {
-            Some(row) => row.int(0)?,
-            // One that a row before made.
-            None => match self.made_subscription(guid) {
-                Some(id) => id,
-                None => return Ok(None),
-            },
+        self.find_subscriptions(vec![guid])?;
+        let found = self.subscriptions.get(guid).copied().flatten();
+        // Or one that a row before made.
+        let Some(id) = found.or_else(|| self.made_subscription(guid)) else {
+            return Ok(None);
         };
         let record = self.record(&Key::of(Object::Subscription, id))?;
         Ok(record.map(|record| (id, record)))
@@ -184,6 +159,7 @@ impl<'t> Session<'t> {
                 let record = Record::new(key.object, &values)?;
                 self.queue(
                     Order::Insert,
+                    &key,
                     record::insert(key.object),
                     record.insert_params(&key, self.job)?,
                 );
@@ -222,6 +198,7 @@ impl<'t> Session<'t> {
             self.names.insert(user_key(customer, &name.new), Some(key.id));
             self.queue(
                 Order::Name,
+                &key,
                 "UPDATE users SET named_at = $2, restored = NULL WHERE id = $1".to_owned(),
                 vec![key.id.into(), self.now.into()],
             );
@@ -230,6 +207,7 @@ impl<'t> Session<'t> {
         record.changed_by = Some(self.job);
         self.queue(
             Order::Edit(key.object),
+            &key,
             record::update(key.object),
             record.update_params(&key, self.job)?,
         );
@@ -248,7 +226,7 @@ impl<'t> Session<'t> {
         let record = self.record(&key)?.ok_or_else(|| gone(&key))?;
         let mut params = key.params();
         params.push(record.version.into());
-        self.queue(Order::Remove, record::remove(key.object), params);
+        self.queue(Order::Remove, &key, record::remove(key.object), params);
         let all: Vec<FieldChange> = key
             .object
             .names()
@@ -264,8 +242,10 @@ impl<'t> Session<'t> {
         Ok(())
     }
 
-    fn queue(&mut self, order: Order, sql: String, params: Vec<Value>) {
-        self.writes.entry((order, sql)).or_default().push(params);
+    fn queue(&mut self, order: Order, key: &Key, sql: String, params: Vec<Value>) {
+        let times = self.times.entry((order, key.clone())).or_default();
+        self.writes.entry((order, *times, sql)).or_default().push(params);
+        *times += 1;
     }
 
     fn note(&mut self, row: u64, number: i64, key: &Key, before: Option<String>, after: Option<String>) {
@@ -283,9 +263,8 @@ impl<'t> Session<'t> {
 
     /// Writes what was carried out.
     pub(super) fn write(self) -> Result<(), DbError> {
-        for ((order, sql), params) in &self.writes {
-            let changed = self.tx.exec_each(sql, params)?;
-            if !changed.contains(&0) {
+        for ((order, _, sql), params) in &self.writes {
+            if self.tx.exec_all(sql, params)? == params.len() as u64 {
                 continue;
             }
             return Err(match order {
@@ -295,31 +274,16 @@ impl<'t> Session<'t> {
                 _ => contended("changing the same records"),
             });
         }
-        let taken = self.seats.iter().filter(|(_, seats)| seats.taken != 0);
-        let taken: Vec<Vec<Value>> = taken
-            .map(|((customer, sku), seats)| vec![(*customer).into(), sku.as_str().into(), seats.taken.into()])
-            .collect();
-        let sql = "UPDATE subscribed_skus SET assigned = assigned + $3
-             WHERE customer = $1 AND sku_id = $2 AND ($3 < 0 OR assigned + $3 <= seats)";
-        if !taken.is_empty() && self.tx.exec_each(sql, &taken)?.contains(&0) {
-            return Err(contended("taking the same seats"));
-        }
+        self.seats.write(self.tx)?;
         let counts = self.user_counts.iter().filter(|(_, count)| **count != 0);
         let counts: Vec<Vec<Value>> = counts.map(|(id, count)| vec![(*id).into(), (*count).into()]).collect();
-        if !counts.is_empty() {
-            let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
-            if self.tx.exec_each(sql, &counts)?.contains(&0) {
-                return Err(contended("changing the same customers"));
-            }
+        let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
+        if self.tx.exec_all(sql, &counts)? != counts.len() as u64 {
+            return Err(contended("changing the same customers"));
         }
-        if !self.images.is_empty() {
-            self.tx.exec_each(
-                "INSERT INTO before_images (job, row, step, object, target, part, before, after)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                &self.images,
-            )?;
-        }
-        Ok(())
+        let sql = "INSERT INTO before_images (job, row, step, object, target, part, before, after)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        self.tx.exec_all(sql, &self.images).map(drop)
     }
 }
 

@@ -56,6 +56,10 @@ impl Task for Set {
         self.row
     }
 
+    fn subscription(&self) -> Option<&str> {
+        Some(&self.guid)
+    }
+
     fn customer(&self) -> Option<i64> {
         Some(self.customer)
     }
@@ -144,6 +148,10 @@ impl Suspend {
 impl Task for Suspend {
     fn row(&self) -> u64 {
         self.row
+    }
+
+    fn subscription(&self) -> Option<&str> {
+        Some(&self.guid)
     }
 
     fn customer(&self) -> Option<i64> {

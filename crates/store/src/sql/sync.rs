@@ -28,7 +28,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tenantry_jobs::{CustomerRef, Problem, Sync};
+use tenantry_jobs::{CustomerRef, Sync};
 
 use super::record::{Object, Record};
 use crate::remote::ApplyError;
@@ -37,7 +37,7 @@ use crate::{FieldChange, Source, Verdict};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 pub use originals::Originals;
-use page::Page;
+use page::SyncPage;
 pub use settle::Settling;
 
 /// What could not be copied is named up to this often.
@@ -45,13 +45,13 @@ const MOST_NAMED: usize = 5;
 
 /// What to copy, with values of its own.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct SyncRequest {
     /// Number of the row that asks for it.
     pub row: u64,
     /// Name of the other store.
     pub from: String,
     /// The only customer, as the other store knows it.
-    customer: Option<Named>,
+    customer: Option<NamedCustomer>,
     users: bool,
     subscriptions: bool,
     /// Everything, not only what has another version.
@@ -60,13 +60,13 @@ pub struct Request {
 
 /// A [`CustomerRef`] with texts of its own.
 #[derive(Debug, Clone)]
-struct Named {
+struct NamedCustomer {
     text: String,
     domain: String,
     external_id: String,
 }
 
-impl Named {
+impl NamedCustomer {
     fn of(named: CustomerRef<'_>) -> Self {
         let (domain, external_id) = match named {
             CustomerRef::Confirmed {
@@ -86,47 +86,48 @@ impl Named {
     }
 }
 
-impl Request {
+impl SyncRequest {
     pub(super) fn new(row: u64, sync: &Sync<'_>) -> Self {
         Self {
             row,
             from: sync.from.to_owned(),
-            customer: sync.customer.map(Named::of),
+            customer: sync.customer.map(NamedCustomer::of),
             users: sync.users,
             subscriptions: sync.subscriptions,
             full: sync.full,
         }
     }
 
-    fn wants(&self, step: Step) -> bool {
+    fn wants(&self, step: SyncStep) -> bool {
         match step {
-            Step::Customers => true,
+            SyncStep::Customers => true,
             // Users' licences are of seats that subscriptions bring.
-            Step::Seats => self.users || self.subscriptions,
-            Step::Users => self.users,
-            Step::Subscriptions => self.subscriptions,
+            SyncStep::Seats => self.users || self.subscriptions,
+            SyncStep::Users => self.users,
+            SyncStep::Subscriptions => self.subscriptions,
         }
     }
 
-    /// The only customer's key in the other store.
-    pub async fn customer_in(&self, source: &Source) -> Result<Result<Option<String>, Problem>, ApplyError> {
+    /// The only customer's key in the other store, if there is to be but one. That it has no such customer is
+    /// [`StoreError::Rejected`](crate::remote::StoreError::Rejected).
+    pub async fn customer_in(&self, source: &Source) -> Result<Option<String>, ApplyError> {
         let Some(named) = self.customer.clone() else {
-            return Ok(Ok(None));
+            return Ok(None);
         };
-        Ok(match source {
+        Ok(Some(match source {
             Source::Database { db, .. } => {
                 let found = db.read(move |tx| super::export::customer(tx, named.reference()));
-                found.await?.map(|id| Some(SourceKey::digits(id)))
+                SourceKey::digits(found.await??)
             }
-            Source::Remote(remote) => remote.reader.customer_id(named.reference()).await?.map(Some),
-        })
+            Source::Remote(remote) => remote.reader.customer_id(named.reference()).await?,
+        }))
     }
 }
 
 /// What is copied, in this order, since what comes later refers to what came before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Step {
+enum SyncStep {
     #[default]
     Customers,
     Seats,
@@ -134,33 +135,33 @@ enum Step {
     Subscriptions,
 }
 
-impl Step {
-    const ALL: [Step; 4] = [Self::Customers, Self::Seats, Self::Users, Self::Subscriptions];
+impl SyncStep {
+    const ALL: [SyncStep; 4] = [Self::Customers, Self::Seats, Self::Users, Self::Subscriptions];
 
     fn object(self) -> Object {
         match self {
-            Step::Customers => Object::Customer,
-            Step::Seats => Object::Seats,
-            Step::Users => Object::User,
-            Step::Subscriptions => Object::Subscription,
+            SyncStep::Customers => Object::Customer,
+            SyncStep::Seats => Object::Seats,
+            SyncStep::Users => Object::User,
+            SyncStep::Subscriptions => Object::Subscription,
         }
     }
 
     fn kind(self) -> RecordKind {
         match self {
-            Step::Customers => RecordKind::Customer,
-            Step::Seats => RecordKind::Seats,
-            Step::Users => RecordKind::User,
-            Step::Subscriptions => RecordKind::Subscription,
+            SyncStep::Customers => RecordKind::Customer,
+            SyncStep::Seats => RecordKind::Seats,
+            SyncStep::Users => RecordKind::User,
+            SyncStep::Subscriptions => RecordKind::Subscription,
         }
     }
 
     fn plural(self) -> &'static str {
         match self {
-            Step::Customers => "customers",
-            Step::Seats => "seats",
-            Step::Users => "users",
-            Step::Subscriptions => "subscriptions",
+            SyncStep::Customers => "customers",
+            SyncStep::Seats => "seats",
+            SyncStep::Users => "users",
+            SyncStep::Subscriptions => "subscriptions",
         }
     }
 
@@ -214,12 +215,12 @@ impl SourceKey {
 
 /// How far a row has come, and what it has done.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Progress {
+pub struct SyncProgress {
     /// What is being copied; nothing any more at the end.
-    step: Option<Step>,
+    step: Option<SyncStep>,
     /// The last key that was settled.
     after: SourceKey,
-    counts: [Count; Step::ALL.len()],
+    counts: [Count; SyncStep::ALL.len()],
     left_out: u64,
     /// The first few of what was left out, and why.
     named: Vec<String>,
@@ -253,11 +254,11 @@ impl std::fmt::Display for Count {
     }
 }
 
-impl Progress {
+impl SyncProgress {
     /// Nothing done yet.
     pub fn begin() -> Self {
         Self {
-            step: Some(Step::Customers),
+            step: Some(SyncStep::Customers),
             ..Self::default()
         }
     }
@@ -284,7 +285,7 @@ impl Progress {
     }
 
     /// Lets go of what was recorded, in the transaction that records the row's outcome.
-    pub fn forget(tx: &mut dyn Tx, job: i64, requests: &[Request]) -> Result<(), DbError> {
+    pub fn forget(tx: &mut dyn Tx, job: i64, requests: &[SyncRequest]) -> Result<(), DbError> {
         let rows: Vec<Vec<Value>> = requests.iter().map(|one| vec![job.into(), one.row.into()]).collect();
         tx.exec_each("DELETE FROM copying WHERE job = $1 AND row = $2", &rows)
             .map(drop)
@@ -305,7 +306,7 @@ impl Progress {
         if self.is_unchanged() {
             return Verdict::Unchanged;
         }
-        let counted = Step::ALL.into_iter().zip(self.counts);
+        let counted = SyncStep::ALL.into_iter().zip(self.counts);
         let mut changes: Vec<FieldChange> = counted
             .filter(|(_, count)| !count.is_none())
             .map(|(step, count)| FieldChange::new(step.plural(), "", count.to_string()))
@@ -320,7 +321,7 @@ impl Progress {
 
     /// What was done, in words.
     pub fn message(&self) -> String {
-        let counted = Step::ALL.into_iter().zip(self.counts);
+        let counted = SyncStep::ALL.into_iter().zip(self.counts);
         let said: Vec<String> = counted
             .filter(|(_, count)| !count.is_none())
             .map(|(step, count)| format!("{}: {count}", step.plural()))
@@ -351,7 +352,7 @@ impl Progress {
         }
     }
 
-    fn count(&mut self, step: Step) -> &mut Count {
+    fn count(&mut self, step: SyncStep) -> &mut Count {
         &mut self.counts[step as usize]
     }
 
@@ -369,7 +370,7 @@ impl Progress {
         });
     }
 
-    fn note_new(&mut self, step: Step, key: &SourceKey, record: &Record) {
+    fn note_new(&mut self, step: SyncStep, key: &SourceKey, record: &Record) {
         let mut parts = vec![step.plural(), &key.id, &key.part, "new"];
         // Its customer's id here is not known to every plan.
         let fields = record.fields().filter(|(field, _)| *field != "customer");
@@ -378,14 +379,14 @@ impl Progress {
     }
 
     /// Goes on behind a page.
-    fn pass(&mut self, page: &Page, request: &Request) {
+    fn pass(&mut self, page: &SyncPage, request: &SyncRequest) {
         if let Some(until) = &page.until {
             self.after = until.clone();
             return;
         }
         let mut next = page.step.after();
         while next.is_some_and(|step| !request.wants(step)) {
-            next = next.and_then(Step::after);
+            next = next.and_then(SyncStep::after);
         }
         (self.step, self.after) = (next, SourceKey::default());
     }

@@ -122,6 +122,8 @@ fn load(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(), DbErro
     );
     session.find_deleted(users)?;
     session.load_deleted(tasks.iter().flat_map(|task| task.deleted_users()).collect())?;
+    session.find_subscriptions(tasks.iter().filter_map(|task| task.subscription()).collect())?;
+    session.expect_customers(tasks.iter().filter_map(|task| task.customer()));
     let mut keys = Vec::new();
     for task in tasks {
         keys.extend(task.needs(session)?);

@@ -18,7 +18,7 @@ use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use tenantry_ledger::Artifact;
 
 /// A row's part in a transfer.
-pub(super) struct SwitchSubscription {
+pub(super) struct SwitchSubscriptionTask {
     row: u64,
     customer: Customer,
     guid: String,
@@ -30,7 +30,7 @@ pub(super) struct SwitchSubscription {
     customer_email: String,
 }
 
-impl SwitchSubscription {
+impl SwitchSubscriptionTask {
     pub(super) fn new(row: u64, switch: &Switch<'_>, directory: &Directory) -> Result<Self, Problem> {
         Ok(Self {
             row,
@@ -100,7 +100,7 @@ impl SwitchSubscription {
         let artifact = on_paper.then(|| Artifact {
             row: self.row,
             name: format!("transfer-request-{}.txt", self.row),
-            data: form::filled(&form::Request {
+            data: form::filled(&form::FormRequest {
                 domain: &self.customer.domain,
                 tenant_id: &self.customer.tenant_id,
                 subscription_id: &self.guid,
@@ -330,9 +330,13 @@ fn next_step(session: &mut Session<'_>, row: u64) -> Result<i64, DbError> {
     found.map_or(Ok(0), |row| row.int(0))
 }
 
-impl Task for SwitchSubscription {
+impl Task for SwitchSubscriptionTask {
     fn row(&self) -> u64 {
         self.row
+    }
+
+    fn subscription(&self) -> Option<&str> {
+        Some(&self.guid)
     }
 
     fn customer(&self) -> Option<i64> {

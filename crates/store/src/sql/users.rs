@@ -167,7 +167,7 @@ impl NewUsers {
         let seatless = self.take_seats(tx, &left_out)?;
         if !seatless.is_empty() {
             let ids: Vec<Vec<Value>> = seatless.keys().map(|at| vec![self.batch.id(*at).into()]).collect();
-            tx.exec_each("DELETE FROM users WHERE id = $1", &ids)?;
+            tx.exec_all("DELETE FROM users WHERE id = $1", &ids)?;
             for (position, problem) in &seatless {
                 let row = self.rows[*position].row;
                 outcomes.push(refused(row, problem.clone(), checks_drift));
@@ -284,9 +284,12 @@ impl NewUsers {
                     .push((*position as usize, *sku as usize));
             }
         }
-        for ((customer, sku_id), takers) in &wanted {
-            let sql = "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2";
-            let free = tx.query(sql, &[(*customer).into(), (*sku_id).into()])?;
+        let sql = "SELECT seats - assigned FROM subscribed_skus WHERE customer = $1 AND sku_id = $2";
+        let of: Vec<Vec<Value>> = wanted
+            .keys()
+            .map(|(customer, sku_id)| vec![(*customer).into(), (*sku_id).into()])
+            .collect();
+        for (takers, free) in wanted.values().zip(tx.query_each(sql, &of)?) {
             let free = free.first().map_or(Ok(0), |row| row.int(0))?.max(0) as usize;
             for (position, sku) in takers.iter().skip(free) {
                 let part_number = &self.skus[*sku].part_number;
@@ -295,21 +298,19 @@ impl NewUsers {
                     .or_insert_with(|| no_free_seats("licenses", part_number));
             }
         }
-        for ((customer, sku_id), takers) in &wanted {
-            let taken = takers
-                .iter()
-                .filter(|(position, _)| !seatless.contains_key(position))
-                .count();
-            if taken > 0 {
-                let changed = tx.exec(
-                    "UPDATE subscribed_skus SET assigned = assigned + $3
-                     WHERE customer = $1 AND sku_id = $2 AND assigned + $3 <= seats",
-                    &[(*customer).into(), (*sku_id).into(), (taken as u64).into()],
-                )?;
-                if changed == 0 {
-                    return Err(DbError::Contended("another job is taking the same seats".to_owned()));
-                }
+        let mut taken = Vec::new();
+        for (mut of, takers) in of.into_iter().zip(wanted.values()) {
+            let takers = takers.iter().filter(|(position, _)| !seatless.contains_key(position));
+            let count = takers.count() as u64;
+            if count > 0 {
+                of.push(count.into());
+                taken.push(of);
             }
+        }
+        let sql = "UPDATE subscribed_skus SET assigned = assigned + $3
+             WHERE customer = $1 AND sku_id = $2 AND assigned + $3 <= seats";
+        if tx.exec_all(sql, &taken)? != taken.len() as u64 {
+            return Err(DbError::Contended("another job is taking the same seats".to_owned()));
         }
         Ok(seatless)
     }
@@ -326,7 +327,7 @@ impl NewUsers {
             .map(|(id, added)| vec![id.into(), added.into()])
             .collect();
         let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
-        if tx.exec_each(sql, &params)?.contains(&0) {
+        if tx.exec_all(sql, &params)? != params.len() as u64 {
             return Err(DbError::Contended("a customer of these users is gone".to_owned()));
         }
         Ok(())

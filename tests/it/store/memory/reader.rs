@@ -6,7 +6,7 @@ use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt, stream};
 use tenantry::store::remote::reader::{CustomerHead, Query, Record as Read, RecordKind, Records, Select};
 use tenantry::store::remote::{ApplyError, RecordReader};
-use tenantry_jobs::{CustomerRef, Problem};
+use tenantry_jobs::CustomerRef;
 
 use super::MemoryStore;
 use super::world::{Record, Sort, World};
@@ -20,9 +20,9 @@ impl RecordReader for Reader {
         ready(Ok(())).boxed()
     }
 
-    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<Result<String, Problem>, ApplyError>> {
+    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<String, ApplyError>> {
         let found = self.store.world().customer(named).map(|customer| customer.id.clone());
-        ready(Ok(found)).boxed()
+        ready(found.map_err(ApplyError::from)).boxed()
     }
 
     fn records(&self, query: Query) -> Records {

@@ -66,7 +66,7 @@ pub(super) fn take_back(world: &World, done: &[DoneStep]) -> Result<Decision, Pr
 
 /// The name of a field, as plans have it.
 fn field(name: &str) -> &'static str {
-    let columns = tenantry_jobs::JOBS.iter().flat_map(|job| job.columns());
+    let columns = tenantry_jobs::KINDS.iter().flat_map(|job| job.columns());
     let known = columns
         .map(|column| column.name)
         .chain(["user_state", "status", "licenses"]);

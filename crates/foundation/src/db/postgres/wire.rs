@@ -1,10 +1,12 @@
 //! What goes over the wire: cells and values in, rows and errors out.
 
+use std::ops::Range;
+
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use crate::db::{Cell, DbError, Row, Value};
+use crate::db::{Batch, Cell, DbError, Row, Value};
 
 pub(super) fn put_cell(buffer: &mut BytesMut, cell: Cell<'_>) {
     match cell {
@@ -22,36 +24,84 @@ pub(super) fn put_cell(buffer: &mut BytesMut, cell: Cell<'_>) {
 
 /// The query for each of many parameter sets, the number of the set in front of each row. Without the `OFFSET` the
 /// planner may turn it around and read the whole table.
-pub(super) fn over_sets(text: &str, set: &[Value]) -> String {
+pub(super) fn query_over_sets(text: &str, set: &[Value]) -> String {
+    let kinds = set.iter().map(|value| match value {
+        Value::Int(_) => "bigint",
+        Value::Blob(_) => "bytea",
+        Value::Text(_) | Value::Null => "text",
+    });
+    let (text, sets) = over_sets(text, kinds);
+    format!("SELECT sets.n, found.* FROM {sets} CROSS JOIN LATERAL ({text} OFFSET 0) AS found")
+}
+
+/// The statement for each of many parameter sets, whose types are those that the server gives the parameters of `text`.
+pub(super) fn change_over_sets(text: &str, types: &[Type]) -> Result<String, DbError> {
+    let (text, sets) = over_sets(text, types.iter().map(Type::name));
+    let unknown = || DbError::Broken(format!("this cannot be done for many rows at once: {text}"));
+    let cut = |at: &str| text.split_once(at).ok_or_else(unknown);
+    match text.split_whitespace().next() {
+        Some("UPDATE") => {
+            let (update, clause) = cut("WHERE ")?;
+            Ok(format!("{update} FROM {sets} WHERE {clause}"))
+        }
+        Some("DELETE") => {
+            let (delete, clause) = cut("WHERE ")?;
+            Ok(format!("{delete} USING {sets} WHERE {clause}"))
+        }
+        Some("INSERT") if text.contains("VALUES (") => {
+            let (insert, values) = cut("VALUES (")?;
+            let (values, rest) = match values.split_once(") ON CONFLICT") {
+                Some((values, rest)) => (values, format!(" ON CONFLICT{rest}")),
+                None => (values.trim_end().strip_suffix(')').ok_or_else(unknown)?, String::new()),
+            };
+            Ok(format!("{insert} SELECT {values} FROM {sets} ORDER BY sets.n{rest}"))
+        }
+        Some("INSERT") => {
+            let (insert, select) = cut("SELECT ")?;
+            Ok(format!(
+                "{insert} SELECT found.* FROM {sets} CROSS JOIN LATERAL (SELECT {select} OFFSET 0) AS found"
+            ))
+        }
+        _ => Err(unknown()),
+    }
+}
+
+/// The text with its parameters as columns of `sets`, and the relation of that name.
+fn over_sets<'k>(text: &str, kinds: impl ExactSizeIterator<Item = &'k str>) -> (String, String) {
     let mut text = text.to_owned();
-    for at in (1..=set.len()).rev() {
+    let count = kinds.len();
+    for at in (1..=count).rev() {
         text = text.replace(&format!("${at}"), &format!("sets.p{at}"));
     }
-    let each = |one: &dyn Fn(usize) -> String| (0..set.len()).map(one).collect::<Vec<_>>().join(", ");
-    let arrays = each(&|at| {
-        let kind = match set[at] {
-            Value::Int(_) => "bigint",
-            Value::Blob(_) => "bytea",
-            Value::Text(_) | Value::Null => "text",
-        };
-        format!("${}::{kind}[]", at + 1)
-    });
-    let names = each(&|at| format!("p{}", at + 1));
-    format!(
-        "SELECT sets.n, found.* FROM unnest({arrays}) WITH ORDINALITY AS sets({names}, n)
-         CROSS JOIN LATERAL ({text} OFFSET 0) AS found"
-    )
+    let arrays: Vec<String> = kinds.zip(1..).map(|(kind, at)| format!("${at}::{kind}[]")).collect();
+    let names: Vec<String> = (1..=count).map(|at| format!("p{at}")).collect();
+    let sets = format!(
+        "unnest({}) WITH ORDINALITY AS sets({}, n)",
+        arrays.join(", "),
+        names.join(", ")
+    );
+    (text, sets)
 }
 
 /// The parameter sets as one array per parameter.
-pub(super) fn columns(sets: &[Vec<Value>]) -> Vec<Box<dyn ToSql + Sync + Send + '_>> {
-    let column = |at: usize| -> Box<dyn ToSql + Sync + Send + '_> {
-        Box::new(sets.iter().map(|set| &set[at]).collect::<Vec<&Value>>())
-    };
-    (0..sets[0].len()).map(column).collect()
+pub(super) fn columns(sets: &[Vec<Value>]) -> Vec<Vec<&Value>> {
+    (0..sets[0].len())
+        .map(|at| sets.iter().map(|set| &set[at]).collect())
+        .collect()
 }
 
-pub(super) fn borrowed(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+/// The rows of a batch as one array per column.
+pub(super) fn cells(batch: &Batch, rows: Range<usize>) -> Vec<Vec<Cell<'_>>> {
+    let mut columns = vec![Vec::with_capacity(rows.len()); batch.width()];
+    for row in rows {
+        for (column, cell) in columns.iter_mut().zip(batch.row(row)) {
+            column.push(cell);
+        }
+    }
+    columns
+}
+
+pub(super) fn borrowed<T: ToSql + Sync>(params: &[T]) -> Vec<&(dyn ToSql + Sync)> {
     params.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
@@ -77,19 +127,32 @@ pub(super) fn row(row: &tokio_postgres::Row) -> Result<Row, DbError> {
 impl ToSql for Value {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match self {
-            Value::Null => Ok(IsNull::Yes),
-            Value::Int(value) if *kind == Type::INT4 => i32::try_from(*value)?.to_sql(kind, out),
-            Value::Int(value) => value.to_sql(kind, out),
-            Value::Text(value) => value.as_str().to_sql(kind, out),
+            Value::Null => Cell::Null.to_sql(kind, out),
+            Value::Int(value) => Cell::Int(*value).to_sql(kind, out),
+            Value::Text(value) => Cell::Text(value).to_sql(kind, out),
             Value::Blob(value) => value.as_slice().to_sql(kind, out),
         }
     }
 
     fn accepts(kind: &Type) -> bool {
-        matches!(
-            *kind,
-            Type::INT8 | Type::INT4 | Type::TEXT | Type::BYTEA | Type::VARCHAR
-        )
+        Cell::accepts(kind) || *kind == Type::BYTEA
+    }
+
+    to_sql_checked!();
+}
+
+impl ToSql for Cell<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match *self {
+            Cell::Null => Ok(IsNull::Yes),
+            Cell::Int(value) if *kind == Type::INT4 => i32::try_from(value)?.to_sql(kind, out),
+            Cell::Int(value) => value.to_sql(kind, out),
+            Cell::Text(value) => value.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(*kind, Type::INT8 | Type::INT4 | Type::TEXT | Type::VARCHAR)
     }
 
     to_sql_checked!();

@@ -43,6 +43,10 @@ impl Tx for SqliteTx<'_> {
             .collect()
     }
 
+    fn exec_all(&mut self, text: &str, params: &[Vec<Value>]) -> Result<u64, DbError> {
+        Ok(self.exec_each(text, params)?.into_iter().sum())
+    }
+
     fn query_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError> {
         let mut statement = self.connection.prepare_cached(&numbered(text)).map_err(sql)?;
         params.iter().map(|params| collect(&mut statement, params)).collect()

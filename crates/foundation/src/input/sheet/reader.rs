@@ -11,7 +11,7 @@ use super::super::InputLimits;
 use super::super::block::Block;
 use super::super::digest::Meter;
 use super::super::error::{InputError, Position, code};
-use super::super::source::Source;
+use super::super::source::TextSource;
 use super::formatted::{self, Formatted, MOST_COLUMNS};
 use super::hidden::{self, Hidden};
 use super::{format, package};
@@ -38,21 +38,21 @@ pub(super) struct Opened {
 
 /// What of a workbook is read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
+pub(super) struct SheetChoice {
     pub(super) sheet: Option<String>,
     /// Whether rows that are hidden are passed over.
     pub(super) skips_hidden: bool,
 }
 
-type Rows = SyncSender<Result<Option<Block>, InputError>>;
+type BlockSender = SyncSender<Result<Option<Block>, InputError>>;
 
 /// Reads a workbook to the end of the wanted sheet, or until nobody listens any more.
 pub(super) fn read(
-    source: Source,
+    source: TextSource,
     limits: InputLimits,
-    wanted: &Wanted,
+    wanted: &SheetChoice,
     opened: &SyncSender<Result<Opened, InputError>>,
-    rows: &Rows,
+    rows: &BlockSender,
 ) {
     let file = source.name().to_owned();
     let (mut book, name, hidden) = match open(source, limits, wanted.sheet.as_deref()) {
@@ -90,7 +90,7 @@ pub(super) fn read(
 type Book = Xlsx<SpooledTempFile>;
 
 fn open(
-    mut source: Source,
+    mut source: TextSource,
     limits: InputLimits,
     wanted: Option<&str>,
 ) -> Result<(Book, String, Hidden, Meter), InputError> {
@@ -189,7 +189,7 @@ struct SheetRows<'a> {
 }
 
 impl SheetRows<'_> {
-    fn send(&mut self, book: &mut Book, rows: &Rows) -> Result<(), InputError> {
+    fn send(&mut self, book: &mut Book, rows: &BlockSender) -> Result<(), InputError> {
         self.formatted = self.formats(book)?;
         let cells = book.worksheet_cells_reader(self.name);
         let mut cells = cells.map_err(|error| explain(self.file, &error).of_sheet(Some(self.name)))?;

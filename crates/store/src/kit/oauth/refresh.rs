@@ -32,7 +32,7 @@ pub enum RefreshToken {
 
 /// How long a token is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum TokenExpiry {
     /// For a while yet, or nobody knows.
     Good(String),
     /// Not much longer, or no longer; what to do.
@@ -94,13 +94,13 @@ impl Refresh {
     }
 
     /// How long it is good, as far as that is known.
-    pub(super) async fn standing(&self, now_millis: i64) -> Standing {
+    pub(super) async fn standing(&self, now_millis: i64) -> TokenExpiry {
         let days = self.rules.days;
         let path = match &self.token {
             RefreshToken::File(path) => path,
             RefreshToken::Command(words) => {
                 let program = words.first().map_or("", String::as_str);
-                return Standing::Good(format!(
+                return TokenExpiry::Good(format!(
                     "when the refresh token given by `{program}` ends is not known here: {days} days after it was issued"
                 ));
             }
@@ -108,7 +108,7 @@ impl Refresh {
         let (issued, is_noted) = match issued(path).await {
             Ok(issued) => issued,
             Err(error) => {
-                return Standing::Ending(format!("{}: {error}; {}", path.display(), self.how_to_renew()));
+                return TokenExpiry::Ending(format!("{}: {error}; {}", path.display(), self.how_to_renew()));
             }
         };
         let ends = issued + days * DAY;
@@ -120,10 +120,10 @@ impl Refresh {
         };
         let left = ends - now_millis;
         if left > AHEAD {
-            return Standing::Good(format!("the refresh token in {name} is good until {date}{guess}"));
+            return TokenExpiry::Good(format!("the refresh token in {name} is good until {date}{guess}"));
         }
         let again = self.how_to_renew();
-        Standing::Ending(if left <= 0 {
+        TokenExpiry::Ending(if left <= 0 {
             format!("the refresh token in {name} was good until {date}{guess}; {again}")
         } else {
             let days = match left / DAY {

@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::board::{BoardError, KeyReport, KeyState, LimitBoard};
 use super::key::{Belief, Key};
 use super::{Shared, State};
+use tenantry_foundation::tasks;
 
 /// How often the board is looked at while there are calls.
 const EVERY: Duration = Duration::from_millis(200);
@@ -55,9 +56,8 @@ impl Sharing {
     pub(super) fn join(&self, shared: &Arc<Shared>) {
         self.exchanging.get_or_init(|| {
             shared.state().await_board();
-            #[expect(clippy::disallowed_methods, reason = "it is aborted with the pacer it belongs to")]
-            let exchanging = tokio::spawn(self.exchange.clone().serve(shared.clone()));
-            AbortOnDropHandle::new(exchanging)
+            let exchanging = self.exchange.clone().serve(shared.clone());
+            AbortOnDropHandle::new(tasks::spawn("the pacer", exchanging))
         });
     }
 }

@@ -41,6 +41,11 @@ pub(in crate::sql) trait Task: Send {
         Vec::new()
     }
 
+    /// The subscription it is about, by GUID, likewise.
+    fn subscription(&self) -> Option<&str> {
+        None
+    }
+
     /// The records it will certainly ask for, so that a chunk's can be read together.
     fn needs(&self, session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
         // Who is not there under its name may have been given the new one before.

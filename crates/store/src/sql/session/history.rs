@@ -16,7 +16,7 @@ const TOGETHER: i64 = 4096;
 
 /// One change of a user.
 #[derive(Debug, Clone)]
-struct Change {
+struct RecordChange {
     job: i64,
     before: Map<String, Json>,
     after: Map<String, Json>,
@@ -26,7 +26,7 @@ struct Change {
 #[derive(Debug, Default)]
 pub(super) struct Histories {
     /// By the first user of those that were read together.
-    read: HashMap<i64, HashMap<i64, Vec<Change>>>,
+    read: HashMap<i64, HashMap<i64, Vec<RecordChange>>>,
 }
 
 impl Session<'_> {
@@ -43,12 +43,12 @@ impl Session<'_> {
         if changes.len() as i64 != user.version - 1 {
             return Ok(false);
         }
-        let since: Vec<&Change> = changes.iter().filter(|change| change.job > job).collect();
+        let since: Vec<&RecordChange> = changes.iter().filter(|change| change.job > job).collect();
         Ok(comes_to_nothing(&since, user))
     }
 }
 
-fn read(session: &mut Session<'_>, first: i64) -> Result<HashMap<i64, Vec<Change>>, DbError> {
+fn read(session: &mut Session<'_>, first: i64) -> Result<HashMap<i64, Vec<RecordChange>>, DbError> {
     let rows = session.tx.query(
         "SELECT target, job, before, after FROM before_images
          WHERE job > $1 AND object = $2 AND target BETWEEN $3 AND $4 ORDER BY job, row, step",
@@ -59,14 +59,14 @@ fn read(session: &mut Session<'_>, first: i64) -> Result<HashMap<i64, Vec<Change
             (first + TOGETHER - 1).into(),
         ],
     )?;
-    let mut changes: HashMap<i64, Vec<Change>> = HashMap::new();
+    let mut changes: HashMap<i64, Vec<RecordChange>> = HashMap::new();
     for row in rows {
         let fields = |at: usize| -> Result<Map<String, Json>, DbError> {
             let read = row.opt_text(at)?.map(serde_json::from_str).transpose();
             let read = read.map_err(|error| DbError::Broken(format!("a before-image is damaged: {error}")))?;
             Ok(read.unwrap_or_default())
         };
-        changes.entry(row.int(0)?).or_default().push(Change {
+        changes.entry(row.int(0)?).or_default().push(RecordChange {
             job: row.int(1)?,
             before: fields(2)?,
             after: fields(3)?,
@@ -77,7 +77,7 @@ fn read(session: &mut Session<'_>, first: i64) -> Result<HashMap<i64, Vec<Change
 
 /// Whether these changes, one after the other, have led back to where they began. Where one does not begin with what the
 /// one before it left, they are not in order, and that is not known.
-fn comes_to_nothing(changes: &[&Change], user: &Record) -> bool {
+fn comes_to_nothing(changes: &[&RecordChange], user: &Record) -> bool {
     let mut first: HashMap<&str, &str> = HashMap::new();
     let mut last: HashMap<&str, &str> = HashMap::new();
     for change in changes {

@@ -202,9 +202,10 @@ impl Session<'_> {
             self.now.into(),
             stored(remembered),
         ];
-        self.queue(Order::Delete, sql, params);
+        self.queue(Order::Delete, &key, sql, params);
         self.queue(
             Order::Forget,
+            &key,
             "DELETE FROM users WHERE id = $1 AND version = $2".to_owned(),
             vec![id.into(), user.version.into()],
         );
@@ -235,9 +236,10 @@ impl Session<'_> {
             stored(&licenses),
             self.now.into(),
         ];
-        self.queue(Order::Restore, sql, params);
+        self.queue(Order::Restore, &key, sql, params);
         self.queue(
             Order::Forget,
+            &key,
             "DELETE FROM deleted_users WHERE id = $1 AND version = $2".to_owned(),
             vec![id.into(), deleted.user.version.into()],
         );

@@ -7,12 +7,12 @@ use tenantry_jobs::key;
 use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, WantedCopy};
 use super::page::Identity;
 use super::write::Changes;
-use super::{SourceKey, Step};
+use super::{SourceKey, SyncStep};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_ledger::Installation;
 
 /// What is done about an original.
-pub(super) enum Fate {
+pub(super) enum CopyFate {
     Create,
     /// The record here that is its copy, or becomes it.
     Update(i64),
@@ -22,7 +22,7 @@ pub(super) enum Fate {
 /// A page being decided about.
 pub(super) struct Deciding<'s> {
     pub(super) origin: Installation,
-    pub(super) step: Step,
+    pub(super) step: SyncStep,
     pub(super) here: &'s Here,
     /// Copies whose originals are there no more.
     pub(super) gone: &'s mut BTreeMap<SourceKey, Link>,
@@ -33,22 +33,22 @@ pub(super) struct Deciding<'s> {
 
 impl Deciding<'_> {
     /// What is done about the wanted record at that place of the page.
-    pub(super) fn fate(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<Fate, DbError> {
+    pub(super) fn fate(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<CopyFate, DbError> {
         let keys = wanted.keys();
         if keys.iter().any(|key| self.claimed.contains(key)) {
-            return Ok(Fate::LeaveOut("a record before it has the same name".to_owned()));
+            return Ok(CopyFate::LeaveOut("a record before it has the same name".to_owned()));
         }
         let fate = self.fate_of(tx, wanted, at)?;
-        if !matches!(fate, Fate::LeaveOut(_)) {
+        if !matches!(fate, CopyFate::LeaveOut(_)) {
             self.claimed.extend(keys);
         }
         Ok(fate)
     }
 
-    fn fate_of(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<Fate, DbError> {
+    fn fate_of(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<CopyFate, DbError> {
         let holder = self.here.holders[at];
-        if self.step == Step::Seats {
-            return Ok(holder.map_or(Fate::Create, Fate::Update));
+        if self.step == SyncStep::Seats {
+            return Ok(holder.map_or(CopyFate::Create, CopyFate::Update));
         }
         let linked = wanted
             .link
@@ -61,26 +61,26 @@ impl Deciding<'_> {
                     .as_ref()
                     .is_some_and(|(key, version)| *version == GONE || self.gone.contains_key(key));
                 match (linked, of) {
-                    (None, None) => Fate::Update(holder),
+                    (None, None) => CopyFate::Update(holder),
                     (None, Some((key, _))) if is_gone => {
                         self.gone.remove(&key);
                         self.changes.unlink(key);
-                        Fate::Update(holder)
+                        CopyFate::Update(holder)
                     }
-                    (Some(_), None) => Fate::LeaveOut("a record of this name here is no copy".to_owned()),
+                    (Some(_), None) => CopyFate::LeaveOut("a record of this name here is no copy".to_owned()),
                     (linked, Some((key, _))) => {
                         self.changes.displace(holder, key);
-                        linked.map_or(Fate::Create, Fate::Update)
+                        linked.map_or(CopyFate::Create, CopyFate::Update)
                     }
                 }
             }
-            (Some(linked), _) => Fate::Update(linked),
-            (None, Some(holder)) => Fate::Update(holder),
-            (None, None) => Fate::Create,
+            (Some(linked), _) => CopyFate::Update(linked),
+            (None, Some(holder)) => CopyFate::Update(holder),
+            (None, None) => CopyFate::Create,
         };
         match (wanted.identity, fate) {
-            (Some(identity), Fate::Create) => self.obstacle(tx, wanted, identity, None),
-            (Some(identity), Fate::Update(id)) => self.obstacle(tx, wanted, identity, Some(id)),
+            (Some(identity), CopyFate::Create) => self.obstacle(tx, wanted, identity, None),
+            (Some(identity), CopyFate::Update(id)) => self.obstacle(tx, wanted, identity, Some(id)),
             (_, fate) => Ok(fate),
         }
     }
@@ -92,7 +92,7 @@ impl Deciding<'_> {
         wanted: &WantedCopy<'_>,
         identity: &Identity,
         id: Option<i64>,
-    ) -> Result<Fate, DbError> {
+    ) -> Result<CopyFate, DbError> {
         let domains: Vec<Vec<Value>> = identity
             .domains
             .iter()
@@ -102,7 +102,9 @@ impl Deciding<'_> {
         for (domain, rows) in identity.domains.iter().zip(found) {
             for row in rows {
                 if Some(row.int(0)?) != id {
-                    return Ok(Fate::LeaveOut(format!("another customer here has the domain {domain}")));
+                    return Ok(CopyFate::LeaveOut(format!(
+                        "another customer here has the domain {domain}"
+                    )));
                 }
             }
         }
@@ -115,14 +117,14 @@ impl Deciding<'_> {
                 }
                 let Some((key, _)) = self.copied_from(tx, wanted.owner, holder)? else {
                     let external = wanted.record.get("external_id");
-                    return Ok(Fate::LeaveOut(format!(
+                    return Ok(CopyFate::LeaveOut(format!(
                         "another customer here has the external id {external}"
                     )));
                 };
                 self.changes.displace(holder, key);
             }
         }
-        Ok(id.map_or(Fate::Create, Fate::Update))
+        Ok(id.map_or(CopyFate::Create, CopyFate::Update))
     }
 
     /// What a record here is a copy of, in the same store, and in which version.
@@ -134,7 +136,7 @@ impl Deciding<'_> {
         ];
         let mut sql =
             "SELECT source, part, version FROM copies WHERE origin = $1 AND object = $2 AND local = $3".to_owned();
-        if self.step == Step::Users {
+        if self.step == SyncStep::Users {
             // Whoever has a user's name is a user of the same customer.
             params.push(owner.into());
             sql.push_str(" AND owner = $4");

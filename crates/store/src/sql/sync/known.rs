@@ -8,7 +8,7 @@ use tenantry_jobs::key;
 use super::super::lookup::{USER_BY_KEY, user_key};
 use super::super::record::{self, Key, Object, Record};
 use super::page::Identity;
-use super::{SourceKey, Step};
+use super::{SourceKey, SyncStep};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_ledger::Installation;
 
@@ -20,7 +20,7 @@ pub(super) const GONE: i64 = -1;
 /// The copies that stand for the keys of one page.
 pub(super) struct Copies {
     pub(super) origin: Installation,
-    pub(super) step: Step,
+    pub(super) step: SyncStep,
     pub(super) owner: Option<String>,
     pub(super) after: SourceKey,
     pub(super) until: Option<SourceKey>,

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use super::super::record::{self, Key, Object};
 use super::known::{Copies, Link};
-use super::page::{Content, Identity, Original, Page};
+use super::page::{Content, Identity, Original, SyncPage};
 use super::remote::Walk;
-use super::{Progress, Request, SourceKey, Step};
+use super::{SourceKey, SyncProgress, SyncRequest, SyncStep};
 use crate::Source;
 use crate::remote::ApplyError;
 use tenantry_foundation::db::{Db, DbError, Dialect, Row, Tx, Value};
@@ -50,9 +50,9 @@ impl Originals {
     pub async fn next(
         &mut self,
         here: &Db,
-        request: &Request,
-        progress: &Progress,
-    ) -> Result<Option<Page>, ApplyError> {
+        request: &SyncRequest,
+        progress: &SyncProgress,
+    ) -> Result<Option<SyncPage>, ApplyError> {
         let Some(step) = progress.step else { return Ok(None) };
         match &self.source {
             Source::Database { db, installation } => {
@@ -85,11 +85,11 @@ impl Database<'_> {
     async fn page(
         &self,
         here: &Db,
-        request: &Request,
-        step: Step,
+        request: &SyncRequest,
+        step: SyncStep,
         owner: Option<String>,
-        progress: &Progress,
-    ) -> Result<Page, DbError> {
+        progress: &SyncProgress,
+    ) -> Result<SyncPage, DbError> {
         let after = progress.after.clone();
         let (from, of) = (after.clone(), owner.as_deref().map(SourceKey::number));
         let heads = self.db.read(move |tx| heads(tx, step, of, &from));
@@ -111,7 +111,7 @@ impl Database<'_> {
         };
         let originals = self.db.read(move |tx| contents(tx, step, heads, &known));
         let originals = originals.await.map_err(|error| crate::of_store(&request.from, error))?;
-        Ok(Page {
+        Ok(SyncPage {
             step,
             after,
             until,
@@ -131,26 +131,26 @@ struct Head {
     version: i64,
 }
 
-fn heads(tx: &mut dyn Tx, step: Step, owner: Option<i64>, after: &SourceKey) -> Result<Vec<Head>, DbError> {
+fn heads(tx: &mut dyn Tx, step: SyncStep, owner: Option<i64>, after: &SourceKey) -> Result<Vec<Head>, DbError> {
     let table = step.object().table();
     let byte_order = match tx.dialect() {
         Dialect::Sqlite => "",
         Dialect::Postgres => " COLLATE \"C\"",
     };
     let (columns, of_owner, beyond, order) = match step {
-        Step::Seats => (
+        SyncStep::Seats => (
             "customer, sku_id, customer, version",
             "customer",
             format!("(customer > $1 OR (customer = $1 AND sku_id{byte_order} > $2))"),
             format!("customer, sku_id{byte_order}"),
         ),
-        Step::Customers => (
+        SyncStep::Customers => (
             "id, '', id, version",
             "id",
             "missing_since IS NULL AND id > $1 AND $2 = ''".to_owned(),
             "id".to_owned(),
         ),
-        Step::Users | Step::Subscriptions => (
+        SyncStep::Users | SyncStep::Subscriptions => (
             "id, '', customer, version",
             "customer",
             "missing_since IS NULL AND id > $1 AND $2 = ''".to_owned(),
@@ -179,7 +179,7 @@ fn heads(tx: &mut dyn Tx, step: Step, owner: Option<i64>, after: &SourceKey) -> 
 /// The records behind the heads. Those that have gone in between are left out, as the next run will find.
 fn contents(
     tx: &mut dyn Tx,
-    step: Step,
+    step: SyncStep,
     heads: Vec<Head>,
     known: &HashMap<SourceKey, Link>,
 ) -> Result<Vec<Original>, DbError> {
@@ -192,7 +192,7 @@ fn contents(
         .collect();
     let records = record::load(tx, object, &keys)?;
     let identities = match step {
-        Step::Customers => identities(tx, &keys)?.into_iter().map(Some).collect(),
+        SyncStep::Customers => identities(tx, &keys)?.into_iter().map(Some).collect(),
         _ => keys.iter().map(|_| None).collect::<Vec<_>>(),
     };
     let mut contents = records.into_iter().zip(identities);

@@ -1,12 +1,12 @@
 //! A page of another store's records, whichever sort of store that is.
 
 use super::super::record::Record;
-use super::{SourceKey, Step};
+use super::{SourceKey, SyncStep};
 use crate::remote::reader::Missed;
 
 /// Consecutive records of one sort in the other store.
-pub struct Page {
-    pub(super) step: Step,
+pub struct SyncPage {
+    pub(super) step: SyncStep,
     /// The key before the first.
     pub(super) after: SourceKey,
     /// The last key; `None` on the last page, which goes to the end of all keys.
@@ -20,7 +20,7 @@ pub struct Page {
     pub(super) unkept: &'static [&'static str],
 }
 
-impl Page {
+impl SyncPage {
     /// Whether nothing is known of the record.
     pub(super) fn is_unread(&self, key: &SourceKey) -> bool {
         let covers =

@@ -5,8 +5,8 @@ use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 
 use super::super::record::Record;
-use super::page::{Content, Identity, Original, Page};
-use super::{SourceKey, Step};
+use super::page::{Content, Identity, Original, SyncPage};
+use super::{SourceKey, SyncStep};
 use crate::Remote;
 use crate::remote::reader::{self, Query, Records, Select};
 use crate::remote::{ApplyError, Capabilities};
@@ -17,7 +17,7 @@ const PAGE: usize = 200;
 
 /// All records of one sort, in the order of their keys.
 pub(super) struct Walk {
-    step: Step,
+    step: SyncStep,
     after: SourceKey,
     /// What the service keeps.
     kept: Capabilities,
@@ -26,10 +26,10 @@ pub(super) struct Walk {
 
 impl Walk {
     /// The records behind `after`.
-    pub(super) fn begin(remote: &Remote, step: Step, owner: Option<String>, after: &SourceKey) -> Self {
+    pub(super) fn begin(remote: &Remote, step: SyncStep, owner: Option<String>, after: &SourceKey) -> Self {
         let kept = remote.capabilities();
         let mut wanted = fields(step, kept);
-        if step == Step::Customers {
+        if step == SyncStep::Customers {
             wanted.extend(["registration_number", "associated_partner_id", "domains"]);
         }
         let query = Query {
@@ -47,13 +47,13 @@ impl Walk {
     }
 
     /// Whether it is the list of that sort of record.
-    pub(super) fn is_at(&self, step: Step) -> bool {
+    pub(super) fn is_at(&self, step: SyncStep) -> bool {
         self.step == step
     }
 
     /// The page that comes next.
-    pub(super) async fn page(&mut self, owner: Option<String>) -> Result<Page, ApplyError> {
-        let mut page = Page {
+    pub(super) async fn page(&mut self, owner: Option<String>) -> Result<SyncPage, ApplyError> {
+        let mut page = SyncPage {
             step: self.step,
             after: self.after.clone(),
             until: None,
@@ -87,14 +87,14 @@ impl Walk {
     fn original(&self, key: &SourceKey, read: &reader::Record) -> Result<Original, DbError> {
         let of = |field: &'static str| (field, read.get(field).to_owned());
         let mut values: Vec<(&'static str, String)> = fields(self.step, self.kept).into_iter().map(of).collect();
-        if self.step == Step::Users && !self.kept.keeps(self.step.kind(), "flags") {
+        if self.step == SyncStep::Users && !self.kept.keeps(self.step.kind(), "flags") {
             // A user has to have some here.
             values.push(("flags", "0".to_owned()));
         }
         let mut record = Record::new(self.step.object(), &values)?;
         record.version = version(&values);
         let customer = &read.customer;
-        let identity = (self.step == Step::Customers).then(|| Identity {
+        let identity = (self.step == SyncStep::Customers).then(|| Identity {
             tenant_id: customer.id.clone(),
             domain: customer.domain.clone(),
             registration_number: read.get("registration_number").to_owned(),
@@ -110,7 +110,7 @@ impl Walk {
 }
 
 /// The fields of a record that are copied.
-fn fields(step: Step, kept: Capabilities) -> Vec<&'static str> {
+fn fields(step: SyncStep, kept: Capabilities) -> Vec<&'static str> {
     let names = step.object().names().into_iter();
     names
         .filter(|field| *field != "customer" && kept.keeps(step.kind(), field))

@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::halves;
 use super::super::record::{self, Key, Object, Record};
-use super::fate::{Deciding, Fate};
+use super::fate::{CopyFate, Deciding};
 use super::known::{Copies, GONE, Here, Link, WantedCopy, in_the_way};
-use super::page::Page;
+use super::page::SyncPage;
 use super::write::Changes;
-use super::{Progress, Request, SourceKey, Step};
+use super::{SourceKey, SyncProgress, SyncRequest, SyncStep};
 use crate::FieldChange;
 use tenantry_foundation::db::{Alone, DbError, Tx, Value};
 use tenantry_ledger::Installation;
 
 /// How far the settling of a page has come.
 #[derive(Clone)]
-struct State {
-    progress: Progress,
+struct PageState {
+    progress: SyncProgress,
     /// Copies whose originals are there no more.
     gone: BTreeMap<SourceKey, Link>,
     /// What records of the page have that no other may have.
@@ -54,12 +54,12 @@ impl Settling {
     pub fn settle(
         &mut self,
         tx: &mut dyn Tx,
-        page: &Page,
-        request: &Request,
-        progress: &mut Progress,
+        page: &SyncPage,
+        request: &SyncRequest,
+        progress: &mut SyncProgress,
     ) -> Result<(), DbError> {
         let (step, object) = (page.step, page.step.object());
-        let has_unique_names = matches!(step, Step::Customers | Step::Subscriptions);
+        let has_unique_names = matches!(step, SyncStep::Customers | SyncStep::Subscriptions);
         if self.writes_as.is_some() {
             tx.alone_with(Alone::Copies)?;
             if has_unique_names {
@@ -94,7 +94,7 @@ impl Settling {
             customers.dedup();
             tx.lock("customers", &customers)?;
         }
-        let mut state = State {
+        let mut state = PageState {
             progress: progress.clone(),
             gone,
             claimed: HashSet::new(),
@@ -113,7 +113,7 @@ impl Settling {
         } else {
             self.decide(tx, page, &wanted, &mut state)?;
         }
-        let State {
+        let PageState {
             progress: settled,
             gone,
             ..
@@ -140,9 +140,9 @@ impl Settling {
     fn decide(
         &mut self,
         tx: &mut dyn Tx,
-        page: &Page,
+        page: &SyncPage,
         wanted: &[WantedCopy<'_>],
-        state: &mut State,
+        state: &mut PageState,
     ) -> Result<Changes, DbError> {
         let (step, object) = (page.step, page.step.object());
         let mut here = Here::load(tx, object, wanted)?;
@@ -158,15 +158,15 @@ impl Settling {
             };
             let progress = &mut state.progress;
             match deciding.fate(tx, wanted, at)? {
-                Fate::LeaveOut(why) => progress.leave_out(format!("{} ({why})", wanted.name())),
-                Fate::Create => {
+                CopyFate::LeaveOut(why) => progress.leave_out(format!("{} ({why})", wanted.name())),
+                CopyFate::Create => {
                     progress.count(step).new += 1;
                     progress.note_new(step, wanted.key, &wanted.record);
-                    let is_to_come = self.writes_as.is_none() && step == Step::Customers;
+                    let is_to_come = self.writes_as.is_none() && step == SyncStep::Customers;
                     self.coming.extend(is_to_come.then(|| wanted.key.id.clone()));
                     changes.create(wanted);
                 }
-                Fate::Update(id) => {
+                CopyFate::Update(id) => {
                     let Some(now) = here.records.remove(&id) else { continue };
                     let differing = differing(&now, &wanted.record, page.unkept);
                     let returned = wanted.link.is_some_and(|link| link.version == GONE);
@@ -189,10 +189,10 @@ impl Settling {
     fn wanted<'p>(
         &self,
         tx: &mut dyn Tx,
-        page: &'p Page,
-        request: &Request,
+        page: &'p SyncPage,
+        request: &SyncRequest,
         links: &HashMap<SourceKey, Link>,
-        progress: &mut Progress,
+        progress: &mut SyncProgress,
     ) -> Result<Vec<WantedCopy<'p>>, DbError> {
         let mut wanted = Vec::new();
         for original in &page.originals {
@@ -209,7 +209,7 @@ impl Settling {
                 });
             }
         }
-        if page.step == Step::Customers {
+        if page.step == SyncStep::Customers {
             return Ok(wanted);
         }
         let owners = self.owners(tx, &wanted)?;
@@ -218,7 +218,7 @@ impl Settling {
             match owners.get(one.owner) {
                 Some(owner) => {
                     one.place = *owner;
-                    if page.step != Step::Seats {
+                    if page.step != SyncStep::Seats {
                         one.record.put("customer", owner.to_string())?;
                     }
                     placed.push(one);

@@ -1,0 +1,93 @@
+//! A worker: the runner over every job and, beside it, the inbox, the care for the store's tokens and, if it is to drain,
+//! the look whether anything is left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::intake::{LedgerDoor, inbox};
+use crate::ledger::Scope;
+use crate::queue::Queue;
+use crate::runner::Runner;
+use crate::service::Service;
+use crate::store::remote::RemoteStore;
+
+/// How often a draining worker looks whether anything is left: one short question, and somebody waits for the end.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a worker sees to the store's tokens, whether or not there are jobs. They live for weeks, and a token file that was
+/// replaced by hand is noticed within the hour.
+const TICK_EVERY: Duration = Duration::from_secs(3600);
+
+/// How a worker works.
+pub(crate) struct WorkerOptions {
+    /// Chunks worked on at once, if not as many as the settings say.
+    pub(crate) concurrency: Option<usize>,
+    /// Whether it takes in jobs of other programs. Only a queue in Redis has an inbox.
+    pub(crate) inbox: bool,
+    /// Whether it stops when no job is left to work on.
+    pub(crate) drain: bool,
+}
+
+/// Works until `stop` is cancelled, or until nothing is left if it is to drain. Of how many jobs the results could not be
+/// written, as far as a draining worker has tried.
+///
+/// # Errors
+/// The runner cannot serve the queue, or a task of the worker's broke.
+pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: CancellationToken) -> anyhow::Result<usize> {
+    let runner = service.runner(Scope::All, options.concurrency);
+    let beside = TaskTracker::new();
+    if let (Queue::Redis(redis), true) = (&service.queue, options.inbox) {
+        beside.spawn(inbox::serve(redis.clone(), LedgerDoor::new(service), stop.clone()));
+    }
+    if let Some(store) = service.stores.remote.clone() {
+        beside.spawn(tick(store, stop.clone()));
+    }
+    let draining = options.drain.then(|| {
+        let (service, runner) = (service.clone(), runner.clone());
+        beside.spawn(drain(service, runner, options.inbox, stop.clone()))
+    });
+    beside.close();
+    runner.serve(stop.clone()).await?;
+    stop.cancel();
+    beside.wait().await;
+    tracing::info!("stopped");
+    Ok(match draining {
+        Some(draining) => draining.await?,
+        None => 0,
+    })
+}
+
+/// Sees to tokens that end by themselves.
+async fn tick(store: Arc<dyn RemoteStore>, stop: CancellationToken) {
+    loop {
+        store.tick().await;
+        if stop.run_until_cancelled(tokio::time::sleep(TICK_EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Stops the worker when no job is open, nothing waits at the inbox and results were tried to be written; of how many jobs
+/// they could not be.
+async fn drain(service: Service, runner: Runner, inbox: bool, stop: CancellationToken) -> usize {
+    let mut unwritten = 0;
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        let waiting = match &service.queue {
+            Queue::Redis(redis) if inbox => inbox::waiting(redis).await.unwrap_or(true),
+            _ => false,
+        };
+        let open = service.ledger.has_open_jobs().await.unwrap_or(true);
+        let untold = matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true);
+        if !waiting
+            && !open
+            && !untold
+            && let Ok(failed) = runner.deliver().await
+        {
+            unwritten = failed;
+            stop.cancel();
+        }
+    }
+    unwritten
+}
