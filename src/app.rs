@@ -28,7 +28,7 @@ pub struct App {
 impl App {
     /// Opens the ledger, waiting up to `ledger.patience` for it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
-        let queue = Queue::connect(&config.queue.url, &config.queue.prefix)?;
+        let queue = Queue::connect(&config.queue.url, &config.queue.prefix, config.queue.timeout)?;
         let settings = Arc::new(settings(&config)?);
         let ledger = patiently(config.ledger.patience, || {
             Ledger::open_with(config.ledger.url.reveal(), config.ledger.options(), Clock::system())
@@ -82,6 +82,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
         form: config.results.form(),
         patience: config.ledger.patience,
         recipients,
+        ignore_not_kept: config.partner_center.ignore_not_kept,
         hands_out_passwords: config.passwords.hand_out,
     })
 }

@@ -9,9 +9,11 @@ mod backup;
 mod customers;
 mod decide;
 mod doctor;
+mod input;
 mod inspect;
 mod keygen;
 mod kinds;
+mod outcome;
 mod output;
 mod passwords;
 mod plan;
@@ -19,12 +21,13 @@ mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod several;
 mod submit;
 mod transfer;
 mod undo;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -35,10 +38,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::input::{HiddenRows, InputOptions};
 use crate::ledger::{Actor, Parameters, Via};
-use crate::plan::Source;
+use crate::plan::PIPED;
 use crate::tasks;
+use input::InputArgs;
 use passwords::PasswordArgs;
 
 /// Batch worker for the customer accounts of cloud resellers.
@@ -136,78 +139,6 @@ enum Command {
     Keygen(keygen::Keygen),
 }
 
-/// What is read: a file, or one row from the command line.
-#[derive(Debug, Default, Args)]
-struct InputArgs {
-    /// The sheet of an Excel workbook to read [default: the first]
-    #[arg(long, value_name = "NAME")]
-    sheet: Option<String>,
-    /// The encoding of a file that is not UTF-8 or UTF-16, e.g. windows-1250 [default: by its letters]
-    #[arg(long, value_name = "NAME", value_parser = encoding)]
-    encoding: Option<String>,
-    /// Take quoted cells that hold lines like those of the file; mostly a quote is missing then, and the file is refused
-    #[arg(long)]
-    multiline_cells: bool,
-    /// What becomes of rows of a sheet that are hidden; a kind that deletes or ends something has to be told
-    #[arg(long, value_name = "include|skip", value_parser = hidden_rows)]
-    hidden_rows: Option<HiddenRows>,
-    /// A cell of the one row of a job without a file, e.g. --set customer=contoso.onmicrosoft.com; may be repeated
-    #[arg(long = "set", value_name = "COLUMN=VALUE")]
-    cells: Vec<String>,
-}
-
-fn hidden_rows(word: &str) -> Result<HiddenRows, String> {
-    match word {
-        "include" => Ok(HiddenRows::Include),
-        "skip" => Ok(HiddenRows::Skip),
-        _ => Err("expected `include` or `skip`".to_owned()),
-    }
-}
-
-fn encoding(name: &str) -> Result<String, String> {
-    crate::input::encoding::named(name).map(|encoding| encoding.name().to_owned())
-}
-
-impl InputArgs {
-    /// Whether a row is given without a file.
-    fn has_cells(&self) -> bool {
-        !self.cells.is_empty()
-    }
-
-    fn source(&self, file: Option<&Path>) -> anyhow::Result<Source> {
-        match file {
-            Some(file) => Ok(Source::Path {
-                path: file.to_owned(),
-                options: InputOptions {
-                    sheet: self.sheet.clone(),
-                    encoding: self.encoding.clone(),
-                    multiline_cells: self.multiline_cells,
-                    hidden_rows: self.hidden_rows,
-                },
-            }),
-            None => self.row(),
-        }
-    }
-
-    /// The row as a CSV text.
-    fn row(&self) -> anyhow::Result<Source> {
-        let mut cells = Vec::new();
-        for cell in &self.cells {
-            let (column, value) = cell
-                .split_once('=')
-                .ok_or_else(|| anyhow::anyhow!("--set {cell}: expected COLUMN=VALUE"))?;
-            cells.push((column.trim(), value));
-        }
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(cells.iter().map(|(column, _)| *column))?;
-        writer.write_record(cells.iter().map(|(_, value)| *value))?;
-        Ok(Source::Bytes {
-            name: crate::plan::SET.to_owned(),
-            data: writer.into_inner()?.into(),
-        })
-    }
-}
-
 /// What a submission has besides its file.
 #[derive(Debug, Args)]
 struct SubmissionArgs {
@@ -217,9 +148,9 @@ struct SubmissionArgs {
     /// Apply the good rows of a file that has bad ones; the bad ones are recorded as rejected
     #[arg(long)]
     skip_invalid: bool,
-    /// Leave out columns that the store does not keep, such as job titles at Partner Center
-    #[arg(long)]
-    ignore_not_kept: bool,
+    /// Leave out columns that the store does not keep, such as job titles at Partner Center [default: as configured]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    ignore_not_kept: Option<bool>,
     /// A key of your own: submitting with it again is the same job
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -238,7 +169,7 @@ impl SubmissionArgs {
             store: None,
             customer: self.customer.clone(),
             skip_invalid: self.skip_invalid,
-            ignore_not_kept: self.ignore_not_kept,
+            ignore_not_kept: self.ignore_not_kept.unwrap_or(false),
             seal_to: Vec::new(),
             in_the_clear: false,
             reply_rows: false,
@@ -473,4 +404,12 @@ fn user() -> Actor {
 #[expect(clippy::unnecessary_wraps, reason = "what clap asks of a parser")]
 fn actor(name: &str) -> Result<Actor, std::convert::Infallible> {
     Ok(Actor::new(name, Via::Cli))
+}
+
+/// A directory for results, which are several files.
+fn directory(path: &str) -> Result<PathBuf, String> {
+    match path {
+        PIPED => Err("a directory is expected; `tenantry results JOB` prints results".to_owned()),
+        path => Ok(path.into()),
+    }
 }

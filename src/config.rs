@@ -99,6 +99,8 @@ pub struct StoreConfig {
 pub struct QueueConfig {
     pub url: SecretUrl,
     pub prefix: String,
+    #[serde(with = "duration")]
+    pub timeout: Duration,
 }
 
 /// `[inbox]`

@@ -28,7 +28,7 @@ pub use trial::try_dir;
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How long a worker tries to reach the ledger for a delivery.
+/// How long a worker tries to reach the ledger for a delivery. Results stay there, and the next sweep comes for them.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why results could not be delivered.

@@ -48,7 +48,7 @@ use touched::{TouchedRows, Touching};
 
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
-use crate::input::{self, Block, Digest, HiddenRows, InputError, InputOptions, ReadAhead};
+use crate::input::{self, Block, Digest, HiddenRows, InputError, InputOptions, ReadAhead, SpooledInput};
 use crate::ledger::{Installation, Ledger, Parameters};
 use crate::store::remote::{RemoteSession, StoreEnv};
 use crate::store::sql::Context;
@@ -70,6 +70,13 @@ pub enum Source {
         /// What of it to read.
         options: InputOptions,
     },
+    /// What was read from standard input or another pipe.
+    Spooled {
+        /// All of it.
+        rows: SpooledInput,
+        /// What of it to read.
+        options: InputOptions,
+    },
     /// Rows that came with a request.
     Bytes {
         /// What to call them in messages.
@@ -78,6 +85,47 @@ pub enum Source {
         data: Bytes,
     },
 }
+
+impl Source {
+    /// What of it to read, where there is a choice.
+    fn options(&self) -> Option<&InputOptions> {
+        match self {
+            Self::Path { options, .. } | Self::Spooled { options, .. } => Some(options),
+            Self::Bytes { .. } => None,
+        }
+    }
+
+    /// Reads this sheet of it.
+    fn choose(&mut self, sheet: &str) {
+        match self {
+            Self::Path { options, .. } | Self::Spooled { options, .. } => options.sheet = Some(sheet.to_owned()),
+            Self::Bytes { .. } => {}
+        }
+    }
+
+    /// What messages and the job call it. A sheet that was asked for is part of what is read.
+    pub fn name(&self) -> String {
+        let name = match self {
+            Self::Path { path, .. } => path.display().to_string(),
+            Self::Spooled { rows, .. } => rows.name().to_owned(),
+            Self::Bytes { name, .. } => name.clone(),
+        };
+        let sheet = self.options().and_then(|options| options.sheet.as_deref());
+        format!("{name}{}", of_sheet(sheet))
+    }
+
+    /// What a plan calls it, by which it is found again: [`PIPED`] where only whoever applies the plan can hand it in.
+    pub(crate) fn place(&self) -> PathBuf {
+        match self {
+            Self::Path { path, .. } => path.clone(),
+            Self::Spooled { .. } => PIPED.into(),
+            Self::Bytes { name, .. } => name.into(),
+        }
+    }
+}
+
+/// A file of this name is standard input.
+pub const PIPED: &str = "-";
 
 /// Why a file cannot be planned at all.
 #[derive(Debug, Error)]
@@ -243,23 +291,20 @@ impl Planning {
 
     /// The encoding that the text is said to have.
     pub fn encoding(&self) -> Option<&str> {
-        match &self.shared.source {
-            Source::Path { options, .. } => options.encoding.as_deref(),
-            Source::Bytes { .. } => None,
-        }
+        self.shared.source.options()?.encoding.as_deref()
     }
 
     /// Whether cells may hold lines like those of the file.
     pub fn multiline_cells(&self) -> bool {
-        matches!(&self.shared.source, Source::Path { options, .. } if options.multiline_cells)
+        self.shared
+            .source
+            .options()
+            .is_some_and(|options| options.multiline_cells)
     }
 
     /// What becomes of hidden rows, if somebody has said it.
     pub fn hidden_rows(&self) -> Option<HiddenRows> {
-        match &self.shared.source {
-            Source::Path { options, .. } => options.hidden_rows,
-            Source::Bytes { .. } => None,
-        }
+        self.shared.source.options()?.hidden_rows
     }
 
     /// What is read of the file's bytes, where they alone do not say it.

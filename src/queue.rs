@@ -13,6 +13,8 @@ mod embedded;
 pub mod redis;
 mod serve;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -60,14 +62,15 @@ pub enum Queue {
 }
 
 impl Queue {
-    /// The queue at that address; keys in Redis begin with `prefix`. Redis is not asked before it is needed.
-    pub fn connect(url: &SecretUrl, prefix: &str) -> Result<Self, QueueError> {
+    /// The queue at that address; keys in Redis begin with `prefix`, and a command of it may take as long as `timeout`. Redis is not
+    /// asked before it is needed.
+    pub fn connect(url: &SecretUrl, prefix: &str, timeout: Duration) -> Result<Self, QueueError> {
         let url = url.reveal();
         if url == "embedded" {
             return Ok(Self::embedded());
         }
         if url.starts_with("redis://") || url.starts_with("valkey://") {
-            return RedisQueue::new(url, prefix).map(Queue::Redis);
+            return RedisQueue::new(url, prefix, timeout).map(Queue::Redis);
         }
         Err(QueueError::BadUrl(if url.starts_with("rediss://") {
             "`rediss://` asks for TLS, which this version does not speak to Redis".to_owned()

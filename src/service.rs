@@ -27,7 +27,7 @@ pub use listing::ListError;
 pub use planning::{PlanEnd, PlanRequest, plan};
 pub use recipients::{NoRecipient, PasswordWish};
 pub use running::{Progress, ResultsError, RunError, RunOptions};
-pub use submission::SubmitRequest;
+pub use submission::{SubmitRequest, ignores_not_kept};
 
 use crate::db::{DbError, patiently};
 use crate::ledger::{Ledger, Scope};
@@ -64,6 +64,8 @@ pub struct ServiceSettings {
     pub patience: Duration,
     /// Public keys that passwords are sealed to.
     pub recipients: Vec<String>,
+    /// Whether columns that a store does not keep are left out unless a submission says otherwise.
+    pub ignore_not_kept: bool,
     /// Whether new users are handed out passwords unless a submission says otherwise.
     pub hands_out_passwords: bool,
 }

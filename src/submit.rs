@@ -13,7 +13,7 @@ use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewChunk, Ne
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
     Against, CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Limits, PlanError, Planning, Repeated,
-    RowFault, Sink, Source, Totals, Whole, of_sheet,
+    RowFault, Sink, Source, Totals, Whole,
 };
 use crate::queue::Queue;
 use crate::store::{Stores, rejected};
@@ -143,11 +143,7 @@ impl Submitter<'_> {
         {
             return Err(SubmitError::OtherStore);
         }
-        let input_name = match &source {
-            // A sheet that was asked for is part of what was read.
-            Source::Path { path, options } => format!("{}{}", path.display(), of_sheet(options.sheet.as_deref())),
-            Source::Bytes { name, .. } => name.clone(),
-        };
+        let input_name = source.name();
         let store = Some(Against {
             ledger: ledger.clone(),
             stores: self.stores.clone(),

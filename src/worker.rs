@@ -14,9 +14,10 @@ use crate::runner::Runner;
 use crate::service::Service;
 use crate::store::remote::RemoteStore;
 
-/// How often a draining worker looks whether anything is left.
+/// How often a draining worker looks whether anything is left: one short question, and somebody waits for the end.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often a worker sees to the store's tokens, whether or not there are jobs.
+/// How often a worker sees to the store's tokens, whether or not there are jobs. They live for weeks, and a token file that was
+/// replaced by hand is noticed within the hour.
 const TICK_EVERY: Duration = Duration::from_secs(3600);
 
 /// How a worker works.

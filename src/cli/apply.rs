@@ -1,25 +1,30 @@
 //! `tenantry apply`: carry out a plan that was written earlier, or work on a job that is recorded.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
+use super::input::{self, InputArgs, is_piped, spooled};
+use super::outcome::{refused, tell_result};
 use super::output;
 use super::passwords::PasswordArgs;
-use super::run::{FileSubmission, has_place, process, refused, tell};
-use super::{End, InputArgs, SubmissionArgs};
+use super::run::{FileSubmission, has_place, process};
+use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{Actor, JobState};
+use crate::plan::PIPED;
 use crate::plan::file::PlanFile;
 use crate::service::{RunOptions, ServiceError};
 use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
 pub(super) struct Apply {
-    /// Plan written by `plan --out`, or a job id
+    /// Plan written by `plan --out`, - for one on standard input, or a job id
     what: String,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory)]
     out: Option<PathBuf>,
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -34,9 +39,9 @@ pub(super) struct Apply {
 pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result<End> {
     let stop = super::stop_signal()?;
     let path = Path::new(&args.what);
-    let id = if path.is_file() {
+    let id = if path.is_file() || is_piped(path) {
         has_place(app, args.out.as_deref())?;
-        match Box::pin(submit_plan(args, app, path, json)).await? {
+        match Box::pin(submit_plan(args, app, path, &stop, json)).await? {
             Some(id) => id,
             None => return Ok(End::Unfinished),
         }
@@ -59,13 +64,22 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
     };
     let job = process(app, id, options, json).await?;
     args.passwords.write(app, &job).await?;
-    tell(&job, json)
+    tell_result(app, &job, json).await
 }
 
 /// Submits the file of a plan, to be applied as the plan says.
-async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow::Result<Option<crate::ledger::JobId>> {
-    let plan = PlanFile::open(path)?;
-    let name = path.display();
+async fn submit_plan(
+    args: &Apply,
+    app: &App,
+    path: &Path,
+    stop: &CancellationToken,
+    json: bool,
+) -> anyhow::Result<Option<crate::ledger::JobId>> {
+    let plan = match spooled(path, Some(stop)).await? {
+        Some(plan) => PlanFile::of_spooled(plan)?,
+        None => PlanFile::open(path)?,
+    };
+    let name = input::name(path);
     if plan.head.offline {
         anyhow::bail!("{name}: this plan was made --offline, without the store; make one with it");
     }
@@ -86,11 +100,14 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
         hidden_rows: plan.head.hidden_rows,
         ..InputArgs::default()
     };
-    let source = input.source(Some(&plan.head.file))?;
+    if plan.head.file == Path::new(PIPED) {
+        rows_come(path, &name)?;
+    }
+    let source = input.source(Some(&plan.head.file), Some(stop)).await?;
     let submission = SubmissionArgs {
         customer: None,
         skip_invalid: false,
-        ignore_not_kept: false,
+        ignore_not_kept: Some(plan.head.parameters.ignore_not_kept),
         idempotency_key: None,
         by: args.by.clone(),
         input,
@@ -116,4 +133,21 @@ async fn submit_plan(args: &Apply, app: &App, path: &Path, json: bool) -> anyhow
             Some(id)
         }
     })
+}
+
+/// Makes sure that the rows of a plan made of a pipe come through standard input as well.
+fn rows_come(plan: &Path, name: &str) -> anyhow::Result<()> {
+    if plan == Path::new(PIPED) {
+        anyhow::bail!(
+            "{name}: the rows of this plan came through a pipe, so that they are read from standard input again; write the plan \
+             to a file and name that"
+        );
+    }
+    if std::io::stdin().is_terminal() {
+        anyhow::bail!(
+            "{name}: the rows of this plan came through a pipe; hand in the same rows again: tenantry apply {} < FILE",
+            output::quoted(name)
+        );
+    }
+    Ok(())
 }

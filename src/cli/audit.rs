@@ -5,11 +5,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{End, on_ledger, output};
+use super::{End, input, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::ledger::audit::{Anchor, AuditRecord, ChainReport, Checker};
@@ -57,7 +57,7 @@ struct Verify {
     /// A record's number and hash, noted earlier, that must still be in the chain
     #[arg(long, value_name = "SEQ:HASH")]
     anchor: Option<Anchor>,
-    /// Check this export (lines of JSON, all jobs) instead; no database is asked
+    /// Check this export (lines of JSON, all jobs) instead, or - for one on standard input; no database is asked
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -70,9 +70,16 @@ struct Export {
     /// Only records of this job; such an export has gaps and cannot be verified as a chain
     #[arg(long)]
     job: Option<String>,
-    /// CSV for spreadsheets; it cannot be verified
-    #[arg(long)]
-    csv: bool,
+    /// Lines of JSON, as --json, or CSV for spreadsheets, which cannot be verified
+    #[arg(long, value_enum, default_value_t)]
+    format: AuditFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum AuditFormat {
+    #[default]
+    Json,
+    Csv,
 }
 
 pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Result<End> {
@@ -100,8 +107,8 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
         }
         AuditCommand::Log(args) => on_ledger(config, async |app| log(&args, app, json).await).await,
         AuditCommand::Export(args) => {
-            if args.csv && json {
-                bail!("--csv and --json ask for two things at once");
+            if args.format == AuditFormat::Csv && json {
+                bail!("--json and --format csv ask for two formats; leave one of them out");
             }
             on_ledger(config, async |app| export(&args, app).await).await
         }
@@ -187,7 +194,7 @@ async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
         None => i64::MIN,
     };
     let mut out = output::out();
-    let mut csv = args.csv.then(|| csv::Writer::from_writer(output::out()));
+    let mut csv = (args.format == AuditFormat::Csv).then(|| csv::Writer::from_writer(output::out()));
     if let Some(csv) = &mut csv {
         csv.write_record(COLUMNS)?;
     }
@@ -262,8 +269,14 @@ async fn job(app: &App, text: Option<&str>) -> anyhow::Result<Option<JobId>> {
 }
 
 fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainReport> {
-    let cannot = || format!("{} cannot be read", path.display());
-    let mut file = BufReader::new(File::open(path).with_context(cannot)?);
+    let name = input::name(path);
+    let cannot = || format!("{name} cannot be read");
+    let from: Box<dyn Read> = if input::is_standard_input(path) {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(File::open(path).with_context(cannot)?)
+    };
+    let mut file = BufReader::new(from);
     let mut checker = Checker::part(anchor);
     let mut line = Vec::new();
     let mut number = 0_u64;
@@ -281,7 +294,7 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainRepor
             continue;
         }
         if read as u64 == LONGEST_LINE {
-            bail!("line {number} of {} is too long for a record", path.display());
+            bail!("line {number} of {name} is too long for a record");
         }
         let record = std::str::from_utf8(&line)
             .map_err(|error| error.to_string())
@@ -293,10 +306,7 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainRepor
     }
     let report = checker.end();
     if report.last.is_none() {
-        bail!(
-            "{} holds no record; `tenantry audit export` writes what can be verified",
-            path.display()
-        );
+        bail!("{name} holds no record; `tenantry audit export` writes what can be verified");
     }
     Ok(report)
 }

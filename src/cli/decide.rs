@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::End;
-use super::run::tell;
+use super::outcome::tell;
 use crate::app::App;
 use crate::ledger::{Actor, Job};
 

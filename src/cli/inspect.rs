@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::End;
+use super::outcome::{passwords, tell, tell_result};
 use super::output::{self, ProgressDisplay};
-use super::run::tell;
 use crate::app::App;
 use crate::delivery;
 use crate::ledger::{Actor, JobFilter, JobState, Outcome};
@@ -56,7 +56,7 @@ pub(super) struct Results {
     file: Option<String>,
     /// Write what `run` would have written to this directory instead: results.csv, rejects.csv, receipt.json, sealed passwords
     /// and the files of an ended job
-    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory, conflicts_with = "file")]
     out: Option<PathBuf>,
 }
 
@@ -219,7 +219,7 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
         let written = app.service.wait(job.id, Some(dir), &progress).await;
         progress.done();
         written?;
-        tell(&app.service.job(job.id).await?, json)?;
+        tell_result(app, &app.service.job(job.id).await?, json).await?;
         return Ok(End::Fine);
     }
     if let Some(name) = &args.file {
@@ -242,6 +242,9 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
         return Ok(End::Fine);
     }
     delivery::write_results(&app.service.ledger, &job, app.config.results.form(), output::out()).await?;
+    if let Some(next) = passwords(app, &job).await.filter(|_| !json) {
+        output::say(&format!("next: {next}"));
+    }
     Ok(End::Fine)
 }
 

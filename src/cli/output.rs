@@ -42,8 +42,12 @@ pub(super) fn complain(error: &anyhow::Error) {
 
 /// The same for programs, on standard output.
 pub(super) fn complain_json(error: &anyhow::Error) {
-    let document = json!({ "error": format!("{error:#}"), "errors": file_faults(error) });
-    let _ = writeln!(io::stdout().lock(), "{document}");
+    let _ = writeln!(io::stdout().lock(), "{}", error_document(error));
+}
+
+/// An error as programs read it.
+pub(super) fn error_document(error: &anyhow::Error) -> serde_json::Value {
+    json!({ "error": format!("{error:#}"), "errors": file_faults(error) })
 }
 
 /// What is wrong with a file as a whole.
@@ -66,7 +70,8 @@ fn file_faults(error: &anyhow::Error) -> Vec<RowFault> {
     }
 }
 
-fn plan_error(error: &anyhow::Error) -> Option<&PlanError> {
+/// What was wrong with the file, or with planning it, if that was it.
+pub(super) fn plan_error(error: &anyhow::Error) -> Option<&PlanError> {
     error
         .downcast_ref::<PlanError>()
         .or_else(|| match error.downcast_ref::<ServiceError>() {

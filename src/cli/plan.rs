@@ -4,15 +4,19 @@
 mod job;
 mod report;
 
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::json;
 use tempfile::TempDir;
+use tenantry_jobs::JobKind;
 
+use super::End;
+use super::input::{self, InputArgs, is_piped};
 use super::output::{self, ProgressDisplay};
-use super::{End, InputArgs};
+use super::several;
 use crate::app::{App, limits};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -20,9 +24,9 @@ use crate::db::Db;
 use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
-use crate::plan::{Against, Source};
+use crate::plan::{Against, PIPED};
 use crate::registry::stores;
-use crate::service::{self, PlanEnd, PlanRequest};
+use crate::service::{self, PlanEnd, PlanRequest, ignores_not_kept};
 use report::PlanText;
 
 #[derive(Debug, Args)]
@@ -30,18 +34,18 @@ pub(super) struct Plan {
     /// Kind of job, which `tenantry kinds` lists; or, without a file, a job that has to be approved
     #[arg(value_name = "KIND|JOB")]
     kind: String,
-    /// CSV file or Excel workbook (.xlsx)
-    #[arg(conflicts_with = "cells")]
-    file: Option<PathBuf>,
+    /// CSV files or Excel workbooks (.xlsx), or - for standard input; each is planned as if the others were not
+    #[arg(conflicts_with = "cells", value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Write the plan to this file, to be carried out by `apply`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "cells"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "cells"], value_parser = plan_file)]
     out: Option<PathBuf>,
     /// Plan for the good rows of a file that has bad ones
     #[arg(long)]
     skip_invalid: bool,
-    /// Leave out columns that the store does not keep, such as job titles at Partner Center
-    #[arg(long)]
-    ignore_not_kept: bool,
+    /// Leave out columns that the store does not keep, such as job titles at Partner Center [default: as configured]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    ignore_not_kept: Option<bool>,
     /// Check the file alone, without looking at the store
     #[arg(long)]
     offline: bool,
@@ -55,10 +59,17 @@ pub(super) struct Plan {
     input: InputArgs,
 }
 
+fn plan_file(path: &str) -> Result<PathBuf, String> {
+    match path {
+        PIPED => Err("a plan that is kept is a file; --json prints it instead".to_owned()),
+        path => Ok(path.into()),
+    }
+}
+
 impl Plan {
     /// Whether nothing is named that could be planned.
     fn is_of_job(&self) -> bool {
-        self.file.is_none() && !self.input.has_cells()
+        self.files.is_empty() && !self.input.has_cells()
     }
 
     /// Whether the plan of a job is asked for.
@@ -77,12 +88,20 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     if args.is_of_job() {
         anyhow::bail!("`plan {}` needs a FILE, or cells with --set", args.kind);
     }
+    if args.out.is_some() && args.files.len() > 1 {
+        anyhow::bail!("--out keeps the plan of one file; name one file at a time");
+    }
     let stores = stores(config, None)?;
     let parameters = Parameters {
         store: stores.name_of(kind).filter(|_| !args.offline),
         customer: args.customer.clone(),
         skip_invalid: args.skip_invalid,
-        ignore_not_kept: args.ignore_not_kept,
+        ignore_not_kept: ignores_not_kept(
+            &stores,
+            kind,
+            args.ignore_not_kept,
+            config.partner_center.ignore_not_kept,
+        ),
         seal_to: Vec::new(),
         in_the_clear: false,
         reply_rows: false,
@@ -92,22 +111,24 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     } else {
         store(config).await?
     };
-    let planned = async {
-        let request = PlanRequest {
-            kind,
-            parameters: &parameters,
-            source: source(args)?,
-            against: store.as_ref().map(|ledger| Against {
-                ledger: ledger.clone(),
-                stores: stores.clone(),
-                reads_all: true,
-            }),
-            chunk_rows: config.worker.chunk_rows,
-            limits: limits(config),
-        };
-        Box::pin(show(args, request, json)).await
+    let against = store.as_ref().map(|ledger| Against {
+        ledger: ledger.clone(),
+        stores: stores.clone(),
+        reads_all: true,
+    });
+    let work = PlanFiles {
+        args,
+        kind,
+        parameters,
+        against,
+        config,
+        json,
     };
-    let planned = planned.await;
+    let planned = if args.files.len() > 1 {
+        work.several().await
+    } else {
+        work.one().await
+    };
     if let Some(ledger) = store {
         ledger.close().await;
     }
@@ -115,50 +136,138 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
     planned
 }
 
-fn source(args: &Plan) -> anyhow::Result<Source> {
-    // Where the plan is applied need not be where it was made.
-    let file = match &args.file {
-        Some(file) if args.out.is_some() => Some(std::path::absolute(file)?),
-        file => file.clone(),
-    };
-    args.input.source(file.as_deref())
+/// What is the same for every file.
+struct PlanFiles<'a> {
+    args: &'a Plan,
+    kind: &'static dyn JobKind,
+    parameters: Parameters,
+    against: Option<Against>,
+    config: &'a Config,
+    json: bool,
 }
 
-/// Plans a file and shows what came of it.
-async fn show(args: &Plan, request: PlanRequest<'_>, json: bool) -> anyhow::Result<End> {
-    let mut shown: Box<dyn View> = if json {
-        Box::new(Document::new(output::out()))
-    } else {
-        Box::new(PlanText::new(output::out(), request.kind.kind(), args.all))
-    };
-    let mut kept = args.out.as_deref().map(keep).transpose()?;
-    let mut views: Vec<&mut dyn View> = Vec::new();
-    views.push(shown.as_mut());
-    if let Some(kept) = &mut kept {
-        views.push(kept);
+impl PlanFiles<'_> {
+    async fn one(&self) -> anyhow::Result<End> {
+        let args = self.args;
+        let file = args.files.first();
+        let planned = self.show(file.map(PathBuf::as_path)).await?;
+        if !self.json && !args.offline && planned != PlanEnd::Broken {
+            let is_piped = file.is_some_and(|file| is_piped(file));
+            let next = match &args.out {
+                Some(plan) if is_piped => {
+                    let plan = output::quoted(&plan.display().to_string());
+                    format!("tenantry apply {plan}, with the same rows on standard input")
+                }
+                Some(plan) => format!("tenantry apply {}", output::quoted(&plan.display().to_string())),
+                None if planned == PlanEnd::SomeRejected && !args.skip_invalid => {
+                    "mend the file and plan it again, or add --skip-invalid".to_owned()
+                }
+                None if is_piped => "the same with `run` in place of `plan`, and the same rows once more".to_owned(),
+                None => same_arguments(),
+            };
+            output::say(&format!("next: {next}"));
+        }
+        Ok(end_of(planned))
     }
-    let progress = ProgressDisplay::new("checking", json);
-    let planned = service::plan(request, &mut views, &|rows| progress.rows(rows, None)).await;
-    progress.done();
-    let planned = planned?;
-    if let Some(kept) = kept {
-        kept.into_inner().into_inner()?.finish()?;
-    }
-    if !json && !args.offline && planned != PlanEnd::Broken {
-        let next = match &args.out {
-            Some(plan) => format!("tenantry apply {}", output::quoted(&plan.display().to_string())),
-            None if planned == PlanEnd::SomeRejected && !args.skip_invalid => {
-                "mend the file and plan it again, or add --skip-invalid".to_owned()
+
+    /// One file after the other, each against the store as it is now.
+    async fn several(&self) -> anyhow::Result<End> {
+        let (files, json) = (&self.args.files, self.json);
+        several::check(files, None)?;
+        let mut out = output::out();
+        let mut end = End::Fine;
+        let mut are_sound = true;
+        let mut left = files.iter().map(|file| input::name(file));
+        if json {
+            write!(out, "{{\"plans\":[")?;
+        }
+        for (number, file) in files.iter().enumerate() {
+            left.next();
+            match (json, number) {
+                (true, 0) => writeln!(out)?,
+                (true, _) => writeln!(out, ",")?,
+                (false, 0) => writeln!(out, "{}", output::printable(&input::name(file)))?,
+                (false, _) => writeln!(out, "\n{}", output::printable(&input::name(file)))?,
             }
-            None => same_arguments(),
-        };
-        output::say(&format!("next: {next}"));
+            out.flush()?;
+            let error = match self.show(Some(file)).await {
+                Ok(planned) => {
+                    are_sound &= planned == PlanEnd::Sound;
+                    end = end.max(end_of(planned));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            output::complain(&error);
+            if json {
+                let mut told = output::error_document(&error);
+                told["file"] = json!(input::name(file));
+                writeln!(out, "{told}")?;
+            }
+            (end, are_sound) = (End::Unfinished, false);
+            if !several::is_of_file(&error) {
+                break;
+            }
+        }
+        let left: Vec<String> = left.collect();
+        if json {
+            writeln!(out, "],\"not_begun\":{}}}", json!(left))?;
+        }
+        out.flush()?;
+        if !left.is_empty() {
+            output::say(&format!("not planned: {}", output::printable(&left.join(", "))));
+        } else if are_sound && !json && !self.args.offline && !files.iter().any(|file| is_piped(file)) {
+            output::say(&format!("next: {}", same_arguments()));
+        }
+        Ok(end)
     }
-    Ok(match planned {
+
+    /// Plans a file and shows what came of it.
+    async fn show(&self, file: Option<&Path>) -> anyhow::Result<PlanEnd> {
+        let (args, json) = (self.args, self.json);
+        // Where the plan is applied need not be where it was made.
+        let source = match file {
+            Some(file) if args.out.is_some() && !is_piped(file) => {
+                args.input.source(Some(&std::path::absolute(file)?), None).await
+            }
+            file => args.input.source(file, None).await,
+        };
+        let request = PlanRequest {
+            kind: self.kind,
+            parameters: &self.parameters,
+            source: source?,
+            against: self.against.clone(),
+            chunk_rows: self.config.worker.chunk_rows,
+            limits: limits(self.config),
+        };
+        let mut shown: Box<dyn View> = if json {
+            Box::new(Document::new(output::out()))
+        } else {
+            Box::new(PlanText::new(output::out(), request.kind.kind(), args.all))
+        };
+        let mut kept = args.out.as_deref().map(keep).transpose()?;
+        let mut views: Vec<&mut dyn View> = Vec::new();
+        views.push(shown.as_mut());
+        if let Some(kept) = &mut kept {
+            views.push(kept);
+        }
+        let progress = ProgressDisplay::new("checking", json);
+        let planned = Box::pin(service::plan(request, &mut views, &|rows| progress.rows(rows, None))).await;
+        progress.done();
+        let planned = planned?;
+        if let Some(kept) = kept {
+            kept.into_inner().into_inner()?.finish()?;
+        }
+        Ok(planned)
+    }
+}
+
+fn end_of(planned: PlanEnd) -> End {
+    match planned {
         PlanEnd::Sound => End::Fine,
         PlanEnd::SomeRejected => End::SomeRowsNot,
         PlanEnd::Broken => End::Unfinished,
-    })
+    }
 }
 
 /// The command that does what was planned.

@@ -4,26 +4,28 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tenantry_jobs::JobKind;
+use tokio_util::sync::CancellationToken;
 
+use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
+use super::several::{self, Ended, Several};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{self, JobId};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::service::{RunError, RunOptions, SubmitRequest};
-use crate::submit::{FileRefusal, Submitted};
-use crate::summary::JobSummary;
+use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV files or Excel workbooks (.xlsx); each becomes a job of its own
+    /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
     #[arg(required_unless_present = "cells", conflicts_with = "cells", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory)]
     out: Option<PathBuf>,
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -38,43 +40,79 @@ pub(super) struct Run {
 pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
     let stop = super::stop_signal()?;
-    let mut end = End::Fine;
-    let sources = if args.files.is_empty() {
-        vec![args.submission.input.source(None)?]
-    } else {
-        let sources = args.files.iter().map(|file| args.submission.input.source(Some(file)));
-        sources.collect::<Result<_, _>>()?
-    };
-    let many = sources.len();
-    // Results of several files must not overwrite each other.
-    let out_of = |number: usize| match (&args.out, many) {
-        (Some(out), 1) => Some(out.clone()),
-        (Some(out), _) => Some(out.join((number + 1).to_string())),
-        (None, _) => None,
-    };
-    for number in 0..many {
-        has_place(app, out_of(number).as_deref())?;
+    several::check(&args.files, Some(&args.submission))?;
+    let many = args.files.len() > 1;
+    for number in 0..args.files.len().max(1) {
+        has_place(app, out_of(args.out.as_deref(), number, many).as_deref())?;
     }
-    for (number, source) in sources.into_iter().enumerate() {
-        let out = out_of(number);
-        if many > 1 && args.submission.passwords.is_plain() {
-            anyhow::bail!("--plaintext-passwords takes one file at a time");
+    let work = RunFiles {
+        args,
+        app,
+        kind,
+        stop: &stop,
+        json,
+    };
+    if !many {
+        let ended = work.file(args.files.first().map(PathBuf::as_path), args.out.as_deref());
+        return match Box::pin(ended).await? {
+            Ended::Refused(refusal) => {
+                args.submission.passwords.forget();
+                refused(kind.kind(), *refusal, args.all, json)?;
+                Ok(End::Unfinished)
+            }
+            Ended::Job(job) | Ended::Queued { job, .. } => {
+                args.submission.passwords.write(app, &job).await?;
+                tell_result(app, &job, json).await
+            }
+        };
+    }
+    let mut several = Several::new(app, &args.files, kind.kind(), args.all, json)?;
+    for (number, file) in args.files.iter().enumerate() {
+        if stop.is_cancelled() {
+            break;
         }
-        let file = FileSubmission {
-            kind,
-            source,
+        let out = out_of(args.out.as_deref(), number, many);
+        let ended = Box::pin(work.file(Some(file), out.as_deref())).await;
+        if !several.add(ended).await? {
+            break;
+        }
+    }
+    several.finish()
+}
+
+/// The directory for results of the file of that number: those of several must not overwrite each other.
+pub(super) fn out_of(out: Option<&Path>, number: usize, many: bool) -> Option<PathBuf> {
+    out.map(|out| {
+        if many {
+            out.join((number + 1).to_string())
+        } else {
+            out.to_owned()
+        }
+    })
+}
+
+/// What is the same for every file.
+struct RunFiles<'a> {
+    args: &'a Run,
+    app: &'a App,
+    kind: &'static dyn JobKind,
+    stop: &'a CancellationToken,
+    json: bool,
+}
+
+impl RunFiles<'_> {
+    /// Submits one file, or the row of the command line, and works on its job here.
+    async fn file(&self, file: Option<&Path>, out: Option<&Path>) -> anyhow::Result<Ended> {
+        let (args, app, json) = (self.args, self.app, self.json);
+        let submission = FileSubmission {
+            kind: self.kind,
+            source: args.submission.input.source(file, Some(self.stop)).await?,
             plan: None,
             args: &args.submission,
             is_for_workers: false,
         };
-        let submitted = file.submit(app, json).await?;
-        let id = match submitted {
-            Submitted::Refused(refusal) => {
-                args.submission.passwords.forget();
-                refused(kind.kind(), *refusal, args.all, json)?;
-                end = end.max(End::Unfinished);
-                continue;
-            }
+        let id = match submission.submit(app, json).await? {
+            Submitted::Refused(refusal) => return Ok(Ended::Refused(refusal)),
             Submitted::Queued(id) | Submitted::AwaitingApproval(id) => id,
             Submitted::Same(id) => {
                 output::say(&format!("the same work is job {id} already; going on with it"));
@@ -82,18 +120,12 @@ pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End
             }
         };
         let options = RunOptions {
-            out: out.as_deref(),
+            out,
             concurrency: args.concurrency.map(usize::from),
-            stop: &stop,
+            stop: self.stop,
         };
-        let job = process(app, id, options, json).await?;
-        args.submission.passwords.write(app, &job).await?;
-        end = end.max(tell(&job, json)?);
-        if stop.is_cancelled() {
-            break;
-        }
+        Ok(Ended::Job(Box::new(process(app, id, options, json).await?)))
     }
-    Ok(end)
 }
 
 /// Makes sure that results can be written, before there is a job that has some.
@@ -128,6 +160,7 @@ impl FileSubmission<'_> {
                 Some(plan) => plan.head.parameters.clone(),
                 None => self.args.parameters(),
             },
+            ignore_not_kept: self.args.ignore_not_kept,
             passwords,
             source: self.source,
             idempotency_key: self.args.idempotency_key.clone(),
@@ -142,30 +175,6 @@ impl FileSubmission<'_> {
         progress.done();
         Ok(submitted?)
     }
-}
-
-/// Tells that a file was refused, and why.
-pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: bool) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut out = output::out();
-    if json {
-        refusal.write_json(kind, &mut out)?;
-    } else {
-        let good = refusal.good_rows();
-        output::faults(&mut out, &mut refusal.faults, all)?;
-        let way = match good {
-            _ if refusal.is_for_now() => "nothing is wrong with the file; try again in a few minutes".to_owned(),
-            0 => "mend the file".to_owned(),
-            _ if !refusal.whole => "mend the file, which cannot be read to its end".to_owned(),
-            _ => format!(
-                "mend the file, or apply its {} with --skip-invalid",
-                output::counted(good, "good row")
-            ),
-        };
-        writeln!(out, "nothing was applied; {way}")?;
-    }
-    out.flush()?;
-    Ok(())
 }
 
 /// Works on one job here until it has ended, writing its results as it goes.
@@ -207,21 +216,4 @@ pub(super) async fn recorded(app: &App, id: JobId, error: RunError) -> anyhow::E
         }
     };
     anyhow::Error::from(error).context(state)
-}
-
-/// Prints how a job ended.
-pub(super) fn tell(job: &ledger::Job, json: bool) -> anyhow::Result<End> {
-    use std::io::Write;
-    let summary = JobSummary::of(job);
-    let mut out = output::out();
-    if json {
-        writeln!(out, "{}", summary.to_json())?;
-    } else {
-        output::summary(&mut out, &summary)?;
-    }
-    out.flush()?;
-    if let Some(next) = output::next(job, &summary).filter(|_| !json) {
-        output::say(&format!("next: {next}"));
-    }
-    Ok(output::end_of(job.state, &job.counts))
 }

@@ -1,30 +1,34 @@
 //! `tenantry submit`: check a file and queue it for the workers.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
+use tenantry_jobs::JobKind;
+use tokio_util::sync::CancellationToken;
 
+use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
-use super::run::{FileSubmission, has_place, recorded, refused, tell};
+use super::run::{FileSubmission, has_place, out_of, recorded};
+use super::several::{self, Ended, Several};
 use super::{End, SubmissionArgs};
 use crate::app::App;
-use crate::ledger::JobState;
+use crate::ledger::{Job, JobId, JobState};
 use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
 pub(super) struct Submit {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
-    /// CSV file or Excel workbook (.xlsx)
-    #[arg(required_unless_present = "cells", conflicts_with = "cells")]
-    file: Option<PathBuf>,
+    /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
+    #[arg(required_unless_present = "cells", conflicts_with = "cells", value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Wait until the job has ended, write its results and print how it went
     #[arg(long)]
     wait: bool,
     /// With --wait: directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR", requires = "wait")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory, requires = "wait")]
     out: Option<PathBuf>,
     /// Show every fault of a refused file, not just the first
     #[arg(long)]
@@ -35,7 +39,6 @@ pub(super) struct Submit {
 
 pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
-    let source = args.submission.input.source(args.file.as_deref())?;
     if args.submission.passwords.is_plain() && !args.wait {
         anyhow::bail!(
             "--plaintext-passwords: there are no passwords before a worker has done the rows; wait for that with --wait, or put \
@@ -43,57 +46,138 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
              `tenantry reveal JOB` when the job has ended"
         );
     }
+    several::check(&args.files, Some(&args.submission))?;
+    let many = args.files.len() > 1;
     if args.wait {
-        has_place(app, args.out.as_deref())?;
+        for number in 0..args.files.len().max(1) {
+            has_place(app, out_of(args.out.as_deref(), number, many).as_deref())?;
+        }
     }
-    let file = FileSubmission {
+    let stop = super::stop_signal()?;
+    let work = SubmitFiles {
+        args,
+        app,
         kind,
-        source,
-        plan: None,
-        args: &args.submission,
-        is_for_workers: true,
+        stop: &stop,
+        json,
     };
-    let submitted = file.submit(app, json).await?;
-    let (id, new) = match submitted {
-        Submitted::Refused(refusal) => {
+    if many {
+        return work.several().await;
+    }
+    let file = args.files.first().map(PathBuf::as_path);
+    let (job, new) = match Box::pin(work.queue(file)).await? {
+        Ended::Refused(refusal) => {
             args.submission.passwords.forget();
             refused(kind.kind(), *refusal, args.all, json)?;
             return Ok(End::Unfinished);
         }
-        Submitted::Queued(id) | Submitted::AwaitingApproval(id) => (id, true),
-        Submitted::Same(id) => (id, false),
+        Ended::Queued { job, new } => (job, new),
+        Ended::Job(job) => (job, false),
     };
     if !args.wait {
+        let mut out = output::out();
+        if json {
+            writeln!(out, "{}", json!({ "job": job.id, "kind": kind.kind(), "new": new }))?;
+        } else {
+            writeln!(out, "{}", job.id)?;
+        }
+        out.flush()?;
+        return Ok(End::Fine);
+    }
+    let job = work.wait(job.id, args.out.as_deref()).await?;
+    args.submission.passwords.write(app, &job).await?;
+    tell_result(app, &job, json).await
+}
+
+/// What is the same for every file.
+struct SubmitFiles<'a> {
+    args: &'a Submit,
+    app: &'a App,
+    kind: &'static dyn JobKind,
+    stop: &'a CancellationToken,
+    json: bool,
+}
+
+impl SubmitFiles<'_> {
+    /// Queues all files before any is waited for, so that workers have all of them in hand.
+    async fn several(&self) -> anyhow::Result<End> {
+        let args = self.args;
+        let mut queued = Vec::new();
+        for file in &args.files {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let one = Box::pin(self.queue(Some(file))).await;
+            let goes_on = one.as_ref().err().is_none_or(several::is_of_file);
+            queued.push(one);
+            if !goes_on {
+                break;
+            }
+        }
+        let mut several = Several::new(self.app, &args.files, self.kind.kind(), args.all, self.json)?;
+        for (number, one) in queued.into_iter().enumerate() {
+            let ended = match one {
+                Ok(Ended::Queued { job, .. }) if args.wait => {
+                    let out = out_of(args.out.as_deref(), number, true);
+                    let waited = self.wait(job.id, out.as_deref()).await;
+                    waited.map(|job| Ended::Job(Box::new(job)))
+                }
+                other => other,
+            };
+            several.add(ended).await?;
+        }
+        several.finish()
+    }
+
+    /// Submits one file, or the row of the command line.
+    async fn queue(&self, file: Option<&Path>) -> anyhow::Result<Ended> {
+        let (args, app) = (self.args, self.app);
+        let submission = FileSubmission {
+            kind: self.kind,
+            source: args.submission.input.source(file, Some(self.stop)).await?,
+            plan: None,
+            args: &args.submission,
+            is_for_workers: true,
+        };
+        let (id, new) = match submission.submit(app, self.json).await? {
+            Submitted::Refused(refusal) => return Ok(Ended::Refused(refusal)),
+            Submitted::Queued(id) | Submitted::AwaitingApproval(id) => (id, true),
+            Submitted::Same(id) => (id, false),
+        };
         let job = app.service.job(id).await?;
-        if job.state == JobState::AwaitingApproval && !json {
+        if job.state == JobState::AwaitingApproval && !self.json && !args.wait {
             output::say(&format!(
                 "job {id} awaits approval ({}); `tenantry plan {id}` shows what it would do",
                 job.gate.join("; ")
             ));
         }
-        let mut out = output::out();
-        if json {
-            writeln!(out, "{}", json!({ "job": id, "kind": kind.kind(), "new": new }))?;
-        } else {
-            writeln!(out, "{id}")?;
+        if !job.parameters.seal_to.is_empty() && !self.json && !args.wait {
+            output::say(&format!(
+                "next: once job {id} has ended, whoever has the key of a recipient opens its passwords with `tenantry reveal {id} \
+                 --identity KEYFILE`"
+            ));
         }
-        out.flush()?;
-        return Ok(End::Fine);
+        Ok(Ended::Queued {
+            job: Box::new(job),
+            new,
+        })
     }
-    let stop = super::stop_signal()?;
-    let progress = ProgressDisplay::new("applying", json);
-    let waiting = app.service.wait(id, args.out.as_deref(), &progress);
-    let waited = stop.run_until_cancelled(waiting).await;
-    progress.done();
-    match waited {
-        Some(Ok(())) => {}
-        Some(Err(error)) => return Err(recorded(app, id, error).await),
-        None => output::say(&format!(
-            "no longer waiting; job {id} is recorded and goes on with a worker: `tenantry show {id}` says how far it is, \
-             `tenantry cancel {id}` stops it"
-        )),
+
+    /// Waits for a job until it has ended, or the command is stopped; the job as it is then.
+    async fn wait(&self, id: JobId, out: Option<&Path>) -> anyhow::Result<Job> {
+        let app = self.app;
+        let progress = ProgressDisplay::new("applying", self.json);
+        let waiting = app.service.wait(id, out, &progress);
+        let waited = self.stop.run_until_cancelled(waiting).await;
+        progress.done();
+        match waited {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(recorded(app, id, error).await),
+            None => output::say(&format!(
+                "no longer waiting; job {id} is recorded and goes on with a worker: `tenantry show {id}` says how far it is, \
+                 `tenantry cancel {id}` stops it"
+            )),
+        }
+        Ok(app.service.job(id).await?)
     }
-    let job = app.service.job(id).await?;
-    args.submission.passwords.write(app, &job).await?;
-    tell(&job, json)
 }

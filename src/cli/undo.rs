@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::End;
+use super::outcome::tell;
 use super::output::{self, SHOWN};
-use super::run::{has_place, process, tell};
+use super::run::{has_place, process};
 use crate::app::App;
 use crate::ledger::Actor;
 use crate::service::RunOptions;
@@ -29,7 +30,7 @@ pub(super) struct Undo {
     #[arg(long)]
     all: bool,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory)]
     out: Option<PathBuf>,
     /// Who asks
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]

@@ -114,6 +114,12 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
         &["transfers.first_look", "transfers.longest_look"],
         "at most `transfers.longest_look`",
     );
+    let timeout = std::time::Duration::from_millis(100)..=std::time::Duration::from_secs(60);
+    check(
+        timeout.contains(&config.queue.timeout),
+        &["queue.timeout"],
+        "100ms to 60s",
+    );
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:{}".contains(c);
     let prefix = !config.queue.prefix.is_empty() && config.queue.prefix.chars().all(plain);
     check(prefix, &["queue.prefix"], "letters, digits and - _ . : { }");

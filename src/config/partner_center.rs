@@ -29,6 +29,7 @@ pub struct PartnerCenterConfig {
     pub timeout: Duration,
     pub concurrency: usize,
     pub validate_addresses: bool,
+    pub ignore_not_kept: bool,
     pub ca_file: PathBuf,
 }
 

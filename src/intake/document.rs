@@ -58,6 +58,8 @@ pub struct JobDocument {
     pub kind: &'static dyn JobKind,
     /// What is the same for every row.
     pub parameters: Parameters,
+    /// Whether columns that the store does not keep are left out; `None` where the sender does not say it.
+    pub ignore_not_kept: Option<bool>,
     /// The rows.
     pub rows: JobRows,
     /// The sender's own key: documents with the same one are the same job.

@@ -37,6 +37,7 @@ impl Door for LedgerDoor {
         let request = SubmitRequest {
             kind: document.kind,
             parameters: document.parameters,
+            ignore_not_kept: document.ignore_not_kept,
             passwords: PasswordWish::ConfiguredOrNone,
             source: Source::Bytes {
                 // A sender knows its entry by this name, so the outcome it is told carries it.

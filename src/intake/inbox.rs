@@ -33,7 +33,8 @@ const GROUP: &str = "tenantry";
 const FIELD: &str = "job";
 /// How long Redis holds the question for new entries; entries left behind are looked for as often.
 const HOLD: Duration = Duration::from_secs(1);
-/// An entry that nobody showed to have in hand for this long was left behind.
+/// An entry that nobody showed to have in hand for this long was left behind: three times missed. One that is taken up by two
+/// workers is still one job, by its key.
 const LEFT_BEHIND: Duration = Duration::from_secs(3);
 /// How often a worker shows that it has an entry in hand.
 const SHOW_EVERY: Duration = Duration::from_millis(800);

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::check::REJECTED;
 use super::hash::{PlanHash, RepeatedHash};
-use crate::input::HiddenRows;
+use crate::input::{HiddenRows, SpooledInput, SpooledReader};
 use crate::ledger::Parameters;
 use crate::store::{State, state_of};
 
@@ -159,15 +159,53 @@ struct PlannedChange {
     new: String,
 }
 
+/// Where a plan is read from, more than once.
+#[derive(Debug)]
+enum PlanOrigin {
+    Path(PathBuf),
+    Spooled(SpooledInput),
+}
+
+impl PlanOrigin {
+    fn name(&self) -> PathBuf {
+        match self {
+            Self::Path(path) => path.clone(),
+            Self::Spooled(plan) => plan.name().into(),
+        }
+    }
+
+    fn lines(&self) -> std::io::Result<BufReader<PlanLines>> {
+        Ok(BufReader::new(match self {
+            Self::Path(path) => PlanLines::File(File::open(path)?),
+            Self::Spooled(plan) => PlanLines::Spooled(plan.reader()),
+        }))
+    }
+}
+
+#[derive(Debug)]
+enum PlanLines {
+    File(File),
+    Spooled(SpooledReader),
+}
+
+impl Read for PlanLines {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(into),
+            Self::Spooled(plan) => plan.read(into),
+        }
+    }
+}
+
 /// A plan, read row by row.
 #[derive(Debug)]
 pub struct PlanFile {
-    path: PathBuf,
+    origin: PlanOrigin,
     /// What stands before its rows.
     pub head: PlanHead,
     /// What stands after them.
     pub tail: PlanTail,
-    lines: BufReader<File>,
+    lines: BufReader<PlanLines>,
     line: u64,
     next: Option<(u64, Option<State>)>,
     ended: bool,
@@ -176,16 +214,26 @@ pub struct PlanFile {
 impl PlanFile {
     /// Opens a plan and reads what stands around its rows.
     pub fn open(path: &Path) -> Result<Self, PlanFileError> {
+        Self::of(PlanOrigin::Path(path.to_owned()))
+    }
+
+    /// The same for a plan that came through a pipe.
+    pub fn of_spooled(plan: SpooledInput) -> Result<Self, PlanFileError> {
+        Self::of(PlanOrigin::Spooled(plan))
+    }
+
+    fn of(origin: PlanOrigin) -> Result<Self, PlanFileError> {
+        let path = origin.name();
         let unreadable = |error| PlanFileError::Unreadable {
-            path: path.to_owned(),
+            path: path.clone(),
             error,
         };
         let bad = |line: u64, message: String| PlanFileError::NoPlan {
-            path: path.to_owned(),
+            path: path.clone(),
             line,
             message,
         };
-        let mut lines = BufReader::new(File::open(path).map_err(unreadable)?);
+        let mut lines = origin.lines().map_err(unreadable)?;
         let mut text = String::new();
         lines.read_line(&mut text).map_err(unreadable)?;
         let head = text
@@ -235,11 +283,11 @@ impl PlanFile {
             let message = "the row is said to repeat another, and no fault says so; plan the file again";
             return Err(bad(*line, message.to_owned()));
         }
-        let mut lines = BufReader::new(File::open(path).map_err(unreadable)?);
+        let mut lines = origin.lines().map_err(unreadable)?;
         text.clear();
         lines.read_line(&mut text).map_err(unreadable)?;
         Ok(Self {
-            path: path.to_owned(),
+            origin,
             head,
             tail,
             lines,
@@ -251,7 +299,7 @@ impl PlanFile {
 
     /// Calls `each` with the line of every row.
     pub(super) fn each_line(&self, each: &mut dyn FnMut(&str) -> std::io::Result<()>) -> std::io::Result<()> {
-        let mut lines = BufReader::new(File::open(&self.path)?);
+        let mut lines = self.origin.lines()?;
         let mut text = String::new();
         lines.read_line(&mut text)?;
         loop {
@@ -293,7 +341,7 @@ impl PlanFile {
         let mut text = String::new();
         let read = self.lines.read_line(&mut text);
         read.map_err(|error| PlanFileError::Unreadable {
-            path: self.path.clone(),
+            path: self.origin.name(),
             error,
         })?;
         self.line += 1;
@@ -302,7 +350,7 @@ impl PlanFile {
             return Ok(None);
         }
         let PlannedLine { row, state, .. } = planned(&text).map_err(|error| PlanFileError::NoPlan {
-            path: self.path.clone(),
+            path: self.origin.name(),
             line: self.line,
             message: error.to_string(),
         })?;

@@ -72,7 +72,7 @@ fn fitting_sheet(
     job: &dyn JobKind,
     fixed: &[&str],
 ) -> Result<Option<Input>, InputError> {
-    let Source::Path { path, options } = source else {
+    let Some(options) = source.options() else {
         return Ok(None);
     };
     let Some(name) = first
@@ -87,14 +87,8 @@ fn fitting_sheet(
         fitting.push((name.to_owned(), None));
     }
     for other in first.other_sheets() {
-        let options = InputOptions {
-            sheet: Some(other.clone()),
-            ..options.clone()
-        };
-        let source = Source::Path {
-            path: path.clone(),
-            options,
-        };
+        let mut source = source.clone();
+        source.choose(other);
         // An empty one fits nothing, nor does one that cannot be read.
         if let Ok(input) = read(&source, job)
             && fits(&input)
@@ -112,14 +106,14 @@ fn fitting_sheet(
         return Err(InputError::new(first.name(), input::code::SEVERAL_SHEETS, message));
     }
     Ok(fitting.pop().and_then(|(name, input)| {
-        options.sheet = Some(name);
+        source.choose(&name);
         input
     }))
 }
 
 /// Whoever filters a list of leavers does not expect the others to be deleted as well.
 fn refuse_hidden(input: &Input, source: &Source, job: &dyn JobKind) -> Result<(), InputError> {
-    let is_told = matches!(source, Source::Path { options, .. } if options.hidden_rows.is_some());
+    let is_told = source.options().is_some_and(|options| options.hidden_rows.is_some());
     let (rows, _) = input.hidden();
     if rows == 0 || is_told || !job.policy().destructive {
         return Ok(());
@@ -139,6 +133,7 @@ fn refuse_hidden(input: &Input, source: &Source, job: &dyn JobKind) -> Result<()
 pub(super) fn read(source: &Source, job: &dyn JobKind) -> Result<Input, InputError> {
     let mut input = match source {
         Source::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
+        Source::Spooled { rows, options } => Input::of_spooled(rows, input::InputLimits::default(), options)?,
         // A program wrote these, and quotes what it has to.
         Source::Bytes { name, data } => Input::from_reader_with(
             name,

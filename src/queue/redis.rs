@@ -17,12 +17,12 @@ use tokio::sync::OnceCell;
 use super::backend::Slots;
 use super::{EmbeddedQueue, QueueError, Ticket};
 
-/// A command that is answered later than this counts as unanswered.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long Redis holds an idle consumer's question.
+/// How long Redis holds an idle consumer's question. A question costs nearly nothing, and one that is lost with its connection is
+/// missed for so long at most.
 const HOLD: Duration = Duration::from_secs(2);
 /// Tickets kept at most. They say that there is work, not how much; who answers one goes on until nothing is left.
 const CAPACITY: isize = 1_000;
+/// Pauses between attempts to reach a Redis that is away; nothing is lost meanwhile, since the sweep finds what there is to do.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// Tickets in a Redis list.
@@ -32,6 +32,8 @@ pub struct RedisQueue(Arc<RedisParts>);
 struct RedisParts {
     client: Client,
     prefix: String,
+    /// A command that is answered later than this counts as unanswered.
+    timeout: Duration,
     /// For short commands; reconnects by itself.
     manager: OnceCell<ConnectionManager>,
     /// Whether it could not be rung the last time.
@@ -41,12 +43,13 @@ struct RedisParts {
 }
 
 impl RedisQueue {
-    pub(super) fn new(url: &str, prefix: &str) -> Result<Self, QueueError> {
+    pub(super) fn new(url: &str, prefix: &str, timeout: Duration) -> Result<Self, QueueError> {
         let client = Client::open(url)
             .map_err(|error| QueueError::BadUrl(format!("the queue's url makes no sense: {error}")))?;
         Ok(Self(Arc::new(RedisParts {
             client,
             prefix: prefix.to_owned(),
+            timeout,
             manager: OnceCell::new(),
             silent: AtomicBool::new(false),
             kept_here: EmbeddedQueue::default(),
@@ -71,8 +74,8 @@ impl RedisQueue {
     /// A connection for short commands, shared.
     pub async fn connection(&self) -> Result<ConnectionManager, QueueError> {
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(self.0.timeout))
+            .set_response_timeout(Some(self.0.timeout))
             .set_number_of_retries(1);
         let connect = || ConnectionManager::new_with_config(self.0.client.clone(), config);
         self.0.manager.get_or_try_init(connect).await.cloned().map_err(failed)
@@ -81,8 +84,8 @@ impl RedisQueue {
     /// A connection of one's own, for commands that Redis holds up to `hold`.
     pub async fn blocking_connection(&self, hold: Duration) -> Result<MultiplexedConnection, QueueError> {
         let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(hold + PATIENCE));
+            .set_connection_timeout(Some(self.0.timeout))
+            .set_response_timeout(Some(hold + self.0.timeout));
         self.0
             .client
             .get_multiplexed_async_connection_with_config(&config)
@@ -127,7 +130,7 @@ impl RedisQueue {
             .arg(&trial)
             .arg("?")
             .arg("PX")
-            .arg(PATIENCE.as_millis() as u64)
+            .arg(self.0.timeout.as_millis() as u64)
             .query_async::<()>(&mut connection)
             .await
             .map_err(failed)?;

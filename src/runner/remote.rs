@@ -30,11 +30,8 @@ use crate::store::remote::{
 use crate::store::{Expected, RowRequest, rejected};
 use tracing::Instrument;
 
-/// How often is looked whether the job was paused or cancelled.
+/// How often is looked whether the job was paused or cancelled: a person waits for that, and a row takes about as long.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long a worker that is to stop waits for the rows in hand. What is on its way then is found again like after a crash.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Rows that the store is to decide are left alone at least this long.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -183,7 +180,8 @@ impl Runner {
                     }
                 }
                 () = leaving.cancelled(), if leave_by.is_none() => {
-                    leave_by = Some(Instant::now() + GRACE);
+                    // What is on its way then is found again like after a crash; the other half is for recording the rest.
+                    leave_by = Some(Instant::now() + self.settings.leave_within / 2);
                     stop = stop.or(Some(Stop::Asked));
                 }
                 () = is_over => break,

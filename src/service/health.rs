@@ -140,7 +140,7 @@ async fn source(sources: &Sources, name: &str) -> Finding {
 }
 
 async fn queue(config: &Config) -> Finding {
-    let (fine, says) = match Queue::connect(&config.queue.url, &config.queue.prefix) {
+    let (fine, says) = match Queue::connect(&config.queue.url, &config.queue.prefix, config.queue.timeout) {
         Err(error) => (
             false,
             format!("{error}; set `queue.url` to `embedded` or `redis://HOST:PORT`"),

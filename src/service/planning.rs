@@ -51,10 +51,7 @@ pub async fn plan(
         limits,
     } = request;
     let offline = against.is_none();
-    let file = match &source {
-        Source::Path { path, .. } => path.clone(),
-        Source::Bytes { name, .. } => name.into(),
-    };
+    let file = source.place();
     let planning = Planning::open(source, kind, parameters, against, chunk_rows, false).await?;
     let head = Head {
         kind: kind.kind(),

@@ -12,7 +12,7 @@ use crate::ledger::{Job, JobId, Scope};
 use crate::runner::ServeError;
 use tracing::Instrument;
 
-/// How often it is looked at how far a job is.
+/// How often it is looked at how far a job is: often enough for a progress bar, one short question each.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Is told how far a job is.

@@ -10,6 +10,7 @@ use crate::ledger::{Actor, JobId, Parameters};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
+use crate::store::Stores;
 use crate::submit::{FileRefusal, Submission, Submitted, Submitter};
 use crate::undo;
 
@@ -17,8 +18,11 @@ use crate::undo;
 pub struct SubmitRequest {
     /// The kind.
     pub kind: &'static dyn JobKind,
-    /// What is the same for every row; whom passwords are sealed to follows from `passwords`.
+    /// What is the same for every row; whom passwords are sealed to follows from `passwords`, and what is left out from
+    /// `ignore_not_kept`.
     pub parameters: Parameters,
+    /// Whether columns that the store does not keep are left out; as the configuration says where the submitter does not.
+    pub ignore_not_kept: Option<bool>,
     /// What is to become of passwords.
     pub passwords: PasswordWish,
     /// The rows.
@@ -46,6 +50,7 @@ impl Service {
         let submission = Submission {
             kind: request.kind,
             parameters: Parameters {
+                ignore_not_kept: self.ignores_not_kept(request.kind, request.ignore_not_kept),
                 seal_to,
                 in_the_clear,
                 ..request.parameters
@@ -78,9 +83,19 @@ impl Service {
         Ok(undoing.job)
     }
 
+    fn ignores_not_kept(&self, kind: &dyn JobKind, said: Option<bool>) -> bool {
+        ignores_not_kept(&self.stores, kind, said, self.settings.ignore_not_kept)
+    }
+
     fn told(&self, workers: bool) -> Queue {
         if workers { self.queue.clone() } else { Queue::embedded() }
     }
+}
+
+/// Whether columns that a store does not keep are left out: as was said, or else as is `configured` for stores that do not keep
+/// everything. A job of the database's own is the same whatever is configured.
+pub fn ignores_not_kept(stores: &Stores, kind: &dyn JobKind, said: Option<bool>, configured: bool) -> bool {
+    said.unwrap_or_else(|| configured && stores.of(kind).is_some())
 }
 
 impl FileRefusal {
@@ -95,14 +110,17 @@ impl FileRefusal {
         self.whole && !codes.is_empty() && codes.keys().all(|code| code == tenantry_jobs::code::NOT_THERE_YET)
     }
 
-    /// As one JSON document of the form of a job's summary, with every fault.
-    pub fn write_json(&mut self, kind: &str, out: &mut dyn Write) -> io::Result<()> {
+    /// As one JSON document of the form of a job's summary, with every fault, and with the name of the `file` where there are several.
+    pub fn write_json(&mut self, kind: &str, file: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
         let counts = json!({
             "applied": 0, "unchanged": 0, "rejected": self.totals.reject, "failed": 0, "cancelled": 0,
             "total": self.totals.rows,
         });
-        let head = json!({ "job": null, "kind": kind, "state": "refused", "counts": counts, "started_at": null,
+        let mut head = json!({ "job": null, "kind": kind, "state": "refused", "counts": counts, "started_at": null,
             "finished_at": null, "results": null, "rejects": null, "receipt": null });
+        if let Some(file) = file {
+            head["file"] = json!(file);
+        }
         let head = head.to_string();
         write!(out, "{},\"errors\":", head.trim_end_matches('}'))?;
         self.faults.write_json(out)?;

@@ -1,5 +1,8 @@
 //! The command line as its users meet it: words, JSON, exit codes, files.
 
+mod piped;
+mod several;
+
 use serde_json::json;
 
 use crate::place::{CUSTOMERS, On, Place, read};

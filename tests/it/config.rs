@@ -149,6 +149,18 @@ fn values_have_to_go_together() {
 }
 
 #[test]
+fn how_long_redis_may_take_is_bounded() {
+    let file = |timeout: &str| format!("[queue]\ntimeout = \"{timeout}\"");
+    for timeout in ["100ms", "1s", "60s"] {
+        load(Some(&file(timeout)), &[], &[]).expect("sound");
+    }
+    for timeout in ["0s", "99ms", "2m"] {
+        let told = faults(&file(timeout), &[], &[]);
+        assert!(told.contains("`queue.timeout`: expected 100ms to 60s"), "{told}");
+    }
+}
+
+#[test]
 fn passwords_are_in_no_message() {
     let config = load(None, &[("TENANTRY__QUEUE__URL", "redis://ada:pa55@host")], &[]).expect("sound");
     assert!(!format!("{config:?}").contains("pa55"));

@@ -94,6 +94,7 @@ async fn a_directory_that_cannot_be_written_to_stops_nothing_else() {
 async fn nothing_is_submitted_when_results_cannot_be_written() {
     let place = with_users(2).await;
     place.write("file", "");
+    std::fs::copy(place.path("users.csv"), place.path("more.csv")).expect("copied");
     let plan = ["plan", "bulk-add-users", "users.csv", "--out", "plan.json"];
     place.tenantry(&plan).ends(0);
     let jobs = || place.tenantry(&["jobs", "--json"]).ends(0).out;
@@ -104,7 +105,7 @@ async fn nothing_is_submitted_when_results_cannot_be_written() {
     for out in ["file", "file/out", "/proc/out"] {
         for command in [
             vec!["run", "bulk-add-users", "users.csv"],
-            vec!["run", "bulk-add-users", "users.csv", "users.csv"],
+            vec!["run", "bulk-add-users", "users.csv", "more.csv"],
             vec!["submit", "bulk-add-users", "users.csv", "--wait"],
             vec!["apply", "plan.json"],
             vec!["undo", done],

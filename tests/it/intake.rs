@@ -32,7 +32,11 @@ struct Desk {
 impl Desk {
     async fn new(server: &RedisServer) -> Self {
         let prefix = server.prefix();
-        let Ok(Queue::Redis(queue)) = Queue::connect(&SecretUrl::new(server.url()), &prefix) else {
+        let Ok(Queue::Redis(queue)) = Queue::connect(
+            &SecretUrl::new(server.url()),
+            &prefix,
+            std::time::Duration::from_secs(1),
+        ) else {
             panic!("a queue in Redis");
         };
         Self {

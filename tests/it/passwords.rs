@@ -283,6 +283,69 @@ async fn passwords_are_handed_out_to_the_recipients_and_to_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_to_do_about_passwords_is_said_once() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    let header = USERS.lines().next().expect("a header");
+    let row = USERS.lines().nth(1).expect("a row");
+    for name in ["four", "five"] {
+        place.write(
+            &format!("{name}.csv"),
+            format!("{header}\n{}\n", row.replace("one@", &format!("{name}@"))),
+        );
+    }
+    let public = place.tenantry(&["keygen", "--json"]).ends(0).json()["public_key"].clone();
+    let sealing = |args: &[&str]| {
+        let mut command = place.command(args);
+        command
+            .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+            .env("TENANTRY__PASSWORDS__RECIPIENTS", public.as_str().expect("a key"))
+            .env("TENANTRY__WORKER__CHUNK_ROWS", "2");
+        Run::from(command.output().expect("tenantry starts"))
+    };
+    let said = |run: &Run, what: &str| {
+        let lines: Vec<&str> = run.err.lines().filter(|line| line.contains("reveal")).collect();
+        assert_eq!(lines.len(), 1, "{run:#?}");
+        assert!(
+            lines[0].starts_with("next: ") && lines[0].contains(what),
+            "{what}: {run:#?}"
+        );
+    };
+    let run = sealing(&["run", "bulk-add-users", "users.csv", "--out", "out"]).ends(0);
+    said(&run, "out/passwords-1.csv.age to passwords-2.csv.age;");
+    let job = run.out.lines().next().and_then(|line| line.split_whitespace().nth(1));
+    let job = job.expect("an id").to_owned();
+    said(&run, &format!("`tenantry reveal {job} --identity KEYFILE`"));
+    said(&sealing(&["results", &job]).ends(0), "out/passwords-1.csv.age to ");
+    said(
+        &sealing(&["results", &job, "--out", "again"]).ends(0),
+        "passwords-1.csv.age to ",
+    );
+    // A job that handed out none, and programs, are told nothing.
+    for args in [
+        &["run", "bulk-add-users", "users.csv"][..],
+        &["run", "bulk-add-users", "users.csv", "--json"],
+        &["results", &job, "--json"],
+        &["show", &job],
+    ] {
+        let run = sealing(args).ends(0);
+        assert!(!run.err.contains("reveal"), "{run:#?}");
+    }
+    // One that workers do says it when it is queued, and its results do.
+    let queued = sealing(&["submit", "bulk-add-users", "four.csv"]).ends(0);
+    said(&queued, "once job ");
+    sealing(&["worker", "--drain"]).ends(0);
+    said(
+        &sealing(&["results", queued.out.trim()]).ends(0),
+        "the passwords are kept, sealed;",
+    );
+    // In the clear, that is said, and nothing else.
+    let clear = sealing(&["run", "bulk-add-users", "five.csv", "--plaintext-passwords", "pw.csv"]).ends(0);
+    assert!(clear.err.contains("1 password in pw.csv, unencrypted"), "{clear:#?}");
+    assert!(!clear.err.contains("reveal"), "{clear:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_recipient_nothing_is_handed_out_by_accident() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);

@@ -16,7 +16,7 @@ use crate::servers::{RedisServer, eventually};
 use tenantry::secret::SecretUrl;
 
 fn connect(url: impl Into<String>, prefix: &str) -> Result<Queue, QueueError> {
-    Queue::connect(&SecretUrl::new(url), prefix)
+    Queue::connect(&SecretUrl::new(url), prefix, std::time::Duration::from_secs(1))
 }
 
 fn job(n: u128) -> JobId {

@@ -120,7 +120,7 @@ macro_rules! with_both_queues {
             #[tokio::test(flavor = "multi_thread")]
             async fn redis() {
                 let server = RedisServer::shared().await;
-                let queue = Queue::connect(&SecretUrl::new(server.url()), &server.prefix()).expect("a queue");
+                let queue = Queue::connect(&SecretUrl::new(server.url()), &server.prefix(), std::time::Duration::from_secs(1)).expect("a queue");
                 test(Shop::new(On::Postgres, queue).await).await;
             }
         })*

@@ -32,6 +32,7 @@ mod notes;
 mod redact;
 mod sheet;
 mod source;
+mod spooled;
 mod text;
 mod tokens;
 
@@ -43,6 +44,7 @@ pub use digest::{Digest, Sha256};
 pub use error::{InputError, Position, code};
 pub use redact::REDACTED;
 pub use sheet::column_letters;
+pub use spooled::{STANDARD_INPUT, SpooledInput, SpooledReader};
 
 use block::{Cells, Mark};
 use notes::Notes;
@@ -62,6 +64,8 @@ pub struct InputLimits {
     /// The most that any other part of a workbook may unzip to. The texts that cells share are such a part, and
     /// are held in memory.
     pub part_bytes: u64,
+    /// The most that is kept of what can be read only once.
+    pub spooled_bytes: u64,
 }
 
 impl Default for InputLimits {
@@ -71,6 +75,7 @@ impl Default for InputLimits {
             block_bytes: 8 << 20,
             sheet_bytes: 4 << 30,
             part_bytes: 256 << 20,
+            spooled_bytes: 4 << 30,
         }
     }
 }
@@ -155,6 +160,11 @@ impl Input {
     /// Opens a file and reads the header of what the options name.
     pub fn open_with(path: &Path, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         Self::new(TextSource::open(path)?, limits, options)
+    }
+
+    /// Reads what was kept of a pipe, and the header of what the options name.
+    pub fn of_spooled(spooled: &SpooledInput, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
+        Self::from_reader_with(spooled.name(), Box::new(spooled.reader()), limits, options)
     }
 
     /// Reads from anything; `name` is what errors call it.

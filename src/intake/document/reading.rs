@@ -65,7 +65,7 @@ impl Reading {
         let members = self.known("$", members, &KEYS);
         let get = |key: &str| members.get(key).copied();
         let kind = self.kind(get("kind"));
-        let mut parameters = get("parameters").map_or_else(Parameters::default, |raw| self.parameters(raw));
+        let (mut parameters, ignore_not_kept) = get("parameters").map(|raw| self.parameters(raw)).unwrap_or_default();
         parameters.reply_rows = get("reply_rows").is_some_and(|raw| self.yes_or_no("$.reply_rows", raw));
         let rows = self.rows(get("rows"), get("csv"));
         let idempotency_key = self.name("idempotency_key", get("idempotency_key"));
@@ -75,6 +75,7 @@ impl Reading {
             (Some(kind), Some(rows)) => Ok(JobDocument {
                 kind,
                 parameters,
+                ignore_not_kept,
                 rows,
                 idempotency_key,
                 submitted_by,
@@ -132,24 +133,21 @@ impl Reading {
         }
     }
 
-    fn parameters(&mut self, raw: &RawValue) -> Parameters {
+    fn parameters(&mut self, raw: &RawValue) -> (Parameters, Option<bool>) {
         const PATH: &str = "$.parameters";
         let mut parameters = Parameters::default();
         let Ok(Members(members)) = serde_json::from_str(raw.get()) else {
             self.wrong(PATH, raw, "an object");
-            return parameters;
+            return (parameters, None);
         };
         let members = self.known(PATH, members, &PARAMETER_KEYS);
         if let Some(raw) = members.get("customer") {
             parameters.customer = self.name("parameters.customer", Some(raw));
         }
-        let mut is_set = |path, key| {
-            let raw = members.get(key);
-            raw.is_some_and(|raw| self.yes_or_no(path, raw))
-        };
-        parameters.skip_invalid = is_set("$.parameters.skip_invalid", "skip_invalid");
-        parameters.ignore_not_kept = is_set("$.parameters.ignore_not_kept", "ignore_not_kept");
-        parameters
+        let mut said = |path, key| members.get(key).map(|raw| self.yes_or_no(path, raw));
+        parameters.skip_invalid = said("$.parameters.skip_invalid", "skip_invalid").unwrap_or(false);
+        let ignore_not_kept = said("$.parameters.ignore_not_kept", "ignore_not_kept");
+        (parameters, ignore_not_kept)
     }
 
     fn yes_or_no(&mut self, path: &str, raw: &RawValue) -> bool {

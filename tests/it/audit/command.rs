@@ -64,9 +64,23 @@ async fn an_export_is_verified_without_any_database() {
     place.tenantry(&["audit", "--json", "verify"]).ends(0);
     place.tenantry(&["audit", "--job", job, "verify"]).ends(2);
     // Spreadsheets get no formulas.
-    let csv = place.tenantry(&["audit", "export", "--csv"]).ends(0).out;
+    let csv = place.tenantry(&["audit", "export", "--format", "csv"]).ends(0).out;
     assert!(csv.contains(",'=cmd(),submitted,") && !csv.contains(",=cmd()"), "{csv}");
-    place.tenantry(&["audit", "export", "--csv", "--json"]).ends(2);
+    // One way to choose: what is said twice is said alike, or refused wherever it stands.
+    for args in [
+        ["audit", "export", "--format", "csv", "--json"],
+        ["--json", "audit", "export", "--format", "csv"],
+    ] {
+        let refused = place.tenantry(&args).ends(2);
+        assert!(refused.err.contains("leave one of them out"), "{refused:#?}");
+    }
+    let json = place.tenantry(&["audit", "export", "--json"]).ends(0).out;
+    for args in [
+        &["audit", "export"][..],
+        &["audit", "export", "--json", "--format", "json"],
+    ] {
+        assert_eq!(place.tenantry(args).ends(0).out, json);
+    }
     assert_eq!(
         place.tenantry(&["audit", "export", "--job", job]).ends(0).out,
         lines[2..].join("\n") + "\n"

@@ -216,12 +216,12 @@ async fn a_transfer_is_asked_for_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_that_somebody_else_changes_is_read_again() {
-    meets("update-subscription", "stale-etag", 1).await;
+    Box::pin(meets("update-subscription", "stale-etag", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_profile_that_somebody_else_changes_is_read_again() {
-    meets("update-billing-profile", "stale-etag", 1).await;
+    Box::pin(meets("update-billing-profile", "stale-etag", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -275,6 +275,51 @@ async fn users_are_changed_and_keep_id_and_licences() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_kept_is_left_out_as_configured_and_as_said() {
+    let (office, alpha) = with_users().await;
+    let rows = format!("customer,user_principal_name,display_name,job_title\n{alpha},one@{alpha},First,Baker\n");
+    office.place.write(
+        "users.csv",
+        rows.replace(&format!("@{alpha}"), "@alpha.onmicrosoft.com"),
+    );
+    let tenantry = |args: &[&str], configured: &str| {
+        let mut command = super::killed::command(&office, args);
+        command
+            .env("TENANTRY__PARTNER_CENTER__IGNORE_NOT_KEPT", configured)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        crate::place::Run::from(command.output().expect("tenantry starts"))
+    };
+    let plan = ["plan", "update-users", "users.csv"];
+    let refused = tenantry(&plan, "false").ends(1);
+    assert!(refused.out.contains("job_title"), "{refused:#?}");
+    let no: &[&str] = &["--ignore-not-kept=false"];
+    for (said, configured, fine) in [
+        (&[][..], "false", false),
+        (&[], "true", true),
+        (no, "true", false),
+        (&["--ignore-not-kept"], "false", true),
+        (&["--ignore-not-kept=true"], "false", true),
+    ] {
+        let planned = tenantry(&[&plan, said].concat(), configured);
+        assert_eq!(planned.code == 0, fine, "{said:?} {configured}: {planned:#?}");
+        assert_eq!(
+            planned.all().contains("left out, as "),
+            fine,
+            "{said:?} {configured}: {planned:#?}"
+        );
+        let run = ["run", "update-users", "users.csv"];
+        let run = tenantry(&[&run, said].concat(), configured);
+        assert_eq!(run.code == 0, fine, "{said:?} {configured}: {run:#?}");
+    }
+    // A plan is applied as it was made.
+    let kept = ["plan", "update-users", "users.csv", "--out", "plan.json"];
+    tenantry(&kept, "true").ends(0);
+    let applied = tenantry(&["apply", "plan.json"], "false").ends(0);
+    assert!(applied.out.contains("left out, as "), "{applied:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_a_user_that_somebody_has_changed_since_is_not_taken_back() {
     let (office, alpha) = with_users().await;
     let of = |name: &str, header: &str, value: &str| {

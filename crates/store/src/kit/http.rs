@@ -11,9 +11,10 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Method, RequestBuilder, Response};
 use thiserror::Error;
 
-/// How long it may take until there is a connection.
+/// How long it may take until there is a connection: three lost packets of a handshake, and the time that a proxy takes. What is
+/// slower is away, and rows wait for it.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long a connection is kept that nobody uses.
+/// How long a connection is kept that nobody uses; services close theirs after one to four minutes.
 const IDLE: Duration = Duration::from_secs(60);
 /// How often it is looked whether a connection in use is still there, and how long an answer to that may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);

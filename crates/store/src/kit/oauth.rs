@@ -25,7 +25,8 @@ use tenantry_foundation::secret::Secret;
 
 /// A token is replaced when less than this is left of it, or a fifth of its life if that is shorter.
 const EARLY: Duration = Duration::from_secs(300);
-/// How long the token endpoint may take.
+/// How long the token endpoint may take. It answers within a second; all calls wait for it, so that one that hangs is given up
+/// sooner than a call.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Tokens are a few thousand bytes.
 const LONGEST_ANSWER: usize = 1024 * 1024;

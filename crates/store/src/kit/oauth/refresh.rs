@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::AuthError;
 
-/// How long a command may take.
+/// How long a command may take: enough for a secret store over the network, and no time to wait for a person, since there is none.
 const PATIENCE: Duration = Duration::from_secs(30);
 const DAY: i64 = 24 * 3600 * 1000;
 /// How long before its end it is spoken of.
