@@ -11,6 +11,7 @@ use crate::db::DbError;
 use crate::input::Meter;
 use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome};
 use crate::plan::file::{PlanFile, PlanFileError};
+use crate::plan::held::HeldRows;
 use crate::plan::{
     Against, CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Limits, PlanError, Planning, Repeated,
     RowFault, Sink, Source, Totals, Whole,
@@ -171,6 +172,7 @@ impl Submitter<'_> {
             skip_invalid: parameters.skip_invalid,
             progress,
             keeping: Keeping::new()?,
+            destructive: HeldRows::default(),
             faults: FaultLog::default(),
             late: Vec::new(),
             chunks: 0,
@@ -183,7 +185,13 @@ impl Submitter<'_> {
                 return Err(error);
             }
         };
-        let (chunks, faults, keeping) = (spooling.chunks, spooling.faults, spooling.keeping);
+        let Spooling {
+            chunks,
+            faults,
+            keeping,
+            destructive,
+            ..
+        } = spooling;
         let Drained { totals, hash, whole } = drained;
         let fingerprint = |sha256: &str| fingerprint(kind.kind(), &parameters, sha256, part.as_deref());
         let (digest, impact) = match whole {
@@ -232,8 +240,15 @@ impl Submitter<'_> {
                 part,
                 content: commit.sha256.clone(),
             };
-            let keeping = plan.as_ref().map_or(Ok(keeping), Keeping::of_file)?;
-            if let Err(error) = keeping.keep(ledger, job, &head).await {
+            let kept = match &plan {
+                Some(plan) => Keeping::of_file(plan, destructive).map_err(KeepError::from),
+                None => Ok(keeping),
+            };
+            let kept = match kept {
+                Ok(keeping) => keeping.keep(ledger, job, &head).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = kept {
                 let _ = ledger.discard(job).await;
                 return Err(error.into());
             }
@@ -266,6 +281,8 @@ struct Spooling<'s> {
     progress: &'s (dyn Fn(u64) + Sync),
     /// The plan, in case it has to be approved.
     keeping: Keeping,
+    /// Rows that are destructive, where there is a plan to go by, whose hash does not cover it.
+    destructive: HeldRows,
     /// What the file is refused for.
     faults: FaultLog,
     /// Rejections of rows that turned out to repeat others, with the numbers of their chunks.
@@ -295,6 +312,9 @@ impl Sink for Spooling<'_> {
         }
         let drifted = match &mut self.plan {
             Some(plan) => {
+                for preview in checked.previews.iter().filter(|preview| preview.destructive) {
+                    self.destructive.push(preview.row, 0, "")?;
+                }
                 let planned = plan.up_to(first_row + rows.saturating_sub(1))?;
                 checked.drift(&planned)
             }

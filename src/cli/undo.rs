@@ -1,5 +1,6 @@
 //! `tenantry undo`: take back what a job did.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -12,9 +13,10 @@ use super::output::{self, SHOWN};
 use super::run::{has_place, process};
 use crate::app::App;
 use crate::ledger::Actor;
+use crate::plan::held::HeldRows;
 use crate::service::RunOptions;
 use crate::store::Verdict;
-use crate::undo::{self, UndoRow};
+use crate::undo::{self, UndoPlan, UndoRow};
 
 #[derive(Debug, Args)]
 pub(super) struct Undo {
@@ -67,19 +69,47 @@ pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<E
 }
 
 async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> anyhow::Result<End> {
-    let mut out = output::out();
-    let mut shown = 0;
+    let mut shown = Shown {
+        out: output::out(),
+        all: args.all || json,
+        json,
+        told: 0,
+        later: HeldRows::default(),
+    };
     if json {
-        write!(out, "{{\"undo_of\":\"{}\",\"rows\":[", job.id)?;
+        write!(shown.out, "{{\"undo_of\":\"{}\",\"rows\":[", job.id)?;
     }
-    let all = args.all || json;
-    let mut each = |row: &UndoRow<'_>| {
-        if !all && shown >= SHOWN {
+    let plan = undo::plan(
+        &app.service.ledger,
+        &app.service.stores,
+        job,
+        &app.service.settings.rules.limits,
+        &mut |row| shown.row(row),
+    )
+    .await?;
+    let is_whole = plan.totals.reject == 0;
+    shown.close(plan)?;
+    Ok(if is_whole { End::Fine } else { End::SomeRowsNot })
+}
+
+struct Shown<W> {
+    out: W,
+    all: bool,
+    json: bool,
+    told: u64,
+    /// What is not destructive, to follow what is.
+    later: HeldRows,
+}
+
+impl<W: Write> Shown<W> {
+    fn row(&mut self, row: &UndoRow<'_>) -> std::io::Result<()> {
+        let UndoRow { preview, .. } = row;
+        // What cannot easily be put right again is shown however much stands before it.
+        if !self.all && !preview.destructive && self.later.count() >= SHOWN {
             return Ok(());
         }
-        let separator = if shown == 0 { "\n" } else { ",\n" };
-        shown += 1;
-        let (word, changes, why) = match &row.preview.verdict {
+        self.told += 1;
+        let (word, changes, why) = match &preview.verdict {
             Verdict::Unchanged => ("unchanged", &[][..], None),
             Verdict::Change(changes) => ("undo", changes.as_slice(), None),
             Verdict::Create => ("undo", &[][..], None),
@@ -88,43 +118,48 @@ async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> a
             }
             Verdict::Reject(problem) => ("irreversible", &[][..], Some(problem.to_string())),
         };
-        if json {
-            let mut told =
-                json!({ "row": row.preview.row, "line": row.line(), "action": word, "changes": changes, "why": why });
+        if self.json {
+            let separator = if self.told == 1 { "" } else { "," };
+            let mut told = json!({ "row": preview.row, "line": row.line(), "action": word, "changes": changes,
+                "destructive": preview.destructive, "why": why });
             if let Some(subject) = row.subject() {
                 told["subject"] = json!(subject);
             }
-            return write!(out, "{separator}{told}");
+            return write!(self.out, "{separator}\n{told}");
         }
         let why = why.map_or(String::new(), |why| format!(": {why}"));
         let subject = row.subject().map_or(String::new(), |subject| format!(" {subject}"));
-        writeln!(out, "row {}: {word}{subject}{why}", row.preview.row)?;
+        let mark = if preview.destructive { " (destructive)" } else { "" };
+        let mut text = format!("row {}: {word}{subject}{mark}{why}\n", preview.row);
         for change in changes {
-            writeln!(out, "    {}: {:?} → {:?}", change.field, change.old, change.new)?;
+            let _ = writeln!(text, "    {}: {:?} → {:?}", change.field, change.old, change.new);
         }
-        Ok(())
-    };
-    let plan = undo::plan(
-        &app.service.ledger,
-        &app.service.stores,
-        job,
-        &app.service.settings.rules.limits,
-        &mut each,
-    )
-    .await?;
-    let totals = plan.totals;
-    let reasons = plan.gate.map(|gate| gate.reasons).unwrap_or_default();
-    if json {
-        let rest = json!({ "totals": totals, "destructive": plan.impact.destructive(), "hash": plan.hash,
-            "approval": reasons });
-        writeln!(out, "],{}", rest.to_string().trim_start_matches('{'))?;
-    } else {
-        let untold = totals.rows - shown;
+        if preview.destructive {
+            return self.out.write_all(text.as_bytes());
+        }
+        self.later.push(preview.row, 0, &text)
+    }
+
+    fn close(mut self, plan: UndoPlan) -> std::io::Result<()> {
+        let totals = plan.totals;
+        let reasons = plan.gate.map(|gate| gate.reasons).unwrap_or_default();
+        if self.json {
+            let rest = json!({ "totals": totals, "destructive": plan.impact.destructive(), "hash": plan.hash,
+                "approval": reasons });
+            writeln!(self.out, "],{}", rest.to_string().trim_start_matches('{'))?;
+            return self.out.flush();
+        }
+        let mut later = self.later.release()?;
+        while let Some(row) = later.up_to(u64::MAX)? {
+            self.out.write_all(row.text.as_bytes())?;
+        }
+        let untold = totals.rows - self.told;
         if untold > 0 {
-            writeln!(out, "… and {}; --all shows them", output::counted(untold, "more row"))?;
+            let untold = output::counted(untold, "more row");
+            writeln!(self.out, "… and {untold}; --all shows them")?;
         }
         writeln!(
-            out,
+            self.out,
             "{}: {} to undo, {} need nothing, {} stay as they are",
             output::counted(totals.rows, "row"),
             totals.change + totals.create,
@@ -132,9 +167,8 @@ async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> a
             totals.reject
         )?;
         for reason in reasons {
-            writeln!(out, "needs approval: {reason}")?;
+            writeln!(self.out, "needs approval: {reason}")?;
         }
+        self.out.flush()
     }
-    out.flush()?;
-    Ok(if totals.reject > 0 { End::SomeRowsNot } else { End::Fine })
 }

@@ -142,7 +142,7 @@ impl<W: Write + Send> View for Document<W> {
             while let Some(row) = rejects.next_if(|row| *row < preview.row) {
                 self.rejected(row, checked)?;
             }
-            if self.brief && preview.verdict == Verdict::Create && preview.note.is_empty() {
+            if self.brief && preview.verdict == Verdict::Create && preview.note.is_empty() && !preview.destructive {
                 continue;
             }
             let changes = match &preview.verdict {
@@ -150,7 +150,8 @@ impl<W: Write + Send> View for Document<W> {
                 _ => &[],
             };
             let (line, action) = (checked.line(preview.row), preview.verdict.action());
-            let mut row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes });
+            let mut row = json!({ "row": preview.row, "line": line, "action": action, "changes": changes,
+                "destructive": preview.destructive });
             if let Some(subject) = checked.subject(preview.row) {
                 row["subject"] = json!(subject);
             }

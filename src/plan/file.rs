@@ -125,6 +125,8 @@ struct PlannedRow {
     action: String,
     #[serde(default)]
     changes: Vec<PlannedChange>,
+    #[serde(default)]
+    destructive: bool,
     /// Whether it is rejected since it repeats another row. The hash covers what it would be otherwise, as that is told
     /// before repetitions are known.
     #[serde(default)]
@@ -136,7 +138,9 @@ struct PlannedRow {
 
 /// What a line of a plan says.
 pub(super) struct PlannedLine {
-    row: u64,
+    pub(super) row: u64,
+    /// Whether what it does cannot easily be put right again.
+    pub(super) destructive: bool,
     /// What the hash has of the row.
     pub(super) state: Option<State>,
     repeats: bool,
@@ -374,6 +378,7 @@ pub(super) fn planned(line: &str) -> Result<PlannedLine, serde_json::Error> {
     };
     Ok(PlannedLine {
         row: row.row,
+        destructive: row.destructive,
         state,
         repeats: row.repeats,
     })

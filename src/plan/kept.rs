@@ -10,9 +10,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::check::REJECTED;
-use super::file::PlanFile;
+use super::file::{self, PlanFile};
+use super::held::HeldRows;
 use super::{CheckedBlock, PlanHash};
 use crate::db::DbError;
 use crate::ledger::{Draft, Job, Ledger, Parameters};
@@ -47,6 +49,20 @@ struct KeptLine<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     column: &'a str,
+}
+
+impl<'a> KeptLine<'a> {
+    fn bare(row: u64, action: &'a str) -> Self {
+        Self {
+            row,
+            action,
+            changes: &[],
+            destructive: false,
+            note: "",
+            code: "",
+            column: "",
+        }
+    }
 }
 
 /// A row of a kept plan.
@@ -88,13 +104,35 @@ impl Keeping {
         Ok(Self(BufWriter::new(tempfile::tempfile()?)))
     }
 
-    /// A plan that was made earlier.
-    pub(crate) fn of_file(plan: &PlanFile) -> io::Result<Self> {
+    /// A plan that was made earlier. Its hash does not cover which rows are destructive, so those that are so now are marked
+    /// whatever the file says; `destructive` has them in row order.
+    pub(crate) fn of_file(plan: &PlanFile, destructive: HeldRows) -> io::Result<Self> {
         let mut keeping = Self::new()?;
+        let mut destructive = destructive.release()?;
+        let mut next = destructive.up_to(u64::MAX)?;
         plan.each_line(&mut |line| {
-            keeping.0.write_all(line.trim_end().trim_end_matches(',').as_bytes())?;
+            let line = line.trim_end().trim_end_matches(',');
+            let planned = file::planned(line)?;
+            // What creates something need not stand in the file.
+            while let Some(unsaid) = next.take_if(|next| next.row < planned.row) {
+                keeping.destructive_create(unsaid.row)?;
+                next = destructive.up_to(u64::MAX)?;
+            }
+            if next.take_if(|next| next.row == planned.row).is_some() {
+                next = destructive.up_to(u64::MAX)?;
+                if !planned.destructive {
+                    let mut marked: Value = serde_json::from_str(line)?;
+                    marked["destructive"] = true.into();
+                    return keeping.line(&marked);
+                }
+            }
+            keeping.0.write_all(line.as_bytes())?;
             keeping.0.write_all(b"\n")
         })?;
+        while let Some(unsaid) = next {
+            keeping.destructive_create(unsaid.row)?;
+            next = destructive.up_to(u64::MAX)?;
+        }
         plan.repeated_rows().try_for_each(|row| keeping.repeated(row))?;
         Ok(keeping)
     }
@@ -137,27 +175,26 @@ impl Keeping {
     }
 
     fn bare(&mut self, row: u64, action: &str) -> io::Result<()> {
+        self.line(&KeptLine::bare(row, action))
+    }
+
+    fn destructive_create(&mut self, row: u64) -> io::Result<()> {
         self.line(&KeptLine {
-            row,
-            action,
-            changes: &[],
-            destructive: false,
-            note: "",
-            code: "",
-            column: "",
+            destructive: true,
+            ..KeptLine::bare(row, "create")
         })
     }
 
-    fn line(&mut self, line: &KeptLine<'_>) -> io::Result<()> {
+    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut self.0, line)?;
         self.0.write_all(b"\n")
     }
 
     /// Keeps the plan with its job.
     pub(crate) async fn keep(self, ledger: &Ledger, job: Draft, head: &KeptHead) -> Result<(), KeepError> {
-        let mut file = self.0.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.seek(SeekFrom::Start(0))?;
-        let mut lines = BufReader::new(file);
+        let mut lines = self.0.into_inner().map_err(io::IntoInnerError::into_error)?;
+        lines.seek(SeekFrom::Start(0))?;
+        let mut lines = BufReader::new(lines);
         let mut text = serde_json::to_string(head).map_err(io::Error::from)?;
         text.push('\n');
         let mut part = 0;
@@ -202,7 +239,7 @@ impl KeptRow {
     fn state(&self) -> Option<State> {
         match (self.action.as_str(), self.code.as_str()) {
             ("create", _) => None,
-            ("reject", _) if self.repeats => super::file::state(&self.expected),
+            ("reject", _) if self.repeats => file::state(&self.expected),
             ("reject", "") => Some(REJECTED),
             ("reject", code) => Some(state_of("reject", std::iter::once((code, self.column.as_str(), "")))),
             (action, _) => {

@@ -7,6 +7,7 @@ mod hash;
 mod hidden;
 mod lists;
 mod once;
+mod order;
 mod quotes;
 mod sheets;
 mod subjects;

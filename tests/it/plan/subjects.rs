@@ -152,11 +152,11 @@ async fn an_undo_says_whom_it_takes_back() {
         .to_owned();
     let plan = place.tenantry(&["undo", &job, "--plan"]).ends(0).out;
     assert!(
-        plan.contains("row 1: undo ida@alpha.onmicrosoft.com (Ida Ek, of Alpha Ltd)\n"),
+        plan.contains("row 1: undo ida@alpha.onmicrosoft.com (Ida Ek, of Alpha Ltd) (destructive)\n"),
         "{plan}"
     );
     assert!(
-        plan.contains("row 2: undo bo@alpha.onmicrosoft.com (of Alpha Ltd)\n"),
+        plan.contains("row 2: undo bo@alpha.onmicrosoft.com (of Alpha Ltd) (destructive)\n"),
         "{plan}"
     );
     let told = place.tenantry(&["undo", &job, "--plan", "--json"]).ends(0).json();
