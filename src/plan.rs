@@ -192,7 +192,7 @@ pub struct Planning {
     first_rows: Vec<u64>,
     keep_blocks: bool,
     /// What of the file is not read.
-    note: Option<String>,
+    notes: Vec<String>,
 }
 
 /// What a store has no place for.
@@ -262,7 +262,7 @@ impl Planning {
             title: remote.map_or("", |remote| remote.title()),
         };
         let opened = tokio::task::spawn_blocking(move || open(source, job, customer, context, keeping)).await;
-        let (input, keys, shared, note) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
+        let (input, keys, shared, notes) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
         Ok(Self {
             shared: Arc::new(shared),
             store,
@@ -275,7 +275,7 @@ impl Planning {
             touching: Touching::default(),
             first_rows: Vec::new(),
             keep_blocks,
-            note,
+            notes,
         })
     }
 
@@ -357,14 +357,14 @@ impl Planning {
             shared,
             first_rows,
             impact,
-            note,
+            notes,
             touching,
             ..
         } = self;
         let reader = reader.ok_or_else(|| PlanError::Broken("reading had failed before".to_owned()))?;
         let finished = tokio::task::spawn_blocking(move || {
             let mut digest = reader.finish()?;
-            digest.notes.extend(note);
+            digest.notes.extend(notes);
             let repeated = RepeatedRows::new(keys.finish()?, shared, first_rows);
             Ok(Planned {
                 digest,

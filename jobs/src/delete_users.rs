@@ -17,7 +17,7 @@ const COLUMNS: &[Column] = &[
 const ENTRA: Template = Template {
     name: "Microsoft Entra bulk delete",
     preamble: Some("version:v1.0"),
-    marker: None,
+    markers: &[],
     opposite: None,
     columns: &[("User name [userPrincipalName] Required", Some("user_principal_name"))],
 };

@@ -13,14 +13,14 @@ static TEMPLATES: [Template; 2] = [
     Template {
         name: NAME,
         preamble: None,
-        marker: None,
+        markers: &[],
         opposite: Some(ENABLED),
         columns: COLUMNS.split_at(LISTED).1,
     },
     Template {
         name: NAME,
         preamble: None,
-        marker: Some("givenName"),
+        markers: &["givenName"],
         opposite: Some(ENABLED),
         columns: COLUMNS,
     },

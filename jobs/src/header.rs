@@ -31,6 +31,8 @@ pub struct Mapping {
     pub left_out: Vec<usize>,
     /// The file's columns that name the customer once more: by its primary domain, and by its external id.
     pub again: [Option<usize>; 2],
+    /// The file's columns that a list has and the kind has no use for.
+    pub read_past: Vec<usize>,
 }
 
 impl Mapping {
@@ -58,7 +60,7 @@ impl Mapping {
 pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<Mapping, Vec<Problem>> {
     let keys: Vec<String> = header.iter().map(|cell| key(cell)).collect();
     let named = keys.iter().rposition(|key| !key.is_empty()).map_or(0, |last| last + 1);
-    let is_marked = |layout: &&Layout| layout.marker.as_ref().is_none_or(|marker| keys.contains(marker));
+    let is_marked = |layout: &&Layout| layout.markers.iter().all(|marker| keys.contains(marker));
     let layouts = LAYOUTS.get(job.kind()).into_iter().flatten().filter(is_marked);
     let readings = layouts.map(|layout| layout.read(&header[..named], &keys));
     // `min_by_key` keeps the first of equals, which is the native layout.
@@ -90,6 +92,7 @@ pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<M
         secret: (0..named).filter(|index| is_secret(header[*index])).collect(),
         opposite: reading.opposite(),
         columns,
+        read_past: reading.read_past(header),
         unnamed: (named..header.len()).collect(),
         left_out: Vec::new(),
         again,
@@ -135,6 +138,8 @@ enum Meaning {
     Again(usize),
     /// The native column, with yes for no.
     Opposite(usize),
+    /// The native column, unless the file has that by its own name.
+    Instead(usize),
     Ignored,
     Unknown,
 }
@@ -142,10 +147,12 @@ enum Meaning {
 /// What the names of the columns mean in the native layout of a kind, or in one of its templates.
 struct Layout {
     template: Option<&'static Template>,
-    /// A column that has to be there, as a key.
-    marker: Option<String>,
+    /// Columns that have to be there, as keys.
+    markers: Vec<String>,
     /// By the key of the name.
     meanings: HashMap<String, Meaning>,
+    /// The keys of the native columns.
+    natives: Vec<String>,
 }
 
 /// The layouts of each kind, the native one first.
@@ -170,9 +177,17 @@ impl Layout {
     fn new(job: &'static dyn JobKind, template: Option<&'static Template>) -> Self {
         let natives = || job.columns().iter().enumerate();
         // What has a mark of its own is known to be a list, of which a kind takes what it has a use for.
-        let reads_past = template.is_some_and(|template| template.marker.is_some());
+        let markers = template.map_or(&[][..], |template| template.markers);
+        let reads_past = !markers.is_empty();
         let is_list = template.is_some_and(|template| template.name == lists::NAME);
         let mut meanings = HashMap::new();
+        if is_list {
+            for (title, native) in lists::instead(job) {
+                if let Some((at, _)) = natives().find(|(_, column)| column.name == native) {
+                    meanings.insert(key(title), Meaning::Instead(at));
+                }
+            }
+        }
         for (name, native) in template.map_or(&[][..], |template| template.columns) {
             let meaning = match native {
                 None => Meaning::Ignored,
@@ -206,7 +221,8 @@ impl Layout {
         }
         Self {
             template,
-            marker: template.and_then(|template| template.marker).map(key),
+            markers: markers.iter().map(|marker| key(marker)).collect(),
+            natives: natives().map(|(_, column)| key(column.name)).collect(),
             meanings,
         }
     }
@@ -214,10 +230,14 @@ impl Layout {
     /// `keys` are those of the header's cells.
     fn read(&self, header: &[&str], keys: &[String]) -> Reading {
         let meaning = |(cell, key): (&&str, &String)| {
-            if cell.trim_start_matches(is_blank).starts_with('_') {
+            if is_set_aside(cell) {
                 return Meaning::Ignored;
             }
-            self.meanings.get(key).copied().unwrap_or(Meaning::Unknown)
+            match self.meanings.get(key).copied().unwrap_or(Meaning::Unknown) {
+                Meaning::Instead(native) if keys.contains(&self.natives[native]) => Meaning::Ignored,
+                Meaning::Instead(native) => Meaning::Native(native),
+                other => other,
+            }
         };
         Reading {
             template: self.template,
@@ -246,6 +266,14 @@ impl Reading {
         })
     }
 
+    /// The columns that a list has and the kind has no use for.
+    fn read_past(&self, header: &[&str]) -> Vec<usize> {
+        let is_list = self.template.is_some_and(|template| !template.markers.is_empty());
+        let cells = self.cells.iter().zip(header).enumerate();
+        let ignored = cells.filter(|(_, (meaning, cell))| **meaning == Meaning::Ignored && !is_set_aside(cell));
+        ignored.map(|(at, _)| at).filter(|_| is_list).collect()
+    }
+
     /// The file column of each native column, and the cells that have no place.
     fn place(&self, job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> (Vec<Option<usize>>, Again, Vec<Problem>) {
         let mut columns = vec![None; job.columns().len()];
@@ -267,7 +295,7 @@ impl Reading {
                         problems.push(twice(first, index, lists::AGAIN[at], cell));
                     }
                 }
-                Meaning::Unknown => problems.push(unknown(job, self.template, index, cell)),
+                Meaning::Instead(_) | Meaning::Unknown => problems.push(unknown(job, self.template, index, cell)),
                 Meaning::Native(native) | Meaning::Opposite(native) => {
                     let name = job.columns()[native].name;
                     if fixed.contains(&name) {
@@ -342,6 +370,11 @@ fn key(cell: &str) -> String {
     mark.chars()
         .chain(text.chars().filter(counts).flat_map(char::to_lowercase))
         .collect()
+}
+
+/// Whether every kind reads past a column of that name.
+fn is_set_aside(cell: &str) -> bool {
+    cell.trim_start_matches(is_blank).starts_with('_')
 }
 
 fn is_ignoring(c: char) -> bool {

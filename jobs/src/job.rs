@@ -57,9 +57,9 @@ pub struct Template {
     pub name: &'static str,
     /// First cell of a line that precedes the header, e.g. `version:v1.0`.
     pub preamble: Option<&'static str>,
-    /// A header cell without which it is not this layout, however well the others fit; for one that ignores columns that
+    /// Header cells without which it is not this layout, however well the others fit; for one that ignores columns that
     /// somebody might take for columns of the kind.
-    pub marker: Option<&'static str>,
+    pub markers: &'static [&'static str],
     /// A header cell whose yes is the no of the native column it stands for.
     pub opposite: Option<&'static str>,
     /// Header cell and the native column it stands for; `None` is read and ignored.

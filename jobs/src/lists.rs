@@ -1,11 +1,11 @@
 //! Headers of our own lists of customers, subscriptions and users, which people edit and hand in to any kind.
 //!
 //! Such a file names the customer by its Microsoft id, or by the primary domain where that column was taken out; where it has
-//! both, they have to be one customer's. Columns
+//! both, they have to be one customer's. Partner Center's own list of a customer's subscriptions names none. Columns
 //! that the kind has under the same name are that; the others are read past, in these files alone: in any other they would
 //! be somebody's wish.
 
-use crate::Template;
+use crate::{JobKind, Template};
 
 /// What the templates are called.
 pub(crate) const NAME: &str = "exported list";
@@ -19,21 +19,43 @@ pub(crate) const TEMPLATES: &[Template] = &[
     Template {
         name: NAME,
         preamble: None,
-        marker: Some("Microsoft ID"),
+        markers: &["Microsoft ID"],
         opposite: None,
         columns: &named(Some("customer"), None),
     },
     Template {
         name: NAME,
         preamble: None,
-        marker: Some("Primary domain name"),
+        markers: &["Primary domain name"],
         opposite: None,
         columns: &named(None, Some("customer")),
     },
+    Template {
+        name: NAME,
+        preamble: None,
+        markers: &["Subscription ID", "Subscription"],
+        opposite: None,
+        columns: &named(None, None),
+    },
 ];
 
+/// What else a title stands for in a kind: the kind, the title and the kind's column.
+const INSTEAD: &[(&str, &str, &str)] = &[
+    ("set-seats", "Subscription", "sku"),
+    ("set-seats", "Quantity", "seats"),
+    ("set-subscriptions", "Subscription", "product"),
+    ("set-subscriptions", "Reseller", "partner_id_on_record"),
+    ("suspend-subscription", "Status", "action"),
+];
+
+/// Titles that stand for columns of the kind that are called otherwise, where the file does not have these as well.
+pub(crate) fn instead(job: &dyn JobKind) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_kind = INSTEAD.iter().filter(move |(kind, ..)| *kind == job.kind());
+    of_kind.map(|(_, title, native)| (*title, *native))
+}
+
 /// Every title whose column a kind may lack, or has under another name.
-const fn named(id: Option<&'static str>, domain: Option<&'static str>) -> [(&'static str, Option<&'static str>); 12] {
+const fn named(id: Option<&'static str>, domain: Option<&'static str>) -> [(&'static str, Option<&'static str>); 10] {
     [
         ("Microsoft ID", id),
         ("Primary domain name", domain),
@@ -43,8 +65,6 @@ const fn named(id: Option<&'static str>, domain: Option<&'static str>) -> [(&'st
         ("Subscription", None),
         ("Users", None),
         ("Auto-renew", Some("auto_renew")),
-        ("Term ends", None),
-        ("Cancellable until", None),
         ("Product type", Some("product_type")),
         ("Registration number", Some("registration_number")),
     ]

@@ -16,10 +16,22 @@ pub(crate) struct SetSubscriptions;
 const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
     Column::required("subscription_id", "GUID of the subscription"),
-    Column::required("product", "name of the product, e.g. `Microsoft 365 Business Premium`"),
-    Column::required("product_type", "what sort of product, e.g. `new-commerce-license`"),
-    Column::optional("quantity", "licences or units, from 1, which is the default"),
-    Column::optional("status", "`active` (the default), `suspended`, `cancelled` and others"),
+    Column::optional(
+        "product",
+        "name of the product, e.g. `Microsoft 365 Business Premium`; a new subscription needs it",
+    ),
+    Column::optional(
+        "product_type",
+        "what sort of product, e.g. `new-commerce-license`; a new subscription needs it",
+    ),
+    Column::optional(
+        "quantity",
+        "licences or units, from 1, which a new subscription has by default",
+    ),
+    Column::optional(
+        "status",
+        "`active` (the default of a new one), `suspended`, `cancelled` and others",
+    ),
     Column::optional("auto_renew", "`yes` or `no`; empty where there is no such thing"),
     Column::optional(
         "term_ends",
@@ -75,10 +87,10 @@ impl JobKind for SetSubscriptions {
         let state = SubscriptionState {
             customer: cell::customer(&mut faults, row, CUSTOMER),
             subscription_id: cell::required_guid(&mut faults, row, SUBSCRIPTION_ID),
-            product: faults.required_line(row, PRODUCT, 256),
-            product_type: cell::required_choice(&mut faults, row, PRODUCT_TYPE).unwrap_or(ProductType::LegacyLicense),
+            product: faults.line(row, PRODUCT, 256),
+            product_type: cell::choice::<ProductType>(&mut faults, row, PRODUCT_TYPE),
             quantity: quantity(&mut faults, row),
-            status: cell::choice(&mut faults, row, STATUS).unwrap_or(SubscriptionStatus::Active),
+            status: status(&mut faults, row),
             auto_renew: cell::yes_or_no(&mut faults, row, AUTO_RENEW),
             term_ends: cell::deadline(&mut faults, row, TERM_ENDS),
             cancellable_until: cell::deadline(&mut faults, row, CANCELLABLE_UNTIL),
@@ -99,17 +111,25 @@ impl JobKind for SetSubscriptions {
     }
 }
 
-fn quantity(faults: &mut Faults, row: &Row<'_>) -> u32 {
+fn quantity(faults: &mut Faults, row: &Row<'_>) -> Option<u32> {
     let written = faults.line(row, QUANTITY, 256);
     match written.parse() {
-        _ if written.is_empty() => 1,
-        Ok(quantity) if quantity > 0 => quantity,
+        _ if written.is_empty() => None,
+        Ok(quantity) if quantity > 0 => Some(quantity),
         _ => {
             let expected = format!("a whole number from 1 to {}", u32::MAX);
             faults.add(QUANTITY, code::INVALID, written, expected);
-            1
+            None
         }
     }
+}
+
+/// A list says that a copied subscription is missing where it was copied from, whatever its status was.
+fn status(faults: &mut Faults, row: &Row<'_>) -> Option<SubscriptionStatus> {
+    if row.text(STATUS).eq_ignore_ascii_case("missing") {
+        return None;
+    }
+    cell::choice(faults, row, STATUS)
 }
 
 #[cfg(test)]

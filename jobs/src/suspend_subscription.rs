@@ -2,7 +2,10 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Suspension, Undo, position};
+use crate::{
+    Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, SubscriptionStatus, Suspension, Undo,
+    position,
+};
 
 /// The kind.
 pub(crate) struct SuspendSubscription;
@@ -10,7 +13,10 @@ pub(crate) struct SuspendSubscription;
 const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
     Column::required("subscription_id", "GUID of the subscription"),
-    Column::optional("action", "`suspend` (the default) or `reactivate`"),
+    Column::optional(
+        "action",
+        "`suspend` (the default) or `reactivate`; in an exported list, `Status` as it should be",
+    ),
     Column::optional("reason", "why, up to 256 characters; noted in the record"),
 ];
 
@@ -19,8 +25,11 @@ const SUBSCRIPTION_ID: usize = position(COLUMNS, "subscription_id");
 const ACTION: usize = position(COLUMNS, "action");
 const REASON: usize = position(COLUMNS, "reason");
 
-/// Each action, and whether it suspends.
-const ACTIONS: &[(&str, bool)] = &[("suspend", true), ("reactivate", false)];
+/// Each action, and what becomes of the subscription.
+const ACTIONS: &[(&str, SubscriptionStatus)] = &[
+    ("suspend", SubscriptionStatus::Suspended),
+    ("reactivate", SubscriptionStatus::Active),
+];
 
 impl JobKind for SuspendSubscription {
     fn kind(&self) -> &'static str {
@@ -54,11 +63,16 @@ impl JobKind for SuspendSubscription {
         let suspension = Suspension {
             customer: cell::customer(&mut faults, row, CUSTOMER),
             subscription_id: cell::required_guid(&mut faults, row, SUBSCRIPTION_ID),
-            suspend: cell::word_of(&mut faults, row, ACTION, ACTIONS).unwrap_or(true),
+            to: action(&mut faults, row).unwrap_or(SubscriptionStatus::Suspended),
             reason: faults.line(row, REASON, 256),
         };
         faults.finish(Change::SuspendSubscription(suspension))
     }
+}
+
+/// What the row asks for. Lists say how a subscription stands, which is understood as how it should.
+fn action(faults: &mut Faults, row: &Row<'_>) -> Option<SubscriptionStatus> {
+    SubscriptionStatus::parse(row.text(ACTION)).or_else(|| cell::word_of(faults, row, ACTION, ACTIONS))
 }
 
 #[cfg(test)]

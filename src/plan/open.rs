@@ -18,7 +18,7 @@ pub(super) fn open(
     customer: Option<String>,
     context: Context,
     keeping: Unkept,
-) -> Result<(Input, Keys, check::Shared, Option<String>), PlanError> {
+) -> Result<(Input, Keys, check::Shared, Vec<String>), PlanError> {
     let mut input = read(&source, job)?;
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
     if let Some(fitting) = fitting_sheet(&input, &mut source, job, fixed)? {
@@ -40,13 +40,20 @@ pub(super) fn open(
     } else {
         Vec::new()
     };
-    let note = (!left_out.is_empty()).then(|| {
-        format!(
-            "left out, as {} does not keep it: {}",
-            keeping.title,
-            left_out.join(", ")
-        )
-    });
+    let mut notes = Vec::new();
+    if !left_out.is_empty() {
+        let left_out = left_out.join(", ");
+        notes.push(format!("left out, as {} does not keep it: {left_out}", keeping.title));
+    }
+    if !mapping.read_past.is_empty() {
+        let titles: Vec<String> = mapping
+            .read_past
+            .iter()
+            .map(|at| format!("`{}`", header[*at].trim()))
+            .collect();
+        let titles = titles.join(", ");
+        notes.push(format!("not read, as `{}` has no use for it: {titles}", job.kind()));
+    }
     let entropy = Clock::system().entropy();
     let keys = Keys::new(None, KEY_MEMORY, entropy).map_err(|error| PlanError::Broken(error.to_string()))?;
     let shared = check::Shared {
@@ -62,7 +69,7 @@ pub(super) fn open(
         source,
         context,
     };
-    Ok((input, keys, shared, note))
+    Ok((input, keys, shared, notes))
 }
 
 /// The only sheet of a workbook whose header fits the kind, where none is named and it is not the first one.

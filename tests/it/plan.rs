@@ -12,6 +12,7 @@ mod quotes;
 mod sheets;
 mod subjects;
 mod tampered;
+mod subscriptions;
 
 use std::fmt::Write as _;
 

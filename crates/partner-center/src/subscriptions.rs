@@ -21,6 +21,7 @@ use super::steps::{Done, Sending, Step};
 use super::subscription::Subscription;
 use super::text::{items, segment, text};
 use tenantry_store::remote::{RowPreview, Steps};
+use tenantry_store::suspension::switching;
 use tenantry_store::{FieldChange, Verdict};
 
 const GET_SUBSCRIPTION: Operation = Operation::new("get-subscription", "GET", Speaker::App);
@@ -74,26 +75,15 @@ pub(super) fn unknown(customer: &Customer, id: &str) -> Problem {
 struct StatusChange {
     customer: Arc<Customer>,
     id: String,
-    from: &'static str,
-    to: &'static str,
+    to: SubscriptionStatus,
 }
 
 impl StatusChange {
     async fn new(session: &Session, one: &Suspension<'_>) -> Result<Self, Halt> {
-        let (active, suspended) = (
-            SubscriptionStatus::Active.as_str(),
-            SubscriptionStatus::Suspended.as_str(),
-        );
-        let (from, to) = if one.suspend {
-            (active, suspended)
-        } else {
-            (suspended, active)
-        };
         Ok(Self {
             customer: session.customer(one.customer).await?,
             id: one.subscription_id.to_string(),
-            from,
-            to,
+            to: one.to,
         })
     }
 
@@ -102,21 +92,20 @@ impl StatusChange {
             return Ok(Verdict::Reject(unknown(&self.customer, &self.id)));
         };
         let status = subscription.status();
-        if status == self.to {
+        if status == self.to.as_str() {
             return Ok(Verdict::Unchanged);
         }
-        if status != self.from {
-            let expected = format!(
-                "only a subscription that is {} can become {}; this one is {status}",
-                self.from, self.to
-            );
-            let problem = Problem::stated(code::SUBSCRIPTION_INACTIVE, "subscription_id", &self.id, expected);
+        if let Some(problem) = switching(&self.id, &status, self.to) {
             return Ok(Verdict::Reject(problem));
         }
         if let Some(open) = session.open_transfer_with(&self.customer.id, &self.id).await? {
             return Ok(Verdict::Reject(open.in_the_way_of(&self.id)));
         }
-        Ok(Verdict::Change(vec![FieldChange::new("status", status, self.to)]))
+        Ok(Verdict::Change(vec![FieldChange::new(
+            "status",
+            status,
+            self.to.as_str(),
+        )]))
     }
 }
 
@@ -137,7 +126,11 @@ pub(super) async fn suspend(session: &Session, steps: Steps<'_>, one: &Suspensio
             Verdict::Create | Verdict::Change(_) => {}
         }
     }
-    let (from, to) = (wanted.from, wanted.to);
+    let from = match wanted.to {
+        SubscriptionStatus::Suspended => SubscriptionStatus::Active,
+        _ => SubscriptionStatus::Suspended,
+    };
+    let (from, to) = (from.as_str(), wanted.to.as_str());
     let step = session.step(steps, "status");
     Ok(
         match status_step(session, &step, &wanted.customer, &wanted.id, (from, to)).await? {

@@ -14,6 +14,7 @@ pub mod sign_in_name;
 mod sources;
 pub mod sql;
 
+pub mod suspension;
 use std::sync::Arc;
 
 use serde::Serialize;

@@ -8,7 +8,7 @@ pub(super) const TEMPLATES: &[Template] = &[PARTNER_CENTER, ADMIN_CENTRE, ENTRA]
 pub(crate) const PARTNER_CENTER: Template = Template {
     name: "Partner Center user upload",
     preamble: None,
-    marker: None,
+    markers: &[],
     opposite: None,
     columns: &[
         ("First name", Some("first_name")),
@@ -23,7 +23,7 @@ pub(crate) const PARTNER_CENTER: Template = Template {
 pub(crate) const ADMIN_CENTRE: Template = Template {
     name: "Microsoft 365 admin centre",
     preamble: None,
-    marker: None,
+    markers: &[],
     opposite: None,
     columns: &[
         ("Username", Some("user_principal_name")),
@@ -48,7 +48,7 @@ pub(crate) const ADMIN_CENTRE: Template = Template {
 pub(crate) const ENTRA: Template = Template {
     name: "Microsoft Entra bulk create",
     preamble: Some("version:v1.0"),
-    marker: None,
+    markers: &[],
     opposite: None,
     columns: &[
         // First, so that who makes no passwords can do without it.

@@ -175,8 +175,8 @@ impl Store {
     fn set_subscription(&mut self, owner: usize, state: &SubscriptionState<'_>) -> bool {
         let subscription = Subscription {
             owner,
-            product_type: state.product_type,
-            status: state.status,
+            product_type: state.product_type.unwrap(),
+            status: state.status.unwrap_or(SubscriptionStatus::Active),
         };
         let before = self.subscriptions.insert(state.subscription_id, subscription.clone());
         before != Some(subscription)
@@ -187,7 +187,7 @@ impl Store {
         assert_eq!(subscription.owner, owner);
         let states = [SubscriptionStatus::Active, SubscriptionStatus::Suspended];
         assert!(states.contains(&subscription.status));
-        let wanted = states[usize::from(suspension.suspend)];
+        let wanted = suspension.to;
         std::mem::replace(&mut subscription.status, wanted) != wanted
     }
 

@@ -17,21 +17,22 @@ pub struct Seats<'a> {
     pub seats: u32,
 }
 
-/// What is known of a subscription a customer holds.
+/// What is known of a subscription a customer holds. One that is new needs a product and its sort; what is not said of one that
+/// is there already stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionState<'a> {
     /// The customer who holds it.
     pub customer: CustomerRef<'a>,
     /// The subscription.
     pub subscription_id: Uuid,
-    /// Display name of the product.
+    /// Display name of the product; empty when not given.
     pub product: &'a str,
     /// What sort of product, on which depends what may be done with it.
-    pub product_type: ProductType,
-    /// Licences bought, or units of what else it is; at least 1.
-    pub quantity: u32,
-    /// Where it stands.
-    pub status: SubscriptionStatus,
+    pub product_type: Option<ProductType>,
+    /// Licences bought, or units of what else it is; at least 1, which a new one has unless it is said.
+    pub quantity: Option<u32>,
+    /// Where it stands; a new one is active unless it is said.
+    pub status: Option<SubscriptionStatus>,
     /// Whether it renews itself at the end of the term, where that is known.
     pub auto_renew: Option<bool>,
     /// When the term ends, in milliseconds since the Unix epoch, UTC.
@@ -106,8 +107,8 @@ pub struct Suspension<'a> {
     pub customer: CustomerRef<'a>,
     /// The subscription.
     pub subscription_id: Uuid,
-    /// `false` reactivates.
-    pub suspend: bool,
+    /// How it should stand: suspended or active. In any other state it can be found and not be put.
+    pub to: SubscriptionStatus,
     /// Noted in the record; empty when not given.
     pub reason: &'a str,
 }

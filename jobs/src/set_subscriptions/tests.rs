@@ -23,11 +23,15 @@ fn state<'a>(row: &'a [Option<&'a str>]) -> SubscriptionState<'a> {
 }
 
 #[test]
-fn what_a_row_leaves_out_has_a_default() {
+fn what_a_row_leaves_out_is_not_said() {
     let row = testing::row_of(&SetSubscriptions, &GOOD, &[]);
     let state = state(&row);
     assert_eq!(state.subscription_id.to_string(), GOOD[1].1.to_lowercase());
-    assert_eq!((state.quantity, state.status), (1, SubscriptionStatus::Active));
+    assert_eq!((state.quantity, state.status), (None, None));
+    for status in ["missing", "MISSING"] {
+        let row = testing::row_of(&SetSubscriptions, &GOOD, &[("status", status)]);
+        assert_eq!(self::state(&row).status, None);
+    }
     assert_eq!(
         (state.auto_renew, state.term_ends, state.cancellable_until),
         (None, None, None)
@@ -47,8 +51,11 @@ fn a_whole_row() {
     ];
     let row = testing::row_of(&SetSubscriptions, &GOOD, &cells);
     let state = state(&row);
-    assert_eq!(state.product_type, ProductType::NewCommerceLicense);
-    assert_eq!((state.quantity, state.status), (25, SubscriptionStatus::Expired));
+    assert_eq!(state.product_type, Some(ProductType::NewCommerceLicense));
+    assert_eq!(
+        (state.quantity, state.status),
+        (Some(25), Some(SubscriptionStatus::Expired))
+    );
     assert_eq!(state.auto_renew, Some(false));
     assert_eq!(state.term_ends, Some(1_814_399_999_999));
     assert_eq!(state.cancellable_until, Some(1_783_411_200_000));
@@ -62,7 +69,7 @@ fn every_problem_of_a_row_in_column_order() {
         &[
             ("customer", ""),
             ("subscription_id", "1234567890123456"),
-            ("product", ""),
+            ("product", "a\tb"),
             ("product_type", "legacy-licence"),
             ("quantity", "0"),
             ("status", "canceled"),
@@ -74,7 +81,7 @@ fn every_problem_of_a_row_in_column_order() {
         &[
             "required customer ",
             "invalid subscription_id 1234567890123456",
-            "required product ",
+            "bad-character product a\tb",
             "unknown-choice product_type legacy-licence > legacy-license",
             "invalid quantity 0",
             "unknown-choice status canceled > cancelled",
@@ -85,8 +92,8 @@ fn every_problem_of_a_row_in_column_order() {
         ],
     );
     check(
-        &[("subscription_id", ""), ("product_type", "")],
-        &["required subscription_id ", "required product_type "],
+        &[("subscription_id", ""), ("product", ""), ("product_type", "")],
+        &["required subscription_id "],
     );
 }
 

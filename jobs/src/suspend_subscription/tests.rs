@@ -15,14 +15,22 @@ fn check(cells: &[(&str, &str)], expected: &[&str]) {
 
 #[test]
 fn suspends_unless_the_row_says_otherwise() {
-    for (action, expected) in [("", true), ("Suspend", true), ("reactivate", false)] {
+    for (action, expected) in [
+        ("", "suspended"),
+        ("Suspend", "suspended"),
+        ("reactivate", "active"),
+        // As a list says it.
+        ("suspended", "suspended"),
+        ("Active", "active"),
+        ("expired", "expired"),
+    ] {
         let cells = [("action", action), ("reason", "Unpaid")];
         let row = testing::row_of(&SuspendSubscription, &GOOD, &cells);
         let Change::SuspendSubscription(suspension) = testing::change(&SuspendSubscription, &row).unwrap() else {
             panic!("another change");
         };
         assert_eq!(
-            (suspension.suspend, suspension.reason),
+            (suspension.to.as_str(), suspension.reason),
             (expected, "Unpaid"),
             "{action}"
         );

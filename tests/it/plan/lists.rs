@@ -13,7 +13,7 @@ A-1,bo@alpha.onmicrosoft.com,Bo,Bo,=Ek,GB,,@night
 ";
 
 /// The list of that sort, every column of it.
-fn list(place: &Place, what: ExportOf) -> Vec<Vec<String>> {
+pub(super) fn list(place: &Place, what: ExportOf) -> Vec<Vec<String>> {
     let columns: Vec<&str> = export_columns(what).iter().map(|column| column.name).collect();
     let (what, columns) = (
         format!(
@@ -50,7 +50,7 @@ fn list(place: &Place, what: ExportOf) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn without(rows: &[Vec<String>], titles: &[&str]) -> String {
+pub(super) fn without(rows: &[Vec<String>], titles: &[&str]) -> String {
     let kept: Vec<usize> = (0..rows[0].len())
         .filter(|at| !titles.contains(&rows[0][*at].as_str()))
         .collect();

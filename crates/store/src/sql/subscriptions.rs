@@ -6,6 +6,7 @@ use super::lookup::Directory;
 use super::record::{Key, Object, Record};
 use super::session::{Decision, Session, Step, Task};
 use crate::Verdict;
+use crate::suspension::switching;
 use tenantry_foundation::db::DbError;
 
 /// A subscription that a customer should hold.
@@ -20,19 +21,17 @@ impl Set {
     pub(super) fn new(row: u64, state: &SubscriptionState<'_>, directory: &Directory) -> Result<Self, Problem> {
         let customer = directory.find(state.customer)?.id;
         let guid = state.subscription_id.to_string();
-        let mut given = vec![
-            ("customer", customer.to_string()),
-            ("subscription_id", guid.clone()),
-            ("product", state.product.to_owned()),
-            ("product_type", state.product_type.as_str().to_owned()),
-            ("quantity", state.quantity.to_string()),
-            ("status", state.status.as_str().to_owned()),
-        ];
+        let mut given = vec![("customer", customer.to_string()), ("subscription_id", guid.clone())];
         let renew = state
             .auto_renew
             .map(|renew| if renew { "yes" } else { "no" }.to_owned());
-        let on_record = Some(state.partner_id_on_record.to_owned()).filter(|id| !id.is_empty());
+        let written = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let on_record = written(state.partner_id_on_record);
         let optional = [
+            ("product", written(state.product)),
+            ("product_type", state.product_type.map(|one| one.as_str().to_owned())),
+            ("quantity", state.quantity.map(|quantity| quantity.to_string())),
+            ("status", state.status.map(|status| status.as_str().to_owned())),
             ("auto_renew", renew),
             ("term_ends", state.term_ends.map(|millis| millis.to_string())),
             (
@@ -48,6 +47,10 @@ impl Set {
             customer,
             given,
         })
+    }
+
+    fn says(&self, field: &str) -> bool {
+        self.given.iter().any(|(given, _)| *given == field)
     }
 }
 
@@ -70,14 +73,23 @@ impl Task for Set {
 
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
         let Some((id, subscription)) = session.subscription(&self.guid)? else {
+            for needed in ["product", "product_type"] {
+                if !self.says(needed) {
+                    let expected = "this subscription is not there yet, and a new one needs a value here";
+                    return Ok(Decision::reject(Problem::stated(code::REQUIRED, needed, "", expected)));
+                }
+            }
+            let mut values = self.given.clone();
+            for (field, default) in [("quantity", "1"), ("status", SubscriptionStatus::Active.as_str())] {
+                if !self.says(field) {
+                    values.push((field, default.to_owned()));
+                }
+            }
             let key = session.made(Object::Subscription, self.row);
             return Ok(Decision {
                 verdict: Verdict::Create,
                 target: self.guid.clone(),
-                steps: vec![Step::Insert {
-                    key,
-                    values: self.given.clone(),
-                }],
+                steps: vec![Step::Insert { key, values }],
                 ..Decision::default()
             });
         };
@@ -128,8 +140,7 @@ pub(super) struct Suspend {
     row: u64,
     guid: String,
     customer: i64,
-    /// Suspended, or active again.
-    to_suspended: bool,
+    to: SubscriptionStatus,
     reason: String,
 }
 
@@ -139,7 +150,7 @@ impl Suspend {
             row,
             guid: suspension.subscription_id.to_string(),
             customer: directory.find(suspension.customer)?.id,
-            to_suspended: suspension.suspend,
+            to: suspension.to,
             reason: suspension.reason.to_owned(),
         })
     }
@@ -165,31 +176,18 @@ impl Task for Suspend {
         if let Some(problem) = foreign(session, &self.guid, self.customer, &subscription)? {
             return Ok(Decision::reject(problem));
         }
-        let (active, suspended) = (
-            SubscriptionStatus::Active.as_str(),
-            SubscriptionStatus::Suspended.as_str(),
-        );
-        let (from, to) = if self.to_suspended {
-            (active, suspended)
-        } else {
-            (suspended, active)
-        };
         let status = subscription.get("status");
+        let to = self.to.as_str();
         if status == to {
             return Ok(Decision::unchanged(self.guid.clone()));
         }
-        if status != from {
-            return Ok(Decision::reject(Problem::stated(
-                code::SUBSCRIPTION_INACTIVE,
-                "subscription_id",
-                &self.guid,
-                format!("only a subscription that is {from} can become {to}; this one is {status}"),
-            )));
+        if let Some(problem) = switching(&self.guid, status, self.to) {
+            return Ok(Decision::reject(problem));
         }
         if let Some(open) = super::transfer::open(session, &self.guid)? {
             return Ok(Decision::reject(open.in_the_way(session, &self.guid)));
         }
-        let reason = if self.to_suspended {
+        let reason = if self.to == SubscriptionStatus::Suspended {
             self.reason.clone()
         } else {
             String::new()

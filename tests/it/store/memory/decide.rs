@@ -457,7 +457,6 @@ fn suspend(world: &World, one: &Suspension<'_>) -> Result<Decision, Problem> {
         ));
     }
     let mut decision = Decision::about(world, customer, Some(found));
-    let status = if one.suspend { "suspended" } else { "active" };
-    decision.set("status", found.get("status"), status);
+    decision.set("status", found.get("status"), one.to.as_str());
     Ok(decision)
 }
