@@ -93,7 +93,7 @@ fn sku<'a>(faults: &mut Faults, row: &Row<'a>) -> (&'a str, Uuid) {
         let expected = "the SKU's part number; its GUID belongs in `sku_id`";
         faults.add_near(SKU, code::INVALID, part_number, expected, skus::by_id(written_as_id));
     } else if !products::is_part_number(part_number) {
-        let expected = "a part number, which has neither blanks nor colons nor commas";
+        let expected = "a part number, which has neither blanks nor any of `: , ; | +`";
         faults.add_near(
             SKU,
             code::INVALID,

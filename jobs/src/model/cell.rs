@@ -182,6 +182,13 @@ fn one_of<T>(words: &[(&str, T)]) -> String {
 /// Part numbers or ids of SKUs, separated by `;`.
 #[inline]
 pub(crate) fn skus<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> Vec<&'a str> {
+    let written = row.text(column);
+    if written.contains('\n') && !written.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r')) {
+        let near = list::normal(&written.replace(['\r', '\n'], ";")).into_owned();
+        let expected = "one line, its entries separated by `;`";
+        faults.add_near(column, code::BAD_CHARACTER, written, expected, Some(&near));
+        return Vec::new();
+    }
     let skus = list::distinct(faults.line(row, column, usize::MAX));
     for sku in skus.iter().filter(|sku| sku.len() > 128) {
         faults.add(column, code::TOO_LONG, sku, "a SKU's part number or GUID");

@@ -10,15 +10,23 @@ use crate::{key, nearest};
 /// A SKU that a customer holds: its part number and its id.
 pub type Held<'h> = (&'h str, &'h str);
 
-/// What was probably meant by a cell's entry that is no SKU of the customer's, as it would have to be written; of several
-/// separated by commas, all of them. Never one that the customer does not hold.
+/// What people separate SKUs with that is not `;`. No part number contains any of it.
+const SEPARATORS: [char; 6] = [',', '|', '+', '\n', '\r', '\t'];
+
+/// What was probably meant by a cell's entry that is no SKU of the customer's, as it would have to be written; of several,
+/// however they are separated, all of them. Never one that the customer does not hold.
 pub fn held_sku(written: &str, held: &[Held<'_>]) -> Option<String> {
-    if written.contains(',') {
-        let entries = written.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        let meant: Option<Vec<String>> = entries.map(|entry| one(entry, held).map(str::to_owned)).collect();
-        return meant.filter(|meant| !meant.is_empty()).map(|meant| meant.join(";"));
+    let written = written.trim();
+    // One product has a separator in its name.
+    if !written.contains(SEPARATORS) || is_known(written) {
+        return one(written, held).map(str::to_owned);
     }
-    one(written.trim(), held).map(str::to_owned)
+    let entries = written
+        .split(SEPARATORS)
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty());
+    let meant: Option<Vec<&str>> = entries.map(|entry| one(entry, held)).collect();
+    meant.filter(|meant| !meant.is_empty()).map(|meant| meant.join(";"))
 }
 
 fn one<'h>(written: &str, held: &[Held<'h>]) -> Option<&'h str> {
@@ -35,7 +43,7 @@ fn one<'h>(written: &str, held: &[Held<'h>]) -> Option<&'h str> {
         return Some(exact);
     }
     if is_known(after) {
-        return part_numbers(after).find_map(called);
+        return only(part_numbers(after).filter_map(called));
     }
     // A product's name is near to another product's, so that only a word is worth a guess.
     let is_word = !after.contains(char::is_whitespace);
@@ -52,31 +60,44 @@ pub(crate) fn known_sku(written: &str) -> Option<&'static str> {
     if let Some((part_number, _)) = skus::find(after) {
         return Some(part_number);
     }
-    let mut named = part_numbers(after);
-    match (named.next(), named.next()) {
-        (Some(one), None) => Some(one),
-        (None, _) if !after.contains(char::is_whitespace) => skus::near(after),
-        _ => None,
+    if is_known(after) {
+        return only(part_numbers(after));
     }
+    let is_word = !after.contains(char::is_whitespace) && !written.contains(SEPARATORS);
+    is_word.then(|| skus::near(after)).flatten()
 }
 
 /// Whether it has the form of a part number, so that it may be one that we do not know.
 pub(crate) fn is_part_number(written: &str) -> bool {
-    !written.contains(|c: char| c.is_whitespace() || matches!(c, ':' | ',' | ';'))
+    !written.contains(|c: char| c.is_whitespace() || matches!(c, ':' | ';') || SEPARATORS.contains(&c))
+}
+
+/// What all of them are; `None` where they differ, so that which one is meant cannot be told.
+fn only<'p>(mut all: impl Iterator<Item = &'p str>) -> Option<&'p str> {
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
 }
 
 fn is_known(name: &str) -> bool {
     part_numbers(name).next().is_some()
 }
 
-/// The part numbers that go by the name. Letters and digits count alone, and brands may be short.
+/// The part numbers that go by the name, with its brand or without. Letters and digits count alone, and brands may be short.
 fn part_numbers(name: &str) -> impl Iterator<Item = &'static str> {
     let wanted = plain(name);
+    let is_called = move |product: &str| {
+        let product = plain(product);
+        !wanted.is_empty()
+            && (product == wanted || BRANDS.iter().any(|brand| product.strip_prefix(brand) == Some(&wanted)))
+    };
     PRODUCTS
         .iter()
-        .filter(move |(product, _)| !wanted.is_empty() && plain(product) == wanted)
+        .filter(move |(product, _)| is_called(product))
         .map(|(_, part_number)| *part_number)
 }
+
+/// What people leave out of a product's name, as [`plain`] has it.
+const BRANDS: [&str; 3] = ["microsoft365", "office365", "microsoft"];
 
 fn plain(name: &str) -> String {
     let letters = name.chars().filter(|c| c.is_alphanumeric());
@@ -188,6 +209,20 @@ mod tests {
             ("SPB, Microsoft 365 E3,", Some("SPB;SPE_E3")),
             ("SPB,SPE_E5X", Some("SPB;SPE_E3")),
             ("SPB,Visio Plan 2", None),
+            ("SPB|SPE_E3", Some("SPB;SPE_E3")),
+            ("SPB + SPE_E3", Some("SPB;SPE_E3")),
+            ("SPB\r\nMicrosoft 365 E3\n", Some("SPB;SPE_E3")),
+            ("alpen:SPB|alpen:SPE_E3", Some("SPB;SPE_E3")),
+            ("SPB+NOTHING_LIKE_IT", None),
+            ("Business Premium", Some("SPB")),
+            ("business-premium", Some("SPB")),
+            ("alpen:Business Premium", Some("SPB")),
+            ("Business Premium|E3", Some("SPB;SPE_E3")),
+            ("E3", Some("SPE_E3")),
+            ("Business Basic", None),
+            ("Premium", None),
+            ("Microsoft", None),
+            ("365", None),
             (",", None),
             ("cbdc14abd96c4c30b9f46ada7cdc1d46", Some("SPB")),
             ("{CBDC14AB-D96C-4C30-B9F4-6ADA7CDC1D46}", Some("SPB")),
@@ -198,5 +233,23 @@ mod tests {
             assert_eq!(held_sku(written, HELD).as_deref(), meant, "{written}");
         }
         assert_eq!(held_sku("Microsoft 365 E3", &[]), None);
+        let ems = [("EMS", "efccb6f7-5641-4e0e-bd10-b4976e1bf68e"), HELD[1]];
+        assert_eq!(
+            held_sku("Enterprise Mobility + Security E3", &ems).as_deref(),
+            Some("EMS")
+        );
+        assert_eq!(held_sku("SPB+EMS", &ems).as_deref(), Some("SPB;EMS"));
+        // Two that go by the name.
+        let both = [
+            HELD[1],
+            ("O365_BUSINESS_PREMIUM", "f245ecc8-75af-4f8e-b61f-27d8114de5f3"),
+        ];
+        assert_eq!(held_sku("Business Premium", &both), None);
+        assert_eq!(
+            held_sku("Office 365 Business Premium", &both).as_deref(),
+            Some("O365_BUSINESS_PREMIUM")
+        );
+        let e3 = [HELD[0], ("ENTERPRISEPACK", "6fd2c87f-b296-42f0-b197-1e91e994b900")];
+        assert_eq!(held_sku("E3", &e3), None);
     }
 }

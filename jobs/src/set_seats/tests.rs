@@ -47,7 +47,19 @@ fn problems() {
     check("ACME BACKUP", OTHER, "5", &["invalid sku"]);
     check("alpen:SPB", "", "5", &["invalid sku > SPB"]);
     check("alpen:ACME_BACKUP", OTHER, "5", &["invalid sku"]);
-    check("SPB,SPE_E3", "", "5", &["invalid sku"]);
+    for list in ["SPB,SPE_E3", "SPB|SPE_E3", "SPB+SPE_E3"] {
+        check(list, "", "5", &["invalid sku"]);
+        check(list, OTHER, "5", &["invalid sku"]);
+    }
+    check(
+        "Enterprise Mobility + Security E5",
+        "",
+        "5",
+        &["invalid sku > EMSPREMIUM"],
+    );
+    check("Apps for business", "", "5", &["invalid sku > O365_BUSINESS"]);
+    // Of two products that are called so, neither.
+    check("Business Premium", "", "5", &["invalid sku"]);
     check("M365_E3", E3, "5", &["conflicting sku > SPE_E3"]);
     check("m365_e3", E3, "5", &["conflicting sku > SPE_E3"]);
     check(
