@@ -257,7 +257,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Backup(args) => backup::backup(&args, &config, json).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::sandbox(*args, json).await,
-        Command::Template(args) => kinds::template(&args),
+        Command::Template(args) => kinds::template(&args, &config),
         Command::Doctor(args) => doctor::doctor(&args, &config, json).await,
         Command::Plan(args) if args.is_job() => {
             on_ledger(config, async |app| plan::of_job(&args, app, json).await).await

@@ -4,10 +4,12 @@ use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
-use tenantry_jobs::KINDS;
+use tenantry_jobs::{JobKind, KINDS};
 
 use super::End;
 use super::output;
+use crate::config::Config;
+use crate::registry::stores;
 
 #[derive(Debug, Args)]
 pub(super) struct Template {
@@ -42,20 +44,48 @@ pub(super) fn kinds(json: bool) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
-pub(super) fn template(args: &Template) -> anyhow::Result<End> {
+/// Columns that the configured store has no place for are left out, so that what is printed can be handed in as it is.
+pub(super) fn template(args: &Template, config: &Config) -> anyhow::Result<End> {
     let job = super::kind(&args.kind)?;
     let mut out = output::out();
+    let stores = stores(config, None)?;
+    let unkept = stores
+        .of(job)
+        .map_or(&[][..], |store| (store.capabilities().unkept_columns)(job.kind()));
+    let is_kept = |name: &str| !unkept.contains(&name);
+    let columns = || job.columns().iter().filter(|column| is_kept(column.name));
     if args.explain {
-        for column in job.columns() {
+        for column in columns() {
             let required = if column.required { "required" } else { "" };
             writeln!(out, "{:<24} {:<9} {}", column.name, required, column.about)?;
         }
     } else if args.sample {
-        write!(out, "{}", job.sample())?;
+        if unkept.is_empty() {
+            write!(out, "{}", job.sample())?;
+        } else {
+            write!(out, "{}", sample_of(job, &is_kept)?)?;
+        }
     } else {
-        let names: Vec<&str> = job.columns().iter().map(|column| column.name).collect();
+        let names: Vec<&str> = columns().map(|column| column.name).collect();
         writeln!(out, "{}", names.join(","))?;
     }
     out.flush()?;
     Ok(End::Fine)
+}
+
+/// The sample with these columns alone.
+fn sample_of(job: &dyn JobKind, is_kept: &dyn Fn(&str) -> bool) -> anyhow::Result<String> {
+    let mut sample = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(job.sample().as_bytes());
+    let mut kept = csv::Writer::from_writer(Vec::new());
+    let mut places = Vec::new();
+    for record in sample.records() {
+        let record = record?;
+        if places.is_empty() {
+            places = (0..record.len()).filter(|at| is_kept(&record[*at])).collect();
+        }
+        kept.write_record(places.iter().map(|at| &record[*at]))?;
+    }
+    Ok(String::from_utf8(kept.into_inner()?)?)
 }

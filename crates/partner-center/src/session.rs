@@ -25,6 +25,7 @@ use super::text::{items, number, segment, text};
 use super::transfer::{self, Acceptance, Transfer};
 use tenantry_foundation::lock::lock;
 use tenantry_store::remote::{Steps, StoreEnv};
+use tenantry_store::company;
 
 pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
 pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
@@ -37,6 +38,9 @@ pub(super) const USER_ROLES: Operation = Operation::new("list-user-roles", "GET"
 const MADE: (&str, &str) = ("add-customer", "create");
 /// How the end of a relationship is noted.
 const ENDED: (&str, &str) = ("remove-relationship", "relationship");
+
+/// Pages that are read to tell whose name a text is.
+const MOST_PAGES: usize = 4;
 
 type Cell<T> = Arc<OnceCell<T>>;
 /// What was found, or that there is no such thing, which is remembered too.
@@ -243,8 +247,13 @@ impl Session {
 
 /// No customer of that name.
 pub(super) fn unknown_customer(named: &str) -> Problem {
-    let expected = "the tenant GUID or a domain of a customer of this partner";
-    Problem::new(code::UNKNOWN_CUSTOMER, "customer", named, expected)
+    of_company(named, Vec::new())
+}
+
+/// No customer of that name, though these domains have a company called so.
+fn of_company(named: &str, domains: Vec<String>) -> Problem {
+    let keys = "id or domain (Partner Center keeps no external ids)";
+    company::unknown_customer(named, keys, domains)
 }
 
 /// A customer that was made from here minutes ago, and is not shown yet.
@@ -275,7 +284,7 @@ async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<
         CustomerRef::Name(name) | CustomerRef::Confirmed { text: name, .. } => {
             match customer_of_domain(client, name).await? {
                 Some(id) => id,
-                None => return Ok(Err(unknown())),
+                None => return Ok(Err(of_company(name, domains_of_company(client, name).await?))),
             }
         }
     };
@@ -333,3 +342,25 @@ fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {
     let mut cells = lock(cells);
     cells.entry(key.to_owned()).or_default().clone()
 }
+/// The domains of the customers whose company is called so; none where too many begin so to look at them all.
+async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, Halt> {
+    let mut found = Vec::new();
+    if name.is_empty() {
+        return Ok(found);
+    }
+    let filter = json!({ "Field": "CompanyName", "Value": name, "Operator": "starts_with" });
+    let first = Call::new(FIND_CUSTOMER, "/customers")
+        .query("size", "500")
+        .query("filter", filter.to_string());
+    let mut pages = Pages::new(FIND_CUSTOMER, first, "", "/customers");
+    for _ in 0..MOST_PAGES {
+        let Some(page) = pages.next(client).await.map_err(Halt::of)? else {
+            return Ok(found);
+        };
+        let profiles = page.iter().filter_map(|customer| find(customer, "companyProfile"));
+        let named = profiles.filter(|profile| key::same(text(profile, "companyName"), name));
+        found.extend(named.map(|profile| text(profile, "domain").to_lowercase()));
+    }
+    Ok(Vec::new())
+}
+

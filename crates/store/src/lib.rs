@@ -5,6 +5,7 @@
 //! PostgreSQL, in the same database as the ledger; [`remote`] is the seam to services that are asked row by row, and [`kit`]
 //! is what those have in common.
 
+pub mod company;
 mod expected;
 pub mod form;
 pub mod kit;

@@ -1,7 +1,10 @@
 //! Every kind that changes what is there already: applied once, then unchanged, and refused by name where it cannot be.
 
+use std::process::Stdio;
+
 use serde_json::json;
 
+use super::killed::command;
 use super::{LEGACY, Office, USERS};
 use crate::place::outcomes;
 
@@ -350,4 +353,79 @@ async fn a_change_of_a_user_that_somebody_has_changed_since_is_not_taken_back() 
         .await;
     let kept = office.undo(&renamed).await;
     assert_eq!(outcomes(&office.ledger, &kept).await[0].2, "edited-since");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_are_not_found_by_name_but_told_of() {
+    let (office, _) = Office::with_customers().await;
+    let of = |customer: &str| format!("customer,phone\n{customer},+49 30 1234567\n");
+    for (written, code, text) in [
+        ("Alpha Ltd", "unknown-customer", "did you mean `alpha.onmicrosoft.com`?"),
+        ("alpha ltd", "unknown-customer", "did you mean `alpha.onmicrosoft.com`?"),
+        ("Alpha", "unknown-customer", "Partner Center keeps no external ids"),
+        ("CRM-1", "unknown-customer", "Partner Center keeps no external ids"),
+    ] {
+        let job = office.apply("update-account", &of(written)).await;
+        assert_eq!(outcomes(&office.ledger, &job).await[0].2, code, "{written}");
+        let message = office.message(&job, 1).await;
+        assert!(message.contains(text), "{written}: {message}");
+    }
+    let more = super::CUSTOMERS
+        .replace("alpha,", "gamma,")
+        .replace("beta,Beta GmbH", "delta,Alpha Ltd.");
+    office.applies("add-customer", &more).await;
+    let job = office.apply("update-account", &of("Alpha Ltd ")).await;
+    assert_eq!(outcomes(&office.ledger, &job).await[0].2, "ambiguous-customer");
+    let message = office.message(&job, 1).await;
+    assert!(
+        message.contains("2 customers are called so: `alpha.onmicrosoft.com`, `gamma.onmicrosoft.com`;"),
+        "{message}"
+    );
+    // Partner Center finds by their beginnings; only the whole name is one.
+    let job = office.apply("update-account", &of("Beta")).await;
+    let message = office.message(&job, 1).await;
+    assert!(!message.contains("did you mean"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_are_files_that_it_takes() {
+    let office = Office::new().await;
+    let tenantry = |args: &[&str]| {
+        let output = command(&office, args).stdout(Stdio::piped()).output();
+        let output = output.expect("tenantry starts");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let unkept = ["tags", "external_id", "job_title", "street_address"];
+    for job in tenantry_jobs::KINDS {
+        let kind = job.kind();
+        if ["set-seats", "set-subscriptions", "sync-customers"].contains(&kind) {
+            continue;
+        }
+        let (code, sample) = tenantry(&["template", kind, "--sample"]);
+        assert_eq!(code, Some(0), "{kind}");
+        let header = sample.lines().next().expect("a header");
+        assert_eq!(tenantry(&["template", kind]).1.trim(), header, "{kind}");
+        if kind != "export-customers" {
+            let has = header.split(',').find(|column| unkept.contains(column));
+            assert_eq!(has, None, "{kind}");
+        }
+        assert!(kind == "add-customer" || !sample.contains("CRM-"), "{kind}: {sample}");
+        office.place.write(&format!("{kind}.csv"), sample);
+    }
+    let run = ["run", "add-customer", "add-customer.csv", "--no-passwords"];
+    let (code, told) = tenantry(&run);
+    assert_eq!(code, Some(0), "{told}");
+    let run = ["run", "update-account", "update-account.csv"];
+    let (code, told) = tenantry(&run);
+    assert_eq!(code, Some(0), "{told}");
+    // Nobody has sold it licences, and it knows fewer roles; what is not about them is right.
+    let (code, told) = tenantry(&["plan", "bulk-add-users", "bulk-add-users.csv", "--json"]);
+    assert_eq!(code, Some(1), "{told}");
+    let plan: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let codes = plan["error_codes"]
+        .as_object()
+        .expect("codes")
+        .keys()
+        .collect::<Vec<_>>();
+    assert_eq!(codes, ["unknown-role", "unknown-sku"], "{told}");
 }

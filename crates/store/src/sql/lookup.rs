@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tenantry_jobs::{CustomerRef, Held, Problem, code, held_sku, key};
 
 use super::record::ENDED;
+use crate::company::unknown_customer;
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// The customers rows have named so far.
@@ -50,7 +51,8 @@ pub(super) struct Sku {
 #[derive(Debug, Clone)]
 enum Found {
     One(usize),
-    None,
+    /// The domains of those whose company is called so.
+    None(Vec<String>),
     /// The domains of two of them.
     Several(String, String),
 }
@@ -107,10 +109,12 @@ impl Directory {
                 UNION SELECT id FROM customers WHERE external_key = $3) LIMIT 2",
             &keys,
         )?;
+        let unknown = texts.iter().zip(&found).filter(|(_, rows)| rows.is_empty());
+        let of_name = companies(tx, unknown.map(|(text, _)| *text))?;
         let known = self.customers.len();
         for (text, rows) in texts.into_iter().zip(found) {
             let found = match rows.as_slice() {
-                [] => Found::None,
+                [] => Found::None(of_name.get(key::fold(text).as_ref()).cloned().unwrap_or_default()),
                 [row] => {
                     let customer = Customer {
                         id: row.int(0)?,
@@ -213,19 +217,14 @@ impl Directory {
     /// The customer a row names, whether or not the relationship has ended.
     pub(super) fn find_any(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
         let text = reference.as_written();
-        match self.by_text.get(text).unwrap_or(&Found::None) {
+        match self.by_text.get(text).unwrap_or(&Found::None(Vec::new())) {
             Found::One(position) => {
                 let customer = &self.customers[*position];
                 let domains = std::iter::once(&customer.domain).chain(&customer.domains);
                 reference.confirm(domains.map(String::as_str), Some(&customer.external_key))?;
                 Ok(customer)
             }
-            Found::None => Err(Problem::stated(
-                code::UNKNOWN_CUSTOMER,
-                "customer",
-                text,
-                "no customer has this id, domain or external id",
-            )),
+            Found::None(of_name) => Err(unknown_customer(text, "id, domain or external id", of_name.clone())),
             Found::Several(one, other) => Err(Problem::stated(
                 code::AMBIGUOUS_CUSTOMER,
                 "customer",
@@ -235,6 +234,36 @@ impl Directory {
         }
     }
 }
+
+/// The domains of the customers whose company is called so, by the name's key. All of them are read at once: there is no
+/// index on what only rows in error ask for.
+fn companies<'a>(
+    tx: &mut dyn Tx,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<String, Vec<String>>, DbError> {
+    let names = names.filter(|name| !name.is_empty() && uuid::Uuid::try_parse(name).is_err());
+    let keys: Vec<Value> = names.map(|name| key::fold(name).as_ref().into()).collect();
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    for keys in keys.chunks(NAMES_AT_ONCE) {
+        let places: Vec<String> = (1..=keys.len()).map(|at| format!("${at}")).collect();
+        let sql = format!(
+            "SELECT name_key, domain FROM customers WHERE name_key IN ({}) AND relationship <> '{ENDED}'",
+            places.join(",")
+        );
+        for row in tx.query(&sql, keys)? {
+            let of_name = found.entry(row.text(0)?.to_owned()).or_default();
+            if of_name.len() < MOST_OF_A_NAME {
+                of_name.push(row.text(1)?.to_owned());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Names that are looked for in one statement.
+const NAMES_AT_ONCE: usize = 500;
+/// Customers of one name that are remembered.
+const MOST_OF_A_NAME: usize = 100;
 
 /// The SQL that finds a user by what [`user_key`] gives.
 pub(super) const USER_BY_KEY: &str = "customer = $1 AND name_key = $2";
