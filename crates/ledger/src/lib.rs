@@ -45,7 +45,7 @@ pub use outcome::Outcome;
 pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob};
 pub use retry::{ChunkSelection, Descent, RetryRefused, selected_rows, undoable_rows};
 pub use rows::{ChunkRows, RowOutcome, RowRecord, RowWait, load_block, recorded_rows};
-pub use sealed::{SealedPart, SealedPasswords};
+pub use sealed::{PasswordJob, SealedPart, SealedPasswords};
 pub use tenantry_foundation::installation::Installation;
 pub use trial::Trial;
 pub use upkeep::{Pruned, Reply, Seen};

@@ -1,6 +1,6 @@
 //! Passwords that chunks handed out, sealed. What lies here only the recipients can open.
 
-use super::{Claim, Job, Ledger};
+use super::{Claim, Job, JobId, Ledger, Parameters};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_foundation::passwords::{PasswordRow, Recipient, Sealer};
 
@@ -18,6 +18,43 @@ pub struct SealedPasswords {
 pub struct SealedPart {
     chunk: i64,
     part: i64,
+}
+
+/// A job that gave somebody a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordJob {
+    /// Its number.
+    pub seq: i64,
+    /// Its id.
+    pub id: JobId,
+    /// Whether it handed passwords out at all.
+    pub hands_out: bool,
+    /// Whether its passwords were written in the clear, so that nothing of them is kept.
+    pub in_the_clear: bool,
+}
+
+/// The jobs of these kinds that were at work at a time, in milliseconds since the epoch: one of them set a password that was set
+/// then from here.
+pub fn jobs_at_work(tx: &mut dyn Tx, kinds: &[&str], at: i64) -> Result<Vec<PasswordJob>, DbError> {
+    let places: Vec<String> = (2..kinds.len() + 2).map(|place| format!("${place}")).collect();
+    let sql = format!(
+        "SELECT seq, id, parameters FROM jobs
+         WHERE kind IN ({}) AND started_at <= $1 AND (finished_at IS NULL OR finished_at >= $1) ORDER BY seq",
+        places.join(",")
+    );
+    let kinds = kinds.iter().map(|kind| Value::from(*kind));
+    let params: Vec<Value> = std::iter::once(at.into()).chain(kinds).collect();
+    let damaged = |error: &dyn std::fmt::Display| DbError::Broken(format!("a job is damaged: {error}"));
+    let job = |row: &Row| {
+        let parameters: Parameters = serde_json::from_str(row.text(2)?).map_err(|error| damaged(&error))?;
+        Ok(PasswordJob {
+            seq: row.int(0)?,
+            id: row.text(1)?.parse().map_err(|error| damaged(&error))?,
+            hands_out: !parameters.seal_to.is_empty(),
+            in_the_clear: parameters.in_the_clear,
+        })
+    };
+    tx.query(&sql, &params)?.iter().map(job).collect()
 }
 
 /// Why passwords cannot be handed out.
@@ -76,6 +113,35 @@ fn insert(tx: &mut dyn Tx, claim: &Claim, part: i64, rows: &[PasswordRow]) -> Re
 }
 
 impl Ledger {
+    /// The job of one of these kinds that gave a user a password at that time; `None` where it cannot be told. The user is one
+    /// of a store that is no database, and its id stands in what rows note of it.
+    pub async fn password_job(
+        &self,
+        kinds: &'static [&'static str],
+        at: i64,
+        user: &str,
+    ) -> Result<Option<PasswordJob>, DbError> {
+        let user = user.to_owned();
+        self.db
+            .read(move |tx| {
+                let mut jobs = jobs_at_work(tx, kinds, at)?;
+                if jobs.len() > 1 {
+                    let mentions = format!("%{}%", user.replace(['%', '_', '\\'], ""));
+                    let sql = "SELECT 1 FROM intents WHERE job = $1 AND (result = $2 OR image LIKE $3) LIMIT 1";
+                    let mut of_user = Vec::new();
+                    for job in jobs {
+                        let params = [job.seq.into(), user.as_str().into(), mentions.as_str().into()];
+                        if tx.query_first(sql, &params)?.is_some() {
+                            of_user.push(job);
+                        }
+                    }
+                    jobs = of_user;
+                }
+                Ok(if jobs.len() == 1 { jobs.pop() } else { None })
+            })
+            .await
+    }
+
     /// What a job sealed, in row order as far as rows end in order.
     pub async fn sealed_parts(&self, job: &Job) -> Result<Vec<SealedPart>, DbError> {
         let seq = job.seq;

@@ -223,7 +223,8 @@ pub(super) async fn reset(
         && !steps.has_begun()
         && let Some(last) = session.password_set_at(&account).await?
     {
-        let (target, message) = (user.id.clone(), password_just_set(last));
+        let by = session.password_job(last, &user.id).await?;
+        let (target, message) = (user.id.clone(), password_just_set(last, by.as_ref()));
         return Ok((End::UnchangedSince { target, message }, None));
     }
     let done = password_step(session, steps, &named.customer, &user.id, &password, reset.force_change).await?;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tenantry_jobs::{CustomerRef, Problem, code, key};
+use tenantry_ledger::PasswordJob;
 use tenantry_ledger::intents::DoneStep;
 use tokio::sync::OnceCell;
 
@@ -24,8 +25,8 @@ use super::steps::Step;
 use super::text::{items, number, segment, text};
 use super::transfer::{self, Acceptance, Transfer};
 use tenantry_foundation::lock::lock;
-use tenantry_store::remote::{Steps, StoreEnv};
 use tenantry_store::company;
+use tenantry_store::remote::{Steps, StoreEnv};
 
 pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
 pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
@@ -101,6 +102,11 @@ impl Session {
     /// When we last gave a user a password, if that was within a day. Partner Center does not say.
     pub(super) async fn password_set_at(&self, account: &str) -> Result<Option<i64>, Halt> {
         Ok(self.env.password_set_at(account).await?)
+    }
+
+    /// The job that gave a user that password, if it can be told.
+    pub(super) async fn password_job(&self, at: i64, user: &str) -> Result<Option<PasswordJob>, Halt> {
+        Ok(self.env.password_job(at, user).await?)
     }
 
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
@@ -338,10 +344,6 @@ async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<S
     Ok(None)
 }
 
-fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {
-    let mut cells = lock(cells);
-    cells.entry(key.to_owned()).or_default().clone()
-}
 /// The domains of the customers whose company is called so; none where too many begin so to look at them all.
 async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, Halt> {
     let mut found = Vec::new();
@@ -364,3 +366,7 @@ async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, 
     Ok(Vec::new())
 }
 
+fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {
+    let mut cells = lock(cells);
+    cells.entry(key.to_owned()).or_default().clone()
+}

@@ -14,9 +14,9 @@ pub mod removal;
 pub mod sign_in_name;
 mod sources;
 pub mod sql;
-
 pub mod suspension;
-use std::sync::Arc;
+
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 use tenantry_jobs::{JobKind, Passwords, Problem, Request, RunsIn};
@@ -25,7 +25,7 @@ pub use expected::{Expected, State, state, state_of};
 pub use sources::{Remote, Source, Sources, of_store};
 
 use remote::RemoteStore;
-use tenantry_ledger::{Artifact, Outcome, RowOutcome, RowWait};
+use tenantry_ledger::{Artifact, Outcome, PasswordJob, RowOutcome, RowWait};
 
 /// The stores besides the ledger's own database.
 #[derive(Clone, Default)]
@@ -254,14 +254,43 @@ pub fn unchanged(row: u64, target: String) -> RowOutcome {
     }
 }
 
-/// What is said of a user who is given no new password, because one was set at that time.
-pub fn password_just_set(at: i64) -> String {
+/// What is said of a user who is given no new password, because one was set at that time, by that job if it is known.
+pub fn password_just_set(at: i64, by: Option<&PasswordJob>) -> String {
+    let (who, place) = match by {
+        None => (
+            "a job".to_owned(),
+            "it is where that job handed it out: `tenantry jobs` lists jobs, and `tenantry reveal JOB` opens what one has \
+             sealed"
+                .to_owned(),
+        ),
+        Some(job) if !job.hands_out => (
+            format!("job {}", job.id),
+            "nobody was told it: that job handed no passwords out".to_owned(),
+        ),
+        Some(job) if job.in_the_clear => (
+            format!("job {}", job.id),
+            "it is in the file that this job was told to write passwords to, and nowhere else".to_owned(),
+        ),
+        Some(job) => (
+            format!("job {}", job.id),
+            format!("`tenantry reveal {} --identity KEY` opens what this job has sealed", job.id),
+        ),
+    };
     format!(
-        "a job gave this user a password at {} UTC, less than 24 hours ago, so it gets no other; it is where that job \
-         handed it out: `tenantry jobs` lists jobs, and `tenantry reveal JOB` opens what one has sealed. `again` = `yes` in the \
+        "{who} gave this user a password at {} UTC, less than 24 hours ago, so it gets no other; {place}. `again` = `yes` in the \
          row makes a new one",
         tenantry_foundation::moment::second(at)
     )
+}
+
+/// The kinds that give passwords to users.
+pub fn password_kinds() -> &'static [&'static str] {
+    static KINDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let gives =
+            |job: &&&'static dyn JobKind| matches!(job.policy().passwords, Passwords::ForNewUsers | Passwords::Only);
+        tenantry_jobs::KINDS.iter().filter(gives).map(|job| job.kind()).collect()
+    });
+    &KINDS
 }
 
 /// A row whose state is no longer what its plan said.

@@ -33,7 +33,7 @@ use super::{Expected, RowRequest};
 use tenantry_foundation::db::DbError;
 use tenantry_foundation::passwords::Password;
 use tenantry_ledger::intents::DoneStep;
-use tenantry_ledger::{Installation, Ledger};
+use tenantry_ledger::{Installation, Ledger, PasswordJob};
 
 /// A store that is no database. Handles to one store share its connections, tokens and pace.
 pub trait RemoteStore: Send + Sync {
@@ -177,6 +177,11 @@ impl StoreEnv {
     /// When a job last gave a user a password ([`Steps::note_password`]), if that was within a day.
     pub async fn password_set_at(&self, account: &str) -> Result<Option<i64>, DbError> {
         self.ledger.password_set_at(account).await
+    }
+
+    /// The job that gave a user of that id a password at that time, if it can be told.
+    pub async fn password_job(&self, at: i64, user: &str) -> Result<Option<PasswordJob>, DbError> {
+        self.ledger.password_job(crate::password_kinds(), at, user).await
     }
 
     /// What rows of this kind have had this step come to within [`LATELY`], where it came to `what` or its image mentions it.

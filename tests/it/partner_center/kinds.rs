@@ -62,9 +62,15 @@ async fn passwords_are_reset_once_a_day_unless_it_is_said_again() {
     let of = |name: &str, again: &str| {
         format!("customer,user_principal_name,again\nalpha.onmicrosoft.com,{name}@alpha.onmicrosoft.com,{again}\n")
     };
-    office.applies("reset-passwords", &of("one", "")).await;
+    let first = office.applies("reset-passwords", &of("one", "")).await;
     assert_eq!(office.here.effects("reset-user-password").await, 1);
-    assert_eq!(office.codes("reset-passwords", &of("one", "")).await, ["unchanged"]);
+    let again = office.apply("reset-passwords", &of("one", "")).await;
+    assert_eq!(again.counts.unchanged, 1);
+    let message = office.message(&again, 1).await;
+    assert!(
+        message.starts_with(&format!("job {} gave this user a password", first.id)),
+        "{message}"
+    );
     office.applies("reset-passwords", &of("one", "yes")).await;
     office.applies("reset-passwords", &of("two", "")).await;
     assert_eq!(office.here.effects("reset-user-password").await, 3);

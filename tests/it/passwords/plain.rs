@@ -1,7 +1,7 @@
 //! Passwords in the clear, where somebody wants them so: written once, by whoever can open them, or refused.
 
 use super::{USERS, handed_out};
-use crate::place::{Place, Run, Running, read};
+use crate::place::{On, Place, Run, Running, read};
 
 fn handing_out(place: &Place, args: &[&str]) -> Run {
     let mut command = place.command(args);
@@ -108,8 +108,67 @@ async fn who_was_given_one_just_now_is_told_so() {
     let again = reset("second.csv", "second");
     assert!(again.out.contains("1 unchanged"), "{}", again.out);
     let results = read(place.path("second/results.csv"));
-    for needle in ["less than 24 hours ago", "`tenantry reveal JOB`", "`again` = `yes`"] {
+    let first = job_of(&read(place.path("first/receipt.json")));
+    let by = format!("job {first} gave this user a password");
+    for needle in [
+        &by,
+        "less than 24 hours ago",
+        "in the file that this job was told",
+        "`again` = `yes`",
+    ] {
         assert!(results.contains(needle), "no {needle} in {results}");
+    }
+    let given = read(place.path("first.csv"));
+    let password = given.trim().rsplit(',').next().expect("a password");
+    assert!(password.len() > 7 && !results.contains(password), "{results}");
+}
+
+fn job_of(receipt: &str) -> String {
+    let receipt: serde_json::Value = serde_json::from_str(receipt).expect("JSON");
+    receipt["job"].as_str().expect("an id").to_owned()
+}
+
+crate::place::on_both! {
+    async fn a_user_with_a_sealed_password_says_which_job_has_it(place: Place) {
+        place.write("customers.csv", crate::place::CUSTOMERS);
+        place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
+        place.write("users.csv", USERS);
+        let public = place.tenantry(&["keygen", "--out", "mine.txt"]).ends(0).out;
+        let sealing = |args: &[&str], out: &str| {
+            let mut command = place.command(&[args, &["--out", out]].concat());
+            command
+                .env("TENANTRY__APPROVAL__REQUIRED", "false")
+                .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+                .env("TENANTRY__PASSWORDS__RECIPIENTS", public.trim());
+            Run::from(command.output().expect("tenantry starts")).ends(0);
+            job_of(&read(place.path(out).join("receipt.json")))
+        };
+        place.write("reset.csv", "customer,user_principal_name\nA-1,one@alpha.onmicrosoft.com\n");
+        let reset = ["run", "reset-passwords", "reset.csv"];
+        let says = |out: &str, job: &str| {
+            let results = read(place.path(out).join("results.csv"));
+            for needle in [format!("job {job} gave this user"), format!("`tenantry reveal {job} --identity KEY`")] {
+                assert!(results.contains(&needle), "no {needle} in {results}");
+            }
+        };
+        sealing(&["run", "bulk-add-users", "users.csv"], "made");
+        let first = sealing(&reset, "first");
+        sealing(&reset, "same");
+        says("same", &first);
+        place.write("again.csv", "customer,user_principal_name,again\nA-1,one@alpha.onmicrosoft.com,yes\n");
+        let anew = sealing(&["run", "reset-passwords", "again.csv"], "anew");
+        assert_ne!(anew, first);
+        sealing(&[&reset[..], &["--skip-invalid"]].concat(), "still");
+        says("still", &anew);
+        // Others have changed the user since.
+        place.write("edit.csv", "customer,user_principal_name,display_name\nA-1,one@alpha.onmicrosoft.com,Uno\n");
+        sealing(&["run", "update-users", "edit.csv"], "edit");
+        place.write("reset.csv", "customer,user_principal_name\n\nA-1,one@alpha.onmicrosoft.com\n");
+        sealing(&reset, "edited");
+        says("edited", &anew);
+        place
+            .tenantry(&["reveal", &anew, "--identity", "mine.txt"])
+            .ends(0);
     }
 }
 

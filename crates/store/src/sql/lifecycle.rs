@@ -209,8 +209,9 @@ impl Task for Reset {
         };
         let last = user.int("password_set_at");
         if !self.again && last > 0 && session.now - last < RECENT_MILLIS {
+            let by = session.password_job(id, &user, last)?;
             return Ok(Decision {
-                message: password_just_set(last),
+                message: password_just_set(last, by.as_ref()),
                 ..Decision::unchanged(session.guid(id))
             });
         }

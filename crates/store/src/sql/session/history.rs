@@ -4,12 +4,17 @@
 //! not known and the user counts as changed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use super::Session;
+use crate::password_kinds;
 use crate::sql::record::{Object, Record};
 use tenantry_foundation::db::DbError;
+use tenantry_ledger::PasswordJob;
+use tenantry_ledger::ids::job_of;
+use tenantry_ledger::sealed::jobs_at_work;
 
 /// Users whose images are read together: as many rows of the job that made them.
 const TOGETHER: i64 = 4096;
@@ -27,9 +32,40 @@ struct RecordChange {
 pub(super) struct Histories {
     /// By the first user of those that were read together.
     read: HashMap<i64, HashMap<i64, Vec<RecordChange>>>,
+    /// The jobs that gave passwords at a time.
+    at_work: HashMap<i64, Arc<[PasswordJob]>>,
 }
 
 impl Session<'_> {
+    /// The job that gave a user the password that was set at that time; `None` where it was not given here.
+    pub(in crate::sql) fn password_job(
+        &mut self,
+        id: i64,
+        user: &Record,
+        at: i64,
+    ) -> Result<Option<PasswordJob>, DbError> {
+        let jobs = if let Some(jobs) = self.histories.at_work.get(&at) {
+            jobs.clone()
+        } else {
+            let jobs: Arc<[PasswordJob]> = jobs_at_work(self.tx, password_kinds(), at)?.into();
+            self.histories.at_work.insert(at, jobs.clone());
+            jobs
+        };
+        let job = |seq: i64| jobs.iter().find(|job| job.seq == seq).cloned();
+        // Mostly nothing has happened since.
+        if let Some(last) = user.changed_by.and_then(job).or_else(|| job(job_of(id))) {
+            return Ok(Some(last));
+        }
+        let sql = "SELECT 1 FROM before_images WHERE job = $1 AND object = $2 AND target = $3 LIMIT 1";
+        for job in jobs.iter() {
+            let params = [job.seq.into(), Object::User.as_str().into(), id.into()];
+            if self.tx.query_first(sql, &params)?.is_some() {
+                return Ok(Some(job.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the user of that id is as `job` left it.
     pub(in crate::sql) fn is_as_left(&mut self, id: i64, user: &Record, job: i64) -> Result<bool, DbError> {
         let first = id - id % TOGETHER;
