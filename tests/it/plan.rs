@@ -12,8 +12,8 @@ mod order;
 mod quotes;
 mod sheets;
 mod subjects;
-mod tampered;
 mod subscriptions;
+mod tampered;
 
 use std::fmt::Write as _;
 

@@ -303,10 +303,11 @@ fn wanted<'p>(patch: &'p CustomerPatch<'_>) -> impl Iterator<Item = (CustomerFie
     patch.fields.iter().map(|(field, value)| (*field, value.as_ref()))
 }
 
-fn patch_not_kept(patch: &CustomerPatch<'_>) -> Option<Problem> {
+fn patch_not_kept<'p>(patch: &'p CustomerPatch<'_>) -> Option<Problem> {
     let tags = wanted(patch).find(|(field, _)| *field == CustomerField::Tags);
-    let tags = tags.and_then(|(_, value)| not_kept("tags", if value.is_empty() { "<clear>" } else { value }));
-    tags.or_else(|| not_kept("external_id", patch.external_id?))
+    let shown = |value: &'p str| if value.is_empty() { "<clear>" } else { value };
+    let tags = tags.and_then(|(_, value)| not_kept("tags", shown(value)));
+    tags.or_else(|| not_kept("external_id", shown(patch.external_id?)))
 }
 
 /// What a row that changes a profile would do.

@@ -145,6 +145,15 @@ fn restorable<'n>(session: &Session, named: &'n Named, user: UserRef<'_>) -> Res
     }
 }
 
+/// What of a user is noted when it is restored.
+pub(super) const RESTORED: [&str; 5] = [
+    "user_principal_name",
+    "display_name",
+    "first_name",
+    "last_name",
+    "usage_location",
+];
+
 /// Restores a user, without the licences it had.
 pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
     let named = named(session, user).await?;
@@ -177,7 +186,12 @@ pub(super) async fn restore_step(
     id: &str,
 ) -> Result<Done, Halt> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
-    let image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
+    let mut image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
+    // As it comes back, so that whoever takes that back sees whether somebody has changed it since.
+    if let Some(deleted) = session.deleted_users(&customer.id).await?.get(&id.to_lowercase()) {
+        let comes_back = RESTORED.map(|name| (name.to_owned(), deleted.field(name).to_owned()));
+        image.after.extend(comes_back);
+    }
     let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
     let call = Call::new(RESTORE_USER, path).of(&customer.id).body(body);
     step.fixed(call, image, || async {

@@ -290,7 +290,7 @@ async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<
         CustomerRef::Name(name) | CustomerRef::Confirmed { text: name, .. } => {
             match customer_of_domain(client, name).await? {
                 Some(id) => id,
-                None => return Ok(Err(of_company(name, domains_of_company(client, name).await?))),
+                None => return Ok(Err(of_company(name, Box::pin(domains_of_company(client, name)).await?))),
             }
         }
     };

@@ -288,7 +288,11 @@ pub fn password_kinds() -> &'static [&'static str] {
     static KINDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
         let gives =
             |job: &&&'static dyn JobKind| matches!(job.policy().passwords, Passwords::ForNewUsers | Passwords::Only);
-        tenantry_jobs::KINDS.iter().filter(gives).map(|job| job.kind()).collect()
+        tenantry_jobs::KINDS
+            .iter()
+            .filter(gives)
+            .map(|job| job.kind())
+            .collect()
     });
     &KINDS
 }

@@ -198,7 +198,7 @@ async fn rows_that_share_a_transfer_share_it_after_a_crash_too() {
 async fn killed_anywhere_every_effect_happens_once() {
     for (place, hits) in [("after-intent", 18), ("after-answer", 18), ("before-commit", 1)] {
         for hit in [1, 2, 3, 7, 12, 18].into_iter().filter(|hit| *hit <= hits) {
-            killed_at(&format!("{place}@{hit}")).await;
+            Box::pin(killed_at(&format!("{place}@{hit}"))).await;
         }
     }
 }

@@ -186,3 +186,32 @@ async fn a_row_that_came_halfway_is_finished_by_a_retry_or_taken_back() {
     assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
     assert_eq!(state(&office, &alpha).await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_user_whom_somebody_has_changed_stays() {
+    let (office, alpha) = with_users().await;
+    let of = |user: &str| format!("customer,user_principal_name\n{alpha},{user}@alpha.onmicrosoft.com\n");
+    for (user, change) in [
+        (
+            "one",
+            "customer,user_principal_name,display_name\n{a},one@alpha.onmicrosoft.com,Changed\n",
+        ),
+        (
+            "two",
+            "customer,user_principal_name,new_user_principal_name\n{a},two@alpha.onmicrosoft.com,deux@alpha.onmicrosoft.com\n",
+        ),
+    ] {
+        office.applies("delete-users", &of(user)).await;
+        let restored = office.applies("restore-users", &of(user)).await;
+        office.applies("update-users", &change.replace("{a}", &alpha)).await;
+        let undo = office.undo(&restored).await;
+        assert_eq!(outcomes(&office.ledger, &undo).await[0].2, "edited-since", "{user}");
+        assert_eq!(office.users(&alpha).await.len(), 2, "{user}");
+    }
+    // Nobody has changed this one.
+    office.applies("delete-users", &of("deux")).await;
+    let restored = office.applies("restore-users", &of("deux")).await;
+    let undo = office.undo(&restored).await;
+    assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
+    assert_eq!(office.users(&alpha).await.len(), 1);
+}

@@ -4,6 +4,7 @@ use tenantry_jobs::{CustomerField, key};
 
 use super::{Back, profile_fields, role_of};
 use crate::image::{Image, Object};
+use crate::lifecycle::RESTORED;
 use crate::{Halt, customers, skus, subscriptions, transfers, update_user};
 use tenantry_foundation::moment::day;
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
@@ -141,6 +142,14 @@ impl Back<'_> {
         let Some(user) = self.session.user_of_id(&image.customer, &image.id).await? else {
             return Ok(Way::Done);
         };
+        // Earlier versions noted nothing of how it came back.
+        let is_as_restored = |name: &&str| match image.after.get(*name) {
+            None => true,
+            Some(left) => update_user::is_same(name, user.field(name), left),
+        };
+        if !RESTORED.iter().all(is_as_restored) {
+            return Ok(Way::Kept);
+        }
         // With other licences than it came back with, somebody works with it.
         let (has, given) = (
             self.session.licenses_now(&image.customer, &user.id).await?,

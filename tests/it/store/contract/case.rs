@@ -87,7 +87,7 @@ pub(super) const SAME: But = But {
 pub(super) async fn check_all(store: Store, cases: &'static [Case]) {
     let checked = stream::iter(cases).map(|case| async move {
         // One that panics leaves the others alone.
-        let checked = AssertUnwindSafe(check(store, case)).catch_unwind().await;
+        let checked = AssertUnwindSafe(Box::pin(check(store, case))).catch_unwind().await;
         let what = format!("{}: {}", case.kind, case.what);
         match checked {
             Ok(Ok(())) => None,
