@@ -102,7 +102,7 @@ enum Command {
     /// Print a job's results as CSV: its rows as they were, and what became of each
     Results(inspect::Results),
     /// Print the rows of a job that were rejected or failed as CSV, ready to be mended and submitted again
-    Rejects(inspect::OneJob),
+    Rejects(inspect::Rejects),
     /// Decrypt the passwords that a job handed out, with your own key
     Reveal(passwords::Reveal),
     /// Let a job run that is awaiting approval

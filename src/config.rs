@@ -196,7 +196,10 @@ pub struct ResultsConfig {
 impl ResultsConfig {
     /// How results are to be written.
     pub fn form(&self) -> Form {
-        Form { bom: self.bom }
+        Form {
+            bom: self.bom,
+            ..Form::default()
+        }
     }
 }
 

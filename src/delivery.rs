@@ -5,6 +5,7 @@
 //! a worker on the same machine writes them anew, because the ledger knows where they were to lie.
 
 mod not_applied;
+mod told;
 mod trial;
 
 use std::fs::{File, TryLockError};
@@ -18,9 +19,11 @@ use crate::db::{DbError, patiently};
 use crate::input::RowView;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome, RowRecord};
 use crate::receipt::{
-    Download, FileMade, Form, InputFiles, RECEIPT, REJECTS, RESULTS, Receipt, ReceiptError, RejectRows, RejectsWriter,
-    ResultRows, ResultsWriter, Sha256, passwords_name, write_private,
+    Download, FileMade, Form, InputFiles, Line, RECEIPT, REJECTS, RESULTS, Receipt, ReceiptError, RejectRows,
+    RejectsWriter, ResultRows, ResultsWriter, Sha256, passwords_name, write_private,
 };
+
+use told::{ChunkTold, Told};
 
 pub use not_applied::{NotApplied, not_applied};
 pub use trial::try_dir;
@@ -143,6 +146,7 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
     let id = job.id;
     let mut results = ResultsWriter::create(dir, &job.header, form)?;
     let mut rejects = RejectsWriter::create(dir, &job.header, form);
+    let told = patiently(patience, || Told::of(ledger, job)).await?;
     let mut done = 0;
     loop {
         let states = patiently(patience, || ledger.chunk_states(job.seq)).await?;
@@ -150,7 +154,8 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
         for (chunk, _) in &states[done..done + ready] {
             let rows = patiently(patience, || ledger.chunk_rows(job, *chunk)).await?;
             let rows = rows.ok_or(DeliveryError::RowsGone(id))?;
-            (results, rejects) = blocking(move || write_chunk(&rows, results, rejects)).await?;
+            let told = patiently(patience, || told.of_chunk(&rows)).await?;
+            (results, rejects) = blocking(move || write_chunk(&rows, &told, results, rejects)).await?;
         }
         crate::failpoint::hit("while-writing-results");
         done += ready;
@@ -271,13 +276,14 @@ fn receipt(job: &Job, results: Sha256, rejects: Option<Sha256>, files: Vec<FileM
 
 fn write_chunk(
     rows: &ChunkRows,
+    told: &ChunkTold,
     mut results: ResultsWriter,
     mut rejects: RejectsWriter,
 ) -> Result<(ResultsWriter, RejectsWriter), DeliveryError> {
-    each_row(rows, |row, record| {
-        results.write(row, outcome(record), &record.code, &record.message, &record.id)?;
+    each_row(rows, told, |row, record, line| {
+        results.write(row, line)?;
         if is_reject(record) {
-            rejects.write(row, &record.code, &record.message)?;
+            rejects.write(row, line)?;
         }
         Ok(())
     })?;
@@ -286,10 +292,24 @@ fn write_chunk(
 
 fn each_row(
     rows: &ChunkRows,
-    mut each: impl FnMut(&RowView<'_>, &RowRecord) -> Result<(), DeliveryError>,
+    told: &ChunkTold,
+    mut each: impl FnMut(&RowView<'_>, &RowRecord, &Line<'_>) -> Result<(), DeliveryError>,
 ) -> Result<(), DeliveryError> {
-    let mut selected = rows.block().rows().filter(|row| rows.is_selected(row.number));
-    selected.try_for_each(|row| each(&row, &rows.record(row.number, row.line)))
+    let (mut place, mut subject) = (String::new(), String::new());
+    for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
+        let record = rows.record(row.number, row.line);
+        told.write(&row, &record, &mut place, &mut subject);
+        let line = Line {
+            place: &place,
+            outcome: outcome(&record),
+            code: &record.code,
+            subject: &subject,
+            message: &record.message,
+            id: &record.id,
+        };
+        each(&row, &record, &line)?;
+    }
+    Ok(())
 }
 
 fn outcome(record: &RowRecord) -> &'static str {
@@ -300,53 +320,55 @@ fn is_reject(record: &RowRecord) -> bool {
     matches!(record.outcome, Some(Outcome::Rejected | Outcome::Failed))
 }
 
-/// Streams a job's results as they are now.
-pub async fn write_results(
+/// Streams a job's results as they are now; what they were written to.
+pub async fn write_results<W: Write + Send + 'static>(
     ledger: &Ledger,
     job: &Job,
     form: Form,
-    out: impl Write + Send + 'static,
-) -> Result<(), DeliveryError> {
-    let mut writer = ResultRows::new(out, &job.header, form);
-    each_chunk(ledger, job, |rows| {
-        each_row(rows, |row, record| {
-            Ok(writer.write(row, outcome(record), &record.code, &record.message, &record.id)?)
-        })
+    out: W,
+) -> Result<W, DeliveryError> {
+    let mut writer = ResultRows::new(out, &job.header, form)?;
+    each_chunk(ledger, job, |rows, told| {
+        each_row(rows, told, |row, _, line| Ok(writer.write(row, line)?))
     })
     .await?;
-    writer.finish()?.flush()?;
-    Ok(())
+    let mut out = writer.finish()?;
+    out.flush()?;
+    Ok(out)
 }
 
-/// Streams the rows of a job that are to be mended.
-pub async fn write_rejects(
+/// Streams the rows of a job that are to be mended; what they were written to.
+pub async fn write_rejects<W: Write + Send + 'static>(
     ledger: &Ledger,
     job: &Job,
     form: Form,
-    out: impl Write + Send + 'static,
-) -> Result<(), DeliveryError> {
-    let mut writer = RejectRows::new(out, &job.header, form);
-    each_chunk(ledger, job, |rows| {
-        each_row(rows, |row, record| {
+    out: W,
+) -> Result<W, DeliveryError> {
+    let mut writer = RejectRows::new(out, &job.header, form)?;
+    each_chunk(ledger, job, |rows, told| {
+        each_row(rows, told, |row, record, line| {
             if is_reject(record) {
-                writer.write(row, &record.code, &record.message)?;
+                writer.write(row, line)?;
             }
             Ok(())
         })
     })
     .await?;
-    writer.finish()?.flush()?;
-    Ok(())
+    let mut out = writer.finish()?;
+    out.flush()?;
+    Ok(out)
 }
 
 async fn each_chunk(
     ledger: &Ledger,
     job: &Job,
-    mut each: impl FnMut(&ChunkRows) -> Result<(), DeliveryError>,
+    mut each: impl FnMut(&ChunkRows, &ChunkTold) -> Result<(), DeliveryError>,
 ) -> Result<(), DeliveryError> {
+    let told = Told::of(ledger, job).await?;
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let rows = ledger.chunk_rows(job, chunk).await?;
-        each(&rows.ok_or(DeliveryError::RowsGone(job.id))?)?;
+        let rows = rows.ok_or(DeliveryError::RowsGone(job.id))?;
+        each(&rows, &told.of_chunk(&rows).await?)?;
     }
     Ok(())
 }

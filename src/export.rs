@@ -1,33 +1,20 @@
 //! Exports: rows of the store as a file people open in a spreadsheet, or programs read.
 //!
 //! Rows go straight from the database's pages through the format's writer to wherever they are to go, a chunk of bytes
-//! at a time. CSV cells that a spreadsheet would run are guarded like those of results.
+//! at a time.
 
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 
-use rust_xlsxwriter::{Workbook, Worksheet, XlsxError};
 use tenantry_jobs::{ExportColumn, ExportFormat};
 
-use crate::input::guard;
-
-/// Rows a sheet can hold, the header included (Excel's limit).
-const SHEET_ROWS: u64 = 1_048_576;
+use crate::table::{Form, Table, TableFormat};
 
 /// A file being written.
 pub(crate) enum ListWriter<W: Write> {
-    /// Comma-separated values.
-    Csv(Box<csv::Writer<W>>),
+    /// For people.
+    Table(Table<W>),
     /// An array of objects, one on each line.
     Json(W, Vec<&'static ExportColumn>, u64),
-    /// A workbook.
-    Xlsx(Box<Book>, W),
-}
-
-/// A workbook being written; its rows go to a temporary file.
-pub(crate) struct Book {
-    workbook: Workbook,
-    columns: Vec<&'static ExportColumn>,
-    rows: u64,
 }
 
 impl<W: Write> ListWriter<W> {
@@ -36,67 +23,40 @@ impl<W: Write> ListWriter<W> {
         out: W,
         format: ExportFormat,
         columns: Vec<&'static ExportColumn>,
-        bom: bool,
+        form: Form,
     ) -> io::Result<Self> {
-        Ok(match format {
-            ExportFormat::Csv => {
-                let mut out = out;
-                if bom {
-                    out.write_all("\u{feff}".as_bytes())?;
-                }
-                let mut writer = csv::Writer::from_writer(out);
-                writer.write_record(columns.iter().map(|column| column.title))?;
-                Self::Csv(Box::new(writer))
-            }
-            ExportFormat::Json => Self::Json(out, columns, 0),
-            ExportFormat::Xlsx => {
-                let mut book = Book {
-                    workbook: Workbook::new(),
-                    columns,
-                    rows: 0,
-                };
-                book.begin_sheet().map_err(io::Error::other)?;
-                Self::Xlsx(Box::new(book), out)
-            }
-        })
+        let format = match format {
+            ExportFormat::Csv => TableFormat::Csv,
+            ExportFormat::Xlsx => TableFormat::Xlsx,
+            ExportFormat::Json => return Ok(Self::Json(out, columns, 0)),
+        };
+        let titles = columns.iter().map(|column| column.title);
+        Ok(Self::Table(Table::new(out, titles, Form { format, ..form })?))
     }
 
     /// Appends a row.
     pub(crate) fn write(&mut self, cells: &[String]) -> io::Result<()> {
         match self {
-            Self::Csv(writer) => {
+            Self::Table(table) => {
                 for cell in cells {
-                    if guard::is_needed(cell.as_bytes()) {
-                        writer.write_field(format!("'{cell}"))?;
-                    } else {
-                        writer.write_field(cell)?;
-                    }
+                    table.cell(cell);
                 }
-                writer.write_record(None::<&[u8]>)?;
-                Ok(())
+                table.end_row()
             }
             Self::Json(out, columns, rows) => {
                 out.write_all(if *rows == 0 { b"[\n" } else { b",\n" })?;
                 *rows += 1;
                 object(out, columns, cells)
             }
-            Self::Xlsx(book, _) => book.write(cells).map_err(io::Error::other),
         }
     }
 
     /// Ends the file.
     pub(crate) fn finish(self) -> io::Result<W> {
         match self {
-            Self::Csv(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error),
+            Self::Table(table) => Ok(table.finish()?.0),
             Self::Json(mut out, _, rows) => {
                 out.write_all(if rows == 0 { b"[]\n" } else { b"\n]\n" })?;
-                Ok(out)
-            }
-            Self::Xlsx(mut book, mut out) => {
-                let mut file = tempfile::tempfile()?;
-                book.workbook.save_to_writer(&mut file).map_err(io::Error::other)?;
-                file.rewind()?;
-                io::copy(&mut file, &mut out)?;
                 Ok(out)
             }
         }
@@ -112,30 +72,4 @@ pub(crate) fn object(out: &mut impl Write, columns: &[&'static ExportColumn], ce
         separator = ",";
     }
     out.write_all(b"}")
-}
-
-impl Book {
-    fn begin_sheet(&mut self) -> Result<(), XlsxError> {
-        let sheet: &mut Worksheet = self.workbook.add_worksheet_with_constant_memory()?;
-        for (at, column) in self.columns.iter().enumerate() {
-            sheet.write_string(0, at as u16, column.title)?;
-        }
-        Ok(())
-    }
-
-    /// A workbook goes on in another sheet where one is full.
-    fn write(&mut self, cells: &[String]) -> Result<(), XlsxError> {
-        let within = self.rows % (SHEET_ROWS - 1);
-        if within == 0 && self.rows > 0 {
-            self.begin_sheet()?;
-        }
-        let last = self.workbook.worksheets().len() - 1;
-        let sheet = self.workbook.worksheet_from_index(last)?;
-        for (at, cell) in cells.iter().enumerate() {
-            // As texts, so that nothing is a formula and no leading zero is lost.
-            sheet.write_string(within as u32 + 1, at as u16, cell)?;
-        }
-        self.rows += 1;
-        Ok(())
-    }
 }

@@ -17,14 +17,15 @@
 //! report       a job for people who were not there, as text or a page
 //! undo         the job that takes another one back
 //! submit       the one door: plan, spool, record, ring
-//! plan         a file read against a kind and the store, without writing
 //! summary      a job as every surface shows it
 //! delivery     results, rejects and receipt of a job, from the ledger
+//! plan         a file read against a kind and the store, without writing
 //! notify       outcomes told to who submitted jobs
 //! config       every setting, from files and the environment
 //!
 //! export       what the store holds, as CSV, JSON or a workbook
 //! receipt      the formats of results, rejects and receipt
+//! table        CSV and workbooks as spreadsheets open them
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
 //! ```
 //!
@@ -97,6 +98,7 @@ pub mod runner;
 pub mod service;
 pub mod submit;
 mod summary;
+pub mod table;
 mod telemetry;
 pub mod undo;
 mod worker;

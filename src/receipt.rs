@@ -18,12 +18,13 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::input::Sha256;
 use crate::ledger::{Counts, JobId, JobState, Parameters};
+pub use crate::table::{Form, TableFormat};
 
 mod partial;
 mod writer;
 
 use partial::Partial;
-pub use writer::{RejectRows, RejectsWriter, ResultRows, ResultsWriter};
+pub use writer::{Line, RejectRows, RejectsWriter, ResultRows, ResultsWriter};
 
 /// The file name of the results.
 pub const RESULTS: &str = "results.csv";
@@ -31,13 +32,6 @@ pub const RESULTS: &str = "results.csv";
 pub const REJECTS: &str = "rejects.csv";
 /// The file name of the receipt.
 pub const RECEIPT: &str = "receipt.json";
-
-/// How `results.csv` and `rejects.csv` are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Form {
-    /// Whether they begin with a byte order mark, without which Excel takes UTF-8 for the encoding of the country.
-    pub bom: bool,
-}
 
 /// What a job was and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

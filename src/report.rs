@@ -11,7 +11,7 @@ use tenantry_jobs::Subject;
 
 use crate::db::DbError;
 use crate::ledger::{ErrorExample, ErrorGroup, Job, Ledger};
-use crate::plan::Subjects;
+use crate::plan::{Place, Subjects};
 use crate::summary::JobSummary;
 
 pub(crate) use html::page;
@@ -50,6 +50,12 @@ pub(crate) struct Example {
     pub(crate) row: u64,
     /// Line of the file that it began on; of a workbook, the row of the sheet.
     pub(crate) line: Option<u64>,
+    /// The sheet, where the file is a workbook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sheet: Option<String>,
+    /// The cells of a sheet that are at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cells: Vec<String>,
     /// Whom or what it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) subject: Option<Subject>,
@@ -58,10 +64,15 @@ pub(crate) struct Example {
 }
 
 impl Example {
-    /// `row 3 (line 5)`.
+    /// `row 3, line 5`, or `sheet Users, row 5 (B5)`.
     fn place(&self) -> String {
-        let line = self.line.map_or(String::new(), |line| format!(" (line {line})"));
-        format!("row {}{line}", self.row)
+        let place = Place {
+            row: self.row,
+            line: self.line,
+            sheet: self.sheet.as_deref(),
+            cells: self.cells.clone(),
+        };
+        place.to_string()
     }
 }
 
@@ -85,9 +96,15 @@ async fn reasons(ledger: &Ledger, job: &Job) -> Result<Vec<ErrorReason>, DbError
     }
     let mut example = |example: ErrorExample| {
         let (line, subject) = told.remove(&example.row).unwrap_or_default();
+        let columns = subjects
+            .as_ref()
+            .map_or(Vec::new(), |subjects| subjects.at_fault(&example.message));
+        let place = Place::of(job, example.row, line, &columns);
         Example {
             row: example.row,
-            line,
+            line: place.line,
+            sheet: place.sheet.map(str::to_owned),
+            cells: place.cells,
             subject,
             message: example.message,
         }

@@ -151,7 +151,7 @@ impl Submitter<'_> {
             reads_all: plan.is_some(),
         });
         let planning = Planning::open(source, kind, &parameters, store, self.rules.chunk_rows, true).await?;
-        let part = planning.part();
+        let (part, sheet) = (planning.part(), planning.sheet().map(str::to_owned));
         let job = ledger
             .begin(NewJob {
                 kind: kind.kind().to_owned(),
@@ -227,6 +227,7 @@ impl Submitter<'_> {
             bytes: digest.bytes,
             rows: digest.rows,
             notes: digest.notes,
+            sheet,
             idempotency_key: submission.idempotency_key,
             plan_hash,
             checks_drift: plan.is_some(),

@@ -199,6 +199,7 @@ async fn record(
     }
     let commit = Commit {
         notes: Vec::new(),
+        sheet: None,
         sha256: job.input_sha256.clone(),
         bytes: job.input_bytes,
         rows: plan.totals.rows,

@@ -1,8 +1,9 @@
 //! Looking at jobs, and stopping or repeating them.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -12,10 +13,12 @@ use super::outcome::{passwords, tell, tell_result};
 use super::output::{self, ProgressDisplay};
 use crate::app::App;
 use crate::delivery;
+use crate::file::WholeFile;
 use crate::ledger::{Actor, JobFilter, JobState, Outcome};
 use crate::moment::rfc3339;
-use crate::plan::Subjects;
+use crate::plan::{Place, Subjects};
 use crate::summary::JobSummary;
+use crate::table::{Form, TableFormat};
 
 #[derive(Debug, Args)]
 pub(super) struct Jobs {
@@ -52,12 +55,64 @@ pub(super) struct Results {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Print this file that the job made instead, e.g. an export
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["save", "format"])]
     file: Option<String>,
     /// Write what `run` would have written to this directory instead: results.csv, rejects.csv, receipt.json, sealed passwords
     /// and the files of an ended job
-    #[arg(long, value_name = "DIR", value_parser = super::directory, conflicts_with = "file")]
+    #[arg(long, value_name = "DIR", value_parser = super::directory, conflicts_with_all = ["file", "save", "format"])]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    table: TableArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rejects {
+    /// Job id, or enough of its beginning or end to tell it apart
+    job: String,
+    #[command(flatten)]
+    table: TableArgs,
+}
+
+/// How a table is to be written, and where.
+#[derive(Debug, Args)]
+struct TableArgs {
+    /// Write the rows to this file instead; a workbook where its name ends in .xlsx
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// CSV or an Excel workbook, in which every cell is text [default: as the name of --save ends, else csv]
+    #[arg(long)]
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Csv,
+    Xlsx,
+}
+
+impl TableArgs {
+    fn form(&self, app: &App) -> anyhow::Result<Form> {
+        let of_name = || self.save.as_deref().map_or(TableFormat::Csv, TableFormat::of_name);
+        let format = self.format.map_or_else(of_name, |format| match format {
+            Format::Csv => TableFormat::Csv,
+            Format::Xlsx => TableFormat::Xlsx,
+        });
+        if format == TableFormat::Xlsx && self.save.is_none() && io::stdout().is_terminal() {
+            anyhow::bail!("a workbook cannot be shown on a terminal; name a file with --save");
+        }
+        Ok(Form {
+            format,
+            ..app.config.results.form()
+        })
+    }
+
+    fn create(path: &Path) -> anyhow::Result<WholeFile> {
+        WholeFile::create(path).with_context(|| cannot_be_written(path))
+    }
+}
+
+fn cannot_be_written(path: &Path) -> String {
+    format!("{} cannot be written", path.display())
 }
 
 #[derive(Debug, Args)]
@@ -171,8 +226,16 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
                 continue;
             }
             let subject = about.as_ref().and_then(|about| about.subject(row.number));
+            let columns = subjects
+                .as_ref()
+                .map_or(Vec::new(), |subjects| subjects.at_fault(&record.message));
+            let place = Place::of(&job, record.row, Some(record.line), &columns);
             if json {
                 let mut told = serde_json::to_value(&record)?;
+                if let Some(sheet) = place.sheet {
+                    told["sheet"] = json!(sheet);
+                    told["cells"] = json!(place.cells);
+                }
                 if let Some(subject) = &subject {
                     told["subject"] = json!(subject);
                 }
@@ -185,9 +248,7 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
                 };
                 writeln!(
                     out,
-                    "row {} (line {})  {outcome:<9}  {}  {}{}{}",
-                    record.row,
-                    record.line,
+                    "{place}  {outcome:<9}  {}  {}{}{}",
                     if record.id.is_empty() { "-" } else { &record.id },
                     subject.map_or(String::new(), |subject| format!("{subject}  ")),
                     record.message,
@@ -241,16 +302,36 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
         }
         return Ok(End::Fine);
     }
-    delivery::write_results(&app.service.ledger, &job, app.config.results.form(), output::out()).await?;
+    let (ledger, form) = (&app.service.ledger, args.table.form(app)?);
+    match &args.table.save {
+        Some(path) => {
+            let file = TableArgs::create(path)?;
+            let file = delivery::write_results(ledger, &job, form, file).await?;
+            file.finish().with_context(|| cannot_be_written(path))?;
+        }
+        None => {
+            delivery::write_results(ledger, &job, form, output::out()).await?;
+        }
+    }
     if let Some(next) = passwords(app, &job).await.filter(|_| !json) {
         output::say(&format!("next: {next}"));
     }
     Ok(End::Fine)
 }
 
-pub(super) async fn rejects(args: &OneJob, app: &App) -> anyhow::Result<End> {
+pub(super) async fn rejects(args: &Rejects, app: &App) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
-    delivery::write_rejects(&app.service.ledger, &job, app.config.results.form(), output::out()).await?;
+    let (ledger, form) = (&app.service.ledger, args.table.form(app)?);
+    match &args.table.save {
+        Some(path) => {
+            let file = TableArgs::create(path)?;
+            let file = delivery::write_rejects(ledger, &job, form, file).await?;
+            file.finish().with_context(|| cannot_be_written(path))?;
+        }
+        None => {
+            delivery::write_rejects(ledger, &job, form, output::out()).await?;
+        }
+    }
     Ok(End::Fine)
 }
 

@@ -10,6 +10,7 @@ use super::End;
 use super::output;
 use crate::config::Config;
 use crate::registry::stores;
+use crate::table::BOM;
 
 #[derive(Debug, Args)]
 pub(super) struct Template {
@@ -60,11 +61,17 @@ pub(super) fn template(args: &Template, config: &Config) -> anyhow::Result<End> 
             writeln!(out, "{:<24} {:<9} {}", column.name, required, column.about)?;
         }
     } else if args.sample {
-        if unkept.is_empty() {
-            write!(out, "{}", job.sample())?;
+        let sample = if unkept.is_empty() {
+            job.sample().to_owned()
         } else {
-            write!(out, "{}", sample_of(job, &is_kept)?)?;
-        }
+            sample_of(job, &is_kept)?
+        };
+        let mark = if config.results.bom && !sample.is_ascii() {
+            BOM
+        } else {
+            ""
+        };
+        write!(out, "{mark}{sample}")?;
     } else {
         let names: Vec<&str> = columns().map(|column| column.name).collect();
         writeln!(out, "{}", names.join(","))?;

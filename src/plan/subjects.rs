@@ -1,14 +1,14 @@
-//! Whom the rows of a recorded job are about, from its spooled rows.
+//! Whom the rows of a recorded job are about, and where they stand, from its spooled rows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tenantry_jobs::{JobKind, Mapping, Subject, header};
 
-use super::check::{Slice, subject};
+use super::check::subject;
 use crate::db::DbError;
-use crate::input::Block;
-use crate::ledger::{self, Ledger, load_block};
-use crate::store::RowRequest;
+use crate::input::{Block, RowView};
+use crate::ledger::{Job, Ledger, load_block};
 use crate::store::sql::Customers;
 
 /// Tells of the rows of one job.
@@ -25,16 +25,21 @@ struct Of {
     is_here: bool,
 }
 
+/// Tells whom rows are about whose customers have been looked up.
+pub(crate) struct About {
+    of: Arc<Of>,
+    customers: Customers,
+}
+
 /// Tells of the rows of one of its chunks.
 pub(crate) struct ChunkSubjects {
-    of: Arc<Of>,
+    about: About,
     block: Block,
-    customers: Customers,
 }
 
 impl Subjects {
     /// Of a job; of one that takes another back, as the rows of that one. `None` for a job of a kind that is not known here.
-    pub(crate) async fn of(ledger: &Ledger, job: &ledger::Job) -> Result<Option<Self>, DbError> {
+    pub(crate) async fn of(ledger: &Ledger, job: &Job) -> Result<Option<Self>, DbError> {
         let mut first = job.clone();
         while let Some(undone) = first.undo_of_id {
             let Some(other) = ledger.job(undone).await? else {
@@ -62,34 +67,70 @@ impl Subjects {
         }))))
     }
 
-    /// The rows of a chunk, or those of them that are wanted. `None` once they are no longer kept.
-    pub(crate) async fn chunk(&self, chunk: i64, wanted: Option<Vec<u64>>) -> Result<Option<ChunkSubjects>, DbError> {
+    /// Looks up the customers of some rows.
+    pub(crate) async fn about<'b>(&self, rows: impl Iterator<Item = RowView<'b>>) -> Result<About, DbError> {
         let of = self.0.clone();
-        let read = self.0.ledger.db().read(move |tx| {
-            let Some(block) = load_block(tx, of.input, chunk)? else {
-                return Ok(None);
-            };
-            let mut customers = Customers::default();
-            let mut rows = block.rows();
-            while let Some(slice) = Slice::next(&mut rows, of.job, &of.mapping, of.customer.as_deref()) {
-                let is_wanted = |row: u64| wanted.as_ref().is_none_or(|wanted| wanted.contains(&row));
-                let wanted = slice.rows().filter(|(view, _)| of.is_here && is_wanted(view.number));
-                let requests: Vec<RowRequest<'_>> = wanted
-                    .filter_map(|(view, cells)| {
-                        let request = of.job.request(&cells).ok()?;
-                        Some(RowRequest {
-                            row: view.number,
-                            request,
-                        })
-                    })
-                    .collect();
-                customers.learn(tx, &requests)?;
+        let named: BTreeSet<String> = match (&of.customer, of.column("customer")) {
+            _ if !of.is_here => BTreeSet::new(),
+            (Some(customer), _) => BTreeSet::from([customer.clone()]),
+            (None, None) => BTreeSet::new(),
+            (None, Some(column)) => {
+                let mut named = BTreeSet::new();
+                for cell in rows.filter_map(|row| row.cell(column)).map(str::trim) {
+                    if !cell.is_empty() && !named.contains(cell) {
+                        named.insert(cell.to_owned());
+                    }
+                }
+                named
             }
-            Ok(Some((block, customers)))
-        });
-        let of = self.0.clone();
-        let read = read.await?;
-        Ok(read.map(|(block, customers)| ChunkSubjects { of, block, customers }))
+        };
+        let mut customers = Customers::default();
+        if !named.is_empty() {
+            let read = of.ledger.db().read(move |tx| {
+                let mut customers = Customers::default();
+                customers.learn_named(tx, named.iter().map(String::as_str))?;
+                Ok(customers)
+            });
+            customers = read.await?;
+        }
+        Ok(About { of, customers })
+    }
+
+    /// The rows of a chunk, with the customers of those that are wanted. `None` once they are no longer kept.
+    pub(crate) async fn chunk(&self, chunk: i64, wanted: Option<Vec<u64>>) -> Result<Option<ChunkSubjects>, DbError> {
+        let input = self.0.input;
+        let read = self.0.ledger.db().read(move |tx| load_block(tx, input, chunk)).await?;
+        let Some(block) = read else { return Ok(None) };
+        let is_wanted = |row: &RowView<'_>| wanted.as_ref().is_none_or(|wanted| wanted.contains(&row.number));
+        let about = self.about(block.rows().filter(is_wanted)).await?;
+        Ok(Some(ChunkSubjects { about, block }))
+    }
+
+    /// The file's columns that a row's message says are at fault, in the order of the message.
+    pub(crate) fn at_fault(&self, message: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        // Every problem of a row begins with its column.
+        for said in message.split("; ") {
+            let column = said.split_once(": ").and_then(|(native, _)| self.0.column(native));
+            found.extend(column.filter(|column| !found.contains(column)));
+        }
+        found
+    }
+}
+
+impl Of {
+    /// Where the file has a native column.
+    fn column(&self, native: &str) -> Option<usize> {
+        let native = self.job.columns().iter().position(|column| column.name == native)?;
+        self.mapping.columns.get(native).copied().flatten()
+    }
+}
+
+impl About {
+    /// Whom or what a row is about.
+    pub(crate) fn subject(&self, row: &RowView<'_>) -> Option<Subject> {
+        let customer = self.of.customer.as_deref();
+        subject(self.of.job, &self.of.mapping, customer, row, &self.customers)
     }
 }
 
@@ -97,8 +138,7 @@ impl ChunkSubjects {
     /// Whom or what a row is about.
     pub(crate) fn subject(&self, row: u64) -> Option<Subject> {
         let view = self.block.row(row.checked_sub(self.block.first_row())? as usize)?;
-        let customer = self.of.customer.as_deref();
-        subject(self.of.job, &self.of.mapping, customer, &view, &self.customers)
+        self.about.subject(&view)
     }
 
     /// Numbers of its first and last row.

@@ -63,6 +63,11 @@ impl Partial {
         })
     }
 
+    /// Where it belongs.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn fault(&self, error: io::Error) -> ReceiptError {
         ReceiptError {
             path: self.path.clone(),

@@ -22,10 +22,13 @@ h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.5rem 0 .7
 dl { display: grid; grid-template-columns: 9rem 1fr; gap: .35rem 1rem; margin: 0; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 ol.time { list-style: none; margin: 0; padding: 0 0 0 1rem; border-left: .125rem solid var(--line); }
 ol.time li { margin: 0 0 .6rem; } ol.time time { color: var(--soft); margin-right: .75rem; font-variant-numeric: tabular-nums; }
-table { border-collapse: collapse; width: 100%; margin: .25rem 0 1rem; } th, td { text-align: left; padding: .35rem .5rem; border-bottom: 1px solid var(--line);
-  vertical-align: top; } td:nth-child(-n+2):not([colspan]), th:nth-child(-n+2) { width: 4.5rem; font-variant-numeric: tabular-nums; } td { overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; margin: .25rem 0 1rem; } th, td { text-align: left; padding: .35rem .5rem; border-bottom: 1px solid var(--line);
+  vertical-align: top; } th:first-child { width: 20%; } th:nth-child(2) { width: 34%; } td:first-child { font-variant-numeric: tabular-nums; } td { overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; } h3 span { color: var(--soft); font-weight: normal; }
-@media print { body { padding: 0; } .tile, h3, table { break-inside: avoid; } }
+@media screen and (max-width: 40rem) { dl { display: block; } dd { margin: 0 0 .5rem; } thead { display: none; }
+  tr, td { display: block; } tr { padding: .35rem 0; border-bottom: 1px solid var(--line); } td { border: 0; padding: .1rem 0; } td:empty { display: none; } }
+@media print { body { padding: 0; } .tile, tr, li, dd { break-inside: avoid; } h2, h3, thead { break-after: avoid; }
+  * { print-color-adjust: exact; } }
 ";
 
 /// The page.
@@ -100,6 +103,9 @@ fn what(page: &mut String, report: &JobReport) {
     };
     fact("Input", &format!("{} ({} rows)", job.input.name, job.input.rows));
     fact("SHA-256", &job.input.sha256);
+    for note in &job.input.notes {
+        fact("Note", note);
+    }
     fact("Submitted by", &job.submitted_by);
     if let Some(customer) = &job.parameters.customer {
         fact("Customer", customer);
@@ -168,8 +174,8 @@ fn errors(page: &mut String, report: &JobReport) {
     for group in &report.errors {
         let _ = write!(
             page,
-            "<h3><code>{}</code> <span>{} {}</span></h3>\n<table>\n<thead><tr><th scope=\"col\">Row</th>\
-             <th scope=\"col\">Line</th><th scope=\"col\">About</th><th scope=\"col\">Message</th></tr></thead>\n<tbody>\n",
+            "<h3><code>{}</code> <span>{} {}</span></h3>\n<table>\n<thead><tr><th scope=\"col\">Where</th>\
+             <th scope=\"col\">About</th><th scope=\"col\">Message</th></tr></thead>\n<tbody>\n",
             escaped(&group.code),
             group.count,
             escaped(&group.outcome),
@@ -177,9 +183,8 @@ fn errors(page: &mut String, report: &JobReport) {
         for example in &group.examples {
             let _ = writeln!(
                 page,
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                example.row,
-                example.line.map_or(String::new(), |line| line.to_string()),
+                "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escaped(&example.place()),
                 escaped(&example.subject.as_ref().map_or(String::new(), ToString::to_string)),
                 escaped(&example.message)
             );
@@ -188,7 +193,7 @@ fn errors(page: &mut String, report: &JobReport) {
         if more > 0 {
             let _ = writeln!(
                 page,
-                "<tr><td></td><td class=\"soft\" colspan=\"3\">… and {more} more</td></tr>"
+                "<tr><td></td><td class=\"soft\" colspan=\"2\">… and {more} more</td></tr>"
             );
         }
         page.push_str("</tbody>\n</table>\n");

@@ -16,6 +16,7 @@ use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, fence};
 use crate::store::remote::listing::Listing;
 use crate::store::remote::{ApplyError, RemoteStore};
 use crate::store::sql::export::{self, ExportRequest};
+use crate::table::Form;
 
 /// Rows on their way into a file.
 const ON_THE_WAY: usize = 1_000;
@@ -38,9 +39,9 @@ impl Runner {
     }
 
     async fn export_one(&self, claim: &Claim, request: &ExportRequest) -> Result<u64, ApplyError> {
-        let (db, bom) = (self.ledger.db(), self.settings.form.bom);
+        let (db, form) = (self.ledger.db(), self.settings.form);
         let reading = request.clone();
-        let written = db.read(move |tx| write(tx, &reading, bom)).await?;
+        let written = db.read(move |tx| write(tx, &reading, form)).await?;
         let (rows, file) = written.map_err(|error| unwritten(&request.name, error))?;
         self.keep(claim, request.row, &request.name, file).await?;
         Ok(rows)
@@ -56,8 +57,8 @@ impl Runner {
     ) -> Result<RowOutcome, ApplyError> {
         let listing = Listing::open(store, export).await?;
         let (send, lines) = mpsc::channel(ON_THE_WAY);
-        let (format, columns, bom) = (listing.format, listing.columns.clone(), self.settings.form.bom);
-        let writing = tokio::task::spawn_blocking(move || write_lines(format, columns, bom, lines));
+        let (format, columns, form) = (listing.format, listing.columns.clone(), self.settings.form);
+        let writing = tokio::task::spawn_blocking(move || write_lines(format, columns, form, lines));
         let left_out = listing.read(send).await;
         let written = writing.await.map_err(|error| DbError::Broken(error.to_string()))?;
         let left_out = left_out?;
@@ -123,8 +124,8 @@ fn made(row: u64, rows: u64, what: ExportOf, name: &str) -> RowOutcome {
 }
 
 /// The file, and how many rows it has.
-fn write(tx: &mut dyn Tx, request: &ExportRequest, bom: bool) -> Result<io::Result<(u64, File)>, DbError> {
-    let mut rows = match begin(request.format, request.columns(), bom) {
+fn write(tx: &mut dyn Tx, request: &ExportRequest, form: Form) -> Result<io::Result<(u64, File)>, DbError> {
+    let mut rows = match begin(request.format, request.columns(), form) {
         Ok(rows) => rows,
         Err(error) => return Ok(Err(error)),
     };
@@ -143,10 +144,10 @@ fn write(tx: &mut dyn Tx, request: &ExportRequest, bom: bool) -> Result<io::Resu
 fn write_lines(
     format: ExportFormat,
     columns: Vec<&'static ExportColumn>,
-    bom: bool,
+    form: Form,
     mut lines: mpsc::Receiver<Vec<String>>,
 ) -> io::Result<(u64, File)> {
-    let mut rows = begin(format, columns, bom)?;
+    let mut rows = begin(format, columns, form)?;
     let mut count = 0;
     while let Some(cells) = lines.blocking_recv() {
         rows.write(&cells)?;
@@ -158,9 +159,9 @@ fn write_lines(
 fn begin(
     format: ExportFormat,
     columns: Vec<&'static ExportColumn>,
-    bom: bool,
+    form: Form,
 ) -> io::Result<ListWriter<BufWriter<File>>> {
-    ListWriter::new(BufWriter::new(tempfile::tempfile()?), format, columns, bom)
+    ListWriter::new(BufWriter::new(tempfile::tempfile()?), format, columns, form)
 }
 
 fn end(rows: ListWriter<BufWriter<File>>) -> io::Result<File> {

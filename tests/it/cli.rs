@@ -40,10 +40,10 @@ async fn run_writes_results_and_receipt_and_prints_one_object() {
     let lines: Vec<&str> = results.lines().collect();
     assert_eq!(
         lines[0],
-        "customer,user_principal_name,first_name,last_name,_row,_outcome,_code,_message,_id"
+        "\u{feff}customer,user_principal_name,first_name,last_name,_row,_place,_outcome,_code,_subject,_message,_id"
     );
     assert!(
-        lines[1].starts_with("A-1,a@alpha.onmicrosoft.com,A,A,1,applied,,,"),
+        lines[1].starts_with("A-1,a@alpha.onmicrosoft.com,A,A,1,\"row 1, line 2\",applied,,\"a@alpha.onmicrosoft.com (A A, of Alpha Ltd)\",,"),
         "{}",
         lines[1]
     );
@@ -261,7 +261,11 @@ async fn the_catalogue_speaks_for_itself() {
         let header = place.tenantry(&["template", job.kind()]).ends(0).out;
         assert_eq!(header.trim().split(',').count(), job.columns().len());
         assert_eq!(
-            place.tenantry(&["template", job.kind(), "--sample"]).ends(0).out,
+            place
+                .tenantry(&["template", job.kind(), "--sample"])
+                .ends(0)
+                .out
+                .trim_start_matches('\u{feff}'),
             job.sample()
         );
         let explained = place.tenantry(&["template", job.kind(), "--explain"]).ends(0).out;
@@ -386,12 +390,18 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
     assert_eq!(skipped["input"]["name"], "users.xlsx sheet \"Users\"");
     let results = read(place.path("out/results.csv"));
     assert!(
-        results.contains("\n9,A-1,a@alpha.onmicrosoft.com,'-A1,A,1,applied,"),
+        results.contains("\n9,A-1,a@alpha.onmicrosoft.com,'-A1,A,1,\"sheet Users, row 2\",applied,"),
         "{results}"
     );
     // The rejects, mended, go in as they are.
     let rejects = read(place.path("out/rejects.csv"));
     assert_eq!(rejects.lines().count(), 5, "{rejects}");
+    for place in [
+        "\"sheet Users, row 4 (C4)\",invalid,",
+        "\"sheet Users, row 5 (D5)\",error-cell,",
+    ] {
+        assert!(rejects.contains(place), "{place}\n{rejects}");
+    }
     let mended = rejects
         .replace("not a name", "d@alpha.onmicrosoft.com")
         .replace("#N/A", "x");
@@ -418,10 +428,10 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_have_a_byte_order_mark_where_one_is_wanted() {
+async fn results_have_a_byte_order_mark_unless_none_is_wanted() {
     let place = Place::with_customer().await;
     place.write("users.csv", MIXED);
-    place.write("tenantry.toml", "[results]\nbom = true\n");
+    place.write("tenantry.toml", "[results]\nbom = false\n");
     let configured = |args: &[&str]| place.tenantry(&[&["--config", "tenantry.toml"], args].concat());
     let run = [
         "run",
@@ -432,15 +442,112 @@ async fn results_have_a_byte_order_mark_where_one_is_wanted() {
         "--out",
         "out",
     ];
-    let job = configured(&run).ends(1).json();
+    let job = place.tenantry(&run).ends(1).json();
     for name in ["out/results.csv", "out/rejects.csv"] {
         assert!(read(place.path(name)).starts_with("\u{feff}customer,"), "{name}");
     }
     let id = job["job"].as_str().expect("an id");
     for command in ["results", "rejects"] {
-        assert!(configured(&[command, id]).ends(0).out.starts_with("\u{feff}customer,"));
-        assert!(place.tenantry(&[command, id]).ends(0).out.starts_with("customer,"));
+        assert!(
+            place
+                .tenantry(&[command, id])
+                .ends(0)
+                .out
+                .starts_with("\u{feff}customer,")
+        );
+        assert!(configured(&[command, id]).ends(0).out.starts_with("customer,"));
     }
     let plan = ["plan", "bulk-add-users", "out/rejects.csv", "--json"];
     assert_eq!(place.tenantry(&plan).ends(1).json()["totals"]["rows"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_told_where_they_stand_and_rejects_can_be_a_workbook() {
+    let place = Place::with_customer().await;
+    let header = "customer,user_principal_name,first_name,last_name,street_address,job_title,usage_location\n";
+    let users = format!(
+        "{header}A-1,a@alpha.onmicrosoft.com,A,A,\"Hof 1\n2. Stock\",x,GB\n\
+         A-1,b@alpha.onmicrosoft.com,=B,B,,007,UK\n\
+         A-1,not a name,C,+C,,0000000000000000042,GB\n"
+    );
+    place.write("users.csv", users);
+    let run = [
+        "run",
+        "bulk-add-users",
+        "users.csv",
+        "--skip-invalid",
+        "--json",
+        "--out",
+        "out",
+    ];
+    let job = place.tenantry(&run).ends(1).json();
+    let id = job["job"].as_str().expect("an id");
+    let rejects = read(place.path("out/rejects.csv"));
+    assert!(rejects.contains("\"row 2, line 4\",unknown-country,"), "{rejects}");
+    for args in [
+        &["rejects", id, "--save", "rejects.xlsx"][..],
+        &["results", id, "--save", "all.xlsx"],
+    ] {
+        place.tenantry(args).ends(0);
+    }
+    assert!(
+        std::fs::read(place.path("rejects.xlsx"))
+            .expect("a workbook")
+            .starts_with(b"PK")
+    );
+    assert!(
+        place
+            .tenantry(&["rejects", id, "--format", "xlsx"])
+            .ends(0)
+            .out
+            .starts_with("PK")
+    );
+    place
+        .tenantry(&["results", id, "--save", "x.csv", "--out", "out"])
+        .ends(2);
+    // Handed in as they are, they are refused for the same reasons, in their cells.
+    let again = [
+        "run",
+        "bulk-add-users",
+        "rejects.xlsx",
+        "--skip-invalid",
+        "--json",
+        "--out",
+        "again",
+    ];
+    let again = place.tenantry(&again).ends(1).json();
+    assert_eq!(again["counts"]["rejected"], 2, "{again:#}");
+    let told = read(place.path("again/rejects.csv"));
+    for line in [
+        "A-1,b@alpha.onmicrosoft.com,'=B,B,,007,UK,\"sheet Sheet1, row 2 (G2)\",unknown-country,",
+        "A-1,not a name,C,'+C,,0000000000000000042,GB,\"sheet Sheet1, row 3 (B3)\",invalid,",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let report = place.tenantry(&["report", again["job"].as_str().expect("an id"), "--json"]);
+    let report = report.ends(0).json();
+    let example = &report["errors"][0]["examples"][0];
+    assert_eq!(
+        (&example["sheet"], &example["cells"][0]),
+        (&json!("Sheet1"), &json!("B3")),
+        "{report:#}"
+    );
+    // Mended as a spreadsheet mends it, they are applied.
+    place.write(
+        "mended.csv",
+        told.replace(",UK,", ",GB,")
+            .replace("not a name", "c@alpha.onmicrosoft.com"),
+    );
+    let mended = place
+        .tenantry(&["run", "bulk-add-users", "mended.csv", "--json"])
+        .ends(0)
+        .json();
+    assert_eq!(mended["counts"]["applied"], 2, "{mended:#}");
+    let all = ["run", "bulk-add-users", "all.xlsx", "--skip-invalid", "--json"];
+    let all = place.tenantry(&all).ends(1).json();
+    assert_eq!(
+        (&all["counts"]["unchanged"], &all["counts"]["rejected"]),
+        (&json!(1), &json!(2)),
+        "{all:#}"
+    );
 }

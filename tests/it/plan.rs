@@ -10,6 +10,7 @@ mod lists;
 mod once;
 mod order;
 mod quotes;
+mod round;
 mod sheets;
 mod subjects;
 mod subscriptions;

@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use tenantry::input::{Block, Input, InputLimits};
 use tenantry::ledger::{Counts, JobId, JobState, Parameters};
-use tenantry::receipt::{Form, InputFiles, Receipt, RejectsWriter, ResultsWriter};
+use tenantry::receipt::{Form, InputFiles, Line, Receipt, RejectsWriter, ResultsWriter};
 
 use crate::input::{plain, rows};
 
@@ -46,7 +46,15 @@ fn results_are_the_rows_and_what_came_of_them() {
     ]);
     let mut results = ResultsWriter::create(dir.path(), &header, Form::default()).expect("a file");
     for (row, message) in block.rows().zip(["", "=1+1", "a, b"]) {
-        results.write(&row, "applied", "", message, "id-1").expect("room");
+        let line = Line {
+            place: "row 1, line 2",
+            outcome: "applied",
+            subject: "Ångström AB",
+            message,
+            id: "id-1",
+            ..Line::default()
+        };
+        results.write(&row, &line).expect("room");
     }
     assert_eq!(names(dir.path()), ["results.csv.partial"]);
     let written = results.finish().expect("room");
@@ -54,10 +62,10 @@ fn results_are_the_rows_and_what_came_of_them() {
     let text = fs::read_to_string(&written.path).expect("the results");
     assert_eq!(
         text,
-        "user,\"licenses;\",note,_row,_outcome,_code,_message,_id\n\
-         ann,A;B,'=cmd,1,applied,,,id-1\n\
-         \"b\"\"ob\",\"x,y\",\"1\r\n2\",2,applied,,'=1+1,id-1\n\
-         short,3,applied,,\"a, b\",id-1\n"
+        "user,\"licenses;\",note,_row,_place,_outcome,_code,_subject,_message,_id\n\
+         ann,A;B,'=cmd,1,\"row 1, line 2\",applied,,Ångström AB,,id-1\n\
+         \"b\"\"ob\",\"x,y\",\"1\r\n2\",2,\"row 1, line 2\",applied,,Ångström AB,'=1+1,id-1\n\
+         short,3,\"row 1, line 2\",applied,,Ångström AB,\"a, b\",id-1\n"
     );
     let digest = open(&written.path).finish().expect("rows");
     assert_eq!(
@@ -79,7 +87,7 @@ fn nothing_is_left_of_a_file_given_up_or_interrupted() {
         .expect("room");
     assert_eq!(
         fs::read_to_string(written.path).expect("results"),
-        "a,_row,_outcome,_code,_message,_id\n"
+        "a,_row,_place,_outcome,_code,_subject,_message,_id\n"
     );
 
     let missing =
@@ -97,11 +105,17 @@ fn rejects_exist_only_where_there_are_any() {
     let block = block(&[strings(&["1", "2"])]);
     let row = block.row(0).expect("a row");
     let mut rejects = RejectsWriter::create(dir.path(), &header, Form::default());
-    rejects.write(&row, "invalid", "b: `2`: a letter").expect("room");
+    let line = Line {
+        place: "row 1, line 2",
+        code: "invalid",
+        message: "b: `2`: a letter",
+        ..Line::default()
+    };
+    rejects.write(&row, &line).expect("room");
     assert!(rejects.finish().expect("room").is_some());
     assert_eq!(
         fs::read_to_string(dir.path().join("rejects.csv")).expect("rejects"),
-        "a,b,_code,_message\n1,2,invalid,b: `2`: a letter\n"
+        "a,b,_place,_code,_subject,_message\n1,2,\"row 1, line 2\",invalid,,b: `2`: a letter\n"
     );
     assert_eq!(
         RejectsWriter::create(dir.path(), &header, Form::default())
@@ -169,19 +183,28 @@ fn table() -> impl Strategy<Value = (Vec<String>, Vec<Vec<String>>)> {
     )
 }
 
+const WHY: Line<'_> = Line {
+    place: "row 7",
+    outcome: "rejected",
+    code: "invalid",
+    subject: "ida",
+    message: "why",
+    id: "",
+};
+
 proptest! {
     #[test]
     fn cells_come_back_as_they_were((header, table) in table()) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut results = ResultsWriter::create(dir.path(), &header, Form::default()).expect("a file");
         for row in block(&table).rows() {
-            results.write(&row, "rejected", "invalid", "why", "").expect("room");
+            results.write(&row, &WHY).expect("room");
         }
         let mut input = open(&results.finish().expect("room").path);
         prop_assert_eq!(&input.header()[..header.len()], &header);
         let back: Vec<_> = rows(&mut input).expect("rows").into_iter().map(|(_, cells)| cells).collect();
         for ((cells, back), number) in table.iter().zip(&back).zip(1..) {
-            let ours = strings(&[&number.to_string(), "rejected", "invalid", "why", ""]);
+            let ours = strings(&[&number.to_string(), "row 7", "rejected", "invalid", "ida", "why", ""]);
             prop_assert_eq!(&[cells.clone(), ours].concat(), back);
         }
         prop_assert_eq!(back.len(), table.len());
@@ -195,7 +218,7 @@ proptest! {
         for _ in 0..3 {
             let mut rejects = RejectsWriter::create(dir.path(), &header, Form::default());
             for row in block.rows() {
-                rejects.write(&row, "invalid", "why").expect("room");
+                rejects.write(&row, &WHY).expect("room");
             }
             let written = rejects.finish().expect("room").expect("rows");
             texts.push(fs::read(&written.path).expect("rejects"));

@@ -273,7 +273,7 @@ async fn what_is_exported_is_what_was_asked_for() {
     let mut lines = customers.lines();
     assert_eq!(
         lines.next(),
-        Some("Microsoft ID,Company name,Primary domain name,Relationship,Tags")
+        Some("\u{feff}Microsoft ID,Company name,Primary domain name,Relationship,Tags")
     );
     assert_eq!(lines.count(), 6);
     let users = crate::place::read(place.path("out/bakeries_users.csv"));

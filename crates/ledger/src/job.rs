@@ -169,6 +169,8 @@ pub struct Job {
     pub input_rows: u64,
     /// What is to be said of the file, a sentence each.
     pub input_notes: Vec<String>,
+    /// The sheet that was read, where the file is a workbook.
+    pub input_sheet: Option<String>,
     /// The file's header, cell by cell.
     pub header: Vec<String>,
 }
@@ -220,7 +222,7 @@ const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
     CASE WHEN j.finished_at IS NULL THEN
       (SELECT w.message FROM waiting_rows w WHERE w.job = j.seq ORDER BY w.row LIMIT 1) END,
     CASE WHEN j.finished_at IS NULL THEN
-      (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END
+      (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END, i.sheet
     FROM jobs j JOIN inputs i ON i.id = j.input";
 
 impl Ledger {
@@ -378,6 +380,7 @@ fn read_job(row: &Row, now: i64) -> Result<Job, DbError> {
         input_bytes: count(23)?,
         input_rows: count(24)?,
         input_notes: row.opt_text(34)?.map_or(Ok(Vec::new()), json)?,
+        input_sheet: row.opt_text(37)?.map(str::to_owned),
         header: json(row.text(25)?)?,
     })
 }

@@ -65,6 +65,8 @@ pub struct Commit {
     pub rows: u64,
     /// What is to be said of the file, a sentence each.
     pub notes: Vec<String>,
+    /// The sheet that was read, where the file is a workbook.
+    pub sheet: Option<String>,
     /// The submitter's own key.
     pub idempotency_key: Option<String>,
     /// Hash of kind, parameters and content.
@@ -278,13 +280,15 @@ impl Ledger {
                 }
                 // Rows that were spooled by another job have been measured.
                 tx.exec(
-                    "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4, notes = $5 WHERE id = $1 AND sha256 IS NULL",
+                    "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4, notes = $5, sheet = $6
+                     WHERE id = $1 AND sha256 IS NULL",
                     &[
                         job.input.into(),
                         commit.sha256.as_str().into(),
                         commit.bytes.into(),
                         commit.rows.into(),
                         (!commit.notes.is_empty()).then(|| to_json(&commit.notes)).into(),
+                        commit.sheet.clone().into(),
                     ],
                 )?;
                 tx.exec(

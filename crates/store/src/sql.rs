@@ -71,9 +71,9 @@ impl Context {
 pub struct Customers(lookup::Directory);
 
 impl Customers {
-    /// Looks up the customers of some rows.
-    pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowRequest<'_>]) -> Result<(), DbError> {
-        self.0.learn(tx, rows.iter().filter_map(|row| row.request.customer()))
+    /// Looks up customers by what rows name them with.
+    pub fn learn_named<'a>(&mut self, tx: &mut dyn Tx, named: impl Iterator<Item = &'a str>) -> Result<(), DbError> {
+        self.0.learn(tx, named.map(CustomerRef::parse))
     }
 
     /// Primary domain and name of the customer that rows name so.

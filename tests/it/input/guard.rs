@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use proptest::prelude::*;
 use tenantry::input::{Block, Input, InputLimits, guard};
-use tenantry::receipt::{Form, RejectRows, ResultRows};
+use tenantry::receipt::{Form, Line, RejectRows, ResultRows, TableFormat};
 
 const RUNS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
@@ -21,7 +21,9 @@ fn cell() -> impl Strategy<Value = String> {
         ],
         0..7,
     );
-    prop_oneof![any, harsh.prop_map(|chars| chars.into_iter().collect::<String>())]
+    let cell = prop_oneof![any, harsh.prop_map(|chars| chars.into_iter().collect::<String>())];
+    // What is read is composed, so whatever is written is.
+    cell.prop_map(|cell| tenantry_jobs::key::composed(&cell).into_owned())
 }
 
 fn read(text: &[u8]) -> Input {
@@ -60,12 +62,13 @@ proptest! {
         message in cell(),
         bom: bool,
     ) {
-        let form = Form { bom };
+        let form = Form { bom, ..Form::default() };
+        let line = Line { outcome: "rejected", code: "invalid", message: &message, ..Line::default() };
         let (mut row, mut names) = (cells.clone(), header.clone());
         let mut before: Option<Vec<u8>> = None;
         for _ in 0..3 {
-            let mut rejects = RejectRows::new(Vec::new(), &names, form);
-            rejects.write(&block(&row).row(0).expect("a row"), "invalid", &message).expect("room");
+            let mut rejects = RejectRows::new(Vec::new(), &names, form).expect("room");
+            rejects.write(&block(&row).row(0).expect("a row"), &line).expect("room");
             let text = rejects.finish().expect("room");
             for cell in as_others_read(&text) {
                 prop_assert!(!cell.trim_start_matches('\u{feff}').starts_with(RUNS) || bom || header[0].contains('\u{feff}'), "{:?}", cell);
@@ -80,10 +83,33 @@ proptest! {
             prop_assert!(before.is_none_or(|before| before == text));
             before = Some(text);
         }
-        let mut results = ResultRows::new(Vec::new(), &header, form);
-        results.write(&block(&cells).row(0).expect("a row"), "rejected", "invalid", &message, "").expect("room");
+        let mut results = ResultRows::new(Vec::new(), &header, form).expect("room");
+        results.write(&block(&cells).row(0).expect("a row"), &line).expect("room");
         let text = results.finish().expect("room");
         prop_assert_eq!(&first_row(&text)[..cells.len()], &cells[..]);
+    }
+
+    #[test]
+    fn a_workbook_holds_what_csv_holds(
+        cells in proptest::collection::vec(cell(), 1..5),
+        message in cell(),
+    ) {
+        let form = Form { format: TableFormat::Xlsx, ..Form::default() };
+        // Whose first cell is empty may be taken for a row that was left empty.
+        let cells = [vec!["007".to_owned()], cells].concat();
+        let mut names: Vec<String> = (0..cells.len()).map(|number| format!("c{number}")).collect();
+        let mut row = cells.clone();
+        for _ in 0..2 {
+            let mut rejects = RejectRows::new(Vec::new(), &names, form).expect("room");
+            let line = Line { message: &message, place: "here", ..Line::default() };
+            rejects.write(&block(&row).row(0).expect("a row"), &line).expect("room");
+            let mut input = read(&rejects.finish().expect("room"));
+            names = input.header().to_vec();
+            let block = input.read_block(10).expect("rows").expect("a row");
+            row = block.row(0).expect("a row").cells().map(str::to_owned).collect();
+            prop_assert_eq!(&row[..cells.len()], &cells[..]);
+            prop_assert_eq!(row.last(), Some(&message));
+        }
     }
 
     #[test]

@@ -6,14 +6,15 @@ use tenantry::ledger::Ledger;
 
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
-/// What schema 10 to 13 have added, taken away again.
-const WITHOUT_KEYS: [&str; 21] = [
+/// What schema 10 to 14 have added, taken away again.
+const WITHOUT_KEYS: [&str; 22] = [
     "DROP TABLE plan_parts",
     "DROP INDEX customers_external_key",
     "DROP INDEX domains_key",
     "DROP INDEX users_name",
     "DROP INDEX deleted_users_name",
     "ALTER TABLE inputs DROP COLUMN notes",
+    "ALTER TABLE inputs DROP COLUMN sheet",
     "ALTER TABLE customers DROP COLUMN external_key",
     "ALTER TABLE customers DROP COLUMN name_key",
     "ALTER TABLE customers DROP COLUMN tags_key",

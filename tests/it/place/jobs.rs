@@ -17,18 +17,19 @@ pub(crate) struct TestJob<'a> {
     ledger: &'a Ledger,
     stores: Stores,
     kind: &'a str,
-    csv: &'a str,
+    /// Text, or a workbook.
+    data: &'a [u8],
     parameters: Parameters,
     rules: Rules,
 }
 
 impl<'a> TestJob<'a> {
-    pub(crate) fn new(ledger: &'a Ledger, kind: &'a str, csv: &'a str) -> Self {
+    pub(crate) fn new(ledger: &'a Ledger, kind: &'a str, data: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         Self {
             ledger,
             stores: Stores::default(),
             kind,
-            csv,
+            data: data.as_ref(),
             parameters: Parameters::default(),
             rules: Rules {
                 chunk_rows: 5,
@@ -64,7 +65,7 @@ impl<'a> TestJob<'a> {
             parameters: self.parameters,
             source: Source::Bytes {
                 name: format!("{}.csv", self.kind),
-                data: self.csv.as_bytes().to_vec().into(),
+                data: self.data.to_vec().into(),
             },
             idempotency_key: None,
             submitted_by: by("tester"),
@@ -78,7 +79,9 @@ impl<'a> TestJob<'a> {
             queue: &Queue::embedded(),
             rules: &self.rules,
         };
-        submitter.submit(submission, &|_| ()).await.expect("submitted")
+        // Boxed, as it is large and would be carried in every future around it.
+        let submitting = Box::pin(submitter.submit(submission, &|_| ()));
+        submitting.await.expect("submitted")
     }
 
     /// Submits the job, which has to be accepted, and works on it until it is at rest.

@@ -121,7 +121,7 @@ async fn refused_rows_say_whom_they_are_about_whatever_refuses_them() {
         .to_owned();
     let report = place.tenantry(&["report", &job]).ends(0).out;
     assert!(
-        report.contains("row 2 (line 3), eva@alpha.onmicrosoft.com (of Alpha Ltd): "),
+        report.contains("row 2, line 3, eva@alpha.onmicrosoft.com (of Alpha Ltd): "),
         "{report}"
     );
     let told = place.tenantry(&["report", &job, "--json"]).ends(0).json();
@@ -133,11 +133,11 @@ async fn refused_rows_say_whom_they_are_about_whatever_refuses_them() {
     place.tenantry(&["report", &job, "--html", "report.html"]).ends(0);
     assert!(
         read(place.path("report.html"))
-            .contains("<td>2</td><td>3</td><td>eva@alpha.onmicrosoft.com (of Alpha Ltd)</td>")
+            .contains("<td>row 2, line 3</td><td>eva@alpha.onmicrosoft.com (of Alpha Ltd)</td>")
     );
     let rows = place.tenantry(&["rows", &job, "--outcome", "applied"]).ends(0).out;
     assert!(
-        rows.contains("row 4 (line 5)") && rows.contains("kim@alpha.onmicrosoft.com (of Alpha Ltd)"),
+        rows.contains("row 4, line 5") && rows.contains("kim@alpha.onmicrosoft.com (of Alpha Ltd)"),
         "{rows}"
     );
 }

@@ -27,6 +27,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (11, include_str!("schema/0011-unique-keys.sql"), None),
     (12, include_str!("schema/0012-notes.sql"), None),
     (13, include_str!("schema/0013-plans.sql"), None),
+    (14, include_str!("schema/0014-sheets.sql"), None),
 ];
 
 /// The schema version this program writes.

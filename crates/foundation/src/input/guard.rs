@@ -14,10 +14,12 @@ use super::block::{Cells, Mark};
 const GUARD: u8 = b'\'';
 
 /// Columns that files of ours have, and hardly any other, without case, blanks and hyphens.
-const OURS: [&str; 7] = [
+const OURS: [&str; 9] = [
     "_row",
+    "_place",
     "_outcome",
     "_code",
+    "_subject",
     "_message",
     "_id",
     "microsoftid",
@@ -33,6 +35,13 @@ pub fn is_needed(cell: &[u8]) -> bool {
         Some(&GUARD | 0xef) => runs(cell),
         _ => false,
     }
+}
+
+/// Whether a cell of a workbook, which runs no texts, is to be written with an apostrophe before it: because reading takes
+/// one away.
+#[inline]
+pub fn is_needed_in_text(cell: &[u8]) -> bool {
+    cell.first() == Some(&GUARD) && runs(cell)
 }
 
 /// The cell as it was before it was written.

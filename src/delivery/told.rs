@@ -1,0 +1,62 @@
+//! What results say of a row besides its outcome: where it stands, and whom it is about.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::db::DbError;
+use crate::input::RowView;
+use crate::ledger::{ChunkRows, Job, Ledger, RowRecord};
+use crate::plan::{About, Place, Subjects};
+
+/// Tells of the rows of one job.
+#[derive(Clone)]
+pub(super) struct Told {
+    job: Arc<Job>,
+    /// `None` for a job of a kind that is not known here.
+    subjects: Option<Subjects>,
+}
+
+/// Tells of the rows of one of its chunks.
+pub(super) struct ChunkTold {
+    told: Told,
+    about: Option<About>,
+}
+
+impl Told {
+    pub(super) async fn of(ledger: &Ledger, job: &Job) -> Result<Self, DbError> {
+        Ok(Self {
+            job: Arc::new(job.clone()),
+            subjects: Subjects::of(ledger, job).await?,
+        })
+    }
+
+    pub(super) async fn of_chunk(&self, rows: &ChunkRows) -> Result<ChunkTold, DbError> {
+        let about = match &self.subjects {
+            Some(subjects) => Some(subjects.about(rows.block().rows()).await?),
+            None => None,
+        };
+        Ok(ChunkTold {
+            told: self.clone(),
+            about,
+        })
+    }
+}
+
+impl ChunkTold {
+    /// Writes both of a row in place of what `place` and `subject` held.
+    pub(super) fn write(&self, row: &RowView<'_>, record: &RowRecord, place: &mut String, subject: &mut String) {
+        let Told { job, subjects } = &self.told;
+        let columns = match subjects {
+            Some(subjects) if job.input_sheet.is_some() && !record.message.is_empty() => {
+                subjects.at_fault(&record.message)
+            }
+            _ => Vec::new(),
+        };
+        place.clear();
+        let _ = write!(place, "{}", Place::of(job, row.number, Some(row.line), &columns));
+        subject.clear();
+        if let Some(about) = self.about.as_ref().and_then(|about| about.subject(row)) {
+            let _ = write!(subject, "{about}");
+        }
+    }
+}
