@@ -11,9 +11,11 @@ mod once;
 mod order;
 mod quotes;
 mod sheets;
+mod short;
 mod subjects;
 mod subscriptions;
 mod tampered;
+mod titles;
 
 use std::fmt::Write as _;
 
