@@ -85,6 +85,8 @@ pub enum Source {
         name: String,
         /// The CSV text.
         data: Bytes,
+        /// Whether its cells may hold lines like its own.
+        multiline_cells: bool,
     },
 }
 
@@ -193,7 +195,7 @@ pub struct Planning {
     /// First row of each block, so that a row's block can be found.
     first_rows: Vec<u64>,
     keep_blocks: bool,
-    /// What of the file is not read.
+    /// What of the file is not read, a sentence each.
     notes: Vec<String>,
 }
 

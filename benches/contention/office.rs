@@ -45,6 +45,7 @@ impl Office {
             source: Source::Bytes {
                 name: format!("{kind}.csv"),
                 data: csv.into_bytes().into(),
+                multiline_cells: true,
             },
             idempotency_key: None,
             submitted_by: Actor::new("bench", Via::Cli),

@@ -27,10 +27,15 @@ static TEMPLATES: [Template; 2] = [
 ];
 
 /// How many of the columns only lists have.
-const LISTED: usize = 12;
+const LISTED: usize = 17;
 
 const COLUMNS: &[(&str, Option<&str>)] = &[
     ("id", None),
+    ("objectId", None),
+    ("companyName", None),
+    ("authenticationPhoneNumber", None),
+    ("authenticationAlternativePhoneNumber", None),
+    ("authenticationEmail", None),
     ("mail", None),
     ("preferredLanguage", None),
     ("userType", None),

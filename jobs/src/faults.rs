@@ -79,17 +79,10 @@ impl Faults {
     /// As [`line`](Self::line), but tabs and line breaks are part of the text.
     pub(crate) fn lines<'a>(&mut self, row: &Row<'a>, column: usize, max: usize) -> &'a str {
         let value = row.text(column);
-        if text::has_control(value)
-            && value
-                .chars()
-                .any(|c| text::is_none_of_a_value(c) && !matches!(c, '\t' | '\n' | '\r'))
-        {
-            self.add(
-                column,
-                code::BAD_CHARACTER,
-                value,
-                "text without characters that nobody can see",
-            );
+        if text::has_control(value) {
+            self.check_characters(column, value, |c| {
+                text::is_none_of_a_value(c) && !matches!(c, '\t' | '\n' | '\r')
+            });
         }
         self.check_spoilt(column, value);
         self.check_length(column, value, max);
@@ -99,15 +92,31 @@ impl Faults {
     /// Checks a value that should be a single line of at most `max` characters.
     pub(crate) fn check_line(&mut self, column: usize, value: &str, max: usize) {
         if text::has_control(value) {
-            self.add(
-                column,
-                code::BAD_CHARACTER,
-                value,
-                "one line without characters that nobody can see",
-            );
+            self.check_characters(column, value, text::is_none_of_a_value);
         }
         self.check_spoilt(column, value);
         self.check_length(column, value, max);
+    }
+
+    /// Notes the first character that the value cannot have. A tab within one is a blank to some, and the end of a cell to
+    /// others, so nobody but its author knows.
+    #[cold]
+    fn check_characters(&mut self, column: usize, value: &str, is_wrong: impl Fn(char) -> bool) {
+        let Some((at, c)) = value.chars().enumerate().find(|(_, c)| is_wrong(*c)) else {
+            return;
+        };
+        let what = match c {
+            '\t' => "is a tab; write a blank, or nothing".to_owned(),
+            '\n' | '\r' => "is a line break, and the value has to be one line".to_owned(),
+            '\u{FFFD}' => "stands for one that was lost; type it again".to_owned(),
+            c => format!("is one that nobody can see (U+{:04X}); delete it", u32::from(c)),
+        };
+        self.tell(
+            column,
+            code::BAD_CHARACTER,
+            value,
+            format!("character {} {what}", at + 1),
+        );
     }
 
     fn check_spoilt(&mut self, column: usize, value: &str) {
@@ -115,7 +124,21 @@ impl Faults {
             let name = self.columns[column].name;
             name.contains("phone") || matches!(name, "fax" | "postal_code" | "external_id")
         };
-        if let Some(sentence) = text::spoilt(value, digits) {
+        // Where a house number or a code may stand that a spreadsheet takes for a date.
+        let codes = || {
+            let name = self.columns[column].name;
+            let others = [
+                "sku",
+                "office",
+                "street_address",
+                "address_line1",
+                "address_line2",
+                "registration_number",
+                "associated_partner_id",
+            ];
+            digits() || others.contains(&name)
+        };
+        if let Some(sentence) = text::spoilt(value, digits).or_else(|| text::dates::spoilt(value, codes)) {
             self.tell(column, code::ERROR_CELL, value, sentence);
         }
     }

@@ -367,6 +367,8 @@ fn key(cell: &str) -> String {
         .map(|(property, _)| property);
     let (text, mark) = property.map_or((cell, ""), |property| (property, "["));
     let counts = |c: &char| !is_blank(*c) && !matches!(c, '_' | '-');
+    // A header that was typed on a Mac may have letters and their marks apart.
+    let text = crate::key::composed(text);
     mark.chars()
         .chain(text.chars().filter(counts).flat_map(char::to_lowercase))
         .collect()

@@ -160,6 +160,8 @@ pub mod code {
     pub const BAD_CHARACTER: &str = "bad-character";
     /// The row has more or fewer cells than the header.
     pub const RAGGED_ROW: &str = "ragged-row";
+    /// The row is the one that a template gives as an example.
+    pub const EXAMPLE_ROW: &str = "example-row";
     /// A cell of a spreadsheet holds an error such as `#N/A` instead of a value.
     pub const ERROR_CELL: &str = "error-cell";
     /// The same key stands in an earlier row of the file.

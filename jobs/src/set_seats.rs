@@ -83,11 +83,17 @@ impl JobKind for SetSeats {
 
 /// The part number in capitals and the id, from what the row says of either.
 fn sku<'a>(faults: &mut Faults, row: &Row<'a>) -> (&'a str, Uuid) {
+    let before = faults.count();
     let part_number = faults.required_line(row, SKU, 128);
+    let is_faulty = faults.count() > before;
     let id = row.text(SKU_ID);
     let given = Uuid::try_parse(id).ok();
     if !id.is_empty() && given.is_none() {
         faults.add(SKU_ID, code::INVALID, id, "a GUID");
+    }
+    if is_faulty {
+        // Whatever else is true of it, it is not what was meant.
+        return (part_number, given.unwrap_or_default());
     }
     if let Ok(written_as_id) = Uuid::try_parse(part_number) {
         let expected = "the SKU's part number; its GUID belongs in `sku_id`";

@@ -4,6 +4,8 @@
 //! taken off like blanks; within one they are refused, since two values that look alike would be different ones. Those that
 //! join letters or choose their form belong to some scripts and stay.
 
+pub(crate) mod dates;
+
 /// Whether nobody sees the character, beside blanks and controls: marks of direction, joiners, hyphens that do not show,
 /// byte order marks, tags.
 pub(crate) fn is_invisible(c: char) -> bool {
@@ -49,17 +51,19 @@ pub(crate) fn spoilt(text: &str, digits: impl Fn() -> bool) -> Option<&'static s
              type the value",
         ),
         b'=' => is_formula(text).then_some("this is a formula and not its value; type what it comes to"),
-        b'\'' => (text[1..].starts_with(|c: char| c.is_ascii_digit() || "+-=@".contains(c)) && digits()).then_some(
-            "the apostrophe is not part of the value, spreadsheets mark text by it; delete it",
-        ),
+        b'\'' => {
+            let runs = text[1..].starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+            (runs || (text[1..].starts_with(|c: char| c.is_ascii_digit()) && digits()))
+                .then_some("the apostrophe is not part of the value, spreadsheets mark text by it; delete it")
+        }
         b'0'..=b'9' => is_number_spoilt(text, digits),
         b'+' | b'-' => is_number_spoilt(&text[1..], digits),
         _ => None,
     }
 }
 
-/// As spreadsheets write errors in English, German, French, Spanish, Italian, Dutch, Polish and Portuguese; and cells that
-/// are too narrow.
+/// As spreadsheets write errors in English, German, French, Spanish, Italian, Dutch, Polish, Portuguese, Swedish, Danish,
+/// Norwegian, Finnish, Czech and Russian; and cells that are too narrow.
 fn is_error(text: &str) -> bool {
     const ERRORS: &[&str] = &[
         "#N/A",
@@ -113,9 +117,45 @@ fn is_error(text: &str) -> bool {
         "#VALOR!",
         "#NÚM!",
         "#NULO!",
+        "#DESBORDAMIENTO!",
+        "#¡DESBORDAMIENTO!",
+        "#SAKNAS!",
+        "#VÄRDEFEL!",
+        "#REFERENS!",
+        "#NAMN?",
+        "#DIVISION/0!",
+        "#OGILTIGT!",
+        "#I/T",
+        "#VÆRDI!",
+        "#VERDI!",
+        "#NAVN?",
+        "#REFERENCE!",
+        "#PUUTTUU!",
+        "#ARVO!",
+        "#VIITTAUS!",
+        "#NIMI?",
+        "#LUKU!",
+        "#JAKO/0!",
+        "#HODNOTA!",
+        "#NÁZEV?",
+        "#ČÍSLO!",
+        "#ODKAZ!",
+        "#DZIEL/0!",
+        "#Н/Д",
+        "#ЗНАЧ!",
+        "#ССЫЛКА!",
+        "#ИМЯ?",
+        "#ДЕЛ/0!",
+        "#ЧИСЛО!",
+        "#ПУСТО!",
     ];
-    (text.len() > 1 && text.bytes().all(|byte| byte == b'#'))
-        || ERRORS.iter().any(|error| error.eq_ignore_ascii_case(text))
+    (text.len() > 1 && text.bytes().all(|byte| byte == b'#')) || ERRORS.iter().any(|error| is_same(error, text))
+}
+
+/// Whether two texts differ in case alone.
+fn is_same(one: &str, other: &str) -> bool {
+    let lower = |text: &'_ str| text.chars().flat_map(char::to_lowercase).collect::<String>();
+    one.eq_ignore_ascii_case(other) || (!other.is_ascii() && lower(one) == lower(other))
 }
 
 /// `=` before a number, a cell or a function.
@@ -217,6 +257,15 @@ mod tests {
             "########",
             "#WERT!",
             "#¡DIV/0!",
+            "#ÜBERLAUF!",
+            "#überlauf!",
+            "#Überlauf!",
+            "#värdefel!",
+            "#núm!",
+            "#знач!",
+            "'-b'",
+            "'=x",
+            "'＠home'",
             "=1+1",
             "=A1",
             "=SUM(A1:A3)",
@@ -245,6 +294,9 @@ mod tests {
             "#",
             "#1",
             "#4 High Street",
+            "#Ü1",
+            "'t Hooft",
+            "'n' Roll",
             "12E4",
             "1E4-9",
             "= Company =",

@@ -87,6 +87,7 @@ impl InputArgs {
         Ok(Source::Bytes {
             name: crate::plan::SET.to_owned(),
             data: writer.into_inner()?.into(),
+            multiline_cells: true,
         })
     }
 }

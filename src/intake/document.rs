@@ -19,11 +19,12 @@ use reading::Reading;
 pub const JOB_DOCUMENT_SCHEMA: &str = include_str!("job-document.schema.json");
 
 /// The keys of a document.
-pub const KEYS: [&str; 8] = [
+pub const KEYS: [&str; 9] = [
     "kind",
     "parameters",
     "rows",
     "csv",
+    "multiline_cells",
     "idempotency_key",
     "submitted_by",
     "reply_to",
@@ -62,6 +63,8 @@ pub struct JobDocument {
     pub ignore_not_kept: Option<bool>,
     /// The rows.
     pub rows: JobRows,
+    /// Whether cells of CSV text may hold lines like its own.
+    pub multiline_cells: bool,
     /// The sender's own key: documents with the same one are the same job.
     pub idempotency_key: Option<String>,
     /// Who sent it.

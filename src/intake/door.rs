@@ -33,6 +33,8 @@ impl Door for LedgerDoor {
             JobRows::Objects(_) => Places::Objects,
             JobRows::Csv(_) => Places::Csv,
         };
+        // Rows that came as objects are no text somebody could have forgotten a quote in.
+        let multiline_cells = document.multiline_cells || matches!(places, Places::Objects);
         let by = Actor::new(document.submitted_by.as_deref().unwrap_or(NOBODY), Via::Inbox);
         let request = SubmitRequest {
             kind: document.kind,
@@ -43,6 +45,7 @@ impl Door for LedgerDoor {
                 // A sender knows its entry by this name, so the outcome it is told carries it.
                 name: default_key.clone(),
                 data: document.rows.into_csv().into(),
+                multiline_cells,
             },
             idempotency_key: Some(document.idempotency_key.clone().unwrap_or(default_key)),
             reply_to: document.reply_to,

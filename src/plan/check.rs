@@ -18,6 +18,9 @@ use crate::store::{self, Expected, Preview, RowRequest, SeatNeed, State, Verdict
 /// Stands in a plan for a row that it rejects, whatever for.
 pub(super) const REJECTED: State = [0xff; 16];
 
+/// The last row that is taken for a template's example.
+const LAST_EXAMPLE: u64 = 3;
+
 /// What checking every block of a file has in common.
 pub(super) struct Shared {
     pub(super) file: String,
@@ -81,19 +84,89 @@ impl Shared {
         let extra = beyond
             .into_iter()
             .find(|at| row.cell(*at).is_some_and(|cell| !cell.trim().is_empty()));
-        let expected = match (&self.sheet, extra) {
-            (Some(_), Some(at)) => format!(
-                "nothing in columns without a name, and column {} has none here; name it, or delete the value",
-                input::column_letters(at)
-            ),
-            (None, None) if row.len() >= header => return None,
-            (Some(_), None) => return None,
-            (None, _) => format!(
-                "as many cells as the header, {header}, not {}; is a quote or a delimiter missing?",
-                row.len()
+        let sentence = match (&self.sheet, extra) {
+            (Some(_), Some(at)) => {
+                let letters = input::column_letters(at);
+                let expected = format!(
+                    "nothing in columns without a name, and column {letters} has none here; name it, or delete the value"
+                );
+                return Some(Problem::new(code::RAGGED_ROW, "", "", expected));
+            }
+            (None, None) if row.len() < header => self.short(row.len()),
+            (_, None) => return None,
+            (None, Some(_)) => format!(
+                "the row has {} and the header {header}; is a quote missing, or does a text with the delimiter in it stand without \
+                 quotes?",
+                cells(row.len())
             ),
         };
-        Some(Problem::new(code::RAGGED_ROW, "", "", expected))
+        Some(Problem::stated(code::RAGGED_ROW, "", "", sentence))
+    }
+
+    /// What is said of a row of so few cells, of which nobody knows which are missing.
+    fn short(&self, len: usize) -> String {
+        const TOLD: usize = 3;
+        let natives = self.job.columns().iter().zip(&self.mapping.columns);
+        let needed = natives
+            .filter(|(native, at)| native.required && at.is_some_and(|at| at >= len))
+            .find_map(|(_, at)| self.header.get((*at)?));
+        let missing = &self.header[len..];
+        let mut names: Vec<String> = missing
+            .iter()
+            .map(|name| name.trim())
+            .filter(|name| !name.is_empty())
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let more = names.len().saturating_sub(TOLD);
+        names.truncate(TOLD);
+        if more > 0 {
+            names.push(format!("{more} more"));
+        }
+        let named = match names.split_last() {
+            None => "what is missing".to_owned(),
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        };
+        let verb = if names.len() > 1 { "are" } else { "is" };
+        let (row, header) = (cells(len), self.header.len());
+        match needed {
+            Some(needed) => format!(
+                "the row has {row} and the header {header}, and `{needed}`, which has to have a value, is not among them; a \
+                 cell, a quote or a delimiter is missing, or the end of the row"
+            ),
+            None => format!(
+                "the row has {row} and the header {header}; if {named} {verb} meant to be empty, write the delimiters for \
+                 that; if not, a cell, a quote or a delimiter is missing, or the end of the row"
+            ),
+        }
+    }
+
+    /// The row that a template gives as an example, left in by whoever filled it in. Further down it is somebody's wish.
+    fn is_example(&self, row: &RowView<'_>) -> bool {
+        const MARKS: [&str; 6] = [
+            "example:",
+            "beispiel:",
+            "exemple:",
+            "ejemplo:",
+            "esempio:",
+            "voorbeeld:",
+        ];
+        let is_marked = |cell: &str| {
+            let start = cell.trim_start().split_inclusive(':').next().unwrap_or_default();
+            let start: String = start
+                .chars()
+                .filter(|c| !c.is_whitespace())
+                .flat_map(char::to_lowercase)
+                .collect();
+            MARKS.contains(&start.as_str())
+        };
+        row.number <= LAST_EXAMPLE
+            && self
+                .mapping
+                .columns
+                .iter()
+                .flatten()
+                .any(|at| row.cell(*at).is_some_and(is_marked))
     }
 
     /// Cells of a row that a spreadsheet shows an error in, where they matter.
@@ -113,6 +186,20 @@ impl Shared {
             ))
         };
         block.errors(row.number).filter_map(native).collect()
+    }
+}
+
+/// What is said of a template's example.
+fn example() -> Problem {
+    let sentence = "this row is the example of a template; delete it";
+    Problem::stated(code::EXAMPLE_ROW, "", "", sentence)
+}
+
+/// So many cells, in words.
+fn cells(count: usize) -> String {
+    match count {
+        1 => "1 cell".to_owned(),
+        many => format!("{many} cells"),
     }
 }
 
@@ -283,7 +370,8 @@ pub(super) fn check(
         let mut lines = Vec::with_capacity(SLICE);
         for (view, cells) in slice.rows() {
             let valueless = shared.valueless(&block, view);
-            let refused = match shared.ragged(view) {
+            let unread = shared.ragged(view).or_else(|| shared.is_example(view).then(example));
+            let refused = match unread {
                 Some(problem) => vec![problem],
                 None => match shared.job.request(&cells) {
                     Ok(_) if !valueless.is_empty() => valueless,

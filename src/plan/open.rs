@@ -1,6 +1,7 @@
 //! What is to be planned, opened: which sheet of a workbook, which columns, and whether it is to be read at all.
 
-use tenantry_jobs::{JobKind, header};
+use tenantry_jobs::header::{self, Mapping};
+use tenantry_jobs::{JobKind, Problem, code};
 
 use super::{PlanError, Source, Unkept, check};
 use crate::clock::Clock;
@@ -11,6 +12,9 @@ use crate::store::sql::Context;
 /// Memory for duplicate keys before they spill to a temporary file.
 const KEY_MEMORY: usize = 4 * 1024 * 1024;
 
+/// Lines that may stand above the header.
+const MOST_TITLES: usize = 4;
+
 /// Opens what is to be planned and reads its header.
 pub(super) fn open(
     mut source: Source,
@@ -19,28 +23,52 @@ pub(super) fn open(
     context: Context,
     keeping: Unkept,
 ) -> Result<(Input, Keys, check::Shared, Vec<String>), PlanError> {
-    let mut input = read(&source, job)?;
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
-    if let Some(fitting) = fitting_sheet(&input, &mut source, job, fixed)? {
-        input = fitting;
+    let mut opened = Opened::new(&source, job, fixed)?;
+    if let Some(fitting) = fitting_sheet(&opened, &mut source, job, fixed)? {
+        opened = fitting;
+    }
+    let Opened {
+        mut input,
+        title,
+        header_below,
+    } = opened;
+    let mut notes: Vec<String> = title.into_iter().collect();
+    if input.header().is_empty() {
+        // The sheet is blank, and this is what says so.
+        input.read_block(1)?;
     }
     let header: Vec<String> = input.header().to_vec();
-    let cells = borrowed(&header);
-    let mut mapping = header::recognise(job, &cells, fixed).map_err(|problems| PlanError::Header {
-        file: input.name().to_owned(),
-        sheet: input.sheet().map(str::to_owned),
-        kind: job.kind(),
-        line: input.header_line(),
-        problems,
+    let mut mapping = header::recognise(job, &borrowed(&header), fixed).map_err(|mut problems| {
+        problems.extend(header_below.map(|line| {
+            let lines = if input.sheet().is_some() { "row" } else { "line" };
+            let sentence = format!("{lines} {line} looks like the header; delete what stands above it");
+            Problem::stated(code::UNKNOWN_COLUMN, "", "", sentence)
+        }));
+        PlanError::Header {
+            file: input.name().to_owned(),
+            sheet: input.sheet().map(str::to_owned),
+            kind: job.kind(),
+            line: input.header_line(),
+            problems,
+        }
     })?;
-    refuse_hidden(&input, &source, job)?;
+    refuse_hidden(&input, &source, job, &mapping)?;
     input.redact(&mapping.secret);
+    let needed = job.columns().iter().zip(&mapping.columns);
+    let last_needed = needed
+        .filter(|(column, _)| column.required)
+        .filter_map(|(_, at)| *at)
+        .max();
+    input.complete_short(
+        last_needed.map_or(1, |last| last + 1),
+        header.len() - mapping.unnamed.len(),
+    );
     let left_out = if keeping.leave_out {
         mapping.leave_out(job, keeping.columns)
     } else {
         Vec::new()
     };
-    let mut notes = Vec::new();
     if !left_out.is_empty() {
         let left_out = left_out.join(", ");
         notes.push(format!("left out, as {} does not keep it: {left_out}", keeping.title));
@@ -72,13 +100,89 @@ pub(super) fn open(
     Ok((input, keys, shared, notes))
 }
 
+/// A file or sheet with its header read.
+struct Opened {
+    input: Input,
+    /// What is said of lines above the header that were passed over.
+    title: Option<String>,
+    /// The line below that looks like the header, where what stands above it may be something else than a title.
+    header_below: Option<u64>,
+}
+
+impl Opened {
+    /// Opens what the source says. Where the first line is no header, one below is looked for.
+    fn new(source: &Source, job: &dyn JobKind, fixed: &[&str]) -> Result<Self, InputError> {
+        let input = read(source, job)?;
+        let mut header_below = None;
+        if !fits(&input, job, fixed) && !input.header().is_empty() {
+            match below_title(source, job, fixed)? {
+                Below::Header(found) => return Ok(*found),
+                Below::Doubt(line) => header_below = Some(line),
+                Below::Nothing => {}
+            }
+        }
+        Ok(Self {
+            input,
+            title: None,
+            header_below,
+        })
+    }
+}
+
+/// What stands below a line that is no header.
+enum Below {
+    Header(Box<Opened>),
+    Doubt(u64),
+    Nothing,
+}
+
+/// Looks for the header below the first line. A title is one cell in a line, of which a header of several has none that is only
+/// a title; anything else that stands above a header may be rows that were sorted with it.
+fn below_title(source: &Source, job: &dyn JobKind, fixed: &[&str]) -> Result<Below, InputError> {
+    let mut input = read(source, job)?;
+    let first = input.header_line();
+    let mut is_title = true;
+    for _ in 0..MOST_TITLES {
+        let cells = input.header().iter().filter(|cell| !cell.trim().is_empty()).count();
+        is_title &= cells == 1;
+        let last = input.header_line();
+        // What is wrong further down is told when it is read.
+        if input.skip_preamble(|_| true).is_err() {
+            return Ok(Below::Nothing);
+        }
+        if fits(&input, job, fixed) {
+            let cells = input.header().iter().filter(|cell| !cell.trim().is_empty()).count();
+            if !is_title || cells < 2 {
+                return Ok(Below::Doubt(input.header_line()));
+            }
+            let lines = if input.sheet().is_some() { "row" } else { "line" };
+            let title = if first == last {
+                format!("{lines} {first} stands above the header and was passed over")
+            } else {
+                format!("{lines}s {first} to {last} stand above the header and were passed over")
+            };
+            return Ok(Below::Header(Box::new(Opened {
+                input,
+                title: Some(title),
+                header_below: None,
+            })));
+        }
+    }
+    Ok(Below::Nothing)
+}
+
+fn fits(input: &Input, job: &dyn JobKind, fixed: &[&str]) -> bool {
+    header::recognise(job, &borrowed(input.header()), fixed).is_ok()
+}
+
 /// The only sheet of a workbook whose header fits the kind, where none is named and it is not the first one.
 fn fitting_sheet(
-    first: &Input,
+    opened: &Opened,
     source: &mut Source,
     job: &dyn JobKind,
     fixed: &[&str],
-) -> Result<Option<Input>, InputError> {
+) -> Result<Option<Opened>, InputError> {
+    let first = &opened.input;
     let Some(options) = source.options() else {
         return Ok(None);
     };
@@ -88,19 +192,18 @@ fn fitting_sheet(
     else {
         return Ok(None);
     };
-    let fits = |input: &Input| header::recognise(job, &borrowed(input.header()), fixed).is_ok();
     let mut fitting = Vec::new();
-    if fits(first) {
+    if fits(first, job, fixed) {
         fitting.push((name.to_owned(), None));
     }
     for other in first.other_sheets() {
         let mut source = source.clone();
         source.choose(other);
         // An empty one fits nothing, nor does one that cannot be read.
-        if let Ok(input) = read(&source, job)
-            && fits(&input)
+        if let Ok(opened) = Opened::new(&source, job, fixed)
+            && fits(&opened.input, job, fixed)
         {
-            fitting.push((other.clone(), Some(input)));
+            fitting.push((other.clone(), Some(opened)));
         }
     }
     if fitting.len() > 1 {
@@ -112,42 +215,70 @@ fn fitting_sheet(
         );
         return Err(InputError::new(first.name(), input::code::SEVERAL_SHEETS, message));
     }
-    Ok(fitting.pop().and_then(|(name, input)| {
+    Ok(fitting.pop().and_then(|(name, opened)| {
         source.choose(&name);
-        input
+        opened
     }))
 }
 
-/// Whoever filters a list of leavers does not expect the others to be deleted as well.
-fn refuse_hidden(input: &Input, source: &Source, job: &dyn JobKind) -> Result<(), InputError> {
+/// Whoever filters a list of leavers does not expect the others to be deleted as well, and who hides the column that says whom,
+/// looks at other names than those that are acted on.
+fn refuse_hidden(input: &Input, source: &Source, job: &dyn JobKind, mapping: &Mapping) -> Result<(), InputError> {
     let is_told = source.options().is_some_and(|options| options.hidden_rows.is_some());
-    let (rows, _) = input.hidden();
-    if rows == 0 || is_told || !job.policy().destructive {
+    if is_told || !job.policy().destructive {
         return Ok(());
     }
-    let rows = match rows {
-        1 => "1 row of the sheet is hidden".to_owned(),
-        many => format!("{many} rows of the sheet are hidden"),
+    let (rows, _) = input.hidden();
+    let refusal = |what: String, remedy: &str| {
+        let message = format!(
+            "{what}, and `{}` would carry out what nobody sees; {remedy}",
+            job.kind()
+        );
+        Err(InputError::new(input.name(), input::code::HIDDEN_ROWS, message).of_sheet(input.sheet()))
     };
-    let message = format!(
-        "{rows}, and `{}` would carry out what nobody sees; say --hidden-rows skip or --hidden-rows include",
-        job.kind()
-    );
-    Err(InputError::new(input.name(), input::code::HIDDEN_ROWS, message).of_sheet(input.sheet()))
+    match rows {
+        0 => {}
+        1 => return refusal("1 row of the sheet is hidden".to_owned(), ROWS_REMEDY),
+        many => return refusal(format!("{many} rows of the sheet are hidden"), ROWS_REMEDY),
+    }
+    let hidden = job.columns().iter().zip(&mapping.columns);
+    let mut hidden =
+        hidden.filter_map(|(column, at)| at.filter(|at| input.is_column_hidden(*at)).map(|at| (column.name, at)));
+    match hidden.next() {
+        Some((name, at)) => refusal(
+            format!("column {} of the sheet (`{name}`) is hidden", input::column_letters(at)),
+            "show the column, or say --hidden-rows include",
+        ),
+        None => Ok(()),
+    }
+}
+
+const ROWS_REMEDY: &str = "say --hidden-rows skip or --hidden-rows include";
+
+/// The source from the header on that stands on that line.
+pub(super) fn read_from(source: &Source, job: &dyn JobKind, header_line: u64) -> Result<Input, InputError> {
+    let mut input = read(source, job)?;
+    while input.header_line() < header_line {
+        input.skip_preamble(|_| true)?;
+    }
+    Ok(input)
 }
 
 /// The source from its header on.
-pub(super) fn read(source: &Source, job: &dyn JobKind) -> Result<Input, InputError> {
+fn read(source: &Source, job: &dyn JobKind) -> Result<Input, InputError> {
     let mut input = match source {
         Source::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
         Source::Spooled { rows, options } => Input::of_spooled(rows, input::InputLimits::default(), options)?,
-        // A program wrote these, and quotes what it has to.
-        Source::Bytes { name, data } => Input::from_reader_with(
+        Source::Bytes {
+            name,
+            data,
+            multiline_cells,
+        } => Input::from_reader_with(
             name,
             Box::new(std::io::Cursor::new(data.clone())),
             input::InputLimits::default(),
             &InputOptions {
-                multiline_cells: true,
+                multiline_cells: *multiline_cells,
                 ..InputOptions::default()
             },
         )?,

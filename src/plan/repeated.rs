@@ -69,9 +69,10 @@ impl RepeatedRows {
     fn shown(&mut self, duplicate: &Duplicate) -> Option<(String, Option<Subject>)> {
         let column = self.shared.column(duplicate.column)?;
         if matches!(self.again, SecondReading::Unopened) {
-            self.again = super::open::read(&self.shared.source, self.shared.job).map_or(SecondReading::Lost, |input| {
-                SecondReading::Reading(Box::new(input), None)
-            });
+            self.again = super::open::read_from(&self.shared.source, self.shared.job, self.shared.header_line)
+                .map_or(SecondReading::Lost, |input| {
+                    SecondReading::Reading(Box::new(input), None)
+                });
         }
         let row = self.again.row(duplicate.row, duplicate.line)?;
         let value = row.cell(column)?.trim().to_owned();

@@ -51,7 +51,8 @@ impl<'r> Cells<'r> {
 impl<'b> Rest<'b> {
     /// What is left of a row with these faults; `None` where it is not known which cell is which.
     pub(super) fn new(shared: &'b Shared, view: &RowView<'b>, faults: &[RowFault]) -> Option<Self> {
-        if faults.iter().any(|fault| fault.problem.code == code::RAGGED_ROW) {
+        let is_unread = |code: &str| matches!(code, code::RAGGED_ROW | code::EXAMPLE_ROW);
+        if faults.iter().any(|fault| is_unread(&fault.problem.code)) {
             return None;
         }
         let customer = shared.customer.as_deref();

@@ -12,6 +12,7 @@ mod formats;
 mod guard;
 mod oracle;
 mod sheet;
+mod short;
 
 /// Rows as plain data: the line each begins on, and its cells.
 pub(crate) type Rows = Vec<(u64, Vec<String>)>;

@@ -12,9 +12,11 @@ mod order;
 mod quotes;
 mod round;
 mod sheets;
+mod short;
 mod subjects;
 mod subscriptions;
 mod tampered;
+mod titles;
 
 use std::fmt::Write as _;
 

@@ -31,6 +31,7 @@ mod guess;
 mod notes;
 mod redact;
 mod sheet;
+mod short;
 mod source;
 mod spooled;
 mod text;
@@ -211,7 +212,15 @@ impl Input {
             notes: Notes::default(),
             hidden_rows: options.hidden_rows,
         };
-        input.read_header()?;
+        match input.read_header() {
+            // Another sheet may be meant: whoever wants this one's rows is told.
+            Err(error)
+                if error.code == code::EMPTY_FILE && options.sheet.is_none() && !input.other_sheets().is_empty() =>
+            {
+                input.failed = Some(error);
+            }
+            read => read?,
+        }
         Ok(input)
     }
 
@@ -255,7 +264,15 @@ impl Input {
         }
     }
 
-    /// The first row that is not blank.
+    /// Whether the column, counted from 0, is hidden in the sheet that is read.
+    pub fn is_column_hidden(&self, column: usize) -> bool {
+        match &self.rows_from {
+            From::Text(_) => false,
+            From::Sheet(sheet) => sheet.is_column_hidden(column),
+        }
+    }
+
+    /// The first row that is not blank. Empty where the first of several sheets has none; reading it is an error then.
     pub fn header(&self) -> &[String] {
         &self.header
     }
@@ -292,6 +309,15 @@ impl Input {
         self.redacted = columns.to_vec();
     }
 
+    /// From now on a row of a text that only lacks empty cells at its end has as many cells as the header, where it has at least
+    /// `least`. `named` is how many cells the header has up to its last name. The rows around it show whether it is such
+    /// a row, however they are read in blocks.
+    pub fn complete_short(&mut self, least: usize, named: usize) {
+        if let From::Text(text) = &mut self.rows_from {
+            text.complete_short(least, named);
+        }
+    }
+
     /// Reads up to `max_rows` rows, fewer where they are large or a fault ends the file; `None` at the end of the
     /// file. Blank lines and rows whose every cell is blank are passed over.
     pub fn read_block(&mut self, max_rows: usize) -> Result<Option<Block>, InputError> {
@@ -311,14 +337,14 @@ impl Input {
         while self.read_block(BLOCK)?.is_some() {}
         let encoding = self.encoding();
         let mut notes = match &self.rows_from {
-            From::Text(_) => Vec::new(),
+            From::Text(text) => notes::completed(text.completed()).into_iter().collect(),
             From::Sheet(sheet) => sheet.notes(self.hidden_rows),
         };
         let (meter, broken) = match &self.rows_from {
             From::Text(text) => (text.source().meter(), text.broken()),
             From::Sheet(sheet) => (sheet.meter(), None),
         };
-        notes.extend(self.notes.told(encoding, broken));
+        notes.extend(self.notes.told(encoding, broken, self.rows));
         Ok(Digest {
             sha256: meter.sha256(),
             bytes: meter.bytes,

@@ -3,7 +3,7 @@
 use crate::Template;
 
 /// The templates, none of which fits another's header.
-pub(super) const TEMPLATES: &[Template] = &[PARTNER_CENTER, ADMIN_CENTRE, ENTRA];
+pub(super) const TEMPLATES: &[Template] = &[PARTNER_CENTER, ADMIN_CENTRE, ADMIN_CENTRE_DE, ADMIN_CENTRE_ES, ENTRA];
 
 pub(crate) const PARTNER_CENTER: Template = Template {
     name: "Partner Center user upload",
@@ -42,6 +42,57 @@ pub(crate) const ADMIN_CENTRE: Template = Template {
         ("State or province", Some("state")),
         ("ZIP or postal code", Some("postal_code")),
         ("Country or region", Some("country")),
+    ],
+};
+
+/// In German. The portal goes by the order of its columns; `Telefon – Geschäftlich` stands for the office's number there.
+pub(crate) const ADMIN_CENTRE_DE: Template = Template {
+    name: "Microsoft 365 admin centre, German",
+    preamble: None,
+    markers: &[],
+    opposite: None,
+    columns: &[
+        ("Benutzername", Some("user_principal_name")),
+        ("Vorname", Some("first_name")),
+        ("Nachname", Some("last_name")),
+        ("Anzeigename", Some("display_name")),
+        ("Position", Some("job_title")),
+        ("Abteilung", Some("department")),
+        ("Telefon – Geschäftlich", Some("office")),
+        ("Telefon (geschäftlich)", Some("office_phone")),
+        ("Mobiltelefon", Some("mobile_phone")),
+        ("Fax", Some("fax")),
+        ("Alternative E-Mail-Adresse", Some("alternate_email")),
+        ("Adresse", Some("street_address")),
+        ("Ort", Some("city")),
+        ("Bundesstaat", Some("state")),
+        ("Postleitzahl", Some("postal_code")),
+        ("Land oder Region", Some("country")),
+    ],
+};
+
+/// In Spanish.
+pub(crate) const ADMIN_CENTRE_ES: Template = Template {
+    name: "Microsoft 365 admin centre, Spanish",
+    preamble: None,
+    markers: &[],
+    opposite: None,
+    columns: &[
+        ("Nombre de usuario", Some("user_principal_name")),
+        ("Nombre", Some("first_name")),
+        ("Apellidos", Some("last_name")),
+        ("Nombre para mostrar", Some("display_name")),
+        ("Puesto", Some("job_title")),
+        ("Departamento", Some("department")),
+        ("Número del trabajo", Some("office")),
+        ("Teléfono del trabajo", Some("office_phone")),
+        ("Teléfono móvil", Some("mobile_phone")),
+        ("Número de fax", Some("fax")),
+        ("Dirección", Some("street_address")),
+        ("Ciudad", Some("city")),
+        ("Estado o provincia", Some("state")),
+        ("Código postal", Some("postal_code")),
+        ("País o región", Some("country")),
     ],
 };
 

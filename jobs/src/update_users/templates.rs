@@ -1,10 +1,16 @@
 //! Headers of the upload forms that users' files are made for.
 
 use crate::Template;
-use crate::bulk_add_users::templates::{ADMIN_CENTRE, ENTRA, PARTNER_CENTER};
+use crate::bulk_add_users::templates::{ADMIN_CENTRE, ADMIN_CENTRE_DE, ADMIN_CENTRE_ES, ENTRA, PARTNER_CENTER};
 
 /// The templates, none of which fits another's header.
-pub(super) const TEMPLATES: &[Template] = &[PARTNER_CENTER, ADMIN_CENTRE, ENTRA_WITHOUT_PASSWORDS];
+pub(super) const TEMPLATES: &[Template] = &[
+    PARTNER_CENTER,
+    ADMIN_CENTRE,
+    ADMIN_CENTRE_DE,
+    ADMIN_CENTRE_ES,
+    ENTRA_WITHOUT_PASSWORDS,
+];
 
 /// Whoever changes users gives none a password, so such a column is refused rather than read past.
 const ENTRA_WITHOUT_PASSWORDS: Template = Template {

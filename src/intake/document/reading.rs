@@ -68,6 +68,7 @@ impl Reading {
         let (mut parameters, ignore_not_kept) = get("parameters").map(|raw| self.parameters(raw)).unwrap_or_default();
         parameters.reply_rows = get("reply_rows").is_some_and(|raw| self.yes_or_no("$.reply_rows", raw));
         let rows = self.rows(get("rows"), get("csv"));
+        let multiline_cells = get("multiline_cells").is_some_and(|raw| self.yes_or_no("$.multiline_cells", raw));
         let idempotency_key = self.name("idempotency_key", get("idempotency_key"));
         let submitted_by = self.name("submitted_by", get("submitted_by"));
         let reply_to = self.reply_to(get("reply_to"), prefix);
@@ -77,6 +78,7 @@ impl Reading {
                 parameters,
                 ignore_not_kept,
                 rows,
+                multiline_cells,
                 idempotency_key,
                 submitted_by,
                 reply_to,

@@ -27,7 +27,7 @@ fn all_faults_come_at_once_with_their_places() {
     let malformed = JobDocument::parse(document.as_bytes(), "tenantry").expect_err("faulty");
     let told: Vec<_> = malformed.reasons.iter().map(ToString::to_string).collect();
     let expected = [
-        "$.reply_too: `reply_too`: expected one of kind, parameters, rows, csv, idempotency_key, submitted_by, reply_to, reply_rows; did you mean `reply_to`?",
+        "$.reply_too: `reply_too`: expected one of kind, parameters, rows, csv, multiline_cells, idempotency_key, submitted_by, reply_to, reply_rows; did you mean `reply_to`?",
         "$.kind: `bulk-add-user`: expected the name of a job kind; did you mean `bulk-add-users`?",
         "$.parameters.custmer: `custmer`: expected one of customer, skip_invalid, ignore_not_kept; did you mean `customer`?",
         "$.parameters.skip_invalid: expected true or false, found a string",

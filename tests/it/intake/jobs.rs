@@ -37,6 +37,14 @@ on_both! {
         assert!(reasons.iter().any(|reason| reason.suggestion.as_deref() == Some("country")), "{reasons:?}");
         let reasons = refused(json!({ "kind": "add-customer", "csv": format!("{}\n\"x", CUSTOMER.map(|(column, _)| column).join(",")) })).await;
         assert_eq!(reasons[0].code, "unclosed-quote");
+        // A quote that swallows rows is found as in files, unless the sender says that it is meant so.
+        let swallowed = "customer,address_line2\nx,\"Dock 12\ny,\"\"Store\"\"\nz,Dock 14\"\n";
+        let swallowing = json!({ "kind": "update-account", "csv": swallowed, "parameters": { "skip_invalid": true } });
+        let reasons = refused(swallowing.clone()).await;
+        assert_eq!((reasons[0].code.as_str(), reasons[0].line), ("stray-quote", Some(2)), "{reasons:?}");
+        let mut meant = swallowing;
+        meant["multiline_cells"] = true.into();
+        door.submit(parse(&meant), "k:4".to_owned()).await.expect("accepted, with a row to reject");
         let reused = json!({ "kind": "add-customer", "rows": [customer(), customer()], "idempotency_key": "k:1", "parameters": { "skip_invalid": true } });
         assert_eq!(refused(reused).await[0].path, "$.idempotency_key");
     }

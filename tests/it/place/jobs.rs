@@ -66,6 +66,7 @@ impl<'a> TestJob<'a> {
             source: Source::Bytes {
                 name: format!("{}.csv", self.kind),
                 data: self.data.to_vec().into(),
+                multiline_cells: true,
             },
             idempotency_key: None,
             submitted_by: by("tester"),

@@ -103,3 +103,39 @@ async fn hidden_rows_are_not_deleted_unless_somebody_says_so() {
     assert!(applied.out.contains("awaiting-approval"), "{applied:#?}");
     assert_eq!(applied.json()["counts"]["total"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_column_that_says_whom_to_delete_has_to_be_agreed_to() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+    let write = |hidden: u16| {
+        let mut book = Workbook::new();
+        let sheet = book.add_worksheet();
+        for (row, line) in USERS.lines().enumerate() {
+            let cells: Vec<&str> = line.split(',').take(2).collect();
+            sheet.write_row(row as u32, 0, cells).expect("a row");
+            sheet
+                .write(row as u32, 2, if row == 0 { "_note" } else { "x" })
+                .expect("a cell");
+        }
+        sheet.set_column_hidden(hidden).expect("a column");
+        place.write("leavers.xlsx", book.save_to_buffer().expect("a workbook"));
+    };
+    write(1);
+    let told = "column B of the sheet (`user_principal_name`) is hidden, and `delete-users` would carry out what nobody sees; \
+                show the column, or say --hidden-rows include";
+    for command in ["plan", "run", "submit"] {
+        let refused = place.tenantry(&[command, "delete-users", "leavers.xlsx"]).ends(2);
+        assert!(refused.all().contains(told), "{refused:#?}");
+    }
+    let include = ["plan", "delete-users", "leavers.xlsx", "--hidden-rows", "include"];
+    place.tenantry(&include).ends(0);
+    // Nothing is done by a column that the kind does not read, nor destroyed by other kinds.
+    write(2);
+    place.tenantry(&["plan", "delete-users", "leavers.xlsx"]).ends(0);
+    write(1);
+    place.tenantry(&["plan", "bulk-add-users", "leavers.xlsx"]);
+}

@@ -51,7 +51,7 @@ async fn rows_that_a_quote_swallows_are_refused() {
     assert_eq!(run["counts"]["applied"], 1);
     assert_eq!(
         run["input"]["notes"][0],
-        "the file has 4 lines and fewer rows: 1 cell contains line breaks"
+        "the file has 4 lines for a header and 1 row: 1 cell contains line breaks"
     );
 }
 
@@ -66,7 +66,7 @@ async fn lines_and_rows_are_told_apart_where_they_differ() {
     let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(0);
     assert!(
         plan.out
-            .contains("note: the file has 4 lines and fewer rows: 1 cell contains line breaks"),
+            .contains("note: the file has 4 lines for a header and 2 rows: 1 cell contains line breaks"),
         "{plan:#?}"
     );
 }
@@ -126,4 +126,32 @@ async fn rows_of_few_columns_that_a_quote_swallows_are_refused() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quotes_in_files_of_one_column_are_held_to_the_same() {
+    let place = Place::with_customer().await;
+    for (rows, expected) in [
+        ("\"A-1\"\"\nB-2\nC-3\"\n", "holds whole rows"),
+        ("\"A-1\nB-2\"\nC-3\n", "holds whole rows"),
+        ("\"A-1\r\n\r\nB-2\"\r\n", "holds whole rows"),
+        ("\"A-1\"x\n", "text follows the quote"),
+        ("\"A-1\nB-2\n", "never closed"),
+    ] {
+        place.write("one.csv", format!("customer\n{rows}"));
+        for command in ["plan", "run"] {
+            let told = place.tenantry(&[command, "remove-relationship", "one.csv"]).ends(2);
+            assert!(
+                told.all().contains(expected) && told.all().contains("quote"),
+                "{rows:?}: {told:#?}"
+            );
+        }
+    }
+    // A line end at the end of a cell holds no row.
+    place.write("one.csv", "customer\n\"A-1\n\"\n");
+    let told = place
+        .tenantry(&["plan", "remove-relationship", "one.csv", "--json"])
+        .ends(0)
+        .json();
+    assert_eq!(told["totals"]["change"], 1, "{told:#}");
 }

@@ -211,6 +211,7 @@ impl StoreUnderTest {
             source: Source::Bytes {
                 name: format!("{kind}.csv"),
                 data: self.fill(rows).into_bytes().into(),
+                multiline_cells: true,
             },
             idempotency_key: idempotency_key.map(str::to_owned),
             submitted_by: by("tester"),

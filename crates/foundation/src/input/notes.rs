@@ -51,15 +51,20 @@ impl Notes {
         }
     }
 
-    /// The notes, a sentence each. `broken`: the lines of the text, and how many cells hold line ends.
-    pub(super) fn told(&self, encoding: &str, broken: Option<(u64, u64)>) -> Vec<String> {
+    /// The notes, a sentence each. `broken`: the lines of the text, and how many cells hold line ends; `rows`: those below the
+    /// header.
+    pub(super) fn told(&self, encoding: &str, broken: Option<(u64, u64)>, rows: u64) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some((lines, cells)) = broken {
             let cells = match cells {
                 1 => "1 cell contains line breaks".to_owned(),
                 many => format!("{many} cells contain line breaks"),
             };
-            notes.push(format!("the file has {lines} lines and fewer rows: {cells}"));
+            let rows = match rows {
+                1 => "1 row".to_owned(),
+                many => format!("{many} rows"),
+            };
+            notes.push(format!("the file has {lines} lines for a header and {rows}: {cells}"));
         }
         if !is_unicode(encoding) {
             let examples = match self.encoded.as_slice() {
@@ -79,6 +84,17 @@ impl Notes {
             notes.push(format!("… and {} more such cells", self.more_garbled));
         }
         notes
+    }
+}
+
+/// What is said of rows that were completed.
+pub(super) fn completed(rows: u64) -> Option<String> {
+    match rows {
+        0 => None,
+        1 => Some("1 row ends before the header does; its last cells were taken as empty".to_owned()),
+        many => Some(format!(
+            "{many} rows end before the header does; their last cells were taken as empty"
+        )),
     }
 }
 

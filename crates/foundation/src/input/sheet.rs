@@ -128,6 +128,10 @@ impl Sheet {
         self.hidden.count(self.header_row)
     }
 
+    pub(super) fn is_column_hidden(&self, column: usize) -> bool {
+        self.hidden.has_column(column)
+    }
+
     pub(super) fn meter(&self) -> &Meter {
         &self.meter
     }

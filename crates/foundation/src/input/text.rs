@@ -8,6 +8,7 @@ use super::InputLimits;
 use super::block::{Cells, RowView};
 use super::decode::{Decoder, Filled};
 use super::error::{InputError, Position, code};
+use super::short::{Ahead, Short};
 use super::source::TextSource;
 use super::tokens::{self, Preface, Scanned};
 
@@ -31,6 +32,7 @@ pub(super) struct Text {
     multiline: bool,
     /// Cells that hold line ends.
     broken: u64,
+    short: Short,
 }
 
 impl Text {
@@ -51,6 +53,7 @@ impl Text {
             width: 0,
             multiline,
             broken: 0,
+            short: Short::default(),
         }
     }
 
@@ -71,6 +74,17 @@ impl Text {
         self.multiline = true;
     }
 
+    /// From now on rows are completed that only lack empty cells at their end, where they have at least `least` cells;
+    /// `named` is how many cells the header has up to its last name.
+    pub(super) fn complete_short(&mut self, least: usize, named: usize) {
+        self.short.allow(least, named);
+    }
+
+    /// Rows that were completed.
+    pub(super) fn completed(&self) -> u64 {
+        self.short.completed()
+    }
+
     /// Lines of the text, and cells that hold line ends, if any do.
     pub(super) fn broken(&self) -> Option<(u64, u64)> {
         (self.broken > 0).then_some((self.line - 1, self.broken))
@@ -86,6 +100,11 @@ impl Text {
                 while self.window.len() < SNIFFED && self.fill()? {}
             }
             let rest = &self.window[self.at..];
+            let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+            if blanks > 0 && rest[blanks..].starts_with(['\r', '\n']) {
+                self.at += blanks;
+                continue;
+            }
             match (rest.as_bytes(), tokens::preface(rest)) {
                 ([b'\r', b'\n', ..], _) => self.at += 2,
                 ([b'\r' | b'\n', ..], _) => self.at += 1,
@@ -100,7 +119,9 @@ impl Text {
                 _ => break,
             }
             self.line += 1;
+            self.short.pass();
         }
+        self.width = 0;
         self.delimiter = named.unwrap_or_else(|| tokens::sniff(&self.window[self.at..]));
         let mut cells = Cells::default();
         let mark = cells.mark();
@@ -127,10 +148,17 @@ impl Text {
                     // The line end of the record itself; where the file ends without one, nobody asks again.
                     self.line += breaks + 1;
                     self.at = end;
-                    if !cells.since(mark).cells().all(|cell| cell.trim_ascii().is_empty()) {
-                        return Ok(Some(line));
+                    let row = cells.since(mark);
+                    if row.cells().all(is_blank) {
+                        self.short.pass();
+                        cells.rewind(mark);
+                        continue;
                     }
-                    cells.rewind(mark);
+                    let is_ended = is_ended(&self.window, end);
+                    if self.short.look(&row, self.width, is_ended) && self.is_meant(&row, is_ended)? {
+                        (row.len()..self.width).for_each(|_| cells.end());
+                    }
+                    return Ok(Some(line));
                 }
                 Scanned::Cut { quote } => {
                     cells.rewind(mark);
@@ -151,6 +179,45 @@ impl Text {
         }
     }
 
+    /// Whether the short row that was read last lacks nothing but empty cells.
+    fn is_meant(&mut self, row: &RowView<'_>, is_ended: bool) -> Result<bool, InputError> {
+        let mut short = std::mem::take(&mut self.short);
+        let mut scratch = Cells::default();
+        let mut at = 0;
+        let is_meant = short.is_meant(row, is_ended, || self.ahead(&mut at, &mut scratch));
+        self.short = short;
+        is_meant
+    }
+
+    /// The record `at` bytes after the next one to be read, which is not read by that.
+    fn ahead(&mut self, at: &mut usize, scratch: &mut Cells) -> Result<Option<Ahead>, InputError> {
+        let mark = scratch.mark();
+        loop {
+            scratch.rewind(mark);
+            let from = self.at + *at;
+            match tokens::record(&self.window, from, self.ended, self.delimiter, scratch) {
+                Scanned::Record { end, .. } => {
+                    let row = scratch.since(mark);
+                    let ahead = Ahead {
+                        width: row.len(),
+                        is_blank: row.cells().all(is_blank),
+                        is_ended: is_ended(&self.window, end),
+                    };
+                    *at = end - self.at;
+                    scratch.rewind(mark);
+                    return Ok(Some(ahead));
+                }
+                Scanned::Cut { .. } if !self.ended && self.window.len() - from <= self.record_bytes => {
+                    let held = self.window.len() - from;
+                    self.slide();
+                    while self.window.len() - *at <= held * 2 && self.fill()? {}
+                }
+                // What is wrong there is told when it is read.
+                Scanned::Cut { .. } | Scanned::Stray { .. } | Scanned::End => return Ok(None),
+            }
+        }
+    }
+
     /// Refuses a cell that holds what looks like rows, since a quote that is missing makes one of those.
     fn swallowed(&mut self, record: &RowView<'_>) -> Result<(), InputError> {
         for (index, cell) in record.cells().enumerate() {
@@ -163,7 +230,7 @@ impl Text {
             if !self.multiline && lines.any(|line| is_row(line, delimiter, width, index, record)) {
                 let message = format!(
                     "cell {} of the record that begins here holds whole rows; a quote is probably missing or one too \
-                     many; if it is meant so, say --multiline-cells",
+                     many; if it is meant so, say --multiline-cells (`multiline_cells` in a job document)",
                     index + 1
                 );
                 let at = Position {
@@ -242,12 +309,25 @@ impl Text {
     }
 }
 
+fn is_blank(cell: &str) -> bool {
+    cell.trim_ascii().is_empty()
+}
+
+/// Whether a line end ends the record that ends at `end`.
+fn is_ended(window: &str, end: usize) -> bool {
+    matches!(window.as_bytes().get(end.wrapping_sub(1)), Some(b'\r' | b'\n'))
+}
+
 /// Whether a line within the cell at `index` of a record looks like a row of the file.
 fn is_row(line: &str, delimiter: u8, width: usize, index: usize, record: &RowView<'_>) -> bool {
     /// Fewer cells than this stand in lines of an address as well.
     const TELLING: usize = 4;
     let delimiters = line.bytes().filter(|byte| *byte == delimiter).count();
-    if delimiters + 1 < width || width < 2 {
+    if width < 2 {
+        // Each line would be a row by itself; a header may be written on several.
+        return width > 0 && !is_blank(line) && record.cell(index).is_some_and(|cell| !cell.starts_with(['\r', '\n']));
+    }
+    if delimiters + 1 < width {
         return false;
     }
     // Nobody writes tabs or semicolons in an address.

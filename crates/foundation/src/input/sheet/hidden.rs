@@ -24,8 +24,8 @@ const LONGEST_TAG: usize = 64 << 10;
 pub(super) struct Hidden {
     /// Rows, counted from 1, ascending.
     rows: Vec<u32>,
-    /// Columns that are not shown.
-    columns: u32,
+    /// Columns that are not shown, from the first to the last of each group, counted from 1.
+    columns: Vec<(u32, u32)>,
     /// The row that was begun last.
     row: u32,
     /// Whether rows are hidden unless they say otherwise.
@@ -102,7 +102,7 @@ impl Hidden {
                     let number =
                         |name| -> Option<u32> { std::str::from_utf8(attribute(tag, name)?).ok()?.trim().parse().ok() };
                     let (from, to) = (number(b"min").unwrap_or(1), number(b"max").unwrap_or(1));
-                    self.columns = self.columns.saturating_add(to.saturating_sub(from).saturating_add(1));
+                    self.columns.push((from, to));
                 }
             }
             _ => self.by_default = is_set(tag, b"zeroHeight"),
@@ -118,7 +118,15 @@ impl Hidden {
     /// How many rows below `header`, counted from 1, and how many columns are hidden.
     pub(super) fn count(&self, header: u64) -> (usize, u32) {
         let below = self.rows.iter().filter(|row| u64::from(**row) > header).count();
-        (below, self.columns)
+        let width = |(from, to): &(u32, u32)| to.saturating_sub(*from).saturating_add(1);
+        let columns = self.columns.iter().map(width).fold(0, u32::saturating_add);
+        (below, columns)
+    }
+
+    /// Whether the column, counted from 0, is hidden.
+    pub(super) fn has_column(&self, column: usize) -> bool {
+        let is_within = |(from, to): &(u32, u32)| (*from as usize..=*to as usize).contains(&(column + 1));
+        self.columns.iter().any(is_within)
     }
 }
 
@@ -276,6 +284,8 @@ mod tests {
         assert_eq!(hidden.row, 12);
         assert_eq!(hidden.count(3), (3, 3));
         assert!(hidden.has(5) && !hidden.has(4));
+        let columns = (0..8).filter(|column| hidden.has_column(*column));
+        assert_eq!(columns.collect::<Vec<_>>(), [1, 2, 4]);
     }
 
     #[test]

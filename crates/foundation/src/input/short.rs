@@ -1,0 +1,184 @@
+//! Rows that end before the header does: which of them only lack empty cells.
+//!
+//! Excel writes a text file in blocks of 16 rows, and each block only up to the last column that holds something in it. So the
+//! first rows have all delimiters, and further down whole blocks are short by the same. Files that were put together from such
+//! ones have the blocks in other places.
+//!
+//! A row that has lost a cell in its middle, or its end, looks the same by itself: what follows would be taken for something
+//! else. So one row never shows that it is meant so, but only the rows around it do, and where they leave a doubt it stays
+//! as it is, for whoever knows the columns to refuse.
+
+use super::block::RowView;
+
+/// Rows that Excel writes in the same width.
+const TOGETHER: u64 = 16;
+/// How many rows that are short by the same are no accident.
+const SEVERAL: u64 = 3;
+/// The most records that are looked at for one row, blank ones included.
+const MOST_AHEAD: u64 = 64;
+
+/// Decides about the rows of one text, in file order.
+#[derive(Debug)]
+pub(super) struct Short {
+    /// The fewest cells of a row that may be completed; until somebody says it, none is.
+    least: usize,
+    /// Cells of the header up to its last name.
+    named: usize,
+    /// Records so far, blank ones and those before the header as well.
+    records: u64,
+    /// The width of the rows of the current sixteen, if there were any.
+    together: Option<usize>,
+    /// Whether all rows of each sixteen had the same width so far.
+    is_uniform: bool,
+    /// The fewest cells that a full row had something in.
+    least_filled: usize,
+    /// The rows of the same width that come last.
+    run: Run,
+    /// Rows that were completed and lacked cells of columns with a name.
+    completed: u64,
+}
+
+/// Rows of the same width that follow one another.
+#[derive(Debug, Default)]
+struct Run {
+    width: usize,
+    /// Those that end in a line end.
+    rows: u64,
+    /// What was decided, and of the records before which.
+    decided: Option<(bool, u64)>,
+}
+
+/// A record that follows: its cells, whether it is blank, and whether a line end ends it.
+pub(super) struct Ahead {
+    pub(super) width: usize,
+    pub(super) is_blank: bool,
+    pub(super) is_ended: bool,
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self {
+            least: usize::MAX,
+            named: usize::MAX,
+            records: 0,
+            together: None,
+            is_uniform: true,
+            least_filled: usize::MAX,
+            run: Run::default(),
+            completed: 0,
+        }
+    }
+}
+
+impl Short {
+    /// Lets rows of at least `least` cells be completed; `named` is how many cells the header has up to its last name.
+    pub(super) fn allow(&mut self, least: usize, named: usize) {
+        (self.least, self.named) = (least, named);
+    }
+
+    /// How many rows were completed that lacked cells of columns with a name.
+    pub(super) fn completed(&self) -> u64 {
+        self.completed
+    }
+
+    /// Counts a record that is passed over.
+    pub(super) fn pass(&mut self) {
+        if self.records.is_multiple_of(TOGETHER) {
+            self.together = None;
+        }
+        self.records += 1;
+    }
+
+    /// Looks at the next row, of a header of `width` cells; 0 before it is known. Says whether it is a short one that may be
+    /// completed, to be [asked](Self::is_meant) about.
+    pub(super) fn look(&mut self, row: &RowView<'_>, width: usize, is_ended: bool) -> bool {
+        self.pass();
+        let len = row.len();
+        self.is_uniform &= *self.together.get_or_insert(len) == len;
+        if self.run.width != len {
+            self.run = Run {
+                width: len,
+                ..Run::default()
+            };
+        }
+        self.run.rows += u64::from(is_ended);
+        if len >= width {
+            if width > 0 && self.least_filled > 0 {
+                let is_empty = |at: &usize| row.cell(*at).is_some_and(|cell| cell.trim_ascii().is_empty());
+                let empty = (0..width).rev().take_while(is_empty).count();
+                self.least_filled = self.least_filled.min(width - empty);
+            }
+            return false;
+        }
+        len >= self.least
+    }
+
+    /// Whether the short row that was looked at last is one that lacks nothing but empty cells. `ahead` gives the records
+    /// that follow.
+    pub(super) fn is_meant<E>(
+        &mut self,
+        row: &RowView<'_>,
+        is_ended: bool,
+        ahead: impl FnMut() -> Result<Option<Ahead>, E>,
+    ) -> Result<bool, E> {
+        let is_meant = self.decide(row, is_ended, ahead)?;
+        self.completed += u64::from(is_meant && row.len() < self.named);
+        Ok(is_meant)
+    }
+
+    fn decide<E>(
+        &mut self,
+        row: &RowView<'_>,
+        is_ended: bool,
+        mut ahead: impl FnMut() -> Result<Option<Ahead>, E>,
+    ) -> Result<bool, E> {
+        let len = row.len();
+        // Only columns without a name are missing. One that lost a cell would end in an empty one.
+        if len >= self.named
+            && len
+                .checked_sub(1)
+                .and_then(|last| row.cell(last))
+                .is_some_and(|cell| !cell.trim_ascii().is_empty())
+        {
+            return Ok(true);
+        }
+        let place = self.records - 1;
+        let begins = place.is_multiple_of(TOGETHER);
+        if let Some((decided, before)) = self.run.decided
+            && place < before
+            && (!begins || decided)
+        {
+            return Ok(decided);
+        }
+        let is_told = self.least_filled <= len;
+        let together = begins && self.is_uniform;
+        let (mut alike, mut next, mut is_whole) = (0, self.records, is_ended);
+        while next - place < MOST_AHEAD {
+            let is_enough = !is_told || self.run.rows + alike >= SEVERAL;
+            if (!together || next.is_multiple_of(TOGETHER)) && is_enough {
+                break;
+            }
+            let Some(record) = ahead()? else { break };
+            next += 1;
+            if record.is_blank {
+                continue;
+            }
+            let is_alike = record.width == len;
+            if next - place <= TOGETHER {
+                is_whole &= is_alike && record.is_ended;
+            }
+            if !is_alike {
+                break;
+            }
+            alike += u64::from(record.is_ended);
+        }
+        if together && is_whole && (alike + 1 >= SEVERAL || is_told) {
+            self.run.decided = Some((true, place + TOGETHER));
+            return Ok(true);
+        }
+        let is_meant = is_told && self.run.rows + alike >= SEVERAL;
+        // The rows of one run have one fate.
+        self.run.decided = Some((is_meant, u64::MAX));
+        Ok(is_meant)
+    }
+}

@@ -1,0 +1,135 @@
+//! Codes that a spreadsheet has taken for dates: `MAR5` becomes `05. Mrz`, the house numbers `3-5` become `5-Mar`.
+//!
+//! Spreadsheets write months small or with one capital. `MAR-05` is a code that nothing was done to.
+
+/// Names of months as spreadsheets shorten them in English, German, French, Spanish, Italian and Dutch.
+const MONTHS: &[&str] = &[
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mrz", "mär", "mai",
+    "okt", "dez", "janv", "févr", "mars", "avr", "juin", "juil", "août", "déc", "ene", "abr", "ago", "dic", "gen",
+    "mag", "giu", "lug", "set", "ott", "mrt", "mei",
+];
+
+/// What is said of a value that was a code before a spreadsheet took it for a date. `codes` says whether the column is of such.
+#[inline]
+pub(crate) fn spoilt(text: &str, codes: impl Fn() -> bool) -> Option<&'static str> {
+    let (first, last) = (text.as_bytes().first()?, text.as_bytes().last()?);
+    let may_be = match first {
+        b'0'..=b'9' => text.len() >= 4 && text.as_bytes()[1..].iter().take(4).any(|byte| b"-./ ".contains(byte)),
+        // A month comes before a number.
+        b'A'..=b'Z' | b'a'..=b'z' => last.is_ascii_digit() && text.len() <= 10,
+        _ => false,
+    };
+    (may_be && is_date(text) && codes())
+        .then_some("a spreadsheet took the value for a date; format the column as text there, and type the value again")
+}
+
+/// `5-Mar`, `05. Mrz`, `Mar-05`, `5-Mar-26`, `2026-03-05`, `05.03.2026 00:00:00`.
+fn is_date(text: &str) -> bool {
+    if let Some((name, number)) = text.rsplit_once(['-', ' ']) {
+        let is_year = matches!(number.len(), 2 | 4) && digits(number).is_some();
+        if is_year && is_month(name) {
+            return true;
+        }
+    }
+    let (date, time) = match text.split_once(['T', ' ']) {
+        Some((date, time)) if is_midnight(time) => (date, true),
+        _ => (text, false),
+    };
+    // The blank belongs to German dates.
+    let date = date.replace(". ", "-");
+    let parts: Vec<&str> = date.split(['-', '.', '/']).collect();
+    match parts.as_slice() {
+        [day, month] => !time && is_day(day) && is_month(month),
+        [day, month, year] if is_month(month) => is_day(day) && matches!(year.len(), 2 | 4) && digits(year).is_some(),
+        [year, month, day] if year.len() == 4 => is_year(year) && is_day(month) && is_day(day),
+        [one, other, year] => is_day(one) && is_day(other) && is_year(year),
+        _ => false,
+    }
+}
+
+fn is_month(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    let mut letters = name.chars();
+    letters.next().is_some_and(char::is_alphabetic)
+        && letters.all(char::is_lowercase)
+        && MONTHS.contains(&name.to_lowercase().as_str())
+}
+
+fn is_day(number: &str) -> bool {
+    number.len() <= 2 && digits(number).is_some_and(|day| (1..=31).contains(&day))
+}
+
+fn is_year(number: &str) -> bool {
+    number.len() == 4 && digits(number).is_some_and(|year| (1900..2100).contains(&year))
+}
+
+fn digits(number: &str) -> Option<u32> {
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| number.parse().ok()).flatten()
+}
+
+fn is_midnight(time: &str) -> bool {
+    matches!(
+        time.trim_end_matches('Z').trim_end_matches(".000"),
+        "0:00" | "00:00" | "0:00:00" | "00:00:00" | "12:00:00 AM" | "12:00 AM"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spoilt;
+
+    #[test]
+    fn codes_that_became_dates_are_seen() {
+        for text in [
+            "5-Mar",
+            "05-Mar",
+            "Mar-05",
+            "Mar-2026",
+            "5-Mar-26",
+            "05. Mrz",
+            "5. Mai",
+            "Mrz 05",
+            "05-mars",
+            "1-août",
+            "05.03.2026 00:00:00",
+            "2026-03-05 00:00:00",
+            "2026-03-05T00:00:00",
+            "2026-03-05T00:00:00.000Z",
+            "3/5/2026 12:00:00 AM",
+            "05.03.2026",
+            "3/5/2026",
+            "2026-03-05",
+        ] {
+            assert!(spoilt(text, || true).is_some(), "{text}");
+            assert_eq!(spoilt(text, || false), None, "{text}");
+        }
+        for text in [
+            "MAR-05",
+            "5-MAR",
+            "MAR05",
+            "3-5",
+            "3/5",
+            "12-14",
+            "1-Main",
+            "1 March Street",
+            "5 Mar Vista",
+            "Mar Vista",
+            "Mai 5a",
+            "05.03.26.11.12",
+            "05-03-26",
+            "12345-6789",
+            "089 1234",
+            "01.23.45",
+            "99.99.2026",
+            "32-Mar",
+            "SPE_E3",
+            "Suite 05",
+            "2026-03-05 10:30:00",
+            "1.5",
+            "",
+        ] {
+            assert_eq!(spoilt(text, || true), None, "{text}");
+        }
+    }
+}

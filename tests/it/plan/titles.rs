@@ -1,0 +1,168 @@
+//! What stands around the rows of templates and of sheets for people: titles, examples, headers in other languages.
+
+use rust_xlsxwriter::Workbook;
+
+use crate::place::Place;
+
+const USERS: &str = "customer,user_principal_name,display_name\nA-1,ana@alpha.onmicrosoft.com,Ana\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_title_above_the_header_is_passed_over_and_told() {
+    let place = Place::with_customer().await;
+    for (title, note) in [
+        (
+            "Users to create\n",
+            "line 1 stands above the header and was passed over",
+        ),
+        (
+            "# exported on Monday,,\n\n",
+            "line 1 stands above the header and was passed over",
+        ),
+        (
+            "\"Users; all\"\n\nof Alpha,,\n",
+            "lines 1 to 3 stand above the header and were passed over",
+        ),
+        (" \t \n", ""),
+        (
+            "#TYPE Selected.User\nUsers\n",
+            "line 2 stands above the header and was passed over",
+        ),
+    ] {
+        for delimiter in [",", ";"] {
+            place.write("users.csv", format!("{title}{}", USERS.replace(',', delimiter)));
+            let told = place
+                .tenantry(&["plan", "bulk-add-users", "users.csv", "--json"])
+                .ends(0)
+                .json();
+            assert_eq!(told["totals"]["create"], 1, "{title:?}: {told:#}");
+            assert_eq!(told["notes"][0].as_str().unwrap_or_default(), note, "{title:?}");
+        }
+    }
+    // A row that repeats another is found at its line.
+    let twice = format!("Users\n{USERS}A-1,ana@alpha.onmicrosoft.com,Ana\n");
+    place.write("twice.csv", twice);
+    let told = place.tenantry(&["plan", "bulk-add-users", "twice.csv"]).ends(1);
+    let expected = "twice.csv:4: column 2 user_principal_name: `ana@alpha.onmicrosoft.com`: line 3 has the same value";
+    assert!(told.out.contains(expected), "{told:#?}");
+    place.write("users.csv", format!("Users to create\n{USERS}"));
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_sorted_with_the_header_are_not_lost() {
+    let place = Place::with_customer().await;
+    let sorted = "A-1,bo@alpha.onmicrosoft.com,Bo\ncustomer,user_principal_name,display_name\nA-1,ana@alpha.onmicrosoft.com,Ana\n";
+    place.write("sorted.csv", sorted);
+    let told = place.tenantry(&["plan", "bulk-add-users", "sorted.csv"]).ends(2);
+    assert!(
+        told.all()
+            .contains("line 2 looks like the header; delete what stands above it"),
+        "{told:#?}"
+    );
+    // In a file of one column a title and a row look the same.
+    place.write("one.csv", "B-2\ncustomer\nA-1\n");
+    let told = place.tenantry(&["plan", "remove-relationship", "one.csv"]).ends(2);
+    assert!(
+        told.all()
+            .contains("line 2 looks like the header; delete what stands above it"),
+        "{told:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_a_template_is_named() {
+    let place = Place::with_customer().await;
+    let deletion =
+        "version:v1.0\nUser name [userPrincipalName] Required\nExample: kim@contoso.com\nana@alpha.onmicrosoft.com\n";
+    place.write("delete.csv", deletion);
+    place.write("users.csv", USERS);
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+    let told = place
+        .tenantry(&["plan", "delete-users", "delete.csv", "--customer", "A-1", "--json"])
+        .ends(1)
+        .json();
+    assert_eq!(told["errors"].as_array().map(Vec::len), Some(1), "{told:#}");
+    let fault = &told["errors"][0];
+    assert_eq!((&fault["code"], &fault["line"]), (&"example-row".into(), &3.into()));
+    assert_eq!(fault["expected"], "this row is the example of a template; delete it");
+    assert_eq!(told["totals"]["change"], 1, "{told:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_centres_form_is_understood_in_other_languages() {
+    let place = Place::with_customer().await;
+    let german = "Benutzername;Vorname;Nachname;Anzeigename;Position;Abteilung;Telefon – Geschäftlich;Telefon (gescha\u{308}ftlich);\
+                  Mobiltelefon;Fax;Alternative E-Mail-Adresse;Adresse;Ort;Bundesstaat;Postleitzahl;Land oder Region\n\
+                  ida@alpha.onmicrosoft.com;Ida;Ek;Ida Ek;;;4a;+49 89 1234;;;;;Ulm;;89073;Deutschland\n";
+    let spanish = "Nombre de usuario,Nombre,Apellidos,Nombre para mostrar,Puesto,Departamento,Número del trabajo,Teléfono del trabajo,\
+                   Teléfono móvil,Número de fax,Dirección,Ciudad,Estado o provincia,Código postal,País o región\n\
+                   ida@alpha.onmicrosoft.com,Ida,Ek,Ida Ek,,,4a,+49 89 1234,,,,Ulm,,89073,DE\n";
+    for (file, text, template) in [
+        ("de.csv", german, "Microsoft 365 admin centre, German"),
+        ("es.csv", spanish, "Microsoft 365 admin centre, Spanish"),
+    ] {
+        place.write(file, text);
+        let told = place
+            .tenantry(&["plan", "bulk-add-users", file, "--customer", "A-1", "--json"])
+            .ends(0)
+            .json();
+        assert_eq!(told["template"], template);
+        if file == "de.csv" {
+            place
+                .tenantry(&["run", "bulk-add-users", file, "--customer", "A-1", "--no-passwords"])
+                .ends(0);
+        } else {
+            assert_eq!(told["totals"]["unchanged"], 1, "{told:#}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_first_sheet_and_titles_in_sheets_are_no_obstacle() {
+    let place = Place::with_customer().await;
+    let write = |file: &str, sheets: &[(&str, &[&[&str]])]| {
+        let mut book = Workbook::new();
+        for (name, rows) in sheets {
+            let sheet = book.add_worksheet().set_name(*name).expect("a name");
+            for (row, cells) in rows.iter().enumerate() {
+                sheet.write_row(row as u32, 0, cells.iter().copied()).expect("a row");
+            }
+        }
+        place.write(file, book.save_to_buffer().expect("a workbook"));
+    };
+    let users: &[&[&str]] = &[&["Leavers"], &["customer", "city"], &["A-1", "Leeds"]];
+    write(
+        "empty-first.xlsx",
+        &[
+            ("Sheet1", &[]),
+            ("Read me", &[&["How to fill this in"], &["x", "y"]]),
+            ("Data", users),
+        ],
+    );
+    let told = place
+        .tenantry(&["plan", "update-account", "empty-first.xlsx", "--json"])
+        .ends(0)
+        .json();
+    assert_eq!(told["totals"]["change"], 1, "{told:#}");
+    assert_eq!(told["sheet"], "Data");
+    assert_eq!(told["rows"][0]["line"], 3);
+    let notes = told["notes"].to_string();
+    assert!(
+        notes.contains("row 1 stands above the header and was passed over"),
+        "{notes}"
+    );
+    // Where nothing else fits, it is said of the first that it is empty.
+    write(
+        "nothing.xlsx",
+        &[("Sheet1", &[]), ("Read me", &[&["How to fill this in"]])],
+    );
+    let told = place.tenantry(&["plan", "update-account", "nothing.xlsx"]).ends(2);
+    assert!(
+        told.all().contains("the sheet holds nothing but blank rows"),
+        "{told:#?}"
+    );
+}
