@@ -31,7 +31,8 @@ const UNBOUND: &str = "SET LOCAL statement_timeout TO DEFAULT";
 const PIPELINE: usize = 256;
 /// Parameter sets of a query or change that is asked for many times at once.
 const SETS: usize = 2048;
-/// Parameter sets from which on one statement for all is faster than one for each.
+/// Fewer parameter sets than this are sent one by one: the statement for all has two settings beside it, and as small a job
+/// should need nothing more than its statements.
 const MANY: usize = 5;
 /// A plan is kept as long as the connection, and may have been made when a table was next to empty. Rows that are named by
 /// their keys are always found by index.
@@ -326,6 +327,9 @@ impl Tx for PgTx {
     }
 
     fn exec_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<u64>, DbError> {
+        if params.is_empty() {
+            return Ok(Vec::new());
+        }
         let statement = self.statement(text)?;
         let client = &self.connected.client;
         let mut changed = Vec::with_capacity(params.len());

@@ -31,6 +31,9 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn exec_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<u64>, DbError> {
+        if params.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut statement = self.connection.prepare_cached(&numbered(text)).map_err(sql)?;
         params
             .iter()
