@@ -16,6 +16,10 @@ use crate::runner::retry::RetryPolicy;
 use crate::service::{Service, ServiceSettings};
 use crate::submit::Rules;
 
+/// Small chunks that a worker carries out in one transaction. More would make each job wait longer for its outcome, and share
+/// costs that are next to nothing by then.
+const TOGETHER: usize = 500;
+
 /// The configuration in force, and the service over what it names.
 #[derive(Clone)]
 pub struct App {
@@ -63,6 +67,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
         },
         runner: crate::runner::RunnerSettings {
             concurrency: worker.concurrency,
+            together: TOGETHER,
             lease: worker.lease,
             heartbeat: worker.heartbeat,
             sweep_every: worker.sweep_every,

@@ -234,6 +234,7 @@ impl Planning {
         let customer = parameters.customer.clone();
         let context = Context {
             job: NO_JOB,
+            kind: job.kind().to_owned(),
             now: store.as_ref().map_or(0, |store| store.ledger.clock().now_millis()),
             installation: store
                 .as_ref()

@@ -1,10 +1,10 @@
 //! The runner: claims chunks, has the store apply them, records what happened, and sweeps.
 //!
 //! A ticket from the queue is a doorbell and nothing more: whoever hears it claims whatever the ledger says
-//! is next, chunk after chunk, until nothing is left. The sweep rings for what nobody was told of (a lost
+//! is next, a large chunk or many small ones at a time, until nothing is left. The sweep rings for what nobody was told of (a lost
 //! ticket, a lease that ran out, a retry that is due), so losing the whole queue costs one sweep interval.
 //!
-//! - `chunk`: one claimed chunk, from spool to closed.
+//! - `chunk`: what was claimed together, from spool to closed.
 //! - `deliver`: results whose writer died.
 //! - `export`: rows that make files.
 //! - `failure`: a chunk that came to nothing.
@@ -28,7 +28,7 @@ mod sweep;
 mod sync;
 mod turns;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -38,7 +38,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
 use crate::db::DbError;
-use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope};
+use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope, Together};
 use crate::machine::host_name;
 use crate::passwords::PasswordPolicy;
 use crate::queue::{Queue, QueueError, Ticket};
@@ -47,17 +47,23 @@ use crate::store::Stores;
 use held::HeldChunks;
 use outage::LedgerOutage;
 use retry::RetryPolicy;
+use tenantry_jobs::Undo;
 use tracing::Instrument;
 use turns::Turns;
 
 /// Chunks beyond the usual number, each of a job of its own, where a store takes its time.
 const SPARE: usize = 8;
 
+/// Rows of small chunks that are carried out in one transaction: as many as one chunk usually has.
+const TOGETHER_ROWS: u64 = 5_000;
+
 /// How a runner works.
 #[derive(Debug, Clone)]
 pub struct RunnerSettings {
     /// Chunks in hand at once.
     pub concurrency: usize,
+    /// Small chunks carried out in one transaction at most; 1 for each by itself.
+    pub together: usize,
     /// How long a chunk stays ours without a heartbeat.
     pub lease: Duration,
     /// How often leases are renewed.
@@ -201,26 +207,47 @@ impl Runner {
                 owner: self.owner.to_string(),
                 scope: self.scope,
                 besides: room.besides.clone(),
+                busy: room.busy,
                 lease_millis: self.settings.lease.as_millis() as i64,
                 deaths: (!self.outage.was_within(self.settings.lease * 2)).then_some(self.settings.retry.deaths),
             };
-            match self.ledger.claim(claimant).await {
-                Ok(Some(claim)) => {
+            let together = room.besides.is_empty().then(|| self.together());
+            match self.ledger.claim_together(claimant, together).await {
+                Ok(claims) => {
+                    let Some(first) = claims.first() else { return };
                     crate::failpoint::hit("after-claim");
-                    let hold = self.held.hold(&claim);
+                    let hold = self.held.hold(&claims);
                     drop(room);
                     let span = tracing::debug_span!(
-                        "chunk", job.id = %claim.job_id, job.kind = claim.kind, chunk = claim.chunk, attempt = claim.attempt
+                        "chunk", job.id = %first.job_id, job.kind = first.kind, chunk = first.chunk, attempt = first.attempt,
+                        together = claims.len()
                     );
-                    self.work(claim, hold, stop).instrument(span).await;
+                    self.work(claims, hold, stop).instrument(span).await;
                 }
-                Ok(None) => return,
                 Err(error) => {
                     drop(room);
                     self.ledger_is_out(&error, stop).await;
                     return;
                 }
             }
+        }
+    }
+
+    /// What may be claimed together.
+    fn together(&self) -> Together {
+        static KINDS: LazyLock<Arc<[&'static str]>> = LazyLock::new(|| {
+            // Those that are destructive for good have the customers as they are, and what comes after them too.
+            let changes = tenantry_jobs::KINDS.iter().filter(|kind| match kind.policy().undo {
+                Undo::Nothing => false,
+                Undo::Never(_) => !kind.policy().destructive,
+                Undo::Within30Days | Undo::WhileUntouched | Undo::WhileUnanswered => true,
+            });
+            changes.map(|kind| kind.kind()).chain(["undo"]).collect()
+        });
+        Together {
+            kinds: KINDS.clone(),
+            chunks: self.settings.together,
+            rows: TOGETHER_ROWS,
         }
     }
 

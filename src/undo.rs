@@ -270,6 +270,7 @@ async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<P
     let (seq, kind, input) = (job.seq, job.kind.clone(), job.input);
     let context = Context {
         job: NO_JOB,
+        kind: kind.clone(),
         now: ledger.clock().now_millis(),
         installation: ledger.installation(),
         expected: None,

@@ -1,4 +1,5 @@
-//! One claimed chunk: read its block, turn rows into requests, apply and close in one transaction.
+//! Chunks that were claimed together, mostly one large one or many small ones: read their blocks, turn rows into requests, apply
+//! and close in one transaction.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -7,79 +8,118 @@ use tenantry_jobs::{JobKind, header};
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
+use super::failure::is_of_the_surroundings;
 use super::held::Hold;
 use crate::clock::Clock;
 use crate::db::{DbError, Dialect, Tx};
 use crate::input::Block;
 use crate::ledger::ids::record_id;
-use crate::ledger::{Claim, Closing, Descent, Outcome, RowOutcome, artifacts, closing, fence, sealed};
+use crate::ledger::{Claim, Closing, Descent, Installation, Outcome, RowOutcome, artifacts, closing, fence, sealed};
 use crate::passwords::{PasswordPolicy, PasswordRow, generate};
 use crate::plan::Slice;
 use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::SyncProgress;
-use crate::store::sql::{self, Context, Prepared};
+use crate::store::sql::{self, Context, Customers, Prepared};
 use crate::store::{Account, Expected, RowRequest, rejected};
 
+/// Jobs that ended, by number, with their states.
+pub(super) type Ended = Vec<(i64, String)>;
+
 impl Runner {
-    /// Works a chunk off. Whatever happens, the ledger knows: closed, given back, or held by a lease that runs out.
-    pub(super) async fn work(&self, claim: Claim, hold: Hold, leaving: &CancellationToken) {
-        if let Some(deaths) = claim.died {
-            self.condemn(&claim, deaths, leaving).await;
-            return;
-        }
-        let done = self.persist(&claim, leaving).await;
-        match done {
-            Ok(ended) => {
-                tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id);
-                if let Some(state) = ended {
-                    tracing::info!(job.id = %claim.job_id, state, "job {} ended: {state}", claim.job_id);
-                    self.ended.notify_one();
+    /// Works chunks off that were claimed together. Whatever happens, the ledger knows: closed, given back, or held by a lease
+    /// that runs out. Where something is wrong with them, they are carried out in halves, down to the one that it is with.
+    pub(super) async fn work(&self, claims: Vec<Claim>, hold: Hold, leaving: &CancellationToken) {
+        let mut left = vec![claims];
+        while let Some(mut claims) = left.pop() {
+            if let [claim] = claims.as_slice()
+                && let Some(deaths) = claim.died
+            {
+                self.condemn(claim, deaths, leaving).await;
+                continue;
+            }
+            match self.persist(&claims, leaving).await {
+                Ok(ended) => self.say_done(&claims, &ended),
+                Err(error) if claims.len() > 1 && !is_of_the_surroundings(&error) => {
+                    tracing::debug!(chunks = claims.len(), %error, "chunks came to nothing together and are tried in halves");
+                    let second = claims.split_off(claims.len() / 2);
+                    left.extend([second, claims]);
+                }
+                Err(ApplyError::Db(DbError::LeaseLost)) => {
+                    for claim in &claims {
+                        tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
+                    }
+                }
+                Err(error) => {
+                    for claim in &claims {
+                        self.came_to_nothing(claim, &error, leaving).await;
+                    }
                 }
             }
-            Err(ApplyError::Db(DbError::LeaseLost)) => {
-                tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
-            }
-            Err(error) => self.came_to_nothing(&claim, &error, leaving).await,
         }
         // Held until what became of it is recorded, so that its lease does not run out meanwhile.
         drop(hold);
     }
 
-    /// The job's state if this chunk ended it.
-    pub(super) async fn apply(&self, claim: &Claim, leaving: &CancellationToken) -> Result<Option<String>, ApplyError> {
-        if let Some(name) = &claim.parameters.store {
-            let Some(store) = self.stores.named(name) else {
-                let what = format!("the store `{name}` is not configured here");
-                return Err(StoreError::Unavailable(what).into());
-            };
-            return self.apply_remotely(claim, store.as_ref(), leaving).await;
+    fn say_done(&self, claims: &[Claim], ended: &Ended) {
+        for claim in claims {
+            tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id);
         }
-        let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
-        let PreparedChunk {
-            prepared,
-            refused,
-            part,
-        } = {
-            let claim = claim.clone();
-            let context = Context {
-                job: claim.job,
-                now: self.ledger.clock().now_millis(),
-                installation: self.ledger.installation(),
-                expected: expected.clone(),
-                hands_out_passwords: !claim.parameters.seal_to.is_empty(),
+        let id = |job: &i64| claims.iter().find(|claim| claim.job == *job).map(|claim| claim.job_id);
+        for (job, state) in ended {
+            if let Some(id) = id(job) {
+                tracing::info!(job.id = %id, state, "job {id} ended: {state}");
+            }
+        }
+        if !ended.is_empty() {
+            self.ended.notify_one();
+        }
+    }
+
+    /// Carries out chunks that were claimed together.
+    pub(super) async fn apply(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<Ended, ApplyError> {
+        let Some(claim) = claims.first() else {
+            return Ok(Vec::new());
+        };
+        let Some(name) = &claim.parameters.store else {
+            return self.apply_here(claims, leaving).await;
+        };
+        let Some(store) = self.stores.named(name) else {
+            let what = format!("the store `{name}` is not configured here");
+            return Err(StoreError::Unavailable(what).into());
+        };
+        let ended = self.apply_remotely(claim, store.as_ref(), leaving).await?;
+        Ok(ended.into_iter().map(|state| (claim.job, state)).collect())
+    }
+
+    async fn apply_here(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<Ended, ApplyError> {
+        let now = self.ledger.clock().now_millis();
+        let installation = self.ledger.installation();
+        let PreparedChunks { prepared, mut rest } = {
+            let claims = claims.to_vec();
+            let read = self
+                .ledger
+                .db()
+                .read(move |tx| prepare_all(tx, &claims, now, installation));
+            read.await?
+        };
+        // Rows that make files or copies are claimed alone.
+        if let ([claim], [prepared], [rest]) = (claims, prepared.as_slice(), rest.as_mut_slice()) {
+            rest.outcomes.extend(self.export(claim, prepared.exports()).await?);
+            let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
+            let Some(synced) = self.sync(claim, prepared.syncs(), expected.as_ref(), leaving).await? else {
+                return Ok(Vec::new());
             };
-            self.ledger.db().read(move |tx| prepare(tx, &claim, context)).await?
-        };
-        let exported = self.export(claim, prepared.exports()).await?;
-        let Some(synced) = self.sync(claim, prepared.syncs(), expected.as_ref(), leaving).await? else {
-            return Ok(None);
-        };
-        let (claim, now) = (claim.clone(), self.ledger.clock().now_millis());
-        let next_look = now + self.settings.look_again(&claim).as_millis() as i64;
-        let (limit, installation) = (self.settings.errors, self.ledger.installation());
+            rest.outcomes.extend(synced);
+        }
+        let now = self.ledger.clock().now_millis();
+        let next_looks: Vec<i64> = claims
+            .iter()
+            .map(|claim| now + self.settings.look_again(claim).as_millis() as i64)
+            .collect();
+        let (claims, limit) = (claims.to_vec(), self.settings.errors);
         let (policy, clock) = (self.settings.passwords.clone(), self.ledger.clock().clone());
         let customers = match self.ledger.db().dialect() {
-            Dialect::Postgres => prepared.customers(),
+            Dialect::Postgres => sql::customers_of(&prepared),
             Dialect::Sqlite => Vec::new(),
         };
         let _turn = self.turns.take(&customers).await;
@@ -87,27 +127,38 @@ impl Runner {
             .ledger
             .db()
             .write(move |tx| {
-                prepared.lock(tx)?;
-                fence::check(tx, &claim)?;
-                let mut applied = sql::apply(tx, &prepared)?;
-                applied.outcomes.extend(refused);
-                applied.outcomes.extend(exported);
-                applied.outcomes.extend(synced);
-                SyncProgress::forget(tx, claim.job, prepared.syncs())?;
-                crate::failpoint::hit("before-finish");
-                artifacts::keep(tx, claim.job, &applied.artifacts)?;
-                hand_out(tx, &claim, applied.accounts, &policy, &clock)?;
-                let mut closing = Closing {
-                    outcomes: applied.outcomes,
-                    waits: applied.waits,
-                    next_look,
-                };
-                let ended = match part {
-                    None => closing::close(tx, &claim, &closing, limit, now)?,
-                    Some(part) => {
+                sql::lock_all(tx, &prepared)?;
+                fence::check_all(tx, &claims.iter().collect::<Vec<_>>())?;
+                let applied = sql::apply_all(tx, &prepared)?;
+                let mut closings = Vec::with_capacity(claims.len());
+                for (((claim, prepared), applied), (rest, next_look)) in claims
+                    .iter()
+                    .zip(&prepared)
+                    .zip(applied)
+                    .zip(rest.iter_mut().zip(next_looks))
+                {
+                    let mut outcomes = applied.outcomes;
+                    outcomes.append(&mut rest.outcomes);
+                    SyncProgress::forget(tx, claim.job, prepared.syncs())?;
+                    crate::failpoint::hit("before-finish");
+                    artifacts::keep(tx, claim.job, &applied.artifacts)?;
+                    hand_out(tx, claim, applied.accounts, &policy, &clock)?;
+                    closings.push(Closing {
+                        outcomes,
+                        waits: applied.waits,
+                        next_look,
+                    });
+                }
+                let ended = match (claims.as_slice(), closings.as_mut_slice(), rest.as_slice()) {
+                    ([claim], [closing], [Rest { part: Some(part), .. }]) => {
                         let target = |row| installation.guid(record_id(claim.job, row)).to_string();
-                        name_applied(&mut closing, &part, target);
-                        closing::close_part(tx, &claim, &closing, limit, now)?
+                        name_applied(closing, part, target);
+                        let ended = closing::close_part(tx, claim, closing, limit, now)?;
+                        ended.into_iter().map(|state| (claim.job, state)).collect()
+                    }
+                    _ => {
+                        let chunks: Vec<_> = claims.iter().zip(&closings).collect();
+                        closing::close_all(tx, &chunks, limit, now)?
                     }
                 };
                 crate::failpoint::hit("before-commit");
@@ -178,10 +229,17 @@ pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn Jo
     }
 }
 
-/// What a chunk has to have done.
-struct PreparedChunk {
-    prepared: Prepared,
-    refused: Vec<RowOutcome>,
+/// What chunks have to have done.
+struct PreparedChunks {
+    prepared: Vec<Prepared>,
+    /// What else belongs to each of them.
+    rest: Vec<Rest>,
+}
+
+/// What belongs to a chunk besides what the store is to do.
+struct Rest {
+    /// Outcomes that are known before.
+    outcomes: Vec<RowOutcome>,
     /// The rows that are tried now, where that is not all of them.
     part: Option<BTreeSet<u64>>,
 }
@@ -195,8 +253,42 @@ pub(super) fn part_of(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<BTreeSet<
     Ok(Some(pending.into_iter().take(part as usize).collect()))
 }
 
-/// Everything that needs no write lock. Rows with an outcome, rows of other jobs, and those not tried now are left out.
-fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<PreparedChunk, DbError> {
+/// Everything that needs no write lock. Customers are looked up once for all chunks.
+fn prepare_all(
+    tx: &mut dyn Tx,
+    claims: &[Claim],
+    now: i64,
+    installation: Installation,
+) -> Result<PreparedChunks, DbError> {
+    let mut all = PreparedChunks {
+        prepared: Vec::with_capacity(claims.len()),
+        rest: Vec::with_capacity(claims.len()),
+    };
+    let mut customers = Customers::default();
+    for claim in claims {
+        let context = Context {
+            job: claim.job,
+            kind: claim.kind.clone(),
+            now,
+            installation,
+            expected: claim.expected.as_deref().map(Expected::decode).transpose()?,
+            hands_out_passwords: !claim.parameters.seal_to.is_empty(),
+        };
+        let (mut prepared, rest) = prepare(tx, claim, context, customers)?;
+        customers = prepared.take_customers();
+        all.prepared.push(prepared);
+        all.rest.push(rest);
+    }
+    Ok(all)
+}
+
+/// Rows with an outcome, rows of other jobs, and those not tried now are left out.
+fn prepare(
+    tx: &mut dyn Tx,
+    claim: &Claim,
+    context: Context,
+    customers: Customers,
+) -> Result<(Prepared, Rest), DbError> {
     let part = part_of(tx, claim)?;
     let settled = if claim.pending == claim.rows {
         HashSet::new()
@@ -218,18 +310,15 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<PreparedC
         for row in &rows {
             crate::failpoint::hit_row(*row);
         }
-        let mut prepared = Prepared::new(context, rows.len());
+        let mut prepared = Prepared::knowing(customers, context, rows.len());
         prepared.take_back(tx, *undone, kind, &rows)?;
-        return Ok(PreparedChunk {
-            prepared,
-            refused: Vec::new(),
-            part,
-        });
+        let outcomes = Vec::new();
+        return Ok((prepared, Rest { outcomes, part }));
     }
     let (job, mapping, block) = spooled(tx, claim)?;
     let customer = claim.parameters.customer.as_deref();
-    let mut prepared = Prepared::new(context, block.len());
-    let mut refused = Vec::new();
+    let mut prepared = Prepared::knowing(customers, context, block.len());
+    let mut outcomes = Vec::new();
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, job, &mapping, customer) {
         let mut requests = Vec::new();
@@ -242,15 +331,11 @@ fn prepare(tx: &mut dyn Tx, claim: &Claim, context: Context) -> Result<PreparedC
             match job.request(&cells) {
                 Ok(request) => requests.push(RowRequest { row, request }),
                 // It was accepted when the file was read; a newer program may be stricter.
-                Err(faulty) => refused.extend(faulty.problems.first().map(|problem| rejected(row, problem))),
+                Err(faulty) => outcomes.extend(faulty.problems.first().map(|problem| rejected(row, problem))),
             }
         }
         prepared.learn(tx, &requests)?;
         prepared.add(requests);
     }
-    Ok(PreparedChunk {
-        prepared,
-        refused,
-        part,
-    })
+    Ok((prepared, Rest { outcomes, part }))
 }

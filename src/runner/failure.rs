@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
+use super::chunk::Ended;
 use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::ledger::{Cause, Claim, SetBack};
@@ -58,29 +59,42 @@ impl Tries {
     }
 }
 
+/// Whether it is something besides the rows, which waits and fails none of them.
+pub(super) fn is_of_the_surroundings(error: &ApplyError) -> bool {
+    match error {
+        ApplyError::Store(error) => !matches!(error, StoreError::Rejected(_)),
+        ApplyError::Io { .. } => true,
+        ApplyError::Db(error) => matches!(
+            error,
+            DbError::Unavailable(_)
+                | DbError::Contended(_)
+                | DbError::Elsewhere(_)
+                | DbError::Replaced(_)
+                | DbError::Closed
+        ),
+    }
+}
+
 impl Runner {
-    /// Applies a chunk, again and again while errors pass by themselves: a connection that was lost, another job that changes
+    /// Applies chunks, again and again while errors pass by themselves: a connection that was lost, another job that changes
     /// the same records. Nothing of it counts.
-    pub(super) async fn persist(
-        &self,
-        claim: &Claim,
-        leaving: &CancellationToken,
-    ) -> Result<Option<String>, ApplyError> {
+    pub(super) async fn persist(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<Ended, ApplyError> {
         let mut tries = Tries::default();
         loop {
-            let error = match self.apply(claim, leaving).await {
+            let error = match self.apply(claims, leaving).await {
                 Ok(ended) => return Ok(ended),
                 Err(error) => error,
             };
             let again = tries.may_go_on(&error, Instant::now());
             // Rows that are carried out elsewhere are recorded one by one, and the claim knows of none of them.
-            if !again || claim.parameters.store.is_some() || leaving.is_cancelled() {
+            let elsewhere = claims.iter().any(|claim| claim.parameters.store.is_some());
+            if !again || elsewhere || leaving.is_cancelled() {
                 return Err(error);
             }
             if let ApplyError::Db(DbError::Unavailable(_)) = error {
                 self.outage.note();
             }
-            tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, %error, "chunk {} of job {} is tried again", claim.chunk, claim.job_id);
+            tracing::debug!(chunks = claims.len(), %error, "what was claimed is tried again");
             tokio::time::sleep(BACKOFF.jittered(tries.all.into(), self.ledger.clock())).await;
         }
     }
@@ -98,17 +112,8 @@ impl Runner {
                 self.recorded(claim, leaving, give_up).await;
                 return;
             }
-            ApplyError::Store(StoreError::Rejected(_)) => rows,
-            ApplyError::Store(_)
-            | ApplyError::Io { .. }
-            | ApplyError::Db(
-                DbError::Unavailable(_)
-                | DbError::Contended(_)
-                | DbError::Elsewhere(_)
-                | DbError::Replaced(_)
-                | DbError::Closed,
-            ) => Cause::Surroundings,
-            ApplyError::Db(_) => rows,
+            error if is_of_the_surroundings(error) => Cause::Surroundings,
+            _ => rows,
         };
         // There is nothing to be had before.
         let pause = match error {

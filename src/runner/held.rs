@@ -1,9 +1,10 @@
 //! The leases in hand. Only these are renewed, so a chunk whose work ended in a panic is let go of.
 //!
-//! A chunk that a slow store carries out is in hand for minutes, and a few of a large job would keep a small one waiting
+//! Chunks that were claimed together are carried out together, and take one place. A chunk that a slow store carries out is in hand for minutes, and a few of a large job would keep a small one waiting
 //! for as long. So there are places beyond the usual number, for jobs that have no chunk in hand yet.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::MutexGuard as Turn;
@@ -16,10 +17,21 @@ use crate::lock::lock;
 /// (job, chunk, attempt)
 type ChunkKey = (i64, i64, i64);
 
+/// What was claimed together.
+#[derive(Debug)]
+struct HeldTogether {
+    chunks: Vec<(ChunkKey, JobId)>,
+    /// Nothing else is to be in hand meanwhile.
+    alone: bool,
+}
+
 /// Every chunk being worked on here.
 #[derive(Debug, Default)]
 pub(super) struct HeldChunks {
-    chunks: Mutex<HashMap<ChunkKey, JobId>>,
+    /// By number.
+    places: Mutex<HashMap<u64, HeldTogether>>,
+    /// Numbers places.
+    next: AtomicU64,
     /// Who claims has seen what the others claimed before.
     claiming: tokio::sync::Mutex<()>,
 }
@@ -28,61 +40,83 @@ pub(super) struct HeldChunks {
 pub(super) struct Room<'h> {
     /// Chunks of these jobs may not.
     pub(super) besides: Vec<i64>,
+    /// Whether there is something in hand.
+    pub(super) busy: bool,
     _turn: Turn<'h, ()>,
 }
 
 impl HeldChunks {
-    fn chunks(&self) -> MutexGuard<'_, HashMap<ChunkKey, JobId>> {
-        lock(&self.chunks)
+    fn places(&self) -> MutexGuard<'_, HashMap<u64, HeldTogether>> {
+        lock(&self.places)
     }
 
-    /// Room for one more chunk among `usual` ones, or beyond them among `spare` ones.
+    /// Room for one more claim among `usual` ones, or beyond them among `spare` ones.
     pub(super) async fn room(&self, usual: usize, spare: usize) -> Option<Room<'_>> {
         let turn = self.claiming.lock().await;
-        let chunks = self.chunks();
-        let jobs: BTreeSet<i64> = chunks.keys().map(|(job, _, _)| *job).collect();
-        let besides = match chunks.len() {
+        let places = self.places();
+        if places.values().any(|held| held.alone) {
+            return None;
+        }
+        let busy = !places.is_empty();
+        let chunks = places.values().flat_map(|held| &held.chunks);
+        let jobs: BTreeSet<i64> = chunks.map(|((job, _, _), _)| *job).collect();
+        let besides = match places.len() {
             count if count < usual => Vec::new(),
             count if count < usual + spare => jobs.into_iter().collect(),
             _ => return None,
         };
-        drop(chunks);
-        Some(Room { besides, _turn: turn })
+        drop(places);
+        Some(Room {
+            besides,
+            busy,
+            _turn: turn,
+        })
     }
 
     /// Whether a chunk of this job is in hand.
     pub(super) fn has(&self, job: JobId) -> bool {
-        self.chunks().values().any(|held| *held == job)
+        let places = self.places();
+        let mut chunks = places.values().flat_map(|held| &held.chunks);
+        chunks.any(|(_, held)| *held == job)
     }
 
-    /// Holds a claim until the guard is dropped.
-    pub(super) fn hold(self: &Arc<Self>, claim: &Claim) -> Hold {
-        let key = (claim.job, claim.chunk, claim.attempt);
-        self.chunks().insert(key, claim.job_id);
+    /// Holds claims, which take one place, until the guard is dropped.
+    pub(super) fn hold(self: &Arc<Self>, claims: &[Claim]) -> Hold {
+        let place = self.next.fetch_add(1, Ordering::Relaxed);
+        let keys = claims
+            .iter()
+            .map(|claim| ((claim.job, claim.chunk, claim.attempt), claim.job_id));
+        let held = HeldTogether {
+            chunks: keys.collect(),
+            alone: claims.iter().any(|claim| claim.alone),
+        };
+        self.places().insert(place, held);
         Hold {
             held: self.clone(),
-            key,
+            place,
         }
     }
 
-    /// How many chunks are in hand.
+    /// How many places are taken.
     pub(super) fn len(&self) -> u64 {
-        self.chunks().len() as u64
+        self.places().len() as u64
     }
 
     fn all(&self) -> Vec<ChunkKey> {
-        self.chunks().keys().copied().collect()
+        let places = self.places();
+        let chunks = places.values().flat_map(|held| &held.chunks);
+        chunks.map(|(key, _)| *key).collect()
     }
 }
 
 pub(super) struct Hold {
     held: Arc<HeldChunks>,
-    key: ChunkKey,
+    place: u64,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.held.chunks().remove(&self.key);
+        self.held.places().remove(&self.place);
     }
 }
 

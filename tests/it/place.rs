@@ -174,6 +174,7 @@ impl Run {
 pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
     RunnerSettings {
         concurrency,
+        together: 500,
         lease: Duration::from_secs(3),
         heartbeat: Duration::from_secs(1),
         sweep_every: Duration::from_millis(100),
@@ -197,6 +198,7 @@ pub(crate) fn claimant(owner: &str, lease_millis: i64) -> Claimant {
         owner: owner.to_owned(),
         scope: Scope::All,
         besides: Vec::new(),
+        busy: false,
         lease_millis,
         deaths: Some(3),
     }

@@ -1,5 +1,7 @@
 //! What every runner promises, held to on the embedded queue with SQLite and on Redis with PostgreSQL.
 
+mod together;
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 

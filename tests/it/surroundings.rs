@@ -35,7 +35,7 @@ async fn with_customer(place: &Place) {
 }
 
 /// Starts workers one after the other until one finds nothing more to do; how many died.
-fn workers_until_done(place: &Place, failpoint: &str) -> usize {
+pub(crate) fn workers_until_done(place: &Place, failpoint: &str) -> usize {
     for deaths in 0..80 {
         let mut worker = place.hurried(&["worker", "--drain"]);
         worker

@@ -168,6 +168,9 @@ pub trait Tx {
     /// `DELETE`, whose first `WHERE` is its own.
     fn exec_all(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<u64, DbError>;
 
+    /// As [`exec_all`](Self::exec_all) for a statement with `RETURNING`: what it returns, in no particular order.
+    fn exec_all_returning(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<Row>, DbError>;
+
     /// Runs one query once per parameter set (all in one on PostgreSQL; no set's first value is NULL).
     fn query_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError>;
 

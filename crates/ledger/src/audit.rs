@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 
 use super::job::to_json;
 use super::{Actor, Counts, JobId, Via};
-use tenantry_foundation::db::{DbError, Row, Tx};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_foundation::input::Meter;
 
 /// What was done.
@@ -117,6 +117,26 @@ impl AuditEntry {
             ..self
         }
     }
+
+    /// The record of it that follows on the one with that number and hash.
+    fn following(&self, last: i64, prev: String, now_millis: i64) -> AuditRecord {
+        let mut record = AuditRecord {
+            seq: last + 1,
+            at: now_millis,
+            actor: self.actor.clone(),
+            action: self.action.as_str().to_owned(),
+            job: self.job.map(|job| job.to_string()),
+            kind: self.kind.clone(),
+            plan_hash: self.plan_hash.clone(),
+            counts: self.counts.as_ref().map(canonical),
+            note: self.note.clone(),
+            via: self.via.map(|via| via.as_str().to_owned()),
+            prev,
+            hash: String::new(),
+        };
+        record.hash = record.computed();
+        record
+    }
 }
 
 /// A record as it was found: possibly damaged, so everything is the text that is there.
@@ -162,6 +182,23 @@ impl AuditRecord {
         fields.extend(self.via.as_deref().map(Some));
         hash(&fields)
     }
+
+    fn values(self) -> Vec<Value> {
+        vec![
+            self.seq.into(),
+            self.at.into(),
+            self.actor.into(),
+            self.action.into(),
+            self.job.into(),
+            self.kind.into(),
+            self.plan_hash.into(),
+            self.counts.into(),
+            self.note.into(),
+            self.via.into(),
+            self.prev.into(),
+            self.hash.into(),
+        ]
+    }
 }
 
 /// What the first record of the installation with that number has for its previous hash.
@@ -186,6 +223,14 @@ fn hash(fields: &[Option<&str>]) -> String {
 
 /// Records `entry` in the caller's transaction. Last in it, see [above](self#locks).
 pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &AuditEntry) -> Result<(), DbError> {
+    append_all(tx, now_millis, std::slice::from_ref(entry))
+}
+
+/// As [`append`] for several entries, in their order.
+pub fn append_all(tx: &mut dyn Tx, now_millis: i64, entries: &[AuditEntry]) -> Result<(), DbError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
     let sql = format!(
         "SELECT seq, hash, (SELECT value FROM meta WHERE key = 'installation') FROM audit_head WHERE id = 1{}",
         tx.dialect().for_update()
@@ -193,8 +238,8 @@ pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &AuditEntry) -> Result<()
     let Some(head) = tx.query_first(&sql, &[])? else {
         return Err(DbError::Broken("the audit record has lost its head".to_owned()));
     };
-    let last = head.int(0)?;
-    let prev = if last == 0 {
+    let mut last = head.int(0)?;
+    let mut prev = if last == 0 {
         let number = head.text_or_empty(2)?;
         start(
             number
@@ -204,38 +249,16 @@ pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &AuditEntry) -> Result<()
     } else {
         head.text(1)?.to_owned()
     };
-    let mut record = AuditRecord {
-        seq: last + 1,
-        at: now_millis,
-        actor: entry.actor.clone(),
-        action: entry.action.as_str().to_owned(),
-        job: entry.job.map(|job| job.to_string()),
-        kind: entry.kind.clone(),
-        plan_hash: entry.plan_hash.clone(),
-        counts: entry.counts.as_ref().map(canonical),
-        note: entry.note.clone(),
-        via: entry.via.map(|via| via.as_str().to_owned()),
-        prev,
-        hash: String::new(),
-    };
-    record.hash = record.computed();
-    tx.exec(
+    let mut records = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let record = entry.following(last, prev, now_millis);
+        (last, prev) = (record.seq, record.hash.clone());
+        records.push(record.values());
+    }
+    tx.exec_all(
         "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        &[
-            record.seq.into(),
-            record.at.into(),
-            record.actor.into(),
-            record.action.into(),
-            record.job.into(),
-            record.kind.into(),
-            record.plan_hash.into(),
-            record.counts.into(),
-            record.note.into(),
-            record.via.into(),
-            record.prev.into(),
-            record.hash.into(),
-        ],
+        &records,
     )
     .map(drop)
 }
@@ -275,17 +298,24 @@ pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<AuditEnt
     })
 }
 
-/// Records what [`of_job`] says of the end of a job, if one has ended; `worker` closed its last chunk. Last in the
-/// transaction. Returns the job's state.
+impl AuditEntry {
+    /// What [`of_job`] says of the end of a job, as it is recorded, and the job's state; `worker` closed its last chunk.
+    pub(super) fn of_an_end(mut self, worker: Option<&str>) -> (Self, String) {
+        let state = self.note.take().unwrap_or_default();
+        self.note = Some(worker.map_or_else(|| state.clone(), |worker| format!("{state}, last worker {worker}")));
+        (self, state)
+    }
+}
+
+/// Records the end of a job, if one has ended. Last in the transaction. Returns the job's state.
 pub(super) fn ended(
     tx: &mut dyn Tx,
     end: Option<AuditEntry>,
     worker: Option<&str>,
     now: i64,
 ) -> Result<Option<String>, DbError> {
-    let Some(mut entry) = end else { return Ok(None) };
-    let state = entry.note.take().unwrap_or_default();
-    entry.note = Some(worker.map_or_else(|| state.clone(), |worker| format!("{state}, last worker {worker}")));
+    let Some(end) = end else { return Ok(None) };
+    let (entry, state) = end.of_an_end(worker);
     append(tx, now, &entry)?;
     Ok(Some(state))
 }

@@ -1,10 +1,18 @@
-//! Claims: which chunk is worked on next, and by whom.
+//! Claims: which chunks are worked on next, and by whom.
+//!
+//! A chunk of few rows costs a worker more to come by than to carry out. So whoever claims one takes others along that are
+//! as small, of the jobs that come next, up to the size of one large chunk: whatever has gathered is done together, a lone
+//! job waits for no other, and what a claim costs is shared. What has come to nothing before is claimed apart from others, so
+//! that trouble stays where it is; and what fails for good if its worker dies once more is claimed by a worker that has nothing
+//! else in hand, so that it does not answer for its neighbour.
+
+use std::sync::Arc;
 
 use super::chunk_state::ChunkState;
 use super::job::json;
 use super::trial::{Next, Trial};
 use super::{JobId, Ledger, Parameters};
-use tenantry_foundation::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// Which jobs a worker takes chunks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +47,8 @@ pub struct Claim {
     pub trial: Trial,
     /// The row that comes next is at fault: its worker died this often in a row over it.
     pub died: Option<u64>,
+    /// One more death and a row fails: the worker takes nothing else meanwhile.
+    pub alone: bool,
     pub owner: String,
     /// Whether rows of it have waited before.
     pub waited: bool,
@@ -49,6 +59,17 @@ pub struct Claim {
 /// Jobs looked at per claim; several, since the chunks of the first may all be held when workers race.
 const CANDIDATES: u64 = 8;
 
+/// What is claimed together.
+#[derive(Debug, Clone)]
+pub struct Together {
+    /// The kinds of jobs whose chunks can be carried out in one transaction.
+    pub kinds: Arc<[&'static str]>,
+    /// Chunks at most.
+    pub chunks: usize,
+    /// Rows, more or less.
+    pub rows: u64,
+}
+
 /// Who claims, and what.
 #[derive(Debug, Clone)]
 pub struct Claimant {
@@ -58,6 +79,8 @@ pub struct Claimant {
     pub scope: Scope,
     /// But of none of these.
     pub besides: Vec<i64>,
+    /// Whether it has something in hand already.
+    pub busy: bool,
     /// How long the lease is for, in milliseconds.
     pub lease_millis: i64,
     /// Deaths of its worker in a row that put a chunk, or one row, to the test; `None` if a lease may have run out although
@@ -104,119 +127,310 @@ impl Scope {
     }
 }
 
+/// How often a claim is tried again whose jobs were paused or cancelled at that moment.
+const AGAIN: usize = 5;
+
 impl Ledger {
     /// Leases the next chunk that is ready or orphaned, of the job that was served least recently.
     pub async fn claim(&self, claimant: Claimant) -> Result<Option<Claim>, DbError> {
-        let now = self.clock.now_millis();
-        self.db.write(move |tx| claim(tx, &claimant, now)).await
+        Ok(self.claim_together(claimant, None).await?.pop())
+    }
+
+    /// As [`claim`](Self::claim), and others with it, in the order of their jobs; none if there is nothing to do.
+    pub async fn claim_together(&self, claimant: Claimant, together: Option<Together>) -> Result<Vec<Claim>, DbError> {
+        for _ in 0..AGAIN {
+            let (now, claimant, together) = (self.clock.now_millis(), claimant.clone(), together.clone());
+            let claimed = self
+                .db
+                .write(move |tx| claim(tx, &claimant, together.as_ref(), now))
+                .await;
+            match claimed {
+                Err(DbError::Contended(_)) => {}
+                other => return other,
+            }
+        }
+        Ok(Vec::new())
     }
 }
 
-fn claim(tx: &mut dyn Tx, claimant: &Claimant, now: i64) -> Result<Option<Claim>, DbError> {
-    let (owner, until) = (claimant.owner.clone(), now + claimant.lease_millis);
-    let besides: Vec<String> = claimant.besides.iter().map(|job| format!(",{job},")).collect();
-    let jobs = tx.query(
-        &format!(
-            "{} LIMIT $3",
-            ready_jobs(
-                "j.seq",
-                claimant.scope,
-                "AND $4 NOT LIKE '%,' || CAST(j.seq AS TEXT) || ',%'"
-            )
-        ),
-        &[
-            now.into(),
-            claimant.scope.number().into(),
-            CANDIDATES.into(),
-            besides.concat().into(),
-        ],
-    )?;
-    for job in jobs {
-        let job = job.int(0)?;
-        let sql = format!(
-            "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.suspects, c.state, c.expected,
-               CASE WHEN EXISTS (SELECT 1 FROM waiting_rows w WHERE w.job = c.job AND w.row >= c.first_row
-                 AND w.row < c.first_row + c.rows) THEN 1 ELSE 0 END
-             FROM chunks c
-             WHERE c.state IN ('queued', 'running', 'waiting') AND {READY} AND c.job = $2 ORDER BY c.chunk LIMIT 1{}",
-            tx.dialect().for_update_skip_locked()
-        );
-        let Some(row) = tx.query_first(&sql, &[now.into(), job.into()])? else {
-            continue;
+/// What a claim has to know of a job.
+struct Candidate {
+    seq: i64,
+    id: JobId,
+    kind: String,
+    parameters: Parameters,
+    retry_of: Option<i64>,
+    input: i64,
+    undo_of: Option<i64>,
+    checks_drift: bool,
+    /// Pending rows of the chunk that comes next, as far as that can be told before it is locked.
+    pending: u64,
+}
+
+/// What [`Candidate::read`] reads, of `jobs j`.
+const CANDIDATE: &str = "j.seq, j.id, j.kind, j.parameters, j.retry_of, j.input, j.undo_of, j.checks_drift";
+
+impl Candidate {
+    fn read(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            seq: row.int(0)?,
+            id: row
+                .text(1)?
+                .parse()
+                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+            kind: row.text(2)?.to_owned(),
+            parameters: json(row.text(3)?)?,
+            retry_of: row.opt_int(4)?,
+            input: row.int(5)?,
+            undo_of: row.opt_int(6)?,
+            checks_drift: row.int(7)? != 0,
+            pending: row.opt_int(8)?.unwrap_or_default() as u64,
+        })
+    }
+
+    fn fits(&self, together: &Together) -> bool {
+        self.parameters.store.is_none() && together.kinds.contains(&self.kind.as_str())
+    }
+}
+
+/// A chunk that was ready and is locked.
+struct Found {
+    job: Candidate,
+    chunk: i64,
+    first_row: u64,
+    rows: u64,
+    pending: u64,
+    attempt: i64,
+    trial: Trial,
+    state: ChunkState,
+    expected: Option<Vec<u8>>,
+    waited: bool,
+    died: Option<u64>,
+    alone: bool,
+}
+
+/// The next chunk of the job `$2` that nobody holds, locked. `$1` is the time.
+fn next_chunk(tx: &dyn Tx, more: &str) -> String {
+    format!(
+        "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.suspects, c.state, c.expected,
+           CASE WHEN EXISTS (SELECT 1 FROM waiting_rows w WHERE w.job = c.job AND w.row >= c.first_row
+             AND w.row < c.first_row + c.rows) THEN 1 ELSE 0 END AS waited
+         FROM chunks c
+         WHERE c.state IN ('queued', 'running', 'waiting') AND {READY} AND c.job = $2 {more} ORDER BY c.chunk{} LIMIT 1",
+        tx.dialect().for_update_skip_locked()
+    )
+}
+
+impl Found {
+    fn read(job: Candidate, row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            chunk: row.int(0)?,
+            first_row: row.int(1)? as u64,
+            rows: row.int(2)? as u64,
+            pending: row.int(3)? as u64,
+            attempt: row.int(4)?,
+            trial: Trial::read(row, 5)?,
+            state: ChunkState::parse(row.text(7)?)?,
+            expected: job
+                .checks_drift
+                .then(|| row.opt_blob(8).map(|expected| expected.unwrap_or_default().to_vec()))
+                .transpose()?,
+            waited: row.int(9)? != 0,
+            died: None,
+            alone: false,
+            job,
+        })
+    }
+
+    /// Counts the death of its last worker, if it has died, and tells whether it is to be carried out alone.
+    fn judge(&mut self, deaths: Option<u32>) {
+        let Some(deaths) = deaths else {
+            self.alone = self.trial.failures > 0;
+            return;
         };
-        let orphaned = ChunkState::parse(row.text(7)?)? == ChunkState::Running;
-        let waited = row.int(9)? != 0;
-        let (chunk, attempt, pending) = (row.int(0)?, row.int(4)? + 1, row.int(3)? as u64);
-        let (mut trial, mut died) = (Trial::read(&row, 5)?, None);
-        if let Some(deaths) = claimant.deaths.filter(|_| orphaned) {
-            match trial.failed(pending, deaths.into()) {
-                Next::Again(next) => trial = next,
+        if self.state == ChunkState::Running {
+            match self.trial.failed(self.pending, deaths.into()) {
+                Next::Again(next) => self.trial = next,
                 Next::RowFails => {
-                    died = Some(trial.failures + 1);
+                    self.died = Some(self.trial.failures + 1);
+                    return;
                 }
             }
         }
-        tx.exec(
-            "UPDATE chunks SET state = 'running', attempt = $3, failures = $4, suspects = $5, lease_owner = $6, lease_until = $7,
-               lease_length = $8
-             WHERE job = $1 AND chunk = $2",
-            &[
-                job.into(),
-                chunk.into(),
-                attempt.into(),
-                trial.failures.into(),
-                trial.suspects.into(),
-                owner.as_str().into(),
-                until.into(),
-                claimant.lease_millis.into(),
-            ],
-        )?;
-        let taken = tx.query(
-            "UPDATE jobs SET state = 'running', started_at = COALESCE(started_at, $2), claimed_at = $2
-             WHERE seq = $1 RETURNING id, kind, parameters, retry_of, input, undo_of, checks_drift",
-            &[job.into(), now.into()],
-        )?;
-        let Some(of) = taken.first() else { continue };
-        let undo_of = match of.opt_int(5)? {
-            Some(undone) => {
-                let kind = tx.query_first("SELECT kind FROM jobs WHERE seq = $1", &[undone.into()])?;
-                Some((
-                    undone,
-                    kind.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))?,
-                ))
-            }
-            None => None,
-        };
-        let expected = match (of.int(6)?, row.opt_blob(8)?) {
-            (0, _) => None,
-            (_, expected) => Some(expected.unwrap_or_default().to_vec()),
-        };
-        let input = of.int(4)?;
-        let header = tx.query("SELECT header FROM inputs WHERE id = $1", &[input.into()])?;
-        let header = header.first().map_or(Ok("[]"), |row| row.text(0))?;
-        return Ok(Some(Claim {
-            job,
-            job_id: of
-                .text(0)?
-                .parse()
-                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
-            kind: of.text(1)?.to_owned(),
-            parameters: json(of.text(2)?)?,
-            retry_of: of.opt_int(3)?,
-            undo_of,
-            input,
-            header: json(header)?,
-            chunk,
-            first_row: row.int(1)? as u64,
-            rows: row.int(2)? as u64,
-            pending,
-            attempt,
-            trial,
-            died,
-            owner,
-            expected,
-            waited,
-        }));
+        self.alone = self.trial.failed(self.pending, deaths.into()) == Next::RowFails;
+    }
+}
+
+fn claim(tx: &mut dyn Tx, claimant: &Claimant, together: Option<&Together>, now: i64) -> Result<Vec<Claim>, DbError> {
+    let Some(first) = next(tx, claimant, now)? else {
+        return Ok(Vec::new());
+    };
+    let is_sound = first.died.is_none() && !first.alone && first.trial == Trial::default();
+    let mut found = vec![first];
+    if let Some(together) = together
+        && is_sound
+        && found[0].job.fits(together)
+        && found[0].pending < together.rows
+        && together.chunks > 1
+    {
+        let more = others(tx, claimant, together, &found[0], now)?;
+        found.extend(more);
+    }
+    lease(tx, claimant, found, now)
+}
+
+/// The first chunk there is to claim. One that is to be carried out alone is left by a worker that is busy, which takes nothing
+/// else then either, and so has nothing in hand soon.
+fn next(tx: &mut dyn Tx, claimant: &Claimant, now: i64) -> Result<Option<Found>, DbError> {
+    let besides: Vec<String> = claimant.besides.iter().map(|job| format!(",{job},")).collect();
+    let sql = format!(
+        "{} LIMIT $3",
+        ready_jobs(
+            &format!("{CANDIDATE}, 0"),
+            claimant.scope,
+            "AND $4 NOT LIKE '%,' || CAST(j.seq AS TEXT) || ',%'"
+        )
+    );
+    let params = [
+        now.into(),
+        claimant.scope.number().into(),
+        CANDIDATES.into(),
+        besides.concat().into(),
+    ];
+    for job in tx.query(&sql, &params)? {
+        let job = Candidate::read(&job)?;
+        let sql = next_chunk(tx, "");
+        if let Some(row) = tx.query_first(&sql, &[now.into(), job.seq.into()])? {
+            let mut found = Found::read(job, &row)?;
+            found.judge(claimant.deaths);
+            return Ok(Some(found).filter(|found| !found.alone || !claimant.busy));
+        }
     }
     Ok(None)
+}
+
+/// Chunks to be carried out with the first one, of other jobs.
+fn others(
+    tx: &mut dyn Tx,
+    claimant: &Claimant,
+    together: &Together,
+    first: &Found,
+    now: i64,
+) -> Result<Vec<Found>, DbError> {
+    let select = format!(
+        "{CANDIDATE}, (SELECT c.pending FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
+           AND {READY} ORDER BY c.chunk LIMIT 1)"
+    );
+    let sql = format!("{} LIMIT $3", ready_jobs(&select, claimant.scope, "AND j.seq <> $4"));
+    let params = [
+        now.into(),
+        claimant.scope.number().into(),
+        (together.chunks as u64 - 1).into(),
+        first.job.seq.into(),
+    ];
+    let (mut wanted, mut room) = (Vec::new(), together.rows - first.pending);
+    for job in tx.query(&sql, &params)? {
+        let job = Candidate::read(&job)?;
+        // What is carried out elsewhere has nothing to do with these.
+        if job.parameters.store.is_some() {
+            continue;
+        }
+        // What does not fit comes next, and is not overtaken by what is behind it.
+        let Some(left) = room.checked_sub(job.pending).filter(|_| job.fits(together)) else {
+            break;
+        };
+        room = left;
+        wanted.push(job);
+    }
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What comes next of a job and is not sound is claimed by itself.
+    let sql = next_chunk(
+        tx,
+        "AND c.state <> 'running' AND c.failures = 0 AND c.suspects IS NULL AND c.pending <= $3",
+    );
+    let params: Vec<Vec<Value>> = wanted
+        .iter()
+        .map(|job| vec![now.into(), job.seq.into(), job.pending.into()])
+        .collect();
+    let locked = tx.query_each(&sql, &params)?;
+    let found = wanted.into_iter().zip(locked).filter_map(|(job, rows)| {
+        let row = rows.into_iter().next()?;
+        Some(Found::read(job, &row))
+    });
+    found.collect()
+}
+
+/// Leases chunks that are locked.
+fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> Result<Vec<Claim>, DbError> {
+    let until = now + claimant.lease_millis;
+    let chunks: Vec<Vec<Value>> = found
+        .iter()
+        .map(|one| {
+            vec![
+                one.job.seq.into(),
+                one.chunk.into(),
+                (one.attempt + 1).into(),
+                one.trial.failures.into(),
+                one.trial.suspects.into(),
+                claimant.owner.as_str().into(),
+                until.into(),
+                claimant.lease_millis.into(),
+            ]
+        })
+        .collect();
+    tx.exec_all(
+        "UPDATE chunks SET state = 'running', attempt = $3, failures = $4, suspects = $5, lease_owner = $6, lease_until = $7,
+           lease_length = $8
+         WHERE job = $1 AND chunk = $2",
+        &chunks,
+    )?;
+    let mut jobs: Vec<i64> = found.iter().map(|one| one.job.seq).collect();
+    jobs.sort_unstable();
+    let params: Vec<Vec<Value>> = jobs.iter().map(|job| vec![(*job).into(), now.into()]).collect();
+    let served = tx.exec_all(
+        "UPDATE jobs SET state = 'running', started_at = COALESCE(started_at, $2), claimed_at = $2
+         WHERE seq = $1 AND state IN ('queued', 'running', 'retryable') AND cancel_requested = 0",
+        &params,
+    )?;
+    if served != jobs.len() as u64 {
+        return Err(DbError::Contended("a job was paused or cancelled".to_owned()));
+    }
+    let inputs: Vec<Vec<Value>> = found.iter().map(|one| vec![one.job.input.into()]).collect();
+    let headers = tx.query_each("SELECT header FROM inputs WHERE id = $1", &inputs)?;
+    let mut claims = Vec::with_capacity(found.len());
+    for (one, header) in found.into_iter().zip(headers) {
+        let undo_of = one.job.undo_of.map(|undone| kind_of(tx, undone)).transpose()?;
+        let header = header.first().map_or(Ok("[]"), |row| row.text(0))?;
+        claims.push(Claim {
+            job: one.job.seq,
+            job_id: one.job.id,
+            kind: one.job.kind,
+            parameters: one.job.parameters,
+            retry_of: one.job.retry_of,
+            undo_of,
+            input: one.job.input,
+            header: json(header)?,
+            chunk: one.chunk,
+            first_row: one.first_row,
+            rows: one.rows,
+            pending: one.pending,
+            attempt: one.attempt + 1,
+            trial: one.trial,
+            died: one.died,
+            alone: one.alone,
+            owner: claimant.owner.clone(),
+            expected: one.expected,
+            waited: one.waited,
+        });
+    }
+    Ok(claims)
+}
+
+/// A job that is taken back, and its kind.
+fn kind_of(tx: &mut dyn Tx, undone: i64) -> Result<(i64, String), DbError> {
+    let kind = tx.query_first("SELECT kind FROM jobs WHERE seq = $1", &[undone.into()])?;
+    let kind = kind.map_or(Ok(String::new()), |row| row.text(0).map(str::to_owned))?;
+    Ok((undone, kind))
 }

@@ -3,9 +3,11 @@
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::chunk_state::ChunkState;
 use super::intents::HANDED_OUT;
-use super::rows::{RowWait, record_outcomes};
+use super::rows::{RowWait, record_outcomes, record_outcomes_of};
 use super::trial::Trial;
 use super::{Claim, JobState, Outcome, RowOutcome, fence};
+use std::collections::BTreeMap;
+
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// How a chunk's rows ended, or do not yet.
@@ -38,20 +40,43 @@ pub fn close(
     limit: Option<ErrorLimit>,
     now: i64,
 ) -> Result<Option<String>, DbError> {
-    record_outcomes(tx, claim.job, &closing.outcomes)?;
-    if claim.waited || !closing.waits.is_empty() {
-        record_waits(tx, claim, &closing.waits, now)?;
+    let ended = close_all(tx, &[(claim, closing)], limit, now)?;
+    Ok(ended.into_iter().next().map(|(_, state)| state))
+}
+
+/// As [`close`] for several chunks of one worker, each with how it ended: as many statements as for one. Returns the jobs that
+/// this ended, by number, with their states.
+pub fn close_all(
+    tx: &mut dyn Tx,
+    chunks: &[(&Claim, &Closing)],
+    limit: Option<ErrorLimit>,
+    now: i64,
+) -> Result<Vec<(i64, String)>, DbError> {
+    let mut outcomes = Vec::new();
+    let mut ends = Vec::with_capacity(chunks.len());
+    let mut counts = Counts::new();
+    for (claim, closing) in chunks {
+        outcomes.extend(closing.outcomes.iter().map(|one| (claim.job, one)));
+        let waiting = closing.waits.len() as u64;
+        let unnamed = claim.pending - closing.outcomes.len() as u64 - waiting;
+        let end = if waiting == 0 {
+            PartEnd::Done
+        } else {
+            PartEnd::Waiting(closing.next_look)
+        };
+        ends.push((*claim, end, waiting));
+        let count = counts.entry(claim.job).or_default();
+        count.add(tally(&closing.outcomes, unnamed), u64::from(waiting == 0));
     }
-    let waiting = closing.waits.len() as u64;
-    let unnamed = claim.pending - closing.outcomes.len() as u64 - waiting;
-    let end = if waiting == 0 {
-        PartEnd::Done
-    } else {
-        PartEnd::Waiting(closing.next_look)
-    };
-    set_end(tx, claim, end, waiting)?;
-    let tally = tally(&closing.outcomes, unnamed);
-    finish(tx, claim, tally, waiting == 0, limit, now)
+    record_outcomes(tx, &outcomes)?;
+    for (claim, closing) in chunks {
+        if claim.waited || !closing.waits.is_empty() {
+            record_waits(tx, claim, &closing.waits, now)?;
+        }
+    }
+    set_ends(tx, &ends)?;
+    let worker = chunks.first().map_or("", |(claim, _)| claim.owner.as_str());
+    finish(tx, &counts, worker, limit, now)
 }
 
 /// As [`close`] for the part of a chunk that was tried; the rest is tried next. Every row of the part is named: an outcome, or
@@ -63,7 +88,7 @@ pub fn close_part(
     limit: Option<ErrorLimit>,
     now: i64,
 ) -> Result<Option<String>, DbError> {
-    record_outcomes(tx, claim.job, &closing.outcomes)?;
+    record_outcomes_of(tx, claim.job, &closing.outcomes)?;
     note_waits(tx, claim, &closing.waits, now)?;
     let pending = claim.pending - closing.outcomes.len() as u64;
     let end = if pending == 0 {
@@ -73,8 +98,12 @@ pub fn close_part(
     } else {
         PartEnd::Next(claim.trial.passed())
     };
-    set_end(tx, claim, end, pending)?;
-    finish(tx, claim, tally(&closing.outcomes, 0), pending == 0, limit, now)
+    set_ends(tx, &[(claim, end, pending)])?;
+    let mut count = Count::default();
+    count.add(tally(&closing.outcomes, 0), u64::from(pending == 0));
+    let counts = Counts::from([(claim.job, count)]);
+    let ended = finish(tx, &counts, &claim.owner, limit, now)?;
+    Ok(ended.into_iter().next().map(|(_, state)| state))
 }
 
 /// The code of a row that was applied and has a record only because the rest of its chunk is not over.
@@ -90,59 +119,68 @@ enum PartEnd {
     Next(Trial),
 }
 
-fn set_end(tx: &mut dyn Tx, claim: &Claim, end: PartEnd, pending: u64) -> Result<(), DbError> {
-    // What was done of it in parts the chunk says now, as if it had been done at once.
-    if matches!(end, PartEnd::Done) && claim.pending < claim.rows {
-        tx.exec(
-            "DELETE FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
-            &[
-                claim.job.into(),
-                claim.first_row.into(),
-                (claim.first_row + claim.rows).into(),
-                IMPLIED.into(),
-            ],
-        )?;
-    }
-    let (state, not_before, trial) = match end {
-        PartEnd::Done => (ChunkState::Done, 0, Trial::default()),
-        PartEnd::Waiting(next_look) => (ChunkState::Waiting, next_look, Trial::default()),
-        PartEnd::Next(trial) => (ChunkState::Queued, 0, trial),
-    };
-    tx.exec(
-        "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
-           failures = $6, suspects = $7, setbacks = 0, message = NULL
-         WHERE job = $1 AND chunk = $2",
-        &[
+/// Ends the work on chunks: how, and with how many rows pending.
+fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbError> {
+    let mut params = Vec::with_capacity(ends.len());
+    for (claim, end, pending) in ends {
+        // What was done of it in parts the chunk says now, as if it had been done at once.
+        if matches!(end, PartEnd::Done) && claim.pending < claim.rows {
+            tx.exec(
+                "DELETE FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
+                &[
+                    claim.job.into(),
+                    claim.first_row.into(),
+                    (claim.first_row + claim.rows).into(),
+                    IMPLIED.into(),
+                ],
+            )?;
+        }
+        let (state, not_before, trial) = match *end {
+            PartEnd::Done => (ChunkState::Done, 0, Trial::default()),
+            PartEnd::Waiting(next_look) => (ChunkState::Waiting, next_look, Trial::default()),
+            PartEnd::Next(trial) => (ChunkState::Queued, 0, trial),
+        };
+        params.push(vec![
             claim.job.into(),
             claim.chunk.into(),
             state.as_str().into(),
-            pending.into(),
+            (*pending).into(),
             not_before.into(),
             trial.failures.into(),
             trial.suspects.into(),
-        ],
+        ]);
+    }
+    tx.exec_all(
+        "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
+           failures = $6, suspects = $7, setbacks = 0, message = NULL
+         WHERE job = $1 AND chunk = $2",
+        &params,
     )
     .map(drop)
 }
 
-/// Counts on the job, and says what that has led to.
+/// Counts on jobs, and says what that has led to: those that ended, with their states.
 fn finish(
     tx: &mut dyn Tx,
-    claim: &Claim,
-    tally: Tally,
-    is_closed: bool,
+    counts: &Counts,
+    worker: &str,
     limit: Option<ErrorLimit>,
     now: i64,
-) -> Result<Option<String>, DbError> {
-    let ended = count_chunk(tx, claim.job, tally, u64::from(is_closed), now)?;
-    let paused = match (&ended, limit) {
-        (None, Some(limit)) => pause_if_failing(tx, claim.job, limit)?,
-        _ => None,
-    };
-    if let Some(paused) = paused {
-        audit::append(tx, now, &paused)?;
+) -> Result<Vec<(i64, String)>, DbError> {
+    let (mut ended, mut entries) = (Vec::new(), Vec::new());
+    for (job, end) in count(tx, counts, now)? {
+        match (end, limit) {
+            (Some(end), _) => {
+                let (entry, state) = end.of_an_end(Some(worker));
+                entries.push(entry);
+                ended.push((job, state));
+            }
+            (None, Some(limit)) => entries.extend(pause_if_failing(tx, job, limit)?),
+            (None, None) => {}
+        }
     }
-    audit::ended(tx, ended, Some(&claim.owner), now)
+    audit::append_all(tx, now, &entries)?;
+    Ok(ended)
 }
 
 /// Records the outcomes of some rows of a fenced chunk that goes on. Every row is named, since a row that is not is
@@ -154,7 +192,7 @@ pub fn record(
     limit: Option<ErrorLimit>,
     now: i64,
 ) -> Result<(), DbError> {
-    record_outcomes(tx, claim.job, outcomes)?;
+    record_outcomes_of(tx, claim.job, outcomes)?;
     claim.pending -= outcomes.len() as u64;
     // What gets done starts every count anew.
     claim.trial.failures = 0;
@@ -327,10 +365,44 @@ struct Tally {
     cancelled: u64,
 }
 
-/// Adds a closed chunk to its job's counters; the last one ends the job. One statement, so that two
-/// chunks closing at once cannot both believe the other is still open. Returns what is to be recorded if that
-/// ended the job: the caller does so last, for the audit record comes after all other locks.
+/// What is added to a job's counters, and how many chunks of it were closed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    tally: Tally,
+    closed: u64,
+}
+
+/// By job: all transactions count in this order.
+type Counts = BTreeMap<i64, Count>;
+
+impl Count {
+    fn add(&mut self, tally: Tally, closed: u64) {
+        let Tally {
+            applied,
+            unchanged,
+            rejected,
+            failed,
+            cancelled,
+        } = &mut self.tally;
+        *applied += tally.applied;
+        *unchanged += tally.unchanged;
+        *rejected += tally.rejected;
+        *failed += tally.failed;
+        *cancelled += tally.cancelled;
+        self.closed += closed;
+    }
+}
+
+/// As [`count`] for one job.
 fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -> Result<Option<AuditEntry>, DbError> {
+    let counted = count(tx, &Counts::from([(job, Count { tally, closed })]), now)?;
+    Ok(counted.into_iter().next().and_then(|(_, end)| end))
+}
+
+/// Adds closed chunks to their jobs' counters; the last one ends its job. One statement, so that two
+/// chunks closing at once cannot both believe the other is still open. Returns for each job what is to be recorded if that
+/// ended it: the caller does so last, for the audit record comes after all other locks.
+fn count(tx: &mut dyn Tx, counts: &Counts, now: i64) -> Result<Vec<(i64, Option<AuditEntry>)>, DbError> {
     let sql = format!(
         "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
            failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - $8,
@@ -339,23 +411,31 @@ fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -
            message = CASE WHEN chunks_left = $8 AND failed + $5 = 0 AND cancelled + $6 = 0 THEN NULL ELSE message END,
            state = CASE WHEN chunks_left > $8 THEN state WHEN failed + $5 > 0 THEN 'failed'
              WHEN cancelled + $6 > 0 THEN 'cancelled' ELSE 'completed' END
-         WHERE seq = $1 RETURNING chunks_left, {JOB_COLUMNS}"
+         WHERE seq = $1 RETURNING seq, chunks_left, {JOB_COLUMNS}"
     );
-    let counted = tx.query_first(
-        &sql,
-        &[
-            job.into(),
-            tally.applied.into(),
-            tally.unchanged.into(),
-            tally.rejected.into(),
-            tally.failed.into(),
-            tally.cancelled.into(),
-            now.into(),
-            closed.into(),
-        ],
-    )?;
-    match counted {
-        Some(job) if job.int(0)? == 0 => audit::of_job(Action::Applied, &job, 1).map(Some),
-        _ => Ok(None),
+    let params: Vec<Vec<Value>> = counts
+        .iter()
+        .map(|(job, Count { tally, closed })| {
+            vec![
+                (*job).into(),
+                tally.applied.into(),
+                tally.unchanged.into(),
+                tally.rejected.into(),
+                tally.failed.into(),
+                tally.cancelled.into(),
+                now.into(),
+                (*closed).into(),
+            ]
+        })
+        .collect();
+    let mut counted = Vec::with_capacity(counts.len());
+    for job in tx.exec_all_returning(&sql, &params)? {
+        let end = match job.int(1)? {
+            0 => Some(audit::of_job(Action::Applied, &job, 2)?),
+            _ => None,
+        };
+        counted.push((job.int(0)?, end));
     }
+    counted.sort_unstable_by_key(|(job, _)| *job);
+    Ok(counted)
 }

@@ -3,23 +3,37 @@
 use std::collections::HashSet;
 
 use super::{Claim, Descent, recorded_rows, selected_rows};
-use tenantry_foundation::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. Before anything else is written in every
 /// transaction that writes results.
 pub fn check(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
+    check_all(tx, &[claim])
+}
+
+/// As [`check`] for several chunks; one whose lease is lost is enough.
+pub fn check_all(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<(), DbError> {
     let sql = format!(
         "SELECT 1 FROM chunks WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4
          AND state = 'running'{}",
         tx.dialect().for_update()
     );
-    let params = [
-        claim.job.into(),
-        claim.chunk.into(),
-        claim.attempt.into(),
-        claim.owner.as_str().into(),
-    ];
-    if tx.query(&sql, &params)?.is_empty() {
+    let mut in_order = claims.to_vec();
+    in_order.sort_unstable_by_key(|claim| (claim.job, claim.chunk));
+    let params = in_order.into_iter().map(|claim| {
+        vec![
+            claim.job.into(),
+            claim.chunk.into(),
+            claim.attempt.into(),
+            claim.owner.as_str().into(),
+        ]
+    });
+    let params: Vec<Vec<Value>> = params.collect();
+    let found = match params.as_slice() {
+        [one] => vec![tx.query(&sql, one)?],
+        several => tx.query_each(&sql, several)?,
+    };
+    if found.iter().any(Vec::is_empty) {
         Err(DbError::LeaseLost)
     } else {
         Ok(())

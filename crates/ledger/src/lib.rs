@@ -35,7 +35,7 @@ mod upkeep;
 pub use actor::{Actor, Via};
 pub use approval::DecisionRefused;
 pub use artifacts::{Artifact, Made};
-pub use claim::{Claim, Claimant, Scope};
+pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::JobId;

@@ -6,7 +6,7 @@
 
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
-use super::rows::record_outcomes;
+use super::rows::record_outcomes_of;
 use super::{Actor, Job, JobId, JobState, Ledger, Parameters, RowOutcome};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
@@ -222,7 +222,7 @@ impl Ledger {
                         expected.into(),
                     ],
                 )?;
-                record_outcomes(tx, job.seq, &rejects)
+                record_outcomes_of(tx, job.seq, &rejects)
             })
             .await
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::chunk_state::ChunkState;
 use super::retry::{Descent, selected_rows};
 use super::{Installation, Job, Ledger, Outcome};
-use tenantry_foundation::db::{Batch, DbError, Tx};
+use tenantry_foundation::db::{Batch, DbError, Tx, Value};
 use tenantry_foundation::input::Block;
 
 /// A row that waits for somebody else.
@@ -220,13 +220,37 @@ fn waiting(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u
 
 const OUTCOME_COLUMNS: [&str; 6] = ["job", "row", "outcome", "code", "message", "target"];
 
-pub(super) fn record_outcomes(tx: &mut dyn Tx, job: i64, outcomes: &[RowOutcome]) -> Result<(), DbError> {
-    if outcomes.is_empty() {
-        return Ok(());
+/// Fewer outcomes than this are inserted by a prepared statement; a COPY is prepared anew each time.
+const BULK: usize = 256;
+
+/// Records the outcomes of rows of one job.
+pub(super) fn record_outcomes_of(tx: &mut dyn Tx, job: i64, outcomes: &[RowOutcome]) -> Result<(), DbError> {
+    let outcomes: Vec<(i64, &RowOutcome)> = outcomes.iter().map(|one| (job, one)).collect();
+    record_outcomes(tx, &outcomes)
+}
+
+/// Records outcomes, each with the number of its job.
+pub(super) fn record_outcomes(tx: &mut dyn Tx, outcomes: &[(i64, &RowOutcome)]) -> Result<(), DbError> {
+    if outcomes.len() < BULK {
+        let params: Vec<Vec<Value>> = outcomes
+            .iter()
+            .map(|(job, one)| {
+                vec![
+                    (*job).into(),
+                    one.row.into(),
+                    one.outcome.as_str().into(),
+                    present(&one.code),
+                    present(&one.message),
+                    present(&one.target),
+                ]
+            })
+            .collect();
+        let sql = "INSERT INTO row_outcomes (job, row, outcome, code, message, target) VALUES ($1, $2, $3, $4, $5, $6)";
+        return tx.exec_all(sql, &params).map(drop);
     }
     let mut batch = Batch::new(OUTCOME_COLUMNS.len(), outcomes.len());
-    for one in outcomes {
-        batch.int(job);
+    for (job, one) in outcomes {
+        batch.int(*job);
         batch.int(one.row as i64);
         batch.text(one.outcome.as_str());
         batch.text(&one.code);
@@ -234,4 +258,9 @@ pub(super) fn record_outcomes(tx: &mut dyn Tx, job: i64, outcomes: &[RowOutcome]
         batch.text(&one.target);
     }
     tx.insert("row_outcomes", &OUTCOME_COLUMNS, &batch)
+}
+
+/// An empty text is absent, as in a [`Batch`].
+fn present(text: &str) -> Value {
+    Some(text).filter(|text| !text.is_empty()).into()
 }

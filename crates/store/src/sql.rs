@@ -28,6 +28,7 @@ mod session;
 mod subscriptions;
 pub mod sync;
 mod tasks;
+mod together;
 mod transfer;
 mod transfers;
 mod undo;
@@ -37,19 +38,22 @@ mod users;
 
 pub use lifecycle::purge_deleted_users;
 pub use session::no_free_seats;
+pub use together::{apply_all, customers_of, lock_all};
 
 use tenantry_jobs::{Change, CustomerRef, Problem, Request};
 
 use super::{Applied, Expected, Preview, RowRequest, SeatNeed, Verdict};
 use session::{Session, Task};
 use tenantry_foundation::db::{Alone, DbError, Tx};
-use tenantry_ledger::Installation;
+use tenantry_ledger::{Installation, RowOutcome};
 
 /// What the store has to know of a chunk besides its rows.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The job's sequence number.
     pub job: i64,
+    /// The job's kind.
+    pub kind: String,
     /// Milliseconds since the epoch.
     pub now: i64,
     /// Turns record ids into GUIDs.
@@ -97,15 +101,21 @@ pub struct Prepared {
     exports: Vec<export::ExportRequest>,
     syncs: Vec<sync::SyncRequest>,
     refused: Vec<(u64, Problem)>,
+    takes_back: bool,
 }
 
 impl Prepared {
     /// Nothing yet; about `room` rows are to come.
     pub fn new(context: Context, room: usize) -> Self {
+        Self::knowing(Customers::default(), context, room)
+    }
+
+    /// As [`new`](Self::new), with customers that were looked up before in the same transaction.
+    pub fn knowing(customers: Customers, context: Context, room: usize) -> Self {
         Self {
             context,
             room,
-            directory: lookup::Directory::default(),
+            directory: customers.0,
             users: None,
             known_users: None,
             new_customers: Vec::new(),
@@ -113,6 +123,7 @@ impl Prepared {
             exports: Vec::new(),
             syncs: Vec::new(),
             refused: Vec::new(),
+            takes_back: false,
         }
     }
 
@@ -196,6 +207,7 @@ impl Prepared {
 
     /// Lays out rows of an undo: the rows of an earlier job, with its sequence number and kind.
     pub fn take_back(&mut self, tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Result<(), DbError> {
+        self.takes_back = true;
         let wanted = undo::wanted(tx, job, kind, rows)?;
         self.tasks
             .extend(wanted.into_iter().map(|one| Box::new(one) as Box<dyn Task>));
@@ -222,7 +234,7 @@ impl Prepared {
     ///
     /// First in the transaction: while it waits, nothing of the chunk is locked, so that its lease can be renewed.
     pub fn lock(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
-        if !self.new_customers.is_empty() || self.tasks.iter().any(|task| task.names()) {
+        if self.names() {
             tx.alone_with(Alone::Names)?;
         }
         let customers = self.customers();
@@ -230,6 +242,11 @@ impl Prepared {
             return Ok(());
         }
         tx.lock("customers", &customers)
+    }
+
+    /// Whether rows may give a record a name that is unique over all customers.
+    fn names(&self) -> bool {
+        !self.new_customers.is_empty() || self.tasks.iter().any(|task| task.names())
     }
 
     /// The customers that the rows change, in ascending order.
@@ -253,12 +270,7 @@ pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
         ..
     } = prepared.context;
     let mut applied = Applied::default();
-    applied
-        .outcomes
-        .extend(prepared.refused.iter().map(|(row, problem)| match expected {
-            Some(_) => super::drifted(*row, &Verdict::Reject(problem.clone())),
-            None => super::rejected(*row, problem),
-        }));
+    applied.outcomes.extend(refused(prepared));
     if let Some(users) = &prepared.users {
         users.apply(tx, &prepared.context, &mut applied)?;
     }
@@ -275,6 +287,18 @@ pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
         applied.accounts.clear();
     }
     Ok(applied)
+}
+
+/// The outcomes of rows that were refused when they were laid out.
+fn refused(prepared: &Prepared) -> impl Iterator<Item = RowOutcome> + '_ {
+    let checks_drift = prepared.context.expected.is_some();
+    prepared.refused.iter().map(move |(row, problem)| {
+        if checks_drift {
+            super::drifted(*row, &Verdict::Reject(problem.clone()))
+        } else {
+            super::rejected(*row, problem)
+        }
+    })
 }
 
 /// What the rows would do to the store as it is, in row order, and the seats they would take.

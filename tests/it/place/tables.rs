@@ -47,6 +47,28 @@ pub(crate) async fn jobs(ledger: &Ledger) -> Vec<Job> {
     ledger.jobs(all).await.expect("jobs")
 }
 
+/// How often workers have claimed something, as far as that was not within the same millisecond.
+pub(crate) async fn claims(ledger: &Ledger) -> usize {
+    number(ledger.db(), "SELECT COUNT(DISTINCT claimed_at) FROM jobs").await as usize
+}
+
+/// How often each chunk was claimed.
+pub(crate) async fn attempts(ledger: &Ledger) -> Vec<i64> {
+    let attempts = ledger.db().read(|tx| {
+        let rows = tx.query("SELECT attempt FROM chunks ORDER BY job, chunk", &[])?;
+        rows.iter().map(|row| row.int(0)).collect()
+    });
+    attempts.await.expect("attempts")
+}
+
+/// How many audit records there are of an action.
+pub(crate) async fn actions(ledger: &Ledger, action: &'static str) -> i64 {
+    let counted = ledger
+        .db()
+        .read(move |tx| tx.query("SELECT COUNT(*) FROM audit WHERE action = $1", &[action.into()])?[0].int(0));
+    counted.await.expect("a number")
+}
+
 /// The newest job.
 pub(crate) async fn newest(ledger: &Ledger) -> Job {
     jobs(ledger).await.into_iter().next().expect("a job")

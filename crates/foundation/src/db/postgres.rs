@@ -3,6 +3,12 @@
 //! A program that is stopped, or whose machine or network is gone, must not hold its locks for ever, nor be given more of
 //! them: the server ends transactions that have gone quiet, bounds each COPY and each wait for a lock, and asks after its
 //! clients, as these do after the server. A program that is well waits on by asking again.
+//!
+//! A transaction that waits for a row has a number or a snapshot, and every version of a row that is written meanwhile has to be
+//! kept for it: with several that wait, the few rows that all of them want grow long chains of dead versions, which everybody
+//! has to read. So whoever is to lock rows first takes advisory locks that stand for them; if those are not free, it waits in line
+//! for a table, which needs neither, and only the first in that line waits for what it wants. What keeps changes apart is
+//! still the rows' own locks.
 
 mod wire;
 
@@ -13,7 +19,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::SinkExt;
-use futures::future::{join3, try_join_all};
+use futures::future::{join, join3, try_join_all};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
@@ -40,6 +46,13 @@ const BY_INDEX: &str =
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 const BY_ANY_WAY: &str = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_hashjoin TO DEFAULT;
     SET LOCAL enable_mergejoin TO DEFAULT";
+/// Advisory locks that stand for rows, each by its place.
+const TAKE_PLACES: &str = "SELECT pg_advisory_xact_lock(8026015, place) FROM unnest($1::int4[]) AS places(place)";
+const TAKE_FREE_PLACES: &str = "SELECT COUNT(*) FROM unnest($1::int4[]) AS places(place)
+    WHERE NOT pg_try_advisory_xact_lock(8026015, place)";
+/// Places that one transaction takes at most, since the server has room for a few thousand locks in all. One that would need more
+/// waits for its rows alone.
+const MOST_PLACES: usize = 256;
 /// Bytes of COPY data handed over at a time.
 const COPY_PIECE: usize = 64 * 1024;
 /// Time for each row of a COPY, beyond what a transaction may be quiet for; ten times what it takes.
@@ -217,6 +230,23 @@ impl PgTx {
         }
     }
 
+    /// Takes places if all of them are free, and else none.
+    fn take_free(&mut self, places: &[i32]) -> Result<bool, DbError> {
+        let statement = self.statement(TAKE_FREE_PLACES)?;
+        let (client, params): (_, [&(dyn ToSql + Sync); 1]) = (&self.connected.client, [&places]);
+        let asked = join(
+            client.batch_execute("SAVEPOINT free"),
+            client.query_one(&statement, &params),
+        );
+        let (begun, taken) = self.runtime.block_on(asked);
+        begun.map_err(|error| sql(&error))?;
+        if row(&taken.map_err(|error| sql(&error))?)?.int(0)? == 0 {
+            return Ok(true);
+        }
+        self.batch("ROLLBACK TO free")?;
+        Ok(false)
+    }
+
     /// Takes locks. The server waits for them no longer than a transaction may be quiet, so that a program that is stopped
     /// meanwhile is not given them afterwards; whoever is still there asks again, for `lock_wait` in all.
     fn wait_for(&mut self, text: &str, params: &[&(dyn ToSql + Sync)]) -> Result<(), DbError> {
@@ -273,6 +303,27 @@ impl PgTx {
     fn over_sets(&mut self, text: &str) -> Result<Statement, DbError> {
         let types = self.statement(text)?.params().to_vec();
         self.statement(&change_over_sets(text, &types)?)
+    }
+
+    /// Runs a statement for many parameter sets, whose rows are found by index.
+    fn by_index<T>(
+        &self,
+        sets: &[Vec<Value>],
+        run: impl AsyncFnOnce(&Client, &[&(dyn ToSql + Sync)]) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let columns = columns(sets);
+        let columns = borrowed(&columns);
+        let client = &self.connected.client;
+        let asked = join3(
+            client.batch_execute(BY_INDEX),
+            run(client, &columns),
+            client.batch_execute(BY_ANY_WAY),
+        );
+        let (before, done, after) = self.runtime.block_on(asked);
+        before.map_err(|error| sql(&error))?;
+        let done = done.map_err(|error| sql(&error))?;
+        after.map_err(|error| sql(&error))?;
+        Ok(done)
     }
 
     /// Sends the rows of `batch` by COPY. How long that may take stands in the statement, for [`END_STOPPED`].
@@ -348,20 +399,27 @@ impl Tx for PgTx {
         let statement = self.over_sets(text)?;
         let mut changed = 0;
         for sets in params.chunks(SETS) {
-            let columns = columns(sets);
-            let columns = borrowed(&columns);
-            let client = &self.connected.client;
-            let asked = join3(
-                client.batch_execute(BY_INDEX),
-                client.execute(&statement, &columns),
-                client.batch_execute(BY_ANY_WAY),
-            );
-            let (before, done, after) = self.runtime.block_on(asked);
-            before.map_err(|error| sql(&error))?;
-            changed += done.map_err(|error| sql(&error))?;
-            after.map_err(|error| sql(&error))?;
+            changed += self.by_index(sets, async |client, columns| client.execute(&statement, columns).await)?;
         }
         Ok(changed)
+    }
+
+    fn exec_all_returning(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Row>, DbError> {
+        let mut returned = Vec::with_capacity(params.len());
+        if params.len() < MANY {
+            for set in params {
+                returned.extend(self.query(text, set)?);
+            }
+            return Ok(returned);
+        }
+        let statement = self.over_sets(text)?;
+        for sets in params.chunks(SETS) {
+            let rows = self.by_index(sets, async |client, columns| client.query(&statement, columns).await)?;
+            for one in &rows {
+                returned.push(row(one)?);
+            }
+        }
+        Ok(returned)
     }
 
     /// One query joined to all parameter sets, for a round trip each would cost more than most queries do.
@@ -394,8 +452,17 @@ impl Tx for PgTx {
     }
 
     fn lock(&mut self, table: &str, ids: &[i64]) -> Result<(), DbError> {
-        let text = format!("SELECT 1 FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE");
-        self.wait_for(&text, &[&ids])
+        let mut places: Vec<i32> = ids.iter().map(|id| place_of(*id)).collect();
+        places.sort_unstable();
+        places.dedup();
+        if places.len() <= MOST_PLACES && !self.take_free(&places)? {
+            self.wait_for("LOCK TABLE lock_queue IN EXCLUSIVE MODE", &[])?;
+            self.wait_for(TAKE_PLACES, &[&places])?;
+        }
+        self.wait_for(
+            &format!("SELECT 1 FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE"),
+            &[&ids],
+        )
     }
 
     fn alone_with(&mut self, what: Alone) -> Result<(), DbError> {
@@ -463,6 +530,11 @@ fn is_impatience(error: &tokio_postgres::Error) -> bool {
         error.code(),
         Some(&(SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE))
     )
+}
+
+/// Which advisory lock stands for the row of that id. Two that share one merely wait for each other.
+fn place_of(id: i64) -> i32 {
+    ((id ^ (id >> 32)) & 0x7fff_ffff) as i32
 }
 
 fn copy_bound(idle_transaction: Duration, rows: usize) -> Duration {

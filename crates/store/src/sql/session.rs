@@ -1,4 +1,5 @@
-//! The rows of a chunk decided one after the other, each seeing what the ones before it did, and written together.
+//! The rows of a chunk, or of chunks of several jobs, decided one after the other, each seeing what the ones before it did, and
+//! written together.
 //!
 //! A [`Task`] reads the records it needs and says what it would do; the session carries that out on the records
 //! it holds, notes what they held before, and in the end writes everything in a few pipelined statements. A write that
@@ -78,6 +79,11 @@ impl<'t> Session<'t> {
             images: Vec::new(),
             histories: history::Histories::default(),
         }
+    }
+
+    /// The rows that follow are of this job.
+    pub(super) fn enter(&mut self, job: i64) {
+        self.job = job;
     }
 
     /// The GUID people see for a record made here.

@@ -14,7 +14,7 @@ pub(super) fn preview(
     tasks: &[Box<dyn Task>],
     previews: &mut Vec<Preview>,
 ) -> Result<Vec<SeatNeed>, DbError> {
-    load(session, tasks)?;
+    load(session, &all(tasks))?;
     let mut needs = Vec::new();
     for task in tasks {
         let decision = task.decide(session)?;
@@ -53,16 +53,51 @@ pub(super) fn apply(
     Ok(())
 }
 
+/// As [`apply`] for chunks of several jobs, in their order, in one session. A unique key that refuses a row fails them all.
+pub(super) fn apply_together(
+    tx: &mut dyn Tx,
+    chunks: &[(&Context, &[Box<dyn Task>])],
+) -> Result<Vec<Applied>, DbError> {
+    let Some((first, _)) = chunks.first() else {
+        return Ok(Vec::new());
+    };
+    let mut session = first.session(tx);
+    let every: Vec<&dyn Task> = chunks.iter().flat_map(|(_, tasks)| all(tasks)).collect();
+    load(&mut session, &every)?;
+    let mut applied = Vec::with_capacity(chunks.len());
+    for (context, tasks) in chunks {
+        session.enter(context.job);
+        applied.push(carry_out(&mut session, tasks, context.expected.as_ref())?);
+    }
+    session.write()?;
+    Ok(applied)
+}
+
 fn together(
     mut session: Session<'_>,
     tasks: &[Box<dyn Task>],
     expected: Option<&Expected>,
 ) -> Result<Applied, DbError> {
+    load(&mut session, &all(tasks))?;
+    let applied = carry_out(&mut session, tasks, expected)?;
+    session.write()?;
+    Ok(applied)
+}
+
+fn all(tasks: &[Box<dyn Task>]) -> Vec<&dyn Task> {
+    tasks.iter().map(|task| &**task).collect()
+}
+
+/// Decides and performs what one job's rows ask for.
+fn carry_out(
+    session: &mut Session<'_>,
+    tasks: &[Box<dyn Task>],
+    expected: Option<&Expected>,
+) -> Result<Applied, DbError> {
     let mut applied = Applied::default();
-    load(&mut session, tasks)?;
     for task in tasks {
-        let mut decision = task.decide(&mut session)?;
-        if let Some(problem) = seatless(&mut session, &decision.seats)? {
+        let mut decision = task.decide(session)?;
+        if let Some(problem) = seatless(session, &decision.seats)? {
             decision = Decision::reject(problem);
         }
         let row = task.row();
@@ -101,11 +136,10 @@ fn together(
             },
         });
     }
-    session.write()?;
     Ok(applied)
 }
 
-fn load(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(), DbError> {
+fn load(session: &mut Session<'_>, tasks: &[&dyn Task]) -> Result<(), DbError> {
     let mut users = Vec::new();
     for task in tasks {
         users.extend(task.user());

@@ -46,6 +46,10 @@ impl Task for UpdateCustomer {
         self.fields.iter().any(|(field, _)| *field == "external_id")
     }
 
+    fn may_repeat(&self) -> bool {
+        true
+    }
+
     fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
         Ok(vec![Key::of(Object::Customer, self.customer)])
     }

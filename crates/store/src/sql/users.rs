@@ -1,6 +1,6 @@
 //! `bulk-add-users`: many users at once, with their licences' seats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tenantry_jobs::{NewUser, Problem, UserField, code, key};
@@ -179,7 +179,8 @@ impl NewUsers {
         let made: Vec<usize> = (0..self.rows.len())
             .filter(|position| left_out.binary_search(position).is_err())
             .collect();
-        for (position, note) in self.notes(tx, now, &made)? {
+        let perhaps_deleted = self.perhaps_deleted(tx, &made)?;
+        for (position, note) in self.notes(tx, now, &perhaps_deleted)? {
             outcomes.push(RowOutcome {
                 row: self.rows[position].row,
                 outcome: Outcome::Applied,
@@ -256,7 +257,8 @@ impl NewUsers {
             previews.push(Preview::new(self.rows[*position].row, verdict));
         }
         let new: Vec<usize> = (0..self.rows.len()).filter(|position| !met[*position]).collect();
-        let mut notes = self.notes(tx, now, &new)?;
+        let perhaps_deleted: Vec<usize> = new.iter().copied().filter(|at| self.rows[*at].may_be_deleted).collect();
+        let mut notes = self.notes(tx, now, &perhaps_deleted)?;
         for position in new {
             let note = notes.remove(&position).unwrap_or_default();
             previews.push(Preview::new(self.rows[position].row, Verdict::Create).noting(note));
@@ -333,17 +335,28 @@ impl NewUsers {
         Ok(())
     }
 
+    /// The rows among `positions` whose customers have deleted users by now.
+    fn perhaps_deleted(&self, tx: &mut dyn Tx, positions: &[usize]) -> Result<Vec<usize>, DbError> {
+        let customers: BTreeSet<i64> = positions.iter().map(|at| self.rows[*at].customer).collect();
+        let ids: Vec<Vec<Value>> = customers.iter().map(|id| vec![(*id).into()]).collect();
+        let found = tx.query_each("SELECT 1 FROM deleted_users WHERE customer = $1 LIMIT 1", &ids)?;
+        let with_deleted = customers.into_iter().zip(found).filter(|(_, rows)| !rows.is_empty());
+        let with_deleted: BTreeSet<i64> = with_deleted.map(|(id, _)| id).collect();
+        let all = positions.iter().copied();
+        Ok(all
+            .filter(|at| with_deleted.contains(&self.rows[*at].customer))
+            .collect())
+    }
+
     /// What is to be known of those of the rows at `positions` whose names deleted users have.
     fn notes(&self, tx: &mut dyn Tx, now: i64, positions: &[usize]) -> Result<BTreeMap<usize, String>, DbError> {
-        let may_be = |at: &usize| self.rows[*at].may_be_deleted;
-        let positions: Vec<usize> = positions.iter().copied().filter(may_be).collect();
         if positions.is_empty() {
             return Ok(BTreeMap::new());
         }
         let sql = format!("SELECT deleted_at FROM deleted_users WHERE {USER_BY_KEY} ORDER BY deleted_at DESC LIMIT 1");
-        let found = tx.query_each(&sql, &self.keys(&positions))?;
+        let found = tx.query_each(&sql, &self.keys(positions))?;
         let mut notes = BTreeMap::new();
-        for (position, rows) in positions.into_iter().zip(found) {
+        for (position, rows) in positions.iter().copied().zip(found) {
             let deleted_at = rows.first().map(|row| row.int(0)).transpose()?;
             if deleted_at.is_some() && is_restorable(deleted_at, now) {
                 notes.insert(position, was_deleted(deleted_at));

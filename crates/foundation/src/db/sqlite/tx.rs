@@ -50,6 +50,10 @@ impl Tx for SqliteTx<'_> {
         Ok(self.exec_each(text, params)?.into_iter().sum())
     }
 
+    fn exec_all_returning(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Row>, DbError> {
+        Ok(self.query_each(text, params)?.into_iter().flatten().collect())
+    }
+
     fn query_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError> {
         let mut statement = self.connection.prepare_cached(&numbered(text)).map_err(sql)?;
         params.iter().map(|params| collect(&mut statement, params)).collect()

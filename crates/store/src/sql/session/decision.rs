@@ -9,7 +9,7 @@ use tenantry_foundation::db::DbError;
 use tenantry_ledger::Artifact;
 
 /// A row of a kind that is decided record by record.
-pub(in crate::sql) trait Task: Send {
+pub(in crate::sql) trait Task: Send + Sync {
     /// The row's number.
     fn row(&self) -> u64;
 
@@ -34,6 +34,12 @@ pub(in crate::sql) trait Task: Send {
     /// The name this user is to get, by customer and key, likewise.
     fn new_name(&self) -> Option<(i64, String)> {
         None
+    }
+
+    /// Whether rows of several jobs about one and the same record can be decided in one session. Files name a record once, so
+    /// rows of one job never are.
+    fn may_repeat(&self) -> bool {
+        false
     }
 
     /// Deleted users it is about, by id, likewise.

@@ -1,0 +1,3 @@
+-- Empty, and only ever locked: who has to wait for locked rows waits for it first. The wait for a table takes no snapshot, and
+-- so keeps no version of a row alive that is dead otherwise.
+--postgres CREATE TABLE IF NOT EXISTS lock_queue (nothing BIGINT);

@@ -1,0 +1,131 @@
+//! Chunks of several jobs in one transaction, in the order of the jobs.
+//!
+//! Chunks of one kind that are about different records share a session, so that many jobs of one row cost as few statements as
+//! one job of many rows, and decide as those would. A chunk that is about a record which one before it is about begins a
+//! session anew and sees what that one wrote; so do chunks of another kind, and undos. Where a unique key refuses something, the
+//! chunks of the session are written in halves, down to the one that is refused, whose neighbours are none the worse.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::session::Task;
+use super::{Prepared, apply, refused, tasks};
+use crate::Applied;
+use tenantry_foundation::db::{Alone, DbError, Tx};
+
+/// Locks what the rows of all chunks change, in one order ([`Prepared::lock`]).
+pub fn lock_all(tx: &mut dyn Tx, chunks: &[Prepared]) -> Result<(), DbError> {
+    if chunks.iter().any(Prepared::names) {
+        tx.alone_with(Alone::Names)?;
+    }
+    let customers = customers_of(chunks);
+    if customers.is_empty() {
+        return Ok(());
+    }
+    tx.lock("customers", &customers)
+}
+
+/// The customers that the rows of all chunks change, in ascending order.
+pub fn customers_of(chunks: &[Prepared]) -> Vec<i64> {
+    let mut customers: Vec<i64> = chunks.iter().flat_map(Prepared::customers).collect();
+    customers.sort_unstable();
+    customers.dedup();
+    customers
+}
+
+/// Writes the rows of all chunks, which [are locked](lock_all), one chunk after the other as far as that can be told from
+/// outside. What came of each, as [`apply`] gives it.
+pub fn apply_all(tx: &mut dyn Tx, chunks: &[Prepared]) -> Result<Vec<Applied>, DbError> {
+    let mut applied = Vec::with_capacity(chunks.len());
+    for session in sessions(chunks) {
+        write(tx, &chunks[session], &mut applied)?;
+    }
+    Ok(applied)
+}
+
+/// Writes chunks in one session, or where that is refused, in halves.
+fn write(tx: &mut dyn Tx, chunks: &[Prepared], applied: &mut Vec<Applied>) -> Result<(), DbError> {
+    if let [one] = chunks {
+        applied.push(apply(tx, one)?);
+        return Ok(());
+    }
+    let together: Vec<_> = chunks
+        .iter()
+        .map(|chunk| (&chunk.context, chunk.tasks.as_slice()))
+        .collect();
+    let mut done = Vec::new();
+    let written = tx.attempt(&mut |tx| {
+        done = tasks::apply_together(tx, &together)?;
+        Ok(())
+    });
+    match written {
+        Ok(()) => {
+            applied.extend(chunks.iter().zip(done).map(|(chunk, mut done)| {
+                done.outcomes.extend(refused(chunk));
+                done.outcomes.sort_unstable_by_key(|one| one.row);
+                if !chunk.context.hands_out_passwords {
+                    done.accounts.clear();
+                }
+                done
+            }));
+            Ok(())
+        }
+        Err(DbError::Conflict(_)) => {
+            let (first, second) = chunks.split_at(chunks.len() / 2);
+            write(tx, first, applied)?;
+            write(tx, second, applied)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Which chunks share a session: ranges of those that follow each other.
+fn sessions(chunks: &[Prepared]) -> Vec<Range<usize>> {
+    let mut sessions: Vec<Range<usize>> = Vec::new();
+    // What the rows of the last session are about; `None` if nobody joins it.
+    let mut subjects: Option<HashSet<(i64, String)>> = None;
+    for (at, chunk) in chunks.iter().enumerate() {
+        match (sessions.last_mut(), &mut subjects, subjects_of(chunk)) {
+            (Some(session), Some(subjects), Some(own))
+                if chunks[session.start].context.kind == chunk.context.kind && subjects.is_disjoint(&own) =>
+            {
+                session.end = at + 1;
+                subjects.extend(own);
+            }
+            (_, _, own) => {
+                sessions.push(at..at + 1);
+                subjects = own;
+            }
+        }
+    }
+    sessions
+}
+
+/// What the rows of a chunk are about, as far as rows of others may not be about the same in one session; `None` for a chunk
+/// that needs a session of its own.
+fn subjects_of(chunk: &Prepared) -> Option<HashSet<(i64, String)>> {
+    let only_tasks = chunk.users.is_none()
+        && chunk.known_users.is_none()
+        && chunk.new_customers.is_empty()
+        && chunk.exports.is_empty()
+        && chunk.syncs.is_empty();
+    if !only_tasks || chunk.takes_back || chunk.names() {
+        return None;
+    }
+    let mut subjects = HashSet::new();
+    for task in &chunk.tasks {
+        if !task.may_repeat() {
+            subjects.extend(subjects_of_task(&**task)?);
+        }
+    }
+    Some(subjects)
+}
+
+fn subjects_of_task(task: &dyn Task) -> Option<Vec<(i64, String)>> {
+    let names: Vec<(i64, String)> = [task.user(), task.new_name()].into_iter().flatten().collect();
+    if !names.is_empty() {
+        return Some(names);
+    }
+    let part = task.subscription().unwrap_or_default().to_owned();
+    Some(vec![(task.customer()?, part)])
+}
