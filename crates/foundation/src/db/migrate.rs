@@ -29,6 +29,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (13, include_str!("schema/0013-plans.sql"), None),
     (14, include_str!("schema/0014-sheets.sql"), None),
     (15, include_str!("schema/0015-replies.sql"), None),
+    (16, include_str!("schema/0016-lately.sql"), None),
 ];
 
 /// The schema version this program writes.
