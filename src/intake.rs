@@ -42,7 +42,7 @@ pub trait Door: Send + Sync + 'static {
 pub struct Accepted {
     /// Under this id.
     pub job: JobId,
-    /// Its summary, if it does not go ahead before somebody approves it: its sender should know.
+    /// What its sender is told, if it does not go ahead before somebody approves it.
     pub awaiting_approval: Option<String>,
 }
 

@@ -9,7 +9,9 @@ use thiserror::Error;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewChunk, NewJob, Parameters, RowOutcome};
+use crate::ledger::{
+    Actor, Commit, Committed, Draft, JobId, Ledger, NewChunk, NewJob, Parameters, ReplyTo, RowOutcome,
+};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::held::HeldRows;
 use crate::plan::{
@@ -36,8 +38,8 @@ pub struct Submission {
     pub idempotency_key: Option<String>,
     /// Who.
     pub submitted_by: Actor,
-    /// Redis stream that is told the outcome.
-    pub reply_to: Option<String>,
+    /// Who is told the outcome, of this job or of the one that is the same.
+    pub reply_to: Option<ReplyTo>,
     /// Directory on this machine that results are written to.
     pub out_dir: Option<String>,
     /// The plan to go by: rows that are no longer as it says are rejected.
@@ -159,7 +161,6 @@ impl Submitter<'_> {
                 submitted_by: submission.submitted_by,
                 input_name: input_name.clone(),
                 header: planning.header().to_vec(),
-                reply_to: submission.reply_to,
                 out_host: submission.out_dir.is_some().then(crate::machine::host_name),
                 out_dir: submission.out_dir,
             })
@@ -203,6 +204,9 @@ impl Submitter<'_> {
                     Some(Whole { digest, .. }) => ledger.unfinished(fingerprint(digest.sha256.as_str())).await?,
                     None => None,
                 };
+                if let (Some(same), Some(reply)) = (same, submission.reply_to) {
+                    ledger.reply_too(same, reply).await?;
+                }
                 let refusal = FileRefusal {
                     faults,
                     totals,
@@ -229,6 +233,7 @@ impl Submitter<'_> {
             notes: digest.notes,
             sheet,
             idempotency_key: submission.idempotency_key,
+            reply_to: submission.reply_to,
             plan_hash,
             checks_drift: plan.is_some(),
             undoes: None,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::delivery::NotApplied;
-use crate::ledger::{Counts, Job, JobId, JobState, Parameters};
+use crate::ledger::{Counts, Job, JobId, JobState, Parameters, ReplyTo};
 use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, REJECTS, RESULTS};
 use tenantry_jobs::{Undo, rules::RESTORE_WITHIN_MILLIS};
@@ -46,6 +46,8 @@ pub(crate) struct JobSummary {
 struct ReplyText<'s> {
     entry: &'s str,
     idempotency_key: Option<&'s str>,
+    /// The job, where it was made of another document than this; `null` where it was made of this one.
+    repetition_of: Option<JobId>,
     #[serde(flatten)]
     summary: &'s JobSummary,
     #[serde(flatten)]
@@ -117,15 +119,15 @@ impl JobSummary {
         }
     }
 
-    /// As a sender over Redis is told: with the id of the entry the job came in as, the sender's own key, and the rows that
-    /// were not applied where they were asked for.
-    pub(crate) fn to_reply(&self, idempotency_key: Option<&str>, rows: Option<&NotApplied>) -> String {
-        let name = &self.input.name;
+    /// As a sender over Redis is told: with the id of the entry that its document came in as, its own key, whether that
+    /// repeats another document, and the rows that were not applied where they were asked for.
+    pub(crate) fn to_reply(&self, to: &ReplyTo, rows: Option<&NotApplied>) -> String {
+        let name = &to.entry;
         let reply = ReplyText {
-            // Inputs from there are called by stream and entry.
             entry: name.rsplit_once(':').map_or(name.as_str(), |(_, entry)| entry),
-            // Without one, the name stands for it.
-            idempotency_key: idempotency_key.filter(|key| key != name),
+            idempotency_key: to.idempotency_key.as_deref(),
+            // A job is called by what it was made of.
+            repetition_of: (self.input.name != *name).then_some(self.job),
             summary: self,
             not_applied: rows,
         };

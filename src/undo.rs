@@ -207,6 +207,7 @@ async fn record(
         fingerprint: format!("undo {}", job.id),
         plan_hash: plan.hash.clone(),
         checks_drift: false,
+        reply_to: None,
         undoes: Some(job.id),
         gate: plan.gate.clone(),
     };

@@ -63,16 +63,22 @@ impl JobKind for SuspendSubscription {
         let suspension = Suspension {
             customer: cell::customer(&mut faults, row, CUSTOMER),
             subscription_id: cell::required_guid(&mut faults, row, SUBSCRIPTION_ID),
-            to: action(&mut faults, row).unwrap_or(SubscriptionStatus::Suspended),
+            to: action(&mut faults, row),
             reason: faults.line(row, REASON, 256),
         };
         faults.finish(Change::SuspendSubscription(suspension))
     }
 }
 
-/// What the row asks for. Lists say how a subscription stands, which is understood as how it should.
+/// What the row asks for. Lists say how a subscription stands, which is understood as how it should; that a copied one is
+/// missing where it was copied from says nothing of that.
 fn action(faults: &mut Faults, row: &Row<'_>) -> Option<SubscriptionStatus> {
-    SubscriptionStatus::parse(row.text(ACTION)).or_else(|| cell::word_of(faults, row, ACTION, ACTIONS))
+    let written = row.text(ACTION);
+    if written.eq_ignore_ascii_case("missing") {
+        return None;
+    }
+    let wanted = SubscriptionStatus::parse(written).or_else(|| cell::word_of(faults, row, ACTION, ACTIONS));
+    Some(wanted.unwrap_or(SubscriptionStatus::Suspended))
 }
 
 #[cfg(test)]

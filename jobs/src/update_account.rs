@@ -15,7 +15,10 @@ pub(crate) struct UpdateAccount;
 
 const COLUMNS: &[Column] = &[
     Column::required("customer", "tenant GUID, domain or external id of the customer"),
-    Column::optional("company_name", "name on the bill and in the customer list"),
+    Column::optional(
+        "company_name",
+        "name of the company; at Partner Center the one on the bill",
+    ),
     Column::optional("first_name", "first name of the contact, up to 50 characters"),
     Column::optional("last_name", "last name of the contact, up to 50 characters"),
     Column::optional("email", "e-mail address of the contact"),

@@ -13,7 +13,8 @@ use crate::service::health::examine;
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Count users and assigned seats anew where what is recorded of them does not add up
+    /// Count users and assigned seats anew where what is recorded of them does not add up, and withdraw transfer requests that
+    /// nobody waits for
     #[arg(long)]
     repair: bool,
     /// Who has it repaired

@@ -216,8 +216,13 @@ pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
     }
     if job.waiting > 0 && !job.state.is_final() {
         let rows = counted(job.waiting, "row");
+        let (wait, them) = if job.waiting == 1 {
+            ("waits", "it")
+        } else {
+            ("wait", "them")
+        };
         return Some(format!(
-            "{rows} wait for somebody else; a worker looks at them again, or `tenantry apply {id}`"
+            "{rows} {wait} for somebody else; a worker looks at {them} again, or `tenantry apply {id}`"
         ));
     }
     let mut next = Vec::new();

@@ -5,7 +5,7 @@ use tenantry_jobs::Problem;
 
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::intake::document::{JobRows, code};
-use crate::ledger::{Actor, JobState, Via};
+use crate::ledger::{Actor, JobState, ReplyTo, Via};
 use crate::plan::{PlanError, RowFault, Source};
 use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
 use crate::submit::{self, SubmitError, Submitted};
@@ -35,6 +35,12 @@ impl Door for LedgerDoor {
         };
         // Rows that came as objects are no text somebody could have forgotten a quote in.
         let multiline_cells = document.multiline_cells || matches!(places, Places::Objects);
+        let reply_to = document.reply_to.map(|stream| ReplyTo {
+            stream,
+            entry: default_key.clone(),
+            idempotency_key: document.idempotency_key.clone(),
+            with_rows: document.parameters.reply_rows,
+        });
         let by = Actor::new(document.submitted_by.as_deref().unwrap_or(NOBODY), Via::Inbox);
         let request = SubmitRequest {
             kind: document.kind,
@@ -47,8 +53,8 @@ impl Door for LedgerDoor {
                 data: document.rows.into_csv().into(),
                 multiline_cells,
             },
-            idempotency_key: Some(document.idempotency_key.clone().unwrap_or(default_key)),
-            reply_to: document.reply_to,
+            idempotency_key: Some(document.idempotency_key.unwrap_or(default_key)),
+            reply_to: reply_to.clone(),
             plan: None,
             is_for_workers: true,
         };
@@ -57,10 +63,11 @@ impl Door for LedgerDoor {
                 let recorded = self.0.ledger.job(job).await;
                 let recorded = recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
                 let awaiting = recorded.filter(|job| job.state == JobState::AwaitingApproval);
+                let to = reply_to.as_ref();
+                let told = awaiting.and_then(|job| Some(JobSummary::of(&job).to_reply(to?, None)));
                 Ok(Accepted {
                     job,
-                    awaiting_approval: awaiting
-                        .map(|job| JobSummary::of(&job).to_reply(document.idempotency_key.as_deref(), None)),
+                    awaiting_approval: told,
                 })
             }
             Ok(Submitted::Refused(refusal)) => Err(places.refusal(*refusal)),

@@ -7,7 +7,7 @@ use super::JobReport;
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d9dee4; --paper: #ffffff; --card: #f6f8fa;
   --applied: #1a7f4b; --unchanged: #7a8794; --rejected: #b35900; --failed: #c0282d; --cancelled: #8250a8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8ecf0; --soft: #9aa5b1; --line: #343b43; --paper: #14181d;
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e8ecf0; --soft: #9aa5b1; --line: #343b43; --paper: #14181d;
   --card: #1c2127; --applied: #3fb67a; --unchanged: #8b98a5; --rejected: #e08a2e; --failed: #ef6a6e; --cancelled: #b98bdc; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 60rem; color: var(--ink); background: var(--paper);
@@ -27,7 +27,7 @@ table { border-collapse: collapse; width: 100%; table-layout: fixed; margin: .25
 h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; } h3 span { color: var(--soft); font-weight: normal; }
 @media screen and (max-width: 40rem) { dl { display: block; } dd { margin: 0 0 .5rem; } thead { display: none; }
   tr, td { display: block; } tr { padding: .35rem 0; border-bottom: 1px solid var(--line); } td { border: 0; padding: .1rem 0; } td:empty { display: none; } }
-@media print { body { padding: 0; } .tile, tr, li, dd { break-inside: avoid; } h2, h3, thead { break-after: avoid; }
+@media print { :root { color-scheme: light; } body { padding: 0; } .tile, tr, li, dd { break-inside: avoid; } h2, h3, thead { break-after: avoid; }
   * { print-color-adjust: exact; } }
 ";
 

@@ -192,13 +192,13 @@ impl Runner {
     /// Tells some of them; `false` if there was none that could be told now. Each is told by one worker, and once, unless that
     /// one dies before it has recorded so.
     async fn reply(&self, silent: &mut bool) -> Result<bool, DbError> {
-        let replies = self.ledger.take_replies(REPLIES).await?;
-        let told = join_all(replies.iter().map(|reply| self.tell(reply))).await;
-        let mut jobs = Vec::with_capacity(replies.len());
+        let taken = self.ledger.take_replies(REPLIES).await?;
+        let tried = join_all(taken.replies.iter().map(|reply| self.tell(reply))).await;
+        let mut told = Vec::with_capacity(tried.len());
         let mut failed = None;
-        for (reply, told) in replies.iter().zip(told) {
-            match told {
-                Ok(()) => jobs.push(reply.seq),
+        for (at, (reply, tried)) in taken.replies.iter().zip(tried).enumerate() {
+            match tried {
+                Ok(()) => told.push(at),
                 Err(error) => failed = Some((reply.job, error)),
             }
         }
@@ -207,28 +207,27 @@ impl Runner {
                 tracing::warn!(job.id = %job, error, "outcomes cannot be told, as that of job {job}; trying again until they can");
                 *silent = true;
             }
-            None if *silent && !jobs.is_empty() => {
+            None if *silent && !told.is_empty() => {
                 tracing::info!("outcomes can be told again");
                 *silent = false;
             }
             _ => {}
         }
-        let any = !jobs.is_empty();
-        self.ledger.replied(jobs).await?;
-        Ok(any)
+        crate::failpoint::hit("before-replied");
+        self.ledger.replied(taken, told).await
     }
 
     async fn tell(&self, reply: &Reply) -> Result<(), String> {
         let job = self.ledger.job(reply.job).await.map_err(|error| error.to_string())?;
         let Some(job) = job else { return Ok(()) };
-        let rows = if job.parameters.reply_rows {
+        let rows = if reply.to.with_rows {
             let rows = delivery::not_applied(&self.ledger, &job, MOST_ROWS, MOST_BYTES).await;
             Some(rows.map_err(|error| error.to_string())?)
         } else {
             None
         };
-        let outcome = JobSummary::of(&job).to_reply(reply.idempotency_key.as_deref(), rows.as_ref());
-        notify::reply(&self.queue, &reply.reply_to, &outcome)
+        let outcome = JobSummary::of(&job).to_reply(&reply.to, rows.as_ref());
+        notify::reply(&self.queue, &reply.to.stream, &outcome)
             .await
             .map_err(|error| error.to_string())
     }

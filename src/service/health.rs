@@ -1,6 +1,7 @@
 //! Whether everything is there that the configuration speaks of, tried rather than believed, and if not, what to do.
 
 mod counts;
+mod transfers;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ const TRIAL_BYTES: usize = 64 << 10;
 pub async fn examine(config: &Config, stores: Result<Stores, String>, repair: Option<&Actor>) -> Vec<Finding> {
     let mut findings = vec![configuration(config), ledger(config).await];
     findings.extend(counts::counts(config, repair).await);
+    findings.extend(transfers::transfers(config, repair).await);
     findings.extend([queue(config).await, results(config), passwords(config)]);
     match stores {
         Ok(Stores { remote, sources }) => {

@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::{NoRecipient, Service};
 use crate::db::DbError;
 use crate::ledger::{Actor, DecisionRefused, Job, JobFilter, JobId, RetryRefused};
+use crate::store::sql::cancelling;
 use crate::submit::SubmitError;
 use crate::undo::UndoError;
 
@@ -78,9 +79,9 @@ impl Service {
         self.job(job.id).await
     }
 
-    /// Asks a job to stop. The job, and whether it had not ended before.
+    /// Asks a job to stop, and withdraws what its rows have asked of other partners in the database. The job, and whether it had not ended before.
     pub async fn cancel(&self, by: &Actor, job: &Job) -> Result<(Job, bool), ServiceError> {
-        let is_stopped = self.ledger.cancel(job.seq, by).await?;
+        let is_stopped = cancelling::cancel(&self.ledger, job.seq, by).await?;
         Ok((self.job(job.id).await?, is_stopped))
     }
 

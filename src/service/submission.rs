@@ -6,7 +6,7 @@ use serde_json::json;
 use tenantry_jobs::JobKind;
 
 use super::{PasswordWish, Service, ServiceError};
-use crate::ledger::{Actor, JobId, Parameters};
+use crate::ledger::{Actor, JobId, Parameters, ReplyTo};
 use crate::plan::Source;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
@@ -29,8 +29,8 @@ pub struct SubmitRequest {
     pub source: Source,
     /// The submitter's own key: a second submission with it is the same job.
     pub idempotency_key: Option<String>,
-    /// Redis stream that is told the outcome.
-    pub reply_to: Option<String>,
+    /// Who is told the outcome, of this job or of the one that is the same.
+    pub reply_to: Option<ReplyTo>,
     /// The plan to go by: rows that are no longer as it says are rejected.
     pub plan: Option<PlanFile>,
     /// Whether workers are told. Otherwise the submitter works on the job.

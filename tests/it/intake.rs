@@ -2,6 +2,7 @@
 
 mod full;
 mod jobs;
+mod replies;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -42,6 +42,10 @@ async fn a_report_groups_what_went_wrong_and_its_page_runs_nothing() {
         page.contains("users &lt;b&gt;&amp;.csv") && page.contains("&lt;script&gt;"),
         "escaped, not lost"
     );
+    assert!(
+        page.contains("@media screen and (prefers-color-scheme: dark)") && page.contains("@media print"),
+        "paper is white"
+    );
     let nowhere = place
         .tenantry(&["report", &job, "--html", "no/such/report.html"])
         .ends(2);

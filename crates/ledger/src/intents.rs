@@ -163,9 +163,11 @@ impl Ledger {
         self.db
             .read(move |tx| {
                 let found = tx.query(
-                    "SELECT i.step, i.result, i.image FROM jobs j JOIN intents i ON i.job = j.seq
-                     WHERE j.kind = $1 AND (j.finished_at IS NULL OR j.finished_at >= $2) AND i.step = $3
-                       AND i.state = 'done' AND (i.result = $4 OR i.image LIKE $5)",
+                    "SELECT i.step, i.result, i.image FROM (
+                       SELECT seq FROM jobs WHERE kind = $1 AND finished_at IS NULL
+                       UNION ALL SELECT seq FROM jobs WHERE kind = $1 AND finished_at >= $2
+                     ) j JOIN intents i ON i.job = j.seq
+                     WHERE i.step = $3 AND i.state = 'done' AND (i.result = $4 OR i.image LIKE $5)",
                     &[
                         kind.into(),
                         since.into(),

@@ -200,9 +200,16 @@ impl Ledger {
     /// Asks a job to stop, for `by`: chunks nobody works on are cancelled now, the others finish. `false` when
     /// it had ended before.
     pub async fn cancel(&self, job: i64, by: &Actor) -> Result<bool, DbError> {
+        self.cancel_also(job, by, |_, _, _| Ok(None)).await
+    }
+
+    /// As [`cancel`](Self::cancel); before anything of the job is touched, `also` is done for it in the same transaction, and
+    /// what it says is recorded with it. It is given the job and the time.
+    pub async fn cancel_also(&self, job: i64, by: &Actor, also: AlsoDone) -> Result<bool, DbError> {
         let (now, by) = (self.clock.now_millis(), by.clone());
         self.db
             .write(move |tx| {
+                let note = also(tx, job, now)?;
                 let sql = format!(
                     "SELECT chunk FROM chunks WHERE job = $1 AND state IN ('queued', 'waiting') ORDER BY chunk{}",
                     tx.dialect().for_update()
@@ -224,7 +231,7 @@ impl Ledger {
                     // What became of the rows is for the record of the job's end to say.
                     let asked = AuditEntry {
                         counts: None,
-                        note: None,
+                        note,
                         ..audit::of_job(Action::Cancelled, open, 0)?
                     };
                     audit::append(tx, now, &asked.by(&by))?;
@@ -235,6 +242,9 @@ impl Ledger {
             .await
     }
 }
+
+/// What is done together with something else to a job, at a time in milliseconds since the epoch; what is to be recorded of it.
+pub type AlsoDone = fn(&mut dyn Tx, i64, i64) -> Result<Option<String>, DbError>;
 
 /// The code of a row that failed alone after its chunk had.
 pub(super) const AT_FAULT: &str = "at-fault";

@@ -26,6 +26,7 @@ pub mod lease;
 mod outcome;
 mod past;
 mod plan;
+mod replies;
 mod retry;
 mod rows;
 pub mod sealed;
@@ -43,12 +44,13 @@ pub use job::{Counts, Job, JobFilter, JobState, Parameters};
 pub use lease::{Cause, SetBack};
 pub use outcome::Outcome;
 pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob};
+pub use replies::{Reply, ReplyTo, TakenReplies};
 pub use retry::{ChunkSelection, Descent, RetryRefused, selected_rows, undoable_rows};
 pub use rows::{ChunkRows, RowOutcome, RowRecord, RowWait, load_block, recorded_rows};
 pub use sealed::{PasswordJob, SealedPart, SealedPasswords};
 pub use tenantry_foundation::installation::Installation;
 pub use trial::Trial;
-pub use upkeep::{Pruned, Reply, Seen};
+pub use upkeep::{Pruned, Seen};
 
 use std::sync::Arc;
 

@@ -6,8 +6,9 @@
 
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
+use super::replies;
 use super::rows::record_outcomes_of;
-use super::{Actor, Job, JobId, JobState, Ledger, Parameters, RowOutcome};
+use super::{Actor, Job, JobId, JobState, Ledger, Parameters, ReplyTo, RowOutcome};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// A planned job whose submitter has shown no life for this long is removed.
@@ -22,7 +23,6 @@ pub struct NewJob {
     pub submitted_by: Actor,
     pub input_name: String,
     pub header: Vec<String>,
-    pub reply_to: Option<String>,
     /// Directory on `out_host` that results are to be written to.
     pub out_dir: Option<String>,
     pub out_host: Option<String>,
@@ -69,6 +69,8 @@ pub struct Commit {
     pub sheet: Option<String>,
     /// The submitter's own key.
     pub idempotency_key: Option<String>,
+    /// Who is told how the job ends, or the one that is the same.
+    pub reply_to: Option<ReplyTo>,
     /// Hash of kind, parameters and content.
     pub fingerprint: String,
     /// Hash of what the job would do to the store as it was.
@@ -111,7 +113,6 @@ struct PlannedJob {
     by: Actor,
     now: i64,
     undo_of: Option<i64>,
-    reply_to: Option<String>,
     out_dir: Option<String>,
     out_host: Option<String>,
 }
@@ -120,8 +121,8 @@ impl PlannedJob {
     fn insert(self, tx: &mut dyn Tx, input: i64) -> Result<Draft, DbError> {
         let job = tx.query(
             "INSERT INTO jobs (id, kind, parameters, state, input, submitted_by, submitted_via, created_at,
-               planning_until, undo_of, reply_to, out_dir, out_host)
-             VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING seq",
+               planning_until, undo_of, out_dir, out_host)
+             VALUES ($1, $2, $3, 'planned', $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
             &[
                 self.id.to_string().into(),
                 self.kind.into(),
@@ -132,7 +133,6 @@ impl PlannedJob {
                 self.now.into(),
                 (self.now + PLANNING_LEASE_MILLIS).into(),
                 self.undo_of.into(),
-                self.reply_to.into(),
                 self.out_dir.into(),
                 self.out_host.into(),
             ],
@@ -149,7 +149,6 @@ impl Ledger {
     /// Records a job in state `planned`.
     pub async fn begin(&self, new: NewJob) -> Result<Draft, DbError> {
         let mut planned = self.planned(new.kind, &new.parameters, new.submitted_by);
-        planned.reply_to = new.reply_to;
         (planned.out_dir, planned.out_host) = (new.out_dir, new.out_host);
         self.db
             .write(move |tx| {
@@ -184,7 +183,6 @@ impl Ledger {
             by,
             now: self.clock.now_millis(),
             undo_of: None,
-            reply_to: None,
             out_dir: None,
             out_host: None,
         }
@@ -275,6 +273,9 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 if let Some(other) = same_job(tx, &commit)? {
+                    if let (Committed::Same(other), Some(reply)) = (&other, &commit.reply_to) {
+                        replies::ask(tx, *other, reply)?;
+                    }
                     discard(tx, job)?;
                     return Ok(other);
                 }
@@ -330,6 +331,9 @@ impl Ledger {
                 let Some(queued) = queued else {
                     return Err(DbError::LeaseLost);
                 };
+                if let Some(reply) = &commit.reply_to {
+                    replies::ask(tx, job.id, reply)?;
+                }
                 let ended = tx.query_first(
                     &format!(
                         "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2, gate = NULL

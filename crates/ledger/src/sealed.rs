@@ -38,9 +38,10 @@ pub struct PasswordJob {
 pub fn jobs_at_work(tx: &mut dyn Tx, kinds: &[&str], at: i64) -> Result<Vec<PasswordJob>, DbError> {
     let places: Vec<String> = (2..kinds.len() + 2).map(|place| format!("${place}")).collect();
     let sql = format!(
-        "SELECT seq, id, parameters FROM jobs
-         WHERE kind IN ({}) AND started_at <= $1 AND (finished_at IS NULL OR finished_at >= $1) ORDER BY seq",
-        places.join(",")
+        "SELECT seq, id, parameters FROM jobs WHERE kind IN ({kinds}) AND started_at <= $1 AND finished_at IS NULL
+         UNION ALL SELECT seq, id, parameters FROM jobs WHERE kind IN ({kinds}) AND started_at <= $1 AND finished_at >= $1
+         ORDER BY seq",
+        kinds = places.join(",")
     );
     let kinds = kinds.iter().map(|kind| Value::from(*kind));
     let params: Vec<Value> = std::iter::once(at.into()).chain(kinds).collect();

@@ -1,5 +1,5 @@
 //! What the sweep does for the ledger: find work nobody was told of, clear up after the dead, hand out
-//! replies and results, and let go of what has been kept long enough.
+//! results, and let go of what has been kept long enough.
 //!
 //! Nothing here reads what has ended: each question has an index of its own that holds only what it asks for.
 
@@ -10,22 +10,10 @@ use super::claim::{ready_chunks, ready_jobs};
 use super::closing::end_chunk;
 use super::plan::{Draft, PLANNING_LEASE_MILLIS, discard};
 use super::{JobId, Ledger, Outcome, Scope};
-use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
+use tenantry_foundation::db::{DbError, Dialect, Row, Tx};
 
 /// Inputs whose rows are let go of in one transaction.
 const PRUNED_TOGETHER: u64 = 200;
-/// How long a worker has to tell submitters what it has taken on to tell, in milliseconds.
-const REPLY_WITHIN: i64 = 5_000;
-
-/// A finished job whose submitter asked to be told.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the names are the ledger's columns")]
-pub struct Reply {
-    pub job: JobId,
-    pub seq: i64,
-    pub reply_to: String,
-    pub idempotency_key: Option<String>,
-}
 
 /// What was let go of in one turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,61 +154,6 @@ impl Ledger {
                     inputs,
                     is_more: due.len() as u64 == PRUNED_TOGETHER,
                 })
-            })
-            .await
-    }
-
-    /// Takes on to tell the submitters of ended jobs how those ended, oldest first. Nobody else does so in the next seconds.
-    pub async fn take_replies(&self, most: u64) -> Result<Vec<Reply>, DbError> {
-        let now = self.clock.now_millis();
-        self.db
-            .write(move |tx| {
-                // Most sweeps find nothing, and nothing is to be written for that.
-                let sql = format!(
-                    "SELECT id, seq, reply_to, idempotency_key FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
-                     AND finished_at IS NOT NULL AND (reply_until < $1 OR reply_until > $1 + 3 * $3)
-                     ORDER BY seq LIMIT $2{}",
-                    tx.dialect().for_update_skip_locked()
-                );
-                let rows = tx.query(&sql, &[now.into(), most.into(), REPLY_WITHIN.into()])?;
-                let reply = |row: &Row| {
-                    Ok(Reply {
-                        job: id(row)?,
-                        seq: row.int(1)?,
-                        reply_to: row.text(2)?.to_owned(),
-                        idempotency_key: row.opt_text(3)?.map(str::to_owned),
-                    })
-                };
-                let replies: Vec<Reply> = rows.iter().map(reply).collect::<Result<_, DbError>>()?;
-                let params: Vec<Vec<Value>> = replies
-                    .iter()
-                    .map(|reply| vec![reply.seq.into(), (now + REPLY_WITHIN).into()])
-                    .collect();
-                tx.exec_each("UPDATE jobs SET reply_until = $2 WHERE seq = $1", &params)?;
-                Ok(replies)
-            })
-            .await
-    }
-
-    /// Whether any submitter is still to be told.
-    pub async fn has_untold(&self) -> Result<bool, DbError> {
-        self.db
-            .read(|tx| {
-                let sql = "SELECT 1 FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NULL
-                     AND finished_at IS NOT NULL LIMIT 1";
-                Ok(!tx.query(sql, &[])?.is_empty())
-            })
-            .await
-    }
-
-    /// Records that submitters were told.
-    pub async fn replied(&self, jobs: Vec<i64>) -> Result<(), DbError> {
-        let now = self.clock.now_millis();
-        self.db
-            .write(move |tx| {
-                let params: Vec<Vec<Value>> = jobs.iter().map(|seq| vec![(*seq).into(), now.into()]).collect();
-                tx.exec_each("UPDATE jobs SET replied_at = $2 WHERE seq = $1", &params)
-                    .map(drop)
             })
             .await
     }

@@ -4,7 +4,7 @@
 //! Agreement. That is a statement about what somebody did, and no row makes it; the row says that it is still to be made.
 
 use serde_json::{Value, json};
-use tenantry_jobs::{CustomerField, CustomerPatch, NewCustomer, Problem, code};
+use tenantry_jobs::{CustomerField, CustomerPatch, CustomerRef, NewCustomer, Problem, code};
 
 use super::address::{Judgement, is_part};
 use super::auth::Speaker;
@@ -146,6 +146,7 @@ pub(super) async fn create(
         id: String::new(),
         domain: new.domain.clone().into_owned(),
         domains: Vec::new(),
+        listed_name: String::new(),
     };
     let step = session.step(steps, "create").told_once();
     let done = step.once_telling(
@@ -303,6 +304,31 @@ fn wanted<'p>(patch: &'p CustomerPatch<'_>) -> impl Iterator<Item = (CustomerFie
     patch.fields.iter().map(|(field, value)| (*field, value.as_ref()))
 }
 
+/// What a row wants of this customer. A list of ours has the name that lists show, which is not always the one on the bill: where
+/// nobody has edited it, nothing is wanted.
+fn wanted_of<'p>(patch: &'p CustomerPatch<'_>, customer: &Customer) -> Vec<(CustomerField, &'p str)> {
+    let is_list = matches!(patch.customer, CustomerRef::Confirmed { .. });
+    let as_listed = |field: CustomerField, value: &str| {
+        is_list && field == CustomerField::CompanyName && value == customer.listed_name
+    };
+    wanted(patch)
+        .filter(|(field, value)| !as_listed(*field, value))
+        .collect()
+}
+
+/// What is to be said of changes that do not reach everywhere; empty where there is nothing.
+fn on_the_bill_alone(customer: &Customer, changes: &[FieldChange]) -> String {
+    let listed = &customer.listed_name;
+    let of_name = |change: &&FieldChange| change.field == CustomerField::CompanyName.name();
+    match changes.iter().find(of_name) {
+        Some(change) if change.new != *listed && !listed.is_empty() => format!(
+            "company_name is the name on the bill; Partner Center's customer list goes on calling the customer `{listed}`, which \
+             only the customer's own tenant can change"
+        ),
+        _ => String::new(),
+    }
+}
+
 fn patch_not_kept<'p>(patch: &'p CustomerPatch<'_>) -> Option<Problem> {
     let tags = wanted(patch).find(|(field, _)| *field == CustomerField::Tags);
     let shown = |value: &'p str| if value.is_empty() { "<clear>" } else { value };
@@ -317,13 +343,16 @@ pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) 
     }
     let customer = session.customer(patch.customer).await?;
     let profile = profile(session, &customer.id).await?;
-    let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
+    let wanted = wanted_of(patch, &customer);
     let changes = changes(&profile, wanted.iter().copied());
     if changes.is_empty() {
         return Ok(Verdict::Unchanged.into());
     }
     Ok(match judge_move(session, profile, &wanted, &changes).await? {
-        Judgement::Fine | Judgement::Unchecked(_) => Verdict::Change(changes).into(),
+        Judgement::Fine | Judgement::Unchecked(_) => {
+            let note = on_the_bill_alone(&customer, &changes);
+            RowPreview::from(Verdict::Change(changes)).noting(note)
+        }
         Judgement::Doubtful(problem) => RowPreview::reject(problem),
     })
 }
@@ -351,7 +380,7 @@ pub(super) async fn update(session: &Session, steps: Steps<'_>, patch: &Customer
     }
     let customer = session.customer(patch.customer).await?;
     let target = customer.id.clone();
-    let wanted: Vec<(CustomerField, &str)> = wanted(patch).collect();
+    let wanted = wanted_of(patch, &customer);
     let mut message = String::new();
     if !steps.has_begun_step("profile") {
         let now = profile(session, &customer.id).await?;
@@ -364,6 +393,9 @@ pub(super) async fn update(session: &Session, steps: Steps<'_>, patch: &Customer
             Judgement::Unchecked(why) => message = unchecked(&why),
             Judgement::Doubtful(problem) => return Ok(End::Rejected(problem)),
         }
+        let note = on_the_bill_alone(&customer, &changes);
+        let parts: Vec<String> = [message, note].into_iter().filter(|part| !part.is_empty()).collect();
+        message = parts.join("; ");
     }
     let step = session.step(steps, "profile");
     Ok(match profile_step(session, &step, &customer, &wanted).await? {

@@ -129,6 +129,7 @@ impl Image {
             id: self.customer.clone(),
             domain: self.domain.clone(),
             domains: Vec::new(),
+            listed_name: String::new(),
         }
     }
 

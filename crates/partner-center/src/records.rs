@@ -13,6 +13,8 @@ pub(super) struct Customer {
     pub(super) domain: String,
     /// All of them; empty where the partner is not let see them.
     pub(super) domains: Vec<String>,
+    /// What lists call it: the company profile's name, which no partner changes. Empty where it was not read.
+    pub(super) listed_name: String,
 }
 
 impl Customer {

@@ -301,9 +301,9 @@ async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<
         Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => return Ok(Err(unknown())),
         Err(error) => return Err(Halt::of(error)),
     };
-    let domain = find(&body, "companyProfile")
-        .map_or("", |profile| text(profile, "domain"))
-        .to_lowercase();
+    let of_profile = |name: &str| find(&body, "companyProfile").map_or("", |profile| text(profile, name));
+    let domain = of_profile("domain").to_lowercase();
+    let listed_name = of_profile("companyName").to_owned();
     let custom = find(&body, "customDomains").and_then(Value::as_array);
     let domains = custom.map_or(Vec::new(), |custom| {
         let mut all: Vec<String> = custom.iter().filter_map(Value::as_str).map(str::to_lowercase).collect();
@@ -312,7 +312,12 @@ async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<
         }
         all
     });
-    Ok(Ok(Arc::new(Customer { id, domain, domains })))
+    Ok(Ok(Arc::new(Customer {
+        id,
+        domain,
+        domains,
+        listed_name,
+    })))
 }
 
 /// The id of the customer with exactly this domain, however it is written: the service is asked for it as it is given, and

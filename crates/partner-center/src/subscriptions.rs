@@ -75,7 +75,7 @@ pub(super) fn unknown(customer: &Customer, id: &str) -> Problem {
 struct StatusChange {
     customer: Arc<Customer>,
     id: String,
-    to: SubscriptionStatus,
+    to: Option<SubscriptionStatus>,
 }
 
 impl StatusChange {
@@ -92,20 +92,16 @@ impl StatusChange {
             return Ok(Verdict::Reject(unknown(&self.customer, &self.id)));
         };
         let status = subscription.status();
-        if status == self.to.as_str() {
+        let Some(to) = self.to.filter(|to| status != to.as_str()) else {
             return Ok(Verdict::Unchanged);
-        }
-        if let Some(problem) = switching(&self.id, &status, self.to) {
+        };
+        if let Some(problem) = switching(&self.id, &status, to) {
             return Ok(Verdict::Reject(problem));
         }
         if let Some(open) = session.open_transfer_with(&self.customer.id, &self.id).await? {
             return Ok(Verdict::Reject(open.in_the_way_of(&self.id)));
         }
-        Ok(Verdict::Change(vec![FieldChange::new(
-            "status",
-            status,
-            self.to.as_str(),
-        )]))
+        Ok(Verdict::Change(vec![FieldChange::new("status", status, to.as_str())]))
     }
 }
 
@@ -126,11 +122,14 @@ pub(super) async fn suspend(session: &Session, steps: Steps<'_>, one: &Suspensio
             Verdict::Create | Verdict::Change(_) => {}
         }
     }
-    let from = match wanted.to {
+    let Some(to) = wanted.to else {
+        return Ok(End::Unchanged(target));
+    };
+    let from = match to {
         SubscriptionStatus::Suspended => SubscriptionStatus::Active,
         _ => SubscriptionStatus::Suspended,
     };
-    let (from, to) = (from.as_str(), wanted.to.as_str());
+    let (from, to) = (from.as_str(), to.as_str());
     let step = session.step(steps, "status");
     Ok(
         match status_step(session, &step, &wanted.customer, &wanted.id, (from, to)).await? {

@@ -62,6 +62,14 @@ fn not_kept(patch: &UserPatch<'_>) -> Option<Problem> {
     Some(remote::not_kept(TITLE, column, value))
 }
 
+/// A name that is to be taken away. Who sends null says nothing of it, and that an empty text is taken is said nowhere.
+fn erased(patch: &UserPatch<'_>) -> Option<Problem> {
+    let (column, _) = patch.texts().find(|(_, value)| value.is_empty())?;
+    let expected =
+        "Partner Center has no way to take a name away; give a new one, or leave the cell empty to keep the old one";
+    Some(Problem::stated(code::CANNOT_CLEAR, column, "<clear>", expected))
+}
+
 /// What would change.
 fn changes<'f>(user: &User, wanted: impl Iterator<Item = Field<'f>>) -> Vec<FieldChange> {
     wanted
@@ -80,7 +88,7 @@ enum Resolved {
 }
 
 async fn resolve(session: &Session, patch: &UserPatch<'_>) -> Result<Resolved, Halt> {
-    if let Some(problem) = not_kept(patch) {
+    if let Some(problem) = not_kept(patch).or_else(|| erased(patch)) {
         return Ok(Resolved::No(problem));
     }
     let named = named(session, patch.user).await?;

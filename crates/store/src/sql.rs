@@ -12,6 +12,7 @@
 //! are tasks of a session: decided record by record, written together, and with an image of what was before, so
 //! that an undo can take them back.
 
+pub mod cancelling;
 pub mod counterpart;
 mod create_customer;
 pub mod derived;

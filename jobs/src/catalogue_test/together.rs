@@ -187,7 +187,7 @@ impl Store {
         assert_eq!(subscription.owner, owner);
         let states = [SubscriptionStatus::Active, SubscriptionStatus::Suspended];
         assert!(states.contains(&subscription.status));
-        let wanted = suspension.to;
+        let wanted = suspension.to.unwrap();
         std::mem::replace(&mut subscription.status, wanted) != wanted
     }
 

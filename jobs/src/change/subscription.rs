@@ -107,8 +107,8 @@ pub struct Suspension<'a> {
     pub customer: CustomerRef<'a>,
     /// The subscription.
     pub subscription_id: Uuid,
-    /// How it should stand: suspended or active. In any other state it can be found and not be put.
-    pub to: SubscriptionStatus,
+    /// How it should stand: suspended or active. In any other state it can be found and not be put; `None` leaves it as it is.
+    pub to: Option<SubscriptionStatus>,
     /// Noted in the record; empty when not given.
     pub reason: &'a str,
 }

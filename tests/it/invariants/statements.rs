@@ -54,6 +54,7 @@ fn of_the_ledger() -> Vec<(&'static str, String)> {
         "intents",
         "copying",
         "plan_parts",
+        "replies",
     ];
     let mut orphans: Vec<String> = left.iter().map(|table| is_missing(table, "job")).collect();
     for (table, input) in [("spool", "input"), ("inputs", "id")] {

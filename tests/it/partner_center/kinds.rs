@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::killed::command;
 use super::{LEGACY, Office, USERS};
-use crate::place::outcomes;
+use crate::place::{file, outcomes};
 
 /// With a user of the first customer who has a licence of it, and one who has none.
 pub(super) async fn with_users() -> (Office, String) {
@@ -244,7 +244,7 @@ async fn users_are_changed_and_keep_id_and_licences() {
                 .replace("@\n", "@alpha.onmicrosoft.com\n")
         )
     };
-    let change = of("alpha.onmicrosoft.com,one@,First,<clear>,FR,first@\nalpha.onmicrosoft.com,two@,,,IT,\n");
+    let change = of("alpha.onmicrosoft.com,one@,First,Prima,FR,first@\nalpha.onmicrosoft.com,two@,,,IT,\n");
     let job = office.applies("update-users", &change).await;
     assert_eq!(office.target(&job, 1).await, one["id"].as_str().expect("an id"));
     assert_eq!(licenses(&office, &alpha, "One").await, ["SPB"]);
@@ -255,7 +255,7 @@ async fn users_are_changed_and_keep_id_and_licences() {
         (&one["displayName"], &one["firstName"], &one["usageLocation"]),
         (&json!("First"), &json!("One"), &json!("FR"))
     );
-    assert!(one["lastName"].as_str().unwrap_or_default().is_empty(), "{one}");
+    assert_eq!(one["lastName"], "Prima", "{one}");
     assert_eq!(office.codes("update-users", &change).await, ["unchanged"; 2]);
     // A user who had no usage location stays where it was put.
     let undone = office.undo(&job).await;
@@ -281,6 +281,58 @@ async fn users_are_changed_and_keep_id_and_licences() {
             format!("customer,user_principal_name,{column}\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com,{value}\n");
         assert_eq!(office.codes("update-users", &rows).await, ["not-kept"], "{column}");
     }
+    // Nothing says that a name can be taken away there.
+    for (column, besides) in [("first_name", ""), ("last_name", ""), ("last_name", "Uno")] {
+        let rows = format!(
+            "customer,user_principal_name,{column},display_name\n\
+             alpha.onmicrosoft.com,one@alpha.onmicrosoft.com,<clear>,{besides}\n"
+        );
+        assert_eq!(office.codes("update-users", &rows).await, ["cannot-clear"], "{column}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_companys_name_is_changed_on_the_bill_and_lists_go_on_as_they_are() {
+    let (office, alpha) = with_users().await;
+    let lists = async || {
+        let row = "what,columns,format\ncustomers,microsoft_id;company_name;primary_domain_name;phone,csv\n";
+        let job = office.applies("export-customers", row).await;
+        String::from_utf8(file(&office.ledger, &job).await).expect("UTF-8")
+    };
+    let billing = format!("/v1/customers/{alpha}/profiles/billing");
+    let listed = lists().await;
+    let change = "customer,company_name\nalpha.onmicrosoft.com,Alpha Holding Ltd\n";
+    let job = office.applies("update-account", change).await;
+    let said = office.message(&job, 1).await;
+    assert!(
+        said.contains("the name on the bill") && said.contains("goes on calling the customer `"),
+        "{said}"
+    );
+    let profile = office.here.get(&billing).await.json();
+    assert_eq!(profile["companyName"], "Alpha Holding Ltd");
+    assert_eq!(lists().await, listed);
+    // The list that nobody edited wants nothing; what is edited in it does not bring the bill back.
+    let codes = office.codes("update-account", &listed).await;
+    assert!(codes.iter().all(|code| code == "unchanged"), "{codes:?}");
+    let with_phone = listed.replacen("Phone\r\n", "Phone\n", 1);
+    let line = with_phone
+        .lines()
+        .find(|line| line.contains(",alpha."))
+        .expect("a line");
+    let (head, _) = line.rsplit_once(',').expect("cells");
+    let header = listed.lines().next().expect("a header");
+    let edited = format!("{header}\n{head},+44 20 7946 0007\n");
+    office.applies("update-account", &edited).await;
+    let profile = office.here.get(&billing).await.json();
+    assert_eq!(
+        (&profile["companyName"], &profile["defaultAddress"]["phoneNumber"]),
+        (&json!("Alpha Holding Ltd"), &json!("+44 20 7946 0007"))
+    );
+    // Who says so gets it, and the bill can have the listed name again.
+    let name = line.split(',').nth(1).expect("a name");
+    let back = format!("customer,company_name\nalpha.onmicrosoft.com,{name}\n");
+    let job = office.applies("update-account", &back).await;
+    assert_eq!(office.message(&job, 1).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,7 +57,7 @@ async fn what_was_done_is_taken_back_and_done_again() {
             "update-users",
             user(
                 ",display_name,first_name,last_name,usage_location,new_user_principal_name",
-                ",First,Prima,<clear>,FR,first@alpha.onmicrosoft.com",
+                ",First,Prima,Seconda,FR,first@alpha.onmicrosoft.com",
             ),
         ),
         ("delete-users", user("", "")),

@@ -117,12 +117,12 @@ async fn a_user_is_changed_in_one_call_that_names_what_changes() {
     .await;
     let update = format!(
         "customer,user_principal_name,display_name,last_name,usage_location,new_user_principal_name\n\
-         {CUSTOMER},one@alpha.onmicrosoft.com,,<clear>,FR,uno@alpha.onmicrosoft.com\n"
+         {CUSTOMER},one@alpha.onmicrosoft.com,,Due,FR,uno@alpha.onmicrosoft.com\n"
     );
     assert_eq!(wire.row("update-users", &update).await.outcome, Some(Outcome::Applied));
     let line = format!("PATCH /v1/customers/{CUSTOMER}/users/{USER}");
     let expected = json!({
-        "userPrincipalName": "uno@alpha.onmicrosoft.com", "lastName": "", "usageLocation": "FR",
+        "userPrincipalName": "uno@alpha.onmicrosoft.com", "lastName": "Due", "usageLocation": "FR",
         "attributes": { "objectType": "CustomerUser" },
     });
     assert_eq!(only(&wire.heard(), &line).body, expected);

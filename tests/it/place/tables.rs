@@ -197,6 +197,12 @@ pub(crate) async fn ended_an_hour_earlier(ledger: &Ledger, kind: &'static str) -
     exec(ledger.db(), sql, vec![kind.into()]).await
 }
 
+/// Marks every third subscription as missing where it was copied from.
+pub(crate) async fn mark_missing(ledger: &Ledger) {
+    let sql = "UPDATE subscriptions SET missing_since = 1 WHERE id % 3 = 0";
+    exec(ledger.db(), sql, Vec::new()).await;
+}
+
 /// How many jobs there are whose submitters asked to be told and were.
 pub(crate) async fn told(ledger: &Ledger) -> i64 {
     let sql = "SELECT COUNT(*) FROM jobs WHERE reply_to IS NOT NULL AND replied_at IS NOT NULL";

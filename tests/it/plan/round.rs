@@ -1,5 +1,7 @@
 //! What a store holds, exported as CSV and as a workbook and handed in as it is, changes nothing, whatever it holds.
 
+mod subscriptions;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;

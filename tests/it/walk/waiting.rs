@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::counterpart::{self, Answer};
-use crate::place::{Place, Run, tables};
+use crate::place::{On, Place, Run, on_both, tables};
 
 const SUBSCRIPTION: &str = "0b62aff1-f0a3-417a-aa8f-f4e9e1482dc5";
 
@@ -16,14 +16,24 @@ fn unapproved(place: &Place, args: &[&str]) -> Run {
 /// A place with a job whose one row waits; the job's id.
 async fn with_a_request() -> (Place, String) {
     let place = Place::with_customer().await;
+    let id = asked(&place);
+    (place, id)
+}
+
+/// Makes a customer of this place and a job whose one row waits; its id.
+async fn asked_for(place: &Place) -> String {
+    crate::place::apply(&place.ledger().await, "add-customer", crate::place::CUSTOMERS).await;
+    asked(place)
+}
+
+fn asked(place: &Place) -> String {
     let rows = format!(
         "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow\n\
          A-1,{SUBSCRIPTION},in,047e2168-6e50-4ddc-ace8-8f9bcedc842f,Matterhorn Cloud,ada@alpha.example,new-commerce\n"
     );
     place.write("switch.csv", rows);
-    let asked = unapproved(&place, &["run", "switch-subscription", "switch.csv", "--json"]).ends(2);
-    let id = asked.json()["job"].as_str().expect("an id").to_owned();
-    (place, id)
+    let asked = unapproved(place, &["run", "switch-subscription", "switch.csv", "--json"]).ends(2);
+    asked.json()["job"].as_str().expect("an id").to_owned()
 }
 
 async fn answered(place: &Place, answer: Answer) {
@@ -192,4 +202,50 @@ async fn are_not_said_to_go_on_after_they_were_withdrawn() {
     assert!(rows.contains("when it was last looked at: pending"), "{rows}");
     assert!(!rows.contains("goes on"), "{rows}");
     assert_eq!(shown(&place, &id)["waiting"], 0);
+}
+
+fn requests(place: &Place) -> Vec<String> {
+    let told = place.tenantry(&["doctor"]).out;
+    let lines = told.lines().filter(|line| line.contains("transfers"));
+    lines.map(str::to_owned).collect()
+}
+
+on_both! {
+    /// Nobody would look at the request any more.
+    async fn withdraw_their_request_when_the_job_is_cancelled(place: Place) {
+        let id = asked_for(&place).await;
+        place.tenantry(&["cancel", &id]).ends(0);
+        let statuses = async || crate::place::column(place.ledger().await.db(), "SELECT status FROM transfers ORDER BY id").await;
+        assert_eq!(statuses().await, ["cancelled"]);
+        let rows = place.tenantry(&["rows", &id]).ends(0).out;
+        assert!(rows.contains("its request was withdrawn with the job"), "{rows}");
+        let audit = place.tenantry(&["audit", "--json"]).ends(0).out;
+        assert!(audit.contains("withdrew 1 transfer request"), "{audit}");
+        assert!(requests(&place).is_empty());
+        // The other partner has nothing to answer, and what was cancelled can be asked for again.
+        place.tenantry(&["transfer", "accepted", SUBSCRIPTION]).ends(2);
+        let again = asked_for(&place).await;
+        assert_ne!(again, id);
+        assert_eq!((statuses().await, shown(&place, &again)["waiting"].clone()), (vec!["cancelled".to_owned(), "pending".to_owned()], 1.into()));
+        place.tenantry(&["cancel", &again]).ends(0);
+        place.tenantry(&["retry", &id]).ends(0);
+        unapproved(&place, &["worker", "--drain"]);
+        assert_eq!(statuses().await, ["cancelled", "cancelled", "pending"]);
+    }
+
+    /// As versions before this one have left them.
+    async fn whose_job_was_cancelled_are_found_by_the_doctor(place: Place) {
+        let id = asked_for(&place).await;
+        assert!(requests(&place).is_empty(), "a row waits for it");
+        let ledger = place.ledger().await;
+        let job = ledger.job(id.parse().expect("an id")).await.expect("asked").expect("there");
+        ledger.cancel(job.seq, &crate::place::by("tester")).await.expect("cancelled");
+        let told = requests(&place);
+        assert!(told.len() == 1 && told[0].contains(SUBSCRIPTION) && told[0].contains(&id), "{told:?}");
+        let mended = place.tenantry(&["doctor", "--repair"]).out;
+        assert!(mended.contains("withdrawn: 1"), "{mended}");
+        assert!(requests(&place).is_empty());
+        assert_eq!(crate::place::column(ledger.db(), "SELECT status FROM transfers").await, ["cancelled"]);
+        place.tenantry(&["audit", "verify"]).ends(0);
+    }
 }

@@ -28,6 +28,8 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (12, include_str!("schema/0012-notes.sql"), None),
     (13, include_str!("schema/0013-plans.sql"), None),
     (14, include_str!("schema/0014-sheets.sql"), None),
+    (15, include_str!("schema/0015-replies.sql"), None),
+    (16, include_str!("schema/0016-lately.sql"), None),
     (17, include_str!("schema/0017-queue.sql"), None),
 ];
 

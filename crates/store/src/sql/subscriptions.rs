@@ -140,7 +140,7 @@ pub(super) struct Suspend {
     row: u64,
     guid: String,
     customer: i64,
-    to: SubscriptionStatus,
+    to: Option<SubscriptionStatus>,
     reason: String,
 }
 
@@ -177,22 +177,21 @@ impl Task for Suspend {
             return Ok(Decision::reject(problem));
         }
         let status = subscription.get("status");
-        let to = self.to.as_str();
-        if status == to {
+        let Some(to) = self.to.filter(|to| status != to.as_str()) else {
             return Ok(Decision::unchanged(self.guid.clone()));
-        }
-        if let Some(problem) = switching(&self.guid, status, self.to) {
+        };
+        if let Some(problem) = switching(&self.guid, status, to) {
             return Ok(Decision::reject(problem));
         }
         if let Some(open) = super::transfer::open(session, &self.guid)? {
             return Ok(Decision::reject(open.in_the_way(session, &self.guid)));
         }
-        let reason = if self.to == SubscriptionStatus::Suspended {
+        let reason = if to == SubscriptionStatus::Suspended {
             self.reason.clone()
         } else {
             String::new()
         };
-        let changes = subscription.changes(&[("status", to.to_owned()), ("suspension_reason", reason)]);
+        let changes = subscription.changes(&[("status", to.as_str().to_owned()), ("suspension_reason", reason)]);
         Ok(Decision::edit(
             self.guid.clone(),
             Key::of(Object::Subscription, id),

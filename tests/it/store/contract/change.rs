@@ -81,7 +81,7 @@ customer,company_name,first_name,last_name,email,phone,address_line1,address_lin
         )],
         rows: "\
 customer,user_principal_name,display_name,last_name,usage_location,new_user_principal_name
-{a},one@{a},First,<clear>,FR,
+{a},one@{a},First,Prima,FR,
 {a},nobody@{a},Nobody,,,
 {a},three@{a},,,,two@{a}
 {a},four@{a},,,,four@{b}
@@ -100,7 +100,7 @@ nobody.example,x@{a},X,,,
         ],
         changes: &[
             "- user one@{a}: One Uno, One Uno, GB, SPB, User Administrator",
-            "+ user one@{a}: First, One , FR, SPB, User Administrator",
+            "+ user one@{a}: First, One Prima, FR, SPB, User Administrator",
         ],
         ..PLAIN
     },

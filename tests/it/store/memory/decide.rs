@@ -457,6 +457,8 @@ fn suspend(world: &World, one: &Suspension<'_>) -> Result<Decision, Problem> {
         ));
     }
     let mut decision = Decision::about(world, customer, Some(found));
-    decision.set("status", found.get("status"), one.to.as_str());
+    if let Some(to) = one.to {
+        decision.set("status", found.get("status"), to.as_str());
+    }
     Ok(decision)
 }
