@@ -10,6 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use crate::bulk_add_users::templates;
 use crate::model::yes_no;
 use crate::{Column, ExportOf, JobKind, KINDS, Problem, Template, code, directory, export_columns, lists, nearest};
 
@@ -31,6 +32,8 @@ pub struct Mapping {
     pub left_out: Vec<usize>,
     /// The file's columns that name the customer once more: by its primary domain, and by its external id.
     pub again: [Option<usize>; 2],
+    /// The file's column of the office, where its name reads like a phone's: who goes by the name puts phones in it.
+    pub like_a_phone: Option<usize>,
     /// The file's columns that a list has and the kind has no use for.
     pub read_past: Vec<usize>,
 }
@@ -87,6 +90,9 @@ pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<M
     if !problems.is_empty() {
         return Err(problems);
     }
+    let like_a_phone = keys
+        .iter()
+        .position(|key| reading.template.is_some() && LIKE_A_PHONE.contains(key));
     Ok(Mapping {
         template: reading.template.map(|template| template.name),
         secret: (0..named).filter(|index| is_secret(header[*index])).collect(),
@@ -95,6 +101,7 @@ pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<M
         read_past: reading.read_past(header),
         unnamed: (named..header.len()).collect(),
         left_out: Vec::new(),
+        like_a_phone,
         again,
     })
 }
@@ -119,6 +126,8 @@ fn is_secret(cell: &str) -> bool {
     });
     SECRETS.contains(key(cell.trim_start_matches(is_ignoring)).as_str())
 }
+
+static LIKE_A_PHONE: LazyLock<[String; 2]> = LazyLock::new(|| templates::LIKE_A_PHONE.map(key));
 
 /// Whether a file's first line belongs to a template and precedes its header.
 pub fn preamble(job: &dyn JobKind, first_line: &[&str]) -> bool {
@@ -321,6 +330,18 @@ pub fn opposite(cell: &str) -> &str {
     }
 }
 
+/// Whether a value looks like a phone rather than like the number of a room: digits and what stands between them, with a `+`
+/// or as many as no house has rooms.
+pub fn reads_as_phone(cell: &str) -> bool {
+    /// More than this are no room.
+    const ROOM: usize = 5;
+    let value = cell.trim_matches(is_blank);
+    let digits = value.chars().filter(char::is_ascii_digit).count();
+    let is_between = |c: char| matches!(c, '+' | '-' | '/' | '(' | ')' | '.' | '\'') || is_blank(c);
+    let is_phone = digits > ROOM || (digits > 0 && value.contains('+'));
+    is_phone && value.chars().all(|c| c.is_ascii_digit() || is_between(c))
+}
+
 fn unknown(job: &dyn JobKind, template: Option<&'static Template>, index: usize, cell: &str) -> Problem {
     let wanted = key(cell);
     if wanted.is_empty() {
@@ -504,6 +525,45 @@ mod tests {
             (&[], false),
         ] {
             assert_eq!(preamble(users(), line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn phones_are_told_from_rooms() {
+        for phone in [
+            "+49 89 1234",
+            " 089/123456",
+            "(030) 12 34 56",
+            "4930123456",
+            "'+49 1",
+            "123-555-1211",
+        ] {
+            assert!(reads_as_phone(phone), "{phone}");
+        }
+        for room in ["", "4a", "12", "2.014", "12345", "Haus 3, Zimmer 1234567", "3/1-2", "-"] {
+            assert!(!reads_as_phone(room), "{room}");
+        }
+    }
+
+    #[test]
+    fn the_offices_number_is_known_where_it_reads_like_a_phones() {
+        let of = |header: &str| {
+            let cells: Vec<&str> = header.split(',').collect();
+            let mapping = recognise(users(), &cells, &["customer"]);
+            mapping.ok().and_then(|mapping| mapping.like_a_phone)
+        };
+        assert_eq!(
+            of("Benutzername,Telefon – Gescha\u{308}ftlich,Telefon (geschäftlich)"),
+            Some(1)
+        );
+        assert_eq!(of("telefon – geschäftlich,Benutzername"), Some(0));
+        assert_eq!(of("Nombre de usuario,Nombre,Número del trabajo"), Some(2));
+        for other in [
+            "Benutzername,Telefon (geschäftlich)",
+            "Benutzername,office,office_phone",
+            "Username,Office number,Office phone",
+        ] {
+            assert_eq!(of(other), None, "{other}");
         }
     }
 }

@@ -62,6 +62,7 @@ impl InputArgs {
             encoding: self.encoding.clone(),
             multiline_cells: self.multiline_cells,
             hidden_rows: self.hidden_rows,
+            whole: false,
         };
         Ok(match spooled(file, stop).await? {
             Some(rows) => Source::Spooled { rows, options },

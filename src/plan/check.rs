@@ -169,6 +169,18 @@ impl Shared {
                 .any(|at| row.cell(*at).is_some_and(is_marked))
     }
 
+    /// A phone under a header that reads like a phone's and stands for the office.
+    fn phone_for_office(&self, row: &RowView<'_>) -> Option<Problem> {
+        let at = self.mapping.like_a_phone?;
+        let value = row.cell(at).filter(|value| header::reads_as_phone(value))?;
+        let sentence = format!(
+            "the admin centre takes `{}` for the number of the office, and this is a phone; put it under `office_phone`, or name the \
+             column `office` if it is no phone",
+            self.header.get(at).map_or("", |name| name.trim())
+        );
+        Some(Problem::stated(code::INVALID, "office", value.trim(), sentence))
+    }
+
     /// Cells of a row that a spreadsheet shows an error in, where they matter.
     fn valueless(&self, block: &Block, row: &RowView<'_>) -> Vec<Problem> {
         let native = |at: usize| {
@@ -369,7 +381,8 @@ pub(super) fn check(
         let mut requests = Vec::with_capacity(SLICE);
         let mut lines = Vec::with_capacity(SLICE);
         for (view, cells) in slice.rows() {
-            let valueless = shared.valueless(&block, view);
+            let mut valueless = shared.valueless(&block, view);
+            valueless.extend(shared.phone_for_office(view));
             let unread = shared.ragged(view).or_else(|| shared.is_example(view).then(example));
             let refused = match unread {
                 Some(problem) => vec![problem],

@@ -279,6 +279,7 @@ fn read(source: &Source, job: &dyn JobKind) -> Result<Input, InputError> {
             input::InputLimits::default(),
             &InputOptions {
                 multiline_cells: *multiline_cells,
+                whole: true,
                 ..InputOptions::default()
             },
         )?,

@@ -105,6 +105,9 @@ pub struct InputOptions {
     /// Whether a quoted cell of a text may hold lines with as many delimiters as the header, which mostly means that a quote
     /// is missing.
     pub multiline_cells: bool,
+    /// Whether nothing can be missing at the end, since the bytes came all together and not from a program that may have been
+    /// stopped while it wrote them.
+    pub whole: bool,
     /// What becomes of rows of a sheet that are hidden. Where nobody says it they are read, and counted in the notes.
     pub hidden_rows: Option<HiddenRows>,
 }
@@ -134,6 +137,7 @@ pub struct Input {
     last: (Mark, usize),
     failed: Option<InputError>,
     notes: Notes,
+    whole: bool,
     hidden_rows: Option<HiddenRows>,
 }
 
@@ -210,6 +214,7 @@ impl Input {
             last: (Mark { text: 0, cells: 0 }, 0),
             failed: None,
             notes: Notes::default(),
+            whole: options.whole,
             hidden_rows: options.hidden_rows,
         };
         match input.read_header() {
@@ -336,8 +341,12 @@ impl Input {
         const BLOCK: usize = 4096;
         while self.read_block(BLOCK)?.is_some() {}
         let encoding = self.encoding();
-        let mut notes = match &self.rows_from {
-            From::Text(text) => notes::completed(text.completed()).into_iter().collect(),
+        let mut notes: Vec<String> = match &self.rows_from {
+            From::Text(text) => {
+                let unended = text.unended().filter(|_| !self.whole && self.rows > 1);
+                let completed = notes::completed(text.completed());
+                completed.into_iter().chain(unended.map(notes::unended)).collect()
+            }
             From::Sheet(sheet) => sheet.notes(self.hidden_rows),
         };
         let (meter, broken) = match &self.rows_from {

@@ -45,7 +45,10 @@ pub(crate) const ADMIN_CENTRE: Template = Template {
     ],
 };
 
-/// In German. The portal goes by the order of its columns; `Telefon – Geschäftlich` stands for the office's number there.
+/// Headers that stand for the office's number in the portal, which goes by the order of its columns, and read like a phone's.
+pub(crate) const LIKE_A_PHONE: [&str; 2] = ["Telefon – Geschäftlich", "Número del trabajo"];
+
+/// In German.
 pub(crate) const ADMIN_CENTRE_DE: Template = Template {
     name: "Microsoft 365 admin centre, German",
     preamble: None,

@@ -236,3 +236,81 @@ async fn what_was_read_lies_under_no_name_and_a_stop_ends_the_waiting() {
     let run = Run::from(child.wait_with_output().expect("tenantry ends")).ends(2);
     assert!(run.err.contains("no room to keep what was read"), "{run:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_left_unfinished_is_told_of_a_pipe_as_of_a_file() {
+    let place = Place::with_customer().await;
+    let header = "customer,user_principal_name,display_name,city";
+    let users: Vec<String> = (1..4)
+        .map(|n| format!("A-1,u{n}@alpha.onmicrosoft.com,User {n},York"))
+        .collect();
+    let whole = format!("{header}\n{}\n", users.join("\n"));
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, line) in whole.lines().enumerate() {
+        sheet.write_row(row as u32, 0, line.split(',')).expect("a row");
+    }
+    let book = book.save_to_buffer().expect("a workbook");
+    let gzip = gzipped(whole.as_bytes());
+    let cut = |bytes: &[u8], by: usize| bytes[..bytes.len() - by].to_vec();
+    let told = |name: &str, bytes: Vec<u8>, exit: i32| {
+        let args = |file| ["plan", "bulk-add-users", file, "--json"];
+        let piped = fed(&place, &args("-"), &bytes).ends(exit);
+        place.write(name, bytes);
+        let read = place.tenantry(&args(name)).ends(exit);
+        // Both say the same, but for the name of what was read.
+        let of = |run: &Run, name: &str| format!("{}{}", run.out, run.err).replace(name, "FILE");
+        let (piped, read) = (of(&piped, "standard input"), of(&read, name));
+        (piped, read)
+    };
+    let note = "line 4, the last one, has no line end as the others have; if what wrote the file was stopped, the end of that line \
+                and more rows are missing";
+    for (name, by, exit, sentence) in [
+        // Nobody knows.
+        ("whole.csv", 0, 0, None),
+        ("end.csv", 1, 0, Some(note)),
+        ("within.csv", 3, 0, Some(note)),
+        ("short.csv", 7, 1, Some("ragged-row")),
+    ] {
+        let (piped, read) = told(name, cut(whole.as_bytes(), by), exit);
+        for told in [piped, read] {
+            assert_eq!(told.contains(note), sentence.is_some(), "{name}: {told}");
+            assert!(
+                sentence.is_none_or(|sentence| told.contains(sentence)),
+                "{name}: {told}"
+            );
+        }
+    }
+    for (name, bytes, sentence) in [
+        ("rows.csv.gz", cut(&gzip, 9), "the gzip data ends too early"),
+        (
+            "quote.csv",
+            format!("{header}\nA-1,u@alpha.onmicrosoft.com,\"U").into_bytes(),
+            "is never closed",
+        ),
+        (
+            "header.csv",
+            format!("{header}\n").into_bytes(),
+            "the file has a header and no rows",
+        ),
+    ] {
+        let (piped, read) = told(name, bytes, 2);
+        assert!(
+            piped.contains(sentence) && read.contains(sentence),
+            "{name}: {piped}{read}"
+        );
+    }
+    let (piped, read) = told("rows.xlsx", cut(&book, 100), 2);
+    assert!(
+        piped.contains("is damaged") && read.contains("is damaged"),
+        "{piped}{read}"
+    );
+    // Whoever runs it all the same finds it with the job.
+    let ran = fed(
+        &place,
+        &["run", "bulk-add-users", "-", "--no-passwords", "--json"],
+        cut(whole.as_bytes(), 3),
+    )
+    .ends(0);
+    assert!(ran.out.contains(note), "{ran:#?}");
+}

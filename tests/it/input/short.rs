@@ -86,6 +86,84 @@ fn rows_that_may_have_lost_a_cell_or_their_end_stay_as_they_are() {
     );
 }
 
+/// Sixteen records of a header of six, in which no two neighbouring columns hold the same sort of value; and rows.
+fn people(full: &[&str], rows: &[&str]) -> String {
+    let mut all = vec!["sku,mail,name,office,city,code"];
+    all.extend((0..15).map(|at| full[at % full.len()]));
+    all.extend(rows);
+    format!("{}\n", all.join("\n"))
+}
+
+#[test]
+fn a_row_alone_that_lost_a_cell_is_told_by_what_its_columns_hold() {
+    let full = [
+        "SPB,ana@x.com,Ana Ek,12,York,DE",
+        "SPB,bo@x.com,Bo Gil,7,,",
+        "SPB,cy@x.com,Cy,,St. Gallen,",
+        "SPB,ed@x.com,,,,",
+    ];
+    let width = |full: &[&str], row: &str| {
+        let (rows, _) = read(&people(full, &[row]), 9, 5, 2);
+        rows[15].len()
+    };
+    // What a spreadsheet writes.
+    for meant in [
+        "SPB,di@x.com,Di,12",
+        "SPB,di@x.com,Di Fo",
+        "SPB,di@x.com,Di,,Bern",
+        "SPB,di@x.com",
+        "SPB,o.di@x.com,Di-Ana O'Fo,1",
+        "SPB,di@x.com,Di,12,Biel/Bienne",
+    ] {
+        assert_eq!(width(&full, meant), 6, "{meant}");
+    }
+    for shifted in [
+        // The name is lost, or the office, or the address, or what is first.
+        "SPB,di@x.com,12,Bern",
+        "SPB,di@x.com,12,Bern,DE",
+        "SPB,di@x.com,Di,Bern",
+        "SPB,di@x.com,Di,Bern,DE",
+        "SPB,di@x.com,Di,12,DE",
+        "SPB,Di,12,Bern,DE",
+        "SPB,Di,12",
+        "di@x.com,Di,12,Bern,DE",
+        "di@x.com,Di,12",
+        // Two are lost.
+        "SPB,di@x.com,Bern,DE",
+        "SPB,12,Bern,DE",
+        // An empty cell is lost, which leaves another one last.
+        "SPB,di@x.com,Di,,",
+        "SPB,di@x.com,Di,",
+    ] {
+        let len = shifted.split(',').count();
+        assert_eq!(width(&full, shifted), len, "{shifted}");
+    }
+    // Columns that nobody used before tell nothing, and a row alone is not believed then.
+    let sparse = ["SPB,ana@x.com,Ana Ek,,,"];
+    assert_eq!(width(&sparse, "SPB,di@x.com,Di,12"), 4);
+    assert_eq!(width(&sparse, "SPB,di@x.com,12"), 3);
+    assert_eq!(width(&sparse, "SPB,di@x.com,Di"), 6);
+    // With others it is.
+    let (rows, _) = read(&people(&sparse, &["SPB,di@x.com,Di,12"; 3]), 9, 5, 2);
+    assert!(rows.iter().all(|row| row.len() == 6), "{rows:?}");
+}
+
+#[test]
+fn a_shifted_row_does_not_hide_among_short_ones() {
+    let full = ["SPB,ana@x.com,Ana Ek,12,York,DE", "SPB,bo@x.com,Bo Gil,7,,"];
+    // One of fifteen wide rows lost a cell, which makes it as long as those of the next sixteen.
+    let mut text = people(&full, &["SPB,di@x.com,Di,12"; 16]);
+    text.push_str("SPB,ed@x.com,Ed,12,York\nSPB,fa@x.com,Fa,York\n");
+    text.push_str(&"SPB,di@x.com,Di,12\n".repeat(5));
+    let (rows, _) = read(&text, 9, 5, 2);
+    let short: Vec<&str> = rows
+        .iter()
+        .filter(|row| row.len() < 6)
+        .map(|row| row[1].as_str())
+        .collect();
+    assert_eq!(short, ["ed@x.com", "fa@x.com"]);
+}
+
 #[test]
 fn columns_without_a_name_need_not_be_there() {
     check("a,b,c,,\n1,2,3\n1,2,3,,\n1,2,\n", &[5, 5, 3]);
@@ -191,6 +269,46 @@ proptest! {
         let (read_rows, _) = read(&text, 9, 5, 1);
         for (row, cells) in read_rows.iter().enumerate() {
             prop_assert_eq!(cells.len(), if row == short { width - 1 } else { width });
+        }
+    }
+
+    #[test]
+    fn no_value_comes_to_stand_in_another_column(
+        (rows, lost) in (proptest::collection::vec(proptest::collection::vec(any::<bool>(), 6), 1..50), 1_usize..6),
+        which: prop::sample::Index,
+        written_short: bool,
+        block in 1_usize..40,
+    ) {
+        // No two columns hold the same sort of value, at least where one row shows it.
+        let value = |row: usize, at: usize| {
+            let sorts = ["SKU", "u@x.com", "Ana Ek", "12", "York", "DE 1"];
+            // The first cell always has something in it, or the row would be blank.
+            if at == 0 || row == 0 || rows[row][at] { sorts[at] } else { "" }
+        };
+        let group = |row: usize| (row + 1) / TOGETHER;
+        let used = |row: usize| (0..6).rev().find(|at| !value(row, *at).is_empty()).map_or(1, |at| at + 1);
+        let width = |row: usize| match group(row) {
+            of if of > 0 && written_short => {
+                (0..rows.len()).filter(|other| group(*other) == of).map(used).max().unwrap_or(6)
+            }
+            _ => 6,
+        };
+        let shifted = which.index(rows.len());
+        prop_assume!(shifted > 0);
+        let mut text = String::from("a,b,c,d,e,f\n");
+        for row in 0..rows.len() {
+            let mut cells: Vec<&str> = (0..width(row)).map(|at| value(row, at)).collect();
+            if row == shifted && lost < cells.len() {
+                cells.remove(lost);
+            }
+            let _ = writeln!(text, "{}", cells.join(","));
+        }
+        let (read_rows, _) = read(&text, 9, block, 1);
+        prop_assert_eq!(read_rows.len(), rows.len());
+        for (row, cells) in read_rows.iter().enumerate().filter(|(_, cells)| cells.len() == 6) {
+            for (at, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+                prop_assert_eq!(cell, value(row, at), "row {} of {}", row, text);
+            }
         }
     }
 }

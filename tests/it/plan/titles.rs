@@ -166,3 +166,38 @@ async fn an_empty_first_sheet_and_titles_in_sheets_are_no_obstacle() {
         "{told:#?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_under_a_header_that_stands_for_the_office_is_refused() {
+    let place = Place::with_customer().await;
+    let header = "Benutzername;Anzeigename;Telefon – Geschäftlich;Telefon (geschäftlich);Postleitzahl";
+    place.write(
+        "de.csv",
+        format!(
+            "{header}\nida@alpha.onmicrosoft.com;Ida;+49 89 12345;;89073\nbo@alpha.onmicrosoft.com;Bo;089/123456;;4.9E+11\n\
+             cy@alpha.onmicrosoft.com;Cy;2.014;+49 89 12345;89073\n"
+        ),
+    );
+    let told = place
+        .tenantry(&["plan", "bulk-add-users", "de.csv", "--customer", "A-1", "--json"])
+        .ends(1)
+        .json();
+    let faults: Vec<_> = told["errors"].as_array().expect("faults").iter().collect();
+    let of = |fault: &serde_json::Value| (fault["line"].as_u64(), fault["column"].clone(), fault["header"].clone());
+    // What else is wrong with a row is told with it.
+    assert_eq!(
+        faults.iter().map(|fault| of(fault)).collect::<Vec<_>>(),
+        [
+            (Some(2), "office".into(), "Telefon – Geschäftlich".into()),
+            (Some(3), "office".into(), "Telefon – Geschäftlich".into()),
+            (Some(3), "postal_code".into(), "Postleitzahl".into()),
+        ],
+        "{told:#}"
+    );
+    let sentence = faults[0]["expected"].as_str().expect("a sentence");
+    assert!(
+        sentence.ends_with("put it under `office_phone`, or name the column `office` if it is no phone"),
+        "{sentence}"
+    );
+    assert_eq!(told["totals"]["create"], 1, "{told:#}");
+}

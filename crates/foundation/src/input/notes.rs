@@ -98,6 +98,14 @@ pub(super) fn completed(rows: u64) -> Option<String> {
     }
 }
 
+/// What is said of a text whose last row, on this line, has no line end, as the others have.
+pub(super) fn unended(line: u64) -> String {
+    format!(
+        "line {line}, the last one, has no line end as the others have; if what wrote the file was stopped, the end of that line and \
+         more rows are missing"
+    )
+}
+
 fn is_unicode(encoding: &str) -> bool {
     [UTF_8, UTF_16LE, UTF_16BE]
         .iter()

@@ -6,9 +6,13 @@
 //!
 //! A row that has lost a cell in its middle, or its end, looks the same by itself: what follows would be taken for something
 //! else. So one row never shows that it is meant so, but only the rows around it do, and where they leave a doubt it stays
-//! as it is, for whoever knows the columns to refuse.
+//! as it is, for whoever knows the columns to refuse. A row that is short alone, or differs from the rows of its sixteen, is also
+//! held against the sorts of values that its columns held so far.
+
+mod sorts;
 
 use super::block::RowView;
+use sorts::Sorts;
 
 /// Rows that Excel writes in the same width.
 const TOGETHER: u64 = 16;
@@ -24,6 +28,9 @@ pub(super) struct Short {
     least: usize,
     /// Cells of the header up to its last name.
     named: usize,
+    /// Cells of the header.
+    width: usize,
+    sorts: Sorts,
     /// Records so far, blank ones and those before the header as well.
     records: u64,
     /// The width of the rows of the current sixteen, if there were any.
@@ -60,6 +67,8 @@ impl Default for Short {
         Self {
             least: usize::MAX,
             named: usize::MAX,
+            width: 0,
+            sorts: Sorts::default(),
             records: 0,
             together: None,
             is_uniform: true,
@@ -102,7 +111,11 @@ impl Short {
             };
         }
         self.run.rows += u64::from(is_ended);
+        self.width = width;
         if len >= width {
+            if width > 0 {
+                self.sorts.learn(row);
+            }
             if width > 0 && self.least_filled > 0 {
                 let is_empty = |at: &usize| row.cell(*at).is_some_and(|cell| cell.trim_ascii().is_empty());
                 let empty = (0..width).rev().take_while(is_empty).count();
@@ -122,6 +135,9 @@ impl Short {
         ahead: impl FnMut() -> Result<Option<Ahead>, E>,
     ) -> Result<bool, E> {
         let is_meant = self.decide(row, is_ended, ahead)?;
+        if is_meant {
+            self.sorts.learn(row);
+        }
         self.completed += u64::from(is_meant && row.len() < self.named);
         Ok(is_meant)
     }
@@ -134,12 +150,7 @@ impl Short {
     ) -> Result<bool, E> {
         let len = row.len();
         // Only columns without a name are missing. One that lost a cell would end in an empty one.
-        if len >= self.named
-            && len
-                .checked_sub(1)
-                .and_then(|last| row.cell(last))
-                .is_some_and(|cell| !cell.trim_ascii().is_empty())
-        {
+        if len >= self.named && !ends_empty(row) {
             return Ok(true);
         }
         let place = self.records - 1;
@@ -148,7 +159,9 @@ impl Short {
             && place < before
             && (!begins || decided)
         {
-            return Ok(decided);
+            // Those of sixteen were looked at together.
+            let is_proven = before != u64::MAX;
+            return Ok(decided && (is_proven || !self.sorts.is_shifted(row, self.width, false)));
         }
         let is_told = self.least_filled <= len;
         let together = begins && self.is_uniform;
@@ -173,12 +186,20 @@ impl Short {
             alike += u64::from(record.is_ended);
         }
         if together && is_whole && (alike + 1 >= SEVERAL || is_told) {
-            self.run.decided = Some((true, place + TOGETHER));
-            return Ok(true);
+            // A spreadsheet writes its last rows up to a cell that holds something, so a row by itself ends in one.
+            let is_doubtful = alike == 0 && (ends_empty(row) || self.sorts.is_shifted(row, self.width, true));
+            self.run.decided = Some((!is_doubtful, place + TOGETHER));
+            return Ok(!is_doubtful);
         }
         let is_meant = is_told && self.run.rows + alike >= SEVERAL;
         // The rows of one run have one fate.
         self.run.decided = Some((is_meant, u64::MAX));
-        Ok(is_meant)
+        Ok(is_meant && !self.sorts.is_shifted(row, self.width, false))
     }
+}
+
+/// Whether nothing is in the last cell.
+fn ends_empty(row: &RowView<'_>) -> bool {
+    let last = row.len().checked_sub(1).and_then(|last| row.cell(last));
+    last.is_none_or(|cell| cell.trim_ascii().is_empty())
 }

@@ -32,6 +32,8 @@ pub(super) struct Text {
     multiline: bool,
     /// Cells that hold line ends.
     broken: u64,
+    /// The line of the last row, where no line end ends it.
+    unended: Option<u64>,
     short: Short,
 }
 
@@ -53,6 +55,7 @@ impl Text {
             width: 0,
             multiline,
             broken: 0,
+            unended: None,
             short: Short::default(),
         }
     }
@@ -83,6 +86,11 @@ impl Text {
     /// Rows that were completed.
     pub(super) fn completed(&self) -> u64 {
         self.short.completed()
+    }
+
+    /// The line of the last row read, where the text ends with it and no line end does.
+    pub(super) fn unended(&self) -> Option<u64> {
+        self.unended
     }
 
     /// Lines of the text, and cells that hold line ends, if any do.
@@ -155,6 +163,7 @@ impl Text {
                         continue;
                     }
                     let is_ended = is_ended(&self.window, end);
+                    self.unended = (!is_ended).then_some(line);
                     if self.short.look(&row, self.width, is_ended) && self.is_meant(&row, is_ended)? {
                         (row.len()..self.width).for_each(|_| cells.end());
                     }
