@@ -4,17 +4,18 @@
 //! would look like an answer. The default columns are those of Partner Center's own files, whose readers count on them, so
 //! there such a column stays and is empty.
 
+mod sort;
+
 use std::io;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use serde::{Deserialize, Serialize};
 use tenantry_jobs::{Export, ExportColumn, ExportFormat, ExportOf, Problem, code, export_columns, key};
 use tokio::sync::mpsc;
 
+use self::sort::{SortedLine, sort};
 use super::error::{ApplyError, StoreError};
 use super::reader::{CustomerHead, Filter, Missed, Order, Query, RESELLER, Record, RecordKind, RecordReader, Select};
-use crate::kit::sorter::Sorter;
 use tenantry_foundation::moment::rfc3339;
 
 /// Rows on their way to a sorter.
@@ -316,29 +317,6 @@ fn shown(column: &str, value: String) -> String {
     }
 }
 
-/// A row of a list that is sorted: by key, then as the list had it.
-#[derive(Serialize, Deserialize, PartialEq, Eq)]
-struct SortedLine {
-    key: (i64, String),
-    number: u64,
-    descending: bool,
-    cells: Vec<String>,
-}
-
-impl Ord for SortedLine {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let by_key = self.key.cmp(&other.key);
-        let by_key = if self.descending { by_key.reverse() } else { by_key };
-        by_key.then(self.number.cmp(&other.number))
-    }
-}
-
-impl PartialOrd for SortedLine {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// Where a row comes in a sorted list: numbers and times by their value, texts without regard to case.
 fn sort_key(what: ExportOf, record: &Record, column: &'static str) -> (i64, String) {
     let of_record = || field(what, column).map_or("", |(_, field)| record.get(field));
@@ -347,22 +325,4 @@ fn sort_key(what: ExportOf, record: &Record, column: &'static str) -> (i64, Stri
         "quantity" | "users" | "term_ends" | "cancellable_until" => (value.parse().unwrap_or_default(), String::new()),
         _ => (0, key::fold(&shown(column, value.to_owned())).into_owned()),
     }
-}
-
-/// Passes lines on in order once all have come, which `None` says.
-fn sort(mut lines: mpsc::Receiver<Option<SortedLine>>, out: &mpsc::Sender<Vec<String>>, limit: u64) -> io::Result<()> {
-    let mut sorter = Sorter::default();
-    loop {
-        match lines.blocking_recv() {
-            Some(Some(line)) => sorter.push(line)?,
-            Some(None) => break,
-            None => return Ok(()),
-        }
-    }
-    for (_, line) in (0..limit).zip(sorter.sorted()?) {
-        if out.blocking_send(line?.cells).is_err() {
-            break;
-        }
-    }
-    Ok(())
 }

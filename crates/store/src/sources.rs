@@ -89,18 +89,17 @@ impl Sources {
             return Err(self.unknown(name).into());
         };
         let mut open = self.open.lock().await;
-        let (db, installation) = match open.get(name) {
-            Some(opened) => opened.clone(),
-            None => {
-                let opened = async {
-                    let db = Db::open_to_read(url, ConnectOptions::with_connections(CONNECTIONS)).await?;
-                    let installation = db.read(Installation::read).await?;
-                    Ok((db, installation))
-                };
-                let opened = opened.await.map_err(|error: DbError| of_store(name, error))?;
-                open.insert(name.to_owned(), opened.clone());
-                opened
-            }
+        let (db, installation) = if let Some(opened) = open.get(name) {
+            opened.clone()
+        } else {
+            let opened = async {
+                let db = Db::open_to_read(url, ConnectOptions::with_connections(CONNECTIONS)).await?;
+                let installation = db.read(Installation::read).await?;
+                Ok((db, installation))
+            };
+            let opened = opened.await.map_err(|error: DbError| of_store(name, error))?;
+            open.insert(name.to_owned(), opened.clone());
+            opened
         };
         Ok(Source {
             installation,

@@ -6,6 +6,7 @@
 
 mod by_key;
 mod listed;
+mod query;
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ pub(super) struct Reader {
 }
 
 impl RecordReader for Reader {
-    fn title(&self) -> &str {
+    fn title(&self) -> &'static str {
         "Memory"
     }
 
