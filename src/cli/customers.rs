@@ -64,10 +64,9 @@ pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow
     let tenantry_jobs::Request::Export(export) = asked else {
         anyhow::bail!("`export-customers` asks for something else");
     };
-    let limit = args.limit.unwrap_or(u64::MAX);
-    let listed = app
-        .service
-        .list(&export, async |columns, rows| print(rows, columns, limit, json).await);
+    let listed = app.service.list(&export, args.limit, async |columns, rows| {
+        print(rows, columns, json).await
+    });
     let left_out = listed.await.map_err(|error| match error {
         ListError::Problem(problem) => anyhow::anyhow!("--{problem}"),
         error => error.into(),
@@ -81,16 +80,11 @@ pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow
 async fn print(
     mut rows: mpsc::Receiver<Vec<String>>,
     columns: Vec<&'static ExportColumn>,
-    limit: u64,
     json: bool,
 ) -> std::io::Result<()> {
     let mut table = Table::new(columns, json);
-    let mut count = 0;
-    while count < limit
-        && let Some(cells) = rows.recv().await
-    {
+    while let Some(cells) = rows.recv().await {
         table.row(cells)?;
-        count += 1;
     }
     table.end()
 }

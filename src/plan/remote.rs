@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tenantry_jobs::{Problem, Request};
+use tenantry_jobs::{Export, Problem, Request};
 
 use super::PlanError;
 use super::check::{CheckedBlock, Shared, Slice};
 use super::rest::{self, Rest};
-use crate::store::remote::listing::Listing;
-use crate::store::remote::{ApplyError, LONGEST_PAUSE, RemoteSession, RemoteStore, RowPreview, StoreError, not_taken};
+use crate::store::listing::Listing;
+use crate::store::remote::{
+    ApplyError, LONGEST_PAUSE, RemoteSession, RemoteStore, RowPreview, StoreError, not_taken, readable,
+};
 use crate::store::{SeatNeed, Verdict};
 
 /// Replaces the previews of a block, which so far say only which rows are sound.
@@ -134,7 +136,7 @@ async fn ask_patiently(
     loop {
         let previewed = match request {
             Request::Change(change) => session.preview(row, change).await,
-            Request::Export(export) => Listing::open(store, export).await.map(|_| Verdict::Create.into()),
+            Request::Export(export) => list(store, export).await.map(|_| Verdict::Create.into()),
             // Such rows are for the ledger's own database.
             Request::Sync(_) => Ok(RowPreview::reject(not_taken(store.title()))),
         };
@@ -142,6 +144,11 @@ async fn ask_patiently(
             return Ok(previewed);
         }
     }
+}
+
+/// The list a row asks for, of which nothing is read yet.
+async fn list(store: &dyn RemoteStore, export: &Export<'_>) -> Result<Listing, ApplyError> {
+    Listing::open(readable(store)?, export).await
 }
 
 /// What a store says a row would do; nothing, after a while, if it has been asked too often, and an error if that while is a

@@ -15,7 +15,7 @@ pub(crate) async fn sync_source(
     request: &SyncRequest,
 ) -> Result<Originals, ApplyError> {
     let source = sources.find(&request.from).await?;
-    if source.installation() == ledger.installation() {
+    if source.installation == ledger.installation() {
         let expected = "another store; this one is the ledger's own";
         return Err(Problem::new(code::UNKNOWN_STORE, "from", &request.from, expected).into());
     }

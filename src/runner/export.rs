@@ -5,17 +5,18 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek};
+use std::sync::Arc;
 
-use tenantry_jobs::{Export, ExportColumn, ExportFormat, ExportOf};
+use tenantry_jobs::{ExportColumn, ExportFormat};
 use tokio::sync::mpsc;
 
 use super::Runner;
-use crate::db::{DbError, Tx};
+use crate::db::DbError;
 use crate::export::ListWriter;
 use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, fence};
-use crate::store::remote::listing::Listing;
-use crate::store::remote::{ApplyError, RemoteStore};
-use crate::store::sql::export::{self, ExportRequest};
+use crate::store::listing::{ListRequest, Listing};
+use crate::store::remote::ApplyError;
+use crate::store::sql::reader::SqlReader;
 use crate::table::Form;
 
 /// Rows on their way into a file.
@@ -24,51 +25,48 @@ const ON_THE_WAY: usize = 1_000;
 const BLOCK: usize = 1024 * 1024;
 
 impl Runner {
-    /// Writes the files of a chunk, one after the other.
+    /// Writes the files of a chunk whose store is the ledger's database, one after the other.
     pub(super) async fn export(
         &self,
         claim: &Claim,
-        requests: &[ExportRequest],
+        requests: &[(u64, ListRequest)],
     ) -> Result<Vec<RowOutcome>, ApplyError> {
         let mut outcomes = Vec::with_capacity(requests.len());
-        for request in requests {
-            let rows = self.export_one(claim, request).await?;
-            outcomes.push(made(request.row, rows, request.what, &request.name));
+        for (row, request) in requests {
+            let reader = Arc::new(SqlReader::new(self.ledger.db().clone()));
+            let listing = Listing::new(reader, request.clone());
+            outcomes.push(self.export_list(claim, *row, &listing).await?);
         }
         Ok(outcomes)
     }
 
-    async fn export_one(&self, claim: &Claim, request: &ExportRequest) -> Result<u64, ApplyError> {
-        let (db, form) = (self.ledger.db(), self.settings.form);
-        let reading = request.clone();
-        let written = db.read(move |tx| write(tx, &reading, form)).await?;
-        let (rows, file) = written.map_err(|error| unwritten(&request.name, error))?;
-        self.keep(claim, request.row, &request.name, file).await?;
-        Ok(rows)
-    }
-
-    /// Writes the file a row asks of a store that is no database; its rows come while it is written.
+    /// Writes the file a row asks for; its rows come while it is written.
     pub(super) async fn export_list(
         &self,
         claim: &Claim,
-        store: &dyn RemoteStore,
         row: u64,
-        export: &Export<'_>,
+        listing: &Listing,
     ) -> Result<RowOutcome, ApplyError> {
-        let listing = Listing::open(store, export).await?;
+        let request = &listing.request;
         let (send, lines) = mpsc::channel(ON_THE_WAY);
-        let (format, columns, form) = (listing.format, listing.columns.clone(), self.settings.form);
-        let writing = tokio::task::spawn_blocking(move || write_lines(format, columns, form, lines));
+        let (format, columns, form) = (request.format, request.columns.clone(), self.settings.form);
+        let writing = tokio::task::spawn_blocking(move || write(format, columns, form, lines));
         let left_out = listing.read(send).await;
         let written = writing.await.map_err(|error| DbError::Broken(error.to_string()))?;
         let left_out = left_out?;
-        let (rows, file) = written.map_err(|error| unwritten(&listing.name, error))?;
-        self.keep(claim, row, &listing.name, file).await?;
-        let mut outcome = made(row, rows, listing.what, &listing.name);
+        let (rows, file) = written.map_err(|error| unwritten(&request.name, error))?;
+        self.keep(claim, row, &request.name, file).await?;
+        let mut message = format!("{rows} {} in {}", request.what.as_str(), request.name);
         if let Some(told) = left_out.told() {
-            let _ = write!(outcome.message, "; {told}");
+            let _ = write!(message, "; {told}");
         }
-        Ok(outcome)
+        Ok(RowOutcome {
+            row,
+            outcome: Outcome::Applied,
+            code: String::new(),
+            message,
+            target: String::new(),
+        })
     }
 
     /// Keeps a file that has been written.
@@ -113,35 +111,8 @@ impl Runner {
     }
 }
 
-fn made(row: u64, rows: u64, what: ExportOf, name: &str) -> RowOutcome {
-    RowOutcome {
-        row,
-        outcome: Outcome::Applied,
-        code: String::new(),
-        message: format!("{rows} {} in {name}", what.as_str()),
-        target: String::new(),
-    }
-}
-
 /// The file, and how many rows it has.
-fn write(tx: &mut dyn Tx, request: &ExportRequest, form: Form) -> Result<io::Result<(u64, File)>, DbError> {
-    let mut rows = match begin(request.format, request.columns(), form) {
-        Ok(rows) => rows,
-        Err(error) => return Ok(Err(error)),
-    };
-    let mut failed = None;
-    let read = export::read(tx, request, &mut |cells| {
-        failed = rows.write(&cells).err();
-        failed.is_none()
-    })?;
-    Ok(match failed {
-        Some(error) => Err(error),
-        None => end(rows).map(|file| (read, file)),
-    })
-}
-
-/// The same of rows that come one by one.
-fn write_lines(
+fn write(
     format: ExportFormat,
     columns: Vec<&'static ExportColumn>,
     form: Form,

@@ -24,8 +24,10 @@ use crate::ledger::sealed::{self, unsealed};
 use crate::ledger::{Claim, Closing, Outcome, RowWait, artifacts, closing, fence, job};
 use crate::passwords::generate;
 use crate::plan::Slice;
+use crate::store::listing::Listing;
 use crate::store::remote::{
     ApplyError, Journal, LONGEST_PAUSE, RemoteSession, RemoteStore, RowEnd, StoreEnv, StoreError, halfway, not_taken,
+    readable,
 };
 use crate::store::{Expected, RowRequest, rejected};
 use tracing::Instrument;
@@ -264,7 +266,8 @@ impl Runner {
                     chunk.session.apply(steps, change, chunk.expected, &draw).await
                 }
                 Request::Export(export) => {
-                    let outcome = self.export_list(chunk.claim, store, row, export).await?;
+                    let listing = Listing::open(readable(store)?, export).await?;
+                    let outcome = self.export_list(chunk.claim, row, &listing).await?;
                     Ok(RowEnd::over(outcome))
                 }
                 // Such rows are for the ledger's own database.

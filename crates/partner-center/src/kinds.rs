@@ -1,5 +1,7 @@
-//! Which kinds Partner Center can carry out, and who has to ask. A test holds this against the catalogue, so that every
-//! new kind is decided on.
+//! Which kinds Partner Center can carry out, who has to ask, and which fields it does not keep. A test holds the kinds against
+//! the catalogue, so that every new kind is decided on.
+
+use tenantry_store::reader::RecordKind;
 
 /// Whether a kind can be carried out, and by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,45 @@ pub(super) fn taken() -> impl Iterator<Item = &'static str> {
         .iter()
         .filter(|(_, takes)| *takes != Takes::No)
         .map(|(kind, _)| *kind)
+}
+
+/// Fields of customers that it does not keep; columns of kinds have the same names.
+const OF_CUSTOMERS: &[&str] = &["tags", "external_id"];
+/// Fields of users that it does not keep. Kinds have columns of the same names for most.
+const OF_USERS: &[&str] = &[
+    "job_title",
+    "department",
+    "office",
+    "office_phone",
+    "mobile_phone",
+    "fax",
+    "alternate_email",
+    "street_address",
+    "city",
+    "state",
+    "postal_code",
+    "country",
+    "block_sign_in",
+    "flags",
+    "password_set_at",
+];
+
+/// What it does not keep.
+pub(super) fn unkept(kind: RecordKind) -> &'static [&'static str] {
+    match kind {
+        RecordKind::Customer => OF_CUSTOMERS,
+        RecordKind::User => OF_USERS,
+        RecordKind::Seats | RecordKind::Subscription => &[],
+    }
+}
+
+/// Columns of a kind that it has no place for.
+pub(super) fn unkept_columns(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "add-customer" | "update-account" => OF_CUSTOMERS,
+        "bulk-add-users" | "update-users" => OF_USERS,
+        _ => &[],
+    }
 }
 
 #[cfg(test)]

@@ -26,10 +26,12 @@ use super::paging::Pages;
 use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES, find_customer};
 use super::subscription::Subscription;
 use super::text::{items, number, segment, text};
-use super::{Halt, PartnerCenter};
+use super::{Halt, PartnerCenter, TITLE, kinds};
 use tenantry_store::kit::sorter::Sorter;
-use tenantry_store::remote::reader::{CustomerHead, Missed, Query, Record, Records, Select};
-use tenantry_store::remote::{ApplyError, RecordReader};
+use tenantry_store::reader::{
+    CustomerHead, Missed, Query, Record, RecordKey, RecordKind, RecordReader, Records, Select,
+};
+use tenantry_store::remote::ApplyError;
 
 const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", Speaker::App);
 const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
@@ -95,6 +97,14 @@ impl PartnerCenter {
 }
 
 impl RecordReader for Reader {
+    fn title(&self) -> &str {
+        TITLE
+    }
+
+    fn unkept(&self, kind: RecordKind) -> &'static [&'static str] {
+        kinds::unkept(kind)
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {
         async {
             for speaker in [Speaker::App, Speaker::AppAndUser] {
@@ -106,7 +116,7 @@ impl RecordReader for Reader {
         .boxed()
     }
 
-    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<String, ApplyError>> {
+    fn customer_key<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<String, ApplyError>> {
         async move {
             let found = find_customer(&self.client, named).await?;
             Ok(found.id.clone())
@@ -116,8 +126,10 @@ impl RecordReader for Reader {
 
     fn records(&self, query: Query) -> Records {
         let records = match query.select.clone() {
-            Select::Listed(filter) => self.listed(query, filter),
-            Select::After(key) => self.by_key(query, key),
+            // The service sorts nothing.
+            Select::Listed { filter, .. } => self.listed(query, filter),
+            // It knows of no versions.
+            Select::After { key, .. } => self.by_key(query, key),
         };
         records.map_err(ApplyError::from).boxed()
     }
@@ -209,6 +221,7 @@ impl Reader {
                 domain,
                 company_name,
                 relationship,
+                ..
             } = customer;
             sorter
                 .push((id, domain, company_name, relationship))
@@ -227,6 +240,7 @@ impl Reader {
             domain,
             company_name,
             relationship,
+            number: None,
         };
         Ok(stream::iter(each_once).map_ok(listed).map_err(Halt::Unsorted).boxed())
     }
@@ -331,7 +345,11 @@ impl Reader {
             ("license_names", sorted(licenses.iter().map(License::name).collect())),
             ("roles", roles.join(";")),
         ];
-        Ok(Ok(Record::new(user.customer.clone(), user.id.clone(), fields)))
+        Ok(Ok(Record::new(
+            user.customer.clone(),
+            key(&user.customer, &user.id),
+            fields,
+        )))
     }
 
     /// What a customer has subscribed to. The service gives it whole: there are few.
@@ -356,14 +374,11 @@ impl Reader {
                         ("part_number", text(product, "skuPartNumber").to_owned()),
                         ("seats", number(value, "totalUnits").to_string()),
                     ];
-                    Some(Record::new(
-                        customer.clone(),
-                        text(product, "id").to_lowercase(),
-                        fields,
-                    ))
+                    let key = key(customer, &text(product, "id").to_lowercase());
+                    Some(Record::new(customer.clone(), key, fields))
                 };
                 let mut all: Vec<Record> = items(answer.body).iter().filter_map(seats).collect();
-                all.sort_by(|one, other| one.id.cmp(&other.id));
+                all.sort_by(|one, other| one.key.cmp(&other.key));
                 Ok(Ok(all))
             }
             Err(error) => missed(customer, None, format!("seats of {}", customer.domain), error).map(Err),
@@ -396,6 +411,11 @@ fn missed(customer: &CustomerHead, id: Option<&str>, what: String, error: CallEr
     }
 }
 
+/// The key of a customer's record of that id.
+fn key(customer: &CustomerHead, id: &str) -> RecordKey {
+    RecordKey::new(&*customer.id, id)
+}
+
 /// A subscription as a record.
 fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> Record {
     let time = |time: Option<i64>| time.map_or(String::new(), |millis| millis.to_string());
@@ -411,7 +431,7 @@ fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> Record {
         ("cancellable_until", time(one.cancellable_until())),
         ("partner_id_on_record", one.partner_id().to_owned()),
     ];
-    Record::new(customer.clone(), one.id(), fields)
+    Record::new(customer.clone(), key(customer, &one.id()), fields)
 }
 
 /// SKUs come in two groups, of which the service shows only the first unless asked.

@@ -12,8 +12,8 @@ use super::{CUSTOMERS_AT_ONCE, PartnerCenter, Speaker, TITLE, undo};
 use tenantry_ledger::Installation;
 use tenantry_ledger::intents::DoneStep;
 use tenantry_store::RowRequest;
-use tenantry_store::remote::reader::RecordKind;
-use tenantry_store::remote::{Capabilities, Finding, RecordReader, RemoteSession, RemoteStore, StoreEnv};
+use tenantry_store::reader::RecordReader;
+use tenantry_store::remote::{Capabilities, Finding, RemoteSession, RemoteStore, StoreEnv};
 
 static KINDS: LazyLock<Vec<&str>> = LazyLock::new(|| kinds::taken().collect());
 
@@ -34,8 +34,7 @@ impl RemoteStore for PartnerCenter {
         Capabilities {
             kinds: &KINDS,
             makes_administrators: true,
-            unkept,
-            unkept_columns,
+            unkept_columns: kinds::unkept_columns,
         }
     }
 
@@ -110,44 +109,5 @@ impl PartnerCenter {
             TokenExpiry::Ending(says) => finding(false, says),
         }));
         findings
-    }
-}
-
-/// Fields of customers that it does not keep; columns of kinds have the same names.
-const OF_CUSTOMERS: &[&str] = &["tags", "external_id"];
-/// Fields of users that it does not keep. Kinds have columns of the same names for most.
-const OF_USERS: &[&str] = &[
-    "job_title",
-    "department",
-    "office",
-    "office_phone",
-    "mobile_phone",
-    "fax",
-    "alternate_email",
-    "street_address",
-    "city",
-    "state",
-    "postal_code",
-    "country",
-    "block_sign_in",
-    "flags",
-    "password_set_at",
-];
-
-/// What it does not keep.
-fn unkept(kind: RecordKind) -> &'static [&'static str] {
-    match kind {
-        RecordKind::Customer => OF_CUSTOMERS,
-        RecordKind::User => OF_USERS,
-        RecordKind::Seats | RecordKind::Subscription => &[],
-    }
-}
-
-/// Columns of a kind that it has no place for.
-fn unkept_columns(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "add-customer" | "update-account" => OF_CUSTOMERS,
-        "bulk-add-users" | "update-users" => OF_USERS,
-        _ => &[],
     }
 }

@@ -89,7 +89,7 @@ impl<'s> Step<'s> {
         find: impl Fn() -> F,
         next: impl Fn() -> N,
         keep: impl Fn(&Answer) -> Option<Kept>,
-    ) -> Result<Result<Kept, Stopped>, Halt>
+    ) -> Result<step::Told<Failure>, Halt>
     where
         F: Future<Output = Result<Option<String>, Halt>>,
         N: Future<Output = Result<Option<Sending>, Halt>>,

@@ -3,12 +3,16 @@
 //! A store answers two questions about a batch of rows: what would they do (`preview`), and do them
 //! (`apply`). It decides per row; a row is never half applied. There are two sorts: [`sql`] is the store in SQLite or
 //! PostgreSQL, in the same database as the ledger; [`remote`] is the seam to services that are asked row by row, and [`kit`]
-//! is what those have in common.
+//! is what those have in common. What either holds is read as one stream of records ([`reader`]), which lists and exports
+//! ([`listing`]) and copies ([`sql::sync`]) are made of.
 
 pub mod company;
+mod error;
 mod expected;
 pub mod form;
 pub mod kit;
+pub mod listing;
+pub mod reader;
 pub mod remote;
 pub mod removal;
 pub mod sign_in_name;
@@ -22,9 +26,13 @@ use serde::Serialize;
 use tenantry_jobs::{JobKind, Passwords, Problem, Request, RunsIn};
 
 pub use expected::{Expected, State, state, state_of};
-pub use sources::{Remote, Source, Sources, of_store};
+pub use sources::Sources;
 
+use error::ApplyError;
+use reader::RecordReader;
 use remote::RemoteStore;
+use sql::reader::SqlReader;
+use tenantry_foundation::db::Db;
 use tenantry_ledger::{Artifact, Outcome, PasswordJob, RowOutcome, RowWait};
 
 /// The stores besides the ledger's own database.
@@ -57,6 +65,15 @@ impl Stores {
     /// The store that jobs name so in their parameters.
     pub fn named(&self, name: &str) -> Option<&Arc<dyn RemoteStore>> {
         self.remote.as_ref().filter(|store| store.name() == name)
+    }
+
+    /// What reads the store that rows are carried out in, where `here` is the ledger's database. That it cannot be read is
+    /// [`StoreError::Rejected`](remote::StoreError::Rejected).
+    pub fn reader(&self, here: &Db) -> Result<Arc<dyn RecordReader>, ApplyError> {
+        match &self.remote {
+            Some(store) => remote::readable(store.as_ref()),
+            None => Ok(Arc::new(SqlReader::new(here.clone()))),
+        }
     }
 
     /// The word for it.

@@ -4,17 +4,13 @@
 //! them back, several at a time, and keeps what rows of one chunk have to know in common. What a row does is done in steps
 //! of one call each. The [`Journal`] keeps the intent to do a step before it is done and the result after it, so that a
 //! session knows what an attempt before it has begun ([`Steps`]) and has each step done exactly once ([`step`]). What a
-//! store holds is read as one stream of records ([`RecordReader`]), which lists, exports ([`listing`]) and copies are made
-//! of.
+//! store holds is read as one stream of records ([`RecordReader`]).
 //!
 //! What goes wrong is said in the words the runner decides by ([`StoreError`]). A new store is a module that implements
 //! these traits and a line in the registry that builds the configured ones.
 
 mod end;
-mod error;
 mod journal;
-pub mod listing;
-pub mod reader;
 pub mod step;
 
 use std::sync::Arc;
@@ -24,11 +20,10 @@ use futures::future::BoxFuture;
 use tenantry_jobs::{Change, JobKind, Problem, code};
 
 pub use end::{Fate, RowEnd, RowPreview, halfway};
-pub use error::{ApplyError, StoreError};
 pub use journal::{Journal, Steps};
-pub use reader::RecordReader;
 
-use self::reader::RecordKind;
+pub use super::error::{ApplyError, StoreError};
+use super::reader::RecordReader;
 use super::{Expected, RowRequest};
 use tenantry_foundation::db::DbError;
 use tenantry_foundation::passwords::Password;
@@ -126,8 +121,6 @@ pub struct Capabilities {
     pub kinds: &'static [&'static str],
     /// Whether it makes an administrator with each customer, and tells that one's password.
     pub makes_administrators: bool,
-    /// Fields of records that it does not keep: they are not asked of it, and copies keep what they have.
-    pub unkept: fn(RecordKind) -> &'static [&'static str],
     /// Columns of a kind of job that it has no place for. A row that has a value there is refused with
     /// [`NOT_KEPT`](code::NOT_KEPT), unless the columns are left out.
     pub unkept_columns: fn(&str) -> &'static [&'static str],
@@ -138,11 +131,14 @@ impl Capabilities {
     pub fn takes(&self, job: &dyn JobKind) -> bool {
         self.kinds.contains(&job.kind())
     }
+}
 
-    /// Whether it keeps such a field.
-    pub fn keeps(&self, kind: RecordKind, field: &str) -> bool {
-        !(self.unkept)(kind).contains(&field)
-    }
+/// What reads a store. That it cannot be read is [`StoreError::Rejected`].
+pub fn readable(store: &dyn RemoteStore) -> Result<Arc<dyn RecordReader>, ApplyError> {
+    store.reader().ok_or_else(|| {
+        let expected = format!("{} cannot be read", store.title());
+        Problem::stated(code::REFUSED, "", "", expected).into()
+    })
 }
 
 /// What is said of a cell that the store of that [title](RemoteStore::title) has no place for.

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use tenantry_jobs::{Problem, code, nearest};
 use tokio::sync::Mutex;
 
-use super::remote::reader::RecordReader;
-use super::remote::{ApplyError, Capabilities, RemoteStore};
+use super::error::ApplyError;
+use super::reader::{RecordReader, Source};
+use super::remote::RemoteStore;
+use super::sql::reader::{SqlReader, of_store};
 use tenantry_foundation::db::{ConnectOptions, Db, DbError};
 use tenantry_ledger::Installation;
 
@@ -19,48 +21,16 @@ const CONNECTIONS: usize = 2;
 #[derive(Clone, Default)]
 pub struct Sources {
     urls: Arc<BTreeMap<String, String>>,
-    open: Arc<Mutex<BTreeMap<String, Source>>>,
+    /// The databases that were opened.
+    open: Arc<Mutex<BTreeMap<String, (Db, Installation)>>>,
     remote: Vec<Remote>,
 }
 
-/// A store to copy from.
+/// A store that is no database.
 #[derive(Clone)]
-pub enum Source {
-    /// A database like the ledger's own.
-    Database {
-        /// The database.
-        db: Db,
-        /// What tells it from every other.
-        installation: Installation,
-    },
-    /// A service.
-    Remote(Remote),
-}
-
-/// A service to copy from.
-#[derive(Clone)]
-pub struct Remote {
-    /// The store.
+struct Remote {
     store: Arc<dyn RemoteStore>,
-    /// What it is read by.
-    pub reader: Arc<dyn RecordReader>,
-}
-
-impl Remote {
-    /// What it keeps.
-    pub fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-}
-
-impl Source {
-    /// What tells it from every other.
-    pub fn installation(&self) -> Installation {
-        match self {
-            Source::Database { installation, .. } => *installation,
-            Source::Remote(remote) => remote.store.installation(),
-        }
-    }
+    reader: Arc<dyn RecordReader>,
 }
 
 impl Sources {
@@ -103,41 +73,44 @@ impl Sources {
 
     /// Opens a store, or says why it cannot be read.
     pub async fn check(&self, name: &str) -> Result<(), String> {
-        match self.find(name).await {
-            Ok(Source::Remote(remote)) => remote.reader.check().await,
-            Ok(Source::Database { .. }) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
+        let source = self.find(name).await.map_err(|error| error.to_string())?;
+        source.reader.check().await
     }
 
     /// The store of that name. That there is none is [`StoreError::Rejected`](crate::remote::StoreError::Rejected).
     pub async fn find(&self, name: &str) -> Result<Source, ApplyError> {
         if let Some(remote) = self.remote(name) {
-            return Ok(Source::Remote(remote.clone()));
+            return Ok(Source {
+                installation: remote.store.installation(),
+                reader: remote.reader.clone(),
+            });
         }
         let Some(url) = self.urls.get(name) else {
             return Err(self.unknown(name).into());
         };
         let mut open = self.open.lock().await;
-        if let Some(source) = open.get(name) {
-            return Ok(source.clone());
-        }
-        let opened = async {
-            let db = Db::open_to_read(url, ConnectOptions::with_connections(CONNECTIONS)).await?;
-            let installation = db.read(Installation::read).await?;
-            Ok(Source::Database { db, installation })
+        let (db, installation) = if let Some(opened) = open.get(name) {
+            opened.clone()
+        } else {
+            let opened = async {
+                let db = Db::open_to_read(url, ConnectOptions::with_connections(CONNECTIONS)).await?;
+                let installation = db.read(Installation::read).await?;
+                Ok((db, installation))
+            };
+            let opened = opened.await.map_err(|error: DbError| of_store(name, error))?;
+            open.insert(name.to_owned(), opened.clone());
+            opened
         };
-        let source = opened.await.map_err(|error: DbError| of_store(name, error))?;
-        open.insert(name.to_owned(), source.clone());
-        Ok(source)
+        Ok(Source {
+            installation,
+            reader: Arc::new(SqlReader::named(db, name)),
+        })
     }
 
     /// Closes the databases that were opened.
     pub async fn close(&self) {
-        for source in self.open.lock().await.values() {
-            if let Source::Database { db, .. } = source {
-                db.close().await;
-            }
+        for (db, _) in self.open.lock().await.values() {
+            db.close().await;
         }
     }
 
@@ -154,14 +127,5 @@ impl Sources {
         };
         let near = nearest(name, names);
         Problem::new(code::UNKNOWN_STORE, "from", name, expected).suggest(near)
-    }
-}
-
-/// Says which of the stores an error is about.
-pub fn of_store(name: &str, error: DbError) -> DbError {
-    match error {
-        DbError::Unavailable(what) => DbError::Unavailable(format!("store `{name}`: {what}")),
-        DbError::Broken(what) => DbError::Broken(format!("store `{name}`: {what}")),
-        other => DbError::Broken(format!("store `{name}`: {other}")),
     }
 }

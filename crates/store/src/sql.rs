@@ -16,12 +16,12 @@ pub mod cancelling;
 pub mod counterpart;
 mod create_customer;
 pub mod derived;
-pub mod export;
 mod halves;
 mod licenses;
 mod lifecycle;
 mod lookup;
 mod named;
+pub mod reader;
 mod record;
 mod relationship;
 mod seats;
@@ -43,6 +43,7 @@ pub use together::{apply_all, customers_of, lock_all};
 
 use tenantry_jobs::{Change, CustomerRef, Problem, Request};
 
+use super::listing::ListRequest;
 use super::{Applied, Expected, Preview, RowRequest, SeatNeed, Verdict};
 use session::{Session, Task};
 use tenantry_foundation::db::{Alone, DbError, Tx};
@@ -99,7 +100,8 @@ pub struct Prepared {
     known_users: Option<users::NewUsers>,
     new_customers: Vec<create_customer::CreateCustomer>,
     tasks: Vec<Box<dyn Task>>,
-    exports: Vec<export::ExportRequest>,
+    /// Lists to write, each with the number of its row.
+    exports: Vec<(u64, ListRequest)>,
     syncs: Vec<sync::SyncRequest>,
     refused: Vec<(u64, Problem)>,
     takes_back: bool,
@@ -159,9 +161,14 @@ impl Prepared {
     fn add_one(&mut self, row: u64, request: &Request<'_>) -> Result<(), Problem> {
         match request {
             Request::Change(change) => self.add_change(row, change)?,
-            Request::Export(export) => self
-                .exports
-                .push(export::ExportRequest::new(row, export, &self.directory)?),
+            Request::Export(export) => {
+                let customer = export
+                    .customer
+                    .map(|named| self.directory.find_any(named))
+                    .transpose()?;
+                let customer = customer.map(|customer| reader::digits(customer.id));
+                self.exports.push((row, ListRequest::new(export, customer)));
+            }
             Request::Sync(sync) => self.syncs.push(sync::SyncRequest::new(row, sync)),
         }
         Ok(())
@@ -218,7 +225,7 @@ impl Prepared {
 
 impl Prepared {
     /// Files that rows ask for. They are written beside the rows' transaction, since they may be large.
-    pub fn exports(&self) -> &[export::ExportRequest] {
+    pub fn exports(&self) -> &[(u64, ListRequest)] {
         &self.exports
     }
 
@@ -316,7 +323,7 @@ pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec
         needs.extend(tasks::preview(&mut session, &prepared.tasks, &mut previews)?);
     }
     let files = prepared.exports.iter();
-    previews.extend(files.map(|export| Preview::new(export.row, Verdict::Create)));
+    previews.extend(files.map(|(row, _)| Preview::new(*row, Verdict::Create)));
     previews.sort_unstable_by_key(|preview| preview.row);
     Ok((previews, needs))
 }

@@ -10,6 +10,7 @@ mod export;
 mod idempotence;
 mod licences;
 mod passwords;
+mod reader;
 mod restore;
 mod roles;
 mod subscriptions;

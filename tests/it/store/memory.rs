@@ -18,10 +18,10 @@ use futures::future::{BoxFuture, ready};
 use tenantry::ledger::intents::DoneStep;
 use tenantry::ledger::{Installation, Outcome, RowOutcome};
 use tenantry::passwords::PasswordRow;
-use tenantry::store::remote::reader::RecordKind;
+use tenantry::store::reader::RecordReader;
 use tenantry::store::remote::{
-    ApplyError, Capabilities, Draw, Fate, Finding, RecordReader, RemoteSession, RemoteStore, RowEnd, RowPreview, Steps,
-    StoreEnv, StoreError,
+    ApplyError, Capabilities, Draw, Fate, Finding, RemoteSession, RemoteStore, RowEnd, RowPreview, Steps, StoreEnv,
+    StoreError,
 };
 use tenantry::store::{Expected, RowRequest, Verdict, drifted, unchanged};
 use tenantry_jobs::{Change, JobKind};
@@ -113,11 +113,6 @@ impl RemoteStore for MemoryStore {
         Capabilities {
             kinds: KINDS,
             makes_administrators: false,
-            unkept: |kind| match kind {
-                RecordKind::Customer => &["external_id"],
-                RecordKind::User => &["flags", "password_set_at"],
-                RecordKind::Seats | RecordKind::Subscription => &[],
-            },
             unkept_columns: |kind| {
                 if kind == "update-account" {
                     &["external_id"]

@@ -90,6 +90,15 @@ impl Row {
         Ok(self.opt_text(column)?.unwrap_or(""))
     }
 
+    /// Takes a text out; NULL is the empty string, as in [`text_or_empty`](Self::text_or_empty).
+    pub fn take_text(&mut self, column: usize) -> Result<String, DbError> {
+        match self.0.get_mut(column) {
+            Some(Value::Text(value)) => Ok(std::mem::take(value)),
+            Some(Value::Null) => Ok(String::new()),
+            other => Err(mismatch(column, "a text", other.as_deref())),
+        }
+    }
+
     /// Bytes or NULL.
     pub fn opt_blob(&self, column: usize) -> Result<Option<&[u8]>, DbError> {
         match self.0.get(column) {

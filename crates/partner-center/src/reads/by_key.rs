@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, future};
 use super::{Reader, Stream, UserOf, subscription};
 use crate::Halt;
 use crate::subscription::Subscription;
-use tenantry_store::remote::reader::{CustomerHead, Missed, Query, Record, RecordKey, RecordKind};
+use tenantry_store::reader::{CustomerHead, Missed, Query, Record, RecordKey, RecordKind};
 
 type Customers = BoxStream<'static, Result<CustomerHead, Halt>>;
 
@@ -25,12 +25,9 @@ enum Found {
 impl Found {
     fn key(&self) -> RecordKey {
         match self {
-            Found::Read(Ok(record)) => record.key(),
+            Found::Read(Ok(record)) => record.key.clone(),
             Found::Read(Err(missed)) => missed.key(),
-            Found::User(user) => RecordKey {
-                customer: user.customer.id.clone(),
-                id: user.id.clone(),
-            },
+            Found::User(user) => super::key(&user.customer, &user.id),
         }
     }
 }
@@ -57,7 +54,7 @@ impl Reader {
     /// The records behind `after`. Customers are asked about by themselves, several at a time, and so are users.
     fn behind(self, query: Arc<Query>, customers: Customers, after: RecordKey) -> Stream<Record> {
         let (kind, at_once) = (query.kind, self.at_once);
-        let last = after.customer.clone();
+        let last = after.id.clone();
         let customers = customers.try_filter(move |customer| {
             future::ready(match kind {
                 RecordKind::Customer => customer.id > last,

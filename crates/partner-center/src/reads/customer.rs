@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::failure::find;
 use super::super::text::text;
-use tenantry_store::remote::reader::{CustomerHead, Record};
+use tenantry_store::reader::{CustomerHead, Record};
 
 /// The fields that only the whole customer has.
 const DETAILS: [&str; 14] = [
@@ -35,6 +35,7 @@ pub(super) fn head_of(value: &Value) -> CustomerHead {
         domain: of_profile("domain").to_lowercase(),
         company_name: of_profile("companyName"),
         relationship: text(value, "relationshipToPartner").to_lowercase(),
+        number: None,
     }
 }
 
@@ -75,7 +76,7 @@ impl Listed {
             fields.push(("domains", self.domains().join(";")));
         }
         fields.extend(users.map(|users| ("users", users.to_string())));
-        Record::new(head.clone(), "", fields)
+        Record::new(head.clone(), super::key(head, ""), fields)
     }
 
     /// A field that only the whole customer has, by the column's name; empty where it was not read.

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, future};
 use tenantry_jobs::SearchField;
 
 use super::{Listed, Read, Reader, Stream, UserOf, subscription};
-use tenantry_store::remote::reader::{CustomerHead, Filter, Query, Record, RecordKind};
+use tenantry_store::reader::{CustomerHead, Filter, Query, Record, RecordKind};
 
 /// Fields of customers that need not be read one customer at a time.
 const IN_LISTS: [&str; 3] = ["company_name", "relationship", "users"];

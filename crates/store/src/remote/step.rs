@@ -111,6 +111,9 @@ pub struct Stopped<F> {
 /// What a step came to: what of it was to be remembered, or why not.
 pub type Done<F> = Result<String, Stopped<F>>;
 
+/// The same, with what the answer tells besides.
+pub type Told<F> = Result<Kept, Stopped<F>>;
+
 /// What is kept of an answer.
 #[derive(Debug)]
 pub struct Kept {
@@ -173,7 +176,7 @@ impl<S: Sender> Step<'_, S> {
         find: impl Fn() -> F,
         next: impl Fn() -> N,
         keep: impl Fn(&S::Answer) -> Option<Kept>,
-    ) -> Result<Result<Kept, Stopped<S::Failure>>, S::Error>
+    ) -> Result<Told<S::Failure>, S::Error>
     where
         F: Future<Output = Result<Option<String>, S::Error>>,
         N: Future<Output = Result<Option<Sending<S::Call>>, S::Error>>,

@@ -50,13 +50,16 @@ pub struct Recorded {
     pub job: Option<JobId>,
 }
 
+/// What was recorded, or why it cannot be, for who asked.
+pub type OrRefused<T> = Result<T, String>;
+
 /// Records what the other partner said of a subscription, for `by`; or says why that cannot be.
 pub async fn record(
     ledger: &Ledger,
     subscription: Uuid,
     said: Said,
     by: &Actor,
-) -> Result<Result<Recorded, String>, DbError> {
+) -> Result<OrRefused<Recorded>, DbError> {
     let (by, installation, now) = (by.clone(), ledger.installation(), ledger.clock().now_millis());
     ledger
         .db()
@@ -164,7 +167,7 @@ fn transfers(tx: &mut dyn Tx, guid: &str) -> Result<Vec<Open>, DbError> {
     tx.query(OF_SUBSCRIPTION, &[guid.into()])?.iter().map(open).collect()
 }
 
-fn answer(tx: &mut dyn Tx, guid: &str, answer: Answer, now: i64) -> Result<Result<Noted, String>, DbError> {
+fn answer(tx: &mut dyn Tx, guid: &str, answer: Answer, now: i64) -> Result<OrRefused<Noted>, DbError> {
     let mut customers: Vec<i64> = transfers(tx, guid)?.iter().map(|one| one.customer).collect();
     customers.sort_unstable();
     customers.dedup();
@@ -213,7 +216,7 @@ fn answer(tx: &mut dyn Tx, guid: &str, answer: Answer, now: i64) -> Result<Resul
     }))
 }
 
-fn request(tx: &mut dyn Tx, guid: &str, theirs: &TheirRequest, now: i64) -> Result<Result<Noted, String>, DbError> {
+fn request(tx: &mut dyn Tx, guid: &str, theirs: &TheirRequest, now: i64) -> Result<OrRefused<Noted>, DbError> {
     if !matches!(theirs.flow, Flow::AzurePlan | Flow::NewCommerce) {
         return Ok(Err(format!(
             "another partner asks only in the flows `{}` and `{}`; `{}` is asked for by who gives the subscription away",

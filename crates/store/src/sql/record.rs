@@ -289,6 +289,12 @@ impl Record {
         names.zip(self.values.iter().map(String::as_str))
     }
 
+    /// Every field with its value.
+    pub(super) fn into_fields(self) -> Vec<(&'static str, String)> {
+        let names = self.object.fields().iter().map(|field| field.0);
+        names.zip(self.values).collect()
+    }
+
     /// The keys that follow from the fields.
     fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.object.keys().iter().map(|(_, field, fold)| fold(self.get(field)))

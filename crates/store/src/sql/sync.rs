@@ -9,8 +9,9 @@
 //! with the progress of its row, so that a worker that dies costs one page. A plan settles the same pages without
 //! writing.
 //!
-//! The other store is a database like ours or a service, and both show the same: pages in the order of their keys, of
-//! records that have a version. What a service does not keep stays as it is here.
+//! The other store is a database like ours or a service, and both are read the same way: as [records](crate::reader) in the
+//! order of their keys. Those of a service have no versions, so theirs is a fingerprint of what they hold. What a service does
+//! not keep stays as it is here.
 //!
 //! What is here already is taken for the copy if it has the same identity (tenant GUID, customer and sign-in name,
 //! subscription GUID, customer and SKU) and is nobody else's copy. A record that stands in the way and is no copy is
@@ -20,7 +21,6 @@ mod fate;
 mod known;
 mod originals;
 mod page;
-mod remote;
 mod settle;
 mod write;
 
@@ -28,12 +28,13 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tenantry_jobs::{CustomerRef, Sync};
+use tenantry_jobs::Sync;
 
+use super::reader::NamedCustomer;
 use super::record::{Object, Record};
-use crate::remote::ApplyError;
-use crate::remote::reader::{RecordKey, RecordKind};
-use crate::{FieldChange, Source, Verdict};
+use crate::error::ApplyError;
+use crate::reader::{RecordKey, RecordKind, Source};
+use crate::{FieldChange, Verdict};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 pub use originals::Originals;
@@ -56,34 +57,6 @@ pub struct SyncRequest {
     subscriptions: bool,
     /// Everything, not only what has another version.
     full: bool,
-}
-
-/// A [`CustomerRef`] with texts of its own.
-#[derive(Debug, Clone)]
-struct NamedCustomer {
-    text: String,
-    domain: String,
-    external_id: String,
-}
-
-impl NamedCustomer {
-    fn of(named: CustomerRef<'_>) -> Self {
-        let (domain, external_id) = match named {
-            CustomerRef::Confirmed {
-                domain, external_id, ..
-            } => (domain, external_id),
-            _ => ("", ""),
-        };
-        Self {
-            text: named.as_written().to_owned(),
-            domain: domain.to_owned(),
-            external_id: external_id.to_owned(),
-        }
-    }
-
-    fn reference(&self) -> CustomerRef<'_> {
-        CustomerRef::parse(&self.text).confirmed_by(&self.domain, &self.external_id)
-    }
 }
 
 impl SyncRequest {
@@ -111,16 +84,10 @@ impl SyncRequest {
     /// The only customer's key in the other store, if there is to be but one. That it has no such customer is
     /// [`StoreError::Rejected`](crate::remote::StoreError::Rejected).
     pub async fn customer_in(&self, source: &Source) -> Result<Option<String>, ApplyError> {
-        let Some(named) = self.customer.clone() else {
-            return Ok(None);
-        };
-        Ok(Some(match source {
-            Source::Database { db, .. } => {
-                let found = db.read(move |tx| super::export::customer(tx, named.reference()));
-                SourceKey::digits(found.await??)
-            }
-            Source::Remote(remote) => remote.reader.customer_id(named.reference()).await?,
-        }))
+        match &self.customer {
+            Some(named) => source.reader.customer_key(named.reference()).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -170,56 +137,13 @@ impl SyncStep {
     }
 }
 
-/// A record's key in the other store. In a database it is its id, or customer and SKU of seats; in a service the
-/// customer's, and its own where it is no customer. Pages are in the order of keys, byte by byte.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
-struct SourceKey {
-    id: String,
-    part: String,
-}
-
-impl From<RecordKey> for SourceKey {
-    fn from(key: RecordKey) -> Self {
-        Self {
-            id: key.customer,
-            part: key.id,
-        }
-    }
-}
-
-impl SourceKey {
-    fn new(id: &str, part: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            part: part.to_owned(),
-        }
-    }
-
-    fn record_key(&self) -> RecordKey {
-        RecordKey {
-            customer: self.id.clone(),
-            id: self.part.clone(),
-        }
-    }
-
-    /// A number as a key, in the order of numbers.
-    fn digits(number: i64) -> String {
-        format!("{number:019}")
-    }
-
-    /// The number that a key is; 0 before the first.
-    fn number(id: &str) -> i64 {
-        id.parse().unwrap_or_default()
-    }
-}
-
 /// How far a row has come, and what it has done.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SyncProgress {
     /// What is being copied; nothing any more at the end.
     step: Option<SyncStep>,
     /// The last key that was settled.
-    after: SourceKey,
+    after: RecordKey,
     counts: [Count; SyncStep::ALL.len()],
     left_out: u64,
     /// The first few of what was left out, and why.
@@ -370,7 +294,7 @@ impl SyncProgress {
         });
     }
 
-    fn note_new(&mut self, step: SyncStep, key: &SourceKey, record: &Record) {
+    fn note_new(&mut self, step: SyncStep, key: &RecordKey, record: &Record) {
         let mut parts = vec![step.plural(), &key.id, &key.part, "new"];
         // Its customer's id here is not known to every plan.
         let fields = record.fields().filter(|(field, _)| *field != "customer");
@@ -388,6 +312,6 @@ impl SyncProgress {
         while next.is_some_and(|step| !request.wants(step)) {
             next = next.and_then(SyncStep::after);
         }
-        (self.step, self.after) = (next, SourceKey::default());
+        (self.step, self.after) = (next, RecordKey::default());
     }
 }

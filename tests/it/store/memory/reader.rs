@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt, stream};
-use tenantry::store::remote::reader::{CustomerHead, Query, Record as Read, RecordKind, Records, Select};
-use tenantry::store::remote::{ApplyError, RecordReader};
+use tenantry::store::reader::{
+    CustomerHead, Query, Record as Read, RecordKey, RecordKind, RecordReader, Records, Select,
+};
+use tenantry::store::remote::ApplyError;
 use tenantry_jobs::CustomerRef;
 
 use super::MemoryStore;
@@ -16,20 +18,32 @@ pub(super) struct Reader {
 }
 
 impl RecordReader for Reader {
+    fn title(&self) -> &'static str {
+        "Memory"
+    }
+
+    fn unkept(&self, kind: RecordKind) -> &'static [&'static str] {
+        match kind {
+            RecordKind::Customer => &["external_id"],
+            RecordKind::User => &["flags", "password_set_at"],
+            RecordKind::Seats | RecordKind::Subscription => &[],
+        }
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {
         ready(Ok(())).boxed()
     }
 
-    fn customer_id<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<String, ApplyError>> {
+    fn customer_key<'a>(&'a self, named: CustomerRef<'a>) -> BoxFuture<'a, Result<String, ApplyError>> {
         let found = self.store.world().customer(named).map(|customer| customer.id.clone());
         ready(found.map_err(ApplyError::from)).boxed()
     }
 
     fn records(&self, query: Query) -> Records {
         let mut found = read(&self.store.world(), &query);
-        if let Select::After(key) = &query.select {
-            found.sort_by_key(Read::key);
-            found.retain(|record| record.key() > *key);
+        if let Select::After { key, .. } = &query.select {
+            found.sort_by_key(|record| record.key.clone());
+            found.retain(|record| record.key > *key);
         }
         stream::iter(found.into_iter().map(|record| Ok(Ok(record)))).boxed()
     }
@@ -49,12 +63,16 @@ fn read(world: &World, query: &Query) -> Vec<Read> {
             domain: customer.get("domain").to_owned(),
             company_name: customer.get("company_name").to_owned(),
             relationship: customer.get("relationship").to_owned(),
+            number: None,
         });
         let is_taken = match (&query.customer, &query.select) {
             (Some(id), _) => *id == customer.id,
-            (None, Select::Listed(Some(filter))) => {
-                filter.takes(&head, false) && filter.takes_fields(|field| customer.get(field))
-            }
+            (
+                None,
+                Select::Listed {
+                    filter: Some(filter), ..
+                },
+            ) => filter.takes(&head, false) && filter.takes_fields(|field| customer.get(field)),
             (None, _) => true,
         };
         let own = world
@@ -71,7 +89,7 @@ fn read(world: &World, query: &Query) -> Vec<Read> {
                 Sort::Sku => one.get("sku_id"),
                 Sort::User | Sort::Subscription => &one.id,
             };
-            found.push(Read::new(head.clone(), id, fields));
+            found.push(Read::new(head.clone(), RecordKey::new(&*head.id, id), fields));
         }
     }
     found

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use tenantry_jobs::key;
 
+use super::SyncStep;
 use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, WantedCopy};
 use super::page::Identity;
 use super::write::Changes;
-use super::{SourceKey, SyncStep};
+use crate::reader::RecordKey;
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_ledger::Installation;
 
@@ -25,7 +26,7 @@ pub(super) struct Deciding<'s> {
     pub(super) step: SyncStep,
     pub(super) here: &'s Here,
     /// Copies whose originals are there no more.
-    pub(super) gone: &'s mut BTreeMap<SourceKey, Link>,
+    pub(super) gone: &'s mut BTreeMap<RecordKey, Link>,
     pub(super) changes: &'s mut Changes,
     /// What records before it have that no other may have.
     pub(super) claimed: &'s mut HashSet<String>,
@@ -128,7 +129,7 @@ impl Deciding<'_> {
     }
 
     /// What a record here is a copy of, in the same store, and in which version.
-    fn copied_from(&self, tx: &mut dyn Tx, owner: &str, local: i64) -> Result<Option<(SourceKey, i64)>, DbError> {
+    fn copied_from(&self, tx: &mut dyn Tx, owner: &str, local: i64) -> Result<Option<(RecordKey, i64)>, DbError> {
         let mut params: Vec<Value> = vec![
             self.origin.number().into(),
             self.step.object().as_str().into(),
@@ -143,7 +144,7 @@ impl Deciding<'_> {
         }
         let found = tx.query_first(&sql, &params)?;
         let of = |row: Row| {
-            let key = SourceKey {
+            let key = RecordKey {
                 id: row.text(0)?.to_owned(),
                 part: row.text_or_empty(1)?.to_owned(),
             };

@@ -7,8 +7,9 @@ use tenantry_jobs::key;
 
 use super::super::lookup::{USER_BY_KEY, user_key};
 use super::super::record::{self, Key, Object, Record};
+use super::SyncStep;
 use super::page::Identity;
-use super::{SourceKey, SyncStep};
+use crate::reader::RecordKey;
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_ledger::Installation;
 
@@ -22,8 +23,8 @@ pub(super) struct Copies {
     pub(super) origin: Installation,
     pub(super) step: SyncStep,
     pub(super) owner: Option<String>,
-    pub(super) after: SourceKey,
-    pub(super) until: Option<SourceKey>,
+    pub(super) after: RecordKey,
+    pub(super) until: Option<RecordKey>,
 }
 
 /// A copy: the record here, and the version the original had.
@@ -34,7 +35,7 @@ pub(super) struct Link {
 }
 
 impl Copies {
-    pub(super) fn known(&self, tx: &mut dyn Tx) -> Result<HashMap<SourceKey, Link>, DbError> {
+    pub(super) fn known(&self, tx: &mut dyn Tx) -> Result<HashMap<RecordKey, Link>, DbError> {
         let mut sql = "SELECT source, part, local, version FROM copies
              WHERE origin = $1 AND object = $2 AND (source, part) > ($3, $4)"
             .to_owned();
@@ -53,7 +54,7 @@ impl Copies {
             let _ = write!(sql, " AND owner = ${}", params.len());
         }
         let link = |row: &Row| {
-            let key = SourceKey {
+            let key = RecordKey {
                 id: row.text(0)?.to_owned(),
                 part: row.text_or_empty(1)?.to_owned(),
             };
@@ -66,7 +67,7 @@ impl Copies {
 
 /// An original that may have to be copied.
 pub(super) struct WantedCopy<'p> {
-    pub(super) key: &'p SourceKey,
+    pub(super) key: &'p RecordKey,
     /// The customer it belongs to, by its id there, and here; a customer belongs to none here.
     pub(super) owner: &'p str,
     pub(super) place: i64,

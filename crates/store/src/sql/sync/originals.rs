@@ -1,28 +1,33 @@
-//! Reads another store page by page. From a database come keys and versions of all records, and whole only those that have
-//! another version than their copies.
+//! Reads another store page by page, as its records by key. Of a store that gives versions only what has another version than
+//! its copy here is read whole.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::sync::Arc;
 
-use super::super::record::{self, Key, Object};
-use super::known::{Copies, Link};
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
+use sha2::{Digest, Sha256};
+
+use super::super::record::Record;
+use super::known::Copies;
 use super::page::{Content, Identity, Original, SyncPage};
-use super::remote::Walk;
-use super::{SourceKey, SyncProgress, SyncRequest, SyncStep};
-use crate::Source;
-use crate::remote::ApplyError;
-use tenantry_foundation::db::{Db, DbError, Dialect, Row, Tx, Value};
+use super::{SyncProgress, SyncRequest, SyncStep};
+use crate::error::ApplyError;
+use crate::reader::{self, KnownVersions, Query, RecordKey, RecordReader, Records, Select, Source};
+use tenantry_foundation::db::{Db, DbError};
 use tenantry_ledger::Installation;
 
 /// Records of a page.
 const PAGE: usize = 4_000;
+/// The same of a store that is far: each may take a call or two, and nothing is settled before it is full.
+const FAR_PAGE: usize = 200;
 
 /// Another store, from which pages are read one after the other.
 pub struct Originals {
     source: Source,
     /// The only customer, by its key there.
     owner: Option<String>,
-    /// The list that is being read of a store that gives no pages by key.
+    /// The list that is being read.
     walk: Option<Walk>,
 }
 
@@ -38,12 +43,12 @@ impl Originals {
 
     /// What tells the store from every other.
     pub fn origin(&self) -> Installation {
-        self.source.installation()
+        self.source.installation
     }
 
     /// Whether they have to be asked for over a network, one by one.
     pub fn are_far(&self) -> bool {
-        matches!(self.source, Source::Remote(_))
+        self.source.reader.is_far()
     }
 
     /// Reads the page that comes next; `None` when everything was settled.
@@ -54,196 +59,185 @@ impl Originals {
         progress: &SyncProgress,
     ) -> Result<Option<SyncPage>, ApplyError> {
         let Some(step) = progress.step else { return Ok(None) };
-        match &self.source {
-            Source::Database { db, installation } => {
-                let there = Database {
-                    db,
-                    installation: *installation,
+        let walk = match self.walk.take() {
+            Some(walk) if walk.is_at(step, &progress.after) => walk,
+            _ => {
+                let known = CopiesHere {
+                    here: here.clone(),
+                    origin: self.source.installation,
+                    step,
+                    owner: self.owner.clone(),
                 };
-                Ok(Some(
-                    there.page(here, request, step, self.owner.clone(), progress).await?,
-                ))
+                let known: Option<Arc<dyn KnownVersions>> = (!request.full).then(|| Arc::new(known) as _);
+                let reader = self.source.reader.clone();
+                Walk::begin(reader, step, self.owner.clone(), &progress.after, known)
             }
-            Source::Remote(remote) => {
-                let walk = match self.walk.take() {
-                    Some(walk) if walk.is_at(step) => walk,
-                    _ => Walk::begin(remote, step, self.owner.clone(), &progress.after),
-                };
-                self.walk.insert(walk).page(self.owner.clone()).await.map(Some)
-            }
-        }
+        };
+        self.walk.insert(walk).page(self.owner.clone()).await.map(Some)
     }
 }
 
-/// A database to read from.
-struct Database<'s> {
-    db: &'s Db,
-    installation: Installation,
+/// The versions that copies here have.
+struct CopiesHere {
+    here: Db,
+    origin: Installation,
+    step: SyncStep,
+    owner: Option<String>,
 }
 
-impl Database<'_> {
-    async fn page(
+impl KnownVersions for CopiesHere {
+    fn between(
         &self,
-        here: &Db,
-        request: &SyncRequest,
-        step: SyncStep,
-        owner: Option<String>,
-        progress: &SyncProgress,
-    ) -> Result<SyncPage, DbError> {
-        let after = progress.after.clone();
-        let (from, of) = (after.clone(), owner.as_deref().map(SourceKey::number));
-        let heads = self.db.read(move |tx| heads(tx, step, of, &from));
-        let heads = heads.await.map_err(|error| crate::of_store(&request.from, error))?;
-        let until = (heads.len() == PAGE)
-            .then(|| heads.last().map(|head| head.key.clone()))
-            .flatten();
+        after: RecordKey,
+        until: Option<RecordKey>,
+    ) -> BoxFuture<'static, Result<HashMap<RecordKey, i64>, DbError>> {
+        let here = self.here.clone();
         let copies = Copies {
-            origin: self.installation,
-            step,
-            owner: owner.clone(),
-            after: after.clone(),
-            until: until.clone(),
-        };
-        let known = if request.full {
-            HashMap::new()
-        } else {
-            here.read(move |tx| copies.known(tx)).await?
-        };
-        let originals = self.db.read(move |tx| contents(tx, step, heads, &known));
-        let originals = originals.await.map_err(|error| crate::of_store(&request.from, error))?;
-        Ok(SyncPage {
-            step,
+            origin: self.origin,
+            step: self.step,
+            owner: self.owner.clone(),
             after,
             until,
-            owner,
-            originals,
-            unread: Vec::new(),
-            unkept: &[],
-        })
-    }
-}
-
-struct Head {
-    key: SourceKey,
-    /// Its id, or the customer's of seats.
-    id: i64,
-    owner: i64,
-    version: i64,
-}
-
-fn heads(tx: &mut dyn Tx, step: SyncStep, owner: Option<i64>, after: &SourceKey) -> Result<Vec<Head>, DbError> {
-    let table = step.object().table();
-    let byte_order = match tx.dialect() {
-        Dialect::Sqlite => "",
-        Dialect::Postgres => " COLLATE \"C\"",
-    };
-    let (columns, of_owner, beyond, order) = match step {
-        SyncStep::Seats => (
-            "customer, sku_id, customer, version",
-            "customer",
-            format!("(customer > $1 OR (customer = $1 AND sku_id{byte_order} > $2))"),
-            format!("customer, sku_id{byte_order}"),
-        ),
-        SyncStep::Customers => (
-            "id, '', id, version",
-            "id",
-            "missing_since IS NULL AND id > $1 AND $2 = ''".to_owned(),
-            "id".to_owned(),
-        ),
-        SyncStep::Users | SyncStep::Subscriptions => (
-            "id, '', customer, version",
-            "customer",
-            "missing_since IS NULL AND id > $1 AND $2 = ''".to_owned(),
-            "id".to_owned(),
-        ),
-    };
-    let mut params: Vec<Value> = vec![SourceKey::number(&after.id).into(), after.part.as_str().into()];
-    let mut sql = format!("SELECT {columns} FROM {table} WHERE {beyond}");
-    if let Some(owner) = owner {
-        params.push(owner.into());
-        let _ = write!(sql, " AND {of_owner} = $3");
-    }
-    let _ = write!(sql, " ORDER BY {order} LIMIT {PAGE}");
-    let head = |row: &Row| {
-        let id = row.int(0)?;
-        Ok(Head {
-            key: SourceKey::new(&SourceKey::digits(id), row.text_or_empty(1)?),
-            id,
-            owner: row.int(2)?,
-            version: row.int(3)?,
-        })
-    };
-    tx.query(&sql, &params)?.iter().map(head).collect()
-}
-
-/// The records behind the heads. Those that have gone in between are left out, as the next run will find.
-fn contents(
-    tx: &mut dyn Tx,
-    step: SyncStep,
-    heads: Vec<Head>,
-    known: &HashMap<SourceKey, Link>,
-) -> Result<Vec<Original>, DbError> {
-    let object = step.object();
-    let is_new = |head: &Head| known.get(&head.key).is_none_or(|link| link.version != head.version);
-    let keys: Vec<Key> = heads
-        .iter()
-        .filter(|head| is_new(head))
-        .map(|head| key(object, head))
-        .collect();
-    let records = record::load(tx, object, &keys)?;
-    let identities = match step {
-        SyncStep::Customers => identities(tx, &keys)?.into_iter().map(Some).collect(),
-        _ => keys.iter().map(|_| None).collect::<Vec<_>>(),
-    };
-    let mut contents = records.into_iter().zip(identities);
-    let original = |head: Head| {
-        let content = if is_new(&head) {
-            let (record, identity) = contents.next()?;
-            Some(Content {
-                record: record?,
-                identity,
-            })
-        } else {
-            None
         };
-        Some(Original {
-            key: head.key,
-            owner: SourceKey::digits(head.owner),
+        async move {
+            let known = here.read(move |tx| copies.known(tx)).await?;
+            Ok(known.into_iter().map(|(key, link)| (key, link.version)).collect())
+        }
+        .boxed()
+    }
+}
+
+/// All records of one sort, in the order of their keys.
+struct Walk {
+    reader: Arc<dyn RecordReader>,
+    step: SyncStep,
+    after: RecordKey,
+    records: Records,
+}
+
+impl Walk {
+    /// The records behind `after`.
+    fn begin(
+        reader: Arc<dyn RecordReader>,
+        step: SyncStep,
+        owner: Option<String>,
+        after: &RecordKey,
+        known: Option<Arc<dyn KnownVersions>>,
+    ) -> Self {
+        let mut wanted = fields(step, reader.as_ref());
+        if step == SyncStep::Customers {
+            wanted.extend(["registration_number", "associated_partner_id", "domains"]);
+        }
+        let query = Query {
+            kind: step.kind(),
+            customer: owner,
+            select: Select::After {
+                key: after.clone(),
+                known,
+            },
+            fields: wanted,
+            limit: None,
+        };
+        Self {
+            records: reader.records(query),
+            reader,
+            step,
+            after: after.clone(),
+        }
+    }
+
+    /// Whether it is the list of that sort of record, and goes on there.
+    fn is_at(&self, step: SyncStep, after: &RecordKey) -> bool {
+        self.step == step && self.after == *after
+    }
+
+    /// The page that comes next.
+    async fn page(&mut self, owner: Option<String>) -> Result<SyncPage, ApplyError> {
+        let most = if self.reader.is_far() { FAR_PAGE } else { PAGE };
+        let mut page = SyncPage {
+            step: self.step,
+            after: self.after.clone(),
+            until: None,
+            owner,
+            originals: Vec::new(),
+            unread: Vec::new(),
+            unkept: self.reader.unkept(self.step.kind()),
+        };
+        while let Some(read) = self.records.try_next().await? {
+            let key = match read {
+                Ok(record) => {
+                    let key = record.key.clone();
+                    page.originals.push(self.original(record)?);
+                    key
+                }
+                Err(missed) => {
+                    let key = missed.key();
+                    page.unread.push((key.clone(), missed.to_string()));
+                    key
+                }
+            };
+            if page.originals.len() + page.unread.len() == most {
+                self.after = key.clone();
+                page.until = Some(key);
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    fn original(&self, read: reader::Record) -> Result<Original, DbError> {
+        let content = if read.is_known {
+            None
+        } else {
+            Some(self.content(&read)?)
+        };
+        Ok(Original {
+            owner: read.customer.key().to_owned(),
+            key: read.key,
             content,
         })
-    };
-    Ok(heads.into_iter().filter_map(original).collect())
-}
+    }
 
-fn key(object: Object, head: &Head) -> Key {
-    match object {
-        Object::Seats => Key::seats(head.id, &head.key.part),
-        _ => Key::of(object, head.id),
+    fn content(&self, read: &reader::Record) -> Result<Content, DbError> {
+        let of = |field: &'static str| (field, read.get(field).to_owned());
+        let mut values: Vec<(&'static str, String)> =
+            fields(self.step, self.reader.as_ref()).into_iter().map(of).collect();
+        if self.step == SyncStep::Users && !self.reader.keeps(self.step.kind(), "flags") {
+            // A user has to have some here.
+            values.push(("flags", "0".to_owned()));
+        }
+        let mut record = Record::new(self.step.object(), &values)?;
+        record.version = read.version.unwrap_or_else(|| fingerprint(&values));
+        let customer = &read.customer;
+        let identity = (self.step == SyncStep::Customers).then(|| Identity {
+            tenant_id: customer.id.clone(),
+            domain: customer.domain.clone(),
+            registration_number: read.get("registration_number").to_owned(),
+            associated_partner_id: read.get("associated_partner_id").to_owned(),
+            domains: read.get("domains").split(';').map(str::to_owned).collect(),
+        });
+        Ok(Content { record, identity })
     }
 }
 
-fn identities(tx: &mut dyn Tx, keys: &[Key]) -> Result<Vec<Identity>, DbError> {
-    let ids: Vec<Vec<Value>> = keys.iter().map(|key| vec![key.id.into()]).collect();
-    let found = tx.query_each(
-        "SELECT tenant_id, domain, registration_number, associated_partner_id FROM customers WHERE id = $1",
-        &ids,
-    )?;
-    let domains = tx.query_each("SELECT domain FROM domains WHERE customer = $1", &ids)?;
-    let text = |rows: &[Row], at: usize| match rows.first() {
-        Some(row) => row.text_or_empty(at).map(str::to_owned),
-        None => Ok(String::new()),
-    };
-    let each = |(rows, domains): (Vec<Row>, Vec<Row>)| {
-        Ok(Identity {
-            tenant_id: text(&rows, 0)?,
-            domain: text(&rows, 1)?,
-            registration_number: text(&rows, 2)?,
-            associated_partner_id: text(&rows, 3)?,
-            domains: domains
-                .iter()
-                .map(|row| row.text(0).map(str::to_owned))
-                .collect::<Result<_, _>>()?,
-        })
-    };
-    found.into_iter().zip(domains).map(each).collect()
+/// The fields of a record that are copied.
+fn fields(step: SyncStep, reader: &dyn RecordReader) -> Vec<&'static str> {
+    let names = step.object().names().into_iter();
+    names
+        .filter(|field| *field != "customer" && reader.keeps(step.kind(), field))
+        .collect()
+}
+
+/// A number that is the same as long as the record is, and none that copies have a meaning for.
+fn fingerprint(values: &[(&'static str, String)]) -> i64 {
+    let mut hasher = Sha256::new();
+    for (name, value) in values {
+        for part in [*name, value] {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hasher.finalize()[..8]);
+    i64::from_le_bytes(bytes) >> 1 & i64::MAX | 1
 }

@@ -8,8 +8,9 @@ use super::fate::{CopyFate, Deciding};
 use super::known::{Copies, GONE, Here, Link, WantedCopy, in_the_way};
 use super::page::SyncPage;
 use super::write::Changes;
-use super::{SourceKey, SyncProgress, SyncRequest, SyncStep};
+use super::{SyncProgress, SyncRequest, SyncStep};
 use crate::FieldChange;
+use crate::reader::RecordKey;
 use tenantry_foundation::db::{Alone, DbError, Tx, Value};
 use tenantry_ledger::Installation;
 
@@ -18,7 +19,7 @@ use tenantry_ledger::Installation;
 struct PageState {
     progress: SyncProgress,
     /// Copies whose originals are there no more.
-    gone: BTreeMap<SourceKey, Link>,
+    gone: BTreeMap<RecordKey, Link>,
     /// What records of the page have that no other may have.
     claimed: HashSet<String>,
 }
@@ -74,8 +75,8 @@ impl Settling {
             until: page.until.clone(),
         };
         let links = copies.known(tx)?;
-        let present: HashSet<&SourceKey> = page.originals.iter().map(|original| &original.key).collect();
-        let gone: BTreeMap<SourceKey, Link> = links
+        let present: HashSet<&RecordKey> = page.originals.iter().map(|original| &original.key).collect();
+        let gone: BTreeMap<RecordKey, Link> = links
             .iter()
             .filter(|(key, link)| link.version != GONE && !present.contains(key) && !page.is_unread(key))
             .map(|(key, link)| (key.clone(), *link))
@@ -191,7 +192,7 @@ impl Settling {
         tx: &mut dyn Tx,
         page: &'p SyncPage,
         request: &SyncRequest,
-        links: &HashMap<SourceKey, Link>,
+        links: &HashMap<RecordKey, Link>,
         progress: &mut SyncProgress,
     ) -> Result<Vec<WantedCopy<'p>>, DbError> {
         let mut wanted = Vec::new();

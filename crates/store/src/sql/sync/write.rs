@@ -6,9 +6,9 @@ use tenantry_jobs::key;
 
 use super::super::derived;
 use super::super::record::{self, Key, Object, Record};
-use super::SourceKey;
 use super::known::{GONE, Link, STALE, WantedCopy};
 use crate::FieldChange;
+use crate::reader::RecordKey;
 use tenantry_foundation::db::{Batch, DbError, Tx, Value};
 use tenantry_ledger::Installation;
 
@@ -21,19 +21,19 @@ pub(super) struct Changes {
     object: Object,
     created: Vec<Created>,
     edits: Vec<(Key, Record)>,
-    lost: Vec<(SourceKey, Link)>,
+    lost: Vec<(RecordKey, Link)>,
     /// Records here whose name is somebody else's now, and what they are copies of.
-    displaced: Vec<(i64, SourceKey)>,
+    displaced: Vec<(i64, RecordKey)>,
     /// Copies that stand for something else now.
-    unlinked: Vec<SourceKey>,
+    unlinked: Vec<RecordKey>,
     /// Which original (its key, its customer there) has which version and copy.
-    links: Vec<(SourceKey, String, i64, i64)>,
+    links: Vec<(RecordKey, String, i64, i64)>,
     /// By customer and SKU.
     seats: BTreeMap<(i64, String), i64>,
 }
 
 struct Created {
-    key: SourceKey,
+    key: RecordKey,
     owner: String,
     place: i64,
     record: Record,
@@ -102,17 +102,17 @@ impl Changes {
     }
 
     /// The original is there no more.
-    pub(super) fn lose(&mut self, key: SourceKey, link: Link) {
+    pub(super) fn lose(&mut self, key: RecordKey, link: Link) {
         self.lost.push((key, link));
     }
 
     /// The record gives up its name; it gets its original's when that is read again.
-    pub(super) fn displace(&mut self, id: i64, key: SourceKey) {
+    pub(super) fn displace(&mut self, id: i64, key: RecordKey) {
         self.displaced.push((id, key));
     }
 
     /// The copy of this original becomes another's.
-    pub(super) fn unlink(&mut self, key: SourceKey) {
+    pub(super) fn unlink(&mut self, key: RecordKey) {
         self.unlinked.push(key);
     }
 
@@ -169,7 +169,7 @@ impl Changes {
         .map(drop)
     }
 
-    fn key_params(&self, key: &SourceKey, version: i64) -> Vec<Value> {
+    fn key_params(&self, key: &RecordKey, version: i64) -> Vec<Value> {
         vec![
             self.origin.number().into(),
             self.object.as_str().into(),
@@ -281,7 +281,7 @@ impl Changes {
         if lost.is_empty() {
             return Ok(());
         }
-        let key = |(key, link): &(SourceKey, Link)| match self.object {
+        let key = |(key, link): &(RecordKey, Link)| match self.object {
             Object::Seats => Key::seats(link.local, &key.part),
             object => Key::of(object, link.local),
         };
