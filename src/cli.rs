@@ -51,7 +51,7 @@ use passwords::PasswordArgs;
     after_help = "Exit codes: 0 all rows applied or unchanged; 1 some rows rejected or failed; 2 the job did \
                         not run to its end, or the command made no sense."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]

@@ -5,6 +5,7 @@
 //! What stands lower knows nothing of what stands above it (`tests/it/imports.rs`).
 //!
 //! ```text
+//! testing      what integration tests and benches reach beside the command line
 //! cli          what was typed becomes a call; what comes back is printed
 //! worker       the runner over every job, and what goes on beside it
 //! intake       other ways in: the Redis inbox
@@ -76,29 +77,34 @@
 //! - A record's id is `job << 32 | row` ([`ledger::ids`]), so the record itself says which row made it and an
 //!   applied row needs no record of its own.
 
-pub use tenantry_foundation::{backoff, clock, db, input, passwords, secret, tasks};
-pub(crate) use tenantry_foundation::{failpoint, file, lock, machine, moment};
-pub use tenantry_ledger as ledger;
-pub use tenantry_partner_center as partner_center;
-pub use tenantry_store as store;
+pub(crate) use tenantry_foundation::{
+    backoff, clock, db, failpoint, file, input, lock, machine, moment, passwords, secret, tasks,
+};
+pub(crate) use tenantry_ledger as ledger;
+pub(crate) use tenantry_partner_center as partner_center;
+pub(crate) use tenantry_store as store;
 
-pub mod app;
-pub mod cli;
-pub mod config;
-pub mod delivery;
+mod app;
+mod cli;
+mod config;
+mod delivery;
 mod export;
-pub mod intake;
-pub mod notify;
-pub mod plan;
-pub mod queue;
-pub mod receipt;
-pub mod registry;
+mod intake;
+mod notify;
+mod plan;
+mod queue;
+mod receipt;
+mod registry;
 mod report;
-pub mod runner;
-pub mod service;
-pub mod submit;
+mod runner;
+mod service;
+mod submit;
 mod summary;
-pub mod table;
+mod table;
 mod telemetry;
-pub mod undo;
+#[doc(hidden)]
+pub mod testing;
+mod undo;
 mod worker;
+
+pub use cli::main;

@@ -94,7 +94,7 @@ impl Service {
 
 /// Whether columns that a store does not keep are left out: as was said, or else as is `configured` for stores that do not keep
 /// everything. A job of the database's own is the same whatever is configured.
-pub fn ignores_not_kept(stores: &Stores, kind: &dyn JobKind, said: Option<bool>, configured: bool) -> bool {
+pub(crate) fn ignores_not_kept(stores: &Stores, kind: &dyn JobKind, said: Option<bool>, configured: bool) -> bool {
     said.unwrap_or_else(|| configured && stores.of(kind).is_some())
 }
 

@@ -104,7 +104,7 @@ impl Dice {
 async fn job_is_over(place: &Place, kind: &str) -> bool {
     let ledger = place.ledger().await;
     let jobs = ledger
-        .jobs(tenantry::ledger::JobFilter {
+        .jobs(tenantry_ledger::JobFilter {
             kind: Some(kind.to_owned()),
             limit: 10,
             ..Default::default()
@@ -291,7 +291,7 @@ async fn four_workers_on_postgres_and_redis() {
 async fn mid_run(place: &Place) {
     let ledger = place.ledger().await;
     let newest = async || {
-        let filter = tenantry::ledger::JobFilter {
+        let filter = tenantry_ledger::JobFilter {
             limit: 1,
             ..Default::default()
         };

@@ -22,17 +22,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tenantry::clock::Clock;
-use tenantry::ledger::{Job, Ledger, Parameters, RowRecord};
-use tenantry::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
-use tenantry::plan::Limits;
-use tenantry::queue::Queue;
-use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submitted};
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
+use tenantry::testing::submit::{Rules, Submitted};
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::{Job, Ledger, Parameters, RowRecord};
+use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings};
+use tenantry_store::Stores;
 
 use crate::place::{On, Place, TestJob, Work, by, outcomes};
 use crate::sandbox::{Here, TOKEN};
-use tenantry::secret::Secret;
+use tenantry_foundation::secret::Secret;
 
 /// An offer of the legacy sort, which is a GUID.
 pub(crate) const LEGACY: &str = "84a03d81-6b37-4d66-8d4a-faea24541538";
@@ -246,7 +246,8 @@ impl Office {
     async fn undo(&self, job: &Job) -> Job {
         let (ledger, stores) = (&self.ledger, &self.stores);
         let undoing =
-            tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
+            tenantry::testing::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE)
+                .await;
         let id = undoing.expect("an undo").job;
         let undo = ledger.job(id).await.expect("asked").expect("there");
         Work::on(ledger, &undo).stores(stores).until_at_rest().await

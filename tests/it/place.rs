@@ -9,17 +9,17 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tenantry::clock::Clock;
-use tenantry::ledger::{Actor, Claimant, Ledger, Scope, Via};
-use tenantry::passwords::{Class, PasswordPolicy};
-use tenantry::receipt::Form;
-use tenantry::runner::RunnerSettings;
-use tenantry::runner::retry::RetryPolicy;
+use tenantry::testing::receipt::Form;
+use tenantry::testing::runner::RunnerSettings;
+use tenantry::testing::runner::retry::RetryPolicy;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::passwords::{Class, PasswordPolicy};
+use tenantry_ledger::{Actor, Claimant, Ledger, Scope, Via};
 
 use crate::servers::PgServer;
 pub(crate) use jobs::{TestJob, Work, apply};
 pub(crate) use look::{column, file, outcomes};
-use tenantry::backoff::Backoff;
+use tenantry_foundation::backoff::Backoff;
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,8 @@ mod under_test;
 
 use crate::place::{On, Place, TestJob, apply, column, of_this_store, on_both, outcomes, tables};
 use serde_json::json;
-use tenantry::ledger::Parameters;
 use tenantry_jobs::Undo;
+use tenantry_ledger::Parameters;
 
 const CUSTOMERS: &str = "\
 domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id

@@ -1,9 +1,9 @@
 //! Addresses are held against the store's validation before a customer is made with one or moved to one.
 
 use serde_json::json;
-use tenantry::clock::Clock;
-use tenantry::ledger::Outcome;
-use tenantry::partner_center::{PartnerCenter, Settings};
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::Outcome;
+use tenantry_partner_center::{PartnerCenter, Settings};
 
 use super::{CUSTOMERS, Office, carried_out_by, settings};
 use crate::place::outcomes;

@@ -41,8 +41,8 @@ async fn handed_out(office: &Office) -> Vec<(String, String)> {
     told
 }
 
-async fn newest(office: &Office) -> tenantry::ledger::JobId {
-    let jobs = office.ledger.jobs(tenantry::ledger::JobFilter {
+async fn newest(office: &Office) -> tenantry_ledger::JobId {
+    let jobs = office.ledger.jobs(tenantry_ledger::JobFilter {
         limit: 1,
         ..Default::default()
     });

@@ -1,6 +1,6 @@
 //! A customer that was made here and that lists do not show yet: its rows are right, and wait.
 
-use tenantry::submit::Submitted;
+use tenantry::testing::submit::Submitted;
 use tenantry_jobs::code;
 
 use super::{CUSTOMERS, Office, USERS};

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tenantry::ledger::JobState;
+use tenantry_ledger::JobState;
 use tenantry_sandbox::Options;
 
 use super::USERS;

@@ -4,14 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry::clock::Clock;
-use tenantry::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, TokenExpiry};
-use tenantry::store::remote::RemoteStore;
+use tenantry_foundation::clock::Clock;
+use tenantry_partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, TokenExpiry};
+use tenantry_store::remote::RemoteStore;
 
 use super::{CUSTOMERS, Office, USERS, addresses, carried_out_by};
 use crate::place::{On, Place, outcomes};
 use crate::sandbox::Here;
-use tenantry::secret::Secret;
+use tenantry_foundation::secret::Secret;
 
 /// An office that gets its tokens from the token endpoint, and its store.
 async fn with_tokens(refresh_token: Option<RefreshToken>) -> (Office, PartnerCenter) {

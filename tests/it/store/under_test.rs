@@ -9,12 +9,12 @@ mod state;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenantry::ledger::{Job, Ledger, Outcome, Parameters};
-use tenantry::plan::{Limits, Source};
-use tenantry::queue::Queue;
-use tenantry::store::{Sources, Stores};
-use tenantry::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
-use tenantry::undo::UndoError;
+use tenantry::testing::plan::{Limits, Source};
+use tenantry::testing::queue::Queue;
+use tenantry::testing::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
+use tenantry::testing::undo::UndoError;
+use tenantry_ledger::{Job, Ledger, Outcome, Parameters};
+use tenantry_store::{Sources, Stores};
 
 use super::memory::MemoryStore;
 use crate::partner_center::Office;
@@ -295,7 +295,8 @@ impl StoreUnderTest {
     pub(crate) async fn undo(&self, job: &Job) -> Result<Job, UndoError> {
         let queue = Queue::embedded();
         let undoing =
-            tenantry::undo::submit(&self.ledger, &self.stores, &queue, job, &by("tester"), &Limits::NONE).await?;
+            tenantry::testing::undo::submit(&self.ledger, &self.stores, &queue, job, &by("tester"), &Limits::NONE)
+                .await?;
         let undo = self.ledger.job(undoing.job).await.expect("asked").expect("there");
         Ok(self.until_at_rest(&undo).await)
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt, stream};
-use tenantry::store::remote::reader::{CustomerHead, Query, Record as Read, RecordKind, Records, Select};
-use tenantry::store::remote::{ApplyError, RecordReader};
 use tenantry_jobs::CustomerRef;
+use tenantry_store::remote::reader::{CustomerHead, Query, Record as Read, RecordKind, Records, Select};
+use tenantry_store::remote::{ApplyError, RecordReader};
 
 use super::MemoryStore;
 use super::world::{Record, Sort, World};
