@@ -66,7 +66,7 @@ const IN_FLIGHT: usize = 2;
 
 /// Where rows come from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum RowSource {
     /// A file, opened once.
     Path {
         /// Where it lies.
@@ -92,7 +92,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl RowSource {
     /// What of it to read, where there is a choice.
     fn options(&self) -> Option<&InputOptions> {
         match self {
@@ -226,7 +226,7 @@ impl Planning {
     /// Opens the source and recognises its header. With a `store`, rows are previewed against it; with
     /// `keep_blocks`, each checked block comes with its spool form.
     pub(crate) async fn open(
-        source: Source,
+        source: RowSource,
         job: &'static dyn JobKind,
         parameters: &Parameters,
         store: Option<Against>,

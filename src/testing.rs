@@ -30,7 +30,7 @@ pub mod notify {
 
 /// A file read against a kind and the store.
 pub mod plan {
-    pub use crate::plan::{Limits, RowFault, Source};
+    pub use crate::plan::{Limits, RowFault, RowSource};
 }
 
 /// The doorbell.

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use tenantry::testing::plan::{Limits, Source};
+use tenantry::testing::plan::{Limits, RowSource};
 use tenantry::testing::queue::Queue;
 use tenantry::testing::submit::{Rules, Submission, Submitted, Submitter};
 use tenantry_foundation::clock::Clock;
@@ -42,7 +42,7 @@ impl Office {
                 skip_invalid: true,
                 ..Parameters::default()
             },
-            source: Source::Bytes {
+            source: RowSource::Bytes {
                 name: format!("{kind}.csv"),
                 data: csv.into_bytes().into(),
                 multiline_cells: true,

@@ -12,7 +12,7 @@ use super::several::{self, Ended, Several};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{self, JobId};
-use crate::plan::Source;
+use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
 use crate::service::{RunError, RunOptions, SubmitRequest};
 use crate::submit::Submitted;
@@ -141,7 +141,7 @@ pub(super) fn has_place(app: &App, out: Option<&Path>) -> anyhow::Result<()> {
 /// A file to submit.
 pub(super) struct FileSubmission<'a> {
     pub(super) kind: &'static dyn JobKind,
-    pub(super) source: Source,
+    pub(super) source: RowSource,
     /// The plan to go by.
     pub(super) plan: Option<PlanFile>,
     pub(super) args: &'a SubmissionArgs,

@@ -5,7 +5,7 @@ use tenantry_jobs::JobKind;
 use crate::ledger::Parameters;
 use crate::plan::document::{Head, Tail, View};
 use crate::plan::{
-    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, Sink, Source, Whole,
+    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, RowSource, Sink, Whole,
 };
 use crate::summary::how_to_undo;
 
@@ -16,7 +16,7 @@ pub(crate) struct PlanRequest<'r> {
     /// What is the same for every row.
     pub parameters: &'r Parameters,
     /// The rows.
-    pub source: Source,
+    pub source: RowSource,
     /// The store to preview against; without one, the file alone is checked.
     pub against: Option<Against>,
     /// Rows in a chunk.

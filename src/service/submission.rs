@@ -7,7 +7,7 @@ use tenantry_jobs::JobKind;
 
 use super::{PasswordWish, Service, ServiceError};
 use crate::ledger::{Actor, JobId, Parameters};
-use crate::plan::Source;
+use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
 use crate::store::Stores;
@@ -26,7 +26,7 @@ pub struct SubmitRequest {
     /// What is to become of passwords.
     pub passwords: PasswordWish,
     /// The rows.
-    pub source: Source,
+    pub source: RowSource,
     /// The submitter's own key: a second submission with it is the same job.
     pub idempotency_key: Option<String>,
     /// Redis stream that is told the outcome.

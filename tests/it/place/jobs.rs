@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenantry::testing::plan::{Limits, Source};
+use tenantry::testing::plan::{Limits, RowSource};
 use tenantry::testing::queue::Queue;
 use tenantry::testing::runner::{Runner, RunnerSettings};
 use tenantry::testing::submit::{Rules, Submission, Submitted, Submitter};
@@ -63,7 +63,7 @@ impl<'a> TestJob<'a> {
         let submission = Submission {
             kind: tenantry_jobs::find(self.kind).expect("a kind"),
             parameters: self.parameters,
-            source: Source::Bytes {
+            source: RowSource::Bytes {
                 name: format!("{}.csv", self.kind),
                 data: self.data.to_vec().into(),
                 multiline_cells: true,

@@ -9,7 +9,7 @@ mod state;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenantry::testing::plan::{Limits, Source};
+use tenantry::testing::plan::{Limits, RowSource};
 use tenantry::testing::queue::Queue;
 use tenantry::testing::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
 use tenantry::testing::undo::UndoError;
@@ -208,7 +208,7 @@ impl StoreUnderTest {
         let submission = Submission {
             kind: tenantry_jobs::find(kind).expect("a kind"),
             parameters,
-            source: Source::Bytes {
+            source: RowSource::Bytes {
                 name: format!("{kind}.csv"),
                 data: self.fill(rows).into_bytes().into(),
                 multiline_cells: true,
