@@ -28,7 +28,7 @@ use super::subscription::Subscription;
 use super::text::{items, number, segment, text};
 use super::{Halt, PartnerCenter};
 use tenantry_store::kit::sorter::Sorter;
-use tenantry_store::remote::reader::{CustomerHead, Missed, Query, Record, Records, Select};
+use tenantry_store::remote::reader::{CustomerHead, Missed, Query, Records, Select, StoreRecord};
 use tenantry_store::remote::{ApplyError, RecordReader};
 
 const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", Speaker::App);
@@ -293,7 +293,7 @@ impl Reader {
     }
 
     /// A user as a record, with its licences and roles if they are asked for.
-    async fn user(&self, user: UserOf, query: Arc<Query>) -> Read<Record> {
+    async fn user(&self, user: UserOf, query: Arc<Query>) -> Read<StoreRecord> {
         let licenses = async {
             if query.wants("licenses") || query.wants("license_names") {
                 self.licenses(&user).await
@@ -331,7 +331,7 @@ impl Reader {
             ("license_names", sorted(licenses.iter().map(License::name).collect())),
             ("roles", roles.join(";")),
         ];
-        Ok(Ok(Record::new(user.customer.clone(), user.id.clone(), fields)))
+        Ok(Ok(StoreRecord::new(user.customer.clone(), user.id.clone(), fields)))
     }
 
     /// What a customer has subscribed to. The service gives it whole: there are few.
@@ -345,7 +345,7 @@ impl Reader {
     }
 
     /// The SKUs a customer holds seats of, by their ids.
-    async fn seats(&self, customer: &Arc<CustomerHead>) -> Read<Vec<Record>> {
+    async fn seats(&self, customer: &Arc<CustomerHead>) -> Read<Vec<StoreRecord>> {
         let path = format!("/customers/{}/subscribedskus", segment(&customer.id));
         let call = both_groups(Call::new(SUBSCRIBED_SKUS, path)).of(&customer.id);
         match self.ask(call).await {
@@ -356,13 +356,13 @@ impl Reader {
                         ("part_number", text(product, "skuPartNumber").to_owned()),
                         ("seats", number(value, "totalUnits").to_string()),
                     ];
-                    Some(Record::new(
+                    Some(StoreRecord::new(
                         customer.clone(),
                         text(product, "id").to_lowercase(),
                         fields,
                     ))
                 };
-                let mut all: Vec<Record> = items(answer.body).iter().filter_map(seats).collect();
+                let mut all: Vec<StoreRecord> = items(answer.body).iter().filter_map(seats).collect();
                 all.sort_by(|one, other| one.id.cmp(&other.id));
                 Ok(Ok(all))
             }
@@ -397,7 +397,7 @@ fn missed(customer: &CustomerHead, id: Option<&str>, what: String, error: CallEr
 }
 
 /// A subscription as a record.
-fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> Record {
+fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> StoreRecord {
     let time = |time: Option<i64>| time.map_or(String::new(), |millis| millis.to_string());
     let fields = vec![
         ("subscription_id", one.id()),
@@ -411,7 +411,7 @@ fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> Record {
         ("cancellable_until", time(one.cancellable_until())),
         ("partner_id_on_record", one.partner_id().to_owned()),
     ];
-    Record::new(customer.clone(), one.id(), fields)
+    StoreRecord::new(customer.clone(), one.id(), fields)
 }
 
 /// SKUs come in two groups, of which the service shows only the first unless asked.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::failure::find;
 use super::super::text::text;
-use tenantry_store::remote::reader::{CustomerHead, Record};
+use tenantry_store::remote::reader::{CustomerHead, StoreRecord};
 
 /// The fields that only the whole customer has.
 const DETAILS: [&str; 14] = [
@@ -64,7 +64,7 @@ impl Listed {
     }
 
     /// As a record, with this many users, if that is known.
-    pub(super) fn record(&self, users: Option<u64>) -> Record {
+    pub(super) fn record(&self, users: Option<u64>) -> StoreRecord {
         let head = &self.head;
         let mut fields = vec![
             ("company_name", head.company_name.clone()),
@@ -75,7 +75,7 @@ impl Listed {
             fields.push(("domains", self.domains().join(";")));
         }
         fields.extend(users.map(|users| ("users", users.to_string())));
-        Record::new(head.clone(), "", fields)
+        StoreRecord::new(head.clone(), "", fields)
     }
 
     /// A field that only the whole customer has, by the column's name; empty where it was not read.

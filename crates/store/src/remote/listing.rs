@@ -14,7 +14,7 @@ use tenantry_jobs::{Export, ExportColumn, ExportFormat, ExportOf, Problem, code,
 use tokio::sync::mpsc;
 
 use super::error::{ApplyError, StoreError};
-use super::reader::{Filter, Missed, Query, RESELLER, Record, RecordKind, RecordReader, Select};
+use super::reader::{Filter, Missed, Query, RESELLER, RecordKind, RecordReader, Select, StoreRecord};
 use super::{Capabilities, RemoteStore};
 use crate::kit::sorter::Sorter;
 
@@ -125,7 +125,7 @@ impl Listing {
         read
     }
 
-    async fn each<F>(&self, mut take: impl FnMut(Record) -> F) -> Result<LeftOut, ApplyError>
+    async fn each<F>(&self, mut take: impl FnMut(StoreRecord) -> F) -> Result<LeftOut, ApplyError>
     where
         F: Future<Output = bool>,
     {
@@ -153,7 +153,7 @@ impl Listing {
         }
     }
 
-    fn cells(&self, record: &Record) -> Vec<String> {
+    fn cells(&self, record: &StoreRecord) -> Vec<String> {
         let columns = self.columns.iter();
         columns.map(|column| cell(self.what, record, column.name)).collect()
     }
@@ -224,7 +224,7 @@ fn not_kept<'e>(export: &'e Export<'_>, kept: Capabilities) -> Option<(&'static 
     asked.find(|(_, column)| !is_kept(column))
 }
 
-fn cell(what: ExportOf, record: &Record, column: &'static str) -> String {
+fn cell(what: ExportOf, record: &StoreRecord, column: &'static str) -> String {
     let customer = &record.customer;
     match (column, field(what, column)) {
         ("microsoft_id", _) => customer.id.clone(),

@@ -28,7 +28,7 @@ pub trait RecordReader: Send + Sync {
 }
 
 /// Records, or what of them could not be read.
-pub type Records = BoxStream<'static, Result<Result<Record, Missed>, ApplyError>>;
+pub type Records = BoxStream<'static, Result<Result<StoreRecord, Missed>, ApplyError>>;
 
 /// The sorts of records. Besides its own fields any of them may be asked for `external_id`, its customer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,7 +100,7 @@ pub struct CustomerHead {
 
 /// A record, with those of its fields that were asked for and kept.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct StoreRecord {
     /// The customer it is of, or is.
     pub customer: Arc<CustomerHead>,
     /// Its own id; empty for a customer.
@@ -108,7 +108,7 @@ pub struct Record {
     fields: Vec<(&'static str, String)>,
 }
 
-impl Record {
+impl StoreRecord {
     /// A record with these fields. Those that are not named are empty.
     pub fn new(customer: Arc<CustomerHead>, id: impl Into<String>, fields: Vec<(&'static str, String)>) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt, stream};
 use tenantry_jobs::CustomerRef;
-use tenantry_store::remote::reader::{CustomerHead, Query, Record as Read, RecordKind, Records, Select};
+use tenantry_store::remote::reader::{CustomerHead, Query, RecordKind, Records, Select, StoreRecord};
 use tenantry_store::remote::{ApplyError, RecordReader};
 
 use super::MemoryStore;
@@ -28,14 +28,14 @@ impl RecordReader for Reader {
     fn records(&self, query: Query) -> Records {
         let mut found = read(&self.store.world(), &query);
         if let Select::After(key) = &query.select {
-            found.sort_by_key(Read::key);
+            found.sort_by_key(StoreRecord::key);
             found.retain(|record| record.key() > *key);
         }
         stream::iter(found.into_iter().map(|record| Ok(Ok(record)))).boxed()
     }
 }
 
-fn read(world: &World, query: &Query) -> Vec<Read> {
+fn read(world: &World, query: &Query) -> Vec<StoreRecord> {
     let sort = match query.kind {
         RecordKind::Customer => Sort::Customer,
         RecordKind::Seats => Sort::Sku,
@@ -71,7 +71,7 @@ fn read(world: &World, query: &Query) -> Vec<Read> {
                 Sort::Sku => one.get("sku_id"),
                 Sort::User | Sort::Subscription => &one.id,
             };
-            found.push(Read::new(head.clone(), id, fields));
+            found.push(StoreRecord::new(head.clone(), id, fields));
         }
     }
     found

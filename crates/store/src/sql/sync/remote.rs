@@ -84,7 +84,7 @@ impl Walk {
         Ok(page)
     }
 
-    fn original(&self, key: &SourceKey, read: &reader::Record) -> Result<Original, DbError> {
+    fn original(&self, key: &SourceKey, read: &reader::StoreRecord) -> Result<Original, DbError> {
         let of = |field: &'static str| (field, read.get(field).to_owned());
         let mut values: Vec<(&'static str, String)> = fields(self.step, self.kept).into_iter().map(of).collect();
         if self.step == SyncStep::Users && !self.kept.keeps(self.step.kind(), "flags") {
