@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use self::customer::{Listed, head_of};
 use super::auth::Speaker;
 use super::client::{Answer, Call, CallError, Client, Operation};
-use super::failure::{Class, find};
+use super::failure::{FailureClass, find};
 use super::paging::Pages;
 use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES, find_customer};
 use super::subscription::Subscription;
@@ -386,12 +386,16 @@ async fn by_itself<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
 /// Only what is refused is left out: anything else is not the customer's doing.
 fn missed(customer: &CustomerHead, id: Option<&str>, what: String, error: CallError) -> Result<Missed, Halt> {
     match error {
-        CallError::Answered(failure, _) if matches!(failure.class(), Class::Refused | Class::Forbidden) => Ok(Missed {
-            customer: customer.id.clone(),
-            id: id.map(str::to_owned),
-            what,
-            why: failure.to_string(),
-        }),
+        CallError::Answered(failure, _)
+            if matches!(failure.class(), FailureClass::Refused | FailureClass::Forbidden) =>
+        {
+            Ok(Missed {
+                customer: customer.id.clone(),
+                id: id.map(str::to_owned),
+                what,
+                why: failure.to_string(),
+            })
+        }
         error => Err(Halt::of(error)),
     }
 }
