@@ -16,7 +16,7 @@ use super::call::{Call, Note};
 use super::faults::InjectedFault;
 use super::line::{Lines, Switch};
 use super::quirks::{self, Quirk};
-use super::reply::{Outcome, Refused, Reply, refuse};
+use super::reply::{Refused, Reply, ReplyResult, refuse};
 use super::request::Request;
 use super::routes::{Found, Operation, find};
 use super::tokens::Grant;
@@ -254,14 +254,14 @@ fn change(
     Ok((reply, if made { Effect::Made } else { Effect::Refused }))
 }
 
-fn settled(outcome: Outcome) -> Result<Reply, DbError> {
+fn settled(outcome: ReplyResult) -> Result<Reply, DbError> {
     match outcome {
         Ok(reply) | Err(Refused::Answer(reply)) => Ok(reply),
         Err(Refused::Db(error)) => Err(error),
     }
 }
 
-fn said(outcome: Outcome) -> Reply {
+fn said(outcome: ReplyResult) -> Reply {
     settled(outcome).unwrap_or_else(|_| Reply::empty(500))
 }
 
