@@ -5,12 +5,12 @@ use serde_json::{Value as Json, json};
 
 use super::faults::{InjectedFault, Script};
 use super::reply::Reply;
-use super::request::Request;
+use super::request::HttpRequest;
 use super::{Quirk, Shared, json, lock, record, routes};
 use tenantry_foundation::db::DbError;
 
 /// Answers a request to `/sandbox/…`.
-pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
+pub(super) async fn answer(shared: &Shared, request: &HttpRequest) -> Reply {
     let path: Vec<String> = request
         .segments
         .iter()

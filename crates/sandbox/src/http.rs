@@ -17,7 +17,7 @@ use super::faults::InjectedFault;
 use super::line::{Lines, Switch};
 use super::quirks::{self, Quirk};
 use super::reply::{Refused, Reply, ReplyResult, refuse};
-use super::request::Request;
+use super::request::HttpRequest;
 use super::routes::{Found, Operation, find};
 use super::tokens::Grant;
 use super::{Shared, admin, audit, lock, replay, tokens};
@@ -42,7 +42,7 @@ async fn answer(
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return bare(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let request = Arc::new(Request::new(
+    let request = Arc::new(HttpRequest::new(
         head.method,
         head.uri.path(),
         head.uri.query().unwrap_or_default(),
@@ -107,7 +107,7 @@ fn count(
     shared: &Shared,
     name: &'static str,
     operation: Option<&Operation>,
-    request: &Request,
+    request: &HttpRequest,
     fault: Option<InjectedFault>,
 ) {
     let mut counters = lock(&shared.counters);
@@ -130,7 +130,7 @@ async fn delay(shared: &Shared) {
 /// Lets a call in: with a token that is good for it, and within its limits.
 fn admit(
     shared: &Shared,
-    request: &Request,
+    request: &HttpRequest,
     operation: &'static Operation,
     places: &[String],
     fault: Option<InjectedFault>,
@@ -173,7 +173,7 @@ enum Effect {
 
 async fn run(
     shared: &Arc<Shared>,
-    request: &Arc<Request>,
+    request: &Arc<HttpRequest>,
     operation: &'static Operation,
     places: Vec<String>,
     caller: Grant,
@@ -216,7 +216,7 @@ async fn run(
     })
 }
 
-fn tally(shared: &Shared, operation: &'static Operation, request: &Request, effect: &Effect) {
+fn tally(shared: &Shared, operation: &'static Operation, request: &HttpRequest, effect: &Effect) {
     let mut counters = lock(&shared.counters);
     match effect {
         Effect::Made => {
@@ -280,7 +280,7 @@ fn unavailable() -> Response<Body> {
     response
 }
 
-fn render(shared: &Shared, request: &Request, reply: &Reply, changes: bool) -> Response<Body> {
+fn render(shared: &Shared, request: &HttpRequest, reply: &Reply, changes: bool) -> Response<Body> {
     let quirks = lock(&shared.trouble).quirks.clone();
     let silent = changes && reply.status < 300 && quirks.contains(&Quirk::EmptyAnswers);
     let mut bytes = Vec::new();
