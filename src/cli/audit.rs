@@ -21,29 +21,29 @@ const SHOWN: u32 = 50;
 const LONGEST_LINE: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
-pub(super) struct Audit {
+pub(super) struct AuditArgs {
     #[command(subcommand)]
     command: Option<AuditCommand>,
     #[command(flatten)]
-    log: Log,
+    log: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Show the newest records
-    Log(Log),
+    Log(LogArgs),
     /// Check that no record was altered, removed, inserted or moved
     #[command(
         after_help = "Exit codes: 0 intact; 1 faults found; 2 could not be verified. Whoever owns the \
                             database can rewrite the whole chain; an anchor noted elsewhere shows that."
     )]
-    Verify(Verify),
+    Verify(VerifyArgs),
     /// Print the records as lines of JSON, or as CSV
-    Export(Export),
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
-struct Log {
+struct LogArgs {
     /// Only records of this job: its id, or enough of its beginning or end to tell it apart
     #[arg(long)]
     job: Option<String>,
@@ -53,7 +53,7 @@ struct Log {
 }
 
 #[derive(Debug, Args)]
-struct Verify {
+struct VerifyArgs {
     /// A record's number and hash, noted earlier, that must still be in the chain
     #[arg(long, value_name = "SEQ:HASH")]
     anchor: Option<Anchor>,
@@ -63,7 +63,7 @@ struct Verify {
 }
 
 #[derive(Debug, Args)]
-struct Export {
+struct ExportArgs {
     /// From the first record made at or after this time on, e.g. 2026-01-31T00:00:00Z
     #[arg(long, value_name = "RFC3339")]
     since: Option<Timestamp>,
@@ -82,13 +82,13 @@ enum AuditFormat {
     Csv,
 }
 
-pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow::Result<End> {
     // clap could say so itself, but would then refuse `tenantry audit --json verify` as well.
     if args.command.is_some() && (args.log.job.is_some() || args.log.limit.is_some()) {
         bail!("--job and --limit come after the subcommand");
     }
     match args.command.unwrap_or(AuditCommand::Log(args.log)) {
-        AuditCommand::Verify(Verify {
+        AuditCommand::Verify(VerifyArgs {
             anchor,
             file: Some(file),
         }) => {
@@ -115,7 +115,7 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
     }
 }
 
-async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
+async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = job(app, args.job.as_deref()).await?;
     let records = app
         .service
@@ -181,7 +181,7 @@ fn with_short_hashes(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
+async fn export(args: &ExportArgs, app: &App) -> anyhow::Result<End> {
     let job = job(app, args.job.as_deref()).await?;
     let mut after = match args.since {
         Some(since) => {

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::service::ListError;
 
 #[derive(Debug, Args)]
-pub(super) struct Customers {
+pub(super) struct CustomersArgs {
     /// What to list: customers, subscriptions or users
     #[arg(long, value_name = "WHAT", default_value = "customers")]
     what: String,
@@ -53,7 +53,7 @@ const SAMPLE: usize = 200;
 /// No column is wider than this because of one long value.
 const WIDEST: usize = 48;
 
-pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind("export-customers")?;
     let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
     // The same checks as a row of `export-customers` goes through.
@@ -95,7 +95,7 @@ async fn print(
     table.end()
 }
 
-impl Customers {
+impl CustomersArgs {
     /// What was given for a column of `export-customers`.
     fn cell(&self, column: &str) -> Option<&str> {
         Some(match column {

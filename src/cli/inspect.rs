@@ -21,7 +21,7 @@ use crate::summary::JobSummary;
 use crate::table::{Form, TableFormat};
 
 #[derive(Debug, Args)]
-pub(super) struct Jobs {
+pub(super) struct JobsArgs {
     /// Only jobs in this state
     #[arg(long, value_parser = states())]
     state: Option<JobState>,
@@ -45,13 +45,13 @@ fn kinds() -> Vec<&'static str> {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct OneJob {
+pub(super) struct OneJobArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Results {
+pub(super) struct ResultsArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Print this file that the job made instead, e.g. an export
@@ -66,7 +66,7 @@ pub(super) struct Results {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Rejects {
+pub(super) struct RejectsArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     #[command(flatten)]
@@ -116,7 +116,7 @@ fn cannot_be_written(path: &Path) -> String {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Rows {
+pub(super) struct RowsArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Only rows with this outcome
@@ -125,7 +125,7 @@ pub(super) struct Rows {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Asked {
+pub(super) struct AskedArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who asks
@@ -157,7 +157,7 @@ impl RowFilter {
     }
 }
 
-pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let filter = JobFilter {
         state: args.state,
         kind: args.kind,
@@ -192,12 +192,12 @@ pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<En
     Ok(End::Fine)
 }
 
-pub(super) async fn show(args: &OneJob, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn show(args: &OneJobArgs, app: &App, json: bool) -> anyhow::Result<End> {
     tell(&app.service.find(&args.job).await?, json)?;
     Ok(End::Fine)
 }
 
-pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let mut out = output::out();
     let subjects = app
@@ -265,7 +265,7 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
     Ok(End::Fine)
 }
 
-pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     if let Some(dir) = &args.out {
         if !job.state.is_final() {
@@ -319,7 +319,7 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
     Ok(End::Fine)
 }
 
-pub(super) async fn rejects(args: &Rejects, app: &App) -> anyhow::Result<End> {
+pub(super) async fn rejects(args: &RejectsArgs, app: &App) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let (ledger, form) = (&app.service.ledger, args.table.form(app)?);
     match &args.table.save {
@@ -335,7 +335,7 @@ pub(super) async fn rejects(args: &Rejects, app: &App) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
-pub(super) async fn cancel(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn cancel(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let (job, is_stopped) = app.service.cancel(&args.by, &job).await?;
     if !is_stopped {
@@ -345,7 +345,7 @@ pub(super) async fn cancel(args: &Asked, app: &App, json: bool) -> anyhow::Resul
     Ok(End::Fine)
 }
 
-pub(super) async fn retry(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn retry(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let id = app.service.retry(&args.by, &job).await?;
     let mut out = output::out();

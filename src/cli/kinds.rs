@@ -13,7 +13,7 @@ use crate::registry::stores;
 use crate::table::BOM;
 
 #[derive(Debug, Args)]
-pub(super) struct Template {
+pub(super) struct TemplateArgs {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
     /// Print sample rows too
@@ -46,7 +46,7 @@ pub(super) fn kinds(json: bool) -> anyhow::Result<End> {
 }
 
 /// Columns that the configured store has no place for are left out, so that what is printed can be handed in as it is.
-pub(super) fn template(args: &Template, config: &Config) -> anyhow::Result<End> {
+pub(super) fn template(args: &TemplateArgs, config: &Config) -> anyhow::Result<End> {
     let job = super::kind(&args.kind)?;
     let mut out = output::out();
     let stores = stores(config, None)?;

@@ -133,7 +133,7 @@ fn key_of(file: &Path) -> PathBuf {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Reveal {
+pub(super) struct RevealArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// File with your secret key, as `tenantry keygen` writes it
@@ -147,7 +147,7 @@ pub(super) struct Reveal {
     by: Actor,
 }
 
-pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
+pub(super) async fn reveal(args: &RevealArgs, app: &App) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let count = reveal_to(app, &job, &args.identity, args.out.as_deref(), &args.by).await?;
     if let Some(file) = &args.out {

@@ -18,7 +18,7 @@ use crate::service::{RunError, RunOptions, SubmitRequest};
 use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
     /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
@@ -37,7 +37,7 @@ pub(super) struct Run {
     submission: SubmissionArgs,
 }
 
-pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
     let stop = super::stop_signal()?;
     several::check(&args.files, Some(&args.submission))?;
@@ -93,7 +93,7 @@ pub(super) fn out_of(out: Option<&Path>, number: usize, many: bool) -> Option<Pa
 
 /// What is the same for every file.
 struct RunFiles<'a> {
-    args: &'a Run,
+    args: &'a RunArgs,
     app: &'a App,
     kind: &'static dyn JobKind,
     stop: &'a CancellationToken,
