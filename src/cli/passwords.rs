@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use tenantry_jobs::JobKind as Kind;
+use tenantry_jobs::JobKind;
 
 use super::End;
 use super::output;
@@ -30,7 +30,7 @@ pub(super) struct PasswordArgs {
 
 impl PasswordArgs {
     /// What is to become of the passwords of a job of this kind.
-    pub(super) fn wish(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<PasswordWish> {
+    pub(super) fn wish(&self, app: &App, kind: &dyn JobKind) -> anyhow::Result<PasswordWish> {
         match &self.plaintext_passwords {
             Some(_) if !app.service.stores.makes_passwords(kind) => {
                 bail!("--plaintext-passwords: `{}` hands out no passwords", kind.kind())
