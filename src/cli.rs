@@ -23,6 +23,7 @@ mod run;
 mod sandbox;
 mod several;
 mod submit;
+mod text_table;
 mod transfer;
 mod undo;
 mod worker;

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::text_table::TextTable;
 use super::{End, input, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
@@ -123,37 +124,33 @@ async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<End> {
         .await
         .context("the audit record cannot be shown; `tenantry audit verify` names what is wrong with it")?;
     let mut out = output::out();
-    if !json {
-        writeln!(
-            out,
-            "{:>7}  {:<19}  {:<16}  {:<9}  {:<36}  what",
-            "seq", "time", "actor", "action", "job"
-        )?;
-    }
-    for record in &records {
-        if json {
+    if json {
+        for record in &records {
             writeln!(out, "{}", record.to_json())?;
-            continue;
         }
+        out.flush()?;
+        return Ok(End::Fine);
+    }
+    let mut table = TextTable::new(out, ["    seq", "time", "actor", "action", "job", "what"]);
+    for record in &records {
         let time = record.time();
         let plan = record.plan_hash.as_deref().map(|hash| format!("plan {hash}"));
         let what: Vec<String> = [&record.kind, &record.note, &plan]
             .into_iter()
             .filter_map(|part| part.as_deref().map(with_short_hashes))
             .collect();
-        let line = format!(
-            "{:>7}  {:<19}  {:<16}  {:<9}  {:<36}  {}{}",
-            record.seq,
+        let counts = counted(record).map_or(String::new(), |counts| format!(" ({counts})"));
+        let cells = [
+            &format!("{:>7}", record.seq),
             time.get(..19).unwrap_or(&time),
-            record.actor,
-            record.action,
+            &record.actor,
+            &record.action,
             record.job.as_deref().unwrap_or("-"),
-            what.join("; "),
-            counted(record).map_or(String::new(), |counts| format!(" ({counts})")),
-        );
-        writeln!(out, "{}", output::printable(&line))?;
+            &format!("{}{counts}", what.join("; ")),
+        ];
+        table.row(cells.map(output::printable).to_vec())?;
     }
-    out.flush()?;
+    table.end()?;
     Ok(End::Fine)
 }
 

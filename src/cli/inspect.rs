@@ -11,6 +11,7 @@ use serde_json::json;
 use super::End;
 use super::outcome::{passwords, tell, tell_result};
 use super::output::{self, ProgressDisplay};
+use super::text_table::TextTable;
 use crate::app::App;
 use crate::delivery;
 use crate::file::WholeFile;
@@ -165,30 +166,25 @@ pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Resul
     };
     let jobs = app.service.jobs(&filter).await?;
     let mut out = output::out();
-    if !json {
-        writeln!(
-            out,
-            "{:<36}  {:<16}  {:<10}  {:<20}  rows",
-            "job", "kind", "state", "submitted"
-        )?;
-    }
-    for job in &jobs {
-        if json {
+    if json {
+        for job in &jobs {
             writeln!(out, "{}", JobSummary::of(job).to_json())?;
-        } else {
-            let submitted = rfc3339(job.created_at);
-            let submitted = submitted.get(..19).unwrap_or(&submitted);
-            let rows = output::counts(&job.counts);
-            writeln!(
-                out,
-                "{}  {:<16}  {:<10}  {submitted:<20}  {rows}",
-                job.id,
-                job.kind,
-                job.state.as_str()
-            )?;
         }
+        out.flush()?;
+        return Ok(End::Fine);
     }
-    out.flush()?;
+    let mut table = TextTable::new(out, ["job", "kind", "state", "submitted", "rows"]);
+    for job in &jobs {
+        let submitted = rfc3339(job.created_at);
+        table.row(vec![
+            job.id.to_string(),
+            job.kind.clone(),
+            job.state.as_str().to_owned(),
+            submitted.get(..19).unwrap_or(&submitted).to_owned(),
+            output::counts(&job.counts),
+        ])?;
+    }
+    table.end()?;
     Ok(End::Fine)
 }
 
@@ -199,7 +195,7 @@ pub(super) async fn show(args: &OneJobArgs, app: &App, json: bool) -> anyhow::Re
 
 pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
-    let mut out = output::out();
+    let (mut out, mut table) = (output::out(), TextTable::untitled(output::out()));
     let subjects = app
         .service
         .patiently(|| Subjects::of(&app.service.ledger, &job))
@@ -246,22 +242,22 @@ pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Resu
                     None if record.code == "waiting" => "waiting",
                     None => "pending",
                 };
-                writeln!(
-                    out,
-                    "{place}  {outcome:<9}  {}  {}{}{}",
-                    if record.id.is_empty() { "-" } else { &record.id },
-                    subject.map_or(String::new(), |subject| format!("{subject}  ")),
-                    record.message,
-                    if record.code.is_empty() || record.outcome.is_none() {
-                        String::new()
-                    } else {
-                        format!(" [{}]", record.code)
-                    },
-                )?;
+                let id = if record.id.is_empty() { "-" } else { &record.id };
+                let mut cells = vec![place.to_string(), outcome.to_owned(), id.to_owned()];
+                if subjects.is_some() {
+                    cells.push(subject.map_or(String::new(), |subject| subject.to_string()));
+                }
+                cells.push(if record.code.is_empty() || record.outcome.is_none() {
+                    record.message
+                } else {
+                    format!("{} [{}]", record.message, record.code)
+                });
+                table.row(cells)?;
             }
         }
     }
     out.flush()?;
+    table.end()?;
     Ok(End::Fine)
 }
 
