@@ -34,6 +34,20 @@ domain,company_name,first_name,last_name,email,address_line1,city,state,postal_c
 alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
 ";
 
+/// Two customers.
+pub(crate) const TWO_CUSTOMERS: &str = "\
+domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
+alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
+beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE,B-2
+";
+
+/// The same two, with no column that only a store of our own keeps.
+pub(crate) const PLAIN_CUSTOMERS: &str = "\
+domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country
+alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB
+beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE
+";
+
 pub(crate) struct Place {
     pub(crate) dir: TempDir,
     pub(crate) url: String,

@@ -18,7 +18,7 @@ use tenantry_store::{Sources, Stores};
 
 use super::memory::MemoryStore;
 use crate::partner_center::Office;
-use crate::place::{On, Place, Work, by};
+use crate::place::{On, PLAIN_CUSTOMERS, Place, Work, by};
 
 /// Every store that has to keep the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +33,7 @@ pub(crate) enum Store {
 pub(crate) type Rows = (&'static str, &'static str);
 
 /// The first customer has the SKU `SPB` three times, by a new-commerce subscription, and two legacy ones, of which one is Azure; the second has a
-/// legacy one.
-pub(crate) const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB
-beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE
-";
-/// The users of the first one; the last is deleted again.
+/// legacy one. These are the users of the first one; the last is deleted again.
 const USERS: &str = "\
 customer,user_principal_name,first_name,last_name,usage_location,licenses,roles
 {a},one@{a},One,Uno,GB,SPB,User Administrator
@@ -89,7 +83,7 @@ impl StoreUnderTest {
             ("{other}", OTHER_PARTNER.to_owned()),
             ("{nobody}", "6f6f6f6f-0000-4000-8000-000000000000".to_owned()),
         ]);
-        env.applies("add-customer", CUSTOMERS).await;
+        env.applies("add-customer", PLAIN_CUSTOMERS).await;
         env.sell().await;
         env.applies("bulk-add-users", USERS).await;
         env.applies("delete-users", LEAVERS).await;
