@@ -75,8 +75,9 @@ impl<W: Write> TextTable<W> {
 }
 
 fn line(out: &mut impl Write, widths: &[usize], cells: &[String]) -> io::Result<()> {
-    let last = cells.len().saturating_sub(1);
-    for (at, cell) in cells.iter().enumerate() {
+    // Nothing is padded for cells that are empty up to the end.
+    let last = cells.iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
+    for (at, cell) in cells.iter().enumerate().take(last + 1) {
         let cell = shown(cell);
         if at == last {
             writeln!(out, "{cell}")?;
@@ -122,6 +123,13 @@ mod tests {
             written(None, &rows),
             "7      awaiting-approval  none\n12345  queued             some\n"
         );
+    }
+
+    #[test]
+    fn lines_end_with_what_is_in_them() {
+        let rows: [&[&str]; 3] = [&["a", "b", ""], &["cc", "", ""], &["", "", "d"]];
+        assert_eq!(written(None, &rows), "a   b\ncc\n       d\n");
+        assert_eq!(written(None, &[&["", ""]]), "\n");
     }
 
     #[test]
