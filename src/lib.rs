@@ -47,9 +47,9 @@
 //!    [`ledger::fence::check`].
 //! 5. A final row outcome never changes. Retrying writes new rows in a new job.
 //! 6. Applying a row twice equals applying it once; running a whole file twice changes nothing.
-//! 7. One door in ([`submit`]), one path through ([`runner`]), for every intake.
+//! 7. One door in (`submit`), one path through (`runner`), for every intake.
 //! 8. Memory does not grow with the file: rows stream in blocks, keys and faults spill.
-//! 9. Time and randomness enter through [`clock`], the environment through [`config`]. The keys and nonces of
+//! 9. Time and randomness enter through [`clock`], the environment through `config`. The keys and nonces of
 //!    sealed passwords are drawn by the `age` crate, which lets nobody else do it.
 //! 10. Passwords are redacted before anything of a row is stored, shown or logged. One that was made here, or that a service told, is
 //!     stored sealed, and this program alone cannot open it.
@@ -58,7 +58,7 @@
 //! 13. What is done to a job is recorded in the same transaction, last of all, and never changed
 //!     ([`ledger::audit`]).
 //! 14. What is approved is a plan's hash. A row that is no longer as its plan says is refused, not adapted.
-//! 15. A row is taken back whole or not at all, and never over what somebody else has changed since ([`undo`]).
+//! 15. A row is taken back whole or not at all, and never over what somebody else has changed since (`undo`).
 //! 16. Every change of the SQL store is conditional on the version it was decided on, under the lock of its customer; all
 //!     transactions lock in one order ([`store::sql`]).
 //! 17. What is wrong with the surroundings fails no row; what is wrong with a row fails that row alone

@@ -94,7 +94,7 @@ pub struct InputFiles {
 }
 
 impl Receipt {
-    /// Writes [`RECEIPT`] into `dir`.
+    /// Writes `receipt.json` into `dir`.
     pub fn write(&self, dir: &Path) -> Result<Written, ReceiptError> {
         let mut file = Partial::create(dir, RECEIPT)?;
         let mut json = serde_json::to_vec_pretty(self).map_err(|err| file.fault(err.into()))?;
