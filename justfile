@@ -43,3 +43,7 @@ bench name:
 # Licences, sources and advisories of dependencies (needs cargo-deny)
 deny:
     cargo deny check
+
+# Dependencies that nothing uses (needs cargo-machete)
+unused:
+    cargo machete

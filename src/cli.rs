@@ -23,6 +23,7 @@ mod run;
 mod sandbox;
 mod several;
 mod submit;
+mod text_table;
 mod transfer;
 mod undo;
 mod worker;
@@ -51,7 +52,7 @@ use passwords::PasswordArgs;
     after_help = "Exit codes: 0 all rows applied or unchanged; 1 some rows rejected or failed; 2 the job did \
                         not run to its end, or the command made no sense."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
@@ -80,63 +81,63 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check files, apply them here and write their results
-    Run(run::Run),
+    Run(run::RunArgs),
     /// Show what a file would do, or a job that has to be approved, row by row, without writing anything
-    Plan(plan::Plan),
+    Plan(plan::PlanArgs),
     /// Carry out a plan that `plan --out` wrote, or go on with a job, and write the results
-    Apply(apply::Apply),
+    Apply(apply::ApplyArgs),
     /// Take back what a job did, row by row, as far as that is possible
-    Undo(undo::Undo),
+    Undo(undo::UndoArgs),
     /// Check a file and queue it for the workers
-    Submit(submit::Submit),
+    Submit(submit::SubmitArgs),
     /// Work on queued jobs until stopped
-    Worker(worker::Worker),
+    Worker(worker::WorkerArgs),
     /// List jobs, newest first
-    Jobs(inspect::Jobs),
+    Jobs(inspect::JobsArgs),
     /// Show one job
-    Show(inspect::OneJob),
+    Show(inspect::OneJobArgs),
     /// Report on a job: what came of it and what went wrong, as text or a page of HTML
-    Report(report::Report),
+    Report(report::ReportArgs),
     /// List a job's rows and their outcomes
-    Rows(inspect::Rows),
+    Rows(inspect::RowsArgs),
     /// Print a job's results as CSV: its rows as they were, and what became of each
-    Results(inspect::Results),
+    Results(inspect::ResultsArgs),
     /// Print the rows of a job that were rejected or failed as CSV, ready to be mended and submitted again
-    Rejects(inspect::Rejects),
+    Rejects(inspect::RejectsArgs),
     /// Decrypt the passwords that a job handed out, with your own key
-    Reveal(passwords::Reveal),
+    Reveal(passwords::RevealArgs),
     /// Let a job run that is awaiting approval
-    Approve(decide::Approve),
+    Approve(decide::ApproveArgs),
     /// Refuse to let a job run that is awaiting approval
-    Reject(decide::Reject),
+    Reject(decide::RejectArgs),
     /// Stop a job after the chunks in hand, to go on later
-    Pause(decide::Decide),
+    Pause(decide::DecideArgs),
     /// Go on with a paused job
-    Resume(decide::Decide),
+    Resume(decide::DecideArgs),
     /// Stop a job: finished rows stay finished, the others are cancelled
-    Cancel(inspect::Asked),
+    Cancel(inspect::AskedArgs),
     /// Record what the other partner of a transfer did, where the store is a database
-    Transfer(transfer::Transfer),
+    Transfer(transfer::TransferArgs),
     /// Queue the rows of an ended job that failed or were cancelled again
-    Retry(inspect::Asked),
+    Retry(inspect::AskedArgs),
     /// Show the audit record: who did what, newest first
-    Audit(audit::Audit),
+    Audit(audit::AuditArgs),
     /// Copy an SQLite ledger to one file, consistently, while workers go on
-    Backup(backup::Backup),
+    Backup(backup::BackupArgs),
     /// List customers, their subscriptions or their users
-    Customers(customers::Customers),
+    Customers(customers::CustomersArgs),
     /// List the kinds of jobs
     Kinds,
     /// Print a CSV file to start from
-    Template(kinds::Template),
+    Template(kinds::TemplateArgs),
     /// Check configuration and connections, and say what to do about them
-    Doctor(doctor::Doctor),
+    Doctor(doctor::DoctorArgs),
     #[cfg(feature = "sandbox")]
     /// Serve a local stand-in for Partner Center, to rehearse jobs and test clients against
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::SandboxArgs>),
     /// Make a key pair for sealed passwords: the secret key goes to a file, the public one is printed
-    Keygen(keygen::Keygen),
+    Keygen(keygen::KeygenArgs),
 }
 
 /// What a submission has besides its file.

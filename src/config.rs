@@ -22,7 +22,7 @@ use thiserror::Error;
 use checks::{cross_checks, fits};
 #[cfg(feature = "sandbox")]
 pub(crate) use duration::parse as parse_duration;
-pub use partner_center::PartnerCenterConfig;
+pub(crate) use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
 
 use crate::db::ConnectOptions;
@@ -58,7 +58,6 @@ pub struct Config {
 /// `[ledger]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct LedgerConfig {
     pub url: SecretUrl,
     pub connections: usize,
@@ -87,7 +86,6 @@ impl LedgerConfig {
 /// `[stores.NAME]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct StoreConfig {
     pub url: SecretUrl,
 }
@@ -95,7 +93,6 @@ pub struct StoreConfig {
 /// `[queue]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct QueueConfig {
     pub url: SecretUrl,
     pub prefix: String,
@@ -106,7 +103,6 @@ pub struct QueueConfig {
 /// `[inbox]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct InboxConfig {
     pub enabled: bool,
 }
@@ -114,7 +110,6 @@ pub struct InboxConfig {
 /// `[worker]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct WorkerConfig {
     pub concurrency: usize,
     #[serde(with = "duration")]
@@ -131,7 +126,6 @@ pub struct WorkerConfig {
 /// `[retry]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct RetryConfig {
     pub attempts: u32,
     pub deaths: u32,
@@ -144,7 +138,6 @@ pub struct RetryConfig {
 /// `[approval]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct ApprovalConfig {
     pub required: bool,
     #[serde(with = "duration")]
@@ -154,7 +147,6 @@ pub struct ApprovalConfig {
 /// `[limits]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct LimitsConfig {
     pub user_percent: u32,
     pub user_percent_from: u64,
@@ -167,7 +159,6 @@ pub struct LimitsConfig {
 /// `[transfers]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct TransfersConfig {
     #[serde(with = "duration")]
     pub first_look: Duration,
@@ -178,7 +169,6 @@ pub struct TransfersConfig {
 /// `[spool]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct SpoolConfig {
     #[serde(with = "duration")]
     pub keep: Duration,
@@ -187,7 +177,6 @@ pub struct SpoolConfig {
 /// `[results]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct ResultsConfig {
     pub dir: PathBuf,
     pub bom: bool,
@@ -206,7 +195,6 @@ impl ResultsConfig {
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct LogConfig {
     pub level: String,
     pub format: LogFormat,

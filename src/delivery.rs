@@ -25,8 +25,8 @@ use crate::receipt::{
 
 use told::{ChunkTold, Told};
 
-pub use not_applied::{NotApplied, not_applied};
-pub use trial::try_dir;
+pub(crate) use not_applied::{NotApplied, not_applied};
+pub(crate) use trial::try_dir;
 
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -64,7 +64,7 @@ pub enum DeliveryError {
 
 /// Decides where the results of a job lie, and records it so that they are written even if we die:
 /// `wanted`, else where an earlier command put them, else `base`/JOB.
-pub async fn claim_dir(
+pub(crate) async fn claim_dir(
     ledger: &Ledger,
     job: &Job,
     wanted: Option<&Path>,
@@ -90,7 +90,7 @@ pub async fn claim_dir(
 }
 
 /// Writes the results of a job into the directory its ledger entry names, unless somebody else is at it.
-pub async fn deliver(ledger: &Ledger, id: JobId, form: Form) -> Result<(), DeliveryError> {
+pub(crate) async fn deliver(ledger: &Ledger, id: JobId, form: Form) -> Result<(), DeliveryError> {
     let job = load(ledger, id, PATIENCE).await?;
     let Some(dir) = job.out_dir.as_ref().map(PathBuf::from) else {
         return Ok(());
@@ -103,7 +103,7 @@ pub async fn deliver(ledger: &Ledger, id: JobId, form: Form) -> Result<(), Deliv
 
 /// Writes results, rejects and receipt of a job into `dir`, waiting for chunks that are not done yet. Where somebody
 /// else is writing there, waits for that; it may be what was asked for.
-pub async fn deliver_to(
+pub(crate) async fn deliver_to(
     ledger: &Ledger,
     id: JobId,
     dir: &Path,
@@ -218,7 +218,7 @@ async fn download(
 }
 
 /// Our own files keep their names; one that a row made gives way.
-pub fn delivered_name(name: &str) -> String {
+pub(crate) fn delivered_name(name: &str) -> String {
     let lower = name.to_lowercase();
     if [RESULTS, REJECTS, RECEIPT].contains(&lower.as_str()) || lower.starts_with("passwords") {
         format!("export-{name}")
@@ -228,7 +228,7 @@ pub fn delivered_name(name: &str) -> String {
 }
 
 /// Streams a file that a row made; `false` if the job has none of that name.
-pub async fn write_file(
+pub(crate) async fn write_file(
     ledger: &Ledger,
     job: &Job,
     name: &str,
@@ -321,7 +321,7 @@ fn is_reject(record: &RowRecord) -> bool {
 }
 
 /// Streams a job's results as they are now; what they were written to.
-pub async fn write_results<W: Write + Send + 'static>(
+pub(crate) async fn write_results<W: Write + Send + 'static>(
     ledger: &Ledger,
     job: &Job,
     form: Form,
@@ -338,7 +338,7 @@ pub async fn write_results<W: Write + Send + 'static>(
 }
 
 /// Streams the rows of a job that are to be mended; what they were written to.
-pub async fn write_rejects<W: Write + Send + 'static>(
+pub(crate) async fn write_rejects<W: Write + Send + 'static>(
     ledger: &Ledger,
     job: &Job,
     form: Form,

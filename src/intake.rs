@@ -9,9 +9,9 @@
 //! - [`inbox`]: such documents from other programs, over Redis streams.
 //! - [`door`]: the door of the ledger.
 
-pub mod document;
-pub mod door;
-pub mod inbox;
+pub(crate) mod document;
+pub(crate) mod door;
+pub(crate) mod inbox;
 mod members;
 mod redact;
 
@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::ledger::JobId;
 use tenantry_jobs::{clip, did_you_mean};
 
-pub use document::{JOB_DOCUMENT_SCHEMA, JobDocument};
+pub use document::JobDocument;
 pub use door::LedgerDoor;
 
 /// Where jobs are handed in.

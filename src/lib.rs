@@ -5,6 +5,7 @@
 //! What stands lower knows nothing of what stands above it (`tests/it/imports.rs`).
 //!
 //! ```text
+//! testing      what integration tests and benches reach beside the command line
 //! cli          what was typed becomes a call; what comes back is printed
 //! worker       the runner over every job, and what goes on beside it
 //! intake       other ways in: the Redis inbox
@@ -46,9 +47,9 @@
 //!    [`ledger::fence::check`].
 //! 5. A final row outcome never changes. Retrying writes new rows in a new job.
 //! 6. Applying a row twice equals applying it once; running a whole file twice changes nothing.
-//! 7. One door in ([`submit`]), one path through ([`runner`]), for every intake.
+//! 7. One door in (`submit`), one path through (`runner`), for every intake.
 //! 8. Memory does not grow with the file: rows stream in blocks, keys and faults spill.
-//! 9. Time and randomness enter through [`clock`], the environment through [`config`]. The keys and nonces of
+//! 9. Time and randomness enter through [`clock`], the environment through `config`. The keys and nonces of
 //!    sealed passwords are drawn by the `age` crate, which lets nobody else do it.
 //! 10. Passwords are redacted before anything of a row is stored, shown or logged. One that was made here, or that a service told, is
 //!     stored sealed, and this program alone cannot open it.
@@ -57,7 +58,7 @@
 //! 13. What is done to a job is recorded in the same transaction, last of all, and never changed
 //!     ([`ledger::audit`]).
 //! 14. What is approved is a plan's hash. A row that is no longer as its plan says is refused, not adapted.
-//! 15. A row is taken back whole or not at all, and never over what somebody else has changed since ([`undo`]).
+//! 15. A row is taken back whole or not at all, and never over what somebody else has changed since (`undo`).
 //! 16. Every change of the SQL store is conditional on the version it was decided on, under the lock of its customer; all
 //!     transactions lock in one order ([`store::sql`]).
 //! 17. What is wrong with the surroundings fails no row; what is wrong with a row fails that row alone
@@ -76,29 +77,34 @@
 //! - A record's id is `job << 32 | row` ([`ledger::ids`]), so the record itself says which row made it and an
 //!   applied row needs no record of its own.
 
-pub use tenantry_foundation::{backoff, clock, db, input, passwords, secret, tasks};
-pub(crate) use tenantry_foundation::{failpoint, file, lock, machine, moment};
-pub use tenantry_ledger as ledger;
-pub use tenantry_partner_center as partner_center;
-pub use tenantry_store as store;
+pub(crate) use tenantry_foundation::{
+    backoff, clock, db, failpoint, file, input, lock, machine, moment, passwords, secret, tasks,
+};
+pub(crate) use tenantry_ledger as ledger;
+pub(crate) use tenantry_partner_center as partner_center;
+pub(crate) use tenantry_store as store;
 
-pub mod app;
-pub mod cli;
-pub mod config;
-pub mod delivery;
+mod app;
+mod cli;
+mod config;
+mod delivery;
 mod export;
-pub mod intake;
-pub mod notify;
-pub mod plan;
-pub mod queue;
-pub mod receipt;
-pub mod registry;
+mod intake;
+mod notify;
+mod plan;
+mod queue;
+mod receipt;
+mod registry;
 mod report;
-pub mod runner;
-pub mod service;
-pub mod submit;
+mod runner;
+mod service;
+mod submit;
 mod summary;
-pub mod table;
+mod table;
 mod telemetry;
-pub mod undo;
+#[doc(hidden)]
+pub mod testing;
+mod undo;
 mod worker;
+
+pub use cli::main;

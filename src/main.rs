@@ -1,5 +1,5 @@
 //! The `tenantry` program.
 
 fn main() -> std::process::ExitCode {
-    tenantry::cli::main()
+    tenantry::main()
 }

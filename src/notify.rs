@@ -15,7 +15,7 @@ pub async fn reply(queue: &Queue, reply_to: &str, outcome: &str) -> Result<(), Q
 }
 
 /// As [`reply`], over this Redis.
-pub async fn tell(queue: &RedisQueue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
+pub(crate) async fn tell(queue: &RedisQueue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
     let mut connection = queue.connection().await?;
     let told = redis::cmd("XADD")
         .arg(reply_to)

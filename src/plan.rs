@@ -5,12 +5,12 @@
 //! all faults come at once; only a file that cannot be read to its end stops it.
 
 mod check;
-pub mod document;
+pub(crate) mod document;
 mod drain;
 mod faults;
-pub mod file;
+pub(crate) mod file;
 mod hash;
-pub mod held;
+pub(crate) mod held;
 mod impact;
 mod kept;
 mod mark;
@@ -32,17 +32,19 @@ use tenantry_jobs::{JobKind, Problem};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-pub use check::CheckedBlock;
+pub(crate) use check::CheckedBlock;
 pub(crate) use check::Slice;
-pub use drain::{Drained, Sink, Whole};
-pub use faults::{FaultLog, RowFault, SET};
-pub use hash::PlanHash;
-pub use impact::{Impact, Limits, SeatTotal, Share};
+pub(crate) use drain::{Drained, Sink, Whole};
+pub use faults::RowFault;
+pub(crate) use faults::{FaultLog, SET};
+pub(crate) use hash::PlanHash;
+pub(crate) use impact::Impact;
+pub use impact::Limits;
 pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
 use open::open;
 pub(crate) use place::Place;
 pub(crate) use remote::settled;
-pub use repeated::Repeated;
+pub(crate) use repeated::Repeated;
 use repeated::RepeatedRows;
 pub(crate) use subjects::{About, ChunkSubjects, Subjects};
 pub(crate) use sync::{preview_sync, sync_source};
@@ -64,7 +66,7 @@ const IN_FLIGHT: usize = 2;
 
 /// Where rows come from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum RowSource {
     /// A file, opened once.
     Path {
         /// Where it lies.
@@ -90,7 +92,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl RowSource {
     /// What of it to read, where there is a choice.
     fn options(&self) -> Option<&InputOptions> {
         match self {
@@ -129,7 +131,7 @@ impl Source {
 }
 
 /// A file of this name is standard input.
-pub const PIPED: &str = "-";
+pub(crate) const PIPED: &str = "-";
 
 /// Why a file cannot be planned at all.
 #[derive(Debug, Error)]
@@ -170,7 +172,7 @@ pub enum PlanError {
 
 /// The store that rows are previewed against, and those they may copy from.
 #[derive(Clone)]
-pub struct Against {
+pub(crate) struct Against {
     /// The store.
     pub ledger: Ledger,
     /// The stores besides it.
@@ -180,7 +182,7 @@ pub struct Against {
 }
 
 /// A file being planned, to be [drained](Self::drain).
-pub struct Planning {
+pub(crate) struct Planning {
     shared: Arc<check::Shared>,
     store: Option<Against>,
     /// What is known of a store that is no database.
@@ -223,8 +225,8 @@ struct Planned {
 impl Planning {
     /// Opens the source and recognises its header. With a `store`, rows are previewed against it; with
     /// `keep_blocks`, each checked block comes with its spool form.
-    pub async fn open(
-        source: Source,
+    pub(crate) async fn open(
+        source: RowSource,
         job: &'static dyn JobKind,
         parameters: &Parameters,
         store: Option<Against>,
@@ -285,22 +287,22 @@ impl Planning {
     }
 
     /// The file's header, cell by cell.
-    pub fn header(&self) -> &[String] {
+    pub(crate) fn header(&self) -> &[String] {
         &self.shared.header
     }
 
     /// The sheet that is read, where the file is a workbook.
-    pub fn sheet(&self) -> Option<&str> {
+    pub(crate) fn sheet(&self) -> Option<&str> {
         self.shared.sheet.as_deref()
     }
 
     /// The encoding that the text is said to have.
-    pub fn encoding(&self) -> Option<&str> {
+    pub(crate) fn encoding(&self) -> Option<&str> {
         self.shared.source.options()?.encoding.as_deref()
     }
 
     /// Whether cells may hold lines like those of the file.
-    pub fn multiline_cells(&self) -> bool {
+    pub(crate) fn multiline_cells(&self) -> bool {
         self.shared
             .source
             .options()
@@ -308,17 +310,17 @@ impl Planning {
     }
 
     /// What becomes of hidden rows, if somebody has said it.
-    pub fn hidden_rows(&self) -> Option<HiddenRows> {
+    pub(crate) fn hidden_rows(&self) -> Option<HiddenRows> {
         self.shared.source.options()?.hidden_rows
     }
 
     /// What is read of the file's bytes, where they alone do not say it.
-    pub fn part(&self) -> Option<String> {
+    pub(crate) fn part(&self) -> Option<String> {
         part(self.sheet(), self.encoding(), self.hidden_rows())
     }
 
     /// The other program's template the header was recognised as, if it was.
-    pub fn template(&self) -> Option<&'static str> {
+    pub(crate) fn template(&self) -> Option<&'static str> {
         self.shared.mapping.template
     }
 
@@ -444,7 +446,6 @@ pub(crate) fn of_sheet(sheet: Option<&str>) -> String {
 
 /// How many rows would meet which fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct Totals {
     pub create: u64,
     pub change: u64,

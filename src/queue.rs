@@ -10,7 +10,7 @@
 
 mod backend;
 mod embedded;
-pub mod redis;
+pub(crate) mod redis;
 mod serve;
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ use thiserror::Error;
 use crate::ledger::JobId;
 use crate::secret::SecretUrl;
 
-pub use embedded::EmbeddedQueue;
+pub(crate) use embedded::EmbeddedQueue;
 pub use redis::RedisQueue;
 pub use serve::serve;
 

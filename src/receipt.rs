@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use crate::input::Sha256;
+pub(crate) use crate::input::Sha256;
 use crate::ledger::{Counts, JobId, JobState, Parameters};
 pub use crate::table::{Form, TableFormat};
 
@@ -27,11 +27,11 @@ use partial::Partial;
 pub use writer::{Line, RejectRows, RejectsWriter, ResultRows, ResultsWriter};
 
 /// The file name of the results.
-pub const RESULTS: &str = "results.csv";
+pub(crate) const RESULTS: &str = "results.csv";
 /// The file name of the rejects.
-pub const REJECTS: &str = "rejects.csv";
+pub(crate) const REJECTS: &str = "rejects.csv";
 /// The file name of the receipt.
-pub const RECEIPT: &str = "receipt.json";
+pub(crate) const RECEIPT: &str = "receipt.json";
 
 /// What a job was and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ pub struct InputFiles {
 }
 
 impl Receipt {
-    /// Writes [`RECEIPT`] into `dir`.
+    /// Writes `receipt.json` into `dir`.
     pub fn write(&self, dir: &Path) -> Result<Written, ReceiptError> {
         let mut file = Partial::create(dir, RECEIPT)?;
         let mut json = serde_json::to_vec_pretty(self).map_err(|err| file.fault(err.into()))?;

@@ -14,7 +14,7 @@ use crate::store::{Sources, Stores};
 
 /// The stores of the configuration besides the ledger's database. Limits of services are shared with the other workers of
 /// the queue, if that is a Redis.
-pub fn stores(config: &Config, queue: Option<&Queue>) -> anyhow::Result<Stores> {
+pub(crate) fn stores(config: &Config, queue: Option<&Queue>) -> anyhow::Result<Stores> {
     let remote = partner_center(config, queue)?;
     let address = |(name, store): (&String, &StoreConfig)| (name.clone(), store.url.reveal().to_owned());
     Ok(Stores {

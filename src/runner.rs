@@ -23,7 +23,7 @@ mod failure;
 mod held;
 mod outage;
 mod remote;
-pub mod retry;
+pub(crate) mod retry;
 mod sweep;
 mod sync;
 mod turns;

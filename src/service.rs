@@ -9,7 +9,7 @@
 //! - `listing`: what the store holds
 //! - `health`: whether all is there that the configuration speaks of
 
-pub mod health;
+pub(crate) mod health;
 mod jobs;
 mod listing;
 mod planning;
@@ -22,12 +22,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use jobs::ServiceError;
-pub use listing::ListError;
-pub use planning::{PlanEnd, PlanRequest, plan};
-pub use recipients::{NoRecipient, PasswordWish};
-pub use running::{Progress, ResultsError, RunError, RunOptions};
-pub use submission::{SubmitRequest, ignores_not_kept};
+pub(crate) use jobs::ServiceError;
+pub(crate) use listing::ListError;
+pub(crate) use planning::{PlanEnd, PlanRequest, plan};
+pub(crate) use recipients::{NoRecipient, PasswordWish};
+pub(crate) use running::{Progress, RunError, RunOptions};
+pub(crate) use submission::{SubmitRequest, ignores_not_kept};
 
 use crate::db::{DbError, patiently};
 use crate::ledger::{Ledger, Scope};

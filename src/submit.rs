@@ -16,7 +16,7 @@ use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::held::HeldRows;
 use crate::plan::{
     Against, CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Limits, PlanError, Planning, Repeated,
-    RowFault, Sink, Source, Totals, Whole,
+    RowFault, RowSource, Sink, Totals, Whole,
 };
 use crate::queue::Queue;
 use crate::store::{Stores, rejected};
@@ -33,7 +33,7 @@ pub struct Submission {
     /// What is the same for every row.
     pub parameters: Parameters,
     /// The rows.
-    pub source: Source,
+    pub source: RowSource,
     /// The submitter's own key: a second submission with it is the same job.
     pub idempotency_key: Option<String>,
     /// Who.

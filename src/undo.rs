@@ -79,7 +79,7 @@ pub struct Undoing {
 }
 
 /// A row of an undo, as it is shown.
-pub struct UndoRow<'r> {
+pub(crate) struct UndoRow<'r> {
     /// What would become of it.
     pub preview: &'r Preview,
     rows: Option<&'r ChunkSubjects>,
@@ -87,18 +87,18 @@ pub struct UndoRow<'r> {
 
 impl UndoRow<'_> {
     /// Whom or what it is about.
-    pub fn subject(&self) -> Option<Subject> {
+    pub(crate) fn subject(&self) -> Option<Subject> {
         self.rows?.subject(self.preview.row)
     }
 
     /// The line that it began on in the file of the job that is undone.
-    pub fn line(&self) -> Option<u64> {
+    pub(crate) fn line(&self) -> Option<u64> {
         self.rows?.line(self.preview.row)
     }
 }
 
 /// Shows what undoing `job` would do; `each` is told of every row.
-pub async fn plan(
+pub(crate) async fn plan(
     ledger: &Ledger,
     stores: &Stores,
     job: &Job,

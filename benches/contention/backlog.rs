@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tenantry::db::Dialect;
+use tenantry_foundation::db::Dialect;
 
 use super::Options;
 use super::office::{Office, ask};

@@ -2,12 +2,12 @@
 
 use std::process::{Child, Command, Stdio};
 
-use tenantry::clock::Clock;
-use tenantry::ledger::{Actor, Ledger, Parameters, Via};
-use tenantry::plan::{Limits, Source};
-use tenantry::queue::Queue;
-use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submission, Submitted, Submitter};
+use tenantry::testing::plan::{Limits, RowSource};
+use tenantry::testing::queue::Queue;
+use tenantry::testing::submit::{Rules, Submission, Submitted, Submitter};
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::{Actor, Ledger, Parameters, Via};
+use tenantry_store::Stores;
 
 /// A process that ends with the run.
 pub(crate) struct Running(pub(crate) Child);
@@ -42,7 +42,7 @@ impl Office {
                 skip_invalid: true,
                 ..Parameters::default()
             },
-            source: Source::Bytes {
+            source: RowSource::Bytes {
                 name: format!("{kind}.csv"),
                 data: csv.into_bytes().into(),
                 multiline_cells: true,

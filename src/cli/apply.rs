@@ -20,7 +20,7 @@ use crate::service::{RunOptions, ServiceError};
 use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
-pub(super) struct Apply {
+pub(super) struct ApplyArgs {
     /// Plan written by `plan --out`, - for one on standard input, or a job id
     what: String,
     /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
@@ -36,7 +36,7 @@ pub(super) struct Apply {
     by: Actor,
 }
 
-pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let stop = super::stop_signal()?;
     let path = Path::new(&args.what);
     let id = if path.is_file() || is_piped(path) {
@@ -69,7 +69,7 @@ pub(super) async fn apply(args: &Apply, app: &App, json: bool) -> anyhow::Result
 
 /// Submits the file of a plan, to be applied as the plan says.
 async fn submit_plan(
-    args: &Apply,
+    args: &ApplyArgs,
     app: &App,
     path: &Path,
     stop: &CancellationToken,

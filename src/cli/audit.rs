@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::text_table::TextTable;
 use super::{End, input, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
@@ -21,29 +22,29 @@ const SHOWN: u32 = 50;
 const LONGEST_LINE: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
-pub(super) struct Audit {
+pub(super) struct AuditArgs {
     #[command(subcommand)]
     command: Option<AuditCommand>,
     #[command(flatten)]
-    log: Log,
+    log: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Show the newest records
-    Log(Log),
+    Log(LogArgs),
     /// Check that no record was altered, removed, inserted or moved
     #[command(
         after_help = "Exit codes: 0 intact; 1 faults found; 2 could not be verified. Whoever owns the \
                             database can rewrite the whole chain; an anchor noted elsewhere shows that."
     )]
-    Verify(Verify),
+    Verify(VerifyArgs),
     /// Print the records as lines of JSON, or as CSV
-    Export(Export),
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
-struct Log {
+struct LogArgs {
     /// Only records of this job: its id, or enough of its beginning or end to tell it apart
     #[arg(long)]
     job: Option<String>,
@@ -53,7 +54,7 @@ struct Log {
 }
 
 #[derive(Debug, Args)]
-struct Verify {
+struct VerifyArgs {
     /// A record's number and hash, noted earlier, that must still be in the chain
     #[arg(long, value_name = "SEQ:HASH")]
     anchor: Option<Anchor>,
@@ -63,7 +64,7 @@ struct Verify {
 }
 
 #[derive(Debug, Args)]
-struct Export {
+struct ExportArgs {
     /// From the first record made at or after this time on, e.g. 2026-01-31T00:00:00Z
     #[arg(long, value_name = "RFC3339")]
     since: Option<Timestamp>,
@@ -82,13 +83,13 @@ enum AuditFormat {
     Csv,
 }
 
-pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow::Result<End> {
     // clap could say so itself, but would then refuse `tenantry audit --json verify` as well.
     if args.command.is_some() && (args.log.job.is_some() || args.log.limit.is_some()) {
         bail!("--job and --limit come after the subcommand");
     }
     match args.command.unwrap_or(AuditCommand::Log(args.log)) {
-        AuditCommand::Verify(Verify {
+        AuditCommand::Verify(VerifyArgs {
             anchor,
             file: Some(file),
         }) => {
@@ -115,7 +116,7 @@ pub(super) async fn audit(args: Audit, config: Config, json: bool) -> anyhow::Re
     }
 }
 
-async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
+async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = job(app, args.job.as_deref()).await?;
     let records = app
         .service
@@ -123,37 +124,33 @@ async fn log(args: &Log, app: &App, json: bool) -> anyhow::Result<End> {
         .await
         .context("the audit record cannot be shown; `tenantry audit verify` names what is wrong with it")?;
     let mut out = output::out();
-    if !json {
-        writeln!(
-            out,
-            "{:>7}  {:<19}  {:<16}  {:<9}  {:<36}  what",
-            "seq", "time", "actor", "action", "job"
-        )?;
-    }
-    for record in &records {
-        if json {
+    if json {
+        for record in &records {
             writeln!(out, "{}", record.to_json())?;
-            continue;
         }
+        out.flush()?;
+        return Ok(End::Fine);
+    }
+    let mut table = TextTable::new(out, ["    seq", "time", "actor", "action", "job", "what"]);
+    for record in &records {
         let time = record.time();
         let plan = record.plan_hash.as_deref().map(|hash| format!("plan {hash}"));
         let what: Vec<String> = [&record.kind, &record.note, &plan]
             .into_iter()
             .filter_map(|part| part.as_deref().map(with_short_hashes))
             .collect();
-        let line = format!(
-            "{:>7}  {:<19}  {:<16}  {:<9}  {:<36}  {}{}",
-            record.seq,
+        let counts = counted(record).map_or(String::new(), |counts| format!(" ({counts})"));
+        let cells = [
+            &format!("{:>7}", record.seq),
             time.get(..19).unwrap_or(&time),
-            record.actor,
-            record.action,
+            &record.actor,
+            &record.action,
             record.job.as_deref().unwrap_or("-"),
-            what.join("; "),
-            counted(record).map_or(String::new(), |counts| format!(" ({counts})")),
-        );
-        writeln!(out, "{}", output::printable(&line))?;
+            &format!("{}{counts}", what.join("; ")),
+        ];
+        table.row(cells.map(output::printable).to_vec())?;
     }
-    out.flush()?;
+    table.end()?;
     Ok(End::Fine)
 }
 
@@ -181,7 +178,7 @@ fn with_short_hashes(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-async fn export(args: &Export, app: &App) -> anyhow::Result<End> {
+async fn export(args: &ExportArgs, app: &App) -> anyhow::Result<End> {
     let job = job(app, args.job.as_deref()).await?;
     let mut after = match args.since {
         Some(since) => {

@@ -22,12 +22,12 @@ const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
     after_help = "To restore: stop the workers, put the copy in the place of the ledger, and remove the files \
                         that end in -wal and -shm beside it. PostgreSQL has a program of its own: pg_dump."
 )]
-pub(super) struct Backup {
+pub(super) struct BackupArgs {
     /// The file to make; one that is there already is never overwritten
     file: PathBuf,
 }
 
-pub(super) async fn backup(args: &Backup, config: &Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn backup(args: &BackupArgs, config: &Config, json: bool) -> anyhow::Result<End> {
     let url = config.ledger.url.reveal();
     let Some(ledger) = sqlite_path(url) else {
         bail!(

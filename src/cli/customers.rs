@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 
 use super::End;
 use super::output;
+use super::text_table::TextTable;
 use crate::app::App;
 use crate::service::ListError;
 
 #[derive(Debug, Args)]
-pub(super) struct Customers {
+pub(super) struct CustomersArgs {
     /// What to list: customers, subscriptions or users
     #[arg(long, value_name = "WHAT", default_value = "customers")]
     what: String,
@@ -48,12 +49,7 @@ pub(super) struct Customers {
     limit: Option<u64>,
 }
 
-/// Rows looked at for the widths of the table's columns.
-const SAMPLE: usize = 200;
-/// No column is wider than this because of one long value.
-const WIDEST: usize = 48;
-
-pub(super) async fn customers(args: &Customers, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind("export-customers")?;
     let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
     // The same checks as a row of `export-customers` goes through.
@@ -82,14 +78,22 @@ async fn print(
     columns: Vec<&'static ExportColumn>,
     json: bool,
 ) -> std::io::Result<()> {
-    let mut table = Table::new(columns, json);
+    let mut out = output::out();
+    if json {
+        while let Some(cells) = rows.recv().await {
+            crate::export::object(&mut out, &columns, &cells)?;
+            writeln!(out)?;
+        }
+        return out.flush();
+    }
+    let mut table = TextTable::new(out, columns.iter().map(|column| column.title));
     while let Some(cells) = rows.recv().await {
         table.row(cells)?;
     }
     table.end()
 }
 
-impl Customers {
+impl CustomersArgs {
     /// What was given for a column of `export-customers`.
     fn cell(&self, column: &str) -> Option<&str> {
         Some(match column {
@@ -106,79 +110,4 @@ impl Customers {
             _ => return None,
         })
     }
-}
-
-struct Table {
-    columns: Vec<&'static ExportColumn>,
-    json: bool,
-    out: std::io::BufWriter<std::io::Stdout>,
-    /// The first rows, until the widths are known.
-    first: Vec<Vec<String>>,
-    widths: Vec<usize>,
-}
-
-impl Table {
-    fn new(columns: Vec<&'static ExportColumn>, json: bool) -> Self {
-        Self {
-            columns,
-            json,
-            out: output::out(),
-            first: Vec::new(),
-            widths: Vec::new(),
-        }
-    }
-
-    fn row(&mut self, cells: Vec<String>) -> std::io::Result<()> {
-        if self.json {
-            crate::export::object(&mut self.out, &self.columns, &cells)?;
-            return writeln!(self.out);
-        }
-        if self.widths.is_empty() {
-            self.first.push(cells);
-            if self.first.len() < SAMPLE {
-                return Ok(());
-            }
-            return self.begin();
-        }
-        self.line(&cells)
-    }
-
-    /// Prints the header and the rows so far.
-    fn begin(&mut self) -> std::io::Result<()> {
-        let first = std::mem::take(&mut self.first);
-        let titles: Vec<String> = self.columns.iter().map(|column| column.title.to_owned()).collect();
-        self.widths = (0..titles.len())
-            .map(|at| {
-                let widest = first.iter().map(|cells| shown(&cells[at]).chars().count()).max();
-                widest.unwrap_or(0).min(WIDEST).max(titles[at].chars().count())
-            })
-            .collect();
-        self.line(&titles)?;
-        first.iter().try_for_each(|cells| self.line(cells))
-    }
-
-    fn line(&mut self, cells: &[String]) -> std::io::Result<()> {
-        let last = cells.len().saturating_sub(1);
-        for (at, cell) in cells.iter().enumerate() {
-            let cell = shown(cell);
-            if at == last {
-                writeln!(self.out, "{cell}")?;
-            } else {
-                write!(self.out, "{cell:<width$}  ", width = self.widths[at])?;
-            }
-        }
-        Ok(())
-    }
-
-    fn end(mut self) -> std::io::Result<()> {
-        if !self.json && self.widths.is_empty() {
-            self.begin()?;
-        }
-        self.out.flush()
-    }
-}
-
-/// On one line, and nothing in it a terminal would act on.
-fn shown(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

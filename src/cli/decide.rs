@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::ledger::{Actor, Job};
 
 #[derive(Debug, Args)]
-pub(super) struct Approve {
+pub(super) struct ApproveArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// The hash of the plan that was looked at, or the first 12 digits of it or more
@@ -20,7 +20,7 @@ pub(super) struct Approve {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Reject {
+pub(super) struct RejectArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who rejects
@@ -32,7 +32,7 @@ pub(super) struct Reject {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Decide {
+pub(super) struct DecideArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who asks
@@ -40,22 +40,22 @@ pub(super) struct Decide {
     by: Actor,
 }
 
-pub(super) async fn approve(args: &Approve, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn approve(args: &ApproveArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     show(&app.service.approve(&args.by, &job, &args.hash).await?, json)
 }
 
-pub(super) async fn reject(args: &Reject, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn reject(args: &RejectArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     show(&app.service.reject(&args.by, &job, &args.reason).await?, json)
 }
 
-pub(super) async fn pause(args: &Decide, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn pause(args: &DecideArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     show(&app.service.pause(&args.by, &job).await?, json)
 }
 
-pub(super) async fn resume(args: &Decide, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn resume(args: &DecideArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     show(&app.service.resume(&args.by, &job).await?, json)
 }

@@ -12,7 +12,7 @@ use crate::ledger::Actor;
 use crate::service::health::examine;
 
 #[derive(Debug, Args)]
-pub(super) struct Doctor {
+pub(super) struct DoctorArgs {
     /// Count users and assigned seats anew where what is recorded of them does not add up, and withdraw transfer requests that
     /// nobody waits for
     #[arg(long)]
@@ -22,7 +22,7 @@ pub(super) struct Doctor {
     by: Actor,
 }
 
-pub(super) async fn doctor(args: &Doctor, config: &Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> anyhow::Result<End> {
     let stores = crate::registry::stores(config, None).map_err(|error| error.to_string());
     let findings = examine(config, stores, args.repair.then_some(&args.by)).await;
     let mut out = output::out();

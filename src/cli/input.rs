@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::output;
 use crate::input::{HiddenRows, InputLimits, InputOptions, STANDARD_INPUT, SpooledInput};
-use crate::plan::{PIPED, Source};
+use crate::plan::{PIPED, RowSource};
 
 /// What is read: a file, or one row from the command line.
 #[derive(Debug, Default, Args)]
@@ -53,7 +53,11 @@ impl InputArgs {
 
     /// What is to be read: the file, standard input for `-`, or the row. A pipe is read here to its end, which takes as long as
     /// somebody writes to it, and ends when `stop` does.
-    pub(super) async fn source(&self, file: Option<&Path>, stop: Option<&CancellationToken>) -> anyhow::Result<Source> {
+    pub(super) async fn source(
+        &self,
+        file: Option<&Path>,
+        stop: Option<&CancellationToken>,
+    ) -> anyhow::Result<RowSource> {
         let Some(file) = file else {
             return self.row();
         };
@@ -65,8 +69,8 @@ impl InputArgs {
             whole: false,
         };
         Ok(match spooled(file, stop).await? {
-            Some(rows) => Source::Spooled { rows, options },
-            None => Source::Path {
+            Some(rows) => RowSource::Spooled { rows, options },
+            None => RowSource::Path {
                 path: file.to_owned(),
                 options,
             },
@@ -74,7 +78,7 @@ impl InputArgs {
     }
 
     /// The row as a CSV text.
-    fn row(&self) -> anyhow::Result<Source> {
+    fn row(&self) -> anyhow::Result<RowSource> {
         let mut cells = Vec::new();
         for cell in &self.cells {
             let (column, value) = cell
@@ -85,7 +89,7 @@ impl InputArgs {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(cells.iter().map(|(column, _)| *column))?;
         writer.write_record(cells.iter().map(|(_, value)| *value))?;
-        Ok(Source::Bytes {
+        Ok(RowSource::Bytes {
             name: crate::plan::SET.to_owned(),
             data: writer.into_inner()?.into(),
             multiline_cells: true,

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::End;
 use super::outcome::{passwords, tell, tell_result};
 use super::output::{self, ProgressDisplay};
+use super::text_table::TextTable;
 use crate::app::App;
 use crate::delivery;
 use crate::file::WholeFile;
@@ -21,7 +22,7 @@ use crate::summary::JobSummary;
 use crate::table::{Form, TableFormat};
 
 #[derive(Debug, Args)]
-pub(super) struct Jobs {
+pub(super) struct JobsArgs {
     /// Only jobs in this state
     #[arg(long, value_parser = states())]
     state: Option<JobState>,
@@ -45,13 +46,13 @@ fn kinds() -> Vec<&'static str> {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct OneJob {
+pub(super) struct OneJobArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Results {
+pub(super) struct ResultsArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Print this file that the job made instead, e.g. an export
@@ -66,7 +67,7 @@ pub(super) struct Results {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Rejects {
+pub(super) struct RejectsArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     #[command(flatten)]
@@ -116,7 +117,7 @@ fn cannot_be_written(path: &Path) -> String {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Rows {
+pub(super) struct RowsArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Only rows with this outcome
@@ -125,7 +126,7 @@ pub(super) struct Rows {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Asked {
+pub(super) struct AskedArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Who asks
@@ -157,7 +158,7 @@ impl RowFilter {
     }
 }
 
-pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let filter = JobFilter {
         state: args.state,
         kind: args.kind,
@@ -165,41 +166,36 @@ pub(super) async fn jobs(args: Jobs, app: &App, json: bool) -> anyhow::Result<En
     };
     let jobs = app.service.jobs(&filter).await?;
     let mut out = output::out();
-    if !json {
-        writeln!(
-            out,
-            "{:<36}  {:<16}  {:<10}  {:<20}  rows",
-            "job", "kind", "state", "submitted"
-        )?;
-    }
-    for job in &jobs {
-        if json {
+    if json {
+        for job in &jobs {
             writeln!(out, "{}", JobSummary::of(job).to_json())?;
-        } else {
-            let submitted = rfc3339(job.created_at);
-            let submitted = submitted.get(..19).unwrap_or(&submitted);
-            let rows = output::counts(&job.counts);
-            writeln!(
-                out,
-                "{}  {:<16}  {:<10}  {submitted:<20}  {rows}",
-                job.id,
-                job.kind,
-                job.state.as_str()
-            )?;
         }
+        out.flush()?;
+        return Ok(End::Fine);
     }
-    out.flush()?;
+    let mut table = TextTable::new(out, ["job", "kind", "state", "submitted", "rows"]);
+    for job in &jobs {
+        let submitted = rfc3339(job.created_at);
+        table.row(vec![
+            job.id.to_string(),
+            job.kind.clone(),
+            job.state.as_str().to_owned(),
+            submitted.get(..19).unwrap_or(&submitted).to_owned(),
+            output::counts(&job.counts),
+        ])?;
+    }
+    table.end()?;
     Ok(End::Fine)
 }
 
-pub(super) async fn show(args: &OneJob, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn show(args: &OneJobArgs, app: &App, json: bool) -> anyhow::Result<End> {
     tell(&app.service.find(&args.job).await?, json)?;
     Ok(End::Fine)
 }
 
-pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
-    let mut out = output::out();
+    let (mut out, mut table) = (output::out(), TextTable::untitled(output::out()));
     let subjects = app
         .service
         .patiently(|| Subjects::of(&app.service.ledger, &job))
@@ -246,26 +242,26 @@ pub(super) async fn rows(args: &Rows, app: &App, json: bool) -> anyhow::Result<E
                     None if record.code == "waiting" => "waiting",
                     None => "pending",
                 };
-                writeln!(
-                    out,
-                    "{place}  {outcome:<9}  {}  {}{}{}",
-                    if record.id.is_empty() { "-" } else { &record.id },
-                    subject.map_or(String::new(), |subject| format!("{subject}  ")),
-                    record.message,
-                    if record.code.is_empty() || record.outcome.is_none() {
-                        String::new()
-                    } else {
-                        format!(" [{}]", record.code)
-                    },
-                )?;
+                let id = if record.id.is_empty() { "-" } else { &record.id };
+                let mut cells = vec![place.to_string(), outcome.to_owned(), id.to_owned()];
+                if subjects.is_some() {
+                    cells.push(subject.map_or(String::new(), |subject| subject.to_string()));
+                }
+                cells.push(if record.code.is_empty() || record.outcome.is_none() {
+                    record.message
+                } else {
+                    format!("{} [{}]", record.message, record.code)
+                });
+                table.row(cells)?;
             }
         }
     }
     out.flush()?;
+    table.end()?;
     Ok(End::Fine)
 }
 
-pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     if let Some(dir) = &args.out {
         if !job.state.is_final() {
@@ -319,7 +315,7 @@ pub(super) async fn results(args: &Results, app: &App, json: bool) -> anyhow::Re
     Ok(End::Fine)
 }
 
-pub(super) async fn rejects(args: &Rejects, app: &App) -> anyhow::Result<End> {
+pub(super) async fn rejects(args: &RejectsArgs, app: &App) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let (ledger, form) = (&app.service.ledger, args.table.form(app)?);
     match &args.table.save {
@@ -335,7 +331,7 @@ pub(super) async fn rejects(args: &Rejects, app: &App) -> anyhow::Result<End> {
     Ok(End::Fine)
 }
 
-pub(super) async fn cancel(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn cancel(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let (job, is_stopped) = app.service.cancel(&args.by, &job).await?;
     if !is_stopped {
@@ -345,7 +341,7 @@ pub(super) async fn cancel(args: &Asked, app: &App, json: bool) -> anyhow::Resul
     Ok(End::Fine)
 }
 
-pub(super) async fn retry(args: &Asked, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn retry(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let id = app.service.retry(&args.by, &job).await?;
     let mut out = output::out();

@@ -13,13 +13,13 @@ use crate::clock::Clock;
 use crate::passwords::write_key_pair;
 
 #[derive(Debug, Args)]
-pub(super) struct Keygen {
+pub(super) struct KeygenArgs {
     /// File for the secret key; one that is there already is never overwritten
     #[arg(long, value_name = "FILE", default_value = "tenantry-key.txt")]
     out: PathBuf,
 }
 
-pub(super) fn keygen(args: &Keygen, json: bool) -> anyhow::Result<End> {
+pub(super) fn keygen(args: &KeygenArgs, json: bool) -> anyhow::Result<End> {
     let file = args.out.display();
     let public = match write_key_pair(&args.out, &Clock::system()) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

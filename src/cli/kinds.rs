@@ -8,12 +8,13 @@ use tenantry_jobs::{JobKind, KINDS};
 
 use super::End;
 use super::output;
+use super::text_table::TextTable;
 use crate::config::Config;
 use crate::registry::stores;
 use crate::table::BOM;
 
 #[derive(Debug, Args)]
-pub(super) struct Template {
+pub(super) struct TemplateArgs {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
     /// Print sample rows too
@@ -25,28 +26,31 @@ pub(super) struct Template {
 }
 
 pub(super) fn kinds(json: bool) -> anyhow::Result<End> {
+    if !json {
+        let mut table = TextTable::untitled(output::out());
+        for job in KINDS {
+            table.row(vec![job.kind().to_owned(), job.summary().to_owned()])?;
+        }
+        table.end()?;
+        return Ok(End::Fine);
+    }
     let mut out = output::out();
     for job in KINDS {
-        if json {
-            let columns: Vec<_> = job
+        let columns: Vec<_> = job
                 .columns()
                 .iter()
                 .map(|column| json!({ "name": column.name, "required": column.required, "secret": column.secret, "about": column.about }))
                 .collect();
-            let templates: Vec<_> = job.templates().iter().map(|template| template.name).collect();
-            let kind =
-                json!({ "kind": job.kind(), "summary": job.summary(), "columns": columns, "templates": templates });
-            writeln!(out, "{kind}")?;
-        } else {
-            writeln!(out, "{:<16} {}", job.kind(), job.summary())?;
-        }
+        let templates: Vec<_> = job.templates().iter().map(|template| template.name).collect();
+        let kind = json!({ "kind": job.kind(), "summary": job.summary(), "columns": columns, "templates": templates });
+        writeln!(out, "{kind}")?;
     }
     out.flush()?;
     Ok(End::Fine)
 }
 
 /// Columns that the configured store has no place for are left out, so that what is printed can be handed in as it is.
-pub(super) fn template(args: &Template, config: &Config) -> anyhow::Result<End> {
+pub(super) fn template(args: &TemplateArgs, config: &Config) -> anyhow::Result<End> {
     let job = super::kind(&args.kind)?;
     let mut out = output::out();
     let stores = stores(config, None)?;
@@ -56,10 +60,17 @@ pub(super) fn template(args: &Template, config: &Config) -> anyhow::Result<End> 
     let is_kept = |name: &str| !unkept.contains(&name);
     let columns = || job.columns().iter().filter(|column| is_kept(column.name));
     if args.explain {
+        let mut table = TextTable::untitled(out);
         for column in columns() {
             let required = if column.required { "required" } else { "" };
-            writeln!(out, "{:<24} {:<9} {}", column.name, required, column.about)?;
+            table.row(vec![
+                column.name.to_owned(),
+                required.to_owned(),
+                column.about.to_owned(),
+            ])?;
         }
+        table.end()?;
+        return Ok(End::Fine);
     } else if args.sample {
         let sample = if unkept.is_empty() {
             job.sample().to_owned()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use tenantry_jobs::JobKind as Kind;
+use tenantry_jobs::JobKind;
 
 use super::End;
 use super::output;
@@ -30,7 +30,7 @@ pub(super) struct PasswordArgs {
 
 impl PasswordArgs {
     /// What is to become of the passwords of a job of this kind.
-    pub(super) fn wish(&self, app: &App, kind: &dyn Kind) -> anyhow::Result<PasswordWish> {
+    pub(super) fn wish(&self, app: &App, kind: &dyn JobKind) -> anyhow::Result<PasswordWish> {
         match &self.plaintext_passwords {
             Some(_) if !app.service.stores.makes_passwords(kind) => {
                 bail!("--plaintext-passwords: `{}` hands out no passwords", kind.kind())
@@ -133,7 +133,7 @@ fn key_of(file: &Path) -> PathBuf {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Reveal {
+pub(super) struct RevealArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// File with your secret key, as `tenantry keygen` writes it
@@ -147,7 +147,7 @@ pub(super) struct Reveal {
     by: Actor,
 }
 
-pub(super) async fn reveal(args: &Reveal, app: &App) -> anyhow::Result<End> {
+pub(super) async fn reveal(args: &RevealArgs, app: &App) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let count = reveal_to(app, &job, &args.identity, args.out.as_deref(), &args.by).await?;
     if let Some(file) = &args.out {

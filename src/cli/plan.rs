@@ -30,7 +30,7 @@ use crate::service::{self, PlanEnd, PlanRequest, ignores_not_kept};
 use report::PlanText;
 
 #[derive(Debug, Args)]
-pub(super) struct Plan {
+pub(super) struct PlanArgs {
     /// Kind of job, which `tenantry kinds` lists; or, without a file, a job that has to be approved
     #[arg(value_name = "KIND|JOB")]
     kind: String,
@@ -66,7 +66,7 @@ fn plan_file(path: &str) -> Result<PathBuf, String> {
     }
 }
 
-impl Plan {
+impl PlanArgs {
     /// Whether nothing is named that could be planned.
     fn is_of_job(&self) -> bool {
         self.files.is_empty() && !self.input.has_cells()
@@ -79,11 +79,11 @@ impl Plan {
 }
 
 /// Shows the plan of a job.
-pub(super) async fn of_job(args: &Plan, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn of_job(args: &PlanArgs, app: &App, json: bool) -> anyhow::Result<End> {
     job::show(app, &args.kind, args.all, json).await
 }
 
-pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn plan(args: &PlanArgs, config: &Config, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
     if args.is_of_job() {
         anyhow::bail!("`plan {}` needs a FILE, or cells with --set", args.kind);
@@ -138,7 +138,7 @@ pub(super) async fn plan(args: &Plan, config: &Config, json: bool) -> anyhow::Re
 
 /// What is the same for every file.
 struct PlanFiles<'a> {
-    args: &'a Plan,
+    args: &'a PlanArgs,
     kind: &'static dyn JobKind,
     parameters: Parameters,
     against: Option<Against>,

@@ -13,7 +13,7 @@ use crate::file::WholeFile;
 use crate::report::{JobReport, page};
 
 #[derive(Debug, Args)]
-pub(super) struct Report {
+pub(super) struct ReportArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Write a page of HTML to this file instead; `-` is standard output
@@ -21,7 +21,7 @@ pub(super) struct Report {
     html: Option<PathBuf>,
 }
 
-pub(super) async fn report(args: &Report, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn report(args: &ReportArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     let report = app
         .service

@@ -12,13 +12,13 @@ use super::several::{self, Ended, Several};
 use super::{End, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{self, JobId};
-use crate::plan::Source;
+use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
 use crate::service::{RunError, RunOptions, SubmitRequest};
 use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
     /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
@@ -37,7 +37,7 @@ pub(super) struct Run {
     submission: SubmissionArgs,
 }
 
-pub(super) async fn run(args: &Run, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
     let stop = super::stop_signal()?;
     several::check(&args.files, Some(&args.submission))?;
@@ -93,7 +93,7 @@ pub(super) fn out_of(out: Option<&Path>, number: usize, many: bool) -> Option<Pa
 
 /// What is the same for every file.
 struct RunFiles<'a> {
-    args: &'a Run,
+    args: &'a RunArgs,
     app: &'a App,
     kind: &'static dyn JobKind,
     stop: &'a CancellationToken,
@@ -141,7 +141,7 @@ pub(super) fn has_place(app: &App, out: Option<&Path>) -> anyhow::Result<()> {
 /// A file to submit.
 pub(super) struct FileSubmission<'a> {
     pub(super) kind: &'static dyn JobKind,
-    pub(super) source: Source,
+    pub(super) source: RowSource,
     /// The plan to go by.
     pub(super) plan: Option<PlanFile>,
     pub(super) args: &'a SubmissionArgs,

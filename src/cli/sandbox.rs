@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::{End, output};
 use crate::clock::Clock;
-use tenantry_sandbox::{Fault, Options, PARTNER, Quirk, Sandbox};
+use tenantry_sandbox::{InjectedFault, Options, PARTNER, Quirk, Sandbox};
 
 #[derive(Debug, Args)]
 pub(super) struct SandboxArgs {
@@ -64,7 +64,7 @@ pub(super) struct SandboxArgs {
     /// What goes wrong with which probability, e.g. cut-after-commit=0.05; may be repeated. Faults: cut-before-commit,
     /// cut-after-commit, error-500, error-503, error-429, stale-etag, expired-token, slow-body, busy, forbidden, no-delegation
     #[arg(long = "fault", value_name = "NAME=PROBABILITY", value_parser = fault)]
-    faults: Vec<(Fault, f64)>,
+    faults: Vec<(InjectedFault, f64)>,
     /// Oddity of the real service to show; may be repeated
     #[arg(long = "quirk", value_name = "NAME", value_enum)]
     quirks: Vec<Quirk>,
@@ -80,10 +80,12 @@ fn rate(text: &str, per: &str) -> Result<u32, String> {
     rate.ok_or_else(|| format!("expected a number of calls such as `10{per}`"))
 }
 
-fn fault(text: &str) -> Result<(Fault, f64), String> {
+fn fault(text: &str) -> Result<(InjectedFault, f64), String> {
     let (name, probability) = text.split_once('=').ok_or("expected NAME=PROBABILITY")?;
-    let fault = <Fault as ValueEnum>::from_str(name, true).map_err(|_| {
-        let all = Fault::value_variants().iter().filter_map(Fault::to_possible_value);
+    let fault = <InjectedFault as ValueEnum>::from_str(name, true).map_err(|_| {
+        let all = InjectedFault::value_variants()
+            .iter()
+            .filter_map(InjectedFault::to_possible_value);
         let all: Vec<String> = all.map(|one| one.get_name().to_owned()).collect();
         format!("there is no fault `{name}`; there are {}", all.join(", "))
     })?;

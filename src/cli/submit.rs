@@ -18,7 +18,7 @@ use crate::ledger::{Job, JobId, JobState};
 use crate::submit::Submitted;
 
 #[derive(Debug, Args)]
-pub(super) struct Submit {
+pub(super) struct SubmitArgs {
     /// Kind of job; `tenantry kinds` lists them
     kind: String,
     /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
@@ -37,7 +37,7 @@ pub(super) struct Submit {
     submission: SubmissionArgs,
 }
 
-pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let kind = super::kind(&args.kind)?;
     if args.submission.passwords.is_plain() && !args.wait {
         anyhow::bail!(
@@ -91,7 +91,7 @@ pub(super) async fn submit(args: &Submit, app: &App, json: bool) -> anyhow::Resu
 
 /// What is the same for every file.
 struct SubmitFiles<'a> {
-    args: &'a Submit,
+    args: &'a SubmitArgs,
     app: &'a App,
     kind: &'static dyn JobKind,
     stop: &'a CancellationToken,

@@ -15,7 +15,7 @@ use crate::ledger::Actor;
 use crate::store::sql::counterpart::{Said, TheirRequest, record};
 
 #[derive(Debug, Args)]
-pub(super) struct Transfer {
+pub(super) struct TransferArgs {
     #[command(subcommand)]
     what: What,
 }
@@ -63,7 +63,7 @@ fn flow(text: &str) -> Result<Flow, String> {
     Flow::parse(text).ok_or_else(|| "expected `azure-plan` or `new-commerce`".to_owned())
 }
 
-pub(super) async fn transfer(args: Transfer, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn transfer(args: TransferArgs, app: &App, json: bool) -> anyhow::Result<End> {
     if let Some(store) = &app.service.stores.remote {
         bail!(
             "{} says itself what the other partner did, and rows that wait for it are looked at there; nothing is recorded here",

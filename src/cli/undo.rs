@@ -19,7 +19,7 @@ use crate::store::Verdict;
 use crate::undo::{self, UndoPlan, UndoRow};
 
 #[derive(Debug, Args)]
-pub(super) struct Undo {
+pub(super) struct UndoArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
     /// Only show what it would do
@@ -39,7 +39,7 @@ pub(super) struct Undo {
     by: Actor,
 }
 
-pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Result<End> {
     let job = app.service.find(&args.job).await?;
     if args.plan {
         return plan(args, app, &job, json).await;
@@ -68,7 +68,7 @@ pub(super) async fn undo(args: &Undo, app: &App, json: bool) -> anyhow::Result<E
     tell(&undone, json)
 }
 
-async fn plan(args: &Undo, app: &App, job: &crate::ledger::Job, json: bool) -> anyhow::Result<End> {
+async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) -> anyhow::Result<End> {
     let mut shown = Shown {
         out: output::out(),
         all: args.all || json,

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::worker::{self, WorkerOptions};
 
 #[derive(Debug, Args)]
-pub(super) struct Worker {
+pub(super) struct WorkerArgs {
     /// Stop when no job is left to work on
     #[arg(long)]
     drain: bool,
@@ -16,7 +16,7 @@ pub(super) struct Worker {
     concurrency: Option<u16>,
 }
 
-pub(super) async fn worker(args: &Worker, app: &App) -> anyhow::Result<End> {
+pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<End> {
     let stop = super::stop_signal()?;
     let (config, concurrency) = (&app.config, args.concurrency.map(usize::from));
     let at_once = concurrency.unwrap_or(config.worker.concurrency) as u64;

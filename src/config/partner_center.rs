@@ -12,7 +12,6 @@ use crate::secret::Secret;
 /// `[partner_center]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct PartnerCenterConfig {
     pub enabled: bool,
     pub cloud: String,

@@ -7,7 +7,7 @@ use crate::ledger::{Job, Ledger, Outcome, RowRecord};
 
 /// Rows that were rejected or cancelled, or have failed.
 #[derive(Debug, Default, Serialize)]
-pub struct NotApplied {
+pub(crate) struct NotApplied {
     /// The first of them, in the order of the rows.
     pub rows: Vec<RowRecord>,
     /// How many there are besides.
@@ -16,7 +16,7 @@ pub struct NotApplied {
 
 /// The rows of an ended job that were not applied: at most so many, which take at most so many bytes as JSON. Where the rows
 /// are no longer kept, all are left out.
-pub async fn not_applied(
+pub(crate) async fn not_applied(
     ledger: &Ledger,
     job: &Job,
     most_rows: usize,

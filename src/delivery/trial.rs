@@ -9,7 +9,7 @@ use super::DeliveryError;
 static TRIAL: [u8; 64 << 10] = [b'-'; 64 << 10];
 
 /// Tries to write to a directory or, where that is still to be made, to the nearest one above it. Leaves nothing there.
-pub fn try_dir(dir: &Path) -> Result<(), DeliveryError> {
+pub(crate) fn try_dir(dir: &Path) -> Result<(), DeliveryError> {
     let named = |path: &Path| {
         let path = path.to_owned();
         move |error| DeliveryError::Directory { path, error }

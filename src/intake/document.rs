@@ -15,11 +15,8 @@ use super::Reason;
 use crate::ledger::Parameters;
 use reading::Reading;
 
-/// The JSON Schema of the document.
-pub const JOB_DOCUMENT_SCHEMA: &str = include_str!("job-document.schema.json");
-
 /// The keys of a document.
-pub const KEYS: [&str; 9] = [
+pub(crate) const KEYS: [&str; 9] = [
     "kind",
     "parameters",
     "rows",
@@ -31,26 +28,26 @@ pub const KEYS: [&str; 9] = [
     "reply_rows",
 ];
 /// The keys of its `parameters`.
-pub const PARAMETER_KEYS: [&str; 3] = ["customer", "skip_invalid", "ignore_not_kept"];
+pub(crate) const PARAMETER_KEYS: [&str; 3] = ["customer", "skip_invalid", "ignore_not_kept"];
 /// The longest idempotency key, and the longest name.
 const LONGEST_NAME: usize = 200;
 
 /// The stable codes of a document's faults; faults of rows have those of the job kinds.
-pub mod code {
+pub(crate) mod code {
     /// No JSON, or not a JSON object.
-    pub const NOT_A_DOCUMENT: &str = "not-a-document";
+    pub(crate) const NOT_A_DOCUMENT: &str = "not-a-document";
     /// A key the document does not have.
-    pub const UNKNOWN_KEY: &str = "unknown-key";
+    pub(crate) const UNKNOWN_KEY: &str = "unknown-key";
     /// A key named twice.
-    pub const DUPLICATE_KEY: &str = "duplicate-key";
+    pub(crate) const DUPLICATE_KEY: &str = "duplicate-key";
     /// A key that must be there and is not.
-    pub const MISSING_KEY: &str = "missing-key";
+    pub(crate) const MISSING_KEY: &str = "missing-key";
     /// A value of the wrong sort or form.
-    pub const BAD_VALUE: &str = "bad-value";
+    pub(crate) const BAD_VALUE: &str = "bad-value";
     /// No such job kind.
-    pub const UNKNOWN_KIND: &str = "unknown-kind";
+    pub(crate) const UNKNOWN_KIND: &str = "unknown-kind";
     /// More faults than are told of one by one.
-    pub const MORE_FAULTS: &str = "more-faults";
+    pub(crate) const MORE_FAULTS: &str = "more-faults";
 }
 
 /// A job that another program wants done. It is well formed; whether its rows are right is seen at the door.
@@ -150,7 +147,7 @@ impl JobRows {
 }
 
 /// Whether `stream` can be told outcomes.
-pub fn is_reply_stream(stream: &str, prefix: &str) -> bool {
+pub(crate) fn is_reply_stream(stream: &str, prefix: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || ":._{}-".contains(c);
     let ours = stream
         .strip_prefix(prefix)

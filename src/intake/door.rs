@@ -6,7 +6,7 @@ use tenantry_jobs::Problem;
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::intake::document::{JobRows, code};
 use crate::ledger::{Actor, JobState, ReplyTo, Via};
-use crate::plan::{PlanError, RowFault, Source};
+use crate::plan::{PlanError, RowFault, RowSource};
 use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
 use crate::submit::{self, SubmitError, Submitted};
 use crate::summary::JobSummary;
@@ -47,7 +47,7 @@ impl Door for LedgerDoor {
             parameters: document.parameters,
             ignore_not_kept: document.ignore_not_kept,
             passwords: PasswordWish::ConfiguredOrNone,
-            source: Source::Bytes {
+            source: RowSource::Bytes {
                 // A sender knows its entry by this name, so the outcome it is told carries it.
                 name: default_key.clone(),
                 data: document.rows.into_csv().into(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{Faulty, JobKind, Problem, Row, Subject, code};
 
-use super::{PlanError, RowFault, Source, mark};
+use super::{PlanError, RowFault, RowSource, mark};
 use crate::db::Tx;
 use crate::input::duplicates::{self, KeyHasher, RowKey};
 use crate::input::{self, Block, RowView, Rows};
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     pub(super) header: Vec<String>,
     pub(super) hasher: KeyHasher,
     /// What is being read, to be read again where a value is missing.
-    pub(super) source: Source,
+    pub(super) source: RowSource,
     /// What the store is told of a plan, which is no job yet.
     pub(super) context: Context,
 }

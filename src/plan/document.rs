@@ -15,8 +15,7 @@ use crate::store::Verdict;
 
 /// What is known before the first row.
 #[derive(Debug)]
-#[expect(missing_docs, reason = "the names are the document's")]
-pub struct Head<'a> {
+pub(crate) struct Head<'a> {
     pub kind: &'a str,
     pub file: PathBuf,
     pub sheet: Option<String>,
@@ -34,8 +33,7 @@ pub struct Head<'a> {
 
 /// What is known after the last one.
 #[derive(Debug, Default)]
-#[expect(missing_docs, reason = "the names are the document's")]
-pub struct Tail {
+pub(crate) struct Tail {
     pub totals: Totals,
     pub notes: Vec<String>,
     pub impact: Impact,
@@ -46,7 +44,7 @@ pub struct Tail {
 }
 
 /// A form of a plan, which is given its parts in their order.
-pub trait View: Send {
+pub(crate) trait View: Send {
     /// Begins it.
     fn open(&mut self, head: &Head<'_>) -> io::Result<()>;
     /// The rows of a block.
@@ -58,7 +56,7 @@ pub trait View: Send {
 }
 
 /// The document.
-pub struct Document<W> {
+pub(crate) struct Document<W> {
     out: W,
     /// Rows that create something go without saying.
     brief: bool,
@@ -71,7 +69,7 @@ pub struct Document<W> {
 
 impl<W: Write> Document<W> {
     /// With every row.
-    pub fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self {
             out,
             brief: false,
@@ -83,7 +81,7 @@ impl<W: Write> Document<W> {
     }
 
     /// With those that do something other than create.
-    pub fn brief(out: W) -> Self {
+    pub(crate) fn brief(out: W) -> Self {
         Self {
             brief: true,
             ..Self::new(out)
@@ -91,7 +89,7 @@ impl<W: Write> Document<W> {
     }
 
     /// What it was written to.
-    pub fn into_inner(self) -> W {
+    pub(crate) fn into_inner(self) -> W {
         self.out
     }
 

@@ -6,7 +6,7 @@ use super::{CheckedBlock, Impact, PlanError, PlanHash, Planned, Planning, Repeat
 use crate::input::Digest;
 
 /// Takes what a planning finds, in file order.
-pub trait Sink: Send {
+pub(crate) trait Sink: Send {
     /// Why it can take no more.
     type Error: From<PlanError> + Send;
 
@@ -22,7 +22,7 @@ pub trait Sink: Send {
 
 /// What a file came to.
 #[derive(Default)]
-pub struct Drained {
+pub(crate) struct Drained {
     /// What becomes of the rows.
     pub totals: Totals,
     /// The plan's hash so far: of everything that is not the same for all rows.
@@ -32,7 +32,7 @@ pub struct Drained {
 }
 
 /// A file that was read to its end.
-pub struct Whole {
+pub(crate) struct Whole {
     /// Its hash, length and rows.
     pub digest: Digest,
     /// What the plan means for whom.
@@ -41,7 +41,7 @@ pub struct Whole {
 
 impl Planning {
     /// Checks the whole file.
-    pub async fn drain<S: Sink>(mut self, sink: &mut S) -> Result<Drained, S::Error> {
+    pub(crate) async fn drain<S: Sink>(mut self, sink: &mut S) -> Result<Drained, S::Error> {
         let mut drained = Drained::default();
         loop {
             let checked = match self.next().await {

@@ -13,7 +13,7 @@ use crate::input::InputError;
 const KEPT: usize = 10_000;
 
 /// What stands for the name of the file where the row is given on the command line.
-pub const SET: &str = "--set";
+pub(crate) const SET: &str = "--set";
 
 /// A problem and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ use crate::ledger::Parameters;
 use crate::store::{State, state_of};
 
 /// The version of the format.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// Why a plan cannot be applied.
 #[derive(Debug, Error)]

@@ -11,7 +11,7 @@ use crate::store::{Expected, State};
 
 /// Grows row by row.
 #[derive(Debug, Clone, Default)]
-pub struct PlanHash {
+pub(crate) struct PlanHash {
     rows: Sha256,
     repeated: RepeatedHash,
 }
@@ -34,7 +34,7 @@ fn encoded(row: u64, state: State) -> Vec<u8> {
 
 impl PlanHash {
     /// Adds the rows of a block.
-    pub fn block(&mut self, checked: &CheckedBlock) {
+    pub(crate) fn block(&mut self, checked: &CheckedBlock) {
         let mut rejects = checked.rejects.keys().copied().peekable();
         let expected = checked.expected();
         for entry in expected.chunks_exact(Expected::ENTRY) {
@@ -48,12 +48,12 @@ impl PlanHash {
     }
 
     /// Adds rows by what is expected of them, encoded.
-    pub fn expected(&mut self, expected: &[u8]) {
+    pub(crate) fn expected(&mut self, expected: &[u8]) {
         self.rows.update(expected);
     }
 
     /// Adds a row that repeats another.
-    pub fn repeated(&mut self, repeated: &Repeated) {
+    pub(crate) fn repeated(&mut self, repeated: &Repeated) {
         self.repeated.row(repeated.fault.row);
     }
 
@@ -77,7 +77,7 @@ impl PlanHash {
     }
 
     /// The hash, in lower-case hexadecimal.
-    pub fn finish(self, kind: &str, parameters: &Parameters, part: Option<&str>, sha256: &str) -> String {
+    pub(crate) fn finish(self, kind: &str, parameters: &Parameters, part: Option<&str>, sha256: &str) -> String {
         let mut parameters = parameters.clone();
         // Who can read passwords is no part of what happens to the store.
         parameters.seal_to.clear();

@@ -9,13 +9,13 @@ use tempfile::SpooledTempFile;
 const IN_MEMORY: usize = 256 * 1024;
 
 /// Texts of rows, in row order, being written.
-pub struct HeldRows {
+pub(crate) struct HeldRows {
     out: BufWriter<SpooledTempFile>,
     count: u64,
 }
 
 /// Texts of rows, being read.
-pub struct Released {
+pub(crate) struct Released {
     held: BufReader<SpooledTempFile>,
     left: u64,
     next: Option<HeldRow>,
@@ -23,7 +23,7 @@ pub struct Released {
 
 /// A row and what is to be said of it.
 #[derive(Debug)]
-pub struct HeldRow {
+pub(crate) struct HeldRow {
     /// Its number.
     pub row: u64,
     /// Whatever mark it was given.
@@ -43,12 +43,12 @@ impl Default for HeldRows {
 
 impl HeldRows {
     /// How many texts there are.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// Adds one; rows come in ascending order.
-    pub fn push(&mut self, row: u64, mark: u8, text: &str) -> io::Result<()> {
+    pub(crate) fn push(&mut self, row: u64, mark: u8, text: &str) -> io::Result<()> {
         self.count += 1;
         self.out.write_all(&row.to_le_bytes())?;
         self.out.write_all(&[mark])?;
@@ -57,7 +57,7 @@ impl HeldRows {
     }
 
     /// To be read from the first one on.
-    pub fn release(self) -> io::Result<Released> {
+    pub(crate) fn release(self) -> io::Result<Released> {
         let mut held = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         held.seek(SeekFrom::Start(0))?;
         Ok(Released {
@@ -70,7 +70,7 @@ impl HeldRows {
 
 impl Released {
     /// The next text, if it is of a row up to `last`.
-    pub fn up_to(&mut self, last: u64) -> io::Result<Option<HeldRow>> {
+    pub(crate) fn up_to(&mut self, last: u64) -> io::Result<Option<HeldRow>> {
         if self.next.is_none() && self.left > 0 {
             self.left -= 1;
             self.next = Some(self.read()?);

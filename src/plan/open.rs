@@ -3,7 +3,7 @@
 use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{JobKind, Problem, code};
 
-use super::{PlanError, Source, Unkept, check};
+use super::{PlanError, RowSource, Unkept, check};
 use crate::clock::Clock;
 use crate::input::duplicates::Keys;
 use crate::input::{self, Input, InputError, InputOptions};
@@ -17,7 +17,7 @@ const MOST_TITLES: usize = 4;
 
 /// Opens what is to be planned and reads its header.
 pub(super) fn open(
-    mut source: Source,
+    mut source: RowSource,
     job: &'static dyn JobKind,
     customer: Option<String>,
     context: Context,
@@ -111,7 +111,7 @@ struct Opened {
 
 impl Opened {
     /// Opens what the source says. Where the first line is no header, one below is looked for.
-    fn new(source: &Source, job: &dyn JobKind, fixed: &[&str]) -> Result<Self, InputError> {
+    fn new(source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<Self, InputError> {
         let input = read(source, job)?;
         let mut header_below = None;
         if !fits(&input, job, fixed) && !input.header().is_empty() {
@@ -138,7 +138,7 @@ enum Below {
 
 /// Looks for the header below the first line. A title is one cell in a line, of which a header of several has none that is only
 /// a title; anything else that stands above a header may be rows that were sorted with it.
-fn below_title(source: &Source, job: &dyn JobKind, fixed: &[&str]) -> Result<Below, InputError> {
+fn below_title(source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<Below, InputError> {
     let mut input = read(source, job)?;
     let first = input.header_line();
     let mut is_title = true;
@@ -178,7 +178,7 @@ fn fits(input: &Input, job: &dyn JobKind, fixed: &[&str]) -> bool {
 /// The only sheet of a workbook whose header fits the kind, where none is named and it is not the first one.
 fn fitting_sheet(
     opened: &Opened,
-    source: &mut Source,
+    source: &mut RowSource,
     job: &dyn JobKind,
     fixed: &[&str],
 ) -> Result<Option<Opened>, InputError> {
@@ -223,7 +223,7 @@ fn fitting_sheet(
 
 /// Whoever filters a list of leavers does not expect the others to be deleted as well, and who hides the column that says whom,
 /// looks at other names than those that are acted on.
-fn refuse_hidden(input: &Input, source: &Source, job: &dyn JobKind, mapping: &Mapping) -> Result<(), InputError> {
+fn refuse_hidden(input: &Input, source: &RowSource, job: &dyn JobKind, mapping: &Mapping) -> Result<(), InputError> {
     let is_told = source.options().is_some_and(|options| options.hidden_rows.is_some());
     if is_told || !job.policy().destructive {
         return Ok(());
@@ -256,7 +256,7 @@ fn refuse_hidden(input: &Input, source: &Source, job: &dyn JobKind, mapping: &Ma
 const ROWS_REMEDY: &str = "say --hidden-rows skip or --hidden-rows include";
 
 /// The source from the header on that stands on that line.
-pub(super) fn read_from(source: &Source, job: &dyn JobKind, header_line: u64) -> Result<Input, InputError> {
+pub(super) fn read_from(source: &RowSource, job: &dyn JobKind, header_line: u64) -> Result<Input, InputError> {
     let mut input = read(source, job)?;
     while input.header_line() < header_line {
         input.skip_preamble(|_| true)?;
@@ -265,11 +265,11 @@ pub(super) fn read_from(source: &Source, job: &dyn JobKind, header_line: u64) ->
 }
 
 /// The source from its header on.
-fn read(source: &Source, job: &dyn JobKind) -> Result<Input, InputError> {
+fn read(source: &RowSource, job: &dyn JobKind) -> Result<Input, InputError> {
     let mut input = match source {
-        Source::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
-        Source::Spooled { rows, options } => Input::of_spooled(rows, input::InputLimits::default(), options)?,
-        Source::Bytes {
+        RowSource::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
+        RowSource::Spooled { rows, options } => Input::of_spooled(rows, input::InputLimits::default(), options)?,
+        RowSource::Bytes {
             name,
             data,
             multiline_cells,

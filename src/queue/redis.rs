@@ -195,14 +195,14 @@ impl RedisQueue {
 
 /// One outage of Redis: told of when it begins and when it ends, and waited through in between.
 #[derive(Debug, Default)]
-pub struct RedisOutage {
+pub(crate) struct RedisOutage {
     /// Failures in a row.
     times: u64,
 }
 
 impl RedisOutage {
     /// Waits, longer each time.
-    pub async fn wait(&mut self, what: &str, error: &impl std::fmt::Display) {
+    pub(crate) async fn wait(&mut self, what: &str, error: &impl std::fmt::Display) {
         if self.times == 0 {
             tracing::warn!(%error, "Redis cannot be asked for {what}; trying again until it can");
         }
@@ -211,7 +211,7 @@ impl RedisOutage {
     }
 
     /// Redis has answered.
-    pub fn over(&mut self, what: &str) {
+    pub(crate) fn over(&mut self, what: &str) {
         if std::mem::take(&mut self.times) > 0 {
             tracing::info!("Redis can be asked for {what} again");
         }
@@ -219,7 +219,7 @@ impl RedisOutage {
 }
 
 /// Whether Redis failed, is full, or refused.
-pub fn failed(error: RedisError) -> QueueError {
+pub(crate) fn failed(error: RedisError) -> QueueError {
     let text = error.to_string();
     let code = error.code().map(str::to_owned);
     // A pipeline or a transaction tells of each command's failure, and itself of none or another.

@@ -11,7 +11,7 @@ use crate::delivery::try_dir;
 use crate::input::Meter;
 use crate::ledger::Actor;
 use crate::queue::{Queue, QueueError};
-pub use crate::store::remote::Finding;
+pub(crate) use crate::store::remote::Finding;
 use crate::store::{Sources, Stores};
 
 /// The key under which something is written to the ledger, to see whether that works, and how much.
@@ -20,7 +20,7 @@ const TRIAL_BYTES: usize = 64 << 10;
 
 /// Looks at everything. `stores` are those of the configuration, or why they cannot be used; counts of the store that do not
 /// add up are mended for `repair`.
-pub async fn examine(config: &Config, stores: Result<Stores, String>, repair: Option<&Actor>) -> Vec<Finding> {
+pub(crate) async fn examine(config: &Config, stores: Result<Stores, String>, repair: Option<&Actor>) -> Vec<Finding> {
     let mut findings = vec![configuration(config), ledger(config).await];
     findings.extend(counts::counts(config, repair).await);
     findings.extend(transfers::transfers(config, repair).await);

@@ -5,18 +5,18 @@ use tenantry_jobs::JobKind;
 use crate::ledger::Parameters;
 use crate::plan::document::{Head, Tail, View};
 use crate::plan::{
-    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, Sink, Source, Whole,
+    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, RowSource, Sink, Whole,
 };
 use crate::summary::how_to_undo;
 
 /// What is to be planned.
-pub struct PlanRequest<'r> {
+pub(crate) struct PlanRequest<'r> {
     /// The kind.
     pub kind: &'static dyn JobKind,
     /// What is the same for every row.
     pub parameters: &'r Parameters,
     /// The rows.
-    pub source: Source,
+    pub source: RowSource,
     /// The store to preview against; without one, the file alone is checked.
     pub against: Option<Against>,
     /// Rows in a chunk.
@@ -27,7 +27,7 @@ pub struct PlanRequest<'r> {
 
 /// How planning ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlanEnd {
+pub(crate) enum PlanEnd {
     /// Every row is sound.
     Sound,
     /// Some rows are to be rejected.
@@ -37,7 +37,7 @@ pub enum PlanEnd {
 }
 
 /// Plans a file. Each of `views` is given the whole plan; `progress` is told how many rows have been checked.
-pub async fn plan(
+pub(crate) async fn plan(
     request: PlanRequest<'_>,
     views: &mut [&mut dyn View],
     progress: &(dyn Fn(u64) + Sync),

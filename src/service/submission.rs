@@ -7,7 +7,7 @@ use tenantry_jobs::JobKind;
 
 use super::{PasswordWish, Service, ServiceError};
 use crate::ledger::{Actor, JobId, Parameters, ReplyTo};
-use crate::plan::Source;
+use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
 use crate::store::Stores;
@@ -26,7 +26,7 @@ pub struct SubmitRequest {
     /// What is to become of passwords.
     pub passwords: PasswordWish,
     /// The rows.
-    pub source: Source,
+    pub source: RowSource,
     /// The submitter's own key: a second submission with it is the same job.
     pub idempotency_key: Option<String>,
     /// Who is told the outcome, of this job or of the one that is the same.
@@ -94,7 +94,7 @@ impl Service {
 
 /// Whether columns that a store does not keep are left out: as was said, or else as is `configured` for stores that do not keep
 /// everything. A job of the database's own is the same whatever is configured.
-pub fn ignores_not_kept(stores: &Stores, kind: &dyn JobKind, said: Option<bool>, configured: bool) -> bool {
+pub(crate) fn ignores_not_kept(stores: &Stores, kind: &dyn JobKind, said: Option<bool>, configured: bool) -> bool {
     said.unwrap_or_else(|| configured && stores.of(kind).is_some())
 }
 

@@ -3,10 +3,10 @@
 mod command;
 mod tampering;
 
-use tenantry::db::{DbError, Tx};
-use tenantry::ledger::audit::{self, Action, AuditEntry, AuditRecord, ChainFault, ChainReport};
-use tenantry::ledger::{Counts, JobState, Ledger, Parameters, Via};
-use tenantry::submit::Submitted;
+use tenantry::testing::submit::Submitted;
+use tenantry_foundation::db::{DbError, Tx};
+use tenantry_ledger::audit::{self, Action, AuditEntry, AuditRecord, ChainFault, ChainReport};
+use tenantry_ledger::{Counts, JobState, Ledger, Parameters, Via};
 
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both, tables};
 

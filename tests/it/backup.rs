@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tenantry::ledger::{JobFilter, JobState};
+use tenantry_ledger::{JobFilter, JobState};
 
 use crate::place::{On, Place, Running, tables};
 use crate::servers::eventually;

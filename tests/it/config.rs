@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenantry::config::{Config, ConfigError, LogFormat};
+use tenantry::testing::config::{Config, ConfigError, LogFormat};
 
 fn load(file: Option<&str>, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let dir = tempfile::TempDir::new().expect("a directory");

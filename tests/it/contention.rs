@@ -8,7 +8,7 @@ mod races;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tenantry::ledger::{Job, JobState};
+use tenantry_ledger::{Job, JobState};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::invariants::violations;

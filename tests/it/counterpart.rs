@@ -1,8 +1,8 @@
 //! The other partner. A transfer needs two, and the SQL store has only us, so tests play the other side.
 
-use tenantry::db::{DbError, Tx};
-use tenantry::ledger::ids::record_id;
+use tenantry_foundation::db::{DbError, Tx};
 use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
+use tenantry_ledger::ids::record_id;
 
 /// What the other partner can do with our request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,16 +5,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::place::{On, Place, Running, tables};
+use crate::place::{On, Place, Running, TWO_CUSTOMERS, tables};
 use crate::servers::{PgServer, RedisServer, eventually};
 
 const ROWS: usize = 6_000;
-
-const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
-beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE,B-2
-";
 
 /// Many users of two customers, with licences; some rows faulty, so that every kind of outcome is there.
 fn users() -> String {
@@ -35,7 +29,7 @@ fn users() -> String {
 /// Customers, seats and the users' file; the store is ready for the job.
 async fn prepared(on: On) -> (Place, PathBuf) {
     let place = Place::new(on).await;
-    let customers = place.write("customers.csv", CUSTOMERS);
+    let customers = place.write("customers.csv", TWO_CUSTOMERS);
     let seats = place.write("seats.csv", "customer,sku,seats\nA-1,SPB,5000\nB-2,SPB,5000\n");
     place
         .tenantry(&["run", "add-customer", &customers.display().to_string()])
@@ -104,7 +98,7 @@ impl Dice {
 async fn job_is_over(place: &Place, kind: &str) -> bool {
     let ledger = place.ledger().await;
     let jobs = ledger
-        .jobs(tenantry::ledger::JobFilter {
+        .jobs(tenantry_ledger::JobFilter {
             kind: Some(kind.to_owned()),
             limit: 10,
             ..Default::default()
@@ -291,7 +285,7 @@ async fn four_workers_on_postgres_and_redis() {
 async fn mid_run(place: &Place) {
     let ledger = place.ledger().await;
     let newest = async || {
-        let filter = tenantry::ledger::JobFilter {
+        let filter = tenantry_ledger::JobFilter {
             limit: 1,
             ..Default::default()
         };
@@ -313,7 +307,7 @@ async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgS
     let mut postgres = PgServer::durable().await;
     let mut place = Place::new(On::Sqlite).await;
     place.url = postgres.database().await;
-    let customers = place.write("customers.csv", CUSTOMERS);
+    let customers = place.write("customers.csv", TWO_CUSTOMERS);
     let seats = place.write("seats.csv", "customer,sku,seats\nA-1,SPB,5000\nB-2,SPB,5000\n");
     place
         .tenantry(&["run", "add-customer", &customers.display().to_string()])

@@ -1,6 +1,6 @@
 //! The contract of a transaction, the same on every database: one statement for many rows does what one for each does.
 
-use tenantry::db::{Tx, Value};
+use tenantry_foundation::db::{Tx, Value};
 
 use crate::place::{On, Place, on_both};
 
@@ -73,6 +73,6 @@ on_both! {
             tx.exec("CREATE TABLE one (id BIGINT PRIMARY KEY, text TEXT, number BIGINT)", &[])?;
             tx.exec_all("INSERT INTO one (id, text, number) VALUES ($1, $2, $3)", &twice())
         }).await;
-        assert!(matches!(refused, Err(tenantry::db::DbError::Conflict(_))), "{refused:?}");
+        assert!(matches!(refused, Err(tenantry_foundation::db::DbError::Conflict(_))), "{refused:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! `doctor`: what it says is fine was tried, and counts that do not add up are found and mended.
 
-use tenantry::db::DbError;
-use tenantry::ledger::Ledger;
+use tenantry_foundation::db::DbError;
+use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, of_this_store, on_both, tables};
 use crate::servers::RedisServer;

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use tenantry::input::{Block, Input, InputError, InputLimits};
+use tenantry_foundation::input::{Block, Input, InputError, InputLimits};
 
 mod blocks;
 mod corpus;

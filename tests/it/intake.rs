@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
-use tenantry::app::App;
-use tenantry::config::Config;
-use tenantry::intake::{Accepted, Door, JobDocument, LedgerDoor, Refusal, inbox};
-use tenantry::ledger::{JobFilter, JobId};
-use tenantry::queue::{Queue, RedisQueue};
-use tenantry::tasks;
+use tenantry::testing::app::App;
+use tenantry::testing::config::Config;
+use tenantry::testing::intake::{Accepted, Door, JobDocument, LedgerDoor, Refusal, inbox};
+use tenantry::testing::queue::{Queue, RedisQueue};
+use tenantry_foundation::tasks;
+use tenantry_ledger::{JobFilter, JobId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::place::{On, Place, Running, on_both};
 use crate::servers::{RedisServer, eventually};
-use tenantry::secret::SecretUrl;
+use tenantry_foundation::secret::SecretUrl;
 
 /// A stream of one test's own, and what is in it.
 struct Desk {
@@ -393,8 +393,12 @@ async fn an_outcome_for_what_is_no_stream_keeps_nobody_busy() {
         .query_async(&mut desk.redis)
         .await
         .expect("SET");
-    tenantry::notify::reply(&Queue::Redis(desk.queue.clone()), &key, "{}")
+    tenantry::testing::notify::reply(&Queue::Redis(desk.queue.clone()), &key, "{}")
         .await
         .expect("given up");
-    assert!(tenantry::notify::reply(&Queue::embedded(), &key, "{}").await.is_err());
+    assert!(
+        tenantry::testing::notify::reply(&Queue::embedded(), &key, "{}")
+            .await
+            .is_err()
+    );
 }

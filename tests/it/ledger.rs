@@ -7,10 +7,10 @@ mod upgrades;
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use tenantry::clock::Clock;
-use tenantry::db::DbError;
-use tenantry::ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, fence};
-use tenantry::submit::Submitted;
+use tenantry::testing::submit::Submitted;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::db::DbError;
+use tenantry_ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, fence};
 
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both, tables};
 

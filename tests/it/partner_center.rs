@@ -22,25 +22,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tenantry::clock::Clock;
-use tenantry::ledger::{Job, Ledger, Parameters, RowRecord};
-use tenantry::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
-use tenantry::plan::Limits;
-use tenantry::queue::Queue;
-use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submitted};
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
+use tenantry::testing::submit::{Rules, Submitted};
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::{Job, Ledger, Parameters, RowRecord};
+use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings};
+use tenantry_store::Stores;
 
-use crate::place::{On, Place, TestJob, Work, by, outcomes};
+use crate::place::{On, PLAIN_CUSTOMERS, Place, TestJob, Work, by, outcomes};
 use crate::sandbox::{Here, TOKEN};
-use tenantry::secret::Secret;
+use tenantry_foundation::secret::Secret;
 
 /// An offer of the legacy sort, which is a GUID.
 pub(crate) const LEGACY: &str = "84a03d81-6b37-4d66-8d4a-faea24541538";
-const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB
-beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE
-";
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 const USERS: &str = "customer,user_principal_name,first_name,last_name,usage_location,licenses,roles\n";
@@ -160,7 +155,7 @@ impl Office {
 
     async fn and_customers(self) -> (Self, [String; 2]) {
         let office = self;
-        let job = office.apply("add-customer", CUSTOMERS).await;
+        let job = office.apply("add-customer", PLAIN_CUSTOMERS).await;
         assert_eq!(job.counts.applied, 2, "{:?}", outcomes(&office.ledger, &job).await);
         let ids = [office.target(&job, 1).await, office.target(&job, 2).await];
         (office, ids)
@@ -246,7 +241,8 @@ impl Office {
     async fn undo(&self, job: &Job) -> Job {
         let (ledger, stores) = (&self.ledger, &self.stores);
         let undoing =
-            tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
+            tenantry::testing::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE)
+                .await;
         let id = undoing.expect("an undo").job;
         let undo = ledger.job(id).await.expect("asked").expect("there");
         Work::on(ledger, &undo).stores(stores).until_at_rest().await
@@ -292,7 +288,7 @@ impl Office {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sort_of_row_is_applied_once_and_then_unchanged() {
     let (office, [alpha, _]) = Office::with_customers().await;
-    assert_eq!(office.apply("add-customer", CUSTOMERS).await.counts.unchanged, 2);
+    assert_eq!(office.apply("add-customer", PLAIN_CUSTOMERS).await.counts.unchanged, 2);
     office.here.subscription(&alpha, 5).await;
     let users = format!(
         "{USERS}alpha.onmicrosoft.com,one@alpha.onmicrosoft.com,One,Uno,GB,SPB,User Administrator\n\
@@ -353,7 +349,7 @@ async fn what_cannot_be_is_rejected_by_name() {
     let other = format!("{USERS}{alpha},e@alpha.onmicrosoft.com,Else,E,GB,,\n");
     let job = office.apply("bulk-add-users", &other).await;
     assert_eq!(outcomes(&office.ledger, &job).await[0].2, "user-exists");
-    let taken = CUSTOMERS.replace("Alpha Ltd", "Another Ltd");
+    let taken = PLAIN_CUSTOMERS.replace("Alpha Ltd", "Another Ltd");
     let job = office.apply("add-customer", &taken).await;
     assert_eq!(outcomes(&office.ledger, &job).await[0].2, "customer-exists");
 }

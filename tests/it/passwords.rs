@@ -6,10 +6,10 @@ mod servers;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tenantry::clock::Clock;
-use tenantry::config::{Config, PasswordsConfig};
-use tenantry::passwords::{Identities, PasswordRow, Sealer, generate, open, write_key_pair};
-use tenantry::receipt::{passwords_name, write_private};
+use tenantry::testing::config::{Config, PasswordsConfig};
+use tenantry::testing::receipt::{passwords_name, write_private};
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::passwords::{Identities, PasswordRow, Sealer, generate, open, write_key_pair};
 
 use crate::place::{On, Place, Run, read};
 use servers::files;

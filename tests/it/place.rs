@@ -9,17 +9,17 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tenantry::clock::Clock;
-use tenantry::ledger::{Actor, Claimant, Ledger, Scope, Via};
-use tenantry::passwords::{Class, PasswordPolicy};
-use tenantry::receipt::Form;
-use tenantry::runner::RunnerSettings;
-use tenantry::runner::retry::RetryPolicy;
+use tenantry::testing::receipt::Form;
+use tenantry::testing::runner::RunnerSettings;
+use tenantry::testing::runner::retry::RetryPolicy;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::passwords::{Class, PasswordPolicy};
+use tenantry_ledger::{Actor, Claimant, Ledger, Scope, Via};
 
 use crate::servers::PgServer;
 pub(crate) use jobs::{TestJob, Work, apply};
 pub(crate) use look::{column, file, outcomes};
-use tenantry::backoff::Backoff;
+use tenantry_foundation::backoff::Backoff;
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,20 @@ pub(crate) enum On {
 pub(crate) const CUSTOMERS: &str = "\
 domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
 alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
+";
+
+/// Two customers.
+pub(crate) const TWO_CUSTOMERS: &str = "\
+domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
+alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
+beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE,B-2
+";
+
+/// The same two, with no column that only a store of our own keeps.
+pub(crate) const PLAIN_CUSTOMERS: &str = "\
+domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country
+alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB
+beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE
 ";
 
 pub(crate) struct Place {

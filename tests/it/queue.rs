@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tenantry::ledger::JobId;
-use tenantry::queue::{Queue, QueueError, Ticket, serve};
-use tenantry::tasks;
+use tenantry::testing::queue::{Queue, QueueError, Ticket, serve};
+use tenantry_foundation::tasks;
+use tenantry_ledger::JobId;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::servers::{RedisServer, eventually};
-use tenantry::secret::SecretUrl;
+use tenantry_foundation::secret::SecretUrl;
 
 fn connect(url: impl Into<String>, prefix: &str) -> Result<Queue, QueueError> {
     Queue::connect(&SecretUrl::new(url), prefix, std::time::Duration::from_secs(1))

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use tenantry::input::{Block, Input, InputLimits};
-use tenantry::ledger::{Counts, JobId, JobState, Parameters};
-use tenantry::receipt::{Form, InputFiles, Line, Receipt, RejectsWriter, ResultsWriter};
+use tenantry::testing::receipt::{Form, InputFiles, Line, Receipt, RejectsWriter, ResultsWriter};
+use tenantry_foundation::input::{Block, Input, InputLimits};
+use tenantry_ledger::{Counts, JobId, JobState, Parameters};
 
 use crate::input::{plain, rows};
 
@@ -129,7 +129,7 @@ fn rejects_exist_only_where_there_are_any() {
     );
 }
 
-fn some_hash() -> tenantry::input::Sha256 {
+fn some_hash() -> tenantry_foundation::input::Sha256 {
     serde_json::from_str(&format!("\"{}\"", "0f".repeat(32))).expect("a hash")
 }
 

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tenantry::db::{ConnectOptions, Db, DbError};
-use tenantry::ledger::JobFilter;
+use tenantry_foundation::db::{ConnectOptions, Db, DbError};
+use tenantry_ledger::JobFilter;
 use tokio::task::JoinSet;
 
 use crate::place::{CUSTOMERS, On, Place, Running, tables};

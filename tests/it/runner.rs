@@ -5,18 +5,18 @@ mod together;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use tenantry::ledger::{Job, JobState, Ledger, Parameters, Scope};
-use tenantry::queue::Queue;
-use tenantry::runner::{Runner, ServeError};
-use tenantry::store::Stores;
-use tenantry::submit::Submitted;
-use tenantry::tasks;
+use tenantry::testing::queue::Queue;
+use tenantry::testing::runner::{Runner, ServeError};
+use tenantry::testing::submit::Submitted;
+use tenantry_foundation::tasks;
+use tenantry_ledger::{Job, JobState, Ledger, Parameters, Scope};
+use tenantry_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::place::{CUSTOMERS, On, Place, TestJob, apply, by, claimant, column, settings, tables};
 use crate::servers::{RedisServer, eventually};
-use tenantry::secret::SecretUrl;
+use tenantry_foundation::secret::SecretUrl;
 
 const STRICT: Parameters = Parameters {
     store: None,
@@ -64,7 +64,7 @@ impl Shop {
         }
     }
 
-    async fn job(&self, id: tenantry::ledger::JobId) -> Job {
+    async fn job(&self, id: tenantry_ledger::JobId) -> Job {
         self.ledger.job(id).await.expect("asked").expect("there")
     }
 
@@ -159,7 +159,7 @@ with_both_queues! {
     async fn tickets_too_many_for_jobs_that_are_gone_do_no_harm(shop: Shop) {
         let job = shop.unrung("a", 30).await;
         shop.queue.wake(job.id, 50).await.expect("rung");
-        shop.queue.wake(tenantry::ledger::JobId(uuid::Uuid::from_u128(7)), 5).await.expect("rung");
+        shop.queue.wake(tenantry_ledger::JobId(uuid::Uuid::from_u128(7)), 5).await.expect("rung");
         let working = shop.runner();
         assert_eq!(shop.ended(&job).await.counts.applied, 30);
         working.end().await;

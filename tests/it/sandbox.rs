@@ -15,7 +15,7 @@ use std::process::Stdio;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tenantry::clock::Clock;
+use tenantry_foundation::clock::Clock;
 use tenantry_sandbox::{Options, Sandbox};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

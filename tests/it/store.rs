@@ -5,16 +5,11 @@ mod identity;
 mod memory;
 mod under_test;
 
-use crate::place::{On, Place, TestJob, apply, column, of_this_store, on_both, outcomes, tables};
+use crate::place::{On, Place, TWO_CUSTOMERS, TestJob, apply, column, of_this_store, on_both, outcomes, tables};
 use serde_json::json;
-use tenantry::ledger::Parameters;
 use tenantry_jobs::Undo;
+use tenantry_ledger::Parameters;
 
-const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country,external_id
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1
-beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE,B-2
-";
 const SEATS: &str = "customer,sku,seats\nA-1,SPB,2\n";
 
 fn users(rows: &str) -> String {
@@ -42,7 +37,7 @@ on_both! {
 
     async fn customers_answer_to_guid_domain_and_external_id(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let guid = column(ledger.db(), "SELECT tenant_id FROM customers WHERE external_id = 'A-1'").await.remove(0);
         let rows = format!("{guid},a@alpha.onmicrosoft.com,A,A,,\nALPHA.onmicrosoft.com,b@alpha.onmicrosoft.com,B,B,,\na-1,c@Alpha.onmicrosoft.com,C,C,,\n");
         let job = apply(&ledger, "bulk-add-users", &users(&rows)).await;
@@ -51,7 +46,7 @@ on_both! {
 
     async fn what_the_store_cannot_take_is_rejected_by_name(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         apply(&ledger, "set-seats", SEATS).await;
         let rows = "\
 A-1,one@alpha.onmicrosoft.com,One,One,GB,SPB
@@ -73,7 +68,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn an_existing_user_is_unchanged_or_named_as_differing(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let many: String = (0..40).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,First{n},Last,GB,\n")).collect();
         let first = TestJob::new(&ledger, "bulk-add-users", &users(&many)).parameters(Parameters { skip_invalid: true, ..Parameters::default() }).chunks(7).run().await;
         assert_eq!(first.counts.applied, 40);
@@ -89,7 +84,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn an_update_touches_only_what_it_names_and_keeps_what_was(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let patch = "customer,email,phone,address_line2,tags\nA-1,new@alpha.example,,,vip\nB-2,,+49 30 1234567,<clear>,\n";
         let job = apply(&ledger, "update-account", patch).await;
         assert_eq!(job.counts.applied, 2, "{:?}", outcomes(&ledger, &job).await);
@@ -105,7 +100,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn ids_of_other_customers_are_not_taken(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let taken = apply(&ledger, "update-account", "customer,external_id\nB-2,a-1\n").await;
         assert_eq!(outcomes(&ledger, &taken).await[0].2, "external-id-taken");
         // Each could have it; both cannot, and the second must not take the first one's chunk along.
@@ -113,7 +108,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         assert_eq!(both.counts.applied, 1);
         assert_eq!(outcomes(&ledger, &both).await, [(2, "rejected".to_owned(), "duplicate-in-file".to_owned())]);
         apply(&ledger, "update-account", "customer,external_id\nX-9,A-1\n").await;
-        let third = CUSTOMERS.lines().next().unwrap_or_default().to_owned()
+        let third = TWO_CUSTOMERS.lines().next().unwrap_or_default().to_owned()
             + "\ngamma,Gamma Ltd,G,G,g@gamma.example,3 Lane,London,,N1 9GU,GB,B-2\nalpha,Alpha Other,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB,A-1\n";
         let job = apply(&ledger, "add-customer", &third).await;
         let codes: Vec<_> = outcomes(&ledger, &job).await.into_iter().map(|(_, _, code)| code).collect();
@@ -122,7 +117,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn seats_in_use_cannot_be_taken_away(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         apply(&ledger, "set-seats", SEATS).await;
         apply(&ledger, "bulk-add-users", &users("A-1,one@alpha.onmicrosoft.com,One,One,GB,SPB\n")).await;
         let less = apply(&ledger, "set-seats", "customer,sku,seats\nA-1,SPB,0\n").await;
@@ -133,7 +128,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn a_user_is_changed_field_by_field_and_stays_the_same_one(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         apply(&ledger, "set-seats", SEATS).await;
         apply(&ledger, "bulk-add-users", &users("A-1,one@alpha.onmicrosoft.com,One,Uno,GB,SPB\nA-1,two@alpha.onmicrosoft.com,Two,Due,,\n")).await;
         let db = ledger.db();
@@ -161,7 +156,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn a_new_name_is_one_of_the_customers_and_nobody_elses(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let of = |names: &[&str]| {
             let row = |name: &&str| format!("A-1,{name}@alpha.onmicrosoft.com,{name},{name},,\n");
             users(&names.iter().map(row).collect::<String>())
@@ -189,7 +184,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn a_share_of_users_that_are_changed_is_told(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         apply(&ledger, "bulk-add-users", &users("A-1,one@alpha.onmicrosoft.com,One,Uno,,\nA-1,two@alpha.onmicrosoft.com,Two,Due,,\n")).await;
         place.write("users.csv", "customer,user_principal_name,job_title,block_sign_in\nA-1,one@alpha.onmicrosoft.com,Baker,yes\n");
         let plan = place.tenantry(&["plan", "update-users", "users.csv", "--json"]).ends(0).json();
@@ -203,7 +198,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn a_list_of_users_that_was_edited_changes_them(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let made = "customer,user_principal_name,first_name,office_phone,block_sign_in\nA-1,one@alpha.onmicrosoft.com,One,+44 20 7946 0000,yes\n";
         apply(&ledger, "bulk-add-users", made).await;
         let columns = "microsoft_id;primary_domain_name;user_principal_name;first_name;job_title;office_phone;licenses;block_sign_in;status";
@@ -220,7 +215,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
 
     async fn a_password_is_never_kept(place: Place) {
         let ledger = place.ledger().await;
-        apply(&ledger, "add-customer", CUSTOMERS).await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let csv = "customer,user_principal_name,first_name,last_name,password\nA-1,one@alpha.onmicrosoft.com,One,One,S3cret-Canary!\n";
         let job = apply(&ledger, "bulk-add-users", csv).await;
         assert_eq!(job.counts.applied, 1);

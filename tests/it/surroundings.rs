@@ -7,9 +7,9 @@ mod stopped;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tenantry::ledger::JobState;
-use tenantry::runner::retry::RetryPolicy;
-use tenantry::submit::Submitted;
+use tenantry::testing::runner::retry::RetryPolicy;
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::JobState;
 
 use crate::place::{
     CUSTOMERS, On, Place, Running, TestJob, Work, apply, by, claimant, on_both, outcomes, settings, tables,
@@ -62,7 +62,7 @@ on_both! {
         let deaths = workers_until_done(&place, "row:117");
         assert!((6..30).contains(&deaths), "{deaths}");
         let ledger = place.ledger().await;
-        let job = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs").remove(0);
+        let job = ledger.jobs(tenantry_ledger::JobFilter { limit: 1, ..Default::default() }).await.expect("jobs").remove(0);
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 299, 1));
         assert_eq!(outcomes(&ledger, &job).await, [(117, "failed".to_owned(), "at-fault".to_owned())]);
         let said = tables::messages(&ledger, "failed").await;
@@ -81,9 +81,9 @@ on_both! {
         with_customer(&place).await;
         let ledger = place.ledger().await;
         let triggers: &[&str] = match ledger.db().dialect() {
-            tenantry::db::Dialect::Sqlite => &["CREATE TRIGGER no BEFORE INSERT ON users WHEN NEW.first_name = 'First33' BEGIN
+            tenantry_foundation::db::Dialect::Sqlite => &["CREATE TRIGGER no BEFORE INSERT ON users WHEN NEW.first_name = 'First33' BEGIN
                 SELECT RAISE(ABORT, 'not this one'); END"],
-            tenantry::db::Dialect::Postgres => &[
+            tenantry_foundation::db::Dialect::Postgres => &[
                 "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                    IF NEW.first_name = 'First33' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$",
                 "CREATE TRIGGER no BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION no()",
@@ -116,7 +116,7 @@ on_both! {
             // Half of the rows are suspected, then half of those, and so on, and none is at fault.
             for _ in 0..suspicions {
                 let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
-                let cause = tenantry::ledger::Cause::Rows { most: 1 };
+                let cause = tenantry_ledger::Cause::Rows { most: 1 };
                 ledger.set_back(&claim, cause, |_| Duration::ZERO, "a fault".to_owned()).await.expect("set back");
             }
             let job = Work::on(&ledger, &ledger.job(id).await.expect("asked").expect("there")).until_at_rest().await;
@@ -134,7 +134,7 @@ on_both! {
         for times in 1..=30 {
             let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
             let pause = |times| { assert!(times <= 30); Duration::ZERO };
-            let cause = tenantry::ledger::Cause::Surroundings;
+            let cause = tenantry_ledger::Cause::Surroundings;
             ledger.set_back(&claim, cause, pause, format!("away {times}")).await.expect("set back");
         }
         let job = ledger.job(id).await.expect("asked").expect("there");
@@ -193,7 +193,7 @@ async fn connections_that_are_cut_again_and_again_fail_no_row() {
     let ledger = place.ledger().await;
     let job = eventually("the job to end", async || {
         let mut jobs = ledger
-            .jobs(tenantry::ledger::JobFilter {
+            .jobs(tenantry_ledger::JobFilter {
                 limit: 1,
                 ..Default::default()
             })
@@ -279,7 +279,7 @@ async fn jobs_are_found_by_either_end_of_their_ids() {
     let place = Place::with_customer().await;
     let ledger = place.ledger().await;
     let job = ledger
-        .jobs(tenantry::ledger::JobFilter {
+        .jobs(tenantry_ledger::JobFilter {
             limit: 1,
             ..Default::default()
         })
@@ -299,7 +299,7 @@ async fn jobs_are_found_by_either_end_of_their_ids() {
 async fn claims_and_sweeps_go_by_indexes() {
     let server = PgServer::private().await;
     let url = server.database().await;
-    let ledger = tenantry::ledger::Ledger::open(&url, 4, tenantry::clock::Clock::system())
+    let ledger = tenantry_ledger::Ledger::open(&url, 4, tenantry_foundation::clock::Clock::system())
         .await
         .expect("opened");
     // With fewer ended jobs, or once the tables were vacuumed, the server chooses well whatever indexes it has.
@@ -316,7 +316,7 @@ async fn claims_and_sweeps_go_by_indexes() {
             .expect("a chunk");
         assert_eq!(
             ledger
-                .claimable(tenantry::ledger::Scope::All, 4)
+                .claimable(tenantry_ledger::Scope::All, 4)
                 .await
                 .expect("asked")
                 .len(),
@@ -325,7 +325,7 @@ async fn claims_and_sweeps_go_by_indexes() {
     }
     ledger.clear_up_cancelled().await.expect("swept");
     ledger
-        .discard_stale_plans(&mut tenantry::ledger::Seen::default())
+        .discard_stale_plans(&mut tenantry_ledger::Seen::default())
         .await
         .expect("swept");
     ledger.expire_approvals().await.expect("swept");

@@ -4,9 +4,9 @@
 mod disturbed;
 mod random;
 
-use tenantry::ledger::{Job, Ledger};
-use tenantry::store::{Sources, Stores};
-use tenantry::submit::Submitted;
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::{Job, Ledger};
+use tenantry_store::{Sources, Stores};
 
 use crate::place::{On, Place, TestJob, Work, apply, column, on_both, outcomes};
 

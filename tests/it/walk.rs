@@ -8,11 +8,11 @@ mod limits;
 mod property;
 mod waiting;
 
-use tenantry::ledger::{Job, JobState, Ledger};
-use tenantry::plan::Limits;
-use tenantry::queue::Queue;
-use tenantry::store::Stores;
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
 use tenantry_jobs::Undo;
+use tenantry_ledger::{Job, JobState, Ledger};
+use tenantry_store::Stores;
 
 use crate::counterpart::{self, Answer};
 
@@ -48,7 +48,7 @@ async fn rows_of(ledger: &Ledger, sql: &'static str) -> Vec<String> {
 }
 
 pub(crate) async fn undo(ledger: &Ledger, job: &Job) -> Job {
-    let undoing = tenantry::undo::submit(
+    let undoing = tenantry::testing::undo::submit(
         ledger,
         &Stores::default(),
         &Queue::embedded(),

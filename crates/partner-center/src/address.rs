@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
-use super::failure::{Class, find};
+use super::failure::{FailureClass, find};
 use super::text::text;
 use tenantry_foundation::lock::lock;
 
@@ -87,7 +87,7 @@ async fn ask(client: &Client, asked: &Value) -> Result<Judgement, Halt> {
             let problem = Problem::new(code::ADDRESS_NOT_VERIFIED, "address_line1", line, expected);
             Ok(Judgement::Doubtful(problem))
         }
-        Err(CallError::Answered(failure, _)) if failure.class() != Class::Unauthorized => {
+        Err(CallError::Answered(failure, _)) if failure.class() != FailureClass::Unauthorized => {
             Ok(Judgement::Unchecked(failure.to_string()))
         }
         Err(CallError::Lost(why)) => Ok(Judgement::Unchecked(why)),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::auth::{AuthError, Credentials, Speaker, tokens};
 use super::cloud::Addresses;
-use super::failure::{Class, Failure};
+use super::failure::{Failure, FailureClass};
 use tenantry_foundation::clock::Clock;
 use tenantry_foundation::secret::Secret;
 use tenantry_store::kit::http::{Http, HttpError, retry_after};
@@ -194,8 +194,8 @@ impl Client {
     pub(super) async fn read(&self, call: &Call) -> Result<Answer, CallError> {
         let again = |error: &CallError| match error {
             CallError::Answered(failure, _) => match failure.class() {
-                Class::Throttled => Retry::InTurn,
-                Class::Unavailable => Retry::Later,
+                FailureClass::Throttled => Retry::InTurn,
+                FailureClass::Unavailable => Retry::Later,
                 _ => Retry::Never,
             },
             CallError::Auth(AuthError::Refused(_)) => Retry::Never,
@@ -213,7 +213,7 @@ impl Client {
     async fn call_once(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallError> {
         let speaker = call.operation.speaker;
         let send = |token: Secret| async move { self.send(call, request_id, token.reveal()).await };
-        let is_refused = |error: &CallError| matches!(error, CallError::Answered(failure, _) if failure.class() == Class::Unauthorized);
+        let is_refused = |error: &CallError| matches!(error, CallError::Answered(failure, _) if failure.class() == FailureClass::Unauthorized);
         self.tokens.with(speaker, send, is_refused).await
     }
 
@@ -259,7 +259,7 @@ impl Client {
         let is_success = (200..300).contains(&status);
         let failure = (!is_success).then(|| Failure::read(call.operation.name, status, &body, retry_after));
         match &failure {
-            Some(failure) if failure.class() == Class::Throttled => pass.was_throttled(retry_after),
+            Some(failure) if failure.class() == FailureClass::Throttled => pass.was_throttled(retry_after),
             _ => pass.went_well(),
         }
         drop(pass);

@@ -29,7 +29,7 @@ pub(super) struct Failure {
 
 /// What to do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum FailureClass {
     /// The row cannot be carried out; trying again changes nothing.
     Refused,
     /// The key is out of calls: wait, and then call again.
@@ -98,17 +98,17 @@ impl Failure {
     }
 
     /// What to do about it.
-    pub(super) fn class(&self) -> Class {
+    pub(super) fn class(&self) -> FailureClass {
         if let Some(entry) = self.entry() {
             return entry.class;
         }
         match self.status {
-            401 => Class::Unauthorized,
-            409 | 412 => Class::Stale,
-            429 => Class::Throttled,
-            408 | 500..=599 => Class::Unavailable,
-            _ if self.retryable == Some(true) => Class::Unavailable,
-            _ => Class::Refused,
+            401 => FailureClass::Unauthorized,
+            409 | 412 => FailureClass::Stale,
+            429 => FailureClass::Throttled,
+            408 | 500..=599 => FailureClass::Unavailable,
+            _ if self.retryable == Some(true) => FailureClass::Unavailable,
+            _ => FailureClass::Refused,
         }
     }
 
@@ -147,7 +147,7 @@ impl std::fmt::Display for Failure {
 mod tests {
     use super::*;
 
-    fn check(status: u16, body: &str, code: &str, message: &str, class: Class) {
+    fn check(status: u16, body: &str, code: &str, message: &str, class: FailureClass) {
         let failure = Failure::read("list-users", status, body.as_bytes(), None);
         assert_eq!(
             (failure.code.as_str(), failure.message.as_str()),
@@ -160,33 +160,33 @@ mod tests {
     #[test]
     fn every_shape_is_read() {
         let full = r#"{"code":60012,"description":"no seats","data":["SKU x"],"source":"S"}"#;
-        check(400, full, "60012", "no seats", Class::Refused);
+        check(400, full, "60012", "no seats", FailureClass::Refused);
         let text = "\u{feff}{\"Code\":\"2055\",\"Description\":\"old\"}";
-        check(400, text, "2055", "old", Class::Stale);
+        check(400, text, "2055", "old", FailureClass::Stale);
         let newer =
             r#"{"code":600061,"message":"m","description":"there already","isRetryable":false,"parameters":{}}"#;
-        check(400, newer, "600061", "there already", Class::Refused);
+        check(400, newer, "600061", "there already", FailureClass::Refused);
         let newer = r#"{"code":1,"message":"later","isRetryable":true}"#;
-        check(400, newer, "1", "later", Class::Unavailable);
+        check(400, newer, "1", "later", FailureClass::Unavailable);
         check(
             429,
             r#"{"statusCode":429,"message":"wait"}"#,
             "",
             "wait",
-            Class::Throttled,
+            FailureClass::Throttled,
         );
         let entra = r#"{"error":"invalid_grant","error_description":"expired","error_codes":[1]}"#;
-        check(400, entra, "invalid_grant", "expired", Class::Refused);
+        check(400, entra, "invalid_grant", "expired", FailureClass::Refused);
         let graph = r#"{"error":{"code":"Request_BadRequest","message":"taken"}}"#;
-        check(400, graph, "Request_BadRequest", "taken", Class::Refused);
+        check(400, graph, "Request_BadRequest", "taken", FailureClass::Refused);
         check(
             502,
             "<html>Bad Gateway</html>",
             "",
             "<html>Bad Gateway</html>",
-            Class::Unavailable,
+            FailureClass::Unavailable,
         );
-        check(404, "", "", "it answered 404", Class::Refused);
+        check(404, "", "", "it answered 404", FailureClass::Refused);
     }
 
     #[test]
@@ -196,28 +196,28 @@ mod tests {
             Failure::read(operation, status, body.as_bytes(), None).class()
         };
         for (operation, status, code, expected) in [
-            ("list-users", 401, "400", Class::Unauthorized),
-            ("list-users", 401, "", Class::Unauthorized),
-            ("list-users", 401, "900420", Class::Forbidden),
-            ("create-user", 403, "900329", Class::Forbidden),
-            ("update-licenses", 400, "900316", Class::Forbidden),
-            ("create-customer", 403, "900308", Class::Forbidden),
-            ("create-user", 403, "900308", Class::Refused),
-            ("get-customer", 403, "20002", Class::Refused),
-            ("get-order", 404, "20000", Class::Busy),
-            ("get-customer", 404, "1000", Class::Refused),
-            ("update-billing-profile", 400, "2055", Class::Stale),
-            ("update-subscription", 412, "", Class::Stale),
-            ("update-subscription", 409, "900278", Class::Busy),
-            ("update-subscription", 409, "27009", Class::Refused),
-            ("create-transfer", 409, "900101", Class::Refused),
-            ("accept-transfer", 409, "900101", Class::Stale),
-            ("accept-transfer", 409, "900104", Class::Busy),
-            ("create-order", 500, "800084", Class::Refused),
-            ("update-subscription", 500, "800094", Class::Unavailable),
-            ("create-order", 500, "800003", Class::Unavailable),
-            ("list-customers", 408, "900225", Class::Unavailable),
-            ("list-customers", 429, "", Class::Throttled),
+            ("list-users", 401, "400", FailureClass::Unauthorized),
+            ("list-users", 401, "", FailureClass::Unauthorized),
+            ("list-users", 401, "900420", FailureClass::Forbidden),
+            ("create-user", 403, "900329", FailureClass::Forbidden),
+            ("update-licenses", 400, "900316", FailureClass::Forbidden),
+            ("create-customer", 403, "900308", FailureClass::Forbidden),
+            ("create-user", 403, "900308", FailureClass::Refused),
+            ("get-customer", 403, "20002", FailureClass::Refused),
+            ("get-order", 404, "20000", FailureClass::Busy),
+            ("get-customer", 404, "1000", FailureClass::Refused),
+            ("update-billing-profile", 400, "2055", FailureClass::Stale),
+            ("update-subscription", 412, "", FailureClass::Stale),
+            ("update-subscription", 409, "900278", FailureClass::Busy),
+            ("update-subscription", 409, "27009", FailureClass::Refused),
+            ("create-transfer", 409, "900101", FailureClass::Refused),
+            ("accept-transfer", 409, "900101", FailureClass::Stale),
+            ("accept-transfer", 409, "900104", FailureClass::Busy),
+            ("create-order", 500, "800084", FailureClass::Refused),
+            ("update-subscription", 500, "800094", FailureClass::Unavailable),
+            ("create-order", 500, "800003", FailureClass::Unavailable),
+            ("list-customers", 408, "900225", FailureClass::Unavailable),
+            ("list-customers", 429, "", FailureClass::Throttled),
         ] {
             assert_eq!(class(operation, status, code), expected, "{operation} {status} {code}");
         }

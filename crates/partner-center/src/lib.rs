@@ -131,11 +131,13 @@ impl Halt {
     fn of(error: CallError) -> Self {
         match error {
             // What a gateway refuses is no row's fault.
-            CallError::Answered(failure, true) if failure.class() == failure::Class::Refused => {
+            CallError::Answered(failure, true) if failure.class() == failure::FailureClass::Refused => {
                 Self::Refused(RefusedRead(failure))
             }
             CallError::Answered(failure, _) => match failure.class() {
-                failure::Class::Unauthorized | failure::Class::Forbidden => Self::Unauthorized(failure.to_string()),
+                failure::FailureClass::Unauthorized | failure::FailureClass::Forbidden => {
+                    Self::Unauthorized(failure.to_string())
+                }
                 _ => Self::Unavailable(failure.to_string()),
             },
             CallError::Auth(auth::AuthError::Refused(what)) => Self::Unauthorized(what),

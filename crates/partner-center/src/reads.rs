@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use self::customer::{Listed, head_of};
 use super::auth::Speaker;
 use super::client::{Answer, Call, CallError, Client, Operation};
-use super::failure::{Class, find};
+use super::failure::{FailureClass, find};
 use super::paging::Pages;
 use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES, find_customer};
 use super::subscription::Subscription;
@@ -29,7 +29,7 @@ use super::text::{items, number, segment, text};
 use super::{Halt, PartnerCenter, TITLE, kinds};
 use tenantry_store::kit::sorter::Sorter;
 use tenantry_store::reader::{
-    CustomerHead, Missed, Query, Record, RecordKey, RecordKind, RecordReader, Records, Select,
+    CustomerHead, Missed, Query, RecordKey, RecordKind, RecordReader, Records, Select, StoreRecord,
 };
 use tenantry_store::remote::ApplyError;
 
@@ -307,7 +307,7 @@ impl Reader {
     }
 
     /// A user as a record, with its licences and roles if they are asked for.
-    async fn user(&self, user: UserOf, query: Arc<Query>) -> Read<Record> {
+    async fn user(&self, user: UserOf, query: Arc<Query>) -> Read<StoreRecord> {
         let licenses = async {
             if query.wants("licenses") || query.wants("license_names") {
                 self.licenses(&user).await
@@ -345,7 +345,7 @@ impl Reader {
             ("license_names", sorted(licenses.iter().map(License::name).collect())),
             ("roles", roles.join(";")),
         ];
-        Ok(Ok(Record::new(
+        Ok(Ok(StoreRecord::new(
             user.customer.clone(),
             key(&user.customer, &user.id),
             fields,
@@ -363,7 +363,7 @@ impl Reader {
     }
 
     /// The SKUs a customer holds seats of, by their ids.
-    async fn seats(&self, customer: &Arc<CustomerHead>) -> Read<Vec<Record>> {
+    async fn seats(&self, customer: &Arc<CustomerHead>) -> Read<Vec<StoreRecord>> {
         let path = format!("/customers/{}/subscribedskus", segment(&customer.id));
         let call = both_groups(Call::new(SUBSCRIBED_SKUS, path)).of(&customer.id);
         match self.ask(call).await {
@@ -375,9 +375,9 @@ impl Reader {
                         ("seats", number(value, "totalUnits").to_string()),
                     ];
                     let key = key(customer, &text(product, "id").to_lowercase());
-                    Some(Record::new(customer.clone(), key, fields))
+                    Some(StoreRecord::new(customer.clone(), key, fields))
                 };
-                let mut all: Vec<Record> = items(answer.body).iter().filter_map(seats).collect();
+                let mut all: Vec<StoreRecord> = items(answer.body).iter().filter_map(seats).collect();
                 all.sort_by(|one, other| one.key.cmp(&other.key));
                 Ok(Ok(all))
             }
@@ -401,12 +401,16 @@ async fn by_itself<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
 /// Only what is refused is left out: anything else is not the customer's doing.
 fn missed(customer: &CustomerHead, id: Option<&str>, what: String, error: CallError) -> Result<Missed, Halt> {
     match error {
-        CallError::Answered(failure, _) if matches!(failure.class(), Class::Refused | Class::Forbidden) => Ok(Missed {
-            customer: customer.id.clone(),
-            id: id.map(str::to_owned),
-            what,
-            why: failure.to_string(),
-        }),
+        CallError::Answered(failure, _)
+            if matches!(failure.class(), FailureClass::Refused | FailureClass::Forbidden) =>
+        {
+            Ok(Missed {
+                customer: customer.id.clone(),
+                id: id.map(str::to_owned),
+                what,
+                why: failure.to_string(),
+            })
+        }
         error => Err(Halt::of(error)),
     }
 }
@@ -417,7 +421,7 @@ fn key(customer: &CustomerHead, id: &str) -> RecordKey {
 }
 
 /// A subscription as a record.
-fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> Record {
+fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> StoreRecord {
     let time = |time: Option<i64>| time.map_or(String::new(), |millis| millis.to_string());
     let fields = vec![
         ("subscription_id", one.id()),
@@ -431,7 +435,7 @@ fn subscription(customer: &Arc<CustomerHead>, one: &Subscription) -> Record {
         ("cancellable_until", time(one.cancellable_until())),
         ("partner_id_on_record", one.partner_id().to_owned()),
     ];
-    Record::new(customer.clone(), key(customer, &one.id()), fields)
+    StoreRecord::new(customer.clone(), key(customer, &one.id()), fields)
 }
 
 /// SKUs come in two groups, of which the service shows only the first unless asked.

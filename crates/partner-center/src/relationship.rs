@@ -11,7 +11,7 @@ use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, CallError, Operation};
 use super::end::End;
-use super::failure::Class;
+use super::failure::FailureClass;
 use super::image::{Image, Object};
 use super::records::Customer;
 use super::session::Session;
@@ -176,7 +176,7 @@ async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Re
         let call = Call::new(GET_CUSTOMER, path.clone()).of(&customer.id);
         match session.client().read(&call).await {
             Ok(answer) => Ok(text(&answer.body, "relationshipToPartner").eq_ignore_ascii_case("none")),
-            Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => Ok(true),
+            Err(CallError::Answered(failure, _)) if failure.class() == FailureClass::Refused => Ok(true),
             Err(error) => Err(Halt::of(error)),
         }
     })

@@ -17,7 +17,7 @@ use super::Halt;
 use super::address::{Judgement, Validator};
 use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
-use super::failure::{Class, find};
+use super::failure::{FailureClass, find};
 use super::image::Image;
 use super::paging::Pages;
 use super::records::{Customer, Sku};
@@ -298,7 +298,7 @@ async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<
     let body = match client.read(&call).await {
         Ok(answer) => answer.body,
         // Not found, or no relationship with it: no customer of ours.
-        Err(CallError::Answered(failure, _)) if failure.class() == Class::Refused => return Ok(Err(unknown())),
+        Err(CallError::Answered(failure, _)) if failure.class() == FailureClass::Refused => return Ok(Err(unknown())),
         Err(error) => return Err(Halt::of(error)),
     };
     let of_profile = |name: &str| find(&body, "companyProfile").map_or("", |profile| text(profile, name));

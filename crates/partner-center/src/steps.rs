@@ -138,11 +138,11 @@ impl Sender for Client {
 
 fn class(failure: &Failure) -> AnswerClass {
     match failure.class() {
-        failure::Class::Throttled => AnswerClass::Throttled,
-        failure::Class::Unavailable => AnswerClass::Unavailable,
-        failure::Class::Busy => AnswerClass::Busy,
-        failure::Class::Stale => AnswerClass::Stale,
-        failure::Class::Unauthorized | failure::Class::Forbidden => AnswerClass::Unauthorized,
-        failure::Class::Refused => AnswerClass::Refused,
+        failure::FailureClass::Throttled => AnswerClass::Throttled,
+        failure::FailureClass::Unavailable => AnswerClass::Unavailable,
+        failure::FailureClass::Busy => AnswerClass::Busy,
+        failure::FailureClass::Stale => AnswerClass::Stale,
+        failure::FailureClass::Unauthorized | failure::FailureClass::Forbidden => AnswerClass::Unauthorized,
+        failure::FailureClass::Refused => AnswerClass::Refused,
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::call::Call;
 use super::countries;
 use super::json;
-use super::reply::{Outcome, Refused, Reply, bad_member};
+use super::reply::{Refused, Reply, ReplyResult, bad_member};
 
 /// Refuses an address that lacks something or has it in the wrong form; `path` is where it stands in the request.
 pub(super) fn check(address: &Json, path: &str) -> Result<(), Refused> {
@@ -44,7 +44,7 @@ pub(super) fn check(address: &Json, path: &str) -> Result<(), Refused> {
 }
 
 /// `POST validations/address`: 200 whatever comes of it. A street without a house number is taken for incomplete.
-pub(super) fn validate(call: &mut Call<'_>) -> Outcome {
+pub(super) fn validate(call: &mut Call<'_>) -> ReplyResult {
     let address = call.request.object()?;
     let mut body = json!({ "originalAddress": address });
     let street = json::text(address, "addressLine1");

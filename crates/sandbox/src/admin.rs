@@ -3,14 +3,14 @@
 use axum::http::Method;
 use serde_json::{Value as Json, json};
 
-use super::faults::{Fault, Script};
+use super::faults::{InjectedFault, Script};
 use super::reply::Reply;
-use super::request::Request;
+use super::request::HttpRequest;
 use super::{Quirk, Shared, json, lock, record, routes};
 use tenantry_foundation::db::DbError;
 
 /// Answers a request to `/sandbox/…`.
-pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
+pub(super) async fn answer(shared: &Shared, request: &HttpRequest) -> Reply {
     let path: Vec<String> = request
         .segments
         .iter()
@@ -87,7 +87,7 @@ fn add(shared: &Shared, body: &Json) -> Result<(), Bad> {
         return Ok(());
     }
     let name = json::text(body, "fault");
-    let fault = Fault::named(name).ok_or_else(|| bad(format!("There is no fault `{name}`")))?;
+    let fault = InjectedFault::named(name).ok_or_else(|| bad(format!("There is no fault `{name}`")))?;
     if let Some(probability) = body["probability"].as_f64() {
         let mut trouble = lock(&shared.trouble);
         trouble.chances.retain(|(known, _)| *known != fault);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::call::Call;
 use super::paging::collection;
-use super::reply::{Outcome, Reply, bad_member, refuse_by_name};
+use super::reply::{Reply, ReplyResult, bad_member, refuse_by_name};
 use super::state::moment;
 use super::{documents, json};
 
@@ -18,7 +18,7 @@ const TEMPLATES: &[(&str, &str)] = &[
 
 /// `GET agreements?agreementType=`: those of the older type unless another is asked for, `*` for all.
 #[expect(clippy::unnecessary_wraps, reason = "operations have one signature")]
-pub(super) fn templates(call: &mut Call<'_>) -> Outcome {
+pub(super) fn templates(call: &mut Call<'_>) -> ReplyResult {
     let wanted = call.request.query("agreementType").unwrap_or("MicrosoftCloudAgreement");
     let items = TEMPLATES
         .iter()
@@ -35,7 +35,7 @@ pub(super) fn templates(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/{id}/agreements`: with a count, but without the rest of what collections have.
-pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let wanted = call.request.query("agreementType").unwrap_or("*").to_owned();
     let found = documents::all(call.tx, AGREEMENT, customer.id)?;
@@ -48,7 +48,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `POST customers/{id}/agreements`: once for each contact.
-pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let given = call.request.object()?;
     let template = json::text(given, "templateId");
@@ -88,20 +88,20 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/{id}/directSignedMicrosoftCustomerAgreementStatus`.
-pub(super) fn direct_sign(call: &mut Call<'_>) -> Outcome {
+pub(super) fn direct_sign(call: &mut Call<'_>) -> ReplyResult {
     call.customer()?;
     Ok(Reply::ok(json!({ "isSigned": false })))
 }
 
 /// `GET customers/{id}/qualifications`: a bare array.
-pub(super) fn qualifications(call: &mut Call<'_>) -> Outcome {
+pub(super) fn qualifications(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let found = documents::all(call.tx, QUALIFICATION, customer.id)?;
     Ok(Reply::ok(found.into_iter().map(|one| one.body).collect()))
 }
 
 /// `POST customers/{id}/qualifications`.
-pub(super) fn qualify(call: &mut Call<'_>) -> Outcome {
+pub(super) fn qualify(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let given = call.request.object()?;
     let name = json::text(given, "qualification");

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::json;
 use super::paging::Page;
 use super::record::Record;
-use super::reply::{Outcome, refuse};
+use super::reply::{ReplyResult, refuse};
 use super::state::{millis, moment, next_id};
 use tenantry_foundation::db::{DbError, Value};
 
@@ -61,7 +61,7 @@ pub(super) fn leave(call: &mut Call<'_>, resource: &str, usual: &str, made: bool
 }
 
 /// `GET auditrecords`.
-pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let page = Page::asked(call, LARGEST_PAGE)?;
     let date = |name: &str| match call.request.query(name) {
         None => Ok(None),

@@ -4,16 +4,16 @@ use serde_json::Value as Json;
 
 use super::call::Call;
 use super::record::{self, CUSTOMER};
-use super::reply::{Outcome, Reply, bad_member};
+use super::reply::{Reply, ReplyResult, bad_member};
 use super::{address, customers, json};
 
 /// `GET customers/{id}/profiles/billing`.
-pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     Ok(Reply::ok(customers::billing(&call.customer()?)))
 }
 
 /// `PUT customers/{id}/profiles/billing`.
-pub(super) fn put(call: &mut Call<'_>) -> Outcome {
+pub(super) fn put(call: &mut Call<'_>) -> ReplyResult {
     let mut profile = call.request.object()?.clone();
     let mut customer = call.customer()?;
     let Some(etag) = call.etag_given(&profile) else {

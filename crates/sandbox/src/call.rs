@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::record::{self, CUSTOMER, Record};
 use super::reply::{Refused, refuse};
-use super::request::Request;
+use super::request::HttpRequest;
 use super::tokens::Grant;
 use super::{Shared, state};
 use tenantry_foundation::db::{DbError, Tx};
@@ -24,7 +24,7 @@ pub(super) struct Note {
 pub(super) struct Call<'a> {
     pub(super) tx: &'a mut dyn Tx,
     pub(super) shared: &'a Shared,
-    pub(super) request: &'a Request,
+    pub(super) request: &'a HttpRequest,
     /// What stands at the open places of the path.
     pub(super) places: &'a [String],
     pub(super) caller: &'a Grant,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::call::Call;
-use super::reply::{Outcome, Reply, refuse};
+use super::reply::{Reply, ReplyResult, refuse};
 
 /// The rules of one country.
 pub(super) struct Country {
@@ -120,7 +120,7 @@ fn fits(form: &str, text: &str) -> bool {
 }
 
 /// `GET countryvalidationrules/{code}`.
-pub(super) fn rules(call: &mut Call<'_>) -> Outcome {
+pub(super) fn rules(call: &mut Call<'_>) -> ReplyResult {
     let code = call.places.first().map_or("", String::as_str);
     let country = find(code).ok_or_else(|| refuse(404, 1000, "Not found").about([code]))?;
     let mut body = json!({

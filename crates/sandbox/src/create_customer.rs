@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::call::Call;
 use super::record::{self, CUSTOMER, Record, USER};
-use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
+use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse, refuse_by_name};
 use super::{address, countries, customers, json, state};
 use tenantry_foundation::passwords::{Class, PasswordPolicy, generate};
 
@@ -19,7 +19,7 @@ const INITIAL: &[&str] = &[
 ];
 
 /// `POST customers`.
-pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let given = call.request.object()?;
     let domain = check(given)?;
     if customers::is_taken(call.tx, &domain)? {

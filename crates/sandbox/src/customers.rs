@@ -9,13 +9,13 @@ use super::json;
 use super::paging::{Filter, Page, link};
 use super::quirks::Quirk;
 use super::record::{self, CUSTOMER, Record, SUBSCRIPTION};
-use super::reply::{Outcome, Refused, Reply, bad_member, refuse, refuse_by_name};
+use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse, refuse_by_name};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 const LARGEST_PAGE: i64 = 500;
 
 /// `HEAD domains/{domain}`: 200 if it is taken.
-pub(super) fn domain(call: &mut Call<'_>) -> Outcome {
+pub(super) fn domain(call: &mut Call<'_>) -> ReplyResult {
     let domain = call
         .places
         .first()
@@ -32,7 +32,7 @@ pub(super) fn is_taken(tx: &mut dyn Tx, domain: &str) -> Result<bool, DbError> {
 }
 
 /// `GET customers`.
-pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let page = Page::asked(call, LARGEST_PAGE)?;
     let mut rest = "WHERE t.relationship <> 'none' AND t.id > $1".to_owned();
     let mut params: Vec<Value> = vec![page.after.into()];
@@ -142,18 +142,18 @@ fn domains(tx: &mut dyn Tx, customer: i64) -> Result<Json, DbError> {
 }
 
 /// `GET customers/{id}`.
-pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     Ok(Reply::ok(whole(call.tx, &customer)?))
 }
 
 /// `GET customers/{id}/profiles/company`.
-pub(super) fn company_profile(call: &mut Call<'_>) -> Outcome {
+pub(super) fn company_profile(call: &mut Call<'_>) -> ReplyResult {
     Ok(Reply::ok(company(&call.customer()?)))
 }
 
 /// `GET customers/{id}/organization`: a bare array.
-pub(super) fn organization(call: &mut Call<'_>) -> Outcome {
+pub(super) fn organization(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let address = |name: &str| {
         customer
@@ -172,13 +172,13 @@ pub(super) fn organization(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/{id}/customDomains`: a bare array.
-pub(super) fn custom_domains(call: &mut Call<'_>) -> Outcome {
+pub(super) fn custom_domains(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     Ok(Reply::ok(domains(call.tx, customer.id)?))
 }
 
 /// `POST customers/{id}/verifieddomain`: another domain that users can be in.
-pub(super) fn add_domain(call: &mut Call<'_>) -> Outcome {
+pub(super) fn add_domain(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let name = json::text(call.request.object()?, "verifiedDomainName").to_lowercase();
     if !name.contains('.') || name.contains(char::is_whitespace) || is_taken(call.tx, &name)? {
@@ -200,7 +200,7 @@ pub(super) fn add_domain(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/{id}/validationStatus?type=account`: there is one only if somebody has set it.
-pub(super) fn validation_status(call: &mut Call<'_>) -> Outcome {
+pub(super) fn validation_status(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     match customer.text("_validation") {
         "" => {
@@ -217,7 +217,7 @@ pub(super) fn validation_status(call: &mut Call<'_>) -> Outcome {
 
 /// `GET customers/relationshiprequests`.
 #[expect(clippy::unnecessary_wraps, reason = "operations have one signature")]
-pub(super) fn relationship_request(call: &mut Call<'_>) -> Outcome {
+pub(super) fn relationship_request(call: &mut Call<'_>) -> ReplyResult {
     let partner = call.caller.partner;
     Ok(Reply::ok(json!({
         "url": format!("https://admin.sandbox.example/invitation?invType=ResellerRelationship&partnerId={partner}"),
@@ -226,7 +226,7 @@ pub(super) fn relationship_request(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `PATCH customers/{id}`: ends the relationship, or the delegated access.
-pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
+pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
     let body = call.request.object()?.clone();
     let relationship = json::text(&body, "relationshipToPartner");
     if relationship.eq_ignore_ascii_case("none") {
@@ -244,7 +244,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
     ))
 }
 
-fn remove(call: &mut Call<'_>) -> Outcome {
+fn remove(call: &mut Call<'_>) -> ReplyResult {
     let mut customer = call.customer_whatever()?;
     if customer.text("relationshipToPartner") == "none" {
         let text = "There is no such relationship any more.";
@@ -269,7 +269,7 @@ fn remove(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `DELETE customers/{id}`: in Microsoft's integration sandbox only.
-pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
+pub(super) fn delete(call: &mut Call<'_>) -> ReplyResult {
     if !call.shared.options.integration {
         return Err(refuse(403, 600_006, "This is done in an integration sandbox only."));
     }

@@ -5,14 +5,14 @@ use serde_json::{Value as Json, json};
 
 use super::call::Call;
 use super::quirks::Quirk;
-use super::reply::{Outcome, Reply, bad_member, refuse};
+use super::reply::{Reply, ReplyResult, bad_member, refuse};
 use super::state::moment;
 use super::{documents, json};
 
 const BATCH: &str = "device_batch";
 
 /// `POST customers/{id}/deviceBatches`: 202, and where to ask.
-pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let given = call.request.object()?;
     if json::text(given, "batchId").is_empty() {
@@ -58,7 +58,7 @@ fn done(device: &Json) -> Json {
 }
 
 /// `GET customers/{id}/batchJobStatus/{id}`.
-pub(super) fn status(call: &mut Call<'_>) -> Outcome {
+pub(super) fn status(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let name = call.places.get(1).cloned().unwrap_or_default();
     let found = documents::find(call.tx, BATCH, customer.id, &name)?;

@@ -5,7 +5,7 @@ use super::{Options, Quirk};
 
 /// Something that can go wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Fault {
+pub enum InjectedFault {
     /// The connection is cut, and nothing happened
     CutBeforeCommit,
     /// The connection is cut, but it happened
@@ -33,7 +33,7 @@ pub enum Fault {
     NoDelegation,
 }
 
-impl Fault {
+impl InjectedFault {
     /// What is answered instead of what was asked for, and remembered like any answer.
     pub(super) fn refusal(self) -> Option<Refused> {
         match self {
@@ -85,7 +85,7 @@ impl Dice {
 pub(super) struct Script {
     /// Any operation if there is none.
     pub(super) operation: Option<String>,
-    pub(super) fault: Fault,
+    pub(super) fault: InjectedFault,
     /// Calls that get away before.
     pub(super) skip: u64,
     pub(super) times: u64,
@@ -94,7 +94,7 @@ pub(super) struct Script {
 /// All that goes wrong.
 pub(super) struct Trouble {
     dice: Dice,
-    pub(super) chances: Vec<(Fault, f64)>,
+    pub(super) chances: Vec<(InjectedFault, f64)>,
     pub(super) scripts: Vec<Script>,
     pub(super) quirks: Vec<Quirk>,
 }
@@ -110,7 +110,7 @@ impl Trouble {
     }
 
     /// What the next call of an operation gets: what a script says, or what chance has in store.
-    pub(super) fn next(&mut self, operation: &str) -> Option<Fault> {
+    pub(super) fn next(&mut self, operation: &str) -> Option<InjectedFault> {
         for script in &mut self.scripts {
             if script.operation.as_deref().is_some_and(|only| only != operation) {
                 continue;
@@ -146,7 +146,7 @@ mod tests {
     fn chance_repeats() {
         let options = Options {
             seed_value: 7,
-            faults: vec![(Fault::Error500, 0.5)],
+            faults: vec![(InjectedFault::Error500, 0.5)],
             ..Options::default()
         };
         let run = || {
@@ -163,7 +163,7 @@ mod tests {
         let mut trouble = Trouble::new(&Options::default());
         trouble.scripts.push(Script {
             operation: Some("a".to_owned()),
-            fault: Fault::Error503,
+            fault: InjectedFault::Error503,
             skip: 1,
             times: 2,
         });

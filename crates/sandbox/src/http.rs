@@ -13,11 +13,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, Note};
-use super::faults::Fault;
+use super::faults::InjectedFault;
 use super::line::{Lines, Switch};
 use super::quirks::{self, Quirk};
-use super::reply::{Outcome, Refused, Reply, refuse};
-use super::request::Request;
+use super::reply::{Refused, Reply, ReplyResult, refuse};
+use super::request::HttpRequest;
 use super::routes::{Found, Operation, find};
 use super::tokens::Grant;
 use super::{Shared, admin, audit, lock, replay, tokens};
@@ -42,7 +42,7 @@ async fn answer(
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return bare(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let request = Arc::new(Request::new(
+    let request = Arc::new(HttpRequest::new(
         head.method,
         head.uri.path(),
         head.uri.query().unwrap_or_default(),
@@ -71,15 +71,15 @@ async fn answer(
     };
     let fault = lock(&shared.trouble).next(name);
     count(&shared, name, operation, &request, fault);
-    if fault == Some(Fault::CutBeforeCommit) {
+    if fault == Some(InjectedFault::CutBeforeCommit) {
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
     }
     let now = shared.clock.now_millis();
     let reply = match (fault, token, found) {
-        (Some(Fault::Error503), ..) => return unavailable(),
-        (Some(Fault::Error500), ..) => said(Err(refuse(500, 800_003, "Something went wrong here."))),
-        (Some(Fault::Error429), ..) => too_many(1),
+        (Some(InjectedFault::Error503), ..) => return unavailable(),
+        (Some(InjectedFault::Error500), ..) => said(Err(refuse(500, 800_003, "Something went wrong here."))),
+        (Some(InjectedFault::Error429), ..) => too_many(1),
         (_, Some((tenant, second)), _) => tokens::issue(&shared, &request, &tenant, second, now),
         (_, None, Found::Operation(operation, places)) => {
             match admit(&shared, &request, operation, &places, fault, now) {
@@ -91,19 +91,25 @@ async fn answer(
     };
     // Last of all, so that a call whose client lost patience has had its effect.
     delay(&shared).await;
-    if fault == Some(Fault::CutAfterCommit) {
+    if fault == Some(InjectedFault::CutAfterCommit) {
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
     }
     let changes = operation.is_some_and(|operation| operation.leaves.is_some());
     let response = render(&shared, &request, &reply, changes);
-    if fault == Some(Fault::SlowBody) {
+    if fault == Some(InjectedFault::SlowBody) {
         return slowly(response, shared.options.slow_body).await;
     }
     response
 }
 
-fn count(shared: &Shared, name: &'static str, operation: Option<&Operation>, request: &Request, fault: Option<Fault>) {
+fn count(
+    shared: &Shared,
+    name: &'static str,
+    operation: Option<&Operation>,
+    request: &HttpRequest,
+    fault: Option<InjectedFault>,
+) {
     let mut counters = lock(&shared.counters);
     let tally = counters.of(name);
     tally.calls += 1;
@@ -124,13 +130,13 @@ async fn delay(shared: &Shared) {
 /// Lets a call in: with a token that is good for it, and within its limits.
 fn admit(
     shared: &Shared,
-    request: &Request,
+    request: &HttpRequest,
     operation: &'static Operation,
     places: &[String],
-    fault: Option<Fault>,
+    fault: Option<InjectedFault>,
     now: i64,
 ) -> Result<Grant, Reply> {
-    if fault == Some(Fault::ExpiredToken) {
+    if fault == Some(InjectedFault::ExpiredToken) {
         tokens::revoke(shared, request);
         return Err(said(Err(tokens::denied())));
     }
@@ -167,15 +173,15 @@ enum Effect {
 
 async fn run(
     shared: &Arc<Shared>,
-    request: &Arc<Request>,
+    request: &Arc<HttpRequest>,
     operation: &'static Operation,
     places: Vec<String>,
     caller: Grant,
-    fault: Option<Fault>,
+    fault: Option<InjectedFault>,
     now: i64,
 ) -> Reply {
     let (own, asked) = (shared.clone(), request.clone());
-    let stale = fault == Some(Fault::StaleEtag);
+    let stale = fault == Some(InjectedFault::StaleEtag);
     let work = move |tx: &mut dyn Tx| {
         let mut call = Call {
             tx,
@@ -187,7 +193,7 @@ async fn run(
             stale,
             note: Note::default(),
         };
-        let refusal = fault.and_then(Fault::refusal);
+        let refusal = fault.and_then(InjectedFault::refusal);
         let (reply, effect) = match operation.leaves {
             Some(_) => change(&mut call, operation, refusal)?,
             None => (
@@ -210,7 +216,7 @@ async fn run(
     })
 }
 
-fn tally(shared: &Shared, operation: &'static Operation, request: &Request, effect: &Effect) {
+fn tally(shared: &Shared, operation: &'static Operation, request: &HttpRequest, effect: &Effect) {
     let mut counters = lock(&shared.counters);
     match effect {
         Effect::Made => {
@@ -248,14 +254,14 @@ fn change(
     Ok((reply, if made { Effect::Made } else { Effect::Refused }))
 }
 
-fn settled(outcome: Outcome) -> Result<Reply, DbError> {
+fn settled(outcome: ReplyResult) -> Result<Reply, DbError> {
     match outcome {
         Ok(reply) | Err(Refused::Answer(reply)) => Ok(reply),
         Err(Refused::Db(error)) => Err(error),
     }
 }
 
-fn said(outcome: Outcome) -> Reply {
+fn said(outcome: ReplyResult) -> Reply {
     settled(outcome).unwrap_or_else(|_| Reply::empty(500))
 }
 
@@ -274,7 +280,7 @@ fn unavailable() -> Response<Body> {
     response
 }
 
-fn render(shared: &Shared, request: &Request, reply: &Reply, changes: bool) -> Response<Body> {
+fn render(shared: &Shared, request: &HttpRequest, reply: &Reply, changes: bool) -> Response<Body> {
     let quirks = lock(&shared.trouble).quirks.clone();
     let silent = changes && reply.status < 300 && quirks.contains(&Quirk::EmptyAnswers);
     let mut bytes = Vec::new();

@@ -66,7 +66,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use faults::Fault;
+pub use faults::InjectedFault;
 pub use quirks::Quirk;
 
 use tenantry_foundation::clock::Clock;
@@ -101,7 +101,7 @@ pub struct Options {
     /// How long a slow body takes.
     pub slow_body: Duration,
     /// What goes wrong, and how probably.
-    pub faults: Vec<(Fault, f64)>,
+    pub faults: Vec<(InjectedFault, f64)>,
     /// Oddities of the real service.
     pub quirks: Vec<Quirk>,
 }

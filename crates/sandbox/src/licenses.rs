@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::call::Call;
 use super::paging::collection;
 use super::record::{self, USER};
-use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
 use super::seats::{of, take};
 use super::{catalogue, json, users};
 use tenantry_foundation::db::{DbError, Tx};
@@ -55,7 +55,7 @@ fn is_wanted(call: &Call<'_>, sku_id: &str) -> bool {
 }
 
 /// `GET customers/{id}/subscribedskus`.
-pub(super) fn subscribed(call: &mut Call<'_>) -> Outcome {
+pub(super) fn subscribed(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let all = seats(call.tx, customer.id)?;
     let items = all.iter().filter(|one| is_wanted(call, &one.sku_id)).map(|one| {
@@ -76,7 +76,7 @@ pub(super) fn subscribed(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/{id}/users/{id}/licenses`.
-pub(super) fn of_user(call: &mut Call<'_>) -> Outcome {
+pub(super) fn of_user(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let user = users::named(call, &customer)?;
     let held = of(&user);
@@ -93,7 +93,7 @@ pub(super) fn of_user(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `POST customers/{id}/users/{id}/licenseupdates`. What is taken away is free for what is given.
-pub(super) fn update(call: &mut Call<'_>) -> Outcome {
+pub(super) fn update(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let mut user = users::named(call, &customer)?;
     let given = call.request.object()?.clone();

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::paging::{collection, link};
 use super::quirks::Quirk;
 use super::record::Record;
-use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
 use super::state::moment;
 use super::subscriptions::{self, New};
 use super::{documents, etag, json};
@@ -85,7 +85,7 @@ fn items(given: &Json) -> Vec<Json> {
 }
 
 /// `POST customers/{id}/orders`: what is told at once is that it is pending.
-pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let given = call.request.object()?.clone();
     let mut order = make(call, &customer, &given, &items(&given))?;
@@ -94,7 +94,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/{id}/orders`.
-pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let all = documents::all(call.tx, ORDER, customer.id)?;
     Ok(Reply::ok(collection(all.into_iter().map(|order| order.body).collect())))
@@ -108,12 +108,12 @@ fn named(call: &mut Call<'_>) -> Result<Record, Refused> {
 }
 
 /// `GET customers/{id}/orders/{id}`.
-pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     Ok(Reply::ok(named(call)?.body))
 }
 
 /// `GET customers/{id}/orders/{id}/provisioningstatus`.
-pub(super) fn provisioning_status(call: &mut Call<'_>) -> Outcome {
+pub(super) fn provisioning_status(call: &mut Call<'_>) -> ReplyResult {
     let order = named(call)?;
     let lines = items(&order.body).into_iter().map(|line| {
         json!({
@@ -127,7 +127,7 @@ pub(super) fn provisioning_status(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `POST customers/{id}/carts`.
-pub(super) fn create_cart(call: &mut Call<'_>) -> Outcome {
+pub(super) fn create_cart(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let mut cart = call.request.object()?.clone();
     if items(&cart).is_empty() {
@@ -148,7 +148,7 @@ pub(super) fn create_cart(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `POST customers/{id}/carts/{id}/checkout`: 201 even if some of it failed.
-pub(super) fn checkout(call: &mut Call<'_>) -> Outcome {
+pub(super) fn checkout(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let name = call.places.get(1).cloned().unwrap_or_default();
     let found = documents::find(call.tx, CART, customer.id, &name)?;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::json;
 use super::reply::{Refused, Reply, refuse};
-use super::request::Request;
+use super::request::HttpRequest;
 use super::{Shared, lock};
 use tenantry_foundation::db::{DbError, Tx};
 
@@ -44,7 +44,7 @@ impl Secrets {
 pub(super) fn recorded(
     tx: &mut dyn Tx,
     shared: &Shared,
-    request: &Request,
+    request: &HttpRequest,
     now: i64,
 ) -> Result<Option<Reply>, Refused> {
     tx.exec(
@@ -82,7 +82,7 @@ pub(super) fn recorded(
 pub(super) fn record(
     tx: &mut dyn Tx,
     shared: &Shared,
-    request: &Request,
+    request: &HttpRequest,
     reply: &Reply,
     now: i64,
 ) -> Result<(), DbError> {

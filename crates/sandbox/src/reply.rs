@@ -65,7 +65,7 @@ impl Refused {
     }
 }
 
-pub(super) type Outcome = Result<Reply, Refused>;
+pub(super) type ReplyResult = Result<Reply, Refused>;
 
 /// The usual refusal.
 pub(super) fn refuse(status: u16, code: u32, description: impl Into<String>) -> Refused {

@@ -9,7 +9,7 @@ use super::reply::{Refused, refuse};
 use tenantry_foundation::clock::Clock;
 
 /// One request.
-pub(super) struct Request {
+pub(super) struct HttpRequest {
     pub(super) method: Method,
     /// Without the empty one that a trailing slash leaves.
     pub(super) segments: Vec<String>,
@@ -27,7 +27,7 @@ pub(super) struct Request {
     pub(super) correlation_id: String,
 }
 
-impl Request {
+impl HttpRequest {
     pub(super) fn new(
         method: Method,
         path: &str,
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn queries_and_slashes() {
         let clock = Clock::held(0);
-        let request = Request::new(
+        let request = HttpRequest::new(
             Method::GET,
             "/v1//x/",
             "Size=5&a=1&a=2&empty=",

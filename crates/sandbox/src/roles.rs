@@ -8,7 +8,7 @@ use super::call::Call;
 use super::json;
 use super::paging::collection;
 use super::record::{self, Record, USER};
-use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
 use super::users;
 
 /// Roles of every tenant.
@@ -54,14 +54,14 @@ fn shown(customer: &Record, role: &str) -> Json {
 }
 
 /// `GET customers/{id}/directoryroles`.
-pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let items = ROLES.iter().map(|role| shown(&customer, role));
     Ok(Reply::ok(collection(items.collect())))
 }
 
 /// `GET customers/{id}/users/{id}/directoryroles`.
-pub(super) fn of_user(call: &mut Call<'_>) -> Outcome {
+pub(super) fn of_user(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let user = users::named(call, &customer)?;
     let items = of(&user).iter().map(|role| shown(&customer, role)).collect();
@@ -79,7 +79,7 @@ fn member(call: &Call<'_>, customer: &Record, role: &str, user: &Record) -> Json
 }
 
 /// `GET customers/{id}/directoryroles/{id}/usermembers`.
-pub(super) fn members(call: &mut Call<'_>) -> Outcome {
+pub(super) fn members(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let role = named(call, &customer)?;
     let rest = "WHERE t.customer = $1 AND instr(';' || t.roles || ';', $2) > 0 ORDER BY t.id";
@@ -90,7 +90,7 @@ pub(super) fn members(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `POST customers/{id}/directoryroles/{id}/usermembers`.
-pub(super) fn add(call: &mut Call<'_>) -> Outcome {
+pub(super) fn add(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let role = named(call, &customer)?;
     let wanted = json::text(call.request.object()?, "id");
@@ -111,7 +111,7 @@ pub(super) fn add(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `DELETE customers/{id}/directoryroles/{id}/usermembers/{id}`.
-pub(super) fn remove(call: &mut Call<'_>) -> Outcome {
+pub(super) fn remove(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let role = named(call, &customer)?;
     let wanted = call.id_at(2).unwrap_or_default();

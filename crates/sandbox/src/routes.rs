@@ -4,7 +4,7 @@
 use axum::http::Method;
 
 use super::call::Call;
-use super::reply::Outcome;
+use super::reply::ReplyResult;
 use super::{
     address, agreements, audit, billing, countries, create_customer, customers, devices, licenses, orders, roles,
     subscriptions, transfers, users,
@@ -21,10 +21,10 @@ pub(super) struct Operation {
     pub(super) needs_user: bool,
     /// Resource and operation of the audit record it leaves. Operations that leave none change nothing.
     pub(super) leaves: Option<(&'static str, &'static str)>,
-    pub(super) run: fn(&mut Call<'_>) -> Outcome,
+    pub(super) run: fn(&mut Call<'_>) -> ReplyResult,
 }
 
-type Run = fn(&mut Call<'_>) -> Outcome;
+type Run = fn(&mut Call<'_>) -> ReplyResult;
 
 const fn read(name: &'static str, path: &'static str, run: Run) -> Operation {
     ask(name, Method::GET, path, run)

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::paging::{collection, link};
 use super::quirks::Quirk;
 use super::record::{self, Record, SUBSCRIPTION};
-use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
 use super::state::{millis, moment};
 use super::{catalogue, etag};
 use super::{json, seats};
@@ -60,7 +60,7 @@ pub(super) fn find(call: &mut Call<'_>, customer: &Record, id: &str) -> Result<R
 }
 
 /// `GET customers/{id}/subscriptions`: not in pages.
-pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let all = of(call, &customer)?;
     let is = |name: &str, member: &str, one: &Record| {
@@ -76,7 +76,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/{id}/subscriptions/{id}`.
-pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let (customer, subscription) = named(call)?;
     Ok(Reply::ok(shown(customer.text("id"), &subscription)))
 }
@@ -89,7 +89,7 @@ fn named(call: &mut Call<'_>) -> Result<(Record, Record), Refused> {
 }
 
 /// `GET customers/{id}/subscriptions/{id}/provisioningstatus`.
-pub(super) fn provisioning_status(call: &mut Call<'_>) -> Outcome {
+pub(super) fn provisioning_status(call: &mut Call<'_>) -> ReplyResult {
     let (_, subscription) = named(call)?;
     Ok(Reply::ok(json!({
         "skuId": subscription.text("_skuId"),
@@ -189,7 +189,7 @@ pub(super) fn seats(subscription: &Record) -> i64 {
 }
 
 /// `PATCH customers/{id}/subscriptions/{id}`.
-pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
+pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
     let (customer, mut subscription) = named(call)?;
     let given = call.request.object()?.clone();
     let current = etag::versioned(subscription.text("id"), subscription.version);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::reply::{Refused, Reply, refuse};
-use super::request::{Request, hex};
+use super::request::{HttpRequest, hex};
 use super::state::moment;
 use super::{PARTNER, Shared, lock};
 
@@ -27,7 +27,7 @@ pub(super) struct Grant {
 pub(super) struct Issued(HashMap<String, Grant>);
 
 /// Who calls, by the bearer token.
-pub(super) fn caller(shared: &Shared, request: &Request, now: i64) -> Result<Grant, Refused> {
+pub(super) fn caller(shared: &Shared, request: &HttpRequest, now: i64) -> Result<Grant, Refused> {
     let bearer = request.header("authorization").and_then(|value| {
         let (scheme, token) = value.trim().split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -67,7 +67,7 @@ fn unauthorized(refused: Refused) -> Refused {
 }
 
 /// Takes the token of a request back.
-pub(super) fn revoke(shared: &Shared, request: &Request) {
+pub(super) fn revoke(shared: &Shared, request: &HttpRequest) {
     let token = request
         .header("authorization")
         .and_then(|value| value.rsplit(' ').next());
@@ -88,7 +88,7 @@ pub(super) fn endpoint(segments: &[String]) -> Option<(&str, bool)> {
 }
 
 /// Issues a token.
-pub(super) fn issue(shared: &Shared, request: &Request, tenant: &str, second: bool, now: i64) -> Reply {
+pub(super) fn issue(shared: &Shared, request: &HttpRequest, tenant: &str, second: bool, now: i64) -> Reply {
     let form = request.form();
     let field = |name: &str| {
         let found = form.iter().find(|(given, _)| given == name);

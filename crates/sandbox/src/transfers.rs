@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::paging::link;
 use super::record::Record;
-use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
 use super::state::{millis, moment};
 use super::{documents, json, subscriptions};
 use moving::carry_out;
@@ -71,7 +71,7 @@ fn of(call: &mut Call<'_>, customer: &Record) -> Result<Vec<Record>, Refused> {
 }
 
 /// `GET customers/{id}/transfers`: a bare array.
-pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let all = of(call, &customer)?;
     Ok(Reply::ok(all.iter().map(|one| shown(call, one)).collect()))
@@ -88,7 +88,7 @@ fn named(call: &mut Call<'_>) -> Result<(Record, Record, Side), Refused> {
 }
 
 /// `GET customers/{id}/transfers/{id}`.
-pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let (_, transfer, _) = named(call)?;
     Ok(Reply::ok(shown(call, &transfer)))
 }
@@ -109,7 +109,7 @@ fn open_for(transfers: &[Record], subscription: &str) -> Option<String> {
 }
 
 /// `GET customers/{id}/transferseligibility`: a bare array.
-pub(super) fn eligibility(call: &mut Call<'_>) -> Outcome {
+pub(super) fn eligibility(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let transfers = of(call, &customer)?;
     let all = subscriptions::of(call, &customer)?;
@@ -134,7 +134,7 @@ fn partner(given: &Json, name: &str) -> Result<String, Refused> {
 }
 
 /// `POST customers/{id}/transfers`.
-pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let given = call.request.object()?.clone();
     let own = call.caller.partner.to_string();
@@ -263,7 +263,7 @@ fn check_side(is: Side, has_to_be: Side) -> Result<(), Refused> {
 }
 
 /// `POST customers/{id}/transfers/{id}/accept`: 200 even if some of it failed.
-pub(super) fn accept(call: &mut Call<'_>) -> Outcome {
+pub(super) fn accept(call: &mut Call<'_>) -> ReplyResult {
     let (customer, mut transfer, side) = named(call)?;
     call.request.optional_object()?;
     check_open(&transfer)?;
@@ -277,7 +277,7 @@ pub(super) fn accept(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `PATCH customers/{id}/transfers/{id}`: reject, cancel, or put in line items.
-pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
+pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
     let (customer, mut transfer, side) = named(call)?;
     let given = call.request.object()?.clone();
     check_open(&transfer)?;
@@ -305,7 +305,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `DELETE customers/{id}/transfers/{id}`: by who created it, while it is open.
-pub(super) fn withdraw(call: &mut Call<'_>) -> Outcome {
+pub(super) fn withdraw(call: &mut Call<'_>) -> ReplyResult {
     let (_, transfer, side) = named(call)?;
     check_open(&transfer)?;
     check_side(side, Side::Source)?;

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::json;
 use super::paging::{Page, link};
 use super::record::{self, DELETED_USER, Record, USER};
-use super::reply::{Outcome, Refused, Reply, bad_member, refuse};
+use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
 use super::state::moment;
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
@@ -51,7 +51,7 @@ fn kept_since(now: i64) -> i64 {
 }
 
 /// `GET customers/{id}/users`: the deleted ones if the filter asks for the inactive.
-pub(super) fn list(call: &mut Call<'_>) -> Outcome {
+pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let page = Page::asked(call, LARGEST_PAGE)?;
     let mut kind = &USER;
@@ -99,14 +99,14 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `GET customers/{id}/users/{id}`.
-pub(super) fn get(call: &mut Call<'_>) -> Outcome {
+pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let user = named(call, &customer)?;
     Ok(Reply::ok(shown(call, customer.text("id"), &user)))
 }
 
 /// `POST customers/{id}/users`: 200, and the password is told once.
-pub(super) fn create(call: &mut Call<'_>) -> Outcome {
+pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let given = call.request.object()?;
     let name = json::text(given, "userPrincipalName").trim().to_owned();
@@ -208,7 +208,7 @@ fn check_password(given: &Json) -> Result<Json, Refused> {
 }
 
 /// `PATCH customers/{id}/users/{id}`: restores, resets a password or changes members, as the body says.
-pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
+pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
     let given = call.request.object()?;
     let customer = call.customer()?;
     let id = call.id_at(1).unwrap_or_default();
@@ -245,7 +245,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::ok(shown(call, customer.text("id"), &user)))
 }
 
-fn restore(call: &mut Call<'_>, customer: &Record, id: i64) -> Outcome {
+fn restore(call: &mut Call<'_>, customer: &Record, id: i64) -> ReplyResult {
     call.note.operation = Some("restore_customer_user");
     let rest = "WHERE t.id = $1 AND t.customer = $2 AND t.deleted_at > $3";
     let since = kept_since(call.now);
@@ -268,7 +268,7 @@ fn restore(call: &mut Call<'_>, customer: &Record, id: i64) -> Outcome {
 }
 
 /// `PATCH customers/{id}/users/{id}/resetpassword`.
-pub(super) fn reset_password(call: &mut Call<'_>) -> Outcome {
+pub(super) fn reset_password(call: &mut Call<'_>) -> ReplyResult {
     call.note.operation = Some("reset_customer_user_password");
     let customer = call.customer()?;
     let mut user = named(call, &customer)?;
@@ -285,7 +285,7 @@ pub(super) fn reset_password(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `DELETE customers/{id}/users/{id}`: its licences are free at once, itself can be restored for a while.
-pub(super) fn delete(call: &mut Call<'_>) -> Outcome {
+pub(super) fn delete(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let mut user = named(call, &customer)?;
     super::seats::free(call.tx, &mut user)?;

@@ -15,7 +15,9 @@ use tokio::sync::mpsc;
 
 use self::sort::{SortedLine, sort};
 use super::error::{ApplyError, StoreError};
-use super::reader::{CustomerHead, Filter, Missed, Order, Query, RESELLER, Record, RecordKind, RecordReader, Select};
+use super::reader::{
+    CustomerHead, Filter, Missed, Order, Query, RESELLER, RecordKind, RecordReader, Select, StoreRecord,
+};
 use tenantry_foundation::moment::rfc3339;
 
 /// Rows on their way to a sorter.
@@ -174,7 +176,7 @@ impl Listing {
         read
     }
 
-    async fn each<F>(&self, limit: Option<u64>, mut take: impl FnMut(Record) -> F) -> Result<LeftOut, ApplyError>
+    async fn each<F>(&self, limit: Option<u64>, mut take: impl FnMut(StoreRecord) -> F) -> Result<LeftOut, ApplyError>
     where
         F: Future<Output = bool>,
     {
@@ -204,7 +206,7 @@ impl Listing {
         }
     }
 
-    fn cells(&self, mut record: Record) -> Vec<String> {
+    fn cells(&self, mut record: StoreRecord) -> Vec<String> {
         let columns = self.request.columns.iter().zip(&self.places);
         columns
             .map(|(column, at)| cell(self.request.what, &mut record, column.name, *at))
@@ -288,7 +290,7 @@ fn order_field(what: ExportOf, column: &'static str) -> &'static str {
 }
 
 /// What a row says in a column, whose field is at a position of the record's.
-fn cell(what: ExportOf, record: &mut Record, column: &'static str, at: usize) -> String {
+fn cell(what: ExportOf, record: &mut StoreRecord, column: &'static str, at: usize) -> String {
     let value = match (of_customer(&record.customer, column), field(what, column)) {
         (Some(value), _) => value.to_owned(),
         (None, Some((_, field))) => record.take(field, at),
@@ -318,7 +320,7 @@ fn shown(column: &str, value: String) -> String {
 }
 
 /// Where a row comes in a sorted list: numbers and times by their value, texts without regard to case.
-fn sort_key(what: ExportOf, record: &Record, column: &'static str) -> (i64, String) {
+fn sort_key(what: ExportOf, record: &StoreRecord, column: &'static str) -> (i64, String) {
     let of_record = || field(what, column).map_or("", |(_, field)| record.get(field));
     let value = of_customer(&record.customer, column).unwrap_or_else(of_record);
     match column {

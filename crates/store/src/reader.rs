@@ -71,7 +71,7 @@ pub struct Source {
 pub type Records = BoxStream<'static, Result<Read, ApplyError>>;
 
 /// A record, or why it could not be read.
-pub type Read = Result<Record, Missed>;
+pub type Read = Result<StoreRecord, Missed>;
 
 /// The sorts of records. Besides its own fields any of them may be asked for `external_id`, its customer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,7 +193,7 @@ impl CustomerHead {
 
 /// A record, with those of its fields that were asked for and kept.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct StoreRecord {
     /// The customer it is of, or is. Of records by key it may have nothing but its key.
     pub customer: Arc<CustomerHead>,
     /// Its key.
@@ -205,7 +205,7 @@ pub struct Record {
     fields: Vec<(&'static str, String)>,
 }
 
-impl Record {
+impl StoreRecord {
     /// A record of that key with these fields. Those that are not named are empty.
     pub fn new(customer: Arc<CustomerHead>, key: RecordKey, fields: Vec<(&'static str, String)>) -> Self {
         Self {

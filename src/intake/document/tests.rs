@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// The schema of the document.
+const SCHEMA: &str = include_str!("../job-document.schema.json");
+
 fn paths(document: &Value) -> Vec<String> {
     match JobDocument::parse(document.to_string().as_bytes(), "tenantry") {
         Ok(_) => Vec::new(),
@@ -89,7 +92,7 @@ fn replies_do_not_go_where_we_read() {
 
 #[test]
 fn the_schema_has_the_keys_that_are_read() {
-    let schema: Value = serde_json::from_str(JOB_DOCUMENT_SCHEMA).expect("JSON");
+    let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
     let keys = |object: &Value| -> BTreeSet<String> {
         assert_eq!(object["additionalProperties"], false);
         object["properties"]
@@ -151,7 +154,7 @@ fn allowed(schema: &Value) -> BoxedStrategy<Value> {
 
 /// Documents the schema allows.
 fn documents() -> impl Strategy<Value = Value> {
-    let schema: Value = serde_json::from_str(JOB_DOCUMENT_SCHEMA).expect("JSON");
+    let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
     let rows = allowed(&schema["properties"]["rows"]);
     let kinds: Vec<&str> = tenantry_jobs::KINDS.iter().map(|job| job.kind()).collect();
     (allowed(&schema), proptest::sample::select(kinds), rows, any::<bool>()).prop_map(

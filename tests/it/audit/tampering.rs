@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use tenantry::db::Value;
-use tenantry::ledger::Ledger;
-use tenantry::ledger::audit::{Anchor, AuditRecord, ChainFault};
+use tenantry_foundation::db::Value;
+use tenantry_ledger::Ledger;
+use tenantry_ledger::audit::{Anchor, AuditRecord, ChainFault};
 
 use super::{append, records, run, verify};
 use crate::place::{On, Place, column};

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tenantry::ledger::{Job, JobState, Ledger, Parameters};
-use tenantry::plan::Limits;
-use tenantry::queue::Queue;
-use tenantry::store::Stores;
-use tenantry::submit::Submitted;
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::{Job, JobState, Ledger, Parameters};
+use tenantry_store::Stores;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
@@ -253,7 +253,8 @@ async fn prepared(ledger: &Ledger, races: &[Race]) -> Vec<(Job, Job)> {
     for (race, edit) in races.iter().zip(edits) {
         let other = if let Some(added) = added.get(&race.number) {
             let (stores, queue) = (Stores::default(), Queue::embedded());
-            let undoing = tenantry::undo::submit(ledger, &stores, &queue, added, &by("tester"), &Limits::NONE).await;
+            let undoing =
+                tenantry::testing::undo::submit(ledger, &stores, &queue, added, &by("tester"), &Limits::NONE).await;
             let id = undoing.expect("the undo is recorded").job;
             ledger.job(id).await.expect("asked").expect("there")
         } else {

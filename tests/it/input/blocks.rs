@@ -1,7 +1,7 @@
 //! Blocks as data and as bytes.
 
 use proptest::prelude::*;
-use tenantry::input::Block;
+use tenantry_foundation::input::Block;
 
 use super::plain;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
-use tenantry::input::{InputLimits, REDACTED};
+use tenantry_foundation::input::{InputLimits, REDACTED};
 
 use super::{rows, trickle};
 
@@ -29,7 +29,7 @@ fn shown(bytes: &[u8], at_once: usize, redacted: &[usize]) -> String {
             let _ = write!(shown, " | {line}: {}", cells.join("·"));
         }
         assert_eq!(input.finish()?.bytes, bytes.len() as u64);
-        Ok::<_, tenantry::input::InputError>(shown)
+        Ok::<_, tenantry_foundation::input::InputError>(shown)
     };
     read().unwrap_or_else(|err| format!("{}: {err}", err.code))
 }

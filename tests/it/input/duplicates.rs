@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use tenantry::clock::Clock;
-use tenantry::input::duplicates::{Duplicate, Keys};
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::input::duplicates::{Duplicate, Keys};
 
 /// Rows that repeat a key, by the simplest of means.
 fn expected(keys: &[u32]) -> Vec<(u64, u64)> {

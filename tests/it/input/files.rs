@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use tenantry::input::{Input, InputError, InputLimits, read_ahead};
+use tenantry_foundation::input::{Input, InputError, InputLimits, read_ahead};
 
 fn open(path: &Path) -> Result<Input, InputError> {
     Input::open(path, InputLimits::default())

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use rust_xlsxwriter::{Format, Formula, Workbook};
-use tenantry::input::{Input, InputLimits};
+use tenantry_foundation::input::{Input, InputLimits};
 
 use crate::input::rows;
 

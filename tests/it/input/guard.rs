@@ -3,8 +3,8 @@
 use std::io::Cursor;
 
 use proptest::prelude::*;
-use tenantry::input::{Block, Input, InputLimits, guard};
-use tenantry::receipt::{Form, Line, RejectRows, ResultRows, TableFormat};
+use tenantry::testing::receipt::{Form, Line, RejectRows, ResultRows, TableFormat};
+use tenantry_foundation::input::{Block, Input, InputLimits, guard};
 
 const RUNS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 

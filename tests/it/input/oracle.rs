@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use proptest::prelude::*;
-use tenantry::input::{InputError, InputLimits};
+use tenantry_foundation::input::{InputError, InputLimits};
 
 use super::{Rows, rows, trickle};
 

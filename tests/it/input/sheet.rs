@@ -4,7 +4,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook, Worksheet};
-use tenantry::input::{Input, InputError, InputLimits, InputOptions};
+use tenantry_foundation::input::{Input, InputError, InputLimits, InputOptions};
 use zip::write::SimpleFileOptions;
 
 use crate::input::rows;

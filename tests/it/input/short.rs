@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use tenantry::input::{InputLimits, REDACTED};
+use tenantry_foundation::input::{InputLimits, REDACTED};
 
 use super::trickle;
 

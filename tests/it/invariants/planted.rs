@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::mpsc;
 
-use tenantry::db::DbError;
-use tenantry::ledger::Ledger;
+use tenantry_foundation::db::DbError;
+use tenantry_ledger::Ledger;
 
 use super::statements::{all, seen};
 use super::violations;

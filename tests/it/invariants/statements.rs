@@ -3,7 +3,7 @@
 //! They are about a ledger at rest: every job has ended and no worker is in between. Jobs of another store, which
 //! name it in their parameters, and stores that are copied into, are left out.
 
-use tenantry::db::{Db, DbError, Tx};
+use tenantry_foundation::db::{Db, DbError, Tx};
 
 /// Jobs that have ended, in this store.
 const ENDED: &str = "j.state IN ('completed', 'failed', 'cancelled') AND j.parameters NOT LIKE '%\"store\":%'";

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger, RetryRefused};
-use tenantry::plan::Limits;
-use tenantry::submit::{Rules, Submitted};
+use tenantry::testing::plan::Limits;
+use tenantry::testing::submit::{Rules, Submitted};
+use tenantry_ledger::{DecisionRefused, Job, JobState, Ledger, RetryRefused};
 
 use super::{queued, reload};
 use crate::place::{On, Place, TestJob, Work, by, column, on_both};

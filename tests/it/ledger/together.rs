@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use tenantry::ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Together, closing, fence};
-use tenantry::submit::Submitted;
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Together, closing, fence};
 
 use super::{STRICT, reload};
 use crate::place::{CUSTOMERS, On, Place, TestJob, apply, by, claimant, on_both};

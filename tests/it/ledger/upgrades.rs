@@ -1,8 +1,8 @@
 //! Ledgers that earlier versions have made: brought to this version's schema when they are opened, with all they hold.
 
-use tenantry::clock::Clock;
-use tenantry::db::DbError;
-use tenantry::ledger::Ledger;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::db::DbError;
+use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
@@ -175,7 +175,7 @@ on_both! {
         }
         // As who still has the version before does it.
         let renamed = "UPDATE users SET user_principal_name = 'other@kolna.onmicrosoft.com' WHERE id = 2";
-        let db = tenantry::db::Db::open_as_it_is(&place.url, tenantry::db::ConnectOptions::default()).expect("there");
+        let db = tenantry_foundation::db::Db::open_as_it_is(&place.url, tenantry_foundation::db::ConnectOptions::default()).expect("there");
         db.write(move |tx| tx.exec(renamed, &[]).map(drop)).await.expect("renamed");
         db.close().await;
         let ledger = place.ledger().await;

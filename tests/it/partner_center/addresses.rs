@@ -1,16 +1,16 @@
 //! Addresses are held against the store's validation before a customer is made with one or moved to one.
 
 use serde_json::json;
-use tenantry::clock::Clock;
-use tenantry::ledger::Outcome;
-use tenantry::partner_center::{PartnerCenter, Settings};
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::Outcome;
+use tenantry_partner_center::{PartnerCenter, Settings};
 
-use super::{CUSTOMERS, Office, carried_out_by, settings};
+use super::{Office, PLAIN_CUSTOMERS, carried_out_by, settings};
 use crate::place::outcomes;
 
 /// As the first customer, in a street without a house number, which the sandbox completes.
 fn without_a_number() -> String {
-    CUSTOMERS.replace("1 High Street", "High Street")
+    PLAIN_CUSTOMERS.replace("1 High Street", "High Street")
 }
 
 #[tokio::test(flavor = "multi_thread")]

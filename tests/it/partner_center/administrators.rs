@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use super::killed::{command, recipient};
-use super::{CUSTOMERS, Office};
+use super::{Office, PLAIN_CUSTOMERS};
 use crate::place::{On, Place, Run, outcomes, read};
 
 const ADMINISTRATORS: [&str; 2] = ["admin@alpha.onmicrosoft.com", "admin@beta.onmicrosoft.com"];
@@ -41,8 +41,8 @@ async fn handed_out(office: &Office) -> Vec<(String, String)> {
     told
 }
 
-async fn newest(office: &Office) -> tenantry::ledger::JobId {
-    let jobs = office.ledger.jobs(tenantry::ledger::JobFilter {
+async fn newest(office: &Office) -> tenantry_ledger::JobId {
+    let jobs = office.ledger.jobs(tenantry_ledger::JobFilter {
         limit: 1,
         ..Default::default()
     });
@@ -57,7 +57,7 @@ fn names(told: &[(String, String)]) -> Vec<&str> {
 async fn is_sealed_in_one_file_and_in_the_clear_nowhere() {
     let office = Office::new().await;
     let to = recipient(&office);
-    office.place.write("customers.csv", CUSTOMERS);
+    office.place.write("customers.csv", PLAIN_CUSTOMERS);
     let run = ["run", "add-customer", "customers.csv", "--out", "out"];
     tenantry(&office, &to, &run, "").ends(0);
     let receipt: serde_json::Value = serde_json::from_str(&read(office.place.path("out/receipt.json"))).expect("JSON");
@@ -111,7 +111,7 @@ async fn a_killed_worker_loses_none_and_tells_none_twice() {
     ] {
         let office = Office::new().await;
         let to = recipient(&office);
-        office.place.write("customers.csv", CUSTOMERS);
+        office.place.write("customers.csv", PLAIN_CUSTOMERS);
         let run = ["run", "add-customer", "customers.csv"];
         assert_eq!(tenantry(&office, &to, &run, failpoint).code, -1, "{failpoint}");
         tenantry(&office, &to, &run, "").ends(0);
@@ -136,7 +136,7 @@ async fn a_killed_worker_loses_none_and_tells_none_twice() {
 async fn one_that_is_lost_with_its_answer_is_told_of_with_the_way_out() {
     let office = Office::new().await;
     let to = recipient(&office);
-    office.place.write("customers.csv", CUSTOMERS);
+    office.place.write("customers.csv", PLAIN_CUSTOMERS);
     let run = ["run", "add-customer", "customers.csv"];
     assert_eq!(tenantry(&office, &to, &run, "after-answer@1").code, -1);
     let Office { here, place, .. } = office;
@@ -171,7 +171,7 @@ async fn one_that_is_lost_with_its_answer_is_told_of_with_the_way_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_has_to_get_it_or_it_is_said_that_nobody_does() {
     let office = Office::new().await;
-    office.place.write("customers.csv", CUSTOMERS);
+    office.place.write("customers.csv", PLAIN_CUSTOMERS);
     let refused = tenantry(&office, "", &["run", "add-customer", "customers.csv"], "").ends(2);
     assert!(
         refused.err.contains("`add-customer` hands out passwords"),
@@ -197,7 +197,7 @@ async fn somebody_has_to_get_it_or_it_is_said_that_nobody_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_makes_no_administrator() {
     let place = Place::new(On::Sqlite).await;
-    place.write("customers.csv", CUSTOMERS);
+    place.write("customers.csv", PLAIN_CUSTOMERS);
     let run = |args: &[&str]| {
         let mut command = place.command(args);
         command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");

@@ -3,9 +3,9 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tenantry::clock::Clock;
-use tenantry::ledger::{Job, JobState, Ledger};
-use tenantry::store::{Sources, Stores};
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::{Job, JobState, Ledger};
+use tenantry_store::{Sources, Stores};
 
 use super::Office;
 use crate::place::{On, Place, Run, apply, column, on_both, outcomes, tables};

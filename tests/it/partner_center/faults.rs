@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CUSTOMERS, LEGACY, Office, USERS};
+use super::{LEGACY, Office, PLAIN_CUSTOMERS, USERS};
 use crate::place::outcomes;
 use crate::sandbox::OTHER_PARTNER;
 
@@ -53,7 +53,7 @@ async fn prepared(office: &mut Office, alpha: &str, operation: &str) -> Case {
     let (kind, csv) = match operation {
         "create-customer" => (
             "add-customer",
-            CUSTOMERS.replace("alpha", "gamma").replace("beta,", "delta,"),
+            PLAIN_CUSTOMERS.replace("alpha", "gamma").replace("beta,", "delta,"),
         ),
         "update-billing-profile" => ("update-account", format!("customer,city\n{alpha},Leeds\n")),
         "delete-user" => ("delete-users", named("")),
@@ -272,7 +272,7 @@ async fn oddities_of_the_service_change_nothing() {
         for (kind, csv) in [
             (
                 "add-customer",
-                CUSTOMERS.replace("alpha", "gamma").replace("beta,", "delta,"),
+                PLAIN_CUSTOMERS.replace("alpha", "gamma").replace("beta,", "delta,"),
             ),
             (
                 "bulk-add-users",

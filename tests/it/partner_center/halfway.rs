@@ -1,9 +1,9 @@
 //! Rows that come halfway: nothing half done goes unsaid, and it is taken back whole.
 
 use serde_json::{Value, json};
-use tenantry::ledger::{Job, RetryRefused};
-use tenantry::plan::Limits;
-use tenantry::queue::Queue;
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
+use tenantry_ledger::{Job, RetryRefused};
 
 use super::killed::{command, killed_while};
 use super::kinds::{licenses, with_users};
@@ -28,7 +28,8 @@ fn assign(customer: &str, user: &str, rest: &str) -> String {
 /// The undo of a job, whose worker is killed at this place; and then done.
 async fn undo_killed_at(office: &Office, failpoint: &str, job: &Job) -> Job {
     let (ledger, stores) = (&office.ledger, &office.stores);
-    let undoing = tenantry::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
+    let undoing =
+        tenantry::testing::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
     let id = undoing.expect("an undo").job;
     let killed = command(office, &["worker", "--drain"])
         .env("TENANTRY_FAILPOINT", failpoint)

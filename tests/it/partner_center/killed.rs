@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry::clock::Clock;
-use tenantry::ledger::{Job, JobState};
-use tenantry::passwords::write_key_pair;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::passwords::write_key_pair;
+use tenantry_ledger::{Job, JobState};
 use tenantry_sandbox::Options;
 
 use super::kinds::with_users;

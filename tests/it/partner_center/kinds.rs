@@ -428,7 +428,7 @@ async fn customers_are_not_found_by_name_but_told_of() {
         let message = office.message(&job, 1).await;
         assert!(message.contains(text), "{written}: {message}");
     }
-    let more = super::CUSTOMERS
+    let more = super::PLAIN_CUSTOMERS
         .replace("alpha,", "gamma,")
         .replace("beta,Beta GmbH", "delta,Alpha Ltd.");
     office.applies("add-customer", &more).await;

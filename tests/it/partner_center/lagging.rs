@@ -1,9 +1,9 @@
 //! A customer that was made here and that lists do not show yet: its rows are right, and wait.
 
-use tenantry::submit::Submitted;
+use tenantry::testing::submit::Submitted;
 use tenantry_jobs::code;
 
-use super::{CUSTOMERS, Office, USERS};
+use super::{Office, PLAIN_CUSTOMERS, USERS};
 use crate::place::{TestJob, outcomes, tables};
 
 const OF_BETA: &str = "beta.onmicrosoft.com,three@beta.onmicrosoft.com,Three,Tre,DE,,\n";
@@ -11,7 +11,7 @@ const OF_BETA: &str = "beta.onmicrosoft.com,three@beta.onmicrosoft.com,Three,Tre
 /// With a customer, and then another one, which is made last.
 async fn office() -> Office {
     let office = Office::new().await;
-    let mut lines = CUSTOMERS.lines();
+    let mut lines = PLAIN_CUSTOMERS.lines();
     let header = lines.next().unwrap_or_default();
     for line in lines {
         office.applies("add-customer", &format!("{header}\n{line}\n")).await;
@@ -56,7 +56,7 @@ async fn a_file_for_a_customer_that_is_not_shown_yet_is_told_to_come_again() {
     );
     assert_eq!(changed.await, [code::NOT_THERE_YET, code::UNKNOWN_CUSTOMER]);
     assert_eq!(
-        office.codes("add-customer", CUSTOMERS).await,
+        office.codes("add-customer", PLAIN_CUSTOMERS).await,
         ["unchanged", code::NOT_THERE_YET]
     );
     office.here.quirks(&[]).await;

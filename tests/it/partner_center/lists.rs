@@ -2,8 +2,8 @@
 //! customers.
 
 use serde_json::{Value, json};
-use tenantry::clock::Clock;
-use tenantry::ledger::Ledger;
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::Ledger;
 use tenantry_sandbox::{Options, Quirk};
 
 use super::Office;

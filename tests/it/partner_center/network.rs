@@ -8,13 +8,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use axum::http::Version;
-use tenantry::clock::Clock;
-use tenantry::partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
-use tenantry::store::remote::{RemoteStore, StoreEnv};
+use tenantry_foundation::clock::Clock;
+use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
+use tenantry_store::remote::{RemoteStore, StoreEnv};
 
 use self::servers::{Authority, Fate, Proxy, TlsServer, self_signed, unreliable};
 use crate::place::{On, Place};
-use tenantry::secret::Secret;
+use tenantry_foundation::secret::Secret;
 
 const BOTH: [&str; 2] = ["h2", "http/1.1"];
 
@@ -197,7 +197,7 @@ async fn what_is_read_is_read_again_after_a_connection_broke() {
     };
     let session = store.open(StoreEnv::new(&ledger), &[]);
     let previewed = session.preview(1, &change).await.expect("an answer");
-    let tenantry::store::Verdict::Reject(problem) = previewed.verdict else {
+    let tenantry_store::Verdict::Reject(problem) = previewed.verdict else {
         panic!("{:?}", previewed.verdict)
     };
     assert_eq!(problem.code, "unknown-customer");

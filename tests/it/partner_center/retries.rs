@@ -1,8 +1,8 @@
 //! Rows that were begun by one job, or at one look, and are gone on with by another.
 
 use serde_json::json;
-use tenantry::ledger::{Job, Parameters, RetryRefused};
-use tenantry::submit::Submitted;
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::{Job, Parameters, RetryRefused};
 
 use super::killed::{killed_while, recipient};
 use super::kinds::with_users;

@@ -4,14 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry::clock::Clock;
-use tenantry::partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, TokenExpiry};
-use tenantry::store::remote::RemoteStore;
+use tenantry_foundation::clock::Clock;
+use tenantry_partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, TokenExpiry};
+use tenantry_store::remote::RemoteStore;
 
-use super::{CUSTOMERS, Office, USERS, addresses, carried_out_by};
+use super::{Office, PLAIN_CUSTOMERS, USERS, addresses, carried_out_by};
 use crate::place::{On, Place, outcomes};
 use crate::sandbox::Here;
-use tenantry::secret::Secret;
+use tenantry_foundation::secret::Secret;
 
 /// An office that gets its tokens from the token endpoint, and its store.
 async fn with_tokens(refresh_token: Option<RefreshToken>) -> (Office, PartnerCenter) {
@@ -45,7 +45,7 @@ async fn the_refresh_token_is_replaced_in_its_file_and_a_refused_token_is_got_an
     let path = dir.path().join("refresh-token");
     std::fs::write(&path, "first\n").expect("written");
     let (office, _) = with_tokens(Some(RefreshToken::File(path.clone()))).await;
-    assert_eq!(office.apply("add-customer", CUSTOMERS).await.counts.applied, 2);
+    assert_eq!(office.apply("add-customer", PLAIN_CUSTOMERS).await.counts.applied, 2);
     assert_eq!(
         std::fs::read_to_string(&path).expect("read"),
         "first\n",
@@ -82,7 +82,7 @@ async fn a_command_may_say_the_refresh_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn users_need_more_than_the_application() {
     let (office, store) = with_tokens(None).await;
-    assert_eq!(office.apply("add-customer", CUSTOMERS).await.counts.applied, 2);
+    assert_eq!(office.apply("add-customer", PLAIN_CUSTOMERS).await.counts.applied, 2);
     let said = store.check(Speaker::AppAndUser).await.expect_err("no token");
     assert!(said.contains("partner_center.refresh_token_file"), "{said}");
     // Known before anything is called.
@@ -219,7 +219,7 @@ async fn a_refused_refresh_token_is_answered_with_what_to_do() {
 async fn a_run_warns_once_however_many_calls_it_makes() {
     let (office, dir) = (Office::new().await, tempfile::TempDir::new().expect("a directory"));
     token_file(&dir, "issued 2020-01-01T00:00:00Z\n");
-    office.place.write("customers.csv", CUSTOMERS);
+    office.place.write("customers.csv", PLAIN_CUSTOMERS);
     let run = office
         .place
         .command(&["run", "add-customer", "customers.csv"])

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::kinds::{licenses, with_users};
-use super::{CUSTOMERS, LEGACY, Office, USERS};
+use super::{LEGACY, Office, PLAIN_CUSTOMERS, USERS};
 use crate::place::{by, outcomes};
 
 const POWER_BI: &str = "SBX000000003:0001:SBX00000000C";
@@ -117,7 +117,7 @@ async fn what_somebody_has_changed_since_is_kept_and_what_cannot_come_back_says_
     let customers = office
         .applies(
             "add-customer",
-            &CUSTOMERS.replace("alpha", "gamma").replace("beta,", "delta,"),
+            &PLAIN_CUSTOMERS.replace("alpha", "gamma").replace("beta,", "delta,"),
         )
         .await;
     for (job, code) in [

@@ -6,8 +6,8 @@ mod server;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use tenantry::ledger::Outcome;
-use tenantry::partner_center::Speaker;
+use tenantry_ledger::Outcome;
+use tenantry_partner_center::Speaker;
 
 use self::server::{CUSTOMER, Heard, NEW_CUSTOMER, ROLE, SKU, Says, USER, Wire, customer, list, profile};
 use super::USERS;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tenantry::ledger::{Job, Ledger, Parameters, Scope};
-use tenantry::plan::{Limits, Source};
-use tenantry::queue::Queue;
-use tenantry::runner::{Runner, RunnerSettings};
-use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submission, Submitted, Submitter};
+use tenantry::testing::plan::{Limits, RowSource};
+use tenantry::testing::queue::Queue;
+use tenantry::testing::runner::{Runner, RunnerSettings};
+use tenantry::testing::submit::{Rules, Submission, Submitted, Submitter};
+use tenantry_ledger::{Job, Ledger, Parameters, Scope};
+use tenantry_store::Stores;
 use tokio_util::sync::CancellationToken;
 
 use super::{by, settings};
@@ -63,7 +63,7 @@ impl<'a> TestJob<'a> {
         let submission = Submission {
             kind: tenantry_jobs::find(self.kind).expect("a kind"),
             parameters: self.parameters,
-            source: Source::Bytes {
+            source: RowSource::Bytes {
                 name: format!("{}.csv", self.kind),
                 data: self.data.to_vec().into(),
                 multiline_cells: true,

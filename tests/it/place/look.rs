@@ -1,7 +1,7 @@
 //! Looking into the ledger and the store behind the program's back.
 
-use tenantry::db::Db;
-use tenantry::ledger::{Job, Ledger};
+use tenantry_foundation::db::Db;
+use tenantry_ledger::{Job, Ledger};
 
 use super::tables;
 

@@ -2,8 +2,8 @@
 //! has one place to be followed in; only tests about the tables themselves (invariants, upgrades, what tampers with the audit
 //! record) have statements of their own.
 
-use tenantry::db::{Db, DbError, Tx, Value};
-use tenantry::ledger::{Job, JobFilter, Ledger};
+use tenantry_foundation::db::{Db, DbError, Tx, Value};
+use tenantry_ledger::{Job, JobFilter, Ledger};
 
 use super::column;
 
@@ -80,7 +80,7 @@ pub(crate) async fn recorded(ledger: &Ledger, job: &Job) -> Vec<(i64, String, St
     let recorded = ledger.db().read(move |tx| {
         let sql = "SELECT row, outcome, COALESCE(code, ''), COALESCE(message, '') FROM row_outcomes WHERE job = $1 ORDER BY row";
         let rows = tx.query(sql, &[seq.into()])?;
-        let text = |row: &tenantry::db::Row, at| row.text(at).map(str::to_owned);
+        let text = |row: &tenantry_foundation::db::Row, at| row.text(at).map(str::to_owned);
         rows.iter()
             .map(|row| Ok((row.int(0)?, text(row, 1)?, text(row, 2)?, text(row, 3)?)))
             .collect()

@@ -38,10 +38,25 @@ fn job(place: &Place, command: &[&str]) -> (String, String) {
     (job, shown["approval"]["hash"].as_str().expect("a hash").to_owned())
 }
 
+/// The longest state moves no column.
+fn columns_are_straight(place: &Place) {
+    let listed = place.tenantry(&["jobs"]).ends(0).out;
+    let mut lines = listed.lines();
+    let at = lines
+        .next()
+        .and_then(|titles| titles.find("submitted"))
+        .expect("titles");
+    let rows: Vec<&str> = lines.collect();
+    assert!(rows.iter().any(|row| row.contains("awaiting-approval")), "{listed}");
+    let is_straight = |row: &&str| row[at - 2..].starts_with("  2");
+    assert!(rows.len() >= 3 && rows.iter().all(is_straight), "{listed}");
+}
+
 async fn approver_sees(place: &Place) {
     place.write("leavers.csv", LEAVERS);
     let submit = ["submit", "delete-users", "leavers.csv", "--skip-invalid", "--json"];
     let (of_file, hash) = job(place, &submit);
+    columns_are_straight(place);
     let before = place.tenantry(&["plan", &of_file, "--json"]).ends(0).json();
     assert_eq!(before["hash"], hash.as_str());
     let rows: Vec<_> = before["rows"]

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use rust_xlsxwriter::Workbook;
-use tenantry::ledger::Ledger;
 use tenantry_jobs::KINDS;
+use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, Run, apply, on_both};
 

@@ -5,8 +5,8 @@ mod subscriptions;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
-use tenantry::ledger::{Job, Ledger, Parameters};
-use tenantry::store::Stores;
+use tenantry_ledger::{Job, Ledger, Parameters};
+use tenantry_store::Stores;
 
 use crate::partner_center::Office;
 use crate::place::{On, Place, TestJob, file, outcomes};

@@ -1,10 +1,10 @@
 //! Small jobs that are carried out together: each ends as if it had been alone, and so does the store.
 
-use tenantry::db::Dialect;
-use tenantry::ledger::{Job, JobState, Ledger, Parameters};
-use tenantry::runner::RunnerSettings;
-use tenantry::runner::retry::RetryPolicy;
-use tenantry::submit::Submitted;
+use tenantry::testing::runner::RunnerSettings;
+use tenantry::testing::runner::retry::RetryPolicy;
+use tenantry::testing::submit::Submitted;
+use tenantry_foundation::db::Dialect;
+use tenantry_ledger::{Job, JobState, Ledger, Parameters};
 
 use crate::contention::mixture::{File, Mixture, World};
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, on_both, settings, tables};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry_sandbox::{Fault, Options};
+use tenantry_sandbox::{InjectedFault, Options};
 
 use super::{Here, new_user};
 
@@ -54,7 +54,7 @@ async fn chance_is_the_same_for_the_same_seed() {
     let run = async |seed_value: u64| {
         let here = Here::with(Options {
             seed_value,
-            faults: vec![(Fault::Error500, 0.3), (Fault::CutBeforeCommit, 0.2)],
+            faults: vec![(InjectedFault::Error500, 0.3), (InjectedFault::CutBeforeCommit, 0.2)],
             ..Options::default()
         })
         .await;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tenantry::tasks;
+use tenantry_foundation::tasks;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 

@@ -1,7 +1,7 @@
 //! Which record a row means: keys are the same in either case and form of their letters, on every database, and no row touches
 //! another record than the one it names.
 
-use tenantry::ledger::Ledger;
+use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, TestJob, apply, column, on_both, outcomes};
 use crate::servers::{PgServer, connect};

@@ -15,16 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use tenantry::ledger::intents::DoneStep;
-use tenantry::ledger::{Installation, Outcome, RowOutcome};
-use tenantry::passwords::PasswordRow;
-use tenantry::store::reader::RecordReader;
-use tenantry::store::remote::{
+use tenantry_foundation::passwords::PasswordRow;
+use tenantry_jobs::{Change, JobKind};
+use tenantry_ledger::intents::DoneStep;
+use tenantry_ledger::{Installation, Outcome, RowOutcome};
+use tenantry_store::reader::RecordReader;
+use tenantry_store::remote::{
     ApplyError, Capabilities, Draw, Fate, Finding, RemoteSession, RemoteStore, RowEnd, RowPreview, Steps, StoreEnv,
     StoreError,
 };
-use tenantry::store::{Expected, RowRequest, Verdict, drifted, unchanged};
-use tenantry_jobs::{Change, JobKind};
+use tenantry_store::{Expected, RowRequest, Verdict, drifted, unchanged};
 
 use decide::{Decision, decide};
 use reader::Reader;

@@ -9,16 +9,16 @@ mod state;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenantry::ledger::{Job, Ledger, Outcome, Parameters};
-use tenantry::plan::{Limits, Source};
-use tenantry::queue::Queue;
-use tenantry::store::{Sources, Stores};
-use tenantry::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
-use tenantry::undo::UndoError;
+use tenantry::testing::plan::{Limits, RowSource};
+use tenantry::testing::queue::Queue;
+use tenantry::testing::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
+use tenantry::testing::undo::UndoError;
+use tenantry_ledger::{Job, Ledger, Outcome, Parameters};
+use tenantry_store::{Sources, Stores};
 
 use super::memory::MemoryStore;
 use crate::partner_center::Office;
-use crate::place::{On, Place, Work, by};
+use crate::place::{On, PLAIN_CUSTOMERS, Place, Work, by};
 
 /// Every store that has to keep the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +33,7 @@ pub(crate) enum Store {
 pub(crate) type Rows = (&'static str, &'static str);
 
 /// The first customer has the SKU `SPB` three times, by a new-commerce subscription, and two legacy ones, of which one is Azure; the second has a
-/// legacy one.
-pub(crate) const CUSTOMERS: &str = "\
-domain,company_name,first_name,last_name,email,address_line1,city,state,postal_code,country
-alpha,Alpha Ltd,Ada,Lovelace,ada@alpha.example,1 High Street,London,,N1 9GU,GB
-beta,Beta GmbH,Bea,Berg,bea@beta.example,Ring 2,Berlin,,10115,DE
-";
-/// The users of the first one; the last is deleted again.
+/// legacy one. These are the users of the first one; the last is deleted again.
 const USERS: &str = "\
 customer,user_principal_name,first_name,last_name,usage_location,licenses,roles
 {a},one@{a},One,Uno,GB,SPB,User Administrator
@@ -89,7 +83,7 @@ impl StoreUnderTest {
             ("{other}", OTHER_PARTNER.to_owned()),
             ("{nobody}", "6f6f6f6f-0000-4000-8000-000000000000".to_owned()),
         ]);
-        env.applies("add-customer", CUSTOMERS).await;
+        env.applies("add-customer", PLAIN_CUSTOMERS).await;
         env.sell().await;
         env.applies("bulk-add-users", USERS).await;
         env.applies("delete-users", LEAVERS).await;
@@ -208,7 +202,7 @@ impl StoreUnderTest {
         let submission = Submission {
             kind: tenantry_jobs::find(kind).expect("a kind"),
             parameters,
-            source: Source::Bytes {
+            source: RowSource::Bytes {
                 name: format!("{kind}.csv"),
                 data: self.fill(rows).into_bytes().into(),
                 multiline_cells: true,
@@ -295,7 +289,8 @@ impl StoreUnderTest {
     pub(crate) async fn undo(&self, job: &Job) -> Result<Job, UndoError> {
         let queue = Queue::embedded();
         let undoing =
-            tenantry::undo::submit(&self.ledger, &self.stores, &queue, job, &by("tester"), &Limits::NONE).await?;
+            tenantry::testing::undo::submit(&self.ledger, &self.stores, &queue, job, &by("tester"), &Limits::NONE)
+                .await?;
         let undo = self.ledger.job(undoing.job).await.expect("asked").expect("there");
         Ok(self.until_at_rest(&undo).await)
     }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use tenantry::ledger::JobState;
+use tenantry_ledger::JobState;
 
 use super::{users, users_called, with_customer};
 use crate::place::{On, Place, Running, apply, column, on_both, tables};
@@ -56,7 +56,7 @@ on_both! {
         place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
         let ledger = place.ledger().await;
         eventually("the job to end", async || {
-            let jobs = ledger.jobs(tenantry::ledger::JobFilter { limit: 1, ..Default::default() }).await.ok()?;
+            let jobs = ledger.jobs(tenantry_ledger::JobFilter { limit: 1, ..Default::default() }).await.ok()?;
             (jobs[0].state == JobState::Completed && jobs[0].counts.applied == 30_000).then_some(())
         })
         .await;

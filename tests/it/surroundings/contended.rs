@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tenantry::clock::Clock;
-use tenantry::db::ConnectOptions;
-use tenantry::ledger::{JobState, Ledger};
-use tenantry::submit::Submitted;
+use tenantry::testing::submit::Submitted;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::db::ConnectOptions;
+use tenantry_ledger::{JobState, Ledger};
 
 use super::{users, with_customer};
 use crate::invariants::violations;

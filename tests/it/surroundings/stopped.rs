@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tenantry::ledger::JobState;
+use tenantry_ledger::JobState;
 
 use super::{users, with_customer};
 use crate::place::{CUSTOMERS, On, Place, Running, tables};
@@ -54,7 +54,7 @@ async fn a_worker_stopped_inside_a_transaction_is_replaced() {
     let ledger = place.ledger().await;
     let job = eventually("the other worker to end the job", async || {
         let mut jobs = ledger
-            .jobs(tenantry::ledger::JobFilter {
+            .jobs(tenantry_ledger::JobFilter {
                 limit: 1,
                 ..Default::default()
             })
@@ -131,7 +131,7 @@ async fn a_stopped_worker_waits_for_no_locks() {
     let ledger = place.ledger().await;
     eventually("the other worker to end the jobs", async || {
         let mut jobs = ledger
-            .jobs(tenantry::ledger::JobFilter {
+            .jobs(tenantry_ledger::JobFilter {
                 limit: 20,
                 ..Default::default()
             })
@@ -180,7 +180,7 @@ async fn a_worker_stopped_inside_a_copy_is_replaced() {
     let _second = worker();
     let ledger = place.ledger().await;
     let job = eventually("the other worker to end the job", async || {
-        let filter = tenantry::ledger::JobFilter {
+        let filter = tenantry_ledger::JobFilter {
             limit: 1,
             ..Default::default()
         };
@@ -246,7 +246,7 @@ async fn a_worker_leaves_a_database_that_does_not_answer() {
         .expect("a worker starts");
     let ledger = place.ledger().await;
     let jobs = ledger
-        .jobs(tenantry::ledger::JobFilter {
+        .jobs(tenantry_ledger::JobFilter {
             limit: 1,
             ..Default::default()
         })

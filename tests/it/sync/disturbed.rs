@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use tenantry::ledger::JobState;
+use tenantry_ledger::JobState;
 
 use super::{EVERYTHING, assert_sound, content, fill, message, mirror, sync};
 use crate::place::tables::Disturbance;

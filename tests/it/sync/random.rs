@@ -5,7 +5,7 @@ use proptest::test_runner::TestRunner;
 
 use super::{EVERYTHING, assert_sound, content, fill, mirror, sync};
 use crate::place::{On, Place, TestJob, apply};
-use tenantry::ledger::Ledger;
+use tenantry_ledger::Ledger;
 
 const CUSTOMERS: [&str; 3] = ["CRM-1002", "CRM-1003", "CRM-1004"];
 const DOMAINS: [&str; 3] = ["fjordbakeri", "graysonlogistics", "kowalskimeble"];

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use tenantry::ledger::{JobState, Ledger};
-use tenantry::plan::Limits;
-use tenantry::submit::{Rules, Submitted};
+use tenantry::testing::plan::Limits;
+use tenantry::testing::submit::{Rules, Submitted};
 use tenantry_jobs::Undo;
+use tenantry_ledger::{JobState, Ledger};
 
 use super::sample;
 use crate::place::{On, Place, Run, TestJob, Work, apply, by, column, of_this_store, on_both, outcomes};

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use tenantry::clock::Clock;
-use tenantry::ledger::{DecisionRefused, Job, JobState, Ledger};
-use tenantry::plan::Limits;
-use tenantry::submit::{Rules, Submitted};
+use tenantry::testing::plan::Limits;
+use tenantry::testing::submit::{Rules, Submitted};
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::{DecisionRefused, Job, JobState, Ledger};
 
 use super::{sample, undo};
 use crate::counterpart::{self, Answer, TheirRequest};
@@ -199,7 +199,7 @@ on_both! {
         let (_, code, message) = said(&ledger, &restored).await;
         assert!(code == "restore-expired" && message.contains(&deadline), "{code}: {message}");
         // When the store has let go of the user, the deadline is still known.
-        assert_eq!(tenantry::store::sql::purge_deleted_users(&ledger).await.expect("swept"), 1);
+        assert_eq!(tenantry_store::sql::purge_deleted_users(&ledger).await.expect("swept"), 1);
         let gone = undo(&ledger, &sean).await;
         let (_, code, message) = said(&ledger, &gone).await;
         assert_eq!(code, "irreversible");

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use tenantry::ledger::{Job, JobFilter, Ledger};
+use tenantry_ledger::{Job, JobFilter, Ledger};
 
 use crate::place::{On, Place};
 

@@ -1,14 +1,14 @@
 //! `[limits]`, each met from both sides: what is just within runs, what is just beyond waits for somebody else; and a
 //! job of which too much goes wrong stops by itself.
 
-use tenantry::app;
-use tenantry::config::Config;
-use tenantry::ledger::{ErrorLimit, Job, JobState, Ledger};
-use tenantry::plan::Limits;
-use tenantry::queue::Queue;
-use tenantry::runner::RunnerSettings;
-use tenantry::store::Stores;
-use tenantry::submit::{Rules, Submitted};
+use tenantry::testing::app;
+use tenantry::testing::config::Config;
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
+use tenantry::testing::runner::RunnerSettings;
+use tenantry::testing::submit::{Rules, Submitted};
+use tenantry_ledger::{ErrorLimit, Job, JobState, Ledger};
+use tenantry_store::Stores;
 
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, column, on_both, outcomes, settings};
 
@@ -56,7 +56,7 @@ async fn reasons(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<
 }
 
 async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
-    let undoing = tenantry::undo::submit(
+    let undoing = tenantry::testing::undo::submit(
         ledger,
         &Stores::default(),
         &Queue::embedded(),

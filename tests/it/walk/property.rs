@@ -8,12 +8,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{TestError, TestRunner};
-use tenantry::ledger::{Job, Ledger, Parameters};
-use tenantry::plan::Limits;
-use tenantry::queue::Queue;
-use tenantry::store::Stores;
-use tenantry::undo::UndoError;
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
+use tenantry::testing::undo::UndoError;
 use tenantry_jobs::{KINDS, Undo};
+use tenantry_ledger::{Job, Ledger, Parameters};
+use tenantry_store::Stores;
 
 use self::files::{File, any_file, kinds, made};
 use super::killed::{command, last_job};
@@ -104,7 +104,7 @@ async fn comes_and_goes(
     prop_assert_eq!(all.len() as u64, done.counts.applied, "{:?}", recorded(ledger).await);
     if all.is_empty() {
         prop_assert_eq!(after, before);
-        let refused = tenantry::undo::submit(
+        let refused = tenantry::testing::undo::submit(
             ledger,
             &Stores::default(),
             &Queue::embedded(),

@@ -5,7 +5,7 @@
 //! by status, code and operation; those of codes that mean one thing only name no operations. What is not listed goes by
 //! its status: listed is what differs from that rule, and what people are to be told more about than Partner Center says.
 
-use super::Class;
+use super::FailureClass;
 
 /// An error that is known.
 pub(super) struct Entry {
@@ -13,7 +13,7 @@ pub(super) struct Entry {
     pub(super) code: &'static str,
     /// The operations it is about; none: any.
     pub(super) operations: &'static [&'static str],
-    pub(super) class: Class,
+    pub(super) class: FailureClass,
     /// What to do, where Partner Center does not say it; empty where it does.
     pub(super) advice: &'static str,
     /// The public page it is from.
@@ -67,7 +67,7 @@ const fn entry(
     status: u16,
     code: &'static str,
     operations: &'static [&'static str],
-    class: Class,
+    class: FailureClass,
     advice: &'static str,
     source: &'static str,
 ) -> Entry {
@@ -81,7 +81,7 @@ const fn entry(
     }
 }
 
-use Class::{Busy, Forbidden, Refused, Stale};
+use FailureClass::{Busy, Forbidden, Refused, Stale};
 
 #[rustfmt::skip]
 pub(super) const CATALOGUE: &[Entry] = &[

@@ -12,13 +12,13 @@ use futures::{StreamExt, TryStreamExt, future};
 use super::{Reader, Stream, UserOf, subscription};
 use crate::Halt;
 use crate::subscription::Subscription;
-use tenantry_store::reader::{CustomerHead, Missed, Query, Record, RecordKey, RecordKind};
+use tenantry_store::reader::{CustomerHead, Missed, Query, RecordKey, RecordKind, StoreRecord};
 
 type Customers = BoxStream<'static, Result<CustomerHead, Halt>>;
 
 /// What a customer has, its users still without what lists do not say of them.
 enum Found {
-    Read(Result<Record, Missed>),
+    Read(Result<StoreRecord, Missed>),
     User(UserOf),
 }
 
@@ -33,7 +33,7 @@ impl Found {
 }
 
 impl Reader {
-    pub(super) fn by_key(&self, query: Query, after: RecordKey) -> Stream<Record> {
+    pub(super) fn by_key(&self, query: Query, after: RecordKey) -> Stream<StoreRecord> {
         let (reader, asking) = (self.clone(), self.clone());
         let customers = async move {
             let customers: Customers = match &query.customer {
@@ -52,7 +52,7 @@ impl Reader {
     }
 
     /// The records behind `after`. Customers are asked about by themselves, several at a time, and so are users.
-    fn behind(self, query: Arc<Query>, customers: Customers, after: RecordKey) -> Stream<Record> {
+    fn behind(self, query: Arc<Query>, customers: Customers, after: RecordKey) -> Stream<StoreRecord> {
         let (kind, at_once) = (query.kind, self.at_once);
         let last = after.id.clone();
         let customers = customers.try_filter(move |customer| {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::failure::find;
 use super::super::text::text;
-use tenantry_store::reader::{CustomerHead, Record};
+use tenantry_store::reader::{CustomerHead, StoreRecord};
 
 /// The fields that only the whole customer has.
 const DETAILS: [&str; 14] = [
@@ -65,7 +65,7 @@ impl Listed {
     }
 
     /// As a record, with this many users, if that is known.
-    pub(super) fn record(&self, users: Option<u64>) -> Record {
+    pub(super) fn record(&self, users: Option<u64>) -> StoreRecord {
         let head = &self.head;
         let mut fields = vec![
             ("company_name", head.company_name.clone()),
@@ -76,7 +76,7 @@ impl Listed {
             fields.push(("domains", self.domains().join(";")));
         }
         fields.extend(users.map(|users| ("users", users.to_string())));
-        Record::new(head.clone(), super::key(head, ""), fields)
+        StoreRecord::new(head.clone(), super::key(head, ""), fields)
     }
 
     /// A field that only the whole customer has, by the column's name; empty where it was not read.

@@ -10,13 +10,13 @@ use futures::{StreamExt, TryStreamExt, future};
 use tenantry_jobs::SearchField;
 
 use super::{Listed, Read, Reader, Stream, UserOf, subscription};
-use tenantry_store::reader::{CustomerHead, Filter, Query, Record, RecordKind};
+use tenantry_store::reader::{CustomerHead, Filter, Query, RecordKind, StoreRecord};
 
 /// Fields of customers that need not be read one customer at a time.
 const IN_LISTS: [&str; 3] = ["company_name", "relationship", "users"];
 
 impl Reader {
-    pub(super) fn listed(&self, query: Query, filter: Option<Filter>) -> Stream<Record> {
+    pub(super) fn listed(&self, query: Query, filter: Option<Filter>) -> Stream<StoreRecord> {
         let customers = self.selected(&query, filter);
         let heads = |customers: Stream<Listed>| customers.map_ok(|read| read.map(|customer| customer.head)).boxed();
         let reader = self.clone();
@@ -120,7 +120,7 @@ impl Reader {
         begun.try_buffered(self.at_once).boxed()
     }
 
-    async fn count_users(&self, customer: Listed) -> Read<Record> {
+    async fn count_users(&self, customer: Listed) -> Read<StoreRecord> {
         let mut all = self.users(&customer.head);
         let mut users = 0;
         while let Some(user) = all.try_next().await? {
@@ -134,7 +134,7 @@ impl Reader {
 }
 
 /// One record after the other.
-fn flat(read: Stream<Vec<Record>>) -> Stream<Record> {
+fn flat(read: Stream<Vec<StoreRecord>>) -> Stream<StoreRecord> {
     let records = read.map_ok(|read| match read {
         Ok(all) => stream::iter(all.into_iter().map(|one| Ok(Ok(one)))).boxed(),
         Err(missed) => stream::iter([Ok(Err(missed))]).boxed(),

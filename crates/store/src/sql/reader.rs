@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::lookup::Directory;
 use crate::error::ApplyError;
-use crate::reader::{Filter, KnownVersions, Order, Query, Record, RecordKey, RecordReader, Records, Select};
+use crate::reader::{Filter, KnownVersions, Order, Query, RecordKey, RecordReader, Records, Select, StoreRecord};
 use tenantry_foundation::db::{Db, DbError};
 
 /// Reads a database; clones share its connections.
@@ -55,14 +55,14 @@ impl SqlReader {
         let (reader, db) = (self.clone(), self.db.clone());
         let reading = async move {
             let read = db.read(move |tx| {
-                let each = &mut |records: Vec<Record>| send.blocking_send(records).is_ok();
+                let each = &mut |records: Vec<StoreRecord>| send.blocking_send(records).is_ok();
                 listed::read(tx, &query, filter.as_ref(), order, each)
             });
             read.await.err().map(|error| Err(reader.of_store(error).into()))
         };
         let failed = stream::once(reading).filter_map(ready);
         stream::select(received(pages).map(Ok), failed)
-            .flat_map(|page: Result<Vec<Record>, ApplyError>| match page {
+            .flat_map(|page: Result<Vec<StoreRecord>, ApplyError>| match page {
                 Ok(records) => stream::iter(records.into_iter().map(|record| Ok(Ok(record)))).left_stream(),
                 Err(error) => stream::iter([Err(error)]).right_stream(),
             })

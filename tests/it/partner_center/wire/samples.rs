@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tenantry::ledger::Outcome;
-use tenantry::partner_center::Speaker;
-use tenantry::store::Verdict;
+use tenantry_ledger::Outcome;
+use tenantry_partner_center::Speaker;
+use tenantry_store::Verdict;
 
 use super::server::{CUSTOMER, Says, USER, Wire, list};
 use super::{GAMMA, one_user};

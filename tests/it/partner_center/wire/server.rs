@@ -9,18 +9,18 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
-use tenantry::clock::Clock;
-use tenantry::ledger::{Job, Ledger, RowRecord};
-use tenantry::partner_center::{Addresses, Credentials, PartnerCenter, Settings};
-use tenantry::store::Verdict;
-use tenantry::store::remote::{ApplyError, RemoteStore, StoreEnv};
+use tenantry_foundation::clock::Clock;
 use tenantry_jobs::{Column, Row};
+use tenantry_ledger::{Job, Ledger, RowRecord};
+use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings};
+use tenantry_store::Verdict;
+use tenantry_store::remote::{ApplyError, RemoteStore, StoreEnv};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::partner_center::carried_out_by;
 use crate::place::{On, Place};
-use tenantry::secret::Secret;
+use tenantry_foundation::secret::Secret;
 
 pub(super) const CUSTOMER: &str = "c0ffee00-0001-4000-8000-00000000000a";
 pub(super) const NEW_CUSTOMER: &str = "c0ffee00-0002-4000-8000-00000000000b";
@@ -133,7 +133,7 @@ impl Wire {
                 tenant: "partner.example".to_owned(),
                 client_id: "app".to_owned(),
                 client_secret: Secret::new("a word"),
-                refresh_token: Some(tenantry::partner_center::RefreshToken::File(token)),
+                refresh_token: Some(tenantry_partner_center::RefreshToken::File(token)),
                 token: None,
             },
             timeout: Duration::from_secs(20),

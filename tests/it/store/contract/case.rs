@@ -5,9 +5,9 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 
 use futures::{FutureExt, StreamExt, stream};
-use tenantry::ledger::Job;
-use tenantry::plan::Limits;
+use tenantry::testing::plan::Limits;
 use tenantry_jobs::{RunsIn, Undo};
+use tenantry_ledger::Job;
 
 use super::super::under_test::{Rows, Store, StoreUnderTest};
 

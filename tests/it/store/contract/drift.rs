@@ -175,7 +175,7 @@ async fn refuses_what_is_no_longer_as_planned(store: Store) {
 on_every_store!(refuses_what_is_no_longer_as_planned);
 
 mod hash {
-    use tenantry::ledger::Job;
+    use tenantry_ledger::Job;
 
     use super::*;
     use crate::place::by;

@@ -1,9 +1,9 @@
 //! The same work, asked for again or carried out by several: it is done once. That rows which come again in another job
 //! are unchanged, each case of the other topics shows.
 
-use tenantry::ledger::{JobId, Parameters};
-use tenantry::plan::Limits;
-use tenantry::submit::Submitted;
+use tenantry::testing::plan::Limits;
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::{JobId, Parameters};
 
 use super::{Store, StoreUnderTest, on_every_store};
 use crate::place::by;

@@ -1,10 +1,10 @@
 //! Passwords: set anew, and handed out to who is to have them.
 
-use tenantry::clock::Clock;
-use tenantry::ledger::{Job, Parameters};
-use tenantry::passwords::write_key_pair;
-use tenantry::plan::Limits;
-use tenantry::submit::Submitted;
+use tenantry::testing::plan::Limits;
+use tenantry::testing::submit::Submitted;
+use tenantry_foundation::clock::Clock;
+use tenantry_foundation::passwords::write_key_pair;
+use tenantry_ledger::{Job, Parameters};
 
 use super::case::{Case, PLAIN, check_all};
 use super::{Store, StoreUnderTest, on_every_store};

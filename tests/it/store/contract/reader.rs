@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, TryStreamExt};
-use tenantry::db::DbError;
-use tenantry::store::reader::{KnownVersions, Order, Query, Record, RecordKey, RecordKind, RecordReader, Select};
+use tenantry_foundation::db::DbError;
+use tenantry_store::reader::{KnownVersions, Order, Query, RecordKey, RecordKind, RecordReader, Select, StoreRecord};
 
 use super::{Store, StoreUnderTest, on_every_store};
 
@@ -70,13 +70,13 @@ fn reader(env: &StoreUnderTest) -> Arc<dyn RecordReader> {
     env.stores.reader(env.ledger.db()).expect("a store that can be read")
 }
 
-async fn read(reader: &dyn RecordReader, query: Query) -> Vec<Record> {
+async fn read(reader: &dyn RecordReader, query: Query) -> Vec<StoreRecord> {
     let read: Vec<_> = reader.records(query).try_collect().await.expect("read");
     read.into_iter().map(|one| one.expect("a record")).collect()
 }
 
 /// A record as text: its key, its customer's key, its fields.
-fn text(record: &Record, fields: &[&str]) -> (RecordKey, String, Vec<String>) {
+fn text(record: &StoreRecord, fields: &[&str]) -> (RecordKey, String, Vec<String>) {
     let fields = fields.iter().map(|field| record.get(field).to_owned());
     (record.key.clone(), record.customer.key().to_owned(), fields.collect())
 }
@@ -88,7 +88,7 @@ mod records {
         let env = StoreUnderTest::new(store).await;
         let reader = reader(&env);
         for (kind, fields) in KINDS {
-            let text = |record: &Record| text(record, fields);
+            let text = |record: &StoreRecord| text(record, fields);
             let of_keys = read(&*reader, query(kind, fields, by_key(RecordKey::default(), None))).await;
             let of_keys: Vec<_> = of_keys.iter().map(text).collect();
             assert!(
@@ -167,7 +167,7 @@ mod order {
                 filter: None,
                 order: Some(Order { field, descending }),
             };
-            let value = |record: &Record| {
+            let value = |record: &StoreRecord| {
                 let text = record.get(field).to_owned();
                 (text.parse::<i64>().unwrap_or_default(), text)
             };

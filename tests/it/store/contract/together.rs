@@ -1,8 +1,8 @@
 //! All that is wrong with a row is told in one round, whether its file tells it or the store does.
 
-use tenantry::ledger::Parameters;
-use tenantry::plan::Limits;
-use tenantry::submit::Submitted;
+use tenantry::testing::plan::Limits;
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::Parameters;
 
 use super::super::under_test::{Store, StoreUnderTest};
 use super::case::refuses_the_kind;
@@ -159,7 +159,7 @@ async fn all_that_is_wrong_with_a_row_is_told_in_one_round(store: Store) {
             panic!("{}: it is not refused", case.kind)
         };
         let mut told = Vec::new();
-        let each = &mut |fault: &tenantry::plan::RowFault| {
+        let each = &mut |fault: &tenantry::testing::plan::RowFault| {
             let problem = &fault.problem;
             told.push(format!(
                 "{} {} {} `{}`",

@@ -165,7 +165,7 @@ mod withdrawn {
             };
             let job = env.apply("switch-subscription", GIVE).await;
             let tester = by("tester");
-            let asked = tenantry::store::sql::cancelling::cancel(&env.ledger, job.seq, &tester);
+            let asked = tenantry_store::sql::cancelling::cancel(&env.ledger, job.seq, &tester);
             asked.await.expect("asked");
             let job = env.finish(&job).await;
             assert_eq!(job.state.as_str(), "cancelled");

@@ -1,9 +1,9 @@
 //! Columns that a store has no place for: told once, at the header, and left out where that is asked for, in the job as in
 //! its plan.
 
-use tenantry::ledger::Parameters;
-use tenantry::plan::{Limits, RowFault};
-use tenantry::submit::Submitted;
+use tenantry::testing::plan::{Limits, RowFault};
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::Parameters;
 
 use super::super::under_test::{Store, StoreUnderTest};
 use super::on_every_store;

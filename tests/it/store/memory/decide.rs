@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tenantry::store::remote::RowPreview;
-use tenantry::store::{FieldChange, SeatNeed, SeatsOf, Touch, Verdict};
 use tenantry_jobs::{
     Change, CustomerField, CustomerPatch, LicenseChange, NewCustomer, NewUser, Problem, Suspension, UserField,
     UserPatch, UserRef, code,
 };
+use tenantry_store::remote::RowPreview;
+use tenantry_store::{FieldChange, SeatNeed, SeatsOf, Touch, Verdict};
 
 use super::world::{Image, Record, Sort, World};
 
@@ -126,7 +126,7 @@ pub(super) fn decide(world: &World, change: &Change<'_>) -> Result<Decision, Pro
         Change::RemoveRelationship(_)
         | Change::SetSeats(_)
         | Change::SetSubscription(_)
-        | Change::SwitchSubscription(_) => Err(tenantry::store::remote::not_taken("Memory")),
+        | Change::SwitchSubscription(_) => Err(tenantry_store::remote::not_taken("Memory")),
     }
 }
 
@@ -169,7 +169,7 @@ fn new_customer(world: &World, new: &NewCustomer<'_>) -> Result<Decision, Proble
 fn update_customer(world: &World, patch: &CustomerPatch<'_>) -> Result<Decision, Problem> {
     let customer = world.customer(patch.customer)?;
     if let Some(id) = patch.external_id {
-        return Err(tenantry::store::remote::not_kept("Memory", "external_id", id));
+        return Err(tenantry_store::remote::not_kept("Memory", "external_id", id));
     }
     let mut decision = Decision::about(world, customer, Some(customer));
     for (field, value) in &patch.fields {

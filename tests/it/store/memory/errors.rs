@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tenantry::store::remote::StoreError;
 use tenantry_jobs::{Problem, code};
+use tenantry_store::remote::StoreError;
 
 use super::{Fault, MemoryStore};
 use crate::place::by;

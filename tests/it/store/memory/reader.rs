@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt, stream};
-use tenantry::store::reader::{
-    CustomerHead, Query, Record as Read, RecordKey, RecordKind, RecordReader, Records, Select,
-};
-use tenantry::store::remote::ApplyError;
 use tenantry_jobs::CustomerRef;
+use tenantry_store::reader::{CustomerHead, Query, RecordKey, RecordKind, RecordReader, Records, Select, StoreRecord};
+use tenantry_store::remote::ApplyError;
 
 use super::MemoryStore;
 use super::world::{Record, Sort, World};
@@ -49,7 +47,7 @@ impl RecordReader for Reader {
     }
 }
 
-fn read(world: &World, query: &Query) -> Vec<Read> {
+fn read(world: &World, query: &Query) -> Vec<StoreRecord> {
     let sort = match query.kind {
         RecordKind::Customer => Sort::Customer,
         RecordKind::Seats => Sort::Sku,
@@ -89,7 +87,7 @@ fn read(world: &World, query: &Query) -> Vec<Read> {
                 Sort::Sku => one.get("sku_id"),
                 Sort::User | Sort::Subscription => &one.id,
             };
-            found.push(Read::new(head.clone(), RecordKey::new(&*head.id, id), fields));
+            found.push(StoreRecord::new(head.clone(), RecordKey::new(&*head.id, id), fields));
         }
     }
     found

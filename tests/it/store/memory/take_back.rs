@@ -1,7 +1,7 @@
 //! What taking a row back would do to what is in memory.
 
-use tenantry::ledger::intents::DoneStep;
 use tenantry_jobs::{Problem, code};
+use tenantry_ledger::intents::DoneStep;
 
 use super::decide::Decision;
 use super::world::{Image, Sort, World};

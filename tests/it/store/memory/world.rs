@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use tenantry::store::remote::StoreError;
 use tenantry_jobs::{CustomerRef, Problem, code};
+use tenantry_store::remote::StoreError;
 use uuid::Uuid;
 
 use super::Fault;

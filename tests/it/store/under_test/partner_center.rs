@@ -1,8 +1,8 @@
 //! What is done to the sandbox, and what the other partner does there.
 
 use serde_json::{Value, json};
-use tenantry::clock::Clock;
-use tenantry::ledger::Ledger;
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::Ledger;
 
 use super::OTHER_PARTNER;
 use crate::partner_center::{LEGACY, Office};

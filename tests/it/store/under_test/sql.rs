@@ -1,7 +1,7 @@
 //! What is done to a store in a database, and what the other partner does there.
 
 use crate::counterpart::{self, Answer, TheirRequest};
-use tenantry::ledger::Ledger;
+use tenantry_ledger::Ledger;
 
 use super::{OTHER_PARTNER, StoreUnderTest};
 

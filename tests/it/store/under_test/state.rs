@@ -1,6 +1,6 @@
 //! What a database of customers holds, a line for each record. Ids, versions and what only some stores keep are left out.
 
-use tenantry::ledger::Ledger;
+use tenantry_ledger::Ledger;
 
 /// What a customer's directory comes with is the store's own affair.
 const QUERIES: [&str; 5] = [

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{SqlReader, digits, number};
 use crate::error::ApplyError;
-use crate::reader::{CustomerHead, KnownVersions, Query, Record, RecordKey, RecordKind};
+use crate::reader::{CustomerHead, KnownVersions, Query, RecordKey, RecordKind, StoreRecord};
 use crate::sql::record::{self, Key, Object};
 use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
 
@@ -23,7 +23,7 @@ pub(super) struct Pages {
 
 impl Pages {
     /// The page behind a key, and its last key; none if there are no more pages.
-    pub(super) async fn next(&self, after: RecordKey) -> Result<(Vec<Record>, Option<RecordKey>), ApplyError> {
+    pub(super) async fn next(&self, after: RecordKey) -> Result<(Vec<StoreRecord>, Option<RecordKey>), ApplyError> {
         let (kind, rows) = (self.query.kind, self.query.limit.unwrap_or(PAGE).min(PAGE));
         let (from, owner) = (after.clone(), self.query.customer.as_deref().map(number));
         let heads = self.reader.db.read(move |tx| heads(tx, kind, owner, &from, rows));
@@ -115,7 +115,7 @@ fn records(
     kind: RecordKind,
     heads: Vec<Head>,
     known: &HashMap<RecordKey, i64>,
-) -> Result<Vec<Record>, DbError> {
+) -> Result<Vec<StoreRecord>, DbError> {
     let object = object(kind);
     let is_known = |head: &Head| known.get(&head.key) == Some(&head.version);
     let keys: Vec<Key> = heads
@@ -135,7 +135,7 @@ fn records(
             ..CustomerHead::default()
         };
         if is_known(&head) {
-            let mut record = Record::new(Arc::new(customer), head.key, Vec::new());
+            let mut record = StoreRecord::new(Arc::new(customer), head.key, Vec::new());
             (record.version, record.is_known) = (Some(head.version), true);
             records.push(record);
             continue;
@@ -148,7 +148,7 @@ fn records(
             (customer.id, customer.domain) = (identity.id, identity.domain);
             fields.extend(identity.fields);
         }
-        let mut record = Record::new(Arc::new(customer), head.key, fields);
+        let mut record = StoreRecord::new(Arc::new(customer), head.key, fields);
         record.version = Some(version);
         records.push(record);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::digits;
 use super::query::{CUSTOMER, ColumnForm, FIRST, HEAD, ID, PART_OF_ID, PageEnd, PagedQuery};
-use crate::reader::{CustomerHead, Filter, Order, Query, Record, RecordKey, RecordKind};
+use crate::reader::{CustomerHead, Filter, Order, Query, RecordKey, RecordKind, StoreRecord};
 use crate::sql::record::SIGN_IN_BLOCKED;
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
@@ -21,7 +21,7 @@ pub(super) fn read(
     query: &Query,
     filter: Option<&Filter>,
     order: Option<Order>,
-    each: &mut dyn FnMut(Vec<Record>) -> bool,
+    each: &mut dyn FnMut(Vec<StoreRecord>) -> bool,
 ) -> Result<(), DbError> {
     let part_numbers = part_numbers(tx, query)?;
     let paged = PagedQuery::of(query, filter, order, tx.dialect());
@@ -133,7 +133,7 @@ fn record(
     row: &mut Row,
     customers: &Customers,
     part_numbers: &HashMap<String, String>,
-) -> Result<Record, DbError> {
+) -> Result<StoreRecord, DbError> {
     let number = row.int(CUSTOMER)?;
     let (customer, first) = match kind {
         RecordKind::Customer => (head(number, row, FIRST)?, FIRST + HEAD.len()),
@@ -144,5 +144,5 @@ fn record(
         fields.push((column.field, value(row, at, column.form, part_numbers)?));
     }
     let key = RecordKey::new(digits(row.int(ID)?), row.take_text(PART_OF_ID)?);
-    Ok(Record::new(customer, key, fields))
+    Ok(StoreRecord::new(customer, key, fields))
 }

@@ -185,7 +185,7 @@ impl Walk {
         Ok(page)
     }
 
-    fn original(&self, read: reader::Record) -> Result<Original, DbError> {
+    fn original(&self, read: reader::StoreRecord) -> Result<Original, DbError> {
         let content = if read.is_known {
             None
         } else {
@@ -198,7 +198,7 @@ impl Walk {
         })
     }
 
-    fn content(&self, read: &reader::Record) -> Result<Content, DbError> {
+    fn content(&self, read: &reader::StoreRecord) -> Result<Content, DbError> {
         let of = |field: &'static str| (field, read.get(field).to_owned());
         let mut values: Vec<(&'static str, String)> =
             fields(self.step, self.reader.as_ref()).into_iter().map(of).collect();

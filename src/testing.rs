@@ -1,0 +1,67 @@
+//! What the integration tests and the benches reach beside the command line: the parts as the program puts them together, so that
+//! a test can stop between two of them, hold the clock or give a queue of its own.
+//!
+//! This is no interface of the program and changes with it. Nothing in `src` may use it.
+
+/// The parts put together.
+pub mod app {
+    pub use crate::app::{App, limits};
+}
+
+/// Settings.
+pub mod config {
+    pub use crate::config::{Config, ConfigError, LogFormat, PasswordsConfig};
+}
+
+/// Ways in other than the command line.
+pub mod intake {
+    pub use crate::intake::{Accepted, Door, JobDocument, LedgerDoor, Refusal};
+
+    /// The Redis inbox.
+    pub mod inbox {
+        pub use crate::intake::inbox::{serve, waiting};
+    }
+}
+
+/// Outcomes told to who submitted jobs.
+pub mod notify {
+    pub use crate::notify::reply;
+}
+
+/// A file read against a kind and the store.
+pub mod plan {
+    pub use crate::plan::{Limits, RowFault, RowSource};
+}
+
+/// The doorbell.
+pub mod queue {
+    pub use crate::queue::{Queue, QueueError, RedisQueue, Ticket, serve};
+}
+
+/// The formats of results, rejects and receipt.
+pub mod receipt {
+    pub use crate::receipt::{
+        Form, InputFiles, Line, Receipt, RejectRows, RejectsWriter, ResultRows, ResultsWriter, TableFormat,
+        passwords_name, write_private,
+    };
+}
+
+/// The runner.
+pub mod runner {
+    pub use crate::runner::{Runner, RunnerSettings, ServeError};
+
+    /// Waits between attempts.
+    pub mod retry {
+        pub use crate::runner::retry::RetryPolicy;
+    }
+}
+
+/// The one door.
+pub mod submit {
+    pub use crate::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
+}
+
+/// The job that takes another one back.
+pub mod undo {
+    pub use crate::undo::{UndoError, submit};
+}
