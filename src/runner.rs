@@ -32,7 +32,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -105,6 +105,8 @@ pub struct Runner {
     held: Arc<HeldChunks>,
     turns: Arc<Turns>,
     outage: Arc<LedgerOutage>,
+    /// Held while results are written that others have left.
+    delivering: Arc<Mutex<()>>,
     /// Told when a job has ended here.
     ended: Arc<Notify>,
     /// Why this worker cannot go on.
@@ -141,6 +143,7 @@ impl Runner {
             held: Arc::default(),
             turns: Arc::default(),
             outage: Arc::default(),
+            delivering: Arc::default(),
             ended: Arc::default(),
             broken: Arc::default(),
         }

@@ -13,6 +13,7 @@ use super::held::Hold;
 use crate::clock::Clock;
 use crate::db::{DbError, Dialect, Tx};
 use crate::input::Block;
+use crate::ledger::closing::EndedJobs;
 use crate::ledger::ids::record_id;
 use crate::ledger::{Claim, Closing, Descent, Installation, Outcome, RowOutcome, artifacts, closing, fence, sealed};
 use crate::passwords::{PasswordPolicy, PasswordRow, generate};
@@ -21,9 +22,6 @@ use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::SyncProgress;
 use crate::store::sql::{self, Context, Customers, Prepared};
 use crate::store::{Account, Expected, RowRequest, rejected};
-
-/// Jobs that ended, by number, with their states.
-pub(super) type Ended = Vec<(i64, String)>;
 
 impl Runner {
     /// Works chunks off that were claimed together. Whatever happens, the ledger knows: closed, given back, or held by a lease
@@ -60,7 +58,7 @@ impl Runner {
         drop(hold);
     }
 
-    fn say_done(&self, claims: &[Claim], ended: &Ended) {
+    fn say_done(&self, claims: &[Claim], ended: &EndedJobs) {
         for claim in claims {
             tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id);
         }
@@ -76,7 +74,7 @@ impl Runner {
     }
 
     /// Carries out chunks that were claimed together.
-    pub(super) async fn apply(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<Ended, ApplyError> {
+    pub(super) async fn apply(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<EndedJobs, ApplyError> {
         let Some(claim) = claims.first() else {
             return Ok(Vec::new());
         };
@@ -91,7 +89,7 @@ impl Runner {
         Ok(ended.into_iter().map(|state| (claim.job, state)).collect())
     }
 
-    async fn apply_here(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<Ended, ApplyError> {
+    async fn apply_here(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<EndedJobs, ApplyError> {
         let now = self.ledger.clock().now_millis();
         let installation = self.ledger.installation();
         let PreparedChunks { prepared, mut rest } = {
@@ -149,17 +147,17 @@ impl Runner {
                         next_look,
                     });
                 }
-                let ended = match (claims.as_slice(), closings.as_mut_slice(), rest.as_slice()) {
-                    ([claim], [closing], [Rest { part: Some(part), .. }]) => {
-                        let target = |row| installation.guid(record_id(claim.job, row)).to_string();
-                        name_applied(closing, part, target);
-                        let ended = closing::close_part(tx, claim, closing, limit, now)?;
-                        ended.into_iter().map(|state| (claim.job, state)).collect()
-                    }
-                    _ => {
-                        let chunks: Vec<_> = claims.iter().zip(&closings).collect();
-                        closing::close_all(tx, &chunks, limit, now)?
-                    }
+                // A part is tried by itself.
+                let ended = if let ([claim], [closing], [Rest { part: Some(part), .. }]) =
+                    (claims.as_slice(), closings.as_mut_slice(), rest.as_slice())
+                {
+                    let target = |row| installation.guid(record_id(claim.job, row)).to_string();
+                    name_applied(closing, part, target);
+                    let ended = closing::close_part(tx, claim, closing, limit, now)?;
+                    ended.into_iter().map(|state| (claim.job, state)).collect()
+                } else {
+                    let chunks: Vec<_> = claims.iter().zip(&closings).collect();
+                    closing::close_all(tx, &chunks, limit, now)?
                 };
                 crate::failpoint::hit("before-commit");
                 Ok(ended)

@@ -57,6 +57,8 @@ impl Runner {
     }
 
     async fn deliver_due(&self, failed: &mut Failed) -> Result<(), DbError> {
+        // A worker that drains must not leave while its own other round is still writing.
+        let _turn = self.delivering.lock().await;
         let waiting = self.ledger.undelivered(&host_name()).await?;
         for id in waiting.into_iter().filter(|id| failed.is_due(*id)).collect::<Vec<_>>() {
             if let Err(error) = delivery::deliver(&self.ledger, id, self.settings.form).await {

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
-use super::chunk::Ended;
 use crate::backoff::Backoff;
 use crate::db::DbError;
+use crate::ledger::closing::EndedJobs;
 use crate::ledger::{Cause, Claim, SetBack};
 use crate::store::remote::{ApplyError, StoreError};
 
@@ -78,7 +78,7 @@ pub(super) fn is_of_the_surroundings(error: &ApplyError) -> bool {
 impl Runner {
     /// Applies chunks, again and again while errors pass by themselves: a connection that was lost, another job that changes
     /// the same records. Nothing of it counts.
-    pub(super) async fn persist(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<Ended, ApplyError> {
+    pub(super) async fn persist(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<EndedJobs, ApplyError> {
         let mut tries = Tries::default();
         loop {
             let error = match self.apply(claims, leaving).await {

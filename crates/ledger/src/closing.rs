@@ -21,6 +21,9 @@ pub struct Closing {
     pub next_look: i64,
 }
 
+/// Jobs that ended, by number, with their states.
+pub type EndedJobs = Vec<(i64, String)>;
+
 /// How many rows of a job may go wrong while it runs before it is paused.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ErrorLimit {
@@ -51,7 +54,7 @@ pub fn close_all(
     chunks: &[(&Claim, &Closing)],
     limit: Option<ErrorLimit>,
     now: i64,
-) -> Result<Vec<(i64, String)>, DbError> {
+) -> Result<EndedJobs, DbError> {
     let mut outcomes = Vec::new();
     let mut ends = Vec::with_capacity(chunks.len());
     let mut counts = Counts::new();
@@ -166,7 +169,7 @@ fn finish(
     worker: &str,
     limit: Option<ErrorLimit>,
     now: i64,
-) -> Result<Vec<(i64, String)>, DbError> {
+) -> Result<EndedJobs, DbError> {
     let (mut ended, mut entries) = (Vec::new(), Vec::new());
     for (job, end) in count(tx, counts, now)? {
         match (end, limit) {
