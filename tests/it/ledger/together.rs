@@ -25,18 +25,18 @@ async fn queued(ledger: &Ledger, rows: &[usize]) -> Vec<Job> {
     jobs
 }
 
-fn together(chunks: usize, rows: u64) -> Option<Together> {
-    Some(Together {
+fn together(chunks: usize, rows: u64) -> Together {
+    Together {
         kinds: ["bulk-add-users", "undo"].into(),
         chunks,
         rows,
-    })
+    }
 }
 
 /// The numbers, among `jobs`, of those a worker gets with the next claim.
-async fn next(ledger: &Ledger, jobs: &[Job], together: Option<Together>) -> Vec<usize> {
+async fn next(ledger: &Ledger, jobs: &[Job], together: impl Into<Option<Together>>) -> Vec<usize> {
     let claims = ledger
-        .claim_together(claimant("w", 60_000), together)
+        .claim_together(claimant("w", 60_000), together.into())
         .await
         .expect("asked");
     let number = |claim: &Claim| jobs.iter().position(|job| job.seq == claim.job);
@@ -80,7 +80,7 @@ on_both! {
     async fn what_came_to_nothing_is_tried_alone(place: Place) {
         let ledger = place.ledger().await;
         let jobs = queued(&ledger, &[1, 1, 1]).await;
-        let claims = ledger.claim_together(claimant("w", 60_000), together(9, 10)).await.expect("asked");
+        let claims = ledger.claim_together(claimant("w", 60_000), Some(together(9, 10))).await.expect("asked");
         assert_eq!(claims.len(), 3);
         let at_once = |_| std::time::Duration::ZERO;
         for claim in &claims[..2] {
@@ -104,7 +104,7 @@ on_both! {
                 let (mut mine, mut together_at_most) = (Vec::new(), 0);
                 loop {
                     let claims = ledger
-                        .claim_together(claimant(&format!("w{worker}"), 60_000), together(9, 10))
+                        .claim_together(claimant(&format!("w{worker}"), 60_000), Some(together(9, 10)))
                         .await
                         .expect("asked");
                     if claims.is_empty() {

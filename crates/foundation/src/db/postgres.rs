@@ -456,6 +456,8 @@ impl Tx for PgTx {
         places.sort_unstable();
         places.dedup();
         if places.len() <= MOST_PLACES && !self.take_free(&places)? {
+            // Looking the table up for the first time takes a snapshot, which would be kept while waiting.
+            self.batch("LOCK TABLE lock_queue IN ACCESS SHARE MODE")?;
             self.wait_for("LOCK TABLE lock_queue IN EXCLUSIVE MODE", &[])?;
             self.wait_for(TAKE_PLACES, &[&places])?;
         }
