@@ -46,7 +46,7 @@ use tenantry_jobs::{Change, CustomerRef, Problem, Request};
 use super::listing::ListRequest;
 use super::{Applied, Expected, Preview, RowRequest, SeatNeed, Verdict};
 use session::{Session, Task};
-use tenantry_foundation::db::{Alone, DbError, Tx};
+use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Installation, RowOutcome};
 
 /// What the store has to know of a chunk besides its rows.
@@ -237,28 +237,13 @@ impl Prepared {
 }
 
 impl Prepared {
-    /// Locks what the rows change: names that are unique over all customers, then the customers, in ascending order. With
-    /// its customer everything of a customer is locked, so who comes second waits and then decides on what the first left.
-    ///
-    /// First in the transaction: while it waits, nothing of the chunk is locked, so that its lease can be renewed.
-    pub fn lock(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
-        if self.names() {
-            tx.alone_with(Alone::Names)?;
-        }
-        let customers = self.customers();
-        if customers.is_empty() {
-            return Ok(());
-        }
-        tx.lock("customers", &customers)
-    }
-
     /// Whether rows may give a record a name that is unique over all customers.
     fn names(&self) -> bool {
         !self.new_customers.is_empty() || self.tasks.iter().any(|task| task.names())
     }
 
     /// The customers that the rows change, in ascending order.
-    pub fn customers(&self) -> Vec<i64> {
+    fn customers(&self) -> Vec<i64> {
         let users = self.users.iter().chain(&self.known_users);
         let mut customers: Vec<i64> = users.flat_map(users::NewUsers::customers).collect();
         customers.extend(self.tasks.iter().filter_map(|task| task.customer()));
@@ -268,7 +253,7 @@ impl Prepared {
     }
 }
 
-/// Writes the rows, which [are locked](Prepared::lock). A row of which nothing is said was applied.
+/// Writes the rows, which [are locked](lock_all). A row of which nothing is said was applied.
 pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
     let Context {
         job,

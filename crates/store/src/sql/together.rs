@@ -13,7 +13,10 @@ use super::{Prepared, apply, refused, tasks};
 use crate::Applied;
 use tenantry_foundation::db::{Alone, DbError, Tx};
 
-/// Locks what the rows of all chunks change, in one order ([`Prepared::lock`]).
+/// Locks what the rows change: names that are unique over all customers, then the customers, in ascending order. With
+/// its customer everything of a customer is locked, so who comes second waits and then decides on what the first left.
+///
+/// First in the transaction: while it waits, nothing of the chunks is locked, so that their leases can be renewed.
 pub fn lock_all(tx: &mut dyn Tx, chunks: &[Prepared]) -> Result<(), DbError> {
     if chunks.iter().any(Prepared::names) {
         tx.alone_with(Alone::Names)?;
