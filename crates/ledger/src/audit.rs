@@ -279,11 +279,7 @@ pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<AuditEnt
         actor: row.text(first + 2)?.to_owned(),
         via: Via::read(row, first + 11)?,
         action,
-        job: Some(
-            row.text(first)?
-                .parse()
-                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
-        ),
+        job: Some(JobId::read(row, first)?),
         kind: Some(row.text(first + 1)?.to_owned()),
         plan_hash: row.opt_text(first + 10)?.map(str::to_owned),
         counts: Some(Counts {

@@ -174,10 +174,7 @@ impl Candidate {
     fn read(row: &Row) -> Result<Self, DbError> {
         Ok(Self {
             seq: row.int(0)?,
-            id: row
-                .text(1)?
-                .parse()
-                .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+            id: JobId::read(row, 1)?,
             kind: row.text(2)?.to_owned(),
             parameters: json(row.text(3)?)?,
             retry_of: row.opt_int(4)?,

@@ -5,12 +5,21 @@
 //! People and APIs see a GUID made from it and from the installation's own number, and back.
 
 use serde::{Deserialize, Serialize};
+use tenantry_foundation::db::{DbError, Row};
 use uuid::Uuid;
 
 /// A job's id: UUID version 7, so ids sort by submission time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(pub Uuid);
+
+impl JobId {
+    /// From a column of the ledger.
+    pub(super) fn read(row: &Row, column: usize) -> Result<Self, DbError> {
+        let id = row.text(column)?.parse();
+        id.map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
+    }
+}
 
 impl std::fmt::Display for JobId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -339,10 +339,7 @@ fn read_job(row: &Row, now: i64) -> Result<Job, DbError> {
     let count = |column: usize| row.int(column).map(|value| value as u64);
     Ok(Job {
         seq: row.int(0)?,
-        id: row
-            .text(1)?
-            .parse()
-            .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?,
+        id: JobId::read(row, 1)?,
         kind: row.text(2)?.to_owned(),
         parameters: json(row.text(3)?)?,
         state: JobState::parse(row.text(4)?)?,

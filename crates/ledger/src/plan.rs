@@ -382,7 +382,7 @@ fn same_job(tx: &mut dyn Tx, commit: &Commit) -> Result<Option<Committed>, DbErr
             &[key.as_str().into()],
         )?;
         if let Some(row) = found {
-            let id = parsed(row.text(0)?)?;
+            let id = JobId::read(&row, 0)?;
             let same = row.opt_text(1)? == Some(commit.fingerprint.as_str());
             return Ok(Some(if same {
                 Committed::Same(id)
@@ -400,12 +400,7 @@ fn unfinished(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<JobId>, DbErr
          AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')",
         &[fingerprint.into()],
     )?;
-    found.map(|row| parsed(row.text(0)?)).transpose()
-}
-
-fn parsed(id: &str) -> Result<JobId, DbError> {
-    id.parse()
-        .map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
+    found.map(|row| JobId::read(&row, 0)).transpose()
 }
 
 /// Removes a planned job; one that is further along is left alone.

@@ -70,8 +70,7 @@ impl Ledger {
                 let untold = "SELECT entry, reply_to, idempotency_key, with_rows FROM replies WHERE job = $1 AND told_at IS NULL";
                 for (job, asked) in rows.iter().zip(tx.query_each(untold, &seqs)?) {
                     let seq = job.int(0)?;
-                    let id = job.text(1)?.parse();
-                    let id = id.map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))?;
+                    let id = JobId::read(job, 1)?;
                     for row in &asked {
                         taken.replies.push(Reply { job: id, seq, to: reply_to(row)? });
                     }

@@ -39,7 +39,9 @@ impl Ledger {
                     &format!("{} LIMIT $3", ready_jobs(&select, scope, "")),
                     &[now.into(), scope.number().into(), most.into()],
                 )?;
-                rows.iter().map(|row| Ok((id(row)?, row.int(1)? as u64))).collect()
+                rows.iter()
+                    .map(|row| Ok((JobId::read(row, 0)?, row.int(1)? as u64)))
+                    .collect()
             })
             .await
     }
@@ -106,7 +108,7 @@ impl Ledger {
             }
             let input = row.int(1)?;
             let begun = Draft {
-                id: row.text(2)?.parse().map_err(|_| no_uuid())?,
+                id: JobId::read(&row, 2)?,
                 seq,
                 input,
             };
@@ -182,7 +184,7 @@ impl Ledger {
                      AND finished_at IS NOT NULL AND EXISTS (SELECT 1 FROM spool WHERE input = jobs.input) ORDER BY seq LIMIT 100",
                     &[host.into()],
                 )?;
-                rows.iter().map(id).collect()
+                rows.iter().map(|row| JobId::read(row, 0)).collect()
             })
             .await
     }
@@ -246,12 +248,4 @@ fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Resu
 
 fn ints(rows: &[Row]) -> Result<Vec<i64>, DbError> {
     rows.iter().map(|row| row.int(0)).collect()
-}
-
-fn no_uuid() -> DbError {
-    DbError::Broken("a job's id is no UUID".to_owned())
-}
-
-fn id(row: &Row) -> Result<JobId, DbError> {
-    row.text(0)?.parse().map_err(|_| no_uuid())
 }
