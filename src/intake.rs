@@ -35,6 +35,26 @@ pub trait Door: Send + Sync + 'static {
         document: JobDocument,
         default_key: String,
     ) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
+
+    /// Whether a job is dealt with at once, and so may be handed in together with others.
+    fn takes_together(&self, document: &JobDocument) -> bool {
+        let _ = document;
+        false
+    }
+
+    /// Hands several jobs in, in their order. What came of each.
+    fn submit_all(
+        &self,
+        documents: Vec<(JobDocument, String)>,
+    ) -> impl Future<Output = Vec<Result<Accepted, Refusal>>> + Send {
+        async move {
+            let mut submitted = Vec::with_capacity(documents.len());
+            for (document, key) in documents {
+                submitted.push(self.submit(document, key).await);
+            }
+            submitted
+        }
+    }
 }
 
 /// The job is recorded.

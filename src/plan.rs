@@ -3,6 +3,9 @@
 //! Reading, checking and previewing overlap: one thread reads blocks ahead, and two blocks are checked at a
 //! time. What comes out is in file order. Every row is checked whatever the rows before it were like, so that
 //! all faults come at once; only a file that cannot be read to its end stops it.
+//!
+//! Rows that came with a request and are few are read where they are, and the first blocks of several such requests are
+//! [checked together](check_first), so that each costs what its rows cost.
 
 mod check;
 pub(crate) mod document;
@@ -16,6 +19,7 @@ mod kept;
 mod mark;
 mod open;
 mod place;
+mod reader;
 mod remote;
 mod repeated;
 mod rest;
@@ -33,7 +37,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 pub(crate) use check::CheckedBlock;
-pub(crate) use check::Slice;
+pub(crate) use check::{Slice, customers_named};
 pub(crate) use drain::{Drained, Sink, Whole};
 pub use faults::RowFault;
 pub(crate) use faults::{FaultLog, SET};
@@ -42,6 +46,7 @@ pub(crate) use impact::Impact;
 pub use impact::Limits;
 pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
 use open::open;
+use reader::Reader;
 pub(crate) use place::Place;
 pub(crate) use remote::settled;
 pub(crate) use repeated::Repeated;
@@ -52,16 +57,16 @@ use touched::{TouchedRows, Touching};
 
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
-use crate::input::{self, Block, Digest, HiddenRows, InputError, InputOptions, ReadAhead, SpooledInput};
+use crate::input::{Block, Digest, HiddenRows, InputError, InputOptions, SpooledInput};
 use crate::ledger::{Installation, Ledger, Parameters};
-use crate::store::remote::{RemoteSession, StoreEnv};
+use crate::store::remote::{RemoteSession, RemoteStore, StoreEnv};
 use crate::store::sql::Context;
 use crate::store::{Preview, Stores};
 use crate::tasks;
 
 /// Stands for the job of rows that have none yet; no record is made by it.
 pub(crate) const NO_JOB: i64 = -1;
-/// Blocks being checked at the same time, and read ahead.
+/// Blocks being checked at the same time.
 const IN_FLIGHT: usize = 2;
 
 /// Where rows come from.
@@ -93,6 +98,11 @@ pub enum RowSource {
 }
 
 impl RowSource {
+    /// Whether it is read in less time than it takes to have another thread do so.
+    pub(crate) fn is_small(&self) -> bool {
+        matches!(self, Self::Bytes { data, .. } if data.len() <= SMALL)
+    }
+
     /// What of it to read, where there is a choice.
     fn options(&self) -> Option<&InputOptions> {
         match self {
@@ -129,6 +139,9 @@ impl RowSource {
         }
     }
 }
+
+/// Bytes of rows that are read where they are.
+const SMALL: usize = 32 << 10;
 
 /// A file of this name is standard input.
 pub(crate) const PIPED: &str = "-";
@@ -187,11 +200,11 @@ pub(crate) struct Planning {
     store: Option<Against>,
     /// What is known of a store that is no database.
     session: Option<Arc<dyn RemoteSession>>,
-    reader: Option<ReadAhead>,
+    reader: Option<Reader>,
     /// Why the rest of the file cannot be read.
     broken: Option<PlanError>,
     keys: Keys,
-    in_flight: VecDeque<JoinHandle<Result<CheckedBlock, PlanError>>>,
+    in_flight: VecDeque<Checking>,
     impact: Impact,
     touching: Touching,
     /// First row of each block, so that a row's block can be found.
@@ -199,6 +212,12 @@ pub(crate) struct Planning {
     keep_blocks: bool,
     /// What of the file is not read, a sentence each.
     notes: Vec<String>,
+}
+
+/// A block that is being checked, or has been.
+enum Checking {
+    Beside(JoinHandle<Result<CheckedBlock, PlanError>>),
+    Done(Box<CheckedBlock>),
 }
 
 /// What a store has no place for.
@@ -268,13 +287,23 @@ impl Planning {
             leave_out: parameters.ignore_not_kept,
             title: remote.map_or("", |remote| remote.title()),
         };
-        let opened = tokio::task::spawn_blocking(move || open(source, job, customer, context, keeping)).await;
-        let (input, keys, shared, notes) = opened.map_err(|error| PlanError::Broken(error.to_string()))??;
+        let is_small = source.is_small();
+        let open = move || open(source, job, customer, context, keeping);
+        let (input, keys, shared, notes) = if is_small {
+            open()?
+        } else {
+            let opened = tokio::task::spawn_blocking(open).await;
+            opened.map_err(|error| PlanError::Broken(error.to_string()))??
+        };
         Ok(Self {
             shared: Arc::new(shared),
             store,
             session,
-            reader: Some(input::read_ahead(input, chunk_rows, IN_FLIGHT)),
+            reader: Some(if is_small {
+                Reader::here(input, chunk_rows)
+            } else {
+                Reader::ahead(input, chunk_rows)
+            }),
             broken: None,
             keys,
             in_flight: VecDeque::new(),
@@ -337,12 +366,15 @@ impl Planning {
                 }
             };
             self.first_rows.push(block.first_row());
-            self.in_flight.push_back(self.check(block));
+            self.in_flight.push_back(Checking::Beside(self.check(block)));
         }
-        let Some(oldest) = self.in_flight.pop_front() else {
-            return self.broken.take().map_or(Ok(None), Err);
+        let mut checked = match self.in_flight.pop_front() {
+            None => return self.broken.take().map_or(Ok(None), Err),
+            Some(Checking::Done(checked)) => *checked,
+            Some(Checking::Beside(checking)) => {
+                checking.await.map_err(|error| PlanError::Broken(error.to_string()))??
+            }
         };
-        let mut checked = oldest.await.map_err(|error| PlanError::Broken(error.to_string()))??;
         let needs = std::mem::take(&mut checked.needs);
         let seatless = self
             .impact
@@ -369,7 +401,8 @@ impl Planning {
             ..
         } = self;
         let reader = reader.ok_or_else(|| PlanError::Broken("reading had failed before".to_owned()))?;
-        let finished = tokio::task::spawn_blocking(move || {
+        let is_here = reader.is_here();
+        let finish = move || {
             let mut digest = reader.finish()?;
             digest.notes.extend(notes);
             let repeated = RepeatedRows::new(keys.finish()?, shared, first_rows);
@@ -379,54 +412,136 @@ impl Planning {
                 impact,
                 touched: touching.finish()?,
             })
-        });
-        finished.await.map_err(|error| PlanError::Broken(error.to_string()))?
+        };
+        if is_here {
+            return finish();
+        }
+        let finished = tokio::task::spawn_blocking(finish).await;
+        finished.map_err(|error| PlanError::Broken(error.to_string()))?
     }
 
     async fn read(&mut self) -> Result<Option<Block>, PlanError> {
         let Some(mut reader) = self.reader.take() else {
             return Ok(None);
         };
-        let read = tokio::task::spawn_blocking(move || (reader.next(), reader)).await;
-        let (block, reader) = read.map_err(|error| PlanError::Broken(error.to_string()))?;
+        let (block, reader) = if reader.is_here() {
+            (reader.next(), reader)
+        } else {
+            let read = tokio::task::spawn_blocking(move || (reader.next(), reader)).await;
+            read.map_err(|error| PlanError::Broken(error.to_string()))?
+        };
         self.reader = Some(reader);
         block.transpose().map_err(PlanError::from)
     }
 
     fn check(&self, block: Block) -> JoinHandle<Result<CheckedBlock, PlanError>> {
         let (shared, keep) = (self.shared.clone(), self.keep_blocks);
-        let remote = self
-            .store
-            .as_ref()
-            .and_then(|store| store.stores.of(self.shared.job).cloned());
-        if let (Some(store), Some(session)) = (remote, self.session.clone()) {
+        if let (Some(store), Some(session)) = (self.remote(), self.session.clone()) {
             return tasks::spawn("the plan", async move {
                 let sharing = shared.clone();
-                let checked = tokio::task::spawn_blocking(move || rest::check(&sharing, block, None, keep));
+                let checked = tokio::task::spawn_blocking(move || rest::check(&sharing, block, keep));
                 let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
                 remote::preview(store.as_ref(), session.as_ref(), &shared, &mut checked).await?;
                 Ok(checked)
             });
         }
         match self.store.clone() {
-            None => tokio::task::spawn_blocking(move || rest::check(&shared, block, None, keep)),
+            None => tokio::task::spawn_blocking(move || rest::check(&shared, block, keep)),
             Some(against) => tasks::spawn("the plan", async move {
-                let sharing = shared.clone();
-                let checked = against.ledger.db().read(move |tx| {
-                    rest::check(&sharing, block, Some(tx), keep).map_err(|error| match error {
-                        PlanError::Db(error) => error,
-                        other => DbError::Broken(other.to_string()),
-                    })
-                });
-                let mut checked = checked.await?;
-                for request in std::mem::take(&mut checked.syncs) {
-                    let verdict = sync::preview(&against, &request).await.map_err(remote::unasked)?;
-                    checked.add(Preview::new(request.row, verdict), &shared);
-                }
+                let checked = check_all(&against.ledger, vec![(shared.clone(), block)], keep).await?;
+                let mut checked = checked.into_iter().next().ok_or(PlanError::Broken("a block is lost".to_owned()))?;
+                preview_syncs(&against, &shared, &mut checked).await?;
                 Ok(checked)
             }),
         }
     }
+
+    /// The store that is no database and carries the rows out.
+    fn remote(&self) -> Option<Arc<dyn RemoteStore>> {
+        let store = self.store.as_ref()?;
+        store.stores.of(self.shared.job).cloned()
+    }
+
+    /// The first block, if it is to be had at once and is looked up in the database.
+    fn take_first(&mut self) -> Option<(Arc<check::Shared>, Block)> {
+        let is_here = self.reader.as_ref().is_some_and(Reader::is_here);
+        if !is_here || self.store.is_none() || self.remote().is_some() || !self.first_rows.is_empty() {
+            return None;
+        }
+        match self.reader.as_mut()?.next()? {
+            Ok(block) => {
+                self.first_rows.push(block.first_row());
+                Some((self.shared.clone(), block))
+            }
+            Err(error) => {
+                self.broken = Some(error.into());
+                None
+            }
+        }
+    }
+}
+
+/// Checks the first blocks of several plannings of one ledger together, of those that have few rows and look them up there. The
+/// others check theirs as they go, and so do all if one of them cannot be checked.
+pub(crate) async fn check_first(ledger: &Ledger, plannings: &mut [&mut Planning]) -> Result<(), DbError> {
+    let mut whose = Vec::new();
+    let mut blocks = Vec::new();
+    for (at, planning) in plannings.iter_mut().enumerate() {
+        if let Some(first) = planning.take_first() {
+            whose.push(at);
+            blocks.push(first);
+        }
+    }
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    let keep = plannings.iter().any(|planning| planning.keep_blocks);
+    let checked = match check_all(ledger, blocks.clone(), keep).await {
+        Ok(checked) => checked,
+        Err(error) if error.passes() => return Err(error),
+        Err(_) => {
+            for (at, (_, block)) in whose.into_iter().zip(blocks) {
+                let planning = &mut *plannings[at];
+                let checking = planning.check(block);
+                planning.in_flight.push_back(Checking::Beside(checking));
+            }
+            return Ok(());
+        }
+    };
+    for (at, mut checked) in whose.into_iter().zip(checked) {
+        let planning = &mut *plannings[at];
+        if let Some(against) = &planning.store
+            && let Err(error) = preview_syncs(against, &planning.shared, &mut checked).await
+        {
+            planning.broken = Some(error);
+            continue;
+        }
+        planning.in_flight.push_back(Checking::Done(Box::new(checked)));
+    }
+    Ok(())
+}
+
+async fn check_all(
+    ledger: &Ledger,
+    blocks: Vec<(Arc<check::Shared>, Block)>,
+    keep: bool,
+) -> Result<Vec<CheckedBlock>, DbError> {
+    let checked = ledger.db().read(move |tx| {
+        rest::check_all(blocks, tx, keep).map_err(|error| match error {
+            PlanError::Db(error) => error,
+            other => DbError::Broken(other.to_string()),
+        })
+    });
+    checked.await
+}
+
+/// Previews rows that ask another store.
+async fn preview_syncs(against: &Against, shared: &check::Shared, checked: &mut CheckedBlock) -> Result<(), PlanError> {
+    for request in std::mem::take(&mut checked.syncs) {
+        let verdict = sync::preview(against, &request).await.map_err(remote::unasked)?;
+        checked.add(Preview::new(request.row, verdict), shared);
+    }
+    Ok(())
 }
 
 /// What is read of a file's bytes, where they alone do not say it: two sheets of one workbook are not the same work, and

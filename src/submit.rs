@@ -1,30 +1,36 @@
 //! The one door in: a submission is read, checked, spooled, recorded and announced, whoever brings it.
 //!
-//! The file is read once. Its blocks go into the spool while it is checked, under a job that is `planned` and
-//! that nobody sees; a fault throws them away again unless the submitter wants invalid rows skipped. Then
-//! one transaction queues the job, or finds that the same one is queued already, and the queue is rung.
+//! The file is read once. If all of it is one block, nothing is written before it is checked. Otherwise its blocks go into the
+//! spool meanwhile, under a job that is `planned` and that nobody sees; a fault throws them away again unless the
+//! submitter wants invalid rows skipped. Then one transaction queues the job, or finds that the same one is queued already,
+//! and the queue is rung.
+//!
+//! Submissions that are handed in together are looked up together and, as far as each is one block, recorded in one transaction,
+//! in their order. What is wrong with one of them is its own: the others are none the worse.
+//!
+//! - `spooling`: where the blocks of one submission go.
+
+mod spooling;
 
 use tenantry_jobs::JobKind;
 use thiserror::Error;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{
-    Actor, Commit, Committed, Draft, JobId, Ledger, NewChunk, NewJob, Parameters, ReplyTo, RowOutcome,
-};
+use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Parameters, ReplyTo, WholeJob};
 use crate::plan::file::{PlanFile, PlanFileError};
-use crate::plan::held::HeldRows;
 use crate::plan::{
-    Against, CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Limits, PlanError, Planning, Repeated,
-    RowFault, RowSource, Sink, Totals, Whole,
+    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, Planning, RowSource, Totals, Whole,
+    check_first,
 };
 use crate::queue::Queue;
-use crate::store::{Stores, rejected};
+use crate::store::Stores;
+use spooling::{Spooled, Spooling};
 
 /// Tickets rung for one job at most: as many as may be answered at once. Who answers one goes on while there is more.
 const MOST_TICKETS: usize = 32;
-/// Late rejections written per transaction.
-const LATE_BATCH: usize = 2_000;
+/// Tickets rung for jobs that were recorded together: who answers one claims many of them at once.
+const TICKETS_TOGETHER: usize = 4;
 
 /// What somebody wants done.
 pub struct Submission {
@@ -124,6 +130,26 @@ pub struct Submitter<'s> {
     pub rules: &'s Rules,
 }
 
+/// A submission whose header was recognised.
+struct Opened {
+    kind: &'static dyn JobKind,
+    new: NewJob,
+    plan: Option<PlanFile>,
+    idempotency_key: Option<String>,
+    reply_to: Option<ReplyTo>,
+    planning: Planning,
+}
+
+/// A submission that was read to its end.
+enum Planned {
+    /// One to be recorded whole.
+    Whole(Box<WholeJob>),
+    /// One whose blocks are in the spool already, so many of them.
+    Drafted(Draft, Box<Commit>, usize),
+    /// One of which nothing is left to be recorded.
+    Ended(Submitted),
+}
+
 impl Submitter<'_> {
     /// Takes a submission. `progress` is told how many rows have been checked.
     pub async fn submit(
@@ -131,12 +157,26 @@ impl Submitter<'_> {
         submission: Submission,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Submitted, SubmitError> {
-        let ledger = self.ledger;
+        let opened = self.open(submission).await?;
+        let mut submitted = self.submit_opened(vec![Ok(opened)], progress).await;
+        submitted.pop().unwrap_or_else(|| Err(lost().into()))
+    }
+
+    /// Takes several submissions, recorded in their order. What became of each.
+    pub async fn submit_all(&self, submissions: Vec<Submission>) -> Vec<Result<Submitted, SubmitError>> {
+        let mut opened = Vec::with_capacity(submissions.len());
+        for submission in submissions {
+            opened.push(self.open(submission).await);
+        }
+        self.submit_opened(opened, &|_| ()).await
+    }
+
+    async fn open(&self, submission: Submission) -> Result<Opened, SubmitError> {
         let Submission {
             kind,
             mut parameters,
             source,
-            mut plan,
+            plan,
             ..
         } = submission;
         parameters.store = self.stores.name_of(kind);
@@ -148,81 +188,122 @@ impl Submitter<'_> {
         }
         let input_name = source.name();
         let store = Some(Against {
-            ledger: ledger.clone(),
+            ledger: self.ledger.clone(),
             stores: self.stores.clone(),
             reads_all: plan.is_some(),
         });
         let planning = Planning::open(source, kind, &parameters, store, self.rules.chunk_rows, true).await?;
-        let (part, sheet) = (planning.part(), planning.sheet().map(str::to_owned));
-        let job = ledger
-            .begin(NewJob {
-                kind: kind.kind().to_owned(),
-                parameters: parameters.clone(),
-                submitted_by: submission.submitted_by,
-                input_name: input_name.clone(),
-                header: planning.header().to_vec(),
-                out_host: submission.out_dir.is_some().then(crate::machine::host_name),
-                out_dir: submission.out_dir,
-            })
-            .await?;
-        crate::failpoint::hit("planning");
-        let mut spooling = Spooling {
-            ledger,
-            job,
-            plan: plan.as_mut(),
-            skip_invalid: parameters.skip_invalid,
-            progress,
-            keeping: Keeping::new()?,
-            destructive: HeldRows::default(),
-            faults: FaultLog::default(),
-            late: Vec::new(),
-            chunks: 0,
+        let new = NewJob {
+            kind: kind.kind().to_owned(),
+            parameters,
+            submitted_by: submission.submitted_by,
+            input_name,
+            header: planning.header().to_vec(),
+            out_host: submission.out_dir.is_some().then(crate::machine::host_name),
+            out_dir: submission.out_dir,
         };
-        let drained = match spooling.all(planning).await {
+        Ok(Opened {
+            kind,
+            new,
+            plan,
+            idempotency_key: submission.idempotency_key,
+            reply_to: submission.reply_to,
+            planning,
+        })
+    }
+
+    async fn submit_opened(
+        &self,
+        mut opened: Vec<Result<Opened, SubmitError>>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Vec<Result<Submitted, SubmitError>> {
+        let mut plannings: Vec<&mut Planning> = opened.iter_mut().flatten().map(|one| &mut one.planning).collect();
+        if let Err(error) = check_first(self.ledger, &mut plannings).await {
+            let fail = |one: Result<Opened, SubmitError>| one.and_then(|_| Err(error.clone().into()));
+            return opened.into_iter().map(fail).collect();
+        }
+        let mut recording = Recording::new(self);
+        for one in opened {
+            let planned = match one {
+                Ok(one) => self.plan(one, &mut recording, progress).await,
+                Err(error) => Err(error),
+            };
+            match planned {
+                Ok(Planned::Whole(job)) => recording.whole.push(*job),
+                Ok(Planned::Drafted(job, commit, chunks)) => {
+                    let committed = self.ledger.commit(job, *commit).await;
+                    recording.add(job.id, chunks.min(MOST_TICKETS), committed).await;
+                }
+                Ok(Planned::Ended(submitted)) => {
+                    recording.whole_so_far().await;
+                    recording.submitted.push(Ok(submitted));
+                }
+                Err(error) => {
+                    recording.whole_so_far().await;
+                    recording.submitted.push(Err(error));
+                }
+            }
+        }
+        recording.whole_so_far().await;
+        recording.submitted
+    }
+
+    /// Reads a submission to its end.
+    async fn plan(
+        &self,
+        opened: Opened,
+        recording: &mut Recording<'_>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Planned, SubmitError> {
+        let Opened {
+            kind,
+            new,
+            mut plan,
+            idempotency_key,
+            reply_to,
+            planning,
+        } = opened;
+        let ledger = self.ledger;
+        let (part, sheet) = (planning.part(), planning.sheet().map(str::to_owned));
+        crate::failpoint::hit("planning");
+        let mut spooling = Spooling::new(recording, &new, plan.as_mut(), progress)?;
+        let Drained { totals, hash, whole } = match spooling.all(planning).await {
             Ok(drained) => drained,
             Err(error) => {
                 // The sweep removes it too, in time; the error at hand is the one to tell.
-                let _ = ledger.discard(job).await;
+                let _ = spooling.discard().await;
                 return Err(error);
             }
         };
-        let Spooling {
-            chunks,
-            faults,
-            keeping,
-            destructive,
-            ..
-        } = spooling;
-        let Drained { totals, hash, whole } = drained;
-        let fingerprint = |sha256: &str| fingerprint(kind.kind(), &parameters, sha256, part.as_deref());
+        let fingerprint = |sha256: &str| fingerprint(&new.kind, &new.parameters, sha256, part.as_deref());
         let (digest, impact) = match whole {
-            Some(Whole { digest, impact }) if faults.is_empty() => (digest, impact),
+            Some(Whole { digest, impact }) if spooling.faults.is_empty() => (digest, impact),
             whole => {
-                ledger.discard(job).await?;
+                spooling.discard().await?;
                 // What a job at work has done so far may be what speaks against its file now.
                 let same = match &whole {
                     Some(Whole { digest, .. }) => ledger.unfinished(fingerprint(digest.sha256.as_str())).await?,
                     None => None,
                 };
-                if let (Some(same), Some(reply)) = (same, submission.reply_to) {
+                if let (Some(same), Some(reply)) = (same, reply_to) {
                     ledger.reply_too(same, reply).await?;
                 }
                 let refusal = FileRefusal {
-                    faults,
+                    faults: spooling.faults,
                     totals,
                     whole: whole.is_some(),
                 };
-                return Ok(same.map_or(Submitted::Refused(Box::new(refusal)), Submitted::Same));
+                let submitted = same.map_or(Submitted::Refused(Box::new(refusal)), Submitted::Same);
+                return Ok(Planned::Ended(submitted));
             }
         };
-        let plan_hash = match &plan {
-            None => hash.finish(kind.kind(), &parameters, part.as_deref(), digest.sha256.as_str()),
-            Some(plan) if plan.tail.sha256.as_deref() == Some(digest.sha256.as_str()) => {
-                plan.tail.hash.clone().unwrap_or_default()
-            }
+        let planned = spooling.plan.as_ref().map(|plan| (plan.tail.sha256.clone(), plan.tail.hash.clone()));
+        let plan_hash = match planned {
+            None => hash.finish(&new.kind, &new.parameters, part.as_deref(), digest.sha256.as_str()),
+            Some((sha256, hash)) if sha256.as_deref() == Some(digest.sha256.as_str()) => hash.unwrap_or_default(),
             Some(_) => {
-                ledger.discard(job).await?;
-                return Err(SubmitError::OtherContent(input_name));
+                spooling.discard().await?;
+                return Err(SubmitError::OtherContent(new.input_name));
             }
         };
         let commit = Commit {
@@ -232,155 +313,108 @@ impl Submitter<'_> {
             rows: digest.rows,
             notes: digest.notes,
             sheet,
-            idempotency_key: submission.idempotency_key,
-            reply_to: submission.reply_to,
+            idempotency_key,
+            reply_to,
             plan_hash,
-            checks_drift: plan.is_some(),
+            checks_drift: spooling.plan.is_some(),
             undoes: None,
             gate: self.rules.limits.gate(Some(kind), &totals, &impact),
         };
         if commit.gate.is_some() {
             let head = KeptHead {
-                kind: kind.kind().to_owned(),
-                parameters,
+                kind: new.kind.clone(),
+                parameters: new.parameters.clone(),
                 part,
                 content: commit.sha256.clone(),
             };
-            let kept = match &plan {
-                Some(plan) => Keeping::of_file(plan, destructive).map_err(KeepError::from),
-                None => Ok(keeping),
-            };
-            let kept = match kept {
-                Ok(keeping) => keeping.keep(ledger, job, &head).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = kept {
-                let _ = ledger.discard(job).await;
-                return Err(error.into());
+            if let Err(error) = spooling.keep_plan(&head).await {
+                let _ = spooling.discard().await;
+                return Err(error);
             }
         }
-        self.record(job, commit, chunks).await
-    }
-
-    /// Records what was planned, and rings for it.
-    async fn record(&self, job: Draft, commit: Commit, chunks: usize) -> Result<Submitted, SubmitError> {
-        let committed = self.ledger.commit(job, commit).await?;
-        crate::failpoint::hit("after-record");
-        match committed {
-            Committed::Queued => {
-                self.queue.ring(job.id, chunks.min(MOST_TICKETS)).await;
-                Ok(Submitted::Queued(job.id))
-            }
-            Committed::AwaitingApproval => Ok(Submitted::AwaitingApproval(job.id)),
-            Committed::Same(id) => Ok(Submitted::Same(id)),
-            Committed::KeyReused(id) => Err(SubmitError::KeyReused(id)),
-        }
+        let chunks = spooling.chunks;
+        Ok(match spooling.spooled() {
+            Spooled::Drafted(job) => Planned::Drafted(job, Box::new(commit), chunks),
+            Spooled::Held(chunk, rejects) => Planned::Whole(Box::new(WholeJob {
+                id: JobId(ledger.clock().fresh_id()),
+                new,
+                commit,
+                chunk,
+                rejects,
+            })),
+        })
     }
 }
 
-/// Spools a file while it is checked.
-struct Spooling<'s> {
-    ledger: &'s Ledger,
-    job: Draft,
-    plan: Option<&'s mut PlanFile>,
-    skip_invalid: bool,
-    progress: &'s (dyn Fn(u64) + Sync),
-    /// The plan, in case it has to be approved.
-    keeping: Keeping,
-    /// Rows that are destructive, where there is a plan to go by, whose hash does not cover it.
-    destructive: HeldRows,
-    /// What the file is refused for.
-    faults: FaultLog,
-    /// Rejections of rows that turned out to repeat others, with the numbers of their chunks.
-    late: Vec<(i64, RowOutcome)>,
-    chunks: usize,
+/// What became of submissions, in their order.
+struct Recording<'s> {
+    submitter: &'s Submitter<'s>,
+    submitted: Vec<Result<Submitted, SubmitError>>,
+    /// Those that come next, and are not recorded yet.
+    whole: Vec<WholeJob>,
 }
 
-impl Spooling<'_> {
-    async fn all(&mut self, planning: Planning) -> Result<Drained, SubmitError> {
-        let drained = planning.drain(self).await?;
-        if !self.late.is_empty() {
-            self.ledger.reject(self.job, std::mem::take(&mut self.late)).await?;
+impl<'s> Recording<'s> {
+    fn new(submitter: &'s Submitter<'s>) -> Self {
+        Self {
+            submitter,
+            submitted: Vec::new(),
+            whole: Vec::new(),
         }
-        Ok(drained)
     }
-}
 
-impl Sink for Spooling<'_> {
-    type Error = SubmitError;
-
-    async fn block(&mut self, mut checked: CheckedBlock, rows_so_far: u64) -> Result<(), SubmitError> {
-        let (first_row, rows) = (checked.block.first_row(), checked.block.len() as u64);
-        // Totals, impact and hash are of the file as it was planned; drift only takes rows away.
-        // Where there is a plan to go by, that one is kept.
-        if self.plan.is_none() {
-            self.keeping.block(&checked)?;
+    /// Records those that are to be recorded whole, and rings for them. Before any job that comes after them is begun, so that
+    /// the numbers of jobs are in the order in which they were handed in.
+    async fn whole_so_far(&mut self) {
+        let ledger = self.submitter.ledger;
+        let jobs = std::mem::take(&mut self.whole);
+        if jobs.is_empty() {
+            return;
         }
-        let drifted = match &mut self.plan {
-            Some(plan) => {
-                for preview in checked.previews.iter().filter(|preview| preview.destructive) {
-                    self.destructive.push(preview.row, 0, "")?;
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+        let recorded = ledger.record_all(jobs.clone()).await;
+        match recorded {
+            Ok(committed) => {
+                crate::failpoint::hit("after-record");
+                let new = ids.iter().zip(&committed).filter(|(_, one)| **one == Committed::Queued);
+                let mut tickets = new.clone().count().min(TICKETS_TOGETHER);
+                for (id, committed) in ids.iter().zip(committed) {
+                    let is_new = committed == Committed::Queued;
+                    self.add(*id, if is_new { std::mem::take(&mut tickets) } else { 0 }, Ok(committed))
+                        .await;
                 }
-                let planned = plan.up_to(first_row + rows.saturating_sub(1))?;
-                checked.drift(&planned)
             }
-            None => Vec::new(),
-        };
-        (self.progress)(rows_so_far);
-        if !self.skip_invalid {
-            for fault in std::mem::take(&mut checked.rejects).into_values().flatten() {
-                self.faults.push(fault)?;
+            // What is wrong with one of them is not the others'.
+            Err(error) if jobs.len() > 1 && !error.passes() => {
+                for job in jobs {
+                    let id = job.id;
+                    let committed = ledger.record_all(vec![job]).await;
+                    let committed = committed.and_then(|one| one.into_iter().next().ok_or_else(lost));
+                    crate::failpoint::hit("after-record");
+                    self.add(id, 1, committed).await;
+                }
             }
+            Err(error) => self.submitted.extend(ids.iter().map(|_| Err(error.clone().into()))),
         }
-        // A file that will be refused needs no spool; it is read on for its other faults.
-        if self.faults.is_empty() {
-            let faulty = checked.rejects.values().filter_map(|faults| reject_row(faults));
-            let rejects = faulty.chain(drifted).collect();
-            let chunk = NewChunk {
-                number: self.chunks as i64,
-                first_row,
-                rows,
-                pending: rows,
-                expected: checked.expected(),
-                block: Some(std::mem::take(&mut checked.encoded)),
-            };
-            self.ledger.append(self.job, chunk, rejects).await?;
-        }
-        self.chunks += 1;
-        Ok(())
     }
 
-    async fn repeated(&mut self, repeated: Repeated) -> Result<(), SubmitError> {
-        if self.plan.is_none() {
-            self.keeping.repeated(repeated.fault.row)?;
-        }
-        let (chunk, fault) = (repeated.chunk, repeated.fault);
-        if !self.skip_invalid {
-            self.faults.push(fault)?;
-            return Ok(());
-        }
-        let reject = reject_row(std::slice::from_ref(&fault));
-        self.late.extend(reject.map(|reject| (chunk, reject)));
-        if self.late.len() >= LATE_BATCH {
-            self.ledger.reject(self.job, std::mem::take(&mut self.late)).await?;
-        }
-        Ok(())
-    }
-
-    fn broken(&mut self, fault: RowFault) -> Result<(), SubmitError> {
-        Ok(self.faults.push(fault)?)
+    /// Adds what became of one, and rings for it as often as that.
+    async fn add(&mut self, job: JobId, tickets: usize, committed: Result<Committed, DbError>) {
+        self.submitted.push(match committed {
+            Ok(Committed::Queued) => {
+                self.submitter.queue.ring(job, tickets).await;
+                Ok(Submitted::Queued(job))
+            }
+            Ok(Committed::AwaitingApproval) => Ok(Submitted::AwaitingApproval(job)),
+            Ok(Committed::Same(id)) => Ok(Submitted::Same(id)),
+            Ok(Committed::KeyReused(id)) => Err(SubmitError::KeyReused(id)),
+            Err(error) => Err(error.into()),
+        });
     }
 }
 
-/// The outcome of a row that was found faulty: the first code, every message.
-fn reject_row(faults: &[RowFault]) -> Option<RowOutcome> {
-    let first = faults.first()?;
-    let mut outcome = rejected(first.row, &first.problem);
-    for fault in &faults[1..] {
-        outcome.message.push_str("; ");
-        outcome.message.push_str(&fault.problem.to_string());
-    }
-    Some(outcome)
+fn lost() -> DbError {
+    DbError::Broken("nothing is known of a job that was handed in".to_owned())
 }
 
 fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str, part: Option<&str>) -> String {

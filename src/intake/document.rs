@@ -29,6 +29,8 @@ pub(crate) const KEYS: [&str; 9] = [
 ];
 /// The keys of its `parameters`.
 pub(crate) const PARAMETER_KEYS: [&str; 3] = ["customer", "skip_invalid", "ignore_not_kept"];
+/// Bytes of rows that are little to read.
+const SMALL: usize = 16 << 10;
 /// The longest idempotency key, and the longest name.
 const LONGEST_NAME: usize = 200;
 
@@ -118,6 +120,17 @@ impl JobDocument {
 }
 
 impl JobRows {
+    /// Whether there is little to read.
+    pub(super) fn is_small(&self) -> bool {
+        match self {
+            JobRows::Csv(text) => text.len() <= SMALL,
+            JobRows::Objects(rows) => {
+                let cells = rows.iter().flatten();
+                cells.map(|(key, value)| key.len() + value.len()).sum::<usize>() <= SMALL
+            }
+        }
+    }
+
     /// As CSV text. The header of objects is all their keys, in the order they are first met.
     pub fn into_csv(self) -> Vec<u8> {
         let rows = match self {

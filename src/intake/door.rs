@@ -29,6 +29,39 @@ impl LedgerDoor {
 
 impl Door for LedgerDoor {
     async fn submit(&self, document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
+        let mut submitted = self.submit_all(vec![(document, default_key)]).await;
+        let lost = || Err(Refusal::Unavailable("nothing is known of it".to_owned()));
+        submitted.pop().unwrap_or_else(lost)
+    }
+
+    fn takes_together(&self, document: &JobDocument) -> bool {
+        document.rows.is_small() && self.0.stores.of(document.kind).is_none()
+    }
+
+    async fn submit_all(&self, documents: Vec<(JobDocument, String)>) -> Vec<Result<Accepted, Refusal>> {
+        let (mut handed, mut requests) = (Vec::with_capacity(documents.len()), Vec::with_capacity(documents.len()));
+        for (document, default_key) in documents {
+            let (one, by, request) = Handed::new(document, default_key);
+            handed.push(one);
+            requests.push((by, request));
+        }
+        let mut told = Vec::with_capacity(handed.len());
+        for (one, submitted) in handed.into_iter().zip(self.0.submit_all(requests).await) {
+            told.push(self.told(&one, submitted).await);
+        }
+        told
+    }
+}
+
+/// What is remembered of a document that was handed in, to tell its sender what came of it.
+struct Handed {
+    kind: &'static str,
+    places: Places,
+    reply_to: Option<ReplyTo>,
+}
+
+impl Handed {
+    fn new(document: JobDocument, default_key: String) -> (Self, Actor, SubmitRequest) {
         let places = match &document.rows {
             JobRows::Objects(_) => Places::Objects,
             JobRows::Csv(_) => Places::Csv,
@@ -42,6 +75,11 @@ impl Door for LedgerDoor {
             with_rows: document.parameters.reply_rows,
         });
         let by = Actor::new(document.submitted_by.as_deref().unwrap_or(NOBODY), Via::Inbox);
+        let handed = Self {
+            kind: document.kind.kind(),
+            places,
+            reply_to: reply_to.clone(),
+        };
         let request = SubmitRequest {
             kind: document.kind,
             parameters: document.parameters,
@@ -54,32 +92,44 @@ impl Door for LedgerDoor {
                 multiline_cells,
             },
             idempotency_key: Some(document.idempotency_key.unwrap_or(default_key)),
-            reply_to: reply_to.clone(),
+            reply_to,
             plan: None,
             is_for_workers: true,
         };
-        match self.0.submit(by, request, &|_| ()).await {
-            Ok(Submitted::Queued(job) | Submitted::AwaitingApproval(job) | Submitted::Same(job)) => {
-                let recorded = self.0.ledger.job(job).await;
-                let recorded = recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
-                let awaiting = recorded.filter(|job| job.state == JobState::AwaitingApproval);
-                let to = reply_to.as_ref();
-                let told = awaiting.and_then(|job| Some(JobSummary::of(&job).to_reply(to?, None)));
-                Ok(Accepted {
+        (handed, by, request)
+    }
+}
+
+impl LedgerDoor {
+    /// What came of a document, in an intake's terms.
+    async fn told(&self, handed: &Handed, submitted: Result<Submitted, ServiceError>) -> Result<Accepted, Refusal> {
+        let job = match submitted {
+            Ok(Submitted::Queued(job)) => {
+                return Ok(Accepted {
                     job,
-                    awaiting_approval: told,
-                })
+                    awaiting_approval: None,
+                });
             }
-            Ok(Submitted::Refused(refusal)) => Err(places.refusal(*refusal)),
+            Ok(Submitted::AwaitingApproval(job) | Submitted::Same(job)) => job,
+            Ok(Submitted::Refused(refusal)) => return Err(handed.places.refusal(*refusal)),
             Err(ServiceError::NoRecipient(_)) => {
                 let expected =
                     "a kind that needs no recipient of passwords; none is configured (`passwords.recipients`)";
-                let reason = Reason::new("$.kind", "no-recipient", document.kind.kind(), expected);
-                Err(Refusal::Invalid(vec![reason]))
+                let reason = Reason::new("$.kind", "no-recipient", handed.kind, expected);
+                return Err(Refusal::Invalid(vec![reason]));
             }
-            Err(ServiceError::Submit(error)) => Err(places.failure(error)),
-            Err(error) => Err(Refusal::Unavailable(error.to_string())),
-        }
+            Err(ServiceError::Submit(error)) => return Err(handed.places.failure(error)),
+            Err(error) => return Err(Refusal::Unavailable(error.to_string())),
+        };
+        let recorded = self.0.ledger.job(job).await;
+        let recorded = recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        let awaiting = recorded.filter(|job| job.state == JobState::AwaitingApproval);
+        let to = handed.reply_to.as_ref();
+        let told = awaiting.and_then(|job| Some(JobSummary::of(&job).to_reply(to?, None)));
+        Ok(Accepted {
+            job,
+            awaiting_approval: told,
+        })
     }
 }
 

@@ -7,6 +7,9 @@
 //! Whatever happens in between (a killed worker, a ledger that is away) leaves it pending, and some worker
 //! takes it up again. So an entry may come to the door twice; the door knows it by its key.
 //!
+//! Whatever has come in is taken together, up to a bound: a lone entry waits for nobody, and a backlog is read, planned,
+//! recorded and taken off many at a time, in the order of the stream.
+//!
 //! A worker shows that it still has an entry in hand, so that a slow one is not taken from it. Nothing ends
 //! the reading: not a lost connection, not a flushed server, not an entry that is no document.
 
@@ -14,6 +17,7 @@ mod entries;
 mod fate;
 mod trouble;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -21,7 +25,7 @@ use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::document::code;
-use super::{Door, JobDocument, Reason, Refusal};
+use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
 use entries::Entry;
@@ -38,10 +42,19 @@ const HOLD: Duration = Duration::from_secs(1);
 const LEFT_BEHIND: Duration = Duration::from_secs(3);
 /// How often a worker shows that it has an entry in hand.
 const SHOW_EVERY: Duration = Duration::from_millis(800);
-/// Entries asked for at once.
+/// Entries asked for at first, and at least and at most.
 const BATCH: usize = 64;
-/// Entries handed in at once; the ledger commits them together.
+const LEAST: usize = 4;
+const MOST: usize = 512;
+/// Bytes of documents asked for at once, as far as that can be told from those before.
+const BYTES_AT_ONCE: usize = 4 << 20;
+/// Times that entries are handed in at once.
 const AT_ONCE: usize = 16;
+
+/// An entry that is refused, and where its sender hears of it.
+type Refused = (Refusal, Option<String>);
+/// What came of handing an entry in.
+type Fate = Result<(Accepted, Option<String>), Refused>;
 
 /// Takes documents in until `stop` is cancelled; then finishes those in hand.
 pub async fn serve<D: Door>(queue: RedisQueue, door: D, stop: CancellationToken) {
@@ -74,6 +87,8 @@ struct Inbox<D> {
     rejected: String,
     /// One name per machine: entries are told apart by the group, and names of the dead do not pile up.
     consumer: String,
+    /// Entries to ask for next.
+    batch: AtomicUsize,
     without_room: WithoutRoom,
     /// Entries that could not be taken off, notices that could not be told, documents the ledger was away for.
     stuck: Trouble,
@@ -87,6 +102,7 @@ impl<D: Door> Inbox<D> {
             stream: queue.key("inbox"),
             rejected: queue.key("inbox:rejected"),
             consumer: crate::machine::host_name(),
+            batch: AtomicUsize::new(BATCH),
             without_room: WithoutRoom::default(),
             stuck: Trouble::default(),
             untold: Trouble::default(),
@@ -138,7 +154,7 @@ impl<D: Door> Inbox<D> {
     async fn read(&self, connection: &mut MultiplexedConnection) -> Result<Vec<Entry>, QueueError> {
         let answer = redis::cmd("XREADGROUP")
             .arg(&["GROUP", GROUP, &self.consumer, "COUNT"])
-            .arg(BATCH)
+            .arg(self.batch.load(Ordering::Relaxed))
             .arg("BLOCK")
             .arg(HOLD.as_millis() as u64)
             .arg(&["STREAMS", &self.stream, ">"])
@@ -159,7 +175,7 @@ impl<D: Door> Inbox<D> {
                 .arg(&[&self.stream, GROUP, &self.consumer])
                 .arg(LEFT_BEHIND.as_millis() as u64)
                 .arg(&[&from, "COUNT"])
-                .arg(BATCH)
+                .arg(self.batch.load(Ordering::Relaxed))
                 .query_async(connection)
                 .await;
             let next = answer.as_ref().ok().and_then(entries::cursor);
@@ -180,7 +196,11 @@ impl<D: Door> Inbox<D> {
         connection: &mut MultiplexedConnection,
     ) -> Result<Vec<Entry>, QueueError> {
         match answer {
-            Ok(answer) => Ok(entries_of(answer)),
+            Ok(answer) => {
+                let entries = entries_of(answer);
+                self.learn_sizes(&entries);
+                Ok(entries)
+            }
             // The server was flushed, or the stream deleted. What Redis says of it differs between versions.
             Err(error) if matches!(error.code(), Some("NOGROUP" | "UNBLOCKED")) => {
                 self.found_group(connection).await?;
@@ -191,71 +211,74 @@ impl<D: Door> Inbox<D> {
         }
     }
 
+    /// Asks for many small documents at once, and for few large ones.
+    fn learn_sizes(&self, entries: &[Entry]) {
+        let bytes: usize = entries.iter().filter_map(|entry| entry.job.as_ref()).map(Vec::len).sum();
+        if let Some(each) = bytes.checked_div(entries.len()) {
+            let next = (BYTES_AT_ONCE / each.max(1)).clamp(LEAST, MOST);
+            self.batch.store(next, Ordering::Relaxed);
+        }
+    }
+
+    /// Hands entries in, those of few rows together, and seals their fates.
     async fn deal_with_all(&self, entries: Vec<Entry>, stop: &CancellationToken) {
-        futures::stream::iter(entries)
-            .for_each_concurrent(AT_ONCE, async |entry| {
+        let (mut together, mut hands) = (Vec::new(), Vec::new());
+        for entry in entries {
+            if !self.without_room.may_try(&entry.id) {
+                continue;
+            }
+            match self.document(&entry) {
+                Ok(document) if self.door.takes_together(&document) => together.push((entry, Ok(document))),
+                read => hands.push(vec![(entry, read)]),
+            }
+        }
+        if !together.is_empty() {
+            hands.insert(0, together);
+        }
+        futures::stream::iter(hands)
+            .for_each_concurrent(AT_ONCE, async |hand| {
                 // What is not begun when the worker stops stays pending, for another one.
                 if !stop.is_cancelled() {
-                    self.deal_with(&entry).await;
+                    self.deal_with(hand).await;
                 }
             })
             .await;
     }
 
-    /// Hands one entry in and seals its fate. Whatever fails, it stays pending and is taken up again.
-    async fn deal_with(&self, entry: &Entry) {
-        if !self.without_room.may_try(&entry.id) {
-            return;
-        }
-        let submitted = async {
-            let document = self.document(entry)?;
-            let key = format!("{}:{}", self.stream, entry.id);
-            let reply_to = document.reply_to.clone();
-            match self.door.submit(document, key).await {
-                Ok(accepted) => Ok((accepted, reply_to)),
-                Err(refusal) => Err((refusal, reply_to)),
-            }
-        };
+    /// Hands some entries in and seals their fates. Whatever fails, they stay pending and are taken up again.
+    async fn deal_with(&self, hand: Vec<(Entry, Result<JobDocument, Refused>)>) {
+        let ids: Vec<String> = hand.iter().map(|(entry, _)| entry.id.clone()).collect();
         let submitted = tokio::select! {
-            submitted = submitted => submitted,
-            never = self.show_in_hand(&entry.id) => match never {},
+            submitted = self.submit(hand) => submitted,
+            never = self.show_in_hand(&ids) => match never {},
         };
-        if !matches!(submitted, Err((Refusal::Unavailable(_), _)))
-            && let Some(met) = self.unavailable.over()
-        {
-            tracing::info!("entries can be taken in again, after {met} attempts");
-        }
-        let sealed = match submitted {
-            Ok((accepted, reply_to)) => {
-                tracing::info!(job.id = %accepted.job, entry.id, "job {} came in as entry {}", accepted.job, entry.id);
-                self.accept(entry, &accepted, reply_to.as_deref()).await
-            }
-            Err((Refusal::Invalid(reasons), reply_to)) => self.reject(entry, &reasons, reply_to.as_deref()).await,
-            Err((Refusal::Unavailable(why), _)) => {
-                let id = &entry.id;
-                if self.unavailable.met() {
-                    tracing::warn!(
-                        entry.id,
-                        why,
-                        "entry {id} cannot be taken in now; it is tried again, as are others"
-                    );
-                } else {
-                    tracing::debug!(entry.id, why, "entry {id} cannot be taken in now");
-                }
-                return;
-            }
-        };
-        match sealed {
-            Ok(()) => {
-                if self.stuck.over().is_some() {
-                    tracing::info!("entries can be taken off {} again", self.stream);
-                }
-            }
-            Err(error) => self.stays(entry, &error),
-        }
+        self.seal(submitted).await;
     }
 
-    fn document(&self, entry: &Entry) -> Result<JobDocument, (Refusal, Option<String>)> {
+    async fn submit(&self, hand: Vec<(Entry, Result<JobDocument, Refused>)>) -> Vec<(Entry, Fate)> {
+        let (mut fates, mut entries, mut documents) = (Vec::new(), Vec::new(), Vec::new());
+        for (entry, read) in hand {
+            match read {
+                Ok(document) => {
+                    let key = format!("{}:{}", self.stream, entry.id);
+                    entries.push((entry, document.reply_to.clone()));
+                    documents.push((document, key));
+                }
+                Err(refused) => fates.push((entry, Err(refused))),
+            }
+        }
+        let submitted = self.door.submit_all(documents).await;
+        fates.extend(entries.into_iter().zip(submitted).map(|((entry, reply_to), submitted)| {
+            let fate = match submitted {
+                Ok(accepted) => Ok((accepted, reply_to)),
+                Err(refusal) => Err((refusal, reply_to)),
+            };
+            (entry, fate)
+        }));
+        fates
+    }
+
+    fn document(&self, entry: &Entry) -> Result<JobDocument, Refused> {
         let Some(job) = &entry.job else {
             let fields = entry.fields.join(", ");
             let meant = tenantry_jobs::nearest(FIELD, entry.fields.iter().map(String::as_str)).map(|_| FIELD);
@@ -271,20 +294,22 @@ impl<D: Door> Inbox<D> {
             .map_err(|malformed| (Refusal::Invalid(malformed.reasons), malformed.reply_to))
     }
 
-    /// Shows every now and then that an entry is in hand, so that it does not count as left behind.
-    async fn show_in_hand(&self, id: &str) -> std::convert::Infallible {
+    /// Shows every now and then that entries are in hand, so that they do not count as left behind.
+    async fn show_in_hand(&self, ids: &[String]) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(SHOW_EVERY).await;
             let shown = async {
                 let mut connection = self.queue.connection().await?;
                 redis::cmd("XCLAIM")
-                    .arg(&[&self.stream, GROUP, &self.consumer, "0", id, "JUSTID"])
+                    .arg(&[&self.stream, GROUP, &self.consumer, "0"])
+                    .arg(ids)
+                    .arg("JUSTID")
                     .query_async::<()>(&mut connection)
                     .await
                     .map_err(failed)
             };
             if let Err(error) = shown.await {
-                tracing::debug!(%error, "entry {id} could not be shown to be in hand");
+                tracing::debug!(%error, "{} entries could not be shown to be in hand", ids.len());
             }
         }
     }

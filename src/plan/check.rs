@@ -237,6 +237,22 @@ pub(crate) fn subject(
     })
 }
 
+/// What the rows of a block name their customers with, as far as it can be told without reading them.
+pub(crate) fn customers_named<'b>(
+    job: &dyn JobKind,
+    mapping: &'b Mapping,
+    fixed: Option<&'b str>,
+    block: &'b Block,
+) -> impl Iterator<Item = &'b str> {
+    let native = job.columns().iter().position(|column| column.name == "customer");
+    let column = native.and_then(|native| mapping.columns.get(native).copied().flatten());
+    let column = column.filter(|_| fixed.is_none());
+    let written = column
+        .into_iter()
+        .flat_map(|at| block.rows().filter_map(move |row| row.cell(at)));
+    fixed.into_iter().chain(written.map(str::trim)).filter(|name| !name.is_empty())
+}
+
 /// One block after checking.
 pub struct CheckedBlock {
     /// The rows.
@@ -252,7 +268,7 @@ pub struct CheckedBlock {
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<RowKey>,
     shared: Arc<Shared>,
-    customers: Customers,
+    customers: Arc<Customers>,
 }
 
 impl CheckedBlock {
@@ -364,22 +380,73 @@ impl CheckedBlock {
     }
 }
 
-/// Checks a block, against the store if `tx` is given.
-pub(super) fn check(
+/// A block whose rows have been read, and not yet looked up.
+struct LaidOut {
+    shared: Arc<Shared>,
+    block: Block,
+    rejects: BTreeMap<u64, Vec<RowFault>>,
+    keys: Vec<RowKey>,
+    /// Previews of rows that are looked up nowhere.
+    previews: Vec<Preview>,
+    prepared: Prepared,
+}
+
+/// Checks a block by itself, without a store.
+pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<CheckedBlock, PlanError> {
+    let mut laid = lay_out(shared, block, None, Customers::default())?;
+    let customers = Arc::new(laid.prepared.take_customers());
+    let (previews, syncs) = (std::mem::take(&mut laid.previews), laid.prepared.syncs().to_vec());
+    Ok(checked(laid, syncs, customers, (previews, Vec::new()), encode))
+}
+
+/// Checks blocks of several files against the store as it is, as if each were alone. What they look up is looked up together.
+pub(super) fn check_all(
+    blocks: Vec<(Arc<Shared>, Block)>,
+    tx: &mut dyn Tx,
+    encode: bool,
+) -> Result<Vec<CheckedBlock>, PlanError> {
+    let mut customers = Customers::default();
+    if blocks.len() > 1 {
+        let named = blocks
+            .iter()
+            .flat_map(|(shared, block)| customers_named(shared.job, &shared.mapping, shared.customer.as_deref(), block));
+        customers.learn_named(tx, named)?;
+    }
+    let mut laid = Vec::with_capacity(blocks.len());
+    for (shared, block) in blocks {
+        let mut one = lay_out(&shared, block, Some(&mut *tx), customers)?;
+        customers = one.prepared.take_customers();
+        laid.push(one);
+    }
+    let customers = Arc::new(customers);
+    let mut prepared = Vec::with_capacity(laid.len());
+    let mut syncs = Vec::with_capacity(laid.len());
+    for one in &mut laid {
+        syncs.push(one.prepared.syncs().to_vec());
+        let none = Prepared::new(one.shared.context.clone(), 0);
+        prepared.push(std::mem::replace(&mut one.prepared, none));
+    }
+    let previewed = sql::preview_all(tx, prepared)?;
+    let all = laid.into_iter().zip(syncs).zip(previewed);
+    let checked = all.map(|((laid, syncs), previewed)| checked(laid, syncs, customers.clone(), previewed, encode));
+    Ok(checked.collect())
+}
+
+fn lay_out(
     shared: &Arc<Shared>,
     block: Block,
     mut tx: Option<&mut dyn Tx>,
-    encode: bool,
-) -> Result<CheckedBlock, PlanError> {
+    customers: Customers,
+) -> Result<LaidOut, PlanError> {
     let mut rejects: BTreeMap<u64, Vec<RowFault>> = BTreeMap::new();
     let mut keys = Vec::with_capacity(block.len());
     let mut hasher = shared.hasher.clone();
-    let mut prepared = Prepared::new(shared.context.clone(), block.len());
-    let mut previews = Vec::with_capacity(block.len());
+    let mut prepared = Prepared::knowing(customers, shared.context.clone(), block.len());
+    let mut previews = Vec::new();
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
-        let mut requests = Vec::with_capacity(SLICE);
-        let mut lines = Vec::with_capacity(SLICE);
+        let mut requests = Vec::with_capacity(slice.rows.len());
+        let mut lines = Vec::with_capacity(slice.rows.len());
         for (view, cells) in slice.rows() {
             let mut valueless = shared.valueless(&block, view);
             valueless.extend(shared.phone_for_office(view));
@@ -422,12 +489,31 @@ pub(super) fn check(
             None => previews.extend(requests.iter().map(|one| Preview::new(one.row, Verdict::Create))),
         }
     }
-    let mut needs = Vec::new();
-    let syncs = prepared.syncs().to_vec();
-    let customers = prepared.take_customers();
-    if let Some(tx) = tx {
-        (previews, needs) = sql::preview(tx, prepared)?;
-    }
+    Ok(LaidOut {
+        shared: shared.clone(),
+        block,
+        rejects,
+        keys,
+        previews,
+        prepared,
+    })
+}
+
+/// A block once it is known what its rows would do.
+fn checked(
+    laid: LaidOut,
+    syncs: Vec<SyncRequest>,
+    customers: Arc<Customers>,
+    (previews, needs): (Vec<Preview>, Vec<SeatNeed>),
+    encode: bool,
+) -> CheckedBlock {
+    let LaidOut {
+        shared,
+        block,
+        rejects,
+        keys,
+        ..
+    } = laid;
     let mut checked = CheckedBlock {
         encoded: if encode { block.encode() } else { Vec::new() },
         block,
@@ -459,7 +545,7 @@ pub(super) fn check(
             fault.subject.clone_from(&about);
         }
     }
-    Ok(checked)
+    checked
 }
 
 /// Rows turned into requests at a time: requests are large and should not pile up.

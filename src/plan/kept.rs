@@ -6,11 +6,11 @@
 //! themselves when the plan is shown.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tempfile::SpooledTempFile;
 
 use super::check::REJECTED;
 use super::file::{self, PlanFile};
@@ -22,6 +22,8 @@ use crate::store::{FieldChange, Preview, State, Verdict, state_of};
 
 /// Bytes of text in a part, about.
 const PART: usize = 1 << 20;
+/// Bytes in memory before the rest goes to a file.
+const IN_MEMORY: usize = 64 * 1024;
 /// Stands for the verdict of a row that repeats another one.
 const REPEAT: &str = "repeat";
 
@@ -97,11 +99,11 @@ pub(crate) struct KeptChange {
 }
 
 /// A plan being written.
-pub(crate) struct Keeping(BufWriter<File>);
+pub(crate) struct Keeping(BufWriter<SpooledTempFile>);
 
 impl Keeping {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(BufWriter::new(tempfile::tempfile()?)))
+        Ok(Self(BufWriter::new(SpooledTempFile::new(IN_MEMORY))))
     }
 
     /// A plan that was made earlier. Its hash does not cover which rows are destructive, so those that are so now are marked

@@ -137,21 +137,25 @@ impl<'b> Rest<'b> {
     }
 }
 
-/// Checks a block, against the store if `tx` is given, and finds all that is wrong with its rows.
-pub(super) fn check(
-    shared: &Arc<Shared>,
-    block: Block,
-    tx: Option<&mut dyn Tx>,
+/// Checks a block by itself, without a store, and finds all that is wrong with its rows.
+pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<CheckedBlock, PlanError> {
+    let mut checked = super::check::check(shared, block, encode)?;
+    add_keys(shared, &mut checked, None)?;
+    Ok(checked)
+}
+
+/// As [`check`] for blocks of several files, against the store as it is.
+pub(super) fn check_all(
+    blocks: Vec<(Arc<Shared>, Block)>,
+    tx: &mut dyn Tx,
     encode: bool,
-) -> Result<CheckedBlock, PlanError> {
-    let Some(tx) = tx else {
-        let mut checked = super::check::check(shared, block, None, encode)?;
-        add_keys(shared, &mut checked, None)?;
-        return Ok(checked);
-    };
-    let mut checked = super::check::check(shared, block, Some(&mut *tx), encode)?;
-    add_keys(shared, &mut checked, Some(&mut *tx))?;
-    look_up(shared, &mut checked, tx)?;
+) -> Result<Vec<CheckedBlock>, PlanError> {
+    let shared: Vec<Arc<Shared>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
+    let mut checked = super::check::check_all(blocks, tx, encode)?;
+    for (shared, checked) in shared.iter().zip(&mut checked) {
+        add_keys(shared, checked, Some(&mut *tx))?;
+        look_up(shared, checked, tx)?;
+    }
     Ok(checked)
 }
 

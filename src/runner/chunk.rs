@@ -17,7 +17,7 @@ use crate::ledger::closing::EndedJobs;
 use crate::ledger::ids::record_id;
 use crate::ledger::{Claim, Closing, Descent, Installation, Outcome, RowOutcome, artifacts, closing, fence, sealed};
 use crate::passwords::{PasswordPolicy, PasswordRow, generate};
-use crate::plan::Slice;
+use crate::plan::{Slice, customers_named};
 use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::SyncProgress;
 use crate::store::sql::{self, Context, Customers, Prepared};
@@ -203,27 +203,41 @@ fn hand_out(
 }
 
 /// The rows of a chunk as they were spooled, and how to read them.
-pub(super) fn spooled(tx: &mut dyn Tx, claim: &Claim) -> Result<(&'static dyn JobKind, Mapping, Block), DbError> {
-    let job = tenantry_jobs::find(&claim.kind)
-        .map_err(|_| DbError::Damaged(format!("this program knows no kind `{}`", claim.kind)))?;
-    let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
-    let fixed: &[&str] = if claim.parameters.customer.is_some() {
-        &["customer"]
-    } else {
-        &[]
-    };
-    let mapping = header::recognise(job, &names, fixed).map_err(|_| {
-        DbError::Damaged(format!(
-            "the header of job {} fits `{}` no more",
-            claim.job_id, claim.kind
-        ))
-    })?;
-    match crate::ledger::load_block(tx, claim.input, claim.chunk)? {
-        Some(block) => Ok((job, mapping, block)),
-        None => Err(DbError::Damaged(format!(
-            "block {} of the spool is missing",
-            claim.chunk
-        ))),
+pub(super) struct SpooledRows {
+    pub(super) job: &'static dyn JobKind,
+    pub(super) mapping: Mapping,
+    pub(super) block: Block,
+}
+
+/// Reads what was spooled of chunks.
+pub(super) fn spooled(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<Vec<SpooledRows>, DbError> {
+    let places: Vec<(i64, i64)> = claims.iter().map(|claim| (claim.input, claim.chunk)).collect();
+    let blocks = crate::ledger::load_blocks(tx, &places)?;
+    claims.iter().zip(blocks).map(|(claim, block)| SpooledRows::of(claim, block)).collect()
+}
+
+impl SpooledRows {
+    fn of(claim: &Claim, block: Option<Block>) -> Result<Self, DbError> {
+        let job = tenantry_jobs::find(&claim.kind)
+            .map_err(|_| DbError::Damaged(format!("this program knows no kind `{}`", claim.kind)))?;
+        let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
+        let fixed: &[&str] = if claim.parameters.customer.is_some() {
+            &["customer"]
+        } else {
+            &[]
+        };
+        let mapping = header::recognise(job, &names, fixed).map_err(|_| {
+            DbError::Damaged(format!(
+                "the header of job {} fits `{}` no more",
+                claim.job_id, claim.kind
+            ))
+        })?;
+        let missing = || DbError::Damaged(format!("block {} of the spool is missing", claim.chunk));
+        Ok(Self {
+            job,
+            mapping,
+            block: block.ok_or_else(missing)?,
+        })
     }
 }
 
@@ -251,7 +265,7 @@ pub(super) fn part_of(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<BTreeSet<
     Ok(Some(pending.into_iter().take(part as usize).collect()))
 }
 
-/// Everything that needs no write lock. Customers are looked up once for all chunks.
+/// Everything that needs no write lock. Blocks and customers are looked up together for all chunks.
 fn prepare_all(
     tx: &mut dyn Tx,
     claims: &[Claim],
@@ -262,7 +276,16 @@ fn prepare_all(
         prepared: Vec::with_capacity(claims.len()),
         rest: Vec::with_capacity(claims.len()),
     };
+    let forward: Vec<&Claim> = claims.iter().filter(|claim| claim.undo_of.is_none()).collect();
+    let rows = spooled(tx, &forward)?;
     let mut customers = Customers::default();
+    if forward.len() > 1 {
+        let named = forward.iter().zip(&rows).flat_map(|(claim, rows)| {
+            customers_named(rows.job, &rows.mapping, claim.parameters.customer.as_deref(), &rows.block)
+        });
+        customers.learn_named(tx, named)?;
+    }
+    let mut rows = rows.into_iter();
     for claim in claims {
         let context = Context {
             job: claim.job,
@@ -272,7 +295,8 @@ fn prepare_all(
             expected: claim.expected.as_deref().map(Expected::decode).transpose()?,
             hands_out_passwords: !claim.parameters.seal_to.is_empty(),
         };
-        let (mut prepared, rest) = prepare(tx, claim, context, customers)?;
+        let rows = if claim.undo_of.is_none() { rows.next() } else { None };
+        let (mut prepared, rest) = prepare(tx, claim, rows, context, customers)?;
         customers = prepared.take_customers();
         all.prepared.push(prepared);
         all.rest.push(rest);
@@ -284,6 +308,7 @@ fn prepare_all(
 fn prepare(
     tx: &mut dyn Tx,
     claim: &Claim,
+    rows: Option<SpooledRows>,
     context: Context,
     customers: Customers,
 ) -> Result<(Prepared, Rest), DbError> {
@@ -313,7 +338,8 @@ fn prepare(
         let outcomes = Vec::new();
         return Ok((prepared, Rest { outcomes, part }));
     }
-    let (job, mapping, block) = spooled(tx, claim)?;
+    let lost = || DbError::Broken("the rows of a chunk were not read".to_owned());
+    let SpooledRows { job, mapping, block } = rows.ok_or_else(lost)?;
     let customer = claim.parameters.customer.as_deref();
     let mut prepared = Prepared::knowing(customers, context, block.len());
     let mut outcomes = Vec::new();

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::Runner;
 use crate::db::{DbError, Dialect};
 use crate::delivery;
-use crate::ledger::{Reply, Scope, Seen};
+use crate::ledger::{Job, Reply, Scope, Seen};
 use crate::notify;
 use crate::queue::Queue;
 use crate::store::sql::purge_deleted_users;
@@ -193,7 +193,8 @@ impl Runner {
     /// one dies before it has recorded so.
     async fn reply(&self, silent: &mut bool) -> Result<bool, DbError> {
         let taken = self.ledger.take_replies(REPLIES).await?;
-        let tried = join_all(taken.replies.iter().map(|reply| self.tell(reply))).await;
+        let jobs = self.ledger.jobs_of(taken.replies.iter().map(|reply| reply.job).collect()).await?;
+        let tried = join_all(taken.replies.iter().zip(&jobs).map(|(reply, job)| self.tell(reply, job.as_ref()))).await;
         let mut told = Vec::with_capacity(tried.len());
         let mut failed = None;
         for (at, (reply, tried)) in taken.replies.iter().zip(tried).enumerate() {
@@ -217,16 +218,15 @@ impl Runner {
         self.ledger.replied(taken, told).await
     }
 
-    async fn tell(&self, reply: &Reply) -> Result<(), String> {
-        let job = self.ledger.job(reply.job).await.map_err(|error| error.to_string())?;
+    async fn tell(&self, reply: &Reply, job: Option<&Job>) -> Result<(), String> {
         let Some(job) = job else { return Ok(()) };
         let rows = if reply.to.with_rows {
-            let rows = delivery::not_applied(&self.ledger, &job, MOST_ROWS, MOST_BYTES).await;
+            let rows = delivery::not_applied(&self.ledger, job, MOST_ROWS, MOST_BYTES).await;
             Some(rows.map_err(|error| error.to_string())?)
         } else {
             None
         };
-        let outcome = JobSummary::of(&job).to_reply(&reply.to, rows.as_ref());
+        let outcome = JobSummary::of(job).to_reply(&reply.to, rows.as_ref());
         notify::reply(&self.queue, &reply.to.stream, &outcome)
             .await
             .map_err(|error| error.to_string())

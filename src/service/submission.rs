@@ -45,9 +45,35 @@ impl Service {
         request: SubmitRequest,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Submitted, ServiceError> {
+        let queue = self.told(request.is_for_workers);
+        let submission = self.submission(by, request)?;
+        Ok(self.submitter(&queue).submit(submission, progress).await?)
+    }
+
+    /// Takes several submissions for workers, recorded in their order. What became of each.
+    pub async fn submit_all(&self, requests: Vec<(Actor, SubmitRequest)>) -> Vec<Result<Submitted, ServiceError>> {
+        let (mut submissions, mut refused) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
+        for (by, request) in requests {
+            match self.submission(by, request) {
+                Ok(submission) => {
+                    submissions.push(submission);
+                    refused.push(None);
+                }
+                Err(error) => refused.push(Some(error)),
+            }
+        }
+        let mut submitted = self.submitter(&self.queue).submit_all(submissions).await.into_iter();
+        let outcome = |refused: Option<ServiceError>| match refused {
+            Some(error) => Some(Err(error)),
+            None => submitted.next().map(|submitted| submitted.map_err(ServiceError::from)),
+        };
+        refused.into_iter().filter_map(outcome).collect()
+    }
+
+    fn submission(&self, by: Actor, request: SubmitRequest) -> Result<Submission, ServiceError> {
         let seal_to = self.recipients(request.kind, &request.passwords)?;
         let in_the_clear = matches!(request.passwords, PasswordWish::To(_)) && !seal_to.is_empty();
-        let submission = Submission {
+        Ok(Submission {
             kind: request.kind,
             parameters: Parameters {
                 ignore_not_kept: self.ignores_not_kept(request.kind, request.ignore_not_kept),
@@ -61,14 +87,16 @@ impl Service {
             reply_to: request.reply_to,
             out_dir: None,
             plan: request.plan,
-        };
-        let submitter = Submitter {
+        })
+    }
+
+    fn submitter<'s>(&'s self, queue: &'s Queue) -> Submitter<'s> {
+        Submitter {
             ledger: &self.ledger,
             stores: &self.stores,
-            queue: &self.told(request.is_for_workers),
+            queue,
             rules: &self.settings.rules,
-        };
-        Ok(submitter.submit(submission, progress).await?)
+        }
     }
 
     /// Submits the undo of a job. Its id, or that of the job that was doing the same.

@@ -149,9 +149,15 @@ on_both! {
             "DELETE FROM audit WHERE seq = 3",
             "DELETE FROM audit_head",
             "UPDATE audit_head SET seq = 2",
+            "UPDATE audit_head SET seq = 4, hash = 'x'",
             "INSERT INTO audit_head (id, seq, hash) VALUES (2, 0, '')",
             "INSERT INTO audit (seq, at, actor, action, prev, hash) SELECT 9, 1, 'x', 'x', hash, 'x' FROM audit_head",
             "INSERT INTO audit (seq, at, actor, action, prev, hash) VALUES (4, 1, 'x', 'x', 'x', 'x')",
+            // Several in one statement: the second follows on another one than the first, or not at once.
+            "INSERT INTO audit (seq, at, actor, action, prev, hash) SELECT 4, 1, 'x', 'x', hash, 'y' FROM audit_head
+               UNION ALL SELECT 5, 1, 'x', 'x', 'x', 'z' ORDER BY 1",
+            "INSERT INTO audit (seq, at, actor, action, prev, hash) SELECT 4, 1, 'x', 'x', hash, 'y' FROM audit_head
+               UNION ALL SELECT 6, 1, 'x', 'x', 'y', 'z' ORDER BY 1",
         ] {
             let refused = run(&ledger, &[sql]).await.expect_err(sql).to_string();
             assert!(refused.contains("audit record"), "{sql}: {refused}");

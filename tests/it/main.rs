@@ -33,6 +33,7 @@ mod runner;
 mod sandbox;
 mod servers;
 mod store;
+mod submit;
 mod surroundings;
 mod sync;
 mod tidy;

@@ -174,6 +174,9 @@ pub trait Tx {
     /// Runs one query once per parameter set (all in one on PostgreSQL; no set's first value is NULL).
     fn query_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError>;
 
+    /// So many keys for new rows of `table`, whose key `column` the database hands out, in ascending order. Nobody else gets them.
+    fn fresh_keys(&mut self, table: &str, column: &str, count: usize) -> Result<Vec<i64>, DbError>;
+
     /// Inserts all rows of `batch`, or fails.
     fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError>;
 

@@ -228,17 +228,26 @@ const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
 impl Ledger {
     /// The job of that id.
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, DbError> {
+        Ok(self.jobs_of(vec![id]).await?.pop().flatten())
+    }
+
+    /// Several jobs by their ids, in that order; `None` for one that is not there.
+    pub async fn jobs_of(&self, ids: Vec<JobId>) -> Result<Vec<Option<Job>>, DbError> {
         let now = self.clock.now_millis();
         self.db
             .read(move |tx| {
-                let found = tx.query_first(&format!("{} WHERE j.id = $1", select(now)), &[id.to_string().into()])?;
-                let Some(row) = found else { return Ok(None) };
-                let mut job = read_job(&row, now)?;
+                let ids: Vec<Vec<Value>> = ids.iter().map(|id| vec![id.to_string().into()]).collect();
+                let found = tx.query_each(&format!("{} WHERE j.id = $1", select(now)), &ids)?;
+                let jobs = found.iter().map(|rows| rows.first().map(|row| read_job(row, now)).transpose());
+                let mut jobs: Vec<Option<Job>> = jobs.collect::<Result<_, _>>()?;
+                let seqs: Vec<Vec<Value>> = jobs.iter().flatten().map(|job| vec![job.seq.into()]).collect();
                 let files = "SELECT name FROM artifacts WHERE job = $1 ORDER BY row, name";
-                for row in tx.query(files, &[job.seq.into()])? {
-                    job.files.push(row.text(0)?.to_owned());
+                for (job, files) in jobs.iter_mut().flatten().zip(tx.query_each(files, &seqs)?) {
+                    for row in files {
+                        job.files.push(row.text(0)?.to_owned());
+                    }
                 }
-                Ok(Some(job))
+                Ok(jobs)
             })
             .await
     }

@@ -56,7 +56,7 @@ impl Ledger {
                         AND state = 'running'{})",
                     tx.dialect().for_update_skip_locked()
                 );
-                tx.exec_each(&sql, &params).map(drop)
+                tx.exec_all(&sql, &params).map(drop)
             })
             .await
     }

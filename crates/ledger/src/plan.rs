@@ -2,7 +2,7 @@
 //!
 //! While a file is read its job is `planned`: invisible to workers, kept alive by each appended block, and
 //! removed by the sweep when its submitter died. Sealing makes it `queued` in one transaction, unless the
-//! same work is queued already.
+//! same work is queued already. A file whose rows are all in one chunk needs none of that, see [`record`](super::record).
 
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
@@ -349,7 +349,7 @@ impl Ledger {
                 let mut submitted = audit::of_job(action, &queued, 1)?;
                 submitted.note = Some(match commit.undoes {
                     Some(undone) => format!("undoes job {undone}"),
-                    None => format!("{}, sha256 {}", queued.text(0)?, commit.sha256),
+                    None => submitted_note(queued.text(0)?, &commit.sha256),
                 });
                 audit::append(tx, now, &submitted)?;
                 let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
@@ -374,33 +374,57 @@ impl Ledger {
     }
 }
 
-/// A job that stands for the same work: by key whenever there is one, else by content while unfinished.
-fn same_job(tx: &mut dyn Tx, commit: &Commit) -> Result<Option<Committed>, DbError> {
-    if let Some(key) = &commit.idempotency_key {
-        let found = tx.query_first(
-            "SELECT id, fingerprint FROM jobs WHERE idempotency_key = $1",
-            &[key.as_str().into()],
-        )?;
-        if let Some(row) = found {
-            let id = JobId::read(&row, 0)?;
-            let same = row.opt_text(1)? == Some(commit.fingerprint.as_str());
-            return Ok(Some(if same {
-                Committed::Same(id)
-            } else {
-                Committed::KeyReused(id)
-            }));
+/// The job of an idempotency key.
+pub(super) const KNOWN_KEY: &str = "SELECT id, fingerprint FROM jobs WHERE idempotency_key = $1";
+/// The job that does some work and has not ended.
+pub(super) const UNFINISHED: &str = "SELECT id FROM jobs WHERE fingerprint = $1
+   AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')";
+
+/// Jobs that stand for the same work: by key whenever there is one, else by content while unfinished.
+pub(super) struct SameWork<'w> {
+    /// The job of the same key, with its fingerprint.
+    pub(super) by_key: Option<&'w (JobId, Option<String>)>,
+    pub(super) unfinished: Option<JobId>,
+}
+
+impl SameWork<'_> {
+    /// What that comes to for work of this fingerprint; `None` if it is new.
+    pub(super) fn committed(&self, fingerprint: &str) -> Option<Committed> {
+        match self.by_key {
+            Some((id, known)) if known.as_deref() == Some(fingerprint) => Some(Committed::Same(*id)),
+            Some((id, _)) => Some(Committed::KeyReused(*id)),
+            None => self.unfinished.map(Committed::Same),
         }
     }
-    Ok(unfinished(tx, &commit.fingerprint)?.map(Committed::Same))
+}
+
+fn same_job(tx: &mut dyn Tx, commit: &Commit) -> Result<Option<Committed>, DbError> {
+    let by_key = match &commit.idempotency_key {
+        Some(key) => tx.query_first(KNOWN_KEY, &[key.as_str().into()])?,
+        None => None,
+    };
+    let by_key = by_key
+        .map(|row| Ok::<_, DbError>((JobId::read(&row, 0)?, row.opt_text(1)?.map(str::to_owned))))
+        .transpose()?;
+    let unfinished = match by_key {
+        Some(_) => None,
+        None => unfinished(tx, &commit.fingerprint)?,
+    };
+    let same = SameWork {
+        by_key: by_key.as_ref(),
+        unfinished,
+    };
+    Ok(same.committed(&commit.fingerprint))
 }
 
 fn unfinished(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<JobId>, DbError> {
-    let found = tx.query_first(
-        "SELECT id FROM jobs WHERE fingerprint = $1
-         AND state IN ('queued', 'running', 'retryable', 'paused', 'awaiting-approval')",
-        &[fingerprint.into()],
-    )?;
+    let found = tx.query_first(UNFINISHED, &[fingerprint.into()])?;
     found.map(|row| JobId::read(&row, 0)).transpose()
+}
+
+/// What is recorded of a file that was handed in.
+pub(super) fn submitted_note(name: &str, sha256: &str) -> String {
+    format!("{name}, sha256 {sha256}")
 }
 
 /// Removes a planned job; one that is further along is left alone.

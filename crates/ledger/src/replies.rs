@@ -5,6 +5,8 @@
 //! away, so that the job is not taken for told.
 
 use super::{JobId, Ledger};
+use std::collections::{BTreeMap, HashMap};
+
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// How long a worker has to tell submitters what it has taken on to tell, in milliseconds.
@@ -77,7 +79,7 @@ impl Ledger {
                     taken.jobs.push(seq);
                 }
                 let until: Vec<Vec<Value>> = taken.jobs.iter().map(|seq| vec![(*seq).into(), taken.until.into()]).collect();
-                tx.exec_each("UPDATE jobs SET reply_until = $2 WHERE seq = $1", &until)?;
+                tx.exec_all("UPDATE jobs SET reply_until = $2 WHERE seq = $1", &until)?;
                 Ok(taken)
             })
             .await
@@ -122,9 +124,9 @@ impl Ledger {
             .collect();
         self.db
             .write(move |tx| {
-                tx.exec_each("UPDATE replies SET told_at = $3 WHERE job = $1 AND entry = $2", &told)?;
+                tx.exec_all("UPDATE replies SET told_at = $3 WHERE job = $1 AND entry = $2", &told)?;
                 let done = "UPDATE jobs SET replied_at = $2 WHERE seq = $1 AND reply_until = $3";
-                tx.exec_each(done, &jobs).map(drop)
+                tx.exec_all(done, &jobs).map(drop)
             })
             .await?;
         Ok(true)
@@ -133,21 +135,45 @@ impl Ledger {
 
 /// Records that a document wants to be told of a job. One that is handed in again, because its reader died, asks once.
 pub(super) fn ask(tx: &mut dyn Tx, job: JobId, reply: &ReplyTo) -> Result<(), DbError> {
-    let found = tx.query_first(
-        "UPDATE jobs SET reply_to = COALESCE(reply_to, $2), replied_at = NULL, reply_until = 0 WHERE id = $1 RETURNING seq",
-        &[job.to_string().into(), reply.stream.as_str().into()],
+    ask_all(tx, &[(job, reply)])
+}
+
+/// As [`ask`] for several documents, each with the job that it wants to be told of.
+pub(super) fn ask_all(tx: &mut dyn Tx, asked: &[(JobId, &ReplyTo)]) -> Result<(), DbError> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    // Several may ask of one job, and a statement over many changes each once.
+    let by_job: BTreeMap<String, &ReplyTo> = asked.iter().rev().map(|(job, reply)| (job.to_string(), *reply)).collect();
+    let jobs: Vec<Vec<Value>> = by_job
+        .into_iter()
+        .map(|(job, reply)| vec![job.into(), reply.stream.as_str().into()])
+        .collect();
+    let found = tx.exec_all_returning(
+        "UPDATE jobs SET reply_to = COALESCE(reply_to, $2), replied_at = NULL, reply_until = 0 WHERE id = $1 RETURNING seq, id",
+        &jobs,
     )?;
-    let Some(found) = found else { return Ok(()) };
-    tx.exec(
+    let seqs: HashMap<&str, i64> = found
+        .iter()
+        .map(|row| Ok((row.text(1)?, row.int(0)?)))
+        .collect::<Result<_, DbError>>()?;
+    let replies: Vec<Vec<Value>> = asked
+        .iter()
+        .filter_map(|(job, reply)| {
+            let seq = *seqs.get(job.to_string().as_str())?;
+            Some(vec![
+                seq.into(),
+                reply.entry.as_str().into(),
+                reply.stream.as_str().into(),
+                reply.idempotency_key.clone().into(),
+                i64::from(reply.with_rows).into(),
+            ])
+        })
+        .collect();
+    tx.exec_all(
         "INSERT INTO replies (job, entry, reply_to, idempotency_key, with_rows) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (job, entry) DO NOTHING",
-        &[
-            found.int(0)?.into(),
-            reply.entry.as_str().into(),
-            reply.stream.as_str().into(),
-            reply.idempotency_key.clone().into(),
-            i64::from(reply.with_rows).into(),
-        ],
+        &replies,
     )
     .map(drop)
 }

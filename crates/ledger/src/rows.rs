@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::chunk_state::ChunkState;
 use super::retry::{Descent, selected_rows};
 use super::{Installation, Job, Ledger, Outcome};
-use tenantry_foundation::db::{Batch, DbError, Tx, Value};
+use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
 use tenantry_foundation::input::Block;
 
 /// A row that waits for somebody else.
@@ -167,14 +167,20 @@ impl Ledger {
 
 /// Reads one block of the spool.
 pub fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Option<Block>, DbError> {
-    let found = tx.query(
-        "SELECT data FROM spool WHERE input = $1 AND block = $2",
-        &[input.into(), block.into()],
-    )?;
-    let Some(row) = found.first() else { return Ok(None) };
-    Block::decode(row.blob(0)?)
-        .map(Some)
-        .map_err(|error| DbError::Broken(format!("block {block} of the spool is damaged: {error}")))
+    Ok(load_blocks(tx, &[(input, block)])?.pop().flatten())
+}
+
+/// Reads blocks of the spool, by input and number, in that order; `None` for one that is not there.
+pub fn load_blocks(tx: &mut dyn Tx, blocks: &[(i64, i64)]) -> Result<Vec<Option<Block>>, DbError> {
+    let wanted: Vec<Vec<Value>> = blocks.iter().map(|(input, block)| vec![(*input).into(), (*block).into()]).collect();
+    let found = tx.query_each("SELECT data FROM spool WHERE input = $1 AND block = $2", &wanted)?;
+    let decode = |((_, block), rows): (&(i64, i64), Vec<Row>)| {
+        let Some(row) = rows.first() else { return Ok(None) };
+        Block::decode(row.blob(0)?)
+            .map(Some)
+            .map_err(|error| DbError::Broken(format!("block {block} of the spool is damaged: {error}")))
+    };
+    blocks.iter().zip(found).map(decode).collect()
 }
 
 /// Numbers of the rows in a range that have a recorded outcome.
@@ -191,7 +197,7 @@ fn recorded(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<
         "SELECT row, outcome, code, message, target FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
-    let record = |row: &tenantry_foundation::db::Row| {
+    let record = |row: &Row| {
         let number = row.int(0)? as u64;
         let record = RowRecord {
             row: number,
@@ -211,7 +217,7 @@ fn waiting(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u
         "SELECT row, message, target FROM waiting_rows WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
-    let wait = |row: &tenantry_foundation::db::Row| {
+    let wait = |row: &Row| {
         let said = (row.text(1)?.to_owned(), row.text_or_empty(2)?.to_owned());
         Ok((row.int(0)? as u64, said))
     };

@@ -296,19 +296,26 @@ fn refused(prepared: &Prepared) -> impl Iterator<Item = RowOutcome> + '_ {
 
 /// What the rows would do to the store as it is, in row order, and the seats they would take.
 pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
-    let refuse = |(row, problem)| Preview::new(row, Verdict::Reject(problem));
-    let mut previews: Vec<Preview> = prepared.refused.into_iter().map(refuse).collect();
-    let mut needs = Vec::new();
-    if let Some(users) = &prepared.users {
-        needs = users.preview(tx, prepared.context.now, &mut previews)?;
+    Ok(preview_all(tx, vec![prepared])?.pop().unwrap_or_default())
+}
+
+/// As [`preview`] for several blocks, none of which sees another.
+pub fn preview_all(tx: &mut dyn Tx, blocks: Vec<Prepared>) -> Result<Vec<(Vec<Preview>, Vec<SeatNeed>)>, DbError> {
+    let Some(first) = blocks.first() else {
+        return Ok(Vec::new());
+    };
+    let mut session = first.context.session(&mut *tx);
+    let mut previewed = tasks::preview(&mut session, blocks.iter().map(|block| block.tasks.as_slice()))?;
+    for (prepared, (previews, needs)) in blocks.into_iter().zip(&mut previewed) {
+        let refuse = |(row, problem)| Preview::new(row, Verdict::Reject(problem));
+        previews.extend(prepared.refused.into_iter().map(refuse));
+        if let Some(users) = &prepared.users {
+            needs.extend(users.preview(tx, prepared.context.now, previews)?);
+        }
+        create_customer::preview(tx, &prepared.new_customers, previews)?;
+        let files = prepared.exports.iter();
+        previews.extend(files.map(|(row, _)| Preview::new(*row, Verdict::Create)));
+        previews.sort_unstable_by_key(|preview| preview.row);
     }
-    create_customer::preview(tx, &prepared.new_customers, &mut previews)?;
-    if !prepared.tasks.is_empty() {
-        let mut session = prepared.context.session(tx);
-        needs.extend(tasks::preview(&mut session, &prepared.tasks, &mut previews)?);
-    }
-    let files = prepared.exports.iter();
-    previews.extend(files.map(|(row, _)| Preview::new(*row, Verdict::Create)));
-    previews.sort_unstable_by_key(|preview| preview.row);
-    Ok((previews, needs))
+    Ok(previewed)
 }

@@ -1,20 +1,70 @@
 //! What becomes of an entry that was dealt with: it is taken off, or moved to those that are refused, or it stays.
 
 use super::entries::Entry;
-use super::{FIELD, GROUP, Inbox};
+use super::{FIELD, Fate, GROUP, Inbox};
 use crate::intake::redact::without_secrets;
-use crate::intake::{Accepted, Door, Reason};
+use crate::intake::{Accepted, Door, Reason, Refusal};
 use crate::notify::{KEPT, tell};
 use crate::queue::QueueError;
 use crate::queue::redis::failed;
 
 impl<D: Door> Inbox<D> {
-    pub(super) async fn accept(
-        &self,
-        entry: &Entry,
-        accepted: &Accepted,
-        reply_to: Option<&str>,
-    ) -> Result<(), QueueError> {
+    /// Seals what became of entries. Those whose fate is not known yet stay pending.
+    pub(super) async fn seal(&self, fates: Vec<(Entry, Fate)>) {
+        let mut accepted = Vec::with_capacity(fates.len());
+        for (entry, fate) in fates {
+            if !matches!(fate, Err((Refusal::Unavailable(_), _)))
+                && let Some(met) = self.unavailable.over()
+            {
+                tracing::info!("entries can be taken in again, after {met} attempts");
+            }
+            match fate {
+                Ok((job, reply_to)) => {
+                    tracing::info!(job.id = %job.job, entry.id, "job {} came in as entry {}", job.job, entry.id);
+                    match self.tell_of_waiting(&job, reply_to.as_deref()).await {
+                        Ok(()) => accepted.push(entry),
+                        Err(error) => self.stays(&entry, &error),
+                    }
+                }
+                Err((Refusal::Invalid(reasons), reply_to)) => {
+                    let rejected = self.reject(&entry, &reasons, reply_to.as_deref()).await;
+                    self.is_sealed(std::slice::from_ref(&entry), rejected);
+                }
+                Err((Refusal::Unavailable(why), _)) => self.is_unavailable(&entry, &why),
+            }
+        }
+        if !accepted.is_empty() {
+            let taken_off = self.take_off(&accepted).await;
+            self.is_sealed(&accepted, taken_off);
+        }
+    }
+
+    fn is_sealed(&self, entries: &[Entry], sealed: Result<(), QueueError>) {
+        match sealed {
+            Ok(()) => {
+                if self.stuck.over().is_some() {
+                    tracing::info!("entries can be taken off {} again", self.stream);
+                }
+            }
+            Err(error) => entries.iter().for_each(|entry| self.stays(entry, &error)),
+        }
+    }
+
+    fn is_unavailable(&self, entry: &Entry, why: &str) {
+        let id = &entry.id;
+        if self.unavailable.met() {
+            tracing::warn!(
+                entry.id,
+                why,
+                "entry {id} cannot be taken in now; it is tried again, as are others"
+            );
+        } else {
+            tracing::debug!(entry.id, why, "entry {id} cannot be taken in now");
+        }
+    }
+
+    /// Tells a sender that its job waits for approval, if it does.
+    async fn tell_of_waiting(&self, accepted: &Accepted, reply_to: Option<&str>) -> Result<(), QueueError> {
         if let (Some(reply_to), Some(summary)) = (reply_to, &accepted.awaiting_approval) {
             match tell(&self.queue, reply_to, summary).await {
                 Err(error @ QueueError::Unavailable(_)) => return Err(error),
@@ -22,10 +72,10 @@ impl<D: Door> Inbox<D> {
                 Ok(()) => self.is_told(),
             }
         }
-        self.take_off(entry).await
+        Ok(())
     }
 
-    pub(super) async fn reject(
+    async fn reject(
         &self,
         entry: &Entry,
         reasons: &[Reason],
@@ -69,21 +119,24 @@ impl<D: Door> Inbox<D> {
         Ok(())
     }
 
-    /// Takes an entry off the stream. A Redis that is full lets nobody do that in a transaction, but one after the other:
+    /// Takes entries off the stream. A Redis that is full lets nobody do that in a transaction, but one after the other:
     /// first deleted, so that what is left in between is pending and gone, and not counted without ever being read.
-    async fn take_off(&self, entry: &Entry) -> Result<(), QueueError> {
+    async fn take_off(&self, entries: &[Entry]) -> Result<(), QueueError> {
+        let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
         let mut connection = self.queue.connection().await?;
         redis::cmd("XDEL")
-            .arg(&[&self.stream, &entry.id])
+            .arg(&self.stream)
+            .arg(&ids)
             .query_async::<()>(&mut connection)
             .await
             .map_err(failed)?;
         let acknowledged = redis::cmd("XACK")
-            .arg(&[&self.stream, GROUP, &entry.id])
+            .arg(&[&self.stream, GROUP])
+            .arg(&ids)
             .query_async::<()>(&mut connection)
             .await;
         if let Err(error) = acknowledged {
-            tracing::debug!(%error, "entry {} was taken off and could not be acknowledged", entry.id);
+            tracing::debug!(%error, "{} entries were taken off and could not be acknowledged", ids.len());
         }
         Ok(())
     }
@@ -104,7 +157,7 @@ impl<D: Door> Inbox<D> {
     }
 
     /// Tells that an entry was dealt with and is still there, once for all that stay for the same cause.
-    pub(super) fn stays(&self, entry: &Entry, error: &QueueError) {
+    fn stays(&self, entry: &Entry, error: &QueueError) {
         let id = &entry.id;
         let is_first = match error {
             QueueError::Full(_) => self.without_room.put_off(id),

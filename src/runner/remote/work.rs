@@ -9,7 +9,7 @@ use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::intents::{DoneStep, done_steps};
 use crate::ledger::{Claim, Descent};
-use crate::runner::chunk::spooled;
+use crate::runner::chunk::{SpooledRows, spooled};
 use crate::store::remote::RemoteStore;
 
 /// What a row is to have done.
@@ -70,7 +70,8 @@ pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<ChunkWork, DbError>
         let of = |row| (row, steps.remove(&row).unwrap_or_default());
         return Ok(ChunkWork::Undo(rows.into_iter().map(of).collect()));
     }
-    let (job, mapping, block) = spooled(tx, claim)?;
+    let rows = spooled(tx, &[claim])?.into_iter().next();
+    let SpooledRows { job, mapping, block } = rows.ok_or_else(|| DbError::Broken("the rows of a chunk were not read".to_owned()))?;
     Ok(ChunkWork::Rows(Box::new(Spooled {
         job,
         mapping,

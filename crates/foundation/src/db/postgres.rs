@@ -446,6 +446,16 @@ impl Tx for PgTx {
         Ok(found)
     }
 
+    fn fresh_keys(&mut self, table: &str, column: &str, count: usize) -> Result<Vec<i64>, DbError> {
+        let keys = self.query(
+            "SELECT nextval(pg_get_serial_sequence($1, $2)) FROM generate_series(1, $3)",
+            &[table.into(), column.into(), (count as u64).into()],
+        )?;
+        let mut keys: Vec<i64> = keys.iter().map(|key| key.int(0)).collect::<Result<_, _>>()?;
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
     fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
         self.copy(&format!("{table} ({})", columns.join(", ")), batch)
             .map_err(|error| sql(&error))

@@ -8,14 +8,21 @@ use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, un
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Outcome, RowOutcome, RowWait};
 
-/// What each row would do, in row order, and the seats they would take.
-pub(super) fn preview(
+/// What each row of each list would do to the store as it is, in row order, and the seats they would take. Nothing is carried out, so
+/// that no row sees another.
+pub(super) fn preview<'t>(
     session: &mut Session<'_>,
-    tasks: &[Box<dyn Task>],
-    previews: &mut Vec<Preview>,
-) -> Result<Vec<SeatNeed>, DbError> {
-    load(session, &all(tasks))?;
-    let mut needs = Vec::new();
+    lists: impl Iterator<Item = &'t [Box<dyn Task>]> + Clone,
+) -> Result<Vec<(Vec<Preview>, Vec<SeatNeed>)>, DbError> {
+    let every: Vec<&dyn Task> = lists.clone().flat_map(all).collect();
+    if !every.is_empty() {
+        load(session, &every)?;
+    }
+    lists.map(|tasks| preview_list(session, tasks)).collect()
+}
+
+fn preview_list(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
+    let (mut previews, mut needs) = (Vec::with_capacity(tasks.len()), Vec::new());
     for task in tasks {
         let decision = task.decide(session)?;
         needs.extend(decision.seats);
@@ -27,7 +34,7 @@ pub(super) fn preview(
             note: String::new(),
         });
     }
-    Ok(needs)
+    Ok((previews, needs))
 }
 
 /// Does what the rows ask for. Rows that are not as expected are refused, and so are those that a unique key refuses.

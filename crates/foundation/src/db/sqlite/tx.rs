@@ -59,6 +59,13 @@ impl Tx for SqliteTx<'_> {
         params.iter().map(|params| collect(&mut statement, params)).collect()
     }
 
+    /// One that has been given out is not given out again, even if its row is gone: the table remembers the last.
+    fn fresh_keys(&mut self, table: &str, _column: &str, count: usize) -> Result<Vec<i64>, DbError> {
+        let last = self.query_first("SELECT seq FROM sqlite_sequence WHERE name = $1", &[table.into()])?;
+        let last = last.map_or(Ok(0), |row| row.int(0))?;
+        Ok((1..=count as i64).map(|at| last + at).collect())
+    }
+
     fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
         insert(self.connection, table, columns, batch, "").map(drop)
     }

@@ -1,0 +1,39 @@
+-- Many records are appended in one statement, and the head goes with the last of them, to a record that is there.
+--sqlite DROP TRIGGER audit_head_forward;
+--sqlite CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_head
+--sqlite WHEN NEW.id <> 1 OR NEW.seq <> OLD.seq + 1
+--sqlite   OR NOT EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq AND hash = NEW.hash) BEGIN
+--sqlite   SELECT RAISE(ABORT, 'the audit record is append-only');
+--sqlite END;
+
+--postgres DROP TRIGGER audit_advance ON audit;
+--postgres DROP TRIGGER audit_head_forward ON audit_head;
+--postgres CREATE OR REPLACE FUNCTION audit_advance() RETURNS trigger LANGUAGE plpgsql AS $$
+--postgres DECLARE
+--postgres   head audit_head;
+--postgres   broken BIGINT;
+--postgres   last audit;
+--postgres BEGIN
+--postgres   SELECT * INTO head FROM audit_head WHERE id = 1;
+--postgres   SELECT COUNT(*) INTO broken FROM (
+--postgres     SELECT seq, prev, head.seq + ROW_NUMBER() OVER (ORDER BY seq) AS right_seq,
+--postgres       LAG(hash, 1, CASE WHEN head.seq = 0 THEN prev ELSE head.hash END) OVER (ORDER BY seq) AS right_prev FROM added
+--postgres   ) AS chained WHERE seq <> right_seq OR prev <> right_prev;
+--postgres   IF broken > 0 THEN RAISE EXCEPTION 'an audit record must follow on the last one'; END IF;
+--postgres   SELECT * INTO last FROM added ORDER BY seq DESC LIMIT 1;
+--postgres   IF FOUND THEN
+--postgres     UPDATE audit_head SET seq = last.seq, hash = last.hash WHERE id = 1 AND seq = head.seq;
+--postgres     IF NOT FOUND THEN RAISE EXCEPTION 'an audit record must follow on the last one'; END IF;
+--postgres   END IF;
+--postgres   RETURN NULL;
+--postgres END $$;
+--postgres CREATE TRIGGER audit_advance AFTER INSERT ON audit REFERENCING NEW TABLE AS added
+--postgres FOR EACH STATEMENT EXECUTE FUNCTION audit_advance();
+--postgres CREATE FUNCTION audit_head_forward() RETURNS trigger LANGUAGE plpgsql AS $$
+--postgres BEGIN
+--postgres   IF NEW.id <> 1 OR NEW.seq <= OLD.seq OR NOT EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq AND hash = NEW.hash)
+--postgres   THEN RAISE EXCEPTION 'the audit record is append-only'; END IF;
+--postgres   RETURN NEW;
+--postgres END $$;
+--postgres CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_head
+--postgres FOR EACH ROW EXECUTE FUNCTION audit_head_forward();
