@@ -268,11 +268,90 @@ pub mod code {
     pub const REFUSED: &str = "refused";
     /// The job needs an approval it does not have.
     pub const NOT_APPROVED: &str = "not-approved";
+
+    /// Every code.
+    pub const ALL: &[&str] = &[
+        REQUIRED,
+        INVALID,
+        TOO_LONG,
+        BAD_CHARACTER,
+        RAGGED_ROW,
+        EXAMPLE_ROW,
+        ERROR_CELL,
+        DUPLICATE_IN_FILE,
+        UNKNOWN_COUNTRY,
+        ADDRESS_NOT_VERIFIED,
+        REGISTRATION_NUMBER_REQUIRED,
+        PHONE_REQUIRED,
+        CANNOT_CLEAR,
+        TOO_MANY,
+        UNKNOWN_STATE,
+        UNKNOWN_ROLE,
+        UNKNOWN_COLUMN,
+        DUPLICATE_COLUMN,
+        MISSING_COLUMN,
+        USAGE_LOCATION_REQUIRED,
+        NOTHING_TO_CHANGE,
+        UNKNOWN_CUSTOMER,
+        NOT_THERE_YET,
+        AMBIGUOUS_CUSTOMER,
+        FOREIGN_DOMAIN,
+        DOMAIN_TAKEN,
+        EXTERNAL_ID_TAKEN,
+        USER_EXISTS,
+        CUSTOMER_EXISTS,
+        UNKNOWN_SKU,
+        NO_FREE_SEATS,
+        SEATS_IN_USE,
+        UNKNOWN_CHOICE,
+        CONFLICTING,
+        UNKNOWN_STORE,
+        UNKNOWN_USER,
+        USER_DELETED,
+        NOT_DELETED,
+        RESTORE_EXPIRED,
+        LICENSE_NOT_ASSIGNED,
+        UNKNOWN_SUBSCRIPTION,
+        SUBSCRIPTION_INACTIVE,
+        FOREIGN_SUBSCRIPTION,
+        ACTIVE_SUBSCRIPTIONS,
+        ACTIVE_RESERVATIONS,
+        ACTIVE_SOFTWARE,
+        NOT_CANCELLABLE,
+        RELATIONSHIP_ENDED,
+        TRANSFER_OPEN,
+        NO_TRANSFER,
+        TRANSFER_CLOSED,
+        TRANSFER_NOT_ALLOWED,
+        NOT_ELIGIBLE,
+        DRIFTED,
+        EDITED_SINCE,
+        IRREVERSIBLE,
+        NOT_KEPT,
+        REFUSED,
+        NOT_APPROVED,
+    ];
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_is_listed_once() {
+        let source = include_str!("problem.rs")
+            .split("pub mod code {")
+            .nth(1)
+            .unwrap_or_default();
+        let declared = source
+            .split("\n}\n")
+            .next()
+            .unwrap_or_default()
+            .matches(": &str = ")
+            .count();
+        let listed: std::collections::BTreeSet<&str> = code::ALL.iter().copied().collect();
+        assert_eq!((declared, listed.len()), (code::ALL.len(), code::ALL.len()));
+    }
 
     #[test]
     fn no_problem_can_be_read_as_its_opposite() {
