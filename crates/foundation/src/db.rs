@@ -275,6 +275,15 @@ impl Db {
         self.read(migrate::version).await
     }
 
+    /// As [`version`](Self::version), not kept waiting by other transactions of this program.
+    pub async fn version_apart(&self) -> Result<i64, DbError> {
+        match &self.engine {
+            // Whoever reads waits for no writer.
+            Engine::Sqlite(_) => self.version().await,
+            Engine::Postgres(_) => self.write_apart(migrate::version).await,
+        }
+    }
+
     /// Ends the use of the database: what was begun to be written is finished, what reads is interrupted, and every
     /// later call on any clone answers [`DbError::Closed`]. On SQLite everything is in the one file then, unless
     /// another process still uses it. PostgreSQL needs no such end, and its connections stay usable.

@@ -13,6 +13,7 @@ mod actor;
 mod approval;
 pub mod artifacts;
 pub mod audit;
+mod backlog;
 mod chunk_state;
 mod claim;
 pub mod closing;
@@ -33,10 +34,12 @@ mod rows;
 pub mod sealed;
 mod trial;
 mod upkeep;
+pub mod workers;
 
 pub use actor::{Actor, Via};
 pub use approval::DecisionRefused;
 pub use artifacts::{Artifact, Made};
+pub use backlog::{Backlog, OpenJobs};
 pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
@@ -53,6 +56,7 @@ pub use sealed::{PasswordJob, SealedPart, SealedPasswords};
 pub use tenantry_foundation::installation::Installation;
 pub use trial::Trial;
 pub use upkeep::{Pruned, Seen};
+pub use workers::{Worker, WorkerSign};
 
 use std::sync::Arc;
 
