@@ -9,10 +9,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::patiently;
 use crate::ledger::{ErrorLimit, Ledger};
+use crate::metrics::Metrics;
 use crate::plan::Limits;
 use crate::queue::Queue;
 use crate::registry;
 use crate::runner::retry::RetryPolicy;
+use crate::secret::SecretUrl;
 use crate::service::{Service, ServiceSettings};
 use crate::submit::Rules;
 
@@ -40,12 +42,14 @@ impl App {
         .await
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
         let stores = registry::stores(&config, Some(&queue))?;
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ledger.clock().now_millis()));
         Ok(Self {
             service: Service {
                 ledger,
                 stores,
                 queue,
                 settings,
+                metrics,
             },
             config,
         })
@@ -89,7 +93,18 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
         recipients,
         ignore_not_kept: config.partner_center.ignore_not_kept,
         hands_out_passwords: config.passwords.hand_out,
+        store: store(config).into(),
     })
+}
+
+/// Where jobs take effect, for people.
+fn store(config: &Config) -> String {
+    let remote = &config.partner_center;
+    match remote.enabled {
+        false => config.ledger.url.to_string(),
+        true if remote.api_url.is_empty() => format!("Partner Center ({})", remote.cloud),
+        true => format!("Partner Center ({})", SecretUrl::new(&remote.api_url)),
+    }
 }
 
 /// What needs approval, and what pauses a job.

@@ -27,6 +27,7 @@ mod text_table;
 mod transfer;
 mod undo;
 mod worker;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,6 +93,8 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Work on queued jobs until stopped
     Worker(worker::WorkerArgs),
+    /// List the workers: who works on jobs, and who was lost
+    Workers,
     /// List jobs, newest first
     Jobs(inspect::JobsArgs),
     /// Show one job
@@ -291,6 +294,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
             .await
         }
         Command::Worker(args) => until_stopped(config, End::Fine, async |app| worker::worker(&args, app).await).await,
+        Command::Workers => on_ledger(config, async |app| workers::workers(app, json).await).await,
         Command::Jobs(args) => on_ledger(config, async |app| inspect::jobs(args, app, json).await).await,
         Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,
         Command::Report(args) => on_ledger(config, async |app| report::report(&args, app, json).await).await,
@@ -333,7 +337,12 @@ async fn until_stopped(
 
 fn load_config(cli: &Cli) -> anyhow::Result<Config> {
     let mut flags = Vec::new();
+    let listen = match &cli.command {
+        Command::Worker(args) => &args.listen,
+        _ => &None,
+    };
     let given = [
+        ("listen.address", listen),
         ("ledger.url", &cli.global.ledger),
         ("queue.url", &cli.global.queue),
         ("log.level", &cli.global.log),

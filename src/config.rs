@@ -7,6 +7,7 @@
 mod checks;
 mod duration;
 mod list;
+mod listen;
 mod partner_center;
 mod passwords;
 
@@ -22,6 +23,7 @@ use thiserror::Error;
 use checks::{cross_checks, fits};
 #[cfg(feature = "sandbox")]
 pub(crate) use duration::parse as parse_duration;
+pub(crate) use listen::ListenConfig;
 pub(crate) use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
 
@@ -44,6 +46,7 @@ pub struct Config {
     pub queue: QueueConfig,
     pub inbox: InboxConfig,
     pub worker: WorkerConfig,
+    pub listen: ListenConfig,
     pub retry: RetryConfig,
     pub approval: ApprovalConfig,
     pub limits: LimitsConfig,

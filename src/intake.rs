@@ -55,6 +55,9 @@ pub trait Door: Send + Sync + 'static {
             submitted
         }
     }
+
+    /// A document was refused, here or before it came here.
+    fn refused(&self, _reasons: &[Reason]) {}
 }
 
 /// The job is recorded.

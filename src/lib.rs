@@ -8,6 +8,7 @@
 //! testing      what integration tests and benches reach beside the command line
 //! cli          what was typed becomes a call; what comes back is printed
 //! worker       the runner over every job, and what goes on beside it
+//! listen       how a worker is, for supervisors and Prometheus
 //! intake       other ways in: the Redis inbox
 //! app          the parts put together as the configuration says
 //! registry     the stores of the configuration, built
@@ -28,6 +29,7 @@
 //! receipt      the formats of results, rejects and receipt
 //! table        CSV and workbooks as spreadsheets open them
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
+//! metrics      what a process counts
 //! ```
 //!
 //! Below them are crates of their own: `crates/foundation` (databases, clock, input, passwords), which knows no job;
@@ -90,6 +92,8 @@ mod config;
 mod delivery;
 mod export;
 mod intake;
+mod listen;
+mod metrics;
 mod notify;
 mod plan;
 mod queue;

@@ -6,24 +6,28 @@
 //!
 //! - `chunk`: what was claimed together, from spool to closed.
 //! - `deliver`: results whose writer died.
+//! - `ended`: what is said and counted of chunks and jobs that have ended.
 //! - `export`: rows that make files.
 //! - `failure`: a chunk that came to nothing.
 //! - `held`: the leases in hand and their heartbeat.
 //! - `outage`: when the ledger was away.
 //! - `remote`: rows carried out by a store that is no database.
 //! - `retry`: when a chunk that came to nothing is tried again; pure.
+//! - `sign`: signs of life.
 //! - `sync`: rows that copy from another store.
 //! - `sweep`: everything that happens because time passes.
 //! - `turns`: chunks that change the same customers.
 
 mod chunk;
 mod deliver;
+mod ended;
 mod export;
 mod failure;
 mod held;
 mod outage;
 mod remote;
 pub(crate) mod retry;
+mod sign;
 mod sweep;
 mod sync;
 mod turns;
@@ -40,6 +44,7 @@ use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope, Together};
 use crate::machine::host_name;
+use crate::metrics::Metrics;
 use crate::passwords::PasswordPolicy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;
@@ -111,6 +116,9 @@ pub struct Runner {
     ended: Arc<Notify>,
     /// Why this worker cannot go on.
     broken: Arc<OnceLock<DbError>>,
+    metrics: Arc<Metrics>,
+    /// Where jobs take effect, as people are told.
+    store: Arc<str>,
 }
 
 /// Why a worker ended by itself.
@@ -134,6 +142,8 @@ impl Runner {
             ledger.clock().fresh_id().simple()
         );
         Self {
+            metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ledger.clock().now_millis())),
+            store: "".into(),
             ledger,
             stores,
             queue,
@@ -147,6 +157,12 @@ impl Runner {
             ended: Arc::default(),
             broken: Arc::default(),
         }
+    }
+
+    /// The same, which counts there, and says that its jobs take effect in `store`.
+    #[must_use]
+    pub(crate) fn counting(self, metrics: Arc<Metrics>, store: Arc<str>) -> Self {
+        Self { metrics, store, ..self }
     }
 
     /// Works until `stop` is cancelled; then finishes what is in hand and returns: rows of a chunk that is carried out row
@@ -188,6 +204,7 @@ impl Runner {
         stop.cancel();
         finished.cancel();
         background.wait().await;
+        self.sign_off().await;
         match self.broken.get() {
             Some(error) => Err(error.clone().into()),
             None => Ok(served?),
@@ -217,14 +234,13 @@ impl Runner {
             let together = room.besides.is_empty().then(|| self.together());
             match self.ledger.claim_together(claimant, together).await {
                 Ok(claims) => {
-                    let Some(first) = claims.first() else { return };
+                    if claims.is_empty() {
+                        return;
+                    }
                     crate::failpoint::hit("after-claim");
                     let hold = self.held.hold(&claims);
                     drop(room);
-                    let span = tracing::debug_span!(
-                        "chunk", job.id = %first.job_id, job.kind = first.kind, chunk = first.chunk, attempt = first.attempt,
-                        together = claims.len()
-                    );
+                    let span = ended::span_of(&claims);
                     self.work(claims, hold, stop).instrument(span).await;
                 }
                 Err(error) => {
@@ -268,6 +284,7 @@ impl Runner {
 impl Runner {
     /// Remembers that the ledger is away. If it will not come back as it was, the worker stops.
     fn look_at(&self, error: &DbError, stop: &CancellationToken) {
+        self.metrics.ledger_error(error);
         match error {
             DbError::Unavailable(_) => self.outage.note(),
             DbError::Replaced(_) => {

@@ -31,6 +31,7 @@ pub(crate) use submission::{SubmitRequest, ignores_not_kept};
 
 use crate::db::{DbError, patiently};
 use crate::ledger::{Ledger, Scope};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::receipt::Form;
 use crate::runner::Runner;
@@ -48,6 +49,8 @@ pub struct Service {
     pub queue: Queue,
     /// What it is held to.
     pub settings: Arc<ServiceSettings>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What a service is held to.
@@ -68,6 +71,8 @@ pub struct ServiceSettings {
     pub ignore_not_kept: bool,
     /// Whether new users are handed out passwords unless a submission says otherwise.
     pub hands_out_passwords: bool,
+    /// Where jobs take effect, without anything secret.
+    pub store: Arc<str>,
 }
 
 impl Service {
@@ -80,6 +85,7 @@ impl Service {
         let mut settings = self.settings.runner.clone();
         settings.concurrency = concurrency.unwrap_or(settings.concurrency);
         Runner::new(self.ledger.clone(), self.stores.clone(), queue, settings, scope)
+            .counting(self.metrics.clone(), self.settings.store.clone())
     }
 
     /// Repeats a question to the ledger while it is unavailable, for as long as there is patience.

@@ -23,6 +23,11 @@ pub mod intake {
     }
 }
 
+/// What a process counts.
+pub mod metrics {
+    pub use crate::metrics::NAMES;
+}
+
 /// Outcomes told to who submitted jobs.
 pub mod notify {
     pub use crate::notify::reply;

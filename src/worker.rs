@@ -1,5 +1,5 @@
-//! A worker: the runner over every job and, beside it, the inbox, the care for the store's tokens and, if it is to drain,
-//! the look whether anything is left.
+//! A worker: the runner over every job and, beside it, the inbox, the care for the store's tokens, answers to who asks how it is
+//! and, if it is to drain, the look whether anything is left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::intake::{LedgerDoor, inbox};
 use crate::ledger::Scope;
+use crate::listen::{self, Asked, Listener};
 use crate::queue::Queue;
 use crate::runner::Runner;
 use crate::service::Service;
 use crate::store::remote::RemoteStore;
+use crate::tasks;
 
 /// How often a draining worker looks whether anything is left: one short question, and somebody waits for the end.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -28,6 +30,8 @@ pub(crate) struct WorkerOptions {
     pub(crate) inbox: bool,
     /// Whether it stops when no job is left to work on.
     pub(crate) drain: bool,
+    /// Where it says how it is.
+    pub(crate) listener: Option<Listener>,
 }
 
 /// Works until `stop` is cancelled, or until nothing is left if it is to drain. Of how many jobs the results could not be
@@ -49,8 +53,28 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
         beside.spawn(drain(service, runner, options.inbox, stop.clone()))
     });
     beside.close();
-    runner.serve(stop.clone()).await?;
+    // Answered until the last chunk in hand has ended.
+    let closed = CancellationToken::new();
+    let listening = options.listener.map(|listener| {
+        let inbox = match &service.queue {
+            Queue::Redis(redis) if options.inbox => Some(redis.clone()),
+            _ => None,
+        };
+        let asked = Asked {
+            ledger: service.ledger.clone(),
+            inbox,
+            metrics: service.metrics.clone(),
+            stop: stop.clone(),
+        };
+        tasks::spawn("the worker", listen::serve(listener, asked, closed.clone()))
+    });
+    let served = runner.serve(stop.clone()).await;
     stop.cancel();
+    closed.cancel();
+    if let Some(listening) = listening {
+        listening.await?;
+    }
+    served?;
     beside.wait().await;
     tracing::info!("stopped");
     Ok(match draining {

@@ -357,6 +357,18 @@ impl crate::service::Progress for ProgressDisplay {
         self.of(total);
         self.rows(finished, Some(total));
     }
+
+    fn has_worker(&self, has: bool) {
+        let line = if has {
+            "somebody works on the jobs of this ledger now"
+        } else {
+            "nobody works on the jobs of this ledger now; the job waits for a `tenantry worker`, and so does this command"
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
+        }
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -1,9 +1,12 @@
 //! `tenantry worker`: work on queued jobs until stopped.
 
+use anyhow::Context;
 use clap::Args;
 
 use super::{End, output};
 use crate::app::App;
+use crate::config::Config;
+use crate::listen::Listener;
 use crate::worker::{self, WorkerOptions};
 
 #[derive(Debug, Args)]
@@ -14,6 +17,10 @@ pub(super) struct WorkerArgs {
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: Option<u16>,
+    /// Say over HTTP how it is: /healthz, /readyz and /metrics, on an address such as 127.0.0.1:9464 [default: as configured, else
+    /// nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: Option<String>,
 }
 
 pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<End> {
@@ -26,11 +33,26 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<End> 
         output::counted(at_once, "chunk"),
         config.queue.url
     );
+    let listener = listener(config).await?;
     let options = WorkerOptions {
+        listener,
         concurrency,
         inbox: config.inbox.enabled,
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;
     Ok(if unwritten == 0 { End::Fine } else { End::Unfinished })
+}
+
+/// What is to be listened on.
+async fn listener(config: &Config) -> anyhow::Result<Option<Listener>> {
+    let Some((address, token)) = config.listen.listening()? else {
+        return Ok(None);
+    };
+    let listener = Listener::bind(address, token)
+        .await
+        .with_context(|| format!("`listen.address` = `{address}` cannot be listened on"))?;
+    let address = listener.address()?;
+    tracing::info!(%address, "answering at http://{address}/healthz, /readyz and /metrics");
+    Ok(Some(listener))
 }

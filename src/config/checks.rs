@@ -125,6 +125,13 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
     check(prefix, &["queue.prefix"], "letters, digits and - _ . : { }");
     faults.extend(
         config
+            .listen
+            .faults()
+            .into_iter()
+            .map(|(key, fault)| (vec![key.into()], fault)),
+    );
+    faults.extend(
+        config
             .passwords
             .faults()
             .into_iter()

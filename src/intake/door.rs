@@ -6,6 +6,7 @@ use tenantry_jobs::Problem;
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::intake::document::{JobRows, code};
 use crate::ledger::{Actor, JobState, ReplyTo, Via};
+use crate::metrics::EntryFault;
 use crate::plan::{PlanError, RowFault, RowSource};
 use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
 use crate::submit::{self, SubmitError, Submitted};
@@ -50,6 +51,18 @@ impl Door for LedgerDoor {
             told.push(self.told(&one, submitted).await);
         }
         told
+    }
+
+    fn refused(&self, reasons: &[Reason]) {
+        let of_rows = reasons
+            .iter()
+            .any(|reason| tenantry_jobs::code::ALL.contains(&reason.code.as_str()));
+        let fault = if of_rows {
+            EntryFault::Rows
+        } else {
+            EntryFault::Document
+        };
+        self.0.metrics.inbox_rejected(fault);
     }
 }
 

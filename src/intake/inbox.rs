@@ -70,14 +70,18 @@ pub async fn serve<D: Door>(queue: RedisQueue, door: D, stop: CancellationToken)
 
 /// Whether anything is at the inbox that is not dealt with.
 pub async fn waiting(queue: &RedisQueue) -> Result<bool, QueueError> {
+    Ok(length(queue).await? > 0)
+}
+
+/// How many entries of the inbox are not dealt with.
+pub(crate) async fn length(queue: &RedisQueue) -> Result<u64, QueueError> {
     let mut connection = queue.connection().await?;
     // What is dealt with is deleted, so what is there is unread or pending.
-    let length: u64 = redis::cmd("XLEN")
+    redis::cmd("XLEN")
         .arg(queue.key("inbox"))
         .query_async(&mut connection)
         .await
-        .map_err(failed)?;
-    Ok(length > 0)
+        .map_err(failed)
 }
 
 struct Inbox<D> {

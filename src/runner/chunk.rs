@@ -2,6 +2,7 @@
 //! and close in one transaction.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::{Duration, Instant};
 
 use tenantry_jobs::header::Mapping;
 use tenantry_jobs::{JobKind, header};
@@ -16,6 +17,7 @@ use crate::input::Block;
 use crate::ledger::closing::EndedJobs;
 use crate::ledger::ids::record_id;
 use crate::ledger::{Claim, Closing, Descent, Installation, Outcome, RowOutcome, artifacts, closing, fence, sealed};
+use crate::metrics::RowTally;
 use crate::passwords::{PasswordPolicy, PasswordRow, generate};
 use crate::plan::{Slice, customers_named};
 use crate::store::remote::{ApplyError, StoreError};
@@ -35,14 +37,16 @@ impl Runner {
                 self.condemn(claim, deaths, leaving).await;
                 continue;
             }
+            let began = Instant::now();
             match self.persist(&claims, leaving).await {
-                Ok(ended) => self.say_done(&claims, &ended),
+                Ok(ended) => self.say_done(&claims, &ended, began.elapsed()),
                 Err(error) if claims.len() > 1 && !is_of_the_surroundings(&error) => {
                     tracing::debug!(chunks = claims.len(), %error, "chunks came to nothing together and are tried in halves");
                     let second = claims.split_off(claims.len() / 2);
                     left.extend([second, claims]);
                 }
                 Err(ApplyError::Db(DbError::LeaseLost)) => {
+                    self.metrics.leases_lost(claims.len());
                     for claim in &claims {
                         tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
                     }
@@ -58,18 +62,12 @@ impl Runner {
         drop(hold);
     }
 
-    fn say_done(&self, claims: &[Claim], ended: &EndedJobs) {
-        for claim in claims {
-            tracing::debug!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} done", claim.chunk, claim.job_id);
-        }
-        let id = |job: &i64| claims.iter().find(|claim| claim.job == *job).map(|claim| claim.job_id);
-        for (job, state) in ended {
-            if let Some(id) = id(job) {
-                tracing::info!(job.id = %id, state, "job {id} ended: {state}");
+    fn say_done(&self, claims: &[Claim], ended: &EndedJobs, took: Duration) {
+        self.chunks_done(claims, took);
+        for (job, how) in ended {
+            if let Some(claim) = claims.iter().find(|claim| claim.job == *job) {
+                self.job_ended(claim, how);
             }
-        }
-        if !ended.is_empty() {
-            self.ended.notify_one();
         }
     }
 
@@ -86,7 +84,7 @@ impl Runner {
             return Err(StoreError::Unavailable(what).into());
         };
         let ended = self.apply_remotely(claim, store.as_ref(), leaving).await?;
-        Ok(ended.into_iter().map(|state| (claim.job, state)).collect())
+        Ok(ended.into_iter().map(|how| (claim.job, how)).collect())
     }
 
     async fn apply_here(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<EndedJobs, ApplyError> {
@@ -121,7 +119,7 @@ impl Runner {
             Dialect::Sqlite => Vec::new(),
         };
         let _turn = self.turns.take(&customers).await;
-        let ended = self
+        let (ended, rows) = self
             .ledger
             .db()
             .write(move |tx| {
@@ -154,16 +152,18 @@ impl Runner {
                     let target = |row| installation.guid(record_id(claim.job, row)).to_string();
                     name_applied(closing, part, target);
                     let ended = closing::close_part(tx, claim, closing, limit, now)?;
-                    ended.into_iter().map(|state| (claim.job, state)).collect()
+                    ended.into_iter().map(|how| (claim.job, how)).collect()
                 } else {
                     let chunks: Vec<_> = claims.iter().zip(&closings).collect();
                     closing::close_all(tx, &chunks, limit, now)?
                 };
                 crate::failpoint::hit("before-commit");
-                Ok(ended)
+                let is_part = rest.iter().any(|rest| rest.part.is_some());
+                Ok((ended, RowTally::of_chunks(claims.iter().zip(&closings), is_part)))
             })
             .await?;
         crate::failpoint::hit("after-commit");
+        self.metrics.rows(&rows);
         Ok(ended)
     }
 }

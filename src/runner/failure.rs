@@ -13,6 +13,7 @@ use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::ledger::closing::EndedJobs;
 use crate::ledger::{Cause, Claim, SetBack};
+use crate::metrics::ChunkFailure;
 use crate::store::remote::{ApplyError, StoreError};
 
 /// How often in a row an error that passes is tried again at once, and how long the pauses are.
@@ -101,6 +102,7 @@ impl Runner {
 
     /// Records that a chunk came to nothing.
     pub(super) async fn came_to_nothing(&self, claim: &Claim, error: &ApplyError, leaving: &CancellationToken) {
+        self.chunks_failed(error);
         let (id, chunk, retry) = (claim.job_id, claim.chunk, self.settings.retry);
         let rows = Cause::Rows {
             most: retry.attempts.into(),
@@ -109,7 +111,9 @@ impl Runner {
             ApplyError::Db(DbError::Damaged(_)) => {
                 tracing::error!(job.id = %id, chunk, %error, "chunk {chunk} of job {id} is given up");
                 let give_up = || self.ledger.give_up(claim, format!("given up: {error}"));
-                self.recorded(claim, leaving, give_up).await;
+                if let Some(failed) = self.recorded(claim, leaving, give_up).await {
+                    self.rows_failed(claim, &failed);
+                }
                 return;
             }
             error if is_of_the_surroundings(error) => Cause::Surroundings,
@@ -137,8 +141,9 @@ impl Runner {
             Some(SetBack::Again(delay)) => {
                 tracing::warn!(job.id = %id, chunk, %error, "chunk {chunk} of job {id} came to nothing; trying again in {delay:?}");
             }
-            Some(SetBack::RowFailed) => {
+            Some(SetBack::RowFailed(failed)) => {
                 tracing::error!(job.id = %id, chunk, %error, "a row of chunk {chunk} of job {id} is given up");
+                self.rows_failed(claim, &failed);
             }
             None => {}
         }
@@ -149,8 +154,11 @@ impl Runner {
         let (id, chunk) = (claim.job_id, claim.chunk);
         tracing::error!(job.id = %id, chunk, "a row of chunk {chunk} of job {id} is given up: its worker died {deaths} times");
         let why = format!("its worker died {deaths} times");
-        self.recorded(claim, leaving, || self.ledger.fail_row(claim, why.clone()))
-            .await;
+        self.metrics.chunk_failed(ChunkFailure::Died);
+        let failed = self.recorded(claim, leaving, || self.ledger.fail_row(claim, why.clone()));
+        if let Some(failed) = failed.await {
+            self.rows_failed(claim, &failed);
+        }
     }
 
     /// Records something of a chunk once the ledger can be reached. If it cannot for long, or the worker is to leave, the lease

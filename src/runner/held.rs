@@ -102,7 +102,7 @@ impl HeldChunks {
         self.places().len() as u64
     }
 
-    fn all(&self) -> Vec<ChunkKey> {
+    pub(super) fn all(&self) -> Vec<ChunkKey> {
         let places = self.places();
         let chunks = places.values().flat_map(|held| &held.chunks);
         chunks.map(|(key, _)| *key).collect()
@@ -121,20 +121,18 @@ impl Drop for Hold {
 }
 
 impl Runner {
-    /// Renews the leases in hand until `finished`.
+    /// Renews the leases in hand until `finished`, and gives signs of life.
     pub(super) async fn heartbeat(self, finished: CancellationToken) {
+        let mut signs = self.signs();
         let beating = async {
             loop {
-                tokio::time::sleep(self.settings.heartbeat).await;
-                let held = self.held.all();
-                if held.is_empty() {
-                    continue;
-                }
-                let lease = self.settings.lease.as_millis() as i64;
-                if let Err(error) = self.ledger.renew(&self.owner, &held, lease).await {
+                if let Err(error) = self.beat(&mut signs).await {
                     self.look_at(&error, &finished);
-                    tracing::warn!(%error, "leases could not be renewed; the fence keeps their chunks safe");
+                    if self.held.len() > 0 {
+                        tracing::warn!(%error, "leases could not be renewed; the fence keeps their chunks safe");
+                    }
                 }
+                tokio::time::sleep(self.settings.heartbeat).await;
             }
         };
         finished.run_until_cancelled(beating).await;

@@ -21,7 +21,8 @@ use super::chunk::part_of;
 use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
 use crate::ledger::sealed::{self, unsealed};
-use crate::ledger::{Claim, Closing, Outcome, RowWait, artifacts, closing, fence, job};
+use crate::ledger::{Claim, Closing, EndedJob, Outcome, RowWait, artifacts, closing, fence, job};
+use crate::metrics::RowTally;
 use crate::passwords::generate;
 use crate::plan::Slice;
 use crate::store::listing::Listing;
@@ -65,13 +66,13 @@ enum Stop {
 }
 
 impl Runner {
-    /// The job's state if this chunk ended it.
+    /// How the job ended, if this chunk ended it.
     pub(super) async fn apply_remotely(
         &self,
         claim: &Claim,
         store: &dyn RemoteStore,
         leaving: &CancellationToken,
-    ) -> Result<Option<String>, ApplyError> {
+    ) -> Result<Option<EndedJob>, ApplyError> {
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let mut claim = claim.clone();
         let (mut loaded, part) = {
@@ -298,6 +299,7 @@ impl Runner {
             artifacts,
             ..
         } = std::mem::take(batch);
+        let rows = RowTally::of_rows(claim, &outcomes);
         let (mut held, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let recorded = self.ledger.db().write(move |tx| {
             fence::check(tx, &held)?;
@@ -309,6 +311,7 @@ impl Runner {
             Ok(held)
         });
         *claim = recorded.await?;
+        self.metrics.rows(&rows);
         crate::failpoint::hit("after-record-rows");
         Ok(())
     }
@@ -321,7 +324,8 @@ impl Runner {
         waits: Vec<RowWait>,
         next_look: i64,
         in_part: bool,
-    ) -> Result<Option<String>, DbError> {
+    ) -> Result<Option<EndedJob>, DbError> {
+        let rows = RowTally::of_rows(claim, &batch.outcomes);
         let (claim, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let named = (batch.outcomes.len() + waits.len()) as u64;
         if named != claim.pending && !in_part {
@@ -349,6 +353,7 @@ impl Runner {
             Ok(ended)
         });
         let ended = ended.await?;
+        self.metrics.rows(&rows);
         crate::failpoint::hit("after-commit");
         Ok(ended)
     }

@@ -75,6 +75,7 @@ impl Runner {
             stop.clone(),
             async |runner| {
                 purge_deleted_users(&runner.ledger).await?;
+                runner.ledger.forget_lost_workers().await?;
                 let keep = runner.settings.spool_keep.as_millis() as i64;
                 while runner.ledger.prune_spool(keep).await?.is_more {}
                 Ok(())

@@ -2,6 +2,7 @@
 
 mod counts;
 mod transfers;
+mod workers;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ const TRIAL_BYTES: usize = 64 << 10;
 /// add up are mended for `repair`.
 pub(crate) async fn examine(config: &Config, stores: Result<Stores, String>, repair: Option<&Actor>) -> Vec<Finding> {
     let mut findings = vec![configuration(config), ledger(config).await];
+    findings.extend(workers::workers(config).await);
     findings.extend(counts::counts(config, repair).await);
     findings.extend(transfers::transfers(config, repair).await);
     findings.extend([queue(config).await, results(config), passwords(config)]);

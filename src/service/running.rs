@@ -7,18 +7,25 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::{Service, ServiceError};
+use crate::db::DbError;
 use crate::delivery::{self, DeliveryError};
-use crate::ledger::{Job, JobId, Scope};
+use crate::ledger::{Job, JobId, JobState, Scope};
 use crate::runner::ServeError;
 use tracing::Instrument;
 
 /// How often it is looked at how far a job is: often enough for a progress bar, one short question each.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Looks at a job for one look for workers.
+const WORKERS_EVERY: u32 = 20;
+
 /// Is told how far a job is.
 pub trait Progress: Sync {
     /// So many of its rows are over.
     fn at(&self, finished: u64, total: u64);
+
+    /// The job waits for a worker, and there is none; or there is one now.
+    fn has_worker(&self, _has: bool) {}
 }
 
 /// How a job is worked on here.
@@ -79,6 +86,31 @@ pub struct ResultsError {
     pub error: DeliveryError,
 }
 
+/// Whether somebody works on a job that is waited for.
+#[derive(Default)]
+struct Help {
+    looks: u32,
+    is_missing: bool,
+}
+
+impl Help {
+    /// Looks every now and then whether there is a worker, and tells when that has changed. A job whose chunks are in hand has one.
+    async fn look_for(&mut self, service: &Service, job: &Job, progress: &dyn Progress) -> Result<(), DbError> {
+        let is_due = self.looks.is_multiple_of(WORKERS_EVERY);
+        self.looks += 1;
+        if !is_due {
+            return Ok(());
+        }
+        let waits = matches!(job.state, JobState::Queued | JobState::Retryable);
+        let is_missing = waits && !service.patiently(|| service.ledger.has_workers()).await?;
+        if is_missing != self.is_missing {
+            self.is_missing = is_missing;
+            progress.has_worker(!is_missing);
+        }
+        Ok(())
+    }
+}
+
 impl Service {
     /// Makes sure that results can be written to `out`, or where they usually go, before there is a job that has some.
     pub fn try_results(&self, out: Option<&Path>) -> Result<(), ResultsError> {
@@ -102,7 +134,7 @@ impl Service {
         let work_over = stop.child_token();
         let working = {
             let work_over = work_over.clone();
-            let span = tracing::debug_span!("job", job.id = %id, job.kind = job.kind);
+            let span = tracing::info_span!("job", job.id = %id, job.kind = job.kind);
             async move { runner.serve(work_over).await }.instrument(span)
         };
         let watching = async {
@@ -118,12 +150,14 @@ impl Service {
 
     /// Waits until a job that workers have in hand has ended, or rests, and writes its results.
     pub async fn wait(&self, id: JobId, out: Option<&Path>, progress: &dyn Progress) -> Result<(), RunError> {
+        let mut help = Help::default();
         let job = loop {
             let job = self.job(id).await?;
             progress.at(job.counts.finished(), job.counts.total);
             if job.is_at_rest() {
                 break job;
             }
+            help.look_for(self, &job, progress).await.map_err(ServiceError::from)?;
             tokio::time::sleep(LOOK_EVERY).await;
         };
         let dir = self.claim_results(&job, out).await?;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tenantry_jobs::JobKind;
 
 use super::{PasswordWish, Service, ServiceError};
-use crate::ledger::{Actor, JobId, Parameters, ReplyTo};
+use crate::ledger::{Actor, JobId, Parameters, ReplyTo, Via};
 use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
@@ -45,29 +45,44 @@ impl Service {
         request: SubmitRequest,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Submitted, ServiceError> {
-        let queue = self.told(request.is_for_workers);
+        let (queue, kind, via) = (self.told(request.is_for_workers), request.kind, by.via);
         let submission = self.submission(by, request)?;
-        Ok(self.submitter(&queue).submit(submission, progress).await?)
+        let submitted = self.submitter(&queue).submit(submission, progress).await?;
+        self.count(kind, via, &submitted);
+        Ok(submitted)
     }
 
     /// Takes several submissions for workers, recorded in their order. What became of each.
     pub async fn submit_all(&self, requests: Vec<(Actor, SubmitRequest)>) -> Vec<Result<Submitted, ServiceError>> {
         let (mut submissions, mut refused) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
         for (by, request) in requests {
+            let (kind, via) = (request.kind, by.via);
             match self.submission(by, request) {
                 Ok(submission) => {
                     submissions.push(submission);
-                    refused.push(None);
+                    refused.push(Ok((kind, via)));
                 }
-                Err(error) => refused.push(Some(error)),
+                Err(error) => refused.push(Err(error)),
             }
         }
         let mut submitted = self.submitter(&self.queue).submit_all(submissions).await.into_iter();
-        let outcome = |refused: Option<ServiceError>| match refused {
-            Some(error) => Some(Err(error)),
-            None => submitted.next().map(|submitted| submitted.map_err(ServiceError::from)),
+        let outcome = |refused: Result<(&dyn JobKind, Via), ServiceError>| match refused {
+            Err(error) => Some(Err(error)),
+            Ok((kind, via)) => submitted.next().map(|submitted| {
+                let submitted = submitted?;
+                self.count(kind, via, &submitted);
+                Ok(submitted)
+            }),
         };
         refused.into_iter().filter_map(outcome).collect()
+    }
+
+    fn count(&self, kind: &dyn JobKind, via: Via, submitted: &Submitted) {
+        match submitted {
+            Submitted::Queued(_) | Submitted::AwaitingApproval(_) => self.metrics.submitted(kind.kind(), via),
+            Submitted::Refused(_) => self.metrics.refused(kind.kind()),
+            Submitted::Same(_) => {}
+        }
     }
 
     fn submission(&self, by: Actor, request: SubmitRequest) -> Result<Submission, ServiceError> {

@@ -4,6 +4,7 @@
 mod addresses;
 mod administrators;
 mod copies;
+mod counted;
 mod faults;
 mod halfway;
 mod killed;

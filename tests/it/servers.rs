@@ -12,6 +12,8 @@
 mod install;
 mod nursery;
 mod postgres;
+#[allow(dead_code, reason = "the benches start none")]
+pub(crate) mod prometheus;
 mod redis;
 
 use std::fs;

@@ -33,7 +33,7 @@ pub use chain::{Anchor, ChainFault, ChainReport, Checker};
 use std::collections::BTreeMap;
 
 use super::job::to_json;
-use super::{Actor, Counts, JobId, Via};
+use super::{Actor, Counts, EndedJob, JobId, Via};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_foundation::input::Meter;
 
@@ -295,23 +295,24 @@ pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<AuditEnt
 }
 
 impl AuditEntry {
-    /// What [`of_job`] says of the end of a job, as it is recorded, and the job's state; `worker` closed its last chunk.
-    pub(super) fn of_an_end(mut self, worker: Option<&str>) -> (Self, String) {
+    /// What [`of_job`] says of the end of a job, as it is recorded, and how the job ended; `worker` closed its last chunk.
+    pub(super) fn of_an_end(mut self, worker: Option<&str>) -> (Self, EndedJob) {
         let state = self.note.take().unwrap_or_default();
         self.note = Some(worker.map_or_else(|| state.clone(), |worker| format!("{state}, last worker {worker}")));
-        (self, state)
+        let counts = self.counts.unwrap_or_default();
+        (self, EndedJob { state, counts })
     }
 }
 
-/// Records the end of a job, if one has ended. Last in the transaction. Returns the job's state.
+/// Records the end of a job, if one has ended. Last in the transaction. Returns how it ended.
 pub(super) fn ended(
     tx: &mut dyn Tx,
     end: Option<AuditEntry>,
     worker: Option<&str>,
     now: i64,
-) -> Result<Option<String>, DbError> {
+) -> Result<Option<EndedJob>, DbError> {
     let Some(end) = end else { return Ok(None) };
-    let (entry, state) = end.of_an_end(worker);
+    let (entry, how) = end.of_an_end(worker);
     append(tx, now, &entry)?;
-    Ok(Some(state))
+    Ok(Some(how))
 }

@@ -31,6 +31,9 @@ pub struct Claim {
     pub job_id: JobId,
     pub kind: String,
     pub parameters: Parameters,
+    pub created_at: i64,
+    /// When its first chunk was claimed.
+    pub started_at: i64,
     pub retry_of: Option<i64>,
     /// The job this one takes back: its sequence number and its kind.
     pub undo_of: Option<(i64, String)>,
@@ -163,12 +166,15 @@ struct Candidate {
     input: i64,
     undo_of: Option<i64>,
     checks_drift: bool,
+    created_at: i64,
+    started_at: Option<i64>,
     /// Pending rows of the chunk that comes next, as far as that can be told before it is locked.
     pending: u64,
 }
 
 /// What [`Candidate::read`] reads, of `jobs j`.
-const CANDIDATE: &str = "j.seq, j.id, j.kind, j.parameters, j.retry_of, j.input, j.undo_of, j.checks_drift";
+const CANDIDATE: &str =
+    "j.seq, j.id, j.kind, j.parameters, j.retry_of, j.input, j.undo_of, j.checks_drift, j.created_at, j.started_at";
 
 impl Candidate {
     fn read(row: &Row) -> Result<Self, DbError> {
@@ -181,7 +187,9 @@ impl Candidate {
             input: row.int(5)?,
             undo_of: row.opt_int(6)?,
             checks_drift: row.int(7)? != 0,
-            pending: row.opt_int(8)?.unwrap_or_default() as u64,
+            created_at: row.int(8)?,
+            started_at: row.opt_int(9)?,
+            pending: row.opt_int(10)?.unwrap_or_default() as u64,
         })
     }
 
@@ -405,6 +413,8 @@ fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> R
             job_id: one.job.id,
             kind: one.job.kind,
             parameters: one.job.parameters,
+            created_at: one.job.created_at,
+            started_at: one.job.started_at.unwrap_or(now),
             retry_of: one.job.retry_of,
             undo_of,
             input: one.job.input,

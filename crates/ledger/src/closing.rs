@@ -5,7 +5,7 @@ use super::chunk_state::ChunkState;
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes, record_outcomes_of};
 use super::trial::Trial;
-use super::{Claim, JobState, Outcome, RowOutcome, fence};
+use super::{Claim, EndedJob, JobState, Outcome, RowOutcome, fence};
 use std::collections::BTreeMap;
 
 use tenantry_foundation::db::{DbError, Tx, Value};
@@ -21,8 +21,8 @@ pub struct Closing {
     pub next_look: i64,
 }
 
-/// Jobs that ended, by number, with their states.
-pub type EndedJobs = Vec<(i64, String)>;
+/// Jobs that ended, by number, and how.
+pub type EndedJobs = Vec<(i64, EndedJob)>;
 
 /// How many rows of a job may go wrong while it runs before it is paused.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +34,7 @@ pub struct ErrorLimit {
 }
 
 /// Records the outcomes of a fenced chunk and closes it; every pending row of it that is not named was applied.
-/// A chunk with rows that wait stays open, for a later look. Last in the transaction. Returns the job's state if that
+/// A chunk with rows that wait stays open, for a later look. Last in the transaction. Returns how the job ended if that
 /// ended it.
 pub fn close(
     tx: &mut dyn Tx,
@@ -42,13 +42,13 @@ pub fn close(
     closing: &Closing,
     limit: Option<ErrorLimit>,
     now: i64,
-) -> Result<Option<String>, DbError> {
+) -> Result<Option<EndedJob>, DbError> {
     let ended = close_all(tx, &[(claim, closing)], limit, now)?;
-    Ok(ended.into_iter().next().map(|(_, state)| state))
+    Ok(ended.into_iter().next().map(|(_, job)| job))
 }
 
 /// As [`close`] for several chunks of one worker, each with how it ended: as many statements as for one. Returns the jobs that
-/// this ended, by number, with their states.
+/// this ended, by number, and how.
 pub fn close_all(
     tx: &mut dyn Tx,
     chunks: &[(&Claim, &Closing)],
@@ -90,7 +90,7 @@ pub fn close_part(
     closing: &Closing,
     limit: Option<ErrorLimit>,
     now: i64,
-) -> Result<Option<String>, DbError> {
+) -> Result<Option<EndedJob>, DbError> {
     record_outcomes_of(tx, claim.job, &closing.outcomes)?;
     note_waits(tx, claim, &closing.waits, now)?;
     let pending = claim.pending - closing.outcomes.len() as u64;
@@ -106,7 +106,7 @@ pub fn close_part(
     count.add(tally(&closing.outcomes, 0), u64::from(pending == 0));
     let counts = Counts::from([(claim.job, count)]);
     let ended = finish(tx, &counts, &claim.owner, limit, now)?;
-    Ok(ended.into_iter().next().map(|(_, state)| state))
+    Ok(ended.into_iter().next().map(|(_, job)| job))
 }
 
 /// The code of a row that was applied and has a record only because the rest of its chunk is not over.
@@ -162,7 +162,7 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbEr
     .map(drop)
 }
 
-/// Counts on jobs, and says what that has led to: those that ended, with their states.
+/// Counts on jobs, and says what that has led to: those that ended, and how.
 fn finish(
     tx: &mut dyn Tx,
     counts: &Counts,
@@ -174,9 +174,9 @@ fn finish(
     for (job, end) in count(tx, counts, now)? {
         match (end, limit) {
             (Some(end), _) => {
-                let (entry, state) = end.of_an_end(Some(worker));
+                let (entry, how) = end.of_an_end(Some(worker));
                 entries.push(entry);
-                ended.push((job, state));
+                ended.push((job, how));
             }
             (None, Some(limit)) => entries.extend(pause_if_failing(tx, job, limit)?),
             (None, None) => {}

@@ -120,6 +120,15 @@ impl Counts {
     }
 }
 
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedJob {
+    /// The word for its last state.
+    pub state: String,
+    /// How its rows ended.
+    pub counts: Counts,
+}
+
 /// A job as the ledger knows it.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the ledger's columns")]

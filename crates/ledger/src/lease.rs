@@ -6,7 +6,8 @@ use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::closing::{self, end_chunk};
 use super::fence::{self, pending_rows};
 use super::trial::{Next, Trial};
-use super::{Actor, Claim, Ledger, Outcome, RowOutcome};
+use super::workers::{self, WorkerSign};
+use super::{Actor, Claim, EndedJob, Ledger, Outcome, RowOutcome};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// Why a chunk came to nothing.
@@ -22,19 +23,36 @@ pub enum Cause {
 }
 
 /// What became of a chunk that came to nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetBack {
     /// It is tried again after this long.
     Again(Duration),
     /// A row of it was at fault and failed.
-    RowFailed,
+    RowFailed(FailedRows),
+}
+
+/// What a row that is given up has led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedRows {
+    /// Rows that have failed: this one, or all that were left.
+    pub rows: u64,
+    /// How the job ended, if that ended it.
+    pub job: Option<EndedJob>,
 }
 
 impl Ledger {
     /// Prolongs the leases of the chunks given as (job, chunk, attempt). One that a transaction is at work on is passed over:
-    /// nobody else can claim it meanwhile, and waiting for it would let the others run out.
-    pub async fn renew(&self, owner: &str, held: &[(i64, i64, i64)], lease_millis: i64) -> Result<(), DbError> {
-        let until = self.clock.now_millis() + lease_millis;
+    /// nobody else can claim it meanwhile, and waiting for it would let the others run out. The worker's sign of life, if it gives
+    /// one, goes with them.
+    pub async fn renew(
+        &self,
+        owner: &str,
+        held: &[(i64, i64, i64)],
+        lease_millis: i64,
+        sign: Option<WorkerSign>,
+    ) -> Result<(), DbError> {
+        let now = self.clock.now_millis();
+        let until = now + lease_millis;
         let params: Vec<Vec<Value>> = held
             .iter()
             .map(|(job, chunk, attempt)| {
@@ -56,7 +74,8 @@ impl Ledger {
                         AND state = 'running'{})",
                     tx.dialect().for_update_skip_locked()
                 );
-                tx.exec_all(&sql, &params).map(drop)
+                tx.exec_all(&sql, &params)?;
+                sign.map_or(Ok(()), |sign| workers::record(tx, &sign, now))
             })
             .await
     }
@@ -107,8 +126,7 @@ impl Ledger {
                     Cause::Rows { most } => match trial.failed(claim.pending, most) {
                         Next::RowFails => {
                             let why = format!("given up after {most} attempts: {why}");
-                            fail_row(tx, claim, why, now)?;
-                            return Ok(SetBack::RowFailed);
+                            return fail_row(tx, claim, why, now).map(SetBack::RowFailed);
                         }
                         Next::Again(next) => {
                             trial = next;
@@ -146,7 +164,7 @@ impl Ledger {
     }
 
     /// Fails the row that comes next, which is at fault, and gives the chunk back, to go on without it.
-    pub async fn fail_row(&self, claim: &Claim, why: String) -> Result<(), DbError> {
+    pub async fn fail_row(&self, claim: &Claim, why: String) -> Result<FailedRows, DbError> {
         let (claim, now) = (claim.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
@@ -185,14 +203,13 @@ impl Ledger {
     }
 
     /// Ends a chunk that cannot be carried out: its rows without an outcome are `failed`.
-    pub async fn give_up(&self, claim: &Claim, why: String) -> Result<(), DbError> {
+    pub async fn give_up(&self, claim: &Claim, why: String) -> Result<FailedRows, DbError> {
         let (claim, now) = (claim.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
                 fence::check(tx, &claim)?;
                 say_of_job(tx, claim.job, &why)?;
-                let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
-                audit::ended(tx, ended, Some(&claim.owner), now).map(drop)
+                fail_rest(tx, &claim, &why, now)
             })
             .await
     }
@@ -259,7 +276,7 @@ fn say_of_job(tx: &mut dyn Tx, job: i64, what: &str) -> Result<(), DbError> {
 
 /// In a transaction that is fenced. If a few rows of the chunk have failed so, it is no fault of single rows, and all that are
 /// left fail with this one.
-fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<(), DbError> {
+fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<FailedRows, DbError> {
     const MOST_ROWS: i64 = 5;
     let alike = tx.query_first(
         "SELECT COUNT(*) FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
@@ -274,8 +291,7 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
     say_of_job(tx, claim.job, &why)?;
     let many = alike.map_or(Ok(0), |row| row.int(0))? >= MOST_ROWS;
     let Some(row) = next.filter(|_| !many && claim.pending > 1) else {
-        let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
-        return audit::ended(tx, ended, Some(&claim.owner), now).map(drop);
+        return fail_rest(tx, &claim, &why, now);
     };
     let failed = RowOutcome {
         row,
@@ -295,6 +311,16 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
             trial.failures.into(),
             trial.suspects.into(),
         ],
-    )
-    .map(drop)
+    )?;
+    Ok(FailedRows { rows: 1, job: None })
+}
+
+/// Fails every row of a fenced chunk that is left.
+fn fail_rest(tx: &mut dyn Tx, claim: &Claim, why: &str, now: i64) -> Result<FailedRows, DbError> {
+    let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(why), now)?;
+    let job = audit::ended(tx, ended, Some(&claim.owner), now)?;
+    Ok(FailedRows {
+        rows: claim.pending,
+        job,
+    })
 }

@@ -27,6 +27,7 @@ impl<D: Door> Inbox<D> {
                     }
                 }
                 Err((Refusal::Invalid(reasons), reply_to)) => {
+                    self.door.refused(&reasons);
                     let rejected = self.reject(&entry, &reasons, reply_to.as_deref()).await;
                     self.is_sealed(std::slice::from_ref(&entry), rejected);
                 }

@@ -1,0 +1,394 @@
+//! What a process counts while it works, and how that is told to Prometheus.
+//!
+//! Counters are counted where things happen, in memory; gauges of the ledger are set by whoever shows them (`listen`). Labels have
+//! values of closed lists only ([`labels`]): never a customer, a job, a user or a file, whose number has no end. What is of no
+//! list is `other`.
+//!
+//! [`NAMES`] is what there is; dashboards and alerts are held against it.
+
+mod labels;
+mod process;
+mod tally;
+
+use std::time::Duration;
+
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::db::DbError;
+use crate::ledger::{Backlog, EndedJob, JobState, Via};
+use labels::{
+    Build, Coded, OfChunk, OfKind, OfOutcome, OfReason, OfState, OfStateAndKind, OfStatus, Submitted, code, kind,
+    ledger_error, state,
+};
+use process::Process;
+pub(crate) use tally::RowTally;
+
+/// The type of the text.
+pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
+
+/// Every metric, as it is told. Histograms have `_bucket`, `_sum` and `_count` besides.
+pub const NAMES: &[&str] = &[
+    "process_cpu_seconds_total",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "tenantry_approvals_pending",
+    "tenantry_build_info",
+    "tenantry_chunk_duration_seconds",
+    "tenantry_chunk_failures_total",
+    "tenantry_inbox_lag",
+    "tenantry_inbox_rejected_total",
+    "tenantry_job_duration_seconds",
+    "tenantry_job_queue_wait_seconds",
+    "tenantry_jobs",
+    "tenantry_jobs_finished_total",
+    "tenantry_jobs_refused_total",
+    "tenantry_jobs_submitted_total",
+    "tenantry_leases_held",
+    "tenantry_leases_lost_total",
+    "tenantry_ledger_errors_total",
+    "tenantry_ledger_up",
+    "tenantry_oldest_job_age_seconds",
+    "tenantry_row_errors_total",
+    "tenantry_rows_pending",
+    "tenantry_rows_total",
+    "tenantry_rows_waiting",
+    "tenantry_workers",
+];
+
+/// From a small job to one of a million rows.
+const SECONDS: [f64; 11] = [0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0];
+
+/// Of a gauge that is not told while nobody knows it.
+type Unlabelled = [(&'static str, &'static str); 0];
+
+type Timed<S> = Family<S, Histogram, fn() -> Histogram>;
+
+fn timed<S: Clone + Eq + std::hash::Hash>() -> Timed<S> {
+    Family::new_with_constructor(|| Histogram::new(SECONDS))
+}
+
+/// Why a chunk came to nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ChunkFailure {
+    /// Something is away that it needs.
+    Surroundings,
+    /// Something is wrong with its rows.
+    Rows,
+    /// It cannot be read.
+    Damaged,
+    /// Its worker died over it.
+    Died,
+}
+
+/// Where an entry of the inbox was at fault.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EntryFault {
+    /// The document.
+    Document,
+    /// Its rows.
+    Rows,
+}
+
+/// What one process counts.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    process: Process,
+    submitted: Family<Submitted, Counter>,
+    refused: Family<OfKind, Counter>,
+    finished: Family<OfStateAndKind, Counter>,
+    duration: Timed<OfKind>,
+    queue_wait: Timed<OfKind>,
+    rows: Family<OfOutcome, Counter>,
+    row_errors: Family<Coded, Counter>,
+    chunk_duration: Timed<OfChunk>,
+    chunk_failures: Family<OfReason, Counter>,
+    leases_lost: Counter,
+    leases_held: Gauge,
+    ledger_errors: Family<OfReason, Counter>,
+    inbox_rejected: Family<OfReason, Counter>,
+    inbox_lag: Family<Unlabelled, Gauge>,
+    jobs: Family<OfStateAndKind, Gauge>,
+    oldest: Family<OfState, Gauge>,
+    approvals: Family<Unlabelled, Gauge>,
+    rows_pending: Family<OfKind, Gauge>,
+    rows_waiting: Family<Unlabelled, Gauge>,
+    workers: Family<OfStatus, Gauge>,
+    ledger_up: Gauge,
+}
+
+impl Metrics {
+    /// Nothing counted, by a process of `version` that began at that time, in milliseconds since the epoch.
+    pub(crate) fn new(version: &'static str, began_millis: i64) -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            process: Process::began(began_millis),
+            submitted: Family::default(),
+            refused: Family::default(),
+            finished: Family::default(),
+            duration: timed(),
+            queue_wait: timed(),
+            rows: Family::default(),
+            row_errors: Family::default(),
+            chunk_duration: timed(),
+            chunk_failures: Family::default(),
+            leases_lost: Counter::default(),
+            leases_held: Gauge::default(),
+            ledger_errors: Family::default(),
+            inbox_rejected: Family::default(),
+            inbox_lag: Family::default(),
+            jobs: Family::default(),
+            oldest: Family::default(),
+            approvals: Family::default(),
+            rows_pending: Family::default(),
+            rows_waiting: Family::default(),
+            workers: Family::default(),
+            ledger_up: Gauge::default(),
+        };
+        metrics.register(version);
+        metrics
+    }
+
+    /// Counters lose `_total` here, which the format adds.
+    fn register(&mut self, version: &'static str) {
+        let mut registry = Registry::default();
+        self.process.register(&mut registry);
+        let ours = registry.sub_registry_with_prefix("tenantry");
+        let build = Family::<Build, Gauge>::default();
+        build.get_or_create(&Build { version }).set(1);
+        ours.register("build_info", "The version of the program", build);
+        ours.register("jobs", "Open jobs of the ledger", self.jobs.clone());
+        ours.register(
+            "oldest_job_age_seconds",
+            "How long the oldest job in a state is there",
+            self.oldest.clone(),
+        );
+        ours.register(
+            "approvals_pending",
+            "Jobs that wait for an approval",
+            self.approvals.clone(),
+        );
+        ours.register(
+            "rows_pending",
+            "Rows of open jobs without an outcome",
+            self.rows_pending.clone(),
+        );
+        ours.register(
+            "rows_waiting",
+            "Rows that wait for somebody else",
+            self.rows_waiting.clone(),
+        );
+        ours.register("workers", "Workers of the ledger", self.workers.clone());
+        ours.register(
+            "ledger_up",
+            "Whether the ledger could be asked for these gauges",
+            self.ledger_up.clone(),
+        );
+        ours.register(
+            "inbox_lag",
+            "Entries of the Redis inbox that are not dealt with",
+            self.inbox_lag.clone(),
+        );
+        ours.register(
+            "jobs_submitted",
+            "Jobs recorded by this process",
+            self.submitted.clone(),
+        );
+        ours.register(
+            "jobs_refused",
+            "Submissions refused for faults of their rows",
+            self.refused.clone(),
+        );
+        ours.register("jobs_finished", "Jobs that ended here", self.finished.clone());
+        ours.register(
+            "job_duration_seconds",
+            "From the first claim of a job to its end",
+            self.duration.clone(),
+        );
+        ours.register(
+            "job_queue_wait_seconds",
+            "From the submission of a job to its first claim",
+            self.queue_wait.clone(),
+        );
+        ours.register("rows", "Rows that ended here", self.rows.clone());
+        ours.register(
+            "row_errors",
+            "Rows that were rejected or failed here",
+            self.row_errors.clone(),
+        );
+        ours.register(
+            "chunk_duration_seconds",
+            "From the claim of a chunk to its end",
+            self.chunk_duration.clone(),
+        );
+        ours.register(
+            "chunk_failures",
+            "Chunks that came to nothing here",
+            self.chunk_failures.clone(),
+        );
+        ours.register("leases_held", "Chunks in hand here", self.leases_held.clone());
+        ours.register(
+            "leases_lost",
+            "Chunks that passed to another worker",
+            self.leases_lost.clone(),
+        );
+        ours.register(
+            "ledger_errors",
+            "Questions to the ledger that failed",
+            self.ledger_errors.clone(),
+        );
+        ours.register("inbox_rejected", "Entries refused here", self.inbox_rejected.clone());
+        self.registry = registry;
+    }
+
+    /// Everything as it is now, in Prometheus' text format.
+    pub(crate) fn to_text(&self) -> String {
+        self.process.look();
+        let mut text = String::new();
+        // A text takes everything.
+        let _ = prometheus_text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// A job was recorded.
+    pub(crate) fn submitted(&self, of: &str, via: Via) {
+        let of = Submitted {
+            kind: kind(of),
+            via: via.as_str(),
+        };
+        self.submitted.get_or_create(&of).inc();
+    }
+
+    /// A submission was refused.
+    pub(crate) fn refused(&self, of: &str) {
+        self.refused.get_or_create(&OfKind { kind: kind(of) }).inc();
+    }
+
+    /// A job ended that was recorded, begun and ended at these times, in milliseconds since the epoch.
+    pub(crate) fn finished(&self, of: &str, how: &EndedJob, [recorded, begun, ended]: [i64; 3]) {
+        let of = kind(of);
+        let label = OfStateAndKind {
+            state: state(&how.state),
+            kind: of,
+        };
+        self.finished.get_or_create(&label).inc();
+        let of = OfKind { kind: of };
+        self.duration.get_or_create(&of).observe(seconds(ended - begun));
+        self.queue_wait.get_or_create(&of).observe(seconds(begun - recorded));
+    }
+
+    /// Rows ended.
+    pub(crate) fn rows(&self, tally: &RowTally) {
+        for ((kind, outcome), rows) in tally.outcomes() {
+            self.rows.get_or_create(&OfOutcome { kind, outcome }).inc_by(rows);
+        }
+        for ((kind, told), rows) in tally.errors() {
+            let code = code(told);
+            self.row_errors.get_or_create(&Coded { kind, code }).inc_by(rows);
+        }
+    }
+
+    /// A chunk was carried out in a store.
+    pub(crate) fn chunk(&self, of: &str, store: &'static str, took: Duration) {
+        let kind = kind(of);
+        let chunk = OfChunk { kind, store };
+        self.chunk_duration.get_or_create(&chunk).observe(took.as_secs_f64());
+    }
+
+    /// A chunk came to nothing.
+    pub(crate) fn chunk_failed(&self, why: ChunkFailure) {
+        let reason = match why {
+            ChunkFailure::Surroundings => "surroundings",
+            ChunkFailure::Rows => "rows",
+            ChunkFailure::Damaged => "damaged",
+            ChunkFailure::Died => "died",
+        };
+        self.chunk_failures.get_or_create(&OfReason { reason }).inc();
+    }
+
+    /// Chunks passed to another worker.
+    pub(crate) fn leases_lost(&self, chunks: usize) {
+        self.leases_lost.inc_by(chunks as u64);
+    }
+
+    /// So many chunks are in hand.
+    pub(crate) fn leases_held(&self, chunks: usize) {
+        self.leases_held.set(chunks as i64);
+    }
+
+    /// The ledger did not answer as it should.
+    pub(crate) fn ledger_error(&self, error: &DbError) {
+        let reason = ledger_error(error);
+        self.ledger_errors.get_or_create(&OfReason { reason }).inc();
+    }
+
+    /// An entry of the inbox was refused.
+    pub(crate) fn inbox_rejected(&self, why: EntryFault) {
+        let reason = match why {
+            EntryFault::Document => "document",
+            EntryFault::Rows => "rows",
+        };
+        self.inbox_rejected.get_or_create(&OfReason { reason }).inc();
+    }
+
+    /// So many entries of the inbox are not dealt with, if that can be told.
+    pub(crate) fn inbox_lag(&self, entries: Option<u64>) {
+        self.inbox_lag.clear();
+        if let Some(entries) = entries {
+            self.inbox_lag.get_or_create(&[]).set(entries as i64);
+        }
+    }
+
+    /// The ledger cannot be asked: what is known of it is of no use.
+    pub(crate) fn ledger_is_away(&self) {
+        self.ledger_up.set(0);
+        self.jobs.clear();
+        self.oldest.clear();
+        self.approvals.clear();
+        self.rows_pending.clear();
+        self.rows_waiting.clear();
+        self.workers.clear();
+    }
+
+    /// The ledger as it was at `now`. One who shows metrics sets these, and nobody else.
+    pub(crate) fn ledger_is(&self, backlog: &Backlog, now: i64) {
+        self.ledger_is_away();
+        self.ledger_up.set(1);
+        let mut approvals = 0;
+        for open in &backlog.jobs {
+            let (kind, state) = (kind(&open.kind), open.state.as_str());
+            self.jobs
+                .get_or_create(&OfStateAndKind { state, kind })
+                .inc_by(open.jobs as i64);
+            self.rows_pending
+                .get_or_create(&OfKind { kind })
+                .inc_by(open.rows as i64);
+            let age = ((now - open.since) / 1000).max(0);
+            let oldest = self.oldest.get_or_create_owned(&OfState { state });
+            oldest.set(oldest.get().max(age));
+            if open.state == JobState::AwaitingApproval {
+                approvals += open.jobs;
+            }
+        }
+        self.approvals.get_or_create(&[]).set(approvals as i64);
+        self.rows_waiting.get_or_create(&[]).set(backlog.rows_waiting as i64);
+        let workers = &backlog.workers;
+        let lost = workers.iter().filter(|worker| worker.is_lost).count();
+        for (status, count) in [("live", workers.len() - lost), ("lost", lost)] {
+            self.workers.get_or_create(&OfStatus { status }).set(count as i64);
+        }
+    }
+}
+
+fn seconds(millis: i64) -> f64 {
+    millis.max(0) as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests;
