@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench small -- [--only backlog|latency|rows|size] [--jobs 20000] [--rounds 3]
 //!
-//! Beside it, on the same servers, BullMQ does what it would for the same: a transaction per job that changes the row and records
+//! Beside it, on the same servers, `BullMQ` does what it would for the same: a transaction per job that changes the row and records
 //! the result, 50 at a time, with Redis' file synced every second. It is installed from npm; without it the ratio is not told.
 //!
 //! - `backlog`: jobs that have been sent already, with one, two and four workers on PostgreSQL and one on SQLite.
@@ -11,6 +11,7 @@
 //! - `size`: bytes that an ended job takes in the ledger.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
+#![expect(clippy::format_push_string, reason = "it reads plainly")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 #[path = "contention/office.rs"]
@@ -89,13 +90,20 @@ fn main() {
         if wanted("rows") {
             for on in [On::Postgres, On::Sqlite] {
                 let took = drained(&servers, on, 1, jobs / ROWS, users).await;
-                println!("{} jobs of {ROWS} users on {on:?}: {:.0} rows/s", jobs / ROWS, jobs as f64 / took.seconds);
+                println!(
+                    "{} jobs of {ROWS} users on {on:?}: {:.0} rows/s",
+                    jobs / ROWS,
+                    jobs as f64 / took.seconds
+                );
             }
         }
         if wanted("size") {
             for on in [On::Postgres, On::Sqlite] {
                 let took = drained(&servers, on, 1, jobs, one_row).await;
-                println!("an ended job of one row on {on:?}: {:.0} bytes", took.bytes / jobs as f64);
+                println!(
+                    "an ended job of one row on {on:?}: {:.0} bytes",
+                    took.bytes / jobs as f64
+                );
             }
         }
     });
@@ -166,7 +174,7 @@ async fn latency(servers: &Servers, on: On) {
     let (mut sender, mut reader) = (servers.redis.connect().await, servers.redis.connect().await);
     let replies = format!("{}-replies", inbox.prefix);
     let stream = replies.clone();
-    let reading = tokio::spawn(async move {
+    let reading = tenantry_foundation::tasks::spawn("the benchmark", async move {
         let mut came = HashMap::new();
         let mut last = "0-0".to_owned();
         while came.len() < LATENCIES + 1 {
@@ -188,7 +196,8 @@ async fn latency(servers: &Servers, on: On) {
         document["reply_to"] = replies.clone().into();
         let at = Instant::now();
         let mut add = redis::cmd("XADD");
-        add.arg(format!("{}:inbox", inbox.prefix)).arg(&["*", "job", &document.to_string()]);
+        add.arg(format!("{}:inbox", inbox.prefix))
+            .arg(&["*", "job", &document.to_string()]);
         let id: String = add.query_async(&mut sender).await.unwrap();
         if std::mem::take(&mut warm) {
             // The first one waits for the worker to start.
@@ -198,7 +207,10 @@ async fn latency(servers: &Servers, on: On) {
             sent.insert(format!("{}:inbox:{id}", inbox.prefix), at);
         }
     }
-    let came = tokio::time::timeout(Duration::from_secs(60), reading).await.unwrap().unwrap();
+    let came = tokio::time::timeout(Duration::from_secs(60), reading)
+        .await
+        .unwrap()
+        .unwrap();
     let mut took: Vec<f64> = sent
         .iter()
         .map(|(entry, at)| came[entry].duration_since(*at).as_secs_f64() * 1_000.0)
@@ -214,10 +226,13 @@ async fn latency(servers: &Servers, on: On) {
     );
 }
 
+/// Ids and fields.
+type Entries = Vec<(String, HashMap<String, String>)>;
+
 async fn replies_after(reader: &mut MultiplexedConnection, stream: &str, last: &str) -> Vec<(String, String)> {
     let mut read = redis::cmd("XREAD");
     read.arg(&["BLOCK", "1000", "STREAMS", stream, last]);
-    let read: Option<Vec<(String, Vec<(String, HashMap<String, String>)>)>> = read.query_async(reader).await.unwrap();
+    let read: Option<Vec<(String, Entries)>> = read.query_async(reader).await.unwrap();
     let entries = read.into_iter().flatten().flat_map(|(_, entries)| entries);
     entries
         .map(|(id, fields)| {

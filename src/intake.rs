@@ -20,7 +20,7 @@ use std::future::Future;
 
 use serde::Serialize;
 
-use crate::ledger::JobId;
+use crate::ledger::{JobId, JobState};
 use tenantry_jobs::{clip, did_you_mean};
 
 pub use document::JobDocument;
@@ -65,6 +65,10 @@ pub trait Door: Send + Sync + 'static {
 pub struct Accepted {
     /// Under this id.
     pub job: JobId,
+    /// Whether it was not there before.
+    pub is_new: bool,
+    /// Where it stands.
+    pub state: JobState,
     /// What its sender is told, if it does not go ahead before somebody approves it.
     pub awaiting_approval: Option<String>,
 }

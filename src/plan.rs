@@ -23,8 +23,10 @@ mod reader;
 mod remote;
 mod repeated;
 mod rest;
+mod slice;
 mod subjects;
 mod sync;
+mod together;
 mod touched;
 
 use std::collections::VecDeque;
@@ -37,7 +39,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 pub(crate) use check::CheckedBlock;
-pub(crate) use check::{Slice, customers_named};
+pub(crate) use check::customers_named;
 pub(crate) use drain::{Drained, Sink, Whole};
 pub use faults::RowFault;
 pub(crate) use faults::{FaultLog, SET};
@@ -46,13 +48,16 @@ pub(crate) use impact::Impact;
 pub use impact::Limits;
 pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
 use open::open;
-use reader::Reader;
 pub(crate) use place::Place;
+use reader::Reader;
 pub(crate) use remote::settled;
 pub(crate) use repeated::Repeated;
 use repeated::RepeatedRows;
+pub(crate) use slice::Slice;
 pub(crate) use subjects::{About, ChunkSubjects, Subjects};
 pub(crate) use sync::{preview_sync, sync_source};
+use together::check_all;
+pub(crate) use together::check_first;
 use touched::{TouchedRows, Touching};
 
 use crate::db::DbError;
@@ -449,7 +454,10 @@ impl Planning {
             None => tokio::task::spawn_blocking(move || rest::check(&shared, block, keep)),
             Some(against) => tasks::spawn("the plan", async move {
                 let checked = check_all(&against.ledger, vec![(shared.clone(), block)], keep).await?;
-                let mut checked = checked.into_iter().next().ok_or(PlanError::Broken("a block is lost".to_owned()))?;
+                let mut checked = checked
+                    .into_iter()
+                    .next()
+                    .ok_or(PlanError::Broken("a block is lost".to_owned()))?;
                 preview_syncs(&against, &shared, &mut checked).await?;
                 Ok(checked)
             }),
@@ -461,78 +469,6 @@ impl Planning {
         let store = self.store.as_ref()?;
         store.stores.of(self.shared.job).cloned()
     }
-
-    /// The first block, if it is to be had at once and is looked up in the database.
-    fn take_first(&mut self) -> Option<(Arc<check::Shared>, Block)> {
-        let is_here = self.reader.as_ref().is_some_and(Reader::is_here);
-        if !is_here || self.store.is_none() || self.remote().is_some() || !self.first_rows.is_empty() {
-            return None;
-        }
-        match self.reader.as_mut()?.next()? {
-            Ok(block) => {
-                self.first_rows.push(block.first_row());
-                Some((self.shared.clone(), block))
-            }
-            Err(error) => {
-                self.broken = Some(error.into());
-                None
-            }
-        }
-    }
-}
-
-/// Checks the first blocks of several plannings of one ledger together, of those that have few rows and look them up there. The
-/// others check theirs as they go, and so do all if one of them cannot be checked.
-pub(crate) async fn check_first(ledger: &Ledger, plannings: &mut [&mut Planning]) -> Result<(), DbError> {
-    let mut whose = Vec::new();
-    let mut blocks = Vec::new();
-    for (at, planning) in plannings.iter_mut().enumerate() {
-        if let Some(first) = planning.take_first() {
-            whose.push(at);
-            blocks.push(first);
-        }
-    }
-    if blocks.is_empty() {
-        return Ok(());
-    }
-    let keep = plannings.iter().any(|planning| planning.keep_blocks);
-    let checked = match check_all(ledger, blocks.clone(), keep).await {
-        Ok(checked) => checked,
-        Err(error) if error.passes() => return Err(error),
-        Err(_) => {
-            for (at, (_, block)) in whose.into_iter().zip(blocks) {
-                let planning = &mut *plannings[at];
-                let checking = planning.check(block);
-                planning.in_flight.push_back(Checking::Beside(checking));
-            }
-            return Ok(());
-        }
-    };
-    for (at, mut checked) in whose.into_iter().zip(checked) {
-        let planning = &mut *plannings[at];
-        if let Some(against) = &planning.store
-            && let Err(error) = preview_syncs(against, &planning.shared, &mut checked).await
-        {
-            planning.broken = Some(error);
-            continue;
-        }
-        planning.in_flight.push_back(Checking::Done(Box::new(checked)));
-    }
-    Ok(())
-}
-
-async fn check_all(
-    ledger: &Ledger,
-    blocks: Vec<(Arc<check::Shared>, Block)>,
-    keep: bool,
-) -> Result<Vec<CheckedBlock>, DbError> {
-    let checked = ledger.db().read(move |tx| {
-        rest::check_all(blocks, tx, keep).map_err(|error| match error {
-            PlanError::Db(error) => error,
-            other => DbError::Broken(other.to_string()),
-        })
-    });
-    checked.await
 }
 
 /// Previews rows that ask another store.

@@ -20,8 +20,7 @@ use crate::input::Meter;
 use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Parameters, ReplyTo, WholeJob};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
-    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, Planning, RowSource, Totals, Whole,
-    check_first,
+    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, Planning, RowSource, Totals, Whole, check_first,
 };
 use crate::queue::Queue;
 use crate::store::Stores;
@@ -225,13 +224,15 @@ impl Submitter<'_> {
         let mut recording = Recording::new(self);
         for one in opened {
             let planned = match one {
-                Ok(one) => self.plan(one, &mut recording, progress).await,
+                // Boxed, as it is large and would be carried in every future around it.
+                Ok(one) => Box::pin(self.plan(one, &mut recording, progress)).await,
                 Err(error) => Err(error),
             };
             match planned {
                 Ok(Planned::Whole(job)) => recording.whole.push(*job),
                 Ok(Planned::Drafted(job, commit, chunks)) => {
                     let committed = self.ledger.commit(job, *commit).await;
+                    crate::failpoint::hit("after-record");
                     recording.add(job.id, chunks.min(MOST_TICKETS), committed).await;
                 }
                 Ok(Planned::Ended(submitted)) => {
@@ -266,7 +267,7 @@ impl Submitter<'_> {
         let ledger = self.ledger;
         let (part, sheet) = (planning.part(), planning.sheet().map(str::to_owned));
         crate::failpoint::hit("planning");
-        let mut spooling = Spooling::new(recording, &new, plan.as_mut(), progress)?;
+        let mut spooling = Spooling::new(recording, &new, plan.as_mut(), progress);
         let Drained { totals, hash, whole } = match spooling.all(planning).await {
             Ok(drained) => drained,
             Err(error) => {
@@ -297,7 +298,10 @@ impl Submitter<'_> {
                 return Ok(Planned::Ended(submitted));
             }
         };
-        let planned = spooling.plan.as_ref().map(|plan| (plan.tail.sha256.clone(), plan.tail.hash.clone()));
+        let planned = spooling
+            .plan
+            .as_ref()
+            .map(|plan| (plan.tail.sha256.clone(), plan.tail.hash.clone()));
         let plan_hash = match planned {
             None => hash.finish(&new.kind, &new.parameters, part.as_deref(), digest.sha256.as_str()),
             Some((sha256, hash)) if sha256.as_deref() == Some(digest.sha256.as_str()) => hash.unwrap_or_default(),
@@ -380,8 +384,12 @@ impl<'s> Recording<'s> {
                 let mut tickets = new.clone().count().min(TICKETS_TOGETHER);
                 for (id, committed) in ids.iter().zip(committed) {
                     let is_new = committed == Committed::Queued;
-                    self.add(*id, if is_new { std::mem::take(&mut tickets) } else { 0 }, Ok(committed))
-                        .await;
+                    self.add(
+                        *id,
+                        if is_new { std::mem::take(&mut tickets) } else { 0 },
+                        Ok(committed),
+                    )
+                    .await;
                 }
             }
             // What is wrong with one of them is not the others'.

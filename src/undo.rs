@@ -167,7 +167,7 @@ async fn record(
     limits: &Limits,
 ) -> Result<(UndoPlan, Committed), UndoError> {
     let mut planning = UndoTotals::default();
-    let mut keeping = Keeping::new().map_err(KeepError::from)?;
+    let mut keeping = Keeping::default();
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let part = source.preview(job, chunk).await?;
         planning.add(&part);
@@ -283,7 +283,7 @@ async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<P
         };
         let mut prepared = Prepared::new(context, 0);
         prepared.take_back(tx, seq, &kind, &chunk.selected)?;
-        let (previews, _) = sql::preview(tx, prepared)?;
+        let previews = sql::preview(tx, prepared)?.previews;
         Ok(Some(Part::new(chunk.first_row, chunk.rows, previews)))
     });
     previewed.await

@@ -1,4 +1,4 @@
-//! BullMQ, installed beside the build.
+//! `BullMQ`, installed beside the build.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -1,5 +1,7 @@
 //! `tenantry submit`: check a file and queue it for the workers.
 
+mod lines;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -20,10 +22,15 @@ use crate::submit::Submitted;
 #[derive(Debug, Args)]
 pub(super) struct SubmitArgs {
     /// Kind of job; `tenantry kinds` lists them
-    kind: String,
+    #[arg(required_unless_present = "jobs")]
+    kind: Option<String>,
     /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
-    #[arg(required_unless_present = "cells", conflicts_with = "cells", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["cells", "jobs"], conflicts_with = "cells", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Submit many jobs: a JSON document per line, as the inbox takes them, from a file or - for standard input. Prints a JSON
+    /// object per line, in order, once each is recorded, or with --wait once it has ended
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE_JOB)]
+    jobs: Option<PathBuf>,
     /// Wait until the job has ended, write its results and print how it went
     #[arg(long)]
     wait: bool,
@@ -37,8 +44,30 @@ pub(super) struct SubmitArgs {
     submission: SubmissionArgs,
 }
 
+/// What a document says itself.
+const OF_ONE_JOB: [&str; 14] = [
+    "kind",
+    "files",
+    "out",
+    "all",
+    "customer",
+    "skip_invalid",
+    "ignore_not_kept",
+    "idempotency_key",
+    "sheet",
+    "encoding",
+    "multiline_cells",
+    "hidden_rows",
+    "cells",
+    "plaintext_passwords",
+];
+
 pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::Result<End> {
-    let kind = super::kind(&args.kind)?;
+    if let Some(file) = &args.jobs {
+        let stop = super::stop_signal()?;
+        return Box::pin(lines::submit(file, &args.submission.by, args.wait, app, &stop)).await;
+    }
+    let kind = super::kind(args.kind.as_deref().unwrap_or_default())?;
     if args.submission.passwords.is_plain() && !args.wait {
         anyhow::bail!(
             "--plaintext-passwords: there are no passwords before a worker has done the rows; wait for that with --wait, or put \

@@ -8,6 +8,7 @@ use crate::intake::document::{JobRows, code};
 use crate::ledger::{Actor, JobState, ReplyTo, Via};
 use crate::metrics::EntryFault;
 use crate::plan::{PlanError, RowFault, RowSource};
+use crate::queue::Queue;
 use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
 use crate::submit::{self, SubmitError, Submitted};
 use crate::summary::JobSummary;
@@ -19,12 +20,52 @@ const NOBODY: &str = "inbox";
 
 /// Hands jobs in to the ledger.
 #[derive(Clone)]
-pub struct LedgerDoor(Service);
+pub struct LedgerDoor {
+    service: Service,
+    from: From,
+}
+
+/// Whose documents come in.
+#[derive(Clone)]
+enum From {
+    /// Other programs'. What names them is what they say, and an entry is one job however often it comes.
+    Inbox,
+    /// Those of somebody who runs a command.
+    Command(Actor),
+}
 
 impl LedgerDoor {
-    /// The door of a service.
+    /// The door of a service for what comes in by its inbox.
     pub fn new(service: &Service) -> Self {
-        Self(service.clone())
+        Self {
+            service: service.clone(),
+            from: From::Inbox,
+        }
+    }
+
+    /// The door for documents that somebody hands in by a command.
+    pub(crate) fn of_command(service: &Service, by: Actor) -> Self {
+        Self {
+            service: service.clone(),
+            from: From::Command(by),
+        }
+    }
+
+    /// What a document says that cannot be so here.
+    pub(crate) fn refuses(&self, document: &JobDocument) -> Option<Reason> {
+        let From::Command(by) = &self.from else { return None };
+        if let Some(named) = document.submitted_by.as_ref().filter(|named| **named != by.name) {
+            let expected = format!("expected `{by}`, who runs the command, or nothing; `--by` says who that is");
+            return Some(Reason::new("$.submitted_by", code::BAD_VALUE, named, expected));
+        }
+        match (&document.reply_to, &self.service.queue) {
+            (Some(stream), Queue::Embedded(_)) => {
+                let expected =
+                    "expected a queue in Redis to reply over, and `queue.url` names none; `--wait` tells how jobs end";
+                Some(Reason::new("$.reply_to", code::BAD_VALUE, stream, expected))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -36,18 +77,18 @@ impl Door for LedgerDoor {
     }
 
     fn takes_together(&self, document: &JobDocument) -> bool {
-        document.rows.is_small() && self.0.stores.of(document.kind).is_none()
+        document.rows.is_small() && self.service.stores.of(document.kind).is_none()
     }
 
     async fn submit_all(&self, documents: Vec<(JobDocument, String)>) -> Vec<Result<Accepted, Refusal>> {
         let (mut handed, mut requests) = (Vec::with_capacity(documents.len()), Vec::with_capacity(documents.len()));
         for (document, default_key) in documents {
-            let (one, by, request) = Handed::new(document, default_key);
+            let (one, by, request) = self.handed(document, default_key);
             handed.push(one);
             requests.push((by, request));
         }
         let mut told = Vec::with_capacity(handed.len());
-        for (one, submitted) in handed.into_iter().zip(self.0.submit_all(requests).await) {
+        for (one, submitted) in handed.into_iter().zip(self.service.submit_all(requests).await) {
             told.push(self.told(&one, submitted).await);
         }
         told
@@ -62,7 +103,7 @@ impl Door for LedgerDoor {
         } else {
             EntryFault::Document
         };
-        self.0.metrics.inbox_rejected(fault);
+        self.service.metrics.inbox_rejected(fault);
     }
 }
 
@@ -73,8 +114,8 @@ struct Handed {
     reply_to: Option<ReplyTo>,
 }
 
-impl Handed {
-    fn new(document: JobDocument, default_key: String) -> (Self, Actor, SubmitRequest) {
+impl LedgerDoor {
+    fn handed(&self, document: JobDocument, name: String) -> (Handed, Actor, SubmitRequest) {
         let places = match &document.rows {
             JobRows::Objects(_) => Places::Objects,
             JobRows::Csv(_) => Places::Csv,
@@ -83,12 +124,18 @@ impl Handed {
         let multiline_cells = document.multiline_cells || matches!(places, Places::Objects);
         let reply_to = document.reply_to.map(|stream| ReplyTo {
             stream,
-            entry: default_key.clone(),
+            entry: name.clone(),
             idempotency_key: document.idempotency_key.clone(),
             with_rows: document.parameters.reply_rows,
         });
-        let by = Actor::new(document.submitted_by.as_deref().unwrap_or(NOBODY), Via::Inbox);
-        let handed = Self {
+        let (by, default_key) = match &self.from {
+            From::Inbox => {
+                let by = document.submitted_by.as_deref().unwrap_or(NOBODY);
+                (Actor::new(by, Via::Inbox), Some(name.clone()))
+            }
+            From::Command(by) => (by.clone(), None),
+        };
+        let handed = Handed {
             kind: document.kind.kind(),
             places,
             reply_to: reply_to.clone(),
@@ -100,11 +147,11 @@ impl Handed {
             passwords: PasswordWish::ConfiguredOrNone,
             source: RowSource::Bytes {
                 // A sender knows its entry by this name, so the outcome it is told carries it.
-                name: default_key.clone(),
+                name,
                 data: document.rows.into_csv().into(),
                 multiline_cells,
             },
-            idempotency_key: Some(document.idempotency_key.unwrap_or(default_key)),
+            idempotency_key: document.idempotency_key.or(default_key),
             reply_to,
             plan: None,
             is_for_workers: true,
@@ -116,14 +163,17 @@ impl Handed {
 impl LedgerDoor {
     /// What came of a document, in an intake's terms.
     async fn told(&self, handed: &Handed, submitted: Result<Submitted, ServiceError>) -> Result<Accepted, Refusal> {
-        let job = match submitted {
+        let (job, is_new) = match submitted {
             Ok(Submitted::Queued(job)) => {
                 return Ok(Accepted {
                     job,
+                    is_new: true,
+                    state: JobState::Queued,
                     awaiting_approval: None,
                 });
             }
-            Ok(Submitted::AwaitingApproval(job) | Submitted::Same(job)) => job,
+            Ok(Submitted::AwaitingApproval(job)) => (job, true),
+            Ok(Submitted::Same(job)) => (job, false),
             Ok(Submitted::Refused(refusal)) => return Err(handed.places.refusal(*refusal)),
             Err(ServiceError::NoRecipient(_)) => {
                 let expected =
@@ -134,13 +184,16 @@ impl LedgerDoor {
             Err(ServiceError::Submit(error)) => return Err(handed.places.failure(error)),
             Err(error) => return Err(Refusal::Unavailable(error.to_string())),
         };
-        let recorded = self.0.ledger.job(job).await;
+        let recorded = self.service.ledger.job(job).await;
         let recorded = recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        let state = recorded.as_ref().map_or(JobState::Queued, |job| job.state);
         let awaiting = recorded.filter(|job| job.state == JobState::AwaitingApproval);
         let to = handed.reply_to.as_ref();
         let told = awaiting.and_then(|job| Some(JobSummary::of(&job).to_reply(to?, None)));
         Ok(Accepted {
             job,
+            is_new,
+            state,
             awaiting_approval: told,
         })
     }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tenantry_jobs::header::{self, Mapping};
-use tenantry_jobs::{Faulty, JobKind, Problem, Row, Subject, code};
+use tenantry_jobs::{Faulty, JobKind, Problem, Subject, code};
 
+use super::slice::Slice;
 use super::{PlanError, RowFault, RowSource, mark};
 use crate::db::Tx;
 use crate::input::duplicates::{self, KeyHasher, RowKey};
-use crate::input::{self, Block, RowView, Rows};
+use crate::input::{self, Block, RowView};
 use crate::ledger::RowOutcome;
 use crate::store::sql::sync::SyncRequest;
-use crate::store::sql::{self, Context, Customers, Prepared};
+use crate::store::sql::{self, Context, Customers, Prepared, Previewed};
 use crate::store::{self, Expected, Preview, RowRequest, SeatNeed, State, Verdict};
 
 /// Stands in a plan for a row that it rejects, whatever for.
@@ -250,7 +251,10 @@ pub(crate) fn customers_named<'b>(
     let written = column
         .into_iter()
         .flat_map(|at| block.rows().filter_map(move |row| row.cell(at)));
-    fixed.into_iter().chain(written.map(str::trim)).filter(|name| !name.is_empty())
+    fixed
+        .into_iter()
+        .chain(written.map(str::trim))
+        .filter(|name| !name.is_empty())
 }
 
 /// One block after checking.
@@ -396,7 +400,16 @@ pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<
     let mut laid = lay_out(shared, block, None, Customers::default())?;
     let customers = Arc::new(laid.prepared.take_customers());
     let (previews, syncs) = (std::mem::take(&mut laid.previews), laid.prepared.syncs().to_vec());
-    Ok(checked(laid, syncs, customers, (previews, Vec::new()), encode))
+    Ok(checked(
+        laid,
+        syncs,
+        customers,
+        Previewed {
+            previews,
+            needs: Vec::new(),
+        },
+        encode,
+    ))
 }
 
 /// Checks blocks of several files against the store as it is, as if each were alone. What they look up is looked up together.
@@ -407,9 +420,9 @@ pub(super) fn check_all(
 ) -> Result<Vec<CheckedBlock>, PlanError> {
     let mut customers = Customers::default();
     if blocks.len() > 1 {
-        let named = blocks
-            .iter()
-            .flat_map(|(shared, block)| customers_named(shared.job, &shared.mapping, shared.customer.as_deref(), block));
+        let named = blocks.iter().flat_map(|(shared, block)| {
+            customers_named(shared.job, &shared.mapping, shared.customer.as_deref(), block)
+        });
         customers.learn_named(tx, named)?;
     }
     let mut laid = Vec::with_capacity(blocks.len());
@@ -445,8 +458,8 @@ fn lay_out(
     let mut previews = Vec::new();
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
-        let mut requests = Vec::with_capacity(slice.rows.len());
-        let mut lines = Vec::with_capacity(slice.rows.len());
+        let mut requests = Vec::with_capacity(slice.len());
+        let mut lines = Vec::with_capacity(slice.len());
         for (view, cells) in slice.rows() {
             let mut valueless = shared.valueless(&block, view);
             valueless.extend(shared.phone_for_office(view));
@@ -504,7 +517,7 @@ fn checked(
     laid: LaidOut,
     syncs: Vec<SyncRequest>,
     customers: Arc<Customers>,
-    (previews, needs): (Vec<Preview>, Vec<SeatNeed>),
+    Previewed { previews, needs }: Previewed,
     encode: bool,
 ) -> CheckedBlock {
     let LaidOut {
@@ -546,64 +559,4 @@ fn checked(
         }
     }
     checked
-}
-
-/// Rows turned into requests at a time: requests are large and should not pile up.
-const SLICE: usize = 512;
-
-/// A few rows of a block, with their cells in the order of the kind's columns.
-pub(crate) struct Slice<'b> {
-    rows: Vec<RowView<'b>>,
-    /// The cells of every row, end to end.
-    cells: Vec<Option<&'b str>>,
-    columns: usize,
-    /// Columns that name the customer once more.
-    again: [Option<usize>; 2],
-    /// Native columns that nobody is to read.
-    left_out: Vec<usize>,
-}
-
-impl<'b> Slice<'b> {
-    /// The next few rows; `customer` stands in for a column the file does not have.
-    pub(crate) fn next(
-        rows: &mut Rows<'b>,
-        job: &dyn JobKind,
-        mapping: &Mapping,
-        customer: Option<&'b str>,
-    ) -> Option<Self> {
-        let rows: Vec<RowView<'b>> = rows.take(SLICE).collect();
-        let columns = job.columns().len();
-        let fixed = job.columns().iter().position(|column| column.name == "customer");
-        let mut cells = Vec::with_capacity(rows.len() * columns);
-        for row in &rows {
-            for (native, column) in mapping.columns.iter().enumerate() {
-                cells.push(match customer {
-                    Some(customer) if Some(native) == fixed => Some(customer),
-                    _ => column.map(|column| row.cell(column).unwrap_or("")),
-                });
-            }
-            if let Some(native) = mapping.opposite {
-                let cell = cells.len() - columns + native;
-                cells[cell] = cells[cell].map(header::opposite);
-            }
-        }
-        (!rows.is_empty()).then_some(Self {
-            rows,
-            cells,
-            columns,
-            again: mapping.again,
-            left_out: mapping.left_out.clone(),
-        })
-    }
-
-    /// Each row with its cells.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, Row<'_>)> {
-        let rows = self.rows.iter().zip(self.cells.chunks_exact(self.columns));
-        rows.map(|(view, cells)| {
-            let again = self
-                .again
-                .map(|column| column.and_then(|at| view.cell(at)).unwrap_or(""));
-            (view, Row::without(cells, &self.left_out).naming_again(again))
-        })
-    }
 }

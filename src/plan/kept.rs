@@ -101,15 +101,17 @@ pub(crate) struct KeptChange {
 /// A plan being written.
 pub(crate) struct Keeping(BufWriter<SpooledTempFile>);
 
-impl Keeping {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(BufWriter::new(SpooledTempFile::new(IN_MEMORY))))
+impl Default for Keeping {
+    fn default() -> Self {
+        Self(BufWriter::new(SpooledTempFile::new(IN_MEMORY)))
     }
+}
 
+impl Keeping {
     /// A plan that was made earlier. Its hash does not cover which rows are destructive, so those that are so now are marked
     /// whatever the file says; `destructive` has them in row order.
     pub(crate) fn of_file(plan: &PlanFile, destructive: HeldRows) -> io::Result<Self> {
-        let mut keeping = Self::new()?;
+        let mut keeping = Self::default();
         let mut destructive = destructive.release()?;
         let mut next = destructive.up_to(u64::MAX)?;
         plan.each_line(&mut |line| {

@@ -7,8 +7,9 @@ use futures::stream::FuturesUnordered;
 use tenantry_jobs::{Export, Problem, Request};
 
 use super::PlanError;
-use super::check::{CheckedBlock, Shared, Slice};
+use super::check::{CheckedBlock, Shared};
 use super::rest::{self, Rest};
+use super::slice::Slice;
 use crate::store::listing::Listing;
 use crate::store::remote::{
     ApplyError, LONGEST_PAUSE, RemoteSession, RemoteStore, RowPreview, StoreError, not_taken, readable,

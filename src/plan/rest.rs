@@ -16,7 +16,7 @@ use super::{PlanError, RowFault};
 use crate::db::Tx;
 use crate::input::duplicates::RowKey;
 use crate::input::{Block, RowView};
-use crate::store::sql::{self, Prepared};
+use crate::store::sql::{self, Prepared, Previewed};
 use crate::store::{RowRequest, SeatNeed, Verdict};
 
 /// A rejected row without its cells at fault.
@@ -211,7 +211,7 @@ fn look_up(shared: &Shared, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Resu
     let mut needs: Vec<SeatNeed> = Vec::new();
     let mut rests = rests(shared, &checked.block, &checked.rejects);
     while !rests.is_empty() {
-        let (previews, last) = {
+        let Previewed { previews, needs: last } = {
             let cells: Vec<(u64, Cells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
             let requests = requests(shared, &cells);
             let mut prepared = Prepared::new(shared.context.clone(), requests.len());

@@ -41,7 +41,7 @@ impl Runner {
         if self.ledger.db().dialect() == Dialect::Postgres {
             tasks.spawn(
                 self.clone()
-                    .round("programs that have stopped", every, stop.clone(), async |runner| {
+                    .round("programs that have stopped", every * 2, stop.clone(), async |runner| {
                         runner.end_stopped().await
                     }),
             );
@@ -179,7 +179,8 @@ impl Runner {
             loop {
                 let told = self.reply_to_all(&mut silent).await;
                 self.tell_of("submitters to be told", told, &mut was_out, &stop);
-                let _ = tokio::time::timeout(self.settings.sweep_every, self.ended.notified()).await;
+                // What ends here is told at once; the rest, as of a worker that died, may wait a little.
+                let _ = tokio::time::timeout(self.settings.sweep_every * 2, self.ended.notified()).await;
             }
         };
         stop.run_until_cancelled(telling).await;
@@ -194,8 +195,18 @@ impl Runner {
     /// one dies before it has recorded so.
     async fn reply(&self, silent: &mut bool) -> Result<bool, DbError> {
         let taken = self.ledger.take_replies(REPLIES).await?;
-        let jobs = self.ledger.jobs_of(taken.replies.iter().map(|reply| reply.job).collect()).await?;
-        let tried = join_all(taken.replies.iter().zip(&jobs).map(|(reply, job)| self.tell(reply, job.as_ref()))).await;
+        let jobs = self
+            .ledger
+            .jobs_of(taken.replies.iter().map(|reply| reply.job).collect())
+            .await?;
+        let tried = join_all(
+            taken
+                .replies
+                .iter()
+                .zip(&jobs)
+                .map(|(reply, job)| self.tell(reply, job.as_ref())),
+        )
+        .await;
         let mut told = Vec::with_capacity(tried.len());
         let mut failed = None;
         for (at, (reply, tried)) in taken.replies.iter().zip(tried).enumerate() {

@@ -42,6 +42,11 @@ impl Service {
         job.ok_or_else(|| ServiceError::NoSuchJob(format!("job {id} is gone from the ledger")))
     }
 
+    /// Several jobs as they are now, in the order of their ids; `None` for one that is gone.
+    pub async fn jobs_of(&self, ids: Vec<JobId>) -> Result<Vec<Option<Job>>, ServiceError> {
+        Ok(self.patiently(|| self.ledger.jobs_of(ids.clone())).await?)
+    }
+
     /// The job with that id, or whose id alone begins or ends so.
     pub async fn find(&self, text: &str) -> Result<Job, ServiceError> {
         let found = self.patiently(|| self.ledger.find_job(text)).await?;

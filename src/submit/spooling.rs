@@ -1,8 +1,8 @@
 //! Where the checked blocks of one submission go: held until it is known whether there is more than one, and else into the spool.
 
 use super::{Recording, SubmitError};
-use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::db::DbError;
+use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::plan::file::PlanFile;
 use crate::plan::held::HeldRows;
 use crate::plan::{CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Planning, Repeated, RowFault, Sink};
@@ -48,8 +48,8 @@ impl<'s, 'r> Spooling<'s, 'r> {
         new: &'s NewJob,
         plan: Option<&'s mut PlanFile>,
         progress: &'s (dyn Fn(u64) + Sync),
-    ) -> Result<Self, SubmitError> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             ledger: recording.submitter.ledger,
             recording,
             new,
@@ -57,12 +57,12 @@ impl<'s, 'r> Spooling<'s, 'r> {
             progress,
             draft: None,
             held: None,
-            keeping: Keeping::new()?,
+            keeping: Keeping::default(),
             destructive: HeldRows::default(),
             faults: FaultLog::default(),
             late: Vec::new(),
             chunks: 0,
-        })
+        }
     }
 
     /// Checks the whole file.
@@ -86,7 +86,7 @@ impl<'s, 'r> Spooling<'s, 'r> {
         let destructive = std::mem::take(&mut self.destructive);
         let keeping = match &self.plan {
             Some(plan) => Keeping::of_file(plan, destructive).map_err(KeepError::from)?,
-            None => std::mem::replace(&mut self.keeping, Keeping::new()?),
+            None => std::mem::take(&mut self.keeping),
         };
         Ok(keeping.keep(self.ledger, job, head).await?)
     }

@@ -1,5 +1,6 @@
 //! The command line as its users meet it: words, JSON, exit codes, files.
 
+mod jobs;
 mod piped;
 mod several;
 

@@ -3,6 +3,7 @@
 mod full;
 mod jobs;
 mod replies;
+mod storm;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -134,6 +135,8 @@ impl Door for Doorman {
             Ok(_) => Err(Refusal::Unavailable("not now".to_owned())),
             Err(_) => Ok(Accepted {
                 job: JobId(uuid::Uuid::nil()),
+                is_new: true,
+                state: tenantry_ledger::JobState::Queued,
                 awaiting_approval: None,
             }),
         }

@@ -395,8 +395,9 @@ fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> R
     jobs.sort_unstable();
     let params: Vec<Vec<Value>> = jobs.iter().map(|job| vec![(*job).into(), now.into()]).collect();
     let served = tx.exec_all(
+        // Written so that no index of open jobs seems to fit, where there may be many: the number is all it takes.
         "UPDATE jobs SET state = 'running', started_at = COALESCE(started_at, $2), claimed_at = $2
-         WHERE seq = $1 AND state IN ('queued', 'running', 'retryable') AND cancel_requested = 0",
+         WHERE seq = $1 AND CASE WHEN state IN ('queued', 'running', 'retryable') AND cancel_requested = 0 THEN 1 ELSE 0 END = 1",
         &params,
     )?;
     if served != jobs.len() as u64 {

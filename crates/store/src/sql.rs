@@ -294,19 +294,28 @@ fn refused(prepared: &Prepared) -> impl Iterator<Item = RowOutcome> + '_ {
     })
 }
 
-/// What the rows would do to the store as it is, in row order, and the seats they would take.
-pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
+/// What the rows of a block would do.
+#[derive(Debug, Default)]
+pub struct Previewed {
+    /// In row order.
+    pub previews: Vec<Preview>,
+    /// The seats they would take.
+    pub needs: Vec<SeatNeed>,
+}
+
+/// What the rows would do to the store as it is.
+pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<Previewed, DbError> {
     Ok(preview_all(tx, vec![prepared])?.pop().unwrap_or_default())
 }
 
 /// As [`preview`] for several blocks, none of which sees another.
-pub fn preview_all(tx: &mut dyn Tx, blocks: Vec<Prepared>) -> Result<Vec<(Vec<Preview>, Vec<SeatNeed>)>, DbError> {
+pub fn preview_all(tx: &mut dyn Tx, blocks: Vec<Prepared>) -> Result<Vec<Previewed>, DbError> {
     let Some(first) = blocks.first() else {
         return Ok(Vec::new());
     };
     let mut session = first.context.session(&mut *tx);
     let mut previewed = tasks::preview(&mut session, blocks.iter().map(|block| block.tasks.as_slice()))?;
-    for (prepared, (previews, needs)) in blocks.into_iter().zip(&mut previewed) {
+    for (prepared, Previewed { previews, needs }) in blocks.into_iter().zip(&mut previewed) {
         let refuse = |(row, problem)| Preview::new(row, Verdict::Reject(problem));
         previews.extend(prepared.refused.into_iter().map(refuse));
         if let Some(users) = &prepared.users {

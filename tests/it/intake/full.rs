@@ -16,6 +16,8 @@ impl Door for Gatekeeper {
         self.came.fetch_add(1, Ordering::SeqCst);
         Ok(Accepted {
             job: JobId(uuid::Uuid::nil()),
+            is_new: true,
+            state: tenantry_ledger::JobState::Queued,
             awaiting_approval: Some(r#"{"state":"awaiting-approval"}"#.to_owned()),
         })
     }

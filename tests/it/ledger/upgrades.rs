@@ -7,9 +7,10 @@ use tenantry_ledger::Ledger;
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
 /// What schema 10 to 19 have added, taken away again.
-const WITHOUT_KEYS: [&str; 26] = [
+const WITHOUT_KEYS: [&str; 27] = [
     "DROP TABLE workers",
     "DROP INDEX jobs_paused",
+    "DROP INDEX domains_customer",
     "DROP INDEX jobs_lately",
     "DROP TABLE replies",
     "DROP TABLE plan_parts",

@@ -31,7 +31,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (15, include_str!("schema/0015-replies.sql"), None),
     (16, include_str!("schema/0016-lately.sql"), None),
     (17, include_str!("schema/0017-queue.sql"), None),
-    (18, include_str!("schema/0018-audit-batches.sql"), None),
+    (18, include_str!("schema/0018-batches.sql"), None),
     (19, include_str!("schema/0019-workers.sql"), None),
 ];
 

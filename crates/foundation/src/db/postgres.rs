@@ -42,10 +42,10 @@ const SETS: usize = 2048;
 const MANY: usize = 5;
 /// A plan is kept as long as the connection, and may have been made when a table was next to empty. Rows that are named by
 /// their keys are always found by index.
-const BY_INDEX: &str =
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
-const BY_ANY_WAY: &str = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_hashjoin TO DEFAULT;
-    SET LOCAL enable_mergejoin TO DEFAULT";
+const BY_INDEX: &str = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true)";
+const BY_ANY_WAY: &str = "SELECT set_config('enable_seqscan', NULL, true), set_config('enable_hashjoin', NULL, true),
+    set_config('enable_mergejoin', NULL, true)";
 /// Advisory locks that stand for rows, each by its place.
 const TAKE_PLACES: &str = "SELECT pg_advisory_xact_lock(8026015, place) FROM unnest($1::int4[]) AS places(place)";
 const TAKE_FREE_PLACES: &str = "SELECT COUNT(*) FROM unnest($1::int4[]) AS places(place)
@@ -307,17 +307,18 @@ impl PgTx {
 
     /// Runs a statement for many parameter sets, whose rows are found by index.
     fn by_index<T>(
-        &self,
+        &mut self,
         sets: &[Vec<Value>],
         run: impl AsyncFnOnce(&Client, &[&(dyn ToSql + Sync)]) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, DbError> {
         let columns = columns(sets);
         let columns = borrowed(&columns);
+        let (by_index, by_any_way) = (self.statement(BY_INDEX)?, self.statement(BY_ANY_WAY)?);
         let client = &self.connected.client;
         let asked = join3(
-            client.batch_execute(BY_INDEX),
+            client.execute(&by_index, &[]),
             run(client, &columns),
-            client.batch_execute(BY_ANY_WAY),
+            client.execute(&by_any_way, &[]),
         );
         let (before, done, after) = self.runtime.block_on(asked);
         before.map_err(|error| sql(&error))?;
@@ -427,12 +428,7 @@ impl Tx for PgTx {
         let mut found = Vec::with_capacity(params.len());
         for sets in params.chunks(SETS) {
             let statement = self.statement(&query_over_sets(text, &sets[0]))?;
-            let columns = columns(sets);
-            let columns = borrowed(&columns);
-            let rows = self
-                .runtime
-                .block_on(self.connected.client.query(&statement, &columns))
-                .map_err(|error| sql(&error))?;
+            let rows = self.by_index(sets, async |client, columns| client.query(&statement, columns).await)?;
             let first = found.len();
             found.resize_with(first + sets.len(), Vec::new);
             for one in &rows {

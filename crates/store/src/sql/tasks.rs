@@ -3,17 +3,16 @@
 use tenantry_jobs::Problem;
 
 use super::session::{Decision, Session, Task, no_free_seats};
-use super::{Context, halves};
+use super::{Context, Previewed, halves};
 use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Outcome, RowOutcome, RowWait};
 
-/// What each row of each list would do to the store as it is, in row order, and the seats they would take. Nothing is carried out, so
-/// that no row sees another.
+/// What each row of each list would do to the store as it is. Nothing is carried out, so that no row sees another.
 pub(super) fn preview<'t>(
     session: &mut Session<'_>,
     lists: impl Iterator<Item = &'t [Box<dyn Task>]> + Clone,
-) -> Result<Vec<(Vec<Preview>, Vec<SeatNeed>)>, DbError> {
+) -> Result<Vec<Previewed>, DbError> {
     let every: Vec<&dyn Task> = lists.clone().flat_map(all).collect();
     if !every.is_empty() {
         load(session, &every)?;
@@ -21,7 +20,7 @@ pub(super) fn preview<'t>(
     lists.map(|tasks| preview_list(session, tasks)).collect()
 }
 
-fn preview_list(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
+fn preview_list(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<Previewed, DbError> {
     let (mut previews, mut needs) = (Vec::with_capacity(tasks.len()), Vec::new());
     for task in tasks {
         let decision = task.decide(session)?;
@@ -34,7 +33,7 @@ fn preview_list(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(V
             note: String::new(),
         });
     }
-    Ok((previews, needs))
+    Ok(Previewed { previews, needs })
 }
 
 /// Does what the rows ask for. Rows that are not as expected are refused, and so are those that a unique key refuses.

@@ -29,7 +29,7 @@
 --postgres END $$;
 --postgres CREATE TRIGGER audit_advance AFTER INSERT ON audit REFERENCING NEW TABLE AS added
 --postgres FOR EACH STATEMENT EXECUTE FUNCTION audit_advance();
---postgres CREATE FUNCTION audit_head_forward() RETURNS trigger LANGUAGE plpgsql AS $$
+--postgres CREATE OR REPLACE FUNCTION audit_head_forward() RETURNS trigger LANGUAGE plpgsql AS $$
 --postgres BEGIN
 --postgres   IF NEW.id <> 1 OR NEW.seq <= OLD.seq OR NOT EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq AND hash = NEW.hash)
 --postgres   THEN RAISE EXCEPTION 'the audit record is append-only'; END IF;
@@ -37,3 +37,6 @@
 --postgres END $$;
 --postgres CREATE TRIGGER audit_head_forward BEFORE UPDATE ON audit_head
 --postgres FOR EACH ROW EXECUTE FUNCTION audit_head_forward();
+
+-- What a customer's rows look up.
+CREATE INDEX domains_customer ON domains (customer);
