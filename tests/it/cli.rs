@@ -2,6 +2,7 @@
 
 mod piped;
 mod several;
+mod workbooks;
 
 use serde_json::json;
 

@@ -41,7 +41,7 @@ pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::JobId;
-pub use job::{Counts, Job, JobFilter, JobState, Parameters};
+pub use job::{Counts, Job, JobFilter, JobState, Parameters, Undone};
 pub use lease::{Cause, SetBack};
 pub use outcome::Outcome;
 pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob};
