@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod customers;
 mod decide;
+mod destination;
 mod doctor;
 mod input;
 mod inspect;

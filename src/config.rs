@@ -28,7 +28,7 @@ pub(crate) use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
 
 use crate::db::ConnectOptions;
-use crate::receipt::Form;
+use crate::receipt::{Form, TableFormat};
 use crate::secret::SecretUrl;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -182,6 +182,7 @@ pub struct SpoolConfig {
 #[serde(deny_unknown_fields)]
 pub struct ResultsConfig {
     pub dir: PathBuf,
+    pub format: TableFormat,
     pub bom: bool,
 }
 
@@ -190,7 +191,7 @@ impl ResultsConfig {
     pub fn form(&self) -> Form {
         Form {
             bom: self.bom,
-            ..Form::default()
+            format: self.format,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Results are derived, so they can be written any number of times; the files appear under their names only when
 //! they are whole. `run` writes them chunk by chunk while the job still works; should it die before the end,
-//! a worker on the same machine writes them anew, because the ledger knows where they were to lie.
+//! a worker on the same machine writes them anew, because the ledger knows where they were to lie, and as what.
 
 mod not_applied;
 mod told;
@@ -19,8 +19,8 @@ use crate::db::{DbError, patiently};
 use crate::input::RowView;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome, RowRecord};
 use crate::receipt::{
-    Download, FileMade, Form, InputFiles, Line, RECEIPT, REJECTS, RESULTS, Receipt, ReceiptError, RejectRows,
-    RejectsWriter, ResultRows, ResultsWriter, Sha256, passwords_name, write_private,
+    Download, FileMade, Form, InputFiles, Line, RECEIPT, Receipt, ReceiptError, RejectRows, RejectsWriter, ResultRows,
+    ResultsWriter, TableFormat, Written, passwords_name, rejects_name, results_name, write_private,
 };
 
 use told::{ChunkTold, Told};
@@ -62,15 +62,29 @@ pub enum DeliveryError {
     JobGone(JobId),
 }
 
-/// Decides where the results of a job lie, and records it so that they are written even if we die:
-/// `wanted`, else where an earlier command put them, else `base`/JOB.
-pub(crate) async fn claim_dir(
+/// Where the results of a job are wanted, and as what; what is left open is decided as for the job before, else as usual.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Destination<'d> {
+    /// The directory.
+    pub(crate) dir: Option<&'d Path>,
+    /// CSV or workbooks.
+    pub(crate) format: Option<TableFormat>,
+}
+
+/// Decides where the results of a job lie, and as what, and records it so that they are written even if we die:
+/// as `wanted`, else as an earlier command put them, else in `base`/JOB and as `form` says.
+pub(crate) async fn claim(
     ledger: &Ledger,
     job: &Job,
-    wanted: Option<&Path>,
+    wanted: Destination<'_>,
     base: &Path,
-) -> Result<PathBuf, DeliveryError> {
-    let dir = match (wanted, &job.out_dir) {
+    form: Form,
+) -> Result<(PathBuf, Form), DeliveryError> {
+    let form = match wanted.format {
+        Some(format) => Form { format, ..form },
+        None => form_of(job, form),
+    };
+    let dir = match (wanted.dir, &job.out_dir) {
         (Some(wanted), _) => wanted.to_owned(),
         (None, Some(recorded)) => PathBuf::from(recorded),
         (None, None) => base.join(job.id.to_string()),
@@ -83,10 +97,22 @@ pub(crate) async fn claim_dir(
         path: dir.clone(),
         error,
     })?;
-    ledger
-        .deliver_to(job.seq, &dir.display().to_string(), &crate::machine::host_name())
-        .await?;
-    Ok(dir)
+    let (path, host) = (dir.display().to_string(), crate::machine::host_name());
+    ledger.deliver_to(job.seq, &path, form.format.as_str(), &host).await?;
+    Ok((dir, form))
+}
+
+/// `form`, in the format that is recorded for the job, if one is.
+fn form_of(job: &Job, form: Form) -> Form {
+    Form {
+        format: recorded_format(job).unwrap_or(form.format),
+        ..form
+    }
+}
+
+/// What the results of a job are written as, or were.
+pub(crate) fn recorded_format(job: &Job) -> Option<TableFormat> {
+    job.out_format.as_deref().and_then(TableFormat::named)
 }
 
 /// Writes the results of a job into the directory its ledger entry names, unless somebody else is at it.
@@ -96,7 +122,7 @@ pub(crate) async fn deliver(ledger: &Ledger, id: JobId, form: Form) -> Result<()
         return Ok(());
     };
     match lock(&dir)? {
-        Some(_lock) => write(ledger, &job, &dir, form, PATIENCE).await,
+        Some(_lock) => write(ledger, &job, &dir, form_of(&job, form), PATIENCE).await,
         None => Ok(()),
     }
 }
@@ -121,7 +147,10 @@ pub(crate) async fn deliver_to(
         tokio::time::sleep(LOOK_EVERY).await;
     };
     let job = load(ledger, id, patience).await?;
-    if job.delivered_at.is_some() {
+    // Somebody else may have asked for them elsewhere, or otherwise, in the meantime.
+    let is_ours =
+        job.out_dir.as_deref() == Some(&*dir.display().to_string()) && recorded_format(&job) == Some(form.format);
+    if is_ours && job.delivered_at.is_some() {
         return Ok(());
     }
     write(ledger, &job, dir, form, patience).await
@@ -166,7 +195,8 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
     }
     // The last chunk's transaction ended the job as well.
     let job = load(ledger, id, patience).await?;
-    let (results, rejects) = (results.finish()?, rejects.finish()?);
+    // A workbook is put together at its end, which takes a while for a large one.
+    let (results, rejects) = blocking(move || Ok((results.finish()?, rejects.finish()?))).await?;
     let mut files = Vec::new();
     for made in patiently(patience, || ledger.artifacts(&job)).await? {
         files.push(download(ledger, &job, &made, dir, patience).await?);
@@ -188,9 +218,10 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
             });
         }
     }
-    receipt(&job, results.sha256, rejects.map(|written| written.sha256), files).write(dir)?;
+    receipt(&job, &results, rejects.as_ref(), files).write(dir)?;
     crate::failpoint::hit("before-delivered");
-    patiently(patience, || ledger.delivered(job.seq)).await?;
+    let (path, format) = (dir.display().to_string(), form.format.as_str());
+    patiently(patience, || ledger.delivered(job.seq, &path, format)).await?;
     Ok(())
 }
 
@@ -220,7 +251,12 @@ async fn download(
 /// Our own files keep their names; one that a row made gives way.
 pub(crate) fn delivered_name(name: &str) -> String {
     let lower = name.to_lowercase();
-    if [RESULTS, REJECTS, RECEIPT].contains(&lower.as_str()) || lower.starts_with("passwords") {
+    let is_ours = [TableFormat::Csv, TableFormat::Xlsx]
+        .into_iter()
+        .flat_map(|format| [results_name(format), rejects_name(format)])
+        .chain([RECEIPT])
+        .any(|ours| ours == lower);
+    if is_ours || lower.starts_with("passwords") {
         format!("export-{name}")
     } else {
         name.to_owned()
@@ -250,7 +286,7 @@ pub(crate) async fn write_file(
     Ok(true)
 }
 
-fn receipt(job: &Job, results: Sha256, rejects: Option<Sha256>, files: Vec<FileMade>) -> Receipt {
+fn receipt(job: &Job, results: &Written, rejects: Option<&Written>, files: Vec<FileMade>) -> Receipt {
     let time = |millis: Option<i64>| millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     Receipt {
         job: job.id,
@@ -268,9 +304,11 @@ fn receipt(job: &Job, results: Sha256, rejects: Option<Sha256>, files: Vec<FileM
         submitted_by: job.submitted_by.clone(),
         started_at: time(job.started_at),
         finished_at: time(job.finished_at),
-        results_sha256: results,
+        results: results.name(),
+        results_sha256: results.sha256.clone(),
         files,
-        rejects_sha256: rejects,
+        rejects: rejects.map(Written::name),
+        rejects_sha256: rejects.map(|written| written.sha256.clone()),
     }
 }
 

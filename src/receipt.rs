@@ -1,7 +1,7 @@
 //! The row path's second half: from rows and their outcomes to the files a user gets back.
 //!
-//! `results.csv` has every row of the input with its outcome, `rejects.csv` only the rows to mend, and
-//! `receipt.json` says what the job was and what came of it. Each is written beside its final name and moved there
+//! `results.csv` has every row of the input with its outcome, `rejects.csv` only the rows to mend (both may be workbooks,
+//! `results.xlsx` and `rejects.xlsx`), and `receipt.json` says what the job was and what came of it. Each is written beside its final name and moved there
 //! when it is complete and on disk, so a file of that name is never half of one.
 //!
 //! Three rules make a rejects file fit to be dropped again as it is, any number of times:
@@ -27,9 +27,21 @@ use partial::Partial;
 pub use writer::{Line, RejectRows, RejectsWriter, ResultRows, ResultsWriter};
 
 /// The file name of the results.
-pub(crate) const RESULTS: &str = "results.csv";
+pub(crate) fn results_name(format: TableFormat) -> &'static str {
+    match format {
+        TableFormat::Csv => "results.csv",
+        TableFormat::Xlsx => "results.xlsx",
+    }
+}
+
 /// The file name of the rejects.
-pub(crate) const REJECTS: &str = "rejects.csv";
+pub(crate) fn rejects_name(format: TableFormat) -> &'static str {
+    match format {
+        TableFormat::Csv => "rejects.csv",
+        TableFormat::Xlsx => "rejects.xlsx",
+    }
+}
+
 /// The file name of the receipt.
 pub(crate) const RECEIPT: &str = "receipt.json";
 
@@ -55,12 +67,18 @@ pub struct Receipt {
     pub started_at: Option<Timestamp>,
     /// When the last row had its outcome.
     pub finished_at: Option<Timestamp>,
-    /// The hash of `results.csv`.
+    /// The name of the results, beside the receipt.
+    #[serde(default)]
+    pub results: String,
+    /// Their hash.
     pub results_sha256: Sha256,
     /// Files that rows made.
     #[serde(default)]
     pub files: Vec<FileMade>,
-    /// The hash of `rejects.csv`; `None` when no row was rejected and there is no such file.
+    /// The name of the rejects; `None` when no row was rejected and there is no such file.
+    #[serde(default)]
+    pub rejects: Option<String>,
+    /// Their hash.
     pub rejects_sha256: Option<Sha256>,
 }
 
@@ -152,6 +170,14 @@ pub struct Written {
     pub bytes: u64,
     /// Its rows, the header not counted.
     pub rows: u64,
+}
+
+impl Written {
+    /// Its name in its directory.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
 }
 
 /// A file that could not be written.

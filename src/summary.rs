@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::delivery::NotApplied;
-use crate::ledger::{Counts, Job, JobId, JobState, Parameters, ReplyTo};
+use crate::delivery::{NotApplied, recorded_format};
+use crate::ledger::{Counts, Job, JobId, JobState, Parameters, ReplyTo, Undone};
 use crate::moment::rfc3339;
-use crate::receipt::{RECEIPT, REJECTS, RESULTS};
+use crate::receipt::{RECEIPT, rejects_name, results_name};
 use tenantry_jobs::{Undo, rules::RESTORE_WITHIN_MILLIS};
 
 /// One JSON object per job; the field names are stable.
@@ -79,6 +79,7 @@ impl JobSummary {
     pub(crate) fn of(job: &Job) -> Self {
         let dir = job.delivered_at.and(job.out_dir.as_deref());
         let path = |name: &str| dir.map(|dir| format!("{dir}/{name}"));
+        let format = recorded_format(job).unwrap_or_default();
         Self {
             job: job.id,
             kind: job.kind.clone(),
@@ -108,8 +109,8 @@ impl JobSummary {
             started_at: job.started_at.map(rfc3339),
             finished_at: job.finished_at.map(rfc3339),
             message: job.message.clone(),
-            results: path(RESULTS),
-            rejects: path(REJECTS).filter(|_| job.counts.rejected + job.counts.failed > 0),
+            results: path(results_name(format)),
+            rejects: path(rejects_name(format)).filter(|_| job.counts.rejected + job.counts.failed > 0),
             receipt: path(RECEIPT),
             files: job
                 .files
@@ -140,19 +141,53 @@ impl JobSummary {
     }
 }
 
-/// How, and until when, an ended job can be taken back.
+/// What was taken back of an ended job, and how the rest can be; `None` where there is nothing to take back.
 fn undo_window(job: &Job) -> Option<String> {
+    let finished = job.finished_at?;
+    let applied = job.counts.applied;
+    let is_over = |undone: &Undone| undone.rows >= applied && !undone.is_redone;
+    let is_left = applied > 0 && !job.undone.as_ref().is_some_and(is_over);
+    let way = is_left.then(|| way_back(job, finished)).flatten();
+    let said: Vec<String> = taken_back(job).into_iter().chain(way).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+fn taken_back(job: &Job) -> Option<String> {
+    let undone = job.undone.as_ref()?;
+    let (by, state, applied) = (undone.by, undone.state, job.counts.applied);
+    if !state.is_final() {
+        return Some(format!("job {by} is to take it back, and is {}", state.as_str()));
+    }
+    Some(match undone.rows {
+        0 => format!("job {by} took back none of its rows"),
+        rows if undone.is_redone => {
+            format!("{rows} of its rows were taken back, the last time by job {by}, and done again since")
+        }
+        rows if rows >= applied => format!("job {by} took it back"),
+        rows => format!("{rows} of its {applied} applied rows are taken back, the last time by job {by}"),
+    })
+}
+
+fn way_back(job: &Job, finished: i64) -> Option<String> {
     if job.parameters.store.is_some() {
         return None;
     }
-    let finished = job.finished_at.filter(|_| job.counts.applied > 0)?;
-    let undo = tenantry_jobs::find(&job.kind).ok()?.policy().undo;
-    if undo == Undo::Within30Days {
-        let until = rfc3339(finished + RESTORE_WITHIN_MILLIS);
-        let until = until.get(..10).unwrap_or_default();
-        return Some(format!("until {until}, when the users are gone for good"));
+    match tenantry_jobs::find(&job.kind).ok()?.policy().undo {
+        undo @ (Undo::Never(_) | Undo::Nothing) => how_to_undo(undo),
+        // A job has ended when all that it asked for is answered, or was withdrawn.
+        Undo::WhileUnanswered => Some(
+            "not possible: a transfer that was answered or withdrawn, or is on paper, stays so; only the other partner can \
+             transfer back what it was given"
+                .to_owned(),
+        ),
+        _ if !job.keeps_rows => Some("not possible any more: its rows are no longer kept (`spool.keep`)".to_owned()),
+        Undo::Within30Days => {
+            let until = rfc3339(finished + RESTORE_WITHIN_MILLIS);
+            let until = until.get(..10).unwrap_or_default();
+            Some(format!("until {until}, after which the users are gone for good"))
+        }
+        undo @ Undo::WhileUntouched => how_to_undo(undo),
     }
-    how_to_undo(undo)
 }
 
 /// How a job that is undone like this can be taken back; `None` where there is nothing to take back.
@@ -160,7 +195,10 @@ pub(crate) fn how_to_undo(undo: Undo) -> Option<String> {
     Some(match undo {
         Undo::Within30Days => "within 30 days, after which the users are gone for good".to_owned(),
         Undo::WhileUntouched => "as long as nobody else changes the same fields".to_owned(),
-        Undo::WhileUnanswered => "only while the other partner has not answered".to_owned(),
+        Undo::WhileUnanswered => {
+            "a request by `tenantry cancel`, as long as the other partner has not answered it; an answer not at all"
+                .to_owned()
+        }
         Undo::Never(why) => format!("not possible: {why}"),
         Undo::Nothing => return None,
     })

@@ -11,6 +11,8 @@ mod csv;
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::Deserialize;
+
 use book::Book;
 use csv::Csv;
 
@@ -27,7 +29,8 @@ pub struct Form {
 }
 
 /// What a table is written as.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum TableFormat {
     /// Comma-separated values.
     #[default]
@@ -36,7 +39,30 @@ pub enum TableFormat {
     Xlsx,
 }
 
+impl TryFrom<String> for TableFormat {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::named(&name).ok_or("expected `csv` or `xlsx`")
+    }
+}
+
 impl TableFormat {
+    /// The word for it, which is also what the names of such files end in.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+        }
+    }
+
+    /// The format of that word.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        [Self::Csv, Self::Xlsx]
+            .into_iter()
+            .find(|format| format.as_str() == word)
+    }
+
     /// What the ending of a file's name asks for; CSV unless it is that of a workbook.
     pub(crate) fn of_name(path: &Path) -> Self {
         match path.extension() {

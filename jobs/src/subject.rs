@@ -77,9 +77,12 @@ impl Subject {
                 ..Self::new("store", text("from"))
             }
         } else if has("format") {
+            // A file that is not named is called by what is in it.
+            let called = [text("name"), text("what"), "customers".to_owned()];
+            let key = called.into_iter().find(|name| !name.is_empty());
             Self {
                 customer,
-                ..Self::new("file", text("name"))
+                ..Self::new("file", key.unwrap_or_default())
             }
         } else {
             Self {
@@ -135,13 +138,15 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The word for what a row of a kind does to what is there; `None` for kinds that change fields.
+/// The word for what a row of a kind does; `None` for kinds that create things or change fields.
 pub fn verb(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "delete-users" => "delete",
         "restore-users" => "restore",
         "reset-passwords" => "reset the password of",
         "remove-relationship" => "end the relationship with",
+        "switch-subscription" => "switch",
+        "export-customers" => "export",
         _ => return None,
     })
 }
@@ -213,6 +218,7 @@ mod tests {
         };
         assert_eq!(known("update-account"), "Nord AB (nord.example)");
         assert_eq!(known("assign-licenses"), "of Nord AB");
+        assert_eq!(known("export-customers"), "customers (of Nord AB)");
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl JobKind for UpdateAccount {
         for (column, field) in (CUSTOMER + 1..).zip(CustomerField::ALL) {
             match Wish::of(row.text(column)) {
                 Wish::Leave => {}
-                Wish::Erase if profile::is_required(field) => {
+                Wish::Erase if field.is_required() => {
                     faults.add(
                         column,
                         code::CANNOT_CLEAR,

@@ -1,11 +1,12 @@
 //! `tenantry apply`: carry out a plan that was written earlier, or work on a job that is recorded.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::destination::DestinationArgs;
 use super::input::{self, InputArgs, is_piped, spooled};
 use super::outcome::{refused, tell_result};
 use super::output;
@@ -23,9 +24,8 @@ use crate::submit::Submitted;
 pub(super) struct ApplyArgs {
     /// Plan written by `plan --out`, - for one on standard input, or a job id
     what: String,
-    /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR", value_parser = super::directory)]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    out: DestinationArgs,
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: Option<u16>,
@@ -40,7 +40,7 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
     let stop = super::stop_signal()?;
     let path = Path::new(&args.what);
     let id = if path.is_file() || is_piped(path) {
-        has_place(app, args.out.as_deref())?;
+        has_place(app, args.out.dir())?;
         match Box::pin(submit_plan(args, app, path, &stop, json)).await? {
             Some(id) => id,
             None => return Ok(End::Unfinished),
@@ -54,11 +54,11 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
             anyhow::bail!("job {} is still being planned", job.id);
         }
         let recorded = job.out_dir.as_ref().map(Path::new);
-        has_place(app, args.out.as_deref().or(recorded))?;
+        has_place(app, args.out.dir().or(recorded))?;
         job.id
     };
     let options = RunOptions {
-        out: args.out.as_deref(),
+        out: args.out.destination(),
         concurrency: args.concurrency.map(usize::from),
         stop: &stop,
     };

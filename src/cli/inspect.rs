@@ -9,11 +9,12 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::End;
+use super::destination::Format;
 use super::outcome::{passwords, tell, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::text_table::TextTable;
 use crate::app::App;
-use crate::delivery;
+use crate::delivery::{self, Destination};
 use crate::file::WholeFile;
 use crate::ledger::{Actor, JobFilter, JobState, Outcome};
 use crate::moment::rfc3339;
@@ -58,9 +59,9 @@ pub(super) struct ResultsArgs {
     /// Print this file that the job made instead, e.g. an export
     #[arg(long, value_name = "NAME", conflicts_with_all = ["save", "format"])]
     file: Option<String>,
-    /// Write what `run` would have written to this directory instead: results.csv, rejects.csv, receipt.json, sealed passwords
-    /// and the files of an ended job
-    #[arg(long, value_name = "DIR", value_parser = super::directory, conflicts_with_all = ["file", "save", "format"])]
+    /// Write what `run` would have written to this directory instead: results, rejects, receipt.json, sealed passwords and the
+    /// files of an ended job
+    #[arg(long, value_name = "DIR", value_parser = super::directory, conflicts_with_all = ["file", "save"])]
     out: Option<PathBuf>,
     #[command(flatten)]
     table: TableArgs,
@@ -85,19 +86,10 @@ struct TableArgs {
     format: Option<Format>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Csv,
-    Xlsx,
-}
-
 impl TableArgs {
     fn form(&self, app: &App) -> anyhow::Result<Form> {
         let of_name = || self.save.as_deref().map_or(TableFormat::Csv, TableFormat::of_name);
-        let format = self.format.map_or_else(of_name, |format| match format {
-            Format::Csv => TableFormat::Csv,
-            Format::Xlsx => TableFormat::Xlsx,
-        });
+        let format = self.format.map_or_else(of_name, Format::table);
         if format == TableFormat::Xlsx && self.save.is_none() && io::stdout().is_terminal() {
             anyhow::bail!("a workbook cannot be shown on a terminal; name a file with --save");
         }
@@ -273,7 +265,11 @@ pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow
         }
         app.service.try_results(Some(dir))?;
         let progress = ProgressDisplay::new("writing", json);
-        let written = app.service.wait(job.id, Some(dir), &progress).await;
+        let out = Destination {
+            dir: Some(dir),
+            format: args.table.format.map(Format::table),
+        };
+        let written = app.service.wait(job.id, out, &progress).await;
         progress.done();
         written?;
         tell_result(app, &app.service.job(job.id).await?, json).await?;

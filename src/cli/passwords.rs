@@ -58,7 +58,10 @@ impl PasswordArgs {
         }
         if app.service.ledger.sealed_parts(job).await?.is_empty() {
             self.forget();
-            output::say("no password was handed out");
+            output::say(&format!(
+                "no password was handed out; `tenantry rows {}` says what became of each row",
+                job.id
+            ));
             return Ok(());
         }
         let own = Identities::from_file(&key)?;

@@ -6,11 +6,13 @@ use clap::Args;
 use tenantry_jobs::JobKind;
 use tokio_util::sync::CancellationToken;
 
+use super::destination::DestinationArgs;
 use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::several::{self, Ended, Several};
 use super::{End, SubmissionArgs};
 use crate::app::App;
+use crate::delivery::Destination;
 use crate::ledger::{self, JobId};
 use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
@@ -24,9 +26,8 @@ pub(super) struct RunArgs {
     /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
     #[arg(required_unless_present = "cells", conflicts_with = "cells", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR", value_parser = super::directory)]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    out: DestinationArgs,
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: Option<u16>,
@@ -43,7 +44,7 @@ pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result
     several::check(&args.files, Some(&args.submission))?;
     let many = args.files.len() > 1;
     for number in 0..args.files.len().max(1) {
-        has_place(app, out_of(args.out.as_deref(), number, many).as_deref())?;
+        has_place(app, out_of(args.out.dir(), number, many).as_deref())?;
     }
     let work = RunFiles {
         args,
@@ -53,7 +54,7 @@ pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result
         json,
     };
     if !many {
-        let ended = work.file(args.files.first().map(PathBuf::as_path), args.out.as_deref());
+        let ended = work.file(args.files.first().map(PathBuf::as_path), args.out.destination());
         return match Box::pin(ended).await? {
             Ended::Refused(refusal) => {
                 args.submission.passwords.forget();
@@ -71,8 +72,8 @@ pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result
         if stop.is_cancelled() {
             break;
         }
-        let out = out_of(args.out.as_deref(), number, many);
-        let ended = Box::pin(work.file(Some(file), out.as_deref())).await;
+        let out = out_of(args.out.dir(), number, many);
+        let ended = Box::pin(work.file(Some(file), args.out.in_dir(out.as_deref()))).await;
         if !several.add(ended).await? {
             break;
         }
@@ -102,7 +103,7 @@ struct RunFiles<'a> {
 
 impl RunFiles<'_> {
     /// Submits one file, or the row of the command line, and works on its job here.
-    async fn file(&self, file: Option<&Path>, out: Option<&Path>) -> anyhow::Result<Ended> {
+    async fn file(&self, file: Option<&Path>, out: Destination<'_>) -> anyhow::Result<Ended> {
         let (args, app, json) = (self.args, self.app, self.json);
         let submission = FileSubmission {
             kind: self.kind,

@@ -10,12 +10,14 @@ use serde_json::json;
 use tenantry_jobs::JobKind;
 use tokio_util::sync::CancellationToken;
 
+use super::destination::Format;
 use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::run::{FileSubmission, has_place, out_of, recorded};
 use super::several::{self, Ended, Several};
 use super::{End, SubmissionArgs};
 use crate::app::App;
+use crate::delivery::Destination;
 use crate::ledger::{Job, JobId, JobState};
 use crate::submit::Submitted;
 
@@ -34,9 +36,12 @@ pub(super) struct SubmitArgs {
     /// Wait until the job has ended, write its results and print how it went
     #[arg(long)]
     wait: bool,
-    /// With --wait: directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
+    /// With --wait: directory for results, rejects and receipt.json [default: ./tenantry-out/JOB]
     #[arg(long, value_name = "DIR", value_parser = super::directory, requires = "wait")]
     out: Option<PathBuf>,
+    /// With --wait: write results and rejects as CSV or as Excel workbooks [default: as configured, else csv]
+    #[arg(long, requires = "wait")]
+    format: Option<Format>,
     /// Show every fault of a refused file, not just the first
     #[arg(long)]
     all: bool,
@@ -196,6 +201,10 @@ impl SubmitFiles<'_> {
     async fn wait(&self, id: JobId, out: Option<&Path>) -> anyhow::Result<Job> {
         let app = self.app;
         let progress = ProgressDisplay::new("applying", self.json);
+        let out = Destination {
+            dir: out,
+            format: self.args.format.map(Format::table),
+        };
         let waiting = app.service.wait(id, out, &progress);
         let waited = self.stop.run_until_cancelled(waiting).await;
         progress.done();

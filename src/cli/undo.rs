@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
 use super::End;
+use super::destination::DestinationArgs;
 use super::outcome::tell;
 use super::output::{self, SHOWN};
 use super::run::{has_place, process};
 use crate::app::App;
-use crate::ledger::Actor;
+use crate::ledger::{Actor, JobId};
 use crate::plan::held::HeldRows;
 use crate::service::RunOptions;
 use crate::store::Verdict;
@@ -31,9 +31,8 @@ pub(super) struct UndoArgs {
     /// With --plan: show every row, not just the first; --json always does
     #[arg(long)]
     all: bool,
-    /// Directory for results.csv, rejects.csv and receipt.json [default: ./tenantry-out/JOB]
-    #[arg(long, value_name = "DIR", value_parser = super::directory)]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    out: DestinationArgs,
     /// Who asks
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
@@ -45,7 +44,7 @@ pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Resu
         return plan(args, app, &job, json).await;
     }
     if !args.submit {
-        has_place(app, args.out.as_deref())?;
+        has_place(app, args.out.dir())?;
     }
     let id = app.service.undo(&args.by, &job, args.submit).await?;
     if args.submit {
@@ -60,7 +59,7 @@ pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Resu
     }
     let stop = super::stop_signal()?;
     let options = RunOptions {
-        out: args.out.as_deref(),
+        out: args.out.destination(),
         concurrency: None,
         stop: &stop,
     };
@@ -74,11 +73,9 @@ async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) 
         all: args.all || json,
         json,
         told: 0,
+        of: job.id,
         later: HeldRows::default(),
     };
-    if json {
-        write!(shown.out, "{{\"undo_of\":\"{}\",\"rows\":[", job.id)?;
-    }
     let plan = undo::plan(
         &app.service.ledger,
         &app.service.stores,
@@ -97,6 +94,7 @@ struct Shown<W> {
     all: bool,
     json: bool,
     told: u64,
+    of: JobId,
     /// What is not destructive, to follow what is.
     later: HeldRows,
 }
@@ -119,11 +117,18 @@ impl<W: Write> Shown<W> {
             Verdict::Reject(problem) => ("irreversible", &[][..], Some(problem.to_string())),
         };
         if self.json {
-            let separator = if self.told == 1 { "" } else { "," };
+            // Not before there is something to tell: what goes wrong is a document of its own.
+            let separator = match self.told {
+                1 => self.head(),
+                _ => ",".to_owned(),
+            };
             let mut told = json!({ "row": preview.row, "line": row.line(), "action": word, "changes": changes,
                 "destructive": preview.destructive, "why": why });
             if let Some(subject) = row.subject() {
                 told["subject"] = json!(subject);
+            }
+            if !preview.note.is_empty() {
+                told["note"] = json!(preview.note);
             }
             return write!(self.out, "{separator}\n{told}");
         }
@@ -134,10 +139,18 @@ impl<W: Write> Shown<W> {
         for change in changes {
             let _ = writeln!(text, "    {}: {:?} → {:?}", change.field, change.old, change.new);
         }
+        if !preview.note.is_empty() {
+            let _ = writeln!(text, "    note: {}", preview.note);
+        }
         if preview.destructive {
             return self.out.write_all(text.as_bytes());
         }
         self.later.push(preview.row, 0, &text)
+    }
+
+    /// What the document begins with.
+    fn head(&self) -> String {
+        format!("{{\"undo_of\":\"{}\",\"rows\":[", self.of)
     }
 
     fn close(mut self, plan: UndoPlan) -> std::io::Result<()> {

@@ -315,10 +315,13 @@ impl CheckedBlock {
 
     /// Adds what else is wrong with a row that is rejected already.
     pub(super) fn reject_also(&mut self, row: u64, problem: Problem, shared: &Shared) {
-        let line = self.line(row);
+        let (line, subject) = (self.line(row), self.subject(row).map(Box::new));
         let faults = self.rejects.entry(row).or_default();
         if faults.iter().all(|fault| fault.problem != problem) {
-            faults.push(shared.fault(row, line, problem));
+            faults.push(RowFault {
+                subject,
+                ..shared.fault(row, line, problem)
+            });
             faults.sort_by_key(|fault| fault.column_number.unwrap_or(u64::MAX));
         }
     }

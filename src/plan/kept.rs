@@ -76,6 +76,7 @@ pub(crate) struct KeptRow {
     pub(crate) changes: Vec<KeptChange>,
     #[serde(default)]
     pub(crate) destructive: bool,
+    /// What there is to know of it; why it stays as it is.
     #[serde(default)]
     pub(crate) note: String,
     /// Why an undo leaves it as it is.
@@ -157,9 +158,13 @@ impl Keeping {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, preview: &Preview) -> io::Result<()> {
+        let mut note = preview.note.clone();
         let (changes, code, column) = match &preview.verdict {
             Verdict::Change(changes) => (changes.as_slice(), "", ""),
-            Verdict::Reject(problem) => (&[][..], problem.code.as_str(), problem.column.as_str()),
+            Verdict::Reject(problem) => {
+                note = problem.to_string();
+                (&[][..], problem.code.as_str(), problem.column.as_str())
+            }
             Verdict::Create | Verdict::Unchanged => (&[][..], "", ""),
         };
         self.line(&KeptLine {
@@ -167,7 +172,7 @@ impl Keeping {
             action: preview.verdict.action(),
             changes,
             destructive: preview.destructive,
-            note: &preview.note,
+            note: &note,
             code,
             column,
         })

@@ -1,10 +1,10 @@
-//! Writers of `results.csv` and `rejects.csv`.
+//! Writers of results and rejects.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::partial::{Partial, remove};
-use super::{Form, REJECTS, RESULTS, ReceiptError, Written};
+use super::{Form, ReceiptError, Written, rejects_name, results_name};
 use crate::input::RowView;
 use crate::table::Table;
 
@@ -91,7 +91,7 @@ impl<W: Write> RejectRows<W> {
     }
 }
 
-/// Writes `results.csv`.
+/// Writes `results.csv` or `results.xlsx`.
 #[derive(Debug)]
 pub struct ResultsWriter {
     rows: ResultRows<Partial>,
@@ -100,7 +100,7 @@ pub struct ResultsWriter {
 impl ResultsWriter {
     /// Begins the file in `dir`. It appears under its name with [`finish`](Self::finish); dropped before, nothing is left.
     pub fn create(dir: &Path, header: &[String], form: Form) -> Result<Self, ReceiptError> {
-        let out = Partial::create(dir, RESULTS)?;
+        let out = Partial::create(dir, results_name(form.format))?;
         let path = out.path().to_owned();
         let rows = ResultRows::new(out, header, form).map_err(|error| ReceiptError { path, error })?;
         Ok(Self { rows })
@@ -118,7 +118,7 @@ impl ResultsWriter {
     }
 }
 
-/// Writes `rejects.csv`.
+/// Writes `rejects.csv` or `rejects.xlsx`.
 #[derive(Debug)]
 pub struct RejectsWriter {
     dir: PathBuf,
@@ -144,7 +144,7 @@ impl RejectsWriter {
         let rows = if let Some(rows) = &mut self.rows {
             rows
         } else {
-            let out = Partial::create(&self.dir, REJECTS)?;
+            let out = Partial::create(&self.dir, rejects_name(self.form.format))?;
             let path = out.path().to_owned();
             let rows = RejectRows::new(out, &self.header, self.form);
             self.rows.insert(rows.map_err(|error| ReceiptError { path, error })?)
@@ -159,7 +159,7 @@ impl RejectsWriter {
         if let Some(rows) = self.rows {
             return complete(rows.rows.table).map(Some);
         }
-        let path = self.dir.join(REJECTS);
+        let path = self.dir.join(rejects_name(self.form.format));
         match remove(&path) {
             Ok(()) => Ok(None),
             Err(error) => Err(ReceiptError { path, error }),

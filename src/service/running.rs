@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Service, ServiceError};
 use crate::db::DbError;
-use crate::delivery::{self, DeliveryError};
+use crate::delivery::{self, DeliveryError, Destination};
 use crate::ledger::{Job, JobId, JobState, Scope};
+use crate::receipt::Form;
 use crate::runner::ServeError;
 use tracing::Instrument;
 
@@ -31,8 +32,8 @@ pub trait Progress: Sync {
 /// How a job is worked on here.
 #[derive(Debug, Clone, Copy)]
 pub struct RunOptions<'r> {
-    /// The directory of its results; otherwise the one it has, or the usual one.
-    pub out: Option<&'r Path>,
+    /// Where its results are to go, and as what.
+    pub(crate) out: Destination<'r>,
     /// Chunks worked on at once, other than configured.
     pub concurrency: Option<usize>,
     /// Cancelled to stop after what is in hand.
@@ -126,7 +127,7 @@ impl Service {
     pub async fn run(&self, id: JobId, options: RunOptions<'_>, progress: &dyn Progress) -> Result<Job, RunError> {
         let RunOptions { out, concurrency, stop } = options;
         let job = self.job(id).await?;
-        let dir = self.claim_results(&job, out).await?;
+        let (dir, form) = self.claim_results(&job, out).await?;
         if job.is_at_rest() && !job.state.is_final() {
             return Ok(job);
         }
@@ -138,7 +139,7 @@ impl Service {
             async move { runner.serve(work_over).await }.instrument(span)
         };
         let watching = async {
-            let watched = stop.run_until_cancelled(self.watch(id, &dir, progress)).await;
+            let watched = stop.run_until_cancelled(self.watch(id, &dir, form, progress)).await;
             work_over.cancel();
             watched.unwrap_or(Ok(()))
         };
@@ -149,7 +150,7 @@ impl Service {
     }
 
     /// Waits until a job that workers have in hand has ended, or rests, and writes its results.
-    pub async fn wait(&self, id: JobId, out: Option<&Path>, progress: &dyn Progress) -> Result<(), RunError> {
+    pub(crate) async fn wait(&self, id: JobId, out: Destination<'_>, progress: &dyn Progress) -> Result<(), RunError> {
         let mut help = Help::default();
         let job = loop {
             let job = self.job(id).await?;
@@ -160,23 +161,23 @@ impl Service {
             help.look_for(self, &job, progress).await.map_err(ServiceError::from)?;
             tokio::time::sleep(LOOK_EVERY).await;
         };
-        let dir = self.claim_results(&job, out).await?;
+        let (dir, form) = self.claim_results(&job, out).await?;
         if job.state.is_final() {
-            self.deliver(id, &dir).await?;
+            self.deliver(id, &dir, form).await?;
         }
         Ok(())
     }
 
-    async fn claim_results(&self, job: &Job, out: Option<&Path>) -> Result<PathBuf, RunError> {
-        let claimed = delivery::claim_dir(&self.ledger, job, out, &self.settings.results).await;
-        match claimed {
-            Ok(dir) => Ok(dir),
+    async fn claim_results(&self, job: &Job, out: Destination<'_>) -> Result<(PathBuf, Form), RunError> {
+        let (usual, form) = (&self.settings.results, self.settings.form);
+        match delivery::claim(&self.ledger, job, out, usual, form).await {
+            Ok(claimed) => Ok(claimed),
             Err(error) => Err(self.unwritten(job.id, error).await),
         }
     }
 
-    async fn deliver(&self, id: JobId, dir: &Path) -> Result<(), RunError> {
-        let (form, patience) = (self.settings.form, self.settings.patience);
+    async fn deliver(&self, id: JobId, dir: &Path, form: Form) -> Result<(), RunError> {
+        let patience = self.settings.patience;
         // Boxed, as it is large and would be carried in every future around it.
         match Box::pin(delivery::deliver_to(&self.ledger, id, dir, form, patience)).await {
             Ok(()) => Ok(()),
@@ -185,7 +186,7 @@ impl Service {
     }
 
     /// Tells progress and writes results until the job has ended or rests.
-    async fn watch(&self, id: JobId, dir: &Path, progress: &dyn Progress) -> Result<(), RunError> {
+    async fn watch(&self, id: JobId, dir: &Path, form: Form, progress: &dyn Progress) -> Result<(), RunError> {
         let showing = async {
             loop {
                 let job = self.job(id).await?;
@@ -196,7 +197,7 @@ impl Service {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        let (mut showing, mut writing) = (std::pin::pin!(showing), Box::pin(self.deliver(id, dir)));
+        let (mut showing, mut writing) = (std::pin::pin!(showing), Box::pin(self.deliver(id, dir, form)));
         tokio::select! {
             shown = &mut showing => {
                 // A job that only rests writes its results when it ends; who ends it sees to that.

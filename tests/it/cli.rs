@@ -3,6 +3,7 @@
 mod jobs;
 mod piped;
 mod several;
+mod workbooks;
 
 use serde_json::json;
 

@@ -31,7 +31,7 @@ use tenantry_ledger::{Job, Ledger, Parameters, RowRecord};
 use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry_store::Stores;
 
-use crate::place::{On, PLAIN_CUSTOMERS, Place, TestJob, Work, by, outcomes};
+use crate::place::{On, PLAIN_CUSTOMERS, Place, Run, TestJob, Work, by, outcomes};
 use crate::sandbox::{Here, TOKEN};
 use tenantry_foundation::secret::Secret;
 
@@ -135,6 +135,16 @@ impl Office {
             stores,
             token: TOKEN.to_owned(),
         }
+    }
+
+    /// Runs the program to its end, with the sandbox as its store.
+    fn tenantry(&self, args: &[&str]) -> Run {
+        let mut command = self.place.command(args);
+        command
+            .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
+            .env("TENANTRY__PARTNER_CENTER__API_URL", &self.here.base)
+            .env("TENANTRY__PARTNER_CENTER__TOKEN", &self.token);
+        Run::from(command.output().expect("tenantry starts"))
     }
 
     /// From now on, rows are carried out as another partner.

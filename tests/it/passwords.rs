@@ -375,6 +375,10 @@ async fn without_a_recipient_nothing_is_handed_out_by_accident() {
     assert!(!place.path("clear.csv.key").exists());
     let reset = "customer,user_principal_name\nA-1,one@alpha.onmicrosoft.com\n";
     place.write("reset.csv", reset);
+    place.write(
+        "at-once.csv",
+        "customer,user_principal_name,again\nA-1,one@alpha.onmicrosoft.com,yes\n",
+    );
     let refused = handing_out(&[
         "run",
         "reset-passwords",
@@ -387,7 +391,7 @@ async fn without_a_recipient_nothing_is_handed_out_by_accident() {
     handing_out(&[
         "run",
         "reset-passwords",
-        "reset.csv",
+        "at-once.csv",
         "--plaintext-passwords",
         "reset-clear.csv",
     ])

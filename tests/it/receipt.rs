@@ -160,7 +160,9 @@ fn the_receipt_reads_as_written() {
         submitted_by: "ann".to_owned(),
         started_at: None,
         finished_at: "2026-01-02T03:04:05Z".parse().ok(),
+        results: "results.csv".to_owned(),
         results_sha256: some_hash(),
+        rejects: None,
         rejects_sha256: None,
     };
     let written = receipt.write(dir.path()).expect("room");

@@ -6,6 +6,7 @@ mod expiry;
 mod killed;
 mod limits;
 mod property;
+mod undone;
 mod waiting;
 
 use tenantry::testing::plan::Limits;

@@ -129,6 +129,19 @@ pub struct EndedJob {
     pub counts: Counts,
 }
 
+/// What has become of taking a job back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// The last job that was to take it back.
+    pub by: JobId,
+    /// Where that one stands.
+    pub state: JobState,
+    /// Rows that have been taken back, by all such jobs.
+    pub rows: u64,
+    /// Whether what one of them did was taken back again.
+    pub is_redone: bool,
+}
+
 /// A job as the ledger knows it.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the ledger's columns")]
@@ -145,6 +158,10 @@ pub struct Job {
     pub undo_of: Option<i64>,
     /// Its id.
     pub undo_of_id: Option<JobId>,
+    /// What has been taken back of it, or is going to be.
+    pub undone: Option<Undone>,
+    /// Whether its rows are still there, without which nothing is taken back.
+    pub keeps_rows: bool,
     /// Hash of what the job was planned to do.
     pub plan_hash: Option<String>,
     /// Why it needs approval.
@@ -170,6 +187,8 @@ pub struct Job {
     pub message: Option<String>,
     /// Where results are written to, or were.
     pub out_dir: Option<String>,
+    /// As what, where a command has said so or written some.
+    pub out_format: Option<String>,
     pub delivered_at: Option<i64>,
     pub input: i64,
     pub input_name: String,
@@ -231,7 +250,13 @@ const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
     CASE WHEN j.finished_at IS NULL THEN
       (SELECT w.message FROM waiting_rows w WHERE w.job = j.seq ORDER BY w.row LIMIT 1) END,
     CASE WHEN j.finished_at IS NULL THEN
-      (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END, i.sheet
+      (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END, i.sheet, j.out_format,
+    CASE WHEN EXISTS (SELECT 1 FROM spool s WHERE s.input = j.input) THEN 1 ELSE 0 END,
+    (SELECT u.id FROM jobs u WHERE u.undo_of = j.seq AND u.state <> 'planned' ORDER BY u.seq DESC LIMIT 1),
+    (SELECT u.state FROM jobs u WHERE u.undo_of = j.seq AND u.state <> 'planned' ORDER BY u.seq DESC LIMIT 1),
+    (SELECT CAST(COALESCE(SUM(u.applied), 0) AS BIGINT) FROM jobs u WHERE u.undo_of = j.seq),
+    CASE WHEN EXISTS (SELECT 1 FROM jobs u JOIN jobs r ON r.undo_of = u.seq WHERE u.undo_of = j.seq AND r.applied > 0)
+      THEN 1 ELSE 0 END
     FROM jobs j JOIN inputs i ON i.id = j.input";
 
 impl Ledger {
@@ -296,7 +321,7 @@ impl Ledger {
                 }
                 found
                     .iter()
-                    .map(|row| read_job(row, now))
+                    .map(|row| with_files(tx, read_job(row, now)?))
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
@@ -353,9 +378,26 @@ fn after(beginning: &str) -> String {
     format!("{beginning}~")
 }
 
+fn with_files(tx: &mut dyn Tx, mut job: Job) -> Result<Job, DbError> {
+    let files = "SELECT name FROM artifacts WHERE job = $1 ORDER BY row, name";
+    for row in tx.query(files, &[job.seq.into()])? {
+        job.files.push(row.text(0)?.to_owned());
+    }
+    Ok(job)
+}
+
 /// `now` is the time, in milliseconds since the epoch.
 fn read_job(row: &Row, now: i64) -> Result<Job, DbError> {
     let next_look = row.opt_int(36)?;
+    let undone = match row.opt_text(40)? {
+        None => None,
+        Some(_) => Some(Undone {
+            by: JobId::read(row, 40)?,
+            state: JobState::parse(row.text(41)?)?,
+            rows: row.int(42)? as u64,
+            is_redone: row.int(43)? != 0,
+        }),
+    };
     let count = |column: usize| row.int(column).map(|value| value as u64);
     Ok(Job {
         seq: row.int(0)?,
@@ -375,6 +417,8 @@ fn read_job(row: &Row, now: i64) -> Result<Job, DbError> {
         retry_of: row.opt_int(12)?,
         undo_of: row.opt_int(26)?,
         undo_of_id: row.opt_text(33)?.and_then(|id| id.parse().ok()),
+        undone,
+        keeps_rows: row.int(39)? != 0,
         plan_hash: row.opt_text(27)?.map(str::to_owned),
         gate: row.opt_text(28)?.map_or(Ok(Vec::new()), json)?,
         approval_until: row.opt_int(29)?,
@@ -390,6 +434,7 @@ fn read_job(row: &Row, now: i64) -> Result<Job, DbError> {
         cancel_requested: row.int(16)? != 0,
         message: row.opt_text(17)?.map(str::to_owned),
         out_dir: row.opt_text(18)?.map(str::to_owned),
+        out_format: row.opt_text(38)?.map(str::to_owned),
         delivered_at: row.opt_int(19)?,
         input: row.int(20)?,
         input_name: row.text(21)?.to_owned(),

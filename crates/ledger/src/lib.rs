@@ -44,7 +44,7 @@ pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::JobId;
-pub use job::{Counts, EndedJob, Job, JobFilter, JobState, Parameters};
+pub use job::{Counts, EndedJob, Job, JobFilter, JobState, Parameters, Undone};
 pub use lease::{Cause, FailedRows, SetBack};
 pub use outcome::Outcome;
 pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob};

@@ -160,13 +160,13 @@ impl Ledger {
             .await
     }
 
-    /// Records where the results of a job are to lie.
-    pub async fn deliver_to(&self, seq: i64, dir: &str, host: &str) -> Result<(), DbError> {
-        let params = vec![seq.into(), dir.into(), host.into()];
+    /// Records where the results of a job are to lie, and as what.
+    pub async fn deliver_to(&self, seq: i64, dir: &str, format: &str, host: &str) -> Result<(), DbError> {
+        let params = vec![seq.into(), dir.into(), host.into(), format.into()];
         self.db
             .write(move |tx| {
                 tx.exec(
-                    "UPDATE jobs SET out_dir = $2, out_host = $3, delivered_at = NULL WHERE seq = $1",
+                    "UPDATE jobs SET out_dir = $2, out_host = $3, out_format = $4, delivered_at = NULL WHERE seq = $1",
                     &params,
                 )
                 .map(drop)
@@ -189,14 +189,16 @@ impl Ledger {
             .await
     }
 
-    /// Records that the results of a job lie in its directory.
-    pub async fn delivered(&self, seq: i64) -> Result<(), DbError> {
-        let now = self.clock.now_millis();
+    /// Records that the results of a job lie where, and as what, they were asked for last; not if they were asked for elsewhere
+    /// in the meantime.
+    pub async fn delivered(&self, seq: i64, dir: &str, format: &str) -> Result<(), DbError> {
+        let params = vec![seq.into(), self.clock.now_millis().into(), dir.into(), format.into()];
         self.db
             .write(move |tx| {
                 tx.exec(
-                    "UPDATE jobs SET delivered_at = $2 WHERE seq = $1",
-                    &[seq.into(), now.into()],
+                    "UPDATE jobs SET delivered_at = $2
+                     WHERE seq = $1 AND out_dir = $3 AND COALESCE(out_format, $4) = $4",
+                    &params,
                 )
                 .map(drop)
             })

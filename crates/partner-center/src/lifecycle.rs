@@ -212,8 +212,9 @@ pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) 
         return Ok(RowPreview::reject(named.missing(reset.user.user_principal_name)));
     };
     let last = session.password_set_at(&account(&named.customer.id, &user.id)).await?;
-    if last.is_some() && !reset.again {
-        return Ok(Verdict::Unchanged.into());
+    if let Some(last) = last.filter(|_| !reset.again) {
+        let by = session.password_job(last, &user.id).await?;
+        return Ok(RowPreview::from(Verdict::Unchanged).noting(password_just_set(last, by.as_ref())));
     }
     let before = last.map_or_else(String::new, |last| format!("set at {}", second(last)));
     let verdict = Verdict::Change(vec![FieldChange::new("password", before, "a new one")]);

@@ -28,6 +28,9 @@ pub(super) struct Back<'b> {
     images: Vec<Image>,
 }
 
+/// Said where a user had no usage location before.
+const LOCATION_STAYS: &str = "the usage location stays, since it can be changed but not taken away";
+
 /// What came of bringing one image back.
 enum Brought {
     /// It is back; what there is to say about it.
@@ -72,8 +75,9 @@ impl<'b> Back<'b> {
 
     /// What taking the row back would do.
     pub(super) async fn preview(&self) -> Result<RowPreview, Halt> {
-        let mut changes = Vec::new();
+        let (mut changes, mut location_stays) = (Vec::new(), false);
         for image in &self.images {
+            location_stays |= self.keeps_location(image).await?;
             match self.way(image).await? {
                 Way::Back(more) => changes.extend(more),
                 Way::Done => {}
@@ -89,11 +93,18 @@ impl<'b> Back<'b> {
                 Way::Never(why) => return Ok(RowPreview::reject(Problem::stated(code::IRREVERSIBLE, "", "", why))),
             }
         }
+        if changes.is_empty() && location_stays {
+            let problem = Problem::stated(code::IRREVERSIBLE, "", "", LOCATION_STAYS);
+            return Ok(RowPreview::reject(problem));
+        }
         if changes.is_empty() {
             return Ok(Verdict::Unchanged.into());
         }
         let deletes = changes.iter().any(|change| change.new == "deleted");
         let mut previewed = RowPreview::from(Verdict::Change(changes));
+        if location_stays {
+            previewed = previewed.noting(LOCATION_STAYS.to_owned());
+        }
         if let Some(image) = self.images.iter().find(|image| image.is_of_user()) {
             let customer = image.whose();
             let of = self.session.users(&customer.id).await?.len() as u64;
@@ -114,7 +125,7 @@ impl<'b> Back<'b> {
         }
         let mut messages = Vec::new();
         if self.images.iter().any(Image::is_first_location) {
-            messages.push("the usage location stays, since it can be changed but not taken away".to_owned());
+            messages.push(LOCATION_STAYS.to_owned());
         }
         for (number, image) in self.images.iter().enumerate() {
             let name = format!("undo {number}");

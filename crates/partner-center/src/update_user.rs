@@ -30,7 +30,10 @@ const KEPT: [(&str, &str); 5] = [
     ("usage_location", "usageLocation"),
 ];
 
-/// A field and the value it is to have; the empty string erases.
+/// Why a name stays. Who sends null says nothing of it, and that an empty text is taken is said nowhere.
+pub(super) const NO_WAY_TO_ERASE: &str = "Partner Center has no way to take a name away";
+
+/// A field and the value it is to have, which is never empty.
 pub(super) type Field<'f> = (&'static str, &'f str);
 
 /// The fields of an image of a user's profile, with the values they had. A user who has got a usage location stays
@@ -62,11 +65,10 @@ fn not_kept(patch: &UserPatch<'_>) -> Option<Problem> {
     Some(remote::not_kept(TITLE, column, value))
 }
 
-/// A name that is to be taken away. Who sends null says nothing of it, and that an empty text is taken is said nowhere.
+/// A name that is to be taken away.
 fn erased(patch: &UserPatch<'_>) -> Option<Problem> {
     let (column, _) = patch.texts().find(|(_, value)| value.is_empty())?;
-    let expected =
-        "Partner Center has no way to take a name away; give a new one, or leave the cell empty to keep the old one";
+    let expected = format!("{NO_WAY_TO_ERASE}; give a new one, or leave the cell empty to keep the old one");
     Some(Problem::stated(code::CANNOT_CLEAR, column, "<clear>", expected))
 }
 

@@ -19,6 +19,7 @@ pub mod sign_in_name;
 mod sources;
 pub mod sql;
 pub mod suspension;
+pub mod transfers;
 
 use std::sync::{Arc, LazyLock};
 

@@ -188,7 +188,8 @@ impl Prepared {
                 } else {
                     &mut self.known_users
                 };
-                let users = users.get_or_insert_with(|| users::NewUsers::new(room));
+                let passwords_at = self.context.hands_out_passwords.then_some(self.context.now);
+                let users = users.get_or_insert_with(|| users::NewUsers::new(room, passwords_at));
                 return users.add(job, row, user, directory);
             }
             Change::CreateCustomer(new) => {

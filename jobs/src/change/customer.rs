@@ -171,6 +171,21 @@ impl CustomerField {
             Self::Tags => "tags",
         }
     }
+
+    /// Whether Partner Center refuses a profile without it, so that it cannot be erased.
+    pub const fn is_required(self) -> bool {
+        matches!(
+            self,
+            Self::CompanyName
+                | Self::FirstName
+                | Self::LastName
+                | Self::Email
+                | Self::AddressLine1
+                | Self::Country
+                | Self::Culture
+                | Self::Language
+        )
+    }
 }
 
 /// Fields of an existing customer to change. What is not named stays as it is.

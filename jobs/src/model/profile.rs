@@ -13,22 +13,6 @@ const MAX_TAG: usize = 50;
 /// Most digits an international number has is 15; the rest is punctuation and an extension.
 const MAX_PHONE: usize = 64;
 
-/// Fields without which Partner Center refuses a profile. They cannot be erased either.
-pub(crate) fn is_required(field: CustomerField) -> bool {
-    use CustomerField as F;
-    matches!(
-        field,
-        F::CompanyName
-            | F::FirstName
-            | F::LastName
-            | F::Email
-            | F::AddressLine1
-            | F::Country
-            | F::Culture
-            | F::Language
-    )
-}
-
 /// Checks a value that is not empty and gives it the form the store keeps.
 pub(crate) fn normal<'a>(faults: &mut Faults, column: usize, field: CustomerField, value: &'a str) -> Cow<'a, str> {
     use CustomerField as F;

@@ -122,6 +122,11 @@ impl<W: Write> Shown<'_, W> {
             ("change" | "create", _) => tenantry_jobs::verb(&self.job.kind).unwrap_or(&row.action),
             (action, _) => action,
         };
+        let (why, note) = if is_undo && row.action == "reject" {
+            (row.note.as_str(), "")
+        } else {
+            ("", row.note.as_str())
+        };
         if self.json {
             let separator = if self.told == 1 { "" } else { "," };
             let mut told = json!({ "row": row.row, "line": line, "action": if is_undo { word } else { &row.action },
@@ -129,17 +134,24 @@ impl<W: Write> Shown<'_, W> {
             if let Some(subject) = subject {
                 told["subject"] = json!(subject);
             }
-            if !row.note.is_empty() {
-                told["note"] = json!(row.note);
+            for (name, said) in [("why", why), ("note", note)] {
+                if !said.is_empty() {
+                    told[name] = json!(said);
+                }
             }
             return write!(self.out, "{separator}\n{told}");
         }
         let line = line.map_or(String::new(), |line| format!(" (line {line})"));
         let subject = subject.map_or(String::new(), |subject| format!(" {subject}"));
         let mark = if row.destructive { " (destructive)" } else { "" };
-        let mut text = format!("row {}{line}: {word}{subject}{mark}\n", row.row);
-        if !row.note.is_empty() {
-            let _ = writeln!(text, "    note: {}", row.note);
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(": {why}")
+        };
+        let mut text = format!("row {}{line}: {word}{subject}{mark}{why}\n", row.row);
+        if !note.is_empty() {
+            let _ = writeln!(text, "    note: {note}");
         }
         for change in &row.changes {
             let _ = writeln!(text, "    {}: {:?} → {:?}", change.field, change.old, change.new);

@@ -163,6 +163,7 @@ on_both! {
         let refused = (json!("rejected"), json!("unknown-customer"));
         assert_eq!(told, [(&json!(1), &refused.0, &refused.1), (&json!(3), &refused.0, &refused.1)]);
         assert!(rows[0]["message"].as_str().is_some_and(|message| message.contains("nobody-0")), "{few}");
+        assert_eq!(rows[0]["subject"]["key"], "nobody-0", "whom it is about: {few}");
         assert_eq!(few["rows_left_out"], 0);
         let (rows, left) = (many["rows"].as_array().expect("rows").len() as u64, many["rows_left_out"].as_u64());
         assert!(rows > 0 && rows <= 1_000, "{rows}");

@@ -6,9 +6,10 @@ use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
-/// What schema 10 to 19 have added, taken away again.
-const WITHOUT_KEYS: [&str; 27] = [
+/// What schema 10 to 20 have added, taken away again.
+const WITHOUT_KEYS: [&str; 28] = [
     "DROP TABLE workers",
+    "ALTER TABLE jobs DROP COLUMN out_format",
     "DROP INDEX jobs_paused",
     "DROP INDEX domains_customer",
     "DROP INDEX jobs_lately",

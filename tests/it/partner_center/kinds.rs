@@ -265,7 +265,7 @@ async fn users_are_changed_and_keep_id_and_licences() {
             .iter()
             .map(|(row, outcome, _)| (*row, outcome.as_str()))
             .collect::<Vec<_>>(),
-        [(2, "unchanged")]
+        [(2, "rejected")]
     );
     assert_eq!(
         office.users(&alpha).await[0]["userPrincipalName"],

@@ -8,7 +8,7 @@ use tenantry_sandbox::{Options, Quirk};
 
 use super::Office;
 use crate::place::{apply, file, outcomes};
-use crate::sandbox::{Here, TOKEN};
+use crate::sandbox::Here;
 
 async fn seeded(customers: u32) -> Office {
     let office = Office::new().await;
@@ -32,12 +32,7 @@ impl Office {
     }
 
     fn listed(&self, args: &[&str]) -> crate::place::Run {
-        let mut command = self.place.command(&[&["customers"], args].concat());
-        command
-            .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
-            .env("TENANTRY__PARTNER_CENTER__API_URL", &self.here.base)
-            .env("TENANTRY__PARTNER_CENTER__TOKEN", TOKEN);
-        crate::place::Run::from(command.output().expect("tenantry starts"))
+        self.tenantry(&[&["customers"], args].concat())
     }
 
     pub(super) async fn calls(&self, operation: &str) -> u64 {

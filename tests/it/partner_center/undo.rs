@@ -1,6 +1,7 @@
 //! What a job did at Partner Center is taken back, and that is taken back again.
 
 use serde_json::{Value, json};
+use tenantry_ledger::Job;
 
 use super::kinds::{licenses, with_users};
 use super::{LEGACY, Office, PLAIN_CUSTOMERS, USERS};
@@ -214,4 +215,126 @@ async fn a_restored_user_whom_somebody_has_changed_stays() {
     let undo = office.undo(&restored).await;
     assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
     assert_eq!(office.users(&alpha).await.len(), 1);
+}
+
+/// What the plan of taking a job back says of its first row: what becomes of it, why not, and what is to be known.
+fn planned(office: &Office, job: &Job) -> (String, String, String) {
+    let plan = office
+        .tenantry(&["undo", &job.id.to_string(), "--plan", "--json"])
+        .json();
+    let text = |name: &str| plan["rows"][0][name].as_str().unwrap_or_default().to_owned();
+    (text("action"), text("why"), text("note"))
+}
+
+/// A user without the members that a row is to give it; where it is.
+async fn bare_user(office: &Office, customer: &str, name: &str) -> String {
+    let users = format!("/v1/customers/{customer}/users");
+    let bare = json!({
+        "userPrincipalName": format!("{name}@alpha.onmicrosoft.com"), "displayName": "Bare",
+        "passwordProfile": { "password": "Abcd1234!", "forceChangePassword": true },
+    });
+    let made = office.here.post(&users, &bare).await.is(200).json();
+    format!("{users}/{}", made["id"].as_str().expect("an id"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_user_did_not_have_before_is_not_sent_as_empty() {
+    const STAYS: &str = "the usage location stays";
+    let (office, [alpha, _]) = Office::with_customers().await;
+    for (number, (columns, cells, action, said)) in [
+        ("first_name", "Bea", "irreversible", "first_name was empty before"),
+        ("last_name", "Berg", "irreversible", "last_name was empty before"),
+        // Taken back whole, or not at all.
+        (
+            "display_name,last_name",
+            "Bea,Berg",
+            "irreversible",
+            "last_name was empty before",
+        ),
+        (
+            "usage_location,first_name",
+            "GB,Bea",
+            "irreversible",
+            "first_name was empty before",
+        ),
+        ("usage_location", "GB", "irreversible", STAYS),
+        ("usage_location,display_name", "GB,Bea", "undo", STAYS),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = bare_user(&office, &alpha, &format!("bare{number}")).await;
+        let row =
+            format!("customer,user_principal_name,{columns}\n{alpha},bare{number}@alpha.onmicrosoft.com,{cells}\n");
+        let job = office.applies("update-users", &row).await;
+        let after = office.here.get(&path).await.json();
+        let (planned, why, note) = planned(&office, &job);
+        assert_eq!(planned, action, "{columns}: {why}");
+        assert!(format!("{why}{note}").contains(said), "{columns}: {why}, {note}");
+        let undo = office.undo(&job).await;
+        let now = office.here.get(&path).await.json();
+        if action == "undo" {
+            assert_eq!(undo.counts.applied, 1, "{columns}");
+            assert!(office.message(&undo, 1).await.contains(said), "{columns}");
+            assert_eq!(json!([now["displayName"], now["usageLocation"]]), json!(["Bare", "GB"]));
+        } else {
+            assert_eq!(outcomes(&office.ledger, &undo).await[0].2, action, "{columns}");
+            assert_eq!(now, after, "{columns}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_billing_profile_did_not_have_before_goes_where_it_may() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    let path = format!("/v1/customers/{alpha}/profiles/billing");
+    let without = async |places: &[(bool, &str)]| {
+        let mut profile = office.here.get(&path).await.json();
+        for (is_address, name) in places {
+            let place = if *is_address {
+                &mut profile["defaultAddress"]
+            } else {
+                &mut profile
+            };
+            place.as_object_mut().expect("an object").remove(*name);
+        }
+        office.here.call("PUT", &path, &profile).await.is(200);
+    };
+    for (columns, cells, places, goes) in [
+        ("phone", "+44 20 7946 0000", &[(true, "phoneNumber")][..], true),
+        ("address_line2", "2nd floor", &[(true, "addressLine2")], true),
+        (
+            "phone,address_line2",
+            "+44 20 7946 0000,2nd floor",
+            &[(true, "phoneNumber"), (true, "addressLine2")],
+            true,
+        ),
+        ("first_name", "Bea", &[(false, "firstName")], false),
+        ("last_name", "Berg", &[(false, "lastName")], false),
+        (
+            "phone,last_name",
+            "+44 20 7946 0000,Berg",
+            &[(true, "phoneNumber"), (false, "lastName")],
+            false,
+        ),
+    ] {
+        without(places).await;
+        let shown = |profile: Value| json!([profile["firstName"], profile["lastName"], profile["defaultAddress"]]);
+        let before = shown(office.here.get(&path).await.json());
+        let row = format!("customer,{columns}\n{alpha},{cells}\n");
+        let job = office.applies("update-account", &row).await;
+        let after = shown(office.here.get(&path).await.json());
+        assert_ne!(after, before, "{columns}");
+        let (action, why, _) = planned(&office, &job);
+        let undo = office.undo(&job).await;
+        let now = shown(office.here.get(&path).await.json());
+        if goes {
+            assert_eq!((action.as_str(), undo.counts.applied), ("undo", 1), "{columns}: {why}");
+            assert_eq!(now, before, "{columns}");
+        } else {
+            assert_eq!(action, "irreversible", "{columns}");
+            assert!(why.contains("_name was empty before"), "{why}");
+            assert_eq!(now, after, "{columns}");
+        }
+    }
 }

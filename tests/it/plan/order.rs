@@ -177,4 +177,10 @@ async fn undos_tell_first_what_they_delete() {
     assert_eq!(order(&text, "row "), all, "{text}");
     let told = place.tenantry(&["plan", &job, "--json"]).ends(0).json();
     assert_eq!(marks(&told), expected);
+    // Who is to approve it is told why rows stay as they are.
+    let why = told["rows"][0]["why"].as_str().expect("a reason");
+    assert!(
+        why.contains("has changed it since") && text.contains(why),
+        "{why}: {text}"
+    );
 }

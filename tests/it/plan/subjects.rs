@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::place::{Place, read};
+use crate::place::{On, Place, apply, of_this_store, read};
 
 async fn with_users() -> Place {
     let place = Place::with_customer().await;
@@ -165,4 +165,80 @@ async fn an_undo_says_whom_it_takes_back() {
         [json!("ida@alpha.onmicrosoft.com"), json!("bo@alpha.onmicrosoft.com")]
     );
     assert_eq!(told["rows"][1]["line"], 3);
+}
+
+/// Its sample, and its first row once more, of a customer that there is not.
+fn with_a_fault(kind: &dyn tenantry_jobs::JobKind) -> String {
+    let mut rows = csv::Reader::from_reader(kind.sample().as_bytes());
+    let mut all = csv::Writer::from_writer(Vec::new());
+    let header = rows.headers().expect("a header").clone();
+    all.write_record(&header).expect("memory");
+    let rows: Vec<csv::StringRecord> = rows.into_records().map(|row| row.expect("a row")).collect();
+    for row in &rows {
+        all.write_record(row).expect("memory");
+    }
+    let faulty = header.iter().zip(&rows[0]).map(|(column, cell)| match column {
+        "customer" => "nobody.example",
+        "country" => "UK",
+        _ => cell,
+    });
+    all.write_record(faulty).expect("memory");
+    String::from_utf8(all.into_inner().expect("memory")).expect("UTF-8")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_of_every_kind_says_whom_it_is_about() {
+    let place = Place::new(On::Sqlite).await;
+    let ledger = place.ledger().await;
+    let says = |what: &str, rows: &Value| {
+        for row in rows.as_array().expect("rows") {
+            assert!(
+                row["subject"]["key"].as_str().is_some_and(|key| !key.is_empty()),
+                "{what}: {row}"
+            );
+        }
+    };
+    for kind in of_this_store() {
+        let name = kind.kind();
+        let rows = with_a_fault(kind);
+        place.write("rows.csv", &rows);
+        let plan = place.tenantry(&["plan", name, "rows.csv", "--json"]).ends(1).json();
+        says(name, &plan["rows"]);
+        says(name, &plan["errors"]);
+        let text = place.tenantry(&["plan", name, "rows.csv", "--all"]).ends(1).out;
+        for line in text.lines().filter(|line| line.starts_with("line ")) {
+            let (_, told) = line.split_once(": ").expect("what it does");
+            assert!(told.trim_end_matches(" (destructive)").contains(' '), "{name}: {line}");
+        }
+        let job = apply(&ledger, name, kind.sample()).await;
+        let undo = place
+            .tenantry(&["undo", &job.id.to_string(), "--plan", "--json"])
+            .json();
+        if !undo["rows"].is_array() {
+            continue;
+        }
+        says(name, &undo["rows"]);
+        // Products by name, as in the plan.
+        let changes = undo["rows"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|row| row["changes"].to_string());
+        let of_licences = changes
+            .filter(|changes| changes.contains("\"licenses\""))
+            .collect::<String>();
+        assert!(!of_licences.contains("-4"), "{name}: {of_licences}");
+        let report = place
+            .tenantry(&["undo", &job.id.to_string(), "--submit", "--json"])
+            .ends(0)
+            .json();
+        let undoing = report["job"].as_str().expect("an id");
+        let rows = place.tenantry(&["rows", undoing, "--json"]).ends(0).out;
+        let rows: Vec<Value> = rows
+            .lines()
+            .map(|row| serde_json::from_str(row).expect("JSON"))
+            .collect();
+        says(name, &json!(rows));
+        place.tenantry(&["cancel", undoing]);
+    }
 }

@@ -233,7 +233,7 @@ impl Session {
             Some(target) => target,
             None => self.store.call(steps, &image).await?,
         };
-        if image.sets("password").is_some() {
+        if image.sets("password").is_some() || (image.sets_password() && steps.hands_out()) {
             steps.note_password(&target).await?;
         }
         let password = if image.sets_password() && !steps.has_handed_out() {

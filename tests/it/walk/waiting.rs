@@ -200,6 +200,7 @@ async fn are_not_said_to_go_on_after_they_were_withdrawn() {
     place.tenantry(&["cancel", &id]).ends(0);
     let rows = place.tenantry(&["rows", &id]).ends(0).out;
     assert!(rows.contains("when it was last looked at: pending"), "{rows}");
+    assert!(rows.contains("its request is cancelled by now"), "{rows}");
     assert!(!rows.contains("goes on"), "{rows}");
     assert_eq!(shown(&place, &id)["waiting"], 0);
 }

@@ -9,6 +9,7 @@ use crate::{Halt, customers, skus, subscriptions, transfers, update_user};
 use tenantry_foundation::moment::day;
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use tenantry_store::FieldChange;
+use tenantry_store::transfers::stands;
 
 /// What is to be done about one image.
 pub(super) enum Way {
@@ -43,10 +44,10 @@ impl Back<'_> {
             Object::Profile => self.profile(image).await,
             Object::UserProfile => self.user_profile(image).await,
             Object::UsageLocation => {
-                let user = self.session.user_of_id(&image.customer, &image.id).await?;
                 if image.is_first_location() {
                     return Ok(Way::Done);
                 }
+                let user = self.session.user_of_id(&image.customer, &image.id).await?;
                 Ok(compared(
                     image,
                     "usage_location",
@@ -64,9 +65,7 @@ impl Back<'_> {
                     None => Way::Done,
                     Some((status, true)) => Way::Back(vec![FieldChange::new("transfer", status, "cancelled")]),
                     Some((status, false)) if matches!(status.as_str(), "cancelled" | "expired") => Way::Done,
-                    Some((status, false)) => Way::Never(format!(
-                        "the transfer is {status}; only the other partner can transfer it back"
-                    )),
+                    Some((status, false)) => Way::Never(stands(&status)),
                 })
             }
         }
@@ -174,6 +173,12 @@ impl Back<'_> {
             if !customers::is_same(field, &now, image.after(field.name())) {
                 return Ok(Way::Kept);
             }
+            if before.is_empty() && field.is_required() {
+                return Ok(Way::Never(format!(
+                    "{} was empty before, and Partner Center takes no billing profile without one",
+                    field.name()
+                )));
+            }
             changes.push(FieldChange::new(field.name(), now, before));
         }
         Ok(if changes.is_empty() {
@@ -196,6 +201,12 @@ impl Back<'_> {
             if !update_user::is_same(field, now, image.after(field)) {
                 return Ok(Way::Kept);
             }
+            if before.is_empty() {
+                return Ok(Way::Never(format!(
+                    "{field} was empty before, and {}",
+                    update_user::NO_WAY_TO_ERASE
+                )));
+            }
             if field == "user_principal_name" && self.is_anothers(&image.customer, before, &user.id).await? {
                 return Ok(Way::Kept);
             }
@@ -206,6 +217,15 @@ impl Back<'_> {
         } else {
             Way::Back(changes)
         })
+    }
+
+    /// Whether a user has a usage location, and had none before.
+    pub(super) async fn keeps_location(&self, image: &Image) -> Result<bool, Halt> {
+        if !image.is_first_location() {
+            return Ok(false);
+        }
+        let user = self.session.user_of_id(&image.customer, &image.id).await?;
+        Ok(user.is_some_and(|user| !user.usage_location.is_empty()))
     }
 
     async fn licenses(&self, image: &Image) -> Result<Way, Halt> {

@@ -28,6 +28,14 @@ pub async fn cancel(ledger: &Ledger, job: i64, by: &Actor) -> Result<bool, DbErr
 
 /// Withdraws what rows of a job wait for; what is to be recorded of it.
 fn withdraw_waiting(tx: &mut dyn Tx, job: i64, now: i64) -> Result<Option<String>, DbError> {
+    // What has become of the others since they were looked at.
+    tx.exec(
+        "UPDATE waiting_rows SET message = message || '; its request is ' ||
+           (SELECT t.status FROM transfers t WHERE t.id = CAST($1 AS BIGINT) * 4294967296 + waiting_rows.row) || ' by now'
+         WHERE job = $1 AND EXISTS (SELECT 1 FROM transfers t
+           WHERE t.id = CAST($1 AS BIGINT) * 4294967296 + waiting_rows.row AND t.status <> $2)",
+        &[job.into(), status::PENDING.into()],
+    )?;
     let open = tx.query(
         "SELECT t.id, t.customer, t.subscription_id, w.row FROM waiting_rows w
          JOIN transfers t ON t.id = CAST($1 AS BIGINT) * 4294967296 + w.row

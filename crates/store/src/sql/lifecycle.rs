@@ -13,7 +13,7 @@ use tenantry_foundation::moment::{day, second};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use tenantry_ledger::Ledger;
 
-/// A password handed out this recently is not replaced by the same file run twice.
+/// A password given this recently, also a new user's first one, is not replaced unasked: its user may have it by now.
 const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// What people know a user by. A name can pass to somebody else between a plan and its application, so whoever is

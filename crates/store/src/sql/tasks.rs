@@ -25,12 +25,17 @@ fn preview_list(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<Pr
     for task in tasks {
         let decision = task.decide(session)?;
         needs.extend(decision.seats);
+        // Why nothing would be done; what is said of a row that is done, it says then.
+        let note = match decision.verdict {
+            Verdict::Unchanged => decision.message,
+            _ => String::new(),
+        };
         previews.push(Preview {
             row: task.row(),
             verdict: decision.verdict,
             touch: decision.touch.map(Box::new),
             destructive: decision.destructive,
-            note: String::new(),
+            note,
         });
     }
     Ok(Previewed { previews, needs })

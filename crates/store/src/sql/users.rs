@@ -16,7 +16,7 @@ use tenantry_ledger::ids::record_id;
 use tenantry_ledger::{Installation, Outcome, RowOutcome};
 
 /// The columns written, in the order of a batch's cells.
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 24] = [
     "id",
     "customer",
     "user_principal_name",
@@ -40,6 +40,7 @@ const COLUMNS: [&str; 23] = [
     "roles",
     "flags",
     "name_key",
+    "password_set_at",
 ];
 const NAME: usize = 2;
 const LICENSES: usize = 19;
@@ -56,6 +57,8 @@ pub(super) struct NewUsers {
     skus: Vec<Arc<SeatsOf>>,
     /// Primary domains of the customers, for who hands out passwords.
     domains: BTreeMap<i64, String>,
+    /// When they are given passwords, in milliseconds since the epoch; `None` where nobody is told any.
+    passwords_at: Option<i64>,
 }
 
 struct RowOf {
@@ -68,13 +71,14 @@ struct RowOf {
 }
 
 impl NewUsers {
-    pub(super) fn new(rows: usize) -> Self {
+    pub(super) fn new(rows: usize, passwords_at: Option<i64>) -> Self {
         Self {
             batch: Batch::new(COLUMNS.len(), rows),
             rows: Vec::with_capacity(rows),
             seats: Vec::new(),
             skus: Vec::new(),
             domains: BTreeMap::new(),
+            passwords_at,
         }
     }
 
@@ -118,6 +122,10 @@ impl NewUsers {
         self.batch
             .int(MUST_SET_PASSWORD | if user.block_sign_in { SIGN_IN_BLOCKED } else { 0 });
         self.batch.text(&key::user_name(user.user_principal_name));
+        match self.passwords_at {
+            Some(at) => self.batch.int(at),
+            None => self.batch.text(""),
+        }
         self.seats.extend(licenses.into_iter().map(|sku| (position, sku)));
         Ok(())
     }
@@ -190,7 +198,7 @@ impl NewUsers {
             });
         }
         applied.outcomes.extend(outcomes);
-        if context.hands_out_passwords {
+        if self.passwords_at.is_some() {
             applied.accounts.extend(made.into_iter().map(|position| {
                 Account {
                     customer: self

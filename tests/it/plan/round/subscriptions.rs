@@ -124,17 +124,122 @@ fn a_list_of_subscriptions_changes_nothing_on_postgres() {
     on_sql(3, On::Postgres);
 }
 
-/// However they stand there, and with any number of columns of the list.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_subscriptions_changes_nothing_at_partner_center() {
-    const COLUMNS: &str = "microsoft_id;subscription_id;subscription;quantity;status;reseller;company_name;primary_domain_name;product_type;auto_renew;term_ends;cancellable_until";
+/// What the list has at Partner Center.
+const COLUMNS: &str = "microsoft_id;subscription_id;subscription;quantity;status;reseller;company_name;primary_domain_name;product_type;auto_renew;term_ends;cancellable_until";
+/// Offers of several sorts: legacy ones are called by a GUID, and nothing is known of the last one.
+const OFFERS: [&str; 5] = [
+    "SBX000000001:0001:SBX00000000A",
+    "84a03d81-6b37-4d66-8d4a-faea24541538",
+    "MS-AZR-0145P",
+    "DZH318Z0BPS6:0001",
+    "SBX000000003:0001:SBX00000000C",
+];
+/// Words that it has for where a subscription stands, in any case of letters.
+const WORDS: [&str; 9] = [
+    "active",
+    "suspended",
+    "Suspended",
+    "expired",
+    "disabled",
+    "none",
+    "pending",
+    "deleted",
+    "cancelled",
+];
+
+/// A subscription there: its offer, its name, how many, where it stands, whether it renews itself, when its term ends.
+type Theirs = (&'static str, String, u32, &'static str, Option<bool>, Option<i64>);
+
+fn theirs() -> impl Strategy<Value = Vec<Theirs>> {
+    let renews = select(&[None, Some(true), Some(false)][..]);
+    let ends = proptest::option::of(1_600_000_000_000_i64..2_000_000_000_000);
+    let one = (
+        select(&OFFERS[..]),
+        value(),
+        1..=u32::MAX,
+        select(&WORDS[..]),
+        renews,
+        ends,
+    );
+    proptest::collection::vec(one, 4..10)
+}
+
+impl Store {
+    /// Makes subscriptions there, as orders do, and writes behind its back what no call would.
+    async fn with_theirs(&self, office: &Office, customer: &str, all: &[Theirs]) {
+        let mut sets = Vec::new();
+        for (offer, name, quantity, word, renews, ends) in all {
+            let path = office.here.subscription_to(offer, customer, 1).await;
+            let id = path.rsplit('/').next().expect("an id").to_owned();
+            let renews = match renews {
+                None => "",
+                Some(true) => "yes",
+                Some(false) => "no",
+            };
+            sets.push((id, name.clone(), i64::from(*quantity), *word, renews, *ends));
+        }
+        let there = Ledger::open(&office.here.state(), 1, self.ledger.clock().clone())
+            .await
+            .expect("opened");
+        let write = there.db().write(move |tx| {
+            let sql = "UPDATE subscriptions SET product = $2, quantity = $3, status = $4, auto_renew = NULLIF($5, ''),
+                 term_ends = $6, cancellable_until = $6 WHERE subscription_id = $1";
+            for (id, name, quantity, word, renews, ends) in &sets {
+                let params = [
+                    id.as_str().into(),
+                    name.as_str().into(),
+                    (*quantity).into(),
+                    (*word).into(),
+                    (*renews).into(),
+                    (*ends).into(),
+                ];
+                assert_eq!(tx.exec(sql, &params)?, 1, "{id}");
+            }
+            Ok(())
+        });
+        write.await.expect("written");
+    }
+}
+
+#[test]
+fn a_random_list_of_subscriptions_changes_nothing_at_partner_center() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 4,
+        failure_persistence: None,
+        max_shrink_iters: 20,
+        ..ProptestConfig::default()
+    });
+    let outcome = runner.run(&(theirs(), theirs()), |(of_one, of_other)| {
+        runtime.block_on(async {
+            let (office, store) = at_partner_center().await;
+            for (customer, all) in [("one", &of_one), ("other", &of_other)] {
+                let customer = office.here.customer(customer).await;
+                Box::pin(store.with_theirs(&office, &customer, all)).await;
+            }
+            let least = (of_one.len() + of_other.len()) as u64;
+            Box::pin(store.lists_nothing_to_do(COLUMNS, &["suspend-subscription"], least)).await;
+        });
+        Ok(())
+    });
+    outcome.expect("nothing changes");
+}
+
+async fn at_partner_center() -> (Office, Store) {
     let office = Office::new().await;
-    office.here.seed(6).await;
     let store = Store {
         ledger: office.ledger.clone(),
         stores: office.stores.clone(),
         is_remote: true,
     };
+    (office, store)
+}
+
+/// However they stand there, and with any number of columns of the list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_subscriptions_changes_nothing_at_partner_center() {
+    let (office, store) = at_partner_center().await;
+    office.here.seed(6).await;
     store.lists_nothing_to_do(COLUMNS, &["suspend-subscription"], 3).await;
     // Some are switched off, as the list says afterwards.
     let row = "what,columns,format\nsubscriptions,microsoft_id;subscription_id;status,csv\n";

@@ -94,6 +94,46 @@ mod handed_out {
     on_every_store!(for_rows_that_make_one);
 }
 
+mod a_first_one {
+    use super::*;
+
+    async fn stays_for_a_day_unless_nobody_was_told_it(store: Store) {
+        let env = StoreUnderTest::new(store).await;
+        let users =
+            "customer,user_principal_name,first_name,last_name\n{a},three@{a},Three,Tre\n{a},four@{a},Four,Quattro\n";
+        let (made, accounts) = sealed(&env, "bulk-add-users", users).await;
+        assert_eq!(accounts, 2);
+        env.applies(
+            "bulk-add-users",
+            "customer,user_principal_name,first_name,last_name\n{a},five@{a},Five,Cinque\n",
+        )
+        .await;
+        let before = env.passwords().await;
+        let rows = "customer,user_principal_name,again\n{a},three@{a},\n{a},four@{a},yes\n{a},five@{a},no\n";
+        let (reset, accounts) = sealed(&env, "reset-passwords", rows).await;
+        assert_eq!(env.ends(&reset).await, ["unchanged", "applied", "applied"]);
+        assert_eq!(accounts, 2);
+        let changed: Vec<String> = env
+            .passwords()
+            .await
+            .into_iter()
+            .filter(|line| !before.contains(line))
+            .collect();
+        assert!(
+            matches!(changed.as_slice(), [one, other] if one.starts_with("five@") != other.starts_with("five@")
+                && changed.iter().all(|line| !line.starts_with("three@"))),
+            "{changed:?}"
+        );
+        if matches!(store, Store::Sqlite | Store::Postgres) {
+            let rows = env.ledger.chunk_rows(&reset, 0).await.expect("asked").expect("kept");
+            let said = rows.record(1, 2).message;
+            assert!(said.contains(&format!("job {} gave this user", made.id)), "{said}");
+        }
+    }
+
+    on_every_store!(stays_for_a_day_unless_nobody_was_told_it);
+}
+
 mod again {
     use super::*;
 

@@ -7,6 +7,7 @@ use super::super::session::{DeletedOf, Session, Step};
 use super::super::transfer::status;
 use super::super::{update_customer, update_user};
 use crate::FieldChange;
+use crate::transfers::stands;
 use tenantry_foundation::db::DbError;
 
 /// What is to be done about one image.
@@ -39,9 +40,7 @@ pub(super) fn transfer(session: &mut Session<'_>, key: &Key, after: &Map<String,
             )
         }
         status::CANCELLED | status::EXPIRED if text(after, "status") == status::PENDING => Way::Done,
-        _ => Way::Never(format!(
-            "the transfer is {now}; only the other partner can transfer it back"
-        )),
+        now => Way::Never(stands(now)),
     })
 }
 
@@ -97,10 +96,15 @@ pub(super) fn edited(
         key: key.clone(),
         changes: changes.clone(),
     };
-    let shown = match object {
+    let mut shown = match object {
         Object::User => update_user::shown(changes),
         _ => changes,
     };
+    for change in shown.iter_mut().filter(|change| change.field == "licenses") {
+        for value in [&mut change.old, &mut change.new] {
+            *value = session.part_numbers(record.int("customer"), value)?;
+        }
+    }
     Ok(Way::Steps(vec![step], shown))
 }
 
@@ -142,8 +146,10 @@ fn in_the_way(
             (Object::User, "licenses") => {
                 let has: Vec<&str> = record.get("licenses").split(';').collect();
                 for sku in old.split(';').filter(|sku| !sku.is_empty() && !has.contains(sku)) {
-                    if session.free_seats(record.int("customer"), sku)?.unwrap_or(0) <= 0 {
-                        return Ok(Some(format!("no seat of the SKU {sku} is free any more")));
+                    let customer = record.int("customer");
+                    if session.free_seats(customer, sku)?.unwrap_or(0) <= 0 {
+                        let sku = session.part_numbers(customer, sku)?;
+                        return Ok(Some(format!("no seat of {sku} is free any more")));
                     }
                 }
             }
