@@ -139,7 +139,8 @@ on_both! {
         found(&calm, jobs).await;
         send_all(&mut desk, &documents).await;
         assert!(worker(&calm, &server, &desk, &["--drain"]).0.wait().expect("it ends").success());
-        assert!(applied_or_unchanged(&calm, jobs).await);
+        let refused = desk.read(&desk.key("inbox:rejected")).await;
+        assert!(applied_or_unchanged(&calm, jobs).await, "{:?} {}", refused.first(), left(&calm).await);
 
         let mut desk = Desk::new(&server).await;
         found(&place, jobs).await;
