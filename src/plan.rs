@@ -7,6 +7,7 @@
 //! Rows that came with a request and are few are read where they are, and the first blocks of several such requests are
 //! [checked together](check_first), so that each costs what its rows cost.
 
+mod advice;
 mod check;
 pub(crate) mod document;
 mod drain;
@@ -442,6 +443,7 @@ impl Planning {
                 let checked = tokio::task::spawn_blocking(move || rest::check(&sharing, block, keep));
                 let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
                 remote::preview(store.as_ref(), session.as_ref(), &shared, &mut checked).await?;
+                advice::of_service(session.as_ref(), &shared, &mut checked).await?;
                 Ok(checked)
             });
         }
@@ -527,10 +529,12 @@ async fn check_all(
     keep: bool,
 ) -> Result<Vec<CheckedBlock>, DbError> {
     let checked = ledger.db().read(move |tx| {
-        rest::check_all(blocks, tx, keep).map_err(|error| match error {
-            PlanError::Db(error) => error,
-            other => DbError::Broken(other.to_string()),
-        })
+        let shared: Vec<Arc<check::Shared>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
+        let mut checked = rest::check_all(blocks, &mut *tx, keep).map_err(in_transaction)?;
+        for (shared, checked) in shared.iter().zip(&mut checked) {
+            advice::of_database(shared, checked, &mut *tx).map_err(in_transaction)?;
+        }
+        Ok(checked)
     });
     checked.await
 }
@@ -542,6 +546,14 @@ async fn preview_syncs(against: &Against, shared: &check::Shared, checked: &mut 
         checked.add(Preview::new(request.row, verdict), shared);
     }
     Ok(())
+}
+
+/// The error of a transaction in which a block is checked.
+fn in_transaction(error: PlanError) -> DbError {
+    match error {
+        PlanError::Db(error) => error,
+        other => DbError::Broken(other.to_string()),
+    }
 }
 
 /// What is read of a file's bytes, where they alone do not say it: two sheets of one workbook are not the same work, and
