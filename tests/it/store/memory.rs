@@ -283,6 +283,7 @@ fn applied(row: u64, code: &str, target: String) -> RowEnd {
         code: code.to_owned(),
         message: String::new(),
         target,
+        columns: Vec::new(),
     })
     .into()
 }
@@ -306,7 +307,6 @@ impl RemoteSession for Session {
         .boxed()
     }
 
-    fn apply<'a>(
     fn holdings<'a>(
         &'a self,
         customer: CustomerRef<'a>,
@@ -316,6 +316,7 @@ impl RemoteSession for Session {
         ready(Ok(held)).boxed()
     }
 
+    fn apply<'a>(
         &'a self,
         steps: Steps<'a>,
         change: &'a Change<'a>,

@@ -32,6 +32,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (16, include_str!("schema/0016-lately.sql"), None),
     (17, include_str!("schema/0017-queue.sql"), None),
     (18, include_str!("schema/0018-audit-batches.sql"), None),
+    (19, include_str!("schema/0019-columns.sql"), None),
 ];
 
 /// The schema version this program writes.

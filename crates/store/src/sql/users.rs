@@ -187,6 +187,7 @@ impl NewUsers {
                 code: String::new(),
                 message: note,
                 target: installation.guid(self.batch.id(position)).to_string(),
+                columns: Vec::new(),
             });
         }
         applied.outcomes.extend(outcomes);
