@@ -253,6 +253,18 @@ impl Input {
         }
     }
 
+    /// Reads this sheet of the workbook instead, from its first row that is not blank; a text has none. It is to be asked for
+    /// before the first block is read.
+    pub fn turn_to(&mut self, sheet: &str) -> Result<(), InputError> {
+        match &mut self.rows_from {
+            From::Text(text) => return Err(sheet::no_sheets(text.source().name(), sheet)),
+            From::Sheet(open) => open.turn_to(sheet)?,
+        }
+        self.header.clear();
+        self.failed = None;
+        self.read_header()
+    }
+
     /// What the text is read as so far.
     fn encoding(&self) -> &'static str {
         match &self.rows_from {
