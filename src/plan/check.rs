@@ -581,6 +581,7 @@ impl<'b> Slice<'b> {
                     Some(customer) if Some(native) == fixed => Some(customer),
                     _ => column.map(|column| row.cell(column).unwrap_or("")),
                 });
+    is_list: bool,
             }
             if let Some(native) = mapping.opposite {
                 let cell = cells.len() - columns + native;
@@ -603,7 +604,9 @@ impl<'b> Slice<'b> {
             let again = self
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or(""));
-            (view, Row::without(cells, &self.left_out).naming_again(again))
+            let row = Row::without(cells, &self.left_out).naming_again(again);
+            (view, row.of_list(self.is_list))
         })
     }
 }
+            is_list: mapping.is_list,

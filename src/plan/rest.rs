@@ -45,6 +45,7 @@ impl<'r> Cells<'r> {
         'r: 'c,
     {
         let row = Row::without(&self.texts, self.left_out).naming_again(self.again);
+        let row = row.of_list(shared.mapping.is_list);
         let read = shared.job.request(&row);
         read.unwrap_or_else(|faulty| *faulty.rest)
     }
@@ -76,8 +77,8 @@ impl<'b> Rest<'b> {
                 .mapping
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or("")),
-        };
             is_of_nobody: false,
+        };
         for fault in faults {
             rest.leave_out(shared, &fault.problem);
         }
@@ -86,8 +87,8 @@ impl<'b> Rest<'b> {
 
     /// Leaves out what a problem is with; whether there was anything left of it.
     pub(super) fn leave_out(&mut self, shared: &Shared, problem: &Problem) -> bool {
-        let columns = shared.job.columns();
         self.is_of_nobody |= problem.column == "customer";
+        let columns = shared.job.columns();
         let Some(at) = columns.iter().position(|column| column.name == problem.column) else {
             return false;
         };
@@ -119,7 +120,6 @@ impl<'b> Rest<'b> {
         }
     }
 
-    /// The keys of the row that are whole, each with its column.
     /// What the licences it names lack whoever the customer is, where that is not known: what one holds cannot be said then.
     pub(super) fn skus_of_nobody(&self, shared: &Shared) -> Vec<Problem> {
         if !self.is_of_nobody {
@@ -131,6 +131,7 @@ impl<'b> Rest<'b> {
         }
     }
 
+    /// The keys of the row that are whole, each with its column.
     pub(super) fn each_key(
         &self,
         shared: &Shared,
