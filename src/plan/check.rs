@@ -78,8 +78,11 @@ impl Shared {
 
 impl Shared {
     /// A row must have as many cells as the header; empty ones beyond it, as spreadsheets leave, do no harm.
-    fn ragged(&self, row: &RowView<'_>) -> Option<Problem> {
+    fn ragged(&self, block: &Block, row: &RowView<'_>) -> Option<Problem> {
         let header = self.header.len();
+        if let Some(ought) = block.ought(row.number) {
+            return Some(Problem::stated(code::RAGGED_ROW, "", "", uneven(row.len(), ought)));
+        }
         let beyond = (header..row.len()).chain(self.mapping.unnamed.iter().copied());
         let extra = beyond
             .into_iter()
@@ -205,6 +208,21 @@ impl Shared {
 fn example() -> Problem {
     let sentence = "this row is the example of a template; delete it";
     Problem::stated(code::EXAMPLE_ROW, "", "", sentence)
+}
+
+/// What is said of a row of so many cells among rows of others, of which nobody knows which is missing or too many.
+fn uneven(len: usize, ought: usize) -> String {
+    let (row, others) = (cells(len), ought);
+    if len < ought {
+        return format!(
+            "the row has {row} and the rows around it {others}, so that its values may stand beside their columns; a cell or a \
+             delimiter is missing: write as many as the other rows have"
+        );
+    }
+    format!(
+        "the row has {row} and the rows around it {others}, so that its values may stand beside their columns; does a text with \
+         the delimiter in it stand without quotes? If not, delete the delimiters at the end of the row"
+    )
 }
 
 /// So many cells, in words.
@@ -450,7 +468,9 @@ fn lay_out(
         for (view, cells) in slice.rows() {
             let mut valueless = shared.valueless(&block, view);
             valueless.extend(shared.phone_for_office(view));
-            let unread = shared.ragged(view).or_else(|| shared.is_example(view).then(example));
+            let unread = shared
+                .ragged(&block, view)
+                .or_else(|| shared.is_example(view).then(example));
             let refused = match unread {
                 Some(problem) => vec![problem],
                 None => match shared.job.request(&cells) {
@@ -561,6 +581,7 @@ pub(crate) struct Slice<'b> {
     again: [Option<usize>; 2],
     /// Native columns that nobody is to read.
     left_out: Vec<usize>,
+    is_list: bool,
 }
 
 impl<'b> Slice<'b> {
@@ -581,7 +602,6 @@ impl<'b> Slice<'b> {
                     Some(customer) if Some(native) == fixed => Some(customer),
                     _ => column.map(|column| row.cell(column).unwrap_or("")),
                 });
-    is_list: bool,
             }
             if let Some(native) = mapping.opposite {
                 let cell = cells.len() - columns + native;
@@ -594,6 +614,7 @@ impl<'b> Slice<'b> {
             columns,
             again: mapping.again,
             left_out: mapping.left_out.clone(),
+            is_list: mapping.is_list,
         })
     }
 
@@ -609,4 +630,3 @@ impl<'b> Slice<'b> {
         })
     }
 }
-            is_list: mapping.is_list,

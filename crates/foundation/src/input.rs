@@ -399,14 +399,13 @@ impl Input {
             if let From::Sheet(sheet) = &mut self.rows_from {
                 sheet.complete(mark, &mut block, self.header.len());
             }
+            let (usual, ought) = self.rows_from.widths(self.header.len());
+            block
+                .uneven
+                .extend(ought.map(|ought| (block.rows.len() as u32, ought as u32)));
             if !self.redacted.is_empty() {
-                redact::since(
-                    mark,
-                    &mut block.cells,
-                    &self.redacted,
-                    self.header.len(),
-                    &mut self.scratch,
-                );
+                let slip = redact::Slip::of(&block.cells.since(mark), self.header.len(), usual, ought);
+                redact::since(mark, &mut block.cells, &self.redacted, slip, &mut self.scratch);
             }
             block.end_row(line);
             self.rows += 1;
@@ -441,6 +440,14 @@ impl Input {
 }
 
 impl From {
+    /// How many cells a row should have as far as can be told, and the last row where there is a doubt about it.
+    fn widths(&self, header: usize) -> (usize, Option<usize>) {
+        match self {
+            From::Text(text) => (text.usual(), text.ought()),
+            From::Sheet(_) => (header, None),
+        }
+    }
+
     /// Appends the cells of the next row that is not blank; returns the line it begins on.
     fn record(&mut self, cells: &mut Cells) -> Result<Option<u64>, InputError> {
         match self {
