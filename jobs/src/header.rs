@@ -144,7 +144,7 @@ fn is_secret(cell: &str) -> bool {
     SECRETS.contains(key(cell.trim_start_matches(is_ignoring)).as_str())
 }
 
-static LIKE_A_PHONE: LazyLock<[String; 2]> = LazyLock::new(|| templates::LIKE_A_PHONE.map(key));
+static LIKE_A_PHONE: LazyLock<[String; 3]> = LazyLock::new(|| templates::LIKE_A_PHONE.map(key));
 
 /// Whether a file's first line belongs to a template and precedes its header.
 pub fn preamble(job: &dyn JobKind, first_line: &[&str]) -> bool {
@@ -575,6 +575,7 @@ mod tests {
         );
         assert_eq!(of("telefon – geschäftlich,Benutzername"), Some(0));
         assert_eq!(of("Nombre de usuario,Nombre,Número del trabajo"), Some(2));
+        assert_eq!(of("Nome de usuário,Nome,Número comercial,Telefone comercial"), Some(2));
         for other in [
             "Benutzername,Telefon (geschäftlich)",
             "Benutzername,office,office_phone",
