@@ -20,6 +20,7 @@ mod kept;
 mod mark;
 mod open;
 mod place;
+mod ragged;
 mod reader;
 mod remote;
 mod repeated;
@@ -47,8 +48,8 @@ pub(crate) use impact::Impact;
 pub use impact::Limits;
 pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
 use open::open;
-use reader::Reader;
 pub(crate) use place::Place;
+use reader::Reader;
 pub(crate) use remote::settled;
 pub(crate) use repeated::Repeated;
 use repeated::RepeatedRows;
@@ -450,8 +451,11 @@ impl Planning {
         match self.store.clone() {
             None => tokio::task::spawn_blocking(move || rest::check(&shared, block, keep)),
             Some(against) => tasks::spawn("the plan", async move {
-                let checked = check_all(&against.ledger, vec![(shared.clone(), block)], keep).await?;
-                let mut checked = checked.into_iter().next().ok_or(PlanError::Broken("a block is lost".to_owned()))?;
+                let checked = advice::check_all(&against.ledger, vec![(shared.clone(), block)], keep).await?;
+                let mut checked = checked
+                    .into_iter()
+                    .next()
+                    .ok_or(PlanError::Broken("a block is lost".to_owned()))?;
                 preview_syncs(&against, &shared, &mut checked).await?;
                 Ok(checked)
             }),
@@ -498,7 +502,7 @@ pub(crate) async fn check_first(ledger: &Ledger, plannings: &mut [&mut Planning]
         return Ok(());
     }
     let keep = plannings.iter().any(|planning| planning.keep_blocks);
-    let checked = match check_all(ledger, blocks.clone(), keep).await {
+    let checked = match advice::check_all(ledger, blocks.clone(), keep).await {
         Ok(checked) => checked,
         Err(error) if error.passes() => return Err(error),
         Err(_) => {
@@ -523,22 +527,6 @@ pub(crate) async fn check_first(ledger: &Ledger, plannings: &mut [&mut Planning]
     Ok(())
 }
 
-async fn check_all(
-    ledger: &Ledger,
-    blocks: Vec<(Arc<check::Shared>, Block)>,
-    keep: bool,
-) -> Result<Vec<CheckedBlock>, DbError> {
-    let checked = ledger.db().read(move |tx| {
-        let shared: Vec<Arc<check::Shared>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
-        let mut checked = rest::check_all(blocks, &mut *tx, keep).map_err(in_transaction)?;
-        for (shared, checked) in shared.iter().zip(&mut checked) {
-            advice::of_database(shared, checked, &mut *tx).map_err(in_transaction)?;
-        }
-        Ok(checked)
-    });
-    checked.await
-}
-
 /// Previews rows that ask another store.
 async fn preview_syncs(against: &Against, shared: &check::Shared, checked: &mut CheckedBlock) -> Result<(), PlanError> {
     for request in std::mem::take(&mut checked.syncs) {
@@ -546,14 +534,6 @@ async fn preview_syncs(against: &Against, shared: &check::Shared, checked: &mut 
         checked.add(Preview::new(request.row, verdict), shared);
     }
     Ok(())
-}
-
-/// The error of a transaction in which a block is checked.
-fn in_transaction(error: PlanError) -> DbError {
-    match error {
-        PlanError::Db(error) => error,
-        other => DbError::Broken(other.to_string()),
-    }
 }
 
 /// What is read of a file's bytes, where they alone do not say it: two sheets of one workbook are not the same work, and

@@ -2,6 +2,7 @@
 //! what was probably meant. Of cells that the store itself finds at fault, the store tells it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use tenantry_jobs::{CustomerRef, Holdings, Naming, Problem, Request};
 
@@ -9,7 +10,9 @@ use super::check::{CheckedBlock, Shared};
 use super::remote::unasked;
 use super::rest::{self, Cells, Rest};
 use super::{PlanError, RowFault};
-use crate::db::Tx;
+use crate::db::{DbError, Tx};
+use crate::input::Block;
+use crate::ledger::Ledger;
 use crate::store::RowRequest;
 use crate::store::remote::{ApplyError, LONGEST_PAUSE, RemoteSession, StoreError};
 use crate::store::sql::Prepared;
@@ -55,8 +58,29 @@ fn rests<'b>(shared: &'b Shared, checked: &'b CheckedBlock) -> Vec<Rest<'b>> {
     rests
 }
 
+/// Checks blocks against the database, with advice by what is in it.
+pub(super) async fn check_all(
+    ledger: &Ledger,
+    blocks: Vec<(Arc<Shared>, Block)>,
+    keep: bool,
+) -> Result<Vec<CheckedBlock>, DbError> {
+    let in_transaction = |error| match error {
+        PlanError::Db(error) => error,
+        other => DbError::Broken(other.to_string()),
+    };
+    let checked = ledger.db().read(move |tx| {
+        let shared: Vec<Arc<Shared>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
+        let mut checked = rest::check_all(blocks, &mut *tx, keep).map_err(in_transaction)?;
+        for (shared, checked) in shared.iter().zip(&mut checked) {
+            of_database(shared, checked, &mut *tx).map_err(in_transaction)?;
+        }
+        Ok(checked)
+    });
+    checked.await
+}
+
 /// By what is in the database.
-pub(super) fn of_database(shared: &Shared, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
+fn of_database(shared: &Shared, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
     let mut advised = Vec::new();
     {
         let rests = rests(shared, checked);

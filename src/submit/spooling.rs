@@ -1,8 +1,8 @@
 //! Where the checked blocks of one submission go: held until it is known whether there is more than one, and else into the spool.
 
 use super::{Recording, SubmitError};
-use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::db::DbError;
+use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::plan::file::PlanFile;
 use crate::plan::held::HeldRows;
 use crate::plan::{CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Planning, Repeated, RowFault, Sink};
@@ -137,6 +137,7 @@ fn reject_also(rejects: &mut Vec<RowOutcome>, reject: RowOutcome) {
         Some(known) => {
             known.message.push_str("; ");
             known.message.push_str(&reject.message);
+            known.columns.extend(reject.columns);
         }
         None => rejects.push(reject),
     }

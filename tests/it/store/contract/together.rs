@@ -179,7 +179,8 @@ async fn all_that_is_wrong_with_a_row_is_told_in_one_round(store: Store) {
     }
 }
 
-/// What is carried out of the file leaves rejects behind that say all of it too, however often it comes.
+/// What is carried out of the file leaves rejects behind that say all of it too, and name each column at fault once, however
+/// often it comes.
 async fn every_reject_says_all(env: &StoreUnderTest, case: &Faulty, told: &[String]) {
     for _ in 0..2 {
         let Ok(submitted) = env.submit(case.kind, case.rows, Limits::NONE).await else {
@@ -203,6 +204,9 @@ async fn every_reject_says_all(env: &StoreUnderTest, case: &Faulty, told: &[Stri
                 value => format!("{column}: {value}"),
             };
             assert!(message.contains(&says), "{}, line {row}: {message}", case.kind);
+            let at_fault = env.at_fault(&job, row - 1).await;
+            let named = at_fault.iter().filter(|at_fault| *at_fault == column);
+            assert_eq!(named.count(), 1, "{}, line {row}: {column} {at_fault:?}", case.kind);
         }
     }
 }
