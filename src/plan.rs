@@ -7,6 +7,7 @@
 //! Rows that came with a request and are few are read where they are, and the first blocks of several such requests are
 //! [checked together](check_first), so that each costs what its rows cost.
 
+mod advice;
 mod check;
 pub(crate) mod document;
 mod drain;
@@ -19,6 +20,7 @@ mod kept;
 mod mark;
 mod open;
 mod place;
+mod ragged;
 mod reader;
 mod remote;
 mod repeated;
@@ -56,7 +58,6 @@ use repeated::RepeatedRows;
 pub(crate) use slice::Slice;
 pub(crate) use subjects::{About, ChunkSubjects, Subjects};
 pub(crate) use sync::{preview_sync, sync_source};
-use together::check_all;
 pub(crate) use together::check_first;
 use touched::{TouchedRows, Touching};
 
@@ -447,13 +448,14 @@ impl Planning {
                 let checked = tokio::task::spawn_blocking(move || rest::check(&sharing, block, keep));
                 let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
                 remote::preview(store.as_ref(), session.as_ref(), &shared, &mut checked).await?;
+                advice::of_service(session.as_ref(), &shared, &mut checked).await?;
                 Ok(checked)
             });
         }
         match self.store.clone() {
             None => tokio::task::spawn_blocking(move || rest::check(&shared, block, keep)),
             Some(against) => tasks::spawn("the plan", async move {
-                let checked = check_all(&against.ledger, vec![(shared.clone(), block)], keep).await?;
+                let checked = advice::check_all(&against.ledger, vec![(shared.clone(), block)], keep).await?;
                 let mut checked = checked
                     .into_iter()
                     .next()

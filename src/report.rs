@@ -61,6 +61,9 @@ pub(crate) struct Example {
     pub(crate) subject: Option<Subject>,
     /// For people.
     pub(crate) message: String,
+    /// The columns of the kind that are at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) columns: Vec<String>,
 }
 
 impl Example {
@@ -98,7 +101,7 @@ async fn reasons(ledger: &Ledger, job: &Job) -> Result<Vec<ErrorReason>, DbError
         let (line, subject) = told.remove(&example.row).unwrap_or_default();
         let columns = subjects
             .as_ref()
-            .map_or(Vec::new(), |subjects| subjects.at_fault(&example.message));
+            .map_or(Vec::new(), |subjects| subjects.places(&example.columns));
         let place = Place::of(job, example.row, line, &columns);
         Example {
             row: example.row,
@@ -107,6 +110,7 @@ async fn reasons(ledger: &Ledger, job: &Job) -> Result<Vec<ErrorReason>, DbError
             cells: place.cells,
             subject,
             message: example.message,
+            columns: example.columns,
         }
     };
     let reason = |group: ErrorGroup| ErrorReason {

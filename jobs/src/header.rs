@@ -36,6 +36,8 @@ pub struct Mapping {
     pub like_a_phone: Option<usize>,
     /// The file's columns that a list has and the kind has no use for.
     pub read_past: Vec<usize>,
+    /// Whether it is a list of what there is, which people edit and hand in.
+    pub is_list: bool,
 }
 
 impl Mapping {
@@ -87,6 +89,20 @@ pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<M
         let expected = format!("at least one of the columns {}", names.join(", "));
         problems.push(Problem::new(code::MISSING_COLUMN, "", "", expected));
     }
+    let is_list = reading.template.is_some_and(|template| template.name == lists::NAME);
+    if let Some((title, native)) = lists::deciding(job).filter(|_| is_list)
+        && job
+            .columns()
+            .iter()
+            .zip(&columns)
+            .all(|(column, at)| column.name != native || at.is_none())
+    {
+        let sentence = format!(
+            "a list says in `{title}`, or in a column `{native}`, what should become of each, and this one has neither; add one \
+             of them"
+        );
+        problems.push(Problem::stated(code::MISSING_COLUMN, native, "", sentence));
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -101,6 +117,7 @@ pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<M
         read_past: reading.read_past(header),
         unnamed: (named..header.len()).collect(),
         left_out: Vec::new(),
+        is_list,
         like_a_phone,
         again,
     })
@@ -127,7 +144,7 @@ fn is_secret(cell: &str) -> bool {
     SECRETS.contains(key(cell.trim_start_matches(is_ignoring)).as_str())
 }
 
-static LIKE_A_PHONE: LazyLock<[String; 2]> = LazyLock::new(|| templates::LIKE_A_PHONE.map(key));
+static LIKE_A_PHONE: LazyLock<[String; 3]> = LazyLock::new(|| templates::LIKE_A_PHONE.map(key));
 
 /// Whether a file's first line belongs to a template and precedes its header.
 pub fn preamble(job: &dyn JobKind, first_line: &[&str]) -> bool {
@@ -558,6 +575,7 @@ mod tests {
         );
         assert_eq!(of("telefon – geschäftlich,Benutzername"), Some(0));
         assert_eq!(of("Nombre de usuario,Nombre,Número del trabajo"), Some(2));
+        assert_eq!(of("Nome de usuário,Nome,Número comercial,Telefone comercial"), Some(2));
         for other in [
             "Benutzername,Telefon (geschäftlich)",
             "Benutzername,office,office_phone",

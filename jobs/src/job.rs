@@ -74,6 +74,7 @@ pub struct Row<'a> {
     cells: &'a [Option<&'a str>],
     left_out: &'a [usize],
     again: [&'a str; 2],
+    is_of_list: bool,
 }
 
 impl<'a> Row<'a> {
@@ -88,6 +89,7 @@ impl<'a> Row<'a> {
             cells,
             left_out,
             again: [""; 2],
+            is_of_list: false,
         }
     }
 
@@ -100,6 +102,17 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn naming_again(self, again: [&'a str; 2]) -> Self {
         Self { again, ..self }
+    }
+
+    /// Whether it is a row of a list of what there is ([`Mapping::is_list`](crate::Mapping::is_list)).
+    #[must_use]
+    pub fn of_list(self, is_of_list: bool) -> Self {
+        Self { is_of_list, ..self }
+    }
+
+    /// Whether the row stands in a list of what there is: who edits one means that what is empty there stays as it is.
+    pub(crate) fn is_of_list(&self) -> bool {
+        self.is_of_list
     }
 
     /// The primary domain and the external id of the customer, where the file says them besides naming it; else empty.

@@ -10,6 +10,7 @@ mod column;
 mod directory;
 mod faults;
 pub mod header;
+mod holdings;
 mod job;
 pub mod key;
 mod lists;
@@ -45,6 +46,7 @@ pub use change::{
 pub use column::{Column, position};
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
+pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, skus_of_nobody};
 pub use job::{Faulty, JobKind, Row, Template};
 pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};

@@ -48,6 +48,12 @@ const INSTEAD: &[(&str, &str, &str)] = &[
     ("suspend-subscription", "Status", "action"),
 ];
 
+/// The title of a list, and the kind's column that it stands for, by which the kind is told what to do: all of a list is not
+/// meant where neither says so.
+pub(crate) fn deciding(job: &dyn JobKind) -> Option<(&'static str, &'static str)> {
+    instead(job).find(|(_, native)| *native == "action")
+}
+
 /// Titles that stand for columns of the kind that are called otherwise, where the file does not have these as well.
 pub(crate) fn instead(job: &dyn JobKind) -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_kind = INSTEAD.iter().filter(move |(kind, ..)| *kind == job.kind());

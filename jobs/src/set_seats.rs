@@ -60,22 +60,14 @@ impl JobKind for SetSeats {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let (part_number, sku_id) = sku(&mut faults, row);
-        let seats = faults.required_line(row, SEATS, 256);
+        if row.text(SEATS).is_empty() {
+            faults.add(SEATS, code::REQUIRED, "", "a value");
+        }
         let change = Seats {
             customer,
             part_number,
             sku_id,
-            seats: seats.parse().unwrap_or_else(|_| {
-                if !seats.is_empty() {
-                    faults.add(
-                        SEATS,
-                        code::INVALID,
-                        seats,
-                        format!("a whole number from 0 to {}", u32::MAX),
-                    );
-                }
-                0
-            }),
+            seats: cell::whole_number(&mut faults, row, SEATS, 0).unwrap_or_default(),
         };
         faults.finish(Change::SetSeats(change))
     }

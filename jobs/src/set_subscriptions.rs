@@ -89,7 +89,7 @@ impl JobKind for SetSubscriptions {
             subscription_id: cell::required_guid(&mut faults, row, SUBSCRIPTION_ID),
             product: faults.line(row, PRODUCT, 256),
             product_type: cell::choice::<ProductType>(&mut faults, row, PRODUCT_TYPE),
-            quantity: quantity(&mut faults, row),
+            quantity: cell::whole_number(&mut faults, row, QUANTITY, 1),
             status: status(&mut faults, row),
             auto_renew: cell::yes_or_no(&mut faults, row, AUTO_RENEW),
             term_ends: cell::deadline(&mut faults, row, TERM_ENDS),
@@ -108,19 +108,6 @@ impl JobKind for SetSubscriptions {
             );
         }
         faults.finish(Change::SetSubscription(state))
-    }
-}
-
-fn quantity(faults: &mut Faults, row: &Row<'_>) -> Option<u32> {
-    let written = faults.line(row, QUANTITY, 256);
-    match written.parse() {
-        _ if written.is_empty() => None,
-        Ok(quantity) if quantity > 0 => Some(quantity),
-        _ => {
-            let expected = format!("a whole number from 1 to {}", u32::MAX);
-            faults.add(QUANTITY, code::INVALID, written, expected);
-            None
-        }
     }
 }
 

@@ -15,7 +15,7 @@ const COLUMNS: &[Column] = &[
     Column::required("subscription_id", "GUID of the subscription"),
     Column::optional(
         "action",
-        "`suspend` (the default) or `reactivate`; in an exported list, `Status` as it should be",
+        "`suspend` (the default) or `reactivate`; in an exported list, `Status`; empty leaves it",
     ),
     Column::optional("reason", "why, up to 256 characters; noted in the record"),
 ];
@@ -70,11 +70,11 @@ impl JobKind for SuspendSubscription {
     }
 }
 
-/// What the row asks for. Lists say how a subscription stands, which is understood as how it should; that a copied one is
-/// missing where it was copied from says nothing of that.
+/// What the row asks for. Lists say how a subscription stands, which is understood as how it should; an empty cell there, or that
+/// a copied one is missing where it was copied from, says nothing of that.
 fn action(faults: &mut Faults, row: &Row<'_>) -> Option<SubscriptionStatus> {
     let written = row.text(ACTION);
-    if written.eq_ignore_ascii_case("missing") {
+    if written.eq_ignore_ascii_case("missing") || (written.is_empty() && row.is_of_list()) {
         return None;
     }
     let wanted = SubscriptionStatus::parse(written).or_else(|| cell::word_of(faults, row, ACTION, ACTIONS));

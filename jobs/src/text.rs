@@ -5,6 +5,7 @@
 //! join letters or choose their form belong to some scripts and stay.
 
 pub(crate) mod dates;
+mod placeholders;
 
 /// Whether nobody sees the character, beside blanks and controls: marks of direction, joiners, hyphens that do not show,
 /// byte order marks, tags.
@@ -58,7 +59,7 @@ pub(crate) fn spoilt(text: &str, digits: impl Fn() -> bool) -> Option<&'static s
         }
         b'0'..=b'9' => is_number_spoilt(text, digits),
         b'+' | b'-' => is_number_spoilt(&text[1..], digits),
-        _ => None,
+        _ => placeholders::spoilt(text, digits),
     }
 }
 
@@ -158,7 +159,7 @@ fn is_same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || (!other.is_ascii() && lower(one) == lower(other))
 }
 
-/// `=` before a number, a cell or a function.
+/// `=` before a number, a text, a cell or a function.
 fn is_formula(text: &str) -> bool {
     let rest = text.trim_start_matches(['=', '+', '-', '@', '$', '(', ' ']);
     let letters = rest
@@ -167,7 +168,7 @@ fn is_formula(text: &str) -> bool {
         .count();
     let after = rest.as_bytes().get(letters);
     match letters {
-        0 => after.is_some_and(u8::is_ascii_digit),
+        0 => after.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'"'),
         _ => matches!(after, Some(b'(' | b'!' | b'$')) || (letters <= 3 && after.is_some_and(u8::is_ascii_digit)),
     }
 }
@@ -269,6 +270,15 @@ mod tests {
             "=1+1",
             "=A1",
             "=SUM(A1:A3)",
+            "=\"00123\"",
+            "=\"\"",
+            "NULL",
+            "NaN",
+            "System.String[]",
+            "System.Collections.Generic.List`1[System.String]",
+            "Microsoft.Graph.PowerShell.Models.MicrosoftGraphAssignedLicense",
+            "@{Name=Ana}",
+            "[object Object]",
             "4.91512E+11",
             "4,9e+11",
             "1.5E-3",
@@ -284,10 +294,26 @@ mod tests {
             "4.91512E+11",
             "+4.91512E+11",
             "-5E+10",
+            "None",
+            "n/a",
+            "nan",
+            "[\"+49 89 1\"]",
+            "’+49 89 1",
+            "´0155",
         ] {
             assert!(spoilt(text, || true).is_some(), "{text}");
         }
-        for text in ["5E+10", "1067.0", "3.5"] {
+        for text in [
+            "5E+10",
+            "1067.0",
+            "3.5",
+            "None",
+            "N/A",
+            "Nan",
+            "Null",
+            "’s Gravenhage",
+            "[1] Rd",
+        ] {
             assert_eq!(spoilt(text, || false), None, "{text}");
         }
         for text in [
@@ -306,6 +332,9 @@ mod tests {
             "0155",
             "3.5",
             "E+5",
+            "Nullarbor",
+            "Systems Ltd",
+            "@home",
             "",
         ] {
             assert_eq!(spoilt(text, || true), None, "{text}");

@@ -216,7 +216,7 @@ pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Resu
             let subject = about.as_ref().and_then(|about| about.subject(row.number));
             let columns = subjects
                 .as_ref()
-                .map_or(Vec::new(), |subjects| subjects.at_fault(&record.message));
+                .map_or(Vec::new(), |subjects| subjects.places(&record.columns));
             let place = Place::of(&job, record.row, Some(record.line), &columns);
             if json {
                 let mut told = serde_json::to_value(&record)?;

@@ -47,9 +47,7 @@ impl ChunkTold {
     pub(super) fn write(&self, row: &RowView<'_>, record: &RowRecord, place: &mut String, subject: &mut String) {
         let Told { job, subjects } = &self.told;
         let columns = match subjects {
-            Some(subjects) if job.input_sheet.is_some() && !record.message.is_empty() => {
-                subjects.at_fault(&record.message)
-            }
+            Some(subjects) if job.input_sheet.is_some() => subjects.places(&record.columns),
             _ => Vec::new(),
         };
         place.clear();

@@ -24,15 +24,12 @@ pub(super) fn open(
     keeping: Unkept,
 ) -> Result<(Input, Keys, check::Shared, Vec<String>), PlanError> {
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
-    let mut opened = Opened::new(&source, job, fixed)?;
-    if let Some(fitting) = fitting_sheet(&opened, &mut source, job, fixed)? {
-        opened = fitting;
-    }
+    let opened = Opened::new(read(&source, job)?, &source, job, fixed)?;
     let Opened {
         mut input,
         title,
         header_below,
-    } = opened;
+    } = fitting_sheet(opened, &mut source, job, fixed)?;
     let mut notes: Vec<String> = title.into_iter().collect();
     if input.header().is_empty() {
         // The sheet is blank, and this is what says so.
@@ -110,36 +107,48 @@ struct Opened {
 }
 
 impl Opened {
-    /// Opens what the source says. Where the first line is no header, one below is looked for.
-    fn new(source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<Self, InputError> {
-        let input = read(source, job)?;
-        let mut header_below = None;
-        if !fits(&input, job, fixed) && !input.header().is_empty() {
-            match below_title(source, job, fixed)? {
-                Below::Header(found) => return Ok(*found),
-                Below::Doubt(line) => header_below = Some(line),
-                Below::Nothing => {}
-            }
+    /// Takes what is read from its first row on. Where that is no header, one below is looked for.
+    fn new(input: Input, source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<Self, InputError> {
+        if fits(&input, job, fixed) || input.header().is_empty() {
+            return Ok(Self::from(input));
+        }
+        let (mut input, first) = match below_title(input, job, fixed) {
+            Below::Header(found) => return Ok(*found),
+            Below::Doubt(input, line) => (input, Some(line)),
+            Below::Nothing(input) => (input, None),
+        };
+        // What is said of the header is said of the first row.
+        match input.sheet().map(str::to_owned) {
+            Some(sheet) => turn_to(&mut input, &sheet, job)?,
+            None => input = read(source, job)?,
         }
         Ok(Self {
-            input,
-            title: None,
-            header_below,
+            header_below: first,
+            ..Self::from(input)
         })
     }
 }
 
-/// What stands below a line that is no header.
+impl From<Input> for Opened {
+    fn from(input: Input) -> Self {
+        Self {
+            input,
+            title: None,
+            header_below: None,
+        }
+    }
+}
+
+/// What stands below a line that is no header, and what was read to find that out.
 enum Below {
     Header(Box<Opened>),
-    Doubt(u64),
-    Nothing,
+    Doubt(Input, u64),
+    Nothing(Input),
 }
 
 /// Looks for the header below the first line. A title is one cell in a line, of which a header of several has none that is only
 /// a title; anything else that stands above a header may be rows that were sorted with it.
-fn below_title(source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<Below, InputError> {
-    let mut input = read(source, job)?;
+fn below_title(mut input: Input, job: &dyn JobKind, fixed: &[&str]) -> Below {
     let first = input.header_line();
     let mut is_title = true;
     for _ in 0..MOST_TITLES {
@@ -148,12 +157,13 @@ fn below_title(source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<
         let last = input.header_line();
         // What is wrong further down is told when it is read.
         if input.skip_preamble(|_| true).is_err() {
-            return Ok(Below::Nothing);
+            return Below::Nothing(input);
         }
         if fits(&input, job, fixed) {
             let cells = input.header().iter().filter(|cell| !cell.trim().is_empty()).count();
             if !is_title || cells < 2 {
-                return Ok(Below::Doubt(input.header_line()));
+                let line = input.header_line();
+                return Below::Doubt(input, line);
             }
             let lines = if input.sheet().is_some() { "row" } else { "line" };
             let title = if first == last {
@@ -161,64 +171,69 @@ fn below_title(source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<
             } else {
                 format!("{lines}s {first} to {last} stand above the header and were passed over")
             };
-            return Ok(Below::Header(Box::new(Opened {
-                input,
+            return Below::Header(Box::new(Opened {
                 title: Some(title),
-                header_below: None,
-            })));
+                ..Opened::from(input)
+            }));
         }
     }
-    Ok(Below::Nothing)
+    Below::Nothing(input)
 }
 
 fn fits(input: &Input, job: &dyn JobKind, fixed: &[&str]) -> bool {
     header::recognise(job, &borrowed(input.header()), fixed).is_ok()
 }
 
-/// The only sheet of a workbook whose header fits the kind, where none is named and it is not the first one.
+/// The only sheet of a workbook whose header fits the kind, where none is named; the first one where none fits.
 fn fitting_sheet(
-    opened: &Opened,
+    opened: Opened,
     source: &mut RowSource,
     job: &dyn JobKind,
     fixed: &[&str],
-) -> Result<Option<Opened>, InputError> {
-    let first = &opened.input;
-    let Some(options) = source.options() else {
-        return Ok(None);
-    };
-    let Some(name) = first
+) -> Result<Opened, InputError> {
+    let is_named = source.options().is_none_or(|options| options.sheet.is_some());
+    let others = opened.input.other_sheets().to_vec();
+    let Some(first) = opened
+        .input
         .sheet()
-        .filter(|_| options.sheet.is_none() && !first.other_sheets().is_empty())
+        .map(str::to_owned)
+        .filter(|_| !is_named && !others.is_empty())
     else {
-        return Ok(None);
+        return Ok(opened);
     };
     let mut fitting = Vec::new();
-    if fits(first, job, fixed) {
-        fitting.push((name.to_owned(), None));
-    }
-    for other in first.other_sheets() {
-        let mut source = source.clone();
-        source.choose(other);
+    fitting.extend(fits(&opened.input, job, fixed).then(|| first.clone()));
+    let mut input = opened.input;
+    for other in others {
         // An empty one fits nothing, nor does one that cannot be read.
-        if let Ok(opened) = Opened::new(&source, job, fixed)
-            && fits(&opened.input, job, fixed)
-        {
-            fitting.push((other.clone(), Some(opened)));
+        if turn_to(&mut input, &other, job).is_err() {
+            continue;
         }
+        let opened = Opened::new(input, source, job, fixed)?;
+        fitting.extend(fits(&opened.input, job, fixed).then_some(other));
+        input = opened.input;
     }
     if fitting.len() > 1 {
-        let names: Vec<String> = fitting.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let names: Vec<String> = fitting.iter().map(|name| format!("`{name}`")).collect();
         let message = format!(
             "the sheets {} all fit `{}`; say which one is meant with --sheet",
             names.join(", "),
             job.kind()
         );
-        return Err(InputError::new(first.name(), input::code::SEVERAL_SHEETS, message));
+        return Err(InputError::new(input.name(), input::code::SEVERAL_SHEETS, message));
     }
-    Ok(fitting.pop().and_then(|(name, opened)| {
-        source.choose(&name);
-        opened
-    }))
+    let found = fitting.pop();
+    if let Some(name) = &found {
+        source.choose(name);
+    }
+    turn_to(&mut input, &found.unwrap_or(first), job)?;
+    Opened::new(input, source, job, fixed)
+}
+
+/// Reads another sheet, or the same one again, as [`read`] does.
+fn turn_to(input: &mut Input, sheet: &str, job: &dyn JobKind) -> Result<(), InputError> {
+    input.turn_to(sheet)?;
+    skip_preamble(input, job)
 }
 
 /// Whoever filters a list of leavers does not expect the others to be deleted as well, and who hides the column that says whom,
@@ -284,8 +299,15 @@ fn read(source: &RowSource, job: &dyn JobKind) -> Result<Input, InputError> {
             },
         )?,
     };
-    input.skip_preamble(|cells| header::preamble(job, &borrowed(cells)))?;
+    skip_preamble(&mut input, job)?;
     Ok(input)
+}
+
+/// Passes over the line that a template has before its header.
+fn skip_preamble(input: &mut Input, job: &dyn JobKind) -> Result<(), InputError> {
+    input
+        .skip_preamble(|cells| header::preamble(job, &borrowed(cells)))
+        .map(drop)
 }
 
 fn borrowed(cells: &[String]) -> Vec<&str> {

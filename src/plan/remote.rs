@@ -108,9 +108,11 @@ async fn what_else(
         };
         let (preview, needs) = previewed?.into_preview(row);
         let Verdict::Reject(problem) = preview.verdict else {
+            found.extend(rest.skus_of_nobody(shared));
             return Ok((row, found, needs));
         };
         if !rest.leave_out(shared, &problem) {
+            found.extend(rest.skus_of_nobody(shared));
             return Ok((row, found, Vec::new()));
         }
         if problem.is_of_one_cell() {

@@ -27,6 +27,8 @@ pub(super) struct Rest<'b> {
     left_out: Vec<usize>,
     /// What names the customer once more.
     again: [&'b str; 2],
+    /// Whether its customer is not known.
+    is_of_nobody: bool,
 }
 
 /// The cells of a [`Rest`], to be borrowed from.
@@ -43,6 +45,7 @@ impl<'r> Cells<'r> {
         'r: 'c,
     {
         let row = Row::without(&self.texts, self.left_out).naming_again(self.again);
+        let row = row.of_list(shared.mapping.is_list);
         let read = shared.job.request(&row);
         read.unwrap_or_else(|faulty| *faulty.rest)
     }
@@ -74,6 +77,7 @@ impl<'b> Rest<'b> {
                 .mapping
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or("")),
+            is_of_nobody: false,
         };
         for fault in faults {
             rest.leave_out(shared, &fault.problem);
@@ -83,6 +87,7 @@ impl<'b> Rest<'b> {
 
     /// Leaves out what a problem is with; whether there was anything left of it.
     pub(super) fn leave_out(&mut self, shared: &Shared, problem: &Problem) -> bool {
+        self.is_of_nobody |= problem.column == "customer";
         let columns = shared.job.columns();
         let Some(at) = columns.iter().position(|column| column.name == problem.column) else {
             return false;
@@ -112,6 +117,17 @@ impl<'b> Rest<'b> {
             texts: self.cells.iter().map(Option::as_deref).collect(),
             left_out: &self.left_out,
             again: self.again,
+        }
+    }
+
+    /// What the licences it names lack whoever the customer is, where that is not known: what one holds cannot be said then.
+    pub(super) fn skus_of_nobody(&self, shared: &Shared) -> Vec<Problem> {
+        if !self.is_of_nobody {
+            return Vec::new();
+        }
+        match self.cells().request(shared) {
+            Request::Change(change) => tenantry_jobs::skus_of_nobody(&change),
+            Request::Export(_) | Request::Sync(_) => Vec::new(),
         }
     }
 
@@ -188,7 +204,7 @@ fn add_keys(shared: &Shared, checked: &mut CheckedBlock, tx: Option<&mut dyn Tx>
     Ok(())
 }
 
-fn requests<'c>(shared: &Shared, cells: &'c [(u64, Cells<'_>)]) -> Vec<RowRequest<'c>> {
+pub(super) fn requests<'c>(shared: &Shared, cells: &'c [(u64, Cells<'_>)]) -> Vec<RowRequest<'c>> {
     let request = |(row, cells): &'c (u64, Cells<'_>)| RowRequest {
         row: *row,
         request: cells.request(shared),
@@ -228,12 +244,19 @@ fn look_up(shared: &Shared, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Resu
             .collect();
         needs.extend(last.into_iter().filter(|need| !problems.contains_key(&need.row)));
         rests.retain_mut(|rest| {
-            let Some(problem) = problems.remove(&rest.row) else {
-                return false;
-            };
-            let goes_on = rest.leave_out(shared, &problem);
-            if goes_on && problem.is_of_one_cell() {
-                found.push((rest.row, problem));
+            let problem = problems.remove(&rest.row);
+            let goes_on = problem.as_ref().is_some_and(|problem| rest.leave_out(shared, problem));
+            found.extend(
+                problem
+                    .filter(|problem| goes_on && problem.is_of_one_cell())
+                    .map(|problem| (rest.row, problem)),
+            );
+            if !goes_on {
+                found.extend(
+                    rest.skus_of_nobody(shared)
+                        .into_iter()
+                        .map(|problem| (rest.row, problem)),
+                );
             }
             goes_on
         });

@@ -18,6 +18,7 @@ pub(crate) struct Slice<'b> {
     again: [Option<usize>; 2],
     /// Native columns that nobody is to read.
     left_out: Vec<usize>,
+    is_list: bool,
 }
 
 impl<'b> Slice<'b> {
@@ -50,6 +51,7 @@ impl<'b> Slice<'b> {
             columns,
             again: mapping.again,
             left_out: mapping.left_out.clone(),
+            is_list: mapping.is_list,
         })
     }
 
@@ -65,7 +67,8 @@ impl<'b> Slice<'b> {
             let again = self
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or(""));
-            (view, Row::without(cells, &self.left_out).naming_again(again))
+            let row = Row::without(cells, &self.left_out).naming_again(again);
+            (view, row.of_list(self.is_list))
         })
     }
 }

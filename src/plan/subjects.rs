@@ -106,15 +106,9 @@ impl Subjects {
         Ok(Some(ChunkSubjects { about, block }))
     }
 
-    /// The file's columns that a row's message says are at fault, in the order of the message.
-    pub(crate) fn at_fault(&self, message: &str) -> Vec<usize> {
-        let mut found = Vec::new();
-        // Every problem of a row begins with its column.
-        for said in message.split("; ") {
-            let column = said.split_once(": ").and_then(|(native, _)| self.0.column(native));
-            found.extend(column.filter(|column| !found.contains(column)));
-        }
-        found
+    /// Where the file has these columns of the kind, those of them that it has.
+    pub(crate) fn places(&self, columns: &[String]) -> Vec<usize> {
+        columns.iter().filter_map(|column| self.0.column(column)).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::reader::Reader;
-use super::{CheckedBlock, Checking, PlanError, Planning, check, preview_syncs, rest};
+use super::{Checking, Planning, advice, check, preview_syncs};
 use crate::db::DbError;
 use crate::input::Block;
 use crate::ledger::Ledger;
@@ -43,7 +43,7 @@ pub(crate) async fn check_first(ledger: &Ledger, plannings: &mut [&mut Planning]
         return Ok(());
     }
     let keep = plannings.iter().any(|planning| planning.keep_blocks);
-    let checked = match check_all(ledger, blocks.clone(), keep).await {
+    let checked = match advice::check_all(ledger, blocks.clone(), keep).await {
         Ok(checked) => checked,
         Err(error) if error.passes() => return Err(error),
         Err(_) => {
@@ -66,19 +66,4 @@ pub(crate) async fn check_first(ledger: &Ledger, plannings: &mut [&mut Planning]
         planning.in_flight.push_back(Checking::Done(Box::new(checked)));
     }
     Ok(())
-}
-
-/// Checks blocks against the store as it is.
-pub(super) async fn check_all(
-    ledger: &Ledger,
-    blocks: Vec<(Arc<check::Shared>, Block)>,
-    keep: bool,
-) -> Result<Vec<CheckedBlock>, DbError> {
-    let checked = ledger.db().read(move |tx| {
-        rest::check_all(blocks, tx, keep).map_err(|error| match error {
-            PlanError::Db(error) => error,
-            other => DbError::Broken(other.to_string()),
-        })
-    });
-    checked.await
 }

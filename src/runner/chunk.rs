@@ -178,6 +178,7 @@ fn name_applied(closing: &mut Closing, part: &BTreeSet<u64>, target: impl Fn(u64
         code: closing::IMPLIED.to_owned(),
         message: String::new(),
         target: target(*row),
+        columns: Vec::new(),
     });
     closing.outcomes.extend(applied);
 }

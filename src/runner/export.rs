@@ -66,6 +66,7 @@ impl Runner {
             code: String::new(),
             message,
             target: String::new(),
+            columns: Vec::new(),
         })
     }
 

@@ -90,6 +90,7 @@ impl Runner {
                 code: String::new(),
                 message,
                 target: String::new(),
+                columns: Vec::new(),
             }
         }))
     }

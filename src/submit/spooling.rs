@@ -6,7 +6,7 @@ use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::plan::file::PlanFile;
 use crate::plan::held::HeldRows;
 use crate::plan::{CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Planning, Repeated, RowFault, Sink};
-use crate::store::rejected;
+use crate::store::{at_fault, rejected};
 
 /// Late rejections written per transaction.
 const LATE_BATCH: usize = 2_000;
@@ -137,6 +137,7 @@ fn reject_also(rejects: &mut Vec<RowOutcome>, reject: RowOutcome) {
         Some(known) => {
             known.message.push_str("; ");
             known.message.push_str(&reject.message);
+            known.columns.extend(reject.columns);
         }
         None => rejects.push(reject),
     }
@@ -213,13 +214,14 @@ impl Sink for Spooling<'_, '_> {
     }
 }
 
-/// The outcome of a row that was found faulty: the first code, every message.
+/// The outcome of a row that was found faulty: the first code, every message and every column.
 fn reject_row(faults: &[RowFault]) -> Option<RowOutcome> {
     let first = faults.first()?;
     let mut outcome = rejected(first.row, &first.problem);
     for fault in &faults[1..] {
         outcome.message.push_str("; ");
         outcome.message.push_str(&fault.problem.to_string());
+        outcome.columns.extend(at_fault(&fault.problem));
     }
     Some(outcome)
 }

@@ -13,6 +13,7 @@ mod guard;
 mod oracle;
 mod sheet;
 mod short;
+mod uneven;
 
 /// Rows as plain data: the line each begins on, and its cells.
 pub(crate) type Rows = Vec<(u64, Vec<String>)>;

@@ -253,6 +253,18 @@ impl Input {
         }
     }
 
+    /// Reads this sheet of the workbook instead, from its first row that is not blank; a text has none. It is to be asked for
+    /// before the first block is read.
+    pub fn turn_to(&mut self, sheet: &str) -> Result<(), InputError> {
+        match &mut self.rows_from {
+            From::Text(text) => return Err(sheet::no_sheets(text.source().name(), sheet)),
+            From::Sheet(open) => open.turn_to(sheet)?,
+        }
+        self.header.clear();
+        self.failed = None;
+        self.read_header()
+    }
+
     /// What the text is read as so far.
     fn encoding(&self) -> &'static str {
         match &self.rows_from {
@@ -387,14 +399,13 @@ impl Input {
             if let From::Sheet(sheet) = &mut self.rows_from {
                 sheet.complete(mark, &mut block, self.header.len());
             }
+            let (usual, ought) = self.rows_from.widths(self.header.len());
+            block
+                .uneven
+                .extend(ought.map(|ought| (block.rows.len() as u32, ought as u32)));
             if !self.redacted.is_empty() {
-                redact::since(
-                    mark,
-                    &mut block.cells,
-                    &self.redacted,
-                    self.header.len(),
-                    &mut self.scratch,
-                );
+                let slip = redact::Slip::of(&block.cells.since(mark), self.header.len(), usual, ought);
+                redact::since(mark, &mut block.cells, &self.redacted, slip, &mut self.scratch);
             }
             block.end_row(line);
             self.rows += 1;
@@ -429,6 +440,14 @@ impl Input {
 }
 
 impl From {
+    /// How many cells a row should have as far as can be told, and the last row where there is a doubt about it.
+    fn widths(&self, header: usize) -> (usize, Option<usize>) {
+        match self {
+            From::Text(text) => (text.usual(), text.ought()),
+            From::Sheet(_) => (header, None),
+        }
+    }
+
     /// Appends the cells of the next row that is not blank; returns the line it begins on.
     fn record(&mut self, cells: &mut Cells) -> Result<Option<u64>, InputError> {
         match self {

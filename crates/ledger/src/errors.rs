@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::rows::columns;
 use super::{Job, Ledger};
 use tenantry_foundation::db::DbError;
 
@@ -30,6 +31,8 @@ pub struct ErrorExample {
     pub row: u64,
     /// For people.
     pub message: String,
+    /// The columns of the kind that are at fault, in the order of the message.
+    pub columns: Vec<String>,
     /// The job's chunk that has it.
     #[serde(skip)]
     pub chunk: Option<i64>,
@@ -53,7 +56,7 @@ impl Ledger {
                     let rows = tx.query(
                         "SELECT row, message,
                            (SELECT chunk FROM chunks c WHERE c.job = $1 AND c.first_row <= row_outcomes.row
-                            ORDER BY c.chunk DESC LIMIT 1)
+                            ORDER BY c.chunk DESC LIMIT 1), columns
                          FROM row_outcomes WHERE job = $1 AND outcome = $2 AND COALESCE(code, '') = $3 ORDER BY row LIMIT $4",
                         &[
                             seq.into(),
@@ -67,6 +70,7 @@ impl Ledger {
                             row: row.int(0)? as u64,
                             message: row.text_or_empty(1)?.to_owned(),
                             chunk: row.opt_int(2)?,
+                            columns: columns(row.text_or_empty(3)?),
                         })
                     };
                     errors.push(ErrorGroup {

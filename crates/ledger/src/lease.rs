@@ -299,6 +299,7 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
         code: AT_FAULT.to_owned(),
         message: why,
         target: String::new(),
+        columns: Vec::new(),
     };
     closing::record(tx, &mut claim, &[failed], None, now)?;
     let trial = Trial::without_row(claim.pending);

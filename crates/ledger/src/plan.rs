@@ -7,7 +7,7 @@
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
 use super::replies;
-use super::rows::record_outcomes_of;
+use super::rows::{BETWEEN, record_outcomes_of};
 use super::{Actor, Job, JobId, JobState, Ledger, Parameters, ReplyTo, RowOutcome};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
@@ -233,20 +233,27 @@ impl Ledger {
                 for (chunk, reject) in &rejects {
                     // One that was rejected before is so for this as well.
                     let known = tx.exec(
-                        "UPDATE row_outcomes SET message = message || '; ' || CAST($3 AS TEXT) WHERE job = $1 AND row = $2",
-                        &[job.seq.into(), reject.row.into(), reject.message.as_str().into()],
+                        "UPDATE row_outcomes SET message = message || '; ' || CAST($3 AS TEXT),
+                           columns = COALESCE(columns || ';', '') || CAST($4 AS TEXT) WHERE job = $1 AND row = $2",
+                        &[
+                            job.seq.into(),
+                            reject.row.into(),
+                            reject.message.as_str().into(),
+                            reject.columns.join(BETWEEN).into(),
+                        ],
                     )?;
                     if known > 0 {
                         continue;
                     }
                     tx.exec(
-                        "INSERT INTO row_outcomes (job, row, outcome, code, message) VALUES ($1, $2, $3, $4, $5)",
+                        "INSERT INTO row_outcomes (job, row, outcome, code, message, columns) VALUES ($1, $2, $3, $4, $5, $6)",
                         &[
                             job.seq.into(),
                             reject.row.into(),
                             reject.outcome.as_str().into(),
                             reject.code.as_str().into(),
                             reject.message.as_str().into(),
+                            reject.columns.join(BETWEEN).into(),
                         ],
                     )?;
                     tx.exec(

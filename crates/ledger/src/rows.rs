@@ -34,6 +34,8 @@ pub struct RowOutcome {
     pub message: String,
     /// GUID of the record concerned, if there is one.
     pub target: String,
+    /// The columns of the kind that are at fault, in the order of the message.
+    pub columns: Vec<String>,
 }
 
 /// A row with its outcome, as it is shown.
@@ -51,6 +53,9 @@ pub struct RowRecord {
     pub message: String,
     /// GUID of the record concerned; empty when there is none.
     pub id: String,
+    /// The columns of the kind that are at fault, in the order of the message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 /// One chunk with everything needed to show its rows.
@@ -90,6 +95,7 @@ impl ChunkRows {
                 code: "waiting".to_owned(),
                 message: message.clone(),
                 id: id.clone(),
+                columns: Vec::new(),
             };
         }
         let (outcome, code, message) = match self.state {
@@ -111,6 +117,7 @@ impl ChunkRows {
             code: code.to_owned(),
             message: message.to_owned(),
             id,
+            columns: Vec::new(),
         }
     }
 }
@@ -197,7 +204,7 @@ pub fn recorded_rows(tx: &mut dyn Tx, job: i64, first: u64, rows: u64) -> Result
 
 fn recorded(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u64, RowRecord>, DbError> {
     let found = tx.query(
-        "SELECT row, outcome, code, message, target FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
+        "SELECT row, outcome, code, message, target, columns FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
     let record = |row: &Row| {
@@ -209,6 +216,7 @@ fn recorded(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<
             code: row.text_or_empty(2)?.to_owned(),
             message: row.text_or_empty(3)?.to_owned(),
             id: row.text_or_empty(4)?.to_owned(),
+            columns: columns(row.text_or_empty(5)?),
         };
         Ok((number, record))
     };
@@ -227,7 +235,21 @@ fn waiting(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u
     found.iter().map(wait).collect()
 }
 
-const OUTCOME_COLUMNS: [&str; 6] = ["job", "row", "outcome", "code", "message", "target"];
+const OUTCOME_COLUMNS: [&str; 7] = ["job", "row", "outcome", "code", "message", "target", "columns"];
+
+/// What separates columns where they are kept: no name of a column has it.
+pub(super) const BETWEEN: &str = ";";
+
+/// Columns as they are kept, each once.
+pub(super) fn columns(kept: &str) -> Vec<String> {
+    let mut columns: Vec<String> = Vec::new();
+    for column in kept.split(BETWEEN).filter(|column| !column.is_empty()) {
+        if columns.iter().all(|known| known != column) {
+            columns.push(column.to_owned());
+        }
+    }
+    columns
+}
 
 /// Fewer outcomes than this are inserted by a prepared statement; a COPY is prepared anew each time.
 const BULK: usize = 256;
@@ -251,10 +273,12 @@ pub(super) fn record_outcomes(tx: &mut dyn Tx, outcomes: &[(i64, &RowOutcome)]) 
                     present(&one.code),
                     present(&one.message),
                     present(&one.target),
+                    present(&one.columns.join(BETWEEN)),
                 ]
             })
             .collect();
-        let sql = "INSERT INTO row_outcomes (job, row, outcome, code, message, target) VALUES ($1, $2, $3, $4, $5, $6)";
+        let sql = "INSERT INTO row_outcomes (job, row, outcome, code, message, target, columns)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
         return tx.exec_all(sql, &params).map(drop);
     }
     let mut batch = Batch::new(OUTCOME_COLUMNS.len(), outcomes.len());
@@ -265,6 +289,7 @@ pub(super) fn record_outcomes(tx: &mut dyn Tx, outcomes: &[(i64, &RowOutcome)]) 
         batch.text(&one.code);
         batch.text(&one.message);
         batch.text(&one.target);
+        batch.text(&one.columns.join(BETWEEN));
     }
     tx.insert("row_outcomes", &OUTCOME_COLUMNS, &batch)
 }

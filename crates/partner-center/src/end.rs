@@ -69,6 +69,7 @@ impl End {
                 code: code.to_owned(),
                 message,
                 target,
+                columns: Vec::new(),
             })
         };
         match self {
@@ -83,7 +84,13 @@ impl End {
             }),
             End::Rejected(problem) => Fate::Over(rejected(row, &problem)),
             End::Halfway { problem, done, target } => {
-                over(Outcome::Failed, &problem.code, format!("{done}; {problem}"), target)
+                let rejected = rejected(row, &problem);
+                Fate::Over(RowOutcome {
+                    outcome: Outcome::Failed,
+                    message: format!("{done}; {problem}"),
+                    target,
+                    ..rejected
+                })
             }
             End::Waits { message, target } => Fate::Waits(RowWait { row, message, target }),
             End::Stopped { stopped, done, target } => {

@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tenantry_jobs::{Change, Problem, code};
+use tenantry_jobs::{Change, CustomerRef, Holdings, Naming, Problem, code};
 
 use super::end::End;
 use super::image::Image;
@@ -22,6 +22,21 @@ use tenantry_store::{Expected, Verdict, drifted};
 impl RemoteSession for Session {
     fn preview<'a>(&'a self, row: u64, change: &'a Change<'a>) -> BoxFuture<'a, Result<RowPreview, ApplyError>> {
         async move { Ok(or_reject(self.look_at(row, change).await)?) }.boxed()
+    }
+
+    fn holdings<'a>(
+        &'a self,
+        customer: CustomerRef<'a>,
+        naming: Naming,
+    ) -> BoxFuture<'a, Result<Option<Holdings>, ApplyError>> {
+        async move {
+            match self.held(customer, naming).await {
+                // Whoever names nobody, or somebody we may not ask about, is told that.
+                Err(Halt::Rejected(_) | Halt::Refused(_)) => Ok(None),
+                held => Ok(Some(held?)),
+            }
+        }
+        .boxed()
     }
 
     fn apply<'a>(
@@ -76,6 +91,21 @@ impl From<End> for RowDone {
 }
 
 impl Session {
+    async fn held(&self, customer: CustomerRef<'_>, naming: Naming) -> Result<Holdings, Halt> {
+        let customer = self.customer(customer).await?;
+        Ok(match naming {
+            Naming::Subscription => Holdings::Subscriptions(subscriptions::own(self, &customer).await?.to_vec()),
+            Naming::Sku => {
+                let held = self.skus(&customer.id).await?;
+                Holdings::Skus(
+                    held.iter()
+                        .map(|sku| (sku.part_number.clone(), sku.id.clone()))
+                        .collect(),
+                )
+            }
+        })
+    }
+
     async fn look_at(&self, row: u64, change: &Change<'_>) -> Result<RowPreview, Halt> {
         match change {
             Change::CreateUser(user) => users::preview(self, row, user).await,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tenantry_jobs::{CustomerRef, Problem, code, key};
+use tenantry_jobs::{CustomerRef, OwnSubscription, Problem, code, key};
 use tenantry_ledger::PasswordJob;
 use tenantry_ledger::intents::DoneStep;
 use tokio::sync::OnceCell;
@@ -46,6 +46,8 @@ const MOST_PAGES: usize = 4;
 type Cell<T> = Arc<OnceCell<T>>;
 /// What was found, or that there is no such thing, which is remembered too.
 type Found<T> = Result<Arc<T>, Problem>;
+/// For suggestions alone: what is done goes by how they are now.
+type OwnSubscriptions = Cell<Arc<Vec<OwnSubscription>>>;
 /// Ids by name in lower case.
 type Roles = Arc<HashMap<String, String>>;
 
@@ -56,6 +58,7 @@ pub(super) struct Session {
     customers: Mutex<HashMap<String, Cell<Found<Customer>>>>,
     users: Mutex<Vec<(Whose, Cell<Users>)>>,
     skus: Mutex<HashMap<String, Cell<Arc<Vec<Sku>>>>>,
+    subscriptions: Mutex<HashMap<String, OwnSubscriptions>>,
     roles: Mutex<HashMap<String, Cell<Roles>>>,
     transfers: Mutex<HashMap<String, Cell<Arc<Vec<Transfer>>>>>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -73,6 +76,7 @@ impl Session {
             customers: Mutex::default(),
             users: Mutex::default(),
             skus: Mutex::default(),
+            subscriptions: Mutex::default(),
             roles: Mutex::default(),
             transfers: Mutex::default(),
             turns: Mutex::default(),
@@ -170,6 +174,11 @@ impl Session {
         };
         let skus = cell.get_or_try_init(read).await?;
         Ok(skus.clone())
+    }
+
+    /// Where the subscriptions of a customer are remembered.
+    pub(super) fn own_subscriptions(&self, customer: &str) -> OwnSubscriptions {
+        cell_of(&self.subscriptions, customer)
     }
 
     /// The directory roles of a customer: ids by name in lower case.

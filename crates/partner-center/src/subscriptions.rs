@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tenantry_jobs::{Problem, SubscriptionStatus, Suspension, code};
+use tenantry_jobs::{OwnSubscription, Problem, SubscriptionStatus, Suspension, advise_subscription, code};
 
 use super::Halt;
 use super::auth::Speaker;
@@ -65,10 +65,26 @@ pub(super) async fn now(session: &Session, customer: &str, id: &str) -> Result<O
     }
 }
 
-/// No subscription of that id.
-pub(super) fn unknown(customer: &Customer, id: &str) -> Problem {
+/// No subscription of that id; what of the customer's was meant.
+pub(super) async fn unknown(session: &Session, customer: &Customer, id: &str) -> Result<Problem, Halt> {
     let expected = format!("no subscription of {} that you sold has this id", customer.domain);
-    Problem::stated(code::UNKNOWN_SUBSCRIPTION, "subscription_id", id, expected)
+    let problem = Problem::stated(code::UNKNOWN_SUBSCRIPTION, "subscription_id", id, expected);
+    Ok(advise_subscription(problem, id, &own(session, customer).await?))
+}
+
+/// The subscriptions of a customer, as of when they were first asked for.
+pub(super) async fn own(session: &Session, customer: &Customer) -> Result<Arc<Vec<OwnSubscription>>, Halt> {
+    let read = async || {
+        let all = all_now(session, &customer.id).await?;
+        let one = |one: Subscription| OwnSubscription {
+            id: one.id(),
+            product: one.product().to_owned(),
+            status: one.status(),
+        };
+        Ok::<_, Halt>(Arc::new(all.into_iter().map(one).collect::<Vec<_>>()))
+    };
+    let cell = session.own_subscriptions(&customer.id);
+    Ok(cell.get_or_try_init(read).await?.clone())
 }
 
 /// A row's subscription, and what it is to become.
@@ -89,7 +105,7 @@ impl StatusChange {
 
     async fn verdict(&self, session: &Session) -> Result<Verdict, Halt> {
         let Some(subscription) = now(session, &self.customer.id, &self.id).await? else {
-            return Ok(Verdict::Reject(unknown(&self.customer, &self.id)));
+            return Ok(Verdict::Reject(unknown(session, &self.customer, &self.id).await?));
         };
         let status = subscription.status();
         let Some(to) = self.to.filter(|to| status != to.as_str()) else {

@@ -89,7 +89,9 @@ impl TransferRow<'_> {
     async fn cannot_leave(&self) -> Result<Option<Problem>, Halt> {
         let found = subscriptions::now(self.session, &self.customer.id, &self.subscription).await?;
         let Some(held) = found else {
-            return Ok(Some(subscriptions::unknown(&self.customer, &self.subscription)));
+            return subscriptions::unknown(self.session, &self.customer, &self.subscription)
+                .await
+                .map(Some);
         };
         let status = held.status();
         if status != SubscriptionStatus::Active.as_str() {

@@ -258,7 +258,14 @@ pub fn rejected(row: u64, problem: &Problem) -> RowOutcome {
         code: problem.code.clone(),
         message: problem.to_string(),
         target: String::new(),
+        columns: at_fault(problem),
     }
+}
+
+/// The columns of the kind that a problem is with.
+pub fn at_fault(problem: &Problem) -> Vec<String> {
+    let column = Some(&problem.column).filter(|column| !column.is_empty());
+    column.cloned().into_iter().collect()
 }
 
 /// "The store is so already" as the outcome of a row.
@@ -269,6 +276,7 @@ pub fn unchanged(row: u64, target: String) -> RowOutcome {
         code: String::new(),
         message: String::new(),
         target,
+        columns: Vec::new(),
     }
 }
 
@@ -317,6 +325,10 @@ pub fn password_kinds() -> &'static [&'static str] {
 
 /// A row whose state is no longer what its plan said.
 pub fn drifted(row: u64, now: &Verdict) -> RowOutcome {
+    let columns = match now {
+        Verdict::Reject(problem) => at_fault(problem),
+        Verdict::Create | Verdict::Unchanged | Verdict::Change(_) => Vec::new(),
+    };
     let now = match now {
         Verdict::Create => "it would be created".to_owned(),
         Verdict::Unchanged => "it is so already".to_owned(),
@@ -335,5 +347,6 @@ pub fn drifted(row: u64, now: &Verdict) -> RowOutcome {
         code: tenantry_jobs::code::DRIFTED.to_owned(),
         message: format!("the store has changed since the plan; now {now}"),
         target: String::new(),
+        columns,
     }
 }

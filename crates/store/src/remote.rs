@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tenantry_jobs::{Change, JobKind, Problem, code};
+use tenantry_jobs::{Change, CustomerRef, Holdings, JobKind, Naming, Problem, code};
 
 pub use end::{Fate, RowEnd, RowPreview, halfway};
 pub use journal::{Journal, Steps};
@@ -81,6 +81,14 @@ pub trait RemoteStore: Send + Sync {
 pub trait RemoteSession: Send + Sync {
     /// What a row would do.
     fn preview<'a>(&'a self, row: u64, change: &'a Change<'a>) -> BoxFuture<'a, Result<RowPreview, ApplyError>>;
+
+    /// What a customer holds of that, so that a cell that names nothing of it can be told by it; `None` where there is no such
+    /// customer, or where it cannot be told.
+    fn holdings<'a>(
+        &'a self,
+        customer: CustomerRef<'a>,
+        naming: Naming,
+    ) -> BoxFuture<'a, Result<Option<Holdings>, ApplyError>>;
 
     /// Carries a row out, or goes on with it, if it would still do what is expected. A row that has begun is not compared.
     /// `draw` gives a password for whoever needs one.

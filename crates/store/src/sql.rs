@@ -17,6 +17,7 @@ pub mod counterpart;
 mod create_customer;
 pub mod derived;
 mod halves;
+mod holdings;
 mod licenses;
 mod lifecycle;
 mod lookup;

@@ -102,7 +102,8 @@ fn texts() {
     );
     check(&[("email", "kai@Microsoft.com")], &["invalid email"]);
     check(&[("email", "kai")], &["invalid email"]);
-    check(&[("phone", "none")], &["invalid phone"]);
+    check(&[("phone", "none")], &["error-cell phone"]);
+    check(&[("phone", "k. A.")], &["invalid phone"]);
     check(&[("tags", &"x".repeat(51))], &["too-long tags"]);
     let many: Vec<String> = (0..151).map(|n| n.to_string()).collect();
     check(&[("tags", &many.join(";"))], &["too-many tags"]);

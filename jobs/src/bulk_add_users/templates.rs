@@ -3,7 +3,14 @@
 use crate::Template;
 
 /// The templates, none of which fits another's header.
-pub(super) const TEMPLATES: &[Template] = &[PARTNER_CENTER, ADMIN_CENTRE, ADMIN_CENTRE_DE, ADMIN_CENTRE_ES, ENTRA];
+pub(super) const TEMPLATES: &[Template] = &[
+    PARTNER_CENTER,
+    ADMIN_CENTRE,
+    ADMIN_CENTRE_DE,
+    ADMIN_CENTRE_ES,
+    ADMIN_CENTRE_PT,
+    ENTRA,
+];
 
 pub(crate) const PARTNER_CENTER: Template = Template {
     name: "Partner Center user upload",
@@ -46,7 +53,7 @@ pub(crate) const ADMIN_CENTRE: Template = Template {
 };
 
 /// Headers that stand for the office's number in the portal, which goes by the order of its columns, and read like a phone's.
-pub(crate) const LIKE_A_PHONE: [&str; 2] = ["Telefon – Geschäftlich", "Número del trabajo"];
+pub(crate) const LIKE_A_PHONE: [&str; 3] = ["Telefon – Geschäftlich", "Número del trabajo", "Número comercial"];
 
 /// In German.
 pub(crate) const ADMIN_CENTRE_DE: Template = Template {
@@ -96,6 +103,32 @@ pub(crate) const ADMIN_CENTRE_ES: Template = Template {
         ("Estado o provincia", Some("state")),
         ("Código postal", Some("postal_code")),
         ("País o región", Some("country")),
+    ],
+};
+
+/// In Portuguese, as of Brazil.
+pub(crate) const ADMIN_CENTRE_PT: Template = Template {
+    name: "Microsoft 365 admin centre, Portuguese",
+    preamble: None,
+    markers: &[],
+    opposite: None,
+    columns: &[
+        ("Nome de usuário", Some("user_principal_name")),
+        ("Nome", Some("first_name")),
+        ("Sobrenome", Some("last_name")),
+        ("Nome de exibição", Some("display_name")),
+        ("Cargo", Some("job_title")),
+        ("Departamento", Some("department")),
+        ("Número comercial", Some("office")),
+        ("Telefone comercial", Some("office_phone")),
+        ("Celular", Some("mobile_phone")),
+        ("Fax", Some("fax")),
+        ("Endereço de email alternativo", Some("alternate_email")),
+        ("Endereço", Some("street_address")),
+        ("Cidade", Some("city")),
+        ("Estado ou província", Some("state")),
+        ("CEP", Some("postal_code")),
+        ("País ou região", Some("country")),
     ],
 };
 

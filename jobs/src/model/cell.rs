@@ -134,6 +134,22 @@ pub(crate) fn yes_or_no(faults: &mut Faults, row: &Row<'_>, column: usize) -> Op
     None
 }
 
+/// A whole number of at least `least`; `None` where the cell is empty or something else. One with a sign is something else:
+/// `+5` may be meant as so many more.
+pub(crate) fn whole_number(faults: &mut Faults, row: &Row<'_>, column: usize, least: u32) -> Option<u32> {
+    let written = faults.line(row, column, 256);
+    if written.is_empty() {
+        return None;
+    }
+    let is_plain = written.bytes().all(|byte| byte.is_ascii_digit());
+    let number = written.parse().ok().filter(|number| is_plain && *number >= least);
+    if number.is_none() {
+        let expected = format!("a whole number from {least} to {}, without a sign", u32::MAX);
+        faults.add(column, code::INVALID, written, expected);
+    }
+    number
+}
+
 /// One of a few words that has to be given; `None` where it is not.
 pub(crate) fn required_choice<T: Choice>(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<T> {
     if row.text(column).is_empty() {

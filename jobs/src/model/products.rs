@@ -5,10 +5,13 @@
 use uuid::Uuid;
 
 use super::skus;
-use crate::{key, nearest};
+use crate::{Problem, code, key, nearest};
 
 /// A SKU that a customer holds: its part number and its id.
 pub type Held<'h> = (&'h str, &'h str);
+
+/// How long an id is as stores write it.
+const HYPHENATED: usize = 36;
 
 /// What people separate SKUs with that is not `;`. No part number contains any of it.
 const SEPARATORS: [char; 6] = [',', '|', '+', '\n', '\r', '\t'];
@@ -38,7 +41,7 @@ fn one<'h>(written: &str, held: &[Held<'h>]) -> Option<&'h str> {
         let id = id.to_string();
         return held.iter().find(|(_, own)| key::same(own, &id)).map(|(part, _)| *part);
     }
-    let after = written.rsplit_once(':').map_or(written, |(_, after)| after.trim());
+    let after = after_tenant(written);
     if let Some(exact) = called(after) {
         return Some(exact);
     }
@@ -56,7 +59,7 @@ pub(crate) fn known_sku(written: &str) -> Option<&'static str> {
     if let Ok(id) = Uuid::try_parse(written) {
         return skus::by_id(id);
     }
-    let after = written.rsplit_once(':').map_or(written, |(_, after)| after.trim());
+    let after = after_tenant(written);
     if let Some((part_number, _)) = skus::find(after) {
         return Some(part_number);
     }
@@ -65,6 +68,45 @@ pub(crate) fn known_sku(written: &str) -> Option<&'static str> {
     }
     let is_word = !after.contains(char::is_whitespace) && !written.contains(SEPARATORS);
     is_word.then(|| skus::near(after)).flatten()
+}
+
+/// Whether a product is the one that is written: by its name, its part number, or the id of that.
+pub(crate) fn is_called(product: &str, written: &str) -> bool {
+    let after = after_tenant(written);
+    if plain(after).is_empty() {
+        return false;
+    }
+    let by_id = Uuid::try_parse(written.trim()).ok().and_then(skus::by_id);
+    let by_name = skus::find(after).map(|(part_number, _)| part_number);
+    let is_meant = |part_number: &str| {
+        by_id.into_iter().chain(by_name).any(|one| one == part_number)
+            || part_numbers(after).any(|one| one == part_number)
+    };
+    plain(product) == plain(after) || part_numbers(product).any(is_meant)
+}
+
+/// Whether it is an id that is none of a known SKU, so that it says nothing of the product.
+pub(crate) fn names_none(written: &str) -> bool {
+    Uuid::try_parse(written.trim()).is_ok_and(|id| skus::by_id(id).is_none())
+}
+
+/// Whether it is what a SKU that we know is called, or its id, and not only near to that.
+pub(crate) fn is_exact(written: &str) -> bool {
+    let after = after_tenant(written);
+    let is_id = Uuid::try_parse(written.trim()).is_ok_and(|id| skus::by_id(id).is_some());
+    is_id || skus::find(after).is_some() || is_known(after)
+}
+
+/// Why a cell's entry is the SKU of nobody, whoever the customer is; `None` where some customer may hold it.
+pub(crate) fn of_nobody(column: &str, written: &str) -> Option<Problem> {
+    let is_one = is_part_number(written) && (Uuid::try_parse(written).is_err() || written.len() == HYPHENATED);
+    let sentence = "no SKU is called so; name each by its part number or its GUID, separated by `;`";
+    (!is_one).then(|| Problem::stated(code::UNKNOWN_SKU, column, written, sentence).suggest(known_sku(written)))
+}
+
+/// What stands after the tenant in what `MSOnline` calls an account SKU; all of it otherwise.
+fn after_tenant(written: &str) -> &str {
+    written.rsplit_once(':').map_or(written, |(_, after)| after).trim()
 }
 
 /// Whether it has the form of a part number, so that it may be one that we do not know.

@@ -72,7 +72,7 @@ fn problems() {
     check("acme_backup", OTHER, "5", &["invalid sku > ACME_BACKUP"]);
     check(SPB, "", "5", &["invalid sku > SPB"]);
     check("", "x", "", &["required sku", "invalid sku_id", "required seats"]);
-    for seats in ["-1", "1.5", "many", "4294967296"] {
+    for seats in ["-1", "+5", "1.5", "many", "4294967296"] {
         check("SPB", "", seats, &["invalid seats"]);
     }
 }

@@ -99,7 +99,7 @@ fn every_problem_of_a_row_in_column_order() {
 
 #[test]
 fn single_problems() {
-    for quantity in ["-1", "1.5", "many", "4294967296"] {
+    for quantity in ["-1", "+5", "1.5", "many", "4294967296"] {
         check(&[("quantity", quantity)], &[&format!("invalid quantity {quantity}")]);
     }
     check(&[("quantity", "4294967295")], &[]);

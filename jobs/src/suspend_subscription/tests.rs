@@ -40,6 +40,30 @@ fn suspends_unless_the_row_says_otherwise() {
 }
 
 #[test]
+fn an_empty_cell_of_a_list_leaves_a_subscription_as_it_is() {
+    for (action, in_a_list, alone) in [
+        ("", "", "suspended"),
+        ("suspended", "suspended", "suspended"),
+        ("Active", "active", "active"),
+    ] {
+        let row = testing::row_of(&SuspendSubscription, &GOOD, &[("action", action)]);
+        for (is_of_list, expected) in [(true, in_a_list), (false, alone)] {
+            let Request::Change(Change::SuspendSubscription(suspension)) = SuspendSubscription
+                .request(&Row::new(&row).of_list(is_of_list))
+                .unwrap()
+            else {
+                panic!("another change");
+            };
+            assert_eq!(
+                suspension.to.map_or("", |to| to.as_str()),
+                expected,
+                "{action} {is_of_list}"
+            );
+        }
+    }
+}
+
+#[test]
 fn problems() {
     check(&[], &[]);
     check(

@@ -1,7 +1,9 @@
 //! Headers of the upload forms that users' files are made for.
 
 use crate::Template;
-use crate::bulk_add_users::templates::{ADMIN_CENTRE, ADMIN_CENTRE_DE, ADMIN_CENTRE_ES, ENTRA, PARTNER_CENTER};
+use crate::bulk_add_users::templates::{
+    ADMIN_CENTRE, ADMIN_CENTRE_DE, ADMIN_CENTRE_ES, ADMIN_CENTRE_PT, ENTRA, PARTNER_CENTER,
+};
 
 /// The templates, none of which fits another's header.
 pub(super) const TEMPLATES: &[Template] = &[
@@ -9,6 +11,7 @@ pub(super) const TEMPLATES: &[Template] = &[
     ADMIN_CENTRE,
     ADMIN_CENTRE_DE,
     ADMIN_CENTRE_ES,
+    ADMIN_CENTRE_PT,
     ENTRA_WITHOUT_PASSWORDS,
 ];
 

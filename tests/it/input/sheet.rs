@@ -388,3 +388,31 @@ fn little_that_unzips_to_much_is_refused() {
         );
     }
 }
+
+#[test]
+fn sheets_are_turned_to_in_a_workbook_that_was_opened_once() {
+    let mut book = Workbook::new();
+    for (name, rows) in [("A", 3), ("Empty", 0), ("Long", 2000), ("B", 1)] {
+        let sheet = book.add_worksheet().set_name(name).expect("a name");
+        for row in 0..rows {
+            sheet.write(row, 0, format!("{name}{row}")).expect("a cell");
+        }
+    }
+    // What it is read from can be read once.
+    let bytes = book.save_to_buffer().expect("a workbook");
+    let mut input = open(&bytes, InputLimits::default()).expect("a workbook");
+    let mut heads = Vec::new();
+    for name in ["Long", "A", "Empty", "B", "Long", "Nowhere", "B", "A"] {
+        let turned = input.turn_to(name);
+        heads.push(turned.map_or_else(|error| error.code.to_owned(), |()| input.header().join(",")));
+    }
+    assert_eq!(
+        heads,
+        ["Long0", "A0", "empty-file", "B0", "Long0", "bad-workbook", "B0", "A0"]
+    );
+    assert_eq!((input.sheet(), input.other_sheets().len()), (Some("A"), 3));
+    let all = rows(&mut input).expect("rows");
+    assert_eq!(all, [(2, vec!["A1".to_owned()]), (3, vec!["A2".to_owned()])]);
+    let digest = input.finish().expect("a whole file");
+    assert_eq!((digest.bytes, digest.rows), (bytes.len() as u64, 2));
+}

@@ -6,9 +6,10 @@ use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
-/// What schema 10 to 20 have added, taken away again.
-const WITHOUT_KEYS: [&str; 28] = [
+/// What schema 10 to 21 have added, taken away again.
+const WITHOUT_KEYS: [&str; 29] = [
     "DROP TABLE workers",
+    "ALTER TABLE row_outcomes DROP COLUMN columns",
     "ALTER TABLE jobs DROP COLUMN out_format",
     "DROP INDEX jobs_paused",
     "DROP INDEX domains_customer",

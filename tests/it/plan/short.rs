@@ -83,3 +83,73 @@ async fn a_row_that_may_have_lost_a_cell_is_refused_with_the_columns_that_are_mi
         assert!(told.out.contains("ragged-row"), "{told:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_values_stand_beside_their_columns_is_refused_though_it_is_no_shorter_than_the_header() {
+    let place = Place::with_customer().await;
+    // Each row ends in a delimiter too many, and one of them has lost its display name.
+    let lost = |n| format!("A-1,l{n}@alpha.onmicrosoft.com,N{n},5,York,");
+    let rows: Vec<String> = (1..4)
+        .map(|n| user(n, ",5,York,"))
+        .chain([lost(4)])
+        .chain((5..8).map(|n| user(n, ",,,")))
+        .collect();
+    let surplus = format!("{HEADER}\n{}\n", rows.join("\n"));
+    // A text with the delimiter in it, and no city.
+    let split = "A-1,s@alpha.onmicrosoft.com,Moe, Sam,Sam,5,";
+    let split = format!("{HEADER}\n{}\n{split}\n{}\n", user(1, ",5,"), user(2, ",5,"));
+    for (name, text, line, sentence) in [
+        ("lost.csv", surplus, 5, "the row has 6 cells and the rows around it 7"),
+        (
+            "split.csv",
+            split,
+            3,
+            "does a text with the delimiter in it stand without quotes?",
+        ),
+    ] {
+        place.write(name, text);
+        let told = place
+            .tenantry(&["plan", "bulk-add-users", name, "--json"])
+            .ends(1)
+            .json();
+        let errors = told["errors"].as_array().expect("errors");
+        let [error] = errors.as_slice() else { panic!("{told:#}") };
+        assert_eq!(
+            (&error["line"], &error["code"]),
+            (&line.into(), &"ragged-row".into()),
+            "{told:#}"
+        );
+        assert!(
+            error["expected"].as_str().is_some_and(|told| told.contains(sentence)),
+            "{told:#}"
+        );
+    }
+    let run = [
+        "run",
+        "bulk-add-users",
+        "lost.csv",
+        "--skip-invalid",
+        "--no-passwords",
+        "--json",
+    ];
+    let counts = place.tenantry(&run).ends(1).json()["counts"].clone();
+    assert_eq!(
+        (&counts["applied"], &counts["rejected"]),
+        (&6.into(), &1.into()),
+        "{counts}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_beside_a_password_is_kept_where_rows_end_in_empty_cells() {
+    let place = Place::with_customer().await;
+    let header = "customer,user_principal_name,password,display_name,city";
+    place.write(
+        "users.csv",
+        format!("{header}\nA-1,ana@alpha.onmicrosoft.com,Secret-123,Ana Ek,York,\nA-1,bo@alpha.onmicrosoft.com,Secret-456,Bo,Leeds,\n"),
+    );
+    let run = ["run", "bulk-add-users", "users.csv", "--no-passwords"];
+    place.tenantry(&run).ends(0);
+    let users = place.tenantry(&["customers", "--what", "users", "--json"]).ends(0).out;
+    assert!(users.contains("Ana Ek") && !users.contains("redacted"), "{users}");
+}

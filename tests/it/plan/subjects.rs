@@ -242,3 +242,80 @@ async fn every_line_of_every_kind_says_whom_it_is_about() {
         place.tenantry(&["cancel", undoing]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_columns_at_fault_are_kept_as_data_whatever_the_message_reads_like() {
+    let place = with_users().await;
+    // A value that reads like a message of another column, and one column that is at fault twice.
+    let header = [
+        "customer",
+        "user_principal_name",
+        "display_name",
+        "usage_location",
+        "licenses",
+    ];
+    let rows = [
+        [
+            "A-1",
+            "ann@alpha.onmicrosoft.com",
+            "Ann",
+            "x; display_name: y",
+            "NOSUCH;NADA",
+        ],
+        ["A-1", "kim@alpha.onmicrosoft.com", "Kim", "", ""],
+        ["A-1", "KIM@alpha.onmicrosoft.com", "Kim", "XX", ""],
+    ];
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet().set_name("Users").expect("a name");
+    for (at, row) in std::iter::once(header).chain(rows).enumerate() {
+        sheet.write_row(at as u32, 0, row).expect("a row");
+    }
+    place.write("users.xlsx", book.save_to_buffer().expect("a workbook"));
+    let lines = std::iter::once(header)
+        .chain(rows)
+        .map(|row| format!("\"{}\"", row.join("\",\"")));
+    place.write("users.csv", lines.collect::<Vec<_>>().join("\n") + "\n");
+    let first = json!(["usage_location", "licenses"]);
+    let last = json!(["usage_location", "user_principal_name"]);
+    for (file, cells) in [
+        ("users.csv", Value::Null),
+        ("users.xlsx", json!([["D2", "E2"], ["D4", "B4"]])),
+    ] {
+        let run = [
+            "run",
+            "bulk-add-users",
+            file,
+            "--skip-invalid",
+            "--no-passwords",
+            "--json",
+            "--out",
+            file.trim_start_matches("users."),
+        ];
+        let job = place.tenantry(&run).ends(1).json()["job"]
+            .as_str()
+            .expect("a job")
+            .to_owned();
+        let rows = place.tenantry(&["rows", &job, "--json"]).ends(0).out;
+        let rows: Vec<Value> = rows
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!((&rows[0]["columns"], &rows[2]["columns"]), (&first, &last), "{rows:#?}");
+        assert!(rows[1].get("columns").is_none(), "{rows:#?}");
+        assert_eq!(
+            (&rows[0]["cells"], &rows[2]["cells"]),
+            (&cells[0], &cells[1]),
+            "{rows:#?}"
+        );
+        let report = place.tenantry(&["report", &job, "--json"]).ends(0).json();
+        let examples = report["errors"]
+            .as_array()
+            .expect("errors")
+            .iter()
+            .filter_map(|group| group["examples"].as_array());
+        let columns: Vec<&Value> = examples.flatten().map(|example| &example["columns"]).collect();
+        assert!(columns.contains(&&first) && columns.contains(&&last), "{report:#}");
+    }
+    let rejects = read(place.path("xlsx").join("rejects.csv"));
+    assert!(rejects.contains("sheet Users, row 2 (D2, E2)"), "{rejects}");
+}

@@ -65,6 +65,9 @@ async fn a_list_of_subscriptions_changes_what_was_edited_and_nothing_else() {
         place.write("edited.csv", without(&listed, titles));
         for kind in ["set-subscriptions", "suspend-subscription"] {
             if kind == "suspend-subscription" && titles.contains(&"Status") {
+                let refused = place.tenantry(&["plan", kind, "edited.csv"]).ends(2);
+                let says = "a list says in `Status`, or in a column `action`, what should become of each";
+                assert!(refused.all().contains(says), "{refused:#?}");
                 continue;
             }
             let told = plan(&place, kind, &[]);
@@ -107,6 +110,39 @@ async fn a_list_of_subscriptions_changes_what_was_edited_and_nothing_else() {
     ];
     expected.sort_by_key(|change| change[0].as_u64());
     assert_eq!(changes(&plan(&place, "suspend-subscription", &[])), expected);
+    // Who empties a cell says nothing of the subscription.
+    let mut emptied = listed.clone();
+    for row in &mut emptied[1..] {
+        row[at("Status")].clear();
+    }
+    place.write("edited.csv", without(&emptied, &[]));
+    for kind in ["set-subscriptions", "suspend-subscription"] {
+        assert_eq!(plan(&place, kind, &[])["totals"]["unchanged"], rows, "{kind}");
+    }
+    // Nor does who adds a column and fills in some of it.
+    let marked = |word: &'static str| {
+        let mut marked = without(&listed, &[]).replacen("_note,", "action,", 1);
+        marked = marked.replace("_note,", ",");
+        let line = marked.lines().nth(active).expect("a row").to_owned();
+        marked.replace(&line, &format!("{word}{line}"))
+    };
+    place.write("edited.csv", marked("suspend"));
+    let told = plan(&place, "suspend-subscription", &[]);
+    assert_eq!(
+        changes(&told),
+        [json!([active + 1, "status", "active", "suspended"])],
+        "{told:#}"
+    );
+    place.write("edited.csv", marked(""));
+    assert_eq!(plan(&place, "suspend-subscription", &[])["totals"]["unchanged"], rows);
+    // A file of one's own is of those to suspend.
+    let own = format!(
+        "customer,subscription_id\n{},{}\n",
+        listed[active][at("Microsoft ID")],
+        listed[active][at("Subscription ID")]
+    );
+    place.write("edited.csv", own);
+    assert_eq!(changes(&plan(&place, "suspend-subscription", &[])).len(), 1);
     // What cannot be asked for is refused, in words.
     "expired".clone_into(&mut edited[active][at("Status")]);
     place.write("edited.csv", without(&edited, &[]));

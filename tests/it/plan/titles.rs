@@ -101,9 +101,13 @@ async fn the_admin_centres_form_is_understood_in_other_languages() {
     let spanish = "Nombre de usuario,Nombre,Apellidos,Nombre para mostrar,Puesto,Departamento,Número del trabajo,Teléfono del trabajo,\
                    Teléfono móvil,Número de fax,Dirección,Ciudad,Estado o provincia,Código postal,País o región\n\
                    ida@alpha.onmicrosoft.com,Ida,Ek,Ida Ek,,,4a,+49 89 1234,,,,Ulm,,89073,DE\n";
+    let portuguese = "Nome de usuário,Nome,Sobrenome,Nome de exibição,Cargo,Departamento,Número comercial,Telefone comercial,Celular,Fax,\
+                      Endereço de email alternativo,Endereço,Cidade,Estado ou província,CEP,País ou região\n\
+                      ida@alpha.onmicrosoft.com,Ida,Ek,Ida Ek,,,4a,+49 89 1234,,,,,Ulm,,89073,DE\n";
     for (file, text, template) in [
         ("de.csv", german, "Microsoft 365 admin centre, German"),
         ("es.csv", spanish, "Microsoft 365 admin centre, Spanish"),
+        ("pt.csv", portuguese, "Microsoft 365 admin centre, Portuguese"),
     ] {
         place.write(file, text);
         let told = place

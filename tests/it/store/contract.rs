@@ -1,6 +1,7 @@
 //! What every store does with the same rows, by topic: each is a test per store, and each of its cases has a store of its
 //! own. Which kinds a store takes is its own affair; one that it does not take it has to refuse by name.
 
+mod advice;
 mod case;
 mod change;
 mod create;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use tenantry_foundation::passwords::PasswordRow;
-use tenantry_jobs::{Change, JobKind};
+use tenantry_jobs::{Change, CustomerRef, Holdings, JobKind, Naming};
 use tenantry_ledger::intents::DoneStep;
 use tenantry_ledger::{Installation, Outcome, RowOutcome};
 use tenantry_store::reader::RecordReader;
@@ -283,6 +283,7 @@ fn applied(row: u64, code: &str, target: String) -> RowEnd {
         code: code.to_owned(),
         message: String::new(),
         target,
+        columns: Vec::new(),
     })
     .into()
 }
@@ -304,6 +305,15 @@ impl RemoteSession for Session {
             Ok(preview)
         }
         .boxed()
+    }
+
+    fn holdings<'a>(
+        &'a self,
+        customer: CustomerRef<'a>,
+        naming: Naming,
+    ) -> BoxFuture<'a, Result<Option<Holdings>, ApplyError>> {
+        let held = self.store.world().holdings(customer, naming);
+        ready(Ok(held)).boxed()
     }
 
     fn apply<'a>(

@@ -318,6 +318,12 @@ impl StoreUnderTest {
         self.shorten(&rows.record(row, row + 1).message)
     }
 
+    /// The columns that are at fault in a row.
+    pub(crate) async fn at_fault(&self, job: &Job, row: u64) -> Vec<String> {
+        let rows = self.ledger.chunk_rows(job, 0).await.expect("asked").expect("kept");
+        rows.record(row, row + 1).columns
+    }
+
     /// Everything that is held, a line for each record, in order.
     pub(crate) async fn state(&self) -> Vec<String> {
         let lines = match &self.held {

@@ -34,6 +34,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (18, include_str!("schema/0018-batches.sql"), None),
     (19, include_str!("schema/0019-workers.sql"), None),
     (20, include_str!("schema/0020-results-format.sql"), None),
+    (21, include_str!("schema/0021-columns.sql"), None),
 ];
 
 /// The schema version this program writes.

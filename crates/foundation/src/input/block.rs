@@ -15,6 +15,8 @@ pub struct Block {
     /// Cells that hold no value but an error: row, counted from 0 within the block, and column. They are told
     /// when the file is read, and the spool does not keep them.
     pub(super) errors: Vec<(u32, u32)>,
+    /// Rows that may have lost a cell or won one: row, and how many cells the rows around it have. Likewise.
+    pub(super) uneven: Vec<(u32, u32)>,
 }
 
 /// The cells of all rows, one after the other.
@@ -119,6 +121,17 @@ impl Block {
             .iter()
             .take_while(move |(other, _)| u64::from(*other) == row);
         of_row.map(|(_, column)| *column as usize)
+    }
+
+    /// How many cells the rows around a row have, given by its number, where it has fewer or more of them, and it cannot be told
+    /// which cell is which. A block that was encoded has forgotten it.
+    pub fn ought(&self, row: u64) -> Option<usize> {
+        let row = row.wrapping_sub(self.first_row);
+        let at = self
+            .uneven
+            .binary_search_by_key(&row, |(row, _)| u64::from(*row))
+            .ok()?;
+        Some(self.uneven[at].1 as usize)
     }
 
     /// Bytes of memory the rows take.

@@ -125,6 +125,7 @@ fn parse(body: &[u8]) -> Result<Block, CorruptBlock> {
         cells,
         rows,
         errors: Vec::new(),
+        uneven: Vec::new(),
     })
 }
 

@@ -2,9 +2,11 @@
 //!
 //! The workbook is copied to a temporary file while it is hashed, small ones in memory, because its parts are
 //! not read in the order they stand in. A thread of its own then reads the sheet cell by cell and sends
-//! rows, a few hundred at a time; only the texts that cells share are held whole.
+//! rows, a few hundred at a time; only the texts that cells share are held whole. Who looks for the right sheet turns from one
+//! to the next: the workbook stays open for that.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
 use super::block::{Block, Cells, Mark};
 use super::digest::Meter;
@@ -19,8 +21,8 @@ mod package;
 mod reader;
 mod value;
 
-use hidden::Hidden;
-use reader::{Opened, SheetChoice, read};
+use hidden::{BySheet, Hidden};
+use reader::{Opened, Reading, SheetChoice, read};
 
 /// Batches of rows read ahead.
 const AHEAD: usize = 2;
@@ -28,10 +30,14 @@ const AHEAD: usize = 2;
 pub(super) struct Sheet {
     file: String,
     name: String,
+    shown: Vec<String>,
+    /// The shown sheets without this one.
     others: Vec<String>,
+    all_hidden: Arc<BySheet>,
     hidden: Hidden,
     header_row: u64,
     meter: Meter,
+    readings: Sender<Reading>,
     /// Rows to come; `None` is the end, and an end without it is a defect of the reading.
     batches: Receiver<Result<Option<Block>, InputError>>,
     batch: Block,
@@ -48,8 +54,8 @@ impl Sheet {
             skips_hidden: options.hidden_rows == Some(HiddenRows::Skip),
         };
         let (opened, opening) = sync_channel(1);
-        let (sender, batches) = sync_channel(AHEAD);
-        let reading = move || read(source, limits, &wanted, &opened, &sender);
+        let (readings, asked) = channel();
+        let reading = move || read(source, limits, &wanted, &opened, &asked);
         std::thread::Builder::new()
             .name("read-sheet".to_owned())
             .spawn(reading)
@@ -60,22 +66,49 @@ impl Sheet {
         // A reader that is gone without a word came upon something nobody thought of.
         let Opened {
             name,
-            others,
+            shown,
             hidden,
             meter,
         } = opening.recv().unwrap_or_else(|_| Err(damaged(&file)))?;
-        Ok(Self {
+        let mut sheet = Self {
             file,
-            name,
-            others,
-            hidden,
+            name: String::new(),
+            shown,
+            others: Vec::new(),
+            all_hidden: hidden,
+            hidden: Hidden::default(),
             header_row: 0,
             meter,
-            batches,
+            readings,
+            batches: sync_channel(AHEAD).1,
             batch: Block::default(),
             next: 0,
             ended: false,
-        })
+        };
+        sheet.turn_to(&name)?;
+        Ok(sheet)
+    }
+
+    /// Reads this sheet from its beginning.
+    pub(super) fn turn_to(&mut self, name: &str) -> Result<(), InputError> {
+        let hidden = self.all_hidden.get(name).cloned().ok_or_else(|| {
+            let message = format!(
+                "it cannot be told which rows of the sheet `{name}` are hidden; open the workbook in a spreadsheet program and \
+                 save it again"
+            );
+            InputError::new(&self.file, code::BAD_WORKBOOK, message)
+        })?;
+        let (rows, batches) = sync_channel(AHEAD);
+        // The reader gives up the sheet it is at once nobody takes its rows.
+        self.batches = batches;
+        let sheet = name.to_owned();
+        let asked = self.readings.send(Reading { sheet, rows });
+        asked.map_err(|_| damaged(&self.file))?;
+        name.clone_into(&mut self.name);
+        self.others = self.shown.iter().filter(|shown| *shown != name).cloned().collect();
+        (self.hidden, self.header_row) = (hidden, 0);
+        (self.batch, self.next, self.ended) = (Block::default(), 0, false);
+        Ok(())
     }
 
     pub(super) fn file(&self) -> &str {

@@ -8,11 +8,27 @@
 //! else. So one row never shows that it is meant so, but only the rows around it do, and where they leave a doubt it stays
 //! as it is, for whoever knows the columns to refuse. A row that is short alone, or differs from the rows of its sixteen, is also
 //! held against the sorts of values that its columns held so far.
+//!
+//! Empty cells beyond the header do no harm, where a program ends all its rows so. A row that has fewer or more of them than the
+//! others may have lost a cell, or have a text with the delimiter in it that stands without quotes ([`uneven`]).
 
 mod sorts;
+mod uneven;
 
 use super::block::RowView;
 use sorts::Sorts;
+use uneven::Widths;
+
+/// What a row is by the number of its cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It has those it should have, or nobody may complete it.
+    Done,
+    /// It is a short one that may be completed, to be [asked](Short::is_meant) about.
+    Short,
+    /// It has others than the rows before it, to be [asked](Short::ought) about.
+    Uneven,
+}
 
 /// Rows that Excel writes in the same width.
 const TOGETHER: u64 = 16;
@@ -41,6 +57,8 @@ pub(super) struct Short {
     least_filled: usize,
     /// The rows of the same width that come last.
     run: Run,
+    /// How many cells rows have.
+    widths: Widths,
     /// Rows that were completed and lacked cells of columns with a name.
     completed: u64,
 }
@@ -74,6 +92,7 @@ impl Default for Short {
             is_uniform: true,
             least_filled: usize::MAX,
             run: Run::default(),
+            widths: Widths::default(),
             completed: 0,
         }
     }
@@ -98,9 +117,8 @@ impl Short {
         self.records += 1;
     }
 
-    /// Looks at the next row, of a header of `width` cells; 0 before it is known. Says whether it is a short one that may be
-    /// completed, to be [asked](Self::is_meant) about.
-    pub(super) fn look(&mut self, row: &RowView<'_>, width: usize, is_ended: bool) -> bool {
+    /// Looks at the next row, of a header of `width` cells; 0 before it is known.
+    pub(super) fn look(&mut self, row: &RowView<'_>, width: usize, is_ended: bool) -> Look {
         self.pass();
         let len = row.len();
         self.is_uniform &= *self.together.get_or_insert(len) == len;
@@ -112,18 +130,68 @@ impl Short {
         }
         self.run.rows += u64::from(is_ended);
         self.width = width;
-        if len >= width {
-            if width > 0 {
-                self.sorts.learn(row);
-            }
-            if width > 0 && self.least_filled > 0 {
-                let is_empty = |at: &usize| row.cell(*at).is_some_and(|cell| cell.trim_ascii().is_empty());
-                let empty = (0..width).rev().take_while(is_empty).count();
-                self.least_filled = self.least_filled.min(width - empty);
-            }
-            return false;
+        if width == 0 {
+            return Look::Done;
         }
-        len >= self.least
+        if len < width {
+            return if len >= self.least { Look::Short } else { Look::Done };
+        }
+        if self.widths.is_doubtful(row, width) {
+            return Look::Uneven;
+        }
+        self.is_whole(row);
+        Look::Done
+    }
+
+    /// Learns from a row that has the cells it should have.
+    fn is_whole(&mut self, row: &RowView<'_>) {
+        self.widths.learn(row.len());
+        self.sorts.learn(row);
+        if self.least_filled > 0 {
+            let is_empty = |at: &usize| row.cell(*at).is_some_and(is_blank);
+            let empty = (0..self.width).rev().take_while(is_empty).count();
+            self.least_filled = self.least_filled.min(self.width - empty);
+        }
+    }
+
+    /// How many cells the uneven row that was looked at last should have; `None` where it is as it should be. `ahead` gives the
+    /// records that follow.
+    pub(super) fn ought<E>(
+        &mut self,
+        row: &RowView<'_>,
+        mut ahead: impl FnMut() -> Result<Option<Ahead>, E>,
+    ) -> Result<Option<usize>, E> {
+        let (len, mut alike, mut next) = (row.len(), self.run.rows.max(1), Vec::new());
+        let mut is_run = true;
+        for _ in 0..MOST_AHEAD {
+            if next.len() as u64 == SEVERAL || !(is_run || self.widths.are_few()) {
+                break;
+            }
+            let Some(record) = ahead()? else { break };
+            if !record.is_blank {
+                next.push(record.width);
+                is_run &= record.width == len;
+                alike += u64::from(is_run);
+            }
+        }
+        let ought = self.widths.around(len, &next);
+        let is_one_of_several = alike >= SEVERAL && ought.is_none_or(|ought| !self.sorts.is_shifted(row, ought, false));
+        let is_last_empty = row.cell(self.width - 1).is_some_and(is_blank);
+        let is_doubtful = |ought: &usize| (*ought > len && is_last_empty) || (*ought < len && len > self.width);
+        let ought = ought
+            .map(|ought| ought.max(self.width))
+            .filter(is_doubtful)
+            .filter(|_| !is_one_of_several);
+        match ought {
+            Some(_) => self.widths.doubt(len),
+            None => self.is_whole(row),
+        }
+        Ok(ought)
+    }
+
+    /// How many cells a row should have, as far as can be told.
+    pub(super) fn usual(&self) -> usize {
+        self.widths.usual().unwrap_or(0).max(self.width)
     }
 
     /// Whether the short row that was looked at last is one that lacks nothing but empty cells. `ahead` gives the records
@@ -201,5 +269,9 @@ impl Short {
 /// Whether nothing is in the last cell.
 fn ends_empty(row: &RowView<'_>) -> bool {
     let last = row.len().checked_sub(1).and_then(|last| row.cell(last));
-    last.is_none_or(|cell| cell.trim_ascii().is_empty())
+    last.is_none_or(is_blank)
+}
+
+fn is_blank(cell: &str) -> bool {
+    cell.trim_ascii().is_empty()
 }

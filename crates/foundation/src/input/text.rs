@@ -8,7 +8,7 @@ use super::InputLimits;
 use super::block::{Cells, RowView};
 use super::decode::{Decoder, Filled};
 use super::error::{InputError, Position, code};
-use super::short::{Ahead, Short};
+use super::short::{Ahead, Look, Short};
 use super::source::TextSource;
 use super::tokens::{self, Preface, Scanned};
 
@@ -35,6 +35,8 @@ pub(super) struct Text {
     /// The line of the last row, where no line end ends it.
     unended: Option<u64>,
     short: Short,
+    /// How many cells the last row should have, where the rows around it leave a doubt about it.
+    ought: Option<usize>,
 }
 
 impl Text {
@@ -57,6 +59,7 @@ impl Text {
             broken: 0,
             unended: None,
             short: Short::default(),
+            ought: None,
         }
     }
 
@@ -86,6 +89,16 @@ impl Text {
     /// Rows that were completed.
     pub(super) fn completed(&self) -> u64 {
         self.short.completed()
+    }
+
+    /// How many cells the last row read should have, where the rows around it leave a doubt about it.
+    pub(super) fn ought(&self) -> Option<usize> {
+        self.ought
+    }
+
+    /// How many cells a row should have, as far as can be told.
+    pub(super) fn usual(&self) -> usize {
+        self.short.usual()
     }
 
     /// The line of the last row read, where the text ends with it and no line end does.
@@ -164,8 +177,15 @@ impl Text {
                     }
                     let is_ended = is_ended(&self.window, end);
                     self.unended = (!is_ended).then_some(line);
-                    if self.short.look(&row, self.width, is_ended) && self.is_meant(&row, is_ended)? {
-                        (row.len()..self.width).for_each(|_| cells.end());
+                    self.ought = None;
+                    match self.short.look(&row, self.width, is_ended) {
+                        Look::Done => {}
+                        Look::Short => {
+                            if self.with_what_follows(|short, ahead| short.is_meant(&row, is_ended, ahead))? {
+                                (row.len()..self.width).for_each(|_| cells.end());
+                            }
+                        }
+                        Look::Uneven => self.ought = self.with_what_follows(|short, ahead| short.ought(&row, ahead))?,
                     }
                     return Ok(Some(line));
                 }
@@ -188,14 +208,17 @@ impl Text {
         }
     }
 
-    /// Whether the short row that was read last lacks nothing but empty cells.
-    fn is_meant(&mut self, row: &RowView<'_>, is_ended: bool) -> Result<bool, InputError> {
+    /// Decides about the row that was read last, by the records that follow.
+    fn with_what_follows<T>(
+        &mut self,
+        decide: impl FnOnce(&mut Short, &mut dyn FnMut() -> Result<Option<Ahead>, InputError>) -> Result<T, InputError>,
+    ) -> Result<T, InputError> {
         let mut short = std::mem::take(&mut self.short);
         let mut scratch = Cells::default();
         let mut at = 0;
-        let is_meant = short.is_meant(row, is_ended, || self.ahead(&mut at, &mut scratch));
+        let decided = decide(&mut short, &mut || self.ahead(&mut at, &mut scratch));
         self.short = short;
-        is_meant
+        decided
     }
 
     /// The record `at` bytes after the next one to be read, which is not read by that.

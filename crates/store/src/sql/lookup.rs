@@ -16,8 +16,6 @@ pub(super) struct Directory {
     /// domains or external ids.
     by_text: HashMap<String, Found>,
     by_id: HashMap<i64, usize>,
-    /// What any customer holds, by part number and id; read for rows that name none.
-    sold: Vec<(String, String)>,
 }
 
 /// A customer as far as its rows need it.
@@ -78,11 +76,6 @@ impl Directory {
         }
         if wanted.is_empty() {
             return Ok(());
-        }
-        if wanted.contains_key("") {
-            let sold = tx.query("SELECT DISTINCT part_number, sku_id FROM subscribed_skus", &[])?;
-            let names = |row: &tenantry_foundation::db::Row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
-            self.sold = sold.iter().map(names).collect::<Result<_, DbError>>()?;
         }
         let (texts, references): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
         let keys: Vec<Vec<Value>> = references
@@ -184,34 +177,6 @@ impl Directory {
             ));
         }
         Ok(customer)
-    }
-
-    /// The customer a row names with whom there is a relationship. Of a row that is without its customer, which only is
-    /// looked up, the SKUs may be some that nobody holds.
-    pub(super) fn find_holder(
-        &self,
-        reference: CustomerRef<'_>,
-        skus: &[(&'static str, &[&str])],
-    ) -> Result<&Customer, Problem> {
-        self.find(reference).map_err(|problem| {
-            let is_sold = |name: &str| {
-                let is_it = |(part_number, id): &(String, String)| key::same(part_number, name) || key::same(id, name);
-                self.sold.iter().any(is_it)
-            };
-            let named = skus
-                .iter()
-                .flat_map(|(column, names)| names.iter().map(move |name| (column, name)));
-            let mut named = named.filter(|_| reference.as_written().is_empty());
-            match named.find(|(_, name)| !is_sold(name)) {
-                Some((column, name)) => {
-                    let near =
-                        tenantry_jobs::nearest(name, self.sold.iter().map(|(part_number, _)| part_number.as_str()));
-                    Problem::stated(code::UNKNOWN_SKU, column, name, "no customer holds a SKU of this name")
-                        .suggest(near)
-                }
-                None => problem,
-            }
-        })
     }
 
     /// The customer a row names, whether or not the relationship has ended.

@@ -1,8 +1,8 @@
 //! `set-seats`: how many seats of a SKU a customer holds.
 
-use tenantry_jobs::{Problem, Seats, code};
+use tenantry_jobs::{Problem, Seats, code, key};
 
-use super::lookup::Directory;
+use super::lookup::{Directory, Sku};
 use super::record::Key;
 use super::session::{Decision, Session, Step, Task};
 use crate::Verdict;
@@ -20,10 +20,18 @@ pub(super) struct SetSeatsTask {
 impl SetSeatsTask {
     pub(super) fn new(row: u64, seats: &Seats<'_>, directory: &Directory) -> Result<Self, Problem> {
         let customer = directory.find(seats.customer)?;
+        let id = seats.sku_id.to_string();
+        let of_name = |sku: &&Sku| key::same(&sku.part_number, seats.part_number);
+        let held = customer.skus.iter().find(of_name);
+        if let Some(held) = held.filter(|held| !key::same(&held.id, &id)) {
+            let sentence = format!("the customer holds `{}` under another id", held.part_number);
+            let problem = Problem::stated(code::CONFLICTING, "sku_id", &id, sentence);
+            return Err(problem.suggest(Some(held.id.as_str())));
+        }
         Ok(Self {
             row,
             tenant_id: customer.tenant_id.clone(),
-            key: Key::seats(customer.id, &seats.sku_id.to_string()),
+            key: Key::seats(customer.id, &id),
             part_number: seats.part_number.to_owned(),
             seats: i64::from(seats.seats),
         })
@@ -56,6 +64,13 @@ impl Task for SetSeatsTask {
                 ..Decision::default()
             });
         };
+        // Licences are found by the name that is held: seats of another one are somebody's mistake.
+        let name = held.get("part_number");
+        if !key::same(name, &self.part_number) {
+            let sentence = "the customer holds the SKU of this row's id under another part number";
+            let problem = Problem::stated(code::CONFLICTING, "sku", &self.part_number, sentence);
+            return Ok(Decision::reject(problem.suggest(Some(name))));
+        }
         let free = session.free_seats(self.key.id, &self.key.part)?.unwrap_or(0);
         let assigned = held.int("seats") - free;
         if self.seats < assigned {

@@ -1,7 +1,8 @@
 //! `set-subscriptions` and `suspend-subscription`: what customers have bought.
 
-use tenantry_jobs::{Problem, SubscriptionState, SubscriptionStatus, Suspension, code};
+use tenantry_jobs::{Problem, SubscriptionState, SubscriptionStatus, Suspension, advise_subscription, code};
 
+use super::holdings;
 use super::lookup::Directory;
 use super::record::{Key, Object, Record};
 use super::session::{Decision, Session, Step, Task};
@@ -117,22 +118,18 @@ pub(super) fn foreign(
         return Ok(None);
     }
     let domain = super::lookup::domain_of(session.tx, holder)?;
-    Ok(Some(Problem::stated(
-        code::FOREIGN_SUBSCRIPTION,
-        "subscription_id",
-        guid,
-        format!("this subscription is held by {domain}"),
-    )))
+    let sentence = format!("this subscription is held by {domain}");
+    let problem = Problem::stated(code::FOREIGN_SUBSCRIPTION, "subscription_id", guid, sentence);
+    let own = holdings::subscriptions(session.tx, customer)?;
+    Ok(Some(advise_subscription(problem, subscription.get("product"), &own)))
 }
 
-/// No subscription of that GUID.
-pub(super) fn unknown(guid: &str) -> Problem {
-    Problem::stated(
-        code::UNKNOWN_SUBSCRIPTION,
-        "subscription_id",
-        guid,
-        "no subscription has this id",
-    )
+/// No subscription of that GUID; what of the customer's was meant.
+pub(super) fn unknown(session: &mut Session<'_>, guid: &str, customer: i64) -> Result<Problem, DbError> {
+    let sentence = "no subscription has this id";
+    let problem = Problem::stated(code::UNKNOWN_SUBSCRIPTION, "subscription_id", guid, sentence);
+    let own = holdings::subscriptions(session.tx, customer)?;
+    Ok(advise_subscription(problem, guid, &own))
 }
 
 /// A subscription to suspend, or to take up again.
@@ -171,7 +168,7 @@ impl Task for Suspend {
 
     fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
         let Some((id, subscription)) = session.subscription(&self.guid)? else {
-            return Ok(Decision::reject(unknown(&self.guid)));
+            return Ok(Decision::reject(unknown(session, &self.guid, self.customer)?));
         };
         if let Some(problem) = foreign(session, &self.guid, self.customer, &subscription)? {
             return Ok(Decision::reject(problem));

@@ -144,6 +144,7 @@ fn carry_out(
                 code: decision.code.to_owned(),
                 message: decision.message,
                 target: decision.target,
+                columns: Vec::new(),
             },
         });
     }

@@ -138,7 +138,7 @@ impl SwitchSubscriptionTask {
                 .map(|_| Decision::unchanged(self.guid.clone())));
         }
         let Some((_, subscription)) = found else {
-            return Ok(Some(Decision::reject(unknown(&self.guid))));
+            return Ok(Some(Decision::reject(unknown(session, &self.guid, self.customer.id)?)));
         };
         if let Some(problem) = foreign(session, &self.guid, self.customer.id, &subscription)? {
             return Ok(Some(Decision::reject(problem)));

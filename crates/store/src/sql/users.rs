@@ -89,7 +89,7 @@ impl NewUsers {
 
     /// Adds a row, or says why the store cannot take it.
     pub(super) fn add(&mut self, job: i64, row: u64, user: &NewUser<'_>, directory: &Directory) -> Result<(), Problem> {
-        let customer = directory.find_holder(user.customer, &[("licenses", &user.licenses)])?;
+        let customer = directory.find(user.customer)?;
         if let Some(problem) = foreign_domain("user_principal_name", user.user_principal_name, &customer.domains) {
             return Err(problem);
         }
@@ -195,6 +195,7 @@ impl NewUsers {
                 code: String::new(),
                 message: note,
                 target: installation.guid(self.batch.id(position)).to_string(),
+                columns: Vec::new(),
             });
         }
         applied.outcomes.extend(outcomes);

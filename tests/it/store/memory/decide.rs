@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tenantry_jobs::{
-    Change, CustomerField, CustomerPatch, LicenseChange, NewCustomer, NewUser, Problem, Suspension, UserField,
-    UserPatch, UserRef, code,
+    Change, CustomerField, CustomerPatch, Holdings, LicenseChange, Naming, NewCustomer, NewUser, Problem, Suspension,
+    UserField, UserPatch, UserRef, advise_subscription, code,
 };
 use tenantry_store::remote::RowPreview;
 use tenantry_store::{FieldChange, SeatNeed, SeatsOf, Touch, Verdict};
@@ -438,23 +438,19 @@ fn assign(world: &World, change: &LicenseChange<'_>) -> Result<Decision, Problem
 fn suspend(world: &World, one: &Suspension<'_>) -> Result<Decision, Problem> {
     let customer = world.customer(one.customer)?;
     let id = one.subscription_id.to_string();
+    let own = || match world.holdings(one.customer, Naming::Subscription) {
+        Some(Holdings::Subscriptions(own)) => own,
+        _ => Vec::new(),
+    };
     let Some(found) = world.record(&id).filter(|found| found.sort == Sort::Subscription) else {
         let expected = "a subscription of the customer";
-        return Err(Problem::new(
-            code::UNKNOWN_SUBSCRIPTION,
-            "subscription_id",
-            &id,
-            expected,
-        ));
+        let problem = Problem::new(code::UNKNOWN_SUBSCRIPTION, "subscription_id", &id, expected);
+        return Err(advise_subscription(problem, &id, &own()));
     };
     if found.customer != customer.id {
         let expected = "a subscription of this customer; it is another one's";
-        return Err(Problem::new(
-            code::FOREIGN_SUBSCRIPTION,
-            "subscription_id",
-            &id,
-            expected,
-        ));
+        let problem = Problem::new(code::FOREIGN_SUBSCRIPTION, "subscription_id", &id, expected);
+        return Err(advise_subscription(problem, found.get("product"), &own()));
     }
     let mut decision = Decision::about(world, customer, Some(found));
     if let Some(to) = one.to {

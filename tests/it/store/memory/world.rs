@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use tenantry_jobs::{CustomerRef, Problem, code};
+use tenantry_jobs::{CustomerRef, Holdings, Naming, OwnSubscription, Problem, code};
 use tenantry_store::remote::StoreError;
 use uuid::Uuid;
 
@@ -191,6 +191,22 @@ impl World {
     }
 
     /// The user of that name, or the deleted one.
+    pub(super) fn holdings(&self, customer: CustomerRef<'_>, naming: Naming) -> Option<Holdings> {
+        let customer = self.customer(customer).ok()?;
+        let own = |sort| self.of(sort).filter(|one| one.customer == customer.id);
+        let get = |one: &Record, field| one.get(field).to_owned();
+        let subscription = |one: &Record| OwnSubscription {
+            id: one.id.clone(),
+            product: get(one, "product"),
+            status: get(one, "status"),
+        };
+        let sku = |one: &Record| (get(one, "part_number"), get(one, "sku_id"));
+        Some(match naming {
+            Naming::Subscription => Holdings::Subscriptions(own(Sort::Subscription).map(subscription).collect()),
+            Naming::Sku => Holdings::Skus(own(Sort::Sku).map(sku).collect()),
+        })
+    }
+
     pub(super) fn user(&self, customer: &Record, name: &str) -> Option<&Record> {
         let named = || {
             self.of(Sort::User)

@@ -13,7 +13,7 @@ use super::value;
 /// Appends the text of a value in a cell of that format.
 pub(super) fn write_as(value: &DataRef<'_>, format: Option<&Format>, text: &mut String) {
     let is_written = format.is_some_and(|format| match value {
-        DataRef::Float(number) => format.number(*number, text),
+        DataRef::Float(number) => !value::is_cut(*number) && format.number(*number, text),
         DataRef::Int(number) => format.number(*number as f64, text),
         DataRef::String(value) => format.text(value, text),
         DataRef::SharedString(value) => format.text(value, text),

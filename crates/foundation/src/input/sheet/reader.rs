@@ -1,7 +1,8 @@
-//! The thread that reads a workbook: opened, its parts weighed, one sheet chosen, and its rows sent off.
+//! The thread that reads a workbook: opened once, its parts weighed, one sheet after the other chosen, and its rows sent off.
 
 use std::io::{Seek, Write};
-use std::sync::mpsc::SyncSender;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use calamine::{CellErrorType, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
 use tempfile::SpooledTempFile;
@@ -13,7 +14,7 @@ use super::super::digest::Meter;
 use super::super::error::{InputError, Position, code};
 use super::super::source::TextSource;
 use super::formatted::{self, Formatted, MOST_COLUMNS};
-use super::hidden::{self, Hidden};
+use super::hidden::{self, BySheet, Hidden};
 use super::{format, package};
 
 /// A workbook up to this size is held in memory, a larger one in a temporary file.
@@ -28,12 +29,19 @@ const MOST_GAPS: u64 = 1 << 30;
 
 /// What is known before the first row.
 pub(super) struct Opened {
+    /// The sheet that is wanted.
     pub(super) name: String,
-    /// The other sheets that are shown.
-    pub(super) others: Vec<String>,
-    /// What is hidden in it.
-    pub(super) hidden: Hidden,
+    /// The sheets that are shown.
+    pub(super) shown: Vec<String>,
+    /// What is hidden in each sheet, by its name.
+    pub(super) hidden: Arc<BySheet>,
     pub(super) meter: Meter,
+}
+
+/// A sheet to be read from its beginning, until nobody takes its rows any more.
+pub(super) struct Reading {
+    pub(super) sheet: String,
+    pub(super) rows: BlockSender,
 }
 
 /// What of a workbook is read.
@@ -44,29 +52,31 @@ pub(super) struct SheetChoice {
     pub(super) skips_hidden: bool,
 }
 
-type BlockSender = SyncSender<Result<Option<Block>, InputError>>;
+/// Rows on their way; `None` is the end.
+pub(super) type BlockSender = SyncSender<Result<Option<Block>, InputError>>;
 
-/// Reads a workbook to the end of the wanted sheet, or until nobody listens any more.
+/// Opens a workbook, and reads of it what is asked for until nobody asks any more.
 pub(super) fn read(
     source: TextSource,
     limits: InputLimits,
     wanted: &SheetChoice,
     opened: &SyncSender<Result<Opened, InputError>>,
-    rows: &BlockSender,
+    readings: &Receiver<Reading>,
 ) {
     let file = source.name().to_owned();
-    let (mut book, name, hidden) = match open(source, limits, wanted.sheet.as_deref()) {
+    let (mut book, hidden) = match open(source, limits, wanted.sheet.as_deref()) {
         Ok((book, name, hidden, meter)) => {
+            let hidden = Arc::new(hidden);
             let told = Opened {
-                others: shown(&book).filter(|sheet| **sheet != name).cloned().collect(),
-                name: name.clone(),
+                name,
+                shown: shown(&book).cloned().collect(),
                 hidden: hidden.clone(),
                 meter,
             };
             if opened.send(Ok(told)).is_err() {
                 return;
             }
-            (book, name, hidden)
+            (book, hidden)
         }
         Err(error) => {
             // Nobody to tell is nobody to read for.
@@ -74,17 +84,19 @@ pub(super) fn read(
             return;
         }
     };
-    let mut sheet = SheetRows {
-        file: &file,
-        name: &name,
-        limits,
-        batch: Block::default(),
-        gaps: 0,
-        formatted: Formatted::default(),
-        skipped: wanted.skips_hidden.then_some(hidden),
-    };
-    let end = sheet.send(&mut book, rows);
-    let _ = rows.send(end.map(|()| None));
+    while let Ok(Reading { sheet: name, rows }) = readings.recv() {
+        let mut sheet = SheetRows {
+            file: &file,
+            name: &name,
+            limits,
+            batch: Block::default(),
+            gaps: 0,
+            formatted: Formatted::default(),
+            skipped: hidden.get(&name).filter(|_| wanted.skips_hidden),
+        };
+        let end = sheet.send(&mut book, &rows);
+        let _ = rows.send(end.map(|()| None));
+    }
 }
 
 type Book = Xlsx<SpooledTempFile>;
@@ -93,7 +105,7 @@ fn open(
     mut source: TextSource,
     limits: InputLimits,
     wanted: Option<&str>,
-) -> Result<(Book, String, Hidden, Meter), InputError> {
+) -> Result<(Book, String, BySheet, Meter), InputError> {
     let mut copy = SpooledTempFile::new(IN_MEMORY);
     let mut chunk = vec![0; 128 << 10];
     let cannot = |file: &str, error: std::io::Error| {
@@ -112,17 +124,10 @@ fn open(
     let file = source.name();
     let parts = package::check(&mut copy, file, limits)?;
     copy.rewind().map_err(|error| cannot(file, error))?;
-    let mut hidden = hidden::by_name(&mut copy, parts);
+    let hidden = hidden::by_name(&mut copy, parts);
     copy.rewind().map_err(|error| cannot(file, error))?;
     let book = Xlsx::new(copy).map_err(|error| explain(file, &error))?;
     let name = choose(&book, file, wanted)?;
-    let hidden = hidden.remove(&name).ok_or_else(|| {
-        let message = format!(
-            "it cannot be told which rows of the sheet `{name}` are hidden; open the workbook in a spreadsheet program and save \
-             it again"
-        );
-        InputError::new(file, code::BAD_WORKBOOK, message)
-    })?;
     Ok((book, name, hidden, source.meter().clone()))
 }
 
@@ -185,7 +190,7 @@ struct SheetRows<'a> {
     /// Which cells show another text than their value.
     formatted: Formatted,
     /// Rows that are passed over because they are hidden.
-    skipped: Option<Hidden>,
+    skipped: Option<&'a Hidden>,
 }
 
 impl SheetRows<'_> {
@@ -290,7 +295,7 @@ impl SheetRows<'_> {
     /// Ends a row, or takes it back where it is blank.
     fn end_row(&mut self, row: u32, mark: super::Mark) {
         let blank = |cell: &str| cell.trim_ascii().is_empty();
-        let is_skipped = self.skipped.as_ref().is_some_and(|hidden| hidden.has(row + 1));
+        let is_skipped = self.skipped.is_some_and(|hidden| hidden.has(row + 1));
         if is_skipped || self.batch.cells.since(mark).cells().all(blank) {
             self.batch.cells.rewind(mark);
         } else {

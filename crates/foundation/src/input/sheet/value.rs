@@ -25,11 +25,26 @@ pub(super) fn write(value: &DataRef<'_>, text: &mut String) {
     };
 }
 
-/// Whole numbers as they are, others to the 15 digits that spreadsheets reckon with; no exponents.
+/// Whether a whole number has more digits than spreadsheets keep: what follows the fifteenth is lost, whatever is shown of it.
+pub(super) fn is_cut(value: f64) -> bool {
+    value.abs() >= 1e15 && value.is_finite()
+}
+
+/// Whole numbers as they are, others to the 15 digits that spreadsheets reckon with. One of which digits are lost has an
+/// exponent, as spreadsheets show it, so that nobody takes it for what was typed.
 pub(super) fn number(value: f64, text: &mut String) -> std::fmt::Result {
     if value == 0.0 {
         // There is a negative zero.
         return text.write_str("0");
+    }
+    if is_cut(value) {
+        let shown = format!("{value:.14E}");
+        let (digits, exponent) = shown.split_once('E').unwrap_or((&shown, "0"));
+        return write!(
+            text,
+            "{}E+{exponent}",
+            digits.trim_end_matches('0').trim_end_matches('.')
+        );
     }
     let rounded = if value.fract() == 0.0 {
         value
@@ -99,7 +114,9 @@ mod tests {
             (DataRef::Float(0.1 + 0.2), "0.3"),
             (DataRef::Float(-0.0), "0"),
             (DataRef::Float(1e-7), "0.0000001"),
-            (DataRef::Float(1e21), "1000000000000000000000"),
+            (DataRef::Float(1e21), "1E+21"),
+            (DataRef::Float(999_999_999_999_999.0), "999999999999999"),
+            (DataRef::Float(-12_345_678_901_234_567_890.0), "-1.23456789012346E+19"),
             (DataRef::Int(-3), "-3"),
             (DataRef::Bool(true), "TRUE"),
             (date(45_322.0, false), "2024-01-31"),
