@@ -89,13 +89,20 @@ fn main() {
         if wanted("rows") {
             for on in [On::Postgres, On::Sqlite] {
                 let took = drained(&servers, on, 1, jobs / ROWS, users).await;
-                println!("{} jobs of {ROWS} users on {on:?}: {:.0} rows/s", jobs / ROWS, jobs as f64 / took.seconds);
+                println!(
+                    "{} jobs of {ROWS} users on {on:?}: {:.0} rows/s",
+                    jobs / ROWS,
+                    jobs as f64 / took.seconds
+                );
             }
         }
         if wanted("size") {
             for on in [On::Postgres, On::Sqlite] {
                 let took = drained(&servers, on, 1, jobs, one_row).await;
-                println!("an ended job of one row on {on:?}: {:.0} bytes", took.bytes / jobs as f64);
+                println!(
+                    "an ended job of one row on {on:?}: {:.0} bytes",
+                    took.bytes / jobs as f64
+                );
             }
         }
     });
@@ -188,7 +195,8 @@ async fn latency(servers: &Servers, on: On) {
         document["reply_to"] = replies.clone().into();
         let at = Instant::now();
         let mut add = redis::cmd("XADD");
-        add.arg(format!("{}:inbox", inbox.prefix)).arg(&["*", "job", &document.to_string()]);
+        add.arg(format!("{}:inbox", inbox.prefix))
+            .arg(&["*", "job", &document.to_string()]);
         let id: String = add.query_async(&mut sender).await.unwrap();
         if std::mem::take(&mut warm) {
             // The first one waits for the worker to start.
@@ -198,7 +206,10 @@ async fn latency(servers: &Servers, on: On) {
             sent.insert(format!("{}:inbox:{id}", inbox.prefix), at);
         }
     }
-    let came = tokio::time::timeout(Duration::from_secs(60), reading).await.unwrap().unwrap();
+    let came = tokio::time::timeout(Duration::from_secs(60), reading)
+        .await
+        .unwrap()
+        .unwrap();
     let mut took: Vec<f64> = sent
         .iter()
         .map(|(entry, at)| came[entry].duration_since(*at).as_secs_f64() * 1_000.0)

@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tenantry_jobs::{JobKind, Problem};
+use tenantry_jobs::Problem;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -45,9 +45,10 @@ pub(crate) use hash::PlanHash;
 pub(crate) use impact::Impact;
 pub use impact::Limits;
 pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
-use open::open;
-use reader::Reader;
+pub(crate) use open::PlanInput;
+use open::{Unkept, open};
 pub(crate) use place::Place;
+use reader::Reader;
 pub(crate) use remote::settled;
 pub(crate) use repeated::Repeated;
 use repeated::RepeatedRows;
@@ -58,7 +59,7 @@ use touched::{TouchedRows, Touching};
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
 use crate::input::{Block, Digest, HiddenRows, InputError, InputOptions, SpooledInput};
-use crate::ledger::{Installation, Ledger, Parameters};
+use crate::ledger::{Installation, Ledger};
 use crate::store::remote::{RemoteSession, RemoteStore, StoreEnv};
 use crate::store::sql::Context;
 use crate::store::{Preview, Stores};
@@ -220,17 +221,6 @@ enum Checking {
     Done(Box<CheckedBlock>),
 }
 
-/// What a store has no place for.
-#[derive(Clone, Copy)]
-struct Unkept {
-    /// Columns of the kind.
-    columns: &'static [&'static str],
-    /// Whether they are left out.
-    leave_out: bool,
-    /// What people call the store.
-    title: &'static str,
-}
-
 /// What is known when the whole file has been read.
 struct Planned {
     digest: Digest,
@@ -242,16 +232,16 @@ struct Planned {
 }
 
 impl Planning {
-    /// Opens the source and recognises its header. With a `store`, rows are previewed against it; with
-    /// `keep_blocks`, each checked block comes with its spool form.
-    pub(crate) async fn open(
-        source: RowSource,
-        job: &'static dyn JobKind,
-        parameters: &Parameters,
-        store: Option<Against>,
-        chunk_rows: usize,
-        keep_blocks: bool,
-    ) -> Result<Self, PlanError> {
+    /// Opens the source and recognises its header.
+    pub(crate) async fn open(input: PlanInput<'_>) -> Result<Self, PlanError> {
+        let PlanInput {
+            source,
+            kind: job,
+            parameters,
+            against: store,
+            chunk_rows,
+            keep_blocks,
+        } = input;
         let customer = parameters.customer.clone();
         let context = Context {
             job: NO_JOB,
@@ -449,7 +439,10 @@ impl Planning {
             None => tokio::task::spawn_blocking(move || rest::check(&shared, block, keep)),
             Some(against) => tasks::spawn("the plan", async move {
                 let checked = check_all(&against.ledger, vec![(shared.clone(), block)], keep).await?;
-                let mut checked = checked.into_iter().next().ok_or(PlanError::Broken("a block is lost".to_owned()))?;
+                let mut checked = checked
+                    .into_iter()
+                    .next()
+                    .ok_or(PlanError::Broken("a block is lost".to_owned()))?;
                 preview_syncs(&against, &shared, &mut checked).await?;
                 Ok(checked)
             }),

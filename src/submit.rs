@@ -20,7 +20,7 @@ use crate::input::Meter;
 use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Parameters, ReplyTo, WholeJob};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
-    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, Planning, RowSource, Totals, Whole,
+    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, PlanInput, Planning, RowSource, Totals, Whole,
     check_first,
 };
 use crate::queue::Queue;
@@ -187,12 +187,20 @@ impl Submitter<'_> {
             return Err(SubmitError::OtherStore);
         }
         let input_name = source.name();
-        let store = Some(Against {
+        let against = Some(Against {
             ledger: self.ledger.clone(),
             stores: self.stores.clone(),
             reads_all: plan.is_some(),
         });
-        let planning = Planning::open(source, kind, &parameters, store, self.rules.chunk_rows, true).await?;
+        let planning = Planning::open(PlanInput {
+            source,
+            kind,
+            parameters: &parameters,
+            against,
+            chunk_rows: self.rules.chunk_rows,
+            keep_blocks: true,
+        })
+        .await?;
         let new = NewJob {
             kind: kind.kind().to_owned(),
             parameters,
@@ -297,7 +305,10 @@ impl Submitter<'_> {
                 return Ok(Planned::Ended(submitted));
             }
         };
-        let planned = spooling.plan.as_ref().map(|plan| (plan.tail.sha256.clone(), plan.tail.hash.clone()));
+        let planned = spooling
+            .plan
+            .as_ref()
+            .map(|plan| (plan.tail.sha256.clone(), plan.tail.hash.clone()));
         let plan_hash = match planned {
             None => hash.finish(&new.kind, &new.parameters, part.as_deref(), digest.sha256.as_str()),
             Some((sha256, hash)) if sha256.as_deref() == Some(digest.sha256.as_str()) => hash.unwrap_or_default(),
@@ -380,8 +391,12 @@ impl<'s> Recording<'s> {
                 let mut tickets = new.clone().count().min(TICKETS_TOGETHER);
                 for (id, committed) in ids.iter().zip(committed) {
                     let is_new = committed == Committed::Queued;
-                    self.add(*id, if is_new { std::mem::take(&mut tickets) } else { 0 }, Ok(committed))
-                        .await;
+                    self.add(
+                        *id,
+                        if is_new { std::mem::take(&mut tickets) } else { 0 },
+                        Ok(committed),
+                    )
+                    .await;
                 }
             }
             // What is wrong with one of them is not the others'.

@@ -155,8 +155,7 @@ fn roles<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
                     ROLES,
                     code::UNKNOWN_ROLE,
                     role,
-                    "the name of a directory role",
-                    roles::near(role),
+                    ("the name of a directory role", roles::near(role)),
                 );
             }
         }

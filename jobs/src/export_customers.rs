@@ -204,7 +204,7 @@ fn column(faults: &mut Faults, at: usize, written: &str, what: ExportOf) -> Opti
         .map(|column| column.name);
     let names: Vec<&str> = all.iter().map(|column| column.name).collect();
     let expected = format!("a column of {}: {}", what.as_str(), names.join(", "));
-    faults.add_near(at, code::UNKNOWN_CHOICE, written, expected, near);
+    faults.add_near(at, code::UNKNOWN_CHOICE, written, (expected, near));
     None
 }
 
@@ -225,8 +225,7 @@ fn name<'a>(faults: &mut Faults, row: &Row<'a>, format: ExportFormat) -> &'a str
             NAME,
             code::INVALID,
             name,
-            "a file name without its extension",
-            Some(stem),
+            ("a file name without its extension", Some(stem)),
         );
     }
     name

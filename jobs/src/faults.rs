@@ -21,7 +21,7 @@ impl Faults {
     /// Notes a fault of the column at `column`.
     #[cold]
     pub(crate) fn add(&mut self, column: usize, code: &str, value: &str, expected: impl Into<String>) {
-        self.add_near(column, code, value, expected, None);
+        self.add_near(column, code, value, (expected, None));
     }
 
     /// As [`add`](Self::add), with the nearest valid choice.
@@ -31,8 +31,7 @@ impl Faults {
         column: usize,
         code: &str,
         value: &str,
-        expected: impl Into<String>,
-        nearest: Option<&str>,
+        (expected, nearest): (impl Into<String>, Option<&str>),
     ) {
         let at_fault = &self.columns[column];
         let shown = if at_fault.secret { "" } else { value };

@@ -144,7 +144,7 @@ fn check_step(faults: &mut Faults, row: &Row<'_>, direction: Direction, flow: Fl
         // No step would do in this direction.
         let expected = format!("`out`, the only direction of flow `{}`: {who}", flow.as_str());
         let near = Some(Direction::Out.as_str());
-        faults.add_near(DIRECTION, code::CONFLICTING, row.text(DIRECTION), expected, near);
+        faults.add_near(DIRECTION, code::CONFLICTING, row.text(DIRECTION), (expected, near));
         ours = rules::steps(flow, Direction::Out);
     }
     if !ours.contains(&action) {

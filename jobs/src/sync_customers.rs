@@ -87,7 +87,7 @@ fn from<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
         let lower = from.to_ascii_lowercase();
         let near = allowed(&lower).then_some(lower.as_str());
         let expected = "a store's name: lower-case letters, digits, `-` and `_`";
-        faults.add_near(FROM, code::INVALID, from, expected, near);
+        faults.add_near(FROM, code::INVALID, from, (expected, near));
     }
     from
 }

@@ -16,7 +16,7 @@ use crate::ledger::Actor;
 use crate::plan::held::HeldRows;
 use crate::service::RunOptions;
 use crate::store::Verdict;
-use crate::undo::{self, UndoPlan, UndoRow};
+use crate::undo::{UndoPlan, UndoRequest, UndoRow};
 
 #[derive(Debug, Args)]
 pub(super) struct UndoArgs {
@@ -79,14 +79,13 @@ async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) 
     if json {
         write!(shown.out, "{{\"undo_of\":\"{}\",\"rows\":[", job.id)?;
     }
-    let plan = undo::plan(
-        &app.service.ledger,
-        &app.service.stores,
+    let request = UndoRequest {
+        ledger: &app.service.ledger,
+        stores: &app.service.stores,
+        limits: &app.service.settings.rules.limits,
         job,
-        &app.service.settings.rules.limits,
-        &mut |row| shown.row(row),
-    )
-    .await?;
+    };
+    let plan = request.plan(&mut |row| shown.row(row)).await?;
     let is_whole = plan.totals.reject == 0;
     shown.close(plan)?;
     Ok(if is_whole { End::Fine } else { End::SomeRowsNot })

@@ -213,7 +213,11 @@ impl<D: Door> Inbox<D> {
 
     /// Asks for many small documents at once, and for few large ones.
     fn learn_sizes(&self, entries: &[Entry]) {
-        let bytes: usize = entries.iter().filter_map(|entry| entry.job.as_ref()).map(Vec::len).sum();
+        let bytes: usize = entries
+            .iter()
+            .filter_map(|entry| entry.job.as_ref())
+            .map(Vec::len)
+            .sum();
         if let Some(each) = bytes.checked_div(entries.len()) {
             let next = (BYTES_AT_ONCE / each.max(1)).clamp(LEAST, MOST);
             self.batch.store(next, Ordering::Relaxed);
@@ -268,13 +272,18 @@ impl<D: Door> Inbox<D> {
             }
         }
         let submitted = self.door.submit_all(documents).await;
-        fates.extend(entries.into_iter().zip(submitted).map(|((entry, reply_to), submitted)| {
-            let fate = match submitted {
-                Ok(accepted) => Ok((accepted, reply_to)),
-                Err(refusal) => Err((refusal, reply_to)),
-            };
-            (entry, fate)
-        }));
+        fates.extend(
+            entries
+                .into_iter()
+                .zip(submitted)
+                .map(|((entry, reply_to), submitted)| {
+                    let fate = match submitted {
+                        Ok(accepted) => Ok((accepted, reply_to)),
+                        Err(refusal) => Err((refusal, reply_to)),
+                    };
+                    (entry, fate)
+                }),
+        );
         fates
     }
 

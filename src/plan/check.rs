@@ -250,7 +250,10 @@ pub(crate) fn customers_named<'b>(
     let written = column
         .into_iter()
         .flat_map(|at| block.rows().filter_map(move |row| row.cell(at)));
-    fixed.into_iter().chain(written.map(str::trim)).filter(|name| !name.is_empty())
+    fixed
+        .into_iter()
+        .chain(written.map(str::trim))
+        .filter(|name| !name.is_empty())
 }
 
 /// One block after checking.
@@ -407,9 +410,9 @@ pub(super) fn check_all(
 ) -> Result<Vec<CheckedBlock>, PlanError> {
     let mut customers = Customers::default();
     if blocks.len() > 1 {
-        let named = blocks
-            .iter()
-            .flat_map(|(shared, block)| customers_named(shared.job, &shared.mapping, shared.customer.as_deref(), block));
+        let named = blocks.iter().flat_map(|(shared, block)| {
+            customers_named(shared.job, &shared.mapping, shared.customer.as_deref(), block)
+        });
         customers.learn_named(tx, named)?;
     }
     let mut laid = Vec::with_capacity(blocks.len());

@@ -3,10 +3,11 @@
 use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{JobKind, Problem, code};
 
-use super::{PlanError, RowSource, Unkept, check};
+use super::{Against, PlanError, RowSource, check};
 use crate::clock::Clock;
 use crate::input::duplicates::Keys;
 use crate::input::{self, Input, InputError, InputOptions};
+use crate::ledger::Parameters;
 use crate::store::sql::Context;
 
 /// Memory for duplicate keys before they spill to a temporary file.
@@ -14,6 +15,33 @@ const KEY_MEMORY: usize = 4 * 1024 * 1024;
 
 /// Lines that may stand above the header.
 const MOST_TITLES: usize = 4;
+
+/// What is to be planned.
+pub(crate) struct PlanInput<'p> {
+    /// Where rows come from.
+    pub source: RowSource,
+    /// The kind of job.
+    pub kind: &'static dyn JobKind,
+    /// What they are checked with.
+    pub parameters: &'p Parameters,
+    /// The store that rows are previewed against, if they are.
+    pub against: Option<Against>,
+    /// Rows of a block.
+    pub chunk_rows: usize,
+    /// Whether each checked block comes with its spool form.
+    pub keep_blocks: bool,
+}
+
+/// What a store has no place for.
+#[derive(Clone, Copy)]
+pub(super) struct Unkept {
+    /// Columns of the kind.
+    pub(super) columns: &'static [&'static str],
+    /// Whether they are left out.
+    pub(super) leave_out: bool,
+    /// What people call the store.
+    pub(super) title: &'static str,
+}
 
 /// Opens what is to be planned and reads its header.
 pub(super) fn open(

@@ -213,7 +213,11 @@ pub(super) struct SpooledRows {
 pub(super) fn spooled(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<Vec<SpooledRows>, DbError> {
     let places: Vec<(i64, i64)> = claims.iter().map(|claim| (claim.input, claim.chunk)).collect();
     let blocks = crate::ledger::load_blocks(tx, &places)?;
-    claims.iter().zip(blocks).map(|(claim, block)| SpooledRows::of(claim, block)).collect()
+    claims
+        .iter()
+        .zip(blocks)
+        .map(|(claim, block)| SpooledRows::of(claim, block))
+        .collect()
 }
 
 impl SpooledRows {
@@ -281,7 +285,12 @@ fn prepare_all(
     let mut customers = Customers::default();
     if forward.len() > 1 {
         let named = forward.iter().zip(&rows).flat_map(|(claim, rows)| {
-            customers_named(rows.job, &rows.mapping, claim.parameters.customer.as_deref(), &rows.block)
+            customers_named(
+                rows.job,
+                &rows.mapping,
+                claim.parameters.customer.as_deref(),
+                &rows.block,
+            )
         });
         customers.learn_named(tx, named)?;
     }

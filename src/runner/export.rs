@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use super::Runner;
 use crate::db::DbError;
 use crate::export::ListWriter;
-use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, fence};
+use crate::ledger::artifacts::{self, FileOfRow};
+use crate::ledger::{Claim, Outcome, RowOutcome, fence};
 use crate::store::listing::{ListRequest, Listing};
 use crate::store::remote::ApplyError;
 use crate::store::sql::reader::SqlReader;
@@ -72,11 +73,12 @@ impl Runner {
     /// Keeps a file that has been written.
     async fn keep(&self, claim: &Claim, row: u64, name: &str, mut file: File) -> Result<(), ApplyError> {
         let db = self.ledger.db();
-        let of = (claim.clone(), row, name.to_owned());
-        let (claim, row, name) = of.clone();
+        let (job, name) = (claim.job, name.to_owned());
+        let of = (claim.clone(), FileOfRow { job, row, name });
+        let (claim, kept) = of.clone();
         db.write(move |tx| {
             fence::check(tx, &claim)?;
-            artifacts::begin(tx, claim.job, row, &name)
+            artifacts::begin(tx, &kept)
         })
         .await?;
         let (mut number, mut bytes) = (0, 0);
@@ -87,24 +89,24 @@ impl Runner {
                 Ok::<_, io::Error>((block, file))
             });
             let read = read.await.map_err(|error| DbError::Broken(error.to_string()))?;
-            let (block, rest) = read.map_err(|error| unwritten(&of.2, error))?;
+            let (block, rest) = read.map_err(|error| unwritten(&of.1.name, error))?;
             file = rest;
             if block.is_empty() {
                 break;
             }
             bytes += block.len() as u64;
-            let (claim, row, name) = of.clone();
+            let (claim, kept) = of.clone();
             db.write(move |tx| {
                 fence::check(tx, &claim)?;
-                artifacts::append(tx, claim.job, row, &name, number, &block)
+                artifacts::append(tx, &kept, number, &block)
             })
             .await?;
             number += 1;
         }
-        let (claim, row, name) = of;
+        let (claim, kept) = of;
         db.write(move |tx| {
             fence::check(tx, &claim)?;
-            artifacts::end(tx, claim.job, row, &name, bytes)
+            artifacts::end(tx, &kept, bytes)
         })
         .await?;
         Ok(())

@@ -193,8 +193,18 @@ impl Runner {
     /// one dies before it has recorded so.
     async fn reply(&self, silent: &mut bool) -> Result<bool, DbError> {
         let taken = self.ledger.take_replies(REPLIES).await?;
-        let jobs = self.ledger.jobs_of(taken.replies.iter().map(|reply| reply.job).collect()).await?;
-        let tried = join_all(taken.replies.iter().zip(&jobs).map(|(reply, job)| self.tell(reply, job.as_ref()))).await;
+        let jobs = self
+            .ledger
+            .jobs_of(taken.replies.iter().map(|reply| reply.job).collect())
+            .await?;
+        let tried = join_all(
+            taken
+                .replies
+                .iter()
+                .zip(&jobs)
+                .map(|(reply, job)| self.tell(reply, job.as_ref())),
+        )
+        .await;
         let mut told = Vec::with_capacity(tried.len());
         let mut failed = None;
         for (at, (reply, tried)) in taken.replies.iter().zip(tried).enumerate() {

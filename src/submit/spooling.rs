@@ -1,8 +1,8 @@
 //! Where the checked blocks of one submission go: held until it is known whether there is more than one, and else into the spool.
 
 use super::{Recording, SubmitError};
-use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::db::DbError;
+use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::plan::file::PlanFile;
 use crate::plan::held::HeldRows;
 use crate::plan::{CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Planning, Repeated, RowFault, Sink};

@@ -48,11 +48,18 @@ fn skipping(submission: Submission) -> Submission {
         skip_invalid: true,
         ..submission.parameters
     };
-    Submission { parameters, ..submission }
+    Submission {
+        parameters,
+        ..submission
+    }
 }
 
 /// In chunks of three rows.
-async fn submit_all(ledger: &Ledger, limits: Limits, submissions: Vec<Submission>) -> Vec<Result<Submitted, SubmitError>> {
+async fn submit_all(
+    ledger: &Ledger,
+    limits: Limits,
+    submissions: Vec<Submission>,
+) -> Vec<Result<Submitted, SubmitError>> {
     let rules = Rules { chunk_rows: 3, limits };
     let (stores, queue) = (Stores::default(), Queue::embedded());
     let submitter = Submitter {

@@ -127,7 +127,7 @@ impl Ledger {
                 let mut ended = None;
                 if refused.is_some() {
                     for chunk in chunks {
-                        ended = end_chunk(tx, seq, chunk, Outcome::Cancelled, None, now)?.or(ended);
+                        ended = end_chunk(tx, (seq, chunk), Outcome::Cancelled, None, now)?.or(ended);
                     }
                 }
                 let decision = JobDecision {

@@ -298,8 +298,7 @@ fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Opti
 /// recorded if that ended the job, see [`audit::ended`].
 pub(super) fn end_chunk(
     tx: &mut dyn Tx,
-    job: i64,
-    chunk: i64,
+    (job, chunk): (i64, i64),
     outcome: Outcome,
     why: Option<&str>,
     now: i64,

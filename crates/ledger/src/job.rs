@@ -238,7 +238,9 @@ impl Ledger {
             .read(move |tx| {
                 let ids: Vec<Vec<Value>> = ids.iter().map(|id| vec![id.to_string().into()]).collect();
                 let found = tx.query_each(&format!("{} WHERE j.id = $1", select(now)), &ids)?;
-                let jobs = found.iter().map(|rows| rows.first().map(|row| read_job(row, now)).transpose());
+                let jobs = found
+                    .iter()
+                    .map(|rows| rows.first().map(|row| read_job(row, now)).transpose());
                 let mut jobs: Vec<Option<Job>> = jobs.collect::<Result<_, _>>()?;
                 let seqs: Vec<Vec<Value>> = jobs.iter().flatten().map(|job| vec![job.seq.into()]).collect();
                 let files = "SELECT name FROM artifacts WHERE job = $1 ORDER BY row, name";

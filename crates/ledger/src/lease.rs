@@ -191,7 +191,7 @@ impl Ledger {
             .write(move |tx| {
                 fence::check(tx, &claim)?;
                 say_of_job(tx, claim.job, &why)?;
-                let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
+                let ended = end_chunk(tx, (claim.job, claim.chunk), Outcome::Failed, Some(&why), now)?;
                 audit::ended(tx, ended, Some(&claim.owner), now).map(drop)
             })
             .await
@@ -225,7 +225,7 @@ impl Ledger {
                 )?;
                 let mut ended = None;
                 for row in idle {
-                    ended = end_chunk(tx, job, row.int(0)?, Outcome::Cancelled, None, now)?.or(ended);
+                    ended = end_chunk(tx, (job, row.int(0)?), Outcome::Cancelled, None, now)?.or(ended);
                 }
                 if let Some(open) = &open {
                     // What became of the rows is for the record of the job's end to say.
@@ -274,7 +274,7 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
     say_of_job(tx, claim.job, &why)?;
     let many = alike.map_or(Ok(0), |row| row.int(0))? >= MOST_ROWS;
     let Some(row) = next.filter(|_| !many && claim.pending > 1) else {
-        let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(&why), now)?;
+        let ended = end_chunk(tx, (claim.job, claim.chunk), Outcome::Failed, Some(&why), now)?;
         return audit::ended(tx, ended, Some(&claim.owner), now).map(drop);
     };
     let failed = RowOutcome {

@@ -103,7 +103,10 @@ struct Known {
 impl Known {
     fn find(tx: &mut dyn Tx, jobs: &[WholeJob]) -> Result<Self, DbError> {
         let mut known = Self::default();
-        let keys: Vec<&String> = jobs.iter().filter_map(|job| job.commit.idempotency_key.as_ref()).collect();
+        let keys: Vec<&String> = jobs
+            .iter()
+            .filter_map(|job| job.commit.idempotency_key.as_ref())
+            .collect();
         let wanted: Vec<Vec<Value>> = keys.iter().map(|key| vec![key.as_str().into()]).collect();
         for (key, found) in keys.into_iter().zip(tx.query_each(KNOWN_KEY, &wanted)?) {
             if let Some(row) = found.first() {

@@ -144,7 +144,11 @@ pub(super) fn ask_all(tx: &mut dyn Tx, asked: &[(JobId, &ReplyTo)]) -> Result<()
         return Ok(());
     }
     // Several may ask of one job, and a statement over many changes each once.
-    let by_job: BTreeMap<String, &ReplyTo> = asked.iter().rev().map(|(job, reply)| (job.to_string(), *reply)).collect();
+    let by_job: BTreeMap<String, &ReplyTo> = asked
+        .iter()
+        .rev()
+        .map(|(job, reply)| (job.to_string(), *reply))
+        .collect();
     let jobs: Vec<Vec<Value>> = by_job
         .into_iter()
         .map(|(job, reply)| vec![job.into(), reply.stream.as_str().into()])

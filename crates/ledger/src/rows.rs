@@ -172,7 +172,10 @@ pub fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Option<Bloc
 
 /// Reads blocks of the spool, by input and number, in that order; `None` for one that is not there.
 pub fn load_blocks(tx: &mut dyn Tx, blocks: &[(i64, i64)]) -> Result<Vec<Option<Block>>, DbError> {
-    let wanted: Vec<Vec<Value>> = blocks.iter().map(|(input, block)| vec![(*input).into(), (*block).into()]).collect();
+    let wanted: Vec<Vec<Value>> = blocks
+        .iter()
+        .map(|(input, block)| vec![(*input).into(), (*block).into()])
+        .collect();
     let found = tx.query_each("SELECT data FROM spool WHERE input = $1 AND block = $2", &wanted)?;
     let decode = |((_, block), rows): (&(i64, i64), Vec<Row>)| {
         let Some(row) = rows.first() else { return Ok(None) };

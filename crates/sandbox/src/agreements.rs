@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::call::Call;
 use super::paging::collection;
+use super::record::Record;
 use super::reply::{Reply, ReplyResult, bad_member, refuse_by_name};
 use super::state::moment;
 use super::{documents, json};
@@ -83,8 +84,9 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let mut agreement = given.clone();
     agreement["userId"] = call.caller.partner.to_string().into();
     let (id, _) = call.fresh()?;
-    documents::write(call.tx, AGREEMENT, id, customer.id, &name, &agreement)?;
-    Ok(Reply::json(201, agreement))
+    let agreement = Record::new(id, customer.id, agreement);
+    documents::write(call.tx, AGREEMENT, &name, &agreement)?;
+    Ok(Reply::json(201, agreement.body))
 }
 
 /// `GET customers/{id}/directSignedMicrosoftCustomerAgreementStatus`.
@@ -120,6 +122,7 @@ pub(super) fn qualify(call: &mut Call<'_>) -> ReplyResult {
         made["vettingCreatedDate"] = moment(call.now).into();
     }
     let (id, _) = call.fresh()?;
-    documents::write(call.tx, QUALIFICATION, id, customer.id, name, &made)?;
-    Ok(Reply::json(201, made))
+    let made = Record::new(id, customer.id, made);
+    documents::write(call.tx, QUALIFICATION, name, &made)?;
+    Ok(Reply::json(201, made.body))
 }

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::call::Call;
 use super::quirks::Quirk;
+use super::record::Record;
 use super::reply::{Reply, ReplyResult, bad_member, refuse};
 use super::state::moment;
 use super::{documents, json};
@@ -34,7 +35,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
         "devicesStatus": done,
         "attributes": { "objectType": "BatchUploadDetails" },
     });
-    documents::write(call.tx, BATCH, id, customer.id, &guid, &status)?;
+    documents::write(call.tx, BATCH, &guid, &Record::new(id, customer.id, status))?;
     Ok(Reply::empty(202).with(
         "Location",
         format!("/customers/{}/batchJobStatus/{guid}", customer.text("id")),

@@ -1,8 +1,6 @@
 //! Records that the program has no table for: orders, carts, agreements, transfers and the like, as JSON under a name
 //! that is unique for their kind and customer.
 
-use serde_json::Value as Json;
-
 use super::record::Record;
 use tenantry_foundation::db::{DbError, Row, Tx};
 
@@ -24,24 +22,17 @@ pub(super) fn find(tx: &mut dyn Tx, kind: &str, customer: i64, name: &str) -> Re
     row.as_ref().map(read).transpose()
 }
 
-/// Writes one, new or changed.
-pub(super) fn write(
-    tx: &mut dyn Tx,
-    kind: &str,
-    id: i64,
-    customer: i64,
-    name: &str,
-    body: &Json,
-) -> Result<(), DbError> {
+/// Writes one, new or changed, under that name.
+pub(super) fn write(tx: &mut dyn Tx, kind: &str, name: &str, record: &Record) -> Result<(), DbError> {
     tx.exec(
         "INSERT INTO sandbox_documents (id, kind, customer, name, body) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (kind, customer, name) DO UPDATE SET body = excluded.body",
         &[
-            id.into(),
+            record.id.into(),
             kind.into(),
-            customer.into(),
+            record.customer.into(),
             name.to_ascii_lowercase().into(),
-            body.to_string().into(),
+            record.body.to_string().into(),
         ],
     )
     .map(drop)
@@ -53,10 +44,6 @@ pub(super) fn remove(tx: &mut dyn Tx, id: i64) -> Result<(), DbError> {
 }
 
 fn read(row: &Row) -> Result<Record, DbError> {
-    Ok(Record {
-        id: row.int(0)?,
-        customer: row.int(1)?,
-        version: 1,
-        body: serde_json::from_str(row.text(2)?).map_err(|error| DbError::Broken(error.to_string()))?,
-    })
+    let body = serde_json::from_str(row.text(2)?).map_err(|error| DbError::Broken(error.to_string()))?;
+    Ok(Record::new(row.int(0)?, row.int(1)?, body))
 }

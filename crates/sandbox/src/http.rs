@@ -42,14 +42,7 @@ async fn answer(
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return bare(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let request = Arc::new(HttpRequest::new(
-        head.method,
-        head.uri.path(),
-        head.uri.query().unwrap_or_default(),
-        head.headers,
-        body.into(),
-        &shared.clock,
-    ));
+    let request = Arc::new(HttpRequest::new(head, body.into(), &shared.clock));
     if request
         .segments
         .first()
@@ -82,8 +75,14 @@ async fn answer(
         (Some(InjectedFault::Error429), ..) => too_many(1),
         (_, Some((tenant, second)), _) => tokens::issue(&shared, &request, &tenant, second, now),
         (_, None, Found::Operation(operation, places)) => {
-            match admit(&shared, &request, operation, &places, fault, now) {
-                Ok(caller) => run(&shared, &request, operation, places, caller, fault, now).await,
+            let routed = RoutedCall {
+                operation,
+                places,
+                fault,
+                now,
+            };
+            match admit(&shared, &request, &routed) {
+                Ok(caller) => run(&shared, &request, routed, caller).await,
                 Err(reply) => reply,
             }
         }
@@ -127,20 +126,28 @@ async fn delay(shared: &Shared) {
     }
 }
 
-/// Lets a call in: with a token that is good for it, and within its limits.
-fn admit(
-    shared: &Shared,
-    request: &HttpRequest,
+/// A call whose operation is known.
+struct RoutedCall {
     operation: &'static Operation,
-    places: &[String],
+    /// What stands in the places of the operation's path.
+    places: Vec<String>,
     fault: Option<InjectedFault>,
     now: i64,
-) -> Result<Grant, Reply> {
-    if fault == Some(InjectedFault::ExpiredToken) {
+}
+
+/// Lets a call in: with a token that is good for it, and within its limits.
+fn admit(shared: &Shared, request: &HttpRequest, call: &RoutedCall) -> Result<Grant, Reply> {
+    let RoutedCall {
+        operation,
+        places,
+        fault,
+        now,
+    } = call;
+    if *fault == Some(InjectedFault::ExpiredToken) {
         tokens::revoke(shared, request);
         return Err(said(Err(tokens::denied())));
     }
-    let caller = tokens::caller(shared, request, now).map_err(|refused| said(Err(refused)))?;
+    let caller = tokens::caller(shared, request, *now).map_err(|refused| said(Err(refused)))?;
     if operation.needs_user && !caller.user {
         let text = "An application cannot do this without a user.";
         return Err(said(Err(refuse(403, 900_329, text))));
@@ -150,7 +157,7 @@ fn admit(
         .starts_with("customers/{}")
         .then(|| places.first())
         .flatten();
-    let taken = lock(&shared.limits).take(&shared.options, caller.partner, customer.map(String::as_str), now);
+    let taken = lock(&shared.limits).take(&shared.options, caller.partner, customer.map(String::as_str), *now);
     taken.map_err(|seconds| {
         lock(&shared.counters).of(operation.name).throttled += 1;
         too_many(seconds)
@@ -171,15 +178,13 @@ enum Effect {
     Told,
 }
 
-async fn run(
-    shared: &Arc<Shared>,
-    request: &Arc<HttpRequest>,
-    operation: &'static Operation,
-    places: Vec<String>,
-    caller: Grant,
-    fault: Option<InjectedFault>,
-    now: i64,
-) -> Reply {
+async fn run(shared: &Arc<Shared>, request: &Arc<HttpRequest>, call: RoutedCall, caller: Grant) -> Reply {
+    let RoutedCall {
+        operation,
+        places,
+        fault,
+        now,
+    } = call;
     let (own, asked) = (shared.clone(), request.clone());
     let stale = fault == Some(InjectedFault::StaleEtag);
     let work = move |tx: &mut dyn Tx| {

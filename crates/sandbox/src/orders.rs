@@ -75,9 +75,10 @@ pub(super) fn make_for(
         "links": { "self": link(&own), "provisioningStatus": link(&format!("{own}/provisioningstatus")) },
         "attributes": { "etag": etag::versioned(&guid, 1), "objectType": "Order" },
     });
-    documents::write(call.tx, ORDER, id, customer.id, &name, &order)?;
+    let order = Record::new(id, customer.id, order);
+    documents::write(call.tx, ORDER, &name, &order)?;
     call.remark("OrderId", name);
-    Ok(order)
+    Ok(order.body)
 }
 
 fn items(given: &Json) -> Vec<Json> {
@@ -143,8 +144,9 @@ pub(super) fn create_cart(call: &mut Call<'_>) -> ReplyResult {
         item["id"] = number.into();
     }
     cart["attributes"] = json!({ "objectType": "Cart" });
-    documents::write(call.tx, CART, id, customer.id, &guid, &cart)?;
-    Ok(Reply::json(201, cart))
+    let cart = Record::new(id, customer.id, cart);
+    documents::write(call.tx, CART, &guid, &cart)?;
+    Ok(Reply::json(201, cart.body))
 }
 
 /// `POST customers/{id}/carts/{id}/checkout`: 201 even if some of it failed.
@@ -170,7 +172,7 @@ pub(super) fn checkout(call: &mut Call<'_>) -> ReplyResult {
     let given = cart.body.clone();
     let order = make(call, &customer, &given, &wanted)?;
     cart.put("status", "Submitted");
-    documents::write(call.tx, CART, cart.id, customer.id, &name, &cart.body)?;
+    documents::write(call.tx, CART, &name, &cart)?;
     let mut answer = json!({ "orders": [order], "attributes": { "objectType": "CartCheckoutResult" } });
     if !errors.is_empty() {
         answer["orderErrors"] = errors.into();

@@ -130,6 +130,16 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// A record that is made.
+    pub(super) fn new(id: i64, customer: i64, body: Json) -> Self {
+        Self {
+            id,
+            customer,
+            version: 1,
+            body,
+        }
+    }
+
     pub(super) fn text(&self, path: &str) -> &str {
         json::text(&self.body, path)
     }

@@ -127,7 +127,8 @@ fn customer(
     record::insert(tx, &CUSTOMER, &record)?;
     record::add_domain(tx, id, &domain)?;
     let people = 2 + dice.below(6);
-    let sku = subscription(tx, installation, now, dice, id, people as i64 + seats)?;
+    let seats = (id, people as i64 + seats);
+    let sku = subscription(tx, installation, now, dice, seats)?;
     for person in 0..people {
         let tenant = Tenant {
             customer: id,
@@ -141,14 +142,13 @@ fn customer(
     users::count_in(tx, id, people as i64)
 }
 
-/// One subscription of a known product; its SKU.
+/// One subscription of a known product, with that many seats; its SKU.
 fn subscription(
     tx: &mut dyn Tx,
     installation: Installation,
     now: i64,
     dice: &mut Dice,
-    customer: i64,
-    quantity: i64,
+    (customer, quantity): (i64, i64),
 ) -> Result<String, DbError> {
     let product = &catalogue::PRODUCTS[dice.below(catalogue::PRODUCTS.len() as u64) as usize];
     let id = next_id(tx)?;

@@ -184,12 +184,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     }
     transfer["links"] = json!({ "self": link(&format!("/customers/{}/transfers/{guid}", customer.text("id"))) });
     transfer["attributes"] = json!({ "objectType": "TransferEntity" });
-    let mut transfer = Record {
-        id,
-        customer: customer.id,
-        version: 1,
-        body: transfer,
-    };
+    let mut transfer = Record::new(id, customer.id, transfer);
     save(call, &mut transfer)?;
     Ok(Reply::json(201, shown(call, &transfer)))
 }
@@ -231,7 +226,7 @@ fn save(call: &mut Call<'_>, transfer: &mut Record) -> Result<(), Refused> {
     transfer.put("lastModifiedTime", moment(call.now));
     transfer.put("lastModifiedUser", call.caller.partner.to_string());
     let id = transfer.text("id").to_owned();
-    documents::write(call.tx, TRANSFER, transfer.id, transfer.customer, &id, &transfer.body)?;
+    documents::write(call.tx, TRANSFER, &id, transfer)?;
     call.remark("TransferId", id);
     Ok(())
 }

@@ -165,7 +165,7 @@ pub(crate) fn word<T: Copy>(faults: &mut Faults, column: usize, written: &str, w
         return None;
     }
     let near = nearest(written, words.iter().map(|(known, _)| *known));
-    faults.add_near(column, code::UNKNOWN_CHOICE, written, one_of(words), near);
+    faults.add_near(column, code::UNKNOWN_CHOICE, written, (one_of(words), near));
     None
 }
 
@@ -186,7 +186,7 @@ pub(crate) fn skus<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> Vec
     if written.contains('\n') && !written.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r')) {
         let near = list::normal(&written.replace(['\r', '\n'], ";")).into_owned();
         let expected = "one line, its entries separated by `;`";
-        faults.add_near(column, code::BAD_CHARACTER, written, expected, Some(&near));
+        faults.add_near(column, code::BAD_CHARACTER, written, (expected, Some(&near)));
         return Vec::new();
     }
     let skus = list::distinct(faults.line(row, column, usize::MAX));
@@ -226,8 +226,7 @@ pub(crate) fn deadline(faults: &mut Faults, row: &Row<'_>, column: usize) -> Opt
                 column,
                 code::INVALID,
                 written,
-                fault.expected(),
-                fault.near(written).as_deref(),
+                (fault.expected(), fault.near(written).as_deref()),
             );
             None
         }

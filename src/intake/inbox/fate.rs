@@ -75,12 +75,7 @@ impl<D: Door> Inbox<D> {
         Ok(())
     }
 
-    async fn reject(
-        &self,
-        entry: &Entry,
-        reasons: &[Reason],
-        reply_to: Option<&str>,
-    ) -> Result<(), QueueError> {
+    async fn reject(&self, entry: &Entry, reasons: &[Reason], reply_to: Option<&str>) -> Result<(), QueueError> {
         let listed = serde_json::to_string(reasons).map_err(|error| QueueError::Refused(error.to_string()))?;
         if let Some(reply_to) = reply_to {
             let outcome = serde_json::json!({ "entry": entry.id, "state": "rejected", "reasons": reasons });

@@ -71,7 +71,8 @@ pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<ChunkWork, DbError>
         return Ok(ChunkWork::Undo(rows.into_iter().map(of).collect()));
     }
     let rows = spooled(tx, &[claim])?.into_iter().next();
-    let SpooledRows { job, mapping, block } = rows.ok_or_else(|| DbError::Broken("the rows of a chunk were not read".to_owned()))?;
+    let SpooledRows { job, mapping, block } =
+        rows.ok_or_else(|| DbError::Broken("the rows of a chunk were not read".to_owned()))?;
     Ok(ChunkWork::Rows(Box::new(Spooled {
         job,
         mapping,

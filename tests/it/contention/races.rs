@@ -9,6 +9,7 @@ use std::time::Duration;
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
 use tenantry::testing::submit::Submitted;
+use tenantry::testing::undo::UndoRequest;
 use tenantry_ledger::{Job, JobState, Ledger, Parameters};
 use tenantry_store::Stores;
 use tokio::task::JoinSet;
@@ -253,8 +254,14 @@ async fn prepared(ledger: &Ledger, races: &[Race]) -> Vec<(Job, Job)> {
     for (race, edit) in races.iter().zip(edits) {
         let other = if let Some(added) = added.get(&race.number) {
             let (stores, queue) = (Stores::default(), Queue::embedded());
-            let undoing =
-                tenantry::testing::undo::submit(ledger, &stores, &queue, added, &by("tester"), &Limits::NONE).await;
+            let undoing = UndoRequest {
+                ledger,
+                stores: &stores,
+                limits: &Limits::NONE,
+                job: added,
+            }
+            .submit(&queue, &by("tester"))
+            .await;
             let id = undoing.expect("the undo is recorded").job;
             ledger.job(id).await.expect("asked").expect("there")
         } else {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
+use tenantry::testing::undo::UndoRequest;
 use tenantry_ledger::{Job, RetryRefused};
 
 use super::killed::{command, killed_while};
@@ -28,8 +29,14 @@ fn assign(customer: &str, user: &str, rest: &str) -> String {
 /// The undo of a job, whose worker is killed at this place; and then done.
 async fn undo_killed_at(office: &Office, failpoint: &str, job: &Job) -> Job {
     let (ledger, stores) = (&office.ledger, &office.stores);
-    let undoing =
-        tenantry::testing::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
+    let undoing = UndoRequest {
+        ledger,
+        stores,
+        limits: &Limits::NONE,
+        job,
+    }
+    .submit(&Queue::embedded(), &by("tester"))
+    .await;
     let id = undoing.expect("an undo").job;
     let killed = command(office, &["worker", "--drain"])
         .env("TENANTRY_FAILPOINT", failpoint)

@@ -7,6 +7,7 @@ use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
 use tenantry::testing::runner::RunnerSettings;
 use tenantry::testing::submit::{Rules, Submitted};
+use tenantry::testing::undo::UndoRequest;
 use tenantry_ledger::{ErrorLimit, Job, JobState, Ledger};
 use tenantry_store::Stores;
 
@@ -56,14 +57,13 @@ async fn reasons(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<
 }
 
 async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
-    let undoing = tenantry::testing::undo::submit(
+    let undoing = UndoRequest {
         ledger,
-        &Stores::default(),
-        &Queue::embedded(),
-        job,
-        &by("tester"),
+        stores: &Stores::default(),
         limits,
-    )
+        job,
+    }
+    .submit(&Queue::embedded(), &by("tester"))
     .await;
     let id = undoing.expect("an undo").job;
     let undo = Work::on(ledger, &ledger.job(id).await.expect("asked").expect("there"))

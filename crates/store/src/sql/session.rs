@@ -177,7 +177,7 @@ impl<'t> Session<'t> {
                         new,
                     })
                     .collect();
-                self.note(row, number, &key, None, Some(record::image(&changes, |one| &one.new)));
+                self.note((row, number), &key, None, Some(record::image(&changes, |one| &one.new)));
                 self.records.insert(key, Some(record));
                 Ok(())
             }
@@ -218,8 +218,7 @@ impl<'t> Session<'t> {
             record.update_params(&key, self.job)?,
         );
         self.note(
-            row,
-            number,
+            (row, number),
             &key,
             Some(record::image(changes, |one| &one.old)),
             Some(record::image(changes, |one| &one.new)),
@@ -243,7 +242,7 @@ impl<'t> Session<'t> {
                 new: String::new(),
             })
             .collect();
-        self.note(row, number, &key, Some(record::image(&all, |one| &one.old)), None);
+        self.note((row, number), &key, Some(record::image(&all, |one| &one.old)), None);
         self.records.insert(key, None);
         Ok(())
     }
@@ -254,7 +253,7 @@ impl<'t> Session<'t> {
         *times += 1;
     }
 
-    fn note(&mut self, row: u64, number: i64, key: &Key, before: Option<String>, after: Option<String>) {
+    fn note(&mut self, (row, number): (u64, i64), key: &Key, before: Option<String>, after: Option<String>) {
         self.images.push(vec![
             self.job.into(),
             row.into(),

@@ -126,13 +126,9 @@ impl TakeBack {
     fn way(&self, session: &mut Session<'_>, image: &Image) -> Result<Way, DbError> {
         match (image.key.object, &image.before, &image.after) {
             (_, _, None) if image.before.is_none() => Ok(Way::Done),
-            (Object::User, Some(before), Some(after)) if before.contains_key("state") => self.user_state(
-                session,
-                &image.key,
-                text(before, "state"),
-                text(after, "state"),
-                text(before, "licenses"),
-            ),
+            (Object::User, Some(before), Some(after)) if before.contains_key("state") => {
+                self.user_state(session, &image.key, before, after)
+            }
             (Object::User, _, Some(after)) if after.contains_key("password_set_at") => Ok(Way::Never(
                 "a password that was handed out cannot be taken back; reset it again".to_owned(),
             )),
@@ -151,10 +147,11 @@ impl TakeBack {
         &self,
         session: &mut Session<'_>,
         key: &Key,
-        before: &str,
-        after: &str,
-        licenses: &str,
+        before: &Map<String, Json>,
+        after: &Map<String, Json>,
     ) -> Result<Way, DbError> {
+        let licenses = text(before, "licenses");
+        let (before, after) = (text(before, "state"), text(after, "state"));
         let there = session.record(key)?;
         if after == "deleted" {
             if there.is_some() {

@@ -51,8 +51,7 @@ mod key {
                 skip_invalid: true,
                 ..Parameters::default()
             };
-            env.submit_with("bulk-add-users", rows, Limits::NONE, parameters, key)
-                .await
+            env.submit_with("bulk-add-users", rows, parameters, key).await
         };
         let (first, _) = id(&submit(USERS).await.expect("submitted"));
         let job = env.ledger.job(first).await.expect("asked").expect("there");

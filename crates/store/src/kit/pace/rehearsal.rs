@@ -3,6 +3,7 @@
 mod together;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -134,10 +135,10 @@ impl Service {
     }
 
     /// Calls about a customer, from one second to another, without end.
-    async fn load(&self, pacer: &Pacer, customer: &str, began: Instant, from: u64, to: u64) {
-        tokio::time::sleep(Duration::from_secs(from)).await;
+    async fn load(&self, pacer: &Pacer, customer: &str, began: Instant, seconds: Range<u64>) {
+        tokio::time::sleep(Duration::from_secs(seconds.start)).await;
         let caller = async || {
-            while began.elapsed() < Duration::from_secs(to) {
+            while began.elapsed() < Duration::from_secs(seconds.end) {
                 self.call(pacer, customer, began).await;
             }
         };
@@ -158,7 +159,7 @@ async fn flood(service: &Service, customers: usize, seconds: u64) -> Pacer {
     let pacer = Pacer::new(16);
     let began = Instant::now();
     let names: Vec<String> = (0..customers).map(|n| format!("c{n}")).collect();
-    let loads = names.iter().map(|name| service.load(&pacer, name, began, 0, seconds));
+    let loads = names.iter().map(|name| service.load(&pacer, name, began, 0..seconds));
     let all = futures::future::join_all(loads);
     let patience = Duration::from_secs(seconds * 2 + 120);
     assert!(
@@ -262,7 +263,7 @@ async fn a_newcomer_tells_the_accounts_limit_from_a_customers() {
             tokio::time::sleep(Duration::from_secs(40)).await;
             service.call(&pacer, "small", began).await
         };
-        let (went, ()) = futures::join!(small, service.load(&pacer, "large", began, 0, 45));
+        let (went, ()) = futures::join!(small, service.load(&pacer, "large", began, 0..45));
         assert_eq!(felt(&pacer).0, expected, "{customer:?}, {account:?}");
         assert!(went || expected, "a customer's limit stopped another one");
     }
@@ -293,7 +294,7 @@ async fn a_small_job_is_not_kept_waiting_by_a_large_one() {
             tokio::time::sleep(Duration::from_secs(100)).await;
             small_job(&service, &pacer, began).await
         };
-        let (beside, ()) = futures::join!(small, service.load(&pacer, "large", began, 0, 260));
+        let (beside, ()) = futures::join!(small, service.load(&pacer, "large", began, 0..260));
         assert!(
             beside < alone * 2,
             "{customer:?}, {account:?}: {beside:?} beside, {alone:?} alone"

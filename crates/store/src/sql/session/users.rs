@@ -210,7 +210,7 @@ impl Session<'_> {
             vec![id.into(), user.version.into()],
         );
         let (before, after) = (user_state(true, user.get("licenses")), user_state(false, ""));
-        self.note(row, number, &key, Some(before), Some(after));
+        self.note((row, number), &key, Some(before), Some(after));
         self.names.insert(key_of(&user), None);
         self.records.insert(key, None);
         Ok(())
@@ -246,7 +246,7 @@ impl Session<'_> {
         // Those that could not be had again belong to what was, too.
         let before = user_state(false, deleted.user.get("licenses"));
         let after = user_state(true, &licenses);
-        self.note(row, number, &key, Some(before), Some(after));
+        self.note((row, number), &key, Some(before), Some(after));
         let mut user = deleted.user;
         user.version += 1;
         user.changed_by = Some(self.job);

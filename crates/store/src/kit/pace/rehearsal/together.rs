@@ -103,7 +103,7 @@ async fn three(board: &Arc<Board>) -> (f64, f64) {
     let began = Instant::now();
     let from = [0, 0, 100];
     let loads = pacers.iter().zip(from);
-    let loads = loads.map(|(pacer, from)| service.load(pacer, "a", began, from, 300));
+    let loads = loads.map(|(pacer, from)| service.load(pacer, "a", began, from..300));
     let all = futures::future::join_all(loads);
     let all = tokio::time::timeout(Duration::from_secs(600), all).await;
     assert!(all.is_ok(), "somebody was never let go");
