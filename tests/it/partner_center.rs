@@ -195,6 +195,7 @@ impl Office {
             .approve(&job, &hash, &by("boss"))
             .await
             .expect("asked")
+            .done()
             .expect("approved");
         job
     }

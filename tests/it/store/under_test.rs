@@ -259,7 +259,7 @@ impl StoreUnderTest {
         let job = self.ledger.job(id).await.expect("asked").expect("there");
         let hash = job.plan_hash.clone().expect("a hash");
         let decided = self.ledger.approve(&job, &hash, &by("boss")).await;
-        decided.expect("asked").expect("approved");
+        decided.expect("asked").done().expect("approved");
         job
     }
 

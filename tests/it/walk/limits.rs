@@ -142,12 +142,12 @@ on_both! {
         let idle = Work::on(&ledger, &paused).settings(minding(0.29, 5)).until_at_rest().await;
         assert_eq!((idle.state, idle.counts.finished()), (JobState::Paused, 5), "it waits for a person");
 
-        ledger.resume(&paused, &by("boss")).await.expect("asked").expect("resumed");
+        ledger.resume(&paused, &by("boss")).await.expect("asked").done().expect("resumed");
         // What went wrong before does not count again, and one in five is just what may.
         let ended = Work::on(&ledger, &paused).settings(minding(0.2, 5)).until_at_rest().await;
         assert_eq!((ended.state, ended.counts.applied, ended.counts.rejected), (JobState::Completed, 14, 6));
         assert!(outcomes(&ledger, &ended).await.iter().all(|(_, _, code)| code == "user-exists"));
-        let refused = ledger.resume(&ended, &by("boss")).await.expect("asked").expect_err("refused");
+        let refused = ledger.resume(&ended, &by("boss")).await.expect("asked").done().expect_err("refused");
         assert_eq!(refused.to_string(), "the job is completed, which cannot be resumed");
     }
 }

@@ -113,12 +113,18 @@ mod retried {
             .retry(&job, &by("tester"))
             .await
             .expect("asked")
+            .queued()
             .expect("a retry");
         let retry = env.ledger.job(retry).await.expect("asked").expect("there");
         let retry = env.until_at_rest(&retry).await;
         assert_eq!(env.ends(&retry).await, ["unchanged", "applied"]);
         assert!(
-            env.ledger.retry(&retry, &by("tester")).await.expect("asked").is_err(),
+            env.ledger
+                .retry(&retry, &by("tester"))
+                .await
+                .expect("asked")
+                .queued()
+                .is_err(),
             "nothing is left"
         );
     }
