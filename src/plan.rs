@@ -197,7 +197,7 @@ pub(crate) struct Against {
 
 /// A file being planned, to be [drained](Self::drain).
 pub(crate) struct Planning {
-    shared: Arc<check::Shared>,
+    shared: Arc<check::BlockChecks>,
     store: Option<Against>,
     /// What is known of a store that is no database.
     session: Option<Arc<dyn RemoteSession>>,
@@ -456,7 +456,7 @@ impl Planning {
     }
 
     /// The first block, if it is to be had at once and is looked up in the database.
-    fn take_first(&mut self) -> Option<(Arc<check::Shared>, Block)> {
+    fn take_first(&mut self) -> Option<(Arc<check::BlockChecks>, Block)> {
         let is_here = self.reader.as_ref().is_some_and(Reader::is_here);
         if !is_here || self.store.is_none() || self.remote().is_some() || !self.first_rows.is_empty() {
             return None;
@@ -516,7 +516,7 @@ pub(crate) async fn check_first(ledger: &Ledger, plannings: &mut [&mut Planning]
 
 async fn check_all(
     ledger: &Ledger,
-    blocks: Vec<(Arc<check::Shared>, Block)>,
+    blocks: Vec<(Arc<check::BlockChecks>, Block)>,
     keep: bool,
 ) -> Result<Vec<CheckedBlock>, DbError> {
     let checked = ledger.db().read(move |tx| {
@@ -529,7 +529,11 @@ async fn check_all(
 }
 
 /// Previews rows that ask another store.
-async fn preview_syncs(against: &Against, shared: &check::Shared, checked: &mut CheckedBlock) -> Result<(), PlanError> {
+async fn preview_syncs(
+    against: &Against,
+    shared: &check::BlockChecks,
+    checked: &mut CheckedBlock,
+) -> Result<(), PlanError> {
     for request in std::mem::take(&mut checked.syncs) {
         let verdict = sync::preview(against, &request).await.map_err(remote::unasked)?;
         checked.add(Preview::new(request.row, verdict), shared);

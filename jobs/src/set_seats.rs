@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::faults::Faults;
 use crate::model::{cell, products, skus};
-use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Seats, Undo, code, position};
+use crate::{
+    Change, Column, Faulty, JobKind, Passwords, Policy, Request, RowCells, RunsIn, Seats, Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct SetSeats;
@@ -56,7 +58,7 @@ impl JobKind for SetSeats {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let (part_number, sku_id) = sku(&mut faults, row);
@@ -82,7 +84,7 @@ impl JobKind for SetSeats {
 }
 
 /// The part number in capitals and the id, from what the row says of either.
-fn sku<'a>(faults: &mut Faults, row: &Row<'a>) -> (&'a str, Uuid) {
+fn sku<'a>(faults: &mut Faults, row: &RowCells<'a>) -> (&'a str, Uuid) {
     let before = faults.count();
     let part_number = faults.required_line(row, SKU, 128);
     let is_faulty = faults.count() > before;

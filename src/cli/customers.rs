@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use clap::Args;
-use tenantry_jobs::{ExportColumn, Row};
+use tenantry_jobs::{ExportColumn, RowCells};
 use tokio::sync::mpsc;
 
-use super::End;
+use super::CommandEnd;
 use super::output;
 use super::text_table::TextTable;
 use crate::app::App;
@@ -49,11 +49,11 @@ pub(super) struct CustomersArgs {
     limit: Option<u64>,
 }
 
-pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let kind = super::kind("export-customers")?;
     let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
     // The same checks as a row of `export-customers` goes through.
-    let asked = kind.request(&Row::new(&cells)).map_err(|faulty| {
+    let asked = kind.request(&RowCells::new(&cells)).map_err(|faulty| {
         let problems: Vec<String> = faulty.problems.iter().map(|problem| format!("--{problem}")).collect();
         anyhow::anyhow!(problems.join("\n"))
     })?;
@@ -70,7 +70,7 @@ pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> an
     if let Some(left_out) = left_out {
         output::say(&left_out);
     }
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 async fn print(

@@ -12,7 +12,7 @@ use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::run::{FileSubmission, has_place, out_of, recorded};
 use super::several::{self, Ended, Several};
-use super::{End, SubmissionArgs};
+use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{Job, JobId, JobState};
 use crate::submit::Submitted;
@@ -37,7 +37,7 @@ pub(super) struct SubmitArgs {
     submission: SubmissionArgs,
 }
 
-pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let kind = super::kind(&args.kind)?;
     if args.submission.passwords.is_plain() && !args.wait {
         anyhow::bail!(
@@ -69,7 +69,7 @@ pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::
         Ended::Refused(refusal) => {
             args.submission.passwords.forget();
             refused(kind.kind(), *refusal, args.all, json)?;
-            return Ok(End::Unfinished);
+            return Ok(CommandEnd::Unfinished);
         }
         Ended::Queued { job, new } => (job, new),
         Ended::Job(job) => (job, false),
@@ -82,7 +82,7 @@ pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::
             writeln!(out, "{}", job.id)?;
         }
         out.flush()?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     let job = work.wait(job.id, args.out.as_deref()).await?;
     args.submission.passwords.write(app, &job).await?;
@@ -100,7 +100,7 @@ struct SubmitFiles<'a> {
 
 impl SubmitFiles<'_> {
     /// Queues all files before any is waited for, so that workers have all of them in hand.
-    async fn several(&self) -> anyhow::Result<End> {
+    async fn several(&self) -> anyhow::Result<CommandEnd> {
         let args = self.args;
         let mut queued = Vec::new();
         for file in &args.files {

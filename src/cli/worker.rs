@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{End, output};
+use super::{CommandEnd, output};
 use crate::app::App;
 use crate::worker::{self, WorkerOptions};
 
@@ -16,7 +16,7 @@ pub(super) struct WorkerArgs {
     concurrency: Option<u16>,
 }
 
-pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<End> {
+pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<CommandEnd> {
     let stop = super::stop_signal()?;
     let (config, concurrency) = (&app.config, args.concurrency.map(usize::from));
     let at_once = concurrency.unwrap_or(config.worker.concurrency) as u64;
@@ -32,5 +32,9 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<End> 
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;
-    Ok(if unwritten == 0 { End::Fine } else { End::Unfinished })
+    Ok(if unwritten == 0 {
+        CommandEnd::Fine
+    } else {
+        CommandEnd::Unfinished
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tenantry_jobs::header::{self, Mapping};
-use tenantry_jobs::{Faulty, JobKind, Problem, Row, Subject, code};
+use tenantry_jobs::{Faulty, JobKind, Problem, RowCells, Subject, code};
 
 use super::{PlanError, RowFault, RowSource, mark};
 use crate::db::Tx;
@@ -22,7 +22,7 @@ pub(super) const REJECTED: State = [0xff; 16];
 const LAST_EXAMPLE: u64 = 3;
 
 /// What checking every block of a file has in common.
-pub(super) struct Shared {
+pub(super) struct BlockChecks {
     pub(super) file: String,
     /// The sheet, where the file is a workbook.
     pub(super) sheet: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct Shared {
     pub(super) context: Context,
 }
 
-impl Shared {
+impl BlockChecks {
     /// Where the file has a native column.
     pub(super) fn column(&self, native: &str) -> Option<usize> {
         let native = self.job.columns().iter().position(|column| column.name == native)?;
@@ -76,7 +76,7 @@ impl Shared {
     }
 }
 
-impl Shared {
+impl BlockChecks {
     /// A row must have as many cells as the header; empty ones beyond it, as spreadsheets leave, do no harm.
     fn ragged(&self, row: &RowView<'_>) -> Option<Problem> {
         let header = self.header.len();
@@ -270,7 +270,7 @@ pub struct CheckedBlock {
     pub(super) syncs: Vec<SyncRequest>,
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<RowKey>,
-    shared: Arc<Shared>,
+    shared: Arc<BlockChecks>,
     customers: Arc<Customers>,
 }
 
@@ -289,7 +289,7 @@ impl CheckedBlock {
     }
 
     /// Turns the previews of some rows into rejections.
-    pub(super) fn reject(&mut self, problems: BTreeMap<u64, Problem>, shared: &Shared) {
+    pub(super) fn reject(&mut self, problems: BTreeMap<u64, Problem>, shared: &BlockChecks) {
         if !problems.is_empty() {
             self.previews.retain(|preview| !problems.contains_key(&preview.row));
         }
@@ -303,7 +303,7 @@ impl CheckedBlock {
     }
 
     /// Adds a preview that came later than the others.
-    pub(super) fn add(&mut self, preview: Preview, shared: &Shared) {
+    pub(super) fn add(&mut self, preview: Preview, shared: &BlockChecks) {
         if let Verdict::Reject(problem) = preview.verdict {
             self.reject(BTreeMap::from([(preview.row, problem)]), shared);
             return;
@@ -313,7 +313,7 @@ impl CheckedBlock {
     }
 
     /// Adds what else is wrong with a row that is rejected already.
-    pub(super) fn reject_also(&mut self, row: u64, problem: Problem, shared: &Shared) {
+    pub(super) fn reject_also(&mut self, row: u64, problem: Problem, shared: &BlockChecks) {
         let line = self.line(row);
         let faults = self.rejects.entry(row).or_default();
         if faults.iter().all(|fault| fault.problem != problem) {
@@ -385,7 +385,7 @@ impl CheckedBlock {
 
 /// A block whose rows have been read, and not yet looked up.
 struct LaidOut {
-    shared: Arc<Shared>,
+    shared: Arc<BlockChecks>,
     block: Block,
     rejects: BTreeMap<u64, Vec<RowFault>>,
     keys: Vec<RowKey>,
@@ -395,7 +395,7 @@ struct LaidOut {
 }
 
 /// Checks a block by itself, without a store.
-pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<CheckedBlock, PlanError> {
+pub(super) fn check(shared: &Arc<BlockChecks>, block: Block, encode: bool) -> Result<CheckedBlock, PlanError> {
     let mut laid = lay_out(shared, block, None, Customers::default())?;
     let customers = Arc::new(laid.prepared.take_customers());
     let (previews, syncs) = (std::mem::take(&mut laid.previews), laid.prepared.syncs().to_vec());
@@ -404,7 +404,7 @@ pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<
 
 /// Checks blocks of several files against the store as it is, as if each were alone. What they look up is looked up together.
 pub(super) fn check_all(
-    blocks: Vec<(Arc<Shared>, Block)>,
+    blocks: Vec<(Arc<BlockChecks>, Block)>,
     tx: &mut dyn Tx,
     encode: bool,
 ) -> Result<Vec<CheckedBlock>, PlanError> {
@@ -436,7 +436,7 @@ pub(super) fn check_all(
 }
 
 fn lay_out(
-    shared: &Arc<Shared>,
+    shared: &Arc<BlockChecks>,
     block: Block,
     mut tx: Option<&mut dyn Tx>,
     customers: Customers,
@@ -600,13 +600,13 @@ impl<'b> Slice<'b> {
     }
 
     /// Each row with its cells.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, Row<'_>)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, RowCells<'_>)> {
         let rows = self.rows.iter().zip(self.cells.chunks_exact(self.columns));
         rows.map(|(view, cells)| {
             let again = self
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or(""));
-            (view, Row::without(cells, &self.left_out).naming_again(again))
+            (view, RowCells::without(cells, &self.left_out).naming_again(again))
         })
     }
 }

@@ -50,13 +50,13 @@ pub(super) fn open(
     customer: Option<String>,
     context: Context,
     keeping: Unkept,
-) -> Result<(Input, Keys, check::Shared, Vec<String>), PlanError> {
+) -> Result<(Input, Keys, check::BlockChecks, Vec<String>), PlanError> {
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
-    let mut opened = Opened::new(&source, job, fixed)?;
+    let mut opened = OpenedSource::new(&source, job, fixed)?;
     if let Some(fitting) = fitting_sheet(&opened, &mut source, job, fixed)? {
         opened = fitting;
     }
-    let Opened {
+    let OpenedSource {
         mut input,
         title,
         header_below,
@@ -112,7 +112,7 @@ pub(super) fn open(
     }
     let entropy = Clock::system().entropy();
     let keys = Keys::new(None, KEY_MEMORY, entropy).map_err(|error| PlanError::Broken(error.to_string()))?;
-    let shared = check::Shared {
+    let shared = check::BlockChecks {
         file: input.name().to_owned(),
         sheet: input.sheet().map(str::to_owned),
         job,
@@ -129,7 +129,7 @@ pub(super) fn open(
 }
 
 /// A file or sheet with its header read.
-struct Opened {
+struct OpenedSource {
     input: Input,
     /// What is said of lines above the header that were passed over.
     title: Option<String>,
@@ -137,7 +137,7 @@ struct Opened {
     header_below: Option<u64>,
 }
 
-impl Opened {
+impl OpenedSource {
     /// Opens what the source says. Where the first line is no header, one below is looked for.
     fn new(source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<Self, InputError> {
         let input = read(source, job)?;
@@ -159,7 +159,7 @@ impl Opened {
 
 /// What stands below a line that is no header.
 enum Below {
-    Header(Box<Opened>),
+    Header(Box<OpenedSource>),
     Doubt(u64),
     Nothing,
 }
@@ -189,7 +189,7 @@ fn below_title(source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<
             } else {
                 format!("{lines}s {first} to {last} stand above the header and were passed over")
             };
-            return Ok(Below::Header(Box::new(Opened {
+            return Ok(Below::Header(Box::new(OpenedSource {
                 input,
                 title: Some(title),
                 header_below: None,
@@ -205,11 +205,11 @@ fn fits(input: &Input, job: &dyn JobKind, fixed: &[&str]) -> bool {
 
 /// The only sheet of a workbook whose header fits the kind, where none is named and it is not the first one.
 fn fitting_sheet(
-    opened: &Opened,
+    opened: &OpenedSource,
     source: &mut RowSource,
     job: &dyn JobKind,
     fixed: &[&str],
-) -> Result<Option<Opened>, InputError> {
+) -> Result<Option<OpenedSource>, InputError> {
     let first = &opened.input;
     let Some(options) = source.options() else {
         return Ok(None);
@@ -228,7 +228,7 @@ fn fitting_sheet(
         let mut source = source.clone();
         source.choose(other);
         // An empty one fits nothing, nor does one that cannot be read.
-        if let Ok(opened) = Opened::new(&source, job, fixed)
+        if let Ok(opened) = OpenedSource::new(&source, job, fixed)
             && fits(&opened.input, job, fixed)
         {
             fitting.push((other.clone(), Some(opened)));

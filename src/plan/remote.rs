@@ -7,8 +7,8 @@ use futures::stream::FuturesUnordered;
 use tenantry_jobs::{Export, Problem, Request};
 
 use super::PlanError;
-use super::check::{CheckedBlock, Shared, Slice};
-use super::rest::{self, Rest};
+use super::check::{BlockChecks, CheckedBlock, Slice};
+use super::rest::{self, RejectedRest};
 use crate::store::listing::Listing;
 use crate::store::remote::{
     ApplyError, LONGEST_PAUSE, RemoteSession, RemoteStore, RowPreview, StoreError, not_taken, readable,
@@ -19,7 +19,7 @@ use crate::store::{SeatNeed, Verdict};
 pub(super) async fn preview(
     store: &dyn RemoteStore,
     session: &dyn RemoteSession,
-    shared: &Shared,
+    shared: &BlockChecks,
     checked: &mut CheckedBlock,
 ) -> Result<(), PlanError> {
     let sound: HashSet<u64> = checked.previews.iter().map(|preview| preview.row).collect();
@@ -66,7 +66,7 @@ pub(super) async fn preview(
 async fn look_up(
     store: &dyn RemoteStore,
     session: &dyn RemoteSession,
-    shared: &Shared,
+    shared: &BlockChecks,
     checked: &mut CheckedBlock,
 ) -> Result<(), PlanError> {
     let (mut found, mut needed) = (BTreeMap::new(), Vec::new());
@@ -96,8 +96,8 @@ async fn look_up(
 async fn what_else(
     store: &dyn RemoteStore,
     session: &dyn RemoteSession,
-    shared: &Shared,
-    mut rest: Rest<'_>,
+    shared: &BlockChecks,
+    mut rest: RejectedRest<'_>,
 ) -> Result<(u64, Vec<Problem>, Vec<SeatNeed>), ApplyError> {
     let mut found = Vec::new();
     loop {

@@ -19,7 +19,7 @@ use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{FailureClass, find};
 use super::image::Image;
-use super::paging::Pages;
+use super::paging::ListPages;
 use super::records::{Customer, Sku};
 use super::steps::Step;
 use super::text::{items, number, segment, text};
@@ -43,7 +43,7 @@ const ENDED: (&str, &str) = ("remove-relationship", "relationship");
 /// Pages that are read to tell whose name a text is.
 const MOST_PAGES: usize = 4;
 
-type Cell<T> = Arc<OnceCell<T>>;
+type KnownOnce<T> = Arc<OnceCell<T>>;
 /// What was found, or that there is no such thing, which is remembered too.
 type Found<T> = Result<Arc<T>, Problem>;
 /// Ids by name in lower case.
@@ -53,11 +53,11 @@ type Roles = Arc<HashMap<String, String>>;
 pub(super) struct Session {
     client: Arc<Client>,
     env: StoreEnv,
-    customers: Mutex<HashMap<String, Cell<Found<Customer>>>>,
-    users: Mutex<Vec<(Whose, Cell<Users>)>>,
-    skus: Mutex<HashMap<String, Cell<Arc<Vec<Sku>>>>>,
-    roles: Mutex<HashMap<String, Cell<Roles>>>,
-    transfers: Mutex<HashMap<String, Cell<Arc<Vec<Transfer>>>>>,
+    customers: Mutex<HashMap<String, KnownOnce<Found<Customer>>>>,
+    users: Mutex<Vec<(Whose, KnownOnce<Users>)>>,
+    skus: Mutex<HashMap<String, KnownOnce<Arc<Vec<Sku>>>>>,
+    roles: Mutex<HashMap<String, KnownOnce<Roles>>>,
+    transfers: Mutex<HashMap<String, KnownOnce<Arc<Vec<Transfer>>>>>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     addresses: Validator,
     acceptances: Vec<Acceptance>,
@@ -336,7 +336,7 @@ async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<S
     let first = Call::new(FIND_CUSTOMER, "/customers")
         .query("size", "50")
         .query("filter", filter.to_string());
-    let mut pages = Pages::new(FIND_CUSTOMER, first, "", "/customers");
+    let mut pages = ListPages::new(FIND_CUSTOMER, first, "", "/customers");
     while let Some(page) = pages.next(client).await.map_err(Halt::of)? {
         let found = page.iter().find(|customer| {
             let profile = find(customer, "companyProfile");
@@ -359,7 +359,7 @@ async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, 
     let first = Call::new(FIND_CUSTOMER, "/customers")
         .query("size", "500")
         .query("filter", filter.to_string());
-    let mut pages = Pages::new(FIND_CUSTOMER, first, "", "/customers");
+    let mut pages = ListPages::new(FIND_CUSTOMER, first, "", "/customers");
     for _ in 0..MOST_PAGES {
         let Some(page) = pages.next(client).await.map_err(Halt::of)? else {
             return Ok(found);
@@ -371,7 +371,7 @@ async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, 
     Ok(Vec::new())
 }
 
-fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {
+fn cell_of<T>(cells: &Mutex<HashMap<String, KnownOnce<T>>>, key: &str) -> KnownOnce<T> {
     let mut cells = lock(cells);
     cells.entry(key.to_owned()).or_default().clone()
 }

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::call::Call;
-use super::reply::{Reply, ReplyResult, refuse};
+use super::reply::{HttpReply, ReplyResult, refuse};
 
 /// The rules of one country.
-pub(super) struct Country {
+pub(super) struct CountryRules {
     pub(super) code: &'static str,
     cultures: &'static [&'static str],
     languages: &'static [&'static str],
@@ -29,7 +29,7 @@ const US_STATES: &[&str] = &[
 const CA_STATES: &[&str] = &["AB", "BC", "MB", "NB", "NL", "NS", "NT", "NU", "ON", "PE", "QC", "SK", "YT"];
 
 #[rustfmt::skip]
-static COUNTRIES: &[Country] = &[
+static COUNTRIES: &[CountryRules] = &[
     country("US", &["en-US", "es-US"], &["en", "es"], (r"^\d{5}(-\d{4})?$", &["99999", "99999-9999"]), "1").of_states(US_STATES),
     country("CA", &["en-CA", "fr-CA"], &["en", "fr"], (r"^[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d$", &["A9A9A9", "A9A 9A9"]), "1").of_states(CA_STATES),
     country("GB", &["en-GB"], &["en"], ("", &[]), "44"),
@@ -53,8 +53,8 @@ const fn country(
     languages: &'static [&'static str],
     postal: (&'static str, &'static [&'static str]),
     calling: &'static str,
-) -> Country {
-    Country {
+) -> CountryRules {
+    CountryRules {
         code,
         cultures,
         languages,
@@ -66,7 +66,7 @@ const fn country(
     }
 }
 
-impl Country {
+impl CountryRules {
     const fn of_states(self, states: &'static [&'static str]) -> Self {
         Self {
             states,
@@ -101,11 +101,11 @@ pub(super) fn registration_fault(country: &str, number: &str) -> Option<&'static
 }
 
 /// The rules of a country, if there are any.
-pub(super) fn find(code: &str) -> Option<&'static Country> {
+pub(super) fn find(code: &str) -> Option<&'static CountryRules> {
     COUNTRIES.iter().find(|country| country.code.eq_ignore_ascii_case(code))
 }
 
-impl Country {
+impl CountryRules {
     pub(super) fn postal_fits(&self, code: &str) -> bool {
         self.postal.1.is_empty() || self.postal.1.iter().any(|form| fits(form, code))
     }
@@ -151,5 +151,5 @@ pub(super) fn rules(call: &mut Call<'_>) -> ReplyResult {
     if !country.postal.0.is_empty() {
         body["postalCodeRegex"] = country.postal.0.into();
     }
-    Ok(Reply::ok(body))
+    Ok(HttpReply::ok(body))
 }

@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, Note};
 use super::faults::InjectedFault;
-use super::line::{Lines, Switch};
+use super::line::{Connections, CutSwitch};
 use super::quirks::{self, Quirk};
-use super::reply::{Refused, Reply, ReplyResult, refuse};
+use super::reply::{HttpReply, Refused, ReplyResult, refuse};
 use super::request::HttpRequest;
-use super::routes::{Found, Operation, find};
+use super::routes::{Operation, RouteMatch, find};
 use super::tokens::Grant;
 use super::{Shared, admin, audit, lock, replay, tokens};
 use tenantry_foundation::db::{DbError, Tx};
@@ -28,14 +28,17 @@ const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let router = Router::new().fallback(answer).with_state(shared);
-    axum::serve(Lines(listener), router.into_make_service_with_connect_info::<Switch>())
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    axum::serve(
+        Connections(listener),
+        router.into_make_service_with_connect_info::<CutSwitch>(),
+    )
+    .with_graceful_shutdown(stop.cancelled_owned())
+    .await
 }
 
 async fn answer(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(switch): ConnectInfo<Switch>,
+    ConnectInfo(switch): ConnectInfo<CutSwitch>,
     request: axum::extract::Request,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
@@ -52,15 +55,15 @@ async fn answer(
     }
     let token = tokens::endpoint(&request.segments).map(|(tenant, second)| (tenant.to_owned(), second));
     let found = match &token {
-        Some(_) => Found::Token,
+        Some(_) => RouteMatch::Token,
         None => find(&request.method, &request.segments),
     };
     let (name, operation) = match &found {
-        Found::Token => ("token", None),
-        Found::Operation(operation, _) => (operation.name, Some(*operation)),
-        Found::WrongMethod => return bare(StatusCode::METHOD_NOT_ALLOWED),
+        RouteMatch::Token => ("token", None),
+        RouteMatch::Operation(operation, _) => (operation.name, Some(*operation)),
+        RouteMatch::WrongMethod => return bare(StatusCode::METHOD_NOT_ALLOWED),
         // As a gateway answers: without the correlation id, so that nobody takes it for the answer to a question.
-        Found::Nothing => return bare(StatusCode::NOT_FOUND),
+        RouteMatch::Nothing => return bare(StatusCode::NOT_FOUND),
     };
     let fault = lock(&shared.trouble).next(name);
     count(&shared, name, operation, &request, fault);
@@ -74,7 +77,7 @@ async fn answer(
         (Some(InjectedFault::Error500), ..) => said(Err(refuse(500, 800_003, "Something went wrong here."))),
         (Some(InjectedFault::Error429), ..) => too_many(1),
         (_, Some((tenant, second)), _) => tokens::issue(&shared, &request, &tenant, second, now),
-        (_, None, Found::Operation(operation, places)) => {
+        (_, None, RouteMatch::Operation(operation, places)) => {
             let routed = RoutedCall {
                 operation,
                 places,
@@ -136,7 +139,7 @@ struct RoutedCall {
 }
 
 /// Lets a call in: with a token that is good for it, and within its limits.
-fn admit(shared: &Shared, request: &HttpRequest, call: &RoutedCall) -> Result<Grant, Reply> {
+fn admit(shared: &Shared, request: &HttpRequest, call: &RoutedCall) -> Result<Grant, HttpReply> {
     let RoutedCall {
         operation,
         places,
@@ -165,9 +168,9 @@ fn admit(shared: &Shared, request: &HttpRequest, call: &RoutedCall) -> Result<Gr
     Ok(caller)
 }
 
-fn too_many(seconds: i64) -> Reply {
+fn too_many(seconds: i64) -> HttpReply {
     let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
-    Reply::json(429, serde_json::json!({ "statusCode": 429, "message": message }))
+    HttpReply::json(429, serde_json::json!({ "statusCode": 429, "message": message }))
         .with("Retry-After", seconds.to_string())
 }
 
@@ -178,7 +181,7 @@ enum Effect {
     Told,
 }
 
-async fn run(shared: &Arc<Shared>, request: &Arc<HttpRequest>, call: RoutedCall, caller: Grant) -> Reply {
+async fn run(shared: &Arc<Shared>, request: &Arc<HttpRequest>, call: RoutedCall, caller: Grant) -> HttpReply {
     let RoutedCall {
         operation,
         places,
@@ -238,7 +241,7 @@ fn change(
     call: &mut Call<'_>,
     operation: &'static Operation,
     refusal: Option<Refused>,
-) -> Result<(Reply, Effect), DbError> {
+) -> Result<(HttpReply, Effect), DbError> {
     match replay::recorded(call.tx, call.shared, call.request, call.now) {
         Ok(None) => {}
         Ok(Some(reply)) => return Ok((reply, Effect::Told)),
@@ -259,15 +262,15 @@ fn change(
     Ok((reply, if made { Effect::Made } else { Effect::Refused }))
 }
 
-fn settled(outcome: ReplyResult) -> Result<Reply, DbError> {
+fn settled(outcome: ReplyResult) -> Result<HttpReply, DbError> {
     match outcome {
         Ok(reply) | Err(Refused::Answer(reply)) => Ok(reply),
         Err(Refused::Db(error)) => Err(error),
     }
 }
 
-fn said(outcome: ReplyResult) -> Reply {
-    settled(outcome).unwrap_or_else(|_| Reply::empty(500))
+fn said(outcome: ReplyResult) -> HttpReply {
+    settled(outcome).unwrap_or_else(|_| HttpReply::empty(500))
 }
 
 /// An answer that is not ours: no body, and none of our headers.
@@ -285,7 +288,7 @@ fn unavailable() -> Response<Body> {
     response
 }
 
-fn render(shared: &Shared, request: &HttpRequest, reply: &Reply, changes: bool) -> Response<Body> {
+fn render(shared: &Shared, request: &HttpRequest, reply: &HttpReply, changes: bool) -> Response<Body> {
     let quirks = lock(&shared.trouble).quirks.clone();
     let silent = changes && reply.status < 300 && quirks.contains(&Quirk::EmptyAnswers);
     let mut bytes = Vec::new();

@@ -20,7 +20,7 @@ mod reader;
 mod value;
 
 use hidden::Hidden;
-use reader::{Opened, SheetChoice, read};
+use reader::{OpenedSheet, SheetChoice, read};
 
 /// Batches of rows read ahead.
 const AHEAD: usize = 2;
@@ -58,7 +58,7 @@ impl Sheet {
                 InputError::new(&file, code::UNREADABLE, message)
             })?;
         // A reader that is gone without a word came upon something nobody thought of.
-        let Opened {
+        let OpenedSheet {
             name,
             others,
             hidden,

@@ -8,7 +8,7 @@
 use super::FailureClass;
 
 /// An error that is known.
-pub(super) struct Entry {
+pub(super) struct KnownFailure {
     pub(super) status: u16,
     pub(super) code: &'static str,
     /// The operations it is about; none: any.
@@ -22,8 +22,8 @@ pub(super) struct Entry {
 }
 
 /// The entry of an error.
-pub(super) fn find(status: u16, code: &str, operation: &str) -> Option<&'static Entry> {
-    let is_it = |entry: &&Entry| entry.status == status && entry.code == code;
+pub(super) fn find(status: u16, code: &str, operation: &str) -> Option<&'static KnownFailure> {
+    let is_it = |entry: &&KnownFailure| entry.status == status && entry.code == code;
     let known = || CATALOGUE.iter().filter(is_it);
     known()
         .find(|entry| entry.operations.contains(&operation))
@@ -69,8 +69,8 @@ const fn entry(
     class: FailureClass,
     advice: &'static str,
     source: &'static str,
-) -> Entry {
-    Entry {
+) -> KnownFailure {
+    KnownFailure {
         status,
         code,
         operations,
@@ -83,7 +83,7 @@ const fn entry(
 use FailureClass::{Busy, Forbidden, Refused, Stale};
 
 #[rustfmt::skip]
-pub(super) const CATALOGUE: &[Entry] = &[
+pub(super) const CATALOGUE: &[KnownFailure] = &[
     // Who we are.
     entry((401, "900420"), &[], Forbidden, "the token is for an address of which Partner Center takes no tokens any more; check `partner_center.cloud`", CODES),
     entry((403, "1002"), &[], Forbidden, "give the application, and the user behind the refresh token, the role of an admin agent in Partner Center", POWERSHELL),

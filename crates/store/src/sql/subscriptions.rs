@@ -4,7 +4,7 @@ use tenantry_jobs::{Problem, SubscriptionState, SubscriptionStatus, Suspension, 
 
 use super::lookup::Directory;
 use super::record::{Key, Object, Record};
-use super::session::{Decision, Session, Step, Task};
+use super::session::{ChangeStep, Decision, Task, UnitOfWork};
 use crate::Verdict;
 use crate::suspension::switching;
 use tenantry_foundation::db::DbError;
@@ -71,7 +71,7 @@ impl Task for Set {
         true
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let Some((id, subscription)) = session.subscription(&self.guid)? else {
             for needed in ["product", "product_type"] {
                 if !self.says(needed) {
@@ -89,7 +89,7 @@ impl Task for Set {
             return Ok(Decision {
                 verdict: Verdict::Create,
                 target: self.guid.clone(),
-                steps: vec![Step::Insert { key, values }],
+                steps: vec![ChangeStep::Insert { key, values }],
                 ..Decision::default()
             });
         };
@@ -107,7 +107,7 @@ impl Task for Set {
 
 /// Why a subscription is not the customer's to change.
 pub(super) fn foreign(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     guid: &str,
     customer: i64,
     subscription: &Record,
@@ -169,7 +169,7 @@ impl Task for Suspend {
         Some(self.customer)
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let Some((id, subscription)) = session.subscription(&self.guid)? else {
             return Ok(Decision::reject(unknown(&self.guid)));
         };

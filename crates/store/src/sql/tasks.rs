@@ -2,7 +2,7 @@
 
 use tenantry_jobs::Problem;
 
-use super::session::{Decision, Session, Task, no_free_seats};
+use super::session::{Decision, Task, UnitOfWork, no_free_seats};
 use super::{Context, halves};
 use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{DbError, Tx};
@@ -11,7 +11,7 @@ use tenantry_ledger::{Outcome, RowOutcome, RowWait};
 /// What each row of each list would do to the store as it is, in row order, and the seats they would take. Nothing is carried out, so
 /// that no row sees another.
 pub(super) fn preview<'t>(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     lists: impl Iterator<Item = &'t [Box<dyn Task>]> + Clone,
 ) -> Result<Vec<(Vec<Preview>, Vec<SeatNeed>)>, DbError> {
     let every: Vec<&dyn Task> = lists.clone().flat_map(all).collect();
@@ -21,7 +21,10 @@ pub(super) fn preview<'t>(
     lists.map(|tasks| preview_list(session, tasks)).collect()
 }
 
-fn preview_list(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
+fn preview_list(
+    session: &mut UnitOfWork<'_>,
+    tasks: &[Box<dyn Task>],
+) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
     let (mut previews, mut needs) = (Vec::with_capacity(tasks.len()), Vec::new());
     for task in tasks {
         let decision = task.decide(session)?;
@@ -81,7 +84,7 @@ pub(super) fn apply_together(
 }
 
 fn together(
-    mut session: Session<'_>,
+    mut session: UnitOfWork<'_>,
     tasks: &[Box<dyn Task>],
     expected: Option<&Expected>,
 ) -> Result<Applied, DbError> {
@@ -97,7 +100,7 @@ fn all(tasks: &[Box<dyn Task>]) -> Vec<&dyn Task> {
 
 /// Decides and performs what one job's rows ask for.
 fn carry_out(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     tasks: &[Box<dyn Task>],
     expected: Option<&Expected>,
 ) -> Result<Applied, DbError> {
@@ -146,7 +149,7 @@ fn carry_out(
     Ok(applied)
 }
 
-fn load(session: &mut Session<'_>, tasks: &[&dyn Task]) -> Result<(), DbError> {
+fn load(session: &mut UnitOfWork<'_>, tasks: &[&dyn Task]) -> Result<(), DbError> {
     let mut users = Vec::new();
     for task in tasks {
         users.extend(task.user());
@@ -173,7 +176,7 @@ fn load(session: &mut Session<'_>, tasks: &[&dyn Task]) -> Result<(), DbError> {
 }
 
 /// Why a seat that a row needs cannot be had.
-fn seatless(session: &mut Session<'_>, needs: &[SeatNeed]) -> Result<Option<Problem>, DbError> {
+fn seatless(session: &mut UnitOfWork<'_>, needs: &[SeatNeed]) -> Result<Option<Problem>, DbError> {
     for need in needs {
         let free = session.free_seats(need.of.customer, &need.of.sku_id)?.unwrap_or(0);
         if free <= 0 {
