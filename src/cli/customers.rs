@@ -11,6 +11,7 @@ use super::output;
 use super::text_table::TextTable;
 use crate::app::App;
 use crate::service::ListError;
+use crate::store::listing::RowBatch;
 
 #[derive(Debug, Args)]
 pub(super) struct CustomersArgs {
@@ -74,21 +75,25 @@ pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> an
 }
 
 async fn print(
-    mut rows: mpsc::Receiver<Vec<String>>,
+    mut batches: mpsc::Receiver<RowBatch>,
     columns: Vec<&'static ExportColumn>,
     json: bool,
 ) -> std::io::Result<()> {
     let mut out = output::out();
     if json {
-        while let Some(cells) = rows.recv().await {
-            crate::export::object(&mut out, &columns, &cells)?;
-            writeln!(out)?;
+        while let Some(rows) = batches.recv().await {
+            for cells in rows {
+                crate::export::object(&mut out, &columns, &cells)?;
+                writeln!(out)?;
+            }
         }
         return out.flush();
     }
     let mut table = TextTable::new(out, columns.iter().map(|column| column.title));
-    while let Some(cells) = rows.recv().await {
-        table.row(cells)?;
+    while let Some(rows) = batches.recv().await {
+        for cells in rows {
+            table.row(cells)?;
+        }
     }
     table.end()
 }

@@ -15,13 +15,11 @@ use crate::db::DbError;
 use crate::export::ListWriter;
 use crate::ledger::artifacts::{self, FileOfRow};
 use crate::ledger::{Claim, Outcome, RowOutcome, fence};
-use crate::store::listing::{ListRequest, Listing};
+use crate::store::listing::{self, ListRequest, Listing, RowBatch};
 use crate::store::remote::ApplyError;
 use crate::store::sql::reader::SqlReader;
 use crate::table::Form;
 
-/// Rows on their way into a file.
-const ON_THE_WAY: usize = 1_000;
 /// Bytes of a block before compression.
 const BLOCK: usize = 1024 * 1024;
 
@@ -49,9 +47,9 @@ impl Runner {
         listing: &Listing,
     ) -> Result<RowOutcome, ApplyError> {
         let request = &listing.request;
-        let (send, lines) = mpsc::channel(ON_THE_WAY);
+        let (send, batches) = listing::channel();
         let (format, columns, form) = (request.format, request.columns.clone(), self.settings.form);
-        let writing = tokio::task::spawn_blocking(move || write(format, columns, form, lines));
+        let writing = tokio::task::spawn_blocking(move || write(format, columns, form, batches));
         let left_out = listing.read(send).await;
         let written = writing.await.map_err(|error| DbError::Broken(error.to_string()))?;
         let left_out = left_out?;
@@ -118,13 +116,15 @@ fn write(
     format: ExportFormat,
     columns: Vec<&'static ExportColumn>,
     form: Form,
-    mut lines: mpsc::Receiver<Vec<String>>,
+    mut batches: mpsc::Receiver<RowBatch>,
 ) -> io::Result<(u64, File)> {
     let mut rows = begin(format, columns, form)?;
     let mut count = 0;
-    while let Some(cells) = lines.blocking_recv() {
-        rows.write(&cells)?;
-        count += 1;
+    while let Some(batch) = batches.blocking_recv() {
+        for cells in &batch {
+            rows.write(cells)?;
+        }
+        count += batch.len() as u64;
     }
     Ok((count, end(rows)?))
 }

@@ -162,7 +162,7 @@ impl<'t> UnitOfWork<'t> {
         match step {
             ChangeStep::Edit { key, changes } => self.edit(row, number, key, &changes),
             ChangeStep::Insert { key, values } => {
-                let record = Record::new(key.object, &values)?;
+                let record = Record::new(key.object, values.iter().cloned())?;
                 self.queue(
                     WriteOrder::Insert,
                     &key,
