@@ -294,13 +294,16 @@ fn refused(prepared: &Prepared) -> impl Iterator<Item = RowOutcome> + '_ {
     })
 }
 
+/// What the rows of a block would do, in row order, and the seats they would take.
+pub type PreviewedBlock = (Vec<Preview>, Vec<SeatNeed>);
+
 /// What the rows would do to the store as it is, in row order, and the seats they would take.
-pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
+pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<PreviewedBlock, DbError> {
     Ok(preview_all(tx, vec![prepared])?.pop().unwrap_or_default())
 }
 
 /// As [`preview`] for several blocks, none of which sees another.
-pub fn preview_all(tx: &mut dyn Tx, blocks: Vec<Prepared>) -> Result<Vec<(Vec<Preview>, Vec<SeatNeed>)>, DbError> {
+pub fn preview_all(tx: &mut dyn Tx, blocks: Vec<Prepared>) -> Result<Vec<PreviewedBlock>, DbError> {
     let Some(first) = blocks.first() else {
         return Ok(Vec::new());
     };

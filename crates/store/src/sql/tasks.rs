@@ -3,7 +3,7 @@
 use tenantry_jobs::Problem;
 
 use super::session::{Decision, Task, UnitOfWork, no_free_seats};
-use super::{Context, halves};
+use super::{Context, PreviewedBlock, halves};
 use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Outcome, RowOutcome, RowWait};
@@ -13,7 +13,7 @@ use tenantry_ledger::{Outcome, RowOutcome, RowWait};
 pub(super) fn preview<'t>(
     session: &mut UnitOfWork<'_>,
     lists: impl Iterator<Item = &'t [Box<dyn Task>]> + Clone,
-) -> Result<Vec<(Vec<Preview>, Vec<SeatNeed>)>, DbError> {
+) -> Result<Vec<PreviewedBlock>, DbError> {
     let every: Vec<&dyn Task> = lists.clone().flat_map(all).collect();
     if !every.is_empty() {
         load(session, &every)?;
@@ -21,10 +21,7 @@ pub(super) fn preview<'t>(
     lists.map(|tasks| preview_list(session, tasks)).collect()
 }
 
-fn preview_list(
-    session: &mut UnitOfWork<'_>,
-    tasks: &[Box<dyn Task>],
-) -> Result<(Vec<Preview>, Vec<SeatNeed>), DbError> {
+fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result<PreviewedBlock, DbError> {
     let (mut previews, mut needs) = (Vec::with_capacity(tasks.len()), Vec::new());
     for task in tasks {
         let decision = task.decide(session)?;
