@@ -157,30 +157,47 @@ fn peak(worker: &Running) -> u64 {
     kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-/// What was used of `limit` calls a second while it was learned, and after that.
-fn use_up(what: &str, customers: usize, limits: &[&str], limit: f64, learning: Duration, seconds: u64) {
-    let office = Office::new(customers, limits);
-    office.submit("large", &office.customers, 50_000);
-    let before = office.calls();
-    let worker = office.worker();
-    while office.calls().0 == before.0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let mut from = before;
-    for (part, time) in [("learning", learning), ("after that", Duration::from_secs(seconds))] {
-        let began = Instant::now();
-        std::thread::sleep(time);
-        let to = office.calls();
-        let (answered, refused) = (to.0 - from.0, to.1 - from.1);
-        println!(
-            "{what}, {part}, {:.0} s: {:.3} of the limit, {:.4} of the calls refused ({refused} of {}), peak {} MiB",
-            began.elapsed().as_secs_f64(),
-            answered as f64 / (limit * began.elapsed().as_secs_f64()),
-            refused as f64 / (answered + refused) as f64,
-            answered + refused,
-            peak(&worker)
-        );
-        from = to;
+/// Customers that are called without end.
+struct Load<'l> {
+    what: &'l str,
+    customers: usize,
+    limits: &'l [&'l str],
+    /// Calls a second that these limits let through.
+    limit: f64,
+}
+
+impl Load<'_> {
+    /// What was used of the limit while it was learned, and after that.
+    fn use_up(&self, learning: Duration, seconds: u64) {
+        let Load {
+            what,
+            customers,
+            limits,
+            limit,
+        } = *self;
+        let office = Office::new(customers, limits);
+        office.submit("large", &office.customers, 50_000);
+        let before = office.calls();
+        let worker = office.worker();
+        while office.calls().0 == before.0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut from = before;
+        for (part, time) in [("learning", learning), ("after that", Duration::from_secs(seconds))] {
+            let began = Instant::now();
+            std::thread::sleep(time);
+            let to = office.calls();
+            let (answered, refused) = (to.0 - from.0, to.1 - from.1);
+            println!(
+                "{what}, {part}, {:.0} s: {:.3} of the limit, {:.4} of the calls refused ({refused} of {}), peak {} MiB",
+                began.elapsed().as_secs_f64(),
+                answered as f64 / (limit * began.elapsed().as_secs_f64()),
+                refused as f64 / (answered + refused) as f64,
+                answered + refused,
+                peak(&worker)
+            );
+            from = to;
+        }
     }
 }
 
@@ -218,16 +235,40 @@ fn main() {
     let both: Vec<&str> = OF_CUSTOMER.into_iter().chain(OF_PARTNER).collect();
     let partner = 500.0 / 60.0;
     if wanted("customer") {
-        use_up("20/s, one customer", 1, &OF_CUSTOMER, 20.0, LEARNING, seconds);
+        Load {
+            what: "20/s, one customer",
+            customers: 1,
+            limits: &OF_CUSTOMER,
+            limit: 20.0,
+        }
+        .use_up(LEARNING, seconds);
     }
     if wanted("customers") {
-        use_up("20/s each, two customers", 2, &OF_CUSTOMER, 40.0, LEARNING, seconds);
+        Load {
+            what: "20/s each, two customers",
+            customers: 2,
+            limits: &OF_CUSTOMER,
+            limit: 40.0,
+        }
+        .use_up(LEARNING, seconds);
     }
     if wanted("partner") {
-        use_up("500/min, eight customers", 8, &OF_PARTNER, partner, WINDOW, windows);
+        Load {
+            what: "500/min, eight customers",
+            customers: 8,
+            limits: &OF_PARTNER,
+            limit: partner,
+        }
+        .use_up(WINDOW, windows);
     }
     if wanted("both") {
-        use_up("20/s and 500/min, two customers", 2, &both, partner, WINDOW, windows);
+        Load {
+            what: "20/s and 500/min, two customers",
+            customers: 2,
+            limits: &both,
+            limit: partner,
+        }
+        .use_up(WINDOW, windows);
     }
     if wanted("small") {
         small("20/s", &OF_CUSTOMER, LEARNING);

@@ -184,18 +184,18 @@ impl SubmissionArgs {
 
 /// How a command ended, short of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
+enum CommandEnd {
     Fine,
     SomeRowsNot,
     Unfinished,
 }
 
-impl From<End> for ExitCode {
-    fn from(end: End) -> Self {
+impl From<CommandEnd> for ExitCode {
+    fn from(end: CommandEnd) -> Self {
         ExitCode::from(match end {
-            End::Fine => 0,
-            End::SomeRowsNot => 1,
-            End::Unfinished => 2,
+            CommandEnd::Fine => 0,
+            CommandEnd::SomeRowsNot => 1,
+            CommandEnd::Unfinished => 2,
         })
     }
 }
@@ -238,7 +238,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Tells of an error, and gives the exit code.
-fn ended(end: anyhow::Result<End>, json: bool) -> ExitCode {
+fn ended(end: anyhow::Result<CommandEnd>, json: bool) -> ExitCode {
     match end {
         Ok(end) => end.into(),
         // A reader that has seen enough, such as `head`, is no failure of ours.
@@ -253,7 +253,7 @@ fn ended(end: anyhow::Result<End>, json: bool) -> ExitCode {
     }
 }
 
-async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
+async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
     let json = cli.global.json;
     match cli.command {
         Command::Keygen(args) => keygen::keygen(&args, json),
@@ -269,16 +269,19 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         }
         Command::Plan(args) => plan::plan(&args, &config, json).await,
         Command::Run(args) => {
-            until_stopped(config, End::Unfinished, async |app| run::run(&args, app, json).await).await
+            until_stopped(config, CommandEnd::Unfinished, async |app| {
+                run::run(&args, app, json).await
+            })
+            .await
         }
         Command::Apply(args) => {
-            until_stopped(config, End::Unfinished, async |app| {
+            until_stopped(config, CommandEnd::Unfinished, async |app| {
                 apply::apply(&args, app, json).await
             })
             .await
         }
         Command::Undo(args) => {
-            until_stopped(config, End::Unfinished, async |app| {
+            until_stopped(config, CommandEnd::Unfinished, async |app| {
                 Box::pin(undo::undo(&args, app, json)).await
             })
             .await
@@ -289,12 +292,14 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
         Command::Pause(args) => on_ledger(config, async |app| decide::pause(&args, app, json).await).await,
         Command::Resume(args) => on_ledger(config, async |app| decide::resume(&args, app, json).await).await,
         Command::Submit(args) => {
-            until_stopped(config, End::Unfinished, async |app| {
+            until_stopped(config, CommandEnd::Unfinished, async |app| {
                 submit::submit(&args, app, json).await
             })
             .await
         }
-        Command::Worker(args) => until_stopped(config, End::Fine, async |app| worker::worker(&args, app).await).await,
+        Command::Worker(args) => {
+            until_stopped(config, CommandEnd::Fine, async |app| worker::worker(&args, app).await).await
+        }
         Command::Workers => on_ledger(config, async |app| workers::workers(app, json).await).await,
         Command::Jobs(args) => on_ledger(config, async |app| inspect::jobs(args, app, json).await).await,
         Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,
@@ -311,7 +316,10 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<End> {
 
 /// Runs a command on the open ledger, and closes it whatever came of that: between commands an SQLite ledger is one
 /// file with everything in it.
-async fn on_ledger(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::Result<End>) -> anyhow::Result<End> {
+async fn on_ledger(
+    config: Config,
+    command: impl AsyncFnOnce(&App) -> anyhow::Result<CommandEnd>,
+) -> anyhow::Result<CommandEnd> {
     let app = App::open(config).await?;
     let end = Box::pin(command(&app)).await;
     app.service.close().await;
@@ -322,9 +330,9 @@ async fn on_ledger(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::Re
 /// waited for. `end` is how it ends then.
 async fn until_stopped(
     config: Config,
-    end: End,
-    command: impl AsyncFnOnce(&App) -> anyhow::Result<End>,
-) -> anyhow::Result<End> {
+    end: CommandEnd,
+    command: impl AsyncFnOnce(&App) -> anyhow::Result<CommandEnd>,
+) -> anyhow::Result<CommandEnd> {
     let stop = stop_signal()?;
     let Some(app) = stop.run_until_cancelled(App::open(config)).await else {
         output::say("stopped before the ledger was open");

@@ -23,7 +23,7 @@ use crate::receipt::{
     ResultsWriter, TableFormat, Written, passwords_name, rejects_name, results_name, write_private,
 };
 
-use told::{ChunkTold, Told};
+use told::{ChunkTold, RowDetails};
 
 pub(crate) use not_applied::{NotApplied, not_applied};
 pub(crate) use trial::try_dir;
@@ -175,7 +175,7 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
     let id = job.id;
     let mut results = ResultsWriter::create(dir, &job.header, form)?;
     let mut rejects = RejectsWriter::create(dir, &job.header, form);
-    let told = patiently(patience, || Told::of(ledger, job)).await?;
+    let told = patiently(patience, || RowDetails::of(ledger, job)).await?;
     let mut done = 0;
     loop {
         let states = patiently(patience, || ledger.chunk_states(job.seq)).await?;
@@ -402,7 +402,7 @@ async fn each_chunk(
     job: &Job,
     mut each: impl FnMut(&ChunkRows, &ChunkTold) -> Result<(), DeliveryError>,
 ) -> Result<(), DeliveryError> {
-    let told = Told::of(ledger, job).await?;
+    let told = RowDetails::of(ledger, job).await?;
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
         let rows = ledger.chunk_rows(job, chunk).await?;
         let rows = rows.ok_or(DeliveryError::RowsGone(job.id))?;

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tenantry_jobs::{JobKind, Problem};
+use tenantry_jobs::Problem;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -49,7 +49,8 @@ pub(crate) use hash::PlanHash;
 pub(crate) use impact::Impact;
 pub use impact::Limits;
 pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
-use open::open;
+pub(crate) use open::PlanInput;
+use open::{Unkept, open};
 pub(crate) use place::Place;
 use reader::Reader;
 pub(crate) use remote::settled;
@@ -64,7 +65,7 @@ use touched::{TouchedRows, Touching};
 use crate::db::DbError;
 use crate::input::duplicates::Keys;
 use crate::input::{Block, Digest, HiddenRows, InputError, InputOptions, SpooledInput};
-use crate::ledger::{Installation, Ledger, Parameters};
+use crate::ledger::{Installation, Ledger};
 use crate::store::remote::{RemoteSession, RemoteStore, StoreEnv};
 use crate::store::sql::Context;
 use crate::store::{Preview, Stores};
@@ -202,7 +203,7 @@ pub(crate) struct Against {
 
 /// A file being planned, to be [drained](Self::drain).
 pub(crate) struct Planning {
-    shared: Arc<check::Shared>,
+    shared: Arc<check::BlockChecks>,
     store: Option<Against>,
     /// What is known of a store that is no database.
     session: Option<Arc<dyn RemoteSession>>,
@@ -226,17 +227,6 @@ enum Checking {
     Done(Box<CheckedBlock>),
 }
 
-/// What a store has no place for.
-#[derive(Clone, Copy)]
-struct Unkept {
-    /// Columns of the kind.
-    columns: &'static [&'static str],
-    /// Whether they are left out.
-    leave_out: bool,
-    /// What people call the store.
-    title: &'static str,
-}
-
 /// What is known when the whole file has been read.
 struct Planned {
     digest: Digest,
@@ -248,16 +238,16 @@ struct Planned {
 }
 
 impl Planning {
-    /// Opens the source and recognises its header. With a `store`, rows are previewed against it; with
-    /// `keep_blocks`, each checked block comes with its spool form.
-    pub(crate) async fn open(
-        source: RowSource,
-        job: &'static dyn JobKind,
-        parameters: &Parameters,
-        store: Option<Against>,
-        chunk_rows: usize,
-        keep_blocks: bool,
-    ) -> Result<Self, PlanError> {
+    /// Opens the source and recognises its header.
+    pub(crate) async fn open(input: PlanInput<'_>) -> Result<Self, PlanError> {
+        let PlanInput {
+            source,
+            kind: job,
+            parameters,
+            against: store,
+            chunk_rows,
+            keep_blocks,
+        } = input;
         let customer = parameters.customer.clone();
         let context = Context {
             job: NO_JOB,
@@ -474,7 +464,11 @@ impl Planning {
 }
 
 /// Previews rows that ask another store.
-async fn preview_syncs(against: &Against, shared: &check::Shared, checked: &mut CheckedBlock) -> Result<(), PlanError> {
+async fn preview_syncs(
+    against: &Against,
+    shared: &check::BlockChecks,
+    checked: &mut CheckedBlock,
+) -> Result<(), PlanError> {
     for request in std::mem::take(&mut checked.syncs) {
         let verdict = sync::preview(against, &request).await.map_err(remote::unasked)?;
         checked.add(Preview::new(request.row, verdict), shared);

@@ -20,7 +20,8 @@ use crate::input::Meter;
 use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Parameters, ReplyTo, WholeJob};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
-    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, Planning, RowSource, Totals, Whole, check_first,
+    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, PlanInput, Planning, RowSource, Totals, Whole,
+    check_first,
 };
 use crate::queue::Queue;
 use crate::store::Stores;
@@ -186,12 +187,20 @@ impl Submitter<'_> {
             return Err(SubmitError::OtherStore);
         }
         let input_name = source.name();
-        let store = Some(Against {
+        let against = Some(Against {
             ledger: self.ledger.clone(),
             stores: self.stores.clone(),
             reads_all: plan.is_some(),
         });
-        let planning = Planning::open(source, kind, &parameters, store, self.rules.chunk_rows, true).await?;
+        let planning = Planning::open(PlanInput {
+            source,
+            kind,
+            parameters: &parameters,
+            against,
+            chunk_rows: self.rules.chunk_rows,
+            keep_blocks: true,
+        })
+        .await?;
         let new = NewJob {
             kind: kind.kind().to_owned(),
             parameters,

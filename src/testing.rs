@@ -68,5 +68,5 @@ pub mod submit {
 
 /// The job that takes another one back.
 pub mod undo {
-    pub use crate::undo::{UndoError, submit};
+    pub use crate::undo::{UndoError, UndoRequest};
 }

@@ -97,66 +97,72 @@ impl UndoRow<'_> {
     }
 }
 
-/// Shows what undoing `job` would do; `each` is told of every row.
-pub(crate) async fn plan(
-    ledger: &Ledger,
-    stores: &Stores,
-    job: &Job,
-    limits: &Limits,
-    each: &mut (dyn FnMut(&UndoRow<'_>) -> std::io::Result<()> + Send),
-) -> Result<UndoPlan, UndoError> {
-    check(job)?;
-    let source = CarriedOut::of(ledger, stores, job)?;
-    let mut planning = UndoTotals::default();
-    let subjects = Subjects::of(ledger, job).await?;
-    for (chunk, _) in ledger.chunk_states(job.seq).await? {
-        let part = source.preview(job, chunk).await?;
-        let rows = match &subjects {
-            Some(subjects) => subjects.chunk(chunk, None).await?,
-            None => None,
-        };
-        for preview in &part.previews {
-            let row = UndoRow {
-                preview,
-                rows: rows.as_ref(),
-            };
-            each(&row).map_err(|error| DbError::Broken(error.to_string()))?;
-        }
-        planning.add(&part);
-    }
-    planning.finish(job, limits)
+/// A job that is to be taken back.
+pub struct UndoRequest<'u> {
+    /// Where it is recorded.
+    pub ledger: &'u Ledger,
+    /// Where it was carried out.
+    pub stores: &'u Stores,
+    /// What its undo is held to.
+    pub limits: &'u Limits,
+    /// The job.
+    pub job: &'u Job,
 }
 
-/// Records the undo of `job` and rings for it.
-pub async fn submit(
-    ledger: &Ledger,
-    stores: &Stores,
-    queue: &Queue,
-    job: &Job,
-    by: &Actor,
-    limits: &Limits,
-) -> Result<Undoing, UndoError> {
-    check(job)?;
-    let source = CarriedOut::of(ledger, stores, job)?;
-    let begun = ledger.begin_undo(job, by, None).await?;
-    let recorded = record(ledger, &source, job, begun, limits).await;
-    let (plan, committed) = match recorded {
-        Ok(recorded) => recorded,
-        Err(error) => {
-            // The sweep removes it too, in time; the error at hand is the one to tell.
-            let _ = ledger.discard(begun).await;
-            return Err(error);
+impl UndoRequest<'_> {
+    /// Shows what the undo would do; `each` is told of every row.
+    pub(crate) async fn plan(
+        &self,
+        each: &mut (dyn FnMut(&UndoRow<'_>) -> std::io::Result<()> + Send),
+    ) -> Result<UndoPlan, UndoError> {
+        let (ledger, job) = (self.ledger, self.job);
+        check(job)?;
+        let source = CarriedOut::of(ledger, self.stores, job)?;
+        let mut planning = UndoTotals::default();
+        let subjects = Subjects::of(ledger, job).await?;
+        for (chunk, _) in ledger.chunk_states(job.seq).await? {
+            let part = source.preview(job, chunk).await?;
+            let rows = match &subjects {
+                Some(subjects) => subjects.chunk(chunk, None).await?,
+                None => None,
+            };
+            for preview in &part.previews {
+                let row = UndoRow {
+                    preview,
+                    rows: rows.as_ref(),
+                };
+                each(&row).map_err(|error| DbError::Broken(error.to_string()))?;
+            }
+            planning.add(&part);
         }
-    };
-    let id = match committed {
-        Committed::Same(id) | Committed::KeyReused(id) => id,
-        Committed::AwaitingApproval => begun.id,
-        Committed::Queued => {
-            queue.ring(begun.id, 1).await;
-            begun.id
-        }
-    };
-    Ok(Undoing { job: id, plan })
+        planning.finish(job, self.limits)
+    }
+
+    /// Records the undo and rings for it.
+    pub async fn submit(&self, queue: &Queue, by: &Actor) -> Result<Undoing, UndoError> {
+        let (ledger, job) = (self.ledger, self.job);
+        check(job)?;
+        let source = CarriedOut::of(ledger, self.stores, job)?;
+        let begun = ledger.begin_undo(job, by, None).await?;
+        let recorded = record(ledger, &source, job, begun, self.limits).await;
+        let (plan, committed) = match recorded {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                // The sweep removes it too, in time; the error at hand is the one to tell.
+                let _ = ledger.discard(begun).await;
+                return Err(error);
+            }
+        };
+        let id = match committed {
+            Committed::Same(id) | Committed::KeyReused(id) => id,
+            Committed::AwaitingApproval => begun.id,
+            Committed::Queued => {
+                queue.ring(begun.id, 1).await;
+                begun.id
+            }
+        };
+        Ok(Undoing { job: id, plan })
+    }
 }
 
 async fn record(

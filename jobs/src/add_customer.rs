@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, country, domain, postal, profile};
 use crate::{
-    Change, Column, Creates, CustomerField, Faulty, JobKind, NewCustomer, Passwords, Policy, Request, Row, RunsIn,
+    Change, Column, Creates, CustomerField, Faulty, JobKind, NewCustomer, Passwords, Policy, Request, RowCells, RunsIn,
     Undo, code, position, text,
 };
 
@@ -105,7 +105,7 @@ impl JobKind for AddCustomer {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let domain = initial_domain(&mut faults, row);
         let mut fields = FIELDS.map(|column| Cow::Borrowed(row.text(column)));
@@ -130,7 +130,7 @@ impl JobKind for AddCustomer {
     }
 }
 
-fn initial_domain<'a>(faults: &mut Faults, row: &Row<'a>) -> Cow<'a, str> {
+fn initial_domain<'a>(faults: &mut Faults, row: &RowCells<'a>) -> Cow<'a, str> {
     let written = faults.required_line(row, DOMAIN, 253);
     if written.is_empty() || text::has_control(written) {
         return Cow::Borrowed(written);
@@ -138,10 +138,10 @@ fn initial_domain<'a>(faults: &mut Faults, row: &Row<'a>) -> Cow<'a, str> {
     domain::initial(written).unwrap_or_else(|found| {
         for fault in found {
             let code = match fault {
-                domain::Fault::Suffix => code::INVALID,
-                domain::Fault::Character => code::BAD_CHARACTER,
-                domain::Fault::Length if written.starts_with('.') => code::INVALID,
-                domain::Fault::Length => code::TOO_LONG,
+                domain::DomainFault::Suffix => code::INVALID,
+                domain::DomainFault::Character => code::BAD_CHARACTER,
+                domain::DomainFault::Length if written.starts_with('.') => code::INVALID,
+                domain::DomainFault::Length => code::TOO_LONG,
             };
             faults.add(DOMAIN, code, written, fault.expected());
         }
@@ -150,7 +150,11 @@ fn initial_domain<'a>(faults: &mut Faults, row: &Row<'a>) -> Cow<'a, str> {
 }
 
 /// What depends on the country: state, postal code, registration, culture and language.
-fn apply_country_rules<'a>(faults: &mut Faults, row: &Row<'a>, fields: &mut [Cow<'a, str>; CustomerField::ALL.len()]) {
+fn apply_country_rules<'a>(
+    faults: &mut Faults,
+    row: &RowCells<'a>,
+    fields: &mut [Cow<'a, str>; CustomerField::ALL.len()],
+) {
     let country = country::by_code(row.text(COUNTRY));
     if let Some(country) = country {
         match row.text(STATE) {
@@ -194,7 +198,7 @@ fn apply_country_rules<'a>(faults: &mut Faults, row: &Row<'a>, fields: &mut [Cow
 /// Fills in culture and language where one follows from the other or from the country.
 fn settle_culture<'a>(
     faults: &mut Faults,
-    row: &Row<'a>,
+    row: &RowCells<'a>,
     country: Option<&'static country::Country>,
     fields: &mut [Cow<'a, str>; CustomerField::ALL.len()],
 ) {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::faults::Faults;
 use crate::model::{cell, skus};
 use crate::{
-    Change, Column, Faulty, JobKind, LicenseChange, Passwords, Policy, Request, Row, RunsIn, Undo, code, position,
+    Change, Column, Faulty, JobKind, LicenseChange, Passwords, Policy, Request, RowCells, RunsIn, Undo, code, position,
 };
 
 /// The kind.
@@ -57,7 +57,7 @@ impl JobKind for AssignLicenses {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         let assign = distinct(cell::skus(&mut faults, row, ASSIGN));
@@ -79,7 +79,7 @@ impl JobKind for AssignLicenses {
     }
 }
 
-fn remove<'a>(faults: &mut Faults, row: &Row<'a>, assign: &[&str]) -> (Vec<&'a str>, bool) {
+fn remove<'a>(faults: &mut Faults, row: &RowCells<'a>, assign: &[&str]) -> (Vec<&'a str>, bool) {
     let mut remove = distinct(cell::skus(faults, row, REMOVE));
     let named = remove.len();
     remove.retain(|sku| !sku.eq_ignore_ascii_case("<all>"));

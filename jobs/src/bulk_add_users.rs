@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, list, person, roles, upn};
 use crate::{
-    Change, Column, Creates, Faulty, JobKind, NewUser, Passwords, Policy, Request, Row, RunsIn, Template, Undo,
+    Change, Column, Creates, Faulty, JobKind, NewUser, Passwords, Policy, Request, RowCells, RunsIn, Template, Undo,
     UserField, code, position, text,
 };
 
@@ -91,7 +91,7 @@ impl JobKind for BulkAddUsers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let user_principal_name = cell::user_principal_name(&mut faults, row, USER_PRINCIPAL_NAME);
@@ -118,7 +118,7 @@ impl JobKind for BulkAddUsers {
     }
 }
 
-fn display_name<'a>(faults: &mut Faults, row: &Row<'a>, user_principal_name: &'a str) -> Cow<'a, str> {
+fn display_name<'a>(faults: &mut Faults, row: &RowCells<'a>, user_principal_name: &'a str) -> Cow<'a, str> {
     let given = person::display_name(faults, row, DISPLAY_NAME);
     if given.is_empty() && row.lacks(&[DISPLAY_NAME, FIRST_NAME, LAST_NAME]) {
         return Cow::Borrowed("");
@@ -131,7 +131,7 @@ fn display_name<'a>(faults: &mut Faults, row: &Row<'a>, user_principal_name: &'a
     }
 }
 
-fn licenses<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
+fn licenses<'a>(faults: &mut Faults, row: &RowCells<'a>) -> Vec<&'a str> {
     let licenses = cell::skus(faults, row, LICENSES);
     if !licenses.is_empty() && row.text(USAGE_LOCATION).is_empty() {
         let expected = "a country code of two letters, which licences depend on";
@@ -140,7 +140,7 @@ fn licenses<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
     licenses
 }
 
-fn roles<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
+fn roles<'a>(faults: &mut Faults, row: &RowCells<'a>) -> Vec<&'a str> {
     let cell = row.text(ROLES);
     if text::has_control(cell) {
         faults.line(row, ROLES, usize::MAX);
@@ -155,8 +155,7 @@ fn roles<'a>(faults: &mut Faults, row: &Row<'a>) -> Vec<&'a str> {
                     ROLES,
                     code::UNKNOWN_ROLE,
                     role,
-                    "the name of a directory role",
-                    roles::near(role),
+                    ("the name of a directory role", roles::near(role)),
                 );
             }
         }

@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::{Change, Creates, Faulty, JobKind, KINDS, Passwords, Request, Row, RunsIn, Undo, find, header};
+use crate::{Change, Creates, Faulty, JobKind, KINDS, Passwords, Request, RowCells, RunsIn, Undo, find, header};
 
 /// The records of a kind's sample; the first is the header.
 fn sample(job: &dyn JobKind) -> Vec<Vec<String>> {
@@ -27,7 +27,7 @@ fn each_sample_request(job: &dyn JobKind, mut look: impl FnMut(Request<'_>)) {
     for record in &sample(job)[1..] {
         let cells: Vec<Option<&str>> = record.iter().map(|cell| Some(cell.as_str())).collect();
         look(
-            job.request(&Row::new(&cells))
+            job.request(&RowCells::new(&cells))
                 .unwrap_or_else(|problems| panic!("{record:?}: {problems:#?}")),
         );
     }
@@ -78,7 +78,7 @@ fn no_fault_of_a_cell_can_be_read_as_its_opposite() {
                 let mut cells: Vec<Option<&str>> = good.iter().map(|cell| Some(cell.as_str())).collect();
                 cells[at] = Some(&value);
                 let problems = job
-                    .request(&Row::new(&cells))
+                    .request(&RowCells::new(&cells))
                     .err()
                     .map_or_else(Vec::new, |faulty| faulty.problems);
                 for problem in problems {
@@ -238,7 +238,7 @@ proptest! {
     ) {
         let job = KINDS[job];
         let row: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
-        match job.request(&Row::new(&row)) {
+        match job.request(&RowCells::new(&row)) {
             Ok(request) => request.each_key(&|customer| customer.as_written().to_owned(), &mut |_, value| assert!(!value.is_empty())),
             Err(Faulty { problems, .. }) => {
                 assert!(!problems.is_empty());
@@ -246,7 +246,7 @@ proptest! {
                 let places: Vec<_> = problems.iter().map(|problem| {
                     let place = place(&problem.column);
                     assert!(place.is_some() || problem.column.is_empty(), "{problem:?}");
-                    let cell = place.map_or("", |at| Row::new(&row).text(at));
+                    let cell = place.map_or("", |at| RowCells::new(&row).text(at));
                     let secret = place.is_some_and(|at| job.columns()[at].secret);
                     assert!(!secret || problem.value.is_empty());
                     // A fault of one entry of a list shows that entry.
@@ -306,7 +306,7 @@ proptest! {
                 let mapping = header::recognise(job, file_header, &[]).unwrap();
                 let row: Vec<Option<&str>> =
                     mapping.columns.iter().map(|at| at.map(|at| cells[at].as_str())).collect();
-                job.request(&Row::new(&row)).map(|request| format!("{request:?}")).map_err(|faulty| faulty.problems)
+                job.request(&RowCells::new(&row)).map(|request| format!("{request:?}")).map_err(|faulty| faulty.problems)
             };
             prop_assert_eq!(read(&native), read(&foreign), "{}", template.name);
             prop_assert!(read(&native).is_ok());

@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Template, Undo, position};
+use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, RowCells, RunsIn, Template, Undo, position};
 
 /// The kind.
 pub(crate) struct DeleteUsers;
@@ -57,7 +57,7 @@ impl JobKind for DeleteUsers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         // A user's directory has no place for it; the record keeps the row.

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::faults::Faults;
 use crate::model::{cell, list};
 use crate::{
-    Column, Export, ExportFormat, ExportOf, Faulty, JobKind, Matching, Passwords, Policy, Request, Row, RunsIn,
+    Column, Export, ExportFormat, ExportOf, Faulty, JobKind, Matching, Passwords, Policy, Request, RowCells, RunsIn,
     SearchField, Undo, code, nearest, position, text,
 };
 
@@ -87,7 +87,7 @@ impl JobKind for ExportCustomers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let what = match cell::choice(&mut faults, row, WHAT) {
             None if row.text(WHAT).is_empty() => Some(ExportOf::Customers),
@@ -123,7 +123,7 @@ impl JobKind for ExportCustomers {
 }
 
 /// Notes filters that cannot have any effect.
-fn check_filters(faults: &mut Faults, row: &Row<'_>, field: SearchField) {
+fn check_filters(faults: &mut Faults, row: &RowCells<'_>, field: SearchField) {
     if !row.text(CUSTOMER).is_empty() {
         for filter in [SEARCH, RELATIONSHIP, COUNTRY, TAG] {
             let written = row.text(filter);
@@ -155,7 +155,7 @@ fn check_filters(faults: &mut Faults, row: &Row<'_>, field: SearchField) {
     }
 }
 
-fn sort(faults: &mut Faults, row: &Row<'_>, what: ExportOf) -> Option<(&'static str, bool)> {
+fn sort(faults: &mut Faults, row: &RowCells<'_>, what: ExportOf) -> Option<(&'static str, bool)> {
     let written = faults.line(row, SORT, usize::MAX);
     if written.is_empty() || text::has_control(written) {
         return None;
@@ -167,7 +167,7 @@ fn sort(faults: &mut Faults, row: &Row<'_>, what: ExportOf) -> Option<(&'static 
     column(faults, SORT, name, what).map(|name| (name, descending))
 }
 
-fn columns(faults: &mut Faults, row: &Row<'_>, what: ExportOf) -> Vec<&'static str> {
+fn columns(faults: &mut Faults, row: &RowCells<'_>, what: ExportOf) -> Vec<&'static str> {
     let written = faults.line(row, COLUMN_NAMES, usize::MAX);
     if text::has_control(written) {
         return Vec::new();
@@ -204,11 +204,11 @@ fn column(faults: &mut Faults, at: usize, written: &str, what: ExportOf) -> Opti
         .map(|column| column.name);
     let names: Vec<&str> = all.iter().map(|column| column.name).collect();
     let expected = format!("a column of {}: {}", what.as_str(), names.join(", "));
-    faults.add_near(at, code::UNKNOWN_CHOICE, written, expected, near);
+    faults.add_near(at, code::UNKNOWN_CHOICE, written, (expected, near));
     None
 }
 
-fn name<'a>(faults: &mut Faults, row: &Row<'a>, format: ExportFormat) -> &'a str {
+fn name<'a>(faults: &mut Faults, row: &RowCells<'a>, format: ExportFormat) -> &'a str {
     let before = faults.count();
     let name = faults.line(row, NAME, MAX_NAME);
     if faults.count() > before || name.is_empty() {
@@ -225,8 +225,7 @@ fn name<'a>(faults: &mut Faults, row: &Row<'a>, format: ExportFormat) -> &'a str
             NAME,
             code::INVALID,
             name,
-            "a file name without its extension",
-            Some(stem),
+            ("a file name without its extension", Some(stem)),
         );
     }
     name

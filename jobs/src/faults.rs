@@ -1,7 +1,7 @@
 //! Collects what is wrong with a row while it is read, so that every fault is reported and not just the first.
 
 use crate::text;
-use crate::{Column, Faulty, Problem, Request, Row, code};
+use crate::{Column, Faulty, Problem, Request, RowCells, code};
 
 /// The faults of one row so far. Costs nothing while there are none.
 pub(crate) struct Faults {
@@ -21,7 +21,7 @@ impl Faults {
     /// Notes a fault of the column at `column`.
     #[cold]
     pub(crate) fn add(&mut self, column: usize, code: &str, value: &str, expected: impl Into<String>) {
-        self.add_near(column, code, value, expected, None);
+        self.add_near(column, code, value, (expected, None));
     }
 
     /// As [`add`](Self::add), with the nearest valid choice.
@@ -31,8 +31,7 @@ impl Faults {
         column: usize,
         code: &str,
         value: &str,
-        expected: impl Into<String>,
-        nearest: Option<&str>,
+        (expected, nearest): (impl Into<String>, Option<&str>),
     ) {
         let at_fault = &self.columns[column];
         let shown = if at_fault.secret { "" } else { value };
@@ -61,14 +60,14 @@ impl Faults {
     }
 
     /// The cell of one column: a single line of at most `max` characters, perhaps none.
-    pub(crate) fn line<'a>(&mut self, row: &Row<'a>, column: usize, max: usize) -> &'a str {
+    pub(crate) fn line<'a>(&mut self, row: &RowCells<'a>, column: usize, max: usize) -> &'a str {
         let value = row.text(column);
         self.check_line(column, value, max);
         value
     }
 
     /// As [`line`](Self::line); an empty cell is a fault too.
-    pub(crate) fn required_line<'a>(&mut self, row: &Row<'a>, column: usize, max: usize) -> &'a str {
+    pub(crate) fn required_line<'a>(&mut self, row: &RowCells<'a>, column: usize, max: usize) -> &'a str {
         let value = self.line(row, column, max);
         if value.is_empty() {
             self.add(column, code::REQUIRED, value, "a value");
@@ -77,7 +76,7 @@ impl Faults {
     }
 
     /// As [`line`](Self::line), but tabs and line breaks are part of the text.
-    pub(crate) fn lines<'a>(&mut self, row: &Row<'a>, column: usize, max: usize) -> &'a str {
+    pub(crate) fn lines<'a>(&mut self, row: &RowCells<'a>, column: usize, max: usize) -> &'a str {
         let value = row.text(column);
         if text::has_control(value) {
             self.check_characters(column, value, |c| {

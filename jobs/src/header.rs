@@ -69,7 +69,7 @@ pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<M
     let layouts = LAYOUTS.get(job.kind()).into_iter().flatten().filter(is_marked);
     let readings = layouts.map(|layout| layout.read(&header[..named], &keys));
     // `min_by_key` keeps the first of equals, which is the native layout.
-    let Some(reading) = readings.min_by_key(Reading::unknown) else {
+    let Some(reading) = readings.min_by_key(HeaderReading::unknown) else {
         return Err(Vec::new());
     };
     let (columns, again, mut problems) = reading.place(job, header, fixed);
@@ -254,7 +254,7 @@ impl Layout {
     }
 
     /// `keys` are those of the header's cells.
-    fn read(&self, header: &[&str], keys: &[String]) -> Reading {
+    fn read(&self, header: &[&str], keys: &[String]) -> HeaderReading {
         let meaning = |(cell, key): (&&str, &String)| {
             if is_set_aside(cell) {
                 return Meaning::Ignored;
@@ -265,7 +265,7 @@ impl Layout {
                 other => other,
             }
         };
-        Reading {
+        HeaderReading {
             template: self.template,
             cells: header.iter().zip(keys).map(meaning).collect(),
         }
@@ -275,12 +275,12 @@ impl Layout {
 type Again = [Option<usize>; 2];
 
 /// A header as one layout understands it.
-struct Reading {
+struct HeaderReading {
     template: Option<&'static Template>,
     cells: Vec<Meaning>,
 }
 
-impl Reading {
+impl HeaderReading {
     fn unknown(&self) -> usize {
         self.cells.iter().filter(|cell| **cell == Meaning::Unknown).count()
     }

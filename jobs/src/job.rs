@@ -37,7 +37,7 @@ pub trait JobKind: Sync {
     ///
     /// # Errors
     /// One [`Problem`] per fault, in column order; never just the first. What the sound cells say comes with them.
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>>;
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>>;
 }
 
 /// A row that cannot be carried out.
@@ -46,7 +46,7 @@ pub struct Faulty<'a> {
     /// What is wrong with it.
     pub problems: Vec<Problem>,
     /// What it asks for as far as it was read, to be looked up and never to be carried out. Where the row was read without the
-    /// cells at fault ([`Row::without`]), nothing in it follows from them.
+    /// cells at fault ([`RowCells::without`]), nothing in it follows from them.
     pub rest: Box<Request<'a>>,
 }
 
@@ -70,14 +70,14 @@ pub struct Template {
 ///
 /// `None`: the file has no such column. `Some("")`: it has, and the cell is empty.
 #[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
+pub struct RowCells<'a> {
     cells: &'a [Option<&'a str>],
     left_out: &'a [usize],
     again: [&'a str; 2],
     is_of_list: bool,
 }
 
-impl<'a> Row<'a> {
+impl<'a> RowCells<'a> {
     /// Wraps cells that are already in the order of [`JobKind::columns`].
     pub fn new(cells: &'a [Option<&'a str>]) -> Self {
         Self::without(cells, &[])

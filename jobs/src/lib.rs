@@ -47,7 +47,7 @@ pub use column::{Column, position};
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use header::Mapping;
 pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, skus_of_nobody};
-pub use job::{Faulty, JobKind, Row, Template};
+pub use job::{Faulty, JobKind, RowCells, Template};
 pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest};

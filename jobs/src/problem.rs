@@ -102,8 +102,8 @@ impl std::fmt::Display for Problem {
         match (self.value.as_str(), self.stated) {
             ("", true) => {}
             ("", false) => f.write_str("expected ")?,
-            (value, true) => write!(f, "`{}`: ", Shown(value))?,
-            (value, false) => write!(f, "`{}` is not ", Shown(value))?,
+            (value, true) => write!(f, "`{}`: ", Printable(value))?,
+            (value, false) => write!(f, "`{}` is not ", Printable(value))?,
         }
         f.write_str(&self.expected)?;
         match &self.suggestion {
@@ -114,9 +114,9 @@ impl std::fmt::Display for Problem {
 }
 
 /// On one line, nothing in it that a terminal would act on, and everything to be seen.
-pub(crate) struct Shown<'a>(pub(crate) &'a str);
+pub(crate) struct Printable<'a>(pub(crate) &'a str);
 
-impl std::fmt::Display for Shown<'_> {
+impl std::fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.chars().try_for_each(|c| {
             if c.is_control() || crate::text::is_invisible(c) {

@@ -5,7 +5,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Removal, Request, Row, RunsIn, Undo, position};
+use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Removal, Request, RowCells, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct RemoveRelationship;
@@ -50,7 +50,7 @@ impl JobKind for RemoveRelationship {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let removal = Removal {
             customer: cell::customer(&mut faults, row, CUSTOMER),

@@ -2,7 +2,9 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, JobKind, PasswordReset, Passwords, Policy, Request, Row, RunsIn, Undo, position};
+use crate::{
+    Change, Column, Faulty, JobKind, PasswordReset, Passwords, Policy, Request, RowCells, RunsIn, Undo, position,
+};
 
 /// The kind.
 pub(crate) struct ResetPasswords;
@@ -52,7 +54,7 @@ impl JobKind for ResetPasswords {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let reset = PasswordReset {
             user: cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME),

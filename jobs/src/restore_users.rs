@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::model::cell;
-use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Undo, position};
+use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, RowCells, RunsIn, Undo, position};
 
 /// The kind.
 pub(crate) struct RestoreUsers;
@@ -45,7 +45,7 @@ impl JobKind for RestoreUsers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         faults.finish(Change::RestoreUser(user))

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::faults::Faults;
 use crate::model::{cell, products, skus};
-use crate::{Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Seats, Undo, code, position};
+use crate::{
+    Change, Column, Faulty, JobKind, Passwords, Policy, Request, RowCells, RunsIn, Seats, Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct SetSeats;
@@ -56,7 +58,7 @@ impl JobKind for SetSeats {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let (part_number, sku_id) = sku(&mut faults, row);
@@ -74,7 +76,7 @@ impl JobKind for SetSeats {
 }
 
 /// The part number in capitals and the id, from what the row says of either.
-fn sku<'a>(faults: &mut Faults, row: &Row<'a>) -> (&'a str, Uuid) {
+fn sku<'a>(faults: &mut Faults, row: &RowCells<'a>) -> (&'a str, Uuid) {
     let before = faults.count();
     let part_number = faults.required_line(row, SKU, 128);
     let is_faulty = faults.count() > before;
@@ -89,15 +91,14 @@ fn sku<'a>(faults: &mut Faults, row: &Row<'a>) -> (&'a str, Uuid) {
     }
     if let Ok(written_as_id) = Uuid::try_parse(part_number) {
         let expected = "the SKU's part number; its GUID belongs in `sku_id`";
-        faults.add_near(SKU, code::INVALID, part_number, expected, skus::by_id(written_as_id));
+        faults.add_near(SKU, code::INVALID, part_number, (expected, skus::by_id(written_as_id)));
     } else if !products::is_part_number(part_number) {
         let expected = "a part number, which has neither blanks nor any of `: , ; | +`";
         faults.add_near(
             SKU,
             code::INVALID,
             part_number,
-            expected,
-            products::known_sku(part_number),
+            (expected, products::known_sku(part_number)),
         );
     } else if let Some((known, known_id)) = skus::find(part_number) {
         if given.is_some_and(|given| given != known_id) {
@@ -106,26 +107,24 @@ fn sku<'a>(faults: &mut Faults, row: &Row<'a>) -> (&'a str, Uuid) {
                 SKU_ID,
                 code::INVALID,
                 id,
-                format!("the id of `{known}`, or nothing"),
-                Some(&near),
+                (format!("the id of `{known}`, or nothing"), Some(&near)),
             );
         }
         return (known, known_id);
     } else if let Some(known) = given.and_then(skus::by_id) {
         let expected = "the part number of that id";
-        faults.add_near(SKU, code::CONFLICTING, part_number, expected, Some(known));
+        faults.add_near(SKU, code::CONFLICTING, part_number, (expected, Some(known)));
     } else if part_number.bytes().any(|byte| byte.is_ascii_lowercase()) {
         let capitals = part_number.to_ascii_uppercase();
         faults.add_near(
             SKU,
             code::INVALID,
             part_number,
-            "a part number in capitals",
-            Some(&capitals),
+            ("a part number in capitals", Some(&capitals)),
         );
     } else if id.is_empty() && !part_number.is_empty() {
         let expected = "a part number we know, or the SKU's GUID in `sku_id`";
-        faults.add_near(SKU, code::UNKNOWN_SKU, part_number, expected, skus::near(part_number));
+        faults.add_near(SKU, code::UNKNOWN_SKU, part_number, (expected, skus::near(part_number)));
     }
     (part_number, given.unwrap_or_default())
 }

@@ -6,7 +6,7 @@
 use crate::faults::Faults;
 use crate::model::cell;
 use crate::{
-    Change, Column, Faulty, JobKind, Passwords, Policy, ProductType, Request, Row, RunsIn, SubscriptionState,
+    Change, Column, Faulty, JobKind, Passwords, Policy, ProductType, Request, RowCells, RunsIn, SubscriptionState,
     SubscriptionStatus, Undo, code, position,
 };
 
@@ -82,7 +82,7 @@ impl JobKind for SetSubscriptions {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let state = SubscriptionState {
             customer: cell::customer(&mut faults, row, CUSTOMER),
@@ -112,7 +112,7 @@ impl JobKind for SetSubscriptions {
 }
 
 /// A list says that a copied subscription is missing where it was copied from, whatever its status was.
-fn status(faults: &mut Faults, row: &Row<'_>) -> Option<SubscriptionStatus> {
+fn status(faults: &mut Faults, row: &RowCells<'_>) -> Option<SubscriptionStatus> {
     if row.text(STATUS).eq_ignore_ascii_case("missing") {
         return None;
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::Shown;
+use crate::problem::Printable;
 use crate::text::is_around;
 use crate::{JobKind, clip};
 
@@ -128,12 +128,12 @@ impl fmt::Display for Subject {
             _ if self.key.is_empty() => (&self.name, [of.as_str(), ""]),
             _ => (&self.key, [self.name.as_str(), of.as_str()]),
         };
-        write!(f, "{}", Shown(first))?;
+        write!(f, "{}", Printable(first))?;
         let more: Vec<&str> = more.into_iter().filter(|more| !more.is_empty()).collect();
         match (more.is_empty(), first.is_empty()) {
             (true, _) => Ok(()),
-            (false, true) => write!(f, "{}", Shown(&more.join(", "))),
-            (false, false) => write!(f, " ({})", Shown(&more.join(", "))),
+            (false, true) => write!(f, "{}", Printable(&more.join(", "))),
+            (false, false) => write!(f, " ({})", Printable(&more.join(", "))),
         }
     }
 }

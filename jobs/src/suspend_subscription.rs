@@ -3,8 +3,8 @@
 use crate::faults::Faults;
 use crate::model::cell;
 use crate::{
-    Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, SubscriptionStatus, Suspension, Undo,
-    position,
+    Change, Column, Faulty, JobKind, Passwords, Policy, Request, RowCells, RunsIn, SubscriptionStatus, Suspension,
+    Undo, position,
 };
 
 /// The kind.
@@ -58,7 +58,7 @@ impl JobKind for SuspendSubscription {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let suspension = Suspension {
             customer: cell::customer(&mut faults, row, CUSTOMER),
@@ -72,7 +72,7 @@ impl JobKind for SuspendSubscription {
 
 /// What the row asks for. Lists say how a subscription stands, which is understood as how it should; an empty cell there, or that
 /// a copied one is missing where it was copied from, says nothing of that.
-fn action(faults: &mut Faults, row: &Row<'_>) -> Option<SubscriptionStatus> {
+fn action(faults: &mut Faults, row: &RowCells<'_>) -> Option<SubscriptionStatus> {
     let written = row.text(ACTION);
     if written.eq_ignore_ascii_case("missing") || (written.is_empty() && row.is_of_list()) {
         return None;

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::faults::Faults;
 use crate::model::{cell, email};
 use crate::{
-    Change, Column, CustomerRef, Direction, Faulty, Flow, JobKind, Passwords, Policy, Request, Row, RunsIn, Switch,
-    TransferAction, Undo, code, position,
+    Change, Column, CustomerRef, Direction, Faulty, Flow, JobKind, Passwords, Policy, Request, RowCells, RunsIn,
+    Switch, TransferAction, Undo, code, position,
 };
 
 /// The kind.
@@ -79,7 +79,7 @@ impl JobKind for SwitchSubscription {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         let subscription_id = cell::required_guid(&mut faults, row, SUBSCRIPTION_ID);
@@ -113,7 +113,7 @@ impl JobKind for SwitchSubscription {
 }
 
 /// The customer and the partner are easily swapped: both are tenants.
-fn check_partner(faults: &mut Faults, row: &Row<'_>, customer: CustomerRef<'_>, partner: Option<Uuid>) {
+fn check_partner(faults: &mut Faults, row: &RowCells<'_>, customer: CustomerRef<'_>, partner: Option<Uuid>) {
     if let (CustomerRef::Id(customer, _), Some(partner)) = (customer.looked_up_by(), partner)
         && customer == partner
     {
@@ -127,7 +127,7 @@ fn check_partner(faults: &mut Faults, row: &Row<'_>, customer: CustomerRef<'_>, 
     }
 }
 
-fn customer_email<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
+fn customer_email<'a>(faults: &mut Faults, row: &RowCells<'a>) -> &'a str {
     let before = faults.count();
     let address = faults.line(row, CUSTOMER_EMAIL, email::MAX);
     if faults.count() == before && !address.is_empty() && email::domain(address).is_none() {
@@ -137,14 +137,14 @@ fn customer_email<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
 }
 
 /// Whether the step is ours to take.
-fn check_step(faults: &mut Faults, row: &Row<'_>, direction: Direction, flow: Flow, action: TransferAction) {
+fn check_step(faults: &mut Faults, row: &RowCells<'_>, direction: Direction, flow: Flow, action: TransferAction) {
     let who = rules::who(flow);
     let mut ours = rules::steps(flow, direction);
     if ours.is_empty() {
         // No step would do in this direction.
         let expected = format!("`out`, the only direction of flow `{}`: {who}", flow.as_str());
         let near = Some(Direction::Out.as_str());
-        faults.add_near(DIRECTION, code::CONFLICTING, row.text(DIRECTION), expected, near);
+        faults.add_near(DIRECTION, code::CONFLICTING, row.text(DIRECTION), (expected, near));
         ours = rules::steps(flow, Direction::Out);
     }
     if !ours.contains(&action) {
@@ -160,7 +160,7 @@ fn check_step(faults: &mut Faults, row: &Row<'_>, direction: Direction, flow: Fl
 }
 
 /// Whether the row has what a request says.
-fn check_request(faults: &mut Faults, row: &Row<'_>, flow: Flow) {
+fn check_request(faults: &mut Faults, row: &RowCells<'_>, flow: Flow) {
     let needed = [
         (PARTNER_TENANT_ID, true, "the GUID of the other partner's tenant"),
         (PARTNER_NAME, rules::names_partner(flow), "the other partner's name"),

@@ -3,7 +3,9 @@
 use crate::choice::Choice as _;
 use crate::faults::Faults;
 use crate::model::{cell, list};
-use crate::{Column, ExportOf, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Sync, Undo, code, position};
+use crate::{
+    Column, ExportOf, Faulty, JobKind, Passwords, Policy, Request, RowCells, RunsIn, Sync, Undo, code, position,
+};
 
 /// The kind.
 pub(crate) struct SyncCustomers;
@@ -56,7 +58,7 @@ impl JobKind for SyncCustomers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let from = from(&mut faults, row);
         let customer = cell::optional_customer(&mut faults, row, CUSTOMER);
@@ -76,7 +78,7 @@ impl JobKind for SyncCustomers {
     }
 }
 
-fn from<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
+fn from<'a>(faults: &mut Faults, row: &RowCells<'a>) -> &'a str {
     let before = faults.count();
     let from = faults.required_line(row, FROM, 64);
     let allowed = |text: &str| {
@@ -87,7 +89,7 @@ fn from<'a>(faults: &mut Faults, row: &Row<'a>) -> &'a str {
         let lower = from.to_ascii_lowercase();
         let near = allowed(&lower).then_some(lower.as_str());
         let expected = "a store's name: lower-case letters, digits, `-` and `_`";
-        faults.add_near(FROM, code::INVALID, from, expected, near);
+        faults.add_near(FROM, code::INVALID, from, (expected, near));
     }
     from
 }

@@ -1,6 +1,6 @@
 //! What the tests of the kinds have in common.
 
-use crate::{Change, JobKind, Problem, Request, Row, position};
+use crate::{Change, JobKind, Problem, Request, RowCells, position};
 
 /// A row of the kind with these cells; later ones replace earlier ones, and all others are empty.
 pub(crate) fn row_of<'a>(
@@ -17,7 +17,7 @@ pub(crate) fn row_of<'a>(
 
 /// The change that such a row of a kind asks for.
 pub(crate) fn change<'a>(job: &dyn JobKind, cells: &'a [Option<&'a str>]) -> Result<Change<'a>, Vec<Problem>> {
-    match job.request(&Row::new(cells)).map_err(|faulty| faulty.problems)? {
+    match job.request(&RowCells::new(cells)).map_err(|faulty| faulty.problems)? {
         Request::Change(change) => Ok(change),
         other => panic!("{other:?}"),
     }
@@ -28,7 +28,7 @@ pub(crate) fn change<'a>(job: &dyn JobKind, cells: &'a [Option<&'a str>]) -> Res
 pub(crate) fn check(job: &dyn JobKind, good: &[(&str, &str)], cells: &[(&str, &str)], expected: &[&str]) {
     let row = row_of(job, good, cells);
     let problems = job
-        .request(&Row::new(&row))
+        .request(&RowCells::new(&row))
         .err()
         .map_or_else(Vec::new, |faulty| faulty.problems);
     let told: Vec<String> = problems

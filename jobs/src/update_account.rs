@@ -6,8 +6,8 @@ use crate::faults::Faults;
 use crate::model::cell::{self, Wish};
 use crate::model::{country, profile};
 use crate::{
-    Change, Column, CustomerField, CustomerPatch, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Undo, code,
-    position,
+    Change, Column, CustomerField, CustomerPatch, Faulty, JobKind, Passwords, Policy, Request, RowCells, RunsIn, Undo,
+    code, position,
 };
 
 /// The kind.
@@ -66,7 +66,7 @@ impl JobKind for UpdateAccount {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         // State and postal code can be judged only when the row says for which country.

@@ -7,8 +7,8 @@ use crate::faults::Faults;
 use crate::model::cell::{self, Wish};
 use crate::model::person;
 use crate::{
-    Change, Column, Faulty, JobKind, Passwords, Policy, Request, Row, RunsIn, Template, Undo, UserField, UserPatch,
-    code, position,
+    Change, Column, Faulty, JobKind, Passwords, Policy, Request, RowCells, RunsIn, Template, Undo, UserField,
+    UserPatch, code, position,
 };
 
 /// The kind.
@@ -91,7 +91,7 @@ impl JobKind for UpdateUsers {
         }
     }
 
-    fn request<'a>(&self, row: &Row<'a>) -> Result<Request<'a>, Faulty<'a>> {
+    fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>> {
         let mut faults = Faults::new(COLUMNS);
         let user = cell::user(&mut faults, row, CUSTOMER, USER_PRINCIPAL_NAME);
         let mut fields = Vec::new();
@@ -137,7 +137,7 @@ const A_LOCATION: &str = "a country code of two letters; it can be changed but n
 const YES_OR_NO: &str = "`yes` or `no`; it is always one of the two";
 
 /// Whether a cell says what a field is to be that cannot be empty; one that would erase it is a fault.
-fn is_set(faults: &mut Faults, row: &Row<'_>, column: usize, expected: &str) -> bool {
+fn is_set(faults: &mut Faults, row: &RowCells<'_>, column: usize, expected: &str) -> bool {
     let wish = Wish::of(row.text(column));
     if wish == Wish::Erase {
         faults.add(column, code::CANNOT_CLEAR, row.text(column), expected);

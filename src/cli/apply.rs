@@ -12,7 +12,7 @@ use super::outcome::{refused, tell_result};
 use super::output;
 use super::passwords::PasswordArgs;
 use super::run::{FileSubmission, has_place, process};
-use super::{End, SubmissionArgs};
+use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;
 use crate::ledger::{Actor, JobState};
 use crate::plan::PIPED;
@@ -36,14 +36,14 @@ pub(super) struct ApplyArgs {
     by: Actor,
 }
 
-pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let stop = super::stop_signal()?;
     let path = Path::new(&args.what);
     let id = if path.is_file() || is_piped(path) {
         has_place(app, args.out.dir())?;
         match Box::pin(submit_plan(args, app, path, &stop, json)).await? {
             Some(id) => id,
-            None => return Ok(End::Unfinished),
+            None => return Ok(CommandEnd::Unfinished),
         }
     } else {
         let job = match app.service.find(&args.what).await {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::text_table::TextTable;
-use super::{End, input, on_ledger, output};
+use super::{CommandEnd, input, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::ledger::audit::{Anchor, AuditRecord, ChainReport, Checker};
@@ -83,7 +83,7 @@ enum AuditFormat {
     Csv,
 }
 
-pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow::Result<CommandEnd> {
     // clap could say so itself, but would then refuse `tenantry audit --json verify` as well.
     if args.command.is_some() && (args.log.job.is_some() || args.log.limit.is_some()) {
         bail!("--job and --limit come after the subcommand");
@@ -116,7 +116,7 @@ pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow
     }
 }
 
-async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<End> {
+async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = job(app, args.job.as_deref()).await?;
     let records = app
         .service
@@ -129,7 +129,7 @@ async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<End> {
             writeln!(out, "{}", record.to_json())?;
         }
         out.flush()?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     let mut table = TextTable::new(out, ["    seq", "time", "actor", "action", "job", "what"]);
     for record in &records {
@@ -151,7 +151,7 @@ async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<End> {
         table.row(cells.map(output::printable).to_vec())?;
     }
     table.end()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 /// What became of the rows; nothing as long as nothing has.
@@ -178,7 +178,7 @@ fn with_short_hashes(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-async fn export(args: &ExportArgs, app: &App) -> anyhow::Result<End> {
+async fn export(args: &ExportArgs, app: &App) -> anyhow::Result<CommandEnd> {
     let job = job(app, args.job.as_deref()).await?;
     let mut after = match args.since {
         Some(since) => {
@@ -214,7 +214,7 @@ async fn export(args: &ExportArgs, app: &App) -> anyhow::Result<End> {
         csv.flush()?;
     }
     out.flush()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 const COLUMNS: [&str; 12] = [
@@ -308,7 +308,7 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainRepor
     Ok(report)
 }
 
-fn tell(report: &ChainReport, json: bool) -> anyhow::Result<End> {
+fn tell(report: &ChainReport, json: bool) -> anyhow::Result<CommandEnd> {
     let intact = report.fault_count == 0 && !report.anchor_before;
     let mut out = output::out();
     if json {
@@ -323,11 +323,11 @@ fn tell(report: &ChainReport, json: bool) -> anyhow::Result<End> {
     }
     out.flush()?;
     Ok(if report.fault_count > 0 {
-        End::SomeRowsNot
+        CommandEnd::SomeRowsNot
     } else if report.anchor_before {
-        End::Unfinished
+        CommandEnd::Unfinished
     } else {
-        End::Fine
+        CommandEnd::Fine
     })
 }
 

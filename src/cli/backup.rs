@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use super::{End, output};
+use super::{CommandEnd, output};
 use crate::config::Config;
 use crate::db::{ConnectOptions, Db, sqlite_path};
 
@@ -27,7 +27,7 @@ pub(super) struct BackupArgs {
     file: PathBuf,
 }
 
-pub(super) async fn backup(args: &BackupArgs, config: &Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn backup(args: &BackupArgs, config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
     let url = config.ledger.url.reveal();
     let Some(ledger) = sqlite_path(url) else {
         bail!(
@@ -46,7 +46,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config, json: bool) -> an
     db.close().await;
     let Some(filled) = filled else {
         output::say("stopped; no backup was made");
-        return Ok(End::Unfinished);
+        return Ok(CommandEnd::Unfinished);
     };
     filled?;
     let file_of = file.display();
@@ -63,7 +63,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config, json: bool) -> an
         ));
     }
     out.flush()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 /// Refuses what would make no backup, or would spoil another file.

@@ -3,14 +3,15 @@
 use std::io::Write;
 
 use clap::Args;
-use tenantry_jobs::{ExportColumn, Row};
+use tenantry_jobs::{ExportColumn, RowCells};
 use tokio::sync::mpsc;
 
-use super::End;
+use super::CommandEnd;
 use super::output;
 use super::text_table::TextTable;
 use crate::app::App;
 use crate::service::ListError;
+use crate::store::listing::RowBatch;
 
 #[derive(Debug, Args)]
 pub(super) struct CustomersArgs {
@@ -49,11 +50,11 @@ pub(super) struct CustomersArgs {
     limit: Option<u64>,
 }
 
-pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let kind = super::kind("export-customers")?;
     let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
     // The same checks as a row of `export-customers` goes through.
-    let asked = kind.request(&Row::new(&cells)).map_err(|faulty| {
+    let asked = kind.request(&RowCells::new(&cells)).map_err(|faulty| {
         let problems: Vec<String> = faulty.problems.iter().map(|problem| format!("--{problem}")).collect();
         anyhow::anyhow!(problems.join("\n"))
     })?;
@@ -70,25 +71,29 @@ pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> an
     if let Some(left_out) = left_out {
         output::say(&left_out);
     }
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 async fn print(
-    mut rows: mpsc::Receiver<Vec<String>>,
+    mut batches: mpsc::Receiver<RowBatch>,
     columns: Vec<&'static ExportColumn>,
     json: bool,
 ) -> std::io::Result<()> {
     let mut out = output::out();
     if json {
-        while let Some(cells) = rows.recv().await {
-            crate::export::object(&mut out, &columns, &cells)?;
-            writeln!(out)?;
+        while let Some(rows) = batches.recv().await {
+            for cells in rows {
+                crate::export::object(&mut out, &columns, &cells)?;
+                writeln!(out)?;
+            }
         }
         return out.flush();
     }
     let mut table = TextTable::new(out, columns.iter().map(|column| column.title));
-    while let Some(cells) = rows.recv().await {
-        table.row(cells)?;
+    while let Some(rows) = batches.recv().await {
+        for cells in rows {
+            table.row(cells)?;
+        }
     }
     table.end()
 }

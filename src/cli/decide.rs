@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::End;
+use super::CommandEnd;
 use super::outcome::tell;
 use crate::app::App;
 use crate::ledger::{Actor, Job};
@@ -40,27 +40,27 @@ pub(super) struct DecideArgs {
     by: Actor,
 }
 
-pub(super) async fn approve(args: &ApproveArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn approve(args: &ApproveArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     show(&app.service.approve(&args.by, &job, &args.hash).await?, json)
 }
 
-pub(super) async fn reject(args: &RejectArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn reject(args: &RejectArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     show(&app.service.reject(&args.by, &job, &args.reason).await?, json)
 }
 
-pub(super) async fn pause(args: &DecideArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn pause(args: &DecideArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     show(&app.service.pause(&args.by, &job).await?, json)
 }
 
-pub(super) async fn resume(args: &DecideArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn resume(args: &DecideArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     show(&app.service.resume(&args.by, &job).await?, json)
 }
 
-fn show(job: &Job, json: bool) -> anyhow::Result<End> {
+fn show(job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
     tell(job, json)?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }

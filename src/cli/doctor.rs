@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use serde_json::json;
 
-use super::End;
+use super::CommandEnd;
 use super::output;
 use crate::config::Config;
 use crate::ledger::Actor;
@@ -22,7 +22,7 @@ pub(super) struct DoctorArgs {
     by: Actor,
 }
 
-pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
     let stores = crate::registry::stores(config, None).map_err(|error| error.to_string());
     let findings = examine(config, stores, args.repair.then_some(&args.by)).await;
     let mut out = output::out();
@@ -37,8 +37,8 @@ pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> an
     }
     out.flush()?;
     Ok(if findings.iter().all(|finding| finding.fine) {
-        End::Fine
+        CommandEnd::Fine
     } else {
-        End::Unfinished
+        CommandEnd::Unfinished
     })
 }

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::End;
+use super::CommandEnd;
 use super::destination::Format;
 use super::outcome::{passwords, tell, tell_result};
 use super::output::{self, ProgressDisplay};
@@ -150,7 +150,7 @@ impl RowFilter {
     }
 }
 
-pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let filter = JobFilter {
         state: args.state,
         kind: args.kind,
@@ -163,7 +163,7 @@ pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Resul
             writeln!(out, "{}", JobSummary::of(job).to_json())?;
         }
         out.flush()?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     let mut table = TextTable::new(out, ["job", "kind", "state", "submitted", "rows"]);
     for job in &jobs {
@@ -177,15 +177,15 @@ pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Resul
         ])?;
     }
     table.end()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn show(args: &OneJobArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn show(args: &OneJobArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     tell(&app.service.find(&args.job).await?, json)?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     let (mut out, mut table) = (output::out(), TextTable::untitled(output::out()));
     let subjects = app
@@ -250,10 +250,10 @@ pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Resu
     }
     out.flush()?;
     table.end()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     if let Some(dir) = &args.out {
         if !job.state.is_final() {
@@ -273,7 +273,7 @@ pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow
         progress.done();
         written?;
         tell_result(app, &app.service.job(job.id).await?, json).await?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     if let Some(name) = &args.file {
         if !delivery::write_file(&app.service.ledger, &job, name, &mut output::out()).await? {
@@ -292,7 +292,7 @@ pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow
             };
             anyhow::bail!("job {} has made no file `{name}`; its files: {made}", job.id);
         }
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     let (ledger, form) = (&app.service.ledger, args.table.form(app)?);
     match &args.table.save {
@@ -308,10 +308,10 @@ pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow
     if let Some(next) = passwords(app, &job).await.filter(|_| !json) {
         output::say(&format!("next: {next}"));
     }
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn rejects(args: &RejectsArgs, app: &App) -> anyhow::Result<End> {
+pub(super) async fn rejects(args: &RejectsArgs, app: &App) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     let (ledger, form) = (&app.service.ledger, args.table.form(app)?);
     match &args.table.save {
@@ -324,20 +324,20 @@ pub(super) async fn rejects(args: &RejectsArgs, app: &App) -> anyhow::Result<End
             delivery::write_rejects(ledger, &job, form, output::out()).await?;
         }
     }
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn cancel(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn cancel(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     let (job, is_stopped) = app.service.cancel(&args.by, &job).await?;
     if !is_stopped {
         output::say(&format!("job {} had ended before", job.id));
     }
     tell(&job, json)?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn retry(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn retry(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     let id = app.service.retry(&args.by, &job).await?;
     let mut out = output::out();
@@ -347,5 +347,5 @@ pub(super) async fn retry(args: &AskedArgs, app: &App, json: bool) -> anyhow::Re
         writeln!(out, "{id}")?;
     }
     out.flush()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::End;
+use super::CommandEnd;
 use super::output;
 use crate::clock::Clock;
 use crate::passwords::write_key_pair;
@@ -19,7 +19,7 @@ pub(super) struct KeygenArgs {
     out: PathBuf,
 }
 
-pub(super) fn keygen(args: &KeygenArgs, json: bool) -> anyhow::Result<End> {
+pub(super) fn keygen(args: &KeygenArgs, json: bool) -> anyhow::Result<CommandEnd> {
     let file = args.out.display();
     let public = match write_key_pair(&args.out, &Clock::system()) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -40,5 +40,5 @@ pub(super) fn keygen(args: &KeygenArgs, json: bool) -> anyhow::Result<End> {
         ));
     }
     out.flush()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }

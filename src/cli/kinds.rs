@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use tenantry_jobs::{JobKind, KINDS};
 
-use super::End;
+use super::CommandEnd;
 use super::output;
 use super::text_table::TextTable;
 use crate::config::Config;
@@ -25,14 +25,14 @@ pub(super) struct TemplateArgs {
     explain: bool,
 }
 
-pub(super) fn kinds(json: bool) -> anyhow::Result<End> {
+pub(super) fn kinds(json: bool) -> anyhow::Result<CommandEnd> {
     if !json {
         let mut table = TextTable::untitled(output::out());
         for job in KINDS {
             table.row(vec![job.kind().to_owned(), job.summary().to_owned()])?;
         }
         table.end()?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     let mut out = output::out();
     for job in KINDS {
@@ -46,11 +46,11 @@ pub(super) fn kinds(json: bool) -> anyhow::Result<End> {
         writeln!(out, "{kind}")?;
     }
     out.flush()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 /// Columns that the configured store has no place for are left out, so that what is printed can be handed in as it is.
-pub(super) fn template(args: &TemplateArgs, config: &Config) -> anyhow::Result<End> {
+pub(super) fn template(args: &TemplateArgs, config: &Config) -> anyhow::Result<CommandEnd> {
     let job = super::kind(&args.kind)?;
     let mut out = output::out();
     let stores = stores(config, None)?;
@@ -70,7 +70,7 @@ pub(super) fn template(args: &TemplateArgs, config: &Config) -> anyhow::Result<E
             ])?;
         }
         table.end()?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     } else if args.sample {
         let sample = if unkept.is_empty() {
             job.sample().to_owned()
@@ -88,7 +88,7 @@ pub(super) fn template(args: &TemplateArgs, config: &Config) -> anyhow::Result<E
         writeln!(out, "{}", names.join(","))?;
     }
     out.flush()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 /// The sample with these columns alone.

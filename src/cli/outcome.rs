@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{End, output};
+use super::{CommandEnd, output};
 use crate::app::App;
 use crate::ledger::Job;
 use crate::receipt::passwords_name;
@@ -33,13 +33,13 @@ pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: boo
 }
 
 /// Prints how a job that was worked on or waited for ended, and says what to do next, with the passwords it handed out as well.
-pub(super) async fn tell_result(app: &App, job: &Job, json: bool) -> anyhow::Result<End> {
+pub(super) async fn tell_result(app: &App, job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
     let passwords = if json { None } else { passwords(app, job).await };
     told(job, passwords, json)
 }
 
 /// Prints how a job is, and says what to do next.
-pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<End> {
+pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
     told(job, None, json)
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn passwords(app: &App, job: &Job) -> Option<String> {
     ))
 }
 
-fn told(job: &Job, passwords: Option<String>, json: bool) -> anyhow::Result<End> {
+fn told(job: &Job, passwords: Option<String>, json: bool) -> anyhow::Result<CommandEnd> {
     let summary = JobSummary::of(job);
     let mut out = output::out();
     if json {

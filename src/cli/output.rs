@@ -272,11 +272,11 @@ pub(super) fn counts(counts: &Counts) -> String {
 }
 
 /// The end a job's counts and state stand for.
-pub(super) fn end_of(state: JobState, counts: &Counts) -> super::End {
+pub(super) fn end_of(state: JobState, counts: &Counts) -> super::CommandEnd {
     match state {
-        JobState::Completed | JobState::Failed if counts.rejected + counts.failed > 0 => super::End::SomeRowsNot,
-        JobState::Completed => super::End::Fine,
-        _ => super::End::Unfinished,
+        JobState::Completed | JobState::Failed if counts.rejected + counts.failed > 0 => super::CommandEnd::SomeRowsNot,
+        JobState::Completed => super::CommandEnd::Fine,
+        _ => super::CommandEnd::Unfinished,
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use tenantry_jobs::JobKind;
 
-use super::End;
+use super::CommandEnd;
 use super::output;
 use crate::app::App;
 use crate::ledger::{Actor, Job, Via};
@@ -150,13 +150,13 @@ pub(super) struct RevealArgs {
     by: Actor,
 }
 
-pub(super) async fn reveal(args: &RevealArgs, app: &App) -> anyhow::Result<End> {
+pub(super) async fn reveal(args: &RevealArgs, app: &App) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     let count = reveal_to(app, &job, &args.identity, args.out.as_deref(), &args.by).await?;
     if let Some(file) = &args.out {
         output::say(&format!("{} in {}", output::counted(count, "password"), file.display()));
     }
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 /// Writes the passwords of a job, and records it, or that it failed; how many there were.

@@ -13,7 +13,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tenantry_jobs::JobKind;
 
-use super::End;
+use super::CommandEnd;
 use super::input::{self, InputArgs, is_piped};
 use super::output::{self, ProgressDisplay};
 use super::several;
@@ -79,11 +79,11 @@ impl PlanArgs {
 }
 
 /// Shows the plan of a job.
-pub(super) async fn of_job(args: &PlanArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn of_job(args: &PlanArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     job::show(app, &args.kind, args.all, json).await
 }
 
-pub(super) async fn plan(args: &PlanArgs, config: &Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn plan(args: &PlanArgs, config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
     let kind = super::kind(&args.kind)?;
     if args.is_of_job() {
         anyhow::bail!("`plan {}` needs a FILE, or cells with --set", args.kind);
@@ -147,7 +147,7 @@ struct PlanFiles<'a> {
 }
 
 impl PlanFiles<'_> {
-    async fn one(&self) -> anyhow::Result<End> {
+    async fn one(&self) -> anyhow::Result<CommandEnd> {
         let args = self.args;
         let file = args.files.first();
         let planned = self.show(file.map(PathBuf::as_path)).await?;
@@ -171,11 +171,11 @@ impl PlanFiles<'_> {
     }
 
     /// One file after the other, each against the store as it is now.
-    async fn several(&self) -> anyhow::Result<End> {
+    async fn several(&self) -> anyhow::Result<CommandEnd> {
         let (files, json) = (&self.args.files, self.json);
         several::check(files, None)?;
         let mut out = output::out();
-        let mut end = End::Fine;
+        let mut end = CommandEnd::Fine;
         let mut are_sound = true;
         let mut left = files.iter().map(|file| input::name(file));
         if json {
@@ -204,7 +204,7 @@ impl PlanFiles<'_> {
                 told["file"] = json!(input::name(file));
                 writeln!(out, "{told}")?;
             }
-            (end, are_sound) = (End::Unfinished, false);
+            (end, are_sound) = (CommandEnd::Unfinished, false);
             if !several::is_of_file(&error) {
                 break;
             }
@@ -262,11 +262,11 @@ impl PlanFiles<'_> {
     }
 }
 
-fn end_of(planned: PlanEnd) -> End {
+fn end_of(planned: PlanEnd) -> CommandEnd {
     match planned {
-        PlanEnd::Sound => End::Fine,
-        PlanEnd::SomeRejected => End::SomeRowsNot,
-        PlanEnd::Broken => End::Unfinished,
+        PlanEnd::Sound => CommandEnd::Fine,
+        PlanEnd::SomeRejected => CommandEnd::SomeRowsNot,
+        PlanEnd::Broken => CommandEnd::Unfinished,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::End;
+use super::CommandEnd;
 use super::output;
 use crate::app::App;
 use crate::file::WholeFile;
@@ -21,7 +21,7 @@ pub(super) struct ReportArgs {
     html: Option<PathBuf>,
 }
 
-pub(super) async fn report(args: &ReportArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn report(args: &ReportArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     let report = app
         .service
@@ -38,7 +38,7 @@ pub(super) async fn report(args: &ReportArgs, app: &App, json: bool) -> anyhow::
         }
     }
     out.flush()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 fn write(path: &Path, page: &str) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use super::destination::DestinationArgs;
 use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::several::{self, Ended, Several};
-use super::{End, SubmissionArgs};
+use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;
 use crate::delivery::Destination;
 use crate::ledger::{self, JobId};
@@ -38,7 +38,7 @@ pub(super) struct RunArgs {
     submission: SubmissionArgs,
 }
 
-pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let kind = super::kind(&args.kind)?;
     let stop = super::stop_signal()?;
     several::check(&args.files, Some(&args.submission))?;
@@ -59,7 +59,7 @@ pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result
             Ended::Refused(refusal) => {
                 args.submission.passwords.forget();
                 refused(kind.kind(), *refusal, args.all, json)?;
-                Ok(End::Unfinished)
+                Ok(CommandEnd::Unfinished)
             }
             Ended::Job(job) | Ended::Queued { job, .. } => {
                 args.submission.passwords.write(app, &job).await?;

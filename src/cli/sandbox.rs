@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::{End, output};
+use super::{CommandEnd, output};
 use crate::clock::Clock;
 use tenantry_sandbox::{InjectedFault, Options, PARTNER, Quirk, Sandbox};
 
@@ -93,7 +93,7 @@ fn fault(text: &str) -> Result<(InjectedFault, f64), String> {
     Ok((fault, probability.ok_or("a probability is between 0 and 1")?))
 }
 
-pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<End> {
+pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<CommandEnd> {
     let stop = super::stop_signal()?;
     // It lives as long as this call does, and takes the state along.
     let temporary = tempfile::tempdir().context("no temporary directory can be made")?;
@@ -121,7 +121,7 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<End
         let seeded = sandbox.seed(args.seed).await?;
         tell(&base, &file, seeded, json)?;
         sandbox.serve(listener, stop).await?;
-        Ok(End::Fine)
+        Ok(CommandEnd::Fine)
     };
     let served = served.await;
     sandbox.close().await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::outcome::{refused, tell_result};
 use super::output::{self, printable};
-use super::{End, SubmissionArgs, input};
+use super::{CommandEnd, SubmissionArgs, input};
 use crate::app::App;
 use crate::ledger::Job;
 use crate::plan::PlanError;
@@ -96,7 +96,7 @@ pub(super) struct Several<'f> {
     /// The one JSON document, if that is what is wanted.
     document: Option<BufWriter<Stdout>>,
     table: Vec<[String; 8]>,
-    end: End,
+    end: CommandEnd,
 }
 
 impl<'f> Several<'f> {
@@ -118,7 +118,7 @@ impl<'f> Several<'f> {
             all,
             document,
             table: vec![HEADER.map(str::to_owned)],
-            end: End::Fine,
+            end: CommandEnd::Fine,
         })
     }
 
@@ -147,7 +147,7 @@ impl<'f> Several<'f> {
                     let told = json!({ "file": file, "job": job.id, "kind": job.kind, "state": job.state, "new": new });
                     write!(out, "{told}")?;
                 }
-                (of_job(file, &job), End::Fine, true)
+                (of_job(file, &job), CommandEnd::Fine, true)
             }
             Ok(Ended::Refused(mut refusal)) => {
                 let row = of_refused(file.clone(), &refusal);
@@ -155,7 +155,7 @@ impl<'f> Several<'f> {
                     Some(out) => refusal.write_json(self.kind, Some(&file), out)?,
                     None => refused(self.kind, *refusal, self.all, false)?,
                 }
-                (row, End::Unfinished, true)
+                (row, CommandEnd::Unfinished, true)
             }
             Err(error) => {
                 output::complain(&error);
@@ -167,7 +167,7 @@ impl<'f> Several<'f> {
                     told["state"] = json!(state);
                     write!(out, "{told}")?;
                 }
-                (nothing(file, state), End::Unfinished, goes_on)
+                (nothing(file, state), CommandEnd::Unfinished, goes_on)
             }
         };
         if let Some(out) = &mut self.document {
@@ -179,11 +179,11 @@ impl<'f> Several<'f> {
     }
 
     /// Ends the summary. Files of which nothing was said were not begun.
-    pub(super) fn finish(mut self) -> anyhow::Result<End> {
+    pub(super) fn finish(mut self) -> anyhow::Result<CommandEnd> {
         let begun = self.table.len() - 1;
         let left: Vec<String> = self.files[begun..].iter().map(|file| input::name(file)).collect();
         if !left.is_empty() {
-            self.end = self.end.max(End::Unfinished);
+            self.end = self.end.max(CommandEnd::Unfinished);
             output::say(&format!("not begun: {}", printable(&left.join(", "))));
         }
         if let Some(out) = &mut self.document {

@@ -15,7 +15,7 @@ use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::run::{FileSubmission, has_place, out_of, recorded};
 use super::several::{self, Ended, Several};
-use super::{End, SubmissionArgs};
+use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;
 use crate::delivery::Destination;
 use crate::ledger::{Job, JobId, JobState};
@@ -67,7 +67,7 @@ const OF_ONE_JOB: [&str; 14] = [
     "plaintext_passwords",
 ];
 
-pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     if let Some(file) = &args.jobs {
         let stop = super::stop_signal()?;
         return Box::pin(lines::submit(file, &args.submission.by, args.wait, app, &stop)).await;
@@ -103,7 +103,7 @@ pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::
         Ended::Refused(refusal) => {
             args.submission.passwords.forget();
             refused(kind.kind(), *refusal, args.all, json)?;
-            return Ok(End::Unfinished);
+            return Ok(CommandEnd::Unfinished);
         }
         Ended::Queued { job, new } => (job, new),
         Ended::Job(job) => (job, false),
@@ -116,7 +116,7 @@ pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::
             writeln!(out, "{}", job.id)?;
         }
         out.flush()?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     let job = work.wait(job.id, args.out.as_deref()).await?;
     args.submission.passwords.write(app, &job).await?;
@@ -134,7 +134,7 @@ struct SubmitFiles<'a> {
 
 impl SubmitFiles<'_> {
     /// Queues all files before any is waited for, so that workers have all of them in hand.
-    async fn several(&self) -> anyhow::Result<End> {
+    async fn several(&self) -> anyhow::Result<CommandEnd> {
         let args = self.args;
         let mut queued = Vec::new();
         for file in &args.files {

@@ -8,7 +8,7 @@ use serde_json::json;
 use tenantry_jobs::Flow;
 use uuid::Uuid;
 
-use super::End;
+use super::CommandEnd;
 use super::output;
 use crate::app::App;
 use crate::ledger::Actor;
@@ -63,7 +63,7 @@ fn flow(text: &str) -> Result<Flow, String> {
     Flow::parse(text).ok_or_else(|| "expected `azure-plan` or `new-commerce`".to_owned())
 }
 
-pub(super) async fn transfer(args: TransferArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn transfer(args: TransferArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     if let Some(store) = &app.service.stores.remote {
         bail!(
             "{} says itself what the other partner did, and rows that wait for it are looked at there; nothing is recorded here",
@@ -107,5 +107,5 @@ pub(super) async fn transfer(args: TransferArgs, app: &App, json: bool) -> anyho
         }
     }
     out.flush()?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use clap::Args;
 use serde_json::json;
 
-use super::End;
+use super::CommandEnd;
 use super::destination::DestinationArgs;
 use super::outcome::tell;
 use super::output::{self, SHOWN};
@@ -16,7 +16,7 @@ use crate::ledger::{Actor, JobId};
 use crate::plan::held::HeldRows;
 use crate::service::RunOptions;
 use crate::store::Verdict;
-use crate::undo::{self, UndoPlan, UndoRow};
+use crate::undo::{UndoPlan, UndoRequest, UndoRow};
 
 #[derive(Debug, Args)]
 pub(super) struct UndoArgs {
@@ -38,7 +38,7 @@ pub(super) struct UndoArgs {
     by: Actor,
 }
 
-pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
     if args.plan {
         return plan(args, app, &job, json).await;
@@ -55,7 +55,7 @@ pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Resu
             writeln!(out, "{id}")?;
         }
         out.flush()?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     let stop = super::stop_signal()?;
     let options = RunOptions {
@@ -67,8 +67,8 @@ pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Resu
     tell(&undone, json)
 }
 
-async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) -> anyhow::Result<End> {
-    let mut shown = Shown {
+async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) -> anyhow::Result<CommandEnd> {
+    let mut shown = UndoTable {
         out: output::out(),
         all: args.all || json,
         json,
@@ -76,20 +76,23 @@ async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) 
         of: job.id,
         later: HeldRows::default(),
     };
-    let plan = undo::plan(
-        &app.service.ledger,
-        &app.service.stores,
+    let request = UndoRequest {
+        ledger: &app.service.ledger,
+        stores: &app.service.stores,
+        limits: &app.service.settings.rules.limits,
         job,
-        &app.service.settings.rules.limits,
-        &mut |row| shown.row(row),
-    )
-    .await?;
+    };
+    let plan = request.plan(&mut |row| shown.row(row)).await?;
     let is_whole = plan.totals.reject == 0;
     shown.close(plan)?;
-    Ok(if is_whole { End::Fine } else { End::SomeRowsNot })
+    Ok(if is_whole {
+        CommandEnd::Fine
+    } else {
+        CommandEnd::SomeRowsNot
+    })
 }
 
-struct Shown<W> {
+struct UndoTable<W> {
     out: W,
     all: bool,
     json: bool,
@@ -99,7 +102,7 @@ struct Shown<W> {
     later: HeldRows,
 }
 
-impl<W: Write> Shown<W> {
+impl<W: Write> UndoTable<W> {
     fn row(&mut self, row: &UndoRow<'_>) -> std::io::Result<()> {
         let UndoRow { preview, .. } = row;
         // What cannot easily be put right again is shown however much stands before it.

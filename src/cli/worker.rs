@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 
-use super::{End, output};
+use super::{CommandEnd, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::listen::Listener;
@@ -23,7 +23,7 @@ pub(super) struct WorkerArgs {
     pub(super) listen: Option<String>,
 }
 
-pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<End> {
+pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<CommandEnd> {
     let stop = super::stop_signal()?;
     let (config, concurrency) = (&app.config, args.concurrency.map(usize::from));
     let at_once = concurrency.unwrap_or(config.worker.concurrency) as u64;
@@ -41,7 +41,11 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<End> 
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;
-    Ok(if unwritten == 0 { End::Fine } else { End::Unfinished })
+    Ok(if unwritten == 0 {
+        CommandEnd::Fine
+    } else {
+        CommandEnd::Unfinished
+    })
 }
 
 /// What is to be listened on.

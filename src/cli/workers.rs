@@ -5,12 +5,12 @@ use std::io::Write;
 use serde_json::json;
 
 use super::text_table::TextTable;
-use super::{End, output};
+use super::{CommandEnd, output};
 use crate::app::App;
 use crate::ledger::Worker;
 use crate::moment::{rfc3339, second};
 
-pub(super) async fn workers(app: &App, json: bool) -> anyhow::Result<End> {
+pub(super) async fn workers(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let service = &app.service;
     let workers = service.patiently(|| service.ledger.workers()).await?;
     let mut out = output::out();
@@ -19,7 +19,7 @@ pub(super) async fn workers(app: &App, json: bool) -> anyhow::Result<End> {
             writeln!(out, "{}", document(worker))?;
         }
         out.flush()?;
-        return Ok(End::Fine);
+        return Ok(CommandEnd::Fine);
     }
     let titles = [
         "host",
@@ -48,7 +48,7 @@ pub(super) async fn workers(app: &App, json: bool) -> anyhow::Result<End> {
     if workers.iter().all(|worker| worker.is_lost) {
         output::say("nobody works on the jobs of this ledger; `tenantry worker` does");
     }
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
 fn state(worker: &Worker) -> &'static str {

@@ -24,7 +24,7 @@ pub struct PasswordsConfig {
 }
 
 /// The key at fault and what is wrong with it.
-type Faults = Vec<(&'static str, String)>;
+type ConfigFaults = Vec<(&'static str, String)>;
 
 impl PasswordsConfig {
     /// What new passwords have to be like.
@@ -38,13 +38,13 @@ impl PasswordsConfig {
     }
 
     /// Everything that is wrong here.
-    pub(super) fn faults(&self) -> Faults {
+    pub(super) fn faults(&self) -> ConfigFaults {
         let mut faults = self.read_policy().err().unwrap_or_default();
         faults.extend(self.read_recipients().err().unwrap_or_default());
         faults
     }
 
-    fn read_policy(&self) -> Result<PasswordPolicy, Faults> {
+    fn read_policy(&self) -> Result<PasswordPolicy, ConfigFaults> {
         let mut faults = Vec::new();
         if !LENGTHS.contains(&self.length) {
             faults.push(("passwords.length", "expected 8 to 256".to_owned()));
@@ -71,7 +71,7 @@ impl PasswordsConfig {
         }
     }
 
-    fn read_recipients(&self) -> Result<Vec<Recipient>, Faults> {
+    fn read_recipients(&self) -> Result<Vec<Recipient>, ConfigFaults> {
         let (mut recipients, mut faults) = (Vec::new(), Vec::new());
         for (index, text) in self.recipients.iter().enumerate() {
             match text.parse() {
@@ -102,7 +102,7 @@ impl PasswordsConfig {
     }
 }
 
-fn error(faults: Faults) -> ConfigError {
+fn error(faults: ConfigFaults) -> ConfigError {
     let line = |(key, fault)| format!("`{key}`: {fault}");
     ConfigError(faults.into_iter().map(line).collect())
 }

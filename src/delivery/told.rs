@@ -10,7 +10,7 @@ use crate::plan::{About, Place, Subjects};
 
 /// Tells of the rows of one job.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct RowDetails {
     job: Arc<Job>,
     /// `None` for a job of a kind that is not known here.
     subjects: Option<Subjects>,
@@ -18,11 +18,11 @@ pub(super) struct Told {
 
 /// Tells of the rows of one of its chunks.
 pub(super) struct ChunkTold {
-    told: Told,
+    told: RowDetails,
     about: Option<About>,
 }
 
-impl Told {
+impl RowDetails {
     pub(super) async fn of(ledger: &Ledger, job: &Job) -> Result<Self, DbError> {
         Ok(Self {
             job: Arc::new(job.clone()),
@@ -45,7 +45,7 @@ impl Told {
 impl ChunkTold {
     /// Writes both of a row in place of what `place` and `subject` held.
     pub(super) fn write(&self, row: &RowView<'_>, record: &RowRecord, place: &mut String, subject: &mut String) {
-        let Told { job, subjects } = &self.told;
+        let RowDetails { job, subjects } = &self.told;
         let columns = match subjects {
             Some(subjects) if job.input_sheet.is_some() => subjects.places(&record.columns),
             _ => Vec::new(),

@@ -52,9 +52,9 @@ const BYTES_AT_ONCE: usize = 4 << 20;
 const AT_ONCE: usize = 16;
 
 /// An entry that is refused, and where its sender hears of it.
-type Refused = (Refusal, Option<String>);
+type RefusedEntry = (Refusal, Option<String>);
 /// What came of handing an entry in.
-type Fate = Result<(Accepted, Option<String>), Refused>;
+type EntryFate = Result<(Accepted, Option<String>), RefusedEntry>;
 
 /// Takes documents in until `stop` is cancelled; then finishes those in hand.
 pub async fn serve<D: Door>(queue: RedisQueue, door: D, stop: CancellationToken) {
@@ -254,7 +254,7 @@ impl<D: Door> Inbox<D> {
     }
 
     /// Hands some entries in and seals their fates. Whatever fails, they stay pending and are taken up again.
-    async fn deal_with(&self, hand: Vec<(Entry, Result<JobDocument, Refused>)>) {
+    async fn deal_with(&self, hand: Vec<(Entry, Result<JobDocument, RefusedEntry>)>) {
         let ids: Vec<String> = hand.iter().map(|(entry, _)| entry.id.clone()).collect();
         let submitted = tokio::select! {
             submitted = self.submit(hand) => submitted,
@@ -263,7 +263,7 @@ impl<D: Door> Inbox<D> {
         self.seal(submitted).await;
     }
 
-    async fn submit(&self, hand: Vec<(Entry, Result<JobDocument, Refused>)>) -> Vec<(Entry, Fate)> {
+    async fn submit(&self, hand: Vec<(Entry, Result<JobDocument, RefusedEntry>)>) -> Vec<(Entry, EntryFate)> {
         let (mut fates, mut entries, mut documents) = (Vec::new(), Vec::new(), Vec::new());
         for (entry, read) in hand {
             match read {
@@ -291,7 +291,7 @@ impl<D: Door> Inbox<D> {
         fates
     }
 
-    fn document(&self, entry: &Entry) -> Result<JobDocument, Refused> {
+    fn document(&self, entry: &Entry) -> Result<JobDocument, RefusedEntry> {
         let Some(job) = &entry.job else {
             let fields = entry.fields.join(", ");
             let meant = tenantry_jobs::nearest(FIELD, entry.fields.iter().map(String::as_str)).map(|_| FIELD);

@@ -1,4 +1,4 @@
-//! Cells that have to name something their customer holds and name nothing of the kind: by what the customer holds, it is told
+//! RestCells that have to name something their customer holds and name nothing of the kind: by what the customer holds, it is told
 //! what was probably meant. Of cells that the store itself finds at fault, the store tells it.
 
 use std::collections::{BTreeMap, HashMap};
@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tenantry_jobs::{CustomerRef, Holdings, Naming, Problem, Request};
 
-use super::check::{CheckedBlock, Shared};
+use super::check::{BlockChecks, CheckedBlock};
 use super::remote::unasked;
-use super::rest::{self, Cells, Rest};
+use super::rest::{self, RejectedRest, RestCells};
 use super::{PlanError, RowFault};
 use crate::db::{DbError, Tx};
 use crate::input::Block;
@@ -45,7 +45,7 @@ impl<'r> Wanted<'r> {
 }
 
 /// What is left of the rows that may have such a cell.
-fn rests<'b>(shared: &'b Shared, checked: &'b CheckedBlock) -> Vec<Rest<'b>> {
+fn rests<'b>(shared: &'b BlockChecks, checked: &'b CheckedBlock) -> Vec<RejectedRest<'b>> {
     let has_one = |faults: &[RowFault]| {
         let mut problems = faults.iter().map(|fault| &fault.problem);
         problems.any(|problem| Naming::ALL.iter().any(|naming| naming.is_at_fault(problem)))
@@ -61,7 +61,7 @@ fn rests<'b>(shared: &'b Shared, checked: &'b CheckedBlock) -> Vec<Rest<'b>> {
 /// Checks blocks against the database, with advice by what is in it.
 pub(super) async fn check_all(
     ledger: &Ledger,
-    blocks: Vec<(Arc<Shared>, Block)>,
+    blocks: Vec<(Arc<BlockChecks>, Block)>,
     keep: bool,
 ) -> Result<Vec<CheckedBlock>, DbError> {
     let in_transaction = |error| match error {
@@ -69,7 +69,7 @@ pub(super) async fn check_all(
         other => DbError::Broken(other.to_string()),
     };
     let checked = ledger.db().read(move |tx| {
-        let shared: Vec<Arc<Shared>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
+        let shared: Vec<Arc<BlockChecks>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
         let mut checked = rest::check_all(blocks, &mut *tx, keep).map_err(in_transaction)?;
         for (shared, checked) in shared.iter().zip(&mut checked) {
             of_database(shared, checked, &mut *tx).map_err(in_transaction)?;
@@ -80,11 +80,11 @@ pub(super) async fn check_all(
 }
 
 /// By what is in the database.
-fn of_database(shared: &Shared, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
+fn of_database(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
     let mut advised = Vec::new();
     {
         let rests = rests(shared, checked);
-        let cells: Vec<(u64, Cells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
+        let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
         let requests = rest::requests(shared, &cells);
         let mut prepared = Prepared::new(shared.context.clone(), 0);
         prepared.learn(tx, &requests)?;
@@ -108,13 +108,13 @@ fn of_database(shared: &Shared, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> 
 /// By what a store that is no database says.
 pub(super) async fn of_service(
     session: &dyn RemoteSession,
-    shared: &Shared,
+    shared: &BlockChecks,
     checked: &mut CheckedBlock,
 ) -> Result<(), PlanError> {
     let mut advised = Vec::new();
     {
         let rests = rests(shared, checked);
-        let cells: Vec<(u64, Cells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
+        let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
         let requests = rest::requests(shared, &cells);
         for wanted in requests
             .iter()

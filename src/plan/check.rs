@@ -23,7 +23,7 @@ pub(super) const REJECTED: State = [0xff; 16];
 const LAST_EXAMPLE: u64 = 3;
 
 /// What checking every block of a file has in common.
-pub(super) struct Shared {
+pub(super) struct BlockChecks {
     pub(super) file: String,
     /// The sheet, where the file is a workbook.
     pub(super) sheet: Option<String>,
@@ -42,7 +42,7 @@ pub(super) struct Shared {
     pub(super) context: Context,
 }
 
-impl Shared {
+impl BlockChecks {
     /// Where the file has a native column.
     pub(super) fn column(&self, native: &str) -> Option<usize> {
         let native = self.job.columns().iter().position(|column| column.name == native)?;
@@ -77,7 +77,7 @@ impl Shared {
     }
 }
 
-impl Shared {
+impl BlockChecks {
     /// The row that a template gives as an example, left in by whoever filled it in. Further down it is somebody's wish.
     fn is_example(&self, row: &RowView<'_>) -> bool {
         const MARKS: [&str; 6] = [
@@ -118,7 +118,7 @@ impl Shared {
         Some(Problem::stated(code::INVALID, "office", value.trim(), sentence))
     }
 
-    /// Cells of a row that a spreadsheet shows an error in, where they matter.
+    /// RestCells of a row that a spreadsheet shows an error in, where they matter.
     fn valueless(&self, block: &Block, row: &RowView<'_>) -> Vec<Problem> {
         let native = |at: usize| {
             let native = self.mapping.columns.iter().position(|column| *column == Some(at))?;
@@ -199,7 +199,7 @@ pub struct CheckedBlock {
     pub(super) syncs: Vec<SyncRequest>,
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<RowKey>,
-    shared: Arc<Shared>,
+    shared: Arc<BlockChecks>,
     customers: Arc<Customers>,
 }
 
@@ -218,7 +218,7 @@ impl CheckedBlock {
     }
 
     /// Turns the previews of some rows into rejections.
-    pub(super) fn reject(&mut self, problems: BTreeMap<u64, Problem>, shared: &Shared) {
+    pub(super) fn reject(&mut self, problems: BTreeMap<u64, Problem>, shared: &BlockChecks) {
         if !problems.is_empty() {
             self.previews.retain(|preview| !problems.contains_key(&preview.row));
         }
@@ -232,7 +232,7 @@ impl CheckedBlock {
     }
 
     /// Adds a preview that came later than the others.
-    pub(super) fn add(&mut self, preview: Preview, shared: &Shared) {
+    pub(super) fn add(&mut self, preview: Preview, shared: &BlockChecks) {
         if let Verdict::Reject(problem) = preview.verdict {
             self.reject(BTreeMap::from([(preview.row, problem)]), shared);
             return;
@@ -242,7 +242,7 @@ impl CheckedBlock {
     }
 
     /// Adds what else is wrong with a row that is rejected already.
-    pub(super) fn reject_also(&mut self, row: u64, problem: Problem, shared: &Shared) {
+    pub(super) fn reject_also(&mut self, row: u64, problem: Problem, shared: &BlockChecks) {
         let (line, subject) = (self.line(row), self.subject(row).map(Box::new));
         let faults = self.rejects.entry(row).or_default();
         if faults.iter().all(|fault| fault.problem != problem) {
@@ -317,7 +317,7 @@ impl CheckedBlock {
 
 /// A block whose rows have been read, and not yet looked up.
 struct LaidOut {
-    shared: Arc<Shared>,
+    shared: Arc<BlockChecks>,
     block: Block,
     rejects: BTreeMap<u64, Vec<RowFault>>,
     keys: Vec<RowKey>,
@@ -327,7 +327,7 @@ struct LaidOut {
 }
 
 /// Checks a block by itself, without a store.
-pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<CheckedBlock, PlanError> {
+pub(super) fn check(shared: &Arc<BlockChecks>, block: Block, encode: bool) -> Result<CheckedBlock, PlanError> {
     let mut laid = lay_out(shared, block, None, Customers::default())?;
     let customers = Arc::new(laid.prepared.take_customers());
     let (previews, syncs) = (std::mem::take(&mut laid.previews), laid.prepared.syncs().to_vec());
@@ -345,7 +345,7 @@ pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<
 
 /// Checks blocks of several files against the store as it is, as if each were alone. What they look up is looked up together.
 pub(super) fn check_all(
-    blocks: Vec<(Arc<Shared>, Block)>,
+    blocks: Vec<(Arc<BlockChecks>, Block)>,
     tx: &mut dyn Tx,
     encode: bool,
 ) -> Result<Vec<CheckedBlock>, PlanError> {
@@ -377,7 +377,7 @@ pub(super) fn check_all(
 }
 
 fn lay_out(
-    shared: &Arc<Shared>,
+    shared: &Arc<BlockChecks>,
     block: Block,
     mut tx: Option<&mut dyn Tx>,
     customers: Customers,

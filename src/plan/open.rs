@@ -3,10 +3,11 @@
 use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{JobKind, Problem, code};
 
-use super::{PlanError, RowSource, Unkept, check};
+use super::{Against, PlanError, RowSource, check};
 use crate::clock::Clock;
 use crate::input::duplicates::Keys;
 use crate::input::{self, Input, InputError, InputOptions};
+use crate::ledger::Parameters;
 use crate::store::sql::Context;
 
 /// Memory for duplicate keys before they spill to a temporary file.
@@ -15,6 +16,33 @@ const KEY_MEMORY: usize = 4 * 1024 * 1024;
 /// Lines that may stand above the header.
 const MOST_TITLES: usize = 4;
 
+/// What is to be planned.
+pub(crate) struct PlanInput<'p> {
+    /// Where rows come from.
+    pub source: RowSource,
+    /// The kind of job.
+    pub kind: &'static dyn JobKind,
+    /// What they are checked with.
+    pub parameters: &'p Parameters,
+    /// The store that rows are previewed against, if they are.
+    pub against: Option<Against>,
+    /// Rows of a block.
+    pub chunk_rows: usize,
+    /// Whether each checked block comes with its spool form.
+    pub keep_blocks: bool,
+}
+
+/// What a store has no place for.
+#[derive(Clone, Copy)]
+pub(super) struct Unkept {
+    /// Columns of the kind.
+    pub(super) columns: &'static [&'static str],
+    /// Whether they are left out.
+    pub(super) leave_out: bool,
+    /// What people call the store.
+    pub(super) title: &'static str,
+}
+
 /// Opens what is to be planned and reads its header.
 pub(super) fn open(
     mut source: RowSource,
@@ -22,10 +50,10 @@ pub(super) fn open(
     customer: Option<String>,
     context: Context,
     keeping: Unkept,
-) -> Result<(Input, Keys, check::Shared, Vec<String>), PlanError> {
+) -> Result<(Input, Keys, check::BlockChecks, Vec<String>), PlanError> {
     let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
-    let opened = Opened::new(read(&source, job)?, &source, job, fixed)?;
-    let Opened {
+    let opened = OpenedSource::new(read(&source, job)?, &source, job, fixed)?;
+    let OpenedSource {
         mut input,
         title,
         header_below,
@@ -81,7 +109,7 @@ pub(super) fn open(
     }
     let entropy = Clock::system().entropy();
     let keys = Keys::new(None, KEY_MEMORY, entropy).map_err(|error| PlanError::Broken(error.to_string()))?;
-    let shared = check::Shared {
+    let shared = check::BlockChecks {
         file: input.name().to_owned(),
         sheet: input.sheet().map(str::to_owned),
         job,
@@ -98,7 +126,7 @@ pub(super) fn open(
 }
 
 /// A file or sheet with its header read.
-struct Opened {
+struct OpenedSource {
     input: Input,
     /// What is said of lines above the header that were passed over.
     title: Option<String>,
@@ -106,7 +134,7 @@ struct Opened {
     header_below: Option<u64>,
 }
 
-impl Opened {
+impl OpenedSource {
     /// Takes what is read from its first row on. Where that is no header, one below is looked for.
     fn new(input: Input, source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<Self, InputError> {
         if fits(&input, job, fixed) || input.header().is_empty() {
@@ -129,7 +157,7 @@ impl Opened {
     }
 }
 
-impl From<Input> for Opened {
+impl From<Input> for OpenedSource {
     fn from(input: Input) -> Self {
         Self {
             input,
@@ -141,7 +169,7 @@ impl From<Input> for Opened {
 
 /// What stands below a line that is no header, and what was read to find that out.
 enum Below {
-    Header(Box<Opened>),
+    Header(Box<OpenedSource>),
     Doubt(Input, u64),
     Nothing(Input),
 }
@@ -171,9 +199,9 @@ fn below_title(mut input: Input, job: &dyn JobKind, fixed: &[&str]) -> Below {
             } else {
                 format!("{lines}s {first} to {last} stand above the header and were passed over")
             };
-            return Below::Header(Box::new(Opened {
+            return Below::Header(Box::new(OpenedSource {
                 title: Some(title),
-                ..Opened::from(input)
+                ..OpenedSource::from(input)
             }));
         }
     }
@@ -186,11 +214,11 @@ fn fits(input: &Input, job: &dyn JobKind, fixed: &[&str]) -> bool {
 
 /// The only sheet of a workbook whose header fits the kind, where none is named; the first one where none fits.
 fn fitting_sheet(
-    opened: Opened,
+    opened: OpenedSource,
     source: &mut RowSource,
     job: &dyn JobKind,
     fixed: &[&str],
-) -> Result<Opened, InputError> {
+) -> Result<OpenedSource, InputError> {
     let is_named = source.options().is_none_or(|options| options.sheet.is_some());
     let others = opened.input.other_sheets().to_vec();
     let Some(first) = opened
@@ -209,7 +237,7 @@ fn fitting_sheet(
         if turn_to(&mut input, &other, job).is_err() {
             continue;
         }
-        let opened = Opened::new(input, source, job, fixed)?;
+        let opened = OpenedSource::new(input, source, job, fixed)?;
         fitting.extend(fits(&opened.input, job, fixed).then_some(other));
         input = opened.input;
     }
@@ -227,7 +255,7 @@ fn fitting_sheet(
         source.choose(name);
     }
     turn_to(&mut input, &found.unwrap_or(first), job)?;
-    Opened::new(input, source, job, fixed)
+    OpenedSource::new(input, source, job, fixed)
 }
 
 /// Reads another sheet, or the same one again, as [`read`] does.

@@ -2,10 +2,10 @@
 
 use tenantry_jobs::{Problem, code};
 
-use super::check::Shared;
+use super::check::BlockChecks;
 use crate::input::{self, Block, RowView};
 
-impl Shared {
+impl BlockChecks {
     /// A row must have as many cells as the header; empty ones beyond it, as spreadsheets leave, do no harm.
     pub(super) fn ragged(&self, block: &Block, row: &RowView<'_>) -> Option<Problem> {
         let header = self.header.len();

@@ -7,8 +7,8 @@ use futures::stream::FuturesUnordered;
 use tenantry_jobs::{Export, Problem, Request};
 
 use super::PlanError;
-use super::check::{CheckedBlock, Shared};
-use super::rest::{self, Rest};
+use super::check::{BlockChecks, CheckedBlock};
+use super::rest::{self, RejectedRest};
 use super::slice::Slice;
 use crate::store::listing::Listing;
 use crate::store::remote::{
@@ -20,7 +20,7 @@ use crate::store::{SeatNeed, Verdict};
 pub(super) async fn preview(
     store: &dyn RemoteStore,
     session: &dyn RemoteSession,
-    shared: &Shared,
+    shared: &BlockChecks,
     checked: &mut CheckedBlock,
 ) -> Result<(), PlanError> {
     let sound: HashSet<u64> = checked.previews.iter().map(|preview| preview.row).collect();
@@ -67,7 +67,7 @@ pub(super) async fn preview(
 async fn look_up(
     store: &dyn RemoteStore,
     session: &dyn RemoteSession,
-    shared: &Shared,
+    shared: &BlockChecks,
     checked: &mut CheckedBlock,
 ) -> Result<(), PlanError> {
     let (mut found, mut needed) = (BTreeMap::new(), Vec::new());
@@ -97,8 +97,8 @@ async fn look_up(
 async fn what_else(
     store: &dyn RemoteStore,
     session: &dyn RemoteSession,
-    shared: &Shared,
-    mut rest: Rest<'_>,
+    shared: &BlockChecks,
+    mut rest: RejectedRest<'_>,
 ) -> Result<(u64, Vec<Problem>, Vec<SeatNeed>), ApplyError> {
     let mut found = Vec::new();
     loop {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tenantry_jobs::{Problem, Subject, code};
 
-use super::check::Shared;
+use super::check::BlockChecks;
 use super::{PlanError, RowFault};
 use crate::input::duplicates::{Duplicate, Duplicates};
 use crate::input::{Block, Input, RowView};
@@ -29,14 +29,14 @@ pub struct Repeated {
 /// The rows that repeat a key, in row order.
 pub(super) struct RepeatedRows {
     found: Duplicates,
-    shared: Arc<Shared>,
+    shared: Arc<BlockChecks>,
     first_rows: Vec<u64>,
     last_row: u64,
     again: SecondReading,
 }
 
 impl RepeatedRows {
-    pub(super) fn new(found: Duplicates, shared: Arc<Shared>, first_rows: Vec<u64>) -> Self {
+    pub(super) fn new(found: Duplicates, shared: Arc<BlockChecks>, first_rows: Vec<u64>) -> Self {
         Self {
             found,
             shared,

@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenantry_jobs::{Problem, Request, Row, code, header};
+use tenantry_jobs::{Problem, Request, RowCells, code, header};
 
-use super::check::{CheckedBlock, Shared};
+use super::check::{BlockChecks, CheckedBlock};
 use super::{PlanError, RowFault};
 use crate::db::Tx;
 use crate::input::duplicates::RowKey;
@@ -20,7 +20,7 @@ use crate::store::sql::{self, Prepared, Previewed};
 use crate::store::{RowRequest, SeatNeed, Verdict};
 
 /// A rejected row without its cells at fault.
-pub(super) struct Rest<'b> {
+pub(super) struct RejectedRest<'b> {
     pub(super) row: u64,
     line: u64,
     cells: Vec<Option<Cow<'b, str>>>,
@@ -31,29 +31,29 @@ pub(super) struct Rest<'b> {
     is_of_nobody: bool,
 }
 
-/// The cells of a [`Rest`], to be borrowed from.
-pub(super) struct Cells<'r> {
+/// The cells of a [`RejectedRest`], to be borrowed from.
+pub(super) struct RestCells<'r> {
     texts: Vec<Option<&'r str>>,
     left_out: &'r [usize],
     again: [&'r str; 2],
 }
 
-impl<'r> Cells<'r> {
+impl<'r> RestCells<'r> {
     /// What they ask for; never to be carried out.
-    pub(super) fn request<'c>(&'c self, shared: &Shared) -> Request<'c>
+    pub(super) fn request<'c>(&'c self, shared: &BlockChecks) -> Request<'c>
     where
         'r: 'c,
     {
-        let row = Row::without(&self.texts, self.left_out).naming_again(self.again);
+        let row = RowCells::without(&self.texts, self.left_out).naming_again(self.again);
         let row = row.of_list(shared.mapping.is_list);
         let read = shared.job.request(&row);
         read.unwrap_or_else(|faulty| *faulty.rest)
     }
 }
 
-impl<'b> Rest<'b> {
+impl<'b> RejectedRest<'b> {
     /// What is left of a row with these faults; `None` where it is not known which cell is which.
-    pub(super) fn new(shared: &'b Shared, view: &RowView<'b>, faults: &[RowFault]) -> Option<Self> {
+    pub(super) fn new(shared: &'b BlockChecks, view: &RowView<'b>, faults: &[RowFault]) -> Option<Self> {
         let is_unread = |code: &str| matches!(code, code::RAGGED_ROW | code::EXAMPLE_ROW);
         if faults.iter().any(|fault| is_unread(&fault.problem.code)) {
             return None;
@@ -86,7 +86,7 @@ impl<'b> Rest<'b> {
     }
 
     /// Leaves out what a problem is with; whether there was anything left of it.
-    pub(super) fn leave_out(&mut self, shared: &Shared, problem: &Problem) -> bool {
+    pub(super) fn leave_out(&mut self, shared: &BlockChecks, problem: &Problem) -> bool {
         self.is_of_nobody |= problem.column == "customer";
         let columns = shared.job.columns();
         let Some(at) = columns.iter().position(|column| column.name == problem.column) else {
@@ -112,8 +112,8 @@ impl<'b> Rest<'b> {
     }
 
     /// The cells that are left.
-    pub(super) fn cells(&self) -> Cells<'_> {
-        Cells {
+    pub(super) fn cells(&self) -> RestCells<'_> {
+        RestCells {
             texts: self.cells.iter().map(Option::as_deref).collect(),
             left_out: &self.left_out,
             again: self.again,
@@ -121,7 +121,7 @@ impl<'b> Rest<'b> {
     }
 
     /// What the licences it names lack whoever the customer is, where that is not known: what one holds cannot be said then.
-    pub(super) fn skus_of_nobody(&self, shared: &Shared) -> Vec<Problem> {
+    pub(super) fn skus_of_nobody(&self, shared: &BlockChecks) -> Vec<Problem> {
         if !self.is_of_nobody {
             return Vec::new();
         }
@@ -134,7 +134,7 @@ impl<'b> Rest<'b> {
     /// The keys of the row that are whole, each with its column.
     pub(super) fn each_key(
         &self,
-        shared: &Shared,
+        shared: &BlockChecks,
         prepared: &Prepared,
         key: &mut dyn FnMut(&'static str, &[&str], u64),
     ) {
@@ -154,7 +154,7 @@ impl<'b> Rest<'b> {
 }
 
 /// Checks a block by itself, without a store, and finds all that is wrong with its rows.
-pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<CheckedBlock, PlanError> {
+pub(super) fn check(shared: &Arc<BlockChecks>, block: Block, encode: bool) -> Result<CheckedBlock, PlanError> {
     let mut checked = super::check::check(shared, block, encode)?;
     add_keys(shared, &mut checked, None)?;
     Ok(checked)
@@ -162,11 +162,11 @@ pub(super) fn check(shared: &Arc<Shared>, block: Block, encode: bool) -> Result<
 
 /// As [`check`] for blocks of several files, against the store as it is.
 pub(super) fn check_all(
-    blocks: Vec<(Arc<Shared>, Block)>,
+    blocks: Vec<(Arc<BlockChecks>, Block)>,
     tx: &mut dyn Tx,
     encode: bool,
 ) -> Result<Vec<CheckedBlock>, PlanError> {
-    let shared: Vec<Arc<Shared>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
+    let shared: Vec<Arc<BlockChecks>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
     let mut checked = super::check::check_all(blocks, tx, encode)?;
     for (shared, checked) in shared.iter().zip(&mut checked) {
         add_keys(shared, checked, Some(&mut *tx))?;
@@ -176,7 +176,7 @@ pub(super) fn check_all(
 }
 
 /// Adds the keys of rows that were rejected for their cells alone.
-fn add_keys(shared: &Shared, checked: &mut CheckedBlock, tx: Option<&mut dyn Tx>) -> Result<(), PlanError> {
+fn add_keys(shared: &BlockChecks, checked: &mut CheckedBlock, tx: Option<&mut dyn Tx>) -> Result<(), PlanError> {
     if checked.rejects.is_empty() {
         return Ok(());
     }
@@ -187,7 +187,7 @@ fn add_keys(shared: &Shared, checked: &mut CheckedBlock, tx: Option<&mut dyn Tx>
         rests.retain(|rest| known.binary_search_by_key(&rest.row, RowKey::row).is_err());
         let mut prepared = Prepared::new(shared.context.clone(), 0);
         if let Some(tx) = tx {
-            let cells: Vec<(u64, Cells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
+            let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
             prepared.learn(tx, &requests(shared, &cells))?;
         }
         let mut hasher = shared.hasher.clone();
@@ -204,8 +204,8 @@ fn add_keys(shared: &Shared, checked: &mut CheckedBlock, tx: Option<&mut dyn Tx>
     Ok(())
 }
 
-pub(super) fn requests<'c>(shared: &Shared, cells: &'c [(u64, Cells<'_>)]) -> Vec<RowRequest<'c>> {
-    let request = |(row, cells): &'c (u64, Cells<'_>)| RowRequest {
+pub(super) fn requests<'c>(shared: &BlockChecks, cells: &'c [(u64, RestCells<'_>)]) -> Vec<RowRequest<'c>> {
+    let request = |(row, cells): &'c (u64, RestCells<'_>)| RowRequest {
         row: *row,
         request: cells.request(shared),
     };
@@ -213,22 +213,26 @@ pub(super) fn requests<'c>(shared: &Shared, cells: &'c [(u64, Cells<'_>)]) -> Ve
 }
 
 /// What is left of the rejected rows of a block.
-pub(super) fn rests<'b>(shared: &'b Shared, block: &'b Block, rejects: &BTreeMap<u64, Vec<RowFault>>) -> Vec<Rest<'b>> {
+pub(super) fn rests<'b>(
+    shared: &'b BlockChecks,
+    block: &'b Block,
+    rejects: &BTreeMap<u64, Vec<RowFault>>,
+) -> Vec<RejectedRest<'b>> {
     let rest = |(row, faults): (&u64, &Vec<RowFault>)| {
         let view = block.row((row - block.first_row()) as usize)?;
-        Rest::new(shared, &view, faults)
+        RejectedRest::new(shared, &view, faults)
     };
     rejects.iter().filter_map(rest).collect()
 }
 
 /// Looks rejected rows up in the database, and adds what else is wrong with them and which seats they would need.
-fn look_up(shared: &Shared, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
+fn look_up(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
     let mut found: Vec<(u64, Problem)> = Vec::new();
     let mut needs: Vec<SeatNeed> = Vec::new();
     let mut rests = rests(shared, &checked.block, &checked.rejects);
     while !rests.is_empty() {
         let Previewed { previews, needs: last } = {
-            let cells: Vec<(u64, Cells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
+            let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
             let requests = requests(shared, &cells);
             let mut prepared = Prepared::new(shared.context.clone(), requests.len());
             prepared.learn(tx, &requests)?;

@@ -1,7 +1,7 @@
 //! A few rows of a block at a time, their cells in the order of a kind's columns.
 
 use tenantry_jobs::header::{self, Mapping};
-use tenantry_jobs::{JobKind, Row};
+use tenantry_jobs::{JobKind, RowCells};
 
 use crate::input::{RowView, Rows};
 
@@ -61,13 +61,13 @@ impl<'b> Slice<'b> {
     }
 
     /// Each row with its cells.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, Row<'_>)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&RowView<'b>, RowCells<'_>)> {
         let rows = self.rows.iter().zip(self.cells.chunks_exact(self.columns));
         rows.map(|(view, cells)| {
             let again = self
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or(""));
-            let row = Row::without(cells, &self.left_out).naming_again(again);
+            let row = RowCells::without(cells, &self.left_out).naming_again(again);
             (view, row.of_list(self.is_list))
         })
     }

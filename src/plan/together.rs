@@ -10,7 +10,7 @@ use crate::ledger::Ledger;
 
 impl Planning {
     /// The first block, if it is to be had at once and is looked up in the database.
-    fn take_first(&mut self) -> Option<(Arc<check::Shared>, Block)> {
+    fn take_first(&mut self) -> Option<(Arc<check::BlockChecks>, Block)> {
         let is_here = self.reader.as_ref().is_some_and(Reader::is_here);
         if !is_here || self.store.is_none() || self.remote().is_some() || !self.first_rows.is_empty() {
             return None;

@@ -62,7 +62,7 @@ return replies
 ";
 
 /// What the script tells of a key: turn, rate, ceiling, milliseconds it is blocked for; and of the others' calls.
-type Told = (u64, f64, f64, u64, f64, f64, u32);
+type BoardReply = (u64, f64, f64, u64, f64, f64, u32);
 
 /// A board in Redis.
 pub(super) struct RedisLimitBoard {
@@ -92,7 +92,7 @@ impl RedisLimitBoard {
         for report in reports {
             add(report, &mut command);
         }
-        let told: Vec<Told> = command.query_async(&mut connection).await.map_err(failed)?;
+        let told: Vec<BoardReply> = command.query_async(&mut connection).await.map_err(failed)?;
         Ok(told.into_iter().map(state).collect())
     }
 }
@@ -126,7 +126,7 @@ fn add(report: &KeyReport, command: &mut redis::Cmd) {
         .arg(u8::from(report.is_backlogged));
 }
 
-fn state(told: Told) -> KeyState {
+fn state(told: BoardReply) -> KeyState {
     let (turn, rate, ceiling, block, satisfied, backlogged, backlogged_workers) = told;
     KeyState {
         estimate: Estimate {

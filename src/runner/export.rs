@@ -13,14 +13,13 @@ use tokio::sync::mpsc;
 use super::Runner;
 use crate::db::DbError;
 use crate::export::ListWriter;
-use crate::ledger::{Claim, Outcome, RowOutcome, artifacts, fence};
-use crate::store::listing::{ListRequest, Listing};
+use crate::ledger::artifacts::{self, FileOfRow};
+use crate::ledger::{Claim, Outcome, RowOutcome, fence};
+use crate::store::listing::{self, ListRequest, Listing, RowBatch};
 use crate::store::remote::ApplyError;
 use crate::store::sql::reader::SqlReader;
 use crate::table::Form;
 
-/// Rows on their way into a file.
-const ON_THE_WAY: usize = 1_000;
 /// Bytes of a block before compression.
 const BLOCK: usize = 1024 * 1024;
 
@@ -48,9 +47,9 @@ impl Runner {
         listing: &Listing,
     ) -> Result<RowOutcome, ApplyError> {
         let request = &listing.request;
-        let (send, lines) = mpsc::channel(ON_THE_WAY);
+        let (send, batches) = listing::channel();
         let (format, columns, form) = (request.format, request.columns.clone(), self.settings.form);
-        let writing = tokio::task::spawn_blocking(move || write(format, columns, form, lines));
+        let writing = tokio::task::spawn_blocking(move || write(format, columns, form, batches));
         let left_out = listing.read(send).await;
         let written = writing.await.map_err(|error| DbError::Broken(error.to_string()))?;
         let left_out = left_out?;
@@ -73,11 +72,12 @@ impl Runner {
     /// Keeps a file that has been written.
     async fn keep(&self, claim: &Claim, row: u64, name: &str, mut file: File) -> Result<(), ApplyError> {
         let db = self.ledger.db();
-        let of = (claim.clone(), row, name.to_owned());
-        let (claim, row, name) = of.clone();
+        let (job, name) = (claim.job, name.to_owned());
+        let of = (claim.clone(), FileOfRow { job, row, name });
+        let (claim, kept) = of.clone();
         db.write(move |tx| {
             fence::check(tx, &claim)?;
-            artifacts::begin(tx, claim.job, row, &name)
+            artifacts::begin(tx, &kept)
         })
         .await?;
         let (mut number, mut bytes) = (0, 0);
@@ -88,24 +88,24 @@ impl Runner {
                 Ok::<_, io::Error>((block, file))
             });
             let read = read.await.map_err(|error| DbError::Broken(error.to_string()))?;
-            let (block, rest) = read.map_err(|error| unwritten(&of.2, error))?;
+            let (block, rest) = read.map_err(|error| unwritten(&of.1.name, error))?;
             file = rest;
             if block.is_empty() {
                 break;
             }
             bytes += block.len() as u64;
-            let (claim, row, name) = of.clone();
+            let (claim, kept) = of.clone();
             db.write(move |tx| {
                 fence::check(tx, &claim)?;
-                artifacts::append(tx, claim.job, row, &name, number, &block)
+                artifacts::append(tx, &kept, number, &block)
             })
             .await?;
             number += 1;
         }
-        let (claim, row, name) = of;
+        let (claim, kept) = of;
         db.write(move |tx| {
             fence::check(tx, &claim)?;
-            artifacts::end(tx, claim.job, row, &name, bytes)
+            artifacts::end(tx, &kept, bytes)
         })
         .await?;
         Ok(())
@@ -117,13 +117,15 @@ fn write(
     format: ExportFormat,
     columns: Vec<&'static ExportColumn>,
     form: Form,
-    mut lines: mpsc::Receiver<Vec<String>>,
+    mut batches: mpsc::Receiver<RowBatch>,
 ) -> io::Result<(u64, File)> {
     let mut rows = begin(format, columns, form)?;
     let mut count = 0;
-    while let Some(cells) = lines.blocking_recv() {
-        rows.write(&cells)?;
-        count += 1;
+    while let Some(batch) = batches.blocking_recv() {
+        for cells in &batch {
+            rows.write(cells)?;
+        }
+        count += batch.len() as u64;
     }
     Ok((count, end(rows)?))
 }

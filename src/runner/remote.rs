@@ -203,7 +203,12 @@ impl Runner {
             let look = self.next_look(&claim, waits.is_empty(), &deferred);
             waits.extend(deferred.into_iter().map(|(wait, _)| wait));
             waits.sort_unstable_by_key(|wait: &RowWait| wait.row);
-            return Ok(self.close(&claim, batch, waits, look, part.is_some()).await?);
+            let closing = Closing {
+                outcomes: std::mem::take(&mut batch.outcomes),
+                waits,
+                next_look: look,
+            };
+            return Ok(self.close(&claim, batch, closing, part.is_some()).await?);
         };
         if !batch.is_empty() {
             self.record(&mut claim, &mut batch).await?;
@@ -316,18 +321,17 @@ impl Runner {
         Ok(())
     }
 
-    /// `in_part`: only some of the chunk's rows were tried.
+    /// `batch` is what comes with the outcomes; `in_part`: only some of the chunk's rows were tried.
     async fn close(
         &self,
         claim: &Claim,
         batch: EndedRows,
-        waits: Vec<RowWait>,
-        next_look: i64,
+        closing: Closing,
         in_part: bool,
     ) -> Result<Option<EndedJob>, DbError> {
         let rows = RowTally::of_rows(claim, &batch.outcomes);
         let (claim, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
-        let named = (batch.outcomes.len() + waits.len()) as u64;
+        let named = (closing.outcomes.len() + closing.waits.len()) as u64;
         if named != claim.pending && !in_part {
             let what = format!("{named} rows have come to an end, of {}", claim.pending);
             return Err(DbError::Broken(what));
@@ -338,11 +342,6 @@ impl Runner {
             sealed::keep(tx, &claim, &batch.passwords)?;
             hand_out(tx, claim.job, &batch.handed_out)?;
             artifacts::keep(tx, claim.job, &batch.artifacts)?;
-            let closing = Closing {
-                outcomes: batch.outcomes,
-                waits,
-                next_look,
-            };
             crate::failpoint::hit("before-finish");
             let ended = if in_part {
                 closing::close_part(tx, &claim, &closing, limit, now)?

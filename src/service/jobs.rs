@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{NoRecipient, Service};
 use crate::db::DbError;
-use crate::ledger::{Actor, DecisionRefused, Job, JobFilter, JobId, RetryRefused};
+use crate::ledger::{Actor, DecisionRefused, Job, JobFilter, JobId, JobLookup, RetryRefused};
 use crate::store::sql::cancelling;
 use crate::submit::SubmitError;
 use crate::undo::UndoError;
@@ -49,8 +49,10 @@ impl Service {
 
     /// The job with that id, or whose id alone begins or ends so.
     pub async fn find(&self, text: &str) -> Result<Job, ServiceError> {
-        let found = self.patiently(|| self.ledger.find_job(text)).await?;
-        found.map_err(ServiceError::NoSuchJob)
+        match self.patiently(|| self.ledger.find_job(text)).await? {
+            JobLookup::Found(job) => Ok(*job),
+            JobLookup::NotFound(why) => Err(ServiceError::NoSuchJob(why)),
+        }
     }
 
     /// The newest jobs of the filter, newest first.
@@ -60,26 +62,26 @@ impl Service {
 
     /// Lets a job run whose plan has that hash, and tells the workers.
     pub async fn approve(&self, by: &Actor, job: &Job, hash: &str) -> Result<Job, ServiceError> {
-        self.ledger.approve(job, hash, by).await??;
+        self.ledger.approve(job, hash, by).await?.done()?;
         self.queue.ring(job.id, 1).await;
         self.job(job.id).await
     }
 
     /// Refuses to let a job run.
     pub async fn reject(&self, by: &Actor, job: &Job, reason: &str) -> Result<Job, ServiceError> {
-        self.ledger.reject_plan(job, by, reason).await??;
+        self.ledger.reject_plan(job, by, reason).await?.done()?;
         self.job(job.id).await
     }
 
     /// Stops a job after the chunks in hand.
     pub async fn pause(&self, by: &Actor, job: &Job) -> Result<Job, ServiceError> {
-        self.ledger.pause(job, by).await??;
+        self.ledger.pause(job, by).await?.done()?;
         self.job(job.id).await
     }
 
     /// Lets a paused job go on, and tells the workers.
     pub async fn resume(&self, by: &Actor, job: &Job) -> Result<Job, ServiceError> {
-        self.ledger.resume(job, by).await??;
+        self.ledger.resume(job, by).await?.done()?;
         self.queue.ring(job.id, 1).await;
         self.job(job.id).await
     }
@@ -92,7 +94,7 @@ impl Service {
 
     /// Queues a job over the rows that failed or were cancelled, and tells the workers. Its id.
     pub async fn retry(&self, by: &Actor, job: &Job) -> Result<JobId, ServiceError> {
-        let id = self.ledger.retry(job, by).await??;
+        let id = self.ledger.retry(job, by).await?.queued()?;
         self.queue.ring(id, 1).await;
         Ok(id)
     }

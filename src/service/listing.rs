@@ -7,11 +7,8 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::Service;
-use crate::store::listing::Listing;
+use crate::store::listing::{self, Listing, RowBatch};
 use crate::store::remote::ApplyError;
-
-/// Rows on their way to whoever shows them.
-const ON_THE_WAY: usize = 1_000;
 
 /// Why the list ends.
 #[derive(Debug, Error)]
@@ -38,13 +35,13 @@ impl Service {
     /// stop taking them. What was left out, in a sentence.
     pub async fn list<S>(&self, export: &Export<'_>, limit: Option<u64>, show: S) -> Result<Option<String>, ListError>
     where
-        S: AsyncFnOnce(Vec<&'static ExportColumn>, mpsc::Receiver<Vec<String>>) -> io::Result<()>,
+        S: AsyncFnOnce(Vec<&'static ExportColumn>, mpsc::Receiver<RowBatch>) -> io::Result<()>,
     {
         let reader = self.stores.reader(self.ledger.db()).map_err(ListError::of)?;
-        let listing = Listing::open(reader, export).await.map_err(ListError::of)?;
-        let listing = listing.limited(limit);
-        let (send, rows) = mpsc::channel(ON_THE_WAY);
-        let (read, shown) = tokio::join!(listing.read(send), show(listing.request.columns.clone(), rows));
+        let list = Listing::open(reader, export).await.map_err(ListError::of)?;
+        let list = list.limited(limit);
+        let (send, rows) = listing::channel();
+        let (read, shown) = tokio::join!(list.read(send), show(list.request.columns.clone(), rows));
         shown?;
         Ok(read?.told())
     }

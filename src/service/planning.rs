@@ -5,7 +5,8 @@ use tenantry_jobs::JobKind;
 use crate::ledger::Parameters;
 use crate::plan::document::{Head, Tail, View};
 use crate::plan::{
-    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, Planning, Repeated, RowFault, RowSource, Sink, Whole,
+    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, PlanInput, Planning, Repeated, RowFault, RowSource,
+    Sink, Whole,
 };
 use crate::summary::how_to_undo;
 
@@ -52,7 +53,15 @@ pub(crate) async fn plan(
     } = request;
     let offline = against.is_none();
     let file = source.place();
-    let planning = Planning::open(source, kind, parameters, against, chunk_rows, false).await?;
+    let planning = Planning::open(PlanInput {
+        source,
+        kind,
+        parameters,
+        against,
+        chunk_rows,
+        keep_blocks: false,
+    })
+    .await?;
     let head = Head {
         kind: kind.kind(),
         file,

@@ -12,7 +12,7 @@ use crate::plan::file::PlanFile;
 use crate::queue::Queue;
 use crate::store::Stores;
 use crate::submit::{FileRefusal, Submission, Submitted, Submitter};
-use crate::undo;
+use crate::undo::UndoRequest;
 
 /// What somebody wants done.
 pub struct SubmitRequest {
@@ -121,9 +121,13 @@ impl Service {
         job: &crate::ledger::Job,
         is_for_workers: bool,
     ) -> Result<JobId, ServiceError> {
-        let (queue, limits) = (self.told(is_for_workers), &self.settings.rules.limits);
-        let undoing = undo::submit(&self.ledger, &self.stores, &queue, job, by, limits).await?;
-        Ok(undoing.job)
+        let request = UndoRequest {
+            ledger: &self.ledger,
+            stores: &self.stores,
+            limits: &self.settings.rules.limits,
+            job,
+        };
+        Ok(request.submit(&self.told(is_for_workers), by).await?.job)
     }
 
     fn ignores_not_kept(&self, kind: &dyn JobKind, said: Option<bool>) -> bool {

@@ -109,7 +109,7 @@ on_both! {
         assert!(ledger.cancel(job.seq, &by("bea")).await.expect("cancelled"));
         assert!(!ledger.cancel(job.seq, &by("bea")).await.expect("it has ended"));
         let job = ledger.job(id).await.expect("asked").expect("there");
-        let again = ledger.retry(&job, &by("cy")).await.expect("asked").expect("retried");
+        let again = ledger.retry(&job, &by("cy")).await.expect("asked").queued().expect("retried");
         Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         let rejected = apply(&ledger, "bulk-add-users", &USERS.replace("A-1", "A-9")).await;
         assert_eq!(rejected.state, JobState::Completed);

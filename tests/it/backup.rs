@@ -314,6 +314,7 @@ async fn a_stopped_backup_leaves_nothing() {
                 .spawn()
                 .expect("tenantry starts"),
         );
+        // Where it is by then is left to chance.
         tokio::time::sleep(Duration::from_millis(40)).await;
         // Before it listens for the signal, it dies of it.
         let code = backup.stop();

@@ -16,7 +16,7 @@ use crate::place::{On, Place, Run, Running, tables};
 use crate::servers::{PgServer, eventually};
 use mixture::{Dice, File, Mixture, World};
 
-const JOBS: usize = 60;
+const JOBS: usize = 40;
 const WORLD: World = World {
     customers: 8,
     names: 120,
@@ -96,6 +96,7 @@ impl Course {
 
     /// Kills one of the workers now and then, and has another one take its place.
     async fn disturb(&self, place: &Place, workers: &mut [Running], dice: &mut Dice) {
+        // Where it is by then is left to chance.
         tokio::time::sleep(Duration::from_millis(30 + dice.roll(200) as u64)).await;
         let victim = dice.roll(workers.len());
         workers[victim].kill();
@@ -143,7 +144,6 @@ impl Course {
         }
         let ledger = place.ledger().await;
         eventually(&format!("the jobs to end, {self:?}"), async || {
-            tokio::time::sleep(Duration::from_millis(40)).await;
             (!ledger.has_open_jobs().await.expect("asked")).then_some(())
         })
         .await;

@@ -132,10 +132,10 @@ on_both! {
         tables::make_due(&ledger).await;
         let job = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 10, 10));
-        let again = ledger.retry(&job, &by("tester")).await.expect("asked").expect("there is something to retry");
+        let again = ledger.retry(&job, &by("tester")).await.expect("asked").queued().expect("there is something to retry");
         let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         assert_eq!((again.state, again.counts.applied, again.counts.total), (JobState::Completed, 10, 10));
-        assert!(ledger.retry(&again, &by("tester")).await.expect("asked").is_err(), "nothing is left");
+        assert!(ledger.retry(&again, &by("tester")).await.expect("asked").queued().is_err(), "nothing is left");
     }
 
     async fn cancelling_keeps_what_is_done(place: Place) {

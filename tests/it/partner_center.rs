@@ -26,6 +26,7 @@ use serde_json::Value;
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
 use tenantry::testing::submit::{Rules, Submitted};
+use tenantry::testing::undo::UndoRequest;
 use tenantry_foundation::clock::Clock;
 use tenantry_ledger::{Job, Ledger, Parameters, RowRecord};
 use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings};
@@ -205,6 +206,7 @@ impl Office {
             .approve(&job, &hash, &by("boss"))
             .await
             .expect("asked")
+            .done()
             .expect("approved");
         job
     }
@@ -251,9 +253,14 @@ impl Office {
 
     async fn undo(&self, job: &Job) -> Job {
         let (ledger, stores) = (&self.ledger, &self.stores);
-        let undoing =
-            tenantry::testing::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE)
-                .await;
+        let undoing = UndoRequest {
+            ledger,
+            stores,
+            limits: &Limits::NONE,
+            job,
+        }
+        .submit(&Queue::embedded(), &by("tester"))
+        .await;
         let id = undoing.expect("an undo").job;
         let undo = ledger.job(id).await.expect("asked").expect("there");
         Work::on(ledger, &undo).stores(stores).until_at_rest().await

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tenantry::testing::queue::{Queue, QueueError, Ticket, serve};
 use tenantry_foundation::tasks;
@@ -170,9 +169,15 @@ on_both_queues! {
         queue.wake(job(1), 2).await.expect("rung");
         work.begins(2).await;
         serving.stop.cancel();
-        queue.wake(job(2), 5).await.expect("rung");
-        // Long enough for a worker that does not wait to end, and for one that does not stop to begin.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Another worker takes what is rung for from now on.
+        let other = Work::unhindered();
+        let others = other.serve(&queue, 1);
+        eventually("the other worker to do what is rung for", async || {
+            queue.wake(job(2), 1).await.expect("rung");
+            (other.ended() >= 20).then_some(())
+        })
+        .await;
+        others.end().await;
         assert!(!serving.task.is_finished());
         work.leave.add_permits(100);
         serving.end().await;
@@ -180,9 +185,10 @@ on_both_queues! {
     }
 
     async fn an_idle_worker_stops(queue: Queue) {
-        let work = Work::new();
+        let work = Work::unhindered();
         let serving = work.serve(&queue, 2);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        queue.wake(job(1), 1).await.expect("rung");
+        eventually("it to have nothing to do", async || (work.ended() == 1).then_some(())).await;
         serving.end().await;
     }
 

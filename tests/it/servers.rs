@@ -113,6 +113,16 @@ fn effective_user() -> u32 {
     fs::metadata("/proc/self").expect("/proc is mounted").uid()
 }
 
+/// Waits until somebody wants to connect to a port that a server of ours has left.
+async fn missed_at(port: u16) {
+    let listener = eventually("the port to be left", async || {
+        tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.ok()
+    })
+    .await;
+    let came = tokio::time::timeout(PATIENCE, listener.accept()).await;
+    came.expect("somebody misses the server").expect("a connection");
+}
+
 /// Asks again and again until `attempt` gives an answer.
 pub(crate) async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
     let until = tokio::time::Instant::now() + PATIENCE;

@@ -1,5 +1,7 @@
 //! House rules that no lint knows.
 
+mod names;
+
 use std::path::{Path, PathBuf};
 
 use crate::place::{On, Place, read};

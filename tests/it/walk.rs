@@ -11,6 +11,7 @@ mod waiting;
 
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
+use tenantry::testing::undo::UndoRequest;
 use tenantry_jobs::Undo;
 use tenantry_ledger::{Job, JobState, Ledger};
 use tenantry_store::Stores;
@@ -49,14 +50,13 @@ async fn rows_of(ledger: &Ledger, sql: &'static str) -> Vec<String> {
 }
 
 pub(crate) async fn undo(ledger: &Ledger, job: &Job) -> Job {
-    let undoing = tenantry::testing::undo::submit(
+    let undoing = UndoRequest {
         ledger,
-        &Stores::default(),
-        &Queue::embedded(),
+        stores: &Stores::default(),
+        limits: &Limits::NONE,
         job,
-        &by("tester"),
-        &Limits::NONE,
-    )
+    }
+    .submit(&Queue::embedded(), &by("tester"))
     .await;
     let id = undoing.expect("an undo").job;
     let undo = ledger.job(id).await.expect("asked").expect("there");

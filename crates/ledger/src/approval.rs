@@ -31,24 +31,44 @@ pub enum DecisionRefused {
     WrongState(&'static str, &'static str),
 }
 
+/// What a decision came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Decided {
+    /// It was carried out.
+    Done,
+    /// It was not.
+    Refused(DecisionRefused),
+}
+
+impl Decided {
+    /// Why it was not carried out, if it was not.
+    pub fn done(self) -> Result<(), DecisionRefused> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Refused(why) => Err(why),
+        }
+    }
+}
+
 impl Ledger {
     /// Lets a job run, if `hash` is its plan's and `by` is not its submitter.
-    pub async fn approve(&self, job: &Job, hash: &str, by: &Actor) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn approve(&self, job: &Job, hash: &str, by: &Actor) -> Result<Decided, DbError> {
         let now = self.clock.now_millis();
         let plan_hash = job.plan_hash.clone().unwrap_or_default();
         // A beginning long enough to mean one plan only will do.
         let is_same = hash.len() >= 12 && plan_hash.starts_with(&hash.to_lowercase());
         if job.state != JobState::AwaitingApproval {
-            return Ok(Err(DecisionRefused::NotWaiting(job.state.as_str())));
+            return Ok(Decided::Refused(DecisionRefused::NotWaiting(job.state.as_str())));
         }
         if same_person(&by.name, &job.submitted_by) {
-            return Ok(Err(DecisionRefused::OwnJob(job.submitted_by.clone())));
+            return Ok(Decided::Refused(DecisionRefused::OwnJob(job.submitted_by.clone())));
         }
         if !is_same {
-            return Ok(Err(DecisionRefused::OtherPlan(plan_hash)));
+            return Ok(Decided::Refused(DecisionRefused::OtherPlan(plan_hash)));
         }
         if job.approval_until.is_some_and(|until| until < now) {
-            return Ok(Err(DecisionRefused::Expired));
+            return Ok(Decided::Refused(DecisionRefused::Expired));
         }
         let (seq, by) = (job.seq, by.clone());
         self.db
@@ -70,7 +90,7 @@ impl Ledger {
     }
 
     /// Refuses to let a job run: its rows are cancelled.
-    pub async fn reject_plan(&self, job: &Job, by: &Actor, why: &str) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn reject_plan(&self, job: &Job, by: &Actor, why: &str) -> Result<Decided, DbError> {
         let reason = if why.is_empty() {
             String::new()
         } else {
@@ -99,19 +119,14 @@ impl Ledger {
             let ended = self
                 .refuse(&job, None, "nobody approved the job in time".to_owned())
                 .await?;
-            expired += u64::from(ended.is_ok());
+            expired += u64::from(ended == Decided::Done);
         }
         Ok(expired)
     }
 
-    async fn refuse(
-        &self,
-        job: &Job,
-        by: Option<Actor>,
-        message: String,
-    ) -> Result<Result<(), DecisionRefused>, DbError> {
+    async fn refuse(&self, job: &Job, by: Option<Actor>, message: String) -> Result<Decided, DbError> {
         if job.state != JobState::AwaitingApproval {
-            return Ok(Err(DecisionRefused::NotWaiting(job.state.as_str())));
+            return Ok(Decided::Refused(DecisionRefused::NotWaiting(job.state.as_str())));
         }
         let (seq, now) = (job.seq, self.clock.now_millis());
         self.db
@@ -127,7 +142,7 @@ impl Ledger {
                 let mut ended = None;
                 if refused.is_some() {
                     for chunk in chunks {
-                        ended = end_chunk(tx, seq, chunk, Outcome::Cancelled, None, now)?.or(ended);
+                        ended = end_chunk(tx, (seq, chunk), Outcome::Cancelled, None, now)?.or(ended);
                     }
                 }
                 let decision = JobDecision {
@@ -148,7 +163,7 @@ impl Ledger {
     }
 
     /// Stops a job after the chunks in hand, to go on when it is resumed.
-    pub async fn pause(&self, job: &Job, by: &Actor) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn pause(&self, job: &Job, by: &Actor) -> Result<Decided, DbError> {
         let (seq, message) = (job.seq, format!("paused by {by}; `resume` goes on"));
         let (state, by, now) = (job.state.as_str(), by.clone(), self.clock.now_millis());
         self.db
@@ -170,7 +185,7 @@ impl Ledger {
     }
 
     /// Lets a paused job go on. What went wrong so far no longer counts against it.
-    pub async fn resume(&self, job: &Job, by: &Actor) -> Result<Result<(), DecisionRefused>, DbError> {
+    pub async fn resume(&self, job: &Job, by: &Actor) -> Result<Decided, DbError> {
         let (seq, state) = (job.seq, job.state.as_str());
         let (by, now) = (by.clone(), self.clock.now_millis());
         self.db
@@ -224,8 +239,10 @@ struct JobDecision<'d> {
 
 impl JobDecision<'_> {
     /// Records it if it was carried out: `job` is the job's [`JOB_COLUMNS`], or nothing if it came too late.
-    fn record(self, tx: &mut dyn Tx, job: Option<Row>, now: i64) -> Result<Result<(), DecisionRefused>, DbError> {
-        let Some(job) = job else { return Ok(Err(self.late)) };
+    fn record(self, tx: &mut dyn Tx, job: Option<Row>, now: i64) -> Result<Decided, DbError> {
+        let Some(job) = job else {
+            return Ok(Decided::Refused(self.late));
+        };
         let mut entry = AuditEntry {
             note: self.note,
             ..audit::of_job(self.action, &job, 0)?
@@ -239,7 +256,7 @@ impl JobDecision<'_> {
             },
         };
         audit::append(tx, now, &entry)?;
-        Ok(Ok(()))
+        Ok(Decided::Done)
     }
 }
 

@@ -25,18 +25,31 @@ pub struct Made {
     pub bytes: u64,
 }
 
+/// Which file of which row.
+#[derive(Debug, Clone)]
+pub struct FileOfRow {
+    /// The job.
+    pub job: i64,
+    /// The row.
+    pub row: u64,
+    /// Its name, without a directory.
+    pub name: String,
+}
+
 /// Keeps small files, in the transaction of the rows that made them.
 pub fn keep(tx: &mut dyn Tx, job: i64, artifacts: &[Artifact]) -> Result<(), DbError> {
     for Artifact { row, name, data } in artifacts {
-        append(tx, job, *row, name, 0, data)?;
-        end(tx, job, *row, name, data.len() as u64)?;
+        let (row, name) = (*row, name.clone());
+        let file = FileOfRow { job, row, name };
+        append(tx, &file, 0, data)?;
+        end(tx, &file, data.len() as u64)?;
     }
     Ok(())
 }
 
 /// Begins a file of many blocks; what an earlier attempt left of it goes.
-pub fn begin(tx: &mut dyn Tx, job: i64, row: u64, name: &str) -> Result<(), DbError> {
-    let of: [Value; 3] = [job.into(), row.into(), name.into()];
+pub fn begin(tx: &mut dyn Tx, file: &FileOfRow) -> Result<(), DbError> {
+    let of: [Value; 3] = [file.job.into(), file.row.into(), file.name.as_str().into()];
     tx.exec("DELETE FROM artifacts WHERE job = $1 AND row = $2 AND name = $3", &of)?;
     tx.exec(
         "DELETE FROM artifact_blocks WHERE job = $1 AND row = $2 AND name = $3",
@@ -46,13 +59,13 @@ pub fn begin(tx: &mut dyn Tx, job: i64, row: u64, name: &str) -> Result<(), DbEr
 }
 
 /// Appends a block to a file.
-pub fn append(tx: &mut dyn Tx, job: i64, row: u64, name: &str, block: u64, data: &[u8]) -> Result<(), DbError> {
+pub fn append(tx: &mut dyn Tx, file: &FileOfRow, block: u64, data: &[u8]) -> Result<(), DbError> {
     tx.exec(
         "INSERT INTO artifact_blocks (job, row, name, block, data) VALUES ($1, $2, $3, $4, $5)",
         &[
-            job.into(),
-            row.into(),
-            name.into(),
+            file.job.into(),
+            file.row.into(),
+            file.name.as_str().into(),
             block.into(),
             lz4_flex::compress_prepend_size(data).into(),
         ],
@@ -61,10 +74,15 @@ pub fn append(tx: &mut dyn Tx, job: i64, row: u64, name: &str, block: u64, data:
 }
 
 /// A file is whole; until then nobody sees it.
-pub fn end(tx: &mut dyn Tx, job: i64, row: u64, name: &str, bytes: u64) -> Result<(), DbError> {
+pub fn end(tx: &mut dyn Tx, file: &FileOfRow, bytes: u64) -> Result<(), DbError> {
     tx.exec(
         "INSERT INTO artifacts (job, row, name, bytes) VALUES ($1, $2, $3, $4)",
-        &[job.into(), row.into(), name.into(), bytes.into()],
+        &[
+            file.job.into(),
+            file.row.into(),
+            file.name.as_str().into(),
+            bytes.into(),
+        ],
     )
     .map(drop)
 }

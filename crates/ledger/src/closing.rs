@@ -57,7 +57,7 @@ pub fn close_all(
 ) -> Result<EndedJobs, DbError> {
     let mut outcomes = Vec::new();
     let mut ends = Vec::with_capacity(chunks.len());
-    let mut counts = Counts::new();
+    let mut counts = CountsByJob::new();
     for (claim, closing) in chunks {
         outcomes.extend(closing.outcomes.iter().map(|one| (claim.job, one)));
         let waiting = closing.waits.len() as u64;
@@ -104,7 +104,7 @@ pub fn close_part(
     set_ends(tx, &[(claim, end, pending)])?;
     let mut count = Count::default();
     count.add(tally(&closing.outcomes, 0), u64::from(pending == 0));
-    let counts = Counts::from([(claim.job, count)]);
+    let counts = CountsByJob::from([(claim.job, count)]);
     let ended = finish(tx, &counts, &claim.owner, limit, now)?;
     Ok(ended.into_iter().next().map(|(_, job)| job))
 }
@@ -165,7 +165,7 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbEr
 /// Counts on jobs, and says what that has led to: those that ended, and how.
 fn finish(
     tx: &mut dyn Tx,
-    counts: &Counts,
+    counts: &CountsByJob,
     worker: &str,
     limit: Option<ErrorLimit>,
     now: i64,
@@ -298,8 +298,7 @@ fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Opti
 /// recorded if that ended the job, see [`audit::ended`].
 pub(super) fn end_chunk(
     tx: &mut dyn Tx,
-    job: i64,
-    chunk: i64,
+    (job, chunk): (i64, i64),
     outcome: Outcome,
     why: Option<&str>,
     now: i64,
@@ -376,7 +375,7 @@ struct Count {
 }
 
 /// By job: all transactions count in this order.
-type Counts = BTreeMap<i64, Count>;
+type CountsByJob = BTreeMap<i64, Count>;
 
 impl Count {
     fn add(&mut self, tally: Tally, closed: u64) {
@@ -398,14 +397,14 @@ impl Count {
 
 /// As [`count`] for one job.
 fn count_chunk(tx: &mut dyn Tx, job: i64, tally: Tally, closed: u64, now: i64) -> Result<Option<AuditEntry>, DbError> {
-    let counted = count(tx, &Counts::from([(job, Count { tally, closed })]), now)?;
+    let counted = count(tx, &CountsByJob::from([(job, Count { tally, closed })]), now)?;
     Ok(counted.into_iter().next().and_then(|(_, end)| end))
 }
 
 /// Adds closed chunks to their jobs' counters; the last one ends its job. One statement, so that two
 /// chunks closing at once cannot both believe the other is still open. Returns for each job what is to be recorded if that
 /// ended it: the caller does so last, for the audit record comes after all other locks.
-fn count(tx: &mut dyn Tx, counts: &Counts, now: i64) -> Result<Vec<(i64, Option<AuditEntry>)>, DbError> {
+fn count(tx: &mut dyn Tx, counts: &CountsByJob, now: i64) -> Result<Vec<(i64, Option<AuditEntry>)>, DbError> {
     let sql = format!(
         "UPDATE jobs SET applied = applied + $2, unchanged = unchanged + $3, rejected = rejected + $4,
            failed = failed + $5, cancelled = cancelled + $6, chunks_left = chunks_left - $8,

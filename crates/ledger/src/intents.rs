@@ -110,8 +110,7 @@ impl Ledger {
         &self,
         claim: &Claim,
         row: u64,
-        step: &str,
-        result: &str,
+        (step, result): (&str, &str),
         password: Option<PasswordRow>,
     ) -> Result<(), DbError> {
         let (claim, step, result) = (claim.clone(), step.to_owned(), result.to_owned());

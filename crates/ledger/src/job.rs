@@ -259,6 +259,16 @@ const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
       THEN 1 ELSE 0 END
     FROM jobs j JOIN inputs i ON i.id = j.input";
 
+/// What looking a job up by part of its id came to.
+#[derive(Debug)]
+#[must_use]
+pub enum JobLookup {
+    /// The one job that is meant.
+    Found(Box<Job>),
+    /// None is meant, or several, as the text says.
+    NotFound(String),
+}
+
 impl Ledger {
     /// The job of that id.
     pub async fn job(&self, id: JobId) -> Result<Option<Job>, DbError> {
@@ -288,12 +298,12 @@ impl Ledger {
             .await
     }
 
-    /// The job whose id is `text`, or begins with it, or, of the newest 10,000, ends with it; an error text when none or
-    /// several do.
-    pub async fn find_job(&self, text: &str) -> Result<Result<Job, String>, DbError> {
+    /// The job whose id is `text`, or begins with it, or, of the newest 10,000, ends with it.
+    pub async fn find_job(&self, text: &str) -> Result<JobLookup, DbError> {
         let wanted = text.trim().to_lowercase();
         if wanted.len() < 4 || !wanted.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
-            return Ok(Err(format!("`{text}` is no job id; `tenantry jobs` lists them")));
+            let why = format!("`{text}` is no job id; `tenantry jobs` lists them");
+            return Ok(JobLookup::NotFound(why));
         }
         let (wanted_text, now) = (wanted.clone(), self.clock.now_millis());
         let found = self
@@ -326,11 +336,13 @@ impl Ledger {
             })
             .await?;
         Ok(match <[Job; 1]>::try_from(found) {
-            Ok([job]) => Ok(job),
-            Err(found) if found.is_empty() => Err(format!("no job `{wanted_text}`; `tenantry jobs` lists them")),
+            Ok([job]) => JobLookup::Found(Box::new(job)),
+            Err(found) if found.is_empty() => {
+                JobLookup::NotFound(format!("no job `{wanted_text}`; `tenantry jobs` lists them"))
+            }
             Err(found) => {
                 let ids: Vec<String> = found.iter().map(|job| job.id.to_string()).collect();
-                Err(format!("several jobs answer to `{wanted_text}`: {}", ids.join(", ")))
+                JobLookup::NotFound(format!("several jobs answer to `{wanted_text}`: {}", ids.join(", ")))
             }
         })
     }

@@ -242,7 +242,7 @@ impl Ledger {
                 )?;
                 let mut ended = None;
                 for row in idle {
-                    ended = end_chunk(tx, job, row.int(0)?, Outcome::Cancelled, None, now)?.or(ended);
+                    ended = end_chunk(tx, (job, row.int(0)?), Outcome::Cancelled, None, now)?.or(ended);
                 }
                 if let Some(open) = &open {
                     // What became of the rows is for the record of the job's end to say.
@@ -318,7 +318,7 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
 
 /// Fails every row of a fenced chunk that is left.
 fn fail_rest(tx: &mut dyn Tx, claim: &Claim, why: &str, now: i64) -> Result<FailedRows, DbError> {
-    let ended = end_chunk(tx, claim.job, claim.chunk, Outcome::Failed, Some(why), now)?;
+    let ended = end_chunk(tx, (claim.job, claim.chunk), Outcome::Failed, Some(why), now)?;
     let job = audit::ended(tx, ended, Some(&claim.owner), now)?;
     Ok(FailedRows {
         rows: claim.pending,

@@ -35,14 +35,34 @@ pub enum RetryRefused {
     NotApproved,
 }
 
+/// What asking for a retry came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Retrying {
+    /// This job does it, made now or by somebody who asked before.
+    Queued(JobId),
+    /// None does.
+    Refused(RetryRefused),
+}
+
+impl Retrying {
+    /// The job that does it, or why none does.
+    pub fn queued(self) -> Result<JobId, RetryRefused> {
+        match self {
+            Self::Queued(job) => Ok(job),
+            Self::Refused(why) => Err(why),
+        }
+    }
+}
+
 impl Ledger {
     /// Queues a job over the rows of `job` that failed or were cancelled.
-    pub async fn retry(&self, job: &Job, by: &Actor) -> Result<Result<JobId, RetryRefused>, DbError> {
+    pub async fn retry(&self, job: &Job, by: &Actor) -> Result<Retrying, DbError> {
         if !job.state.is_final() {
-            return Ok(Err(RetryRefused::NotEnded));
+            return Ok(Retrying::Refused(RetryRefused::NotEnded));
         }
         if job.counts.failed + job.counts.cancelled == 0 {
-            return Ok(Err(RetryRefused::NothingToRetry));
+            return Ok(Retrying::Refused(RetryRefused::NothingToRetry));
         }
         let id = JobId(self.clock.fresh_id());
         let parent = job.id;
@@ -55,10 +75,10 @@ impl Ledger {
                 let lock = format!("SELECT 1 FROM jobs WHERE seq = $1{}", tx.dialect().for_update());
                 tx.query(&lock, &[old.into()])?;
                 if needs_approval && !is_approved(tx, parent)? {
-                    return Ok(Err(RetryRefused::NotApproved));
+                    return Ok(Retrying::Refused(RetryRefused::NotApproved));
                 }
                 if tx.query("SELECT 1 FROM spool WHERE input = $1 LIMIT 1", &[input.into()])?.is_empty() {
-                    return Ok(Err(RetryRefused::RowsGone));
+                    return Ok(Retrying::Refused(RetryRefused::RowsGone));
                 }
                 let earlier = tx.query_first(
                     "SELECT id, state FROM jobs WHERE retry_of = $1 ORDER BY seq DESC LIMIT 1",
@@ -68,12 +88,12 @@ impl Ledger {
                     let (id, state) = (earlier.text(0)?, earlier.text(1)?);
                     return match id.parse() {
                         // Asked for twice.
-                        Ok(same) if !JobState::parse(state)?.is_final() => Ok(Ok(same)),
-                        _ => Ok(Err(RetryRefused::Retried(id.to_owned()))),
+                        Ok(same) if !JobState::parse(state)?.is_final() => Ok(Retrying::Queued(same)),
+                        _ => Ok(Retrying::Refused(RetryRefused::Retried(id.to_owned()))),
                     };
                 }
                 if is_elsewhere && let Some(undo) = undo_of(tx, old)? {
-                    return Ok(Err(RetryRefused::TakenBack(undo)));
+                    return Ok(Retrying::Refused(RetryRefused::TakenBack(undo)));
                 }
                 let made = tx.query(
                     "INSERT INTO jobs (id, kind, parameters, state, input, retry_of, submitted_by, submitted_via, created_at, undo_of, plan_hash,
@@ -109,7 +129,7 @@ impl Ledger {
                     };
                     audit::append(tx, now, &retried)?;
                 }
-                Ok(Ok(id))
+                Ok(Retrying::Queued(id))
             })
             .await
     }

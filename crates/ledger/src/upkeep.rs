@@ -216,7 +216,7 @@ fn cancel_orphans(tx: &mut dyn Tx, job: i64, now: i64) -> Result<(), DbError> {
     let orphans = ints(&tx.query(&sql, &[job.into(), now.into()])?)?;
     let mut ended = None;
     for chunk in orphans {
-        ended = end_chunk(tx, job, chunk, Outcome::Cancelled, None, now)?.or(ended);
+        ended = end_chunk(tx, (job, chunk), Outcome::Cancelled, None, now)?.or(ended);
     }
     audit::ended(tx, ended, None, now).map(drop)
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::auth::Speaker;
 use super::client::{Call, Operation, correlation_id};
-use super::paging::Pages;
+use super::paging::ListPages;
 use super::session::Session;
 use super::text::text;
 
@@ -30,7 +30,7 @@ pub(super) async fn audited(session: &Session, customer: &str, request_id: Uuid,
         .query("size", RECORDS)
         .query("filter", filter.to_string());
     // The answer counts against the partner's limit only.
-    let mut pages = Pages::new(AUDIT_RECORDS, first, "", "/auditrecords");
+    let mut pages = ListPages::new(AUDIT_RECORDS, first, "", "/auditrecords");
     let is_it = |record: &Value| {
         text(record, "originalCorrelationId").eq_ignore_ascii_case(&sought)
             && text(record, "operationStatus").eq_ignore_ascii_case("succeeded")

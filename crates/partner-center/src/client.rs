@@ -1,6 +1,5 @@
 //! One call: its headers, its token, its turn, its answer.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,8 @@ use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::auth::{AuthError, Credentials, Speaker, tokens};
+use super::Settings;
+use super::auth::{AuthError, Speaker, tokens};
 use super::cloud::Addresses;
 use super::failure::{Failure, FailureClass};
 use tenantry_foundation::clock::Clock;
@@ -140,19 +140,20 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(
-        addresses: Addresses,
-        credentials: Credentials,
-        timeout: Duration,
-        most_at_once: usize,
-        ca_file: Option<&Path>,
-        clock: Clock,
-    ) -> Result<Self, String> {
-        let http = Http::new(ca_file, CA_FILE)?;
+    pub(super) fn new(settings: Settings, clock: Clock) -> Result<Self, String> {
+        let Settings {
+            addresses,
+            credentials,
+            timeout,
+            concurrency,
+            ca_file,
+            ..
+        } = settings;
+        let http = Http::new(ca_file.as_deref(), CA_FILE)?;
         Ok(Self {
             tenant: credentials.tenant.clone(),
             tokens: tokens(http.clone(), &addresses, credentials, clock.clone()),
-            pacer: Pacer::new(most_at_once),
+            pacer: Pacer::new(concurrency),
             http,
             addresses,
             timeout,

@@ -112,7 +112,7 @@ impl Failure {
         }
     }
 
-    fn entry(&self) -> Option<&'static catalogue::Entry> {
+    fn entry(&self) -> Option<&'static catalogue::KnownFailure> {
         catalogue::find(self.status, &self.code, self.operation)
     }
 }

@@ -178,18 +178,17 @@ impl PartnerCenter {
         let Settings {
             addresses,
             credentials,
-            timeout,
             concurrency,
             validate_addresses,
-            ca_file,
-        } = settings;
+            ..
+        } = &settings;
+        let (concurrency, validates_addresses) = (*concurrency, *validate_addresses);
         let partner = format!("{}\n{}", addresses.api, credentials.tenant);
         let origin = format!("{} {} {}", Self::NAME, addresses.api, credentials.tenant.to_lowercase());
-        let client = Client::new(addresses, credentials, timeout, concurrency, ca_file.as_deref(), clock)?;
         Ok(Self {
-            client: Arc::new(client),
+            client: Arc::new(Client::new(settings, clock)?),
             concurrency,
-            validates_addresses: validate_addresses,
+            validates_addresses,
             partner,
             origin: Installation::of(&origin),
         })

@@ -13,7 +13,7 @@ use super::client::{Call, Operation};
 use super::end::End;
 use super::image::{Image, Object};
 use super::named::{Named, named};
-use super::records::{Customer, User};
+use super::records::{Customer, User, UserPath};
 use super::session::Session;
 use super::steps::{Done, Sending, Step};
 use super::text::segment;
@@ -192,7 +192,7 @@ pub(super) async fn restore_step(
         let comes_back = RESTORED.map(|name| (name.to_owned(), deleted.field(name).to_owned()));
         image.after.extend(comes_back);
     }
-    let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
+    let body = json!({ "state": "active", "attributes": { "objectType": "UserPath" } });
     let call = Call::new(RESTORE_USER, path).of(&customer.id).body(body);
     step.fixed(call, image, || async {
         Ok(session.user_of_id(&customer.id, id).await?.is_some())
@@ -242,7 +242,11 @@ pub(super) async fn reset(
         let (target, message) = (user.id.clone(), password_just_set(last, by.as_ref()));
         return Ok((End::UnchangedSince { target, message }, None));
     }
-    let done = password_step(session, steps, &named.customer, &user.id, &password, reset.force_change).await?;
+    let of = UserPath {
+        customer: &named.customer,
+        id: &user.id,
+    };
+    let done = password_step(session, steps, of, &password, reset.force_change).await?;
     if let Err(stopped) = done {
         return Ok((End::stopped(stopped, user.id.clone()), None));
     }
@@ -259,8 +263,7 @@ pub(super) async fn reset(
 pub(super) async fn password_step(
     session: &Session,
     steps: Steps<'_>,
-    customer: &Customer,
-    user: &str,
+    UserPath { customer, id: user }: UserPath<'_>,
     password: &Password,
     force_change: bool,
 ) -> Result<Done, Halt> {
@@ -271,7 +274,7 @@ pub(super) async fn password_step(
     );
     let call = Call::new(RESET_PASSWORD, path).of(&customer.id).body(json!({
         "passwordProfile": { "password": password.reveal(), "forceChangePassword": force_change },
-        "attributes": { "objectType": "CustomerUser" },
+        "attributes": { "objectType": "UserPath" },
     }));
     let name = format!("password {}", steps.attempt());
     let step = session.step(steps, &name);

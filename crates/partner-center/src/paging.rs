@@ -7,7 +7,7 @@ use super::failure::find;
 use tenantry_store::kit::paging::{self, Endless, Page};
 
 /// What is still to be read of a list.
-pub(super) struct Pages {
+pub(super) struct ListPages {
     list: List,
     pages: paging::Pages<Call>,
 }
@@ -25,7 +25,7 @@ impl From<Endless> for CallError {
     }
 }
 
-impl Pages {
+impl ListPages {
     pub(super) fn new(operation: Operation, first: Call, customer: &str, path: &str) -> Self {
         Self {
             list: List {

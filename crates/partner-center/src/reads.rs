@@ -22,7 +22,7 @@ use self::customer::{Listed, head_of};
 use super::auth::Speaker;
 use super::client::{Answer, Call, CallError, Client, Operation};
 use super::failure::{FailureClass, find};
-use super::paging::Pages;
+use super::paging::ListPages;
 use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES, find_customer};
 use super::subscription::Subscription;
 use super::text::{items, number, segment, text};
@@ -39,8 +39,8 @@ const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET"
 const CUSTOMERS: &str = "500";
 
 /// What a call was for, or what could not be read instead.
-type Read<T> = Result<Result<T, Missed>, Halt>;
-type Stream<T> = BoxStream<'static, Read<T>>;
+type OrMissed<T> = Result<Result<T, Missed>, Halt>;
+type Stream<T> = BoxStream<'static, OrMissed<T>>;
 
 /// A user, as lists show it.
 #[derive(Debug, Clone)]
@@ -82,21 +82,21 @@ impl License {
 
 /// Reads lists; clones share connections, tokens and pace.
 #[derive(Clone)]
-pub(super) struct Reader {
+pub(super) struct PartnerCenterReader {
     client: Arc<Client>,
     at_once: usize,
 }
 
 impl PartnerCenter {
-    pub(super) fn records(&self) -> Reader {
-        Reader {
+    pub(super) fn records(&self) -> PartnerCenterReader {
+        PartnerCenterReader {
             client: self.client.clone(),
             at_once: self.concurrency,
         }
     }
 }
 
-impl RecordReader for Reader {
+impl RecordReader for PartnerCenterReader {
     fn title(&self) -> &str {
         TITLE
     }
@@ -135,15 +135,15 @@ impl RecordReader for Reader {
     }
 }
 
-impl Reader {
+impl PartnerCenterReader {
     async fn ask(&self, call: Call) -> Result<Answer, CallError> {
         let client = self.client.clone();
         by_itself(async move { client.read(&call).await }).await?
     }
 
-    fn items(&self, pages: Pages) -> BoxStream<'static, Result<Value, CallError>> {
+    fn items(&self, pages: ListPages) -> BoxStream<'static, Result<Value, CallError>> {
         let client = self.client.clone();
-        let read = move |mut pages: Pages| {
+        let read = move |mut pages: ListPages| {
             let client = client.clone();
             async move {
                 let read = async move { (pages.next(&client).await, pages) };
@@ -168,14 +168,14 @@ impl Reader {
         if let Some(filter) = filter {
             first = first.query("filter", filter);
         }
-        let pages = Pages::new(operation, first, "", "/customers");
+        let pages = ListPages::new(operation, first, "", "/customers");
         self.items(pages)
             .map(|item| item.map(|value| head_of(&value)).map_err(Halt::of))
             .boxed()
     }
 
     /// The customer of that id, whole.
-    async fn customer(&self, id: &str) -> Read<Listed> {
+    async fn customer(&self, id: &str) -> OrMissed<Listed> {
         let call = Call::new(GET_CUSTOMER, format!("/customers/{}", segment(id))).of(id);
         match self.ask(call).await {
             Ok(answer) => Ok(Ok(Listed::whole(answer.body))),
@@ -190,7 +190,7 @@ impl Reader {
     }
 
     /// All of a customer that was listed.
-    async fn whole(&self, listed: CustomerHead) -> Read<Listed> {
+    async fn whole(&self, listed: CustomerHead) -> OrMissed<Listed> {
         let what = format!("customer {}", listed.domain);
         let read = self.customer(&listed.id).await?;
         Ok(read.map_err(|missed| Missed { what, ..missed }))
@@ -246,7 +246,7 @@ impl Reader {
     }
 
     /// A customer's users by their ids.
-    async fn users_by_id(&self, customer: Arc<CustomerHead>) -> Read<BoxStream<'static, Result<UserOf, Halt>>> {
+    async fn users_by_id(&self, customer: Arc<CustomerHead>) -> OrMissed<BoxStream<'static, Result<UserOf, Halt>>> {
         let mut sorter = Sorter::default();
         let mut users = self.users(&customer);
         while let Some(user) = users.try_next().await? {
@@ -268,7 +268,7 @@ impl Reader {
     }
 
     /// A user's licences.
-    async fn licenses(&self, user: &UserOf) -> Read<Vec<License>> {
+    async fn licenses(&self, user: &UserOf) -> OrMissed<Vec<License>> {
         let customer = &user.customer.id;
         let path = format!("/customers/{}/users/{}/licenses", segment(customer), segment(&user.id));
         let call = both_groups(Call::new(USER_LICENSES, path)).of(customer);
@@ -288,7 +288,7 @@ impl Reader {
     }
 
     /// The names of a user's roles, in order.
-    async fn roles(&self, user: &UserOf) -> Read<Vec<String>> {
+    async fn roles(&self, user: &UserOf) -> OrMissed<Vec<String>> {
         let customer = &user.customer.id;
         let path = format!(
             "/customers/{}/users/{}/directoryroles",
@@ -307,7 +307,7 @@ impl Reader {
     }
 
     /// A user as a record, with its licences and roles if they are asked for.
-    async fn user(&self, user: UserOf, query: Arc<Query>) -> Read<StoreRecord> {
+    async fn user(&self, user: UserOf, query: Arc<Query>) -> OrMissed<StoreRecord> {
         let licenses = async {
             if query.wants("licenses") || query.wants("license_names") {
                 self.licenses(&user).await
@@ -353,7 +353,7 @@ impl Reader {
     }
 
     /// What a customer has subscribed to. The service gives it whole: there are few.
-    async fn subscriptions(&self, customer: &Arc<CustomerHead>) -> Read<Vec<Subscription>> {
+    async fn subscriptions(&self, customer: &Arc<CustomerHead>) -> OrMissed<Vec<Subscription>> {
         let path = format!("/customers/{}/subscriptions", segment(&customer.id));
         let call = Call::new(LIST_SUBSCRIPTIONS, path).of(&customer.id);
         match self.ask(call).await {
@@ -363,7 +363,7 @@ impl Reader {
     }
 
     /// The SKUs a customer holds seats of, by their ids.
-    async fn seats(&self, customer: &Arc<CustomerHead>) -> Read<Vec<StoreRecord>> {
+    async fn seats(&self, customer: &Arc<CustomerHead>) -> OrMissed<Vec<StoreRecord>> {
         let path = format!("/customers/{}/subscribedskus", segment(&customer.id));
         let call = both_groups(Call::new(SUBSCRIBED_SKUS, path)).of(&customer.id);
         match self.ask(call).await {

@@ -38,6 +38,13 @@ impl Customer {
     }
 }
 
+/// Where a user is found: under its customer, by its id.
+#[derive(Clone, Copy)]
+pub(super) struct UserPath<'u> {
+    pub(super) customer: &'u Customer,
+    pub(super) id: &'u str,
+}
+
 /// A user as rows need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct User {

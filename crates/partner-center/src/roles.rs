@@ -7,7 +7,7 @@ use super::Halt;
 use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::image::{Image, Object};
-use super::records::Customer;
+use super::records::{Customer, UserPath};
 use super::session::Session;
 use super::steps::{Done, Step, Stopped};
 use super::text::segment;
@@ -59,7 +59,8 @@ pub(super) async fn add(
     for role in roles {
         let name = format!("{ROLE}{}", role.name);
         let step = session.step(steps, &name);
-        if let Err(stopped) = membership_step(session, &step, customer, user, role, true).await? {
+        let of = UserPath { customer, id: user };
+        if let Err(stopped) = membership_step(session, &step, of, role, true).await? {
             return Ok(Some(stopped));
         }
     }
@@ -70,8 +71,7 @@ pub(super) async fn add(
 pub(super) async fn membership_step(
     session: &Session,
     step: &Step<'_>,
-    customer: &Customer,
-    user: &str,
+    UserPath { customer, id: user }: UserPath<'_>,
     role: &Role,
     is_member: bool,
 ) -> Result<Done, Halt> {

@@ -19,7 +19,7 @@ use super::auth::Speaker;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{FailureClass, find};
 use super::image::Image;
-use super::paging::Pages;
+use super::paging::ListPages;
 use super::records::{Customer, Sku};
 use super::steps::Step;
 use super::text::{items, number, segment, text};
@@ -43,11 +43,11 @@ const ENDED: (&str, &str) = ("remove-relationship", "relationship");
 /// Pages that are read to tell whose name a text is.
 const MOST_PAGES: usize = 4;
 
-type Cell<T> = Arc<OnceCell<T>>;
+type KnownOnce<T> = Arc<OnceCell<T>>;
 /// What was found, or that there is no such thing, which is remembered too.
 type Found<T> = Result<Arc<T>, Problem>;
 /// For suggestions alone: what is done goes by how they are now.
-type OwnSubscriptions = Cell<Arc<Vec<OwnSubscription>>>;
+type OwnSubscriptions = KnownOnce<Arc<Vec<OwnSubscription>>>;
 /// Ids by name in lower case.
 type Roles = Arc<HashMap<String, String>>;
 
@@ -55,12 +55,12 @@ type Roles = Arc<HashMap<String, String>>;
 pub(super) struct Session {
     client: Arc<Client>,
     env: StoreEnv,
-    customers: Mutex<HashMap<String, Cell<Found<Customer>>>>,
-    users: Mutex<Vec<(Whose, Cell<Users>)>>,
-    skus: Mutex<HashMap<String, Cell<Arc<Vec<Sku>>>>>,
+    customers: Mutex<HashMap<String, KnownOnce<Found<Customer>>>>,
+    users: Mutex<Vec<(Whose, KnownOnce<Users>)>>,
+    skus: Mutex<HashMap<String, KnownOnce<Arc<Vec<Sku>>>>>,
     subscriptions: Mutex<HashMap<String, OwnSubscriptions>>,
-    roles: Mutex<HashMap<String, Cell<Roles>>>,
-    transfers: Mutex<HashMap<String, Cell<Arc<Vec<Transfer>>>>>,
+    roles: Mutex<HashMap<String, KnownOnce<Roles>>>,
+    transfers: Mutex<HashMap<String, KnownOnce<Arc<Vec<Transfer>>>>>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     addresses: Validator,
     acceptances: Vec<Acceptance>,
@@ -345,7 +345,7 @@ async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<S
     let first = Call::new(FIND_CUSTOMER, "/customers")
         .query("size", "50")
         .query("filter", filter.to_string());
-    let mut pages = Pages::new(FIND_CUSTOMER, first, "", "/customers");
+    let mut pages = ListPages::new(FIND_CUSTOMER, first, "", "/customers");
     while let Some(page) = pages.next(client).await.map_err(Halt::of)? {
         let found = page.iter().find(|customer| {
             let profile = find(customer, "companyProfile");
@@ -368,7 +368,7 @@ async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, 
     let first = Call::new(FIND_CUSTOMER, "/customers")
         .query("size", "500")
         .query("filter", filter.to_string());
-    let mut pages = Pages::new(FIND_CUSTOMER, first, "", "/customers");
+    let mut pages = ListPages::new(FIND_CUSTOMER, first, "", "/customers");
     for _ in 0..MOST_PAGES {
         let Some(page) = pages.next(client).await.map_err(Halt::of)? else {
             return Ok(found);
@@ -380,7 +380,7 @@ async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, 
     Ok(Vec::new())
 }
 
-fn cell_of<T>(cells: &Mutex<HashMap<String, Cell<T>>>, key: &str) -> Cell<T> {
+fn cell_of<T>(cells: &Mutex<HashMap<String, KnownOnce<T>>>, key: &str) -> KnownOnce<T> {
     let mut cells = lock(cells);
     cells.entry(key.to_owned()).or_default().clone()
 }

@@ -12,7 +12,7 @@ use self::way::Way;
 use super::end::End;
 use super::image::{Image, Object};
 use super::licenses::{self, Update};
-use super::records::Customer;
+use super::records::UserPath;
 use super::roles::Role;
 use super::session::Session;
 use super::steps::Stopped;
@@ -157,10 +157,7 @@ impl<'b> Back<'b> {
         let done = match image.object {
             Object::UserState if image.after("state") == "deleted" => {
                 match lifecycle::restore_step(session, &step, &customer, id).await? {
-                    Ok(_) => {
-                        let had = image.ids("licenses");
-                        return self.give_back(steps, name, &customer, id, had).await;
-                    }
+                    Ok(_) => return self.give_back(steps, name, image).await,
                     stopped => stopped,
                 }
             }
@@ -203,7 +200,8 @@ impl<'b> Back<'b> {
             }
             Object::Role => {
                 let (role, was_member) = role_of(image);
-                roles::membership_step(session, &step, &customer, id, &role, was_member).await?
+                let customer = &customer;
+                roles::membership_step(session, &step, UserPath { customer, id }, &role, was_member).await?
             }
             Object::Transfer => transfers::withdraw_step(session, &step, &customer, id).await?,
             Object::Customer | Object::Password | Object::Relationship | Object::TransferAnswer => {
@@ -214,14 +212,8 @@ impl<'b> Back<'b> {
     }
 
     /// Gives a user that is back those licences again that are still to be had.
-    async fn give_back(
-        &self,
-        steps: Steps<'_>,
-        name: &str,
-        customer: &Customer,
-        user: &str,
-        had: Vec<String>,
-    ) -> Result<Brought, Halt> {
+    async fn give_back(&self, steps: Steps<'_>, name: &str, image: &Image) -> Result<Brought, Halt> {
+        let (customer, user, had) = (image.whose(), image.id.as_str(), image.ids("licenses"));
         let held = self.session.skus(&customer.id).await?;
         let has = self.session.licenses_now(&customer.id, user).await?;
         let (to_be_had, lost): (Vec<String>, Vec<String>) = had.into_iter().partition(|id| {
@@ -229,7 +221,7 @@ impl<'b> Back<'b> {
             is_free || has.contains(id)
         });
         let update = Update {
-            customer,
+            customer: &customer,
             user,
             held: &held,
             has: &has,

@@ -34,13 +34,13 @@ const KEPT: [(&str, &str); 5] = [
 pub(super) const NO_WAY_TO_ERASE: &str = "Partner Center has no way to take a name away";
 
 /// A field and the value it is to have, which is never empty.
-pub(super) type Field<'f> = (&'static str, &'f str);
+pub(super) type UserFieldValue<'f> = (&'static str, &'f str);
 
 /// The fields of an image of a user's profile, with the values they had. A user who has got a usage location stays
 /// somewhere.
-pub(super) fn fields_before(image: &Image) -> Vec<Field<'_>> {
+pub(super) fn fields_before(image: &Image) -> Vec<UserFieldValue<'_>> {
     let of = |(field, _): &(&'static str, &str)| Some((*field, image.before.get(*field)?.as_str()));
-    let to_bring_back = |(field, before): &Field<'_>| *field != "usage_location" || !before.is_empty();
+    let to_bring_back = |(field, before): &UserFieldValue<'_>| *field != "usage_location" || !before.is_empty();
     KEPT.iter().filter_map(of).filter(to_bring_back).collect()
 }
 
@@ -73,7 +73,7 @@ fn erased(patch: &UserPatch<'_>) -> Option<Problem> {
 }
 
 /// What would change.
-fn changes<'f>(user: &User, wanted: impl Iterator<Item = Field<'f>>) -> Vec<FieldChange> {
+fn changes<'f>(user: &User, wanted: impl Iterator<Item = UserFieldValue<'f>>) -> Vec<FieldChange> {
     wanted
         .filter(|(field, value)| !is_same(field, user.field(field), value))
         .map(|(field, value)| FieldChange::new(field, user.field(field), value))
@@ -149,7 +149,7 @@ pub(super) async fn apply(session: &Session, steps: Steps<'_>, patch: &UserPatch
             Resolved::No(problem) => return Ok(End::Rejected(problem)),
         },
     };
-    let wanted: Vec<Field<'_>> = patch.texts().collect();
+    let wanted: Vec<UserFieldValue<'_>> = patch.texts().collect();
     let step = session.step(steps, PROFILE);
     Ok(match profile_step(session, &step, &customer, &id, &wanted).await? {
         Ok(_) => End::applied(id),
@@ -163,7 +163,7 @@ pub(super) async fn profile_step(
     step: &Step<'_>,
     customer: &Customer,
     id: &str,
-    wanted: &[Field<'_>],
+    wanted: &[UserFieldValue<'_>],
 ) -> Result<Done, Halt> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
     let mut body = json!({ "attributes": { "objectType": "CustomerUser" } });

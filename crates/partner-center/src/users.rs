@@ -11,7 +11,7 @@ use super::end::End;
 use super::image::{Image, Object};
 use super::licenses::{LICENSES, Update};
 use super::lifecycle::{account, password_step};
-use super::records::{Customer, Sku, User};
+use super::records::{Customer, Sku, User, UserPath};
 use super::roles::{self, ROLE, Role};
 use super::session::Session;
 use super::skus::{seats, sku};
@@ -181,7 +181,8 @@ pub(super) async fn apply(
     // out now. With one that was handed out the user may be at work, and where none is handed out nobody needs another.
     let was_handed_out = steps.has_handed_out();
     if has_begun && !was_handed_out && steps.hands_out() {
-        let done = password_step(session, steps, customer, &id, &password, true).await?;
+        let of = UserPath { customer, id: &id };
+        let done = password_step(session, steps, of, &password, true).await?;
         if let Err(stopped) = done {
             let done = "the user was created; the password could not be set".to_owned();
             let target = id;
@@ -247,7 +248,7 @@ async fn create_step(
     ];
     let mut body = json!({
         "passwordProfile": { "password": password.reveal(), "forceChangePassword": true },
-        "attributes": { "objectType": "CustomerUser" },
+        "attributes": { "objectType": "UserPath" },
     });
     let mut image = Image::new(Object::User, customer, "").field("licenses", "", user.licenses.join(";"));
     for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {

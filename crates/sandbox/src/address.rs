@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::call::Call;
 use super::countries;
 use super::json;
-use super::reply::{Refused, Reply, ReplyResult, bad_member};
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member};
 
 /// Refuses an address that lacks something or has it in the wrong form; `path` is where it stands in the request.
 pub(super) fn check(address: &Json, path: &str) -> Result<(), Refused> {
@@ -63,5 +63,5 @@ pub(super) fn validate(call: &mut Call<'_>) -> ReplyResult {
         "StreetPartial"
     };
     body["status"] = status.into();
-    Ok(Reply::ok(body))
+    Ok(HttpReply::ok(body))
 }

@@ -4,13 +4,13 @@ use axum::http::Method;
 use serde_json::{Value as Json, json};
 
 use super::faults::{InjectedFault, Script};
-use super::reply::Reply;
+use super::reply::HttpReply;
 use super::request::HttpRequest;
 use super::{Quirk, Shared, json, lock, record, routes};
 use tenantry_foundation::db::DbError;
 
 /// Answers a request to `/sandbox/…`.
-pub(super) async fn answer(shared: &Shared, request: &HttpRequest) -> Reply {
+pub(super) async fn answer(shared: &Shared, request: &HttpRequest) -> HttpReply {
     let path: Vec<String> = request
         .segments
         .iter()
@@ -22,7 +22,7 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest) -> Reply {
         (&Method::GET, ["counters"]) => Ok(counters(shared)),
         (&Method::DELETE, ["counters"]) => {
             *lock(&shared.counters) = super::counters::Counters::default();
-            Ok(Reply::empty(204))
+            Ok(HttpReply::empty(204))
         }
         (&Method::GET, ["faults"]) => Ok(trouble(shared)),
         (&Method::POST, ["faults"]) => add(shared, &request.body).map(|()| trouble(shared)),
@@ -30,19 +30,19 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest) -> Reply {
             let mut trouble = lock(&shared.trouble);
             (trouble.chances, trouble.scripts, trouble.quirks) = (Vec::new(), Vec::new(), Vec::new());
             lock(&shared.limits).clear();
-            Ok(Reply::empty(204))
+            Ok(HttpReply::empty(204))
         }
         (&Method::PUT, ["customers", customer, "validation"]) => {
             set_validation(shared, customer, json::text(&request.body, "status")).await
         }
         _ => Err((404, "There is no such address under /sandbox".to_owned())),
     };
-    answered.unwrap_or_else(|(status, text)| Reply::json(status, json!({ "error": text })))
+    answered.unwrap_or_else(|(status, text)| HttpReply::json(status, json!({ "error": text })))
 }
 
-fn counters(shared: &Shared) -> Reply {
+fn counters(shared: &Shared) -> HttpReply {
     let counters = serde_json::to_value(&*lock(&shared.counters));
-    Reply::ok(counters.unwrap_or_default())
+    HttpReply::ok(counters.unwrap_or_default())
 }
 
 /// A value by the name it has on the command line.
@@ -52,12 +52,12 @@ fn name_of<T: clap::ValueEnum>(value: &T) -> Json {
         .map_or(Json::Null, |value| value.get_name().into())
 }
 
-fn trouble(shared: &Shared) -> Reply {
+fn trouble(shared: &Shared) -> HttpReply {
     let trouble = lock(&shared.trouble);
     let chances = trouble.chances.iter();
     let scripts = trouble.scripts.iter();
     let quirks = trouble.quirks.iter();
-    Reply::ok(json!({
+    HttpReply::ok(json!({
         "chances": chances.map(|(fault, chance)| json!({ "fault": name_of(fault), "probability": chance })).collect::<Json>(),
         "scripts": scripts.map(|script| json!({
             "operation": script.operation,
@@ -114,7 +114,7 @@ fn add(shared: &Shared, body: &Json) -> Result<(), Bad> {
 }
 
 /// Says what the account validation of a customer came to.
-async fn set_validation(shared: &Shared, customer: &str, status: &str) -> Result<Reply, Bad> {
+async fn set_validation(shared: &Shared, customer: &str, status: &str) -> Result<HttpReply, Bad> {
     let (customer, status) = (customer.to_owned(), status.to_owned());
     let done = shared.db.write(move |tx| {
         let found = record::select(tx, &record::CUSTOMER, "WHERE t.tenant_id = $1", &[customer.into()])?;
@@ -126,7 +126,7 @@ async fn set_validation(shared: &Shared, customer: &str, status: &str) -> Result
         Ok::<_, DbError>(true)
     });
     match done.await {
-        Ok(true) => Ok(Reply::empty(204)),
+        Ok(true) => Ok(HttpReply::empty(204)),
         Ok(false) => Err((404, "There is no such customer".to_owned())),
         Err(error) => Err((500, error.to_string())),
     }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::call::Call;
 use super::paging::collection;
-use super::reply::{Reply, ReplyResult, bad_member, refuse_by_name};
+use super::record::Resource;
+use super::reply::{HttpReply, ReplyResult, bad_member, refuse_by_name};
 use super::state::moment;
 use super::{documents, json};
 
@@ -31,7 +32,7 @@ pub(super) fn templates(call: &mut Call<'_>) -> ReplyResult {
                 "versionRank": 0,
             })
         });
-    Ok(Reply::ok(collection(items.collect())))
+    Ok(HttpReply::ok(collection(items.collect())))
 }
 
 /// `GET customers/{id}/agreements`: with a count, but without the rest of what collections have.
@@ -44,7 +45,7 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
         .map(|one| one.body)
         .filter(|one| wanted == "*" || json::text(one, "type").eq_ignore_ascii_case(&wanted))
         .collect();
-    Ok(Reply::ok(json!({ "totalCount": items.len(), "items": items })))
+    Ok(HttpReply::ok(json!({ "totalCount": items.len(), "items": items })))
 }
 
 /// `POST customers/{id}/agreements`: once for each contact.
@@ -83,21 +84,22 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let mut agreement = given.clone();
     agreement["userId"] = call.caller.partner.to_string().into();
     let (id, _) = call.fresh()?;
-    documents::write(call.tx, AGREEMENT, id, customer.id, &name, &agreement)?;
-    Ok(Reply::json(201, agreement))
+    let agreement = Resource::new(id, customer.id, agreement);
+    documents::write(call.tx, AGREEMENT, &name, &agreement)?;
+    Ok(HttpReply::json(201, agreement.body))
 }
 
 /// `GET customers/{id}/directSignedMicrosoftCustomerAgreementStatus`.
 pub(super) fn direct_sign(call: &mut Call<'_>) -> ReplyResult {
     call.customer()?;
-    Ok(Reply::ok(json!({ "isSigned": false })))
+    Ok(HttpReply::ok(json!({ "isSigned": false })))
 }
 
 /// `GET customers/{id}/qualifications`: a bare array.
 pub(super) fn qualifications(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let found = documents::all(call.tx, QUALIFICATION, customer.id)?;
-    Ok(Reply::ok(found.into_iter().map(|one| one.body).collect()))
+    Ok(HttpReply::ok(found.into_iter().map(|one| one.body).collect()))
 }
 
 /// `POST customers/{id}/qualifications`.
@@ -120,6 +122,7 @@ pub(super) fn qualify(call: &mut Call<'_>) -> ReplyResult {
         made["vettingCreatedDate"] = moment(call.now).into();
     }
     let (id, _) = call.fresh()?;
-    documents::write(call.tx, QUALIFICATION, id, customer.id, name, &made)?;
-    Ok(Reply::json(201, made))
+    let made = Resource::new(id, customer.id, made);
+    documents::write(call.tx, QUALIFICATION, name, &made)?;
+    Ok(HttpReply::json(201, made.body))
 }

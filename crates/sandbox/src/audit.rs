@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::call::Call;
 use super::json;
-use super::paging::Page;
-use super::record::Record;
+use super::paging::ServedPage;
+use super::record::Resource;
 use super::reply::{ReplyResult, refuse};
 use super::state::{millis, moment, next_id};
 use tenantry_foundation::db::{DbError, Value};
@@ -62,7 +62,7 @@ pub(super) fn leave(call: &mut Call<'_>, resource: &str, usual: &str, made: bool
 
 /// `GET auditrecords`.
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
-    let page = Page::asked(call, LARGEST_PAGE)?;
+    let page = ServedPage::asked(call, LARGEST_PAGE)?;
     let date = |name: &str| match call.request.query(name) {
         None => Ok(None),
         Some(text) => match millis(text) {
@@ -112,7 +112,7 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let rows = call.tx.query(&sql, &params)?;
     let mut records = Vec::with_capacity(rows.len());
     for row in &rows {
-        records.push(Record {
+        records.push(Resource {
             id: row.int(0)?,
             customer: 0,
             version: 1,

@@ -4,12 +4,12 @@ use serde_json::Value as Json;
 
 use super::call::Call;
 use super::record::{self, CUSTOMER};
-use super::reply::{Reply, ReplyResult, bad_member};
+use super::reply::{HttpReply, ReplyResult, bad_member};
 use super::{address, customers, json};
 
 /// `GET customers/{id}/profiles/billing`.
 pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
-    Ok(Reply::ok(customers::billing(&call.customer()?)))
+    Ok(HttpReply::ok(customers::billing(&call.customer()?)))
 }
 
 /// `PUT customers/{id}/profiles/billing`.
@@ -32,5 +32,5 @@ pub(super) fn put(call: &mut Call<'_>) -> ReplyResult {
     }
     customer.put("billingProfile", profile);
     record::update(call.tx, &CUSTOMER, &mut customer)?;
-    Ok(Reply::ok(customers::billing(&customer)))
+    Ok(HttpReply::ok(customers::billing(&customer)))
 }

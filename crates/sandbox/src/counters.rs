@@ -9,7 +9,7 @@ const MOST: usize = 100_000;
 
 /// Of an operation.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Tally {
+pub(super) struct CallTally {
     pub(super) calls: u64,
     /// Changing calls that were carried out.
     pub(super) effects: u64,
@@ -31,13 +31,13 @@ pub(super) struct OfRequest {
 
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Counters {
-    operations: BTreeMap<&'static str, Tally>,
+    operations: BTreeMap<&'static str, CallTally>,
     /// Of changing calls only.
     requests: HashMap<String, OfRequest>,
 }
 
 impl Counters {
-    pub(super) fn of(&mut self, operation: &'static str) -> &mut Tally {
+    pub(super) fn of(&mut self, operation: &'static str) -> &mut CallTally {
         self.operations.entry(operation).or_default()
     }
 

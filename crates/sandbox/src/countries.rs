@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::call::Call;
-use super::reply::{Reply, ReplyResult, refuse};
+use super::reply::{HttpReply, ReplyResult, refuse};
 
 /// The rules of one country.
-pub(super) struct Country {
+pub(super) struct CountryRules {
     pub(super) code: &'static str,
     cultures: &'static [&'static str],
     languages: &'static [&'static str],
@@ -29,41 +29,50 @@ const US_STATES: &[&str] = &[
 const CA_STATES: &[&str] = &["AB", "BC", "MB", "NB", "NL", "NS", "NT", "NU", "ON", "PE", "QC", "SK", "YT"];
 
 #[rustfmt::skip]
-static COUNTRIES: &[Country] = &[
-    country("US", &["en-US", "es-US"], &["en", "es"], US_STATES, (r"^\d{5}(-\d{4})?$", &["99999", "99999-9999"]), "1"),
-    country("CA", &["en-CA", "fr-CA"], &["en", "fr"], CA_STATES, (r"^[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d$", &["A9A9A9", "A9A 9A9"]), "1"),
-    country("GB", &["en-GB"], &["en"], &[], ("", &[]), "44"),
-    country("DE", &["de-DE", "en-US"], &["de", "en"], &[], (r"^\d{5}$", &["99999"]), "49"),
-    country("AT", &["de-AT"], &["de"], &[], (r"^\d{4}$", &["9999"]), "43"),
-    country("CH", &["de-CH", "fr-CH", "it-CH"], &["de", "fr", "it"], &[], (r"^\d{4}$", &["9999"]), "41"),
-    country("FR", &["fr-FR"], &["fr"], &[], (r"^\d{5}$", &["99999"]), "33"),
-    country("IT", &["it-IT"], &["it"], &[], (r"^\d{5}$", &["99999"]), "39"),
-    country("ES", &["es-ES"], &["es"], &[], (r"^\d{5}$", &["99999"]), "34"),
-    country("NL", &["nl-NL"], &["nl"], &[], (r"^\d{4} ?[A-Za-z]{2}$", &["9999AA", "9999 AA"]), "31"),
-    country("PT", &["pt-PT", "en-US"], &["en", "pt-PT"], &[], (r"^\d{4}(-\d{3})?$", &["9999", "9999-999"]), "351"),
-    country("PL", &["pl-PL"], &["pl"], &[], (r"^\d{2}-\d{3}$", &["99-999"]), "48"),
-    country("IN", &["en-IN", "hi-IN"], &["en", "hi"], &[], (r"^\d{6}$", &["999999"]), "91"),
-    country("BR", &["pt-BR"], &["pt-BR"], &[], ("", &[]), "55"),
-    country("AU", &["en-AU"], &["en"], &[], (r"^\d{4}$", &["9999"]), "61"),
+static COUNTRIES: &[CountryRules] = &[
+    country("US", &["en-US", "es-US"], &["en", "es"], (r"^\d{5}(-\d{4})?$", &["99999", "99999-9999"]), "1").of_states(US_STATES),
+    country("CA", &["en-CA", "fr-CA"], &["en", "fr"], (r"^[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d$", &["A9A9A9", "A9A 9A9"]), "1").of_states(CA_STATES),
+    country("GB", &["en-GB"], &["en"], ("", &[]), "44"),
+    country("DE", &["de-DE", "en-US"], &["de", "en"], (r"^\d{5}$", &["99999"]), "49"),
+    country("AT", &["de-AT"], &["de"], (r"^\d{4}$", &["9999"]), "43"),
+    country("CH", &["de-CH", "fr-CH", "it-CH"], &["de", "fr", "it"], (r"^\d{4}$", &["9999"]), "41"),
+    country("FR", &["fr-FR"], &["fr"], (r"^\d{5}$", &["99999"]), "33"),
+    country("IT", &["it-IT"], &["it"], (r"^\d{5}$", &["99999"]), "39"),
+    country("ES", &["es-ES"], &["es"], (r"^\d{5}$", &["99999"]), "34"),
+    country("NL", &["nl-NL"], &["nl"], (r"^\d{4} ?[A-Za-z]{2}$", &["9999AA", "9999 AA"]), "31"),
+    country("PT", &["pt-PT", "en-US"], &["en", "pt-PT"], (r"^\d{4}(-\d{3})?$", &["9999", "9999-999"]), "351"),
+    country("PL", &["pl-PL"], &["pl"], (r"^\d{2}-\d{3}$", &["99-999"]), "48"),
+    country("IN", &["en-IN", "hi-IN"], &["en", "hi"], (r"^\d{6}$", &["999999"]), "91"),
+    country("BR", &["pt-BR"], &["pt-BR"], ("", &[]), "55"),
+    country("AU", &["en-AU"], &["en"], (r"^\d{4}$", &["9999"]), "61"),
 ];
 
 const fn country(
     code: &'static str,
     cultures: &'static [&'static str],
     languages: &'static [&'static str],
-    states: &'static [&'static str],
     postal: (&'static str, &'static [&'static str]),
     calling: &'static str,
-) -> Country {
-    Country {
+) -> CountryRules {
+    CountryRules {
         code,
         cultures,
         languages,
-        states,
-        state_required: !states.is_empty(),
+        states: &[],
+        state_required: false,
         city_required: true,
         postal,
         calling,
+    }
+}
+
+impl CountryRules {
+    const fn of_states(self, states: &'static [&'static str]) -> Self {
+        Self {
+            states,
+            state_required: true,
+            ..self
+        }
     }
 }
 
@@ -92,11 +101,11 @@ pub(super) fn registration_fault(country: &str, number: &str) -> Option<&'static
 }
 
 /// The rules of a country, if there are any.
-pub(super) fn find(code: &str) -> Option<&'static Country> {
+pub(super) fn find(code: &str) -> Option<&'static CountryRules> {
     COUNTRIES.iter().find(|country| country.code.eq_ignore_ascii_case(code))
 }
 
-impl Country {
+impl CountryRules {
     pub(super) fn postal_fits(&self, code: &str) -> bool {
         self.postal.1.is_empty() || self.postal.1.iter().any(|form| fits(form, code))
     }
@@ -142,5 +151,5 @@ pub(super) fn rules(call: &mut Call<'_>) -> ReplyResult {
     if !country.postal.0.is_empty() {
         body["postalCodeRegex"] = country.postal.0.into();
     }
-    Ok(Reply::ok(body))
+    Ok(HttpReply::ok(body))
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::call::Call;
-use super::record::{self, CUSTOMER, Record, USER};
-use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse, refuse_by_name};
+use super::record::{self, CUSTOMER, Resource, USER};
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse, refuse_by_name};
 use super::{address, countries, customers, json, state};
 use tenantry_foundation::passwords::{Class, PasswordPolicy, generate};
 
@@ -57,7 +57,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
             body[name] = value;
         }
     }
-    let customer = Record {
+    let customer = Resource {
         id,
         customer: id,
         version: 1,
@@ -69,7 +69,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     call.note.customer = Some((guid, company_name));
     let mut answer = customers::whole(call.tx, &customer)?;
     answer["userCredentials"] = json!({ "userName": "admin", "password": password });
-    Ok(Reply::json(201, answer))
+    Ok(HttpReply::json(201, answer))
 }
 
 /// Checks a new customer, and gives its domain.
@@ -135,9 +135,9 @@ fn check_registration(given: &Json, country: &str) -> Result<(), Refused> {
 }
 
 /// Every tenant has a first administrator.
-fn admin(call: &mut Call<'_>, customer: &Record, domain: &str) -> Result<(), Refused> {
+fn admin(call: &mut Call<'_>, customer: &Resource, domain: &str) -> Result<(), Refused> {
     let (id, guid) = call.fresh()?;
-    let user = Record {
+    let user = Resource {
         id,
         customer: customer.id,
         version: 1,

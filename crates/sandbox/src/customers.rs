@@ -6,10 +6,10 @@ use tenantry_jobs::key;
 use super::call::Call;
 use super::etag;
 use super::json;
-use super::paging::{Filter, Page, link};
+use super::paging::{PageFilter, ServedPage, link};
 use super::quirks::Quirk;
-use super::record::{self, CUSTOMER, Record, SUBSCRIPTION};
-use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse, refuse_by_name};
+use super::record::{self, CUSTOMER, Resource, SUBSCRIPTION};
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse, refuse_by_name};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 const LARGEST_PAGE: i64 = 500;
@@ -20,7 +20,7 @@ pub(super) fn domain(call: &mut Call<'_>) -> ReplyResult {
         .places
         .first()
         .map_or(String::new(), |domain| domain.to_lowercase());
-    Ok(Reply::empty(if is_taken(call.tx, &domain)? { 200 } else { 404 }))
+    Ok(HttpReply::empty(if is_taken(call.tx, &domain)? { 200 } else { 404 }))
 }
 
 pub(super) fn is_taken(tx: &mut dyn Tx, domain: &str) -> Result<bool, DbError> {
@@ -33,7 +33,7 @@ pub(super) fn is_taken(tx: &mut dyn Tx, domain: &str) -> Result<bool, DbError> {
 
 /// `GET customers`.
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
-    let page = Page::asked(call, LARGEST_PAGE)?;
+    let page = ServedPage::asked(call, LARGEST_PAGE)?;
     let mut rest = "WHERE t.relationship <> 'none' AND t.id > $1".to_owned();
     let mut params: Vec<Value> = vec![page.after.into()];
     if call.shared.has(Quirk::LaggingLists) {
@@ -49,7 +49,7 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     Ok(page.reply(call, "customers", found, short))
 }
 
-fn condition(filter: &Filter) -> Result<(String, String), Refused> {
+fn condition(filter: &PageFilter) -> Result<(String, String), Refused> {
     let column = match filter.field.as_str() {
         "companyname" => "t.name_key",
         "domain" => "t.domain",
@@ -67,7 +67,7 @@ fn condition(filter: &Filter) -> Result<(String, String), Refused> {
 }
 
 /// What lists show of a customer.
-fn short(customer: &Record) -> Json {
+fn short(customer: &Resource) -> Json {
     let (id, profile) = (customer.text("id"), "companyProfile");
     json!({
         "id": id,
@@ -85,7 +85,7 @@ fn short(customer: &Record) -> Json {
 }
 
 /// All of a customer.
-pub(super) fn whole(tx: &mut dyn Tx, customer: &Record) -> Result<Json, DbError> {
+pub(super) fn whole(tx: &mut dyn Tx, customer: &Resource) -> Result<Json, DbError> {
     let id = customer.text("id");
     let mut body = json::shown(&customer.body);
     body["companyProfile"] = company(customer);
@@ -102,7 +102,7 @@ pub(super) fn whole(tx: &mut dyn Tx, customer: &Record) -> Result<Json, DbError>
     Ok(body)
 }
 
-fn company(customer: &Record) -> Json {
+fn company(customer: &Resource) -> Json {
     let id = customer.text("id");
     let mut profile = customer.body["companyProfile"].clone();
     profile["tenantId"] = id.into();
@@ -118,7 +118,7 @@ fn company(customer: &Record) -> Json {
 }
 
 /// The billing profile, with its etag.
-pub(super) fn billing(customer: &Record) -> Json {
+pub(super) fn billing(customer: &Resource) -> Json {
     let id = customer.text("id");
     let mut profile = customer.body["billingProfile"].clone();
     profile["links"] = json!({ "self": link(&format!("/v1/customers/{id}/profiles/billing")) });
@@ -129,7 +129,7 @@ pub(super) fn billing(customer: &Record) -> Json {
     profile
 }
 
-pub(super) fn billing_etag(customer: &Record) -> String {
+pub(super) fn billing_etag(customer: &Resource) -> String {
     etag::number(customer.text("id"), customer.version)
 }
 
@@ -144,12 +144,12 @@ fn domains(tx: &mut dyn Tx, customer: i64) -> Result<Json, DbError> {
 /// `GET customers/{id}`.
 pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
-    Ok(Reply::ok(whole(call.tx, &customer)?))
+    Ok(HttpReply::ok(whole(call.tx, &customer)?))
 }
 
 /// `GET customers/{id}/profiles/company`.
 pub(super) fn company_profile(call: &mut Call<'_>) -> ReplyResult {
-    Ok(Reply::ok(company(&call.customer()?)))
+    Ok(HttpReply::ok(company(&call.customer()?)))
 }
 
 /// `GET customers/{id}/organization`: a bare array.
@@ -160,7 +160,7 @@ pub(super) fn organization(call: &mut Call<'_>) -> ReplyResult {
             .text(&format!("billingProfile.defaultAddress.{name}"))
             .to_owned()
     };
-    Ok(Reply::ok(json!([{
+    Ok(HttpReply::ok(json!([{
         "street": address("addressLine1"),
         "countryLetterCode": address("country"),
         "postalCode": address("postalCode"),
@@ -174,7 +174,7 @@ pub(super) fn organization(call: &mut Call<'_>) -> ReplyResult {
 /// `GET customers/{id}/customDomains`: a bare array.
 pub(super) fn custom_domains(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
-    Ok(Reply::ok(domains(call.tx, customer.id)?))
+    Ok(HttpReply::ok(domains(call.tx, customer.id)?))
 }
 
 /// `POST customers/{id}/verifieddomain`: another domain that users can be in.
@@ -185,7 +185,7 @@ pub(super) fn add_domain(call: &mut Call<'_>) -> ReplyResult {
         return Err(bad_member("verifiedDomainName", "is no domain, or is taken already"));
     }
     record::add_domain(call.tx, customer.id, &name)?;
-    Ok(Reply::json(
+    Ok(HttpReply::json(
         201,
         json!({
             "authenticationType": "managed",
@@ -207,7 +207,7 @@ pub(super) fn validation_status(call: &mut Call<'_>) -> ReplyResult {
             let text = format!("Customer {} has no validation status.", customer.text("id"));
             Err(refuse_by_name(404, 600_074, "AccountStatusNotFound", &text))
         }
-        status => Ok(Reply::ok(json!({
+        status => Ok(HttpReply::ok(json!({
             "type": "account",
             "status": status,
             "lastUpdateDateTime": super::state::moment(call.now).trim_end_matches('Z'),
@@ -219,7 +219,7 @@ pub(super) fn validation_status(call: &mut Call<'_>) -> ReplyResult {
 #[expect(clippy::unnecessary_wraps, reason = "operations have one signature")]
 pub(super) fn relationship_request(call: &mut Call<'_>) -> ReplyResult {
     let partner = call.caller.partner;
-    Ok(Reply::ok(json!({
+    Ok(HttpReply::ok(json!({
         "url": format!("https://admin.sandbox.example/invitation?invType=ResellerRelationship&partnerId={partner}"),
         "attributes": { "objectType": "RelationshipRequest" },
     })))
@@ -239,7 +239,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
     let mut customer = call.customer()?;
     customer.put("allowDelegatedAccess", false);
     record::update(call.tx, &CUSTOMER, &mut customer)?;
-    Ok(Reply::ok(
+    Ok(HttpReply::ok(
         json!({ "allowDelegatedAccess": false, "attributes": { "objectType": "Customer" } }),
     ))
 }
@@ -263,7 +263,7 @@ fn remove(call: &mut Call<'_>) -> ReplyResult {
         customer.put("allowDelegatedAccess", false);
         record::update(call.tx, &CUSTOMER, &mut customer)?;
     }
-    Ok(Reply::ok(
+    Ok(HttpReply::ok(
         json!({ "relationshipToPartner": "none", "attributes": { "objectType": "Customer" } }),
     ))
 }
@@ -275,7 +275,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> ReplyResult {
     }
     let customer = call.customer()?;
     erase(call.tx, customer.id)?;
-    Ok(Reply::empty(204))
+    Ok(HttpReply::empty(204))
 }
 
 /// Deletes a tenant with everything it has.

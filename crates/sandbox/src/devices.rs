@@ -5,7 +5,8 @@ use serde_json::{Value as Json, json};
 
 use super::call::Call;
 use super::quirks::Quirk;
-use super::reply::{Reply, ReplyResult, bad_member, refuse};
+use super::record::Resource;
+use super::reply::{HttpReply, ReplyResult, bad_member, refuse};
 use super::state::moment;
 use super::{documents, json};
 
@@ -34,8 +35,8 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
         "devicesStatus": done,
         "attributes": { "objectType": "BatchUploadDetails" },
     });
-    documents::write(call.tx, BATCH, id, customer.id, &guid, &status)?;
-    Ok(Reply::empty(202).with(
+    documents::write(call.tx, BATCH, &guid, &Resource::new(id, customer.id, status))?;
+    Ok(HttpReply::empty(202).with(
         "Location",
         format!("/customers/{}/batchJobStatus/{guid}", customer.text("id")),
     ))
@@ -68,5 +69,5 @@ pub(super) fn status(call: &mut Call<'_>) -> ReplyResult {
         batch.put("devicesStatus", json!([]));
         json::take(&mut batch.body, "completedTime");
     }
-    Ok(Reply::ok(batch.body))
+    Ok(HttpReply::ok(batch.body))
 }

@@ -1,13 +1,11 @@
 //! Records that the program has no table for: orders, carts, agreements, transfers and the like, as JSON under a name
 //! that is unique for their kind and customer.
 
-use serde_json::Value as Json;
-
-use super::record::Record;
+use super::record::Resource;
 use tenantry_foundation::db::{DbError, Row, Tx};
 
 /// All of a kind that a customer has, in the order they were made.
-pub(super) fn all(tx: &mut dyn Tx, kind: &str, customer: i64) -> Result<Vec<Record>, DbError> {
+pub(super) fn all(tx: &mut dyn Tx, kind: &str, customer: i64) -> Result<Vec<Resource>, DbError> {
     let rows = tx.query(
         "SELECT id, customer, body FROM sandbox_documents WHERE kind = $1 AND customer = $2 ORDER BY id",
         &[kind.into(), customer.into()],
@@ -16,7 +14,7 @@ pub(super) fn all(tx: &mut dyn Tx, kind: &str, customer: i64) -> Result<Vec<Reco
 }
 
 /// The one of that name; names do not differ by case.
-pub(super) fn find(tx: &mut dyn Tx, kind: &str, customer: i64, name: &str) -> Result<Option<Record>, DbError> {
+pub(super) fn find(tx: &mut dyn Tx, kind: &str, customer: i64, name: &str) -> Result<Option<Resource>, DbError> {
     let row = tx.query_first(
         "SELECT id, customer, body FROM sandbox_documents WHERE kind = $1 AND customer = $2 AND name = $3",
         &[kind.into(), customer.into(), name.trim().to_ascii_lowercase().into()],
@@ -24,24 +22,17 @@ pub(super) fn find(tx: &mut dyn Tx, kind: &str, customer: i64, name: &str) -> Re
     row.as_ref().map(read).transpose()
 }
 
-/// Writes one, new or changed.
-pub(super) fn write(
-    tx: &mut dyn Tx,
-    kind: &str,
-    id: i64,
-    customer: i64,
-    name: &str,
-    body: &Json,
-) -> Result<(), DbError> {
+/// Writes one, new or changed, under that name.
+pub(super) fn write(tx: &mut dyn Tx, kind: &str, name: &str, record: &Resource) -> Result<(), DbError> {
     tx.exec(
         "INSERT INTO sandbox_documents (id, kind, customer, name, body) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (kind, customer, name) DO UPDATE SET body = excluded.body",
         &[
-            id.into(),
+            record.id.into(),
             kind.into(),
-            customer.into(),
+            record.customer.into(),
             name.to_ascii_lowercase().into(),
-            body.to_string().into(),
+            record.body.to_string().into(),
         ],
     )
     .map(drop)
@@ -52,11 +43,7 @@ pub(super) fn remove(tx: &mut dyn Tx, id: i64) -> Result<(), DbError> {
         .map(drop)
 }
 
-fn read(row: &Row) -> Result<Record, DbError> {
-    Ok(Record {
-        id: row.int(0)?,
-        customer: row.int(1)?,
-        version: 1,
-        body: serde_json::from_str(row.text(2)?).map_err(|error| DbError::Broken(error.to_string()))?,
-    })
+fn read(row: &Row) -> Result<Resource, DbError> {
+    let body = serde_json::from_str(row.text(2)?).map_err(|error| DbError::Broken(error.to_string()))?;
+    Ok(Resource::new(row.int(0)?, row.int(1)?, body))
 }

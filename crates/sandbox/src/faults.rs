@@ -92,14 +92,14 @@ pub(super) struct Script {
 }
 
 /// All that goes wrong.
-pub(super) struct Trouble {
+pub(super) struct InjectedTrouble {
     dice: Dice,
     pub(super) chances: Vec<(InjectedFault, f64)>,
     pub(super) scripts: Vec<Script>,
     pub(super) quirks: Vec<Quirk>,
 }
 
-impl Trouble {
+impl InjectedTrouble {
     pub(super) fn new(options: &Options) -> Self {
         Self {
             dice: Dice::new(options.seed_value),
@@ -150,7 +150,7 @@ mod tests {
             ..Options::default()
         };
         let run = || {
-            let mut trouble = Trouble::new(&options);
+            let mut trouble = InjectedTrouble::new(&options);
             (0..64).map(|_| trouble.next("x").is_some()).collect::<Vec<_>>()
         };
         assert_eq!(run(), run());
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn scripts_name_their_calls() {
-        let mut trouble = Trouble::new(&Options::default());
+        let mut trouble = InjectedTrouble::new(&Options::default());
         trouble.scripts.push(Script {
             operation: Some("a".to_owned()),
             fault: InjectedFault::Error503,

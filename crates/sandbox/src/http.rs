@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, Note};
 use super::faults::InjectedFault;
-use super::line::{Lines, Switch};
+use super::line::{Connections, CutSwitch};
 use super::quirks::{self, Quirk};
-use super::reply::{Refused, Reply, ReplyResult, refuse};
+use super::reply::{HttpReply, Refused, ReplyResult, refuse};
 use super::request::HttpRequest;
-use super::routes::{Found, Operation, find};
+use super::routes::{Operation, RouteMatch, find};
 use super::tokens::Grant;
 use super::{Shared, admin, audit, lock, replay, tokens};
 use tenantry_foundation::db::{DbError, Tx};
@@ -28,28 +28,24 @@ const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let router = Router::new().fallback(answer).with_state(shared);
-    axum::serve(Lines(listener), router.into_make_service_with_connect_info::<Switch>())
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    axum::serve(
+        Connections(listener),
+        router.into_make_service_with_connect_info::<CutSwitch>(),
+    )
+    .with_graceful_shutdown(stop.cancelled_owned())
+    .await
 }
 
 async fn answer(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(switch): ConnectInfo<Switch>,
+    ConnectInfo(switch): ConnectInfo<CutSwitch>,
     request: axum::extract::Request,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return bare(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let request = Arc::new(HttpRequest::new(
-        head.method,
-        head.uri.path(),
-        head.uri.query().unwrap_or_default(),
-        head.headers,
-        body.into(),
-        &shared.clock,
-    ));
+    let request = Arc::new(HttpRequest::new(head, body.into(), &shared.clock));
     if request
         .segments
         .first()
@@ -59,15 +55,15 @@ async fn answer(
     }
     let token = tokens::endpoint(&request.segments).map(|(tenant, second)| (tenant.to_owned(), second));
     let found = match &token {
-        Some(_) => Found::Token,
+        Some(_) => RouteMatch::Token,
         None => find(&request.method, &request.segments),
     };
     let (name, operation) = match &found {
-        Found::Token => ("token", None),
-        Found::Operation(operation, _) => (operation.name, Some(*operation)),
-        Found::WrongMethod => return bare(StatusCode::METHOD_NOT_ALLOWED),
+        RouteMatch::Token => ("token", None),
+        RouteMatch::Operation(operation, _) => (operation.name, Some(*operation)),
+        RouteMatch::WrongMethod => return bare(StatusCode::METHOD_NOT_ALLOWED),
         // As a gateway answers: without the correlation id, so that nobody takes it for the answer to a question.
-        Found::Nothing => return bare(StatusCode::NOT_FOUND),
+        RouteMatch::Nothing => return bare(StatusCode::NOT_FOUND),
     };
     let fault = lock(&shared.trouble).next(name);
     count(&shared, name, operation, &request, fault);
@@ -81,9 +77,15 @@ async fn answer(
         (Some(InjectedFault::Error500), ..) => said(Err(refuse(500, 800_003, "Something went wrong here."))),
         (Some(InjectedFault::Error429), ..) => too_many(1),
         (_, Some((tenant, second)), _) => tokens::issue(&shared, &request, &tenant, second, now),
-        (_, None, Found::Operation(operation, places)) => {
-            match admit(&shared, &request, operation, &places, fault, now) {
-                Ok(caller) => run(&shared, &request, operation, places, caller, fault, now).await,
+        (_, None, RouteMatch::Operation(operation, places)) => {
+            let routed = RoutedCall {
+                operation,
+                places,
+                fault,
+                now,
+            };
+            match admit(&shared, &request, &routed) {
+                Ok(caller) => run(&shared, &request, routed, caller).await,
                 Err(reply) => reply,
             }
         }
@@ -127,20 +129,28 @@ async fn delay(shared: &Shared) {
     }
 }
 
-/// Lets a call in: with a token that is good for it, and within its limits.
-fn admit(
-    shared: &Shared,
-    request: &HttpRequest,
+/// A call whose operation is known.
+struct RoutedCall {
     operation: &'static Operation,
-    places: &[String],
+    /// What stands in the places of the operation's path.
+    places: Vec<String>,
     fault: Option<InjectedFault>,
     now: i64,
-) -> Result<Grant, Reply> {
-    if fault == Some(InjectedFault::ExpiredToken) {
+}
+
+/// Lets a call in: with a token that is good for it, and within its limits.
+fn admit(shared: &Shared, request: &HttpRequest, call: &RoutedCall) -> Result<Grant, HttpReply> {
+    let RoutedCall {
+        operation,
+        places,
+        fault,
+        now,
+    } = call;
+    if *fault == Some(InjectedFault::ExpiredToken) {
         tokens::revoke(shared, request);
         return Err(said(Err(tokens::denied())));
     }
-    let caller = tokens::caller(shared, request, now).map_err(|refused| said(Err(refused)))?;
+    let caller = tokens::caller(shared, request, *now).map_err(|refused| said(Err(refused)))?;
     if operation.needs_user && !caller.user {
         let text = "An application cannot do this without a user.";
         return Err(said(Err(refuse(403, 900_329, text))));
@@ -150,7 +160,7 @@ fn admit(
         .starts_with("customers/{}")
         .then(|| places.first())
         .flatten();
-    let taken = lock(&shared.limits).take(&shared.options, caller.partner, customer.map(String::as_str), now);
+    let taken = lock(&shared.limits).take(&shared.options, caller.partner, customer.map(String::as_str), *now);
     taken.map_err(|seconds| {
         lock(&shared.counters).of(operation.name).throttled += 1;
         too_many(seconds)
@@ -158,9 +168,9 @@ fn admit(
     Ok(caller)
 }
 
-fn too_many(seconds: i64) -> Reply {
+fn too_many(seconds: i64) -> HttpReply {
     let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
-    Reply::json(429, serde_json::json!({ "statusCode": 429, "message": message }))
+    HttpReply::json(429, serde_json::json!({ "statusCode": 429, "message": message }))
         .with("Retry-After", seconds.to_string())
 }
 
@@ -171,15 +181,13 @@ enum Effect {
     Told,
 }
 
-async fn run(
-    shared: &Arc<Shared>,
-    request: &Arc<HttpRequest>,
-    operation: &'static Operation,
-    places: Vec<String>,
-    caller: Grant,
-    fault: Option<InjectedFault>,
-    now: i64,
-) -> Reply {
+async fn run(shared: &Arc<Shared>, request: &Arc<HttpRequest>, call: RoutedCall, caller: Grant) -> HttpReply {
+    let RoutedCall {
+        operation,
+        places,
+        fault,
+        now,
+    } = call;
     let (own, asked) = (shared.clone(), request.clone());
     let stale = fault == Some(InjectedFault::StaleEtag);
     let work = move |tx: &mut dyn Tx| {
@@ -233,7 +241,7 @@ fn change(
     call: &mut Call<'_>,
     operation: &'static Operation,
     refusal: Option<Refused>,
-) -> Result<(Reply, Effect), DbError> {
+) -> Result<(HttpReply, Effect), DbError> {
     match replay::recorded(call.tx, call.shared, call.request, call.now) {
         Ok(None) => {}
         Ok(Some(reply)) => return Ok((reply, Effect::Told)),
@@ -254,15 +262,15 @@ fn change(
     Ok((reply, if made { Effect::Made } else { Effect::Refused }))
 }
 
-fn settled(outcome: ReplyResult) -> Result<Reply, DbError> {
+fn settled(outcome: ReplyResult) -> Result<HttpReply, DbError> {
     match outcome {
         Ok(reply) | Err(Refused::Answer(reply)) => Ok(reply),
         Err(Refused::Db(error)) => Err(error),
     }
 }
 
-fn said(outcome: ReplyResult) -> Reply {
-    settled(outcome).unwrap_or_else(|_| Reply::empty(500))
+fn said(outcome: ReplyResult) -> HttpReply {
+    settled(outcome).unwrap_or_else(|_| HttpReply::empty(500))
 }
 
 /// An answer that is not ours: no body, and none of our headers.
@@ -280,7 +288,7 @@ fn unavailable() -> Response<Body> {
     response
 }
 
-fn render(shared: &Shared, request: &HttpRequest, reply: &Reply, changes: bool) -> Response<Body> {
+fn render(shared: &Shared, request: &HttpRequest, reply: &HttpReply, changes: bool) -> Response<Body> {
     let quirks = lock(&shared.trouble).quirks.clone();
     let silent = changes && reply.status < 300 && quirks.contains(&Quirk::EmptyAnswers);
     let mut bytes = Vec::new();

@@ -133,7 +133,7 @@ struct Shared {
     installation: Installation,
     tokens: Mutex<tokens::Issued>,
     counters: Mutex<counters::Counters>,
-    trouble: Mutex<faults::Trouble>,
+    trouble: Mutex<faults::InjectedTrouble>,
     limits: Mutex<limits::Windows>,
     /// Answers that hold a password, by request id: it is never written down.
     secrets: Mutex<replay::Secrets>,
@@ -151,7 +151,7 @@ impl Sandbox {
         let db = Db::open(url, ConnectOptions::with_connections(1)).await?;
         let seed_value = options.seed_value;
         let installation = db.write(move |tx| state::prepare(tx, seed_value)).await?;
-        let trouble = faults::Trouble::new(&options);
+        let trouble = faults::InjectedTrouble::new(&options);
         Ok(Self {
             shared: Arc::new(Shared {
                 db,

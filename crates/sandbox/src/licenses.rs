@@ -5,27 +5,27 @@ use serde_json::{Value as Json, json};
 use super::call::Call;
 use super::paging::collection;
 use super::record::{self, USER};
-use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::seats::{of, take};
 use super::{catalogue, json, users};
 use tenantry_foundation::db::{DbError, Tx};
 
 /// Seats of one SKU.
-struct Seats {
+struct SkuSeats {
     sku_id: String,
     part_number: String,
     held: i64,
     assigned: i64,
 }
 
-fn seats(tx: &mut dyn Tx, customer: i64) -> Result<Vec<Seats>, DbError> {
+fn seats(tx: &mut dyn Tx, customer: i64) -> Result<Vec<SkuSeats>, DbError> {
     let rows = tx.query(
         "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
         &[customer.into()],
     )?;
     rows.iter()
         .map(|row| {
-            Ok(Seats {
+            Ok(SkuSeats {
                 sku_id: row.text(0)?.to_owned(),
                 part_number: row.text(1)?.to_owned(),
                 held: row.int(2)?,
@@ -35,7 +35,7 @@ fn seats(tx: &mut dyn Tx, customer: i64) -> Result<Vec<Seats>, DbError> {
         .collect()
 }
 
-fn sku(seats: &Seats) -> Json {
+fn sku(seats: &SkuSeats) -> Json {
     json!({
         "id": seats.sku_id,
         "name": catalogue::name_of_sku(&seats.sku_id).unwrap_or(&seats.part_number),
@@ -72,7 +72,7 @@ pub(super) fn subscribed(call: &mut Call<'_>) -> ReplyResult {
             "attributes": { "objectType": "SubscribedSku" },
         })
     });
-    Ok(Reply::ok(collection(items.collect())))
+    Ok(HttpReply::ok(collection(items.collect())))
 }
 
 /// `GET customers/{id}/users/{id}/licenses`.
@@ -89,7 +89,7 @@ pub(super) fn of_user(call: &mut Call<'_>) -> ReplyResult {
         json::take(&mut product, "targetType");
         json!({ "servicePlans": [], "productSku": product, "attributes": { "objectType": "License" } })
     });
-    Ok(Reply::ok(collection(items.collect())))
+    Ok(HttpReply::ok(collection(items.collect())))
 }
 
 /// `POST customers/{id}/users/{id}/licenseupdates`. What is taken away is free for what is given.
@@ -146,7 +146,7 @@ pub(super) fn update(call: &mut Call<'_>) -> ReplyResult {
             answer[name] = list.clone();
         }
     }
-    Ok(Reply::json(201, answer))
+    Ok(HttpReply::json(201, answer))
 }
 
 fn take_free(tx: &mut dyn Tx, customer: i64, guid: &str, sku: &str) -> Result<(), Refused> {

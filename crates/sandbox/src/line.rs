@@ -14,9 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Cuts the connection it belongs to: nothing more is written to it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Switch(Arc<AtomicBool>);
+pub(super) struct CutSwitch(Arc<AtomicBool>);
 
-impl Switch {
+impl CutSwitch {
     pub(super) fn cut(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -27,24 +27,24 @@ impl Switch {
 }
 
 /// A connection.
-pub(super) struct Line {
+pub(super) struct Connection {
     stream: TcpStream,
-    switch: Switch,
+    switch: CutSwitch,
 }
 
 /// Takes connections.
-pub(super) struct Lines(pub(super) TcpListener);
+pub(super) struct Connections(pub(super) TcpListener);
 
-impl Listener for Lines {
-    type Io = Line;
+impl Listener for Connections {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Line, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Small answers should not wait for each other; that it cannot be had is no reason to hang up.
         let _ = stream.set_nodelay(true);
-        let switch = Switch::default();
-        (Line { stream, switch }, address)
+        let switch = CutSwitch::default();
+        (Connection { stream, switch }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -52,8 +52,8 @@ impl Listener for Lines {
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Switch {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
+impl Connected<IncomingStream<'_, Connections>> for CutSwitch {
+    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
         stream.io().switch.clone()
     }
 }
@@ -62,13 +62,13 @@ fn hung_up() -> io::Error {
     io::Error::from(io::ErrorKind::ConnectionReset)
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.switch.is_cut() {
             return Poll::Ready(Err(hung_up()));

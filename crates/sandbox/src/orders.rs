@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 use super::call::Call;
 use super::paging::{collection, link};
 use super::quirks::Quirk;
-use super::record::Record;
-use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
+use super::record::Resource;
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::state::moment;
 use super::subscriptions::{self, New};
 use super::{documents, etag, json};
@@ -15,7 +15,7 @@ const ORDER: &str = "order";
 const CART: &str = "cart";
 const CART_LIFE: i64 = 7 * 24 * 3600 * 1000;
 
-fn make(call: &mut Call<'_>, customer: &Record, given: &Json, items: &[Json]) -> Result<Json, Refused> {
+fn make(call: &mut Call<'_>, customer: &Resource, given: &Json, items: &[Json]) -> Result<Json, Refused> {
     let partner = call.caller.partner.to_string();
     make_for(call, customer, given, items, &partner)
 }
@@ -23,7 +23,7 @@ fn make(call: &mut Call<'_>, customer: &Record, given: &Json, items: &[Json]) ->
 /// Makes an order of line items for a partner, with a subscription for each.
 pub(super) fn make_for(
     call: &mut Call<'_>,
-    customer: &Record,
+    customer: &Resource,
     given: &Json,
     items: &[Json],
     partner: &str,
@@ -75,9 +75,10 @@ pub(super) fn make_for(
         "links": { "self": link(&own), "provisioningStatus": link(&format!("{own}/provisioningstatus")) },
         "attributes": { "etag": etag::versioned(&guid, 1), "objectType": "Order" },
     });
-    documents::write(call.tx, ORDER, id, customer.id, &name, &order)?;
+    let order = Resource::new(id, customer.id, order);
+    documents::write(call.tx, ORDER, &name, &order)?;
     call.remark("OrderId", name);
-    Ok(order)
+    Ok(order.body)
 }
 
 fn items(given: &Json) -> Vec<Json> {
@@ -90,17 +91,19 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     let given = call.request.object()?.clone();
     let mut order = make(call, &customer, &given, &items(&given))?;
     order["status"] = "pending".into();
-    Ok(Reply::json(201, order))
+    Ok(HttpReply::json(201, order))
 }
 
 /// `GET customers/{id}/orders`.
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let all = documents::all(call.tx, ORDER, customer.id)?;
-    Ok(Reply::ok(collection(all.into_iter().map(|order| order.body).collect())))
+    Ok(HttpReply::ok(collection(
+        all.into_iter().map(|order| order.body).collect(),
+    )))
 }
 
-fn named(call: &mut Call<'_>) -> Result<Record, Refused> {
+fn named(call: &mut Call<'_>) -> Result<Resource, Refused> {
     let customer = call.customer()?;
     let name = call.places.get(1).cloned().unwrap_or_default();
     let found = documents::find(call.tx, ORDER, customer.id, &name)?;
@@ -109,7 +112,7 @@ fn named(call: &mut Call<'_>) -> Result<Record, Refused> {
 
 /// `GET customers/{id}/orders/{id}`.
 pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
-    Ok(Reply::ok(named(call)?.body))
+    Ok(HttpReply::ok(named(call)?.body))
 }
 
 /// `GET customers/{id}/orders/{id}/provisioningstatus`.
@@ -123,7 +126,7 @@ pub(super) fn provisioning_status(call: &mut Call<'_>) -> ReplyResult {
             "quantityProvisioningInformation": [{ "quantity": line["quantity"], "status": "fulfilled" }],
         })
     });
-    Ok(Reply::ok(collection(lines.collect())))
+    Ok(HttpReply::ok(collection(lines.collect())))
 }
 
 /// `POST customers/{id}/carts`.
@@ -143,8 +146,9 @@ pub(super) fn create_cart(call: &mut Call<'_>) -> ReplyResult {
         item["id"] = number.into();
     }
     cart["attributes"] = json!({ "objectType": "Cart" });
-    documents::write(call.tx, CART, id, customer.id, &guid, &cart)?;
-    Ok(Reply::json(201, cart))
+    let cart = Resource::new(id, customer.id, cart);
+    documents::write(call.tx, CART, &guid, &cart)?;
+    Ok(HttpReply::json(201, cart.body))
 }
 
 /// `POST customers/{id}/carts/{id}/checkout`: 201 even if some of it failed.
@@ -170,10 +174,10 @@ pub(super) fn checkout(call: &mut Call<'_>) -> ReplyResult {
     let given = cart.body.clone();
     let order = make(call, &customer, &given, &wanted)?;
     cart.put("status", "Submitted");
-    documents::write(call.tx, CART, cart.id, customer.id, &name, &cart.body)?;
+    documents::write(call.tx, CART, &name, &cart)?;
     let mut answer = json!({ "orders": [order], "attributes": { "objectType": "CartCheckoutResult" } });
     if !errors.is_empty() {
         answer["orderErrors"] = errors.into();
     }
-    Ok(Reply::json(201, answer))
+    Ok(HttpReply::json(201, answer))
 }

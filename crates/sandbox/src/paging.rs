@@ -5,13 +5,13 @@ use serde_json::{Value as Json, json};
 use super::call::Call;
 use super::json;
 use super::quirks::Quirk;
-use super::record::Record;
-use super::reply::{Refused, Reply, refuse};
+use super::record::Resource;
+use super::reply::{HttpReply, Refused, refuse};
 use super::request::{encoded, hex};
 
 /// A condition on records.
 #[derive(Debug, Clone)]
-pub(super) struct Filter {
+pub(super) struct PageFilter {
     pub(super) field: String,
     pub(super) value: String,
     pub(super) operator: String,
@@ -19,11 +19,11 @@ pub(super) struct Filter {
 
 /// What a client wants to see of a collection.
 #[derive(Debug, Clone)]
-pub(super) struct Page {
+pub(super) struct ServedPage {
     pub(super) after: i64,
     pub(super) size: i64,
     filter_text: String,
-    pub(super) filter: Option<Filter>,
+    pub(super) filter: Option<PageFilter>,
 }
 
 /// Nothing follows; the code is the one that bad filters have too.
@@ -31,7 +31,7 @@ fn no_more() -> Refused {
     refuse(400, 2000, "There are no more records.")
 }
 
-impl Page {
+impl ServedPage {
     /// As asked for, of a collection whose pages hold at most `limit`.
     pub(super) fn asked(call: &Call<'_>, limit: i64) -> Result<Self, Refused> {
         if let Some(seek) = call.request.query("seekOperation") {
@@ -95,9 +95,9 @@ impl Page {
         &self,
         call: &Call<'_>,
         path: &str,
-        mut records: Vec<Record>,
-        show: impl Fn(&Record) -> Json,
-    ) -> Reply {
+        mut records: Vec<Resource>,
+        show: impl Fn(&Resource) -> Json,
+    ) -> HttpReply {
         let more = records.len() as i64 > self.size;
         records.truncate(self.size as usize);
         let after = records.last().map_or(self.after, |last| last.id);
@@ -119,7 +119,7 @@ impl Page {
             body["links"]["next"] = next;
             body["continuationToken"] = token.into();
         }
-        Reply::ok(body)
+        HttpReply::ok(body)
     }
 }
 
@@ -134,13 +134,13 @@ pub(super) fn link(uri: &str) -> Json {
 }
 
 /// Reads a filter; empty text is none.
-fn filter(text: &str) -> Result<Option<Filter>, Refused> {
+fn filter(text: &str) -> Result<Option<PageFilter>, Refused> {
     if text.is_empty() {
         return Ok(None);
     }
     let read = serde_json::from_str(text).map(json::normal);
     let read = read.map_err(|_| refuse(400, 2000, "The filter is not valid JSON."))?;
-    let filter = Filter {
+    let filter = PageFilter {
         field: json::text(&read, "field").to_ascii_lowercase(),
         value: json::text(&read, "value").to_owned(),
         operator: json::text(&read, "operator").to_ascii_lowercase(),

@@ -12,26 +12,26 @@ use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// How a column and a member correspond.
 #[derive(Debug, Clone, Copy)]
-enum Form {
+enum MemberForm {
     Text,
     Int,
     YesNo,
     Moment,
 }
 
-use Form::{Int, Moment, Text, YesNo};
+use MemberForm::{Int, Moment, Text, YesNo};
 
 /// A sort of record: its table, and which column is which member.
-pub(super) struct Kind {
+pub(super) struct ResourceKind {
     table: &'static str,
     /// What its details are filed under.
     details: &'static str,
     /// The column that says whose it is.
     owner: &'static str,
-    members: &'static [(&'static str, &'static str, Form)],
+    members: &'static [(&'static str, &'static str, MemberForm)],
 }
 
-pub(super) const CUSTOMER: Kind = Kind {
+pub(super) const CUSTOMER: ResourceKind = ResourceKind {
     table: "customers",
     details: "customer",
     owner: "id",
@@ -61,7 +61,7 @@ pub(super) const CUSTOMER: Kind = Kind {
     ],
 };
 
-pub(super) const USER: Kind = Kind {
+pub(super) const USER: ResourceKind = ResourceKind {
     table: "users",
     details: "user",
     owner: "customer",
@@ -69,14 +69,14 @@ pub(super) const USER: Kind = Kind {
 };
 
 /// Users that are deleted, and can be restored.
-pub(super) const DELETED_USER: Kind = Kind {
+pub(super) const DELETED_USER: ResourceKind = ResourceKind {
     table: "deleted_users",
     details: "user",
     owner: "customer",
     members: DELETED_USER_MEMBERS,
 };
 
-const USER_MEMBERS: &[(&str, &str, Form)] = &[
+const USER_MEMBERS: &[(&str, &str, MemberForm)] = &[
     ("user_principal_name", "userPrincipalName", Text),
     ("display_name", "displayName", Text),
     ("first_name", "firstName", Text),
@@ -88,7 +88,7 @@ const USER_MEMBERS: &[(&str, &str, Form)] = &[
     ("password_set_at", "_passwordSetAt", Int),
 ];
 
-const DELETED_USER_MEMBERS: &[(&str, &str, Form)] = &[
+const DELETED_USER_MEMBERS: &[(&str, &str, MemberForm)] = &[
     ("user_principal_name", "userPrincipalName", Text),
     ("display_name", "displayName", Text),
     ("first_name", "firstName", Text),
@@ -101,7 +101,7 @@ const DELETED_USER_MEMBERS: &[(&str, &str, Form)] = &[
     ("deleted_at", "softDeletionTime", Moment),
 ];
 
-pub(super) const SUBSCRIPTION: Kind = Kind {
+pub(super) const SUBSCRIPTION: ResourceKind = ResourceKind {
     table: "subscriptions",
     details: "subscription",
     owner: "customer",
@@ -120,7 +120,7 @@ pub(super) const SUBSCRIPTION: Kind = Kind {
 
 /// One record.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
+pub(super) struct Resource {
     pub(super) id: i64,
     /// The customer it belongs to.
     pub(super) customer: i64,
@@ -129,7 +129,17 @@ pub(super) struct Record {
     pub(super) body: Json,
 }
 
-impl Record {
+impl Resource {
+    /// A record that is made.
+    pub(super) fn new(id: i64, customer: i64, body: Json) -> Self {
+        Self {
+            id,
+            customer,
+            version: 1,
+            body,
+        }
+    }
+
     pub(super) fn text(&self, path: &str) -> &str {
         json::text(&self.body, path)
     }
@@ -144,7 +154,12 @@ impl Record {
 }
 
 /// The records that `rest` of a query over the table `t` selects.
-pub(super) fn select(tx: &mut dyn Tx, kind: &Kind, rest: &str, params: &[Value]) -> Result<Vec<Record>, DbError> {
+pub(super) fn select(
+    tx: &mut dyn Tx,
+    kind: &ResourceKind,
+    rest: &str,
+    params: &[Value],
+) -> Result<Vec<Resource>, DbError> {
     let columns: Vec<String> = kind.members.iter().map(|(column, ..)| format!("t.{column}")).collect();
     let sql = format!(
         "SELECT t.id, t.{}, t.version, d.body, {} FROM {} t LEFT JOIN sandbox_details d ON d.kind = '{}' AND d.id = t.id {rest}",
@@ -156,7 +171,7 @@ pub(super) fn select(tx: &mut dyn Tx, kind: &Kind, rest: &str, params: &[Value])
     tx.query(&sql, params)?.iter().map(|row| read(kind, row)).collect()
 }
 
-fn read(kind: &Kind, row: &Row) -> Result<Record, DbError> {
+fn read(kind: &ResourceKind, row: &Row) -> Result<Resource, DbError> {
     let details = row.text_or_empty(3)?;
     let mut body = if details.is_empty() {
         json!({})
@@ -175,7 +190,7 @@ fn read(kind: &Kind, row: &Row) -> Result<Record, DbError> {
             json::put(&mut body, path, value);
         }
     }
-    Ok(Record {
+    Ok(Resource {
         id: row.int(0)?,
         customer: row.int(1)?,
         version: row.int(2)?,
@@ -184,7 +199,7 @@ fn read(kind: &Kind, row: &Row) -> Result<Record, DbError> {
 }
 
 /// The columns' values, and what is left of the resource without them.
-fn split(kind: &Kind, body: &Json) -> (Vec<Value>, Json) {
+fn split(kind: &ResourceKind, body: &Json) -> (Vec<Value>, Json) {
     let mut rest = body.clone();
     let values = kind.members.iter().map(|(_, path, form)| {
         let member = json::take(&mut rest, path);
@@ -201,7 +216,7 @@ fn split(kind: &Kind, body: &Json) -> (Vec<Value>, Json) {
 }
 
 /// The keys that the program's tables have beside what they are keys of: columns and values.
-fn keys(kind: &Kind, values: &[Value]) -> Vec<(&'static str, Value)> {
+fn keys(kind: &ResourceKind, values: &[Value]) -> Vec<(&'static str, Value)> {
     let (of, fold): (_, for<'t> fn(&'t str) -> Cow<'t, str>) = match kind.table {
         "customers" => ("company_name", key::fold),
         "users" | "deleted_users" => ("user_principal_name", key::user_name),
@@ -225,7 +240,7 @@ pub(super) fn add_domain(tx: &mut dyn Tx, customer: i64, domain: &str) -> Result
 }
 
 /// Writes a new record.
-pub(super) fn insert(tx: &mut dyn Tx, kind: &Kind, record: &Record) -> Result<(), DbError> {
+pub(super) fn insert(tx: &mut dyn Tx, kind: &ResourceKind, record: &Resource) -> Result<(), DbError> {
     let (values, rest) = split(kind, &record.body);
     let mut columns = vec!["id", "version"];
     let mut params = vec![record.id.into(), record.version.into()];
@@ -254,7 +269,7 @@ pub(super) fn insert(tx: &mut dyn Tx, kind: &Kind, record: &Record) -> Result<()
 }
 
 /// Writes a changed record, in its next version.
-pub(super) fn update(tx: &mut dyn Tx, kind: &Kind, record: &mut Record) -> Result<(), DbError> {
+pub(super) fn update(tx: &mut dyn Tx, kind: &ResourceKind, record: &mut Resource) -> Result<(), DbError> {
     record.version += 1;
     let (values, rest) = split(kind, &record.body);
     let (keys, keyed): (Vec<_>, Vec<_>) = keys(kind, &values).into_iter().unzip();
@@ -277,7 +292,7 @@ pub(super) fn update(tx: &mut dyn Tx, kind: &Kind, record: &mut Record) -> Resul
     write_details(tx, kind, record.id, &rest)
 }
 
-fn write_details(tx: &mut dyn Tx, kind: &Kind, id: i64, rest: &Json) -> Result<(), DbError> {
+fn write_details(tx: &mut dyn Tx, kind: &ResourceKind, id: i64, rest: &Json) -> Result<(), DbError> {
     tx.exec(
         "INSERT INTO sandbox_details (kind, id, body) VALUES ($1, $2, $3)
          ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
@@ -287,7 +302,7 @@ fn write_details(tx: &mut dyn Tx, kind: &Kind, id: i64, rest: &Json) -> Result<(
 }
 
 /// Takes a record out of its table; its details stay until they are written anew or the customer goes.
-pub(super) fn remove(tx: &mut dyn Tx, kind: &Kind, id: i64) -> Result<(), DbError> {
+pub(super) fn remove(tx: &mut dyn Tx, kind: &ResourceKind, id: i64) -> Result<(), DbError> {
     tx.exec(&format!("DELETE FROM {} WHERE id = $1", kind.table), &[id.into()])
         .map(drop)
 }

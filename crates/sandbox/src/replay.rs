@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::json;
-use super::reply::{Refused, Reply, refuse};
+use super::reply::{HttpReply, Refused, refuse};
 use super::request::HttpRequest;
 use super::{Shared, lock};
 use tenantry_foundation::db::{DbError, Tx};
@@ -46,7 +46,7 @@ pub(super) fn recorded(
     shared: &Shared,
     request: &HttpRequest,
     now: i64,
-) -> Result<Option<Reply>, Refused> {
+) -> Result<Option<HttpReply>, Refused> {
     tx.exec(
         "DELETE FROM sandbox_answers WHERE at < $1",
         &[(now - REMEMBERED).into()],
@@ -71,7 +71,7 @@ pub(super) fn recorded(
         (None, Some(text)) => Some(serde_json::from_str(text).map_err(broken)?),
         (None, None) => None,
     };
-    Ok(Some(Reply {
+    Ok(Some(HttpReply {
         status: row.int(1)? as u16,
         body,
         headers: location.map(|location| ("Location", location)).into_iter().collect(),
@@ -83,7 +83,7 @@ pub(super) fn record(
     tx: &mut dyn Tx,
     shared: &Shared,
     request: &HttpRequest,
-    reply: &Reply,
+    reply: &HttpReply,
     now: i64,
 ) -> Result<(), DbError> {
     let location = reply

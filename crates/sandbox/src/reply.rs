@@ -6,13 +6,13 @@ use tenantry_foundation::db::DbError;
 
 /// What is answered.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Reply {
+pub(super) struct HttpReply {
     pub(super) status: u16,
     pub(super) body: Option<Value>,
     pub(super) headers: Vec<(&'static str, String)>,
 }
 
-impl Reply {
+impl HttpReply {
     pub(super) fn json(status: u16, body: Value) -> Self {
         Self {
             status,
@@ -42,7 +42,7 @@ impl Reply {
 #[derive(Debug)]
 pub(super) enum Refused {
     /// It says why.
-    Answer(Reply),
+    Answer(HttpReply),
     /// It could not be carried out.
     Db(DbError),
 }
@@ -65,11 +65,11 @@ impl Refused {
     }
 }
 
-pub(super) type ReplyResult = Result<Reply, Refused>;
+pub(super) type ReplyResult = Result<HttpReply, Refused>;
 
 /// The usual refusal.
 pub(super) fn refuse(status: u16, code: u32, description: impl Into<String>) -> Refused {
-    Refused::Answer(Reply::json(
+    Refused::Answer(HttpReply::json(
         status,
         json!({ "code": code, "description": description.into(), "data": [], "source": "PartnerFD" }),
     ))
@@ -77,7 +77,7 @@ pub(super) fn refuse(status: u16, code: u32, description: impl Into<String>) -> 
 
 /// The refusal of newer operations, which says whether trying again may help.
 pub(super) fn refuse_by_name(status: u16, code: u32, name: &str, message: &str) -> Refused {
-    Refused::Answer(Reply::json(
+    Refused::Answer(HttpReply::json(
         status,
         json!({
             "code": code,

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::call::Call;
 use super::json;
 use super::paging::collection;
-use super::record::{self, Record, USER};
-use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
+use super::record::{self, Resource, USER};
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::users;
 
 /// Roles of every tenant.
@@ -29,27 +29,27 @@ const ROLES: &[&str] = &[
 ];
 
 /// A role's id in a tenant: every tenant has its own.
-fn id(customer: &Record, role: &str) -> String {
+fn id(customer: &Resource, role: &str) -> String {
     let hash = Sha256::digest(format!("{} {role}", customer.text("id")));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
-fn of(user: &Record) -> Vec<String> {
+fn of(user: &Resource) -> Vec<String> {
     let held = user.text("_roles").split(';').filter(|role| !role.is_empty());
     held.map(str::to_owned).collect()
 }
 
 /// The role that the second open place of the path names.
-fn named(call: &Call<'_>, customer: &Record) -> Result<&'static str, Refused> {
+fn named(call: &Call<'_>, customer: &Resource) -> Result<&'static str, Refused> {
     let wanted = call.places.get(1).and_then(|role| Uuid::try_parse(role).ok());
     let wanted = wanted.map(|role| role.to_string()).unwrap_or_default();
     let found = ROLES.iter().find(|role| id(customer, role) == wanted);
     found.copied().ok_or_else(|| refuse(404, 1000, "Not found"))
 }
 
-fn shown(customer: &Record, role: &str) -> Json {
+fn shown(customer: &Resource, role: &str) -> Json {
     json!({ "name": role, "id": id(customer, role), "attributes": { "objectType": "DirectoryRole" } })
 }
 
@@ -57,7 +57,7 @@ fn shown(customer: &Record, role: &str) -> Json {
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let items = ROLES.iter().map(|role| shown(&customer, role));
-    Ok(Reply::ok(collection(items.collect())))
+    Ok(HttpReply::ok(collection(items.collect())))
 }
 
 /// `GET customers/{id}/users/{id}/directoryroles`.
@@ -65,10 +65,10 @@ pub(super) fn of_user(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let user = users::named(call, &customer)?;
     let items = of(&user).iter().map(|role| shown(&customer, role)).collect();
-    Ok(Reply::ok(collection(items)))
+    Ok(HttpReply::ok(collection(items)))
 }
 
-fn member(call: &Call<'_>, customer: &Record, role: &str, user: &Record) -> Json {
+fn member(call: &Call<'_>, customer: &Resource, role: &str, user: &Resource) -> Json {
     json!({
         "displayName": user.text("displayName"),
         "userPrincipalName": user.text("userPrincipalName"),
@@ -86,7 +86,7 @@ pub(super) fn members(call: &mut Call<'_>) -> ReplyResult {
     let wanted = format!(";{role};");
     let found = record::select(call.tx, &USER, rest, &[customer.id.into(), wanted.into()])?;
     let items = found.iter().map(|user| member(call, &customer, role, user)).collect();
-    Ok(Reply::ok(collection(items)))
+    Ok(HttpReply::ok(collection(items)))
 }
 
 /// `POST customers/{id}/directoryroles/{id}/usermembers`.
@@ -107,7 +107,7 @@ pub(super) fn add(call: &mut Call<'_>) -> ReplyResult {
         record::update(call.tx, &USER, &mut user)?;
     }
     call.remark("CustomerUserId", call.guid(user.id));
-    Ok(Reply::json(201, member(call, &customer, role, &user)))
+    Ok(HttpReply::json(201, member(call, &customer, role, &user)))
 }
 
 /// `DELETE customers/{id}/directoryroles/{id}/usermembers/{id}`.
@@ -125,5 +125,5 @@ pub(super) fn remove(call: &mut Call<'_>) -> ReplyResult {
     user.put("_roles", held.join(";"));
     record::update(call.tx, &USER, &mut user)?;
     call.remark("CustomerUserId", call.guid(user.id));
-    Ok(Reply::empty(204))
+    Ok(HttpReply::empty(204))
 }

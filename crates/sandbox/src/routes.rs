@@ -132,7 +132,7 @@ static OPERATIONS: &[Operation] = &[
 ];
 
 /// Which operation a request asks for.
-pub(super) enum Found {
+pub(super) enum RouteMatch {
     Token,
     /// And what stands at its open places.
     Operation(&'static Operation, Vec<String>),
@@ -140,23 +140,27 @@ pub(super) enum Found {
     Nothing,
 }
 
-pub(super) fn find(method: &Method, segments: &[String]) -> Found {
+pub(super) fn find(method: &Method, segments: &[String]) -> RouteMatch {
     let Some((version, rest)) = segments.split_first() else {
-        return Found::Nothing;
+        return RouteMatch::Nothing;
     };
     if !version.eq_ignore_ascii_case("v1") {
-        return Found::Nothing;
+        return RouteMatch::Nothing;
     }
     let mut there = false;
     for operation in OPERATIONS {
         if let Some(places) = places(operation.path, rest) {
             if operation.method == *method {
-                return Found::Operation(operation, places);
+                return RouteMatch::Operation(operation, places);
             }
             there = true;
         }
     }
-    if there { Found::WrongMethod } else { Found::Nothing }
+    if there {
+        RouteMatch::WrongMethod
+    } else {
+        RouteMatch::Nothing
+    }
 }
 
 /// Names of all operations.
@@ -188,8 +192,8 @@ mod tests {
     fn name(method: &Method, path: &str) -> &'static str {
         let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
         match find(method, &segments) {
-            Found::Operation(operation, _) => operation.name,
-            Found::WrongMethod => "wrong method",
+            RouteMatch::Operation(operation, _) => operation.name,
+            RouteMatch::WrongMethod => "wrong method",
             _ => "nothing",
         }
     }

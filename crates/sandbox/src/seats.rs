@@ -1,16 +1,16 @@
 //! Seats as they are counted: bought, given to users and given back.
 
-use super::record::Record;
+use super::record::Resource;
 use tenantry_foundation::db::{DbError, Tx};
 
 /// The licences of a user, by their SKU ids.
-pub(super) fn of(user: &Record) -> Vec<String> {
+pub(super) fn of(user: &Resource) -> Vec<String> {
     let held = user.text("_licenses").split(';').filter(|sku| !sku.is_empty());
     held.map(str::to_owned).collect()
 }
 
 /// Gives all seats of a user back, in the record too.
-pub(super) fn free(tx: &mut dyn Tx, user: &mut Record) -> Result<(), DbError> {
+pub(super) fn free(tx: &mut dyn Tx, user: &mut Resource) -> Result<(), DbError> {
     for sku in of(user) {
         take(tx, user.customer, &sku, -1)?;
     }

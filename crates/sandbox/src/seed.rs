@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::faults::Dice;
-use super::record::{self, CUSTOMER, Record, SUBSCRIPTION, USER};
+use super::record::{self, CUSTOMER, Resource, SUBSCRIPTION, USER};
 use super::state::{count, moment, next_id};
 use super::subscriptions::CANCEL_WITHIN;
 use super::{PARTNER, Shared, catalogue, seats, users};
@@ -98,7 +98,7 @@ fn customer(
     let company = format!("{name} {trade} {number}");
     let [country, culture, language, state, city, postal_code] = PLACES[dice.below(PLACES.len() as u64) as usize];
     let (first, last) = (one_of(dice, FIRST), one_of(dice, LAST));
-    let record = Record {
+    let record = Resource {
         id,
         customer: id,
         version: 1,
@@ -127,7 +127,8 @@ fn customer(
     record::insert(tx, &CUSTOMER, &record)?;
     record::add_domain(tx, id, &domain)?;
     let people = 2 + dice.below(6);
-    let sku = subscription(tx, installation, now, dice, id, people as i64 + seats)?;
+    let seats = (id, people as i64 + seats);
+    let sku = subscription(tx, installation, now, dice, seats)?;
     for person in 0..people {
         let tenant = Tenant {
             customer: id,
@@ -141,21 +142,20 @@ fn customer(
     users::count_in(tx, id, people as i64)
 }
 
-/// One subscription of a known product; its SKU.
+/// One subscription of a known product, with that many seats; its SKU.
 fn subscription(
     tx: &mut dyn Tx,
     installation: Installation,
     now: i64,
     dice: &mut Dice,
-    customer: i64,
-    quantity: i64,
+    (customer, quantity): (i64, i64),
 ) -> Result<String, DbError> {
     let product = &catalogue::PRODUCTS[dice.below(catalogue::PRODUCTS.len() as u64) as usize];
     let id = next_id(tx)?;
     let order = next_id(tx)?;
     // Some can still be cancelled, most cannot.
     let began = now - dice.below(300) as i64 * DAY;
-    let record = Record {
+    let record = Resource {
         id,
         customer,
         version: 1,
@@ -204,7 +204,7 @@ fn user(tx: &mut dyn Tx, dice: &mut Dice, tenant: &Tenant<'_>, number: u64) -> R
     let id = next_id(tx)?;
     let (first, last) = (one_of(dice, FIRST), one_of(dice, LAST));
     let licensed = dice.below(3) > 0;
-    let record = Record {
+    let record = Resource {
         id,
         customer: tenant.customer,
         version: 1,

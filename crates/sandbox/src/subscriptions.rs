@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 use super::call::Call;
 use super::paging::{collection, link};
 use super::quirks::Quirk;
-use super::record::{self, Record, SUBSCRIPTION};
-use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
+use super::record::{self, Resource, SUBSCRIPTION};
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::state::{millis, moment};
 use super::{catalogue, etag};
 use super::{json, seats};
@@ -22,7 +22,7 @@ const QUOTA: usize = 5;
 const NEW_COMMERCE: &str = "OnlineServicesNCE";
 
 /// A subscription as it is answered.
-pub(super) fn shown(customer: &str, subscription: &Record) -> Json {
+pub(super) fn shown(customer: &str, subscription: &Resource) -> Json {
     let mut body = json::shown(&subscription.body);
     let id = subscription.text("id");
     body["links"] = json!({ "self": link(&format!("/customers/{customer}/subscriptions/{id}")) });
@@ -34,7 +34,7 @@ pub(super) fn shown(customer: &str, subscription: &Record) -> Json {
 }
 
 /// Those of a customer that the caller sold, deleted ones included.
-pub(super) fn of(call: &mut Call<'_>, customer: &Record) -> Result<Vec<Record>, Refused> {
+pub(super) fn of(call: &mut Call<'_>, customer: &Resource) -> Result<Vec<Resource>, Refused> {
     let all = record::select(
         call.tx,
         &SUBSCRIPTION,
@@ -46,7 +46,7 @@ pub(super) fn of(call: &mut Call<'_>, customer: &Record) -> Result<Vec<Record>, 
 }
 
 /// The one of that id.
-pub(super) fn find(call: &mut Call<'_>, customer: &Record, id: &str) -> Result<Record, Refused> {
+pub(super) fn find(call: &mut Call<'_>, customer: &Resource, id: &str) -> Result<Resource, Refused> {
     let found = of(call, customer)?
         .into_iter()
         .find(|one| one.text("id").eq_ignore_ascii_case(id.trim()));
@@ -63,14 +63,14 @@ pub(super) fn find(call: &mut Call<'_>, customer: &Record, id: &str) -> Result<R
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let all = of(call, &customer)?;
-    let is = |name: &str, member: &str, one: &Record| {
+    let is = |name: &str, member: &str, one: &Resource| {
         let wanted = call.request.query(name);
         wanted.is_none_or(|wanted| one.text(member).eq_ignore_ascii_case(wanted))
     };
     let wanted = all
         .iter()
         .filter(|one| is("order_id", "orderId", one) && is("mpn_id", "partnerId", one));
-    Ok(Reply::ok(collection(
+    Ok(HttpReply::ok(collection(
         wanted.map(|one| shown(customer.text("id"), one)).collect(),
     )))
 }
@@ -78,10 +78,10 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
 /// `GET customers/{id}/subscriptions/{id}`.
 pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let (customer, subscription) = named(call)?;
-    Ok(Reply::ok(shown(customer.text("id"), &subscription)))
+    Ok(HttpReply::ok(shown(customer.text("id"), &subscription)))
 }
 
-fn named(call: &mut Call<'_>) -> Result<(Record, Record), Refused> {
+fn named(call: &mut Call<'_>) -> Result<(Resource, Resource), Refused> {
     let customer = call.customer()?;
     let id = call.places.get(1).cloned().unwrap_or_default();
     let subscription = find(call, &customer, &id)?;
@@ -91,7 +91,7 @@ fn named(call: &mut Call<'_>) -> Result<(Record, Record), Refused> {
 /// `GET customers/{id}/subscriptions/{id}/provisioningstatus`.
 pub(super) fn provisioning_status(call: &mut Call<'_>) -> ReplyResult {
     let (_, subscription) = named(call)?;
-    Ok(Reply::ok(json!({
+    Ok(HttpReply::ok(json!({
         "skuId": subscription.text("_skuId"),
         "status": "success",
         "quantity": subscription.int("quantity"),
@@ -112,7 +112,7 @@ pub(super) struct New<'a> {
 }
 
 /// Makes a subscription, and with it the seats of what is known of it.
-pub(super) fn make(call: &mut Call<'_>, customer: &Record, new: &New<'_>) -> Result<Record, Refused> {
+pub(super) fn make(call: &mut Call<'_>, customer: &Resource, new: &New<'_>) -> Result<Resource, Refused> {
     if !(1..=MOST).contains(&new.quantity) {
         return Err(refuse(400, 2002, "The offer is not sold in that quantity."));
     }
@@ -154,7 +154,7 @@ pub(super) fn make(call: &mut Call<'_>, customer: &Record, new: &New<'_>) -> Res
         body["termDuration"] = "P1Y".into();
         body["cancellationAllowedUntilDate"] = moment(call.now + CANCEL_WITHIN).into();
     }
-    let subscription = Record {
+    let subscription = Resource {
         id,
         customer: customer.id,
         version: 1,
@@ -166,7 +166,7 @@ pub(super) fn make(call: &mut Call<'_>, customer: &Record, new: &New<'_>) -> Res
 }
 
 /// Adds seats of the subscription's SKU to those the customer holds.
-pub(super) fn give_seats(call: &mut Call<'_>, subscription: &Record, seats: i64) -> Result<(), Refused> {
+pub(super) fn give_seats(call: &mut Call<'_>, subscription: &Resource, seats: i64) -> Result<(), Refused> {
     let sku = subscription.text("_skuId");
     if !sku.is_empty() && seats != 0 {
         seats::add_seats(
@@ -181,7 +181,7 @@ pub(super) fn give_seats(call: &mut Call<'_>, subscription: &Record, seats: i64)
 }
 
 /// Seats it stands for as it is.
-pub(super) fn seats(subscription: &Record) -> i64 {
+pub(super) fn seats(subscription: &Resource) -> i64 {
     match subscription.text("status") {
         "active" => subscription.int("quantity"),
         _ => 0,
@@ -224,21 +224,21 @@ pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
             customer.text("id"),
             subscription.text("id")
         );
-        return Ok(Reply::empty(202).with("Location", place));
+        return Ok(HttpReply::empty(202).with("Location", place));
     }
-    Ok(Reply::ok(shown(customer.text("id"), &subscription)))
+    Ok(HttpReply::ok(shown(customer.text("id"), &subscription)))
 }
 
-fn is_new_commerce(subscription: &Record) -> bool {
+fn is_new_commerce(subscription: &Resource) -> bool {
     subscription.text("_productType") == "new-commerce-license"
 }
 
-fn may_cancel(call: &Call<'_>, subscription: &Record) -> bool {
+fn may_cancel(call: &Call<'_>, subscription: &Resource) -> bool {
     let until = millis(subscription.text("cancellationAllowedUntilDate"));
     until.is_some_and(|until| call.now <= until)
 }
 
-fn change_quantity(call: &Call<'_>, subscription: &mut Record, given: &Json) -> Result<(), Refused> {
+fn change_quantity(call: &Call<'_>, subscription: &mut Resource, given: &Json) -> Result<(), Refused> {
     let had = subscription.int("quantity");
     let Some(wanted) = given
         .get("quantity")
@@ -266,7 +266,7 @@ fn change_quantity(call: &Call<'_>, subscription: &mut Record, given: &Json) -> 
     Ok(())
 }
 
-fn change_status(call: &Call<'_>, subscription: &mut Record, wanted: &str) -> Result<(), Refused> {
+fn change_status(call: &Call<'_>, subscription: &mut Resource, wanted: &str) -> Result<(), Refused> {
     let had = subscription.text("status").to_owned();
     let wanted = wanted.to_ascii_lowercase();
     match (had.as_str(), wanted.as_str()) {
@@ -294,7 +294,7 @@ fn change_status(call: &Call<'_>, subscription: &mut Record, wanted: &str) -> Re
 }
 
 /// What a change that leaves it out takes away.
-fn change_rest(subscription: &mut Record, given: &Json) -> Result<(), Refused> {
+fn change_rest(subscription: &mut Resource, given: &Json) -> Result<(), Refused> {
     let renews = given["autoRenewEnabled"] == true;
     let next = given.get("scheduledNextTermInstructions").cloned();
     if next.is_some() && !renews {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::reply::{Refused, Reply, refuse};
+use super::reply::{HttpReply, Refused, refuse};
 use super::request::{HttpRequest, hex};
 use super::state::moment;
 use super::{PARTNER, Shared, lock};
@@ -88,7 +88,7 @@ pub(super) fn endpoint(segments: &[String]) -> Option<(&str, bool)> {
 }
 
 /// Issues a token.
-pub(super) fn issue(shared: &Shared, request: &HttpRequest, tenant: &str, second: bool, now: i64) -> Reply {
+pub(super) fn issue(shared: &Shared, request: &HttpRequest, tenant: &str, second: bool, now: i64) -> HttpReply {
     let form = request.form();
     let field = |name: &str| {
         let found = form.iter().find(|(given, _)| given == name);
@@ -96,7 +96,7 @@ pub(super) fn issue(shared: &Shared, request: &HttpRequest, tenant: &str, second
     };
     let fail = |status, error: &str, number: u32, text: &str| {
         let description = format!("AADSTS{number}: {text}");
-        Reply::json(
+        HttpReply::json(
             status,
             json!({
                 "error": error,
@@ -186,7 +186,7 @@ pub(super) fn issue(shared: &Shared, request: &HttpRequest, tenant: &str, second
         body["scope"] = "user_impersonation".into();
         body["refresh_token"] = refresh.into();
     }
-    Reply::ok(body).with("Cache-Control", "no-store")
+    HttpReply::ok(body).with("Cache-Control", "no-store")
 }
 
 fn random(shared: &Shared) -> Option<String> {

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::paging::link;
-use super::record::Record;
-use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
+use super::record::Resource;
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::state::{millis, moment};
 use super::{documents, json, subscriptions};
 use moving::carry_out;
@@ -27,7 +27,7 @@ enum Side {
     Target,
 }
 
-fn side(call: &Call<'_>, transfer: &Record) -> Option<Side> {
+fn side(call: &Call<'_>, transfer: &Resource) -> Option<Side> {
     let own = call.caller.partner.to_string();
     let is = |member: &str| transfer.text(member).eq_ignore_ascii_case(&own);
     if is("sourcePartnerTenantId") {
@@ -37,16 +37,16 @@ fn side(call: &Call<'_>, transfer: &Record) -> Option<Side> {
     }
 }
 
-fn is_newer(transfer: &Record) -> bool {
+fn is_newer(transfer: &Resource) -> bool {
     transfer.body.get("transferType").is_some()
 }
 
-fn is_open(transfer: &Record) -> bool {
+fn is_open(transfer: &Resource) -> bool {
     matches!(transfer.text("status"), "Active" | "Pending")
 }
 
 /// As the caller sees it now: what nobody answered has expired, and the target does not see what is not his yet.
-fn seen(call: &Call<'_>, mut transfer: Record) -> Record {
+fn seen(call: &Call<'_>, mut transfer: Resource) -> Resource {
     let until = millis(transfer.text("_expires")).unwrap_or(i64::MAX);
     if is_newer(&transfer) && is_open(&transfer) && call.now > until {
         transfer.put("status", "Expired");
@@ -54,7 +54,7 @@ fn seen(call: &Call<'_>, mut transfer: Record) -> Record {
     transfer
 }
 
-fn shown(call: &Call<'_>, transfer: &Record) -> Json {
+fn shown(call: &Call<'_>, transfer: &Resource) -> Json {
     let mut body = json::shown(&transfer.body);
     if is_newer(transfer) && side(call, transfer) == Some(Side::Target) && transfer.text("status") == "InProgress" {
         json::take(&mut body, "lineItems");
@@ -63,7 +63,7 @@ fn shown(call: &Call<'_>, transfer: &Record) -> Json {
 }
 
 /// Those of a customer that the caller takes part in.
-fn of(call: &mut Call<'_>, customer: &Record) -> Result<Vec<Record>, Refused> {
+fn of(call: &mut Call<'_>, customer: &Resource) -> Result<Vec<Resource>, Refused> {
     let all = documents::all(call.tx, TRANSFER, customer.id)?;
     let call = &*call;
     let own = all.into_iter().filter(|one| side(call, one).is_some());
@@ -74,10 +74,10 @@ fn of(call: &mut Call<'_>, customer: &Record) -> Result<Vec<Record>, Refused> {
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let all = of(call, &customer)?;
-    Ok(Reply::ok(all.iter().map(|one| shown(call, one)).collect()))
+    Ok(HttpReply::ok(all.iter().map(|one| shown(call, one)).collect()))
 }
 
-fn named(call: &mut Call<'_>) -> Result<(Record, Record, Side), Refused> {
+fn named(call: &mut Call<'_>) -> Result<(Resource, Resource, Side), Refused> {
     let customer = call.customer()?;
     let name = call.places.get(1).cloned().unwrap_or_default();
     let missing = || refuse(404, 900_100, "There is no such transfer.");
@@ -90,12 +90,12 @@ fn named(call: &mut Call<'_>) -> Result<(Record, Record, Side), Refused> {
 /// `GET customers/{id}/transfers/{id}`.
 pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let (_, transfer, _) = named(call)?;
-    Ok(Reply::ok(shown(call, &transfer)))
+    Ok(HttpReply::ok(shown(call, &transfer)))
 }
 
 /// The open transfer that a subscription is part of.
-fn open_for(transfers: &[Record], subscription: &str) -> Option<String> {
-    let has = |transfer: &&Record| {
+fn open_for(transfers: &[Resource], subscription: &str) -> Option<String> {
+    let has = |transfer: &&Resource| {
         let items = transfer.body["lineItems"].as_array().into_iter().flatten();
         is_open(transfer)
             && items
@@ -124,7 +124,7 @@ pub(super) fn eligibility(call: &mut Call<'_>) -> ReplyResult {
         };
         json!({ "id": id, "isEligible": false, "reason": reason })
     });
-    Ok(Reply::ok(items.collect()))
+    Ok(HttpReply::ok(items.collect()))
 }
 
 fn partner(given: &Json, name: &str) -> Result<String, Refused> {
@@ -184,18 +184,13 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     }
     transfer["links"] = json!({ "self": link(&format!("/customers/{}/transfers/{guid}", customer.text("id"))) });
     transfer["attributes"] = json!({ "objectType": "TransferEntity" });
-    let mut transfer = Record {
-        id,
-        customer: customer.id,
-        version: 1,
-        body: transfer,
-    };
+    let mut transfer = Resource::new(id, customer.id, transfer);
     save(call, &mut transfer)?;
-    Ok(Reply::json(201, shown(call, &transfer)))
+    Ok(HttpReply::json(201, shown(call, &transfer)))
 }
 
 /// The line items of a request, with what is known of their subscriptions, which are the caller's.
-fn lines(call: &mut Call<'_>, customer: &Record, given: &Json) -> Result<Json, Refused> {
+fn lines(call: &mut Call<'_>, customer: &Resource, given: &Json) -> Result<Json, Refused> {
     let invalid = || refuse(400, 800_078, "A line item names no subscription of the caller.");
     let items = given["lineItems"]
         .as_array()
@@ -227,17 +222,17 @@ fn lines(call: &mut Call<'_>, customer: &Record, given: &Json) -> Result<Json, R
     Ok(lines.into())
 }
 
-fn save(call: &mut Call<'_>, transfer: &mut Record) -> Result<(), Refused> {
+fn save(call: &mut Call<'_>, transfer: &mut Resource) -> Result<(), Refused> {
     transfer.put("lastModifiedTime", moment(call.now));
     transfer.put("lastModifiedUser", call.caller.partner.to_string());
     let id = transfer.text("id").to_owned();
-    documents::write(call.tx, TRANSFER, transfer.id, transfer.customer, &id, &transfer.body)?;
+    documents::write(call.tx, TRANSFER, &id, transfer)?;
     call.remark("TransferId", id);
     Ok(())
 }
 
 /// Refuses to go on with a transfer that is over.
-fn check_open(transfer: &Record) -> Result<(), Refused> {
+fn check_open(transfer: &Resource) -> Result<(), Refused> {
     match transfer.text("status") {
         "Active" | "Pending" => Ok(()),
         "InProgress" => {
@@ -273,7 +268,7 @@ pub(super) fn accept(call: &mut Call<'_>) -> ReplyResult {
     }
     let answer = carry_out(call, &customer, &mut transfer)?;
     save(call, &mut transfer)?;
-    Ok(Reply::ok(answer))
+    Ok(HttpReply::ok(answer))
 }
 
 /// `PATCH customers/{id}/transfers/{id}`: reject, cancel, or put in line items.
@@ -301,7 +296,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
         _ => return Err(refuse(400, 900_141, "That is not done to such a transfer.")),
     }
     save(call, &mut transfer)?;
-    Ok(Reply::ok(shown(call, &transfer)))
+    Ok(HttpReply::ok(shown(call, &transfer)))
 }
 
 /// `DELETE customers/{id}/transfers/{id}`: by who created it, while it is open.
@@ -314,5 +309,5 @@ pub(super) fn withdraw(call: &mut Call<'_>) -> ReplyResult {
     }
     documents::remove(call.tx, transfer.id)?;
     call.remark("TransferId", transfer.text("id"));
-    Ok(Reply::empty(204))
+    Ok(HttpReply::empty(204))
 }

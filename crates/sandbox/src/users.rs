@@ -5,9 +5,9 @@ use tenantry_jobs::key;
 
 use super::call::Call;
 use super::json;
-use super::paging::{Page, link};
-use super::record::{self, DELETED_USER, Record, USER};
-use super::reply::{Refused, Reply, ReplyResult, bad_member, refuse};
+use super::paging::{ServedPage, link};
+use super::record::{self, DELETED_USER, Resource, USER};
+use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::state::moment;
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
@@ -17,7 +17,7 @@ const LARGEST_PAGE: i64 = 100;
 const MUST_SET_PASSWORD: i64 = 1;
 
 /// A user as it is answered. What has no value is shown as null, as the service does.
-pub(super) fn shown(call: &Call<'_>, customer: &str, user: &Record) -> Json {
+pub(super) fn shown(call: &Call<'_>, customer: &str, user: &Resource) -> Json {
     let mut body = json::shown(&user.body);
     let id = call.guid(user.id);
     body["links"] = json!({ "self": link(&format!("/customers/{customer}/users/{id}")) });
@@ -30,12 +30,12 @@ pub(super) fn shown(call: &Call<'_>, customer: &str, user: &Record) -> Json {
 }
 
 /// The user that the second open place of the path names.
-pub(super) fn named(call: &mut Call<'_>, customer: &Record) -> Result<Record, Refused> {
+pub(super) fn named(call: &mut Call<'_>, customer: &Resource) -> Result<Resource, Refused> {
     let id = call.id_at(1).unwrap_or_default();
     by_id(call.tx, customer.id, id)?.ok_or_else(gone)
 }
 
-pub(super) fn by_id(tx: &mut dyn Tx, customer: i64, id: i64) -> Result<Option<Record>, DbError> {
+pub(super) fn by_id(tx: &mut dyn Tx, customer: i64, id: i64) -> Result<Option<Resource>, DbError> {
     let rest = "WHERE t.id = $1 AND t.customer = $2";
     let found = record::select(tx, &USER, rest, &[id.into(), customer.into()])?;
     Ok(found.into_iter().next())
@@ -53,7 +53,7 @@ fn kept_since(now: i64) -> i64 {
 /// `GET customers/{id}/users`: the deleted ones if the filter asks for the inactive.
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
-    let page = Page::asked(call, LARGEST_PAGE)?;
+    let page = ServedPage::asked(call, LARGEST_PAGE)?;
     let mut kind = &USER;
     let mut clause = "$3 = '' AND $4 > 0";
     let mut value = String::new();
@@ -102,7 +102,7 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
 pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let user = named(call, &customer)?;
-    Ok(Reply::ok(shown(call, customer.text("id"), &user)))
+    Ok(HttpReply::ok(shown(call, customer.text("id"), &user)))
 }
 
 /// `POST customers/{id}/users`: 200, and the password is told once.
@@ -124,7 +124,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
         }
     }
     body["userPrincipalName"] = name.into();
-    let user = Record {
+    let user = Resource {
         id,
         customer: customer.id,
         version: 1,
@@ -135,7 +135,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     call.remark("CustomerUserId", guid);
     let mut answer = shown(call, customer.text("id"), &user);
     answer["passwordProfile"] = password;
-    Ok(Reply::ok(answer))
+    Ok(HttpReply::ok(answer))
 }
 
 /// Counts users in, or out, in the number that the program's own lists show.
@@ -242,10 +242,10 @@ pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
     }
     record::update(call.tx, &USER, &mut user)?;
     call.remark("CustomerUserId", call.guid(id));
-    Ok(Reply::ok(shown(call, customer.text("id"), &user)))
+    Ok(HttpReply::ok(shown(call, customer.text("id"), &user)))
 }
 
-fn restore(call: &mut Call<'_>, customer: &Record, id: i64) -> ReplyResult {
+fn restore(call: &mut Call<'_>, customer: &Resource, id: i64) -> ReplyResult {
     call.note.operation = Some("restore_customer_user");
     let rest = "WHERE t.id = $1 AND t.customer = $2 AND t.deleted_at > $3";
     let since = kept_since(call.now);
@@ -264,7 +264,7 @@ fn restore(call: &mut Call<'_>, customer: &Record, id: i64) -> ReplyResult {
     record::insert(call.tx, &USER, &user)?;
     count_in(call.tx, customer.id, 1)?;
     call.remark("CustomerUserId", call.guid(id));
-    Ok(Reply::ok(shown(call, customer.text("id"), &user)))
+    Ok(HttpReply::ok(shown(call, customer.text("id"), &user)))
 }
 
 /// `PATCH customers/{id}/users/{id}/resetpassword`.
@@ -281,7 +281,7 @@ pub(super) fn reset_password(call: &mut Call<'_>) -> ReplyResult {
     call.remark("CustomerUserId", call.guid(user.id));
     let mut answer = shown(call, customer.text("id"), &user);
     answer["passwordProfile"] = password;
-    Ok(Reply::ok(answer))
+    Ok(HttpReply::ok(answer))
 }
 
 /// `DELETE customers/{id}/users/{id}`: its licences are free at once, itself can be restored for a while.
@@ -294,5 +294,5 @@ pub(super) fn delete(call: &mut Call<'_>) -> ReplyResult {
     record::insert(call.tx, &DELETED_USER, &user)?;
     count_in(call.tx, customer.id, -1)?;
     call.remark("CustomerUserId", call.guid(user.id));
-    Ok(Reply::empty(204))
+    Ok(HttpReply::empty(204))
 }

@@ -5,11 +5,13 @@
 //! there such a column stays and is empty.
 
 mod sort;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::StreamExt;
 use tenantry_jobs::{Export, ExportColumn, ExportFormat, ExportOf, Problem, code, export_columns, key};
 use tokio::sync::mpsc;
 
@@ -20,10 +22,20 @@ use super::reader::{
 };
 use tenantry_foundation::moment::rfc3339;
 
-/// Rows on their way to a sorter.
-const ON_THE_WAY: usize = 1_000;
+/// Rows of a batch at most.
+const BATCH: usize = 250;
+/// Batches on their way to whoever takes them.
+const ON_THE_WAY: usize = 4;
 /// What was left out is named up to this often.
 const MOST_NAMED: usize = 5;
+
+/// Rows that are passed on together: that takes as long as passing on one.
+pub type RowBatch = Vec<Vec<String>>;
+
+/// What a list is [read](Listing::read) into, and where it comes out. Few rows are on their way.
+pub fn channel() -> (mpsc::Sender<RowBatch>, mpsc::Receiver<RowBatch>) {
+    mpsc::channel(ON_THE_WAY)
+}
 
 /// A list that is asked for, with values of its own.
 #[derive(Debug, Clone)]
@@ -135,13 +147,14 @@ impl Listing {
         }
     }
 
-    /// Sends the cells of every row, and tells what was left out. Ends early when nobody wants more rows.
-    pub async fn read(&self, out: mpsc::Sender<Vec<String>>) -> Result<LeftOut, ApplyError> {
+    /// Sends the cells of every row, in order, and tells what was left out. Ends early when nobody wants more rows.
+    pub async fn read(&self, out: mpsc::Sender<RowBatch>) -> Result<LeftOut, ApplyError> {
         let Some((by, descending)) = self.request.sort.filter(|_| !self.reader.sorts()) else {
             return self
-                .each(self.request.limit, |record| {
-                    let (cells, out) = (self.cells(record), &out);
-                    async move { out.send(cells).await.is_ok() }
+                .each(self.request.limit, |records| {
+                    let rows = records.into_iter().map(|record| self.cells(record)).collect();
+                    let out = &out;
+                    async move { out.send(rows).await.is_ok() }
                 })
                 .await;
         };
@@ -150,16 +163,19 @@ impl Listing {
         let sorting = tokio::task::spawn_blocking(move || sort(lines, &out, limit));
         let mut number = 0;
         let read = self
-            .each(None, |record| {
-                number += 1;
-                let line = SortedLine {
-                    key: sort_key(self.request.what, &record, by),
-                    number,
-                    descending,
-                    cells: self.cells(record),
+            .each(None, |records| {
+                let line = |record| {
+                    number += 1;
+                    SortedLine {
+                        key: sort_key(self.request.what, &record, by),
+                        number,
+                        descending,
+                        cells: self.cells(record),
+                    }
                 };
+                let lines = records.into_iter().map(line).collect();
                 let send = &send;
-                async move { send.send(Some(line)).await.is_ok() }
+                async move { send.send(Some(lines)).await.is_ok() }
             })
             .await;
         if read.is_ok() {
@@ -176,24 +192,43 @@ impl Listing {
         read
     }
 
-    async fn each<F>(&self, limit: Option<u64>, mut take: impl FnMut(StoreRecord) -> F) -> Result<LeftOut, ApplyError>
+    /// Has records taken, those together that are there at the same time.
+    async fn each<F>(
+        &self,
+        limit: Option<u64>,
+        mut take: impl FnMut(Vec<StoreRecord>) -> F,
+    ) -> Result<LeftOut, ApplyError>
     where
         F: Future<Output = bool>,
     {
+        let limit = limit.unwrap_or(u64::MAX);
         let mut left_out = LeftOut::default();
         let mut read = 0;
-        let mut records = self.reader.records(self.query.clone());
-        while limit.is_none_or(|limit| read < limit)
-            && let Some(found) = records.try_next().await?
+        let records = self.reader.records(self.query.clone());
+        // Nothing is asked of a store beyond what is wanted.
+        let mut batches = records.ready_chunks(limit.clamp(1, BATCH as u64) as usize);
+        while read < limit
+            && let Some(found) = batches.next().await
         {
-            match found {
-                Ok(record) => {
-                    read += 1;
-                    if !take(record).await {
-                        return Ok(left_out);
+            let mut records = Vec::with_capacity(found.len());
+            let mut failed = None;
+            for found in found {
+                match found {
+                    Ok(Ok(record)) => records.push(record),
+                    Ok(Err(missed)) => left_out.add(missed),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
                     }
                 }
-                Err(missed) => left_out.add(missed),
+            }
+            records.truncate(usize::try_from(limit - read).unwrap_or(usize::MAX));
+            read += records.len() as u64;
+            if !records.is_empty() && !take(records).await {
+                return Ok(left_out);
+            }
+            if let Some(error) = failed.filter(|_| read < limit) {
+                return Err(error);
             }
         }
         match left_out.named.first() {

@@ -68,10 +68,10 @@ pub struct Source {
 }
 
 /// Records, or what of them could not be read.
-pub type Records = BoxStream<'static, Result<Read, ApplyError>>;
+pub type Records = BoxStream<'static, Result<ReadRecord, ApplyError>>;
 
 /// A record, or why it could not be read.
-pub type Read = Result<StoreRecord, Missed>;
+pub type ReadRecord = Result<StoreRecord, Missed>;
 
 /// The sorts of records. Besides its own fields any of them may be asked for `external_id`, its customer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -46,7 +46,7 @@ use tenantry_jobs::{Change, CustomerRef, Problem, Request};
 
 use super::listing::ListRequest;
 use super::{Applied, Expected, Preview, RowRequest, SeatNeed, Verdict};
-use session::{Session, Task};
+use session::{Task, UnitOfWork};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Installation, RowOutcome};
 
@@ -68,8 +68,8 @@ pub struct Context {
 }
 
 impl Context {
-    fn session<'t>(&self, tx: &'t mut dyn Tx) -> Session<'t> {
-        Session::new(tx, self.job, self.now, self.installation)
+    fn session<'t>(&self, tx: &'t mut dyn Tx) -> UnitOfWork<'t> {
+        UnitOfWork::new(tx, self.job, self.now, self.installation)
     }
 }
 

@@ -11,7 +11,7 @@ fn check(cells: &[(&str, &str)], expected: &[&str]) {
 }
 
 fn export<'a>(row: &'a [Option<&'a str>]) -> Export<'a> {
-    match ExportCustomers.request(&Row::new(row)).unwrap() {
+    match ExportCustomers.request(&RowCells::new(row)).unwrap() {
         Request::Export(export) => export,
         other => panic!("{other:?}"),
     }
@@ -123,7 +123,7 @@ fn two_files_of_one_name_are_one_too_many() {
             .collect();
         let row: Vec<Option<&str>> = row.iter().map(Option::as_deref).collect();
         let mut keys = Vec::new();
-        let change = ExportCustomers.request(&Row::new(&row)).unwrap();
+        let change = ExportCustomers.request(&RowCells::new(&row)).unwrap();
         change.each_key(&|_| String::new(), &mut |column, parts| {
             keys.push(format!("{column} {}", parts.join(".")));
         });

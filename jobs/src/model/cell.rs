@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{date, list, profile, upn, yes_no};
 use crate::choice::Choice;
 use crate::faults::Faults;
-use crate::{CustomerRef, Row, UserRef, code, nearest, text};
+use crate::{CustomerRef, RowCells, UserRef, code, nearest, text};
 
 /// What a cell asks for of a field that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,25 +32,25 @@ impl<'a> Wish<'a> {
 
 /// The customer, who has to be named.
 #[inline]
-pub(crate) fn customer<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> CustomerRef<'a> {
+pub(crate) fn customer<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> CustomerRef<'a> {
     named(row, faults.required_line(row, column, 256))
 }
 
 /// The customer, if one is named.
-pub(crate) fn optional_customer<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> Option<CustomerRef<'a>> {
+pub(crate) fn optional_customer<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> Option<CustomerRef<'a>> {
     let written = faults.line(row, column, 256);
     (!written.is_empty()).then(|| named(row, written))
 }
 
 /// The customer of that name, which other cells of the row may name once more.
 #[inline]
-fn named<'a>(row: &Row<'a>, written: &'a str) -> CustomerRef<'a> {
+fn named<'a>(row: &RowCells<'a>, written: &'a str) -> CustomerRef<'a> {
     let [domain, external_id] = row.again();
     CustomerRef::parse(written).confirmed_by(domain, external_id)
 }
 
 /// A user, named by two cells.
-pub(crate) fn user<'a>(faults: &mut Faults, row: &Row<'a>, customer: usize, name: usize) -> UserRef<'a> {
+pub(crate) fn user<'a>(faults: &mut Faults, row: &RowCells<'a>, customer: usize, name: usize) -> UserRef<'a> {
     UserRef {
         customer: self::customer(faults, row, customer),
         user_principal_name: user_principal_name(faults, row, name),
@@ -59,18 +59,18 @@ pub(crate) fn user<'a>(faults: &mut Faults, row: &Row<'a>, customer: usize, name
 
 /// The name by which a user signs in.
 #[inline]
-pub(crate) fn user_principal_name<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> &'a str {
+pub(crate) fn user_principal_name<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> &'a str {
     let name = row.text(column);
     if name.is_empty() {
         faults.add(column, code::REQUIRED, name, "a value");
     } else if text::has_control(name) {
-        faults.add(column, code::BAD_CHARACTER, name, upn::Fault::Character.expected());
+        faults.add(column, code::BAD_CHARACTER, name, upn::UpnFault::Character.expected());
     } else {
         upn::check(name, |fault| {
             let code = match fault {
-                upn::Fault::TooLong => code::TOO_LONG,
-                upn::Fault::Character => code::BAD_CHARACTER,
-                upn::Fault::Form | upn::Fault::Dot | upn::Fault::Domain => code::INVALID,
+                upn::UpnFault::TooLong => code::TOO_LONG,
+                upn::UpnFault::Character => code::BAD_CHARACTER,
+                upn::UpnFault::Form | upn::UpnFault::Dot | upn::UpnFault::Domain => code::INVALID,
             };
             faults.add(column, code, name, fault.expected());
         });
@@ -79,7 +79,7 @@ pub(crate) fn user_principal_name<'a>(faults: &mut Faults, row: &Row<'a>, column
 }
 
 /// A GUID that has to be given. Partner Center's pages call the id of a tenant "16-digit"; it never was.
-pub(crate) fn required_guid(faults: &mut Faults, row: &Row<'_>, column: usize) -> Uuid {
+pub(crate) fn required_guid(faults: &mut Faults, row: &RowCells<'_>, column: usize) -> Uuid {
     if row.text(column).is_empty() {
         faults.add(column, code::REQUIRED, "", "a GUID");
     }
@@ -87,7 +87,7 @@ pub(crate) fn required_guid(faults: &mut Faults, row: &Row<'_>, column: usize) -
 }
 
 /// What stands in a cell, if anything does and it is on one line.
-fn written<'r>(faults: &mut Faults, row: &Row<'r>, column: usize) -> Option<&'r str> {
+fn written<'r>(faults: &mut Faults, row: &RowCells<'r>, column: usize) -> Option<&'r str> {
     let written = row.text(column);
     if written.is_empty() {
         return None;
@@ -100,7 +100,7 @@ fn written<'r>(faults: &mut Faults, row: &Row<'r>, column: usize) -> Option<&'r 
 }
 
 /// A GUID, if there is one.
-pub(crate) fn guid(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<Uuid> {
+pub(crate) fn guid(faults: &mut Faults, row: &RowCells<'_>, column: usize) -> Option<Uuid> {
     let written = written(faults, row, column)?;
     match Uuid::try_parse(written) {
         Ok(id) if !id.is_nil() => Some(id),
@@ -117,7 +117,7 @@ pub(crate) fn guid(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<
 
 /// Yes or no; `None` where the cell is empty or neither.
 #[inline]
-pub(crate) fn yes_or_no(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<bool> {
+pub(crate) fn yes_or_no(faults: &mut Faults, row: &RowCells<'_>, column: usize) -> Option<bool> {
     let written = row.text(column);
     if written.is_empty() {
         return None;
@@ -136,7 +136,7 @@ pub(crate) fn yes_or_no(faults: &mut Faults, row: &Row<'_>, column: usize) -> Op
 
 /// A whole number of at least `least`; `None` where the cell is empty or something else. One with a sign is something else:
 /// `+5` may be meant as so many more.
-pub(crate) fn whole_number(faults: &mut Faults, row: &Row<'_>, column: usize, least: u32) -> Option<u32> {
+pub(crate) fn whole_number(faults: &mut Faults, row: &RowCells<'_>, column: usize, least: u32) -> Option<u32> {
     let written = faults.line(row, column, 256);
     if written.is_empty() {
         return None;
@@ -151,7 +151,7 @@ pub(crate) fn whole_number(faults: &mut Faults, row: &Row<'_>, column: usize, le
 }
 
 /// One of a few words that has to be given; `None` where it is not.
-pub(crate) fn required_choice<T: Choice>(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<T> {
+pub(crate) fn required_choice<T: Choice>(faults: &mut Faults, row: &RowCells<'_>, column: usize) -> Option<T> {
     if row.text(column).is_empty() {
         faults.add(column, code::REQUIRED, "", one_of(T::WORDS));
     }
@@ -159,12 +159,17 @@ pub(crate) fn required_choice<T: Choice>(faults: &mut Faults, row: &Row<'_>, col
 }
 
 /// One of a few words; `None` where the cell is empty or another word.
-pub(crate) fn choice<T: Choice>(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<T> {
+pub(crate) fn choice<T: Choice>(faults: &mut Faults, row: &RowCells<'_>, column: usize) -> Option<T> {
     word_of(faults, row, column, T::WORDS)
 }
 
 /// As [`choice`], of these words.
-pub(crate) fn word_of<T: Copy>(faults: &mut Faults, row: &Row<'_>, column: usize, words: &[(&str, T)]) -> Option<T> {
+pub(crate) fn word_of<T: Copy>(
+    faults: &mut Faults,
+    row: &RowCells<'_>,
+    column: usize,
+    words: &[(&str, T)],
+) -> Option<T> {
     match row.text(column) {
         "" => None,
         written => word(faults, column, written, words),
@@ -181,7 +186,7 @@ pub(crate) fn word<T: Copy>(faults: &mut Faults, column: usize, written: &str, w
         return None;
     }
     let near = nearest(written, words.iter().map(|(known, _)| *known));
-    faults.add_near(column, code::UNKNOWN_CHOICE, written, one_of(words), near);
+    faults.add_near(column, code::UNKNOWN_CHOICE, written, (one_of(words), near));
     None
 }
 
@@ -197,12 +202,12 @@ fn one_of<T>(words: &[(&str, T)]) -> String {
 
 /// Part numbers or ids of SKUs, separated by `;`.
 #[inline]
-pub(crate) fn skus<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> Vec<&'a str> {
+pub(crate) fn skus<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> Vec<&'a str> {
     let written = row.text(column);
     if written.contains('\n') && !written.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r')) {
         let near = list::normal(&written.replace(['\r', '\n'], ";")).into_owned();
         let expected = "one line, its entries separated by `;`";
-        faults.add_near(column, code::BAD_CHARACTER, written, expected, Some(&near));
+        faults.add_near(column, code::BAD_CHARACTER, written, (expected, Some(&near)));
         return Vec::new();
     }
     let skus = list::distinct(faults.line(row, column, usize::MAX));
@@ -214,7 +219,7 @@ pub(crate) fn skus<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> Vec
 
 /// The upper-case code of a country; empty where the cell is.
 #[inline]
-pub(crate) fn country_code<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> &'a str {
+pub(crate) fn country_code<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> &'a str {
     match row.text(column) {
         "" => "",
         control if text::has_control(control) => faults.line(row, column, usize::MAX),
@@ -223,7 +228,7 @@ pub(crate) fn country_code<'a>(faults: &mut Faults, row: &Row<'a>, column: usize
 }
 
 /// The reseller of record: a GUID or a partner number.
-pub(crate) fn partner_id<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> &'a str {
+pub(crate) fn partner_id<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> &'a str {
     let id = faults.line(row, column, 36);
     let number = id.bytes().all(|byte| byte.is_ascii_digit());
     if !number && Uuid::try_parse(id).is_err() {
@@ -233,7 +238,7 @@ pub(crate) fn partner_id<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) 
 }
 
 /// The end of a day, or a point in time, in milliseconds since the Unix epoch.
-pub(crate) fn deadline(faults: &mut Faults, row: &Row<'_>, column: usize) -> Option<i64> {
+pub(crate) fn deadline(faults: &mut Faults, row: &RowCells<'_>, column: usize) -> Option<i64> {
     let written = written(faults, row, column)?;
     match date::deadline(written) {
         Ok(moment) => Some(moment),
@@ -242,8 +247,7 @@ pub(crate) fn deadline(faults: &mut Faults, row: &Row<'_>, column: usize) -> Opt
                 column,
                 code::INVALID,
                 written,
-                fault.expected(),
-                fault.near(written).as_deref(),
+                (fault.expected(), fault.near(written).as_deref()),
             );
             None
         }

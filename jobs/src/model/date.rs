@@ -2,7 +2,7 @@
 
 /// What is wrong with a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum DateFault {
     /// Neither of the two forms.
     Form,
     /// A time without the offset that would say when it is.
@@ -15,22 +15,22 @@ pub(crate) enum Fault {
     Time,
 }
 
-impl Fault {
+impl DateFault {
     /// What was expected instead.
     pub(crate) fn expected(self) -> String {
         match self {
-            Fault::Form => "a date like `2027-06-30`, or a time like `2027-06-30T12:00:00Z`".to_owned(),
-            Fault::NoOffset => "a time with its offset from UTC, which `Z` is too".to_owned(),
-            Fault::Month => "a date with a month from 01 to 12".to_owned(),
-            Fault::Day(days) => format!("a date with a day from 01 to {days}, which is how many that month has"),
-            Fault::Time => "a time from 00:00:00 to 23:59:59, and an offset of less than a day".to_owned(),
+            DateFault::Form => "a date like `2027-06-30`, or a time like `2027-06-30T12:00:00Z`".to_owned(),
+            DateFault::NoOffset => "a time with its offset from UTC, which `Z` is too".to_owned(),
+            DateFault::Month => "a date with a month from 01 to 12".to_owned(),
+            DateFault::Day(days) => format!("a date with a day from 01 to {days}, which is how many that month has"),
+            DateFault::Time => "a time from 00:00:00 to 23:59:59, and an offset of less than a day".to_owned(),
         }
     }
 
     /// What was probably meant: Partner Center's times are UTC and sometimes do not say so.
     pub(crate) fn near(self, written: &str) -> Option<String> {
         let with_zone = format!("{written}Z");
-        (self == Fault::NoOffset && deadline(&with_zone).is_ok()).then_some(with_zone)
+        (self == DateFault::NoOffset && deadline(&with_zone).is_ok()).then_some(with_zone)
     }
 }
 
@@ -41,14 +41,14 @@ const DAY: i64 = 24 * HOUR;
 
 /// Milliseconds since the Unix epoch of a time, or of the last millisecond of a day in UTC: something that
 /// ends on a day is good all that day.
-pub(crate) fn deadline(text: &str) -> Result<i64, Fault> {
+pub(crate) fn deadline(text: &str) -> Result<i64, DateFault> {
     let mut rest = text.as_bytes();
     let date = date(&mut rest)?;
     if rest.is_empty() {
         return Ok(date + DAY - 1);
     }
     let [b'T' | b't' | b' ', time @ ..] = rest else {
-        return Err(Fault::Form);
+        return Err(DateFault::Form);
     };
     rest = time;
     let hour = number(&mut rest, 2)?;
@@ -60,36 +60,36 @@ pub(crate) fn deadline(text: &str) -> Result<i64, Fault> {
     let offset = offset(rest)?;
     // A leap second has no place in Unix time, and no subscription ends in one.
     if hour > 23 || minute > 59 || second > 59 {
-        return Err(Fault::Time);
+        return Err(DateFault::Time);
     }
     Ok(date + hour * HOUR + minute * MINUTE + second * SECOND + milli - offset)
 }
 
 /// The first millisecond of the day.
-fn date(rest: &mut &[u8]) -> Result<i64, Fault> {
+fn date(rest: &mut &[u8]) -> Result<i64, DateFault> {
     let year = number(rest, 4)?;
     expect(rest, b'-')?;
     let month = number(rest, 2)?;
     expect(rest, b'-')?;
     let day = number(rest, 2)?;
     if !(1..=12).contains(&month) {
-        return Err(Fault::Month);
+        return Err(DateFault::Month);
     }
     let days = days_in(year, month);
     if !(1..=i64::from(days)).contains(&day) {
-        return Err(Fault::Day(days));
+        return Err(DateFault::Day(days));
     }
     Ok(days_since_epoch(year, month, day) * DAY)
 }
 
 /// Milliseconds of a fraction of a second, of any length; what is finer is dropped.
-fn fraction(rest: &mut &[u8]) -> Result<i64, Fault> {
+fn fraction(rest: &mut &[u8]) -> Result<i64, DateFault> {
     let [b'.', digits @ ..] = *rest else {
         return Ok(0);
     };
     let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count == 0 {
-        return Err(Fault::Form);
+        return Err(DateFault::Form);
     }
     *rest = &digits[count..];
     let digit = |at: usize| digits[..count].get(at).map_or(0, |byte| i64::from(byte - b'0'));
@@ -97,42 +97,42 @@ fn fraction(rest: &mut &[u8]) -> Result<i64, Fault> {
 }
 
 /// Milliseconds by which the local time is ahead of UTC.
-fn offset(rest: &[u8]) -> Result<i64, Fault> {
+fn offset(rest: &[u8]) -> Result<i64, DateFault> {
     let (sign, mut rest) = match rest {
-        [] => return Err(Fault::NoOffset),
+        [] => return Err(DateFault::NoOffset),
         [b'Z' | b'z'] => return Ok(0),
         [b'+', rest @ ..] => (1, rest),
         [b'-', rest @ ..] => (-1, rest),
-        _ => return Err(Fault::Form),
+        _ => return Err(DateFault::Form),
     };
     let hours = number(&mut rest, 2)?;
     expect(&mut rest, b':')?;
     let minutes = number(&mut rest, 2)?;
     if !rest.is_empty() {
-        return Err(Fault::Form);
+        return Err(DateFault::Form);
     }
     if hours > 23 || minutes > 59 {
-        return Err(Fault::Time);
+        return Err(DateFault::Time);
     }
     Ok(sign * (hours * HOUR + minutes * MINUTE))
 }
 
-fn number(rest: &mut &[u8], digits: usize) -> Result<i64, Fault> {
-    let (number, after) = rest.split_at_checked(digits).ok_or(Fault::Form)?;
+fn number(rest: &mut &[u8], digits: usize) -> Result<i64, DateFault> {
+    let (number, after) = rest.split_at_checked(digits).ok_or(DateFault::Form)?;
     *rest = after;
     number.iter().try_fold(0, |sum, byte| match byte {
         b'0'..=b'9' => Ok(sum * 10 + i64::from(byte - b'0')),
-        _ => Err(Fault::Form),
+        _ => Err(DateFault::Form),
     })
 }
 
-fn expect(rest: &mut &[u8], wanted: u8) -> Result<(), Fault> {
+fn expect(rest: &mut &[u8], wanted: u8) -> Result<(), DateFault> {
     match *rest {
         [first, after @ ..] if *first == wanted => {
             *rest = after;
             Ok(())
         }
-        _ => Err(Fault::Form),
+        _ => Err(DateFault::Form),
     }
 }
 
@@ -203,31 +203,31 @@ mod tests {
     #[test]
     fn what_is_no_date_is_told_apart() {
         for (text, expected) in [
-            ("", Fault::Form),
-            ("30.06.2027", Fault::Form),
-            ("2027-6-30", Fault::Form),
-            ("+027-06-30", Fault::Form),
-            ("２０２７-06-30", Fault::Form),
-            ("2027-06-30T", Fault::Form),
-            ("2027-06-30T12:00Z", Fault::Form),
-            ("2027-06-30T12:00:00.Z", Fault::Form),
-            ("2027-06-30T12:00:00+0200", Fault::Form),
-            ("2027-06-30T12:00:00+02:00 ", Fault::Form),
-            ("2027-06-30T12:00:00 CET", Fault::Form),
-            ("2027-06-30T12:00:00", Fault::NoOffset),
-            ("2027-06-30T12:00:00.5", Fault::NoOffset),
-            ("2027-00-30", Fault::Month),
-            ("2027-13-30", Fault::Month),
-            ("2027-06-00", Fault::Day(30)),
-            ("2027-06-31", Fault::Day(30)),
-            ("2027-02-29", Fault::Day(28)),
-            ("2028-02-30", Fault::Day(29)),
-            ("2100-02-29", Fault::Day(28)),
-            ("2000-02-30", Fault::Day(29)),
-            ("2027-06-30T24:00:00Z", Fault::Time),
-            ("2027-06-30T12:60:00Z", Fault::Time),
-            ("2016-12-31T23:59:60Z", Fault::Time),
-            ("2027-06-30T12:00:00+24:00", Fault::Time),
+            ("", DateFault::Form),
+            ("30.06.2027", DateFault::Form),
+            ("2027-6-30", DateFault::Form),
+            ("+027-06-30", DateFault::Form),
+            ("２０２７-06-30", DateFault::Form),
+            ("2027-06-30T", DateFault::Form),
+            ("2027-06-30T12:00Z", DateFault::Form),
+            ("2027-06-30T12:00:00.Z", DateFault::Form),
+            ("2027-06-30T12:00:00+0200", DateFault::Form),
+            ("2027-06-30T12:00:00+02:00 ", DateFault::Form),
+            ("2027-06-30T12:00:00 CET", DateFault::Form),
+            ("2027-06-30T12:00:00", DateFault::NoOffset),
+            ("2027-06-30T12:00:00.5", DateFault::NoOffset),
+            ("2027-00-30", DateFault::Month),
+            ("2027-13-30", DateFault::Month),
+            ("2027-06-00", DateFault::Day(30)),
+            ("2027-06-31", DateFault::Day(30)),
+            ("2027-02-29", DateFault::Day(28)),
+            ("2028-02-30", DateFault::Day(29)),
+            ("2100-02-29", DateFault::Day(28)),
+            ("2000-02-30", DateFault::Day(29)),
+            ("2027-06-30T24:00:00Z", DateFault::Time),
+            ("2027-06-30T12:60:00Z", DateFault::Time),
+            ("2016-12-31T23:59:60Z", DateFault::Time),
+            ("2027-06-30T12:00:00+24:00", DateFault::Time),
         ] {
             assert_eq!(deadline(text), Err(expected), "{text}");
             assert!(!expected.expected().is_empty());

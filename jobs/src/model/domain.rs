@@ -34,7 +34,7 @@ pub(crate) fn is_domain(text: &str) -> bool {
 
 /// What is wrong with the initial domain of a new customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum DomainFault {
     /// A domain that is not an initial one.
     Suffix,
     /// The prefix has characters it must not have.
@@ -43,13 +43,13 @@ pub(crate) enum Fault {
     Length,
 }
 
-impl Fault {
+impl DomainFault {
     /// What was expected instead.
     pub(crate) fn expected(self) -> &'static str {
         match self {
-            Fault::Suffix => "a prefix, or `prefix.onmicrosoft.com`; a customer's own domains come later",
-            Fault::Character => "a prefix of letters, digits and hyphens, none of them at the ends",
-            Fault::Length => "a prefix of 1 to 27 characters",
+            DomainFault::Suffix => "a prefix, or `prefix.onmicrosoft.com`; a customer's own domains come later",
+            DomainFault::Character => "a prefix of letters, digits and hyphens, none of them at the ends",
+            DomainFault::Length => "a prefix of 1 to 27 characters",
         }
     }
 }
@@ -58,19 +58,19 @@ impl Fault {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(crate) fn initial(text: &str) -> Result<Cow<'_, str>, Vec<Fault>> {
+pub(crate) fn initial(text: &str) -> Result<Cow<'_, str>, Vec<DomainFault>> {
     let suffix = SUFFIXES.iter().find(|suffix| ends_with(text, suffix));
     let prefix = suffix.map_or(text, |suffix| &text[..text.len() - suffix.len()]);
     let mut faults = Vec::new();
     if suffix.is_none() && prefix.contains('.') {
-        faults.push(Fault::Suffix);
+        faults.push(DomainFault::Suffix);
     } else {
         if !(1..=27).contains(&prefix.chars().count()) {
-            faults.push(Fault::Length);
+            faults.push(DomainFault::Length);
         }
         let allowed = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !allowed || prefix.starts_with('-') || prefix.ends_with('-') {
-            faults.push(Fault::Character);
+            faults.push(DomainFault::Character);
         }
     }
     match suffix {
@@ -118,14 +118,14 @@ mod tests {
             ("alpenblick.OnMicrosoft.com", Ok("alpenblick.onmicrosoft.com")),
             ("alpenblick.onmicrosoft.us", Ok("alpenblick.onmicrosoft.us")),
             ("alpenblick.partner.onmschina.cn", Ok("alpenblick.partner.onmschina.cn")),
-            ("alpenblick.example", Err(vec![Fault::Suffix])),
-            ("a.b.onmicrosoft.com", Err(vec![Fault::Character])),
-            ("alpen_blick", Err(vec![Fault::Character])),
+            ("alpenblick.example", Err(vec![DomainFault::Suffix])),
+            ("a.b.onmicrosoft.com", Err(vec![DomainFault::Character])),
+            ("alpen_blick", Err(vec![DomainFault::Character])),
             (
                 "-alpenblick-hotel-und-restaurant",
-                Err(vec![Fault::Length, Fault::Character]),
+                Err(vec![DomainFault::Length, DomainFault::Character]),
             ),
-            (".onmicrosoft.com", Err(vec![Fault::Length])),
+            (".onmicrosoft.com", Err(vec![DomainFault::Length])),
         ] {
             assert_eq!(initial(text).as_deref().map_err(Clone::clone), expected, "{text}");
         }

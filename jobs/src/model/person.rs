@@ -2,14 +2,14 @@
 
 use super::{country, email};
 use crate::faults::Faults;
-use crate::{Row, UserField, code, text};
+use crate::{RowCells, UserField, code, text};
 
 /// The longest name shown to others.
 const MAX_DISPLAY_NAME: usize = 256;
 
 /// The cell of a plain field, checked.
 #[inline]
-pub(crate) fn field<'a>(faults: &mut Faults, row: &Row<'a>, column: usize, field: UserField) -> &'a str {
+pub(crate) fn field<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize, field: UserField) -> &'a str {
     match field {
         UserField::StreetAddress => faults.lines(row, column, longest(field)),
         UserField::AlternateEmail => {
@@ -25,13 +25,13 @@ pub(crate) fn field<'a>(faults: &mut Faults, row: &Row<'a>, column: usize, field
 
 /// The name shown to others, as it is given.
 #[inline]
-pub(crate) fn display_name<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> &'a str {
+pub(crate) fn display_name<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> &'a str {
     faults.line(row, column, MAX_DISPLAY_NAME)
 }
 
 /// A code where one is known. Directories take any text here, so an unknown name is no fault.
 #[inline]
-pub(crate) fn country<'a>(faults: &mut Faults, row: &Row<'a>, column: usize) -> &'a str {
+pub(crate) fn country<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> &'a str {
     let written = row.text(column);
     match country::by_code(written) {
         Some(country) => country.code,

@@ -48,7 +48,7 @@ pub(crate) fn country_code<'a>(faults: &mut Faults, column: usize, value: &'a st
         return country.code;
     }
     let expected = "an ISO 3166-1 country code of two letters";
-    faults.add_near(column, code::UNKNOWN_COUNTRY, value, expected, country::near(value));
+    faults.add_near(column, code::UNKNOWN_COUNTRY, value, (expected, country::near(value)));
     value
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn country_code<'a>(faults: &mut Faults, column: usize, value: &'a st
 pub(crate) fn state<'a>(faults: &mut Faults, column: usize, country: &str, value: &'a str) -> &'a str {
     country::state(country, value).unwrap_or_else(|near| {
         let expected = format!("a state or province of {country}");
-        faults.add_near(column, code::UNKNOWN_STATE, value, expected, near);
+        faults.add_near(column, code::UNKNOWN_STATE, value, (expected, near));
         value
     })
 }
@@ -147,8 +147,7 @@ fn language<'a>(faults: &mut Faults, column: usize, value: &'a str) -> Cow<'a, s
             column,
             code::INVALID,
             value,
-            "a language of two letters, like `de`",
-            start.as_deref(),
+            ("a language of two letters, like `de`", start.as_deref()),
         );
     } else if crate::text::has_ascii_upper(value) {
         return Cow::Owned(value.to_ascii_lowercase());

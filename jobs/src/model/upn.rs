@@ -9,7 +9,7 @@ pub(crate) const MAX_LOCAL: usize = 64;
 
 /// What is wrong with a user principal name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum UpnFault {
     /// Not of the form `name@domain`.
     Form,
     /// The name or the whole is too long.
@@ -22,38 +22,38 @@ pub(crate) enum Fault {
     Domain,
 }
 
-impl Fault {
+impl UpnFault {
     /// What was expected instead.
     pub(crate) fn expected(self) -> &'static str {
         match self {
-            Fault::Form => "a user name like `ana@customer.onmicrosoft.com`",
-            Fault::TooLong => "a user name of at most 64 characters before the `@` and 113 in all",
-            Fault::Character => "a user name of only A-Z, a-z, 0-9 and ' . - _ ! # ^ ~ before the `@`",
-            Fault::Dot => "a user name without a dot at the beginning or the end of the part before the `@`",
-            Fault::Domain => "a user name with a domain like `customer.onmicrosoft.com` after the `@`",
+            UpnFault::Form => "a user name like `ana@customer.onmicrosoft.com`",
+            UpnFault::TooLong => "a user name of at most 64 characters before the `@` and 113 in all",
+            UpnFault::Character => "a user name of only A-Z, a-z, 0-9 and ' . - _ ! # ^ ~ before the `@`",
+            UpnFault::Dot => "a user name without a dot at the beginning or the end of the part before the `@`",
+            UpnFault::Domain => "a user name with a domain like `customer.onmicrosoft.com` after the `@`",
         }
     }
 }
 
 /// Calls `fault` with everything that is wrong with `name`.
-pub(crate) fn check(name: &str, mut fault: impl FnMut(Fault)) {
+pub(crate) fn check(name: &str, mut fault: impl FnMut(UpnFault)) {
     let Some((local, domain)) = name.split_once('@') else {
-        return fault(Fault::Form);
+        return fault(UpnFault::Form);
     };
     if local.is_empty() {
-        fault(Fault::Form);
+        fault(UpnFault::Form);
     }
     if longer(local, MAX_LOCAL) || longer(name, MAX) {
-        fault(Fault::TooLong);
+        fault(UpnFault::TooLong);
     }
     if !local.bytes().all(|byte| ALLOWED[usize::from(byte)]) {
-        fault(Fault::Character);
+        fault(UpnFault::Character);
     }
     if local.starts_with('.') || local.ends_with('.') {
-        fault(Fault::Dot);
+        fault(UpnFault::Dot);
     }
     if !is_domain(domain) {
-        fault(Fault::Domain);
+        fault(UpnFault::Domain);
     }
 }
 
@@ -81,7 +81,7 @@ static ALLOWED: [bool; 256] = {
 mod tests {
     use super::*;
 
-    fn faults(name: &str) -> Vec<Fault> {
+    fn faults(name: &str) -> Vec<UpnFault> {
         let mut found = Vec::new();
         check(name, |fault| found.push(fault));
         found
@@ -93,16 +93,16 @@ mod tests {
         let domain = format!("{}.{}.example", "d".repeat(60), "e".repeat(50));
         for (name, expected) in [
             ("ana.o'neil_2!#^~-x@alpenblick.example", vec![]),
-            ("ana", vec![Fault::Form]),
-            ("@alpenblick.example", vec![Fault::Form]),
-            ("", vec![Fault::Form]),
-            ("josé@alpenblick.example", vec![Fault::Character]),
-            ("a b@alpenblick.example", vec![Fault::Character]),
-            (".ana@alpenblick", vec![Fault::Dot, Fault::Domain]),
-            ("ana@b@c.example", vec![Fault::Domain]),
-            (&format!("{long}@c.example"), vec![Fault::TooLong]),
-            (&format!("ana@{domain}"), vec![Fault::TooLong]),
-            (&format!("{long}@{domain}"), vec![Fault::TooLong]),
+            ("ana", vec![UpnFault::Form]),
+            ("@alpenblick.example", vec![UpnFault::Form]),
+            ("", vec![UpnFault::Form]),
+            ("josé@alpenblick.example", vec![UpnFault::Character]),
+            ("a b@alpenblick.example", vec![UpnFault::Character]),
+            (".ana@alpenblick", vec![UpnFault::Dot, UpnFault::Domain]),
+            ("ana@b@c.example", vec![UpnFault::Domain]),
+            (&format!("{long}@c.example"), vec![UpnFault::TooLong]),
+            (&format!("ana@{domain}"), vec![UpnFault::TooLong]),
+            (&format!("{long}@{domain}"), vec![UpnFault::TooLong]),
         ] {
             assert_eq!(faults(name), expected, "{name}");
         }

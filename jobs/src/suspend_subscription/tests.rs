@@ -49,7 +49,7 @@ fn an_empty_cell_of_a_list_leaves_a_subscription_as_it_is() {
         let row = testing::row_of(&SuspendSubscription, &GOOD, &[("action", action)]);
         for (is_of_list, expected) in [(true, in_a_list), (false, alone)] {
             let Request::Change(Change::SuspendSubscription(suspension)) = SuspendSubscription
-                .request(&Row::new(&row).of_list(is_of_list))
+                .request(&RowCells::new(&row).of_list(is_of_list))
                 .unwrap()
             else {
                 panic!("another change");

@@ -29,7 +29,7 @@ fn everything_is_copied_unless_the_row_says_what() {
             full: false,
         };
         assert_eq!(
-            SyncCustomers.request(&Row::new(&row)).unwrap(),
+            SyncCustomers.request(&RowCells::new(&row)).unwrap(),
             Request::Sync(sync),
             "{what}"
         );
@@ -39,7 +39,7 @@ fn everything_is_copied_unless_the_row_says_what() {
 #[test]
 fn one_customer_and_all_of_it() {
     let row = testing::row_of(&SyncCustomers, &GOOD, &[("customer", "CRM-7"), ("full", "yes")]);
-    let change = SyncCustomers.request(&Row::new(&row)).unwrap();
+    let change = SyncCustomers.request(&RowCells::new(&row)).unwrap();
     assert_eq!(change.customer(), Some(CustomerRef::Name("CRM-7")));
     assert!(matches!(change, Request::Sync(Sync { full: true, .. })));
 }
@@ -48,7 +48,7 @@ fn one_customer_and_all_of_it() {
 fn a_store_may_be_copied_from_once_for_each_customer() {
     for (customer, expected) in [("", "from mirror_2"), ("CRM-7", "from mirror_2 fjordbakeri")] {
         let row = testing::row_of(&SyncCustomers, &GOOD, &[("customer", customer)]);
-        let change = SyncCustomers.request(&Row::new(&row)).unwrap();
+        let change = SyncCustomers.request(&RowCells::new(&row)).unwrap();
         change.each_key(&|_| "fjordbakeri".to_owned(), &mut |column, parts| {
             assert_eq!(format!("{column} {}", parts.join(" ")), expected);
         });

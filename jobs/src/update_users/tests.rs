@@ -195,7 +195,7 @@ proptest! {
         prop_assume!(!matches!(Wish::of(text.trim()), Wish::Leave | Wish::Erase));
         let faults = |job: &dyn JobKind, column: &str| {
             let row = testing::row_of(job, &GOOD, &[(column, &text)]);
-            let told = job.request(&Row::new(&row)).err().map_or_else(Vec::new, |faulty| faulty.problems);
+            let told = job.request(&RowCells::new(&row)).err().map_or_else(Vec::new, |faulty| faulty.problems);
             told.into_iter().map(|problem| (problem.code, problem.value, problem.expected)).collect::<Vec<_>>()
         };
         prop_assert_eq!(faults(&UpdateUsers, name), faults(added, at_new), "{}", name);

@@ -8,14 +8,14 @@ use serde_json::json;
 use tenantry_jobs::Subject;
 
 use crate::app::App;
-use crate::cli::End;
+use crate::cli::CommandEnd;
 use crate::cli::output::{self, SHOWN};
 use crate::ledger::{Job, JobState};
 use crate::plan::held::HeldRows;
 use crate::plan::{KeptPlan, KeptRow, Subjects};
 
 /// Shows the plan of a job.
-pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow::Result<End> {
+pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow::Result<CommandEnd> {
     let service = &app.service;
     let job = service.find(job).await?;
     let Some(mut plan) = service.patiently(|| KeptPlan::open(&service.ledger, &job)).await? else {
@@ -36,7 +36,7 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
         );
     }
     let subjects = service.patiently(|| Subjects::of(&service.ledger, &job)).await?;
-    let mut shown = Shown {
+    let mut shown = PlanTable {
         out: output::out(),
         job: &job,
         all: all || json,
@@ -83,10 +83,10 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
         }
     }
     shown.close(&plan.hash)?;
-    Ok(End::Fine)
+    Ok(CommandEnd::Fine)
 }
 
-struct Shown<'s, W> {
+struct PlanTable<'s, W> {
     out: W,
     job: &'s Job,
     all: bool,
@@ -99,7 +99,7 @@ struct Shown<'s, W> {
     later: HeldRows,
 }
 
-impl<W: Write> Shown<'_, W> {
+impl<W: Write> PlanTable<'_, W> {
     fn row(&mut self, row: &KeptRow, line: Option<u64>, subject: impl Fn() -> Option<Subject>) -> std::io::Result<()> {
         self.rows += 1;
         // What cannot easily be put right again is shown however much stands before it.

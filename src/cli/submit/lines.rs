@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{End, output};
+use super::super::{CommandEnd, output};
 use crate::app::App;
 use crate::intake::{Accepted, Door, JobDocument, LedgerDoor, Reason, Refusal};
 use crate::ledger::{Actor, Job, JobId, JobState};
@@ -86,7 +86,7 @@ pub(super) async fn submit(
     waits: bool,
     app: &App,
     stop: &CancellationToken,
-) -> anyhow::Result<End> {
+) -> anyhow::Result<CommandEnd> {
     let mut lines = read(file)?;
     let mut lines_of = Lines {
         app,
@@ -94,7 +94,7 @@ pub(super) async fn submit(
         waits,
         next: 1,
         dealt: VecDeque::new(),
-        end: End::Fine,
+        end: CommandEnd::Fine,
     };
     let mut batch = Vec::with_capacity(TOGETHER);
     loop {
@@ -119,7 +119,7 @@ pub(super) async fn submit(
     if stop.is_cancelled() {
         let next = lines_of.dealt.front().map_or(lines_of.next, |dealt| dealt.line);
         output::say(&format!("stopped; the first line without an answer is line {next}"));
-        return Ok(End::Unfinished);
+        return Ok(CommandEnd::Unfinished);
     }
     Ok(lines_of.end)
 }
@@ -132,7 +132,7 @@ struct Lines<'a> {
     next: u64,
     /// Lines that are dealt with and not told of, in their order.
     dealt: VecDeque<Dealt>,
-    end: End,
+    end: CommandEnd,
 }
 
 impl Lines<'_> {
@@ -218,7 +218,7 @@ impl Lines<'_> {
                         state: "rejected",
                         reasons,
                     };
-                    (told, End::SomeRowsNot)
+                    (told, CommandEnd::SomeRowsNot)
                 }
                 Fate::Recorded(accepted) => {
                     let told = Told::Recorded {
@@ -226,7 +226,7 @@ impl Lines<'_> {
                         state: accepted.state,
                         new: accepted.is_new,
                     };
-                    (told, End::Fine)
+                    (told, CommandEnd::Fine)
                 }
                 Fate::Ended(job) => (
                     Told::Ended(Box::new(JobSummary::of(job))),

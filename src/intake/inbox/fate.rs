@@ -1,7 +1,7 @@
 //! What becomes of an entry that was dealt with: it is taken off, or moved to those that are refused, or it stays.
 
 use super::entries::Entry;
-use super::{FIELD, Fate, GROUP, Inbox};
+use super::{EntryFate, FIELD, GROUP, Inbox};
 use crate::intake::redact::without_secrets;
 use crate::intake::{Accepted, Door, Reason, Refusal};
 use crate::notify::{KEPT, tell};
@@ -10,7 +10,7 @@ use crate::queue::redis::failed;
 
 impl<D: Door> Inbox<D> {
     /// Seals what became of entries. Those whose fate is not known yet stay pending.
-    pub(super) async fn seal(&self, fates: Vec<(Entry, Fate)>) {
+    pub(super) async fn seal(&self, fates: Vec<(Entry, EntryFate)>) {
         let mut accepted = Vec::with_capacity(fates.len());
         for (entry, fate) in fates {
             if !matches!(fate, Err((Refusal::Unavailable(_), _)))

@@ -34,13 +34,13 @@ impl Work<'_> {
 
 /// What a chunk has to have done.
 pub(super) enum ChunkWork {
-    Rows(Box<Spooled>),
+    Rows(Box<SpooledChunk>),
     /// Rows of an earlier job with the steps they did.
     Undo(Vec<(u64, Vec<DoneStep>)>),
 }
 
 /// The rows of a chunk as they were spooled.
-pub(super) struct Spooled {
+pub(super) struct SpooledChunk {
     pub(super) job: &'static dyn JobKind,
     pub(super) mapping: Mapping,
     pub(super) block: Block,
@@ -48,7 +48,7 @@ pub(super) struct Spooled {
     selected: Option<HashSet<u64>>,
 }
 
-impl Spooled {
+impl SpooledChunk {
     pub(super) fn is_due(&self, row: u64) -> bool {
         !self.settled.contains(&row) && self.selected.as_ref().is_none_or(|selected| selected.contains(&row))
     }
@@ -73,7 +73,7 @@ pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<ChunkWork, DbError>
     let rows = spooled(tx, &[claim])?.into_iter().next();
     let SpooledRows { job, mapping, block } =
         rows.ok_or_else(|| DbError::Broken("the rows of a chunk were not read".to_owned()))?;
-    Ok(ChunkWork::Rows(Box::new(Spooled {
+    Ok(ChunkWork::Rows(Box::new(SpooledChunk {
         job,
         mapping,
         block,

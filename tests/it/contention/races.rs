@@ -9,6 +9,7 @@ use std::time::Duration;
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
 use tenantry::testing::submit::Submitted;
+use tenantry::testing::undo::UndoRequest;
 use tenantry_ledger::{Job, JobState, Ledger, Parameters};
 use tenantry_store::Stores;
 use tokio::task::JoinSet;
@@ -253,8 +254,14 @@ async fn prepared(ledger: &Ledger, races: &[Race]) -> Vec<(Job, Job)> {
     for (race, edit) in races.iter().zip(edits) {
         let other = if let Some(added) = added.get(&race.number) {
             let (stores, queue) = (Stores::default(), Queue::embedded());
-            let undoing =
-                tenantry::testing::undo::submit(ledger, &stores, &queue, added, &by("tester"), &Limits::NONE).await;
+            let undoing = UndoRequest {
+                ledger,
+                stores: &stores,
+                limits: &Limits::NONE,
+                job: added,
+            }
+            .submit(&queue, &by("tester"))
+            .await;
             let id = undoing.expect("the undo is recorded").job;
             ledger.job(id).await.expect("asked").expect("there")
         } else {
@@ -289,25 +296,46 @@ async fn reload(ledger: &Ledger, job: &Job) -> Job {
     ledger.job(job.id).await.expect("asked").expect("there")
 }
 
+/// Who takes part in every race.
+struct Stage {
+    ledger: Ledger,
+    /// Each with connections of its own, as if it were another process.
+    workers: [Ledger; 2],
+    holder: Client,
+    watch: Client,
+}
+
+impl Stage {
+    async fn new(place: &Place) -> Self {
+        let (holder, watch) = tokio::join!(connect(&place.url), connect(&place.url));
+        Self {
+            ledger: place.ledger().await,
+            workers: [place.ledger().await, place.ledger().await],
+            holder: holder.expect("a connection"),
+            watch: watch.expect("a connection"),
+        }
+    }
+}
+
 /// Runs the race and says what is wrong with how it ended.
-async fn run(race: &Race, place: &Place, edit: &Job, other: &Job) -> Option<String> {
-    let ledger = place.ledger().await;
-    let (holder, watch) = tokio::join!(connect(&place.url), connect(&place.url));
-    let (holder, watch) = (holder.expect("a connection"), watch.expect("a connection"));
+async fn run(race: &Race, stage: &Stage, edit: &Job, other: &Job) -> Option<String> {
+    let Stage {
+        ledger, holder, watch, ..
+    } = stage;
     holder.batch_execute("BEGIN").await.expect("begun");
     holder.batch_execute(&race.lock()).await.expect("locked");
     let order = if race.edit_first { [edit, other] } else { [other, edit] };
     let mut workers = JoinSet::new();
     for at in 0..order.len() {
-        let (worker, job) = (place.ledger().await, order[at].clone());
+        let (worker, job) = (stage.workers[at].clone(), order[at].clone());
         workers.spawn(async move { Work::on(&worker, &job).until_at_rest().await });
-        come_as_far(&ledger, &watch, &order[..=at]).await;
+        come_as_far(ledger, watch, &order[..=at]).await;
     }
     holder.batch_execute("ROLLBACK").await.expect("let go");
     if tokio::time::timeout(PATIENCE, workers.join_all()).await.is_err() {
         return Some("the jobs have not ended".to_owned());
     }
-    let (edit, other) = (reload(&ledger, edit).await, reload(&ledger, other).await);
+    let (edit, other) = (reload(ledger, edit).await, reload(ledger, other).await);
     for job in [&edit, &other] {
         if job.state != JobState::Completed || job.counts.failed > 0 {
             return Some(format!(
@@ -324,17 +352,17 @@ async fn run(race: &Race, place: &Place, edit: &Job, other: &Job) -> Option<Stri
 
 async fn run_all(edit: Edit) {
     let place = Place::new(On::Postgres).await;
-    let ledger = place.ledger().await;
+    let stage = Stage::new(&place).await;
     let races = races(edit);
-    let jobs = prepared(&ledger, &races).await;
+    let jobs = prepared(&stage.ledger, &races).await;
     let mut wrong = Vec::new();
     for (race, (edit, other)) in races.iter().zip(&jobs) {
-        if let Some(why) = run(race, &place, edit, other).await {
+        if let Some(why) = run(race, &stage, edit, other).await {
             wrong.push(format!("{race:?}: {why}"));
         }
     }
     // The lines name records; a customer's is `1 << 32` and the number of its race, and one or two.
-    wrong.extend(violations(ledger.db()).await);
+    wrong.extend(violations(stage.ledger.db()).await);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -44,6 +44,14 @@ impl Desk {
         command.query_async(&mut self.redis).await.expect("a number")
     }
 
+    /// How often each of the pending entries has come up.
+    async fn comes(&mut self, inbox: &str) -> Vec<u64> {
+        let mut command = redis::cmd("XPENDING");
+        command.arg(&[inbox, "tenantry", "-", "+", "100"]);
+        let pending: Vec<(String, String, u64, u64)> = command.query_async(&mut self.redis).await.expect("XPENDING");
+        pending.into_iter().map(|(.., times)| times).collect()
+    }
+
     async fn make_group(&mut self) {
         let mut command = redis::cmd("XGROUP");
         command.arg(&["CREATE", &self.key("inbox"), "tenantry", "0", "MKSTREAM"]);
@@ -82,8 +90,10 @@ async fn what_is_accepted_is_taken_off_and_what_is_refused_waits_for_room() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         left = desk.number(&["XLEN", &inbox]).await;
     }
-    // Long enough for those that stay to come up again and again.
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    eventually("those that stay to come up again", async || {
+        desk.comes(&inbox).await.iter().all(|times| *times > 1).then_some(())
+    })
+    .await;
     assert_eq!(desk.number(&["XLEN", &inbox]).await, 4);
     assert_eq!(desk.number(&["XLEN", &rejected]).await, 0);
     let all = JobFilter {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenantry::testing::plan::Limits;
 use tenantry::testing::submit::{Rules, Submitted};
-use tenantry_ledger::{DecisionRefused, Job, JobState, Ledger, RetryRefused};
+use tenantry_ledger::{Decided, DecisionRefused, Job, JobState, Ledger, RetryRefused};
 
 use super::{queued, reload};
 use crate::place::{On, Place, TestJob, Work, by, column, on_both};
@@ -41,19 +41,19 @@ on_both! {
         let hash = job.plan_hash.clone().expect("a hash");
         let other = format!("{}{}", if hash.starts_with('0') { '1' } else { '0' }, &hash[1..]);
         for who in ["tester", " TESTER "] {
-            let refused = ledger.approve(&job, &hash, &by(who)).await.expect("asked").expect_err("refused");
+            let refused = ledger.approve(&job, &hash, &by(who)).await.expect("asked").done().expect_err("refused");
             assert_eq!(refused, DecisionRefused::OwnJob("tester".to_owned()), "{who}");
         }
         for seen in [other.as_str(), &hash[..11], ""] {
-            let refused = ledger.approve(&job, seen, &by("boss")).await.expect("asked").expect_err("refused");
+            let refused = ledger.approve(&job, seen, &by("boss")).await.expect("asked").done().expect_err("refused");
             assert_eq!(refused, DecisionRefused::OtherPlan(hash.clone()), "{seen}");
         }
         let idle = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
         assert_eq!((idle.state, idle.decided_by.as_deref(), deleted(&ledger).await), (JobState::AwaitingApproval, None, 0));
-        ledger.approve(&job, &hash[..12].to_uppercase(), &by("boss")).await.expect("asked").expect("approved");
+        ledger.approve(&job, &hash[..12].to_uppercase(), &by("boss")).await.expect("asked").done().expect("approved");
         // Two who decide at once have both read that the job waits.
         for decided in [ledger.approve(&job, &hash, &by("other")).await, ledger.reject_plan(&job, &by("other"), "").await] {
-            assert_eq!(decided.expect("asked"), Err(DecisionRefused::NotWaiting("decided on already")));
+            assert_eq!(decided.expect("asked"), Decided::Refused(DecisionRefused::NotWaiting("decided on already")));
         }
         let done = Work::on(&ledger, &job).until_at_rest().await;
         assert_eq!((done.state, done.decided_by.as_deref(), deleted(&ledger).await), (JobState::Completed, Some("boss"), 2));
@@ -62,21 +62,21 @@ on_both! {
     async fn what_was_not_approved_is_not_retried_either(place: Place) {
         let ledger = place.ledger().await;
         let rejected = awaiting(&ledger).await;
-        ledger.reject_plan(&rejected, &by("boss"), "no").await.expect("asked").expect("rejected");
+        ledger.reject_plan(&rejected, &by("boss"), "no").await.expect("asked").done().expect("rejected");
         let withdrawn = awaiting(&ledger).await;
         assert!(ledger.cancel(withdrawn.seq, &by("tester")).await.expect("asked"));
         for job in [&rejected, &withdrawn] {
             let job = reload(&ledger, job).await;
             assert_eq!((job.state, job.counts.cancelled), (JobState::Cancelled, 2));
-            assert_eq!(ledger.retry(&job, &by("tester")).await.expect("asked"), Err(RetryRefused::NotApproved));
+            assert_eq!(ledger.retry(&job, &by("tester")).await.expect("asked").queued(), Err(RetryRefused::NotApproved));
         }
         // What was approved and then stopped may go on.
         let stopped = awaiting(&ledger).await;
         let hash = stopped.plan_hash.clone().expect("a hash");
-        ledger.approve(&stopped, &hash, &by("boss")).await.expect("asked").expect("approved");
+        ledger.approve(&stopped, &hash, &by("boss")).await.expect("asked").done().expect("approved");
         assert!(ledger.cancel(stopped.seq, &by("tester")).await.expect("asked"));
         assert_eq!(deleted(&ledger).await, 0);
-        let again = ledger.retry(&reload(&ledger, &stopped).await, &by("tester")).await.expect("asked").expect("retried");
+        let again = ledger.retry(&reload(&ledger, &stopped).await, &by("tester")).await.expect("asked").queued().expect("retried");
         let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         assert_eq!((again.state, again.counts.applied, deleted(&ledger).await), (JobState::Completed, 2, 2));
     }

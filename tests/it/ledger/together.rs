@@ -70,9 +70,9 @@ on_both! {
         let ledger = place.ledger().await;
         let jobs = queued(&ledger, &[10, 1, 1, 1]).await;
         assert_eq!(next(&ledger, &jobs, together(9, 10)).await, [0], "it fills the room");
-        ledger.pause(&jobs[2], &by("tester")).await.expect("asked").expect("it can be paused");
+        ledger.pause(&jobs[2], &by("tester")).await.expect("asked").done().expect("it can be paused");
         assert_eq!(next(&ledger, &jobs, together(9, 10)).await, [1, 3]);
-        ledger.resume(&jobs[2], &by("tester")).await.expect("asked").expect("it can be resumed");
+        ledger.resume(&jobs[2], &by("tester")).await.expect("asked").done().expect("it can be resumed");
         let other = Some(Together { kinds: ["update-account"].into(), chunks: 9, rows: 10 });
         assert_eq!(next(&ledger, &jobs, other).await, [2], "it is claimed whatever its kind");
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
+use tenantry::testing::undo::UndoRequest;
 use tenantry_ledger::{Job, RetryRefused};
 
 use super::killed::{command, killed_while};
@@ -28,8 +29,14 @@ fn assign(customer: &str, user: &str, rest: &str) -> String {
 /// The undo of a job, whose worker is killed at this place; and then done.
 async fn undo_killed_at(office: &Office, failpoint: &str, job: &Job) -> Job {
     let (ledger, stores) = (&office.ledger, &office.stores);
-    let undoing =
-        tenantry::testing::undo::submit(ledger, stores, &Queue::embedded(), job, &by("tester"), &Limits::NONE).await;
+    let undoing = UndoRequest {
+        ledger,
+        stores,
+        limits: &Limits::NONE,
+        job,
+    }
+    .submit(&Queue::embedded(), &by("tester"))
+    .await;
     let id = undoing.expect("an undo").job;
     let killed = command(office, &["worker", "--drain"])
         .env("TENANTRY_FAILPOINT", failpoint)
@@ -114,7 +121,7 @@ async fn what_a_retry_gave_a_user_is_taken_without_the_user() {
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
     let halfway = state(&office, &alpha).await;
-    let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked");
+    let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked").queued();
     let retry = office.ledger.job(retry.expect("a retry")).await;
     let retry = office.finish(&retry.expect("asked").expect("there")).await;
     let whole = state(&office, &alpha).await;
@@ -231,6 +238,6 @@ async fn a_job_that_was_taken_back_is_not_tried_again() {
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1);
     assert_eq!(office.undo(&job).await.counts.applied, 1);
-    let refused = office.ledger.retry(&job, &by("tester")).await.expect("asked");
+    let refused = office.ledger.retry(&job, &by("tester")).await.expect("asked").queued();
     assert!(matches!(refused, Err(RetryRefused::TakenBack(_))), "{refused:?}");
 }

@@ -189,7 +189,7 @@ async fn what_is_read_is_read_again_after_a_connection_broke() {
         _ => None,
     };
     let cells: Vec<Option<&str>> = job.columns().iter().map(cell).collect();
-    let request = job.request(&tenantry_jobs::Row::new(&cells)).expect("a sound row");
+    let request = job.request(&tenantry_jobs::RowCells::new(&cells)).expect("a sound row");
     let place = Place::new(On::Sqlite).await;
     let ledger = place.ledger().await;
     let tenantry_jobs::Request::Change(change) = request else {

@@ -13,7 +13,7 @@ use crate::sandbox::OTHER_PARTNER;
 const SWITCH: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
 
 async fn retried(office: &Office, job: &Job) -> Job {
-    let retry = office.ledger.retry(job, &by("tester")).await.expect("asked");
+    let retry = office.ledger.retry(job, &by("tester")).await.expect("asked").queued();
     let retry = office.ledger.job(retry.expect("a retry")).await.expect("asked");
     office.finish(&retry.expect("there")).await
 }
@@ -63,6 +63,7 @@ async fn a_user_whose_making_was_cut_short_gets_a_password_from_the_retry() {
         .resume(&job, &by("tester"))
         .await
         .expect("asked")
+        .done()
         .expect("resumed");
     let job = office.finish_or_pause(&job).await;
     assert_eq!(job.state.as_str(), "paused");
@@ -161,7 +162,7 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
         message.contains("nobody waits for it any more; when it was last looked at: pending"),
         "{message}"
     );
-    let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked");
+    let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked").queued();
     let retry = office
         .ledger
         .job(retry.expect("a retry"))
@@ -205,7 +206,7 @@ async fn rows_are_tried_again_by_one_job_at_a_time() {
     let users = format!("{USERS}{alpha},six@alpha.onmicrosoft.com,Six,Sei,GB,SPB,\n");
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
-    let ask = async || office.ledger.retry(&job, &by("tester")).await.expect("asked");
+    let ask = async || office.ledger.retry(&job, &by("tester")).await.expect("asked").queued();
     let first = ask().await.expect("a retry");
     assert_eq!(ask().await, Ok(first));
     let retry = office.ledger.job(first).await.expect("asked").expect("there");

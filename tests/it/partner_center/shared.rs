@@ -154,11 +154,11 @@ impl Workers {
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_keep_a_limit_together_and_a_new_one_knows_it() {
     let workers = Workers::new(25).await;
-    workers.submit("first", 400);
+    workers.submit("first", 200);
     let (mut one, mut other) = (workers.start(), workers.start());
     eventually("both to have work", async || (workers.hands().await == 2).then_some(())).await;
     workers.ended(1).await;
-    assert_eq!(workers.here.effects("create-user").await, 400);
+    assert_eq!(workers.here.effects("create-user").await, 200);
     // How few of the calls are refused is for the rehearsal of pacers, whose clock no other program slows down.
     let (_, throttled) = workers.here.throttled().await;
     assert!(throttled > 0, "the limit was never met");
@@ -172,7 +172,7 @@ async fn workers_keep_a_limit_together_and_a_new_one_knows_it() {
     }
     // Whoever comes new goes by it from the first call on.
     let until = workers.block_for(4_000).await;
-    workers.submit("second", 50);
+    workers.submit("second", 10);
     let (before, _) = workers.here.throttled().await;
     let _third = workers.start();
     eventually("the first call", async || {
@@ -182,25 +182,23 @@ async fn workers_keep_a_limit_together_and_a_new_one_knows_it() {
     .await;
     assert!(workers.time().await >= until, "it called before it had looked");
     workers.ended(2).await;
-    assert_eq!(workers.here.effects("create-user").await, 450);
+    assert_eq!(workers.here.effects("create-user").await, 210);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_workers_go_on() {
     let mut workers = Workers::new(25).await;
-    workers.submit("first", 300);
+    workers.submit("first", 160);
     let _workers = (workers.start(), workers.start());
     eventually("a good part to be done", async || {
         let done = workers.here.effects("create-user").await;
-        (workers.hands().await == 2 && done > 100).then_some(())
+        (workers.hands().await == 2 && done > 40).then_some(())
     })
     .await;
     workers.redis.kill9().await;
+    let so_far = workers.here.effects("create-user").await;
+    assert!(so_far < 160, "it was over before Redis was gone");
     workers.ended(1).await;
-    assert_eq!(workers.here.effects("create-user").await, 300);
-    let (calls, throttled) = workers.here.throttled().await;
-    assert!(
-        throttled * 10 < calls,
-        "{throttled} of {calls} calls were over the limit"
-    );
+    // Each paces by itself what it does. How few of the calls are refused then is for the rehearsal of pacers.
+    assert_eq!(workers.here.effects("create-user").await, 160);
 }

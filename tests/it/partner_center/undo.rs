@@ -167,6 +167,7 @@ async fn a_row_that_came_halfway_is_finished_by_a_retry_or_taken_back() {
         .retry(&job, &by("tester"))
         .await
         .expect("asked")
+        .queued()
         .expect("a retry");
     let retry = office.ledger.job(retry).await.expect("asked").expect("there");
     let retry = office.finish(&retry).await;

@@ -197,6 +197,13 @@ pub(crate) async fn ended_an_hour_earlier(ledger: &Ledger, kind: &'static str) -
     exec(ledger.db(), sql, vec![kind.into()]).await
 }
 
+/// Moves the deletion of one of the deleted users a year into the past.
+pub(crate) async fn delete_one_a_year_earlier(ledger: &Ledger) {
+    let sql = "UPDATE deleted_users SET deleted_at = deleted_at - 31536000000
+        WHERE id = (SELECT MIN(id) FROM deleted_users)";
+    exec(ledger.db(), sql, Vec::new()).await;
+}
+
 /// Marks every third subscription as missing where it was copied from.
 pub(crate) async fn mark_missing(ledger: &Ledger) {
     let sql = "UPDATE subscriptions SET missing_since = 1 WHERE id % 3 = 0";

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
 use super::nursery::Process;
-use super::{ServerDirectory, effective_user, eventually, free_port, install, ordinal};
+use super::{ServerDirectory, effective_user, eventually, free_port, install, missed_at, ordinal};
 
 /// A PostgreSQL server.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct PgServer {
 }
 
 static SHARED: OnceCell<PgServer> = OnceCell::const_new();
+/// An empty data directory, which servers get copies of: making one takes seconds.
+static TEMPLATE: OnceCell<ServerDirectory> = OnceCell::const_new();
 
 impl PgServer {
     /// The server all tests of this process share, each in a [`database`](Self::database) of its own.
@@ -47,28 +49,12 @@ impl PgServer {
     }
 
     async fn create(durable: bool) -> Self {
-        let directory = ServerDirectory::create("postgres");
-        if let Some((user, group)) = servant() {
-            chown(directory.path(), Some(user), Some(group)).expect("hand the directory to PostgreSQL's user");
-        }
-        let mut initdb = as_servant("initdb");
-        initdb
-            .args([
-                "--no-sync",
-                "--auth=trust",
-                "--username=tenantry",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--pgdata",
-            ])
-            .arg(directory.path().join("data"))
-            .current_dir(directory.path());
-        let output = initdb.output().expect("initdb runs");
-        assert!(
-            output.status.success(),
-            "initdb failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let template = TEMPLATE.get_or_init(async || template()).await;
+        let directory = of_servant("postgres");
+        let mut copy = Command::new("cp");
+        copy.args(["--archive", "--reflink=auto"])
+            .args([template.path().join("data"), directory.path().join("data")]);
+        done("cp", &mut copy);
         let mut server = Self {
             process: None,
             port: free_port(),
@@ -128,6 +114,12 @@ impl PgServer {
     #[expect(clippy::unused_async, reason = "the same shape as the other steps of a test's story")]
     pub(crate) async fn kill9(&mut self) {
         self.process = None;
+    }
+
+    /// Waits until somebody has missed the server, which was ended.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn missed(&self) {
+        missed_at(self.port).await;
     }
 
     /// Starts the server again, on the same port and with the same data.
@@ -217,6 +209,39 @@ impl Drop for PgServer {
             }
         }
     }
+}
+
+/// A directory of PostgreSQL's user.
+fn of_servant(name: &str) -> ServerDirectory {
+    let directory = ServerDirectory::create(name);
+    if let Some((user, group)) = servant() {
+        chown(directory.path(), Some(user), Some(group)).expect("hand the directory to PostgreSQL's user");
+    }
+    directory
+}
+
+fn template() -> ServerDirectory {
+    let directory = of_servant("postgres-template");
+    let mut initdb = as_servant("initdb");
+    initdb
+        .args([
+            "--no-sync",
+            "--auth=trust",
+            "--username=tenantry",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--pgdata",
+        ])
+        .arg(directory.path().join("data"))
+        .current_dir(directory.path());
+    done("initdb", &mut initdb);
+    directory
+}
+
+fn done(what: &str, command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{what}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what} failed: {said}");
 }
 
 /// A connection for looking at the server behind the program's back.

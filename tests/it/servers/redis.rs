@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::sync::OnceCell;
 
 use super::nursery::Process;
-use super::{ServerDirectory, eventually, free_port, install, ordinal};
+use super::{ServerDirectory, eventually, free_port, install, missed_at, ordinal};
 
 /// A Redis server with an append-only file, so that it comes back from `kill -9` with its data.
 #[derive(Debug)]
@@ -72,6 +72,12 @@ impl RedisServer {
     #[expect(clippy::unused_async, reason = "the same shape as the other steps of a test's story")]
     pub(crate) async fn kill9(&mut self) {
         self.process = None;
+    }
+
+    /// Waits until somebody has missed the server, which was ended.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn missed(&self) {
+        missed_at(self.port).await;
     }
 
     /// Starts the server again, on the same port and with the same data.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tenantry::testing::plan::{Limits, RowSource};
 use tenantry::testing::queue::Queue;
 use tenantry::testing::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
-use tenantry::testing::undo::UndoError;
+use tenantry::testing::undo::{UndoError, UndoRequest};
 use tenantry_ledger::{Job, Ledger, Outcome, Parameters};
 use tenantry_store::{Sources, Stores};
 
@@ -188,18 +188,24 @@ impl StoreUnderTest {
             skip_invalid: true,
             ..Parameters::default()
         };
-        self.submit_with(kind, rows, limits, parameters, None).await
+        self.submit_to(limits, self.submission(kind, rows, parameters)).await
     }
 
+    /// As [`submit`](Self::submit), without limits and with these parameters.
     pub(crate) async fn submit_with(
         &self,
         kind: &str,
         rows: &str,
-        limits: Limits,
         parameters: Parameters,
         idempotency_key: Option<&str>,
     ) -> Result<Submitted, SubmitError> {
-        let submission = Submission {
+        let mut submission = self.submission(kind, rows, parameters);
+        submission.idempotency_key = idempotency_key.map(str::to_owned);
+        self.submit_to(Limits::NONE, submission).await
+    }
+
+    fn submission(&self, kind: &str, rows: &str, parameters: Parameters) -> Submission {
+        Submission {
             kind: tenantry_jobs::find(kind).expect("a kind"),
             parameters,
             source: RowSource::Bytes {
@@ -207,12 +213,15 @@ impl StoreUnderTest {
                 data: self.fill(rows).into_bytes().into(),
                 multiline_cells: true,
             },
-            idempotency_key: idempotency_key.map(str::to_owned),
+            idempotency_key: None,
             submitted_by: by("tester"),
             reply_to: None,
             out_dir: None,
             plan: None,
-        };
+        }
+    }
+
+    async fn submit_to(&self, limits: Limits, submission: Submission) -> Result<Submitted, SubmitError> {
         let rules = Rules {
             chunk_rows: 100,
             limits,
@@ -223,7 +232,7 @@ impl StoreUnderTest {
             queue: &Queue::embedded(),
             rules: &rules,
         };
-        submitter.submit(submission, &|_| ()).await
+        Box::pin(submitter.submit(submission, &|_| ())).await
     }
 
     /// A job of these rows that nobody has begun.
@@ -250,7 +259,7 @@ impl StoreUnderTest {
         let job = self.ledger.job(id).await.expect("asked").expect("there");
         let hash = job.plan_hash.clone().expect("a hash");
         let decided = self.ledger.approve(&job, &hash, &by("boss")).await;
-        decided.expect("asked").expect("approved");
+        decided.expect("asked").done().expect("approved");
         job
     }
 
@@ -288,9 +297,14 @@ impl StoreUnderTest {
     /// Has a job taken back.
     pub(crate) async fn undo(&self, job: &Job) -> Result<Job, UndoError> {
         let queue = Queue::embedded();
-        let undoing =
-            tenantry::testing::undo::submit(&self.ledger, &self.stores, &queue, job, &by("tester"), &Limits::NONE)
-                .await?;
+        let undoing = UndoRequest {
+            ledger: &self.ledger,
+            stores: &self.stores,
+            limits: &Limits::NONE,
+            job,
+        }
+        .submit(&queue, &by("tester"))
+        .await?;
         let undo = self.ledger.job(undoing.job).await.expect("asked").expect("there");
         Ok(self.until_at_rest(&undo).await)
     }

@@ -1,7 +1,6 @@
 //! Workers that are stopped where they stand, and databases that do not answer.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tenantry_ledger::JobState;
@@ -17,6 +16,12 @@ fn signal(child: &Child, signal: Signal) {
 fn quiet(mut command: Command) -> Running {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     Running(command.spawn().expect("a worker starts"))
+}
+
+/// Wakes a worker up, which finishes what it has in hand before it ends.
+fn ends_awake(worker: &mut Running) {
+    signal(&worker.0, Signal::CONT);
+    worker.stop();
 }
 
 /// A worker is stopped while it holds the locks of a transaction; another one goes on, and the first does no harm when it
@@ -38,7 +43,7 @@ async fn a_worker_stopped_inside_a_transaction_is_replaced() {
         command.env("TENANTRY__LEDGER__IDLE_TRANSACTION", "1s");
         quiet(command)
     };
-    let first = worker(&place);
+    let mut first = worker(&place);
     let waiting =
         "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     // A transaction sees what others do as of when it first looked.
@@ -65,8 +70,7 @@ async fn a_worker_stopped_inside_a_transaction_is_replaced() {
     .await;
     assert_eq!((job.state, job.counts.applied), (JobState::Completed, 50));
     let before = place.dump().await;
-    signal(&first.0, Signal::CONT);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    ends_awake(&mut first);
     assert_eq!(place.dump().await, before);
 }
 
@@ -121,8 +125,14 @@ async fn a_stopped_worker_waits_for_no_locks() {
     };
     until("all chunks to wait", CHUNKS).await;
     // Those that are well ask again, and wait on.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    until("all chunks to wait again", CHUNKS).await;
+    let row = looking.query_one("SELECT clock_timestamp()::text", &[]).await;
+    let began: String = row.expect("the time").get(0);
+    let again = format!("{waiting} AND query_start > '{began}'");
+    eventually("all chunks to wait again", async || {
+        let row = looking.query_one(&again, &[]).await.ok()?;
+        (row.get::<_, i64>(0) == CHUNKS).then_some(())
+    })
+    .await;
     signal(&first.0, Signal::STOP);
     until("nothing to wait", 0).await;
     let _second = worker("30s");
@@ -155,7 +165,8 @@ async fn a_worker_stopped_inside_a_copy_is_replaced() {
     place.tenantry(&["submit", "bulk-add-users", "users.csv"]).ends(0);
     let looking = connect(&place.url).await.expect("a connection");
     let copying = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
-        AND query LIKE '%COPY users%'";
+        AND pid <> pg_backend_pid() AND query LIKE '%COPY users%'";
+    let starving = format!("{copying} AND wait_event = 'ClientRead'");
     let number = async |text: &str| looking.query_one(text, &[]).await.expect("a number").get::<_, i64>(0);
     let worker = || {
         let mut command = place.hurried(&["worker"]);
@@ -164,18 +175,22 @@ async fn a_worker_stopped_inside_a_copy_is_replaced() {
             .env("TENANTRY__WORKER__CONCURRENCY", "1");
         quiet(command)
     };
-    let first = worker();
-    let mut is_caught = false;
-    while !is_caught {
+    let mut first = worker();
+    loop {
         while number(copying).await == 0 {
             assert!(number(tables::OPEN_CHUNKS).await > 0, "it was never stopped in a COPY");
         }
         signal(&first.0, Signal::STOP);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        is_caught = number(copying).await > 0;
-        if !is_caught {
-            signal(&first.0, Signal::CONT);
+        // What it had sent is worked off: either the server waits for more of it then, or it was all.
+        let is_caught = eventually("the server to have read what it was sent", async || {
+            let is_starving = number(&starving).await > 0;
+            (is_starving || number(copying).await == 0).then_some(is_starving)
+        })
+        .await;
+        if is_caught {
+            break;
         }
+        signal(&first.0, Signal::CONT);
     }
     let _second = worker();
     let ledger = place.ledger().await;
@@ -189,8 +204,7 @@ async fn a_worker_stopped_inside_a_copy_is_replaced() {
     .await;
     assert_eq!((job.state, job.counts.applied), (JobState::Completed, 20_000));
     let before = place.dump().await;
-    signal(&first.0, Signal::CONT);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    ends_awake(&mut first);
     assert_eq!(place.dump().await, before);
     assert_eq!(crate::invariants::violations(ledger.db()).await, Vec::<String>::new());
 }
@@ -267,7 +281,10 @@ async fn a_worker_whose_ledger_is_replaced_ends() {
             .spawn()
             .expect("a worker starts"),
     );
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    place.write("users.csv", users(1));
+    place
+        .tenantry(&["submit", "bulk-add-users", "users.csv", "--wait"])
+        .ends(0);
     assert!(worker.0.try_wait().expect("asked").is_none(), "it works");
     std::fs::rename(place.path("tenantry.db"), place.path("aside.db")).expect("renamed");
     let code = tokio::task::spawn_blocking(move || worker.0.wait().expect("it ends").code())

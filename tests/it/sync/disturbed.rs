@@ -114,6 +114,7 @@ async fn it_can_be_paused_and_cancelled_between_pages() {
     here.resume(&paused, &by("tester"))
         .await
         .expect("asked")
+        .done()
         .expect("resumed");
     let done = Work::on(&here, &paused).stores(&stores).until_at_rest().await;
     assert_eq!(

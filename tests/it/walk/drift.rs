@@ -290,7 +290,7 @@ on_both! {
             let job = ledger.job(id).await.expect("asked").expect("there");
             if approval {
                 let hash = job.plan_hash.clone().expect("a hash");
-                ledger.approve(&job, &hash, &by("boss")).await.expect("asked").expect("approved");
+                ledger.approve(&job, &hash, &by("boss")).await.expect("asked").done().expect("approved");
                 change_something(&ledger, MOVED).await;
             }
             let done = Work::on(&ledger, &job).until_at_rest().await;

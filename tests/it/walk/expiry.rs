@@ -85,10 +85,10 @@ on_both! {
         // The last moment is still in time.
         assert_eq!(ledger.expire_approvals().await.expect("swept"), 0);
         let hash = early.plan_hash.clone().expect("a hash");
-        ledger.approve(&early, &hash, &by("boss")).await.expect("asked").expect("approved");
+        ledger.approve(&early, &hash, &by("boss")).await.expect("asked").done().expect("approved");
         clock.advance(1);
         let hash = late.plan_hash.clone().expect("a hash");
-        let refused = ledger.approve(&late, &hash, &by("boss")).await.expect("asked").expect_err("refused");
+        let refused = ledger.approve(&late, &hash, &by("boss")).await.expect("asked").done().expect_err("refused");
         assert_eq!(refused, DecisionRefused::Expired, "though no sweep has come by");
         assert!(refused.to_string().contains("the time to approve the job ran out"), "{refused}");
 
@@ -96,7 +96,7 @@ on_both! {
         assert_eq!((ended.state, ended.counts.cancelled, ended.counts.finished()), (JobState::Cancelled, 3, 3));
         assert_eq!(ended.message.as_deref(), Some("nobody approved the job in time"));
         assert_eq!(said(&ledger, &ended).await.0, "cancelled");
-        let refused = ledger.approve(&ended, &hash, &by("boss")).await.expect("asked").expect_err("refused");
+        let refused = ledger.approve(&ended, &hash, &by("boss")).await.expect("asked").done().expect_err("refused");
         assert!(refused.to_string().contains("the job is cancelled"), "{refused}");
         let history = audited(&ledger, &ended).await;
         let expected = [("submitted", "tester"), ("expired", "tenantry"), ("applied", "tester")];

@@ -7,6 +7,7 @@ use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
 use tenantry::testing::runner::RunnerSettings;
 use tenantry::testing::submit::{Rules, Submitted};
+use tenantry::testing::undo::UndoRequest;
 use tenantry_ledger::{ErrorLimit, Job, JobState, Ledger};
 use tenantry_store::Stores;
 
@@ -56,14 +57,13 @@ async fn reasons(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<
 }
 
 async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
-    let undoing = tenantry::testing::undo::submit(
+    let undoing = UndoRequest {
         ledger,
-        &Stores::default(),
-        &Queue::embedded(),
-        job,
-        &by("tester"),
+        stores: &Stores::default(),
         limits,
-    )
+        job,
+    }
+    .submit(&Queue::embedded(), &by("tester"))
     .await;
     let id = undoing.expect("an undo").job;
     let undo = Work::on(ledger, &ledger.job(id).await.expect("asked").expect("there"))
@@ -142,12 +142,12 @@ on_both! {
         let idle = Work::on(&ledger, &paused).settings(minding(0.29, 5)).until_at_rest().await;
         assert_eq!((idle.state, idle.counts.finished()), (JobState::Paused, 5), "it waits for a person");
 
-        ledger.resume(&paused, &by("boss")).await.expect("asked").expect("resumed");
+        ledger.resume(&paused, &by("boss")).await.expect("asked").done().expect("resumed");
         // What went wrong before does not count again, and one in five is just what may.
         let ended = Work::on(&ledger, &paused).settings(minding(0.2, 5)).until_at_rest().await;
         assert_eq!((ended.state, ended.counts.applied, ended.counts.rejected), (JobState::Completed, 14, 6));
         assert!(outcomes(&ledger, &ended).await.iter().all(|(_, _, code)| code == "user-exists"));
-        let refused = ledger.resume(&ended, &by("boss")).await.expect("asked").expect_err("refused");
+        let refused = ledger.resume(&ended, &by("boss")).await.expect("asked").done().expect_err("refused");
         assert_eq!(refused.to_string(), "the job is completed, which cannot be resumed");
     }
 }

@@ -10,7 +10,7 @@ use proptest::sample::select;
 use proptest::test_runner::{TestError, TestRunner};
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
-use tenantry::testing::undo::UndoError;
+use tenantry::testing::undo::{UndoError, UndoRequest};
 use tenantry_jobs::{KINDS, Undo};
 use tenantry_ledger::{Job, Ledger, Parameters};
 use tenantry_store::Stores;
@@ -104,14 +104,13 @@ async fn comes_and_goes(
     prop_assert_eq!(all.len() as u64, done.counts.applied, "{:?}", recorded(ledger).await);
     if all.is_empty() {
         prop_assert_eq!(after, before);
-        let refused = tenantry::testing::undo::submit(
+        let refused = UndoRequest {
             ledger,
-            &Stores::default(),
-            &Queue::embedded(),
-            &done,
-            &by("tester"),
-            &Limits::NONE,
-        )
+            stores: &Stores::default(),
+            limits: &Limits::NONE,
+            job: &done,
+        }
+        .submit(&Queue::embedded(), &by("tester"))
         .await;
         prop_assert!(matches!(refused, Err(UndoError::NothingApplied(_))), "{:?}", refused);
         return Ok(());

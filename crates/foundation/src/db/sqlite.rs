@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use super::{DbError, Tx};
 use crate::lock::lock;
-use place::{Access, Place};
+use place::{Access, DatabasePlace};
 use readers::Readers;
 use tx::{SqliteTx, sql};
 
@@ -34,10 +34,10 @@ const COURTESY: Duration = Duration::from_millis(1);
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
 pub(super) struct Sqlite {
-    place: Place,
+    place: DatabasePlace,
     closed: AtomicBool,
     /// Gone when the database was closed, upon which the thread ends.
-    writer: Mutex<Option<Sender<Work>>>,
+    writer: Mutex<Option<Sender<Transaction>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
     watcher: Mutex<Option<Connection>>,
@@ -45,12 +45,12 @@ pub(super) struct Sqlite {
 
 /// A caller's closure: given the open transaction, or why there is none, does its part, says whether to
 /// keep it, and how to tell the caller how the commit went.
-type Work = Box<dyn FnOnce(Result<&mut SqliteTx<'_>, DbError>) -> (bool, Answer) + Send>;
-type Answer = Box<dyn FnOnce(Result<(), DbError>) + Send>;
+type Transaction = Box<dyn FnOnce(Result<&mut SqliteTx<'_>, DbError>) -> (bool, OnCommit) + Send>;
+type OnCommit = Box<dyn FnOnce(Result<(), DbError>) + Send>;
 
 impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Self, DbError> {
-        let (place, connection) = Place::open(path)?;
+        let (place, connection) = DatabasePlace::open(path)?;
         let (sender, inbox) = channel();
         let here = place.clone();
         let thread = std::thread::Builder::new()
@@ -76,10 +76,10 @@ impl Sqlite {
         F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let work: Work = Box::new(move |tx| {
+        let work: Transaction = Box::new(move |tx| {
             let done = tx.and_then(|tx| work(tx));
             let keep = done.is_ok();
-            let tell: Answer = Box::new(move |committed| {
+            let tell: OnCommit = Box::new(move |committed| {
                 let done = match committed {
                     // It explains whatever else went wrong.
                     Err(replaced @ DbError::Replaced(_)) => Err(replaced),
@@ -178,7 +178,7 @@ impl Drop for Sqlite {
     }
 }
 
-fn write_loop(connection: &Connection, place: &Place, inbox: &Receiver<Work>) {
+fn write_loop(connection: &Connection, place: &DatabasePlace, inbox: &Receiver<Transaction>) {
     while let Ok(first) = inbox.recv() {
         let began = Instant::now();
         let group = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1));
@@ -190,7 +190,7 @@ fn write_loop(connection: &Connection, place: &Place, inbox: &Receiver<Work>) {
 }
 
 /// Brings what is in the log into the file and closes it. The last of all processes to do so leaves one file.
-fn leave(connection: Connection, place: &Place) {
+fn leave(connection: Connection, place: &DatabasePlace) {
     // Another file in its place is not ours to touch, and what lies beside may be that one's log.
     if place.check().is_ok() {
         let checkpoint = connection
@@ -207,20 +207,20 @@ fn leave(connection: Connection, place: &Place) {
     }
 }
 
-fn commit_together(connection: &Connection, place: &Place, group: impl Iterator<Item = Work>) {
+fn commit_together(connection: &Connection, place: &DatabasePlace, group: impl Iterator<Item = Transaction>) {
     let begun = place
         .check()
         .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE").map_err(sql));
     if let Err(error) = begun.map_err(|error| place.explain(error)) {
         // Only those that waited by now: who hears of it may mend the matter and ask again.
-        let refused: Vec<Work> = group.collect();
+        let refused: Vec<Transaction> = group.collect();
         for work in refused {
             let (_, answer) = work(Err(error.clone()));
             answer(Ok(()));
         }
         return;
     }
-    let answers: Vec<Answer> = group.filter_map(|work| run_in_savepoint(connection, work)).collect();
+    let answers: Vec<OnCommit> = group.filter_map(|work| run_in_savepoint(connection, work)).collect();
     // What went to a file that nobody will open again is not said to be done.
     let committed = place
         .check()
@@ -235,7 +235,7 @@ fn commit_together(connection: &Connection, place: &Place, group: impl Iterator<
     }
 }
 
-fn run_in_savepoint(connection: &Connection, work: Work) -> Option<Answer> {
+fn run_in_savepoint(connection: &Connection, work: Transaction) -> Option<OnCommit> {
     if let Err(error) = connection.execute_batch("SAVEPOINT one").map_err(sql) {
         return Some(work(Err(error)).1);
     }

@@ -200,7 +200,7 @@ impl Keys {
     /// Over how many shares of its hashes a partition is gone, so that the table of each stays within memory.
     fn passes(&self, partition: usize) -> io::Result<u64> {
         // A table has up to four slots a key, and half as many again while it grows.
-        let room = self.memory as u64 / (size_of::<Slot>() as u64 * 6);
+        let room = self.memory as u64 / (size_of::<KeySlot>() as u64 * 6);
         let most = self.entries.bytes(partition) / Spill::<4>::ENTRY as u64 / room + 1;
         if most == 1 {
             return Ok(1);
@@ -233,12 +233,12 @@ fn mark_of(tag: Word) -> u8 {
 /// The first occurrence of each hash. Open addressing on the hash's own bits, which are random already.
 #[derive(Default)]
 struct KeyTable {
-    slots: Vec<Slot>,
+    slots: Vec<KeySlot>,
     used: usize,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Slot {
+struct KeySlot {
     hash: (Word, Word),
     /// 0 where the slot is free: a tag is of a row from 1.
     tag: Word,
@@ -249,7 +249,7 @@ impl KeyTable {
     /// The first occurrence of `hash` if there was one, else this becomes it.
     fn first(&mut self, hash: (Word, Word), (tag, line): (Word, Word)) -> Option<(Word, Word)> {
         if self.used * 2 >= self.slots.len() {
-            let larger = vec![Slot::default(); (self.slots.len() * 2).max(1024)];
+            let larger = vec![KeySlot::default(); (self.slots.len() * 2).max(1024)];
             for slot in std::mem::replace(&mut self.slots, larger) {
                 if slot.tag != 0 {
                     let free = self.find(slot.hash);
@@ -266,7 +266,7 @@ impl KeyTable {
         if slot.tag != 0 {
             return Some((slot.tag, slot.line));
         }
-        *slot = Slot { hash, tag, line };
+        *slot = KeySlot { hash, tag, line };
         self.used += 1;
         None
     }

@@ -4,7 +4,7 @@
 ///
 /// Faults of single rows are the job kinds' to find; what stands here leaves no rows to go on with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}{}: {message}", Shown(*.at, .sheet.as_deref()))]
+#[error("{file}{}: {message}", PositionText(*.at, .sheet.as_deref()))]
 pub struct InputError {
     /// The file as the user named it.
     pub file: String,
@@ -88,9 +88,9 @@ pub(super) fn line_breaks(bytes: &[u8]) -> u64 {
 }
 
 /// `:line:column`, or the sheet and its row, or nothing.
-struct Shown<'e>(Option<Position>, Option<&'e str>);
+struct PositionText<'e>(Option<Position>, Option<&'e str>);
 
-impl std::fmt::Display for Shown<'_> {
+impl std::fmt::Display for PositionText<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.1, self.0) {
             (Some(sheet), Some(at)) => write!(f, " sheet \"{sheet}\" row {}", at.line),

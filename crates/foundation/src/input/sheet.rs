@@ -22,7 +22,7 @@ mod reader;
 mod value;
 
 use hidden::{BySheet, Hidden};
-use reader::{Opened, Reading, SheetChoice, read};
+use reader::{OpenedSheet, Reading, SheetChoice, read};
 
 /// Batches of rows read ahead.
 const AHEAD: usize = 2;
@@ -64,7 +64,7 @@ impl Sheet {
                 InputError::new(&file, code::UNREADABLE, message)
             })?;
         // A reader that is gone without a word came upon something nobody thought of.
-        let Opened {
+        let OpenedSheet {
             name,
             shown,
             hidden,

@@ -12,7 +12,7 @@ use tenantry_foundation::moment::rfc3339;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct AuditLine {
     seq: i64,
     time: String,
     actor: String,
@@ -49,7 +49,7 @@ impl AuditRecord {
             _ => CountsField::Damaged(text.clone()),
         });
         let own = self.clone();
-        to_json(&Line {
+        to_json(&AuditLine {
             seq: own.seq,
             time: self.time(),
             actor: own.actor,
@@ -67,7 +67,7 @@ impl AuditRecord {
 
     /// From a line of JSON, or why it is no record.
     pub fn from_json(line: &str) -> Result<Self, String> {
-        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let line: AuditLine = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let at = millis(&line.time).ok_or_else(|| format!("`{}` is no time of a record", line.time))?;
         Ok(Self {
             seq: line.seq,

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt, future};
 
-use super::{Reader, Stream, UserOf, subscription};
+use super::{PartnerCenterReader, Stream, UserOf, subscription};
 use crate::Halt;
 use crate::subscription::Subscription;
 use tenantry_store::reader::{CustomerHead, Missed, Query, RecordKey, RecordKind, StoreRecord};
 
-type Customers = BoxStream<'static, Result<CustomerHead, Halt>>;
+type CustomerStream = BoxStream<'static, Result<CustomerHead, Halt>>;
 
 /// What a customer has, its users still without what lists do not say of them.
 enum Found {
@@ -32,11 +32,11 @@ impl Found {
     }
 }
 
-impl Reader {
+impl PartnerCenterReader {
     pub(super) fn by_key(&self, query: Query, after: RecordKey) -> Stream<StoreRecord> {
         let (reader, asking) = (self.clone(), self.clone());
         let customers = async move {
-            let customers: Customers = match &query.customer {
+            let customers: CustomerStream = match &query.customer {
                 // The domain stands in messages, and is not known.
                 Some(id) => stream::iter([Ok(CustomerHead {
                     id: id.clone(),
@@ -52,7 +52,7 @@ impl Reader {
     }
 
     /// The records behind `after`. Customers are asked about by themselves, several at a time, and so are users.
-    fn behind(self, query: Arc<Query>, customers: Customers, after: RecordKey) -> Stream<StoreRecord> {
+    fn behind(self, query: Arc<Query>, customers: CustomerStream, after: RecordKey) -> Stream<StoreRecord> {
         let (kind, at_once) = (query.kind, self.at_once);
         let last = after.id.clone();
         let customers = customers.try_filter(move |customer| {

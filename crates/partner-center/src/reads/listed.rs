@@ -9,13 +9,13 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt, future};
 use tenantry_jobs::SearchField;
 
-use super::{Listed, Read, Reader, Stream, UserOf, subscription};
+use super::{Listed, OrMissed, PartnerCenterReader, Stream, UserOf, subscription};
 use tenantry_store::reader::{CustomerHead, Filter, Query, RecordKind, StoreRecord};
 
 /// Fields of customers that need not be read one customer at a time.
 const IN_LISTS: [&str; 3] = ["company_name", "relationship", "users"];
 
-impl Reader {
+impl PartnerCenterReader {
     pub(super) fn listed(&self, query: Query, filter: Option<Filter>) -> Stream<StoreRecord> {
         let customers = self.selected(&query, filter);
         let heads = |customers: Stream<Listed>| customers.map_ok(|read| read.map(|customer| customer.head)).boxed();
@@ -107,11 +107,15 @@ impl Reader {
     }
 
     /// Does something that takes a call for several at once; the order stays.
-    fn for_each<T, U, F>(&self, all: Stream<T>, work: impl Fn(T) -> F + Send + 'static) -> BoxStream<'static, Read<U>>
+    fn for_each<T, U, F>(
+        &self,
+        all: Stream<T>,
+        work: impl Fn(T) -> F + Send + 'static,
+    ) -> BoxStream<'static, OrMissed<U>>
     where
         T: Send + 'static,
         U: Send + 'static,
-        F: Future<Output = Read<U>> + Send + 'static,
+        F: Future<Output = OrMissed<U>> + Send + 'static,
     {
         let begun = all.map_ok(move |one| match one {
             Ok(one) => future::Either::Left(work(one)),
@@ -120,7 +124,7 @@ impl Reader {
         begun.try_buffered(self.at_once).boxed()
     }
 
-    async fn count_users(&self, customer: Listed) -> Read<StoreRecord> {
+    async fn count_users(&self, customer: Listed) -> OrMissed<StoreRecord> {
         let mut all = self.users(&customer.head);
         let mut users = 0;
         while let Some(user) = all.try_next().await? {

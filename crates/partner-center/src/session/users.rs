@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tenantry_jobs::key;
 
-use super::{Cell, Session};
+use super::{KnownOnce, Session};
 use crate::auth::Speaker;
 use crate::client::{Call, CallError, Operation};
-use crate::paging::Pages;
+use crate::paging::ListPages;
 use crate::records::User;
 use crate::text::{segment, text};
 use crate::{CUSTOMERS_AT_ONCE, Halt};
@@ -46,8 +46,8 @@ impl Session {
             let mut kept = lock(&self.users);
             let known = kept.iter().position(|(of, _)| *of == whose);
             // Those that were needed last are at the end.
-            let (_, cell) = known.map_or_else(|| (whose.clone(), Cell::default()), |at| kept.remove(at));
-            let size = |(_, cell): &(Whose, Cell<Users>)| cell.get().map_or(0, |users| users.len());
+            let (_, cell) = known.map_or_else(|| (whose.clone(), KnownOnce::default()), |at| kept.remove(at));
+            let size = |(_, cell): &(Whose, KnownOnce<Users>)| cell.get().map_or(0, |users| users.len());
             while kept.len() >= DIRECTORIES && kept.iter().map(size).sum::<usize>() > USERS_KEPT {
                 kept.remove(0);
             }
@@ -75,14 +75,14 @@ impl Session {
         Ok(Arc::new(users))
     }
 
-    pub(crate) fn user_pages(customer: &str, deleted: bool) -> Pages {
+    pub(crate) fn user_pages(customer: &str, deleted: bool) -> ListPages {
         let path = format!("/customers/{}/users", segment(customer));
         let mut first = Call::new(LIST_USERS, path.clone()).query("size", USERS);
         if deleted {
             let filter = json!({ "Field": "UserState", "Value": "Inactive", "Operator": "equals" });
             first = first.query("filter", filter.to_string());
         }
-        Pages::new(LIST_USERS, first, customer, &path)
+        ListPages::new(LIST_USERS, first, customer, &path)
     }
 
     /// The user of that id as the store has it now, if it is not deleted.

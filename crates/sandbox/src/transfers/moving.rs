@@ -4,13 +4,13 @@ use serde_json::{Value as Json, json};
 
 use crate::call::Call;
 use crate::quirks::Quirk;
-use crate::record::{self, Record, SUBSCRIPTION};
+use crate::record::{self, Resource, SUBSCRIPTION};
 use crate::reply::Refused;
 use crate::subscriptions::{self, give_seats};
 use crate::{json, orders};
 
 /// Moves what can be moved.
-pub(super) fn carry_out(call: &mut Call<'_>, customer: &Record, transfer: &mut Record) -> Result<Json, Refused> {
+pub(super) fn carry_out(call: &mut Call<'_>, customer: &Resource, transfer: &mut Resource) -> Result<Json, Refused> {
     let mut lines = transfer.body["lineItems"].as_array().cloned().unwrap_or_default();
     let (mut made, mut errors) = (Vec::new(), Vec::new());
     let last = lines.len();
@@ -50,7 +50,12 @@ pub(super) fn carry_out(call: &mut Call<'_>, customer: &Record, transfer: &mut R
     Ok(answer)
 }
 
-fn move_one(call: &mut Call<'_>, customer: &Record, transfer: &Record, mut source: Record) -> Result<Json, Refused> {
+fn move_one(
+    call: &mut Call<'_>,
+    customer: &Resource,
+    transfer: &Resource,
+    mut source: Resource,
+) -> Result<Json, Refused> {
     let seats = subscriptions::seats(&source);
     source.put("status", "deleted");
     record::update(call.tx, &SUBSCRIPTION, &mut source)?;

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 pub use board::{BoardError, Estimate, KeyReport, KeyState, LimitBoard, Others};
 
-use self::keys::{Keys, Turn};
+use self::keys::{PacedKeys, Turn};
 use self::sharing::Sharing;
 use tenantry_foundation::lock::lock;
 
@@ -45,7 +45,7 @@ pub struct Pacer {
 
 struct Shared {
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<PacerState>,
     /// Tells one of those who wait to look, since somebody's turn has come nearer or become a matter of time.
     timed: Notify,
     /// Told when a limit was met, or a customer for the first time.
@@ -53,13 +53,13 @@ struct Shared {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PacerState> {
         lock(&self.state)
     }
 }
 
-struct State {
-    keys: Keys,
+struct PacerState {
+    keys: PacedKeys,
     /// Customers with calls that wait, in the order of their turns.
     turns: VecDeque<String>,
     waiting: HashMap<String, VecDeque<oneshot::Sender<Pass>>>,
@@ -70,7 +70,7 @@ struct State {
     is_shared: bool,
 }
 
-impl State {
+impl PacerState {
     /// Lets go whoever may; when somebody may next, if that is a matter of time.
     fn pump(&mut self, shared: &Arc<Shared>, now: Instant) -> Option<Instant> {
         let mut next: Option<Instant> = None;
@@ -172,8 +172,8 @@ impl Pacer {
     pub fn new(most: usize) -> Self {
         let shared = Shared {
             most: most.max(1),
-            state: Mutex::new(State {
-                keys: Keys::new(Instant::now()),
+            state: Mutex::new(PacerState {
+                keys: PacedKeys::new(Instant::now()),
                 turns: VecDeque::new(),
                 waiting: HashMap::new(),
                 on_their_way: 0,

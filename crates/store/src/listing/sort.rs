@@ -5,6 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::{BATCH, RowBatch};
 use crate::kit::sorter::Sorter;
 
 /// A row of a list that is sorted: by key, then as the list had it.
@@ -32,22 +33,28 @@ impl PartialOrd for SortedLine {
 
 /// Passes lines on in order once all have come, which `None` says.
 pub(super) fn sort(
-    mut lines: mpsc::Receiver<Option<SortedLine>>,
-    out: &mpsc::Sender<Vec<String>>,
+    mut lines: mpsc::Receiver<Option<Vec<SortedLine>>>,
+    out: &mpsc::Sender<RowBatch>,
     limit: u64,
 ) -> io::Result<()> {
     let mut sorter = Sorter::default();
     loop {
         match lines.blocking_recv() {
-            Some(Some(line)) => sorter.push(line)?,
+            Some(Some(lines)) => lines.into_iter().try_for_each(|line| sorter.push(line))?,
             Some(None) => break,
             None => return Ok(()),
         }
     }
+    let mut rows = RowBatch::new();
     for (_, line) in (0..limit).zip(sorter.sorted()?) {
-        if out.blocking_send(line?.cells).is_err() {
-            break;
+        rows.push(line?.cells);
+        if rows.len() == BATCH && out.blocking_send(std::mem::take(&mut rows)).is_err() {
+            return Ok(());
         }
+    }
+    if !rows.is_empty() {
+        // Whoever takes no more has what it wants.
+        let _ = out.blocking_send(rows);
     }
     Ok(())
 }

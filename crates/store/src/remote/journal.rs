@@ -196,7 +196,8 @@ impl Steps<'_> {
     pub async fn settle(&self, step: &str, result: &str, password: Option<&PasswordRow>) -> Result<(), DbError> {
         tenantry_foundation::failpoint::hit("after-answer");
         let Journal { ledger, claim, .. } = self.journal;
-        ledger.settle(claim, self.row, step, result, password.cloned()).await?;
+        let password = password.cloned();
+        ledger.settle(claim, self.row, (step, result), password).await?;
         tenantry_foundation::failpoint::hit("after-settle");
         if let Some(intent) = self.journal.intents().get_mut(&(self.row, step.to_owned())) {
             intent.result = Some(result.to_owned());

@@ -67,9 +67,19 @@ pub async fn record(
             let guid = subscription.to_string();
             let noted = match &said {
                 Said::Requested(theirs) => request(tx, &guid, theirs, now)?,
-                Said::Accepted => answer(tx, &guid, Answer::of_theirs(status::IN_PROGRESS, "accepted"), now)?,
-                Said::Declined => answer(tx, &guid, Answer::of_theirs(status::DECLINED, "declined"), now)?,
-                Said::Withdrawn => answer(tx, &guid, Answer::WITHDRAWN, now)?,
+                Said::Accepted => answer(
+                    tx,
+                    &guid,
+                    CounterpartAnswer::of_theirs(status::IN_PROGRESS, "accepted"),
+                    now,
+                )?,
+                Said::Declined => answer(
+                    tx,
+                    &guid,
+                    CounterpartAnswer::of_theirs(status::DECLINED, "declined"),
+                    now,
+                )?,
+                Said::Withdrawn => answer(tx, &guid, CounterpartAnswer::WITHDRAWN, now)?,
             };
             let noted = match noted {
                 Ok(noted) => noted,
@@ -115,14 +125,14 @@ struct Noted {
 
 /// What becomes of a request that is pending.
 #[derive(Clone, Copy)]
-struct Answer {
+struct CounterpartAnswer {
     status: &'static str,
     word: &'static str,
     /// Whether it is our request that is answered, or theirs that ends.
     is_ours: bool,
 }
 
-impl Answer {
+impl CounterpartAnswer {
     const WITHDRAWN: Self = Self {
         status: status::CANCELLED,
         word: "withdrew its request",
@@ -167,7 +177,7 @@ fn transfers(tx: &mut dyn Tx, guid: &str) -> Result<Vec<Open>, DbError> {
     tx.query(OF_SUBSCRIPTION, &[guid.into()])?.iter().map(open).collect()
 }
 
-fn answer(tx: &mut dyn Tx, guid: &str, answer: Answer, now: i64) -> Result<OrRefused<Noted>, DbError> {
+fn answer(tx: &mut dyn Tx, guid: &str, answer: CounterpartAnswer, now: i64) -> Result<OrRefused<Noted>, DbError> {
     let mut customers: Vec<i64> = transfers(tx, guid)?.iter().map(|one| one.customer).collect();
     customers.sort_unstable();
     customers.dedup();

@@ -3,14 +3,14 @@
 use tenantry_foundation::db::{DbError, Tx};
 
 /// What writes several items together, all or none of them.
-type Together<'f, 'i, T> = dyn FnMut(&mut dyn Tx, &'i [T]) -> Result<(), DbError> + 'f;
+type WriteTogether<'f, 'i, T> = dyn FnMut(&mut dyn Tx, &'i [T]) -> Result<(), DbError> + 'f;
 
 /// Writes the items together, and where a unique key refuses that, in halves, down to those that are refused alone, which are
 /// the answer. What `together` keeps, it keeps only where it succeeds.
 pub(super) fn write<'i, T>(
     tx: &mut dyn Tx,
     items: &'i [T],
-    together: &mut Together<'_, 'i, T>,
+    together: &mut WriteTogether<'_, 'i, T>,
 ) -> Result<Vec<&'i T>, DbError> {
     match (tx.attempt(&mut |tx| together(tx, items)), items) {
         (Err(DbError::Conflict(why)), [one]) => {

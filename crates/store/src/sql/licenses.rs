@@ -7,7 +7,7 @@ use tenantry_jobs::{LicenseChange, Problem, code};
 use super::lookup::{Directory, Sku, sku};
 use super::named::Named;
 use super::record::{Key, Object};
-use super::session::{Decision, Session, Step, Task};
+use super::session::{ChangeStep, Decision, Task, UnitOfWork};
 use crate::{FieldChange, SeatNeed, SeatsOf, Verdict};
 use tenantry_foundation::db::DbError;
 
@@ -64,7 +64,7 @@ impl Task for AssignLicensesTask {
         Some(self.user.key())
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let Some((id, user)) = session.find_user(self.user.customer, &self.user.name)? else {
             return Ok(Decision::reject(self.user.missing(session)?));
         };
@@ -114,7 +114,7 @@ impl Task for AssignLicensesTask {
         Ok(Decision {
             verdict: Verdict::Change(shown.collect()),
             target: session.guid(id),
-            steps: vec![Step::Edit {
+            steps: vec![ChangeStep::Edit {
                 key: Key::of(Object::User, id),
                 changes,
             }],

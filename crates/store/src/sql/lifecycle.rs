@@ -5,7 +5,7 @@ use tenantry_jobs::{PasswordReset, Problem, code};
 use super::lookup::Directory;
 use super::named::Named;
 use super::record::{Key, MUST_SET_PASSWORD, Object, Record};
-use super::session::{Decision, DeletedOf, Holds, Session, Step, Task};
+use super::session::{ChangeStep, Decision, DeletedOf, Holds, Task, UnitOfWork};
 use crate::sign_in_name::{is_restorable, taken_since_deleted};
 use crate::{Account, FieldChange, Verdict, password_just_set};
 use tenantry_foundation::db::{DbError, Tx};
@@ -49,7 +49,7 @@ impl Task for Delete {
         Some(self.0.key())
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let Some((id, user)) = session.find_user(self.0.customer, &self.0.name)? else {
             let deleted = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))?;
             return Ok(match deleted {
@@ -67,7 +67,7 @@ impl Task for Delete {
             verdict: Verdict::Change(changes),
             target: session.guid(id),
             message: format!("can be restored until {}", day(session.now + RESTORE_WITHIN_MILLIS)),
-            steps: vec![Step::DeleteUser { id, licenses: None }],
+            steps: vec![ChangeStep::DeleteUser { id, licenses: None }],
             touch: Some(self.0.touch()),
             destructive: true,
             ..Decision::default()
@@ -80,7 +80,7 @@ pub(super) struct Restore(pub(super) Named);
 
 impl Restore {
     /// Who has the name is the one that is meant, unless another one was deleted under it.
-    fn of_one_who_is_there(&self, session: &mut Session<'_>, id: i64) -> Result<Decision, DbError> {
+    fn of_one_who_is_there(&self, session: &mut UnitOfWork<'_>, id: i64) -> Result<Decision, DbError> {
         let deleted = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))?;
         let deleted_at = deleted.map(|deleted| deleted.deleted_at);
         if deleted_at.is_none_or(|at| !is_restorable(Some(at), session.now)) {
@@ -114,7 +114,7 @@ impl Task for Restore {
         taken_since_deleted(&self.0.name, None, None)
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         if let Some((id, _)) = session.find_user(self.0.customer, &self.0.name)? {
             return self.of_one_who_is_there(session, id);
         }
@@ -144,7 +144,7 @@ impl Task for Restore {
 }
 
 /// Brings a deleted user back, with those of its licences that are still to be had.
-pub(super) fn restore(session: &mut Session<'_>, id: i64, customer: i64, had: &str) -> Result<Decision, DbError> {
+pub(super) fn restore(session: &mut UnitOfWork<'_>, id: i64, customer: i64, had: &str) -> Result<Decision, DbError> {
     let (mut licenses, mut lost) = (Vec::new(), Vec::new());
     for sku in had.split(';').filter(|sku| !sku.is_empty()) {
         if session.free_seats(customer, sku)?.is_some_and(|free| free > 0) {
@@ -168,7 +168,7 @@ pub(super) fn restore(session: &mut Session<'_>, id: i64, customer: i64, had: &s
         verdict: Verdict::Change(changes),
         target: session.guid(id),
         message,
-        steps: vec![Step::RestoreUser { id, licenses }],
+        steps: vec![ChangeStep::RestoreUser { id, licenses }],
         ..Decision::default()
     })
 }
@@ -203,7 +203,7 @@ impl Task for Reset {
         Some(self.user.key())
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let Some((id, user)) = session.find_user(self.user.customer, &self.user.name)? else {
             return Ok(Decision::reject(self.user.missing(session)?));
         };
@@ -232,7 +232,7 @@ impl Task for Reset {
         Ok(Decision {
             verdict: Verdict::Change(vec![FieldChange::new("password", before, "a new one")]),
             target: session.guid(id),
-            steps: vec![Step::Edit {
+            steps: vec![ChangeStep::Edit {
                 key: Key::of(Object::User, id),
                 changes: user.changes(&wanted),
             }],

@@ -4,7 +4,7 @@ use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use tenantry_jobs::{Problem, UserRef, code};
 
 use super::lookup::{Customer, Directory, user_key};
-use super::session::{DeletedOf, Session};
+use super::session::{DeletedOf, UnitOfWork};
 use crate::Touch;
 use tenantry_foundation::db::DbError;
 use tenantry_foundation::moment::day;
@@ -44,7 +44,7 @@ impl Named {
     }
 
     /// Why there is no such user to do something with.
-    pub(super) fn missing(&self, session: &mut Session<'_>) -> Result<Problem, DbError> {
+    pub(super) fn missing(&self, session: &mut UnitOfWork<'_>) -> Result<Problem, DbError> {
         let problem = |code, expected: String| Problem::stated(code, "user_principal_name", &self.name, expected);
         Ok(
             match session.deleted_user(DeletedOf::Name(self.customer, &self.name))? {

@@ -70,7 +70,7 @@ impl SqlReader {
     }
 
     fn by_key(&self, query: Query, after: RecordKey, known: Option<Arc<dyn KnownVersions>>) -> Records {
-        let pages = by_key::Pages {
+        let pages = by_key::KeyedPages {
             reader: self.clone(),
             query,
             known,

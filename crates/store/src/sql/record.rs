@@ -324,7 +324,10 @@ impl Record {
             .collect()
     }
 
-    pub(super) fn new(object: Object, values: &[(&'static str, String)]) -> Result<Self, DbError> {
+    pub(super) fn new(
+        object: Object,
+        values: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<Self, DbError> {
         let mut record = Self {
             object,
             version: 1,
@@ -333,7 +336,7 @@ impl Record {
         };
         for (name, value) in values {
             let (at, _) = object.field(name)?;
-            record.values[at].clone_from(value);
+            record.values[at] = value;
         }
         Ok(record)
     }

@@ -7,7 +7,7 @@ use tenantry_jobs::{CustomerRef, Problem, ProductType, Removal, code};
 
 use super::lookup::{Customer, Directory};
 use super::record::{ENDED, Key, Object, RESELLER, Record};
-use super::session::{Decision, Session, Step, Task};
+use super::session::{ChangeStep, Decision, Task, UnitOfWork};
 use crate::removal::{HeldSubscription, RemovalStanding};
 use crate::{FieldChange, Touch, Verdict};
 use tenantry_foundation::db::DbError;
@@ -31,7 +31,7 @@ impl Remove {
         })
     }
 
-    fn subscriptions(&self, session: &mut Session<'_>) -> Result<Vec<(i64, Record)>, DbError> {
+    fn subscriptions(&self, session: &mut UnitOfWork<'_>) -> Result<Vec<(i64, Record)>, DbError> {
         let rows = session.tx.query(
             "SELECT id FROM subscriptions WHERE customer = $1 ORDER BY subscription_id",
             &[self.customer.id.into()],
@@ -72,11 +72,11 @@ impl Task for Remove {
         Some(self.customer.id)
     }
 
-    fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+    fn needs(&self, _session: &mut UnitOfWork<'_>) -> Result<Vec<Key>, DbError> {
         Ok(vec![Key::of(Object::Customer, self.customer.id)])
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let key = Key::of(Object::Customer, self.customer.id);
         let target = self.customer.tenant_id.clone();
         if session.customer(self.customer.id)?.get("relationship") == ENDED {
@@ -103,7 +103,7 @@ impl Task for Remove {
                         format!("{guid} {status}"),
                         format!("{guid} suspended"),
                     ));
-                    steps.push(Step::Edit {
+                    steps.push(ChangeStep::Edit {
                         key: Key::of(Object::Subscription, id),
                         changes: subscription.changes(&[
                             ("status", "suspended".to_owned()),
@@ -137,7 +137,7 @@ impl Task for Remove {
         };
         let end = FieldChange::new("relationship", RESELLER, ENDED);
         changes.push(end.clone());
-        steps.push(Step::Edit {
+        steps.push(ChangeStep::Edit {
             key,
             changes: vec![end],
         });

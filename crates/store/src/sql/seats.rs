@@ -4,7 +4,7 @@ use tenantry_jobs::{Problem, Seats, code, key};
 
 use super::lookup::{Directory, Sku};
 use super::record::Key;
-use super::session::{Decision, Session, Step, Task};
+use super::session::{ChangeStep, Decision, Task, UnitOfWork};
 use crate::Verdict;
 use tenantry_foundation::db::DbError;
 
@@ -47,17 +47,17 @@ impl Task for SetSeatsTask {
         Some(self.key.id)
     }
 
-    fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+    fn needs(&self, _session: &mut UnitOfWork<'_>) -> Result<Vec<Key>, DbError> {
         Ok(vec![self.key.clone()])
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let seats = ("seats", self.seats.to_string());
         let Some(held) = session.record(&self.key)? else {
             return Ok(Decision {
                 verdict: Verdict::Create,
                 target: self.tenant_id.clone(),
-                steps: vec![Step::Insert {
+                steps: vec![ChangeStep::Insert {
                     key: self.key.clone(),
                     values: vec![("part_number", self.part_number.clone()), seats],
                 }],

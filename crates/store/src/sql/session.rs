@@ -21,11 +21,11 @@ use tenantry_foundation::db::{DbError, Tx, Value};
 use tenantry_ledger::Installation;
 use tenantry_ledger::ids::record_id;
 
-pub(super) use decision::{Decision, Step, Task};
+pub(super) use decision::{ChangeStep, Decision, Task};
 pub(super) use users::{DeletedOf, DeletedUser, Holds};
 
 /// The records of a chunk.
-pub(super) struct Session<'t> {
+pub(super) struct UnitOfWork<'t> {
     pub(super) tx: &'t mut dyn Tx,
     pub(super) job: i64,
     pub(super) now: i64,
@@ -38,9 +38,9 @@ pub(super) struct Session<'t> {
     subscriptions: HashMap<String, Option<i64>>,
     user_counts: BTreeMap<i64, i64>,
     sizes: HashMap<i64, (String, u64)>,
-    writes: BTreeMap<(Order, usize, String), Vec<Vec<Value>>>,
+    writes: BTreeMap<(WriteOrder, usize, String), Vec<Vec<Value>>>,
     /// How often a record is written in each order; one statement writes a record once.
-    times: HashMap<(Order, Key), usize>,
+    times: HashMap<(WriteOrder, Key), usize>,
     images: Vec<Vec<Value>>,
     /// What users were changed by, as far as an undo has had to know.
     histories: history::Histories,
@@ -48,7 +48,7 @@ pub(super) struct Session<'t> {
 
 /// Statements are sent in this order, which is one that records can be moved in. Their customers are locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Order {
+enum WriteOrder {
     Restore,
     Insert,
     Edit(Object),
@@ -59,7 +59,7 @@ enum Order {
     Forget,
 }
 
-impl<'t> Session<'t> {
+impl<'t> UnitOfWork<'t> {
     pub(super) fn new(tx: &'t mut dyn Tx, job: i64, now: i64, installation: Installation) -> Self {
         Self {
             tx,
@@ -158,13 +158,13 @@ impl<'t> Session<'t> {
     }
 
     /// Carries a step of a row out, on the records here, and notes what there was before.
-    pub(super) fn perform(&mut self, row: u64, number: i64, step: Step) -> Result<(), DbError> {
+    pub(super) fn perform(&mut self, row: u64, number: i64, step: ChangeStep) -> Result<(), DbError> {
         match step {
-            Step::Edit { key, changes } => self.edit(row, number, key, &changes),
-            Step::Insert { key, values } => {
-                let record = Record::new(key.object, &values)?;
+            ChangeStep::Edit { key, changes } => self.edit(row, number, key, &changes),
+            ChangeStep::Insert { key, values } => {
+                let record = Record::new(key.object, values.iter().cloned())?;
                 self.queue(
-                    Order::Insert,
+                    WriteOrder::Insert,
                     &key,
                     record::insert(key.object),
                     record.insert_params(&key, self.job)?,
@@ -177,13 +177,13 @@ impl<'t> Session<'t> {
                         new,
                     })
                     .collect();
-                self.note(row, number, &key, None, Some(record::image(&changes, |one| &one.new)));
+                self.note((row, number), &key, None, Some(record::image(&changes, |one| &one.new)));
                 self.records.insert(key, Some(record));
                 Ok(())
             }
-            Step::Remove { key } => self.remove(row, number, key),
-            Step::DeleteUser { id, licenses } => self.delete_user(row, number, id, licenses.as_deref()),
-            Step::RestoreUser { id, licenses } => self.restore_user(row, number, id, &licenses),
+            ChangeStep::Remove { key } => self.remove(row, number, key),
+            ChangeStep::DeleteUser { id, licenses } => self.delete_user(row, number, id, licenses.as_deref()),
+            ChangeStep::RestoreUser { id, licenses } => self.restore_user(row, number, id, &licenses),
         }
     }
 
@@ -203,7 +203,7 @@ impl<'t> Session<'t> {
             self.names.insert(user_key(customer, &name.old), None);
             self.names.insert(user_key(customer, &name.new), Some(key.id));
             self.queue(
-                Order::Name,
+                WriteOrder::Name,
                 &key,
                 "UPDATE users SET named_at = $2, restored = NULL WHERE id = $1".to_owned(),
                 vec![key.id.into(), self.now.into()],
@@ -212,14 +212,13 @@ impl<'t> Session<'t> {
         record.set(changes)?;
         record.changed_by = Some(self.job);
         self.queue(
-            Order::Edit(key.object),
+            WriteOrder::Edit(key.object),
             &key,
             record::update(key.object),
             record.update_params(&key, self.job)?,
         );
         self.note(
-            row,
-            number,
+            (row, number),
             &key,
             Some(record::image(changes, |one| &one.old)),
             Some(record::image(changes, |one| &one.new)),
@@ -232,7 +231,7 @@ impl<'t> Session<'t> {
         let record = self.record(&key)?.ok_or_else(|| gone(&key))?;
         let mut params = key.params();
         params.push(record.version.into());
-        self.queue(Order::Remove, &key, record::remove(key.object), params);
+        self.queue(WriteOrder::Remove, &key, record::remove(key.object), params);
         let all: Vec<FieldChange> = key
             .object
             .names()
@@ -243,18 +242,18 @@ impl<'t> Session<'t> {
                 new: String::new(),
             })
             .collect();
-        self.note(row, number, &key, Some(record::image(&all, |one| &one.old)), None);
+        self.note((row, number), &key, Some(record::image(&all, |one| &one.old)), None);
         self.records.insert(key, None);
         Ok(())
     }
 
-    fn queue(&mut self, order: Order, key: &Key, sql: String, params: Vec<Value>) {
+    fn queue(&mut self, order: WriteOrder, key: &Key, sql: String, params: Vec<Value>) {
         let times = self.times.entry((order, key.clone())).or_default();
         self.writes.entry((order, *times, sql)).or_default().push(params);
         *times += 1;
     }
 
-    fn note(&mut self, row: u64, number: i64, key: &Key, before: Option<String>, after: Option<String>) {
+    fn note(&mut self, (row, number): (u64, i64), key: &Key, before: Option<String>, after: Option<String>) {
         self.images.push(vec![
             self.job.into(),
             row.into(),
@@ -275,7 +274,7 @@ impl<'t> Session<'t> {
             }
             return Err(match order {
                 // There is one of the same key, which a closer look may find.
-                Order::Insert => DbError::Conflict("a record of this key".to_owned()),
+                WriteOrder::Insert => DbError::Conflict("a record of this key".to_owned()),
                 // Somebody else changed the same record since it was read; the next attempt sees it.
                 _ => contended("changing the same records"),
             });

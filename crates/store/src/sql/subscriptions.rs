@@ -5,7 +5,7 @@ use tenantry_jobs::{Problem, SubscriptionState, SubscriptionStatus, Suspension, 
 use super::holdings;
 use super::lookup::Directory;
 use super::record::{Key, Object, Record};
-use super::session::{Decision, Session, Step, Task};
+use super::session::{ChangeStep, Decision, Task, UnitOfWork};
 use crate::Verdict;
 use crate::suspension::switching;
 use tenantry_foundation::db::DbError;
@@ -72,7 +72,7 @@ impl Task for Set {
         true
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let Some((id, subscription)) = session.subscription(&self.guid)? else {
             for needed in ["product", "product_type"] {
                 if !self.says(needed) {
@@ -90,7 +90,7 @@ impl Task for Set {
             return Ok(Decision {
                 verdict: Verdict::Create,
                 target: self.guid.clone(),
-                steps: vec![Step::Insert { key, values }],
+                steps: vec![ChangeStep::Insert { key, values }],
                 ..Decision::default()
             });
         };
@@ -108,7 +108,7 @@ impl Task for Set {
 
 /// Why a subscription is not the customer's to change.
 pub(super) fn foreign(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     guid: &str,
     customer: i64,
     subscription: &Record,
@@ -125,7 +125,7 @@ pub(super) fn foreign(
 }
 
 /// No subscription of that GUID; what of the customer's was meant.
-pub(super) fn unknown(session: &mut Session<'_>, guid: &str, customer: i64) -> Result<Problem, DbError> {
+pub(super) fn unknown(session: &mut UnitOfWork<'_>, guid: &str, customer: i64) -> Result<Problem, DbError> {
     let sentence = "no subscription has this id";
     let problem = Problem::stated(code::UNKNOWN_SUBSCRIPTION, "subscription_id", guid, sentence);
     let own = holdings::subscriptions(session.tx, customer)?;
@@ -166,7 +166,7 @@ impl Task for Suspend {
         Some(self.customer)
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let Some((id, subscription)) = session.subscription(&self.guid)? else {
             return Ok(Decision::reject(unknown(session, &self.guid, self.customer)?));
         };

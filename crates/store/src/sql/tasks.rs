@@ -2,7 +2,7 @@
 
 use tenantry_jobs::Problem;
 
-use super::session::{Decision, Session, Task, no_free_seats};
+use super::session::{Decision, Task, UnitOfWork, no_free_seats};
 use super::{Context, Previewed, halves};
 use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{DbError, Tx};
@@ -10,7 +10,7 @@ use tenantry_ledger::{Outcome, RowOutcome, RowWait};
 
 /// What each row of each list would do to the store as it is. Nothing is carried out, so that no row sees another.
 pub(super) fn preview<'t>(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     lists: impl Iterator<Item = &'t [Box<dyn Task>]> + Clone,
 ) -> Result<Vec<Previewed>, DbError> {
     let every: Vec<&dyn Task> = lists.clone().flat_map(all).collect();
@@ -20,7 +20,7 @@ pub(super) fn preview<'t>(
     lists.map(|tasks| preview_list(session, tasks)).collect()
 }
 
-fn preview_list(session: &mut Session<'_>, tasks: &[Box<dyn Task>]) -> Result<Previewed, DbError> {
+fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result<Previewed, DbError> {
     let (mut previews, mut needs) = (Vec::with_capacity(tasks.len()), Vec::new());
     for task in tasks {
         let decision = task.decide(session)?;
@@ -85,7 +85,7 @@ pub(super) fn apply_together(
 }
 
 fn together(
-    mut session: Session<'_>,
+    mut session: UnitOfWork<'_>,
     tasks: &[Box<dyn Task>],
     expected: Option<&Expected>,
 ) -> Result<Applied, DbError> {
@@ -101,7 +101,7 @@ fn all(tasks: &[Box<dyn Task>]) -> Vec<&dyn Task> {
 
 /// Decides and performs what one job's rows ask for.
 fn carry_out(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     tasks: &[Box<dyn Task>],
     expected: Option<&Expected>,
 ) -> Result<Applied, DbError> {
@@ -151,7 +151,7 @@ fn carry_out(
     Ok(applied)
 }
 
-fn load(session: &mut Session<'_>, tasks: &[&dyn Task]) -> Result<(), DbError> {
+fn load(session: &mut UnitOfWork<'_>, tasks: &[&dyn Task]) -> Result<(), DbError> {
     let mut users = Vec::new();
     for task in tasks {
         users.extend(task.user());
@@ -178,7 +178,7 @@ fn load(session: &mut Session<'_>, tasks: &[&dyn Task]) -> Result<(), DbError> {
 }
 
 /// Why a seat that a row needs cannot be had.
-fn seatless(session: &mut Session<'_>, needs: &[SeatNeed]) -> Result<Option<Problem>, DbError> {
+fn seatless(session: &mut UnitOfWork<'_>, needs: &[SeatNeed]) -> Result<Option<Problem>, DbError> {
     for need in needs {
         let free = session.free_seats(need.of.customer, &need.of.sku_id)?.unwrap_or(0);
         if free <= 0 {

@@ -3,7 +3,7 @@
 use tenantry_jobs::{Direction, Problem, code};
 
 use super::record::{Key, Object, Record};
-use super::session::{Session, Step};
+use super::session::{ChangeStep, UnitOfWork};
 use tenantry_foundation::db::DbError;
 use tenantry_foundation::moment::day;
 
@@ -38,7 +38,7 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    pub(super) fn guid(&self, session: &Session<'_>) -> String {
+    pub(super) fn guid(&self, session: &UnitOfWork<'_>) -> String {
         session.guid(self.id)
     }
 
@@ -66,7 +66,7 @@ impl Transfer {
     }
 
     /// Why nothing else can be done with its subscription.
-    pub(super) fn in_the_way(&self, session: &Session<'_>, guid: &str) -> Problem {
+    pub(super) fn in_the_way(&self, session: &UnitOfWork<'_>, guid: &str) -> Problem {
         let expected = format!(
             "the subscription is part of the transfer {} {} {}, {} since {}",
             self.guid(session),
@@ -82,8 +82,8 @@ impl Transfer {
         Problem::stated(code::TRANSFER_OPEN, "subscription_id", guid, expected)
     }
 
-    pub(super) fn step(&self, wanted: &[(&'static str, String)]) -> Step {
-        Step::Edit {
+    pub(super) fn step(&self, wanted: &[(&'static str, String)]) -> ChangeStep {
+        ChangeStep::Edit {
             key: Key::of(Object::Transfer, self.id),
             changes: self.record.changes(wanted),
         }
@@ -98,7 +98,7 @@ pub(super) fn partner(record: &Record) -> &str {
 }
 
 /// Every transfer of a subscription, newest first.
-pub(super) fn all(session: &mut Session<'_>, guid: &str) -> Result<Vec<Transfer>, DbError> {
+pub(super) fn all(session: &mut UnitOfWork<'_>, guid: &str) -> Result<Vec<Transfer>, DbError> {
     let rows = session.tx.query(
         "SELECT id FROM transfers WHERE subscription_id = $1 ORDER BY created_at DESC, id DESC",
         &[guid.into()],
@@ -113,7 +113,7 @@ pub(super) fn all(session: &mut Session<'_>, guid: &str) -> Result<Vec<Transfer>
 }
 
 /// The transfer a subscription is part of now.
-pub(super) fn open(session: &mut Session<'_>, guid: &str) -> Result<Option<Transfer>, DbError> {
+pub(super) fn open(session: &mut UnitOfWork<'_>, guid: &str) -> Result<Option<Transfer>, DbError> {
     let now = session.now;
     Ok(all(session, guid)?.into_iter().find(|transfer| transfer.is_open(now)))
 }

@@ -8,7 +8,7 @@ use tenantry_jobs::{Direction, Flow, Problem, ProductType, Switch, TransferActio
 
 use super::lookup::{Customer, Directory};
 use super::record::{Key, Object};
-use super::session::{Decision, Session, Step, Task};
+use super::session::{ChangeStep, Decision, Task, UnitOfWork};
 use super::subscriptions::{foreign, unknown};
 use super::transfer::{Transfer, all, partner, status};
 use crate::{FieldChange, Verdict, form};
@@ -57,7 +57,7 @@ impl SwitchSubscriptionTask {
             && (self.partner_tenant_id.is_empty() || self.partner_tenant_id == partner)
     }
 
-    fn request(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn request(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let transfers = all(session, &self.guid)?;
         let own = session.made(Object::Transfer, self.row).id;
         if let Some(begun) = transfers.iter().find(|transfer| transfer.id == own) {
@@ -120,7 +120,7 @@ impl SwitchSubscriptionTask {
             } else {
                 String::new()
             },
-            steps: vec![Step::Insert { key, values }],
+            steps: vec![ChangeStep::Insert { key, values }],
             waits: (!on_paper).then(|| format!("pending: the other partner can answer until {until}")),
             destructive: true,
             artifact,
@@ -129,7 +129,7 @@ impl SwitchSubscriptionTask {
     }
 
     /// Why the subscription is not one that can be transferred so.
-    fn cannot_be_asked_for(&self, session: &mut Session<'_>) -> Result<Option<Decision>, DbError> {
+    fn cannot_be_asked_for(&self, session: &mut UnitOfWork<'_>) -> Result<Option<Decision>, DbError> {
         let found = session.subscription(&self.guid)?;
         if self.direction == Direction::In {
             // It is the other partner's, so it is rarely known here; if it is, it may be ours already.
@@ -162,7 +162,7 @@ impl SwitchSubscriptionTask {
     }
 
     /// What has become of the row's own request.
-    fn look(&self, session: &mut Session<'_>, transfer: &Transfer) -> Result<Decision, DbError> {
+    fn look(&self, session: &mut UnitOfWork<'_>, transfer: &Transfer) -> Result<Decision, DbError> {
         let target = transfer.guid(session);
         let (status, now) = (transfer.record.get("status"), session.now);
         let first_step = next_step(session, self.row)?;
@@ -225,7 +225,7 @@ impl SwitchSubscriptionTask {
     }
 
     /// Accept, reject or cancel what is open.
-    fn answer(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn answer(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let transfers = all(session, &self.guid)?;
         let mut same = transfers.iter().filter(|transfer| self.is_same(transfer));
         let to = match self.action {
@@ -275,7 +275,7 @@ fn is_answered(now: &str, wanted: &str) -> bool {
 }
 
 /// The subscription changes hands, and the transfer is done.
-fn hand_over(session: &mut Session<'_>, transfer: &Transfer, row: u64) -> Result<Vec<Step>, DbError> {
+fn hand_over(session: &mut UnitOfWork<'_>, transfer: &Transfer, row: u64) -> Result<Vec<ChangeStep>, DbError> {
     let guid = transfer.record.get("subscription_id");
     let mut steps = vec![transfer.step(&[
         ("status", status::COMPLETED.to_owned()),
@@ -290,14 +290,14 @@ fn hand_over(session: &mut Session<'_>, transfer: &Transfer, row: u64) -> Result
         (true, _) => "deleted",
     };
     match held {
-        Some((id, record)) => steps.push(Step::Edit {
+        Some((id, record)) => steps.push(ChangeStep::Edit {
             key: Key::of(Object::Subscription, id),
             changes: record.changes(&[
                 ("status", to.to_owned()),
                 ("customer", transfer.record.get("customer").to_owned()),
             ]),
         }),
-        None if !outwards => steps.push(Step::Insert {
+        None if !outwards => steps.push(ChangeStep::Insert {
             key: session.made(Object::Subscription, row),
             values: vec![
                 ("customer", transfer.record.get("customer").to_owned()),
@@ -322,7 +322,7 @@ fn hand_over(session: &mut Session<'_>, transfer: &Transfer, row: u64) -> Result
 }
 
 /// The number of the next step of a row that has done some.
-fn next_step(session: &mut Session<'_>, row: u64) -> Result<i64, DbError> {
+fn next_step(session: &mut UnitOfWork<'_>, row: u64) -> Result<i64, DbError> {
     let found = session.tx.query_first(
         "SELECT COALESCE(MAX(step) + 1, 0) FROM before_images WHERE job = $1 AND row = $2",
         &[session.job.into(), row.into()],
@@ -347,7 +347,7 @@ impl Task for SwitchSubscriptionTask {
         true
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         match self.action {
             TransferAction::Request => self.request(session),
             TransferAction::Accept | TransferAction::Reject | TransferAction::Cancel => self.answer(session),

@@ -13,7 +13,7 @@ use tenantry_jobs::{Creates, Problem, code};
 use self::way::{Way, edited, inserted, removed, text, transfer};
 use super::lifecycle::restore;
 use super::record::{self, ENDED, Key, Object, Record};
-use super::session::{Decision, DeletedOf, Session, Step, Task};
+use super::session::{ChangeStep, Decision, DeletedOf, Task, UnitOfWork};
 use crate::{FieldChange, Touch, Verdict};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_foundation::moment::day;
@@ -27,12 +27,12 @@ pub(super) struct TakeBack {
     /// The earlier job: its sequence number, and what its rows make.
     job: i64,
     creates: Option<Creates>,
-    images: Vec<Image>,
+    images: Vec<BeforeImage>,
     /// Whose records these are.
     customer: Option<i64>,
 }
 
-struct Image {
+struct BeforeImage {
     key: Key,
     before: Option<Map<String, Json>>,
     after: Option<Map<String, Json>>,
@@ -48,13 +48,13 @@ pub(super) fn wanted(tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Res
          WHERE job = $1 AND row BETWEEN $2 AND $3 ORDER BY row, step",
         &[job.into(), (*first).into(), (*last).into()],
     )?;
-    let mut images: BTreeMap<u64, Vec<Image>> = BTreeMap::new();
+    let mut images: BTreeMap<u64, Vec<BeforeImage>> = BTreeMap::new();
     for row in found {
         let json = |at: usize| -> Result<Option<Map<String, Json>>, DbError> {
             let read = row.opt_text(at)?.map(serde_json::from_str).transpose();
             read.map_err(|error| DbError::Broken(format!("a before-image is damaged: {error}")))
         };
-        images.entry(row.int(0)? as u64).or_default().push(Image {
+        images.entry(row.int(0)? as u64).or_default().push(BeforeImage {
             key: Key {
                 object: Object::parse(row.text(1)?)?,
                 id: row.int(2)?,
@@ -112,7 +112,7 @@ impl TakeBack {
     }
 
     /// A user that a bulk kind made: it goes, unless somebody has used it since.
-    fn made_user(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn made_user(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let id = record_id(self.job, self.row);
         let Some(user) = session.record(&Key::of(Object::User, id))? else {
             return Ok(Decision::unchanged(session.guid(id)));
@@ -123,16 +123,12 @@ impl TakeBack {
         delete(session, id, &user)
     }
 
-    fn way(&self, session: &mut Session<'_>, image: &Image) -> Result<Way, DbError> {
+    fn way(&self, session: &mut UnitOfWork<'_>, image: &BeforeImage) -> Result<Way, DbError> {
         match (image.key.object, &image.before, &image.after) {
             (_, _, None) if image.before.is_none() => Ok(Way::Done),
-            (Object::User, Some(before), Some(after)) if before.contains_key("state") => self.user_state(
-                session,
-                &image.key,
-                text(before, "state"),
-                text(after, "state"),
-                text(before, "licenses"),
-            ),
+            (Object::User, Some(before), Some(after)) if before.contains_key("state") => {
+                self.user_state(session, &image.key, before, after)
+            }
             (Object::User, _, Some(after)) if after.contains_key("password_set_at") => Ok(Way::Never(
                 "a password that was handed out cannot be taken back; reset it again".to_owned(),
             )),
@@ -149,12 +145,13 @@ impl TakeBack {
 
     fn user_state(
         &self,
-        session: &mut Session<'_>,
+        session: &mut UnitOfWork<'_>,
         key: &Key,
-        before: &str,
-        after: &str,
-        licenses: &str,
+        before: &Map<String, Json>,
+        after: &Map<String, Json>,
     ) -> Result<Way, DbError> {
+        let licenses = text(before, "licenses");
+        let (before, after) = (text(before, "state"), text(after, "state"));
         let there = session.record(key)?;
         if after == "deleted" {
             if there.is_some() {
@@ -188,7 +185,10 @@ impl TakeBack {
         let changes = vec![FieldChange::new("status", "active", "deleted")];
         // A restore leaves out what no seat was free for; the next one shall try again. Earlier versions kept no note.
         let licenses = Some(licenses).filter(|had| !had.is_empty()).map(str::to_owned);
-        Ok(Way::Steps(vec![Step::DeleteUser { id: key.id, licenses }], changes))
+        Ok(Way::Steps(
+            vec![ChangeStep::DeleteUser { id: key.id, licenses }],
+            changes,
+        ))
     }
 }
 
@@ -220,14 +220,14 @@ impl Task for TakeBack {
         deleted.map(|image| image.key.id).collect()
     }
 
-    fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+    fn needs(&self, _session: &mut UnitOfWork<'_>) -> Result<Vec<Key>, DbError> {
         if self.images.is_empty() {
             return Ok(self.made().into_iter().collect());
         }
         Ok(self.images.iter().map(|image| image.key.clone()).collect())
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         match (self.images.is_empty(), self.creates) {
             (true, Some(Creates::User)) => return self.made_user(session),
             (true, Some(Creates::Customer)) => {
@@ -255,7 +255,7 @@ impl Task for TakeBack {
         }
         let destructive = steps
             .iter()
-            .any(|step| matches!(step, Step::DeleteUser { .. } | Step::Remove { .. }));
+            .any(|step| matches!(step, ChangeStep::DeleteUser { .. } | ChangeStep::Remove { .. }));
         let touch = match self.images.iter().find(|image| image.key.object == Object::User) {
             Some(image) => touch(session, &image.key)?,
             None => None,
@@ -276,7 +276,7 @@ fn reject(code: &str, expected: String) -> Decision {
     Decision::reject(Problem::stated(code, "", "", expected))
 }
 
-fn kept(session: &mut Session<'_>, by: Option<i64>) -> Result<Decision, DbError> {
+fn kept(session: &mut UnitOfWork<'_>, by: Option<i64>) -> Result<Decision, DbError> {
     let by = match by {
         Some(job) => format!("job {}", job::shown_id(session.tx, job)?),
         None => "somebody else".to_owned(),
@@ -287,7 +287,7 @@ fn kept(session: &mut Session<'_>, by: Option<i64>) -> Result<Decision, DbError>
     ))
 }
 
-fn delete(session: &mut Session<'_>, id: i64, user: &Record) -> Result<Decision, DbError> {
+fn delete(session: &mut UnitOfWork<'_>, id: i64, user: &Record) -> Result<Decision, DbError> {
     let key = Key::of(Object::User, id);
     let mut changes = vec![FieldChange::new("status", "active", "deleted")];
     if !user.get("licenses").is_empty() {
@@ -298,7 +298,7 @@ fn delete(session: &mut Session<'_>, id: i64, user: &Record) -> Result<Decision,
         verdict: Verdict::Change(changes),
         target: session.guid(id),
         code: "undone",
-        steps: vec![Step::DeleteUser { id, licenses: None }],
+        steps: vec![ChangeStep::DeleteUser { id, licenses: None }],
         touch: touch(session, &key)?,
         destructive: true,
         ..Decision::default()
@@ -306,7 +306,7 @@ fn delete(session: &mut Session<'_>, id: i64, user: &Record) -> Result<Decision,
 }
 
 /// The id a row's results show.
-fn target(session: &mut Session<'_>, key: &Key) -> Result<String, DbError> {
+fn target(session: &mut UnitOfWork<'_>, key: &Key) -> Result<String, DbError> {
     Ok(match key.object {
         Object::User | Object::Transfer => session.guid(key.id),
         Object::Customer | Object::Seats => super::lookup::tenant_of(session.tx, key.id)?,
@@ -317,7 +317,7 @@ fn target(session: &mut Session<'_>, key: &Key) -> Result<String, DbError> {
     })
 }
 
-fn touch(session: &mut Session<'_>, key: &Key) -> Result<Option<Touch>, DbError> {
+fn touch(session: &mut UnitOfWork<'_>, key: &Key) -> Result<Option<Touch>, DbError> {
     let customer = match session.record(key)? {
         Some(user) => user.int("customer"),
         None => match session.deleted_user(DeletedOf::Id(key.id))? {

@@ -5,7 +5,7 @@ use tenantry_jobs::{CustomerPatch, Problem, code, key};
 use super::create_customer::external_id_taken;
 use super::lookup::Directory;
 use super::record::{Key, Object};
-use super::session::{Decision, Session, Task};
+use super::session::{Decision, Task, UnitOfWork};
 use tenantry_foundation::db::{DbError, Tx};
 
 /// A patch, with values of its own.
@@ -50,7 +50,7 @@ impl Task for UpdateCustomer {
         true
     }
 
-    fn needs(&self, _session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+    fn needs(&self, _session: &mut UnitOfWork<'_>) -> Result<Vec<Key>, DbError> {
         Ok(vec![Key::of(Object::Customer, self.customer)])
     }
 
@@ -65,7 +65,7 @@ impl Task for UpdateCustomer {
         )
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let external_id = self.fields.iter().find(|(field, _)| *field == "external_id");
         if let Some((_, id)) = external_id.filter(|(_, id)| !id.is_empty())
             && let Some(domain) = external_id_of(session.tx, id, self.customer)?

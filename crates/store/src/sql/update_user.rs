@@ -5,7 +5,7 @@ use tenantry_jobs::{Problem, UserPatch, code};
 use super::lookup::{Directory, user_key};
 use super::named::Named;
 use super::record::{Key, Object, Record, SIGN_IN_BLOCKED};
-use super::session::{Decision, Session, Step, Task};
+use super::session::{ChangeStep, Decision, Task, UnitOfWork};
 use crate::sign_in_name::{NEW_NAME, foreign_domain, not_renamed, taken};
 use crate::{FieldChange, Verdict};
 use tenantry_foundation::db::DbError;
@@ -49,7 +49,7 @@ impl UpdateUser {
     }
 
     /// Who was renamed before is called by a name that it has no more, and is as the row asks for.
-    fn renamed_before(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn renamed_before(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let missing = self.user.missing(session)?;
         let (Some(new), code::UNKNOWN_USER) = (&self.new_name, missing.code.as_str()) else {
             return Ok(Decision::reject(missing));
@@ -88,7 +88,7 @@ impl Task for UpdateUser {
         taken(self.new_name.as_ref().unwrap_or(&self.user.name))
     }
 
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError> {
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         let Some((id, user)) = session.find_user(self.user.customer, &self.user.name)? else {
             return self.renamed_before(session);
         };
@@ -105,7 +105,7 @@ impl Task for UpdateUser {
         Ok(Decision {
             verdict: Verdict::Change(shown(changes.clone())),
             target: session.guid(id),
-            steps: vec![Step::Edit {
+            steps: vec![ChangeStep::Edit {
                 key: Key::of(Object::User, id),
                 changes,
             }],

@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
 use tenantry_foundation::clock::Clock;
-use tenantry_jobs::{Column, Row};
+use tenantry_jobs::{Column, RowCells};
 use tenantry_ledger::{Job, Ledger, RowRecord};
 use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings};
 use tenantry_store::Verdict;
@@ -162,7 +162,7 @@ impl Wire {
             named.map(|(_, value)| *value)
         };
         let row: Vec<Option<&str>> = job.columns().iter().map(cell).collect();
-        let request = job.request(&Row::new(&row)).expect("a sound row");
+        let request = job.request(&RowCells::new(&row)).expect("a sound row");
         let tenantry_jobs::Request::Change(change) = request else {
             panic!("{kind} changes nothing")
         };

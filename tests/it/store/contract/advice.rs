@@ -1,6 +1,6 @@
 //! A cell that names nothing its customer holds is told by what the customer does hold.
 
-use tenantry::testing::plan::{Limits, RowFault};
+use tenantry::testing::plan::RowFault;
 use tenantry::testing::submit::Submitted;
 use tenantry_ledger::Parameters;
 
@@ -13,7 +13,7 @@ const BACKUP: &str = "0f3a7a52-9f3e-4d53-8a8e-5b1f5d2c7e11";
 /// Code, column, value and what else is told of every fault of rows of a kind.
 async fn told(env: &StoreUnderTest, kind: &str, rows: &str) -> Vec<String> {
     let strict = Parameters::default();
-    let Ok(Submitted::Refused(mut refused)) = env.submit_with(kind, rows, Limits::NONE, strict, None).await else {
+    let Ok(Submitted::Refused(mut refused)) = env.submit_with(kind, rows, strict, None).await else {
         panic!("{kind}: it is not refused: {rows}")
     };
     let mut told = Vec::new();

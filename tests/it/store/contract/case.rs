@@ -147,7 +147,7 @@ async fn check(store: Store, case: &'static Case) -> Result<(), String> {
     };
     let end = but.back.or(case.back).unwrap_or(by_policy);
     let remains = but.remains.unwrap_or(case.remains);
-    check_undo(&env, &job, end, remains, &before, &after).await
+    check_undo(&env, &job, end, remains, (&before, &after)).await
 }
 
 /// What is done to a kind that the store does not take.
@@ -172,8 +172,7 @@ async fn check_undo(
     job: &Job,
     end: &str,
     remains: &[&str],
-    before: &[String],
-    after: &[String],
+    (before, after): (&[String], &[String]),
 ) -> Result<(), String> {
     let policy = tenantry_jobs::find(&job.kind).expect("a kind").policy();
     let undone = match env.undo(job).await {

@@ -51,8 +51,7 @@ mod key {
                 skip_invalid: true,
                 ..Parameters::default()
             };
-            env.submit_with("bulk-add-users", rows, Limits::NONE, parameters, key)
-                .await
+            env.submit_with("bulk-add-users", rows, parameters, key).await
         };
         let (first, _) = id(&submit(USERS).await.expect("submitted"));
         let job = env.ledger.job(first).await.expect("asked").expect("there");
@@ -114,12 +113,18 @@ mod retried {
             .retry(&job, &by("tester"))
             .await
             .expect("asked")
+            .queued()
             .expect("a retry");
         let retry = env.ledger.job(retry).await.expect("asked").expect("there");
         let retry = env.until_at_rest(&retry).await;
         assert_eq!(env.ends(&retry).await, ["unchanged", "applied"]);
         assert!(
-            env.ledger.retry(&retry, &by("tester")).await.expect("asked").is_err(),
+            env.ledger
+                .retry(&retry, &by("tester"))
+                .await
+                .expect("asked")
+                .queued()
+                .is_err(),
             "nothing is left"
         );
     }

@@ -1,6 +1,5 @@
 //! Passwords: set anew, and handed out to who is to have them.
 
-use tenantry::testing::plan::Limits;
 use tenantry::testing::submit::Submitted;
 use tenantry_foundation::clock::Clock;
 use tenantry_foundation::passwords::write_key_pair;
@@ -48,7 +47,7 @@ async fn sealed(env: &StoreUnderTest, kind: &str, rows: &str) -> (Job, u64) {
         seal_to: vec![key.to_string()],
         ..Parameters::default()
     };
-    let submitted = env.submit_with(kind, rows, Limits::NONE, parameters, None).await;
+    let submitted = env.submit_with(kind, rows, parameters, None).await;
     let Ok(Submitted::Queued(id)) = submitted else {
         panic!("{kind} was not queued")
     };

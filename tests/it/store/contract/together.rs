@@ -155,7 +155,7 @@ async fn all_that_is_wrong_with_a_row_is_told_in_one_round(store: Store) {
         }
         let before = env.state().await;
         let strict = Parameters::default();
-        let submitted = env.submit_with(case.kind, case.rows, Limits::NONE, strict, None).await;
+        let submitted = env.submit_with(case.kind, case.rows, strict, None).await;
         let Ok(Submitted::Refused(mut refused)) = submitted else {
             panic!("{}: it is not refused", case.kind)
         };

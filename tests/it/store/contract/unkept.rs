@@ -1,7 +1,7 @@
 //! Columns that a store has no place for: told once, at the header, and left out where that is asked for, in the job as in
 //! its plan.
 
-use tenantry::testing::plan::{Limits, RowFault};
+use tenantry::testing::plan::RowFault;
 use tenantry::testing::submit::Submitted;
 use tenantry_ledger::Parameters;
 
@@ -32,14 +32,12 @@ async fn columns_that_are_not_kept_are_told_once_or_left_out(store: Store) {
             ignore_not_kept: true,
             ..Parameters::default()
         };
-        let submitted = env
-            .submit_with(kind, rows, Limits::NONE, lenient.clone(), Some("one"))
-            .await;
+        let submitted = env.submit_with(kind, rows, lenient.clone(), Some("one")).await;
         let Ok(Submitted::Queued(id)) = submitted else {
             panic!("{kind} is not taken on {store:?}")
         };
         // Who comes again is told of the same job.
-        let again = env.submit_with(kind, rows, Limits::NONE, lenient, Some("one")).await;
+        let again = env.submit_with(kind, rows, lenient, Some("one")).await;
         assert!(matches!(again, Ok(Submitted::Same(same)) if same == id));
         let job = env.ledger.job(id).await.expect("asked").expect("there");
         assert!(job.parameters.ignore_not_kept);
@@ -62,7 +60,7 @@ async fn columns_that_are_not_kept_are_told_once_or_left_out(store: Store) {
 async fn are_told(env: &StoreUnderTest, kind: &str, rows: &str, unkept: &[&str]) {
     let before = env.state().await;
     let strict = Parameters::default();
-    let submitted = env.submit_with(kind, rows, Limits::NONE, strict, None).await;
+    let submitted = env.submit_with(kind, rows, strict, None).await;
     let Ok(Submitted::Refused(mut refused)) = submitted else {
         panic!("{kind} is not refused")
     };

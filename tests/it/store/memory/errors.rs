@@ -106,7 +106,7 @@ async fn a_store_that_does_not_let_us_in_parks_the_job() {
     // The other row may have been under way.
     assert!(store.world().effects - effects <= 1);
     let resumed = env.ledger.resume(&job, &by("tester")).await;
-    resumed.expect("asked").expect("resumed");
+    resumed.expect("asked").done().expect("resumed");
     let job = env.finish(&job).await;
     assert_eq!(env.ends(&job).await, ["applied", "applied"]);
     assert_eq!(store.world().effects - effects, 2);

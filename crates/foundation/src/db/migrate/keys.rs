@@ -11,6 +11,16 @@ const PAGE: usize = 5_000;
 
 type Fold = for<'t> fn(&'t str) -> Cow<'t, str>;
 
+/// A column of keys.
+struct KeyColumn {
+    table: &'static str,
+    /// The column that tells records apart.
+    id: &'static str,
+    column: &'static str,
+    /// The column that keys are made of.
+    text: &'static str,
+}
+
 /// Fills in every key, and tells apart the customers that have one.
 pub(super) fn fill(tx: &mut dyn Tx) -> Result<(), DbError> {
     for (table, column, text, fold) in [
@@ -20,16 +30,40 @@ pub(super) fn fill(tx: &mut dyn Tx) -> Result<(), DbError> {
         ("users", "name_key", "user_principal_name", key::user_name),
         ("deleted_users", "name_key", "user_principal_name", key::user_name),
     ] {
-        fill_column(tx, table, "id", column, text, fold)?;
+        let of = KeyColumn {
+            table,
+            id: "id",
+            column,
+            text,
+        };
+        fill_column(tx, &of, fold)?;
     }
-    fill_column(tx, "domains", "domain", "domain_key", "domain", key::domain)?;
-    number_twins(tx, "customers", "id", "external_key", "external_id", "external id")?;
-    number_twins(tx, "domains", "domain", "domain_key", "domain", "domain")?;
+    let domains = KeyColumn {
+        table: "domains",
+        id: "domain",
+        column: "domain_key",
+        text: "domain",
+    };
+    fill_column(tx, &domains, key::domain)?;
+    let external_ids = KeyColumn {
+        table: "customers",
+        id: "id",
+        column: "external_key",
+        text: "external_id",
+    };
+    number_twins(tx, &external_ids, "external id")?;
+    number_twins(tx, &domains, "domain")?;
     refuse_users_of_one_name(tx)
 }
 
 /// Most texts are their own keys, so that only the others have to be written one by one.
-fn fill_column(tx: &mut dyn Tx, table: &str, id: &str, column: &str, text: &str, fold: Fold) -> Result<(), DbError> {
+fn fill_column(tx: &mut dyn Tx, of: &KeyColumn, fold: Fold) -> Result<(), DbError> {
+    let KeyColumn {
+        table,
+        id,
+        column,
+        text,
+    } = of;
     tx.exec(
         &format!("UPDATE {table} SET {column} = {text} WHERE {text} IS NOT NULL"),
         &[],
@@ -70,7 +104,13 @@ fn id_of(row: &Row) -> Result<Value, DbError> {
 }
 
 /// Numbers the records that have the key of an earlier one.
-fn number_twins(tx: &mut dyn Tx, table: &str, id: &str, column: &str, text: &str, what: &str) -> Result<(), DbError> {
+fn number_twins(tx: &mut dyn Tx, of: &KeyColumn, what: &str) -> Result<(), DbError> {
+    let KeyColumn {
+        table,
+        id,
+        column,
+        text,
+    } = of;
     let found = tx.query(
         &format!(
             "SELECT {id}, {column}, {text} FROM {table} WHERE {column} IN

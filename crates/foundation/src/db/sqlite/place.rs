@@ -15,7 +15,7 @@ use super::tx::sql;
 
 /// Where the database is, and which file was there when it was opened.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct DatabasePlace {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -30,7 +30,7 @@ pub(super) enum Access {
     Write,
 }
 
-impl Place {
+impl DatabasePlace {
     /// Opens the file at `path`, which is made if it is not there, and remembers which one it is.
     pub(super) fn open(path: &Path) -> Result<(Self, Connection), DbError> {
         let connection = connect(path, Access::Write, OpenFlags::SQLITE_OPEN_CREATE)?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, InterruptHandle};
 
 use super::super::DbError;
-use super::place::{Access, Place};
+use super::place::{Access, DatabasePlace};
 use crate::lock::lock;
 
 /// How long a close waits for those that read; an interrupt reaches only what SQLite itself is busy with.
@@ -20,12 +20,12 @@ const AGAIN: Duration = Duration::from_millis(10);
 
 #[derive(Default)]
 pub(super) struct Readers {
-    state: Mutex<State>,
+    state: Mutex<ReaderPool>,
     left: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ReaderPool {
     closed: bool,
     idle: Vec<Connection>,
     /// By number; nothing is there to interrupt as long as the connection is being made.
@@ -34,14 +34,14 @@ struct State {
 }
 
 /// Leave to read, until it is dropped. The connection has to be gone by then.
-pub(super) struct Ticket {
+pub(super) struct ReaderTicket {
     readers: Arc<Readers>,
     number: u64,
 }
 
 impl Readers {
     /// Lets somebody in, unless the database was closed.
-    pub(super) fn enter(self: &Arc<Self>) -> Result<Ticket, DbError> {
+    pub(super) fn enter(self: &Arc<Self>) -> Result<ReaderTicket, DbError> {
         let mut state = self.state();
         if state.closed {
             return Err(DbError::Closed);
@@ -49,7 +49,7 @@ impl Readers {
         state.last += 1;
         let number = state.last;
         state.busy.insert(number, None);
-        Ok(Ticket {
+        Ok(ReaderTicket {
             readers: Arc::clone(self),
             number,
         })
@@ -73,14 +73,14 @@ impl Readers {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReaderPool> {
         lock(&self.state)
     }
 }
 
-impl Ticket {
+impl ReaderTicket {
     /// An idle connection, or a new one.
-    pub(super) fn connection(&self, place: &Place) -> Result<Connection, DbError> {
+    pub(super) fn connection(&self, place: &DatabasePlace) -> Result<Connection, DbError> {
         place.check()?;
         let idle = self.readers.state().idle.pop();
         match idle {
@@ -90,7 +90,7 @@ impl Ticket {
     }
 
     /// A new connection.
-    pub(super) fn new_connection(&self, place: &Place, access: Access) -> Result<Connection, DbError> {
+    pub(super) fn new_connection(&self, place: &DatabasePlace, access: Access) -> Result<Connection, DbError> {
         Ok(self.interruptible(place.connect(access)?))
     }
 
@@ -109,7 +109,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ReaderTicket {
     fn drop(&mut self) {
         self.readers.state().busy.remove(&self.number);
         self.readers.left.notify_all();

@@ -28,7 +28,7 @@ const MOST_ROWS: u32 = 1 << 20;
 const MOST_GAPS: u64 = 1 << 30;
 
 /// What is known before the first row.
-pub(super) struct Opened {
+pub(super) struct OpenedSheet {
     /// The sheet that is wanted.
     pub(super) name: String,
     /// The sheets that are shown.
@@ -60,14 +60,14 @@ pub(super) fn read(
     source: TextSource,
     limits: InputLimits,
     wanted: &SheetChoice,
-    opened: &SyncSender<Result<Opened, InputError>>,
+    opened: &SyncSender<Result<OpenedSheet, InputError>>,
     readings: &Receiver<Reading>,
 ) {
     let file = source.name().to_owned();
     let (mut book, hidden) = match open(source, limits, wanted.sheet.as_deref()) {
         Ok((book, name, hidden, meter)) => {
             let hidden = Arc::new(hidden);
-            let told = Opened {
+            let told = OpenedSheet {
                 name,
                 shown: shown(&book).cloned().collect(),
                 hidden: hidden.clone(),
@@ -99,13 +99,13 @@ pub(super) fn read(
     }
 }
 
-type Book = Xlsx<SpooledTempFile>;
+type Workbook = Xlsx<SpooledTempFile>;
 
 fn open(
     mut source: TextSource,
     limits: InputLimits,
     wanted: Option<&str>,
-) -> Result<(Book, String, BySheet, Meter), InputError> {
+) -> Result<(Workbook, String, BySheet, Meter), InputError> {
     let mut copy = SpooledTempFile::new(IN_MEMORY);
     let mut chunk = vec![0; 128 << 10];
     let cannot = |file: &str, error: std::io::Error| {
@@ -132,13 +132,13 @@ fn open(
 }
 
 /// The names of the sheets of cells that are not hidden.
-fn shown(book: &Book) -> impl Iterator<Item = &String> {
+fn shown(book: &Workbook) -> impl Iterator<Item = &String> {
     let sheets = book.sheets_metadata().iter();
     let shown = sheets.filter(|sheet| sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible);
     shown.map(|sheet| &sheet.name)
 }
 
-fn choose(book: &Book, file: &str, wanted: Option<&str>) -> Result<String, InputError> {
+fn choose(book: &Workbook, file: &str, wanted: Option<&str>) -> Result<String, InputError> {
     let sheets = || {
         let all = book.sheets_metadata().iter();
         all.filter(|sheet| sheet.typ == SheetType::WorkSheet)
@@ -194,7 +194,7 @@ struct SheetRows<'a> {
 }
 
 impl SheetRows<'_> {
-    fn send(&mut self, book: &mut Book, rows: &BlockSender) -> Result<(), InputError> {
+    fn send(&mut self, book: &mut Workbook, rows: &BlockSender) -> Result<(), InputError> {
         self.formatted = self.formats(book)?;
         let cells = book.worksheet_cells_reader(self.name);
         let mut cells = cells.map_err(|error| explain(self.file, &error).of_sheet(Some(self.name)))?;
@@ -246,7 +246,7 @@ impl SheetRows<'_> {
         Ok(())
     }
 
-    fn formats(&self, book: &mut Book) -> Result<Formatted, InputError> {
+    fn formats(&self, book: &mut Workbook) -> Result<Formatted, InputError> {
         let cells = book.worksheet_cells_reader(self.name);
         let cells = cells.map_err(|error| explain(self.file, &error).of_sheet(Some(self.name)))?;
         // What is damaged in the sheet is told where its rows are read.

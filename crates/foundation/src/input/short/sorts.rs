@@ -16,13 +16,13 @@ const BLANK: u8 = 64;
 /// What was seen in each column.
 #[derive(Debug, Default)]
 pub(super) struct Sorts {
-    columns: Vec<Seen>,
+    columns: Vec<SeenSorts>,
     rows: u32,
 }
 
 /// A bit for each sort of value.
 #[derive(Debug, Default, Clone, Copy)]
-struct Seen {
+struct SeenSorts {
     /// By all signs in a value.
     exact: u128,
     /// By those alone in which names, codes, numbers and addresses differ.
@@ -38,9 +38,9 @@ impl Sorts {
         self.rows += 1;
         for (at, cell) in row.cells().enumerate() {
             if self.columns.len() == at {
-                self.columns.push(Seen::default());
+                self.columns.push(SeenSorts::default());
             }
-            let value = Seen::of(cell);
+            let value = SeenSorts::of(cell);
             self.columns[at].exact |= value.exact;
             self.columns[at].rough |= value.rough;
         }
@@ -53,7 +53,7 @@ impl Sorts {
         let seen = |at: usize| self.columns.get(at).copied().unwrap_or_default();
         (1..=width.saturating_sub(row.len())).any(|by| {
             let moved = (0..row.len()).rev().map(|at| {
-                let value = row.cell(at).map(Seen::of).unwrap_or_default();
+                let value = row.cell(at).map(SeenSorts::of).unwrap_or_default();
                 (value, seen(at), seen(at + by))
             });
             let mut moved = moved
@@ -69,7 +69,7 @@ impl Sorts {
     }
 }
 
-impl Seen {
+impl SeenSorts {
     /// No bit where the value is empty.
     fn of(value: &str) -> Self {
         let value = value.trim();

@@ -97,7 +97,7 @@ struct Peak {
 
 /// A limit that is felt for.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct PacedKey {
     pub(super) belief: Belief,
     pub(super) others: Others,
     /// What others know of it is still to be read.
@@ -124,7 +124,7 @@ pub(super) struct Key {
     pub(super) excused_at: Option<Instant>,
 }
 
-impl Key {
+impl PacedKey {
     pub(super) fn new(belief: Belief, now: Instant) -> Self {
         Self {
             belief,

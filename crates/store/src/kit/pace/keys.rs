@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::key::{Belief, Key};
+use super::key::{Belief, PacedKey};
 
 /// Longer waits are no matter of a bucket that fills soon.
 const LONG: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ struct Doubt {
     until: Instant,
     ends_at: Instant,
     is_long: bool,
-    refused: Vec<Refused>,
+    refused: Vec<RefusedCall>,
     /// What was thought of the account, if it was the account's.
     account_before: Option<Belief>,
     /// A customer that was hardly called was refused, too.
@@ -54,7 +54,7 @@ struct Doubt {
 }
 
 #[derive(Debug)]
-struct Refused {
+struct RefusedCall {
     customer: String,
     before: Belief,
     after: Belief,
@@ -62,16 +62,16 @@ struct Refused {
 
 /// The account's key and its customers'.
 #[derive(Debug)]
-pub(super) struct Keys {
-    pub(super) account: Key,
-    pub(super) customers: HashMap<String, Key>,
+pub(super) struct PacedKeys {
+    pub(super) account: PacedKey,
+    pub(super) customers: HashMap<String, PacedKey>,
     doubt: Option<Doubt>,
 }
 
-impl Keys {
+impl PacedKeys {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            account: Key::new(Belief::NONE, now),
+            account: PacedKey::new(Belief::NONE, now),
             customers: HashMap::new(),
             doubt: None,
         }
@@ -82,13 +82,13 @@ impl Keys {
         if self.customers.contains_key(customer) {
             return false;
         }
-        let by_rate = |one: &&Key, other: &&Key| {
+        let by_rate = |one: &&PacedKey, other: &&PacedKey| {
             let order = one.belief.rate.partial_cmp(&other.belief.rate);
             order.unwrap_or(std::cmp::Ordering::Equal)
         };
         let mut key = match self.customers.values().max_by(by_rate) {
-            Some(fastest) if !customer.is_empty() => Key::like(fastest, now),
-            _ => Key::new(Belief::NONE, now),
+            Some(fastest) if !customer.is_empty() => PacedKey::like(fastest, now),
+            _ => PacedKey::new(Belief::NONE, now),
         };
         // What is about no customer has no limit but the account's.
         key.awaits_board = is_shared && !customer.is_empty();
@@ -190,7 +190,7 @@ impl Keys {
         let speaks_for_account = is_light && !is_excused;
         // The limit that is known, and that calls wait for, is likelier than one that nobody has met.
         let is_accounts = before.rate.is_none() && self.account.belief.rate.is_some() && self.account.is_bound();
-        let refused = Refused {
+        let refused = RefusedCall {
             customer: customer.to_owned(),
             before,
             after: key.belief,

@@ -3,6 +3,7 @@
 mod together;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -68,14 +69,14 @@ impl Limit {
 
 /// A service, and what came of the calls.
 #[derive(Default)]
-struct Service {
+struct RehearsedService {
     customer: Option<Limit>,
     account: Option<Limit>,
-    state: Mutex<Counted>,
+    state: Mutex<CallCounts>,
 }
 
 #[derive(Default)]
-struct Counted {
+struct CallCounts {
     keys: HashMap<String, Option<Count>>,
     answered: HashMap<String, u32>,
     refused: u32,
@@ -84,7 +85,7 @@ struct Counted {
     dice: u64,
 }
 
-impl Service {
+impl RehearsedService {
     fn new(customer: Option<Limit>, account: Option<Limit>) -> Self {
         Self {
             customer,
@@ -134,10 +135,10 @@ impl Service {
     }
 
     /// Calls about a customer, from one second to another, without end.
-    async fn load(&self, pacer: &Pacer, customer: &str, began: Instant, from: u64, to: u64) {
-        tokio::time::sleep(Duration::from_secs(from)).await;
+    async fn load(&self, pacer: &Pacer, customer: &str, began: Instant, seconds: Range<u64>) {
+        tokio::time::sleep(Duration::from_secs(seconds.start)).await;
         let caller = async || {
-            while began.elapsed() < Duration::from_secs(to) {
+            while began.elapsed() < Duration::from_secs(seconds.end) {
                 self.call(pacer, customer, began).await;
             }
         };
@@ -154,11 +155,11 @@ impl Service {
 }
 
 /// Customers that are called without end.
-async fn flood(service: &Service, customers: usize, seconds: u64) -> Pacer {
+async fn flood(service: &RehearsedService, customers: usize, seconds: u64) -> Pacer {
     let pacer = Pacer::new(16);
     let began = Instant::now();
     let names: Vec<String> = (0..customers).map(|n| format!("c{n}")).collect();
-    let loads = names.iter().map(|name| service.load(&pacer, name, began, 0, seconds));
+    let loads = names.iter().map(|name| service.load(&pacer, name, began, 0..seconds));
     let all = futures::future::join_all(loads);
     let patience = Duration::from_secs(seconds * 2 + 120);
     assert!(
@@ -174,7 +175,7 @@ type Case = (Option<Limit>, Option<Limit>, usize, f64, f64);
 /// In ten minutes, with all that it takes to learn the limits.
 async fn used_up(cases: impl IntoIterator<Item = Case>) {
     for (customer, account, customers, limit, most) in cases {
-        let service = Service::new(customer, account);
+        let service = RehearsedService::new(customer, account);
         flood(&service, customers, 600).await;
         let (used, refused) = service.shares(limit);
         let what = format!("{customer:?}, {account:?}, {customers} customers: {used:.3} used, {refused:.4} refused");
@@ -238,7 +239,7 @@ async fn whose_limit_it_was_turns_out() {
         (None, Some(minute), 30, (true, 0)),
         (Some(second), Some(minute), 30, (true, 0)),
     ] {
-        let service = Service::new(customer, account);
+        let service = RehearsedService::new(customer, account);
         let pacer = flood(&service, customers, 120).await;
         assert_eq!(
             felt(&pacer),
@@ -255,21 +256,21 @@ async fn a_newcomer_tells_the_accounts_limit_from_a_customers() {
         (Some(Limit::Window(20, 1)), Some(Limit::Window(500, 60)), true),
         (Some(Limit::Window(500, 60)), None, false),
     ] {
-        let service = Service::new(customer, account);
+        let service = RehearsedService::new(customer, account);
         let (pacer, began) = (Pacer::new(16), Instant::now());
         // The large one is blocked when the small one comes.
         let small = async {
             tokio::time::sleep(Duration::from_secs(40)).await;
             service.call(&pacer, "small", began).await
         };
-        let (went, ()) = futures::join!(small, service.load(&pacer, "large", began, 0, 45));
+        let (went, ()) = futures::join!(small, service.load(&pacer, "large", began, 0..45));
         assert_eq!(felt(&pacer).0, expected, "{customer:?}, {account:?}");
         assert!(went || expected, "a customer's limit stopped another one");
     }
 }
 
 /// How long ten rows of a customer take, with a look beforehand.
-async fn small_job(service: &Service, pacer: &Pacer, began: Instant) -> Duration {
+async fn small_job(service: &RehearsedService, pacer: &Pacer, began: Instant) -> Duration {
     let submitted = Instant::now();
     let call = async || while !service.call(pacer, "small", began).await {};
     call().await;
@@ -282,9 +283,9 @@ async fn small_job(service: &Service, pacer: &Pacer, began: Instant) -> Duration
 async fn a_small_job_is_not_kept_waiting_by_a_large_one() {
     let (second, minute) = (Limit::Window(20, 1), Limit::Window(500, 60));
     for (customer, account) in [(Some(second), None), (None, Some(minute)), (Some(second), Some(minute))] {
-        let service = Service::new(customer, account);
+        let service = RehearsedService::new(customer, account);
         let alone = small_job(&service, &Pacer::new(16), Instant::now()).await;
-        let service = Service::new(customer, account);
+        let service = RehearsedService::new(customer, account);
         let (pacer, began) = (Pacer::new(16), Instant::now());
         let small = async {
             // One in between, from which the limits are known.
@@ -293,7 +294,7 @@ async fn a_small_job_is_not_kept_waiting_by_a_large_one() {
             tokio::time::sleep(Duration::from_secs(100)).await;
             small_job(&service, &pacer, began).await
         };
-        let (beside, ()) = futures::join!(small, service.load(&pacer, "large", began, 0, 260));
+        let (beside, ()) = futures::join!(small, service.load(&pacer, "large", began, 0..260));
         assert!(
             beside < alone * 2,
             "{customer:?}, {account:?}: {beside:?} beside, {alone:?} alone"

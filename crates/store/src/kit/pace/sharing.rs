@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::board::{BoardError, KeyReport, KeyState, LimitBoard};
-use super::key::{Belief, Key};
-use super::{Shared, State};
+use super::key::{Belief, PacedKey};
+use super::{PacerState, Shared};
 use tenantry_foundation::tasks;
 
 /// How often the board is looked at while there are calls.
@@ -115,14 +115,14 @@ impl Exchange {
     }
 }
 
-fn take(key: &mut Key, told: &KeyState, now: Instant) {
+fn take(key: &mut PacedKey, told: &KeyState, now: Instant) {
     key.others = told.others;
     key.awaits_board = false;
     key.adopt(Belief::told(told.estimate), told.blocked_for, now);
 }
 
 /// What there is to put up of a key, but for its name.
-fn report(key: &Key, now: Instant, waits: bool) -> KeyReport {
+fn report(key: &PacedKey, now: Instant, waits: bool) -> KeyReport {
     KeyReport {
         name: String::new(),
         estimate: key.belief.estimate(),
@@ -132,7 +132,7 @@ fn report(key: &Key, now: Instant, waits: bool) -> KeyReport {
     }
 }
 
-impl State {
+impl PacerState {
     /// From now on a key is looked up before it is called for the first time.
     fn await_board(&mut self) {
         self.is_shared = true;
@@ -155,7 +155,7 @@ impl State {
     /// The keys in use, the account's (which is no customer's) first, and what there is to put up of them.
     fn report(&self, now: Instant) -> (Vec<Option<String>>, Vec<KeyReport>) {
         let account = &self.keys.account;
-        let is_active = |key: &Key| {
+        let is_active = |key: &PacedKey| {
             key.awaits_board || now.saturating_duration_since(key.called_at) < ACTIVE || now < key.blocked_until
         };
         if self.waiting.is_empty() && !is_active(account) {

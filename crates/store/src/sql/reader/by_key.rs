@@ -15,13 +15,13 @@ const PAGE: u64 = 4_000;
 
 /// Records of one sort in the order of their keys. They have all the fields that are copied, whichever are asked for, and
 /// customers their identity; of the customers they are of, the key alone is known.
-pub(super) struct Pages {
+pub(super) struct KeyedPages {
     pub(super) reader: SqlReader,
     pub(super) query: Query,
     pub(super) known: Option<Arc<dyn KnownVersions>>,
 }
 
-impl Pages {
+impl KeyedPages {
     /// The page behind a key, and its last key; none if there are no more pages.
     pub(super) async fn next(&self, after: RecordKey) -> Result<(Vec<StoreRecord>, Option<RecordKey>), ApplyError> {
         let (kind, rows) = (self.query.kind, self.query.limit.unwrap_or(PAGE).min(PAGE));
@@ -50,7 +50,7 @@ fn object(kind: RecordKind) -> Object {
     }
 }
 
-struct Head {
+struct KeyedHead {
     key: RecordKey,
     /// Its id, or the customer's of seats.
     id: i64,
@@ -64,7 +64,7 @@ fn heads(
     owner: Option<i64>,
     after: &RecordKey,
     rows: u64,
-) -> Result<Vec<Head>, DbError> {
+) -> Result<Vec<KeyedHead>, DbError> {
     let table = object(kind).table();
     let byte_order = match tx.dialect() {
         Dialect::Sqlite => "",
@@ -99,7 +99,7 @@ fn heads(
     let _ = write!(sql, " ORDER BY {order} LIMIT {rows}");
     let head = |row: &Row| {
         let id = row.int(0)?;
-        Ok(Head {
+        Ok(KeyedHead {
             key: RecordKey::new(digits(id), row.text_or_empty(1)?),
             id,
             owner: row.int(2)?,
@@ -113,11 +113,11 @@ fn heads(
 fn records(
     tx: &mut dyn Tx,
     kind: RecordKind,
-    heads: Vec<Head>,
+    heads: Vec<KeyedHead>,
     known: &HashMap<RecordKey, i64>,
 ) -> Result<Vec<StoreRecord>, DbError> {
     let object = object(kind);
-    let is_known = |head: &Head| known.get(&head.key) == Some(&head.version);
+    let is_known = |head: &KeyedHead| known.get(&head.key) == Some(&head.version);
     let keys: Vec<Key> = heads
         .iter()
         .filter(|head| !is_known(head))
@@ -156,13 +156,13 @@ fn records(
 }
 
 /// What a customer has that never changes.
-struct Identity {
+struct StoredIdentity {
     id: String,
     domain: String,
     fields: Vec<(&'static str, String)>,
 }
 
-fn key(object: Object, head: &Head) -> Key {
+fn key(object: Object, head: &KeyedHead) -> Key {
     match object {
         Object::Seats => Key::seats(head.id, &head.key.part),
         _ => Key::of(object, head.id),
@@ -170,7 +170,7 @@ fn key(object: Object, head: &Head) -> Key {
 }
 
 /// The identities of customers, in the order of the keys.
-fn identities(tx: &mut dyn Tx, keys: &[Key]) -> Result<Vec<Option<Identity>>, DbError> {
+fn identities(tx: &mut dyn Tx, keys: &[Key]) -> Result<Vec<Option<StoredIdentity>>, DbError> {
     let ids: Vec<Vec<Value>> = keys.iter().map(|key| vec![key.id.into()]).collect();
     let found = tx.query_each(
         "SELECT tenant_id, domain, registration_number, associated_partner_id FROM customers WHERE id = $1",
@@ -180,7 +180,7 @@ fn identities(tx: &mut dyn Tx, keys: &[Key]) -> Result<Vec<Option<Identity>>, Db
     let each = |(mut rows, domains): (Vec<Row>, Vec<Row>)| {
         let Some(row) = rows.first_mut() else { return Ok(None) };
         let domains: Vec<&str> = domains.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?;
-        Ok(Some(Identity {
+        Ok(Some(StoredIdentity {
             id: row.take_text(0)?,
             domain: row.take_text(1)?,
             fields: vec![

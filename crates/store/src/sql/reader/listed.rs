@@ -25,7 +25,7 @@ pub(super) fn read(
 ) -> Result<(), DbError> {
     let part_numbers = part_numbers(tx, query)?;
     let paged = PagedQuery::of(query, filter, order, tx.dialect());
-    let mut customers = Customers::default();
+    let mut customers = KnownCustomers::default();
     let mut after: Option<PageEnd> = None;
     let mut left = query.limit.unwrap_or(u64::MAX);
     while left > 0 {
@@ -65,9 +65,9 @@ fn part_numbers(tx: &mut dyn Tx, query: &Query) -> Result<HashMap<String, String
 
 /// The customers that records are of, by number.
 #[derive(Default)]
-struct Customers(HashMap<i64, Arc<CustomerHead>>);
+struct KnownCustomers(HashMap<i64, Arc<CustomerHead>>);
 
-impl Customers {
+impl KnownCustomers {
     /// Looks up those of a page that it does not know. Customers themselves are told by their own rows.
     fn learn(&mut self, tx: &mut dyn Tx, kind: RecordKind, page: &[Row]) -> Result<(), DbError> {
         if kind == RecordKind::Customer {
@@ -131,7 +131,7 @@ fn record(
     paged: &PagedQuery,
     kind: RecordKind,
     row: &mut Row,
-    customers: &Customers,
+    customers: &KnownCustomers,
     part_numbers: &HashMap<String, String>,
 ) -> Result<StoreRecord, DbError> {
     let number = row.int(CUSTOMER)?;

@@ -100,11 +100,11 @@ pub(super) struct PagedQuery {
     wheres: Vec<String>,
     params: Vec<Value>,
     /// What rows are sorted by before that.
-    sort: Option<Sort>,
+    sort: Option<SortBy>,
     pub(super) page_rows: u64,
 }
 
-struct Sort {
+struct SortBy {
     sql: String,
     is_number: bool,
     descending: bool,
@@ -155,7 +155,7 @@ impl PagedQuery {
         let sort = order.map(|Order { field, descending }| {
             let by = column(kind, field, dialect);
             let is_number = matches!(by.form, ColumnForm::Number | ColumnForm::Blocked);
-            Sort {
+            SortBy {
                 sql: if is_number {
                     format!("COALESCE({}, 0)", by.sql)
                 } else {

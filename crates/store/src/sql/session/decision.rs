@@ -2,7 +2,7 @@
 
 use tenantry_jobs::{Problem, code};
 
-use super::Session;
+use super::UnitOfWork;
 use crate::sql::record::{Key, Object};
 use crate::{Account, FieldChange, SeatNeed, Touch, Verdict};
 use tenantry_foundation::db::DbError;
@@ -53,7 +53,7 @@ pub(in crate::sql) trait Task: Send + Sync {
     }
 
     /// The records it will certainly ask for, so that a chunk's can be read together.
-    fn needs(&self, session: &mut Session<'_>) -> Result<Vec<Key>, DbError> {
+    fn needs(&self, session: &mut UnitOfWork<'_>) -> Result<Vec<Key>, DbError> {
         // Who is not there under its name may have been given the new one before.
         let names = [self.user(), self.new_name()];
         let known = names.into_iter().flatten().find_map(|name| session.known_user(&name));
@@ -67,7 +67,7 @@ pub(in crate::sql) trait Task: Send + Sync {
     }
 
     /// What it would do to the store as it is.
-    fn decide(&self, session: &mut Session<'_>) -> Result<Decision, DbError>;
+    fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError>;
 }
 
 /// What a row would do, and how.
@@ -80,7 +80,7 @@ pub(in crate::sql) struct Decision {
     pub(in crate::sql) code: &'static str,
     pub(in crate::sql) message: String,
     /// Done even for a row that is refused: what was found out about it.
-    pub(in crate::sql) steps: Vec<Step>,
+    pub(in crate::sql) steps: Vec<ChangeStep>,
     /// Whether this is the row's first turn, and which step is its next.
     pub(in crate::sql) begins: bool,
     pub(in crate::sql) first_step: i64,
@@ -142,7 +142,7 @@ impl Decision {
         Self {
             verdict: Verdict::Change(changes.clone()),
             target: target.into(),
-            steps: vec![Step::Edit { key, changes }],
+            steps: vec![ChangeStep::Edit { key, changes }],
             ..Self::default()
         }
     }
@@ -150,7 +150,7 @@ impl Decision {
 
 /// One thing done to one record.
 #[derive(Debug, Clone)]
-pub(in crate::sql) enum Step {
+pub(in crate::sql) enum ChangeStep {
     /// Fields get other values.
     Edit { key: Key, changes: Vec<FieldChange> },
     /// A record comes to be.

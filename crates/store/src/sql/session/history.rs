@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::Session;
+use super::UnitOfWork;
 use crate::password_kinds;
 use crate::sql::record::{Object, Record};
 use tenantry_foundation::db::DbError;
@@ -36,7 +36,7 @@ pub(super) struct Histories {
     at_work: HashMap<i64, Arc<[PasswordJob]>>,
 }
 
-impl Session<'_> {
+impl UnitOfWork<'_> {
     /// The job that gave a user the password that was set at that time; `None` where it was not given here.
     pub(in crate::sql) fn password_job(
         &mut self,
@@ -84,7 +84,7 @@ impl Session<'_> {
     }
 }
 
-fn read(session: &mut Session<'_>, first: i64) -> Result<HashMap<i64, Vec<RecordChange>>, DbError> {
+fn read(session: &mut UnitOfWork<'_>, first: i64) -> Result<HashMap<i64, Vec<RecordChange>>, DbError> {
     let rows = session.tx.query(
         "SELECT target, job, before, after FROM before_images
          WHERE job > $1 AND object = $2 AND target BETWEEN $3 AND $4 ORDER BY job, row, step",

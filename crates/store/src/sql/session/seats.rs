@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Session, contended};
+use super::{UnitOfWork, contended};
 use crate::sql::record::{Key, Object, Record};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// Seats by customer and SKU.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    of: BTreeMap<(i64, String), Seats>,
+    of: BTreeMap<(i64, String), SeatChange>,
     /// Customers whose seats have been read.
     customers: HashSet<i64>,
     /// Those whose seats are read with the next one's.
@@ -17,7 +17,7 @@ pub(super) struct Counted {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Seats {
+struct SeatChange {
     free: i64,
     taken: i64,
 }
@@ -38,7 +38,7 @@ impl Counted {
     }
 }
 
-impl Session<'_> {
+impl UnitOfWork<'_> {
     /// Says whose seats may be asked for, so that they are read together.
     pub(in crate::sql) fn expect_customers(&mut self, customers: impl IntoIterator<Item = i64>) {
         self.seats.expected.extend(customers);
@@ -65,7 +65,7 @@ impl Session<'_> {
                 let free = row.int(names.len() + 3)?;
                 self.seats
                     .of
-                    .insert((*customer, key.part.clone()), Seats { free, taken: 0 });
+                    .insert((*customer, key.part.clone()), SeatChange { free, taken: 0 });
                 let held = Record::read(Object::Seats, &row)?;
                 self.records.entry(key).or_insert(Some(held));
             }

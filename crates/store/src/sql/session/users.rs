@@ -1,6 +1,6 @@
 //! Users in a session: those that are there, those that were deleted, and the way from one to the other.
 
-use super::{Order, Session, gone};
+use super::{UnitOfWork, WriteOrder, gone};
 use crate::sql::lookup;
 use crate::sql::record::{Key, Object, Record, stored};
 use tenantry_foundation::db::{DbError, Value};
@@ -32,7 +32,7 @@ pub(in crate::sql) enum Holds {
     Since(Option<i64>),
 }
 
-impl Session<'_> {
+impl UnitOfWork<'_> {
     /// How a user came to have its name.
     pub(in crate::sql) fn named(&mut self, id: i64) -> Result<Holds, DbError> {
         let sql = "SELECT named_at, restored FROM users WHERE id = $1";
@@ -202,15 +202,15 @@ impl Session<'_> {
             self.now.into(),
             stored(remembered),
         ];
-        self.queue(Order::Delete, &key, sql, params);
+        self.queue(WriteOrder::Delete, &key, sql, params);
         self.queue(
-            Order::Forget,
+            WriteOrder::Forget,
             &key,
             "DELETE FROM users WHERE id = $1 AND version = $2".to_owned(),
             vec![id.into(), user.version.into()],
         );
         let (before, after) = (user_state(true, user.get("licenses")), user_state(false, ""));
-        self.note(row, number, &key, Some(before), Some(after));
+        self.note((row, number), &key, Some(before), Some(after));
         self.names.insert(key_of(&user), None);
         self.records.insert(key, None);
         Ok(())
@@ -236,9 +236,9 @@ impl Session<'_> {
             stored(&licenses),
             self.now.into(),
         ];
-        self.queue(Order::Restore, &key, sql, params);
+        self.queue(WriteOrder::Restore, &key, sql, params);
         self.queue(
-            Order::Forget,
+            WriteOrder::Forget,
             &key,
             "DELETE FROM deleted_users WHERE id = $1 AND version = $2".to_owned(),
             vec![id.into(), deleted.user.version.into()],
@@ -246,7 +246,7 @@ impl Session<'_> {
         // Those that could not be had again belong to what was, too.
         let before = user_state(false, deleted.user.get("licenses"));
         let after = user_state(true, &licenses);
-        self.note(row, number, &key, Some(before), Some(after));
+        self.note((row, number), &key, Some(before), Some(after));
         let mut user = deleted.user;
         user.version += 1;
         user.changed_by = Some(self.job);

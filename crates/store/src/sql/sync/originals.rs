@@ -185,11 +185,11 @@ impl Walk {
         Ok(page)
     }
 
-    fn original(&self, read: reader::StoreRecord) -> Result<Original, DbError> {
+    fn original(&self, mut read: reader::StoreRecord) -> Result<Original, DbError> {
         let content = if read.is_known {
             None
         } else {
-            Some(self.content(&read)?)
+            Some(self.content(&mut read)?)
         };
         Ok(Original {
             owner: read.customer.key().to_owned(),
@@ -198,22 +198,23 @@ impl Walk {
         })
     }
 
-    fn content(&self, read: &reader::StoreRecord) -> Result<Content, DbError> {
-        let of = |field: &'static str| (field, read.get(field).to_owned());
-        let mut values: Vec<(&'static str, String)> =
-            fields(self.step, self.reader.as_ref()).into_iter().map(of).collect();
+    /// Takes the fields out of what was read.
+    fn content(&self, read: &mut reader::StoreRecord) -> Result<Content, DbError> {
+        let fields = fields(self.step, self.reader.as_ref()).into_iter().enumerate();
+        let mut values: Vec<(&'static str, String)> = fields.map(|(at, field)| (field, read.take(field, at))).collect();
         if self.step == SyncStep::Users && !self.reader.keeps(self.step.kind(), "flags") {
             // A user has to have some here.
             values.push(("flags", "0".to_owned()));
         }
-        let mut record = Record::new(self.step.object(), &values)?;
-        record.version = read.version.unwrap_or_else(|| fingerprint(&values));
-        let customer = &read.customer;
+        let version = read.version.unwrap_or_else(|| fingerprint(&values));
+        let mut record = Record::new(self.step.object(), values)?;
+        record.version = version;
+        let customer = read.customer.clone();
         let identity = (self.step == SyncStep::Customers).then(|| Identity {
             tenant_id: customer.id.clone(),
             domain: customer.domain.clone(),
-            registration_number: read.get("registration_number").to_owned(),
-            associated_partner_id: read.get("associated_partner_id").to_owned(),
+            registration_number: read.take("registration_number", 0),
+            associated_partner_id: read.take("associated_partner_id", 0),
             domains: read.get("domains").split(';').map(str::to_owned).collect(),
         });
         Ok(Content { record, identity })

@@ -81,7 +81,8 @@ impl Settling {
             .filter(|(key, link)| link.version != GONE && !present.contains(key) && !page.is_unread(key))
             .map(|(key, link)| (key.clone(), *link))
             .collect();
-        let wanted = self.wanted(tx, page, request, &links, progress)?;
+        let changed = changed(page, request.full, &links);
+        let wanted = self.placed(tx, page.step, changed, progress)?;
         if self.writes_as.is_some() {
             let linked = wanted.iter().filter_map(|one| one.link).chain(gone.values().copied());
             let mut keys: Vec<Key> = linked.map(|link| Key::of(object, link.local)).collect();
@@ -186,31 +187,15 @@ impl Settling {
         Ok(changes)
     }
 
-    /// The originals of a page that are not as their copies were, as they should be here.
-    fn wanted<'p>(
+    /// With the customers here that they belong to; without those whose customer is not here.
+    fn placed<'p>(
         &self,
         tx: &mut dyn Tx,
-        page: &'p SyncPage,
-        request: &SyncRequest,
-        links: &HashMap<RecordKey, Link>,
+        step: SyncStep,
+        wanted: Vec<WantedCopy<'p>>,
         progress: &mut SyncProgress,
     ) -> Result<Vec<WantedCopy<'p>>, DbError> {
-        let mut wanted = Vec::new();
-        for original in &page.originals {
-            let Some(content) = &original.content else { continue };
-            let link = links.get(&original.key).copied();
-            if request.full || link.is_none_or(|link| link.version != content.record.version) {
-                wanted.push(WantedCopy {
-                    key: &original.key,
-                    owner: &original.owner,
-                    place: 0,
-                    record: content.record.clone(),
-                    identity: content.identity.as_ref(),
-                    link,
-                });
-            }
-        }
-        if page.step == SyncStep::Customers {
+        if step == SyncStep::Customers {
             return Ok(wanted);
         }
         let owners = self.owners(tx, &wanted)?;
@@ -219,15 +204,15 @@ impl Settling {
             match owners.get(one.owner) {
                 Some(owner) => {
                     one.place = *owner;
-                    if page.step != SyncStep::Seats {
+                    if step != SyncStep::Seats {
                         one.record.put("customer", owner.to_string())?;
                     }
                     placed.push(one);
                 }
                 // Its customer comes with the same run, so nothing can be in its way.
                 None if self.coming.contains(one.owner) => {
-                    progress.count(page.step).new += 1;
-                    progress.note_new(page.step, one.key, &one.record);
+                    progress.count(step).new += 1;
+                    progress.note_new(step, one.key, &one.record);
                 }
                 // Its customer was left out, or is newer than this run.
                 None => {}
@@ -255,6 +240,26 @@ impl Settling {
         }
         Ok(here)
     }
+}
+
+/// The originals of a page that are not as their copies were; `full`: all of them.
+fn changed<'p>(page: &'p SyncPage, full: bool, links: &HashMap<RecordKey, Link>) -> Vec<WantedCopy<'p>> {
+    let mut wanted = Vec::new();
+    for original in &page.originals {
+        let Some(content) = &original.content else { continue };
+        let link = links.get(&original.key).copied();
+        if full || link.is_none_or(|link| link.version != content.record.version) {
+            wanted.push(WantedCopy {
+                key: &original.key,
+                owner: &original.owner,
+                place: 0,
+                record: content.record.clone(),
+                identity: content.identity.as_ref(),
+                link,
+            });
+        }
+    }
+    wanted
 }
 
 /// What has to change for `now` to be as `wanted`, but for fields that the other store does not keep.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::super::record::{Key, Object, Record};
-use super::super::session::{DeletedOf, Session, Step};
+use super::super::session::{ChangeStep, DeletedOf, UnitOfWork};
 use super::super::transfer::status;
 use super::super::{update_customer, update_user};
 use crate::FieldChange;
@@ -12,14 +12,14 @@ use tenantry_foundation::db::DbError;
 
 /// What is to be done about one image.
 pub(super) enum Way {
-    Steps(Vec<Step>, Vec<FieldChange>),
+    Steps(Vec<ChangeStep>, Vec<FieldChange>),
     Done,
     Kept(Option<i64>),
     Never(String),
 }
 
 /// A request can be withdrawn until it is answered.
-pub(super) fn transfer(session: &mut Session<'_>, key: &Key, after: &Map<String, Json>) -> Result<Way, DbError> {
+pub(super) fn transfer(session: &mut UnitOfWork<'_>, key: &Key, after: &Map<String, Json>) -> Result<Way, DbError> {
     let Some(transfer) = session.record(key)? else {
         return Ok(Way::Done);
     };
@@ -32,7 +32,7 @@ pub(super) fn transfer(session: &mut Session<'_>, key: &Key, after: &Map<String,
             ]);
             let shown = vec![FieldChange::new("transfer", now, status::CANCELLED)];
             Way::Steps(
-                vec![Step::Edit {
+                vec![ChangeStep::Edit {
                     key: key.clone(),
                     changes,
                 }],
@@ -46,7 +46,7 @@ pub(super) fn transfer(session: &mut Session<'_>, key: &Key, after: &Map<String,
 
 /// Fields that were changed get their old values back, if they still have the new ones.
 pub(super) fn edited(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     object: Object,
     key: &Key,
     before: &Map<String, Json>,
@@ -92,7 +92,7 @@ pub(super) fn edited(
         return Ok(Way::Never(why));
     }
     let changes = record.changes(&wanted);
-    let step = Step::Edit {
+    let step = ChangeStep::Edit {
         key: key.clone(),
         changes: changes.clone(),
     };
@@ -119,7 +119,7 @@ fn flags_since(now: &str, before: &str, after: &str) -> (String, String) {
 
 /// Why old values cannot come back although nobody has changed the record.
 fn in_the_way(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     object: Object,
     key: &Key,
     record: &Record,
@@ -161,7 +161,7 @@ fn in_the_way(
 
 /// A record that a row made goes, if nobody has changed it since.
 pub(super) fn inserted(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     object: Object,
     key: &Key,
     after: &Map<String, Json>,
@@ -186,12 +186,12 @@ pub(super) fn inserted(
         }
     }
     let shown = vec![FieldChange::new(object.as_str(), "there", "removed")];
-    Ok(Way::Steps(vec![Step::Remove { key: key.clone() }], shown))
+    Ok(Way::Steps(vec![ChangeStep::Remove { key: key.clone() }], shown))
 }
 
 /// A record that an undo removed comes back.
 pub(super) fn removed(
-    session: &mut Session<'_>,
+    session: &mut UnitOfWork<'_>,
     object: Object,
     key: &Key,
     before: &Map<String, Json>,
@@ -206,7 +206,7 @@ pub(super) fn removed(
     }
     let shown = vec![FieldChange::new(object.as_str(), "", "there")];
     Ok(Way::Steps(
-        vec![Step::Insert {
+        vec![ChangeStep::Insert {
             key: key.clone(),
             values,
         }],

@@ -10,15 +10,15 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::super::{BoardError, Estimate, KeyReport, KeyState, LimitBoard, Others, Pacer};
-use super::{Limit, Service};
+use super::{Limit, RehearsedService};
 
 #[derive(Default)]
 struct Board {
-    keys: Mutex<HashMap<String, Kept>>,
+    keys: Mutex<HashMap<String, BoardEntry>>,
     is_away: AtomicBool,
 }
 
-struct Kept {
+struct BoardEntry {
     estimate: Estimate,
     until: Instant,
     /// What each worker does with it, and when it said so.
@@ -26,17 +26,17 @@ struct Kept {
 }
 
 /// A worker's place at the board.
-struct Place {
+struct BoardPlace {
     board: Arc<Board>,
     worker: usize,
 }
 
-impl Place {
+impl BoardPlace {
     fn one(&self, report: &KeyReport) -> KeyState {
         let now = Instant::now();
         let (estimate, until) = (report.estimate, now + report.blocked_for);
         let mut keys = self.board.keys.lock().expect("a lock");
-        let kept = keys.entry(report.name.clone()).or_insert_with(|| Kept {
+        let kept = keys.entry(report.name.clone()).or_insert_with(|| BoardEntry {
             estimate,
             until,
             workers: HashMap::new(),
@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-impl LimitBoard for Place {
+impl LimitBoard for BoardPlace {
     fn exchange<'a>(&'a self, reports: &'a [KeyReport]) -> BoxFuture<'a, Result<Vec<KeyState>, BoardError>> {
         async move {
             if self.board.is_away.load(Ordering::Relaxed) {
@@ -90,7 +90,7 @@ impl LimitBoard for Place {
 fn pacer(board: &Arc<Board>, worker: usize) -> Pacer {
     let pacer = Pacer::new(16);
     let board = board.clone();
-    pacer.share(Arc::new(Place { board, worker }), "an account");
+    pacer.share(Arc::new(BoardPlace { board, worker }), "an account");
     pacer
 }
 
@@ -98,12 +98,12 @@ fn pacer(board: &Arc<Board>, worker: usize) -> Pacer {
 /// the calls that were refused.
 async fn three(board: &Arc<Board>) -> (f64, f64) {
     let limit = Limit::Window(60, 1);
-    let service = Service::new(Some(limit), None);
+    let service = RehearsedService::new(Some(limit), None);
     let pacers = [1, 2, 3].map(|worker| pacer(board, worker));
     let began = Instant::now();
     let from = [0, 0, 100];
     let loads = pacers.iter().zip(from);
-    let loads = loads.map(|(pacer, from)| service.load(pacer, "a", began, from, 300));
+    let loads = loads.map(|(pacer, from)| service.load(pacer, "a", began, from..300));
     let all = futures::future::join_all(loads);
     let all = tokio::time::timeout(Duration::from_secs(600), all).await;
     assert!(all.is_ok(), "somebody was never let go");
