@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::CONTENT_TYPE;
 use crate::secret::Secret;
 pub(crate) use look::Asked;
-use look::{Look, Readiness};
+use look::{LedgerLook, Readiness};
 
 /// An address that is listened on.
 pub(crate) struct Listener {
@@ -46,14 +46,14 @@ impl Listener {
 }
 
 struct Shared {
-    look: Look,
+    look: LedgerLook,
     token: Secret,
 }
 
 /// Answers until `closed`.
 pub(crate) async fn serve(listener: Listener, asked: Asked, closed: CancellationToken) {
     let shared = Arc::new(Shared {
-        look: Look::new(asked),
+        look: LedgerLook::new(asked),
         token: listener.token,
     });
     let router = Router::new()

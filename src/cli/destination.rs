@@ -15,7 +15,7 @@ pub(super) struct DestinationArgs {
     out: Option<PathBuf>,
     /// Write results and rejects as CSV or as Excel workbooks [default: as configured, else csv]
     #[arg(long)]
-    format: Option<Format>,
+    format: Option<ResultsFormat>,
 }
 
 impl DestinationArgs {
@@ -28,7 +28,7 @@ impl DestinationArgs {
     pub(super) fn in_dir<'d>(&self, dir: Option<&'d Path>) -> Destination<'d> {
         Destination {
             dir,
-            format: self.format.map(Format::table),
+            format: self.format.map(ResultsFormat::table),
         }
     }
 
@@ -40,12 +40,12 @@ impl DestinationArgs {
 
 /// What a table is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum ResultsFormat {
     Csv,
     Xlsx,
 }
 
-impl Format {
+impl ResultsFormat {
     pub(super) fn table(self) -> TableFormat {
         match self {
             Self::Csv => TableFormat::Csv,

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::CommandEnd;
-use super::destination::Format;
+use super::destination::ResultsFormat;
 use super::outcome::{passwords, tell, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::text_table::TextTable;
@@ -83,13 +83,13 @@ struct TableArgs {
     save: Option<PathBuf>,
     /// CSV or an Excel workbook, in which every cell is text [default: as the name of --save ends, else csv]
     #[arg(long)]
-    format: Option<Format>,
+    format: Option<ResultsFormat>,
 }
 
 impl TableArgs {
     fn form(&self, app: &App) -> anyhow::Result<Form> {
         let of_name = || self.save.as_deref().map_or(TableFormat::Csv, TableFormat::of_name);
-        let format = self.format.map_or_else(of_name, Format::table);
+        let format = self.format.map_or_else(of_name, ResultsFormat::table);
         if format == TableFormat::Xlsx && self.save.is_none() && io::stdout().is_terminal() {
             anyhow::bail!("a workbook cannot be shown on a terminal; name a file with --save");
         }
@@ -267,7 +267,7 @@ pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow
         let progress = ProgressDisplay::new("writing", json);
         let out = Destination {
             dir: Some(dir),
-            format: args.table.format.map(Format::table),
+            format: args.table.format.map(ResultsFormat::table),
         };
         let written = app.service.wait(job.id, out, &progress).await;
         progress.done();

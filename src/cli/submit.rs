@@ -10,7 +10,7 @@ use serde_json::json;
 use tenantry_jobs::JobKind;
 use tokio_util::sync::CancellationToken;
 
-use super::destination::Format;
+use super::destination::ResultsFormat;
 use super::outcome::{refused, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::run::{FileSubmission, has_place, out_of, recorded};
@@ -41,7 +41,7 @@ pub(super) struct SubmitArgs {
     out: Option<PathBuf>,
     /// With --wait: write results and rejects as CSV or as Excel workbooks [default: as configured, else csv]
     #[arg(long, requires = "wait")]
-    format: Option<Format>,
+    format: Option<ResultsFormat>,
     /// Show every fault of a refused file, not just the first
     #[arg(long)]
     all: bool,
@@ -203,7 +203,7 @@ impl SubmitFiles<'_> {
         let progress = ProgressDisplay::new("applying", self.json);
         let out = Destination {
             dir: out,
-            format: self.args.format.map(Format::table),
+            format: self.args.format.map(ResultsFormat::table),
         };
         let waiting = app.service.wait(id, out, &progress);
         let waited = self.stop.run_until_cancelled(waiting).await;

@@ -60,7 +60,7 @@ impl Readiness {
     }
 }
 
-pub(super) struct Look {
+pub(super) struct LedgerLook {
     asked: Asked,
     ready: Mutex<Option<(Instant, Readiness)>>,
     gauges: Mutex<Gauges>,
@@ -75,7 +75,7 @@ struct Gauges {
     setting: Option<AbortOnDropHandle<Duration>>,
 }
 
-impl Look {
+impl LedgerLook {
     pub(super) fn new(asked: Asked) -> Self {
         Self {
             asked,

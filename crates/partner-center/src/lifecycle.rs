@@ -192,7 +192,7 @@ pub(super) async fn restore_step(
         let comes_back = RESTORED.map(|name| (name.to_owned(), deleted.field(name).to_owned()));
         image.after.extend(comes_back);
     }
-    let body = json!({ "state": "active", "attributes": { "objectType": "UserPath" } });
+    let body = json!({ "state": "active", "attributes": { "objectType": "CustomerUser" } });
     let call = Call::new(RESTORE_USER, path).of(&customer.id).body(body);
     step.fixed(call, image, || async {
         Ok(session.user_of_id(&customer.id, id).await?.is_some())
@@ -274,7 +274,7 @@ pub(super) async fn password_step(
     );
     let call = Call::new(RESET_PASSWORD, path).of(&customer.id).body(json!({
         "passwordProfile": { "password": password.reveal(), "forceChangePassword": force_change },
-        "attributes": { "objectType": "UserPath" },
+        "attributes": { "objectType": "CustomerUser" },
     }));
     let name = format!("password {}", steps.attempt());
     let step = session.step(steps, &name);

@@ -248,7 +248,7 @@ async fn create_step(
     ];
     let mut body = json!({
         "passwordProfile": { "password": password.reveal(), "forceChangePassword": true },
-        "attributes": { "objectType": "UserPath" },
+        "attributes": { "objectType": "CustomerUser" },
     });
     let mut image = Image::new(Object::User, customer, "").field("licenses", "", user.licenses.join(";"));
     for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {

@@ -31,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LONGEST: usize = 64 << 20;
 
 /// A line as it was read.
-enum Line {
+enum JobLine {
     Text(Vec<u8>),
     TooLong,
     /// Nothing can be read any more.
@@ -40,17 +40,17 @@ enum Line {
 
 /// What is printed of a line.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct LineAnswer<'a> {
     line: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
     #[serde(flatten)]
-    told: Told<'a>,
+    told: AnswerTold<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Told<'a> {
+enum AnswerTold<'a> {
     Recorded {
         job: JobId,
         state: JobState,
@@ -68,10 +68,10 @@ enum Told<'a> {
 struct Dealt {
     line: u64,
     key: Option<String>,
-    fate: Fate,
+    fate: LineFate,
 }
 
-enum Fate {
+enum LineFate {
     Refused(Vec<Reason>),
     Recorded(Accepted),
     /// With `--wait`, until it has ended.
@@ -137,20 +137,20 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     /// Takes in some lines, all that belong together in one go.
-    async fn take_in(&mut self, lines: Vec<Line>) -> anyhow::Result<()> {
+    async fn take_in(&mut self, lines: Vec<JobLine>) -> anyhow::Result<()> {
         let mut broken = None;
         let (mut dealt, mut documents) = (Vec::with_capacity(lines.len()), Vec::with_capacity(lines.len()));
         for line in lines {
             let number = self.next;
             self.next += 1;
             let read = match line {
-                Line::Text(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
-                Line::Text(text) => self.document(&text),
-                Line::TooLong => {
+                JobLine::Text(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
+                JobLine::Text(text) => self.document(&text),
+                JobLine::TooLong => {
                     let expected = format!("expected a line of at most {} MiB", LONGEST >> 20);
                     Err(vec![Reason::new("$", "too-long", "", expected)])
                 }
-                Line::Broken(error) => {
+                JobLine::Broken(error) => {
                     broken = Some(anyhow::Error::from(error).context(format!("line {number} cannot be read")));
                     break;
                 }
@@ -166,11 +166,11 @@ impl Lines<'_> {
         let mut submitted = self.door.submit_all(documents).await.into_iter();
         for (line, key, refused) in dealt {
             let fate = match refused {
-                Some(reasons) => Fate::Refused(reasons),
+                Some(reasons) => LineFate::Refused(reasons),
                 None => match submitted.next() {
-                    Some(Ok(accepted)) if self.waits => Fate::Waiting(accepted.job),
-                    Some(Ok(accepted)) => Fate::Recorded(accepted),
-                    Some(Err(Refusal::Invalid(reasons))) => Fate::Refused(reasons),
+                    Some(Ok(accepted)) if self.waits => LineFate::Waiting(accepted.job),
+                    Some(Ok(accepted)) => LineFate::Recorded(accepted),
+                    Some(Err(Refusal::Invalid(reasons))) => LineFate::Refused(reasons),
                     Some(Err(Refusal::Unavailable(why))) => {
                         self.tell().await?;
                         bail!("line {line} and those after it are not recorded: {why}");
@@ -208,33 +208,33 @@ impl Lines<'_> {
         let mut out = output::out();
         while let Some(dealt) = self.dealt.pop_front() {
             let (told, end) = match &dealt.fate {
-                Fate::Waiting(_) => {
+                LineFate::Waiting(_) => {
                     self.dealt.push_front(dealt);
                     break;
                 }
-                Fate::Refused(reasons) => {
-                    let told = Told::Refused {
+                LineFate::Refused(reasons) => {
+                    let told = AnswerTold::Refused {
                         job: None,
                         state: "rejected",
                         reasons,
                     };
                     (told, CommandEnd::SomeRowsNot)
                 }
-                Fate::Recorded(accepted) => {
-                    let told = Told::Recorded {
+                LineFate::Recorded(accepted) => {
+                    let told = AnswerTold::Recorded {
                         job: accepted.job,
                         state: accepted.state,
                         new: accepted.is_new,
                     };
                     (told, CommandEnd::Fine)
                 }
-                Fate::Ended(job) => (
-                    Told::Ended(Box::new(JobSummary::of(job))),
+                LineFate::Ended(job) => (
+                    AnswerTold::Ended(Box::new(JobSummary::of(job))),
                     output::end_of(job.state, &job.counts),
                 ),
             };
             self.end = self.end.max(end);
-            let answer = Answer {
+            let answer = LineAnswer {
                 line: dealt.line,
                 idempotency_key: dealt.key.as_deref(),
                 told,
@@ -248,7 +248,7 @@ impl Lines<'_> {
     /// Looks which of the jobs that are waited for have ended, or rest until somebody does something.
     async fn look(&mut self) -> anyhow::Result<()> {
         let waiting = |dealt: &Dealt| match dealt.fate {
-            Fate::Waiting(job) => Some(job),
+            LineFate::Waiting(job) => Some(job),
             _ => None,
         };
         let ids: Vec<JobId> = self.dealt.iter().filter_map(waiting).take(TOGETHER).collect();
@@ -259,11 +259,11 @@ impl Lines<'_> {
         for dealt in self
             .dealt
             .iter_mut()
-            .filter(|dealt| matches!(dealt.fate, Fate::Waiting(_)))
+            .filter(|dealt| matches!(dealt.fate, LineFate::Waiting(_)))
         {
             let Some(job) = jobs.next() else { break };
             if let Some(job) = job.filter(Job::is_at_rest) {
-                dealt.fate = Fate::Ended(Box::new(job));
+                dealt.fate = LineFate::Ended(Box::new(job));
             }
         }
         Ok(())
@@ -271,7 +271,7 @@ impl Lines<'_> {
 }
 
 /// Reads lines on a thread of its own, since whoever writes them may take their time.
-fn read(file: &Path) -> anyhow::Result<mpsc::Receiver<Line>> {
+fn read(file: &Path) -> anyhow::Result<mpsc::Receiver<JobLine>> {
     let mut from: Box<dyn BufRead + Send> = if file == Path::new(PIPED) {
         Box::new(BufReader::new(io::stdin()))
     } else {
@@ -281,7 +281,7 @@ fn read(file: &Path) -> anyhow::Result<mpsc::Receiver<Line>> {
     let (sender, lines) = mpsc::channel(TOGETHER);
     std::thread::Builder::new().name("lines".to_owned()).spawn(move || {
         while let Some(line) = next(&mut *from) {
-            let is_last = matches!(line, Line::Broken(_));
+            let is_last = matches!(line, JobLine::Broken(_));
             if sender.blocking_send(line).is_err() || is_last {
                 return;
             }
@@ -290,14 +290,14 @@ fn read(file: &Path) -> anyhow::Result<mpsc::Receiver<Line>> {
     Ok(lines)
 }
 
-fn next(from: &mut dyn BufRead) -> Option<Line> {
+fn next(from: &mut dyn BufRead) -> Option<JobLine> {
     let mut text = Vec::new();
     let mut is_too_long = false;
     loop {
         let some = match from.fill_buf() {
             Ok(some) => some,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Some(Line::Broken(error)),
+            Err(error) => return Some(JobLine::Broken(error)),
         };
         if some.is_empty() {
             break;
@@ -311,12 +311,16 @@ fn next(from: &mut dyn BufRead) -> Option<Line> {
         let used = part.len() + usize::from(end.is_some());
         from.consume(used);
         if end.is_some() {
-            return Some(if is_too_long { Line::TooLong } else { Line::Text(text) });
+            return Some(if is_too_long {
+                JobLine::TooLong
+            } else {
+                JobLine::Text(text)
+            });
         }
     }
     match (text.is_empty(), is_too_long) {
-        (_, true) => Some(Line::TooLong),
+        (_, true) => Some(JobLine::TooLong),
         (true, false) => None,
-        (false, false) => Some(Line::Text(text)),
+        (false, false) => Some(JobLine::Text(text)),
     }
 }

@@ -22,7 +22,7 @@ mod reader;
 mod value;
 
 use hidden::{BySheet, Hidden};
-use reader::{OpenedSheet, Reading, SheetChoice, read};
+use reader::{OpenedSheet, SheetChoice, SheetReading, read};
 
 /// Batches of rows read ahead.
 const AHEAD: usize = 2;
@@ -37,7 +37,7 @@ pub(super) struct Sheet {
     hidden: Hidden,
     header_row: u64,
     meter: Meter,
-    readings: Sender<Reading>,
+    readings: Sender<SheetReading>,
     /// Rows to come; `None` is the end, and an end without it is a defect of the reading.
     batches: Receiver<Result<Option<Block>, InputError>>,
     batch: Block,
@@ -102,7 +102,7 @@ impl Sheet {
         // The reader gives up the sheet it is at once nobody takes its rows.
         self.batches = batches;
         let sheet = name.to_owned();
-        let asked = self.readings.send(Reading { sheet, rows });
+        let asked = self.readings.send(SheetReading { sheet, rows });
         asked.map_err(|_| damaged(&self.file))?;
         name.clone_into(&mut self.name);
         self.others = self.shown.iter().filter(|shown| *shown != name).cloned().collect();

@@ -39,7 +39,7 @@ pub(super) struct OpenedSheet {
 }
 
 /// A sheet to be read from its beginning, until nobody takes its rows any more.
-pub(super) struct Reading {
+pub(super) struct SheetReading {
     pub(super) sheet: String,
     pub(super) rows: BlockSender,
 }
@@ -61,7 +61,7 @@ pub(super) fn read(
     limits: InputLimits,
     wanted: &SheetChoice,
     opened: &SyncSender<Result<OpenedSheet, InputError>>,
-    readings: &Receiver<Reading>,
+    readings: &Receiver<SheetReading>,
 ) {
     let file = source.name().to_owned();
     let (mut book, hidden) = match open(source, limits, wanted.sheet.as_deref()) {
@@ -84,7 +84,7 @@ pub(super) fn read(
             return;
         }
     };
-    while let Ok(Reading { sheet: name, rows }) = readings.recv() {
+    while let Ok(SheetReading { sheet: name, rows }) = readings.recv() {
         let mut sheet = SheetRows {
             file: &file,
             name: &name,
