@@ -204,7 +204,7 @@ async fn latency(servers: &Servers, on: On) {
             tokio::time::sleep(Duration::from_secs(2)).await;
             ticks.reset();
         } else {
-            sent.insert(format!("{}:inbox:{id}", inbox.prefix), at);
+            sent.insert(id, at);
         }
     }
     let came = tokio::time::timeout(Duration::from_secs(60), reading)

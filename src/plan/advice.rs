@@ -1,4 +1,4 @@
-//! RestCells that have to name something their customer holds and name nothing of the kind: by what the customer holds, it is told
+//! Cells that have to name something their customer holds and name nothing of the kind: by what the customer holds, it is told
 //! what was probably meant. Of cells that the store itself finds at fault, the store tells it.
 
 use std::collections::{BTreeMap, HashMap};

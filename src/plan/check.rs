@@ -118,7 +118,7 @@ impl BlockChecks {
         Some(Problem::stated(code::INVALID, "office", value.trim(), sentence))
     }
 
-    /// RestCells of a row that a spreadsheet shows an error in, where they matter.
+    /// Cells of a row that a spreadsheet shows an error in, where they matter.
     fn valueless(&self, block: &Block, row: &RowView<'_>) -> Vec<Problem> {
         let native = |at: usize| {
             let native = self.mapping.columns.iter().position(|column| *column == Some(at))?;
