@@ -439,6 +439,7 @@ impl Planning {
                 let mut checked = checked.await.map_err(|error| PlanError::Broken(error.to_string()))??;
                 remote::preview(store.as_ref(), session.as_ref(), &shared, &mut checked).await?;
                 advice::of_service(session.as_ref(), &shared, &mut checked).await?;
+                checked.call_by(session);
                 Ok(checked)
             });
         }

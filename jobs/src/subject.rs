@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::problem::Printable;
 use crate::text::is_around;
@@ -16,9 +17,12 @@ pub struct Subject {
     pub kind: String,
     /// What it is found by: a sign-in name, a domain, a part number or SKU id, a subscription's id, a file's name.
     pub key: String,
-    /// What people call it; empty where the row does not say.
+    /// What people call it; empty where the row does not say. Of a subscription, the product that the row names.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub name: String,
+    /// The product of a subscription: what the store calls it where it was asked, else what the row does.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub product: String,
     /// The customer that it belongs to: its primary domain where the store was asked, else as the row names it. Empty for
     /// what belongs to none.
     #[serde(skip_serializing_if = "String::is_empty", default)]
@@ -57,6 +61,7 @@ impl Subject {
         } else if has("subscription_id") {
             Self {
                 name: text("product"),
+                product: text("product"),
                 customer,
                 ..Self::new("subscription", text("subscription_id"))
             }
@@ -102,6 +107,21 @@ impl Subject {
         }
     }
 
+    /// The id of a subscription.
+    pub fn subscription(&self) -> Option<Uuid> {
+        let id = Some(&self.key).filter(|_| self.kind == "subscription");
+        Uuid::try_parse(id?).ok()
+    }
+
+    /// With what the store calls the product of the subscription.
+    #[must_use]
+    pub fn of_product(mut self, product: &str) -> Self {
+        if !product.is_empty() {
+            product.clone_into(&mut self.product);
+        }
+        self
+    }
+
     /// With what the store knows the row's customer as: its primary domain, and its name.
     #[must_use]
     pub fn of_customer(mut self, domain: &str, name: &str) -> Self {
@@ -122,11 +142,16 @@ impl fmt::Display for Subject {
             .into_iter()
             .find(|name| !name.is_empty());
         let of = customer.map_or(String::new(), |customer| format!("of {customer}"));
+        let called = if self.product.is_empty() {
+            &self.name
+        } else {
+            &self.product
+        };
         let (first, more) = match self.kind.as_str() {
             "customer" if self.name.is_empty() => (&self.key, [self.country.as_str(), ""]),
             "customer" => (&self.name, [self.key.as_str(), self.country.as_str()]),
-            _ if self.key.is_empty() => (&self.name, [of.as_str(), ""]),
-            _ => (&self.key, [self.name.as_str(), of.as_str()]),
+            _ if self.key.is_empty() => (called, [of.as_str(), ""]),
+            _ => (&self.key, [called.as_str(), of.as_str()]),
         };
         write!(f, "{}", Printable(first))?;
         let more: Vec<&str> = more.into_iter().filter(|more| !more.is_empty()).collect();
@@ -219,6 +244,27 @@ mod tests {
         assert_eq!(known("update-account"), "Nord AB (nord.example)");
         assert_eq!(known("assign-licenses"), "of Nord AB");
         assert_eq!(known("export-customers"), "customers (of Nord AB)");
+    }
+
+    #[test]
+    fn the_stores_name_of_the_product_is_shown_and_the_rows_is_kept() {
+        let id = "7ed8ea9a-0000-4000-8000-000000000001";
+        let row = [("customer", "CRM-7"), ("subscription_id", id), ("product", "E3 (new)")];
+        let renamed = subject("set-subscriptions", &row).expect("a subject");
+        assert_eq!(renamed.subscription(), Uuid::try_parse(id).ok());
+        let renamed = renamed
+            .of_customer("nord.example", "Nord AB")
+            .of_product("Office 365 E3");
+        assert_eq!(renamed.to_string(), format!("{id} (Office 365 E3, of Nord AB)"));
+        assert_eq!(renamed.name, "E3 (new)");
+        // One that the store does not have yet is called as the row calls it.
+        let new = subject("set-subscriptions", &row).expect("a subject").of_product("");
+        assert_eq!(new.to_string(), format!("{id} (E3 (new), of CRM-7)"));
+        let switched = subject("switch-subscription", &row).expect("a subject");
+        let switched = switched.of_product("Azure\u{1b}plan");
+        assert_eq!(switched.to_string(), format!("{id} (Azure\\u{{1b}}plan, of CRM-7)"));
+        let user = subject("delete-users", &[("user_principal_name", "ida@nord.example")]);
+        assert_eq!(user.expect("a subject").subscription(), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::input::{self, Block, RowView};
 use crate::ledger::RowOutcome;
 use crate::store::sql::sync::SyncRequest;
 use crate::store::sql::{self, Context, Customers, Prepared, Previewed};
-use crate::store::{self, Expected, Preview, RowRequest, SeatNeed, State, Verdict};
+use crate::store::{self, Expected, Names, Preview, RowRequest, SeatNeed, State, Verdict};
 
 /// Stands in a plan for a row that it rejects, whatever for.
 pub(super) const REJECTED: State = [0xff; 16];
@@ -71,9 +71,9 @@ impl BlockChecks {
     }
 
     /// Whom or what a row is about.
-    pub(super) fn subject(&self, row: &RowView<'_>, customers: &Customers) -> Option<Subject> {
+    pub(super) fn subject(&self, row: &RowView<'_>, names: &dyn Names) -> Option<Subject> {
         let customer = self.customer.as_deref();
-        subject(self.job, &self.mapping, customer, row, customers)
+        subject(self.job, &self.mapping, customer, row, names)
     }
 }
 
@@ -144,13 +144,13 @@ fn example() -> Problem {
     Problem::stated(code::EXAMPLE_ROW, "", "", sentence)
 }
 
-/// Whom or what a row of that kind is about, with its customer as the store knows it.
+/// Whom or what a row of that kind is about, with its customer and its product as the store knows them.
 pub(crate) fn subject(
     job: &dyn JobKind,
     mapping: &Mapping,
     customer: Option<&str>,
     row: &RowView<'_>,
-    customers: &Customers,
+    names: &dyn Names,
 ) -> Option<Subject> {
     let cell = |native: &str| match customer {
         Some(customer) if native == "customer" => Some(customer),
@@ -160,8 +160,10 @@ pub(crate) fn subject(
         }
     };
     let subject = Subject::of(job, cell)?;
-    Some(match customers.find(&subject.customer) {
-        Some((domain, name)) => subject.of_customer(domain, name),
+    Some(match names.called(&subject.customer, subject.subscription()) {
+        Some(called) => subject
+            .of_customer(&called.domain, &called.name)
+            .of_product(&called.product),
         None => subject,
     })
 }
@@ -173,16 +175,28 @@ pub(crate) fn customers_named<'b>(
     fixed: Option<&'b str>,
     block: &'b Block,
 ) -> impl Iterator<Item = &'b str> {
-    let native = job.columns().iter().position(|column| column.name == "customer");
+    let written = written_under("customer", job, mapping, block).filter(move |_| fixed.is_none());
+    fixed.into_iter().chain(written).filter(|name| !name.is_empty())
+}
+
+/// The subscriptions that the rows of a block name.
+fn subscriptions_named<'b>(job: &dyn JobKind, mapping: &'b Mapping, block: &'b Block) -> impl Iterator<Item = &'b str> {
+    written_under("subscription_id", job, mapping, block)
+}
+
+/// What the rows of a block have under a native column.
+fn written_under<'b>(
+    native: &str,
+    job: &dyn JobKind,
+    mapping: &'b Mapping,
+    block: &'b Block,
+) -> impl Iterator<Item = &'b str> + use<'b> {
+    let native = job.columns().iter().position(|column| column.name == native);
     let column = native.and_then(|native| mapping.columns.get(native).copied().flatten());
-    let column = column.filter(|_| fixed.is_none());
     let written = column
         .into_iter()
         .flat_map(|at| block.rows().filter_map(move |row| row.cell(at)));
-    fixed
-        .into_iter()
-        .chain(written.map(str::trim))
-        .filter(|name| !name.is_empty())
+    written.map(str::trim)
 }
 
 /// One block after checking.
@@ -200,7 +214,7 @@ pub struct CheckedBlock {
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<RowKey>,
     shared: Arc<BlockChecks>,
-    customers: Arc<Customers>,
+    names: Arc<dyn Names>,
 }
 
 impl CheckedBlock {
@@ -214,7 +228,24 @@ impl CheckedBlock {
     /// Whom or what a row of the block is about. Made when it is asked for: most rows of a large file are never shown.
     pub fn subject(&self, row: u64) -> Option<Subject> {
         let view = self.block.row((row - self.block.first_row()) as usize)?;
-        self.shared.subject(&view, &self.customers)
+        self.shared.subject(&view, self.names.as_ref())
+    }
+
+    /// Has those whom rows are about called by these names from now on.
+    pub(super) fn call_by(&mut self, names: Arc<dyn Names>) {
+        self.names = names;
+        self.tell_subjects();
+    }
+
+    /// Says of every fault whom its row is about.
+    fn tell_subjects(&mut self) {
+        let rows = self.rejects.keys();
+        let about: Vec<_> = rows.map(|row| self.subject(*row).map(Box::new)).collect();
+        for (faults, about) in self.rejects.values_mut().zip(about) {
+            for fault in faults {
+                fault.subject.clone_from(&about);
+            }
+        }
     }
 
     /// Turns the previews of some rows into rejections.
@@ -356,6 +387,10 @@ pub(super) fn check_all(
         });
         customers.learn_named(tx, named)?;
     }
+    let subscriptions = blocks
+        .iter()
+        .flat_map(|(shared, block)| subscriptions_named(shared.job, &shared.mapping, block));
+    customers.learn_products(tx, subscriptions)?;
     let mut laid = Vec::with_capacity(blocks.len());
     for (shared, block) in blocks {
         let mut one = lay_out(&shared, block, Some(&mut *tx), customers)?;
@@ -449,7 +484,7 @@ fn lay_out(
 fn checked(
     laid: LaidOut,
     syncs: Vec<SyncRequest>,
-    customers: Arc<Customers>,
+    names: Arc<dyn Names>,
     Previewed { previews, needs }: Previewed,
     encode: bool,
 ) -> CheckedBlock {
@@ -469,7 +504,7 @@ fn checked(
         needs,
         keys,
         shared: shared.clone(),
-        customers,
+        names,
     };
     for preview in previews {
         match preview.verdict {
@@ -481,15 +516,6 @@ fn checked(
             _ => checked.previews.push(preview),
         }
     }
-    let about: Vec<_> = checked
-        .rejects
-        .keys()
-        .map(|row| checked.subject(*row).map(Box::new))
-        .collect();
-    for (faults, about) in checked.rejects.values_mut().zip(about) {
-        for fault in faults {
-            fault.subject.clone_from(&about);
-        }
-    }
+    checked.tell_subjects();
     checked
 }

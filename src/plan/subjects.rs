@@ -67,28 +67,25 @@ impl Subjects {
         }))))
     }
 
-    /// Looks up the customers of some rows.
+    /// Looks up the customers and subscriptions of some rows.
     pub(crate) async fn about<'b>(&self, rows: impl Iterator<Item = RowView<'b>>) -> Result<About, DbError> {
         let of = self.0.clone();
-        let named: BTreeSet<String> = match (&of.customer, of.column("customer")) {
-            _ if !of.is_here => BTreeSet::new(),
-            (Some(customer), _) => BTreeSet::from([customer.clone()]),
-            (None, None) => BTreeSet::new(),
-            (None, Some(column)) => {
-                let mut named = BTreeSet::new();
-                for cell in rows.filter_map(|row| row.cell(column)).map(str::trim) {
-                    if !cell.is_empty() && !named.contains(cell) {
-                        named.insert(cell.to_owned());
-                    }
-                }
-                named
+        let mut named: BTreeSet<String> = of.customer.iter().cloned().collect();
+        let mut subscriptions = BTreeSet::new();
+        let customer = of.column("customer").filter(|_| of.customer.is_none());
+        let subscription = of.column("subscription_id");
+        if of.is_here && (customer.is_some() || subscription.is_some()) {
+            for row in rows {
+                note(&row, customer, &mut named);
+                note(&row, subscription, &mut subscriptions);
             }
-        };
+        }
         let mut customers = Customers::default();
-        if !named.is_empty() {
+        if of.is_here && !named.is_empty() {
             let read = of.ledger.db().read(move |tx| {
                 let mut customers = Customers::default();
                 customers.learn_named(tx, named.iter().map(String::as_str))?;
+                customers.learn_products(tx, subscriptions.iter().map(String::as_str))?;
                 Ok(customers)
             });
             customers = read.await?;
@@ -109,6 +106,14 @@ impl Subjects {
     /// Where the file has these columns of the kind, those of them that it has.
     pub(crate) fn places(&self, columns: &[String]) -> Vec<usize> {
         columns.iter().filter_map(|column| self.0.column(column)).collect()
+    }
+}
+
+/// Adds what a row has in a column.
+fn note(row: &RowView<'_>, column: Option<usize>, noted: &mut BTreeSet<String>) {
+    let cell = column.and_then(|column| row.cell(column)).unwrap_or_default().trim();
+    if !cell.is_empty() && !noted.contains(cell) {
+        noted.insert(cell.to_owned());
     }
 }
 

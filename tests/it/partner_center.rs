@@ -11,6 +11,7 @@ mod killed;
 mod kinds;
 mod lagging;
 mod lists;
+mod named;
 mod network;
 mod retries;
 mod shared;

@@ -9,6 +9,7 @@ mod hidden;
 mod lists;
 mod once;
 mod order;
+mod products;
 mod quotes;
 mod round;
 mod sheets;

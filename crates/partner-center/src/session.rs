@@ -11,6 +11,7 @@ use tenantry_jobs::{CustomerRef, OwnSubscription, Problem, code, key};
 use tenantry_ledger::PasswordJob;
 use tenantry_ledger::intents::DoneStep;
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use self::users::{Users, Whose};
 use super::Halt;
@@ -22,11 +23,12 @@ use super::image::Image;
 use super::paging::ListPages;
 use super::records::{Customer, Sku};
 use super::steps::Step;
+use super::subscription::Subscription;
 use super::text::{items, number, segment, text};
 use super::transfer::{self, Acceptance, Transfer};
 use tenantry_foundation::lock::lock;
-use tenantry_store::company;
 use tenantry_store::remote::{Steps, StoreEnv};
+use tenantry_store::{Called, Names, company};
 
 pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
 pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
@@ -59,6 +61,8 @@ pub(super) struct Session {
     users: Mutex<Vec<(Whose, KnownOnce<Users>)>>,
     skus: Mutex<HashMap<String, KnownOnce<Arc<Vec<Sku>>>>>,
     subscriptions: Mutex<HashMap<String, OwnSubscriptions>>,
+    /// Products of the subscriptions that were read, by customer and id.
+    products: Mutex<HashMap<(String, String), String>>,
     roles: Mutex<HashMap<String, KnownOnce<Roles>>>,
     transfers: Mutex<HashMap<String, KnownOnce<Arc<Vec<Transfer>>>>>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -77,6 +81,7 @@ impl Session {
             users: Mutex::default(),
             skus: Mutex::default(),
             subscriptions: Mutex::default(),
+            products: Mutex::default(),
             roles: Mutex::default(),
             transfers: Mutex::default(),
             turns: Mutex::default(),
@@ -176,6 +181,12 @@ impl Session {
         Ok(skus.clone())
     }
 
+    /// Remembers what a subscription is, to call it by its name.
+    pub(super) fn note_product(&self, customer: &str, subscription: &Subscription) {
+        let of = (customer.to_owned(), subscription.id());
+        lock(&self.products).insert(of, subscription.product().to_owned());
+    }
+
     /// Where the subscriptions of a customer are remembered.
     pub(super) fn own_subscriptions(&self, customer: &str) -> OwnSubscriptions {
         cell_of(&self.subscriptions, customer)
@@ -257,6 +268,20 @@ impl Session {
         let answer = self.client.read(&Call::new(USER_ROLES, path).of(customer)).await;
         let roles = items(answer.map_err(Halt::of)?.body);
         Ok(roles.iter().map(|role| text(role, "id").to_lowercase()).collect())
+    }
+}
+
+impl Names for Session {
+    fn called(&self, customer: &str, subscription: Option<Uuid>) -> Option<Called> {
+        let cell = lock(&self.customers).get(key::domain(customer).as_ref()).cloned()?;
+        let known = cell.get()?.as_ref().ok()?;
+        let of = subscription.map(|id| (known.id.clone(), id.to_string()));
+        let product = of.and_then(|of| lock(&self.products).get(&of).cloned());
+        (!known.domain.is_empty()).then(|| Called {
+            domain: known.domain.clone(),
+            name: known.listed_name.clone(),
+            product: product.unwrap_or_default(),
+        })
     }
 }
 

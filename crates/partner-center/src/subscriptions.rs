@@ -52,14 +52,22 @@ pub(super) async fn all_now(session: &Session, customer: &str) -> Result<Vec<Sub
         format!("/customers/{}/subscriptions", segment(customer)),
     );
     let answer = session.client().read(&call.of(customer)).await.map_err(Halt::of)?;
-    Ok(items(answer.body).into_iter().map(Subscription).collect())
+    let all: Vec<Subscription> = items(answer.body).into_iter().map(Subscription).collect();
+    for one in &all {
+        session.note_product(customer, one);
+    }
+    Ok(all)
 }
 
 /// The subscription of that id, as it is now.
 pub(super) async fn now(session: &Session, customer: &str, id: &str) -> Result<Option<Subscription>, Halt> {
     let call = Call::new(GET_SUBSCRIPTION, path(customer, id)).of(customer);
     match session.client().read(&call).await {
-        Ok(answer) => Ok(Some(Subscription(answer.body))),
+        Ok(answer) => {
+            let found = Subscription(answer.body);
+            session.note_product(customer, &found);
+            Ok(Some(found))
+        }
         Err(CallError::Answered(failure, _)) if failure.status == 404 => Ok(None),
         Err(error) => Err(Halt::of(error)),
     }

@@ -12,6 +12,7 @@ mod expected;
 pub mod form;
 pub mod kit;
 pub mod listing;
+mod names;
 pub mod reader;
 pub mod remote;
 pub mod removal;
@@ -27,6 +28,7 @@ use serde::Serialize;
 use tenantry_jobs::{JobKind, Passwords, Problem, Request, RunsIn};
 
 pub use expected::{Expected, State, state, state_of};
+pub use names::{Called, Names};
 pub use sources::Sources;
 
 use error::ApplyError;

@@ -24,7 +24,7 @@ pub use journal::{Journal, Steps};
 
 pub use super::error::{ApplyError, StoreError};
 use super::reader::RecordReader;
-use super::{Expected, RowRequest};
+use super::{Expected, Names, RowRequest};
 use tenantry_foundation::db::DbError;
 use tenantry_foundation::passwords::Password;
 use tenantry_ledger::intents::DoneStep;
@@ -78,7 +78,9 @@ pub trait RemoteStore: Send + Sync {
 ///
 /// `Err` says that the row is not over. The runner waits and tries the row again ([`StoreError::Throttled`]), leaves it for
 /// later ([`StoreError::Deferred`]), or gives the chunk back; [`StoreError::Rejected`] ends the row.
-pub trait RemoteSession: Send + Sync {
+///
+/// Those whom rows are about it calls by the [`Names`] it has come across.
+pub trait RemoteSession: Names {
     /// What a row would do.
     fn preview<'a>(&'a self, row: u64, change: &'a Change<'a>) -> BoxFuture<'a, Result<RowPreview, ApplyError>>;
 

@@ -45,10 +45,11 @@ pub use together::{apply_all, customers_of, lock_all};
 use tenantry_jobs::{Change, CustomerRef, Problem, Request};
 
 use super::listing::ListRequest;
-use super::{Applied, Expected, Preview, RowRequest, SeatNeed, Verdict};
+use super::{Applied, Called, Expected, Names, Preview, RowRequest, SeatNeed, Verdict};
 use session::{Task, UnitOfWork};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Installation, RowOutcome};
+use uuid::Uuid;
 
 /// What the store has to know of a chunk besides its rows.
 #[derive(Debug, Clone)]
@@ -73,7 +74,7 @@ impl Context {
     }
 }
 
-/// The customers that rows name.
+/// The customers that rows name, and the products of subscriptions.
 #[derive(Default)]
 pub struct Customers(lookup::Directory);
 
@@ -83,10 +84,24 @@ impl Customers {
         self.0.learn(tx, named.map(CustomerRef::parse))
     }
 
-    /// Primary domain and name of the customer that rows name so.
-    pub fn find(&self, as_written: &str) -> Option<(&str, &str)> {
-        let known = self.0.find_any(CustomerRef::Name(as_written)).ok()?;
-        Some((&known.domain, &known.company_name))
+    /// Looks up the products of subscriptions, as rows write their ids.
+    pub fn learn_products<'a>(
+        &mut self,
+        tx: &mut dyn Tx,
+        subscriptions: impl Iterator<Item = &'a str>,
+    ) -> Result<(), DbError> {
+        self.0.learn_products(tx, subscriptions)
+    }
+}
+
+impl Names for Customers {
+    fn called(&self, customer: &str, subscription: Option<Uuid>) -> Option<Called> {
+        let known = self.0.find_any(CustomerRef::Name(customer)).ok()?;
+        Some(Called {
+            domain: known.domain.clone(),
+            name: known.company_name.clone(),
+            product: subscription.map_or("", |id| self.0.product(known.id, id)).to_owned(),
+        })
     }
 }
 

@@ -24,12 +24,13 @@ use tenantry_store::remote::{
     ApplyError, Capabilities, Draw, Fate, Finding, RemoteSession, RemoteStore, RowEnd, RowPreview, Steps, StoreEnv,
     StoreError,
 };
-use tenantry_store::{Expected, RowRequest, Verdict, drifted, unchanged};
+use tenantry_store::{Called, Expected, Names, RowRequest, Verdict, drifted, unchanged};
+use uuid::Uuid;
 
 use decide::{Decision, decide};
 use reader::Reader;
 use take_back::take_back;
-use world::Image;
+use world::{Image, Record};
 pub(crate) use world::{Sort, World};
 
 const KINDS: &[&str] = &[
@@ -294,6 +295,21 @@ fn previewed(decided: Result<Decision, ApplyError>) -> Result<RowPreview, ApplyE
         Ok(decision) => Ok(decision.preview()),
         Err(ApplyError::Store(StoreError::Rejected(problem))) => Ok(RowPreview::reject(problem)),
         Err(error) => Err(error),
+    }
+}
+
+impl Names for Session {
+    fn called(&self, customer: &str, subscription: Option<Uuid>) -> Option<Called> {
+        let world = self.store.world();
+        let customer = world.customer(CustomerRef::parse(customer)).ok()?;
+        let id = subscription.map(|id| id.to_string()).unwrap_or_default();
+        let of_id = |one: &&Record| one.id == id && one.customer == customer.id;
+        let held = world.of(Sort::Subscription).find(of_id);
+        Some(Called {
+            domain: customer.get("domain").to_owned(),
+            name: customer.get("company_name").to_owned(),
+            product: held.map_or("", |one| one.get("product")).to_owned(),
+        })
     }
 }
 

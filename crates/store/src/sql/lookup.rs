@@ -1,12 +1,13 @@
 //! Who the rows mean: customers by GUID, domain or external id, with their domains and SKUs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tenantry_jobs::{CustomerRef, Held, Problem, code, held_sku, key};
 
 use super::record::ENDED;
 use crate::company::unknown_customer;
 use tenantry_foundation::db::{DbError, Tx, Value};
+use uuid::Uuid;
 
 /// The customers rows have named so far.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub(super) struct Directory {
     /// domains or external ids.
     by_text: HashMap<String, Found>,
     by_id: HashMap<i64, usize>,
+    /// Of subscriptions by their ids: who holds one, and what it is. Nothing if there is no such subscription.
+    products: HashMap<Uuid, Option<(i64, String)>>,
 }
 
 /// A customer as far as its rows need it.
@@ -165,6 +168,38 @@ impl Directory {
         Ok(())
     }
 
+    /// Looks up the products of those subscriptions that it does not know yet.
+    pub(super) fn learn_products<'a>(
+        &mut self,
+        tx: &mut dyn Tx,
+        subscriptions: impl Iterator<Item = &'a str>,
+    ) -> Result<(), DbError> {
+        let ids = subscriptions.filter_map(|id| Uuid::try_parse(id.trim()).ok());
+        let wanted: BTreeSet<Uuid> = ids.filter(|id| !self.products.contains_key(id)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Vec<Value>> = wanted.iter().map(|id| vec![id.to_string().into()]).collect();
+        let found = tx.query_each(
+            "SELECT customer, product FROM subscriptions WHERE subscription_id = $1",
+            &keys,
+        )?;
+        for (id, rows) in wanted.into_iter().zip(found) {
+            let held = rows
+                .first()
+                .map(|row| Ok::<_, DbError>((row.int(0)?, row.text_or_empty(1)?.to_owned())));
+            self.products.insert(id, held.transpose()?);
+        }
+        Ok(())
+    }
+
+    /// The product of a subscription that a customer holds; empty if it holds none of that id.
+    pub(super) fn product(&self, customer: i64, subscription: Uuid) -> &str {
+        let held = self.products.get(&subscription).and_then(Option::as_ref);
+        held.filter(|(holder, _)| *holder == customer)
+            .map_or("", |(_, product)| product)
+    }
+
     /// The customer a row names, with whom there is a relationship.
     pub(super) fn find(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
         let customer = self.find_any(reference)?;
@@ -206,7 +241,7 @@ fn companies<'a>(
     tx: &mut dyn Tx,
     names: impl Iterator<Item = &'a str>,
 ) -> Result<HashMap<String, Vec<String>>, DbError> {
-    let names = names.filter(|name| !name.is_empty() && uuid::Uuid::try_parse(name).is_err());
+    let names = names.filter(|name| !name.is_empty() && Uuid::try_parse(name).is_err());
     let keys: Vec<Value> = names.map(|name| key::fold(name).as_ref().into()).collect();
     let mut found: HashMap<String, Vec<String>> = HashMap::new();
     for keys in keys.chunks(NAMES_AT_ONCE) {
