@@ -329,7 +329,7 @@ impl Runner {
         closing: Closing,
         in_part: bool,
     ) -> Result<Option<EndedJob>, DbError> {
-        let rows = RowTally::of_rows(claim, &batch.outcomes);
+        let rows = RowTally::of_rows(claim, &closing.outcomes);
         let (claim, now, limit) = (claim.clone(), self.ledger.clock().now_millis(), self.settings.errors);
         let named = (closing.outcomes.len() + closing.waits.len()) as u64;
         if named != claim.pending && !in_part {
