@@ -18,7 +18,7 @@ const COLUMNS: &[Column] = &[
     ),
     Column::optional(
         "again",
-        "`yes`: even if one was handed out in the last 24 hours, a first one included; `no` is the default",
+        "`yes`: even if one, or the first, was handed out in the last 24 hours; `no` is the default",
     ),
 ];
 
