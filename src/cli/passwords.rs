@@ -36,8 +36,16 @@ impl PasswordArgs {
                 bail!("--plaintext-passwords: `{}` hands out no passwords", kind.kind())
             }
             Some(file) => Ok(PasswordWish::To(own_key(app, file)?)),
-            None if self.no_passwords => Ok(PasswordWish::None),
-            None => Ok(PasswordWish::Configured),
+            None => Ok(self.of_many()),
+        }
+    }
+
+    /// What is to become of the passwords of many jobs, for which there is no one file.
+    pub(super) fn of_many(&self) -> PasswordWish {
+        if self.no_passwords {
+            PasswordWish::None
+        } else {
+            PasswordWish::Configured
         }
     }
 

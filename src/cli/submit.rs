@@ -50,10 +50,11 @@ pub(super) struct SubmitArgs {
 }
 
 /// What a document says itself.
-const OF_ONE_JOB: [&str; 14] = [
+const OF_ONE_JOB: [&str; 15] = [
     "kind",
     "files",
     "out",
+    "format",
     "all",
     "customer",
     "skip_invalid",
@@ -70,7 +71,7 @@ const OF_ONE_JOB: [&str; 14] = [
 pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     if let Some(file) = &args.jobs {
         let stop = super::stop_signal()?;
-        return Box::pin(lines::submit(file, &args.submission.by, args.wait, app, &stop)).await;
+        return Box::pin(lines::submit(file, args, app, &stop)).await;
     }
     let kind = super::kind(args.kind.as_deref().unwrap_or_default())?;
     if args.submission.passwords.is_plain() && !args.wait {

@@ -5,7 +5,7 @@ use tenantry_jobs::Problem;
 
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::intake::document::{JobRows, code};
-use crate::ledger::{Actor, JobState, ReplyTo, Via};
+use crate::ledger::{Actor, Job, JobState, ReplyTo, Via};
 use crate::metrics::EntryFault;
 use crate::plan::{PlanError, RowFault, RowSource};
 use crate::queue::Queue;
@@ -30,8 +30,8 @@ pub struct LedgerDoor {
 enum From {
     /// Other programs'. What names them is what they say, and an entry is one job however often it comes.
     Inbox,
-    /// Those of somebody who runs a command.
-    Command(Actor),
+    /// Those of somebody who runs a command, and has said what is to become of passwords.
+    Command(Actor, PasswordWish),
 }
 
 impl LedgerDoor {
@@ -44,16 +44,16 @@ impl LedgerDoor {
     }
 
     /// The door for documents that somebody hands in by a command.
-    pub(crate) fn of_command(service: &Service, by: Actor) -> Self {
+    pub(crate) fn of_command(service: &Service, by: Actor, passwords: PasswordWish) -> Self {
         Self {
             service: service.clone(),
-            from: From::Command(by),
+            from: From::Command(by, passwords),
         }
     }
 
     /// What a document says that cannot be so here.
     pub(crate) fn refuses(&self, document: &JobDocument) -> Option<Reason> {
-        let From::Command(by) = &self.from else { return None };
+        let From::Command(by, _) = &self.from else { return None };
         if let Some(named) = document.submitted_by.as_ref().filter(|named| **named != by.name) {
             let expected = format!("expected `{by}`, who runs the command, or nothing; `--by` says who that is");
             return Some(Reason::new("$.submitted_by", code::BAD_VALUE, named, expected));
@@ -87,9 +87,23 @@ impl Door for LedgerDoor {
             handed.push(one);
             requests.push((by, request));
         }
+        let submitted = self.service.submit_all(requests).await;
+        let known = submitted.iter().filter_map(|one| match one {
+            Ok(Submitted::AwaitingApproval(job) | Submitted::Same(job)) => Some(*job),
+            _ => None,
+        });
+        // Many may have been there before, as when a sender sends again what Redis has lost.
+        let mut known = match self.service.ledger.jobs_of(known.collect()).await {
+            Ok(jobs) => Ok(jobs.into_iter()),
+            Err(error) => Err(error.to_string()),
+        };
         let mut told = Vec::with_capacity(handed.len());
-        for (one, submitted) in handed.into_iter().zip(self.service.submit_all(requests).await) {
-            told.push(self.told(&one, submitted).await);
+        for (one, submitted) in handed.into_iter().zip(submitted) {
+            let mut next = || match &mut known {
+                Ok(jobs) => Ok(jobs.next().flatten()),
+                Err(why) => Err(Refusal::Unavailable(why.clone())),
+            };
+            told.push(self.told(&one, submitted, &mut next));
         }
         told
     }
@@ -128,12 +142,13 @@ impl LedgerDoor {
             idempotency_key: document.idempotency_key.clone(),
             with_rows: document.parameters.reply_rows,
         });
-        let (by, default_key) = match &self.from {
+        let (by, default_key, passwords) = match &self.from {
             From::Inbox => {
                 let by = document.submitted_by.as_deref().unwrap_or(NOBODY);
-                (Actor::new(by, Via::Inbox), Some(name.clone()))
+                let by = Actor::new(by, Via::Inbox);
+                (by, Some(name.clone()), PasswordWish::ConfiguredOrNone)
             }
-            From::Command(by) => (by.clone(), None),
+            From::Command(by, passwords) => (by.clone(), None, passwords.clone()),
         };
         let handed = Handed {
             kind: document.kind.kind(),
@@ -144,7 +159,7 @@ impl LedgerDoor {
             kind: document.kind,
             parameters: document.parameters,
             ignore_not_kept: document.ignore_not_kept,
-            passwords: PasswordWish::ConfiguredOrNone,
+            passwords,
             source: RowSource::Bytes {
                 // A sender knows its entry by this name, so the outcome it is told carries it.
                 name,
@@ -161,8 +176,13 @@ impl LedgerDoor {
 }
 
 impl LedgerDoor {
-    /// What came of a document, in an intake's terms.
-    async fn told(&self, handed: &Handed, submitted: Result<Submitted, ServiceError>) -> Result<Accepted, Refusal> {
+    /// What came of a document, in an intake's terms. `known` gives the job that it is, where that is not just a new one.
+    fn told(
+        &self,
+        handed: &Handed,
+        submitted: Result<Submitted, ServiceError>,
+        known: &mut dyn FnMut() -> Result<Option<Job>, Refusal>,
+    ) -> Result<Accepted, Refusal> {
         let (job, is_new) = match submitted {
             Ok(Submitted::Queued(job)) => {
                 return Ok(Accepted {
@@ -176,16 +196,19 @@ impl LedgerDoor {
             Ok(Submitted::Same(job)) => (job, false),
             Ok(Submitted::Refused(refusal)) => return Err(handed.places.refusal(*refusal)),
             Err(ServiceError::NoRecipient(_)) => {
-                let expected =
-                    "a kind that needs no recipient of passwords; none is configured (`passwords.recipients`)";
+                let mut expected =
+                    "a kind that needs no recipient of passwords; none is configured (`passwords.recipients`)"
+                        .to_owned();
+                if matches!(self.from, From::Command(..)) {
+                    expected.push_str("; --no-passwords hands out none");
+                }
                 let reason = Reason::new("$.kind", "no-recipient", handed.kind, expected);
                 return Err(Refusal::Invalid(vec![reason]));
             }
             Err(ServiceError::Submit(error)) => return Err(handed.places.failure(error)),
             Err(error) => return Err(Refusal::Unavailable(error.to_string())),
         };
-        let recorded = self.service.ledger.job(job).await;
-        let recorded = recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        let recorded = known()?;
         let state = recorded.as_ref().map_or(JobState::Queued, |job| job.state);
         let awaiting = recorded.filter(|job| job.state == JobState::AwaitingApproval);
         let to = handed.reply_to.as_ref();

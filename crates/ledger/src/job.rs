@@ -277,6 +277,9 @@ impl Ledger {
 
     /// Several jobs by their ids, in that order; `None` for one that is not there.
     pub async fn jobs_of(&self, ids: Vec<JobId>) -> Result<Vec<Option<Job>>, DbError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let now = self.clock.now_millis();
         self.db
             .read(move |tx| {

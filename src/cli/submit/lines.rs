@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{CommandEnd, output};
+use super::SubmitArgs;
 use crate::app::App;
 use crate::intake::{Accepted, Door, JobDocument, LedgerDoor, Reason, Refusal};
-use crate::ledger::{Actor, Job, JobId, JobState};
+use crate::ledger::{Job, JobId, JobState};
 use crate::plan::PIPED;
 use crate::summary::JobSummary;
 
@@ -82,16 +83,19 @@ enum LineFate {
 /// Takes in every line of a file, or of standard input for `-`.
 pub(super) async fn submit(
     file: &Path,
-    by: &Actor,
-    waits: bool,
+    args: &SubmitArgs,
     app: &App,
     stop: &CancellationToken,
 ) -> anyhow::Result<CommandEnd> {
     let mut lines = read(file)?;
     let mut lines_of = Lines {
         app,
-        door: LedgerDoor::of_command(&app.service, by.clone()),
-        waits,
+        door: LedgerDoor::of_command(
+            &app.service,
+            args.submission.by.clone(),
+            args.submission.passwords.of_many(),
+        ),
+        waits: args.wait,
         next: 1,
         dealt: VecDeque::new(),
         end: CommandEnd::Fine,

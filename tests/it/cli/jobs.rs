@@ -133,6 +133,37 @@ async fn every_line_has_its_answer_in_order() {
 }
 
 #[tokio::test]
+async fn users_are_made_without_passwords_only_where_that_is_said() {
+    let place = with_customers().await;
+    let user = json!({ "customer": "A-1", "user_principal_name": "a@alpha.onmicrosoft.com", "first_name": "A", "last_name": "A" });
+    let line = json!({ "kind": "bulk-add-users", "rows": [user] });
+    place.write("jobs.jsonl", format!("{line}\n"));
+    let submit = |more: &[&str]| {
+        let mut args = vec!["submit", "--jobs", "jobs.jsonl"];
+        args.extend(more);
+        let mut command = place.command(&args);
+        command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+        command.output().expect("tenantry starts")
+    };
+    let refused = submit(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    let answer: Value = serde_json::from_slice(&refused.stdout).expect("one answer");
+    assert_eq!(answer["reasons"][0]["code"], "no-recipient", "{answer}");
+    assert!(answer.to_string().contains("--no-passwords"), "{answer}");
+    assert_eq!(submit(&["--no-passwords"]).status.code(), Some(0));
+    assert_eq!(
+        submit(&["--plaintext-passwords", "p.csv"]).status.code(),
+        Some(2),
+        "there is no one file"
+    );
+    assert_eq!(
+        submit(&["--wait", "--format", "xlsx"]).status.code(),
+        Some(2),
+        "nothing is written"
+    );
+}
+
+#[tokio::test]
 async fn a_line_is_answered_while_more_may_come() {
     let place = with_customers().await;
     let _worker = Running(place.hurried(&["worker"]).spawn().expect("a worker starts"));
