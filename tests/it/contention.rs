@@ -16,7 +16,7 @@ use crate::place::{On, Place, Run, Running, tables};
 use crate::servers::{PgServer, eventually};
 use mixture::{Dice, File, Mixture, World};
 
-const JOBS: usize = 40;
+const JOBS: usize = 60;
 const WORLD: World = World {
     customers: 8,
     names: 120,

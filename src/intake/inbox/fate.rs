@@ -1,7 +1,9 @@
 //! What becomes of an entry that was dealt with: it is taken off, or moved to those that are refused, or it stays.
 
+use futures::StreamExt;
+
 use super::entries::Entry;
-use super::{EntryFate, FIELD, GROUP, Inbox};
+use super::{AT_ONCE, EntryFate, FIELD, GROUP, Inbox};
 use crate::intake::redact::without_secrets;
 use crate::intake::{Accepted, Door, Reason, Refusal};
 use crate::notify::{KEPT, tell};
@@ -11,7 +13,7 @@ use crate::queue::redis::failed;
 impl<D: Door> Inbox<D> {
     /// Seals what became of entries. Those whose fate is not known yet stay pending.
     pub(super) async fn seal(&self, fates: Vec<(Entry, EntryFate)>) {
-        let mut accepted = Vec::with_capacity(fates.len());
+        let (mut accepted, mut rejected) = (Vec::with_capacity(fates.len()), Vec::new());
         for (entry, fate) in fates {
             if !matches!(fate, Err((Refusal::Unavailable(_), _)))
                 && let Some(met) = self.unavailable.over()
@@ -26,11 +28,7 @@ impl<D: Door> Inbox<D> {
                         Err(error) => self.stays(&entry, &error),
                     }
                 }
-                Err((Refusal::Invalid(reasons), reply_to)) => {
-                    self.door.refused(&reasons);
-                    let rejected = self.reject(&entry, &reasons, reply_to.as_deref()).await;
-                    self.is_sealed(std::slice::from_ref(&entry), rejected);
-                }
+                Err((Refusal::Invalid(reasons), reply_to)) => rejected.push((entry, reasons, reply_to)),
                 Err((Refusal::Unavailable(why), _)) => self.is_unavailable(&entry, &why),
             }
         }
@@ -38,6 +36,13 @@ impl<D: Door> Inbox<D> {
             let taken_off = self.take_off(&accepted).await;
             self.is_sealed(&accepted, taken_off);
         }
+        futures::stream::iter(rejected)
+            .for_each_concurrent(AT_ONCE, async |(entry, reasons, reply_to)| {
+                self.door.refused(&reasons);
+                let rejected = self.reject(&entry, &reasons, reply_to.as_deref()).await;
+                self.is_sealed(std::slice::from_ref(&entry), rejected);
+            })
+            .await;
     }
 
     fn is_sealed(&self, entries: &[Entry], sealed: Result<(), QueueError>) {
