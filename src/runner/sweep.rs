@@ -77,6 +77,7 @@ impl Runner {
                 purge_deleted_users(&runner.ledger).await?;
                 runner.ledger.forget_lost_workers().await?;
                 let keep = runner.settings.spool_keep.as_millis() as i64;
+                runner.ledger.forget_names(keep).await?;
                 while runner.ledger.prune_spool(keep).await?.is_more {}
                 Ok(())
             },
