@@ -9,7 +9,7 @@ use super::CommandEnd;
 use super::output;
 use crate::config::Config;
 use crate::ledger::Actor;
-use crate::service::health::examine;
+use crate::service::health::{Examination, examine};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -17,6 +17,10 @@ pub(super) struct DoctorArgs {
     /// nobody waits for
     #[arg(long)]
     repair: bool,
+    /// Look at all records one by one: whether outcomes add up, every change has its before-image, nothing belongs to nobody. It
+    /// takes as long as there are records
+    #[arg(long)]
+    deep: bool,
     /// Who has it repaired
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
@@ -24,7 +28,11 @@ pub(super) struct DoctorArgs {
 
 pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
     let stores = crate::registry::stores(config, None).map_err(|error| error.to_string());
-    let findings = examine(config, stores, args.repair.then_some(&args.by)).await;
+    let asked = Examination {
+        repair: args.repair.then_some(&args.by),
+        is_deep: args.deep,
+    };
+    let findings = examine(config, stores, asked).await;
     let mut out = output::out();
     for finding in &findings {
         if json {

@@ -21,6 +21,7 @@ mod errors;
 pub mod fence;
 pub mod ids;
 pub mod intents;
+pub mod invariants;
 pub mod job;
 mod kept;
 pub mod lease;
