@@ -148,7 +148,13 @@ impl Ledger {
 
     /// Takes a folder to be served, unless somebody else does; or goes on with one. Whoever takes it over finds all of its open
     /// files under the new fence.
-    pub async fn hold_folder(&self, id: &str, path: &str, owner: &str, lease_millis: i64) -> Result<Option<Hold>, DbError> {
+    pub async fn hold_folder(
+        &self,
+        id: &str,
+        path: &str,
+        owner: &str,
+        lease_millis: i64,
+    ) -> Result<Option<Hold>, DbError> {
         let (id, path, owner) = (id.to_owned(), path.to_owned(), owner.to_owned());
         let now = self.clock.now_millis();
         self.db
@@ -240,7 +246,10 @@ impl Ledger {
         let (id, by, now) = (id.to_owned(), by.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                let sql = format!("SELECT name, held FROM folders WHERE id = $1{}", tx.dialect().for_update());
+                let sql = format!(
+                    "SELECT name, held FROM folders WHERE id = $1{}",
+                    tx.dialect().for_update()
+                );
                 let Some(row) = tx.query_first(&sql, &[id.as_str().into()])? else {
                     return Ok(None);
                 };

@@ -23,7 +23,8 @@ pub struct JobOrigin {
     pub corrects: Option<String>,
 }
 
-const DROP: &str = "SELECT d.seq, d.id, d.folder, d.name, d.file, d.state, d.fence, d.size, d.modified, d.file_id, d.owner,
+const DROP: &str =
+    "SELECT d.seq, d.id, d.folder, d.name, d.file, d.state, d.fence, d.size, d.modified, d.file_id, d.owner,
     d.place, d.dest, d.reason, d.corrects, d.sha256, d.seen_at, d.ended_at, j.id
     FROM drops d LEFT JOIN jobs j ON j.seq = d.job";
 
@@ -33,9 +34,8 @@ impl Ledger {
         let params = [folder.into(), after.into(), limit.into()];
         self.db
             .read(move |tx| {
-                let sql = format!(
-                    "{DROP} WHERE d.folder = $1 AND d.ended_at IS NULL AND d.seq > $2 ORDER BY d.seq LIMIT $3"
-                );
+                let sql =
+                    format!("{DROP} WHERE d.folder = $1 AND d.ended_at IS NULL AND d.seq > $2 ORDER BY d.seq LIMIT $3");
                 tx.query(&sql, &params)?.iter().map(read).collect()
             })
             .await
@@ -68,6 +68,18 @@ impl Ledger {
                        j.state = 'paused' OR EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting')
                        AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running'))))))";
                 tx.query_first(sql, &params)?.map_or(Ok(0), |row| row.int(0).map(|count| count as u64))
+            })
+            .await
+    }
+
+    /// How many files of a folder are not ended.
+    pub async fn open_count(&self, folder: &str) -> Result<u64, DbError> {
+        let params = [folder.into()];
+        self.db
+            .read(move |tx| {
+                let sql = "SELECT COUNT(*) FROM drops WHERE folder = $1 AND ended_at IS NULL";
+                tx.query_first(sql, &params)?
+                    .map_or(Ok(0), |row| row.int(0).map(|count| count as u64))
             })
             .await
     }
@@ -141,7 +153,8 @@ impl Ledger {
     pub async fn origin_of(&self, job: i64) -> Result<Option<JobOrigin>, DbError> {
         self.db
             .read(move |tx| {
-                let sql = "SELECT f.name, d.name, d.id, d.owner, d.corrects FROM drops d JOIN folders f ON f.id = d.folder
+                let sql =
+                    "SELECT f.name, d.name, d.id, d.owner, d.corrects FROM drops d JOIN folders f ON f.id = d.folder
                      WHERE d.job = $1 ORDER BY d.seq LIMIT 1";
                 let Some(row) = tx.query_first(sql, &[job.into()])? else {
                     return Ok(None);
