@@ -71,15 +71,7 @@ pub(crate) fn asked(
     document: Option<&[u8]>,
     submitter: &str,
 ) -> Result<Asked, Vec<Reason>> {
-    let mut reasons = Vec::new();
-    let said = document.map(FileDocument::parse).transpose();
-    let said = said.map_or_else(
-        |faults| {
-            reasons.extend(faults);
-            FileDocument::default()
-        },
-        Option::unwrap_or_default,
-    );
+    let (said, mut reasons) = document.map(FileDocument::parse).unwrap_or_default();
     let (mut by_place, mut customer) = (
         None,
         Some(folder.customer.clone()).filter(|customer| !customer.is_empty()),

@@ -206,7 +206,7 @@ fn a_file_that_cannot_be_moved_is_left_alone_for_a_while() {
 }
 
 #[test]
-fn a_hundred_thousand_files_are_known_in_little_memory_and_taken_in_order() {
+fn many_files_are_known_and_the_first_are_handed_out_first() {
     let mut drop = Drop::new(&[]);
     for at in 0..2_000 {
         let path = drop.dir.path().join(format!("{at}.csv"));
