@@ -26,6 +26,11 @@
 //! together, so that a folder of small files costs a few transactions for hundreds of them. Which order is kept is said in
 //! [`ledger::drops`](crate::ledger::drops).
 //!
+//! - `names`: which names are left alone, and how names are shown, compared and ordered
+//! - `scan`, `filesystem`: looking through the directory, and what its system can be believed
+//! - `settle`, `complete`: whether a file is all there
+//! - `sidecar`: what a file asks for
+//! - `observe`: all of these together; `wait`: why a file is not taken yet
 //! - `layout`: where things lie, and whose folder it is
 //! - `claim`: steps 1 to 3
 //! - `unsettled`: files that turn out not to be whole after step 3
@@ -38,21 +43,31 @@
 mod admit;
 mod again;
 mod claim;
+mod complete;
 mod copy;
 mod corrects;
 mod ending;
+mod filesystem;
 mod layout;
 mod names;
+mod observe;
 mod probe;
 mod publish;
 mod reasons;
 mod recover;
 mod redacted;
 mod rules;
+mod scan;
 mod serve;
+mod settle;
+mod sidecar;
 mod unsettled;
+mod wait;
 mod waiting;
 mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::Path;
@@ -67,7 +82,7 @@ use layout::Layout;
 
 pub(crate) use again::put_back;
 pub(crate) use probe::{look, probe};
-use rules::Request;
+
 pub(crate) use rules::Rules;
 pub(crate) use serve::Folders;
 

@@ -5,18 +5,25 @@
 //! in its own directory first. What is wrong with the surroundings refuses nothing either; the file stays taken, and is handed in
 //! again later.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::complete::{Content, Incomplete, look_into};
 use super::corrects;
 use super::layout::{self, is_same};
 use super::publish::{self, Leaving, Shelf, file_at};
 use super::reasons::{self, Refused};
+use super::scan::open;
+use super::sidecar::{self, Asked};
 use super::waiting::Written;
-use super::{Desk, FolderError, Request, blocking, last_of, stem_and};
+use super::{Desk, FolderError, blocking, last_of, stem_and};
+use crate::config::SidecarUse;
 use crate::failpoint;
 use crate::input::{InputOptions, code};
+use crate::intake::Reason;
 use crate::ledger::audit::{Action, AuditEntry};
 use crate::ledger::drops::{DropChange, DropState, DroppedFile, JobOrigin};
 use crate::ledger::{Actor, Origin, OriginIntake, Via};
@@ -162,9 +169,17 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
         let expected = format!("expected a file called as one of {}", files.written().join(", "));
         return Ok(Judged::Refused(Refused::because("not-an-input", expected)));
     }
-    let Request { kind, parameters } = match desk.request(drop) {
-        Ok(request) => request,
-        Err(refused) => return Ok(Judged::Refused(refused)),
+    let owner = drop.owner.as_deref();
+    let submitter = desk.rules.submitter(owner);
+    let Asked {
+        kind,
+        parameters,
+        ignore_not_kept,
+        multiline_cells,
+        idempotency_key,
+    } = match asked_for(desk, drop, &path, &submitter).await? {
+        Ok(asked) => asked,
+        Err(reasons) => return Ok(Judged::Refused(Refused::Because(reasons))),
     };
     if desk.rules.refuses_repeated(kind) {
         let hashed = path.clone();
@@ -195,19 +210,21 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
         }
     }
     let is_plain = |name: &str| name.to_lowercase().ends_with(".csv");
-    let owner = drop.owner.as_deref();
     let request = SubmitRequest {
         kind,
         parameters,
-        ignore_not_kept: None,
+        ignore_not_kept,
         passwords: crate::service::PasswordWish::ConfiguredOrNone,
         source: RowSource::Dropped {
             path,
             name: drop.name.clone(),
-            options: InputOptions::default(),
+            options: InputOptions {
+                multiline_cells,
+                ..InputOptions::default()
+            },
             bytes: Some(metadata.len()).filter(|bytes| *bytes <= SMALL && is_plain(&drop.name)),
         },
-        idempotency_key: None,
+        idempotency_key,
         origin: Some(Origin {
             intake: OriginIntake::Drop,
             seq: drop.seq,
@@ -218,13 +235,41 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
         plan: None,
         is_for_workers: true,
     };
-    Ok(Judged::Fit(
-        Box::new(request),
-        Actor::new(desk.rules.submitter(owner), Via::Folder),
-    ))
+    Ok(Judged::Fit(Box::new(request), Actor::new(submitter, Via::Folder)))
 }
 
-/// Looks whether a file is one.
+/// What a file asks for, by where it was dropped and what lies beside it, or everything that is wrong with that.
+async fn asked_for(
+    desk: &Desk,
+    drop: &DroppedFile,
+    path: &Path,
+    submitter: &str,
+) -> Result<Result<Asked, Vec<Reason>>, FolderError> {
+    let (config, dropped) = (
+        desk.rules.config.clone(),
+        Path::new(OsStr::from_bytes(&drop.file)).to_owned(),
+    );
+    let beside = path.with_file_name(sidecar::name_of(path.file_name().unwrap_or_default()));
+    let submitter = submitter.to_owned();
+    blocking(move || {
+        let mut document = Vec::new();
+        let opened = if config.sidecar == SidecarUse::No {
+            None
+        } else {
+            open(&beside).ok()
+        };
+        let has_document = opened.is_some_and(|file| file.take(sidecar::LONGEST).read_to_end(&mut document).is_ok());
+        sidecar::asked(
+            &config,
+            &dropped,
+            has_document.then_some(document.as_slice()),
+            &submitter,
+        )
+    })
+    .await
+}
+
+/// Looks whether a file is one, and whole as far as its end says.
 fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_file() {
@@ -232,7 +277,12 @@ fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
             "expected a file; this is a link, a directory, a pipe or a device, and what it leads to was not touched";
         return Ok(Err(Judged::Refused(Refused::because(code::NOT_A_FILE, what))));
     }
-    Ok(Ok(metadata))
+    let mut file = open(path)?;
+    Ok(match look_into(&mut file, path.file_name().unwrap_or_default())? {
+        // One that stays empty is refused.
+        Content::Not(why) if why != Incomplete::Empty => Err(Judged::Unsettled(why.to_string())),
+        _ => Ok(metadata),
+    })
 }
 
 /// Refuses files: the reasons are written beside them, then it is recorded, and they go to `failed/`.

@@ -1,8 +1,6 @@
 //! What a folder's configuration asks, in the terms of the protocol.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenantry_jobs::JobKind;
@@ -10,10 +8,8 @@ use tenantry_jobs::JobKind;
 use super::layout::{DONE, FAILED, Layout};
 use super::reasons::Refused;
 use super::{Desk, FolderError};
-use crate::config::{Approve, Complete, FolderConfig, OnFailed, Placeholder, Repeated, Submitter};
-use crate::intake::Reason;
-use crate::ledger::drops::DroppedFile;
-use crate::ledger::{JobLookup, Parameters};
+use crate::config::{Approve, Complete, FolderConfig, OnFailed, Repeated, Submitter};
+use crate::ledger::JobLookup;
 
 /// What a folder is held to.
 pub(crate) struct Rules {
@@ -27,13 +23,7 @@ pub(crate) struct Rules {
     pub(super) mode: u32,
     /// Whether tables begin with a byte order mark.
     pub(super) bom: bool,
-    pub(super) config: FolderConfig,
-}
-
-/// What a file asks for.
-pub(super) struct Request {
-    pub(super) kind: &'static dyn JobKind,
-    pub(super) parameters: Parameters,
+    pub(super) config: Arc<FolderConfig>,
 }
 
 impl Rules {
@@ -50,7 +40,7 @@ impl Rules {
             holds: config.on_failed == OnFailed::Hold,
             mode: config.mode,
             bom,
-            config,
+            config: Arc::new(config),
         }
     }
 
@@ -60,12 +50,6 @@ impl Rules {
             Complete::Whole => Duration::ZERO,
             Complete::Settled | Complete::Marker | Complete::Sidecar => self.config.settle,
         }
-    }
-
-    /// How often the folder is looked into.
-    pub(super) fn rescans_in(&self) -> Duration {
-        // Nobody tells of changes, so that no file waits longer than where the system cannot.
-        self.config.rescan.min(Duration::from_secs(2))
     }
 
     /// Why every job has to be approved, if it has.
@@ -94,40 +78,6 @@ impl Rules {
 }
 
 impl Desk {
-    /// What a file asks for, by where it was dropped.
-    pub(super) fn request(&self, drop: &DroppedFile) -> Result<Request, Refused> {
-        let config = &self.rules.config;
-        let mut kind = config.kind.clone();
-        let mut customer = Some(config.customer.clone()).filter(|customer| !customer.is_empty());
-        let path = Path::new(OsStr::from_bytes(&drop.file));
-        for (placeholder, part) in config.path.below().iter().zip(path.iter()) {
-            let said = part.to_string_lossy().into_owned();
-            match placeholder {
-                Placeholder::Customer => customer = Some(said),
-                Placeholder::Kind => kind = said,
-            }
-        }
-        let allowed: Vec<&str> = config.all_kinds().collect();
-        let found = tenantry_jobs::find(&kind)
-            .ok()
-            .filter(|kind| allowed.contains(&kind.kind()));
-        let Some(kind) = found else {
-            let expected = format!("expected a kind that the folder takes: {}", allowed.join(", "));
-            let reason = Reason::new("kind", "unknown-kind", &kind, expected);
-            return Err(Refused::Because(vec![
-                reason.suggest(tenantry_jobs::nearest(&kind, allowed)),
-            ]));
-        };
-        Ok(Request {
-            kind,
-            parameters: Parameters {
-                customer,
-                skip_invalid: config.skip_invalid,
-                ..Parameters::default()
-            },
-        })
-    }
-
     /// The job whose rejected rows a file brings back, `None` where the ledger knows none of that id. One of another kind is told
     /// with the folder that its rows belong into.
     pub(super) async fn corrected(
