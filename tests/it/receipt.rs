@@ -90,8 +90,8 @@ fn nothing_is_left_of_a_file_given_up_or_interrupted() {
         "a,_row,_place,_outcome,_code,_subject,_message,_id\n"
     );
 
-    let missing =
-        ResultsWriter::create(&dir.path().join("none"), &header, Form::default()).expect_err("no such directory");
+    let missing = ResultsWriter::create(&dir.path().join("none"), "results.csv", &header, Form::default())
+        .expect_err("no such directory");
     assert!(
         missing.to_string().contains("none/results.csv.partial: No such file"),
         "{missing}"
@@ -193,6 +193,7 @@ const WHY: Line<'_> = Line {
     subject: "ida",
     message: "why",
     id: "",
+    job: "",
 };
 
 proptest! {

@@ -11,10 +11,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::complete::{Content, Incomplete, look_into};
 use super::corrects;
 use super::layout::{self, is_same};
 use super::publish::{self, Leaving, Shelf, file_at};
 use super::reasons::{self, Refused};
+use super::scan::open;
+use super::sidecar::Asked;
 use super::waiting::Written;
 use super::{Desk, FolderError, blocking, last_of, stem_and};
 use crate::failpoint;
@@ -164,14 +167,20 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
         let expected = format!("expected a file called as one of {}", files.written().join(", "));
         return Ok(Judged::Refused(Refused::because("not-an-input", expected)));
     }
-    let (rules, dropped, lies, owner) = (desk.rules.clone(), drop.file.clone(), path.clone(), drop.owner.clone());
+    let (rules, lies) = (desk.rules.clone(), path.clone());
+    let (dropped, owner) = (drop.file.clone(), drop.owner.clone());
     let asked = blocking(move || rules.asked(Path::new(OsStr::from_bytes(&dropped)), &lies, owner.as_deref())).await?;
-    let asked = match asked {
+    let Asked {
+        kind,
+        parameters,
+        ignore_not_kept,
+        multiline_cells,
+        idempotency_key,
+    } = match asked {
         Ok(Ok(asked)) => asked,
-        Ok(Err(reasons)) => return Ok(Judged::Refused(Refused::Because(reasons))),
         Err(error) => return Ok(Judged::Later(format!("what lies beside {}: {error}", path.display()))),
+        Ok(Err(reasons)) => return Ok(Judged::Refused(Refused::Because(reasons))),
     };
-    let kind = asked.kind;
     if desk.rules.refuses_repeated(kind) {
         let hashed = path.clone();
         let Ok(sha256) = blocking(move || corrects::sha256(&hashed)).await? else {
@@ -201,22 +210,21 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
         }
     }
     let is_plain = |name: &str| name.to_lowercase().ends_with(".csv");
-    let owner = drop.owner.as_deref();
     let request = SubmitRequest {
         kind,
-        parameters: asked.parameters,
-        ignore_not_kept: asked.ignore_not_kept,
+        parameters,
+        ignore_not_kept,
         passwords: crate::service::PasswordWish::ConfiguredOrNone,
         source: RowSource::Dropped {
             path,
             name: drop.name.clone(),
             options: InputOptions {
-                multiline_cells: asked.multiline_cells,
+                multiline_cells,
                 ..InputOptions::default()
             },
             bytes: Some(metadata.len()).filter(|bytes| *bytes <= SMALL && is_plain(&drop.name)),
         },
-        idempotency_key: asked.idempotency_key,
+        idempotency_key,
         origin: Some(Origin {
             intake: OriginIntake::Drop,
             seq: drop.seq,
@@ -229,11 +237,11 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
     };
     Ok(Judged::Fit(
         Box::new(request),
-        Actor::new(desk.rules.submitter(owner), Via::Folder),
+        Actor::new(desk.rules.submitter(drop.owner.as_deref()), Via::Folder),
     ))
 }
 
-/// Looks whether a file is one.
+/// Looks whether a file is one, and whole as far as its end says.
 fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_file() {
@@ -241,7 +249,12 @@ fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
             "expected a file; this is a link, a directory, a pipe or a device, and what it leads to was not touched";
         return Ok(Err(Judged::Refused(Refused::because(code::NOT_A_FILE, what))));
     }
-    Ok(Ok(metadata))
+    let mut file = open(path)?;
+    Ok(match look_into(&mut file, path.file_name().unwrap_or_default())? {
+        // One that stays empty is refused.
+        Content::Not(why) if why != Incomplete::Empty => Err(Judged::Unsettled(why.to_string())),
+        _ => Ok(metadata),
+    })
 }
 
 /// Refuses files: the reasons are written beside them, then it is recorded, and they go to `failed/`.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::failpoint;
 
@@ -11,7 +11,7 @@ use crate::failpoint;
 pub(super) fn across(from: &Path, to: &Path, id: &str) -> io::Result<()> {
     let parent = to.parent().unwrap_or(Path::new("."));
     // A finished copy has the mark of the directory that it is of until the source is gone.
-    let mark = to.join(format!(".copied-{id}"));
+    let mark = mark_of(to, id);
     if fs::symlink_metadata(to).is_ok() {
         if fs::symlink_metadata(&mark).is_err() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -33,7 +33,7 @@ pub(super) fn across(from: &Path, to: &Path, id: &str) -> io::Result<()> {
                 copy_file(&entry.path(), &copy)?;
             }
         }
-        File::create(part.join(format!(".copied-{id}")))?.sync_all()?;
+        File::create(mark_of(&part, id))?.sync_all()?;
         File::open(&part)?.sync_all()?;
         failpoint::hit("drop-copied");
         super::claim::rename_new(&part, to)?;
@@ -44,7 +44,20 @@ pub(super) fn across(from: &Path, to: &Path, id: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    fs::remove_file(&mark)
+    tidy(to, id)
+}
+
+/// Takes the mark off a directory whose source is gone, if it has one.
+pub(super) fn tidy(to: &Path, id: &str) -> io::Result<()> {
+    match fs::remove_file(mark_of(to, id)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What says that a directory is a finished copy, and of which one.
+fn mark_of(dir: &Path, id: &str) -> PathBuf {
+    dir.join(format!(".copied-{id}"))
 }
 
 /// Copies a file, with its mode, and makes sure that all of it is there.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
@@ -57,10 +57,10 @@ impl Doorbell {
         bell
     }
 
-    /// Listens to these as well.
-    pub(super) fn watch(&mut self, directories: &[PathBuf]) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let mut fault = None;
+    /// Listens to these as well. Whether it did not before.
+    pub(super) fn watch(&mut self, directories: &[PathBuf]) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
+        let (mut fault, before) = (None, self.watched.len());
         for directory in directories {
             if self.watched.contains(directory) {
                 continue;
@@ -72,9 +72,11 @@ impl Doorbell {
                 Err(error) => fault = Some(error.to_string()),
             }
         }
+        let is_more = self.watched.len() > before;
         if let Some(fault) = fault {
             self.fail(&fault);
         }
+        is_more
     }
 
     fn fail(&mut self, why: &str) {
@@ -95,14 +97,24 @@ impl Doorbell {
         self.is_silent
     }
 
-    /// Whether it has rung since it was asked last.
-    pub(super) fn answer(&self) -> bool {
-        self.told.rung.swap(false, Ordering::SeqCst)
+    /// Whether it has rung since it was answered.
+    pub(super) fn has_rung(&self) -> bool {
+        self.told.rung.load(Ordering::SeqCst)
+    }
+
+    /// What it rang for is looked at now.
+    pub(super) fn answer(&self) {
+        self.told.rung.store(false, Ordering::SeqCst);
+    }
+
+    /// Rings it.
+    pub(super) fn ring(&self) {
+        self.told.ring();
     }
 
     /// Waits until it rings, unless it has.
     pub(super) async fn rings(&self) {
-        if !self.told.rung.load(Ordering::SeqCst) {
+        while !self.has_rung() {
             self.told.ring.notified().await;
         }
     }
@@ -118,22 +130,28 @@ impl Told {
             }
         };
         if matters {
-            self.rung.store(true, Ordering::SeqCst);
-            self.ring.notify_one();
+            self.ring();
         }
+    }
+
+    fn ring(&self) {
+        self.rung.store(true, Ordering::SeqCst);
+        self.ring.notify_one();
     }
 }
 
 /// Whether a file may have come or been completed. That one is being written to is of no use to know.
 fn is_arrival(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Create(_)
-            | EventKind::Modify(ModifyKind::Name(_))
-            | EventKind::Access(AccessKind::Close(AccessMode::Write))
-            | EventKind::Any
-            | EventKind::Other
-    )
+    let leaves = EventKind::Modify(ModifyKind::Name(RenameMode::From));
+    kind != leaves
+        && matches!(
+            kind,
+            EventKind::Create(_)
+                | EventKind::Modify(ModifyKind::Name(_))
+                | EventKind::Access(AccessKind::Close(AccessMode::Write))
+                | EventKind::Any
+                | EventKind::Other
+        )
 }
 
 #[cfg(test)]
@@ -149,12 +167,12 @@ mod tests {
     async fn it_rings_for_a_file_that_comes() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut bell = Doorbell::hang("users", dir.path(), LOCAL);
-        assert!(!bell.is_silent() && !bell.answer());
+        assert!(!bell.is_silent() && !bell.has_rung());
         std::fs::write(dir.path().join(".a.csv.part"), "a").expect("written");
         bell.rings().await;
+        bell.answer();
         std::fs::rename(dir.path().join(".a.csv.part"), dir.path().join("a.csv")).expect("renamed");
         bell.rings().await;
-        assert!(bell.answer());
     }
 
     #[tokio::test]
@@ -173,7 +191,7 @@ mod tests {
         assert!(network.is_silent());
         let mut broken = Doorbell::hang("users", dir.path(), LOCAL);
         broken.told.take_note(Err(notify::Error::generic("no space left")));
-        assert!(broken.answer());
+        assert!(broken.has_rung());
         assert!(broken.is_silent() && broken.is_silent());
     }
 }

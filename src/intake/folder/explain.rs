@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Rules;
@@ -164,7 +163,7 @@ fn watched(folder: &Rules, file: &Path) -> (&'static str, String, usize) {
         Ok(file_system) => file_system,
         Err(error) => return ("unreadable", format!("{}: {error}", inbox.display()), 0),
     };
-    let mut observer = Observer::new(Arc::new(folder.config.clone()), inbox.clone(), file_system);
+    let mut observer = Observer::new(folder.config.clone(), inbox.clone(), file_system);
     let begun = Instant::now();
     loop {
         if let Err(error) = observer.look() {

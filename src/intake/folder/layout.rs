@@ -9,12 +9,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::FolderError;
+use super::scan::look_of;
+use super::settle::Look;
 use crate::file::WholeFile;
 use crate::ledger::Ledger;
 use crate::ledger::drops::FileSeen;
@@ -187,14 +189,16 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
 }
 
 /// What a file is known by.
-pub(crate) fn seen(metadata: &fs::Metadata) -> FileSeen {
+pub(super) fn seen(metadata: &fs::Metadata) -> FileSeen {
+    seen_as(&look_of(metadata))
+}
+
+/// What a file that looks like that is known by.
+pub(super) fn seen_as(look: &Look) -> FileSeen {
     FileSeen {
-        size: metadata.len(),
-        modified: metadata
-            .mtime()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(metadata.mtime_nsec()),
-        file_id: Some(format!("{}:{}", metadata.dev(), metadata.ino())),
+        size: look.size,
+        modified: look.modified,
+        file_id: Some(format!("{}:{}", look.id.0, look.id.1)),
     }
 }
 
@@ -203,14 +207,9 @@ pub(super) fn is_same(a: &FileSeen, b: &FileSeen) -> bool {
     a.size == b.size && a.modified == b.modified
 }
 
-/// The name of a file's owner, as this machine knows it.
-pub(crate) fn owner(metadata: &fs::Metadata) -> String {
-    owner_named(metadata.uid())
-}
-
-/// The name that this machine knows somebody by.
-pub(super) fn owner_named(uid: u32) -> String {
-    let uid = uid.to_string();
+/// The name of the owner of that number, as this machine knows it.
+pub(super) fn owner(number: u32) -> String {
+    let uid = number.to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let named = users.lines().find_map(|line| {
         let mut parts = line.split(':');

@@ -170,7 +170,7 @@ pub(super) async fn finish_moves(desk: &Desk, moving: Vec<DroppedFile>) -> Resul
 fn is_taken(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
     )
 }
 
@@ -203,17 +203,18 @@ fn move_all(layout: &Layout, moving: &[DroppedFile]) -> Vec<io::Result<()>> {
 }
 
 fn move_one(from: &Path, to: &Path, drop: &DroppedFile) -> io::Result<()> {
+    if let Err(error) = fs::symlink_metadata(from)
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        // It was moved before, or somebody has removed it; its name is not taken by another one, which has an id of its own.
+        return match fs::symlink_metadata(to) {
+            Ok(_) => copy::tidy(to, &drop.id),
+            Err(_) => fs::create_dir(to),
+        };
+    }
     match super::claim::rename_new(from, to) {
-        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy::across(from, to, &drop.id),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(from).is_err() => {
-            // It was moved before, or somebody has removed it; its name is not taken by another one, which has an id of its own.
-            match fs::symlink_metadata(to) {
-                Ok(_) => Ok(()),
-                Err(_) => fs::create_dir(to),
-            }
-        }
-        Err(error) => Err(error),
+        moved => moved,
     }
 }
 

@@ -11,11 +11,12 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::claim::{Move, move_in};
 use super::layout::{self, Layout, WORKING, is_same};
-use super::{Desk, FolderError, blocking, names, publish};
+use super::{Desk, FolderError, blocking, names, publish, sidecar};
 use crate::ledger::audit::{Action, AuditEntry};
 use crate::ledger::drops::{DropChange, DropState, DroppedFile, NewDrop};
 
@@ -244,7 +245,7 @@ async fn adopt(desk: &Desk, lying: Lying, named: &HashSet<String>) -> Result<Vec
             name: shown,
             file: file.0.as_bytes().to_vec(),
             seen: layout::seen(&file.1),
-            owner: Some(layout::owner(&file.1)),
+            owner: Some(layout::owner(file.1.uid())),
             state: DropState::Taken,
             place,
         });
@@ -284,7 +285,5 @@ fn the_file_in(dir: &Path) -> Option<(OsString, fs::Metadata)> {
 /// Whether a name is that of something that goes along with a file: its marker, or the document that says what is to be done.
 fn goes_along(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    [".job.json", ".done", ".trg", ".ok"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    sidecar::is_one(OsStr::new(&name)) || [".done", ".trg", ".ok"].iter().any(|end| name.ends_with(end))
 }

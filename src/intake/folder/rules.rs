@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenantry_jobs::JobKind;
@@ -26,7 +27,7 @@ pub(crate) struct Rules {
     pub(super) mode: u32,
     /// Whether tables begin with a byte order mark.
     pub(super) bom: bool,
-    pub(super) config: FolderConfig,
+    pub(super) config: Arc<FolderConfig>,
 }
 
 impl Rules {
@@ -43,7 +44,7 @@ impl Rules {
             holds: config.on_failed == OnFailed::Hold,
             mode: config.mode,
             bom,
-            config,
+            config: Arc::new(config),
         }
     }
 

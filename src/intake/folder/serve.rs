@@ -4,7 +4,6 @@
 //! Nothing ends the serving of a folder but the end of the worker. A share that is away, a ledger that cannot be asked and a
 //! folder of another installation are told once, shown by `doctor`, and tried again; the other folders and the jobs go on.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::claim::{self, ReadyFile};
+use super::claim;
 use super::unsettled::Unsettled;
 use super::watch::Watch;
 use super::{Desk, FolderError, Rules, admit, ending, recover};
@@ -184,7 +183,7 @@ impl Keeper {
             layout: self.rules.layout.clone(),
             hold,
         };
-        let (mut round, lease) = (Round::new(&desk, self.served.clone()), self.lease());
+        let (mut round, lease) = (Round::new(&desk, self.served.clone()).await?, self.lease());
         let kept = tokio::select! {
             kept = round.serve(&mut self.told, stop) => kept,
             () = renew(&desk, lease) => Err(FolderError::Lost),
@@ -226,8 +225,6 @@ struct Round<'d> {
     desk: &'d Desk,
     served: Arc<Served>,
     watch: Watch,
-    /// Ready, and not taken yet.
-    ready: VecDeque<ReadyFile>,
     /// Taken, and not handed in yet.
     taken: Vec<DroppedFile>,
     /// Taken, and not whole.
@@ -239,18 +236,17 @@ struct Round<'d> {
 }
 
 impl<'d> Round<'d> {
-    fn new(desk: &'d Desk, served: Arc<Served>) -> Self {
-        Self {
-            watch: Watch::new(&desk.rules),
+    async fn new(desk: &'d Desk, served: Arc<Served>) -> Result<Self, FolderError> {
+        Ok(Self {
+            watch: Watch::new(&desk.rules).await?,
             unsettled: Unsettled::new(desk.rules.settles_in()),
             desk,
             served,
-            ready: VecDeque::new(),
             taken: Vec::new(),
             again: None,
             looked_for_strays: Instant::now(),
             shown: None,
-        }
+        })
     }
 
     async fn serve(&mut self, told: &mut Option<String>, stop: &CancellationToken) -> Result<(), FolderError> {
@@ -266,7 +262,7 @@ impl<'d> Round<'d> {
             let mut is_busy = self.put_away().await?;
             self.look_for_strays().await?;
             self.taken.extend(self.unsettled.settled(desk).await?);
-            let is_due = self.watch.look(desk, &mut self.ready).await?;
+            let is_due = self.watch.look(desk).await?;
             is_busy |= self.take().await?;
             is_busy |= self.hand_in().await?;
             self.show(is_due).await?;
@@ -303,7 +299,7 @@ impl<'d> Round<'d> {
 
     /// Takes what is ready, as much as may be at work at once.
     async fn take(&mut self) -> Result<bool, FolderError> {
-        if self.ready.is_empty() || !self.taken.is_empty() {
+        if !self.watch.has_more() || !self.taken.is_empty() {
             return Ok(false);
         }
         let desk = self.desk;
@@ -318,11 +314,10 @@ impl<'d> Round<'d> {
             let open = desk.service.ledger.open_count(&desk.hold.folder).await?;
             (MOST_OPEN.saturating_sub(open) as usize).min(TOGETHER)
         };
-        if may == 0 {
+        let ready = self.watch.ready(may).await?;
+        if ready.is_empty() {
             return Ok(false);
         }
-        let count = may.min(self.ready.len());
-        let ready: Vec<ReadyFile> = self.ready.drain(..count).collect();
         let taking = claim::take(desk, ready).await?;
         for one in taking.unmovable {
             self.watch.cannot_move(&one.file, &one.why);
@@ -354,7 +349,7 @@ impl<'d> Round<'d> {
     /// Shows where the folder stands, to whoever drains and to whoever asks the ledger.
     async fn show(&mut self, has_looked: bool) -> Result<(), FolderError> {
         let desk = self.desk;
-        let left = self.ready.len() as u64 + self.watch.pending();
+        let left = self.watch.pending();
         let held = desk.rules.holds
             && desk
                 .service
@@ -365,7 +360,7 @@ impl<'d> Round<'d> {
         let is_quiet = self.watch.has_looked()
             && self.taken.is_empty()
             && self.unsettled.is_empty()
-            && (held || (self.ready.is_empty() && !self.watch.is_settling()));
+            && (held || !self.watch.has_more());
         self.served.is_quiet.store(is_quiet, Ordering::SeqCst);
         if has_looked && self.shown != Some(left) {
             desk.service

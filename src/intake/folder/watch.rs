@@ -1,9 +1,6 @@
-//! Step 0 of the protocol: when a folder's directory is looked through, and what is handed on.
-//!
-//! It is looked through when the doorbell rings, when something has had the time to settle, and every so often in any case, and
-//! never for more than a twentieth of the time.
+//! Looking into a folder while it is served: when the doorbell rings, when something has had the time to settle, and every so often
+//! in any case, at the pace that its size allows, away from what does not wait for disks.
 
-use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,51 +10,54 @@ use tokio::time::Instant;
 use super::claim::ReadyFile;
 use super::doorbell::Doorbell;
 use super::filesystem::FileSystem;
-use super::layout;
-use super::observe::{Observer, Ready};
+use super::layout::{owner, seen_as};
+use super::observe::Observer;
 use super::scan::Pace;
 use super::{Desk, FolderError, Rules, blocking, names};
-use crate::ledger::drops::FileSeen;
 
-/// Files handed on at once.
-const TOGETHER: usize = 1_024;
-/// How often a folder is looked through of which nobody tells.
-const SILENT: Duration = Duration::from_secs(2);
+/// How often a folder is looked into whose system tells of no changes.
+const UNTOLD: Duration = Duration::from_secs(2);
 
-/// What was seen of one folder.
+/// What is seen of one folder.
 pub(super) struct Watch {
-    rules: Arc<Rules>,
-    watching: Option<Watching>,
-    /// When it is looked through next, and when at the earliest.
+    /// Not here while it looks.
+    observer: Option<Observer>,
+    bell: Doorbell,
+    rescan: Duration,
+    /// When it is looked into next, and when at the earliest.
     next: Instant,
     earliest: Instant,
     has_looked: bool,
-    pending: u64,
-    is_settling: bool,
-}
-
-struct Watching {
-    observer: Observer,
-    bell: Doorbell,
 }
 
 impl Watch {
-    pub(super) fn new(rules: &Arc<Rules>) -> Self {
+    pub(super) async fn new(rules: &Arc<Rules>) -> Result<Self, FolderError> {
+        let inbox = rules.layout.inbox();
+        let shown = inbox.clone();
+        let config = rules.config.clone();
+        let (name, rescan) = (rules.name.clone(), config.rescan);
+        let begun = blocking(move || {
+            let system = FileSystem::of(&inbox)?;
+            Ok((
+                Doorbell::hang(&name, &inbox, system),
+                Observer::new(config, inbox, system),
+            ))
+        });
+        let (bell, observer) = begun.await?.map_err(|error| FolderError::away(&shown, &error))?;
         let now = Instant::now();
-        Self {
-            rules: rules.clone(),
-            watching: None,
+        Ok(Self {
+            observer: Some(observer),
+            bell,
+            rescan,
             next: now,
             earliest: now,
             has_looked: false,
-            pending: 0,
-            is_settling: false,
-        }
+        })
     }
 
-    /// Files that were seen by the last look and are not ready.
+    /// Files that are there and were not handed out.
     pub(super) fn pending(&self) -> u64 {
-        self.pending
+        self.observer.as_ref().map_or(0, Observer::pending)
     }
 
     /// Whether the folder was looked into since it has been held.
@@ -65,117 +65,91 @@ impl Watch {
         self.has_looked
     }
 
-    /// Whether files were seen that may be ready soon.
-    pub(super) fn is_settling(&self) -> bool {
-        self.is_settling
+    /// Whether files are there that are ready, or may be soon.
+    pub(super) fn has_more(&self) -> bool {
+        self.observer
+            .as_ref()
+            .is_none_or(|observer| observer.has_more() || observer.is_settling())
     }
 
-    /// Tells of a file that could not be moved, once, and leaves it alone for a while.
+    /// Tells of a file that could not be moved, and leaves it alone for a while.
     pub(super) fn cannot_move(&mut self, file: &Path, why: &str) {
-        if let Some(watching) = &mut self.watching {
-            watching.observer.cannot_move(file, why);
+        if let Some(observer) = &mut self.observer {
+            observer.cannot_move(file, why);
         }
     }
 
     /// Waits until there may be something to see, for no longer than that.
     pub(super) async fn wait(&self, at_most: Duration) {
         let end = Instant::now() + at_most;
-        if let Some(watching) = &self.watching {
-            tokio::select! {
-                () = watching.bell.rings() => tokio::time::sleep_until(self.earliest.min(end)).await,
-                () = tokio::time::sleep_until(end) => {}
-            }
-        } else {
-            tokio::time::sleep_until(end).await;
+        tokio::select! {
+            () = self.bell.rings() => tokio::time::sleep_until(self.earliest.min(end)).await,
+            () = tokio::time::sleep_until(end) => {}
         }
     }
 
-    /// Looks into the folder if it is time to, and adds what is ready. Whether it did.
-    pub(super) async fn look(&mut self, desk: &Desk, ready: &mut VecDeque<ReadyFile>) -> Result<bool, FolderError> {
-        if !ready.is_empty() {
-            return Ok(false);
-        }
-        let inbox = desk.layout.inbox();
-        let rules = self.rules.clone();
-        let mut watching = match self.watching.take() {
-            Some(watching) => watching,
-            None => {
-                let at = inbox.clone();
-                let begun = blocking(move || begin(&rules, &at)).await?;
-                begun.map_err(|error| FolderError::away(&inbox, &error))?
-            }
-        };
+    /// Looks into the folder if it is time to. Whether it did.
+    pub(super) async fn look(&mut self, desk: &Desk) -> Result<bool, FolderError> {
+        let is_lined_up = self.observer.as_ref().is_some_and(Observer::has_more);
         let now = Instant::now();
-        let is_due = self.next <= now || (self.earliest <= now && watching.bell.answer());
-        if !is_due && !watching.observer.has_more() {
-            self.watching = Some(watching);
+        if is_lined_up || now < self.earliest || (now < self.next && !self.bell.has_rung()) {
             return Ok(false);
         }
-        if is_due {
-            watching.bell.answer();
-        }
-        let (watching, looked) = blocking(move || {
-            let looked = watching.look(is_due);
-            (watching, looked)
+        let Some(mut observer) = self.observer.take() else {
+            return Ok(false);
+        };
+        // Whatever comes from here on rings again.
+        self.bell.answer();
+        let (observer, looked) = blocking(move || {
+            let looked = observer.look();
+            observer.tell();
+            (observer, looked)
         })
         .await?;
-        let watching = self.watching.insert(watching);
-        let found = looked.map_err(|error| FolderError::away(&inbox, &error))?;
-        let observer = &watching.observer;
-        (self.pending, self.is_settling) = (observer.pending(), observer.is_settling());
-        if is_due {
-            let usual = if watching.bell.is_silent() {
-                self.rules.config.rescan.min(SILENT)
+        let usual = if self.bell.is_silent() {
+            self.rescan.min(UNTOLD)
+        } else {
+            self.rescan
+        };
+        let (took, expected) = (observer.took(), observer.expected());
+        self.observer = Some(observer);
+        let directories = looked.map_err(|error| FolderError::away(&desk.layout.inbox(), &error))?;
+        if self.bell.watch(&directories) {
+            // What came into them before they were listened to is found by looking again.
+            self.bell.ring();
+        }
+        let now = Instant::now();
+        self.next = now + Pace { usual }.pause(took, expected);
+        self.earliest = now + Pace::shortest(took);
+        self.has_looked = true;
+        Ok(true)
+    }
+
+    /// The next files that can be taken, in the folder's order.
+    pub(super) async fn ready(&mut self, most: usize) -> Result<Vec<ReadyFile>, FolderError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let Some(mut observer) = self.observer.take() else {
+            return Ok(Vec::new());
+        };
+        let (observer, ready) = blocking(move || {
+            let ready = if observer.has_more() {
+                observer.ready(most)
             } else {
-                self.rules.config.rescan
+                Vec::new()
             };
-            let now = Instant::now();
-            self.next = now + Pace { usual }.pause(observer.took(), observer.expected());
-            self.earliest = now + Pace::shortest(observer.took());
-            self.has_looked = true;
-        }
-        ready.extend(found);
-        Ok(is_due)
-    }
-}
-
-fn begin(rules: &Rules, inbox: &Path) -> std::io::Result<Watching> {
-    let file_system = FileSystem::of(inbox)?;
-    let config = Arc::new(rules.config.clone());
-    Ok(Watching {
-        bell: Doorbell::hang(&rules.name, inbox, file_system),
-        observer: Observer::new(config, inbox.to_owned(), file_system),
-    })
-}
-
-impl Watching {
-    fn look(&mut self, is_due: bool) -> std::io::Result<Vec<ReadyFile>> {
-        if is_due {
-            let directories = self.observer.look()?;
-            self.bell.watch(&directories);
-            self.observer.tell();
-        }
-        let mut owners = HashMap::new();
-        let ready = self.observer.ready(TOGETHER);
-        Ok(ready.into_iter().map(|one| ready_file(one, &mut owners)).collect())
-    }
-}
-
-/// A file that can be taken, in the terms of the steps that follow. Owners are few, and their names are looked up once.
-fn ready_file(ready: Ready, owners: &mut HashMap<u32, String>) -> ReadyFile {
-    let Ready { file, look, along } = ready;
-    let owner = owners
-        .entry(look.owner)
-        .or_insert_with(|| layout::owner_named(look.owner));
-    ReadyFile {
-        name: names::shown(file.file_name().unwrap_or_default()),
-        owner: Some(owner.clone()),
-        seen: FileSeen {
-            size: look.size,
-            modified: look.modified,
-            file_id: Some(format!("{}:{}", look.id.0, look.id.1)),
-        },
-        along,
-        file,
+            (observer, ready)
+        })
+        .await?;
+        self.observer = Some(observer);
+        let ready = ready.into_iter().map(|one| ReadyFile {
+            name: names::shown(one.file.file_name().unwrap_or_default()),
+            seen: seen_as(&one.look),
+            owner: Some(owner(one.look.owner)),
+            along: one.along,
+            file: one.file,
+        });
+        Ok(ready.collect())
     }
 }

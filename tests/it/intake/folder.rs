@@ -229,7 +229,10 @@ async fn a_file_becomes_a_job_and_lies_with_its_results() {
         read(failed.join("reasons.txt"))
     );
     let table = read(failed.join("reasons.csv"));
-    assert!(table.contains("bad.csv,2,3,user_principal_name,invalid,"), "{table}");
+    assert!(
+        table.contains("bad.csv,2,3,user_principal_name,bad-character,"),
+        "{table}"
+    );
     let receipt = folder.receipt("failed", "bad");
     assert_eq!((&receipt["state"], &receipt["faults"]), (&"refused".into(), &1.into()));
     assert_eq!(folder.jobs().await, (1, 2));
@@ -238,7 +241,7 @@ async fn a_file_becomes_a_job_and_lies_with_its_results() {
     assert_eq!(shown["origin"]["file"], "users.csv", "{shown}");
     let audit = folder.tenantry(&["audit"]).ends(0).out;
     assert!(
-        audit.contains("refused") && audit.contains("folder users, bad.csv: 1 fault: invalid 1"),
+        audit.contains("refused") && audit.contains("folder users, bad.csv: 1 fault: bad-character 1"),
         "{audit}"
     );
 }

@@ -189,10 +189,7 @@ async fn directories_say_customer_and_kind_and_rows_of_others_are_rejected() {
         std::fs::write(path, text).expect("written");
     };
     put("A-1/bulk-add-users/mine.csv", without_customer("ada"));
-    put(
-        "A-1/bulk-add-users/theirs.csv",
-        users(&["ada"]).replace("A-1", "B-2"),
-    );
+    put("A-1/bulk-add-users/theirs.csv", users(&["ada"]).replace("A-1", "B-2"));
     put("A-l/bulk-add-users/unknown.csv", without_customer("ada"));
     put("A-1/bulk-ad-users/kind.csv", users(&["ada"]));
     put("A-1/stray.csv", users(&["ada"]));

@@ -48,7 +48,7 @@ async fn a_file_over_a_limit_waits_with_its_plan() {
         "{text}"
     );
     assert!(
-        read(waits.join("plan.csv")).contains("create,a@alpha.onmicrosoft.com"),
+        read(waits.join("plan.csv")).contains("create,\"a@alpha.onmicrosoft.com ("),
         "{}",
         read(waits.join("plan.csv"))
     );
