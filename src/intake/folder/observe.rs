@@ -243,11 +243,17 @@ impl Observer {
         if self.config.sidecar != SidecarUse::No {
             let document = file.with_file_name(sidecar::name_of(name));
             let needs = self.config.sidecar == SidecarUse::Required || self.config.complete == Complete::Sidecar;
-            match self.tracker.get(&document) {
-                Some(beside) if beside.unchanged_for() < self.settle => {
-                    return Err(Wait::CompanionSettles(document, beside.unchanged_for(), self.settle));
+            let beside = self.tracker.get(&document).filter(|beside| beside.part == Part::Companion);
+            match beside.map(Watched::unchanged_for) {
+                Some(so_far) if so_far < self.settle => {
+                    return Err(Wait::CompanionSettles(document, so_far, self.settle));
                 }
-                Some(_) => along.push(document),
+                Some(_) => {
+                    if let Err(error) = open(&self.place.inbox.join(&document)) {
+                        return Err(Wait::Unreadable(document, error.to_string()));
+                    }
+                    along.push(document);
+                }
                 None if needs => return Err(Wait::NoCompanion("job document", document)),
                 None => {}
             }

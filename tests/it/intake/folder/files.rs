@@ -159,11 +159,14 @@ async fn a_document_beside_a_file_says_what_it_asks_for() {
     folder.drop("c.csv.job.json", "no JSON");
     folder.drop("d.csv", users(&["ada"]));
     folder.drop("d.csv.job.json", r#"{"kind": "delete-users"}"#);
+    folder.drop("e.csv", users(&["eve"]));
+    // No document, and nothing that is looked at.
+    std::os::unix::fs::symlink("/etc/passwd", folder.path("in/e.csv.job.json")).expect("linked");
     folder.drain();
     folder.is_clear();
-    assert_eq!(folder.stems("done"), ["a"]);
+    assert_eq!(folder.stems("done"), ["a", "e"]);
     assert!(folder.of("done", "a").join("a.csv.job.json").is_file());
-    assert_eq!(folder.stems("failed"), ["b", "c", "d"]);
+    assert_eq!(folder.stems("failed"), ["b", "c", "d", "e.csv.job"]);
     let reasons = |stem: &str| read(folder.of("failed", stem).join("reasons.txt"));
     assert!(reasons("b").contains("did you mean `update-users`"), "{}", reasons("b"));
     assert!(reasons("b").contains("$.submitted_by"), "{}", reasons("b"));
