@@ -4,6 +4,7 @@
 mod away;
 mod commands;
 mod crash;
+mod files;
 mod rows;
 mod waiting;
 
