@@ -115,6 +115,7 @@ impl From<DbError> for FolderError {
 }
 
 impl FolderError {
+    #[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
     fn io(path: &Path, error: io::Error) -> Self {
         Self::away(path, &error)
     }
