@@ -45,10 +45,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Ok(_) => return Ok(None),
         // The name may be longer than a name can be, where the file's is long already.
         Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename
-            ) || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
+                || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
         {
             return Ok(None);
         }
