@@ -110,7 +110,7 @@ async fn every_name_that_a_file_can_have_is_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_marker_has_to_be_there_and_true() {
     let folder = Folder::with(On::Sqlite, "").await;
-    let section = folder.section("users", &folder.path(""), "bulk-add-users", "");
+    let section = section("users", &folder.path(""), "bulk-add-users", "");
     folder.configure(&section.replace("\"whole\"", "\"marker\""));
     folder.set_up();
     folder.drop("users.csv", users(&["ada"]));
@@ -180,7 +180,7 @@ async fn a_document_beside_a_file_says_what_it_asks_for() {
 async fn directories_say_customer_and_kind_and_rows_of_others_are_rejected() {
     let folder = Folder::new(On::Sqlite).await;
     let path = folder.path("{customer}/{kind}");
-    let section = folder.section("users", &path, "", "kinds = [\"bulk-add-users\"]\nstray_after = \"0s\"");
+    let section = section("users", &path, "", "kinds = [\"bulk-add-users\"]\nstray_after = \"0s\"");
     folder.configure(&section);
     folder.set_up();
     let put = |place: &str, text: String| {
