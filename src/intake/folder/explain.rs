@@ -12,6 +12,9 @@ use super::names;
 use super::observe::Observer;
 use super::wait::Wait;
 
+/// Looks at a file follow each other at this distance at least.
+const BETWEEN: Duration = Duration::from_millis(120);
+
 /// How a file stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Explanation {
@@ -166,7 +169,7 @@ fn watched(folder: &Rules, file: &Path) -> (&'static str, String, usize) {
     let mut observer = Observer::new(folder.config.clone(), inbox.clone(), file_system);
     let begun = Instant::now();
     loop {
-        if let Err(error) = observer.look() {
+        if let Err(error) = observer.look_anew() {
             return ("unreadable", format!("{}: {error}", inbox.display()), 0);
         }
         let before = observer.before(file);
@@ -182,10 +185,10 @@ fn watched(folder: &Rules, file: &Path) -> (&'static str, String, usize) {
                 };
             }
             Err(Wait::Settling(so_far, of)) if begun.elapsed() <= of + Duration::from_secs(1) => {
-                std::thread::sleep(of.saturating_sub(so_far).max(Duration::from_millis(20)));
+                std::thread::sleep(of.saturating_sub(so_far).max(BETWEEN));
             }
             Err(Wait::CompanionSettles(_, so_far, of)) if begun.elapsed() <= of + Duration::from_secs(1) => {
-                std::thread::sleep(of.saturating_sub(so_far).max(Duration::from_millis(20)));
+                std::thread::sleep(of.saturating_sub(so_far).max(BETWEEN));
             }
             Err(Wait::Settling(..)) => {
                 return (

@@ -1,9 +1,12 @@
 //! What lies in a folder's directory, and which of it can be taken: names, looks, content and markers put together.
 //!
-//! A [round](Observer::look) looks at every entry once. Afterwards, files that have settled are looked into in the folder's
+//! A [round](Observer::look) looks at every entry once. Where that takes long and is not due yet, only the next files are looked at
+//! that have had the time to settle, so that the first of many thousand files need not wait for a second look at all of them.
+//! Afterwards, files that have settled are looked into in the folder's
 //! order, as many as are asked for, so that a directory with a hundred thousand files is not opened a hundred thousand times
 //! before the first is taken. Nothing is moved here.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::io;
@@ -14,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::complete::{Content, Incomplete, Statement, look_into};
 use super::filesystem::FileSystem;
 use super::names;
-use super::scan::{Entry, Found, Place, look_of, open};
+use super::scan::{Entry, Found, Pace, Place, look_of, open};
 use super::settle::{Look, Part, Tracker, Watched};
 use super::sidecar;
 use super::wait::Wait;
@@ -28,6 +31,8 @@ const OPEN_LINE: u32 = 3;
 const NEVER_SETTLES: Duration = Duration::from_secs(3600);
 /// Files told of one by one in a round.
 const TOLD: usize = 20;
+/// Files looked at again between two rounds.
+const SOME: usize = 2_048;
 
 /// A file that can be taken: one that is complete, or one that goes to `failed` as it is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +56,10 @@ pub(crate) struct Observer {
     /// Files that could not be moved: why, and when they are tried again.
     stuck: HashMap<PathBuf, (String, Duration, u32)>,
     started: Instant,
+    /// When the last round ended, how long it took, and how long the last look at some files took.
+    ended: Option<Duration>,
     took: Duration,
+    some_took: Duration,
 }
 
 impl Observer {
@@ -74,18 +82,89 @@ impl Observer {
             queue: VecDeque::new(),
             stuck: HashMap::new(),
             started: Instant::now(),
+            ended: None,
             took: Duration::ZERO,
+            some_took: Duration::ZERO,
         }
     }
 
-    /// How long the last round took.
-    pub(crate) fn took(&self) -> Duration {
-        self.took
+    /// How long to wait until the next look, and how long at least until one that finds new files.
+    pub(crate) fn pauses(&self, usual: Duration) -> (Duration, Duration) {
+        let now = self.started.elapsed();
+        let since = self.ended.map_or(Duration::ZERO, |ended| now.saturating_sub(ended));
+        let earliest = Pace::shortest(self.took).saturating_sub(since);
+        let expected = self
+            .expected()
+            .map(|expected| expected.max(Pace::shortest(self.some_took)));
+        let round = usual.saturating_sub(since).max(earliest);
+        (expected.map_or(round, |expected| expected.min(round)), earliest)
     }
 
-    /// Looks at every entry. The directories that were gone into, besides the one itself.
+    /// Looks at every entry, or, until that is due, at the next files that may have settled. The directories that were gone into,
+    /// besides the one itself.
     pub(crate) fn look(&mut self) -> io::Result<Vec<PathBuf>> {
         let begun = self.started.elapsed();
+        let is_due = self
+            .ended
+            .is_none_or(|ended| begun >= ended + Pace::shortest(self.took));
+        let looked = if is_due {
+            let looked = self.look_at_all();
+            self.ended = Some(self.started.elapsed());
+            self.took = self.started.elapsed().saturating_sub(begun);
+            looked
+        } else {
+            let looked = self.look_at_some().map(|()| Vec::new());
+            self.some_took = self.started.elapsed().saturating_sub(begun);
+            looked
+        };
+        self.line_up();
+        looked
+    }
+
+    /// Looks at every entry, however long that took the last time.
+    pub(crate) fn look_anew(&mut self) -> io::Result<()> {
+        self.ended = None;
+        self.look().map(drop)
+    }
+
+    /// Looks again at the files that come first of those that have had the time to settle.
+    fn look_at_some(&mut self) -> io::Result<()> {
+        let now = self.started.elapsed();
+        let is_due = |known: &Watched| {
+            let may = known.part == Part::File && known.unchanged_for() < self.settle;
+            may && known.since + self.settle <= now
+        };
+        let due = self.tracker.files().filter(|(_, known)| is_due(known));
+        let mut due: Vec<(i64, Box<Path>)> = due.map(|(file, known)| (self.time_of(known), file.into())).collect();
+        if due.len() > SOME {
+            due.select_nth_unstable_by(SOME, in_order);
+            due.truncate(SOME);
+        }
+        for (_, file) in due {
+            let before = self.started.elapsed();
+            match self.place.look(&self.place.inbox.join(&file)) {
+                Ok(Entry::File(look)) => {
+                    self.tracker
+                        .see(&file, Part::File, look, (before, self.started.elapsed()));
+                }
+                // Another thing has its name now, and is found by the next round.
+                Ok(_) => self.tracker.forget(&file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.tracker.forget(&file),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What a file is ordered by before its name.
+    fn time_of(&self, known: &Watched) -> i64 {
+        match self.config.order {
+            Order::Mtime => known.look.modified,
+            Order::Name => 0,
+        }
+    }
+
+    fn look_at_all(&mut self) -> io::Result<Vec<PathBuf>> {
         let (config, tracker, mut directories) = (self.config.clone(), &mut self.tracker, Vec::new());
         let depth = self.place.depth;
         tracker.begin();
@@ -108,12 +187,10 @@ impl Observer {
                 },
             },
         );
-        self.took = self.started.elapsed().saturating_sub(begun);
         // What was not seen, as the share went away in the middle, may be there.
         looked?;
         tracker.end();
         self.stuck.retain(|file, _| self.tracker.get(file).is_some());
-        self.line_up();
         Ok(directories)
     }
 
@@ -129,16 +206,11 @@ impl Observer {
             };
             known.unchanged_for() >= due && !is_stuck
         };
-        let mut queue: Vec<(i64, Box<Path>)> = Vec::new();
-        for (file, known) in self.tracker.files().filter(|(file, known)| may(file, known)) {
-            let by_time = self.config.order == Order::Mtime;
-            queue.push((if by_time { known.look.modified } else { 0 }, file.into()));
-        }
-        queue.sort_by(|(a_time, a), (b_time, b)| {
-            a_time
-                .cmp(b_time)
-                .then_with(|| names::natural(a.as_os_str(), b.as_os_str()))
-        });
+        let lined_up = self.tracker.files().filter(|(file, known)| may(file, known));
+        let mut queue: Vec<(i64, Box<Path>)> = lined_up
+            .map(|(file, known)| (self.time_of(known), file.into()))
+            .collect();
+        queue.sort_unstable_by(in_order);
         self.queue = queue.into_iter().map(|(_, file)| file).collect();
     }
 
@@ -243,11 +315,20 @@ impl Observer {
         if self.config.sidecar != SidecarUse::No {
             let document = file.with_file_name(sidecar::name_of(name));
             let needs = self.config.sidecar == SidecarUse::Required || self.config.complete == Complete::Sidecar;
-            match self.tracker.get(&document) {
-                Some(beside) if beside.unchanged_for() < self.settle => {
-                    return Err(Wait::CompanionSettles(document, beside.unchanged_for(), self.settle));
+            let beside = self
+                .tracker
+                .get(&document)
+                .filter(|beside| beside.part == Part::Companion);
+            match beside.map(Watched::unchanged_for) {
+                Some(so_far) if so_far < self.settle => {
+                    return Err(Wait::CompanionSettles(document, so_far, self.settle));
                 }
-                Some(_) => along.push(document),
+                Some(_) => {
+                    if let Err(error) = open(&self.place.inbox.join(&document)) {
+                        return Err(Wait::Unreadable(document, error.to_string()));
+                    }
+                    along.push(document);
+                }
                 None if needs => return Err(Wait::NoCompanion("job document", document)),
                 None => {}
             }
@@ -291,7 +372,7 @@ impl Observer {
     }
 
     /// When something may be ready that is not now.
-    pub(crate) fn expected(&self) -> Option<Duration> {
+    fn expected(&self) -> Option<Duration> {
         let now = self.started.elapsed();
         let due = |known: &Watched| {
             let settled = match (known.part, &known.content) {
@@ -368,6 +449,13 @@ impl Observer {
             );
         }
     }
+}
+
+/// The order of files by these times and their names.
+fn in_order((a_time, a): &(i64, Box<Path>), (b_time, b): &(i64, Box<Path>)) -> Ordering {
+    a_time
+        .cmp(b_time)
+        .then_with(|| names::natural(a.as_os_str(), b.as_os_str()))
 }
 
 /// What an entry is to the folder; `None` for what is left alone.

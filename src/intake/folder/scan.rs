@@ -127,13 +127,10 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// When to look next: a look that took long is followed by a longer pause, so that looking takes a twentieth of the time at
+/// How often is looked: a look that took long is followed by a longer pause, so that looking takes a twentieth of the time at
 /// most.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// The pause if nothing asks for another one.
-    pub(crate) usual: Duration,
-}
+pub(crate) struct Pace;
 
 /// Looks follow each other at this distance at least, however often the system tells of changes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -145,11 +142,6 @@ impl Pace {
     pub(crate) fn shortest(took: Duration) -> Duration {
         (took * RELATION).max(SHORTEST_PAUSE)
     }
-
-    /// The pause after a look that took so long, if something is expected after `expected`.
-    pub(crate) fn pause(self, took: Duration, expected: Option<Duration>) -> Duration {
-        expected.unwrap_or(self.usual).min(self.usual).max(Self::shortest(took))
-    }
 }
 
 #[cfg(test)]
@@ -158,15 +150,10 @@ mod tests {
 
     #[test]
     fn looking_takes_a_twentieth_of_the_time_at_most() {
-        let pace = Pace {
-            usual: Duration::from_secs(30),
-        };
         let millis = Duration::from_millis;
-        assert_eq!(pace.pause(millis(1), None), Duration::from_secs(30));
-        assert_eq!(pace.pause(millis(1), Some(millis(5_000))), millis(5_000));
-        assert_eq!(pace.pause(millis(1), Some(millis(0))), millis(100));
-        assert_eq!(pace.pause(millis(500), Some(millis(0))), millis(9_500));
-        assert_eq!(pace.pause(millis(5_000), None), millis(95_000));
+        assert_eq!(Pace::shortest(millis(1)), millis(100));
+        assert_eq!(Pace::shortest(millis(500)), millis(9_500));
+        assert_eq!(Pace::shortest(millis(5_000)), millis(95_000));
     }
 
     #[test]

@@ -35,18 +35,25 @@ pub(crate) fn is_one(name: &OsStr) -> bool {
     name.len() > ENDING.len() && name[name.len() - ENDING.len()..].eq_ignore_ascii_case(ENDING.as_bytes())
 }
 
-/// The document at that path, if there is one.
+/// The document at that path, if there is one. A link, a pipe or a directory of its name is none.
 ///
 /// # Errors
-/// It is there and cannot be read, or is no file.
+/// It is there and cannot be read.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    match open(path) {
-        Ok(file) if file.metadata()?.is_file() => file.take(LONGEST).read_to_end(&mut bytes)?,
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+    let file = match open(path) {
+        Ok(file) if file.metadata()?.is_file() => file,
+        Ok(_) => return Ok(None),
+        // The name may be longer than a name can be, where the file's is long already.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
+                || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     };
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

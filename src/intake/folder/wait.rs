@@ -22,6 +22,8 @@ pub(crate) enum Wait {
     NoCompanion(&'static str, PathBuf),
     /// What lies beside it has looked the same for so long, of so long.
     CompanionSettles(PathBuf, Duration, Duration),
+    /// What lies beside it cannot be read.
+    Unreadable(PathBuf, String),
     /// Its marker is not as it should be.
     Marker(PathBuf, String),
     /// It could not be moved.
@@ -42,7 +44,7 @@ impl Wait {
             Self::Settling(..) | Self::OpenLine(..) => "settling",
             Self::Incomplete(Incomplete::Empty) => "empty",
             Self::Incomplete(_) => "incomplete",
-            Self::NoCompanion(..) | Self::CompanionSettles(..) => "waits-for-companion",
+            Self::NoCompanion(..) | Self::CompanionSettles(..) | Self::Unreadable(..) => "waits-for-companion",
             Self::Marker(..) => "marker",
             Self::Stuck(_) => "cannot-be-moved",
             Self::Companion => "companion",
@@ -80,6 +82,7 @@ impl fmt::Display for Wait {
                 seconds(*so_far),
                 seconds(*of)
             ),
+            Self::Unreadable(path, why) => write!(f, "`{}` beside it cannot be read: {why}", name(path)),
             Self::Marker(path, why) => write!(f, "its marker `{}`: {why}", name(path)),
             Self::Stuck(why) => f.write_str(why),
             Self::Companion => f.write_str("it goes along with the file that it is named after"),

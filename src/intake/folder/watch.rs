@@ -12,7 +12,6 @@ use super::doorbell::Doorbell;
 use super::filesystem::FileSystem;
 use super::layout::{owner, seen_as};
 use super::observe::Observer;
-use super::scan::Pace;
 use super::{Desk, FolderError, Rules, blocking, names};
 
 /// How often a folder is looked into whose system tells of no changes.
@@ -92,7 +91,7 @@ impl Watch {
     pub(super) async fn look(&mut self, desk: &Desk) -> Result<bool, FolderError> {
         let is_lined_up = self.observer.as_ref().is_some_and(Observer::has_more);
         let now = Instant::now();
-        if is_lined_up || now < self.earliest || (now < self.next && !self.bell.has_rung()) {
+        if is_lined_up || (now < self.next && (now < self.earliest || !self.bell.has_rung())) {
             return Ok(false);
         }
         let Some(mut observer) = self.observer.take() else {
@@ -111,7 +110,7 @@ impl Watch {
         } else {
             self.rescan
         };
-        let (took, expected) = (observer.took(), observer.expected());
+        let (pause, earliest) = observer.pauses(usual);
         self.observer = Some(observer);
         let directories = looked.map_err(|error| FolderError::away(&desk.layout.inbox(), &error))?;
         if self.bell.watch(&directories) {
@@ -119,8 +118,8 @@ impl Watch {
             self.bell.ring();
         }
         let now = Instant::now();
-        self.next = now + Pace { usual }.pause(took, expected);
-        self.earliest = now + Pace::shortest(took);
+        self.next = now + pause;
+        self.earliest = now + earliest;
         self.has_looked = true;
         Ok(true)
     }

@@ -34,7 +34,11 @@ impl Drop {
         fs::write(path, content).expect("written");
     }
 
+    /// Looks at everything, or at some files where a test has said that a round takes long.
     fn look(&mut self) -> Vec<String> {
+        if self.observer.took < Duration::from_secs(10) {
+            self.observer.ended = None;
+        }
         self.observer.look().expect("looked");
         let ready = self.observer.ready(100);
         ready.iter().map(|one| one.file.display().to_string()).collect()
@@ -71,7 +75,7 @@ fn what_is_asked_for_is_handed_out_and_the_rest_stays_in_line() {
     for at in 0..10 {
         drop.put(&format!("{at}.csv"), "a\n");
     }
-    drop.observer.look().expect("looked");
+    drop.observer.look_anew().expect("looked");
     assert_eq!(drop.observer.ready(3).len(), 3);
     assert!(drop.observer.has_more());
     assert_eq!(drop.observer.ready(30).len(), 7);
@@ -130,7 +134,7 @@ fn a_file_waits_for_its_marker_and_for_what_the_marker_states() {
     assert_eq!(drop.look(), [""; 0]);
     assert!(drop.waits("a.csv").to_string().contains("64 hexadecimal digits"));
     drop.put("a.csv.done", "rows=1\nsize=4");
-    drop.observer.look().expect("looked");
+    drop.observer.look_anew().expect("looked");
     let ready = drop.observer.ready(9);
     assert_eq!((ready.len(), &ready[0].along), (1, &vec![PathBuf::from("a.csv.done")]));
 }
@@ -162,7 +166,7 @@ fn documents_go_along_with_their_files() {
     let mut drop = Drop::new(&[]);
     drop.put("a.csv", "a\n");
     drop.put("a.csv.job.json", "{}");
-    drop.observer.look().expect("looked");
+    drop.observer.look_anew().expect("looked");
     let ready = drop.observer.ready(9);
     assert_eq!(
         (ready.len(), &ready[0].along),
@@ -214,11 +218,35 @@ fn many_files_are_known_and_the_first_are_handed_out_first() {
             .and_then(|mut file| file.write_all(b"a\n"))
             .expect("written");
     }
-    drop.observer.look().expect("looked");
+    drop.observer.look_anew().expect("looked");
     let first = drop.observer.ready(2);
     assert_eq!(
         (first[0].file.display().to_string(), first[1].file.display().to_string()),
         ("0.csv".into(), "1.csv".into())
     );
     assert_eq!(drop.observer.pending(), 1_998);
+}
+
+#[test]
+fn files_that_have_had_the_time_to_settle_are_looked_at_again_before_the_next_round_is_due() {
+    let mut drop = Drop::new(&[("complete", "settled"), ("settle", "0s")]);
+    drop.put("a.csv", "a\n");
+    drop.put("b.csv", "a\n");
+    drop.put("c.csv", "a\n");
+    drop.observer.settle = Duration::from_nanos(1);
+    assert_eq!(drop.look(), [""; 0]);
+    // A round that took so long is not repeated soon.
+    drop.observer.took = Duration::from_secs(60);
+    let (next, earliest) = drop.observer.pauses(Duration::from_secs(30));
+    assert!(
+        next <= Duration::from_millis(100) && earliest > Duration::from_secs(1_000),
+        "{next:?} {earliest:?}"
+    );
+    fs::remove_file(drop.dir.path().join("b.csv")).expect("removed");
+    drop.put("new.csv", "a\n");
+    assert_eq!(drop.look(), ["a.csv", "c.csv"]);
+    assert_eq!(drop.waits("b.csv"), Wait::Unknown);
+    drop.observer.took = Duration::ZERO;
+    drop.observer.look_anew().expect("looked");
+    assert!(matches!(drop.waits("new.csv"), Wait::Settling(..)));
 }

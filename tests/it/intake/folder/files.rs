@@ -159,11 +159,14 @@ async fn a_document_beside_a_file_says_what_it_asks_for() {
     folder.drop("c.csv.job.json", "no JSON");
     folder.drop("d.csv", users(&["ada"]));
     folder.drop("d.csv.job.json", r#"{"kind": "delete-users"}"#);
+    folder.drop("e.csv", users(&["eve"]));
+    // No document, and nothing that is looked at.
+    std::os::unix::fs::symlink("/etc/passwd", folder.path("in/e.csv.job.json")).expect("linked");
     folder.drain();
     folder.is_clear();
-    assert_eq!(folder.stems("done"), ["a"]);
+    assert_eq!(folder.stems("done"), ["a", "e"]);
     assert!(folder.of("done", "a").join("a.csv.job.json").is_file());
-    assert_eq!(folder.stems("failed"), ["b", "c", "d"]);
+    assert_eq!(folder.stems("failed"), ["b", "c", "d", "e.csv.job"]);
     let reasons = |stem: &str| read(folder.of("failed", stem).join("reasons.txt"));
     assert!(reasons("b").contains("did you mean `update-users`"), "{}", reasons("b"));
     assert!(reasons("b").contains("$.submitted_by"), "{}", reasons("b"));
@@ -177,7 +180,7 @@ async fn a_document_beside_a_file_says_what_it_asks_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn directories_say_customer_and_kind_and_rows_of_others_are_rejected() {
+async fn directories_say_customer_and_kind_and_a_file_that_says_its_own_is_refused() {
     let folder = Folder::new(On::Sqlite).await;
     let path = folder.path("{customer}/{kind}");
     let section = section("users", &path, "", "kinds = [\"bulk-add-users\"]\nstray_after = \"0s\"");
@@ -203,7 +206,11 @@ async fn directories_say_customer_and_kind_and_rows_of_others_are_rejected() {
         reasons("kind")
     );
     assert!(reasons("unknown").contains("A-l"), "{}", reasons("unknown"));
-    assert!(reasons("theirs").contains("B-2"), "{}", reasons("theirs"));
+    assert!(
+        reasons("theirs").contains("this column is fixed"),
+        "{}",
+        reasons("theirs")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
