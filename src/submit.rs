@@ -48,6 +48,8 @@ pub struct Submission {
     pub origin: Option<Origin>,
     /// Who is told the outcome, of this job or of the one that is the same.
     pub reply_to: Option<ReplyTo>,
+    /// Why somebody has to approve it whatever the limits say.
+    pub approval: Option<String>,
     /// Directory on this machine that results are written to.
     pub out_dir: Option<String>,
     /// The plan to go by: rows that are no longer as it says are rejected.
@@ -143,6 +145,7 @@ struct Opened {
     idempotency_key: Option<String>,
     reply_to: Option<ReplyTo>,
     origin: Option<Origin>,
+    approval: Option<String>,
     planning: Planning,
 }
 
@@ -223,6 +226,7 @@ impl Submitter<'_> {
             idempotency_key: submission.idempotency_key,
             reply_to: submission.reply_to,
             origin: submission.origin,
+            approval: submission.approval,
             planning,
         })
     }
@@ -279,6 +283,7 @@ impl Submitter<'_> {
             idempotency_key,
             reply_to,
             origin,
+            approval,
             planning,
         } = opened;
         let ledger = self.ledger;
@@ -345,7 +350,7 @@ impl Submitter<'_> {
             plan_hash,
             checks_drift: spooling.plan.is_some(),
             undoes: None,
-            gate: self.rules.limits.gate(Some(kind), &totals, &impact),
+            gate: self.rules.limits.gate_too(approval, Some(kind), &totals, &impact),
         };
         if commit.gate.is_some() {
             let head = KeptHead {

@@ -1,4 +1,4 @@
-//! A worker: the runner over every job and, beside it, the inbox, the care for the store's tokens, answers to who asks how it is
+//! A worker: the runner over every job and, beside it, the inbox, the drop folders, the care for the store's tokens, answers to who asks how it is
 //! and, if it is to drain, the look whether anything is left.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::intake::folder::Folders;
 use crate::intake::{LedgerDoor, inbox};
 use crate::ledger::Scope;
 use crate::listen::{self, Asked, Listener};
@@ -28,6 +29,8 @@ pub(crate) struct WorkerOptions {
     pub(crate) concurrency: Option<usize>,
     /// Whether it takes in jobs of other programs. Only a queue in Redis has an inbox.
     pub(crate) inbox: bool,
+    /// The drop folders that it serves.
+    pub(crate) folders: Folders,
     /// Whether it stops when no job is left to work on.
     pub(crate) drain: bool,
     /// Where it says how it is.
@@ -45,12 +48,18 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
     if let (Queue::Redis(redis), true) = (&service.queue, options.inbox) {
         beside.spawn(inbox::serve(redis.clone(), LedgerDoor::new(service), stop.clone()));
     }
+    beside.spawn(options.folders.clone().serve(service.clone(), stop.clone()));
     if let Some(store) = service.stores.remote.clone() {
         beside.spawn(tick(store, stop.clone()));
     }
     let draining = options.drain.then(|| {
-        let (service, runner) = (service.clone(), runner.clone());
-        beside.spawn(drain(service, runner, options.inbox, stop.clone()))
+        let draining = Draining {
+            service: service.clone(),
+            runner: runner.clone(),
+            inbox: options.inbox,
+            folders: options.folders.clone(),
+        };
+        beside.spawn(draining.drain(stop.clone()))
     });
     beside.close();
     // Answered until the last chunk in hand has ended.
@@ -93,25 +102,40 @@ async fn tick(store: Arc<dyn RemoteStore>, stop: CancellationToken) {
     }
 }
 
-/// Stops the worker when no job is open, nothing waits at the inbox and results were tried to be written; of how many jobs
-/// they could not be.
-async fn drain(service: Service, runner: Runner, inbox: bool, stop: CancellationToken) -> usize {
-    let mut unwritten = 0;
-    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        let waiting = match &service.queue {
-            Queue::Redis(redis) if inbox => inbox::waiting(redis).await.unwrap_or(true),
+/// What a worker that is to drain looks at.
+struct Draining {
+    service: Service,
+    runner: Runner,
+    inbox: bool,
+    folders: Folders,
+}
+
+impl Draining {
+    /// Stops the worker when no job is open, nothing waits at the inbox or lies ready in a folder, and results were tried to be
+    /// written; of how many jobs they could not be.
+    async fn drain(self, stop: CancellationToken) -> usize {
+        let mut unwritten = 0;
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            if !self.has_work().await
+                && let Ok(failed) = self.runner.deliver().await
+            {
+                unwritten = failed;
+                stop.cancel();
+            }
+        }
+        unwritten
+    }
+
+    /// Whether anything is left. Ways in are asked before jobs, for what leaves them becomes one.
+    async fn has_work(&self) -> bool {
+        let Self { service, folders, .. } = self;
+        let waits = match &service.queue {
+            Queue::Redis(redis) if self.inbox => inbox::waiting(redis).await.unwrap_or(true),
             _ => false,
         };
-        let open = service.ledger.has_open_jobs().await.unwrap_or(true);
-        let untold = matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true);
-        if !waiting
-            && !open
-            && !untold
-            && let Ok(failed) = runner.deliver().await
-        {
-            unwritten = failed;
-            stop.cancel();
-        }
+        waits
+            || !folders.are_quiet(service).await
+            || service.ledger.has_open_jobs().await.unwrap_or(true)
+            || (matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true))
     }
-    unwritten
 }

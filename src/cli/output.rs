@@ -157,6 +157,13 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         writeln!(out, "note      {note}")?;
     }
     writeln!(out, "submitted {} by {}", job.created_at, job.submitted_by)?;
+    if let Some(origin) = &job.origin {
+        let (folder, file) = (&origin.folder, printable(&origin.file));
+        writeln!(out, "from      folder {folder}, {file} ({})", origin.drop)?;
+        if let Some(corrects) = &origin.corrects {
+            writeln!(out, "corrects  job {corrects}")?;
+        }
+    }
     if let Some(started) = &job.started_at {
         writeln!(out, "started   {started}")?;
     }

@@ -166,6 +166,7 @@ impl FileSubmission<'_> {
             source: self.source,
             idempotency_key: self.args.idempotency_key.clone(),
             origin: None,
+            approval: None,
             reply_to: None,
             plan: self.plan,
             is_for_workers: self.is_for_workers,

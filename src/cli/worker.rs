@@ -6,6 +6,7 @@ use clap::Args;
 use super::{CommandEnd, output};
 use crate::app::App;
 use crate::config::Config;
+use crate::intake::folder::Folders;
 use crate::listen::Listener;
 use crate::worker::{self, WorkerOptions};
 
@@ -14,6 +15,9 @@ pub(super) struct WorkerArgs {
     /// Stop when no job is left to work on
     #[arg(long)]
     drain: bool,
+    /// Take nothing in from drop folders: for a copy of a ledger that is in use
+    #[arg(long)]
+    no_intakes: bool,
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: Option<u16>,
@@ -38,6 +42,11 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<Comma
         listener,
         concurrency,
         inbox: config.inbox.enabled,
+        folders: if args.no_intakes {
+            Folders::default()
+        } else {
+            Folders::new(config.folders.values().filter(|folder| folder.enabled).cloned())
+        },
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;

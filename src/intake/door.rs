@@ -168,6 +168,7 @@ impl LedgerDoor {
             },
             idempotency_key: document.idempotency_key.or(default_key),
             origin: None,
+            approval: None,
             reply_to,
             plan: None,
             is_for_workers: true,

@@ -33,6 +33,8 @@ pub struct SubmitRequest {
     pub origin: Option<Origin>,
     /// Who is told the outcome, of this job or of the one that is the same.
     pub reply_to: Option<ReplyTo>,
+    /// Why somebody has to approve it whatever the limits say.
+    pub approval: Option<String>,
     /// The plan to go by: rows that are no longer as it says are rejected.
     pub plan: Option<PlanFile>,
     /// Whether workers are told. Otherwise the submitter works on the job.
@@ -103,6 +105,7 @@ impl Service {
             submitted_by: by,
             origin: request.origin,
             reply_to: request.reply_to,
+            approval: request.approval,
             out_dir: None,
             plan: request.plan,
         })

@@ -68,6 +68,12 @@ pub enum Action {
     Recorded,
     /// Counts of the store that did not add up were mended; the note says which.
     Repaired,
+    /// A dropped file was refused; the note says which, and why.
+    Refused,
+    /// A folder, or a file found in one, was taken for this ledger's; the note says which.
+    Adopted,
+    /// A folder that held at a failure was let go on.
+    Released,
 }
 
 impl Action {
@@ -88,6 +94,9 @@ impl Action {
             Action::Undone => "undone",
             Action::Recorded => "recorded",
             Action::Repaired => "repaired",
+            Action::Refused => "refused",
+            Action::Adopted => "adopted",
+            Action::Released => "released",
         }
     }
 }

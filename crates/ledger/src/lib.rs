@@ -17,6 +17,7 @@ mod backlog;
 mod chunk_state;
 mod claim;
 pub mod closing;
+pub mod drops;
 mod errors;
 pub mod fence;
 pub mod ids;
