@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Parameters, ReplyTo, WholeJob};
+use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Origin, Parameters, ReplyTo, WholeJob};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
     Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, PlanInput, Planning, RowSource, Totals, Whole,
@@ -44,6 +44,8 @@ pub struct Submission {
     pub idempotency_key: Option<String>,
     /// Who.
     pub submitted_by: Actor,
+    /// What brought it, if no person did.
+    pub origin: Option<Origin>,
     /// Who is told the outcome, of this job or of the one that is the same.
     pub reply_to: Option<ReplyTo>,
     /// Directory on this machine that results are written to.
@@ -95,6 +97,9 @@ pub enum SubmitError {
     /// The key was used before for something else.
     #[error("the idempotency key belongs to job {0}, whose kind, parameters or content differ")]
     KeyReused(JobId),
+    /// What brought it is not the submitter's any more.
+    #[error("another worker has taken over what brought this submission; nothing was recorded")]
+    OriginLost,
     /// The plan to go by cannot be read.
     #[error(transparent)]
     PlanFile(#[from] PlanFileError),
@@ -137,6 +142,7 @@ struct Opened {
     plan: Option<PlanFile>,
     idempotency_key: Option<String>,
     reply_to: Option<ReplyTo>,
+    origin: Option<Origin>,
     planning: Planning,
 }
 
@@ -216,6 +222,7 @@ impl Submitter<'_> {
             plan,
             idempotency_key: submission.idempotency_key,
             reply_to: submission.reply_to,
+            origin: submission.origin,
             planning,
         })
     }
@@ -271,6 +278,7 @@ impl Submitter<'_> {
             mut plan,
             idempotency_key,
             reply_to,
+            origin,
             planning,
         } = opened;
         let ledger = self.ledger;
@@ -297,6 +305,11 @@ impl Submitter<'_> {
                 };
                 if let (Some(same), Some(reply)) = (same, reply_to) {
                     ledger.reply_too(same, reply).await?;
+                }
+                if let (Some(same), Some(origin), Some(Whole { digest, .. })) = (same, origin, &whole)
+                    && !ledger.link(origin, same, digest.sha256.to_string()).await?
+                {
+                    return Err(SubmitError::OriginLost);
                 }
                 let refusal = FileRefusal {
                     faults: spooling.faults,
@@ -328,6 +341,7 @@ impl Submitter<'_> {
             sheet,
             idempotency_key,
             reply_to,
+            origin,
             plan_hash,
             checks_drift: spooling.plan.is_some(),
             undoes: None,
@@ -424,6 +438,7 @@ impl<'s> Recording<'s> {
             }
             Ok(Committed::AwaitingApproval) => Ok(Submitted::AwaitingApproval(job)),
             Ok(Committed::Same(id)) => Ok(Submitted::Same(id)),
+            Ok(Committed::OriginLost) => Err(SubmitError::OriginLost),
             Ok(Committed::KeyReused(id)) => Err(SubmitError::KeyReused(id)),
             Err(error) => Err(error.into()),
         });

@@ -10,7 +10,10 @@ pub mod app {
 
 /// Settings.
 pub mod config {
-    pub use crate::config::{Config, ConfigError, LogFormat, PasswordsConfig};
+    pub use crate::config::{
+        Approve, Complete, Config, ConfigError, FolderConfig, FolderPath, Globs, LogFormat, Marker, OnFailed, Order,
+        PasswordsConfig, Placeholder, Repeated, SidecarUse, Submitter,
+    };
 }
 
 /// Ways in other than the command line.

@@ -155,7 +155,7 @@ impl UndoRequest<'_> {
         };
         let id = match committed {
             Committed::Same(id) | Committed::KeyReused(id) => id,
-            Committed::AwaitingApproval => begun.id,
+            Committed::AwaitingApproval | Committed::OriginLost => begun.id,
             Committed::Queued => {
                 queue.ring(begun.id, 1).await;
                 begun.id
@@ -210,6 +210,7 @@ async fn record(
         bytes: job.input_bytes,
         rows: plan.totals.rows,
         idempotency_key: None,
+        origin: None,
         fingerprint: format!("undo {}", job.id),
         plan_hash: plan.hash.clone(),
         checks_drift: false,

@@ -49,6 +49,7 @@ impl Office {
             },
             idempotency_key: None,
             submitted_by: Actor::new("bench", Via::Cli),
+            origin: None,
             reply_to: None,
             out_dir: None,
             plan: None,

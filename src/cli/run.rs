@@ -165,6 +165,7 @@ impl FileSubmission<'_> {
             passwords,
             source: self.source,
             idempotency_key: self.args.idempotency_key.clone(),
+            origin: None,
             reply_to: None,
             plan: self.plan,
             is_for_workers: self.is_for_workers,

@@ -144,6 +144,8 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
             .into_iter()
             .map(|(key, fault)| (vec![key.into()], fault)),
     );
+    let of_folders = super::folders::faults(&config.folders).into_iter();
+    faults.extend(of_folders.map(|(keys, fault)| (keys.into_iter().map(Cow::Owned).collect(), fault)));
     for (name, store) in &config.stores {
         if name == PartnerCenter::NAME {
             let key = format!("stores.{name}.url");

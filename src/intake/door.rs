@@ -167,6 +167,7 @@ impl LedgerDoor {
                 multiline_cells,
             },
             idempotency_key: document.idempotency_key.or(default_key),
+            origin: None,
             reply_to,
             plan: None,
             is_for_workers: true,

@@ -6,7 +6,7 @@ use serde_json::json;
 use tenantry_jobs::JobKind;
 
 use super::{PasswordWish, Service, ServiceError};
-use crate::ledger::{Actor, JobId, Parameters, ReplyTo, Via};
+use crate::ledger::{Actor, JobId, Origin, Parameters, ReplyTo, Via};
 use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
@@ -29,6 +29,8 @@ pub struct SubmitRequest {
     pub source: RowSource,
     /// The submitter's own key: a second submission with it is the same job.
     pub idempotency_key: Option<String>,
+    /// What brought it, if no person did.
+    pub origin: Option<Origin>,
     /// Who is told the outcome, of this job or of the one that is the same.
     pub reply_to: Option<ReplyTo>,
     /// The plan to go by: rows that are no longer as it says are rejected.
@@ -99,6 +101,7 @@ impl Service {
             source: request.source,
             idempotency_key: request.idempotency_key,
             submitted_by: by,
+            origin: request.origin,
             reply_to: request.reply_to,
             out_dir: None,
             plan: request.plan,

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use tenantry::testing::plan::{Limits, RowSource};
 use tenantry::testing::queue::Queue;
 use tenantry::testing::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
-use tenantry_ledger::{Job, JobFilter, JobId, Ledger, Parameters, ReplyTo};
+use tenantry_foundation::db::Tx;
+use tenantry_ledger::{Job, JobFilter, JobId, Ledger, Origin, OriginIntake, Parameters, ReplyTo};
 use tenantry_store::Stores;
 
 use crate::invariants::violations;
@@ -37,6 +38,7 @@ fn submission(kind: &str, csv: impl Into<String>, key: Option<&str>) -> Submissi
         },
         idempotency_key: key.map(str::to_owned),
         submitted_by: by("tester"),
+        origin: None,
         reply_to: None,
         out_dir: None,
         plan: None,
@@ -186,6 +188,37 @@ on_both! {
         assert_eq!(row.int(1).expect("a number"), 41, "each was carried out");
     }
 
+    async fn what_brought_a_submission_is_linked_with_its_job_or_nothing_is_recorded(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
+        let drops = drops(&ledger, 6).await;
+        let brought = |n: usize, fence: i64, rows: usize| {
+            let names: Vec<String> = (0..rows).map(|row| format!("u{row}")).collect();
+            Submission {
+                origin: Some(Origin { intake: OriginIntake::Drop, seq: drops[n], fence }),
+                ..submission("bulk-add-users", users(&names.iter().map(String::as_str).collect::<Vec<_>>()), None)
+            }
+        };
+        // New, the same as that one, and one that another worker holds by now.
+        let first = submit_all(&ledger, Limits::NONE, vec![brought(0, 1, 1), brought(1, 1, 1), brought(2, 0, 2)]).await;
+        let Ok(Submitted::Queued(job)) = first[0] else { panic!("not queued") };
+        assert!(matches!(first[1], Ok(Submitted::Same(same)) if same == job));
+        assert!(matches!(first[2], Err(SubmitError::OriginLost)));
+        // One that has its job is not done again, whatever its content.
+        let again = submit_all(&ledger, Limits::NONE, vec![brought(0, 1, 3)]).await;
+        assert!(matches!(again[0], Ok(Submitted::Same(same)) if same == job));
+        // The same for a file of several blocks, and for one that waits for approval.
+        let of_blocks = submit_all(&ledger, Limits::NONE, vec![brought(3, 1, 8), brought(4, 0, 9)]).await;
+        let Ok(Submitted::Queued(blocks)) = of_blocks[0] else { panic!("not queued") };
+        assert!(matches!(of_blocks[1], Err(SubmitError::OriginLost)));
+        let gated = submit_all(&ledger, Limits { approval: true, rows: 1, ..Limits::NONE }, vec![brought(5, 1, 7)]).await;
+        let Ok(Submitted::AwaitingApproval(gated)) = gated[0] else { panic!("not awaiting approval") };
+        let linked = [Some(job), Some(job), None, Some(blocks), None, Some(gated)];
+        assert_eq!(jobs_of(&ledger).await, linked.map(|job| job.map(|job| job.to_string())));
+        work_off(&ledger).await;
+        assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
+    }
+
     async fn who_hands_in_the_same_at_the_same_moment_gets_one_job(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
@@ -231,6 +264,31 @@ on_both! {
         assert_eq!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
         assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
     }
+}
+
+/// Records of dropped files, under fence 1. Their numbers.
+async fn drops(ledger: &Ledger, count: usize) -> Vec<i64> {
+    let insert = move |tx: &mut dyn Tx| {
+        let mut numbers = Vec::new();
+        for n in 0..count {
+            let row = tx.query_first(
+                "INSERT INTO drops (id, folder, name, state, fence, seen_at) VALUES ($1, 'f', $1, 'taken', 1, 0) RETURNING seq",
+                &[format!("drop {n}").into()],
+            )?;
+            numbers.push(row.expect("a row").int(0)?);
+        }
+        Ok(numbers)
+    };
+    ledger.db().write(insert).await.expect("inserted")
+}
+
+/// The jobs of all dropped files.
+async fn jobs_of(ledger: &Ledger) -> Vec<Option<String>> {
+    let sql = "SELECT j.id FROM drops d LEFT JOIN jobs j ON j.seq = d.job ORDER BY d.seq";
+    let rows = ledger.db().read(|tx| tx.query(sql, &[])).await.expect("asked");
+    rows.iter()
+        .map(|row| row.opt_text(0).expect("text").map(str::to_owned))
+        .collect()
 }
 
 fn pretty(left: &[String], right: &[String]) {

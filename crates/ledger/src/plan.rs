@@ -6,9 +6,10 @@
 
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
+use super::origin::Link;
 use super::replies;
 use super::rows::{BETWEEN, record_outcomes_of};
-use super::{Actor, Job, JobId, JobState, Ledger, Parameters, ReplyTo, RowOutcome};
+use super::{Actor, Job, JobId, JobState, Ledger, Origin, Parameters, ReplyTo, RowOutcome, origin};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// A planned job whose submitter has shown no life for this long is removed.
@@ -71,6 +72,8 @@ pub struct Commit {
     pub idempotency_key: Option<String>,
     /// Who is told how the job ends, or the one that is the same.
     pub reply_to: Option<ReplyTo>,
+    /// What brought the job, if no person did.
+    pub origin: Option<Origin>,
     /// Hash of kind, parameters and content.
     pub fingerprint: String,
     /// Hash of what the job would do to the store as it was.
@@ -81,6 +84,17 @@ pub struct Commit {
     pub undoes: Option<JobId>,
     /// Why the job has to be approved first; `None` when it may run.
     pub gate: Option<Gate>,
+}
+
+impl Commit {
+    /// How what brought the job is to be linked to that one.
+    pub(super) fn link_to(&self, job: JobId) -> Option<Link<'_>> {
+        self.origin.map(|origin| Link {
+            origin,
+            job,
+            sha256: &self.sha256,
+        })
+    }
 }
 
 /// A job that needs approval.
@@ -103,6 +117,8 @@ pub enum Committed {
     Same(JobId),
     /// The idempotency key belongs to a job with other content; nothing was queued.
     KeyReused(JobId),
+    /// What brought it is not the submitter's any more; nothing was queued.
+    OriginLost,
 }
 
 /// A job that has no rows yet.
@@ -279,9 +295,17 @@ impl Ledger {
         let now = self.clock.now_millis();
         self.db
             .write(move |tx| {
+                let mut known = origin::known(tx, &[commit.origin])?;
+                if let Some(known) = known.pop().flatten() {
+                    discard(tx, job)?;
+                    return Ok(known);
+                }
                 if let Some(other) = same_job(tx, &commit)? {
-                    if let (Committed::Same(other), Some(reply)) = (&other, &commit.reply_to) {
-                        replies::ask(tx, *other, reply)?;
+                    if let Committed::Same(other) = other {
+                        if let Some(reply) = &commit.reply_to {
+                            replies::ask(tx, other, reply)?;
+                        }
+                        origin::link(tx, commit.link_to(other).as_slice())?;
                     }
                     discard(tx, job)?;
                     return Ok(other);
@@ -324,11 +348,11 @@ impl Ledger {
                     &[
                         job.seq.into(),
                         commit.rows.into(),
-                        commit.idempotency_key.into(),
-                        commit.fingerprint.into(),
+                        commit.idempotency_key.clone().into(),
+                        commit.fingerprint.as_str().into(),
                         job.input.into(),
                         state.as_str().into(),
-                        commit.plan_hash.into(),
+                        commit.plan_hash.as_str().into(),
                         // What is approved is that plan and nothing else.
                         i64::from(commit.checks_drift || commit.gate.is_some()).into(),
                         reasons.into(),
@@ -338,6 +362,7 @@ impl Ledger {
                 let Some(queued) = queued else {
                     return Err(DbError::LeaseLost);
                 };
+                origin::link(tx, commit.link_to(job.id).as_slice())?;
                 if let Some(reply) = &commit.reply_to {
                     replies::ask(tx, job.id, reply)?;
                 }
@@ -368,6 +393,22 @@ impl Ledger {
                 })
             })
             .await
+    }
+
+    /// Links what brought a submission to a job that stands for the same work. Whether it was still the submitter's.
+    pub async fn link(&self, origin: Origin, job: JobId, sha256: String) -> Result<bool, DbError> {
+        let linked = self.db.write(move |tx| {
+            let link = Link {
+                origin,
+                job,
+                sha256: &sha256,
+            };
+            origin::link(tx, &[link])
+        });
+        match linked.await {
+            Err(DbError::LeaseLost) => Ok(false),
+            linked => linked.map(|()| true),
+        }
     }
 
     /// The job that stands for this work and has not ended.

@@ -10,7 +10,9 @@ use super::audit::{self, Action, AuditEntry};
 use super::job::to_json;
 use super::plan::{KNOWN_KEY, SameWork, UNFINISHED, submitted_note};
 use super::rows::record_outcomes;
-use super::{Commit, Committed, Counts, JobId, JobState, Ledger, NewChunk, NewJob, RowOutcome, replies};
+use super::{
+    Commit, Committed, Counts, JobId, JobState, Ledger, NewChunk, NewJob, Origin, RowOutcome, origin, replies,
+};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// A job whose rows are all in one chunk.
@@ -57,24 +59,33 @@ impl Ledger {
 }
 
 fn record(tx: &mut dyn Tx, jobs: &[WholeJob], now: i64) -> Result<Vec<Committed>, DbError> {
+    let origins: Vec<Option<Origin>> = jobs.iter().map(|job| job.commit.origin).collect();
+    let brought = origin::known(tx, &origins)?;
     let mut known = Known::find(tx, jobs)?;
+    let mut links = Vec::new();
     let (mut committed, mut new) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
     let mut asked = Vec::new();
-    for job in jobs {
+    for (job, brought) in jobs.iter().zip(brought) {
+        if let Some(brought) = brought {
+            committed.push(brought);
+            continue;
+        }
         let same = known.same(job);
         if same.is_none() {
             known.add(job);
             new.push(job);
         }
-        let reply_of = match &same {
+        let stands_for = match &same {
             None => Some(job.id),
             Some(Committed::Same(other)) => Some(*other),
             Some(_) => None,
         };
-        asked.extend(reply_of.zip(job.commit.reply_to.as_ref()));
+        asked.extend(stands_for.zip(job.commit.reply_to.as_ref()));
+        links.extend(stands_for.and_then(|of| job.commit.link_to(of)));
         committed.push(same.unwrap_or(Committed::Queued));
     }
     insert(tx, &new, now)?;
+    origin::link(tx, &links)?;
     replies::ask_all(tx, &asked)?;
     let mut entries = Vec::with_capacity(new.len());
     for job in new {

@@ -215,6 +215,7 @@ impl StoreUnderTest {
             },
             idempotency_key: None,
             submitted_by: by("tester"),
+            origin: None,
             reply_to: None,
             out_dir: None,
             plan: None,

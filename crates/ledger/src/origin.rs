@@ -1,0 +1,107 @@
+//! What brought a submission that no person handed in: a file of a drop folder, or a due time of a schedule.
+//!
+//! Either has a record of its own, which is linked to the job in the transaction that records the job, or finds the one that is
+//! the same. So a program that dies is followed by one that sees either both or neither, and nothing is submitted twice.
+
+use super::{Committed, JobId};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
+
+/// What brought a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Where its record is.
+    pub intake: OriginIntake,
+    /// The number of its record.
+    pub seq: i64,
+    /// The fence by which the submitter holds the record; whoever takes it over has a higher one.
+    pub fence: i64,
+}
+
+/// The ways in that keep records of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginIntake {
+    /// A file of a drop folder.
+    Drop,
+    /// A due time of a schedule.
+    Fire,
+}
+
+impl OriginIntake {
+    const ALL: [OriginIntake; 2] = [Self::Drop, Self::Fire];
+
+    fn table(self) -> &'static str {
+        match self {
+            OriginIntake::Drop => "drops",
+            OriginIntake::Fire => "fires",
+        }
+    }
+}
+
+/// How a job is to be linked to what brought it.
+pub(super) struct Link<'l> {
+    pub(super) origin: Origin,
+    pub(super) job: JobId,
+    /// Of the file's bytes.
+    pub(super) sha256: &'l str,
+}
+
+/// What has become of origins already, in their order: `None` of one that its submitter holds and that has no job.
+pub(super) fn known(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<Committed>>, DbError> {
+    let mut known = vec![None; origins.len()];
+    for intake in OriginIntake::ALL {
+        let of_it = origins
+            .iter()
+            .enumerate()
+            .filter_map(|(at, origin)| Some((at, (*origin)?)));
+        let of_it: Vec<(usize, Origin)> = of_it.filter(|(_, origin)| origin.intake == intake).collect();
+        if of_it.is_empty() {
+            continue;
+        }
+        let sql = format!(
+            "SELECT o.fence, j.id FROM {} o LEFT JOIN jobs j ON j.seq = o.job WHERE o.seq = $1",
+            intake.table()
+        );
+        let wanted: Vec<Vec<Value>> = of_it.iter().map(|(_, origin)| vec![origin.seq.into()]).collect();
+        for ((at, origin), rows) in of_it.iter().zip(tx.query_each(&sql, &wanted)?) {
+            known[*at] = answer(*origin, rows.first())?;
+        }
+    }
+    Ok(known)
+}
+
+fn answer(origin: Origin, row: Option<&Row>) -> Result<Option<Committed>, DbError> {
+    let Some(row) = row else {
+        return Ok(Some(Committed::OriginLost));
+    };
+    if row.opt_text(1)?.is_some() {
+        return Ok(Some(Committed::Same(JobId::read(row, 1)?)));
+    }
+    Ok((row.int(0)? != origin.fence).then_some(Committed::OriginLost))
+}
+
+/// Links jobs to what brought them. If one of these is not its submitter's any more, nothing of the transaction may stay.
+pub(super) fn link(tx: &mut dyn Tx, links: &[Link<'_>]) -> Result<(), DbError> {
+    for intake in OriginIntake::ALL {
+        let sets: Vec<Vec<Value>> = links
+            .iter()
+            .filter(|link| link.origin.intake == intake)
+            .map(|link| {
+                vec![
+                    link.origin.seq.into(),
+                    link.origin.fence.into(),
+                    link.job.to_string().into(),
+                    link.sha256.into(),
+                ]
+            })
+            .collect();
+        let sql = format!(
+            "UPDATE {} SET job = (SELECT seq FROM jobs WHERE id = $3), sha256 = $4, state = 'submitted'
+             WHERE seq = $1 AND fence = $2 AND job IS NULL",
+            intake.table()
+        );
+        if !sets.is_empty() && tx.exec_all(&sql, &sets)? != sets.len() as u64 {
+            return Err(DbError::LeaseLost);
+        }
+    }
+    Ok(())
+}
