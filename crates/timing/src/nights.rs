@@ -103,3 +103,6 @@ fn shown(time: DateTime, beside: DateTime) -> String {
     };
     time.strftime(form).to_string()
 }
+
+#[cfg(test)]
+mod tests;
