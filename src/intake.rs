@@ -7,11 +7,13 @@
 //!
 //! - [`document`]: a job as JSON, every fault of it found at once.
 //! - [`inbox`]: such documents from other programs, over Redis streams.
+//! - [`folder`]: files that are put into directories.
 //! - [`door`]: the door of the ledger.
 //! - [`schedule`]: jobs that are submitted by themselves at certain times.
 
 pub(crate) mod document;
 pub(crate) mod door;
+pub(crate) mod folder;
 pub(crate) mod inbox;
 mod members;
 mod redact;

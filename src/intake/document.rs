@@ -90,6 +90,35 @@ pub enum JobRows {
     Csv(String),
 }
 
+/// What a document says that lies beside a file which has the rows.
+#[derive(Default)]
+pub(crate) struct FileDocument {
+    /// The kind, where it says one.
+    pub(crate) kind: Option<&'static dyn JobKind>,
+    /// What is the same for every row.
+    pub(crate) parameters: Parameters,
+    /// Whether columns that the store does not keep are left out; `None` where the sender does not say it.
+    pub(crate) ignore_not_kept: Option<bool>,
+    /// Whether cells may hold lines like the file's own.
+    pub(crate) multiline_cells: bool,
+    /// The sender's own key.
+    pub(crate) idempotency_key: Option<String>,
+    /// Who it says it is from.
+    pub(crate) submitted_by: Option<String>,
+}
+
+impl FileDocument {
+    /// Reads one, or tells everything that is wrong with it.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Vec<Reason>> {
+        let mut reading = Reading::default();
+        let document = reading.file_document(bytes);
+        match document {
+            Some(document) if reading.is_sound() => Ok(document),
+            _ => Err(reading.into_reasons()),
+        }
+    }
+}
+
 /// A document that is not well formed.
 #[derive(Debug)]
 pub struct Malformed {

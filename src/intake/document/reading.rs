@@ -8,7 +8,7 @@ use tenantry_jobs::{JobKind, nearest};
 
 use super::super::Reason;
 use super::super::members::{Members, Sort, child, text};
-use super::{JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code, is_reply_stream};
+use super::{FileDocument, JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code, is_reply_stream};
 use crate::ledger::Parameters;
 
 /// Faults told of one by one; a document with more is beyond mending by hand.
@@ -46,21 +46,8 @@ impl Reading {
 
     /// The document as far as it could be read, or else the stream its sender listens to.
     pub(super) fn document(&mut self, bytes: &[u8], prefix: &str) -> Result<JobDocument, Option<String>> {
-        let json = match std::str::from_utf8(bytes) {
-            Ok(json) => json,
-            Err(error) => {
-                let expected = format!("expected UTF-8 text; byte {} is not", error.valid_up_to() + 1);
-                self.fault(Reason::new("$", code::NOT_A_DOCUMENT, "", expected));
-                return Err(None);
-            }
-        };
-        let Members(members) = match serde_json::from_str(json) {
-            Ok(members) => members,
-            Err(error) => {
-                let expected = format!("expected a JSON object: {error}");
-                self.fault(Reason::new("$", code::NOT_A_DOCUMENT, "", expected));
-                return Err(None);
-            }
+        let Some(members) = self.object(bytes) else {
+            return Err(None);
         };
         let members = self.known("$", members, &KEYS);
         let get = |key: &str| members.get(key).copied();
@@ -85,6 +72,52 @@ impl Reading {
             }),
             _ => Err(reply_to),
         }
+    }
+
+    /// The members of the document, if it is one.
+    fn object<'a>(&mut self, bytes: &'a [u8]) -> Option<Vec<(Cow<'a, str>, &'a RawValue)>> {
+        let expected = match std::str::from_utf8(bytes) {
+            Ok(json) => match serde_json::from_str(json) {
+                Ok(Members(members)) => return Some(members),
+                Err(error) => format!("expected a JSON object: {error}"),
+            },
+            Err(error) => format!("expected UTF-8 text; byte {} is not", error.valid_up_to() + 1),
+        };
+        self.fault(Reason::new("$", code::NOT_A_DOCUMENT, "", expected));
+        None
+    }
+
+    /// A document beside a file, as far as it could be read.
+    pub(super) fn file_document(&mut self, bytes: &[u8]) -> Option<FileDocument> {
+        const OF_A_FILE: [(&str, &str); 4] = [
+            ("rows", "expected none; the rows are those of the file"),
+            ("csv", "expected none; the rows are those of the file"),
+            (
+                "reply_to",
+                "expected none; what came of a file lies where the file goes",
+            ),
+            (
+                "reply_rows",
+                "expected none; what came of a file lies where the file goes",
+            ),
+        ];
+        let members = self.object(bytes)?;
+        let members = self.known("$", members, &KEYS);
+        for (key, expected) in OF_A_FILE {
+            if members.contains_key(key) {
+                self.fault(Reason::new(child("$", key), code::BAD_VALUE, "", expected));
+            }
+        }
+        let get = |key: &str| members.get(key).copied();
+        let (parameters, ignore_not_kept) = get("parameters").map(|raw| self.parameters(raw)).unwrap_or_default();
+        Some(FileDocument {
+            kind: get("kind").and_then(|raw| self.kind(Some(raw))),
+            parameters,
+            ignore_not_kept,
+            multiline_cells: get("multiline_cells").is_some_and(|raw| self.yes_or_no("$.multiline_cells", raw)),
+            idempotency_key: self.name("idempotency_key", get("idempotency_key")),
+            submitted_by: self.name("submitted_by", get("submitted_by")),
+        })
     }
 
     /// The members there may be; a fault for each other and for each that is named twice.

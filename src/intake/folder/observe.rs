@@ -1,0 +1,426 @@
+//! What lies in a folder's directory, and which of it can be taken: names, looks, content and markers put together.
+//!
+//! A [round](Observer::look) looks at every entry once. Afterwards, files that have settled are looked into in the folder's
+//! order, as many as are asked for, so that a directory with a hundred thousand files is not opened a hundred thousand times
+//! before the first is taken. Nothing is moved here.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::complete::{Content, Incomplete, Statement, look_into};
+use super::filesystem::FileSystem;
+use super::names;
+use super::scan::{Entry, Found, Place, look_of, open};
+use super::settle::{Look, Part, Tracker, Watched};
+use super::sidecar;
+use super::wait::Wait;
+use crate::config::{Complete, FolderConfig, Order, SidecarUse};
+
+/// The shortest time to settle where the file system is not known to be this machine's own.
+const REMOTE_SETTLE: Duration = Duration::from_secs(10);
+/// How many times as long a text settles whose last line does not end.
+const OPEN_LINE: u32 = 3;
+/// A file that has not settled for so long is told of.
+const NEVER_SETTLES: Duration = Duration::from_secs(3600);
+/// Files told of one by one in a round.
+const TOLD: usize = 20;
+
+/// A file that can be taken: one that is complete, or one that goes to `failed` as it is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// Its path below the directory.
+    pub(crate) file: PathBuf,
+    /// What it looked like.
+    pub(crate) look: Look,
+    /// What goes along with it.
+    pub(crate) along: Vec<PathBuf>,
+}
+
+/// Watches one folder's directory.
+pub(crate) struct Observer {
+    config: Arc<FolderConfig>,
+    place: Place,
+    file_system: FileSystem,
+    settle: Duration,
+    tracker: Tracker,
+    /// Files that may be ready, in the folder's order, as the last round found them.
+    queue: VecDeque<Box<Path>>,
+    /// Files that could not be moved: why, and when they are tried again.
+    stuck: HashMap<PathBuf, (String, Duration, u32)>,
+    started: Instant,
+    took: Duration,
+}
+
+impl Observer {
+    /// Of the directory of that folder.
+    pub(crate) fn new(config: Arc<FolderConfig>, inbox: PathBuf, file_system: FileSystem) -> Self {
+        let settle = match config.complete {
+            Complete::Whole => Duration::ZERO,
+            _ if file_system.is_local => config.settle,
+            _ => config.settle.max(REMOTE_SETTLE),
+        };
+        Self {
+            place: Place {
+                inbox,
+                depth: config.path.below().len(),
+                is_remote: !file_system.is_local,
+            },
+            config,
+            file_system,
+            settle,
+            tracker: Tracker::default(),
+            queue: VecDeque::new(),
+            stuck: HashMap::new(),
+            started: Instant::now(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// How long files have to stay as they are.
+    pub(crate) fn settle(&self) -> Duration {
+        self.settle
+    }
+
+    pub(crate) fn file_system(&self) -> FileSystem {
+        self.file_system
+    }
+
+    /// How long the last round took.
+    pub(crate) fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// Looks at every entry. The directories that were gone into, besides the one itself.
+    pub(crate) fn look(&mut self) -> io::Result<Vec<PathBuf>> {
+        let begun = self.started.elapsed();
+        let (config, tracker, mut directories) = (self.config.clone(), &mut self.tracker, Vec::new());
+        let depth = self.place.depth;
+        tracker.begin();
+        let looked = self.place.each(
+            self.started,
+            &mut Found {
+                goes_into: &|name| names::ignored(name, &config.ignore).is_none(),
+                found: &mut |file, at, entry, times| {
+                    if entry == Entry::Directory && at == depth {
+                        return;
+                    }
+                    if let (Some(part), Entry::File(look) | Entry::Special(look)) =
+                        (part(&config, file, at, entry), entry)
+                    {
+                        if at > 0 && directories.last().map(PathBuf::as_path) != file.parent() {
+                            directories.extend(file.parent().map(Path::to_owned));
+                        }
+                        tracker.see(file, part, look, times);
+                    }
+                },
+            },
+        );
+        self.took = self.started.elapsed().saturating_sub(begun);
+        // What was not seen, as the share went away in the middle, may be there.
+        looked?;
+        tracker.end();
+        self.stuck.retain(|file, _| self.tracker.get(file).is_some());
+        self.line_up();
+        Ok(directories)
+    }
+
+    /// Lines files up that may be ready.
+    fn line_up(&mut self) {
+        let now = self.started.elapsed();
+        let may = |file: &Path, known: &Watched| {
+            let is_stuck = self.stuck.get(file).is_some_and(|(_, until, _)| *until > now);
+            let due = match known.part {
+                Part::File => self.settle,
+                Part::Stray | Part::NoFile => self.config.stray_after,
+                Part::Companion => return false,
+            };
+            known.unchanged_for() >= due && !is_stuck
+        };
+        let mut queue: Vec<(i64, Box<Path>)> = Vec::new();
+        for (file, known) in self.tracker.files().filter(|(file, known)| may(file, known)) {
+            let by_time = self.config.order == Order::Mtime;
+            queue.push((if by_time { known.look.modified } else { 0 }, file.into()));
+        }
+        queue.sort_by(|(a_time, a), (b_time, b)| {
+            a_time
+                .cmp(b_time)
+                .then_with(|| names::natural(a.as_os_str(), b.as_os_str()))
+        });
+        self.queue = queue.into_iter().map(|(_, file)| file).collect();
+    }
+
+    /// The next files that can be taken, in the folder's order. They are somebody else's from then on.
+    pub(crate) fn ready(&mut self, most: usize) -> Vec<Ready> {
+        let mut ready = Vec::new();
+        while ready.len() < most
+            && let Some(file) = self.queue.pop_front()
+        {
+            if let Ok(one) = self.verdict(&file) {
+                self.tracker.forget(&one.file);
+                one.along.iter().for_each(|along| self.tracker.forget(along));
+                ready.push(one);
+            }
+        }
+        ready
+    }
+
+    /// A file could not be moved: it is left alone for a while, longer each time.
+    pub(crate) fn cannot_move(&mut self, file: &Path, why: &str) {
+        const FIRST: Duration = Duration::from_secs(5);
+        let times = self.stuck.get(file).map_or(0, |(_, _, times)| *times);
+        if times == 0 {
+            tracing::warn!("folder {}: {}: {why}", self.config.name, names::shown(file.as_os_str()));
+        }
+        let until = self.started.elapsed() + FIRST * 2_u32.pow(times.min(6));
+        self.stuck.insert(file.to_owned(), (why.to_owned(), until, times + 1));
+    }
+
+    /// Whether a file can be taken, or why not.
+    pub(crate) fn verdict(&mut self, file: &Path) -> Result<Ready, Wait> {
+        let Some(known) = self.tracker.get(file).cloned() else {
+            return Err(Wait::Unknown);
+        };
+        if let Some((why, until, _)) = self.stuck.get(file)
+            && *until > self.started.elapsed()
+        {
+            return Err(Wait::Stuck(why.clone()));
+        }
+        let stray_after = self.config.stray_after;
+        let as_it_is = || Ready {
+            file: file.to_owned(),
+            look: known.look,
+            along: Vec::new(),
+        };
+        match known.part {
+            Part::NoFile if known.unchanged_for() >= stray_after => Ok(as_it_is()),
+            Part::NoFile => Err(Wait::NoFile(known.unchanged_for(), stray_after)),
+            Part::Stray if known.unchanged_for() >= stray_after => Ok(as_it_is()),
+            Part::Stray => Err(Wait::Stray(known.unchanged_for(), stray_after)),
+            Part::Companion => Err(Wait::Companion),
+            Part::File if known.unchanged_for() < self.settle => {
+                Err(Wait::Settling(known.unchanged_for(), self.settle))
+            }
+            Part::File => match self.content(file, &known) {
+                Content::Unknown => Err(Wait::Settling(Duration::ZERO, self.settle)),
+                Content::Not(Incomplete::Empty) if known.unchanged_for() >= stray_after => Ok(as_it_is()),
+                Content::Not(why) => Err(Wait::Incomplete(why)),
+                Content::OpenLine if known.unchanged_for() < self.settle * OPEN_LINE => {
+                    Err(Wait::OpenLine(known.unchanged_for(), self.settle * OPEN_LINE))
+                }
+                Content::OpenLine | Content::Whole => {
+                    let along = self.along(file, &known)?;
+                    Ok(Ready { along, ..as_it_is() })
+                }
+            },
+        }
+    }
+
+    /// What is in a file, unless it changes while it is looked into.
+    fn content(&mut self, file: &Path, known: &Watched) -> Content {
+        if known.content != Content::Unknown {
+            return known.content.clone();
+        }
+        let name = file.file_name().unwrap_or_default();
+        let looked = open(&self.place.inbox.join(file)).and_then(|mut opened| {
+            let content = look_into(&mut opened, name)?;
+            Ok((look_of(&opened.metadata()?), content))
+        });
+        let content = match looked {
+            // The next round notices.
+            Ok((look, _)) if look != known.look => return Content::Unknown,
+            Ok((_, content)) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Content::Unknown,
+            Err(error) => Content::Not(Incomplete::Unreadable(error.to_string())),
+        };
+        if let Some(known) = self.tracker.get_mut(file) {
+            known.content = content.clone();
+        }
+        content
+    }
+
+    /// What goes along with a complete file: its marker and its job document, where they are there and are as they should be.
+    fn along(&mut self, file: &Path, known: &Watched) -> Result<Vec<PathBuf>, Wait> {
+        let mut along = Vec::new();
+        let name = file.file_name().unwrap_or_default();
+        if self.config.complete == Complete::Marker {
+            let marker = file.with_file_name(self.config.marker.of(name));
+            self.marked(file, known, &marker)?;
+            along.push(marker);
+        }
+        if self.config.sidecar != SidecarUse::No {
+            let document = file.with_file_name(sidecar::name_of(name));
+            let needs = self.config.sidecar == SidecarUse::Required || self.config.complete == Complete::Sidecar;
+            match self.tracker.get(&document) {
+                Some(beside) if beside.unchanged_for() < self.settle => {
+                    return Err(Wait::CompanionSettles(document, beside.unchanged_for(), self.settle));
+                }
+                Some(_) => along.push(document),
+                None if needs => return Err(Wait::NoCompanion("job document", document)),
+                None => {}
+            }
+        }
+        Ok(along)
+    }
+
+    /// Whether a file's marker is there, and true.
+    fn marked(&mut self, file: &Path, known: &Watched, marker: &Path) -> Result<(), Wait> {
+        let Some(beside) = self.tracker.get(marker) else {
+            return Err(Wait::NoCompanion("marker", marker.to_owned()));
+        };
+        if beside.part != Part::Companion {
+            return Err(Wait::NoCompanion("marker", marker.to_owned()));
+        }
+        if beside.unchanged_for() < self.settle {
+            return Err(Wait::CompanionSettles(
+                marker.to_owned(),
+                beside.unchanged_for(),
+                self.settle,
+            ));
+        }
+        // Two rounds, for the file may have been looked at just before its last change, and the marker just after it.
+        let is_early = beside.since_round + 1 < known.since_round;
+        let since = beside.since_round;
+        let fault = match &known.marked {
+            Some((round, fault)) if *round == since => fault.clone(),
+            _ => {
+                let (path, at) = (self.place.inbox.join(file), self.place.inbox.join(marker));
+                let fault = held_against(&path, &at, is_early).unwrap_or_else(|error| Some(error.to_string()));
+                if let Some(known) = self.tracker.get_mut(file) {
+                    known.marked = Some((since, fault.clone()));
+                }
+                fault
+            }
+        };
+        match fault {
+            None => Ok(()),
+            Some(why) => Err(Wait::Marker(marker.to_owned(), why)),
+        }
+    }
+
+    /// When something may be ready that is not now.
+    pub(crate) fn expected(&self) -> Option<Duration> {
+        let now = self.started.elapsed();
+        let due = |known: &Watched| {
+            let settled = match (known.part, &known.content) {
+                (Part::Stray | Part::NoFile, _) => self.config.stray_after,
+                (_, Content::OpenLine) => self.settle * OPEN_LINE,
+                (_, Content::Not(Incomplete::Empty)) => self.config.stray_after,
+                _ => self.settle,
+            };
+            (known.unchanged_for() < settled).then(|| (known.since + settled).saturating_sub(now))
+        };
+        self.tracker.files().filter_map(|(_, known)| due(known)).min()
+    }
+
+    /// Whether a file is there that may be taken once it has settled.
+    pub(crate) fn is_settling(&self) -> bool {
+        self.tracker.files().any(|(file, known)| {
+            let settle = if known.content == Content::OpenLine {
+                self.settle * OPEN_LINE
+            } else {
+                self.settle
+            };
+            let is_open = !matches!(known.content, Content::Not(_));
+            known.part == Part::File && is_open && known.unchanged_for() < settle && !self.stuck.contains_key(file)
+        })
+    }
+
+    /// Files that are there and were not handed out.
+    pub(crate) fn pending(&self) -> u64 {
+        let files = self.tracker.files().filter(|(_, known)| known.part == Part::File);
+        files.count() as u64 + self.tracker.beyond()
+    }
+
+    /// Whether files are lined up that may be ready.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Files that were there before `file` in the folder's order.
+    pub(crate) fn before(&self, file: &Path) -> usize {
+        self.queue.iter().take_while(|one| &***one != file).count()
+    }
+
+    /// Tells of files that have been waiting for long, each once.
+    pub(crate) fn tell(&mut self) {
+        let long = |known: &Watched| {
+            let waits = known.known_for() >= self.config.stray_after && known.unchanged_for() >= self.settle;
+            let moves = known.known_for() >= NEVER_SETTLES && known.unchanged_for() < self.settle;
+            (waits || moves) && !known.is_told && matches!(known.part, Part::File | Part::Companion)
+        };
+        let files = self.tracker.files().filter(|(_, known)| long(known));
+        let files: Vec<PathBuf> = files.map(|(file, _)| file.to_owned()).collect();
+        let mut untold = files.len().saturating_sub(TOLD);
+        for (at, file) in files.iter().enumerate() {
+            if let Some(known) = self.tracker.get_mut(file) {
+                known.is_told = true;
+            }
+            match self.verdict(file) {
+                Err(_) if at >= TOLD => {}
+                Err(Wait::Stuck(_)) => {}
+                Err(why) => {
+                    tracing::warn!(
+                        "folder {}: {} waits: {why}",
+                        self.config.name,
+                        names::shown(file.as_os_str())
+                    );
+                }
+                Ok(_) => untold = untold.saturating_sub(usize::from(at >= TOLD)),
+            }
+        }
+        if untold > 0 {
+            tracing::warn!(
+                "folder {}: {untold} more files wait; `tenantry folders explain FILE` says why",
+                self.config.name
+            );
+        }
+    }
+}
+
+/// What an entry is to the folder; `None` for what is left alone.
+pub(crate) fn part(config: &FolderConfig, file: &Path, depth: usize, entry: Entry) -> Option<Part> {
+    let name = file.file_name()?;
+    if names::ignored(name, &config.ignore).is_some() {
+        return None;
+    }
+    match entry {
+        Entry::Directory => None,
+        Entry::Special(_) => Some(Part::NoFile),
+        Entry::File(_) if depth < config.path.below().len() => Some(Part::Stray),
+        Entry::File(_) => Some(part_by_name(config, name)),
+    }
+}
+
+/// What a file is to the folder by its name.
+pub(crate) fn part_by_name(config: &FolderConfig, name: &OsStr) -> Part {
+    let marks = config.complete == Complete::Marker && config.marker.fits(name);
+    let states = config.sidecar != SidecarUse::No && sidecar::is_one(name);
+    if marks || states {
+        Part::Companion
+    } else if config.files.fitting(name).is_some() {
+        Part::File
+    } else {
+        Part::Stray
+    }
+}
+
+/// What is wrong with a marker, if anything is.
+fn held_against(file: &Path, marker: &Path, is_early: bool) -> io::Result<Option<String>> {
+    let statement = match Statement::read(&mut open(marker)?)? {
+        Ok(statement) => statement,
+        Err(fault) => return Ok(Some(fault)),
+    };
+    if is_early && statement.is_silent() {
+        return Ok(Some(
+            "it was there before the file was last changed, and states nothing that could be checked".to_owned(),
+        ));
+    }
+    statement.contradicts(file, &mut open(file)?)
+}
+
+#[cfg(test)]
+mod tests;
