@@ -6,12 +6,12 @@
 //! - `sidecar`: what a file asks for
 //! - `observe`: all of these together; `wait`: why a file is not taken yet
 
-mod complete;
-mod filesystem;
-mod names;
+pub(super) mod complete;
+pub(super) mod filesystem;
+pub(super) mod names;
 mod observe;
-mod scan;
-mod settle;
+pub(super) mod scan;
+pub(super) mod settle;
 mod sidecar;
 mod wait;
 

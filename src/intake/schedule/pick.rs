@@ -6,20 +6,26 @@
 //!
 //! Nothing here waits; who asks comes back ([`PickWatch`] remembers what was seen).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use globset::Glob;
 
-use crate::config::Pick;
+use super::super::folder::complete::{Content, look_into};
+use super::super::folder::filesystem::FileSystem;
+use super::super::folder::names::{ignored, natural, shown};
+use super::super::folder::scan::look_of;
+use super::super::folder::settle::Look;
+use crate::config::{Globs, Pick};
 use crate::timing::FilePlace;
 
-/// How long a file has to stay as it is, in milliseconds; three times as long if its last line does not end.
-const SETTLES_IN: i64 = 5_000;
+/// How long a file has to stay as it is, in milliseconds, on a file system of this machine's own and on any other.
+const SETTLES_IN: (i64, i64) = (5_000, 10_000);
+/// How many times as long if its last line does not end.
+const OPEN_LINE: i64 = 3;
 /// Names that are told where there are too many.
 const MOST_TOLD: usize = 5;
 /// Files of one fire at most.
@@ -41,28 +47,16 @@ pub(crate) enum Picked {
 /// Looks at the place of a fire's file again and again.
 #[derive(Debug, Default)]
 pub(crate) struct PickWatch {
-    seen: HashMap<PathBuf, Seen>,
+    seen: HashMap<PathBuf, SeenFile>,
 }
 
 /// What a file looked like, and since when.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
+#[derive(Debug, Clone)]
+struct SeenFile {
     look: Look,
     since: i64,
-}
-
-/// Size, time of change, and which file of which device it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look(u64, (i64, i64), (u64, u64));
-
-impl Look {
-    fn of(metadata: &Metadata) -> Self {
-        Self(
-            metadata.len(),
-            (metadata.mtime(), metadata.mtime_nsec()),
-            (metadata.dev(), metadata.ino()),
-        )
-    }
+    /// What is in it, once it has settled.
+    content: Content,
 }
 
 impl PickWatch {
@@ -74,21 +68,31 @@ impl PickWatch {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
+        let is_local = FileSystem::of(&place.directory).is_ok_and(|system| system.is_local);
+        let settles_in = if is_local { SETTLES_IN.0 } else { SETTLES_IN.1 };
         let mut before = std::mem::take(&mut self.seen);
         let (mut files, mut waits) = (Vec::new(), None);
         for name in &names {
             let path = place.directory.join(name);
             let Some(mut file) = open(&path)? else { continue };
-            let look = Look::of(&file.metadata()?);
+            let look = look_of(&file.metadata()?);
             let same = before.remove(&path).filter(|seen| seen.look == look);
-            let seen = same.unwrap_or(Seen { look, since: elapsed });
-            self.seen.insert(path.clone(), seen);
-            match unfinished(&mut file, elapsed - seen.since)? {
-                None => files.push(path),
+            let mut seen = same.unwrap_or(SeenFile {
+                look,
+                since: elapsed,
+                content: Content::Unknown,
+            });
+            let same_for = elapsed - seen.since;
+            if seen.content == Content::Unknown && same_for >= settles_in {
+                seen.content = look_into(&mut file, name)?;
+            }
+            match unfinished(&seen.content, same_for >= OPEN_LINE * settles_in) {
+                None => files.push(path.clone()),
                 Some(why) => {
                     waits.get_or_insert_with(|| told(names.len(), name, why));
                 }
             }
+            self.seen.insert(path, seen);
         }
         Ok(match waits {
             Some(why) => Picked::NotYet(why),
@@ -98,11 +102,21 @@ impl PickWatch {
     }
 }
 
-fn told(count: usize, name: &OsStr, why: &str) -> String {
+/// Why a file is not to be read yet, if it is not.
+fn unfinished(content: &Content, is_old: bool) -> Option<String> {
+    match content {
+        Content::Unknown => Some("it may still be written to".to_owned()),
+        Content::OpenLine if !is_old => Some("its last line does not end, so more of it may follow".to_owned()),
+        Content::OpenLine | Content::Whole => None,
+        Content::Not(incomplete) => Some(incomplete.to_string()),
+    }
+}
+
+fn told(count: usize, name: &OsStr, why: String) -> String {
     if count == 1 {
-        why.to_owned()
+        why
     } else {
-        format!("`{}`: {why}", name.display())
+        format!("`{}`: {why}", shown(name))
     }
 }
 
@@ -121,26 +135,30 @@ fn names(place: &FilePlace, pick: Pick) -> io::Result<Names> {
         Pick::One | Pick::Newest => 1,
         Pick::All => MOST_FILES,
     };
-    // Only as many are kept as are read or told.
-    let (mut kept, mut count) = (BTreeSet::new(), 0);
+    // Only as many are kept, in order, as are read or told.
+    let (mut kept, mut count) = (Vec::<OsString>::new(), 0);
     for entry in std::fs::read_dir(&place.directory)? {
         let name = entry?.file_name();
-        if !pattern.is_match(&name) || !is_file(&place.directory.join(&name)) {
+        let is_meant = pattern.is_match(&name) && ignored(&name, &Globs::default()).is_none();
+        if !is_meant || !is_file(&place.directory.join(&name)) {
             continue;
         }
         count += 1;
-        kept.insert(name);
-        if pick == Pick::Newest && kept.len() > most {
-            kept.pop_first();
-        } else if kept.len() > most.max(MOST_TOLD) {
-            kept.pop_last();
+        let Err(at) = kept.binary_search_by(|other| natural(other, &name)) else {
+            continue;
+        };
+        kept.insert(at, name);
+        if pick == Pick::Newest {
+            kept.drain(..kept.len() - 1);
+        } else {
+            kept.truncate(most.max(MOST_TOLD));
         }
     }
     if count > most && pick != Pick::Newest {
-        let told = kept.iter().take(MOST_TOLD).map(|name| name.display().to_string());
+        let told = kept.iter().take(MOST_TOLD).map(|name| shown(name));
         return Ok(Names::TooMany(told.collect(), count));
     }
-    Ok(Names::These(kept.into_iter().collect()))
+    Ok(Names::These(kept))
 }
 
 fn is_file(path: &Path) -> bool {
@@ -149,34 +167,16 @@ fn is_file(path: &Path) -> bool {
 
 /// The file, if there is one. Nothing waits for the other end of a pipe.
 fn open(path: &Path) -> io::Result<Option<File>> {
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-        Ok(there) if !there.is_file() => return Err(io::Error::other("it is no regular file")),
-        Ok(_) => {}
-    }
-    match File::open(path) {
+    let found = match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => Err(io::Error::other("it is no regular file")),
+        Ok(_) => File::open(path),
+        Err(error) => Err(error),
+    };
+    match found {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        opened => opened.map(Some),
+        found => found.map(Some),
     }
 }
 
-/// Why a file that has been the same for so long is not complete, if it is not.
-fn unfinished(file: &mut File, same_for: i64) -> io::Result<Option<&'static str>> {
-    const END: u64 = 16;
-    if same_for < SETTLES_IN {
-        return Ok(Some("it may still be written to"));
-    }
-    let size = file.metadata()?.len();
-    if size == 0 {
-        return Ok(Some("it is empty"));
-    }
-    file.seek(SeekFrom::Start(size.saturating_sub(END)))?;
-    let mut end = Vec::new();
-    file.take(END).read_to_end(&mut end)?;
-    if end.iter().all(|byte| *byte == 0) {
-        return Ok(Some("it ends with zeros"));
-    }
-    let is_open = !end.ends_with(b"\n") && same_for < 3 * SETTLES_IN;
-    Ok(is_open.then_some("its last line does not end, so more of it may follow"))
-}
+#[cfg(test)]
+mod tests;
