@@ -219,3 +219,36 @@ fn what_may_be_meant_otherwise_is_warned_of() {
     );
     assert!(one(&format!("{NIGHTLY}missed = \"all\"\n")).warnings().is_empty());
 }
+
+fn of_this_repository(path: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_schedules_of_the_guide_and_of_what_is_ready_to_use_are_sound() {
+    let guide = of_this_repository("docs/guides/schedules.md");
+    let blocks = guide
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let names = blocks.flat_map(|block| load(Some(block), &[], &[]).expect("sound").schedules.named.into_keys());
+    assert_eq!(names.collect::<Vec<_>>(), ["nightly-users", "nightly-export"]);
+    let production = load(Some(&of_this_repository("config/production.toml")), &[], &[]).expect("sound");
+    assert!(production.schedules.named.contains_key("nightly-customers"));
+    // Of the compose file: what stands for a variable is its default.
+    let compose = of_this_repository("docker-compose.yml");
+    let variables = compose.lines().filter_map(|line| line.trim().split_once(": "));
+    let variables = variables.filter(|(name, _)| name.starts_with("TENANTRY__SCHEDULES__"));
+    let value = |value: &str| {
+        let default = value.strip_prefix("${").and_then(|rest| rest.split_once(":-"));
+        default
+            .map_or(value, |(_, default)| default.trim_end_matches('}'))
+            .trim_matches('"')
+            .to_owned()
+    };
+    let variables: Vec<(&str, String)> = variables.map(|(name, text)| (name, value(text))).collect();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let composed = load(None, &variables, &[]).expect("sound");
+    assert_eq!(composed.schedules.named["nightly"].kind, "export-customers");
+}

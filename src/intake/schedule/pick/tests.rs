@@ -1,6 +1,5 @@
 //! Looks at real directories, at times of our own.
 
-
 use super::*;
 
 const WHOLE: &[u8] = b"customer\na.example\n";
