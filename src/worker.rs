@@ -28,6 +28,9 @@ pub(crate) struct WorkerOptions {
     pub(crate) concurrency: Option<usize>,
     /// Whether it takes in jobs of other programs. Only a queue in Redis has an inbox.
     pub(crate) inbox: bool,
+    /// Whether it serves the intakes that bring jobs by themselves.
+    #[expect(dead_code, reason = "there are none yet")]
+    pub(crate) intakes: bool,
     /// Whether it stops when no job is left to work on.
     pub(crate) drain: bool,
     /// Where it says how it is.

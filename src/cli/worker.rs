@@ -21,6 +21,9 @@ pub(super) struct WorkerArgs {
     /// nowhere]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
+    /// Take in nothing: no jobs of the inbox, of drop folders or of schedules, as with a copy of a database in use
+    #[arg(long)]
+    no_intakes: bool,
 }
 
 pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<CommandEnd> {
@@ -37,7 +40,8 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<Comma
     let options = WorkerOptions {
         listener,
         concurrency,
-        inbox: config.inbox.enabled,
+        inbox: config.inbox.enabled && !args.no_intakes,
+        intakes: !args.no_intakes,
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;
