@@ -8,12 +8,14 @@
 //! - [`document`]: a job as JSON, every fault of it found at once.
 //! - [`inbox`]: such documents from other programs, over Redis streams.
 //! - [`door`]: the door of the ledger.
+//! - [`schedule`]: jobs that are submitted at certain times.
 
 pub(crate) mod document;
 pub(crate) mod door;
 pub(crate) mod inbox;
 mod members;
 mod redact;
+pub(crate) mod schedule;
 
 use std::fmt;
 use std::future::Future;

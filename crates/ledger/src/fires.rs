@@ -310,7 +310,12 @@ impl Ledger {
                     [one] => format!("schedule {name}, {} of {}", one.cause.as_str(), one.nominal),
                     [first, .., last] => {
                         let cause = first.cause.as_str();
-                        format!("schedule {name}, {cause} of {} times, {} to {}", fires.len(), first.nominal, last.nominal)
+                        format!(
+                            "schedule {name}, {cause} of {} times, {} to {}",
+                            fires.len(),
+                            first.nominal,
+                            last.nominal
+                        )
                     }
                 };
                 audit::append(tx, now, &entry(Action::Fired, &by, note))?;
@@ -337,7 +342,16 @@ impl Ledger {
                     }
                     Some(_) => {}
                 }
-                if !insert(tx, (&name, revision), &fire, Insert { attempt: 1, by: Some(&by.name), now })? {
+                if !insert(
+                    tx,
+                    (&name, revision),
+                    &fire,
+                    Insert {
+                        attempt: 1,
+                        by: Some(&by.name),
+                        now,
+                    },
+                )? {
                     return Ok(ScheduleChange::Refused(ScheduleRefusal::TimeTaken));
                 }
                 let note = format!("schedule {name}, {}", fire.nominal);
@@ -357,9 +371,21 @@ impl Ledger {
                       AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) RETURNING fence";
                 // A lease that ends later than any can has been given by a clock that was put back since.
                 let never = now + lease_millis.saturating_mul(10);
-                let params = [seq.into(), owner.into(), (now + lease_millis).into(), now.into(), never.into()];
+                let params = [
+                    seq.into(),
+                    owner.into(),
+                    (now + lease_millis).into(),
+                    now.into(),
+                    never.into(),
+                ];
                 let row = tx.query_first(sql, &params)?;
-                row.map(|row| Ok(HeldFire { seq, fence: row.int(0)? })).transpose()
+                row.map(|row| {
+                    Ok(HeldFire {
+                        seq,
+                        fence: row.int(0)?,
+                    })
+                })
+                .transpose()
             })
             .await
     }
@@ -369,7 +395,8 @@ impl Ledger {
         let until = self.clock.now_millis() + lease_millis;
         self.db
             .write_apart(move |tx| {
-                let sql = "UPDATE fires SET lease_until = $3 WHERE seq = $1 AND fence = $2 AND state IN ('due', 'waiting')";
+                let sql =
+                    "UPDATE fires SET lease_until = $3 WHERE seq = $1 AND fence = $2 AND state IN ('due', 'waiting')";
                 Ok(tx.exec(sql, &[held.seq.into(), held.fence.into(), until.into()])? > 0)
             })
             .await
@@ -385,7 +412,8 @@ impl Ledger {
     ) -> Result<(), DbError> {
         self.db
             .write(move |tx| {
-                let sql = "UPDATE fires SET state = $3, look_at = $4, detail = $5, lease_owner = NULL, lease_until = NULL
+                let sql =
+                    "UPDATE fires SET state = $3, look_at = $4, detail = $5, lease_owner = NULL, lease_until = NULL
                     WHERE seq = $1 AND fence = $2 AND state IN ('due', 'waiting')";
                 let params = [
                     held.seq.into(),
@@ -441,23 +469,37 @@ fn record_look(tx: &mut dyn Tx, look: &DueLook, now: i64) -> Result<bool, DbErro
     )?;
     let of = (look.schedule.as_str(), look.revision);
     for fire in &look.fires {
-        insert(tx, of, fire, Insert { attempt: 1, by: None, now })?;
+        insert(
+            tx,
+            of,
+            fire,
+            Insert {
+                attempt: 1,
+                by: None,
+                now,
+            },
+        )?;
     }
     Ok(true)
 }
 
 /// Records a further attempt at a time.
-fn add_attempt(
-    tx: &mut dyn Tx,
-    of: (&str, i64),
-    fire: &NewFire,
-    (by, now): (&str, i64),
-) -> Result<(), DbError> {
+fn add_attempt(tx: &mut dyn Tx, of: (&str, i64), fire: &NewFire, (by, now): (&str, i64)) -> Result<(), DbError> {
     let sql = "SELECT COALESCE(MAX(attempt), 1) FROM fires WHERE schedule = $1 AND revision = $2 AND nominal = $3";
     let params = [of.0.into(), of.1.into(), fire.nominal.as_str().into()];
     let last = tx.query_first(sql, &params)?.map_or(Ok(1), |row| row.int(0))?;
     let attempt = last + 1;
-    insert(tx, of, fire, Insert { attempt, by: Some(by), now }).map(drop)
+    insert(
+        tx,
+        of,
+        fire,
+        Insert {
+            attempt,
+            by: Some(by),
+            now,
+        },
+    )
+    .map(drop)
 }
 
 /// How a fire is recorded.
@@ -475,7 +517,11 @@ fn insert(
     how: Insert<'_>,
 ) -> Result<bool, DbError> {
     let skipped = fire.skipped.as_ref();
-    let state = if skipped.is_some() { FireState::Skipped } else { FireState::Due };
+    let state = if skipped.is_some() {
+        FireState::Skipped
+    } else {
+        FireState::Due
+    };
     let params: Vec<Value> = vec![
         schedule.into(),
         revision.into(),

@@ -178,7 +178,8 @@ pub enum ScheduleRefusal {
     TimeTaken,
 }
 
-const COLUMNS: &str = "name, source, definition, timing, revision, considered_until, defined_by, defined_at, paused_at, paused_by,
+const COLUMNS: &str =
+    "name, source, definition, timing, revision, considered_until, defined_by, defined_at, paused_at, paused_by,
     paused_because, paused_until, failures, succeeded_at, retired_at";
 
 fn read(row: &Row) -> Result<Schedule, DbError> {
@@ -296,11 +297,12 @@ impl Ledger {
         let (name, by, because, now) = (name.to_owned(), by.clone(), because.to_owned(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                if live(tx, &name)?.is_none() {
+                let Some(there) = live(tx, &name)? else {
                     return Ok(ScheduleChange::Refused(ScheduleRefusal::Unknown));
-                }
+                };
                 let pause = SchedulePause {
-                    at: now,
+                    // One that is in force goes on, and has been since it began.
+                    at: there.pause_at(now).map_or(now, |pause| pause.at),
                     by: by.name.clone(),
                     because,
                     until,
@@ -388,7 +390,10 @@ fn find(tx: &mut dyn Tx, name: &str) -> Result<Option<Schedule>, DbError> {
 
 /// A schedule, removed or not, locked.
 pub(super) fn locked(tx: &mut dyn Tx, name: &str) -> Result<Option<Schedule>, DbError> {
-    let sql = format!("SELECT {COLUMNS} FROM schedules WHERE name = $1{}", tx.dialect().for_update());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM schedules WHERE name = $1{}",
+        tx.dialect().for_update()
+    );
     tx.query_first(&sql, &[name.into()])?.as_ref().map(read).transpose()
 }
 
@@ -445,7 +450,10 @@ fn synced(tx: &mut dyn Tx, sync: &ScheduleSync, now: i64) -> Result<ScheduleSync
         synced.outdated = Some(seen);
         return Ok(synced);
     }
-    let sql = format!("SELECT {COLUMNS} FROM schedules ORDER BY name{}", tx.dialect().for_update());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM schedules ORDER BY name{}",
+        tx.dialect().for_update()
+    );
     let there: Vec<Schedule> = tx.query(&sql, &[])?.iter().map(read).collect::<Result<_, _>>()?;
     let mut entries = Vec::new();
     let on = format!("by the configuration on {}", sync.definer.host);
@@ -462,9 +470,20 @@ fn synced(tx: &mut dyn Tx, sync: &ScheduleSync, now: i64) -> Result<ScheduleSync
         }
         let definer = format!("schedule:{}", new.name);
         put(tx, new, old, (ScheduleSource::Toml, &definer), now)?;
-        let action = if live.is_some() { Action::Changed } else { Action::Defined };
-        entries.push(own_entry(action, format!("schedule {} {on}: {}", new.name, new.definition)));
-        let told = if live.is_some() { &mut synced.changed } else { &mut synced.added };
+        let action = if live.is_some() {
+            Action::Changed
+        } else {
+            Action::Defined
+        };
+        entries.push(own_entry(
+            action,
+            format!("schedule {} {on}: {}", new.name, new.definition),
+        ));
+        let told = if live.is_some() {
+            &mut synced.changed
+        } else {
+            &mut synced.added
+        };
         told.push(new.name.clone());
     }
     for old in &there {
@@ -479,7 +498,11 @@ fn synced(tx: &mut dyn Tx, sync: &ScheduleSync, now: i64) -> Result<ScheduleSync
     }
     synced.before = definer(tx)?.filter(|before| before.digest != sync.definer.digest);
     set_meta(tx, GENERATION, &sync.generation.to_string())?;
-    set_meta(tx, DEFINED_BY, &serde_json::to_string(&sync.definer).unwrap_or_default())?;
+    set_meta(
+        tx,
+        DEFINED_BY,
+        &serde_json::to_string(&sync.definer).unwrap_or_default(),
+    )?;
     audit::append_all(tx, now, &entries)?;
     Ok(synced)
 }

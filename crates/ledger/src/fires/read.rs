@@ -170,7 +170,9 @@ impl Ledger {
                 let sql = "SELECT due, state FROM fires WHERE schedule = $1 AND due >= $2 AND due <= $3
                     AND (outcome = 'good' OR state IN ('due', 'waiting', 'submitted')) ORDER BY due, seq";
                 let rows = tx.query(sql, &[name.into(), from.into(), to.into()])?;
-                rows.iter().map(|row| Ok((row.int(0)?, FireState::parse(row.text(1)?)?))).collect()
+                rows.iter()
+                    .map(|row| Ok((row.int(0)?, FireState::parse(row.text(1)?)?)))
+                    .collect()
             })
             .await
     }
@@ -208,7 +210,10 @@ impl Ledger {
 
     /// Forgets where a fire had put its results, which are gone.
     pub async fn results_removed(&self, seq: i64) -> Result<(), DbError> {
-        let forget = move |tx: &mut dyn Tx| tx.exec("UPDATE fires SET out_path = NULL WHERE seq = $1", &[seq.into()]).map(drop);
+        let forget = move |tx: &mut dyn Tx| {
+            tx.exec("UPDATE fires SET out_path = NULL WHERE seq = $1", &[seq.into()])
+                .map(drop)
+        };
         self.db.write(forget).await
     }
 }

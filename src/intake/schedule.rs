@@ -1,0 +1,3 @@
+//! Schedules: jobs that are submitted by themselves at certain times.
+
+pub(crate) mod due;
