@@ -453,6 +453,21 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Passes over a fire that has not begun, whoever has it in hand, for one that came after it.
+    pub async fn supersede_fire(&self, seq: i64, detail: String) -> Result<(), DbError> {
+        let now = self.clock.now_millis();
+        self.db
+            .write(move |tx| {
+                let sql = "UPDATE fires SET state = 'skipped', reason = 'superseded', detail = $2, outcome = 'neither',
+                      fence = fence + 1, lease_owner = NULL, lease_until = NULL, ended_at = $3
+                    WHERE seq = $1 AND state IN ('due', 'waiting')";
+                tx.exec(sql, &[seq.into(), detail.into(), now.into()]).map(drop)
+            })
+            .await
+    }
+}
+
 /// Records what was due of one schedule, if that is still as it was.
 fn record_look(tx: &mut dyn Tx, look: &DueLook, now: i64) -> Result<bool, DbError> {
     let there = live(tx, &look.schedule)?;
