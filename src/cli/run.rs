@@ -168,6 +168,7 @@ impl FileSubmission<'_> {
             origin: None,
             reply_to: None,
             plan: self.plan,
+            out_dir: None,
             is_for_workers: self.is_for_workers,
         };
         let submitted = app

@@ -170,6 +170,7 @@ impl LedgerDoor {
             origin: None,
             reply_to,
             plan: None,
+            out_dir: None,
             is_for_workers: true,
         };
         (handed, by, request)

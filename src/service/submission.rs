@@ -35,6 +35,8 @@ pub struct SubmitRequest {
     pub reply_to: Option<ReplyTo>,
     /// The plan to go by: rows that are no longer as it says are rejected.
     pub plan: Option<PlanFile>,
+    /// Directory on this machine that results are to be written to by its workers, wherever that is not the submitter's business.
+    pub out_dir: Option<String>,
     /// Whether workers are told. Otherwise the submitter works on the job.
     pub is_for_workers: bool,
 }
@@ -103,7 +105,7 @@ impl Service {
             submitted_by: by,
             origin: request.origin,
             reply_to: request.reply_to,
-            out_dir: None,
+            out_dir: request.out_dir,
             plan: request.plan,
         })
     }

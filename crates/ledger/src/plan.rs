@@ -381,7 +381,10 @@ impl Ledger {
                 let mut submitted = audit::of_job(action, &queued, 1)?;
                 submitted.note = Some(match commit.undoes {
                     Some(undone) => format!("undoes job {undone}"),
-                    None => submitted_note(queued.text(0)?, &commit.sha256),
+                    None => {
+                        let origin = origin::notes(tx, &[commit.origin])?.pop().flatten();
+                        submitted_note(queued.text(0)?, &commit.sha256, origin)
+                    }
                 });
                 audit::append(tx, now, &submitted)?;
                 let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
@@ -471,8 +474,9 @@ fn unfinished(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<JobId>, DbErr
 }
 
 /// What is recorded of a file that was handed in.
-pub(super) fn submitted_note(name: &str, sha256: &str) -> String {
-    format!("{name}, sha256 {sha256}")
+pub(super) fn submitted_note(name: &str, sha256: &str, origin: Option<String>) -> String {
+    let origin = origin.map_or_else(String::new, |origin| format!(", via {origin}"));
+    format!("{name}, sha256 {sha256}{origin}")
 }
 
 /// Removes a planned job; one that is further along is left alone.

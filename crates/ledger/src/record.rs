@@ -88,8 +88,10 @@ fn record(tx: &mut dyn Tx, jobs: &[WholeJob], now: i64) -> Result<Vec<Committed>
     origin::link(tx, &links)?;
     replies::ask_all(tx, &asked)?;
     let mut entries = Vec::with_capacity(new.len());
-    for job in new {
-        let submitted = entry(job);
+    let origins: Vec<Option<Origin>> = new.iter().map(|job| job.commit.origin).collect();
+    let notes = origin::notes(tx, &origins)?;
+    for (job, origin) in new.into_iter().zip(notes) {
+        let submitted = entry(job, origin);
         let ended = (job.pending() == 0).then(|| AuditEntry {
             action: Action::Applied,
             note: Some(JobState::Completed.as_str().to_owned()),
@@ -157,7 +159,7 @@ impl Known {
 }
 
 /// What is recorded of a job that was handed in.
-fn entry(job: &WholeJob) -> AuditEntry {
+fn entry(job: &WholeJob, origin: Option<String>) -> AuditEntry {
     let NewJob { kind, submitted_by, .. } = &job.new;
     let rejected = job.rejects.len() as u64;
     AuditEntry {
@@ -172,7 +174,7 @@ fn entry(job: &WholeJob) -> AuditEntry {
             total: job.commit.rows,
             ..Counts::default()
         }),
-        note: Some(submitted_note(&job.new.input_name, &job.commit.sha256)),
+        note: Some(submitted_note(&job.new.input_name, &job.commit.sha256, origin)),
     }
 }
 
