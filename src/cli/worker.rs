@@ -6,6 +6,7 @@ use clap::Args;
 use super::{CommandEnd, output};
 use crate::app::App;
 use crate::config::Config;
+use crate::intake::schedule;
 use crate::listen::Listener;
 use crate::worker::{self, WorkerOptions};
 
@@ -42,6 +43,7 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<Comma
         concurrency,
         inbox: config.inbox.enabled && !args.no_intakes,
         intakes: !args.no_intakes,
+        schedules: schedule::of_configuration(config),
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;

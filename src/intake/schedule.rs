@@ -1,3 +1,26 @@
 //! Schedules: jobs that are submitted by themselves at certain times.
+//!
+//! What a schedule is, up to when its due times have been looked at, and what became of each stands in the ledger
+//! ([`crate::ledger::schedules`], [`crate::ledger::fires`]); every worker looks, and the ledger lets one of them succeed. So a
+//! worker that dies, a clock that jumps or an edit at the wrong moment makes nothing happen twice, and nothing disappear.
+//!
+//! - `sync`: the configuration's schedules, brought into the ledger.
+//! - `due`: what is due, and whether it may begin; pure.
+//! - `serve`: the worker's round.
+//! - `fires`: a fire that may begin, up to its job.
+//! - `rows`: where its rows come from, and what becomes of the files.
+//! - `known`: a schedule of the ledger, read.
+//! - `asked`: what people ask of schedules.
 
-pub(crate) mod due;
+mod asked;
+mod due;
+mod fires;
+mod known;
+mod rows;
+mod serve;
+mod sync;
+
+pub(crate) use asked::{BackfillTime, ScheduleError, Schedules, late, upcoming};
+pub(crate) use known::Known;
+pub(crate) use serve::{Quiet, serve};
+pub(crate) use sync::{definition, differs, of_configuration};

@@ -303,7 +303,7 @@ pub(crate) enum OverlapPolicy {
     Wait,
     /// It begins all the same.
     Allow,
-    /// What waits for approval or its turn makes way for it; what is at work is waited for.
+    /// What waits for approval or its turn makes way for it; where something is at work it is passed over.
     Supersede,
 }
 
@@ -338,7 +338,7 @@ pub(crate) fn turn(overlap: OverlapPolicy, cause: FireCause, ahead: &[Ahead]) ->
     if cause != FireCause::Due {
         return Turn::Wait;
     }
-    let waits = |one: &&Ahead| one.job.is_none_or(|(_, state)| state == JobState::AwaitingApproval);
+    let is_at_work = |one: &&Ahead| one.job.is_some_and(|(_, state)| state != JobState::AwaitingApproval);
     match overlap {
         OverlapPolicy::Allow => Turn::Begin,
         OverlapPolicy::Wait => Turn::Wait,
@@ -347,10 +347,10 @@ pub(crate) fn turn(overlap: OverlapPolicy, cause: FireCause, ahead: &[Ahead]) ->
             Some(waiting) => Turn::Skip(*waiting),
             None => Turn::Wait,
         },
-        OverlapPolicy::Supersede => {
-            let way: Vec<Ahead> = ahead.iter().filter(waits).copied().collect();
-            if way.is_empty() { Turn::Wait } else { Turn::After(way) }
-        }
+        OverlapPolicy::Supersede => match ahead.iter().find(is_at_work) {
+            Some(at_work) => Turn::Skip(*at_work),
+            None => Turn::After(ahead.to_vec()),
+        },
     }
 }
 

@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::due::{Ahead, Turn};
 use super::known::Known;
 use super::rows::{self, Found};
+use crate::config::IfSame;
 use crate::db::DbError;
 use crate::ledger::fires::{Fire, FireEnd, FireReason, FireState, HeldFire};
-use crate::ledger::{Actor, JobState, Origin, OriginIntake, Parameters, Via};
+use crate::ledger::{Actor, JobState, Origin, OriginIntake, Via};
 use crate::plan::{PlanError, RowSource};
 use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
 use crate::submit::{FileRefusal, SubmitError, Submitted};
@@ -122,7 +123,7 @@ impl Starter {
                     _ => tracing::info!("schedule {name}: {time} is passed over ({why}): {detail}"),
                 }
                 let end = FireEnd {
-                    pause_after: start.known.config.pause_after,
+                    pause_after: start.known.config.pause_after.into(),
                     ..end
                 };
                 let (_, is_paused) = ledger.end_fire(end).await?;
@@ -188,17 +189,17 @@ impl Starter {
         crate::failpoint::hit("after-submission");
         let began = self.became(start, submitted);
         if let (Began::Submitted, Some((path, _))) = (&began, &file) {
-            rows::put_away(&start.known, path);
+            rows::put_away(&start.known, &start.fire, path);
         }
         Ok(began)
     }
 
     /// What is to be done where the file is that of the fire before.
     async fn is_same(&self, start: &FireStart, path: &std::path::Path) -> Result<Option<Began>, DbError> {
-        let (end, why) = match start.known.if_same() {
-            rows::SameFile::Run => return Ok(None),
-            rows::SameFile::Skip => (FireState::Skipped, "its content is that of the fire before"),
-            rows::SameFile::Fail => (FireState::Failed, "its content is that of the fire before; was it not written anew?"),
+        let (end, why) = match start.known.config.if_same {
+            IfSame::Run => return Ok(None),
+            IfSame::Skip => (FireState::Skipped, "its content is that of the fire before"),
+            IfSame::Fail => (FireState::Failed, "its content is that of the fire before; was it not written anew?"),
         };
         let Some(before) = self.service.ledger.file_before(&start.fire).await? else {
             return Ok(None);
@@ -229,15 +230,11 @@ impl Starter {
     }
 
     async fn submit(&self, start: &FireStart, source: RowSource, out: Option<String>) -> Result<Submitted, ServiceError> {
-        let (config, fire) = (&start.known.config, &start.fire);
+        let fire = &start.fire;
         let by = Actor::new(&start.known.schedule.defined_by, Via::Schedule);
         let request = SubmitRequest {
             kind: start.known.kind,
-            parameters: Parameters {
-                customer: Some(config.customer.clone()).filter(|customer| !customer.is_empty()),
-                skip_invalid: config.skip_invalid,
-                ..Parameters::default()
-            },
+            parameters: start.known.config.parameters(),
             ignore_not_kept: None,
             passwords: PasswordWish::ConfiguredOrNone,
             source,
@@ -287,7 +284,7 @@ impl Starter {
 
     /// Takes away the results of older fires beyond those that are kept.
     pub(super) async fn tidy(&self, known: &Known) -> Result<(), DbError> {
-        let keep = known.config.keep_out;
+        let keep = u64::from(known.config.keep_out);
         if keep == 0 {
             return Ok(());
         }

@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::due::{self, Ahead, Turn};
 use super::fires::{FireStart, Starter};
 use super::known::Known;
+use super::sync;
 use crate::db::DbError;
 use crate::ledger::fires::{EndedFire, FireEnd, FireOutcome, FireState, OpenFire};
-use crate::ledger::schedules::Schedule;
+use crate::ledger::schedules::{Schedule, ScheduleSync};
 use crate::ledger::{JobState, Ledger};
 use crate::service::Service;
 
@@ -42,8 +43,15 @@ impl Quiet {
     }
 }
 
-/// Serves the schedules of the ledger until `stop` is cancelled; then what is being submitted ends.
-pub(crate) async fn serve(service: Service, quiet: Quiet, stop: CancellationToken) {
+/// Brings the ledger in line with the configuration, and serves its schedules until `stop` is cancelled; then what is being
+/// submitted ends.
+pub(crate) async fn serve(service: Service, sync: ScheduleSync, quiet: Quiet, stop: CancellationToken) {
+    while let Some(Err(error)) = stop.run_until_cancelled(sync::bring(&service, sync.clone())).await {
+        tracing::warn!(%error, "the schedules of the configuration cannot be recorded now; trying again");
+        if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+            return;
+        }
+    }
     let mut round = Round::new(service);
     while !stop.is_cancelled() {
         let pause = match round.go().await {
@@ -164,7 +172,7 @@ impl Round {
     async fn record_due(&mut self) -> Result<Option<i64>, DbError> {
         let now = self.ledger().clock().now_millis();
         let (mut looks, mut next) = (Vec::new(), None::<i64>);
-        for known in self.known.values().filter(|known| known.config.enabled) {
+        for known in self.known.values() {
             let looked = due::look(&known.schedule, &known.timing, &known.rules, now);
             if let Some(ahead) = looked.was_ahead {
                 tracing::warn!(
@@ -218,7 +226,7 @@ impl Round {
             reason: None,
             detail: None,
             outcome,
-            pause_after: known.map_or(0, |known| known.config.pause_after),
+            pause_after: known.map_or(0, |known| known.config.pause_after.into()),
         };
         let (is_ended, is_paused) = self.ledger().end_fire(end).await?;
         if is_ended && let Some(job) = job {
