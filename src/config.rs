@@ -5,11 +5,14 @@
 //! reported at once. This is the only place that reads the environment.
 
 mod checks;
+mod choice;
 mod duration;
+mod folders;
 mod list;
 mod listen;
 mod partner_center;
 mod passwords;
+mod schedules;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +26,14 @@ use thiserror::Error;
 use checks::{cross_checks, fits};
 #[cfg(feature = "sandbox")]
 pub(crate) use duration::parse as parse_duration;
+pub use folders::{
+    Approve, Complete, FolderConfig, FolderPath, Globs, Marker, OnFailed, Order, Placeholder, Repeated, SidecarUse,
+    Submitter,
+};
 pub(crate) use listen::ListenConfig;
 pub(crate) use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
+pub use schedules::{AfterRun, IfMissing, IfSame, Missed, Overlap, Pick, ScheduleConfig, SchedulesConfig};
 
 use crate::db::ConnectOptions;
 use crate::receipt::{Form, TableFormat};
@@ -34,6 +42,8 @@ use crate::secret::SecretUrl;
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Environment variables of this form are configuration: `TENANTRY__LEDGER__URL` is `ledger.url`.
 const ENVIRONMENT: &str = "TENANTRY__";
+/// What stands for the name of a section in `config/default.toml`, where there can be any number of such sections.
+const ANY_NAME: &str = "NAME";
 
 /// The configuration in force. Keys are explained in `config/default.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,6 +53,10 @@ pub struct Config {
     pub ledger: LedgerConfig,
     #[serde(default)]
     pub stores: BTreeMap<String, StoreConfig>,
+    #[serde(default)]
+    pub folders: BTreeMap<String, FolderConfig>,
+    #[serde(default)]
+    pub schedules: SchedulesConfig,
     pub queue: QueueConfig,
     pub inbox: InboxConfig,
     pub worker: WorkerConfig,
@@ -270,17 +284,23 @@ impl Config {
 /// Values by dotted key, and where the one in force comes from.
 struct Layers {
     values: BTreeMap<String, (Value, String)>,
+    /// Defaults of the keys of named sections, such as `folders.NAME.path`.
+    templates: BTreeMap<String, Value>,
     faults: Vec<String>,
 }
 
 impl Layers {
     fn with_defaults() -> Result<Self, ConfigError> {
         let read = parse(DEFAULTS).map_err(|error| ConfigError(vec![format!("config/default.toml: {error}")]))?;
-        let values = read
+        let is_template = |key: &String| key.split('.').nth(1) == Some(ANY_NAME);
+        let (templates, values): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            read.into_iter().partition(|(key, _)| is_template(key));
+        let values = values
             .into_iter()
             .map(|(key, value)| (key, (value, "config/default.toml".to_owned())));
         Ok(Self {
             values: values.collect(),
+            templates,
             faults: Vec::new(),
         })
     }
@@ -313,31 +333,80 @@ impl Layers {
     }
 
     fn put(&mut self, key: &str, value: Value, origin: &str) {
+        let mut parts = key.splitn(3, '.');
+        let (section, name) = (parts.next().unwrap_or_default(), parts.next());
+        let is_named = self.templates.keys().any(|template| begins_with(template, section));
+        // Beside the sections a key may stand that is no name.
+        let is_key = |name: &str| self.values.contains_key(&format!("{section}.{name}"));
+        if let Some(name) = name.filter(|_| is_named && !self.values.contains_key(key)) {
+            if !is_name(name) || is_key(name) {
+                let expected = "expected a name of lower-case letters, digits, - and _ that begins with a letter";
+                let fault = format!("{origin}: `{section}.{name}`: {expected}");
+                // Once, however many keys it has.
+                if !self.faults.contains(&fault) {
+                    self.faults.push(fault);
+                }
+                return;
+            }
+            self.name_section(section, name, origin);
+        }
         if let Some(known) = self.values.get_mut(key) {
             *known = (value, origin.to_owned());
-        } else if store_name(key).is_some() {
-            self.values.insert(key.to_owned(), (value, origin.to_owned()));
-        } else {
-            let near = nearest(key, self.values.keys().map(String::as_str));
+        } else if let Some((inner, known)) = self.table_of(key) {
+            known.0.kind = with_entry(&known.0.kind, inner, value);
+            known.1 = origin.to_owned();
+        } else if !is_empty_table(&value) || !self.values.keys().any(|known| begins_with(known, key)) {
+            let sections = self.values.keys().filter_map(|known| known.split('.').next());
+            let near = nearest(key, self.values.keys().map(String::as_str).chain(sections));
             let near = did_you_mean(near);
             self.faults.push(format!("{origin}: there is no key `{key}`{near}"));
         }
     }
 
+    /// The table that a key is an entry of, and its name there, if the table is a value.
+    fn table_of<'k>(&mut self, key: &'k str) -> Option<(&'k str, &mut (Value, String))> {
+        let (table, inner) = key.rsplit_once('.')?;
+        let known = self.values.get_mut(table)?;
+        matches!(known.0.kind, ValueKind::Table(_)).then_some((inner, known))
+    }
+
+    /// Gives a named section all of its keys, unless it has them already.
+    fn name_section(&mut self, section: &str, name: &str, origin: &str) {
+        for (template, value) in &self.templates {
+            if begins_with(template, section) {
+                let key = template.replacen(ANY_NAME, name, 1);
+                self.values
+                    .entry(key)
+                    .or_insert_with(|| (value.clone(), origin.to_owned()));
+            }
+        }
+    }
+
+    /// The default of a key.
+    fn default_of(&self, key: &str) -> Option<&Value> {
+        let mut parts = key.split('.');
+        let (section, _, last) = (parts.next()?, parts.next()?, parts.next());
+        let template = format!("{section}.{ANY_NAME}.{}", last.unwrap_or_default());
+        let plain = self.values.get(key).map(|(value, _)| value);
+        self.templates.get(&template).or(plain)
+    }
+
     fn read(mut self) -> Result<Config, ConfigError> {
-        let defaults = Self::with_defaults()?.values;
+        let defaults = Self::with_defaults()?;
         let mut bad = BTreeMap::new();
         for (key, (value, _)) in &self.values {
-            let default = defaults.get(key).map_or(&ValueKind::Nil, |(default, _)| &default.kind);
+            let default = defaults
+                .default_of(key)
+                .map_or(&ValueKind::Nil, |default| &default.kind);
             if let Err(fault) = fits(default, &value.kind) {
                 bad.insert(key.clone(), fault);
             }
         }
         // A faulty value makes way for its default, so that the next one is found, too.
-        let config = loop {
+        let mut config = loop {
             let good = self.values.iter().filter_map(|(key, (value, _))| match bad.get(key) {
                 None => Some((key, value)),
-                Some(_) => defaults.get(key).map(|(default, _)| (key, default)),
+                Some(_) => defaults.default_of(key).map(|default| (key, default)),
             });
             match assemble(good) {
                 Ok(config) => break config,
@@ -347,6 +416,9 @@ impl Layers {
                 Err((_, fault)) => return Err(ConfigError(vec![fault])),
             }
         };
+        for (name, folder) in &mut config.folders {
+            folder.name.clone_from(name);
+        }
         for (key, fault) in &bad {
             let (value, origin) = &self.values[key];
             let secret = crate::secret::may_hold_one(key);
@@ -377,12 +449,29 @@ impl Layers {
     }
 }
 
-/// The name in `stores.NAME.url`, of which there can be any number.
-fn store_name(key: &str) -> Option<&str> {
-    let name = key.strip_prefix("stores.")?.strip_suffix(".url")?;
+/// Whether a dotted key is one of a section.
+fn begins_with(key: &str, section: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn is_name(name: &str) -> bool {
     let begins = name.starts_with(|first: char| first.is_ascii_lowercase());
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    (begins && name.chars().all(plain)).then_some(name)
+    begins && name.chars().all(plain)
+}
+
+/// A table with one more entry.
+fn with_entry(table: &ValueKind, name: &str, value: Value) -> ValueKind {
+    let mut entries = match table {
+        ValueKind::Table(entries) => entries.clone(),
+        _ => Map::new(),
+    };
+    entries.insert(name.to_owned(), value);
+    ValueKind::Table(entries)
+}
+
+fn is_empty_table(value: &Value) -> bool {
+    matches!(&value.kind, ValueKind::Table(table) if table.is_empty())
 }
 
 /// TOML text as values by dotted key.
@@ -404,7 +493,8 @@ fn flatten(prefix: &str, table: Map<String, Value>, flat: &mut BTreeMap<String, 
             format!("{prefix}.{name}")
         };
         match value.kind {
-            ValueKind::Table(inner) => flatten(&key, inner, flat),
+            // An empty one may be a section of which all is left at its default. Below the key of a named section it is a value.
+            ValueKind::Table(inner) if !inner.is_empty() && key.matches('.').count() < 2 => flatten(&key, inner, flat),
             _ => {
                 flat.insert(key, value);
             }

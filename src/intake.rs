@@ -8,7 +8,7 @@
 //! - [`document`]: a job as JSON, every fault of it found at once.
 //! - [`inbox`]: such documents from other programs, over Redis streams.
 //! - [`door`]: the door of the ledger.
-//! - [`schedule`]: jobs that are submitted at certain times.
+//! - [`schedule`]: jobs that are submitted by themselves at certain times.
 
 pub(crate) mod document;
 pub(crate) mod door;

@@ -10,7 +10,11 @@ pub mod app {
 
 /// Settings.
 pub mod config {
-    pub use crate::config::{Config, ConfigError, LogFormat, PasswordsConfig};
+    pub use crate::config::{
+        AfterRun, Approve, Complete, Config, ConfigError, FolderConfig, FolderPath, Globs, IfMissing, IfSame,
+        LogFormat, Marker, Missed, OnFailed, Order, Overlap, PasswordsConfig, Pick, Placeholder, Repeated,
+        ScheduleConfig, SchedulesConfig, SidecarUse, Submitter,
+    };
 }
 
 /// Ways in other than the command line.

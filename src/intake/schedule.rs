@@ -8,6 +8,7 @@
 //! - `due`: what is due, and whether it may begin; pure.
 //! - `serve`: the worker's round.
 //! - `fires`: a fire that may begin, up to its job.
+//! - `pick`: the file of a fire, found where it lies and only once it is complete.
 //! - `rows`: where its rows come from, and what becomes of the files.
 //! - `known`: a schedule of the ledger, read.
 //! - `asked`: what people ask of schedules.
@@ -16,6 +17,7 @@ mod asked;
 mod due;
 mod fires;
 mod known;
+mod pick;
 mod rows;
 mod serve;
 mod sync;

@@ -1,5 +1,7 @@
 //! Configuration: layers, and faults that say where they stand.
 
+mod folders;
+
 use std::time::Duration;
 
 use tenantry::testing::config::{Config, ConfigError, LogFormat};
@@ -194,7 +196,7 @@ fn stores_have_names_and_addresses() {
     );
     for expected in [
         "`stores.mirror.url`: expected `sqlite:PATH`",
-        "there is no key `stores.Big.url`",
+        "`stores.Big`: expected a name of lower-case letters",
         "there is no key `stores.a.uri`",
     ] {
         assert!(told.contains(expected), "{expected}: {told}");

@@ -18,7 +18,7 @@ mod ends;
 mod read;
 
 pub use ends::FireEnd;
-pub use read::{EndedFire, LastFires, OpenFire};
+pub use read::{LastFires, OpenFire};
 
 use serde::Serialize;
 

@@ -61,7 +61,11 @@ impl Cron {
             None => (false, weekday),
         };
         let mut faults = Vec::new();
-        let mut field = |unit, text| Field::parse(unit, text).map_err(|mut found| faults.append(&mut found)).ok();
+        let mut field = |unit, text| {
+            Field::parse(unit, text)
+                .map_err(|mut found| faults.append(&mut found))
+                .ok()
+        };
         let fields = (
             field(Unit::Minute, minute),
             field(Unit::Hour, hour),
@@ -101,7 +105,10 @@ impl Cron {
 
     /// What the fields do not say each by itself.
     fn checked(self) -> Result<Self, String> {
-        if self.restricts_both_days() && !self.both_days && (self.day.has_stepped_star() || self.weekday.has_stepped_star()) {
+        if self.restricts_both_days()
+            && !self.both_days
+            && (self.day.has_stepped_star() || self.weekday.has_stepped_star())
+        {
             return Err(
                 "both days are restricted, one of them by `*/n`, which some crons take for \"and\" and others for \"or\"; expected `+` before the day of the week for \"and\", or a range such as `1-31/2` for \"or\""
                     .to_owned(),
@@ -127,7 +134,11 @@ impl Cron {
     /// The first time at or after `from`, to the minute; `None` if there is none for a long time.
     pub fn next(&self, from: DateTime) -> Option<DateTime> {
         let whole = from.with().second(0).subsec_nanosecond(0).build().ok()?;
-        let from = if whole < from { whole.checked_add(1.minute()).ok()? } else { whole };
+        let from = if whole < from {
+            whole.checked_add(1.minute()).ok()?
+        } else {
+            whole
+        };
         let last_year = from.year().saturating_add(YEARS_AHEAD);
         let (mut date, mut hour, mut minute) = (from.date(), from.hour(), from.minute());
         while date.year() <= last_year {
@@ -204,7 +215,10 @@ fn working_day(date: Date, day: i8) -> Option<i8> {
 /// The zone in `TZ=Europe/Berlin` and `CRON_TZ=Europe/Berlin`.
 fn zone_in(word: &str) -> Option<&str> {
     let (name, zone) = word.split_once('=')?;
-    ["TZ", "CRON_TZ"].iter().any(|known| name.eq_ignore_ascii_case(known)).then_some(zone)
+    ["TZ", "CRON_TZ"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+        .then_some(zone)
 }
 
 fn wrong_count(words: &[&str]) -> String {
@@ -213,7 +227,10 @@ fn wrong_count(words: &[&str]) -> String {
         0 => format!("expected five fields: {FIELDS}"),
         6 | 7 => {
             let five = words[1..6].join(" ");
-            format!("expected five fields, found {}; seconds come first in Quartz and others, leave them out: `{five}`", words.len())
+            format!(
+                "expected five fields, found {}; seconds come first in Quartz and others, leave them out: `{five}`",
+                words.len()
+            )
         }
         found => format!("expected five fields, found {found}: {FIELDS}"),
     }

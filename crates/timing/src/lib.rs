@@ -3,7 +3,8 @@
 //! What stands lower knows nothing of what stands above it.
 //!
 //! ```text
-//! words        a timing said in a sentence, and what becomes of it where clocks change
+//! words        a timing said in a sentence
+//! nights       what becomes of it where clocks change
 //! path         file names with the date of the run
 //! timing       one of the three sorts, its zone and its bounds; its due times after an instant
 //! walk         from civil times to instants, over the changes of a zone's clocks
@@ -14,6 +15,7 @@
 //! Nothing here asks what time it is.
 
 mod cron;
+mod nights;
 mod path;
 mod timing;
 mod walk;
@@ -21,7 +23,8 @@ mod words;
 mod zone;
 
 pub use cron::Cron;
+pub use nights::{ClockChange, clock_changes};
 pub use path::{FilePlace, PathTemplate};
 pub use timing::{Due, DueTimes, Timing, TimingText, local_of_nominal};
-pub use words::{ClockChange, clock_changes, in_words, warnings};
+pub use words::{in_words, warnings};
 pub use zone::{Zone, ZoneData, zone_data};

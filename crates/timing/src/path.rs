@@ -13,6 +13,7 @@
 //!
 //! The first four take a shift in days and a format, or either: `{date:-1d}`, `{date:%Y%m%d}`, `{date:-1d:%Y/%m}`.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use jiff::ToSpan;
@@ -30,10 +31,12 @@ const NAMES: &[(&str, &str)] = &[
 const DIRECTIVES: &str = "YymdjHMGVuab%";
 /// The furthest shift, in days.
 const FURTHEST: i32 = 3_660;
+const SOME_TIME: DateTime = DateTime::constant(2000, 1, 1, 0, 0, 0, 0);
 
 /// A path with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplate {
+    written: String,
     pieces: Vec<Piece>,
 }
 
@@ -90,7 +93,10 @@ impl PathTemplate {
             }
             let inner = rest[at..].strip_prefix('{').and_then(|inner| inner.split_once('}'));
             let Some((placeholder, after)) = inner.filter(|(placeholder, _)| !placeholder.contains('{')) else {
-                faults.push("expected each `{` to be closed by a `}`, with a placeholder such as `{date}` between them".to_owned());
+                faults.push(
+                    "expected each `{` to be closed by a `}`, with a placeholder such as `{date}` between them"
+                        .to_owned(),
+                );
                 return Err(faults);
             };
             match piece(placeholder) {
@@ -102,7 +108,12 @@ impl PathTemplate {
         if !rest.is_empty() {
             pieces.push(Piece::Text(rest.to_owned()));
         }
-        if faults.is_empty() { Ok(Self { pieces }) } else { Err(faults) }
+        let written = text.to_owned();
+        if faults.is_empty() {
+            Ok(Self { written, pieces })
+        } else {
+            Err(faults)
+        }
     }
 
     /// Whether it is another path on another day.
@@ -139,9 +150,19 @@ impl PathTemplate {
         self.pieces.iter().map(shown).collect()
     }
 
-    /// As it would be at some time.
+    /// Directory and name as they would be at some time.
+    pub fn example(&self) -> FilePlace {
+        self.place(SOME_TIME, "schedule")
+    }
+
     fn shown(&self) -> String {
-        self.text(DateTime::constant(2000, 1, 1, 0, 0, 0, 0), "schedule")
+        self.text(SOME_TIME, "schedule")
+    }
+}
+
+impl fmt::Display for PathTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
     }
 }
 
@@ -157,10 +178,18 @@ fn piece(placeholder: &str) -> Result<Piece, String> {
     let names = NAMES.iter().map(|(name, _)| *name);
     let Some((_, format)) = NAMES.iter().find(|(known, _)| *known == name) else {
         let all: Vec<String> = names.clone().map(|name| format!("`{{{name}}}`")).collect();
-        return Err(format!("expected one of {}{}", all.join(", "), did_you_mean(nearest(name, names))));
+        return Err(format!(
+            "expected one of {}{}",
+            all.join(", "),
+            did_you_mean(nearest(name, names))
+        ));
     };
     let Some(how) = how else {
-        return Ok(if format.is_empty() { Piece::Schedule } else { time(0, format) });
+        return Ok(if format.is_empty() {
+            Piece::Schedule
+        } else {
+            time(0, format)
+        });
     };
     if format.is_empty() {
         return Err(format!("expected `{{{name}}}`, which takes neither shift nor format"));
@@ -207,7 +236,11 @@ fn checked_format(format: &str) -> Result<(), String> {
             }
         }
     }
-    if has_directive { Ok(()) } else { Err("expected a format such as `%Y%m%d`".to_owned()) }
+    if has_directive {
+        Ok(())
+    } else {
+        Err("expected a format such as `%Y%m%d`".to_owned())
+    }
 }
 
 #[cfg(test)]

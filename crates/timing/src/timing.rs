@@ -97,7 +97,9 @@ impl Timing {
 
     /// The times it is due after an instant, in order, each later than the one before. Mostly there is no end to them.
     pub fn after(&self, instant: Timestamp) -> DueTimes<'_> {
-        let before_first = self.from.and_then(|from| from.checked_sub(SignedDuration::from_nanos(1)).ok());
+        let before_first = self
+            .from
+            .and_then(|from| from.checked_sub(SignedDuration::from_nanos(1)).ok());
         DueTimes {
             timing: self,
             after: before_first.map_or(instant, |first| first.max(instant)),
@@ -170,7 +172,11 @@ fn next_multiple(after: Timestamp, interval: SignedDuration) -> Option<Timestamp
     let next = (after.as_second().div_euclid(interval) + 1).checked_mul(interval)?;
     // Within a second before the epoch, `as_second` has rounded up.
     let before = next - interval;
-    let next = if Timestamp::from_second(before).is_ok_and(|before| before > after) { before } else { next };
+    let next = if Timestamp::from_second(before).is_ok_and(|before| before > after) {
+        before
+    } else {
+        next
+    };
     Timestamp::from_second(next).ok()
 }
 
@@ -189,10 +195,17 @@ fn first_instant(zone: &Zone, civil: DateTime) -> Timestamp {
 }
 
 fn sort(text: TimingText<'_>, faults: &mut Vec<(&'static str, String)>) -> Option<TimingSort> {
-    let given = [("cron", !text.cron.is_empty()), ("every", text.every.is_some()), ("at", !text.at.is_empty())];
+    let given = [
+        ("cron", !text.cron.is_empty()),
+        ("every", text.every.is_some()),
+        ("at", !text.at.is_empty()),
+    ];
     let mut given = given.iter().filter(|(_, is_given)| *is_given).map(|(key, _)| *key);
     let Some(first) = given.next() else {
-        faults.push(("cron", "expected a cron expression such as `0 2 * * 1-5`, or `every` or `at` instead".to_owned()));
+        faults.push((
+            "cron",
+            "expected a cron expression such as `0 2 * * 1-5`, or `every` or `at` instead".to_owned(),
+        ));
         return None;
     };
     for other in given {
@@ -200,7 +213,8 @@ fn sort(text: TimingText<'_>, faults: &mut Vec<(&'static str, String)>) -> Optio
     }
     let sort = match first {
         "cron" => {
-            let cron = Cron::parse(text.cron).map_err(|found| faults.extend(found.into_iter().map(|fault| ("cron", fault))));
+            let cron =
+                Cron::parse(text.cron).map_err(|found| faults.extend(found.into_iter().map(|fault| ("cron", fault))));
             TimingSort::Cron(cron.ok()?)
         }
         "every" => {
@@ -210,7 +224,11 @@ fn sort(text: TimingText<'_>, faults: &mut Vec<(&'static str, String)>) -> Optio
             }
             TimingSort::Every(SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX))
         }
-        _ => TimingSort::Once(civil(text.at, TimeOfDay::Needed).map_err(|fault| faults.push(("at", fault))).ok()?),
+        _ => TimingSort::Once(
+            civil(text.at, TimeOfDay::Needed)
+                .map_err(|fault| faults.push(("at", fault)))
+                .ok()?,
+        ),
     };
     Some(sort)
 }

@@ -121,7 +121,10 @@ impl<'t> Walk<'t> {
         if !self.cron.is_clock_time() || self.stretch.start <= self.after {
             return None;
         }
-        let civil = self.cron.next(gap).filter(|civil| *civil < self.stretch.civil_start())?;
+        let civil = self
+            .cron
+            .next(gap)
+            .filter(|civil| *civil < self.stretch.civil_start())?;
         // What is due at that instant anyway is the same time.
         self.next = one_minute_after(self.stretch.civil_start()).unwrap_or(self.next);
         Some(Due {

@@ -95,7 +95,11 @@ impl ZoneSources {
             return Err(self.expected(name));
         };
         let name = rules.iana_name().unwrap_or(name).to_owned();
-        Ok(Zone { name, rules, is_built_in })
+        Ok(Zone {
+            name,
+            rules,
+            is_built_in,
+        })
     }
 
     fn expected(&self, name: &str) -> String {
@@ -104,8 +108,13 @@ impl ZoneSources {
         let city = |name: &'_ str| name.rsplit('/').next().unwrap_or_default().to_owned();
         let wanted = name.trim().replace(' ', "_");
         let same_city = names.iter().find(|name| city(name).eq_ignore_ascii_case(&wanted));
-        let near = same_city.map(String::as_str).or_else(|| nearest(&wanted, names.iter().map(String::as_str)));
-        format!("expected a time zone of the IANA database such as `Europe/Berlin`{}", did_you_mean(near))
+        let near = same_city
+            .map(String::as_str)
+            .or_else(|| nearest(&wanted, names.iter().map(String::as_str)));
+        format!(
+            "expected a time zone of the IANA database such as `Europe/Berlin`{}",
+            did_you_mean(near)
+        )
     }
 
     fn described(&self) -> ZoneData {
@@ -121,7 +130,8 @@ impl ZoneSources {
 /// The release of the data in a directory. Distributions leave one of two files there, some neither.
 fn version_in(directory: &Path) -> Option<String> {
     let text = |name: &str| std::fs::read_to_string(directory.join(name)).ok();
-    let in_rules = text("tzdata.zi").and_then(|rules| Some(rules.lines().next()?.strip_prefix("# version ")?.to_owned()));
+    let in_rules =
+        text("tzdata.zi").and_then(|rules| Some(rules.lines().next()?.strip_prefix("# version ")?.to_owned()));
     in_rules.or_else(|| text("+VERSION").map(|version| version.trim().to_owned()))
 }
 
@@ -173,10 +183,30 @@ mod tests {
     #[test]
     fn an_unknown_zone_is_an_error_with_the_nearest_name_and_never_utc() {
         let told = |name: &str| Zone::named(name).expect_err("unknown");
-        assert!(told("Europe/Berlim").ends_with("did you mean `Europe/Berlin`?"), "{}", told("Europe/Berlim"));
-        assert!(told("Berlin").ends_with("did you mean `Europe/Berlin`?"), "{}", told("Berlin"));
-        assert!(told("New York").ends_with("did you mean `America/New_York`?"), "{}", told("New York"));
-        for name in ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "Etc/Unknown", "CEST", "UTC+1"] {
+        assert!(
+            told("Europe/Berlim").ends_with("did you mean `Europe/Berlin`?"),
+            "{}",
+            told("Europe/Berlim")
+        );
+        assert!(
+            told("Berlin").ends_with("did you mean `Europe/Berlin`?"),
+            "{}",
+            told("Berlin")
+        );
+        assert!(
+            told("New York").ends_with("did you mean `America/New_York`?"),
+            "{}",
+            told("New York")
+        );
+        for name in [
+            "",
+            "Mars/Olympus",
+            "../../etc/passwd",
+            "/etc/localtime",
+            "Etc/Unknown",
+            "CEST",
+            "UTC+1",
+        ] {
             assert!(told(name).starts_with("expected a time zone"), "{name}");
         }
     }

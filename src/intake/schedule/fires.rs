@@ -4,14 +4,14 @@
 //! the job, and only under this worker's fence. So whoever dies here is followed by somebody who finds either a fire with a job, or
 //! one to begin anew.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::due::{Ahead, Turn};
 use super::known::Known;
-use super::rows::{self, Found};
+use super::rows::{self, FileWatch, Found};
 use crate::config::IfSame;
 use crate::db::DbError;
 use crate::ledger::fires::{Fire, FireEnd, FireReason, FireState, HeldFire};
@@ -20,8 +20,6 @@ use crate::plan::{PlanError, RowSource};
 use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
 use crate::submit::{FileRefusal, SubmitError, Submitted};
 
-/// When a file that is not there, or could not be read, is looked for again.
-const LOOK_FOR_FILE_EVERY: i64 = 5_000;
 /// When a submission that could not be made is tried again.
 const TRY_EVERY: i64 = 15_000;
 /// Faults of a refused file that are kept with the fire.
@@ -41,6 +39,7 @@ pub(super) struct Starter {
     pub(super) service: Service,
     /// Names this worker in leases.
     owner: Arc<str>,
+    files: FileWatch,
 }
 
 /// What became of a fire in hand.
@@ -59,7 +58,11 @@ impl Starter {
     pub(super) fn new(service: Service) -> Self {
         let host = crate::machine::host_name();
         let owner = format!("{host}/{}", service.ledger.clock().fresh_id()).into();
-        Self { service, owner }
+        Self {
+            service,
+            owner,
+            files: FileWatch::default(),
+        }
     }
 
     fn lease_millis(&self) -> i64 {
@@ -160,26 +163,23 @@ impl Starter {
             Turn::Begin => &[][..],
             Turn::After(way) => way,
         };
-        let found = rows::find(&start.known, &start.fire).await;
-        let (source, file) = match found {
-            Found::Row(source) => (source, None),
+        let found = self.files.find(&start.known, &start.fire, (now, self.service.ledger.clock().elapsed_millis())).await;
+        let (source, files) = match found {
+            Found::Row(source) => (source, Vec::new()),
             Found::File { path, others } => {
                 let files = std::iter::once(&path).chain(&others);
-                let files = files.map(|path| path.display().to_string()).collect();
+                let files: Vec<String> = files.map(|path| path.display().to_string()).collect();
                 if let Some(end) = self.is_same(start, &path).await? {
                     return Ok(end);
                 }
-                (rows::source(&path), Some((path, files)))
+                (rows::source(&path), files)
             }
             Found::Ends(state, reason, why) => return Ok(Began::Ends(self.ends(start, state, reason).because(why))),
-            Found::NotYet(why) => {
-                return Ok(Began::Later(FireState::Waiting, now + LOOK_FOR_FILE_EVERY, why));
-            }
+            Found::NotYet(after, why) => return Ok(Began::Later(FireState::Waiting, now + after, why)),
         };
         crate::failpoint::hit("after-file");
         self.make_way(start, way).await?;
         let out = start.known.out_of(&start.fire);
-        let files = file.as_ref().map_or_else(Vec::new, |(_, files): &(PathBuf, Vec<String>)| files.clone());
         let out_told = out.as_ref().map(|out| out.display().to_string());
         if !self.service.ledger.begin_fire(start.held, files, out_told.clone()).await? {
             return Ok(Began::Lost);
@@ -187,15 +187,11 @@ impl Starter {
         crate::failpoint::hit("before-submission");
         let submitted = self.submit(start, source, out_told).await;
         crate::failpoint::hit("after-submission");
-        let began = self.became(start, submitted);
-        if let (Began::Submitted, Some((path, _))) = (&began, &file) {
-            rows::put_away(&start.known, &start.fire, path);
-        }
-        Ok(began)
+        Ok(self.became(start, submitted))
     }
 
     /// What is to be done where the file is that of the fire before.
-    async fn is_same(&self, start: &FireStart, path: &std::path::Path) -> Result<Option<Began>, DbError> {
+    async fn is_same(&self, start: &FireStart, path: &Path) -> Result<Option<Began>, DbError> {
         let (end, why) = match start.known.config.if_same {
             IfSame::Run => return Ok(None),
             IfSame::Skip => (FireState::Skipped, "its content is that of the fire before"),

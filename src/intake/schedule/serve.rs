@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::due::{self, Ahead, Turn};
 use super::fires::{FireStart, Starter};
 use super::known::Known;
-use super::sync;
+use super::{rows, sync};
 use crate::db::DbError;
-use crate::ledger::fires::{EndedFire, FireEnd, FireOutcome, FireState, OpenFire};
+use crate::ledger::fires::{Fire, FireEnd, FireOutcome, FireState, OpenFire};
 use crate::ledger::schedules::{Schedule, ScheduleSync};
 use crate::ledger::{JobState, Ledger};
 use crate::service::Service;
@@ -204,13 +204,8 @@ impl Round {
     }
 
     /// Closes a fire whose job has ended.
-    async fn end(&self, ended: EndedFire) -> Result<(), DbError> {
-        let EndedFire {
-            seq,
-            schedule,
-            job_state,
-            job,
-        } = ended;
+    async fn end(&self, fire: Fire) -> Result<(), DbError> {
+        let (schedule, job_state) = (fire.schedule.clone(), fire.job_state);
         let outcome = match job_state {
             Some(JobState::Completed) => FireOutcome::Good,
             Some(JobState::Failed) => FireOutcome::Bad,
@@ -220,7 +215,7 @@ impl Round {
         crate::failpoint::hit("before-fire-ends");
         let end = FireEnd {
             schedule: schedule.clone(),
-            seq,
+            seq: fire.seq,
             fence: None,
             state: FireState::Ended,
             reason: None,
@@ -229,7 +224,7 @@ impl Round {
             pause_after: known.map_or(0, |known| known.config.pause_after.into()),
         };
         let (is_ended, is_paused) = self.ledger().end_fire(end).await?;
-        if is_ended && let Some(job) = job {
+        if is_ended && let Some(job) = fire.job {
             let state = job_state.map_or("gone", JobState::as_str);
             tracing::info!(job.id = %job, "schedule {schedule}: its job {job} is {state}");
         }
@@ -237,6 +232,7 @@ impl Round {
             tracing::warn!("schedule {schedule} is paused: too many of its fires in a row failed");
         }
         if let (true, Some(known)) = (is_ended, known) {
+            rows::put_away(known, &fire).await;
             self.starter.tidy(known).await?;
         }
         Ok(())

@@ -41,7 +41,7 @@ const SETS: usize = 2048;
 /// should need nothing more than its statements.
 const MANY: usize = 5;
 /// A plan is kept as long as the connection, and may have been made when a table was next to empty. Rows that are named by
-/// their keys are always found by index.
+/// their keys are always found by index. Each holds until the other one is sent, or the transaction ends.
 const BY_INDEX: &str = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true)";
 const BY_ANY_WAY: &str = "SELECT set_config('enable_seqscan', NULL, true), set_config('enable_hashjoin', NULL, true),
@@ -132,6 +132,7 @@ impl Postgres {
                 connected,
                 runtime,
                 options,
+                by_index: false,
             };
             let done = tx.transact(work, wanted_for != Use::Read);
             (tx.connected, done)
@@ -206,6 +207,8 @@ struct PgTx {
     connected: Connected,
     runtime: Handle,
     options: ConnectOptions,
+    /// Whether statements find rows by index only, at the moment.
+    by_index: bool,
 }
 
 impl PgTx {
@@ -306,25 +309,39 @@ impl PgTx {
     }
 
     /// Runs a statement for many parameter sets, whose rows are found by index.
-    fn by_index<T>(
+    fn over_all<T>(
         &mut self,
         sets: &[Vec<Value>],
         run: impl AsyncFnOnce(&Client, &[&(dyn ToSql + Sync)]) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, DbError> {
         let columns = columns(sets);
-        let columns = borrowed(&columns);
-        let (by_index, by_any_way) = (self.statement(BY_INDEX)?, self.statement(BY_ANY_WAY)?);
+        self.planned(true, &borrowed(&columns), run)
+    }
+
+    /// Runs a statement under the settings that its plan is to be made with, which are sent just before it if they are others now.
+    fn planned<T>(
+        &mut self,
+        by_index: bool,
+        params: &[&(dyn ToSql + Sync)],
+        run: impl AsyncFnOnce(&Client, &[&(dyn ToSql + Sync)]) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let settings = match (self.by_index, by_index) {
+            (false, true) => Some(self.statement(BY_INDEX)?),
+            (true, false) => Some(self.statement(BY_ANY_WAY)?),
+            _ => None,
+        };
         let client = &self.connected.client;
-        let asked = join3(
-            client.execute(&by_index, &[]),
-            run(client, &columns),
-            client.execute(&by_any_way, &[]),
-        );
-        let (before, done, after) = self.runtime.block_on(asked);
-        before.map_err(|error| sql(&error))?;
-        let done = done.map_err(|error| sql(&error))?;
-        after.map_err(|error| sql(&error))?;
-        Ok(done)
+        let run = run(client, params);
+        let done = match settings {
+            None => self.runtime.block_on(run),
+            Some(settings) => {
+                let (set, done) = self.runtime.block_on(join(client.execute(&settings, &[]), run));
+                set.map_err(|error| sql(&error))?;
+                self.by_index = by_index;
+                done
+            }
+        };
+        done.map_err(|error| sql(&error))
     }
 
     /// Sends the rows of `batch` by COPY. How long that may take stands in the statement, for [`END_STOPPED`].
@@ -362,19 +379,16 @@ impl Tx for PgTx {
 
     fn exec(&mut self, text: &str, params: &[Value]) -> Result<u64, DbError> {
         let statement = self.statement(text)?;
-        let params = borrowed(params);
-        self.runtime
-            .block_on(self.connected.client.execute(&statement, &params))
-            .map_err(|error| sql(&error))
+        self.planned(false, &borrowed(params), async |client, params| {
+            client.execute(&statement, params).await
+        })
     }
 
     fn query(&mut self, text: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
         let statement = self.statement(text)?;
-        let params = borrowed(params);
-        let rows = self
-            .runtime
-            .block_on(self.connected.client.query(&statement, &params))
-            .map_err(|error| sql(&error))?;
+        let rows = self.planned(false, &borrowed(params), async |client, params| {
+            client.query(&statement, params).await
+        })?;
         rows.iter().map(row).collect()
     }
 
@@ -400,7 +414,7 @@ impl Tx for PgTx {
         let statement = self.over_sets(text)?;
         let mut changed = 0;
         for sets in params.chunks(SETS) {
-            changed += self.by_index(sets, async |client, columns| client.execute(&statement, columns).await)?;
+            changed += self.over_all(sets, async |client, columns| client.execute(&statement, columns).await)?;
         }
         Ok(changed)
     }
@@ -415,7 +429,7 @@ impl Tx for PgTx {
         }
         let statement = self.over_sets(text)?;
         for sets in params.chunks(SETS) {
-            let rows = self.by_index(sets, async |client, columns| client.query(&statement, columns).await)?;
+            let rows = self.over_all(sets, async |client, columns| client.query(&statement, columns).await)?;
             for one in &rows {
                 returned.push(row(one)?);
             }
@@ -428,7 +442,7 @@ impl Tx for PgTx {
         let mut found = Vec::with_capacity(params.len());
         for sets in params.chunks(SETS) {
             let statement = self.statement(&query_over_sets(text, &sets[0]))?;
-            let rows = self.by_index(sets, async |client, columns| client.query(&statement, columns).await)?;
+            let rows = self.over_all(sets, async |client, columns| client.query(&statement, columns).await)?;
             let first = found.len();
             found.resize_with(first + sets.len(), Vec::new);
             for one in &rows {
@@ -484,7 +498,12 @@ impl Tx for PgTx {
 
     fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError> {
         self.batch("SAVEPOINT attempt")?;
+        let by_index = self.by_index;
         let done = work(self);
+        if done.is_err() {
+            // Settings are rolled back as well.
+            self.by_index = by_index;
+        }
         let ended = self.batch(match done {
             Ok(()) => "RELEASE attempt",
             Err(_) => "ROLLBACK TO attempt; RELEASE attempt",

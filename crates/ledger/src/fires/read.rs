@@ -20,19 +20,6 @@ pub struct OpenFire {
     pub lease_until: Option<i64>,
 }
 
-/// A fire whose job has ended.
-#[derive(Debug, Clone)]
-pub struct EndedFire {
-    /// The number of its record.
-    pub seq: i64,
-    /// The schedule it is of.
-    pub schedule: String,
-    /// How its job ended; `None` of one that is gone.
-    pub job_state: Option<JobState>,
-    /// Its job.
-    pub job: Option<JobId>,
-}
-
 /// The last fire of each schedule that did something or could not, by name.
 pub type LastFires = HashMap<String, Fire>;
 
@@ -98,25 +85,15 @@ impl Ledger {
     }
 
     /// Fires whose jobs have ended, and which have not.
-    pub async fn fires_to_end(&self) -> Result<Vec<EndedFire>, DbError> {
+    pub async fn fires_to_end(&self) -> Result<Vec<Fire>, DbError> {
         self.db
             .read(|tx| {
-                let sql = "SELECT f.seq, f.schedule, j.state, j.id FROM fires f LEFT JOIN jobs j ON j.seq = f.job
-                    WHERE f.state = 'submitted' AND (j.state IS NULL OR j.state IN ('completed', 'failed', 'cancelled'))
-                    ORDER BY f.seq LIMIT $1";
-                let ended = |row: &Row| {
-                    let job = match row.opt_text(3)? {
-                        Some(_) => Some(JobId::read(row, 3)?),
-                        None => None,
-                    };
-                    Ok(EndedFire {
-                        seq: row.int(0)?,
-                        schedule: row.text(1)?.to_owned(),
-                        job_state: row.opt_text(2)?.map(JobState::parse).transpose()?,
-                        job,
-                    })
-                };
-                tx.query(sql, &[ENDED.into()])?.iter().map(ended).collect()
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM fires f LEFT JOIN jobs j ON j.seq = f.job
+                     WHERE f.state = 'submitted' AND (j.state IS NULL OR j.state IN ('completed', 'failed', 'cancelled'))
+                     ORDER BY f.seq LIMIT $1"
+                );
+                tx.query(&sql, &[ENDED.into()])?.iter().map(read).collect()
             })
             .await
     }

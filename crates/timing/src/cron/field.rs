@@ -174,14 +174,19 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
         Unit::Day if item == "L" => return Ok(Part::LastDay),
         Unit::Day if item == "LW" || item == "WL" => return Ok(Part::LastWorkingDay),
         Unit::Day if item.starts_with("L-") => {
-            return Err(format!("expected {}; days before the last one cannot be named", unit.expected()));
+            return Err(format!(
+                "expected {}; days before the last one cannot be named",
+                unit.expected()
+            ));
         }
         Unit::Day => {
             if let Some(day) = item.strip_suffix('W') {
                 return Ok(Part::WorkingDay(number(unit, day)?));
             }
         }
-        Unit::Weekday if item == "L" => return Err("expected the day before `L`: `5L` is the last Friday of the month".to_owned()),
+        Unit::Weekday if item == "L" => {
+            return Err("expected the day before `L`: `5L` is the last Friday of the month".to_owned());
+        }
         Unit::Weekday => {
             if let Some((day, nth)) = item.split_once('#') {
                 return nth_weekday(day, nth);
@@ -198,14 +203,18 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
     };
     let step = step.map(|step| stride(unit, range, step)).transpose()?;
     if range == "*" {
-        return Ok(Part::Star { step: step.unwrap_or(1) });
+        return Ok(Part::Star {
+            step: step.unwrap_or(1),
+        });
     }
     let Some((from, to)) = range.split_once('-') else {
         return match step {
             None => number(unit, range).map(|one| one_of(unit, one)),
             Some(step) => {
                 let greatest = unit.bounds().1 - i8::from(unit == Unit::Weekday);
-                Err(format!("expected a range before the step, such as `{range}-{greatest}/{step}`"))
+                Err(format!(
+                    "expected a range before the step, such as `{range}-{greatest}/{step}`"
+                ))
             }
         };
     };
@@ -216,7 +225,11 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
     }
     let (least, greatest) = unit.bounds();
     match from.cmp(&to) {
-        std::cmp::Ordering::Less => Ok(Part::Range { from, to, step: step.unwrap_or(1) }),
+        std::cmp::Ordering::Less => Ok(Part::Range {
+            from,
+            to,
+            step: step.unwrap_or(1),
+        }),
         std::cmp::Ordering::Equal => Ok(one_of(unit, from)),
         std::cmp::Ordering::Greater => {
             let (first, last) = match unit {
@@ -251,8 +264,12 @@ fn stride(unit: Unit, range: &str, step: &str) -> Result<i8, String> {
         Ok(step) if step < count as u32 => Ok(step as i8),
         Ok(step) => {
             let instead = match unit {
-                Unit::Minute => format!("; for every {step} minutes write `every = \"{step}m\"` instead of a cron expression"),
-                Unit::Hour => format!("; for every {step} hours write `every = \"{step}h\"` instead of a cron expression"),
+                Unit::Minute => {
+                    format!("; for every {step} minutes write `every = \"{step}m\"` instead of a cron expression")
+                }
+                Unit::Hour => {
+                    format!("; for every {step} hours write `every = \"{step}h\"` instead of a cron expression")
+                }
                 _ if range == "*" => String::new(),
                 _ => "; leave it out".to_owned(),
             };
@@ -270,7 +287,11 @@ fn number(unit: Unit, text: &str) -> Result<i8, String> {
     match text.parse::<i8>() {
         Ok(number) if is_number && (least..=greatest).contains(&number) => Ok(number),
         _ => {
-            let near = if is_number || text.is_empty() { None } else { nearest(text, unit.names().iter().copied()) };
+            let near = if is_number || text.is_empty() {
+                None
+            } else {
+                nearest(text, unit.names().iter().copied())
+            };
             Err(format!("expected {}{}", unit.expected(), did_you_mean(near)))
         }
     }
