@@ -22,7 +22,7 @@ mod rows;
 mod serve;
 mod sync;
 
-pub(crate) use asked::{BackfillTime, ScheduleError, Schedules, late, upcoming};
+pub(crate) use asked::{Schedules, late, upcoming};
 pub(crate) use known::Known;
 pub(crate) use serve::{Quiet, serve};
 pub(crate) use sync::{definition, differs, of_configuration};

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::cli::plan::{PlannedRows, of_rows};
 use crate::cli::text_table::TextTable;
 use crate::cli::{CommandEnd, output};
 use crate::intake::schedule::{Known, Schedules, upcoming};
@@ -23,6 +24,18 @@ pub(super) struct ShowArgs {
     /// Fires of the past, the newest first
     #[arg(long, value_name = "N", default_value_t = 10)]
     history: u16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The schedule
+    name: String,
+    /// The due time, such as 2026-12-24T18:00 in the schedule's zone [default: the next one]
+    #[arg(long, value_name = "TIME")]
+    due: Option<String>,
+    /// Show every row and every fault, not just the first; --json always does
+    #[arg(long)]
+    all: bool,
 }
 
 /// A due time to come, for people: in the schedule's zone, in UTC, and how far off.
@@ -221,6 +234,37 @@ pub(super) async fn show(args: &ShowArgs, app: &App, json: bool) -> anyhow::Resu
     table.end()?;
     out.flush()?;
     Ok(CommandEnd::Fine)
+}
+
+pub(super) async fn plan(args: &PlanArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+    let schedules = Schedules { service: &app.service };
+    let known = schedules.find(&args.name).await?;
+    let now = app.service.ledger.clock().now_millis();
+    let time = match &args.due {
+        Some(due) => schedules.due_at(&known, schedules.time(&known, due)?)?,
+        None => match upcoming(&known, now, 1).pop() {
+            Some(next) => next,
+            None => anyhow::bail!("schedule {} is never due again; --due names a time of the past", args.name),
+        },
+    };
+    let sources = match schedules.rows(&known, &time).await {
+        Ok(sources) => sources,
+        Err(why) => anyhow::bail!("schedule {}, {}: {why}", args.name, time.nominal),
+    };
+    let mut end = CommandEnd::Fine;
+    for source in sources {
+        if !json {
+            output::say(&format!("{}: {}", told_time(&known, time.at, now).join(", "), source.name()));
+        }
+        let work = PlannedRows {
+            kind: known.kind,
+            parameters: known.config.parameters(),
+            source,
+            all: args.all,
+        };
+        end = end.max(Box::pin(of_rows(app, work, json)).await?);
+    }
+    Ok(end)
 }
 
 /// Which times a record is about.

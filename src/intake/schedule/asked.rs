@@ -1,5 +1,7 @@
 //! What people ask about schedules and of them: looking them up, fires by hand, pauses, and times made up for.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tenantry_jobs::{did_you_mean, nearest};
@@ -7,15 +9,20 @@ use thiserror::Error;
 
 use super::due::{self, DueTime, MOST_CAUGHT_UP, MissedPolicy, Span, Times};
 use super::known::Known;
+use super::rows::{self, FileWatch, Found};
 use crate::db::DbError;
 use crate::ledger::Actor;
 use crate::ledger::fires::{Fire, FireCause, FireReason, FireState, NewFire};
 use crate::ledger::schedules::{Schedule, ScheduleChange, ScheduleDefinition, ScheduleRefusal};
 use crate::moment::rfc3339;
+use crate::plan::RowSource;
 use crate::service::Service;
 
 /// Times that a backfill makes up for at once at most.
 const MOST_BACKFILLED: usize = 1_000;
+/// How often a file that may still be written to is looked at for a rehearsal, and how long after each other.
+const MOST_LOOKS: usize = 60;
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How far before or after a time the nearest due one is looked for.
 const NEAR: i64 = 366 * 24 * 3_600_000;
 
@@ -149,7 +156,7 @@ impl Schedules<'_> {
             return Ok(time);
         }
         let before = span(at - NEAR, at).newest(1).pop();
-        let after = known.timing.after(at).next();
+        let after = Times::after(&known.timing, at).next();
         let near: Vec<String> = before.into_iter().chain(after).map(|time| rfc3339(time.at)).collect();
         Err(ScheduleError::NotDue {
             name: known.schedule.name.clone(),
@@ -167,6 +174,24 @@ impl Schedules<'_> {
             Some(due) => self.due_at(known, self.time(known, due)?),
             None => Ok(known.moment(self.now())),
         }
+    }
+
+    /// The rows that would be submitted at a time, each file as a job of its own; or why there are none. A file that may still be
+    /// written to is looked at for a while.
+    pub(crate) async fn rows(self, known: &Known, time: &DueTime) -> Result<Vec<RowSource>, String> {
+        let watch = FileWatch::default();
+        for _ in 0..MOST_LOOKS {
+            let elapsed = self.service.ledger.clock().elapsed_millis();
+            match watch.rehearse(known, time, (self.now(), elapsed)).await {
+                Found::Row(source) => return Ok(vec![source]),
+                Found::File { path, others } => {
+                    return Ok(std::iter::once(&path).chain(&others).map(|path| rows::source(path)).collect());
+                }
+                Found::Ends(_, _, why) => return Err(why),
+                Found::NotYet(..) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+        Err("its file was not whole for as long as it was looked at".to_owned())
     }
 
     /// Fires once, now, as if it were `time`.

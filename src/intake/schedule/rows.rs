@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use io::{self, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::due::DueTime;
 use super::known::Known;
 use super::pick::{PickWatch, Picked};
 use crate::config::{AfterRun, IfMissing, Pick};
@@ -38,25 +39,63 @@ const COMPLETE_WITHIN: i64 = 3_600_000;
 /// Fires whose files are remembered; one that is forgotten is looked at anew.
 const MOST_WATCHED: usize = 1_000;
 
+/// The fire whose rows are looked for.
+struct SoughtFire<'f> {
+    seq: i64,
+    nominal: &'f str,
+    due: i64,
+    /// Since when it may begin.
+    since: i64,
+    /// The file that it is about, if that has been decided.
+    file: Option<&'f str>,
+}
+
 /// What a worker has seen of the files of fires. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct FileWatch(Arc<Mutex<HashMap<i64, PickWatch>>>);
 
 impl FileWatch {
+    /// Looks for the rows that there would be at a due time; one look of it.
+    pub(super) async fn rehearse(&self, known: &Known, time: &DueTime, now: (i64, i64)) -> Found {
+        let fire = SoughtFire {
+            seq: 0,
+            nominal: &time.nominal,
+            due: time.at,
+            since: now.0,
+            file: None,
+        };
+        // Nothing is waited for in a rehearsal but a file that is there.
+        match self.seek(known, fire, now).await {
+            Found::NotYet(LOOK_FOR_FILE_EVERY, why) => Found::Ends(FireState::Failed, FireReason::NoFile, why),
+            found => found,
+        }
+    }
+
     /// Looks for the rows of a fire, at that time and at so many milliseconds of a clock that only goes forward.
-    pub(super) async fn find(&self, known: &Known, fire: &Fire, (now, elapsed): (i64, i64)) -> Found {
+    pub(super) async fn find(&self, known: &Known, fire: &Fire, now: (i64, i64)) -> Found {
+        let sought = SoughtFire {
+            seq: fire.seq,
+            nominal: &fire.nominal,
+            due: fire.due,
+            since: fire.starts.max(fire.made_at),
+            file: fire.file.as_deref(),
+        };
+        self.seek(known, sought, now).await
+    }
+
+    async fn seek(&self, known: &Known, fire: SoughtFire<'_>, (now, elapsed): (i64, i64)) -> Found {
         let Some(template) = &known.file else {
             return Found::Row(row_of(known));
         };
-        let local = known.local_of(&fire.nominal, fire.due);
+        let local = known.local_of(fire.nominal, fire.due);
         // One of several, or one that was begun before, is that file and no other.
-        let (place, pick) = match &fire.file {
+        let (place, pick) = match fire.file {
             Some(file) => (place_of(Path::new(file)), Pick::One),
             None => (template.place(local, &known.schedule.name), known.config.pick),
         };
         let shown = place.directory.join(&place.name).display().to_string();
         let looked = self.look(fire.seq, place, pick, elapsed).await;
-        let found = found(known, fire, now, (looked, &shown));
+        let found = found(known, now - fire.since, (looked, &shown));
         if !matches!(found, Found::NotYet(..)) {
             self.map().remove(&fire.seq);
         }
@@ -91,10 +130,9 @@ fn place_of(file: &Path) -> FilePlace {
     }
 }
 
-/// What a look at the place of a file means for a fire.
-fn found(known: &Known, fire: &Fire, now: i64, (looked, shown): (io::Result<Picked>, &str)) -> Found {
+/// What a look at the place of a file means for a fire that has waited for so long.
+fn found(known: &Known, waited: i64, (looked, shown): (io::Result<Picked>, &str)) -> Found {
     let failed = |reason, why: String| Found::Ends(FireState::Failed, reason, why);
-    let waited = now - fire.starts.max(fire.made_at);
     let wait_for = i64::try_from(known.config.wait_for.as_millis()).unwrap_or(i64::MAX);
     let waits = known.config.if_missing == IfMissing::Wait;
     match looked {
