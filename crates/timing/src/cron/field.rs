@@ -103,6 +103,12 @@ impl Field {
                 Err(expected) => faults.push(format!("{} `{text}`: {expected}", unit.name())),
             }
         }
+        if parts.len() > 1 && parts.contains(&Part::Star { step: 1 }) {
+            faults.push(format!(
+                "{} `{text}`: expected `*` alone, or a list without it",
+                unit.name()
+            ));
+        }
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -114,7 +120,7 @@ impl Field {
         &self.parts
     }
 
-    /// Whether it says nothing: `*` is among its items.
+    /// Whether it says nothing: it is `*`.
     pub(crate) fn is_any(&self) -> bool {
         self.parts.contains(&Part::Star { step: 1 })
     }
