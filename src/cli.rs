@@ -303,9 +303,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
         Command::Worker(args) => {
             until_stopped(config, CommandEnd::Fine, async |app| worker::worker(&args, app).await).await
         }
-        Command::Schedules(args) => {
-            on_ledger(config, async |app| schedules::schedules(args, app, json).await).await
-        }
+        Command::Schedules(args) => on_ledger(config, async |app| schedules::schedules(args, app, json).await).await,
         Command::Workers => on_ledger(config, async |app| workers::workers(app, json).await).await,
         Command::Jobs(args) => on_ledger(config, async |app| inspect::jobs(args, app, json).await).await,
         Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,

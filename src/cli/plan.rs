@@ -296,7 +296,10 @@ pub(super) async fn of_rows(app: &App, rows: PlannedRows, json: bool) -> anyhow:
         Box::new(PlanText::new(output::out(), rows.kind.kind(), rows.all))
     };
     let progress = ProgressDisplay::new("checking", json);
-    let planned = Box::pin(service::plan(request, &mut [shown.as_mut()], &|rows| progress.rows(rows, None))).await;
+    let planned = Box::pin(service::plan(request, &mut [shown.as_mut()], &|rows| {
+        progress.rows(rows, None)
+    }))
+    .await;
     progress.done();
     Ok(end_of(planned?))
 }

@@ -168,6 +168,7 @@ impl LedgerDoor {
             },
             idempotency_key: document.idempotency_key.or(default_key),
             origin: None,
+            not_before: None,
             reply_to,
             plan: None,
             out_dir: None,

@@ -74,6 +74,8 @@ pub struct Commit {
     pub reply_to: Option<ReplyTo>,
     /// What brought the job, if no person did.
     pub origin: Option<Origin>,
+    /// When its work is to begin, if not at once.
+    pub not_before: Option<i64>,
     /// Hash of kind, parameters and content.
     pub fingerprint: String,
     /// Hash of what the job would do to the store as it was.
@@ -363,6 +365,12 @@ impl Ledger {
                     return Err(DbError::LeaseLost);
                 };
                 origin::link(tx, commit.link_to(job.id).as_slice())?;
+                if let Some(not_before) = commit.not_before {
+                    tx.exec(
+                        "UPDATE chunks SET state = 'waiting', not_before = $2 WHERE job = $1 AND state = 'queued'",
+                        &[job.seq.into(), not_before.into()],
+                    )?;
+                }
                 if let Some(reply) = &commit.reply_to {
                     replies::ask(tx, job.id, reply)?;
                 }

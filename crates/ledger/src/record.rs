@@ -196,7 +196,11 @@ fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
             of_spool.push(vec![(*input).into(), chunk.number.into(), block.clone().into()]);
         }
         let expected = Some(chunk.expected.clone()).filter(|expected| !expected.is_empty());
-        let state = if job.pending() == 0 { "done" } else { "queued" };
+        let state = match (job.pending(), job.commit.not_before) {
+            (0, _) => "done",
+            (_, Some(_)) => "waiting",
+            (_, None) => "queued",
+        };
         of_chunks.push(vec![
             (*seq).into(),
             chunk.number.into(),
@@ -205,6 +209,7 @@ fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
             job.pending().into(),
             state.into(),
             expected.into(),
+            job.commit.not_before.unwrap_or(0).into(),
         ]);
     }
     tx.exec_all(
@@ -219,7 +224,8 @@ fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
     )?;
     tx.exec_all("INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)", &of_spool)?;
     tx.exec_all(
-        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected, not_before)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         &of_chunks,
     )?;
     record_outcomes(tx, &rejects)

@@ -134,18 +134,30 @@ pub(super) async fn skip(args: &SkipArgs, app: &App, json: bool) -> anyhow::Resu
     let time = schedules.due_at(&known, schedules.time(&known, &args.due)?)?;
     schedules.skip(&known, time.clone(), &args.by.by).await?;
     let told = json!({ "schedule": args.name, "nominal": time.nominal, "due": rfc3339(time.at) });
-    say(json, told, "skip", &format!("schedule {} does nothing at {}", args.name, time.nominal))
+    say(
+        json,
+        told,
+        "skip",
+        &format!("schedule {} does nothing at {}", args.name, time.nominal),
+    )
 }
 
 pub(super) async fn pause(args: &PauseArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let schedules = Schedules { service: &app.service };
     let known = schedules.find(&args.name).await?;
-    let until = args.until.as_deref().map(|text| schedules.time(&known, text)).transpose()?;
+    let until = args
+        .until
+        .as_deref()
+        .map(|text| schedules.time(&known, text))
+        .transpose()?;
     schedules.pause(&known, (&args.because, until), &args.by.by).await?;
     let told = json!({ "schedule": args.name, "until": until.map(rfc3339) });
     let sentence = match until {
         Some(until) => format!("schedule {} does nothing until {}", args.name, rfc3339(until)),
-        None => format!("schedule {} does nothing until `tenantry schedules resume {}`", args.name, args.name),
+        None => format!(
+            "schedule {} does nothing until `tenantry schedules resume {}`",
+            args.name, args.name
+        ),
     };
     say(json, told, "pause", &sentence)
 }
@@ -185,7 +197,11 @@ pub(super) async fn backfill(args: &BackfillArgs, app: &App, json: bool) -> anyh
                 json!({ "nominal": one.time.nominal, "due": rfc3339(one.time.at), "left_out": one.left_out.map(FireState::as_str) })
             })
             .collect();
-        writeln!(out, "{}", json!({ "schedule": args.name, "times": list, "begun": count }))?;
+        writeln!(
+            out,
+            "{}",
+            json!({ "schedule": args.name, "times": list, "begun": count })
+        )?;
         out.flush()?;
         return Ok(CommandEnd::Fine);
     }
@@ -202,7 +218,10 @@ pub(super) async fn backfill(args: &BackfillArgs, app: &App, json: bool) -> anyh
     if args.yes {
         output::say(&format!("{} fire in their turn", output::counted(wanted, "time")));
     } else {
-        output::say(&format!("--yes makes up for {}, one after the other", output::counted(wanted, "time")));
+        output::say(&format!(
+            "--yes makes up for {}, one after the other",
+            output::counted(wanted, "time")
+        ));
     }
     Ok(CommandEnd::Fine)
 }
@@ -226,12 +245,19 @@ pub(super) async fn define(args: &DefineArgs, is_new: bool, app: &App, json: boo
     }
     values.retain(|(_, value)| !value.is_empty());
     let config = Config::schedule(&args.name, &values, "the command line")?;
-    schedules.define(schedule::definition(&args.name, &config), is_new, &args.by.by).await?;
+    schedules
+        .define(schedule::definition(&args.name, &config), is_new, &args.by.by)
+        .await?;
     let known = schedules.find(&args.name).await?;
     let told = super::show::document(&known, None, &[], app.service.ledger.clock().now_millis());
     let done = if is_new { "add" } else { "edit" };
     let next = super::show::next_in_words(&known, app.service.ledger.clock().now_millis());
-    say(json, told, done, &format!("schedule {}: {}; next {next}", args.name, super::show::in_words(&known)))
+    say(
+        json,
+        told,
+        done,
+        &format!("schedule {}: {}; next {next}", args.name, super::show::in_words(&known)),
+    )
 }
 
 /// The keys and values of a schedule, as they could be typed.
@@ -256,5 +282,10 @@ pub(super) async fn remove(args: &RemoveArgs, app: &App, json: bool) -> anyhow::
     let schedules = Schedules { service: &app.service };
     let known = schedules.find(&args.name).await?;
     schedules.remove(&known, &args.by.by).await?;
-    say(json, json!({ "schedule": args.name }), "remove", &format!("schedule {} is removed", args.name))
+    say(
+        json,
+        json!({ "schedule": args.name }),
+        "remove",
+        &format!("schedule {} is removed", args.name),
+    )
 }

@@ -42,7 +42,10 @@ pub(super) struct PlanArgs {
 fn told_time(known: &Known, at: i64, now: i64) -> [String; 3] {
     let zone = known.timing.zone();
     let local = jiff::Timestamp::from_millisecond(at).map(|at| at.to_zoned(zone.rules().clone()));
-    let local = local.map_or_else(|_| String::new(), |local| local.strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string());
+    let local = local.map_or_else(
+        |_| String::new(),
+        |local| local.strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string(),
+    );
     [local, rfc3339(at), in_words_from(at - now)]
 }
 
@@ -80,7 +83,9 @@ fn state(schedule: &Schedule, now: i64) -> String {
     match schedule.pause_at(now) {
         None => "active".to_owned(),
         Some(pause) => {
-            let until = pause.until.map_or_else(String::new, |until| format!(" until {}", rfc3339(until)));
+            let until = pause
+                .until
+                .map_or_else(String::new, |until| format!(" until {}", rfc3339(until)));
             let because = match pause.because.as_str() {
                 "" => String::new(),
                 because => format!(": {because}"),
@@ -137,7 +142,10 @@ fn fire_document(fire: &Fire) -> Value {
 
 pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let schedules = Schedules { service: &app.service };
-    let (all, last) = (schedules.all().await?, app.service.patiently(|| app.service.ledger.last_fires()).await?);
+    let (all, last) = (
+        schedules.all().await?,
+        app.service.patiently(|| app.service.ledger.last_fires()).await?,
+    );
     let now = app.service.ledger.clock().now_millis();
     let mut out = output::out();
     if json {
@@ -157,13 +165,26 @@ pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
         let Ok(known) = known.as_ref() else {
             let faults = known.err().unwrap_or_default().join("; ");
             let nothing = String::new;
-            table.row(vec![schedule.name, nothing(), nothing(), nothing(), nothing(), format!("cannot be read here: {faults}")])?;
+            table.row(vec![
+                schedule.name,
+                nothing(),
+                nothing(),
+                nothing(),
+                nothing(),
+                format!("cannot be read here: {faults}"),
+            ])?;
             continue;
         };
         let last = last.get(&schedule.name);
-        let last = last.map_or_else(|| "-".to_owned(), |fire| format!("{}, {}", came_of(fire), in_words_from(fire.due - now)));
+        let last = last.map_or_else(
+            || "-".to_owned(),
+            |fire| format!("{}, {}", came_of(fire), in_words_from(fire.due - now)),
+        );
         let next = upcoming(known, now, 1);
-        let next = next.first().map_or_else(|| "never".to_owned(), |time| told_time(known, time.at, now)[..].join(", "));
+        let next = next.first().map_or_else(
+            || "never".to_owned(),
+            |time| told_time(known, time.at, now)[..].join(", "),
+        );
         table.row(vec![
             schedule.name.clone(),
             known.config.kind.clone(),
@@ -175,7 +196,9 @@ pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     }
     table.end()?;
     if is_empty {
-        output::say("there are no schedules; `tenantry schedules add` or a section [schedules.NAME] of a worker's configuration makes one");
+        output::say(
+            "there are no schedules; `tenantry schedules add` or a section [schedules.NAME] of a worker's configuration makes one",
+        );
     }
     Ok(CommandEnd::Fine)
 }
@@ -188,8 +211,16 @@ pub(super) async fn show(args: &ShowArgs, app: &App, json: bool) -> anyhow::Resu
     let next = upcoming(&known, now, args.next.into());
     let mut out = output::out();
     if json {
-        let mut told = document(&known, history.iter().find(|fire| fire.state != FireState::Skipped), &history, now);
-        told["next"] = next.iter().map(|time| json!({ "nominal": time.nominal, "due": rfc3339(time.at) })).collect();
+        let mut told = document(
+            &known,
+            history.iter().find(|fire| fire.state != FireState::Skipped),
+            &history,
+            now,
+        );
+        told["next"] = next
+            .iter()
+            .map(|time| json!({ "nominal": time.nominal, "due": rfc3339(time.at) }))
+            .collect();
         writeln!(out, "{told}")?;
         out.flush()?;
         return Ok(CommandEnd::Fine);
@@ -200,7 +231,12 @@ pub(super) async fn show(args: &ShowArgs, app: &App, json: bool) -> anyhow::Resu
     writeln!(out, "when      {} ({})", in_words(&known), known.timing.zone().name())?;
     writeln!(out, "state     {}", output::printable(&state(schedule, now)))?;
     let by = output::printable(&schedule.defined_by);
-    writeln!(out, "defined   by {by} at {}, revision {}", rfc3339(schedule.defined_at), schedule.revision)?;
+    writeln!(
+        out,
+        "defined   by {by} at {}, revision {}",
+        rfc3339(schedule.defined_at),
+        schedule.revision
+    )?;
     if let Some(at) = schedule.succeeded_at {
         writeln!(out, "success   {} ({})", rfc3339(at), in_words_from(at - now))?;
     }
@@ -244,7 +280,10 @@ pub(super) async fn plan(args: &PlanArgs, app: &App, json: bool) -> anyhow::Resu
         Some(due) => schedules.due_at(&known, schedules.time(&known, due)?)?,
         None => match upcoming(&known, now, 1).pop() {
             Some(next) => next,
-            None => anyhow::bail!("schedule {} is never due again; --due names a time of the past", args.name),
+            None => anyhow::bail!(
+                "schedule {} is never due again; --due names a time of the past",
+                args.name
+            ),
         },
     };
     let sources = match schedules.rows(&known, &time).await {
@@ -254,7 +293,11 @@ pub(super) async fn plan(args: &PlanArgs, app: &App, json: bool) -> anyhow::Resu
     let mut end = CommandEnd::Fine;
     for source in sources {
         if !json {
-            output::say(&format!("{}: {}", told_time(&known, time.at, now).join(", "), source.name()));
+            output::say(&format!(
+                "{}: {}",
+                told_time(&known, time.at, now).join(", "),
+                source.name()
+            ));
         }
         let work = PlannedRows {
             kind: known.kind,

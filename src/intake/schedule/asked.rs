@@ -185,7 +185,10 @@ impl Schedules<'_> {
             match watch.rehearse(known, time, (self.now(), elapsed)).await {
                 Found::Row(source) => return Ok(vec![source]),
                 Found::File { path, others } => {
-                    return Ok(std::iter::once(&path).chain(&others).map(|path| rows::source(path)).collect());
+                    return Ok(std::iter::once(&path)
+                        .chain(&others)
+                        .map(|path| rows::source(path))
+                        .collect());
                 }
                 Found::Ends(_, _, why) => return Err(why),
                 Found::NotYet(..) => tokio::time::sleep(LOOK_EVERY).await,
@@ -205,7 +208,11 @@ impl Schedules<'_> {
 
     async fn add(self, known: &Known, fires: Vec<NewFire>, by: &Actor) -> Result<(), ScheduleError> {
         let schedule = &known.schedule;
-        let added = self.service.ledger.add_fires(&schedule.name, schedule.revision, fires, by).await?;
+        let added = self
+            .service
+            .ledger
+            .add_fires(&schedule.name, schedule.revision, fires, by)
+            .await?;
         done(added)
     }
 
@@ -213,7 +220,11 @@ impl Schedules<'_> {
     pub(crate) async fn skip(self, known: &Known, time: DueTime, by: &Actor) -> Result<(), ScheduleError> {
         let schedule = &known.schedule;
         let fire = due::passed_over(time, FireReason::ByHand);
-        let skipped = self.service.ledger.skip_time(&schedule.name, schedule.revision, fire, by).await?;
+        let skipped = self
+            .service
+            .ledger
+            .skip_time(&schedule.name, schedule.revision, fire, by)
+            .await?;
         done(skipped)
     }
 
@@ -233,7 +244,10 @@ impl Schedules<'_> {
             to: now,
         };
         let times = if most == 0 { Vec::new() } else { span.newest(most) };
-        let caught_up: Vec<NewFire> = times.into_iter().map(|time| due::fire(time, FireCause::CatchUp, 0)).collect();
+        let caught_up: Vec<NewFire> = times
+            .into_iter()
+            .map(|time| due::fire(time, FireCause::CatchUp, 0))
+            .collect();
         let count = caught_up.len();
         done(self.service.ledger.resume_schedule(look, caught_up, by).await?)?;
         Ok(count)
@@ -271,7 +285,12 @@ impl Schedules<'_> {
     }
 
     /// Makes up for times, in their order.
-    pub(crate) async fn backfill(self, known: &Known, times: &[BackfillTime], by: &Actor) -> Result<usize, ScheduleError> {
+    pub(crate) async fn backfill(
+        self,
+        known: &Known,
+        times: &[BackfillTime],
+        by: &Actor,
+    ) -> Result<usize, ScheduleError> {
         let wanted = times.iter().filter(|one| one.left_out.is_none());
         let fires: Vec<NewFire> = wanted
             .map(|one| due::fire(one.time.clone(), FireCause::Backfill, 0))
@@ -283,7 +302,10 @@ impl Schedules<'_> {
 
     /// The last fires of a schedule, the newest first.
     pub(crate) async fn history(self, name: &str, limit: u64) -> Result<Vec<Fire>, ScheduleError> {
-        Ok(self.service.patiently(|| self.service.ledger.fires(name, limit)).await?)
+        Ok(self
+            .service
+            .patiently(|| self.service.ledger.fires(name, limit))
+            .await?)
     }
 
     /// Defines a schedule, or changes one.
@@ -308,7 +330,12 @@ impl Schedules<'_> {
         (because, until): (&str, Option<i64>),
         by: &Actor,
     ) -> Result<(), ScheduleError> {
-        done(self.service.ledger.pause_schedule(&known.schedule.name, by, because, until).await?)
+        done(
+            self.service
+                .ledger
+                .pause_schedule(&known.schedule.name, by, because, until)
+                .await?,
+        )
     }
 }
 

@@ -76,7 +76,10 @@ impl Starter {
 
     /// Takes a fire in hand.
     pub(super) async fn lease(&self, seq: i64) -> Result<Option<HeldFire>, DbError> {
-        self.service.ledger.lease_fire(seq, &self.owner, self.lease_millis()).await
+        self.service
+            .ledger
+            .lease_fire(seq, &self.owner, self.lease_millis())
+            .await
     }
 
     /// Begins a fire, and records what became of it.
@@ -113,7 +116,11 @@ impl Starter {
         match began {
             Began::Submitted => Ok(()),
             Began::Lost => {
-                tracing::warn!("schedule {}: another worker has taken over {}", fire.schedule, fire.nominal);
+                tracing::warn!(
+                    "schedule {}: another worker has taken over {}",
+                    fire.schedule,
+                    fire.nominal
+                );
                 Ok(())
             }
             Began::Later(state, at, why) => ledger.put_off_fire(start.held, state, at, why).await,
@@ -163,7 +170,14 @@ impl Starter {
             Turn::Begin => &[][..],
             Turn::After(way) => way,
         };
-        let found = self.files.find(&start.known, &start.fire, (now, self.service.ledger.clock().elapsed_millis())).await;
+        let found = self
+            .files
+            .find(
+                &start.known,
+                &start.fire,
+                (now, self.service.ledger.clock().elapsed_millis()),
+            )
+            .await;
         let (source, files) = match found {
             Found::Row(source) => (source, Vec::new()),
             Found::File { path, others } => {
@@ -181,7 +195,12 @@ impl Starter {
         self.make_way(start, way).await?;
         let out = start.known.out_of(&start.fire);
         let out_told = out.as_ref().map(|out| out.display().to_string());
-        if !self.service.ledger.begin_fire(start.held, files, out_told.clone()).await? {
+        if !self
+            .service
+            .ledger
+            .begin_fire(start.held, files, out_told.clone())
+            .await?
+        {
             return Ok(Began::Lost);
         }
         crate::failpoint::hit("before-submission");
@@ -195,7 +214,10 @@ impl Starter {
         let (end, why) = match start.known.config.if_same {
             IfSame::Run => return Ok(None),
             IfSame::Skip => (FireState::Skipped, "its content is that of the fire before"),
-            IfSame::Fail => (FireState::Failed, "its content is that of the fire before; was it not written anew?"),
+            IfSame::Fail => (
+                FireState::Failed,
+                "its content is that of the fire before; was it not written anew?",
+            ),
         };
         let Some(before) = self.service.ledger.file_before(&start.fire).await? else {
             return Ok(None);
@@ -225,7 +247,12 @@ impl Starter {
         Ok(())
     }
 
-    async fn submit(&self, start: &FireStart, source: RowSource, out: Option<String>) -> Result<Submitted, ServiceError> {
+    async fn submit(
+        &self,
+        start: &FireStart,
+        source: RowSource,
+        out: Option<String>,
+    ) -> Result<Submitted, ServiceError> {
         let fire = &start.fire;
         let by = Actor::new(&start.known.schedule.defined_by, Via::Schedule);
         let request = SubmitRequest {
@@ -240,6 +267,7 @@ impl Starter {
                 seq: fire.seq,
                 fence: start.held.fence,
             }),
+            not_before: None,
             reply_to: None,
             plan: None,
             out_dir: out,

@@ -58,7 +58,12 @@ impl Known {
         }
         let config: ScheduleConfig =
             serde_json::from_str(&schedule.definition).map_err(|error| vec![error.to_string()])?;
-        let told = |faults: Vec<(&str, String)>| faults.into_iter().map(|(key, fault)| format!("`{key}`: {fault}")).collect::<Vec<_>>();
+        let told = |faults: Vec<(&str, String)>| {
+            faults
+                .into_iter()
+                .map(|(key, fault)| format!("`{key}`: {fault}"))
+                .collect::<Vec<_>>()
+        };
         let timing = config.timing().map_err(told)?;
         let kind = tenantry_jobs::find(&config.kind)
             .map_err(|near| vec![format!("there is no kind `{}`{}", config.kind, did_you_mean(near))])?;
@@ -105,7 +110,12 @@ impl Known {
 
     /// The civil time that the placeholders of a fire's files stand for.
     pub(crate) fn local_of(&self, nominal: &str, due: i64) -> DateTime {
-        let at = || self.timing.zone().rules().to_datetime(Timestamp::from_millisecond(due).unwrap_or_default());
+        let at = || {
+            self.timing
+                .zone()
+                .rules()
+                .to_datetime(Timestamp::from_millisecond(due).unwrap_or_default())
+        };
         self.timing.local_of(nominal).unwrap_or_else(at)
     }
 

@@ -222,7 +222,9 @@ pub(super) async fn put_away(known: &Known, fire: &Fire) {
         return;
     };
     let path = Path::new(file);
-    let is_it = sha256(path).await.is_ok_and(|sha256| fire.sha256.as_ref() == Some(&sha256));
+    let is_it = sha256(path)
+        .await
+        .is_ok_and(|sha256| fire.sha256.as_ref() == Some(&sha256));
     if !is_it {
         return;
     }
@@ -272,8 +274,14 @@ pub(super) fn remove_results(out: &str, job: Option<JobId>) -> bool {
         // Another fire has written there since.
         return true;
     }
-    let files = receipt["files"].as_array().into_iter().flatten().map(|file| &file["name"]);
-    let names = files.chain([&receipt["results"], &receipt["rejects"]]).filter_map(serde_json::Value::as_str);
+    let files = receipt["files"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|file| &file["name"]);
+    let names = files
+        .chain([&receipt["results"], &receipt["rejects"]])
+        .filter_map(serde_json::Value::as_str);
     // The receipt last: without it nothing says any more what the others are.
     let removed = names.chain([RECEIPT]).all(|name| {
         let is_plain = !name.is_empty() && !name.contains('/') && name != "..";

@@ -161,7 +161,10 @@ impl Round {
                 }
                 Err(faults) => {
                     if self.told.insert((name.clone(), schedule.defined_at)) {
-                        tracing::error!("schedule {name} is left alone, for it cannot be read here: {}", faults.join("; "));
+                        tracing::error!(
+                            "schedule {name} is left alone, for it cannot be read here: {}",
+                            faults.join("; ")
+                        );
                     }
                 }
             }
@@ -252,7 +255,9 @@ impl Round {
             for OpenFire { fire, lease_until } in open {
                 let job = fire.job.zip(fire.job_state);
                 let place = Ahead { seq: fire.seq, job };
-                let turn = known.as_ref().map(|known| due::turn(known.overlap(), fire.cause, &ahead));
+                let turn = known
+                    .as_ref()
+                    .map(|known| due::turn(known.overlap(), fire.cause, &ahead));
                 let blocked_by_people = ahead.iter().any(|one: &Ahead| {
                     one.job
                         .is_some_and(|(_, state)| matches!(state, JobState::AwaitingApproval | JobState::Paused))
@@ -263,19 +268,24 @@ impl Round {
                     is_quiet &= rests;
                     continue;
                 }
-                let (Some(known), Some(turn)) = (&known, turn) else { continue };
+                let (Some(known), Some(turn)) = (&known, turn) else {
+                    continue;
+                };
                 if fire.look_at > now {
                     continue;
                 }
                 is_quiet &= turn == Turn::Wait && blocked_by_people;
-                let is_free = lease_until.is_none_or(|until| until <= now || until > now + self.starter.longest_lease());
+                let is_free =
+                    lease_until.is_none_or(|until| until <= now || until > now + self.starter.longest_lease());
                 if self.in_hand.contains(&fire.seq) || !is_free || self.starting.len() >= AT_ONCE {
                     continue;
                 }
                 if turn == Turn::Wait && fire.state == FireState::Waiting {
                     continue;
                 }
-                let Some(held) = self.starter.lease(fire.seq).await? else { continue };
+                let Some(held) = self.starter.lease(fire.seq).await? else {
+                    continue;
+                };
                 crate::failpoint::hit("after-fire-lease");
                 self.in_hand.insert(fire.seq);
                 let start = FireStart {

@@ -60,7 +60,9 @@ fn digest(definitions: &[ScheduleDefinition]) -> String {
 pub(crate) async fn bring(service: &Service, mut sync: ScheduleSync) -> Result<ScheduleSynced, DbError> {
     sync.definer.at = service.ledger.clock().now_millis();
     let mine = sync.definer.digest.clone();
-    let synced = service.patiently(|| service.ledger.sync_schedules(sync.clone())).await?;
+    let synced = service
+        .patiently(|| service.ledger.sync_schedules(sync.clone()))
+        .await?;
     if let Some(seen) = synced.outdated {
         tracing::warn!(
             "the schedules of this configuration are left out: its `schedules.generation` is {}, and one with {seen} has been seen",
@@ -68,7 +70,11 @@ pub(crate) async fn bring(service: &Service, mut sync: ScheduleSync) -> Result<S
         );
         return Ok(synced);
     }
-    for (what, names) in [("new", &synced.added), ("changed", &synced.changed), ("removed", &synced.removed)] {
+    for (what, names) in [
+        ("new", &synced.added),
+        ("changed", &synced.changed),
+        ("removed", &synced.removed),
+    ] {
         if !names.is_empty() {
             tracing::info!("schedules {what}: {}", names.join(", "));
         }
