@@ -12,10 +12,12 @@
 //! - `rows`: where its rows come from, and what becomes of the files.
 //! - `known`: a schedule of the ledger, read.
 //! - `asked`: what people ask of schedules.
+//! - `health`: whether schedules do what is expected of them.
 
 mod asked;
 mod due;
 mod fires;
+mod health;
 mod known;
 mod pick;
 mod rows;
@@ -23,6 +25,7 @@ mod serve;
 mod sync;
 
 pub(crate) use asked::{Schedules, late, upcoming};
+pub(crate) use health::findings;
 pub(crate) use known::Known;
 pub(crate) use serve::{Quiet, serve};
-pub(crate) use sync::{definition, differs, of_configuration};
+pub(crate) use sync::{definition, of_configuration};

@@ -14,6 +14,8 @@ use crate::ledger::fires::{Fire, FireCause, FireReason, FireState};
 use crate::ledger::schedules::Schedule;
 use crate::moment::rfc3339;
 
+const YEAR: i64 = 366 * 24 * 3_600_000;
+
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     /// The schedule
@@ -243,6 +245,9 @@ pub(super) async fn show(args: &ShowArgs, app: &App, json: bool) -> anyhow::Resu
     for warning in known.config.warnings() {
         writeln!(out, "note      {}", output::printable(&warning))?;
     }
+    for change in clock_changes(&known, now) {
+        writeln!(out, "clocks    {change}")?;
+    }
     if let Some(told) = late(&known, now) {
         writeln!(out, "late      {told}")?;
     }
@@ -324,6 +329,14 @@ fn cause(fire: &Fire) -> String {
         (cause, Some(by)) => format!("{} by {}", cause.as_str(), output::printable(by)),
         (cause, None) => cause.as_str().to_owned(),
     }
+}
+
+/// What becomes of a schedule where clocks change within a year.
+fn clock_changes(known: &Known, now: i64) -> Vec<String> {
+    let at = |millis| jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
+    let changes = crate::timing::clock_changes(&known.timing, at(now), at(now + YEAR));
+    let told = |change: crate::timing::ClockChange| format!("{}: {}", change.at, change.told);
+    changes.into_iter().map(told).collect()
 }
 
 /// That a schedule has not succeeded for longer than it should.
