@@ -22,6 +22,7 @@ mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod schedules;
 mod several;
 mod submit;
 mod text_table;
@@ -94,6 +95,8 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Work on queued jobs until stopped
     Worker(worker::WorkerArgs),
+    /// List the schedules: what happens by itself and when, what came of it; and change them
+    Schedules(schedules::SchedulesArgs),
     /// List the workers: who works on jobs, and who was lost
     Workers,
     /// List jobs, newest first
@@ -300,6 +303,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
         Command::Worker(args) => {
             until_stopped(config, CommandEnd::Fine, async |app| worker::worker(&args, app).await).await
         }
+        Command::Schedules(args) => on_ledger(config, async |app| schedules::schedules(args, app, json).await).await,
         Command::Workers => on_ledger(config, async |app| workers::workers(app, json).await).await,
         Command::Jobs(args) => on_ledger(config, async |app| inspect::jobs(args, app, json).await).await,
         Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,

@@ -1,5 +1,5 @@
-//! A worker: the runner over every job and, beside it, the inbox, the care for the store's tokens, answers to who asks how it is
-//! and, if it is to drain, the look whether anything is left.
+//! A worker: the runner over every job and, beside it, the inbox, the schedules, the care for the store's tokens, answers to who asks
+//! how it is and, if it is to drain, the look whether anything is left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::intake::schedule::{self, Quiet};
 use crate::intake::{LedgerDoor, inbox};
 use crate::ledger::Scope;
+use crate::ledger::schedules::ScheduleSync;
 use crate::listen::{self, Asked, Listener};
 use crate::queue::Queue;
 use crate::runner::Runner;
@@ -28,6 +30,10 @@ pub(crate) struct WorkerOptions {
     pub(crate) concurrency: Option<usize>,
     /// Whether it takes in jobs of other programs. Only a queue in Redis has an inbox.
     pub(crate) inbox: bool,
+    /// Whether it serves the intakes that bring jobs by themselves.
+    pub(crate) intakes: bool,
+    /// The schedules of the configuration.
+    pub(crate) schedules: ScheduleSync,
     /// Whether it stops when no job is left to work on.
     pub(crate) drain: bool,
     /// Where it says how it is.
@@ -48,9 +54,19 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
     if let Some(store) = service.stores.remote.clone() {
         beside.spawn(tick(store, stop.clone()));
     }
+    let schedules = options.intakes.then(Quiet::default);
+    if let Some(quiet) = schedules.clone() {
+        let (service, stop, sync) = (service.clone(), stop.clone(), options.schedules);
+        beside.spawn(schedule::serve(service, sync, quiet, stop));
+    }
     let draining = options.drain.then(|| {
-        let (service, runner) = (service.clone(), runner.clone());
-        beside.spawn(drain(service, runner, options.inbox, stop.clone()))
+        let draining = Draining {
+            service: service.clone(),
+            runner: runner.clone(),
+            inbox: options.inbox,
+            schedules,
+        };
+        beside.spawn(draining.until_nothing_is_left(stop.clone()))
     });
     beside.close();
     // Answered until the last chunk in hand has ended.
@@ -93,25 +109,39 @@ async fn tick(store: Arc<dyn RemoteStore>, stop: CancellationToken) {
     }
 }
 
-/// Stops the worker when no job is open, nothing waits at the inbox and results were tried to be written; of how many jobs
-/// they could not be.
-async fn drain(service: Service, runner: Runner, inbox: bool, stop: CancellationToken) -> usize {
-    let mut unwritten = 0;
-    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        let waiting = match &service.queue {
-            Queue::Redis(redis) if inbox => inbox::waiting(redis).await.unwrap_or(true),
-            _ => false,
-        };
-        let open = service.ledger.has_open_jobs().await.unwrap_or(true);
-        let untold = matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true);
-        if !waiting
-            && !open
-            && !untold
-            && let Ok(failed) = runner.deliver().await
-        {
-            unwritten = failed;
-            stop.cancel();
+/// A worker that ends when nothing is left.
+struct Draining {
+    service: Service,
+    runner: Runner,
+    inbox: bool,
+    /// Set where schedules are served.
+    schedules: Option<Quiet>,
+}
+
+impl Draining {
+    /// Stops the worker when no job is open, nothing is due or waits at the inbox and results were tried to be written; of how many
+    /// jobs they could not be.
+    async fn until_nothing_is_left(self, stop: CancellationToken) -> usize {
+        let service = &self.service;
+        let mut unwritten = 0;
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            let waiting = match &service.queue {
+                Queue::Redis(redis) if self.inbox => inbox::waiting(redis).await.unwrap_or(true),
+                _ => false,
+            };
+            let is_quiet = self.schedules.as_ref().is_none_or(Quiet::is_quiet);
+            let open = service.ledger.has_open_jobs().await.unwrap_or(true);
+            let untold = matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true);
+            if !waiting
+                && is_quiet
+                && !open
+                && !untold
+                && let Ok(failed) = self.runner.deliver().await
+            {
+                unwritten = failed;
+                stop.cancel();
+            }
         }
+        unwritten
     }
-    unwritten
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::CommandEnd;
 use super::output;
 use crate::config::Config;
+use crate::intake::schedule;
 use crate::ledger::Actor;
 use crate::service::health::examine;
 
@@ -24,7 +25,8 @@ pub(super) struct DoctorArgs {
 
 pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
     let stores = crate::registry::stores(config, None).map_err(|error| error.to_string());
-    let findings = examine(config, stores, args.repair.then_some(&args.by)).await;
+    let mut findings = examine(config, stores, args.repair.then_some(&args.by)).await;
+    findings.extend(schedule::findings(config).await);
     let mut out = output::out();
     for finding in &findings {
         if json {

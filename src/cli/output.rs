@@ -136,7 +136,9 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         };
         writeln!(out, "waits     {}{others}", printable(what))?;
     }
-    if let Some(at) = &job.next_look {
+    if let Some(at) = job.next_look.as_ref().filter(|_| job.waiting == 0) {
+        writeln!(out, "begins    at {at}")?;
+    } else if let Some(at) = &job.next_look {
         writeln!(
             out,
             "look      from {at} on, by a worker or with `tenantry apply {}`",

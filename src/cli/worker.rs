@@ -6,6 +6,7 @@ use clap::Args;
 use super::{CommandEnd, output};
 use crate::app::App;
 use crate::config::Config;
+use crate::intake::schedule;
 use crate::listen::Listener;
 use crate::worker::{self, WorkerOptions};
 
@@ -21,6 +22,9 @@ pub(super) struct WorkerArgs {
     /// nowhere]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
+    /// Take in nothing: no jobs of the inbox, of drop folders or of schedules, as with a copy of a database in use
+    #[arg(long)]
+    no_intakes: bool,
 }
 
 pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<CommandEnd> {
@@ -37,7 +41,9 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<Comma
     let options = WorkerOptions {
         listener,
         concurrency,
-        inbox: config.inbox.enabled,
+        inbox: config.inbox.enabled && !args.no_intakes,
+        intakes: !args.no_intakes,
+        schedules: schedule::of_configuration(config),
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;

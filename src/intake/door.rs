@@ -168,8 +168,10 @@ impl LedgerDoor {
             },
             idempotency_key: document.idempotency_key.or(default_key),
             origin: None,
+            not_before: None,
             reply_to,
             plan: None,
+            out_dir: None,
             is_for_workers: true,
         };
         (handed, by, request)

@@ -3,6 +3,7 @@
 mod full;
 mod jobs;
 mod replies;
+mod schedules;
 mod storm;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

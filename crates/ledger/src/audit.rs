@@ -68,6 +68,16 @@ pub enum Action {
     Recorded,
     /// Counts of the store that did not add up were mended; the note says which.
     Repaired,
+    /// A schedule was defined; the note says which, and what it is.
+    Defined,
+    /// A schedule was defined anew; the note says which, and what it is now.
+    Changed,
+    /// A schedule was removed; the note says which.
+    Removed,
+    /// A time of a schedule is not to do anything; the note says which.
+    Skipped,
+    /// Somebody asked for fires of a schedule; the note says which.
+    Fired,
 }
 
 impl Action {
@@ -88,6 +98,11 @@ impl Action {
             Action::Undone => "undone",
             Action::Recorded => "recorded",
             Action::Repaired => "repaired",
+            Action::Defined => "defined",
+            Action::Changed => "changed",
+            Action::Removed => "removed",
+            Action::Skipped => "skipped",
+            Action::Fired => "fired",
         }
     }
 }

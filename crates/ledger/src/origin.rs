@@ -5,6 +5,7 @@
 
 use super::{Committed, JobId};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
+use tenantry_foundation::moment::rfc3339;
 
 /// What brought a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +78,35 @@ fn answer(origin: Origin, row: Option<&Row>) -> Result<Option<Committed>, DbErro
         return Ok(Some(Committed::Same(JobId::read(row, 1)?)));
     }
     Ok((row.int(0)? != origin.fence).then_some(Committed::OriginLost))
+}
+
+/// What the audit record says of origins, in their order.
+pub(super) fn notes(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<String>>, DbError> {
+    let mut notes = vec![None; origins.len()];
+    for intake in OriginIntake::ALL {
+        let of_it = origins
+            .iter()
+            .enumerate()
+            .filter_map(|(at, origin)| Some((at, (*origin)?)));
+        let of_it: Vec<(usize, Origin)> = of_it.filter(|(_, origin)| origin.intake == intake).collect();
+        if of_it.is_empty() {
+            continue;
+        }
+        let sql = match intake {
+            OriginIntake::Drop => "SELECT folder, name, 0 FROM drops WHERE seq = $1",
+            OriginIntake::Fire => "SELECT schedule, nominal, due FROM fires WHERE seq = $1",
+        };
+        let wanted: Vec<Vec<Value>> = of_it.iter().map(|(_, origin)| vec![origin.seq.into()]).collect();
+        for ((at, _), rows) in of_it.iter().zip(tx.query_each(sql, &wanted)?) {
+            let Some(row) = rows.first() else { continue };
+            let (of, what) = (row.text(0)?, row.text(1)?);
+            notes[*at] = Some(match intake {
+                OriginIntake::Drop => format!("folder {of}, {what}"),
+                OriginIntake::Fire => format!("schedule {of}, {what}, due {}", rfc3339(row.int(2)?)),
+            });
+        }
+    }
+    Ok(notes)
 }
 
 /// Links jobs to what brought them. If one of these is not its submitter's any more, nothing of the transaction may stay.
