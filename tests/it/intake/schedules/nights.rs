@@ -46,7 +46,7 @@ async fn nights(cron: &str, start: &str, nights: &[(&str, &str)]) -> Vec<Fire> {
         })
         .await;
         assert_eq!(fires.len(), at + 1, "{day}: {:?}", told(&fires));
-        let receipt = clocked.place.path(format!("out/nightly/{day}/receipt.json"));
+        let receipt = clocked.place.path(&format!("out/nightly/{day}/receipt.json"));
         assert!(receipt.is_file(), "{} is there", receipt.display());
     }
     // The rest of the last day.
