@@ -225,11 +225,17 @@ fn wrong_count(words: &[&str]) -> String {
     const FIELDS: &str = "minute, hour, day of the month, month, day of the week";
     match words.len() {
         0 => format!("expected five fields: {FIELDS}"),
-        6 | 7 => {
-            let five = words[1..6].join(" ");
+        found @ (6 | 7) => {
+            let five = words[1..6].join(" ").replace('?', "*");
+            // There 2 is Monday.
+            let is_numbered = words[5].contains(|c: char| c.is_ascii_digit());
+            let days = if is_numbered {
+                "; days of the week count from 1 for Sunday there, and from 0 here"
+            } else {
+                ""
+            };
             format!(
-                "expected five fields, found {}; seconds come first in Quartz and others, leave them out: `{five}`",
-                words.len()
+                "expected five fields, found {found}; seconds come first in Quartz and others, leave them out: `{five}`{days}"
             )
         }
         found => format!("expected five fields, found {found}: {FIELDS}"),

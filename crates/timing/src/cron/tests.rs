@@ -156,6 +156,14 @@ fn what_others_take_is_refused_with_what_to_write() {
         assert!(told.contains(words), "`{text}`: no `{words}` in: {told}");
     };
     says(
+        "0 0 2 ? * MON-FRI",
+        "found 6; seconds come first in Quartz and others, leave them out: `0 2 * * MON-FRI`",
+    );
+    says(
+        "0 0 2 ? * 2-6",
+        "days of the week count from 1 for Sunday there, and from 0 here",
+    );
+    says(
         "0 0 2 * * 1-5",
         "found 6; seconds come first in Quartz and others, leave them out: `0 2 * * 1-5`",
     );
