@@ -353,7 +353,7 @@ impl Layers {
             *known = (value, origin.to_owned());
         } else if let Some((inner, known)) = self.table_of(key) {
             known.0.kind = with_entry(&known.0.kind, inner, value);
-            known.1 = origin.to_owned();
+            origin.clone_into(&mut known.1);
         } else if !is_empty_table(&value) || !self.values.keys().any(|known| begins_with(known, key)) {
             let sections = self.values.keys().filter_map(|known| known.split('.').next());
             let near = nearest(key, self.values.keys().map(String::as_str).chain(sections));
@@ -420,7 +420,8 @@ impl Layers {
         }
         for (key, fault) in &bad {
             let (value, origin) = &self.values[key];
-            let secret = crate::secret::may_hold_one(key);
+            // A table may have cells of any column.
+            let secret = crate::secret::may_hold_one(key) || matches!(value.kind, ValueKind::Table(_));
             let shown = if secret { String::new() } else { format!(" = `{value}`") };
             self.faults.push(format!("{origin}: `{key}`{shown}: {fault}"));
         }

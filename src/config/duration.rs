@@ -26,6 +26,7 @@ pub(super) mod optional {
         }
     }
 
+    #[expect(clippy::ref_option, reason = "what serde asks of it")]
     pub(in crate::config) fn serialize<S: Serializer>(given: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(&given.map(written).unwrap_or_default())
     }
@@ -35,7 +36,7 @@ pub(super) mod optional {
 fn written(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    match units.iter().find(|(_, unit)| millis % unit == 0) {
+    match units.iter().find(|(_, unit)| millis.is_multiple_of(*unit)) {
         Some((unit, size)) => format!("{}{unit}", millis / size),
         None => format!("{millis}ms"),
     }

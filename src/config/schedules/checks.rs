@@ -120,17 +120,18 @@ impl ScheduleFaults {
         } else {
             &["customer"]
         };
-        match recognise(kind, &header, fixed) {
-            Err(problems) => problems.iter().for_each(|problem| self.add("set", problem.to_string())),
-            Ok(_) => {
-                let secrets = kind.columns().iter().filter(|column| column.secret);
-                for secret in secrets.filter(|secret| schedule.set.contains_key(secret.name)) {
-                    self.add(
-                        "set",
-                        format!("expected no `{}`: a configuration is no place for it", secret.name),
-                    );
-                }
+        let mapping = match recognise(kind, &header, fixed) {
+            Ok(mapping) => mapping,
+            Err(problems) => {
+                let told = problems.iter().map(|problem| ("set", problem.to_string()));
+                return self.0.extend(told);
             }
+        };
+        for secret in mapping.secret.iter().filter_map(|at| header.get(*at)) {
+            self.add(
+                "set",
+                format!("expected no `{secret}`: a configuration is no place for it"),
+            );
         }
     }
 

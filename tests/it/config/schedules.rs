@@ -135,10 +135,10 @@ fn rows_are_from_a_file_or_from_one_row_and_never_with_a_secret() {
         "{both}"
     );
     let secret = told(
-        "kind = \"bulk-add-users\"\nset = { customer = \"a\", user_principal_name = \"a@b.c\", display_name = \"A\", password = \"S3cret!\" }",
+        "kind = \"bulk-add-users\"\nset = { customer = \"a\", user_principal_name = \"a@b.c\", display_name = \"A\", Password = \"S3cret!\" }",
     );
     assert!(
-        secret.contains("expected no `password`") && !secret.contains("S3cret!"),
+        secret.contains("expected no `Password`") && !secret.contains("S3cret!"),
         "{secret}"
     );
     let missing = told("kind = \"bulk-add-users\"\nset = { customer = \"a\" }");
@@ -148,6 +148,13 @@ fn rows_are_from_a_file_or_from_one_row_and_never_with_a_secret() {
         number.contains("`schedules.x.set`") && number.contains("expected a table of texts in quotes"),
         "{number}"
     );
+    let mixed = told("kind = \"bulk-add-users\"\nset = { password = \"S3cret!\", customer = 5 }");
+    assert!(
+        mixed.contains("expected a table of texts in quotes") && !mixed.contains("S3cret!"),
+        "{mixed}"
+    );
+    let other_case = told("kind = \"bulk-add-users\"\nset = { customer = \"a\", Password = \"S3cret!\" }");
+    assert!(!other_case.contains("S3cret!"), "{other_case}");
     let glob = told("kind = \"update-users\"\nfile = \"/srv/[a.csv\"");
     assert!(glob.contains("expected a pattern with `*`, `?` and `[…]`"), "{glob}");
     let nothing = told("kind = \"update-users\"\nfile = \"/x.csv\"\nevery = \"1h\"");

@@ -91,7 +91,9 @@ fn a_file_without_its_end_waits() {
 fn of_several_files_one_the_newest_or_all_are_read() {
     let names = ["users-9.csv", "users-10.csv", "users-2.csv"];
     let fill = |case: &Case| {
-        names.iter().for_each(|name| case.write(name, WHOLE));
+        for name in names {
+            case.write(name, WHOLE);
+        }
         case.write("other.csv", WHOLE);
         case.write(".users-11.csv", WHOLE);
         case.write("users-12.csv.part", WHOLE);
