@@ -17,13 +17,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::input::Sha256;
-use crate::ledger::{Counts, JobId, JobState, Parameters};
+use crate::ledger::{BroughtBy, Counts, JobId, JobState, Parameters};
 pub use crate::table::{Form, TableFormat};
 
 mod partial;
 mod writer;
 
 use partial::Partial;
+pub(crate) use writer::JOB_COLUMN;
 pub use writer::{Line, RejectRows, RejectsWriter, ResultRows, ResultsWriter};
 
 /// The file name of the results.
@@ -63,6 +64,9 @@ pub struct Receipt {
     pub input: InputFiles,
     /// Who asked for it.
     pub submitted_by: String,
+    /// The file of a drop folder that it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<BroughtBy>,
     /// When work on it began; `None` if it never did.
     pub started_at: Option<Timestamp>,
     /// When the last row had its outcome.
@@ -114,12 +118,17 @@ pub struct InputFiles {
 impl Receipt {
     /// Writes `receipt.json` into `dir`.
     pub fn write(&self, dir: &Path) -> Result<Written, ReceiptError> {
-        let mut file = Partial::create(dir, RECEIPT)?;
-        let mut json = serde_json::to_vec_pretty(self).map_err(|err| file.fault(err.into()))?;
-        json.push(b'\n');
-        file.write_all(&json).map_err(|err| file.fault(err))?;
-        file.finish(0)
+        write_json(dir, RECEIPT, self)
     }
+}
+
+/// Writes a document under that name into `dir`.
+pub(crate) fn write_json(dir: &Path, name: &str, document: &impl Serialize) -> Result<Written, ReceiptError> {
+    let mut file = Partial::create(dir, name)?;
+    let mut json = serde_json::to_vec_pretty(document).map_err(|err| file.fault(err.into()))?;
+    json.push(b'\n');
+    file.write_all(&json).map_err(|err| file.fault(err))?;
+    file.finish(0)
 }
 
 /// The name of the `nth` of `of` files with new users' passwords, counted from 1.

@@ -270,6 +270,7 @@ impl Starter {
             not_before: None,
             reply_to: None,
             plan: None,
+            approval: None,
             out_dir: out,
             is_for_workers: true,
         };

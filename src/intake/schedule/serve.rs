@@ -17,7 +17,7 @@ use super::fires::{FireStart, Starter};
 use super::known::Known;
 use super::{rows, sync};
 use crate::db::DbError;
-use crate::ledger::fires::{Fire, FireEnd, FireOutcome, FireState, OpenFire};
+use crate::ledger::fires::{Fire, FireCause, FireEnd, FireOutcome, FireState, OpenFire};
 use crate::ledger::schedules::{Schedule, ScheduleSync};
 use crate::ledger::{JobState, Ledger};
 use crate::service::Service;
@@ -271,7 +271,9 @@ impl Round {
                 let (Some(known), Some(turn)) = (&known, turn) else {
                     continue;
                 };
-                if fire.look_at > now {
+                // A pause holds what has not begun, but for what somebody asked for.
+                let is_asked_for = matches!(fire.cause, FireCause::Manual | FireCause::Backfill);
+                if fire.look_at > now || (!is_asked_for && known.schedule.pause_at(now).is_some()) {
                     continue;
                 }
                 is_quiet &= turn == Turn::Wait && blocked_by_people;
