@@ -168,7 +168,10 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
             }
         }
         Some(BroughtBy::Fire(origin)) => {
-            let by = origin.asked_by.as_ref().map_or_else(String::new, |by| format!(" by {}", printable(by)));
+            let by = origin
+                .asked_by
+                .as_ref()
+                .map_or_else(String::new, |by| format!(" by {}", printable(by)));
             let (schedule, due) = (&origin.schedule, &origin.due);
             writeln!(out, "from      schedule {schedule}, due {due} ({}{by})", origin.cause)?;
         }

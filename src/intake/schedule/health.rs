@@ -1,7 +1,7 @@
 //! Whether schedules do what is expected of them, for `doctor`.
 
 use super::asked::{Schedules, late, upcoming};
-use super::known::Known;
+use super::known::KnownSchedule;
 use super::sync;
 use crate::app::App;
 use crate::config::Config;
@@ -47,43 +47,72 @@ async fn examined(app: &App) -> anyhow::Result<Vec<Finding>> {
     if all.is_empty() {
         return Ok(found);
     }
-    let bad: Vec<Finding> = all.iter().filter_map(|(schedule, known)| judged(schedule, known, &last, now)).collect();
+    let bad: Vec<Finding> = all
+        .iter()
+        .filter_map(|(schedule, known)| judged(schedule, known, &last, now))
+        .collect();
     let known = all.iter().filter_map(|(_, known)| known.as_ref().ok());
-    for (known, warning) in known.clone().flat_map(|known| known.config.warnings().into_iter().map(move |told| (known, told))) {
+    for (known, warning) in known
+        .clone()
+        .flat_map(|known| known.config.warnings().into_iter().map(move |told| (known, told)))
+    {
         found.push(finding(true, format!("{}: {warning}", known.schedule.name)));
     }
     let next = known
-        .filter_map(|known| upcoming(known, now, 1).pop().map(|time| (time.at, known.schedule.name.as_str())))
+        .filter_map(|known| {
+            upcoming(known, now, 1)
+                .pop()
+                .map(|time| (time.at, known.schedule.name.as_str()))
+        })
         .min();
-    let next = next.map_or_else(|| "none is due any more".to_owned(), |(at, name)| format!("next {name} at {}", rfc3339(at)));
-    found.push(finding(bad.is_empty(), format!("{} in all, {} not well; {next}; {}", all.len(), bad.len(), zones())));
+    let next = next.map_or_else(
+        || "none is due any more".to_owned(),
+        |(at, name)| format!("next {name} at {}", rfc3339(at)),
+    );
+    found.push(finding(
+        bad.is_empty(),
+        format!("{} in all, {} not well; {next}; {}", all.len(), bad.len(), zones()),
+    ));
     found.extend(bad);
     Ok(found)
 }
 
 /// What is wrong with a schedule, if something is.
-fn judged(
-    schedule: &Schedule,
-    known: &Result<Known, Vec<String>>,
-    last: &LastFires,
-    now: i64,
-) -> Option<Finding> {
+fn judged(schedule: &Schedule, known: &Result<KnownSchedule, Vec<String>>, last: &LastFires, now: i64) -> Option<Finding> {
     let name = &schedule.name;
     let known = match known {
         Ok(known) => known,
-        Err(faults) => return Some(finding(false, format!("{name} cannot be read here: {}", faults.join("; ")))),
+        Err(faults) => {
+            return Some(finding(
+                false,
+                format!("{name} cannot be read here: {}", faults.join("; ")),
+            ));
+        }
     };
     if let Some(told) = late(known, now) {
-        return Some(finding(false, format!("{name}: {told}; `tenantry schedules show {name}` says what came of it")));
+        return Some(finding(
+            false,
+            format!("{name}: {told}; `tenantry schedules show {name}` says what came of it"),
+        ));
     }
     if let Some(pause) = schedule.pause_at(now).filter(|pause| pause.by == "tenantry") {
         let why = &pause.because;
-        return Some(finding(false, format!("{name} is paused, because {why}; `tenantry schedules resume {name}` goes on")));
+        return Some(finding(
+            false,
+            format!("{name} is paused, because {why}; `tenantry schedules resume {name}` goes on"),
+        ));
     }
     let failed = last.get(name).filter(|fire| fire.state == FireState::Failed)?;
     let why = failed.reason.map_or("", |reason| reason.as_str());
-    let detail = failed.detail.as_deref().and_then(|detail| detail.lines().next()).unwrap_or_default();
-    Some(finding(false, format!("{name}: {} failed ({why}): {detail}", failed.nominal)))
+    let detail = failed
+        .detail
+        .as_deref()
+        .and_then(|detail| detail.lines().next())
+        .unwrap_or_default();
+    Some(finding(
+        false,
+        format!("{name}: {} failed ({why}): {detail}", failed.nominal),
+    ))
 }
 
 /// Where time zones are from.
@@ -91,7 +120,14 @@ fn zones() -> String {
     let data = zone_data();
     let version = |version: Option<&str>| version.map_or_else(String::new, |version| format!(" {version}"));
     match data.directory {
-        Some(directory) => format!("time zones{} of {}", version(data.version.as_deref()), directory.display()),
-        None => format!("time zones{} built in, since this system has none", version(data.built_in)),
+        Some(directory) => format!(
+            "time zones{} of {}",
+            version(data.version.as_deref()),
+            directory.display()
+        ),
+        None => format!(
+            "time zones{} built in, since this system has none",
+            version(data.built_in)
+        ),
     }
 }

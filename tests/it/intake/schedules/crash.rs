@@ -44,10 +44,7 @@ async fn a_worker_that_dies_anywhere_leaves_one_job_for_each_due_time() {
             let second_time = status.code().is_some();
             assert!(!second_time, "`{place}` was not come by");
             // What it died over is behind it.
-            if matches!(
-                place,
-                "after-fire" | "after-record" | "after-submission"
-            ) {
+            if matches!(place, "after-fire" | "after-record" | "after-submission") {
                 break;
             }
         }
