@@ -6,6 +6,7 @@ mod jobs;
 mod replies;
 mod schedules;
 mod storm;
+mod unwilling;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
