@@ -217,6 +217,12 @@ pub fn main() -> ExitCode {
     if let Command::Keygen(args) = &cli.command {
         return ended(keygen::keygen(args, json), json);
     }
+    // So may what is asked about a line that is to go into one.
+    if let Command::Schedules(args) = &cli.command
+        && let Some(end) = args.explained(json)
+    {
+        return ended(end, json);
+    }
     let config = match load_config(&cli) {
         Ok(config) => config,
         Err(error) => {

@@ -24,7 +24,6 @@ use tenantry_jobs::{did_you_mean, nearest};
 use thiserror::Error;
 
 use checks::{cross_checks, fits};
-#[cfg(feature = "sandbox")]
 pub(crate) use duration::parse as parse_duration;
 pub use folders::{
     Approve, Complete, FolderConfig, FolderPath, Globs, Marker, OnFailed, Order, Placeholder, Repeated, SidecarUse,

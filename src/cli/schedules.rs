@@ -1,6 +1,8 @@
 //! `tenantry schedules`: what happens by itself and when, what has, and what is to happen otherwise.
 
 mod change;
+mod explain;
+mod next;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -19,6 +21,10 @@ pub(super) struct SchedulesArgs {
 enum What {
     /// Show a schedule: what it is, its next times and what came of the last ones
     Show(show::ScheduleShowArgs),
+    /// List what is due in the time to come, of all schedules
+    Next(next::NextArgs),
+    /// Say what a cron expression means, when that is and what becomes of it where clocks change; needs no ledger
+    Explain(explain::ExplainArgs),
     /// Show what would be submitted at a due time, row by row, without writing anything
     Plan(show::SchedulePlanArgs),
     /// Fire once now; no due time is used up by it
@@ -47,10 +53,22 @@ struct By {
     by: Actor,
 }
 
+impl SchedulesArgs {
+    /// What is asked, if that needs neither ledger nor configuration; and the answer.
+    pub(super) fn explained(&self, json: bool) -> Option<anyhow::Result<CommandEnd>> {
+        match &self.what {
+            Some(What::Explain(args)) => Some(explain::explain(args, json)),
+            _ => None,
+        }
+    }
+}
+
 pub(super) async fn schedules(args: SchedulesArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     match args.what {
         None => show::list(app, json).await,
         Some(What::Show(args)) => show::show(&args, app, json).await,
+        Some(What::Next(args)) => next::next(&args, app, json).await,
+        Some(What::Explain(args)) => explain::explain(&args, json),
         Some(What::Plan(args)) => show::plan(&args, app, json).await,
         Some(What::Run(args)) => change::run(&args, app, json).await,
         Some(What::Skip(args)) => change::skip(&args, app, json).await,

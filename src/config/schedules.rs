@@ -247,14 +247,14 @@ impl Config {
 
 impl<'de> Deserialize<'de> for SchedulesConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Section)
+        deserializer.deserialize_map(SchedulesVisitor)
     }
 }
 
 /// Reads the section key by key, so that a fault is told with its key.
-struct Section;
+struct SchedulesVisitor;
 
-impl<'de> Visitor<'de> for Section {
+impl<'de> Visitor<'de> for SchedulesVisitor {
     type Value = SchedulesConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

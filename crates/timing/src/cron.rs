@@ -12,7 +12,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, DateTime, Weekday, time};
 use tenantry_jobs::{did_you_mean, nearest};
 
-pub(crate) use field::{Field, Part, Unit};
+pub(crate) use field::{CronField, CronPart, CronUnit};
 
 /// How far ahead a time is looked for. The longest wait there is, for a 29th of February on a certain day of the week
 /// across a year such as 2100, is 40 years.
@@ -31,11 +31,11 @@ const NICKNAMES: &[(&str, &str)] = &[
 /// A cron expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
-    pub(crate) minute: Field,
-    pub(crate) hour: Field,
-    pub(crate) day: Field,
-    pub(crate) month: Field,
-    pub(crate) weekday: Field,
+    pub(crate) minute: CronField,
+    pub(crate) hour: CronField,
+    pub(crate) day: CronField,
+    pub(crate) month: CronField,
+    pub(crate) weekday: CronField,
     /// Whether both days have to fit, where both are restricted.
     pub(crate) both_days: bool,
 }
@@ -62,16 +62,16 @@ impl Cron {
         };
         let mut faults = Vec::new();
         let mut field = |unit, text| {
-            Field::parse(unit, text)
+            CronField::parse(unit, text)
                 .map_err(|mut found| faults.append(&mut found))
                 .ok()
         };
         let fields = (
-            field(Unit::Minute, minute),
-            field(Unit::Hour, hour),
-            field(Unit::Day, day),
-            field(Unit::Month, month),
-            field(Unit::Weekday, weekday),
+            field(CronUnit::Minute, minute),
+            field(CronUnit::Hour, hour),
+            field(CronUnit::Day, day),
+            field(CronUnit::Month, month),
+            field(CronUnit::Weekday, weekday),
         );
         let (Some(minute), Some(hour), Some(day), Some(month), Some(weekday)) = fields else {
             return Err(faults);
@@ -178,9 +178,9 @@ impl Cron {
     fn fits_in_month(&self, date: Date) -> bool {
         self.day.has(date.day())
             || self.day.parts().iter().any(|part| match part {
-                Part::LastDay => date.day() == date.days_in_month(),
-                Part::LastWorkingDay => working_day(date, date.days_in_month()) == Some(date.day()),
-                Part::WorkingDay(day) => working_day(date, *day) == Some(date.day()),
+                CronPart::LastDay => date.day() == date.days_in_month(),
+                CronPart::LastWorkingDay => working_day(date, date.days_in_month()) == Some(date.day()),
+                CronPart::WorkingDay(day) => working_day(date, *day) == Some(date.day()),
                 _ => false,
             })
     }
@@ -189,8 +189,8 @@ impl Cron {
         let weekday = date.weekday().to_sunday_zero_offset();
         self.weekday.has(weekday)
             || self.weekday.parts().iter().any(|part| match part {
-                Part::NthWeekday(day, nth) => *day == weekday && (date.day() - 1) / 7 + 1 == *nth,
-                Part::LastWeekday(day) => *day == weekday && date.day() + 7 > date.days_in_month(),
+                CronPart::NthWeekday(day, nth) => *day == weekday && (date.day() - 1) / 7 + 1 == *nth,
+                CronPart::LastWeekday(day) => *day == weekday && date.day() + 7 > date.days_in_month(),
                 _ => false,
             })
     }

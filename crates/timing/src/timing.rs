@@ -6,23 +6,12 @@ use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cron::Cron;
-use crate::walk::Walk;
+use crate::due::{Due, local_of_nominal, name_of};
+use crate::walk::CivilWalk;
 use crate::zone::Zone;
 
 /// The shortest interval.
 const SHORTEST: Duration = Duration::from_secs(10);
-
-/// A time at which a schedule is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// What names this time whatever the zone's data says: the civil time as it was matched and which of two such times it is,
-    /// `2026-10-25T02:30/1`; of an interval the instant, `2026-10-25T00:30:00Z`.
-    pub nominal: String,
-    /// The civil time that stands for, which the names of files are made of.
-    pub local: DateTime,
-    /// When it is.
-    pub at: Timestamp,
-}
 
 /// A timing as it is written; what is not given is empty.
 #[derive(Debug, Clone, Copy, Default)]
@@ -121,25 +110,12 @@ impl Timing {
     }
 }
 
-/// The civil time that a due time's name stands for; an instant is read in this zone.
-pub fn local_of_nominal(nominal: &str, zone: &Zone) -> Option<DateTime> {
-    match nominal.split_once('/') {
-        Some((civil, _)) => civil.parse().ok(),
-        None => Some(zone.rules.to_datetime(nominal.parse().ok()?)),
-    }
-}
-
-/// The name of a civil time, of which a zone may have two.
-pub(crate) fn name_of(civil: DateTime, pass: u8) -> String {
-    format!("{}/{pass}", civil.strftime("%Y-%m-%dT%H:%M"))
-}
-
 /// Due times in order.
 #[derive(Debug, Clone)]
 pub struct DueTimes<'t> {
     timing: &'t Timing,
     after: Timestamp,
-    walk: Option<Walk<'t>>,
+    walk: Option<CivilWalk<'t>>,
 }
 
 impl Iterator for DueTimes<'_> {
@@ -155,7 +131,7 @@ impl Iterator for DueTimes<'_> {
             },
             TimingSort::Cron(cron) => {
                 let (zone, after) = (&self.timing.zone.rules, self.after);
-                self.walk.get_or_insert_with(|| Walk::new(cron, zone, after)).next()?
+                self.walk.get_or_insert_with(|| CivilWalk::new(cron, zone, after)).next()?
             }
         };
         if due.at <= self.after || self.timing.until.is_some_and(|until| due.at > until) {

@@ -15,14 +15,14 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use crate::cron::Cron;
-use crate::timing::{Due, name_of};
+use crate::due::{Due, name_of};
 
 /// No civil time is further than this from the same one in another stretch, with room to spare.
 const FAR: SignedDuration = SignedDuration::from_hours(72);
 
 /// The matched times of an expression, as instants, in order.
 #[derive(Debug, Clone)]
-pub(crate) struct Walk<'t> {
+pub(crate) struct CivilWalk<'t> {
     cron: &'t Cron,
     zone: &'t TimeZone,
     after: Timestamp,
@@ -65,7 +65,7 @@ impl Stretch {
     }
 }
 
-impl<'t> Walk<'t> {
+impl<'t> CivilWalk<'t> {
     /// The times after an instant.
     pub(crate) fn new(cron: &'t Cron, zone: &'t TimeZone, after: Timestamp) -> Self {
         let mut walk = Self::starting(cron, zone, after, after);

@@ -1,6 +1,6 @@
 //! A timing said in a sentence, and what may be meant otherwise than it is taken.
 
-use crate::cron::{Cron, Field, Part};
+use crate::cron::{Cron, CronField, CronPart};
 use crate::timing::{Timing, TimingSort};
 
 const WEEKDAYS: [&str; 7] = [
@@ -54,7 +54,7 @@ pub fn warnings(timing: &Timing) -> Vec<String> {
     }
     for (field, name, of_all) in [(&cron.minute, "minute", 60), (&cron.hour, "hour", 24)] {
         for part in field.parts() {
-            if let Part::Star { step } = part
+            if let CronPart::Star { step } = part
                 && of_all % *step != 0
             {
                 let last = of_all - 1 - (of_all - 1) % step;
@@ -97,9 +97,9 @@ fn of_time(cron: &Cron) -> String {
     }
     let minute = match cron.minute.parts() {
         _ if cron.minute.is_any() => "every minute".to_owned(),
-        [Part::Star { step }] if 60 % step == 0 => format!("every {step} minutes"),
+        [CronPart::Star { step }] if 60 % step == 0 => format!("every {step} minutes"),
         _ if is_any_hour && minutes == [0] => return "every hour".to_owned(),
-        [Part::One(minute)] => format!("at minute {minute}"),
+        [CronPart::One(minute)] => format!("at minute {minute}"),
         _ => format!(
             "at minutes {}",
             list(&cron.minute, &|minute| minute.to_string(), "every", "minute")
@@ -107,15 +107,15 @@ fn of_time(cron: &Cron) -> String {
     };
     let hour = match cron.hour.parts() {
         _ if is_any_hour => None,
-        [Part::Star { step }] if 24 % step == 0 && minutes == [0] => return format!("every {step} hours"),
-        [Part::Range { from, to, step: 1 }] if cron.minute.has_star() => {
+        [CronPart::Star { step }] if 24 % step == 0 && minutes == [0] => return format!("every {step} hours"),
+        [CronPart::Range { from, to, step: 1 }] if cron.minute.has_star() => {
             let last = minutes.last().copied().unwrap_or_default();
             Some(format!(
                 "from {from:02}:{:02} to {to:02}:{last:02}",
                 minutes.first().copied().unwrap_or_default()
             ))
         }
-        [Part::One(hour)] => Some(format!("of hour {hour}")),
+        [CronPart::One(hour)] => Some(format!("of hour {hour}")),
         _ => Some(format!(
             "of hours {}",
             list(&cron.hour, &|hour| hour.to_string(), "every", "hour")
@@ -148,11 +148,11 @@ fn of_both_days(cron: &Cron) -> Option<String> {
 }
 
 /// Days of the month.
-fn of_days(field: &Field) -> String {
-    let of_part = |part: &Part| match part {
-        Part::LastDay => Some("the last day of the month".to_owned()),
-        Part::LastWorkingDay => Some("the last working day of the month (Monday to Friday)".to_owned()),
-        Part::WorkingDay(day) => Some(format!("the working day nearest to day {day} of the month")),
+fn of_days(field: &CronField) -> String {
+    let of_part = |part: &CronPart| match part {
+        CronPart::LastDay => Some("the last day of the month".to_owned()),
+        CronPart::LastWorkingDay => Some("the last working day of the month (Monday to Friday)".to_owned()),
+        CronPart::WorkingDay(day) => Some(format!("the working day nearest to day {day} of the month")),
         _ => None,
     };
     let mut told: Vec<String> = Vec::new();
@@ -169,15 +169,15 @@ fn of_days(field: &Field) -> String {
 }
 
 /// Days of the week.
-fn of_weekdays(field: &Field) -> String {
+fn of_weekdays(field: &CronField) -> String {
     let day = |day: i8| WEEKDAYS[usize::from(day.unsigned_abs()) % 7].to_owned();
-    let of_part = |part: &Part| match part {
-        Part::NthWeekday(weekday, nth) => Some(format!(
+    let of_part = |part: &CronPart| match part {
+        CronPart::NthWeekday(weekday, nth) => Some(format!(
             "the {} {} of the month",
             ORDINALS[usize::from(nth.unsigned_abs()) - 1],
             day(*weekday)
         )),
-        Part::LastWeekday(weekday) => Some(format!("the last {} of the month", day(*weekday))),
+        CronPart::LastWeekday(weekday) => Some(format!("the last {} of the month", day(*weekday))),
         _ => None,
     };
     let mut told = Vec::new();
@@ -189,13 +189,13 @@ fn of_weekdays(field: &Field) -> String {
 }
 
 /// The numbers of a field as they are written: ranges as such.
-fn list(field: &Field, shown: &dyn Fn(i8) -> String, every: &str, unit: &str) -> String {
-    let of_part = |part: &Part| match part {
-        Part::Star { step: 1 } => Some(format!("{every} {unit}")),
-        Part::Star { step } => Some(format!("{every} {} {unit} from the first on", ordinal(*step))),
-        Part::One(number) => Some(shown(*number)),
-        Part::Range { from, to, step: 1 } => Some(format!("{} to {}", shown(*from), shown(*to))),
-        Part::Range { from, to, step } => Some(format!(
+fn list(field: &CronField, shown: &dyn Fn(i8) -> String, every: &str, unit: &str) -> String {
+    let of_part = |part: &CronPart| match part {
+        CronPart::Star { step: 1 } => Some(format!("{every} {unit}")),
+        CronPart::Star { step } => Some(format!("{every} {} {unit} from the first on", ordinal(*step))),
+        CronPart::One(number) => Some(shown(*number)),
+        CronPart::Range { from, to, step: 1 } => Some(format!("{} to {}", shown(*from), shown(*to))),
+        CronPart::Range { from, to, step } => Some(format!(
             "{every} {} {unit} from {} to {}",
             ordinal(*step),
             shown(*from),

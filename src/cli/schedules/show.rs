@@ -41,7 +41,7 @@ pub(super) struct SchedulePlanArgs {
 }
 
 /// A due time to come, for people: in the schedule's zone, in UTC, and how far off.
-fn told_time(known: &KnownSchedule, at: i64, now: i64) -> [String; 3] {
+pub(super) fn told_time(known: &KnownSchedule, at: i64, now: i64) -> [String; 3] {
     let zone = known.timing.zone();
     let local = jiff::Timestamp::from_millisecond(at).map(|at| at.to_zoned(zone.rules().clone()));
     let local = local.map_or_else(
@@ -52,7 +52,7 @@ fn told_time(known: &KnownSchedule, at: i64, now: i64) -> [String; 3] {
 }
 
 /// `in 3 h`, `2 d ago`.
-fn in_words_from(millis: i64) -> String {
+pub(super) fn in_words_from(millis: i64) -> String {
     let seconds = millis.abs() / 1000;
     let (count, unit) = match seconds {
         0..120 => (seconds, "s"),

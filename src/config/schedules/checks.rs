@@ -13,7 +13,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// What is wrong, by key.
 pub(in crate::config) fn faults(schedules: &SchedulesConfig) -> Vec<(String, String)> {
     let of_one = |(name, schedule): (&String, &ScheduleConfig)| {
-        let mut found = Found(Vec::new());
+        let mut found = ScheduleFaults(Vec::new());
         found.look_at(schedule);
         let with_name = |(key, fault)| (format!("schedules.{name}.{key}"), fault);
         found.0.into_iter().map(with_name).collect::<Vec<_>>()
@@ -21,9 +21,9 @@ pub(in crate::config) fn faults(schedules: &SchedulesConfig) -> Vec<(String, Str
     schedules.named.iter().flat_map(of_one).collect()
 }
 
-struct Found(Vec<(&'static str, String)>);
+struct ScheduleFaults(Vec<(&'static str, String)>);
 
-impl Found {
+impl ScheduleFaults {
     fn add(&mut self, key: &'static str, fault: impl Into<String>) {
         self.0.push((key, fault.into()));
     }

@@ -26,7 +26,7 @@ use crate::timing::FilePlace;
 const SETTLES_IN: (i64, i64) = (5_000, 10_000);
 /// How many times as long if its last line does not end.
 const OPEN_LINE: i64 = 3;
-/// Names that are told where there are too many.
+/// MeantNames that are told where there are too many.
 const MOST_TOLD: usize = 5;
 /// Files of one fire at most.
 const MOST_FILES: usize = 1_000;
@@ -63,8 +63,8 @@ impl PickWatch {
     /// Looks once, at `elapsed` milliseconds of a clock that only goes forward. Reads the directory, so it blocks.
     pub(crate) fn look(&mut self, place: &FilePlace, pick: Pick, elapsed: i64) -> io::Result<Picked> {
         let names = match names(place, pick) {
-            Ok(Names::These(names)) => names,
-            Ok(Names::TooMany(told, count)) => return Ok(Picked::Several(told, count)),
+            Ok(MeantNames::These(names)) => names,
+            Ok(MeantNames::TooMany(told, count)) => return Ok(Picked::Several(told, count)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
@@ -120,15 +120,15 @@ fn told(count: usize, name: &OsStr, why: String) -> String {
     }
 }
 
-enum Names {
+enum MeantNames {
     These(Vec<OsString>),
     TooMany(Vec<String>, usize),
 }
 
 /// The names that are meant, in the order in which they are read.
-fn names(place: &FilePlace, pick: Pick) -> io::Result<Names> {
+fn names(place: &FilePlace, pick: Pick) -> io::Result<MeantNames> {
     if !place.is_pattern {
-        return Ok(Names::These(vec![place.name.clone().into()]));
+        return Ok(MeantNames::These(vec![place.name.clone().into()]));
     }
     let pattern = Glob::new(&place.name).map_err(io::Error::other)?.compile_matcher();
     let most = match pick {
@@ -156,9 +156,9 @@ fn names(place: &FilePlace, pick: Pick) -> io::Result<Names> {
     }
     if count > most && pick != Pick::Newest {
         let told = kept.iter().take(MOST_TOLD).map(|name| shown(name));
-        return Ok(Names::TooMany(told.collect(), count));
+        return Ok(MeantNames::TooMany(told.collect(), count));
     }
-    Ok(Names::These(kept))
+    Ok(MeantNames::These(kept))
 }
 
 fn is_file(path: &Path) -> bool {

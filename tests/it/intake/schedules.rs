@@ -2,6 +2,7 @@
 
 mod crash;
 mod hours;
+mod nights;
 
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ const WEEKDAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// Which field it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub(crate) enum CronUnit {
     Minute,
     Hour,
     Day,
@@ -17,7 +17,7 @@ pub(crate) enum Unit {
     Weekday,
 }
 
-impl Unit {
+impl CronUnit {
     fn name(self) -> &'static str {
         match self {
             Self::Minute => "minute",
@@ -66,7 +66,7 @@ impl Unit {
 
 /// An item of a field's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum CronPart {
     /// `*` and `*/n`.
     Star { step: i8 },
     /// A single number.
@@ -87,14 +87,14 @@ pub(crate) enum Part {
 
 /// A field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Field {
-    parts: Vec<Part>,
+pub(crate) struct CronField {
+    parts: Vec<CronPart>,
     /// A bit for each number that is named as such. Sunday is 0.
     numbers: u64,
 }
 
-impl Field {
-    pub(super) fn parse(unit: Unit, text: &str) -> Result<Self, Vec<String>> {
+impl CronField {
+    pub(super) fn parse(unit: CronUnit, text: &str) -> Result<Self, Vec<String>> {
         let upper = text.to_uppercase();
         let (mut parts, mut faults) = (Vec::new(), Vec::new());
         for item in upper.split(',') {
@@ -103,7 +103,7 @@ impl Field {
                 Err(expected) => faults.push(format!("{} `{text}`: {expected}", unit.name())),
             }
         }
-        if parts.len() > 1 && parts.contains(&Part::Star { step: 1 }) {
+        if parts.len() > 1 && parts.contains(&CronPart::Star { step: 1 }) {
             faults.push(format!(
                 "{} `{text}`: expected `*` alone, or a list without it",
                 unit.name()
@@ -116,18 +116,18 @@ impl Field {
         Ok(Self { parts, numbers })
     }
 
-    pub(crate) fn parts(&self) -> &[Part] {
+    pub(crate) fn parts(&self) -> &[CronPart] {
         &self.parts
     }
 
     /// Whether it says nothing: it is `*`.
     pub(crate) fn is_any(&self) -> bool {
-        self.parts.contains(&Part::Star { step: 1 })
+        self.parts.contains(&CronPart::Star { step: 1 })
     }
 
     /// Whether there is a `*` in it, with or without a step.
     pub(crate) fn has_star(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Star { .. }))
+        self.parts.iter().any(|part| matches!(part, CronPart::Star { .. }))
     }
 
     pub(super) fn has_stepped_star(&self) -> bool {
@@ -151,25 +151,25 @@ impl Field {
     }
 }
 
-fn bits(unit: Unit, part: Part) -> u64 {
+fn bits(unit: CronUnit, part: CronPart) -> u64 {
     let (from, to, step) = match part {
-        Part::Star { step } => {
+        CronPart::Star { step } => {
             let least = unit.bounds().0;
             (least, least + unit.count() - 1, step)
         }
-        Part::One(one) => (one, one, 1),
-        Part::Range { from, to, step } => (from, to, step),
+        CronPart::One(one) => (one, one, 1),
+        CronPart::Range { from, to, step } => (from, to, step),
         _ => return 0,
     };
     let every = usize::from(step.unsigned_abs()).max(1);
     (from..=to).step_by(every).fold(0, |bits, number| {
-        let number = if unit == Unit::Weekday { number % 7 } else { number };
+        let number = if unit == CronUnit::Weekday { number % 7 } else { number };
         bits | 1 << number
     })
 }
 
 /// An item in upper case, or what was expected.
-fn part(unit: Unit, item: &str) -> Result<Part, String> {
+fn part(unit: CronUnit, item: &str) -> Result<CronPart, String> {
     if item.contains('?') {
         return Err("expected `*` for `?`".to_owned());
     }
@@ -177,31 +177,31 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
         return Err("expected a number for `H`; `jitter` spreads schedules over a while".to_owned());
     }
     match unit {
-        Unit::Day if item == "L" => return Ok(Part::LastDay),
-        Unit::Day if item == "LW" || item == "WL" => return Ok(Part::LastWorkingDay),
-        Unit::Day if item.starts_with("L-") => {
+        CronUnit::Day if item == "L" => return Ok(CronPart::LastDay),
+        CronUnit::Day if item == "LW" || item == "WL" => return Ok(CronPart::LastWorkingDay),
+        CronUnit::Day if item.starts_with("L-") => {
             return Err(format!(
                 "expected {}; days before the last one cannot be named",
                 unit.expected()
             ));
         }
-        Unit::Day => {
+        CronUnit::Day => {
             if let Some(day) = item.strip_suffix('W') {
-                return Ok(Part::WorkingDay(number(unit, day)?));
+                return Ok(CronPart::WorkingDay(number(unit, day)?));
             }
         }
-        Unit::Weekday if item == "L" => {
+        CronUnit::Weekday if item == "L" => {
             return Err("expected the day before `L`: `5L` is the last Friday of the month".to_owned());
         }
-        Unit::Weekday => {
+        CronUnit::Weekday => {
             if let Some((day, nth)) = item.split_once('#') {
                 return nth_weekday(day, nth);
             }
             if let Some(day) = item.strip_suffix('L') {
-                return Ok(Part::LastWeekday(number(unit, day)? % 7));
+                return Ok(CronPart::LastWeekday(number(unit, day)? % 7));
             }
         }
-        Unit::Minute | Unit::Hour | Unit::Month => {}
+        CronUnit::Minute | CronUnit::Hour | CronUnit::Month => {}
     }
     let (range, step) = match item.split_once('/') {
         Some((range, step)) => (range, Some(step)),
@@ -209,7 +209,7 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
     };
     let step = step.map(|step| stride(unit, range, step)).transpose()?;
     if range == "*" {
-        return Ok(Part::Star {
+        return Ok(CronPart::Star {
             step: step.unwrap_or(1),
         });
     }
@@ -217,7 +217,7 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
         return match step {
             None => number(unit, range).map(|one| one_of(unit, one)),
             Some(step) => {
-                let greatest = unit.bounds().1 - i8::from(unit == Unit::Weekday);
+                let greatest = unit.bounds().1 - i8::from(unit == CronUnit::Weekday);
                 Err(format!(
                     "expected a range before the step, such as `{range}-{greatest}/{step}`"
                 ))
@@ -226,12 +226,12 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
     };
     let (from, mut to) = (number(unit, from)?, number(unit, to)?);
     // Sunday ends a range that it cannot begin.
-    if unit == Unit::Weekday && to == 0 && from > 0 {
+    if unit == CronUnit::Weekday && to == 0 && from > 0 {
         to = 7;
     }
     let (least, greatest) = unit.bounds();
     match from.cmp(&to) {
-        std::cmp::Ordering::Less => Ok(Part::Range {
+        std::cmp::Ordering::Less => Ok(CronPart::Range {
             from,
             to,
             step: step.unwrap_or(1),
@@ -239,7 +239,7 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
         std::cmp::Ordering::Equal => Ok(one_of(unit, from)),
         std::cmp::Ordering::Greater => {
             let (first, last) = match unit {
-                Unit::Weekday => ("0".to_owned(), "6".to_owned()),
+                CronUnit::Weekday => ("0".to_owned(), "6".to_owned()),
                 _ => (least.to_string(), greatest.to_string()),
             };
             Err(format!("expected a range that goes up: `{from}-{last},{first}-{to}`"))
@@ -247,33 +247,33 @@ fn part(unit: Unit, item: &str) -> Result<Part, String> {
     }
 }
 
-fn one_of(unit: Unit, number: i8) -> Part {
-    Part::One(if unit == Unit::Weekday { number % 7 } else { number })
+fn one_of(unit: CronUnit, number: i8) -> CronPart {
+    CronPart::One(if unit == CronUnit::Weekday { number % 7 } else { number })
 }
 
-fn nth_weekday(day: &str, nth: &str) -> Result<Part, String> {
-    let day = number(Unit::Weekday, day)? % 7;
+fn nth_weekday(day: &str, nth: &str) -> Result<CronPart, String> {
+    let day = number(CronUnit::Weekday, day)? % 7;
     if nth == "L" {
         return Err(format!("expected `{day}L` for the last one"));
     }
     match nth.parse() {
-        Ok(nth @ 1..=5) => Ok(Part::NthWeekday(day, nth)),
+        Ok(nth @ 1..=5) => Ok(CronPart::NthWeekday(day, nth)),
         _ => Err("expected 1 to 5 after `#`".to_owned()),
     }
 }
 
 /// The step after a `/`. One that leads past the end in the first go says something else than it seems to.
-fn stride(unit: Unit, range: &str, step: &str) -> Result<i8, String> {
+fn stride(unit: CronUnit, range: &str, step: &str) -> Result<i8, String> {
     let count = unit.count();
     match step.parse::<u32>() {
         Ok(0) | Err(_) => Err("expected a step of 1 or more after `/`".to_owned()),
         Ok(step) if step < count as u32 => Ok(step as i8),
         Ok(step) => {
             let instead = match unit {
-                Unit::Minute => {
+                CronUnit::Minute => {
                     format!("; for every {step} minutes write `every = \"{step}m\"` instead of a cron expression")
                 }
-                Unit::Hour => {
+                CronUnit::Hour => {
                     format!("; for every {step} hours write `every = \"{step}h\"` instead of a cron expression")
                 }
                 _ if range == "*" => String::new(),
@@ -284,10 +284,10 @@ fn stride(unit: Unit, range: &str, step: &str) -> Result<i8, String> {
     }
 }
 
-fn number(unit: Unit, text: &str) -> Result<i8, String> {
+fn number(unit: CronUnit, text: &str) -> Result<i8, String> {
     let (least, greatest) = unit.bounds();
     if let Some(at) = unit.names().iter().position(|name| *name == text) {
-        return Ok(at as i8 + i8::from(unit == Unit::Month));
+        return Ok(at as i8 + i8::from(unit == CronUnit::Month));
     }
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<i8>() {

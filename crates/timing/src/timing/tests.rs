@@ -415,3 +415,37 @@ fn a_name_says_its_civil_time() {
     assert_eq!(night.local_of(&due.nominal), Some(due.local));
     assert_eq!(night.local_of("nonsense"), None);
 }
+
+#[test]
+fn a_file_is_named_by_the_day_in_the_zone_also_when_that_is_made_up_for_later() {
+    let early = timing("5 0 * * *", BERLIN);
+    let file = crate::path::PathTemplate::of_file("/srv/users-{date}.csv").expect("sound");
+    let named = |due: &Due| file.path(due.local, "s").display().to_string();
+    let due: Vec<Due> = early.after(instant("2026-11-28T23:04:00Z")).take(3).collect();
+    assert_eq!(
+        due[0].at.to_string(),
+        "2026-11-28T23:05:00Z",
+        "still the day before in UTC"
+    );
+    assert_eq!(
+        due.iter().map(named).collect::<Vec<_>>(),
+        [
+            "/srv/users-2026-11-29.csv",
+            "/srv/users-2026-11-30.csv",
+            "/srv/users-2026-12-01.csv"
+        ]
+    );
+    // What is left of a missed time is its name.
+    assert_eq!(early.local_of(&due[0].nominal), Some(due[0].local));
+    let hourly = Timing::read(TimingText {
+        every: Some(Duration::from_secs(3_600)),
+        time_zone: BERLIN,
+        ..TimingText::default()
+    });
+    let hour = hourly
+        .expect("sound")
+        .after(instant("2026-11-28T22:30:00Z"))
+        .next()
+        .expect("a time");
+    assert_eq!(named(&hour), "/srv/users-2026-11-29.csv");
+}
