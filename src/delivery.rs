@@ -20,8 +20,9 @@ use crate::db::{DbError, patiently};
 use crate::input::RowView;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome, RowRecord};
 use crate::receipt::{
-    Download, FileMade, Form, InputFiles, Line, RECEIPT, Receipt, ReceiptError, RejectRows, RejectsWriter, ResultRows,
-    ResultsWriter, TableFormat, Written, passwords_name, rejects_name, results_name, write_json, write_private,
+    Download, Durable, FileMade, Form, InputFiles, Line, RECEIPT, Receipt, ReceiptError, RejectRows, RejectsWriter,
+    ResultRows, ResultsWriter, TableFormat, Written, passwords_name, rejects_name, results_name, write_json,
+    write_private,
 };
 
 use told::{ChunkTold, RowDetails};
@@ -173,28 +174,34 @@ fn lock(dir: &Path) -> Result<Option<File>, DeliveryError> {
     })
 }
 
-/// How the files of a job are to be called.
-struct FileNames {
+/// Where the files of a job are to be written, as what, and how they are to be called.
+struct Files<'f> {
+    dir: &'f Path,
+    form: Form,
     results: String,
     rejects: String,
     receipt: String,
     /// What stands before the names of all others.
     prefix: String,
+    durable: Durable,
 }
 
-impl FileNames {
-    fn usual(form: Form) -> Self {
+impl<'f> Files<'f> {
+    fn usual(dir: &'f Path, form: Form) -> Self {
         Self {
+            dir,
+            form,
             results: results_name(form.format).to_owned(),
             rejects: rejects_name(form.format).to_owned(),
             receipt: RECEIPT.to_owned(),
             prefix: String::new(),
+            durable: Durable::Now,
         }
     }
 }
 
 async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Duration) -> Result<(), DeliveryError> {
-    let (job, mut receipt) = write_rows(ledger, job, dir, form, &FileNames::usual(form), patience).await?;
+    let (job, mut receipt) = write_rows(ledger, job, &Files::usual(dir, form), patience).await?;
     receipt.origin = patiently(patience, || ledger.brought_by(job.seq)).await?;
     receipt.write(dir)?;
     crate::failpoint::hit("before-delivered");
@@ -207,14 +214,12 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
 async fn write_rows(
     ledger: &Ledger,
     job: &Job,
-    dir: &Path,
-    form: Form,
-    names: &FileNames,
+    names: &Files<'_>,
     patience: Duration,
 ) -> Result<(Job, Receipt), DeliveryError> {
-    let id = job.id;
-    let mut results = ResultsWriter::create(dir, &names.results, &job.header, form)?;
-    let mut rejects = RejectsWriter::create(dir, &names.rejects, &job.header, form);
+    let (id, dir, form, durable) = (job.id, names.dir, names.form, names.durable);
+    let mut results = ResultsWriter::create(dir, &names.results, &job.header, form)?.durable(durable);
+    let mut rejects = RejectsWriter::create(dir, &names.rejects, &job.header, form).durable(durable);
     let told = patiently(patience, || RowDetails::of(ledger, job)).await?;
     let mut done = 0;
     loop {
@@ -240,7 +245,8 @@ async fn write_rows(
     let mut files = Vec::new();
     for made in patiently(patience, || ledger.artifacts(&job)).await? {
         let name = format!("{}{}", names.prefix, delivered_name(&made.name));
-        files.push(download(ledger, &job, &made, &dir.join(name), patience).await?);
+        let file = Download::create(dir, &name, durable)?;
+        files.push(download(ledger, &job, &made, (name, file), patience).await?);
     }
     // Whose submitter writes them in the clear needs no file that only the submitter's own key opens.
     let sealed = if job.parameters.in_the_clear {
@@ -268,11 +274,9 @@ async fn download(
     ledger: &Ledger,
     job: &Job,
     made: &Made,
-    path: &Path,
+    (name, mut file): (String, Download),
     patience: Duration,
 ) -> Result<FileMade, DeliveryError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut file = Download::create(path.parent().unwrap_or(Path::new(".")), &name)?;
     let mut block = 0;
     while let Some(bytes) = patiently(patience, || ledger.artifact_block(job, made, block)).await? {
         file.write(&bytes)?;

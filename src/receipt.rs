@@ -23,6 +23,7 @@ pub use crate::table::{Form, TableFormat};
 mod partial;
 mod writer;
 
+pub(crate) use partial::Durable;
 use partial::Partial;
 pub(crate) use writer::JOB_COLUMN;
 pub use writer::{Line, RejectRows, RejectsWriter, ResultRows, ResultsWriter};
@@ -118,13 +119,18 @@ pub struct InputFiles {
 impl Receipt {
     /// Writes `receipt.json` into `dir`.
     pub fn write(&self, dir: &Path) -> Result<Written, ReceiptError> {
-        write_json(dir, RECEIPT, self)
+        write_json(dir, RECEIPT, self, Durable::Now)
     }
 }
 
 /// Writes a document under that name into `dir`.
-pub(crate) fn write_json(dir: &Path, name: &str, document: &impl Serialize) -> Result<Written, ReceiptError> {
-    let mut file = Partial::create(dir, name)?;
+pub(crate) fn write_json(
+    dir: &Path,
+    name: &str,
+    document: &impl Serialize,
+    durable: Durable,
+) -> Result<Written, ReceiptError> {
+    let mut file = Partial::create(dir, name)?.durable(durable);
     let mut json = serde_json::to_vec_pretty(document).map_err(|err| file.fault(err.into()))?;
     json.push(b'\n');
     file.write_all(&json).map_err(|err| file.fault(err))?;
@@ -153,8 +159,8 @@ pub(crate) struct Download(Partial);
 
 impl Download {
     /// Begins `name` in `dir`.
-    pub(crate) fn create(dir: &Path, name: &str) -> Result<Self, ReceiptError> {
-        Partial::create(dir, name).map(Self)
+    pub(crate) fn create(dir: &Path, name: &str, durable: Durable) -> Result<Self, ReceiptError> {
+        Partial::create(dir, name).map(|file| Self(file.durable(durable)))
     }
 
     /// Appends to it.

@@ -1,6 +1,7 @@
 //! `tenantry folders`: drop folders, the files taken from them, and what somebody has to see to.
 
 mod check;
+mod explain;
 mod retry;
 
 use std::io::Write;
@@ -36,6 +37,8 @@ pub(super) struct FoldersArgs {
 enum FoldersCommand {
     /// Show a folder and its newest files, or one file
     Show(ShowArgs),
+    /// Say why a file in a folder is not taken, or what it waits for
+    Explain(explain::ExplainArgs),
     /// Take what is ready in a folder now, here, and leave it to the workers
     Scan(NamedArgs),
     /// Put a failed file back into its folder, once what it failed for is mended
@@ -88,6 +91,7 @@ pub(super) async fn folders(args: &FoldersArgs, app: &App, json: bool) -> anyhow
     match &args.command {
         None => list(app, json).await,
         Some(FoldersCommand::Show(args)) => show(&args.what, app, json).await,
+        Some(FoldersCommand::Explain(args)) => explain::explain(args, app, json).await,
         Some(FoldersCommand::Scan(args)) => scan(&args.name, app, json).await,
         Some(FoldersCommand::Retry(args)) => retry::retry(&args.id, &args.by, app, json).await,
         Some(FoldersCommand::Release(args)) => release(args, app, json).await,

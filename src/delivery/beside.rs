@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{DeliveryError, FileNames, delivered_name, load, write_json, write_rows};
+use super::{DeliveryError, Files, delivered_name, load, write_json, write_rows};
 use crate::ledger::BroughtBy;
 use crate::ledger::drops::JobOrigin;
 use crate::ledger::{Job, JobId, Ledger};
-use crate::receipt::{Form, Receipt};
+use crate::receipt::{Durable, Form, Receipt};
 
 /// How long the ledger is waited for. Whoever publishes comes again.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -26,11 +26,12 @@ pub(crate) struct Beside<'b> {
 }
 
 impl Beside<'_> {
-    fn names(&self, job: &Job, form: Form) -> FileNames {
-        let usual = FileNames::usual(form);
+    fn names(&self, job: &Job, form: Form) -> Files<'_> {
+        let usual = Files::usual(self.dir, form);
         let end = usual.rejects.clone();
-        let named = FileNames {
+        let named = Files {
             rejects: format!("{}.{end}", self.stem),
+            durable: Durable::Later,
             ..usual
         };
         let file = self.file.to_lowercase();
@@ -42,16 +43,17 @@ impl Beside<'_> {
         }
         // Longer than the file's own name, so that it is another one.
         let prefix = format!("{}.job-", self.stem);
-        FileNames {
+        Files {
             results: format!("{prefix}{}", named.results),
             rejects: format!("{prefix}{end}"),
             receipt: format!("{prefix}{}", named.receipt),
             prefix,
+            ..named
         }
     }
 }
 
-/// Writes the files of an ended job beside the one it was made of.
+/// Writes the files of an ended job beside the one it was made of. The caller puts them on disk.
 pub(crate) async fn write_beside(
     ledger: &Ledger,
     id: JobId,
@@ -60,9 +62,9 @@ pub(crate) async fn write_beside(
 ) -> Result<Receipt, DeliveryError> {
     let job = load(ledger, id, PATIENCE).await?;
     let names = beside.names(&job, form);
-    let (_, mut receipt) = write_rows(ledger, &job, beside.dir, form, &names, PATIENCE).await?;
+    let (_, mut receipt) = write_rows(ledger, &job, &names, PATIENCE).await?;
     receipt.origin = Some(BroughtBy::Drop(beside.origin.clone()));
     receipt.input.notes.extend(beside.notes.iter().cloned());
-    write_json(beside.dir, &names.receipt, &receipt)?;
+    write_json(beside.dir, &names.receipt, &receipt, names.durable)?;
     Ok(receipt)
 }

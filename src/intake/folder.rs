@@ -26,11 +26,11 @@
 //! together, so that a folder of small files costs a few transactions for hundreds of them. Which order is kept is said in
 //! [`ledger::drops`](crate::ledger::drops).
 //!
-//! - `names`: which names are left alone, and how names are shown, compared and ordered
-//! - `scan`, `filesystem`: looking through the directory, and what its system can be believed
+//! - `names`: which names are left alone, and how names are shown and ordered
+//! - `scan`, `filesystem`, `doorbell`: looking through `in`, and what its system can be believed
 //! - `settle`, `complete`: whether a file is all there
+//! - `observe`, `watch`: all of these together, in step 0; `wait`, `explain`: why a file is not taken yet
 //! - `sidecar`: what a file asks for
-//! - `observe`: all of these together; `wait`: why a file is not taken yet
 //! - `layout`: where things lie, and whose folder it is
 //! - `claim`: steps 1 to 3
 //! - `unsettled`: files that turn out not to be whole after step 3
@@ -46,7 +46,9 @@ mod claim;
 pub(super) mod complete;
 mod copy;
 mod corrects;
+mod doorbell;
 mod ending;
+mod explain;
 pub(super) mod filesystem;
 mod layout;
 pub(super) mod names;
@@ -81,8 +83,8 @@ use crate::service::Service;
 use layout::Layout;
 
 pub(crate) use again::put_back;
+pub(crate) use explain::{Explanation, explain};
 pub(crate) use probe::{look, probe};
-
 pub(crate) use rules::Rules;
 pub(crate) use serve::Folders;
 
@@ -113,6 +115,7 @@ impl From<DbError> for FolderError {
 }
 
 impl FolderError {
+    #[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
     fn io(path: &Path, error: io::Error) -> Self {
         Self::away(path, &error)
     }

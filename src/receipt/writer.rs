@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::partial::{Partial, remove};
+use super::partial::{Durable, Partial, remove};
 use super::{Form, ReceiptError, Written};
 use crate::input::RowView;
 use crate::table::Table;
@@ -99,6 +99,7 @@ impl<W: Write> RejectRows<W> {
 #[derive(Debug)]
 pub struct ResultsWriter {
     rows: ResultRows<Partial>,
+    durable: Durable,
 }
 
 impl ResultsWriter {
@@ -107,7 +108,17 @@ impl ResultsWriter {
         let out = Partial::create(dir, name)?;
         let path = out.path().to_owned();
         let rows = ResultRows::new(out, header, form).map_err(|error| ReceiptError { path, error })?;
-        Ok(Self { rows })
+        Ok(Self {
+            rows,
+            durable: Durable::Now,
+        })
+    }
+
+    /// The same, to be put on disk then.
+    #[must_use]
+    pub(crate) fn durable(mut self, durable: Durable) -> Self {
+        self.durable = durable;
+        self
     }
 
     /// Adds a row.
@@ -118,7 +129,7 @@ impl ResultsWriter {
 
     /// Completes the file.
     pub fn finish(self) -> Result<Written, ReceiptError> {
-        complete(self.rows.rows.table)
+        complete(self.rows.rows.table, self.durable)
     }
 }
 
@@ -129,6 +140,7 @@ pub struct RejectsWriter {
     name: String,
     header: Vec<String>,
     form: Form,
+    durable: Durable,
     /// There is no file before there is a row for it.
     rows: Option<RejectRows<Partial>>,
 }
@@ -141,6 +153,7 @@ impl RejectsWriter {
             name: name.to_owned(),
             header: header.to_vec(),
             form,
+            durable: Durable::Now,
             rows: None,
         }
     }
@@ -159,11 +172,18 @@ impl RejectsWriter {
         written.map_err(|error| rows.rows.table.out().fault(error))
     }
 
+    /// The same, to be put on disk then.
+    #[must_use]
+    pub(crate) fn durable(mut self, durable: Durable) -> Self {
+        self.durable = durable;
+        self
+    }
+
     /// Completes the file, if there were rows. If not, one that an earlier attempt at the job left is removed:
     /// it is not true any more.
     pub fn finish(self) -> Result<Option<Written>, ReceiptError> {
         if let Some(rows) = self.rows {
-            return complete(rows.rows.table).map(Some);
+            return complete(rows.rows.table, self.durable).map(Some);
         }
         let path = self.dir.join(&self.name);
         match remove(&path) {
@@ -173,10 +193,10 @@ impl RejectsWriter {
     }
 }
 
-fn complete(table: Table<Partial>) -> Result<Written, ReceiptError> {
+fn complete(table: Table<Partial>, durable: Durable) -> Result<Written, ReceiptError> {
     let path = table.out().path().to_owned();
     match table.finish() {
-        Ok((out, rows)) => out.finish(rows),
+        Ok((out, rows)) => out.durable(durable).finish(rows),
         Err(error) => Err(ReceiptError { path, error }),
     }
 }

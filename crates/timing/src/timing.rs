@@ -131,7 +131,9 @@ impl Iterator for DueTimes<'_> {
             },
             TimingSort::Cron(cron) => {
                 let (zone, after) = (&self.timing.zone.rules, self.after);
-                self.walk.get_or_insert_with(|| CivilWalk::new(cron, zone, after)).next()?
+                self.walk
+                    .get_or_insert_with(|| CivilWalk::new(cron, zone, after))
+                    .next()?
             }
         };
         if due.at <= self.after || self.timing.until.is_some_and(|until| due.at > until) {

@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -17,13 +17,11 @@ use super::layout::{self, is_same};
 use super::publish::{self, Leaving, Shelf, file_at};
 use super::reasons::{self, Refused};
 use super::scan::open;
-use super::sidecar::{self, Asked};
+use super::sidecar::Asked;
 use super::waiting::Written;
 use super::{Desk, FolderError, blocking, last_of, stem_and};
-use crate::config::SidecarUse;
 use crate::failpoint;
 use crate::input::{InputOptions, code};
-use crate::intake::Reason;
 use crate::ledger::audit::{Action, AuditEntry};
 use crate::ledger::drops::{DropChange, DropState, DroppedFile, JobOrigin};
 use crate::ledger::{Actor, Origin, OriginIntake, Via};
@@ -169,17 +167,19 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
         let expected = format!("expected a file called as one of {}", files.written().join(", "));
         return Ok(Judged::Refused(Refused::because("not-an-input", expected)));
     }
-    let owner = drop.owner.as_deref();
-    let submitter = desk.rules.submitter(owner);
+    let (rules, lies) = (desk.rules.clone(), path.clone());
+    let (dropped, owner) = (drop.file.clone(), drop.owner.clone());
+    let asked = blocking(move || rules.asked(Path::new(OsStr::from_bytes(&dropped)), &lies, owner.as_deref())).await?;
     let Asked {
         kind,
         parameters,
         ignore_not_kept,
         multiline_cells,
         idempotency_key,
-    } = match asked_for(desk, drop, &path, &submitter).await? {
-        Ok(asked) => asked,
-        Err(reasons) => return Ok(Judged::Refused(Refused::Because(reasons))),
+    } = match asked {
+        Ok(Ok(asked)) => asked,
+        Err(error) => return Ok(Judged::Later(format!("what lies beside {}: {error}", path.display()))),
+        Ok(Err(reasons)) => return Ok(Judged::Refused(Refused::Because(reasons))),
     };
     if desk.rules.refuses_repeated(kind) {
         let hashed = path.clone();
@@ -237,38 +237,10 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
         plan: None,
         is_for_workers: true,
     };
-    Ok(Judged::Fit(Box::new(request), Actor::new(submitter, Via::Folder)))
-}
-
-/// What a file asks for, by where it was dropped and what lies beside it, or everything that is wrong with that.
-async fn asked_for(
-    desk: &Desk,
-    drop: &DroppedFile,
-    path: &Path,
-    submitter: &str,
-) -> Result<Result<Asked, Vec<Reason>>, FolderError> {
-    let (config, dropped) = (
-        desk.rules.config.clone(),
-        Path::new(OsStr::from_bytes(&drop.file)).to_owned(),
-    );
-    let beside = path.with_file_name(sidecar::name_of(path.file_name().unwrap_or_default()));
-    let submitter = submitter.to_owned();
-    blocking(move || {
-        let mut document = Vec::new();
-        let opened = if config.sidecar == SidecarUse::No {
-            None
-        } else {
-            open(&beside).ok()
-        };
-        let has_document = opened.is_some_and(|file| file.take(sidecar::LONGEST).read_to_end(&mut document).is_ok());
-        sidecar::asked(
-            &config,
-            &dropped,
-            has_document.then_some(document.as_slice()),
-            &submitter,
-        )
-    })
-    .await
+    Ok(Judged::Fit(
+        Box::new(request),
+        Actor::new(desk.rules.submitter(drop.owner.as_deref()), Via::Folder),
+    ))
 }
 
 /// Looks whether a file is one, and whole as far as its end says.

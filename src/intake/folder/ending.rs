@@ -60,6 +60,7 @@ pub(super) async fn end_some(desk: &Desk) -> Result<(bool, Vec<DroppedFile>), Fo
             }
         }
     }
+    publish::sync(desk, &leaving).await?;
     failpoint::hit("drop-results");
     let failed = leaving.iter().find(|one| one.to == Shelf::Failed);
     if let Some(one) = failed.filter(|_| desk.rules.holds) {

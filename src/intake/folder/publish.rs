@@ -10,16 +10,17 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::{DONE, FAILED, Layout, WAITING, sync_dir};
-use super::reasons::is_ours;
 use super::{Desk, FolderError, blocking, copy};
 use crate::failpoint;
 use crate::ledger::audit::AuditEntry;
 use crate::ledger::drops::{DropChange, DropState, DroppedFile};
 
+/// Directories that are put on disk one by one.
+const FEW: usize = 4;
 /// Names tried for a directory.
 const MOST_NAMES: usize = 1_000;
 
@@ -192,8 +193,8 @@ fn move_all(layout: &Layout, moving: &[DroppedFile]) -> Vec<io::Result<()>> {
         })
         .collect();
     // A rename that is not on disk yet is found undone, and done again.
-    let parents = parents.iter().chain([&layout.root]);
-    match parents.map(|dir| sync_dir(dir)).collect::<io::Result<()>>() {
+    let mut parents = parents.iter().chain([&layout.root]);
+    match parents.try_for_each(|dir| sync_dir(dir)) {
         Ok(()) => moved,
         Err(error) => moving
             .iter()
@@ -226,6 +227,40 @@ pub(super) async fn set_modes(desk: &Desk, drop: &DroppedFile) -> Result<(), Fol
     set.map_err(|error| FolderError::io(&shown, error))
 }
 
+/// Puts what was written into the directories of these files on disk: one by one where they are few, and else all that waits to be
+/// written to their file system, which costs as much as a few of them.
+pub(super) async fn sync(desk: &Desk, leaving: &[Leaving]) -> Result<(), FolderError> {
+    let dirs: Vec<PathBuf> = leaving.iter().map(|one| desk.layout.path(&one.drop.place)).collect();
+    let root = desk.layout.root.clone();
+    let synced = blocking(move || {
+        if dirs.len() > FEW && sync_all(&root).is_ok() {
+            return Ok(());
+        }
+        dirs.iter().try_for_each(|dir| sync_one(dir))
+    });
+    synced.await?.map_err(|error| FolderError::io(&desk.layout.root, error))
+}
+
+#[cfg(target_os = "linux")]
+fn sync_all(root: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(root)?)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn sync_one(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_dir(dir)
+}
+
 /// The file of a row where it lies now.
 pub(super) fn file_at(layout: &Layout, drop: &DroppedFile) -> PathBuf {
     let name = Path::new(OsStr::from_bytes(&drop.file)).file_name().unwrap_or_default();
@@ -240,14 +275,18 @@ fn day(millis: i64) -> String {
 /// Gives what was written into a directory the mode that the folder's readers need, whatever this process' mask is.
 fn modes(dir: &Path, mode: u32, file: &str) -> io::Result<()> {
     let readable = (mode & 0o444) >> 2;
-    let special = fs::metadata(dir)?.permissions().mode() & 0o7000;
+    let own = fs::metadata(dir)?;
+    let special = own.permissions().mode() & 0o7000;
     fs::set_permissions(dir, fs::Permissions::from_mode(special | 0o700 | mode | readable))?;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_ours = is_ours(&entry.path()) && name != file;
-        // Sealed passwords stay their owner's.
-        if is_ours && !name.starts_with("passwords") && entry.file_type()?.is_file() {
+        // What was dropped stays as it came, and sealed passwords stay their owner's.
+        if name == file || (name.starts_with("passwords") && entry.path().extension().is_some_and(|end| end == "age")) {
+            continue;
+        }
+        let metadata = entry.metadata()?;
+        if metadata.is_file() && metadata.uid() == own.uid() {
             fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))?;
         }
     }

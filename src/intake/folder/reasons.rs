@@ -11,7 +11,7 @@ use crate::file::WholeFile;
 use crate::intake::Reason;
 use crate::ledger::drops::{DroppedFile, JobOrigin};
 use crate::plan::{FaultLog, RowFault};
-use crate::receipt::write_json;
+use crate::receipt::{Durable, write_json};
 use crate::table::{Form, Table};
 
 /// Faults written at most; what is beyond is counted.
@@ -99,7 +99,7 @@ pub(super) fn is_ours(path: &Path) -> bool {
         || name.ends_with(".partial")
         || name.contains(".rejects.")
         || name.contains(".job-")
-        || (name.starts_with("passwords") && name.ends_with(".age"))
+        || (name.starts_with("passwords") && path.extension().is_some_and(|end| end == "age"))
 }
 
 /// Writes all that is to be said of a refused file into the directory where it lies.
@@ -139,7 +139,9 @@ pub(super) fn write(
                     writeln!(text, "{fault}")?;
                 }
                 told += 1;
-                cells_of(fault).iter().for_each(|cell| rows.cell(cell));
+                for cell in &cells_of(fault) {
+                    rows.cell(cell);
+                }
                 rows.end_row()
             })?;
             all
@@ -165,7 +167,9 @@ pub(super) fn write(
                     &reason.expected,
                     reason.suggestion.as_deref().unwrap_or_default(),
                 ];
-                cells.into_iter().for_each(|cell| rows.cell(cell));
+                for cell in cells {
+                    rows.cell(cell);
+                }
                 rows.end_row()?;
             }
             reasons.len() as u64
@@ -182,7 +186,7 @@ pub(super) fn write(
     text.finish()?;
     let receipt = json!({ "job": null, "state": "refused", "origin": origin, "sha256": drop.sha256, "bytes": drop.seen.size,
         "reason": summary, "faults": all, "reasons": names.csv });
-    write_json(dir, &names.receipt, &receipt)
+    write_json(dir, &names.receipt, &receipt, Durable::Now)
         .map(std::mem::drop)
         .map_err(|error| error.error)
 }

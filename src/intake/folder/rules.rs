@@ -1,5 +1,7 @@
 //! What a folder's configuration asks, in the terms of the protocol.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +9,10 @@ use tenantry_jobs::JobKind;
 
 use super::layout::{DONE, FAILED, Layout};
 use super::reasons::Refused;
+use super::sidecar::{self, Asked};
 use super::{Desk, FolderError};
-use crate::config::{Approve, Complete, FolderConfig, OnFailed, Repeated, Submitter};
+use crate::config::{Approve, Complete, FolderConfig, OnFailed, Repeated, SidecarUse, Submitter};
+use crate::intake::Reason;
 use crate::ledger::JobLookup;
 
 /// What a folder is held to.
@@ -74,6 +78,37 @@ impl Rules {
             Repeated::Run => false,
             Repeated::ByKind => kind.policy().passwords == tenantry_jobs::Passwords::Only,
         }
+    }
+}
+
+impl Rules {
+    /// What a file asks for that was dropped as `file`, below `in`, and lies at `path` now, or why it is refused.
+    ///
+    /// # Errors
+    /// What lies beside it cannot be read.
+    pub(super) fn asked(
+        &self,
+        file: &Path,
+        path: &Path,
+        owner: Option<&str>,
+    ) -> io::Result<Result<Asked, Vec<Reason>>> {
+        let config = &self.config;
+        let beside = path.with_file_name(sidecar::name_of(path.file_name().unwrap_or_default()));
+        let document = match config.sidecar {
+            SidecarUse::No => None,
+            SidecarUse::Optional | SidecarUse::Required => sidecar::read(&beside)?,
+        };
+        let needs = config.sidecar == SidecarUse::Required || config.complete == Complete::Sidecar;
+        if needs && document.is_none() {
+            let expected = "expected its job document beside it, which is not there any more";
+            return Ok(Err(vec![Reason::new("", "no-document", "", expected)]));
+        }
+        Ok(sidecar::asked(
+            config,
+            file,
+            document.as_deref(),
+            &self.submitter(owner),
+        ))
     }
 }
 

@@ -68,15 +68,16 @@ pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &Written<'_>) -> R
                 changes,
                 row.note.clone(),
             ];
-            record.iter().for_each(|cell| rows.cell(cell));
+            for cell in &record {
+                rows.cell(cell);
+            }
             rows.end_row()
         };
         match each_kept_row(ledger, job, &mut plan, PATIENCE, &mut tell).await {
-            Ok(()) => {}
+            // Without rows: what is approved is the hash, and whoever approves can still ask for the plan.
+            Ok(()) | Err(KeptRowsError::RowsGone) => {}
             Err(KeptRowsError::Db(error)) => return Err(error.into()),
             Err(KeptRowsError::Io(error)) => return Err(fault(error)),
-            // What is approved is the hash; whoever approves can still ask for the plan.
-            Err(KeptRowsError::RowsGone) => {}
         }
         let (out, _) = rows.finish().map_err(fault)?;
         out.finish().map_err(fault)?;

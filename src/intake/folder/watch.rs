@@ -1,4 +1,5 @@
-//! Looking into a folder while it is served: at the pace that its system and its size allow, away from what does not wait for disks.
+//! Looking into a folder while it is served: when the doorbell rings, when something has had the time to settle, and every so often
+//! in any case, at the pace that its size allows, away from what does not wait for disks.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::claim::ReadyFile;
+use super::doorbell::Doorbell;
 use super::filesystem::FileSystem;
 use super::layout::{owner, seen_as};
 use super::observe::Observer;
@@ -20,8 +22,11 @@ const UNTOLD: Duration = Duration::from_secs(2);
 pub(super) struct Watch {
     /// Not here while it looks.
     observer: Option<Observer>,
-    pace: Pace,
-    next: Option<Instant>,
+    bell: Doorbell,
+    rescan: Duration,
+    /// When it is looked into next, and when at the earliest.
+    next: Instant,
+    earliest: Instant,
     has_looked: bool,
 }
 
@@ -30,13 +35,22 @@ impl Watch {
         let inbox = rules.layout.inbox();
         let shown = inbox.clone();
         let config = rules.config.clone();
-        let usual = config.rescan.min(UNTOLD);
-        let observer =
-            blocking(move || FileSystem::of(&inbox).map(|system| Observer::new(config, inbox, system))).await?;
+        let (name, rescan) = (rules.name.clone(), config.rescan);
+        let begun = blocking(move || {
+            let system = FileSystem::of(&inbox)?;
+            Ok((
+                Doorbell::hang(&name, &inbox, system),
+                Observer::new(config, inbox, system),
+            ))
+        });
+        let (bell, observer) = begun.await?.map_err(|error| FolderError::away(&shown, &error))?;
+        let now = Instant::now();
         Ok(Self {
-            observer: Some(observer.map_err(|error| FolderError::away(&shown, &error))?),
-            pace: Pace { usual },
-            next: None,
+            observer: Some(observer),
+            bell,
+            rescan,
+            next: now,
+            earliest: now,
             has_looked: false,
         })
     }
@@ -67,29 +81,47 @@ impl Watch {
 
     /// Waits until there may be something to see, for no longer than that.
     pub(super) async fn wait(&self, at_most: Duration) {
-        tokio::time::sleep(at_most).await;
+        let end = Instant::now() + at_most;
+        tokio::select! {
+            () = self.bell.rings() => tokio::time::sleep_until(self.earliest.min(end)).await,
+            () = tokio::time::sleep_until(end) => {}
+        }
     }
 
     /// Looks into the folder if it is time to. Whether it did.
     pub(super) async fn look(&mut self, desk: &Desk) -> Result<bool, FolderError> {
         let is_lined_up = self.observer.as_ref().is_some_and(Observer::has_more);
-        if is_lined_up || self.next.is_some_and(|at| at > Instant::now()) {
+        let now = Instant::now();
+        if is_lined_up || now < self.earliest || (now < self.next && !self.bell.has_rung()) {
             return Ok(false);
         }
         let Some(mut observer) = self.observer.take() else {
             return Ok(false);
         };
+        // Whatever comes from here on rings again.
+        self.bell.answer();
         let (observer, looked) = blocking(move || {
             let looked = observer.look();
             observer.tell();
             (observer, looked)
         })
         .await?;
-        let pause = self.pace.pause(observer.took(), observer.expected());
+        let usual = if self.bell.is_silent() {
+            self.rescan.min(UNTOLD)
+        } else {
+            self.rescan
+        };
+        let (took, expected) = (observer.took(), observer.expected());
         self.observer = Some(observer);
-        looked.map_err(|error| FolderError::away(&desk.layout.inbox(), &error))?;
+        let directories = looked.map_err(|error| FolderError::away(&desk.layout.inbox(), &error))?;
+        if self.bell.watch(&directories) {
+            // What came into them before they were listened to is found by looking again.
+            self.bell.ring();
+        }
+        let now = Instant::now();
+        self.next = now + Pace { usual }.pause(took, expected);
+        self.earliest = now + Pace::shortest(took);
         self.has_looked = true;
-        self.next = Some(Instant::now() + pause);
         Ok(true)
     }
 

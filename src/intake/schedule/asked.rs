@@ -229,7 +229,12 @@ impl Schedules<'_> {
     }
 
     /// Ends a pause. How many times of it are made up for: as the schedule makes up for missed ones, if that is asked for.
-    pub(crate) async fn resume(self, known: &KnownSchedule, catches_up: bool, by: &Actor) -> Result<usize, ScheduleError> {
+    pub(crate) async fn resume(
+        self,
+        known: &KnownSchedule,
+        catches_up: bool,
+        by: &Actor,
+    ) -> Result<usize, ScheduleError> {
         let now = self.now();
         let look = due::look_at_end_of_pause(&known.schedule, &known.timing, &known.rules, now);
         let since = known.schedule.pause.as_ref().map_or(now, |pause| pause.at);

@@ -186,7 +186,9 @@ impl Starter {
                 }
                 (rows::source(&path), files)
             }
-            FoundRows::Ends(state, reason, why) => return Ok(Began::Ends(self.ends(start, state, reason).because(why))),
+            FoundRows::Ends(state, reason, why) => {
+                return Ok(Began::Ends(self.ends(start, state, reason).because(why)));
+            }
             FoundRows::NotYet(after, why) => return Ok(Began::Later(FireState::Waiting, now + after, why)),
         };
         crate::failpoint::hit("after-file");

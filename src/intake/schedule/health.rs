@@ -78,7 +78,12 @@ async fn examined(app: &App) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// What is wrong with a schedule, if something is.
-fn judged(schedule: &Schedule, known: &Result<KnownSchedule, Vec<String>>, last: &LastFires, now: i64) -> Option<Finding> {
+fn judged(
+    schedule: &Schedule,
+    known: &Result<KnownSchedule, Vec<String>>,
+    last: &LastFires,
+    now: i64,
+) -> Option<Finding> {
     let name = &schedule.name;
     let known = match known {
         Ok(known) => known,

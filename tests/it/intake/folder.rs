@@ -4,6 +4,7 @@
 mod away;
 mod commands;
 mod crash;
+mod files;
 mod rows;
 mod waiting;
 
@@ -41,15 +42,8 @@ impl Folder {
         let root = place.path("drop");
         std::fs::create_dir(&root).expect("made");
         let folder = Self { place, root };
-        folder.configure(&folder.section("users", &folder.root, kind, more));
+        folder.configure(&section("users", &folder.root, kind, more));
         folder
-    }
-
-    pub(super) fn section(&self, name: &str, path: &Path, kind: &str, more: &str) -> String {
-        let path = path.display();
-        format!(
-            "[folders.{name}]\npath = \"{path}\"\nkind = \"{kind}\"\ncomplete = \"whole\"\nsettle = \"0s\"\n{more}\n"
-        )
     }
 
     pub(super) fn configure(&self, text: &str) {
@@ -173,6 +167,12 @@ impl Folder {
     }
 }
 
+/// The section of a folder whose files are taken at once.
+pub(super) fn section(name: &str, path: &Path, kind: &str, more: &str) -> String {
+    let path = path.display();
+    format!("[folders.{name}]\npath = \"{path}\"\nkind = \"{kind}\"\ncomplete = \"whole\"\nsettle = \"0s\"\n{more}\n")
+}
+
 pub(super) fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let mut names: Vec<String> = entries
@@ -249,7 +249,7 @@ async fn a_file_becomes_a_job_and_lies_with_its_results() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_ready_together_go_in_the_order_of_their_names() {
     let folder = Folder::new(On::Sqlite).await;
-    folder.configure(&folder.section("patches", &folder.path(""), "update-account", ""));
+    folder.configure(&section("patches", &folder.path(""), "update-account", ""));
     folder.set_up();
     for n in (1..=12).rev() {
         folder.drop(&format!("patch{n}.csv"), format!("customer,city\nA-1,City {n}\n"));

@@ -254,7 +254,10 @@ fn what_becomes_of_a_fire_whose_predecessor_has_not_ended() {
         "one that awaits approval is at work"
     );
     assert_eq!(turn(WaitOne, FireCause::Due, &[running]), FireTurn::Wait);
-    assert_eq!(turn(WaitOne, FireCause::Due, &[running, waiting]), FireTurn::Skip(waiting));
+    assert_eq!(
+        turn(WaitOne, FireCause::Due, &[running, waiting]),
+        FireTurn::Skip(waiting)
+    );
     assert_eq!(turn(Wait, FireCause::Due, &[running, waiting]), FireTurn::Wait);
     assert_eq!(turn(Allow, FireCause::Due, &[running]), FireTurn::Begin);
     assert_eq!(turn(Supersede, FireCause::Due, &[running]), FireTurn::Wait);

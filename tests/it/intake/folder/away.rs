@@ -11,7 +11,7 @@ async fn a_folder_of_another_installation_is_left_alone() {
     let folder = Folder::new(On::Sqlite).await;
     folder.set_up();
     let second = Folder::new(On::Sqlite).await;
-    second.configure(&folder.section("mine", &folder.path(""), "bulk-add-users", ""));
+    second.configure(&section("mine", &folder.path(""), "bulk-add-users", ""));
     folder.drop("users.csv", users(&["a"]));
     let drained = second.drain();
     let ours = folder.place.ledger().await.installation().number().to_string();

@@ -50,13 +50,13 @@ async fn a_scan_takes_what_is_ready_and_leaves_it_to_the_workers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_file_is_put_back_once_what_it_failed_for_is_mended() {
     let folder = Folder::new(On::Sqlite).await;
-    folder.configure(&folder.section("users", &folder.path(""), "set-seats", ""));
+    folder.configure(&section("users", &folder.path(""), "set-seats", ""));
     folder.set_up();
     folder.drop("users.csv", users(&["a"]));
     folder.drain();
     let listed = folder.tenantry(&["folders", "show", "users", "--json"]).ends(0).json();
     let id = listed["files"][0]["id"].as_str().expect("an id").to_owned();
-    folder.configure(&folder.section("users", &folder.path(""), "bulk-add-users", ""));
+    folder.configure(&section("users", &folder.path(""), "bulk-add-users", ""));
     folder.tenantry(&["folders", "retry", &id, "--by", "anna"]).ends(0);
     let twice = folder.tenantry(&["folders", "retry", &id]).ends(2);
     assert!(twice.err.contains("is there already"), "{}", twice.err);

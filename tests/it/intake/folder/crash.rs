@@ -130,6 +130,7 @@ on_both! {
 }
 
 /// Case 13, at random: many deaths in a row, at any step, at any turn.
+#[expect(clippy::print_stdout, reason = "a run that fails is to be repeated")]
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random() {
     let mut deaths = 0;
@@ -204,7 +205,7 @@ async fn what_is_not_the_same_twice_is_not_run_twice() {
         .out
         .trim()
         .to_owned();
-    folder.configure(&folder.section("passwords", &folder.path(""), "reset-passwords", ""));
+    folder.configure(&section("passwords", &folder.path(""), "reset-passwords", ""));
     folder.set_up();
     let ledger = folder.place.ledger().await;
     crate::place::apply(&ledger, "bulk-add-users", &users(&["a"])).await;

@@ -11,8 +11,8 @@ async fn corrected_rejects_come_back_and_say_whose_they_are() {
     let folder = Folder::with(On::Sqlite, "skip_invalid = true").await;
     let other = folder.place.path("seats");
     std::fs::create_dir(&other).expect("made");
-    let both = folder.section("users", &folder.path(""), "bulk-add-users", "skip_invalid = true")
-        + &folder.section("seats", &other, "set-seats", "");
+    let both = section("users", &folder.path(""), "bulk-add-users", "skip_invalid = true")
+        + &section("seats", &other, "set-seats", "");
     folder.configure(&both);
     folder.set_up();
     folder.drop("users.csv", MIXED);
