@@ -10,6 +10,7 @@ mod customers;
 mod decide;
 mod destination;
 mod doctor;
+mod folders;
 mod input;
 mod inspect;
 mod keygen;
@@ -99,6 +100,8 @@ enum Command {
     Schedules(schedules::SchedulesArgs),
     /// List the workers: who works on jobs, and who was lost
     Workers,
+    /// List drop folders, show what became of files, and see to folders that do not go on
+    Folders(folders::FoldersArgs),
     /// List jobs, newest first
     Jobs(inspect::JobsArgs),
     /// Show one job
@@ -310,6 +313,12 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
             until_stopped(config, CommandEnd::Fine, async |app| worker::worker(&args, app).await).await
         }
         Command::Schedules(args) => on_ledger(config, async |app| schedules::schedules(args, app, json).await).await,
+        Command::Folders(args) => {
+            until_stopped(config, CommandEnd::Unfinished, async |app| {
+                folders::folders(&args, app, json).await
+            })
+            .await
+        }
         Command::Workers => on_ledger(config, async |app| workers::workers(app, json).await).await,
         Command::Jobs(args) => on_ledger(config, async |app| inspect::jobs(args, app, json).await).await,
         Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,

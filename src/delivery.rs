@@ -4,6 +4,7 @@
 //! they are whole. `run` writes them chunk by chunk while the job still works; should it die before the end,
 //! a worker on the same machine writes them anew, because the ledger knows where they were to lie, and as what.
 
+mod beside;
 mod not_applied;
 mod told;
 mod trial;
@@ -19,12 +20,14 @@ use crate::db::{DbError, patiently};
 use crate::input::RowView;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome, RowRecord};
 use crate::receipt::{
-    Download, FileMade, Form, InputFiles, Line, RECEIPT, Receipt, ReceiptError, RejectRows, RejectsWriter, ResultRows,
-    ResultsWriter, TableFormat, Written, passwords_name, rejects_name, results_name, write_private,
+    Download, Durable, FileMade, Form, InputFiles, Line, RECEIPT, Receipt, ReceiptError, RejectRows, RejectsWriter,
+    ResultRows, ResultsWriter, TableFormat, Written, passwords_name, rejects_name, results_name, write_json,
+    write_private,
 };
 
 use told::{ChunkTold, RowDetails};
 
+pub(crate) use beside::{Beside, write_beside};
 pub(crate) use not_applied::{NotApplied, not_applied};
 pub(crate) use trial::try_dir;
 
@@ -171,10 +174,52 @@ fn lock(dir: &Path) -> Result<Option<File>, DeliveryError> {
     })
 }
 
+/// Where the files of a job are to be written, as what, and how they are to be called.
+struct Files<'f> {
+    dir: &'f Path,
+    form: Form,
+    results: String,
+    rejects: String,
+    receipt: String,
+    /// What stands before the names of all others.
+    prefix: String,
+    durable: Durable,
+}
+
+impl<'f> Files<'f> {
+    fn usual(dir: &'f Path, form: Form) -> Self {
+        Self {
+            dir,
+            form,
+            results: results_name(form.format).to_owned(),
+            rejects: rejects_name(form.format).to_owned(),
+            receipt: RECEIPT.to_owned(),
+            prefix: String::new(),
+            durable: Durable::Now,
+        }
+    }
+}
+
 async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Duration) -> Result<(), DeliveryError> {
-    let id = job.id;
-    let mut results = ResultsWriter::create(dir, &job.header, form)?;
-    let mut rejects = RejectsWriter::create(dir, &job.header, form);
+    let (job, mut receipt) = write_rows(ledger, job, &Files::usual(dir, form), patience).await?;
+    receipt.origin = patiently(patience, || ledger.brought_by(job.seq)).await?;
+    receipt.write(dir)?;
+    crate::failpoint::hit("before-delivered");
+    let (path, format) = (dir.display().to_string(), form.format.as_str());
+    patiently(patience, || ledger.delivered(job.seq, &path, format)).await?;
+    Ok(())
+}
+
+/// Writes all files of a job but the receipt, waiting for chunks that are not done yet. The job as it has ended, and the receipt.
+async fn write_rows(
+    ledger: &Ledger,
+    job: &Job,
+    names: &Files<'_>,
+    patience: Duration,
+) -> Result<(Job, Receipt), DeliveryError> {
+    let (id, dir, form, durable) = (job.id, names.dir, names.form, names.durable);
+    let mut results = ResultsWriter::create(dir, &names.results, &job.header, form)?.durable(durable);
+    let mut rejects = RejectsWriter::create(dir, &names.rejects, &job.header, form).durable(durable);
     let told = patiently(patience, || RowDetails::of(ledger, job)).await?;
     let mut done = 0;
     loop {
@@ -199,7 +244,9 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
     let (results, rejects) = blocking(move || Ok((results.finish()?, rejects.finish()?))).await?;
     let mut files = Vec::new();
     for made in patiently(patience, || ledger.artifacts(&job)).await? {
-        files.push(download(ledger, &job, &made, dir, patience).await?);
+        let name = format!("{}{}", names.prefix, delivered_name(&made.name));
+        let file = Download::create(dir, &name, durable)?;
+        files.push(download(ledger, &job, &made, (name, file), patience).await?);
     }
     // Whose submitter writes them in the clear needs no file that only the submitter's own key opens.
     let sealed = if job.parameters.in_the_clear {
@@ -209,7 +256,7 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
     };
     for (nth, part) in (1..).zip(&sealed) {
         if let Some(passwords) = patiently(patience, || ledger.sealed_passwords(&job, *part)).await? {
-            let name = passwords_name(nth, sealed.len());
+            let name = format!("{}{}", names.prefix, passwords_name(nth, sealed.len()));
             let written = write_private(dir, &name, &passwords.data, passwords.accounts)?;
             files.push(FileMade {
                 name,
@@ -218,11 +265,8 @@ async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Dur
             });
         }
     }
-    receipt(&job, &results, rejects.as_ref(), files).write(dir)?;
-    crate::failpoint::hit("before-delivered");
-    let (path, format) = (dir.display().to_string(), form.format.as_str());
-    patiently(patience, || ledger.delivered(job.seq, &path, format)).await?;
-    Ok(())
+    let receipt = receipt(&job, &results, rejects.as_ref(), files);
+    Ok((job, receipt))
 }
 
 /// Writes a file that a row made.
@@ -230,11 +274,9 @@ async fn download(
     ledger: &Ledger,
     job: &Job,
     made: &Made,
-    dir: &Path,
+    (name, mut file): (String, Download),
     patience: Duration,
 ) -> Result<FileMade, DeliveryError> {
-    let name = delivered_name(&made.name);
-    let mut file = Download::create(dir, &name)?;
     let mut block = 0;
     while let Some(bytes) = patiently(patience, || ledger.artifact_block(job, made, block)).await? {
         file.write(&bytes)?;
@@ -302,6 +344,7 @@ fn receipt(job: &Job, results: &Written, rejects: Option<&Written>, files: Vec<F
             notes: job.input_notes.clone(),
         },
         submitted_by: job.submitted_by.clone(),
+        origin: None,
         started_at: time(job.started_at),
         finished_at: time(job.finished_at),
         results: results.name(),
@@ -334,6 +377,7 @@ fn each_row(
     mut each: impl FnMut(&RowView<'_>, &RowRecord, &Line<'_>) -> Result<(), DeliveryError>,
 ) -> Result<(), DeliveryError> {
     let (mut place, mut subject) = (String::new(), String::new());
+    let job = told.job().to_string();
     for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
         let record = rows.record(row.number, row.line);
         told.write(&row, &record, &mut place, &mut subject);
@@ -344,6 +388,7 @@ fn each_row(
             subject: &subject,
             message: &record.message,
             id: &record.id,
+            job: &job,
         };
         each(&row, &record, &line)?;
     }

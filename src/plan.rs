@@ -17,6 +17,7 @@ mod hash;
 pub(crate) mod held;
 mod impact;
 mod kept;
+mod kept_rows;
 mod mark;
 mod open;
 mod place;
@@ -49,6 +50,7 @@ pub(crate) use hash::PlanHash;
 pub(crate) use impact::Impact;
 pub use impact::Limits;
 pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
+pub(crate) use kept_rows::{KeptRowsError, ToldRow, each_kept_row};
 pub(crate) use open::PlanInput;
 use open::{Unkept, open};
 pub(crate) use place::Place;
@@ -57,7 +59,7 @@ pub(crate) use remote::settled;
 pub(crate) use repeated::Repeated;
 use repeated::RepeatedRows;
 pub(crate) use slice::Slice;
-pub(crate) use subjects::{About, ChunkSubjects, Subjects};
+pub(crate) use subjects::{About, ChunkSubjects, Subjects, names_told};
 pub(crate) use sync::{preview_sync, sync_source};
 pub(crate) use together::check_first;
 use touched::{TouchedRows, Touching};
@@ -86,6 +88,17 @@ pub enum RowSource {
         /// What of it to read.
         options: InputOptions,
     },
+    /// A file that others have put where it lies: no link is followed, and it is called by the name they gave it.
+    Dropped {
+        /// Where it lies.
+        path: PathBuf,
+        /// What messages and the job call it.
+        name: String,
+        /// What of it to read.
+        options: InputOptions,
+        /// How much there is to read, once it is unpacked, as far as that is known to be little.
+        bytes: Option<u64>,
+    },
     /// What was read from standard input or another pipe.
     Spooled {
         /// All of it.
@@ -107,13 +120,17 @@ pub enum RowSource {
 impl RowSource {
     /// Whether it is read in less time than it takes to have another thread do so.
     pub(crate) fn is_small(&self) -> bool {
-        matches!(self, Self::Bytes { data, .. } if data.len() <= SMALL)
+        match self {
+            Self::Bytes { data, .. } => data.len() <= SMALL,
+            Self::Dropped { bytes, .. } => bytes.is_some_and(|bytes| bytes <= SMALL as u64),
+            Self::Path { .. } | Self::Spooled { .. } => false,
+        }
     }
 
     /// What of it to read, where there is a choice.
     fn options(&self) -> Option<&InputOptions> {
         match self {
-            Self::Path { options, .. } | Self::Spooled { options, .. } => Some(options),
+            Self::Path { options, .. } | Self::Dropped { options, .. } | Self::Spooled { options, .. } => Some(options),
             Self::Bytes { .. } => None,
         }
     }
@@ -121,7 +138,9 @@ impl RowSource {
     /// Reads this sheet of it.
     fn choose(&mut self, sheet: &str) {
         match self {
-            Self::Path { options, .. } | Self::Spooled { options, .. } => options.sheet = Some(sheet.to_owned()),
+            Self::Path { options, .. } | Self::Dropped { options, .. } | Self::Spooled { options, .. } => {
+                options.sheet = Some(sheet.to_owned());
+            }
             Self::Bytes { .. } => {}
         }
     }
@@ -130,6 +149,7 @@ impl RowSource {
     pub fn name(&self) -> String {
         let name = match self {
             Self::Path { path, .. } => path.display().to_string(),
+            Self::Dropped { name, .. } => name.clone(),
             Self::Spooled { rows, .. } => rows.name().to_owned(),
             Self::Bytes { name, .. } => name.clone(),
         };
@@ -140,7 +160,7 @@ impl RowSource {
     /// What a plan calls it, by which it is found again: [`PIPED`] where only whoever applies the plan can hand it in.
     pub(crate) fn place(&self) -> PathBuf {
         match self {
-            Self::Path { path, .. } => path.clone(),
+            Self::Path { path, .. } | Self::Dropped { path, .. } => path.clone(),
             Self::Spooled { .. } => PIPED.into(),
             Self::Bytes { name, .. } => name.into(),
         }

@@ -17,13 +17,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::input::Sha256;
-use crate::ledger::{Counts, JobId, JobState, Parameters};
+use crate::ledger::{BroughtBy, Counts, JobId, JobState, Parameters};
 pub use crate::table::{Form, TableFormat};
 
 mod partial;
 mod writer;
 
+pub(crate) use partial::Durable;
 use partial::Partial;
+pub(crate) use writer::JOB_COLUMN;
 pub use writer::{Line, RejectRows, RejectsWriter, ResultRows, ResultsWriter};
 
 /// The file name of the results.
@@ -63,6 +65,9 @@ pub struct Receipt {
     pub input: InputFiles,
     /// Who asked for it.
     pub submitted_by: String,
+    /// The file of a drop folder that it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<BroughtBy>,
     /// When work on it began; `None` if it never did.
     pub started_at: Option<Timestamp>,
     /// When the last row had its outcome.
@@ -114,12 +119,22 @@ pub struct InputFiles {
 impl Receipt {
     /// Writes `receipt.json` into `dir`.
     pub fn write(&self, dir: &Path) -> Result<Written, ReceiptError> {
-        let mut file = Partial::create(dir, RECEIPT)?;
-        let mut json = serde_json::to_vec_pretty(self).map_err(|err| file.fault(err.into()))?;
-        json.push(b'\n');
-        file.write_all(&json).map_err(|err| file.fault(err))?;
-        file.finish(0)
+        write_json(dir, RECEIPT, self, Durable::Now)
     }
+}
+
+/// Writes a document under that name into `dir`.
+pub(crate) fn write_json(
+    dir: &Path,
+    name: &str,
+    document: &impl Serialize,
+    durable: Durable,
+) -> Result<Written, ReceiptError> {
+    let mut file = Partial::create(dir, name)?.durable(durable);
+    let mut json = serde_json::to_vec_pretty(document).map_err(|err| file.fault(err.into()))?;
+    json.push(b'\n');
+    file.write_all(&json).map_err(|err| file.fault(err))?;
+    file.finish(0)
 }
 
 /// The name of the `nth` of `of` files with new users' passwords, counted from 1.
@@ -144,8 +159,8 @@ pub(crate) struct Download(Partial);
 
 impl Download {
     /// Begins `name` in `dir`.
-    pub(crate) fn create(dir: &Path, name: &str) -> Result<Self, ReceiptError> {
-        Partial::create(dir, name).map(Self)
+    pub(crate) fn create(dir: &Path, name: &str, durable: Durable) -> Result<Self, ReceiptError> {
+        Partial::create(dir, name).map(|file| Self(file.durable(durable)))
     }
 
     /// Appends to it.

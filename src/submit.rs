@@ -50,6 +50,8 @@ pub struct Submission {
     pub not_before: Option<i64>,
     /// Who is told the outcome, of this job or of the one that is the same.
     pub reply_to: Option<ReplyTo>,
+    /// Why somebody has to approve it whatever the limits say.
+    pub approval: Option<String>,
     /// Directory on this machine that results are written to.
     pub out_dir: Option<String>,
     /// The plan to go by: rows that are no longer as it says are rejected.
@@ -146,6 +148,7 @@ struct Opened {
     reply_to: Option<ReplyTo>,
     origin: Option<Origin>,
     not_before: Option<i64>,
+    approval: Option<String>,
     planning: Planning,
 }
 
@@ -227,6 +230,7 @@ impl Submitter<'_> {
             reply_to: submission.reply_to,
             origin: submission.origin,
             not_before: submission.not_before,
+            approval: submission.approval,
             planning,
         })
     }
@@ -284,6 +288,7 @@ impl Submitter<'_> {
             reply_to,
             origin,
             not_before,
+            approval,
             planning,
         } = opened;
         let ledger = self.ledger;
@@ -351,7 +356,7 @@ impl Submitter<'_> {
             plan_hash,
             checks_drift: spooling.plan.is_some() || not_before.is_some(),
             undoes: None,
-            gate: self.rules.limits.gate(Some(kind), &totals, &impact),
+            gate: self.rules.limits.gate_too(approval, Some(kind), &totals, &impact),
         };
         if commit.gate.is_some() {
             let head = KeptHead {

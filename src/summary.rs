@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::delivery::{NotApplied, recorded_format};
-use crate::ledger::{Counts, Job, JobId, JobState, Parameters, ReplyTo, Undone};
+use crate::ledger::{BroughtBy, Counts, Job, JobId, JobState, Parameters, ReplyTo, Undone};
 use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, rejects_name, results_name};
 use tenantry_jobs::{Undo, rules::RESTORE_WITHIN_MILLIS};
@@ -30,6 +30,9 @@ pub(crate) struct JobSummary {
     pub(crate) undo: Option<String>,
     pub(crate) input: InputSummary,
     pub(crate) submitted_by: String,
+    /// The file of a drop folder that it was made of, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<BroughtBy>,
     pub(crate) created_at: String,
     pub(crate) started_at: Option<String>,
     pub(crate) finished_at: Option<String>,
@@ -105,6 +108,7 @@ impl JobSummary {
                 notes: job.input_notes.clone(),
             },
             submitted_by: job.submitted_by.clone(),
+            origin: None,
             created_at: rfc3339(job.created_at),
             started_at: job.started_at.map(rfc3339),
             finished_at: job.finished_at.map(rfc3339),

@@ -1,5 +1,5 @@
-//! A worker: the runner over every job and, beside it, the inbox, the schedules, the care for the store's tokens, answers to who asks
-//! how it is and, if it is to drain, the look whether anything is left.
+//! A worker: the runner over every job and, beside it, the inbox, the drop folders, the schedules, the care for the store's tokens,
+//! answers to who asks how it is and, if it is to drain, the look whether anything is left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::intake::folder::Folders;
 use crate::intake::schedule::{self, Quiet};
 use crate::intake::{LedgerDoor, inbox};
 use crate::ledger::Scope;
@@ -30,10 +31,10 @@ pub(crate) struct WorkerOptions {
     pub(crate) concurrency: Option<usize>,
     /// Whether it takes in jobs of other programs. Only a queue in Redis has an inbox.
     pub(crate) inbox: bool,
-    /// Whether it serves the intakes that bring jobs by themselves.
-    pub(crate) intakes: bool,
-    /// The schedules of the configuration.
-    pub(crate) schedules: ScheduleSync,
+    /// The drop folders that it serves.
+    pub(crate) folders: Folders,
+    /// The schedules of the configuration; `None` where schedules are not served.
+    pub(crate) schedules: Option<ScheduleSync>,
     /// Whether it stops when no job is left to work on.
     pub(crate) drain: bool,
     /// Where it says how it is.
@@ -51,22 +52,24 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
     if let (Queue::Redis(redis), true) = (&service.queue, options.inbox) {
         beside.spawn(inbox::serve(redis.clone(), LedgerDoor::new(service), stop.clone()));
     }
+    beside.spawn(options.folders.clone().serve(service.clone(), stop.clone()));
     if let Some(store) = service.stores.remote.clone() {
         beside.spawn(tick(store, stop.clone()));
     }
-    let schedules = options.intakes.then(Quiet::default);
-    if let Some(quiet) = schedules.clone() {
-        let (service, stop, sync) = (service.clone(), stop.clone(), options.schedules);
-        beside.spawn(schedule::serve(service, sync, quiet, stop));
-    }
+    let schedules = options.schedules.map(|sync| {
+        let quiet = Quiet::default();
+        beside.spawn(schedule::serve(service.clone(), sync, quiet.clone(), stop.clone()));
+        quiet
+    });
     let draining = options.drain.then(|| {
         let draining = Draining {
             service: service.clone(),
             runner: runner.clone(),
             inbox: options.inbox,
+            folders: options.folders.clone(),
             schedules,
         };
-        beside.spawn(draining.until_nothing_is_left(stop.clone()))
+        beside.spawn(draining.drain(stop.clone()))
     });
     beside.close();
     // Answered until the last chunk in hand has ended.
@@ -109,33 +112,23 @@ async fn tick(store: Arc<dyn RemoteStore>, stop: CancellationToken) {
     }
 }
 
-/// A worker that ends when nothing is left.
+/// What a worker that is to drain looks at.
 struct Draining {
     service: Service,
     runner: Runner,
     inbox: bool,
+    folders: Folders,
     /// Set where schedules are served.
     schedules: Option<Quiet>,
 }
 
 impl Draining {
-    /// Stops the worker when no job is open, nothing is due or waits at the inbox and results were tried to be written; of how many
-    /// jobs they could not be.
-    async fn until_nothing_is_left(self, stop: CancellationToken) -> usize {
-        let service = &self.service;
+    /// Stops the worker when no job is open, nothing waits at the inbox or lies ready in a folder, and results were tried to be
+    /// written; of how many jobs they could not be.
+    async fn drain(self, stop: CancellationToken) -> usize {
         let mut unwritten = 0;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-            let waiting = match &service.queue {
-                Queue::Redis(redis) if self.inbox => inbox::waiting(redis).await.unwrap_or(true),
-                _ => false,
-            };
-            let is_quiet = self.schedules.as_ref().is_none_or(Quiet::is_quiet);
-            let open = service.ledger.has_open_jobs().await.unwrap_or(true);
-            let untold = matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true);
-            if !waiting
-                && is_quiet
-                && !open
-                && !untold
+            if !self.has_work().await
                 && let Ok(failed) = self.runner.deliver().await
             {
                 unwritten = failed;
@@ -143,5 +136,19 @@ impl Draining {
             }
         }
         unwritten
+    }
+
+    /// Whether anything is left. Ways in are asked before jobs, for what leaves them becomes one.
+    async fn has_work(&self) -> bool {
+        let Self { service, folders, .. } = self;
+        let waits = match &service.queue {
+            Queue::Redis(redis) if self.inbox => inbox::waiting(redis).await.unwrap_or(true),
+            _ => false,
+        };
+        waits
+            || !folders.are_quiet(service).await
+            || self.schedules.as_ref().is_some_and(|schedules| !schedules.is_quiet())
+            || service.ledger.has_open_jobs().await.unwrap_or(true)
+            || (matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true))
     }
 }

@@ -51,6 +51,7 @@ impl Office {
             submitted_by: Actor::new("bench", Via::Cli),
             origin: None,
             not_before: None,
+            approval: None,
             reply_to: None,
             out_dir: None,
             plan: None,

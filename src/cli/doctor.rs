@@ -7,10 +7,13 @@ use serde_json::json;
 
 use super::CommandEnd;
 use super::output;
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::db::{Db, SCHEMA_VERSION};
+use crate::intake::folder::{Rules, look};
 use crate::intake::schedule;
-use crate::ledger::Actor;
-use crate::service::health::examine;
+use crate::ledger::{Actor, Ledger};
+use crate::service::health::{Examination, Finding, examine};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -18,14 +21,43 @@ pub(super) struct DoctorArgs {
     /// nobody waits for
     #[arg(long)]
     repair: bool,
+    /// Look at all records one by one: whether outcomes add up, every change has its before-image, nothing belongs to nobody. It
+    /// takes as long as there are records
+    #[arg(long)]
+    deep: bool,
     /// Who has it repaired
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }
 
+/// What is to be said of the drop folders, as far as the ledger is there to be asked.
+async fn folders(config: &Config) -> Vec<Finding> {
+    let served: Vec<_> = config.folders.values().filter(|folder| folder.enabled).collect();
+    let url = config.ledger.url.reveal();
+    if served.is_empty() || !matches!(Db::inspect(url).await, Ok(SCHEMA_VERSION)) {
+        return Vec::new();
+    }
+    // What keeps it from being opened is said of the ledger.
+    let Ok(ledger) = Ledger::open_with(url, config.ledger.options(), Clock::system()).await else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for folder in served {
+        let rules = Rules::new(folder.clone(), config.results.form().bom);
+        findings.push(look(&ledger, &rules).await);
+    }
+    ledger.close().await;
+    findings
+}
+
 pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
     let stores = crate::registry::stores(config, None).map_err(|error| error.to_string());
-    let mut findings = examine(config, stores, args.repair.then_some(&args.by)).await;
+    let asked = Examination {
+        repair: args.repair.then_some(&args.by),
+        is_deep: args.deep,
+    };
+    let mut findings = examine(config, stores, asked).await;
+    findings.extend(folders(config).await);
     findings.extend(schedule::findings(config).await);
     let mut out = output::out();
     for finding in &findings {

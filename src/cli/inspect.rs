@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::CommandEnd;
 use super::destination::ResultsFormat;
-use super::outcome::{passwords, tell, tell_result};
+use super::outcome::{passwords, tell, tell_all, tell_result};
 use super::output::{self, ProgressDisplay};
 use super::text_table::TextTable;
 use crate::app::App;
@@ -181,7 +181,7 @@ pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Resul
 }
 
 pub(super) async fn show(args: &OneJobArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
-    tell(&app.service.find(&args.job).await?, json)?;
+    tell_all(app, &app.service.find(&args.job).await?, json).await?;
     Ok(CommandEnd::Fine)
 }
 

@@ -35,12 +35,20 @@ pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: boo
 /// Prints how a job that was worked on or waited for ended, and says what to do next, with the passwords it handed out as well.
 pub(super) async fn tell_result(app: &App, job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
     let passwords = if json { None } else { passwords(app, job).await };
-    told(job, passwords, json)
+    told(job, &JobSummary::of(job), passwords, json)
 }
 
 /// Prints how a job is, and says what to do next.
 pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
-    told(job, None, json)
+    told(job, &JobSummary::of(job), None, json)
+}
+
+/// As [`tell`], with what brought the job.
+pub(super) async fn tell_all(app: &App, job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
+    let mut summary = JobSummary::of(job);
+    let service = &app.service;
+    summary.origin = service.patiently(|| service.ledger.brought_by(job.seq)).await?;
+    told(job, &summary, None, json)
 }
 
 /// What to do about the passwords that a job handed out; `None` if it handed out none, or in the clear, where its submitter is
@@ -69,16 +77,15 @@ pub(super) async fn passwords(app: &App, job: &Job) -> Option<String> {
     ))
 }
 
-fn told(job: &Job, passwords: Option<String>, json: bool) -> anyhow::Result<CommandEnd> {
-    let summary = JobSummary::of(job);
+fn told(job: &Job, summary: &JobSummary, passwords: Option<String>, json: bool) -> anyhow::Result<CommandEnd> {
     let mut out = output::out();
     if json {
         writeln!(out, "{}", summary.to_json())?;
     } else {
-        output::summary(&mut out, &summary)?;
+        output::summary(&mut out, summary)?;
     }
     out.flush()?;
-    let next = output::next(job, &summary).into_iter().chain(passwords);
+    let next = output::next(job, summary).into_iter().chain(passwords);
     for next in next.filter(|_| !json) {
         output::say(&format!("next: {next}"));
     }

@@ -170,6 +170,7 @@ impl FileSubmission<'_> {
             idempotency_key: self.args.idempotency_key.clone(),
             origin: None,
             not_before: self.not_before,
+            approval: None,
             reply_to: None,
             plan: self.plan,
             out_dir: None,

@@ -20,15 +20,15 @@ pub(super) struct SchedulesArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Show a schedule: what it is, its next times and what came of the last ones
-    Show(show::ShowArgs),
+    Show(show::ScheduleShowArgs),
     /// List what is due in the time to come, of all schedules
     Next(next::NextArgs),
     /// Say what a cron expression means, when that is and what becomes of it where clocks change; needs no ledger
     Explain(explain::ExplainArgs),
     /// Show what would be submitted at a due time, row by row, without writing anything
-    Plan(show::PlanArgs),
+    Plan(show::SchedulePlanArgs),
     /// Fire once now; no due time is used up by it
-    Run(change::RunArgs),
+    Run(change::ScheduleRunArgs),
     /// Pass over a due time to come
     Skip(change::SkipArgs),
     /// Do nothing at due times until the schedule is resumed

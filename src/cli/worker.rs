@@ -6,6 +6,7 @@ use clap::Args;
 use super::{CommandEnd, output};
 use crate::app::App;
 use crate::config::Config;
+use crate::intake::folder::Folders;
 use crate::intake::schedule;
 use crate::listen::Listener;
 use crate::worker::{self, WorkerOptions};
@@ -15,6 +16,9 @@ pub(super) struct WorkerArgs {
     /// Stop when no job is left to work on
     #[arg(long)]
     drain: bool,
+    /// Take nothing in from drop folders: for a copy of a ledger that is in use
+    #[arg(long)]
+    no_intakes: bool,
     /// Chunks worked on at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: Option<u16>,
@@ -22,9 +26,6 @@ pub(super) struct WorkerArgs {
     /// nowhere]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
-    /// Take in nothing: no jobs of the inbox, of drop folders or of schedules, as with a copy of a database in use
-    #[arg(long)]
-    no_intakes: bool,
 }
 
 pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<CommandEnd> {
@@ -42,8 +43,12 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<Comma
         listener,
         concurrency,
         inbox: config.inbox.enabled && !args.no_intakes,
-        intakes: !args.no_intakes,
-        schedules: schedule::of_configuration(config),
+        folders: if args.no_intakes {
+            Folders::default()
+        } else {
+            Folders::new(config.folders.values().filter(|folder| folder.enabled).cloned())
+        },
+        schedules: (!args.no_intakes).then(|| schedule::of_configuration(config)),
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::db::DbError;
 use crate::input::RowView;
-use crate::ledger::{ChunkRows, Job, Ledger, RowRecord};
+use crate::ledger::{ChunkRows, Job, JobId, Ledger, RowRecord};
 use crate::plan::{About, Place, Subjects};
 
 /// Tells of the rows of one job.
@@ -43,6 +43,10 @@ impl RowDetails {
 }
 
 impl ChunkTold {
+    pub(super) fn job(&self) -> JobId {
+        self.told.job.id
+    }
+
     /// Writes both of a row in place of what `place` and `subject` held.
     pub(super) fn write(&self, row: &RowView<'_>, record: &RowRecord, place: &mut String, subject: &mut String) {
         let RowDetails { job, subjects } = &self.told;

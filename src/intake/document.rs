@@ -108,14 +108,11 @@ pub(crate) struct FileDocument {
 }
 
 impl FileDocument {
-    /// Reads one, or tells everything that is wrong with it.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Vec<Reason>> {
+    /// Reads one as far as it can be read, with everything that is wrong with it.
+    pub(crate) fn parse(bytes: &[u8]) -> (Self, Vec<Reason>) {
         let mut reading = Reading::default();
-        let document = reading.file_document(bytes);
-        match document {
-            Some(document) if reading.is_sound() => Ok(document),
-            _ => Err(reading.into_reasons()),
-        }
+        let document = reading.file_document(bytes).unwrap_or_default();
+        (document, reading.into_reasons())
     }
 }
 

@@ -169,6 +169,7 @@ impl LedgerDoor {
             idempotency_key: document.idempotency_key.or(default_key),
             origin: None,
             not_before: None,
+            approval: None,
             reply_to,
             plan: None,
             out_dir: None,

@@ -26,6 +26,6 @@ mod sync;
 
 pub(crate) use asked::{Schedules, late, upcoming};
 pub(crate) use health::findings;
-pub(crate) use known::Known;
+pub(crate) use known::KnownSchedule;
 pub(crate) use serve::{Quiet, serve};
 pub(crate) use sync::{definition, of_configuration};

@@ -174,6 +174,26 @@ impl Limits {
         },
     };
 
+    /// As [`gate`](Self::gate) for a plan that is also to be approved for the reason `also`, if there is one.
+    pub fn gate_too(
+        &self,
+        also: Option<String>,
+        kind: Option<&dyn JobKind>,
+        totals: &Totals,
+        impact: &Impact,
+    ) -> Option<Gate> {
+        let gate = self.gate(kind, totals, impact);
+        let Some(also) = also.filter(|_| totals.create + totals.change > 0) else {
+            return gate;
+        };
+        let mut gate = gate.unwrap_or(Gate {
+            reasons: Vec::new(),
+            expires_millis: self.approval_within.as_millis() as i64,
+        });
+        gate.reasons.push(also);
+        Some(gate)
+    }
+
     /// Why a plan has to be approved; `None` when it need not.
     pub fn gate(&self, kind: Option<&dyn JobKind>, totals: &Totals, impact: &Impact) -> Option<Gate> {
         if !self.approval || totals.create + totals.change == 0 {

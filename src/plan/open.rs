@@ -311,6 +311,9 @@ pub(super) fn read_from(source: &RowSource, job: &dyn JobKind, header_line: u64)
 fn read(source: &RowSource, job: &dyn JobKind) -> Result<Input, InputError> {
     let mut input = match source {
         RowSource::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
+        RowSource::Dropped {
+            path, name, options, ..
+        } => Input::open_no_link(path, name, input::InputLimits::default(), options)?,
         RowSource::Spooled { rows, options } => Input::of_spooled(rows, input::InputLimits::default(), options)?,
         RowSource::Bytes {
             name,

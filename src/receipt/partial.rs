@@ -7,8 +7,18 @@ use std::path::{Path, PathBuf};
 use super::{ReceiptError, Written};
 use crate::input::Meter;
 
+/// When a file is put on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// Before it has its name.
+    Now,
+    /// By the caller, for many at once and before anybody relies on them.
+    Later,
+}
+
 #[derive(Debug)]
 pub(super) struct Partial {
+    durable: Durable,
     file: File,
     /// Where it is being written.
     temporary: PathBuf,
@@ -38,6 +48,7 @@ impl Partial {
         let file = remove(&temporary).and_then(|()| options.write(true).create_new(true).open(&temporary));
         match file {
             Ok(file) => Ok(Self {
+                durable: Durable::Now,
                 file,
                 temporary,
                 path,
@@ -47,14 +58,24 @@ impl Partial {
         }
     }
 
+    /// The same, to be put on disk then.
+    pub(super) fn durable(mut self, durable: Durable) -> Self {
+        self.durable = durable;
+        self
+    }
+
     /// Puts it on disk, then gives it its name, then puts the name on disk.
     pub(super) fn finish(self, rows: u64) -> Result<Written, ReceiptError> {
         let dir = self.path.parent().unwrap_or(Path::new("."));
-        self.file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.temporary, &self.path))
-            .and_then(|()| sync_dir(dir))
-            .map_err(|err| self.fault(err))?;
+        let named = match self.durable {
+            Durable::Now => self
+                .file
+                .sync_all()
+                .and_then(|()| fs::rename(&self.temporary, &self.path))
+                .and_then(|()| sync_dir(dir)),
+            Durable::Later => fs::rename(&self.temporary, &self.path),
+        };
+        named.map_err(|err| self.fault(err))?;
         Ok(Written {
             path: self.path.clone(),
             sha256: self.meter.sha256(),

@@ -3,15 +3,17 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::partial::{Partial, remove};
-use super::{Form, ReceiptError, Written, rejects_name, results_name};
+use super::partial::{Durable, Partial, remove};
+use super::{Form, ReceiptError, Written};
 use crate::input::RowView;
 use crate::table::Table;
 
-/// The columns we add to results. Those of rejects are among them.
-const OURS: [&str; 7] = ["_row", "_place", "_outcome", "_code", "_subject", "_message", "_id"];
+/// The columns we add to results.
+const OF_RESULTS: [&str; 7] = ["_row", "_place", "_outcome", "_code", "_subject", "_message", "_id"];
 /// The columns we add to rejects.
-const OF_REJECTS: [&str; 4] = ["_place", "_code", "_subject", "_message"];
+const OF_REJECTS: [&str; 5] = ["_place", "_code", "_subject", "_message", JOB_COLUMN];
+/// The column of rejects that says which job rejected them, so that they are known when they are handed in again.
+pub(crate) const JOB_COLUMN: &str = "_job";
 
 /// What is said of a row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +30,8 @@ pub struct Line<'l> {
     pub message: &'l str,
     /// GUID of the record concerned; may be empty.
     pub id: &'l str,
+    /// The job; may be empty.
+    pub job: &'l str,
 }
 
 /// Results as a table: the rows of the input in its order, each followed by what came of it.
@@ -40,7 +44,7 @@ impl<W: Write> ResultRows<W> {
     /// Begins with the header.
     pub fn new(out: W, header: &[String], form: Form) -> io::Result<Self> {
         Ok(Self {
-            rows: InputRows::new(out, header, &OURS, form)?,
+            rows: InputRows::new(out, header, &OF_RESULTS, form)?,
         })
     }
 
@@ -79,7 +83,7 @@ impl<W: Write> RejectRows<W> {
     /// Adds a row.
     pub fn write(&mut self, row: &RowView<'_>, line: &Line<'_>) -> io::Result<()> {
         self.rows.cells(row);
-        for cell in [line.place, line.code, line.subject, line.message] {
+        for cell in [line.place, line.code, line.subject, line.message, line.job] {
             self.rows.table.cell(cell);
         }
         self.rows.table.end_row()
@@ -95,15 +99,26 @@ impl<W: Write> RejectRows<W> {
 #[derive(Debug)]
 pub struct ResultsWriter {
     rows: ResultRows<Partial>,
+    durable: Durable,
 }
 
 impl ResultsWriter {
-    /// Begins the file in `dir`. It appears under its name with [`finish`](Self::finish); dropped before, nothing is left.
-    pub fn create(dir: &Path, header: &[String], form: Form) -> Result<Self, ReceiptError> {
-        let out = Partial::create(dir, results_name(form.format))?;
+    /// Begins the file of that name in `dir`. It appears under its name with [`finish`](Self::finish); dropped before, nothing is left.
+    pub fn create(dir: &Path, name: &str, header: &[String], form: Form) -> Result<Self, ReceiptError> {
+        let out = Partial::create(dir, name)?;
         let path = out.path().to_owned();
         let rows = ResultRows::new(out, header, form).map_err(|error| ReceiptError { path, error })?;
-        Ok(Self { rows })
+        Ok(Self {
+            rows,
+            durable: Durable::Now,
+        })
+    }
+
+    /// The same, to be put on disk then.
+    #[must_use]
+    pub(crate) fn durable(mut self, durable: Durable) -> Self {
+        self.durable = durable;
+        self
     }
 
     /// Adds a row.
@@ -114,7 +129,7 @@ impl ResultsWriter {
 
     /// Completes the file.
     pub fn finish(self) -> Result<Written, ReceiptError> {
-        complete(self.rows.rows.table)
+        complete(self.rows.rows.table, self.durable)
     }
 }
 
@@ -122,19 +137,23 @@ impl ResultsWriter {
 #[derive(Debug)]
 pub struct RejectsWriter {
     dir: PathBuf,
+    name: String,
     header: Vec<String>,
     form: Form,
+    durable: Durable,
     /// There is no file before there is a row for it.
     rows: Option<RejectRows<Partial>>,
 }
 
 impl RejectsWriter {
-    /// Prepares to write the file in `dir`; nothing is created yet.
-    pub fn create(dir: &Path, header: &[String], form: Form) -> Self {
+    /// Prepares to write the file of that name in `dir`; nothing is created yet.
+    pub fn create(dir: &Path, name: &str, header: &[String], form: Form) -> Self {
         Self {
             dir: dir.to_owned(),
+            name: name.to_owned(),
             header: header.to_vec(),
             form,
+            durable: Durable::Now,
             rows: None,
         }
     }
@@ -144,7 +163,7 @@ impl RejectsWriter {
         let rows = if let Some(rows) = &mut self.rows {
             rows
         } else {
-            let out = Partial::create(&self.dir, rejects_name(self.form.format))?;
+            let out = Partial::create(&self.dir, &self.name)?;
             let path = out.path().to_owned();
             let rows = RejectRows::new(out, &self.header, self.form);
             self.rows.insert(rows.map_err(|error| ReceiptError { path, error })?)
@@ -153,13 +172,20 @@ impl RejectsWriter {
         written.map_err(|error| rows.rows.table.out().fault(error))
     }
 
+    /// The same, to be put on disk then.
+    #[must_use]
+    pub(crate) fn durable(mut self, durable: Durable) -> Self {
+        self.durable = durable;
+        self
+    }
+
     /// Completes the file, if there were rows. If not, one that an earlier attempt at the job left is removed:
     /// it is not true any more.
     pub fn finish(self) -> Result<Option<Written>, ReceiptError> {
         if let Some(rows) = self.rows {
-            return complete(rows.rows.table).map(Some);
+            return complete(rows.rows.table, self.durable).map(Some);
         }
-        let path = self.dir.join(rejects_name(self.form.format));
+        let path = self.dir.join(&self.name);
         match remove(&path) {
             Ok(()) => Ok(None),
             Err(error) => Err(ReceiptError { path, error }),
@@ -167,10 +193,10 @@ impl RejectsWriter {
     }
 }
 
-fn complete(table: Table<Partial>) -> Result<Written, ReceiptError> {
+fn complete(table: Table<Partial>, durable: Durable) -> Result<Written, ReceiptError> {
     let path = table.out().path().to_owned();
     match table.finish() {
-        Ok((out, rows)) => out.finish(rows),
+        Ok((out, rows)) => out.durable(durable).finish(rows),
         Err(error) => Err(ReceiptError { path, error }),
     }
 }
@@ -188,7 +214,7 @@ impl<W: Write> InputRows<W> {
         let ours = header
             .iter()
             .rev()
-            .take_while(|name| OURS.contains(&name.as_str()))
+            .take_while(|name| OF_RESULTS.contains(&name.as_str()) || **name == JOB_COLUMN)
             .count();
         let header = header[..header.len() - ours].iter().map(String::as_str);
         Ok(Self {

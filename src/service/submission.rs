@@ -35,6 +35,8 @@ pub struct SubmitRequest {
     pub not_before: Option<i64>,
     /// Who is told the outcome, of this job or of the one that is the same.
     pub reply_to: Option<ReplyTo>,
+    /// Why somebody has to approve it whatever the limits say.
+    pub approval: Option<String>,
     /// The plan to go by: rows that are no longer as it says are rejected.
     pub plan: Option<PlanFile>,
     /// Directory on this machine that results are to be written to by its workers, wherever that is not the submitter's business.
@@ -108,6 +110,7 @@ impl Service {
             origin: request.origin,
             not_before: request.not_before,
             reply_to: request.reply_to,
+            approval: request.approval,
             out_dir: request.out_dir,
             plan: request.plan,
         })

@@ -1,10 +1,12 @@
 //! Jobs of other programs, over a real Redis: taken in once, refused with reasons, never lost.
 
+mod folder;
 mod full;
 mod jobs;
 mod replies;
 mod schedules;
 mod storm;
+mod unwilling;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -44,7 +44,7 @@ fn results_are_the_rows_and_what_came_of_them() {
         strings(&["b\"ob", "x,y", "1\r\n2"]),
         strings(&["short"]),
     ]);
-    let mut results = ResultsWriter::create(dir.path(), &header, Form::default()).expect("a file");
+    let mut results = ResultsWriter::create(dir.path(), "results.csv", &header, Form::default()).expect("a file");
     for (row, message) in block.rows().zip(["", "=1+1", "a, b"]) {
         let line = Line {
             place: "row 1, line 2",
@@ -78,11 +78,11 @@ fn results_are_the_rows_and_what_came_of_them() {
 fn nothing_is_left_of_a_file_given_up_or_interrupted() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let header = strings(&["a"]);
-    drop(ResultsWriter::create(dir.path(), &header, Form::default()).expect("a file"));
+    drop(ResultsWriter::create(dir.path(), "results.csv", &header, Form::default()).expect("a file"));
     assert!(names(dir.path()).is_empty());
 
     fs::write(dir.path().join("results.csv.partial"), "left by a killed worker").expect("room");
-    let written = ResultsWriter::create(dir.path(), &header, Form::default())
+    let written = ResultsWriter::create(dir.path(), "results.csv", &header, Form::default())
         .and_then(ResultsWriter::finish)
         .expect("room");
     assert_eq!(
@@ -90,8 +90,8 @@ fn nothing_is_left_of_a_file_given_up_or_interrupted() {
         "a,_row,_place,_outcome,_code,_subject,_message,_id\n"
     );
 
-    let missing =
-        ResultsWriter::create(&dir.path().join("none"), &header, Form::default()).expect_err("no such directory");
+    let missing = ResultsWriter::create(&dir.path().join("none"), "results.csv", &header, Form::default())
+        .expect_err("no such directory");
     assert!(
         missing.to_string().contains("none/results.csv.partial: No such file"),
         "{missing}"
@@ -104,7 +104,7 @@ fn rejects_exist_only_where_there_are_any() {
     let header = strings(&["a", "b"]);
     let block = block(&[strings(&["1", "2"])]);
     let row = block.row(0).expect("a row");
-    let mut rejects = RejectsWriter::create(dir.path(), &header, Form::default());
+    let mut rejects = RejectsWriter::create(dir.path(), "rejects.csv", &header, Form::default());
     let line = Line {
         place: "row 1, line 2",
         code: "invalid",
@@ -115,10 +115,10 @@ fn rejects_exist_only_where_there_are_any() {
     assert!(rejects.finish().expect("room").is_some());
     assert_eq!(
         fs::read_to_string(dir.path().join("rejects.csv")).expect("rejects"),
-        "a,b,_place,_code,_subject,_message\n1,2,\"row 1, line 2\",invalid,,b: `2`: a letter\n"
+        "a,b,_place,_code,_subject,_message,_job\n1,2,\"row 1, line 2\",invalid,,b: `2`: a letter,\n"
     );
     assert_eq!(
-        RejectsWriter::create(dir.path(), &header, Form::default())
+        RejectsWriter::create(dir.path(), "rejects.csv", &header, Form::default())
             .finish()
             .expect("room"),
         None
@@ -158,6 +158,7 @@ fn the_receipt_reads_as_written() {
         },
         input: InputFiles::default(),
         submitted_by: "ann".to_owned(),
+        origin: None,
         started_at: None,
         finished_at: "2026-01-02T03:04:05Z".parse().ok(),
         results: "results.csv".to_owned(),
@@ -192,13 +193,14 @@ const WHY: Line<'_> = Line {
     subject: "ida",
     message: "why",
     id: "",
+    job: "",
 };
 
 proptest! {
     #[test]
     fn cells_come_back_as_they_were((header, table) in table()) {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut results = ResultsWriter::create(dir.path(), &header, Form::default()).expect("a file");
+        let mut results = ResultsWriter::create(dir.path(), "results.csv", &header, Form::default()).expect("a file");
         for row in block(&table).rows() {
             results.write(&row, &WHY).expect("room");
         }
@@ -218,7 +220,7 @@ proptest! {
         let mut texts = Vec::new();
         let (mut header, mut block) = (header, block(&table));
         for _ in 0..3 {
-            let mut rejects = RejectsWriter::create(dir.path(), &header, Form::default());
+            let mut rejects = RejectsWriter::create(dir.path(), "rejects.csv", &header, Form::default());
             for row in block.rows() {
                 rejects.write(&row, &WHY).expect("room");
             }

@@ -40,6 +40,7 @@ fn submission(kind: &str, csv: impl Into<String>, key: Option<&str>) -> Submissi
         submitted_by: by("tester"),
         origin: None,
         not_before: None,
+        approval: None,
         reply_to: None,
         out_dir: None,
         plan: None,

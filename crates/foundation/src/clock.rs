@@ -92,7 +92,7 @@ impl Clock {
     /// How far this machine's clock is ahead of the followed one, in milliseconds, if that is more than a little.
     pub fn is_off_by(&self) -> Option<i64> {
         let TimeSource::Followed(_) = &self.0 else { return None };
-        let ahead = machine_millis() - self.now_millis();
+        let ahead = machine_millis() + set_by_test() - self.now_millis();
         (ahead.abs() > OFF_BY_MILLIS).then_some(ahead)
     }
 

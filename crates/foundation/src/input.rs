@@ -167,6 +167,16 @@ impl Input {
         Self::new(TextSource::open(path)?, limits, options)
     }
 
+    /// Opens a file that others may have put a link in the place of, and that has another name for people: no link is followed.
+    pub fn open_no_link(
+        path: &Path,
+        name: &str,
+        limits: InputLimits,
+        options: &InputOptions,
+    ) -> Result<Self, InputError> {
+        Self::new(TextSource::open_no_link(path, name)?, limits, options)
+    }
+
     /// Reads what was kept of a pipe, and the header of what the options name.
     pub fn of_spooled(spooled: &SpooledInput, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         Self::from_reader_with(spooled.name(), Box::new(spooled.reader()), limits, options)

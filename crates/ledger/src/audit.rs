@@ -78,6 +78,12 @@ pub enum Action {
     Skipped,
     /// Somebody asked for fires of a schedule; the note says which.
     Fired,
+    /// A dropped file was refused; the note says which, and why.
+    Refused,
+    /// A folder, or a file found in one, was taken for this ledger's; the note says which.
+    Adopted,
+    /// A folder that held at a failure was let go on.
+    Released,
 }
 
 impl Action {
@@ -103,6 +109,9 @@ impl Action {
             Action::Removed => "removed",
             Action::Skipped => "skipped",
             Action::Fired => "fired",
+            Action::Refused => "refused",
+            Action::Adopted => "adopted",
+            Action::Released => "released",
         }
     }
 }

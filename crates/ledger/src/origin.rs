@@ -3,7 +3,10 @@
 //! Either has a record of its own, which is linked to the job in the transaction that records the job, or finds the one that is
 //! the same. So a program that dies is followed by one that sees either both or neither, and nothing is submitted twice.
 
-use super::{Committed, JobId};
+use serde::{Deserialize, Serialize};
+
+use super::drops::JobOrigin;
+use super::{JobId, Ledger};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_foundation::moment::rfc3339;
 
@@ -16,6 +19,52 @@ pub struct Origin {
     pub seq: i64,
     /// The fence by which the submitter holds the record; whoever takes it over has a higher one.
     pub fence: i64,
+}
+
+/// What brought a job, for people and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BroughtBy {
+    /// A file of a drop folder.
+    Drop(JobOrigin),
+    /// A due time of a schedule.
+    Fire(FireOrigin),
+}
+
+/// The due time of a schedule that brought a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FireOrigin {
+    /// The schedule's name.
+    pub schedule: String,
+    /// The time as the schedule says it.
+    pub nominal: String,
+    /// Its instant.
+    pub due: String,
+    /// `due`, `catch-up`, `backfill` or `manual`.
+    pub cause: String,
+    /// Who asked for it, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<String>,
+}
+
+impl Ledger {
+    /// What brought a job, if no person did.
+    pub async fn brought_by(&self, job: i64) -> Result<Option<BroughtBy>, DbError> {
+        if let Some(drop) = self.origin_of(job).await? {
+            return Ok(Some(BroughtBy::Drop(drop)));
+        }
+        let fire = self.fire_of(job).await?;
+        Ok(fire.map(|fire| {
+            BroughtBy::Fire(FireOrigin {
+                due: rfc3339(fire.due),
+                cause: fire.cause.as_str().to_owned(),
+                schedule: fire.schedule,
+                nominal: fire.nominal,
+                asked_by: fire.asked_by,
+            })
+        }))
+    }
 }
 
 /// The ways in that keep records of their own.
@@ -39,16 +88,25 @@ impl OriginIntake {
 }
 
 /// How a job is to be linked to what brought it.
-pub(super) struct Link<'l> {
+pub(super) struct JobLink<'l> {
     pub(super) origin: Origin,
     pub(super) job: JobId,
     /// Of the file's bytes.
     pub(super) sha256: &'l str,
 }
 
+/// Why nothing is to be recorded of a submission.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Settled {
+    /// It has its job.
+    Linked(JobId),
+    /// It is not its submitter's any more.
+    Lost,
+}
+
 /// What has become of origins already, in their order: `None` of one that its submitter holds and that has no job.
-pub(super) fn known(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<Committed>>, DbError> {
-    let mut known = vec![None; origins.len()];
+pub(super) fn settled(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<Settled>>, DbError> {
+    let mut settled = vec![None; origins.len()];
     for intake in OriginIntake::ALL {
         let of_it = origins
             .iter()
@@ -64,20 +122,20 @@ pub(super) fn known(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<O
         );
         let wanted: Vec<Vec<Value>> = of_it.iter().map(|(_, origin)| vec![origin.seq.into()]).collect();
         for ((at, origin), rows) in of_it.iter().zip(tx.query_each(&sql, &wanted)?) {
-            known[*at] = answer(*origin, rows.first())?;
+            settled[*at] = answer(*origin, rows.first())?;
         }
     }
-    Ok(known)
+    Ok(settled)
 }
 
-fn answer(origin: Origin, row: Option<&Row>) -> Result<Option<Committed>, DbError> {
+fn answer(origin: Origin, row: Option<&Row>) -> Result<Option<Settled>, DbError> {
     let Some(row) = row else {
-        return Ok(Some(Committed::OriginLost));
+        return Ok(Some(Settled::Lost));
     };
     if row.opt_text(1)?.is_some() {
-        return Ok(Some(Committed::Same(JobId::read(row, 1)?)));
+        return Ok(Some(Settled::Linked(JobId::read(row, 1)?)));
     }
-    Ok((row.int(0)? != origin.fence).then_some(Committed::OriginLost))
+    Ok((row.int(0)? != origin.fence).then_some(Settled::Lost))
 }
 
 /// What the audit record says of origins, in their order.
@@ -93,7 +151,9 @@ pub(super) fn notes(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<O
             continue;
         }
         let sql = match intake {
-            OriginIntake::Drop => "SELECT folder, name, 0 FROM drops WHERE seq = $1",
+            OriginIntake::Drop => {
+                "SELECT f.name, d.name, 0 FROM drops d JOIN folders f ON f.id = d.folder WHERE d.seq = $1"
+            }
             OriginIntake::Fire => "SELECT schedule, nominal, due FROM fires WHERE seq = $1",
         };
         let wanted: Vec<Vec<Value>> = of_it.iter().map(|(_, origin)| vec![origin.seq.into()]).collect();
@@ -110,7 +170,7 @@ pub(super) fn notes(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<O
 }
 
 /// Links jobs to what brought them. If one of these is not its submitter's any more, nothing of the transaction may stay.
-pub(super) fn link(tx: &mut dyn Tx, links: &[Link<'_>]) -> Result<(), DbError> {
+pub(super) fn link(tx: &mut dyn Tx, links: &[JobLink<'_>]) -> Result<(), DbError> {
     for intake in OriginIntake::ALL {
         let sets: Vec<Vec<Value>> = links
             .iter()

@@ -12,7 +12,7 @@ use crate::cli::CommandEnd;
 use crate::cli::output::{self, SHOWN};
 use crate::ledger::{Job, JobState};
 use crate::plan::held::HeldRows;
-use crate::plan::{KeptPlan, KeptRow, Subjects};
+use crate::plan::{KeptPlan, KeptRow, KeptRowsError, ToldRow, each_kept_row};
 
 /// Shows the plan of a job.
 pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow::Result<CommandEnd> {
@@ -35,7 +35,6 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
             job.id
         );
     }
-    let subjects = service.patiently(|| Subjects::of(&service.ledger, &job)).await?;
     let mut shown = PlanTable {
         out: output::out(),
         job: &job,
@@ -54,33 +53,12 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
             json!(job.kind)
         )?;
     }
-    let is_undo = job.undo_of.is_some();
-    for (chunk, _) in service.patiently(|| service.ledger.chunk_states(job.seq)).await? {
-        let about = match &subjects {
-            Some(subjects) => service.patiently(|| subjects.chunk(chunk, None)).await?,
-            None => None,
-        };
-        let Some(about) = about else {
-            bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id);
-        };
-        let (first, last) = about.rows();
-        let mut next = plan.next(last).await?;
-        for row in first..=last {
-            let told = match next.take_if(|next| next.row == row) {
-                Some(told) => {
-                    next = plan.next(last).await?;
-                    Some(told)
-                }
-                None if is_undo => continue,
-                None => None,
-            };
-            let told = match told {
-                _ if plan.repeated.contains(&row) => KeptRow::bare(row, "reject"),
-                Some(told) => told,
-                None => KeptRow::bare(row, "create"),
-            };
-            shown.row(&told, about.line(row), || about.subject(row))?;
-        }
+    let patience = service.settings.patience;
+    let mut show = |told: &ToldRow<'_>| shown.row(told.row, told.line(), || told.subject());
+    let told = each_kept_row(&service.ledger, &job, &mut plan, patience, &mut show).await;
+    match told {
+        Err(KeptRowsError::RowsGone) => bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id),
+        told => told?,
     }
     shown.close(&plan.hash)?;
     Ok(CommandEnd::Fine)

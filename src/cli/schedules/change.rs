@@ -16,7 +16,7 @@ use crate::ledger::fires::FireState;
 use crate::moment::rfc3339;
 
 #[derive(Debug, Args)]
-pub(super) struct RunArgs {
+pub(super) struct ScheduleRunArgs {
     /// The schedule
     name: String,
     /// As if it were this due time, such as 2026-12-24T18:00 in the schedule's zone [default: now]
@@ -115,7 +115,7 @@ fn say(json: bool, mut told: serde_json::Value, done: &str, sentence: &str) -> a
     Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+pub(super) async fn run(args: &ScheduleRunArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let schedules = Schedules { service: &app.service };
     let known = schedules.find(&args.name).await?;
     let time = schedules.due_or_now(&known, args.due.as_deref())?;

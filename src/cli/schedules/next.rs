@@ -12,7 +12,7 @@ use super::show::told_time;
 use crate::app::App;
 use crate::cli::text_table::TextTable;
 use crate::cli::{CommandEnd, output};
-use crate::intake::schedule::{Known, Schedules};
+use crate::intake::schedule::{KnownSchedule, Schedules};
 use crate::ledger::fires::FireState;
 use crate::moment::rfc3339;
 use crate::timing::Due;
@@ -39,7 +39,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 struct Upcoming<'k> {
     at: i64,
     nominal: String,
-    known: &'k Known,
+    known: &'k KnownSchedule,
     /// What becomes of it, where it is not carried out.
     instead: &'static str,
     /// How many more there are, where they are not listed.

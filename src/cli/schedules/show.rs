@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::cli::plan::{PlannedRows, of_rows};
 use crate::cli::text_table::TextTable;
 use crate::cli::{CommandEnd, output};
-use crate::intake::schedule::{Known, Schedules, upcoming};
+use crate::intake::schedule::{KnownSchedule, Schedules, upcoming};
 use crate::ledger::fires::{Fire, FireCause, FireReason, FireState};
 use crate::ledger::schedules::Schedule;
 use crate::moment::rfc3339;
@@ -17,7 +17,7 @@ use crate::moment::rfc3339;
 const YEAR: i64 = 366 * 24 * 3_600_000;
 
 #[derive(Debug, Args)]
-pub(super) struct ShowArgs {
+pub(super) struct ScheduleShowArgs {
     /// The schedule
     name: String,
     /// Due times to come
@@ -29,7 +29,7 @@ pub(super) struct ShowArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct PlanArgs {
+pub(super) struct SchedulePlanArgs {
     /// The schedule
     name: String,
     /// The due time, such as 2026-12-24T18:00 in the schedule's zone [default: the next one]
@@ -41,7 +41,7 @@ pub(super) struct PlanArgs {
 }
 
 /// A due time to come, for people: in the schedule's zone, in UTC, and how far off.
-pub(super) fn told_time(known: &Known, at: i64, now: i64) -> [String; 3] {
+pub(super) fn told_time(known: &KnownSchedule, at: i64, now: i64) -> [String; 3] {
     let zone = known.timing.zone();
     let local = jiff::Timestamp::from_millisecond(at).map(|at| at.to_zoned(zone.rules().clone()));
     let local = local.map_or_else(
@@ -68,12 +68,12 @@ pub(super) fn in_words_from(millis: i64) -> String {
 }
 
 /// When a schedule is due, in words.
-pub(super) fn in_words(known: &Known) -> String {
+pub(super) fn in_words(known: &KnownSchedule) -> String {
     crate::timing::in_words(&known.timing)
 }
 
 /// When a schedule is due next, in words.
-pub(super) fn next_in_words(known: &Known, now: i64) -> String {
+pub(super) fn next_in_words(known: &KnownSchedule, now: i64) -> String {
     match upcoming(known, now, 1).first() {
         Some(time) => told_time(known, time.at, now).join(", "),
         None => "never".to_owned(),
@@ -110,7 +110,7 @@ fn came_of(fire: &Fire) -> String {
 }
 
 /// A schedule as programs read it.
-pub(super) fn document(known: &Known, last: Option<&Fire>, history: &[Fire], now: i64) -> Value {
+pub(super) fn document(known: &KnownSchedule, last: Option<&Fire>, history: &[Fire], now: i64) -> Value {
     let schedule = &known.schedule;
     let next: Vec<Value> = upcoming(known, now, 5)
         .iter()
@@ -205,7 +205,7 @@ pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn show(args: &ShowArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+pub(super) async fn show(args: &ScheduleShowArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let schedules = Schedules { service: &app.service };
     let known = schedules.find(&args.name).await?;
     let history = schedules.history(&args.name, args.history.into()).await?;
@@ -277,7 +277,7 @@ pub(super) async fn show(args: &ShowArgs, app: &App, json: bool) -> anyhow::Resu
     Ok(CommandEnd::Fine)
 }
 
-pub(super) async fn plan(args: &PlanArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+pub(super) async fn plan(args: &SchedulePlanArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let schedules = Schedules { service: &app.service };
     let known = schedules.find(&args.name).await?;
     let now = app.service.ledger.clock().now_millis();
@@ -332,7 +332,7 @@ fn cause(fire: &Fire) -> String {
 }
 
 /// What becomes of a schedule where clocks change within a year.
-fn clock_changes(known: &Known, now: i64) -> Vec<String> {
+fn clock_changes(known: &KnownSchedule, now: i64) -> Vec<String> {
     let at = |millis| jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
     let changes = crate::timing::clock_changes(&known.timing, at(now), at(now + YEAR));
     let told = |change: crate::timing::ClockChange| format!("{}: {}", change.at, change.told);
@@ -340,6 +340,6 @@ fn clock_changes(known: &Known, now: i64) -> Vec<String> {
 }
 
 /// That a schedule has not succeeded for longer than it should.
-fn late(known: &Known, now: i64) -> Option<String> {
+fn late(known: &KnownSchedule, now: i64) -> Option<String> {
     crate::intake::schedule::late(known, now)
 }

@@ -90,7 +90,7 @@ fn of_one(folder: &FolderConfig, check: &mut dyn FnMut(bool, &[&str], &str)) {
     let second = std::time::Duration::from_secs(1);
     check(folder.rescan >= second, &["rescan"], "at least 1s");
     check(
-        folder.stray_after >= folder.settle,
+        folder.complete == Complete::Whole || folder.stray_after >= folder.settle,
         &["stray_after", "settle"],
         "at least `settle`",
     );

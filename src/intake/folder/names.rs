@@ -1,4 +1,4 @@
-//! Names of dropped files: which are left alone, how they are shown, compared and ordered, and what the directories of their
+//! Names of dropped files: which are left alone, how they are shown and ordered, and what the directories of their
 //! results are called.
 //!
 //! A name on disk is bytes and stays so. It is shown with everything escaped that is no printable text, two names always
@@ -9,8 +9,6 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
-
-use unicode_normalization::UnicodeNormalization;
 
 use crate::config::Globs;
 
@@ -121,11 +119,6 @@ pub(crate) fn shown(name: &OsStr) -> String {
 fn is_plain(one: char) -> bool {
     let turns = matches!(one, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     !one.is_control() && !turns
-}
-
-/// The key by which names that are the same on some file system are the same: composed, in lower case.
-pub(crate) fn folded(name: &OsStr) -> String {
-    shown(name).nfc().flat_map(char::to_lowercase).nfc().collect()
 }
 
 /// What the directory of a file's results begins with: its name without endings, as every system can have it.

@@ -44,7 +44,6 @@ pub(crate) struct Ready {
 pub(crate) struct Observer {
     config: Arc<FolderConfig>,
     place: Place,
-    file_system: FileSystem,
     settle: Duration,
     tracker: Tracker,
     /// Files that may be ready, in the folder's order, as the last round found them.
@@ -70,7 +69,6 @@ impl Observer {
                 is_remote: !file_system.is_local,
             },
             config,
-            file_system,
             settle,
             tracker: Tracker::default(),
             queue: VecDeque::new(),
@@ -78,15 +76,6 @@ impl Observer {
             started: Instant::now(),
             took: Duration::ZERO,
         }
-    }
-
-    /// How long files have to stay as they are.
-    pub(crate) fn settle(&self) -> Duration {
-        self.settle
-    }
-
-    pub(crate) fn file_system(&self) -> FileSystem {
-        self.file_system
     }
 
     /// How long the last round took.
@@ -134,8 +123,8 @@ impl Observer {
         let may = |file: &Path, known: &Watched| {
             let is_stuck = self.stuck.get(file).is_some_and(|(_, until, _)| *until > now);
             let due = match known.part {
-                Part::File => self.settle,
-                Part::Stray | Part::NoFile => self.config.stray_after,
+                Part::File | Part::NoFile => self.settle,
+                Part::Stray => self.config.stray_after,
                 Part::Companion => return false,
             };
             known.unchanged_for() >= due && !is_stuck
@@ -196,8 +185,8 @@ impl Observer {
             along: Vec::new(),
         };
         match known.part {
-            Part::NoFile if known.unchanged_for() >= stray_after => Ok(as_it_is()),
-            Part::NoFile => Err(Wait::NoFile(known.unchanged_for(), stray_after)),
+            Part::NoFile if known.unchanged_for() >= self.settle => Ok(as_it_is()),
+            Part::NoFile => Err(Wait::NoFile(known.unchanged_for(), self.settle)),
             Part::Stray if known.unchanged_for() >= stray_after => Ok(as_it_is()),
             Part::Stray => Err(Wait::Stray(known.unchanged_for(), stray_after)),
             Part::Companion => Err(Wait::Companion),
@@ -306,7 +295,7 @@ impl Observer {
         let now = self.started.elapsed();
         let due = |known: &Watched| {
             let settled = match (known.part, &known.content) {
-                (Part::Stray | Part::NoFile, _) => self.config.stray_after,
+                (Part::Stray, _) => self.config.stray_after,
                 (_, Content::OpenLine) => self.settle * OPEN_LINE,
                 (_, Content::Not(Incomplete::Empty)) => self.config.stray_after,
                 _ => self.settle,

@@ -4,12 +4,14 @@
 //! a kind that the folder takes, a customer where the folder has none, and nobody as submitter but the one the folder says.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use tenantry_jobs::{JobKind, nearest};
 
 use super::names::shown;
+use super::scan::open;
 use crate::config::{FolderConfig, Placeholder};
 use crate::intake::Reason;
 use crate::intake::document::{FileDocument, code};
@@ -18,7 +20,7 @@ use crate::ledger::Parameters;
 /// What the name of a document is after the file's.
 const ENDING: &str = ".job.json";
 /// Bytes of a document; it has no rows.
-pub(crate) const LONGEST: u64 = 64 << 10;
+const LONGEST: u64 = 64 << 10;
 
 /// The name of a file's document.
 pub(crate) fn name_of(file: &OsStr) -> OsString {
@@ -31,6 +33,21 @@ pub(crate) fn name_of(file: &OsStr) -> OsString {
 pub(crate) fn is_one(name: &OsStr) -> bool {
     let name = name.as_bytes();
     name.len() > ENDING.len() && name[name.len() - ENDING.len()..].eq_ignore_ascii_case(ENDING.as_bytes())
+}
+
+/// The document at that path, if there is one.
+///
+/// # Errors
+/// It is there and cannot be read, or is no file.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match open(path) {
+        Ok(file) if file.metadata()?.is_file() => file.take(LONGEST).read_to_end(&mut bytes)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(bytes))
 }
 
 /// What a file asks for.
@@ -54,15 +71,7 @@ pub(crate) fn asked(
     document: Option<&[u8]>,
     submitter: &str,
 ) -> Result<Asked, Vec<Reason>> {
-    let mut reasons = Vec::new();
-    let said = document.map(FileDocument::parse).transpose();
-    let said = said.map_or_else(
-        |faults| {
-            reasons.extend(faults);
-            FileDocument::default()
-        },
-        Option::unwrap_or_default,
-    );
+    let (said, mut reasons) = document.map(FileDocument::parse).unwrap_or_default();
     let (mut by_place, mut customer) = (
         None,
         Some(folder.customer.clone()).filter(|customer| !customer.is_empty()),

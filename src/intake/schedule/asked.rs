@@ -8,8 +8,8 @@ use tenantry_jobs::{did_you_mean, nearest};
 use thiserror::Error;
 
 use super::due::{self, DueTime, MOST_CAUGHT_UP, MissedPolicy, Span, Times};
-use super::known::Known;
-use super::rows::{self, FileWatch, Found};
+use super::known::KnownSchedule;
+use super::rows::{self, FileWatch, FoundRows};
 use crate::db::DbError;
 use crate::ledger::Actor;
 use crate::ledger::fires::{Fire, FireCause, FireReason, FireState, NewFire};
@@ -106,14 +106,14 @@ impl Schedules<'_> {
     }
 
     /// All schedules, by name; those that cannot be read here with their faults.
-    pub(crate) async fn all(self) -> Result<Vec<(Schedule, Result<Known, Vec<String>>)>, ScheduleError> {
+    pub(crate) async fn all(self) -> Result<Vec<(Schedule, Result<KnownSchedule, Vec<String>>)>, ScheduleError> {
         let schedules = self.service.patiently(|| self.service.ledger.schedules()).await?;
-        let read = |schedule: Schedule| (schedule.clone(), Known::read(schedule, None));
+        let read = |schedule: Schedule| (schedule.clone(), KnownSchedule::read(schedule, None));
         Ok(schedules.into_iter().map(read).collect())
     }
 
     /// The schedule of that name.
-    pub(crate) async fn find(self, name: &str) -> Result<Known, ScheduleError> {
+    pub(crate) async fn find(self, name: &str) -> Result<KnownSchedule, ScheduleError> {
         let found = self.service.patiently(|| self.service.ledger.schedule(name)).await?;
         let Some(schedule) = found.filter(|found| found.retired_at.is_none()) else {
             let all = self.service.patiently(|| self.service.ledger.schedules()).await?;
@@ -123,14 +123,14 @@ impl Schedules<'_> {
                 near: did_you_mean(near),
             });
         };
-        Known::read(schedule, None).map_err(|faults| ScheduleError::Unreadable {
+        KnownSchedule::read(schedule, None).map_err(|faults| ScheduleError::Unreadable {
             name: name.to_owned(),
             faults,
         })
     }
 
     /// A time that somebody wrote: an instant, or a civil time in the schedule's zone.
-    pub(crate) fn time(self, known: &Known, text: &str) -> Result<i64, ScheduleError> {
+    pub(crate) fn time(self, known: &KnownSchedule, text: &str) -> Result<i64, ScheduleError> {
         let text = text.trim();
         if let Ok(instant) = text.parse::<Timestamp>() {
             return Ok(instant.as_millisecond());
@@ -146,7 +146,7 @@ impl Schedules<'_> {
     }
 
     /// The due time at that instant.
-    pub(crate) fn due_at(self, known: &Known, at: i64) -> Result<DueTime, ScheduleError> {
+    pub(crate) fn due_at(self, known: &KnownSchedule, at: i64) -> Result<DueTime, ScheduleError> {
         let span = |from, to| Span {
             times: &known.timing,
             from,
@@ -169,7 +169,7 @@ impl Schedules<'_> {
     }
 
     /// The due time that somebody wrote, or else now.
-    pub(crate) fn due_or_now(self, known: &Known, due: Option<&str>) -> Result<DueTime, ScheduleError> {
+    pub(crate) fn due_or_now(self, known: &KnownSchedule, due: Option<&str>) -> Result<DueTime, ScheduleError> {
         match due {
             Some(due) => self.due_at(known, self.time(known, due)?),
             None => Ok(known.moment(self.now())),
@@ -178,27 +178,27 @@ impl Schedules<'_> {
 
     /// The rows that would be submitted at a time, each file as a job of its own; or why there are none. A file that may still be
     /// written to is looked at for a while.
-    pub(crate) async fn rows(self, known: &Known, time: &DueTime) -> Result<Vec<RowSource>, String> {
+    pub(crate) async fn rows(self, known: &KnownSchedule, time: &DueTime) -> Result<Vec<RowSource>, String> {
         let watch = FileWatch::default();
         for _ in 0..MOST_LOOKS {
             let elapsed = self.service.ledger.clock().elapsed_millis();
             match watch.rehearse(known, time, (self.now(), elapsed)).await {
-                Found::Row(source) => return Ok(vec![source]),
-                Found::File { path, others } => {
+                FoundRows::Row(source) => return Ok(vec![source]),
+                FoundRows::File { path, others } => {
                     return Ok(std::iter::once(&path)
                         .chain(&others)
                         .map(|path| rows::source(path))
                         .collect());
                 }
-                Found::Ends(_, _, why) => return Err(why),
-                Found::NotYet(..) => tokio::time::sleep(LOOK_EVERY).await,
+                FoundRows::Ends(_, _, why) => return Err(why),
+                FoundRows::NotYet(..) => tokio::time::sleep(LOOK_EVERY).await,
             }
         }
         Err("its file was not whole for as long as it was looked at".to_owned())
     }
 
     /// Fires once, now, as if it were `time`.
-    pub(crate) async fn run(self, known: &Known, time: DueTime, by: &Actor) -> Result<(), ScheduleError> {
+    pub(crate) async fn run(self, known: &KnownSchedule, time: DueTime, by: &Actor) -> Result<(), ScheduleError> {
         let fire = NewFire {
             starts: self.now(),
             ..due::fire(time, FireCause::Manual, 0)
@@ -206,7 +206,7 @@ impl Schedules<'_> {
         self.add(known, vec![fire], by).await
     }
 
-    async fn add(self, known: &Known, fires: Vec<NewFire>, by: &Actor) -> Result<(), ScheduleError> {
+    async fn add(self, known: &KnownSchedule, fires: Vec<NewFire>, by: &Actor) -> Result<(), ScheduleError> {
         let schedule = &known.schedule;
         let added = self
             .service
@@ -217,7 +217,7 @@ impl Schedules<'_> {
     }
 
     /// Passes over a time to come.
-    pub(crate) async fn skip(self, known: &Known, time: DueTime, by: &Actor) -> Result<(), ScheduleError> {
+    pub(crate) async fn skip(self, known: &KnownSchedule, time: DueTime, by: &Actor) -> Result<(), ScheduleError> {
         let schedule = &known.schedule;
         let fire = due::passed_over(time, FireReason::ByHand);
         let skipped = self
@@ -229,7 +229,12 @@ impl Schedules<'_> {
     }
 
     /// Ends a pause. How many times of it are made up for: as the schedule makes up for missed ones, if that is asked for.
-    pub(crate) async fn resume(self, known: &Known, catches_up: bool, by: &Actor) -> Result<usize, ScheduleError> {
+    pub(crate) async fn resume(
+        self,
+        known: &KnownSchedule,
+        catches_up: bool,
+        by: &Actor,
+    ) -> Result<usize, ScheduleError> {
         let now = self.now();
         let look = due::look_at_end_of_pause(&known.schedule, &known.timing, &known.rules, now);
         let since = known.schedule.pause.as_ref().map_or(now, |pause| pause.at);
@@ -256,7 +261,7 @@ impl Schedules<'_> {
     /// The due times from one instant to another, and which of them need not be made up for.
     pub(crate) async fn to_backfill(
         self,
-        known: &Known,
+        known: &KnownSchedule,
         (from, to): (i64, i64),
         again: bool,
     ) -> Result<Vec<BackfillTime>, ScheduleError> {
@@ -287,7 +292,7 @@ impl Schedules<'_> {
     /// Makes up for times, in their order.
     pub(crate) async fn backfill(
         self,
-        known: &Known,
+        known: &KnownSchedule,
         times: &[BackfillTime],
         by: &Actor,
     ) -> Result<usize, ScheduleError> {
@@ -319,14 +324,14 @@ impl Schedules<'_> {
     }
 
     /// Removes a schedule.
-    pub(crate) async fn remove(self, known: &Known, by: &Actor) -> Result<(), ScheduleError> {
+    pub(crate) async fn remove(self, known: &KnownSchedule, by: &Actor) -> Result<(), ScheduleError> {
         done(self.service.ledger.remove_schedule(&known.schedule.name, by).await?)
     }
 
     /// Lets a schedule do nothing for a while.
     pub(crate) async fn pause(
         self,
-        known: &Known,
+        known: &KnownSchedule,
         (because, until): (&str, Option<i64>),
         by: &Actor,
     ) -> Result<(), ScheduleError> {
@@ -340,12 +345,12 @@ impl Schedules<'_> {
 }
 
 /// The next due times of a schedule.
-pub(crate) fn upcoming(known: &Known, now: i64, most: usize) -> Vec<DueTime> {
+pub(crate) fn upcoming(known: &KnownSchedule, now: i64, most: usize) -> Vec<DueTime> {
     Times::after(&known.timing, now).take(most).collect()
 }
 
 /// That a schedule has had no success for longer than is expected of it.
-pub(crate) fn late(known: &Known, now: i64) -> Option<String> {
+pub(crate) fn late(known: &KnownSchedule, now: i64) -> Option<String> {
     let within = known.config.expect_within?;
     let since = known.schedule.succeeded_at.unwrap_or(known.schedule.defined_at);
     let is_late = now - since > i64::try_from(within.as_millis()).unwrap_or(i64::MAX);

@@ -309,7 +309,7 @@ pub(crate) enum OverlapPolicy {
 
 /// A fire of the same schedule that came before and has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ahead {
+pub(crate) struct FireAhead {
     /// The number of its record.
     pub(crate) seq: i64,
     /// Its job, and where that stands; `None` of one that has not begun.
@@ -318,38 +318,38 @@ pub(crate) struct Ahead {
 
 /// Whether a fire may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum FireTurn {
     /// Now.
     Begin,
     /// When what is ahead has ended.
     Wait,
     /// It is passed over, for what is ahead.
-    Skip(Ahead),
+    Skip(FireAhead),
     /// When these have made way: a job that waits for approval is cancelled, a fire that has not begun passed over.
-    After(Vec<Ahead>),
+    After(Vec<FireAhead>),
 }
 
 /// Whether a fire may begin, given those that came before it and have not ended.
-pub(crate) fn turn(overlap: OverlapPolicy, cause: FireCause, ahead: &[Ahead]) -> Turn {
+pub(crate) fn turn(overlap: OverlapPolicy, cause: FireCause, ahead: &[FireAhead]) -> FireTurn {
     let Some(first) = ahead.first() else {
-        return Turn::Begin;
+        return FireTurn::Begin;
     };
     // Made up for and asked for is what would be lost otherwise: it always goes in turn.
     if cause != FireCause::Due {
-        return Turn::Wait;
+        return FireTurn::Wait;
     }
-    let is_at_work = |one: &&Ahead| one.job.is_some_and(|(_, state)| state != JobState::AwaitingApproval);
+    let is_at_work = |one: &&FireAhead| one.job.is_some_and(|(_, state)| state != JobState::AwaitingApproval);
     match overlap {
-        OverlapPolicy::Allow => Turn::Begin,
-        OverlapPolicy::Wait => Turn::Wait,
-        OverlapPolicy::Skip => Turn::Skip(*first),
+        OverlapPolicy::Allow => FireTurn::Begin,
+        OverlapPolicy::Wait => FireTurn::Wait,
+        OverlapPolicy::Skip => FireTurn::Skip(*first),
         OverlapPolicy::WaitOne => match ahead.iter().find(|one| one.job.is_none() && one.seq != first.seq) {
-            Some(waiting) => Turn::Skip(*waiting),
-            None => Turn::Wait,
+            Some(waiting) => FireTurn::Skip(*waiting),
+            None => FireTurn::Wait,
         },
         OverlapPolicy::Supersede => match ahead.iter().find(is_at_work) {
-            Some(at_work) => Turn::Skip(*at_work),
-            None => Turn::After(ahead.to_vec()),
+            Some(at_work) => FireTurn::Skip(*at_work),
+            None => FireTurn::After(ahead.to_vec()),
         },
     }
 }

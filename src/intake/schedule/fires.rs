@@ -6,12 +6,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::due::{Ahead, Turn};
-use super::known::Known;
-use super::rows::{self, FileWatch, Found};
+use super::due::{FireAhead, FireTurn};
+use super::known::KnownSchedule;
+use super::rows::{self, FileWatch, FoundRows};
 use crate::config::IfSame;
 use crate::db::DbError;
 use crate::ledger::fires::{Fire, FireEnd, FireReason, FireState, HeldFire};
@@ -22,15 +23,17 @@ use crate::submit::{FileRefusal, SubmitError, Submitted};
 
 /// When a submission that could not be made is tried again.
 const TRY_EVERY: i64 = 15_000;
+/// Looks at a file that may still be written to before others have their turn.
+const MOST_LOOKS: u32 = 60;
 /// Faults of a refused file that are kept with the fire.
 const MOST_FAULTS: u64 = 20;
 
 /// A fire in hand.
 pub(super) struct FireStart {
-    pub(super) known: Arc<Known>,
+    pub(super) known: Arc<KnownSchedule>,
     pub(super) fire: Fire,
     pub(super) held: HeldFire,
-    pub(super) turn: Turn,
+    pub(super) turn: FireTurn,
 }
 
 /// Begins fires for one worker; clones are the same one.
@@ -40,6 +43,8 @@ pub(super) struct Starter {
     /// Names this worker in leases.
     owner: Arc<str>,
     files: FileWatch,
+    /// Cancelled when the worker is to stop.
+    stop: CancellationToken,
 }
 
 /// What became of a fire in hand.
@@ -55,13 +60,14 @@ enum Began {
 }
 
 impl Starter {
-    pub(super) fn new(service: Service) -> Self {
+    pub(super) fn new(service: Service, stop: CancellationToken) -> Self {
         let host = crate::machine::host_name();
         let owner = format!("{host}/{}", service.ledger.clock().fresh_id()).into();
         Self {
             service,
             owner,
             files: FileWatch::default(),
+            stop,
         }
     }
 
@@ -162,25 +168,17 @@ impl Starter {
     async fn begin(&self, start: &FireStart) -> Result<Began, DbError> {
         let now = self.service.ledger.clock().now_millis();
         let way = match &start.turn {
-            Turn::Skip(ahead) => {
+            FireTurn::Skip(ahead) => {
                 let end = self.ends(start, FireState::Skipped, FireReason::Overlap);
                 return Ok(Began::Ends(end.because(format!("{} has not ended", called(ahead)))));
             }
-            Turn::Wait => return Ok(Began::Later(FireState::Waiting, now, "waits for its turn".to_owned())),
-            Turn::Begin => &[][..],
-            Turn::After(way) => way,
+            FireTurn::Wait => return Ok(Began::Later(FireState::Waiting, now, "waits for its turn".to_owned())),
+            FireTurn::Begin => &[][..],
+            FireTurn::After(way) => way,
         };
-        let found = self
-            .files
-            .find(
-                &start.known,
-                &start.fire,
-                (now, self.service.ledger.clock().elapsed_millis()),
-            )
-            .await;
-        let (source, files) = match found {
-            Found::Row(source) => (source, Vec::new()),
-            Found::File { path, others } => {
+        let (source, files) = match self.rows(start).await {
+            FoundRows::Row(source) => (source, Vec::new()),
+            FoundRows::File { path, others } => {
                 let files = std::iter::once(&path).chain(&others);
                 let files: Vec<String> = files.map(|path| path.display().to_string()).collect();
                 if let Some(end) = self.is_same(start, &path).await? {
@@ -188,8 +186,10 @@ impl Starter {
                 }
                 (rows::source(&path), files)
             }
-            Found::Ends(state, reason, why) => return Ok(Began::Ends(self.ends(start, state, reason).because(why))),
-            Found::NotYet(after, why) => return Ok(Began::Later(FireState::Waiting, now + after, why)),
+            FoundRows::Ends(state, reason, why) => {
+                return Ok(Began::Ends(self.ends(start, state, reason).because(why)));
+            }
+            FoundRows::NotYet(after, why) => return Ok(Began::Later(FireState::Waiting, now + after, why)),
         };
         crate::failpoint::hit("after-file");
         self.make_way(start, way).await?;
@@ -207,6 +207,22 @@ impl Starter {
         let submitted = self.submit(start, source, out_told).await;
         crate::failpoint::hit("after-submission");
         Ok(self.became(start, submitted))
+    }
+
+    /// Looks for the rows, and for a while again and again where they lie in a file that may still be written to.
+    async fn rows(&self, start: &FireStart) -> FoundRows {
+        let clock = self.service.ledger.clock();
+        let mut looks = 0;
+        loop {
+            let now = (clock.now_millis(), clock.elapsed_millis());
+            let found = self.files.find(&start.known, &start.fire, now).await;
+            looks += 1;
+            let goes_on = matches!(found, FoundRows::NotYet(rows::LOOK_AT_FILE_EVERY, _)) && looks < MOST_LOOKS;
+            let pause = tokio::time::sleep(Duration::from_millis(rows::LOOK_AT_FILE_EVERY as u64));
+            if !goes_on || self.stop.run_until_cancelled(pause).await.is_none() {
+                return found;
+            }
+        }
     }
 
     /// What is to be done where the file is that of the fire before.
@@ -228,7 +244,7 @@ impl Starter {
     }
 
     /// Cancels what this fire supersedes: plans that nobody has approved, and fires that have not begun.
-    async fn make_way(&self, start: &FireStart, way: &[Ahead]) -> Result<(), DbError> {
+    async fn make_way(&self, start: &FireStart, way: &[FireAhead]) -> Result<(), DbError> {
         let ledger = &self.service.ledger;
         for ahead in way {
             let by = format!("schedule {}, {}", start.fire.schedule, start.fire.nominal);
@@ -270,6 +286,7 @@ impl Starter {
             not_before: None,
             reply_to: None,
             plan: None,
+            approval: None,
             out_dir: out,
             is_for_workers: true,
         };
@@ -307,7 +324,7 @@ impl Starter {
     }
 
     /// Takes away the results of older fires beyond those that are kept.
-    pub(super) async fn tidy(&self, known: &Known) -> Result<(), DbError> {
+    pub(super) async fn tidy(&self, known: &KnownSchedule) -> Result<(), DbError> {
         let keep = u64::from(known.config.keep_out);
         if keep == 0 {
             return Ok(());
@@ -322,7 +339,7 @@ impl Starter {
 }
 
 /// What people call what is ahead.
-fn called(ahead: &Ahead) -> String {
+fn called(ahead: &FireAhead) -> String {
     match ahead.job {
         Some((job, state)) => format!("job {job} ({})", state.as_str()),
         None => "the fire before".to_owned(),

@@ -1,7 +1,7 @@
 //! Whether schedules do what is expected of them, for `doctor`.
 
 use super::asked::{Schedules, late, upcoming};
-use super::known::Known;
+use super::known::KnownSchedule;
 use super::sync;
 use crate::app::App;
 use crate::config::Config;
@@ -78,7 +78,12 @@ async fn examined(app: &App) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// What is wrong with a schedule, if something is.
-fn judged(schedule: &Schedule, known: &Result<Known, Vec<String>>, last: &LastFires, now: i64) -> Option<Finding> {
+fn judged(
+    schedule: &Schedule,
+    known: &Result<KnownSchedule, Vec<String>>,
+    last: &LastFires,
+    now: i64,
+) -> Option<Finding> {
     let name = &schedule.name;
     let known = match known {
         Ok(known) => known,

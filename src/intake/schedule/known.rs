@@ -14,7 +14,7 @@ use crate::timing::{Due, PathTemplate, Timing};
 
 /// A schedule that can be read here.
 #[derive(Clone)]
-pub(crate) struct Known {
+pub(crate) struct KnownSchedule {
     /// As the ledger has it.
     pub(crate) schedule: Schedule,
     /// What its definition says.
@@ -47,9 +47,9 @@ fn due_time(due: Due) -> DueTime {
     }
 }
 
-impl Known {
+impl KnownSchedule {
     /// Reads a schedule, or says everything that is wrong with it. What a reading before found of the same definition is kept.
-    pub(crate) fn read(schedule: Schedule, before: Option<&Known>) -> Result<Self, Vec<String>> {
+    pub(crate) fn read(schedule: Schedule, before: Option<&KnownSchedule>) -> Result<Self, Vec<String>> {
         if let Some(before) = before.filter(|before| before.schedule.definition == schedule.definition) {
             return Ok(Self {
                 schedule,

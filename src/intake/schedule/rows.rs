@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::due::DueTime;
-use super::known::Known;
+use super::known::KnownSchedule;
 use super::pick::{PickWatch, Picked};
 use crate::config::{AfterRun, IfMissing, Pick};
 use crate::input::{InputOptions, Meter};
@@ -19,7 +19,7 @@ use crate::receipt::RECEIPT;
 use crate::timing::FilePlace;
 
 /// What was found of the rows of a fire.
-pub(super) enum Found {
+pub(super) enum FoundRows {
     /// The row of the definition.
     Row(RowSource),
     /// A file, and further ones that are jobs of their own.
@@ -33,7 +33,7 @@ pub(super) enum Found {
 /// When a file that is not there is looked for again.
 const LOOK_FOR_FILE_EVERY: i64 = 5_000;
 /// When a file that may still be written to is looked at again.
-const LOOK_AT_FILE_EVERY: i64 = 1_000;
+pub(super) const LOOK_AT_FILE_EVERY: i64 = 1_000;
 /// How long a file that is not complete is waited for where its schedule does not wait for files.
 const COMPLETE_WITHIN: i64 = 3_600_000;
 /// Fires whose files are remembered; one that is forgotten is looked at anew.
@@ -56,7 +56,7 @@ pub(super) struct FileWatch(Arc<Mutex<HashMap<i64, PickWatch>>>);
 
 impl FileWatch {
     /// Looks for the rows that there would be at a due time; one look of it.
-    pub(super) async fn rehearse(&self, known: &Known, time: &DueTime, now: (i64, i64)) -> Found {
+    pub(super) async fn rehearse(&self, known: &KnownSchedule, time: &DueTime, now: (i64, i64)) -> FoundRows {
         let fire = SoughtFire {
             seq: 0,
             nominal: &time.nominal,
@@ -66,13 +66,13 @@ impl FileWatch {
         };
         // Nothing is waited for in a rehearsal but a file that is there.
         match self.seek(known, fire, now).await {
-            Found::NotYet(LOOK_FOR_FILE_EVERY, why) => Found::Ends(FireState::Failed, FireReason::NoFile, why),
+            FoundRows::NotYet(LOOK_FOR_FILE_EVERY, why) => FoundRows::Ends(FireState::Failed, FireReason::NoFile, why),
             found => found,
         }
     }
 
     /// Looks for the rows of a fire, at that time and at so many milliseconds of a clock that only goes forward.
-    pub(super) async fn find(&self, known: &Known, fire: &Fire, now: (i64, i64)) -> Found {
+    pub(super) async fn find(&self, known: &KnownSchedule, fire: &Fire, now: (i64, i64)) -> FoundRows {
         let sought = SoughtFire {
             seq: fire.seq,
             nominal: &fire.nominal,
@@ -83,9 +83,9 @@ impl FileWatch {
         self.seek(known, sought, now).await
     }
 
-    async fn seek(&self, known: &Known, fire: SoughtFire<'_>, (now, elapsed): (i64, i64)) -> Found {
+    async fn seek(&self, known: &KnownSchedule, fire: SoughtFire<'_>, (now, elapsed): (i64, i64)) -> FoundRows {
         let Some(template) = &known.file else {
-            return Found::Row(row_of(known));
+            return FoundRows::Row(row_of(known));
         };
         let local = known.local_of(fire.nominal, fire.due);
         // One of several, or one that was begun before, is that file and no other.
@@ -96,7 +96,7 @@ impl FileWatch {
         let shown = place.directory.join(&place.name).display().to_string();
         let looked = self.look(fire.seq, place, pick, elapsed).await;
         let found = found(known, now - fire.since, (looked, &shown));
-        if !matches!(found, Found::NotYet(..)) {
+        if !matches!(found, FoundRows::NotYet(..)) {
             self.map().remove(&fire.seq);
         }
         found
@@ -131,15 +131,15 @@ fn place_of(file: &Path) -> FilePlace {
 }
 
 /// What a look at the place of a file means for a fire that has waited for so long.
-fn found(known: &Known, waited: i64, (looked, shown): (io::Result<Picked>, &str)) -> Found {
-    let failed = |reason, why: String| Found::Ends(FireState::Failed, reason, why);
+fn found(known: &KnownSchedule, waited: i64, (looked, shown): (io::Result<Picked>, &str)) -> FoundRows {
+    let failed = |reason, why: String| FoundRows::Ends(FireState::Failed, reason, why);
     let wait_for = i64::try_from(known.config.wait_for.as_millis()).unwrap_or(i64::MAX);
     let waits = known.config.if_missing == IfMissing::Wait;
     match looked {
         Ok(Picked::Files(files)) => {
             let mut files = files.into_iter();
             match files.next() {
-                Some(path) => Found::File {
+                Some(path) => FoundRows::File {
                     path,
                     others: files.collect(),
                 },
@@ -157,20 +157,20 @@ fn found(known: &Known, waited: i64, (looked, shown): (io::Result<Picked>, &str)
             if waited > most {
                 return failed(FireReason::Incomplete, why);
             }
-            Found::NotYet(LOOK_AT_FILE_EVERY, why)
+            FoundRows::NotYet(LOOK_AT_FILE_EVERY, why)
         }
         Ok(Picked::Missing) => {
             let why = format!("{shown} is not there");
             match known.config.if_missing {
-                IfMissing::Skip => Found::Ends(FireState::Skipped, FireReason::NoFile, why),
-                IfMissing::Wait if waited <= wait_for => Found::NotYet(LOOK_FOR_FILE_EVERY, why),
+                IfMissing::Skip => FoundRows::Ends(FireState::Skipped, FireReason::NoFile, why),
+                IfMissing::Wait if waited <= wait_for => FoundRows::NotYet(LOOK_FOR_FILE_EVERY, why),
                 IfMissing::Wait | IfMissing::Fail => failed(FireReason::NoFile, why),
             }
         }
         Err(error) => {
             let why = format!("{shown} cannot be looked at: {error}");
             if waits && waited <= wait_for {
-                return Found::NotYet(LOOK_FOR_FILE_EVERY, why);
+                return FoundRows::NotYet(LOOK_FOR_FILE_EVERY, why);
             }
             failed(FireReason::Unreadable, why)
         }
@@ -178,7 +178,7 @@ fn found(known: &Known, waited: i64, (looked, shown): (io::Result<Picked>, &str)
 }
 
 /// A row that is given by the names of its columns.
-pub(crate) fn row_of(known: &Known) -> RowSource {
+pub(crate) fn row_of(known: &KnownSchedule) -> RowSource {
     let cells = &known.config.set;
     let mut writer = csv::Writer::from_writer(Vec::new());
     // Writing to memory does not fail.
@@ -217,7 +217,7 @@ pub(super) async fn sha256(path: &Path) -> io::Result<String> {
 
 /// Moves the file of a fire that has ended to where its schedule wants it, if it is still the one that was read. What lies there
 /// already is not overwritten.
-pub(super) async fn put_away(known: &Known, fire: &Fire) {
+pub(super) async fn put_away(known: &KnownSchedule, fire: &Fire) {
     let (AfterRun::Archive(directory), Some(file)) = (&known.config.after, &fire.file) else {
         return;
     };

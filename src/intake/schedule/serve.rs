@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::due::{self, Ahead, Turn};
+use super::due::{self, FireAhead, FireTurn};
 use super::fires::{FireStart, Starter};
-use super::known::Known;
+use super::known::KnownSchedule;
 use super::{rows, sync};
 use crate::db::DbError;
-use crate::ledger::fires::{Fire, FireEnd, FireOutcome, FireState, OpenFire};
+use crate::ledger::fires::{Fire, FireCause, FireEnd, FireOutcome, FireState, OpenFire};
 use crate::ledger::schedules::{Schedule, ScheduleSync};
 use crate::ledger::{JobState, Ledger};
 use crate::service::Service;
@@ -26,7 +26,7 @@ use crate::service::Service;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_FOR_SCHEDULES_EVERY: Duration = Duration::from_secs(5);
 /// Files that are read at once at most.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// Whether nothing is left to do for now; what is due in the future, or waits for people or files, does not count.
 #[derive(Clone, Default)]
@@ -52,7 +52,7 @@ pub(crate) async fn serve(service: Service, sync: ScheduleSync, quiet: Quiet, st
             return;
         }
     }
-    let mut round = Round::new(service);
+    let mut round = Round::new(service, stop.clone());
     while !stop.is_cancelled() {
         let pause = match round.go().await {
             Ok(pause) => {
@@ -76,7 +76,7 @@ pub(crate) async fn serve(service: Service, sync: ScheduleSync, quiet: Quiet, st
 /// What one worker knows from round to round.
 struct Round {
     starter: Starter,
-    known: BTreeMap<String, Arc<Known>>,
+    known: BTreeMap<String, Arc<KnownSchedule>>,
     /// What could not be read, told once.
     told: HashSet<(String, i64)>,
     starting: JoinSet<i64>,
@@ -85,9 +85,9 @@ struct Round {
 }
 
 impl Round {
-    fn new(service: Service) -> Self {
+    fn new(service: Service, stop: CancellationToken) -> Self {
         Self {
-            starter: Starter::new(service),
+            starter: Starter::new(service, stop),
             known: BTreeMap::new(),
             told: HashSet::new(),
             starting: JoinSet::new(),
@@ -153,7 +153,7 @@ impl Round {
             let name = schedule.name.clone();
             let known = match before.remove(&name) {
                 Some(known) if known.schedule == schedule => Ok(known),
-                before => Known::read(schedule.clone(), before.as_deref()).map(Arc::new),
+                before => KnownSchedule::read(schedule.clone(), before.as_deref()).map(Arc::new),
             };
             match known {
                 Ok(known) => {
@@ -254,11 +254,11 @@ impl Round {
             let mut ahead = Vec::new();
             for OpenFire { fire, lease_until } in open {
                 let job = fire.job.zip(fire.job_state);
-                let place = Ahead { seq: fire.seq, job };
-                let turn = known
-                    .as_ref()
-                    .map(|known| due::turn(known.overlap(), fire.cause, &ahead));
-                let blocked_by_people = ahead.iter().any(|one: &Ahead| {
+                let place = FireAhead { seq: fire.seq, job };
+                // Further files of one time are no overlap: they always go in turn.
+                let cause = if fire.part > 0 { FireCause::CatchUp } else { fire.cause };
+                let turn = known.as_ref().map(|known| due::turn(known.overlap(), cause, &ahead));
+                let blocked_by_people = ahead.iter().any(|one: &FireAhead| {
                     one.job
                         .is_some_and(|(_, state)| matches!(state, JobState::AwaitingApproval | JobState::Paused))
                 });
@@ -271,16 +271,18 @@ impl Round {
                 let (Some(known), Some(turn)) = (&known, turn) else {
                     continue;
                 };
-                if fire.look_at > now {
+                // A pause holds what has not begun, but for what somebody asked for.
+                let is_asked_for = matches!(fire.cause, FireCause::Manual | FireCause::Backfill);
+                if fire.look_at > now || (!is_asked_for && known.schedule.pause_at(now).is_some()) {
                     continue;
                 }
-                is_quiet &= turn == Turn::Wait && blocked_by_people;
+                is_quiet &= turn == FireTurn::Wait && blocked_by_people;
                 let is_free =
                     lease_until.is_none_or(|until| until <= now || until > now + self.starter.longest_lease());
                 if self.in_hand.contains(&fire.seq) || !is_free || self.starting.len() >= AT_ONCE {
                     continue;
                 }
-                if turn == Turn::Wait && fire.state == FireState::Waiting {
+                if turn == FireTurn::Wait && fire.state == FireState::Waiting {
                     continue;
                 }
                 let Some(held) = self.starter.lease(fire.seq).await? else {

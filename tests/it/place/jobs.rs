@@ -72,6 +72,7 @@ impl<'a> TestJob<'a> {
             submitted_by: by("tester"),
             origin: None,
             not_before: None,
+            approval: None,
             reply_to: None,
             out_dir: None,
             plan: None,

@@ -217,6 +217,7 @@ impl StoreUnderTest {
             submitted_by: by("tester"),
             origin: None,
             not_before: None,
+            approval: None,
             reply_to: None,
             out_dir: None,
             plan: None,

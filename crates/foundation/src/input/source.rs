@@ -34,6 +34,19 @@ impl TextSource {
     pub(super) fn open(path: &Path) -> Result<Self, InputError> {
         let name = path.display().to_string();
         let file = open_regular(path, &name)?;
+        Self::of_file(name, file)
+    }
+
+    /// As [`open`](Self::open) for a file that others may have put a link in the place of; errors call it `name`.
+    pub(super) fn open_no_link(path: &Path, name: &str) -> Result<Self, InputError> {
+        let file = open_regular_no_link(path).map_err(|err| match err.kind() {
+            io::ErrorKind::InvalidInput => InputError::new(name, code::NOT_A_FILE, err.to_string()),
+            _ => unreadable(name, &err),
+        })?;
+        Self::of_file(name.to_owned(), file)
+    }
+
+    fn of_file(name: String, file: File) -> Result<Self, InputError> {
         let before = Snapshot::of(&file).map_err(|err| unreadable(&name, &err))?;
         if before.len == 0 {
             return Err(InputError::new(&name, code::EMPTY_FILE, "the file is empty"));
@@ -230,6 +243,33 @@ fn open_regular(path: &Path, name: &str) -> Result<File, InputError> {
     }
     let file = options.open(path).map_err(|err| unreadable(name, &err))?;
     regular(&file.metadata().map_err(|err| unreadable(name, &err))?, name)?;
+    Ok(file)
+}
+
+/// Opens a regular file by a path whose last part is no link, without blocking.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] of a link, a directory, a pipe, a socket or a device, besides what opening fails with.
+pub(super) fn open_regular_no_link(path: &Path) -> io::Result<File> {
+    let is_none = |metadata: &Metadata| {
+        let what = match metadata.file_type() {
+            kind if kind.is_file() => return Ok(()),
+            kind if kind.is_symlink() => "this is a link, the file itself is needed",
+            kind if kind.is_dir() => "this is a directory, a file is needed",
+            _ => "this is a pipe, socket or device, a file is needed",
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+    };
+    is_none(&std::fs::symlink_metadata(path)?)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    is_none(&file.metadata()?)?;
     Ok(file)
 }
 

@@ -143,7 +143,7 @@ fn files_beyond_the_bound_have_their_turn_when_others_are_gone() {
     };
     let at = Duration::from_secs(1);
     let name = |number: usize| PathBuf::from(format!("{number}.csv"));
-    let mut look_at = |from: usize, to: usize, tracker: &mut Tracker| {
+    let look_at = |from: usize, to: usize, tracker: &mut Tracker| {
         tracker.begin();
         for number in from..to {
             tracker.see(&name(number), Part::File, look, (at, at));

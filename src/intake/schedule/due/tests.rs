@@ -1,3 +1,5 @@
+//! Looks at held times: what fires, what is passed over, and that nothing is left out.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -224,8 +226,8 @@ fn jitter_is_the_same_every_time_and_within_its_bound() {
     assert_eq!(jitter_of("nightly", 0), 0);
 }
 
-fn ahead(seq: i64, state: Option<JobState>) -> Ahead {
-    Ahead {
+fn ahead(seq: i64, state: Option<JobState>) -> FireAhead {
+    FireAhead {
         seq,
         job: state.map(|state| (JobId(uuid::Uuid::nil()), state)),
     }
@@ -239,35 +241,38 @@ fn what_becomes_of_a_fire_whose_predecessor_has_not_ended() {
     let approval = ahead(1, Some(AwaitingApproval));
     let waiting = ahead(2, None);
     for overlap in [Skip, WaitOne, Wait, Allow, Supersede] {
-        assert_eq!(turn(overlap, FireCause::Due, &[]), Turn::Begin);
+        assert_eq!(turn(overlap, FireCause::Due, &[]), FireTurn::Begin);
         // Nothing that was asked for, or is made up for, is lost by an overlap.
         for cause in [FireCause::CatchUp, FireCause::Backfill, FireCause::Manual] {
-            assert_eq!(turn(overlap, cause, &[running, waiting]), Turn::Wait);
+            assert_eq!(turn(overlap, cause, &[running, waiting]), FireTurn::Wait);
         }
     }
-    assert_eq!(turn(Skip, FireCause::Due, &[running]), Turn::Skip(running));
+    assert_eq!(turn(Skip, FireCause::Due, &[running]), FireTurn::Skip(running));
     assert_eq!(
         turn(Skip, FireCause::Due, &[approval]),
-        Turn::Skip(approval),
+        FireTurn::Skip(approval),
         "one that awaits approval is at work"
     );
-    assert_eq!(turn(WaitOne, FireCause::Due, &[running]), Turn::Wait);
-    assert_eq!(turn(WaitOne, FireCause::Due, &[running, waiting]), Turn::Skip(waiting));
-    assert_eq!(turn(Wait, FireCause::Due, &[running, waiting]), Turn::Wait);
-    assert_eq!(turn(Allow, FireCause::Due, &[running]), Turn::Begin);
-    assert_eq!(turn(Supersede, FireCause::Due, &[running]), Turn::Wait);
+    assert_eq!(turn(WaitOne, FireCause::Due, &[running]), FireTurn::Wait);
+    assert_eq!(
+        turn(WaitOne, FireCause::Due, &[running, waiting]),
+        FireTurn::Skip(waiting)
+    );
+    assert_eq!(turn(Wait, FireCause::Due, &[running, waiting]), FireTurn::Wait);
+    assert_eq!(turn(Allow, FireCause::Due, &[running]), FireTurn::Begin);
+    assert_eq!(turn(Supersede, FireCause::Due, &[running]), FireTurn::Wait);
     assert_eq!(
         turn(Supersede, FireCause::Due, &[ahead(1, Some(Paused))]),
-        Turn::Wait,
+        FireTurn::Wait,
         "something of it was done"
     );
     assert_eq!(
         turn(Supersede, FireCause::Due, &[approval, waiting]),
-        Turn::After(vec![approval, waiting])
+        FireTurn::After(vec![approval, waiting])
     );
     assert_eq!(
         turn(Supersede, FireCause::Due, &[running, waiting]),
-        Turn::After(vec![waiting])
+        FireTurn::After(vec![waiting])
     );
 }
 

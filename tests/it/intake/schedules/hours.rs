@@ -246,7 +246,11 @@ async fn a_jittered_time_begins_later_the_same_way_each_day_whoever_restarts() {
     clocked.drain();
     let mut offsets = Vec::new();
     for day in 0..2 {
-        clocked.set_near(DAY, 2 * HOUR + 5 * SECOND);
+        if day == 0 {
+            clocked.set(clocked.ahead() + HOUR + 5 * SECOND);
+        } else {
+            clocked.set_near(DAY, 2 * HOUR + 5 * SECOND);
+        }
         clocked.drain();
         let fire = clocked.fires("s").await.pop().expect("recorded");
         let offset = fire.starts - fire.due;
@@ -306,6 +310,146 @@ async fn an_older_configuration_changes_nothing_and_failures_in_a_row_pause() {
         (&shown["pause"]["by"], &shown["failures"]),
         (&json!("tenantry"), &json!(2))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn yesterdays_file_is_read_for_yesterday_and_its_job_tells_where_it_is_from() {
+    let clocked = with_user("").await;
+    let place = |name: &str| clocked.place.path(name).display().to_string();
+    clocked.configure(&format!(
+        "[schedules.f]\nkind = \"bulk-add-users\"\ncron = \"0 2 * * *\"\nfile = \"{}\"\nafter = \"archive:{}\"\nout = \"{}\"\n\
+         missed = \"all\"\nmissed_within = \"72h\"\n",
+        place("users-{date}.csv"),
+        place("read"),
+        place("out-{date}")
+    ));
+    clocked.set_near(DAY, HOUR);
+    clocked.drain();
+    let due = (clocked.now() / DAY) * DAY + 2 * HOUR;
+    let day = |at: i64| {
+        jiff::Timestamp::from_millisecond(at)
+            .expect("a time")
+            .strftime("%Y-%m-%d")
+            .to_string()
+    };
+    for (nth, name) in [(0, "first"), (1, "second")] {
+        let text = format!("customer,user_principal_name,first_name,last_name\nA-1,{name}@alpha.onmicrosoft.com,F,L\n");
+        clocked
+            .place
+            .write(&format!("users-{}.csv", day(due + nth * DAY)), text);
+    }
+    clocked.set(clocked.ahead() + 2 * DAY);
+    clocked.drain();
+    let fires = clocked.fires("f").await;
+    let told: Vec<_> = fires
+        .iter()
+        .map(|fire| (fire.due, fire.cause.as_str(), fire.state.as_str()))
+        .collect();
+    assert_eq!(told, [(due, "catch-up", "ended"), (due + DAY, "catch-up", "ended")]);
+    for fire in &fires {
+        let name = format!("users-{}.csv", day(fire.due));
+        assert!(
+            fire.file.as_deref().unwrap_or_default().ends_with(&name),
+            "{:?}",
+            fire.file
+        );
+        assert!(
+            clocked.place.path("read").join(&name).exists() && !clocked.place.path(&name).exists(),
+            "put away"
+        );
+        let receipt: Value = serde_json::from_str(&read(
+            clocked
+                .place
+                .path(&format!("out-{}", day(fire.due)))
+                .join("receipt.json"),
+        ))
+        .expect("JSON");
+        assert_eq!(
+            (&receipt["origin"]["schedule"], &receipt["origin"]["nominal"]),
+            (&json!("f"), &json!(fire.nominal))
+        );
+        let job = fire.job.expect("a job").to_string();
+        assert_eq!(receipt["job"], json!(job));
+        let shown = clocked.run(&["show", &job], 0).out;
+        assert!(shown.contains("from      schedule f, due "), "{shown}");
+    }
+    let audit = clocked.run(&["audit"], 0).out;
+    assert!(audit.contains("via schedule f, "), "{audit}");
+    // The next one is missing, which is news.
+    clocked.set(clocked.ahead() + DAY);
+    clocked.drain();
+    let last = clocked.fires("f").await.pop().expect("recorded");
+    assert_eq!(
+        (last.state, last.reason.map(|reason| reason.as_str())),
+        (FireState::Failed, Some("no-file"))
+    );
+    let found = clocked.run(&["doctor", "--json"], 2).out;
+    assert!(found.contains("f: ") && found.contains("no-file"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_files_is_a_job_in_the_order_of_their_names_whatever_overlap_says() {
+    let clocked = with_user("").await;
+    let pattern = clocked.place.path("users-*.csv").display().to_string();
+    clocked.configure(&format!(
+        "[schedules.f]\nkind = \"bulk-add-users\"\nevery = \"1h\"\nfile = \"{pattern}\"\npick = \"all\"\noverlap = \"skip\"\n"
+    ));
+    clocked.set_near(HOUR, SECOND);
+    clocked.drain();
+    for name in ["b", "a", "c"] {
+        let text = format!("customer,user_principal_name,first_name,last_name\nA-1,{name}@alpha.onmicrosoft.com,F,L\n");
+        clocked.place.write(&format!("users-{name}.csv"), text);
+    }
+    clocked.set(clocked.ahead() + HOUR);
+    clocked.drain();
+    let fires = clocked.fires("f").await;
+    let told: Vec<_> = fires
+        .iter()
+        .map(|fire| (fire.part, fire.state.as_str(), fire.file.as_deref().unwrap_or_default()))
+        .collect();
+    let file = |name: &str| clocked.place.path(&format!("users-{name}.csv")).display().to_string();
+    let (a, b, c) = (file("a"), file("b"), file("c"));
+    assert_eq!(
+        told,
+        [
+            (0, "ended", a.as_str()),
+            (1, "ended", b.as_str()),
+            (2, "ended", c.as_str())
+        ]
+    );
+    let jobs: Vec<_> = fires.iter().map(|fire| fire.job.expect("a job").to_string()).collect();
+    assert!(jobs.is_sorted(), "{jobs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_without_a_success_for_too_long_is_told() {
+    let clocked = Clocked::new(On::Sqlite, &export("s", "every = \"24h\"\nexpect_within = \"26h\"")).await;
+    clocked.set_near(DAY, HOUR);
+    clocked.drain();
+    let schedules = |code| {
+        let found = clocked.run(&["doctor", "--json"], code).out;
+        found
+            .lines()
+            .filter(|line| line.contains("\"check\":\"schedules\""))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert!(schedules(0).contains("\"fine\":true"));
+    clocked.set(clocked.ahead() + 27 * HOUR);
+    let late = schedules(2);
+    assert!(
+        late.contains("a success is expected") && late.contains("since it was defined"),
+        "{late}"
+    );
+    clocked.drain();
+    assert!(!schedules(0).contains("\"fine\":false"));
+    let listed = clocked.run(&["schedules"], 0).out;
+    assert!(
+        listed.contains("export-customers") && listed.contains("completed"),
+        "{listed}"
+    );
+    let shown = clocked.run(&["schedules", "show", "s"], 0).out;
+    assert!(shown.contains("catch-up") && shown.contains("in 19 h"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

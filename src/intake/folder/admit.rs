@@ -1,0 +1,352 @@
+//! Steps 4 to 5' of the protocol: files that were taken are judged, handed in together in their order, and refused with every
+//! reason where they do not do.
+//!
+//! A file that does not look as it did when it had settled, or whose content says that it is not whole, is not refused: it settles
+//! in its own directory first. What is wrong with the surroundings refuses nothing either; the file stays taken, and is handed in
+//! again later.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::complete::{Content, Incomplete, look_into};
+use super::corrects;
+use super::layout::{self, is_same};
+use super::publish::{self, Leaving, Shelf, file_at};
+use super::reasons::{self, Refused};
+use super::scan::open;
+use super::sidecar::Asked;
+use super::waiting::Written;
+use super::{Desk, FolderError, blocking, last_of, stem_and};
+use crate::failpoint;
+use crate::input::{InputOptions, code};
+use crate::ledger::audit::{Action, AuditEntry};
+use crate::ledger::drops::{DropChange, DropState, DroppedFile, JobOrigin};
+use crate::ledger::{Actor, Origin, OriginIntake, Via};
+use crate::plan::{FaultLog, PlanError, RowFault, RowSource};
+use crate::service::{ServiceError, SubmitRequest};
+use crate::submit::{SubmitError, Submitted};
+
+/// Files of so many bytes at most are read in one go.
+const SMALL: u64 = 32 << 10;
+
+/// What came of handing files in.
+#[derive(Debug, Default)]
+pub(super) struct Admitted {
+    /// Files that are not whole, with why, to settle where they lie.
+    pub(super) unsettled: Vec<(DroppedFile, String)>,
+    /// Files that could not be handed in now.
+    pub(super) later: Vec<DroppedFile>,
+    /// What kept them from being handed in.
+    pub(super) trouble: Option<String>,
+}
+
+/// What a file that was taken comes to by itself.
+enum Judged {
+    Fit(Box<SubmitRequest>, Actor),
+    Unsettled(String),
+    Refused(Refused),
+    Gone,
+    Later(String),
+}
+
+/// Hands taken files in, in their order.
+pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitted, FolderError> {
+    let mut admitted = Admitted::default();
+    let (mut drops, mut requests) = (Vec::new(), Vec::new());
+    let mut refused = Vec::new();
+    for drop in taken {
+        // One that waits keeps those behind it waiting, for they are carried out in order.
+        if admitted.trouble.is_some() {
+            admitted.later.push(drop);
+            continue;
+        }
+        match judge(desk, &drop).await? {
+            Judged::Fit(request, actor) => {
+                requests.push((actor, *request));
+                drops.push(drop);
+            }
+            Judged::Unsettled(why) => admitted.unsettled.push((drop, why)),
+            Judged::Refused(why) => refused.push((drop, why)),
+            Judged::Gone => {
+                let change = DropChange {
+                    reason: Some("removed before it was read".to_owned()),
+                    ..DropChange::to(drop.seq, DropState::Gone)
+                };
+                desk.service
+                    .ledger
+                    .change_drops(&desk.hold, vec![change], Vec::new())
+                    .await?;
+            }
+            Judged::Later(why) => {
+                admitted.trouble = Some(why);
+                admitted.later.push(drop);
+            }
+        }
+    }
+    // Boxed, as it is large and would be carried in every future around it.
+    let submitted = Box::pin(desk.service.submit_all(requests)).await;
+    failpoint::hit("drop-submitted");
+    for (drop, submitted) in drops.into_iter().zip(submitted) {
+        match submitted {
+            Ok(Submitted::Queued(_) | Submitted::AwaitingApproval(_) | Submitted::Same(_)) => {}
+            Ok(Submitted::Refused(refusal)) => refused.push((drop, Refused::Faults(Box::new(refusal.faults)))),
+            Err(error) => match of_error(error, &drop)? {
+                Judged::Refused(why) => refused.push((drop, why)),
+                Judged::Unsettled(why) => admitted.unsettled.push((drop, why)),
+                Judged::Later(why) => {
+                    admitted.trouble.get_or_insert(why);
+                    admitted.later.push(drop);
+                }
+                Judged::Fit(..) | Judged::Gone => {}
+            },
+        }
+    }
+    admitted.later.sort_by_key(|drop| drop.seq);
+    refuse(desk, refused).await?;
+    Ok(admitted)
+}
+
+fn of_error(error: ServiceError, drop: &DroppedFile) -> Result<Judged, FolderError> {
+    let one = |fault: RowFault| {
+        let mut faults = FaultLog::default();
+        faults
+            .push(fault)
+            .map(|()| Judged::Refused(Refused::Faults(Box::new(faults))))
+    };
+    let judged = match error {
+        ServiceError::Submit(SubmitError::OriginLost) => return Err(FolderError::Lost),
+        ServiceError::Submit(SubmitError::Plan(PlanError::Header {
+            file,
+            sheet,
+            line,
+            problems,
+            ..
+        })) => {
+            let mut faults = FaultLog::default();
+            let pushed = problems
+                .into_iter()
+                .try_for_each(|problem| faults.push(RowFault::of_header(&file, sheet.as_deref(), line, problem)));
+            pushed.map(|()| Judged::Refused(Refused::Faults(Box::new(faults))))
+        }
+        ServiceError::Submit(SubmitError::Plan(PlanError::Input(error))) if is_incomplete(&error) => {
+            Ok(Judged::Unsettled(error.message))
+        }
+        ServiceError::Submit(SubmitError::Plan(PlanError::Input(error))) if error.code == code::UNREADABLE => {
+            Ok(Judged::Later(error.to_string()))
+        }
+        ServiceError::Submit(SubmitError::Plan(PlanError::Input(error))) => one(RowFault::of_file(&error)),
+        ServiceError::NoRecipient(why) => Ok(Judged::Refused(Refused::because("no-recipient", why.to_string()))),
+        error => Ok(Judged::Later(error.to_string())),
+    };
+    judged.map_err(|error| FolderError::Trouble(format!("the faults of {} cannot be kept: {error}", drop.name)))
+}
+
+/// Whether an error says that the file is not all there, rather than that it is wrong.
+fn is_incomplete(error: &crate::input::InputError) -> bool {
+    error.code == code::FILE_CHANGED || (error.code == code::BAD_GZIP && error.message.ends_with("too early"))
+}
+
+async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
+    let path = file_at(&desk.layout, drop);
+    let file = path.clone();
+    let found = blocking(move || look_at(&file)).await?;
+    let metadata = match found {
+        Ok(Ok(metadata)) => metadata,
+        Ok(Err(judged)) => return Ok(judged),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Judged::Gone),
+        Err(error) => return Ok(Judged::Later(format!("{}: {error}", path.display()))),
+    };
+    if !is_same(&layout::seen(&metadata), &drop.seen) {
+        return Ok(Judged::Unsettled("changed after it had settled".to_owned()));
+    }
+    let files = &desk.rules.config.files;
+    if files.fitting(path.file_name().unwrap_or_default()).is_none() {
+        let expected = format!("expected a file called as one of {}", files.written().join(", "));
+        return Ok(Judged::Refused(Refused::because("not-an-input", expected)));
+    }
+    let (rules, lies) = (desk.rules.clone(), path.clone());
+    let (dropped, owner) = (drop.file.clone(), drop.owner.clone());
+    let asked = blocking(move || rules.asked(Path::new(OsStr::from_bytes(&dropped)), &lies, owner.as_deref())).await?;
+    let Asked {
+        kind,
+        parameters,
+        ignore_not_kept,
+        multiline_cells,
+        idempotency_key,
+    } = match asked {
+        Ok(Ok(asked)) => asked,
+        Err(error) => return Ok(Judged::Later(format!("what lies beside {}: {error}", path.display()))),
+        Ok(Err(reasons)) => return Ok(Judged::Refused(Refused::Because(reasons))),
+    };
+    if desk.rules.refuses_repeated(kind) {
+        let hashed = path.clone();
+        let Ok(sha256) = blocking(move || corrects::sha256(&hashed)).await? else {
+            return Ok(Judged::Later(format!("{} cannot be read", path.display())));
+        };
+        if let Some(first) = desk
+            .service
+            .ledger
+            .same_content(&desk.hold.folder, &sha256, drop.seq)
+            .await?
+            && let Some(job) = first.job
+        {
+            let what = format!(
+                "the same content was dropped before, as {}, and is job {job}; `{}` is not done twice",
+                first.name,
+                kind.kind()
+            );
+            return Ok(Judged::Refused(Refused::because("repeated", what)));
+        }
+    }
+    let (read, name) = (path.clone(), drop.name.clone());
+    if let Some(job) = blocking(move || corrects::job_of(&read, &name)).await? {
+        match desk.corrected(&job, kind).await? {
+            Ok(Some(job)) => desk.service.ledger.drop_corrects(&desk.hold, drop.seq, job).await?,
+            Ok(None) => {}
+            Err(refused) => return Ok(Judged::Refused(refused)),
+        }
+    }
+    let is_plain = |name: &str| name.to_lowercase().ends_with(".csv");
+    let request = SubmitRequest {
+        kind,
+        parameters,
+        ignore_not_kept,
+        passwords: crate::service::PasswordWish::ConfiguredOrNone,
+        source: RowSource::Dropped {
+            path,
+            name: drop.name.clone(),
+            options: InputOptions {
+                multiline_cells,
+                ..InputOptions::default()
+            },
+            bytes: Some(metadata.len()).filter(|bytes| *bytes <= SMALL && is_plain(&drop.name)),
+        },
+        idempotency_key,
+        origin: Some(Origin {
+            intake: OriginIntake::Drop,
+            seq: drop.seq,
+            fence: desk.hold.fence,
+        }),
+        approval: desk.rules.approval(),
+        not_before: None,
+        out_dir: None,
+        reply_to: None,
+        plan: None,
+        is_for_workers: true,
+    };
+    Ok(Judged::Fit(
+        Box::new(request),
+        Actor::new(desk.rules.submitter(drop.owner.as_deref()), Via::Folder),
+    ))
+}
+
+/// Looks whether a file is one, and whole as far as its end says.
+fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_file() {
+        let what =
+            "expected a file; this is a link, a directory, a pipe or a device, and what it leads to was not touched";
+        return Ok(Err(Judged::Refused(Refused::because(code::NOT_A_FILE, what))));
+    }
+    let mut file = open(path)?;
+    Ok(match look_into(&mut file, path.file_name().unwrap_or_default())? {
+        // One that stays empty is refused.
+        Content::Not(why) if why != Incomplete::Empty => Err(Judged::Unsettled(why.to_string())),
+        _ => Ok(metadata),
+    })
+}
+
+/// Refuses files: the reasons are written beside them, then it is recorded, and they go to `failed/`.
+async fn refuse(desk: &Desk, refused: Vec<(DroppedFile, Refused)>) -> Result<(), FolderError> {
+    let (mut changes, mut entries, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
+    for (drop, mut why) in refused {
+        let summary = why.summary();
+        tracing::info!("folder {}: {} was refused: {summary}", desk.rules.name, drop.name);
+        entries.push(AuditEntry {
+            actor: desk.rules.submitter(drop.owner.as_deref()),
+            via: Some(Via::Folder),
+            action: Action::Refused,
+            job: None,
+            kind: None,
+            plan_hash: None,
+            counts: None,
+            note: Some(format!("folder {}, {}: {summary}", desk.rules.name, drop.name)),
+        });
+        changes.push(DropChange {
+            reason: Some(summary.clone()),
+            ..DropChange::to(drop.seq, DropState::Refused)
+        });
+        let end = last_of(&drop.id);
+        let (dir, origin, bom) = (desk.layout.path(&drop.place), desk.origin(&drop), desk.rules.bom);
+        let stem = stem_and(&drop.name, &end);
+        let told = drop.clone();
+        blocking(move || {
+            let written = Written {
+                dir: &dir,
+                stem: &stem,
+                file: &told.name,
+                bom,
+            };
+            reasons::write(&written, &told, &origin, &mut why).map_err(|error| FolderError::io(&dir, error))
+        })
+        .await??;
+        leaving.push(Leaving {
+            drop,
+            to: Shelf::Failed,
+            reason: None,
+            end,
+        });
+    }
+    if leaving.is_empty() {
+        return Ok(());
+    }
+    failpoint::hit("drop-reasons");
+    desk.service.ledger.change_drops(&desk.hold, changes, entries).await?;
+    failpoint::hit("drop-refused");
+    send_refused(desk, leaving).await
+}
+
+/// Sends refused files to `failed/`; a folder that is to hold at a failure does.
+async fn send_refused(desk: &Desk, leaving: Vec<Leaving>) -> Result<(), FolderError> {
+    if desk.rules.holds
+        && let Some(first) = leaving.first()
+    {
+        let why = format!("{} was refused", first.drop.name);
+        desk.service.ledger.hold_back(&desk.hold, why).await?;
+    }
+    for one in &leaving {
+        publish::set_modes(desk, &one.drop).await?;
+    }
+    publish::send_off(desk, leaving, Vec::new()).await
+}
+
+/// Sends files to `failed/` that were refused by a worker that died before it did.
+pub(super) async fn resume_refused(desk: &Desk, refused: Vec<DroppedFile>) -> Result<(), FolderError> {
+    let leaving = refused.into_iter().map(|drop| Leaving {
+        end: last_of(&drop.id),
+        to: Shelf::Failed,
+        reason: None,
+        drop,
+    });
+    let leaving: Vec<Leaving> = leaving.collect();
+    if leaving.is_empty() {
+        return Ok(());
+    }
+    send_refused(desk, leaving).await
+}
+
+impl Desk {
+    /// What a receipt says of where a job came from.
+    pub(super) fn origin(&self, drop: &DroppedFile) -> JobOrigin {
+        JobOrigin {
+            folder: self.rules.name.clone(),
+            file: drop.name.clone(),
+            drop: drop.id.clone(),
+            owner: drop.owner.clone(),
+            corrects: drop.corrects.clone(),
+        }
+    }
+}

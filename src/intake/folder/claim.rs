@@ -1,0 +1,230 @@
+//! Steps 1 to 3 of the protocol: files are recorded as being taken, moved into directories of their own, and recorded as taken.
+//!
+//! A file that cannot be moved is not read. What a rename answers is not believed where it says that the file is not there: on a
+//! network file system the answer to a rename that was done may be lost, and the directory decides.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::layout::{Layout, WORKING, sync_dir};
+use super::{Desk, FolderError, blocking};
+use crate::failpoint;
+use crate::ledger::drops::{DropChange, DropState, DroppedFile, FileSeen, NewDrop};
+
+/// A file in `in/` that is to be taken.
+#[derive(Debug, Clone)]
+pub(super) struct ReadyFile {
+    /// Its path below `in/`.
+    pub(super) file: PathBuf,
+    /// What people are shown.
+    pub(super) name: String,
+    /// As it was when it had settled.
+    pub(super) seen: FileSeen,
+    /// The name of its owner.
+    pub(super) owner: Option<String>,
+    /// What goes along with it, such as its marker: paths below `in/`.
+    pub(super) along: Vec<PathBuf>,
+}
+
+/// A file that could not be moved, and why.
+#[derive(Debug)]
+pub(super) struct Unmovable {
+    pub(super) file: PathBuf,
+    pub(super) why: String,
+}
+
+/// What was taken, in the order in which it was given, and what could not be.
+#[derive(Debug, Default)]
+pub(super) struct Taking {
+    pub(super) taken: Vec<DroppedFile>,
+    pub(super) unmovable: Vec<Unmovable>,
+}
+
+/// A file to be moved into the directory that its row names.
+pub(super) struct Move {
+    pub(super) drop: DroppedFile,
+    pub(super) along: Vec<PathBuf>,
+}
+
+/// How moving one went.
+enum Moved {
+    Here,
+    /// It is neither where it was nor where it was to go.
+    Gone,
+    Stuck(io::Error),
+}
+
+/// Takes files, in their order.
+pub(super) async fn take(desk: &Desk, ready: Vec<ReadyFile>) -> Result<Taking, FolderError> {
+    if ready.is_empty() {
+        return Ok(Taking::default());
+    }
+    let clock = desk.service.ledger.clock().clone();
+    let mut moves = Vec::with_capacity(ready.len());
+    let mut new = Vec::with_capacity(ready.len());
+    for one in ready {
+        let id = clock.fresh_id().to_string();
+        let place = format!("{WORKING}/{id}-{}", desk.hold.fence);
+        let one_new = NewDrop {
+            id,
+            name: one.name,
+            file: one.file.as_os_str().as_bytes().to_vec(),
+            seen: one.seen,
+            owner: one.owner,
+            state: DropState::Taking,
+            place,
+        };
+        moves.push((dropped(desk, &one_new), one.along));
+        new.push(one_new);
+    }
+    let seqs = desk.service.ledger.record_drops(&desk.hold, new, Vec::new()).await?;
+    failpoint::hit("drop-taking");
+    let moves = moves.into_iter().zip(seqs).map(|((drop, along), seq)| Move {
+        drop: DroppedFile { seq, ..drop },
+        along,
+    });
+    move_in(desk, moves.collect()).await
+}
+
+pub(super) fn dropped(desk: &Desk, new: &NewDrop) -> DroppedFile {
+    DroppedFile {
+        seq: 0,
+        id: new.id.clone(),
+        folder: desk.hold.folder.clone(),
+        name: new.name.clone(),
+        file: new.file.clone(),
+        state: new.state,
+        fence: desk.hold.fence,
+        seen: new.seen.clone(),
+        owner: new.owner.clone(),
+        place: new.place.clone(),
+        dest: None,
+        reason: None,
+        corrects: None,
+        sha256: None,
+        job: None,
+        seen_at: 0,
+        ended_at: None,
+    }
+}
+
+/// Moves files whose rows say that they are about to be, and records which were. Files that have a job keep their state.
+pub(super) async fn move_in(desk: &Desk, moves: Vec<Move>) -> Result<Taking, FolderError> {
+    let layout = desk.layout.clone();
+    let (moves, moved) = blocking(move || {
+        let moved: Vec<Moved> = moves.iter().map(|one| move_one(&layout, one)).collect();
+        // Each rename is whole by itself; that it lasts is seen to once for all of them.
+        let synced = sync_dir(&layout.inbox()).and_then(|()| sync_dir(&layout.root.join(WORKING)));
+        synced.map(|()| (moves, moved))
+    })
+    .await?
+    .map_err(|error| FolderError::io(&desk.layout.root, error))?;
+    failpoint::hit("drop-moved");
+    let mut taking = Taking::default();
+    let mut changes = Vec::with_capacity(moves.len());
+    let mut fault = None;
+    for (one, moved) in moves.into_iter().zip(moved) {
+        let seq = one.drop.seq;
+        let file = PathBuf::from(OsStr::from_bytes(&one.drop.file));
+        let state = match (&moved, one.drop.state) {
+            (Moved::Here, DropState::Taking) => DropState::Taken,
+            (_, DropState::Taking | DropState::Taken) if !matches!(moved, Moved::Here) => DropState::Gone,
+            // One that has a job goes on without its file: the job has its rows.
+            (_, state) => state,
+        };
+        let mut change = DropChange::to(seq, state);
+        match moved {
+            Moved::Here => {
+                change.place = Some(one.drop.place.clone());
+                taking.taken.push(DroppedFile { state, ..one.drop });
+            }
+            Moved::Gone => change.reason = Some("taken back before it was moved".to_owned()),
+            Moved::Stuck(error) => {
+                let why = why_stuck(&error);
+                change.reason = Some(why.clone());
+                if error.kind() == io::ErrorKind::CrossesDevices {
+                    fault = Some(format!(
+                        "{}: `in` and `{WORKING}` have to lie in one file system, and a file cannot be moved from one to the other",
+                        desk.layout.root.display()
+                    ));
+                }
+                taking.unmovable.push(Unmovable { file, why });
+            }
+        }
+        changes.push(change);
+    }
+    desk.service
+        .ledger
+        .change_drops(&desk.hold, changes, Vec::new())
+        .await?;
+    failpoint::hit("drop-taken");
+    match fault {
+        Some(fault) => Err(FolderError::Trouble(fault)),
+        None => Ok(taking),
+    }
+}
+
+fn why_stuck(error: &io::Error) -> String {
+    let what = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "cannot be moved: who works here may not (read-only, or another's in a directory with the sticky bit)"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "cannot be moved: the file system is read-only",
+        io::ErrorKind::ResourceBusy | io::ErrorKind::ExecutableFileBusy => "is in use",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "cannot be moved: the disk is full",
+        _ => "cannot be moved",
+    };
+    format!("{what} ({error})")
+}
+
+fn move_one(layout: &Layout, one: &Move) -> Moved {
+    let dir = layout.path(&one.drop.place);
+    let from = layout.inbox().join(OsStr::from_bytes(&one.drop.file));
+    let Some(name) = from.file_name() else {
+        return Moved::Gone;
+    };
+    match fs::DirBuilder::new().mode(0o750).create(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Moved::Stuck(error),
+        _ => {}
+    }
+    failpoint::hit("drop-directory");
+    let to = dir.join(name);
+    match rename_new(&from, &to) {
+        Ok(()) => {}
+        Err(_) if fs::symlink_metadata(&to).is_ok() => {}
+        Err(error) => {
+            let _ = fs::remove_dir(&dir);
+            return if error.kind() == io::ErrorKind::NotFound {
+                Moved::Gone
+            } else {
+                Moved::Stuck(error)
+            };
+        }
+    }
+    for along in &one.along {
+        if let Some(name) = along.file_name() {
+            // What goes along is of no use without the file; without it the file says what it is by itself, or is refused.
+            let _ = rename_new(&layout.inbox().join(along), &dir.join(name));
+        }
+    }
+    Moved::Here
+}
+
+/// Renames, unless something has that name already.
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system that cannot do that; the directory is this program's own.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            if fs::symlink_metadata(to).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from, to)
+        }
+        done => Ok(done?),
+    }
+}

@@ -1,0 +1,53 @@
+//! What the content of a file says of where it comes from: rejected rows say which job rejected them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::input::{Input, InputLimits, InputOptions, Meter};
+use crate::receipt::JOB_COLUMN;
+
+/// How much of a text is looked through for the name of the column before all of the header is read.
+const HEAD: usize = 64 << 10;
+
+/// The job that has rejected the rows of a file, if it is a file of rejected rows.
+pub(super) fn job_of(path: &Path, name: &str) -> Option<String> {
+    if name.to_lowercase().ends_with(".csv") {
+        let mut head = vec![0; HEAD];
+        let mut file = File::open(path).ok()?;
+        let mut held = 0;
+        while held < HEAD {
+            match file.read(&mut head[held..]) {
+                Ok(0) => break,
+                Ok(read) => held += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+        // A header in UTF-16 has a NUL beside each letter.
+        let letters: Vec<u8> = head[..held].iter().copied().filter(|byte| *byte != 0).collect();
+        memchr::memmem::find(&letters, JOB_COLUMN.as_bytes())?;
+    }
+    let mut input = Input::open_no_link(path, name, InputLimits::default(), &InputOptions::default()).ok()?;
+    let column = input.header().iter().position(|cell| cell.trim() == JOB_COLUMN)?;
+    let block = input.read_block(100).ok()??;
+    let said = block.rows().filter_map(|row| {
+        let cell = row.cell(column).unwrap_or_default().trim();
+        (!cell.is_empty()).then(|| cell.to_owned())
+    });
+    said.last()
+}
+
+/// The hash of a file's bytes, as the ledger has it.
+pub(super) fn sha256(path: &Path) -> io::Result<String> {
+    let (mut file, mut meter) = (File::open(path)?, Meter::default());
+    let mut bytes = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut bytes) {
+            Ok(0) => return Ok(meter.sha256().to_string()),
+            Ok(read) => meter.pass(&bytes[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Steps 6 to 9 of the protocol: what becomes of a file whose job waits for approval, or has ended.
+//!
+//! The job's results, rejects and receipt are written beside the file. A file that was changed after it had been read is a file of
+//! its own from then on, for all of its content is to be carried out; what was read before is done and stays so.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+
+use futures::StreamExt;
+
+use super::claim::rename_new;
+use super::layout::{self, WORKING, is_same};
+use super::publish::{self, Leaving, Shelf, file_at};
+use super::waiting::{self, Written};
+use super::{Desk, FolderError, blocking, corrects, last_of, redacted, stem_and};
+use crate::delivery::{Beside, DeliveryError, write_beside};
+use crate::failpoint;
+use crate::ledger::drops::{DropState, DroppedFile, NewDrop};
+use crate::ledger::{Job, JobId, JobState};
+
+/// Files dealt with at once.
+pub(super) const PAGE: u64 = 256;
+/// Directories written to at the same time.
+const AT_ONCE: usize = 4;
+
+/// Deals with files whose jobs wait for approval or have ended, as many as come at once. Whether there may be more, and files that
+/// were found changed, to be handed in.
+pub(super) async fn end_some(desk: &Desk) -> Result<(bool, Vec<DroppedFile>), FolderError> {
+    let drops = desk.service.ledger.settled_drops(&desk.hold.folder, 0, PAGE).await?;
+    let more = drops.len() as u64 == PAGE;
+    if drops.is_empty() {
+        return Ok((false, Vec::new()));
+    }
+    let ids: Vec<JobId> = drops.iter().filter_map(|drop| drop.job).collect();
+    let jobs = desk
+        .service
+        .jobs_of(ids)
+        .await
+        .map_err(|error| FolderError::Trouble(error.to_string()))?;
+    let jobs: HashMap<JobId, Job> = jobs.into_iter().flatten().map(|job| (job.id, job)).collect();
+    let mut leaving = Vec::with_capacity(drops.len());
+    let mut changed = Vec::new();
+    let mut fault = None;
+    {
+        let work = drops.into_iter().filter_map(|drop| {
+            let job = jobs.get(&drop.job?)?;
+            Some(end_one(desk, drop, job))
+        });
+        let mut work = futures::stream::iter(work).buffered(AT_ONCE);
+        while let Some(ended) = work.next().await {
+            match ended {
+                Ok((one, late)) => {
+                    leaving.push(one);
+                    changed.extend(late);
+                }
+                Err(FolderError::Lost) => return Err(FolderError::Lost),
+                // One that cannot be written keeps none of the others.
+                Err(error) => fault = Some(error),
+            }
+        }
+    }
+    publish::sync(desk, &leaving).await?;
+    failpoint::hit("drop-results");
+    let failed = leaving.iter().find(|one| one.to == Shelf::Failed);
+    if let Some(one) = failed.filter(|_| desk.rules.holds) {
+        let why = format!("{}: {}", one.drop.name, one.reason.as_deref().unwrap_or("failed"));
+        desk.service.ledger.hold_back(&desk.hold, why).await?;
+    }
+    publish::send_off(desk, leaving, Vec::new()).await?;
+    match fault {
+        Some(fault) => Err(fault),
+        None => Ok((more, changed)),
+    }
+}
+
+async fn end_one(desk: &Desk, drop: DroppedFile, job: &Job) -> Result<(Leaving, Option<DroppedFile>), FolderError> {
+    let dir = desk.layout.path(&drop.place);
+    // Somebody may have removed all of it; what came of it is written all the same.
+    let made = dir.clone();
+    blocking(move || fs::create_dir_all(made))
+        .await?
+        .map_err(|error| FolderError::io(&dir, error))?;
+    let end = last_of(&job.id.to_string());
+    let stem = stem_and(&drop.name, &end);
+    let written = Written {
+        dir: &dir,
+        stem: &stem,
+        file: &drop.name,
+        bom: desk.rules.bom,
+    };
+    if job.state == JobState::AwaitingApproval {
+        waiting::write(&desk.service.ledger, job, &written).await?;
+        publish::set_modes(desk, &drop).await?;
+        let leaving = Leaving {
+            drop,
+            to: Shelf::Waiting,
+            reason: None,
+            end,
+        };
+        return Ok((leaving, None));
+    }
+    let mut notes = Vec::new();
+    let late = match look_again(desk, &drop).await? {
+        Again::Same => None,
+        Again::Gone if redacted::copy_of(&file_at(&desk.layout, &drop)).exists() => None,
+        Again::Gone => {
+            notes.push("the file itself was removed before the job had ended; its rows were kept".to_owned());
+            None
+        }
+        Again::Changed(sha256) => {
+            let late = set_apart(desk, &drop, sha256).await?;
+            notes.push(format!(
+                "the file was changed after it had been read; what it holds now is a file of its own, {}",
+                late.id
+            ));
+            Some(late)
+        }
+    };
+    let beside = Beside {
+        dir: &dir,
+        file: &drop.name,
+        stem: &stem,
+        origin: desk.origin(&drop),
+        notes,
+    };
+    // Boxed, as it is large and would be carried in every future around it.
+    let written = Box::pin(write_beside(
+        &desk.service.ledger,
+        job.id,
+        desk.service.settings.form,
+        &beside,
+    ))
+    .await;
+    match written {
+        Ok(_) => {}
+        // Nothing is left to write them from, which no waiting will change.
+        Err(DeliveryError::RowsGone(_)) => {
+            tracing::warn!(
+                "folder {}: job {} has ended so long ago that its rows are no longer kept",
+                desk.rules.name,
+                job.id
+            );
+        }
+        Err(DeliveryError::Db(error)) => return Err(error.into()),
+        Err(error) => {
+            let why = format!("the results of job {} cannot be written: {error}", job.id);
+            return Err(FolderError::Trouble(why));
+        }
+    }
+    if late.is_none() {
+        redacted::redact(desk, job, &drop).await?;
+    }
+    publish::set_modes(desk, &drop).await?;
+    let (to, reason) = shelf(job);
+    let leaving = Leaving { drop, to, reason, end };
+    Ok((leaving, late))
+}
+
+/// Where the file of an ended job belongs, and why there.
+fn shelf(job: &Job) -> (Shelf, Option<String>) {
+    let counts = &job.counts;
+    let nothing = counts.applied + counts.unchanged == 0 && counts.total > 0;
+    match job.state {
+        JobState::Cancelled => {
+            let why = job.message.clone().unwrap_or_else(|| "cancelled".to_owned());
+            (Shelf::Failed, Some(why))
+        }
+        _ if nothing => (Shelf::Failed, Some("no row was applied".to_owned())),
+        _ => (Shelf::Done, None),
+    }
+}
+
+/// What a second look at a file came to.
+enum Again {
+    Same,
+    Gone,
+    Changed(String),
+}
+
+async fn look_again(desk: &Desk, drop: &DroppedFile) -> Result<Again, FolderError> {
+    let path = file_at(&desk.layout, drop);
+    let (seen, known) = (drop.seen.clone(), drop.sha256.clone());
+    let looked = blocking(move || -> io::Result<Again> {
+        let metadata = fs::symlink_metadata(&path)?;
+        if is_same(&layout::seen(&metadata), &seen) {
+            return Ok(Again::Same);
+        }
+        let sha256 = corrects::sha256(&path)?;
+        Ok(if known.as_ref() == Some(&sha256) {
+            Again::Same
+        } else {
+            Again::Changed(sha256)
+        })
+    });
+    match looked.await? {
+        Ok(again) => Ok(again),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Again::Gone),
+        Err(error) => Err(FolderError::away(&file_at(&desk.layout, drop), &error)),
+    }
+}
+
+/// Makes a file that was changed late one of its own: recorded first, then moved into a directory of its own.
+async fn set_apart(desk: &Desk, drop: &DroppedFile, sha256: String) -> Result<DroppedFile, FolderError> {
+    let path = file_at(&desk.layout, drop);
+    let metadata = fs::symlink_metadata(&path).map_err(|error| FolderError::away(&path, &error))?;
+    let id = desk.service.ledger.clock().fresh_id().to_string();
+    let place = format!("{WORKING}/{id}-{}", desk.hold.fence);
+    tracing::warn!(
+        "folder {}: {} was changed after it had been read (sha256 {sha256} now); it is taken once more",
+        desk.rules.name,
+        drop.name
+    );
+    let to = desk.layout.path(&place);
+    let from = path.clone();
+    let moved = blocking(move || -> io::Result<()> {
+        fs::create_dir(&to)?;
+        let name = from.file_name().unwrap_or_default();
+        rename_new(&from, &to.join(name))?;
+        layout::sync_dir(&to)
+    });
+    // Found there by whoever comes next, should this one die now: a directory that no row names is adopted.
+    moved.await?.map_err(|error| FolderError::io(&path, error))?;
+    failpoint::hit("drop-set-apart");
+    let new = NewDrop {
+        id,
+        name: drop.name.clone(),
+        file: drop.file.clone(),
+        seen: layout::seen(&metadata),
+        owner: drop.owner.clone(),
+        state: DropState::Taken,
+        place,
+    };
+    let seqs = desk
+        .service
+        .ledger
+        .record_drops(&desk.hold, vec![new.clone()], Vec::new())
+        .await?;
+    Ok(DroppedFile {
+        seq: seqs.into_iter().next().unwrap_or_default(),
+        ..super::claim::dropped(desk, &new)
+    })
+}

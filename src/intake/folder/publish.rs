@@ -1,0 +1,294 @@
+//! Steps 8 to 12 of the protocol: what came of a file is written beside it, and its directory appears under its last name by one
+//! rename.
+//!
+//! Everything that is written is derived from the ledger, so it is written again by whoever comes next if it is not whole. Where a
+//! directory is to go is recorded before it is moved; whoever finds that record and the directory still here moves it, and whoever
+//! finds it gone looks there. Nothing is ever overwritten: a name that is taken gets a number.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::layout::{DONE, FAILED, Layout, WAITING, sync_dir};
+use super::{Desk, FolderError, blocking, copy};
+use crate::failpoint;
+use crate::ledger::audit::AuditEntry;
+use crate::ledger::drops::{DropChange, DropState, DroppedFile};
+
+/// Directories that are put on disk one by one.
+const FEW: usize = 4;
+/// Names tried for a directory.
+const MOST_NAMES: usize = 1_000;
+
+/// Where the directory of a file is to go.
+#[derive(Debug, Clone)]
+pub(super) struct Leaving {
+    pub(super) drop: DroppedFile,
+    /// `done`, `failed` or `waiting`.
+    pub(super) to: Shelf,
+    /// Why, where that is not plain.
+    pub(super) reason: Option<String>,
+    /// What ids of eight characters come after in the directory's name.
+    pub(super) end: String,
+}
+
+/// Where directories end up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shelf {
+    Waiting,
+    Done,
+    Failed,
+}
+
+impl Leaving {
+    fn state(&self) -> DropState {
+        match self.to {
+            // It stays so until it has been moved.
+            Shelf::Waiting => DropState::Submitted,
+            Shelf::Done => DropState::Archiving,
+            Shelf::Failed => DropState::Quarantining,
+        }
+    }
+
+    fn dest(&self, day: &str, number: usize) -> String {
+        let name = super::stem_and(&self.drop.name, &self.end);
+        let name = if number == 0 {
+            name
+        } else {
+            format!("{name}-{}", number + 1)
+        };
+        match self.to {
+            Shelf::Waiting => format!("{WAITING}/{name}"),
+            Shelf::Done => format!("{DONE}/{day}/{name}"),
+            Shelf::Failed => format!("{FAILED}/{day}/{name}"),
+        }
+    }
+}
+
+/// Sends directories where they belong: recorded, moved, recorded as moved.
+pub(super) async fn send_off(desk: &Desk, leaving: Vec<Leaving>, entries: Vec<AuditEntry>) -> Result<(), FolderError> {
+    if leaving.is_empty() {
+        return Ok(());
+    }
+    let day = day(desk.service.ledger.clock().now_millis());
+    let layout = desk.layout.clone();
+    let (leaving, dests) = blocking(move || {
+        let mut taken = HashSet::new();
+        let mut dests = Vec::with_capacity(leaving.len());
+        for one in &leaving {
+            let free = (0..MOST_NAMES)
+                .map(|number| one.dest(&day, number))
+                .find(|dest| !taken.contains(&dest.to_lowercase()) && fs::symlink_metadata(layout.path(dest)).is_err());
+            let dest = free.unwrap_or_else(|| one.dest(&day, MOST_NAMES));
+            taken.insert(dest.to_lowercase());
+            dests.push(dest);
+        }
+        (leaving, dests)
+    })
+    .await?;
+    let mut changes = Vec::with_capacity(leaving.len());
+    let mut moving = Vec::with_capacity(leaving.len());
+    for (one, dest) in leaving.into_iter().zip(dests) {
+        let state = one.state();
+        changes.push(DropChange {
+            dest: Some(dest.clone()),
+            reason: one.reason,
+            ..DropChange::to(one.drop.seq, state)
+        });
+        moving.push(DroppedFile {
+            state,
+            dest: Some(dest),
+            ..one.drop
+        });
+    }
+    desk.service.ledger.change_drops(&desk.hold, changes, entries).await?;
+    failpoint::hit("drop-archiving");
+    finish_moves(desk, moving).await
+}
+
+/// Moves directories to where their rows say that they are to go, as far as that was not done, and records it.
+pub(super) async fn finish_moves(desk: &Desk, moving: Vec<DroppedFile>) -> Result<(), FolderError> {
+    if moving.is_empty() {
+        return Ok(());
+    }
+    let layout = desk.layout.clone();
+    let (moving, moved) = blocking(move || {
+        let moved = move_all(&layout, &moving);
+        (moving, moved)
+    })
+    .await?;
+    let (mut changes, mut taken, mut fault) = (Vec::new(), Vec::new(), None);
+    for (drop, moved) in moving.into_iter().zip(moved) {
+        let dest = drop.dest.clone().unwrap_or_default();
+        match moved {
+            Ok(()) => changes.push(DropChange {
+                place: Some(dest),
+                ..DropChange::to(
+                    drop.seq,
+                    match drop.state {
+                        DropState::Archiving => DropState::Archived,
+                        DropState::Quarantining => DropState::Quarantined,
+                        _ => DropState::Waiting,
+                    },
+                )
+            }),
+            Err(error) if is_taken(&error) => taken.push(drop),
+            Err(error) => fault = Some(FolderError::io(&desk.layout.path(&dest), error)),
+        }
+    }
+    failpoint::hit("drop-published");
+    if !changes.is_empty() {
+        desk.service
+            .ledger
+            .change_drops(&desk.hold, changes, Vec::new())
+            .await?;
+    }
+    failpoint::hit("drop-archived");
+    if !taken.is_empty() {
+        let again = taken.into_iter().map(|drop| {
+            let end = drop.job.map_or_else(|| drop.id.clone(), |job| job.to_string());
+            Leaving {
+                to: match drop.state {
+                    DropState::Archiving => Shelf::Done,
+                    DropState::Quarantining => Shelf::Failed,
+                    _ => Shelf::Waiting,
+                },
+                reason: None,
+                end: super::last_of(&end),
+                drop,
+            }
+        });
+        Box::pin(send_off(desk, again.collect(), Vec::new())).await?;
+    }
+    // What could not be moved stays as its row says, and is tried again.
+    fault.map_or(Ok(()), Err)
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+    )
+}
+
+fn move_all(layout: &Layout, moving: &[DroppedFile]) -> Vec<io::Result<()>> {
+    let mut parents = HashSet::new();
+    let moved: Vec<io::Result<()>> = moving
+        .iter()
+        .map(|drop| {
+            let (from, to) = (
+                layout.path(&drop.place),
+                layout.path(drop.dest.as_deref().unwrap_or_default()),
+            );
+            let parent = to.parent().unwrap_or(Path::new(".")).to_owned();
+            if !parents.contains(&parent) {
+                fs::create_dir_all(&parent)?;
+            }
+            parents.insert(parent);
+            move_one(&from, &to, drop)
+        })
+        .collect();
+    // A rename that is not on disk yet is found undone, and done again.
+    let mut parents = parents.iter().chain([&layout.root]);
+    match parents.try_for_each(|dir| sync_dir(dir)) {
+        Ok(()) => moved,
+        Err(error) => moving
+            .iter()
+            .map(|_| Err(io::Error::new(error.kind(), error.to_string())))
+            .collect(),
+    }
+}
+
+fn move_one(from: &Path, to: &Path, drop: &DroppedFile) -> io::Result<()> {
+    if let Err(error) = fs::symlink_metadata(from)
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        // It was moved before, or somebody has removed it; its name is not taken by another one, which has an id of its own.
+        return match fs::symlink_metadata(to) {
+            Ok(_) => copy::tidy(to, &drop.id),
+            Err(_) => fs::create_dir(to),
+        };
+    }
+    match super::claim::rename_new(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy::across(from, to, &drop.id),
+        moved => moved,
+    }
+}
+
+/// Lets the folder's readers read what was written beside a file.
+pub(super) async fn set_modes(desk: &Desk, drop: &DroppedFile) -> Result<(), FolderError> {
+    let (dir, mode, name) = (desk.layout.path(&drop.place), desk.rules.mode, drop.name.clone());
+    let shown = dir.clone();
+    let set = blocking(move || modes(&dir, mode, &name)).await?;
+    set.map_err(|error| FolderError::io(&shown, error))
+}
+
+/// Puts what was written into the directories of these files on disk: one by one where they are few, and else all that waits to be
+/// written to their file system, which costs as much as a few of them.
+pub(super) async fn sync(desk: &Desk, leaving: &[Leaving]) -> Result<(), FolderError> {
+    let dirs: Vec<PathBuf> = leaving.iter().map(|one| desk.layout.path(&one.drop.place)).collect();
+    let root = desk.layout.root.clone();
+    let synced = blocking(move || {
+        if dirs.len() > FEW && sync_all(&root).is_ok() {
+            return Ok(());
+        }
+        dirs.iter().try_for_each(|dir| sync_one(dir))
+    });
+    synced.await?.map_err(|error| FolderError::io(&desk.layout.root, error))
+}
+
+#[cfg(target_os = "linux")]
+fn sync_all(root: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(root)?)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn sync_one(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_dir(dir)
+}
+
+/// The file of a row where it lies now.
+pub(super) fn file_at(layout: &Layout, drop: &DroppedFile) -> PathBuf {
+    let name = Path::new(OsStr::from_bytes(&drop.file)).file_name().unwrap_or_default();
+    layout.path(&drop.place).join(name)
+}
+
+/// The UTC day of a time, as directories are called.
+fn day(millis: i64) -> String {
+    crate::moment::rfc3339(millis).chars().take(10).collect()
+}
+
+/// Gives what was written into a directory the mode that the folder's readers need, whatever this process' mask is.
+fn modes(dir: &Path, mode: u32, file: &str) -> io::Result<()> {
+    let readable = (mode & 0o444) >> 2;
+    let own = fs::metadata(dir)?;
+    let special = own.permissions().mode() & 0o7000;
+    fs::set_permissions(dir, fs::Permissions::from_mode(special | 0o700 | mode | readable))?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // What was dropped stays as it came, and sealed passwords stay their owner's.
+        if name == file || (name.starts_with("passwords") && entry.path().extension().is_some_and(|end| end == "age")) {
+            continue;
+        }
+        let metadata = entry.metadata()?;
+        if metadata.is_file() && metadata.uid() == own.uid() {
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! What a folder's configuration asks, in the terms of the protocol.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenantry_jobs::JobKind;
+
+use super::layout::{DONE, FAILED, Layout};
+use super::reasons::Refused;
+use super::sidecar::{self, Asked};
+use super::{Desk, FolderError};
+use crate::config::{Approve, Complete, FolderConfig, OnFailed, Repeated, SidecarUse, Submitter};
+use crate::intake::Reason;
+use crate::ledger::JobLookup;
+
+/// What a folder is held to.
+pub(crate) struct Rules {
+    /// The folder's name.
+    pub(crate) name: String,
+    /// Where things lie.
+    pub(crate) layout: Layout,
+    /// Whether nothing more is taken after a failure until somebody says so.
+    pub(super) holds: bool,
+    /// The mode of what is written.
+    pub(super) mode: u32,
+    /// Whether tables begin with a byte order mark.
+    pub(super) bom: bool,
+    pub(super) config: Arc<FolderConfig>,
+}
+
+impl Rules {
+    /// What that configuration asks. `bom` says whether tables begin with a byte order mark.
+    pub(crate) fn new(config: FolderConfig, bom: bool) -> Self {
+        let root = config.path.root().to_owned();
+        Self {
+            name: config.name.clone(),
+            layout: Layout {
+                done: config.done.clone().unwrap_or_else(|| root.join(DONE)),
+                failed: config.failed.clone().unwrap_or_else(|| root.join(FAILED)),
+                root,
+            },
+            holds: config.on_failed == OnFailed::Hold,
+            mode: config.mode,
+            bom,
+            config: Arc::new(config),
+        }
+    }
+
+    /// How long a file has to stay as it is.
+    pub(super) fn settles_in(&self) -> Duration {
+        match self.config.complete {
+            Complete::Whole => Duration::ZERO,
+            Complete::Settled | Complete::Marker | Complete::Sidecar => self.config.settle,
+        }
+    }
+
+    /// Why every job has to be approved, if it has.
+    pub(super) fn approval(&self) -> Option<String> {
+        let always = self.config.approve == Approve::Always;
+        always.then(|| format!("folder {} asks for approval of every file", self.name))
+    }
+
+    /// Who submits the file of that owner.
+    pub(super) fn submitter(&self, owner: Option<&str>) -> String {
+        match (&self.config.submitted_by, owner) {
+            (Submitter::Owner, Some(owner)) => owner.to_owned(),
+            (Submitter::Named(name), _) => name.clone(),
+            (Submitter::Folder | Submitter::Owner, _) => format!("drop:{}", self.name),
+        }
+    }
+
+    /// Whether a file of this kind is refused whose content was dropped before.
+    pub(super) fn refuses_repeated(&self, kind: &dyn JobKind) -> bool {
+        match self.config.repeated {
+            Repeated::Refuse => true,
+            Repeated::Run => false,
+            Repeated::ByKind => kind.policy().passwords == tenantry_jobs::Passwords::Only,
+        }
+    }
+}
+
+impl Rules {
+    /// What a file asks for that was dropped as `file`, below `in`, and lies at `path` now, or why it is refused.
+    ///
+    /// # Errors
+    /// What lies beside it cannot be read.
+    pub(super) fn asked(
+        &self,
+        file: &Path,
+        path: &Path,
+        owner: Option<&str>,
+    ) -> io::Result<Result<Asked, Vec<Reason>>> {
+        let config = &self.config;
+        let beside = path.with_file_name(sidecar::name_of(path.file_name().unwrap_or_default()));
+        let document = match config.sidecar {
+            SidecarUse::No => None,
+            SidecarUse::Optional | SidecarUse::Required => sidecar::read(&beside)?,
+        };
+        let needs = config.sidecar == SidecarUse::Required || config.complete == Complete::Sidecar;
+        if needs && document.is_none() {
+            let expected = "expected its job document beside it, which is not there any more";
+            return Ok(Err(vec![Reason::new("", "no-document", "", expected)]));
+        }
+        Ok(sidecar::asked(
+            config,
+            file,
+            document.as_deref(),
+            &self.submitter(owner),
+        ))
+    }
+}
+
+impl Desk {
+    /// The job whose rejected rows a file brings back, `None` where the ledger knows none of that id. One of another kind is told
+    /// with the folder that its rows belong into.
+    pub(super) async fn corrected(
+        &self,
+        id: &str,
+        kind: &dyn JobKind,
+    ) -> Result<Result<Option<String>, Refused>, FolderError> {
+        let ledger = &self.service.ledger;
+        let JobLookup::Found(job) = ledger.find_job(id).await? else {
+            return Ok(Ok(None));
+        };
+        if job.kind == kind.kind() {
+            return Ok(Ok(Some(job.id.to_string())));
+        }
+        let right = match ledger.origin_of(job.seq).await? {
+            Some(origin) => format!("the folder `{}`", origin.folder),
+            None => format!("a folder for `{}`", job.kind),
+        };
+        let what = format!(
+            "these are rows that job {} has rejected, which is a `{}`, and this folder takes `{}`; drop them into {right}",
+            job.id,
+            job.kind,
+            kind.kind()
+        );
+        Ok(Err(Refused::because("wrong-folder", what)))
+    }
+}

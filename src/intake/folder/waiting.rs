@@ -1,0 +1,145 @@
+//! Step 6 of the protocol: a job that has to be approved is shown in `waiting/`, with its plan row by row, its hash and the
+//! commands to decide. Approval itself is not given here, for a share proves no identity.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use super::FolderError;
+use crate::file::WholeFile;
+use crate::ledger::{Job, Ledger};
+use crate::moment::rfc3339;
+use crate::plan::{KeptPlan, KeptRowsError, ToldRow, each_kept_row};
+use crate::table::{Form, Table};
+
+/// The plan for people.
+const TEXT: &str = "plan.txt";
+/// The plan row by row.
+const TABLE: &str = "plan.csv";
+/// How long the ledger is waited for; whoever writes comes again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the plan is written.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'w> {
+    /// The directory of the file.
+    pub(super) dir: &'w Path,
+    /// What the directory is going to be called.
+    pub(super) stem: &'w str,
+    /// The name of the file.
+    pub(super) file: &'w str,
+    /// Whether tables begin with a byte order mark.
+    pub(super) bom: bool,
+}
+
+/// Writes the plan of a job that waits for approval beside its file.
+pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &Written<'_>) -> Result<(), FolderError> {
+    let Written { dir, stem, file, bom } = *beside;
+    let form = Form { bom, ..Form::default() };
+    let is_taken = [TEXT, TABLE].contains(&file.to_lowercase().as_str());
+    let [text, table] = [TEXT, TABLE].map(|name| {
+        if is_taken {
+            format!("{stem}.job-{name}")
+        } else {
+            name.to_owned()
+        }
+    });
+    let fault = |error: io::Error| FolderError::io(dir, error);
+    let mut counts = Counts::default();
+    if let Some(mut plan) = KeptPlan::open(ledger, job).await? {
+        let out = WholeFile::create(&dir.join(&table)).map_err(fault)?;
+        let head = ["row", "line", "action", "subject", "destructive", "changes", "note"];
+        let mut rows = Table::new(out, head, form).map_err(fault)?;
+        let mut tell = |told: &ToldRow<'_>| {
+            let row = told.row;
+            counts.add(&row.action, row.destructive);
+            let changes = row.changes.iter().fold(String::new(), |mut text, change| {
+                let between = if text.is_empty() { "" } else { "; " };
+                let _ = write!(text, "{between}{}: {:?} → {:?}", change.field, change.old, change.new);
+                text
+            });
+            let record = [
+                row.row.to_string(),
+                told.line().map(|line| line.to_string()).unwrap_or_default(),
+                row.action.clone(),
+                told.subject().map(|subject| subject.to_string()).unwrap_or_default(),
+                if row.destructive { "yes" } else { "" }.to_owned(),
+                changes,
+                row.note.clone(),
+            ];
+            for cell in &record {
+                rows.cell(cell);
+            }
+            rows.end_row()
+        };
+        match each_kept_row(ledger, job, &mut plan, PATIENCE, &mut tell).await {
+            // Without rows: what is approved is the hash, and whoever approves can still ask for the plan.
+            Ok(()) | Err(KeptRowsError::RowsGone) => {}
+            Err(KeptRowsError::Db(error)) => return Err(error.into()),
+            Err(KeptRowsError::Io(error)) => return Err(fault(error)),
+        }
+        let (out, _) = rows.finish().map_err(fault)?;
+        out.finish().map_err(fault)?;
+    }
+    let mut out = WholeFile::create(&dir.join(&text)).map_err(fault)?;
+    write_text(&mut out, job, &counts, &table).map_err(fault)?;
+    out.finish().map_err(fault)
+}
+
+/// How many rows of a plan do what.
+#[derive(Default)]
+struct Counts {
+    create: u64,
+    change: u64,
+    unchanged: u64,
+    reject: u64,
+    destructive: u64,
+}
+
+impl Counts {
+    fn add(&mut self, action: &str, destructive: bool) {
+        match action {
+            "create" => self.create += 1,
+            "change" => self.change += 1,
+            "unchanged" => self.unchanged += 1,
+            _ => self.reject += 1,
+        }
+        self.destructive += u64::from(destructive);
+    }
+}
+
+fn write_text(out: &mut impl Write, job: &Job, counts: &Counts, table: &str) -> io::Result<()> {
+    let hash = job.plan_hash.as_deref().unwrap_or_default();
+    writeln!(
+        out,
+        "{} waits for approval: job {}, kind {}",
+        job.input_name, job.id, job.kind
+    )?;
+    writeln!(out, "Nothing of it has been carried out.\n")?;
+    for reason in &job.gate {
+        writeln!(out, "why       {reason}")?;
+    }
+    writeln!(
+        out,
+        "rows      {} to create, {} to change, {} unchanged, {} to reject",
+        counts.create, counts.change, counts.unchanged, counts.reject
+    )?;
+    writeln!(
+        out,
+        "          {} of them destructive; row by row in {table}",
+        counts.destructive
+    )?;
+    writeln!(out, "submitted by {}", job.submitted_by)?;
+    if let Some(until) = job.approval_until {
+        writeln!(out, "until     {}", rfc3339(until))?;
+    }
+    writeln!(out, "plan      {hash}\n")?;
+    writeln!(
+        out,
+        "Somebody else than {} decides, on the command line:\n",
+        job.submitted_by
+    )?;
+    writeln!(out, "tenantry approve {} --hash {hash} --by NAME", job.id)?;
+    writeln!(out, "tenantry reject {} --by NAME", job.id)
+}
