@@ -24,7 +24,7 @@ enum What {
     /// List what is due in the time to come, of all schedules
     Next(next::NextArgs),
     /// Say what a cron expression means, when that is and what becomes of it where clocks change; needs no ledger
-    Explain(explain::ExplainArgs),
+    Explain(explain::ScheduleExplainArgs),
     /// Show what would be submitted at a due time, row by row, without writing anything
     Plan(show::SchedulePlanArgs),
     /// Fire once now; no due time is used up by it

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::timing::{Due, Timing, TimingText, ZoneData, clock_changes, in_words, warnings, zone_data};
 
 #[derive(Debug, Args)]
-pub(super) struct ExplainArgs {
+pub(super) struct ScheduleExplainArgs {
     /// The expression, in quotes: minute, hour, day of the month, month, day of the week, such as "0 2 * * 1-5", or @daily
     expression: String,
     /// The time zone, such as Europe/Berlin
@@ -25,7 +25,7 @@ pub(super) struct ExplainArgs {
     next: u16,
 }
 
-pub(super) fn explain(args: &ExplainArgs, json: bool) -> anyhow::Result<CommandEnd> {
+pub(super) fn explain(args: &ScheduleExplainArgs, json: bool) -> anyhow::Result<CommandEnd> {
     let text = TimingText {
         cron: &args.expression,
         time_zone: &args.time_zone,

@@ -29,7 +29,7 @@ const OPEN_LINE: i64 = 3;
 /// Names that are told where there are too many.
 const MOST_TOLD: usize = 5;
 /// Files of one fire at most.
-const MOST_FILES: usize = 1_000;
+pub(super) const MOST_FILES: usize = 1_000;
 
 /// What a look at the place of a file found.
 #[derive(Debug, Clone, PartialEq, Eq)]

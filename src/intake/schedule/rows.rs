@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::due::DueTime;
 use super::known::KnownSchedule;
-use super::pick::{PickWatch, Picked};
+use super::pick::{MOST_FILES, PickWatch, Picked};
 use crate::config::{AfterRun, IfMissing, Pick};
 use crate::input::{InputOptions, Meter};
 use crate::ledger::JobId;
@@ -148,7 +148,11 @@ fn found(known: &KnownSchedule, waited: i64, (looked, shown): (io::Result<Picked
         }
         Ok(Picked::Several(some, count)) => {
             let some = some.join(", ");
-            let why = format!("{shown}: expected one file, and there are {count}: {some}");
+            let most = match known.config.pick {
+                Pick::All => format!("at most {MOST_FILES} files"),
+                Pick::One | Pick::Newest => "one file".to_owned(),
+            };
+            let why = format!("{shown}: expected {most}, and there are {count}: {some}");
             failed(FireReason::SeveralFiles, why)
         }
         Ok(Picked::NotYet(why)) => {
