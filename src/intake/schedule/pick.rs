@@ -26,7 +26,7 @@ use crate::timing::FilePlace;
 const SETTLES_IN: (i64, i64) = (5_000, 10_000);
 /// How many times as long if its last line does not end.
 const OPEN_LINE: i64 = 3;
-/// MeantNames that are told where there are too many.
+/// Names that are told where there are too many.
 const MOST_TOLD: usize = 5;
 /// Files of one fire at most.
 const MOST_FILES: usize = 1_000;
