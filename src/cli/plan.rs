@@ -297,7 +297,7 @@ pub(super) async fn of_rows(app: &App, rows: PlannedRows, json: bool) -> anyhow:
     };
     let progress = ProgressDisplay::new("checking", json);
     let planned = Box::pin(service::plan(request, &mut [shown.as_mut()], &|rows| {
-        progress.rows(rows, None)
+        progress.rows(rows, None);
     }))
     .await;
     progress.done();

@@ -60,7 +60,9 @@ fn moment(text: &str) -> Result<i64, String> {
         .or_else(|_| text.parse::<jiff::Zoned>().map(|zoned| zoned.timestamp()));
     let told =
         "expected a time and where it is that, such as `2026-12-24T18:00+01:00` or `2026-12-24T18:00[Europe/Berlin]`";
-    instant.map(|at| at.as_millisecond()).map_err(|_| told.to_owned())
+    instant
+        .map(jiff::Timestamp::as_millisecond)
+        .map_err(|_| told.to_owned())
 }
 
 /// What a document says itself.

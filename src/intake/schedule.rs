@@ -24,7 +24,7 @@ mod rows;
 mod serve;
 mod sync;
 
-pub(crate) use asked::{Schedules, late, upcoming};
+pub(crate) use asked::{Schedules, due_at, late, time_of, upcoming};
 pub(crate) use health::findings;
 pub(crate) use known::KnownSchedule;
 pub(crate) use serve::{Quiet, serve};

@@ -518,6 +518,7 @@ fn add_attempt(tx: &mut dyn Tx, of: (&str, i64), fire: &NewFire, (by, now): (&st
 }
 
 /// How a fire is recorded.
+#[derive(Clone, Copy)]
 struct Insert<'i> {
     attempt: i64,
     by: Option<&'i str>,

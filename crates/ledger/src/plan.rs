@@ -395,12 +395,11 @@ impl Ledger {
                     None => Action::Submitted,
                 };
                 let mut submitted = audit::of_job(action, &queued, 1)?;
-                submitted.note = Some(match commit.undoes {
-                    Some(undone) => format!("undoes job {undone}"),
-                    None => {
-                        let origin = origin::notes(tx, &[commit.origin])?.pop().flatten();
-                        submitted_note(queued.text(0)?, &commit.sha256, origin)
-                    }
+                submitted.note = Some(if let Some(undone) = commit.undoes {
+                    format!("undoes job {undone}")
+                } else {
+                    let origin = origin::notes(tx, &[commit.origin])?.pop().flatten();
+                    submitted_note(queued.text(0)?, &commit.sha256, origin)
                 });
                 audit::append(tx, now, &submitted)?;
                 let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;

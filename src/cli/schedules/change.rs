@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::cli::text_table::TextTable;
 use crate::cli::{CommandEnd, output};
 use crate::config::{Config, ScheduleConfig};
-use crate::intake::schedule::{self, Schedules};
+use crate::intake::schedule::{self, Schedules, due_at, time_of};
 use crate::ledger::fires::FireState;
 use crate::moment::rfc3339;
 
@@ -131,7 +131,7 @@ pub(super) async fn run(args: &ScheduleRunArgs, app: &App, json: bool) -> anyhow
 pub(super) async fn skip(args: &SkipArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let schedules = Schedules { service: &app.service };
     let known = schedules.find(&args.name).await?;
-    let time = schedules.due_at(&known, schedules.time(&known, &args.due)?)?;
+    let time = due_at(&known, time_of(&known, &args.due)?)?;
     schedules.skip(&known, time.clone(), &args.by.by).await?;
     let told = json!({ "schedule": args.name, "nominal": time.nominal, "due": rfc3339(time.at) });
     say(
@@ -145,11 +145,7 @@ pub(super) async fn skip(args: &SkipArgs, app: &App, json: bool) -> anyhow::Resu
 pub(super) async fn pause(args: &PauseArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let schedules = Schedules { service: &app.service };
     let known = schedules.find(&args.name).await?;
-    let until = args
-        .until
-        .as_deref()
-        .map(|text| schedules.time(&known, text))
-        .transpose()?;
+    let until = args.until.as_deref().map(|text| time_of(&known, text)).transpose()?;
     schedules.pause(&known, (&args.because, until), &args.by.by).await?;
     let told = json!({ "schedule": args.name, "until": until.map(rfc3339) });
     let sentence = match until {
@@ -177,7 +173,7 @@ pub(super) async fn resume(args: &ResumeArgs, app: &App, json: bool) -> anyhow::
 pub(super) async fn backfill(args: &BackfillArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let schedules = Schedules { service: &app.service };
     let known = schedules.find(&args.name).await?;
-    let (from, to) = (schedules.time(&known, &args.from)?, schedules.time(&known, &args.to)?);
+    let (from, to) = (time_of(&known, &args.from)?, time_of(&known, &args.to)?);
     let times = schedules.to_backfill(&known, (from, to), args.again).await?;
     let count = if args.yes {
         schedules.backfill(&known, &times, &args.by.by).await?

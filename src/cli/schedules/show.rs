@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::cli::plan::{PlannedRows, of_rows};
 use crate::cli::text_table::TextTable;
 use crate::cli::{CommandEnd, output};
-use crate::intake::schedule::{KnownSchedule, Schedules, upcoming};
+use crate::intake::schedule::{KnownSchedule, Schedules, due_at, time_of, upcoming};
 use crate::ledger::fires::{Fire, FireCause, FireReason, FireState};
 use crate::ledger::schedules::Schedule;
 use crate::moment::rfc3339;
@@ -99,14 +99,11 @@ fn state(schedule: &Schedule, now: i64) -> String {
 
 /// What became of a fire, in a few words.
 fn came_of(fire: &Fire) -> String {
-    let mut told = fire.state.as_str().to_owned();
-    if let Some(reason) = fire.reason {
-        told = format!("{told} ({})", reason.as_str());
+    match (fire.job_state, fire.reason) {
+        (Some(state), _) => state.as_str().to_owned(),
+        (None, Some(reason)) => format!("{} ({})", fire.state.as_str(), reason.as_str()),
+        (None, None) => fire.state.as_str().to_owned(),
     }
-    if let Some(state) = fire.job_state {
-        told = state.as_str().to_owned();
-    }
-    told
 }
 
 /// A schedule as programs read it.
@@ -282,7 +279,7 @@ pub(super) async fn plan(args: &SchedulePlanArgs, app: &App, json: bool) -> anyh
     let known = schedules.find(&args.name).await?;
     let now = app.service.ledger.clock().now_millis();
     let time = match &args.due {
-        Some(due) => schedules.due_at(&known, schedules.time(&known, due)?)?,
+        Some(due) => due_at(&known, time_of(&known, due)?)?,
         None => match upcoming(&known, now, 1).pop() {
             Some(next) => next,
             None => anyhow::bail!(

@@ -8,7 +8,7 @@ use tenantry_jobs::{did_you_mean, nearest};
 use thiserror::Error;
 
 use super::due::{self, DueTime, MOST_CAUGHT_UP, MissedPolicy, Span, Times};
-use super::known::KnownSchedule;
+use super::known::{KnownSchedule, moment};
 use super::rows::{self, FileWatch, FoundRows};
 use crate::db::DbError;
 use crate::ledger::Actor;
@@ -129,50 +129,11 @@ impl Schedules<'_> {
         })
     }
 
-    /// A time that somebody wrote: an instant, or a civil time in the schedule's zone.
-    pub(crate) fn time(self, known: &KnownSchedule, text: &str) -> Result<i64, ScheduleError> {
-        let text = text.trim();
-        if let Ok(instant) = text.parse::<Timestamp>() {
-            return Ok(instant.as_millisecond());
-        }
-        let civil = text.parse::<DateTime>();
-        let civil = civil.or_else(|_| text.parse::<jiff::civil::Date>().map(|date| date.at(0, 0, 0, 0)));
-        let zone = known.timing.zone();
-        let zoned = civil.and_then(|civil| zone.rules().to_timestamp(civil));
-        zoned.map(|at| at.as_millisecond()).map_err(|_| ScheduleError::NoTime {
-            text: text.to_owned(),
-            zone: zone.name().to_owned(),
-        })
-    }
-
-    /// The due time at that instant.
-    pub(crate) fn due_at(self, known: &KnownSchedule, at: i64) -> Result<DueTime, ScheduleError> {
-        let span = |from, to| Span {
-            times: &known.timing,
-            from,
-            to,
-        };
-        if let Some(time) = span(at - 1, at).newest(1).pop() {
-            return Ok(time);
-        }
-        let before = span(at - NEAR, at).newest(1).pop();
-        let after = Times::after(&known.timing, at).next();
-        let near: Vec<String> = before.into_iter().chain(after).map(|time| rfc3339(time.at)).collect();
-        Err(ScheduleError::NotDue {
-            name: known.schedule.name.clone(),
-            at: rfc3339(at),
-            near: match near.as_slice() {
-                [] => String::new(),
-                near => format!("; it is at {}", near.join(" and ")),
-            },
-        })
-    }
-
     /// The due time that somebody wrote, or else now.
     pub(crate) fn due_or_now(self, known: &KnownSchedule, due: Option<&str>) -> Result<DueTime, ScheduleError> {
         match due {
-            Some(due) => self.due_at(known, self.time(known, due)?),
-            None => Ok(known.moment(self.now())),
+            Some(due) => due_at(known, time_of(known, due)?),
+            None => Ok(moment(self.now())),
         }
     }
 
@@ -342,6 +303,45 @@ impl Schedules<'_> {
                 .await?,
         )
     }
+}
+
+/// A time that somebody wrote: an instant, or a civil time in the schedule's zone.
+pub(crate) fn time_of(known: &KnownSchedule, text: &str) -> Result<i64, ScheduleError> {
+    let text = text.trim();
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(instant.as_millisecond());
+    }
+    let civil = text.parse::<DateTime>();
+    let civil = civil.or_else(|_| text.parse::<jiff::civil::Date>().map(|date| date.at(0, 0, 0, 0)));
+    let zone = known.timing.zone();
+    let zoned = civil.and_then(|civil| zone.rules().to_timestamp(civil));
+    zoned.map(Timestamp::as_millisecond).map_err(|_| ScheduleError::NoTime {
+        text: text.to_owned(),
+        zone: zone.name().to_owned(),
+    })
+}
+
+/// The due time at that instant.
+pub(crate) fn due_at(known: &KnownSchedule, at: i64) -> Result<DueTime, ScheduleError> {
+    let span = |from, to| Span {
+        times: &known.timing,
+        from,
+        to,
+    };
+    if let Some(time) = span(at - 1, at).newest(1).pop() {
+        return Ok(time);
+    }
+    let before = span(at - NEAR, at).newest(1).pop();
+    let after = Times::after(&known.timing, at).next();
+    let near: Vec<String> = before.into_iter().chain(after).map(|time| rfc3339(time.at)).collect();
+    Err(ScheduleError::NotDue {
+        name: known.schedule.name.clone(),
+        at: rfc3339(at),
+        near: match near.as_slice() {
+            [] => String::new(),
+            near => format!("; it is at {}", near.join(" and ")),
+        },
+    })
 }
 
 /// The next due times of a schedule.

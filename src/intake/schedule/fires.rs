@@ -134,9 +134,10 @@ impl Starter {
                 let (name, time) = (&fire.schedule, &fire.nominal);
                 let why = end.reason.map_or("", FireReason::as_str);
                 let detail = end.detail.as_deref().unwrap_or_default();
-                match end.state {
-                    FireState::Failed => tracing::error!("schedule {name}: {time} failed ({why}): {detail}"),
-                    _ => tracing::info!("schedule {name}: {time} is passed over ({why}): {detail}"),
+                if end.state == FireState::Failed {
+                    tracing::error!("schedule {name}: {time} failed ({why}): {detail}");
+                } else {
+                    tracing::info!("schedule {name}: {time} is passed over ({why}): {detail}");
                 }
                 let end = FireEnd {
                     pause_after: start.known.config.pause_after.into(),
@@ -156,20 +157,16 @@ impl Starter {
         let now = self.service.ledger.clock().now_millis();
         let fire = &start.fire;
         if now - fire.starts.max(fire.made_at) > start.known.rules.within {
-            return Began::Ends(self.ends(start, FireState::Failed, FireReason::NotStarted).because(why));
+            return Began::Ends(ends_as(start, FireState::Failed, FireReason::NotStarted).because(why));
         }
         Began::Later(fire.state, now + TRY_EVERY, why)
-    }
-
-    fn ends(&self, start: &FireStart, state: FireState, reason: FireReason) -> FireEnd {
-        FireEnd::of(&start.fire.schedule, start.held, state, reason)
     }
 
     async fn begin(&self, start: &FireStart) -> Result<Began, DbError> {
         let now = self.service.ledger.clock().now_millis();
         let way = match &start.turn {
             FireTurn::Skip(ahead) => {
-                let end = self.ends(start, FireState::Skipped, FireReason::Overlap);
+                let end = ends_as(start, FireState::Skipped, FireReason::Overlap);
                 return Ok(Began::Ends(end.because(format!("{} has not ended", called(ahead)))));
             }
             FireTurn::Wait => return Ok(Began::Later(FireState::Waiting, now, "waits for its turn".to_owned())),
@@ -187,7 +184,7 @@ impl Starter {
                 (rows::source(&path), files)
             }
             FoundRows::Ends(state, reason, why) => {
-                return Ok(Began::Ends(self.ends(start, state, reason).because(why)));
+                return Ok(Began::Ends(ends_as(start, state, reason).because(why)));
             }
             FoundRows::NotYet(after, why) => return Ok(Began::Later(FireState::Waiting, now + after, why)),
         };
@@ -239,7 +236,7 @@ impl Starter {
             return Ok(None);
         };
         let is_same = rows::sha256(path).await.is_ok_and(|sha256| sha256 == before);
-        let ends = || self.ends(start, end, FireReason::StaleFile);
+        let ends = || ends_as(start, end, FireReason::StaleFile);
         Ok(is_same.then(|| Began::Ends(ends().because(format!("{}: {why}", path.display())))))
     }
 
@@ -295,7 +292,7 @@ impl Starter {
 
     fn became(&self, start: &FireStart, submitted: Result<Submitted, ServiceError>) -> Began {
         let fire = &start.fire;
-        let refused = |why: String| Began::Ends(self.ends(start, FireState::Failed, FireReason::Refused).because(why));
+        let refused = |why: String| Began::Ends(ends_as(start, FireState::Failed, FireReason::Refused).because(why));
         match submitted {
             Ok(Submitted::Queued(job)) => {
                 tracing::info!(job.id = %job, "schedule {}: {} is job {job}", fire.schedule, fire.nominal);
@@ -315,7 +312,7 @@ impl Starter {
             Err(ServiceError::Submit(SubmitError::OriginLost)) => Began::Lost,
             Err(ServiceError::Submit(SubmitError::Plan(error @ PlanError::Header { .. }))) => refused(header(&error)),
             Err(ServiceError::Submit(SubmitError::Plan(PlanError::Input(error)))) => {
-                let end = self.ends(start, FireState::Failed, FireReason::Unreadable);
+                let end = ends_as(start, FireState::Failed, FireReason::Unreadable);
                 Began::Ends(end.because(error.to_string()))
             }
             // A full disk, a database or store that is away: nothing that the file could be changed for.
@@ -336,6 +333,11 @@ impl Starter {
         }
         Ok(())
     }
+}
+
+/// How a fire in hand ends.
+fn ends_as(start: &FireStart, state: FireState, reason: FireReason) -> FireEnd {
+    FireEnd::of(&start.fire.schedule, start.held, state, reason)
 }
 
 /// What people call what is ahead.

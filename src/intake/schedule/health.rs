@@ -17,10 +17,9 @@ pub(crate) async fn findings(config: &Config) -> Vec<Finding> {
     if !matches!(Db::inspect(config.ledger.url.reveal()).await, Ok(SCHEMA_VERSION)) {
         return Vec::new();
     }
-    let app = match App::open(config.clone()).await {
-        Ok(app) => app,
-        // What the ledger says of itself is told elsewhere.
-        Err(_) => return Vec::new(),
+    // What the ledger says of itself is told elsewhere.
+    let Ok(app) = App::open(config.clone()).await else {
+        return Vec::new();
     };
     let found = examined(&app).await;
     app.service.close().await;

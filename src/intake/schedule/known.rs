@@ -99,15 +99,6 @@ impl KnownSchedule {
         }
     }
 
-    /// This moment, as a time of the schedule.
-    pub(crate) fn moment(&self, now: i64) -> DueTime {
-        let at = Timestamp::from_millisecond(now).unwrap_or_default();
-        DueTime {
-            nominal: at.to_string(),
-            at: now,
-        }
-    }
-
     /// The civil time that the placeholders of a fire's files stand for.
     pub(crate) fn local_of(&self, nominal: &str, due: i64) -> DateTime {
         let at = || {
@@ -124,5 +115,14 @@ impl KnownSchedule {
         let local = self.local_of(&fire.nominal, fire.due);
         let path = self.out.as_ref()?.path(local, &self.schedule.name);
         Some(std::path::absolute(&path).unwrap_or(path))
+    }
+}
+
+/// This moment, as a time of a schedule.
+pub(crate) fn moment(now: i64) -> DueTime {
+    let at = Timestamp::from_millisecond(now).unwrap_or_default();
+    DueTime {
+        nominal: at.to_string(),
+        at: now,
     }
 }

@@ -298,19 +298,16 @@ proptest! {
             let mut last = record.from;
             for fire in &record.fires {
                 prop_assert!(fire.due <= now && fire.due > last, "in order, and not before its time");
-                match &fire.skipped {
-                    Some(skipped) => {
-                        last = skipped.last_due;
-                        if skipped.times <= MOST_COUNTED {
-                            prop_assert_eq!(((last - fire.due) / every) as u64 + 1, skipped.times);
-                        }
-                        passed += (last - fire.due) / every + 1;
+                if let Some(skipped) = &fire.skipped {
+                    last = skipped.last_due;
+                    if skipped.times <= MOST_COUNTED {
+                        prop_assert_eq!(((last - fire.due) / every) as u64 + 1, skipped.times);
                     }
-                    None => {
-                        last = fire.due;
-                        prop_assert!(fired.insert(fire.due));
-                        prop_assert_eq!(fire.cause == FireCause::CatchUp, now - fire.due >= LATE);
-                    }
+                    passed += (last - fire.due) / every + 1;
+                } else {
+                    last = fire.due;
+                    prop_assert!(fired.insert(fire.due));
+                    prop_assert_eq!(fire.cause == FireCause::CatchUp, now - fire.due >= LATE);
                 }
             }
             let caught_up = record.fires.iter().filter(|fire| fire.cause == FireCause::CatchUp).count();
