@@ -23,6 +23,7 @@ mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod schedules;
 mod several;
 mod submit;
 mod text_table;
@@ -95,6 +96,8 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Work on queued jobs until stopped
     Worker(worker::WorkerArgs),
+    /// List the schedules: what happens by itself and when, what came of it; and change them
+    Schedules(schedules::SchedulesArgs),
     /// List the workers: who works on jobs, and who was lost
     Workers,
     /// List drop folders, show what became of files, and see to folders that do not go on
@@ -214,6 +217,12 @@ pub fn main() -> ExitCode {
     if let Command::Keygen(args) = &cli.command {
         return ended(keygen::keygen(args, json), json);
     }
+    // So may what is asked about a line that is to go into one.
+    if let Command::Schedules(args) = &cli.command
+        && let Some(end) = args.explained(json)
+    {
+        return ended(end, json);
+    }
     let config = match load_config(&cli) {
         Ok(config) => config,
         Err(error) => {
@@ -303,6 +312,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
         Command::Worker(args) => {
             until_stopped(config, CommandEnd::Fine, async |app| worker::worker(&args, app).await).await
         }
+        Command::Schedules(args) => on_ledger(config, async |app| schedules::schedules(args, app, json).await).await,
         Command::Folders(args) => {
             until_stopped(config, CommandEnd::Unfinished, async |app| {
                 folders::folders(&args, app, json).await

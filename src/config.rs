@@ -12,6 +12,7 @@ mod list;
 mod listen;
 mod partner_center;
 mod passwords;
+mod schedules;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,6 @@ use tenantry_jobs::{did_you_mean, nearest};
 use thiserror::Error;
 
 use checks::{cross_checks, fits};
-#[cfg(feature = "sandbox")]
 pub(crate) use duration::parse as parse_duration;
 pub use folders::{
     Approve, Complete, FolderConfig, FolderPath, Globs, Marker, OnFailed, Order, Placeholder, Repeated, SidecarUse,
@@ -32,6 +32,7 @@ pub use folders::{
 pub(crate) use listen::ListenConfig;
 pub(crate) use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
+pub use schedules::{AfterRun, IfMissing, IfSame, Missed, Overlap, Pick, ScheduleConfig, SchedulesConfig};
 
 use crate::db::ConnectOptions;
 use crate::receipt::{Form, TableFormat};
@@ -53,6 +54,8 @@ pub struct Config {
     pub stores: BTreeMap<String, StoreConfig>,
     #[serde(default)]
     pub folders: BTreeMap<String, FolderConfig>,
+    #[serde(default)]
+    pub schedules: SchedulesConfig,
     pub queue: QueueConfig,
     pub inbox: InboxConfig,
     pub worker: WorkerConfig,
@@ -332,8 +335,10 @@ impl Layers {
         let mut parts = key.splitn(3, '.');
         let (section, name) = (parts.next().unwrap_or_default(), parts.next());
         let is_named = self.templates.keys().any(|template| begins_with(template, section));
-        if let Some(name) = name.filter(|_| is_named) {
-            if !is_name(name) {
+        // Beside the sections a key may stand that is no name.
+        let is_key = |name: &str| self.values.contains_key(&format!("{section}.{name}"));
+        if let Some(name) = name.filter(|_| is_named && !self.values.contains_key(key)) {
+            if !is_name(name) || is_key(name) {
                 let expected = "expected a name of lower-case letters, digits, - and _ that begins with a letter";
                 let fault = format!("{origin}: `{section}.{name}`: {expected}");
                 // Once, however many keys it has.
@@ -346,12 +351,22 @@ impl Layers {
         }
         if let Some(known) = self.values.get_mut(key) {
             *known = (value, origin.to_owned());
+        } else if let Some((inner, known)) = self.table_of(key) {
+            known.0.kind = with_entry(&known.0.kind, inner, value);
+            origin.clone_into(&mut known.1);
         } else if !is_empty_table(&value) || !self.values.keys().any(|known| begins_with(known, key)) {
             let sections = self.values.keys().filter_map(|known| known.split('.').next());
             let near = nearest(key, self.values.keys().map(String::as_str).chain(sections));
             let near = did_you_mean(near);
             self.faults.push(format!("{origin}: there is no key `{key}`{near}"));
         }
+    }
+
+    /// The table that a key is an entry of, and its name there, if the table is a value.
+    fn table_of<'k>(&mut self, key: &'k str) -> Option<(&'k str, &mut (Value, String))> {
+        let (table, inner) = key.rsplit_once('.')?;
+        let known = self.values.get_mut(table)?;
+        matches!(known.0.kind, ValueKind::Table(_)).then_some((inner, known))
     }
 
     /// Gives a named section all of its keys, unless it has them already.
@@ -405,7 +420,8 @@ impl Layers {
         }
         for (key, fault) in &bad {
             let (value, origin) = &self.values[key];
-            let secret = crate::secret::may_hold_one(key);
+            // A table may have cells of any column.
+            let secret = crate::secret::may_hold_one(key) || matches!(value.kind, ValueKind::Table(_));
             let shown = if secret { String::new() } else { format!(" = `{value}`") };
             self.faults.push(format!("{origin}: `{key}`{shown}: {fault}"));
         }
@@ -444,6 +460,16 @@ fn is_name(name: &str) -> bool {
     begins && name.chars().all(plain)
 }
 
+/// A table with one more entry.
+fn with_entry(table: &ValueKind, name: &str, value: Value) -> ValueKind {
+    let mut entries = match table {
+        ValueKind::Table(entries) => entries.clone(),
+        _ => Map::new(),
+    };
+    entries.insert(name.to_owned(), value);
+    ValueKind::Table(entries)
+}
+
 fn is_empty_table(value: &Value) -> bool {
     matches!(&value.kind, ValueKind::Table(table) if table.is_empty())
 }
@@ -467,8 +493,8 @@ fn flatten(prefix: &str, table: Map<String, Value>, flat: &mut BTreeMap<String, 
             format!("{prefix}.{name}")
         };
         match value.kind {
-            // An empty one may be a section of which all is left at its default.
-            ValueKind::Table(inner) if !inner.is_empty() => flatten(&key, inner, flat),
+            // An empty one may be a section of which all is left at its default. Below the key of a named section it is a value.
+            ValueKind::Table(inner) if !inner.is_empty() && key.matches('.').count() < 2 => flatten(&key, inner, flat),
             _ => {
                 flat.insert(key, value);
             }

@@ -202,7 +202,7 @@ impl<'f> Files<'f> {
 
 async fn write(ledger: &Ledger, job: &Job, dir: &Path, form: Form, patience: Duration) -> Result<(), DeliveryError> {
     let (job, mut receipt) = write_rows(ledger, job, &Files::usual(dir, form), patience).await?;
-    receipt.origin = patiently(patience, || ledger.origin_of(job.seq)).await?;
+    receipt.origin = patiently(patience, || ledger.brought_by(job.seq)).await?;
     receipt.write(dir)?;
     crate::failpoint::hit("before-delivered");
     let (path, format) = (dir.display().to_string(), form.format.as_str());

@@ -9,6 +9,7 @@
 //! - [`inbox`]: such documents from other programs, over Redis streams.
 //! - [`folder`]: files that are put into directories.
 //! - [`door`]: the door of the ledger.
+//! - [`schedule`]: jobs that are submitted by themselves at certain times.
 
 pub(crate) mod document;
 pub(crate) mod door;
@@ -16,6 +17,7 @@ pub(crate) mod folder;
 pub(crate) mod inbox;
 mod members;
 mod redact;
+pub(crate) mod schedule;
 
 use std::fmt;
 use std::future::Future;

@@ -36,7 +36,8 @@
 //! `crates/ledger` (jobs, chunks, leases, outcomes, the audit record of who did what), the truth, which knows no store;
 //! `crates/store` (customers, users, seats; where changes take effect: SQL, or a service; a kit for services over HTTP), which
 //! knows no service; `crates/partner-center`, which is one; `crates/sandbox`, a stand-in for Partner Center to rehearse
-//! jobs and test clients against; and `jobs/`, the catalogue of job kinds, which can do no I/O.
+//! jobs and test clients against; `crates/timing` (when schedules are due), which knows no job; and `jobs/`, the catalogue of
+//! job kinds, which can do no I/O.
 //!
 //! # Invariants
 //!
@@ -85,6 +86,7 @@ pub(crate) use tenantry_foundation::{
 pub(crate) use tenantry_ledger as ledger;
 pub(crate) use tenantry_partner_center as partner_center;
 pub(crate) use tenantry_store as store;
+pub(crate) use tenantry_timing as timing;
 
 mod app;
 mod cli;

@@ -17,8 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::input::Sha256;
-use crate::ledger::drops::JobOrigin;
-use crate::ledger::{Counts, JobId, JobState, Parameters};
+use crate::ledger::{BroughtBy, Counts, JobId, JobState, Parameters};
 pub use crate::table::{Form, TableFormat};
 
 mod partial;
@@ -68,7 +67,7 @@ pub struct Receipt {
     pub submitted_by: String,
     /// The file of a drop folder that it was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<JobOrigin>,
+    pub origin: Option<BroughtBy>,
     /// When work on it began; `None` if it never did.
     pub started_at: Option<Timestamp>,
     /// When the last row had its outcome.

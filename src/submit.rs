@@ -46,6 +46,8 @@ pub struct Submission {
     pub submitted_by: Actor,
     /// What brought it, if no person did.
     pub origin: Option<Origin>,
+    /// When its work is to begin, if not at once. Rows that are no longer as they were planned are rejected then.
+    pub not_before: Option<i64>,
     /// Who is told the outcome, of this job or of the one that is the same.
     pub reply_to: Option<ReplyTo>,
     /// Why somebody has to approve it whatever the limits say.
@@ -145,6 +147,7 @@ struct Opened {
     idempotency_key: Option<String>,
     reply_to: Option<ReplyTo>,
     origin: Option<Origin>,
+    not_before: Option<i64>,
     approval: Option<String>,
     planning: Planning,
 }
@@ -226,6 +229,7 @@ impl Submitter<'_> {
             idempotency_key: submission.idempotency_key,
             reply_to: submission.reply_to,
             origin: submission.origin,
+            not_before: submission.not_before,
             approval: submission.approval,
             planning,
         })
@@ -283,6 +287,7 @@ impl Submitter<'_> {
             idempotency_key,
             reply_to,
             origin,
+            not_before,
             approval,
             planning,
         } = opened;
@@ -347,8 +352,9 @@ impl Submitter<'_> {
             idempotency_key,
             reply_to,
             origin,
+            not_before,
             plan_hash,
-            checks_drift: spooling.plan.is_some(),
+            checks_drift: spooling.plan.is_some() || not_before.is_some(),
             undoes: None,
             gate: self.rules.limits.gate_too(approval, Some(kind), &totals, &impact),
         };

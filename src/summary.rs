@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::delivery::{NotApplied, recorded_format};
-use crate::ledger::drops::JobOrigin;
-use crate::ledger::{Counts, Job, JobId, JobState, Parameters, ReplyTo, Undone};
+use crate::ledger::{BroughtBy, Counts, Job, JobId, JobState, Parameters, ReplyTo, Undone};
 use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, rejects_name, results_name};
 use tenantry_jobs::{Undo, rules::RESTORE_WITHIN_MILLIS};
@@ -33,7 +32,7 @@ pub(crate) struct JobSummary {
     pub(crate) submitted_by: String,
     /// The file of a drop folder that it was made of, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) origin: Option<JobOrigin>,
+    pub(crate) origin: Option<BroughtBy>,
     pub(crate) created_at: String,
     pub(crate) started_at: Option<String>,
     pub(crate) finished_at: Option<String>,

@@ -11,8 +11,9 @@ pub mod app {
 /// Settings.
 pub mod config {
     pub use crate::config::{
-        Approve, Complete, Config, ConfigError, FolderConfig, FolderPath, Globs, LogFormat, Marker, OnFailed, Order,
-        PasswordsConfig, Placeholder, Repeated, SidecarUse, Submitter,
+        AfterRun, Approve, Complete, Config, ConfigError, FolderConfig, FolderPath, Globs, IfMissing, IfSame,
+        LogFormat, Marker, Missed, OnFailed, Order, Overlap, PasswordsConfig, Pick, Placeholder, Repeated,
+        ScheduleConfig, SchedulesConfig, SidecarUse, Submitter,
     };
 }
 

@@ -211,6 +211,7 @@ async fn record(
         rows: plan.totals.rows,
         idempotency_key: None,
         origin: None,
+        not_before: None,
         fingerprint: format!("undo {}", job.id),
         plan_hash: plan.hash.clone(),
         checks_drift: false,

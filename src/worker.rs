@@ -1,5 +1,5 @@
-//! A worker: the runner over every job and, beside it, the inbox, the drop folders, the care for the store's tokens, answers to who asks how it is
-//! and, if it is to drain, the look whether anything is left.
+//! A worker: the runner over every job and, beside it, the inbox, the drop folders, the schedules, the care for the store's tokens,
+//! answers to who asks how it is and, if it is to drain, the look whether anything is left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::intake::folder::Folders;
+use crate::intake::schedule::{self, Quiet};
 use crate::intake::{LedgerDoor, inbox};
 use crate::ledger::Scope;
+use crate::ledger::schedules::ScheduleSync;
 use crate::listen::{self, Asked, Listener};
 use crate::queue::Queue;
 use crate::runner::Runner;
@@ -31,6 +33,8 @@ pub(crate) struct WorkerOptions {
     pub(crate) inbox: bool,
     /// The drop folders that it serves.
     pub(crate) folders: Folders,
+    /// The schedules of the configuration; `None` where schedules are not served.
+    pub(crate) schedules: Option<ScheduleSync>,
     /// Whether it stops when no job is left to work on.
     pub(crate) drain: bool,
     /// Where it says how it is.
@@ -52,12 +56,18 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
     if let Some(store) = service.stores.remote.clone() {
         beside.spawn(tick(store, stop.clone()));
     }
+    let schedules = options.schedules.map(|sync| {
+        let quiet = Quiet::default();
+        beside.spawn(schedule::serve(service.clone(), sync, quiet.clone(), stop.clone()));
+        quiet
+    });
     let draining = options.drain.then(|| {
         let draining = Draining {
             service: service.clone(),
             runner: runner.clone(),
             inbox: options.inbox,
             folders: options.folders.clone(),
+            schedules,
         };
         beside.spawn(draining.drain(stop.clone()))
     });
@@ -108,6 +118,8 @@ struct Draining {
     runner: Runner,
     inbox: bool,
     folders: Folders,
+    /// Set where schedules are served.
+    schedules: Option<Quiet>,
 }
 
 impl Draining {
@@ -135,6 +147,7 @@ impl Draining {
         };
         waits
             || !folders.are_quiet(service).await
+            || self.schedules.as_ref().is_some_and(|schedules| !schedules.is_quiet())
             || service.ledger.has_open_jobs().await.unwrap_or(true)
             || (matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true))
     }

@@ -50,6 +50,7 @@ impl Office {
             idempotency_key: None,
             submitted_by: Actor::new("bench", Via::Cli),
             origin: None,
+            not_before: None,
             approval: None,
             reply_to: None,
             out_dir: None,

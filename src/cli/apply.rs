@@ -117,6 +117,7 @@ async fn submit_plan(
         kind,
         source,
         plan: Some(plan),
+        not_before: None,
         args: &submission,
         is_for_workers: false,
     };

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, SCHEMA_VERSION};
 use crate::intake::folder::{Rules, look};
+use crate::intake::schedule;
 use crate::ledger::{Actor, Ledger};
 use crate::service::health::{Examination, Finding, examine};
 
@@ -57,6 +58,7 @@ pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> an
     };
     let mut findings = examine(config, stores, asked).await;
     findings.extend(folders(config).await);
+    findings.extend(schedule::findings(config).await);
     let mut out = output::out();
     for finding in &findings {
         if json {

@@ -47,7 +47,7 @@ pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
 pub(super) async fn tell_all(app: &App, job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
     let mut summary = JobSummary::of(job);
     let service = &app.service;
-    summary.origin = service.patiently(|| service.ledger.origin_of(job.seq)).await?;
+    summary.origin = service.patiently(|| service.ledger.brought_by(job.seq)).await?;
     told(job, &summary, None, json)
 }
 

@@ -9,7 +9,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 use tenantry_jobs::Subject;
 
-use crate::ledger::{Counts, Job, JobState};
+use crate::ledger::{BroughtBy, Counts, Job, JobState};
 use crate::plan::{FaultLog, PlanError, RowFault};
 use crate::service::ServiceError;
 use crate::store::Verdict;
@@ -136,7 +136,9 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         };
         writeln!(out, "waits     {}{others}", printable(what))?;
     }
-    if let Some(at) = &job.next_look {
+    if let Some(at) = job.next_look.as_ref().filter(|_| job.waiting == 0) {
+        writeln!(out, "begins    at {at}")?;
+    } else if let Some(at) = &job.next_look {
         writeln!(
             out,
             "look      from {at} on, by a worker or with `tenantry apply {}`",
@@ -157,12 +159,23 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         writeln!(out, "note      {note}")?;
     }
     writeln!(out, "submitted {} by {}", job.created_at, job.submitted_by)?;
-    if let Some(origin) = &job.origin {
-        let (folder, file) = (&origin.folder, printable(&origin.file));
-        writeln!(out, "from      folder {folder}, {file} ({})", origin.drop)?;
-        if let Some(corrects) = &origin.corrects {
-            writeln!(out, "corrects  job {corrects}")?;
+    match &job.origin {
+        Some(BroughtBy::Drop(origin)) => {
+            let (folder, file) = (&origin.folder, printable(&origin.file));
+            writeln!(out, "from      folder {folder}, {file} ({})", origin.drop)?;
+            if let Some(corrects) = &origin.corrects {
+                writeln!(out, "corrects  job {corrects}")?;
+            }
         }
+        Some(BroughtBy::Fire(origin)) => {
+            let by = origin
+                .asked_by
+                .as_ref()
+                .map_or_else(String::new, |by| format!(" by {}", printable(by)));
+            let (schedule, due) = (&origin.schedule, &origin.due);
+            writeln!(out, "from      schedule {schedule}, due {due} ({}{by})", origin.cause)?;
+        }
+        None => {}
     }
     if let Some(started) = &job.started_at {
         writeln!(out, "started   {started}")?;

@@ -24,7 +24,7 @@ use crate::db::Db;
 use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
-use crate::plan::{Against, PIPED};
+use crate::plan::{Against, PIPED, RowSource};
 use crate::registry::stores;
 use crate::service::{self, PlanEnd, PlanRequest, ignores_not_kept};
 use report::PlanText;
@@ -260,6 +260,48 @@ impl PlanFiles<'_> {
         }
         Ok(planned)
     }
+}
+
+/// Rows that would be submitted, as a schedule would.
+pub(super) struct PlannedRows {
+    pub(super) kind: &'static dyn JobKind,
+    pub(super) parameters: Parameters,
+    pub(super) source: RowSource,
+    pub(super) all: bool,
+}
+
+/// Shows what would become of rows if they were submitted now.
+pub(super) async fn of_rows(app: &App, rows: PlannedRows, json: bool) -> anyhow::Result<CommandEnd> {
+    let (service, config) = (&app.service, &app.config);
+    let parameters = Parameters {
+        store: service.stores.name_of(rows.kind),
+        ignore_not_kept: ignores_not_kept(&service.stores, rows.kind, None, config.partner_center.ignore_not_kept),
+        ..rows.parameters
+    };
+    let request = PlanRequest {
+        kind: rows.kind,
+        parameters: &parameters,
+        source: rows.source,
+        against: Some(Against {
+            ledger: service.ledger.clone(),
+            stores: service.stores.clone(),
+            reads_all: true,
+        }),
+        chunk_rows: config.worker.chunk_rows,
+        limits: limits(config),
+    };
+    let mut shown: Box<dyn View> = if json {
+        Box::new(Document::new(output::out()))
+    } else {
+        Box::new(PlanText::new(output::out(), rows.kind.kind(), rows.all))
+    };
+    let progress = ProgressDisplay::new("checking", json);
+    let planned = Box::pin(service::plan(request, &mut [shown.as_mut()], &|rows| {
+        progress.rows(rows, None);
+    }))
+    .await;
+    progress.done();
+    Ok(end_of(planned?))
 }
 
 fn end_of(planned: PlanEnd) -> CommandEnd {

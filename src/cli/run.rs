@@ -109,6 +109,7 @@ impl RunFiles<'_> {
             kind: self.kind,
             source: args.submission.input.source(file, Some(self.stop)).await?,
             plan: None,
+            not_before: None,
             args: &args.submission,
             is_for_workers: false,
         };
@@ -146,6 +147,8 @@ pub(super) struct FileSubmission<'a> {
     /// The plan to go by.
     pub(super) plan: Option<PlanFile>,
     pub(super) args: &'a SubmissionArgs,
+    /// When its work is to begin, if not at once.
+    pub(super) not_before: Option<i64>,
     /// Whether workers are told, or the job is worked on here.
     pub(super) is_for_workers: bool,
 }
@@ -166,9 +169,11 @@ impl FileSubmission<'_> {
             source: self.source,
             idempotency_key: self.args.idempotency_key.clone(),
             origin: None,
+            not_before: self.not_before,
             approval: None,
             reply_to: None,
             plan: self.plan,
+            out_dir: None,
             is_for_workers: self.is_for_workers,
         };
         let submitted = app

@@ -42,6 +42,10 @@ pub(super) struct SubmitArgs {
     /// With --wait: write results and rejects as CSV or as Excel workbooks [default: as configured, else csv]
     #[arg(long, requires = "wait")]
     format: Option<ResultsFormat>,
+    /// Begin at this time, such as 2026-12-24T18:00+01:00 or 2026-12-24T18:00[Europe/Berlin]: the file is checked now, and
+    /// approved where it has to be; rows that are not as they were planned any more are rejected then
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<i64>,
     /// Show every fault of a refused file, not just the first
     #[arg(long)]
     all: bool,
@@ -49,9 +53,22 @@ pub(super) struct SubmitArgs {
     submission: SubmissionArgs,
 }
 
+/// A time that means the same wherever it is read.
+fn moment(text: &str) -> Result<i64, String> {
+    let instant = text
+        .parse::<jiff::Timestamp>()
+        .or_else(|_| text.parse::<jiff::Zoned>().map(|zoned| zoned.timestamp()));
+    let told =
+        "expected a time and where it is that, such as `2026-12-24T18:00+01:00` or `2026-12-24T18:00[Europe/Berlin]`";
+    instant
+        .map(jiff::Timestamp::as_millisecond)
+        .map_err(|_| told.to_owned())
+}
+
 /// What a document says itself.
-const OF_ONE_JOB: [&str; 15] = [
+const OF_ONE_JOB: [&str; 16] = [
     "kind",
+    "at",
     "files",
     "out",
     "format",
@@ -171,6 +188,7 @@ impl SubmitFiles<'_> {
             kind: self.kind,
             source: args.submission.input.source(file, Some(self.stop)).await?,
             plan: None,
+            not_before: args.at,
             args: &args.submission,
             is_for_workers: true,
         };

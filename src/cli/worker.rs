@@ -7,6 +7,7 @@ use super::{CommandEnd, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::intake::folder::Folders;
+use crate::intake::schedule;
 use crate::listen::Listener;
 use crate::worker::{self, WorkerOptions};
 
@@ -41,12 +42,13 @@ pub(super) async fn worker(args: &WorkerArgs, app: &App) -> anyhow::Result<Comma
     let options = WorkerOptions {
         listener,
         concurrency,
-        inbox: config.inbox.enabled,
+        inbox: config.inbox.enabled && !args.no_intakes,
         folders: if args.no_intakes {
             Folders::default()
         } else {
             Folders::new(config.folders.values().filter(|folder| folder.enabled).cloned())
         },
+        schedules: (!args.no_intakes).then(|| schedule::of_configuration(config)),
         drain: args.drain,
     };
     let unwritten = worker::serve(&app.service, options, stop).await?;

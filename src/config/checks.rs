@@ -24,6 +24,11 @@ pub(super) fn fits(default: &ValueKind, value: &ValueKind) -> Result<(), String>
             (items.iter().all(text), "a list of texts in quotes")
         }
         (ValueKind::Array(_), kind) => (matches!(kind, ValueKind::String(_)), "a list of texts in quotes"),
+        (ValueKind::Table(_), ValueKind::Table(entries)) => {
+            let text = |entry: &Value| matches!(entry.kind, ValueKind::String(_));
+            (entries.values().all(text), "a table of texts in quotes")
+        }
+        (ValueKind::Table(_), _) => (false, "a table of texts in quotes"),
         (_, kind) => (matches!(kind, ValueKind::String(_)), "text in quotes"),
     };
     if fits {
@@ -144,6 +149,8 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
             .into_iter()
             .map(|(key, fault)| (vec![key.into()], fault)),
     );
+    let of_schedules = super::schedules::faults(&config.schedules).into_iter();
+    faults.extend(of_schedules.map(|(key, fault)| (vec![key.into()], fault)));
     let of_folders = super::folders::faults(&config.folders).into_iter();
     faults.extend(of_folders.map(|(keys, fault)| (keys.into_iter().map(Cow::Owned).collect(), fault)));
     for (name, store) in &config.stores {

@@ -19,8 +19,8 @@ pub(super) fn chosen<T: Copy>(text: &str, choices: &[(&'static str, T)]) -> Resu
 macro_rules! choice {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-        #[serde(try_from = "String")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+        #[serde(try_from = "String", into = "String")]
         pub enum $name {
             $($(#[$doc])* $variant,)+
         }
@@ -30,6 +30,14 @@ macro_rules! choice {
 
             fn try_from(text: String) -> Result<Self, String> {
                 $crate::config::choice::chosen(&text, &[$(($text, Self::$variant)),+])
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(choice: $name) -> Self {
+                match choice {
+                    $($name::$variant => $text.to_owned(),)+
+                }
             }
         }
     };

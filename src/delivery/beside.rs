@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{DeliveryError, Files, delivered_name, load, write_json, write_rows};
+use crate::ledger::BroughtBy;
 use crate::ledger::drops::JobOrigin;
 use crate::ledger::{Job, JobId, Ledger};
 use crate::receipt::{Durable, Form, Receipt};
@@ -62,7 +63,7 @@ pub(crate) async fn write_beside(
     let job = load(ledger, id, PATIENCE).await?;
     let names = beside.names(&job, form);
     let (_, mut receipt) = write_rows(ledger, &job, &names, PATIENCE).await?;
-    receipt.origin = Some(beside.origin.clone());
+    receipt.origin = Some(BroughtBy::Drop(beside.origin.clone()));
     receipt.input.notes.extend(beside.notes.iter().cloned());
     write_json(beside.dir, &names.receipt, &receipt, names.durable)?;
     Ok(receipt)

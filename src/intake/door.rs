@@ -168,9 +168,11 @@ impl LedgerDoor {
             },
             idempotency_key: document.idempotency_key.or(default_key),
             origin: None,
+            not_before: None,
             approval: None,
             reply_to,
             plan: None,
+            out_dir: None,
             is_for_workers: true,
         };
         (handed, by, request)

@@ -31,12 +31,16 @@ pub struct SubmitRequest {
     pub idempotency_key: Option<String>,
     /// What brought it, if no person did.
     pub origin: Option<Origin>,
+    /// When its work is to begin, if not at once.
+    pub not_before: Option<i64>,
     /// Who is told the outcome, of this job or of the one that is the same.
     pub reply_to: Option<ReplyTo>,
     /// Why somebody has to approve it whatever the limits say.
     pub approval: Option<String>,
     /// The plan to go by: rows that are no longer as it says are rejected.
     pub plan: Option<PlanFile>,
+    /// Directory on this machine that results are to be written to by its workers, wherever that is not the submitter's business.
+    pub out_dir: Option<String>,
     /// Whether workers are told. Otherwise the submitter works on the job.
     pub is_for_workers: bool,
 }
@@ -104,9 +108,10 @@ impl Service {
             idempotency_key: request.idempotency_key,
             submitted_by: by,
             origin: request.origin,
+            not_before: request.not_before,
             reply_to: request.reply_to,
             approval: request.approval,
-            out_dir: None,
+            out_dir: request.out_dir,
             plan: request.plan,
         })
     }

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod piped;
+mod schedules;
 mod several;
 mod workbooks;
 

@@ -1,6 +1,7 @@
 //! Configuration: layers, and faults that say where they stand.
 
 mod folders;
+mod schedules;
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@ mod folder;
 mod full;
 mod jobs;
 mod replies;
+mod schedules;
 mod storm;
 mod unwilling;
 

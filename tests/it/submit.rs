@@ -39,6 +39,7 @@ fn submission(kind: &str, csv: impl Into<String>, key: Option<&str>) -> Submissi
         idempotency_key: key.map(str::to_owned),
         submitted_by: by("tester"),
         origin: None,
+        not_before: None,
         approval: None,
         reply_to: None,
         out_dir: None,

@@ -92,17 +92,17 @@ impl Clock {
     /// How far this machine's clock is ahead of the followed one, in milliseconds, if that is more than a little.
     pub fn is_off_by(&self) -> Option<i64> {
         let TimeSource::Followed(_) = &self.0 else { return None };
-        let ahead = machine_millis() - self.now_millis();
+        let ahead = machine_millis() + set_by_test() - self.now_millis();
         (ahead.abs() > OFF_BY_MILLIS).then_some(ahead)
     }
 
     /// Milliseconds since the Unix epoch, UTC.
     pub fn now_millis(&self) -> i64 {
         match &self.0 {
-            TimeSource::Machine(_) => machine_millis(),
+            TimeSource::Machine(_) => machine_millis() + set_by_test(),
             TimeSource::Held(held, _) => held.load(Ordering::SeqCst),
             TimeSource::Followed(followed) => {
-                followed.since.elapsed().as_millis() as i64 + followed.offset.load(Ordering::SeqCst)
+                followed.since.elapsed().as_millis() as i64 + followed.offset.load(Ordering::SeqCst) + set_by_test()
             }
         }
     }
@@ -143,6 +143,25 @@ impl Clock {
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 fn machine_millis() -> i64 {
     Timestamp::now().as_millisecond()
+}
+
+/// How far a test has set the clock of this process: `TENANTRY_CLOCK` names a file with the milliseconds, which it can change
+/// meanwhile. Only debug builds know of it.
+#[cfg(debug_assertions)]
+fn set_by_test() -> i64 {
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+
+    static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var_os("TENANTRY_CLOCK").map(PathBuf::from));
+    let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Release builds go by their machine.
+#[cfg(not(debug_assertions))]
+fn set_by_test() -> i64 {
+    0
 }
 
 /// Where random bytes come from; [`Clock::entropy`] makes one.

@@ -68,6 +68,16 @@ pub enum Action {
     Recorded,
     /// Counts of the store that did not add up were mended; the note says which.
     Repaired,
+    /// A schedule was defined; the note says which, and what it is.
+    Defined,
+    /// A schedule was defined anew; the note says which, and what it is now.
+    Changed,
+    /// A schedule was removed; the note says which.
+    Removed,
+    /// A time of a schedule is not to do anything; the note says which.
+    Skipped,
+    /// Somebody asked for fires of a schedule; the note says which.
+    Fired,
     /// A dropped file was refused; the note says which, and why.
     Refused,
     /// A folder, or a file found in one, was taken for this ledger's; the note says which.
@@ -94,6 +104,11 @@ impl Action {
             Action::Undone => "undone",
             Action::Recorded => "recorded",
             Action::Repaired => "repaired",
+            Action::Defined => "defined",
+            Action::Changed => "changed",
+            Action::Removed => "removed",
+            Action::Skipped => "skipped",
+            Action::Fired => "fired",
             Action::Refused => "refused",
             Action::Adopted => "adopted",
             Action::Released => "released",

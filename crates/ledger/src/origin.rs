@@ -3,8 +3,12 @@
 //! Either has a record of its own, which is linked to the job in the transaction that records the job, or finds the one that is
 //! the same. So a program that dies is followed by one that sees either both or neither, and nothing is submitted twice.
 
-use super::JobId;
+use serde::{Deserialize, Serialize};
+
+use super::drops::JobOrigin;
+use super::{JobId, Ledger};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
+use tenantry_foundation::moment::rfc3339;
 
 /// What brought a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +19,52 @@ pub struct Origin {
     pub seq: i64,
     /// The fence by which the submitter holds the record; whoever takes it over has a higher one.
     pub fence: i64,
+}
+
+/// What brought a job, for people and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BroughtBy {
+    /// A file of a drop folder.
+    Drop(JobOrigin),
+    /// A due time of a schedule.
+    Fire(FireOrigin),
+}
+
+/// The due time of a schedule that brought a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FireOrigin {
+    /// The schedule's name.
+    pub schedule: String,
+    /// The time as the schedule says it.
+    pub nominal: String,
+    /// Its instant.
+    pub due: String,
+    /// `due`, `catch-up`, `backfill` or `manual`.
+    pub cause: String,
+    /// Who asked for it, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<String>,
+}
+
+impl Ledger {
+    /// What brought a job, if no person did.
+    pub async fn brought_by(&self, job: i64) -> Result<Option<BroughtBy>, DbError> {
+        if let Some(drop) = self.origin_of(job).await? {
+            return Ok(Some(BroughtBy::Drop(drop)));
+        }
+        let fire = self.fire_of(job).await?;
+        Ok(fire.map(|fire| {
+            BroughtBy::Fire(FireOrigin {
+                due: rfc3339(fire.due),
+                cause: fire.cause.as_str().to_owned(),
+                schedule: fire.schedule,
+                nominal: fire.nominal,
+                asked_by: fire.asked_by,
+            })
+        }))
+    }
 }
 
 /// The ways in that keep records of their own.
@@ -86,6 +136,37 @@ fn answer(origin: Origin, row: Option<&Row>) -> Result<Option<Settled>, DbError>
         return Ok(Some(Settled::Linked(JobId::read(row, 1)?)));
     }
     Ok((row.int(0)? != origin.fence).then_some(Settled::Lost))
+}
+
+/// What the audit record says of origins, in their order.
+pub(super) fn notes(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<String>>, DbError> {
+    let mut notes = vec![None; origins.len()];
+    for intake in OriginIntake::ALL {
+        let of_it = origins
+            .iter()
+            .enumerate()
+            .filter_map(|(at, origin)| Some((at, (*origin)?)));
+        let of_it: Vec<(usize, Origin)> = of_it.filter(|(_, origin)| origin.intake == intake).collect();
+        if of_it.is_empty() {
+            continue;
+        }
+        let sql = match intake {
+            OriginIntake::Drop => {
+                "SELECT f.name, d.name, 0 FROM drops d JOIN folders f ON f.id = d.folder WHERE d.seq = $1"
+            }
+            OriginIntake::Fire => "SELECT schedule, nominal, due FROM fires WHERE seq = $1",
+        };
+        let wanted: Vec<Vec<Value>> = of_it.iter().map(|(_, origin)| vec![origin.seq.into()]).collect();
+        for ((at, _), rows) in of_it.iter().zip(tx.query_each(sql, &wanted)?) {
+            let Some(row) = rows.first() else { continue };
+            let (of, what) = (row.text(0)?, row.text(1)?);
+            notes[*at] = Some(match intake {
+                OriginIntake::Drop => format!("folder {of}, {what}"),
+                OriginIntake::Fire => format!("schedule {of}, {what}, due {}", rfc3339(row.int(2)?)),
+            });
+        }
+    }
+    Ok(notes)
 }
 
 /// Links jobs to what brought them. If one of these is not its submitter's any more, nothing of the transaction may stay.

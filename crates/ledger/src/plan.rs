@@ -74,6 +74,8 @@ pub struct Commit {
     pub reply_to: Option<ReplyTo>,
     /// What brought the job, if no person did.
     pub origin: Option<Origin>,
+    /// When its work is to begin, if not at once.
+    pub not_before: Option<i64>,
     /// Hash of kind, parameters and content.
     pub fingerprint: String,
     /// Hash of what the job would do to the store as it was.
@@ -371,6 +373,12 @@ impl Ledger {
                     return Err(DbError::LeaseLost);
                 };
                 origin::link(tx, commit.link_to(job.id).as_slice())?;
+                if let Some(not_before) = commit.not_before {
+                    tx.exec(
+                        "UPDATE chunks SET state = 'waiting', not_before = $2 WHERE job = $1 AND state = 'queued'",
+                        &[job.seq.into(), not_before.into()],
+                    )?;
+                }
                 if let Some(reply) = &commit.reply_to {
                     replies::ask(tx, job.id, reply)?;
                 }
@@ -387,9 +395,11 @@ impl Ledger {
                     None => Action::Submitted,
                 };
                 let mut submitted = audit::of_job(action, &queued, 1)?;
-                submitted.note = Some(match commit.undoes {
-                    Some(undone) => format!("undoes job {undone}"),
-                    None => submitted_note(queued.text(0)?, &commit.sha256),
+                submitted.note = Some(if let Some(undone) = commit.undoes {
+                    format!("undoes job {undone}")
+                } else {
+                    let origin = origin::notes(tx, &[commit.origin])?.pop().flatten();
+                    submitted_note(queued.text(0)?, &commit.sha256, origin)
                 });
                 audit::append(tx, now, &submitted)?;
                 let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
@@ -479,8 +489,9 @@ fn unfinished(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<JobId>, DbErr
 }
 
 /// What is recorded of a file that was handed in.
-pub(super) fn submitted_note(name: &str, sha256: &str) -> String {
-    format!("{name}, sha256 {sha256}")
+pub(super) fn submitted_note(name: &str, sha256: &str, origin: Option<String>) -> String {
+    let origin = origin.map_or_else(String::new, |origin| format!(", via {origin}"));
+    format!("{name}, sha256 {sha256}{origin}")
 }
 
 /// Removes a planned job; one that is further along is left alone.

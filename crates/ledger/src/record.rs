@@ -88,8 +88,10 @@ fn record(tx: &mut dyn Tx, jobs: &[WholeJob], now: i64) -> Result<Vec<Committed>
     origin::link(tx, &links)?;
     replies::ask_all(tx, &asked)?;
     let mut entries = Vec::with_capacity(new.len());
-    for job in new {
-        let submitted = entry(job);
+    let origins: Vec<Option<Origin>> = new.iter().map(|job| job.commit.origin).collect();
+    let notes = origin::notes(tx, &origins)?;
+    for (job, origin) in new.into_iter().zip(notes) {
+        let submitted = entry(job, origin);
         let ended = (job.pending() == 0).then(|| AuditEntry {
             action: Action::Applied,
             note: Some(JobState::Completed.as_str().to_owned()),
@@ -157,7 +159,7 @@ impl Known {
 }
 
 /// What is recorded of a job that was handed in.
-fn entry(job: &WholeJob) -> AuditEntry {
+fn entry(job: &WholeJob, origin: Option<String>) -> AuditEntry {
     let NewJob { kind, submitted_by, .. } = &job.new;
     let rejected = job.rejects.len() as u64;
     AuditEntry {
@@ -172,7 +174,7 @@ fn entry(job: &WholeJob) -> AuditEntry {
             total: job.commit.rows,
             ..Counts::default()
         }),
-        note: Some(submitted_note(&job.new.input_name, &job.commit.sha256)),
+        note: Some(submitted_note(&job.new.input_name, &job.commit.sha256, origin)),
     }
 }
 
@@ -194,7 +196,11 @@ fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
             of_spool.push(vec![(*input).into(), chunk.number.into(), block.clone().into()]);
         }
         let expected = Some(chunk.expected.clone()).filter(|expected| !expected.is_empty());
-        let state = if job.pending() == 0 { "done" } else { "queued" };
+        let state = match (job.pending(), job.commit.not_before) {
+            (0, _) => "done",
+            (_, Some(_)) => "waiting",
+            (_, None) => "queued",
+        };
         of_chunks.push(vec![
             (*seq).into(),
             chunk.number.into(),
@@ -203,6 +209,7 @@ fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
             job.pending().into(),
             state.into(),
             expected.into(),
+            job.commit.not_before.unwrap_or(0).into(),
         ]);
     }
     tx.exec_all(
@@ -217,7 +224,8 @@ fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
     )?;
     tx.exec_all("INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)", &of_spool)?;
     tx.exec_all(
-        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected, not_before)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         &of_chunks,
     )?;
     record_outcomes(tx, &rejects)

@@ -114,7 +114,7 @@ pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Names of files with * and ?. Upper and lower case are the same.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Globs {
     written: Vec<String>,

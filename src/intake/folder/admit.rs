@@ -231,6 +231,8 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
             fence: desk.hold.fence,
         }),
         approval: desk.rules.approval(),
+        not_before: None,
+        out_dir: None,
         reply_to: None,
         plan: None,
         is_for_workers: true,

@@ -7,10 +7,11 @@ use tenantry_ledger::Ledger;
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
 /// What schema 10 to 22 have added, taken away again.
-const WITHOUT_KEYS: [&str; 32] = [
+const WITHOUT_KEYS: [&str; 33] = [
     "DROP TABLE drops",
-    "DROP TABLE fires",
     "DROP TABLE folders",
+    "DROP TABLE fires",
+    "DROP TABLE schedules",
     "DROP TABLE workers",
     "ALTER TABLE row_outcomes DROP COLUMN columns",
     "ALTER TABLE jobs DROP COLUMN out_format",

@@ -71,6 +71,7 @@ impl<'a> TestJob<'a> {
             idempotency_key: None,
             submitted_by: by("tester"),
             origin: None,
+            not_before: None,
             approval: None,
             reply_to: None,
             out_dir: None,

@@ -216,6 +216,7 @@ impl StoreUnderTest {
             idempotency_key: None,
             submitted_by: by("tester"),
             origin: None,
+            not_before: None,
             approval: None,
             reply_to: None,
             out_dir: None,

@@ -1,0 +1,31 @@
+//! Schedules: jobs that are submitted by themselves at certain times.
+//!
+//! What a schedule is, up to when its due times have been looked at, and what became of each stands in the ledger
+//! ([`crate::ledger::schedules`], [`crate::ledger::fires`]); every worker looks, and the ledger lets one of them succeed. So a
+//! worker that dies, a clock that jumps or an edit at the wrong moment makes nothing happen twice, and nothing disappear.
+//!
+//! - `sync`: the configuration's schedules, brought into the ledger.
+//! - `due`: what is due, and whether it may begin; pure.
+//! - `serve`: the worker's round.
+//! - `fires`: a fire that may begin, up to its job.
+//! - `pick`: the file of a fire, found where it lies and only once it is complete.
+//! - `rows`: where its rows come from, and what becomes of the files.
+//! - `known`: a schedule of the ledger, read.
+//! - `asked`: what people ask of schedules.
+//! - `health`: whether schedules do what is expected of them.
+
+mod asked;
+mod due;
+mod fires;
+mod health;
+mod known;
+mod pick;
+mod rows;
+mod serve;
+mod sync;
+
+pub(crate) use asked::{Schedules, due_at, late, time_of, upcoming};
+pub(crate) use health::findings;
+pub(crate) use known::KnownSchedule;
+pub(crate) use serve::{Quiet, serve};
+pub(crate) use sync::{definition, of_configuration};

@@ -1,0 +1,309 @@
+//! The worker's round over schedules: what has become due is recorded, what may begin is submitted, what has ended is closed.
+//!
+//! The ledger is asked about once a second, whatever the schedules say, so that an edit, a night's sleep of the machine or a clock
+//! that is set is noticed soon; nothing relies on a timer having been right. What has come is decided by comparing times, never by
+//! having waited. All workers do the same beside each other, and the ledger lets one of them succeed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::due::{self, FireAhead, FireTurn};
+use super::fires::{FireStart, Starter};
+use super::known::KnownSchedule;
+use super::{rows, sync};
+use crate::db::DbError;
+use crate::ledger::fires::{Fire, FireCause, FireEnd, FireOutcome, FireState, OpenFire};
+use crate::ledger::schedules::{Schedule, ScheduleSync};
+use crate::ledger::{JobState, Ledger};
+use crate::service::Service;
+
+/// How often the ledger is asked where there are schedules, and where there are none.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_FOR_SCHEDULES_EVERY: Duration = Duration::from_secs(5);
+/// Files that are read at once at most.
+const AT_ONCE: usize = 8;
+
+/// Whether nothing is left to do for now; what is due in the future, or waits for people or files, does not count.
+#[derive(Clone, Default)]
+pub(crate) struct Quiet(Arc<AtomicBool>);
+
+impl Quiet {
+    /// Whether the last round left nothing to do.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn set(&self, quiet: bool) {
+        self.0.store(quiet, Ordering::SeqCst);
+    }
+}
+
+/// Brings the ledger in line with the configuration, and serves its schedules until `stop` is cancelled; then what is being
+/// submitted ends.
+pub(crate) async fn serve(service: Service, sync: ScheduleSync, quiet: Quiet, stop: CancellationToken) {
+    while let Some(Err(error)) = stop.run_until_cancelled(sync::bring(&service, sync.clone())).await {
+        tracing::warn!(%error, "the schedules of the configuration cannot be recorded now; trying again");
+        if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+            return;
+        }
+    }
+    let mut round = Round::new(service, stop.clone());
+    while !stop.is_cancelled() {
+        let pause = match round.go().await {
+            Ok(pause) => {
+                quiet.set(round.is_quiet);
+                pause
+            }
+            Err(error) => {
+                quiet.set(false);
+                tracing::warn!(%error, "schedules cannot be looked at now; trying again");
+                LOOK_EVERY
+            }
+        };
+        let wait = round.wait(pause);
+        if stop.run_until_cancelled(wait).await.is_none() {
+            break;
+        }
+    }
+    while round.starting.join_next().await.is_some() {}
+}
+
+/// What one worker knows from round to round.
+struct Round {
+    starter: Starter,
+    known: BTreeMap<String, Arc<KnownSchedule>>,
+    /// What could not be read, told once.
+    told: HashSet<(String, i64)>,
+    starting: JoinSet<i64>,
+    in_hand: HashSet<i64>,
+    is_quiet: bool,
+}
+
+impl Round {
+    fn new(service: Service, stop: CancellationToken) -> Self {
+        Self {
+            starter: Starter::new(service, stop),
+            known: BTreeMap::new(),
+            told: HashSet::new(),
+            starting: JoinSet::new(),
+            in_hand: HashSet::new(),
+            is_quiet: false,
+        }
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.starter.service.ledger
+    }
+
+    /// Waits for so long, or until something that was being submitted has been.
+    async fn wait(&mut self, pause: Duration) {
+        let ended = tokio::select! {
+            Some(ended) = self.starting.join_next() => ended,
+            () = tokio::time::sleep(pause) => return,
+        };
+        self.forget(ended);
+    }
+
+    fn forget(&mut self, ended: Result<i64, tokio::task::JoinError>) {
+        match ended {
+            Ok(seq) => {
+                self.in_hand.remove(&seq);
+            }
+            Err(error) => {
+                // Its lease runs out, and it is begun again.
+                tracing::error!(%error, "a fire of a schedule broke off");
+                self.in_hand.clear();
+            }
+        }
+    }
+
+    /// One round; how long until the next one.
+    async fn go(&mut self) -> Result<Duration, DbError> {
+        while let Some(ended) = self.starting.try_join_next() {
+            self.forget(ended);
+        }
+        let schedules = self.ledger().schedules().await?;
+        self.learn(schedules);
+        let next = self.record_due().await?;
+        let ended = self.ledger().fires_to_end().await?;
+        for one in ended {
+            self.end(one).await?;
+        }
+        let open = self.ledger().open_fires().await?;
+        self.is_quiet = self.begin(open).await?;
+        let now = self.ledger().clock().now_millis();
+        let longest = if self.known.is_empty() {
+            LOOK_FOR_SCHEDULES_EVERY
+        } else {
+            LOOK_EVERY
+        };
+        let until = next.map_or(longest, |next| Duration::from_millis((next - now).max(1) as u64));
+        Ok(until.min(longest))
+    }
+
+    /// Reads what has changed of the schedules.
+    fn learn(&mut self, schedules: Vec<Schedule>) {
+        let mut before = std::mem::take(&mut self.known);
+        for schedule in schedules {
+            let name = schedule.name.clone();
+            let known = match before.remove(&name) {
+                Some(known) if known.schedule == schedule => Ok(known),
+                before => KnownSchedule::read(schedule.clone(), before.as_deref()).map(Arc::new),
+            };
+            match known {
+                Ok(known) => {
+                    self.known.insert(name, known);
+                }
+                Err(faults) => {
+                    if self.told.insert((name.clone(), schedule.defined_at)) {
+                        tracing::error!(
+                            "schedule {name} is left alone, for it cannot be read here: {}",
+                            faults.join("; ")
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Records what has become due. When the next time is.
+    async fn record_due(&mut self) -> Result<Option<i64>, DbError> {
+        let now = self.ledger().clock().now_millis();
+        let (mut looks, mut next) = (Vec::new(), None::<i64>);
+        for known in self.known.values() {
+            let looked = due::look(&known.schedule, &known.timing, &known.rules, now);
+            if let Some(ahead) = looked.was_ahead {
+                tracing::warn!(
+                    "schedule {}: the clock was put back by at least {} s; it goes on from now, and nothing that fired fires again",
+                    known.schedule.name,
+                    ahead / 1000
+                );
+            }
+            looks.extend(looked.record);
+            next = [next, looked.next].into_iter().flatten().min();
+        }
+        if !looks.is_empty() {
+            for fire in looks.iter().flat_map(|look| &look.fires) {
+                if let Some(skipped) = &fire.skipped {
+                    tracing::info!(
+                        "{} due times, {} to {}, are passed over: {}",
+                        skipped.times,
+                        fire.nominal,
+                        skipped.last_nominal,
+                        skipped.reason.as_str()
+                    );
+                }
+            }
+            crate::failpoint::hit("before-fire");
+            self.ledger().record_due(looks).await?;
+            crate::failpoint::hit("after-fire");
+        }
+        Ok(next)
+    }
+
+    /// Closes a fire whose job has ended.
+    async fn end(&self, fire: Fire) -> Result<(), DbError> {
+        let (schedule, job_state) = (fire.schedule.clone(), fire.job_state);
+        let outcome = match job_state {
+            Some(JobState::Completed) => FireOutcome::Good,
+            Some(JobState::Failed) => FireOutcome::Bad,
+            _ => FireOutcome::Neither,
+        };
+        let known = self.known.get(&schedule);
+        crate::failpoint::hit("before-fire-ends");
+        let end = FireEnd {
+            schedule: schedule.clone(),
+            seq: fire.seq,
+            fence: None,
+            state: FireState::Ended,
+            reason: None,
+            detail: None,
+            outcome,
+            pause_after: known.map_or(0, |known| known.config.pause_after.into()),
+        };
+        let (is_ended, is_paused) = self.ledger().end_fire(end).await?;
+        if is_ended && let Some(job) = fire.job {
+            let state = job_state.map_or("gone", JobState::as_str);
+            tracing::info!(job.id = %job, "schedule {schedule}: its job {job} is {state}");
+        }
+        if is_paused {
+            tracing::warn!("schedule {schedule} is paused: too many of its fires in a row failed");
+        }
+        if let (true, Some(known)) = (is_ended, known) {
+            rows::put_away(known, &fire).await;
+            self.starter.tidy(known).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins what may begin. Whether nothing is left that goes on by itself.
+    async fn begin(&mut self, open: Vec<OpenFire>) -> Result<bool, DbError> {
+        let now = self.ledger().clock().now_millis();
+        let mut by_schedule: HashMap<String, Vec<OpenFire>> = HashMap::new();
+        for one in open {
+            by_schedule.entry(one.fire.schedule.clone()).or_default().push(one);
+        }
+        let mut is_quiet = true;
+        for (name, open) in by_schedule {
+            let known = self.known.get(&name).cloned();
+            let mut ahead = Vec::new();
+            for OpenFire { fire, lease_until } in open {
+                let job = fire.job.zip(fire.job_state);
+                let place = FireAhead { seq: fire.seq, job };
+                // Further files of one time are no overlap: they always go in turn.
+                let cause = if fire.part > 0 { FireCause::CatchUp } else { fire.cause };
+                let turn = known.as_ref().map(|known| due::turn(known.overlap(), cause, &ahead));
+                let blocked_by_people = ahead.iter().any(|one: &FireAhead| {
+                    one.job
+                        .is_some_and(|(_, state)| matches!(state, JobState::AwaitingApproval | JobState::Paused))
+                });
+                ahead.push(place);
+                if fire.state == FireState::Submitted {
+                    let rests = matches!(fire.job_state, Some(JobState::AwaitingApproval | JobState::Paused));
+                    is_quiet &= rests;
+                    continue;
+                }
+                let (Some(known), Some(turn)) = (&known, turn) else {
+                    continue;
+                };
+                // A pause holds what has not begun, but for what somebody asked for.
+                let is_asked_for = matches!(fire.cause, FireCause::Manual | FireCause::Backfill);
+                if fire.look_at > now || (!is_asked_for && known.schedule.pause_at(now).is_some()) {
+                    continue;
+                }
+                is_quiet &= turn == FireTurn::Wait && blocked_by_people;
+                let is_free =
+                    lease_until.is_none_or(|until| until <= now || until > now + self.starter.longest_lease());
+                if self.in_hand.contains(&fire.seq) || !is_free || self.starting.len() >= AT_ONCE {
+                    continue;
+                }
+                if turn == FireTurn::Wait && fire.state == FireState::Waiting {
+                    continue;
+                }
+                let Some(held) = self.starter.lease(fire.seq).await? else {
+                    continue;
+                };
+                crate::failpoint::hit("after-fire-lease");
+                self.in_hand.insert(fire.seq);
+                let start = FireStart {
+                    known: known.clone(),
+                    fire,
+                    held,
+                    turn,
+                };
+                let starter = self.starter.clone();
+                self.starting.spawn(async move {
+                    let seq = start.held.seq;
+                    starter.start(start).await;
+                    seq
+                });
+            }
+        }
+        Ok(is_quiet && self.in_hand.is_empty())
+    }
+}

@@ -1,0 +1,135 @@
+//! `tenantry schedules explain` and `next`.
+
+use crate::place::{On, Place};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expression_is_explained_without_a_ledger() {
+    let place = Place::new(On::Sqlite).await;
+    let explained = place
+        .tenantry(&["schedules", "explain", "30 2 13 * 5", "--time-zone", "Europe/Berlin"])
+        .ends(0);
+    for expected in [
+        "at 02:30, day 13 of the month, and besides: Friday (Europe/Berlin)",
+        " UTC  in ",
+        "Note: both days are given, and either is enough",
+        "Zone data",
+    ] {
+        assert!(
+            explained.out.contains(expected),
+            "no `{expected}` in\n{}",
+            explained.out
+        );
+    }
+    let nightly = place.tenantry(&[
+        "schedules",
+        "explain",
+        "30 2 * * *",
+        "--time-zone",
+        "europe/berlin",
+        "--next",
+        "3",
+        "--json",
+    ]);
+    let nightly = nightly.ends(0).json();
+    assert_eq!(nightly["words"], "at 02:30, every day");
+    assert_eq!(nightly["time_zone"], "Europe/Berlin");
+    assert_eq!(nightly["next"].as_array().map(Vec::len), Some(3));
+    let told: Vec<&str> = nightly["clock_changes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|change| change["told"].as_str())
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.iter()
+            .any(|told| told.contains("does not exist, and it is due at 03:00 CEST")),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&"02:30 comes twice, and it is due the first time only"),
+        "{told:?}"
+    );
+    assert!(!place.path("tenantry.db").exists(), "nothing was opened");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_told_with_what_to_write() {
+    let place = Place::new(On::Sqlite).await;
+    let told = place
+        .tenantry(&["schedules", "explain", "0 30 2 * * *", "--time-zone", "Europe/Berlim"])
+        .ends(2)
+        .err;
+    for expected in [
+        "seconds come first in Quartz and others, leave them out: `30 2 * * *`",
+        "did you mean `Europe/Berlin`?",
+    ] {
+        assert!(told.contains(expected), "no `{expected}` in\n{told}");
+    }
+    // A faulty configuration is no hindrance: the line may be what is to go into it.
+    place.write("faulty.toml", "[schedules.x]\nkind = \"none\"\n");
+    let faulty = place.path("faulty.toml").display().to_string();
+    place
+        .tenantry(&["schedules", "explain", "@daily", "--config", &faulty])
+        .ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_in_the_time_to_come_is_listed_over_all_schedules() {
+    let place = Place::new(On::Sqlite).await;
+    let none = place.tenantry(&["schedules", "next"]).ends(0);
+    assert!(none.err.contains("nothing is due before"), "{}", none.err);
+    let add = |name: &str, every: &str| {
+        let every = format!("every={every}");
+        place
+            .tenantry(&[
+                "schedules",
+                "add",
+                name,
+                "kind=export-customers",
+                &every,
+                "set.what=customers",
+            ])
+            .ends(0);
+    };
+    add("hourly", "1h");
+    add("often", "1m");
+    let listed = place.tenantry(&["schedules", "next", "--within", "3h"]).ends(0).out;
+    assert_eq!(
+        listed.lines().filter(|line| line.contains("hourly")).count(),
+        3,
+        "{listed}"
+    );
+    assert_eq!(
+        listed.lines().filter(|line| line.contains("often")).count(),
+        24,
+        "{listed}"
+    );
+    assert!(listed.contains("and 156 more"), "{listed}");
+    place
+        .tenantry(&["schedules", "pause", "hourly", "--because", "holidays"])
+        .ends(0);
+    let told = place
+        .tenantry(&["schedules", "next", "--within", "3h", "--json"])
+        .ends(0)
+        .out;
+    let lines: Vec<serde_json::Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of = |name: &str| lines.iter().filter(|line| line["schedule"] == name).count();
+    assert_eq!((of("hourly"), of("often")), (3, 180));
+    assert!(
+        lines
+            .iter()
+            .filter(|line| line["schedule"] == "hourly")
+            .all(|line| line["instead"] == "paused")
+    );
+    assert!(
+        lines
+            .windows(2)
+            .all(|pair| pair[0]["due"].as_str() <= pair[1]["due"].as_str()),
+        "in order"
+    );
+    place.tenantry(&["schedules", "next", "--within", "soon"]).ends(2);
+}

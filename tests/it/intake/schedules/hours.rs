@@ -1,0 +1,536 @@
+//! Days of schedules: missed times, clocks that jump, edits, pauses, overlaps, removals, times made up for.
+
+use serde_json::json;
+use tenantry_ledger::fires::FireState;
+
+use super::*;
+use crate::place::TWO_CUSTOMERS;
+
+/// One row that changes a customer.
+fn change(name: &str, timing: &str) -> String {
+    format!(
+        "[schedules.{name}]\nkind = \"update-account\"\nset = {{ customer = \"A-1\", phone = \"+49 30 1\" }}\n{timing}\n"
+    )
+}
+
+/// One row that somebody has to approve.
+fn deletion(timing: &str) -> String {
+    format!(
+        "[schedules.d]\nkind = \"delete-users\"\nset = {{ customer = \"A-1\", user_principal_name = \"u@alpha.onmicrosoft.com\" }}\n\
+         every = \"1h\"\n{timing}\n"
+    )
+}
+
+/// With a customer and a user.
+async fn with_user(sections: &str) -> Clocked {
+    let clocked = Clocked::new(On::Sqlite, sections).await;
+    let customers = clocked.place.write("customers.csv", TWO_CUSTOMERS);
+    let users = clocked.place.write(
+        "users.csv",
+        "customer,user_principal_name,first_name,last_name\nA-1,u@alpha.onmicrosoft.com,U,U\n",
+    );
+    clocked.run(&["run", "add-customer", &customers.display().to_string()], 0);
+    clocked.run(&["run", "bulk-add-users", &users.display().to_string()], 0);
+    clocked
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_is_made_up_for_once_and_a_clock_put_back_fires_nothing_twice() {
+    let clocked = Clocked::new(On::Sqlite, &export("s", "cron = \"* * * * *\"")).await;
+    clocked.set_near(HOUR, 10 * SECOND);
+    clocked.drain();
+    assert_eq!(told(&clocked.fires("s").await), [], "nothing of the past fires");
+    clocked.set(clocked.ahead() + DAY);
+    clocked.drain();
+    let fires = clocked.fires("s").await;
+    assert_eq!(told(&fires), [("skipped", "superseded", 1_439), ("ended", "", 1)]);
+    assert_eq!(fires[0].last_due, Some(fires[1].due - MINUTE));
+    // Put back by the length of that, nothing of it fires again, and what comes next does.
+    clocked.set(clocked.ahead() - MINUTE);
+    clocked.drain();
+    assert_eq!(clocked.fires("s").await.len(), 2);
+    clocked.set(clocked.ahead() + MINUTE);
+    clocked.drain();
+    assert_eq!(clocked.fires("s").await.len(), 2, "its time has its record");
+    clocked.set(clocked.ahead() + MINUTE);
+    clocked.drain();
+    assert_eq!(told(&clocked.fires("s").await)[2..], [("ended", "", 1)]);
+    // Ten years ahead by mistake, and back: one time fires, the others are one record, and it goes on.
+    let right = clocked.ahead();
+    clocked.set(right + 3_650 * DAY);
+    clocked.drain();
+    assert_eq!(clocked.fires("s").await.len(), 5);
+    clocked.set(right + MINUTE);
+    clocked.drain();
+    clocked.set(right + 2 * MINUTE);
+    clocked.drain();
+    assert_eq!(clocked.fires("s").await.len(), 6, "it does not wait for ten years");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn daily_restarts_do_not_keep_a_rare_time_from_firing() {
+    let clocked = Clocked::new(On::Sqlite, &export("s", "every = \"504h\"")).await;
+    clocked.set_near(21 * DAY, -20 * DAY - HOUR);
+    for _ in 0..21 {
+        clocked.drain();
+        clocked.set(clocked.ahead() + DAY);
+    }
+    clocked.drain();
+    assert_eq!(told(&clocked.fires("s").await), [("ended", "", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_edit_and_no_pause_makes_anything_happen_in_retrospect() {
+    let clocked = Clocked::new(On::Sqlite, "").await;
+    clocked.set_near(DAY, 13 * HOUR + 5 * MINUTE);
+    let set = "set.what=customers";
+    clocked.run(
+        &[
+            "schedules",
+            "add",
+            "s",
+            "kind=export-customers",
+            set,
+            "cron=0 12 * * *",
+            "--by",
+            "ada",
+        ],
+        0,
+    );
+    clocked.drain();
+    // A time between then and now.
+    clocked.run(&["schedules", "edit", "s", "cron=0 13 * * *", "--by", "ada"], 0);
+    clocked.drain();
+    clocked.run(&["schedules", "pause", "s", "--because", "holidays"], 0);
+    clocked.set(clocked.ahead() + 3 * DAY);
+    clocked.drain();
+    assert_eq!(told(&clocked.fires("s").await), []);
+    let paused = clocked.show("s");
+    assert_eq!(
+        (&paused["pause"]["because"], &paused["revision"]),
+        (&json!("holidays"), &json!(2))
+    );
+    clocked.run(&["schedules", "resume", "s"], 0);
+    clocked.drain();
+    assert_eq!(told(&clocked.fires("s").await), [("skipped", "paused", 3)]);
+    // Making up for it is asked for.
+    clocked.run(&["schedules", "pause", "s"], 0);
+    clocked.set(clocked.ahead() + 2 * DAY);
+    clocked.run(&["schedules", "resume", "s", "--catch-up"], 0);
+    clocked.drain();
+    assert_eq!(
+        told(&clocked.fires("s").await)[1..],
+        [("skipped", "paused", 2), ("ended", "", 1)]
+    );
+    // What people did is on record.
+    let audit = clocked.run(&["audit"], 0).out;
+    for what in ["defined", "changed", "paused", "resumed"] {
+        assert!(audit.contains(what), "{what}: {audit}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fire_whose_predecessor_has_not_ended() {
+    for (overlap, expected) in [
+        (
+            "skip",
+            vec![("submitted", ""), ("skipped", "overlap"), ("skipped", "overlap")],
+        ),
+        (
+            "wait-one",
+            vec![("submitted", ""), ("waiting", ""), ("skipped", "overlap")],
+        ),
+        ("wait", vec![("submitted", ""), ("waiting", ""), ("waiting", "")]),
+        ("supersede", vec![("ended", ""), ("ended", ""), ("submitted", "")]),
+    ] {
+        let clocked = with_user(&deletion(&format!("overlap = \"{overlap}\""))).await;
+        clocked.set_near(HOUR, 10 * SECOND);
+        clocked.drain();
+        for _ in 0..3 {
+            clocked.set(clocked.ahead() + HOUR);
+            clocked.drain();
+        }
+        let fires = clocked.fires("d").await;
+        let states: Vec<_> = told(&fires)
+            .into_iter()
+            .map(|(state, reason, _)| (state, reason))
+            .collect();
+        assert_eq!(states, expected, "{overlap}");
+        if overlap == "skip" {
+            let job = fires[0].job.expect("a job").to_string();
+            let detail = fires[1].detail.clone().unwrap_or_default();
+            assert!(
+                detail.contains(&job) && detail.contains("awaiting-approval"),
+                "{detail}"
+            );
+            assert_eq!(
+                fires[0].job_state.map(|state| state.as_str()),
+                Some("awaiting-approval")
+            );
+        }
+        if overlap == "supersede" {
+            let states: Vec<_> = fires
+                .iter()
+                .filter_map(|fire| fire.job_state)
+                .map(|state| state.as_str())
+                .collect();
+            assert_eq!(states, ["cancelled", "cancelled", "awaiting-approval"]);
+            assert_eq!(clocked.show("d")["failures"], 0, "making way is no failure");
+        }
+        if overlap == "wait" {
+            // What has not begun is not done any more; the job is people's to decide about.
+            clocked.configure("");
+            clocked.drain();
+            let states: Vec<_> = told(&clocked.fires("d").await)
+                .into_iter()
+                .map(|(state, reason, _)| (state, reason))
+                .collect();
+            assert_eq!(
+                states,
+                [("submitted", ""), ("skipped", "removed"), ("skipped", "removed")]
+            );
+            clocked.set(clocked.ahead() + 3 * HOUR);
+            clocked.drain();
+            assert_eq!(clocked.fires("d").await.len(), 3);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_are_made_up_for_in_order_and_none_twice_unless_it_is_asked_for() {
+    let clocked = Clocked::new(On::Sqlite, &export("s", "cron = \"0 2 * * *\"")).await;
+    clocked.set_near(DAY, 12 * HOUR);
+    clocked.drain();
+    let day = |days: i64| {
+        let at = jiff::Timestamp::from_millisecond(clocked.now() - days * DAY).expect("a time");
+        at.strftime("%Y-%m-%d").to_string()
+    };
+    let (from, to) = (day(29), format!("{}T03:00", day(0)));
+    let backfill = |more: &[&str]| {
+        let mut args = vec!["schedules", "backfill", "s", "--from", &from, "--to", &to, "--json"];
+        args.extend(more);
+        clocked.run(&args, 0).json()
+    };
+    let listed = backfill(&[]);
+    assert_eq!(
+        (listed["times"].as_array().map(Vec::len), &listed["begun"]),
+        (Some(30), &json!(0))
+    );
+    assert_eq!(clocked.fires("s").await.len(), 0, "only listed");
+    assert_eq!(backfill(&["--yes"])["begun"], 30);
+    assert_eq!(backfill(&["--yes"])["begun"], 0, "they are at work");
+    clocked.drain();
+    let fires = clocked.fires("s").await;
+    assert!(
+        fires
+            .iter()
+            .all(|fire| fire.state == FireState::Ended && fire.cause.as_str() == "backfill")
+    );
+    let jobs: Vec<_> = fires.iter().map(|fire| fire.job.expect("a job").to_string()).collect();
+    assert!(
+        jobs.is_sorted() && fires.iter().map(|fire| fire.due).is_sorted(),
+        "one after the other"
+    );
+    assert_eq!(jobs.len(), 30);
+    assert_eq!(backfill(&["--yes"])["begun"], 0, "they are done");
+    assert_eq!(backfill(&["--yes", "--again"])["begun"], 30);
+    clocked.drain();
+    let fires = clocked.fires("s").await;
+    assert_eq!((fires.len(), fires[30].attempt, fires[30].due), (60, 3, fires[0].due));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jittered_time_begins_later_the_same_way_each_day_whoever_restarts() {
+    let clocked = Clocked::new(On::Sqlite, &export("s", "cron = \"0 2 * * *\"\njitter = \"12h\"")).await;
+    clocked.set_near(DAY, HOUR);
+    clocked.drain();
+    let mut offsets = Vec::new();
+    for day in 0..2 {
+        if day == 0 {
+            clocked.set(clocked.ahead() + HOUR + 5 * SECOND);
+        } else {
+            clocked.set_near(DAY, 2 * HOUR + 5 * SECOND);
+        }
+        clocked.drain();
+        let fire = clocked.fires("s").await.pop().expect("recorded");
+        let offset = fire.starts - fire.due;
+        assert_eq!(
+            (fire.state, clocked.fires("s").await.len()),
+            (FireState::Due, day + 1),
+            "not yet"
+        );
+        assert!((MINUTE..12 * HOUR).contains(&offset));
+        offsets.push(offset);
+        clocked.set(clocked.ahead() + offset);
+        clocked.drain();
+        assert_eq!(
+            clocked.fires("s").await.pop().map(|fire| fire.state),
+            Some(FireState::Ended)
+        );
+    }
+    assert_eq!(offsets[0], offsets[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_configuration_changes_nothing_and_failures_in_a_row_pause() {
+    let broken = "[schedules.s]\nkind = \"update-account\"\nset = { customer = \"nobody\", phone = \"1\" }\nevery = \"1h\"\npause_after = 2\n";
+    let clocked = with_user(&format!("[schedules]\ngeneration = 2\n{broken}")).await;
+    clocked.set_near(HOUR, 10 * SECOND);
+    clocked.drain();
+    clocked.configure(&format!(
+        "[schedules]\ngeneration = 1\n{}",
+        change("other", "every = \"1h\"")
+    ));
+    let old = clocked.run(&["worker", "--drain"], 0);
+    assert!(old.err.contains("schedules.generation"), "{old:?}");
+    let names: Vec<_> = clocked
+        .ledger()
+        .await
+        .schedules()
+        .await
+        .expect("asked")
+        .into_iter()
+        .map(|one| one.name)
+        .collect();
+    assert_eq!(names, ["s"]);
+    clocked.configure(&format!("[schedules]\ngeneration = 2\n{broken}"));
+    for _ in 0..3 {
+        clocked.set(clocked.ahead() + HOUR);
+        clocked.drain();
+    }
+    let fires = clocked.fires("s").await;
+    assert_eq!(told(&fires), [("failed", "refused", 1), ("failed", "refused", 1)]);
+    assert!(
+        fires[0].detail.as_deref().unwrap_or_default().contains("nobody"),
+        "{:?}",
+        fires[0].detail
+    );
+    let shown = clocked.show("s");
+    assert_eq!(
+        (&shown["pause"]["by"], &shown["failures"]),
+        (&json!("tenantry"), &json!(2))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn yesterdays_file_is_read_for_yesterday_and_its_job_tells_where_it_is_from() {
+    let clocked = with_user("").await;
+    let place = |name: &str| clocked.place.path(name).display().to_string();
+    clocked.configure(&format!(
+        "[schedules.f]\nkind = \"bulk-add-users\"\ncron = \"0 2 * * *\"\nfile = \"{}\"\nafter = \"archive:{}\"\nout = \"{}\"\n\
+         missed = \"all\"\nmissed_within = \"72h\"\n",
+        place("users-{date}.csv"),
+        place("read"),
+        place("out-{date}")
+    ));
+    clocked.set_near(DAY, HOUR);
+    clocked.drain();
+    let due = (clocked.now() / DAY) * DAY + 2 * HOUR;
+    let day = |at: i64| {
+        jiff::Timestamp::from_millisecond(at)
+            .expect("a time")
+            .strftime("%Y-%m-%d")
+            .to_string()
+    };
+    for (nth, name) in [(0, "first"), (1, "second")] {
+        let text = format!("customer,user_principal_name,first_name,last_name\nA-1,{name}@alpha.onmicrosoft.com,F,L\n");
+        clocked
+            .place
+            .write(&format!("users-{}.csv", day(due + nth * DAY)), text);
+    }
+    clocked.set(clocked.ahead() + 2 * DAY);
+    clocked.drain();
+    let fires = clocked.fires("f").await;
+    let told: Vec<_> = fires
+        .iter()
+        .map(|fire| (fire.due, fire.cause.as_str(), fire.state.as_str()))
+        .collect();
+    assert_eq!(told, [(due, "catch-up", "ended"), (due + DAY, "catch-up", "ended")]);
+    for fire in &fires {
+        let name = format!("users-{}.csv", day(fire.due));
+        assert!(
+            fire.file.as_deref().unwrap_or_default().ends_with(&name),
+            "{:?}",
+            fire.file
+        );
+        assert!(
+            clocked.place.path("read").join(&name).exists() && !clocked.place.path(&name).exists(),
+            "put away"
+        );
+        let receipt: Value = serde_json::from_str(&read(
+            clocked
+                .place
+                .path(&format!("out-{}", day(fire.due)))
+                .join("receipt.json"),
+        ))
+        .expect("JSON");
+        assert_eq!(
+            (&receipt["origin"]["schedule"], &receipt["origin"]["nominal"]),
+            (&json!("f"), &json!(fire.nominal))
+        );
+        let job = fire.job.expect("a job").to_string();
+        assert_eq!(receipt["job"], json!(job));
+        let shown = clocked.run(&["show", &job], 0).out;
+        assert!(shown.contains("from      schedule f, due "), "{shown}");
+    }
+    let audit = clocked.run(&["audit"], 0).out;
+    assert!(audit.contains("via schedule f, "), "{audit}");
+    // The next one is missing, which is news.
+    clocked.set(clocked.ahead() + DAY);
+    clocked.drain();
+    let last = clocked.fires("f").await.pop().expect("recorded");
+    assert_eq!(
+        (last.state, last.reason.map(|reason| reason.as_str())),
+        (FireState::Failed, Some("no-file"))
+    );
+    let found = clocked.run(&["doctor", "--json"], 2).out;
+    assert!(found.contains("f: ") && found.contains("no-file"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_files_is_a_job_in_the_order_of_their_names_whatever_overlap_says() {
+    let clocked = with_user("").await;
+    let pattern = clocked.place.path("users-*.csv").display().to_string();
+    clocked.configure(&format!(
+        "[schedules.f]\nkind = \"bulk-add-users\"\nevery = \"1h\"\nfile = \"{pattern}\"\npick = \"all\"\noverlap = \"skip\"\n"
+    ));
+    clocked.set_near(HOUR, SECOND);
+    clocked.drain();
+    for name in ["b", "a", "c"] {
+        let text = format!("customer,user_principal_name,first_name,last_name\nA-1,{name}@alpha.onmicrosoft.com,F,L\n");
+        clocked.place.write(&format!("users-{name}.csv"), text);
+    }
+    clocked.set(clocked.ahead() + HOUR);
+    clocked.drain();
+    let fires = clocked.fires("f").await;
+    let told: Vec<_> = fires
+        .iter()
+        .map(|fire| (fire.part, fire.state.as_str(), fire.file.as_deref().unwrap_or_default()))
+        .collect();
+    let file = |name: &str| clocked.place.path(&format!("users-{name}.csv")).display().to_string();
+    let (a, b, c) = (file("a"), file("b"), file("c"));
+    assert_eq!(
+        told,
+        [
+            (0, "ended", a.as_str()),
+            (1, "ended", b.as_str()),
+            (2, "ended", c.as_str())
+        ]
+    );
+    let jobs: Vec<_> = fires.iter().map(|fire| fire.job.expect("a job").to_string()).collect();
+    assert!(jobs.is_sorted(), "{jobs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_without_a_success_for_too_long_is_told() {
+    let clocked = Clocked::new(On::Sqlite, &export("s", "every = \"24h\"\nexpect_within = \"26h\"")).await;
+    clocked.set_near(DAY, HOUR);
+    clocked.drain();
+    let schedules = |code| {
+        let found = clocked.run(&["doctor", "--json"], code).out;
+        found
+            .lines()
+            .filter(|line| line.contains("\"check\":\"schedules\""))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert!(schedules(0).contains("\"fine\":true"));
+    clocked.set(clocked.ahead() + 27 * HOUR);
+    let late = schedules(2);
+    assert!(
+        late.contains("a success is expected") && late.contains("since it was defined"),
+        "{late}"
+    );
+    clocked.drain();
+    assert!(!schedules(0).contains("\"fine\":false"));
+    let listed = clocked.run(&["schedules"], 0).out;
+    assert!(
+        listed.contains("export-customers") && listed.contains("completed"),
+        "{listed}"
+    );
+    let shown = clocked.run(&["schedules", "show", "s"], 0).out;
+    assert!(shown.contains("catch-up") && shown.contains("in 19 h"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_restored_from_before_makes_up_as_it_does_for_missed_times_and_changes_nothing_twice() {
+    let clocked = with_user(&change(
+        "s",
+        "every = \"24h\"\nmissed = \"all\"\nmissed_within = \"72h\"",
+    ))
+    .await;
+    clocked.set_near(DAY, HOUR);
+    clocked.drain();
+    let copy = clocked.place.path("copy.db").display().to_string();
+    clocked.run(&["backup", &copy], 0);
+    for _ in 0..2 {
+        clocked.set(clocked.ahead() + DAY);
+        clocked.drain();
+    }
+    let counts = |fires: &[Fire]| fires.iter().filter_map(|fire| fire.job).collect::<Vec<_>>();
+    assert_eq!(counts(&clocked.fires("s").await).len(), 2);
+    let ledger = clocked.place.path("tenantry.db");
+    std::fs::copy(&copy, &ledger).expect("restored");
+    clocked.drain();
+    let fires = clocked.fires("s").await;
+    assert_eq!(told(&fires), [("ended", "", 1), ("ended", "", 1)]);
+    assert_eq!(
+        fires.iter().map(|fire| fire.cause.as_str()).collect::<Vec<_>>(),
+        ["catch-up", "catch-up"]
+    );
+    let job = clocked
+        .ledger()
+        .await
+        .job(fires[1].job.expect("a job"))
+        .await
+        .expect("asked")
+        .expect("there");
+    assert_eq!((job.counts.unchanged, job.counts.total), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_submitted_for_later_begins_then_and_its_plan_is_held_to() {
+    let clocked = with_user("").await;
+    clocked.set_near(DAY, HOUR);
+    let file = clocked
+        .place
+        .write("accounts.csv", "customer,phone\nA-1,+49 30 1\nB-2,+49 30 2\n");
+    let file = file.display().to_string();
+    let at = jiff::Timestamp::from_millisecond(clocked.now() + 4 * DAY)
+        .expect("a time")
+        .to_string();
+    let said = clocked
+        .run(&["submit", "update-account", &file, "--at", "2026-12-24T18:00"], 2)
+        .err;
+    assert!(said.contains("Europe/Berlin"), "a time of nowhere: {said}");
+    let job = clocked
+        .run(&["submit", "update-account", &file, "--at", &at], 0)
+        .out
+        .trim()
+        .to_owned();
+    clocked.drain();
+    let shown = clocked.run(&["show", &job], 0).out;
+    assert!(shown.contains("begins    at"), "{shown}");
+    // Somebody changes one of the rows meanwhile.
+    let between = clocked.place.write("between.csv", "customer,phone\nB-2,+49 30 3\n");
+    clocked.run(&["run", "update-account", &between.display().to_string()], 0);
+    clocked.set(clocked.ahead() + 3 * DAY);
+    clocked.drain();
+    assert_eq!(
+        clocked.run(&["show", &job, "--json"], 0).json()["counts"]["applied"],
+        0,
+        "not before its time"
+    );
+    clocked.set(clocked.ahead() + DAY + SECOND);
+    clocked.drain();
+    let ended = clocked.run(&["show", &job, "--json"], 0).json();
+    assert_eq!(
+        (
+            &ended["state"],
+            &ended["counts"]["applied"],
+            &ended["counts"]["rejected"]
+        ),
+        (&json!("completed"), &json!(1), &json!(1))
+    );
+    assert!(clocked.run(&["rows", &job], 0).out.contains("drifted"));
+}
