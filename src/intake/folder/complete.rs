@@ -75,20 +75,20 @@ pub(crate) fn look_into(file: &mut File, name: &OsStr) -> io::Result<Content> {
         name.len() > ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
     };
     if has_ending(".gz") {
-        return match size <= UNPACKED && is_cut(file)? {
-            true => Ok(Content::Not(Incomplete::Packed)),
-            false => Ok(Content::Whole),
-        };
+        let is_cut = size <= UNPACKED && is_cut(file)?;
+        return Ok(whole_or(is_cut.then_some(Incomplete::Packed)));
     }
     if has_ending(".xlsx") {
-        return match has_end_record(file, size)? {
-            true => Ok(Content::Whole),
-            false => Ok(Content::Not(Incomplete::Workbook)),
-        };
+        let is_whole = has_end_record(file, size)?;
+        return Ok(whole_or((!is_whole).then_some(Incomplete::Workbook)));
     }
     // Text of two bytes a character has its line feed in the last or the one before.
     let ends = end.iter().rev().take(2).any(|byte| matches!(byte, b'\n' | b'\r'));
     Ok(if ends { Content::Whole } else { Content::OpenLine })
+}
+
+fn whole_or(fault: Option<Incomplete>) -> Content {
+    fault.map_or(Content::Whole, Content::Not)
 }
 
 fn last(file: &mut File, bytes: u64) -> io::Result<Vec<u8>> {

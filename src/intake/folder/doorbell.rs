@@ -122,14 +122,11 @@ impl Doorbell {
 
 impl Told {
     fn take_note(&self, event: notify::Result<notify::Event>) {
-        let matters = match event {
-            Ok(event) => event.need_rescan() || is_arrival(event.kind),
-            Err(_) => {
-                self.broken.store(true, Ordering::SeqCst);
-                true
-            }
+        let Ok(event) = event else {
+            self.broken.store(true, Ordering::SeqCst);
+            return self.ring();
         };
-        if matters {
+        if event.need_rescan() || is_arrival(event.kind) {
             self.ring();
         }
     }

@@ -134,7 +134,8 @@ pub(crate) fn stem(name: &str) -> String {
         .chars()
         .map(|one| if is_reserved(one) || !is_plain(one) { '_' } else { one })
         .collect();
-    stem.truncate(stem.floor_char_boundary(LONGEST_STEM));
+    let end = (0..=stem.len().min(LONGEST_STEM)).rev().find(|end| stem.is_char_boundary(*end));
+    stem.truncate(end.unwrap_or_default());
     stem.truncate(stem.trim_end_matches(['.', ' ']).len());
     // Neither `.` and `..` nor a hidden directory.
     if stem.is_empty() || stem.starts_with('.') {

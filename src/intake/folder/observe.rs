@@ -376,9 +376,8 @@ impl Observer {
         let now = self.started.elapsed();
         let due = |known: &Watched| {
             let settled = match (known.part, &known.content) {
-                (Part::Stray, _) => self.config.stray_after,
+                (Part::Stray, _) | (_, Content::Not(Incomplete::Empty)) => self.config.stray_after,
                 (_, Content::OpenLine) => self.settle * OPEN_LINE,
-                (_, Content::Not(Incomplete::Empty)) => self.config.stray_after,
                 _ => self.settle,
             };
             (known.unchanged_for() < settled).then(|| (known.since + settled).saturating_sub(now))

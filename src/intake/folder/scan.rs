@@ -85,10 +85,13 @@ impl Place {
     }
 }
 
+/// Takes an entry: its path below the directory, how deep it lies, and the times just before and after it was looked at.
+type Take<'f> = dyn FnMut(&Path, usize, Entry, (Duration, Duration)) + 'f;
+
 /// What takes entries, and says which directories are gone into.
 pub(crate) struct Found<'f> {
     pub(crate) goes_into: &'f dyn Fn(&OsStr) -> bool,
-    pub(crate) found: &'f mut dyn FnMut(&Path, usize, Entry, (Duration, Duration)),
+    pub(crate) found: &'f mut Take<'f>,
 }
 
 impl Found<'_> {
