@@ -149,9 +149,8 @@ impl RowSource {
     pub fn name(&self) -> String {
         let name = match self {
             Self::Path { path, .. } => path.display().to_string(),
-            Self::Dropped { name, .. } => name.clone(),
+            Self::Dropped { name, .. } | Self::Bytes { name, .. } => name.clone(),
             Self::Spooled { rows, .. } => rows.name().to_owned(),
-            Self::Bytes { name, .. } => name.clone(),
         };
         let sheet = self.options().and_then(|options| options.sheet.as_deref());
         format!("{name}{}", of_sheet(sheet))

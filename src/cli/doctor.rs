@@ -10,7 +10,7 @@ use super::output;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, SCHEMA_VERSION};
-use crate::intake::folder::{Rules, look};
+use crate::intake::folder::{FolderRules, look};
 use crate::intake::schedule;
 use crate::ledger::{Actor, Ledger};
 use crate::service::health::{Examination, Finding, examine};
@@ -43,7 +43,7 @@ async fn folders(config: &Config) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for folder in served {
-        let rules = Rules::new(folder.clone(), config.results.form().bom);
+        let rules = FolderRules::new(folder.clone(), config.results.form().bom);
         findings.push(look(&ledger, &rules).await);
     }
     ledger.close().await;
