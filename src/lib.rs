@@ -9,7 +9,7 @@
 //! cli          what was typed becomes a call; what comes back is printed
 //! worker       the runner over every job, and what goes on beside it
 //! listen       how a worker is, for supervisors and Prometheus
-//! intake       other ways in: the Redis inbox, drop folders
+//! intake       other ways in: the Redis inbox, drop folders, schedules
 //! app          the parts put together as the configuration says
 //! registry     the stores of the configuration, built
 //! telemetry    where logs go

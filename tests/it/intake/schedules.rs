@@ -58,10 +58,14 @@ impl Clocked {
         Clock::system().now_millis() + self.ahead()
     }
 
+    /// Sets the clock to a time, in milliseconds since the epoch.
+    fn set_to(&self, at: i64) {
+        self.set(self.ahead() + at - self.now());
+    }
+
     /// Sets the clock to so long before (or after) the next multiple of `of`.
     fn set_near(&self, of: i64, by: i64) {
-        let now = self.now();
-        self.set(self.ahead() + (now.div_euclid(of) + 1) * of + by - now);
+        self.set_to((self.now().div_euclid(of) + 1) * of + by);
     }
 
     fn command(&self, args: &[&str]) -> std::process::Command {
