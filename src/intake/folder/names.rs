@@ -134,7 +134,9 @@ pub(crate) fn stem(name: &str) -> String {
         .chars()
         .map(|one| if is_reserved(one) || !is_plain(one) { '_' } else { one })
         .collect();
-    let end = (0..=stem.len().min(LONGEST_STEM)).rev().find(|end| stem.is_char_boundary(*end));
+    let end = (0..=stem.len().min(LONGEST_STEM))
+        .rev()
+        .find(|end| stem.is_char_boundary(*end));
     stem.truncate(end.unwrap_or_default());
     stem.truncate(stem.trim_end_matches(['.', ' ']).len());
     // Neither `.` and `..` nor a hidden directory.
