@@ -10,9 +10,9 @@ use super::output;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, SCHEMA_VERSION};
-use crate::intake::folder::{Rules, look};
+use crate::intake::folder::{FolderRules, look};
 use crate::ledger::{Actor, Ledger};
-use crate::service::health::{Finding, examine};
+use crate::service::health::{Examination, Finding, examine};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -20,6 +20,10 @@ pub(super) struct DoctorArgs {
     /// nobody waits for
     #[arg(long)]
     repair: bool,
+    /// Look at all records one by one: whether outcomes add up, every change has its before-image, nothing belongs to nobody. It
+    /// takes as long as there are records
+    #[arg(long)]
+    deep: bool,
     /// Who has it repaired
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
@@ -38,7 +42,7 @@ async fn folders(config: &Config) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for folder in served {
-        let rules = Rules::new(folder.clone(), config.results.form().bom);
+        let rules = FolderRules::new(folder.clone(), config.results.form().bom);
         findings.push(look(&ledger, &rules).await);
     }
     ledger.close().await;
@@ -47,7 +51,11 @@ async fn folders(config: &Config) -> Vec<Finding> {
 
 pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
     let stores = crate::registry::stores(config, None).map_err(|error| error.to_string());
-    let mut findings = examine(config, stores, args.repair.then_some(&args.by)).await;
+    let asked = Examination {
+        repair: args.repair.then_some(&args.by),
+        is_deep: args.deep,
+    };
+    let mut findings = examine(config, stores, asked).await;
     findings.extend(folders(config).await);
     let mut out = output::out();
     for finding in &findings {

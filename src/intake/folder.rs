@@ -78,14 +78,14 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::db::DbError;
-use crate::ledger::drops::Hold;
+use crate::ledger::drops::FolderHold;
 use crate::service::Service;
-use layout::Layout;
+use layout::FolderLayout;
 
 pub(crate) use again::put_back;
 pub(crate) use explain::{Explanation, explain};
 pub(crate) use probe::{look, probe};
-pub(crate) use rules::Rules;
+pub(crate) use rules::FolderRules;
 pub(crate) use serve::Folders;
 
 /// Why a folder cannot be served now.
@@ -137,9 +137,9 @@ impl FolderError {
 /// A folder in hand.
 struct Desk {
     service: Service,
-    rules: Arc<Rules>,
-    layout: Layout,
-    hold: Hold,
+    rules: Arc<FolderRules>,
+    layout: FolderLayout,
+    hold: FolderHold,
 }
 
 /// Runs what waits for a disk, or for a server, beside what does not.

@@ -213,8 +213,8 @@ pub struct CheckedBlock {
     pub(super) syncs: Vec<SyncRequest>,
     pub(super) needs: Vec<SeatNeed>,
     pub(super) keys: Vec<RowKey>,
-    shared: Arc<BlockChecks>,
-    names: Arc<dyn Names>,
+    pub(super) shared: Arc<BlockChecks>,
+    pub(super) names: Arc<dyn Names>,
 }
 
 impl CheckedBlock {

@@ -1,15 +1,20 @@
 //! Whom the rows of a recorded job are about, and where they stand, from its spooled rows.
+//!
+//! Customers and products are called as the ledger's own database calls them now. Those of another store are called as that
+//! one did when rows about them were last planned: nobody waits for a service to read what was recorded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tenantry_jobs::{JobKind, Mapping, Subject, header};
+use tenantry_jobs::{JobKind, Mapping, Subject, header, key};
+use uuid::Uuid;
 
-use super::check::subject;
+use super::check::{CheckedBlock, subject};
 use crate::db::DbError;
 use crate::input::{Block, RowView};
-use crate::ledger::{Job, Ledger, load_block};
+use crate::ledger::{Job, Ledger, NameKey, StoreName, load_block};
 use crate::store::sql::Customers;
+use crate::store::{Called, Names};
 
 /// Tells of the rows of one job.
 #[derive(Clone)]
@@ -21,15 +26,19 @@ struct Of {
     job: &'static dyn JobKind,
     mapping: Mapping,
     customer: Option<String>,
-    /// Whether customers are those of the ledger's own database.
-    is_here: bool,
+    /// The store whose customers they are; `None` for the ledger's own database.
+    store: Option<String>,
 }
 
 /// Tells whom rows are about whose customers have been looked up.
 pub(crate) struct About {
     of: Arc<Of>,
-    customers: Customers,
+    names: Box<dyn Names>,
 }
+
+/// What a store called those whom rows name.
+#[derive(Default)]
+struct KeptNames(BTreeMap<NameKey, StoreName>);
 
 /// Tells of the rows of one of its chunks.
 pub(crate) struct ChunkSubjects {
@@ -51,7 +60,7 @@ impl Subjects {
             return Ok(None);
         };
         let cells: Vec<&str> = first.header.iter().map(String::as_str).collect();
-        let customer = first.parameters.customer;
+        let customer = first.parameters.customer.clone();
         let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
         // It was recognised when the job was submitted; a newer program may be stricter.
         let Ok(mapping) = header::recognise(kind, &cells, fixed) else {
@@ -63,34 +72,22 @@ impl Subjects {
             job: kind,
             mapping,
             customer,
-            is_here: first.parameters.store.is_none(),
+            store: first.parameters.store,
         }))))
     }
 
     /// Looks up the customers and subscriptions of some rows.
     pub(crate) async fn about<'b>(&self, rows: impl Iterator<Item = RowView<'b>>) -> Result<About, DbError> {
         let of = self.0.clone();
-        let mut named: BTreeSet<String> = of.customer.iter().cloned().collect();
-        let mut subscriptions = BTreeSet::new();
-        let customer = of.column("customer").filter(|_| of.customer.is_none());
-        let subscription = of.column("subscription_id");
-        if of.is_here && (customer.is_some() || subscription.is_some()) {
-            for row in rows {
-                note(&row, customer, &mut named);
-                note(&row, subscription, &mut subscriptions);
+        let names: Box<dyn Names> = match &of.store {
+            None => Box::new(of.customers_named(rows).await?),
+            Some(store) => {
+                let keys: BTreeSet<NameKey> = rows.filter_map(|row| of.key(&row)).collect();
+                let kept = of.ledger.kept_names(store, keys.into_iter().collect()).await?;
+                Box::new(KeptNames(kept))
             }
-        }
-        let mut customers = Customers::default();
-        if of.is_here && !named.is_empty() {
-            let read = of.ledger.db().read(move |tx| {
-                let mut customers = Customers::default();
-                customers.learn_named(tx, named.iter().map(String::as_str))?;
-                customers.learn_products(tx, subscriptions.iter().map(String::as_str))?;
-                Ok(customers)
-            });
-            customers = read.await?;
-        }
-        Ok(About { of, customers })
+        };
+        Ok(About { of, names })
     }
 
     /// The rows of a chunk, with the customers of those that are wanted. `None` once they are no longer kept.
@@ -109,6 +106,40 @@ impl Subjects {
     }
 }
 
+impl Names for KeptNames {
+    fn called(&self, customer: &str, subscription: Option<Uuid>) -> Option<Called> {
+        let kept = self.0.get(&name_key(customer, subscription))?;
+        Some(Called {
+            domain: kept.domain.clone(),
+            name: kept.name.clone(),
+            product: kept.product.clone(),
+        })
+    }
+}
+
+/// What the store that a block was checked against calls those whom its rows name.
+pub(crate) fn names_told(checked: &CheckedBlock) -> BTreeMap<NameKey, StoreName> {
+    let mut told = BTreeMap::new();
+    for row in checked.block.rows() {
+        let Some(about) = checked.shared.subject(&row, &KeptNames::default()) else {
+            continue;
+        };
+        let key = name_key(&about.customer, about.subscription());
+        if !told.contains_key(&key)
+            && let Some(called) = checked.names.called(&about.customer, about.subscription())
+        {
+            let Called { domain, name, product } = called;
+            told.insert(key, StoreName { domain, name, product });
+        }
+    }
+    told
+}
+
+fn name_key(customer: &str, subscription: Option<Uuid>) -> NameKey {
+    let subscription = subscription.map(|id| id.to_string()).unwrap_or_default();
+    (key::domain(customer.trim()).into_owned(), subscription)
+}
+
 /// Adds what a row has in a column.
 fn note(row: &RowView<'_>, column: Option<usize>, noted: &mut BTreeSet<String>) {
     let cell = column.and_then(|column| row.cell(column)).unwrap_or_default().trim();
@@ -118,6 +149,42 @@ fn note(row: &RowView<'_>, column: Option<usize>, noted: &mut BTreeSet<String>) 
 }
 
 impl Of {
+    /// The customers of the ledger's own database that rows name, with the products of their subscriptions.
+    async fn customers_named<'b>(&self, rows: impl Iterator<Item = RowView<'b>>) -> Result<Customers, DbError> {
+        let mut named: BTreeSet<String> = self.customer.iter().cloned().collect();
+        let mut subscriptions = BTreeSet::new();
+        let customer = self.column("customer").filter(|_| self.customer.is_none());
+        let subscription = self.column("subscription_id");
+        if customer.is_some() || subscription.is_some() {
+            for row in rows {
+                note(&row, customer, &mut named);
+                note(&row, subscription, &mut subscriptions);
+            }
+        }
+        if named.is_empty() {
+            return Ok(Customers::default());
+        }
+        let read = self.ledger.db().read(move |tx| {
+            let mut customers = Customers::default();
+            customers.learn_named(tx, named.iter().map(String::as_str))?;
+            customers.learn_products(tx, subscriptions.iter().map(String::as_str))?;
+            Ok(customers)
+        });
+        read.await
+    }
+
+    /// Under what it is kept whom a row names.
+    fn key(&self, row: &RowView<'_>) -> Option<NameKey> {
+        let about = subject(
+            self.job,
+            &self.mapping,
+            self.customer.as_deref(),
+            row,
+            &KeptNames::default(),
+        )?;
+        Some(name_key(&about.customer, about.subscription()))
+    }
+
     /// Where the file has a native column.
     fn column(&self, native: &str) -> Option<usize> {
         let native = self.job.columns().iter().position(|column| column.name == native)?;
@@ -129,7 +196,7 @@ impl About {
     /// Whom or what a row is about.
     pub(crate) fn subject(&self, row: &RowView<'_>) -> Option<Subject> {
         let customer = self.of.customer.as_deref();
-        subject(self.of.job, &self.of.mapping, customer, row, &self.customers)
+        subject(self.of.job, &self.of.mapping, customer, row, self.names.as_ref())
     }
 }
 

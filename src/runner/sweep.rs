@@ -77,6 +77,7 @@ impl Runner {
                 purge_deleted_users(&runner.ledger).await?;
                 runner.ledger.forget_lost_workers().await?;
                 let keep = runner.settings.spool_keep.as_millis() as i64;
+                runner.ledger.forget_names(keep).await?;
                 while runner.ledger.prune_spool(keep).await?.is_more {}
                 Ok(())
             },
@@ -175,23 +176,27 @@ impl Runner {
     /// Tells submitters over Redis how their jobs ended, at once when one has ended here.
     async fn replies(self, stop: CancellationToken) {
         let telling = async {
-            let (mut silent, mut was_out) = (false, false);
+            let (mut silent, mut was_out, mut has_ended) = (false, false, false);
             loop {
-                let told = self.reply_to_all(&mut silent).await;
+                let told = self.reply_to_all(has_ended, &mut silent).await;
                 self.tell_of("submitters to be told", told, &mut was_out, &stop);
                 // What ends here is told at once; the rest, as of a worker that died, may wait a little.
-                let _ = tokio::time::timeout(self.settings.sweep_every * 2, self.ended.notified()).await;
+                let ended = tokio::time::timeout(self.settings.sweep_every * 2, self.ended.notified()).await;
+                has_ended = ended.is_ok();
             }
         };
         stop.run_until_cancelled(telling).await;
     }
 
-    async fn reply_to_all(&self, silent: &mut bool) -> Result<(), DbError> {
-        while self.ledger.has_untold().await? && self.reply(silent).await? {}
+    /// Where a job `has_ended` here, there may be somebody to tell; else that is asked for first, which writes nothing.
+    async fn reply_to_all(&self, has_ended: bool, silent: &mut bool) -> Result<(), DbError> {
+        if has_ended || self.ledger.has_untold().await? {
+            while self.reply(silent).await? {}
+        }
         Ok(())
     }
 
-    /// Tells some of them; `false` if there was none that could be told now. Each is told by one worker, and once, unless that
+    /// Tells some of them; `false` if there are no more that could be told now. Each is told by one worker, and once, unless that
     /// one dies before it has recorded so.
     async fn reply(&self, silent: &mut bool) -> Result<bool, DbError> {
         let taken = self.ledger.take_replies(REPLIES).await?;
@@ -227,7 +232,8 @@ impl Runner {
             _ => {}
         }
         crate::failpoint::hit("before-replied");
-        self.ledger.replied(taken, told).await
+        let may_be_more = taken.replies.len() as u64 >= REPLIES;
+        Ok(self.ledger.replied(taken, told).await? && may_be_more)
     }
 
     async fn tell(&self, reply: &Reply, job: Option<&Job>) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Whether everything is there that the configuration speaks of, tried rather than believed, and if not, what to do.
 
 mod counts;
+mod deep;
 mod transfers;
 mod workers;
 
@@ -19,13 +20,28 @@ use crate::store::{Sources, Stores};
 const TRIAL: &str = "doctor";
 const TRIAL_BYTES: usize = 64 << 10;
 
-/// Looks at everything. `stores` are those of the configuration, or why they cannot be used; counts of the store that do not
-/// add up are mended for `repair`.
-pub(crate) async fn examine(config: &Config, stores: Result<Stores, String>, repair: Option<&Actor>) -> Vec<Finding> {
+/// What is asked of an examination.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Examination<'a> {
+    /// Who has it mended what can be: counts that do not add up, requests that nobody waits for.
+    pub(crate) repair: Option<&'a Actor>,
+    /// Whether records are looked at one by one.
+    pub(crate) is_deep: bool,
+}
+
+/// Looks at everything. `stores` are those of the configuration, or why they cannot be used.
+pub(crate) async fn examine(
+    config: &Config,
+    stores: Result<Stores, String>,
+    Examination { repair, is_deep }: Examination<'_>,
+) -> Vec<Finding> {
     let mut findings = vec![configuration(config), ledger(config).await];
     findings.extend(workers::workers(config).await);
     findings.extend(counts::counts(config, repair).await);
     findings.extend(transfers::transfers(config, repair).await);
+    if is_deep {
+        findings.extend(deep::deep(config).await);
+    }
     findings.extend([queue(config).await, results(config), passwords(config)]);
     match stores {
         Ok(Stores { remote, sources }) => {

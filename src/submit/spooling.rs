@@ -5,7 +5,9 @@ use crate::db::DbError;
 use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::plan::file::PlanFile;
 use crate::plan::held::HeldRows;
-use crate::plan::{CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Planning, Repeated, RowFault, Sink};
+use crate::plan::{
+    CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Planning, Repeated, RowFault, Sink, names_told,
+};
 use crate::store::{at_fault, rejected};
 
 /// Late rejections written per transaction.
@@ -163,6 +165,9 @@ impl Sink for Spooling<'_, '_> {
             }
             None => Vec::new(),
         };
+        if let Some(store) = &self.new.parameters.store {
+            self.ledger.keep_names(store, names_told(&checked)).await?;
+        }
         (self.progress)(rows_so_far);
         if !self.new.parameters.skip_invalid {
             for fault in std::mem::take(&mut checked.rejects).into_values().flatten() {

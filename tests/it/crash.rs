@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use crate::invariants::violations_at_work;
 use crate::place::{On, Place, Running, TWO_CUSTOMERS, tables};
 use crate::servers::{PgServer, RedisServer, eventually};
 
@@ -167,6 +168,10 @@ async fn killed_at(on: On, failpoint: &str) {
     assert_eq!(drained.expect("tenantry starts").code(), Some(0));
     assert!(out.join("receipt.json").exists(), "the results are delivered");
     compare(&place.dump().await, expected);
+    assert_eq!(
+        violations_at_work(place.ledger().await.db()).await,
+        Vec::<String>::new()
+    );
     assert_eq!(without_ids(&crate::place::read(out.join("results.csv"))), *results);
 }
 
@@ -275,6 +280,10 @@ async fn workers_killed_at_random(on: On, workers: usize, queue: Option<&RedisSe
     until_over(&place).await;
     drop(running);
     compare(&place.dump().await, expected);
+    assert_eq!(
+        violations_at_work(place.ledger().await.db()).await,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,6 +357,10 @@ async fn servers_under_fire(disturb: impl AsyncFnOnce(&mut RedisServer, &mut PgS
     }
     drop(workers);
     compare(&place.dump().await, expected);
+    assert_eq!(
+        violations_at_work(place.ledger().await.db()).await,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

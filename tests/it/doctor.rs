@@ -193,3 +193,32 @@ async fn a_redis_that_takes_nothing_is_not_fine() {
     }
     doctor().ends(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_looked_at_one_by_one_when_asked_to() {
+    let place = Place::new(On::Sqlite).await;
+    let nothing = place.tenantry(&["doctor", "--deep"]).ends(0).out;
+    assert!(!nothing.contains("records"), "{nothing}");
+    let ledger = with_users(&place).await;
+    let fine = place.tenantry(&["doctor", "--deep"]).ends(0).out;
+    assert!(fine.contains("ok   records"), "{fine}");
+    plant(
+        &ledger,
+        &[
+            "UPDATE users SET version = 3 WHERE user_principal_name LIKE 'a%'",
+            "UPDATE jobs SET applied = applied - 1 WHERE seq = 3",
+        ],
+    )
+    .await;
+    place.tenantry(&["doctor"]).ends(0);
+    let wrong = place.tenantry(&["doctor", "--deep"]).ends(2).out;
+    for part in [
+        "FAIL records        a user was changed more or less often than there are before-images (user version: ",
+        "FAIL records        the outcomes of an ended job do not add up to its rows (counters: 3, bulk-add-users, 4, 3, 0, 0, 0, 0)",
+        "keep a copy with `tenantry backup`",
+    ] {
+        assert!(wrong.contains(part), "{part} is not in {wrong}");
+    }
+    let lines = place.tenantry(&["doctor", "--deep", "--json"]).ends(2).out;
+    assert!(lines.contains(r#""check":"records","fine":false"#), "{lines}");
+}

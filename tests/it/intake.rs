@@ -5,6 +5,7 @@ mod full;
 mod jobs;
 mod replies;
 mod storm;
+mod unwilling;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

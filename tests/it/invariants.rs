@@ -4,4 +4,4 @@
 mod planted;
 mod statements;
 
-pub(crate) use statements::violations;
+pub(crate) use statements::{violations, violations_at_work};

@@ -4,13 +4,13 @@ mod approval;
 mod together;
 mod upgrades;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
 use tenantry::testing::submit::Submitted;
 use tenantry_foundation::clock::Clock;
 use tenantry_foundation::db::DbError;
-use tenantry_ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, closing, fence};
+use tenantry_ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, StoreName, closing, fence};
 
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both, tables};
 
@@ -174,6 +174,30 @@ on_both! {
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_some());
         assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1);
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_none());
+    }
+
+    async fn names_of_another_store_are_kept_as_they_were_seen_last(place: Place) {
+        let ledger = place.ledger().await;
+        let key = |customer: &str, subscription: &str| (customer.to_owned(), subscription.to_owned());
+        let name = |name: &str, product: &str| StoreName {
+            domain: "alpha.example".to_owned(),
+            name: name.to_owned(),
+            product: product.to_owned(),
+        };
+        let (alpha, licence) = (key("alpha.example", ""), key("alpha.example", "s-1"));
+        let first = BTreeMap::from([(alpha.clone(), name("Alpha", "")), (licence.clone(), name("Alpha", "E3"))]);
+        ledger.keep_names("pc", first.clone()).await.expect("kept");
+        ledger.keep_names("pc", first).await.expect("kept again");
+        ledger.keep_names("pc", BTreeMap::from([(alpha.clone(), name("Omega", ""))])).await.expect("kept");
+        ledger.keep_names("other", BTreeMap::from([(alpha.clone(), name("Not of pc", ""))])).await.expect("kept");
+        let asked = vec![licence.clone(), alpha.clone(), key("beta.example", "")];
+        let kept = ledger.kept_names("pc", asked.clone()).await.expect("asked");
+        assert_eq!(kept, BTreeMap::from([(alpha, name("Omega", "")), (licence, name("Alpha", "E3"))]));
+        let day: i64 = 24 * 60 * 60 * 1000;
+        ledger.forget_names(day).await.expect("looked");
+        assert_eq!(ledger.kept_names("pc", asked.clone()).await.expect("asked").len(), 2);
+        ledger.forget_names(-2 * day).await.expect("looked");
+        assert_eq!(ledger.kept_names("pc", asked).await.expect("asked").len(), 0);
     }
 
     async fn a_newer_database_is_refused(place: Place) {

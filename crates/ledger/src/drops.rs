@@ -1,7 +1,7 @@
 //! Drop folders and the files that were taken from them.
 //!
 //! A row is written before a file is moved, so that whoever takes a folder over knows what its predecessor was about to do, and
-//! decides by looking whether that was done. One worker at a time serves a folder, by a lease with a fence ([`Hold`]); every write
+//! decides by looking whether that was done. One worker at a time serves a folder, by a lease with a fence ([`FolderHold`]); every write
 //! here checks the fence in its own transaction, and taking a folder over gives all of its open files the new one, so that a job
 //! is linked to a file ([`origin`](super::Origin)) by nobody but the holder. Files are taken, changed and ended many at a time.
 //!
@@ -15,7 +15,7 @@
 mod folders;
 mod read;
 
-pub use folders::{FolderCounts, FolderRecord, Hold};
+pub use folders::{FolderCounts, FolderHold, FolderRecord};
 pub use read::JobOrigin;
 
 use super::audit::{self, AuditEntry};
@@ -179,7 +179,7 @@ impl Ledger {
     /// Records files of a folder that are about to be taken, or were found, with what is to be said of that. Their numbers, in their order.
     pub async fn record_drops(
         &self,
-        hold: &Hold,
+        hold: &FolderHold,
         new: Vec<NewDrop>,
         entries: Vec<AuditEntry>,
     ) -> Result<Vec<i64>, DbError> {
@@ -223,7 +223,7 @@ impl Ledger {
     /// Records what becomes of files of a folder, with what is to be said of that.
     pub async fn change_drops(
         &self,
-        hold: &Hold,
+        hold: &FolderHold,
         changes: Vec<DropChange>,
         entries: Vec<AuditEntry>,
     ) -> Result<(), DbError> {
@@ -239,7 +239,7 @@ impl Ledger {
     }
 
     /// Records which job's rejected rows a file brings back.
-    pub async fn drop_corrects(&self, hold: &Hold, seq: i64, job: String) -> Result<(), DbError> {
+    pub async fn drop_corrects(&self, hold: &FolderHold, seq: i64, job: String) -> Result<(), DbError> {
         let hold = hold.clone();
         self.db
             .write(move |tx| {

@@ -3,7 +3,7 @@
 //! Either has a record of its own, which is linked to the job in the transaction that records the job, or finds the one that is
 //! the same. So a program that dies is followed by one that sees either both or neither, and nothing is submitted twice.
 
-use super::{Committed, JobId};
+use super::JobId;
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// What brought a submission.
@@ -38,16 +38,25 @@ impl OriginIntake {
 }
 
 /// How a job is to be linked to what brought it.
-pub(super) struct Link<'l> {
+pub(super) struct JobLink<'l> {
     pub(super) origin: Origin,
     pub(super) job: JobId,
     /// Of the file's bytes.
     pub(super) sha256: &'l str,
 }
 
+/// Why nothing is to be recorded of a submission.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Settled {
+    /// It has its job.
+    Linked(JobId),
+    /// It is not its submitter's any more.
+    Lost,
+}
+
 /// What has become of origins already, in their order: `None` of one that its submitter holds and that has no job.
-pub(super) fn known(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<Committed>>, DbError> {
-    let mut known = vec![None; origins.len()];
+pub(super) fn settled(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<Settled>>, DbError> {
+    let mut settled = vec![None; origins.len()];
     for intake in OriginIntake::ALL {
         let of_it = origins
             .iter()
@@ -63,24 +72,24 @@ pub(super) fn known(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<O
         );
         let wanted: Vec<Vec<Value>> = of_it.iter().map(|(_, origin)| vec![origin.seq.into()]).collect();
         for ((at, origin), rows) in of_it.iter().zip(tx.query_each(&sql, &wanted)?) {
-            known[*at] = answer(*origin, rows.first())?;
+            settled[*at] = answer(*origin, rows.first())?;
         }
     }
-    Ok(known)
+    Ok(settled)
 }
 
-fn answer(origin: Origin, row: Option<&Row>) -> Result<Option<Committed>, DbError> {
+fn answer(origin: Origin, row: Option<&Row>) -> Result<Option<Settled>, DbError> {
     let Some(row) = row else {
-        return Ok(Some(Committed::OriginLost));
+        return Ok(Some(Settled::Lost));
     };
     if row.opt_text(1)?.is_some() {
-        return Ok(Some(Committed::Same(JobId::read(row, 1)?)));
+        return Ok(Some(Settled::Linked(JobId::read(row, 1)?)));
     }
-    Ok((row.int(0)? != origin.fence).then_some(Committed::OriginLost))
+    Ok((row.int(0)? != origin.fence).then_some(Settled::Lost))
 }
 
 /// Links jobs to what brought them. If one of these is not its submitter's any more, nothing of the transaction may stay.
-pub(super) fn link(tx: &mut dyn Tx, links: &[Link<'_>]) -> Result<(), DbError> {
+pub(super) fn link(tx: &mut dyn Tx, links: &[JobLink<'_>]) -> Result<(), DbError> {
     for intake in OriginIntake::ALL {
         let sets: Vec<Vec<Value>> = links
             .iter()

@@ -6,7 +6,7 @@
 
 use super::audit::{self, Action, JOB_COLUMNS};
 use super::job::to_json;
-use super::origin::Link;
+use super::origin::{JobLink, Settled};
 use super::replies;
 use super::rows::{BETWEEN, record_outcomes_of};
 use super::{Actor, Job, JobId, JobState, Ledger, Origin, Parameters, ReplyTo, RowOutcome, origin};
@@ -86,10 +86,19 @@ pub struct Commit {
     pub gate: Option<Gate>,
 }
 
+impl From<Settled> for Committed {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Linked(job) => Self::Same(job),
+            Settled::Lost => Self::OriginLost,
+        }
+    }
+}
+
 impl Commit {
     /// How what brought the job is to be linked to that one.
-    pub(super) fn link_to(&self, job: JobId) -> Option<Link<'_>> {
-        self.origin.map(|origin| Link {
+    pub(super) fn link_to(&self, job: JobId) -> Option<JobLink<'_>> {
+        self.origin.map(|origin| JobLink {
             origin,
             job,
             sha256: &self.sha256,
@@ -295,10 +304,9 @@ impl Ledger {
         let now = self.clock.now_millis();
         self.db
             .write(move |tx| {
-                let mut known = origin::known(tx, &[commit.origin])?;
-                if let Some(known) = known.pop().flatten() {
+                if let Some(settled) = origin::settled(tx, &[commit.origin])?.pop().flatten() {
                     discard(tx, job)?;
-                    return Ok(known);
+                    return Ok(settled.into());
                 }
                 if let Some(other) = same_job(tx, &commit)? {
                     if let Committed::Same(other) = other {
@@ -398,7 +406,7 @@ impl Ledger {
     /// Links what brought a submission to a job that stands for the same work. Whether it was still the submitter's.
     pub async fn link(&self, origin: Origin, job: JobId, sha256: String) -> Result<bool, DbError> {
         let linked = self.db.write(move |tx| {
-            let link = Link {
+            let link = JobLink {
                 origin,
                 job,
                 sha256: &sha256,

@@ -60,14 +60,14 @@ impl Ledger {
 
 fn record(tx: &mut dyn Tx, jobs: &[WholeJob], now: i64) -> Result<Vec<Committed>, DbError> {
     let origins: Vec<Option<Origin>> = jobs.iter().map(|job| job.commit.origin).collect();
-    let brought = origin::known(tx, &origins)?;
+    let settled = origin::settled(tx, &origins)?;
     let mut known = Known::find(tx, jobs)?;
     let mut links = Vec::new();
     let (mut committed, mut new) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
     let mut asked = Vec::new();
-    for (job, brought) in jobs.iter().zip(brought) {
-        if let Some(brought) = brought {
-            committed.push(brought);
+    for (job, settled) in jobs.iter().zip(settled) {
+        if let Some(settled) = settled {
+            committed.push(settled.into());
             continue;
         }
         let same = known.same(job);

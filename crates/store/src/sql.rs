@@ -18,6 +18,7 @@ mod create_customer;
 pub mod derived;
 mod halves;
 mod holdings;
+pub mod invariants;
 mod licenses;
 mod lifecycle;
 mod lookup;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::configured;
 use crate::app::App;
 use crate::cli::{CommandEnd, output};
-use crate::intake::folder::{Rules, look, probe};
+use crate::intake::folder::{FolderRules, look, probe};
 
 /// Tries one folder, or all.
 pub(super) async fn check(name: Option<&str>, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
@@ -18,7 +18,7 @@ pub(super) async fn check(name: Option<&str>, app: &App, json: bool) -> anyhow::
     let ledger = &app.service.ledger;
     let (mut out, mut is_fine) = (output::out(), true);
     for folder in folders {
-        let rules = Rules::new(folder.clone(), app.service.settings.form.bom);
+        let rules = FolderRules::new(folder.clone(), app.service.settings.form.bom);
         let looked = look(ledger, &rules).await;
         let goes_on = looked.fine;
         let mut findings = vec![looked];

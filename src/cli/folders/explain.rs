@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::cli::{CommandEnd, output};
-use crate::intake::folder::{Explanation, Rules, explain as explain_file};
+use crate::intake::folder::{Explanation, FolderRules, explain as explain_file};
 use crate::ledger::drops::FolderRecord;
 
 #[derive(Debug, Args)]
@@ -21,11 +21,11 @@ pub(super) struct ExplainArgs {
 /// Looks at the file for as long as it takes to settle. What the ledger knows of the folder is said besides.
 pub(super) async fn explain(args: &ExplainArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let file = std::path::absolute(&args.file).with_context(|| args.file.display().to_string())?;
-    let folders: Vec<Rules> = app
+    let folders: Vec<FolderRules> = app
         .config
         .folders
         .values()
-        .map(|folder| Rules::new(folder.clone(), app.service.settings.form.bom))
+        .map(|folder| FolderRules::new(folder.clone(), app.service.settings.form.bom))
         .collect();
     let asked = file.clone();
     let explained = tokio::task::spawn_blocking(move || explain_file(&folders, &asked)).await?;

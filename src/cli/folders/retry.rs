@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{configured, found};
 use crate::app::App;
 use crate::cli::{CommandEnd, output};
-use crate::intake::folder::{Rules, put_back};
+use crate::intake::folder::{FolderRules, put_back};
 use crate::ledger::Actor;
 use crate::ledger::drops::DropState;
 
@@ -32,7 +32,7 @@ pub(super) async fn retry(id: &str, by: &Actor, app: &App, json: bool) -> anyhow
     let Some(folder) = folder else {
         bail!("the folder of {} is no longer known", drop.name)
     };
-    let rules = Rules::new(configured(app, &folder.name)?.clone(), app.service.settings.form.bom);
+    let rules = FolderRules::new(configured(app, &folder.name)?.clone(), app.service.settings.form.bom);
     let to = put_back(&rules, &drop).with_context(|| format!("{} cannot be put back", drop.name))?;
     app.service
         .patiently(|| ledger.drop_retried(&folder.name, &drop.name, by))
@@ -59,7 +59,7 @@ pub(super) async fn retry(id: &str, by: &Actor, app: &App, json: bool) -> anyhow
 
 /// Makes the folder of that name this ledger's, whatever lies there.
 pub(super) async fn adopt(name: &str, by: &Actor, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
-    let rules = Rules::new(configured(app, name)?.clone(), app.service.settings.form.bom);
+    let rules = FolderRules::new(configured(app, name)?.clone(), app.service.settings.form.bom);
     let layout = &rules.layout;
     if !layout.root.is_dir() {
         bail!("there is no directory {}; make it, or mount it", layout.root.display());

@@ -15,10 +15,10 @@ use super::complete::{Content, Incomplete, look_into};
 use super::corrects;
 use super::layout::{self, is_same};
 use super::publish::{self, Leaving, Shelf, file_at};
-use super::reasons::{self, Refused};
+use super::reasons::{self, RefusedFile};
 use super::scan::open;
 use super::sidecar::Asked;
-use super::waiting::Written;
+use super::waiting::BesideFile;
 use super::{Desk, FolderError, blocking, last_of, stem_and};
 use crate::failpoint;
 use crate::input::{InputOptions, code};
@@ -47,7 +47,7 @@ pub(super) struct Admitted {
 enum Judged {
     Fit(Box<SubmitRequest>, Actor),
     Unsettled(String),
-    Refused(Refused),
+    Refused(RefusedFile),
     Gone,
     Later(String),
 }
@@ -92,7 +92,7 @@ pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitt
     for (drop, submitted) in drops.into_iter().zip(submitted) {
         match submitted {
             Ok(Submitted::Queued(_) | Submitted::AwaitingApproval(_) | Submitted::Same(_)) => {}
-            Ok(Submitted::Refused(refusal)) => refused.push((drop, Refused::Faults(Box::new(refusal.faults)))),
+            Ok(Submitted::Refused(refusal)) => refused.push((drop, RefusedFile::Faults(Box::new(refusal.faults)))),
             Err(error) => match of_error(error, &drop)? {
                 Judged::Refused(why) => refused.push((drop, why)),
                 Judged::Unsettled(why) => admitted.unsettled.push((drop, why)),
@@ -114,7 +114,7 @@ fn of_error(error: ServiceError, drop: &DroppedFile) -> Result<Judged, FolderErr
         let mut faults = FaultLog::default();
         faults
             .push(fault)
-            .map(|()| Judged::Refused(Refused::Faults(Box::new(faults))))
+            .map(|()| Judged::Refused(RefusedFile::Faults(Box::new(faults))))
     };
     let judged = match error {
         ServiceError::Submit(SubmitError::OriginLost) => return Err(FolderError::Lost),
@@ -129,7 +129,7 @@ fn of_error(error: ServiceError, drop: &DroppedFile) -> Result<Judged, FolderErr
             let pushed = problems
                 .into_iter()
                 .try_for_each(|problem| faults.push(RowFault::of_header(&file, sheet.as_deref(), line, problem)));
-            pushed.map(|()| Judged::Refused(Refused::Faults(Box::new(faults))))
+            pushed.map(|()| Judged::Refused(RefusedFile::Faults(Box::new(faults))))
         }
         ServiceError::Submit(SubmitError::Plan(PlanError::Input(error))) if is_incomplete(&error) => {
             Ok(Judged::Unsettled(error.message))
@@ -138,7 +138,7 @@ fn of_error(error: ServiceError, drop: &DroppedFile) -> Result<Judged, FolderErr
             Ok(Judged::Later(error.to_string()))
         }
         ServiceError::Submit(SubmitError::Plan(PlanError::Input(error))) => one(RowFault::of_file(&error)),
-        ServiceError::NoRecipient(why) => Ok(Judged::Refused(Refused::because("no-recipient", why.to_string()))),
+        ServiceError::NoRecipient(why) => Ok(Judged::Refused(RefusedFile::because("no-recipient", why.to_string()))),
         error => Ok(Judged::Later(error.to_string())),
     };
     judged.map_err(|error| FolderError::Trouble(format!("the faults of {} cannot be kept: {error}", drop.name)))
@@ -165,7 +165,7 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
     let files = &desk.rules.config.files;
     if files.fitting(path.file_name().unwrap_or_default()).is_none() {
         let expected = format!("expected a file called as one of {}", files.written().join(", "));
-        return Ok(Judged::Refused(Refused::because("not-an-input", expected)));
+        return Ok(Judged::Refused(RefusedFile::because("not-an-input", expected)));
     }
     let (rules, lies) = (desk.rules.clone(), path.clone());
     let (dropped, owner) = (drop.file.clone(), drop.owner.clone());
@@ -179,7 +179,7 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
     } = match asked {
         Ok(Ok(asked)) => asked,
         Err(error) => return Ok(Judged::Later(format!("what lies beside {}: {error}", path.display()))),
-        Ok(Err(reasons)) => return Ok(Judged::Refused(Refused::Because(reasons))),
+        Ok(Err(reasons)) => return Ok(Judged::Refused(RefusedFile::Because(reasons))),
     };
     if desk.rules.refuses_repeated(kind) {
         let hashed = path.clone();
@@ -198,7 +198,7 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
                 first.name,
                 kind.kind()
             );
-            return Ok(Judged::Refused(Refused::because("repeated", what)));
+            return Ok(Judged::Refused(RefusedFile::because("repeated", what)));
         }
     }
     let (read, name) = (path.clone(), drop.name.clone());
@@ -247,7 +247,7 @@ fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
     if !metadata.is_file() {
         let what =
             "expected a file; this is a link, a directory, a pipe or a device, and what it leads to was not touched";
-        return Ok(Err(Judged::Refused(Refused::because(code::NOT_A_FILE, what))));
+        return Ok(Err(Judged::Refused(RefusedFile::because(code::NOT_A_FILE, what))));
     }
     let mut file = open(path)?;
     Ok(match look_into(&mut file, path.file_name().unwrap_or_default())? {
@@ -258,7 +258,7 @@ fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
 }
 
 /// Refuses files: the reasons are written beside them, then it is recorded, and they go to `failed/`.
-async fn refuse(desk: &Desk, refused: Vec<(DroppedFile, Refused)>) -> Result<(), FolderError> {
+async fn refuse(desk: &Desk, refused: Vec<(DroppedFile, RefusedFile)>) -> Result<(), FolderError> {
     let (mut changes, mut entries, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
     for (drop, mut why) in refused {
         let summary = why.summary();
@@ -282,7 +282,7 @@ async fn refuse(desk: &Desk, refused: Vec<(DroppedFile, Refused)>) -> Result<(),
         let stem = stem_and(&drop.name, &end);
         let told = drop.clone();
         blocking(move || {
-            let written = Written {
+            let written = BesideFile {
                 dir: &dir,
                 stem: &stem,
                 file: &told.name,

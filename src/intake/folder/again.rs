@@ -6,13 +6,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::Rules;
+use super::FolderRules;
 use super::claim::rename_new;
 use super::publish::file_at;
 use crate::ledger::drops::DroppedFile;
 
 /// Copies the file back. What is there under its name stays as it is, and is an error. Where the copy lies.
-pub(crate) fn put_back(rules: &Rules, drop: &DroppedFile) -> io::Result<PathBuf> {
+pub(crate) fn put_back(rules: &FolderRules, drop: &DroppedFile) -> io::Result<PathBuf> {
     let from = file_at(&rules.layout, drop);
     let to = rules.layout.inbox().join(OsStr::from_bytes(&drop.file));
     let taken = || {

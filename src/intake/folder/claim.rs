@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::layout::{Layout, WORKING, sync_dir};
+use super::layout::{FolderLayout, WORKING, sync_dir};
 use super::{Desk, FolderError, blocking};
 use crate::failpoint;
 use crate::ledger::drops::{DropChange, DropState, DroppedFile, FileSeen, NewDrop};
@@ -181,7 +181,7 @@ fn why_stuck(error: &io::Error) -> String {
     format!("{what} ({error})")
 }
 
-fn move_one(layout: &Layout, one: &Move) -> Moved {
+fn move_one(layout: &FolderLayout, one: &Move) -> Moved {
     let dir = layout.path(&one.drop.place);
     let from = layout.inbox().join(OsStr::from_bytes(&one.drop.file));
     let Some(name) = from.file_name() else {

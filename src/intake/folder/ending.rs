@@ -12,7 +12,7 @@ use futures::StreamExt;
 use super::claim::rename_new;
 use super::layout::{self, WORKING, is_same};
 use super::publish::{self, Leaving, Shelf, file_at};
-use super::waiting::{self, Written};
+use super::waiting::{self, BesideFile};
 use super::{Desk, FolderError, blocking, corrects, last_of, redacted, stem_and};
 use crate::delivery::{Beside, DeliveryError, write_beside};
 use crate::failpoint;
@@ -83,7 +83,7 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: &Job) -> Result<(Leaving, 
         .map_err(|error| FolderError::io(&dir, error))?;
     let end = last_of(&job.id.to_string());
     let stem = stem_and(&drop.name, &end);
-    let written = Written {
+    let written = BesideFile {
         dir: &dir,
         stem: &stem,
         file: &drop.name,

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::Rules;
+use super::FolderRules;
 use super::filesystem::FileSystem;
 use super::names;
 use super::observe::Observer;
@@ -30,14 +30,14 @@ pub(crate) struct Explanation {
 
 /// How a file's name in the folder is, and everything else that can be told without knowing it.
 enum Lies<'f> {
-    In(&'f Rules, PathBuf),
-    Elsewhere(&'f Rules, &'static str),
+    In(&'f FolderRules, PathBuf),
+    Elsewhere(&'f FolderRules, &'static str),
     Nowhere,
 }
 
 /// How the file at that path stands with these folders. Links on the way to a folder are followed, the file itself is not.
-pub(crate) fn explain(folders: &[Rules], path: &Path) -> Explanation {
-    let of = |folder: Option<&Rules>, code, says: String| Explanation {
+pub(crate) fn explain(folders: &[FolderRules], path: &Path) -> Explanation {
+    let of = |folder: Option<&FolderRules>, code, says: String| Explanation {
         folder: folder.map(|folder| folder.name.clone()),
         code,
         says,
@@ -70,7 +70,7 @@ pub(crate) fn explain(folders: &[Rules], path: &Path) -> Explanation {
     }
 }
 
-fn lies<'f>(folders: &'f [Rules], path: &Path) -> Lies<'f> {
+fn lies<'f>(folders: &'f [FolderRules], path: &Path) -> Lies<'f> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Lies::Nowhere;
     };
@@ -114,7 +114,7 @@ fn real(directory: &Path) -> PathBuf {
     fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned())
 }
 
-fn in_folder(folder: &Rules, file: &Path) -> (&'static str, String, usize) {
+fn in_folder(folder: &FolderRules, file: &Path) -> (&'static str, String, usize) {
     let inbox = folder.layout.inbox();
     let fixed = |code, says: &str| (code, says.to_owned(), 0);
     let depth = folder.config.path.below().len();
@@ -160,7 +160,7 @@ fn in_folder(folder: &Rules, file: &Path) -> (&'static str, String, usize) {
 }
 
 /// Watches a file until it is plain how it stands.
-fn watched(folder: &Rules, file: &Path) -> (&'static str, String, usize) {
+fn watched(folder: &FolderRules, file: &Path) -> (&'static str, String, usize) {
     let inbox = folder.layout.inbox();
     let file_system = match FileSystem::of(&inbox) {
         Ok(file_system) => file_system,
@@ -203,7 +203,7 @@ fn watched(folder: &Rules, file: &Path) -> (&'static str, String, usize) {
 }
 
 /// What it will be refused for, once it is taken, as far as that follows from its name and what lies beside it.
-fn refused(folder: &Rules, file: &Path) -> Option<String> {
+fn refused(folder: &FolderRules, file: &Path) -> Option<String> {
     let inbox = folder.layout.inbox();
     let reasons = match folder.asked(file, &inbox.join(file), None) {
         Ok(asked) => asked.err()?,

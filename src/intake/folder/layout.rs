@@ -34,7 +34,7 @@ const VERSION: u32 = 1;
 
 /// What `.tenantry` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Marker {
+pub(crate) struct FolderMarker {
     /// The folder's id.
     pub(crate) folder: String,
     /// The number of the installation whose ledger it belongs to.
@@ -44,7 +44,7 @@ pub(crate) struct Marker {
 
 /// The directories of one folder on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct FolderLayout {
     /// The folder.
     pub(crate) root: PathBuf,
     /// Where what is done lies.
@@ -53,7 +53,7 @@ pub(crate) struct Layout {
     pub(crate) failed: PathBuf,
 }
 
-impl Layout {
+impl FolderLayout {
     /// Where files are dropped.
     pub(crate) fn inbox(&self) -> PathBuf {
         self.root.join(IN)
@@ -118,7 +118,7 @@ impl Layout {
     /// Makes the folder the one of that id and of that installation.
     pub(crate) fn set_up(&self, id: &str, installation: &str) -> Result<(), FolderError> {
         self.make_directories()?;
-        let marker = Marker {
+        let marker = FolderMarker {
             folder: id.to_owned(),
             ledger: installation.to_owned(),
             version: VERSION,
@@ -142,14 +142,14 @@ impl Layout {
     }
 
     /// Whose folder it is, if it is anybody's.
-    pub(crate) fn marker(&self) -> Result<Option<Marker>, FolderError> {
+    pub(crate) fn marker(&self) -> Result<Option<FolderMarker>, FolderError> {
         let path = self.root.join(MARKER);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FolderError::away(&path, &error)),
         };
-        let marker: Marker = serde_json::from_str(&text).map_err(|error| {
+        let marker: FolderMarker = serde_json::from_str(&text).map_err(|error| {
             FolderError::Trouble(format!("{} is not what this program writes: {error}", path.display()))
         })?;
         if marker.version > VERSION {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::claim::rename_new;
 use super::layout::{WORKING, seen, sync_dir};
-use super::{FolderError, Rules};
+use super::{FolderError, FolderRules};
 use crate::ledger::Ledger;
 use crate::store::remote::Finding;
 
@@ -19,7 +19,7 @@ const LITTLE: u64 = 64 << 20;
 const CLOCKS_MILLIS: i64 = 60_000;
 
 /// Looks at a folder without writing to it: what its record says, and whether it is this ledger's.
-pub(crate) async fn look(ledger: &Ledger, rules: &Rules) -> Finding {
+pub(crate) async fn look(ledger: &Ledger, rules: &FolderRules) -> Finding {
     let (fine, says) = match looked(ledger, rules).await {
         Ok(says) => (true, says),
         Err(error) => (false, error.to_string()),
@@ -31,7 +31,7 @@ pub(crate) async fn look(ledger: &Ledger, rules: &Rules) -> Finding {
     }
 }
 
-async fn looked(ledger: &Ledger, rules: &Rules) -> Result<String, FolderError> {
+async fn looked(ledger: &Ledger, rules: &FolderRules) -> Result<String, FolderError> {
     let trouble = |text: String| Err(FolderError::Trouble(text));
     let root = &rules.layout.root;
     let known = ledger.folder_named(&rules.name).await?;
@@ -75,7 +75,7 @@ async fn looked(ledger: &Ledger, rules: &Rules) -> Result<String, FolderError> {
 }
 
 /// Tries everything that a folder needs, leaving nothing behind.
-pub(crate) fn probe(ledger: &Ledger, rules: &Rules) -> Vec<Finding> {
+pub(crate) fn probe(ledger: &Ledger, rules: &FolderRules) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut found = |fine: bool, says: String| {
         findings.push(Finding {

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::layout::{DONE, FAILED, Layout, WAITING, sync_dir};
+use super::layout::{DONE, FAILED, FolderLayout, WAITING, sync_dir};
 use super::{Desk, FolderError, blocking, copy};
 use crate::failpoint;
 use crate::ledger::audit::AuditEntry;
@@ -175,7 +175,7 @@ fn is_taken(error: &io::Error) -> bool {
     )
 }
 
-fn move_all(layout: &Layout, moving: &[DroppedFile]) -> Vec<io::Result<()>> {
+fn move_all(layout: &FolderLayout, moving: &[DroppedFile]) -> Vec<io::Result<()>> {
     let mut parents = HashSet::new();
     let moved: Vec<io::Result<()>> = moving
         .iter()
@@ -262,7 +262,7 @@ fn sync_one(dir: &Path) -> io::Result<()> {
 }
 
 /// The file of a row where it lies now.
-pub(super) fn file_at(layout: &Layout, drop: &DroppedFile) -> PathBuf {
+pub(super) fn file_at(layout: &FolderLayout, drop: &DroppedFile) -> PathBuf {
     let name = Path::new(OsStr::from_bytes(&drop.file)).file_name().unwrap_or_default();
     layout.path(&drop.place).join(name)
 }

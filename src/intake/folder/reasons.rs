@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::waiting::Written;
+use super::waiting::BesideFile;
 use crate::file::WholeFile;
 use crate::intake::Reason;
 use crate::ledger::drops::{DroppedFile, JobOrigin};
@@ -20,14 +20,14 @@ const MOST: u64 = 100_000;
 const TOLD: u64 = 100;
 
 /// Why a file was refused.
-pub(super) enum Refused {
+pub(super) enum RefusedFile {
     /// Its rows, or its header.
     Faults(Box<FaultLog>),
     /// Something about it as a whole.
     Because(Vec<Reason>),
 }
 
-impl Refused {
+impl RefusedFile {
     /// For one reason.
     pub(super) fn because(code: &str, expected: impl Into<String>) -> Self {
         Self::Because(vec![Reason::new("", code, "", expected)])
@@ -61,13 +61,13 @@ impl Refused {
 }
 
 /// The names of what is written, which give way to the file's own.
-struct Names {
+struct ReasonNames {
     csv: String,
     text: String,
     receipt: String,
 }
 
-impl Names {
+impl ReasonNames {
     fn beside(file: &str, stem: &str) -> Self {
         let usual = ["reasons.csv", "reasons.txt", "receipt.json"];
         let is_taken = usual.contains(&file.to_lowercase().as_str());
@@ -104,13 +104,13 @@ pub(super) fn is_ours(path: &Path) -> bool {
 
 /// Writes all that is to be said of a refused file into the directory where it lies.
 pub(super) fn write(
-    written: &Written<'_>,
+    written: &BesideFile<'_>,
     drop: &DroppedFile,
     origin: &JobOrigin,
-    refused: &mut Refused,
+    refused: &mut RefusedFile,
 ) -> io::Result<()> {
-    let Written { dir, stem, bom, .. } = *written;
-    let names = Names::beside(&drop.name, stem);
+    let BesideFile { dir, stem, bom, .. } = *written;
+    let names = ReasonNames::beside(&drop.name, stem);
     let table = WholeFile::create(&dir.join(&names.csv))?;
     let mut text = WholeFile::create(&dir.join(&names.text))?;
     let summary = refused.summary();
@@ -132,7 +132,7 @@ pub(super) fn write(
     let mut rows = Table::new(table, head, Form { bom, ..Form::default() })?;
     let mut told = 0;
     let all = match refused {
-        Refused::Faults(faults) => {
+        RefusedFile::Faults(faults) => {
             let all = faults.len();
             faults.each(MOST, &mut |fault| {
                 if told < TOLD {
@@ -146,7 +146,7 @@ pub(super) fn write(
             })?;
             all
         }
-        Refused::Because(reasons) => {
+        RefusedFile::Because(reasons) => {
             for reason in reasons.iter() {
                 if told < TOLD {
                     writeln!(

@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::claim::{Move, move_in};
-use super::layout::{self, Layout, WORKING, is_same};
+use super::layout::{self, FolderLayout, WORKING, is_same};
 use super::{Desk, FolderError, blocking, names, publish, sidecar};
 use crate::ledger::audit::{Action, AuditEntry};
 use crate::ledger::drops::{DropChange, DropState, DroppedFile, NewDrop};
@@ -63,7 +63,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
         for (mut drop, found) in found {
             let state = drop.state;
             match found {
-                Found::At(place) => {
+                Whereabouts::At(place) => {
                     let now = if state == DropState::Taking {
                         DropState::Taken
                     } else {
@@ -83,7 +83,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
                         _ => {}
                     }
                 }
-                Found::Dropped => {
+                Whereabouts::Dropped => {
                     if drop.place.starts_with(WORKING) {
                         drop.place = format!("{WORKING}/{}-{}", drop.id, desk.hold.fence);
                     }
@@ -93,7 +93,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
                         along: Vec::new(),
                     });
                 }
-                Found::Nowhere if matches!(state, DropState::Taking | DropState::Taken) => {
+                Whereabouts::Nowhere if matches!(state, DropState::Taking | DropState::Taken) => {
                     let why = if state == DropState::Taking {
                         "taken back, or replaced, before it was moved"
                     } else {
@@ -104,7 +104,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
                         ..DropChange::to(drop.seq, DropState::Gone)
                     });
                 }
-                Found::Nowhere => {
+                Whereabouts::Nowhere => {
                     named.insert(drop.place.clone());
                     if state == DropState::Refused {
                         recovered.refused.push(drop);
@@ -159,7 +159,7 @@ pub(super) async fn adopt_strays(desk: &Desk) -> Result<Vec<DroppedFile>, Folder
 }
 
 /// Where the file of a row was found.
-enum Found {
+enum Whereabouts {
     /// In this place.
     At(String),
     /// In `in/`, as it was.
@@ -167,25 +167,25 @@ enum Found {
     Nowhere,
 }
 
-fn find(layout: &Layout, lying: &Lying, drop: &DroppedFile) -> Found {
+fn find(layout: &FolderLayout, lying: &Lying, drop: &DroppedFile) -> Whereabouts {
     let name = Path::new(OsStr::from_bytes(&drop.file))
         .file_name()
         .unwrap_or_default()
         .to_owned();
     let lies_at = |place: &str| fs::symlink_metadata(layout.path(place).join(&name)).is_ok();
     if lies_at(&drop.place) {
-        return Found::At(drop.place.clone());
+        return Whereabouts::At(drop.place.clone());
     }
     let others = lying.get(&drop.id).into_iter().flatten();
     for dir in others {
         let place = format!("{WORKING}/{dir}");
         if lies_at(&place) {
-            return Found::At(place);
+            return Whereabouts::At(place);
         }
     }
     match fs::symlink_metadata(layout.inbox().join(OsStr::from_bytes(&drop.file))) {
-        Ok(metadata) if is_same(&layout::seen(&metadata), &drop.seen) => Found::Dropped,
-        _ => Found::Nowhere,
+        Ok(metadata) if is_same(&layout::seen(&metadata), &drop.seen) => Whereabouts::Dropped,
+        _ => Whereabouts::Nowhere,
     }
 }
 

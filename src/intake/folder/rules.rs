@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tenantry_jobs::JobKind;
 
-use super::layout::{DONE, FAILED, Layout};
-use super::reasons::Refused;
+use super::layout::{DONE, FAILED, FolderLayout};
+use super::reasons::RefusedFile;
 use super::sidecar::{self, Asked};
 use super::{Desk, FolderError};
 use crate::config::{Approve, Complete, FolderConfig, OnFailed, Repeated, SidecarUse, Submitter};
@@ -16,11 +16,11 @@ use crate::intake::Reason;
 use crate::ledger::JobLookup;
 
 /// What a folder is held to.
-pub(crate) struct Rules {
+pub(crate) struct FolderRules {
     /// The folder's name.
     pub(crate) name: String,
     /// Where things lie.
-    pub(crate) layout: Layout,
+    pub(crate) layout: FolderLayout,
     /// Whether nothing more is taken after a failure until somebody says so.
     pub(super) holds: bool,
     /// The mode of what is written.
@@ -30,13 +30,13 @@ pub(crate) struct Rules {
     pub(super) config: Arc<FolderConfig>,
 }
 
-impl Rules {
+impl FolderRules {
     /// What that configuration asks. `bom` says whether tables begin with a byte order mark.
     pub(crate) fn new(config: FolderConfig, bom: bool) -> Self {
         let root = config.path.root().to_owned();
         Self {
             name: config.name.clone(),
-            layout: Layout {
+            layout: FolderLayout {
                 done: config.done.clone().unwrap_or_else(|| root.join(DONE)),
                 failed: config.failed.clone().unwrap_or_else(|| root.join(FAILED)),
                 root,
@@ -81,7 +81,7 @@ impl Rules {
     }
 }
 
-impl Rules {
+impl FolderRules {
     /// What a file asks for that was dropped as `file`, below `in`, and lies at `path` now, or why it is refused.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Desk {
         &self,
         id: &str,
         kind: &dyn JobKind,
-    ) -> Result<Result<Option<String>, Refused>, FolderError> {
+    ) -> Result<Result<Option<String>, RefusedFile>, FolderError> {
         let ledger = &self.service.ledger;
         let JobLookup::Found(job) = ledger.find_job(id).await? else {
             return Ok(Ok(None));
@@ -137,6 +137,6 @@ impl Desk {
             job.kind,
             kind.kind()
         );
-        Ok(Err(Refused::because("wrong-folder", what)))
+        Ok(Err(RefusedFile::because("wrong-folder", what)))
     }
 }

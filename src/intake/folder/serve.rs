@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::claim;
 use super::unsettled::Unsettled;
 use super::watch::Watch;
-use super::{Desk, FolderError, Rules, admit, ending, recover};
+use super::{Desk, FolderError, FolderRules, admit, ending, recover};
 use crate::backoff::Backoff;
 use crate::config::FolderConfig;
-use crate::ledger::drops::{DroppedFile, Hold};
+use crate::ledger::drops::{DroppedFile, FolderHold};
 use crate::service::Service;
 
 /// How often it is looked whether jobs have ended, while there are some.
@@ -92,7 +92,7 @@ impl Folders {
 /// Serves one folder.
 struct Keeper {
     service: Service,
-    rules: Arc<Rules>,
+    rules: Arc<FolderRules>,
     served: Arc<Served>,
     owner: String,
     /// What was told last of why it cannot be served.
@@ -111,7 +111,7 @@ impl Keeper {
         );
         let bom = service.settings.form.bom;
         Self {
-            rules: Arc::new(Rules::new(config, bom)),
+            rules: Arc::new(FolderRules::new(config, bom)),
             service,
             served,
             owner,
@@ -192,7 +192,7 @@ impl Keeper {
         kept.map(|()| Duration::ZERO)
     }
 
-    async fn let_go(&self, hold: &Hold, kept: &Result<(), FolderError>) {
+    async fn let_go(&self, hold: &FolderHold, kept: &Result<(), FolderError>) {
         if matches!(kept, Err(FolderError::Lost)) {
             tracing::warn!("folder {}: another worker has taken it over", self.rules.name);
             return;

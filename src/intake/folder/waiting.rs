@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the plan is written.
 #[derive(Clone, Copy)]
-pub(super) struct Written<'w> {
+pub(super) struct BesideFile<'w> {
     /// The directory of the file.
     pub(super) dir: &'w Path,
     /// What the directory is going to be called.
@@ -34,8 +34,8 @@ pub(super) struct Written<'w> {
 }
 
 /// Writes the plan of a job that waits for approval beside its file.
-pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &Written<'_>) -> Result<(), FolderError> {
-    let Written { dir, stem, file, bom } = *beside;
+pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &BesideFile<'_>) -> Result<(), FolderError> {
+    let BesideFile { dir, stem, file, bom } = *beside;
     let form = Form { bom, ..Form::default() };
     let is_taken = [TEXT, TABLE].contains(&file.to_lowercase().as_str());
     let [text, table] = [TEXT, TABLE].map(|name| {
@@ -46,7 +46,7 @@ pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &Written<'_>) -> R
         }
     });
     let fault = |error: io::Error| FolderError::io(dir, error);
-    let mut counts = Counts::default();
+    let mut counts = PlannedRows::default();
     if let Some(mut plan) = KeptPlan::open(ledger, job).await? {
         let out = WholeFile::create(&dir.join(&table)).map_err(fault)?;
         let head = ["row", "line", "action", "subject", "destructive", "changes", "note"];
@@ -89,7 +89,7 @@ pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &Written<'_>) -> R
 
 /// How many rows of a plan do what.
 #[derive(Default)]
-struct Counts {
+struct PlannedRows {
     create: u64,
     change: u64,
     unchanged: u64,
@@ -97,7 +97,7 @@ struct Counts {
     destructive: u64,
 }
 
-impl Counts {
+impl PlannedRows {
     fn add(&mut self, action: &str, destructive: bool) {
         match action {
             "create" => self.create += 1,
@@ -109,7 +109,7 @@ impl Counts {
     }
 }
 
-fn write_text(out: &mut impl Write, job: &Job, counts: &Counts, table: &str) -> io::Result<()> {
+fn write_text(out: &mut impl Write, job: &Job, counts: &PlannedRows, table: &str) -> io::Result<()> {
     let hash = job.plan_hash.as_deref().unwrap_or_default();
     writeln!(
         out,

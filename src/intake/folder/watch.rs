@@ -12,7 +12,7 @@ use super::doorbell::Doorbell;
 use super::filesystem::FileSystem;
 use super::layout::{owner, seen_as};
 use super::observe::Observer;
-use super::{Desk, FolderError, Rules, blocking, names};
+use super::{Desk, FolderError, FolderRules, blocking, names};
 
 /// How often a folder is looked into whose system tells of no changes.
 const UNTOLD: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) async fn new(rules: &Arc<Rules>) -> Result<Self, FolderError> {
+    pub(super) async fn new(rules: &Arc<FolderRules>) -> Result<Self, FolderError> {
         let inbox = rules.layout.inbox();
         let shown = inbox.clone();
         let config = rules.config.clone();

@@ -73,3 +73,54 @@ async fn plans_and_refused_rows_name_company_and_product() {
         "{text}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_jobs_name_company_and_product_without_asking_again() {
+    let (office, [alpha, beta]) = Office::with_customers().await;
+    let path = office.here.subscription(&alpha, 5).await;
+    let product = office.here.get(&path).await.json()["offerName"].clone();
+    let product = product.as_str().expect("a name");
+    let id = path.rsplit('/').next().expect("an id");
+    let other = office.here.subscription(&beta, 2).await;
+    let not_alphas = other.rsplit('/').next().expect("an id");
+    office.place.write(
+        "suspend.csv",
+        format!("customer,subscription_id\n{alpha},{id}\nALPHA.onmicrosoft.com,{not_alphas}\n"),
+    );
+    let run = ["run", "suspend-subscription", "suspend.csv", "--skip-invalid", "--json"];
+    let suspended = office.tenantry(&run).ends(1).json()["job"].clone();
+    let suspended = suspended.as_str().expect("a job");
+    office.here.user(&alpha, "ida", "alpha").await;
+    office.place.write(
+        "leavers.csv",
+        format!("customer,user_principal_name\n{alpha},ida@alpha.onmicrosoft.com\n"),
+    );
+    let submit = ["submit", "delete-users", "leavers.csv", "--json"];
+    let parked = office.tenantry(&submit).ends(0).json()["job"].clone();
+    let parked = parked.as_str().expect("a job");
+
+    // What was recorded is read without the service.
+    let counters = async || office.here.get("/sandbox/counters").await.json()["operations"].clone();
+    let asked = counters().await;
+    let of_alpha = json!({ "kind": "subscription", "key": id, "product": product, "customer": "alpha.onmicrosoft.com",
+        "customer_name": "Alpha Ltd" });
+    let rows = office.tenantry(&["rows", suspended, "--json"]).ends(0).out;
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str(row).expect("JSON"))
+        .collect();
+    assert_eq!(rows[0]["subject"], of_alpha, "{rows:#?}");
+    let report = office.tenantry(&["report", suspended]).ends(0).out;
+    assert!(report.contains(&format!("{not_alphas} (of Alpha Ltd): ")), "{report}");
+    let plan = office.tenantry(&["plan", parked]).ends(0).out;
+    assert!(
+        plan.contains("delete ida@alpha.onmicrosoft.com (of Alpha Ltd)"),
+        "{plan}"
+    );
+    assert_eq!(counters().await, asked);
+    let undo = office.tenantry(&["undo", suspended, "--plan"]).ends(0).out;
+    assert!(
+        undo.contains(&format!("row 1: undo {id} ({product}, of Alpha Ltd)")),
+        "{undo}"
+    );
+}

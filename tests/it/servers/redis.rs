@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use rustix::process::{Pid, Signal};
 use tokio::sync::OnceCell;
 
 use super::nursery::Process;
@@ -78,6 +79,24 @@ impl RedisServer {
     #[allow(dead_code, reason = "the benches use less of it")]
     pub(crate) async fn missed(&self) {
         missed_at(self.port).await;
+    }
+
+    /// Has the server stand still, with its connections open.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) fn halt(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has a server go on that stood still.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("a running server");
+        let pid = Pid::from_raw(process.id() as i32).expect("a number");
+        rustix::process::kill_process(pid, signal).expect("a signal is sent");
     }
 
     /// Starts the server again, on the same port and with the same data.

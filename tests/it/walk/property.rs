@@ -18,6 +18,7 @@ use tenantry_store::Stores;
 use self::files::{File, any_file, kinds, made};
 use super::killed::{command, last_job};
 use super::{rows_of, store, undo};
+use crate::invariants::violations;
 use crate::place::{On, Place, TestJob, apply, by, outcomes, tables};
 
 const CUSTOMERS: &str = "\
@@ -121,6 +122,7 @@ async fn comes_and_goes(
     undo(&undone).await;
     prop_assert_eq!(recorded(ledger).await, all);
     prop_assert_eq!(seen(ledger, None).await, after);
+    prop_assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
     Ok(())
 }
 

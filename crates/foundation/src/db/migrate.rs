@@ -36,6 +36,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (20, include_str!("schema/0020-results-format.sql"), None),
     (21, include_str!("schema/0021-columns.sql"), None),
     (22, include_str!("schema/0022-origins.sql"), None),
+    (23, include_str!("schema/0023-names.sql"), None),
 ];
 
 /// The schema version this program writes.

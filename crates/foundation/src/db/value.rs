@@ -1,5 +1,7 @@
 //! Values in and out of SQL: the three types both databases agree on, and NULL.
 
+use std::fmt;
+
 use super::DbError;
 
 /// A parameter, or a column of a result.
@@ -51,6 +53,22 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 /// One row of a result. Asking for the wrong type is a defect and answers [`DbError::Broken`].
 #[derive(Debug, Clone)]
 pub struct Row(pub(super) Vec<Value>);
+
+/// Its values, for people: apart by commas, `-` for NULL.
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, value) in self.0.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            match value {
+                Value::Null => write!(f, "{comma}-")?,
+                Value::Int(number) => write!(f, "{comma}{number}")?,
+                Value::Text(text) => write!(f, "{comma}{text}")?,
+                Value::Blob(bytes) => write!(f, "{comma}{} bytes", bytes.len())?,
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Row {
     /// An integer that cannot be NULL.

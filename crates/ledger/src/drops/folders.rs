@@ -6,7 +6,7 @@ use tenantry_foundation::db::{DbError, Row, Tx};
 
 /// A folder that is being served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
+pub struct FolderHold {
     /// The folder's id.
     pub folder: String,
     /// Who serves it.
@@ -15,7 +15,7 @@ pub struct Hold {
     pub fence: i64,
 }
 
-impl Hold {
+impl FolderHold {
     /// The folder's row is locked and it is still served by whoever has this, or [`DbError::LeaseLost`]. First in every transaction
     /// that changes files of a folder.
     pub(super) fn check(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
@@ -154,7 +154,7 @@ impl Ledger {
         path: &str,
         owner: &str,
         lease_millis: i64,
-    ) -> Result<Option<Hold>, DbError> {
+    ) -> Result<Option<FolderHold>, DbError> {
         let (id, path, owner) = (id.to_owned(), path.to_owned(), owner.to_owned());
         let now = self.clock.now_millis();
         self.db
@@ -187,7 +187,7 @@ impl Ledger {
                     "UPDATE drops SET fence = $2 WHERE folder = $1 AND ended_at IS NULL",
                     &[id.as_str().into(), fence.into()],
                 )?;
-                Ok(Some(Hold {
+                Ok(Some(FolderHold {
                     folder: id,
                     owner,
                     fence,
@@ -197,7 +197,7 @@ impl Ledger {
     }
 
     /// Goes on serving a folder; `false` if somebody else does by now.
-    pub async fn renew_hold(&self, hold: &Hold, lease_millis: i64) -> Result<bool, DbError> {
+    pub async fn renew_hold(&self, hold: &FolderHold, lease_millis: i64) -> Result<bool, DbError> {
         let (hold, until) = (hold.clone(), self.clock.now_millis() + lease_millis);
         self.db
             .write_apart(move |tx| {
@@ -209,7 +209,7 @@ impl Ledger {
     }
 
     /// Serves a folder no longer.
-    pub async fn let_go(&self, hold: &Hold) -> Result<(), DbError> {
+    pub async fn let_go(&self, hold: &FolderHold) -> Result<(), DbError> {
         let hold = hold.clone();
         self.db
             .write_apart(move |tx| {
@@ -230,7 +230,7 @@ impl Ledger {
     }
 
     /// No more files are taken from a folder until it is released; `why` says which one failed.
-    pub async fn hold_back(&self, hold: &Hold, why: String) -> Result<(), DbError> {
+    pub async fn hold_back(&self, hold: &FolderHold, why: String) -> Result<(), DbError> {
         let hold = hold.clone();
         self.db
             .write(move |tx| {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn rules(root: &Path, keys: &[(&str, &str)]) -> Vec<Rules> {
+fn rules(root: &Path, keys: &[(&str, &str)]) -> Vec<FolderRules> {
     let path = root.display().to_string();
     let mut all = vec![
         ("path", path.as_str()),
@@ -11,7 +11,7 @@ fn rules(root: &Path, keys: &[(&str, &str)]) -> Vec<Rules> {
     ];
     all.retain(|(key, _)| !keys.iter().any(|(given, _)| given == key));
     all.extend(keys);
-    vec![Rules::new(super::super::tests::folder(&all), false)]
+    vec![FolderRules::new(super::super::tests::folder(&all), false)]
 }
 
 #[test]
