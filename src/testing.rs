@@ -11,8 +11,8 @@ pub mod app {
 /// Settings.
 pub mod config {
     pub use crate::config::{
-        Approve, Complete, Config, ConfigError, FolderConfig, FolderPath, Globs, LogFormat, Marker, OnFailed, Order,
-        PasswordsConfig, Placeholder, Repeated, SidecarUse, Submitter,
+        Approve, Complete, Config, ConfigError, FolderConfig, FolderPath, FolderSubmitter, Globs, LogFormat,
+        MarkerName, OnFailed, Order, PasswordsConfig, Placeholder, Repeated, SidecarUse,
     };
 }
 
