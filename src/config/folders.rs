@@ -14,7 +14,7 @@ use super::choice::choice;
 use super::{duration, list};
 
 pub(super) use checks::faults;
-pub use marker::Marker;
+pub use marker::MarkerName;
 pub use path::{FolderPath, Globs, Placeholder};
 
 /// `[folders.NAME]`
@@ -36,12 +36,12 @@ pub struct FolderConfig {
     pub complete: Complete,
     #[serde(with = "duration")]
     pub settle: Duration,
-    pub marker: Marker,
+    pub marker: MarkerName,
     pub sidecar: SidecarUse,
     pub order: Order,
     pub on_failed: OnFailed,
     pub approve: Approve,
-    pub submitted_by: Submitter,
+    pub submitted_by: FolderSubmitter,
     pub repeated: Repeated,
     #[serde(with = "duration")]
     pub rescan: Duration,
@@ -139,7 +139,7 @@ choice!(
 /// Who submits the files of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
-pub enum Submitter {
+pub enum FolderSubmitter {
     /// The folder.
     Folder,
     /// The file's owner.
@@ -148,7 +148,7 @@ pub enum Submitter {
     Named(String),
 }
 
-impl From<String> for Submitter {
+impl From<String> for FolderSubmitter {
     fn from(text: String) -> Self {
         match text.as_str() {
             "" => Self::Folder,

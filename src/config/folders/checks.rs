@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tenantry_jobs::did_you_mean;
 
-use super::{Complete, FolderConfig, Placeholder, SidecarUse, Submitter};
+use super::{Complete, FolderConfig, FolderSubmitter, Placeholder, SidecarUse};
 
 /// The key at fault, with the others it has to go together with, and what was expected.
 type Fault = (Vec<String>, String);
@@ -94,7 +94,7 @@ fn of_one(folder: &FolderConfig, check: &mut dyn FnMut(bool, &[&str], &str)) {
         &["stray_after", "settle"],
         "at least `settle`",
     );
-    if let Submitter::Named(by) = &folder.submitted_by {
+    if let FolderSubmitter::Named(by) = &folder.submitted_by {
         let is_name = by.trim() == by && by.chars().count() <= 200 && !by.chars().any(char::is_control);
         check(
             is_name,

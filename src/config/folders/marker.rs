@@ -9,13 +9,13 @@ use tenantry_jobs::{did_you_mean, nearest};
 /// How the name of a file's marker follows from its own: `{name}.done` or `{stem}.trg`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Marker {
+pub struct MarkerName {
     before: String,
     of_stem: bool,
     after: String,
 }
 
-impl Marker {
+impl MarkerName {
     /// The name of the marker of a file.
     pub fn of(&self, file: &OsStr) -> OsString {
         let of = if self.of_stem { stem(file) } else { file.as_bytes() };
@@ -35,7 +35,7 @@ impl Marker {
     }
 }
 
-impl TryFrom<String> for Marker {
+impl TryFrom<String> for MarkerName {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn markers_are_named_after_their_files() {
-        let marker = |text: &str| Marker::try_from(text.to_owned());
+        let marker = |text: &str| MarkerName::try_from(text.to_owned());
         let of_name = marker("{name}.done").expect("a name");
         assert_eq!(of_name.of("users.csv".as_ref()), "users.csv.done");
         assert!(of_name.fits("USERS.CSV.DONE".as_ref()) && !of_name.fits(".done".as_ref()));

@@ -115,7 +115,7 @@ pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
 
 /// Names of files with * and ?. Upper and lower case are the same.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "GlobList")]
 pub struct Globs {
     written: Vec<String>,
     compiled: GlobSet,
@@ -123,7 +123,7 @@ pub struct Globs {
 
 /// As lists are written.
 #[derive(Deserialize)]
-struct Written(#[serde(with = "crate::config::list")] Vec<String>);
+struct GlobList(#[serde(with = "crate::config::list")] Vec<String>);
 
 impl Globs {
     /// The one of them that a name fits, as it is written.
@@ -138,10 +138,10 @@ impl Globs {
     }
 }
 
-impl TryFrom<Written> for Globs {
+impl TryFrom<GlobList> for Globs {
     type Error = String;
 
-    fn try_from(Written(written): Written) -> Result<Self, String> {
+    fn try_from(GlobList(written): GlobList) -> Result<Self, String> {
         let mut set = GlobSetBuilder::new();
         for text in &written {
             if text.contains('/') {
@@ -188,11 +188,11 @@ mod tests {
 
     #[test]
     fn names_fit_whatever_their_case() {
-        let globs = Globs::try_from(Written(vec!["*.csv".into(), "Users?.XLSX".into()])).expect("globs");
+        let globs = Globs::try_from(GlobList(vec!["*.csv".into(), "Users?.XLSX".into()])).expect("globs");
         assert_eq!(globs.fitting("USERS.CSV".as_ref()), Some("*.csv"));
         assert_eq!(globs.fitting("users1.xlsx".as_ref()), Some("Users?.XLSX"));
         assert_eq!(globs.fitting("users.xlsx".as_ref()), None);
-        assert!(Globs::try_from(Written(vec!["a/*.csv".into()])).is_err());
-        assert!(Globs::try_from(Written(vec!["[a".into()])).is_err());
+        assert!(Globs::try_from(GlobList(vec!["a/*.csv".into()])).is_err());
+        assert!(Globs::try_from(GlobList(vec!["[a".into()])).is_err());
     }
 }

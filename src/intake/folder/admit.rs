@@ -11,13 +11,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::complete::{Content, Incomplete, look_into};
+use super::complete::{FileContent, Incomplete, look_into};
 use super::corrects;
 use super::layout::{self, is_same};
 use super::publish::{self, Leaving, Shelf, file_at};
 use super::reasons::{self, RefusedFile};
 use super::scan::open;
-use super::sidecar::Asked;
+use super::sidecar::FileRequest;
 use super::waiting::BesideFile;
 use super::{Desk, FolderError, blocking, last_of, stem_and};
 use crate::failpoint;
@@ -170,7 +170,7 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
     let (rules, lies) = (desk.rules.clone(), path.clone());
     let (dropped, owner) = (drop.file.clone(), drop.owner.clone());
     let asked = blocking(move || rules.asked(Path::new(OsStr::from_bytes(&dropped)), &lies, owner.as_deref())).await?;
-    let Asked {
+    let FileRequest {
         kind,
         parameters,
         ignore_not_kept,
@@ -254,7 +254,7 @@ fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
     let mut file = open(path)?;
     Ok(match look_into(&mut file, path.file_name().unwrap_or_default())? {
         // One that stays empty is refused.
-        Content::Not(why) if why != Incomplete::Empty => Err(Judged::Unsettled(why.to_string())),
+        FileContent::Not(why) if why != Incomplete::Empty => Err(Judged::Unsettled(why.to_string())),
         _ => Ok(metadata),
     })
 }

@@ -26,7 +26,7 @@ const LONGEST_MARKER: u64 = 4_096;
 
 /// What a file's content says of its being complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Content {
+pub(crate) enum FileContent {
     /// It was not looked at since it changed.
     #[default]
     Unknown,
@@ -61,14 +61,14 @@ impl fmt::Display for Incomplete {
 }
 
 /// What an open file's content says.
-pub(crate) fn look_into(file: &mut File, name: &OsStr) -> io::Result<Content> {
+pub(crate) fn look_into(file: &mut File, name: &OsStr) -> io::Result<FileContent> {
     let size = file.metadata()?.len();
     if size == 0 {
-        return Ok(Content::Not(Incomplete::Empty));
+        return Ok(FileContent::Not(Incomplete::Empty));
     }
     let end = last(file, size.min(END))?;
     if end.iter().all(|byte| *byte == 0) {
-        return Ok(Content::Not(Incomplete::Zeros));
+        return Ok(FileContent::Not(Incomplete::Zeros));
     }
     let has_ending = |ending: &str| {
         let name = name.as_bytes();
@@ -84,11 +84,15 @@ pub(crate) fn look_into(file: &mut File, name: &OsStr) -> io::Result<Content> {
     }
     // Text of two bytes a character has its line feed in the last or the one before.
     let ends = end.iter().rev().take(2).any(|byte| matches!(byte, b'\n' | b'\r'));
-    Ok(if ends { Content::Whole } else { Content::OpenLine })
+    Ok(if ends {
+        FileContent::Whole
+    } else {
+        FileContent::OpenLine
+    })
 }
 
-fn whole_or(fault: Option<Incomplete>) -> Content {
-    fault.map_or(Content::Whole, Content::Not)
+fn whole_or(fault: Option<Incomplete>) -> FileContent {
+    fault.map_or(FileContent::Whole, FileContent::Not)
 }
 
 fn last(file: &mut File, bytes: u64) -> io::Result<Vec<u8>> {

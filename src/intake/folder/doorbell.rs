@@ -16,7 +16,7 @@ use super::filesystem::FileSystem;
 
 /// What was told, and whether it is still to be relied on for speed.
 #[derive(Default)]
-struct Told {
+struct BellState {
     rung: AtomicBool,
     broken: AtomicBool,
     ring: Notify,
@@ -25,7 +25,7 @@ struct Told {
 /// Rings when something in the directories may have changed.
 pub(super) struct Doorbell {
     folder: String,
-    told: Arc<Told>,
+    told: Arc<BellState>,
     watcher: Option<RecommendedWatcher>,
     watched: HashSet<PathBuf>,
     is_silent: bool,
@@ -34,7 +34,7 @@ pub(super) struct Doorbell {
 impl Doorbell {
     /// For the directory of a folder.
     pub(super) fn hang(folder: &str, inbox: &Path, file_system: FileSystem) -> Self {
-        let told = Arc::new(Told::default());
+        let told = Arc::new(BellState::default());
         let mut bell = Self {
             folder: folder.to_owned(),
             told: told.clone(),
@@ -120,7 +120,7 @@ impl Doorbell {
     }
 }
 
-impl Told {
+impl BellState {
     fn take_note(&self, event: notify::Result<notify::Event>) {
         let Ok(event) = event else {
             self.broken.store(true, Ordering::SeqCst);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FolderError;
 use super::scan::look_of;
-use super::settle::Look;
+use super::settle::FileLook;
 use crate::file::WholeFile;
 use crate::ledger::Ledger;
 use crate::ledger::drops::FileSeen;
@@ -194,7 +194,7 @@ pub(super) fn seen(metadata: &fs::Metadata) -> FileSeen {
 }
 
 /// What a file that looks like that is known by.
-pub(super) fn seen_as(look: &Look) -> FileSeen {
+pub(super) fn seen_as(look: &FileLook) -> FileSeen {
     FileSeen {
         size: look.size,
         modified: look.modified,

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::complete::{Content, Incomplete, Statement, look_into};
+use super::complete::{FileContent, Incomplete, Statement, look_into};
 use super::filesystem::FileSystem;
 use super::names;
-use super::scan::{Entry, Found, Pace, Place, look_of, open};
-use super::settle::{Look, Part, Tracker, Watched};
+use super::scan::{DirectoryEntry, DropPlace, FoundEntries, Pace, look_of, open};
+use super::settle::{FileLook, FilePart, Tracker, Watched};
 use super::sidecar;
 use super::wait::Wait;
 use crate::config::{Complete, FolderConfig, Order, SidecarUse};
@@ -40,7 +40,7 @@ pub(crate) struct Ready {
     /// Its path below the directory.
     pub(crate) file: PathBuf,
     /// What it looked like.
-    pub(crate) look: Look,
+    pub(crate) look: FileLook,
     /// What goes along with it.
     pub(crate) along: Vec<PathBuf>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Ready {
 /// Watches one folder's directory.
 pub(crate) struct Observer {
     config: Arc<FolderConfig>,
-    place: Place,
+    place: DropPlace,
     settle: Duration,
     tracker: Tracker,
     /// Files that may be ready, in the folder's order, as the last round found them.
@@ -71,7 +71,7 @@ impl Observer {
             _ => config.settle.max(REMOTE_SETTLE),
         };
         Self {
-            place: Place {
+            place: DropPlace {
                 inbox,
                 depth: config.path.below().len(),
                 is_remote: !file_system.is_local,
@@ -131,7 +131,7 @@ impl Observer {
     fn look_at_some(&mut self) -> io::Result<()> {
         let now = self.started.elapsed();
         let is_due = |known: &Watched| {
-            let may = known.part == Part::File && known.unchanged_for() < self.settle;
+            let may = known.part == FilePart::File && known.unchanged_for() < self.settle;
             may && known.since + self.settle <= now
         };
         let due = self.tracker.files().filter(|(_, known)| is_due(known));
@@ -143,9 +143,9 @@ impl Observer {
         for (_, file) in due {
             let before = self.started.elapsed();
             match self.place.look(&self.place.inbox.join(&file)) {
-                Ok(Entry::File(look)) => {
+                Ok(DirectoryEntry::File(look)) => {
                     self.tracker
-                        .see(&file, Part::File, look, (before, self.started.elapsed()));
+                        .see(&file, FilePart::File, look, (before, self.started.elapsed()));
                 }
                 // Another thing has its name now, and is found by the next round.
                 Ok(_) => self.tracker.forget(&file),
@@ -170,13 +170,13 @@ impl Observer {
         tracker.begin();
         let looked = self.place.each(
             self.started,
-            &mut Found {
+            &mut FoundEntries {
                 goes_into: &|name| names::ignored(name, &config.ignore).is_none(),
                 found: &mut |file, at, entry, times| {
-                    if entry == Entry::Directory && at == depth {
+                    if entry == DirectoryEntry::Directory && at == depth {
                         return;
                     }
-                    if let (Some(part), Entry::File(look) | Entry::Special(look)) =
+                    if let (Some(part), DirectoryEntry::File(look) | DirectoryEntry::Special(look)) =
                         (part(&config, file, at, entry), entry)
                     {
                         if at > 0 && directories.last().map(PathBuf::as_path) != file.parent() {
@@ -200,9 +200,9 @@ impl Observer {
         let may = |file: &Path, known: &Watched| {
             let is_stuck = self.stuck.get(file).is_some_and(|(_, until, _)| *until > now);
             let due = match known.part {
-                Part::File | Part::NoFile => self.settle,
-                Part::Stray => self.config.stray_after,
-                Part::Companion => return false,
+                FilePart::File | FilePart::NoFile => self.settle,
+                FilePart::Stray => self.config.stray_after,
+                FilePart::Companion => return false,
             };
             known.unchanged_for() >= due && !is_stuck
         };
@@ -257,22 +257,22 @@ impl Observer {
             along: Vec::new(),
         };
         match known.part {
-            Part::NoFile if known.unchanged_for() >= self.settle => Ok(as_it_is()),
-            Part::NoFile => Err(Wait::NoFile(known.unchanged_for(), self.settle)),
-            Part::Stray if known.unchanged_for() >= stray_after => Ok(as_it_is()),
-            Part::Stray => Err(Wait::Stray(known.unchanged_for(), stray_after)),
-            Part::Companion => Err(Wait::Companion),
-            Part::File if known.unchanged_for() < self.settle => {
+            FilePart::NoFile if known.unchanged_for() >= self.settle => Ok(as_it_is()),
+            FilePart::NoFile => Err(Wait::NoFile(known.unchanged_for(), self.settle)),
+            FilePart::Stray if known.unchanged_for() >= stray_after => Ok(as_it_is()),
+            FilePart::Stray => Err(Wait::Stray(known.unchanged_for(), stray_after)),
+            FilePart::Companion => Err(Wait::Companion),
+            FilePart::File if known.unchanged_for() < self.settle => {
                 Err(Wait::Settling(known.unchanged_for(), self.settle))
             }
-            Part::File => match self.content(file, &known) {
-                Content::Unknown => Err(Wait::Settling(Duration::ZERO, self.settle)),
-                Content::Not(Incomplete::Empty) if known.unchanged_for() >= stray_after => Ok(as_it_is()),
-                Content::Not(why) => Err(Wait::Incomplete(why)),
-                Content::OpenLine if known.unchanged_for() < self.settle * OPEN_LINE => {
+            FilePart::File => match self.content(file, &known) {
+                FileContent::Unknown => Err(Wait::Settling(Duration::ZERO, self.settle)),
+                FileContent::Not(Incomplete::Empty) if known.unchanged_for() >= stray_after => Ok(as_it_is()),
+                FileContent::Not(why) => Err(Wait::Incomplete(why)),
+                FileContent::OpenLine if known.unchanged_for() < self.settle * OPEN_LINE => {
                     Err(Wait::OpenLine(known.unchanged_for(), self.settle * OPEN_LINE))
                 }
-                Content::OpenLine | Content::Whole => {
+                FileContent::OpenLine | FileContent::Whole => {
                     let along = self.along(file, &known)?;
                     Ok(Ready { along, ..as_it_is() })
                 }
@@ -281,8 +281,8 @@ impl Observer {
     }
 
     /// What is in a file, unless it changes while it is looked into.
-    fn content(&mut self, file: &Path, known: &Watched) -> Content {
-        if known.content != Content::Unknown {
+    fn content(&mut self, file: &Path, known: &Watched) -> FileContent {
+        if known.content != FileContent::Unknown {
             return known.content.clone();
         }
         let name = file.file_name().unwrap_or_default();
@@ -292,10 +292,10 @@ impl Observer {
         });
         let content = match looked {
             // The next round notices.
-            Ok((look, _)) if look != known.look => return Content::Unknown,
+            Ok((look, _)) if look != known.look => return FileContent::Unknown,
             Ok((_, content)) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Content::Unknown,
-            Err(error) => Content::Not(Incomplete::Unreadable(error.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return FileContent::Unknown,
+            Err(error) => FileContent::Not(Incomplete::Unreadable(error.to_string())),
         };
         if let Some(known) = self.tracker.get_mut(file) {
             known.content = content.clone();
@@ -318,7 +318,7 @@ impl Observer {
             let beside = self
                 .tracker
                 .get(&document)
-                .filter(|beside| beside.part == Part::Companion);
+                .filter(|beside| beside.part == FilePart::Companion);
             match beside.map(Watched::unchanged_for) {
                 Some(so_far) if so_far < self.settle => {
                     return Err(Wait::CompanionSettles(document, so_far, self.settle));
@@ -341,7 +341,7 @@ impl Observer {
         let Some(beside) = self.tracker.get(marker) else {
             return Err(Wait::NoCompanion("marker", marker.to_owned()));
         };
-        if beside.part != Part::Companion {
+        if beside.part != FilePart::Companion {
             return Err(Wait::NoCompanion("marker", marker.to_owned()));
         }
         if beside.unchanged_for() < self.settle {
@@ -376,8 +376,8 @@ impl Observer {
         let now = self.started.elapsed();
         let due = |known: &Watched| {
             let settled = match (known.part, &known.content) {
-                (Part::Stray, _) | (_, Content::Not(Incomplete::Empty)) => self.config.stray_after,
-                (_, Content::OpenLine) => self.settle * OPEN_LINE,
+                (FilePart::Stray, _) | (_, FileContent::Not(Incomplete::Empty)) => self.config.stray_after,
+                (_, FileContent::OpenLine) => self.settle * OPEN_LINE,
                 _ => self.settle,
             };
             (known.unchanged_for() < settled).then(|| (known.since + settled).saturating_sub(now))
@@ -388,19 +388,19 @@ impl Observer {
     /// Whether a file is there that may be taken once it has settled.
     pub(crate) fn is_settling(&self) -> bool {
         self.tracker.files().any(|(file, known)| {
-            let settle = if known.content == Content::OpenLine {
+            let settle = if known.content == FileContent::OpenLine {
                 self.settle * OPEN_LINE
             } else {
                 self.settle
             };
-            let is_open = !matches!(known.content, Content::Not(_));
-            known.part == Part::File && is_open && known.unchanged_for() < settle && !self.stuck.contains_key(file)
+            let is_open = !matches!(known.content, FileContent::Not(_));
+            known.part == FilePart::File && is_open && known.unchanged_for() < settle && !self.stuck.contains_key(file)
         })
     }
 
     /// Files that are there and were not handed out.
     pub(crate) fn pending(&self) -> u64 {
-        let files = self.tracker.files().filter(|(_, known)| known.part == Part::File);
+        let files = self.tracker.files().filter(|(_, known)| known.part == FilePart::File);
         files.count() as u64 + self.tracker.beyond()
     }
 
@@ -419,7 +419,7 @@ impl Observer {
         let long = |known: &Watched| {
             let waits = known.known_for() >= self.config.stray_after && known.unchanged_for() >= self.settle;
             let moves = known.known_for() >= NEVER_SETTLES && known.unchanged_for() < self.settle;
-            (waits || moves) && !known.is_told && matches!(known.part, Part::File | Part::Companion)
+            (waits || moves) && !known.is_told && matches!(known.part, FilePart::File | FilePart::Companion)
         };
         let files = self.tracker.files().filter(|(_, known)| long(known));
         let files: Vec<PathBuf> = files.map(|(file, _)| file.to_owned()).collect();
@@ -458,29 +458,29 @@ fn in_order((a_time, a): &(i64, Box<Path>), (b_time, b): &(i64, Box<Path>)) -> O
 }
 
 /// What an entry is to the folder; `None` for what is left alone.
-pub(crate) fn part(config: &FolderConfig, file: &Path, depth: usize, entry: Entry) -> Option<Part> {
+pub(crate) fn part(config: &FolderConfig, file: &Path, depth: usize, entry: DirectoryEntry) -> Option<FilePart> {
     let name = file.file_name()?;
     if names::ignored(name, &config.ignore).is_some() {
         return None;
     }
     match entry {
-        Entry::Directory => None,
-        Entry::Special(_) => Some(Part::NoFile),
-        Entry::File(_) if depth < config.path.below().len() => Some(Part::Stray),
-        Entry::File(_) => Some(part_by_name(config, name)),
+        DirectoryEntry::Directory => None,
+        DirectoryEntry::Special(_) => Some(FilePart::NoFile),
+        DirectoryEntry::File(_) if depth < config.path.below().len() => Some(FilePart::Stray),
+        DirectoryEntry::File(_) => Some(part_by_name(config, name)),
     }
 }
 
 /// What a file is to the folder by its name.
-pub(crate) fn part_by_name(config: &FolderConfig, name: &OsStr) -> Part {
+pub(crate) fn part_by_name(config: &FolderConfig, name: &OsStr) -> FilePart {
     let marks = config.complete == Complete::Marker && config.marker.fits(name);
     let states = config.sidecar != SidecarUse::No && sidecar::is_one(name);
     if marks || states {
-        Part::Companion
+        FilePart::Companion
     } else if config.files.fitting(name).is_some() {
-        Part::File
+        FilePart::File
     } else {
-        Part::Stray
+        FilePart::Stray
     }
 }
 

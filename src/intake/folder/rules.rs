@@ -9,9 +9,9 @@ use tenantry_jobs::JobKind;
 
 use super::layout::{DONE, FAILED, FolderLayout};
 use super::reasons::RefusedFile;
-use super::sidecar::{self, Asked};
+use super::sidecar::{self, FileRequest};
 use super::{Desk, FolderError};
-use crate::config::{Approve, Complete, FolderConfig, OnFailed, Repeated, SidecarUse, Submitter};
+use crate::config::{Approve, Complete, FolderConfig, FolderSubmitter, OnFailed, Repeated, SidecarUse};
 use crate::intake::Reason;
 use crate::ledger::JobLookup;
 
@@ -65,9 +65,9 @@ impl FolderRules {
     /// Who submits the file of that owner.
     pub(super) fn submitter(&self, owner: Option<&str>) -> String {
         match (&self.config.submitted_by, owner) {
-            (Submitter::Owner, Some(owner)) => owner.to_owned(),
-            (Submitter::Named(name), _) => name.clone(),
-            (Submitter::Folder | Submitter::Owner, _) => format!("drop:{}", self.name),
+            (FolderSubmitter::Owner, Some(owner)) => owner.to_owned(),
+            (FolderSubmitter::Named(name), _) => name.clone(),
+            (FolderSubmitter::Folder | FolderSubmitter::Owner, _) => format!("drop:{}", self.name),
         }
     }
 
@@ -91,7 +91,7 @@ impl FolderRules {
         file: &Path,
         path: &Path,
         owner: Option<&str>,
-    ) -> io::Result<Result<Asked, Vec<Reason>>> {
+    ) -> io::Result<Result<FileRequest, Vec<Reason>>> {
         let config = &self.config;
         let beside = path.with_file_name(sidecar::name_of(path.file_name().unwrap_or_default()));
         let document = match config.sidecar {

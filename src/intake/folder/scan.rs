@@ -10,21 +10,21 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::settle::Look;
+use super::settle::FileLook;
 
 /// An entry of the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry {
-    File(Look),
+pub(crate) enum DirectoryEntry {
+    File(FileLook),
     /// One that stands for nothing.
     Directory,
     /// A link, a pipe, a socket or a device.
-    Special(Look),
+    Special(FileLook),
 }
 
 /// Where, how deep and how to look.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct DropPlace {
     /// The directory that files are dropped into.
     pub(crate) inbox: PathBuf,
     /// How many directories lie between it and the files.
@@ -33,14 +33,14 @@ pub(crate) struct Place {
     pub(crate) is_remote: bool,
 }
 
-impl Place {
+impl DropPlace {
     /// Hands every entry to `found`, with its path below the directory, how deep it lies, and the times just before and after it
     /// was looked at, by `started`.
-    pub(crate) fn each(&self, started: Instant, found: &mut Found<'_>) -> io::Result<()> {
+    pub(crate) fn each(&self, started: Instant, found: &mut FoundEntries<'_>) -> io::Result<()> {
         self.below(Path::new(""), 0, started, found)
     }
 
-    fn below(&self, below: &Path, depth: usize, started: Instant, found: &mut Found<'_>) -> io::Result<()> {
+    fn below(&self, below: &Path, depth: usize, started: Instant, found: &mut FoundEntries<'_>) -> io::Result<()> {
         for entry in fs::read_dir(self.inbox.join(below))? {
             let entry = entry?;
             let file = below.join(entry.file_name());
@@ -53,7 +53,7 @@ impl Place {
                 Err(error) => return Err(error),
             };
             let after = started.elapsed();
-            if seen == Entry::Directory && depth < self.depth && found.goes_into(&entry.file_name()) {
+            if seen == DirectoryEntry::Directory && depth < self.depth && found.goes_into(&entry.file_name()) {
                 match self.below(&file, depth + 1, started, found) {
                     // A directory that is not to be read keeps nobody from the others.
                     Err(error) if is_its_own(&error) => found.found(&file, depth, seen, (before, after)),
@@ -67,39 +67,39 @@ impl Place {
     }
 
     /// What an entry is and looks like.
-    pub(crate) fn look(&self, path: &Path) -> io::Result<Entry> {
+    pub(crate) fn look(&self, path: &Path) -> io::Result<DirectoryEntry> {
         let metadata = fs::symlink_metadata(path)?;
         if metadata.is_dir() {
-            return Ok(Entry::Directory);
+            return Ok(DirectoryEntry::Directory);
         }
         if !metadata.is_file() {
-            return Ok(Entry::Special(look_of(&metadata)));
+            return Ok(DirectoryEntry::Special(look_of(&metadata)));
         }
         if self.is_remote {
             // What is open is asked for at the server. One that may not be read can be looked at all the same.
             if let Ok(file) = open(path) {
-                return Ok(Entry::File(look_of(&file.metadata()?)));
+                return Ok(DirectoryEntry::File(look_of(&file.metadata()?)));
             }
         }
-        Ok(Entry::File(look_of(&metadata)))
+        Ok(DirectoryEntry::File(look_of(&metadata)))
     }
 }
 
 /// Takes an entry: its path below the directory, how deep it lies, and the times just before and after it was looked at.
-type Take<'f> = dyn FnMut(&Path, usize, Entry, (Duration, Duration)) + 'f;
+type Take<'f> = dyn FnMut(&Path, usize, DirectoryEntry, (Duration, Duration)) + 'f;
 
 /// What takes entries, and says which directories are gone into.
-pub(crate) struct Found<'f> {
+pub(crate) struct FoundEntries<'f> {
     pub(crate) goes_into: &'f dyn Fn(&OsStr) -> bool,
     pub(crate) found: &'f mut Take<'f>,
 }
 
-impl Found<'_> {
+impl FoundEntries<'_> {
     fn goes_into(&self, name: &OsStr) -> bool {
         (self.goes_into)(name)
     }
 
-    fn found(&mut self, file: &Path, depth: usize, entry: Entry, times: (Duration, Duration)) {
+    fn found(&mut self, file: &Path, depth: usize, entry: DirectoryEntry, times: (Duration, Duration)) {
         (self.found)(file, depth, entry, times);
     }
 }
@@ -109,8 +109,8 @@ fn is_its_own(error: &io::Error) -> bool {
 }
 
 /// What a file looks like by its metadata.
-pub(crate) fn look_of(metadata: &Metadata) -> Look {
-    Look {
+pub(crate) fn look_of(metadata: &Metadata) -> FileLook {
+    FileLook {
         size: metadata.len(),
         modified: metadata
             .mtime()
@@ -173,19 +173,19 @@ mod tests {
         make("@eaDir/d.csv");
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link.csv")).expect("linked");
         std::os::unix::fs::symlink("/etc", dir.path().join("elsewhere")).expect("linked");
-        let place = Place {
+        let place = DropPlace {
             inbox: dir.path().to_owned(),
             depth: 1,
             is_remote: false,
         };
         let mut all = Vec::new();
-        let mut found = Found {
+        let mut found = FoundEntries {
             goes_into: &|name| name != "@eaDir",
             found: &mut |file, depth, entry, _| {
                 let what = match entry {
-                    Entry::File(_) => "file",
-                    Entry::Directory => "directory",
-                    Entry::Special(_) => "special",
+                    DirectoryEntry::File(_) => "file",
+                    DirectoryEntry::Directory => "directory",
+                    DirectoryEntry::Special(_) => "special",
                 };
                 all.push((file.display().to_string(), depth, what));
             },

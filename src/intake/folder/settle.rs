@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::complete::Content;
+use super::complete::FileContent;
 
 /// Files known at once.
 const MOST_FILES: usize = 200_000;
 
 /// What a file looked like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct FileLook {
     pub(crate) size: u64,
     /// When it was changed, in nanoseconds since 1970.
     pub(crate) modified: i64,
@@ -26,7 +26,7 @@ pub(crate) struct Look {
     pub(crate) owner: u32,
 }
 
-impl Look {
+impl FileLook {
     /// Whether it is the same file and was not changed.
     fn is_as(&self, other: &Self) -> bool {
         (self.size, self.modified, self.id) == (other.size, other.modified, other.id)
@@ -35,7 +35,7 @@ impl Look {
 
 /// What a file in the directory is to the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum FilePart {
     /// To be taken.
     File,
     /// It says something of a file, such as that it is complete.
@@ -49,8 +49,8 @@ pub(crate) enum Part {
 /// A file that is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
-    pub(crate) part: Part,
-    pub(crate) look: Look,
+    pub(crate) part: FilePart,
+    pub(crate) look: FileLook,
     /// When it was first seen to be there.
     pub(crate) first: Duration,
     /// When it was first seen to look as it does.
@@ -61,7 +61,7 @@ pub(crate) struct Watched {
     pub(crate) since_round: u64,
     round: u64,
     /// What is in it, as far as that was looked at.
-    pub(crate) content: Content,
+    pub(crate) content: FileContent,
     /// Since which round its marker was as it was when it was last held against the file, and what was wrong with it.
     pub(crate) marked: Option<(u64, Option<String>)>,
     /// Whether somebody was told that it waits.
@@ -96,7 +96,7 @@ impl Tracker {
     }
 
     /// A file was looked at, between `before` and `after`.
-    pub(crate) fn see(&mut self, file: &Path, part: Part, look: Look, (before, after): (Duration, Duration)) {
+    pub(crate) fn see(&mut self, file: &Path, part: FilePart, look: FileLook, (before, after): (Duration, Duration)) {
         let round = self.round;
         if let Some(known) = self.files.get_mut(file) {
             known.round = round;
@@ -106,7 +106,7 @@ impl Tracker {
             } else {
                 // It may have been changed until just before it was looked at.
                 (known.since, known.last, known.since_round) = (after, after, round);
-                known.content = Content::Unknown;
+                known.content = FileContent::Unknown;
                 known.marked = None;
             }
             known.look = look;
@@ -119,7 +119,7 @@ impl Tracker {
                 last: after,
                 since_round: round,
                 round,
-                content: Content::Unknown,
+                content: FileContent::Unknown,
                 marked: None,
                 is_told: false,
             };

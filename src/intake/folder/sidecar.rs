@@ -59,7 +59,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// What a file asks for.
 #[derive(Clone)]
-pub(crate) struct Asked {
+pub(crate) struct FileRequest {
     pub(crate) kind: &'static dyn JobKind,
     pub(crate) parameters: Parameters,
     /// Whether columns that the store does not keep are left out; `None` where nothing says it.
@@ -77,7 +77,7 @@ pub(crate) fn asked(
     file: &Path,
     document: Option<&[u8]>,
     submitter: &str,
-) -> Result<Asked, Vec<Reason>> {
+) -> Result<FileRequest, Vec<Reason>> {
     let (said, mut reasons) = document.map(FileDocument::parse).unwrap_or_default();
     let (mut by_place, mut customer) = (
         None,
@@ -135,7 +135,7 @@ pub(crate) fn asked(
         reasons.push(Reason::new("$.submitted_by", code::BAD_VALUE, &stated, expected));
     }
     match kind {
-        Some(kind) if reasons.is_empty() => Ok(Asked {
+        Some(kind) if reasons.is_empty() => Ok(FileRequest {
             kind,
             parameters: Parameters {
                 customer,

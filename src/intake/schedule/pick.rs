@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 
 use globset::Glob;
 
-use super::super::folder::complete::{Content, look_into};
+use super::super::folder::complete::{FileContent, look_into};
 use super::super::folder::filesystem::FileSystem;
 use super::super::folder::names::{ignored, natural, shown};
 use super::super::folder::scan::look_of;
-use super::super::folder::settle::Look;
+use super::super::folder::settle::FileLook;
 use crate::config::{Globs, Pick};
 use crate::timing::FilePlace;
 
@@ -53,10 +53,10 @@ pub(crate) struct PickWatch {
 /// What a file looked like, and since when.
 #[derive(Debug, Clone)]
 struct SeenFile {
-    look: Look,
+    look: FileLook,
     since: i64,
     /// What is in it, once it has settled.
-    content: Content,
+    content: FileContent,
 }
 
 impl PickWatch {
@@ -80,10 +80,10 @@ impl PickWatch {
             let mut seen = same.unwrap_or(SeenFile {
                 look,
                 since: elapsed,
-                content: Content::Unknown,
+                content: FileContent::Unknown,
             });
             let same_for = elapsed - seen.since;
-            if seen.content == Content::Unknown && same_for >= settles_in {
+            if seen.content == FileContent::Unknown && same_for >= settles_in {
                 seen.content = look_into(&mut file, name)?;
             }
             match unfinished(&seen.content, same_for >= OPEN_LINE * settles_in) {
@@ -103,12 +103,12 @@ impl PickWatch {
 }
 
 /// Why a file is not to be read yet, if it is not.
-fn unfinished(content: &Content, is_old: bool) -> Option<String> {
+fn unfinished(content: &FileContent, is_old: bool) -> Option<String> {
     match content {
-        Content::Unknown => Some("it may still be written to".to_owned()),
-        Content::OpenLine if !is_old => Some("its last line does not end, so more of it may follow".to_owned()),
-        Content::OpenLine | Content::Whole => None,
-        Content::Not(incomplete) => Some(incomplete.to_string()),
+        FileContent::Unknown => Some("it may still be written to".to_owned()),
+        FileContent::OpenLine if !is_old => Some("its last line does not end, so more of it may follow".to_owned()),
+        FileContent::OpenLine | FileContent::Whole => None,
+        FileContent::Not(incomplete) => Some(incomplete.to_string()),
     }
 }
 

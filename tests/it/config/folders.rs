@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tenantry::testing::config::{Approve, Complete, OnFailed, Order, Placeholder, Repeated, SidecarUse, Submitter};
+use tenantry::testing::config::{
+    Approve, Complete, FolderSubmitter, OnFailed, Order, Placeholder, Repeated, SidecarUse,
+};
 
 use super::{faults, load};
 
@@ -35,7 +37,7 @@ fn a_section_needs_a_path_and_a_kind_and_has_defaults_for_the_rest() {
     assert_eq!((folder.on_failed, folder.approve), (OnFailed::GoOn, Approve::ByRule));
     assert_eq!(
         (&folder.submitted_by, folder.repeated),
-        (&Submitter::Folder, Repeated::ByKind)
+        (&FolderSubmitter::Folder, Repeated::ByKind)
     );
     assert_eq!(
         (folder.rescan, folder.stray_after),
@@ -56,7 +58,7 @@ fn sections_come_from_the_environment_as_well() {
     let folder = &config.folders["new"];
     assert_eq!(folder.path.below(), [Placeholder::Customer, Placeholder::Kind]);
     assert_eq!(folder.kinds, ["bulk-add-users", "update-users"]);
-    assert_eq!(folder.submitted_by, Submitter::Owner);
+    assert_eq!(folder.submitted_by, FolderSubmitter::Owner);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn content(name: &str, bytes: &[u8]) -> Content {
+fn content(name: &str, bytes: &[u8]) -> FileContent {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(bytes).expect("written");
     look_into(&mut file, name.as_ref()).expect("read")
@@ -28,42 +28,42 @@ fn workbook() -> Vec<u8> {
 
 #[test]
 fn texts() {
-    assert_eq!(content("a.csv", b""), Content::Not(Incomplete::Empty));
-    assert_eq!(content("a.csv", b"a,b\n1,2\n"), Content::Whole);
-    assert_eq!(content("a.csv", b"a,b\r1,2\r"), Content::Whole);
-    assert_eq!(content("a.csv", b"a,b\n1,2"), Content::OpenLine);
-    assert_eq!(content("a.csv", b"a\0,\0\n\0"), Content::Whole);
-    assert_eq!(content("a.csv", &[0; 4_096]), Content::Not(Incomplete::Zeros));
+    assert_eq!(content("a.csv", b""), FileContent::Not(Incomplete::Empty));
+    assert_eq!(content("a.csv", b"a,b\n1,2\n"), FileContent::Whole);
+    assert_eq!(content("a.csv", b"a,b\r1,2\r"), FileContent::Whole);
+    assert_eq!(content("a.csv", b"a,b\n1,2"), FileContent::OpenLine);
+    assert_eq!(content("a.csv", b"a\0,\0\n\0"), FileContent::Whole);
+    assert_eq!(content("a.csv", &[0; 4_096]), FileContent::Not(Incomplete::Zeros));
     let mut half = b"a,b\n1,2\n".to_vec();
     half.extend([0; 16]);
-    assert_eq!(content("a.csv", &half), Content::Not(Incomplete::Zeros));
+    assert_eq!(content("a.csv", &half), FileContent::Not(Incomplete::Zeros));
 }
 
 #[test]
 fn a_packed_file_is_whole_at_its_end_and_nowhere_before() {
     let whole = packed(b"customer,name\ncontoso.com,Ada\n");
-    assert_eq!(content("a.csv.GZ", &whole), Content::Whole);
+    assert_eq!(content("a.csv.GZ", &whole), FileContent::Whole);
     for cut in 1..whole.len() {
         assert_eq!(
             content("a.csv.gz", &whole[..cut]),
-            Content::Not(Incomplete::Packed),
+            FileContent::Not(Incomplete::Packed),
             "{cut}"
         );
     }
     // One after another is whole as well; what is damaged is told when it is read.
     let two = [whole.clone(), whole.clone()].concat();
-    assert_eq!(content("a.csv.gz", &two), Content::Whole);
-    assert_eq!(content("a.csv.gz", b"customer,name\n"), Content::Whole);
+    assert_eq!(content("a.csv.gz", &two), FileContent::Whole);
+    assert_eq!(content("a.csv.gz", b"customer,name\n"), FileContent::Whole);
 }
 
 #[test]
 fn a_workbook_is_whole_at_its_end_and_nowhere_before() {
     let whole = workbook();
-    assert_eq!(content("a.XLSX", &whole), Content::Whole);
+    assert_eq!(content("a.XLSX", &whole), FileContent::Whole);
     for cut in (4..whole.len()).step_by(7) {
-        assert_ne!(content("a.xlsx", &whole[..cut]), Content::Whole, "{cut}");
+        assert_ne!(content("a.xlsx", &whole[..cut]), FileContent::Whole, "{cut}");
     }
-    assert_eq!(content("a.xlsx", b"customer,name\n"), Content::Whole);
+    assert_eq!(content("a.xlsx", b"customer,name\n"), FileContent::Whole);
 }
 
 #[test]
@@ -110,10 +110,10 @@ proptest! {
     #[test]
     fn no_cut_of_a_packed_file_is_whole(bytes in prop::collection::vec(any::<u8>(), 0..600), at in any::<prop::sample::Index>()) {
         let whole = packed(&bytes);
-        prop_assert_eq!(content("a.gz", &whole), Content::Whole);
+        prop_assert_eq!(content("a.gz", &whole), FileContent::Whole);
         let cut = at.index(whole.len() - 1) + 1;
         if cut < whole.len() {
-            prop_assert_ne!(content("a.gz", &whole[..cut]), Content::Whole);
+            prop_assert_ne!(content("a.gz", &whole[..cut]), FileContent::Whole);
         }
     }
 

@@ -19,7 +19,7 @@ enum Step {
     Replace(u8),
     Remove(u8),
     Pass(u16),
-    Look,
+    FileLook,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -30,7 +30,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => file.clone().prop_map(Step::Replace),
         1 => file.prop_map(Step::Remove),
         4 => (1..4_000_u16).prop_map(Step::Pass),
-        6 => Just(Step::Look),
+        6 => Just(Step::FileLook),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -38,14 +38,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// The files as they are, with when each was last changed.
 #[derive(Default)]
 struct Writers {
-    files: BTreeMap<u8, (Look, Duration)>,
+    files: BTreeMap<u8, (FileLook, Duration)>,
     next: u64,
 }
 
 impl Writers {
-    fn change(&mut self, file: u8, now: Duration, is_new: bool, change: impl FnOnce(&mut Look)) {
+    fn change(&mut self, file: u8, now: Duration, is_new: bool, change: impl FnOnce(&mut FileLook)) {
         self.next += 1;
-        let fresh = Look {
+        let fresh = FileLook {
             size: 0,
             modified: self.next as i64,
             id: (1, self.next),
@@ -93,10 +93,10 @@ proptest! {
                     looked.remove(&file);
                 }
                 Step::Pass(millis) => now += Duration::from_millis(u64::from(millis)),
-                Step::Look => {
+                Step::FileLook => {
                     tracker.begin();
                     for (file, (look, changed)) in &writers.files {
-                        tracker.see(&path(*file), Part::File, *look, (now, now));
+                        tracker.see(&path(*file), FilePart::File, *look, (now, now));
                         let known = tracker.get(&path(*file)).expect("it was just seen");
                         let is_settled = known.unchanged_for() >= SETTLE;
                         let quiet = now.saturating_sub(*changed);
@@ -116,7 +116,7 @@ proptest! {
 fn the_time_of_change_says_nothing_by_itself() {
     for modified in [0, i64::MAX] {
         let mut tracker = Tracker::default();
-        let look = Look {
+        let look = FileLook {
             size: 1,
             modified,
             id: (1, 1),
@@ -125,7 +125,7 @@ fn the_time_of_change_says_nothing_by_itself() {
         for second in [1, 6] {
             let now = Duration::from_secs(second);
             tracker.begin();
-            tracker.see(&path(0), Part::File, look, (now, now));
+            tracker.see(&path(0), FilePart::File, look, (now, now));
             tracker.end();
         }
         let known = tracker.get(&path(0)).expect("known");
@@ -136,7 +136,7 @@ fn the_time_of_change_says_nothing_by_itself() {
 #[test]
 fn files_beyond_the_bound_have_their_turn_when_others_are_gone() {
     let mut tracker = Tracker::default();
-    let look = Look {
+    let look = FileLook {
         size: 1,
         modified: 1,
         id: (1, 1),
@@ -147,7 +147,7 @@ fn files_beyond_the_bound_have_their_turn_when_others_are_gone() {
     let look_at = |from: usize, to: usize, tracker: &mut Tracker| {
         tracker.begin();
         for number in from..to {
-            tracker.see(&name(number), Part::File, look, (at, at));
+            tracker.see(&name(number), FilePart::File, look, (at, at));
         }
         tracker.end();
     };

@@ -8,7 +8,7 @@ fn folder(keys: &[(&str, &str)]) -> FolderConfig {
     crate::intake::folder::tests::folder(keys)
 }
 
-fn asked_with(folder: &FolderConfig, file: &str, document: Option<&Value>) -> Result<Asked, Vec<String>> {
+fn asked_with(folder: &FolderConfig, file: &str, document: Option<&Value>) -> Result<FileRequest, Vec<String>> {
     let document = document.map(ToString::to_string);
     let asked = asked(
         folder,
