@@ -25,7 +25,7 @@ fn a_section_needs_a_path_and_a_kind_and_has_defaults_for_the_rest() {
     let folder = &config.folders["users"];
     assert_eq!(folder.name, "users");
     assert_eq!(folder.path.root(), Path::new("/srv/drop/users"));
-    assert_eq!(folder.kind().map(|kind| kind.kind()), Some("bulk-add-users"));
+    assert_eq!(folder.kind().map(tenantry_jobs::JobKind::kind), Some("bulk-add-users"));
     assert!(folder.enabled && !folder.skip_invalid);
     assert_eq!(
         (folder.complete, folder.settle),

@@ -69,7 +69,7 @@ on_both! {
         let (schedules, minutes) = (number("TENANTRY_SCHEDULES", 40), number("TENANTRY_SCHEDULE_MINUTES", 3));
         let names: Vec<String> = (0..schedules).map(|n| format!("s{n}")).collect();
         let sections: String = names.iter().map(|name| {
-            let timing = format!("cron = \"* * * * *\"\nmissed = \"all\"\noverlap = \"wait\"");
+            let timing = "cron = \"* * * * *\"\nmissed = \"all\"\noverlap = \"wait\"".to_string();
             export(name, &timing).replace("customers\" }", &format!("customers\", name = \"{name}\" }}"))
         }).collect();
         let clocked = Clocked::on(place, &sections);

@@ -175,7 +175,7 @@ async fn a_fire_whose_predecessor_has_not_ended() {
                 "{detail}"
             );
             assert_eq!(
-                fires[0].job_state.map(|state| state.as_str()),
+                fires[0].job_state.map(tenantry_ledger::JobState::as_str),
                 Some("awaiting-approval")
             );
         }
@@ -183,7 +183,7 @@ async fn a_fire_whose_predecessor_has_not_ended() {
             let states: Vec<_> = fires
                 .iter()
                 .filter_map(|fire| fire.job_state)
-                .map(|state| state.as_str())
+                .map(tenantry_ledger::JobState::as_str)
                 .collect();
             assert_eq!(states, ["cancelled", "cancelled", "awaiting-approval"]);
             assert_eq!(clocked.show("d")["failures"], 0, "making way is no failure");
@@ -391,7 +391,7 @@ async fn yesterdays_file_is_read_for_yesterday_and_its_job_tells_where_it_is_fro
     clocked.drain();
     let last = clocked.fires("f").await.pop().expect("recorded");
     assert_eq!(
-        (last.state, last.reason.map(|reason| reason.as_str())),
+        (last.state, last.reason.map(tenantry_ledger::fires::FireReason::as_str)),
         (FireState::Failed, Some("no-file"))
     );
     let found = clocked.run(&["doctor", "--json"], 2).out;
