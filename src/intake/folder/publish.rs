@@ -125,17 +125,20 @@ pub(super) async fn finish_moves(desk: &Desk, moving: Vec<DroppedFile>) -> Resul
     for (drop, moved) in moving.into_iter().zip(moved) {
         let dest = drop.dest.clone().unwrap_or_default();
         match moved {
-            Ok(()) => changes.push(DropChange {
-                place: Some(dest),
-                ..DropChange::to(
-                    drop.seq,
-                    match drop.state {
-                        DropState::Archiving => DropState::Archived,
-                        DropState::Quarantining => DropState::Quarantined,
-                        _ => DropState::Waiting,
-                    },
-                )
-            }),
+            Ok(()) => {
+                tracing::info!("folder {}: {} lies in {dest}", desk.rules.name, drop.name);
+                changes.push(DropChange {
+                    place: Some(dest),
+                    ..DropChange::to(
+                        drop.seq,
+                        match drop.state {
+                            DropState::Archiving => DropState::Archived,
+                            DropState::Quarantining => DropState::Quarantined,
+                            _ => DropState::Waiting,
+                        },
+                    )
+                });
+            }
             Err(error) if is_taken(&error) => taken.push(drop),
             Err(error) => fault = Some(FolderError::io(&desk.layout.path(&dest), error)),
         }

@@ -257,6 +257,9 @@ impl<'d> Round<'d> {
         self.unsettled.extend(recovered.unsure);
         if told.take().is_some() {
             tracing::info!("folder {} is served again", desk.rules.name);
+        } else {
+            let root = desk.layout.root.display();
+            tracing::info!("serving folder {} at {root}", desk.rules.name);
         }
         while !stop.is_cancelled() {
             let mut is_busy = self.put_away().await?;

@@ -46,7 +46,7 @@ pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &BesideFile<'_>) -
         }
     });
     let fault = |error: io::Error| FolderError::io(dir, error);
-    let mut counts = PlannedRows::default();
+    let mut counts = PlanCounts::default();
     if let Some(mut plan) = KeptPlan::open(ledger, job).await? {
         let out = WholeFile::create(&dir.join(&table)).map_err(fault)?;
         let head = ["row", "line", "action", "subject", "destructive", "changes", "note"];
@@ -89,7 +89,7 @@ pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &BesideFile<'_>) -
 
 /// How many rows of a plan do what.
 #[derive(Default)]
-struct PlannedRows {
+struct PlanCounts {
     create: u64,
     change: u64,
     unchanged: u64,
@@ -97,7 +97,7 @@ struct PlannedRows {
     destructive: u64,
 }
 
-impl PlannedRows {
+impl PlanCounts {
     fn add(&mut self, action: &str, destructive: bool) {
         match action {
             "create" => self.create += 1,
@@ -109,7 +109,7 @@ impl PlannedRows {
     }
 }
 
-fn write_text(out: &mut impl Write, job: &Job, counts: &PlannedRows, table: &str) -> io::Result<()> {
+fn write_text(out: &mut impl Write, job: &Job, counts: &PlanCounts, table: &str) -> io::Result<()> {
     let hash = job.plan_hash.as_deref().unwrap_or_default();
     writeln!(
         out,
