@@ -31,7 +31,7 @@ const STEPS: [&str; 16] = [
 #[expect(clippy::disallowed_methods, reason = "the rule is for the program")]
 fn seeds() -> u64 {
     let said = std::env::var("TENANTRY_FOLDER_SEEDS").ok();
-    said.and_then(|text| text.parse().ok()).unwrap_or(24)
+    said.and_then(|text| text.parse().ok()).unwrap_or(12)
 }
 
 /// Puts in good files, two of them with the same content, and two that are refused.

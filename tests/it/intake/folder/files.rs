@@ -231,10 +231,10 @@ async fn a_burst_is_taken_whole() {
     folder.set_up();
     let _worker = folder.worker();
     // All at once, so that the system's queue of events may well run over.
-    for at in 0..2_000 {
+    for at in 0..1_000 {
         std::fs::write(folder.path("in").join(format!("{at}.csv")), users(&[&format!("u{at}")])).expect("written");
     }
-    folder.until_shelved(2_000).await;
+    folder.until_shelved(1_000).await;
     assert_eq!(folder.stems("failed"), [""; 0]);
     folder.is_clear();
 }
