@@ -155,7 +155,9 @@ impl UndoRequest<'_> {
         };
         let id = match committed {
             Committed::Same(id) | Committed::KeyReused(id) => id,
-            Committed::AwaitingApproval | Committed::OriginLost => begun.id,
+            Committed::AwaitingApproval => begun.id,
+            // Nothing but a person brings an undo.
+            Committed::OriginLost => return Err(DbError::LeaseLost.into()),
             Committed::Queued => {
                 queue.ring(begun.id, 1).await;
                 begun.id

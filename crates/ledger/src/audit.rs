@@ -132,6 +132,20 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
+    /// What this program does by itself, to no job.
+    pub fn own(action: Action, note: String) -> Self {
+        Self {
+            actor: "tenantry".to_owned(),
+            via: None,
+            action,
+            job: None,
+            kind: None,
+            plan_hash: None,
+            counts: None,
+            note: Some(note),
+        }
+    }
+
     /// The same, done by `actor`.
     #[must_use]
     pub fn by(self, actor: &Actor) -> Self {

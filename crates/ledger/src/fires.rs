@@ -22,8 +22,8 @@ pub use read::{LastFires, OpenFire};
 
 use serde::Serialize;
 
-use super::audit::{self, Action};
-use super::schedules::{ScheduleChange, ScheduleRefusal, entry, live};
+use super::audit::{self, Action, AuditEntry};
+use super::schedules::{ScheduleChange, ScheduleRefusal, live};
 use super::{Actor, JobId, JobState, Ledger};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
@@ -278,7 +278,7 @@ impl Ledger {
                     0 => String::new(),
                     count => format!(", {count} of the times in the pause made up for"),
                 };
-                audit::append(tx, now, &entry(Action::Resumed, &by, format!("schedule {name}{made_up}")))?;
+                audit::append(tx, now, &AuditEntry::own(Action::Resumed, format!("schedule {name}{made_up}")).by(&by))?;
                 Ok(ScheduleChange::Done)
             })
             .await
@@ -295,12 +295,8 @@ impl Ledger {
         let (name, by, now) = (schedule.to_owned(), by.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                match live(tx, &name)? {
-                    None => return Ok(ScheduleChange::Refused(ScheduleRefusal::Unknown)),
-                    Some(there) if there.revision != revision => {
-                        return Ok(ScheduleChange::Refused(ScheduleRefusal::Changed));
-                    }
-                    Some(_) => {}
+                if let Some(refusal) = refusal(tx, &name, revision)? {
+                    return Ok(ScheduleChange::Refused(refusal));
                 }
                 for fire in &fires {
                     add_attempt(tx, (&name, revision), fire, (&by.name, now))?;
@@ -318,7 +314,7 @@ impl Ledger {
                         )
                     }
                 };
-                audit::append(tx, now, &entry(Action::Fired, &by, note))?;
+                audit::append(tx, now, &AuditEntry::own(Action::Fired, note).by(&by))?;
                 Ok(ScheduleChange::Done)
             })
             .await
@@ -335,12 +331,8 @@ impl Ledger {
         let (name, by, now) = (schedule.to_owned(), by.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                match live(tx, &name)? {
-                    None => return Ok(ScheduleChange::Refused(ScheduleRefusal::Unknown)),
-                    Some(there) if there.revision != revision => {
-                        return Ok(ScheduleChange::Refused(ScheduleRefusal::Changed));
-                    }
-                    Some(_) => {}
+                if let Some(refusal) = refusal(tx, &name, revision)? {
+                    return Ok(ScheduleChange::Refused(refusal));
                 }
                 if !insert(
                     tx,
@@ -355,7 +347,7 @@ impl Ledger {
                     return Ok(ScheduleChange::Refused(ScheduleRefusal::TimeTaken));
                 }
                 let note = format!("schedule {name}, {}", fire.nominal);
-                audit::append(tx, now, &entry(Action::Skipped, &by, note))?;
+                audit::append(tx, now, &AuditEntry::own(Action::Skipped, note).by(&by))?;
                 Ok(ScheduleChange::Done)
             })
             .await
@@ -562,4 +554,13 @@ fn insert(
         &params,
     )?;
     Ok(inserted > 0)
+}
+
+/// Why nothing can be recorded of times of that revision of a schedule.
+fn refusal(tx: &mut dyn Tx, name: &str, revision: i64) -> Result<Option<ScheduleRefusal>, DbError> {
+    Ok(match live(tx, name)? {
+        None => Some(ScheduleRefusal::Unknown),
+        Some(there) if there.revision != revision => Some(ScheduleRefusal::Changed),
+        Some(_) => None,
+    })
 }

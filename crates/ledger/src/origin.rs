@@ -85,6 +85,15 @@ impl OriginIntake {
             OriginIntake::Fire => "fires",
         }
     }
+
+    /// Those of this way in, with their places.
+    fn of(self, origins: &[Option<Origin>]) -> Vec<(usize, Origin)> {
+        let brought = origins.iter().enumerate();
+        brought
+            .filter_map(|(at, origin)| Some((at, (*origin)?)))
+            .filter(|(_, origin)| origin.intake == self)
+            .collect()
+    }
 }
 
 /// How a job is to be linked to what brought it.
@@ -108,11 +117,7 @@ pub(super) enum Settled {
 pub(super) fn settled(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<Settled>>, DbError> {
     let mut settled = vec![None; origins.len()];
     for intake in OriginIntake::ALL {
-        let of_it = origins
-            .iter()
-            .enumerate()
-            .filter_map(|(at, origin)| Some((at, (*origin)?)));
-        let of_it: Vec<(usize, Origin)> = of_it.filter(|(_, origin)| origin.intake == intake).collect();
+        let of_it = intake.of(origins);
         if of_it.is_empty() {
             continue;
         }
@@ -142,11 +147,7 @@ fn answer(origin: Origin, row: Option<&Row>) -> Result<Option<Settled>, DbError>
 pub(super) fn notes(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<Option<String>>, DbError> {
     let mut notes = vec![None; origins.len()];
     for intake in OriginIntake::ALL {
-        let of_it = origins
-            .iter()
-            .enumerate()
-            .filter_map(|(at, origin)| Some((at, (*origin)?)));
-        let of_it: Vec<(usize, Origin)> = of_it.filter(|(_, origin)| origin.intake == intake).collect();
+        let of_it = intake.of(origins);
         if of_it.is_empty() {
             continue;
         }

@@ -260,7 +260,7 @@ impl Ledger {
                 let action = if is_new { Action::Defined } else { Action::Changed };
                 put(tx, &definition, there.as_ref(), (ScheduleSource::Cli, &by.name), now)?;
                 let note = format!("schedule {}: {}", definition.name, definition.definition);
-                audit::append(tx, now, &entry(action, &by, note))?;
+                audit::append(tx, now, &AuditEntry::own(action, note).by(&by))?;
                 Ok(ScheduleChange::Done)
             })
             .await
@@ -280,7 +280,11 @@ impl Ledger {
                     return Ok(ScheduleChange::Refused(refusal));
                 }
                 retire(tx, &name, now)?;
-                audit::append(tx, now, &entry(Action::Removed, &by, format!("schedule {name}")))?;
+                audit::append(
+                    tx,
+                    now,
+                    &AuditEntry::own(Action::Removed, format!("schedule {name}")).by(&by),
+                )?;
                 Ok(ScheduleChange::Done)
             })
             .await
@@ -308,7 +312,11 @@ impl Ledger {
                     until,
                 };
                 set_pause(tx, &name, &pause)?;
-                audit::append(tx, now, &entry(Action::Paused, &by, pause_note(&name, &pause)))?;
+                audit::append(
+                    tx,
+                    now,
+                    &AuditEntry::own(Action::Paused, pause_note(&name, &pause)).by(&by),
+                )?;
                 Ok(ScheduleChange::Done)
             })
             .await
@@ -354,33 +362,6 @@ pub(super) fn set_pause(tx: &mut dyn Tx, name: &str, pause: &SchedulePause) -> R
         ],
     )
     .map(drop)
-}
-
-pub(super) fn entry(action: Action, by: &Actor, note: String) -> AuditEntry {
-    AuditEntry {
-        actor: by.name.clone(),
-        via: Some(by.via),
-        action,
-        job: None,
-        kind: None,
-        plan_hash: None,
-        counts: None,
-        note: Some(note),
-    }
-}
-
-/// What this program did by itself.
-pub(super) fn own_entry(action: Action, note: String) -> AuditEntry {
-    AuditEntry {
-        actor: "tenantry".to_owned(),
-        via: None,
-        action,
-        job: None,
-        kind: None,
-        plan_hash: None,
-        counts: None,
-        note: Some(note),
-    }
 }
 
 fn find(tx: &mut dyn Tx, name: &str) -> Result<Option<Schedule>, DbError> {
@@ -475,7 +456,7 @@ fn synced(tx: &mut dyn Tx, sync: &ScheduleSync, now: i64) -> Result<ScheduleSync
         } else {
             Action::Defined
         };
-        entries.push(own_entry(
+        entries.push(AuditEntry::own(
             action,
             format!("schedule {} {on}: {}", new.name, new.definition),
         ));
@@ -492,7 +473,7 @@ fn synced(tx: &mut dyn Tx, sync: &ScheduleSync, now: i64) -> Result<ScheduleSync
             && !sync.definitions.iter().any(|new| new.name == old.name);
         if is_gone {
             retire(tx, &old.name, now)?;
-            entries.push(own_entry(Action::Removed, format!("schedule {} {on}", old.name)));
+            entries.push(AuditEntry::own(Action::Removed, format!("schedule {} {on}", old.name)));
             synced.removed.push(old.name.clone());
         }
     }

@@ -265,16 +265,9 @@ async fn refuse(desk: &Desk, refused: Vec<(DroppedFile, RefusedFile)>) -> Result
     for (drop, mut why) in refused {
         let summary = why.summary();
         tracing::info!("folder {}: {} was refused: {summary}", desk.rules.name, drop.name);
-        entries.push(AuditEntry {
-            actor: desk.rules.submitter(drop.owner.as_deref()),
-            via: Some(Via::Folder),
-            action: Action::Refused,
-            job: None,
-            kind: None,
-            plan_hash: None,
-            counts: None,
-            note: Some(format!("folder {}, {}: {summary}", desk.rules.name, drop.name)),
-        });
+        let note = format!("folder {}, {}: {summary}", desk.rules.name, drop.name);
+        let submitter = Actor::new(desk.rules.submitter(drop.owner.as_deref()), Via::Folder);
+        entries.push(AuditEntry::own(Action::Refused, note).by(&submitter));
         changes.push(DropChange {
             reason: Some(summary.clone()),
             ..DropChange::to(drop.seq, DropState::Refused)

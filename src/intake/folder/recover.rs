@@ -230,16 +230,8 @@ async fn adopt(desk: &Desk, lying: Lying, named: &HashSet<String>) -> Result<Vec
             "folder {}: {place} holds {shown}, and no record names it; it is adopted as a file of its own",
             desk.rules.name
         );
-        entries.push(AuditEntry {
-            actor: "tenantry".to_owned(),
-            via: None,
-            action: Action::Adopted,
-            job: None,
-            kind: None,
-            plan_hash: None,
-            counts: None,
-            note: Some(format!("folder {}, {shown}, found in {place}", desk.rules.name)),
-        });
+        let note = format!("folder {}, {shown}, found in {place}", desk.rules.name);
+        entries.push(AuditEntry::own(Action::Adopted, note));
         new.push(NewDrop {
             id: clock.fresh_id().to_string(),
             name: shown,

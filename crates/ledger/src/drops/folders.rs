@@ -141,7 +141,7 @@ impl Ledger {
                     &[id.into(), name.as_str().into(), path.as_str().into()],
                 )?;
                 let note = format!("folder {name}, {path}");
-                audit::append(tx, now, &entry(Action::Adopted, &by, note))
+                audit::append(tx, now, &AuditEntry::own(Action::Adopted, note).by(&by))
             })
             .await
     }
@@ -258,7 +258,7 @@ impl Ledger {
                 };
                 tx.exec("UPDATE folders SET held = NULL WHERE id = $1", &[id.into()])?;
                 let note = format!("folder {}, which held: {held}", row.text(0)?);
-                audit::append(tx, now, &entry(Action::Released, &by, note))?;
+                audit::append(tx, now, &AuditEntry::own(Action::Released, note).by(&by))?;
                 Ok(Some(held))
             })
             .await
@@ -267,21 +267,8 @@ impl Ledger {
     /// Records that somebody put a failed file into its folder again.
     pub async fn drop_retried(&self, folder: &str, name: &str, by: &Actor) -> Result<(), DbError> {
         let note = format!("folder {folder}, {name}");
-        let (entry, now) = (entry(Action::Retried, by, note), self.clock.now_millis());
+        let (entry, now) = (AuditEntry::own(Action::Retried, note).by(by), self.clock.now_millis());
         self.db.write(move |tx| audit::append(tx, now, &entry)).await
-    }
-}
-
-fn entry(action: Action, by: &Actor, note: String) -> AuditEntry {
-    AuditEntry {
-        actor: by.name.clone(),
-        via: Some(by.via),
-        action,
-        job: None,
-        kind: None,
-        plan_hash: None,
-        counts: None,
-        note: Some(note),
     }
 }
 

@@ -1,7 +1,7 @@
 //! How fires end, and what that means for their schedules: failures in a row can pause one.
 
-use super::super::audit::{self, Action};
-use super::super::schedules::{SchedulePause, locked, own_entry, pause_note, set_pause};
+use super::super::audit::{self, Action, AuditEntry};
+use super::super::schedules::{SchedulePause, locked, pause_note, set_pause};
 use super::{FireOutcome, FireReason, FireState, HeldFire, Ledger};
 use tenantry_foundation::db::{DbError, Tx};
 
@@ -109,7 +109,11 @@ fn ended(tx: &mut dyn Tx, end: &FireEnd, now: i64) -> Result<(bool, bool), DbErr
             until: None,
         };
         set_pause(tx, &end.schedule, &pause)?;
-        audit::append(tx, now, &own_entry(Action::Paused, pause_note(&end.schedule, &pause)))?;
+        audit::append(
+            tx,
+            now,
+            &AuditEntry::own(Action::Paused, pause_note(&end.schedule, &pause)),
+        )?;
     }
     Ok((true, pauses))
 }
