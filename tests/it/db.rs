@@ -1,6 +1,7 @@
 //! The contract of a transaction, the same on every database: one statement for many rows does what one for each does.
 
-use tenantry_foundation::db::{Tx, Value};
+use tenantry_foundation::db::{DbError, Tx, Value};
+use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, on_both};
 
@@ -24,6 +25,41 @@ fn held(tx: &mut dyn Tx, table: &str) -> Vec<(i64, String, Option<i64>)> {
         .collect()
 }
 
+/// What [`held`] finds after these sets were inserted.
+fn told(sets: &[Vec<Value>]) -> Vec<(i64, String, Option<i64>)> {
+    let one = |set: &Vec<Value>| match set.as_slice() {
+        [Value::Int(id), text, number] => {
+            let text = if let Value::Text(text) = text {
+                text.clone()
+            } else {
+                String::new()
+            };
+            (
+                *id,
+                text,
+                if let Value::Int(number) = number {
+                    Some(*number)
+                } else {
+                    None
+                },
+            )
+        }
+        other => panic!("not a set: {other:?}"),
+    };
+    sets.iter().map(one).collect()
+}
+
+async fn with_rows(ledger: &Ledger, count: i64) {
+    let made = ledger.db().write(move |tx| {
+        tx.exec(
+            "CREATE TABLE one (id BIGINT PRIMARY KEY, text TEXT, number BIGINT)",
+            &[],
+        )?;
+        tx.send_all("INSERT INTO one (id, text, number) VALUES ($1, $2, $3)", sets(count))
+    });
+    made.await.expect("made");
+}
+
 const INSERT: &str = "INSERT INTO TABLE (id, text, number) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const INSERT_ALL: &str = "INSERT INTO TABLE (id, text, number) VALUES ($1, $2, COALESCE(CAST($3 AS BIGINT), 7))";
 const UPDATE: &str =
@@ -36,7 +72,7 @@ on_both! {
     async fn one_statement_for_many_rows_does_what_one_for_each_does(place: Place) {
         let ledger = place.ledger().await;
         ledger.db().write(|tx| {
-            for table in ["one", "many"] {
+            for table in ["one", "many", "sent"] {
                 tx.exec(&format!("CREATE TABLE {table} (id BIGINT PRIMARY KEY, text TEXT, number BIGINT)"), &[])?;
             }
             // Beside, few enough to be sent one by one, and more than go into one statement.
@@ -56,9 +92,12 @@ on_both! {
                     let each = tx.exec_each(&statement.replace("TABLE", "one"), &sets)?;
                     let together = tx.exec_all(&statement.replace("TABLE", "many"), &sets)?;
                     assert_eq!(together, each.iter().sum::<u64>(), "{count}: {statement}");
-                    assert_eq!(held(tx, "many"), held(tx, "one"), "{count}: {statement}");
+                    tx.send_all(&statement.replace("TABLE", "sent"), sets)?;
+                    let one = held(tx, "one");
+                    assert_eq!(held(tx, "many"), one, "{count}: {statement}");
+                    assert_eq!(held(tx, "sent"), one, "{count}: {statement}");
                 }
-                for table in ["one", "many"] {
+                for table in ["one", "many", "sent"] {
                     tx.exec(&format!("DELETE FROM {table}"), &[])?;
                 }
             }
@@ -73,6 +112,70 @@ on_both! {
             tx.exec("CREATE TABLE one (id BIGINT PRIMARY KEY, text TEXT, number BIGINT)", &[])?;
             tx.exec_all("INSERT INTO one (id, text, number) VALUES ($1, $2, $3)", &twice())
         }).await;
-        assert!(matches!(refused, Err(tenantry_foundation::db::DbError::Conflict(_))), "{refused:?}");
+        assert!(matches!(refused, Err(DbError::Conflict(_))), "{refused:?}");
+    }
+
+    async fn what_was_sent_and_failed_takes_the_transaction_with_it(place: Place) {
+        let ledger = place.ledger().await;
+        with_rows(&ledger, 40).await;
+        let kept = ledger.db().write(|tx| {
+            tx.send("UPDATE one SET number = 1 WHERE id = $1", &[7_i64.into()])?;
+            tx.send("INSERT INTO one (id) VALUES ($1)", &[7_i64.into()])?;
+            // Whoever takes this answer for the query's own and goes on has not written half.
+            let _ = tx.query("SELECT id FROM one", &[]);
+            Ok(())
+        }).await;
+        assert!(kept.is_err(), "{kept:?}");
+        let last = ledger.db().write(|tx| tx.send("INSERT INTO one (id) VALUES ($1)", &[7_i64.into()])).await;
+        assert!(matches!(last, Err(DbError::Conflict(_))), "{last:?}");
+        assert_eq!(ledger.db().read(|tx| Ok(held(tx, "one"))).await.expect("read"), told(&sets(40)));
+    }
+
+    async fn a_change_of_a_row_that_is_not_there_is_told_in_the_words_given(place: Place) {
+        let ledger = place.ledger().await;
+        with_rows(&ledger, 40).await;
+        for count in [1, 3, 40] {
+            let changed = ledger.db().write(move |tx| {
+                let ids = (40 - count..=40).rev().map(|id: i64| vec![id.into()]).collect();
+                tx.send_each("UPDATE one SET number = 1 WHERE id = $1", ids, || DbError::Contended("gone".to_owned()))?;
+                tx.send("DELETE FROM one", &[])
+            }).await;
+            assert!(matches!(&changed, Err(DbError::Contended(gone)) if gone == "gone"), "{count}: {changed:?}");
+        }
+        assert_eq!(ledger.db().read(|tx| Ok(held(tx, "one"))).await.expect("read"), told(&sets(40)));
+    }
+
+    async fn what_an_attempt_sent_is_undone_with_it_and_nothing_else(place: Place) {
+        let ledger = place.ledger().await;
+        with_rows(&ledger, 3).await;
+        ledger.db().write(|tx| {
+            tx.send("INSERT INTO one (id) VALUES ($1)", &[100_i64.into()])?;
+            let failed = tx.attempt(&mut |tx| {
+                tx.send("INSERT INTO one (id) VALUES ($1)", &[101_i64.into()])?;
+                tx.send("INSERT INTO one (id) VALUES ($1)", &[2_i64.into()])
+            });
+            assert!(matches!(failed, Err(DbError::Conflict(_))), "{failed:?}");
+            tx.attempt(&mut |tx| tx.send("INSERT INTO one (id) VALUES ($1)", &[102_i64.into()]))?;
+            tx.send("INSERT INTO one (id) VALUES ($1)", &[103_i64.into()])
+        }).await.expect("written");
+        let ids = ledger.db().read(|tx| Ok(held(tx, "one"))).await.expect("read");
+        let ids: Vec<i64> = ids.iter().map(|row| row.0).collect();
+        assert_eq!(ids, [0, 1, 2, 100, 102, 103]);
+    }
+
+    async fn any_number_of_statements_is_sent_in_order(place: Place) {
+        let ledger = place.ledger().await;
+        with_rows(&ledger, 1).await;
+        for count in [1, 23, 24, 25, 26, 27, 100] {
+            let found = ledger.db().write(move |tx| {
+                tx.send("UPDATE one SET text = '' WHERE id = 0", &[])?;
+                for at in 0..count {
+                    tx.send("UPDATE one SET text = text || $1", &[char::from(b'a' + (at % 26) as u8).to_string().into()])?;
+                }
+                Ok(held(tx, "one").remove(0).1)
+            }).await.expect("written");
+            let wanted: String = (0..count).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+            assert_eq!(found, wanted);
+        }
     }
 }

@@ -157,6 +157,23 @@ pub trait Tx {
     /// Runs one statement and returns how many rows it changed.
     fn exec(&mut self, sql: &str, params: &[Value]) -> Result<u64, DbError>;
 
+    /// Runs one statement of which nobody needs to know how many rows it changed. PostgreSQL gets it together with the next
+    /// statement, which then answers with what is wrong with it.
+    fn send(&mut self, sql: &str, params: &[Value]) -> Result<(), DbError> {
+        self.exec(sql, params).map(drop)
+    }
+
+    /// [`exec_all`](Self::exec_all) in the manner of [`send`](Self::send).
+    fn send_all(&mut self, sql: &str, params: Vec<Vec<Value>>) -> Result<(), DbError> {
+        self.exec_all(sql, &params).map(drop)
+    }
+
+    /// As [`send_all`](Self::send_all) where each parameter set has to change one row; the error is `otherwise` if one does not.
+    fn send_each(&mut self, sql: &str, params: Vec<Vec<Value>>, otherwise: fn() -> DbError) -> Result<(), DbError> {
+        let changed = self.exec_all(sql, &params)?;
+        exactly(changed, params.len(), otherwise)
+    }
+
     /// Runs one query.
     fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError>;
 
@@ -198,6 +215,14 @@ pub trait Tx {
     /// The first row of a query, if there is one.
     fn query_first(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, DbError> {
         Ok(self.query(sql, params)?.into_iter().next())
+    }
+}
+
+fn exactly(changed: u64, wanted: usize, otherwise: fn() -> DbError) -> Result<(), DbError> {
+    if changed == wanted as u64 {
+        Ok(())
+    } else {
+        Err(otherwise())
     }
 }
 

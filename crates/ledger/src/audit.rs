@@ -293,12 +293,11 @@ pub fn append_all(tx: &mut dyn Tx, now_millis: i64, entries: &[AuditEntry]) -> R
         (last, prev) = (record.seq, record.hash.clone());
         records.push(record.values());
     }
-    tx.exec_all(
+    tx.send_all(
         "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        &records,
+        records,
     )
-    .map(drop)
 }
 
 fn canonical(counts: &Counts) -> String {

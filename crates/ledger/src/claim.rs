@@ -385,24 +385,22 @@ fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> R
             ]
         })
         .collect();
-    tx.exec_all(
+    tx.send_all(
         "UPDATE chunks SET state = 'running', attempt = $3, failures = $4, suspects = $5, lease_owner = $6, lease_until = $7,
            lease_length = $8
          WHERE job = $1 AND chunk = $2",
-        &chunks,
+        chunks,
     )?;
     let mut jobs: Vec<i64> = found.iter().map(|one| one.job.seq).collect();
     jobs.sort_unstable();
     let params: Vec<Vec<Value>> = jobs.iter().map(|job| vec![(*job).into(), now.into()]).collect();
-    let served = tx.exec_all(
+    tx.send_each(
         // Written so that no index of open jobs seems to fit, where there may be many: the number is all it takes.
         "UPDATE jobs SET state = 'running', started_at = COALESCE(started_at, $2), claimed_at = $2
          WHERE seq = $1 AND CASE WHEN state IN ('queued', 'running', 'retryable') AND cancel_requested = 0 THEN 1 ELSE 0 END = 1",
-        &params,
+        params,
+        || DbError::Contended("a job was paused or cancelled".to_owned()),
     )?;
-    if served != jobs.len() as u64 {
-        return Err(DbError::Contended("a job was paused or cancelled".to_owned()));
-    }
     let inputs: Vec<Vec<Value>> = found.iter().map(|one| vec![one.job.input.into()]).collect();
     let headers = tx.query_each("SELECT header FROM inputs WHERE id = $1", &inputs)?;
     let mut claims = Vec::with_capacity(found.len());

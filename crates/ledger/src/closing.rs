@@ -128,7 +128,7 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbEr
     for (claim, end, pending) in ends {
         // What was done of it in parts the chunk says now, as if it had been done at once.
         if matches!(end, PartEnd::Done) && claim.pending < claim.rows {
-            tx.exec(
+            tx.send(
                 "DELETE FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
                 &[
                     claim.job.into(),
@@ -153,13 +153,12 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbEr
             trial.suspects.into(),
         ]);
     }
-    tx.exec_all(
+    tx.send_all(
         "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
            failures = $6, suspects = $7, setbacks = 0, message = NULL
          WHERE job = $1 AND chunk = $2",
-        &params,
+        params,
     )
-    .map(drop)
 }
 
 /// Counts on jobs, and says what that has led to: those that ended, and how.
@@ -199,7 +198,7 @@ pub fn record(
     claim.pending -= outcomes.len() as u64;
     // What gets done starts every count anew.
     claim.trial.failures = 0;
-    tx.exec(
+    tx.send(
         "UPDATE chunks SET pending = $3, failures = 0, setbacks = 0 WHERE job = $1 AND chunk = $2",
         &[claim.job.into(), claim.chunk.into(), claim.pending.into()],
     )?;
@@ -232,7 +231,7 @@ fn record_waits(tx: &mut dyn Tx, claim: &Claim, waits: &[RowWait], now: i64) -> 
     for row in before {
         let row = row.int(0)?;
         if !waits.iter().any(|wait| wait.row as i64 == row) {
-            tx.exec(
+            tx.send(
                 "DELETE FROM waiting_rows WHERE job = $1 AND row = $2",
                 &[claim.job.into(), row.into()],
             )?;
@@ -312,20 +311,20 @@ pub(super) fn end_chunk(
     let pending = row.int(0)? as u64;
     let (first, end) = (row.int(1)?, row.int(1)? + row.int(2)?);
     // These keep their record, for the chunk says something else.
-    tx.exec(
+    tx.send(
         "UPDATE row_outcomes SET code = '' WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
         &[job.into(), first.into(), end.into(), IMPLIED.into()],
     )?;
     if outcome == Outcome::Cancelled {
         // What they waited for may go on without them, or have ended since, and is said of each.
-        tx.exec(
+        tx.send(
             "INSERT INTO row_outcomes (job, row, outcome, code, message, target)
              SELECT job, row, $4, '', 'it was begun, and nobody waits for it any more; when it was last looked at: ' || message, target
              FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3 ON CONFLICT DO NOTHING",
             &[job.into(), first.into(), end.into(), outcome.as_str().into()],
         )?;
         // A worker died over these, or could not go on.
-        tx.exec(
+        tx.send(
             "INSERT INTO row_outcomes (job, row, outcome, code, message, target)
              SELECT job, row, $4, '', 'it was begun and is not finished (steps done: '
                || SUM(CASE WHEN state = 'done' THEN 1 ELSE 0 END) || ', perhaps done: '
@@ -341,7 +340,7 @@ pub(super) fn end_chunk(
             ],
         )?;
     }
-    tx.exec(
+    tx.send(
         "DELETE FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
         &[job.into(), first.into(), end.into()],
     )?;

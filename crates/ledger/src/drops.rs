@@ -245,7 +245,7 @@ impl Ledger {
             .write(move |tx| {
                 hold.check(tx)?;
                 let sql = "UPDATE drops SET corrects = $2 WHERE seq = $1";
-                tx.exec(sql, &[seq.into(), job.into()]).map(drop)
+                tx.send(sql, &[seq.into(), job.into()])
             })
             .await
     }

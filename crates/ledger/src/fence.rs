@@ -45,11 +45,10 @@ pub fn progressed(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
     if claim.trial.failures == 0 {
         return Ok(());
     }
-    tx.exec(
+    tx.send(
         "UPDATE chunks SET failures = 0, setbacks = 0 WHERE job = $1 AND chunk = $2",
         &[claim.job.into(), claim.chunk.into()],
     )
-    .map(drop)
 }
 
 /// The rows of a claimed chunk that have no outcome yet and do not wait, in order.

@@ -266,7 +266,7 @@ impl Ledger {
                 if !record_look(tx, &look, now)? {
                     return Ok(ScheduleChange::Refused(ScheduleRefusal::Changed));
                 }
-                tx.exec(
+                tx.send(
                     "UPDATE schedules SET paused_at = NULL, paused_by = NULL, paused_because = NULL, paused_until = NULL,
                        failures = 0 WHERE name = $1",
                     &[name.into()],
@@ -414,7 +414,7 @@ impl Ledger {
                     look_at.into(),
                     why.into(),
                 ];
-                tx.exec(sql, &params).map(drop)
+                tx.send(sql, &params)
             })
             .await
     }
@@ -431,7 +431,7 @@ impl Ledger {
                     return Ok(false);
                 }
                 for (part, file) in files.iter().enumerate().skip(1) {
-                    tx.exec(
+                    tx.send(
                         "INSERT INTO fires (schedule, revision, nominal, attempt, part, due, starts, look_at, cause, state, times,
                            asked_by, file, fence, made_at)
                          SELECT schedule, revision, nominal, attempt, $2, due, starts, starts, cause, 'due', 1, asked_by, $3, 0, made_at
@@ -454,7 +454,7 @@ impl Ledger {
                 let sql = "UPDATE fires SET state = 'skipped', reason = 'superseded', detail = $2, outcome = 'neither',
                       fence = fence + 1, lease_owner = NULL, lease_until = NULL, ended_at = $3
                     WHERE seq = $1 AND state IN ('due', 'waiting')";
-                tx.exec(sql, &[seq.into(), detail.into(), now.into()]).map(drop)
+                tx.send(sql, &[seq.into(), detail.into(), now.into()])
             })
             .await
     }
@@ -470,7 +470,7 @@ fn record_look(tx: &mut dyn Tx, look: &DueLook, now: i64) -> Result<bool, DbErro
     if !is_as_it_was {
         return Ok(false);
     }
-    tx.exec(
+    tx.send(
         "UPDATE schedules SET considered_until = $2 WHERE name = $1",
         &[look.schedule.as_str().into(), look.until.into()],
     )?;

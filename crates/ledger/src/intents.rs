@@ -86,7 +86,7 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 fence::check(tx, &claim)?;
-                tx.exec(
+                tx.send(
                     "INSERT INTO intents (job, row, step, generation, state, image, place)
                      VALUES ($1, $2, $3, $4, 'open', $5, $6)
                      ON CONFLICT (job, row, step) DO UPDATE SET generation = excluded.generation, state = 'open',
@@ -100,7 +100,6 @@ impl Ledger {
                         intent.place.into(),
                     ],
                 )
-                .map(drop)
             })
             .await
     }
@@ -117,7 +116,7 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 fence::check(tx, &claim)?;
-                tx.exec(
+                tx.send(
                     "UPDATE intents SET state = 'done', result = $4 WHERE job = $1 AND row = $2 AND step = $3",
                     &[claim.job.into(), row.into(), step.into(), result.into()],
                 )?;
@@ -193,16 +192,15 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 fence::check(tx, &claim)?;
-                tx.exec(
+                tx.send(
                     "DELETE FROM passwords_set WHERE set_at < $1",
                     &[(now - RECENT_MILLIS).into()],
                 )?;
-                tx.exec(
+                tx.send(
                     "INSERT INTO passwords_set (account, set_at) VALUES ($1, $2)
                      ON CONFLICT (account) DO UPDATE SET set_at = excluded.set_at",
                     &[account.into(), now.into()],
                 )
-                .map(drop)
             })
             .await
     }

@@ -74,7 +74,7 @@ impl Ledger {
                         AND state = 'running'{})",
                     tx.dialect().for_update_skip_locked()
                 );
-                tx.exec_all(&sql, &params)?;
+                tx.send_all(&sql, params)?;
                 sign.map_or(Ok(()), |sign| workers::record(tx, &sign, now))
             })
             .await
@@ -86,12 +86,11 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 fence::check(tx, &claim)?;
-                tx.exec(
+                tx.send(
                     "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3
                      WHERE job = $1 AND chunk = $2",
                     &[claim.job.into(), claim.chunk.into(), now.into()],
                 )
-                .map(drop)
             })
             .await
     }
@@ -137,7 +136,7 @@ impl Ledger {
                         }
                     },
                 };
-                tx.exec(
+                tx.send(
                     "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3,
                        failures = $4, suspects = $5, setbacks = $6, message = $7
                      WHERE job = $1 AND chunk = $2",
@@ -151,7 +150,7 @@ impl Ledger {
                         why.as_str().into(),
                     ],
                 )?;
-                tx.exec(
+                tx.send(
                     "UPDATE jobs SET message = $2, state = CASE WHEN EXISTS
                        (SELECT 1 FROM chunks WHERE job = $1 AND state = 'running') OR state = 'paused'
                        THEN state ELSE 'retryable' END
@@ -180,7 +179,7 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 fence::check(tx, &claim)?;
-                tx.exec(
+                tx.send(
                     "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = 0
                      WHERE job = $1 AND chunk = $2",
                     &[claim.job.into(), claim.chunk.into()],
@@ -267,11 +266,10 @@ pub type AlsoDone = fn(&mut dyn Tx, i64, i64) -> Result<Option<String>, DbError>
 pub(super) const AT_FAULT: &str = "at-fault";
 
 fn say_of_job(tx: &mut dyn Tx, job: i64, what: &str) -> Result<(), DbError> {
-    tx.exec(
+    tx.send(
         "UPDATE jobs SET message = $2 WHERE seq = $1",
         &[job.into(), what.into()],
     )
-    .map(drop)
 }
 
 /// In a transaction that is fenced. If a few rows of the chunk have failed so, it is no fault of single rows, and all that are
@@ -303,7 +301,7 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
     };
     closing::record(tx, &mut claim, &[failed], None, now)?;
     let trial = Trial::without_row(claim.pending);
-    tx.exec(
+    tx.send(
         "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = 0, failures = $3, suspects = $4
          WHERE job = $1 AND chunk = $2",
         &[

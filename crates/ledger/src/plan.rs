@@ -235,7 +235,7 @@ impl Ledger {
                     )?;
                 }
                 let expected = Some(chunk.expected).filter(|expected| !expected.is_empty());
-                tx.exec(
+                tx.send(
                     "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected)
                      VALUES ($1, $2, $3, $4, $5, 'queued', $6)",
                     &[
@@ -272,7 +272,7 @@ impl Ledger {
                     if known > 0 {
                         continue;
                     }
-                    tx.exec(
+                    tx.send(
                         "INSERT INTO row_outcomes (job, row, outcome, code, message, columns) VALUES ($1, $2, $3, $4, $5, $6)",
                         &[
                             job.seq.into(),
@@ -283,7 +283,7 @@ impl Ledger {
                             reject.columns.join(BETWEEN).into(),
                         ],
                     )?;
-                    tx.exec(
+                    tx.send(
                         "UPDATE chunks SET pending = pending - 1 WHERE job = $1 AND chunk = $2",
                         &[job.seq.into(), (*chunk).into()],
                     )?;
@@ -321,7 +321,7 @@ impl Ledger {
                     return Ok(other);
                 }
                 // Rows that were spooled by another job have been measured.
-                tx.exec(
+                tx.send(
                     "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4, notes = $5, sheet = $6
                      WHERE id = $1 AND sha256 IS NULL",
                     &[
@@ -333,7 +333,7 @@ impl Ledger {
                         commit.sheet.clone().into(),
                     ],
                 )?;
-                tx.exec(
+                tx.send(
                     "UPDATE chunks SET state = 'done' WHERE job = $1 AND pending = 0",
                     &[job.seq.into()],
                 )?;
@@ -374,7 +374,7 @@ impl Ledger {
                 };
                 origin::link(tx, commit.link_to(job.id).as_slice())?;
                 if let Some(not_before) = commit.not_before {
-                    tx.exec(
+                    tx.send(
                         "UPDATE chunks SET state = 'waiting', not_before = $2 WHERE job = $1 AND state = 'queued'",
                         &[job.seq.into(), not_before.into()],
                     )?;
@@ -504,16 +504,16 @@ pub(super) fn discard(tx: &mut dyn Tx, job: Draft) -> Result<(), DbError> {
         return Ok(());
     }
     let seq: Value = job.seq.into();
-    tx.exec("DELETE FROM chunks WHERE job = $1", std::slice::from_ref(&seq))?;
-    tx.exec("DELETE FROM row_outcomes WHERE job = $1", std::slice::from_ref(&seq))?;
-    tx.exec("DELETE FROM plan_parts WHERE job = $1", std::slice::from_ref(&seq))?;
+    tx.send("DELETE FROM chunks WHERE job = $1", std::slice::from_ref(&seq))?;
+    tx.send("DELETE FROM row_outcomes WHERE job = $1", std::slice::from_ref(&seq))?;
+    tx.send("DELETE FROM plan_parts WHERE job = $1", std::slice::from_ref(&seq))?;
     // An undo reads the rows of the job it takes back.
     if tx
         .query("SELECT 1 FROM jobs WHERE input = $1 LIMIT 1", &[job.input.into()])?
         .is_empty()
     {
-        tx.exec("DELETE FROM spool WHERE input = $1", &[job.input.into()])?;
-        tx.exec("DELETE FROM inputs WHERE id = $1", &[job.input.into()])?;
+        tx.send("DELETE FROM spool WHERE input = $1", &[job.input.into()])?;
+        tx.send("DELETE FROM inputs WHERE id = $1", &[job.input.into()])?;
     }
     Ok(())
 }

@@ -212,21 +212,21 @@ fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
             job.commit.not_before.unwrap_or(0).into(),
         ]);
     }
-    tx.exec_all(
+    tx.send_all(
         "INSERT INTO inputs (id, name, header, sha256, bytes, rows, notes, sheet) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &of_inputs,
+        of_inputs,
     )?;
-    tx.exec_all(
+    tx.send_all(
         "INSERT INTO jobs (seq, id, kind, parameters, state, input, submitted_by, submitted_via, created_at, out_dir, out_host,
            idempotency_key, fingerprint, plan_hash, checks_drift, total, rejected, refused, chunks_left, started_at, finished_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $18, $19, $19)",
-        &of_jobs,
+        of_jobs,
     )?;
-    tx.exec_all("INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)", &of_spool)?;
-    tx.exec_all(
+    tx.send_all("INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)", of_spool)?;
+    tx.send_all(
         "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected, not_before)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &of_chunks,
+        of_chunks,
     )?;
     record_outcomes(tx, &rejects)
 }

@@ -79,7 +79,7 @@ impl Ledger {
                     taken.jobs.push(seq);
                 }
                 let until: Vec<Vec<Value>> = taken.jobs.iter().map(|seq| vec![(*seq).into(), taken.until.into()]).collect();
-                tx.exec_all("UPDATE jobs SET reply_until = $2 WHERE seq = $1", &until)?;
+                tx.send_all("UPDATE jobs SET reply_until = $2 WHERE seq = $1", until)?;
                 Ok(taken)
             })
             .await
@@ -124,9 +124,9 @@ impl Ledger {
             .collect();
         self.db
             .write(move |tx| {
-                tx.exec_all("UPDATE replies SET told_at = $3 WHERE job = $1 AND entry = $2", &told)?;
+                tx.send_all("UPDATE replies SET told_at = $3 WHERE job = $1 AND entry = $2", told)?;
                 let done = "UPDATE jobs SET replied_at = $2 WHERE seq = $1 AND reply_until = $3";
-                tx.exec_all(done, &jobs).map(drop)
+                tx.send_all(done, jobs)
             })
             .await?;
         Ok(true)
@@ -174,12 +174,11 @@ pub(super) fn ask_all(tx: &mut dyn Tx, asked: &[(JobId, &ReplyTo)]) -> Result<()
             ])
         })
         .collect();
-    tx.exec_all(
+    tx.send_all(
         "INSERT INTO replies (job, entry, reply_to, idempotency_key, with_rows) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (job, entry) DO NOTHING",
-        &replies,
+        replies,
     )
-    .map(drop)
 }
 
 fn reply_to(row: &Row) -> Result<ReplyTo, DbError> {

@@ -279,7 +279,7 @@ pub(super) fn record_outcomes(tx: &mut dyn Tx, outcomes: &[(i64, &RowOutcome)]) 
             .collect();
         let sql = "INSERT INTO row_outcomes (job, row, outcome, code, message, target, columns)
                    VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        return tx.exec_all(sql, &params).map(drop);
+        return tx.send_all(sql, params);
     }
     let mut batch = Batch::new(OUTCOME_COLUMNS.len(), outcomes.len());
     for (job, one) in outcomes {

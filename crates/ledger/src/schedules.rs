@@ -325,17 +325,16 @@ impl Ledger {
 
 /// Removes a schedule: it stays with what it did, and what is due and has not begun is not done any more.
 fn retire(tx: &mut dyn Tx, name: &str, now: i64) -> Result<(), DbError> {
-    tx.exec(
+    tx.send(
         "UPDATE schedules SET retired_at = $2, paused_at = NULL, paused_by = NULL, paused_because = NULL, paused_until = NULL
          WHERE name = $1",
         &[name.into(), now.into()],
     )?;
-    tx.exec(
+    tx.send(
         "UPDATE fires SET state = 'skipped', reason = 'removed', fence = fence + 1, ended_at = $2
          WHERE schedule = $1 AND state IN ('due', 'waiting')",
         &[name.into(), now.into()],
     )
-    .map(drop)
 }
 
 /// What is recorded of a pause.
@@ -351,7 +350,7 @@ pub(super) fn pause_note(name: &str, pause: &SchedulePause) -> String {
 }
 
 pub(super) fn set_pause(tx: &mut dyn Tx, name: &str, pause: &SchedulePause) -> Result<(), DbError> {
-    tx.exec(
+    tx.send(
         "UPDATE schedules SET paused_at = $2, paused_by = $3, paused_because = $4, paused_until = $5 WHERE name = $1",
         &[
             name.into(),
@@ -361,7 +360,6 @@ pub(super) fn set_pause(tx: &mut dyn Tx, name: &str, pause: &SchedulePause) -> R
             pause.until.into(),
         ],
     )
-    .map(drop)
 }
 
 fn find(tx: &mut dyn Tx, name: &str) -> Result<Option<Schedule>, DbError> {
@@ -408,7 +406,7 @@ fn put(
         by.into(),
         now.into(),
     ];
-    tx.exec(
+    tx.send(
         "INSERT INTO schedules (name, source, definition, timing, revision, considered_until, defined_by, defined_at, failures)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
          ON CONFLICT (name) DO UPDATE SET source = excluded.source, definition = excluded.definition, timing = excluded.timing,
@@ -416,13 +414,12 @@ fn put(
            defined_at = excluded.defined_at, failures = 0, retired_at = NULL",
         &params,
     )
-    .map(drop)
 }
 
 fn synced(tx: &mut dyn Tx, sync: &ScheduleSync, now: i64) -> Result<ScheduleSynced, DbError> {
     let mut synced = ScheduleSynced::default();
     // The row of the generation also keeps two workers that start together from doing this at the same time.
-    tx.exec(
+    tx.send(
         "INSERT INTO meta (key, value) VALUES ($1, '0') ON CONFLICT (key) DO UPDATE SET value = meta.value",
         &[GENERATION.into()],
     )?;
@@ -490,7 +487,7 @@ fn synced(tx: &mut dyn Tx, sync: &ScheduleSync, now: i64) -> Result<ScheduleSync
 
 fn set_meta(tx: &mut dyn Tx, key: &str, value: &str) -> Result<(), DbError> {
     let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    tx.exec(sql, &[key.into(), value.into()]).map(drop)
+    tx.send(sql, &[key.into(), value.into()])
 }
 
 fn meta(tx: &mut dyn Tx, key: &str) -> Result<Option<String>, DbError> {

@@ -100,7 +100,7 @@ fn insert(tx: &mut dyn Tx, claim: &Claim, part: i64, rows: &[PasswordRow]) -> Re
     let recipients: Vec<Recipient> = recipients.collect::<Result<_, _>>().map_err(|error| unsealed(&error))?;
     let sealer = Sealer::new(recipients).ok_or_else(|| unsealed(&"the job names no recipient"))?;
     let data = sealer.seal(rows).map_err(|error| unsealed(&error))?;
-    tx.exec(
+    tx.send(
         "INSERT INTO sealed_passwords (job, chunk, part, accounts, data) VALUES ($1, $2, $3, $4, $5)",
         &[
             claim.job.into(),
@@ -110,7 +110,6 @@ fn insert(tx: &mut dyn Tx, claim: &Claim, part: i64, rows: &[PasswordRow]) -> Re
             data.into(),
         ],
     )
-    .map(drop)
 }
 
 impl Ledger {

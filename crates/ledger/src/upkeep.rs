@@ -165,11 +165,10 @@ impl Ledger {
         let params = vec![seq.into(), dir.into(), host.into(), format.into()];
         self.db
             .write(move |tx| {
-                tx.exec(
+                tx.send(
                     "UPDATE jobs SET out_dir = $2, out_host = $3, out_format = $4, delivered_at = NULL WHERE seq = $1",
                     &params,
                 )
-                .map(drop)
             })
             .await
     }
@@ -195,12 +194,11 @@ impl Ledger {
         let params = vec![seq.into(), self.clock.now_millis().into(), dir.into(), format.into()];
         self.db
             .write(move |tx| {
-                tx.exec(
+                tx.send(
                     "UPDATE jobs SET delivered_at = $2
                      WHERE seq = $1 AND out_dir = $3 AND COALESCE(out_format, $4) = $4",
                     &params,
                 )
-                .map(drop)
             })
             .await
     }
@@ -223,7 +221,7 @@ fn cancel_orphans(tx: &mut dyn Tx, job: i64, now: i64) -> Result<(), DbError> {
 
 /// Lets go of what hangs on an ended job's input, unless another job of it still needs the rows; that one is asked in its turn.
 fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Result<bool, DbError> {
-    tx.exec("UPDATE jobs SET spooled = 0 WHERE seq = $1", &[job.into()])?;
+    tx.send("UPDATE jobs SET spooled = 0 WHERE seq = $1", &[job.into()])?;
     let Some(input) = input else { return Ok(false) };
     let needed = tx.query(
         "SELECT 1 FROM jobs WHERE input = $1 AND (finished_at IS NULL OR finished_at >= $2) LIMIT 1",
@@ -242,7 +240,7 @@ fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Resu
             "copying",
             "plan_parts",
         ] {
-            tx.exec(&format!("DELETE FROM {table} WHERE job = $1"), &[of.into()])?;
+            tx.send(&format!("DELETE FROM {table} WHERE job = $1"), &[of.into()])?;
         }
     }
     Ok(blocks > 0)

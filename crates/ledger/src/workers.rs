@@ -85,7 +85,7 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 let sql = "DELETE FROM workers WHERE seen_at < $1 OR seen_at > $2";
-                tx.exec(sql, &[before.into(), after.into()]).map(drop)
+                tx.send(sql, &[before.into(), after.into()])
             })
             .await
     }
@@ -93,7 +93,7 @@ impl Ledger {
 
 /// Records a sign of life given at `now`.
 pub(super) fn record(tx: &mut dyn Tx, sign: &WorkerSign, now: i64) -> Result<(), DbError> {
-    tx.exec(
+    tx.send(
         "INSERT INTO workers (id, host, pid, version, store, concurrency, every, chunks, started_at, seen_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
          ON CONFLICT (id) DO UPDATE SET chunks = excluded.chunks, seen_at = excluded.seen_at",
@@ -109,7 +109,6 @@ pub(super) fn record(tx: &mut dyn Tx, sign: &WorkerSign, now: i64) -> Result<(),
             now.into(),
         ],
     )
-    .map(drop)
 }
 
 /// The workers as they are at `now`, those that were seen last first.

@@ -104,7 +104,7 @@ impl Ledger {
         let proposed = self.clock.fresh_id().to_string();
         self.db
             .write(move |tx| {
-                tx.exec(
+                tx.send(
                     "INSERT INTO folders (id, name, path, set_up, fence, lease_until, ready) VALUES ($1, $2, $3, 0, 0, 0, 0)
                      ON CONFLICT (name) DO NOTHING",
                     &[proposed.into(), name.as_str().into(), path.into()],
@@ -131,11 +131,11 @@ impl Ledger {
         let (by, now) = (by.clone(), self.clock.now_millis());
         self.db
             .write(move |tx| {
-                tx.exec(
+                tx.send(
                     "UPDATE folders SET name = name || ' (before ' || CAST($3 AS TEXT) || ')' WHERE name = $1 AND id <> $2",
                     &[name.as_str().into(), id.as_str().into(), id.as_str().into()],
                 )?;
-                tx.exec(
+                tx.send(
                     "INSERT INTO folders (id, name, path, set_up, fence, lease_until, ready) VALUES ($1, $2, $3, 1, 0, 0, 0)
                      ON CONFLICT (id) DO UPDATE SET name = excluded.name, path = excluded.path, set_up = 1, trouble = NULL",
                     &[id.into(), name.as_str().into(), path.as_str().into()],
@@ -173,7 +173,7 @@ impl Ledger {
                     return Ok(None);
                 }
                 let fence = fence + 1;
-                tx.exec(
+                tx.send(
                     "UPDATE folders SET fence = $2, lease_owner = $3, lease_until = $4, path = $5 WHERE id = $1",
                     &[
                         id.as_str().into(),
@@ -183,7 +183,7 @@ impl Ledger {
                         path.into(),
                     ],
                 )?;
-                tx.exec(
+                tx.send(
                     "UPDATE drops SET fence = $2 WHERE folder = $1 AND ended_at IS NULL",
                     &[id.as_str().into(), fence.into()],
                 )?;
@@ -215,8 +215,7 @@ impl Ledger {
             .write_apart(move |tx| {
                 let sql = "UPDATE folders SET lease_owner = NULL, lease_until = 0
                      WHERE id = $1 AND fence = $2 AND lease_owner = $3";
-                tx.exec(sql, &[hold.folder.into(), hold.fence.into(), hold.owner.into()])
-                    .map(drop)
+                tx.send(sql, &[hold.folder.into(), hold.fence.into(), hold.owner.into()])
             })
             .await
     }
@@ -236,7 +235,7 @@ impl Ledger {
             .write(move |tx| {
                 hold.check(tx)?;
                 let sql = "UPDATE folders SET held = $2 WHERE id = $1";
-                tx.exec(sql, &[hold.folder.into(), why.into()]).map(drop)
+                tx.send(sql, &[hold.folder.into(), why.into()])
             })
             .await
     }
@@ -256,7 +255,7 @@ impl Ledger {
                 let Some(held) = row.opt_text(1)?.map(str::to_owned) else {
                     return Ok(None);
                 };
-                tx.exec("UPDATE folders SET held = NULL WHERE id = $1", &[id.into()])?;
+                tx.send("UPDATE folders SET held = NULL WHERE id = $1", &[id.into()])?;
                 let note = format!("folder {}, which held: {held}", row.text(0)?);
                 audit::append(tx, now, &AuditEntry::own(Action::Released, note).by(&by))?;
                 Ok(Some(held))

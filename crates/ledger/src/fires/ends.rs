@@ -93,7 +93,7 @@ fn ended(tx: &mut dyn Tx, end: &FireEnd, now: i64) -> Result<(bool, bool), DbErr
         FireOutcome::Good => Some(now),
         _ => schedule.succeeded_at,
     };
-    tx.exec(
+    tx.send(
         "UPDATE schedules SET failures = $2, succeeded_at = $3 WHERE name = $1",
         &[end.schedule.as_str().into(), failures.into(), succeeded_at.into()],
     )?;

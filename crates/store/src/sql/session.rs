@@ -268,27 +268,24 @@ impl<'t> UnitOfWork<'t> {
 
     /// Writes what was carried out.
     pub(super) fn write(self) -> Result<(), DbError> {
-        for ((order, _, sql), params) in &self.writes {
-            if self.tx.exec_all(sql, params)? == params.len() as u64 {
-                continue;
-            }
-            return Err(match order {
+        for ((order, _, sql), params) in self.writes {
+            let otherwise = match order {
                 // There is one of the same key, which a closer look may find.
-                WriteOrder::Insert => DbError::Conflict("a record of this key".to_owned()),
+                WriteOrder::Insert => || DbError::Conflict("a record of this key".to_owned()),
                 // Somebody else changed the same record since it was read; the next attempt sees it.
-                _ => contended("changing the same records"),
-            });
+                _ => || contended("changing the same records"),
+            };
+            self.tx.send_each(&sql, params, otherwise)?;
         }
         self.seats.write(self.tx)?;
         let counts = self.user_counts.iter().filter(|(_, count)| **count != 0);
         let counts: Vec<Vec<Value>> = counts.map(|(id, count)| vec![(*id).into(), (*count).into()]).collect();
         let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
-        if self.tx.exec_all(sql, &counts)? != counts.len() as u64 {
-            return Err(contended("changing the same customers"));
-        }
+        self.tx
+            .send_each(sql, counts, || contended("changing the same customers"))?;
         let sql = "INSERT INTO before_images (job, row, step, object, target, part, before, after)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        self.tx.exec_all(sql, &self.images).map(drop)
+        self.tx.send_all(sql, self.images)
     }
 }
 

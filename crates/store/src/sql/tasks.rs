@@ -49,10 +49,8 @@ pub(super) fn apply(
     applied: &mut Applied,
 ) -> Result<(), DbError> {
     let expected = context.expected.as_ref();
-    let refused = halves::write(tx, tasks, &mut |tx, tasks| {
-        let done = together(context.session(tx), tasks, expected)?;
-        applied.add(done);
-        Ok(())
+    let refused = halves::write(tx, tasks, applied, Applied::add, &mut |tx, tasks, _| {
+        together(context.session(tx), tasks, expected)
     })?;
     applied.outcomes.extend(refused.into_iter().map(|task| {
         let problem = task.refused();

@@ -320,9 +320,9 @@ impl NewUsers {
         }
         let sql = "UPDATE subscribed_skus SET assigned = assigned + $3
              WHERE customer = $1 AND sku_id = $2 AND assigned + $3 <= seats";
-        if tx.exec_all(sql, &taken)? != taken.len() as u64 {
-            return Err(DbError::Contended("another job is taking the same seats".to_owned()));
-        }
+        tx.send_each(sql, taken, || {
+            DbError::Contended("another job is taking the same seats".to_owned())
+        })?;
         Ok(seatless)
     }
 
@@ -338,10 +338,9 @@ impl NewUsers {
             .map(|(id, added)| vec![id.into(), added.into()])
             .collect();
         let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
-        if tx.exec_all(sql, &params)? != params.len() as u64 {
-            return Err(DbError::Contended("a customer of these users is gone".to_owned()));
-        }
-        Ok(())
+        tx.send_each(sql, params, || {
+            DbError::Contended("a customer of these users is gone".to_owned())
+        })
     }
 
     /// The rows among `positions` whose customers have deleted users by now.

@@ -31,10 +31,7 @@ impl Counted {
             .collect();
         let sql = "UPDATE subscribed_skus SET assigned = assigned + $3
              WHERE customer = $1 AND sku_id = $2 AND ($3 < 0 OR assigned + $3 <= seats)";
-        if tx.exec_all(sql, &taken)? != taken.len() as u64 {
-            return Err(contended("taking the same seats"));
-        }
-        Ok(())
+        tx.send_each(sql, taken, || contended("taking the same seats"))
     }
 }
 

@@ -102,11 +102,11 @@ impl Settling {
             claimed: HashSet::new(),
         };
         if let Some((job, now)) = self.writes_as {
-            let refused = halves::write(tx, &wanted, &mut |tx, wanted| {
+            let replace = |state: &mut PageState, next| *state = next;
+            let refused = halves::write(tx, &wanted, &mut state, replace, &mut |tx, wanted, state| {
                 let mut next = state.clone();
                 self.decide(tx, page, wanted, &mut next)?.write(tx, job, now)?;
-                state = next;
-                Ok(())
+                Ok(next)
             })?;
             for one in refused {
                 let why = "another record here has the same name";

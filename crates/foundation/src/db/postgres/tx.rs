@@ -1,0 +1,553 @@
+//! One transaction on a PostgreSQL connection. What begins it, and what nobody needs an answer to, is sent together with the
+//! statement after it (see [`unanswered`](super::unanswered)).
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::SinkExt;
+use futures::future::{join, join3, ready, try_join_all};
+use tokio::runtime::Handle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Statement};
+
+use super::super::{Alone, Batch, ConnectOptions, DbError, Dialect, Row, Tx, Value, exactly};
+use super::Connected;
+use super::unanswered::{Unanswered, poll_once};
+use super::wire::{borrowed, cells, change_over_sets, columns, put_cell, query_over_sets, row, sql};
+
+/// Takes the bound of a statement away again.
+const UNBOUND: &str = "SET LOCAL statement_timeout TO DEFAULT";
+/// Statements in flight at once when one is run many times.
+const PIPELINE: usize = 256;
+/// Parameter sets of a query or change that is asked for many times at once.
+const SETS: usize = 2048;
+/// Fewer parameter sets than this are sent one by one: the statement for all has two settings beside it, and as small a job
+/// should need nothing more than its statements.
+const MANY: usize = 5;
+/// A plan is kept as long as the connection, and may have been made when a table was next to empty. Rows that are named by
+/// their keys are always found by index. Each holds until the other one is sent, or the transaction ends.
+const BY_INDEX: &str = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true)";
+const BY_ANY_WAY: &str = "SELECT set_config('enable_seqscan', NULL, true), set_config('enable_hashjoin', NULL, true),
+    set_config('enable_mergejoin', NULL, true)";
+/// Advisory locks that stand for rows, each by its place.
+const TAKE_PLACES: &str = "SELECT pg_advisory_xact_lock(8026015, place) FROM unnest($1::int4[]) AS places(place)";
+const TAKE_FREE_PLACES: &str = "SELECT COUNT(*) FROM unnest($1::int4[]) AS places(place)
+    WHERE NOT pg_try_advisory_xact_lock(8026015, place)";
+/// Places that one transaction takes at most, since the server has room for a few thousand locks in all. One that would need more
+/// waits for its rows alone.
+const MOST_PLACES: usize = 256;
+/// Bytes of COPY data handed over at a time.
+const COPY_PIECE: usize = 64 * 1024;
+/// Time for each row of a COPY, beyond what a transaction may be quiet for; ten times what it takes.
+const COPY_ROW: Duration = Duration::from_micros(200);
+/// Statements kept prepared per connection. Their texts are few; this is a bound in case they are not.
+const MOST_STATEMENTS: usize = 500;
+
+pub(super) struct PgTx {
+    connected: Connected,
+    runtime: Handle,
+    options: ConnectOptions,
+    /// What was sent without waiting for its answer.
+    unanswered: Unanswered,
+    /// Whether the server has been told that a transaction begins.
+    begun: bool,
+    /// Whether a statement failed that was not waited for: nothing after it counts, whatever the work makes of the error.
+    lost: bool,
+    /// Whether statements find rows by index only, at the moment.
+    by_index: bool,
+}
+
+impl PgTx {
+    pub(super) fn new(connected: Connected, runtime: Handle, options: ConnectOptions) -> Self {
+        Self {
+            connected,
+            runtime,
+            options,
+            unanswered: Unanswered::default(),
+            begun: false,
+            lost: false,
+            by_index: false,
+        }
+    }
+
+    /// Runs `work` in a transaction, or over a read-only snapshot.
+    pub(super) fn transact<T>(
+        mut self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<T, DbError>,
+        write: bool,
+    ) -> (Connected, Result<T, DbError>) {
+        self.later(if write {
+            "BEGIN"
+        } else {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        });
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self))).unwrap_or_else(|_| {
+            Err(DbError::Broken(
+                "the work ended in a panic; nothing of it was kept".to_owned(),
+            ))
+        });
+        let done = done.and_then(|value| self.commit(write).map(|()| value));
+        if done.is_err() && self.begun {
+            // If this fails the connection is gone, and the server has rolled back by itself.
+            let _ = self.runtime.block_on(self.connected.client.batch_execute("ROLLBACK"));
+        }
+        (self.connected, done)
+    }
+
+    fn commit(&mut self, write: bool) -> Result<(), DbError> {
+        if self.lost {
+            return Err(DbError::Broken(
+                "the work went on after a statement had failed".to_owned(),
+            ));
+        }
+        if !self.begun && self.unanswered.is_one() {
+            return Ok(());
+        }
+        if !write {
+            // Whoever uses the connection next comes after it, and it has nothing to tell.
+            let client = &self.connected.client;
+            let _ = self.runtime.block_on(poll_once(client.batch_execute("COMMIT")));
+            self.begun = false;
+            return Ok(());
+        }
+        let ended = self.batch("COMMIT");
+        // One that failed before has made a rollback of it.
+        self.begun = false;
+        ended
+    }
+
+    /// Waits for `run`, and for the answers to what was sent before. Of several errors the first is the cause of the rest.
+    fn wait<T>(&mut self, run: impl Future<Output = T>) -> Result<T, DbError> {
+        let unanswered = self.unanswered.take();
+        self.begun = true;
+        let (answers, done) = self.runtime.block_on(join(unanswered.all(), run));
+        if let Err(error) = answers {
+            self.lost = true;
+            return Err(error);
+        }
+        Ok(done)
+    }
+
+    /// Sends a statement with the next one.
+    fn later(&mut self, text: &'static str) {
+        let client = Arc::clone(&self.connected.client);
+        self.unanswered
+            .push(async move { client.batch_execute(text).await.map_err(|error| sql(&error)) });
+    }
+
+    /// Sends `run`, a statement whose plan is made under the settings that `by_index` asks for, with the next one.
+    fn run_later(
+        &mut self,
+        by_index: bool,
+        run: impl Future<Output = Result<(), DbError>> + Send + 'static,
+    ) -> Result<(), DbError> {
+        if self.unanswered.is_full() {
+            self.wait(ready(()))?;
+        }
+        if let Some(settings) = self.settings(by_index)? {
+            let client = Arc::clone(&self.connected.client);
+            self.unanswered.push(async move {
+                let set = client.execute(&settings, &[]).await;
+                set.map(drop).map_err(|error| sql(&error))
+            });
+            self.by_index = by_index;
+        }
+        self.unanswered.push(run);
+        Ok(())
+    }
+
+    /// Takes places if all of them are free, and else none.
+    fn take_free(&mut self, places: &[i32]) -> Result<bool, DbError> {
+        let statement = self.statement(TAKE_FREE_PLACES)?;
+        self.later("SAVEPOINT free");
+        let client = Arc::clone(&self.connected.client);
+        let taken = self.wait(client.query_one(&statement, &[&places]))?;
+        if row(&taken.map_err(|error| sql(&error))?)?.int(0)? == 0 {
+            return Ok(true);
+        }
+        self.batch("ROLLBACK TO free")?;
+        Ok(false)
+    }
+
+    /// Takes locks. The server waits for them no longer than a transaction may be quiet, so that a program that is stopped
+    /// meanwhile is not given them afterwards; whoever is still there asks again, for `lock_wait` in all.
+    fn wait_for(&mut self, text: &str, params: &[&(dyn ToSql + Sync)]) -> Result<(), DbError> {
+        let statement = self.statement(text)?;
+        let (lock_wait, client) = (self.options.lock_wait, Arc::clone(&self.connected.client));
+        let bound = self.options.idle_transaction.min(lock_wait).as_millis().max(1);
+        let times = (lock_wait.as_millis() / bound).max(1);
+        let mut before = "SAVEPOINT locks";
+        for time in 1.. {
+            let bounded = format!("{before}; SET LOCAL statement_timeout = {bound}");
+            let asked = join3(
+                client.batch_execute(&bounded),
+                client.query(&statement, params),
+                client.batch_execute(UNBOUND),
+            );
+            let (bounded, locked, unbounded) = self.wait(asked)?;
+            bounded.map_err(|error| sql(&error))?;
+            match locked {
+                Ok(_) => return unbounded.map_err(|error| sql(&error)),
+                Err(error) if !is_impatience(&error) => return Err(sql(&error)),
+                Err(_) if time >= times => {
+                    return Err(DbError::Contended(format!(
+                        "somebody else has kept the same records locked for {lock_wait:?}"
+                    )));
+                }
+                Err(_) => before = "ROLLBACK TO locks",
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, text: &str) -> Result<(), DbError> {
+        let client = Arc::clone(&self.connected.client);
+        self.wait(client.batch_execute(text))?.map_err(|error| sql(&error))
+    }
+
+    fn statement(&mut self, text: &str) -> Result<Statement, DbError> {
+        if let Some(statement) = self.connected.statements.get(text) {
+            return Ok(statement.clone());
+        }
+        if self.connected.statements.len() >= MOST_STATEMENTS {
+            self.connected.statements.clear();
+        }
+        let client = Arc::clone(&self.connected.client);
+        let statement = self.wait(client.prepare(text))?.map_err(|error| sql(&error))?;
+        self.connected.statements.insert(text.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// A statement for many parameter sets, each parameter an array.
+    fn over_sets(&mut self, text: &str) -> Result<Statement, DbError> {
+        let types = self.statement(text)?.params().to_vec();
+        self.statement(&change_over_sets(text, &types)?)
+    }
+
+    /// Runs a statement for many parameter sets, whose rows are found by index.
+    fn over_all<T>(
+        &mut self,
+        sets: &[Vec<Value>],
+        run: impl AsyncFnOnce(&Client, &[&(dyn ToSql + Sync)]) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let columns = columns(sets);
+        self.planned(true, &borrowed(&columns), run)
+    }
+
+    /// Runs a statement under the settings that its plan is to be made with, which are sent just before it if they are others now.
+    fn planned<T>(
+        &mut self,
+        by_index: bool,
+        params: &[&(dyn ToSql + Sync)],
+        run: impl AsyncFnOnce(&Client, &[&(dyn ToSql + Sync)]) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let settings = self.settings(by_index)?;
+        let client = Arc::clone(&self.connected.client);
+        let run = run(&client, params);
+        let done = match settings {
+            None => self.wait(run)?,
+            Some(settings) => {
+                let (set, done) = self.wait(join(client.execute(&settings, &[]), run))?;
+                set.map_err(|error| sql(&error))?;
+                self.by_index = by_index;
+                done
+            }
+        };
+        done.map_err(|error| sql(&error))
+    }
+
+    /// What sets how plans are made, if that is to be another way than now.
+    fn settings(&mut self, by_index: bool) -> Result<Option<Statement>, DbError> {
+        match (self.by_index, by_index) {
+            (false, true) => self.statement(BY_INDEX).map(Some),
+            (true, false) => self.statement(BY_ANY_WAY).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Sends a statement with the next one; `check` is given the number of rows that it changed.
+    fn send_one(
+        &mut self,
+        text: &str,
+        params: Vec<Value>,
+        check: impl FnOnce(u64) -> Result<(), DbError> + Send + 'static,
+    ) -> Result<(), DbError> {
+        let (statement, client) = (self.statement(text)?, Arc::clone(&self.connected.client));
+        self.run_later(false, async move {
+            let changed = client.execute_raw(&statement, &params).await;
+            check(changed.map_err(|error| sql(&error))?)
+        })
+    }
+
+    /// Sends a statement for many parameter sets with the next one; `check` is given the number of rows changed and of sets.
+    fn send_sets(
+        &mut self,
+        text: &str,
+        params: Vec<Vec<Value>>,
+        check: impl Fn(u64, usize) -> Result<(), DbError> + Copy + Send + 'static,
+    ) -> Result<(), DbError> {
+        if params.len() < MANY {
+            let mut params = params.into_iter();
+            return params.try_for_each(|params| self.send_one(text, params, move |changed| check(changed, 1)));
+        }
+        if params.len() > SETS {
+            return check(self.exec_all(text, &params)?, params.len());
+        }
+        let (statement, client) = (self.over_sets(text)?, Arc::clone(&self.connected.client));
+        self.run_later(true, async move {
+            let changed = client.execute_raw(&statement, columns(&params)).await;
+            check(changed.map_err(|error| sql(&error))?, params.len())
+        })
+    }
+
+    /// Sends the rows of `batch` by COPY. How long that may take stands in the statement, for [`END_STOPPED`].
+    fn copy(&mut self, into: &str, batch: &Batch) -> Result<Result<(), tokio_postgres::Error>, DbError> {
+        let client = Arc::clone(&self.connected.client);
+        let bound = copy_bound(self.options.idle_transaction, batch.len()).as_millis();
+        let text = format!("/* within {bound} ms */ COPY {into} FROM STDIN (FORMAT binary)");
+        self.wait(async {
+            let sink = client.copy_in::<_, Bytes>(&text).await?;
+            let mut sink = std::pin::pin!(sink);
+            let mut buffer = BytesMut::with_capacity(COPY_PIECE + 4096);
+            buffer.put_slice(b"PGCOPY\n\xff\r\n\0");
+            buffer.put_i32(0);
+            buffer.put_i32(0);
+            for position in 0..batch.len() {
+                buffer.put_i16(batch.width() as i16);
+                for cell in batch.row(position) {
+                    put_cell(&mut buffer, cell);
+                }
+                if buffer.len() >= COPY_PIECE {
+                    sink.send(buffer.split().freeze()).await?;
+                }
+            }
+            buffer.put_i16(-1);
+            sink.send(buffer.freeze()).await?;
+            sink.finish().await.map(drop)
+        })
+    }
+}
+
+impl Tx for PgTx {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    fn exec(&mut self, text: &str, params: &[Value]) -> Result<u64, DbError> {
+        let statement = self.statement(text)?;
+        self.planned(false, &borrowed(params), async |client, params| {
+            client.execute(&statement, params).await
+        })
+    }
+
+    fn query(&mut self, text: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
+        let statement = self.statement(text)?;
+        let rows = self.planned(false, &borrowed(params), async |client, params| {
+            client.query(&statement, params).await
+        })?;
+        rows.iter().map(row).collect()
+    }
+
+    fn exec_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<u64>, DbError> {
+        if params.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement = self.statement(text)?;
+        let client = Arc::clone(&self.connected.client);
+        let mut changed = Vec::with_capacity(params.len());
+        for part in params.chunks(PIPELINE) {
+            let sent = part.iter().map(|params| client.execute_raw(&statement, params));
+            changed.extend(self.wait(try_join_all(sent))?.map_err(|error| sql(&error))?);
+        }
+        Ok(changed)
+    }
+
+    fn send(&mut self, text: &str, params: &[Value]) -> Result<(), DbError> {
+        self.send_one(text, params.to_vec(), |_| Ok(()))
+    }
+
+    fn send_all(&mut self, text: &str, params: Vec<Vec<Value>>) -> Result<(), DbError> {
+        self.send_sets(text, params, |_, _| Ok(()))
+    }
+
+    fn send_each(&mut self, text: &str, params: Vec<Vec<Value>>, otherwise: fn() -> DbError) -> Result<(), DbError> {
+        self.send_sets(text, params, move |changed, wanted| exactly(changed, wanted, otherwise))
+    }
+
+    /// One statement joined to all parameter sets: a statement each costs the server more than most changes do.
+    fn exec_all(&mut self, text: &str, params: &[Vec<Value>]) -> Result<u64, DbError> {
+        if params.len() < MANY {
+            return Ok(self.exec_each(text, params)?.into_iter().sum());
+        }
+        let statement = self.over_sets(text)?;
+        let mut changed = 0;
+        for sets in params.chunks(SETS) {
+            changed += self.over_all(sets, async |client, columns| client.execute(&statement, columns).await)?;
+        }
+        Ok(changed)
+    }
+
+    fn exec_all_returning(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Row>, DbError> {
+        let mut returned = Vec::with_capacity(params.len());
+        if params.len() < MANY {
+            for set in params {
+                returned.extend(self.query(text, set)?);
+            }
+            return Ok(returned);
+        }
+        let statement = self.over_sets(text)?;
+        for sets in params.chunks(SETS) {
+            let rows = self.over_all(sets, async |client, columns| client.query(&statement, columns).await)?;
+            for one in &rows {
+                returned.push(row(one)?);
+            }
+        }
+        Ok(returned)
+    }
+
+    /// One query joined to all parameter sets, for a round trip each would cost more than most queries do.
+    fn query_each(&mut self, text: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError> {
+        let mut found = Vec::with_capacity(params.len());
+        for sets in params.chunks(SETS) {
+            let statement = self.statement(&query_over_sets(text, &sets[0]))?;
+            let rows = self.over_all(sets, async |client, columns| client.query(&statement, columns).await)?;
+            let first = found.len();
+            found.resize_with(first + sets.len(), Vec::new);
+            for one in &rows {
+                let mut one = row(one)?;
+                let Value::Int(set) = one.0.remove(0) else {
+                    return Err(DbError::Broken("a row belongs to no parameter set".to_owned()));
+                };
+                found[first + set as usize - 1].push(one);
+            }
+        }
+        Ok(found)
+    }
+
+    fn fresh_keys(&mut self, table: &str, column: &str, count: usize) -> Result<Vec<i64>, DbError> {
+        let keys = self.query(
+            "SELECT nextval(pg_get_serial_sequence($1, $2)) FROM generate_series(1, $3)",
+            &[table.into(), column.into(), (count as u64).into()],
+        )?;
+        let mut keys: Vec<i64> = keys.iter().map(|key| key.int(0)).collect::<Result<_, _>>()?;
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
+        self.copy(&format!("{table} ({})", columns.join(", ")), batch)?
+            .map_err(|error| sql(&error))
+    }
+
+    fn lock(&mut self, table: &str, ids: &[i64]) -> Result<(), DbError> {
+        let mut places: Vec<i32> = ids.iter().map(|id| place_of(*id)).collect();
+        places.sort_unstable();
+        places.dedup();
+        if places.len() <= MOST_PLACES && !self.take_free(&places)? {
+            // Looking the table up for the first time takes a snapshot, which would be kept while waiting.
+            self.batch("LOCK TABLE lock_queue IN ACCESS SHARE MODE")?;
+            self.wait_for("LOCK TABLE lock_queue IN EXCLUSIVE MODE", &[])?;
+            self.wait_for(TAKE_PLACES, &[&places])?;
+        }
+        self.wait_for(
+            &format!("SELECT 1 FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE"),
+            &[&ids],
+        )
+    }
+
+    fn alone_with(&mut self, what: Alone) -> Result<(), DbError> {
+        // Any numbers would do as long as every tenantry uses the same ones.
+        let number = match what {
+            Alone::Names => 1,
+            Alone::Copies => 2,
+        };
+        self.wait_for(&format!("SELECT pg_advisory_xact_lock(8026014, {number})"), &[])
+    }
+
+    fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError> {
+        // What was sent before is no part of it.
+        self.batch("SAVEPOINT attempt")?;
+        let by_index = self.by_index;
+        let done = work(self).and_then(|()| self.batch("RELEASE attempt"));
+        if done.is_err() {
+            self.unanswered.take();
+            // Settings are rolled back as well.
+            (self.by_index, self.lost) = (by_index, false);
+            self.batch("ROLLBACK TO attempt; RELEASE attempt")?;
+        }
+        done
+    }
+
+    /// COPY straight into the table; only a batch that meets a conflict is sent as arrays. A temporary table would do as well,
+    /// but the first that a connection makes has all others of the database plan everything anew.
+    fn insert_new(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<Vec<usize>, DbError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = columns.join(", ");
+        self.batch("SAVEPOINT copy")?;
+        match self.copy(&format!("{table} ({columns})"), batch)? {
+            Ok(()) => {
+                self.later("RELEASE copy");
+                return Ok(Vec::new());
+            }
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => self.batch("ROLLBACK TO copy")?,
+            Err(error) => return Err(sql(&error)),
+        }
+        let places: Vec<String> = (1..=batch.width()).map(|at| format!("${at}")).collect();
+        let id = columns.split(", ").next().unwrap_or("id");
+        let one = format!(
+            "INSERT INTO {table} ({columns}) VALUES ({}) ON CONFLICT DO NOTHING RETURNING {id}",
+            places.join(", ")
+        );
+        let all = self.over_sets(&one)?;
+        let mut inserted = HashSet::new();
+        for first in (0..batch.len()).step_by(SETS) {
+            let cells = cells(batch, first..batch.len().min(first + SETS));
+            let client = Arc::clone(&self.connected.client);
+            let rows = self.wait(client.query(&all, &borrowed(&cells)))?;
+            for one in rows.map_err(|error| sql(&error))? {
+                inserted.insert(row(&one)?.int(0)?);
+            }
+        }
+        Ok((0..batch.len())
+            .filter(|position| !inserted.contains(&batch.id(*position)))
+            .collect())
+    }
+}
+
+/// Whether a statement was ended because it waited too long. One that an administrator cancels has the same code, and is
+/// asked again as well.
+fn is_impatience(error: &tokio_postgres::Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&(SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE))
+    )
+}
+
+/// Which advisory lock stands for the row of that id. Two that share one merely wait for each other.
+fn place_of(id: i64) -> i32 {
+    ((id ^ (id >> 32)) & 0x7fff_ffff) as i32
+}
+
+fn copy_bound(idle_transaction: Duration, rows: usize) -> Duration {
+    idle_transaction + COPY_ROW * u32::try_from(rows).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stopped_worker_has_in_hand_ends_within_two_leases() {
+        // As `config/default.toml` has them: `ledger.idle_transaction`, `worker.chunk_rows`, `worker.lease`. One chunk is in a
+        // COPY, and another has just been given its locks.
+        let idle = Duration::from_secs(2);
+        assert!(idle + copy_bound(idle, 5_000) <= 2 * Duration::from_secs(3));
+    }
+}
