@@ -32,7 +32,9 @@ pub(super) fn write<'i, T, S, D>(
         }
         (Err(error), _) => Err(error),
         (Ok(()), _) => {
-            done.into_iter().for_each(|done| add(so_far, done));
+            if let Some(done) = done {
+                add(so_far, done);
+            }
             Ok(Vec::new())
         }
     }

@@ -111,7 +111,7 @@ impl PgTx {
         if !write {
             // Whoever uses the connection next comes after it, and it has nothing to tell.
             let client = &self.connected.client;
-            let _ = self.runtime.block_on(poll_once(client.batch_execute("COMMIT")));
+            self.runtime.block_on(poll_once(client.batch_execute("COMMIT")));
             self.begun = false;
             return Ok(());
         }
