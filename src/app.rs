@@ -77,6 +77,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
             sweep_every: worker.sweep_every,
             leave_within: worker.leave_within,
             spool_keep: config.spool.keep,
+            keep_jobs: config.retention.jobs,
             retry: RetryPolicy {
                 attempts: retry.attempts,
                 deaths: retry.deaths,

@@ -66,6 +66,7 @@ pub struct Config {
     pub transfers: TransfersConfig,
     pub partner_center: PartnerCenterConfig,
     pub spool: SpoolConfig,
+    pub retention: RetentionConfig,
     pub results: ResultsConfig,
     pub passwords: PasswordsConfig,
     pub log: LogConfig,
@@ -188,6 +189,14 @@ pub struct TransfersConfig {
 pub struct SpoolConfig {
     #[serde(with = "duration")]
     pub keep: Duration,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    #[serde(with = "duration::optional")]
+    pub jobs: Option<Duration>,
 }
 
 /// `[results]`

@@ -79,6 +79,8 @@ pub struct RunnerSettings {
     pub leave_within: Duration,
     /// How long the rows of ended jobs are kept.
     pub spool_keep: Duration,
+    /// How long ended jobs are kept; `None` for ever.
+    pub keep_jobs: Option<Duration>,
     /// When to try again.
     pub retry: RetryPolicy,
     /// When rows that wait for somebody else are looked at again.

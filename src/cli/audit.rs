@@ -260,7 +260,7 @@ fn cells(record: &AuditRecord) -> [String; 12] {
 
 async fn job(app: &App, text: Option<&str>) -> anyhow::Result<Option<JobId>> {
     match text {
-        Some(text) => Ok(Some(app.service.find(text).await?.id)),
+        Some(text) => Ok(Some(app.service.find_recorded(text).await?)),
         None => Ok(None),
     }
 }

@@ -50,6 +50,9 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
             faults.push((keys, format!("expected {expected}")));
         }
     };
+    let keeps_rows = config.retention.jobs.is_none_or(|jobs| jobs >= config.spool.keep);
+    let longer = "jobs to be kept at least as long as their rows";
+    check(keeps_rows, &["retention.jobs", "spool.keep"], longer);
     let begins = |url: &SecretUrl, with: &[&str]| with.iter().any(|scheme| url.reveal().starts_with(scheme));
     let ledger = begins(&config.ledger.url, DATABASES);
     check(ledger, &["ledger.url"], "`sqlite:PATH` or `postgres://…`");

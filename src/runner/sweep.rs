@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::Runner;
 use crate::db::{DbError, Dialect};
 use crate::delivery;
-use crate::ledger::{Job, Reply, Scope, Seen};
+use crate::ledger::{Job, LookedThrough, Reply, Scope, Seen};
 use crate::notify;
 use crate::queue::Queue;
 use crate::store::sql::purge_deleted_users;
@@ -82,6 +82,21 @@ impl Runner {
                 Ok(())
             },
         ));
+        if let Some(keep) = self.settings.keep_jobs {
+            let keep = keep.as_millis() as i64;
+            tasks.spawn(self.clone().round(
+                "jobs that ended long ago",
+                every * PRUNE_EVERY,
+                stop.clone(),
+                async move |runner| {
+                    let mut through = LookedThrough::default();
+                    while runner.ledger.remove_jobs(keep, &mut through).await? {}
+                    while runner.ledger.clear_removed().await? {}
+                    while runner.ledger.give_room_back().await? {}
+                    Ok(())
+                },
+            ));
+        }
     }
 
     /// Does something again and again until `stop`.

@@ -51,6 +51,18 @@ impl Service {
     pub async fn find(&self, text: &str) -> Result<Job, ServiceError> {
         match self.patiently(|| self.ledger.find_job(text)).await? {
             JobLookup::Found(job) => Ok(*job),
+            JobLookup::Removed(id) => Err(ServiceError::NoSuchJob(format!(
+                "job {id} ended so long ago that it was removed (`retention.jobs`); `tenantry audit log --job {id}` has its record"
+            ))),
+            JobLookup::NotFound(why) => Err(ServiceError::NoSuchJob(why)),
+        }
+    }
+
+    /// As [`find`](Self::find) for what the audit record has of a job, which may have been removed.
+    pub async fn find_recorded(&self, text: &str) -> Result<JobId, ServiceError> {
+        match self.patiently(|| self.ledger.find_job(text)).await? {
+            JobLookup::Found(job) => Ok(job.id),
+            JobLookup::Removed(id) => Ok(id),
             JobLookup::NotFound(why) => Err(ServiceError::NoSuchJob(why)),
         }
     }

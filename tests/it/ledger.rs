@@ -1,6 +1,7 @@
 //! The ledger's contract, the same on every database: claims, fences, counters, cancelling, retrying.
 
 mod approval;
+mod retention;
 mod schedules;
 mod together;
 mod upgrades;

@@ -194,6 +194,7 @@ pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
         sweep_every: Duration::from_millis(100),
         leave_within: Duration::from_secs(10),
         spool_keep: Duration::from_secs(86_400),
+        keep_jobs: None,
         retry: RetryPolicy {
             attempts: 8,
             deaths: 3,

@@ -84,6 +84,8 @@ pub enum Action {
     Adopted,
     /// A folder that held at a failure was let go on.
     Released,
+    /// Jobs that ended long ago were removed; the note says which.
+    Pruned,
 }
 
 impl Action {
@@ -112,6 +114,7 @@ impl Action {
             Action::Refused => "refused",
             Action::Adopted => "adopted",
             Action::Released => "released",
+            Action::Pruned => "pruned",
         }
     }
 }

@@ -80,7 +80,10 @@ fn recorded_in(state: &str) -> String {
 }
 
 fn is_missing(table: &str, job: &str) -> String {
-    format!("SELECT '{table}', {job} FROM {table} WHERE {job} NOT IN (SELECT seq FROM jobs) GROUP BY {job}")
+    format!(
+        "SELECT '{table}', {job} FROM {table} WHERE {job} NOT IN (SELECT seq FROM jobs)
+           AND {job} NOT IN (SELECT job FROM removals) GROUP BY {job}"
+    )
 }
 
 /// What is true of a ledger whatever goes on in it.
@@ -104,7 +107,8 @@ pub fn always() -> Vec<Invariant> {
     for (table, input) in [("spool", "input"), ("inputs", "id")] {
         orphans.push(format!(
             "SELECT '{table}', {input} FROM {table}
-             WHERE {input} NOT IN (SELECT input FROM jobs WHERE input IS NOT NULL) GROUP BY {input}"
+             WHERE {input} NOT IN (SELECT input FROM jobs WHERE input IS NOT NULL)
+               AND {input} NOT IN (SELECT input FROM removals WHERE input IS NOT NULL) GROUP BY {input}"
         ));
     }
     of([

@@ -265,6 +265,8 @@ const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
 pub enum JobLookup {
     /// The one job that is meant.
     Found(Box<Job>),
+    /// The one that is meant was removed long after it had ended; the audit record still has it.
+    Removed(JobId),
     /// None is meant, or several, as the text says.
     NotFound(String),
 }
@@ -309,7 +311,7 @@ impl Ledger {
             return Ok(JobLookup::NotFound(why));
         }
         let (wanted_text, now) = (wanted.clone(), self.clock.now_millis());
-        let found = self
+        let (found, removed) = self
             .db
             .read(move |tx| {
                 let mut found = tx.query(&format!("{} WHERE j.id = $1", select(now)), &[wanted.as_str().into()])?;
@@ -332,12 +334,15 @@ impl Ledger {
                         .unwrap_or_default();
                     found = tx.query(&sql, &[format!("%{wanted}").into(), (newest - BY_END).into()])?;
                 }
-                found
-                    .iter()
-                    .map(|row| with_files(tx, read_job(row, now)?))
-                    .collect::<Result<Vec<_>, _>>()
+                let jobs = found.iter().map(|row| with_files(tx, read_job(row, now)?));
+                let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
+                let removed = if jobs.is_empty() { removed(tx, &wanted)? } else { None };
+                Ok((jobs, removed))
             })
             .await?;
+        if let Some(id) = removed {
+            return Ok(JobLookup::Removed(id));
+        }
         Ok(match <[Job; 1]>::try_from(found) {
             Ok([job]) => JobLookup::Found(Box::new(job)),
             Err(found) if found.is_empty() => {
@@ -480,6 +485,12 @@ pub fn is_to_stop(tx: &mut dyn Tx, job: i64) -> Result<bool, DbError> {
 pub fn ended_at(tx: &mut dyn Tx, job: i64) -> Result<Option<i64>, DbError> {
     let found = tx.query_first("SELECT finished_at FROM jobs WHERE seq = $1", &[job.into()])?;
     Ok(found.map(|row| row.opt_int(0)).transpose()?.flatten())
+}
+
+/// The id of a job that is no longer there, going by the audit record.
+fn removed(tx: &mut dyn Tx, id: &str) -> Result<Option<JobId>, DbError> {
+    let found = tx.query_first("SELECT job FROM audit WHERE job = $1 LIMIT 1", &[id.into()])?;
+    found.map(|row| JobId::read(&row, 0)).transpose()
 }
 
 /// When a job was begun, in milliseconds since the epoch; `None` if there is no such job.

@@ -1,12 +1,15 @@
 //! What is true of every store in a database, as statements that list where it is not; see [`tenantry_ledger::invariants`].
 //!
 //! Records that were copied from another store are as they were there, and left out where that makes a difference. So are users
-//! who were deleted for good, 30 days after.
+//! who were deleted for good, 30 days after, and what was changed by jobs that have been removed.
 
 use tenantry_ledger::invariants::{ENDED, Invariant, SILENT, of};
 
 /// Time in milliseconds within which no user that a job made can have been deleted for good.
 const KEPT_FOR_SURE: i64 = 29 * 24 * 60 * 60 * 1000;
+
+/// Whether jobs, and with them what they changed, have been removed.
+const PRUNED: &str = "EXISTS (SELECT 1 FROM audit WHERE action = 'pruned')";
 
 /// Whether a record of that sort and id was copied from another store.
 fn is_copied(object: &str, id: &str) -> String {
@@ -20,6 +23,9 @@ fn of_job(column: &str) -> String {
 
 /// What is true of the store whatever goes on in it.
 pub fn always() -> Vec<Invariant> {
+    // What removed jobs changed has no before-images any more.
+    let differs =
+        |version: &str, counted: &str| format!("({version} < {counted} OR ({version} > {counted} AND NOT {PRUNED}))");
     let made = |table: &str| format!("(SELECT COUNT(*) FROM {table} t WHERE {})", of_job("t.id"));
     let everybody = "(SELECT id, customer, version, changed_by, licenses FROM users
        UNION ALL SELECT id, customer, version, changed_by, licenses FROM deleted_users)";
@@ -31,6 +37,7 @@ pub fn always() -> Vec<Invariant> {
     let changed = |table: &str, object: &str, id: &str, part: &str| {
         format!(
             "SELECT '{object}', t.{id}, t.changed_by FROM {table} t WHERE t.changed_by IS NOT NULL AND NOT {copied}
+             AND EXISTS (SELECT 1 FROM jobs j WHERE j.seq = t.changed_by)
              AND NOT EXISTS (SELECT 1 FROM before_images b WHERE b.job = t.changed_by AND b.object = '{object}' AND b.target = t.{id}
               AND b.part = {part})",
             // Seats are found by their customer.
@@ -108,7 +115,8 @@ pub fn always() -> Vec<Invariant> {
             format!(
                 "SELECT c.id, c.domain, c.version, COALESCE(i.n, 0) FROM customers c
                  LEFT JOIN {images} i ON i.object = 'customer' AND i.target = c.id
-                 WHERE c.version <> 1 + COALESCE(i.n, 0) AND NOT {}",
+                 WHERE {} AND NOT {}",
+                differs("c.version", "1 + COALESCE(i.n, 0)"),
                 is_copied("customer", "c.id")
             ),
         ),
@@ -118,7 +126,8 @@ pub fn always() -> Vec<Invariant> {
             format!(
                 "SELECT e.id, e.version, COALESCE(i.n, 0) FROM {everybody} e
                  LEFT JOIN {images} i ON i.object = 'user' AND i.target = e.id
-                 WHERE e.version <> 1 + COALESCE(i.n, 0) AND NOT {}",
+                 WHERE {} AND NOT {}",
+                differs("e.version", "1 + COALESCE(i.n, 0)"),
                 is_copied("user", "e.id")
             ),
         ),
@@ -129,8 +138,9 @@ pub fn always() -> Vec<Invariant> {
             format!(
                 "SELECT s.customer, s.part_number, s.version, COALESCE(i.n, 0) FROM subscribed_skus s
                  LEFT JOIN {images} i ON i.object = 'seats' AND i.target = s.customer AND i.part = s.sku_id
-                 WHERE (COALESCE(i.made, 0) <> 1 + COALESCE(i.gone, 0)
-                   OR (COALESCE(i.gone, 0) = 0 AND s.version <> COALESCE(i.n, 0))) AND NOT {}",
+                 WHERE ((COALESCE(i.made, 0) <> 1 + COALESCE(i.gone, 0) AND NOT {PRUNED})
+                   OR (COALESCE(i.gone, 0) = 0 AND {})) AND NOT {}",
+                differs("s.version", "COALESCE(i.n, 0)"),
                 is_copied("customer", "s.customer")
             ),
         ),

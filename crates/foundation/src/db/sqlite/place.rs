@@ -89,7 +89,7 @@ fn connect(path: &Path, access: Access, create: OpenFlags) -> Result<Connection,
     let cache_kib = if access == Access::Write { 24 * 1024 } else { 2 * 1024 };
     connection
         .execute_batch(&format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache_kib}; PRAGMA wal_autocheckpoint = 4000;"
         ))
         .map_err(named)?;

@@ -1,0 +1,119 @@
+//! Jobs that ended long ago are removed, whole, and what is left of them piece by piece.
+
+use std::collections::HashSet;
+
+use tenantry_foundation::db::Value;
+use tenantry_ledger::{JobLookup, Ledger, LookedThrough};
+
+use super::{queued, users};
+use crate::invariants::violations_at_work;
+use crate::place::{On, Place, TestJob, Work, apply, by, on_both};
+
+/// What belongs to one job or input, everywhere: the numbers that are named.
+async fn left(ledger: &Ledger) -> (HashSet<i64>, HashSet<i64>) {
+    let found = ledger.db().read(|tx| {
+        let mut all = (HashSet::new(), HashSet::new());
+        for table in [
+            "chunks",
+            "row_outcomes",
+            "waiting_rows",
+            "before_images",
+            "sealed_passwords",
+            "artifacts",
+            "artifact_blocks",
+            "intents",
+            "copying",
+            "plan_parts",
+            "replies",
+            "removals",
+        ] {
+            for row in tx.query(&format!("SELECT DISTINCT job FROM {table}"), &[])? {
+                all.0.insert(row.int(0)?);
+            }
+        }
+        for row in tx.query("SELECT input FROM spool UNION SELECT id FROM inputs", &[])? {
+            all.1.insert(row.int(0)?);
+        }
+        Ok(all)
+    });
+    found.await.expect("asked")
+}
+
+/// Looks through all jobs once, and sees to it that the ledger is sound after every step.
+async fn remove(ledger: &Ledger) {
+    let mut through = LookedThrough::default();
+    while ledger.remove_jobs(-1000, &mut through).await.expect("removed") {
+        assert_eq!(violations_at_work(ledger.db()).await, Vec::<String>::new());
+    }
+    while {
+        assert_eq!(violations_at_work(ledger.db()).await, Vec::<String>::new());
+        ledger.clear_removed().await.expect("cleared")
+    } {}
+    while ledger.give_room_back().await.expect("given back") {}
+}
+
+on_both! {
+    async fn jobs_are_removed_with_all_they_have_and_the_audit_record_stays(place: Place) {
+        let ledger = place.ledger().await;
+        let made = queued(&ledger, 30).await;
+        let made = Work::on(&ledger, &made).until_at_rest().await;
+        let changed = apply(&ledger, "update-users", "customer,user_principal_name,department\nA-1,user3@alpha.onmicrosoft.com,Sales\nA-1,nobody@alpha.onmicrosoft.com,Sales\n").await;
+        place.tenantry(&["undo", &changed.id.to_string()]).ends(0);
+        let _open = TestJob::new(&ledger, "bulk-add-users", &users(40)).chunks(10).submit().await;
+        while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
+
+        // Nothing is due yet.
+        let mut through = LookedThrough::default();
+        while ledger.remove_jobs(3_600_000, &mut through).await.expect("asked") {}
+        assert!(ledger.job(made.id).await.expect("asked").is_some());
+
+        remove(&ledger).await;
+        assert!(ledger.job(made.id).await.expect("asked").is_none());
+        assert!(ledger.job(changed.id).await.expect("asked").is_some(), "what undid it is still there");
+        remove(&ledger).await;
+        assert!(ledger.job(changed.id).await.expect("asked").is_none());
+        let rest = ledger.jobs(tenantry_ledger::JobFilter { limit: 10, ..Default::default() }).await.expect("asked");
+        let [rest] = rest.as_slice() else { panic!("only the open job: {rest:?}") };
+        assert_eq!(left(&ledger).await, (HashSet::from([rest.seq]), HashSet::from([rest.input])));
+        let rest = Work::on(&ledger, rest).until_at_rest().await;
+        assert_eq!((rest.counts.applied, rest.counts.unchanged), (10, 30), "what the jobs made is there");
+
+        let found = ledger.find_job(&made.id.to_string()).await.expect("asked");
+        assert!(matches!(found, JobLookup::Removed(id) if id == made.id), "{found:?}");
+        let shown = place.tenantry(&["show", &made.id.to_string()]).ends(2);
+        assert!(shown.err.contains("was removed (`retention.jobs`)"), "{shown:?}");
+        let log = place.tenantry(&["audit", "log", "--job", &made.id.to_string()]).ends(0);
+        assert!(log.out.contains("applied"), "{log:?}");
+        place.tenantry(&["audit", "verify"]).ends(0);
+        let log = place.tenantry(&["audit", "log"]).ends(0).out;
+        let lots: Vec<&str> = log.lines().filter(|line| line.contains("pruned")).collect();
+        assert!(lots.len() == 2 && lots[1].contains("3 jobs that ended before "), "{lots:?}");
+        assert!(lots[0].contains(&format!("1 job that ended before")) && lots[0].contains(&changed.id.to_string()), "{lots:?}");
+    }
+
+    async fn what_a_large_job_leaves_is_removed_some_rows_at_a_time(place: Place) {
+        let ledger = place.ledger().await;
+        let job = queued(&ledger, 10).await;
+        ledger.cancel(job.seq, &by("tester")).await.expect("cancelled");
+        while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
+        let mut through = LookedThrough::default();
+        while ledger.remove_jobs(-1000, &mut through).await.expect("removed") {}
+        let seq = job.seq;
+        let rows: Vec<Vec<Value>> = (100..25_100).map(|row: i64| vec![seq.into(), row.into()]).collect();
+        ledger.db().write(move |tx| {
+            tx.exec_all("INSERT INTO row_outcomes (job, row, outcome) VALUES ($1, $2, 'unchanged')", &rows)?;
+            tx.exec("UPDATE removals SET rows = 25100 WHERE job = $1", &[seq.into()])
+        }).await.expect("grown");
+        let count = || async {
+            let rows = ledger.db().read(|tx| tx.query_first("SELECT COUNT(*) FROM row_outcomes", &[])).await;
+            rows.expect("asked").expect("a row").int(0).expect("a number")
+        };
+        let mut counts = Vec::new();
+        while ledger.clear_removed().await.expect("cleared") {
+            counts.push(count().await);
+        }
+        assert!(counts.windows(2).all(|pair| pair[0] - pair[1] <= 10_000), "{counts:?}");
+        assert!(counts.len() > 3 && counts.last() == Some(&0), "{counts:?}");
+        assert_eq!(left(&ledger).await, Default::default());
+    }
+}
