@@ -57,7 +57,7 @@ pub(crate) use place::Place;
 use reader::Reader;
 pub(crate) use remote::settled;
 pub(crate) use repeated::Repeated;
-use repeated::RepeatedRows;
+use repeated::{NamedBy, RepeatedRows};
 pub(crate) use slice::Slice;
 pub(crate) use subjects::{About, ChunkSubjects, Subjects, names_told};
 pub(crate) use sync::{preview_sync, sync_source};
@@ -413,14 +413,21 @@ impl Planning {
             impact,
             notes,
             touching,
+            store,
+            session,
             ..
         } = self;
+        let named_by = match (store, session) {
+            (_, Some(session)) => NamedBy::Service(session),
+            (Some(against), None) => NamedBy::Database(against.ledger),
+            (None, None) => NamedBy::Nobody,
+        };
         let reader = reader.ok_or_else(|| PlanError::Broken("reading had failed before".to_owned()))?;
         let is_here = reader.is_here();
         let finish = move || {
             let mut digest = reader.finish()?;
             digest.notes.extend(notes);
-            let repeated = RepeatedRows::new(keys.finish()?, shared, first_rows);
+            let repeated = RepeatedRows::new(keys.finish()?, shared, first_rows, named_by);
             Ok(Planned {
                 digest,
                 repeated,

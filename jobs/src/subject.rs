@@ -133,25 +133,44 @@ impl Subject {
         name.clone_into(&mut self.customer_name);
         self
     }
+
+    /// What there is to say of it where its key is shown already: `Ben Ek, of Boston Legal LLC`. Empty if nothing is known.
+    pub fn beside_key(&self) -> String {
+        let of = if self.kind == "customer" {
+            String::new()
+        } else {
+            self.of_whom()
+        };
+        let known = [self.called().as_str(), of.as_str(), self.country.as_str()];
+        let known: Vec<&str> = known.into_iter().filter(|known| !known.is_empty()).collect();
+        Printable(&known.join(", ")).to_string()
+    }
+
+    fn called(&self) -> &String {
+        if self.product.is_empty() {
+            &self.name
+        } else {
+            &self.product
+        }
+    }
+
+    /// `of Boston Legal LLC`, or nothing.
+    fn of_whom(&self) -> String {
+        let customer = [&self.customer_name, &self.customer];
+        let customer = customer.into_iter().find(|name| !name.is_empty());
+        customer.map_or(String::new(), |customer| format!("of {customer}"))
+    }
 }
 
 /// `Boston Legal LLC (boston.example, US)`, `ben@boston.example (Ben Ek, of Boston Legal LLC)`.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let customer = [&self.customer_name, &self.customer]
-            .into_iter()
-            .find(|name| !name.is_empty());
-        let of = customer.map_or(String::new(), |customer| format!("of {customer}"));
-        let called = if self.product.is_empty() {
-            &self.name
-        } else {
-            &self.product
-        };
+        let of = self.of_whom();
         let (first, more) = match self.kind.as_str() {
             "customer" if self.name.is_empty() => (&self.key, [self.country.as_str(), ""]),
             "customer" => (&self.name, [self.key.as_str(), self.country.as_str()]),
-            _ if self.key.is_empty() => (called, [of.as_str(), ""]),
-            _ => (&self.key, [called.as_str(), of.as_str()]),
+            _ if self.key.is_empty() => (self.called(), [of.as_str(), ""]),
+            _ => (&self.key, [self.called().as_str(), of.as_str()]),
         };
         write!(f, "{}", Printable(first))?;
         let more: Vec<&str> = more.into_iter().filter(|more| !more.is_empty()).collect();

@@ -159,13 +159,17 @@ pub(crate) fn subject(
             row.cell(mapping.columns.get(at).copied().flatten()?)
         }
     };
-    let subject = Subject::of(job, cell)?;
-    Some(match names.called(&subject.customer, subject.subscription()) {
+    Subject::of(job, cell).map(|subject| called_by(names, subject))
+}
+
+/// With its customer and its product as they are called there.
+pub(super) fn called_by(names: &dyn Names, subject: Subject) -> Subject {
+    match names.called(&subject.customer, subject.subscription()) {
         Some(called) => subject
             .of_customer(&called.domain, &called.name)
             .of_product(&called.product),
         None => subject,
-    })
+    }
 }
 
 /// What the rows of a block name their customers with, as far as it can be told without reading them.

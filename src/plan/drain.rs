@@ -59,12 +59,11 @@ impl Planning {
         }
         let Planned {
             digest,
-            repeated,
+            mut repeated,
             mut impact,
             mut touched,
         } = self.finish().await?;
-        for repeated in repeated {
-            let repeated = repeated?;
+        while let Some(repeated) = repeated.next().await? {
             drained.totals.repeat(&repeated);
             if let Some(touched) = touched.of(repeated.fault.row).map_err(PlanError::from)? {
                 impact.take_back(touched);

@@ -67,11 +67,16 @@ impl RowFault {
         }
     }
 
-    /// ` for ida@nord.example`, unless the problem shows it.
+    /// ` for ida@nord.example (of Nord AB)`; ` (of Nord AB)` where the problem shows the name already.
     fn about(&self) -> String {
-        let more = |subject: &&Subject| subject.key != self.problem.value;
-        let subject = self.subject.as_deref().filter(more);
-        subject.map_or(String::new(), |subject| format!(" for {subject}"))
+        let Some(subject) = self.subject.as_deref() else {
+            return String::new();
+        };
+        if subject.key != self.problem.value {
+            return format!(" for {subject}");
+        }
+        let more = subject.beside_key();
+        if more.is_empty() { more } else { format!(" ({more})") }
     }
 
     /// A fault of a header, which has no rows yet.

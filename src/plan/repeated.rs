@@ -1,18 +1,25 @@
 //! Rows that repeat the key of an earlier one. They are known only at the end, when their cells are long gone, so
-//! the values to show are read from the file once more; a file that has changed since shows none.
+//! the values to show are read from the file once more; a file that has changed since shows none. Whom they are about is
+//! looked up for many of them at a time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tenantry_jobs::{Problem, Subject, code};
 
-use super::check::BlockChecks;
+use super::check::{BlockChecks, called_by};
 use super::{PlanError, RowFault};
+use crate::db::DbError;
 use crate::input::duplicates::{Duplicate, Duplicates};
 use crate::input::{Block, Input, RowView};
+use crate::ledger::Ledger;
+use crate::store::Names;
 use crate::store::sql::Customers;
 
 /// Rows read at a time.
 const BLOCK: usize = 4096;
+/// Repeated rows whose customers are looked up at a time.
+const NAMED_TOGETHER: usize = 512;
 
 /// A row that repeats a key.
 #[derive(Debug)]
@@ -26,6 +33,16 @@ pub struct Repeated {
     pub(super) mark: u8,
 }
 
+/// Who knows what those whom rows name are called.
+pub(super) enum NamedBy {
+    /// Nobody: the file is checked alone.
+    Nobody,
+    /// The ledger's own database.
+    Database(Ledger),
+    /// What was learnt of another store.
+    Service(Arc<dyn Names>),
+}
+
 /// The rows that repeat a key, in row order.
 pub(super) struct RepeatedRows {
     found: Duplicates,
@@ -33,17 +50,65 @@ pub(super) struct RepeatedRows {
     first_rows: Vec<u64>,
     last_row: u64,
     again: SecondReading,
+    named_by: NamedBy,
+    /// Those that were found and say whom they are about.
+    told: VecDeque<Repeated>,
 }
 
 impl RepeatedRows {
-    pub(super) fn new(found: Duplicates, shared: Arc<BlockChecks>, first_rows: Vec<u64>) -> Self {
+    pub(super) fn new(found: Duplicates, shared: Arc<BlockChecks>, first_rows: Vec<u64>, named_by: NamedBy) -> Self {
         Self {
             found,
             shared,
             first_rows,
             last_row: 0,
             again: SecondReading::Unopened,
+            named_by,
+            told: VecDeque::new(),
         }
+    }
+
+    /// The next one.
+    pub(super) async fn next(&mut self) -> Result<Option<Repeated>, PlanError> {
+        if self.told.is_empty() {
+            while self.told.len() < NAMED_TOGETHER
+                && let Some(duplicate) = self.found.next()
+            {
+                let repeated = self.repeated(&duplicate?);
+                self.told.push_back(repeated);
+            }
+            self.name().await?;
+        }
+        Ok(self.told.pop_front())
+    }
+
+    /// Has rows say what those whom they are about are called.
+    async fn name(&mut self) -> Result<(), DbError> {
+        let subjects = self.told.iter().filter_map(|told| told.fault.subject.as_deref());
+        let names: Arc<dyn Names> = match &self.named_by {
+            NamedBy::Nobody => return Ok(()),
+            NamedBy::Service(names) => names.clone(),
+            NamedBy::Database(ledger) => {
+                let named: Vec<(String, String)> = subjects
+                    .map(|subject| (subject.customer.clone(), subject.key.clone()))
+                    .collect();
+                let read = ledger.db().read(move |tx| {
+                    let mut customers = Customers::default();
+                    customers.learn_named(tx, named.iter().map(|(customer, _)| customer.as_str()))?;
+                    customers.learn_products(tx, named.iter().map(|(_, key)| key.as_str()))?;
+                    Ok(customers)
+                });
+                Arc::new(read.await?)
+            }
+        };
+        for subject in self
+            .told
+            .iter_mut()
+            .filter_map(|told| told.fault.subject.as_deref_mut())
+        {
+            *subject = called_by(names.as_ref(), std::mem::take(subject));
+        }
+        Ok(())
     }
 
     fn repeated(&mut self, duplicate: &Duplicate) -> Repeated {
@@ -65,7 +130,7 @@ impl RepeatedRows {
         }
     }
 
-    /// The value that is repeated, and whom the row is about.
+    /// The value that is repeated, and whom the row says that it is about.
     fn shown(&mut self, duplicate: &Duplicate) -> Option<(String, Option<Subject>)> {
         let column = self.shared.column(duplicate.column)?;
         if matches!(self.again, SecondReading::Unopened) {
@@ -77,18 +142,6 @@ impl RepeatedRows {
         let row = self.again.row(duplicate.row, duplicate.line)?;
         let value = row.cell(column)?.trim().to_owned();
         Some((value, self.shared.subject(&row, &Customers::default())))
-    }
-}
-
-impl Iterator for RepeatedRows {
-    type Item = Result<Repeated, PlanError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let found = self.found.next()?;
-        Some(match found {
-            Ok(duplicate) => Ok(self.repeated(&duplicate)),
-            Err(error) => Err(error.into()),
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Office;
+use crate::place::read;
 
 fn subjects(rows: &Value) -> Vec<Value> {
     let rows = rows.as_array().expect("rows");
@@ -123,4 +124,85 @@ async fn recorded_jobs_name_company_and_product_without_asking_again() {
         undo.contains(&format!("row 1: undo {id} ({product}, of Alpha Ltd)")),
         "{undo}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_repeat_a_key_name_company_and_product() {
+    let (office, [alpha, beta]) = Office::with_customers().await;
+    let path = office.here.subscription(&alpha, 5).await;
+    let product = office.here.get(&path).await.json()["offerName"].clone();
+    let product = product.as_str().expect("a name");
+    let id = path.rsplit('/').next().expect("an id");
+    // The customer once by its id and once by its domain; Beta does not hold it.
+    office.place.write(
+        "suspend.csv",
+        format!(
+            "customer,subscription_id\n{alpha},{id}\nalpha.onmicrosoft.com,{id}\n{beta},{id}\n{alpha},{}\n",
+            id.to_uppercase()
+        ),
+    );
+    let of_alpha = |key: &str| {
+        json!({ "kind": "subscription", "key": key, "product": product, "customer": "alpha.onmicrosoft.com",
+            "customer_name": "Alpha Ltd" })
+    };
+    let plan = ["plan", "suspend-subscription", "suspend.csv"];
+    let told = office.tenantry(&[&plan[..], &["--json"]].concat()).ends(1).json();
+    let repeats = |row: &&Value| row["code"] == "duplicate-in-file";
+    let errors = told["errors"].as_array().expect("errors");
+    let repeated: Vec<&Value> = errors.iter().filter(repeats).map(|error| &error["subject"]).collect();
+    assert_eq!(repeated[0], &of_alpha(id), "{told:#}");
+    assert_eq!(
+        *repeated.last().expect("the last"),
+        &of_alpha(&id.to_uppercase()),
+        "{told:#}"
+    );
+    let rows = subjects(&told["rows"]);
+    assert_eq!(
+        (&rows[1], &rows[3]),
+        (&of_alpha(id), &of_alpha(&id.to_uppercase())),
+        "{told:#}"
+    );
+    let text = office.tenantry(&plan).ends(1).out;
+    let of_line = |line: u32| {
+        text.lines()
+            .find(|told| told.starts_with(&format!("suspend.csv:{line}:")))
+    };
+    for line in [3, 5] {
+        let told = of_line(line).unwrap_or_default();
+        assert!(told.ends_with(&format!(" ({product}, of Alpha Ltd)")), "{text}");
+    }
+
+    let run = [
+        "run",
+        "suspend-subscription",
+        "suspend.csv",
+        "--skip-invalid",
+        "--json",
+        "--out",
+        "out",
+    ];
+    let job = office.tenantry(&run).ends(1).json()["job"].clone();
+    let job = job.as_str().expect("a job");
+    let called = format!("({product}, of Alpha Ltd)");
+    let rows = office
+        .tenantry(&["rows", job, "--outcome", "rejected", "--json"])
+        .ends(0)
+        .out;
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str(row).expect("JSON"))
+        .collect();
+    assert_eq!(rows[0]["subject"], of_alpha(id), "{rows:#?}");
+    for file in ["results.csv", "rejects.csv"] {
+        let table = read(office.place.path("out").join(file));
+        let repeated = table.lines().filter(|row| row.contains("duplicate-in-file"));
+        assert!(
+            repeated.filter(|row| row.contains(&called)).count() >= 2,
+            "{file}\n{table}"
+        );
+    }
+    let report = office.tenantry(&["report", job]).ends(0).out;
+    assert!(report.contains(&format!("row 2, line 3, {id} {called}: ")), "{report}");
+    let undo = office.tenantry(&["undo", job, "--plan", "--json"]).ends(0).json();
+    assert_eq!(undo["rows"][0]["subject"], of_alpha(id), "{undo:#}");
 }

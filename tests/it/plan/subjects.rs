@@ -87,8 +87,15 @@ async fn refused_rows_say_whom_they_are_about_whatever_refuses_them() {
         let told = text.lines().find(|told| told.starts_with(line));
         assert!(told.is_some_and(|told| told.contains(about)), "{line} {about}\n{text}");
     }
-    // The value says it already.
+    // The value says it already, though not of which customer.
     assert!(!text.contains("for not a name") && !text.contains("for Kim@"), "{text}");
+    for line in ["bad.csv:4:", "bad.csv:6:"] {
+        let told = text.lines().find(|told| told.starts_with(line));
+        assert!(
+            told.is_some_and(|told| told.ends_with("] (of Alpha Ltd)")),
+            "{line}\n{text}"
+        );
+    }
     let told = place.tenantry(&[&plan[..], &["--json"]].concat()).ends(1).json();
     let errors = subjects(&told["errors"]);
     let expected = [
@@ -98,6 +105,9 @@ async fn refused_rows_say_whom_they_are_about_whatever_refuses_them() {
         "Kim@alpha.onmicrosoft.com",
     ];
     assert_eq!(errors, expected.map(|key| json!(key)));
+    for error in told["errors"].as_array().expect("errors") {
+        assert_eq!(error["subject"]["customer_name"], "Alpha Ltd", "{error:#}");
+    }
     assert_eq!(
         subjects(&told["rows"])[..3],
         [
