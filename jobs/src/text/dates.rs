@@ -2,11 +2,22 @@
 //!
 //! Spreadsheets write months small or with one capital. `MAR-05` is a code that nothing was done to.
 
-/// Names of months as spreadsheets shorten them in English, German, French, Spanish, Italian and Dutch.
+/// Names of months as spreadsheets shorten them in the languages of Europe, without the point at their end.
+#[rustfmt::skip]
 const MONTHS: &[&str] = &[
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mrz", "mär", "mai",
-    "okt", "dez", "janv", "févr", "mars", "avr", "juin", "juil", "août", "déc", "ene", "abr", "ago", "dic", "gen",
-    "mag", "giu", "lug", "set", "ott", "mrt", "mei",
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
+    // German, French, Spanish, Italian, Portuguese, Dutch.
+    "mrz", "mär", "mai", "okt", "dez", "janv", "févr", "mars", "avr", "juin", "juil", "août", "déc", "ene", "abr", "ago",
+    "dic", "gen", "mag", "giu", "lug", "set", "ott", "fev", "out", "mrt", "mei",
+    // Danish, Swedish, Norwegian, Finnish.
+    "maj", "des", "tammi", "helmi", "maalis", "huhti", "touko", "kesä", "heinä", "elo", "syys", "loka", "marras", "joulu",
+    // Polish, Czech, Croatian, Slovenian, Romanian, Hungarian.
+    "sty", "lut", "kwi", "cze", "lip", "sie", "wrz", "paź", "lis", "gru", "led", "úno", "bře", "dub", "kvě", "čvn", "čvc",
+    "srp", "zář", "říj", "pro", "sij", "velj", "ožu", "tra", "svi", "kol", "ruj", "stu", "avg", "ian", "iun", "iul",
+    "noi", "febr", "márc", "ápr", "máj", "jún", "júl", "szept",
+    // Turkish, Russian.
+    "oca", "şub", "nis", "haz", "tem", "ağu", "eyl", "eki", "kas", "ara", "янв", "фев", "мар", "апр", "май", "июн", "июл",
+    "авг", "сен", "окт", "ноя", "дек",
 ];
 
 /// What is said of a value that was a code before a spreadsheet took it for a date. `codes` says whether the column is of such.
@@ -16,7 +27,7 @@ pub(crate) fn spoilt(text: &str, codes: impl Fn() -> bool) -> Option<&'static st
     let may_be = match first {
         b'0'..=b'9' => text.len() >= 4 && text.as_bytes()[1..].iter().take(4).any(|byte| b"-./ ".contains(byte)),
         // A month comes before a number.
-        b'A'..=b'Z' | b'a'..=b'z' => last.is_ascii_digit() && text.len() <= 10,
+        b'A'..=b'Z' | b'a'..=b'z' | 0xC3..=0xD1 => last.is_ascii_digit() && text.len() <= 14,
         _ => false,
     };
     (may_be && is_date(text) && codes())
@@ -92,6 +103,13 @@ mod tests {
             "Mrz 05",
             "05-mars",
             "1-août",
+            "5-maj",
+            "05/fev",
+            "5-kwi",
+            "5.pro",
+            "05.май",
+            "Şub 05",
+            "Май-05",
             "05.03.2026 00:00:00",
             "2026-03-05 00:00:00",
             "2026-03-05T00:00:00",
