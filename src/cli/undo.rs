@@ -84,7 +84,11 @@ async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) 
     };
     let plan = request.plan(&mut |row| shown.row(row)).await?;
     let is_whole = plan.totals.reject == 0;
+    let is_anything = plan.totals.create + plan.totals.change > 0;
     shown.close(plan)?;
+    if is_anything && !json {
+        output::say(&format!("next: tenantry undo {}", job.id));
+    }
     Ok(if is_whole {
         CommandEnd::Fine
     } else {

@@ -399,6 +399,12 @@ pub(super) fn check_all(
     for (shared, block) in blocks {
         let mut one = lay_out(&shared, block, Some(&mut *tx), customers)?;
         customers = one.prepared.take_customers();
+        // Who is named by rejected rows alone was not looked up for them, and is called by name all the same.
+        if !one.rejects.is_empty() {
+            let fixed = shared.customer.as_deref();
+            let named = customers_named(shared.job, &shared.mapping, fixed, &one.block);
+            customers.learn_named(tx, named)?;
+        }
         laid.push(one);
     }
     let customers = Arc::new(customers);

@@ -75,6 +75,10 @@ impl RowFault {
         if subject.key != self.problem.value {
             return format!(" for {subject}");
         }
+        // Of a row that says of nobody else who it is, a customer that is not known says nothing.
+        if subject.key.is_empty() && subject.customer_name.is_empty() {
+            return String::new();
+        }
         let more = subject.beside_key();
         if more.is_empty() { more } else { format!(" ({more})") }
     }

@@ -153,6 +153,24 @@ async fn refused_rows_say_whom_they_are_about_whatever_refuses_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_which_every_row_is_refused_names_the_company_as_well() {
+    let place = Place::with_customer().await;
+    let rows = "customer,user_principal_name,usage_location\nA-1,uma@alpha.onmicrosoft.com,UK\nA-1,,DE\nA-9,eva@alpha.onmicrosoft.com,UK\n";
+    place.write("bad.csv", rows);
+    let text = place.tenantry(&["plan", "bulk-add-users", "bad.csv"]).ends(1).out;
+    let of_line = |line: &str| text.lines().find(|told| told.starts_with(line)).unwrap_or_default();
+    assert!(
+        of_line("bad.csv:2:").ends_with("] for uma@alpha.onmicrosoft.com (of Alpha Ltd)"),
+        "{text}"
+    );
+    assert!(of_line("bad.csv:3:").ends_with("[required] (of Alpha Ltd)"), "{text}");
+    assert!(
+        of_line("bad.csv:4:").ends_with("] for eva@alpha.onmicrosoft.com (of A-9)"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_undo_says_whom_it_takes_back() {
     let place = with_users().await;
     let run = ["run", "bulk-add-users", "users.csv", "--no-passwords", "--json"];
@@ -160,7 +178,9 @@ async fn an_undo_says_whom_it_takes_back() {
         .as_str()
         .expect("a job")
         .to_owned();
-    let plan = place.tenantry(&["undo", &job, "--plan"]).ends(0).out;
+    let plan = place.tenantry(&["undo", &job, "--plan"]).ends(0);
+    assert!(plan.err.contains(&format!("next: tenantry undo {job}\n")), "{plan:#?}");
+    let plan = plan.out;
     assert!(
         plan.contains("row 1: undo ida@alpha.onmicrosoft.com (Ida Ek, of Alpha Ltd) (destructive)\n"),
         "{plan}"
