@@ -286,6 +286,7 @@ proptest! {
             let values = |column: &str, at: usize| match column {
                 "user_principal_name" => name.clone(),
                 "alternate_email" => format!("{user}@mail.example"),
+                "office_phone" | "mobile_phone" | "fax" => format!("+49 89 {at}"),
                 "usage_location" => usage_location.to_owned(),
                 "country" => country.to_owned(),
                 "block_sign_in" => blocked.to_owned(),

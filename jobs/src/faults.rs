@@ -3,6 +3,29 @@
 use crate::text;
 use crate::{Column, Faulty, Problem, Request, RowCells, code};
 
+/// Columns of names that ask nothing.
+fn is_name(column: &str) -> bool {
+    matches!(column, "first_name" | "last_name" | "city" | "state" | "external_id")
+}
+
+/// Columns of words that people read.
+fn is_words(column: &str) -> bool {
+    let others = [
+        "display_name",
+        "company_name",
+        "job_title",
+        "department",
+        "office",
+        "street_address",
+        "address_line1",
+        "address_line2",
+        "partner_name",
+        "tags",
+        "product",
+    ];
+    is_name(column) || others.contains(&column)
+}
+
 /// The faults of one row so far. Costs nothing while there are none.
 pub(crate) struct Faults {
     columns: &'static [Column],
@@ -108,6 +131,7 @@ impl Faults {
             '\t' => "is a tab; write a blank, or nothing".to_owned(),
             '\n' | '\r' => "is a line break, and the value has to be one line".to_owned(),
             '\u{FFFD}' => "stands for one that was lost; type it again".to_owned(),
+            c if text::is_line(c) => "draws a line; a letter was read in a wrong encoding, so type it again".to_owned(),
             c => format!("is one that nobody can see (U+{:04X}); delete it", u32::from(c)),
         };
         self.tell(
@@ -135,10 +159,27 @@ impl Faults {
                 "registration_number",
                 "associated_partner_id",
             ];
-            digits() || others.contains(&name)
+            // A name may hold the name of a month, and begins with no day of it.
+            digits() || others.contains(&name) || (is_words(name) && value.starts_with(|c: char| c.is_ascii_digit()))
         };
+        if value.as_bytes().contains(&b'?') {
+            self.check_lost(column, value);
+        }
         if let Some(sentence) = text::spoilt(value, digits).or_else(|| text::dates::spoilt(value, codes)) {
             self.tell(column, code::ERROR_CELL, value, sentence);
+        }
+    }
+
+    #[cold]
+    fn check_lost(&mut self, column: usize, value: &str) {
+        let name = self.columns[column].name;
+        if let Some(at) = text::lost_letter(value, is_name(name)).filter(|_| is_words(name)) {
+            let sentence = format!(
+                "the `?` at character {} stands for a letter that was lost when the file was saved; type it again, and save the \
+                 file as UTF-8",
+                at + 1
+            );
+            self.tell(column, code::BAD_CHARACTER, value, sentence);
         }
     }
 

@@ -40,7 +40,36 @@ pub(crate) fn has_control(text: &str) -> bool {
 }
 
 pub(crate) fn is_none_of_a_value(c: char) -> bool {
-    c.is_control() || c == '\u{FFFD}' || (is_invisible(c) && !joins(c))
+    c.is_control() || c == '\u{FFFD}' || is_line(c) || (is_invisible(c) && !joins(c))
+}
+
+/// Whether the character draws a line of a box, which letters become that are read as those of a console: `M├╝ller`.
+pub(crate) fn is_line(c: char) -> bool {
+    matches!(c, '\u{2500}'..='\u{257F}')
+}
+
+/// Where a `?` stands for a letter that the encoding of a saved file did not have: before another one, as in `M?ller`, or
+/// with nothing but others, `???? ??`. With `beside`, also after one: `Jos?`, which is no question in a name.
+pub(crate) fn lost_letter(text: &str, beside: bool) -> Option<usize> {
+    if text.contains("://") {
+        return None;
+    }
+    if !text.chars().any(char::is_alphanumeric) {
+        return text
+            .contains("??")
+            .then(|| text.chars().take_while(|c| *c != '?').count());
+    }
+    let mut before = ' ';
+    let mut characters = text.chars().enumerate().peekable();
+    while let Some((at, c)) = characters.next() {
+        let next = characters.peek().map_or(' ', |(_, next)| *next);
+        let is_within = next.is_alphabetic() && !before.is_ascii_digit() && !"/&=".contains(before);
+        if c == '?' && (is_within || (beside && before.is_alphabetic())) {
+            return Some(at);
+        }
+        before = c;
+    }
+    None
 }
 
 /// What a spreadsheet has made of a value, said with what to do; `None` for a value. `digits` says whether the
@@ -94,8 +123,19 @@ fn is_number_spoilt(text: &str, digits: impl Fn() -> bool) -> Option<&'static st
         }
         _ => (&[][..], rest),
     };
-    if let [b'E' | b'e', b'+' | b'-', exponent @ ..] = rest {
-        let is_spoilt = !exponent.is_empty() && leading_digits(exponent).1.is_empty() && (!part.is_empty() || digits());
+    if let [b'E' | b'e', exponent @ ..] = rest {
+        // A code may be `12E4`, and none has a point in it.
+        let (exponent, is_signed) = match exponent {
+            [b'+' | b'-', digits @ ..] => (digits, true),
+            digits => (digits, false),
+        };
+        let is_number = !exponent.is_empty() && leading_digits(exponent).1.is_empty();
+        let is_spoilt = is_number
+            && match (part.is_empty(), is_signed) {
+                (true, false) => false,
+                (false, true) => true,
+                _ => digits(),
+            };
         return is_spoilt.then_some(
             "a spreadsheet has kept only some of the digits; format the column as text there, and type the value again",
         );
@@ -150,9 +190,46 @@ mod tests {
             ("\u{202e}abc", true),
             ("می\u{200c}خواهم", false),
             ("👩\u{200d}💻\u{fe0f}", false),
+            ("M├╝ller", true),
+            ("★ VIP — ✓ →", false),
         ] {
             assert_eq!(has_control(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn letters_that_were_lost_are_seen() {
+        for (text, at) in [
+            ("M?ller", 1),
+            ("?ukasz", 0),
+            ("B\u{f6} ?ukasz", 3),
+            ("O'?eill", 2),
+            ("Wei?enburger Stra?e 5", 3),
+            ("????", 0),
+            ("??? ????", 0),
+            ("(??)", 1),
+        ] {
+            assert_eq!(lost_letter(text, false), Some(at), "{text}");
+        }
+        for text in [
+            "Jos?",
+            "Lód? 5",
+            "Questions?",
+            "Was nun? GmbH",
+            "?",
+            "? 5",
+            "5?",
+            "A 7?b",
+            "http://a/?q",
+            "",
+        ] {
+            assert_eq!(lost_letter(text, false), None, "{text}");
+        }
+        assert_eq!(
+            (lost_letter("Jos?", true), lost_letter("Lód? 5", true)),
+            (Some(3), Some(3))
+        );
+        assert_eq!(lost_letter("? 5", true), None);
     }
 
     #[test]
@@ -194,6 +271,8 @@ mod tests {
             "4.91512E+11",
             "+4.91512E+11",
             "-5E+10",
+            "4.9E11",
+            "4,91512e11",
             "None",
             "n/a",
             "nan",

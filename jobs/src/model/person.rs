@@ -19,6 +19,14 @@ pub(crate) fn field<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize, 
             }
             address
         }
+        UserField::OfficePhone | UserField::MobilePhone | UserField::Fax => {
+            let before = faults.count();
+            let number = faults.line(row, column, longest(field));
+            if !number.is_empty() && faults.count() == before && !number.chars().any(char::is_numeric) {
+                faults.add(column, code::INVALID, number, "a phone number like `+49 89 1234567`");
+            }
+            number
+        }
         _ => faults.line(row, column, longest(field)),
     }
 }

@@ -43,7 +43,7 @@ fn is_date(text: &str) -> bool {
         }
     }
     let (date, time) = match text.split_once(['T', ' ']) {
-        Some((date, time)) if is_midnight(time) => (date, true),
+        Some((date, time)) if is_time(time) => (date, true),
         _ => (text, false),
     };
     // The blank belongs to German dates.
@@ -79,11 +79,15 @@ fn digits(number: &str) -> Option<u32> {
     is_number.then(|| number.parse().ok()).flatten()
 }
 
-fn is_midnight(time: &str) -> bool {
-    matches!(
-        time.trim_end_matches('Z').trim_end_matches(".000"),
-        "0:00" | "00:00" | "0:00:00" | "00:00:00" | "12:00:00 AM" | "12:00 AM"
-    )
+/// `0:00`, `10:30:00.000Z`, `12:00:00 AM`.
+fn is_time(time: &str) -> bool {
+    let time = time
+        .trim_end_matches('Z')
+        .trim_end_matches(" AM")
+        .trim_end_matches(" PM");
+    let time = time.split_once('.').map_or(time, |(time, _)| time);
+    let parts: Vec<&str> = time.split(':').collect();
+    matches!(parts.len(), 2 | 3) && parts.iter().all(|part| part.len() <= 2 && digits(part).is_some())
 }
 
 #[cfg(test)]
@@ -114,6 +118,9 @@ mod tests {
             "2026-03-05 00:00:00",
             "2026-03-05T00:00:00",
             "2026-03-05T00:00:00.000Z",
+            "2026-03-05 10:30:00",
+            "2026-03-05T10:30:00",
+            "5.3.2026 7:05",
             "3/5/2026 12:00:00 AM",
             "05.03.2026",
             "3/5/2026",
@@ -143,7 +150,6 @@ mod tests {
             "32-Mar",
             "SPE_E3",
             "Suite 05",
-            "2026-03-05 10:30:00",
             "1.5",
             "",
         ] {

@@ -105,6 +105,24 @@ async fn what_cannot_be_told_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn letters_that_an_encoding_did_not_have_are_refused() {
+    let place = Place::with_customer().await;
+    // As a spreadsheet saves it, with `?` for what Windows-1252 lacks.
+    place.write("users.csv", one_user(WINDOWS_1252, "B\u{f6}", "?ukasz"));
+    let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(1);
+    assert!(
+        plan.out
+            .contains("column 4 last_name: `?ukasz`: the `?` at character 1 stands for a letter that was lost"),
+        "{plan:#?}"
+    );
+    assert!(
+        plan.out
+            .contains("column 5 display_name: `B\u{f6} ?ukasz`: the `?` at character 4"),
+        "{plan:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn text_that_was_garbled_before_is_told_with_what_was_meant() {
     let place = Place::with_customer().await;
     let (garbled, _) = WINDOWS_1252.decode_without_bom_handling("Müller".as_bytes());
@@ -115,7 +133,7 @@ async fn text_that_was_garbled_before_is_told_with_what_was_meant() {
     let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(0);
     assert!(
         plan.out
-            .contains("note: line 2: `MÃ¼ller` looks like `Müller`, saved in a wrong encoding before"),
+            .contains("note: line 2: `MÃ¼ller` looks like `Müller`, garbled by another program before"),
         "{plan:#?}"
     );
 }
