@@ -5,7 +5,7 @@
 //! when it is complete and on disk, so a file of that name is never half of one.
 //!
 //! Three rules make a rejects file fit to be dropped again as it is, any number of times:
-//! cells are those of the input, with an apostrophe before what a spreadsheet would run, which reading takes away
+//! cells are those of the input, with an apostrophe before what a spreadsheet would run or change, which reading takes away
 //! again ([`guard`](crate::input::guard)); our own columns begin with `_`, which readers ignore, and those of an earlier round
 //! are left out; and our cells are always the *last* of a row, so that a row with too many or too few
 //! cells still has as many too many or too few, and is not taken for a whole one.

@@ -2,7 +2,7 @@
 //!
 //! Two things make them fit for a spreadsheet. CSV begins with a byte order mark, unless that is turned off: Excel takes
 //! UTF-8 without one for the encoding of the country, shows `KÃ¶ln` for `Köln`, and saves it so. And nothing in them is run:
-//! in CSV an apostrophe stands before a cell that a spreadsheet would take for a formula, which reading takes away again
+//! in CSV an apostrophe stands before a cell that a spreadsheet would run or change, which reading takes away again
 //! ([`guard`](crate::input::guard)); in a workbook every cell is text.
 
 mod book;

@@ -522,8 +522,8 @@ async fn rows_are_told_where_they_stand_and_rejects_can_be_a_workbook() {
     assert_eq!(again["counts"]["rejected"], 2, "{again:#}");
     let told = read(place.path("again/rejects.csv"));
     for line in [
-        "A-1,b@alpha.onmicrosoft.com,'=B,B,,007,UK,\"sheet Sheet1, row 2 (G2)\",unknown-country,",
-        "A-1,not a name,C,'+C,,0000000000000000042,GB,\"sheet Sheet1, row 3 (B3)\",invalid,",
+        "A-1,b@alpha.onmicrosoft.com,'=B,B,,'007,UK,\"sheet Sheet1, row 2 (G2)\",unknown-country,",
+        "A-1,not a name,C,'+C,,'0000000000000000042,GB,\"sheet Sheet1, row 3 (B3)\",invalid,",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }

@@ -21,7 +21,12 @@ fn cell() -> impl Strategy<Value = String> {
         ],
         0..7,
     );
-    let cell = prop_oneof![any, harsh.prop_map(|chars| chars.into_iter().collect::<String>())];
+    let digits = "'{0,2}[01]{1,16}([.,][01]{0,4})?'?";
+    let cell = prop_oneof![
+        any,
+        harsh.prop_map(|chars| chars.into_iter().collect::<String>()),
+        digits
+    ];
     // What is read is composed, so whatever is written is.
     cell.prop_map(|cell| tenantry_jobs::key::composed(&cell).into_owned())
 }
@@ -117,6 +122,41 @@ proptest! {
         let written = if guard::is_needed(cell.as_bytes()) { format!("'{cell}") } else { cell.clone() };
         prop_assert!(!written.starts_with(RUNS));
         prop_assert_eq!(guard::unguarded(&written), cell);
+    }
+}
+
+#[test]
+fn digits_that_a_spreadsheet_would_change_are_guarded_and_others_are_not() {
+    for cell in [
+        "0155",
+        "00491701234567",
+        "01067",
+        "491701234567",
+        "2.10",
+        "1,0",
+        "00",
+        "0.50",
+        "1234567890.123456",
+    ] {
+        assert!(guard::is_needed(cell.as_bytes()), "{cell}");
+        assert_eq!(guard::unguarded(&format!("'{cell}")), cell);
+    }
+    for cell in [
+        "0",
+        "155",
+        "49170123456",
+        "2.1",
+        "0.5",
+        "0155 x",
+        "089 123",
+        "1.",
+        "1.2.0",
+        "2026-11-29",
+        "7ed8ea9a",
+        "1e5",
+    ] {
+        assert!(!guard::is_needed(cell.as_bytes()), "{cell}");
+        assert_eq!(guard::unguarded(&format!("'{cell}")), format!("'{cell}"));
     }
 }
 
