@@ -64,7 +64,15 @@ pub(super) fn open(
         input.read_block(1)?;
     }
     let header: Vec<String> = input.header().to_vec();
-    let mut mapping = header::recognise(job, &borrowed(&header), fixed).map_err(|mut problems| {
+    let mut mapping = match header::recognise(job, &borrowed(&header), fixed) {
+        Err(_) if document(&header).is_some() => {
+            let message = document(&header).unwrap_or_default();
+            return Err(InputError::new(input.name(), input::code::NOT_A_TABLE, message).into());
+        }
+        recognised => recognised,
+    }
+    .map_err(|mut problems| {
+        problems.extend(in_one_cell(&header, job, fixed));
         problems.extend(header_below.map(|line| {
             let lines = if input.sheet().is_some() { "row" } else { "line" };
             let sentence = format!("{lines} {line} looks like the header; delete what stands above it");
@@ -262,6 +270,39 @@ fn fitting_sheet(
 fn turn_to(input: &mut Input, sheet: &str, job: &dyn JobKind) -> Result<(), InputError> {
     input.turn_to(sheet)?;
     skip_preamble(input, job)
+}
+
+/// What is said of a file that is no table, whatever its name says; told by what its first line begins with.
+fn document(header: &[String]) -> Option<&'static str> {
+    let start: String = header.first()?.trim_start().chars().take(9).collect();
+    let start = start.to_ascii_lowercase();
+    let is = |marks: &[&str]| marks.iter().any(|mark| start.starts_with(mark));
+    if is(&["<!doctype", "<html", "<table", "<head", "<meta", "<?xml", "<workbook"]) {
+        Some("this is a page of the web or an XML document; open it in a spreadsheet and save it as .xlsx or as CSV")
+    } else if is(&["{\"", "{ \"", "[{", "[ {"]) || start == "{" || start == "[" {
+        Some("this is JSON; rows come as CSV or as an .xlsx workbook, and job documents with `tenantry submit --jobs`")
+    } else {
+        None
+    }
+}
+
+/// What is said where every line stands in one cell: a file that was opened with another delimiter and saved again.
+fn in_one_cell(header: &[String], job: &dyn JobKind, fixed: &[&str]) -> Option<Problem> {
+    let mut cells = header.iter().filter(|cell| !cell.trim().is_empty());
+    let (Some(only), None) = (cells.next(), cells.next()) else {
+        return None;
+    };
+    let fits = |delimiter: &char| {
+        let cells: Vec<&str> = only.split(*delimiter).collect();
+        cells.len() > 1 && header::recognise(job, &cells, fixed).is_ok()
+    };
+    let delimiter = [',', ';', '\t', '|'].into_iter().find(fits)?;
+    let sentence = format!(
+        "every line stands in one cell as a whole, `{}` and all; a spreadsheet took the file for one of a single column, so open the \
+         original with that delimiter and save it again",
+        delimiter.escape_debug()
+    );
+    Some(Problem::stated(code::UNKNOWN_COLUMN, "", "", sentence))
 }
 
 /// Whoever filters a list of leavers does not expect the others to be deleted as well, and who hides the column that says whom,

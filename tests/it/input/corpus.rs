@@ -132,7 +132,10 @@ fn encodings() {
 #[test]
 fn bytes_that_are_no_text_are_reported_where_they_stand() {
     let at = |place: &str, byte: &str| {
-        format!("invalid-encoding: users.csv:{place}: the byte {byte} is not UTF-8, which the text before it is")
+        format!(
+            "invalid-encoding: users.csv:{place}: the byte {byte} is not UTF-8, which the text before it is; if the file is in \
+             another encoding, say which with --encoding, e.g. --encoding gb18030, or save it as UTF-8"
+        )
     };
     check(b"a,b\n\xc3\xa9,2\n3,\xe9\n", &at("3:3", "0xe9"));
     check(b"\xef\xbb\xbfa,b\n1,\"x\n\xff\n", &at("3:1", "0xff"));

@@ -205,3 +205,47 @@ async fn a_phone_under_a_header_that_stands_for_the_office_is_refused() {
     );
     assert_eq!(told["totals"]["create"], 1, "{told:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_table_or_has_lost_its_columns_is_called_so() {
+    let place = Place::with_customer().await;
+    let plan = async |name: &str, bytes: &[u8]| {
+        place.write(name, bytes);
+        place.tenantry(&["plan", "bulk-add-users", name]).ends(2).all()
+    };
+    // As portals call pages of theirs, and as one line of each becomes one cell where a spreadsheet expects another delimiter.
+    for page in [
+        "<!DOCTYPE html>\n<html><table><tr><td>customer",
+        "  <TABLE border=1>",
+        "<?xml version=\"1.0\"?><Workbook>",
+    ] {
+        let told = plan("users.xls.csv", page.as_bytes()).await;
+        assert!(told.contains("this is a page of the web or an XML document"), "{told}");
+    }
+    for document in [r#"[{"customer":"A-1"}]"#, "{\n \"customer\": \"A-1\"}"] {
+        let told = plan("users.csv", document.as_bytes()).await;
+        assert!(told.contains("this is JSON"), "{told}");
+    }
+    let quoted: String = USERS
+        .lines()
+        .map(|line| format!("\"{}\"\n", line.replace('"', "\"\"")))
+        .collect();
+    let told = plan("users.csv", quoted.as_bytes()).await;
+    assert!(
+        told.contains("every line stands in one cell as a whole, `,` and all"),
+        "{told}"
+    );
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (at, line) in USERS.lines().enumerate() {
+        sheet.write(at as u32, 0, line.replace(',', ";")).expect("a cell");
+    }
+    let told = plan("users.xlsx", &book.save_to_buffer().expect("a workbook")).await;
+    assert!(
+        told.contains("every line stands in one cell as a whole, `;` and all"),
+        "{told}"
+    );
+    // A single column that fits in no way is a header like any other.
+    let told = plan("users.csv", b"users; all\nana\n").await;
+    assert!(!told.contains("stands in one cell"), "{told}");
+}

@@ -95,6 +95,10 @@ impl Decoder {
         let head = &self.chunk[..self.held];
         let (mode, mark) = match head {
             [0xef, 0xbb, 0xbf, ..] => (Mode::Utf8 { perhaps_other: false }, 3),
+            [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [1..=255, 0, 0, 0, ..] | [0, 0, 0, 1..=255, ..] => {
+                let message = "the file is in UTF-32; save it as UTF-8".to_owned();
+                (Mode::Broken(message, UTF_8), 0)
+            }
             [0xff, 0xfe, ..] => (Mode::other(UTF_16LE), 2),
             [0xfe, 0xff, ..] => (Mode::other(UTF_16BE), 2),
             [a, 0, b, 0, ..] if *a != 0 && *b != 0 => (Mode::other(UTF_16LE), 0),
@@ -134,7 +138,11 @@ impl Decoder {
                     let (valid, rest) = bytes.split_at(err.valid_up_to());
                     text.push_str(std::str::from_utf8(valid).unwrap_or_default());
                     if !*perhaps_other || !valid.is_ascii() {
-                        let message = format!("the byte {:#04x} is not UTF-8, which the text before it is", rest[0]);
+                        let message = format!(
+                            "the byte {:#04x} is not UTF-8, which the text before it is; if the file is in another encoding, say \
+                             which with --encoding, e.g. --encoding gb18030, or save it as UTF-8",
+                            rest[0]
+                        );
                         self.mode = Mode::Broken(message, UTF_8);
                         return Ok(());
                     }

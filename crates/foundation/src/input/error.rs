@@ -123,6 +123,8 @@ pub mod code {
     pub const RECORD_TOO_LONG: &str = "record-too-long";
     /// The bytes are not text in the encoding the file is in.
     pub const INVALID_ENCODING: &str = "invalid-encoding";
+    /// It is a page of the web, or another document that has no rows.
+    pub const NOT_A_TABLE: &str = "not-a-table";
     /// It begins as gzip and does not go on so.
     pub const BAD_GZIP: &str = "bad-gzip";
     /// Its name says it is an Excel workbook, or it is a zip archive, and it is no workbook that can be read.

@@ -9,6 +9,8 @@ use encoding_rs::Encoding;
 
 /// Signs that stand for nothing within or before a word, but are what a letter becomes that is read in a wrong encoding.
 const NEVER_BEFORE_A_LETTER: &str = "£¥¦§©¬±²³¹¼½¾¶¸×÷¤¢µ¨¯®†‡ˆ˜‰›";
+/// Signs that no table of people and places holds.
+const NEVER_AT_ALL: &str = "¦¬¤¨¯¸";
 /// Those that may follow a letter, as in `m²`, but no word of several.
 const NEVER_AFTER_A_WORD: &str = "²³¹¼½¾¶¸¤¢µ¨¯ˆ˜¬¦";
 
@@ -43,6 +45,14 @@ fn oddity(text: &str) -> Option<String> {
             return Some("some of its bytes stand for no character".to_owned());
         }
         if !now.is_ascii() {
+            if NEVER_AT_ALL.contains(now) {
+                return Some(format!("`{now}` would stand in a text"));
+            }
+            // ü in the encoding of old Macs is ź in windows-1250, which Polish has after a vowel or after d.
+            let is_stray = now == 'ź' && last.is_ascii_alphabetic() && !"aeiouydAEIOUYD".contains(last);
+            if is_stray || (now == '‘' && last.is_alphabetic()) || is_no_icelandic(last, now) {
+                return Some(format!("`{now}` would follow `{last}`"));
+            }
             let starts_word = NEVER_BEFORE_A_LETTER.contains(now) && next.is_alphabetic() && now != 'µ';
             let ends_word = NEVER_AFTER_A_WORD.contains(now) && last.is_lowercase() && before.is_alphabetic();
             if starts_word || ends_word {
@@ -60,6 +70,17 @@ fn oddity(text: &str) -> Option<String> {
         (before, last) = (last, now);
     }
     None
+}
+
+/// Whether these two stand in no word of Icelandic or Faroese, the only languages with `þ` and `ð`: what Baltic letters become
+/// in windows-1252.
+fn is_no_icelandic(last: char, now: char) -> bool {
+    let is_own = |c: char| c.is_ascii() || "áéíóúýæöøþðÁÉÍÓÚÝÆÖØÞÐ".contains(c);
+    let is_special = |c: char| matches!(c, 'þ' | 'ð' | 'Þ' | 'Ð');
+    let begins = !last.is_alphanumeric() && matches!(now, 'ð' | 'Ð');
+    begins
+        || (last.is_alphabetic()
+            && ((is_special(now) && !is_own(last)) || (is_special(last) && now.is_alphabetic() && !is_own(now))))
 }
 
 /// Greek, Cyrillic, Hebrew and Arabic, which share no word with Latin letters.
@@ -106,12 +127,20 @@ mod tests {
             "ab\u{FFFD}cd",
             "J〉gen",
             "M〕ler",
+            "Jźrgen",
+            "Mźller",
+            "Zo‘",
+            "Bçrziòð",
+            "Ðimkus",
+            "Roþë",
+            "¦\u{a0}k",
         ] {
             assert!(oddity(text).is_some(), "{text:?}");
         }
         for text in [
             "Müller, 25 m², £5, 20 °C, „Straße“, ¿Qué?, Élan, D'Élan, ÜBER, 5 µm, Иванов, Αθήνα, 株式会社ABC, Windowsサーバー",
             "Zoë\u{FFFD}",
+            "Jón Þórðarson, Guðrún, Suðuroy, Bláð, Við Áir, ‘quoted’, gwóźdź, źdźbło, luźny, więźń, Łódź",
         ] {
             assert_eq!(oddity(text), None, "{text:?}");
         }

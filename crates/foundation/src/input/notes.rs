@@ -1,6 +1,6 @@
 //! What is to be said of a file that was read: nothing is wrong with it, and yet its rows may not be what somebody meant.
 
-use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Encoding, MACINTOSH, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252};
 
 use super::block::Block;
 
@@ -14,7 +14,7 @@ const SHOWN: usize = 60;
 pub(super) struct Notes {
     /// Values that depend on the encoding.
     encoded: Vec<String>,
-    /// Cells that look like UTF-8 that was read as something else: line, what stands there, what was meant.
+    /// Cells that look like text that was read or written as something else: line, what stands there, what was meant.
     garbled: Vec<(u64, String, String)>,
     more_garbled: u64,
 }
@@ -22,7 +22,9 @@ pub(super) struct Notes {
 impl Notes {
     /// Looks at a block that is handed out, in which secrets are redacted.
     pub(super) fn look(&mut self, block: &Block, encoding: &str) {
-        if block.cells.text.is_ascii() {
+        let text = &block.cells.text;
+        let is_escaped = memchr::memchr2(b'&', b'\\', text.as_bytes()).is_some() && unescaped(text).is_some();
+        if text.is_ascii() && !is_escaped {
             return;
         }
         if self.encoded.len() < EXAMPLES && !is_unicode(encoding) {
@@ -37,9 +39,9 @@ impl Notes {
                 }
             }
         }
-        if may_be_garbled(&block.cells.text) {
+        if is_escaped || read_as(text).is_some() {
             for row in block.rows() {
-                for cell in row.cells().filter(|cell| may_be_garbled(cell)) {
+                for cell in row.cells() {
                     let Some(meant) = ungarbled(cell) else { continue };
                     if self.garbled.len() < EXAMPLES {
                         self.garbled.push((row.line, example(cell), example(&meant)));
@@ -77,7 +79,7 @@ impl Notes {
         }
         for (line, read, meant) in &self.garbled {
             notes.push(format!(
-                "line {line}: {read} looks like {meant}, saved in a wrong encoding before"
+                "line {line}: {read} looks like {meant}, garbled by another program before"
             ));
         }
         if self.more_garbled > 0 {
@@ -117,22 +119,121 @@ fn example(cell: &str) -> String {
     format!("`{}`", cut.escape_debug())
 }
 
-/// Whether the text has a letter that the first byte of a UTF-8 sequence becomes, and something beyond ASCII after it.
-fn may_be_garbled(text: &str) -> bool {
+/// What the text was read as before, where it has a letter that the first byte of a UTF-8 sequence becomes, and after it what
+/// no such letter stands before. In the block of a file every byte is looked at, so most are told by what they are.
+fn read_as(text: &str) -> Option<&'static Encoding> {
     let bytes = text.as_bytes();
-    memchr::memchr_iter(0xC3, bytes).any(|at| {
-        matches!(bytes.get(at + 1), Some(0x80..=0x96 | 0xA0..=0xAF))
-            && bytes.get(at + 2).is_some_and(|next| *next >= 0x80)
-    })
+    let latin = memchr::memchr3_iter(0xC3, 0xC4, 0xD0, bytes).filter_map(|at| {
+        let next = *bytes.get(at + 2)?;
+        match (bytes[at], *bytes.get(at + 1)?) {
+            _ if next < 0x80 => None,
+            (0xC3, 0x80..=0x96 | 0xA0..=0xAF) => Some(WINDOWS_1252),
+            // Ă Đ Ĺ
+            (0xC4, 0x82 | 0x90 | 0xB9) => Some(WINDOWS_1250),
+            // А to Я, not before another Russian letter.
+            (0xD0, 0x90..=0xAF) => {
+                let is_russian = match next {
+                    0xD0 => bytes.get(at + 3).is_some_and(|last| *last >= 0x90),
+                    0xD1 => bytes.get(at + 3).is_some_and(|last| *last <= 0x8F),
+                    _ => false,
+                };
+                (!is_russian).then_some(WINDOWS_1251)
+            }
+            _ => None,
+        }
+    });
+    // √ ≈ ƒ
+    let mac = memchr::memchr2_iter(0xE2, 0xC6, bytes).filter_map(|at| {
+        let is_sign = [&b"\xE2\x88\x9A"[..], b"\xE2\x89\x88", b"\xC6\x92"]
+            .iter()
+            .any(|sign| bytes[at..].starts_with(sign));
+        is_sign.then_some(MACINTOSH)
+    });
+    latin.chain(mac).next()
 }
 
-/// The text whose UTF-8 was read as Windows-1252 and gave `text`, if it was one.
+/// The text that was meant, if `text` is its UTF-8 read as something else, or what a page of the web writes for it.
 fn ungarbled(text: &str) -> Option<String> {
-    let (bytes, _, lost) = WINDOWS_1252.encode(text);
-    if lost || bytes.is_ascii() {
-        return None;
+    let decoded = read_as(text).and_then(|encoding| {
+        let (bytes, _, lost) = encoding.encode(text);
+        (!lost && !bytes.is_ascii())
+            .then(|| String::from_utf8(bytes.into_owned()).ok())
+            .flatten()
+    });
+    let meant = decoded.or_else(|| unescaped(text))?;
+    // Twice is not rare.
+    Some(ungarbled(&meant).unwrap_or(meant))
+}
+
+/// With the characters that `&uuml;`, `&#252;` and `\u00fc` stand for; `None` if there are none.
+fn unescaped(text: &str) -> Option<String> {
+    const NAMED: &[(&str, char)] = &[
+        ("amp", '&'),
+        ("lt", '<'),
+        ("gt", '>'),
+        ("quot", '"'),
+        ("apos", '\''),
+        ("nbsp", ' '),
+        ("auml", 'ä'),
+        ("ouml", 'ö'),
+        ("uuml", 'ü'),
+        ("Auml", 'Ä'),
+        ("Ouml", 'Ö'),
+        ("Uuml", 'Ü'),
+        ("szlig", 'ß'),
+        ("agrave", 'à'),
+        ("aacute", 'á'),
+        ("acirc", 'â'),
+        ("atilde", 'ã'),
+        ("aring", 'å'),
+        ("Aring", 'Å'),
+        ("aelig", 'æ'),
+        ("ccedil", 'ç'),
+        ("egrave", 'è'),
+        ("eacute", 'é'),
+        ("Eacute", 'É'),
+        ("ecirc", 'ê'),
+        ("euml", 'ë'),
+        ("iacute", 'í'),
+        ("icirc", 'î'),
+        ("iuml", 'ï'),
+        ("ntilde", 'ñ'),
+        ("oacute", 'ó'),
+        ("ocirc", 'ô'),
+        ("oslash", 'ø'),
+        ("Oslash", 'Ø'),
+        ("uacute", 'ú'),
+        ("ugrave", 'ù'),
+        ("ucirc", 'û'),
+    ];
+    let number = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
+    let (mut meant, mut rest) = (String::new(), text);
+    while let Some(at) = memchr::memchr2(b'&', b'\\', rest.as_bytes()) {
+        let (before, escape) = rest.split_at(at);
+        meant.push_str(before);
+        let found = match escape.strip_prefix('&') {
+            Some(escape) => escape.split_once(';').and_then(|(name, rest)| {
+                let named = NAMED
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, character)| *character);
+                let numbered = || match name.strip_prefix('#')? {
+                    hex if hex.starts_with(['x', 'X']) => number(&hex[1..], 16),
+                    decimal => number(decimal, 10),
+                };
+                Some((named.or_else(numbered)?, rest))
+            }),
+            None => escape.strip_prefix("\\u").and_then(|digits| {
+                let (digits, rest) = digits.split_at_checked(4)?;
+                Some((number(digits, 16).filter(|character| !character.is_ascii())?, rest))
+            }),
+        };
+        let (character, after) = found.unwrap_or((char::from(escape.as_bytes()[0]), &escape[1..]));
+        meant.push(character);
+        rest = after;
     }
-    String::from_utf8(bytes.into_owned()).ok()
+    meant.push_str(rest);
+    (meant != text).then_some(meant)
 }
 
 #[cfg(test)]
@@ -143,11 +244,49 @@ mod tests {
     fn garbled_text_is_repaired() {
         for meant in ["Müller", "José", "Łukasz Žák", "naïve – “quoted”", "Æsop"] {
             let (garbled, _) = WINDOWS_1252.decode_without_bom_handling(meant.as_bytes());
-            assert!(may_be_garbled(&garbled), "{garbled}");
-            assert_eq!(ungarbled(&garbled).as_deref(), Some(meant));
+            assert_eq!(ungarbled(&garbled).as_deref(), Some(meant), "{garbled}");
+            let (twice, _) = WINDOWS_1252.decode_without_bom_handling(garbled.as_bytes());
+            assert_eq!(ungarbled(&twice).as_deref(), Some(meant), "{twice}");
         }
-        for fine in ["Müller", "São Paulo", "Ângela", "ÀÈÌ", "Ärzte", "Ã", "Äø"] {
-            assert!(!may_be_garbled(fine) || ungarbled(fine).is_none(), "{fine}");
+        for (encoding, meant) in [
+            (WINDOWS_1250, "Müller"),
+            (WINDOWS_1250, "Łódź"),
+            (WINDOWS_1251, "Müller"),
+            (WINDOWS_1251, "Пётр"),
+            (MACINTOSH, "Müller"),
+            (MACINTOSH, "Łukasz"),
+        ] {
+            let (garbled, _) = encoding.decode_without_bom_handling(meant.as_bytes());
+            assert_eq!(ungarbled(&garbled).as_deref(), Some(meant), "{garbled}");
+        }
+        for (garbled, meant) in [
+            ("M&uuml;ller", "Müller"),
+            ("R&amp;D", "R&D"),
+            ("O&#39;Brien &#x41;", "O'Brien A"),
+            ("M\\u00fcller", "Müller"),
+            ("M&Atilde;&frac14;ller &amp;", "M&Atilde;&frac14;ller &"),
+        ] {
+            assert_eq!(ungarbled(garbled).as_deref(), Some(meant), "{garbled}");
+        }
+        for fine in [
+            "Müller",
+            "São Paulo",
+            "Ângela",
+            "ÀÈÌ",
+            "Ärzte",
+            "Ã",
+            "Äø",
+            "Ăn Đỗ",
+            "Рівне",
+            "Сёмин «Рось»",
+            "Їжак",
+            "√2 ≈ 1,41",
+            "R&D; Sales & Co; AT&T",
+            "C:\\users\\u00x",
+            "&nosuch; &; &#; &#x;",
+            "北京",
+        ] {
+            assert_eq!(ungarbled(fine), None, "{fine}");
         }
     }
 }

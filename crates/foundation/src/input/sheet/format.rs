@@ -2,7 +2,8 @@
 //! groups of digits. What a person sees is then the value.
 //!
 //! A format that only says how a number looks (decimals, thousands, which differ between languages) rounds it, and no more.
-//! Of a format that is not understood (currencies, percentages, fractions, exponents) nothing is taken.
+//! With an exponent it shows some of the digits only, and so does its text: who looks at it may have lost the others. Of a
+//! format that is not understood (currencies, percentages, fractions) nothing is taken.
 
 use std::fmt::Write as _;
 
@@ -37,6 +38,8 @@ struct Section {
     /// Which numbers it is for, where it says so.
     condition: Option<(Comparison, f64)>,
     parts: Vec<Part>,
+    /// Whether the number is shown with an exponent, after so many decimals.
+    exponent: Option<usize>,
     is_understood: bool,
 }
 
@@ -194,6 +197,18 @@ impl Section {
                 '.' if !self.parts.contains(&Part::Point) => self.parts.push(Part::Point),
                 ',' => self.parts.push(Part::Group),
                 '@' => self.parts.push(Part::Whole),
+                'E' => {
+                    let places = rest.as_str().strip_prefix(['+', '-'])?;
+                    let is_whole = !places.is_empty() && places.bytes().all(|place| place == b'0');
+                    let mut after = self.parts.iter().skip_while(|part| **part != Part::Point);
+                    let is_bare = self
+                        .parts
+                        .iter()
+                        .all(|part| matches!(part, Part::Digit { .. } | Part::Point));
+                    after.next();
+                    self.exponent = (is_whole && is_bare).then(|| after.count());
+                    return self.exponent.map(drop);
+                }
                 'G' => {
                     rest = rest.as_str().strip_prefix("eneral")?.chars();
                     self.parts.push(Part::Whole);
@@ -267,6 +282,12 @@ impl Section {
     fn write(&self, value: f64, is_signed: bool, is_negative: bool, text: &mut String) -> bool {
         if !self.is_understood || !value.is_finite() {
             return false;
+        }
+        if let Some(decimals) = self.exponent {
+            let shown = format!("{value:.decimals$E}");
+            let sign = if shown.contains("E-") { "E" } else { "E+" };
+            text.push_str(&shown.replacen('E', sign, 1));
+            return true;
         }
         let is_digit = |part: &&Part| matches!(part, Part::Digit { .. });
         let point = self.parts.iter().position(|part| *part == Part::Point);
@@ -412,6 +433,9 @@ mod tests {
             ("00.00", 1.5, "01.50"),
             ("00.0#", 1.0, "01.0"),
             ("_(* 00000_)", 1067.0, "01067"),
+            ("0.00E+00", 491_512_345_678.0, "4.92E+11"),
+            ("0.00E+00", 0.001, "1.00E-3"),
+            ("0E+0", 50_000.0, "5E+4"),
         ] {
             let mut text = String::new();
             let format = Format::parse(code).unwrap_or_else(|| panic!("{code}"));
@@ -424,7 +448,7 @@ mod tests {
     fn what_is_not_understood_leaves_the_number_as_it_is() {
         for (code, value) in [
             ("0%", 0.25),
-            ("0.00E+00", 12_345.0),
+            ("0.00E+x", 12_345.0),
             ("# ?/?", 0.5),
             ("$#,##0.00", 5.0),
             ("[$€-407] #,##0", 5.0),
