@@ -25,7 +25,7 @@ use std::future::Future;
 use serde::Serialize;
 
 use crate::ledger::{JobId, JobState};
-use tenantry_jobs::{clip, did_you_mean};
+use tenantry_jobs::{Subject, clip, did_you_mean};
 
 pub use document::JobDocument;
 pub use door::LedgerDoor;
@@ -104,6 +104,9 @@ pub struct Reason {
     /// The nearest valid choice, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
+    /// Whom or what the row is about, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Box<Subject>>,
 }
 
 impl Reason {
@@ -115,6 +118,7 @@ impl Reason {
             value: clip(value),
             expected: expected.into(),
             suggestion: None,
+            subject: None,
         }
     }
 

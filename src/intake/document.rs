@@ -121,8 +121,17 @@ impl FileDocument {
 pub struct Malformed {
     /// Everything that is wrong with it.
     pub reasons: Vec<Reason>,
-    /// Where its sender hears of it, if that much could be read.
+    /// Who hears of it, if that much could be read.
+    pub sender: DocumentSender,
+}
+
+/// How the sender of a document hears of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DocumentSender {
+    /// The Redis stream.
     pub reply_to: Option<String>,
+    /// What the sender knows the document by.
+    pub idempotency_key: Option<String>,
 }
 
 impl JobDocument {
@@ -132,10 +141,22 @@ impl JobDocument {
         let document = reading.document(bytes, prefix);
         match document {
             Ok(document) if reading.is_sound() => Ok(document),
-            Ok(JobDocument { reply_to, .. }) | Err(reply_to) => Err(Malformed {
+            Ok(document) => Err(Malformed {
                 reasons: reading.into_reasons(),
-                reply_to,
+                sender: document.sender(),
             }),
+            Err(sender) => Err(Malformed {
+                reasons: reading.into_reasons(),
+                sender,
+            }),
+        }
+    }
+
+    /// How its sender hears of it.
+    pub(super) fn sender(&self) -> DocumentSender {
+        DocumentSender {
+            reply_to: self.reply_to.clone(),
+            idempotency_key: self.idempotency_key.clone(),
         }
     }
 

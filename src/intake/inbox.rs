@@ -24,7 +24,7 @@ use futures::StreamExt;
 use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::document::code;
+use super::document::{DocumentSender, code};
 use super::{Accepted, Door, JobDocument, Reason, Refusal};
 use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
@@ -51,10 +51,10 @@ const BYTES_AT_ONCE: usize = 4 << 20;
 /// Times that entries are handed in at once.
 const AT_ONCE: usize = 16;
 
-/// An entry that is refused, and where its sender hears of it.
-type RefusedEntry = (Refusal, Option<String>);
+/// An entry that is refused, and how its sender hears of it.
+type RefusedEntry = (Refusal, DocumentSender);
 /// What came of handing an entry in.
-type EntryFate = Result<(Accepted, Option<String>), RefusedEntry>;
+type EntryFate = Result<(Accepted, DocumentSender), RefusedEntry>;
 
 /// Takes documents in until `stop` is cancelled; then finishes those in hand.
 pub async fn serve<D: Door>(queue: RedisQueue, door: D, stop: CancellationToken) {
@@ -269,25 +269,20 @@ impl<D: Door> Inbox<D> {
             match read {
                 Ok(document) => {
                     let key = format!("{}:{}", self.stream, entry.id);
-                    entries.push((entry, document.reply_to.clone()));
+                    entries.push((entry, document.sender()));
                     documents.push((document, key));
                 }
                 Err(refused) => fates.push((entry, Err(refused))),
             }
         }
         let submitted = self.door.submit_all(documents).await;
-        fates.extend(
-            entries
-                .into_iter()
-                .zip(submitted)
-                .map(|((entry, reply_to), submitted)| {
-                    let fate = match submitted {
-                        Ok(accepted) => Ok((accepted, reply_to)),
-                        Err(refusal) => Err((refusal, reply_to)),
-                    };
-                    (entry, fate)
-                }),
-        );
+        fates.extend(entries.into_iter().zip(submitted).map(|((entry, sender), submitted)| {
+            let fate = match submitted {
+                Ok(accepted) => Ok((accepted, sender)),
+                Err(refusal) => Err((refusal, sender)),
+            };
+            (entry, fate)
+        }));
         fates
     }
 
@@ -301,10 +296,10 @@ impl<D: Door> Inbox<D> {
                 &fields,
                 "expected a field `job` with the document",
             );
-            return Err((Refusal::Invalid(vec![reason.suggest(meant)]), None));
+            return Err((Refusal::Invalid(vec![reason.suggest(meant)]), DocumentSender::default()));
         };
         JobDocument::parse(job, self.queue.prefix())
-            .map_err(|malformed| (Refusal::Invalid(malformed.reasons), malformed.reply_to))
+            .map_err(|malformed| (Refusal::Invalid(malformed.reasons), malformed.sender))
     }
 
     /// Shows every now and then that entries are in hand, so that they do not count as left behind.

@@ -216,7 +216,7 @@ async fn what_is_handed_in_before_and_while_somebody_reads_is_taken_in_once() {
 async fn what_cannot_be_read_is_rejected_with_every_reason() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let replies = format!("{}-replies", desk.prefix);
-    let document = format!(r#"{{"kind":"add-custmer","rows":[],"reply_to":"{replies}"}}"#);
+    let document = format!(r#"{{"kind":"add-custmer","rows":[],"reply_to":"{replies}","idempotency_key":"k-7"}}"#);
     let id = desk.send("job", document.as_bytes()).await;
     let serving = desk.serve(Doorman::default());
     desk.cleared().await;
@@ -231,6 +231,7 @@ async fn what_cannot_be_read_is_rejected_with_every_reason() {
     let told = desk.read(&replies).await;
     let outcome: Value = serde_json::from_str(&told[0].1[0].1).expect("JSON");
     assert_eq!((&outcome["state"], &outcome["entry"]), (&json!("rejected"), &json!(id)));
+    assert_eq!(outcome["idempotency_key"], "k-7");
     serving.end().await;
 }
 

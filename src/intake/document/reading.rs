@@ -8,7 +8,9 @@ use tenantry_jobs::{JobKind, nearest};
 
 use super::super::Reason;
 use super::super::members::{Members, Sort, child, text};
-use super::{FileDocument, JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code, is_reply_stream};
+use super::{
+    DocumentSender, FileDocument, JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code, is_reply_stream,
+};
 use crate::ledger::Parameters;
 
 /// Faults told of one by one; a document with more is beyond mending by hand.
@@ -44,10 +46,10 @@ impl Reading {
         self.faults
     }
 
-    /// The document as far as it could be read, or else the stream its sender listens to.
-    pub(super) fn document(&mut self, bytes: &[u8], prefix: &str) -> Result<JobDocument, Option<String>> {
+    /// The document as far as it could be read, or else how its sender hears of it.
+    pub(super) fn document(&mut self, bytes: &[u8], prefix: &str) -> Result<JobDocument, DocumentSender> {
         let Some(members) = self.object(bytes) else {
-            return Err(None);
+            return Err(DocumentSender::default());
         };
         let members = self.known("$", members, &KEYS);
         let get = |key: &str| members.get(key).copied();
@@ -70,7 +72,10 @@ impl Reading {
                 submitted_by,
                 reply_to,
             }),
-            _ => Err(reply_to),
+            _ => Err(DocumentSender {
+                reply_to,
+                idempotency_key,
+            }),
         }
     }
 

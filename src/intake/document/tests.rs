@@ -55,7 +55,7 @@ fn what_is_no_document_is_said_to_be_none() {
 #[test]
 fn a_sender_with_a_faulty_document_can_still_be_told() {
     let malformed = JobDocument::parse(br#"{"reply_to":"replies:7"}"#, "t").expect_err("faulty");
-    assert_eq!(malformed.reply_to.as_deref(), Some("replies:7"));
+    assert_eq!(malformed.sender.reply_to.as_deref(), Some("replies:7"));
 }
 
 #[test]

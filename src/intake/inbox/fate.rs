@@ -4,6 +4,7 @@ use futures::StreamExt;
 
 use super::entries::Entry;
 use super::{AT_ONCE, EntryFate, FIELD, GROUP, Inbox};
+use crate::intake::document::DocumentSender;
 use crate::intake::redact::without_secrets;
 use crate::intake::{Accepted, Door, Reason, Refusal};
 use crate::notify::{KEPT, tell};
@@ -21,14 +22,14 @@ impl<D: Door> Inbox<D> {
                 tracing::info!("entries can be taken in again, after {met} attempts");
             }
             match fate {
-                Ok((job, reply_to)) => {
+                Ok((job, sender)) => {
                     tracing::info!(job.id = %job.job, entry.id, "job {} came in as entry {}", job.job, entry.id);
-                    match self.tell_of_waiting(&job, reply_to.as_deref()).await {
+                    match self.tell_of_waiting(&job, sender.reply_to.as_deref()).await {
                         Ok(()) => accepted.push(entry),
                         Err(error) => self.stays(&entry, &error),
                     }
                 }
-                Err((Refusal::Invalid(reasons), reply_to)) => rejected.push((entry, reasons, reply_to)),
+                Err((Refusal::Invalid(reasons), sender)) => rejected.push((entry, reasons, sender)),
                 Err((Refusal::Unavailable(why), _)) => self.is_unavailable(&entry, &why),
             }
         }
@@ -37,9 +38,9 @@ impl<D: Door> Inbox<D> {
             self.is_sealed(&accepted, taken_off);
         }
         futures::stream::iter(rejected)
-            .for_each_concurrent(AT_ONCE, async |(entry, reasons, reply_to)| {
+            .for_each_concurrent(AT_ONCE, async |(entry, reasons, sender)| {
                 self.door.refused(&reasons);
-                let rejected = self.reject(&entry, &reasons, reply_to.as_deref()).await;
+                let rejected = self.reject(&entry, &reasons, &sender).await;
                 self.is_sealed(std::slice::from_ref(&entry), rejected);
             })
             .await;
@@ -81,10 +82,11 @@ impl<D: Door> Inbox<D> {
         Ok(())
     }
 
-    async fn reject(&self, entry: &Entry, reasons: &[Reason], reply_to: Option<&str>) -> Result<(), QueueError> {
+    async fn reject(&self, entry: &Entry, reasons: &[Reason], sender: &DocumentSender) -> Result<(), QueueError> {
         let listed = serde_json::to_string(reasons).map_err(|error| QueueError::Refused(error.to_string()))?;
-        if let Some(reply_to) = reply_to {
-            let outcome = serde_json::json!({ "entry": entry.id, "state": "rejected", "reasons": reasons });
+        if let Some(reply_to) = &sender.reply_to {
+            let outcome = serde_json::json!({ "entry": entry.id, "idempotency_key": sender.idempotency_key,
+                "state": "rejected", "reasons": reasons });
             match tell(&self.queue, reply_to, &outcome.to_string()).await {
                 Err(error @ QueueError::Refused(_)) => self.is_untold(reply_to, &error),
                 told => told.inspect(|()| self.is_told())?,

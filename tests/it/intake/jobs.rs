@@ -59,6 +59,8 @@ on_both! {
         reasons.sort_by(|a, b| a.path.cmp(&b.path));
         let found: Vec<_> = reasons.iter().map(|reason| (reason.path.as_str(), reason.value.as_str())).collect();
         assert!(found.contains(&("$.rows[1].country", "UK")) && found.contains(&("$.rows[1].email", "nobody")), "{found:?}");
+        let subjects = reasons.iter().filter_map(|reason| reason.subject.as_deref());
+        assert!(subjects.map(|subject| subject.kind.as_str()).eq(reasons.iter().map(|_| "customer")), "{reasons:?}");
 
         let reasons = refused(json!({ "kind": "add-customer", "csv": "domain,contry\nx,GB\n" })).await;
         assert!(reasons.iter().all(|reason| reason.path == "$.csv" && reason.line == Some(1)), "{reasons:?}");
