@@ -241,8 +241,15 @@ pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
         } else {
             ("wait", "them")
         };
+        // A database hears of the other partner only from whoever works with it.
+        let told = match job.parameters.store {
+            None if job.kind == "switch-subscription" => {
+                ", once what the other partner did is recorded with `tenantry transfer accepted ID` or `declined ID`"
+            }
+            _ => "",
+        };
         return Some(format!(
-            "{rows} {wait} for somebody else; a worker looks at {them} again, or `tenantry apply {id}`"
+            "{rows} {wait} for somebody else; a worker looks at {them} again, or `tenantry apply {id}`{told}"
         ));
     }
     let mut next = Vec::new();

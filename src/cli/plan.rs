@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use tempfile::TempDir;
-use tenantry_jobs::JobKind;
+use tenantry_jobs::{JobKind, Passwords};
 
 use super::CommandEnd;
 use super::input::{self, InputArgs, is_piped};
@@ -27,6 +27,7 @@ use crate::plan::document::{Document, View};
 use crate::plan::{Against, PIPED, RowSource};
 use crate::registry::stores;
 use crate::service::{self, PlanEnd, PlanRequest, ignores_not_kept};
+use crate::store::Stores;
 use report::PlanText;
 
 #[derive(Debug, Args)]
@@ -121,6 +122,7 @@ pub(super) async fn plan(args: &PlanArgs, config: &Config, json: bool) -> anyhow
         kind,
         parameters,
         against,
+        stores: &stores,
         config,
         json,
     };
@@ -142,6 +144,7 @@ struct PlanFiles<'a> {
     kind: &'static dyn JobKind,
     parameters: Parameters,
     against: Option<Against>,
+    stores: &'a Stores,
     config: &'a Config,
     json: bool,
 }
@@ -151,19 +154,24 @@ impl PlanFiles<'_> {
         let args = self.args;
         let file = args.files.first();
         let planned = self.show(file.map(PathBuf::as_path)).await?;
-        if !self.json && !args.offline && planned != PlanEnd::Broken {
+        if !self.json && !args.offline {
             let is_piped = file.is_some_and(|file| is_piped(file));
             let next = match &args.out {
+                _ if planned == PlanEnd::Broken => "mend the file and plan it again".to_owned(),
                 Some(plan) if is_piped => {
                     let plan = output::quoted(&plan.display().to_string());
-                    format!("tenantry apply {plan}, with the same rows on standard input")
+                    let apply = self.to_run(format!("tenantry apply {plan}"));
+                    format!("{apply}, with the same rows on standard input")
                 }
-                Some(plan) => format!("tenantry apply {}", output::quoted(&plan.display().to_string())),
+                Some(plan) => {
+                    let plan = output::quoted(&plan.display().to_string());
+                    self.to_run(format!("tenantry apply {plan}"))
+                }
                 None if planned == PlanEnd::SomeRejected && !args.skip_invalid => {
                     "mend the file and plan it again, or add --skip-invalid".to_owned()
                 }
                 None if is_piped => "the same with `run` in place of `plan`, and the same rows once more".to_owned(),
-                None => same_arguments(),
+                None => self.to_run(same_arguments()),
             };
             output::say(&format!("next: {next}"));
         }
@@ -217,9 +225,22 @@ impl PlanFiles<'_> {
         if !left.is_empty() {
             output::say(&format!("not planned: {}", output::printable(&left.join(", "))));
         } else if are_sound && !json && !self.args.offline && !files.iter().any(|file| is_piped(file)) {
-            output::say(&format!("next: {}", same_arguments()));
+            output::say(&format!("next: {}", self.to_run(same_arguments())));
         }
         Ok(end)
+    }
+
+    /// The command that does what was planned, with what it has to be told about passwords.
+    fn to_run(&self, command: String) -> String {
+        let passwords = &self.config.passwords;
+        let is_asked = self.stores.makes_passwords(self.kind) && passwords.hand_out;
+        if !is_asked || !matches!(passwords.sealer(), Ok(None)) {
+            return command;
+        }
+        match self.kind.policy().passwords {
+            Passwords::Only => format!("{command} --plaintext-passwords FILE"),
+            _ => format!("{command} --plaintext-passwords FILE, or with --no-passwords"),
+        }
     }
 
     /// Plans a file and shows what came of it.

@@ -209,6 +209,34 @@ fn handed_out(csv: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_what_its_run_has_to_be_told_about_passwords() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    let next = |args: &[&str]| {
+        let mut command = place.command(args);
+        command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+        Run::from(command.output().expect("tenantry starts")).ends(0).err
+    };
+    let told = next(&["plan", "bulk-add-users", "users.csv"]);
+    let run = "next: tenantry run bulk-add-users users.csv --plaintext-passwords FILE, or with --no-passwords\n";
+    assert_eq!(told, run);
+    let told = next(&["plan", "bulk-add-users", "users.csv", "--out", "plan.json"]);
+    assert_eq!(
+        told,
+        "next: tenantry apply plan.json --plaintext-passwords FILE, or with --no-passwords\n"
+    );
+    let told = next(&[
+        "plan",
+        "update-account",
+        "--set",
+        "customer=A-1",
+        "--set",
+        "phone=+49 1",
+    ]);
+    assert!(!told.contains("passwords"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn passwords_are_handed_out_to_the_recipients_and_to_nobody_else() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);

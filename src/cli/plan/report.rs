@@ -158,6 +158,10 @@ impl<W: Write + Send> View for PlanText<W> {
         for note in &tail.notes {
             writeln!(out, "note: {note}")?;
         }
+        if tail.sha256.is_none() {
+            writeln!(out, "the file cannot be read to its end, so that this is not all of it")?;
+            return out.flush();
+        }
         let rows = output::counted(totals.rows, "row");
         if self.offline {
             writeln!(

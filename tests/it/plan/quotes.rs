@@ -155,3 +155,21 @@ async fn quotes_in_files_of_one_column_are_held_to_the_same() {
         .json();
     assert_eq!(told["totals"]["change"], 1, "{told:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_ends_early_is_not_counted_as_if_it_were_whole() {
+    let place = Place::with_customer().await;
+    place.write(
+        "users.csv",
+        "customer,user_principal_name,display_name\nA-1,ana@alpha.onmicrosoft.com,Ana\nA-1,bo@alpha.onmicrosoft.com,\"Bo\" Ek\n",
+    );
+    let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(2);
+    assert!(
+        plan.out.contains("the file cannot be read to its end") && !plan.out.contains("to create"),
+        "{plan:#?}"
+    );
+    assert!(
+        plan.err.contains("next: mend the file and plan it again\n"),
+        "{plan:#?}"
+    );
+}
