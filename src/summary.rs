@@ -6,7 +6,7 @@ use crate::delivery::{NotApplied, recorded_format};
 use crate::ledger::{BroughtBy, Counts, Job, JobId, JobState, Parameters, ReplyTo, Undone};
 use crate::moment::rfc3339;
 use crate::receipt::{RECEIPT, rejects_name, results_name};
-use tenantry_jobs::{Undo, rules::RESTORE_WITHIN_MILLIS};
+use tenantry_jobs::{JobKind, Passwords, Undo, find, rules::RESTORE_WITHIN_MILLIS};
 
 /// One JSON object per job; the field names are stable.
 #[derive(Debug, Clone, Serialize)]
@@ -51,6 +51,9 @@ struct ReplyText<'s> {
     idempotency_key: Option<&'s str>,
     /// The job, where it was made of another document than this; `null` where it was made of this one.
     repetition_of: Option<JobId>,
+    /// `none` where users were made, and handed out no passwords; its sender sees no configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passwords: Option<&'static str>,
     #[serde(flatten)]
     summary: &'s JobSummary,
     #[serde(flatten)]
@@ -124,6 +127,12 @@ impl JobSummary {
         }
     }
 
+    /// Whether it made users who got no passwords.
+    fn is_without_passwords(&self) -> bool {
+        let makes_users = |job: &dyn JobKind| job.policy().passwords == Passwords::ForNewUsers;
+        self.counts.applied > 0 && self.parameters.seal_to.is_empty() && find(&self.kind).is_ok_and(makes_users)
+    }
+
     /// As a sender over Redis is told: with the id of the entry that its document came in as, its own key, whether that
     /// repeats another document, and the rows that were not applied where they were asked for.
     pub(crate) fn to_reply(&self, to: &ReplyTo, rows: Option<&NotApplied>) -> String {
@@ -133,6 +142,7 @@ impl JobSummary {
             idempotency_key: to.idempotency_key.as_deref(),
             // A job is called by what it was made of.
             repetition_of: (self.input.name != *name).then_some(self.job),
+            passwords: self.is_without_passwords().then_some("none"),
             summary: self,
             not_applied: rows,
         };

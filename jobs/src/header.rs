@@ -7,12 +7,15 @@
 //!
 //! A header is read for every chunk, not only for every file. So what each name means in each layout is gathered once.
 
+mod told;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use crate::bulk_add_users::templates;
 use crate::model::yes_no;
-use crate::{Column, ExportOf, JobKind, KINDS, Problem, Template, code, directory, export_columns, lists, nearest};
+use crate::{Column, ExportOf, JobKind, KINDS, Problem, Template, code, directory, export_columns, lists};
+use told::{missing, unknown};
 
 /// Where the native columns stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -357,43 +360,6 @@ pub fn reads_as_phone(cell: &str) -> bool {
     let is_between = |c: char| matches!(c, '+' | '-' | '/' | '(' | ')' | '.' | '\'') || is_blank(c);
     let is_phone = digits > ROOM || (digits > 0 && value.contains('+'));
     is_phone && value.chars().all(|c| c.is_ascii_digit() || is_between(c))
-}
-
-fn unknown(job: &dyn JobKind, template: Option<&'static Template>, index: usize, cell: &str) -> Problem {
-    let wanted = key(cell);
-    if wanted.is_empty() {
-        let expected = format!("a name for column {}, or no such column", index + 1);
-        return Problem::new(code::UNKNOWN_COLUMN, "", "", expected);
-    }
-    let of_template = template.map_or(&[][..], |template| template.columns);
-    let names = job
-        .columns()
-        .iter()
-        .map(|column| column.name)
-        .chain(of_template.iter().map(|(name, _)| *name));
-    let keyed: Vec<(String, &str)> = names.map(|name| (key(name), name)).collect();
-    let near = nearest(&wanted, keyed.iter().map(|(key, _)| key.as_str()));
-    let suggestion = near
-        .and_then(|near| keyed.iter().find(|(key, _)| key == near))
-        .map(|(_, name)| *name);
-    let layout = template.map_or(String::new(), |template| {
-        format!(" or of the template {}", template.name)
-    });
-    let expected = format!(
-        "a column of {}{layout}; a name that begins with `_` is ignored",
-        job.kind()
-    );
-    Problem::new(code::UNKNOWN_COLUMN, "", cell.trim(), expected).suggest(suggestion)
-}
-
-fn missing(name: &'static str, template: Option<&'static Template>) -> Problem {
-    let named = template.and_then(|template| template.columns.iter().find(|(_, native)| *native == Some(name)));
-    let expected = match (name, named) {
-        ("customer", _) => "a column `customer`, or --customer X for the whole file".to_owned(),
-        (_, Some((header, _))) => format!("a column `{header}`"),
-        (name, None) => format!("a column `{name}`"),
-    };
-    Problem::new(code::MISSING_COLUMN, name, "", expected)
 }
 
 /// The part of a header cell that counts. Entra's headers carry the property's name in brackets, and

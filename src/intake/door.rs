@@ -296,7 +296,7 @@ impl Places {
         };
         let mut reason = Reason::new(path, &problem.code, &problem.value, expected).suggest(problem.suggestion.clone());
         reason.line = self.line(fault.line);
-        reason.subject = fault.subject.clone();
+        reason.subject.clone_from(&fault.subject);
         reason
     }
 

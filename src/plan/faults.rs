@@ -140,7 +140,7 @@ impl FaultLog {
             if !self.columns.insert(fault.problem.column.clone()) {
                 return Ok(());
             }
-            (fault.row, fault.line) = (0, header_line);
+            (fault.row, fault.line, fault.subject) = (0, header_line, None);
             fault.problem.value.clear();
         }
         self.count += 1;

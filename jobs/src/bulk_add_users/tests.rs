@@ -113,6 +113,20 @@ fn single_problems() {
     );
     check(&[("country", "Narnia")], &[]);
     check(&[("country", "Nar\u{7}nia")], &["bad-character country Nar\u{7}nia"]);
+    // A telephone has a digit, and a name is no date and lacks no letter.
+    for column in ["office_phone", "mobile_phone", "fax"] {
+        for no_number in ["-", "TRUE", "(leer)", "ask"] {
+            check(&[(column, no_number)], &[&format!("invalid {column} {no_number}")]);
+        }
+        check(&[(column, "ext. 5")], &[]);
+        check(&[(column, "٠١٥٥")], &[]);
+    }
+    check(&[("city", "2026-03-05")], &["error-cell city 2026-03-05"]);
+    check(&[("display_name", "5-Mar")], &["error-cell display_name 5-Mar"]);
+    check(&[("display_name", "May 5")], &[]);
+    check(&[("last_name", "Mu?oz")], &["bad-character last_name Mu?oz"]);
+    check(&[("first_name", "Jos?")], &["bad-character first_name Jos?"]);
+    check(&[("display_name", "Any questions?")], &[]);
     // A secret is never shown.
     check(&[("password", "Hun\0ter2")], &["bad-character password "]);
 }

@@ -23,7 +23,12 @@ pub(crate) fn field<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize, 
             let before = faults.count();
             let number = faults.line(row, column, longest(field));
             if !number.is_empty() && faults.count() == before && !number.chars().any(char::is_numeric) {
-                faults.add(column, code::INVALID, number, "a phone number like `+49 89 1234567`");
+                faults.add(
+                    column,
+                    code::INVALID,
+                    number,
+                    "a phone number like `+49 89 1234567`; leave the cell empty if there is none",
+                );
             }
             number
         }

@@ -1,7 +1,7 @@
 //! What spreadsheets write instead of a value: that it could not be reckoned, in the language of whoever calculates, or that
 //! there is no room to show it. As the display text gets into files that are saved as CSV, nothing else tells it from a value.
 
-/// In English, and in every language whose Excel has words of its own. LibreOffice and Google have the same and a few more.
+/// In English, and in every language whose Excel has words of its own. `LibreOffice` and Google have the same and a few more.
 #[rustfmt::skip]
 const ERRORS: &[&str] = &[
     // English, which Chinese, Japanese, Korean and other editions write as well.
@@ -51,10 +51,10 @@ pub(super) fn is_error(text: &str) -> bool {
     (!marked.is_empty() && marked.bytes().all(|byte| byte == b'#')) || ERRORS.iter().any(|error| is_same(error, text))
 }
 
-/// `Err:502`, as LibreOffice writes what it has no word for.
+/// `Err:502`, as `LibreOffice` writes what it has no word for.
 fn is_numbered(text: &str) -> bool {
-    let number = ["Err:", "Fehler:", "Erreur :", "Errore:"].iter();
-    let number = number.filter_map(|word| text.strip_prefix(word)).next();
+    let mut words = ["Err:", "Fehler:", "Erreur :", "Errore:"].iter();
+    let number = words.find_map(|word| text.strip_prefix(word));
     number.is_some_and(|number| number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 

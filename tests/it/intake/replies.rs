@@ -84,6 +84,12 @@ on_both! {
         assert!(drain(&place, server, &desk, "").await);
         let refused = told(&mut desk, &one).await.remove(1);
         assert_eq!((&refused["entry"], &refused["reasons"][0]["code"]), (&json!(other), &json!("key-reused")));
+        // Users who were made without passwords are said to be; jobs of other kinds say nothing of them.
+        let user = json!({ "customer": "A-1", "user_principal_name": "new@alpha.onmicrosoft.com", "display_name": "New" });
+        send(&mut desk, &json!({ "kind": "bulk-add-users", "rows": [user], "reply_to": three })).await;
+        assert!(drain(&place, server, &desk, "").await);
+        let answered = told(&mut desk, &three).await;
+        assert_eq!((answered[0].get("passwords"), &answered[2]["passwords"]), (None, &json!("none")), "{answered:?}");
     }
 
     async fn documents_of_the_same_content_are_all_answered_each_with_its_own_key_and_rows(place: Place) {

@@ -68,6 +68,7 @@ async fn are_told(env: &StoreUnderTest, kind: &str, rows: &str, unkept: &[&str])
     let mut told = Vec::new();
     let each = &mut |fault: &RowFault| {
         assert!(fault.problem.expected.contains("--ignore-not-kept"), "{fault}");
+        assert_eq!(fault.subject, None, "it is of the column, and of no row");
         told.push((fault.row, fault.line, fault.problem.column.clone()));
         Ok(())
     };
