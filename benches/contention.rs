@@ -17,6 +17,8 @@
 
 #[path = "contention/backlog.rs"]
 mod backlog;
+#[path = "contention/history.rs"]
+mod history;
 #[path = "contention/office.rs"]
 mod office;
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use tenantry::testing::submit::Submitted;
 use tenantry_foundation::clock::Clock;
 use tenantry_foundation::db::DbError;
-use tenantry_ledger::{Cause, Claim, Closing, Job, JobState, Ledger, Parameters, StoreName, closing, fence};
+use tenantry_ledger::{Cause, Claim, Closing, Job, JobFilter, JobState, Ledger, Parameters, StoreName, closing, fence};
 
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, claimant, on_both, tables};
 
@@ -176,6 +176,41 @@ on_both! {
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_some());
         assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1);
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_none());
+    }
+
+    async fn lists_of_a_state_or_kind_are_those_jobs_of_the_whole_list_newest_first(place: Place) {
+        let ledger = place.ledger().await;
+        let list = |state: Option<JobState>, kind: Option<&str>, limit| {
+            let filter = JobFilter { state, kind: kind.map(str::to_owned), limit };
+            let ledger = ledger.clone();
+            async move { ledger.jobs(filter).await.expect("listed") }
+        };
+        let seqs = |jobs: Vec<Job>| jobs.iter().map(|job| job.seq).collect::<Vec<_>>();
+        for round in 0..3 {
+            let cancelled = queued(&ledger, 10 + round).await;
+            ledger.cancel(cancelled.seq, &by("tester")).await.expect("cancelled");
+            let paused = queued(&ledger, 20 + round).await;
+            ledger.pause(&paused, &by("tester")).await.expect("asked").done().expect("paused");
+            queued(&ledger, 30 + round).await;
+            ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
+            queued(&ledger, 40 + round).await;
+        }
+        let all = list(None, None, 100).await;
+        let states = ["queued", "running", "retryable", "paused", "completed", "failed", "cancelled", "awaiting-approval"];
+        assert!(all.iter().any(|job| job.state == JobState::Running) && all.iter().any(|job| job.state == JobState::Queued));
+        let mut seen = 0;
+        for state in states {
+            let state = JobState::named(state).expect("a state");
+            for kind in [None, Some("add-customer"), Some("bulk-add-users"), Some("set-seats")] {
+                for limit in [1, 2, 100] {
+                    let of: Vec<Job> = all.iter().filter(|job| job.state == state && kind.is_none_or(|kind| job.kind == kind)).take(limit).cloned().collect();
+                    seen += of.len();
+                    assert_eq!(seqs(list(Some(state), kind, limit as u64).await), seqs(of), "{state:?} {kind:?} {limit}");
+                }
+            }
+        }
+        assert!(seen > 30, "{seen}");
+        assert_eq!(seqs(list(None, Some("add-customer"), 2).await), seqs(all.iter().filter(|job| job.kind == "add-customer").take(2).cloned().collect()));
     }
 
     async fn names_of_another_store_are_kept_as_they_were_seen_last(place: Place) {

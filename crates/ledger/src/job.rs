@@ -228,15 +228,16 @@ const BY_END: i64 = 10_000;
 
 /// The word for where a job stands. What is to be gone on with is queued again while nobody holds a lease on any of it, however
 /// whoever did has left.
-fn state(now: i64) -> String {
+fn state(now: &str) -> String {
     format!(
         "CASE WHEN j.state = 'running' AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq
-           AND (c.state = 'waiting' OR (c.state = 'running' AND c.lease_until >= {now})))
+           AND (c.state = 'waiting' OR (c.state = 'running' AND c.lease_until >= CAST({now} AS BIGINT))))
          THEN 'queued' ELSE j.state END"
     )
 }
 
-fn select(now: i64) -> String {
+/// The beginning of a query for jobs, `now` being the parameter for the time.
+fn select(now: &str) -> String {
     format!("SELECT j.seq, j.id, j.kind, j.parameters, {},{SELECTED}", state(now))
 }
 
@@ -285,8 +286,8 @@ impl Ledger {
         let now = self.clock.now_millis();
         self.db
             .read(move |tx| {
-                let ids: Vec<Vec<Value>> = ids.iter().map(|id| vec![id.to_string().into()]).collect();
-                let found = tx.query_each(&format!("{} WHERE j.id = $1", select(now)), &ids)?;
+                let ids: Vec<Vec<Value>> = ids.iter().map(|id| vec![id.to_string().into(), now.into()]).collect();
+                let found = tx.query_each(&format!("{} WHERE j.id = $1", select("$2")), &ids)?;
                 let jobs = found
                     .iter()
                     .map(|rows| rows.first().map(|row| read_job(row, now)).transpose());
@@ -314,17 +315,18 @@ impl Ledger {
         let (found, removed) = self
             .db
             .read(move |tx| {
-                let mut found = tx.query(&format!("{} WHERE j.id = $1", select(now)), &[wanted.as_str().into()])?;
+                let exactly = format!("{} WHERE j.id = $1", select("$2"));
+                let mut found = tx.query(&exactly, &[wanted.as_str().into(), now.into()])?;
                 if found.is_empty() {
                     found = tx.query(
-                        &begins_with(tx.dialect(), now),
-                        &[wanted.as_str().into(), after(&wanted).into()],
+                        &begins_with(tx.dialect()),
+                        &[wanted.as_str().into(), after(&wanted).into(), now.into()],
                     )?;
                 }
                 if found.is_empty() {
                     let sql = format!(
                         "{} WHERE j.seq > $2 AND j.id LIKE $1 ORDER BY j.seq DESC LIMIT 5",
-                        select(now)
+                        select("$3")
                     );
                     let newest = tx.query_first("SELECT MAX(seq) FROM jobs", &[])?;
                     let newest = newest
@@ -332,7 +334,10 @@ impl Ledger {
                         .transpose()?
                         .flatten()
                         .unwrap_or_default();
-                    found = tx.query(&sql, &[format!("%{wanted}").into(), (newest - BY_END).into()])?;
+                    found = tx.query(
+                        &sql,
+                        &[format!("%{wanted}").into(), (newest - BY_END).into(), now.into()],
+                    )?;
                 }
                 let jobs = found.iter().map(|row| with_files(tx, read_job(row, now)?));
                 let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
@@ -360,20 +365,10 @@ impl Ledger {
         let now = self.clock.now_millis();
         self.db
             .read(move |tx| {
-                let sql = format!(
-                    "{} WHERE j.state <> 'planned' AND ($1 = '' OR {} = $1) AND ($2 = '' OR j.kind = $2)
-                     ORDER BY j.seq DESC LIMIT $3",
-                    select(now),
-                    state(now)
-                );
-                let text = |filter: Option<String>| Value::Text(filter.unwrap_or_default());
+                let state = filter.state.map_or("", JobState::as_str);
                 let found = tx.query(
-                    &sql,
-                    &[
-                        filter.state.map_or("", JobState::as_str).into(),
-                        text(filter.kind),
-                        filter.limit.into(),
-                    ],
+                    &newest(filter.state, filter.limit),
+                    &[state.into(), filter.kind.unwrap_or_default().into(), now.into()],
                 )?;
                 found.iter().map(|row| read_job(row, now)).collect()
             })
@@ -381,15 +376,49 @@ impl Ledger {
     }
 }
 
-/// Jobs whose id is from `$1` on and before `$2`, byte by byte, so that an index finds them.
-fn begins_with(dialect: Dialect, now: i64) -> String {
+/// The newest jobs in state `$1`, or any, and of kind `$2`, if that is not empty; `$3` is the time.
+///
+/// Whatever is rare among the jobs of years has an index of its own and is asked for by it, and how many are wanted is written
+/// out: otherwise a plan may come of it that reads all jobs.
+fn newest(wanted: Option<JobState>, limit: u64) -> String {
+    let among = match wanted {
+        Some(JobState::Queued | JobState::Running | JobState::Retryable) => {
+            "SELECT seq FROM jobs WHERE state IN ('queued', 'running', 'retryable') AND cancel_requested = 0
+             UNION ALL SELECT seq FROM jobs WHERE cancel_requested = 1 AND finished_at IS NULL"
+        }
+        Some(JobState::AwaitingApproval) => "SELECT seq FROM jobs WHERE state = 'awaiting-approval'",
+        Some(JobState::Paused) => "SELECT seq FROM jobs WHERE state = 'paused'",
+        Some(JobState::Failed | JobState::Cancelled) => {
+            "SELECT seq FROM jobs WHERE state IN ('failed', 'cancelled') AND state = $1 AND ($2 = '' OR kind = $2)"
+        }
+        Some(JobState::Completed | JobState::Planned) | None => {
+            "SELECT seq FROM jobs WHERE state <> 'planned' AND ($1 = '' OR state = $1) AND ($2 = '' OR kind = $2)"
+        }
+    };
+    // Open jobs are not many, and their state is not all that is in the record.
+    let (some, all) = match wanted {
+        Some(JobState::Failed | JobState::Cancelled | JobState::Completed | JobState::Planned) | None => {
+            (format!(" ORDER BY seq DESC LIMIT {limit}"), String::new())
+        }
+        Some(_) => (String::new(), format!(" LIMIT {limit}")),
+    };
+    format!(
+        "WITH among AS MATERIALIZED ({among}{some}) {} JOIN among ON among.seq = j.seq
+         WHERE ($1 = '' OR {} = $1) AND ($2 = '' OR j.kind = $2) ORDER BY j.seq DESC{all}",
+        select("$3"),
+        state("$3"),
+    )
+}
+
+/// Jobs whose id is from `$1` on and before `$2`, at the time `$3`, byte by byte, so that an index finds them.
+fn begins_with(dialect: Dialect) -> String {
     let id = match dialect {
         Dialect::Sqlite => "j.id",
         Dialect::Postgres => "j.id COLLATE \"C\"",
     };
     format!(
         "{} WHERE {id} >= $1 AND {id} < $2 ORDER BY j.seq DESC LIMIT 5",
-        select(now)
+        select("$3")
     )
 }
 

@@ -7,8 +7,9 @@ use tenantry_ledger::Ledger;
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
 /// What schema 10 to 25 have added, taken away again.
-const WITHOUT_KEYS: [&str; 35] = [
+const WITHOUT_KEYS: [&str; 36] = [
     "DROP TABLE removals",
+    "DROP INDEX jobs_unwell",
     "DROP TABLE store_names",
     "DROP TABLE drops",
     "DROP TABLE folders",

@@ -4,3 +4,5 @@ CREATE TABLE removals (
   input BIGINT,
   rows BIGINT NOT NULL
 );
+-- What people look for among the jobs of years, and is rare.
+CREATE INDEX jobs_unwell ON jobs (seq) WHERE state IN ('failed', 'cancelled');
