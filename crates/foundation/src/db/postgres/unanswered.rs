@@ -9,14 +9,14 @@ use std::task::Poll;
 use crate::db::DbError;
 use futures::future::join_all;
 
-type Answer = Pin<Box<dyn Future<Output = Result<(), DbError>> + Send>>;
+type OwedAnswer = Pin<Box<dyn Future<Output = Result<(), DbError>> + Send>>;
 
 /// Statements that go along with the next one at most. `join_all` begins so many in their order.
 const MOST: usize = 24;
 
 /// Statements in the order in which they are to be sent.
 #[derive(Default)]
-pub(super) struct Unanswered(Vec<Answer>);
+pub(super) struct Unanswered(Vec<OwedAnswer>);
 
 impl Unanswered {
     pub(super) fn push(&mut self, statement: impl Future<Output = Result<(), DbError>> + Send + 'static) {
