@@ -25,10 +25,28 @@ use std::future::Future;
 use serde::Serialize;
 
 use crate::ledger::{JobId, JobState};
+use crate::submit::Turn;
 use tenantry_jobs::{Subject, clip, did_you_mean};
 
 pub use document::JobDocument;
 pub use door::LedgerDoor;
+
+/// How jobs are handed in.
+#[derive(Clone)]
+pub struct Handing {
+    /// Whether they may have been handed in before, and nobody knows why that came to nothing.
+    pub again: bool,
+    /// When they may be recorded.
+    pub turn: Turn,
+}
+
+impl Handing {
+    /// For the first time, after no others.
+    pub const FIRST: Self = Self {
+        again: false,
+        turn: Turn::NOW,
+    };
+}
 
 /// Where jobs are handed in.
 pub trait Door: Send + Sync + 'static {
@@ -50,6 +68,7 @@ pub trait Door: Send + Sync + 'static {
     fn submit_all(
         &self,
         documents: Vec<(JobDocument, String)>,
+        _handing: Handing,
     ) -> impl Future<Output = Vec<Result<Accepted, Refusal>>> + Send {
         async move {
             let mut submitted = Vec::with_capacity(documents.len());

@@ -4,6 +4,7 @@
 //! is next, a large chunk or many small ones at a time, until nothing is left. The sweep rings for what nobody was told of (a lost
 //! ticket, a lease that ran out, a retry that is due), so losing the whole queue costs one sweep interval.
 //!
+//! - `at_once`: jobs that are carried out as they come in.
 //! - `chunk`: what was claimed together, from spool to closed.
 //! - `deliver`: results whose writer died.
 //! - `ended`: what is said and counted of chunks and jobs that have ended.
@@ -12,12 +13,14 @@
 //! - `held`: the leases in hand and their heartbeat.
 //! - `outage`: when the ledger was away.
 //! - `remote`: rows carried out by a store that is no database.
+//! - `replies`: submitters told how their jobs ended.
 //! - `retry`: when a chunk that came to nothing is tried again; pure.
 //! - `sign`: signs of life.
 //! - `sync`: rows that copy from another store.
 //! - `sweep`: everything that happens because time passes.
 //! - `turns`: chunks that change the same customers.
 
+mod at_once;
 mod chunk;
 mod deliver;
 mod ended;
@@ -26,6 +29,7 @@ mod failure;
 mod held;
 mod outage;
 mod remote;
+mod replies;
 pub(crate) mod retry;
 mod sign;
 mod sweep;
@@ -36,7 +40,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +55,7 @@ use crate::receipt::Form;
 use crate::store::Stores;
 use held::HeldChunks;
 use outage::LedgerOutage;
+use replies::ToBeTold;
 use retry::RetryPolicy;
 use tenantry_jobs::Undo;
 use tracing::Instrument;
@@ -114,8 +119,7 @@ pub struct Runner {
     outage: Arc<LedgerOutage>,
     /// Held while results are written that others have left.
     delivering: Arc<Mutex<()>>,
-    /// Told when a job has ended here.
-    ended: Arc<Notify>,
+    told: Arc<ToBeTold>,
     /// Why this worker cannot go on.
     broken: Arc<OnceLock<DbError>>,
     metrics: Arc<Metrics>,
@@ -156,7 +160,7 @@ impl Runner {
             turns: Arc::default(),
             outage: Arc::default(),
             delivering: Arc::default(),
-            ended: Arc::default(),
+            told: Arc::default(),
             broken: Arc::default(),
         }
     }

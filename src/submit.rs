@@ -6,18 +6,28 @@
 //! and the queue is rung.
 //!
 //! Submissions that are handed in together are looked up together and, as far as each is one block, recorded in one transaction,
-//! in their order. What is wrong with one of them is its own: the others are none the worse.
+//! in their order. What is wrong with one of them is its own: the others are none the worse. A worker that takes them in carries them
+//! out in that very transaction where it may ([`Hand`]).
 //!
 //! - `spooling`: where the blocks of one submission go.
 
 mod spooling;
 
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
 use tenantry_jobs::JobKind;
 use thiserror::Error;
+use tokio::sync::oneshot;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Origin, Parameters, ReplyTo, WholeJob};
+use crate::ledger::{
+    Actor, AtOnce, Commit, Committed, DoneAtOnce, Draft, JobId, Ledger, NewJob, Origin, Parameters, RecordedJobs,
+    ReplyTo, WholeJob,
+};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
     Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, PlanInput, Planning, RowSource, Totals, Whole,
@@ -127,6 +137,49 @@ impl From<KeepError> for SubmitError {
     }
 }
 
+/// The hand of a worker that takes submissions in, and carries out in the transaction that records them what it may.
+pub trait Hand: Send + Sync {
+    /// How many rows of the job there are to be carried out so, if it may be.
+    fn takes(&self, job: &WholeJob) -> Option<u64>;
+
+    /// Jobs, and rows of them, that are carried out in one transaction at most.
+    fn most(&self) -> (usize, u64);
+
+    /// Takes a place for them, until it is dropped; `None` if the worker may have nothing else in hand now.
+    fn begin(&self) -> BoxFuture<'_, Option<Box<dyn Send>>>;
+
+    /// What carries them out.
+    fn worker(&self) -> Arc<dyn AtOnce>;
+
+    /// Jobs have ended; that has been going on since then.
+    fn done(&self, done: DoneAtOnce, since: Instant);
+}
+
+/// The turn of submissions that are read and planned beside others, and recorded after them.
+#[derive(Clone)]
+pub struct Turn(Option<Shared<oneshot::Receiver<()>>>);
+
+/// Lets the next turn come when it is dropped.
+pub struct TurnEnd(#[expect(dead_code, reason = "it is there to be dropped")] oneshot::Sender<()>);
+
+impl Turn {
+    /// Of submissions that come after no others.
+    pub const NOW: Self = Self(None);
+
+    /// The turn that comes once what is returned with it was dropped.
+    pub fn after() -> (TurnEnd, Self) {
+        let (end, ended) = oneshot::channel();
+        (TurnEnd(end), Self(Some(ended.shared())))
+    }
+
+    async fn comes(&mut self) {
+        if let Some(ended) = self.0.take() {
+            // The end sends nothing.
+            let _ = ended.await;
+        }
+    }
+}
+
 /// Takes submissions into one ledger.
 pub struct Submitter<'s> {
     /// Where jobs are recorded.
@@ -137,6 +190,8 @@ pub struct Submitter<'s> {
     pub queue: &'s Queue,
     /// What submissions are held to.
     pub rules: &'s Rules,
+    /// Whether a worker takes them in, that may carry them out at once.
+    pub hand: Option<&'s dyn Hand>,
 }
 
 /// A submission whose header was recognised.
@@ -170,17 +225,17 @@ impl Submitter<'_> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Submitted, SubmitError> {
         let opened = self.open(submission).await?;
-        let mut submitted = self.submit_opened(vec![Ok(opened)], progress).await;
+        let mut submitted = self.submit_opened(vec![Ok(opened)], Turn::NOW, progress).await;
         submitted.pop().unwrap_or_else(|| Err(lost().into()))
     }
 
-    /// Takes several submissions, recorded in their order. What became of each.
-    pub async fn submit_all(&self, submissions: Vec<Submission>) -> Vec<Result<Submitted, SubmitError>> {
+    /// Takes several submissions, recorded in their order when it is their turn. What became of each.
+    pub async fn submit_all(&self, submissions: Vec<Submission>, turn: Turn) -> Vec<Result<Submitted, SubmitError>> {
         let mut opened = Vec::with_capacity(submissions.len());
         for submission in submissions {
             opened.push(self.open(submission).await);
         }
-        self.submit_opened(opened, &|_| ()).await
+        self.submit_opened(opened, turn, &|_| ()).await
     }
 
     async fn open(&self, submission: Submission) -> Result<Opened, SubmitError> {
@@ -238,6 +293,7 @@ impl Submitter<'_> {
     async fn submit_opened(
         &self,
         mut opened: Vec<Result<Opened, SubmitError>>,
+        turn: Turn,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Vec<Result<Submitted, SubmitError>> {
         let mut plannings: Vec<&mut Planning> = opened.iter_mut().flatten().map(|one| &mut one.planning).collect();
@@ -245,7 +301,7 @@ impl Submitter<'_> {
             let fail = |one: Result<Opened, SubmitError>| one.and_then(|_| Err(error.clone().into()));
             return opened.into_iter().map(fail).collect();
         }
-        let mut recording = Recording::new(self);
+        let mut recording = Recording::new(self, turn);
         for one in opened {
             let planned = match one {
                 // Boxed, as it is large and would be carried in every future around it.
@@ -390,11 +446,13 @@ struct Recording<'s> {
     submitted: Vec<Result<Submitted, SubmitError>>,
     /// Those that come next, and are not recorded yet.
     whole: Vec<WholeJob>,
+    turn: Turn,
 }
 
 impl<'s> Recording<'s> {
-    fn new(submitter: &'s Submitter<'s>) -> Self {
+    fn new(submitter: &'s Submitter<'s>, turn: Turn) -> Self {
         Self {
+            turn,
             submitter,
             submitted: Vec::new(),
             whole: Vec::new(),
@@ -404,27 +462,47 @@ impl<'s> Recording<'s> {
     /// Records those that are to be recorded whole, and rings for them. Before any job that comes after them is begun, so that
     /// the numbers of jobs are in the order in which they were handed in.
     async fn whole_so_far(&mut self) {
-        let ledger = self.submitter.ledger;
-        let jobs = std::mem::take(&mut self.whole);
-        if jobs.is_empty() {
-            return;
+        self.turn.comes().await;
+        let mut jobs = std::mem::take(&mut self.whole);
+        while !jobs.is_empty() {
+            let rest = match self.submitter.hand {
+                None => Vec::new(),
+                Some(hand) => jobs.split_off(together(hand, &jobs)),
+            };
+            self.record(jobs).await;
+            jobs = rest;
         }
-        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
-        let recorded = ledger.record_all(jobs.clone()).await;
-        match recorded {
+    }
+
+    /// Records jobs in one transaction, carried out if they may be.
+    async fn record(&mut self, jobs: Vec<WholeJob>) {
+        let ledger = self.submitter.ledger;
+        if let Some(hand) = self.submitter.hand
+            && jobs.first().is_some_and(|job| hand.takes(job).is_some())
+            && let Some(place) = hand.begin().await
+        {
+            let since = Instant::now();
+            match ledger.record_at_once(jobs.clone(), hand.worker()).await {
+                Ok(RecordedJobs { committed, done }) => {
+                    crate::failpoint::hit("after-record");
+                    let is_queued = done.claims.is_empty();
+                    hand.done(done, since);
+                    drop(place);
+                    return self.add_all(&jobs, committed, is_queued).await;
+                }
+                // Whether it took effect is unknown; who brought them brings them again.
+                Err(error @ DbError::Unavailable(_)) => {
+                    return self.submitted.extend(jobs.iter().map(|_| Err(error.clone().into())));
+                }
+                Err(error) => {
+                    tracing::debug!(jobs = jobs.len(), %error, "jobs could not be carried out at once and are queued");
+                }
+            }
+        }
+        match ledger.record_all(jobs.clone()).await {
             Ok(committed) => {
                 crate::failpoint::hit("after-record");
-                let new = ids.iter().zip(&committed).filter(|(_, one)| **one == Committed::Queued);
-                let mut tickets = new.clone().count().min(TICKETS_TOGETHER);
-                for (id, committed) in ids.iter().zip(committed) {
-                    let is_new = committed == Committed::Queued;
-                    self.add(
-                        *id,
-                        if is_new { std::mem::take(&mut tickets) } else { 0 },
-                        Ok(committed),
-                    )
-                    .await;
-                }
+                self.add_all(&jobs, committed, true).await;
             }
             // What is wrong with one of them is not the others'.
             Err(error) if jobs.len() > 1 && !error.passes() => {
@@ -436,7 +514,20 @@ impl<'s> Recording<'s> {
                     self.add(id, 1, committed).await;
                 }
             }
-            Err(error) => self.submitted.extend(ids.iter().map(|_| Err(error.clone().into()))),
+            Err(error) => self.submitted.extend(jobs.iter().map(|_| Err(error.clone().into()))),
+        }
+    }
+
+    /// Adds what became of jobs that were recorded together, and rings for those that are new, if they are queued.
+    async fn add_all(&mut self, jobs: &[WholeJob], committed: Vec<Committed>, is_queued: bool) {
+        let new = committed.iter().filter(|one| is_queued && **one == Committed::Queued);
+        let mut tickets = new.count().min(TICKETS_TOGETHER);
+        for (job, committed) in jobs.iter().zip(committed) {
+            let rung = match committed {
+                Committed::Queued => std::mem::take(&mut tickets),
+                _ => 0,
+            };
+            self.add(job.id, rung, Ok(committed)).await;
         }
     }
 
@@ -444,7 +535,9 @@ impl<'s> Recording<'s> {
     async fn add(&mut self, job: JobId, tickets: usize, committed: Result<Committed, DbError>) {
         self.submitted.push(match committed {
             Ok(Committed::Queued) => {
-                self.submitter.queue.ring(job, tickets).await;
+                if tickets > 0 {
+                    self.submitter.queue.ring(job, tickets).await;
+                }
                 Ok(Submitted::Queued(job))
             }
             Ok(Committed::AwaitingApproval) => Ok(Submitted::AwaitingApproval(job)),
@@ -454,6 +547,29 @@ impl<'s> Recording<'s> {
             Err(error) => Err(error.into()),
         });
     }
+}
+
+/// How many of the jobs, from the first one on, are recorded in one transaction: as many as the hand can carry out together, or all
+/// before the next one that it takes.
+fn together(hand: &dyn Hand, jobs: &[WholeJob]) -> usize {
+    let (most, mut room) = hand.most();
+    let mut count = 0;
+    for job in jobs {
+        let fits = match (hand.takes(job), hand.takes(&jobs[0])) {
+            (Some(rows), Some(_)) => {
+                let left = room.checked_sub(rows);
+                room = left.unwrap_or(room);
+                count < most && left.is_some()
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        if !fits {
+            break;
+        }
+        count += 1;
+    }
+    count.max(1)
 }
 
 fn lost() -> DbError {

@@ -67,7 +67,7 @@ pub mod runner {
 
 /// The one door.
 pub mod submit {
-    pub use crate::submit::{Rules, Submission, SubmitError, Submitted, Submitter};
+    pub use crate::submit::{Hand, Rules, Submission, SubmitError, Submitted, Submitter, Turn};
 }
 
 /// The job that takes another one back.

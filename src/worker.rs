@@ -50,7 +50,8 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
     let runner = service.runner(Scope::All, options.concurrency);
     let beside = TaskTracker::new();
     if let (Queue::Redis(redis), true) = (&service.queue, options.inbox) {
-        beside.spawn(inbox::serve(redis.clone(), LedgerDoor::new(service), stop.clone()));
+        let door = LedgerDoor::new(service).to(Arc::new(runner.clone()));
+        beside.spawn(inbox::serve(redis.clone(), door, stop.clone()));
     }
     beside.spawn(options.folders.clone().serve(service.clone(), stop.clone()));
     if let Some(store) = service.stores.remote.clone() {

@@ -66,6 +66,7 @@ impl Office {
             stores: &stores,
             queue: &queue,
             rules: &rules,
+            hand: None,
         };
         let submitted = submitter.submit(submission, &|_| ()).await.unwrap();
         assert!(matches!(submitted, Submitted::Queued(_)), "{kind} was not queued");

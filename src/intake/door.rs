@@ -1,16 +1,18 @@
 //! The ledger's door, as intakes see it: a document becomes a submission, and the many ways a submission can
 //! fail become the two that matter to an intake.
 
+use std::sync::Arc;
+
 use tenantry_jobs::Problem;
 
-use super::{Accepted, Door, JobDocument, Reason, Refusal};
+use super::{Accepted, Door, Handing, JobDocument, Reason, Refusal};
 use crate::intake::document::{JobRows, code};
 use crate::ledger::{Actor, Job, JobState, ReplyTo, Via};
 use crate::metrics::EntryFault;
 use crate::plan::{PlanError, RowFault, RowSource};
 use crate::queue::Queue;
 use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
-use crate::submit::{self, SubmitError, Submitted};
+use crate::submit::{self, Hand, SubmitError, Submitted};
 use crate::summary::JobSummary;
 
 /// Faults told of one by one.
@@ -23,6 +25,7 @@ const NOBODY: &str = "inbox";
 pub struct LedgerDoor {
     service: Service,
     from: From,
+    hand: Option<Arc<dyn Hand>>,
 }
 
 /// Whose documents come in.
@@ -40,6 +43,16 @@ impl LedgerDoor {
         Self {
             service: service.clone(),
             from: From::Inbox,
+            hand: None,
+        }
+    }
+
+    /// The same, to a worker that may carry out at once what comes in.
+    #[must_use]
+    pub fn to(self, hand: Arc<dyn Hand>) -> Self {
+        Self {
+            hand: Some(hand),
+            ..self
         }
     }
 
@@ -48,6 +61,7 @@ impl LedgerDoor {
         Self {
             service: service.clone(),
             from: From::Command(by, passwords),
+            hand: None,
         }
     }
 
@@ -71,7 +85,11 @@ impl LedgerDoor {
 
 impl Door for LedgerDoor {
     async fn submit(&self, document: JobDocument, default_key: String) -> Result<Accepted, Refusal> {
-        let mut submitted = self.submit_all(vec![(document, default_key)]).await;
+        let again = Handing {
+            again: true,
+            ..Handing::FIRST
+        };
+        let mut submitted = self.submit_all(vec![(document, default_key)], again).await;
         let lost = || Err(Refusal::Unavailable("nothing is known of it".to_owned()));
         submitted.pop().unwrap_or_else(lost)
     }
@@ -80,14 +98,20 @@ impl Door for LedgerDoor {
         document.rows.is_small() && self.service.stores.of(document.kind).is_none()
     }
 
-    async fn submit_all(&self, documents: Vec<(JobDocument, String)>) -> Vec<Result<Accepted, Refusal>> {
+    async fn submit_all(
+        &self,
+        documents: Vec<(JobDocument, String)>,
+        handing: Handing,
+    ) -> Vec<Result<Accepted, Refusal>> {
         let (mut handed, mut requests) = (Vec::with_capacity(documents.len()), Vec::with_capacity(documents.len()));
         for (document, default_key) in documents {
             let (one, by, request) = self.handed(document, default_key);
             handed.push(one);
             requests.push((by, request));
         }
-        let submitted = self.service.submit_all(requests).await;
+        // What a worker may have died over is recorded before anything is done.
+        let hand = self.hand.as_deref().filter(|_| !handing.again);
+        let submitted = self.service.submit_all(requests, hand, handing.turn).await;
         let known = submitted.iter().filter_map(|one| match one {
             Ok(Submitted::AwaitingApproval(job) | Submitted::Same(job)) => Some(*job),
             _ => None,

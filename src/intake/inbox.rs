@@ -8,7 +8,7 @@
 //! takes it up again. So an entry may come to the door twice; the door knows it by its key.
 //!
 //! Whatever has come in is taken together, up to a bound: a lone entry waits for nobody, and a backlog is read, planned,
-//! recorded and taken off many at a time, in the order of the stream.
+//! recorded and taken off many at a time, in the order of the stream. While some are recorded, the next ones are read and planned.
 //!
 //! A worker shows that it still has an entry in hand, so that a slow one is not taken from it. Nothing ends
 //! the reading: not a lost connection, not a flushed server, not an entry that is no document.
@@ -17,17 +17,21 @@ mod entries;
 mod fate;
 mod trouble;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt};
 use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::document::{DocumentSender, code};
-use super::{Accepted, Door, JobDocument, Reason, Refusal};
+use super::{Accepted, Door, Handing, JobDocument, Reason, Refusal};
 use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
+use crate::submit::{Turn, TurnEnd};
 use entries::Entry;
 use trouble::{Trouble, WithoutRoom};
 
@@ -50,9 +54,13 @@ const MOST: usize = 512;
 const BYTES_AT_ONCE: usize = 4 << 20;
 /// Times that entries are handed in at once.
 const AT_ONCE: usize = 16;
+/// Readings that are dealt with at the same time: one is recorded while the other is planned.
+const READINGS: usize = 2;
 
 /// An entry that is refused, and how its sender hears of it.
 type RefusedEntry = (Refusal, DocumentSender);
+/// An entry, and the document it is, if it is one.
+type ReadEntry = (Entry, Result<JobDocument, RefusedEntry>);
 /// What came of handing an entry in.
 type EntryFate = Result<(Accepted, DocumentSender), RefusedEntry>;
 
@@ -124,19 +132,52 @@ impl<D: Door> Inbox<D> {
             Ok(()) | Err(QueueError::Full(_)) => {}
             Err(error) => return Err(error),
         }
-        let mut looked = None;
+        let mut in_hand = FuturesUnordered::new();
+        let taken = self.take_in_beside(&mut connection, &mut in_hand, outage, stop).await;
+        // What has begun is finished, whatever the reading has ended of.
+        while in_hand.next().await.is_some() {}
+        taken
+    }
+
+    /// Reads entries, and deals with them beside the reading.
+    async fn take_in_beside<'i>(
+        &'i self,
+        connection: &mut MultiplexedConnection,
+        in_hand: &mut FuturesUnordered<BoxFuture<'i, ()>>,
+        outage: &mut RedisOutage,
+        stop: &'i CancellationToken,
+    ) -> Result<(), QueueError> {
+        let (mut looked, mut turn) = (None, Turn::NOW);
         while !stop.is_cancelled() {
             // A stream that never pauses must not keep what was left behind waiting.
             if looked.is_none_or(|at: tokio::time::Instant| at.elapsed() >= HOLD) {
-                self.take_up(&mut connection, stop).await?;
+                while in_hand.next().await.is_some() {}
+                self.take_up(connection, stop).await?;
                 looked = Some(tokio::time::Instant::now());
             }
-            let Some(entries) = stop.run_until_cancelled(self.read(&mut connection)).await else {
-                return Ok(());
+            let entries = {
+                let mut reading = std::pin::pin!(self.read(connection));
+                loop {
+                    tokio::select! {
+                        entries = &mut reading => break entries?,
+                        Some(()) = in_hand.next() => {}
+                        () = stop.cancelled() => return Ok(()),
+                    }
+                }
             };
-            let entries = entries?;
             outage.over("jobs of other programs");
-            self.deal_with_all(entries, stop).await;
+            if entries.is_empty() {
+                continue;
+            }
+            while in_hand.len() >= READINGS {
+                in_hand.next().await;
+            }
+            let (end, next) = Turn::after();
+            let handing = Handing {
+                again: false,
+                turn: std::mem::replace(&mut turn, next),
+            };
+            in_hand.push(self.deal_with_all(entries, handing, end, stop).boxed());
         }
         Ok(())
     }
@@ -184,7 +225,12 @@ impl<D: Door> Inbox<D> {
                 .await;
             let next = answer.as_ref().ok().and_then(entries::cursor);
             let left = self.entries(answer, entries::of_claim, connection).await?;
-            self.deal_with_all(left, stop).await;
+            let (end, _) = Turn::after();
+            let again = Handing {
+                again: true,
+                turn: Turn::NOW,
+            };
+            self.deal_with_all(left, again, end, stop).await;
             match next {
                 Some(next) if next != "0-0" => from = next,
                 _ => break,
@@ -228,8 +274,8 @@ impl<D: Door> Inbox<D> {
         }
     }
 
-    /// Hands entries in, those of few rows together, and seals their fates.
-    async fn deal_with_all(&self, entries: Vec<Entry>, stop: &CancellationToken) {
+    /// Hands entries in, those of few rows together, and seals their fates. Others have their turn once all are handed in.
+    async fn deal_with_all(&self, entries: Vec<Entry>, handing: Handing, end: TurnEnd, stop: &CancellationToken) {
         let (mut together, mut hands) = (Vec::new(), Vec::new());
         for entry in entries {
             if !self.without_room.may_try(&entry.id) {
@@ -243,27 +289,31 @@ impl<D: Door> Inbox<D> {
         if !together.is_empty() {
             hands.insert(0, together);
         }
+        let end = Arc::new(end);
+        let hands: Vec<_> = hands.into_iter().map(|hand| (hand, end.clone())).collect();
+        drop(end);
         futures::stream::iter(hands)
-            .for_each_concurrent(AT_ONCE, async |hand| {
+            .for_each_concurrent(AT_ONCE, async |(hand, end)| {
                 // What is not begun when the worker stops stays pending, for another one.
                 if !stop.is_cancelled() {
-                    self.deal_with(hand).await;
+                    self.deal_with(hand, handing.clone(), end).await;
                 }
             })
             .await;
     }
 
     /// Hands some entries in and seals their fates. Whatever fails, they stay pending and are taken up again.
-    async fn deal_with(&self, hand: Vec<(Entry, Result<JobDocument, RefusedEntry>)>) {
+    async fn deal_with(&self, hand: Vec<ReadEntry>, handing: Handing, end: Arc<TurnEnd>) {
         let ids: Vec<String> = hand.iter().map(|(entry, _)| entry.id.clone()).collect();
         let submitted = tokio::select! {
-            submitted = self.submit(hand) => submitted,
+            submitted = self.submit(hand, handing) => submitted,
             never = self.show_in_hand(&ids) => match never {},
         };
+        drop(end);
         self.seal(submitted).await;
     }
 
-    async fn submit(&self, hand: Vec<(Entry, Result<JobDocument, RefusedEntry>)>) -> Vec<(Entry, EntryFate)> {
+    async fn submit(&self, hand: Vec<ReadEntry>, handing: Handing) -> Vec<(Entry, EntryFate)> {
         let (mut fates, mut entries, mut documents) = (Vec::new(), Vec::new(), Vec::new());
         for (entry, read) in hand {
             match read {
@@ -275,7 +325,7 @@ impl<D: Door> Inbox<D> {
                 Err(refused) => fates.push((entry, Err(refused))),
             }
         }
-        let submitted = self.door.submit_all(documents).await;
+        let submitted = self.door.submit_all(documents, handing).await;
         fates.extend(entries.into_iter().zip(submitted).map(|((entry, sender), submitted)| {
             let fate = match submitted {
                 Ok(accepted) => Ok((accepted, sender)),

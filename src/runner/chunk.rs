@@ -92,10 +92,11 @@ impl Runner {
         let installation = self.ledger.installation();
         let PreparedChunks { prepared, mut rest } = {
             let claims = claims.to_vec();
-            let read = self
-                .ledger
-                .db()
-                .read(move |tx| prepare_all(tx, &claims, now, installation));
+            let read = self.ledger.db().read(move |tx| {
+                let forward: Vec<&Claim> = claims.iter().filter(|claim| claim.undo_of.is_none()).collect();
+                let rows = spooled(tx, &forward)?;
+                prepare_all(tx, &claims, rows, now, installation)
+            });
             read.await?
         };
         // Rows that make files or copies are claimed alone.
@@ -125,25 +126,10 @@ impl Runner {
             .write(move |tx| {
                 sql::lock_all(tx, &prepared)?;
                 fence::check_all(tx, &claims.iter().collect::<Vec<_>>())?;
-                let applied = sql::apply_all(tx, &prepared)?;
-                let mut closings = Vec::with_capacity(claims.len());
-                for (((claim, prepared), applied), (rest, next_look)) in claims
-                    .iter()
-                    .zip(&prepared)
-                    .zip(applied)
-                    .zip(rest.iter_mut().zip(next_looks))
-                {
-                    let mut outcomes = applied.outcomes;
-                    outcomes.append(&mut rest.outcomes);
-                    SyncProgress::forget(tx, claim.job, prepared.syncs())?;
-                    crate::failpoint::hit("before-finish");
-                    artifacts::keep(tx, claim.job, &applied.artifacts)?;
-                    hand_out(tx, claim, applied.accounts, &policy, &clock)?;
-                    closings.push(Closing {
-                        outcomes,
-                        waits: applied.waits,
-                        next_look,
-                    });
+                let outcomes = rest.iter_mut().map(|rest| std::mem::take(&mut rest.outcomes)).collect();
+                let mut closings = carry_out(tx, &claims, &prepared, outcomes, (&policy, &clock))?;
+                for (closing, next_look) in closings.iter_mut().zip(next_looks) {
+                    closing.next_look = next_look;
                 }
                 // A part is tried by itself.
                 let ended = if let ([claim], [closing], [Rest { part: Some(part), .. }]) =
@@ -166,6 +152,33 @@ impl Runner {
         self.metrics.rows(&rows);
         Ok(ended)
     }
+}
+
+/// Has the store do what chunks are for, which are locked; how each ends. `before` are the outcomes that are known already. Passwords
+/// are made as `given` says.
+pub(super) fn carry_out(
+    tx: &mut dyn Tx,
+    claims: &[Claim],
+    prepared: &[Prepared],
+    before: Vec<Vec<RowOutcome>>,
+    given: (&PasswordPolicy, &Clock),
+) -> Result<Vec<Closing>, DbError> {
+    let applied = sql::apply_all(tx, prepared)?;
+    let mut closings = Vec::with_capacity(claims.len());
+    for (((claim, prepared), applied), before) in claims.iter().zip(prepared).zip(applied).zip(before) {
+        let mut outcomes = applied.outcomes;
+        outcomes.extend(before);
+        SyncProgress::forget(tx, claim.job, prepared.syncs())?;
+        crate::failpoint::hit("before-finish");
+        artifacts::keep(tx, claim.job, &applied.artifacts)?;
+        hand_out(tx, claim, applied.accounts, given.0, given.1)?;
+        closings.push(Closing {
+            outcomes,
+            waits: applied.waits,
+            next_look: 0,
+        });
+    }
+    Ok(closings)
 }
 
 /// Names the rows of a part of which nothing is said: they were applied, and made the record of their number.
@@ -222,7 +235,7 @@ pub(super) fn spooled(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<Vec<SpooledR
 }
 
 impl SpooledRows {
-    fn of(claim: &Claim, block: Option<Block>) -> Result<Self, DbError> {
+    pub(super) fn of(claim: &Claim, block: Option<Block>) -> Result<Self, DbError> {
         let job = tenantry_jobs::find(&claim.kind)
             .map_err(|_| DbError::Damaged(format!("this program knows no kind `{}`", claim.kind)))?;
         let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
@@ -247,16 +260,16 @@ impl SpooledRows {
 }
 
 /// What chunks have to have done.
-struct PreparedChunks {
-    prepared: Vec<Prepared>,
+pub(super) struct PreparedChunks {
+    pub(super) prepared: Vec<Prepared>,
     /// What else belongs to each of them.
-    rest: Vec<Rest>,
+    pub(super) rest: Vec<Rest>,
 }
 
 /// What belongs to a chunk besides what the store is to do.
-struct Rest {
+pub(super) struct Rest {
     /// Outcomes that are known before.
-    outcomes: Vec<RowOutcome>,
+    pub(super) outcomes: Vec<RowOutcome>,
     /// The rows that are tried now, where that is not all of them.
     part: Option<BTreeSet<u64>>,
 }
@@ -270,10 +283,11 @@ pub(super) fn part_of(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<BTreeSet<
     Ok(Some(pending.into_iter().take(part as usize).collect()))
 }
 
-/// Everything that needs no write lock. Blocks and customers are looked up together for all chunks.
-fn prepare_all(
+/// Everything that needs no write lock, with the rows of all chunks that are no undos. Customers are looked up together for all chunks.
+pub(super) fn prepare_all(
     tx: &mut dyn Tx,
     claims: &[Claim],
+    rows: Vec<SpooledRows>,
     now: i64,
     installation: Installation,
 ) -> Result<PreparedChunks, DbError> {
@@ -282,7 +296,6 @@ fn prepare_all(
         rest: Vec::with_capacity(claims.len()),
     };
     let forward: Vec<&Claim> = claims.iter().filter(|claim| claim.undo_of.is_none()).collect();
-    let rows = spooled(tx, &forward)?;
     let mut customers = Customers::default();
     if forward.len() > 1 {
         let named = forward.iter().zip(&rows).flat_map(|(claim, rows)| {

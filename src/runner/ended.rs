@@ -22,8 +22,14 @@ pub(super) fn span_of(claims: &[Claim]) -> Span {
 }
 
 impl Runner {
-    /// A job ended with this chunk of it.
+    /// A job ended with this chunk of it, and whoever wants to know is told.
     pub(super) fn job_ended(&self, claim: &Claim, how: &EndedJob) {
+        self.say_ended(claim, how);
+        self.told.one_ended();
+    }
+
+    /// A job ended with this chunk of it.
+    pub(super) fn say_ended(&self, claim: &Claim, how: &EndedJob) {
         let now = self.ledger.clock().now_millis();
         let (id, state, counts) = (claim.job_id, &how.state, &how.counts);
         let (waited_ms, duration_ms) = (claim.started_at - claim.created_at, now - claim.started_at);
@@ -34,7 +40,6 @@ impl Runner {
         );
         self.metrics
             .finished(&claim.kind, how, [claim.created_at, claim.started_at, now]);
-        self.ended.notify_one();
     }
 
     /// Chunks were carried out together, which took this long.

@@ -60,7 +60,7 @@ impl HeldChunks {
         let busy = !places.is_empty();
         let chunks = places.values().flat_map(|held| &held.chunks);
         let jobs: BTreeSet<i64> = chunks.map(|((job, _, _), _)| *job).collect();
-        let besides = match places.len() {
+        let besides = match taken(&places) {
             count if count < usual => Vec::new(),
             count if count < usual + spare => jobs.into_iter().collect(),
             _ => return None,
@@ -97,9 +97,19 @@ impl HeldChunks {
         }
     }
 
+    /// Is something in hand, beside the places there are, until the guard is dropped; `None` while something is to be in hand alone.
+    pub(super) async fn hold_beside(self: &Arc<Self>) -> Option<Hold> {
+        // Whoever claims has seen it, or it sees what was claimed.
+        let _turn = self.claiming.lock().await;
+        if self.places().values().any(|held| held.alone) {
+            return None;
+        }
+        Some(self.hold(&[]))
+    }
+
     /// How many places are taken.
     pub(super) fn len(&self) -> u64 {
-        self.places().len() as u64
+        taken(&self.places()) as u64
     }
 
     pub(super) fn all(&self) -> Vec<ChunkKey> {
@@ -107,6 +117,11 @@ impl HeldChunks {
         let chunks = places.values().flat_map(|held| &held.chunks);
         chunks.map(|(key, _)| *key).collect()
     }
+}
+
+/// How many places are taken. What is done beside them has no chunk.
+fn taken(places: &HashMap<u64, HeldTogether>) -> usize {
+    places.values().filter(|held| !held.chunks.is_empty()).count()
 }
 
 pub(super) struct Hold {

@@ -1,32 +1,23 @@
-//! What happens because time passes: waking what nobody was told of, clearing up after the dead, replies, and
+//! What happens because time passes: waking what nobody was told of, clearing up after the dead, and
 //! letting go of old rows. Each goes round by itself, so that none holds up another, whatever the database does.
 
 use std::time::Duration;
 
-use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Runner;
 use crate::db::{DbError, Dialect};
-use crate::delivery;
-use crate::ledger::{Job, LookedThrough, Reply, Scope, Seen};
-use crate::notify;
+use crate::ledger::{LookedThrough, Scope, Seen};
 use crate::queue::Queue;
 use crate::store::sql::purge_deleted_users;
-use crate::summary::JobSummary;
 
 /// How often another process' write to an SQLite ledger is looked for.
 const WATCH_EVERY: Duration = Duration::from_millis(25);
-/// Rows that a reply tells of at most, and bytes that they take as JSON.
-const MOST_ROWS: usize = 1_000;
-const MOST_BYTES: usize = 256 << 10;
 /// What nobody waits for comes once in this many sweeps.
 const SELDOM: u32 = 4;
 /// Old rows are looked for once in this many sweeps.
 const PRUNE_EVERY: u32 = 120;
-/// Submitters told at once.
-const REPLIES: u64 = 500;
 
 impl Runner {
     /// Sweeps until `stop`. What fails is tried again at the next turn.
@@ -119,7 +110,7 @@ impl Runner {
     }
 
     /// Says when the ledger cannot be asked for something, and when it can again.
-    fn tell_of(&self, what: &str, done: Result<(), DbError>, was_out: &mut bool, stop: &CancellationToken) {
+    pub(super) fn tell_of(&self, what: &str, done: Result<(), DbError>, was_out: &mut bool, stop: &CancellationToken) {
         let error = match done {
             Ok(()) if !*was_out => return,
             Ok(()) => {
@@ -186,83 +177,6 @@ impl Runner {
             self.queue.wake_here(job, tickets as usize);
         }
         Ok(())
-    }
-
-    /// Tells submitters over Redis how their jobs ended, at once when one has ended here.
-    async fn replies(self, stop: CancellationToken) {
-        let telling = async {
-            let (mut silent, mut was_out, mut has_ended) = (false, false, false);
-            loop {
-                let told = self.reply_to_all(has_ended, &mut silent).await;
-                self.tell_of("submitters to be told", told, &mut was_out, &stop);
-                // What ends here is told at once; the rest, as of a worker that died, may wait a little.
-                let ended = tokio::time::timeout(self.settings.sweep_every * 2, self.ended.notified()).await;
-                has_ended = ended.is_ok();
-            }
-        };
-        stop.run_until_cancelled(telling).await;
-    }
-
-    /// Where a job `has_ended` here, there may be somebody to tell; else that is asked for first, which writes nothing.
-    async fn reply_to_all(&self, has_ended: bool, silent: &mut bool) -> Result<(), DbError> {
-        if has_ended || self.ledger.has_untold().await? {
-            while self.reply(silent).await? {}
-        }
-        Ok(())
-    }
-
-    /// Tells some of them; `false` if there are no more that could be told now. Each is told by one worker, and once, unless that
-    /// one dies before it has recorded so.
-    async fn reply(&self, silent: &mut bool) -> Result<bool, DbError> {
-        let taken = self.ledger.take_replies(REPLIES).await?;
-        let jobs = self
-            .ledger
-            .jobs_of(taken.replies.iter().map(|reply| reply.job).collect())
-            .await?;
-        let tried = join_all(
-            taken
-                .replies
-                .iter()
-                .zip(&jobs)
-                .map(|(reply, job)| self.tell(reply, job.as_ref())),
-        )
-        .await;
-        let mut told = Vec::with_capacity(tried.len());
-        let mut failed = None;
-        for (at, (reply, tried)) in taken.replies.iter().zip(tried).enumerate() {
-            match tried {
-                Ok(()) => told.push(at),
-                Err(error) => failed = Some((reply.job, error)),
-            }
-        }
-        match failed {
-            Some((job, error)) if !*silent => {
-                tracing::warn!(job.id = %job, error, "outcomes cannot be told, as that of job {job}; trying again until they can");
-                *silent = true;
-            }
-            None if *silent && !told.is_empty() => {
-                tracing::info!("outcomes can be told again");
-                *silent = false;
-            }
-            _ => {}
-        }
-        crate::failpoint::hit("before-replied");
-        let may_be_more = taken.replies.len() as u64 >= REPLIES;
-        Ok(self.ledger.replied(taken, told).await? && may_be_more)
-    }
-
-    async fn tell(&self, reply: &Reply, job: Option<&Job>) -> Result<(), String> {
-        let Some(job) = job else { return Ok(()) };
-        let rows = if reply.to.with_rows {
-            let rows = delivery::not_applied(&self.ledger, job, MOST_ROWS, MOST_BYTES).await;
-            Some(rows.map_err(|error| error.to_string())?)
-        } else {
-            None
-        };
-        let outcome = JobSummary::of(job).to_reply(&reply.to, rows.as_ref());
-        notify::reply(&self.queue, &reply.to.stream, &outcome)
-            .await
-            .map_err(|error| error.to_string())
     }
 
     /// Rings at once when another process has written to an SQLite ledger, which is how a job that was

@@ -11,7 +11,7 @@ use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
 use crate::store::Stores;
-use crate::submit::{FileRefusal, Submission, Submitted, Submitter};
+use crate::submit::{FileRefusal, Hand, Submission, Submitted, Submitter, Turn};
 use crate::undo::UndoRequest;
 
 /// What somebody wants done.
@@ -55,13 +55,19 @@ impl Service {
     ) -> Result<Submitted, ServiceError> {
         let (queue, kind, via) = (self.told(request.is_for_workers), request.kind, by.via);
         let submission = self.submission(by, request)?;
-        let submitted = self.submitter(&queue).submit(submission, progress).await?;
+        let submitted = self.submitter(&queue, None).submit(submission, progress).await?;
         self.count(kind, via, &submitted);
         Ok(submitted)
     }
 
-    /// Takes several submissions for workers, recorded in their order. What became of each.
-    pub async fn submit_all(&self, requests: Vec<(Actor, SubmitRequest)>) -> Vec<Result<Submitted, ServiceError>> {
+    /// Takes several submissions for workers, recorded in their order when it is their `turn`; a worker that takes them in may carry
+    /// them out at once by its `hand`. What became of each.
+    pub async fn submit_all(
+        &self,
+        requests: Vec<(Actor, SubmitRequest)>,
+        hand: Option<&dyn Hand>,
+        turn: Turn,
+    ) -> Vec<Result<Submitted, ServiceError>> {
         let (mut submissions, mut refused) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
         for (by, request) in requests {
             let (kind, via) = (request.kind, by.via);
@@ -73,7 +79,8 @@ impl Service {
                 Err(error) => refused.push(Err(error)),
             }
         }
-        let mut submitted = self.submitter(&self.queue).submit_all(submissions).await.into_iter();
+        let submitter = self.submitter(&self.queue, hand);
+        let mut submitted = submitter.submit_all(submissions, turn).await.into_iter();
         let outcome = |refused: Result<(&dyn JobKind, Via), ServiceError>| match refused {
             Err(error) => Some(Err(error)),
             Ok((kind, via)) => submitted.next().map(|submitted| {
@@ -116,12 +123,13 @@ impl Service {
         })
     }
 
-    fn submitter<'s>(&'s self, queue: &'s Queue) -> Submitter<'s> {
+    fn submitter<'s>(&'s self, queue: &'s Queue, hand: Option<&'s dyn Hand>) -> Submitter<'s> {
         Submitter {
             ledger: &self.ledger,
             stores: &self.stores,
             queue,
             rules: &self.settings.rules,
+            hand,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What every runner promises, held to on the embedded queue with SQLite and on Redis with PostgreSQL.
 
+mod at_once;
 mod together;
 
 use std::collections::HashSet;

@@ -210,6 +210,11 @@ pub fn record(
     }
 }
 
+/// How the rows of a chunk ended that does not wait.
+pub(super) fn tally_of(claim: &Claim, closing: &Closing) -> Tally {
+    tally(&closing.outcomes, claim.pending - closing.outcomes.len() as u64)
+}
+
 fn tally(outcomes: &[RowOutcome], unnamed: u64) -> Tally {
     let count = |wanted: Outcome| outcomes.iter().filter(|one| one.outcome == wanted).count() as u64;
     Tally {
@@ -358,11 +363,11 @@ pub(super) fn end_chunk(
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    applied: u64,
-    unchanged: u64,
-    rejected: u64,
-    failed: u64,
+pub(super) struct Tally {
+    pub(super) applied: u64,
+    pub(super) unchanged: u64,
+    pub(super) rejected: u64,
+    pub(super) failed: u64,
     cancelled: u64,
 }
 

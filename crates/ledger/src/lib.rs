@@ -12,6 +12,7 @@
 mod actor;
 mod approval;
 pub mod artifacts;
+mod at_once;
 pub mod audit;
 mod backlog;
 mod chunk_state;
@@ -41,11 +42,13 @@ pub mod schedules;
 pub mod sealed;
 mod trial;
 mod upkeep;
+mod whole;
 pub mod workers;
 
 pub use actor::{Actor, Via};
 pub use approval::{Decided, DecisionRefused};
 pub use artifacts::{Artifact, Made};
+pub use at_once::{AtOnce, DoneAtOnce};
 pub use backlog::{Backlog, OpenJobs};
 pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
@@ -57,7 +60,7 @@ pub use names::{NameKey, StoreName};
 pub use origin::{BroughtBy, FireOrigin, Origin, OriginIntake};
 pub use outcome::Outcome;
 pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob};
-pub use record::WholeJob;
+pub use record::RecordedJobs;
 pub use replies::{Reply, ReplyTo, TakenReplies};
 pub use retention::LookedThrough;
 pub use retry::{ChunkSelection, Descent, RetryRefused, Retrying, selected_rows, undoable_rows};
@@ -66,6 +69,7 @@ pub use sealed::{PasswordJob, SealedPart, SealedPasswords};
 pub use tenantry_foundation::installation::Installation;
 pub use trial::Trial;
 pub use upkeep::{Pruned, Seen};
+pub use whole::WholeJob;
 pub use workers::{Worker, WorkerSign};
 
 use std::sync::Arc;

@@ -2,69 +2,68 @@
 //! as cheaply as one.
 //!
 //! They are recorded in the order in which they are handed in, so that jobs about the same record are carried out in that
-//! order.
+//! order. A worker that takes them in may carry them out in the same transaction, see [`at_once`](super::at_once).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::at_once::{self, AtOnce, DoneAtOnce};
 use super::audit::{self, Action, AuditEntry};
 use super::job::to_json;
 use super::plan::{KNOWN_KEY, SameWork, UNFINISHED, submitted_note};
 use super::rows::record_outcomes;
-use super::{
-    Commit, Committed, Counts, JobId, JobState, Ledger, NewChunk, NewJob, Origin, RowOutcome, origin, replies,
-};
+use super::whole::WholeJob;
+use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, ReplyTo, origin, replies};
 use tenantry_foundation::db::{DbError, Tx, Value};
-
-/// A job whose rows are all in one chunk.
-#[derive(Debug, Clone)]
-pub struct WholeJob {
-    /// The id that it will have.
-    pub id: JobId,
-    /// What was known before its file was read.
-    pub new: NewJob,
-    /// What is known now. It needs no approval.
-    pub commit: Commit,
-    /// Its rows; `None` of a file that has none.
-    pub chunk: Option<NewChunk>,
-    /// Rows that it rejects.
-    pub rejects: Vec<RowOutcome>,
-}
-
-impl WholeJob {
-    /// Rows that are left to be carried out.
-    fn pending(&self) -> u64 {
-        let pending = self.chunk.as_ref().map_or(0, |chunk| chunk.pending);
-        pending - self.rejects.len() as u64
-    }
-}
 
 impl Ledger {
     /// Records jobs and queues them, each unless the same work is queued already. What became of each, in their order.
     pub async fn record_all(&self, jobs: Vec<WholeJob>) -> Result<Vec<Committed>, DbError> {
         const AGAIN: usize = 5;
         for _ in 0..AGAIN {
-            match self.try_to_record(jobs.clone()).await {
+            match self.try_to_record(jobs.clone(), None).await {
                 // The same was recorded at the same moment; now it can be seen.
                 Err(DbError::Conflict(_) | DbError::Contended(_)) => {}
-                other => return other,
+                other => return other.map(|recorded| recorded.committed),
             }
         }
-        self.try_to_record(jobs).await
+        Ok(self.try_to_record(jobs, None).await?.committed)
     }
 
-    async fn try_to_record(&self, jobs: Vec<WholeJob>) -> Result<Vec<Committed>, DbError> {
+    /// As [`record_all`](Self::record_all); those that are new are carried out by `worker` in the same transaction, if there is nothing
+    /// before them. It is tried once: where anything goes wrong with it, they are to be queued, for whoever claims them to find out what.
+    pub async fn record_at_once(&self, jobs: Vec<WholeJob>, worker: Arc<dyn AtOnce>) -> Result<RecordedJobs, DbError> {
+        self.try_to_record(jobs, Some(worker)).await
+    }
+
+    async fn try_to_record(
+        &self,
+        jobs: Vec<WholeJob>,
+        worker: Option<Arc<dyn AtOnce>>,
+    ) -> Result<RecordedJobs, DbError> {
         let now = self.clock.now_millis();
-        self.db.write(move |tx| record(tx, &jobs, now)).await
+        self.db.write(move |tx| record(tx, &jobs, worker.as_deref(), now)).await
     }
 }
 
-fn record(tx: &mut dyn Tx, jobs: &[WholeJob], now: i64) -> Result<Vec<Committed>, DbError> {
+/// What became of jobs that were recorded together.
+#[derive(Debug)]
+pub struct RecordedJobs {
+    /// Of each, in their order.
+    pub committed: Vec<Committed>,
+    /// Those that have ended already.
+    pub done: DoneAtOnce,
+}
+
+fn record(tx: &mut dyn Tx, jobs: &[WholeJob], worker: Option<&dyn AtOnce>, now: i64) -> Result<RecordedJobs, DbError> {
     let origins: Vec<Option<Origin>> = jobs.iter().map(|job| job.commit.origin).collect();
     let settled = origin::settled(tx, &origins)?;
     let mut known = Known::find(tx, jobs)?;
     let mut links = Vec::new();
-    let (mut committed, mut new) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
-    let mut asked = Vec::new();
+    let mut committed = Vec::with_capacity(jobs.len());
+    // Those that are new, each with the documents that ask how it ends; and documents that ask of others.
+    let mut new: Vec<(&WholeJob, Vec<&ReplyTo>)> = Vec::with_capacity(jobs.len());
+    let (mut places, mut asked) = (HashMap::new(), Vec::new());
     for (job, settled) in jobs.iter().zip(settled) {
         if let Some(settled) = settled {
             committed.push(settled.into());
@@ -73,35 +72,51 @@ fn record(tx: &mut dyn Tx, jobs: &[WholeJob], now: i64) -> Result<Vec<Committed>
         let same = known.same(job);
         if same.is_none() {
             known.add(job);
-            new.push(job);
+            places.insert(job.id, new.len());
+            new.push((job, Vec::new()));
         }
         let stands_for = match &same {
             None => Some(job.id),
             Some(Committed::Same(other)) => Some(*other),
             Some(_) => None,
         };
-        asked.extend(stands_for.zip(job.commit.reply_to.as_ref()));
+        if let (Some(of), Some(reply)) = (stands_for, &job.commit.reply_to) {
+            match places.get(&of) {
+                Some(at) => new[*at].1.push(reply),
+                None => asked.push((of, reply)),
+            }
+        }
         links.extend(stands_for.and_then(|of| job.commit.link_to(of)));
         committed.push(same.unwrap_or(Committed::Queued));
     }
-    insert(tx, &new, now)?;
+    let done = insert(tx, &new, worker, now)?;
     origin::link(tx, &links)?;
     replies::ask_all(tx, &asked)?;
-    let mut entries = Vec::with_capacity(new.len());
-    let origins: Vec<Option<Origin>> = new.iter().map(|job| job.commit.origin).collect();
+    let mut entries = Vec::with_capacity(2 * new.len());
+    let origins: Vec<Option<Origin>> = new.iter().map(|(job, _)| job.commit.origin).collect();
     let notes = origin::notes(tx, &origins)?;
-    for (job, origin) in new.into_iter().zip(notes) {
+    let mut ends = done.claims.iter().zip(&done.ended).peekable();
+    for ((job, _), origin) in new.into_iter().zip(notes) {
         let submitted = entry(job, origin);
-        let ended = (job.pending() == 0).then(|| AuditEntry {
+        let end = ends.next_if(|(claim, _)| claim.job_id == job.id);
+        let ended = match end {
+            Some((claim, (_, how))) => Some((how.counts, format!("{}, last worker {}", how.state, claim.owner))),
+            None if job.pending() == 0 => submitted
+                .counts
+                .map(|counts| (counts, JobState::Completed.as_str().to_owned())),
+            None => None,
+        };
+        let ended = ended.map(|(counts, note)| AuditEntry {
             action: Action::Applied,
-            note: Some(JobState::Completed.as_str().to_owned()),
+            counts: Some(counts),
+            note: Some(note),
             ..submitted.clone()
         });
         entries.push(submitted);
         entries.extend(ended);
     }
     audit::append_all(tx, now, &entries)?;
-    Ok(committed)
+    Ok(RecordedJobs { committed, done })
 }
 
 /// Jobs that stand for the same work as those at hand.
@@ -161,7 +176,6 @@ impl Known {
 /// What is recorded of a job that was handed in.
 fn entry(job: &WholeJob, origin: Option<String>) -> AuditEntry {
     let NewJob { kind, submitted_by, .. } = &job.new;
-    let rejected = job.rejects.len() as u64;
     AuditEntry {
         actor: submitted_by.name.clone(),
         via: Some(submitted_by.via),
@@ -169,47 +183,72 @@ fn entry(job: &WholeJob, origin: Option<String>) -> AuditEntry {
         job: Some(job.id),
         kind: Some(kind.clone()),
         plan_hash: Some(job.commit.plan_hash.clone()),
-        counts: Some(Counts {
-            rejected,
-            total: job.commit.rows,
-            ..Counts::default()
-        }),
+        counts: Some(job.counts()),
         note: Some(submitted_note(&job.new.input_name, &job.commit.sha256, origin)),
     }
 }
 
-fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
+/// Inserts jobs, and has those carried out that `worker` may.
+fn insert(
+    tx: &mut dyn Tx,
+    new: &[(&WholeJob, Vec<&ReplyTo>)],
+    worker: Option<&dyn AtOnce>,
+    now: i64,
+) -> Result<DoneAtOnce, DbError> {
     if new.is_empty() {
-        return Ok(());
+        return Ok(DoneAtOnce::default());
     }
+    let worker = worker.filter(|_| new.iter().all(|(job, _)| job.may_end_at_once()));
+    let worker = match worker {
+        Some(worker) if at_once::is_nothing_before(tx, now)? => Some(worker),
+        _ => None,
+    };
     let inputs = tx.fresh_keys("inputs", "id", new.len())?;
     let seqs = tx.fresh_keys("jobs", "seq", new.len())?;
+    let jobs = new.iter().zip(&seqs).zip(&inputs);
+    let jobs: Vec<_> = jobs.map(|(((job, _), seq), input)| (*job, [*seq, *input])).collect();
+    let rejects = jobs
+        .iter()
+        .flat_map(|(job, [seq, _])| job.rejects.iter().map(|reject| (*seq, reject)));
+    record_outcomes(tx, &rejects.collect::<Vec<_>>())?;
+    let mut done = match worker {
+        Some(worker) => at_once::carry_out(tx, worker, &jobs, now)?,
+        None => DoneAtOnce::default(),
+    };
+    let told_until = now + replies::REPLY_WITHIN;
     let (mut of_inputs, mut of_jobs) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
     let (mut of_spool, mut of_chunks) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
-    let mut rejects = Vec::new();
-    for ((job, input), seq) in new.iter().zip(&inputs).zip(&seqs) {
+    let mut asked = Vec::new();
+    for ((job, [seq, input]), (_, replies)) in jobs.iter().zip(new) {
+        let end = match done.end_of(*seq) {
+            Some(how) => Some(how.counts),
+            None if job.pending() == 0 => Some(job.counts()),
+            None => None,
+        };
         of_inputs.push(input_of(job, *input));
-        of_jobs.push(values(job, *seq, *input, now));
-        rejects.extend(job.rejects.iter().map(|reject| (*seq, reject)));
+        let told = replies.first().map(|reply| reply.stream.as_str());
+        of_jobs.push(values(job, [*seq, *input], end, (now, told, told_until)));
+        asked.extend(replies.iter().map(|reply| (*seq, *reply)));
         let Some(chunk) = &job.chunk else { continue };
         if let Some(block) = &chunk.block {
             of_spool.push(vec![(*input).into(), chunk.number.into(), block.clone().into()]);
         }
         let expected = Some(chunk.expected.clone()).filter(|expected| !expected.is_empty());
-        let state = match (job.pending(), job.commit.not_before) {
-            (0, _) => "done",
-            (_, Some(_)) => "waiting",
-            (_, None) => "queued",
+        let (state, pending) = match (end, job.commit.not_before) {
+            (Some(_), _) => ("done", 0),
+            (None, Some(_)) => ("waiting", job.pending()),
+            (None, None) => ("queued", job.pending()),
         };
         of_chunks.push(vec![
             (*seq).into(),
             chunk.number.into(),
             chunk.first_row.into(),
             chunk.rows.into(),
-            job.pending().into(),
+            pending.into(),
             state.into(),
             expected.into(),
             job.commit.not_before.unwrap_or(0).into(),
+            i64::from(done.end_of(*seq).is_some()).into(),
         ]);
     }
     tx.send_all(
@@ -218,17 +257,26 @@ fn insert(tx: &mut dyn Tx, new: &[&WholeJob], now: i64) -> Result<(), DbError> {
     )?;
     tx.send_all(
         "INSERT INTO jobs (seq, id, kind, parameters, state, input, submitted_by, submitted_via, created_at, out_dir, out_host,
-           idempotency_key, fingerprint, plan_hash, checks_drift, total, rejected, refused, chunks_left, started_at, finished_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $18, $19, $19)",
+           idempotency_key, fingerprint, plan_hash, checks_drift, total, refused, chunks_left, started_at, finished_at, claimed_at,
+           applied, unchanged, rejected, failed, reply_to, reply_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19, $20, $21, $22, $23,
+           $24, $25, $26)",
         of_jobs,
     )?;
     tx.send_all("INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)", of_spool)?;
     tx.send_all(
-        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected, not_before)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO chunks (job, chunk, first_row, rows, pending, state, expected, not_before, attempt)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         of_chunks,
     )?;
-    record_outcomes(tx, &rejects)
+    let closed = done.claims.iter().zip(&done.closings);
+    let outcomes = closed.flat_map(|(claim, closing)| closing.outcomes.iter().map(|one| (claim.job, one)));
+    record_outcomes(tx, &outcomes.collect::<Vec<_>>())?;
+    replies::insert(tx, &asked)?;
+    if worker.is_some() {
+        done.take_replies(new, told_until);
+    }
+    Ok(done)
 }
 
 fn input_of(job: &WholeJob, input: i64) -> Vec<Value> {
@@ -245,13 +293,22 @@ fn input_of(job: &WholeJob, input: i64) -> Vec<Value> {
     ]
 }
 
-fn values(job: &WholeJob, seq: i64, input: i64, now: i64) -> Vec<Value> {
+/// The columns of a job with these numbers, its own and its input's. Where it was carried out, its worker has until the later time to
+/// tell whoever reads `told`.
+fn values(
+    job: &WholeJob,
+    [seq, input]: [i64; 2],
+    end: Option<Counts>,
+    (now, told, told_until): (i64, Option<&str>, i64),
+) -> Vec<Value> {
     let WholeJob { id, new, commit, .. } = job;
-    let left = u64::from(job.pending() > 0);
-    let (state, ended) = match left {
-        0 => (JobState::Completed, Some(now)),
-        _ => (JobState::Queued, None),
+    let counts = end.unwrap_or_else(|| job.counts());
+    let state = match end {
+        None => JobState::Queued,
+        Some(end) if end.failed > 0 => JobState::Failed,
+        Some(_) => JobState::Completed,
     };
+    let carried_out = end.is_some() && job.pending() > 0;
     vec![
         seq.into(),
         id.to_string().into(),
@@ -270,7 +327,14 @@ fn values(job: &WholeJob, seq: i64, input: i64, now: i64) -> Vec<Value> {
         i64::from(commit.checks_drift).into(),
         commit.rows.into(),
         (job.rejects.len() as u64).into(),
-        left.into(),
-        ended.into(),
+        i64::from(end.is_none()).into(),
+        end.map(|_| now).into(),
+        (if carried_out { now } else { 0 }).into(),
+        counts.applied.into(),
+        counts.unchanged.into(),
+        counts.rejected.into(),
+        counts.failed.into(),
+        told.into(),
+        (if carried_out { told_until } else { 0 }).into(),
     ]
 }

@@ -5,12 +5,12 @@
 //! away, so that the job is not taken for told.
 
 use super::{JobId, Ledger};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// How long a worker has to tell submitters what it has taken on to tell, in milliseconds.
-const REPLY_WITHIN: i64 = 5_000;
+pub(super) const REPLY_WITHIN: i64 = 5_000;
 
 /// A document whose sender wants to be told how its job ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub struct Reply {
 pub struct TakenReplies {
     /// What is to be told, by jobs.
     pub replies: Vec<Reply>,
-    jobs: Vec<i64>,
-    until: i64,
+    pub(super) jobs: Vec<i64>,
+    pub(super) until: i64,
 }
 
 impl Ledger {
@@ -97,36 +97,30 @@ impl Ledger {
     }
 
     /// Records which of these replies were told, by their places. Whether that brought any job on.
-    pub async fn replied(&self, taken: TakenReplies, told: Vec<usize>) -> Result<bool, DbError> {
+    pub async fn replied(&self, all: &[(TakenReplies, Vec<usize>)]) -> Result<bool, DbError> {
         let now = self.clock.now_millis();
-        let TakenReplies {
-            replies,
-            mut jobs,
-            until,
-        } = taken;
-        let is_told = |at: usize| told.binary_search(&at).is_ok();
-        for (at, reply) in replies.iter().enumerate() {
-            if !is_told(at) {
-                jobs.retain(|seq| *seq != reply.seq);
-            }
+        let (mut entries, mut ended) = (Vec::new(), Vec::new());
+        for (taken, told) in all {
+            let untold: HashSet<i64> = taken
+                .replies
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| told.binary_search(at).is_err())
+                .map(|(_, reply)| reply.seq)
+                .collect();
+            let of_told = told.iter().filter_map(|at| taken.replies.get(*at));
+            entries.extend(of_told.map(|reply| vec![reply.seq.into(), reply.to.entry.as_str().into(), now.into()]));
+            let jobs = taken.jobs.iter().filter(|seq| !untold.contains(*seq));
+            ended.extend(jobs.map(|seq| vec![(*seq).into(), now.into(), taken.until.into()]));
         }
-        if told.is_empty() && jobs.is_empty() {
+        if entries.is_empty() && ended.is_empty() {
             return Ok(false);
         }
-        let told: Vec<Vec<Value>> = told
-            .iter()
-            .filter_map(|at| replies.get(*at))
-            .map(|reply| vec![reply.seq.into(), reply.to.entry.as_str().into(), now.into()])
-            .collect();
-        let jobs: Vec<Vec<Value>> = jobs
-            .iter()
-            .map(|seq| vec![(*seq).into(), now.into(), until.into()])
-            .collect();
         self.db
             .write(move |tx| {
-                tx.send_all("UPDATE replies SET told_at = $3 WHERE job = $1 AND entry = $2", told)?;
+                tx.send_all("UPDATE replies SET told_at = $3 WHERE job = $1 AND entry = $2", entries)?;
                 let done = "UPDATE jobs SET replied_at = $2 WHERE seq = $1 AND reply_until = $3";
-                tx.send_all(done, jobs)
+                tx.send_all(done, ended)
             })
             .await?;
         Ok(true)
@@ -161,17 +155,25 @@ pub(super) fn ask_all(tx: &mut dyn Tx, asked: &[(JobId, &ReplyTo)]) -> Result<()
         .iter()
         .map(|row| Ok((row.text(1)?, row.int(0)?)))
         .collect::<Result<_, DbError>>()?;
+    let asked: Vec<(i64, &ReplyTo)> = asked
+        .iter()
+        .filter_map(|(job, reply)| Some((*seqs.get(job.to_string().as_str())?, *reply)))
+        .collect();
+    insert(tx, &asked)
+}
+
+/// Inserts documents that want to be told, each with the number of its job.
+pub(super) fn insert(tx: &mut dyn Tx, asked: &[(i64, &ReplyTo)]) -> Result<(), DbError> {
     let replies: Vec<Vec<Value>> = asked
         .iter()
-        .filter_map(|(job, reply)| {
-            let seq = *seqs.get(job.to_string().as_str())?;
-            Some(vec![
-                seq.into(),
+        .map(|(seq, reply)| {
+            vec![
+                (*seq).into(),
                 reply.entry.as_str().into(),
                 reply.stream.as_str().into(),
                 reply.idempotency_key.clone().into(),
                 i64::from(reply.with_rows).into(),
-            ])
+            ]
         })
         .collect();
     tx.send_all(

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{CommandEnd, output};
 use super::SubmitArgs;
 use crate::app::App;
-use crate::intake::{Accepted, Door, JobDocument, LedgerDoor, Reason, Refusal};
+use crate::intake::{Accepted, Door, Handing, JobDocument, LedgerDoor, Reason, Refusal};
 use crate::ledger::{Job, JobId, JobState};
 use crate::plan::PIPED;
 use crate::summary::JobSummary;
@@ -167,7 +167,7 @@ impl Lines<'_> {
                 Err(reasons) => dealt.push((number, None, Some(reasons))),
             }
         }
-        let mut submitted = self.door.submit_all(documents).await.into_iter();
+        let mut submitted = self.door.submit_all(documents, Handing::FIRST).await.into_iter();
         for (line, key, refused) in dealt {
             let fate = match refused {
                 Some(reasons) => LineFate::Refused(reasons),

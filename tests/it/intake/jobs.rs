@@ -173,3 +173,61 @@ on_both! {
         assert!(many.to_string().len() < 270 << 10);
     }
 }
+
+/// The only job with a third row kills whoever is at it. Taken in by the first worker, it is carried out as it comes in and leaves no trace;
+/// from then on it is recorded first, and found to be at fault as any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_kills_its_worker_fails_alone() {
+    let place = Place::new(On::Sqlite).await;
+    let server = RedisServer::shared().await;
+    let mut desk = Desk::new(server).await;
+    let ledger = place.ledger().await;
+    crate::place::apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
+    let row = |name: usize| json!({ "customer": "A-1", "user_principal_name": format!("u{name}@alpha.onmicrosoft.com"), "first_name": "U", "last_name": "U" });
+    for rows in [vec![row(1)], vec![row(2), row(3), row(4)], vec![row(5)]] {
+        let document = json!({ "kind": "bulk-add-users", "rows": rows });
+        desk.send("job", document.to_string().as_bytes()).await;
+    }
+    let (mut deaths, mut recorded) = (0, Vec::new());
+    let drain = || {
+        let mut worker = place.hurried(&["worker", "--drain"]);
+        worker
+            .env("TENANTRY__QUEUE__URL", server.url())
+            .env("TENANTRY__QUEUE__PREFIX", &desk.prefix)
+            .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+            .env("TENANTRY_FAILPOINT", "row:3")
+            .stderr(std::process::Stdio::null());
+        Running(worker.spawn().expect("tenantry starts"))
+    };
+    while eventually("a worker to end", {
+        let mut worker = drain();
+        async move || worker.0.try_wait().expect("asked")
+    })
+    .await
+    .code()
+    .is_none()
+    {
+        deaths += 1;
+        recorded.push(crate::place::tables::jobs(&ledger).await.len());
+        assert!(deaths < 20, "workers die for ever");
+    }
+    assert_eq!(
+        recorded[..2],
+        [1, 4],
+        "the first death leaves nothing, and then all are recorded"
+    );
+    assert!((4..20).contains(&deaths), "{deaths}");
+    let mut ends: Vec<_> = crate::place::tables::jobs(&ledger)
+        .await
+        .into_iter()
+        .map(|job| (job.seq, job.state.as_str(), job.counts.failed))
+        .collect();
+    ends.sort_unstable();
+    let ends: Vec<_> = ends
+        .into_iter()
+        .skip(1)
+        .map(|(_, state, failed)| (state, failed))
+        .collect();
+    assert_eq!(ends, [("completed", 0), ("failed", 1), ("completed", 0)]);
+    assert_eq!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
+}

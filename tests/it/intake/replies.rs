@@ -127,7 +127,7 @@ on_both! {
         crate::place::apply(&place.ledger().await, "add-customer", crate::place::CUSTOMERS).await;
         let seed = u64::from(std::process::id());
         let mut dice = Dice::new(seed);
-        for failpoint in ["", "planning@3", "after-record@2", "before-replied@1", "after-commit@2"] {
+        for failpoint in ["", "planning@3", "before-finish@3", "before-commit@2", "after-record@2", "before-replied@1", "after-commit@2"] {
             let mut asked: HashMap<String, String> = HashMap::new();
             for _ in 0..16 {
                 let to = (dice.roll(4) > 0).then(|| format!("{}-to-{}", desk.prefix, dice.roll(3)));

@@ -82,6 +82,7 @@ impl<'a> TestJob<'a> {
             stores: &self.stores,
             queue: &Queue::embedded(),
             rules: &self.rules,
+            hand: None,
         };
         // Boxed, as it is large and would be carried in every future around it.
         let submitting = Box::pin(submitter.submit(submission, &|_| ()));

@@ -234,6 +234,7 @@ impl StoreUnderTest {
             stores: &self.stores,
             queue: &Queue::embedded(),
             rules: &rules,
+            hand: None,
         };
         Box::pin(submitter.submit(submission, &|_| ())).await
     }

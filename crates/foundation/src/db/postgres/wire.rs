@@ -50,10 +50,11 @@ pub(super) fn change_over_sets(text: &str, types: &[Type]) -> Result<String, DbE
         }
         Some("INSERT") if text.contains("VALUES (") => {
             let (insert, values) = cut("VALUES (")?;
-            let (values, rest) = match values.split_once(") ON CONFLICT") {
+            let (values, rest) = match values.split_once("ON CONFLICT") {
                 Some((values, rest)) => (values, format!(" ON CONFLICT{rest}")),
-                None => (values.trim_end().strip_suffix(')').ok_or_else(unknown)?, String::new()),
+                None => (values, String::new()),
             };
+            let values = values.trim_end().strip_suffix(')').ok_or_else(unknown)?;
             Ok(format!("{insert} SELECT {values} FROM {sets} ORDER BY sets.n{rest}"))
         }
         Some("INSERT") => {

@@ -1,0 +1,250 @@
+//! Jobs that a worker carries out as it takes them in: what is left is what is left of jobs that are queued first.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use tenantry::testing::plan::{Limits, RowSource};
+use tenantry::testing::queue::Queue;
+use tenantry::testing::runner::Runner;
+use tenantry::testing::submit::{Hand, Rules, Submission, Submitted, Submitter, Turn};
+use tenantry_foundation::db::Dialect;
+use tenantry_ledger::{AtOnce, DoneAtOnce, Job, JobId, JobState, Ledger, Parameters, ReplyTo, Scope, WholeJob};
+use tenantry_store::Stores;
+
+use crate::contention::mixture::{Dice, File, Mixture, World};
+use crate::invariants::violations;
+use crate::place::{CUSTOMERS, On, Place, Work, apply, by, claimant, on_both, settings, tables};
+
+/// Small, so that jobs keep meeting the same records.
+const WORLD: World = World { customers: 4, names: 8 };
+const JOBS: usize = 80;
+
+/// A worker's hand, and what it has done.
+struct Watched {
+    runner: Runner,
+    done: Mutex<Vec<DoneAtOnce>>,
+}
+
+impl Watched {
+    fn new(ledger: &Ledger) -> Self {
+        let (stores, queue) = (Stores::default(), Queue::embedded());
+        Self {
+            runner: Runner::new(ledger.clone(), stores, queue, settings(1), Scope::All),
+            done: Mutex::default(),
+        }
+    }
+
+    fn jobs(&self) -> Vec<JobId> {
+        let done = self.done.lock().expect("a lock");
+        done.iter()
+            .flat_map(|done| &done.claims)
+            .map(|claim| claim.job_id)
+            .collect()
+    }
+}
+
+impl Hand for Watched {
+    fn takes(&self, job: &WholeJob) -> Option<u64> {
+        self.runner.takes(job)
+    }
+
+    fn most(&self) -> (usize, u64) {
+        self.runner.most()
+    }
+
+    fn begin(&self) -> BoxFuture<'_, Option<Box<dyn Send>>> {
+        self.runner.begin()
+    }
+
+    fn worker(&self) -> Arc<dyn AtOnce> {
+        self.runner.worker()
+    }
+
+    fn done(&self, done: DoneAtOnce, _: Instant) {
+        self.done.lock().expect("a lock").push(done);
+    }
+}
+
+/// Hands files in together; their jobs, where they are jobs.
+async fn hand_in(ledger: &Ledger, files: &[(&str, String)], hand: Option<&dyn Hand>) -> Vec<JobId> {
+    let submission = |(kind, csv): &(&str, String)| Submission {
+        kind: tenantry_jobs::find(kind).expect("a kind"),
+        parameters: Parameters {
+            skip_invalid: true,
+            ..Parameters::default()
+        },
+        source: RowSource::Bytes {
+            name: format!("{kind}.csv"),
+            data: csv.clone().into_bytes().into(),
+            multiline_cells: true,
+        },
+        idempotency_key: None,
+        submitted_by: by("tester"),
+        origin: None,
+        not_before: None,
+        approval: None,
+        reply_to: Some(ReplyTo {
+            stream: "replies".to_owned(),
+            entry: format!("{kind}.csv"),
+            idempotency_key: None,
+            with_rows: false,
+        }),
+        out_dir: None,
+        plan: None,
+    };
+    let (stores, queue) = (Stores::default(), Queue::embedded());
+    let rules = Rules {
+        chunk_rows: 100,
+        limits: Limits::NONE,
+    };
+    let submitter = Submitter {
+        ledger,
+        stores: &stores,
+        queue: &queue,
+        rules: &rules,
+        hand,
+    };
+    let submitted = Box::pin(submitter.submit_all(files.iter().map(submission).collect(), Turn::NOW)).await;
+    let job = |one| match one {
+        Ok(Submitted::Queued(job)) => Some(job),
+        _ => None,
+    };
+    submitted.into_iter().filter_map(job).collect()
+}
+
+fn phone(number: usize) -> (&'static str, String) {
+    ("update-account", format!("customer,phone\nA-1,+49 30 {number:04}\n"))
+}
+
+async fn state(ledger: &Ledger, job: JobId) -> JobState {
+    ledger.job(job).await.expect("asked").expect("there").state
+}
+
+/// What comes of the jobs of a seed that are handed in a few at a time, and how many of them were carried out as they came in.
+async fn outcome(on: On, seed: u64, at_once: bool) -> (String, usize) {
+    let place = Place::new(on).await;
+    let ledger = place.ledger().await;
+    for File { kind, csv } in WORLD.foundation() {
+        apply(&ledger, kind, &csv).await;
+    }
+    let watched = Watched::new(&ledger);
+    let files: Vec<(&str, String)> = Mixture::new(seed, WORLD, 1..5)
+        .take(JOBS)
+        .map(|File { kind, csv }| (kind, csv))
+        .collect();
+    let (mut dice, mut rest) = (Dice::new(seed), files.as_slice());
+    while !rest.is_empty() {
+        let (some, others) = rest.split_at((1 + dice.roll(6)).min(rest.len()));
+        rest = others;
+        let hand: Option<&dyn Hand> = if at_once { Some(&watched) } else { None };
+        let jobs = hand_in(&ledger, some, hand).await;
+        // Whatever was queued is done before more comes in.
+        if let Some(last) = jobs.last() {
+            let last: Job = ledger.job(*last).await.expect("asked").expect("there");
+            if ledger.has_open_jobs().await.expect("asked") {
+                Work::on(&ledger, &last)
+                    .settings(settings(1))
+                    .beside_other_jobs()
+                    .until_ended()
+                    .await;
+            }
+        }
+    }
+    assert!(!ledger.has_open_jobs().await.expect("asked"), "the last job ends last");
+    assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
+    assert_eq!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
+    (super::together::timeless(&place.dump().await), watched.jobs().len())
+}
+
+async fn no_difference(on: On, seed: u64) {
+    let (queued, none) = outcome(on, seed, false).await;
+    let (at_once, some) = outcome(on, seed, true).await;
+    let differing = queued.lines().zip(at_once.lines()).find(|(one, other)| one != other);
+    assert_eq!(differing, None, "seed {seed}");
+    assert_eq!(queued.lines().count(), at_once.lines().count());
+    assert_eq!(none, 0);
+    assert!(some * 3 > JOBS, "{some} of {JOBS}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_at_once_do_what_queued_ones_do_on_sqlite() {
+    for seed in [1, 2] {
+        no_difference(On::Sqlite, seed).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_at_once_do_what_queued_ones_do_on_postgres() {
+    no_difference(On::Postgres, 3).await;
+}
+
+on_both! {
+    async fn nothing_is_overtaken(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", CUSTOMERS).await;
+        let watched = Watched::new(&ledger);
+        let hand: Option<&dyn Hand> = Some(&watched);
+        let before = hand_in(&ledger, &[phone(1)], None).await;
+        let behind = hand_in(&ledger, &[phone(2), phone(3)], hand).await;
+        assert_eq!(watched.jobs(), [], "there is one before them");
+        // The same while a worker has it.
+        let claim = ledger.claim(claimant("other", 60_000)).await.expect("asked").expect("one");
+        let last = hand_in(&ledger, &[phone(4)], hand).await[0];
+        assert_eq!((claim.job_id, state(&ledger, last).await), (before[0], JobState::Queued));
+        tables::expire_leases(&ledger).await;
+        let last = ledger.job(last).await.expect("asked").expect("there");
+        Work::on(&ledger, &last).beside_other_jobs().until_ended().await;
+        assert_eq!(state(&ledger, behind[1]).await, JobState::Completed);
+        // And now there is none.
+        let done = hand_in(&ledger, &[phone(5), phone(6)], hand).await;
+        assert_eq!(watched.jobs(), done);
+    }
+
+    async fn what_is_told_of_a_job_at_once_is_what_the_ledger_says(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", CUSTOMERS).await;
+        let watched = Watched::new(&ledger);
+        let jobs = hand_in(&ledger, &[phone(1)], Some(&watched)).await;
+        let done = watched.done.lock().expect("a lock").pop().expect("done");
+        let read = ledger.job(jobs[0]).await.expect("asked").expect("there");
+        assert_eq!(format!("{:?}", done.jobs), format!("{:?}", [read]));
+        assert_eq!(done.replies.replies.len(), 1);
+        // This worker has taken on to tell; it is told again by another one, should it die.
+        let others = ledger.take_replies(10).await.expect("taken");
+        assert_eq!(others.replies.len(), 0);
+        assert!(ledger.has_untold().await.expect("asked"));
+        ledger.replied(&[(done.replies, vec![0])]).await.expect("recorded");
+        assert!(!ledger.has_untold().await.expect("asked"));
+    }
+
+    async fn what_the_database_refuses_is_queued_and_fails_alone(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", CUSTOMERS).await;
+        let triggers: &[&str] = match ledger.db().dialect() {
+            Dialect::Sqlite => &["CREATE TRIGGER no BEFORE UPDATE ON customers WHEN NEW.phone = '+49 30 0002' BEGIN
+                SELECT RAISE(ABORT, 'not this one'); END"],
+            Dialect::Postgres => &[
+                "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                   IF NEW.phone = '+49 30 0002' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$",
+                "CREATE TRIGGER no BEFORE UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION no()",
+            ],
+        };
+        for trigger in triggers {
+            ledger.db().write(|tx| tx.exec(trigger, &[]).map(drop)).await.expect("a trigger");
+        }
+        let watched = Watched::new(&ledger);
+        let jobs = hand_in(&ledger, &[phone(1), phone(2), phone(3)], Some(&watched)).await;
+        assert_eq!(jobs.len(), 3);
+        let culprit = ledger.job(jobs[1]).await.expect("asked").expect("there");
+        let mut settings = settings(1);
+        settings.retry.attempts = 2;
+        Work::on(&ledger, &culprit).settings(settings).beside_other_jobs().until_ended().await;
+        for (n, job) in jobs.iter().enumerate() {
+            let job = ledger.job(*job).await.expect("asked").expect("there");
+            // What SQLite says looks like a key that is taken, which refuses the row.
+            assert_eq!(job.counts.failed + job.counts.rejected, u64::from(n == 1), "job {n}");
+        }
+        assert_eq!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
+    }
+}
