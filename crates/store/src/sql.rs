@@ -333,11 +333,14 @@ pub fn preview_all(tx: &mut dyn Tx, blocks: Vec<Prepared>) -> Result<Vec<Preview
     };
     let mut session = first.context.session(&mut *tx);
     let mut previewed = tasks::preview(&mut session, blocks.iter().map(|block| block.tasks.as_slice()))?;
-    for (prepared, Previewed { previews, needs }) in blocks.into_iter().zip(&mut previewed) {
-        let refuse = |(row, problem)| Preview::new(row, Verdict::Reject(problem));
-        previews.extend(prepared.refused.into_iter().map(refuse));
-        if let Some(users) = &prepared.users {
-            needs.extend(users.preview(tx, prepared.context.now, previews)?);
+    let users: Vec<&users::NewUsers> = blocks.iter().filter_map(|block| block.users.as_ref()).collect();
+    let mut users = users::NewUsers::preview_all(tx, first.context.now, &users)?.into_iter();
+    for (prepared, Previewed { previews, needs }) in blocks.iter().zip(&mut previewed) {
+        let refuse = |(row, problem): &(u64, Problem)| Preview::new(*row, Verdict::Reject(problem.clone()));
+        previews.extend(prepared.refused.iter().map(refuse));
+        if let Some(users) = prepared.users.as_ref().and_then(|_| users.next()) {
+            previews.extend(users.previews);
+            needs.extend(users.needs);
         }
         create_customer::preview(tx, &prepared.new_customers, previews)?;
         let files = prepared.exports.iter();

@@ -1,7 +1,7 @@
 //! Chunks of several jobs in one transaction, in the order of the jobs.
 //!
-//! Chunks of one kind that are about different records share a session, so that many jobs of one row cost as few statements as
-//! one job of many rows, and decide as those would. A chunk that is about a record which one before it is about begins a
+//! Chunks of one kind that are about different records share a session, and those that make different users one insertion, so that many
+//! jobs of one row cost as few statements as one job of many rows, and decide as those would. A chunk that is about a record which one before it is about begins a
 //! session anew and sees what that one wrote; so do chunks of another kind, and undos. Where a unique key refuses something, the
 //! chunks of the session are written in halves, down to the one that is refused, whose neighbours are none the worse.
 
@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::session::Task;
+use super::users::NewUsers;
 use super::{Prepared, apply, refused, tasks};
 use crate::Applied;
 use tenantry_foundation::db::{Alone, DbError, Tx};
@@ -52,13 +53,15 @@ fn write(tx: &mut dyn Tx, chunks: &[Prepared], applied: &mut Vec<Applied>) -> Re
         applied.push(apply(tx, one)?);
         return Ok(());
     }
-    let together: Vec<_> = chunks
-        .iter()
-        .map(|chunk| (&chunk.context, chunk.tasks.as_slice()))
-        .collect();
     let mut done = Vec::new();
     let written = tx.attempt(&mut |tx| {
-        done = tasks::apply_together(tx, &together)?;
+        done = if chunks.iter().any(|chunk| chunk.users.is_some()) {
+            let users = chunks.iter().map(|chunk| (&chunk.context, chunk.users.as_ref()));
+            NewUsers::apply_together(tx, &users.collect::<Vec<_>>())?
+        } else {
+            let tasks = chunks.iter().map(|chunk| (&chunk.context, chunk.tasks.as_slice()));
+            tasks::apply_together(tx, &tasks.collect::<Vec<_>>())?
+        };
         Ok(())
     });
     match written {
@@ -107,13 +110,16 @@ fn sessions(chunks: &[Prepared]) -> Vec<Range<usize>> {
 /// What the rows of a chunk are about, as far as rows of others may not be about the same in one session; `None` for a chunk
 /// that needs a session of its own.
 fn subjects_of(chunk: &Prepared) -> Option<HashSet<(i64, String)>> {
-    let only_tasks = chunk.users.is_none()
-        && chunk.known_users.is_none()
+    let is_simple = chunk.known_users.is_none()
         && chunk.new_customers.is_empty()
         && chunk.exports.is_empty()
         && chunk.syncs.is_empty();
-    if !only_tasks || chunk.takes_back || chunk.names() {
+    if !is_simple || chunk.takes_back || chunk.names() {
         return None;
+    }
+    if let Some(users) = &chunk.users {
+        // Where a plan is gone by, each is compared with its own.
+        return (chunk.tasks.is_empty() && chunk.context.expected.is_none()).then(|| users.names().collect());
     }
     let mut subjects = HashSet::new();
     for task in &chunk.tasks {

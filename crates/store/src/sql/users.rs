@@ -61,6 +61,7 @@ pub(super) struct NewUsers {
     passwords_at: Option<i64>,
 }
 
+#[derive(Clone, Copy)]
 struct RowOf {
     row: u64,
     customer: i64,
@@ -68,6 +69,22 @@ struct RowOf {
     may_exist: bool,
     /// Whether the customer had deleted users, of which one may have had the name.
     may_be_deleted: bool,
+}
+
+/// Things of rows, with the rows' positions.
+type ByPosition<T> = Vec<(usize, T)>;
+
+/// What came of the rows, by position: outcomes of those of which there is something to say, and accounts that were made.
+struct Inserted {
+    outcomes: ByPosition<RowOutcome>,
+    accounts: ByPosition<Account>,
+}
+
+/// What the rows of a file would do.
+#[derive(Default)]
+pub(super) struct PreviewedUsers {
+    pub(super) previews: Vec<Preview>,
+    pub(super) needs: Vec<SeatNeed>,
 }
 
 impl NewUsers {
@@ -80,6 +97,30 @@ impl NewUsers {
             domains: BTreeMap::new(),
             passwords_at,
         }
+    }
+
+    /// The rows of several, one after the other, with the position at which each begins.
+    pub(super) fn joined<'u>(parts: impl Iterator<Item = &'u Self>) -> (Self, Vec<usize>) {
+        let (mut all, mut starts) = (Self::new(0, None), Vec::new());
+        for part in parts {
+            let (position, sku) = (all.rows.len() as u32, all.skus.len() as u32);
+            starts.push(all.rows.len());
+            all.batch.append(&part.batch);
+            all.rows.extend(part.rows.iter().copied());
+            let seats = part.seats.iter();
+            all.seats.extend(seats.map(|(at, of)| (at + position, of + sku)));
+            all.skus.extend(part.skus.iter().cloned());
+            let domains = part.domains.iter();
+            all.domains.extend(domains.map(|(id, domain)| (*id, domain.clone())));
+            all.passwords_at = all.passwords_at.or(part.passwords_at);
+        }
+        (all, starts)
+    }
+
+    /// What users of the rows' names are found by.
+    pub(super) fn names(&self) -> impl Iterator<Item = (i64, String)> + '_ {
+        let rows = self.rows.iter().enumerate();
+        rows.map(|(at, row)| (row.customer, self.text(at, NAME_KEY).to_owned()))
     }
 
     /// The customers of the rows, with repetitions.
@@ -159,17 +200,47 @@ impl NewUsers {
     /// Inserts the users, takes their seats and counts them. Where a plan is gone by, a row that was expected to
     /// create a user and cannot is told apart from one that is as it should be.
     pub(super) fn apply(&self, tx: &mut dyn Tx, context: &Context, applied: &mut Applied) -> Result<(), DbError> {
+        let done = self.insert(tx, context, context.expected.is_some())?;
+        applied
+            .outcomes
+            .extend(done.outcomes.into_iter().map(|(_, outcome)| outcome));
+        applied
+            .accounts
+            .extend(done.accounts.into_iter().map(|(_, account)| account));
+        Ok(())
+    }
+
+    /// As [`apply`](Self::apply) for the rows of several jobs, no two of which are about the same user and none of which goes by a plan.
+    pub(super) fn apply_together(tx: &mut dyn Tx, jobs: &[(&Context, Option<&Self>)]) -> Result<Vec<Applied>, DbError> {
+        let mut applied: Vec<Applied> = jobs.iter().map(|_| Applied::default()).collect();
+        let (all, starts) = Self::joined(jobs.iter().filter_map(|(_, users)| *users));
+        let whose: Vec<usize> = (0..jobs.len()).filter(|at| jobs[*at].1.is_some()).collect();
+        let Some((context, _)) = jobs.first().filter(|_| !all.rows.is_empty()) else {
+            return Ok(applied);
+        };
+        let job_of = |position: usize| whose[starts.partition_point(|start| *start <= position) - 1];
+        let done = all.insert(tx, context, false)?;
+        for (position, outcome) in done.outcomes {
+            applied[job_of(position)].outcomes.push(outcome);
+        }
+        for (position, account) in done.accounts {
+            applied[job_of(position)].accounts.push(account);
+        }
+        Ok(applied)
+    }
+
+    fn insert(&self, tx: &mut dyn Tx, context: &Context, checks_drift: bool) -> Result<Inserted, DbError> {
         let (installation, now) = (context.installation, context.now);
-        let checks_drift = context.expected.is_some();
         let conflicts = tx.insert_new("users", &COLUMNS, &self.batch)?;
         let existing = self.existing(tx, &conflicts)?;
         let mut outcomes = Vec::with_capacity(conflicts.len());
         for (position, found) in conflicts.iter().zip(&existing) {
-            outcomes.push(match found {
+            let outcome = match found {
                 Some(found) => self.outcome(*position, found, installation, checks_drift),
                 // Its customer is locked, so nobody has come and gone since.
                 None => refused(self.rows[*position].row, self.not_found(*position), checks_drift),
-            });
+            };
+            outcomes.push((*position, outcome));
         }
         let mut left_out = conflicts;
         let seatless = self.take_seats(tx, &left_out)?;
@@ -178,7 +249,7 @@ impl NewUsers {
             tx.exec_all("DELETE FROM users WHERE id = $1", &ids)?;
             for (position, problem) in &seatless {
                 let row = self.rows[*position].row;
-                outcomes.push(refused(row, problem.clone(), checks_drift));
+                outcomes.push((*position, refused(row, problem.clone(), checks_drift)));
             }
             left_out.extend(seatless.into_keys());
             left_out.sort_unstable();
@@ -189,29 +260,29 @@ impl NewUsers {
             .collect();
         let perhaps_deleted = self.perhaps_deleted(tx, &made)?;
         for (position, note) in self.notes(tx, now, &perhaps_deleted)? {
-            outcomes.push(RowOutcome {
+            let outcome = RowOutcome {
                 row: self.rows[position].row,
                 outcome: Outcome::Applied,
                 code: String::new(),
                 message: note,
                 target: installation.guid(self.batch.id(position)).to_string(),
                 columns: Vec::new(),
-            });
+            };
+            outcomes.push((position, outcome));
         }
-        applied.outcomes.extend(outcomes);
-        if self.passwords_at.is_some() {
-            applied.accounts.extend(made.into_iter().map(|position| {
-                Account {
-                    customer: self
-                        .domains
-                        .get(&self.rows[position].customer)
-                        .cloned()
-                        .unwrap_or_default(),
-                    user_principal_name: self.text(position, NAME).to_owned(),
-                }
-            }));
-        }
-        Ok(())
+        let made = made.into_iter().filter(|_| self.passwords_at.is_some());
+        let accounts = made.map(|position| {
+            let domain = self.domains.get(&self.rows[position].customer);
+            let account = Account {
+                customer: domain.cloned().unwrap_or_default(),
+                user_principal_name: self.text(position, NAME).to_owned(),
+            };
+            (position, account)
+        });
+        Ok(Inserted {
+            outcomes,
+            accounts: accounts.collect(),
+        })
     }
 
     /// Rows that a plan found to be there already: they are not made if they are there no more.
@@ -246,13 +317,24 @@ impl NewUsers {
         }
     }
 
-    /// What each row would do to the store as it is.
-    pub(super) fn preview(
-        &self,
-        tx: &mut dyn Tx,
-        now: i64,
-        previews: &mut Vec<Preview>,
-    ) -> Result<Vec<SeatNeed>, DbError> {
+    /// What each row of several files would do to the store as it is, and the seats they need.
+    pub(super) fn preview_all(tx: &mut dyn Tx, now: i64, files: &[&Self]) -> Result<Vec<PreviewedUsers>, DbError> {
+        let mut all: Vec<PreviewedUsers> = files.iter().map(|_| PreviewedUsers::default()).collect();
+        let (joined, starts) = Self::joined(files.iter().copied());
+        let file_of = |position: usize| starts.partition_point(|start| *start <= position) - 1;
+        let (previews, needs) = joined.preview(tx, now)?;
+        for (position, preview) in previews {
+            all[file_of(position)].previews.push(preview);
+        }
+        for (position, need) in needs {
+            all[file_of(position)].needs.push(need);
+        }
+        Ok(all)
+    }
+
+    /// What each row would do to the store as it is, and the seats it needs, by position.
+    fn preview(&self, tx: &mut dyn Tx, now: i64) -> Result<(ByPosition<Preview>, ByPosition<SeatNeed>), DbError> {
+        let mut previews = Vec::with_capacity(self.rows.len());
         let may_exist: Vec<usize> = (0..self.rows.len()).filter(|at| self.rows[*at].may_exist).collect();
         let existing = self.existing(tx, &may_exist)?;
         let mut met = vec![false; self.rows.len()];
@@ -263,23 +345,28 @@ impl NewUsers {
                 Ok(()) => Verdict::Unchanged,
                 Err(problem) => Verdict::Reject(problem),
             };
-            previews.push(Preview::new(self.rows[*position].row, verdict));
+            previews.push((*position, Preview::new(self.rows[*position].row, verdict)));
         }
         let new: Vec<usize> = (0..self.rows.len()).filter(|position| !met[*position]).collect();
         let perhaps_deleted: Vec<usize> = new.iter().copied().filter(|at| self.rows[*at].may_be_deleted).collect();
         let mut notes = self.notes(tx, now, &perhaps_deleted)?;
         for position in new {
             let note = notes.remove(&position).unwrap_or_default();
-            previews.push(Preview::new(self.rows[position].row, Verdict::Create).noting(note));
+            previews.push((
+                position,
+                Preview::new(self.rows[position].row, Verdict::Create).noting(note),
+            ));
         }
         let needs = self.seats.iter().filter(|(position, _)| !met[*position as usize]);
-        Ok(needs
-            .map(|(position, sku)| SeatNeed {
+        let needs = needs.map(|(position, sku)| {
+            let need = SeatNeed {
                 row: self.rows[*position as usize].row,
                 column: "licenses",
                 of: self.skus[*sku as usize].clone(),
-            })
-            .collect())
+            };
+            (*position as usize, need)
+        });
+        Ok((previews, needs.collect()))
     }
 
     /// Takes one seat per licence of every row not `left_out`. Rows there is no seat for, by position.
