@@ -52,6 +52,16 @@ impl Batch {
         self.cells.push(Stored::Text(start..self.text.len() as u32));
     }
 
+    /// Appends the rows of another batch of the same width.
+    pub fn append(&mut self, other: &Self) {
+        let start = self.text.len() as u32;
+        self.text.push_str(&other.text);
+        self.cells.extend(other.cells.iter().map(|cell| match cell {
+            Stored::Text(range) => Stored::Text(start + range.start..start + range.end),
+            cell => cell.clone(),
+        }));
+    }
+
     /// How many whole rows there are.
     pub fn len(&self) -> usize {
         self.cells.len() / self.width

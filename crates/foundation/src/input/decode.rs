@@ -14,6 +14,8 @@ use super::source::TextSource;
 /// Bytes read at a time: enough to make calls cheap, little enough to stay in the second-level cache
 /// from hashing to tokenising.
 const CHUNK: usize = 256 << 10;
+/// Bytes read at first: most texts that come with a request are no longer, and are many.
+const FIRST: usize = 4 << 10;
 
 pub(super) struct Decoder {
     source: TextSource,
@@ -49,7 +51,7 @@ impl Decoder {
     pub(super) fn new(source: TextSource, named: Option<&'static Encoding>) -> Self {
         Self {
             source,
-            chunk: vec![0; CHUNK],
+            chunk: vec![0; FIRST],
             held: 0,
             named,
             mode: Mode::Unknown,
@@ -72,6 +74,9 @@ impl Decoder {
         let read = self.source.read(&mut self.chunk[self.held..])?;
         let mut last = read == 0;
         self.held += read;
+        if self.held == self.chunk.len() {
+            self.chunk.resize(CHUNK, 0);
+        }
         if matches!(self.mode, Mode::Unknown) {
             // The first four bytes decide, and a reader may hand them out singly.
             while self.held < 4 && !last {
@@ -171,6 +176,7 @@ impl Decoder {
     /// By as much of the text as a chunk holds, from the first byte that is no ASCII.
     fn guess(&mut self) -> Result<Mode, InputError> {
         let mut whole = false;
+        self.chunk.resize(CHUNK, 0);
         while self.held < CHUNK && !whole {
             let read = self.source.read(&mut self.chunk[self.held..])?;
             self.held += read;

@@ -170,6 +170,9 @@ impl Keys {
         let width = self.last_row / buckets + 1;
         let mut found = Spill::new(self.dir.as_deref(), PARTITIONS, self.memory);
         for partition in 0..PARTITIONS {
+            if self.entries.bytes(partition) == 0 {
+                continue;
+            }
             let passes = self.passes(partition)?;
             for pass in 0..passes {
                 let mut table = KeyTable::default();
@@ -249,7 +252,7 @@ impl KeyTable {
     /// The first occurrence of `hash` if there was one, else this becomes it.
     fn first(&mut self, hash: (Word, Word), (tag, line): (Word, Word)) -> Option<(Word, Word)> {
         if self.used * 2 >= self.slots.len() {
-            let larger = vec![KeySlot::default(); (self.slots.len() * 2).max(1024)];
+            let larger = vec![KeySlot::default(); (self.slots.len() * 2).max(16)];
             for slot in std::mem::replace(&mut self.slots, larger) {
                 if slot.tag != 0 {
                     let free = self.find(slot.hash);
@@ -338,7 +341,7 @@ impl Iterator for Duplicates {
     type Item = io::Result<Duplicate>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.ready.is_empty() && self.bucket < PARTITIONS {
+        while self.ready.is_empty() && self.found.len() > 0 && self.bucket < PARTITIONS {
             if let Err(err) = self.load() {
                 // A second attempt would not be the same rows again.
                 self.bucket = PARTITIONS;

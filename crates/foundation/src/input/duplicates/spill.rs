@@ -10,7 +10,9 @@ pub(super) type Word = u64;
 #[derive(Debug)]
 pub(super) struct Spill<const N: usize> {
     dir: Option<PathBuf>,
+    /// None before there is an entry: of most of what is collected there is none, or nothing but a few.
     partitions: Vec<Partition>,
+    count: usize,
     /// Bytes a partition holds before it is written out. All extents of the file have this size.
     extent: usize,
     file: Option<File>,
@@ -33,7 +35,8 @@ impl<const N: usize> Spill<N> {
         let entries = (memory / partitions / Self::ENTRY).max(1);
         Self {
             dir: dir.map(Path::to_owned),
-            partitions: (0..partitions).map(|_| Partition::default()).collect(),
+            partitions: Vec::new(),
+            count: partitions,
             extent: entries * Self::ENTRY,
             file: None,
             extents: 0,
@@ -42,6 +45,9 @@ impl<const N: usize> Spill<N> {
     }
 
     pub(super) fn push(&mut self, partition: usize, entry: [Word; N]) -> io::Result<()> {
+        if self.partitions.is_empty() {
+            self.partitions.resize_with(self.count, Partition::default);
+        }
         let held = &mut self.partitions[partition].held;
         for word in entry {
             held.extend_from_slice(&word.to_le_bytes());
@@ -61,13 +67,17 @@ impl<const N: usize> Spill<N> {
 
     /// The size of a partition.
     pub(super) fn bytes(&self, partition: usize) -> u64 {
-        let partition = &self.partitions[partition];
+        let Some(partition) = self.partitions.get(partition) else {
+            return 0;
+        };
         partition.extents.len() as u64 * self.extent as u64 + partition.held.len() as u64
     }
 
     /// Shows a partition's entries in the order they were pushed.
     pub(super) fn each(&self, partition: usize, mut see: impl FnMut([Word; N]) -> io::Result<()>) -> io::Result<()> {
-        let partition = &self.partitions[partition];
+        let Some(partition) = self.partitions.get(partition) else {
+            return Ok(());
+        };
         let mut see_all = |bytes: &[u8]| {
             bytes.chunks_exact(Self::ENTRY).try_for_each(|entry| {
                 let mut words = [0; N];
@@ -90,7 +100,9 @@ impl<const N: usize> Spill<N> {
 
     /// Forgets a partition's entries.
     pub(super) fn free(&mut self, partition: usize) {
-        self.partitions[partition] = Partition::default();
+        if let Some(partition) = self.partitions.get_mut(partition) {
+            *partition = Partition::default();
+        }
     }
 
     /// Moves what a partition holds to the end of the file.
