@@ -25,7 +25,7 @@ use std::future::Future;
 use serde::Serialize;
 
 use crate::ledger::{JobId, JobState};
-use crate::submit::Turn;
+use crate::submit::RecordTurn;
 use tenantry_jobs::{Subject, clip, did_you_mean};
 
 pub use document::JobDocument;
@@ -37,14 +37,14 @@ pub struct Handing {
     /// Whether they may have been handed in before, and nobody knows why that came to nothing.
     pub again: bool,
     /// When they may be recorded.
-    pub turn: Turn,
+    pub turn: RecordTurn,
 }
 
 impl Handing {
     /// For the first time, after no others.
     pub const FIRST: Self = Self {
         again: false,
-        turn: Turn::NOW,
+        turn: RecordTurn::NOW,
     };
 }
 

@@ -157,19 +157,19 @@ pub trait Hand: Send + Sync {
 
 /// The turn of submissions that are read and planned beside others, and recorded after them.
 #[derive(Clone)]
-pub struct Turn(Option<Shared<oneshot::Receiver<()>>>);
+pub struct RecordTurn(Option<Shared<oneshot::Receiver<()>>>);
 
 /// Lets the next turn come when it is dropped.
-pub struct TurnEnd(#[expect(dead_code, reason = "it is there to be dropped")] oneshot::Sender<()>);
+pub struct RecordTurnEnd(#[expect(dead_code, reason = "it is there to be dropped")] oneshot::Sender<()>);
 
-impl Turn {
+impl RecordTurn {
     /// Of submissions that come after no others.
     pub const NOW: Self = Self(None);
 
     /// The turn that comes once what is returned with it was dropped.
-    pub fn after() -> (TurnEnd, Self) {
+    pub fn after() -> (RecordTurnEnd, Self) {
         let (end, ended) = oneshot::channel();
-        (TurnEnd(end), Self(Some(ended.shared())))
+        (RecordTurnEnd(end), Self(Some(ended.shared())))
     }
 
     async fn comes(&mut self) {
@@ -225,12 +225,16 @@ impl Submitter<'_> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Submitted, SubmitError> {
         let opened = self.open(submission).await?;
-        let mut submitted = self.submit_opened(vec![Ok(opened)], Turn::NOW, progress).await;
+        let mut submitted = self.submit_opened(vec![Ok(opened)], RecordTurn::NOW, progress).await;
         submitted.pop().unwrap_or_else(|| Err(lost().into()))
     }
 
     /// Takes several submissions, recorded in their order when it is their turn. What became of each.
-    pub async fn submit_all(&self, submissions: Vec<Submission>, turn: Turn) -> Vec<Result<Submitted, SubmitError>> {
+    pub async fn submit_all(
+        &self,
+        submissions: Vec<Submission>,
+        turn: RecordTurn,
+    ) -> Vec<Result<Submitted, SubmitError>> {
         let mut opened = Vec::with_capacity(submissions.len());
         for submission in submissions {
             opened.push(self.open(submission).await);
@@ -293,7 +297,7 @@ impl Submitter<'_> {
     async fn submit_opened(
         &self,
         mut opened: Vec<Result<Opened, SubmitError>>,
-        turn: Turn,
+        turn: RecordTurn,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Vec<Result<Submitted, SubmitError>> {
         let mut plannings: Vec<&mut Planning> = opened.iter_mut().flatten().map(|one| &mut one.planning).collect();
@@ -446,11 +450,11 @@ struct Recording<'s> {
     submitted: Vec<Result<Submitted, SubmitError>>,
     /// Those that come next, and are not recorded yet.
     whole: Vec<WholeJob>,
-    turn: Turn,
+    turn: RecordTurn,
 }
 
 impl<'s> Recording<'s> {
-    fn new(submitter: &'s Submitter<'s>, turn: Turn) -> Self {
+    fn new(submitter: &'s Submitter<'s>, turn: RecordTurn) -> Self {
         Self {
             turn,
             submitter,

@@ -67,7 +67,7 @@ pub mod runner {
 
 /// The one door.
 pub mod submit {
-    pub use crate::submit::{Hand, Rules, Submission, SubmitError, Submitted, Submitter, Turn};
+    pub use crate::submit::{Hand, RecordTurn, Rules, Submission, SubmitError, Submitted, Submitter};
 }
 
 /// The job that takes another one back.

@@ -31,7 +31,7 @@ use super::document::{DocumentSender, code};
 use super::{Accepted, Door, Handing, JobDocument, Reason, Refusal};
 use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
-use crate::submit::{Turn, TurnEnd};
+use crate::submit::{RecordTurn, RecordTurnEnd};
 use entries::Entry;
 use trouble::{Trouble, WithoutRoom};
 
@@ -147,7 +147,7 @@ impl<D: Door> Inbox<D> {
         outage: &mut RedisOutage,
         stop: &'i CancellationToken,
     ) -> Result<(), QueueError> {
-        let (mut looked, mut turn) = (None, Turn::NOW);
+        let (mut looked, mut turn) = (None, RecordTurn::NOW);
         while !stop.is_cancelled() {
             // A stream that never pauses must not keep what was left behind waiting.
             if looked.is_none_or(|at: tokio::time::Instant| at.elapsed() >= HOLD) {
@@ -172,7 +172,7 @@ impl<D: Door> Inbox<D> {
             while in_hand.len() >= READINGS {
                 in_hand.next().await;
             }
-            let (end, next) = Turn::after();
+            let (end, next) = RecordTurn::after();
             let handing = Handing {
                 again: false,
                 turn: std::mem::replace(&mut turn, next),
@@ -225,10 +225,10 @@ impl<D: Door> Inbox<D> {
                 .await;
             let next = answer.as_ref().ok().and_then(entries::cursor);
             let left = self.entries(answer, entries::of_claim, connection).await?;
-            let (end, _) = Turn::after();
+            let (end, _) = RecordTurn::after();
             let again = Handing {
                 again: true,
-                turn: Turn::NOW,
+                turn: RecordTurn::NOW,
             };
             self.deal_with_all(left, again, end, stop).await;
             match next {
@@ -275,7 +275,7 @@ impl<D: Door> Inbox<D> {
     }
 
     /// Hands entries in, those of few rows together, and seals their fates. Others have their turn once all are handed in.
-    async fn deal_with_all(&self, entries: Vec<Entry>, handing: Handing, end: TurnEnd, stop: &CancellationToken) {
+    async fn deal_with_all(&self, entries: Vec<Entry>, handing: Handing, end: RecordTurnEnd, stop: &CancellationToken) {
         let (mut together, mut hands) = (Vec::new(), Vec::new());
         for entry in entries {
             if !self.without_room.may_try(&entry.id) {
@@ -303,7 +303,7 @@ impl<D: Door> Inbox<D> {
     }
 
     /// Hands some entries in and seals their fates. Whatever fails, they stay pending and are taken up again.
-    async fn deal_with(&self, hand: Vec<ReadEntry>, handing: Handing, end: Arc<TurnEnd>) {
+    async fn deal_with(&self, hand: Vec<ReadEntry>, handing: Handing, end: Arc<RecordTurnEnd>) {
         let ids: Vec<String> = hand.iter().map(|(entry, _)| entry.id.clone()).collect();
         let submitted = tokio::select! {
             submitted = self.submit(hand, handing) => submitted,

@@ -11,7 +11,7 @@ use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
 use crate::queue::Queue;
 use crate::store::Stores;
-use crate::submit::{FileRefusal, Hand, Submission, Submitted, Submitter, Turn};
+use crate::submit::{FileRefusal, Hand, RecordTurn, Submission, Submitted, Submitter};
 use crate::undo::UndoRequest;
 
 /// What somebody wants done.
@@ -66,7 +66,7 @@ impl Service {
         &self,
         requests: Vec<(Actor, SubmitRequest)>,
         hand: Option<&dyn Hand>,
-        turn: Turn,
+        turn: RecordTurn,
     ) -> Vec<Result<Submitted, ServiceError>> {
         let (mut submissions, mut refused) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
         for (by, request) in requests {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use tenantry::testing::plan::{Limits, RowSource};
 use tenantry::testing::queue::Queue;
-use tenantry::testing::submit::{Rules, Submission, SubmitError, Submitted, Submitter, Turn};
+use tenantry::testing::submit::{RecordTurn, Rules, Submission, SubmitError, Submitted, Submitter};
 use tenantry_foundation::db::Tx;
 use tenantry_ledger::{Job, JobFilter, JobId, Ledger, Origin, OriginIntake, Parameters, ReplyTo};
 use tenantry_store::Stores;
@@ -73,7 +73,7 @@ async fn submit_all(
         rules: &rules,
         hand: None,
     };
-    Box::pin(submitter.submit_all(submissions, Turn::NOW)).await
+    Box::pin(submitter.submit_all(submissions, RecordTurn::NOW)).await
 }
 
 /// What came of it, in words; jobs by their place among all, as their ids differ.

@@ -27,7 +27,7 @@ use crate::ledger::drops::{DropChange, DropState, DroppedFile, JobOrigin};
 use crate::ledger::{Actor, Origin, OriginIntake, Via};
 use crate::plan::{FaultLog, PlanError, RowFault, RowSource};
 use crate::service::{ServiceError, SubmitRequest};
-use crate::submit::{SubmitError, Submitted, Turn};
+use crate::submit::{RecordTurn, SubmitError, Submitted};
 
 /// Files of so many bytes at most are read in one go.
 const SMALL: u64 = 32 << 10;
@@ -87,7 +87,7 @@ pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitt
         }
     }
     // Boxed, as it is large and would be carried in every future around it.
-    let submitted = Box::pin(desk.service.submit_all(requests, None, Turn::NOW)).await;
+    let submitted = Box::pin(desk.service.submit_all(requests, None, RecordTurn::NOW)).await;
     failpoint::hit("drop-submitted");
     for (drop, submitted) in drops.into_iter().zip(submitted) {
         match submitted {

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tenantry::testing::plan::{Limits, RowSource};
 use tenantry::testing::queue::Queue;
 use tenantry::testing::runner::Runner;
-use tenantry::testing::submit::{Hand, Rules, Submission, Submitted, Submitter, Turn};
+use tenantry::testing::submit::{Hand, RecordTurn, Rules, Submission, Submitted, Submitter};
 use tenantry_foundation::db::Dialect;
 use tenantry_ledger::{AtOnce, DoneAtOnce, Job, JobId, JobState, Ledger, Parameters, ReplyTo, Scope, WholeJob};
 use tenantry_store::Stores;
@@ -105,7 +105,7 @@ async fn hand_in(ledger: &Ledger, files: &[(&str, String)], hand: Option<&dyn Ha
         rules: &rules,
         hand,
     };
-    let submitted = Box::pin(submitter.submit_all(files.iter().map(submission).collect(), Turn::NOW)).await;
+    let submitted = Box::pin(submitter.submit_all(files.iter().map(submission).collect(), RecordTurn::NOW)).await;
     let job = |one| match one {
         Ok(Submitted::Queued(job)) => Some(job),
         _ => None,
