@@ -1,6 +1,7 @@
 //! Where the checked blocks of one submission go: held until it is known whether there is more than one, and else into the spool.
 
-use super::{Recording, SubmitError};
+use super::SubmitError;
+use super::recording::Recording;
 use crate::db::DbError;
 use crate::ledger::{Draft, Ledger, NewChunk, NewJob, RowOutcome};
 use crate::plan::file::PlanFile;

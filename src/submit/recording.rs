@@ -1,0 +1,194 @@
+//! What submissions come to, recorded in their order: many together, carried out by the worker that takes them in where it may.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use tokio::sync::oneshot;
+
+use super::{SubmitError, Submitted, Submitter};
+use crate::db::DbError;
+use crate::ledger::{AtOnce, Committed, DoneAtOnce, JobId, RecordedJobs, WholeJob};
+
+/// Tickets rung for jobs that were recorded together: who answers one claims many of them at once.
+const TICKETS_TOGETHER: usize = 4;
+
+/// The hand of a worker that takes submissions in, and carries out in the transaction that records them what it may.
+pub trait Hand: Send + Sync {
+    /// How many rows of the job there are to be carried out so, if it may be.
+    fn takes(&self, job: &WholeJob) -> Option<u64>;
+
+    /// Jobs, and rows of them, that are carried out in one transaction at most.
+    fn most(&self) -> (usize, u64);
+
+    /// Takes a place for them, until it is dropped; `None` if the worker may have nothing else in hand now.
+    fn begin(&self) -> BoxFuture<'_, Option<Box<dyn Send>>>;
+
+    /// What carries them out.
+    fn worker(&self) -> Arc<dyn AtOnce>;
+
+    /// Jobs have ended; that has been going on since then.
+    fn done(&self, done: DoneAtOnce, since: Instant);
+}
+
+/// The turn of submissions that are read and planned beside others, and recorded after them.
+#[derive(Clone)]
+pub struct RecordTurn(Option<Shared<oneshot::Receiver<()>>>);
+
+/// Lets the next turn come when it is dropped.
+pub(crate) struct RecordTurnEnd(#[expect(dead_code, reason = "it is there to be dropped")] oneshot::Sender<()>);
+
+impl RecordTurn {
+    /// Of submissions that come after no others.
+    pub const NOW: Self = Self(None);
+
+    /// The turn that comes once what is returned with it was dropped.
+    pub(crate) fn after() -> (RecordTurnEnd, Self) {
+        let (end, ended) = oneshot::channel();
+        (RecordTurnEnd(end), Self(Some(ended.shared())))
+    }
+
+    pub(super) async fn comes(&mut self) {
+        if let Some(ended) = self.0.take() {
+            // The end sends nothing.
+            let _ = ended.await;
+        }
+    }
+}
+
+/// What became of submissions, in their order.
+pub(super) struct Recording<'s> {
+    pub(super) submitter: &'s Submitter<'s>,
+    pub(super) submitted: Vec<Result<Submitted, SubmitError>>,
+    /// Those that come next, and are not recorded yet.
+    pub(super) whole: Vec<WholeJob>,
+    turn: RecordTurn,
+}
+
+impl<'s> Recording<'s> {
+    pub(super) fn new(submitter: &'s Submitter<'s>, turn: RecordTurn) -> Self {
+        Self {
+            turn,
+            submitter,
+            submitted: Vec::new(),
+            whole: Vec::new(),
+        }
+    }
+
+    /// Records those that are to be recorded whole, and rings for them. Before any job that comes after them is begun, so that
+    /// the numbers of jobs are in the order in which they were handed in.
+    pub(super) async fn whole_so_far(&mut self) {
+        self.turn.comes().await;
+        let mut jobs = std::mem::take(&mut self.whole);
+        while !jobs.is_empty() {
+            let rest = match self.submitter.hand {
+                None => Vec::new(),
+                Some(hand) => jobs.split_off(together(hand, &jobs)),
+            };
+            self.record(jobs).await;
+            jobs = rest;
+        }
+    }
+
+    /// Records jobs in one transaction, carried out if they may be.
+    async fn record(&mut self, jobs: Vec<WholeJob>) {
+        let ledger = self.submitter.ledger;
+        if let Some(hand) = self.submitter.hand
+            && jobs.first().is_some_and(|job| hand.takes(job).is_some())
+            && let Some(place) = hand.begin().await
+        {
+            let since = Instant::now();
+            match ledger.record_at_once(jobs.clone(), hand.worker()).await {
+                Ok(RecordedJobs { committed, done }) => {
+                    crate::failpoint::hit("after-record");
+                    let is_queued = done.claims.is_empty();
+                    hand.done(done, since);
+                    drop(place);
+                    return self.add_all(&jobs, committed, is_queued).await;
+                }
+                // Whether it took effect is unknown; who brought them brings them again.
+                Err(error @ DbError::Unavailable(_)) => {
+                    return self.submitted.extend(jobs.iter().map(|_| Err(error.clone().into())));
+                }
+                Err(error) => {
+                    tracing::debug!(jobs = jobs.len(), %error, "jobs could not be carried out at once and are queued");
+                }
+            }
+        }
+        match ledger.record_all(jobs.clone()).await {
+            Ok(committed) => {
+                crate::failpoint::hit("after-record");
+                self.add_all(&jobs, committed, true).await;
+            }
+            // What is wrong with one of them is not the others'.
+            Err(error) if jobs.len() > 1 && !error.passes() => {
+                for job in jobs {
+                    let id = job.id;
+                    let committed = ledger.record_all(vec![job]).await;
+                    let committed = committed.and_then(|one| one.into_iter().next().ok_or_else(lost));
+                    crate::failpoint::hit("after-record");
+                    self.add(id, 1, committed).await;
+                }
+            }
+            Err(error) => self.submitted.extend(jobs.iter().map(|_| Err(error.clone().into()))),
+        }
+    }
+
+    /// Adds what became of jobs that were recorded together, and rings for those that are new, if they are queued.
+    async fn add_all(&mut self, jobs: &[WholeJob], committed: Vec<Committed>, is_queued: bool) {
+        let new = committed.iter().filter(|one| is_queued && **one == Committed::Queued);
+        let mut tickets = new.count().min(TICKETS_TOGETHER);
+        for (job, committed) in jobs.iter().zip(committed) {
+            let rung = match committed {
+                Committed::Queued => std::mem::take(&mut tickets),
+                _ => 0,
+            };
+            self.add(job.id, rung, Ok(committed)).await;
+        }
+    }
+
+    /// Adds what became of one, and rings for it as often as that.
+    pub(super) async fn add(&mut self, job: JobId, tickets: usize, committed: Result<Committed, DbError>) {
+        self.submitted.push(match committed {
+            Ok(Committed::Queued) => {
+                if tickets > 0 {
+                    self.submitter.queue.ring(job, tickets).await;
+                }
+                Ok(Submitted::Queued(job))
+            }
+            Ok(Committed::AwaitingApproval) => Ok(Submitted::AwaitingApproval(job)),
+            Ok(Committed::Same(id)) => Ok(Submitted::Same(id)),
+            Ok(Committed::OriginLost) => Err(SubmitError::OriginLost),
+            Ok(Committed::KeyReused(id)) => Err(SubmitError::KeyReused(id)),
+            Err(error) => Err(error.into()),
+        });
+    }
+}
+
+/// How many of the jobs, from the first one on, are recorded in one transaction: as many as the hand can carry out together, or all
+/// before the next one that it takes.
+fn together(hand: &dyn Hand, jobs: &[WholeJob]) -> usize {
+    let (most, mut room) = hand.most();
+    let mut count = 0;
+    for job in jobs {
+        let fits = match (hand.takes(job), hand.takes(&jobs[0])) {
+            (Some(rows), Some(_)) => {
+                let left = room.checked_sub(rows);
+                room = left.unwrap_or(room);
+                count < most && left.is_some()
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        if !fits {
+            break;
+        }
+        count += 1;
+    }
+    count.max(1)
+}
+
+pub(super) fn lost() -> DbError {
+    DbError::Broken("nothing is known of a job that was handed in".to_owned())
+}
