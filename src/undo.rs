@@ -293,7 +293,7 @@ async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<P
         };
         let mut prepared = Prepared::new(context, 0);
         prepared.take_back(tx, seq, &kind, &chunk.selected)?;
-        let previews = sql::preview(tx, prepared)?.previews;
+        let previews = sql::preview(tx, &prepared)?.previews;
         Ok(Some(Part::new(chunk.first_row, chunk.rows, previews)))
     });
     previewed.await

@@ -415,7 +415,7 @@ pub(super) fn check_all(
         let none = Prepared::new(one.shared.context.clone(), 0);
         prepared.push(std::mem::replace(&mut one.prepared, none));
     }
-    let previewed = sql::preview_all(tx, prepared)?;
+    let previewed = sql::preview_all(tx, &prepared)?;
     let all = laid.into_iter().zip(syncs).zip(previewed);
     let checked = all.map(|((laid, syncs), previewed)| checked(laid, syncs, customers.clone(), previewed, encode));
     Ok(checked.collect())

@@ -237,7 +237,7 @@ fn look_up(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) ->
             let mut prepared = Prepared::new(shared.context.clone(), requests.len());
             prepared.learn(tx, &requests)?;
             prepared.add(requests);
-            sql::preview(tx, prepared)?
+            sql::preview(tx, &prepared)?
         };
         let mut problems: BTreeMap<u64, Problem> = previews
             .into_iter()

@@ -322,12 +322,14 @@ pub struct Previewed {
 }
 
 /// What the rows would do to the store as it is.
-pub fn preview(tx: &mut dyn Tx, prepared: Prepared) -> Result<Previewed, DbError> {
-    Ok(preview_all(tx, vec![prepared])?.pop().unwrap_or_default())
+pub fn preview(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Previewed, DbError> {
+    Ok(preview_all(tx, std::slice::from_ref(prepared))?
+        .pop()
+        .unwrap_or_default())
 }
 
 /// As [`preview`] for several blocks, none of which sees another.
-pub fn preview_all(tx: &mut dyn Tx, blocks: Vec<Prepared>) -> Result<Vec<Previewed>, DbError> {
+pub fn preview_all(tx: &mut dyn Tx, blocks: &[Prepared]) -> Result<Vec<Previewed>, DbError> {
     let Some(first) = blocks.first() else {
         return Ok(Vec::new());
     };
