@@ -2,8 +2,8 @@
 //!
 //! A fire is keyed by schedule, revision, nominal time and attempt. The nominal time is what the schedule says (`2026-10-25T02:30/1`),
 //! not the instant: two workers with different zone data compute different instants for the same time, and both may fire only once.
-//! Attempt 1 is the due time itself; what people ask for (`run`, `backfill`) has higher ones and uses up no due time. One
-//! transaction records due times and moves `considered_until`; whoever comes second finds that it has moved.
+//! Attempt 1 is the due time itself, or that somebody has it skipped; what people ask for (`run`, `backfill`) has higher ones and
+//! uses up no due time. One transaction records due times and moves `considered_until`; whoever comes second finds that it has moved.
 //!
 //! ```text
 //! due → waiting (for its file, or its turn) → submitted (its job is recorded) → ended
@@ -12,7 +12,8 @@
 //!
 //! Whoever starts a fire holds its lease, fenced as a chunk's is; the job is linked under that fence in the transaction that records
 //! it ([`Origin`](super::Origin)), so that a fire has one job whoever dies when. Times that were passed over in a row are one record
-//! with `times` of them.
+//! with `times` of them. Its attempt is 0 or less, for it uses up no due time either: where a clock was put ahead by mistake and
+//! back, each of those times fires when it comes, the first as the others.
 
 mod ends;
 mod read;
@@ -476,26 +477,29 @@ fn record_look(tx: &mut dyn Tx, look: &DueLook, now: i64) -> Result<bool, DbErro
     )?;
     let of = (look.schedule.as_str(), look.revision);
     for fire in &look.fires {
-        insert(
-            tx,
-            of,
-            fire,
-            Insert {
-                attempt: 1,
-                by: None,
-                now,
-            },
-        )?;
+        let attempt = if fire.skipped.is_some() {
+            attempts(tx, of, fire)?.0.min(1) - 1
+        } else {
+            1
+        };
+        insert(tx, of, fire, Insert { attempt, by: None, now })?;
     }
     Ok(true)
 }
 
+/// The lowest and the highest attempt at a time; 1 where there is none.
+fn attempts(tx: &mut dyn Tx, of: (&str, i64), fire: &NewFire) -> Result<(i64, i64), DbError> {
+    let sql = "SELECT COALESCE(MIN(attempt), 1), COALESCE(MAX(attempt), 1) FROM fires
+        WHERE schedule = $1 AND revision = $2 AND nominal = $3";
+    let params = [of.0.into(), of.1.into(), fire.nominal.as_str().into()];
+    let row = tx.query_first(sql, &params)?;
+    row.map_or(Ok((1, 1)), |row| Ok((row.int(0)?, row.int(1)?)))
+}
+
 /// Records a further attempt at a time.
 fn add_attempt(tx: &mut dyn Tx, of: (&str, i64), fire: &NewFire, (by, now): (&str, i64)) -> Result<(), DbError> {
-    let sql = "SELECT COALESCE(MAX(attempt), 1) FROM fires WHERE schedule = $1 AND revision = $2 AND nominal = $3";
-    let params = [of.0.into(), of.1.into(), fire.nominal.as_str().into()];
-    let last = tx.query_first(sql, &params)?.map_or(Ok(1), |row| row.int(0))?;
-    let attempt = last + 1;
+    // After the due time itself, whether or not that has come.
+    let attempt = attempts(tx, of, fire)?.1.max(1) + 1;
     insert(
         tx,
         of,

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::cli::text_table::TextTable;
 use crate::cli::{CommandEnd, output};
 use crate::intake::schedule::{KnownSchedule, Schedules};
-use crate::ledger::fires::FireState;
+use crate::ledger::fires::FireReason;
 use crate::moment::rfc3339;
 use crate::timing::Due;
 
@@ -56,7 +56,7 @@ pub(super) async fn next(args: &NextArgs, app: &App, json: bool) -> anyhow::Resu
         let records = schedules.history(&known.schedule.name, RECORDS).await?;
         let ahead = records
             .iter()
-            .filter(|fire| fire.due > now && fire.state == FireState::Skipped);
+            .filter(|fire| fire.due > now && fire.reason == Some(FireReason::ByHand));
         let passed_over: BTreeSet<&str> = ahead.map(|fire| fire.nominal.as_str()).collect();
         let ahead = known.timing.after(Timestamp::from_millisecond(now)?);
         let found: Vec<Due> = ahead

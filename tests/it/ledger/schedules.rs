@@ -178,6 +178,10 @@ on_both! {
         let back = there(&ledger, "s").await;
         let again = DueLook { from: back.considered_until, ..seen };
         assert_eq!(ledger.record_due(vec![again]).await.expect("asked"), [true]);
+        // So does whoever has other rules of its zone, by which the same time is an hour later.
+        let moved = there(&ledger, "s").await;
+        let moved = look(&moved, T0 + 2 * HOUR, vec![NewFire { due: T0 + 2 * HOUR, ..at(T0 + HOUR, FireCause::Due) }]);
+        assert_eq!(ledger.record_due(vec![moved]).await.expect("asked"), [true]);
         assert_eq!(fires(&ledger, "s").await.len(), 1);
         // What was seen of the schedule as it was before an edit, or before a pause, is not recorded.
         let before = there(&ledger, "s").await;
@@ -193,6 +197,48 @@ on_both! {
         let r = there(&ledger, "r").await;
         let looks = vec![late(&paused), look(&r, T0 + 3 * HOUR, vec![at(T0 + 2 * HOUR, FireCause::Due)])];
         assert_eq!(ledger.record_due(looks).await.expect("asked"), [false, true]);
+    }
+
+    async fn times_that_were_passed_over_by_a_clock_put_ahead_fire_when_they_come(place: Place) {
+        let (ledger, _, schedule) = defined(&place).await;
+        let hour = |n: i64| at(T0 + n * HOUR, FireCause::Due);
+        let ahead = vec![
+            NewFire {
+                skipped: Some(SkippedTimes {
+                    reason: FireReason::Superseded,
+                    last_nominal: (T0 + 9 * HOUR).to_string(),
+                    last_due: T0 + 9 * HOUR,
+                    times: 9,
+                }),
+                ..hour(1)
+            },
+            hour(10),
+        ];
+        let record = async |until: i64, fires: Vec<NewFire>| {
+            let now = there(&ledger, "s").await;
+            assert_eq!(ledger.record_due(vec![look(&now, until, fires)]).await.expect("asked"), [true]);
+        };
+        // Ahead by mistake, and back, and that once more.
+        for _ in 0..2 {
+            record(T0 + 10 * HOUR, ahead.clone()).await;
+            record(T0, vec![]).await;
+        }
+        let asked = ledger.add_fires("s", schedule.revision, vec![at(T0 + HOUR, FireCause::Manual)], &by("ada")).await;
+        assert_eq!(asked.expect("asked"), ScheduleChange::Done);
+        record(T0 + 2 * HOUR, vec![hour(1), hour(2)]).await;
+        record(T0 + 10 * HOUR, vec![hour(10)]).await;
+        let told: Vec<_> = fires(&ledger, "s").await.iter().map(|one| ((one.due - T0) / HOUR, one.attempt, one.state)).collect();
+        assert_eq!(
+            told,
+            [
+                (1, 0, FireState::Skipped),
+                (10, 1, FireState::Due),
+                (1, -1, FireState::Skipped),
+                (1, 2, FireState::Due),
+                (1, 1, FireState::Due),
+                (2, 1, FireState::Due),
+            ]
+        );
     }
 
     async fn a_fire_is_held_by_one_and_linked_to_one_job(place: Place) {
