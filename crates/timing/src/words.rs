@@ -29,6 +29,7 @@ const MONTHS: [&str; 12] = [
 const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
 /// Times of the day that are listed one by one.
 const MOST_TIMES: usize = 8;
+const HOURS: usize = 24;
 
 /// A timing in words, as in "at 02:00, Monday to Friday".
 pub fn in_words(timing: &Timing) -> String {
@@ -48,8 +49,8 @@ pub fn warnings(timing: &Timing) -> Vec<String> {
     if cron.restricts_both_days() && !cron.both_days {
         told.push(format!(
             "both days are given, and either is enough ({}, or {}); a `+` before the day of the week asks for both",
-            of_days(&cron.day),
-            of_weekdays(&cron.weekday)
+            of_days(&cron.day).unwrap_or_default(),
+            of_weekdays(&cron.weekday).unwrap_or_default()
         ));
     }
     for (field, name, of_all) in [(&cron.minute, "minute", 60), (&cron.hour, "hour", 24)] {
@@ -58,9 +59,11 @@ pub fn warnings(timing: &Timing) -> Vec<String> {
                 && of_all % *step != 0
             {
                 let last = of_all - 1 - (of_all - 1) % step;
+                let rest = of_all - last;
+                let s = if rest == 1 { "" } else { "s" };
                 told.push(format!(
-                    "`*/{step}` begins anew at {name} 0, so the step from {name} {last} on is only {}; `every` keeps its pace",
-                    of_all - last
+                    "`*/{step}` begins anew at {name} 0, so after {name} {last} the next time comes {rest} {name}{s} later, not \
+                     {step}; `every` keeps its pace"
                 ));
             }
         }
@@ -69,144 +72,282 @@ pub fn warnings(timing: &Timing) -> Vec<String> {
 }
 
 fn of_cron(cron: &Cron) -> String {
-    let mut told = of_time(cron);
-    if let Some(days) = of_both_days(cron) {
+    let (minutes, hours) = (cron.minute.numbers(), cron.hour.numbers());
+    let (mut told, comes_all_day) = if cron.is_clock_time() && minutes.len() * hours.len() <= MOST_TIMES {
+        (times(&minutes, &hours), false)
+    } else {
+        of_time(&minutes, &hours)
+    };
+    let days = match (of_days(&cron.day), of_weekdays(&cron.weekday)) {
+        (None, None) => (!comes_all_day).then(|| "every day".to_owned()),
+        (Some(days), None) | (None, Some(days)) => Some(days),
+        (Some(days), Some(_)) if cron.both_days && cron.weekday.numbers().len() == WEEKDAYS.len() => Some(days),
+        (Some(days), Some(weekdays)) if cron.both_days => Some(format!("{days}, but only {weekdays}")),
+        (Some(days), Some(weekdays)) => Some(format!("{days}, and besides {weekdays}")),
+    };
+    for part in [days, of_months(&cron.month.numbers())].into_iter().flatten() {
         told.push_str(", ");
-        told.push_str(&days);
-    }
-    if !cron.month.is_any() {
-        told.push_str(", in ");
-        told.push_str(&list(
-            &cron.month,
-            &|month| MONTHS[usize::from(month.unsigned_abs()) - 1].to_owned(),
-            "every",
-            "month",
-        ));
+        told.push_str(&part);
     }
     told
 }
 
-fn of_time(cron: &Cron) -> String {
-    let (minutes, hours) = (cron.minute.numbers(), cron.hour.numbers());
-    let is_any_hour = cron.hour.is_any();
-    if cron.is_clock_time() && minutes.len() * hours.len() <= MOST_TIMES {
-        let times = hours
-            .iter()
-            .flat_map(|hour| minutes.iter().map(move |minute| format!("{hour:02}:{minute:02}")));
-        return format!("at {}", joined(&times.collect::<Vec<_>>()));
-    }
-    let minute = match cron.minute.parts() {
-        _ if cron.minute.is_any() => "every minute".to_owned(),
-        [CronPart::Star { step }] if 60 % step == 0 => format!("every {step} minutes"),
-        _ if is_any_hour && minutes == [0] => return "every hour".to_owned(),
-        [CronPart::One(minute)] => format!("at minute {minute}"),
-        _ => format!(
-            "at minutes {}",
-            list(&cron.minute, &|minute| minute.to_string(), "every", "minute")
-        ),
-    };
-    let hour = match cron.hour.parts() {
-        _ if is_any_hour => None,
-        [CronPart::Star { step }] if 24 % step == 0 && minutes == [0] => return format!("every {step} hours"),
-        [CronPart::Range { from, to, step: 1 }] if cron.minute.has_star() => {
-            let last = minutes.last().copied().unwrap_or_default();
-            Some(format!(
-                "from {from:02}:{:02} to {to:02}:{last:02}",
-                minutes.first().copied().unwrap_or_default()
-            ))
+/// The times of a day, and whether they go on the same way all day long.
+fn of_time(minutes: &[i8], hours: &[i8]) -> (String, bool) {
+    let is_any_hour = hours.len() == HOURS;
+    let steps = Steps::of(minutes, 60);
+    let minute = match (minutes, &steps) {
+        ([0], _) if is_any_hour => return ("every hour".to_owned(), true),
+        ([one], _) if is_any_hour => return (format!("at minute {one} of every hour"), true),
+        ([one], _) => return of_hours(*one, hours),
+        (
+            _,
+            Some(Steps {
+                step: 1,
+                goes_round: true,
+                ..
+            }),
+        ) => "every minute".to_owned(),
+        (
+            _,
+            Some(Steps {
+                from: 0,
+                step,
+                goes_round: true,
+                ..
+            }),
+        ) => format!("every {step} minutes"),
+        _ if minutes.len() * hours.len() <= MOST_TIMES => return (times(minutes, hours), false),
+        (
+            _,
+            Some(Steps {
+                from,
+                step,
+                goes_round: true,
+                ..
+            }),
+        ) if is_any_hour => {
+            return (format!("every {step} minutes from minute {from} on"), true);
         }
-        [CronPart::One(hour)] => Some(format!("of hour {hour}")),
-        _ => Some(format!(
-            "of hours {}",
-            list(&cron.hour, &|hour| hour.to_string(), "every", "hour")
-        )),
+        (
+            _,
+            Some(Steps {
+                step, goes_round: true, ..
+            }),
+        ) => format!("every {step} minutes"),
+        _ => String::new(),
     };
-    match hour {
-        Some(hour) => format!("{minute} {hour}"),
-        None if minute.starts_with("every") => minute,
-        None => format!("{minute} of every hour"),
+    let Some((first, last)) = minutes.first().zip(minutes.last()) else {
+        return (String::new(), false);
+    };
+    let from_to = |a: &i8, b: &i8| format!("from {a:02}:{first:02} to {b:02}:{last:02}");
+    match (minute.as_str(), hours, Steps::of(hours, 24)) {
+        ("", [one], _) if is_run(minutes) => (format!("every minute {}", from_to(one, one)), false),
+        ("", ..) if is_any_hour => (format!("at minutes {} of every hour", runs(minutes)), true),
+        ("", [one], _) => (format!("at minutes {} of hour {one}", runs(minutes)), false),
+        ("", ..) => (format!("at minutes {} of hours {}", runs(minutes), runs(hours)), false),
+        _ if is_any_hour => (minute, true),
+        (_, [one], _) => (format!("{minute} {}", from_to(one, one)), false),
+        (_, [a, .., b], Some(Steps { step: 1, .. })) => (format!("{minute} {}", from_to(a, b)), false),
+        _ => (format!("{minute} in hours {}", runs(hours)), false),
     }
 }
 
-fn of_both_days(cron: &Cron) -> Option<String> {
-    match (cron.day.is_any(), cron.weekday.is_any()) {
-        (true, true) if cron.is_clock_time() => Some("every day".to_owned()),
-        (true, true) => None,
-        (false, true) => Some(of_days(&cron.day)),
-        (true, false) => Some(of_weekdays(&cron.weekday)),
-        (false, false) if cron.both_days => Some(format!(
-            "{}, if that is also one of: {}",
-            of_days(&cron.day),
-            of_weekdays(&cron.weekday)
-        )),
-        (false, false) => Some(format!(
-            "{}, and besides: {}",
-            of_days(&cron.day),
-            of_weekdays(&cron.weekday)
-        )),
+/// The same minute of some hours.
+fn of_hours(minute: i8, hours: &[i8]) -> (String, bool) {
+    match (hours, Steps::of(hours, 24)) {
+        (
+            _,
+            Some(Steps {
+                from: 0,
+                step,
+                goes_round: true,
+                ..
+            }),
+        ) if minute == 0 => (format!("every {step} hours"), true),
+        _ if hours.len() <= MOST_TIMES => (times(&[minute], hours), false),
+        (
+            _,
+            Some(Steps {
+                from: 0,
+                step,
+                goes_round: true,
+                ..
+            }),
+        ) => (format!("at minute {minute} of every {} hour", nth(step)), true),
+        ([a, .., b], Some(Steps { step, .. })) => {
+            let every = if step == 1 {
+                "hour".to_owned()
+            } else {
+                format!("{step} hours")
+            };
+            (
+                format!("every {every} from {a:02}:{minute:02} to {b:02}:{minute:02}"),
+                false,
+            )
+        }
+        _ => (format!("at minute {minute} of hours {}", runs(hours)), false),
     }
 }
 
-/// Days of the month.
-fn of_days(field: &CronField) -> String {
-    let of_part = |part: &CronPart| match part {
-        CronPart::LastDay => Some("the last day of the month".to_owned()),
-        CronPart::LastWorkingDay => Some("the last working day of the month (Monday to Friday)".to_owned()),
-        CronPart::WorkingDay(day) => Some(format!("the working day nearest to day {day} of the month")),
+fn times(minutes: &[i8], hours: &[i8]) -> String {
+    let of_hour = |hour: &i8| {
+        let hour = *hour;
+        minutes.iter().map(move |minute| format!("{hour:02}:{minute:02}"))
+    };
+    format!("at {}", joined(&hours.iter().flat_map(of_hour).collect::<Vec<_>>()))
+}
+
+/// Days of the month; nothing where the field says nothing.
+fn of_days(field: &CronField) -> Option<String> {
+    if field.is_any() {
+        return None;
+    }
+    let numbers = field.numbers();
+    let is_numbers_only = field
+        .parts()
+        .iter()
+        .all(|part| matches!(part, CronPart::Star { .. } | CronPart::One(_) | CronPart::Range { .. }));
+    let ordinals = |numbers: &[i8]| {
+        joined(
+            &numbers
+                .iter()
+                .map(|day| format!("the {}", nth(*day)))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let mut told = match (numbers.as_slice(), Steps::of(&numbers, 31)) {
+        ([], _) => Vec::new(),
+        ([from, .., to], Some(Steps { step: 1, .. })) if numbers.len() > 2 => {
+            vec![format!("from the {} to the {}", nth(*from), nth(*to))]
+        }
+        _ if numbers.len() <= MOST_TIMES => vec![format!("on {}", ordinals(&numbers))],
+        ([from, .., last], Some(Steps { step, .. })) if last + step > 31 && is_numbers_only => {
+            return Some(format!(
+                "every {} day of the month from the {} on",
+                nth(step),
+                nth(*from)
+            ));
+        }
+        ([from, .., to], Some(Steps { step, .. })) => {
+            vec![format!(
+                "every {} day from the {} to the {}",
+                nth(step),
+                nth(*from),
+                nth(*to)
+            )]
+        }
+        _ => vec![format!("on days {}", runs(&numbers))],
+    };
+    told.extend(field.parts().iter().filter_map(|part| match part {
+        CronPart::LastDay => Some("on the last day".to_owned()),
+        CronPart::LastWorkingDay => Some("on the last working day (Monday to Friday)".to_owned()),
+        CronPart::WorkingDay(day) => Some(format!(
+            "on the working day (Monday to Friday) nearest to the {}",
+            nth(*day)
+        )),
         _ => None,
-    };
-    let mut told: Vec<String> = Vec::new();
-    if !field.numbers().is_empty() {
-        let days = list(field, &|day| day.to_string(), "every", "day");
-        told.push(if days.starts_with("every") {
-            format!("{days} of the month")
-        } else {
-            format!("day {days} of the month")
-        });
-    }
-    told.extend(field.parts().iter().filter_map(of_part));
-    joined(&told)
+    }));
+    Some(format!("{} of the month", joined(&told)))
 }
 
-/// Days of the week.
-fn of_weekdays(field: &CronField) -> String {
-    let day = |day: i8| WEEKDAYS[usize::from(day.unsigned_abs()) % 7].to_owned();
-    let of_part = |part: &CronPart| match part {
+/// Days of the week; nothing where the field says nothing.
+fn of_weekdays(field: &CronField) -> Option<String> {
+    let numbers = field.numbers();
+    if field.is_any() {
+        return None;
+    }
+    if numbers.len() == WEEKDAYS.len() {
+        return Some("every day".to_owned());
+    }
+    let name = |day: i8| WEEKDAYS[usize::from(day.unsigned_abs()) % 7];
+    // From Monday on, or from where days in a row begin that go over a Sunday.
+    let is_first = |day: i8| numbers.contains(&day) && !numbers.contains(&((day + 6) % 7));
+    let begins = (0..7).filter(|day| is_first(*day)).count();
+    let first = (0..7).find(|day| begins == 1 && is_first(*day)).unwrap_or(1);
+    let days: Vec<i8> = (first..first + 7)
+        .map(|day| day % 7)
+        .filter(|day| numbers.contains(day))
+        .collect();
+    let mut told = match days.as_slice() {
+        [] => Vec::new(),
+        [from, .., to] if begins == 1 && days.len() > 2 => vec![format!("{} to {}", name(*from), name(*to))],
+        days => {
+            let plural: Vec<String> = days.iter().map(|day| format!("{}s", name(*day))).collect();
+            vec![format!("on {}", joined(&plural))]
+        }
+    };
+    told.extend(field.parts().iter().filter_map(|part| match part {
         CronPart::NthWeekday(weekday, nth) => Some(format!(
-            "the {} {} of the month",
+            "on the {} {} of the month",
             ORDINALS[usize::from(nth.unsigned_abs()) - 1],
-            day(*weekday)
+            name(*weekday)
         )),
-        CronPart::LastWeekday(weekday) => Some(format!("the last {} of the month", day(*weekday))),
+        CronPart::LastWeekday(weekday) => Some(format!("on the last {} of the month", name(*weekday))),
         _ => None,
-    };
-    let mut told = Vec::new();
-    if !field.numbers().is_empty() {
-        told.push(list(field, &day, "every", "day of the week"));
+    }));
+    Some(joined(&told))
+}
+
+/// Months; nothing where each fits.
+fn of_months(numbers: &[i8]) -> Option<String> {
+    let name = |month: &i8| MONTHS[usize::from(month.unsigned_abs()) - 1];
+    match numbers {
+        _ if numbers.len() == MONTHS.len() => None,
+        [from, .., to] if numbers.len() > 2 && is_run(numbers) => Some(format!("from {} to {}", name(from), name(to))),
+        _ => {
+            let names: Vec<String> = numbers.iter().map(|month| name(month).to_owned()).collect();
+            Some(format!("in {}", joined(&names)))
+        }
     }
-    told.extend(field.parts().iter().filter_map(of_part));
-    joined(&told)
 }
 
-/// The numbers of a field as they are written: ranges as such.
-fn list(field: &CronField, shown: &dyn Fn(i8) -> String, every: &str, unit: &str) -> String {
-    let of_part = |part: &CronPart| match part {
-        CronPart::Star { step: 1 } => Some(format!("{every} {unit}")),
-        CronPart::Star { step } => Some(format!("{every} {} {unit} from the first on", ordinal(*step))),
-        CronPart::One(number) => Some(shown(*number)),
-        CronPart::Range { from, to, step: 1 } => Some(format!("{} to {}", shown(*from), shown(*to))),
-        CronPart::Range { from, to, step } => Some(format!(
-            "{every} {} {unit} from {} to {}",
-            ordinal(*step),
-            shown(*from),
-            shown(*to)
-        )),
-        _ => None,
-    };
-    joined(&field.parts().iter().filter_map(of_part).collect::<Vec<_>>())
+/// Numbers of equal distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Steps {
+    from: i8,
+    step: i8,
+    /// Whether the first one comes as long after the last one.
+    goes_round: bool,
 }
 
-fn ordinal(number: i8) -> String {
+impl Steps {
+    /// Of numbers that repeat after so many, if that is what they are.
+    fn of(numbers: &[i8], round: i8) -> Option<Self> {
+        let [from, second, .., last] = numbers else {
+            return match numbers {
+                [from, last] => Some(Self {
+                    from: *from,
+                    step: last - from,
+                    goes_round: from + round - last == last - from,
+                }),
+                _ => None,
+            };
+        };
+        let step = second - from;
+        let is_even = numbers.windows(2).all(|two| two[1] - two[0] == step);
+        is_even.then_some(Self {
+            from: *from,
+            step,
+            goes_round: from + round - last == step,
+        })
+    }
+}
+
+fn is_run(numbers: &[i8]) -> bool {
+    numbers.windows(2).all(|two| two[1] - two[0] == 1)
+}
+
+/// Numbers, three and more in a row as "from to".
+fn runs(numbers: &[i8]) -> String {
+    let told = numbers.chunk_by(|one, next| next - one == 1).flat_map(|run| match run {
+        [from, .., to] if run.len() > 2 => vec![format!("{from} to {to}")],
+        few => few.iter().map(i8::to_string).collect(),
+    });
+    joined(&told.collect::<Vec<_>>())
+}
+
+fn nth(number: i8) -> String {
     let end = match (number % 10, number % 100) {
         (_, 11..=13) => "th",
         (1, _) => "st",
@@ -225,22 +366,16 @@ fn joined(parts: &[String]) -> String {
     }
 }
 
-/// A number of seconds in the units of a clock.
+/// A number of seconds, in the largest unit of a clock that it is a number of.
 fn of_seconds(seconds: i64) -> String {
     let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
-    let mut rest = seconds;
-    let mut told = Vec::new();
-    for (unit, size) in units {
-        let count = rest / size;
-        rest %= size;
-        if count > 0 {
-            let plural = if count == 1 { "" } else { "s" };
-            told.push(format!("{count} {unit}{plural}"));
-        }
-    }
-    match told.as_slice() {
-        [one] => one.strip_prefix("1 ").unwrap_or(one).to_owned(),
-        _ => joined(&told),
+    let (unit, size) = units
+        .into_iter()
+        .find(|(_, size)| seconds % size == 0)
+        .unwrap_or(("second", 1));
+    match seconds / size {
+        1 => unit.to_owned(),
+        count => format!("{count} {unit}s"),
     }
 }
 
