@@ -314,7 +314,7 @@ impl Submitter<'_> {
                 return Err(error);
             }
         };
-        let fingerprint = |sha256: &str| fingerprint(&new.kind, &new.parameters, sha256, part.as_deref());
+        let fingerprint = |sha256: &str| fingerprint(&new, sha256, part.as_deref());
         let (digest, impact) = match whole {
             Some(Whole { digest, impact }) if spooling.faults.is_empty() => (digest, impact),
             whole => {
@@ -395,8 +395,8 @@ impl Submitter<'_> {
     }
 }
 
-fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str, part: Option<&str>) -> String {
-    let mut parameters = parameters.clone();
+fn fingerprint(new: &NewJob, sha256: &str, part: Option<&str>) -> String {
+    let (kind, mut parameters) = (&new.kind, new.parameters.clone());
     // The same work is the same work, whoever can read the passwords.
     parameters.seal_to.clear();
     parameters.in_the_clear = false;
@@ -406,6 +406,10 @@ fn fingerprint(kind: &str, parameters: &Parameters, sha256: &str, part: Option<&
     meter.pass(format!("{kind}\n{parameters}\n{sha256}").as_bytes());
     if let Some(part) = part {
         meter.pass(format!("\n{part}").as_bytes());
+    }
+    // A job has its results in one place, so whoever wants them in another wants another job.
+    if let Some(out) = &new.out_dir {
+        meter.pass(format!("\nto {out}").as_bytes());
     }
     meter.sha256().to_string()
 }
