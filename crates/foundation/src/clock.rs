@@ -110,9 +110,9 @@ impl Clock {
     /// Milliseconds that have passed since this clock was made, however it or the machine's clock was set in between.
     pub fn elapsed_millis(&self) -> i64 {
         match &self.0 {
-            TimeSource::Machine(since) => since.elapsed().as_millis() as i64,
+            TimeSource::Machine(since) => since.elapsed().as_millis() as i64 * pace_of_test(),
             TimeSource::Held(held, first) => held.load(Ordering::SeqCst) - first,
-            TimeSource::Followed(followed) => followed.since.elapsed().as_millis() as i64,
+            TimeSource::Followed(followed) => followed.since.elapsed().as_millis() as i64 * pace_of_test(),
         }
     }
 
@@ -158,10 +158,26 @@ fn set_by_test() -> i64 {
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
+/// How many times as fast time passes for a test that would have to wait: `TENANTRY_CLOCK_PACE`. Debug builds alone know of it.
+#[cfg(debug_assertions)]
+fn pace_of_test() -> i64 {
+    use std::sync::OnceLock;
+
+    static PACE: OnceLock<i64> = OnceLock::new();
+    let read = || std::env::var_os("TENANTRY_CLOCK_PACE")?.to_str()?.parse().ok();
+    *PACE.get_or_init(|| read().unwrap_or(1))
+}
+
 /// Release builds go by their machine.
 #[cfg(not(debug_assertions))]
 fn set_by_test() -> i64 {
     0
+}
+
+/// Release builds go by their machine.
+#[cfg(not(debug_assertions))]
+fn pace_of_test() -> i64 {
+    1
 }
 
 /// Where random bytes come from; [`Clock::entropy`] makes one.
