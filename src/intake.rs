@@ -16,6 +16,7 @@ pub(crate) mod door;
 pub(crate) mod folder;
 pub(crate) mod inbox;
 mod members;
+mod reasons;
 mod redact;
 pub(crate) mod schedule;
 

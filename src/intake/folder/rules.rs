@@ -8,11 +8,11 @@ use std::time::Duration;
 use tenantry_jobs::JobKind;
 
 use super::layout::{DONE, FAILED, FolderLayout};
-use super::reasons::RefusedFile;
 use super::sidecar::{self, FileRequest};
 use super::{Desk, FolderError};
 use crate::config::{Approve, Complete, FolderConfig, FolderSubmitter, OnFailed, Repeated, SidecarUse};
 use crate::intake::Reason;
+use crate::intake::reasons::RefusedFile;
 use crate::ledger::JobLookup;
 
 /// What a folder is held to.

@@ -4,7 +4,7 @@
 //! the job, and only under this worker's fence. So whoever dies here is followed by somebody who finds either a fire with a job, or
 //! one to begin anew.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,21 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::due::{FireAhead, FireTurn};
 use super::known::KnownSchedule;
+use super::refused::{self, RefusedFire, RefusedRows};
 use super::rows::{self, FileWatch, FoundRows};
 use crate::config::IfSame;
 use crate::db::DbError;
 use crate::ledger::fires::{Fire, FireEnd, FireReason, FireState, HeldFire};
 use crate::ledger::{Actor, JobState, Origin, OriginIntake, Via};
-use crate::plan::{PlanError, RowSource};
+use crate::plan::RowSource;
 use crate::service::{PasswordWish, Service, ServiceError, SubmitRequest};
-use crate::submit::{FileRefusal, SubmitError, Submitted};
+use crate::submit::{SubmitError, Submitted};
 
 /// When a submission that could not be made is tried again.
 const TRY_EVERY: i64 = 15_000;
 /// Looks at a file that may still be written to before others have their turn.
 const MOST_LOOKS: u32 = 60;
-/// Faults of a refused file that are kept with the fire.
-const MOST_FAULTS: u64 = 20;
 
 /// A fire in hand.
 pub(super) struct FireStart {
@@ -176,12 +175,10 @@ impl Starter {
         let (source, files) = match self.rows(start).await {
             FoundRows::Row(source) => (source, Vec::new()),
             FoundRows::File { path, others } => {
-                let files = std::iter::once(&path).chain(&others);
-                let files: Vec<String> = files.map(|path| path.display().to_string()).collect();
                 if let Some(end) = self.is_same(start, &path).await? {
                     return Ok(end);
                 }
-                (rows::source(&path), files)
+                (rows::source(&path), std::iter::once(path).chain(others).collect())
             }
             FoundRows::Ends(state, reason, why) => {
                 return Ok(Began::Ends(ends_as(start, state, reason).because(why)));
@@ -190,12 +187,14 @@ impl Starter {
         };
         crate::failpoint::hit("after-file");
         self.make_way(start, way).await?;
-        let out = start.known.out_of(&start.fire);
+        let file = files.first();
+        let out = start.known.out_of(&start.fire, file.map(PathBuf::as_path));
         let out_told = out.as_ref().map(|out| out.display().to_string());
+        let told = files.iter().map(|path| path.display().to_string()).collect();
         if !self
             .service
             .ledger
-            .begin_fire(start.held, files, out_told.clone())
+            .begin_fire(start.held, told, out_told.clone())
             .await?
         {
             return Ok(Began::Lost);
@@ -203,7 +202,22 @@ impl Starter {
         crate::failpoint::hit("before-submission");
         let submitted = self.submit(start, source, out_told).await;
         crate::failpoint::hit("after-submission");
-        Ok(self.became(start, submitted))
+        Ok(match self.became(start, submitted) {
+            Ok(began) => began,
+            Err(refused) => {
+                let reason = refused.reason;
+                let rows = RefusedRows {
+                    known: start.known.clone(),
+                    fire: start.fire.clone(),
+                    file: file.cloned(),
+                    out,
+                    bom: self.service.settings.form.bom,
+                };
+                let told = tokio::task::spawn_blocking(move || refused.tell(&rows)).await;
+                let why = told.unwrap_or_else(|error| error.to_string());
+                Began::Ends(ends_as(start, FireState::Failed, reason).because(why))
+            }
+        })
     }
 
     /// Looks for the rows, and for a while again and again where they lie in a file that may still be written to.
@@ -290,33 +304,30 @@ impl Starter {
         self.service.submit(by, request, &|_| ()).await
     }
 
-    fn became(&self, start: &FireStart, submitted: Result<Submitted, ServiceError>) -> Began {
+    fn became(&self, start: &FireStart, submitted: Result<Submitted, ServiceError>) -> Result<Began, RefusedFire> {
         let fire = &start.fire;
-        let refused = |why: String| Began::Ends(ends_as(start, FireState::Failed, FireReason::Refused).because(why));
-        match submitted {
+        let error = match submitted {
             Ok(Submitted::Queued(job)) => {
                 tracing::info!(job.id = %job, "schedule {}: {} is job {job}", fire.schedule, fire.nominal);
-                Began::Submitted
+                return Ok(Began::Submitted);
             }
             Ok(Submitted::AwaitingApproval(job)) => {
                 let name = &fire.schedule;
                 tracing::info!(job.id = %job, "schedule {name}: {} is job {job}, which somebody has to approve", fire.nominal);
-                Began::Submitted
+                return Ok(Began::Submitted);
             }
             Ok(Submitted::Same(job)) => {
                 tracing::info!(job.id = %job, "schedule {}: {} is job {job} already", fire.schedule, fire.nominal);
-                Began::Submitted
+                return Ok(Began::Submitted);
             }
-            Ok(Submitted::Refused(refusal)) => refused(faults(*refusal)),
-            Err(ServiceError::NoRecipient(error)) => refused(error.to_string()),
-            Err(ServiceError::Submit(SubmitError::OriginLost)) => Began::Lost,
-            Err(ServiceError::Submit(SubmitError::Plan(error @ PlanError::Header { .. }))) => refused(header(&error)),
-            Err(ServiceError::Submit(SubmitError::Plan(PlanError::Input(error)))) => {
-                let end = ends_as(start, FireState::Failed, FireReason::Unreadable);
-                Began::Ends(end.because(error.to_string()))
-            }
+            Ok(Submitted::Refused(refusal)) => return Err(RefusedFire::of_rows(*refusal)),
+            Err(ServiceError::Submit(SubmitError::OriginLost)) => return Ok(Began::Lost),
+            Err(error) => error,
+        };
+        match RefusedFire::of_error(error) {
+            Ok(refused) => Err(refused),
             // A full disk, a database or store that is away: nothing that the file could be changed for.
-            Err(error) => self.not_now(start, error.to_string()),
+            Err(error) => Ok(self.not_now(start, error.to_string())),
         }
     }
 
@@ -326,8 +337,13 @@ impl Starter {
         if keep == 0 {
             return Ok(());
         }
-        for (seq, out, job) in self.service.ledger.old_results(&known.schedule.name, keep).await? {
-            if rows::remove_results(&out, job) {
+        let name = &known.schedule.name;
+        for (seq, out, job) in self.service.ledger.old_results(name, keep).await? {
+            let is_gone = match job {
+                Some(job) => rows::remove_results(&out, job),
+                None => refused::remove(Path::new(&out), name),
+            };
+            if is_gone {
                 self.service.ledger.results_removed(seq).await?;
             }
         }
@@ -346,33 +362,4 @@ fn called(ahead: &FireAhead) -> String {
         Some((job, state)) => format!("job {job} ({})", state.as_str()),
         None => "the fire before".to_owned(),
     }
-}
-
-/// The first faults of a refused file, and how many there are.
-fn faults(mut refusal: FileRefusal) -> String {
-    let count = refusal.faults.len();
-    let mut lines = vec![match count {
-        1 => "1 fault".to_owned(),
-        count => format!("{count} faults"),
-    }];
-    let told = refusal.faults.each(MOST_FAULTS, &mut |fault| {
-        lines.push(fault.to_string());
-        Ok(())
-    });
-    if let Err(error) = told {
-        lines.push(format!("the faults cannot be read back: {error}"));
-    }
-    if count > MOST_FAULTS {
-        lines.push(format!("and {} more", count - MOST_FAULTS));
-    }
-    lines.join("\n")
-}
-
-/// What is wrong with a header, all of it.
-fn header(error: &PlanError) -> String {
-    let mut lines = vec![error.to_string()];
-    if let PlanError::Header { problems, .. } = error {
-        lines.extend(problems.iter().map(tenantry_jobs::Problem::sentence));
-    }
-    lines.join("\n")
 }

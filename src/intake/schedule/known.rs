@@ -1,13 +1,13 @@
 //! A schedule of the ledger, read: what its definition says, and when it is due.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tenantry_jobs::{JobKind, did_you_mean};
 
 use super::due::{DueRules, DueTime, MissedPolicy, OverlapPolicy, Times};
-use crate::config::{Missed, Overlap, ScheduleConfig};
+use crate::config::{Missed, Overlap, Pick, ScheduleConfig};
 use crate::ledger::fires::Fire;
 use crate::ledger::schedules::Schedule;
 use crate::timing::{Due, PathTemplate, Timing};
@@ -110,10 +110,13 @@ impl KnownSchedule {
         self.timing.local_of(nominal).unwrap_or_else(at)
     }
 
-    /// Where the results of a fire go.
-    pub(crate) fn out_of(&self, fire: &Fire) -> Option<PathBuf> {
+    /// Where the results of a fire with that file go. Where each of several files is a job, each has a directory of its name.
+    pub(crate) fn out_of(&self, fire: &Fire, file: Option<&Path>) -> Option<PathBuf> {
         let local = self.local_of(&fire.nominal, fire.due);
-        let path = self.out.as_ref()?.path(local, &self.schedule.name);
+        let mut path = self.out.as_ref()?.path(local, &self.schedule.name);
+        if let (Pick::All, Some(name)) = (self.config.pick, file.and_then(Path::file_name)) {
+            path.push(name);
+        }
         Some(std::path::absolute(&path).unwrap_or(path))
     }
 }

@@ -266,7 +266,7 @@ fn move_into(path: &Path, directory: &Path, seq: i64) -> io::Result<()> {
 
 /// Removes the results of a job that were written to `out`: only what the receipt there names, and only if it is that job's. Whether
 /// they are gone.
-pub(super) fn remove_results(out: &str, job: Option<JobId>) -> bool {
+pub(super) fn remove_results(out: &str, job: JobId) -> bool {
     let out = Path::new(out);
     let Ok(text) = std::fs::read_to_string(out.join(RECEIPT)) else {
         return !out.exists();
@@ -274,7 +274,7 @@ pub(super) fn remove_results(out: &str, job: Option<JobId>) -> bool {
     let Ok(receipt) = serde_json::from_str::<serde_json::Value>(&text) else {
         return false;
     };
-    if job.is_none_or(|job| receipt["job"] != serde_json::json!(job)) {
+    if receipt["job"] != serde_json::json!(job) {
         // Another fire has written there since.
         return true;
     }

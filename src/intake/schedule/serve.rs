@@ -1,10 +1,12 @@
 //! The worker's round over schedules: what has become due is recorded, what may begin is submitted, what has ended is closed.
 //!
 //! The ledger is asked about once a second, whatever the schedules say, so that an edit, a night's sleep of the machine or a clock
-//! that is set is noticed soon; nothing relies on a timer having been right. What has come is decided by comparing times, never by
-//! having waited. All workers do the same beside each other, and the ledger lets one of them succeed.
+//! that is set is noticed soon; nothing relies on a timer having been right. While something comes of it, it is asked again sooner,
+//! so that times made up for in turn follow each other as fast as their jobs end. What has come is decided by comparing times, never
+//! by having waited. All workers do the same beside each other, and the ledger lets one of them succeed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::due::{self, FireAhead, FireTurn};
 use super::fires::{FireStart, Starter};
 use super::known::KnownSchedule;
-use super::{rows, sync};
+use super::{refused, rows, sync};
 use crate::db::DbError;
 use crate::ledger::fires::{Fire, FireCause, FireEnd, FireOutcome, FireState, OpenFire};
 use crate::ledger::schedules::{Schedule, ScheduleSync};
@@ -25,6 +27,8 @@ use crate::service::Service;
 /// How often the ledger is asked where there are schedules, and where there are none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_FOR_SCHEDULES_EVERY: Duration = Duration::from_secs(5);
+/// How soon it is asked again after something has come of it; twice as long each time that nothing has.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Files that are read at once at most.
 const AT_ONCE: usize = 8;
 
@@ -79,9 +83,21 @@ struct Round {
     known: BTreeMap<String, Arc<KnownSchedule>>,
     /// What could not be read, told once.
     told: HashSet<(String, i64)>,
+    /// What may begin and nobody had in hand.
+    ready: VecDeque<ReadyFire>,
     starting: JoinSet<i64>,
     in_hand: HashSet<i64>,
     is_quiet: bool,
+    /// Whether something came of this round.
+    has_progress: bool,
+    look_again: Duration,
+}
+
+/// A fire that may begin.
+struct ReadyFire {
+    known: Arc<KnownSchedule>,
+    fire: Fire,
+    turn: FireTurn,
 }
 
 impl Round {
@@ -90,9 +106,12 @@ impl Round {
             starter: Starter::new(service, stop),
             known: BTreeMap::new(),
             told: HashSet::new(),
+            ready: VecDeque::new(),
             starting: JoinSet::new(),
             in_hand: HashSet::new(),
             is_quiet: false,
+            has_progress: false,
+            look_again: LOOK_AGAIN,
         }
     }
 
@@ -100,16 +119,27 @@ impl Round {
         &self.starter.service.ledger
     }
 
-    /// Waits for so long, or until something that was being submitted has been.
+    /// Waits for so long, or until all that was being submitted has been. Whenever one of them has, the next one begins.
     async fn wait(&mut self, pause: Duration) {
-        let ended = tokio::select! {
-            Some(ended) = self.starting.join_next() => ended,
-            () = tokio::time::sleep(pause) => return,
-        };
-        self.forget(ended);
+        let over = tokio::time::sleep(pause);
+        tokio::pin!(over);
+        while let Some(ended) = tokio::select! {
+            Some(ended) = self.starting.join_next() => Some(ended),
+            () = &mut over => None,
+        } {
+            self.forget(ended);
+            if let Err(error) = self.fill().await {
+                tracing::debug!(%error, "a fire could not be taken in hand; the next look does");
+                self.ready.clear();
+            }
+            if self.starting.is_empty() {
+                return;
+            }
+        }
     }
 
     fn forget(&mut self, ended: Result<i64, tokio::task::JoinError>) {
+        self.has_progress = true;
         match ended {
             Ok(seq) => {
                 self.in_hand.remove(&seq);
@@ -131,6 +161,7 @@ impl Round {
         self.learn(schedules);
         let next = self.record_due().await?;
         let ended = self.ledger().fires_to_end().await?;
+        self.has_progress |= !ended.is_empty();
         for one in ended {
             self.end(one).await?;
         }
@@ -139,8 +170,15 @@ impl Round {
         let now = self.ledger().clock().now_millis();
         let longest = if self.known.is_empty() {
             LOOK_FOR_SCHEDULES_EVERY
-        } else {
+        } else if self.is_quiet {
             LOOK_EVERY
+        } else {
+            self.look_again.min(LOOK_EVERY)
+        };
+        self.look_again = if std::mem::take(&mut self.has_progress) {
+            LOOK_AGAIN
+        } else {
+            longest.saturating_mul(2)
         };
         let until = next.map_or(longest, |next| Duration::from_millis((next - now).max(1) as u64));
         Ok(until.min(longest))
@@ -200,7 +238,7 @@ impl Round {
                 }
             }
             crate::failpoint::hit("before-fire");
-            self.ledger().record_due(looks).await?;
+            self.has_progress |= self.ledger().record_due(looks).await?.contains(&true);
             crate::failpoint::hit("after-fire");
         }
         Ok(next)
@@ -236,6 +274,10 @@ impl Round {
         }
         if let (true, Some(known)) = (is_ended, known) {
             rows::put_away(known, &fire).await;
+            if let Some(out) = &fire.out_path {
+                // Of an earlier time, whose directory this is, too.
+                refused::remove(Path::new(out), &schedule);
+            }
             self.starter.tidy(known).await?;
         }
         Ok(())
@@ -249,6 +291,8 @@ impl Round {
             by_schedule.entry(one.fire.schedule.clone()).or_default().push(one);
         }
         let mut is_quiet = true;
+        self.ready.clear();
+        // A map's order is another one in each worker, so that they seldom reach for the same fire.
         for (name, open) in by_schedule {
             let known = self.known.get(&name).cloned();
             let mut ahead = Vec::new();
@@ -279,31 +323,44 @@ impl Round {
                 is_quiet &= turn == FireTurn::Wait && blocked_by_people;
                 let is_free =
                     lease_until.is_none_or(|until| until <= now || until > now + self.starter.longest_lease());
-                if self.in_hand.contains(&fire.seq) || !is_free || self.starting.len() >= AT_ONCE {
+                if self.in_hand.contains(&fire.seq) || !is_free {
                     continue;
                 }
                 if turn == FireTurn::Wait && fire.state == FireState::Waiting {
                     continue;
                 }
-                let Some(held) = self.starter.lease(fire.seq).await? else {
-                    continue;
-                };
-                crate::failpoint::hit("after-fire-lease");
-                self.in_hand.insert(fire.seq);
-                let start = FireStart {
-                    known: known.clone(),
-                    fire,
-                    held,
-                    turn,
-                };
-                let starter = self.starter.clone();
-                self.starting.spawn(async move {
-                    let seq = start.held.seq;
-                    starter.start(start).await;
-                    seq
-                });
+                let known = known.clone();
+                self.ready.push_back(ReadyFire { known, fire, turn });
             }
         }
+        self.fill().await?;
         Ok(is_quiet && self.in_hand.is_empty())
+    }
+
+    /// Takes as many in hand as go at once.
+    async fn fill(&mut self) -> Result<(), DbError> {
+        while self.starting.len() < AT_ONCE {
+            let Some(ReadyFire { known, fire, turn }) = self.ready.pop_front() else {
+                break;
+            };
+            let Some(held) = self.starter.lease(fire.seq).await? else {
+                continue;
+            };
+            crate::failpoint::hit("after-fire-lease");
+            self.in_hand.insert(fire.seq);
+            let start = FireStart {
+                known,
+                fire,
+                held,
+                turn,
+            };
+            let starter = self.starter.clone();
+            self.starting.spawn(async move {
+                let seq = start.held.seq;
+                starter.start(start).await;
+                seq
+            });
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ async fn an_expression_is_explained_without_a_ledger() {
         .tenantry(&["schedules", "explain", "30 2 13 * 5", "--time-zone", "Europe/Berlin"])
         .ends(0);
     for expected in [
-        "at 02:30, day 13 of the month, and besides: Friday (Europe/Berlin)",
+        "at 02:30, on the 13th of the month, and besides on Fridays (Europe/Berlin)",
         " UTC  in ",
         "Note: both days are given, and either is enough",
         "Zone data",

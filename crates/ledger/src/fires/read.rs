@@ -166,13 +166,17 @@ impl Ledger {
             .await
     }
 
-    /// Where fires of a schedule that ended have put their results, the newest first, after the first `keep` of them.
+    /// Where fires of a schedule have put their results, or why they were refused, the newest first: those beyond the last `keep`
+    /// that had results, and what was refused before.
     pub async fn old_results(&self, schedule: &str, keep: u64) -> Result<Vec<(i64, String, Option<JobId>)>, DbError> {
         let name = schedule.to_owned();
         self.db
             .read(move |tx| {
                 let sql = "SELECT f.seq, f.out_path, j.id FROM fires f LEFT JOIN jobs j ON j.seq = f.job
-                    WHERE f.schedule = $1 AND f.out_path IS NOT NULL AND f.state = 'ended' ORDER BY f.seq DESC LIMIT 100 OFFSET $2";
+                    WHERE f.schedule = $1 AND f.out_path IS NOT NULL AND f.state IN ('ended', 'failed')
+                      AND f.seq <= (SELECT e.seq FROM fires e WHERE e.schedule = $1 AND e.out_path IS NOT NULL AND e.state = 'ended'
+                        ORDER BY e.seq DESC LIMIT 1 OFFSET $2)
+                    ORDER BY f.seq DESC LIMIT 100";
                 let one = |row: &Row| {
                     let job = match row.opt_text(2)? {
                         Some(_) => Some(JobId::read(row, 2)?),
