@@ -95,14 +95,14 @@ fn of_cron(cron: &Cron) -> String {
 /// The times of a day, and whether they go on the same way all day long.
 fn of_time(minutes: &[i8], hours: &[i8]) -> (String, bool) {
     let is_any_hour = hours.len() == HOURS;
-    let steps = Steps::of(minutes, 60);
+    let steps = EvenSteps::of(minutes, 60);
     let minute = match (minutes, &steps) {
         ([0], _) if is_any_hour => return ("every hour".to_owned(), true),
         ([one], _) if is_any_hour => return (format!("at minute {one} of every hour"), true),
         ([one], _) => return of_hours(*one, hours),
         (
             _,
-            Some(Steps {
+            Some(EvenSteps {
                 step: 1,
                 goes_round: true,
                 ..
@@ -110,7 +110,7 @@ fn of_time(minutes: &[i8], hours: &[i8]) -> (String, bool) {
         ) => "every minute".to_owned(),
         (
             _,
-            Some(Steps {
+            Some(EvenSteps {
                 from: 0,
                 step,
                 goes_round: true,
@@ -120,7 +120,7 @@ fn of_time(minutes: &[i8], hours: &[i8]) -> (String, bool) {
         _ if minutes.len() * hours.len() <= MOST_TIMES => return (times(minutes, hours), false),
         (
             _,
-            Some(Steps {
+            Some(EvenSteps {
                 from,
                 step,
                 goes_round: true,
@@ -131,7 +131,7 @@ fn of_time(minutes: &[i8], hours: &[i8]) -> (String, bool) {
         }
         (
             _,
-            Some(Steps {
+            Some(EvenSteps {
                 step, goes_round: true, ..
             }),
         ) => format!("every {step} minutes"),
@@ -141,24 +141,24 @@ fn of_time(minutes: &[i8], hours: &[i8]) -> (String, bool) {
         return (String::new(), false);
     };
     let from_to = |a: &i8, b: &i8| format!("from {a:02}:{first:02} to {b:02}:{last:02}");
-    match (minute.as_str(), hours, Steps::of(hours, 24)) {
+    match (minute.as_str(), hours, EvenSteps::of(hours, 24)) {
         ("", [one], _) if is_run(minutes) => (format!("every minute {}", from_to(one, one)), false),
         ("", ..) if is_any_hour => (format!("at minutes {} of every hour", runs(minutes)), true),
         ("", [one], _) => (format!("at minutes {} of hour {one}", runs(minutes)), false),
         ("", ..) => (format!("at minutes {} of hours {}", runs(minutes), runs(hours)), false),
         _ if is_any_hour => (minute, true),
         (_, [one], _) => (format!("{minute} {}", from_to(one, one)), false),
-        (_, [a, .., b], Some(Steps { step: 1, .. })) => (format!("{minute} {}", from_to(a, b)), false),
+        (_, [a, .., b], Some(EvenSteps { step: 1, .. })) => (format!("{minute} {}", from_to(a, b)), false),
         _ => (format!("{minute} in hours {}", runs(hours)), false),
     }
 }
 
 /// The same minute of some hours.
 fn of_hours(minute: i8, hours: &[i8]) -> (String, bool) {
-    match (hours, Steps::of(hours, 24)) {
+    match (hours, EvenSteps::of(hours, 24)) {
         (
             _,
-            Some(Steps {
+            Some(EvenSteps {
                 from: 0,
                 step,
                 goes_round: true,
@@ -168,14 +168,14 @@ fn of_hours(minute: i8, hours: &[i8]) -> (String, bool) {
         _ if hours.len() <= MOST_TIMES => (times(&[minute], hours), false),
         (
             _,
-            Some(Steps {
+            Some(EvenSteps {
                 from: 0,
                 step,
                 goes_round: true,
                 ..
             }),
         ) => (format!("at minute {minute} of every {} hour", nth(step)), true),
-        ([a, .., b], Some(Steps { step, .. })) => {
+        ([a, .., b], Some(EvenSteps { step, .. })) => {
             let every = if step == 1 {
                 "hour".to_owned()
             } else {
@@ -216,20 +216,20 @@ fn of_days(field: &CronField) -> Option<String> {
                 .collect::<Vec<_>>(),
         )
     };
-    let mut told = match (numbers.as_slice(), Steps::of(&numbers, 31)) {
+    let mut told = match (numbers.as_slice(), EvenSteps::of(&numbers, 31)) {
         ([], _) => Vec::new(),
-        ([from, .., to], Some(Steps { step: 1, .. })) if numbers.len() > 2 => {
+        ([from, .., to], Some(EvenSteps { step: 1, .. })) if numbers.len() > 2 => {
             vec![format!("from the {} to the {}", nth(*from), nth(*to))]
         }
         _ if numbers.len() <= MOST_TIMES => vec![format!("on {}", ordinals(&numbers))],
-        ([from, .., last], Some(Steps { step, .. })) if last + step > 31 && is_numbers_only => {
+        ([from, .., last], Some(EvenSteps { step, .. })) if last + step > 31 && is_numbers_only => {
             return Some(format!(
                 "every {} day of the month from the {} on",
                 nth(step),
                 nth(*from)
             ));
         }
-        ([from, .., to], Some(Steps { step, .. })) => {
+        ([from, .., to], Some(EvenSteps { step, .. })) => {
             vec![format!(
                 "every {} day from the {} to the {}",
                 nth(step),
@@ -304,14 +304,14 @@ fn of_months(numbers: &[i8]) -> Option<String> {
 
 /// Numbers of equal distance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Steps {
+struct EvenSteps {
     from: i8,
     step: i8,
     /// Whether the first one comes as long after the last one.
     goes_round: bool,
 }
 
-impl Steps {
+impl EvenSteps {
     /// Of numbers that repeat after so many, if that is what they are.
     fn of(numbers: &[i8], round: i8) -> Option<Self> {
         let [from, second, .., last] = numbers else {
