@@ -70,7 +70,13 @@ pub struct Config {
     pub results: ResultsConfig,
     pub passwords: PasswordsConfig,
     pub log: LogConfig,
+    /// The file that was read, if one was.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
+
+/// What people call their file. It is read only where it is named, so that no command does something else for where it was typed.
+const USUAL_FILE: &str = "tenantry.toml";
 
 /// `[ledger]`
 #[derive(Debug, Clone, Deserialize)]
@@ -285,7 +291,23 @@ impl Config {
         for (key, value) in flags {
             layers.set(&key, &value, "the command line");
         }
-        layers.read()
+        let read = layers.read()?;
+        Ok(Self {
+            file: file.map(Path::to_owned),
+            ..read
+        })
+    }
+
+    /// Which file was read, for people who miss something that stands in one.
+    pub fn read_from(&self) -> String {
+        let names_one = "`--config FILE` or TENANTRY_CONFIG names one";
+        match &self.file {
+            Some(file) => format!("{} was read", file.display()),
+            None if Path::new(USUAL_FILE).exists() => {
+                format!("no configuration file was read, and {USUAL_FILE} here is none unless it is named: {names_one}")
+            }
+            None => format!("no configuration file was read; {names_one}"),
+        }
     }
 }
 

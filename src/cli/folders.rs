@@ -108,7 +108,10 @@ fn configured<'a>(app: &'a App, name: &str) -> anyhow::Result<&'a FolderConfig> 
     let names: Vec<&str> = app.config.folders.keys().map(String::as_str).collect();
     let near = did_you_mean(nearest(name, names.iter().copied()));
     if names.is_empty() {
-        bail!("the configuration has no folders; a section `[folders.NAME]` makes one");
+        bail!(
+            "the configuration has no folders; a section `[folders.NAME]` makes one ({})",
+            app.config.read_from()
+        );
     }
     bail!(
         "the configuration has no folder `{name}`{near} There are {}",
@@ -204,7 +207,10 @@ async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
         }
     }
     if shown.is_empty() {
-        output::say("the configuration has no folders; a section `[folders.NAME]` makes one");
+        output::say(&format!(
+            "the configuration has no folders; a section `[folders.NAME]` makes one ({})",
+            app.config.read_from()
+        ));
     }
     Ok(CommandEnd::Fine)
 }

@@ -195,9 +195,17 @@ pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     }
     table.end()?;
     if is_empty {
-        output::say(
-            "there are no schedules; `tenantry schedules add` or a section [schedules.NAME] of a worker's configuration makes one",
-        );
+        let named = app.config.schedules.named.len();
+        // They come into the ledger with a worker.
+        let told = if named > 0 {
+            format!(
+                "there are no schedules yet: those of the configuration ({named}) are in force once a `tenantry worker` has started with it"
+            )
+        } else {
+            "there are no schedules; `tenantry schedules add` or a section [schedules.NAME] of a worker's configuration makes one"
+                .to_owned()
+        };
+        output::say(&format!("{told} ({})", app.config.read_from()));
     }
     Ok(CommandEnd::Fine)
 }

@@ -77,6 +77,25 @@ async fn what_is_wrong_is_told_with_what_to_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_due_in_the_time_to_come_is_listed_over_all_schedules() {
     let place = Place::new(On::Sqlite).await;
+    let none = place.tenantry(&["schedules"]).ends(0).err;
+    assert!(
+        none.contains("there are no schedules") && none.contains("no configuration file was read"),
+        "{none}"
+    );
+    place.write(
+        "tenantry.toml",
+        "[schedules.x]\nkind = \"export-customers\"\nset.what = \"customers\"\nevery = \"1h\"\n",
+    );
+    let unread = place.tenantry(&["folders"]).ends(0).err;
+    assert!(
+        unread.contains("tenantry.toml here is none unless it is named"),
+        "{unread}"
+    );
+    let read = place.tenantry(&["schedules", "--config", "tenantry.toml"]).ends(0).err;
+    assert!(
+        read.contains("those of the configuration (1)") && read.contains("tenantry.toml was read"),
+        "{read}"
+    );
     let none = place.tenantry(&["schedules", "next"]).ends(0);
     assert!(none.err.contains("nothing is due before"), "{}", none.err);
     let add = |name: &str, every: &str| {
