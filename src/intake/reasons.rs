@@ -108,7 +108,9 @@ impl RefusedFile {
                     writeln!(text, "{fault}")?;
                 }
                 told += 1;
-                cells_of(fault).iter().for_each(|cell| rows.cell(cell));
+                for cell in &cells_of(fault) {
+                    rows.cell(cell);
+                }
                 rows.end_row()
             })?,
             Self::Because(reasons) => {
@@ -118,9 +120,9 @@ impl RefusedFile {
                         writeln!(text, "{about}{reason}")?;
                     }
                     told += 1;
-                    cells_of_whole(written.file, reason)
-                        .iter()
-                        .for_each(|cell| rows.cell(cell));
+                    for cell in &cells_of_whole(written.file, reason) {
+                        rows.cell(cell);
+                    }
                     rows.end_row()?;
                 }
             }

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::complete::{FileContent, Incomplete, look_into};
+use super::complete::{FileContent, Incomplete, is_incomplete, look_into};
 use super::corrects;
 use super::layout::{self, is_same};
 use super::publish::{self, Leaving, Shelf, file_at};
@@ -143,11 +143,6 @@ fn of_error(error: ServiceError, drop: &DroppedFile) -> Result<Judged, FolderErr
         error => Ok(Judged::Later(error.to_string())),
     };
     judged.map_err(|error| FolderError::Trouble(format!("the faults of {} cannot be kept: {error}", drop.name)))
-}
-
-/// Whether an error says that the file is not all there, rather than that it is wrong.
-fn is_incomplete(error: &crate::input::InputError) -> bool {
-    error.code == code::FILE_CHANGED || (error.code == code::BAD_GZIP && error.message.ends_with("too early"))
 }
 
 async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {

@@ -13,7 +13,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tenantry_jobs::{did_you_mean, nearest};
 
-use crate::input::{Input, InputLimits, Meter};
+use crate::input::{Input, InputError, InputLimits, Meter, code};
 
 /// Bytes at the end that are looked at.
 const END: u64 = 16;
@@ -89,6 +89,11 @@ pub(crate) fn look_into(file: &mut File, name: &OsStr) -> io::Result<FileContent
     } else {
         FileContent::OpenLine
     })
+}
+
+/// Whether an error says that the file is not all there, rather than that it is wrong.
+pub(crate) fn is_incomplete(error: &InputError) -> bool {
+    error.code == code::FILE_CHANGED || (error.code == code::BAD_GZIP && error.message.ends_with("too early"))
 }
 
 fn whole_or(fault: Option<Incomplete>) -> FileContent {

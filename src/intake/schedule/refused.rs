@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::folder::complete::is_incomplete;
 use super::due::Span;
 use super::known::KnownSchedule;
 use crate::intake::reasons::{REASONS_TABLE, REASONS_TEXT, RefusedFile, WrittenReasons};
@@ -65,6 +66,10 @@ impl RefusedFire {
                     .into_iter()
                     .map(|problem| RowFault::of_header(&file, sheet.as_deref(), line, problem));
                 (FireReason::Refused, of_header.try_for_each(|fault| faults.push(fault)))
+            }
+            // Somebody writes to it; it is read again.
+            ServiceError::Submit(SubmitError::Plan(PlanError::Input(ref input))) if is_incomplete(input) => {
+                return Err(error);
             }
             ServiceError::Submit(SubmitError::Plan(PlanError::Input(error))) => {
                 (FireReason::Unreadable, faults.push(RowFault::of_file(&error)))
