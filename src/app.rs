@@ -43,6 +43,13 @@ impl App {
         .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
         let stores = registry::stores(&config, Some(&queue))?;
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ledger.clock().now_millis()));
+        let watching = metrics.clone();
+        ledger
+            .db()
+            .watched_by(Box::new(move |op, took| watching.ledger_op(op, took)));
+        if let Some(store) = &stores.remote {
+            store.watched_by(metrics.clone());
+        }
         Ok(Self {
             service: Service {
                 ledger,

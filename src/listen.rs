@@ -71,7 +71,9 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let readiness = shared.look.readiness().await;
     let status = match readiness {
         Readiness::Ready => StatusCode::OK,
-        Readiness::Stopping | Readiness::Ledger | Readiness::Schema => StatusCode::SERVICE_UNAVAILABLE,
+        Readiness::Stopping | Readiness::Ledger | Readiness::Schema | Readiness::Schedules => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     };
     (status, readiness.word()).into_response()
 }

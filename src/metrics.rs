@@ -2,14 +2,18 @@
 //!
 //! Counters are counted where things happen, in memory; gauges of the ledger are set by whoever shows them (`listen`). Labels have
 //! values of closed lists only ([`labels`]): never a customer, a job, a user or a file, whose number has no end. What is of no
-//! list is `other`.
+//! list is `other`. Names of schedules are an operator's; of those there are a hundred at most.
 //!
 //! [`NAMES`] is what there is; dashboards and alerts are held against it.
 
+mod calls;
+mod gauges;
 mod labels;
 mod process;
+mod schedules;
 mod tally;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::prometheus_text;
@@ -19,13 +23,17 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::db::DbError;
-use crate::ledger::{Backlog, EndedJob, JobState, Via};
+use crate::db::{DbError, DbOp};
+use crate::ledger::{Backlog, EndedJob, Via};
+use crate::store::remote::RemoteStanding;
+use calls::CallMetrics;
+use gauges::LedgerGauges;
 use labels::{
-    Build, Coded, OfChunk, OfKind, OfOutcome, OfReason, OfState, OfStateAndKind, OfStatus, Submitted, code, kind,
+    Build, Coded, OfChunk, OfKind, OfOp, OfOutcome, OfReason, OfResult, OfStateAndKind, Submitted, code, kind,
     ledger_error, state,
 };
 use process::Process;
+use schedules::ScheduleMetrics;
 pub(crate) use tally::RowTally;
 
 /// The type of the text.
@@ -38,11 +46,14 @@ pub const NAMES: &[&str] = &[
     "process_resident_memory_bytes",
     "process_start_time_seconds",
     "tenantry_approvals_pending",
+    "tenantry_audit_faults",
+    "tenantry_audit_records_total",
     "tenantry_build_info",
     "tenantry_chunk_duration_seconds",
     "tenantry_chunk_failures_total",
     "tenantry_inbox_lag",
     "tenantry_inbox_rejected_total",
+    "tenantry_job_approval_wait_seconds",
     "tenantry_job_duration_seconds",
     "tenantry_job_queue_wait_seconds",
     "tenantry_jobs",
@@ -52,20 +63,41 @@ pub const NAMES: &[&str] = &[
     "tenantry_leases_held",
     "tenantry_leases_lost_total",
     "tenantry_ledger_errors_total",
+    "tenantry_ledger_op_duration_seconds",
     "tenantry_ledger_up",
     "tenantry_oldest_job_age_seconds",
+    "tenantry_partner_center_customers_blocked",
+    "tenantry_partner_center_intents_unknown",
+    "tenantry_partner_center_limit_used_ratio",
+    "tenantry_partner_center_request_duration_seconds",
+    "tenantry_partner_center_requests_total",
+    "tenantry_partner_center_throttled_total",
+    "tenantry_partner_center_token_expiry_timestamp_seconds",
+    "tenantry_queue_wakes_total",
     "tenantry_row_errors_total",
     "tenantry_rows_pending",
     "tenantry_rows_total",
     "tenantry_rows_waiting",
+    "tenantry_schedule_last_success_timestamp_seconds",
+    "tenantry_schedule_runs_total",
+    "tenantry_schedules",
+    "tenantry_spool_bytes",
     "tenantry_workers",
 ];
 
 /// From a small job to one of a million rows.
 const SECONDS: [f64; 11] = [0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0];
+/// From a small chunk to one that another service is asked about row by row.
+const CHUNK_SECONDS: [f64; 7] = [0.01, 0.05, 0.2, 1.0, 5.0, 60.0, 600.0];
+/// From a look that is answered from memory to a transaction that waits for others.
+const OP_SECONDS: [f64; 10] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.03, 0.1, 0.5, 2.0, 10.0];
+/// From a plan that somebody looked out for to one that was nearly forgotten.
+const APPROVAL_SECONDS: [f64; 8] = [60.0, 300.0, 1_800.0, 7_200.0, 28_800.0, 86_400.0, 259_200.0, 604_800.0];
 
 /// Of a gauge that is not told while nobody knows it.
 type Unlabelled = [(&'static str, &'static str); 0];
+
+type FloatGauge = Gauge<f64, AtomicU64>;
 
 type Timed<S> = Family<S, Histogram, fn() -> Histogram>;
 
@@ -114,13 +146,12 @@ pub(crate) struct Metrics {
     ledger_errors: Family<OfReason, Counter>,
     inbox_rejected: Family<OfReason, Counter>,
     inbox_lag: Family<Unlabelled, Gauge>,
-    jobs: Family<OfStateAndKind, Gauge>,
-    oldest: Family<OfState, Gauge>,
-    approvals: Family<Unlabelled, Gauge>,
-    rows_pending: Family<OfKind, Gauge>,
-    rows_waiting: Family<Unlabelled, Gauge>,
-    workers: Family<OfStatus, Gauge>,
-    ledger_up: Gauge,
+    ledger_ops: Timed<OfOp>,
+    approval_wait: Histogram,
+    queue_wakes: Family<OfResult, Counter>,
+    ledger: LedgerGauges,
+    calls: CallMetrics,
+    schedules: ScheduleMetrics,
 }
 
 impl Metrics {
@@ -136,20 +167,19 @@ impl Metrics {
             queue_wait: timed(),
             rows: Family::default(),
             row_errors: Family::default(),
-            chunk_duration: timed(),
+            chunk_duration: Family::new_with_constructor(|| Histogram::new(CHUNK_SECONDS)),
             chunk_failures: Family::default(),
             leases_lost: Counter::default(),
             leases_held: Gauge::default(),
             ledger_errors: Family::default(),
             inbox_rejected: Family::default(),
             inbox_lag: Family::default(),
-            jobs: Family::default(),
-            oldest: Family::default(),
-            approvals: Family::default(),
-            rows_pending: Family::default(),
-            rows_waiting: Family::default(),
-            workers: Family::default(),
-            ledger_up: Gauge::default(),
+            ledger_ops: Family::new_with_constructor(|| Histogram::new(OP_SECONDS)),
+            approval_wait: Histogram::new(APPROVAL_SECONDS),
+            queue_wakes: Family::default(),
+            ledger: LedgerGauges::default(),
+            calls: CallMetrics::default(),
+            schedules: ScheduleMetrics::default(),
         };
         metrics.register(version);
         metrics
@@ -163,33 +193,6 @@ impl Metrics {
         let build = Family::<Build, Gauge>::default();
         build.get_or_create(&Build { version }).set(1);
         ours.register("build_info", "The version of the program", build);
-        ours.register("jobs", "Open jobs of the ledger", self.jobs.clone());
-        ours.register(
-            "oldest_job_age_seconds",
-            "How long the oldest job in a state is there",
-            self.oldest.clone(),
-        );
-        ours.register(
-            "approvals_pending",
-            "Jobs that wait for an approval",
-            self.approvals.clone(),
-        );
-        ours.register(
-            "rows_pending",
-            "Rows of open jobs without an outcome",
-            self.rows_pending.clone(),
-        );
-        ours.register(
-            "rows_waiting",
-            "Rows that wait for somebody else",
-            self.rows_waiting.clone(),
-        );
-        ours.register("workers", "Workers of the ledger", self.workers.clone());
-        ours.register(
-            "ledger_up",
-            "Whether the ledger could be asked for these gauges",
-            self.ledger_up.clone(),
-        );
         ours.register(
             "inbox_lag",
             "Entries of the Redis inbox that are not dealt with",
@@ -244,6 +247,24 @@ impl Metrics {
             self.ledger_errors.clone(),
         );
         ours.register("inbox_rejected", "Entries refused here", self.inbox_rejected.clone());
+        ours.register(
+            "ledger_op_duration_seconds",
+            "From asking for a transaction of the ledger to its end",
+            self.ledger_ops.clone(),
+        );
+        ours.register(
+            "job_approval_wait_seconds",
+            "From the submission of a job that ended here to its approval, where it had to be approved",
+            self.approval_wait.clone(),
+        );
+        ours.register(
+            "queue_wakes",
+            "Times that the queue was rung from here",
+            self.queue_wakes.clone(),
+        );
+        self.ledger.register(ours);
+        self.calls.register(ours);
+        self.schedules.register(ours);
         self.registry = registry;
     }
 
@@ -268,6 +289,53 @@ impl Metrics {
     /// A submission was refused.
     pub(crate) fn refused(&self, of: &str) {
         self.refused.get_or_create(&OfKind { kind: kind(of) }).inc();
+    }
+
+    /// A job had waited so long for its approval.
+    pub(crate) fn approved_after(&self, millis: i64) {
+        self.approval_wait.observe(seconds(millis));
+    }
+
+    /// A transaction of the ledger took so long.
+    pub(crate) fn ledger_op(&self, op: DbOp, took: Duration) {
+        let op = match op {
+            DbOp::Read => "read",
+            DbOp::Write => "write",
+            DbOp::WriteApart => "write-apart",
+        };
+        self.ledger_ops.get_or_create(&OfOp { op }).observe(took.as_secs_f64());
+    }
+
+    /// How often the queue was rung, by result.
+    pub(crate) fn queue_was_rung(&self, counted: impl IntoIterator<Item = (&'static str, u64)>) {
+        for (result, count) in counted {
+            let wakes = self.queue_wakes.get_or_create(&OfResult { result });
+            wakes.inner().store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// How it stands with the service that is the store.
+    pub(crate) fn remote_stands(&self, standing: RemoteStanding) {
+        self.calls.standing(standing);
+    }
+
+    /// So many due times of schedules ended so: the state of their job, or why there is none.
+    pub(crate) fn schedule_ran(&self, result: &'static str, times: u64) {
+        self.schedules.ran(result, times);
+    }
+
+    /// How many schedules have each status, and when each of them had its last success, in milliseconds since the epoch.
+    pub(crate) fn schedules_stand<'s>(
+        &self,
+        statuses: impl IntoIterator<Item = (&'static str, u64)>,
+        successes: impl IntoIterator<Item = (&'s str, i64)>,
+    ) {
+        self.schedules.stand(statuses, successes);
+    }
+
+    /// So much is wrong with the audit record.
+    pub(crate) fn audit_faults(&self, faults: u64) {
+        self.ledger.audit_faults(faults);
     }
 
     /// A job ended that was recorded, begun and ended at these times, in milliseconds since the epoch.
@@ -347,42 +415,13 @@ impl Metrics {
 
     /// The ledger cannot be asked: what is known of it is of no use.
     pub(crate) fn ledger_is_away(&self) {
-        self.ledger_up.set(0);
-        self.jobs.clear();
-        self.oldest.clear();
-        self.approvals.clear();
-        self.rows_pending.clear();
-        self.rows_waiting.clear();
-        self.workers.clear();
+        self.ledger.away();
+        self.schedules.clear();
     }
 
     /// The ledger as it was at `now`. One who shows metrics sets these, and nobody else.
     pub(crate) fn ledger_is(&self, backlog: &Backlog, now: i64) {
-        self.ledger_is_away();
-        self.ledger_up.set(1);
-        let mut approvals = 0;
-        for open in &backlog.jobs {
-            let (kind, state) = (kind(&open.kind), open.state.as_str());
-            self.jobs
-                .get_or_create(&OfStateAndKind { state, kind })
-                .inc_by(open.jobs as i64);
-            self.rows_pending
-                .get_or_create(&OfKind { kind })
-                .inc_by(open.rows as i64);
-            let age = ((now - open.since) / 1000).max(0);
-            let oldest = self.oldest.get_or_create_owned(&OfState { state });
-            oldest.set(oldest.get().max(age));
-            if open.state == JobState::AwaitingApproval {
-                approvals += open.jobs;
-            }
-        }
-        self.approvals.get_or_create(&[]).set(approvals as i64);
-        self.rows_waiting.get_or_create(&[]).set(backlog.rows_waiting as i64);
-        let workers = &backlog.workers;
-        let lost = workers.iter().filter(|worker| worker.is_lost).count();
-        for (status, count) in [("live", workers.len() - lost), ("lost", lost)] {
-            self.workers.get_or_create(&OfStatus { status }).set(count as i64);
-        }
+        self.ledger.are(backlog, now);
     }
 }
 

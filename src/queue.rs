@@ -13,6 +13,7 @@ mod embedded;
 pub(crate) mod redis;
 mod serve;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,30 @@ pub enum QueueError {
     Ended(String),
 }
 
+/// How often a queue was rung, and with what result.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes([AtomicU64; 4]);
+
+impl Wakes {
+    const RESULTS: [&'static str; 4] = ["rung", "unavailable", "full", "refused"];
+
+    fn count(&self, rung: &Result<(), QueueError>) {
+        let result = match rung {
+            Ok(()) => 0,
+            Err(QueueError::Unavailable(_)) => 1,
+            Err(QueueError::Full(_)) => 2,
+            Err(_) => 3,
+        };
+        self.0[result].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Each result, and how often there was it.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        Self::RESULTS.into_iter().zip(counts)
+    }
+}
+
 /// A queue; clones share it.
 #[derive(Clone)]
 pub enum Queue {
@@ -86,12 +111,22 @@ impl Queue {
 
     /// Rings `count` times for a job.
     pub async fn wake(&self, job: JobId, count: usize) -> Result<(), QueueError> {
-        match self {
+        let rung = match self {
             Queue::Embedded(queue) => {
                 queue.push(Ticket { job }, count);
                 Ok(())
             }
             Queue::Redis(queue) => queue.push(Ticket { job }, count).await,
+        };
+        self.wakes().count(&rung);
+        rung
+    }
+
+    /// How often it was rung here.
+    pub(crate) fn wakes(&self) -> &Wakes {
+        match self {
+            Queue::Embedded(queue) => queue.wakes(),
+            Queue::Redis(queue) => queue.wakes(),
         }
     }
 

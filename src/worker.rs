@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::intake::folder::Folders;
-use crate::intake::schedule::{self, Quiet};
+use crate::intake::schedule::{self, Rounds};
 use crate::intake::{LedgerDoor, inbox};
 use crate::ledger::Scope;
 use crate::ledger::schedules::ScheduleSync;
@@ -58,9 +58,9 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
         beside.spawn(tick(store, stop.clone()));
     }
     let schedules = options.schedules.map(|sync| {
-        let quiet = Quiet::default();
-        beside.spawn(schedule::serve(service.clone(), sync, quiet.clone(), stop.clone()));
-        quiet
+        let rounds = Rounds::new();
+        beside.spawn(schedule::serve(service.clone(), sync, rounds.clone(), stop.clone()));
+        rounds
     });
     let draining = options.drain.then(|| {
         let draining = Draining {
@@ -68,7 +68,7 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
             runner: runner.clone(),
             inbox: options.inbox,
             folders: options.folders.clone(),
-            schedules,
+            schedules: schedules.clone(),
         };
         beside.spawn(draining.drain(stop.clone()))
     });
@@ -81,9 +81,9 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
             _ => None,
         };
         let asked = Asked {
-            ledger: service.ledger.clone(),
+            service: service.clone(),
             inbox,
-            metrics: service.metrics.clone(),
+            schedules,
             stop: stop.clone(),
         };
         tasks::spawn("the worker", listen::serve(listener, asked, closed.clone()))
@@ -120,7 +120,7 @@ struct Draining {
     inbox: bool,
     folders: Folders,
     /// Set where schedules are served.
-    schedules: Option<Quiet>,
+    schedules: Option<Rounds>,
 }
 
 impl Draining {
@@ -148,7 +148,7 @@ impl Draining {
         };
         waits
             || !folders.are_quiet(service).await
-            || self.schedules.as_ref().is_some_and(|schedules| !schedules.is_quiet())
+            || self.schedules.as_ref().is_some_and(|schedules| !schedules.are_quiet())
             || service.ledger.has_open_jobs().await.unwrap_or(true)
             || (matches!(service.queue, Queue::Redis(_)) && service.ledger.has_untold().await.unwrap_or(true))
     }

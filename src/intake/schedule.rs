@@ -13,7 +13,8 @@
 //! - `rows`: where its rows come from, and what becomes of the files.
 //! - `known`: a schedule of the ledger, read.
 //! - `asked`: what people ask of schedules.
-//! - `health`: whether schedules do what is expected of them.
+//! - `standing`: whether schedules do what is expected of them.
+//! - `health`: that, for `doctor`.
 
 mod asked;
 mod due;
@@ -24,10 +25,12 @@ mod pick;
 mod refused;
 mod rows;
 mod serve;
+mod standing;
 mod sync;
 
 pub(crate) use asked::{Schedules, due_at, late, time_of, upcoming};
 pub(crate) use health::findings;
 pub(crate) use known::KnownSchedule;
-pub(crate) use serve::{Quiet, serve};
+pub(crate) use serve::{Rounds, serve};
+pub(crate) use standing::{ScheduleStatus, standing};
 pub(crate) use sync::{definition, of_configuration};

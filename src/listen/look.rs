@@ -1,7 +1,6 @@
 //! What is looked up for those who ask: the ledger is asked by one at a time, and what it said is good for a while. One that has much
 //! to count is not waited for: what it said last is told meanwhile.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -9,11 +8,14 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::db::SCHEMA_VERSION;
+use crate::db::{DbError, SCHEMA_VERSION};
 use crate::intake::inbox;
+use crate::intake::schedule::{Rounds, ScheduleStatus, standing};
 use crate::ledger::Ledger;
+use crate::ledger::audit::{AuditStep, AuditWalk};
 use crate::metrics::Metrics;
 use crate::queue::RedisQueue;
+use crate::service::Service;
 use crate::tasks;
 
 /// How long it is known whether the ledger can be reached, and how long it has to answer.
@@ -28,10 +30,11 @@ const REST: u32 = 20;
 /// Who is asked.
 #[derive(Clone)]
 pub(crate) struct Asked {
-    pub(crate) ledger: Ledger,
+    pub(crate) service: Service,
     /// The queue whose inbox is read here.
     pub(crate) inbox: Option<RedisQueue>,
-    pub(crate) metrics: Arc<Metrics>,
+    /// How the rounds over schedules go, where they are served here.
+    pub(crate) schedules: Option<Rounds>,
     /// Cancelled when the worker is to stop.
     pub(crate) stop: CancellationToken,
 }
@@ -46,6 +49,8 @@ pub(super) enum Readiness {
     Ledger,
     /// The ledger is of another version by now.
     Schema,
+    /// Schedules are served here and cannot be looked at.
+    Schedules,
 }
 
 impl Readiness {
@@ -56,6 +61,7 @@ impl Readiness {
             Readiness::Stopping => "stopping\n",
             Readiness::Ledger => "ledger\n",
             Readiness::Schema => "schema\n",
+            Readiness::Schedules => "schedules\n",
         }
     }
 }
@@ -72,7 +78,16 @@ struct Gauges {
     /// Until when they are good.
     good_until: Option<Instant>,
     /// Sets them, and says how long that took.
-    setting: Option<AbortOnDropHandle<Duration>>,
+    setting: Option<AbortOnDropHandle<GaugesSet>>,
+    /// How far the audit record has been followed.
+    audit: Option<AuditWalk>,
+}
+
+/// That gauges were set.
+#[derive(Default)]
+struct GaugesSet {
+    took: Duration,
+    audit: Option<AuditWalk>,
 }
 
 impl LedgerLook {
@@ -94,8 +109,10 @@ impl LedgerLook {
         {
             return readiness;
         }
-        let version = timeout(READY_WITHIN, self.asked.ledger.db().version_apart()).await;
+        let version = timeout(READY_WITHIN, self.asked.service.ledger.db().version_apart()).await;
+        let schedules = self.asked.schedules.as_ref();
         let readiness = match version {
+            Ok(Ok(SCHEMA_VERSION)) if schedules.is_some_and(Rounds::are_stuck) => Readiness::Schedules,
             Ok(Ok(SCHEMA_VERSION)) => Readiness::Ready,
             Ok(Ok(_)) => Readiness::Schema,
             Ok(Err(_)) | Err(_) => Readiness::Ledger,
@@ -107,32 +124,68 @@ impl LedgerLook {
     pub(super) async fn metrics(&self) -> String {
         let mut gauges = self.gauges.lock().await;
         if gauges.setting.is_none() && gauges.good_until.is_none_or(|until| until <= Instant::now()) {
-            let setting = tasks::spawn("who asks for metrics", set_gauges(self.asked.clone()));
+            let audit = gauges.audit.take();
+            let setting = tasks::spawn("who asks for metrics", set_gauges(self.asked.clone(), audit));
             gauges.setting = Some(AbortOnDropHandle::new(setting));
         }
         if let Some(setting) = &mut gauges.setting
             && let Ok(set) = timeout(GAUGES_WITHIN, setting).await
         {
-            let rest = set.unwrap_or_default() * REST;
+            let GaugesSet { took, audit } = set.unwrap_or_default();
+            let rest = took * REST;
             gauges.setting = None;
+            gauges.audit = audit;
             gauges.good_until = Some(Instant::now() + rest.max(GAUGES_FOR));
         }
-        self.asked.metrics.to_text()
+        self.asked.service.metrics.to_text()
     }
 }
 
-async fn set_gauges(asked: Asked) -> Duration {
-    let (ledger, metrics, began) = (&asked.ledger, &asked.metrics, Instant::now());
-    match ledger.backlog().await {
-        Ok(backlog) => metrics.ledger_is(&backlog, ledger.clock().now_millis()),
-        Err(error) => {
-            tracing::debug!(%error, "the ledger cannot be asked for metrics");
-            metrics.ledger_error(&error);
-            metrics.ledger_is_away();
-        }
+async fn set_gauges(asked: Asked, audit: Option<AuditWalk>) -> GaugesSet {
+    let (service, began) = (&asked.service, Instant::now());
+    let (ledger, metrics) = (&service.ledger, &service.metrics);
+    let mut audit = Some(audit.unwrap_or_else(|| AuditWalk::from_the_start(ledger, None)));
+    if let Err(error) = look_at_ledger(ledger, metrics, &mut audit).await {
+        tracing::debug!(%error, "the ledger cannot be asked for metrics");
+        metrics.ledger_error(&error);
+        metrics.ledger_is_away();
     }
     if let Some(queue) = &asked.inbox {
         metrics.inbox_lag(inbox::length(queue).await.ok());
     }
-    began.elapsed()
+    metrics.queue_was_rung(service.queue.wakes().counted());
+    if let Some(store) = &service.stores.remote {
+        metrics.remote_stands(store.standing().await);
+    }
+    GaugesSet {
+        took: began.elapsed(),
+        audit,
+    }
+}
+
+async fn look_at_ledger(ledger: &Ledger, metrics: &Metrics, audit: &mut Option<AuditWalk>) -> Result<(), DbError> {
+    let backlog = ledger.backlog().await?;
+    metrics.ledger_is(&backlog, ledger.clock().now_millis());
+    let schedules = standing(ledger).await?;
+    let counted = ScheduleStatus::ALL.map(|status| {
+        let count = schedules.iter().filter(|one| one.status == status).count();
+        (status.as_str(), count as u64)
+    });
+    let successes = schedules
+        .iter()
+        .filter_map(|one| Some((one.schedule.name.as_str(), one.schedule.succeeded_at?)));
+    metrics.schedules_stand(counted, successes);
+    if let Some(walk) = audit.take() {
+        match walk.on(ledger).await? {
+            AuditStep::Goes(walk) => {
+                // What was found in the round before stands until this one has ended.
+                if walk.fault_count() > 0 {
+                    metrics.audit_faults(walk.fault_count());
+                }
+                *audit = Some(walk);
+            }
+            AuditStep::Ends(report) => metrics.audit_faults(report.fault_count),
+        }
+    }
+    Ok(())
 }

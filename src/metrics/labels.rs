@@ -22,11 +22,22 @@ labels! {
     OfState { state }
     OfStateAndKind { state, kind }
     OfStatus { status }
+    OfResult { result }
+    OfOp { op }
+    OfScope { scope }
+    OfMethod { method }
+    OfOperationAndStatus { operation, status }
     OfReason { reason }
     OfOutcome { kind, outcome }
     OfChunk { kind, store }
     Coded { kind, code }
     Submitted { kind, via }
+}
+
+/// A schedule, whose name its operator has given it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfSchedule {
+    pub(super) schedule: String,
 }
 
 /// A kind of job. The undo of a job is one, too.

@@ -4,7 +4,34 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::ledger::{Counts, OpenJobs, Outcome};
+use crate::ledger::{Counts, JobState, OpenJobs, Outcome};
+use crate::store::remote::{CallWatch, LimitScope, WatchedCall};
+
+const OPERATIONS: [&str; 40] = [
+    "o1", "o2", "o3", "o4", "o5", "o6", "o7", "o8", "o9", "o10", "o11", "o12", "o13", "o14", "o15", "o16", "o17",
+    "o18", "o19", "o20", "o21", "o22", "o23", "o24", "o25", "o26", "o27", "o28", "o29", "o30", "o31", "o32", "o33",
+    "o34", "o35", "o36", "o37", "o38", "o39", "o40",
+];
+const SCHEDULE_RESULTS: [&str; 18] = [
+    "completed",
+    "failed",
+    "cancelled",
+    "overlap",
+    "paused",
+    "missed",
+    "too-late",
+    "too-many",
+    "superseded",
+    "removed",
+    "by-hand",
+    "no-file",
+    "several-files",
+    "stale-file",
+    "unreadable",
+    "incomplete",
+    "refused",
+    "not-started",
+];
 
 fn everything() -> Metrics {
     let metrics = Metrics::new("0.0.0", 0);
@@ -57,13 +84,46 @@ fn everything() -> Metrics {
         metrics.inbox_rejected(why);
     }
     metrics.ledger_error(&DbError::Closed);
+    for op in [DbOp::Read, DbOp::Write, DbOp::WriteApart] {
+        metrics.ledger_op(op, Duration::from_millis(3));
+    }
+    metrics.approved_after(3_600_000);
+    metrics.queue_was_rung([("rung", 3), ("unavailable", 1), ("full", 0), ("refused", 0)]);
+    metrics.audit_faults(0);
+    // As many operations as Partner Center has here, and each answer.
+    for operation in OPERATIONS {
+        for status in [None, Some(200), Some(302), Some(404), Some(429), Some(503)] {
+            metrics.called(WatchedCall {
+                operation,
+                is_read: status.is_some(),
+                status,
+                took: Duration::from_millis(300),
+            });
+        }
+    }
+    for scope in [LimitScope::Account, LimitScope::Customer] {
+        metrics.throttled(scope);
+    }
+    metrics.remote_stands(RemoteStanding {
+        used: Some(0.5),
+        customers_blocked: 1,
+        token_ends_at: Some(86_400_000),
+    });
+    for reason in SCHEDULE_RESULTS {
+        metrics.schedule_ran(reason, 1);
+    }
     metrics.inbox_lag(Some(3));
     let backlog = Backlog {
         jobs: open,
         rows_waiting: 1,
         workers: Vec::new(),
+        spool_bytes: 4_096,
+        intents_unknown: 1,
+        audit_records: 12,
     };
     metrics.ledger_is(&backlog, 10_000);
+    let names: Vec<String> = (0..1_000).map(|n| format!("schedule-{n}")).collect();
+    metrics.schedules_stand([("well", 1_000)], names.iter().map(|name| (name.as_str(), 5_000)));
     metrics
 }
 
@@ -76,6 +136,7 @@ fn there_are_never_more_than_three_thousand_series_and_none_of_people() {
         assert!(!text.contains(of_no_list), "{of_no_list}");
     }
     assert!(text.contains("kind=\"other\"") && text.contains("code=\"other\""));
+    assert_eq!(text.matches("last_success_timestamp_seconds{schedule=").count(), 100);
 }
 
 #[test]
@@ -105,6 +166,9 @@ fn gauges_of_a_ledger_that_is_away_are_not_told_as_if_it_were_there() {
         "tenantry_jobs{",
         "tenantry_rows_waiting",
         "tenantry_oldest_job_age_seconds{",
+        "tenantry_spool_bytes",
+        "tenantry_schedules{",
+        "tenantry_schedule_last_success",
     ] {
         assert!(!text.contains(gone), "{gone}");
     }

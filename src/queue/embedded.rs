@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use super::Ticket;
 use super::backend::Slots;
+use super::{Ticket, Wakes};
 use crate::lock::lock;
 
 /// Tickets kept at most; one that finds no room says nothing the others do not.
@@ -18,13 +18,18 @@ pub struct EmbeddedQueue(Arc<Tickets>);
 
 #[derive(Debug, Default)]
 struct Tickets {
-    tickets: Mutex<VecDeque<Ticket>>,
+    waiting: Mutex<VecDeque<Ticket>>,
     rung: Notify,
+    wakes: Wakes,
 }
 
 impl EmbeddedQueue {
+    pub(super) fn wakes(&self) -> &Wakes {
+        &self.0.wakes
+    }
+
     pub(super) fn push(&self, ticket: Ticket, count: usize) {
-        let mut tickets = lock(&self.0.tickets);
+        let mut tickets = lock(&self.0.waiting);
         for _ in 0..count.min(CAPACITY - tickets.len().min(CAPACITY)) {
             tickets.push_back(ticket);
         }
@@ -41,7 +46,7 @@ impl EmbeddedQueue {
     pub(super) async fn pop(&self) -> Ticket {
         loop {
             let rung = self.0.rung.notified();
-            let ticket = lock(&self.0.tickets).pop_front();
+            let ticket = lock(&self.0.waiting).pop_front();
             if let Some(ticket) = ticket {
                 return ticket;
             }

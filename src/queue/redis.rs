@@ -15,7 +15,7 @@ use redis::{Client, RedisError};
 use tokio::sync::OnceCell;
 
 use super::backend::Slots;
-use super::{EmbeddedQueue, QueueError, Ticket};
+use super::{EmbeddedQueue, QueueError, Ticket, Wakes};
 
 /// How long Redis holds an idle consumer's question. A question costs nearly nothing, and one that is lost with its connection is
 /// missed for so long at most.
@@ -54,6 +54,10 @@ impl RedisQueue {
             silent: AtomicBool::new(false),
             kept_here: EmbeddedQueue::default(),
         })))
+    }
+
+    pub(super) fn wakes(&self) -> &Wakes {
+        self.0.kept_here.wakes()
     }
 
     /// Notes whether it could not be rung, and returns what was noted before.

@@ -40,6 +40,9 @@ impl Runner {
         );
         self.metrics
             .finished(&claim.kind, how, [claim.created_at, claim.started_at, now]);
+        if let Some(approved_at) = claim.approved_at {
+            self.metrics.approved_after(approved_at - claim.created_at);
+        }
     }
 
     /// Chunks were carried out together, which took this long.

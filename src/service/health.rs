@@ -67,7 +67,12 @@ fn configuration(config: &Config) -> Finding {
     Finding {
         what: "configuration",
         fine: true,
-        says: format!("ledger {}, queue {}", config.ledger.url, config.queue.url),
+        says: format!(
+            "ledger {}, queue {}; {}",
+            config.ledger.url,
+            config.queue.url,
+            config.read_from()
+        ),
     }
 }
 

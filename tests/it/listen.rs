@@ -89,6 +89,16 @@ on_both! {
         ] {
             assert_eq!(listening.value(series).await, Some(value), "{series}");
         }
+        for series in [
+            "tenantry_ledger_op_duration_seconds_count{op=\"read\"}",
+            "tenantry_ledger_op_duration_seconds_count{op=\"write\"}",
+        ] {
+            assert!(listening.value(series).await > Some(0.0), "{series}");
+        }
+        listening.has("tenantry_audit_faults", 0.0).await;
+        for series in ["tenantry_spool_bytes", "tenantry_audit_records_total"] {
+            assert!(listening.value(series).await.is_some(), "{series}");
+        }
         // Submitted elsewhere, by a process that has counted it itself.
         assert_eq!(listening.value("tenantry_jobs_submitted_total{kind=\"set-seats\",via=\"cli\"}").await, None);
         listening.has("tenantry_workers{status=\"live\"}", 1.0).await;
@@ -104,11 +114,16 @@ on_both! {
         place.tenantry(&["submit", "add-customer", "customers.csv"]).ends(0);
         let lost = place.ledger().await.db().clone();
         lost.write(|tx| tx.exec("DELETE FROM spool", &[]).map(drop)).await.expect("planted");
+        let guard = if place.url.starts_with("sqlite") { "audit_no_update" } else { "audit_no_change ON audit" };
+        for sql in [format!("DROP TRIGGER {guard}"), "UPDATE audit SET note = 'nothing' WHERE seq = 1".to_owned()] {
+            lost.write(move |tx| tx.exec(&sql, &[]).map(drop)).await.expect("planted");
+        }
         let listening = Listening::start(&place, &[]).await;
         listening.has("tenantry_jobs_finished_total{state=\"failed\",kind=\"add-customer\"}", 1.0).await;
         for series in [
             "tenantry_rows_total{kind=\"add-customer\",outcome=\"failed\"}",
             "tenantry_chunk_failures_total{reason=\"damaged\"}",
+            "tenantry_audit_faults",
         ] {
             assert_eq!(listening.value(series).await, Some(1.0), "{series}");
         }

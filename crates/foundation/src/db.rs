@@ -19,7 +19,7 @@ mod value;
 
 use crate::clock::TimeTold;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -235,10 +235,25 @@ pub enum Alone {
     Copies,
 }
 
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DbOp {
+    /// To look something up.
+    Read,
+    /// To write.
+    Write,
+    /// To write in time, past what waits.
+    WriteApart,
+}
+
+/// Told of each transaction and how long it took, from when it was asked for.
+pub type DbWatch = Box<dyn Fn(DbOp, Duration) + Send + Sync>;
+
 /// A handle on the database; clones share it.
 #[derive(Clone)]
 pub struct Db {
     engine: Engine,
+    watch: Arc<OnceLock<DbWatch>>,
 }
 
 #[derive(Clone)]
@@ -340,7 +355,22 @@ impl Db {
                 "the url begins with neither `sqlite:` nor `postgres://`".to_owned(),
             ));
         };
-        Ok(Self { engine })
+        Ok(Self {
+            engine,
+            watch: Arc::default(),
+        })
+    }
+
+    /// Has each transaction from now on told to `watch`; only the first one counts.
+    pub fn watched_by(&self, watch: DbWatch) {
+        let _ = self.watch.set(watch);
+    }
+
+    /// Tells of a transaction that was asked for then.
+    fn told(&self, op: DbOp, began: Instant) {
+        if let Some(watch) = self.watch.get() {
+            watch(op, began.elapsed());
+        }
     }
 
     /// Which database this is.
@@ -358,10 +388,13 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
     {
-        match &self.engine {
+        let began = Instant::now();
+        let done = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(work).await,
             Engine::Postgres(postgres) => postgres.run(work, Use::Write).await,
-        }
+        };
+        self.told(DbOp::Write, began);
+        done
     }
 
     /// As [`write`](Self::write), but never kept waiting by the other transactions of this program: for what has to happen
@@ -371,10 +404,13 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
     {
-        match &self.engine {
+        let began = Instant::now();
+        let done = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(work).await,
             Engine::Postgres(postgres) => postgres.run(work, Use::WriteApart).await,
-        }
+        };
+        self.told(DbOp::WriteApart, began);
+        done
     }
 
     /// Ends the transactions of programs that have stopped in the middle of inserting rows, where the database does not do so
@@ -414,10 +450,13 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut dyn Tx) -> Result<T, DbError> + Send + 'static,
     {
-        match &self.engine {
+        let began = Instant::now();
+        let done = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(work).await,
             Engine::Postgres(postgres) => postgres.run(work, Use::Read).await,
-        }
+        };
+        self.told(DbOp::Read, began);
+        done
     }
 
     /// A number that changes when another process has written to an SQLite database; cheap enough to

@@ -29,6 +29,7 @@ mod line;
 mod read;
 
 pub use chain::{Anchor, ChainFault, ChainReport, Checker};
+pub use read::{AuditStep, AuditWalk};
 
 use std::collections::BTreeMap;
 

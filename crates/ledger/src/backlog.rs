@@ -1,9 +1,9 @@
-//! How much there is to do and who does it, for those who watch: jobs that are open, counted, and workers. Each question has an index that holds open jobs
-//! alone, so that history costs nothing.
+//! How much there is to do and who does it, for those who watch: jobs that are open, counted, and workers. Each question has an index
+//! that holds what is open alone, so that history costs nothing.
 
 use super::workers::{self, Worker};
 use super::{JobState, Ledger};
-use tenantry_foundation::db::{DbError, Row};
+use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
 
 /// Jobs of one kind in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,12 @@ pub struct Backlog {
     pub rows_waiting: u64,
     /// Who works on them.
     pub workers: Vec<Worker>,
+    /// Bytes of rows that are kept, as they lie there.
+    pub spool_bytes: u64,
+    /// Calls to other stores whose outcome nobody knows, of jobs that nobody has in hand.
+    pub intents_unknown: u64,
+    /// Records in the audit record, ever.
+    pub audit_records: u64,
 }
 
 /// What open jobs there are, each once and with the very condition of the index that holds them.
@@ -60,13 +66,27 @@ impl Ledger {
                         backlog.add(OpenJobs::read(&row)?);
                     }
                 }
-                let waiting = tx.query_first("SELECT COUNT(*) FROM waiting_rows", &[])?;
-                backlog.rows_waiting = waiting.map_or(Ok(0), |row| row.int(0))? as u64;
+                backlog.rows_waiting = number(tx, "SELECT COUNT(*) FROM waiting_rows", &[])?;
                 backlog.workers = workers::all(tx, now)?;
+                let spool = match tx.dialect() {
+                    // Lengths are known without what they are of.
+                    Dialect::Sqlite => "SELECT COALESCE(SUM(LENGTH(data)), 0) FROM spool",
+                    Dialect::Postgres => "SELECT pg_total_relation_size('spool')",
+                };
+                backlog.spool_bytes = number(tx, spool, &[])?;
+                let unknown = "SELECT COUNT(*) FROM intents i WHERE i.state = 'open'
+                    AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.job = i.job AND c.state = 'running' AND c.lease_until > $1)";
+                backlog.intents_unknown = number(tx, unknown, &[now.into()])?;
+                backlog.audit_records = number(tx, "SELECT COALESCE(MAX(seq), 0) FROM audit", &[])?;
                 Ok(backlog)
             })
             .await
     }
+}
+
+fn number(tx: &mut dyn Tx, sql: &str, params: &[Value]) -> Result<u64, DbError> {
+    let row = tx.query_first(sql, params)?;
+    Ok(row.map_or(Ok(0), |row| row.int(0))?.max(0) as u64)
 }
 
 impl OpenJobs {

@@ -32,6 +32,8 @@ pub struct Claim {
     pub kind: String,
     pub parameters: Parameters,
     pub created_at: i64,
+    /// When it was approved, if it had to be.
+    pub approved_at: Option<i64>,
     /// When its first chunk was claimed.
     pub started_at: i64,
     pub retry_of: Option<i64>,
@@ -168,13 +170,13 @@ struct Candidate {
     checks_drift: bool,
     created_at: i64,
     started_at: Option<i64>,
+    approved_at: Option<i64>,
     /// Pending rows of the chunk that comes next, as far as that can be told before it is locked.
     pending: u64,
 }
 
 /// What [`Candidate::read`] reads, of `jobs j`.
-const CANDIDATE: &str =
-    "j.seq, j.id, j.kind, j.parameters, j.retry_of, j.input, j.undo_of, j.checks_drift, j.created_at, j.started_at";
+const CANDIDATE: &str = "j.seq, j.id, j.kind, j.parameters, j.retry_of, j.input, j.undo_of, j.checks_drift, j.created_at, j.started_at, j.decided_at";
 
 impl Candidate {
     fn read(row: &Row) -> Result<Self, DbError> {
@@ -189,7 +191,8 @@ impl Candidate {
             checks_drift: row.int(7)? != 0,
             created_at: row.int(8)?,
             started_at: row.opt_int(9)?,
-            pending: row.opt_int(10)?.unwrap_or_default() as u64,
+            approved_at: row.opt_int(10)?,
+            pending: row.opt_int(11)?.unwrap_or_default() as u64,
         })
     }
 
@@ -413,6 +416,7 @@ fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> R
             kind: one.job.kind,
             parameters: one.job.parameters,
             created_at: one.job.created_at,
+            approved_at: one.job.approved_at,
             started_at: one.job.started_at.unwrap_or(now),
             retry_of: one.job.retry_of,
             undo_of,

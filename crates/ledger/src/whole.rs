@@ -48,6 +48,7 @@ impl WholeJob {
             kind: self.new.kind.clone(),
             parameters: self.new.parameters.clone(),
             created_at: now,
+            approved_at: None,
             started_at: now,
             retry_of: None,
             undo_of: None,

@@ -1,7 +1,7 @@
 //! One call: its headers, its token, its turn, its answer.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -18,6 +18,7 @@ use tenantry_store::kit::http::{Http, HttpError, retry_after};
 use tenantry_store::kit::oauth::Tokens;
 use tenantry_store::kit::pace::{LimitBoard, Pacer};
 use tenantry_store::kit::retry::{self, Retry};
+use tenantry_store::remote::{CallWatch, RemoteStanding, WatchedCall};
 use tracing::Instrument;
 
 /// No answer is read beyond this.
@@ -137,6 +138,7 @@ pub(super) struct Client {
     pacer: Pacer,
     timeout: Duration,
     clock: Clock,
+    watch: OnceLock<Arc<dyn CallWatch>>,
 }
 
 impl Client {
@@ -158,7 +160,23 @@ impl Client {
             addresses,
             timeout,
             clock,
+            watch: OnceLock::new(),
         })
+    }
+
+    /// Has each call from now on told; only the first who asks is.
+    pub(super) fn watched_by(&self, watch: Arc<dyn CallWatch>) {
+        let _ = self.watch.set(watch);
+    }
+
+    /// How it stands with limits and the refresh token.
+    pub(super) async fn standing(&self) -> RemoteStanding {
+        let pace = self.pacer.standing();
+        RemoteStanding {
+            used: pace.used,
+            customers_blocked: pace.customers_blocked,
+            token_ends_at: self.tokens.ends_at().await,
+        }
     }
 
     /// Where it is asked.
@@ -250,8 +268,20 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let response = self.http.send(request).await?;
+        let began = Instant::now();
+        let told = |status| {
+            if let Some(watch) = self.watch.get() {
+                watch.called(WatchedCall {
+                    operation: call.operation.name,
+                    is_read: matches!(call.operation.method, "GET" | "HEAD"),
+                    status,
+                    took: began.elapsed(),
+                });
+            }
+        };
+        let response = self.http.send(request).await.inspect_err(|_| told(None))?;
         let status = response.status().as_u16();
+        told(Some(status));
         tracing::debug!(status, "answered");
         let retry_after = retry_after(response.headers(), self.clock.now_millis());
         let echoed = response.headers().get("MS-CorrelationId");
@@ -260,7 +290,12 @@ impl Client {
         let is_success = (200..300).contains(&status);
         let failure = (!is_success).then(|| Failure::read(call.operation.name, status, &body, retry_after));
         match &failure {
-            Some(failure) if failure.class() == FailureClass::Throttled => pass.was_throttled(retry_after),
+            Some(failure) if failure.class() == FailureClass::Throttled => {
+                let scope = pass.was_throttled(retry_after);
+                if let Some(watch) = self.watch.get() {
+                    watch.throttled(scope);
+                }
+            }
             _ => pass.went_well(),
         }
         drop(pass);

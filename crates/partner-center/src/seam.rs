@@ -13,7 +13,7 @@ use tenantry_ledger::Installation;
 use tenantry_ledger::intents::DoneStep;
 use tenantry_store::RowRequest;
 use tenantry_store::reader::RecordReader;
-use tenantry_store::remote::{Capabilities, Finding, RemoteSession, RemoteStore, StoreEnv};
+use tenantry_store::remote::{CallWatch, Capabilities, Finding, RemoteSession, RemoteStanding, RemoteStore, StoreEnv};
 
 static KINDS: LazyLock<Vec<&str>> = LazyLock::new(|| kinds::taken().collect());
 
@@ -79,6 +79,14 @@ impl RemoteStore for PartnerCenter {
 
     fn tick(&self) -> BoxFuture<'_, ()> {
         self.client.tokens().mind().boxed()
+    }
+
+    fn watched_by(&self, watch: Arc<dyn CallWatch>) {
+        self.client.watched_by(watch);
+    }
+
+    fn standing(&self) -> BoxFuture<'_, RemoteStanding> {
+        self.client.standing().boxed()
     }
 }
 

@@ -23,6 +23,7 @@ pub use end::{Fate, RowEnd, RowPreview, halfway};
 pub use journal::{Journal, Steps};
 
 pub use super::error::{ApplyError, StoreError};
+pub use super::kit::pace::LimitScope;
 use super::reader::RecordReader;
 use super::{Expected, Names, RowRequest};
 use tenantry_foundation::db::DbError;
@@ -72,6 +73,47 @@ pub trait RemoteStore: Send + Sync {
 
     /// Sees to what ends by itself, as tokens do. Called about hourly, whether or not there are jobs.
     fn tick(&self) -> BoxFuture<'_, ()>;
+
+    /// Has each call from now on told; only the first who asks is.
+    fn watched_by(&self, _watch: Arc<dyn CallWatch>) {}
+
+    /// How it stands with what it lets us do; nothing of a store that has no limits.
+    fn standing(&self) -> BoxFuture<'_, RemoteStanding> {
+        Box::pin(async { RemoteStanding::default() })
+    }
+}
+
+/// Told of calls to a service.
+pub trait CallWatch: Send + Sync {
+    /// A call was made.
+    fn called(&self, call: WatchedCall);
+
+    /// A call was one too many, of the whole account or of one customer.
+    fn throttled(&self, scope: LimitScope);
+}
+
+/// A call that was made.
+#[derive(Debug, Clone, Copy)]
+pub struct WatchedCall {
+    /// What was called, by our own name of it.
+    pub operation: &'static str,
+    /// Whether it only reads.
+    pub is_read: bool,
+    /// With what it was answered, if it was.
+    pub status: Option<u16>,
+    /// After how long.
+    pub took: Duration,
+}
+
+/// How it stands with what a service lets us do.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RemoteStanding {
+    /// The share of the account's limit that is used, where one has been met.
+    pub used: Option<f64>,
+    /// Customers that are left alone for now.
+    pub customers_blocked: u64,
+    /// When the token ends by which all others are got, in milliseconds since the epoch.
+    pub token_ends_at: Option<i64>,
 }
 
 /// Rows of one chunk or one file, in a store that is no database. Rows are previewed and carried out several at a time.

@@ -142,7 +142,10 @@ impl Starter {
                     pause_after: start.known.config.pause_after.into(),
                     ..end
                 };
-                let (_, is_paused) = ledger.end_fire(end).await?;
+                let (is_ended, is_paused) = ledger.end_fire(end).await?;
+                if is_ended {
+                    self.service.metrics.schedule_ran(why, 1);
+                }
                 if is_paused {
                     tracing::warn!("schedule {name} is paused: too many of its fires in a row failed");
                 }

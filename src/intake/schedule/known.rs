@@ -10,6 +10,7 @@ use super::due::{DueRules, DueTime, MissedPolicy, OverlapPolicy, Times};
 use crate::config::{Missed, Overlap, Pick, ScheduleConfig};
 use crate::ledger::fires::Fire;
 use crate::ledger::schedules::Schedule;
+use crate::moment::rfc3339;
 use crate::timing::{Due, PathTemplate, Timing};
 
 /// A schedule that can be read here.
@@ -88,6 +89,29 @@ impl KnownSchedule {
         })
     }
 
+    /// The same by the rules of its zone as they are now, and what that changes about its next time, for people.
+    pub(crate) fn anew(&self, now: i64) -> Result<(Self, Option<String>), Vec<String>> {
+        let anew = Self::read(self.schedule.clone(), None)?;
+        let moved = self.moved_to(&anew, now);
+        Ok((anew, moved))
+    }
+
+    /// That the next time of the other is the same by its name, and comes at another moment.
+    fn moved_to(&self, anew: &Self, now: i64) -> Option<String> {
+        let next = |known: &Self| Times::after(&known.timing, now).next();
+        let (before, after) = (next(self)?, next(anew)?);
+        (before.at != after.at).then(|| {
+            format!(
+                "by the rules of {} as they are now it is next due at {} ({}), and not at {} ({}) any more",
+                anew.timing.zone().name(),
+                rfc3339(after.at),
+                after.nominal,
+                rfc3339(before.at),
+                before.nominal
+            )
+        })
+    }
+
     /// What becomes of a fire whose predecessor has not ended.
     pub(crate) fn overlap(&self) -> OverlapPolicy {
         match self.config.overlap {
@@ -127,5 +151,51 @@ pub(crate) fn moment(now: i64) -> DueTime {
     DueTime {
         nominal: at.to_string(),
         at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::ledger::schedules::ScheduleSource;
+
+    fn nightly(zone: &str) -> KnownSchedule {
+        let keys = [
+            ("kind", "export-customers"),
+            ("set.what", "customers"),
+            ("cron", "30 2 * * *"),
+            ("time_zone", zone),
+        ];
+        let values = keys.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let config = Config::schedule("s", &values, "a test").expect("sound");
+        let schedule = Schedule {
+            name: "s".to_owned(),
+            source: ScheduleSource::Cli,
+            definition: serde_json::to_string(&config).expect("JSON"),
+            timing: String::new(),
+            revision: 1,
+            considered_until: 0,
+            defined_by: "ada".to_owned(),
+            defined_at: 0,
+            pause: None,
+            failures: 0,
+            succeeded_at: None,
+            retired_at: None,
+        };
+        KnownSchedule::read(schedule, None).expect("sound")
+    }
+
+    #[test]
+    fn a_time_that_other_rules_of_its_zone_move_is_told() {
+        let now = 1_800_000_000_000;
+        let berlin = nightly("Europe/Berlin");
+        let (_, moved) = berlin.anew(now).expect("sound");
+        assert_eq!(moved, None, "the rules are what they were");
+        // As if the country had changed its clocks.
+        let moved = berlin.moved_to(&nightly("Europe/London"), now).expect("moved");
+        for expected in ["2027-01-16T02:30:00Z", "2027-01-16T01:30:00Z", "(2027-01-16T02:30/1)"] {
+            assert!(moved.contains(expected), "{moved}");
+        }
     }
 }

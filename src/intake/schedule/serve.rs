@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::due::{self, FireAhead, FireTurn};
@@ -19,7 +20,7 @@ use super::fires::{FireStart, Starter};
 use super::known::KnownSchedule;
 use super::{refused, rows, sync};
 use crate::db::DbError;
-use crate::ledger::fires::{Fire, FireCause, FireEnd, FireOutcome, FireState, OpenFire};
+use crate::ledger::fires::{DueLook, Fire, FireCause, FireEnd, FireOutcome, FireState, OpenFire};
 use crate::ledger::schedules::{Schedule, ScheduleSync};
 use crate::ledger::{JobState, Ledger};
 use crate::service::Service;
@@ -29,27 +30,57 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_FOR_SCHEDULES_EVERY: Duration = Duration::from_secs(5);
 /// How soon it is asked again after something has come of it; twice as long each time that nothing has.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often the rules of time zones are read anew, which countries change and systems get as updates.
+const READ_ZONES_EVERY: Duration = Duration::from_secs(3_600);
+/// When it is told that no round goes well.
+const STUCK: Duration = Duration::from_secs(60);
 /// Files that are read at once at most.
 const AT_ONCE: usize = 8;
 
-/// Whether nothing is left to do for now; what is due in the future, or waits for people or files, does not count.
-#[derive(Clone, Default)]
-pub(crate) struct Quiet(Arc<AtomicBool>);
+/// How the rounds of a worker go. Clones are of the same.
+#[derive(Clone)]
+pub(crate) struct Rounds(Arc<RoundsSeen>);
 
-impl Quiet {
-    /// Whether the last round left nothing to do.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+struct RoundsSeen {
+    began: Instant,
+    /// Milliseconds from then to the end of the last round that did not fail.
+    went_well: AtomicU64,
+    is_quiet: AtomicBool,
+}
+
+impl Rounds {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(RoundsSeen {
+            began: Instant::now(),
+            went_well: AtomicU64::new(0),
+            is_quiet: AtomicBool::new(false),
+        }))
     }
 
-    fn set(&self, quiet: bool) {
-        self.0.store(quiet, Ordering::SeqCst);
+    /// Whether the last round left nothing to do; what is due in the future, or waits for people or files, does not count.
+    pub(crate) fn are_quiet(&self) -> bool {
+        self.0.is_quiet.load(Ordering::SeqCst)
+    }
+
+    /// Whether none has gone well for long.
+    pub(crate) fn are_stuck(&self) -> bool {
+        let well = Duration::from_millis(self.0.went_well.load(Ordering::SeqCst));
+        self.0.began.elapsed() > well + STUCK
+    }
+
+    fn went(&self, is_quiet: Option<bool>) {
+        self.0.is_quiet.store(is_quiet.unwrap_or(false), Ordering::SeqCst);
+        if is_quiet.is_some() {
+            let now = self.0.began.elapsed().as_millis() as u64;
+            self.0.went_well.store(now, Ordering::SeqCst);
+        }
     }
 }
 
 /// Brings the ledger in line with the configuration, and serves its schedules until `stop` is cancelled; then what is being
 /// submitted ends.
-pub(crate) async fn serve(service: Service, sync: ScheduleSync, quiet: Quiet, stop: CancellationToken) {
+pub(crate) async fn serve(service: Service, sync: ScheduleSync, rounds: Rounds, stop: CancellationToken) {
     while let Some(Err(error)) = stop.run_until_cancelled(sync::bring(&service, sync.clone())).await {
         tracing::warn!(%error, "the schedules of the configuration cannot be recorded now; trying again");
         if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
@@ -60,11 +91,11 @@ pub(crate) async fn serve(service: Service, sync: ScheduleSync, quiet: Quiet, st
     while !stop.is_cancelled() {
         let pause = match round.go().await {
             Ok(pause) => {
-                quiet.set(round.is_quiet);
+                rounds.went(Some(round.is_quiet));
                 pause
             }
             Err(error) => {
-                quiet.set(false);
+                rounds.went(None);
                 tracing::warn!(%error, "schedules cannot be looked at now; trying again");
                 LOOK_EVERY
             }
@@ -91,6 +122,7 @@ struct Round {
     /// Whether something came of this round.
     has_progress: bool,
     look_again: Duration,
+    zones_read: Instant,
 }
 
 /// A fire that may begin.
@@ -112,6 +144,7 @@ impl Round {
             is_quiet: false,
             has_progress: false,
             look_again: LOOK_AGAIN,
+            zones_read: Instant::now(),
         }
     }
 
@@ -159,6 +192,9 @@ impl Round {
         }
         let schedules = self.ledger().schedules().await?;
         self.learn(schedules);
+        if self.zones_read.elapsed() >= READ_ZONES_EVERY {
+            self.read_zones();
+        }
         let next = self.record_due().await?;
         let ended = self.ledger().fires_to_end().await?;
         self.has_progress |= !ended.is_empty();
@@ -209,6 +245,26 @@ impl Round {
         }
     }
 
+    /// Has all schedules go by the rules of their zones as they are now.
+    fn read_zones(&mut self) {
+        self.zones_read = Instant::now();
+        let now = self.ledger().clock().now_millis();
+        for (name, known) in &mut self.known {
+            match known.anew(now) {
+                Ok((anew, moved)) => {
+                    if let Some(moved) = moved {
+                        tracing::warn!("schedule {name}: {moved}");
+                    }
+                    *known = Arc::new(anew);
+                }
+                Err(faults) => tracing::warn!(
+                    "schedule {name} goes by what was read of it before, for it cannot be read any more: {}",
+                    faults.join("; ")
+                ),
+            }
+        }
+    }
+
     /// Records what has become due. When the next time is.
     async fn record_due(&mut self) -> Result<Option<i64>, DbError> {
         let now = self.ledger().clock().now_millis();
@@ -237,9 +293,21 @@ impl Round {
                     );
                 }
             }
+            let skipped = |look: &DueLook| -> Vec<(&'static str, u64)> {
+                let skipped = look.fires.iter().filter_map(|fire| fire.skipped.as_ref());
+                skipped
+                    .map(|skipped| (skipped.reason.as_str(), skipped.times))
+                    .collect()
+            };
+            let skipped: Vec<_> = looks.iter().map(skipped).collect();
             crate::failpoint::hit("before-fire");
-            self.has_progress |= self.ledger().record_due(looks).await?.contains(&true);
+            let recorded = self.ledger().record_due(looks).await?;
             crate::failpoint::hit("after-fire");
+            let mine = recorded.iter().zip(skipped).filter(|(recorded, _)| **recorded);
+            for (reason, times) in mine.flat_map(|(_, skipped)| skipped) {
+                self.starter.service.metrics.schedule_ran(reason, times);
+            }
+            self.has_progress |= recorded.contains(&true);
         }
         Ok(next)
     }
@@ -267,6 +335,7 @@ impl Round {
         let (is_ended, is_paused) = self.ledger().end_fire(end).await?;
         if is_ended && let Some(job) = fire.job {
             let state = job_state.map_or("gone", JobState::as_str);
+            self.starter.service.metrics.schedule_ran(state, 1);
             tracing::info!(job.id = %job, "schedule {schedule}: its job {job} is {state}");
         }
         if is_paused {
@@ -362,5 +431,24 @@ impl Round {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn rounds_that_fail_for_long_are_stuck_until_one_goes_well() {
+        let rounds = Rounds::new();
+        tokio::time::advance(STUCK).await;
+        assert!(!rounds.are_stuck(), "it has just begun");
+        rounds.went(None);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(rounds.are_stuck());
+        rounds.went(Some(true));
+        assert!(!rounds.are_stuck() && rounds.are_quiet());
+        tokio::time::advance(STUCK + Duration::from_secs(1)).await;
+        assert!(rounds.are_stuck());
     }
 }

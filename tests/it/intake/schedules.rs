@@ -1,6 +1,7 @@
 //! Schedules in real processes, whose clock a test sets: what happens by itself, once, whoever dies and whatever the clock does.
 
 mod crash;
+mod files;
 mod hours;
 mod nights;
 

@@ -24,6 +24,16 @@ async fn rows_are_counted_once_wherever_they_are_carried_out() {
             1.0,
         ),
         ("tenantry_job_duration_seconds_count{kind=\"delete-users\"}", 1.0),
+        (
+            "tenantry_partner_center_requests_total{operation=\"delete-user\",status=\"2xx\"}",
+            2.0,
+        ),
+        (
+            "tenantry_partner_center_request_duration_seconds_count{method=\"write\"}",
+            2.0,
+        ),
+        ("tenantry_partner_center_customers_blocked", 0.0),
+        ("tenantry_partner_center_intents_unknown", 0.0),
     ] {
         listening.has(series, value).await;
     }

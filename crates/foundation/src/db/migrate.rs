@@ -38,6 +38,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (22, include_str!("schema/0022-origins.sql"), None),
     (23, include_str!("schema/0023-names.sql"), None),
     (25, include_str!("schema/0025-removals.sql"), None),
+    (26, include_str!("schema/0026-watched.sql"), None),
 ];
 
 /// The schema version this program writes.

@@ -191,6 +191,11 @@ impl Checker {
         };
     }
 
+    /// Faults found so far.
+    pub fn fault_count(&self) -> u64 {
+        self.report.fault_count
+    }
+
     /// The end; `head` is what the database says the last record is: none when its head is gone.
     pub fn end_at(mut self, head: Option<(i64, String)>) -> ChainReport {
         let last = self.next.as_ref().map_or(0, |(next, _)| next - 1);

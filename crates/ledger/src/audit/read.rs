@@ -50,31 +50,74 @@ impl Ledger {
 
     /// Follows the whole chain and names what is wrong with it.
     pub async fn verify_audit(&self, anchor: Option<Anchor>) -> Result<ChainReport, DbError> {
-        let mut checker = Checker::whole(start(self.installation.number()), anchor);
-        let mut after = i64::MIN;
+        let mut walk = AuditWalk::from_the_start(self, anchor);
         loop {
-            // The head is read in the snapshot of the page: records may be added while we are reading.
-            let (rows, head) = self
-                .db
-                .read(move |tx| {
-                    let sql = format!("{SELECT} WHERE seq > $1 ORDER BY seq LIMIT $2");
-                    let rows = tx.query(&sql, &[after.into(), PAGE.into()])?;
-                    let head = tx.query_first("SELECT seq, hash FROM audit_head WHERE id = 1", &[])?;
-                    Ok((rows, head))
-                })
-                .await?;
-            for row in &rows {
-                after = row.int(0)?;
-                match record(row) {
-                    Ok(record) => checker.take(&record),
-                    Err(error) => checker.unreadable(format!("record {after}"), Some(after), error.to_string()),
+            walk = match walk.on(self).await? {
+                AuditStep::Goes(walk) => walk,
+                AuditStep::Ends(report) => return Ok(report),
+            };
+        }
+    }
+}
+
+/// The chain followed a page at a time, as far as it has come.
+#[derive(Debug)]
+pub struct AuditWalk {
+    checker: Checker,
+    after: i64,
+}
+
+/// What a page has come to.
+#[derive(Debug)]
+pub enum AuditStep {
+    /// There are more.
+    Goes(AuditWalk),
+    /// That was the last one.
+    Ends(ChainReport),
+}
+
+impl AuditWalk {
+    /// Before the first record.
+    pub fn from_the_start(ledger: &Ledger, anchor: Option<Anchor>) -> Self {
+        Self {
+            checker: Checker::whole(start(ledger.installation.number()), anchor),
+            after: i64::MIN,
+        }
+    }
+
+    /// What was found wrong so far.
+    pub fn fault_count(&self) -> u64 {
+        self.checker.fault_count()
+    }
+
+    /// Follows it for one more page.
+    pub async fn on(mut self, ledger: &Ledger) -> Result<AuditStep, DbError> {
+        let after = self.after;
+        // The head is read in the snapshot of the page: records may be added while we are reading.
+        let (rows, head) = ledger
+            .db
+            .read(move |tx| {
+                let sql = format!("{SELECT} WHERE seq > $1 ORDER BY seq LIMIT $2");
+                let rows = tx.query(&sql, &[after.into(), PAGE.into()])?;
+                let head = tx.query_first("SELECT seq, hash FROM audit_head WHERE id = 1", &[])?;
+                Ok((rows, head))
+            })
+            .await?;
+        for row in &rows {
+            self.after = row.int(0)?;
+            match record(row) {
+                Ok(record) => self.checker.take(&record),
+                Err(error) => {
+                    let place = format!("record {}", self.after);
+                    self.checker.unreadable(place, Some(self.after), error.to_string());
                 }
             }
-            if (rows.len() as u64) < PAGE {
-                let head = head.and_then(|row| Some((row.int(0).ok()?, row.text(1).ok()?.to_owned())));
-                return Ok(checker.end_at(head));
-            }
         }
+        if rows.len() as u64 == PAGE {
+            return Ok(AuditStep::Goes(self));
+        }
+        let head = head.and_then(|row| Some((row.int(0).ok()?, row.text(1).ok()?.to_owned())));
+        Ok(AuditStep::Ends(self.checker.end_at(head)))
     }
 }
 

@@ -173,6 +173,11 @@ impl Tokens {
         Some(refresh.standing(self.clock.now_millis()).await)
     }
 
+    /// When the refresh token ends, as far as that is known, in milliseconds since the epoch.
+    pub async fn ends_at(&self) -> Option<i64> {
+        self.refresh.as_ref().filter(|_| self.given.is_none())?.ends_at().await
+    }
+
     /// Warns when the refresh token is about to end; at most once a day.
     pub async fn mind(&self) {
         let now = self.clock.now_millis();

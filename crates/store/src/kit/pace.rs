@@ -35,6 +35,24 @@ use tenantry_foundation::lock::lock;
 /// How long to wait where a throttling answer does not say.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// Whose limit a call went beyond, as it seems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitScope {
+    /// The account's.
+    Account,
+    /// One customer's.
+    Customer,
+}
+
+/// How close calls come to what is known of limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PaceStanding {
+    /// The share of the account's limit that is used, where one has been met.
+    pub used: Option<f64>,
+    /// Customers that are left alone for now.
+    pub customers_blocked: u64,
+}
+
 /// Lets calls go on their way. By itself it keeps the limits of this process; [`share`](Self::share) makes it keep them
 /// together with others.
 pub struct Pacer {
@@ -195,6 +213,21 @@ impl Pacer {
         let _ = self.sharing.set(Sharing::new(board, account));
     }
 
+    /// How close calls come to what is known of limits.
+    pub fn standing(&self) -> PaceStanding {
+        let now = Instant::now();
+        let state = self.shared.state();
+        let (account, customers) = (&state.keys.account, &state.keys.customers);
+        let is_blocked = |key: &&key::PacedKey| key.blocked_until > now;
+        PaceStanding {
+            used: account
+                .belief
+                .rate
+                .map(|rate| account.recent.rate(now) / rate.max(f64::MIN_POSITIVE)),
+            customers_blocked: customers.values().filter(is_blocked).count() as u64,
+        }
+    }
+
     /// Waits for a turn; `customer` is empty for calls that are about none.
     pub async fn enter(&self, customer: &str) -> Pass {
         if let Some(sharing) = self.sharing.get() {
@@ -256,14 +289,17 @@ impl Pass {
         state.keys.went_well(&self.customer, self.sent, Instant::now());
     }
 
-    /// "Too many"; `wait` is how long it asks to wait, if it says.
-    pub fn was_throttled(&self, wait: Option<Duration>) {
-        let wait = wait.unwrap_or(PAUSE);
+    /// "Too many"; `wait` is how long it asks to wait, if it says. Whose limit that seems to be.
+    pub fn was_throttled(&self, wait: Option<Duration>) -> LimitScope {
+        let (wait, now) = (wait.unwrap_or(PAUSE), Instant::now());
         let mut state = self.shared.state();
-        state
-            .keys
-            .was_throttled(&self.customer, self.sent, Instant::now(), wait);
+        state.keys.was_throttled(&self.customer, self.sent, now, wait);
         self.shared.met.notify_one();
+        if state.keys.account.blocked_until > now {
+            LimitScope::Account
+        } else {
+            LimitScope::Customer
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use tenantry_ledger::JobState;
 use tenantry_ledger::fires::FireState;
 
 use super::*;
+use crate::listen::Listening;
 use crate::place::TWO_CUSTOMERS;
 
 /// Milliseconds since the epoch.
@@ -32,7 +33,8 @@ async fn nights(cron: &str, start: &str, nights: &[(&str, &str)]) -> Vec<Fire> {
         let row = format!("customer,user_principal_name,first_name,last_name\nA-1,u{day}@alpha.onmicrosoft.com,U,U\n");
         clocked.place.write(&format!("exports/users-{day}.csv"), row);
     }
-    let _worker = clocked.worker();
+    let command = clocked.command(&["worker", "--log", "info"]);
+    let worker = Listening::of(command, &clocked.place.path("worker.log")).await;
     eventually("the schedule is defined", async || {
         let schedules = clocked.ledger().await.schedules().await.ok()?;
         (!schedules.is_empty()).then_some(())
@@ -49,6 +51,20 @@ async fn nights(cron: &str, start: &str, nights: &[(&str, &str)]) -> Vec<Fire> {
         let receipt = clocked.place.path(&format!("out/nightly/{day}/receipt.json"));
         assert!(receipt.is_file(), "{} is there", receipt.display());
     }
+    let runs = "tenantry_schedule_runs_total{result=\"completed\"}";
+    worker.has(runs, nights.len() as f64).await;
+    for (series, value) in [
+        ("tenantry_schedules{status=\"well\"}", 1.0),
+        ("tenantry_schedules{status=\"overdue\"}", 0.0),
+    ] {
+        worker.has(series, value).await;
+    }
+    let succeeded = worker
+        .value("tenantry_schedule_last_success_timestamp_seconds{schedule=\"nightly\"}")
+        .await;
+    let (_, last) = nights.last().expect("a night");
+    assert!(succeeded >= Some(millis(last) as f64 / 1000.0), "{succeeded:?}");
+    drop(worker);
     // The rest of the last day.
     let (_, last) = nights.last().expect("a night");
     clocked.set(millis(last) + 20 * HOUR - Clock::system().now_millis());

@@ -93,6 +93,14 @@ impl Refresh {
             .map_err(|error| failed(error.to_string()))
     }
 
+    /// When it ends, as far as that is known, in milliseconds since the epoch.
+    pub(super) async fn ends_at(&self) -> Option<i64> {
+        match &self.token {
+            RefreshToken::File(path) => Some(issued(path).await.ok()?.0 + self.rules.days * DAY),
+            RefreshToken::Command(_) => None,
+        }
+    }
+
     /// How long it is good, as far as that is known.
     pub(super) async fn standing(&self, now_millis: i64) -> TokenExpiry {
         let days = self.rules.days;

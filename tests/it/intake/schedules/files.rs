@@ -1,0 +1,214 @@
+//! Files of schedules: which one is read when, what is told of one that is refused, and which worker takes it.
+
+use serde_json::json;
+use tenantry_ledger::fires::FireState;
+
+use super::hours::with_user;
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn yesterdays_file_is_read_for_yesterday_and_its_job_tells_where_it_is_from() {
+    let clocked = with_user("").await;
+    let place = |name: &str| clocked.place.path(name).display().to_string();
+    clocked.configure(&format!(
+        "[schedules.f]\nkind = \"bulk-add-users\"\ncron = \"0 2 * * *\"\nfile = \"{}\"\nafter = \"archive:{}\"\nout = \"{}\"\n\
+         missed = \"all\"\nmissed_within = \"72h\"\n",
+        place("users-{date}.csv"),
+        place("read"),
+        place("out-{date}")
+    ));
+    clocked.set_near(DAY, HOUR);
+    clocked.drain();
+    let due = (clocked.now() / DAY) * DAY + 2 * HOUR;
+    let day = |at: i64| {
+        jiff::Timestamp::from_millisecond(at)
+            .expect("a time")
+            .strftime("%Y-%m-%d")
+            .to_string()
+    };
+    for (nth, name) in [(0, "first"), (1, "second")] {
+        let text = format!("customer,user_principal_name,first_name,last_name\nA-1,{name}@alpha.onmicrosoft.com,F,L\n");
+        clocked
+            .place
+            .write(&format!("users-{}.csv", day(due + nth * DAY)), text);
+    }
+    clocked.set(clocked.ahead() + 2 * DAY);
+    clocked.drain();
+    let fires = clocked.fires("f").await;
+    let told: Vec<_> = fires
+        .iter()
+        .map(|fire| (fire.due, fire.cause.as_str(), fire.state.as_str()))
+        .collect();
+    assert_eq!(told, [(due, "catch-up", "ended"), (due + DAY, "catch-up", "ended")]);
+    for fire in &fires {
+        let name = format!("users-{}.csv", day(fire.due));
+        assert!(
+            fire.file.as_deref().unwrap_or_default().ends_with(&name),
+            "{:?}",
+            fire.file
+        );
+        assert!(
+            clocked.place.path("read").join(&name).exists() && !clocked.place.path(&name).exists(),
+            "put away"
+        );
+        let receipt: Value = serde_json::from_str(&read(
+            clocked
+                .place
+                .path(&format!("out-{}", day(fire.due)))
+                .join("receipt.json"),
+        ))
+        .expect("JSON");
+        assert_eq!(
+            (&receipt["origin"]["schedule"], &receipt["origin"]["nominal"]),
+            (&json!("f"), &json!(fire.nominal))
+        );
+        let job = fire.job.expect("a job").to_string();
+        assert_eq!(receipt["job"], json!(job));
+        let shown = clocked.run(&["show", &job], 0).out;
+        assert!(shown.contains("from      schedule f, due "), "{shown}");
+    }
+    let audit = clocked.run(&["audit"], 0).out;
+    assert!(audit.contains("via schedule f, "), "{audit}");
+    // The next one is missing, which is news.
+    clocked.set(clocked.ahead() + DAY);
+    clocked.drain();
+    let last = clocked.fires("f").await.pop().expect("recorded");
+    assert_eq!(
+        (last.state, last.reason.map(tenantry_ledger::fires::FireReason::as_str)),
+        (FireState::Failed, Some("no-file"))
+    );
+    let found = clocked.run(&["doctor", "--json"], 2).out;
+    assert!(found.contains("f: ") && found.contains("no-file"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_files_is_a_job_in_the_order_of_their_names_whatever_overlap_says() {
+    let clocked = with_user("").await;
+    let pattern = clocked.place.path("users-*.csv").display().to_string();
+    clocked.configure(&format!(
+        "[schedules.f]\nkind = \"bulk-add-users\"\nevery = \"1h\"\nfile = \"{pattern}\"\npick = \"all\"\noverlap = \"skip\"\n\
+         out = \"{}\"\n",
+        clocked.place.path("out").display()
+    ));
+    clocked.set_near(HOUR, SECOND);
+    clocked.drain();
+    for name in ["b", "a", "c"] {
+        let text = format!("customer,user_principal_name,first_name,last_name\nA-1,{name}@alpha.onmicrosoft.com,F,L\n");
+        clocked.place.write(&format!("users-{name}.csv"), text);
+    }
+    clocked.set(clocked.ahead() + HOUR);
+    clocked.drain();
+    let fires = clocked.fires("f").await;
+    let told: Vec<_> = fires
+        .iter()
+        .map(|fire| (fire.part, fire.state.as_str(), fire.file.as_deref().unwrap_or_default()))
+        .collect();
+    let file = |name: &str| clocked.place.path(&format!("users-{name}.csv")).display().to_string();
+    let (a, b, c) = (file("a"), file("b"), file("c"));
+    assert_eq!(
+        told,
+        [
+            (0, "ended", a.as_str()),
+            (1, "ended", b.as_str()),
+            (2, "ended", c.as_str())
+        ]
+    );
+    let jobs: Vec<_> = fires.iter().map(|fire| fire.job.expect("a job").to_string()).collect();
+    assert!(jobs.is_sorted(), "{jobs:?}");
+    for (name, job) in ["a", "b", "c"].iter().zip(&jobs) {
+        let receipt = read(clocked.place.path(&format!("out/users-{name}.csv/receipt.json")));
+        assert!(receipt.contains(job), "each has its results: {receipt}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_file_has_all_its_reasons_where_its_results_would_lie_and_one_that_was_not_written_anew_is_told() {
+    let clocked = with_user("").await;
+    let (file, out) = (clocked.place.path("users.csv"), clocked.place.path("out"));
+    let section = |more: &str| {
+        let (file, out) = (file.display(), out.display());
+        format!("[schedules.f]\nkind = \"bulk-add-users\"\nevery = \"1h\"\nfile = \"{file}\"\nout = \"{out}\"\n{more}")
+    };
+    let users = |customer: &str| {
+        let row = |n| format!("{customer},v{n}@alpha.onmicrosoft.com,F,L\n");
+        let rows: String = (0..30).map(row).collect();
+        format!("customer,user_principal_name,first_name,last_name\n{rows}")
+    };
+    clocked.configure(&section(""));
+    clocked.set_near(HOUR, SECOND);
+    clocked.drain();
+    clocked.place.write("users.csv", users("nobody"));
+    clocked.set(clocked.ahead() + HOUR);
+    clocked.drain();
+    let refused = clocked.fires("f").await.pop().expect("recorded");
+    let detail = refused.detail.clone().unwrap_or_default();
+    let rest = format!("and 10 more; all of it is in {}", out.join("reasons.csv").display());
+    assert!(detail.starts_with("30 faults\n") && detail.contains(&rest), "{detail}");
+    assert_eq!(read(out.join("reasons.csv")).lines().count(), 31);
+    let text = read(out.join("reasons.txt"));
+    let again = format!(
+        "tenantry schedules run f --due {}",
+        tenantry_foundation::moment::rfc3339(refused.due)
+    );
+    assert!(text.starts_with("schedule f, ") && text.contains(&again), "{text}");
+    // Mended and read again, it takes the place of what was told of it.
+    clocked.place.write("users.csv", users("A-1"));
+    clocked.run(&again.split(' ').skip(1).collect::<Vec<_>>(), 0);
+    clocked.drain();
+    assert!(out.join("receipt.json").exists());
+    assert!(!out.join("reasons.csv").exists() && !out.join("reasons.txt").exists());
+    for if_same in ["fail", "skip"] {
+        clocked.configure(&section(&format!("if_same = \"{if_same}\"\n")));
+        clocked.set(clocked.ahead() + HOUR);
+        clocked.drain();
+    }
+    assert_eq!(
+        told(&clocked.fires("f").await),
+        [
+            ("failed", "refused", 1),
+            ("ended", "", 1),
+            ("failed", "stale-file", 1),
+            ("skipped", "stale-file", 1)
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_one_worker_does_not_see_is_taken_by_another_that_does() {
+    // The same path is another file for a worker that was started elsewhere.
+    let clocked = with_user(
+        "[schedules.f]\nkind = \"bulk-add-users\"\nevery = \"1h\"\nfile = \"/proc/self/cwd/seen/users.csv\"\nif_missing = \"wait\"\n",
+    )
+    .await;
+    clocked.set_near(HOUR, SECOND);
+    clocked.drain();
+    clocked.set(clocked.ahead() + HOUR);
+    let _blind = clocked.worker();
+    eventually("the fire waits for its file", async || {
+        let fires = clocked.fires("f").await;
+        fires
+            .first()
+            .is_some_and(|fire| fire.state == FireState::Waiting)
+            .then_some(())
+    })
+    .await;
+    std::fs::create_dir_all(clocked.place.path("there/seen")).expect("a directory");
+    clocked.place.write(
+        "there/seen/users.csv",
+        "customer,user_principal_name,first_name,last_name\nA-1,v@alpha.onmicrosoft.com,F,L\n",
+    );
+    let mut seeing = clocked.command(&["worker", "--log", "warn"]);
+    seeing.current_dir(clocked.place.path("there"));
+    let _seeing = Running(seeing.spawn().expect("tenantry starts"));
+    eventually("the other worker has taken it", async || {
+        let fires = clocked.fires("f").await;
+        let fire = fires.first()?;
+        // Whoever does not see it puts it off for some seconds, which pass here.
+        if fire.look_at > clocked.now() {
+            clocked.set_to(fire.look_at);
+        }
+        (fire.state == FireState::Ended).then_some(())
+    })
+    .await;
+    assert_eq!(told(&clocked.fires("f").await)[0], ("ended", "", 1));
+}
