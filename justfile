@@ -36,7 +36,7 @@ run *arguments:
 sandbox *arguments:
     cargo run -- sandbox {{arguments}}
 
-# The benchmark of that name: import, pace, contention, small or schedules
+# The benchmark of that name: import, pace, contention, small, schedules or folder
 bench name:
     cargo bench --bench {{name}}
 

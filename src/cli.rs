@@ -184,6 +184,7 @@ impl SubmissionArgs {
             seal_to: Vec::new(),
             in_the_clear: false,
             reply_rows: false,
+            checks_customer: false,
         }
     }
 }

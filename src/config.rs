@@ -26,8 +26,8 @@ use thiserror::Error;
 use checks::{cross_checks, fits};
 pub(crate) use duration::parse as parse_duration;
 pub use folders::{
-    Approve, Complete, FolderConfig, FolderPath, FolderSubmitter, Globs, MarkerName, OnFailed, Order, Placeholder,
-    Repeated, SidecarUse,
+    AfterTaken, Approve, Complete, FolderConfig, FolderPath, FolderSubmitter, Globs, MarkerName, OnFailed, Order,
+    Placeholder, Repeated, SidecarUse,
 };
 pub(crate) use listen::ListenConfig;
 pub(crate) use partner_center::PartnerCenterConfig;

@@ -2,7 +2,7 @@
 //!
 //! Counters are counted where things happen, in memory; gauges of the ledger are set by whoever shows them (`listen`). Labels have
 //! values of closed lists only ([`labels`]): never a customer, a job, a user or a file, whose number has no end. What is of no
-//! list is `other`. Names of schedules are an operator's; of those there are a hundred at most.
+//! list is `other`. Folders and schedules have the names that their operator gave them; of schedules there are a hundred at most.
 //!
 //! [`NAMES`] is what there is; dashboards and alerts are held against it.
 
@@ -24,13 +24,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::db::{DbError, DbOp};
+use crate::ledger::drops::{FolderGauge, FolderStatus};
 use crate::ledger::{Backlog, EndedJob, Via};
 use crate::store::remote::RemoteStanding;
 use calls::CallMetrics;
 use gauges::LedgerGauges;
 use labels::{
-    Build, Coded, OfChunk, OfKind, OfOp, OfOutcome, OfReason, OfResult, OfStateAndKind, Submitted, code, kind,
-    ledger_error, state,
+    Build, Coded, InFolder, OfChunk, OfFolder, OfKind, OfOp, OfOutcome, OfReason, OfResult, OfStateAndKind, OfStatus,
+    Submitted, code, kind, ledger_error, state,
 };
 use process::Process;
 use schedules::ScheduleMetrics;
@@ -51,6 +52,9 @@ pub const NAMES: &[&str] = &[
     "tenantry_build_info",
     "tenantry_chunk_duration_seconds",
     "tenantry_chunk_failures_total",
+    "tenantry_drop_files_open",
+    "tenantry_drop_files_total",
+    "tenantry_drop_folders",
     "tenantry_inbox_lag",
     "tenantry_inbox_rejected_total",
     "tenantry_job_approval_wait_seconds",
@@ -118,6 +122,17 @@ pub(crate) enum ChunkFailure {
     Died,
 }
 
+/// What became of a dropped file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DropResult {
+    /// It was taken.
+    Taken,
+    /// It lies in `done`.
+    Done,
+    /// It lies in `failed`.
+    Failed,
+}
+
 /// Where an entry of the inbox was at fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum EntryFault {
@@ -145,6 +160,9 @@ pub(crate) struct Metrics {
     leases_held: Gauge,
     ledger_errors: Family<OfReason, Counter>,
     inbox_rejected: Family<OfReason, Counter>,
+    dropped: Family<OfFolder, Counter>,
+    drops: Family<InFolder, Gauge>,
+    folders: Family<OfStatus, Gauge>,
     inbox_lag: Family<Unlabelled, Gauge>,
     ledger_ops: Timed<OfOp>,
     approval_wait: Histogram,
@@ -173,6 +191,9 @@ impl Metrics {
             leases_held: Gauge::default(),
             ledger_errors: Family::default(),
             inbox_rejected: Family::default(),
+            dropped: Family::default(),
+            drops: Family::default(),
+            folders: Family::default(),
             inbox_lag: Family::default(),
             ledger_ops: Family::new_with_constructor(|| Histogram::new(OP_SECONDS)),
             approval_wait: Histogram::new(APPROVAL_SECONDS),
@@ -265,7 +286,26 @@ impl Metrics {
         self.ledger.register(ours);
         self.calls.register(ours);
         self.schedules.register(ours);
+        self.register_folders(ours);
         self.registry = registry;
+    }
+
+    fn register_folders(&self, ours: &mut Registry) {
+        ours.register(
+            "drop_files_open",
+            "Files of drop folders that are not done with",
+            self.drops.clone(),
+        );
+        ours.register(
+            "drop_folders",
+            "Drop folders that were ever served",
+            self.folders.clone(),
+        );
+        ours.register(
+            "drop_files",
+            "Files of drop folders, as they went on here",
+            self.dropped.clone(),
+        );
     }
 
     /// Everything as it is now, in Prometheus' text format.
@@ -405,6 +445,36 @@ impl Metrics {
         self.inbox_rejected.get_or_create(&OfReason { reason }).inc();
     }
 
+    /// So many files of a folder went on.
+    pub(crate) fn dropped(&self, folder: &str, files: usize, how: DropResult) {
+        let result = match how {
+            DropResult::Taken => "taken",
+            DropResult::Done => "done",
+            DropResult::Failed => "failed",
+        };
+        let folder = folder.to_owned();
+        self.dropped
+            .get_or_create(&OfFolder { folder, result })
+            .inc_by(files as u64);
+    }
+
+    /// The folders of the ledger as they are now. As [`ledger_is`](Self::ledger_is).
+    pub(crate) fn folders_are(&self, folders: &[FolderGauge]) {
+        self.drops.clear();
+        self.folders.clear();
+        for status in FolderStatus::ALL {
+            let count = folders.iter().filter(|one| one.status == status).count();
+            let status = status.as_str();
+            self.folders.get_or_create(&OfStatus { status }).set(count as i64);
+        }
+        for one in folders {
+            for (state, files) in [("ready", one.ready), ("at-work", one.at_work), ("waiting", one.waiting)] {
+                let folder = one.name.clone();
+                self.drops.get_or_create(&InFolder { folder, state }).set(files as i64);
+            }
+        }
+    }
+
     /// So many entries of the inbox are not dealt with, if that can be told.
     pub(crate) fn inbox_lag(&self, entries: Option<u64>) {
         self.inbox_lag.clear();
@@ -417,6 +487,8 @@ impl Metrics {
     pub(crate) fn ledger_is_away(&self) {
         self.ledger.away();
         self.schedules.clear();
+        self.drops.clear();
+        self.folders.clear();
     }
 
     /// The ledger as it was at `now`. One who shows metrics sets these, and nobody else.

@@ -9,6 +9,7 @@
 
 mod advice;
 mod check;
+mod customer;
 pub(crate) mod document;
 mod drain;
 mod faults;
@@ -43,6 +44,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use check::CheckedBlock;
 pub(crate) use check::customers_named;
+pub(crate) use customer::CustomerColumn;
 pub(crate) use drain::{Drained, Sink, Whole};
 pub use faults::RowFault;
 pub(crate) use faults::{FaultLog, SET};
@@ -267,7 +269,7 @@ impl Planning {
             chunk_rows,
             keep_blocks,
         } = input;
-        let customer = parameters.customer.clone();
+        let customer = (parameters.customer.clone(), CustomerColumn::of(parameters));
         let context = Context {
             job: NO_JOB,
             kind: job.kind().to_owned(),

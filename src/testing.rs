@@ -11,9 +11,9 @@ pub mod app {
 /// Settings.
 pub mod config {
     pub use crate::config::{
-        AfterRun, Approve, Complete, Config, ConfigError, FolderConfig, FolderPath, FolderSubmitter, Globs, IfMissing,
-        IfSame, LogFormat, MarkerName, Missed, OnFailed, Order, Overlap, PasswordsConfig, Pick, Placeholder, Repeated,
-        ScheduleConfig, SchedulesConfig, SidecarUse,
+        AfterRun, AfterTaken, Approve, Complete, Config, ConfigError, FolderConfig, FolderPath, FolderSubmitter, Globs,
+        IfMissing, IfSame, LogFormat, MarkerName, Missed, OnFailed, Order, Overlap, PasswordsConfig, Pick, Placeholder,
+        Repeated, ScheduleConfig, SchedulesConfig, SidecarUse,
     };
 }
 

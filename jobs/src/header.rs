@@ -66,6 +66,18 @@ impl Mapping {
 /// Everything that keeps the file from being read: first what stands in the header, in file order,
 /// then what is missing.
 pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<Mapping, Vec<Problem>> {
+    read(job, header, fixed, false)
+}
+
+/// As [`recognise`], of a file that may have the fixed columns besides. Whoever reads its rows holds the one against the other.
+///
+/// # Errors
+/// As [`recognise`].
+pub fn recognise_besides(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<Mapping, Vec<Problem>> {
+    read(job, header, fixed, true)
+}
+
+fn read(job: &dyn JobKind, header: &[&str], fixed: &[&str], besides: bool) -> Result<Mapping, Vec<Problem>> {
     let keys: Vec<String> = header.iter().map(|cell| key(cell)).collect();
     let named = keys.iter().rposition(|key| !key.is_empty()).map_or(0, |last| last + 1);
     let is_marked = |layout: &&Layout| layout.markers.iter().all(|marker| keys.contains(marker));
@@ -75,7 +87,7 @@ pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<M
     let Some(reading) = readings.min_by_key(HeaderReading::unknown) else {
         return Err(Vec::new());
     };
-    let (columns, again, mut problems) = reading.place(job, header, fixed);
+    let (columns, again, mut problems) = reading.place(job, header, if besides { &[] } else { fixed });
     for (native, place) in job.columns().iter().zip(&columns) {
         if native.required && place.is_none() && !fixed.contains(&native.name) {
             problems.push(missing(native.name, reading.template));

@@ -196,6 +196,8 @@ pub mod code {
     pub const UNKNOWN_CUSTOMER: &str = "unknown-customer";
     /// The customer was made minutes ago, and the store does not show it yet: the same row works later.
     pub const NOT_THERE_YET: &str = "not-there-yet";
+    /// The row names another customer than the one that all rows of the file are of.
+    pub const OTHER_CUSTOMER: &str = "other-customer";
     /// More than one customer answers to that name.
     pub const AMBIGUOUS_CUSTOMER: &str = "ambiguous-customer";
     /// The domain of the user name is not one of the customer's.
@@ -294,6 +296,7 @@ pub mod code {
         NOTHING_TO_CHANGE,
         UNKNOWN_CUSTOMER,
         NOT_THERE_YET,
+        OTHER_CUSTOMER,
         AMBIGUOUS_CUSTOMER,
         FOREIGN_DOMAIN,
         DOMAIN_TAKEN,

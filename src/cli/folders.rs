@@ -146,10 +146,7 @@ impl<'a> Shown<'a> {
     fn state(&self) -> &'static str {
         match &self.known {
             None => "new",
-            Some(known) if known.trouble.is_some() => "trouble",
-            Some(known) if known.held.is_some() => "held",
-            Some(known) if known.served_by.is_some() => "served",
-            Some(_) => "idle",
+            Some(known) => known.status().as_str(),
         }
     }
 
@@ -158,6 +155,7 @@ impl<'a> Shown<'a> {
         json!({ "folder": self.name, "path": self.path, "state": self.state(), "id": known.map(|known| &known.id),
             "served_by": known.and_then(|known| known.served_by.as_ref()), "held": known.and_then(|known| known.held.as_ref()),
             "trouble": known.and_then(|known| known.trouble.as_ref()),
+            "watched": known.and_then(|known| known.watched.as_ref()),
             "looked_at": known.and_then(|known| known.looked_at).map(rfc3339),
             "ready": known.map_or(0, |known| known.ready), "counts": self.counts })
     }
@@ -241,6 +239,7 @@ async fn show(what: &str, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
             let lines = [
                 ("id", Some(&known.id)),
                 ("served by", known.served_by.as_ref()),
+                ("watched", known.watched.as_ref()),
                 ("held", known.held.as_ref()),
                 ("trouble", known.trouble.as_ref()),
             ];

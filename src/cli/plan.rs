@@ -106,6 +106,7 @@ pub(super) async fn plan(args: &PlanArgs, config: &Config, json: bool) -> anyhow
         seal_to: Vec::new(),
         in_the_clear: false,
         reply_rows: false,
+        checks_customer: false,
     };
     let (store, _empty) = if args.offline {
         (None, None)

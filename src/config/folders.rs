@@ -41,8 +41,10 @@ pub struct FolderConfig {
     pub order: Order,
     pub on_failed: OnFailed,
     pub approve: Approve,
+    pub only_plan: bool,
     pub submitted_by: FolderSubmitter,
     pub repeated: Repeated,
+    pub after: AfterTaken,
     #[serde(with = "duration")]
     pub rescan: Duration,
     #[serde(with = "duration")]
@@ -53,6 +55,8 @@ pub struct FolderConfig {
     pub failed: Option<PathBuf>,
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
+    #[serde(with = "duration::optional")]
+    pub keep: Option<Duration>,
 }
 
 impl FolderConfig {
@@ -133,6 +137,16 @@ choice!(
         Run = "run",
         /// It is refused, with the job of the one before.
         Refuse = "refuse",
+    }
+);
+
+choice!(
+    /// What happens to a file when it is taken.
+    AfterTaken {
+        /// It is moved, so that nobody changes it any more.
+        Move = "move",
+        /// It is copied, and stays where it is.
+        Leave = "leave",
     }
 );
 

@@ -32,11 +32,12 @@
 //! - `observe`, `watch`: all of these together, in step 0; `wait`, `explain`: why a file is not taken yet
 //! - `sidecar`: what a file asks for
 //! - `layout`: where things lie, and whose folder it is
-//! - `claim`: steps 1 to 3
+//! - `claim`, `left`: steps 1 to 3, and how they are done where files stay where they are
 //! - `unsettled`: files that turn out not to be whole after step 3
 //! - `admit`, `reasons`, `corrects`: steps 4 to 5'
+//! - `planned`: what a folder does in their place that only plans
 //! - `ending`, `waiting`, `redacted`: steps 6 to 9
-//! - `publish`, `copy`: steps 10 to 12
+//! - `publish`, `copy`: steps 10 to 12; `keep`: what lies in `done` for long enough is removed
 //! - `recover`: what the next holder does
 //! - `serve`: the loop around all that
 
@@ -50,9 +51,12 @@ mod doorbell;
 mod ending;
 mod explain;
 pub(super) mod filesystem;
+mod keep;
 mod layout;
+mod left;
 pub(super) mod names;
 mod observe;
+mod planned;
 mod probe;
 mod publish;
 mod reasons;

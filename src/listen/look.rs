@@ -150,6 +150,9 @@ async fn set_gauges(asked: Asked, audit: Option<AuditWalk>) -> GaugesSet {
         metrics.ledger_error(&error);
         metrics.ledger_is_away();
     }
+    if let Ok(folders) = ledger.folder_gauges().await {
+        metrics.folders_are(&folders);
+    }
     if let Some(queue) = &asked.inbox {
         metrics.inbox_lag(inbox::length(queue).await.ok());
     }

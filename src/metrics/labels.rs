@@ -40,6 +40,20 @@ pub(super) struct OfSchedule {
     pub(super) schedule: String,
 }
 
+/// A folder of the configuration, which has a name there, and what became of its files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfFolder {
+    pub(super) folder: String,
+    pub(super) result: &'static str,
+}
+
+/// The same, and where its files stand.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct InFolder {
+    pub(super) folder: String,
+    pub(super) state: &'static str,
+}
+
 /// A kind of job. The undo of a job is one, too.
 pub(super) fn kind(name: &str) -> &'static str {
     if name == "undo" {

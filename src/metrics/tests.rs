@@ -124,6 +124,16 @@ fn everything() -> Metrics {
     metrics.ledger_is(&backlog, 10_000);
     let names: Vec<String> = (0..1_000).map(|n| format!("schedule-{n}")).collect();
     metrics.schedules_stand([("well", 1_000)], names.iter().map(|name| (name.as_str(), 5_000)));
+    metrics.folders_are(&[FolderGauge {
+        name: "users".to_owned(),
+        status: FolderStatus::Served,
+        ready: 3,
+        at_work: 2,
+        waiting: 1,
+    }]);
+    for how in [DropResult::Taken, DropResult::Done, DropResult::Failed] {
+        metrics.dropped("users", 2, how);
+    }
     metrics
 }
 
@@ -150,6 +160,19 @@ fn the_list_of_names_is_what_is_told() {
 }
 
 #[test]
+fn files_of_folders_are_counted_by_the_names_of_the_configuration() {
+    let text = everything().to_text();
+    for line in [
+        "tenantry_drop_files_open{folder=\"users\",state=\"ready\"} 3",
+        "tenantry_drop_files_total{folder=\"users\",result=\"failed\"} 2",
+        "tenantry_drop_folders{status=\"served\"} 1",
+        "tenantry_drop_folders{status=\"trouble\"} 0",
+    ] {
+        assert!(text.contains(line), "{line}");
+    }
+}
+
+#[test]
 fn gauges_of_a_ledger_that_is_away_are_not_told_as_if_it_were_there() {
     let metrics = everything();
     assert!(metrics.to_text().contains("tenantry_workers{status=\"live\"} 0"));
@@ -169,6 +192,8 @@ fn gauges_of_a_ledger_that_is_away_are_not_told_as_if_it_were_there() {
         "tenantry_spool_bytes",
         "tenantry_schedules{",
         "tenantry_schedule_last_success",
+        "tenantry_drop_files_open{",
+        "tenantry_drop_folders{",
     ] {
         assert!(!text.contains(gone), "{gone}");
     }

@@ -391,6 +391,18 @@ pub(super) fn check_all(
         });
         customers.learn_named(tx, named)?;
     }
+    let besides = blocks.iter().flat_map(|(shared, block)| {
+        let fixed = shared
+            .customer
+            .as_deref()
+            .filter(|_| shared.column("customer").is_some());
+        let named = block.rows().filter_map(|row| shared.named_besides(&row));
+        fixed
+            .into_iter()
+            .flat_map(|fixed| std::iter::once(fixed.trim()))
+            .chain(named)
+    });
+    customers.learn_named(tx, besides)?;
     let subscriptions = blocks
         .iter()
         .flat_map(|(shared, block)| subscriptions_named(shared.job, &shared.mapping, block));
@@ -439,6 +451,7 @@ fn lay_out(
         for (view, cells) in slice.rows() {
             let mut valueless = shared.valueless(&block, view);
             valueless.extend(shared.phone_for_office(view));
+            valueless.extend(shared.other_customer(view, &|customer| prepared.name(customer)));
             let unread = shared
                 .ragged(&block, view)
                 .or_else(|| shared.is_example(view).then(example));

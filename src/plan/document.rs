@@ -14,10 +14,11 @@ use crate::ledger::{Gate, Parameters};
 use crate::store::Verdict;
 
 /// What is known before the first row.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Head<'a> {
     pub kind: &'a str,
     pub file: PathBuf,
+    pub header: &'a [String],
     pub sheet: Option<String>,
     /// The encoding that the text is said to have.
     pub encoding: Option<String>,

@@ -3,7 +3,7 @@
 use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{JobKind, Problem, code};
 
-use super::{Against, PlanError, RowSource, check};
+use super::{Against, CustomerColumn, PlanError, RowSource, check};
 use crate::clock::Clock;
 use crate::input::duplicates::Keys;
 use crate::input::{self, Input, InputError, InputOptions};
@@ -47,24 +47,23 @@ pub(super) struct Unkept {
 pub(super) fn open(
     mut source: RowSource,
     job: &'static dyn JobKind,
-    customer: Option<String>,
+    (customer, column): (Option<String>, CustomerColumn),
     context: Context,
     keeping: Unkept,
 ) -> Result<(Input, Keys, check::BlockChecks, Vec<String>), PlanError> {
-    let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
-    let opened = OpenedSource::new(read(&source, job)?, &source, job, fixed)?;
+    let opened = OpenedSource::new(read(&source, job)?, &source, job, column)?;
     let OpenedSource {
         mut input,
         title,
         header_below,
-    } = fitting_sheet(opened, &mut source, job, fixed)?;
+    } = fitting_sheet(opened, &mut source, job, column)?;
     let mut notes: Vec<String> = title.into_iter().collect();
     if input.header().is_empty() {
         // The sheet is blank, and this is what says so.
         input.read_block(1)?;
     }
     let header: Vec<String> = input.header().to_vec();
-    let mut mapping = match header::recognise(job, &borrowed(&header), fixed) {
+    let mut mapping = match column.recognise(job, &borrowed(&header)) {
         Err(_) if document(&header).is_some() => {
             let message = document(&header).unwrap_or_default();
             return Err(InputError::new(input.name(), input::code::NOT_A_TABLE, message).into());
@@ -72,7 +71,7 @@ pub(super) fn open(
         recognised => recognised,
     }
     .map_err(|mut problems| {
-        problems.extend(in_one_cell(&header, job, fixed));
+        problems.extend(in_one_cell(&header, job, column));
         problems.extend(header_below.map(|line| {
             let lines = if input.sheet().is_some() { "row" } else { "line" };
             let sentence = format!("{lines} {line} looks like the header; delete what stands above it");
@@ -144,11 +143,11 @@ struct OpenedSource {
 
 impl OpenedSource {
     /// Takes what is read from its first row on. Where that is no header, one below is looked for.
-    fn new(input: Input, source: &RowSource, job: &dyn JobKind, fixed: &[&str]) -> Result<Self, InputError> {
-        if fits(&input, job, fixed) || input.header().is_empty() {
+    fn new(input: Input, source: &RowSource, job: &dyn JobKind, column: CustomerColumn) -> Result<Self, InputError> {
+        if fits(&input, job, column) || input.header().is_empty() {
             return Ok(Self::from(input));
         }
-        let (mut input, first) = match below_title(input, job, fixed) {
+        let (mut input, first) = match below_title(input, job, column) {
             Below::Header(found) => return Ok(*found),
             Below::Doubt(input, line) => (input, Some(line)),
             Below::Nothing(input) => (input, None),
@@ -184,7 +183,7 @@ enum Below {
 
 /// Looks for the header below the first line. A title is one cell in a line, of which a header of several has none that is only
 /// a title; anything else that stands above a header may be rows that were sorted with it.
-fn below_title(mut input: Input, job: &dyn JobKind, fixed: &[&str]) -> Below {
+fn below_title(mut input: Input, job: &dyn JobKind, column: CustomerColumn) -> Below {
     let first = input.header_line();
     let mut is_title = true;
     for _ in 0..MOST_TITLES {
@@ -195,7 +194,7 @@ fn below_title(mut input: Input, job: &dyn JobKind, fixed: &[&str]) -> Below {
         if input.skip_preamble(|_| true).is_err() {
             return Below::Nothing(input);
         }
-        if fits(&input, job, fixed) {
+        if fits(&input, job, column) {
             let cells = input.header().iter().filter(|cell| !cell.trim().is_empty()).count();
             if !is_title || cells < 2 {
                 let line = input.header_line();
@@ -216,8 +215,8 @@ fn below_title(mut input: Input, job: &dyn JobKind, fixed: &[&str]) -> Below {
     Below::Nothing(input)
 }
 
-fn fits(input: &Input, job: &dyn JobKind, fixed: &[&str]) -> bool {
-    header::recognise(job, &borrowed(input.header()), fixed).is_ok()
+fn fits(input: &Input, job: &dyn JobKind, column: CustomerColumn) -> bool {
+    column.recognise(job, &borrowed(input.header())).is_ok()
 }
 
 /// The only sheet of a workbook whose header fits the kind, where none is named; the first one where none fits.
@@ -225,7 +224,7 @@ fn fitting_sheet(
     opened: OpenedSource,
     source: &mut RowSource,
     job: &dyn JobKind,
-    fixed: &[&str],
+    column: CustomerColumn,
 ) -> Result<OpenedSource, InputError> {
     let is_named = source.options().is_none_or(|options| options.sheet.is_some());
     let others = opened.input.other_sheets().to_vec();
@@ -238,15 +237,15 @@ fn fitting_sheet(
         return Ok(opened);
     };
     let mut fitting = Vec::new();
-    fitting.extend(fits(&opened.input, job, fixed).then(|| first.clone()));
+    fitting.extend(fits(&opened.input, job, column).then(|| first.clone()));
     let mut input = opened.input;
     for other in others {
         // An empty one fits nothing, nor does one that cannot be read.
         if turn_to(&mut input, &other, job).is_err() {
             continue;
         }
-        let opened = OpenedSource::new(input, source, job, fixed)?;
-        fitting.extend(fits(&opened.input, job, fixed).then_some(other));
+        let opened = OpenedSource::new(input, source, job, column)?;
+        fitting.extend(fits(&opened.input, job, column).then_some(other));
         input = opened.input;
     }
     if fitting.len() > 1 {
@@ -263,7 +262,7 @@ fn fitting_sheet(
         source.choose(name);
     }
     turn_to(&mut input, &found.unwrap_or(first), job)?;
-    OpenedSource::new(input, source, job, fixed)
+    OpenedSource::new(input, source, job, column)
 }
 
 /// Reads another sheet, or the same one again, as [`read`] does.
@@ -287,14 +286,14 @@ fn document(header: &[String]) -> Option<&'static str> {
 }
 
 /// What is said where every line stands in one cell: a file that was opened with another delimiter and saved again.
-fn in_one_cell(header: &[String], job: &dyn JobKind, fixed: &[&str]) -> Option<Problem> {
+fn in_one_cell(header: &[String], job: &dyn JobKind, column: CustomerColumn) -> Option<Problem> {
     let mut cells = header.iter().filter(|cell| !cell.trim().is_empty());
     let (Some(only), None) = (cells.next(), cells.next()) else {
         return None;
     };
     let fits = |delimiter: &char| {
         let cells: Vec<&str> = only.split(*delimiter).collect();
-        cells.len() > 1 && header::recognise(job, &cells, fixed).is_ok()
+        cells.len() > 1 && column.recognise(job, &cells).is_ok()
     };
     let delimiter = [',', ';', '\t', '|'].into_iter().find(fits)?;
     let sentence = format!(

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tenantry_jobs::{JobKind, Mapping, Subject, header, key};
+use tenantry_jobs::{JobKind, Mapping, Subject, key};
 use uuid::Uuid;
 
+use super::CustomerColumn;
 use super::check::{CheckedBlock, subject};
 use crate::db::DbError;
 use crate::input::{Block, RowView};
@@ -61,9 +62,8 @@ impl Subjects {
         };
         let cells: Vec<&str> = first.header.iter().map(String::as_str).collect();
         let customer = first.parameters.customer.clone();
-        let fixed: &[&str] = if customer.is_some() { &["customer"] } else { &[] };
         // It was recognised when the job was submitted; a newer program may be stricter.
-        let Ok(mapping) = header::recognise(kind, &cells, fixed) else {
+        let Ok(mapping) = CustomerColumn::of(&first.parameters).recognise(kind, &cells) else {
             return Ok(None);
         };
         Ok(Some(Self(Arc::new(Of {

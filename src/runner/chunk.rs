@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
+use tenantry_jobs::JobKind;
 use tenantry_jobs::header::Mapping;
-use tenantry_jobs::{JobKind, header};
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
@@ -19,7 +19,7 @@ use crate::ledger::ids::record_id;
 use crate::ledger::{Claim, Closing, Descent, Installation, Outcome, RowOutcome, artifacts, closing, fence, sealed};
 use crate::metrics::RowTally;
 use crate::passwords::{PasswordPolicy, PasswordRow, generate};
-use crate::plan::{Slice, customers_named};
+use crate::plan::{CustomerColumn, Slice, customers_named};
 use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::SyncProgress;
 use crate::store::sql::{self, Context, Customers, Prepared};
@@ -239,17 +239,14 @@ impl SpooledRows {
         let job = tenantry_jobs::find(&claim.kind)
             .map_err(|_| DbError::Damaged(format!("this program knows no kind `{}`", claim.kind)))?;
         let names: Vec<&str> = claim.header.iter().map(String::as_str).collect();
-        let fixed: &[&str] = if claim.parameters.customer.is_some() {
-            &["customer"]
-        } else {
-            &[]
-        };
-        let mapping = header::recognise(job, &names, fixed).map_err(|_| {
-            DbError::Damaged(format!(
-                "the header of job {} fits `{}` no more",
-                claim.job_id, claim.kind
-            ))
-        })?;
+        let mapping = CustomerColumn::of(&claim.parameters)
+            .recognise(job, &names)
+            .map_err(|_| {
+                DbError::Damaged(format!(
+                    "the header of job {} fits `{}` no more",
+                    claim.job_id, claim.kind
+                ))
+            })?;
         let missing = || DbError::Damaged(format!("block {} of the spool is missing", claim.chunk));
         Ok(Self {
             job,

@@ -62,9 +62,11 @@ pub(crate) async fn plan(
         keep_blocks: false,
     })
     .await?;
+    let header = planning.header().to_vec();
     let head = Head {
         kind: kind.kind(),
         file,
+        header: &header,
         sheet: planning.sheet().map(str::to_owned),
         encoding: planning.encoding().map(str::to_owned),
         multiline_cells: planning.multiline_cells(),

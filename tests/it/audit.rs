@@ -21,6 +21,7 @@ const STRICT: Parameters = Parameters {
     seal_to: Vec::new(),
     in_the_clear: false,
     reply_rows: false,
+    checks_customer: false,
 };
 
 fn entry(n: u64) -> AuditEntry {

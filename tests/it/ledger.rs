@@ -31,6 +31,7 @@ const STRICT: Parameters = Parameters {
     seal_to: Vec::new(),
     in_the_clear: false,
     reply_rows: false,
+    checks_customer: false,
 };
 
 /// A job of `rows` rows in chunks of ten, queued.

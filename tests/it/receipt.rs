@@ -149,6 +149,7 @@ fn the_receipt_reads_as_written() {
             seal_to: Vec::new(),
             in_the_clear: false,
             reply_rows: false,
+            checks_customer: false,
         },
         counts: Counts {
             applied: 1,

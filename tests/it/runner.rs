@@ -27,6 +27,7 @@ const STRICT: Parameters = Parameters {
     seal_to: Vec::new(),
     in_the_clear: false,
     reply_rows: false,
+    checks_customer: false,
 };
 
 /// A ledger with one customer, and a queue.

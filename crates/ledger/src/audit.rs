@@ -73,7 +73,7 @@ pub enum Action {
     Defined,
     /// A schedule was defined anew; the note says which, and what it is now.
     Changed,
-    /// A schedule was removed; the note says which.
+    /// A schedule was removed, or what lay in a folder for as long as it is kept; the note says which.
     Removed,
     /// A time of a schedule is not to do anything; the note says which.
     Skipped,

@@ -13,9 +13,11 @@
 //! time: the next one is taken when the job before it has ended or waits for a person.
 
 mod folders;
+mod left;
 mod read;
 
-pub use folders::{FolderCounts, FolderHold, FolderRecord};
+pub use folders::{FolderCounts, FolderGauge, FolderHold, FolderLook, FolderRecord, FolderStatus};
+pub use left::LeftFile;
 pub use read::JobOrigin;
 
 use super::audit::{self, AuditEntry};
@@ -118,6 +120,8 @@ pub struct NewDrop {
     pub state: DropState,
     /// The directory that it is moved to, or lies in.
     pub place: String,
+    /// What it is known by where it stays where it was dropped.
+    pub stays: Option<String>,
 }
 
 /// A dropped file as the ledger knows it.
@@ -159,6 +163,8 @@ pub struct DropChange {
     pub reason: Option<String>,
     /// As it is then.
     pub seen: Option<FileSeen>,
+    /// The hash of its content.
+    pub sha256: Option<String>,
 }
 
 impl DropChange {
@@ -171,6 +177,7 @@ impl DropChange {
             dest: None,
             reason: None,
             seen: None,
+            sha256: None,
         }
     }
 }
@@ -206,12 +213,14 @@ impl Ledger {
                             drop.seen.file_id.into(),
                             drop.owner.into(),
                             drop.place.into(),
+                            drop.stays.into(),
                         ]
                     })
                     .collect();
                 tx.exec_all(
-                    "INSERT INTO drops (seq, id, folder, name, state, fence, seen_at, file, size, modified, file_id, owner, place)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                    "INSERT INTO drops (seq, id, folder, name, state, fence, seen_at, file, size, modified, file_id, owner, place,
+                       stays)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
                     &rows,
                 )?;
                 audit::append_all(tx, now, &entries)?;
@@ -267,13 +276,15 @@ fn change(tx: &mut dyn Tx, fence: i64, now: i64, changes: &[DropChange]) -> Resu
                 seen.map(|seen| seen.size).into(),
                 seen.map(|seen| seen.modified).into(),
                 seen.and_then(|seen| seen.file_id.clone()).into(),
+                change.sha256.clone().into(),
             ]
         })
         .collect();
     let changed = tx.exec_all(
         "UPDATE drops SET state = $3, place = COALESCE(CAST($4 AS TEXT), place), dest = $5,
            reason = COALESCE(CAST($6 AS TEXT), reason), ended_at = $7, size = COALESCE(CAST($8 AS BIGINT), size),
-           modified = COALESCE(CAST($9 AS BIGINT), modified), file_id = COALESCE(CAST($10 AS TEXT), file_id)
+           modified = COALESCE(CAST($9 AS BIGINT), modified), file_id = COALESCE(CAST($10 AS TEXT), file_id),
+           sha256 = COALESCE(CAST($11 AS TEXT), sha256)
          WHERE seq = $1 AND fence = $2 AND ended_at IS NULL",
         &sets,
     )?;

@@ -12,6 +12,9 @@ pub struct Parameters {
     /// The one customer of all rows, where the file has no `customer` column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
+    /// Whether rows may name that customer as well. Those that name another one are rejected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checks_customer: bool,
     /// The store that carries rows out, where that is not the ledger's database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,

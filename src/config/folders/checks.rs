@@ -94,6 +94,12 @@ fn of_one(folder: &FolderConfig, check: &mut dyn FnMut(bool, &[&str], &str)) {
         &["stray_after", "settle"],
         "at least `settle`",
     );
+    let day = std::time::Duration::from_secs(86_400);
+    check(
+        folder.keep.is_none_or(|keep| keep >= day),
+        &["keep"],
+        "at least 1d, or nothing",
+    );
     if let FolderSubmitter::Named(by) = &folder.submitted_by {
         let is_name = by.trim() == by && by.chars().count() <= 200 && !by.chars().any(char::is_control);
         check(
@@ -152,6 +158,16 @@ fn one_in_another((name, folder): (&str, &FolderConfig), (other_name, other): (&
             let is_set = !mine.as_os_str().is_empty() && !theirs.as_os_str().is_empty();
             // What has ended may go to one place from several folders.
             let may = key != "path" && other_key != "path";
+            let is_kept = (key, other_key) == ("done", "done") && folder.keep == other.keep;
+            let removes = |key: &str, folder: &FolderConfig| key == "done" && folder.keep.is_some();
+            if is_set && may && !is_kept && overlap(mine, theirs) && (removes(key, folder) || removes(other_key, other))
+            {
+                let keys = ["keep", other_key].map(|key| format!("folders.{other_name}.{key}"));
+                let expected = format!(
+                    "expected the `keep` of `folders.{name}`, whose directory for what has ended is the same, or another directory"
+                );
+                return Some((keys.into(), expected));
+            }
             if is_set && !may && overlap(mine, theirs) {
                 let keys = vec![
                     format!("folders.{other_name}.{other_key}"),

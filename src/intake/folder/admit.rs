@@ -14,6 +14,7 @@ use std::path::Path;
 use super::complete::{FileContent, Incomplete, is_incomplete, look_into};
 use super::corrects;
 use super::layout::{self, is_same};
+use super::planned::{self, PlannedFile};
 use super::publish::{self, Leaving, Shelf, file_at};
 use super::reasons;
 use super::scan::open;
@@ -44,6 +45,21 @@ pub(super) struct Admitted {
     pub(super) trouble: Option<String>,
 }
 
+impl Admitted {
+    /// Adds a file that has not become a job, or not yet.
+    fn take_note(&mut self, judged: Judged, drop: DroppedFile, refused: &mut Vec<(DroppedFile, RefusedFile)>) {
+        match judged {
+            Judged::Refused(why) => refused.push((drop, why)),
+            Judged::Unsettled(why) => self.unsettled.push((drop, why)),
+            Judged::Later(why) => {
+                self.trouble.get_or_insert(why);
+                self.later.push(drop);
+            }
+            Judged::Fit(..) | Judged::Gone => {}
+        }
+    }
+}
+
 /// What a file that was taken comes to by itself.
 enum Judged {
     Fit(Box<SubmitRequest>, Actor),
@@ -57,7 +73,7 @@ enum Judged {
 pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitted, FolderError> {
     let mut admitted = Admitted::default();
     let (mut drops, mut requests) = (Vec::new(), Vec::new());
-    let mut refused = Vec::new();
+    let (mut refused, mut planned) = (Vec::new(), Vec::new());
     for drop in taken {
         // One that waits keeps those behind it waiting, for they are carried out in order.
         if admitted.trouble.is_some() {
@@ -65,12 +81,21 @@ pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitt
             continue;
         }
         match judge(desk, &drop).await? {
+            Judged::Fit(request, _) if desk.rules.config.only_plan => {
+                let judged = match planned::plan_file(desk, &drop, *request).await? {
+                    Ok(PlannedFile::Sound(leaving)) => {
+                        planned.push(*leaving);
+                        continue;
+                    }
+                    Ok(PlannedFile::Refused(why)) => Judged::Refused(why),
+                    Err(error) => of_error(ServiceError::Submit(SubmitError::Plan(error)), &drop)?,
+                };
+                admitted.take_note(judged, drop, &mut refused);
+            }
             Judged::Fit(request, actor) => {
                 requests.push((actor, *request));
                 drops.push(drop);
             }
-            Judged::Unsettled(why) => admitted.unsettled.push((drop, why)),
-            Judged::Refused(why) => refused.push((drop, why)),
             Judged::Gone => {
                 let change = DropChange {
                     reason: Some("removed before it was read".to_owned()),
@@ -81,11 +106,13 @@ pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitt
                     .change_drops(&desk.hold, vec![change], Vec::new())
                     .await?;
             }
-            Judged::Later(why) => {
-                admitted.trouble = Some(why);
-                admitted.later.push(drop);
-            }
+            judged => admitted.take_note(judged, drop, &mut refused),
         }
+    }
+    if !planned.is_empty() {
+        publish::sync(desk, &planned).await?;
+        failpoint::hit("drop-planned");
+        publish::send_off(desk, planned, Vec::new()).await?;
     }
     // Boxed, as it is large and would be carried in every future around it.
     let submitted = Box::pin(desk.service.submit_all(requests, None, RecordTurn::NOW)).await;
@@ -94,15 +121,10 @@ pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitt
         match submitted {
             Ok(Submitted::Queued(_) | Submitted::AwaitingApproval(_) | Submitted::Same(_)) => {}
             Ok(Submitted::Refused(refusal)) => refused.push((drop, RefusedFile::Faults(Box::new(refusal.faults)))),
-            Err(error) => match of_error(error, &drop)? {
-                Judged::Refused(why) => refused.push((drop, why)),
-                Judged::Unsettled(why) => admitted.unsettled.push((drop, why)),
-                Judged::Later(why) => {
-                    admitted.trouble.get_or_insert(why);
-                    admitted.later.push(drop);
-                }
-                Judged::Fit(..) | Judged::Gone => {}
-            },
+            Err(error) => {
+                let judged = of_error(error, &drop)?;
+                admitted.take_note(judged, drop, &mut refused);
+            }
         }
     }
     admitted.later.sort_by_key(|drop| drop.seq);
@@ -152,16 +174,17 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
     let metadata = match found {
         Ok(Ok(metadata)) => metadata,
         Ok(Err(judged)) => return Ok(judged),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Judged::Gone),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // One that stays where it is may be none that was copied.
+            return Ok(not_copied(desk, drop).map_or(Judged::Gone, Judged::Refused));
+        }
         Err(error) => return Ok(Judged::Later(format!("{}: {error}", path.display()))),
     };
     if !is_same(&layout::seen(&metadata), &drop.seen) {
         return Ok(Judged::Unsettled("changed after it had settled".to_owned()));
     }
-    let files = &desk.rules.config.files;
-    if files.fitting(path.file_name().unwrap_or_default()).is_none() {
-        let expected = format!("expected a file called as one of {}", files.written().join(", "));
-        return Ok(Judged::Refused(RefusedFile::because("not-an-input", expected)));
+    if let Some(refused) = no_input(desk, &path) {
+        return Ok(Judged::Refused(refused));
     }
     let (rules, lies) = (desk.rules.clone(), path.clone());
     let (dropped, owner) = (drop.file.clone(), drop.owner.clone());
@@ -239,13 +262,38 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
     ))
 }
 
+/// Why a file is refused whose name is none of those that are taken.
+fn no_input(desk: &Desk, path: &Path) -> Option<RefusedFile> {
+    let files = &desk.rules.config.files;
+    let is_input = files.fitting(path.file_name().unwrap_or_default()).is_some();
+    let expected = || format!("expected a file called as one of {}", files.written().join(", "));
+    (!is_input).then(|| RefusedFile::because("not-an-input", expected()))
+}
+
+/// Why what stays where it is was not copied, where it is something that is not.
+fn not_copied(desk: &Desk, drop: &DroppedFile) -> Option<RefusedFile> {
+    if !desk.rules.leaves {
+        return None;
+    }
+    let path = desk.layout.inbox().join(OsStr::from_bytes(&drop.file));
+    let metadata = fs::symlink_metadata(&path).ok()?;
+    if metadata.is_file() {
+        no_input(desk, &path)
+    } else {
+        Some(no_file())
+    }
+}
+
+fn no_file() -> RefusedFile {
+    let what = "expected a file; this is a link, a directory, a pipe or a device, and what it leads to was not touched";
+    RefusedFile::because(code::NOT_A_FILE, what)
+}
+
 /// Looks whether a file is one, and whole as far as its end says.
 fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_file() {
-        let what =
-            "expected a file; this is a link, a directory, a pipe or a device, and what it leads to was not touched";
-        return Ok(Err(Judged::Refused(RefusedFile::because(code::NOT_A_FILE, what))));
+        return Ok(Err(Judged::Refused(no_file())));
     }
     let mut file = open(path)?;
     Ok(match look_into(&mut file, path.file_name().unwrap_or_default())? {

@@ -8,13 +8,21 @@ use std::path::{Path, PathBuf};
 
 use super::FolderRules;
 use super::claim::rename_new;
+use super::layout::WORKING;
 use super::publish::file_at;
 use crate::ledger::drops::DroppedFile;
 
 /// Copies the file back. What is there under its name stays as it is, and is an error. Where the copy lies.
 pub(crate) fn put_back(rules: &FolderRules, drop: &DroppedFile) -> io::Result<PathBuf> {
     let from = file_at(&rules.layout, drop);
-    let to = rules.layout.inbox().join(OsStr::from_bytes(&drop.file));
+    let dropped = rules.layout.inbox().join(OsStr::from_bytes(&drop.file));
+    let to = if rules.leaves {
+        // Nothing can be put where files stay. What lies in a directory of its own that no record names is adopted.
+        let dir = rules.layout.root.join(WORKING).join(format!("{}-0", drop.id));
+        dir.join(dropped.file_name().unwrap_or_default())
+    } else {
+        dropped
+    };
     let taken = || {
         let text = format!("{} is there already", to.display());
         io::Error::new(io::ErrorKind::AlreadyExists, text)

@@ -11,9 +11,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::layout::{FolderLayout, WORKING, sync_dir};
-use super::{Desk, FolderError, blocking};
+use super::{Desk, FolderError, FolderRules, blocking, left, publish};
 use crate::failpoint;
 use crate::ledger::drops::{DropChange, DropState, DroppedFile, FileSeen, NewDrop};
+use crate::metrics::DropResult;
 
 /// A file in `in/` that is to be taken.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub(super) struct Move {
 /// How moving one went.
 enum Moved {
     Here,
+    /// The same, and the hash of its copy.
+    Copied(String),
     /// It is neither where it was nor where it was to go.
     Gone,
     Stuck(io::Error),
@@ -73,6 +76,7 @@ pub(super) async fn take(desk: &Desk, ready: Vec<ReadyFile>) -> Result<Taking, F
             id,
             name: one.name,
             file: one.file.as_os_str().as_bytes().to_vec(),
+            stays: desk.rules.leaves.then(|| left::key(&one.seen)),
             seen: one.seen,
             owner: one.owner,
             state: DropState::Taking,
@@ -114,11 +118,18 @@ pub(super) fn dropped(desk: &Desk, new: &NewDrop) -> DroppedFile {
 
 /// Moves files whose rows say that they are about to be, and records which were. Files that have a job keep their state.
 pub(super) async fn move_in(desk: &Desk, moves: Vec<Move>) -> Result<Taking, FolderError> {
-    let layout = desk.layout.clone();
+    let (layout, rules) = (desk.layout.clone(), desk.rules.clone());
     let (moves, moved) = blocking(move || {
-        let moved: Vec<Moved> = moves.iter().map(|one| move_one(&layout, one)).collect();
+        let moved: Vec<Moved> = moves.iter().map(|one| move_one(&layout, &rules, one)).collect();
         // Each rename is whole by itself; that it lasts is seen to once for all of them.
-        let synced = sync_dir(&layout.inbox()).and_then(|()| sync_dir(&layout.root.join(WORKING)));
+        let synced = if rules.leaves {
+            let dirs = moves.iter().map(|one| layout.path(&one.drop.place));
+            let dirs: Vec<PathBuf> = dirs.filter(|dir| dir.is_dir()).collect();
+            publish::put_on_disk(&layout.root, &dirs)
+        } else {
+            sync_dir(&layout.inbox())
+        };
+        let synced = synced.and_then(|()| sync_dir(&layout.root.join(WORKING)));
         synced.map(|()| (moves, moved))
     })
     .await?
@@ -130,21 +141,29 @@ pub(super) async fn move_in(desk: &Desk, moves: Vec<Move>) -> Result<Taking, Fol
     for (one, moved) in moves.into_iter().zip(moved) {
         let seq = one.drop.seq;
         let file = PathBuf::from(OsStr::from_bytes(&one.drop.file));
-        let state = match (&moved, one.drop.state) {
-            (Moved::Here, DropState::Taking) => DropState::Taken,
-            (_, DropState::Taking | DropState::Taken) if !matches!(moved, Moved::Here) => DropState::Gone,
+        let is_here = matches!(moved, Moved::Here | Moved::Copied(_));
+        let state = match one.drop.state {
+            DropState::Taking if is_here => DropState::Taken,
+            DropState::Taking | DropState::Taken if !is_here => DropState::Gone,
             // One that has a job goes on without its file: the job has its rows.
-            (_, state) => state,
+            state => state,
         };
         let mut change = DropChange::to(seq, state);
         match moved {
-            Moved::Here => {
+            Moved::Here | Moved::Copied(_) => {
                 change.place = Some(one.drop.place.clone());
+                if let Moved::Copied(sha256) = moved {
+                    change.sha256 = Some(sha256);
+                }
                 taking.taken.push(DroppedFile { state, ..one.drop });
             }
             Moved::Gone => change.reason = Some("taken back before it was moved".to_owned()),
             Moved::Stuck(error) => {
-                let why = why_stuck(&error);
+                let why = if desk.rules.leaves {
+                    format!("cannot be copied: {error}")
+                } else {
+                    why_stuck(&error)
+                };
                 change.reason = Some(why.clone());
                 if error.kind() == io::ErrorKind::CrossesDevices {
                     fault = Some(format!(
@@ -162,6 +181,12 @@ pub(super) async fn move_in(desk: &Desk, moves: Vec<Move>) -> Result<Taking, Fol
         .change_drops(&desk.hold, changes, Vec::new())
         .await?;
     failpoint::hit("drop-taken");
+    let taken = taking
+        .taken
+        .iter()
+        .filter(|drop| drop.state == DropState::Taken)
+        .count();
+    desk.service.metrics.dropped(&desk.rules.name, taken, DropResult::Taken);
     match fault {
         Some(fault) => Err(FolderError::Trouble(fault)),
         None => Ok(taking),
@@ -181,7 +206,7 @@ fn why_stuck(error: &io::Error) -> String {
     format!("{what} ({error})")
 }
 
-fn move_one(layout: &FolderLayout, one: &Move) -> Moved {
+fn move_one(layout: &FolderLayout, rules: &FolderRules, one: &Move) -> Moved {
     let dir = layout.path(&one.drop.place);
     let from = layout.inbox().join(OsStr::from_bytes(&one.drop.file));
     let Some(name) = from.file_name() else {
@@ -192,6 +217,9 @@ fn move_one(layout: &FolderLayout, one: &Move) -> Moved {
         _ => {}
     }
     failpoint::hit("drop-directory");
+    if rules.leaves {
+        return copy_one(layout, rules, one, &from, &dir);
+    }
     let to = dir.join(name);
     match rename_new(&from, &to) {
         Ok(()) => {}
@@ -212,6 +240,29 @@ fn move_one(layout: &FolderLayout, one: &Move) -> Moved {
         }
     }
     Moved::Here
+}
+
+/// Copies a file that stays where it is.
+fn copy_one(layout: &FolderLayout, rules: &FolderRules, one: &Move, from: &Path, dir: &Path) -> Moved {
+    // What is there, and is not copied, is refused for what it is.
+    if fs::symlink_metadata(from).is_ok() && !left::is_copied(rules, from) {
+        return Moved::Here;
+    }
+    match left::copy_in(from, dir, &one.drop.seen) {
+        Ok(sha256) => {
+            for along in &one.along {
+                left::copy_along(&layout.inbox().join(along), dir);
+            }
+            Moved::Copied(sha256)
+        }
+        Err(error) => {
+            let _ = fs::remove_dir_all(dir);
+            match error.kind() {
+                io::ErrorKind::NotFound => Moved::Gone,
+                _ => Moved::Stuck(error),
+            }
+        }
+    }
 }
 
 /// Renames, unless something has that name already.

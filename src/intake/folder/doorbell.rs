@@ -7,12 +7,16 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use super::filesystem::FileSystem;
+
+/// How often a folder is looked into whose system tells of no changes.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 /// What was told, and whether it is still to be relied on for speed.
 #[derive(Default)]
@@ -28,7 +32,8 @@ pub(super) struct Doorbell {
     told: Arc<BellState>,
     watcher: Option<RecommendedWatcher>,
     watched: HashSet<PathBuf>,
-    is_silent: bool,
+    /// Why changes may be made that it does not ring for, if so.
+    silent: Option<String>,
 }
 
 impl Doorbell {
@@ -40,9 +45,9 @@ impl Doorbell {
             told: told.clone(),
             watcher: None,
             watched: HashSet::new(),
-            is_silent: !file_system.is_local,
+            silent: (!file_system.is_local).then(|| format!("it lies on {}", file_system.name)),
         };
-        if bell.is_silent {
+        if bell.silent.is_some() {
             tracing::info!(
                 "folder {folder} lies on {}, where changes may be made elsewhere: it is looked through every 2s",
                 file_system.name
@@ -80,13 +85,14 @@ impl Doorbell {
     }
 
     fn fail(&mut self, why: &str) {
-        if !self.is_silent {
+        if self.silent.is_none() {
             tracing::warn!(
                 "folder {}: the system does not tell of changes ({why}); it is looked through every 2s",
                 self.folder
             );
         }
-        self.is_silent = true;
+        self.silent
+            .get_or_insert_with(|| format!("the system does not tell of changes: {why}"));
     }
 
     /// Whether changes may be made that it does not ring for.
@@ -94,7 +100,21 @@ impl Doorbell {
         if self.told.broken.swap(false, Ordering::SeqCst) {
             self.fail("it broke off");
         }
-        self.is_silent
+        self.silent.is_some()
+    }
+
+    /// How often the directories are looked through, where that was asked.
+    pub(super) fn usual(&mut self, asked: Duration) -> Duration {
+        if self.is_silent() { asked.min(UNTOLD) } else { asked }
+    }
+
+    /// How new files are learned of, in words.
+    pub(super) fn watched(&mut self, asked: Duration) -> String {
+        let every = self.usual(asked).as_secs();
+        match &self.silent {
+            Some(why) => format!("looked through every {every} s, as {why}"),
+            None => format!("the system tells of changes, and it is looked through every {every} s"),
+        }
     }
 
     /// Whether it has rung since it was answered.
@@ -186,6 +206,11 @@ mod tests {
             },
         );
         assert!(network.is_silent());
+        let half_a_minute = Duration::from_secs(30);
+        assert_eq!(
+            network.watched(half_a_minute),
+            "looked through every 2 s, as it lies on nfs"
+        );
         let mut broken = Doorbell::hang("users", dir.path(), LOCAL);
         broken.told.take_note(Err(notify::Error::generic("no space left")));
         assert!(broken.has_rung());

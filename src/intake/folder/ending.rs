@@ -103,7 +103,7 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: &Job) -> Result<(Leaving, 
     let mut notes = Vec::new();
     let late = match look_again(desk, &drop).await? {
         Again::Same => None,
-        Again::Gone if redacted::copy_of(&file_at(&desk.layout, &drop)).exists() => None,
+        Again::Gone if redacted::is_replaced(&file_at(&desk.layout, &drop)) => None,
         Again::Gone => {
             notes.push("the file itself was removed before the job had ended; its rows were kept".to_owned());
             None
@@ -230,6 +230,7 @@ async fn set_apart(desk: &Desk, drop: &DroppedFile, sha256: String) -> Result<Dr
         owner: drop.owner.clone(),
         state: DropState::Taken,
         place,
+        stays: None,
     };
     let seqs = desk
         .service

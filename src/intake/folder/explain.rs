@@ -145,14 +145,16 @@ fn in_folder(folder: &FolderRules, file: &Path) -> (&'static str, String, usize)
     if parts > depth + 1 {
         return fixed("too-deep", "it lies deeper than files are taken from");
     }
-    if let Err(error) = rustix::fs::access(
-        inbox.join(file).parent().unwrap_or(&inbox),
-        rustix::fs::Access::WRITE_OK,
-    ) {
+    let needs = if folder.leaves {
+        rustix::fs::Access::READ_OK
+    } else {
+        rustix::fs::Access::WRITE_OK
+    };
+    if let Err(error) = rustix::fs::access(inbox.join(file).parent().unwrap_or(&inbox), needs) {
         let error = std::io::Error::from(error);
         return (
             "cannot-be-moved",
-            format!("who runs this command may not move it out of its directory: {error}"),
+            format!("who runs this command may not take it out of its directory: {error}"),
             0,
         );
     }

@@ -21,7 +21,7 @@ use super::scan::{DirectoryEntry, DropPlace, FoundEntries, Pace, look_of, open};
 use super::settle::{FileLook, FilePart, Tracker, Watched};
 use super::sidecar;
 use super::wait::Wait;
-use crate::config::{Complete, FolderConfig, Order, SidecarUse};
+use crate::config::{AfterTaken, Complete, FolderConfig, Order, SidecarUse};
 
 /// The shortest time to settle where the file system is not known to be this machine's own.
 const REMOTE_SETTLE: Duration = Duration::from_secs(10);
@@ -204,7 +204,7 @@ impl Observer {
                 FilePart::Stray => self.config.stray_after,
                 FilePart::Companion => return false,
             };
-            known.unchanged_for() >= due && !is_stuck
+            known.unchanged_for() >= due && !is_stuck && !known.is_taken
         };
         let lined_up = self.tracker.files().filter(|(file, known)| may(file, known));
         let mut queue: Vec<(i64, Box<Path>)> = lined_up
@@ -214,19 +214,31 @@ impl Observer {
         self.queue = queue.into_iter().map(|(_, file)| file).collect();
     }
 
-    /// The next files that can be taken, in the folder's order. They are somebody else's from then on.
+    /// The next files that can be taken, in the folder's order. They are somebody else's from then on; those that stay where they are
+    /// are ready again when they have changed.
     pub(crate) fn ready(&mut self, most: usize) -> Vec<Ready> {
         let mut ready = Vec::new();
         while ready.len() < most
             && let Some(file) = self.queue.pop_front()
         {
             if let Ok(one) = self.verdict(&file) {
-                self.tracker.forget(&one.file);
-                one.along.iter().for_each(|along| self.tracker.forget(along));
+                if self.config.after == AfterTaken::Leave {
+                    self.set_taken(&one.file, true);
+                } else {
+                    self.tracker.forget(&one.file);
+                    one.along.iter().for_each(|along| self.tracker.forget(along));
+                }
                 ready.push(one);
             }
         }
         ready
+    }
+
+    /// Whether a file that stays where it is was taken as it looks.
+    pub(crate) fn set_taken(&mut self, file: &Path, is_taken: bool) {
+        if let Some(known) = self.tracker.get_mut(file) {
+            known.is_taken = is_taken;
+        }
     }
 
     /// A file could not be moved: it is left alone for a while, longer each time.
@@ -400,7 +412,8 @@ impl Observer {
 
     /// Files that are there and were not handed out.
     pub(crate) fn pending(&self) -> u64 {
-        let files = self.tracker.files().filter(|(_, known)| known.part == FilePart::File);
+        let is_due = |known: &Watched| known.part == FilePart::File && !known.is_taken;
+        let files = self.tracker.files().filter(|(_, known)| is_due(known));
         files.count() as u64 + self.tracker.beyond()
     }
 
@@ -419,7 +432,10 @@ impl Observer {
         let long = |known: &Watched| {
             let waits = known.known_for() >= self.config.stray_after && known.unchanged_for() >= self.settle;
             let moves = known.known_for() >= NEVER_SETTLES && known.unchanged_for() < self.settle;
-            (waits || moves) && !known.is_told && matches!(known.part, FilePart::File | FilePart::Companion)
+            (waits || moves)
+                && !known.is_told
+                && !known.is_taken
+                && matches!(known.part, FilePart::File | FilePart::Companion)
         };
         let files = self.tracker.files().filter(|(_, known)| long(known));
         let files: Vec<PathBuf> = files.map(|(file, _)| file.to_owned()).collect();

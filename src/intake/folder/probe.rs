@@ -71,7 +71,14 @@ async fn looked(ledger: &Ledger, rules: &FolderRules) -> Result<String, FolderEr
     let served = known
         .served_by
         .map_or("served by nobody now".to_owned(), |by| format!("served by {by}"));
-    Ok(format!("{}, {served}, {} to take", root.display(), known.ready))
+    let mut says = format!("{}, {served}, {} to take", root.display(), known.ready);
+    if let Some(watched) = known.watched {
+        says += &format!("; {watched}");
+    }
+    if rules.leaves {
+        says += "; files stay in `in`, which is second best: a change that keeps size and time is not seen";
+    }
+    Ok(says)
 }
 
 /// Tries everything that a folder needs, leaving nothing behind.
@@ -91,12 +98,22 @@ pub(crate) fn probe(ledger: &Ledger, rules: &FolderRules) -> Vec<Finding> {
         inbox.join(format!(".tenantry-{id}")),
         working.join(format!(".tenantry-{id}")),
     );
-    match moved(&from, &dir) {
+    let made = if rules.leaves {
+        fs::read_dir(&inbox).and_then(|_| made(&dir))
+    } else {
+        moved(&from, &dir)
+    };
+    match made {
         Ok(at) => {
-            found(
-                true,
-                format!("a file was made in {}, moved and synced", inbox.display()),
-            );
+            let says = if rules.leaves {
+                format!(
+                    "{} can be read, and a file was made beside it and synced",
+                    inbox.display()
+                )
+            } else {
+                format!("a file was made in {}, moved and synced", inbox.display())
+            };
+            found(true, says);
             let off = at / 1_000_000 - ledger.clock().now_millis();
             let is_off = off.abs() > CLOCKS_MILLIS;
             let says = if is_off {
@@ -112,6 +129,14 @@ pub(crate) fn probe(ledger: &Ledger, rules: &FolderRules) -> Vec<Finding> {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             let says = format!(
                 "{} and {} have to lie in one file system",
+                inbox.display(),
+                working.display()
+            );
+            found(false, says);
+        }
+        Err(error) if rules.leaves => {
+            let says = format!(
+                "{} cannot be read, or no file be made in {}: {error}",
                 inbox.display(),
                 working.display()
             );
@@ -146,7 +171,7 @@ pub(crate) fn probe(ledger: &Ledger, rules: &FolderRules) -> Vec<Finding> {
     }
     let _ = fs::remove_dir_all(&dir);
     let _ = fs::remove_file(&from);
-    match owners(&inbox, &working) {
+    match owners(&inbox, &working, rules.leaves) {
         Ok(None) => found(true, "droppers can write to `in` only".to_owned()),
         Ok(Some(says)) => found(false, says),
         Err(error) => found(false, format!("{}: {error}", working.display())),
@@ -173,6 +198,16 @@ fn moved(from: &Path, dir: &Path) -> io::Result<i64> {
     Ok(seen(&file.metadata()?).modified)
 }
 
+/// Makes a file in a new directory; when its file system says that it was made.
+fn made(dir: &Path) -> io::Result<i64> {
+    fs::create_dir(dir)?;
+    let mut file = File::options().write(true).create_new(true).open(dir.join("probe"))?;
+    file.write_all(b"-")?;
+    file.sync_all()?;
+    [Some(dir), dir.parent()].into_iter().flatten().try_for_each(sync_dir)?;
+    Ok(seen(&file.metadata()?).modified)
+}
+
 /// Moves a directory there and back.
 fn carried(dir: &Path, to: &Path) -> io::Result<()> {
     rename_new(dir, to)?;
@@ -180,7 +215,7 @@ fn carried(dir: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// What is wrong with who may do what.
-fn owners(inbox: &Path, working: &Path) -> io::Result<Option<String>> {
+fn owners(inbox: &Path, working: &Path, leaves: bool) -> io::Result<Option<String>> {
     let (inbox_is, working_is) = (fs::metadata(inbox)?, fs::metadata(working)?);
     let mode = working_is.permissions().mode();
     if mode & 0o022 != 0 {
@@ -192,7 +227,7 @@ fn owners(inbox: &Path, working: &Path) -> io::Result<Option<String>> {
     }
     let is_sticky = inbox_is.permissions().mode() & 0o1000 != 0;
     // Directories that are made here are this process' own.
-    if is_sticky && inbox_is.uid() != working_is.uid() && working_is.uid() != 0 {
+    if !leaves && is_sticky && inbox_is.uid() != working_is.uid() && working_is.uid() != 0 {
         return Ok(Some(format!(
             "{} has the sticky bit and another owner, so files of others cannot be moved out of it",
             inbox.display()

@@ -14,10 +14,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::{DONE, FAILED, FolderLayout, WAITING, sync_dir};
-use super::{Desk, FolderError, blocking, copy};
+use super::{Desk, FolderError, blocking, copy, redacted};
 use crate::failpoint;
 use crate::ledger::audit::AuditEntry;
 use crate::ledger::drops::{DropChange, DropState, DroppedFile};
+use crate::metrics::DropResult;
 
 /// Directories that are put on disk one by one.
 const FEW: usize = 4;
@@ -144,6 +145,7 @@ pub(super) async fn finish_moves(desk: &Desk, moving: Vec<DroppedFile>) -> Resul
         }
     }
     failpoint::hit("drop-published");
+    let ended: Vec<DropState> = changes.iter().map(|change: &DropChange| change.state).collect();
     if !changes.is_empty() {
         desk.service
             .ledger
@@ -151,6 +153,13 @@ pub(super) async fn finish_moves(desk: &Desk, moving: Vec<DroppedFile>) -> Resul
             .await?;
     }
     failpoint::hit("drop-archived");
+    for (state, how) in [
+        (DropState::Archived, DropResult::Done),
+        (DropState::Quarantined, DropResult::Failed),
+    ] {
+        let files = ended.iter().filter(|ended| **ended == state).count();
+        desk.service.metrics.dropped(&desk.rules.name, files, how);
+    }
     if !taken.is_empty() {
         let again = taken.into_iter().map(|drop| {
             let end = drop.job.map_or_else(|| drop.id.clone(), |job| job.to_string());
@@ -192,6 +201,9 @@ fn move_all(layout: &FolderLayout, moving: &[DroppedFile]) -> Vec<io::Result<()>
                 fs::create_dir_all(&parent)?;
             }
             parents.insert(parent);
+            if drop.state == DropState::Archiving {
+                redacted::put_in_place(&file_at(layout, drop))?;
+            }
             move_one(&from, &to, drop)
         })
         .collect();
@@ -235,13 +247,16 @@ pub(super) async fn set_modes(desk: &Desk, drop: &DroppedFile) -> Result<(), Fol
 pub(super) async fn sync(desk: &Desk, leaving: &[Leaving]) -> Result<(), FolderError> {
     let dirs: Vec<PathBuf> = leaving.iter().map(|one| desk.layout.path(&one.drop.place)).collect();
     let root = desk.layout.root.clone();
-    let synced = blocking(move || {
-        if dirs.len() > FEW && sync_all(&root).is_ok() {
-            return Ok(());
-        }
-        dirs.iter().try_for_each(|dir| sync_one(dir))
-    });
+    let synced = blocking(move || put_on_disk(&root, &dirs));
     synced.await?.map_err(|error| FolderError::io(&desk.layout.root, error))
+}
+
+/// As [`sync`], of these directories of the folder there.
+pub(super) fn put_on_disk(root: &Path, dirs: &[PathBuf]) -> io::Result<()> {
+    if dirs.len() > FEW && sync_all(root).is_ok() {
+        return Ok(());
+    }
+    dirs.iter().try_for_each(|dir| sync_one(dir))
 }
 
 #[cfg(target_os = "linux")]

@@ -1,7 +1,9 @@
 //! What is written beside a file that was refused: the reasons, and a receipt. The file itself stays as it came, since it is to
 //! be mended.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde_json::json;
@@ -10,28 +12,6 @@ use super::waiting::BesideFile;
 use crate::intake::reasons::{REASONS_TABLE, REASONS_TEXT, RefusedFile, WrittenReasons};
 use crate::ledger::drops::{DroppedFile, JobOrigin};
 use crate::receipt::{Durable, RECEIPT, write_json};
-
-/// The names of what is written, which give way to the file's own.
-struct ReasonNames {
-    csv: String,
-    text: String,
-    receipt: String,
-}
-
-impl ReasonNames {
-    fn beside(file: &str, stem: &str) -> Self {
-        let usual = [REASONS_TABLE, REASONS_TEXT, RECEIPT];
-        let is_taken = usual.contains(&file.to_lowercase().as_str());
-        let [csv, text, receipt] = usual.map(|name| {
-            if is_taken {
-                format!("{stem}.job-{name}")
-            } else {
-                name.to_owned()
-            }
-        });
-        Self { csv, text, receipt }
-    }
-}
 
 /// Whether this is the name of something that is written beside dropped files.
 pub(super) fn is_ours(path: &Path) -> bool {
@@ -44,6 +24,7 @@ pub(super) fn is_ours(path: &Path) -> bool {
         "results.xlsx",
         "plan.txt",
         "plan.csv",
+        "plan.json",
     ];
     names.contains(&name.as_str())
         || name.starts_with('.')
@@ -60,23 +41,30 @@ pub(super) fn write(
     origin: &JobOrigin,
     refused: &mut RefusedFile,
 ) -> io::Result<()> {
-    let BesideFile { dir, stem, bom, .. } = *written;
-    let names = ReasonNames::beside(&drop.name, stem);
+    let BesideFile { dir, bom, .. } = *written;
+    let [csv, text, receipt] = written.names([REASONS_TABLE, REASONS_TEXT, RECEIPT]);
     let summary = refused.summary();
+    let name = Path::new(OsStr::from_bytes(&drop.file)).file_name().unwrap_or_default();
+    // One that stays where it was dropped may not have been copied.
+    let lies_here = dir.join(name).symlink_metadata().is_ok();
     refused.write(&WrittenReasons {
-        csv: &dir.join(&names.csv),
-        text: &dir.join(&names.text),
+        csv: &dir.join(&csv),
+        text: &dir.join(&text),
         file: &drop.name,
         before: &format!(
             "{} was refused: {summary}\nNothing of it was carried out. Mend the file and drop it again.\n",
             drop.name
         ),
-        after: "The file lies here as it came, with whatever secrets it has; remove it when it is mended.",
+        after: if lies_here {
+            "The file lies here as it came, with whatever secrets it has; remove it when it is mended."
+        } else {
+            ""
+        },
         bom,
     })?;
-    let receipt = json!({ "job": null, "state": "refused", "origin": origin, "sha256": drop.sha256, "bytes": drop.seen.size,
-        "reason": summary, "faults": refused.count(), "reasons": names.csv });
-    write_json(dir, &names.receipt, &receipt, Durable::Now)
+    let document = json!({ "job": null, "state": "refused", "origin": origin, "sha256": drop.sha256, "bytes": drop.seen.size,
+        "reason": summary, "faults": refused.count(), "reasons": csv });
+    write_json(dir, &receipt, &document, Durable::Now)
         .map(std::mem::drop)
         .map_err(|error| error.error)
 }

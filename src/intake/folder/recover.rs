@@ -15,8 +15,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::claim::{Move, move_in};
-use super::layout::{self, FolderLayout, WORKING, is_same};
-use super::{Desk, FolderError, blocking, names, publish, sidecar};
+use super::layout::{self, WORKING, is_same};
+use super::{Desk, FolderError, FolderRules, blocking, left, names, publish, sidecar};
 use crate::ledger::audit::{Action, AuditEntry};
 use crate::ledger::drops::{DropChange, DropState, DroppedFile, NewDrop};
 
@@ -50,10 +50,10 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
             named.insert(drop.place.clone());
         }
         publish::finish_moves(desk, moving).await?;
-        let (layout, lying_here) = (desk.layout.clone(), lying.clone());
+        let (rules, lying_here) = (desk.rules.clone(), lying.clone());
         let found = blocking(move || {
             let found = resting.into_iter().map(|drop| {
-                let found = find(&layout, &lying_here, &drop);
+                let found = find(&rules, &lying_here, &drop);
                 (drop, found)
             });
             found.collect::<Vec<_>>()
@@ -121,7 +121,13 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
         }
         if !again.is_empty() {
             let moved = move_in(desk, again).await?;
-            taken.extend(moved.taken.into_iter().filter(|drop| drop.state == DropState::Taken));
+            for drop in moved.taken {
+                match drop.state {
+                    DropState::Taken => taken.push(drop),
+                    DropState::Refused => recovered.refused.push(drop),
+                    _ => {}
+                }
+            }
         }
     }
     taken.sort_by_key(|drop| drop.seq);
@@ -167,7 +173,8 @@ enum Whereabouts {
     Nowhere,
 }
 
-fn find(layout: &FolderLayout, lying: &Lying, drop: &DroppedFile) -> Whereabouts {
+fn find(rules: &FolderRules, lying: &Lying, drop: &DroppedFile) -> Whereabouts {
+    let layout = &rules.layout;
     let name = Path::new(OsStr::from_bytes(&drop.file))
         .file_name()
         .unwrap_or_default()
@@ -183,7 +190,11 @@ fn find(layout: &FolderLayout, lying: &Lying, drop: &DroppedFile) -> Whereabouts
             return Whereabouts::At(place);
         }
     }
-    match fs::symlink_metadata(layout.inbox().join(OsStr::from_bytes(&drop.file))) {
+    let dropped = layout.inbox().join(OsStr::from_bytes(&drop.file));
+    if rules.leaves && !left::is_copied(rules, &dropped) && layout.path(&drop.place).is_dir() {
+        return Whereabouts::At(drop.place.clone());
+    }
+    match fs::symlink_metadata(dropped) {
         Ok(metadata) if is_same(&layout::seen(&metadata), &drop.seen) => Whereabouts::Dropped,
         _ => Whereabouts::Nowhere,
     }
@@ -222,7 +233,14 @@ async fn adopt(desk: &Desk, lying: Lying, named: &HashSet<String>) -> Result<Vec
     let (mut new, mut entries) = (Vec::new(), Vec::new());
     for place in unnamed {
         let dir = desk.layout.path(&place);
-        let Some(file) = blocking(move || the_file_in(&dir)).await? else {
+        let inbox = desk.rules.leaves.then(|| desk.layout.inbox());
+        let found = blocking(move || {
+            if inbox.is_some_and(|inbox| left::is_spare_copy(&inbox, &dir).unwrap_or(false)) {
+                let _ = fs::remove_dir_all(&dir);
+            }
+            the_file_in(&dir)
+        });
+        let Some(file) = found.await? else {
             continue;
         };
         let shown = names::shown(&file.0);
@@ -240,6 +258,7 @@ async fn adopt(desk: &Desk, lying: Lying, named: &HashSet<String>) -> Result<Vec
             owner: Some(layout::owner(file.1.uid())),
             state: DropState::Taken,
             place,
+            stays: None,
         });
     }
     if new.is_empty() {

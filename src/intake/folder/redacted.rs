@@ -4,8 +4,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tenantry_jobs::header;
-
 use super::layout;
 use super::publish::file_at;
 use super::{Desk, FolderError, blocking};
@@ -13,18 +11,50 @@ use crate::failpoint;
 use crate::file::WholeFile;
 use crate::ledger::Job;
 use crate::ledger::drops::{DropChange, DroppedFile};
+use crate::plan::CustomerColumn;
 use crate::table::{Form, Table};
 
 /// Where the copy is written until it takes the place of the file.
 const COPY: &str = ".redacted";
 
 /// Where the copy of a file without secrets lies: in its place or, where that is no plain text, beside it with `.csv` after its name.
-pub(super) fn copy_of(path: &Path) -> PathBuf {
+fn copy_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     if path.extension().is_none_or(|end| !end.eq_ignore_ascii_case("csv")) {
         name.push(".csv");
     }
     name.into()
+}
+
+/// Where that copy is written at first.
+pub(super) fn written(path: &Path) -> PathBuf {
+    path.with_file_name(COPY)
+}
+
+/// Has the copy that was written, if there is one, take the file's place. It has its name last, so that a file is never taken for
+/// redacted that is not.
+pub(super) fn put_in_place(path: &Path) -> io::Result<()> {
+    let (written, copy) = (written(path), copy_of(path));
+    if fs::symlink_metadata(&written).is_err() {
+        return Ok(());
+    }
+    match fs::metadata(path) {
+        Ok(metadata) => fs::set_permissions(&written, metadata.permissions())?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
+    if copy != path {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::rename(&written, &copy)
+}
+
+/// Whether a file that is gone was replaced by its copy.
+pub(super) fn is_replaced(path: &Path) -> bool {
+    copy_of(path).exists() || written(path).exists()
 }
 
 /// Replaces a file that has a column of secrets by one with the same rows as they were kept.
@@ -34,17 +64,13 @@ pub(super) async fn redact(desk: &Desk, job: &Job, drop: &DroppedFile) -> Result
         return Ok(());
     };
     let cells: Vec<&str> = job.header.iter().map(String::as_str).collect();
-    let fixed: &[&str] = if job.parameters.customer.is_some() {
-        &["customer"]
-    } else {
-        &[]
-    };
-    let has_secrets = header::recognise(kind, &cells, fixed).is_ok_and(|mapping| !mapping.secret.is_empty());
+    let read = CustomerColumn::of(&job.parameters).recognise(kind, &cells);
+    let has_secrets = read.is_ok_and(|mapping| !mapping.secret.is_empty());
     if !has_secrets || !path.exists() {
         return Ok(());
     }
     let fault = |error: io::Error| FolderError::io(&path, error);
-    let written = path.with_file_name(COPY);
+    let written = written(&path);
     let out = WholeFile::create(&written).map_err(fault)?;
     let mut rows = Table::new(out, cells, Form::default()).map_err(fault)?;
     let ledger = &desk.service.ledger;
@@ -70,16 +96,6 @@ pub(super) async fn redact(desk: &Desk, job: &Job, drop: &DroppedFile) -> Result
     };
     ledger.change_drops(&desk.hold, vec![change], Vec::new()).await?;
     failpoint::hit("drop-redacting");
-    let copy = copy_of(&path);
     let file = path.clone();
-    blocking(move || {
-        fs::set_permissions(&written, fs::metadata(&file)?.permissions())?;
-        fs::rename(&written, &copy)?;
-        if copy != file {
-            fs::remove_file(&file)?;
-        }
-        Ok(())
-    })
-    .await?
-    .map_err(fault)
+    blocking(move || put_in_place(&file)).await?.map_err(fault)
 }

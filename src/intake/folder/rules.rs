@@ -10,7 +10,7 @@ use tenantry_jobs::JobKind;
 use super::layout::{DONE, FAILED, FolderLayout};
 use super::sidecar::{self, FileRequest};
 use super::{Desk, FolderError};
-use crate::config::{Approve, Complete, FolderConfig, FolderSubmitter, OnFailed, Repeated, SidecarUse};
+use crate::config::{AfterTaken, Approve, Complete, FolderConfig, FolderSubmitter, OnFailed, Repeated, SidecarUse};
 use crate::intake::Reason;
 use crate::intake::reasons::RefusedFile;
 use crate::ledger::JobLookup;
@@ -23,6 +23,8 @@ pub(crate) struct FolderRules {
     pub(crate) layout: FolderLayout,
     /// Whether nothing more is taken after a failure until somebody says so.
     pub(super) holds: bool,
+    /// Whether files stay where they are.
+    pub(crate) leaves: bool,
     /// The mode of what is written.
     pub(super) mode: u32,
     /// Whether tables begin with a byte order mark.
@@ -42,6 +44,7 @@ impl FolderRules {
                 root,
             },
             holds: config.on_failed == OnFailed::Hold,
+            leaves: config.after == AfterTaken::Leave,
             mode: config.mode,
             bom,
             config: Arc::new(config),

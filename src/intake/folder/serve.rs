@@ -4,6 +4,9 @@
 //! Nothing ends the serving of a folder but the end of the worker. A share that is away, a ledger that cannot be asked and a
 //! folder of another installation are told once, shown by `doctor`, and tried again; the other folders and the jobs go on.
 
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::claim;
 use super::unsettled::Unsettled;
 use super::watch::Watch;
-use super::{Desk, FolderError, FolderRules, admit, ending, recover};
+use super::{Desk, FolderError, FolderRules, admit, ending, keep, left, recover};
 use crate::backoff::Backoff;
 use crate::config::FolderConfig;
-use crate::ledger::drops::{DroppedFile, FolderHold};
+use crate::ledger::drops::{DroppedFile, FolderHold, FolderLook};
 use crate::service::Service;
 
 /// How often it is looked whether jobs have ended, while there are some.
@@ -28,6 +31,8 @@ const TOGETHER: usize = 256;
 const MOST_OPEN: u64 = 2_048;
 /// How often `working/` is looked through for what no record names.
 const STRAYS_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked whether something was kept for long enough.
+const REMOVE_EVERY: Duration = Duration::from_secs(600);
 /// How long it takes until a folder that could not be served is tried again.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 /// The same for what could not be handed in, or put away.
@@ -154,7 +159,14 @@ impl Keeper {
             let _ = self
                 .service
                 .ledger
-                .folder_looked_into(&folder.id, folder.ready, Some(text.clone()))
+                .folder_looked_into(
+                    &folder.id,
+                    FolderLook {
+                        ready: folder.ready,
+                        trouble: Some(text.clone()),
+                        watched: None,
+                    },
+                )
                 .await;
         }
         if self.told.as_ref() != Some(&text) {
@@ -232,7 +244,9 @@ struct Round<'d> {
     /// When what could not be handed in is tried again, and how often it was.
     again: Option<(Instant, u64)>,
     looked_for_strays: Instant,
-    shown: Option<u64>,
+    /// When what was kept for long enough is looked for.
+    removes: Instant,
+    shown: Option<FolderLook>,
 }
 
 impl<'d> Round<'d> {
@@ -245,6 +259,7 @@ impl<'d> Round<'d> {
             taken: Vec::new(),
             again: None,
             looked_for_strays: Instant::now(),
+            removes: Instant::now(),
             shown: None,
         })
     }
@@ -264,6 +279,7 @@ impl<'d> Round<'d> {
         while !stop.is_cancelled() {
             let mut is_busy = self.put_away().await?;
             self.look_for_strays().await?;
+            self.remove_old().await?;
             self.taken.extend(self.unsettled.settled(desk).await?);
             let is_due = self.watch.look(desk).await?;
             is_busy |= self.take().await?;
@@ -300,6 +316,17 @@ impl<'d> Round<'d> {
         Ok(())
     }
 
+    /// Removes what was kept for as long as it is to be.
+    async fn remove_old(&mut self) -> Result<(), FolderError> {
+        if let Some(keep) = self.desk.rules.config.keep
+            && self.removes <= Instant::now()
+        {
+            let more = keep::remove_old(self.desk, keep).await?;
+            self.removes = Instant::now() + if more { LOOK_EVERY } else { REMOVE_EVERY };
+        }
+        Ok(())
+    }
+
     /// Takes what is ready, as much as may be at work at once.
     async fn take(&mut self) -> Result<bool, FolderError> {
         if !self.watch.has_more() || !self.taken.is_empty() {
@@ -321,7 +348,18 @@ impl<'d> Round<'d> {
         if ready.is_empty() {
             return Ok(false);
         }
+        let ready = if desk.rules.leaves {
+            left::untaken(desk, ready).await?
+        } else {
+            ready
+        };
+        let asked: Vec<PathBuf> = ready.iter().map(|one| one.file.clone()).collect();
         let taking = claim::take(desk, ready).await?;
+        if desk.rules.leaves && taking.taken.len() < asked.len() {
+            let taken: HashSet<&[u8]> = taking.taken.iter().map(|drop| drop.file.as_slice()).collect();
+            let left = asked.iter().filter(|file| !taken.contains(file.as_os_str().as_bytes()));
+            left.for_each(|file| self.watch.not_taken(file));
+        }
         for one in taking.unmovable {
             self.watch.cannot_move(&one.file, &one.why);
         }
@@ -365,12 +403,17 @@ impl<'d> Round<'d> {
             && self.unsettled.is_empty()
             && (held || !self.watch.has_more());
         self.served.is_quiet.store(is_quiet, Ordering::SeqCst);
-        if has_looked && self.shown != Some(left) {
+        let look = FolderLook {
+            ready: left,
+            trouble: None,
+            watched: Some(self.watch.watched()),
+        };
+        if has_looked && self.shown.as_ref() != Some(&look) {
             desk.service
                 .ledger
-                .folder_looked_into(&desk.hold.folder, left, None)
+                .folder_looked_into(&desk.hold.folder, look.clone())
                 .await?;
-            self.shown = Some(left);
+            self.shown = Some(look);
         }
         Ok(())
     }

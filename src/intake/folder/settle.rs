@@ -66,6 +66,8 @@ pub(crate) struct Watched {
     pub(crate) marked: Option<(u64, Option<String>)>,
     /// Whether somebody was told that it waits.
     pub(crate) is_told: bool,
+    /// Whether it was taken as it looks, and stays where it is.
+    pub(crate) is_taken: bool,
 }
 
 impl Watched {
@@ -108,6 +110,7 @@ impl Tracker {
                 (known.since, known.last, known.since_round) = (after, after, round);
                 known.content = FileContent::Unknown;
                 known.marked = None;
+                known.is_taken = false;
             }
             known.look = look;
         } else if self.files.len() < MOST_FILES {
@@ -122,6 +125,7 @@ impl Tracker {
                 content: FileContent::Unknown,
                 marked: None,
                 is_told: false,
+                is_taken: false,
             };
             self.files.insert(file.into(), watched);
         } else {

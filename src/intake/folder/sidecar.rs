@@ -138,6 +138,7 @@ pub(crate) fn asked(
         Some(kind) if reasons.is_empty() => Ok(FileRequest {
             kind,
             parameters: Parameters {
+                checks_customer: customer.is_some(),
                 customer,
                 skip_invalid: folder.skip_invalid,
                 ..Parameters::default()

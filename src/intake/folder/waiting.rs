@@ -14,9 +14,11 @@ use crate::plan::{KeptPlan, KeptRowsError, ToldRow, each_kept_row};
 use crate::table::{Form, Table};
 
 /// The plan for people.
-const TEXT: &str = "plan.txt";
+pub(super) const TEXT: &str = "plan.txt";
 /// The plan row by row.
-const TABLE: &str = "plan.csv";
+pub(super) const TABLE: &str = "plan.csv";
+/// The columns of that.
+pub(super) const PLAN_HEAD: [&str; 7] = ["row", "line", "action", "subject", "destructive", "changes", "note"];
 /// How long the ledger is waited for; whoever writes comes again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -33,41 +35,60 @@ pub(super) struct BesideFile<'w> {
     pub(super) bom: bool,
 }
 
+impl BesideFile<'_> {
+    /// The names of what is written, which give way to the file's own.
+    pub(super) fn names<const N: usize>(&self, usual: [&str; N]) -> [String; N] {
+        let is_taken = usual.contains(&self.file.to_lowercase().as_str());
+        usual.map(|name| {
+            if is_taken {
+                format!("{}.job-{name}", self.stem)
+            } else {
+                name.to_owned()
+            }
+        })
+    }
+}
+
+/// The cells of a row of the table, of which nothing is known but where it stands and whom it is about.
+pub(super) fn cells(row: u64, line: Option<u64>, about: Option<String>) -> [String; PLAN_HEAD.len()] {
+    let line = line.map(|line| line.to_string()).unwrap_or_default();
+    let mut cells = <[String; PLAN_HEAD.len()]>::default();
+    (cells[0], cells[1], cells[3]) = (row.to_string(), line, about.unwrap_or_default());
+    cells
+}
+
+/// In a cell.
+pub(super) fn yes(is_so: bool) -> String {
+    if is_so { "yes" } else { "" }.to_owned()
+}
+
+/// What a row would change: fields with their old and new values.
+pub(super) fn changes<'c>(changes: impl Iterator<Item = (&'c str, &'c str, &'c str)>) -> String {
+    changes.fold(String::new(), |mut text, (field, old, new)| {
+        let between = if text.is_empty() { "" } else { "; " };
+        let _ = write!(text, "{between}{field}: {old:?} → {new:?}");
+        text
+    })
+}
+
 /// Writes the plan of a job that waits for approval beside its file.
 pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &BesideFile<'_>) -> Result<(), FolderError> {
-    let BesideFile { dir, stem, file, bom } = *beside;
+    let BesideFile { dir, bom, .. } = *beside;
     let form = Form { bom, ..Form::default() };
-    let is_taken = [TEXT, TABLE].contains(&file.to_lowercase().as_str());
-    let [text, table] = [TEXT, TABLE].map(|name| {
-        if is_taken {
-            format!("{stem}.job-{name}")
-        } else {
-            name.to_owned()
-        }
-    });
+    let [text, table] = beside.names([TEXT, TABLE]);
     let fault = |error: io::Error| FolderError::io(dir, error);
     let mut counts = PlanCounts::default();
     if let Some(mut plan) = KeptPlan::open(ledger, job).await? {
         let out = WholeFile::create(&dir.join(&table)).map_err(fault)?;
-        let head = ["row", "line", "action", "subject", "destructive", "changes", "note"];
-        let mut rows = Table::new(out, head, form).map_err(fault)?;
+        let mut rows = Table::new(out, PLAN_HEAD, form).map_err(fault)?;
         let mut tell = |told: &ToldRow<'_>| {
             let row = told.row;
             counts.add(&row.action, row.destructive);
-            let changes = row.changes.iter().fold(String::new(), |mut text, change| {
-                let between = if text.is_empty() { "" } else { "; " };
-                let _ = write!(text, "{between}{}: {:?} → {:?}", change.field, change.old, change.new);
-                text
-            });
-            let record = [
-                row.row.to_string(),
-                told.line().map(|line| line.to_string()).unwrap_or_default(),
-                row.action.clone(),
-                told.subject().map(|subject| subject.to_string()).unwrap_or_default(),
-                if row.destructive { "yes" } else { "" }.to_owned(),
-                changes,
-                row.note.clone(),
-            ];
+            let mut record = cells(row.row, told.line(), told.subject().map(|subject| subject.to_string()));
+            record[2].clone_from(&row.action);
+            record[4] = yes(row.destructive);
+            record[5] = changes(row.changes.iter().map(|one| (&*one.field, &*one.old, &*one.new)));
+            record[6].clone_from(&row.note);
             for cell in &record {
                 rows.cell(cell);
             }

@@ -14,9 +14,6 @@ use super::layout::{owner, seen_as};
 use super::observe::Observer;
 use super::{Desk, FolderError, FolderRules, blocking, names};
 
-/// How often a folder is looked into whose system tells of no changes.
-const UNTOLD: Duration = Duration::from_secs(2);
-
 /// What is seen of one folder.
 pub(super) struct Watch {
     /// Not here while it looks.
@@ -78,6 +75,18 @@ impl Watch {
         }
     }
 
+    /// A file that stays where it is was not taken after all.
+    pub(super) fn not_taken(&mut self, file: &Path) {
+        if let Some(observer) = &mut self.observer {
+            observer.set_taken(file, false);
+        }
+    }
+
+    /// How new files are learned of.
+    pub(super) fn watched(&mut self) -> String {
+        self.bell.watched(self.rescan)
+    }
+
     /// Waits until there may be something to see, for no longer than that.
     pub(super) async fn wait(&self, at_most: Duration) {
         let end = Instant::now() + at_most;
@@ -105,11 +114,7 @@ impl Watch {
             (observer, looked)
         })
         .await?;
-        let usual = if self.bell.is_silent() {
-            self.rescan.min(UNTOLD)
-        } else {
-            self.rescan
-        };
+        let usual = self.bell.usual(self.rescan);
         let (pause, earliest) = observer.pauses(usual);
         self.observer = Some(observer);
         let directories = looked.map_err(|error| FolderError::away(&desk.layout.inbox(), &error))?;

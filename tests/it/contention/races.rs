@@ -201,6 +201,7 @@ const LENIENT: Parameters = Parameters {
     seal_to: Vec::new(),
     in_the_clear: false,
     reply_rows: false,
+    checks_customer: false,
 };
 
 async fn queued(ledger: &Ledger, kind: &str, csv: &str) -> Job {

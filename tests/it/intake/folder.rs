@@ -5,6 +5,7 @@ mod away;
 mod commands;
 mod crash;
 mod files;
+mod left;
 mod rows;
 mod waiting;
 
@@ -171,6 +172,13 @@ impl Folder {
 pub(super) fn section(name: &str, path: &Path, kind: &str, more: &str) -> String {
     let path = path.display();
     format!("[folders.{name}]\npath = \"{path}\"\nkind = \"{kind}\"\ncomplete = \"whole\"\nsettle = \"0s\"\n{more}\n")
+}
+
+/// A text as gzip has it.
+pub(super) fn packed(text: &str) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, text.as_bytes()).expect("packed");
+    packed.finish().expect("packed")
 }
 
 pub(super) fn names(dir: &Path) -> Vec<String> {

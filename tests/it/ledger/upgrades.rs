@@ -6,7 +6,7 @@ use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
-/// What schema 10 to 26 have added, taken away again.
+/// What schema 10 to 27 have added, taken away again.
 const WITHOUT_KEYS: [&str; 37] = [
     "DROP INDEX intents_open",
     "DROP TABLE removals",

@@ -39,6 +39,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (23, include_str!("schema/0023-names.sql"), None),
     (25, include_str!("schema/0025-removals.sql"), None),
     (26, include_str!("schema/0026-watched.sql"), None),
+    (27, include_str!("schema/0027-left.sql"), None),
 ];
 
 /// The schema version this program writes.

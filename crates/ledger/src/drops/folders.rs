@@ -1,5 +1,7 @@
 //! The folders themselves: which there are, who serves each, and what is wrong with it.
 
+use std::collections::HashMap;
+
 use super::super::audit::{self, Action, AuditEntry};
 use super::super::{Actor, Ledger};
 use tenantry_foundation::db::{DbError, Row, Tx};
@@ -57,6 +59,62 @@ pub struct FolderRecord {
     pub looked_at: Option<i64>,
     /// Files in `in/` that were not taken yet then.
     pub ready: u64,
+    /// How whoever served it last learned of new files.
+    pub watched: Option<String>,
+}
+
+/// How a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FolderStatus {
+    /// Somebody serves it.
+    Served,
+    /// Nobody serves it now.
+    Idle,
+    /// Nothing is taken until somebody releases it.
+    Held,
+    /// Something is wrong with it.
+    Trouble,
+}
+
+impl FolderStatus {
+    /// Every one.
+    pub const ALL: [FolderStatus; 4] = [Self::Served, Self::Idle, Self::Held, Self::Trouble];
+
+    /// The word on every surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FolderStatus::Served => "served",
+            FolderStatus::Idle => "idle",
+            FolderStatus::Held => "held",
+            FolderStatus::Trouble => "trouble",
+        }
+    }
+}
+
+/// How a folder is, and how many of its files are not done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderGauge {
+    /// The folder's name.
+    pub name: String,
+    /// How it is.
+    pub status: FolderStatus,
+    /// Files in `in/` that were not taken when it was last looked into.
+    pub ready: u64,
+    /// Files that were taken, and have not ended.
+    pub at_work: u64,
+    /// Files whose jobs wait for approval.
+    pub waiting: u64,
+}
+
+/// What was found on looking into a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FolderLook {
+    /// Files that were not taken.
+    pub ready: u64,
+    /// What is wrong, if anything is.
+    pub trouble: Option<String>,
+    /// How new files are learned of; as it was, where that is not known.
+    pub watched: Option<String>,
 }
 
 /// How many files of a folder stand where.
@@ -72,8 +130,25 @@ pub struct FolderCounts {
     pub quarantined: u64,
 }
 
+impl FolderRecord {
+    /// How it is.
+    pub fn status(&self) -> FolderStatus {
+        if self.trouble.is_some() {
+            FolderStatus::Trouble
+        } else if self.held.is_some() {
+            FolderStatus::Held
+        } else if self.served_by.is_some() {
+            FolderStatus::Served
+        } else {
+            FolderStatus::Idle
+        }
+    }
+}
+
+/// What the name of a folder is followed by that another one has taken the place of.
+const BEFORE: &str = " (before ";
 const RECORD: &str =
-    "SELECT id, name, path, set_up, lease_owner, lease_until, held, trouble, looked_at, ready FROM folders";
+    "SELECT id, name, path, set_up, lease_owner, lease_until, held, trouble, looked_at, ready, watched FROM folders";
 
 impl Ledger {
     /// The folder of that name.
@@ -94,6 +169,36 @@ impl Ledger {
             .read(move |tx| {
                 let found = tx.query(&format!("{RECORD} ORDER BY name"), &[])?;
                 found.iter().map(|row| record(row, now)).collect()
+            })
+            .await
+    }
+
+    /// How the folders are that have their names still. Nothing is read of what has ended.
+    pub async fn folder_gauges(&self) -> Result<Vec<FolderGauge>, DbError> {
+        let now = self.clock.now_millis();
+        self.db
+            .read(move |tx| {
+                let sql = "SELECT folder, CASE WHEN state = 'waiting' THEN 1 ELSE 0 END AS waits, COUNT(*) FROM drops
+                     WHERE ended_at IS NULL GROUP BY folder, waits";
+                let mut open: HashMap<(String, bool), u64> = HashMap::new();
+                for row in tx.query(sql, &[])? {
+                    open.insert((row.text(0)?.to_owned(), row.int(1)? != 0), row.int(2)? as u64);
+                }
+                let mut gauges = Vec::new();
+                for row in tx.query(&format!("{RECORD} ORDER BY name"), &[])? {
+                    let folder = record(&row, now)?;
+                    let count = |waits| open.get(&(folder.id.clone(), waits)).copied().unwrap_or(0);
+                    if !folder.name.contains(BEFORE) {
+                        gauges.push(FolderGauge {
+                            status: folder.status(),
+                            ready: folder.ready,
+                            at_work: count(false),
+                            waiting: count(true),
+                            name: folder.name,
+                        });
+                    }
+                }
+                Ok(gauges)
             })
             .await
     }
@@ -132,8 +237,12 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 tx.send(
-                    "UPDATE folders SET name = name || ' (before ' || CAST($3 AS TEXT) || ')' WHERE name = $1 AND id <> $2",
-                    &[name.as_str().into(), id.as_str().into(), id.as_str().into()],
+                    "UPDATE folders SET name = name || CAST($3 AS TEXT) WHERE name = $1 AND id <> $2",
+                    &[
+                        name.as_str().into(),
+                        id.as_str().into(),
+                        format!("{BEFORE}{id})").into(),
+                    ],
                 )?;
                 tx.send(
                     "INSERT INTO folders (id, name, path, set_up, fence, lease_until, ready) VALUES ($1, $2, $3, 1, 0, 0, 0)
@@ -220,11 +329,19 @@ impl Ledger {
             .await
     }
 
-    /// Records what was found on looking into a folder: how many files were not taken, and what is wrong, if anything.
-    pub async fn folder_looked_into(&self, id: &str, ready: u64, trouble: Option<String>) -> Result<(), DbError> {
+    /// Records what was found on looking into a folder.
+    pub async fn folder_looked_into(&self, id: &str, look: FolderLook) -> Result<(), DbError> {
         let (id, now) = (id.to_owned(), self.clock.now_millis());
-        let sql = "UPDATE folders SET looked_at = $2, ready = $3, trouble = $4 WHERE id = $1";
-        let params = [id.into(), now.into(), ready.into(), trouble.into()];
+        let sql =
+            "UPDATE folders SET looked_at = $2, ready = $3, trouble = $4, watched = COALESCE(CAST($5 AS TEXT), watched)
+             WHERE id = $1";
+        let params = [
+            id.into(),
+            now.into(),
+            look.ready.into(),
+            look.trouble.into(),
+            look.watched.into(),
+        ];
         self.db.write(move |tx| tx.exec(sql, &params).map(drop)).await
     }
 
@@ -283,5 +400,6 @@ fn record(row: &Row, now: i64) -> Result<FolderRecord, DbError> {
         trouble: row.opt_text(7)?.map(str::to_owned),
         looked_at: row.opt_int(8)?,
         ready: row.int(9)? as u64,
+        watched: row.opt_text(10)?.map(str::to_owned),
     })
 }

@@ -180,7 +180,7 @@ async fn a_document_beside_a_file_says_what_it_asks_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn directories_say_customer_and_kind_and_a_file_that_says_its_own_is_refused() {
+async fn directories_say_customer_and_kind_and_rows_of_another_customer_are_rejected() {
     let folder = Folder::new(On::Sqlite).await;
     let path = folder.path("{customer}/{kind}");
     let section = section("users", &path, "", "kinds = [\"bulk-add-users\"]\nstray_after = \"0s\"");
@@ -193,11 +193,16 @@ async fn directories_say_customer_and_kind_and_a_file_that_says_its_own_is_refus
     };
     put("A-1/bulk-add-users/mine.csv", without_customer("ada"));
     put("A-1/bulk-add-users/theirs.csv", users(&["ada"]).replace("A-1", "B-2"));
+    // By another of its names.
+    put(
+        "A-1/bulk-add-users/named.csv",
+        users(&["bob"]).replace("A-1,", "ALPHA.onmicrosoft.com,"),
+    );
     put("A-l/bulk-add-users/unknown.csv", without_customer("ada"));
     put("A-1/bulk-ad-users/kind.csv", users(&["ada"]));
     put("A-1/stray.csv", users(&["ada"]));
     folder.drain();
-    assert_eq!(folder.stems("done"), ["mine"]);
+    assert_eq!(folder.stems("done"), ["mine", "named"]);
     assert_eq!(folder.stems("failed"), ["kind", "stray", "theirs", "unknown"]);
     let reasons = |stem: &str| read(folder.of("failed", stem).join("reasons.txt"));
     assert!(
@@ -207,10 +212,35 @@ async fn directories_say_customer_and_kind_and_a_file_that_says_its_own_is_refus
     );
     assert!(reasons("unknown").contains("A-l"), "{}", reasons("unknown"));
     assert!(
-        reasons("theirs").contains("this column is fixed"),
+        reasons("theirs").contains("theirs.csv:2: column 1 customer")
+            && reasons("theirs").contains("of customer `A-1`"),
         "{}",
         reasons("theirs")
     );
+}
+
+/// Case 42: in a folder of one customer, rows that name another one are rejected, and the others are done.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_another_customer_do_not_pass_a_folder_of_one() {
+    let folder = Folder::with(On::Sqlite, "customer = \"A-1\"\nskip_invalid = true").await;
+    folder.set_up();
+    let text = "customer,user_principal_name,first_name,last_name\nA-1,a@alpha.onmicrosoft.com,A,A\n,b@alpha.onmicrosoft.com,B,B\n\
+        B-2,c@beta.onmicrosoft.com,C,C\nNobody,d@alpha.onmicrosoft.com,D,D\nalpha.onmicrosoft.com,e@alpha.onmicrosoft.com,E,E\n";
+    folder.drop("users.csv", text);
+    folder.drain();
+    folder.is_clear();
+    let receipt = folder.receipt("done", "users");
+    assert_eq!(
+        (&receipt["counts"]["applied"], &receipt["counts"]["rejected"]),
+        (&3.into(), &2.into()),
+        "{receipt}"
+    );
+    let results = read(folder.of("done", "users").join("results.csv"));
+    assert_eq!(results.matches("other-customer").count(), 2, "{results}");
+    let ledger = folder.place.ledger().await;
+    let sql = "SELECT COUNT(*) FROM users u JOIN customers c ON c.id = u.customer WHERE c.external_id = 'A-1'";
+    let row = ledger.db().read(|tx| tx.query_first(sql, &[])).await.expect("asked");
+    assert_eq!(row.expect("a row").int(0).expect("a number"), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
