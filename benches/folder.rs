@@ -61,7 +61,11 @@ fn main() {
             .cloned()
     };
     let number = |name: &str, default: usize| after(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (files, rounds, many) = (number("--files", 10_000), number("--rounds", 3), number("--many", 100_000));
+    let (files, rounds, many) = (
+        number("--files", 10_000),
+        number("--rounds", 3),
+        number("--many", 100_000),
+    );
     let only = after("--only").unwrap_or_default();
     let wanted = |name: &str| only.is_empty() || only == name;
     tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -185,7 +189,10 @@ impl Dropping {
 
     fn configure(&self, more: &str) {
         let path = self.path("drop");
-        let text = format!("[folders.bench]\npath = \"{}\"\nkind = \"update-account\"\n{more}", path.display());
+        let text = format!(
+            "[folders.bench]\npath = \"{}\"\nkind = \"update-account\"\n{more}",
+            path.display()
+        );
         std::fs::write(self.path("tenantry.toml"), text).unwrap();
     }
 
@@ -209,7 +216,8 @@ impl Dropping {
             let mut pipe = redis::pipe();
             for number in some {
                 let (customer, phone) = row(*number);
-                let job = serde_json::json!({ "kind": "update-account", "rows": [{ "customer": customer, "phone": phone }] });
+                let job =
+                    serde_json::json!({ "kind": "update-account", "rows": [{ "customer": customer, "phone": phone }] });
                 pipe.cmd("XADD")
                     .arg(format!("{}:inbox", self.prefix))
                     .arg(&["*", "job", &job.to_string()])

@@ -6,6 +6,7 @@
 
 mod beside;
 mod not_applied;
+mod small;
 mod told;
 mod trial;
 
@@ -29,6 +30,7 @@ use told::{ChunkTold, RowDetails};
 
 pub(crate) use beside::{Beside, write_beside};
 pub(crate) use not_applied::{NotApplied, not_applied};
+pub(crate) use small::SmallResults;
 pub(crate) use trial::try_dir;
 
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.

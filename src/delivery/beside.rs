@@ -26,7 +26,7 @@ pub(crate) struct Beside<'b> {
 }
 
 impl Beside<'_> {
-    fn names(&self, job: &Job, form: Form) -> Files<'_> {
+    pub(super) fn names(&self, job: &Job, form: Form) -> Files<'_> {
         let usual = Files::usual(self.dir, form);
         let end = usual.rejects.clone();
         let named = Files {

@@ -43,6 +43,24 @@ impl RowDetails {
 }
 
 impl ChunkTold {
+    /// Of the only chunks of some jobs.
+    pub(super) async fn of_all(ledger: &Ledger, all: &[(&Job, &ChunkRows)]) -> Result<Vec<Self>, DbError> {
+        let mut told = Vec::with_capacity(all.len());
+        for (job, _) in all {
+            told.push(RowDetails::of(ledger, job).await?);
+        }
+        let known = told.iter().zip(all);
+        let known: Vec<_> = known
+            .filter_map(|(told, (_, rows))| Some((told.subjects.as_ref()?, rows.block())))
+            .collect();
+        let mut about = Subjects::about_all(ledger, &known).await?.into_iter();
+        let all = told.into_iter().map(|told| {
+            let about = told.subjects.as_ref().and_then(|_| about.next());
+            Self { told, about }
+        });
+        Ok(all.collect())
+    }
+
     pub(super) fn job(&self) -> JobId {
         self.told.job.id
     }

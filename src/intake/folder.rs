@@ -32,11 +32,12 @@
 //! - `observe`, `watch`: all of these together, in step 0; `wait`, `explain`: why a file is not taken yet
 //! - `sidecar`: what a file asks for
 //! - `layout`: where things lie, and whose folder it is
-//! - `claim`, `left`: steps 1 to 3, and how they are done where files stay where they are
+//! - `disk`: what is asked of the file system
+//! - `ready`, `claim`, `left`: steps 1 to 3, and how they are done where files stay where they are
 //! - `unsettled`: files that turn out not to be whole after step 3
 //! - `admit`, `reasons`, `corrects`: steps 4 to 5'
 //! - `planned`: what a folder does in their place that only plans
-//! - `ending`, `waiting`, `redacted`: steps 6 to 9
+//! - `ending`, `ended`, `together`, `waiting`, `redacted`: steps 6 to 9
 //! - `publish`, `copy`: steps 10 to 12; `keep`: what lies in `done` for long enough is removed
 //! - `recover`: what the next holder does
 //! - `serve`: the loop around all that
@@ -47,7 +48,9 @@ mod claim;
 pub(super) mod complete;
 mod copy;
 mod corrects;
+mod disk;
 mod doorbell;
+mod ended;
 mod ending;
 mod explain;
 pub(super) mod filesystem;
@@ -59,6 +62,7 @@ mod observe;
 mod planned;
 mod probe;
 mod publish;
+mod ready;
 mod reasons;
 mod recover;
 mod redacted;
@@ -67,6 +71,7 @@ pub(super) mod scan;
 mod serve;
 pub(super) mod settle;
 mod sidecar;
+mod together;
 mod unsettled;
 mod wait;
 mod waiting;

@@ -34,12 +34,34 @@ struct Of {
 /// Tells whom rows are about whose customers have been looked up.
 pub(crate) struct About {
     of: Arc<Of>,
-    names: Box<dyn Names>,
+    names: Arc<dyn Names>,
 }
 
 /// What a store called those whom rows name.
 #[derive(Default)]
 struct KeptNames(BTreeMap<NameKey, StoreName>);
+
+/// What rows name, each once.
+#[derive(Default)]
+struct Wanted {
+    customers: BTreeSet<String>,
+    subscriptions: BTreeSet<String>,
+}
+
+impl Wanted {
+    async fn look_up(self, ledger: &Ledger) -> Result<Customers, DbError> {
+        if self.customers.is_empty() {
+            return Ok(Customers::default());
+        }
+        let read = ledger.db().read(move |tx| {
+            let mut customers = Customers::default();
+            customers.learn_named(tx, self.customers.iter().map(String::as_str))?;
+            customers.learn_products(tx, self.subscriptions.iter().map(String::as_str))?;
+            Ok(customers)
+        });
+        read.await
+    }
+}
 
 /// Tells of the rows of one of its chunks.
 pub(crate) struct ChunkSubjects {
@@ -79,15 +101,36 @@ impl Subjects {
     /// Looks up the customers and subscriptions of some rows.
     pub(crate) async fn about<'b>(&self, rows: impl Iterator<Item = RowView<'b>>) -> Result<About, DbError> {
         let of = self.0.clone();
-        let names: Box<dyn Names> = match &of.store {
-            None => Box::new(of.customers_named(rows).await?),
+        let names: Arc<dyn Names> = match &of.store {
+            None => Arc::new(of.customers_named(rows).await?),
             Some(store) => {
                 let keys: BTreeSet<NameKey> = rows.filter_map(|row| of.key(&row)).collect();
                 let kept = of.ledger.kept_names(store, keys.into_iter().collect()).await?;
-                Box::new(KeptNames(kept))
+                Arc::new(KeptNames(kept))
             }
         };
         Ok(About { of, names })
+    }
+
+    /// Looks up the customers and subscriptions of all rows of some jobs of one ledger, those of its own database together.
+    pub(crate) async fn about_all(ledger: &Ledger, all: &[(&Self, &Block)]) -> Result<Vec<About>, DbError> {
+        let mut wanted = Wanted::default();
+        for (subjects, block) in all.iter().filter(|(subjects, _)| subjects.0.store.is_none()) {
+            subjects.0.note(block.rows(), &mut wanted);
+        }
+        let customers: Arc<dyn Names> = Arc::new(wanted.look_up(ledger).await?);
+        let mut about = Vec::with_capacity(all.len());
+        for (subjects, block) in all {
+            about.push(if subjects.0.store.is_none() {
+                About {
+                    of: subjects.0.clone(),
+                    names: customers.clone(),
+                }
+            } else {
+                subjects.about(block.rows()).await?
+            });
+        }
+        Ok(about)
     }
 
     /// The rows of a chunk, with the customers of those that are wanted. `None` once they are no longer kept.
@@ -151,26 +194,22 @@ fn note(row: &RowView<'_>, column: Option<usize>, noted: &mut BTreeSet<String>) 
 impl Of {
     /// The customers of the ledger's own database that rows name, with the products of their subscriptions.
     async fn customers_named<'b>(&self, rows: impl Iterator<Item = RowView<'b>>) -> Result<Customers, DbError> {
-        let mut named: BTreeSet<String> = self.customer.iter().cloned().collect();
-        let mut subscriptions = BTreeSet::new();
+        let mut wanted = Wanted::default();
+        self.note(rows, &mut wanted);
+        wanted.look_up(&self.ledger).await
+    }
+
+    /// Adds what rows name.
+    fn note<'b>(&self, rows: impl Iterator<Item = RowView<'b>>, wanted: &mut Wanted) {
+        wanted.customers.extend(self.customer.iter().cloned());
         let customer = self.column("customer").filter(|_| self.customer.is_none());
         let subscription = self.column("subscription_id");
         if customer.is_some() || subscription.is_some() {
             for row in rows {
-                note(&row, customer, &mut named);
-                note(&row, subscription, &mut subscriptions);
+                note(&row, customer, &mut wanted.customers);
+                note(&row, subscription, &mut wanted.subscriptions);
             }
         }
-        if named.is_empty() {
-            return Ok(Customers::default());
-        }
-        let read = self.ledger.db().read(move |tx| {
-            let mut customers = Customers::default();
-            customers.learn_named(tx, named.iter().map(String::as_str))?;
-            customers.learn_products(tx, subscriptions.iter().map(String::as_str))?;
-            Ok(customers)
-        });
-        read.await
     }
 
     /// Under what it is kept whom a row names.

@@ -172,6 +172,66 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// All rows of ended jobs of one chunk, with everything that was made besides results: nothing. `None` of any other job, and of one
+    /// whose rows are no longer kept. The caller sees to it that there are few rows.
+    pub async fn small_rows(&self, jobs: &[Job]) -> Result<Vec<Option<ChunkRows>>, DbError> {
+        let installation = self.installation;
+        let jobs: Vec<Option<(i64, i64, bool)>> = jobs
+            .iter()
+            .map(|job| {
+                let is_plain = job.finished_at.is_some() && job.retry_of.is_none() && job.undo_of.is_none();
+                let creates = || tenantry_jobs::find(&job.kind).is_ok_and(|kind| kind.policy().creates.is_some());
+                (is_plain && job.files.is_empty()).then(|| (job.seq, job.input, creates()))
+            })
+            .collect();
+        self.db
+            .read(move |tx| {
+                let plain: Vec<(i64, i64, bool)> = jobs.iter().flatten().copied().collect();
+                if plain.is_empty() {
+                    return Ok(jobs.iter().map(|_| None).collect());
+                }
+                let seqs: Vec<Vec<Value>> = plain.iter().map(|(seq, ..)| vec![(*seq).into()]).collect();
+                let chunks = tx.query_each(
+                    "SELECT state, message FROM chunks WHERE job = $1 ORDER BY chunk LIMIT 2",
+                    &seqs,
+                )?;
+                let sealed = tx.query_each("SELECT 1 FROM sealed_passwords WHERE job = $1 LIMIT 1", &seqs)?;
+                let outcomes = tx.query_each(
+                    "SELECT row, outcome, code, message, target, columns FROM row_outcomes WHERE job = $1",
+                    &seqs,
+                )?;
+                let places: Vec<(i64, i64)> = plain.iter().map(|(_, input, _)| (*input, 0)).collect();
+                let blocks = load_blocks(tx, &places)?;
+                let mut found = Vec::with_capacity(plain.len());
+                for ((((job, chunks), sealed), outcomes), block) in
+                    plain.iter().zip(chunks).zip(sealed).zip(outcomes).zip(blocks)
+                {
+                    let (seq, _, creates) = *job;
+                    let ([chunk], [], Some(block)) = (chunks.as_slice(), sealed.as_slice(), block) else {
+                        found.push(None);
+                        continue;
+                    };
+                    found.push(Some(ChunkRows {
+                        selected: None,
+                        recorded: outcomes.iter().map(recorded_one).collect::<Result<_, _>>()?,
+                        waiting: HashMap::new(),
+                        made: creates.then_some((installation, seq)),
+                        state: ChunkState::parse(chunk.text(0)?)?,
+                        message: chunk.text_or_empty(1)?.to_owned(),
+                        block,
+                    }));
+                }
+                let mut found = found.into_iter();
+                Ok(jobs
+                    .iter()
+                    .map(|job| job.and_then(|_| found.next().flatten()))
+                    .collect())
+            })
+            .await
+    }
+}
+
 /// Reads one block of the spool.
 pub fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Option<Block>, DbError> {
     Ok(load_blocks(tx, &[(input, block)])?.pop().flatten())
@@ -207,20 +267,21 @@ fn recorded(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<
         "SELECT row, outcome, code, message, target, columns FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
-    let record = |row: &Row| {
-        let number = row.int(0)? as u64;
-        let record = RowRecord {
-            row: number,
-            line: 0,
-            outcome: Some(Outcome::parse(row.text(1)?)?),
-            code: row.text_or_empty(2)?.to_owned(),
-            message: row.text_or_empty(3)?.to_owned(),
-            id: row.text_or_empty(4)?.to_owned(),
-            columns: columns(row.text_or_empty(5)?),
-        };
-        Ok((number, record))
+    found.iter().map(recorded_one).collect()
+}
+
+fn recorded_one(row: &Row) -> Result<(u64, RowRecord), DbError> {
+    let number = row.int(0)? as u64;
+    let record = RowRecord {
+        row: number,
+        line: 0,
+        outcome: Some(Outcome::parse(row.text(1)?)?),
+        code: row.text_or_empty(2)?.to_owned(),
+        message: row.text_or_empty(3)?.to_owned(),
+        id: row.text_or_empty(4)?.to_owned(),
+        columns: columns(row.text_or_empty(5)?),
     };
-    found.iter().map(record).collect()
+    Ok((number, record))
 }
 
 fn waiting(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u64, (String, String)>, DbError> {

@@ -13,19 +13,20 @@ use std::path::Path;
 
 use super::complete::{FileContent, Incomplete, is_incomplete, look_into};
 use super::corrects;
+use super::layout::file_at;
 use super::layout::{self, is_same};
 use super::planned::{self, PlannedFile};
-use super::publish::{self, Leaving, Shelf, file_at};
+use super::publish::{self, Leaving, Shelf};
 use super::reasons;
 use super::scan::open;
 use super::sidecar::FileRequest;
 use super::waiting::BesideFile;
-use super::{Desk, FolderError, blocking, last_of, stem_and};
+use super::{Desk, FolderError, FolderRules, blocking, last_of, stem_and};
 use crate::failpoint;
 use crate::input::{InputOptions, code};
 use crate::intake::reasons::RefusedFile;
 use crate::ledger::audit::{Action, AuditEntry};
-use crate::ledger::drops::{DropChange, DropState, DroppedFile, JobOrigin};
+use crate::ledger::drops::{DropChange, DropState, DroppedFile};
 use crate::ledger::{Actor, Origin, OriginIntake, Via};
 use crate::plan::{FaultLog, PlanError, RowFault, RowSource};
 use crate::service::{ServiceError, SubmitRequest};
@@ -74,13 +75,21 @@ pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitt
     let mut admitted = Admitted::default();
     let (mut drops, mut requests) = (Vec::new(), Vec::new());
     let (mut refused, mut planned) = (Vec::new(), Vec::new());
-    for drop in taken {
+    let rules = desk.rules.clone();
+    let examined = blocking(move || {
+        let examined = taken.into_iter().map(|drop| {
+            let examined = examine(&rules, &drop);
+            (drop, examined)
+        });
+        examined.collect::<Vec<_>>()
+    });
+    for (drop, examined) in examined.await? {
         // One that waits keeps those behind it waiting, for they are carried out in order.
         if admitted.trouble.is_some() {
             admitted.later.push(drop);
             continue;
         }
-        match judge(desk, &drop).await? {
+        match judge(desk, &drop, examined).await? {
             Judged::Fit(request, _) if desk.rules.config.only_plan => {
                 let judged = match planned::plan_file(desk, &drop, *request).await? {
                     Ok(PlannedFile::Sound(leaving)) => {
@@ -167,61 +176,89 @@ fn of_error(error: ServiceError, drop: &DroppedFile) -> Result<Judged, FolderErr
     judged.map_err(|error| FolderError::Trouble(format!("the faults of {} cannot be kept: {error}", drop.name)))
 }
 
-async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
-    let path = file_at(&desk.layout, drop);
-    let file = path.clone();
-    let found = blocking(move || look_at(&file)).await?;
-    let metadata = match found {
-        Ok(Ok(metadata)) => metadata,
-        Ok(Err(judged)) => return Ok(judged),
+/// What a look at a file comes to, before the ledger is asked.
+enum Examined {
+    Judged(Judged),
+    Asks(Box<FileAsks>),
+}
+
+/// What a file asks for, and what it says of itself.
+struct FileAsks {
+    request: FileRequest,
+    bytes: u64,
+    /// The hash of its content, where one of the same is refused.
+    sha256: Option<String>,
+    /// The job whose rejected rows it brings back, as it says.
+    corrects: Option<String>,
+}
+
+/// Looks at a file that was taken.
+fn examine(rules: &FolderRules, drop: &DroppedFile) -> Examined {
+    examined(rules, drop).unwrap_or_else(Examined::Judged)
+}
+
+fn examined(rules: &FolderRules, drop: &DroppedFile) -> Result<Examined, Judged> {
+    let path = file_at(&rules.layout, drop);
+    let later = |error: io::Error| Judged::Later(format!("{}: {error}", path.display()));
+    let metadata = match look_at(&path) {
+        Ok(looked) => looked?,
+        // One that stays where it is may be none that was copied.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // One that stays where it is may be none that was copied.
-            return Ok(not_copied(desk, drop).map_or(Judged::Gone, Judged::Refused));
+            return Err(not_copied(rules, drop).map_or(Judged::Gone, Judged::Refused));
         }
-        Err(error) => return Ok(Judged::Later(format!("{}: {error}", path.display()))),
+        Err(error) => return Err(later(error)),
     };
     if !is_same(&layout::seen(&metadata), &drop.seen) {
-        return Ok(Judged::Unsettled("changed after it had settled".to_owned()));
+        return Err(Judged::Unsettled("changed after it had settled".to_owned()));
     }
-    if let Some(refused) = no_input(desk, &path) {
-        return Ok(Judged::Refused(refused));
+    if let Some(refused) = no_input(rules, &path) {
+        return Err(Judged::Refused(refused));
     }
-    let (rules, lies) = (desk.rules.clone(), path.clone());
-    let (dropped, owner) = (drop.file.clone(), drop.owner.clone());
-    let asked = blocking(move || rules.asked(Path::new(OsStr::from_bytes(&dropped)), &lies, owner.as_deref())).await?;
+    let asked = rules.asked(Path::new(OsStr::from_bytes(&drop.file)), &path, drop.owner.as_deref());
+    let beside = |error: io::Error| Judged::Later(format!("what lies beside {}: {error}", path.display()));
+    let request = asked
+        .map_err(beside)?
+        .map_err(|reasons| Judged::Refused(RefusedFile::Because(reasons)))?;
+    let is_hashed = rules.refuses_repeated(request.kind);
+    let sha256 = is_hashed.then(|| corrects::sha256(&path)).transpose().map_err(later)?;
+    Ok(Examined::Asks(Box::new(FileAsks {
+        request,
+        bytes: metadata.len(),
+        sha256,
+        corrects: corrects::job_of(&path, &drop.name),
+    })))
+}
+
+/// Holds what a file says of itself against the ledger.
+async fn judge(desk: &Desk, drop: &DroppedFile, examined: Examined) -> Result<Judged, FolderError> {
+    let asks = match examined {
+        Examined::Judged(judged) => return Ok(judged),
+        Examined::Asks(asks) => *asks,
+    };
     let FileRequest {
         kind,
         parameters,
         ignore_not_kept,
         multiline_cells,
         idempotency_key,
-    } = match asked {
-        Ok(Ok(asked)) => asked,
-        Err(error) => return Ok(Judged::Later(format!("what lies beside {}: {error}", path.display()))),
-        Ok(Err(reasons)) => return Ok(Judged::Refused(RefusedFile::Because(reasons))),
-    };
-    if desk.rules.refuses_repeated(kind) {
-        let hashed = path.clone();
-        let Ok(sha256) = blocking(move || corrects::sha256(&hashed)).await? else {
-            return Ok(Judged::Later(format!("{} cannot be read", path.display())));
-        };
-        if let Some(first) = desk
+    } = asks.request;
+    let path = file_at(&desk.layout, drop);
+    if let Some(sha256) = asks.sha256
+        && let Some(first) = desk
             .service
             .ledger
             .same_content(&desk.hold.folder, &sha256, drop.seq)
             .await?
-            && let Some(job) = first.job
-        {
-            let what = format!(
-                "the same content was dropped before, as {}, and is job {job}; `{}` is not done twice",
-                first.name,
-                kind.kind()
-            );
-            return Ok(Judged::Refused(RefusedFile::because("repeated", what)));
-        }
+        && let Some(job) = first.job
+    {
+        let what = format!(
+            "the same content was dropped before, as {}, and is job {job}; `{}` is not done twice",
+            first.name,
+            kind.kind()
+        );
+        return Ok(Judged::Refused(RefusedFile::because("repeated", what)));
     }
-    let (read, name) = (path.clone(), drop.name.clone());
-    if let Some(job) = blocking(move || corrects::job_of(&read, &name)).await? {
+    if let Some(job) = asks.corrects {
         match desk.corrected(&job, kind).await? {
             Ok(Some(job)) => desk.service.ledger.drop_corrects(&desk.hold, drop.seq, job).await?,
             Ok(None) => {}
@@ -241,7 +278,7 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
                 multiline_cells,
                 ..InputOptions::default()
             },
-            bytes: Some(metadata.len()).filter(|bytes| *bytes <= SMALL && is_plain(&drop.name)),
+            bytes: Some(asks.bytes).filter(|bytes| *bytes <= SMALL && is_plain(&drop.name)),
         },
         idempotency_key,
         origin: Some(Origin {
@@ -263,22 +300,22 @@ async fn judge(desk: &Desk, drop: &DroppedFile) -> Result<Judged, FolderError> {
 }
 
 /// Why a file is refused whose name is none of those that are taken.
-fn no_input(desk: &Desk, path: &Path) -> Option<RefusedFile> {
-    let files = &desk.rules.config.files;
+fn no_input(rules: &FolderRules, path: &Path) -> Option<RefusedFile> {
+    let files = &rules.config.files;
     let is_input = files.fitting(path.file_name().unwrap_or_default()).is_some();
     let expected = || format!("expected a file called as one of {}", files.written().join(", "));
     (!is_input).then(|| RefusedFile::because("not-an-input", expected()))
 }
 
 /// Why what stays where it is was not copied, where it is something that is not.
-fn not_copied(desk: &Desk, drop: &DroppedFile) -> Option<RefusedFile> {
-    if !desk.rules.leaves {
+fn not_copied(rules: &FolderRules, drop: &DroppedFile) -> Option<RefusedFile> {
+    if !rules.leaves {
         return None;
     }
-    let path = desk.layout.inbox().join(OsStr::from_bytes(&drop.file));
+    let path = rules.layout.inbox().join(OsStr::from_bytes(&drop.file));
     let metadata = fs::symlink_metadata(&path).ok()?;
     if metadata.is_file() {
-        no_input(desk, &path)
+        no_input(rules, &path)
     } else {
         Some(no_file())
     }
@@ -317,7 +354,7 @@ async fn refuse(desk: &Desk, refused: Vec<(DroppedFile, RefusedFile)>) -> Result
             ..DropChange::to(drop.seq, DropState::Refused)
         });
         let end = last_of(&drop.id);
-        let (dir, origin, bom) = (desk.layout.path(&drop.place), desk.origin(&drop), desk.rules.bom);
+        let (dir, origin, bom) = (desk.layout.path(&drop.place), desk.rules.origin(&drop), desk.rules.bom);
         let stem = stem_and(&drop.name, &end);
         let told = drop.clone();
         blocking(move || {
@@ -373,17 +410,4 @@ pub(super) async fn resume_refused(desk: &Desk, refused: Vec<DroppedFile>) -> Re
         return Ok(());
     }
     send_refused(desk, leaving).await
-}
-
-impl Desk {
-    /// What a receipt says of where a job came from.
-    pub(super) fn origin(&self, drop: &DroppedFile) -> JobOrigin {
-        JobOrigin {
-            folder: self.rules.name.clone(),
-            file: drop.name.clone(),
-            drop: drop.id.clone(),
-            owner: drop.owner.clone(),
-            corrects: drop.corrects.clone(),
-        }
-    }
 }

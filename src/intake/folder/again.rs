@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::FolderRules;
-use super::claim::rename_new;
+use super::disk::rename_new;
 use super::layout::WORKING;
-use super::publish::file_at;
+use super::layout::file_at;
 use crate::ledger::drops::DroppedFile;
 
 /// Copies the file back. What is there under its name stays as it is, and is an error. Where the copy lies.

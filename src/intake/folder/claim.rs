@@ -10,26 +10,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::disk::{put_on_disk, rename_new};
 use super::layout::{FolderLayout, WORKING, sync_dir};
-use super::{Desk, FolderError, FolderRules, blocking, left, publish};
+use super::ready::ReadyFile;
+use super::{Desk, FolderError, FolderRules, blocking, left};
 use crate::failpoint;
-use crate::ledger::drops::{DropChange, DropState, DroppedFile, FileSeen, NewDrop};
+use crate::ledger::drops::{DropChange, DropState, DroppedFile, NewDrop};
 use crate::metrics::DropResult;
-
-/// A file in `in/` that is to be taken.
-#[derive(Debug, Clone)]
-pub(super) struct ReadyFile {
-    /// Its path below `in/`.
-    pub(super) file: PathBuf,
-    /// What people are shown.
-    pub(super) name: String,
-    /// As it was when it had settled.
-    pub(super) seen: FileSeen,
-    /// The name of its owner.
-    pub(super) owner: Option<String>,
-    /// What goes along with it, such as its marker: paths below `in/`.
-    pub(super) along: Vec<PathBuf>,
-}
 
 /// A file that could not be moved, and why.
 #[derive(Debug)]
@@ -125,7 +112,7 @@ pub(super) async fn move_in(desk: &Desk, moves: Vec<Move>) -> Result<Taking, Fol
         let synced = if rules.leaves {
             let dirs = moves.iter().map(|one| layout.path(&one.drop.place));
             let dirs: Vec<PathBuf> = dirs.filter(|dir| dir.is_dir()).collect();
-            publish::put_on_disk(&layout.root, &dirs)
+            put_on_disk(&layout.root, &dirs)
         } else {
             sync_dir(&layout.inbox())
         };
@@ -262,20 +249,5 @@ fn copy_one(layout: &FolderLayout, rules: &FolderRules, one: &Move, from: &Path,
                 _ => Moved::Stuck(error),
             }
         }
-    }
-}
-
-/// Renames, unless something has that name already.
-pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // A file system that cannot do that; the directory is this program's own.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            if fs::symlink_metadata(to).is_ok() {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            fs::rename(from, to)
-        }
-        done => Ok(done?),
     }
 }

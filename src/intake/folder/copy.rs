@@ -36,7 +36,7 @@ pub(super) fn across(from: &Path, to: &Path, id: &str) -> io::Result<()> {
         File::create(mark_of(&part, id))?.sync_all()?;
         File::open(&part)?.sync_all()?;
         failpoint::hit("drop-copied");
-        super::claim::rename_new(&part, to)?;
+        super::disk::rename_new(&part, to)?;
         File::open(parent)?.sync_all()?;
     }
     failpoint::hit("drop-copy-named");

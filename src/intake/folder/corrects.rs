@@ -8,24 +8,15 @@ use crate::input::{Input, InputLimits, InputOptions, Meter};
 use crate::receipt::JOB_COLUMN;
 
 /// How much of a text is looked through for the name of the column before all of the header is read.
-const HEAD: usize = 64 << 10;
+const HEAD: u64 = 64 << 10;
 
 /// The job that has rejected the rows of a file, if it is a file of rejected rows.
 pub(super) fn job_of(path: &Path, name: &str) -> Option<String> {
     if name.to_lowercase().ends_with(".csv") {
-        let mut head = vec![0; HEAD];
-        let mut file = File::open(path).ok()?;
-        let mut held = 0;
-        while held < HEAD {
-            match file.read(&mut head[held..]) {
-                Ok(0) => break,
-                Ok(read) => held += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return None,
-            }
-        }
+        let mut head = Vec::new();
+        File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
         // A header in UTF-16 has a NUL beside each letter.
-        let letters: Vec<u8> = head[..held].iter().copied().filter(|byte| *byte != 0).collect();
+        let letters: Vec<u8> = head.iter().copied().filter(|byte| *byte != 0).collect();
         memchr::memmem::find(&letters, JOB_COLUMN.as_bytes())?;
     }
     let mut input = Input::open_no_link(path, name, InputLimits::default(), &InputOptions::default()).ok()?;

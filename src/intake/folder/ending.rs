@@ -9,11 +9,13 @@ use std::io;
 
 use futures::StreamExt;
 
-use super::claim::rename_new;
-use super::layout::{self, WORKING, is_same};
-use super::publish::{self, Leaving, Shelf, file_at};
+use super::disk::rename_new;
+use super::ended::{Again, REMOVED, look_at, shelf};
+use super::layout::file_at;
+use super::layout::{self, WORKING};
+use super::publish::{self, Leaving, Shelf};
 use super::waiting::{self, BesideFile};
-use super::{Desk, FolderError, blocking, corrects, last_of, redacted, stem_and};
+use super::{Desk, FolderError, blocking, last_of, redacted, stem_and, together};
 use crate::delivery::{Beside, DeliveryError, write_beside};
 use crate::failpoint;
 use crate::ledger::drops::{DropState, DroppedFile, NewDrop};
@@ -39,14 +41,18 @@ pub(super) async fn end_some(desk: &Desk) -> Result<(bool, Vec<DroppedFile>), Fo
         .await
         .map_err(|error| FolderError::Trouble(error.to_string()))?;
     let jobs: HashMap<JobId, Job> = jobs.into_iter().flatten().map(|job| (job.id, job)).collect();
-    let mut leaving = Vec::with_capacity(drops.len());
+    let work = drops.into_iter().filter_map(|drop| {
+        // Two files may have one job.
+        let job = jobs.get(&drop.job?)?.clone();
+        Some((drop, job))
+    });
+    let (small, mut others): (Vec<_>, Vec<_>) = work.partition(|(_, job)| together::may_be(job));
+    let (mut leaving, left) = together::end_together(desk, small).await?;
+    others.extend(left);
     let mut changed = Vec::new();
     let mut fault = None;
     {
-        let work = drops.into_iter().filter_map(|drop| {
-            let job = jobs.get(&drop.job?)?;
-            Some(end_one(desk, drop, job))
-        });
+        let work = others.into_iter().map(|(drop, job)| end_one(desk, drop, job));
         let mut work = futures::stream::iter(work).buffered(AT_ONCE);
         while let Some(ended) = work.next().await {
             match ended {
@@ -74,7 +80,7 @@ pub(super) async fn end_some(desk: &Desk) -> Result<(bool, Vec<DroppedFile>), Fo
     }
 }
 
-async fn end_one(desk: &Desk, drop: DroppedFile, job: &Job) -> Result<(Leaving, Option<DroppedFile>), FolderError> {
+async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, Option<DroppedFile>), FolderError> {
     let dir = desk.layout.path(&drop.place);
     // Somebody may have removed all of it; what came of it is written all the same.
     let made = dir.clone();
@@ -90,7 +96,7 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: &Job) -> Result<(Leaving, 
         bom: desk.rules.bom,
     };
     if job.state == JobState::AwaitingApproval {
-        waiting::write(&desk.service.ledger, job, &written).await?;
+        waiting::write(&desk.service.ledger, &job, &written).await?;
         publish::set_modes(desk, &drop).await?;
         let leaving = Leaving {
             drop,
@@ -105,7 +111,7 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: &Job) -> Result<(Leaving, 
         Again::Same => None,
         Again::Gone if redacted::is_replaced(&file_at(&desk.layout, &drop)) => None,
         Again::Gone => {
-            notes.push("the file itself was removed before the job had ended; its rows were kept".to_owned());
+            notes.push(REMOVED.to_owned());
             None
         }
         Again::Changed(sha256) => {
@@ -121,7 +127,7 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: &Job) -> Result<(Leaving, 
         dir: &dir,
         file: &drop.name,
         stem: &stem,
-        origin: desk.origin(&drop),
+        origin: desk.rules.origin(&drop),
         notes,
     };
     // Boxed, as it is large and would be carried in every future around it.
@@ -149,55 +155,20 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: &Job) -> Result<(Leaving, 
         }
     }
     if late.is_none() {
-        redacted::redact(desk, job, &drop).await?;
+        redacted::redact(desk, &job, &drop).await?;
     }
     publish::set_modes(desk, &drop).await?;
-    let (to, reason) = shelf(job);
+    let (to, reason) = shelf(&job);
     let leaving = Leaving { drop, to, reason, end };
     Ok((leaving, late))
-}
-
-/// Where the file of an ended job belongs, and why there.
-fn shelf(job: &Job) -> (Shelf, Option<String>) {
-    let counts = &job.counts;
-    let nothing = counts.applied + counts.unchanged == 0 && counts.total > 0;
-    match job.state {
-        JobState::Cancelled => {
-            let why = job.message.clone().unwrap_or_else(|| "cancelled".to_owned());
-            (Shelf::Failed, Some(why))
-        }
-        _ if nothing => (Shelf::Failed, Some("no row was applied".to_owned())),
-        _ => (Shelf::Done, None),
-    }
-}
-
-/// What a second look at a file came to.
-enum Again {
-    Same,
-    Gone,
-    Changed(String),
 }
 
 async fn look_again(desk: &Desk, drop: &DroppedFile) -> Result<Again, FolderError> {
     let path = file_at(&desk.layout, drop);
     let (seen, known) = (drop.seen.clone(), drop.sha256.clone());
-    let looked = blocking(move || -> io::Result<Again> {
-        let metadata = fs::symlink_metadata(&path)?;
-        if is_same(&layout::seen(&metadata), &seen) {
-            return Ok(Again::Same);
-        }
-        let sha256 = corrects::sha256(&path)?;
-        Ok(if known.as_ref() == Some(&sha256) {
-            Again::Same
-        } else {
-            Again::Changed(sha256)
-        })
-    });
-    match looked.await? {
-        Ok(again) => Ok(again),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Again::Gone),
-        Err(error) => Err(FolderError::away(&file_at(&desk.layout, drop), &error)),
-    }
+    let looked = blocking(move || look_at(&path, &seen, known.as_deref()));
+    let looked = looked.await?;
+    looked.map_err(|error| FolderError::away(&file_at(&desk.layout, drop), &error))
 }
 
 /// Makes a file that was changed late one of its own: recorded first, then moved into a directory of its own.

@@ -7,8 +7,10 @@
 //! What the ledger records of places is relative: `working/ID-FENCE`, `waiting/STEM--JOB`, `done/DATE/STEM--JOB` and
 //! `failed/DATE/STEM--JOB`, so that any worker finds them wherever the folder is mounted on its machine.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +21,7 @@ use super::scan::look_of;
 use super::settle::FileLook;
 use crate::file::WholeFile;
 use crate::ledger::Ledger;
-use crate::ledger::drops::FileSeen;
+use crate::ledger::drops::{DroppedFile, FileSeen};
 
 /// The file that says whose folder it is.
 const MARKER: &str = ".tenantry";
@@ -200,6 +202,12 @@ pub(super) fn seen_as(look: &FileLook) -> FileSeen {
         modified: look.modified,
         file_id: Some(format!("{}:{}", look.id.0, look.id.1)),
     }
+}
+
+/// The file of a row where it lies now.
+pub(super) fn file_at(layout: &FolderLayout, drop: &DroppedFile) -> PathBuf {
+    let name = Path::new(OsStr::from_bytes(&drop.file)).file_name().unwrap_or_default();
+    layout.path(&drop.place).join(name)
 }
 
 /// Whether a file looks as it did. Numbers of files are compared where both are known to be of one file system.

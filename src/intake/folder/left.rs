@@ -8,16 +8,15 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::claim::{ReadyFile, rename_new};
+use super::disk::rename_new;
 use super::scan::{look_of, open};
-use super::{Desk, FolderError, FolderRules, blocking, corrects, layout};
+use super::{FolderRules, layout};
 use crate::failpoint;
 use crate::input::Meter;
-use crate::ledger::drops::{FileSeen, LeftFile};
+use crate::ledger::drops::FileSeen;
 
 /// A copy until all of it is there.
 const PART: &str = ".part";
@@ -25,39 +24,6 @@ const PART: &str = ".part";
 /// What a file is known by that looks like that.
 pub(super) fn key(seen: &FileSeen) -> String {
     format!("{}:{}", seen.size, seen.modified)
-}
-
-/// Those of the files that were not taken as they are now.
-pub(super) async fn untaken(desk: &Desk, ready: Vec<ReadyFile>) -> Result<Vec<ReadyFile>, FolderError> {
-    let ledger = &desk.service.ledger;
-    let files = ready.iter().map(|one| one.file.as_os_str().as_bytes().to_vec());
-    let known = ledger.left_files(&desk.hold.folder, files.collect()).await?;
-    let mut untaken = Vec::new();
-    for (one, known) in ready.into_iter().zip(known) {
-        let key = key(&one.seen);
-        match known {
-            Some(known) if known.key == key => {}
-            Some(LeftFile {
-                seq,
-                sha256: Some(before),
-                ..
-            }) if content_of(desk, &one).await?.is_some_and(|now| now == before) => {
-                ledger.left_file_touched(seq, key).await?;
-            }
-            _ => untaken.push(one),
-        }
-    }
-    Ok(untaken)
-}
-
-/// The hash of what is in a file, if it can be read.
-async fn content_of(desk: &Desk, one: &ReadyFile) -> Result<Option<String>, FolderError> {
-    let path = desk.layout.inbox().join(&one.file);
-    let hashed = blocking(move || {
-        let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
-        is_file.then(|| corrects::sha256(&path).ok()).flatten()
-    });
-    hashed.await
 }
 
 /// Whether what lies there is copied: a file, and one of those that are taken.
@@ -165,6 +131,7 @@ pub(super) fn is_spare_copy(inbox: &Path, dir: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::corrects;
     use super::*;
 
     #[test]

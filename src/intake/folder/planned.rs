@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::publish::{Leaving, Shelf, file_at};
-use super::reasons::RefusedFile;
+use super::layout::file_at;
+use super::publish::{Leaving, Shelf};
 use super::waiting::{self, BesideFile, PLAN_HEAD};
 use super::{Desk, FolderError, last_of, publish, redacted, stem_and};
 use crate::file::WholeFile;
+use crate::intake::reasons::RefusedFile;
 use crate::ledger::Parameters;
 use crate::ledger::drops::DroppedFile;
 use crate::plan::document::{Document, Head, Tail, View};
@@ -91,7 +92,7 @@ pub(super) async fn plan_file(
         return Ok(Ok(PlannedFile::Refused(RefusedFile::Faults(Box::new(faults)))));
     }
     let mut receipt = told;
-    receipt["origin"] = json!(desk.origin(drop));
+    receipt["origin"] = json!(desk.rules.origin(drop));
     write_json(&dir, &names.receipt, &receipt, Durable::Now).map_err(|error| fault(error.error))?;
     publish::set_modes(desk, drop).await?;
     Ok(Ok(PlannedFile::Sound(Box::new(Leaving {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::claim::rename_new;
+use super::disk::rename_new;
 use super::layout::{WORKING, seen, sync_dir};
 use super::{FolderError, FolderRules};
 use crate::ledger::Ledger;

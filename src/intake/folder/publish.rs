@@ -6,22 +6,19 @@
 //! finds it gone looks there. Nothing is ever overwritten: a name that is taken gets a number.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::layout::{DONE, FAILED, FolderLayout, WAITING, sync_dir};
+use super::disk::{put_on_disk, rename_new};
+use super::layout::{DONE, FAILED, FolderLayout, WAITING, file_at, sync_dir};
 use super::{Desk, FolderError, blocking, copy, redacted};
 use crate::failpoint;
 use crate::ledger::audit::AuditEntry;
 use crate::ledger::drops::{DropChange, DropState, DroppedFile};
 use crate::metrics::DropResult;
 
-/// Directories that are put on disk one by one.
-const FEW: usize = 4;
 /// Names tried for a directory.
 const MOST_NAMES: usize = 1_000;
 
@@ -228,7 +225,7 @@ fn move_one(from: &Path, to: &Path, drop: &DroppedFile) -> io::Result<()> {
             Err(_) => fs::create_dir(to),
         };
     }
-    match super::claim::rename_new(from, to) {
+    match rename_new(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy::across(from, to, &drop.id),
         moved => moved,
     }
@@ -251,47 +248,13 @@ pub(super) async fn sync(desk: &Desk, leaving: &[Leaving]) -> Result<(), FolderE
     synced.await?.map_err(|error| FolderError::io(&desk.layout.root, error))
 }
 
-/// As [`sync`], of these directories of the folder there.
-pub(super) fn put_on_disk(root: &Path, dirs: &[PathBuf]) -> io::Result<()> {
-    if dirs.len() > FEW && sync_all(root).is_ok() {
-        return Ok(());
-    }
-    dirs.iter().try_for_each(|dir| sync_one(dir))
-}
-
-#[cfg(target_os = "linux")]
-fn sync_all(root: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(fs::File::open(root)?)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sync_all(_: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-fn sync_one(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::File::open(entry.path())?.sync_all()?;
-        }
-    }
-    sync_dir(dir)
-}
-
-/// The file of a row where it lies now.
-pub(super) fn file_at(layout: &FolderLayout, drop: &DroppedFile) -> PathBuf {
-    let name = Path::new(OsStr::from_bytes(&drop.file)).file_name().unwrap_or_default();
-    layout.path(&drop.place).join(name)
-}
-
 /// The UTC day of a time, as directories are called.
 fn day(millis: i64) -> String {
     crate::moment::rfc3339(millis).chars().take(10).collect()
 }
 
 /// Gives what was written into a directory the mode that the folder's readers need, whatever this process' mask is.
-fn modes(dir: &Path, mode: u32, file: &str) -> io::Result<()> {
+pub(super) fn modes(dir: &Path, mode: u32, file: &str) -> io::Result<()> {
     let readable = (mode & 0o444) >> 2;
     let own = fs::metadata(dir)?;
     let special = own.permissions().mode() & 0o7000;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::layout;
-use super::publish::file_at;
+use super::layout::file_at;
 use super::{Desk, FolderError, blocking};
 use crate::failpoint;
 use crate::file::WholeFile;
@@ -57,18 +57,21 @@ pub(super) fn is_replaced(path: &Path) -> bool {
     copy_of(path).exists() || written(path).exists()
 }
 
+/// Whether the file of a job has a column of secrets.
+pub(super) fn has_secrets(job: &Job) -> bool {
+    let cells: Vec<&str> = job.header.iter().map(String::as_str).collect();
+    let kind = tenantry_jobs::find(&job.kind).ok();
+    let read = kind.map(|kind| CustomerColumn::of(&job.parameters).recognise(kind, &cells));
+    matches!(read, Some(Ok(mapping)) if !mapping.secret.is_empty())
+}
+
 /// Replaces a file that has a column of secrets by one with the same rows as they were kept.
 pub(super) async fn redact(desk: &Desk, job: &Job, drop: &DroppedFile) -> Result<(), FolderError> {
     let path = file_at(&desk.layout, drop);
-    let Ok(kind) = tenantry_jobs::find(&job.kind) else {
-        return Ok(());
-    };
-    let cells: Vec<&str> = job.header.iter().map(String::as_str).collect();
-    let read = CustomerColumn::of(&job.parameters).recognise(kind, &cells);
-    let has_secrets = read.is_ok_and(|mapping| !mapping.secret.is_empty());
-    if !has_secrets || !path.exists() {
+    if !has_secrets(job) || !path.exists() {
         return Ok(());
     }
+    let cells = job.header.iter().map(String::as_str);
     let fault = |error: io::Error| FolderError::io(&path, error);
     let written = written(&path);
     let out = WholeFile::create(&written).map_err(fault)?;

@@ -14,6 +14,7 @@ use crate::config::{AfterTaken, Approve, Complete, FolderConfig, FolderSubmitter
 use crate::intake::Reason;
 use crate::intake::reasons::RefusedFile;
 use crate::ledger::JobLookup;
+use crate::ledger::drops::{DroppedFile, JobOrigin};
 
 /// What a folder is held to.
 pub(crate) struct FolderRules {
@@ -71,6 +72,17 @@ impl FolderRules {
             (FolderSubmitter::Owner, Some(owner)) => owner.to_owned(),
             (FolderSubmitter::Named(name), _) => name.clone(),
             (FolderSubmitter::Folder | FolderSubmitter::Owner, _) => format!("drop:{}", self.name),
+        }
+    }
+
+    /// What a receipt says of where a job came from.
+    pub(super) fn origin(&self, drop: &DroppedFile) -> JobOrigin {
+        JobOrigin {
+            folder: self.name.clone(),
+            file: drop.name.clone(),
+            drop: drop.id.clone(),
+            owner: drop.owner.clone(),
+            corrects: drop.corrects.clone(),
         }
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::claim;
 use super::unsettled::Unsettled;
 use super::watch::Watch;
-use super::{Desk, FolderError, FolderRules, admit, ending, keep, left, recover};
+use super::{Desk, FolderError, FolderRules, admit, ending, keep, ready, recover};
 use crate::backoff::Backoff;
 use crate::config::FolderConfig;
 use crate::ledger::drops::{DroppedFile, FolderHold, FolderLook};
@@ -349,7 +349,7 @@ impl<'d> Round<'d> {
             return Ok(false);
         }
         let ready = if desk.rules.leaves {
-            left::untaken(desk, ready).await?
+            ready::untaken(desk, ready).await?
         } else {
             ready
         };

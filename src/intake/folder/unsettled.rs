@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::layout;
-use super::publish::file_at;
+use super::layout::file_at;
 use super::{Desk, FolderError, blocking};
 use crate::ledger::drops::{DropChange, DropState, DroppedFile, FileSeen};
 

@@ -1,17 +1,18 @@
 //! Looking into a folder while it is served: when the doorbell rings, when something has had the time to settle, and every so often
 //! in any case, at the pace that its size allows, away from what does not wait for disks.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::claim::ReadyFile;
 use super::doorbell::Doorbell;
 use super::filesystem::FileSystem;
 use super::layout::{owner, seen_as};
 use super::observe::Observer;
+use super::ready::ReadyFile;
 use super::{Desk, FolderError, FolderRules, blocking, names};
 
 /// What is seen of one folder.
@@ -147,6 +148,9 @@ impl Watch {
         })
         .await?;
         self.observer = Some(observer);
+        // Most are of one or two.
+        let mut owners: HashMap<u32, String> = HashMap::new();
+        let mut owner = |number: u32| owners.entry(number).or_insert_with(|| owner(number)).clone();
         let ready = ready.into_iter().map(|one| ReadyFile {
             name: names::shown(one.file.file_name().unwrap_or_default()),
             seen: seen_as(&one.look),

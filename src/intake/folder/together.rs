@@ -1,0 +1,116 @@
+//! Steps 8 and 9 for many files of few rows: looked at, read from the ledger and written together, as each by itself would cost as
+//! much as a large one. What is not plain about one of them is left to be dealt with by itself.
+
+use std::fs;
+use std::sync::Arc;
+
+use super::ended::{Again, REMOVED, look_at, shelf};
+use super::layout::file_at;
+use super::publish::{Leaving, Shelf, modes};
+use super::{Desk, FolderError, FolderRules, blocking, last_of, redacted, stem_and};
+use crate::delivery::{Beside, SmallResults};
+use crate::ledger::Job;
+use crate::ledger::drops::DroppedFile;
+use crate::receipt::Form;
+
+/// Files written by one thread in a row, and how many threads there are.
+const IN_A_ROW: usize = 64;
+const AT_ONCE: usize = 2;
+
+/// Files with their jobs.
+type Files = Vec<(DroppedFile, Job)>;
+
+/// Whether a job may be one of those; the ledger knows more.
+pub(super) fn may_be(job: &Job) -> bool {
+    job.finished_at.is_some() && !redacted::has_secrets(job)
+}
+
+/// A file with what its job came to.
+struct Ended {
+    drop: DroppedFile,
+    job: Job,
+    results: Option<SmallResults>,
+}
+
+/// Writes what came of these files beside them. Those that are to leave, and those that are left.
+pub(super) async fn end_together(desk: &Desk, files: Files) -> Result<(Vec<Leaving>, Files), FolderError> {
+    let (drops, jobs): (Vec<DroppedFile>, Vec<Job>) = files.into_iter().unzip();
+    let results = SmallResults::load(&desk.service.ledger, &jobs).await?;
+    let mut ended = drops
+        .into_iter()
+        .zip(jobs)
+        .zip(results)
+        .map(|((drop, job), results)| Ended { drop, job, results });
+    let (mut leaving, mut others) = (Vec::new(), Vec::new());
+    loop {
+        let portions: Vec<Vec<Ended>> = (0..AT_ONCE).map(|_| ended.by_ref().take(IN_A_ROW).collect()).collect();
+        if portions[0].is_empty() {
+            return Ok((leaving, others));
+        }
+        let written = portions.into_iter().map(|portion| {
+            let writer = Writer::of(desk);
+            blocking(move || portion.into_iter().map(|one| writer.write(one)).collect::<Vec<_>>())
+        });
+        for written in futures::future::join_all(written).await {
+            for written in written? {
+                match written {
+                    Ok(one) => leaving.push(one),
+                    Err(one) => others.push((one.drop, one.job)),
+                }
+            }
+        }
+    }
+}
+
+/// What writing takes, away from what does not wait for disks.
+struct Writer {
+    rules: Arc<FolderRules>,
+    form: Form,
+}
+
+impl Writer {
+    fn of(desk: &Desk) -> Self {
+        Self {
+            rules: desk.rules.clone(),
+            form: desk.service.settings.form,
+        }
+    }
+
+    /// Writes what came of one. What cannot be is tried again by itself, which tells why.
+    fn write(&self, ended: Ended) -> Result<Leaving, Box<Ended>> {
+        match self.written(&ended) {
+            Some((end, to, reason)) => Ok(Leaving {
+                drop: ended.drop,
+                to,
+                reason,
+                end,
+            }),
+            None => Err(Box::new(ended)),
+        }
+    }
+
+    /// The end of its directory's name, where that belongs, and why there.
+    fn written(&self, Ended { drop, job, results }: &Ended) -> Option<(String, Shelf, Option<String>)> {
+        let dir = self.rules.layout.path(&drop.place);
+        let path = file_at(&self.rules.layout, drop);
+        fs::create_dir_all(&dir).ok()?;
+        let notes = match look_at(&path, &drop.seen, drop.sha256.as_deref()).ok()? {
+            Again::Same => Vec::new(),
+            Again::Gone => vec![REMOVED.to_owned()],
+            Again::Changed(_) => return None,
+        };
+        let end = last_of(&job.id.to_string());
+        let stem = stem_and(&drop.name, &end);
+        let beside = Beside {
+            dir: &dir,
+            file: &drop.name,
+            stem: &stem,
+            origin: self.rules.origin(drop),
+            notes,
+        };
+        results.as_ref()?.write_beside(self.form, &beside).ok()?;
+        modes(&dir, self.rules.mode, &drop.name).ok()?;
+        let (to, reason) = shelf(job);
+        Some((end, to, reason))
+    }
+}
