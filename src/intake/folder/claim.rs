@@ -251,3 +251,80 @@ fn copy_one(layout: &FolderLayout, rules: &FolderRules, one: &Move, from: &Path,
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::folder;
+    use super::*;
+
+    /// Case 21: what a rename answers is not believed where it says that the file is not there.
+    #[test]
+    fn a_rename_that_was_done_is_decided_by_looking() {
+        let dir = tempfile::tempdir().expect("made");
+        let rules = FolderRules::new(folder(&[]), false);
+        let layout = FolderLayout {
+            root: dir.path().to_owned(),
+            done: dir.path().join("done"),
+            failed: dir.path().join("failed"),
+        };
+        for name in [layout.inbox(), layout.root.join(WORKING)] {
+            fs::create_dir(name).expect("made");
+        }
+        let of = |file: &str| Move {
+            drop: DroppedFile {
+                file: file.as_bytes().to_vec(),
+                place: format!("{WORKING}/{file}-1"),
+                ..of_nothing()
+            },
+            along: Vec::new(),
+        };
+        // Another mover is at the same files: it takes some of them back, and does what was to be done with the others.
+        for number in 0..200 {
+            let (name, is_back) = (format!("{number}.csv"), number % 3 == 0);
+            let (from, place) = (
+                layout.inbox().join(&name),
+                layout.root.join(WORKING).join(format!("{name}-1")),
+            );
+            fs::write(&from, "a").expect("written");
+            let other = std::thread::spawn({
+                let (from, to) = (from.clone(), place.join(&name));
+                let back = layout.root.join("back");
+                move || {
+                    if is_back {
+                        fs::rename(from, back).is_ok()
+                    } else {
+                        let _ = fs::create_dir(to.parent().expect("a directory"));
+                        rename_new(&from, &to).is_ok()
+                    }
+                }
+            });
+            let moved = move_one(&layout, &rules, &of(&name));
+            let is_taken_back = other.join().expect("it ends") && is_back;
+            assert_eq!(matches!(moved, Moved::Here), !is_taken_back, "{name}");
+            assert_eq!(place.join(&name).exists(), !is_taken_back, "{name}");
+            assert!(!from.exists(), "{name}");
+        }
+    }
+
+    fn of_nothing() -> DroppedFile {
+        DroppedFile {
+            seq: 0,
+            id: String::new(),
+            folder: String::new(),
+            name: String::new(),
+            file: Vec::new(),
+            state: DropState::Taking,
+            fence: 1,
+            seen: crate::ledger::drops::FileSeen::default(),
+            owner: None,
+            place: String::new(),
+            dest: None,
+            reason: None,
+            corrects: None,
+            sha256: None,
+            job: None,
+            seen_at: 0,
+            ended_at: None,
+        }
+    }
+}

@@ -14,27 +14,27 @@ use crate::ledger::{Job, JobState};
 pub(super) const REMOVED: &str = "the file itself was removed before the job had ended; its rows were kept";
 
 /// What a second look at a file came to.
-pub(super) enum Again {
+pub(super) enum SecondLook {
     Same,
     Gone,
     Changed(String),
 }
 
 /// Looks whether a file is as it was, by what it looked like or else by its content.
-pub(super) fn look_at(path: &Path, seen: &FileSeen, known: Option<&str>) -> io::Result<Again> {
+pub(super) fn look_at(path: &Path, seen: &FileSeen, known: Option<&str>) -> io::Result<SecondLook> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Again::Gone),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(SecondLook::Gone),
         Err(error) => return Err(error),
     };
     if is_same(&layout::seen(&metadata), seen) {
-        return Ok(Again::Same);
+        return Ok(SecondLook::Same);
     }
     let sha256 = corrects::sha256(path)?;
     Ok(if known == Some(&*sha256) {
-        Again::Same
+        SecondLook::Same
     } else {
-        Again::Changed(sha256)
+        SecondLook::Changed(sha256)
     })
 }
 

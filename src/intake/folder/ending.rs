@@ -10,7 +10,7 @@ use std::io;
 use futures::StreamExt;
 
 use super::disk::rename_new;
-use super::ended::{Again, REMOVED, look_at, shelf};
+use super::ended::{REMOVED, SecondLook, look_at, shelf};
 use super::layout::file_at;
 use super::layout::{self, WORKING};
 use super::publish::{self, Leaving, Shelf};
@@ -108,13 +108,13 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, O
     }
     let mut notes = Vec::new();
     let late = match look_again(desk, &drop).await? {
-        Again::Same => None,
-        Again::Gone if redacted::is_replaced(&file_at(&desk.layout, &drop)) => None,
-        Again::Gone => {
+        SecondLook::Same => None,
+        SecondLook::Gone if redacted::is_replaced(&file_at(&desk.layout, &drop)) => None,
+        SecondLook::Gone => {
             notes.push(REMOVED.to_owned());
             None
         }
-        Again::Changed(sha256) => {
+        SecondLook::Changed(sha256) => {
             let late = set_apart(desk, &drop, sha256).await?;
             notes.push(format!(
                 "the file was changed after it had been read; what it holds now is a file of its own, {}",
@@ -163,7 +163,7 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, O
     Ok((leaving, late))
 }
 
-async fn look_again(desk: &Desk, drop: &DroppedFile) -> Result<Again, FolderError> {
+async fn look_again(desk: &Desk, drop: &DroppedFile) -> Result<SecondLook, FolderError> {
     let path = file_at(&desk.layout, drop);
     let (seen, known) = (drop.seen.clone(), drop.sha256.clone());
     let looked = blocking(move || look_at(&path, &seen, known.as_deref()));

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::complete::{FileContent, Incomplete, Statement, look_into};
@@ -60,6 +60,8 @@ pub(crate) struct Observer {
     ended: Option<Duration>,
     took: Duration,
     some_took: Duration,
+    /// Whether files are settling, until something is seen or handed out: it is asked far more often than it changes.
+    settling: OnceLock<bool>,
 }
 
 impl Observer {
@@ -85,6 +87,7 @@ impl Observer {
             ended: None,
             took: Duration::ZERO,
             some_took: Duration::ZERO,
+            settling: OnceLock::new(),
         }
     }
 
@@ -103,6 +106,7 @@ impl Observer {
     /// Looks at every entry, or, until that is due, at the next files that may have settled. The directories that were gone into,
     /// besides the one itself.
     pub(crate) fn look(&mut self) -> io::Result<Vec<PathBuf>> {
+        self.settling = OnceLock::new();
         let begun = self.started.elapsed();
         let is_due = self
             .ended
@@ -132,7 +136,7 @@ impl Observer {
         let now = self.started.elapsed();
         let is_due = |known: &Watched| {
             let may = known.part == FilePart::File && known.unchanged_for() < self.settle;
-            may && known.since + self.settle <= now
+            may && known.since() + self.settle <= now
         };
         let due = self.tracker.files().filter(|(_, known)| is_due(known));
         let mut due: Vec<(i64, Box<Path>)> = due.map(|(file, known)| (self.time_of(known), file.into())).collect();
@@ -217,6 +221,7 @@ impl Observer {
     /// The next files that can be taken, in the folder's order. They are somebody else's from then on; those that stay where they are
     /// are ready again when they have changed.
     pub(crate) fn ready(&mut self, most: usize) -> Vec<Ready> {
+        self.settling = OnceLock::new();
         let mut ready = Vec::new();
         while ready.len() < most
             && let Some(file) = self.queue.pop_front()
@@ -244,6 +249,7 @@ impl Observer {
     /// A file could not be moved: it is left alone for a while, longer each time.
     pub(crate) fn cannot_move(&mut self, file: &Path, why: &str) {
         const FIRST: Duration = Duration::from_secs(5);
+        self.settling = OnceLock::new();
         let times = self.stuck.get(file).map_or(0, |(_, _, times)| *times);
         if times == 0 {
             tracing::warn!("folder {}: {}: {why}", self.config.name, names::shown(file.as_os_str()));
@@ -366,13 +372,13 @@ impl Observer {
         // Two rounds, for the file may have been looked at just before its last change, and the marker just after it.
         let is_early = beside.since_round + 1 < known.since_round;
         let since = beside.since_round;
-        let fault = match &known.marked {
+        let fault = match known.marked.as_deref() {
             Some((round, fault)) if *round == since => fault.clone(),
             _ => {
                 let (path, at) = (self.place.inbox.join(file), self.place.inbox.join(marker));
                 let fault = held_against(&path, &at, is_early).unwrap_or_else(|error| Some(error.to_string()));
                 if let Some(known) = self.tracker.get_mut(file) {
-                    known.marked = Some((since, fault.clone()));
+                    known.marked = Some(Box::new((since, fault.clone())));
                 }
                 fault
             }
@@ -392,14 +398,14 @@ impl Observer {
                 (_, FileContent::OpenLine) => self.settle * OPEN_LINE,
                 _ => self.settle,
             };
-            (known.unchanged_for() < settled).then(|| (known.since + settled).saturating_sub(now))
+            (known.unchanged_for() < settled).then(|| (known.since() + settled).saturating_sub(now))
         };
         self.tracker.files().filter_map(|(_, known)| due(known)).min()
     }
 
     /// Whether a file is there that may be taken once it has settled.
     pub(crate) fn is_settling(&self) -> bool {
-        self.tracker.files().any(|(file, known)| {
+        let is_settling = |(file, known): (&Path, &Watched)| {
             let settle = if known.content == FileContent::OpenLine {
                 self.settle * OPEN_LINE
             } else {
@@ -407,7 +413,8 @@ impl Observer {
             };
             let is_open = !matches!(known.content, FileContent::Not(_));
             known.part == FilePart::File && is_open && known.unchanged_for() < settle && !self.stuck.contains_key(file)
-        })
+        };
+        *self.settling.get_or_init(|| self.tracker.files().any(is_settling))
     }
 
     /// Files that are there and were not handed out.
@@ -429,6 +436,7 @@ impl Observer {
 
     /// Tells of files that have been waiting for long, each once.
     pub(crate) fn tell(&mut self) {
+        self.settling = OnceLock::new();
         let long = |known: &Watched| {
             let waits = known.known_for() >= self.config.stray_after && known.unchanged_for() >= self.settle;
             let moves = known.known_for() >= NEVER_SETTLES && known.unchanged_for() < self.settle;

@@ -241,6 +241,8 @@ struct Round<'d> {
     taken: Vec<DroppedFile>,
     /// Taken, and not whole.
     unsettled: Unsettled,
+    /// Whether there may be files that were taken and have not ended, so that it is asked of nothing where there are none.
+    has_open: bool,
     /// When what could not be handed in is tried again, and how often it was.
     again: Option<(Instant, u64)>,
     looked_for_strays: Instant,
@@ -257,6 +259,7 @@ impl<'d> Round<'d> {
             desk,
             served,
             taken: Vec::new(),
+            has_open: true,
             again: None,
             looked_for_strays: Instant::now(),
             removes: Instant::now(),
@@ -294,7 +297,14 @@ impl<'d> Round<'d> {
 
     /// Puts away what has ended. Whether there is more.
     async fn put_away(&mut self) -> Result<bool, FolderError> {
+        if !self.has_open {
+            return Ok(false);
+        }
         let (more, changed) = ending::end_some(self.desk).await?;
+        if !more && self.taken.is_empty() && changed.is_empty() {
+            let desk = self.desk;
+            self.has_open = desk.service.ledger.open_count(&desk.hold.folder).await? > 0;
+        }
         self.unsettled.extend(
             changed
                 .into_iter()
@@ -306,6 +316,7 @@ impl<'d> Round<'d> {
     async fn look_for_strays(&mut self) -> Result<(), FolderError> {
         if self.looked_for_strays.elapsed() >= STRAYS_EVERY {
             let found = recover::adopt_strays(self.desk).await?;
+            self.has_open |= !found.is_empty();
             self.unsettled.extend(
                 found
                     .into_iter()
@@ -354,6 +365,7 @@ impl<'d> Round<'d> {
             ready
         };
         let asked: Vec<PathBuf> = ready.iter().map(|one| one.file.clone()).collect();
+        self.has_open = true;
         let taking = claim::take(desk, ready).await?;
         if desk.rules.leaves && taking.taken.len() < asked.len() {
             let taken: HashSet<&[u8]> = taking.taken.iter().map(|drop| drop.file.as_slice()).collect();
@@ -390,7 +402,6 @@ impl<'d> Round<'d> {
     /// Shows where the folder stands, to whoever drains and to whoever asks the ledger.
     async fn show(&mut self, has_looked: bool) -> Result<(), FolderError> {
         let desk = self.desk;
-        let left = self.watch.pending();
         let held = desk.rules.holds
             && desk
                 .service
@@ -403,12 +414,15 @@ impl<'d> Round<'d> {
             && self.unsettled.is_empty()
             && (held || !self.watch.has_more());
         self.served.is_quiet.store(is_quiet, Ordering::SeqCst);
+        if !has_looked {
+            return Ok(());
+        }
         let look = FolderLook {
-            ready: left,
+            ready: self.watch.pending(),
             trouble: None,
             watched: Some(self.watch.watched()),
         };
-        if has_looked && self.shown.as_ref() != Some(&look) {
+        if self.shown.as_ref() != Some(&look) {
             desk.service
                 .ledger
                 .folder_looked_into(&desk.hold.folder, look.clone())

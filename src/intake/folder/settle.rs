@@ -46,24 +46,41 @@ pub(crate) enum FilePart {
     NoFile,
 }
 
+/// A time by the clock that nobody sets, in nanoseconds: there are as many of them as there are files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment(u64);
+
+impl Moment {
+    fn at(time: Duration) -> Self {
+        Self(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn until(self, later: Self) -> Duration {
+        Duration::from_nanos(later.0.saturating_sub(self.0))
+    }
+}
+
+/// What was wrong with the marker of a file, if anything was, and since which round it was so then.
+pub(crate) type Marked = Option<Box<(u32, Option<String>)>>;
+
 /// A file that is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
     pub(crate) part: FilePart,
     pub(crate) look: FileLook,
     /// When it was first seen to be there.
-    pub(crate) first: Duration,
+    first: Moment,
     /// When it was first seen to look as it does.
-    pub(crate) since: Duration,
+    since: Moment,
     /// When it was last seen to look so.
-    pub(crate) last: Duration,
+    last: Moment,
     /// In which round it was first seen to look as it does.
-    pub(crate) since_round: u64,
-    round: u64,
+    pub(crate) since_round: u32,
+    round: u32,
     /// What is in it, as far as that was looked at.
     pub(crate) content: FileContent,
     /// Since which round its marker was as it was when it was last held against the file, and what was wrong with it.
-    pub(crate) marked: Option<(u64, Option<String>)>,
+    pub(crate) marked: Marked,
     /// Whether somebody was told that it waits.
     pub(crate) is_told: bool,
     /// Whether it was taken as it looks, and stays where it is.
@@ -73,12 +90,17 @@ pub(crate) struct Watched {
 impl Watched {
     /// How long it has looked the same.
     pub(crate) fn unchanged_for(&self) -> Duration {
-        self.last.saturating_sub(self.since)
+        self.since.until(self.last)
     }
 
     /// How long it has been there.
     pub(crate) fn known_for(&self) -> Duration {
-        self.last.saturating_sub(self.first)
+        self.first.until(self.last)
+    }
+
+    /// Since when it has looked as it does.
+    pub(crate) fn since(&self) -> Duration {
+        Duration::from_nanos(self.since.0)
     }
 }
 
@@ -86,7 +108,7 @@ impl Watched {
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     files: HashMap<Box<Path>, Watched>,
-    round: u64,
+    round: u32,
     beyond: u64,
 }
 
@@ -99,7 +121,7 @@ impl Tracker {
 
     /// A file was looked at, between `before` and `after`.
     pub(crate) fn see(&mut self, file: &Path, part: FilePart, look: FileLook, (before, after): (Duration, Duration)) {
-        let round = self.round;
+        let (round, before, after) = (self.round, Moment::at(before), Moment::at(after));
         if let Some(known) = self.files.get_mut(file) {
             known.round = round;
             known.part = part;
@@ -137,6 +159,10 @@ impl Tracker {
     pub(crate) fn end(&mut self) {
         let round = self.round;
         self.files.retain(|_, known| known.round == round);
+        // Room for a hundred thousand is not kept for ten.
+        if self.files.capacity() > 1_024 && self.files.capacity() / 8 > self.files.len() {
+            self.files.shrink_to_fit();
+        }
     }
 
     /// A file is somebody else's from now on.

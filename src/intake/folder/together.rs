@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use super::ended::{Again, REMOVED, look_at, shelf};
+use super::ended::{REMOVED, SecondLook, look_at, shelf};
 use super::layout::file_at;
 use super::publish::{Leaving, Shelf, modes};
 use super::{Desk, FolderError, FolderRules, blocking, last_of, redacted, stem_and};
@@ -26,7 +26,7 @@ pub(super) fn may_be(job: &Job) -> bool {
 }
 
 /// A file with what its job came to.
-struct Ended {
+struct SmallEnding {
     drop: DroppedFile,
     job: Job,
     results: Option<SmallResults>,
@@ -40,10 +40,10 @@ pub(super) async fn end_together(desk: &Desk, files: Files) -> Result<(Vec<Leavi
         .into_iter()
         .zip(jobs)
         .zip(results)
-        .map(|((drop, job), results)| Ended { drop, job, results });
+        .map(|((drop, job), results)| SmallEnding { drop, job, results });
     let (mut leaving, mut others) = (Vec::new(), Vec::new());
     loop {
-        let portions: Vec<Vec<Ended>> = (0..AT_ONCE).map(|_| ended.by_ref().take(IN_A_ROW).collect()).collect();
+        let portions: Vec<Vec<SmallEnding>> = (0..AT_ONCE).map(|_| ended.by_ref().take(IN_A_ROW).collect()).collect();
         if portions[0].is_empty() {
             return Ok((leaving, others));
         }
@@ -77,7 +77,7 @@ impl Writer {
     }
 
     /// Writes what came of one. What cannot be is tried again by itself, which tells why.
-    fn write(&self, ended: Ended) -> Result<Leaving, Box<Ended>> {
+    fn write(&self, ended: SmallEnding) -> Result<Leaving, Box<SmallEnding>> {
         match self.written(&ended) {
             Some((end, to, reason)) => Ok(Leaving {
                 drop: ended.drop,
@@ -90,14 +90,14 @@ impl Writer {
     }
 
     /// The end of its directory's name, where that belongs, and why there.
-    fn written(&self, Ended { drop, job, results }: &Ended) -> Option<(String, Shelf, Option<String>)> {
+    fn written(&self, SmallEnding { drop, job, results }: &SmallEnding) -> Option<(String, Shelf, Option<String>)> {
         let dir = self.rules.layout.path(&drop.place);
         let path = file_at(&self.rules.layout, drop);
         fs::create_dir_all(&dir).ok()?;
         let notes = match look_at(&path, &drop.seen, drop.sha256.as_deref()).ok()? {
-            Again::Same => Vec::new(),
-            Again::Gone => vec![REMOVED.to_owned()],
-            Again::Changed(_) => return None,
+            SecondLook::Same => Vec::new(),
+            SecondLook::Gone => vec![REMOVED.to_owned()],
+            SecondLook::Changed(_) => return None,
         };
         let end = last_of(&job.id.to_string());
         let stem = stem_and(&drop.name, &end);

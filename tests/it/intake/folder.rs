@@ -7,6 +7,7 @@ mod crash;
 mod files;
 mod left;
 mod rows;
+mod surroundings;
 mod waiting;
 
 use std::collections::BTreeMap;

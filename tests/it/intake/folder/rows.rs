@@ -86,6 +86,50 @@ async fn archived_files_have_no_secrets() {
     assert!(read(failed.join("reasons.txt")).contains("with whatever secrets it has"));
 }
 
+/// Case 41: the same of packed files and workbooks, of which a text without secrets is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn packed_files_and_workbooks_are_archived_without_secrets() {
+    let folder = Folder::new(On::Sqlite).await;
+    folder.set_up();
+    let planted = "Pl4nted-Secret!";
+    let head = ["customer", "user_principal_name", "first_name", "last_name", "password"];
+    let row = |name: &str| {
+        [
+            "A-1".to_owned(),
+            format!("{name}@alpha.onmicrosoft.com"),
+            "A".to_owned(),
+            "B".to_owned(),
+            planted.to_owned(),
+        ]
+    };
+    folder.drop(
+        "packed.csv.gz",
+        packed(&format!("{}\n{}\n", head.join(","), row("a").join(","))),
+    );
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (at, (name, cell)) in (0..).zip(head.iter().zip(row("b"))) {
+        sheet.write_string(0, at, *name).expect("written");
+        sheet.write_string(1, at, cell).expect("written");
+    }
+    folder.drop("book.xlsx", book.save_to_buffer().expect("made"));
+    folder.drain();
+    folder.is_clear();
+    for (stem, file) in [("packed", "packed.csv.gz.csv"), ("book", "book.xlsx.csv")] {
+        let done = folder.of("done", stem);
+        assert_eq!(names(&done), [file, "receipt.json", "results.csv"]);
+        for name in names(&done) {
+            assert!(!read(done.join(&name)).contains(planted), "{name}");
+        }
+        assert!(
+            read(done.join(file)).contains("<redacted>"),
+            "{}",
+            read(done.join(file))
+        );
+    }
+    assert_eq!(folder.jobs().await, (2, 2));
+}
+
 /// The same, where the worker dies between the copy and what follows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_over_a_redacted_copy_makes_no_second_drop_of_it() {

@@ -93,6 +93,29 @@ async fn a_file_that_is_not_approved_fails() {
     assert_eq!(folder.jobs().await, (1, 0));
 }
 
+/// Case 43: an approval that nobody gives in time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_nobody_approves_in_time_fails() {
+    let folder = Folder::with(On::Sqlite, "approve = \"always\"").await;
+    folder.set_up();
+    folder.drop("users.csv", users(&["a"]));
+    folder.drain();
+    folder.waits();
+    let ledger = folder.place.ledger().await;
+    let sql = "UPDATE jobs SET approval_until = 1 WHERE state = 'awaiting-approval'";
+    let changed = ledger.db().write(move |tx| tx.exec(sql, &[])).await;
+    assert_eq!(changed.expect("written"), 1);
+    eventually("the approval to expire", async || {
+        folder.drain();
+        (folder.stems("failed") == ["users"]).then_some(())
+    })
+    .await;
+    folder.is_clear();
+    let failed = folder.of("failed", "users");
+    assert!(names(&failed).contains(&"users.csv".to_owned()) && names(&failed).contains(&"plan.txt".to_owned()));
+    assert_eq!(folder.jobs().await, (1, 0));
+}
+
 /// The owner of a file who is its submitter cannot approve it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_of_a_file_does_not_approve_it() {
