@@ -123,6 +123,7 @@ impl<'s> Recording<'s> {
             }
             // What is wrong with one of them is not the others'.
             Err(error) if jobs.len() > 1 && !error.passes() => {
+                tracing::warn!(%error, "{} jobs could not be recorded together and are one by one", jobs.len());
                 for job in jobs {
                     let id = job.id;
                     let committed = ledger.record_all(vec![job]).await;

@@ -173,24 +173,28 @@ pub(super) fn notes(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<O
 /// Links jobs to what brought them. If one of these is not its submitter's any more, nothing of the transaction may stay.
 pub(super) fn link(tx: &mut dyn Tx, links: &[JobLink<'_>]) -> Result<(), DbError> {
     for intake in OriginIntake::ALL {
-        let sets: Vec<Vec<Value>> = links
-            .iter()
-            .filter(|link| link.origin.intake == intake)
-            .map(|link| {
-                vec![
-                    link.origin.seq.into(),
-                    link.origin.fence.into(),
-                    link.job.to_string().into(),
-                    link.sha256.into(),
-                ]
-            })
-            .collect();
+        let links: Vec<&JobLink<'_>> = links.iter().filter(|link| link.origin.intake == intake).collect();
+        if links.is_empty() {
+            continue;
+        }
+        // Asked for first: a statement for many sets is joined to them at its only WHERE.
+        let ids: Vec<Vec<Value>> = links.iter().map(|link| vec![link.job.to_string().into()]).collect();
+        let found = tx.query_each("SELECT seq FROM jobs WHERE id = $1", &ids)?;
+        let mut sets: Vec<Vec<Value>> = Vec::with_capacity(links.len());
+        for (link, rows) in links.iter().zip(found) {
+            let job = rows.first().map(|row| row.int(0)).transpose()?;
+            sets.push(vec![
+                link.origin.seq.into(),
+                link.origin.fence.into(),
+                job.into(),
+                link.sha256.into(),
+            ]);
+        }
         let sql = format!(
-            "UPDATE {} SET job = (SELECT seq FROM jobs WHERE id = $3), sha256 = $4, state = 'submitted'
-             WHERE seq = $1 AND fence = $2 AND job IS NULL",
+            "UPDATE {} SET job = $3, sha256 = $4, state = 'submitted' WHERE seq = $1 AND fence = $2 AND job IS NULL",
             intake.table()
         );
-        if !sets.is_empty() && tx.exec_all(&sql, &sets)? != sets.len() as u64 {
+        if tx.exec_all(&sql, &sets)? != sets.len() as u64 {
             return Err(DbError::LeaseLost);
         }
     }

@@ -255,6 +255,19 @@ async fn a_running_worker_takes_what_comes() {
     folder.is_clear();
 }
 
+/// Files that are ready together are recorded in one transaction, on PostgreSQL as well: one by one is only for those that cannot be.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_ready_together_are_recorded_together() {
+    let folder = Folder::new(On::Postgres).await;
+    folder.set_up();
+    for at in 0..40 {
+        folder.drop(&format!("{at}.csv"), users(&[&format!("u{at}")]));
+    }
+    let drained = folder.drain();
+    assert!(!drained.err.contains("one by one"), "{}", drained.err);
+    assert_eq!((folder.stems("done").len(), folder.jobs().await), (40, (40, 40)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_is_taken_whole() {
     let folder = Folder::new(On::Sqlite).await;
