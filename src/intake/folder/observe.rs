@@ -33,6 +33,8 @@ const NEVER_SETTLES: Duration = Duration::from_secs(3600);
 const TOLD: usize = 20;
 /// Files looked at again between two rounds.
 const SOME: usize = 2_048;
+/// Files lined up at once. A test has few files.
+const LINED_UP: usize = if cfg!(test) { 8 } else { 8_192 };
 
 /// A file that can be taken: one that is complete, or one that goes to `failed` as it is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +53,10 @@ pub(crate) struct Observer {
     place: DropPlace,
     settle: Duration,
     tracker: Tracker,
-    /// Files that may be ready, in the folder's order, as the last round found them.
+    /// The next files that may be ready, in the folder's order, as the last round found them.
     queue: VecDeque<Box<Path>>,
+    /// The last one of them, where there are more after it.
+    more_after: Option<(i64, Box<Path>)>,
     /// Files that could not be moved: why, and when they are tried again.
     stuck: HashMap<PathBuf, (String, Duration, u32)>,
     started: Instant,
@@ -82,6 +86,7 @@ impl Observer {
             settle,
             tracker: Tracker::default(),
             queue: VecDeque::new(),
+            more_after: None,
             stuck: HashMap::new(),
             started: Instant::now(),
             ended: None,
@@ -121,7 +126,7 @@ impl Observer {
             self.some_took = self.started.elapsed().saturating_sub(begun);
             looked
         };
-        self.line_up();
+        self.line_up(None);
         looked
     }
 
@@ -198,8 +203,8 @@ impl Observer {
         Ok(directories)
     }
 
-    /// Lines files up that may be ready.
-    fn line_up(&mut self) {
+    /// Lines the next files up that may be ready, those after one where it is given.
+    fn line_up(&mut self, after: Option<&(i64, Box<Path>)>) {
         let now = self.started.elapsed();
         let may = |file: &Path, known: &Watched| {
             let is_stuck = self.stuck.get(file).is_some_and(|(_, until, _)| *until > now);
@@ -211,11 +216,22 @@ impl Observer {
             known.unchanged_for() >= due && !is_stuck && !known.is_taken
         };
         let lined_up = self.tracker.files().filter(|(file, known)| may(file, known));
-        let mut queue: Vec<(i64, Box<Path>)> = lined_up
-            .map(|(file, known)| (self.time_of(known), file.into()))
+        let after = after.map(|(time, file)| (*time, &**file));
+        let mut queue: Vec<(i64, &Path)> = lined_up
+            .map(|(file, known)| (self.time_of(known), file))
+            .filter(|one| after.is_none_or(|after| in_order(one, &after) == Ordering::Greater))
             .collect();
+        let is_cut = queue.len() > LINED_UP;
+        if is_cut {
+            queue.select_nth_unstable_by(LINED_UP, in_order);
+            queue.truncate(LINED_UP);
+        }
         queue.sort_unstable_by(in_order);
-        self.queue = queue.into_iter().map(|(_, file)| file).collect();
+        self.more_after = queue
+            .last()
+            .filter(|_| is_cut)
+            .map(|(time, file)| (*time, (*file).into()));
+        self.queue = queue.into_iter().map(|(_, file)| file.into()).collect();
     }
 
     /// The next files that can be taken, in the folder's order. They are somebody else's from then on; those that stay where they are
@@ -223,6 +239,11 @@ impl Observer {
     pub(crate) fn ready(&mut self, most: usize) -> Vec<Ready> {
         self.settling = OnceLock::new();
         let mut ready = Vec::new();
+        if self.queue.is_empty()
+            && let Some(after) = self.more_after.take()
+        {
+            self.line_up(Some(&after));
+        }
         while ready.len() < most
             && let Some(file) = self.queue.pop_front()
         {
@@ -426,7 +447,7 @@ impl Observer {
 
     /// Whether files are lined up that may be ready.
     pub(crate) fn has_more(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || self.more_after.is_some()
     }
 
     /// Files that were there before `file` in the folder's order.
@@ -475,10 +496,10 @@ impl Observer {
 }
 
 /// The order of files by these times and their names.
-fn in_order((a_time, a): &(i64, Box<Path>), (b_time, b): &(i64, Box<Path>)) -> Ordering {
+fn in_order<P: AsRef<Path>>((a_time, a): &(i64, P), (b_time, b): &(i64, P)) -> Ordering {
     a_time
         .cmp(b_time)
-        .then_with(|| names::natural(a.as_os_str(), b.as_os_str()))
+        .then_with(|| names::natural(a.as_ref().as_os_str(), b.as_ref().as_os_str()))
 }
 
 /// What an entry is to the folder; `None` for what is left alone.

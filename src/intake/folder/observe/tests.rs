@@ -250,3 +250,20 @@ fn files_that_have_had_the_time_to_settle_are_looked_at_again_before_the_next_ro
     drop.observer.look_anew().expect("looked");
     assert!(matches!(drop.waits("new.csv"), Wait::Settling(..)));
 }
+
+#[test]
+fn files_beyond_those_that_are_lined_up_have_their_turn_though_the_first_ones_wait() {
+    let mut drop = Drop::new(&[]);
+    for number in 0..LINED_UP + 2 {
+        drop.put(&format!("a{number}.csv"), "");
+        drop.put(&format!("b{number}.csv"), "x\n");
+    }
+    let mut taken = drop.look();
+    assert_eq!(taken, [""; 0], "those that wait come first");
+    while drop.observer.has_more() {
+        let ready = drop.observer.ready(3);
+        taken.extend(ready.iter().map(|one| one.file.display().to_string()));
+    }
+    let all: Vec<String> = (0..LINED_UP + 2).map(|number| format!("b{number}.csv")).collect();
+    assert_eq!(taken, all);
+}
