@@ -239,14 +239,12 @@ impl Observer {
     pub(crate) fn ready(&mut self, most: usize) -> Vec<Ready> {
         self.settling = OnceLock::new();
         let mut ready = Vec::new();
-        if self.queue.is_empty()
-            && let Some(after) = self.more_after.take()
-        {
-            self.line_up(Some(&after));
-        }
-        while ready.len() < most
-            && let Some(file) = self.queue.pop_front()
-        {
+        while ready.len() < most {
+            let Some(file) = self.queue.pop_front() else {
+                let Some(after) = self.more_after.take() else { break };
+                self.line_up(Some(&after));
+                continue;
+            };
             if let Ok(one) = self.verdict(&file) {
                 if self.config.after == AfterTaken::Leave {
                     self.set_taken(&one.file, true);
