@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_rename_that_was_done_is_decided_by_looking() {
         let dir = tempfile::tempdir().expect("made");
-        let rules = FolderRules::new(folder(&[]), false);
+        let rules = FolderRules::new(folder(&[("kind", "bulk-add-users")]), false);
         let layout = FolderLayout {
             root: dir.path().to_owned(),
             done: dir.path().join("done"),

@@ -204,7 +204,9 @@ impl<'w> Writing<'w> {
                 reject(&mut cells, &repeats.text);
                 next = repeated.up_to(u64::MAX)?;
             }
-            cells.iter().for_each(|cell| self.table.cell(cell));
+            for cell in &cells {
+                self.table.cell(cell);
+            }
             self.table.end_row()?;
         }
         Ok(())
@@ -255,8 +257,8 @@ impl View for Writing<'_> {
                     Verdict::Change(changes) => changes.as_slice(),
                     _ => &[],
                 };
-                let changes = changes.iter().map(|one| (&*one.field, &*one.old, &*one.new));
-                cells[2] = preview.verdict.action().to_owned();
+                let changes = changes.iter().map(|one| (one.field, &*one.old, &*one.new));
+                preview.verdict.action().clone_into(&mut cells[2]);
                 cells[4] = waiting::yes(preview.destructive);
                 cells[5] = waiting::changes(changes);
                 cells[6].clone_from(&preview.note);

@@ -71,14 +71,11 @@ async fn looked(ledger: &Ledger, rules: &FolderRules) -> Result<String, FolderEr
     let served = known
         .served_by
         .map_or("served by nobody now".to_owned(), |by| format!("served by {by}"));
-    let mut says = format!("{}, {served}, {} to take", root.display(), known.ready);
-    if let Some(watched) = known.watched {
-        says += &format!("; {watched}");
-    }
-    if rules.leaves {
-        says += "; files stay in `in`, which is second best: a change that keeps size and time is not seen";
-    }
-    Ok(says)
+    let says = format!("{}, {served}, {} to take", root.display(), known.ready);
+    let stays = "files stay in `in`, which is second best: a change that keeps size and time is not seen";
+    let more = [known.watched, rules.leaves.then(|| stays.to_owned())];
+    let says: Vec<String> = std::iter::once(says).chain(more.into_iter().flatten()).collect();
+    Ok(says.join("; "))
 }
 
 /// Tries everything that a folder needs, leaving nothing behind.
