@@ -9,6 +9,7 @@
 //!   them are, and what looking through the folder costs when nothing is to be taken.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
+#![expect(clippy::format_push_string, reason = "it reads plainly")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 #[path = "contention/office.rs"]
