@@ -125,7 +125,10 @@ async fn comes_and_goes(
     prop_assert_eq!(seen(ledger, None).await, after);
     // Each case has a database of its own, and on PostgreSQL this takes longer than the case.
     if ledger.db().dialect() == Dialect::Sqlite {
-        prop_assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
+        let mut wrong = violations(ledger.db()).await;
+        // What died while it read its file is cleared up when it has shown no life for a day.
+        wrong.retain(|violation| !violation.starts_with("planned: "));
+        prop_assert_eq!(wrong, Vec::<String>::new());
     }
     Ok(())
 }
