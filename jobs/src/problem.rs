@@ -118,6 +118,10 @@ pub(crate) struct Printable<'a>(pub(crate) &'a str);
 
 impl std::fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Most values are so, and every row of a job may be written by this.
+        if self.0.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return f.write_str(self.0);
+        }
         self.0.chars().try_for_each(|c| {
             if c.is_control() || crate::text::is_invisible(c) {
                 write!(f, "{}", c.escape_default())
