@@ -2,7 +2,7 @@
 //! as cheaply as one.
 //!
 //! They are recorded in the order in which they are handed in, so that jobs about the same record are carried out in that
-//! order. A worker that takes them in may carry them out in the same transaction, see [`at_once`](super::at_once).
+//! order. A worker that takes them in may carry them out in the same transaction, see [`at_once`].
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -305,7 +305,7 @@ impl PgTx {
         })
     }
 
-    /// Sends the rows of `batch` by COPY. How long that may take stands in the statement, for [`END_STOPPED`].
+    /// Sends the rows of `batch` by COPY. How long that may take stands in the statement, for [`END_STOPPED`](super::END_STOPPED).
     fn copy(&mut self, into: &str, batch: &Batch) -> Result<Result<(), tokio_postgres::Error>, DbError> {
         let client = Arc::clone(&self.connected.client);
         let bound = copy_bound(self.options.idle_transaction, batch.len()).as_millis();
