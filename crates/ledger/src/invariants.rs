@@ -4,6 +4,7 @@
 //! another store, which name it in their parameters, are left out of what is said about outcomes: their rows are carried out
 //! one by one.
 
+use super::retention::{BY_JOB, BY_ROW};
 use tenantry_foundation::db::{DbError, Row, Tx};
 
 /// Something that is true of every ledger.
@@ -88,22 +89,8 @@ fn is_missing(table: &str, job: &str) -> String {
 
 /// What is true of a ledger whatever goes on in it.
 pub fn always() -> Vec<Invariant> {
-    let left = [
-        "chunks",
-        "row_outcomes",
-        "waiting_rows",
-        "before_images",
-        "sealed_passwords",
-        "artifacts",
-        "artifact_blocks",
-        "intents",
-        "copying",
-        "plan_parts",
-        "replies",
-        "drops",
-        "fires",
-    ];
-    let mut orphans: Vec<String> = left.iter().map(|table| is_missing(table, "job")).collect();
+    let left = BY_ROW.iter().chain(&BY_JOB).chain(&["drops", "fires"]);
+    let mut orphans: Vec<String> = left.map(|table| is_missing(table, "job")).collect();
     for (table, input) in [("spool", "input"), ("inputs", "id")] {
         orphans.push(format!(
             "SELECT '{table}', {input} FROM {table}

@@ -23,7 +23,7 @@ const ROWS_AT_ONCE: i64 = 10_000;
 const PAGES_AT_ONCE: i64 = 2_000;
 
 /// Tables of what belongs to rows of jobs.
-const BY_ROW: [&str; 7] = [
+pub(super) const BY_ROW: [&str; 7] = [
     "row_outcomes",
     "before_images",
     "waiting_rows",
@@ -33,7 +33,7 @@ const BY_ROW: [&str; 7] = [
     "copying",
 ];
 /// Tables of what belongs to jobs, some records each.
-const BY_JOB: [&str; 4] = ["chunks", "sealed_passwords", "plan_parts", "replies"];
+pub(super) const BY_JOB: [&str; 4] = ["chunks", "sealed_passwords", "plan_parts", "replies"];
 
 /// How far the jobs have been looked through, oldest first.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +43,11 @@ impl Ledger {
     /// Removes some of the jobs that ended more than `keep_millis` ago; `false` if there are no more of them.
     pub async fn remove_jobs(&self, keep_millis: i64, through: &mut LookedThrough) -> Result<bool, DbError> {
         let (before, now, from) = (self.past() - keep_millis, self.clock.now_millis(), through.0);
-        let next = self.db.write(move |tx| remove_lot(tx, from, before, now)).await?;
+        let next = match self.db.write(move |tx| remove_lot(tx, from, before, now)).await {
+            // Another worker is removing the same ones, and goes on with the next.
+            Err(DbError::Contended(_)) => None,
+            other => other?,
+        };
         *through = LookedThrough(next.unwrap_or_default());
         Ok(next.is_some())
     }
@@ -115,12 +119,12 @@ fn remove_lot(tx: &mut dyn Tx, from: i64, before: i64, now: i64) -> Result<Optio
             moment::second(before),
             meter.sha256().as_str(),
         );
+        // First, so that who comes second is told of this and not of a number that is there already.
+        let taken = || DbError::Contended("others are removing the same jobs".to_owned());
+        tx.send_each("DELETE FROM jobs WHERE seq = $1", seqs.clone(), taken)?;
         tx.send_all("INSERT INTO removals (job, input, rows) VALUES ($1, $2, $3)", remains)?;
         tx.send_all("UPDATE drops SET job = NULL WHERE job = $1", seqs.clone())?;
-        tx.send_all("UPDATE fires SET job = NULL WHERE job = $1", seqs.clone())?;
-        // Another worker may be removing the same ones.
-        let taken = || DbError::Contended("others are removing the same jobs".to_owned());
-        tx.send_each("DELETE FROM jobs WHERE seq = $1", seqs, taken)?;
+        tx.send_all("UPDATE fires SET job = NULL WHERE job = $1", seqs)?;
         audit::append(tx, now, &AuditEntry::own(Action::Pruned, note))?;
     }
     Ok(is_more.then_some(last))

@@ -116,4 +116,26 @@ on_both! {
         assert!(counts.len() > 3 && counts.last() == Some(&0), "{counts:?}");
         assert_eq!(left(&ledger).await, Default::default());
     }
+
+    async fn workers_that_remove_at_once_remove_each_job_once(place: Place) {
+        let ledger = place.ledger().await;
+        for rows in 1..=6 {
+            let job = queued(&ledger, rows).await;
+            ledger.cancel(job.seq, &by("tester")).await.expect("cancelled");
+        }
+        while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
+        let all = ledger.jobs(tenantry_ledger::JobFilter { limit: 100, ..Default::default() }).await.expect("asked").len();
+        let workers = (0..4).map(|_| async {
+            let mut through = LookedThrough::default();
+            while ledger.remove_jobs(-1000, &mut through).await.expect("removed") {}
+            while ledger.clear_removed().await.expect("cleared") {}
+        });
+        futures::future::join_all(workers).await;
+        assert!(ledger.jobs(tenantry_ledger::JobFilter { limit: 100, ..Default::default() }).await.expect("asked").is_empty());
+        let log = place.tenantry(&["audit", "log"]).ends(0).out;
+        let lots: Vec<&str> = log.lines().filter(|line| line.contains("pruned")).collect();
+        assert!(lots.len() == 1 && lots[0].contains(&format!("{all} jobs that ended before ")), "{lots:?}");
+        assert_eq!(violations_at_work(ledger.db()).await, Vec::<String>::new());
+        assert_eq!(left(&ledger).await, Default::default());
+    }
 }
