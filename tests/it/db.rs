@@ -1,6 +1,8 @@
 //! The contract of a transaction, the same on every database: one statement for many rows does what one for each does.
 
-use tenantry_foundation::db::{DbError, Tx, Value};
+use std::time::Duration;
+
+use tenantry_foundation::db::{ConnectOptions, Db, DbError, Tx, Value};
 use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, on_both};
@@ -178,4 +180,50 @@ on_both! {
             assert_eq!(found, wanted);
         }
     }
+}
+
+/// Bears with nobody that is quiet or waits for long.
+fn impatient() -> ConnectOptions {
+    ConnectOptions {
+        idle_transaction: Duration::from_millis(100),
+        ..ConnectOptions::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_the_server_takes_for_stopped_may_try_again() {
+    let place = Place::new(On::Postgres).await;
+    let db = Db::open(&place.url, impatient()).await.expect("opened");
+    let quiet = db.write(|tx| {
+        tx.exec("CREATE TABLE one (id BIGINT PRIMARY KEY)", &[])?;
+        std::thread::sleep(Duration::from_millis(400));
+        tx.exec("CREATE TABLE two (id BIGINT PRIMARY KEY)", &[])
+    });
+    let error = quiet.await.expect_err("the server ended it");
+    assert!(matches!(error, DbError::Contended(_)), "{error:?}");
+    let again = db.write(|tx| tx.exec("CREATE TABLE one (id BIGINT PRIMARY KEY)", &[]));
+    again.await.expect("nothing of it was left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_waits_while_another_one_brings_the_schema_up_to_date() {
+    let place = Place::new(On::Postgres).await;
+    let other = Db::open_as_it_is(&place.url, ConnectOptions::default()).expect("opened");
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let migrating = tokio::spawn(async move {
+        let held = other.write(|tx| {
+            tx.query("SELECT 1 FROM (SELECT pg_advisory_xact_lock(8026014)) AS locked", &[])?;
+            let _ = begun.send(());
+            std::thread::sleep(Duration::from_millis(500));
+            Ok(())
+        });
+        held.await
+    });
+    has_begun.await.expect("begun");
+    let db = Db::open(&place.url, impatient()).await.expect("it waited");
+    assert_eq!(
+        db.version().await.expect("asked"),
+        tenantry_foundation::db::SCHEMA_VERSION
+    );
+    migrating.await.expect("joined").expect("it ended");
 }

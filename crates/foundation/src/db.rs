@@ -249,6 +249,9 @@ pub enum DbOp {
 /// Told of each transaction and how long it took, from when it was asked for.
 pub type DbWatch = Box<dyn Fn(DbOp, Duration) + Send + Sync>;
 
+/// How often a database is opened again whose server took this program for a stopped one, as on a machine that was suspended.
+const OPEN_AGAIN: u32 = 4;
+
 /// A handle on the database; clones share it.
 #[derive(Clone)]
 pub struct Db {
@@ -266,8 +269,13 @@ impl Db {
     /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`) and brings its schema up to date.
     pub async fn open(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
         let db = Self::connect(url, options)?;
-        db.write(migrate::migrate).await?;
-        Ok(db)
+        let mut again = OPEN_AGAIN;
+        loop {
+            match db.write(migrate::migrate).await {
+                Err(DbError::Contended(_)) if again > 0 => again -= 1,
+                done => return done.map(|()| db),
+            }
+        }
     }
 
     /// Opens the database at `url` to read from it: it has to be there, in this program's schema.

@@ -46,7 +46,13 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
 pub const SCHEMA_VERSION: i64 = STEPS[STEPS.len() - 1].0;
 
 pub(super) fn migrate(tx: &mut dyn Tx) -> Result<(), DbError> {
+    if version(tx)? == SCHEMA_VERSION {
+        return Ok(());
+    }
     if tx.dialect() == Dialect::Postgres {
+        // A large ledger takes its time, and who comes meanwhile waits for it.
+        tx.exec("SET LOCAL idle_in_transaction_session_timeout = '1min'", &[])?;
+        tx.exec("SET LOCAL lock_timeout = '30min'", &[])?;
         // Any number would do as long as every tenantry uses the same one.
         tx.query("SELECT 1 FROM (SELECT pg_advisory_xact_lock(8026014)) AS locked", &[])?;
     }

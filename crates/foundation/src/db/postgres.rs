@@ -15,7 +15,7 @@ mod unanswered;
 mod wire;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -50,6 +50,8 @@ pub(super) struct Postgres {
 
 struct Connected {
     client: Arc<Client>,
+    /// What the server said when it ended the connection.
+    last_words: Arc<OnceLock<DbError>>,
     statements: HashMap<String, Statement>,
 }
 
@@ -103,8 +105,12 @@ impl Postgres {
         .map_err(|error| DbError::Broken(error.to_string()))?;
         if !connected.client.is_closed() {
             lock(&self.idle).push(connected);
+            return done;
         }
-        done
+        match (done, connected.last_words.get()) {
+            (Err(DbError::Unavailable(_)), Some(words @ DbError::Contended(_))) => Err(words.clone()),
+            (done, _) => done,
+        }
     }
 
     /// Ends what programs hold that have stopped in the middle of inserting rows; how many they were.
@@ -122,16 +128,21 @@ impl Postgres {
                 None => break,
             }
         }
-        let (client, connection) = self.config.connect(NoTls).await.map_err(|error| match sql(&error) {
+        let (client, mut connection) = self.config.connect(NoTls).await.map_err(|error| match sql(&error) {
             // A server that is starting, stopping or gone; a refused password is not going to mend itself.
             DbError::Broken(what) if error.code().is_none() => DbError::Unavailable(what),
             DbError::Broken(what) => DbError::Elsewhere(format!("the database answered: {what}")),
             other => other,
         })?;
+        let last_words = Arc::new(OnceLock::new());
+        let heard = Arc::clone(&last_words);
         tasks::spawn("the connection's client", async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = (&mut connection).await {
                 tracing::debug!(%error, "a PostgreSQL connection ended");
+                // Before the client finds it closed.
+                let _ = heard.set(sql(&error));
             }
+            drop(connection);
         });
         client
             .batch_execute(&self.settings)
@@ -139,6 +150,7 @@ impl Postgres {
             .map_err(|error| sql(&error))?;
         Ok(Connected {
             client: Arc::new(client),
+            last_words,
             statements: HashMap::new(),
         })
     }

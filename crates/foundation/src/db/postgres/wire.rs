@@ -174,10 +174,12 @@ pub(super) fn sql(error: &tokio_postgres::Error) -> DbError {
     let what = answer.message().to_owned();
     match answer.code() {
         &SqlState::UNIQUE_VIOLATION => DbError::Conflict(what),
-        &(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE | SqlState::LOCK_NOT_AVAILABLE) => {
-            DbError::Contended(what)
-        }
-        &(SqlState::TOO_MANY_CONNECTIONS | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => DbError::Unavailable(what),
+        // The last one says that this program was quiet for too long. Whatever it had begun has not happened.
+        &(SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::T_R_SERIALIZATION_FAILURE
+        | SqlState::LOCK_NOT_AVAILABLE
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => DbError::Contended(what),
+        &SqlState::TOO_MANY_CONNECTIONS => DbError::Unavailable(what),
         code => match &code.code()[..2] {
             // Shut down, crashed, cannot connect now, cancelled by an administrator; the connection failed.
             "57" | "08" => DbError::Unavailable(what),
