@@ -19,7 +19,7 @@ use crate::ledger::{Counts, JobId};
 /// Records shown unless more are asked for.
 const SHOWN: u32 = 50;
 /// No record comes near this length; a longer line is not read into memory.
-const LONGEST_LINE: u64 = 1 << 20;
+const LONGEST_LINE: u64 = 4 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
@@ -135,7 +135,8 @@ async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd
     for record in &records {
         let time = record.time();
         let plan = record.plan_hash.as_deref().map(|hash| format!("plan {hash}"));
-        let what: Vec<String> = [&record.kind, &record.note, &plan]
+        let jobs = record.job_count().map(|count| output::counted(count as u64, "job"));
+        let what: Vec<String> = [&jobs, &record.kind, &record.note, &plan]
             .into_iter()
             .filter_map(|part| part.as_deref().map(with_short_hashes))
             .collect();
@@ -203,9 +204,13 @@ async fn export(args: &ExportArgs, app: &App) -> anyhow::Result<CommandEnd> {
             .context("the audit record cannot be exported; `tenantry audit verify` names what is wrong with it")?;
         let Some(last) = page.last() else { break };
         after = last.seq;
-        for record in &page {
+        for record in page {
             match &mut csv {
-                Some(csv) => csv.write_record(cells(record))?,
+                Some(csv) => {
+                    for of_one in record.of_each_job() {
+                        csv.write_record(cells(&of_one))?;
+                    }
+                }
                 None => writeln!(out, "{}", record.to_json())?,
             }
         }

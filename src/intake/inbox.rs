@@ -31,7 +31,7 @@ use super::document::{DocumentSender, code};
 use super::{Accepted, Door, Handing, JobDocument, Reason, Refusal};
 use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
-use crate::submit::{RecordTurn, RecordTurnEnd};
+use crate::submit::{JOBS_TOGETHER, RecordTurn, RecordTurnEnd};
 use entries::Entry;
 use trouble::{Trouble, WithoutRoom};
 
@@ -49,7 +49,7 @@ const SHOW_EVERY: Duration = Duration::from_millis(800);
 /// Entries asked for at first, and at least and at most.
 const BATCH: usize = 64;
 const LEAST: usize = 4;
-const MOST: usize = 512;
+const MOST: usize = JOBS_TOGETHER;
 /// Bytes of documents asked for at once, as far as that can be told from those before.
 const BYTES_AT_ONCE: usize = 4 << 20;
 /// Times that entries are handed in at once.

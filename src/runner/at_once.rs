@@ -16,7 +16,7 @@ use crate::input::Block;
 use crate::ledger::{AtOnce, Claim, Closing, DoneAtOnce, WholeJob};
 use crate::metrics::RowTally;
 use crate::store::sql;
-use crate::submit::Hand;
+use crate::submit::{Hand, JOBS_TOGETHER};
 
 impl Hand for Runner {
     fn takes(&self, job: &WholeJob) -> Option<u64> {
@@ -26,7 +26,7 @@ impl Hand for Runner {
     }
 
     fn most(&self) -> (usize, u64) {
-        (self.settings.together, TOGETHER_ROWS)
+        (JOBS_TOGETHER, TOGETHER_ROWS)
     }
 
     fn begin(&self) -> BoxFuture<'_, Option<Box<dyn Send>>> {
@@ -63,11 +63,15 @@ impl AtOnce for Runner {
 
     fn carry_out(&self, tx: &mut dyn Tx, claims: &[Claim], blocks: &[&[u8]]) -> Result<Vec<Closing>, DbError> {
         let damaged = |error| DbError::Damaged(format!("a block is damaged: {error}"));
-        let rows = claims
-            .iter()
-            .zip(blocks)
-            .map(|(claim, block)| SpooledRows::of(claim, Some(Block::decode(block).map_err(damaged)?)));
-        let rows = rows.collect::<Result<Vec<_>, DbError>>()?;
+        let mut rows: Vec<SpooledRows> = Vec::with_capacity(claims.len());
+        for (at, (claim, block)) in claims.iter().zip(blocks).enumerate() {
+            let block = Block::decode(block).map_err(damaged)?;
+            let before = at.checked_sub(1).and_then(|before| claims.get(before).zip(rows.last()));
+            rows.push(match before {
+                Some((other, alike)) if SpooledRows::are_alike(claim, other) => alike.with(block),
+                _ => SpooledRows::of(claim, Some(block))?,
+            });
+        }
         // The time of the records, so that who was at work when is told by either.
         let now = claims.first().map_or(0, |claim| claim.started_at);
         let PreparedChunks { prepared, rest } = prepare_all(tx, claims, rows, now, self.ledger.installation())?;

@@ -235,6 +235,21 @@ pub(super) fn spooled(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<Vec<SpooledR
 }
 
 impl SpooledRows {
+    /// Whether the rows of two chunks are read in the same way.
+    pub(super) fn are_alike(one: &Claim, other: &Claim) -> bool {
+        let way = |claim: &Claim| (claim.parameters.customer.is_some(), claim.parameters.checks_customer);
+        one.kind == other.kind && one.header == other.header && way(one) == way(other)
+    }
+
+    /// Rows that are read in the same way.
+    pub(super) fn with(&self, block: Block) -> Self {
+        Self {
+            job: self.job,
+            mapping: self.mapping.clone(),
+            block,
+        }
+    }
+
     pub(super) fn of(claim: &Claim, block: Option<Block>) -> Result<Self, DbError> {
         let job = tenantry_jobs::find(&claim.kind)
             .map_err(|_| DbError::Damaged(format!("this program knows no kind `{}`", claim.kind)))?;

@@ -2,7 +2,8 @@
 //! they have ended. A crash before it leaves nothing, and whoever brought them brings them again.
 //!
 //! Only what has nothing before it goes that way. While any chunk of this database's own is due or at work, what comes in is
-//! queued behind it, so that jobs on the same record take effect in the order in which they were accepted. A worker that dies over such
+//! queued behind it, so that jobs on the same record take effect in the order in which they were accepted. That holds beside a large job
+//! about other records too: whose records its rows are is known only to whoever reads all its blocks. A worker that dies over such
 //! jobs leaves no trace of it; so whoever takes them in again records them first, and deaths are counted from then on
 //! ([`Trial`](super::Trial)).
 

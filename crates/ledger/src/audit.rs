@@ -12,10 +12,11 @@
 //!
 //! ```text
 //! "tenantry-audit-1", previous hash, seq, milliseconds since the Unix epoch, actor, action, job, kind,
-//! plan hash, counts, note, and in records that have it: via
+//! plan hash, counts, note, in records that have it: via, and in records of several jobs: via and jobs
 //! ```
 //!
-//! Counts are a JSON object, keys sorted, no white space. `seq` is gapless from 1. What record 1 has for its
+//! Counts are a JSON object, keys sorted, no white space. Jobs that were carried out as they came in, and together, have one
+//! record: their ids, kinds, plan hashes, counts other than 0, and notes are a JSON array, as it is exported but without white space. `seq` is gapless from 1. What record 1 has for its
 //! previous hash is the hash of the fields `"tenantry-audit-1", "installation"`, installation number
 //! ([`start`]), so that a chain belongs to one installation.
 //!
@@ -27,9 +28,11 @@
 pub mod chain;
 mod line;
 mod read;
+mod together;
 
 pub use chain::{Anchor, ChainFault, ChainReport, Checker};
 pub use read::{AuditStep, AuditWalk};
+pub(super) use read::known_job;
 
 use std::collections::BTreeMap;
 
@@ -51,6 +54,8 @@ pub enum Action {
     Expired,
     /// A job ended; the note says in which state, the counts what became of its rows.
     Applied,
+    /// A job was submitted, and carried out at once; the note says what came in and in which state the job ended.
+    CarriedOut,
     /// A job was held.
     Paused,
     /// A held job was let go on.
@@ -98,6 +103,7 @@ impl Action {
             Action::Rejected => "rejected",
             Action::Expired => "expired",
             Action::Applied => "applied",
+            Action::CarriedOut => "carried-out",
             Action::Paused => "paused",
             Action::Resumed => "resumed",
             Action::Cancelled => "cancelled",
@@ -160,8 +166,8 @@ impl AuditEntry {
         }
     }
 
-    /// The record of it that follows on the one with that number and hash.
-    fn following(&self, last: i64, prev: String, now_millis: i64) -> AuditRecord {
+    /// The record of it, or of several `jobs`, that follows on the one with that number and hash.
+    fn following(&self, last: i64, prev: String, now_millis: i64, jobs: Option<String>) -> AuditRecord {
         let mut record = AuditRecord {
             seq: last + 1,
             at: now_millis,
@@ -173,6 +179,7 @@ impl AuditEntry {
             counts: self.counts.as_ref().map(canonical),
             note: self.note.clone(),
             via: self.via.map(|via| via.as_str().to_owned()),
+            jobs,
             prev,
             hash: String::new(),
         };
@@ -195,6 +202,8 @@ pub struct AuditRecord {
     pub counts: Option<String>,
     pub note: Option<String>,
     pub via: Option<String>,
+    /// The jobs it is of, if of several: see [`together`].
+    pub jobs: Option<String>,
     pub prev: String,
     pub hash: String,
 }
@@ -220,8 +229,11 @@ impl AuditRecord {
             self.counts.as_deref(),
             self.note.as_deref(),
         ];
-        // Records of before there was such a field keep their hashes.
-        fields.extend(self.via.as_deref().map(Some));
+        // Records of before there were such fields keep their hashes.
+        match &self.jobs {
+            None => fields.extend(self.via.as_deref().map(Some)),
+            Some(jobs) => fields.extend([self.via.as_deref(), Some(jobs)]),
+        }
         hash(&fields)
     }
 
@@ -237,6 +249,7 @@ impl AuditRecord {
             self.counts.into(),
             self.note.into(),
             self.via.into(),
+            self.jobs.as_deref().map(together::compressed).into(),
             self.prev.into(),
             self.hash.into(),
         ]
@@ -268,7 +281,7 @@ pub fn append(tx: &mut dyn Tx, now_millis: i64, entry: &AuditEntry) -> Result<()
     append_all(tx, now_millis, std::slice::from_ref(entry))
 }
 
-/// As [`append`] for several entries, in their order.
+/// As [`append`] for several entries, in their order. Jobs that were carried out together share a record.
 pub fn append_all(tx: &mut dyn Tx, now_millis: i64, entries: &[AuditEntry]) -> Result<(), DbError> {
     if entries.is_empty() {
         return Ok(());
@@ -291,15 +304,15 @@ pub fn append_all(tx: &mut dyn Tx, now_millis: i64, entries: &[AuditEntry]) -> R
     } else {
         head.text(1)?.to_owned()
     };
-    let mut records = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let record = entry.following(last, prev, now_millis);
+    let mut records = Vec::new();
+    for (entry, jobs) in together::together(entries) {
+        let record = entry.following(last, prev, now_millis, jobs);
         (last, prev) = (record.seq, record.hash.clone());
         records.push(record.values());
     }
     tx.send_all(
-        "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, via, jobs, prev, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         records,
     )
 }

@@ -69,7 +69,7 @@ impl Ledger {
                 backlog.rows_waiting = number(tx, "SELECT COUNT(*) FROM waiting_rows", &[])?;
                 backlog.workers = workers::all(tx, now)?;
                 let spool = match tx.dialect() {
-                    // Lengths are known without what they are of.
+                    // Lengths are known without what they are of. Rows that lie with their jobs are few bytes each, and not looked for.
                     Dialect::Sqlite => "SELECT COALESCE(SUM(LENGTH(data)), 0) FROM spool",
                     Dialect::Postgres => "SELECT pg_total_relation_size('spool')",
                 };

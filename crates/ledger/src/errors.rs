@@ -55,7 +55,7 @@ impl Ledger {
                     let (code, outcome) = (group.text(0)?.to_owned(), group.text(1)?.to_owned());
                     let rows = tx.query(
                         "SELECT row, message,
-                           (SELECT chunk FROM chunks c WHERE c.job = $1 AND c.first_row <= row_outcomes.row
+                           (SELECT chunk FROM every_chunk c WHERE c.job = $1 AND c.first_row <= row_outcomes.row
                             ORDER BY c.chunk DESC LIMIT 1), columns
                          FROM row_outcomes WHERE job = $1 AND outcome = $2 AND COALESCE(code, '') = $3 ORDER BY row LIMIT $4",
                         &[

@@ -19,6 +19,12 @@ impl JobId {
         let id = row.text(column)?.parse();
         id.map_err(|_| DbError::Broken("a job's id is no UUID".to_owned()))
     }
+
+    /// When it was given, in milliseconds since the epoch, if it says so.
+    pub(super) fn made_at(self) -> Option<i64> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        Some(seconds as i64 * 1000 + i64::from(nanos / 1_000_000))
+    }
 }
 
 impl std::fmt::Display for JobId {

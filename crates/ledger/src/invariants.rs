@@ -70,7 +70,7 @@ const RECORDED: &str = "SELECT job, COUNT(*) AS rows,
 const COVERED: &str = "SELECT job, CAST(SUM(rows) AS BIGINT) AS rows,
    CAST(SUM(CASE WHEN state = 'failed' THEN rows ELSE 0 END) AS BIGINT) AS failed,
    CAST(SUM(CASE WHEN state = 'cancelled' THEN rows ELSE 0 END) AS BIGINT) AS cancelled
- FROM chunks GROUP BY job";
+ FROM every_chunk GROUP BY job";
 
 /// Recorded outcomes of a job's rows in chunks that ended in one state.
 fn recorded_in(state: &str) -> String {
@@ -136,7 +136,7 @@ pub fn always() -> Vec<Invariant> {
             "stray outcome",
             "an outcome belongs to no chunk, or to several",
             "SELECT o.job, o.row, o.outcome, COUNT(c.chunk) FROM row_outcomes o
-             LEFT JOIN chunks c ON c.job = o.job AND o.row >= c.first_row AND o.row < c.first_row + c.rows
+             LEFT JOIN every_chunk c ON c.job = o.job AND o.row >= c.first_row AND o.row < c.first_row + c.rows
              GROUP BY o.job, o.row, o.outcome HAVING COUNT(c.chunk) <> 1"
                 .to_owned(),
         ),
@@ -209,11 +209,15 @@ pub fn always() -> Vec<Invariant> {
         (
             "audit of a job",
             "a job was not recorded as submitted once, and as ended once it has ended",
+            // One that was carried out at once, and among others, has ended at the moment of the record of them all.
             "SELECT j.seq, j.kind, j.state, COUNT(a.seq) FROM jobs j LEFT JOIN audit a ON a.job = j.id
-             WHERE j.state <> 'planned' GROUP BY j.seq, j.kind, j.state
-             HAVING SUM(CASE WHEN a.action IN ('submitted', 'retried', 'undone') THEN 1 ELSE 0 END) <> 1
-               OR SUM(CASE WHEN a.action = 'applied' THEN 1 ELSE 0 END)
-                 <> CASE WHEN j.state IN ('completed', 'failed', 'cancelled') THEN 1 ELSE 0 END"
+             WHERE j.state <> 'planned' GROUP BY j.seq, j.kind, j.state, j.created_at, j.finished_at
+             HAVING CASE WHEN SUM(CASE WHEN a.action IN ('submitted', 'retried', 'undone', 'applied', 'carried-out') THEN 1 ELSE 0 END) = 0
+               THEN j.created_at <> COALESCE(j.finished_at, 0)
+                 OR NOT EXISTS (SELECT 1 FROM audit o WHERE o.jobs IS NOT NULL AND o.at = j.finished_at)
+               ELSE SUM(CASE WHEN a.action IN ('submitted', 'retried', 'undone', 'carried-out') THEN 1 ELSE 0 END) <> 1
+                 OR SUM(CASE WHEN a.action IN ('applied', 'carried-out') THEN 1 ELSE 0 END)
+                   <> CASE WHEN j.state IN ('completed', 'failed', 'cancelled') THEN 1 ELSE 0 END END"
                 .to_owned(),
         ),
     ])

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, Ledger};
+use super::{JobId, Ledger, audit};
 use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
 
 /// What is the same for every row of a job.
@@ -117,6 +117,16 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds those of others.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.applied += other.applied;
+        self.unchanged += other.unchanged;
+        self.rejected += other.rejected;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.total += other.total;
+    }
+
     /// Rows that have their outcome.
     pub fn finished(&self) -> u64 {
         self.applied + self.unchanged + self.rejected + self.failed + self.cancelled
@@ -228,6 +238,8 @@ pub struct JobFilter {
 
 /// Jobs that are looked through for an id that ends with something, since no index is by the end.
 const BY_END: i64 = 10_000;
+/// Jobs of a kind that are few among those of years. Of more, some are among the newest, or not far behind.
+const FEW: u64 = 5_000;
 
 /// The word for where a job stands. What is to be gone on with is queued again while nobody holds a lease on any of it, however
 /// whoever did has left.
@@ -255,7 +267,8 @@ const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
       (SELECT w.message FROM waiting_rows w WHERE w.job = j.seq ORDER BY w.row LIMIT 1) END,
     CASE WHEN j.finished_at IS NULL THEN
       (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END, i.sheet, j.out_format,
-    CASE WHEN EXISTS (SELECT 1 FROM spool s WHERE s.input = j.input) THEN 1 ELSE 0 END,
+    CASE WHEN j.block IS NOT NULL OR EXISTS (SELECT 1 FROM spool s WHERE s.input = j.input)
+      OR EXISTS (SELECT 1 FROM jobs o WHERE o.input = j.input AND o.block IS NOT NULL) THEN 1 ELSE 0 END,
     (SELECT u.id FROM jobs u WHERE u.undo_of = j.seq AND u.state <> 'planned' ORDER BY u.seq DESC LIMIT 1),
     (SELECT u.state FROM jobs u WHERE u.undo_of = j.seq AND u.state <> 'planned' ORDER BY u.seq DESC LIMIT 1),
     (SELECT CAST(COALESCE(SUM(u.applied), 0) AS BIGINT) FROM jobs u WHERE u.undo_of = j.seq),
@@ -344,7 +357,7 @@ impl Ledger {
                 }
                 let jobs = found.iter().map(|row| with_files(tx, read_job(row, now)?));
                 let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
-                let removed = if jobs.is_empty() { removed(tx, &wanted)? } else { None };
+                let removed = if jobs.is_empty() { audit::known_job(tx, &wanted)? } else { None };
                 Ok((jobs, removed))
             })
             .await?;
@@ -368,6 +381,11 @@ impl Ledger {
         let now = self.clock.now_millis();
         self.db
             .read(move |tx| {
+                if let Some(seqs) = rare(tx, &filter)? {
+                    let sets: Vec<Vec<Value>> = seqs.into_iter().map(|seq| vec![seq.into(), now.into()]).collect();
+                    let found = tx.query_each(&format!("{} WHERE j.seq = $1", select("$2")), &sets)?;
+                    return found.iter().flatten().map(|row| read_job(row, now)).collect();
+                }
                 let state = filter.state.map_or("", JobState::as_str);
                 let found = tx.query(
                     &newest(filter.state, filter.limit),
@@ -377,6 +395,31 @@ impl Ledger {
             })
             .await
     }
+}
+
+/// Numbers of the newest jobs of a kind of which there are few, so that nobody walks back through the jobs of years for them; `None` if
+/// there are many, or another index is asked.
+fn rare(tx: &mut dyn Tx, filter: &JobFilter) -> Result<Option<Vec<i64>>, DbError> {
+    let (Some(kind), None | Some(JobState::Completed)) = (&filter.kind, filter.state) else {
+        return Ok(None);
+    };
+    // For sets, since then rows are found by index.
+    let sql = format!("SELECT seq, state FROM jobs WHERE kind = $1 LIMIT {FEW}");
+    let of_kind = tx.query_each(&sql, &[vec![kind.as_str().into()]])?;
+    let of_kind = of_kind.into_iter().next().unwrap_or_default();
+    if of_kind.len() as u64 == FEW {
+        return Ok(None);
+    }
+    let mut seqs = Vec::with_capacity(of_kind.len());
+    for row in &of_kind {
+        let state = JobState::parse(row.text(1)?)?;
+        if filter.state.map_or(state != JobState::Planned, |wanted| wanted == state) {
+            seqs.push(row.int(0)?);
+        }
+    }
+    seqs.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
+    seqs.truncate(filter.limit as usize);
+    Ok(Some(seqs))
 }
 
 /// The newest jobs in state `$1`, or any, and of kind `$2`, if that is not empty; `$3` is the time.
@@ -517,12 +560,6 @@ pub fn is_to_stop(tx: &mut dyn Tx, job: i64) -> Result<bool, DbError> {
 pub fn ended_at(tx: &mut dyn Tx, job: i64) -> Result<Option<i64>, DbError> {
     let found = tx.query_first("SELECT finished_at FROM jobs WHERE seq = $1", &[job.into()])?;
     Ok(found.map(|row| row.opt_int(0)).transpose()?.flatten())
-}
-
-/// The id of a job that is no longer there, going by the audit record.
-fn removed(tx: &mut dyn Tx, id: &str) -> Result<Option<JobId>, DbError> {
-    let found = tx.query_first("SELECT job FROM audit WHERE job = $1 LIMIT 1", &[id.into()])?;
-    found.map(|row| JobId::read(&row, 0)).transpose()
 }
 
 /// When a job was begun, in milliseconds since the epoch; `None` if there is no such job.

@@ -13,7 +13,7 @@ use super::job::to_json;
 use super::plan::{KNOWN_KEY, SameWork, UNFINISHED, submitted_note};
 use super::rows::record_outcomes;
 use super::whole::WholeJob;
-use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, ReplyTo, origin, replies};
+use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, Parameters, ReplyTo, Via, origin, replies};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 impl Ledger {
@@ -98,23 +98,26 @@ fn record(tx: &mut dyn Tx, jobs: &[WholeJob], worker: Option<&dyn AtOnce>, now: 
     let mut ends = done.claims.iter().zip(&done.ended).peekable();
     for ((job, _), origin) in new.into_iter().zip(notes) {
         let submitted = entry(job, origin);
-        let end = ends.next_if(|(claim, _)| claim.job_id == job.id);
-        let ended = match end {
-            Some((claim, (_, how))) => Some((how.counts, format!("{}, last worker {}", how.state, claim.owner))),
-            None if job.pending() == 0 => submitted
-                .counts
-                .map(|counts| (counts, JobState::Completed.as_str().to_owned())),
-            None => None,
-        };
-        let ended = ended.map(|(counts, note)| AuditEntry {
+        if let Some((claim, (_, how))) = ends.next_if(|(claim, _)| claim.job_id == job.id) {
+            let came = submitted.note.as_deref().unwrap_or_default();
+            entries.push(AuditEntry {
+                action: Action::CarriedOut,
+                counts: Some(how.counts),
+                note: Some(format!("{came}; {}, last worker {}", how.state, claim.owner)),
+                ..submitted
+            });
+            continue;
+        }
+        let ended = (job.pending() == 0).then(|| AuditEntry {
             action: Action::Applied,
-            counts: Some(counts),
-            note: Some(note),
+            note: Some(JobState::Completed.as_str().to_owned()),
             ..submitted.clone()
         });
         entries.push(submitted);
         entries.extend(ended);
     }
+    // What one actor had carried out stands together. The others end in their order.
+    entries.sort_by_cached_key(|entry| (entry.action == Action::CarriedOut).then(|| (entry.actor.clone(), entry.via.map(Via::as_str))));
     audit::append_all(tx, now, &entries)?;
     Ok(RecordedJobs { committed, done })
 }
@@ -227,9 +230,11 @@ fn insert(
         };
         of_inputs.push(input_of(job, *input));
         let told = replies.first().map(|reply| reply.stream.as_str());
-        of_jobs.push(values(job, [*seq, *input], end, (now, told, told_until)));
+        let inline = done.end_of(*seq).filter(|how| how.counts.failed == 0);
+        of_jobs.push(values(job, [*seq, *input], end, inline.is_some(), (now, told, told_until)));
         asked.extend(replies.iter().map(|reply| (*seq, *reply)));
-        let Some(chunk) = &job.chunk else { continue };
+        // What has failed can be tried again, chunk by chunk.
+        let Some(chunk) = job.chunk.as_ref().filter(|_| inline.is_none()) else { continue };
         if let Some(block) = &chunk.block {
             of_spool.push(vec![(*input).into(), chunk.number.into(), block.clone().into()]);
         }
@@ -258,9 +263,9 @@ fn insert(
     tx.send_all(
         "INSERT INTO jobs (seq, id, kind, parameters, state, input, submitted_by, submitted_via, created_at, out_dir, out_host,
            idempotency_key, fingerprint, plan_hash, checks_drift, total, refused, chunks_left, started_at, finished_at, claimed_at,
-           applied, unchanged, rejected, failed, reply_to, reply_until)
+           applied, unchanged, rejected, failed, reply_to, reply_until, carried_out, block)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19, $20, $21, $22, $23,
-           $24, $25, $26)",
+           $24, $25, $26, $27, $28)",
         of_jobs,
     )?;
     tx.send_all("INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)", of_spool)?;
@@ -279,6 +284,14 @@ fn insert(
     Ok(done)
 }
 
+/// Parameters as they are kept. What is not said is the default.
+fn parameters_of(new: &NewJob) -> String {
+    if new.parameters == Parameters::default() {
+        return "{}".to_owned();
+    }
+    to_json(&new.parameters)
+}
+
 fn input_of(job: &WholeJob, input: i64) -> Vec<Value> {
     let WholeJob { new, commit, .. } = job;
     vec![
@@ -293,12 +306,13 @@ fn input_of(job: &WholeJob, input: i64) -> Vec<Value> {
     ]
 }
 
-/// The columns of a job with these numbers, its own and its input's. Where it was carried out, its worker has until the later time to
-/// tell whoever reads `told`.
+/// The columns of a job with these numbers, its own and its input's, with its rows if it keeps them `inline`. Where it was carried out, its
+/// worker has until the later time to tell whoever reads `told`.
 fn values(
     job: &WholeJob,
     [seq, input]: [i64; 2],
     end: Option<Counts>,
+    inline: bool,
     (now, told, told_until): (i64, Option<&str>, i64),
 ) -> Vec<Value> {
     let WholeJob { id, new, commit, .. } = job;
@@ -313,7 +327,7 @@ fn values(
         seq.into(),
         id.to_string().into(),
         new.kind.as_str().into(),
-        to_json(&new.parameters).into(),
+        parameters_of(new).into(),
         state.as_str().into(),
         input.into(),
         new.submitted_by.name.as_str().into(),
@@ -336,5 +350,7 @@ fn values(
         counts.failed.into(),
         told.into(),
         (if carried_out { told_until } else { 0 }).into(),
+        inline.then_some(1_i64).into(),
+        (job.chunk.as_ref().filter(|_| inline)).and_then(|chunk| chunk.block.clone()).into(),
     ]
 }

@@ -11,7 +11,7 @@ use super::Ledger;
 use super::audit::{self, Action, AuditEntry};
 use tenantry_foundation::db::{DbError, Dialect, Tx, Value};
 use tenantry_foundation::input::Meter;
-use tenantry_foundation::moment;
+use tenantry_foundation::{failpoint, moment};
 
 /// Jobs looked at in one transaction.
 const LOT: u64 = 500;
@@ -48,13 +48,16 @@ impl Ledger {
             Err(DbError::Contended(_)) => None,
             other => other?,
         };
+        failpoint::hit("removed");
         *through = LookedThrough(next.unwrap_or_default());
         Ok(next.is_some())
     }
 
     /// Removes some of what removed jobs have left; `false` if nothing is left.
     pub async fn clear_removed(&self) -> Result<bool, DbError> {
-        self.db.write(clear_some).await
+        let is_more = self.db.write(clear_some).await?;
+        failpoint::hit("cleared");
+        Ok(is_more)
     }
 
     /// Gives some of the room that removed records took back to the file system; `false` if there is no more of it. PostgreSQL does
@@ -126,6 +129,7 @@ fn remove_lot(tx: &mut dyn Tx, from: i64, before: i64, now: i64) -> Result<Optio
         tx.send_all("UPDATE drops SET job = NULL WHERE job = $1", seqs.clone())?;
         tx.send_all("UPDATE fires SET job = NULL WHERE job = $1", seqs)?;
         audit::append(tx, now, &AuditEntry::own(Action::Pruned, note))?;
+        failpoint::hit("removing");
     }
     Ok(is_more.then_some(last))
 }
@@ -163,6 +167,7 @@ fn clear_some(tx: &mut dyn Tx) -> Result<bool, DbError> {
         tx.send_all(&unused, inputs.clone())?;
     }
     tx.send_all("DELETE FROM removals WHERE job = $1", jobs)?;
+    failpoint::hit("clearing");
     Ok(true)
 }
 

@@ -77,7 +77,7 @@ impl Ledger {
                 if needs_approval && !is_approved(tx, parent)? {
                     return Ok(Retrying::Refused(RetryRefused::NotApproved));
                 }
-                if tx.query("SELECT 1 FROM spool WHERE input = $1 LIMIT 1", &[input.into()])?.is_empty() {
+                if tx.query("SELECT 1 FROM every_block WHERE input = $1 LIMIT 1", &[input.into()])?.is_empty() {
                     return Ok(Retrying::Refused(RetryRefused::RowsGone));
                 }
                 let earlier = tx.query_first(
@@ -197,8 +197,8 @@ struct ParentChunk {
 impl ParentChunk {
     fn load(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result<Option<Self>, DbError> {
         let found = tx.query_first(
-            "SELECT j.retry_of, j.undo_of, c.state, c.first_row, c.rows FROM jobs j JOIN chunks c ON c.job = j.seq
-             WHERE j.seq = $1 AND c.chunk = $2",
+            "SELECT j.retry_of, j.undo_of, c.state, c.first_row, c.rows FROM jobs j
+             CROSS JOIN (SELECT state, first_row, rows FROM every_chunk WHERE job = $1 AND chunk = $2) c WHERE j.seq = $1",
             &[job.into(), chunk.into()],
         )?;
         let Some(found) = found else { return Ok(None) };
@@ -264,12 +264,12 @@ pub struct ChunkSelection {
 
 /// The rows of a chunk of `job` that an undo would take back; `None` once its input is kept no more.
 pub fn undoable_rows(tx: &mut dyn Tx, input: i64, job: i64, chunk: i64) -> Result<Option<ChunkSelection>, DbError> {
-    let kept = "SELECT 1 FROM spool WHERE input = $1 AND block = $2";
+    let kept = "SELECT 1 FROM every_block WHERE input = $1 AND block = $2";
     if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
         return Ok(None);
     }
     let of = tx.query_first(
-        "SELECT first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
+        "SELECT first_row, rows FROM every_chunk WHERE job = $1 AND chunk = $2",
         &[job.into(), chunk.into()],
     )?;
     let (first_row, rows) = of.map_or(Ok((0, 0)), |row| Ok((row.int(0)? as u64, row.int(1)? as u64)))?;

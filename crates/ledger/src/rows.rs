@@ -129,7 +129,7 @@ impl Ledger {
             .read(move |tx| {
                 let rows = tx.query(
                     "SELECT chunk, CASE WHEN state IN ('done', 'failed', 'cancelled') THEN 1 ELSE 0 END
-                     FROM chunks WHERE job = $1 ORDER BY chunk",
+                     FROM every_chunk WHERE job = $1 ORDER BY chunk",
                     &[job.into()],
                 )?;
                 rows.iter().map(|row| Ok((row.int(0)?, row.int(1)? != 0))).collect()
@@ -151,7 +151,7 @@ impl Ledger {
                     return Ok(None);
                 };
                 let state = tx.query(
-                    "SELECT state, message, first_row, rows FROM chunks WHERE job = $1 AND chunk = $2",
+                    "SELECT state, message, first_row, rows FROM every_chunk WHERE job = $1 AND chunk = $2",
                     &[seq.into(), chunk.into()],
                 )?;
                 let Some(state) = state.first() else { return Ok(None) };
@@ -193,7 +193,7 @@ impl Ledger {
                 }
                 let seqs: Vec<Vec<Value>> = plain.iter().map(|(seq, ..)| vec![(*seq).into()]).collect();
                 let chunks = tx.query_each(
-                    "SELECT state, message FROM chunks WHERE job = $1 ORDER BY chunk LIMIT 2",
+                    "SELECT state, message FROM every_chunk WHERE job = $1 ORDER BY chunk LIMIT 2",
                     &seqs,
                 )?;
                 let sealed = tx.query_each("SELECT 1 FROM sealed_passwords WHERE job = $1 LIMIT 1", &seqs)?;
@@ -243,7 +243,7 @@ pub fn load_blocks(tx: &mut dyn Tx, blocks: &[(i64, i64)]) -> Result<Vec<Option<
         .iter()
         .map(|(input, block)| vec![(*input).into(), (*block).into()])
         .collect();
-    let found = tx.query_each("SELECT data FROM spool WHERE input = $1 AND block = $2", &wanted)?;
+    let found = tx.query_each("SELECT data FROM every_block WHERE input = $1 AND block = $2", &wanted)?;
     let decode = |((_, block), rows): (&(i64, i64), Vec<Row>)| {
         let Some(row) = rows.first() else { return Ok(None) };
         Block::decode(row.blob(0)?)

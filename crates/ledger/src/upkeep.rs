@@ -180,7 +180,8 @@ impl Ledger {
             .read(move |tx| {
                 let rows = tx.query(
                     "SELECT id FROM jobs WHERE out_dir IS NOT NULL AND delivered_at IS NULL AND out_host = $1
-                     AND finished_at IS NOT NULL AND EXISTS (SELECT 1 FROM spool WHERE input = jobs.input) ORDER BY seq LIMIT 100",
+                     AND finished_at IS NOT NULL AND (block IS NOT NULL OR EXISTS (SELECT 1 FROM spool s WHERE s.input = jobs.input)
+                       OR EXISTS (SELECT 1 FROM jobs o WHERE o.input = jobs.input AND o.block IS NOT NULL)) ORDER BY seq LIMIT 100",
                     &[host.into()],
                 )?;
                 rows.iter().map(|row| JobId::read(row, 0)).collect()
@@ -230,7 +231,8 @@ fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Resu
     if !needed.is_empty() {
         return Ok(false);
     }
-    let blocks = tx.exec("DELETE FROM spool WHERE input = $1", &[input.into()])?;
+    let blocks = tx.exec("DELETE FROM spool WHERE input = $1", &[input.into()])?
+        + tx.exec("UPDATE jobs SET block = NULL WHERE input = $1 AND block IS NOT NULL", &[input.into()])?;
     for of in ints(&tx.query("SELECT seq FROM jobs WHERE input = $1", &[input.into()])?)? {
         for table in [
             "sealed_passwords",

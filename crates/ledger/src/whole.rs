@@ -35,7 +35,9 @@ impl WholeJob {
 
     /// Whether it can end in the transaction that records it, as far as that is seen from here.
     pub fn may_end_at_once(&self) -> bool {
-        let has_rows = self.chunk.as_ref().is_some_and(|chunk| chunk.block.is_some());
+        let has_rows = self.chunk.as_ref().is_some_and(|chunk| {
+            (chunk.block.is_some(), chunk.number, chunk.first_row, chunk.rows) == (true, 0, 1, self.commit.rows)
+        });
         has_rows && self.pending() > 0 && self.commit.not_before.is_none() && self.new.parameters.store.is_none()
     }
 

@@ -1,13 +1,15 @@
 //! Jobs that ended long ago are removed, whole, and what is left of them piece by piece.
 
 use std::collections::HashSet;
+use std::process::Stdio;
 
 use tenantry_foundation::db::Value;
 use tenantry_ledger::{JobLookup, Ledger, LookedThrough};
 
 use super::{queued, users};
 use crate::invariants::violations_at_work;
-use crate::place::{On, Place, TestJob, Work, apply, by, on_both};
+use crate::place::{On, Place, Running, TestJob, Work, apply, by, on_both};
+use crate::servers::eventually;
 
 /// What belongs to one job or input, everywhere: the numbers that are named.
 async fn left(ledger: &Ledger) -> (HashSet<i64>, HashSet<i64>) {
@@ -137,5 +139,35 @@ on_both! {
         assert!(lots.len() == 1 && lots[0].contains(&format!("{all} jobs that ended before ")), "{lots:?}");
         assert_eq!(violations_at_work(ledger.db()).await, Vec::<String>::new());
         assert_eq!(left(&ledger).await, Default::default());
+    }
+
+    async fn who_is_killed_while_removing_has_removed_whole_jobs_and_is_followed(place: Place) {
+        let ledger = place.ledger().await;
+        for rows in 1..=4 {
+            let job = queued(&ledger, rows).await;
+            ledger.cancel(job.seq, &by("tester")).await.expect("cancelled");
+        }
+        while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
+        let filter = || tenantry_ledger::JobFilter { limit: 100, ..Default::default() };
+        let all = ledger.jobs(filter()).await.expect("asked").len();
+        // Of three years ago.
+        let older = "UPDATE jobs SET created_at = created_at - 100000000000, finished_at = finished_at - 100000000000";
+        ledger.db().write(|tx| tx.exec(older, &[]).map(drop)).await.expect("older");
+        let worker = |failpoint: &str| {
+            let mut command = place.hurried(&["worker"]);
+            command.env("TENANTRY_FAILPOINT", failpoint).stdout(Stdio::null()).stderr(Stdio::null());
+            Running(command.spawn().expect("tenantry starts"))
+        };
+        for (failpoint, jobs) in [("removing", all), ("removed", 0), ("clearing", 0), ("cleared", 0)] {
+            let mut dying = worker(failpoint);
+            eventually("the worker to die", async || dying.0.try_wait().expect("asked")).await;
+            assert_eq!(ledger.jobs(filter()).await.expect("asked").len(), jobs, "{failpoint}");
+            assert_eq!(violations_at_work(ledger.db()).await, Vec::<String>::new(), "{failpoint}");
+            assert_eq!(left(&ledger).await == Default::default(), failpoint == "cleared", "{failpoint}");
+        }
+        let log = place.tenantry(&["audit", "log"]).ends(0).out;
+        let lots: Vec<&str> = log.lines().filter(|line| line.contains("pruned")).collect();
+        assert!(lots.len() == 1 && lots[0].contains(&format!("{all} jobs that ended before ")), "{lots:?}");
+        place.tenantry(&["audit", "verify"]).ends(0);
     }
 }

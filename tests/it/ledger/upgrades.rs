@@ -6,8 +6,14 @@ use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
-/// What schema 10 to 27 have added, taken away again.
-const WITHOUT_KEYS: [&str; 37] = [
+/// What schema 10 to 29 have added, taken away again.
+const WITHOUT_KEYS: [&str; 43] = [
+    "DROP VIEW every_chunk",
+    "DROP VIEW every_block",
+    "ALTER TABLE jobs DROP COLUMN carried_out",
+    "ALTER TABLE jobs DROP COLUMN block",
+    "DROP INDEX audit_together",
+    "ALTER TABLE audit DROP COLUMN jobs",
     "DROP INDEX intents_open",
     "DROP TABLE removals",
     "DROP INDEX jobs_unwell",

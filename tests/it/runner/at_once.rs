@@ -247,4 +247,54 @@ on_both! {
         }
         assert_eq!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
     }
+
+    async fn jobs_at_once_share_an_audit_record_in_which_each_is_found(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", CUSTOMERS).await;
+        let watched = Watched::new(&ledger);
+        let jobs = hand_in(&ledger, &[phone(1), phone(2), phone(3)], Some(&watched)).await;
+        assert_eq!(watched.jobs(), jobs);
+        let alone = hand_in(&ledger, &[phone(4)], Some(&watched)).await[0];
+        let records = ledger.audit_page(None, 2).await.expect("read");
+        let [together, last] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!((together.action.as_str(), together.job_count(), last.job.clone()), ("carried-out", Some(3), Some(alone.to_string())));
+        let ids: Vec<_> = together.clone().of_each_job().into_iter().filter_map(|one| one.job).collect();
+        assert_eq!(ids, jobs.iter().map(JobId::to_string).collect::<Vec<_>>());
+        let of_one = async |job| ledger.audit_log(Some(job), 10).await.expect("read");
+        for job in &jobs {
+            let [own] = of_one(*job).await.try_into().expect("one record");
+            let note = own.note.expect("a note");
+            assert!(note.starts_with("update-account.csv, sha256 ") && note.contains("; completed, last worker "), "{note}");
+            assert_eq!(ledger.audit_page(Some(*job), 0).await.expect("read").len(), 1);
+        }
+        assert_eq!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
+        let csv = place.tenantry(&["audit", "export", "--format", "csv"]).ends(0).out;
+        assert_eq!(csv.matches(",carried-out,").count(), 4, "{csv}");
+        place.write("audit.jsonl", place.tenantry(&["audit", "export"]).ends(0).out);
+        place.tenantry(&["audit", "verify", "--file", "audit.jsonl"]).ends(0);
+
+        // Their rows are with them as long as those of others, and so is what undoes them.
+        let rows = ledger.chunk_rows(&ledger.job(jobs[1]).await.expect("asked").expect("there"), 0).await;
+        let rows = rows.expect("asked").expect("kept");
+        assert_eq!(rows.record(1, 2).outcome, Some(tenantry_ledger::Outcome::Applied));
+        place.tenantry(&["undo", &alone.to_string()]).ends(0);
+        assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
+        while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
+        assert!(!ledger.job(jobs[1]).await.expect("asked").expect("there").keeps_rows);
+        let mut through = tenantry_ledger::LookedThrough::default();
+        while ledger.remove_jobs(-1000, &mut through).await.expect("removed") {}
+        let found = ledger.find_job(&jobs[2].to_string()).await.expect("asked");
+        assert!(matches!(found, tenantry_ledger::JobLookup::Removed(id) if id == jobs[2]), "{found:?}");
+        assert_eq!(of_one(jobs[2]).await.len(), 1);
+
+        // Nobody changes what is said of one of them unseen.
+        let triggers: &[&str] = match ledger.db().dialect() {
+            Dialect::Sqlite => &["DROP TRIGGER audit_no_update"],
+            Dialect::Postgres => &["ALTER TABLE audit DISABLE TRIGGER ALL"],
+        };
+        for sql in triggers.iter().copied().chain(["UPDATE audit SET jobs = NULL WHERE jobs IS NOT NULL"]) {
+            ledger.db().write(move |tx| tx.exec(sql, &[]).map(drop)).await.expect("tampered");
+        }
+        assert_ne!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
+    }
 }

@@ -40,6 +40,8 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (25, include_str!("schema/0025-removals.sql"), None),
     (26, include_str!("schema/0026-watched.sql"), None),
     (27, include_str!("schema/0027-left.sql"), None),
+    (28, include_str!("schema/0028-together.sql"), None),
+    (29, include_str!("schema/0029-inline.sql"), None),
 ];
 
 /// The schema version this program writes.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::AuditRecord;
+use super::together::{JobAmong, jobs_of};
 use crate::job::to_json;
 use tenantry_foundation::moment::rfc3339;
 
@@ -24,8 +25,18 @@ struct AuditLine {
     note: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     via: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jobs: Option<JobsField>,
     prev: String,
     hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum JobsField {
+    Jobs(Vec<JobAmong>),
+    /// Damaged ones, see [`CountsField::Damaged`].
+    Damaged(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +59,8 @@ impl AuditRecord {
             Ok(counts) if to_json(&counts) == *text => CountsField::Counts(counts),
             _ => CountsField::Damaged(text.clone()),
         });
+        let jobs = self.jobs.as_deref();
+        let jobs = jobs.map(|text| jobs_of(text).map_or_else(|| JobsField::Damaged(text.to_owned()), JobsField::Jobs));
         let own = self.clone();
         to_json(&AuditLine {
             seq: own.seq,
@@ -60,6 +73,7 @@ impl AuditRecord {
             counts,
             note: own.note,
             via: own.via,
+            jobs,
             prev: own.prev,
             hash: own.hash,
         })
@@ -83,6 +97,10 @@ impl AuditRecord {
             }),
             note: line.note,
             via: line.via,
+            jobs: line.jobs.map(|jobs| match jobs {
+                JobsField::Jobs(jobs) => to_json(&jobs),
+                JobsField::Damaged(text) => text,
+            }),
             prev: line.prev,
             hash: line.hash,
         })
@@ -115,7 +133,7 @@ mod tests {
         ) {
             let record = AuditRecord {
                 seq, at, actor: text.clone(), action: text.clone(), job: other.clone(), kind: other.clone(),
-                plan_hash: other.clone(), counts, note: other.clone(), via: other, prev: text.clone(), hash: text,
+                plan_hash: other.clone(), counts, note: other.clone(), via: other.clone(), jobs: other, prev: text.clone(), hash: text,
             };
             prop_assert_eq!(AuditRecord::from_json(&record.to_json()), Ok(record));
         }

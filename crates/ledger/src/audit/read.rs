@@ -1,24 +1,40 @@
 //! Reading the audit record back, a page at a time, so that memory does not grow with it.
 
+use super::together::text_of;
 use super::{Anchor, AuditRecord, ChainReport, Checker, start};
 use crate::{JobId, Ledger};
-use tenantry_foundation::db::{DbError, Row, Value};
+use tenantry_foundation::db::{DbError, Row, Tx};
 
-/// Records read at a time.
+/// Records read at a time, and about how much of what they say of several jobs, compressed.
 const PAGE: u64 = 1000;
+const PAGE_BYTES: i64 = 1 << 20;
+/// Records of several jobs that are looked through at a time.
+const SOME: u64 = 20;
+/// How long after it got its id a job can have been recorded among others, and by how much clocks may differ, in milliseconds.
+const RECORDED_WITHIN: i64 = 60 * 60 * 1000;
+const CLOCKS: i64 = 60 * 1000;
 
-const SELECT: &str = "SELECT seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash FROM audit";
+const SELECT: &str =
+    "SELECT seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash, jobs FROM audit";
 
 impl Ledger {
     /// The newest records, of one job or of all, newest first.
     pub async fn audit_log(&self, job: Option<JobId>, limit: u64) -> Result<Vec<AuditRecord>, DbError> {
         self.db
             .read(move |tx| {
-                let (of, mut params) = of_job(job);
-                params.push(limit.into());
-                let at = params.len();
-                let sql = format!("{SELECT} WHERE 1 = 1{of} ORDER BY seq DESC LIMIT ${at}");
-                tx.query(&sql, &params)?.iter().map(record).collect()
+                let Some(job) = job else {
+                    let sql = format!("{SELECT} ORDER BY seq DESC LIMIT $1");
+                    return tx.query(&sql, &[limit.into()])?.iter().map(record).collect();
+                };
+                let sql = format!("{SELECT} WHERE job = $1 ORDER BY seq DESC LIMIT $2");
+                let own = tx.query(&sql, &[job.to_string().into(), limit.into()])?;
+                let mut records = own.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+                // What happened to it later comes after.
+                if (records.len() as u64) < limit {
+                    records.extend(among_others(tx, job)?);
+                    records.sort_by_key(|one| std::cmp::Reverse(one.seq));
+                }
+                Ok(records)
             })
             .await
     }
@@ -27,11 +43,15 @@ impl Ledger {
     pub async fn audit_page(&self, job: Option<JobId>, after: i64) -> Result<Vec<AuditRecord>, DbError> {
         self.db
             .read(move |tx| {
-                let (of, mut params) = of_job(job);
-                params.extend([after.into(), PAGE.into()]);
-                let at = params.len();
-                let sql = format!("{SELECT} WHERE seq > ${}{of} ORDER BY seq LIMIT ${at}", at - 1);
-                tx.query(&sql, &params)?.iter().map(record).collect()
+                let Some(job) = job else {
+                    return page(tx, after)?.0.iter().map(record).collect();
+                };
+                let sql = format!("{SELECT} WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+                let own = tx.query(&sql, &[job.to_string().into(), after.into(), PAGE.into()])?;
+                let mut records = own.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+                records.extend(among_others(tx, job)?.filter(|one| one.seq > after));
+                records.sort_by_key(|one| one.seq);
+                Ok(records)
             })
             .await
     }
@@ -94,11 +114,10 @@ impl AuditWalk {
     pub async fn on(mut self, ledger: &Ledger) -> Result<AuditStep, DbError> {
         let after = self.after;
         // The head is read in the snapshot of the page: records may be added while we are reading.
-        let (rows, head) = ledger
+        let ((rows, is_more), head) = ledger
             .db
             .read(move |tx| {
-                let sql = format!("{SELECT} WHERE seq > $1 ORDER BY seq LIMIT $2");
-                let rows = tx.query(&sql, &[after.into(), PAGE.into()])?;
+                let rows = page(tx, after)?;
                 let head = tx.query_first("SELECT seq, hash FROM audit_head WHERE id = 1", &[])?;
                 Ok((rows, head))
             })
@@ -113,7 +132,7 @@ impl AuditWalk {
                 }
             }
         }
-        if rows.len() as u64 == PAGE {
+        if is_more {
             return Ok(AuditStep::Goes(self));
         }
         let head = head.and_then(|row| Some((row.int(0).ok()?, row.text(1).ok()?.to_owned())));
@@ -121,11 +140,66 @@ impl AuditWalk {
     }
 }
 
-fn of_job(job: Option<JobId>) -> (&'static str, Vec<Value>) {
-    match job {
-        Some(job) => (" AND job = $1", vec![job.to_string().into()]),
-        None => ("", Vec::new()),
+/// The records after number `after`, as many as are read at a time, and whether there may be more.
+fn page(tx: &mut dyn Tx, after: i64) -> Result<(Vec<Row>, bool), DbError> {
+    let sizes = "SELECT COALESCE(LENGTH(jobs), 0) FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let sizes = tx.query(sizes, &[after.into(), PAGE.into()])?;
+    let (mut count, mut room) = (0, PAGE_BYTES);
+    for size in &sizes {
+        if room < 0 {
+            break;
+        }
+        count += 1;
+        room -= size.int(0)?;
     }
+    let sql = format!("{SELECT} WHERE seq > $1 ORDER BY seq LIMIT $2");
+    let rows = tx.query(&sql, &[after.into(), count.into()])?;
+    Ok((rows, count == PAGE || count < sizes.len() as u64))
+}
+
+/// The record of several jobs that the job is among, as the job sees it.
+fn among_others(tx: &mut dyn Tx, job: JobId) -> Result<Option<AuditRecord>, DbError> {
+    let ended = tx.query_first(
+        "SELECT created_at, finished_at FROM jobs WHERE id = $1",
+        &[job.to_string().into()],
+    )?;
+    let (from, to) = match ended {
+        // It was recorded at the very moment.
+        Some(row) if row.opt_int(1)? != Some(row.int(0)?) => return Ok(None),
+        Some(row) => (row.int(0)?, row.int(0)?),
+        None => {
+            let Some(made) = job.made_at() else { return Ok(None) };
+            (made - CLOCKS, made + RECORDED_WITHIN)
+        }
+    };
+    let mut after = (from, i64::MIN);
+    loop {
+        let sql = format!(
+            "{SELECT} WHERE jobs IS NOT NULL AND at >= $1 AND at <= $2 AND (at > $1 OR seq > $3) ORDER BY at, seq LIMIT $4"
+        );
+        let params = [after.0.into(), to.into(), after.1.into(), SOME.into()];
+        let found = tx.query(&sql, &params)?;
+        for row in &found {
+            let one = record(row)?;
+            if let Some(seen) = one.of_job_among(job) {
+                return Ok(Some(seen));
+            }
+            after = (one.at, one.seq);
+        }
+        if (found.len() as u64) < SOME {
+            return Ok(None);
+        }
+    }
+}
+
+/// The id of a job that the audit record knows of.
+pub(crate) fn known_job(tx: &mut dyn Tx, id: &str) -> Result<Option<JobId>, DbError> {
+    let found = tx.query_first("SELECT job FROM audit WHERE job = $1 LIMIT 1", &[id.into()])?;
+    if let Some(row) = found {
+        return JobId::read(&row, 0).map(Some);
+    }
+    let Ok(job) = id.parse() else { return Ok(None) };
+    Ok(among_others(tx, job)?.map(|_| job))
 }
 
 fn record(row: &Row) -> Result<AuditRecord, DbError> {
@@ -141,6 +215,10 @@ fn record(row: &Row) -> Result<AuditRecord, DbError> {
         counts: optional(7)?,
         note: optional(8)?,
         via: optional(9)?,
+        jobs: row
+            .opt_blob(12)?
+            .map(|kept| text_of(kept).ok_or_else(|| DbError::Broken("what it says of its jobs is damaged".to_owned())))
+            .transpose()?,
         prev: row.text(10)?.to_owned(),
         hash: row.text(11)?.to_owned(),
     })

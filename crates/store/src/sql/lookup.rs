@@ -99,16 +99,18 @@ impl Directory {
         let found = tx.query_each(
             "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship,
                CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted, c.company_name, c.external_key
-             FROM customers c WHERE c.id IN
-               (SELECT id FROM customers WHERE tenant_id = $1
-                UNION SELECT customer FROM domains WHERE domain_key = $2
-                UNION SELECT id FROM customers WHERE external_key = $3) LIMIT 2",
+             FROM (SELECT id FROM customers WHERE tenant_id = $1
+                UNION ALL SELECT customer FROM domains WHERE domain_key = $2
+                UNION ALL SELECT id FROM customers WHERE external_key = $3) f JOIN customers c ON c.id = f.id",
             &keys,
         )?;
         let unknown = texts.iter().zip(&found).filter(|(_, rows)| rows.is_empty());
         let of_name = companies(tx, unknown.map(|(text, _)| *text))?;
         let known = self.customers.len();
-        for (text, rows) in texts.into_iter().zip(found) {
+        for (text, mut rows) in texts.into_iter().zip(found) {
+            // One that is found in several ways is one.
+            let mut ids = BTreeSet::new();
+            rows.retain(|row| row.int(0).is_ok_and(|id| ids.insert(id)));
             let found = match rows.as_slice() {
                 [] => Found::None(of_name.get(key::fold(text).as_ref()).cloned().unwrap_or_default()),
                 [row] => {

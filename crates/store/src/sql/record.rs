@@ -2,7 +2,7 @@
 //! how they are written.
 //!
 //! Every field is a text here, empty when there is none; whole numbers are written as digits. A record is
-//! written whole and only in the version it was read in, so that no change of somebody else is lost.
+//! written only in the version it was read in, so that no change of somebody else is lost.
 
 use std::borrow::Cow;
 
@@ -376,6 +376,24 @@ impl Record {
         Ok(params)
     }
 
+    /// The parameters of [`update_fields`]: key, version before, the job, the columns of those fields.
+    pub(super) fn changed_params(&self, key: &Key, job: i64, changes: &[FieldChange]) -> Result<Vec<Value>, DbError> {
+        let mut params = key.params();
+        params.push((self.version - 1).into());
+        params.push(job.into());
+        for (at, field) in self.object.fields().iter().enumerate() {
+            if is_among(changes, field.0) {
+                params.push(self.object.value(at, &self.values[at])?);
+            }
+        }
+        for (_, field, fold) in self.object.keys() {
+            if is_among(changes, field) {
+                params.push(stored(&fold(self.get(field))));
+            }
+        }
+        Ok(params)
+    }
+
     /// The parameters of [`insert`]: key, the job, every column.
     pub(super) fn insert_params(&self, key: &Key, job: i64) -> Result<Vec<Value>, DbError> {
         let mut params = match key.object {
@@ -446,17 +464,34 @@ pub(super) fn update_freely(object: Object) -> String {
     update_if(object, "")
 }
 
+/// As [`update`], but only fields that changes are of, and the keys that follow from them.
+pub(super) fn update_fields(object: Object, changes: &[FieldChange]) -> String {
+    let fields = object.fields().iter().map(|field| field.0);
+    let fields = fields.filter(|field| is_among(changes, field));
+    let keys = object.keys().iter().filter(|(_, field, _)| is_among(changes, field));
+    update_columns(object, fields.chain(keys.map(|key| key.0)).collect(), "")
+}
+
+fn is_among(changes: &[FieldChange], field: &str) -> bool {
+    changes.iter().any(|change| change.field == field)
+}
+
 fn update_if(object: Object, guard: &str) -> String {
-    let places = object.columns().into_iter().zip(5..);
+    update_columns(object, object.columns(), guard)
+}
+
+fn update_columns(object: Object, columns: Vec<&'static str>, guard: &str) -> String {
+    let places = columns.into_iter().zip(5..);
     let mut sets: Vec<String> = places
         .clone()
         .map(|(name, place)| format!("{name} = ${place}"))
         .collect();
     // Who gets another key has no twin.
     let twin = places.filter(|(name, _)| *name == "external_key");
+    sets.extend(["changed_by = $4".to_owned(), "version = version + 1".to_owned()]);
     sets.extend(twin.map(|(name, place)| format!("twin = CASE WHEN {name} = ${place} THEN twin ELSE 0 END")));
     format!(
-        "UPDATE {} SET {}, changed_by = $4, version = version + 1 WHERE {} AND version = $3{guard}",
+        "UPDATE {} SET {} WHERE {} AND version = $3{guard}",
         object.table(),
         sets.join(", "),
         object.clause()

@@ -44,6 +44,8 @@ pub(super) struct UnitOfWork<'t> {
     images: Vec<Vec<Value>>,
     /// What users were changed by, as far as an undo has had to know.
     histories: history::Histories,
+    /// The statement that the last change was made with, and the fields that it is for.
+    last_update: Option<(Object, Vec<&'static str>, String)>,
 }
 
 /// Statements are sent in this order, which is one that records can be moved in. Their customers are locked.
@@ -78,6 +80,7 @@ impl<'t> UnitOfWork<'t> {
             times: HashMap::new(),
             images: Vec::new(),
             histories: history::Histories::default(),
+            last_update: None,
         }
     }
 
@@ -211,12 +214,14 @@ impl<'t> UnitOfWork<'t> {
         }
         record.set(changes)?;
         record.changed_by = Some(self.job);
-        self.queue(
-            WriteOrder::Edit(key.object),
-            &key,
-            record::update(key.object),
-            record.update_params(&key, self.job)?,
-        );
+        let (sql, params) = match key.object {
+            Object::Seats => (record::update(key.object), record.update_params(&key, self.job)?),
+            _ => (
+                self.update_of(key.object, changes),
+                record.changed_params(&key, self.job, changes)?,
+            ),
+        };
+        self.queue(WriteOrder::Edit(key.object), &key, sql, params);
         self.note(
             (row, number),
             &key,
@@ -225,6 +230,19 @@ impl<'t> UnitOfWork<'t> {
         );
         self.records.insert(key, Some(record));
         Ok(())
+    }
+
+    /// The statement that changes those fields. Rows that follow each other mostly change the same.
+    fn update_of(&mut self, object: Object, changes: &[FieldChange]) -> String {
+        let fields = changes.iter().map(|change| change.field);
+        match &self.last_update {
+            Some((of, same, sql)) if *of == object && fields.clone().eq(same.iter().copied()) => sql.clone(),
+            _ => {
+                let sql = record::update_fields(object, changes);
+                self.last_update = Some((object, fields.collect(), sql.clone()));
+                sql
+            }
+        }
     }
 
     fn remove(&mut self, row: u64, number: i64, key: Key) -> Result<(), DbError> {

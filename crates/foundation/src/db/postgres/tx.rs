@@ -431,7 +431,9 @@ impl Tx for PgTx {
 
     fn fresh_keys(&mut self, table: &str, column: &str, count: usize) -> Result<Vec<i64>, DbError> {
         let keys = self.query(
-            "SELECT nextval(pg_get_serial_sequence($1, $2)) FROM generate_series(1, $3)",
+            // The sequence is looked up once, and not for each key.
+            "SELECT nextval(of.sequence) FROM (SELECT CAST(pg_get_serial_sequence($1, $2) AS regclass) AS sequence OFFSET 0) AS of,
+               generate_series(1, $3)",
             &[table.into(), column.into(), (count as u64).into()],
         )?;
         let mut keys: Vec<i64> = keys.iter().map(|key| key.int(0)).collect::<Result<_, _>>()?;
