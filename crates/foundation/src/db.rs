@@ -191,6 +191,19 @@ pub trait Tx {
     /// Runs one query once per parameter set (all in one on PostgreSQL; no set's first value is NULL).
     fn query_each(&mut self, sql: &str, params: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, DbError>;
 
+    /// Several queries, each as [`query_each`](Self::query_each); they are asked together where an answer takes its time.
+    fn query_all(&mut self, queries: &[(&str, &[Vec<Value>])]) -> Result<Vec<Vec<Vec<Row>>>, DbError> {
+        let queries = queries.iter();
+        queries.map(|(sql, params)| self.query_each(sql, params)).collect()
+    }
+
+    /// As [`fresh_keys`](Self::fresh_keys) of several tables, each with its key column.
+    fn fresh_keys_of(&mut self, of: &[(&str, &str)], count: usize) -> Result<Vec<Vec<i64>>, DbError> {
+        of.iter()
+            .map(|(table, column)| self.fresh_keys(table, column, count))
+            .collect()
+    }
+
     /// So many keys for new rows of `table`, whose key `column` the database hands out, in ascending order. Nobody else gets them.
     fn fresh_keys(&mut self, table: &str, column: &str, count: usize) -> Result<Vec<i64>, DbError>;
 

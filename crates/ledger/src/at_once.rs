@@ -12,10 +12,10 @@ use super::job::json;
 use super::replies::{Reply, ReplyTo, TakenReplies};
 use super::whole::WholeJob;
 use super::{Claim, Counts, EndedJob, Job, JobState, Parameters};
-use tenantry_foundation::db::{DbError, Tx};
+use tenantry_foundation::db::{DbError, Row, Tx};
 
 /// Open jobs that are looked through for one that comes before. If there are as many of another store, there may be one behind them.
-const LOOKED_THROUGH: u64 = 64;
+const LOOKED_THROUGH: usize = 64;
 
 /// A worker that carries out what is being recorded.
 pub trait AtOnce: Send + Sync {
@@ -97,24 +97,23 @@ pub(super) fn carry_out(
     })
 }
 
-/// Whether nothing is due or at work in this database that what comes in now would overtake.
-pub(super) fn is_nothing_before(tx: &mut dyn Tx, now: i64) -> Result<bool, DbError> {
-    let open = tx.query(
-        "SELECT j.parameters FROM jobs j
-         WHERE j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0
-         AND COALESCE((SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
-           AND (c.state <> 'waiting' OR c.not_before <= $1) LIMIT 1), 0) = 1
-         ORDER BY j.priority DESC, j.claimed_at, j.seq LIMIT $2",
-        &[now.into(), LOOKED_THROUGH.into()],
-    )?;
-    for row in &open {
+/// Open jobs of which something is due or at work at the time `$1`, as many as are [looked through](LOOKED_THROUGH).
+pub(super) const BEFORE: &str = "SELECT j.parameters FROM jobs j
+     WHERE j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0
+     AND COALESCE((SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
+       AND (c.state <> 'waiting' OR c.not_before <= $1) LIMIT 1), 0) = 1
+     ORDER BY j.priority DESC, j.claimed_at, j.seq LIMIT 64";
+
+/// Whether nothing is due or at work in this database that what comes in now would overtake, going by [`BEFORE`].
+pub(super) fn is_nothing_before(open: &[Row]) -> Result<bool, DbError> {
+    for row in open {
         let parameters: Parameters = json(row.text(0)?)?;
         // What is carried out elsewhere has nothing to do with it.
         if parameters.store.is_none() {
             return Ok(false);
         }
     }
-    Ok((open.len() as u64) < LOOKED_THROUGH)
+    Ok(open.len() < LOOKED_THROUGH)
 }
 
 impl DoneAtOnce {

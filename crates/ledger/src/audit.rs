@@ -31,8 +31,8 @@ mod read;
 mod together;
 
 pub use chain::{Anchor, ChainFault, ChainReport, Checker};
-pub use read::{AuditStep, AuditWalk};
 pub(super) use read::known_job;
+pub use read::{AuditStep, AuditWalk};
 
 use std::collections::BTreeMap;
 

@@ -357,7 +357,11 @@ impl Ledger {
                 }
                 let jobs = found.iter().map(|row| with_files(tx, read_job(row, now)?));
                 let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
-                let removed = if jobs.is_empty() { audit::known_job(tx, &wanted)? } else { None };
+                let removed = if jobs.is_empty() {
+                    audit::known_job(tx, &wanted)?
+                } else {
+                    None
+                };
                 Ok((jobs, removed))
             })
             .await?;
@@ -413,7 +417,10 @@ fn rare(tx: &mut dyn Tx, filter: &JobFilter) -> Result<Option<Vec<i64>>, DbError
     let mut seqs = Vec::with_capacity(of_kind.len());
     for row in &of_kind {
         let state = JobState::parse(row.text(1)?)?;
-        if filter.state.map_or(state != JobState::Planned, |wanted| wanted == state) {
+        if filter
+            .state
+            .map_or(state != JobState::Planned, |wanted| wanted == state)
+        {
             seqs.push(row.int(0)?);
         }
     }

@@ -14,7 +14,7 @@ use super::plan::{KNOWN_KEY, SameWork, UNFINISHED, submitted_note};
 use super::rows::record_outcomes;
 use super::whole::WholeJob;
 use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, Parameters, ReplyTo, Via, origin, replies};
-use tenantry_foundation::db::{DbError, Tx, Value};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 impl Ledger {
     /// Records jobs and queues them, each unless the same work is queued already. What became of each, in their order.
@@ -58,7 +58,11 @@ pub struct RecordedJobs {
 fn record(tx: &mut dyn Tx, jobs: &[WholeJob], worker: Option<&dyn AtOnce>, now: i64) -> Result<RecordedJobs, DbError> {
     let origins: Vec<Option<Origin>> = jobs.iter().map(|job| job.commit.origin).collect();
     let settled = origin::settled(tx, &origins)?;
-    let mut known = Known::find(tx, jobs)?;
+    let (mut known, before) = Known::find(tx, jobs, now)?;
+    let worker = match worker {
+        Some(worker) if at_once::is_nothing_before(&before)? => Some(worker),
+        _ => None,
+    };
     let mut links = Vec::new();
     let mut committed = Vec::with_capacity(jobs.len());
     // Those that are new, each with the documents that ask how it ends; and documents that ask of others.
@@ -117,7 +121,9 @@ fn record(tx: &mut dyn Tx, jobs: &[WholeJob], worker: Option<&dyn AtOnce>, now: 
         entries.extend(ended);
     }
     // What one actor had carried out stands together. The others end in their order.
-    entries.sort_by_cached_key(|entry| (entry.action == Action::CarriedOut).then(|| (entry.actor.clone(), entry.via.map(Via::as_str))));
+    entries.sort_by_cached_key(|entry| {
+        (entry.action == Action::CarriedOut).then(|| (entry.actor.clone(), entry.via.map(Via::as_str)))
+    });
     audit::append_all(tx, now, &entries)?;
     Ok(RecordedJobs { committed, done })
 }
@@ -132,27 +138,35 @@ struct Known {
 }
 
 impl Known {
-    fn find(tx: &mut dyn Tx, jobs: &[WholeJob]) -> Result<Self, DbError> {
+    /// Those there are, and what is [before](at_once::BEFORE) whatever comes in now.
+    fn find(tx: &mut dyn Tx, jobs: &[WholeJob], now: i64) -> Result<(Self, Vec<Row>), DbError> {
         let mut known = Self::default();
         let keys: Vec<&String> = jobs
             .iter()
             .filter_map(|job| job.commit.idempotency_key.as_ref())
             .collect();
-        let wanted: Vec<Vec<Value>> = keys.iter().map(|key| vec![key.as_str().into()]).collect();
-        for (key, found) in keys.into_iter().zip(tx.query_each(KNOWN_KEY, &wanted)?) {
+        let of_keys: Vec<Vec<Value>> = keys.iter().map(|key| vec![key.as_str().into()]).collect();
+        let prints: Vec<&String> = jobs.iter().map(|job| &job.commit.fingerprint).collect();
+        let of_prints: Vec<Vec<Value>> = prints.iter().map(|print| vec![print.as_str().into()]).collect();
+        let found = tx.query_all(&[
+            (KNOWN_KEY, &of_keys),
+            (UNFINISHED, &of_prints),
+            (at_once::BEFORE, &[vec![now.into()]]),
+        ])?;
+        let mut found = found.into_iter().map(Vec::into_iter);
+        let mut next = || found.next().unwrap_or_default();
+        for (key, found) in keys.into_iter().zip(next()) {
             if let Some(row) = found.first() {
                 let fingerprint = row.opt_text(1)?.map(str::to_owned);
                 known.by_key.insert(key.clone(), (JobId::read(row, 0)?, fingerprint));
             }
         }
-        let prints: Vec<&String> = jobs.iter().map(|job| &job.commit.fingerprint).collect();
-        let wanted: Vec<Vec<Value>> = prints.iter().map(|print| vec![print.as_str().into()]).collect();
-        for (print, found) in prints.into_iter().zip(tx.query_each(UNFINISHED, &wanted)?) {
+        for (print, found) in prints.into_iter().zip(next()) {
             if let Some(row) = found.first() {
                 known.unfinished.insert(print.clone(), JobId::read(row, 0)?);
             }
         }
-        Ok(known)
+        Ok((known, next().next().unwrap_or_default()))
     }
 
     fn same(&self, job: &WholeJob) -> Option<Committed> {
@@ -202,12 +216,10 @@ fn insert(
         return Ok(DoneAtOnce::default());
     }
     let worker = worker.filter(|_| new.iter().all(|(job, _)| job.may_end_at_once()));
-    let worker = match worker {
-        Some(worker) if at_once::is_nothing_before(tx, now)? => Some(worker),
-        _ => None,
-    };
-    let inputs = tx.fresh_keys("inputs", "id", new.len())?;
-    let seqs = tx.fresh_keys("jobs", "seq", new.len())?;
+    let mut keys = tx
+        .fresh_keys_of(&[("inputs", "id"), ("jobs", "seq")], new.len())?
+        .into_iter();
+    let (inputs, seqs) = (keys.next().unwrap_or_default(), keys.next().unwrap_or_default());
     let jobs = new.iter().zip(&seqs).zip(&inputs);
     let jobs: Vec<_> = jobs.map(|(((job, _), seq), input)| (*job, [*seq, *input])).collect();
     let rejects = jobs
@@ -231,10 +243,18 @@ fn insert(
         of_inputs.push(input_of(job, *input));
         let told = replies.first().map(|reply| reply.stream.as_str());
         let inline = done.end_of(*seq).filter(|how| how.counts.failed == 0);
-        of_jobs.push(values(job, [*seq, *input], end, inline.is_some(), (now, told, told_until)));
+        of_jobs.push(values(
+            job,
+            [*seq, *input],
+            end,
+            inline.is_some(),
+            (now, told, told_until),
+        ));
         asked.extend(replies.iter().map(|reply| (*seq, *reply)));
         // What has failed can be tried again, chunk by chunk.
-        let Some(chunk) = job.chunk.as_ref().filter(|_| inline.is_none()) else { continue };
+        let Some(chunk) = job.chunk.as_ref().filter(|_| inline.is_none()) else {
+            continue;
+        };
         if let Some(block) = &chunk.block {
             of_spool.push(vec![(*input).into(), chunk.number.into(), block.clone().into()]);
         }
@@ -351,6 +371,8 @@ fn values(
         told.into(),
         (if carried_out { told_until } else { 0 }).into(),
         inline.then_some(1_i64).into(),
-        (job.chunk.as_ref().filter(|_| inline)).and_then(|chunk| chunk.block.clone()).into(),
+        (job.chunk.as_ref().filter(|_| inline))
+            .and_then(|chunk| chunk.block.clone())
+            .into(),
     ]
 }

@@ -232,7 +232,10 @@ fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Resu
         return Ok(false);
     }
     let blocks = tx.exec("DELETE FROM spool WHERE input = $1", &[input.into()])?
-        + tx.exec("UPDATE jobs SET block = NULL WHERE input = $1 AND block IS NOT NULL", &[input.into()])?;
+        + tx.exec(
+            "UPDATE jobs SET block = NULL WHERE input = $1 AND block IS NOT NULL",
+            &[input.into()],
+        )?;
     for of in ints(&tx.query("SELECT seq FROM jobs WHERE input = $1", &[input.into()])?)? {
         for table in [
             "sealed_passwords",

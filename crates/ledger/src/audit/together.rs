@@ -287,7 +287,16 @@ mod tests {
             let alone = entry.following(0, String::new(), 5, None);
             let own = |one: &AuditRecord| {
                 let one = one.clone();
-                (one.actor, one.action, one.job, one.kind, one.plan_hash, one.counts, one.note, one.via)
+                (
+                    one.actor,
+                    one.action,
+                    one.job,
+                    one.kind,
+                    one.plan_hash,
+                    one.counts,
+                    one.note,
+                    one.via,
+                )
             };
             assert_eq!(own(seen), own(&alone));
         }
@@ -299,10 +308,16 @@ mod tests {
     #[test]
     fn what_is_said_of_any_job_is_part_of_the_hash() {
         let records = recorded(&[entry(1, "a", "x"), entry(2, "a", "x")]);
-        let [record] = records.as_slice() else { panic!("{records:?}") };
+        let [record] = records.as_slice() else {
+            panic!("{records:?}")
+        };
         let text = record.jobs.clone().unwrap_or_default();
         assert_eq!(record.computed(), record.hash);
-        for (from, to) in [("note 2", "note 3"), ("\"applied\":1", "\"applied\":0"), ("\"x\"", "\"y\"")] {
+        for (from, to) in [
+            ("note 2", "note 3"),
+            ("\"applied\":1", "\"applied\":0"),
+            ("\"x\"", "\"y\""),
+        ] {
             let altered = AuditRecord {
                 jobs: Some(text.replacen(from, to, 1)),
                 ..record.clone()
@@ -318,7 +333,7 @@ mod tests {
         assert_eq!(AuditRecord::from_json(&record.to_json()), Ok(record.clone()));
         // What was altered is exported as it is, so that it is found in the file too.
         let altered = AuditRecord {
-            jobs: Some(text.replacen("{", "{ ", 1)),
+            jobs: Some(text.replacen('{', "{ ", 1)),
             ..record.clone()
         };
         assert_eq!(AuditRecord::from_json(&altered.to_json()), Ok(altered));

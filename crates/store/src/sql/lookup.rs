@@ -147,11 +147,16 @@ impl Directory {
     fn load_details(&mut self, tx: &mut dyn Tx, from: usize) -> Result<(), DbError> {
         let customers = &mut self.customers[from..];
         let ids: Vec<Vec<Value>> = customers.iter().map(|customer| vec![customer.id.into()]).collect();
-        let domains = tx.query_each("SELECT domain FROM domains WHERE customer = $1", &ids)?;
-        let skus = tx.query_each(
-            "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
-            &ids,
-        )?;
+        let mut found = tx
+            .query_all(&[
+                ("SELECT domain FROM domains WHERE customer = $1", &ids),
+                (
+                    "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
+                    &ids,
+                ),
+            ])?
+            .into_iter();
+        let (domains, skus) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
         for ((customer, domains), skus) in customers.iter_mut().zip(domains).zip(skus) {
             customer.domains = domains
                 .iter()

@@ -419,26 +419,61 @@ impl Tx for PgTx {
             let first = found.len();
             found.resize_with(first + sets.len(), Vec::new);
             for one in &rows {
-                let mut one = row(one)?;
-                let Value::Int(set) = one.0.remove(0) else {
-                    return Err(DbError::Broken("a row belongs to no parameter set".to_owned()));
-                };
-                found[first + set as usize - 1].push(one);
+                add_to_its_set(&mut found[first..], one)?;
             }
         }
         Ok(found)
     }
 
+    fn query_all(&mut self, queries: &[(&str, &[Vec<Value>])]) -> Result<Vec<Vec<Vec<Row>>>, DbError> {
+        if queries.iter().any(|(_, sets)| sets.is_empty() || sets.len() > SETS) {
+            let queries = queries.iter();
+            return queries.map(|(text, sets)| self.query_each(text, sets)).collect();
+        }
+        let mut asked = Vec::with_capacity(queries.len());
+        for (text, sets) in queries {
+            asked.push((self.statement(&query_over_sets(text, &sets[0]))?, columns(sets)));
+        }
+        let answers = self.planned(true, &[], async |client, _| {
+            let sent = asked
+                .iter()
+                .map(async |(statement, columns)| client.query(statement, &borrowed(columns)).await);
+            try_join_all(sent).await
+        })?;
+        let answers = answers.iter().zip(queries);
+        answers
+            .map(|(rows, (_, sets))| {
+                let mut found = vec![Vec::new(); sets.len()];
+                for one in rows {
+                    add_to_its_set(&mut found, one)?;
+                }
+                Ok(found)
+            })
+            .collect()
+    }
+
     fn fresh_keys(&mut self, table: &str, column: &str, count: usize) -> Result<Vec<i64>, DbError> {
-        let keys = self.query(
-            // The sequence is looked up once, and not for each key.
+        let keys = self.fresh_keys_of(&[(table, column)], count)?;
+        Ok(keys.into_iter().next().unwrap_or_default())
+    }
+
+    fn fresh_keys_of(&mut self, of: &[(&str, &str)], count: usize) -> Result<Vec<Vec<i64>>, DbError> {
+        let of: Vec<Vec<Value>> = of
+            .iter()
+            .map(|(table, column)| vec![(*table).into(), (*column).into(), (count as u64).into()])
+            .collect();
+        // The sequence is looked up once, and not for each key.
+        let found = self.query_each(
             "SELECT nextval(of.sequence) FROM (SELECT CAST(pg_get_serial_sequence($1, $2) AS regclass) AS sequence OFFSET 0) AS of,
                generate_series(1, $3)",
-            &[table.into(), column.into(), (count as u64).into()],
+            &of,
         )?;
-        let mut keys: Vec<i64> = keys.iter().map(|key| key.int(0)).collect::<Result<_, _>>()?;
-        keys.sort_unstable();
-        Ok(keys)
+        let sorted = |keys: Vec<Row>| {
+            let mut keys: Vec<i64> = keys.iter().map(|key| key.int(0)).collect::<Result<_, _>>()?;
+            keys.sort_unstable();
+            Ok(keys)
+        };
+        found.into_iter().map(sorted).collect()
     }
 
     fn insert(&mut self, table: &str, columns: &[&str], batch: &Batch) -> Result<(), DbError> {
@@ -521,6 +556,16 @@ impl Tx for PgTx {
             .filter(|position| !inserted.contains(&batch.id(*position)))
             .collect())
     }
+}
+
+/// Adds a row, which begins with the number of its parameter set, to what was found for that.
+fn add_to_its_set(found: &mut [Vec<Row>], one: &tokio_postgres::Row) -> Result<(), DbError> {
+    let mut one = row(one)?;
+    match one.0.remove(0) {
+        Value::Int(set) => found[set as usize - 1].push(one),
+        _ => return Err(DbError::Broken("a row belongs to no parameter set".to_owned())),
+    }
+    Ok(())
 }
 
 /// Whether a statement was ended because it waited too long. One that an administrator cancels has the same code, and is
