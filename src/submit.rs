@@ -36,9 +36,10 @@ use spooling::{Spooled, Spooling};
 /// Tickets rung for one job at most: as many as may be answered at once. Who answers one goes on while there is more.
 const MOST_TICKETS: usize = 32;
 
-/// Small submissions that are taken in together at most, and carried out in one transaction: what a transaction costs by itself is little
-/// for each then, and nobody waits long for it.
-pub(crate) const JOBS_TOGETHER: usize = 1_000;
+/// Small submissions that are taken in together at most, and carried out in one transaction. What a transaction costs by itself is little for
+/// each then. More of them would touch so many records that several workers waited for each other all the time, and so many that they
+/// waited for rows, which costs PostgreSQL more than waiting for what stands for them.
+pub(crate) const JOBS_TOGETHER: usize = 250;
 
 /// What somebody wants done.
 pub struct Submission {

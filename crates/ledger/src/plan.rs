@@ -457,11 +457,20 @@ impl SameWork<'_> {
     /// What that comes to for work of this fingerprint; `None` if it is new.
     pub(super) fn committed(&self, fingerprint: &str) -> Option<Committed> {
         match self.by_key {
-            Some((id, known)) if known.as_deref() == Some(fingerprint) => Some(Committed::Same(*id)),
+            Some((id, Some(known))) if is_print_of(known, fingerprint) => Some(Committed::Same(*id)),
             Some((id, _)) => Some(Committed::KeyReused(*id)),
             None => self.unfinished.map(Committed::Same),
         }
     }
+}
+
+/// Digits of its fingerprint that are kept of a job that has ended as it was recorded: they tell its content from any other, and no
+/// index needs the rest.
+pub(super) const SHORT_PRINT: usize = 32;
+
+/// Whether what is kept is that fingerprint, or its beginning.
+fn is_print_of(kept: &str, fingerprint: &str) -> bool {
+    kept == fingerprint || (kept.len() == SHORT_PRINT && fingerprint.starts_with(kept))
 }
 
 fn same_job(tx: &mut dyn Tx, commit: &Commit) -> Result<Option<Committed>, DbError> {

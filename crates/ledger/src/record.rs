@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::at_once::{self, AtOnce, DoneAtOnce};
 use super::audit::{self, Action, AuditEntry};
 use super::job::to_json;
-use super::plan::{KNOWN_KEY, SameWork, UNFINISHED, submitted_note};
+use super::plan::{KNOWN_KEY, SHORT_PRINT, SameWork, UNFINISHED, submitted_note};
 use super::rows::record_outcomes;
 use super::whole::WholeJob;
 use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, Parameters, ReplyTo, Via, origin, replies};
@@ -356,7 +356,12 @@ fn values(
         new.out_dir.clone().into(),
         new.out_host.clone().into(),
         commit.idempotency_key.clone().into(),
-        commit.fingerprint.as_str().into(),
+        commit
+            .fingerprint
+            .get(..SHORT_PRINT)
+            .filter(|_| inline)
+            .unwrap_or(&commit.fingerprint)
+            .into(),
         commit.plan_hash.as_str().into(),
         i64::from(commit.checks_drift).into(),
         commit.rows.into(),
