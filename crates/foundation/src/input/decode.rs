@@ -151,10 +151,11 @@ impl Decoder {
                         self.mode = Mode::Broken(message, UTF_8);
                         return Ok(());
                     }
+                    let word = word_at_end(valid).to_owned();
                     let (from, to) = (valid.len(), self.held);
                     self.chunk.copy_within(from..to, 0);
                     self.held -= from;
-                    self.mode = self.guess()?;
+                    self.mode = self.guess(&word)?;
                 }
             }
         }
@@ -173,8 +174,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// By as much of the text as a chunk holds, from the first byte that is no ASCII.
-    fn guess(&mut self) -> Result<Mode, InputError> {
+    /// By as much of the text as a chunk holds, from the first byte that is no ASCII, which follows `word`.
+    fn guess(&mut self, word: &[u8]) -> Result<Mode, InputError> {
         let mut whole = false;
         self.chunk.resize(CHUNK, 0);
         while self.held < CHUNK && !whole {
@@ -182,11 +183,19 @@ impl Decoder {
             self.held += read;
             whole = read == 0;
         }
-        Ok(match guess::guess(&self.chunk[..self.held], whole) {
+        let text = [word, &self.chunk[..self.held]].concat();
+        Ok(match guess::guess(&text, whole) {
             Ok(encoding) => Mode::other(encoding),
             Err(message) => Mode::Broken(message, UTF_8),
         })
     }
+}
+
+/// The letters that an ASCII text ends with: what comes is the rest of a word.
+fn word_at_end(text: &[u8]) -> &[u8] {
+    const LONGEST: usize = 64;
+    let letters = text.iter().rev().take_while(|byte| byte.is_ascii_alphabetic());
+    &text[text.len() - letters.count().min(LONGEST)..]
 }
 
 impl Mode {

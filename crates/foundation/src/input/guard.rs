@@ -1,22 +1,22 @@
 //! Keeping spreadsheets from running what a cell says, and from changing it.
 //!
-//! A spreadsheet takes a cell of a CSV file that begins with one of some characters for a formula, and digits for a number,
-//! of which it drops the zeros at the beginning and after a point, and the digits that it has no room for. In the files we
-//! write, an apostrophe stands before such a cell, and before a cell that such an apostrophe could be read
-//! into; reading takes exactly one away again.
+//! A spreadsheet takes a cell of a CSV file that begins with one of some characters for a formula, digits for a number, of which it
+//! drops the zeros at the beginning and after a point and the digits that it has no room for, and codes for dates, times and truth
+//! values ([`changed`]). Who opens a list of ours and saves it would change them in silence, in columns that nobody looked
+//! at, and a code that has become a date cannot be had back. So in the files we write, an apostrophe stands before
+//! every such cell, whatever its column, and before a cell that such an apostrophe could be read into; reading takes exactly
+//! one away again. What a spreadsheet shows as it is written needs none, nor do dates as `2026-03-05`, which are to be dates there.
 //!
 //! People edit our files before they hand them in: columns go, move, get other names, and whole files are saved as
 //! something else. So an apostrophe before such a character is taken off in any file: nobody means one, whoever wrote it.
 //! The one exception is a cell that also ends with an apostrophe, which is quoted; it stays as it is unless some column
 //! shows that the file is ours.
 
+mod changed;
+
 use super::block::{Cells, Mark};
 
 const GUARD: u8 = b'\'';
-/// Digits of a whole number that are shown without an exponent.
-const SHOWN: usize = 11;
-/// Digits of a number that are kept.
-const KEPT: usize = 15;
 
 /// Columns that files of ours have, and hardly any other, without case, blanks and hyphens.
 const OURS: [&str; 9] = [
@@ -38,22 +38,10 @@ pub fn is_needed(cell: &[u8]) -> bool {
         Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n') => true,
         // An apostrophe already, or the first byte of a full-width sign.
         Some(&GUARD | 0xef) => runs(cell),
-        Some(b'0'..=b'9') => is_changed(cell),
+        Some(b'0'..=b'9') => changed::from_digit(cell),
+        Some(b'A'..=b'Z' | b'a'..=b'z') => changed::from_letter(cell),
         _ => false,
     }
-}
-
-/// Whether a spreadsheet reads the cell, which begins with a digit, as a number and shows another: `0155`, `2.10`,
-/// `491701234567`.
-#[inline]
-fn is_changed(cell: &[u8]) -> bool {
-    let whole = cell.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let fraction = match &cell[whole..] {
-        [] => &[][..],
-        [b'.' | b',', fraction @ ..] if !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit) => fraction,
-        _ => return false,
-    };
-    (whole > 1 && cell[0] == b'0') || whole > SHOWN || fraction.last() == Some(&b'0') || whole + fraction.len() > KEPT
 }
 
 /// Whether a cell of a workbook, which runs no texts, is to be written with an apostrophe before it: because reading takes
@@ -72,8 +60,7 @@ pub fn unguarded(cell: &str) -> &str {
     }
 }
 
-/// Whether what follows any apostrophes and byte order marks, which nobody sees, could begin a formula, or is a number that is
-/// changed. In East Asian locales full-width signs begin formulas, too.
+/// Whether what follows any apostrophes and byte order marks, which nobody sees, could begin a formula, or is changed. In East Asian locales full-width signs begin formulas, too.
 #[cold]
 fn runs(cell: &[u8]) -> bool {
     let mut rest = cell;
@@ -82,7 +69,8 @@ fn runs(cell: &[u8]) -> bool {
     }
     match rest {
         [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n', ..] => true,
-        [b'0'..=b'9', ..] => is_changed(rest),
+        [b'0'..=b'9', ..] => changed::from_digit(rest),
+        [b'A'..=b'Z' | b'a'..=b'z', ..] => changed::from_letter(rest),
         [0xef, 0xbc, last, ..] => matches!(last, 0x8b | 0x8d | 0x9d | 0xa0),
         _ => false,
     }

@@ -4,6 +4,8 @@
 //! Nothing in such a file says how it is encoded, and a wrong guess changes names in silence. So a guess is only taken if
 //! what it makes of the text could be words, the reader says what the file was read as, and whoever hands it in can say it.
 
+mod words;
+
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::Encoding;
 
@@ -14,7 +16,7 @@ const NEVER_AT_ALL: &str = "¦¬¤¨¯¸";
 /// Those that may follow a letter, as in `m²`, but no word of several.
 const NEVER_AFTER_A_WORD: &str = "²³¹¼½¾¶¸¤¢µ¨¯ˆ˜¬¦";
 
-/// The encoding of `bytes`, the part of a text that begins with the first byte beyond ASCII. `whole` says that nothing
+/// The encoding of `bytes`, the part of a text that begins with the first word beyond ASCII. `whole` says that nothing
 /// follows them.
 ///
 /// # Errors
@@ -22,7 +24,7 @@ const NEVER_AFTER_A_WORD: &str = "²³¹¼½¾¶¸¤¢µ¨¯ˆ˜¬¦";
 pub(super) fn guess(bytes: &[u8], whole: bool) -> Result<&'static Encoding, String> {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(bytes, whole);
-    let encoding = detector.guess(None, Utf8Detection::Deny);
+    let encoding = words::settle(bytes, detector.guess(None, Utf8Detection::Deny));
     let (text, _) = encoding.decode_without_bom_handling(bytes);
     match oddity(&text) {
         None => Ok(encoding),

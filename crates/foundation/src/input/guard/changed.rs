@@ -1,0 +1,243 @@
+//! What a spreadsheet makes another value of when it opens a CSV file: a number, a date, a time or a truth value, whose text is not
+//! the one in the file.
+//!
+//! What it takes for what depends on its language, so a cell is one of these if some language makes it one: `5.3` is a
+//! number in English and the 5th of March in German.
+
+/// Digits of a whole number that are shown without an exponent.
+const SHOWN: usize = 11;
+/// Digits of a number that are kept.
+const KEPT: usize = 15;
+/// Bytes of the longest word for a truth value.
+const LONGEST_TRUTH: usize = 10;
+
+/// Names of months, whole and as they are shortened, in English, German, French, Spanish, Portuguese, Italian and Dutch.
+#[rustfmt::skip]
+const MONTHS: [&str; 71] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
+    "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december",
+    "mrz", "mai", "okt", "dez", "januar", "februar", "juni", "juli", "oktober", "dezember",
+    "janv", "mars", "avr", "juin", "juil", "janvier", "avril", "juillet", "septembre", "octobre", "novembre",
+    "ene", "abr", "ago", "dic", "enero", "marzo", "abril", "mayo", "junio", "julio", "agosto",
+    "fev", "set", "out", "janeiro", "maio", "setembro", "outubro", "gen", "mag", "giu", "lug", "ott", "maggio",
+    "mrt", "mei",
+];
+
+/// Words for true and false that spreadsheets write in capitals.
+const TRUTHS: [&str; 12] = [
+    "true",
+    "false",
+    "wahr",
+    "falsch",
+    "vrai",
+    "faux",
+    "verdadero",
+    "falso",
+    "verdadeiro",
+    "vero",
+    "waar",
+    "onwaar",
+];
+
+/// Whether a cell that begins with a digit is read as something else: `0155`, `2.10`, `491701234567`, `1e5`, `5-3`, `1/2`, `10:5`,
+/// `5 Mar`. A date as `2026-03-05` is one to everybody, and is left to be one.
+#[inline]
+pub(super) fn from_digit(cell: &[u8]) -> bool {
+    let (whole, rest) = digits(cell);
+    match rest.first() {
+        None => is_number(cell, whole, &[]),
+        // Most cells that begin with digits and are no numbers: streets, telephones, GUIDs.
+        Some(b' ') if whole > 2 => false,
+        Some(b'.' | b',') => {
+            let (fraction, end) = digits(&rest[1..]);
+            match end.first() {
+                None if fraction > 0 => is_number(cell, whole, &rest[1..]) || is_date(cell),
+                Some(b'e' | b'E') => is_exponent(end),
+                _ => is_date(cell),
+            }
+        }
+        Some(b'e' | b'E') if is_exponent(rest) => true,
+        Some(b':') => whole <= 4 && rest[1..].iter().all(|byte| byte.is_ascii_digit() || *byte == b':'),
+        Some(_) => is_date(cell),
+    }
+}
+
+/// Whether a cell that begins with a letter is read as something else: `MAR5`, `Sept-12`, `True`.
+#[inline]
+pub(super) fn from_letter(cell: &[u8]) -> bool {
+    match cell.last() {
+        Some(last) if last.is_ascii_digit() => cell.len() <= 15 && is_month_and_number(cell),
+        _ => cell.len() <= LONGEST_TRUTH && is_truth(cell),
+    }
+}
+
+/// How many digits the cell begins with, and what follows them.
+fn digits(cell: &[u8]) -> (usize, &[u8]) {
+    let count = cell.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (count, &cell[count..])
+}
+
+/// A number that is shown in another way than it is written.
+fn is_number(cell: &[u8], whole: usize, fraction: &[u8]) -> bool {
+    (whole > 1 && cell[0] == b'0') || whole > SHOWN || fraction.last() == Some(&b'0') || whole + fraction.len() > KEPT
+}
+
+/// `e5`, `E+11`.
+fn is_exponent(cell: &[u8]) -> bool {
+    let after = &cell[1..];
+    let exponent = after.strip_prefix(b"+").or(after.strip_prefix(b"-")).unwrap_or(after);
+    !exponent.is_empty() && digits(exponent).1.is_empty()
+}
+
+/// `5-3`, `1/2`, `12-2026`, `5.3.`, `5 Mar`, `5-Mar-26`.
+fn is_date(cell: &[u8]) -> bool {
+    if cell.len() > 16 || is_of_iso(cell) {
+        return false;
+    }
+    let cell = cell.strip_suffix(b".").unwrap_or(cell);
+    let (mut parts, mut may_be_month, mut years) = (0, false, 0);
+    for part in cell.split(|byte| matches!(byte, b'-' | b'/' | b'.' | b' ')) {
+        parts += 1;
+        let (count, rest) = digits(part);
+        match (count, rest) {
+            (1, []) if part == b"0" => return false,
+            (1 | 2, []) => may_be_month |= matches!(number(part), 1..=12),
+            (4, []) => years += 1,
+            (0..=2, [_, ..]) if is_month(rest) => may_be_month = true,
+            // Of `5. Mar`.
+            (0, []) if parts == 2 => parts -= 1,
+            _ => return false,
+        }
+    }
+    let has_month_by_itself = cell.iter().any(u8::is_ascii_alphabetic);
+    // A blank stands between day and month only where that is a word.
+    let is_spaced = cell.contains(&b' ') && !has_month_by_itself;
+    may_be_month && years <= 1 && !is_spaced && (matches!(parts, 2 | 3) || (parts == 1 && has_month_by_itself))
+}
+
+/// `2026-03-05`.
+fn is_of_iso(cell: &[u8]) -> bool {
+    cell.len() == 10 && cell[4] == b'-' && cell[7] == b'-' && digits(cell).0 == 4
+}
+
+fn number(digits: &[u8]) -> u32 {
+    digits
+        .iter()
+        .fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+}
+
+fn is_month(word: &[u8]) -> bool {
+    MONTHS.iter().any(|month| word.eq_ignore_ascii_case(month.as_bytes()))
+}
+
+fn is_month_and_number(cell: &[u8]) -> bool {
+    let letters = cell.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let rest = match &cell[letters..] {
+        [b'.', b' ', rest @ ..] => rest,
+        rest => rest.strip_prefix(b"-").or(rest.strip_prefix(b"/")).unwrap_or(rest),
+    };
+    let rest = rest.strip_prefix(b".").or(rest.strip_prefix(b" ")).unwrap_or(rest);
+    let (count, end) = digits(rest);
+    end.is_empty() && matches!(count, 1 | 2 | 4) && is_month(&cell[..letters])
+}
+
+fn is_truth(cell: &[u8]) -> bool {
+    let is_shown_so = cell.iter().all(u8::is_ascii_uppercase);
+    !is_shown_so && TRUTHS.iter().any(|truth| cell.eq_ignore_ascii_case(truth.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_changed(cell: &str) -> bool {
+        match cell.as_bytes().first() {
+            Some(first) if first.is_ascii_digit() => from_digit(cell.as_bytes()),
+            Some(_) => from_letter(cell.as_bytes()),
+            None => false,
+        }
+    }
+
+    #[test]
+    fn what_some_spreadsheet_takes_for_something_else_is_known() {
+        for cell in [
+            "00123",
+            "0155",
+            "2.10",
+            "491701234567",
+            "1e5",
+            "1E5",
+            "12e-3",
+            "1.5E+10",
+            "5-3",
+            "5/3",
+            "1/2",
+            "5.3",
+            "2.71",
+            "5.3.",
+            "3-5-26",
+            "1.2.2026",
+            "12-2026",
+            "2026-5",
+            "5-40",
+            "5-Mar",
+            "5 Mar",
+            "5. Mrz",
+            "5-mar-26",
+            "05.03.26",
+            "12:30",
+            "9:5",
+            "1:2:3",
+            "MAR5",
+            "Mar-05",
+            "SEPT2",
+            "Dez 24",
+            "Mai 2026",
+            "5MAR",
+            "True",
+            "false",
+            "Wahr",
+            "vero",
+        ] {
+            assert!(is_changed(cell), "{cell}");
+        }
+        for cell in [
+            "0",
+            "155",
+            "49170123456",
+            "2.718",
+            "0.5",
+            "20-22",
+            "5-123",
+            "1/20/300",
+            "0155 x",
+            "089 123",
+            "5 3",
+            "7 Main St",
+            "1.2.3.4",
+            "10.0.0.1",
+            "2026-03-05",
+            "2026-03-05T12:00:00Z",
+            "1e",
+            "1e5x",
+            "12E4-9",
+            "3rd",
+            "5th Ave",
+            "84a03d81-6b37-4d66",
+            "12345678-1234",
+            "80331",
+            "A-1",
+            "MARSA5",
+            "Mark5",
+            "Marx 5",
+            "May",
+            "TRUE",
+            "Trueman",
+            "Falschauer",
+            "W6",
+            "M5",
+        ] {
+            assert!(!is_changed(cell), "{cell}");
+        }
+    }
+}
