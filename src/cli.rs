@@ -19,6 +19,7 @@ mod outcome;
 mod output;
 mod passwords;
 mod plan;
+mod progress;
 mod report;
 mod run;
 #[cfg(feature = "sandbox")]

@@ -1,11 +1,7 @@
 //! What people and programs get to read.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 use tenantry_jobs::Subject;
 
@@ -305,106 +301,6 @@ pub(super) fn end_of(state: JobState, counts: &Counts) -> super::CommandEnd {
         JobState::Completed => super::CommandEnd::Fine,
         _ => super::CommandEnd::Unfinished,
     }
-}
-
-/// How far a job is: a bar on a terminal, a line now and then elsewhere, nothing when JSON is wanted.
-pub(super) struct ProgressDisplay {
-    bar: Option<ProgressBar>,
-    quiet: bool,
-    began: Instant,
-    what: String,
-    last_line: AtomicU64,
-    /// Rows that were over when this began.
-    before: OnceLock<u64>,
-}
-
-/// Seconds between plain lines.
-const LINE_EVERY: u64 = 5;
-
-impl ProgressDisplay {
-    pub(super) fn new(what: &str, quiet: bool) -> Self {
-        let bar = (!quiet && io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::no_length()
-                .with_style(style("{msg} {human_pos} rows, {rate}"))
-                .with_message(what.to_owned());
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        });
-        Self {
-            bar,
-            quiet,
-            began: Instant::now(),
-            what: what.to_owned(),
-            last_line: AtomicU64::new(0),
-            before: OnceLock::new(),
-        }
-    }
-
-    /// The number of rows there will be is known now.
-    fn of(&self, rows: u64) {
-        if let Some(bar) = self.bar.as_ref().filter(|bar| bar.length() != Some(rows)) {
-            bar.set_style(style(
-                "{msg} {wide_bar} {human_pos}/{human_len} rows, {rate}, {eta} left",
-            ));
-            bar.set_length(rows);
-        }
-    }
-
-    pub(super) fn rows(&self, rows: u64, total: Option<u64>) {
-        let before = *self.before.get_or_init(|| if total.is_some() { rows } else { 0 });
-        if let Some(bar) = &self.bar {
-            if bar.position() == 0 && before > 0 {
-                // Its rate is of what is done here.
-                bar.set_position(before);
-                bar.reset_eta();
-            }
-            bar.set_position(rows);
-            return;
-        }
-        let seconds = self.began.elapsed().as_secs();
-        let last = self.last_line.load(Ordering::Relaxed);
-        if self.quiet || seconds < last + LINE_EVERY {
-            return;
-        }
-        self.last_line.store(seconds, Ordering::Relaxed);
-        let of = total.map_or(String::new(), |total| format!(" of {total}"));
-        let rate = rows.saturating_sub(before) / seconds.max(1);
-        say(&format!("{}: {rows}{of} rows, {rate} rows/s", self.what));
-    }
-
-    pub(super) fn done(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-impl crate::service::Progress for ProgressDisplay {
-    fn at(&self, finished: u64, total: u64) {
-        self.of(total);
-        self.rows(finished, Some(total));
-    }
-
-    fn has_worker(&self, has: bool) {
-        let line = if has {
-            "somebody works on the jobs of this ledger now"
-        } else {
-            "nobody works on the jobs of this ledger now; the job waits for a `tenantry worker`, and so does this command"
-        };
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say(line)),
-            None => say(line),
-        }
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-        // A display that fails is no reason to do anything else.
-        let _ = write!(out, "{} rows/s", HumanCount(state.per_sec() as u64));
-    };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.with_key("rate", rate)
 }
 
 /// On one line, and nothing in it a terminal would act on.

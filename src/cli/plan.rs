@@ -15,7 +15,8 @@ use tenantry_jobs::{JobKind, Passwords};
 
 use super::CommandEnd;
 use super::input::{self, InputArgs, is_piped};
-use super::output::{self, ProgressDisplay};
+use super::output;
+use super::progress::ProgressDisplay;
 use super::several;
 use crate::app::{App, limits};
 use crate::clock::Clock;
@@ -168,6 +169,10 @@ impl PlanFiles<'_> {
                     let plan = output::quoted(&plan.display().to_string());
                     self.to_run(format!("tenantry apply {plan}"))
                 }
+                None if planned == PlanEnd::SomeTooEarly => {
+                    "nothing is wrong with the file; plan it again in a few minutes".to_owned()
+                }
+                None if planned == PlanEnd::NoneSound => "mend the file and plan it again".to_owned(),
                 None if planned == PlanEnd::SomeRejected && !args.skip_invalid => {
                     "mend the file and plan it again, or add --skip-invalid".to_owned()
                 }
@@ -329,7 +334,7 @@ pub(super) async fn of_rows(app: &App, rows: PlannedRows, json: bool) -> anyhow:
 fn end_of(planned: PlanEnd) -> CommandEnd {
     match planned {
         PlanEnd::Sound => CommandEnd::Fine,
-        PlanEnd::SomeRejected => CommandEnd::SomeRowsNot,
+        PlanEnd::SomeRejected | PlanEnd::SomeTooEarly | PlanEnd::NoneSound => CommandEnd::SomeRowsNot,
         PlanEnd::Broken => CommandEnd::Unfinished,
     }
 }

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::destination::DestinationArgs;
 use super::outcome::{refused, tell_result};
-use super::output::{self, ProgressDisplay};
+use super::output;
+use super::progress::ProgressDisplay;
 use super::several::{self, Ended, Several};
 use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::destination::ResultsFormat;
 use super::outcome::{refused, tell_result};
-use super::output::{self, ProgressDisplay};
+use super::output;
+use super::progress::ProgressDisplay;
 use super::run::{FileSubmission, has_place, out_of, recorded};
 use super::several::{self, Ended, Several};
 use super::{CommandEnd, SubmissionArgs};

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
-use tenantry_jobs::{Problem, Subject};
+use tenantry_jobs::{Problem, Subject, code};
 
 use crate::input::InputError;
 
@@ -170,6 +170,12 @@ impl FaultLog {
     /// How many there are of each code.
     pub fn by_code(&self) -> &BTreeMap<String, u64> {
         &self.by_code
+    }
+
+    /// Whether all that is wrong is that the store does not show yet what rows need: the same file works later.
+    pub fn are_for_now(&self) -> bool {
+        let codes = self.by_code();
+        !codes.is_empty() && codes.keys().all(|code| code == code::NOT_THERE_YET)
     }
 
     /// Calls `each` with up to `limit` of them: those in memory in line order, then the rest as found.

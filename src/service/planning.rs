@@ -33,6 +33,10 @@ pub(crate) enum PlanEnd {
     Sound,
     /// Some rows are to be rejected.
     SomeRejected,
+    /// Some rows are to be rejected now, and none later.
+    SomeTooEarly,
+    /// No row is sound.
+    NoneSound,
     /// The file could not be read to its end.
     Broken,
 }
@@ -108,6 +112,8 @@ pub(crate) async fn plan(
     Ok(match (is_whole, faults.is_empty()) {
         (false, _) => PlanEnd::Broken,
         (true, true) => PlanEnd::Sound,
+        (true, false) if faults.are_for_now() => PlanEnd::SomeTooEarly,
+        (true, false) if totals.reject == totals.rows => PlanEnd::NoneSound,
         (true, false) => PlanEnd::SomeRejected,
     })
 }

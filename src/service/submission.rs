@@ -172,8 +172,7 @@ impl FileRefusal {
 
     /// Whether the same file works later: the store does not show yet what its rows need, and nothing else is wrong.
     pub fn is_for_now(&self) -> bool {
-        let codes = self.faults.by_code();
-        self.whole && !codes.is_empty() && codes.keys().all(|code| code == tenantry_jobs::code::NOT_THERE_YET)
+        self.whole && self.faults.are_for_now()
     }
 
     /// As one JSON document of the form of a job's summary, with every fault, and with the name of the `file` where there are several.

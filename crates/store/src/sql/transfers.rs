@@ -240,7 +240,7 @@ impl SwitchSubscriptionTask {
                     code::TRANSFER_CLOSED,
                     format!("no transfer is open; the last one is {}", last.status(session.now)),
                 ),
-                None => self.reject(code::NO_TRANSFER, "the subscription has no transfer request"),
+                None => self.reject(code::NO_TRANSFER, "the subscription has no transfer request; what another partner asks for is recorded with `tenantry transfer requested`"),
             });
         };
         let now = open.record.get("status");
