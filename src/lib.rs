@@ -70,7 +70,8 @@
 //!     never by how a database folds letters.
 //! 19. Nothing that is asked again and again reads what has ended.
 //! 20. A cell is stored as the person meant it or refused with its place; it is never changed in silence. What was
-//!     assumed to read a file (its encoding, its sheet, rows nobody sees) is said ([`input`]).
+//!     assumed to read a file (its encoding, its sheet, rows nobody sees) is said ([`input`]). What the store holds already is
+//!     no change, whatever a file may say ([`store::doubts`]).
 //! 21. What this program writes, this program reads back to the same.
 //!
 //! # Where this differs from a textbook

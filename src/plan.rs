@@ -11,7 +11,9 @@ mod advice;
 mod check;
 mod customer;
 pub(crate) mod document;
+mod doubted;
 mod drain;
+
 mod faults;
 pub(crate) mod file;
 mod hash;

@@ -3,6 +3,7 @@
 //! Changes borrow from the row they were read from. An absent value is the empty string.
 
 mod customer;
+mod fields;
 mod subscription;
 mod user;
 

@@ -3,6 +3,14 @@
 use crate::text;
 use crate::{Column, Faulty, Problem, Request, RowCells, code};
 
+/// A fault, with the value it is with, whole.
+struct Found {
+    /// The column; `usize::MAX` for the row as a whole.
+    column: usize,
+    value: String,
+    problem: Problem,
+}
+
 /// Columns of names that ask nothing.
 fn is_name(column: &str) -> bool {
     matches!(column, "first_name" | "last_name" | "city" | "state" | "external_id")
@@ -29,7 +37,7 @@ fn is_words(column: &str) -> bool {
 /// The faults of one row so far. Costs nothing while there are none.
 pub(crate) struct Faults {
     columns: &'static [Column],
-    found: Vec<(usize, Problem)>,
+    found: Vec<Found>,
 }
 
 impl Faults {
@@ -59,7 +67,7 @@ impl Faults {
         let at_fault = &self.columns[column];
         let shown = if at_fault.secret { "" } else { value };
         let problem = Problem::new(code, at_fault.name, shown, expected).suggest(nearest);
-        self.found.push((column, problem));
+        self.note(column, shown, problem);
     }
 
     /// As [`add`](Self::add), with a sentence of its own instead of what is expected.
@@ -68,13 +76,18 @@ impl Faults {
         let at_fault = &self.columns[column];
         let shown = if at_fault.secret { "" } else { value };
         let problem = Problem::stated(code, at_fault.name, shown, sentence);
-        self.found.push((column, problem));
+        self.note(column, shown, problem);
+    }
+
+    fn note(&mut self, column: usize, value: &str, problem: Problem) {
+        let value = value.to_owned();
+        self.found.push(Found { column, value, problem });
     }
 
     /// Notes a fault of the row as a whole.
     #[cold]
     pub(crate) fn add_whole(&mut self, code: &str, expected: &str) {
-        self.found.push((usize::MAX, Problem::new(code, "", "", expected)));
+        self.note(usize::MAX, "", Problem::new(code, "", "", expected));
     }
 
     /// How many faults there are; two equal answers mean that nothing was found in between.
@@ -200,10 +213,10 @@ impl Faults {
         if self.found.is_empty() {
             return Ok(asked.into());
         }
-        self.found.sort_by_key(|(column, _)| *column);
-        Err(Faulty {
-            problems: self.found.into_iter().map(|(_, problem)| problem).collect(),
-            rest: Box::new(asked.into()),
-        })
+        self.found.sort_by_key(|found| found.column);
+        Err(Faulty::new(
+            asked.into(),
+            self.found.into_iter().map(|found| (found.value, found.problem)),
+        ))
     }
 }

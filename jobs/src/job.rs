@@ -4,7 +4,7 @@
 //! cannot know without the store (does the customer exist, is a seat free) is the store's to
 //! answer when it previews or carries out the row.
 
-use crate::{Column, Policy, Problem, Request};
+use crate::{Column, Faulty, Policy, Request};
 
 /// One kind of job. Implement it in a file of its own and add one line to [`KINDS`](crate::KINDS).
 pub trait JobKind: Sync {
@@ -38,16 +38,6 @@ pub trait JobKind: Sync {
     /// # Errors
     /// One [`Problem`] per fault, in column order; never just the first. What the sound cells say comes with them.
     fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>>;
-}
-
-/// A row that cannot be carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faulty<'a> {
-    /// What is wrong with it.
-    pub problems: Vec<Problem>,
-    /// What it asks for as far as it was read, to be looked up and never to be carried out. Where the row was read without the
-    /// cells at fault ([`RowCells::without`]), nothing in it follows from them.
-    pub rest: Box<Request<'a>>,
 }
 
 /// Another program's file layout, mapped onto the native columns.

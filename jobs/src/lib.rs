@@ -9,6 +9,7 @@ mod change;
 mod column;
 mod directory;
 mod faults;
+mod faulty;
 pub mod header;
 mod holdings;
 mod job;
@@ -45,14 +46,16 @@ pub use change::{
 };
 pub use column::{Column, position};
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
+pub use faulty::{Doubt, Faulty};
 pub use header::Mapping;
 pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, skus_of_nobody};
-pub use job::{Faulty, JobKind, RowCells, Template};
+pub use job::{JobKind, RowCells, Template};
 pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest};
 pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};
 pub use subject::{Subject, verb};
+pub use text::{as_read, is_as_read};
 
 /// Every job kind there is, in the order in which their samples build on each other.
 pub static KINDS: &[&dyn JobKind] = &[

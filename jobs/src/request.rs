@@ -36,6 +36,14 @@ impl Request<'_> {
         }
     }
 
+    /// As [`Change::field_of`].
+    pub(crate) fn field_of(&self, column: &str, written: &str) -> Option<&'static str> {
+        match self {
+            Request::Change(change) => change.field_of(column, written),
+            Request::Export(_) | Request::Sync(_) => None,
+        }
+    }
+
     /// The customer the row names, if it names an existing one.
     pub fn customer(&self) -> Option<CustomerRef<'_>> {
         match self {

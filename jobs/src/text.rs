@@ -8,14 +8,16 @@ pub(crate) mod dates;
 mod errors;
 mod placeholders;
 
+use std::borrow::Cow;
+
 /// Whether nobody sees the character, beside blanks and controls: marks of direction, joiners, hyphens that do not show,
-/// byte order marks, tags.
+/// byte order marks, tags, the braille pattern without dots. What chooses the form of an ideograph belongs to it.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{AD}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180E}'
-        | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}'
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180E}'
+        | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FEFF}'
         | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
-        | '\u{E0000}'..='\u{E0FFF}')
+        | '\u{E0000}'..='\u{E00FF}' | '\u{E01F0}'..='\u{E0FFF}')
 }
 
 /// Whether the character means something between letters: U+200C and U+200D, which join them or keep them apart.
@@ -28,13 +30,34 @@ pub(crate) fn is_around(c: char) -> bool {
     c.is_whitespace() || is_invisible(c)
 }
 
+/// The text as it comes out of a file: composed (NFC), without what cannot be seen around it.
+pub fn as_read(text: &str) -> Cow<'_, str> {
+    match crate::key::composed(text) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_around)),
+        Cow::Owned(text) => Cow::Owned(text.trim_matches(is_around).to_owned()),
+    }
+}
+
+/// Whether a cell that was read says what a store holds. A file cannot say some texts that stores hold, and who hands in the
+/// nearest that it can say asks for nothing.
+#[inline]
+pub fn is_as_read(held: &str, read: &str) -> bool {
+    held == read || is_near(held, read)
+}
+
+/// Most texts are ASCII without blanks around them, and are read as they are.
+fn is_near(held: &str, read: &str) -> bool {
+    let is_plain = held.is_ascii() && !held.starts_with(is_around) && !held.ends_with(is_around);
+    !is_plain && as_read(held) == read
+}
+
 /// Whether the text holds a character that no value has: a control character (C0, DEL or C1), one that nobody sees, or
 /// U+FFFD, which stands where one was lost.
 #[inline]
 pub(crate) fn has_control(text: &str) -> bool {
     // Every cell of every row comes by here: looked at as bytes, without a branch, it is few instructions. Characters that
-    // begin with a byte of 0xC3 to 0xD7, U+00C0 to U+05FF, are all letters and marks.
-    let is_plain = |byte: u8| matches!(byte, 0x20..=0x7E | 0x80..=0xC1 | 0xC3..=0xD7);
+    // begin with a byte of 0xC3 to 0xD7, U+00C0 to U+05FF, are all letters and marks, but for one that begins with 0xCD.
+    let is_plain = |byte: u8| matches!(byte, 0x20..=0x7E | 0x80..=0xC1 | 0xC3..=0xCC | 0xCE..=0xD7);
     let plain = text.bytes().fold(true, |plain, byte| plain & is_plain(byte));
     !plain && text.chars().any(is_none_of_a_value)
 }
@@ -187,6 +210,10 @@ mod tests {
             ("e\u{200f}", true),
             ("Jos\u{fffd}", true),
             ("SP\u{200b}B", true),
+            ("Li\u{34f}ly", true),
+            ("A\u{2800}B", true),
+            ("A\u{e0041}B", true),
+            ("\u{845b}\u{e0100}\u{57ce}", false),
             ("\u{202e}abc", true),
             ("می\u{200c}خواهم", false),
             ("👩\u{200d}💻\u{fe0f}", false),

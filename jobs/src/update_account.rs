@@ -71,7 +71,7 @@ impl JobKind for UpdateAccount {
         let customer = cell::customer(&mut faults, row, CUSTOMER);
         // State and postal code can be judged only when the row says for which country.
         let country = country::by_code(row.text(COUNTRY)).map(|country| country.code);
-        let mut fields = Vec::new();
+        let (mut fields, mut written) = (Vec::new(), Vec::new());
         for (column, field) in (CUSTOMER + 1..).zip(CustomerField::ALL) {
             match Wish::of(row.text(column)) {
                 Wish::Leave => {}
@@ -84,7 +84,13 @@ impl JobKind for UpdateAccount {
                     );
                 }
                 Wish::Erase => fields.push((field, Cow::Borrowed(""))),
-                Wish::Set(text) => fields.push((field, set(&mut faults, column, field, text, country))),
+                Wish::Set(text) => {
+                    let value = set(&mut faults, column, field, text, country);
+                    if value != text {
+                        written.push((field.name(), text));
+                    }
+                    fields.push((field, value));
+                }
             }
         }
         let external_id = match Wish::of(row.text(EXTERNAL_ID)) {
@@ -103,6 +109,7 @@ impl JobKind for UpdateAccount {
             customer,
             fields,
             external_id,
+            written,
         }))
     }
 }

@@ -120,6 +120,11 @@ impl JobKind for UpdateUsers {
             block_sign_in: is_set(&mut faults, row, BLOCK_SIGN_IN, YES_OR_NO)
                 .then(|| cell::yes_or_no(&mut faults, row, BLOCK_SIGN_IN))
                 .flatten(),
+            written: Vec::new(),
+        };
+        let patch = UserPatch {
+            written: written(row, &patch),
+            ..patch
         };
         let is_empty = |column: usize| row.text(column).is_empty() && !row.lacks(&[column]);
         if (FIELDS..COLUMNS.len()).all(is_empty) {
@@ -130,6 +135,17 @@ impl JobKind for UpdateUsers {
         }
         faults.finish(Change::UpdateUser(patch))
     }
+}
+
+/// The cells whose values were brought into another form.
+fn written<'a>(row: &RowCells<'a>, patch: &UserPatch<'a>) -> Vec<(&'static str, &'a str)> {
+    let codes = [(USAGE_LOCATION, patch.usage_location), (COUNTRY, patch.country)];
+    let brought = codes
+        .into_iter()
+        .filter(|(column, value)| value.is_some_and(|value| !value.is_empty() && value != row.text(*column)));
+    brought
+        .map(|(column, _)| (COLUMNS[column].name, row.text(column)))
+        .collect()
 }
 
 const A_NAME: &str = "a new name; a user cannot be without one";

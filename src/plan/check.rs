@@ -97,7 +97,9 @@ impl BlockChecks {
                 .collect();
             MARKS.contains(&start.as_str())
         };
+        // A list of ours has none.
         row.number <= LAST_EXAMPLE
+            && !self.mapping.is_list
             && self
                 .mapping
                 .columns

@@ -8,6 +8,7 @@ use tenantry_jobs::{Export, Problem, Request};
 
 use super::PlanError;
 use super::check::{BlockChecks, CheckedBlock};
+use super::doubted::{self, DoubtedRow};
 use super::rest::{self, RejectedRest};
 use super::slice::Slice;
 use crate::store::listing::Listing;
@@ -60,7 +61,41 @@ pub(super) async fn preview(
         checked.needs.extend(needs);
         checked.add(preview, shared);
     }
+    settle(store, session, shared, checked).await?;
     look_up(store, session, shared, checked).await
+}
+
+/// Finds out which values that would be refused the store holds.
+async fn settle(
+    store: &dyn RemoteStore,
+    session: &dyn RemoteSession,
+    shared: &BlockChecks,
+    checked: &mut CheckedBlock,
+) -> Result<(), PlanError> {
+    let mut settled = Vec::new();
+    {
+        let wholes = doubted::wholes(shared, &checked.block, &checked.rejects);
+        let cells: Vec<_> = wholes.iter().map(RejectedRest::cells).collect();
+        let all = wholes.iter().zip(&cells);
+        let mut waiting = all.filter_map(|(whole, cells)| DoubtedRow::of(shared, whole, cells));
+        let mut asked = FuturesUnordered::new();
+        loop {
+            while asked.len() < store.concurrency() {
+                let Some(row) = waiting.next() else { break };
+                asked.push(async move {
+                    let (_, previewed) = ask(store, session, row.number, &row.request).await;
+                    (row, previewed)
+                });
+            }
+            let Some((row, previewed)) = asked.next().await else {
+                break;
+            };
+            let (preview, needs) = previewed.map_err(unasked)?.into_preview(row.number);
+            settled.push(row.settled(shared, &|customer| customer.as_written().to_owned(), preview, needs));
+        }
+    }
+    settled.into_iter().for_each(|one| one.put(checked));
+    Ok(())
 }
 
 /// Looks rejected rows up, and adds what else is wrong with them and which seats they would need.

@@ -9,10 +9,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenantry_jobs::{Problem, Request, RowCells, code, header};
+use tenantry_jobs::{Faulty, Problem, Request, RowCells, code, header};
 
 use super::check::{BlockChecks, CheckedBlock};
-use super::{PlanError, RowFault};
+use super::{PlanError, RowFault, doubted};
 use crate::db::Tx;
 use crate::input::duplicates::RowKey;
 use crate::input::{Block, RowView};
@@ -22,7 +22,7 @@ use crate::store::{RowRequest, SeatNeed, Verdict};
 /// A rejected row without its cells at fault.
 pub(super) struct RejectedRest<'b> {
     pub(super) row: u64,
-    line: u64,
+    pub(super) line: u64,
     cells: Vec<Option<Cow<'b, str>>>,
     left_out: Vec<usize>,
     /// What names the customer once more.
@@ -44,16 +44,31 @@ impl<'r> RestCells<'r> {
     where
         'r: 'c,
     {
+        self.read(shared).unwrap_or_else(|faulty| *faulty.rest)
+    }
+
+    /// As [`request`](Self::request), with what is wrong with them.
+    pub(super) fn read<'c>(&'c self, shared: &BlockChecks) -> Result<Request<'c>, Faulty<'c>>
+    where
+        'r: 'c,
+    {
         let row = RowCells::without(&self.texts, self.left_out).naming_again(self.again);
-        let row = row.of_list(shared.mapping.is_list);
-        let read = shared.job.request(&row);
-        read.unwrap_or_else(|faulty| *faulty.rest)
+        shared.job.request(&row.of_list(shared.mapping.is_list))
     }
 }
 
 impl<'b> RejectedRest<'b> {
     /// What is left of a row with these faults; `None` where it is not known which cell is which.
     pub(super) fn new(shared: &'b BlockChecks, view: &RowView<'b>, faults: &[RowFault]) -> Option<Self> {
+        let mut rest = Self::whole(shared, view, faults)?;
+        for fault in faults {
+            rest.leave_out(shared, &fault.problem);
+        }
+        Some(rest)
+    }
+
+    /// All of a row with these faults.
+    pub(super) fn whole(shared: &'b BlockChecks, view: &RowView<'b>, faults: &[RowFault]) -> Option<Self> {
         let is_unread = |code: &str| matches!(code, code::RAGGED_ROW | code::EXAMPLE_ROW);
         if faults.iter().any(|fault| is_unread(&fault.problem.code)) {
             return None;
@@ -68,7 +83,7 @@ impl<'b> RejectedRest<'b> {
         if let Some(Some(Cow::Borrowed(turned))) = shared.mapping.opposite.and_then(|at| cells.get_mut(at)) {
             *turned = header::opposite(turned);
         }
-        let mut rest = Self {
+        Some(Self {
             row: view.number,
             line: view.line,
             cells,
@@ -78,11 +93,7 @@ impl<'b> RejectedRest<'b> {
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or("")),
             is_of_nobody: false,
-        };
-        for fault in faults {
-            rest.leave_out(shared, &fault.problem);
-        }
-        Some(rest)
+        })
     }
 
     /// Leaves out what a problem is with; whether there was anything left of it.
@@ -170,6 +181,7 @@ pub(super) fn check_all(
     let mut checked = super::check::check_all(blocks, tx, encode)?;
     for (shared, checked) in shared.iter().zip(&mut checked) {
         add_keys(shared, checked, Some(&mut *tx))?;
+        doubted::settle(shared, checked, tx)?;
         look_up(shared, checked, tx)?;
     }
     Ok(checked)

@@ -389,8 +389,14 @@ fn prepare(
             crate::failpoint::hit_row(row);
             match job.request(&cells) {
                 Ok(request) => requests.push(RowRequest { row, request }),
-                // It was accepted when the file was read; a newer program may be stricter.
-                Err(faulty) => outcomes.extend(faulty.problems.first().map(|problem| rejected(row, problem))),
+                Err(faulty) => match faulty.doubted() {
+                    Ok((request, doubts)) => {
+                        prepared.doubt(row, doubts);
+                        requests.push(RowRequest { row, request });
+                    }
+                    // It was accepted when the file was read; a newer program may be stricter.
+                    Err(first) => outcomes.extend(first.map(|problem| rejected(row, &problem))),
+                },
             }
         }
         prepared.learn(tx, &requests)?;

@@ -25,6 +25,7 @@ use crate::ledger::{Claim, Closing, EndedJob, Outcome, RowWait, artifacts, closi
 use crate::metrics::RowTally;
 use crate::passwords::generate;
 use crate::plan::Slice;
+use crate::store::doubts::Doubts;
 use crate::store::listing::Listing;
 use crate::store::remote::{
     ApplyError, Journal, LONGEST_PAUSE, RemoteSession, RemoteStore, RowEnd, StoreEnv, StoreError, halfway, not_taken,
@@ -45,6 +46,7 @@ struct InHand<'c> {
     session: &'c dyn RemoteSession,
     journal: &'c Journal,
     expected: Option<&'c Expected>,
+    doubts: &'c Doubts,
     /// No row waits any longer: none is begun either.
     stopping: CancellationToken,
 }
@@ -88,6 +90,7 @@ impl Runner {
         let customer = claim.parameters.customer.clone();
         let mut batch = EndedRows::default();
         let mut slices = Vec::new();
+        let mut doubts = Doubts::default();
         let (mut requests, mut undone) = (Vec::new(), Vec::new());
         match &loaded {
             ChunkWork::Undo(rows) => undone.extend(rows.iter().filter(|(row, _)| is_tried(row)).cloned()),
@@ -103,12 +106,14 @@ impl Runner {
                     }
                     match spooled.job.request(&cells) {
                         Ok(request) => requests.push(RowRequest { row, request }),
-                        // It was accepted when the file was read; a newer program may be stricter.
-                        Err(faulty) => faulty
-                            .problems
-                            .first()
-                            .into_iter()
-                            .for_each(|first| batch.add(rejected(row, first))),
+                        Err(faulty) => match faulty.doubted() {
+                            Ok((request, of_row)) => {
+                                doubts.add(row, of_row);
+                                requests.push(RowRequest { row, request });
+                            }
+                            // It was accepted when the file was read; a newer program may be stricter.
+                            Err(first) => first.into_iter().for_each(|first| batch.add(rejected(row, &first))),
+                        },
                     }
                 }
             }
@@ -122,6 +127,7 @@ impl Runner {
             session: session.as_ref(),
             journal: &journal,
             expected: expected.as_ref(),
+            doubts: &doubts,
             stopping: CancellationToken::new(),
         };
         let hands_out = !claim.parameters.seal_to.is_empty();
@@ -269,6 +275,13 @@ impl Runner {
                         let mut entropy = self.ledger.clock().entropy();
                         generate(&self.settings.passwords, &mut entropy).map_err(|error| unsealed(&error))
                     };
+                    // A row that has begun was looked at then.
+                    if chunk.doubts.are_of(row) && !steps.has_begun() {
+                        let preview = chunk.session.preview(row, change).await?;
+                        if let Some(problem) = chunk.doubts.refuse(row, &preview.verdict, preview.destructive) {
+                            return Ok(RowEnd::over(rejected(row, &problem)));
+                        }
+                    }
                     chunk.session.apply(steps, change, chunk.expected, &draw).await
                 }
                 Request::Export(export) => {

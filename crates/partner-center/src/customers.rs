@@ -4,7 +4,7 @@
 //! Agreement. That is a statement about what somebody did, and no row makes it; the row says that it is still to be made.
 
 use serde_json::{Value, json};
-use tenantry_jobs::{CustomerField, CustomerPatch, CustomerRef, NewCustomer, Problem, code};
+use tenantry_jobs::{CustomerField, CustomerPatch, CustomerRef, NewCustomer, Problem, code, is_as_read};
 
 use super::address::{Judgement, is_part};
 use super::auth::Speaker;
@@ -279,13 +279,14 @@ fn place<'v>(profile: &'v Value, is_address: bool, name: &str) -> &'v str {
     }
 }
 
-/// Whether two values of a field mean the same: letters of codes come back in another case than they were sent in.
+/// Whether two values of a field mean the same, the first of which is there: letters of codes come back in another case than they
+/// were sent in.
 pub(super) fn is_same(field: CustomerField, one: &str, other: &str) -> bool {
     let is_code = matches!(
         field,
         CustomerField::Culture | CustomerField::Language | CustomerField::Country
     );
-    one == other || is_code && one.eq_ignore_ascii_case(other)
+    is_as_read(one, other) || is_code && one.eq_ignore_ascii_case(other)
 }
 
 /// What `wanted` would change in a profile.
@@ -306,13 +307,22 @@ fn wanted<'p>(patch: &'p CustomerPatch<'_>) -> impl Iterator<Item = (CustomerFie
 
 /// What a row wants of this customer. A list of ours has the name that lists show, which is not always the one on the bill: where
 /// nobody has edited it, nothing is wanted.
-fn wanted_of<'p>(patch: &'p CustomerPatch<'_>, customer: &Customer) -> Vec<(CustomerField, &'p str)> {
+fn wanted_of<'p>(
+    patch: &'p CustomerPatch<'_>,
+    customer: &Customer,
+    profile: Option<&Value>,
+) -> Vec<(CustomerField, &'p str)> {
     let is_list = matches!(patch.customer, CustomerRef::Confirmed { .. });
     let as_listed = |field: CustomerField, value: &str| {
         is_list && field == CustomerField::CompanyName && value == customer.listed_name
     };
+    let is_there = |field: CustomerField| {
+        let found = PLACES.iter().find(|(of, _, _)| *of == field).zip(profile);
+        found
+            .is_some_and(|((_, is_address, name), profile)| patch.says(field.name(), place(profile, *is_address, name)))
+    };
     wanted(patch)
-        .filter(|(field, value)| !as_listed(*field, value))
+        .filter(|(field, value)| !as_listed(*field, value) && !is_there(*field))
         .collect()
 }
 
@@ -343,7 +353,7 @@ pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) 
     }
     let customer = session.customer(patch.customer).await?;
     let profile = profile(session, &customer.id).await?;
-    let wanted = wanted_of(patch, &customer);
+    let wanted = wanted_of(patch, &customer, Some(&profile));
     let changes = changes(&profile, wanted.iter().copied());
     if changes.is_empty() {
         return Ok(Verdict::Unchanged.into());
@@ -380,10 +390,11 @@ pub(super) async fn update(session: &Session, steps: Steps<'_>, patch: &Customer
     }
     let customer = session.customer(patch.customer).await?;
     let target = customer.id.clone();
-    let wanted = wanted_of(patch, &customer);
+    let mut wanted = wanted_of(patch, &customer, None);
     let mut message = String::new();
     if !steps.has_begun_step("profile") {
         let now = profile(session, &customer.id).await?;
+        wanted = wanted_of(patch, &customer, Some(&now));
         let changes = changes(&now, wanted.iter().copied());
         if changes.is_empty() {
             return Ok(End::Unchanged(target));
@@ -457,12 +468,15 @@ fn put(customer: &Customer, mut profile: Value, wanted: &[(CustomerField, &str)]
     if etag.is_empty() { call } else { call.if_match(&etag) }
 }
 
-/// Puts values into a profile.
+/// Puts values into a profile. What is as it should be stays as it is written there.
 fn write(profile: &mut Value, wanted: &[(CustomerField, &str)]) {
     for (field, value) in wanted {
         let Some((_, is_address, name)) = PLACES.iter().find(|(of, _, _)| of == field) else {
             continue;
         };
+        if is_same(*field, place(profile, *is_address, name), value) {
+            continue;
+        }
         let place = if *is_address {
             &mut profile["defaultAddress"]
         } else {

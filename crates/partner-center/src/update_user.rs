@@ -2,7 +2,7 @@
 //! row may name is kept there.
 
 use serde_json::json;
-use tenantry_jobs::{Problem, UserPatch, code, key};
+use tenantry_jobs::{Problem, UserPatch, code, is_as_read, key};
 
 use super::client::Call;
 use super::end::End;
@@ -44,12 +44,12 @@ pub(super) fn fields_before(image: &Image) -> Vec<UserFieldValue<'_>> {
     KEPT.iter().filter_map(of).filter(to_bring_back).collect()
 }
 
-/// Whether two values of a field are one. Names and codes come back in another case than they were sent in.
+/// Whether two values of a field are one, the first of which is there. Names and codes come back in another case than they were sent in.
 pub(super) fn is_same(field: &str, one: &str, other: &str) -> bool {
     match field {
         "user_principal_name" => key::same_user_name(one, other),
         "usage_location" => one.eq_ignore_ascii_case(other),
-        _ => one == other,
+        _ => is_as_read(one, other),
     }
 }
 
@@ -166,14 +166,6 @@ pub(super) async fn profile_step(
     wanted: &[UserFieldValue<'_>],
 ) -> Result<Done, Halt> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
-    let mut body = json!({ "attributes": { "objectType": "CustomerUser" } });
-    for (field, value) in wanted {
-        if let Some((_, member)) = KEPT.iter().find(|(kept, _)| kept == field) {
-            // Who leaves a member out, or says null, says nothing of it.
-            body[*member] = json!(value);
-        }
-    }
-    let call = Call::new(UPDATE_USER, path).of(&customer.id).body(body);
     step.once(
         || async {
             let now = session.user_of_id(&customer.id, id).await?;
@@ -185,10 +177,15 @@ pub(super) async fn profile_step(
                 return Ok(None);
             };
             let mut image = Image::new(Object::UserProfile, customer, id);
+            let mut body = json!({ "attributes": { "objectType": "CustomerUser" } });
             for change in changes(&now, wanted.iter().copied()) {
+                if let Some((_, member)) = KEPT.iter().find(|(kept, _)| *kept == change.field) {
+                    // Who leaves a member out, or says null, says nothing of it.
+                    body[*member] = json!(change.new);
+                }
                 image = image.field(change.field, change.old, change.new);
             }
-            let call = call.clone();
+            let call = Call::new(UPDATE_USER, path.clone()).of(&customer.id).body(body);
             Ok(Some(Sending { call, image }))
         },
         |_| Some(String::new()),

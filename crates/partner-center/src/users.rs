@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tenantry_jobs::{NewUser, Problem, UserField, code, key};
+use tenantry_jobs::{NewUser, Problem, UserField, code, is_as_read, key};
 
 use super::auth::Speaker;
 use super::client::{Call, Operation};
@@ -127,7 +127,7 @@ async fn difference(
         ),
         ("usage_location", user.usage_location.as_ref(), &existing.usage_location),
     ];
-    let differs = |(_, wanted, has): &&(&str, &str, &String)| !wanted.is_empty() && wanted != has;
+    let differs = |(_, wanted, has): &&(&str, &str, &String)| !wanted.is_empty() && !is_as_read(has, wanted);
     let mut fields: Vec<&str> = pairs.iter().filter(differs).map(|(column, _, _)| *column).collect();
     if fields.is_empty() && !resolved.skus.is_empty() {
         let has = session.licenses_now(&resolved.customer.id, &existing.id).await?;

@@ -7,6 +7,7 @@
 //! ([`listing`]) and copies ([`sql::sync`]) are made of.
 
 pub mod company;
+pub mod doubts;
 mod error;
 mod expected;
 pub mod form;

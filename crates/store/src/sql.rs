@@ -43,8 +43,9 @@ pub use lifecycle::purge_deleted_users;
 pub use session::no_free_seats;
 pub use together::{apply_all, customers_of, lock_all};
 
-use tenantry_jobs::{Change, CustomerRef, Problem, Request};
+use tenantry_jobs::{Change, CustomerRef, Doubt, Problem, Request};
 
+use super::doubts::Doubts;
 use super::listing::ListRequest;
 use super::{Applied, Called, Expected, Names, Preview, RowRequest, SeatNeed, Verdict};
 use session::{Task, UnitOfWork};
@@ -113,7 +114,7 @@ pub struct Prepared {
     room: usize,
     directory: lookup::Directory,
     users: Option<users::NewUsers>,
-    /// Users that the plan found to be there.
+    /// Users that the plan found to be there, or who are not made since something of them is doubtful.
     known_users: Option<users::NewUsers>,
     new_customers: Vec<create_customer::CreateCustomer>,
     tasks: Vec<Box<dyn Task>>,
@@ -121,6 +122,7 @@ pub struct Prepared {
     exports: Vec<(u64, ListRequest)>,
     syncs: Vec<sync::SyncRequest>,
     refused: Vec<(u64, Problem)>,
+    doubts: Doubts,
     takes_back: bool,
 }
 
@@ -143,6 +145,7 @@ impl Prepared {
             exports: Vec::new(),
             syncs: Vec::new(),
             refused: Vec::new(),
+            doubts: Doubts::default(),
             takes_back: false,
         }
     }
@@ -164,6 +167,11 @@ impl Prepared {
             Ok(known) => known.id.to_string(),
             Err(_) => customer.as_written().to_owned(),
         }
+    }
+
+    /// Has a row that is still to be laid out carried out only if none of its doubts is a fault.
+    pub fn doubt(&mut self, row: u64, doubts: Vec<Doubt>) {
+        self.doubts.add(row, doubts);
     }
 
     /// Lays out rows whose customers have been looked up.
@@ -200,7 +208,7 @@ impl Prepared {
                     .expected
                     .as_ref()
                     .is_none_or(|expected| expected.creates(row));
-                let users = if creates {
+                let users = if creates && !self.doubts.are_of(row) {
                     &mut self.users
                 } else {
                     &mut self.known_users
@@ -280,6 +288,7 @@ pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
         hands_out_passwords,
         ..
     } = prepared.context;
+    let doubts = &prepared.doubts;
     let mut applied = Applied::default();
     applied.outcomes.extend(refused(prepared));
     if let Some(users) = &prepared.users {
@@ -288,10 +297,16 @@ pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
     if let Some(users) = &prepared.known_users {
         users.check(tx, installation, &mut applied)?;
     }
-    let made = create_customer::apply(tx, job, installation, &prepared.new_customers, expected.as_ref())?;
+    let made = create_customer::apply(
+        tx,
+        job,
+        installation,
+        &prepared.new_customers,
+        (expected.as_ref(), doubts),
+    )?;
     applied.outcomes.extend(made);
     if !prepared.tasks.is_empty() {
-        tasks::apply(tx, &prepared.context, &prepared.tasks, &mut applied)?;
+        tasks::apply(tx, (&prepared.context, doubts), &prepared.tasks, &mut applied)?;
     }
     applied.outcomes.sort_unstable_by_key(|one| one.row);
     if !hands_out_passwords {

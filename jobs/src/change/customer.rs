@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use uuid::Uuid;
 
-use crate::{Problem, code, key};
+use crate::{Problem, code, is_as_read, key};
 
 /// How a row names its customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,12 +87,14 @@ impl<'a> CustomerRef<'a> {
             );
             Err(Problem::stated(code::CONFLICTING, "customer", text, sentence))
         };
-        let is_its = |one: &str| key::same_domain(one, domain);
+        let is_its = |one: &str| key::same_domain(one, domain) || is_as_read(one, domain);
         if !domain.is_empty() && !is_its(primary) && !domains.any(is_its) {
             return conflict("primary domain name", domain);
         }
         match external_id {
-            Some(kept) if !said.is_empty() && !key::same(kept, said) => conflict("external id", said),
+            Some(kept) if !said.is_empty() && !key::same(kept, said) && !is_as_read(kept, said) => {
+                conflict("external id", said)
+            }
             _ => Ok(()),
         }
     }
@@ -197,6 +199,20 @@ pub struct CustomerPatch<'a> {
     pub fields: Vec<(CustomerField, Cow<'a, str>)>,
     /// New external id; the empty string erases, `None` leaves it alone.
     pub external_id: Option<&'a str>,
+    /// What cells say whose values were brought into another form: a store that holds just that is left as it is.
+    pub written: Vec<(&'static str, &'a str)>,
+}
+
+impl CustomerPatch<'_> {
+    /// Whether the row says of a field what is held, to the letter.
+    pub fn says(&self, field: &str, held: &str) -> bool {
+        says(&self.written, field, held)
+    }
+}
+
+/// Whether that is written of a field.
+pub(super) fn says(written: &[(&'static str, &str)], field: &str, held: &str) -> bool {
+    written.iter().any(|(of, text)| *of == field && is_as_read(held, text))
 }
 
 /// A reseller relationship to end. The customer's tenant stays; only a new invitation brings the relationship back.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::CustomerRef;
+use super::customer::says;
 use crate::{Column, position};
 
 /// How a row names an existing user.
@@ -133,9 +134,16 @@ pub struct UserPatch<'a> {
     pub fields: Vec<(UserField, &'a str)>,
     /// Whether the user may not sign in; `None` leaves it.
     pub block_sign_in: Option<bool>,
+    /// What cells say whose values were brought into another form: a store that holds just that is left as it is.
+    pub written: Vec<(&'static str, &'a str)>,
 }
 
 impl UserPatch<'_> {
+    /// Whether the row says of a field what is held, to the letter.
+    pub fn says(&self, field: &str, held: &str) -> bool {
+        says(&self.written, field, held)
+    }
+
     /// The texts that are to be so, under the names stores have for them; the empty string erases.
     pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let named = [

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use tenantry_jobs::{CustomerField, NewCustomer, Problem, code, key};
+use tenantry_jobs::{CustomerField, NewCustomer, Problem, code, is_as_read, key};
 
+use crate::doubts::Doubts;
 use crate::{Expected, Preview, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
 use tenantry_ledger::ids::record_id;
@@ -118,7 +119,7 @@ fn existing(wanted: &CreateCustomer, found: &Row) -> Result<CustomerStanding, Db
     let mut differing = Vec::new();
     for (at, name) in columns().enumerate() {
         let value = &wanted.values[at];
-        if !value.is_empty() && value != found.text_or_empty(at + 2)? {
+        if !value.is_empty() && !is_as_read(found.text_or_empty(at + 2)?, value) {
             differing.push(name);
         }
     }
@@ -148,11 +149,14 @@ pub(super) fn apply(
     job: i64,
     installation: Installation,
     wanted: &[CreateCustomer],
-    expected: Option<&Expected>,
+    (expected, doubts): (Option<&Expected>, &Doubts),
 ) -> Result<Vec<RowOutcome>, DbError> {
     let mut outcomes = Vec::new();
     let mut free = Vec::new();
-    for (one, standing) in wanted.iter().zip(standings(tx, wanted)?) {
+    for (one, mut standing) in wanted.iter().zip(standings(tx, wanted)?) {
+        if let Some(problem) = doubts.refuse(one.row, &standing.verdict(), false) {
+            standing = CustomerStanding::Refused(problem);
+        }
         let verdict = standing.verdict();
         if expected.is_some_and(|expected| !expected.meets(one.row, &verdict)) {
             outcomes.push(drifted(one.row, &verdict));

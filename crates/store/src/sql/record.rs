@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, json};
-use tenantry_jobs::key;
+use tenantry_jobs::{is_as_read, key};
 
 use crate::FieldChange;
 use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
@@ -310,6 +310,21 @@ impl Record {
         }
         self.keys().for_each(|key| batch.text(&key));
         Ok(())
+    }
+
+    /// As [`changes`](Self::changes) where a file says what is wanted, which cannot say everything that is held. `written` is what
+    /// it says to the letter, where that is something else.
+    pub(super) fn changes_read(
+        &self,
+        wanted: &[(&'static str, String)],
+        written: &[(&'static str, String)],
+    ) -> Vec<FieldChange> {
+        let mut changes = self.changes(wanted);
+        changes.retain(|change| {
+            let mut said = written.iter().filter(|(field, _)| *field == change.field);
+            !is_as_read(&change.old, &change.new) && !said.any(|(_, text)| is_as_read(&change.old, text))
+        });
+        changes
     }
 
     /// What `wanted` would change, fields that have their value already left out.

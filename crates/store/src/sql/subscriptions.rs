@@ -97,7 +97,7 @@ impl Task for Set {
         if let Some(problem) = foreign(session, &self.guid, self.customer, &subscription)? {
             return Ok(Decision::reject(problem));
         }
-        let changes = subscription.changes(&self.given);
+        let changes = subscription.changes_read(&self.given, &[]);
         Ok(Decision::edit(
             self.guid.clone(),
             Key::of(Object::Subscription, id),

@@ -4,6 +4,7 @@ use tenantry_jobs::Problem;
 
 use super::session::{Decision, Task, UnitOfWork, no_free_seats};
 use super::{Context, Previewed, halves};
+use crate::doubts::Doubts;
 use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Outcome, RowOutcome, RowWait};
@@ -44,13 +45,13 @@ fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result
 /// Does what the rows ask for. Rows that are not as expected are refused, and so are those that a unique key refuses.
 pub(super) fn apply(
     tx: &mut dyn Tx,
-    context: &Context,
+    (context, doubts): (&Context, &Doubts),
     tasks: &[Box<dyn Task>],
     applied: &mut Applied,
 ) -> Result<(), DbError> {
     let expected = context.expected.as_ref();
     let refused = halves::write(tx, tasks, applied, Applied::add, &mut |tx, tasks, _| {
-        together(context.session(tx), tasks, expected)
+        together(context.session(tx), tasks, (expected, doubts))
     })?;
     applied.outcomes.extend(refused.into_iter().map(|task| {
         let problem = task.refused();
@@ -65,18 +66,18 @@ pub(super) fn apply(
 /// As [`apply`] for chunks of several jobs, in their order, in one session. A unique key that refuses a row fails them all.
 pub(super) fn apply_together(
     tx: &mut dyn Tx,
-    chunks: &[(&Context, &[Box<dyn Task>])],
+    chunks: &[((&Context, &Doubts), &[Box<dyn Task>])],
 ) -> Result<Vec<Applied>, DbError> {
-    let Some((first, _)) = chunks.first() else {
+    let Some(((first, _), _)) = chunks.first() else {
         return Ok(Vec::new());
     };
     let mut session = first.session(tx);
     let every: Vec<&dyn Task> = chunks.iter().flat_map(|(_, tasks)| all(tasks)).collect();
     load(&mut session, &every)?;
     let mut applied = Vec::with_capacity(chunks.len());
-    for (context, tasks) in chunks {
+    for ((context, doubts), tasks) in chunks {
         session.enter(context.job);
-        applied.push(carry_out(&mut session, tasks, context.expected.as_ref())?);
+        applied.push(carry_out(&mut session, tasks, (context.expected.as_ref(), doubts))?);
     }
     session.write()?;
     Ok(applied)
@@ -85,10 +86,10 @@ pub(super) fn apply_together(
 fn together(
     mut session: UnitOfWork<'_>,
     tasks: &[Box<dyn Task>],
-    expected: Option<&Expected>,
+    held_to: (Option<&Expected>, &Doubts),
 ) -> Result<Applied, DbError> {
     load(&mut session, &all(tasks))?;
-    let applied = carry_out(&mut session, tasks, expected)?;
+    let applied = carry_out(&mut session, tasks, held_to)?;
     session.write()?;
     Ok(applied)
 }
@@ -101,11 +102,14 @@ fn all(tasks: &[Box<dyn Task>]) -> Vec<&dyn Task> {
 fn carry_out(
     session: &mut UnitOfWork<'_>,
     tasks: &[Box<dyn Task>],
-    expected: Option<&Expected>,
+    (expected, doubts): (Option<&Expected>, &Doubts),
 ) -> Result<Applied, DbError> {
     let mut applied = Applied::default();
     for task in tasks {
         let mut decision = task.decide(session)?;
+        if let Some(problem) = doubts.refuse(task.row(), &decision.verdict, decision.destructive) {
+            decision = Decision::reject(problem);
+        }
         if let Some(problem) = seatless(session, &decision.seats)? {
             decision = Decision::reject(problem);
         }

@@ -59,7 +59,9 @@ fn write(tx: &mut dyn Tx, chunks: &[Prepared], applied: &mut Vec<Applied>) -> Re
             let users = chunks.iter().map(|chunk| (&chunk.context, chunk.users.as_ref()));
             NewUsers::apply_together(tx, &users.collect::<Vec<_>>())?
         } else {
-            let tasks = chunks.iter().map(|chunk| (&chunk.context, chunk.tasks.as_slice()));
+            let tasks = chunks
+                .iter()
+                .map(|chunk| ((&chunk.context, &chunk.doubts), chunk.tasks.as_slice()));
             tasks::apply_together(tx, &tasks.collect::<Vec<_>>())?
         };
         Ok(())

@@ -14,6 +14,8 @@ pub(super) struct UpdateCustomer {
     customer: i64,
     tenant_id: String,
     fields: Vec<(&'static str, String)>,
+    /// [`CustomerPatch::written`].
+    written: Vec<(&'static str, String)>,
 }
 
 impl UpdateCustomer {
@@ -29,6 +31,7 @@ impl UpdateCustomer {
             customer: customer.id,
             tenant_id: customer.tenant_id.clone(),
             fields: fields.chain(external_id).collect(),
+            written: owned(&patch.written),
         })
     }
 }
@@ -72,10 +75,17 @@ impl Task for UpdateCustomer {
         {
             return Ok(Decision::reject(external_id_taken(id, &domain)));
         }
-        let changes = session.customer(self.customer)?.changes(&self.fields);
+        let changes = session
+            .customer(self.customer)?
+            .changes_read(&self.fields, &self.written);
         let key = Key::of(Object::Customer, self.customer);
         Ok(Decision::edit(self.tenant_id.clone(), key, changes))
     }
+}
+
+/// Texts that a row says, kept without the row.
+pub(super) fn owned(texts: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    texts.iter().map(|(field, text)| (*field, (*text).to_owned())).collect()
 }
 
 /// The domain of another customer who has this external id.

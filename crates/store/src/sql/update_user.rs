@@ -6,6 +6,7 @@ use super::lookup::{Directory, user_key};
 use super::named::Named;
 use super::record::{Key, Object, Record, SIGN_IN_BLOCKED};
 use super::session::{ChangeStep, Decision, Task, UnitOfWork};
+use super::update_customer::owned;
 use crate::sign_in_name::{NEW_NAME, foreign_domain, not_renamed, taken};
 use crate::{FieldChange, Verdict};
 use tenantry_foundation::db::DbError;
@@ -16,6 +17,8 @@ pub(super) struct UpdateUser {
     new_name: Option<String>,
     texts: Vec<(&'static str, String)>,
     block_sign_in: Option<bool>,
+    /// [`UserPatch::written`].
+    written: Vec<(&'static str, String)>,
 }
 
 impl UpdateUser {
@@ -30,6 +33,7 @@ impl UpdateUser {
             new_name: patch.new_name.map(str::to_owned),
             texts: patch.texts().map(|(field, text)| (field, text.to_owned())).collect(),
             block_sign_in: patch.block_sign_in,
+            written: owned(&patch.written),
         })
     }
 
@@ -43,7 +47,7 @@ impl UpdateUser {
             };
             ("flags", flags.to_string())
         });
-        let mut changes = user.changes(&self.texts);
+        let mut changes = user.changes_read(&self.texts, &self.written);
         changes.extend(user.changes(blocked.as_slice()));
         changes
     }

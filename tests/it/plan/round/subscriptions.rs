@@ -231,6 +231,7 @@ async fn at_partner_center() -> (Office, Store) {
         ledger: office.ledger.clone(),
         stores: office.stores.clone(),
         is_remote: true,
+        office: None,
     };
     (office, store)
 }
