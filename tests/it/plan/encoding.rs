@@ -35,6 +35,24 @@ async fn a_file_is_read_by_its_letters_and_said_to_be() {
     assert!(users.contains("Łukasz Žák"), "{users}");
 }
 
+/// The first letter beyond ASCII is looked at with the word that it stands in.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_name_is_read_as_what_it_is_or_refused() {
+    let place = Place::with_customer().await;
+    for (last, end, expected) in [
+        (&b"Fran\xe7ois"[..], 0, "Fran\u{e7}ois"),
+        (b"Lo\xefc", 0, "Lo\u{ef}c"),
+        (b"\xa6koda K\xf6ln", 0, "\u{160}koda K\u{f6}ln"),
+        // ü as consoles have it.
+        (b"M\x81ller", 2, "--encoding"),
+    ] {
+        let file = [HEADER.as_bytes(), b"A-1,ana@alpha.onmicrosoft.com,Ana,", last, b",,\n"].concat();
+        place.write("users.csv", file);
+        let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(end);
+        assert!(plan.all().contains(expected), "{plan:#?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_encoding_can_be_said_and_is_part_of_the_plan() {
     let place = Place::with_customer().await;
