@@ -1,6 +1,6 @@
 //! What people and programs get to read.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde_json::json;
 use tenantry_jobs::Subject;

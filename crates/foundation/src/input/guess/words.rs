@@ -36,6 +36,9 @@ const LANGUAGES: [&str; 19] = [
 /// Signs that letters become which are read in a wrong encoding, where they stand with letters.
 const SIGNS: &str = "¤¦¨´¸¼½¾¹³¯±¬×÷¶ˇ˘˛˝˙";
 
+/// Signs that letters become as well, and that texts have by themselves.
+const OTHER_SIGNS: &str = "£¥§©¢®†‡‰²";
+
 /// How a text looks in one encoding.
 #[derive(Debug, PartialEq, Eq)]
 struct Look {
@@ -74,9 +77,17 @@ fn look(bytes: &[u8], encoding: &'static Encoding) -> Look {
     let (text, _) = encoding.decode_without_bom_handling(bytes);
     let (mut words, mut misfits, mut foreign) = (0, 0, 0);
     let mut known = [0_usize; LANGUAGES.len()];
-    let is_of_word =
-        |c: char| c.is_alphabetic() || SIGNS.contains(c) || c == '\u{FFFD}' || ('\u{80}'..='\u{9F}').contains(&c);
+    let is_of_word = |c: char| {
+        c.is_alphabetic()
+            || SIGNS.contains(c)
+            || OTHER_SIGNS.contains(c)
+            || c == '\u{FFFD}'
+            || ('\u{80}'..='\u{9F}').contains(&c)
+    };
     for word in text.split(|c| !is_of_word(c)).filter(|word| !word.is_ascii()) {
+        if word.chars().all(|c| OTHER_SIGNS.contains(c)) {
+            continue;
+        }
         words += 1;
         let fitting = languages(word);
         misfits += usize::from(fitting == 0);
@@ -175,6 +186,7 @@ mod tests {
             &[WINDOWS_1250, ISO_8859_2],
             &[
                 "Łukasz,Wróbel",
+                "Łukasz,Žák,Łukasz Žák",
                 "Michał",
                 "Gdańsk",
                 "Małgorzata Dąbrowska",
