@@ -2,11 +2,11 @@
 //!
 //! A store may hold what is refused in a file today: values of an older version, of other programs, or of the service itself. Who
 //! hands in what it holds asks for nothing, so a value is at fault only where it would change something. A kind
-//! cannot know that. It notes the fault, and the request has the value as it is written; such a fault is a [`Doubt`], which is
+//! cannot know that. It notes the fault, and the request has the value as it is written; such a fault is a [`ValueDoubt`], which is
 //! settled once it is known what the row would do. A fault whose value is not in the request (a number that is none, a word that
 //! stands for nothing, a cell that is empty) is one whatever the store holds.
 
-use crate::{Problem, Request};
+use crate::{Problem, Request, ValueDoubt};
 
 /// A row that cannot be carried out, or not as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +39,11 @@ impl<'a> Faulty<'a> {
     }
 
     /// The faults that are none if the store holds these values.
-    pub fn doubts(&self) -> Vec<Doubt> {
+    pub fn doubts(&self) -> Vec<ValueDoubt> {
         let problems = self.problems.iter().zip(&self.fields);
         problems
             .filter_map(|(problem, field)| {
-                Some(Doubt {
+                Some(ValueDoubt {
                     field: (*field)?,
                     problem: problem.clone(),
                 })
@@ -55,25 +55,11 @@ impl<'a> Faulty<'a> {
     ///
     /// # Errors
     /// The first fault, where some are more than doubts.
-    pub fn doubted(self) -> Result<(Request<'a>, Vec<Doubt>), Option<Problem>> {
+    pub fn doubted(self) -> Result<(Request<'a>, Vec<ValueDoubt>), Option<Problem>> {
         if self.fields.contains(&None) {
             return Err(self.problems.into_iter().next());
         }
         let doubts = self.doubts();
         Ok((*self.rest, doubts))
     }
-}
-
-/// A fault of a value that the store may hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
-    /// What stores call the value; [`NAME`](Self::NAME) for one that says which record is meant.
-    pub field: &'static str,
-    /// What is said of it where it would change something.
-    pub problem: Problem,
-}
-
-impl Doubt {
-    /// Of a value that a record was found by.
-    pub const NAME: &'static str = "";
 }

@@ -8,6 +8,7 @@ mod choice;
 mod change;
 mod column;
 mod directory;
+mod doubt;
 mod faults;
 mod faulty;
 pub mod header;
@@ -45,8 +46,9 @@ pub use change::{
     TransferAction, UserField, UserPatch, UserRef,
 };
 pub use column::{Column, position};
+pub use doubt::ValueDoubt;
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
-pub use faulty::{Doubt, Faulty};
+pub use faulty::Faulty;
 pub use header::Mapping;
 pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, skus_of_nobody};
 pub use job::{JobKind, RowCells, Template};

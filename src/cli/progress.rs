@@ -26,14 +26,14 @@ pub(super) struct ProgressDisplay {
     began: Instant,
     what: String,
     last_line: AtomicU64,
-    recent: Arc<Mutex<Recent>>,
+    recent: Arc<Mutex<RecentRows>>,
 }
 
 /// How many rows were over at some times of late.
 #[derive(Debug, Default)]
-struct Recent(VecDeque<(Instant, u64)>);
+struct RecentRows(VecDeque<(Instant, u64)>);
 
-impl Recent {
+impl RecentRows {
     fn note(&mut self, now: Instant, rows: u64) {
         self.0.push_back((now, rows));
         // The last one before is where the time begins.
@@ -58,7 +58,7 @@ impl Recent {
 
 impl ProgressDisplay {
     pub(super) fn new(what: &str, quiet: bool) -> Self {
-        let recent = Arc::new(Mutex::new(Recent::default()));
+        let recent = Arc::new(Mutex::new(RecentRows::default()));
         let bar = (!quiet && io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::no_length()
                 .with_style(style("{msg} {human_pos} rows, {rate}", &recent))
@@ -131,7 +131,7 @@ impl crate::service::Progress for ProgressDisplay {
     }
 }
 
-fn style(template: &str, recent: &Arc<Mutex<Recent>>) -> ProgressStyle {
+fn style(template: &str, recent: &Arc<Mutex<RecentRows>>) -> ProgressStyle {
     let (of_rate, of_left) = (recent.clone(), recent.clone());
     // A display that fails is no reason to do anything else.
     let rate = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_rate_is_of_what_is_done_now() {
-        let (mut recent, began) = (Recent::default(), Instant::now());
+        let (mut recent, began) = (RecentRows::default(), Instant::now());
         let at = |seconds| began + Duration::from_secs(seconds);
         // Somebody has done a lot before.
         recent.note(at(0), 500_000);

@@ -9,7 +9,7 @@ use tenantry_jobs::{CustomerRef, Holdings, Naming, Problem, Request};
 use super::check::{BlockChecks, CheckedBlock};
 use super::remote::unasked;
 use super::rest::{self, RejectedRest, RestCells};
-use super::{PlanError, RowFault};
+use super::{PlanError, RowFault, doubted};
 use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::Ledger;
@@ -70,7 +70,7 @@ pub(super) async fn check_all(
     };
     let checked = ledger.db().read(move |tx| {
         let shared: Vec<Arc<BlockChecks>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
-        let mut checked = rest::check_all(blocks, &mut *tx, keep).map_err(in_transaction)?;
+        let mut checked = rest::check_all(blocks, &mut *tx, keep, doubted::settle).map_err(in_transaction)?;
         for (shared, checked) in shared.iter().zip(&mut checked) {
             of_database(shared, checked, &mut *tx).map_err(in_transaction)?;
         }

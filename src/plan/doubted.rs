@@ -1,9 +1,9 @@
 //! Rows that are refused for values that the store may hold: what they would do is asked, and those of their faults are dropped
-//! whose values would change nothing ([`tenantry_jobs::Doubt`]). A row without a fault left is one like any other.
+//! whose values would change nothing ([`tenantry_jobs::ValueDoubt`]). A row without a fault left is one like any other.
 
 use std::collections::BTreeMap;
 
-use tenantry_jobs::{CustomerRef, Doubt, Problem, Request};
+use tenantry_jobs::{CustomerRef, Problem, Request, ValueDoubt};
 
 use super::check::{BlockChecks, CheckedBlock};
 use super::rest::{RejectedRest, RestCells};
@@ -20,7 +20,7 @@ pub(super) struct DoubtedRow<'c> {
     pub(super) number: u64,
     line: u64,
     pub(super) request: Request<'c>,
-    doubts: Vec<Doubt>,
+    doubts: Vec<ValueDoubt>,
 }
 
 /// A row of which it is known what it would do.
@@ -66,7 +66,7 @@ impl<'c> DoubtedRow<'c> {
         preview: Preview,
         needs: Vec<SeatNeed>,
     ) -> SettledRow {
-        let wrong: Vec<&Doubt> = doubts::wrong(&self.doubts, &preview.verdict, preview.destructive).collect();
+        let wrong: Vec<&ValueDoubt> = doubts::wrong(&self.doubts, &preview.verdict, preview.destructive).collect();
         let dropped = self.doubts.iter().filter(|doubt| !wrong.contains(doubt));
         let mut keys = Vec::new();
         let mut hasher = shared.hasher.clone();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tenantry_jobs::{Faulty, Problem, Request, RowCells, code, header};
 
 use super::check::{BlockChecks, CheckedBlock};
-use super::{PlanError, RowFault, doubted};
+use super::{PlanError, RowFault};
 use crate::db::Tx;
 use crate::input::duplicates::RowKey;
 use crate::input::{Block, RowView};
@@ -171,17 +171,21 @@ pub(super) fn check(shared: &Arc<BlockChecks>, block: Block, encode: bool) -> Re
     Ok(checked)
 }
 
+/// Drops the faults of a block that are none, as the database has it.
+type SettleDoubts = fn(&BlockChecks, &mut CheckedBlock, &mut dyn Tx) -> Result<(), PlanError>;
+
 /// As [`check`] for blocks of several files, against the store as it is.
 pub(super) fn check_all(
     blocks: Vec<(Arc<BlockChecks>, Block)>,
     tx: &mut dyn Tx,
     encode: bool,
+    settle: SettleDoubts,
 ) -> Result<Vec<CheckedBlock>, PlanError> {
     let shared: Vec<Arc<BlockChecks>> = blocks.iter().map(|(shared, _)| shared.clone()).collect();
     let mut checked = super::check::check_all(blocks, tx, encode)?;
     for (shared, checked) in shared.iter().zip(&mut checked) {
         add_keys(shared, checked, Some(&mut *tx))?;
-        doubted::settle(shared, checked, tx)?;
+        settle(shared, checked, tx)?;
         look_up(shared, checked, tx)?;
     }
     Ok(checked)

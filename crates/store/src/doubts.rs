@@ -6,17 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use tenantry_jobs::{Doubt, Problem};
+use tenantry_jobs::{Problem, ValueDoubt};
 
 use crate::Verdict;
 
 /// The doubts about some rows. Most rows have none.
 #[derive(Debug, Default)]
-pub struct Doubts(BTreeMap<u64, Vec<Doubt>>);
+pub struct Doubts(BTreeMap<u64, Vec<ValueDoubt>>);
 
 impl Doubts {
     /// Adds a row.
-    pub fn add(&mut self, row: u64, doubts: Vec<Doubt>) {
+    pub fn add(&mut self, row: u64, doubts: Vec<ValueDoubt>) {
         self.0.insert(row, doubts);
     }
 
@@ -35,13 +35,13 @@ impl Doubts {
 
 /// The doubts that are faults, in a row that would do this. What is hard to take back is not done to a record of a doubtful name.
 pub fn wrong<'d>(
-    doubts: &'d [Doubt],
+    doubts: &'d [ValueDoubt],
     verdict: &'d Verdict,
     is_destructive: bool,
-) -> impl Iterator<Item = &'d Doubt> + use<'d> {
+) -> impl Iterator<Item = &'d ValueDoubt> + use<'d> {
     doubts.iter().filter(move |doubt| match verdict {
         Verdict::Unchanged => false,
-        Verdict::Change(_) if doubt.field == Doubt::NAME => is_destructive,
+        Verdict::Change(_) if doubt.field == ValueDoubt::NAME => is_destructive,
         Verdict::Change(changes) => changes.iter().any(|change| change.field == doubt.field),
         Verdict::Create | Verdict::Reject(_) => true,
     })
@@ -54,11 +54,11 @@ mod tests {
 
     #[test]
     fn only_what_would_change_something_is_at_fault() {
-        let doubt = |field| Doubt {
+        let doubt = |field| ValueDoubt {
             field,
             problem: Problem::new("invalid", field, "-", "a phone number"),
         };
-        let doubts = [doubt("phone"), doubt(Doubt::NAME)];
+        let doubts = [doubt("phone"), doubt(ValueDoubt::NAME)];
         let change = |field| Verdict::Change(vec![FieldChange::new(field, "1", "-")]);
         let problem = Problem::stated("unknown-customer", "", "", "nobody");
         for (verdict, is_destructive, expected) in [

@@ -43,7 +43,7 @@ pub use lifecycle::purge_deleted_users;
 pub use session::no_free_seats;
 pub use together::{apply_all, customers_of, lock_all};
 
-use tenantry_jobs::{Change, CustomerRef, Doubt, Problem, Request};
+use tenantry_jobs::{Change, CustomerRef, Problem, Request, ValueDoubt};
 
 use super::doubts::Doubts;
 use super::listing::ListRequest;
@@ -170,7 +170,7 @@ impl Prepared {
     }
 
     /// Has a row that is still to be laid out carried out only if none of its doubts is a fault.
-    pub fn doubt(&mut self, row: u64, doubts: Vec<Doubt>) {
+    pub fn doubt(&mut self, row: u64, doubts: Vec<ValueDoubt>) {
         self.doubts.add(row, doubts);
     }
 

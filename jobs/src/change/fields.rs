@@ -1,11 +1,11 @@
 //! The texts that a change has as they are written, and what stores call them.
 
 use super::{Change, CustomerField, UserField, UserRef};
-use crate::{CustomerRef, Doubt};
+use crate::{CustomerRef, ValueDoubt};
 
 impl Change<'_> {
     /// What stores call the value of a native column, where the change has it as it is written, so that a store can say whether
-    /// it is so already; [`Doubt::NAME`] for what the record is found by.
+    /// it is so already; [`ValueDoubt::NAME`] for what the record is found by.
     pub(crate) fn field_of(&self, column: &str, written: &str) -> Option<&'static str> {
         let mut found = None;
         if !written.is_empty() {
@@ -33,7 +33,7 @@ impl Change<'_> {
                 }
             }
             Change::CreateCustomer(new) => {
-                told("domain", Doubt::NAME, &new.domain);
+                told("domain", ValueDoubt::NAME, &new.domain);
                 for field in CustomerField::ALL {
                     of_profile(field, &new.profile[field as usize], told);
                 }
@@ -56,7 +56,7 @@ impl Change<'_> {
                 }
             }
             Change::CreateUser(user) => {
-                told("user_principal_name", Doubt::NAME, user.user_principal_name);
+                told("user_principal_name", ValueDoubt::NAME, user.user_principal_name);
                 for field in UserField::ALL {
                     told(field.name(), field.name(), user.profile[field as usize]);
                 }
@@ -95,11 +95,11 @@ impl Change<'_> {
 }
 
 fn of_customer(customer: CustomerRef<'_>, told: &mut dyn FnMut(&'static str, &'static str, &str)) {
-    told("customer", Doubt::NAME, customer.as_written());
+    told("customer", ValueDoubt::NAME, customer.as_written());
 }
 
 fn of_user(user: &UserRef<'_>, told: &mut dyn FnMut(&'static str, &'static str, &str)) {
-    told("user_principal_name", Doubt::NAME, user.user_principal_name);
+    told("user_principal_name", ValueDoubt::NAME, user.user_principal_name);
 }
 
 fn of_profile(field: CustomerField, value: &str, told: &mut dyn FnMut(&'static str, &'static str, &str)) {

@@ -41,7 +41,7 @@ const OTHER_SIGNS: &str = "£¥§©¢®†‡‰²";
 
 /// How a text looks in one encoding.
 #[derive(Debug, PartialEq, Eq)]
-struct Look {
+struct LanguageFit {
     /// Words that no language has.
     misfits: usize,
     /// Words that the language which has most of them does not have.
@@ -73,7 +73,7 @@ pub(super) fn settle(bytes: &[u8], guessed: &'static Encoding) -> &'static Encod
     }
 }
 
-fn look(bytes: &[u8], encoding: &'static Encoding) -> Look {
+fn look(bytes: &[u8], encoding: &'static Encoding) -> LanguageFit {
     let (text, _) = encoding.decode_without_bom_handling(bytes);
     let (mut words, mut misfits, mut foreign) = (0, 0, 0);
     let mut known = [0_usize; LANGUAGES.len()];
@@ -97,7 +97,7 @@ fn look(bytes: &[u8], encoding: &'static Encoding) -> Look {
         let beyond = word.chars().filter(|c| !c.is_ascii()).count();
         foreign += usize::from(2 * beyond > word.chars().count());
     }
-    Look {
+    LanguageFit {
         misfits,
         strange: words - known.into_iter().max().unwrap_or(0),
         foreign,
