@@ -53,7 +53,8 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
         let door = LedgerDoor::new(service).to(Arc::new(runner.clone()));
         beside.spawn(inbox::serve(redis.clone(), door, stop.clone()));
     }
-    beside.spawn(options.folders.clone().serve(service.clone(), stop.clone()));
+    let hand = Arc::new(runner.clone());
+    beside.spawn(options.folders.clone().serve(service.clone(), Some(hand), stop.clone()));
     if let Some(store) = service.stores.remote.clone() {
         beside.spawn(tick(store, stop.clone()));
     }

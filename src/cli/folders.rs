@@ -342,7 +342,7 @@ async fn scan(name: &str, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     };
     let stop = super::stop_signal()?.child_token();
     let folders = Folders::new([folder.clone()]);
-    let serving = folders.clone().serve(app.service.clone(), stop.clone());
+    let serving = folders.clone().serve(app.service.clone(), None, stop.clone());
     let watching = async {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             if folders.have_nothing_to_take() {

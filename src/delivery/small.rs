@@ -1,5 +1,7 @@
 //! The files of many small jobs, read from the ledger together: each by itself asks it ten times.
 
+use std::path::PathBuf;
+
 use super::{Beside, ChunkTold, DeliveryError, receipt, write_chunk, write_json};
 use crate::db::DbError;
 use crate::ledger::{BroughtBy, ChunkRows, Job, Ledger};
@@ -38,8 +40,8 @@ impl SmallResults {
         Ok(all.collect())
     }
 
-    /// Writes the files beside the one that the job was made of. The caller puts them on disk.
-    pub(crate) fn write_beside(&self, form: Form, beside: &Beside<'_>) -> Result<(), DeliveryError> {
+    /// Writes the files beside the one that the job was made of. Their paths; the caller puts them on disk.
+    pub(crate) fn write_beside(&self, form: Form, beside: &Beside<'_>) -> Result<Vec<PathBuf>, DeliveryError> {
         let (job, names) = (&self.job, beside.names(&self.job, form));
         let results = ResultsWriter::create(names.dir, &names.results, &job.header, form)?.durable(names.durable);
         let rejects = RejectsWriter::create(names.dir, &names.rejects, &job.header, form).durable(names.durable);
@@ -50,6 +52,7 @@ impl SmallResults {
         receipt.origin = Some(BroughtBy::Drop(beside.origin.clone()));
         receipt.input.notes.extend(beside.notes.iter().cloned());
         write_json(beside.dir, &names.receipt, &receipt, names.durable)?;
-        Ok(())
+        let written = rejects.map(|rejects| rejects.path).into_iter();
+        Ok(written.chain([results.path, beside.dir.join(&names.receipt)]).collect())
     }
 }

@@ -40,7 +40,7 @@
 //! - `ending`, `ended`, `together`, `waiting`, `redacted`: steps 6 to 9
 //! - `publish`, `copy`: steps 10 to 12; `keep`: what lies in `done` for long enough is removed
 //! - `recover`: what the next holder does
-//! - `serve`: the loop around all that
+//! - `round`: all these beside each other, while a folder is held; `serve`: the loop around that
 
 mod admit;
 mod again;
@@ -66,6 +66,7 @@ mod ready;
 mod reasons;
 mod recover;
 mod redacted;
+mod round;
 mod rules;
 pub(super) mod scan;
 mod serve;

@@ -24,6 +24,7 @@ pub(super) struct Partial {
     temporary: PathBuf,
     /// Where it belongs.
     path: PathBuf,
+    is_named: bool,
     meter: Meter,
 }
 
@@ -45,13 +46,20 @@ impl Partial {
     fn open(dir: &Path, name: &str, mut options: OpenOptions) -> Result<Self, ReceiptError> {
         let path = dir.join(name);
         let temporary = dir.join(format!("{name}.partial"));
-        let file = remove(&temporary).and_then(|()| options.write(true).create_new(true).open(&temporary));
+        let options = options.write(true).create_new(true);
+        let file = match options.open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                remove(&temporary).and_then(|()| options.open(&temporary))
+            }
+            opened => opened,
+        };
         match file {
             Ok(file) => Ok(Self {
                 durable: Durable::Now,
                 file,
                 temporary,
                 path,
+                is_named: false,
                 meter: Meter::default(),
             }),
             Err(error) => Err(ReceiptError { path: temporary, error }),
@@ -65,7 +73,7 @@ impl Partial {
     }
 
     /// Puts it on disk, then gives it its name, then puts the name on disk.
-    pub(super) fn finish(self, rows: u64) -> Result<Written, ReceiptError> {
+    pub(super) fn finish(mut self, rows: u64) -> Result<Written, ReceiptError> {
         let dir = self.path.parent().unwrap_or(Path::new("."));
         let named = match self.durable {
             Durable::Now => self
@@ -76,6 +84,7 @@ impl Partial {
             Durable::Later => fs::rename(&self.temporary, &self.path),
         };
         named.map_err(|err| self.fault(err))?;
+        self.is_named = true;
         Ok(Written {
             path: self.path.clone(),
             sha256: self.meter.sha256(),
@@ -111,9 +120,10 @@ impl Write for Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // After `finish` nothing is left under that name. A file that stays here says so by its name, and the
-        // next attempt removes it.
-        let _ = fs::remove_file(&self.temporary);
+        // A file that stays here says so by its name, and the next attempt removes it.
+        if !self.is_named {
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::ledger::drops::{DropChange, DropState, DroppedFile};
 use crate::ledger::{Actor, Origin, OriginIntake, Via};
 use crate::plan::{FaultLog, PlanError, RowFault, RowSource};
 use crate::service::{ServiceError, SubmitRequest};
-use crate::submit::{RecordTurn, SubmitError, Submitted};
+use crate::submit::{Hand, RecordTurn, SubmitError, Submitted};
 
 /// Files of so many bytes at most are read in one go.
 const SMALL: u64 = 32 << 10;
@@ -70,8 +70,12 @@ enum Judged {
     Later(String),
 }
 
-/// Hands taken files in, in their order.
-pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitted, FolderError> {
+/// Hands taken files in, in their order; a worker's `hand` carries small ones out at once.
+pub(super) async fn admit(
+    desk: &Desk,
+    taken: Vec<DroppedFile>,
+    hand: Option<&dyn Hand>,
+) -> Result<Admitted, FolderError> {
     let mut admitted = Admitted::default();
     let (mut drops, mut requests) = (Vec::new(), Vec::new());
     let (mut refused, mut planned) = (Vec::new(), Vec::new());
@@ -124,7 +128,7 @@ pub(super) async fn admit(desk: &Desk, taken: Vec<DroppedFile>) -> Result<Admitt
         publish::send_off(desk, planned, Vec::new()).await?;
     }
     // Boxed, as it is large and would be carried in every future around it.
-    let submitted = Box::pin(desk.service.submit_all(requests, None, RecordTurn::NOW)).await;
+    let submitted = Box::pin(desk.service.submit_all(requests, hand, RecordTurn::NOW)).await;
     failpoint::hit("drop-submitted");
     for (drop, submitted) in drops.into_iter().zip(submitted) {
         match submitted {

@@ -60,7 +60,7 @@ pub(crate) struct Observer {
     /// Files that could not be moved: why, and when they are tried again.
     stuck: HashMap<PathBuf, (String, Duration, u32)>,
     started: Instant,
-    /// When the last round ended, how long it took, and how long the last look at some files took.
+    /// When the last round ended, how long it took with all that was in vain after it, and how long the last look at some files took.
     ended: Option<Duration>,
     took: Duration,
     some_took: Duration,
@@ -117,16 +117,17 @@ impl Observer {
             .ended
             .is_none_or(|ended| begun >= ended + Pace::shortest(self.took));
         let looked = if is_due {
-            let looked = self.look_at_all();
-            self.ended = Some(self.started.elapsed());
-            self.took = self.started.elapsed().saturating_sub(begun);
-            looked
+            self.look_at_all()
         } else {
-            let looked = self.look_at_some().map(|()| Vec::new());
-            self.some_took = self.started.elapsed().saturating_sub(begun);
-            looked
+            self.look_at_some().map(|()| Vec::new())
         };
         self.line_up(None);
+        let now = self.started.elapsed();
+        if is_due {
+            (self.ended, self.took) = (Some(now), now.saturating_sub(begun));
+        } else {
+            self.some_took = now.saturating_sub(begun);
+        }
         looked
     }
 
@@ -213,7 +214,7 @@ impl Observer {
                 FilePart::Stray => self.config.stray_after,
                 FilePart::Companion => return false,
             };
-            known.unchanged_for() >= due && !is_stuck && !known.is_taken
+            known.unchanged_for() >= due && !is_stuck && !known.is_taken && self.may_go_along(file, known)
         };
         let lined_up = self.tracker.files().filter(|(file, known)| may(file, known));
         let after = after.map(|(time, file)| (*time, &**file));
@@ -234,11 +235,28 @@ impl Observer {
         self.queue = queue.into_iter().map(|(_, file)| file.into()).collect();
     }
 
+    /// Whether what a file needs beside it is there, as far as it is worth a closer look: many may wait for it.
+    fn may_go_along(&self, file: &Path, known: &Watched) -> bool {
+        let is_there = |beside: &Path| {
+            let beside = self.tracker.get(beside);
+            beside.is_some_and(|beside| beside.part == FilePart::Companion)
+        };
+        let name = file.file_name().unwrap_or_default();
+        // One that stays empty goes without.
+        known.part != FilePart::File
+            || known.look.size == 0
+            || match self.config.complete {
+                Complete::Marker => is_there(&file.with_file_name(self.config.marker.of(name))),
+                Complete::Sidecar => is_there(&file.with_file_name(sidecar::name_of(name))),
+                Complete::Settled | Complete::Whole => true,
+            }
+    }
+
     /// The next files that can be taken, in the folder's order. They are somebody else's from then on; those that stay where they are
     /// are ready again when they have changed.
     pub(crate) fn ready(&mut self, most: usize) -> Vec<Ready> {
         self.settling = OnceLock::new();
-        let mut ready = Vec::new();
+        let (begun, mut ready) = (self.started.elapsed(), Vec::new());
         while ready.len() < most {
             let Some(file) = self.queue.pop_front() else {
                 let Some(after) = self.more_after.take() else { break };
@@ -254,6 +272,9 @@ impl Observer {
                 }
                 ready.push(one);
             }
+        }
+        if ready.is_empty() {
+            self.took += self.started.elapsed().saturating_sub(begun);
         }
         ready
     }

@@ -11,6 +11,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tenantry_jobs::key;
+
 use super::disk::{put_on_disk, rename_new};
 use super::layout::{DONE, FAILED, FolderLayout, WAITING, file_at, sync_dir};
 use super::{Desk, FolderError, blocking, copy, redacted};
@@ -80,9 +82,10 @@ pub(super) async fn send_off(desk: &Desk, leaving: Vec<Leaving>, entries: Vec<Au
         for one in &leaving {
             let free = (0..MOST_NAMES)
                 .map(|number| one.dest(&day, number))
-                .find(|dest| !taken.contains(&dest.to_lowercase()) && fs::symlink_metadata(layout.path(dest)).is_err());
+                .find(|dest| !taken.contains(&*key::fold(dest)) && fs::symlink_metadata(layout.path(dest)).is_err());
             let dest = free.unwrap_or_else(|| one.dest(&day, MOST_NAMES));
-            taken.insert(dest.to_lowercase());
+            // Where the file system tells letters or their forms apart less than others do.
+            taken.insert(key::fold(&dest).into_owned());
             dests.push(dest);
         }
         (leaving, dests)
@@ -235,7 +238,7 @@ fn move_one(from: &Path, to: &Path, drop: &DroppedFile) -> io::Result<()> {
 pub(super) async fn set_modes(desk: &Desk, drop: &DroppedFile) -> Result<(), FolderError> {
     let (dir, mode, name) = (desk.layout.path(&drop.place), desk.rules.mode, drop.name.clone());
     let shown = dir.clone();
-    let set = blocking(move || modes(&dir, mode, &name)).await?;
+    let set = blocking(move || modes(&dir, mode, written(&dir, &name)?)).await?;
     set.map_err(|error| FolderError::io(&shown, error))
 }
 
@@ -253,12 +256,10 @@ fn day(millis: i64) -> String {
     crate::moment::rfc3339(millis).chars().take(10).collect()
 }
 
-/// Gives what was written into a directory the mode that the folder's readers need, whatever this process' mask is.
-pub(super) fn modes(dir: &Path, mode: u32, file: &str) -> io::Result<()> {
-    let readable = (mode & 0o444) >> 2;
-    let own = fs::metadata(dir)?;
-    let special = own.permissions().mode() & 0o7000;
-    fs::set_permissions(dir, fs::Permissions::from_mode(special | 0o700 | mode | readable))?;
+/// What lies in a directory and was written by this program, but for the file that was dropped.
+fn written(dir: &Path, file: &str) -> io::Result<Vec<PathBuf>> {
+    let own = fs::metadata(dir)?.uid();
+    let mut written = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -267,9 +268,22 @@ pub(super) fn modes(dir: &Path, mode: u32, file: &str) -> io::Result<()> {
             continue;
         }
         let metadata = entry.metadata()?;
-        if metadata.is_file() && metadata.uid() == own.uid() {
-            fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))?;
+        if metadata.is_file() && metadata.uid() == own {
+            written.push(entry.path());
         }
     }
-    Ok(())
+    Ok(written)
+}
+
+/// Gives a directory, and what was written into it, the mode that the folder's readers need, whatever this process' mask is.
+pub(super) fn modes(dir: &Path, mode: u32, written: Vec<PathBuf>) -> io::Result<()> {
+    let readable = (mode & 0o444) >> 2;
+    let own = fs::metadata(dir)?.permissions().mode() & 0o7777;
+    let wanted = (own & 0o7000) | 0o700 | mode | readable;
+    if own != wanted {
+        fs::set_permissions(dir, fs::Permissions::from_mode(wanted))?;
+    }
+    written
+        .into_iter()
+        .try_for_each(|path| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
 }

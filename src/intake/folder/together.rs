@@ -93,10 +93,13 @@ impl Writer {
     fn written(&self, SmallEnding { drop, job, results }: &SmallEnding) -> Option<(String, Shelf, Option<String>)> {
         let dir = self.rules.layout.path(&drop.place);
         let path = file_at(&self.rules.layout, drop);
-        fs::create_dir_all(&dir).ok()?;
         let notes = match look_at(&path, &drop.seen, drop.sha256.as_deref()).ok()? {
             SecondLook::Same => Vec::new(),
-            SecondLook::Gone => vec![REMOVED.to_owned()],
+            SecondLook::Gone => {
+                // Its directory may be as well.
+                fs::create_dir_all(&dir).ok()?;
+                vec![REMOVED.to_owned()]
+            }
             SecondLook::Changed(_) => return None,
         };
         let end = last_of(&job.id.to_string());
@@ -108,8 +111,8 @@ impl Writer {
             origin: self.rules.origin(drop),
             notes,
         };
-        results.as_ref()?.write_beside(self.form, &beside).ok()?;
-        modes(&dir, self.rules.mode, &drop.name).ok()?;
+        let written = results.as_ref()?.write_beside(self.form, &beside).ok()?;
+        modes(&dir, self.rules.mode, written).ok()?;
         let (to, reason) = shelf(job);
         Some((end, to, reason))
     }

@@ -2,7 +2,8 @@
 //! in any case, at the pace that its size allows, away from what does not wait for disks.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,9 +53,9 @@ impl Watch {
         })
     }
 
-    /// Files that are there and were not handed out.
-    pub(super) fn pending(&self) -> u64 {
-        self.observer.as_ref().map_or(0, Observer::pending)
+    /// Files that are there and were not handed out; `None` while they are looked at or taken.
+    pub(super) fn pending(&self) -> Option<u64> {
+        self.observer.as_ref().map(Observer::pending)
     }
 
     /// Whether the folder was looked into since it has been held.
@@ -91,63 +92,74 @@ impl Watch {
     /// Waits until there may be something to see, for no longer than that.
     pub(super) async fn wait(&self, at_most: Duration) {
         let end = Instant::now() + at_most;
+        // It is not looked at while files are lined up.
+        let may_look = self.observer.as_ref().is_some_and(|observer| !observer.has_more());
         tokio::select! {
-            () = self.bell.rings() => tokio::time::sleep_until(self.earliest.min(end)).await,
+            () = self.bell.rings(), if may_look => tokio::time::sleep_until(self.earliest.min(end)).await,
             () = tokio::time::sleep_until(end) => {}
         }
     }
 
-    /// Looks into the folder if it is time to. Whether it did.
-    pub(super) async fn look(&mut self, desk: &Desk) -> Result<bool, FolderError> {
-        let is_lined_up = self.observer.as_ref().is_some_and(Observer::has_more);
+    /// What looks into the folder, if it is time to; for [`look`].
+    pub(super) fn due(&mut self) -> Option<Observer> {
         let now = Instant::now();
-        if is_lined_up || (now < self.next && (now < self.earliest || !self.bell.has_rung())) {
-            return Ok(false);
-        }
-        let Some(mut observer) = self.observer.take() else {
-            return Ok(false);
-        };
+        let is_due = now >= self.next || (now >= self.earliest && self.bell.has_rung());
+        let observer = self.observer.take_if(|observer| is_due && !observer.has_more())?;
         // Whatever comes from here on rings again.
         self.bell.answer();
-        let (observer, looked) = blocking(move || {
-            let looked = observer.look();
-            observer.tell();
-            (observer, looked)
-        })
-        .await?;
-        let usual = self.bell.usual(self.rescan);
-        let (pause, earliest) = observer.pauses(usual);
-        self.observer = Some(observer);
-        let directories = looked.map_err(|error| FolderError::away(&desk.layout.inbox(), &error))?;
+        Some(observer)
+    }
+
+    /// It was looked into.
+    pub(super) fn looked(&mut self, desk: &Desk, looked: LookedInto) -> Result<(), FolderError> {
+        let LookedInto { observer, directories } = looked;
+        self.take_back(observer);
+        let directories = directories.map_err(|error| FolderError::away(&desk.layout.inbox(), &error))?;
         if self.bell.watch(&directories) {
             // What came into them before they were listened to is found by looking again.
             self.bell.ring();
         }
-        let now = Instant::now();
-        self.next = now + pause;
-        self.earliest = now + earliest;
         self.has_looked = true;
-        Ok(true)
+        Ok(())
     }
 
-    /// The next files that can be taken, in the folder's order.
-    pub(super) async fn ready(&mut self, most: usize) -> Result<Vec<ReadyFile>, FolderError> {
-        if most == 0 {
-            return Ok(Vec::new());
-        }
-        let Some(mut observer) = self.observer.take() else {
-            return Ok(Vec::new());
-        };
-        let (observer, ready) = blocking(move || {
-            let ready = if observer.has_more() {
-                observer.ready(most)
-            } else {
-                Vec::new()
-            };
-            (observer, ready)
-        })
-        .await?;
+    /// What sees the files, where some are lined up, for [`ready`]; nothing is looked at before it is given back.
+    pub(super) fn lend(&mut self) -> Option<Observer> {
+        self.observer.take_if(|observer| observer.has_more())
+    }
+
+    pub(super) fn take_back(&mut self, observer: Observer) {
+        let (pause, earliest) = observer.pauses(self.bell.usual(self.rescan));
+        let now = Instant::now();
+        (self.next, self.earliest) = (now + pause, now + earliest);
         self.observer = Some(observer);
+    }
+}
+
+/// What came of looking into the folder.
+pub(super) struct LookedInto {
+    observer: Observer,
+    /// Those that were gone into.
+    directories: io::Result<Vec<PathBuf>>,
+}
+
+/// Looks into the folder.
+pub(super) async fn look(mut observer: Observer) -> Result<LookedInto, FolderError> {
+    blocking(move || {
+        let directories = observer.look();
+        observer.tell();
+        LookedInto { observer, directories }
+    })
+    .await
+}
+
+/// The next files that can be taken, in the folder's order.
+pub(super) async fn ready(mut observer: Observer, most: usize) -> Result<(Observer, Vec<ReadyFile>), FolderError> {
+    if most == 0 {
+        return Ok((observer, Vec::new()));
+    }
+    blocking(move || {
+        let ready = observer.ready(most);
         // Most are of one or two.
         let mut owners: HashMap<u32, String> = HashMap::new();
         let mut owner = |number: u32| owners.entry(number).or_insert_with(|| owner(number)).clone();
@@ -158,6 +170,8 @@ impl Watch {
             along: one.along,
             file: one.file,
         });
-        Ok(ready.collect())
-    }
+        let ready = ready.collect();
+        (observer, ready)
+    })
+    .await
 }
