@@ -82,6 +82,7 @@ impl Runner {
                 async move |runner| {
                     let mut through = LookedThrough::default();
                     while runner.ledger.remove_jobs(keep, &mut through).await? {}
+                    while runner.ledger.remove_brought(keep, &mut through).await? {}
                     while runner.ledger.clear_removed().await? {}
                     while runner.ledger.give_room_back().await? {}
                     Ok(())

@@ -5,7 +5,10 @@
 //! a time, the number last. Whoever dies in between has removed whole jobs only, and the next one goes on.
 //!
 //! The audit record keeps everything about removed jobs, and gets a record of each lot: how many jobs, the first and the last of
-//! them, and a hash over what they were and came to. A job stays as long as its retry or its undo is there.
+//! them, and a hash over what they were and came to. A job stays as long as its retry or its undo is there. What brought jobs goes
+//! after them (`brought`).
+
+mod brought;
 
 use super::Ledger;
 use super::audit::{self, Action, AuditEntry};
@@ -35,21 +38,36 @@ pub(super) const BY_ROW: [&str; 7] = [
 /// Tables of what belongs to jobs, some records each.
 pub(super) const BY_JOB: [&str; 4] = ["chunks", "sealed_passwords", "plan_parts", "replies"];
 
-/// How far the jobs have been looked through, oldest first.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LookedThrough(i64);
+/// How far jobs, and what brought them, have been looked through, oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct LookedThrough {
+    job: i64,
+    /// `None` once all were.
+    drop: Option<i64>,
+    fire: Option<i64>,
+}
+
+impl Default for LookedThrough {
+    fn default() -> Self {
+        Self {
+            job: 0,
+            drop: Some(0),
+            fire: Some(0),
+        }
+    }
+}
 
 impl Ledger {
     /// Removes some of the jobs that ended more than `keep_millis` ago; `false` if there are no more of them.
     pub async fn remove_jobs(&self, keep_millis: i64, through: &mut LookedThrough) -> Result<bool, DbError> {
-        let (before, now, from) = (self.past() - keep_millis, self.clock.now_millis(), through.0);
+        let (before, now, from) = (self.past() - keep_millis, self.clock.now_millis(), through.job);
         let next = match self.db.write(move |tx| remove_lot(tx, from, before, now)).await {
             // Another worker is removing the same ones, and goes on with the next.
             Err(DbError::Contended(_)) => None,
             other => other?,
         };
         failpoint::hit("removed");
-        *through = LookedThrough(next.unwrap_or_default());
+        through.job = next.unwrap_or_default();
         Ok(next.is_some())
     }
 

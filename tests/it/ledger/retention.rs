@@ -170,4 +170,81 @@ on_both! {
         assert!(lots.len() == 1 && lots[0].contains(&format!("{all} jobs that ended before ")), "{lots:?}");
         place.tenantry(&["audit", "verify"]).ends(0);
     }
+
+    async fn what_brought_jobs_goes_after_them_but_for_what_others_are_held_against(place: Place) {
+        let ledger = place.ledger().await;
+        let job = queued(&ledger, 3).await;
+        let open = queued(&ledger, 40).await;
+        ledger.cancel(job.seq, &by("tester")).await.expect("cancelled");
+        let ago = ledger.clock().now_millis() - 10_000;
+        let drops = [
+            // Its job, where it lies as what, and whether it has ended.
+            ("of-a-removed-job", Some(job.seq), None, Some(ago)),
+            ("of-an-open-job", Some(open.seq), None, None),
+            ("refused", None, None, Some(ago)),
+            ("on-its-way", None, None, None),
+            ("left-before", None, Some("a.csv"), Some(ago)),
+            ("left-newest", None, Some("a.csv"), Some(ago)),
+        ];
+        let fires = [
+            // Its job, its state, the hash of its file, where its results are, and whether it has ended.
+            ("run", Some(job.seq), "ended", Some("x"), None, Some(ago)),
+            ("with-results", None, "ended", None, Some("/out"), Some(ago)),
+            ("passed-over", None, "skipped", None, None, Some(ago)),
+            ("last-with-a-file", None, "ended", Some("y"), None, Some(ago)),
+            ("last-run", None, "failed", None, None, Some(ago)),
+            ("due", None, "due", None, None, None),
+        ];
+        ledger.db().write(move |tx| {
+            for (id, job, stays, ended) in drops {
+                let file = stays.unwrap_or(id).as_bytes().to_vec();
+                let values: Vec<Value> = vec![id.into(), job.into(), stays.into(), ended.into(), file.into(), ago.into()];
+                tx.exec(
+                    "INSERT INTO drops (id, folder, name, state, fence, job, stays, ended_at, file, seen_at)
+                     VALUES ($1, 'f', 'a.csv', 'archived', 1, $2, $3, $4, $5, $6)",
+                    &values,
+                )?;
+            }
+            for (nominal, job, state, sha256, out, ended) in fires {
+                let values: Vec<Value> =
+                    vec![nominal.into(), job.into(), state.into(), sha256.into(), out.into(), ended.into(), ago.into()];
+                tx.exec(
+                    "INSERT INTO fires (schedule, revision, nominal, attempt, part, due, starts, look_at, cause, state, times, fence, job,
+                       sha256, out_path, ended_at, made_at)
+                     VALUES ('s', 1, $1, 1, 0, $7, $7, $7, 'due', $3, 1, 1, $2, $4, $5, $6, $7)",
+                    &values,
+                )?;
+            }
+            Ok(())
+        }).await.expect("recorded");
+        let there = || async {
+            let found = ledger.db().read(|tx| {
+                let rows = tx.query("SELECT id FROM drops UNION ALL SELECT nominal FROM fires", &[])?;
+                rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<HashSet<String>, _>>()
+            });
+            found.await.expect("asked")
+        };
+        while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
+
+        let mut through = LookedThrough::default();
+        while ledger.remove_brought(3_600_000, &mut through).await.expect("asked") {}
+        assert_eq!(there().await.len(), 12, "nothing is due yet");
+
+        let mut through = LookedThrough::default();
+        while ledger.remove_brought(-1000, &mut through).await.expect("removed") {}
+        assert!(there().await.is_superset(&["of-a-removed-job", "run"].map(str::to_owned).into()), "their job is there still");
+
+        let mut through = LookedThrough::default();
+        while ledger.remove_jobs(-1000, &mut through).await.expect("removed") {}
+        let workers = (0..3).map(|_| async {
+            let mut through = LookedThrough::default();
+            while ledger.remove_brought(-1000, &mut through).await.expect("removed") {}
+        });
+        futures::future::join_all(workers).await;
+        let stay = ["of-an-open-job", "on-its-way", "left-newest", "with-results", "last-with-a-file", "last-run", "due"];
+        assert_eq!(there().await, stay.map(str::to_owned).into());
+        let log = place.tenantry(&["audit", "log"]).ends(0).out;
+        let told = |what: &str| log.lines().filter(|line| line.contains("pruned") && line.contains(what)).count();
+        assert_eq!((told("of dropped files") + told("of a dropped file"), told("due time")), (2, 2), "{log}");
+    }
 }
