@@ -58,6 +58,23 @@ fn dashboard_and_alerts_name_metrics_that_there_are() {
 }
 
 #[test]
+fn folders_and_schedules_are_on_the_dashboard_and_have_alerts() {
+    let (shown, alerts) = (expressions().join("\n"), read(alerts()));
+    let (shown, alerts) = (metrics_in(&shown), metrics_in(&alerts));
+    for intake in ["tenantry_drop_", "tenantry_schedule"] {
+        let told: Vec<_> = NAMES.iter().filter(|name| name.starts_with(intake)).collect();
+        assert!(told.len() >= 3, "{told:?}");
+        for name in &told {
+            assert!(shown.contains(name), "{name} is on no panel");
+        }
+        assert!(
+            alerts.iter().any(|name| name.starts_with(intake)),
+            "nothing warns of {intake}"
+        );
+    }
+}
+
+#[test]
 fn every_alert_says_what_to_do() {
     let rules = read(alerts());
     let count = |what: &str| rules.matches(what).count();
