@@ -13,7 +13,27 @@ use tenantry_jobs::{did_you_mean, nearest};
 /// Where systems keep the database.
 const DIRECTORIES: &[&str] = &["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"];
 
-static SOURCES: LazyLock<ZoneSources> = LazyLock::new(|| ZoneSources::of(DIRECTORIES.iter().map(Path::new)));
+static SOURCES: LazyLock<ZoneSources> = LazyLock::new(|| {
+    let given = given_by_test();
+    ZoneSources::of(
+        given
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(DIRECTORIES.iter().map(Path::new)),
+    )
+});
+
+/// Where a test keeps data of its own: `TENANTRY_ZONES`. Only debug builds know of it.
+#[cfg(debug_assertions)]
+fn given_by_test() -> Option<PathBuf> {
+    std::env::var_os("TENANTRY_ZONES").map(PathBuf::from)
+}
+
+/// Release builds have the system's.
+#[cfg(not(debug_assertions))]
+fn given_by_test() -> Option<PathBuf> {
+    None
+}
 
 /// A time zone.
 #[derive(Debug, Clone, PartialEq, Eq)]

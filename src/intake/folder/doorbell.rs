@@ -192,6 +192,16 @@ mod tests {
         bell.rings().await;
     }
 
+    /// Case 28, as the system tells it: what it tells of nothing is not named, and all is looked through.
+    #[tokio::test]
+    async fn it_rings_where_the_system_could_not_keep_up() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let bell = Doorbell::hang("users", dir.path(), LOCAL);
+        let overflow = notify::Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        bell.told.take_note(Ok(overflow));
+        assert!(bell.has_rung());
+    }
+
     #[tokio::test]
     async fn one_that_fails_or_is_not_to_be_believed_is_silent() {
         let dir = tempfile::tempdir().expect("a directory");

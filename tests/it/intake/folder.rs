@@ -291,6 +291,27 @@ async fn the_same_name_and_the_same_content_again_are_drops_of_their_own() {
     assert_eq!(folder.jobs().await, (3, 2));
 }
 
+/// Case 38: names that a file system may take for one have directories that none takes for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_differ_in_case_or_form_alone_have_directories_that_differ_in_more() {
+    let folder = Folder::new(On::Sqlite).await;
+    folder.set_up();
+    // Of one content, so that they have one job, whose id would be the only difference.
+    for name in ["a.csv", "A.csv", "\u{e4}.csv", "a\u{308}.csv"] {
+        folder.drop(name, users(&["a"]));
+    }
+    folder.drain();
+    folder.is_clear();
+    let shelved = folder.shelved("done");
+    let names = shelved
+        .iter()
+        .map(|(_, dir)| dir.file_name().expect("a name").to_string_lossy());
+    let folded: std::collections::HashSet<String> =
+        names.map(|name| tenantry_jobs::key::fold(&name).into_owned()).collect();
+    assert_eq!(folded.len(), 4, "{shelved:?}");
+    assert_eq!(folder.jobs().await, (1, 1));
+}
+
 /// Names of ours give way to the file's own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_called_as_ours_stays_as_it_is() {

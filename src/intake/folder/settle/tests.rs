@@ -133,6 +133,29 @@ fn the_time_of_change_says_nothing_by_itself() {
     }
 }
 
+/// Case 1: somebody who writes for an hour, a little every four seconds, is waited for.
+#[test]
+fn a_file_that_grows_for_an_hour_settles_after_its_end_alone() {
+    let mut tracker = Tracker::default();
+    let (hour, mut settled_at) = (3_600, None);
+    for second in 0..hour + 20 {
+        let last = second.min(hour) / 4 * 4;
+        let look = FileLook {
+            size: 100 * last,
+            modified: last as i64,
+            id: (1, 1),
+            owner: 0,
+        };
+        let now = Duration::from_secs(second);
+        tracker.begin();
+        tracker.see(&path(0), FilePart::File, look, (now, now));
+        tracker.end();
+        let is_settled = tracker.get(&path(0)).expect("known").unchanged_for() >= SETTLE;
+        settled_at = settled_at.or(is_settled.then_some(second));
+    }
+    assert_eq!(settled_at, Some(hour + SETTLE.as_secs()));
+}
+
 #[test]
 fn files_beyond_the_bound_have_their_turn_when_others_are_gone() {
     let mut tracker = Tracker::default();

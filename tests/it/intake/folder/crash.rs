@@ -190,6 +190,35 @@ async fn several_workers_some_killed_some_stopped() {
     assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
 }
 
+/// Case 28: a burst that the system cannot tell of, as the worker does not listen meanwhile; one of it lets 16,384 wait.
+/// `TENANTRY_FOLDER_BURST` says how many files come, for a long run 20,000.
+#[expect(clippy::disallowed_methods, reason = "the rule is for the program")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_that_nobody_tells_of_is_taken_whole() {
+    let said = std::env::var("TENANTRY_FOLDER_BURST").ok();
+    let burst: usize = said.and_then(|text| text.parse().ok()).unwrap_or(200);
+    let folder = Folder::new(On::Sqlite).await;
+    folder.set_up();
+    let worker = folder.worker();
+    folder.drop("first.csv", users(&["first"]));
+    folder.until_shelved(1).await;
+    signal(&worker, rustix::process::Signal::STOP);
+    for n in 0..burst {
+        folder.drop(&format!("file{n}.csv"), users(&[&format!("u{n}")]));
+    }
+    signal(&worker, rustix::process::Signal::CONT);
+    let mut done = 1;
+    while done <= burst {
+        done = eventually("more of them to be put away", async || {
+            Some(folder.shelved("done").len()).filter(|shelved| *shelved > done)
+        })
+        .await;
+    }
+    folder.until_shelved(burst + 1).await;
+    folder.is_clear();
+    assert_eq!(folder.jobs().await, (burst as i64 + 1, burst as i64 + 1));
+}
+
 fn signal(worker: &Running, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(&worker.0);
     rustix::process::kill_process(pid, signal).expect("a signal is sent");

@@ -5,6 +5,7 @@ use tenantry_ledger::fires::FireState;
 
 use super::hours::with_user;
 use super::*;
+use crate::intake::folder::packed;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn yesterdays_file_is_read_for_yesterday_and_its_job_tells_where_it_is_from() {
@@ -211,4 +212,50 @@ async fn a_file_that_one_worker_does_not_see_is_taken_by_another_that_does() {
     })
     .await;
     assert_eq!(told(&clocked.fires("f").await)[0], ("ended", "", 1));
+}
+
+/// Case 65: a file that is half there when it is due is waited for, and read once, whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_half_there_at_its_time_is_read_whole() {
+    let clocked = with_user("").await;
+    let file = clocked.place.path("users.csv.gz");
+    clocked.configure(&format!(
+        "[schedules.f]\nkind = \"bulk-add-users\"\nevery = \"1h\"\nfile = \"{}\"\n",
+        file.display()
+    ));
+    clocked.set_near(HOUR, SECOND);
+    clocked.drain();
+    let rows: String = (0..50)
+        .map(|n| format!("A-1,v{n}@alpha.onmicrosoft.com,F,L\n"))
+        .collect();
+    let whole = packed(&format!("customer,user_principal_name,first_name,last_name\n{rows}"));
+    std::fs::write(&file, &whole[..whole.len() / 2]).expect("written");
+    clocked.set(clocked.ahead() + HOUR);
+    let _worker = clocked.worker();
+    let waiting = eventually("the fire waits for the rest of its file", async || {
+        let fires = clocked.fires("f").await;
+        // It was looked at when it had the time to settle.
+        fires.into_iter().find(|fire| {
+            fire.state == FireState::Waiting && fire.detail.as_deref().unwrap_or_default().contains("gzip")
+        })
+    })
+    .await;
+    assert_eq!(waiting.job, None);
+    std::fs::write(&file, &whole).expect("written");
+    let fire = eventually("the whole file is read", async || {
+        let fire = clocked.fires("f").await.into_iter().next()?;
+        if fire.state == FireState::Waiting && fire.look_at > clocked.now() {
+            clocked.set_to(fire.look_at);
+        }
+        (fire.state == FireState::Ended).then_some(fire)
+    })
+    .await;
+    let job = clocked
+        .ledger()
+        .await
+        .job(fire.job.expect("a job"))
+        .await
+        .expect("asked")
+        .expect("there");
+    assert_eq!((job.counts.applied, job.counts.total), (50, 50));
 }

@@ -74,6 +74,69 @@ async fn what_was_missed_is_made_up_for_once_and_a_clock_put_back_fires_nothing_
     assert_eq!((last.due, last.state), (fires[1].due + 2 * MINUTE, FireState::Ended));
 }
 
+/// The data of a zone that is always so many hours before UTC, as the database has it.
+fn zone_before_utc(hours: i32) -> Vec<u8> {
+    let mut data = Vec::new();
+    for _ in 0..2 {
+        data.extend(b"TZif2");
+        data.extend([0; 15]);
+        // No leap seconds and no changes, one time, and four letters of its name.
+        for count in [0_u32, 0, 0, 0, 1, 4] {
+            data.extend(count.to_be_bytes());
+        }
+        data.extend((hours * 3_600).to_be_bytes());
+        data.extend([0, 0]);
+        data.extend(format!("+0{hours}\0").into_bytes());
+    }
+    data.extend(format!("\n<+0{hours}>-{hours}\n").into_bytes());
+    data
+}
+
+/// Case 52: workers whose data of a zone differs, beside each other and one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_with_other_data_of_the_zone_fire_each_time_once() {
+    let clocked = Clocked::new(
+        On::Sqlite,
+        &export("s", "cron = \"0 12 * * *\"\ntime_zone = \"Europe/Berlin\""),
+    )
+    .await;
+    for hours in [1, 2] {
+        let europe = clocked.place.path(&format!("zones-{hours}/Europe"));
+        std::fs::create_dir_all(&europe).expect("made");
+        std::fs::write(europe.join("Berlin"), zone_before_utc(hours)).expect("written");
+    }
+    let start = (clocked.now() / DAY + 1) * DAY;
+    let drain_at = |at: i64, hours: i32| {
+        clocked.set_to(start + at);
+        let mut command = clocked.command(&["worker", "--drain", "--log", "warn"]);
+        command.env("TENANTRY_ZONES", clocked.place.path(&format!("zones-{hours}")));
+        crate::place::Run::from(command.output().expect("tenantry starts")).ends(0)
+    };
+    let times = async || {
+        let fires = clocked.fires("s").await;
+        fires
+            .iter()
+            .map(|fire| (fire.nominal.clone(), (fire.due - start) / HOUR))
+            .collect::<Vec<_>>()
+    };
+    drain_at(9 * HOUR, 2);
+    assert_eq!(times().await, []);
+    // Noon two hours before UTC; an hour later it is noon for the other one, who knows that this noon was.
+    drain_at(10 * HOUR + SECOND, 2);
+    drain_at(11 * HOUR + SECOND, 1);
+    let fired = times().await;
+    let [(nominal, 10)] = fired.as_slice() else {
+        panic!("{fired:?}")
+    };
+    assert!(nominal.ends_with("T12:00/1"), "{nominal}");
+    // The other way round, with a restart between them.
+    drain_at(DAY + 11 * HOUR + SECOND, 1);
+    drain_at(DAY + 12 * HOUR, 2);
+    let due: Vec<i64> = times().await.into_iter().map(|(_, due)| due).collect();
+    assert_eq!(due, [10, 24 + 11]);
+    assert_eq!(told(&clocked.fires("s").await), [("ended", "", 1), ("ended", "", 1)]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn daily_restarts_do_not_keep_a_rare_time_from_firing() {
     let clocked = Clocked::new(On::Sqlite, &export("s", "every = \"504h\"")).await;
