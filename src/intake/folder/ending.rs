@@ -22,7 +22,7 @@ use crate::ledger::drops::{DropState, DroppedFile, NewDrop};
 use crate::ledger::{Job, JobId, JobState};
 
 /// Files dealt with at once.
-pub(super) const PAGE: u64 = 512;
+pub(super) const PAGE: u64 = 256;
 /// Directories written to at the same time.
 const AT_ONCE: usize = 4;
 

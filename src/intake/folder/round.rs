@@ -33,9 +33,9 @@ use crate::submit::Hand;
 /// How often it is looked whether jobs have ended, while there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Files taken, or handed in, together.
-const TOGETHER: usize = 512;
+const TOGETHER: usize = 256;
 /// Files that have a directory in `working/` at once.
-const MOST_OPEN: u64 = 4_096;
+const MOST_OPEN: u64 = 2_048;
 /// How often `working/` is looked through for what no record names.
 const STRAYS_EVERY: Duration = Duration::from_secs(10);
 /// How often it is looked whether something was kept for long enough.
