@@ -54,7 +54,7 @@ pub(super) struct Served {
 type Stage<'d, T> = Option<BoxFuture<'d, Result<T, FolderError>>>;
 
 /// A folder while it is held.
-pub(super) struct Round<'d> {
+pub(super) struct FolderRound<'d> {
     desk: &'d Desk,
     hand: Option<&'d dyn Hand>,
     served: Arc<Served>,
@@ -133,7 +133,7 @@ async fn done<T>(stage: &mut Stage<'_, T>) -> Result<T, FolderError> {
     done
 }
 
-impl<'d> Round<'d> {
+impl<'d> FolderRound<'d> {
     pub(super) async fn new(
         desk: &'d Desk,
         hand: Option<&'d dyn Hand>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::round::{Round, Served};
+use super::round::{FolderRound, Served};
 use super::{Desk, FolderError, FolderRules};
 use crate::backoff::Backoff;
 use crate::config::FolderConfig;
@@ -175,7 +175,7 @@ impl Keeper {
             hold,
         };
         let (hand, lease) = (self.hand.clone(), self.lease());
-        let mut round = Round::new(&desk, hand.as_deref(), self.served.clone()).await?;
+        let mut round = FolderRound::new(&desk, hand.as_deref(), self.served.clone()).await?;
         let kept = tokio::select! {
             kept = round.serve(&mut self.told, stop) => kept,
             () = renew(&desk, lease) => Err(FolderError::Lost),
