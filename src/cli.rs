@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::delivery::MayHold;
 use crate::ledger::{Actor, Parameters, Via};
 use crate::plan::PIPED;
 use crate::tasks;
@@ -186,6 +187,14 @@ impl SubmissionArgs {
             in_the_clear: false,
             reply_rows: false,
             checks_customer: false,
+        }
+    }
+
+    /// Whose results may be where those of its job are to go. With a key it may be a job that there is already.
+    fn may_hold(&self) -> MayHold {
+        match self.idempotency_key {
+            Some(_) => MayHold::Any,
+            None => MayHold::Nothing,
         }
     }
 }

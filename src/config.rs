@@ -13,12 +13,13 @@ mod listen;
 mod partner_center;
 mod passwords;
 mod schedules;
+mod text;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::config::{File, FileFormat, Map, Value, ValueKind};
+use ::config::{Map, Value, ValueKind};
 use serde::Deserialize;
 use tenantry_jobs::{did_you_mean, nearest};
 use thiserror::Error;
@@ -321,7 +322,7 @@ struct Layers {
 
 impl Layers {
     fn with_defaults() -> Result<Self, ConfigError> {
-        let read = parse(DEFAULTS).map_err(|error| ConfigError(vec![format!("config/default.toml: {error}")]))?;
+        let read = text::parse(DEFAULTS).map_err(|error| ConfigError(vec![format!("config/default.toml: {error}")]))?;
         let is_template = |key: &String| key.split('.').nth(1) == Some(ANY_NAME);
         let (templates, values): (BTreeMap<_, _>, BTreeMap<_, _>) =
             read.into_iter().partition(|(key, _)| is_template(key));
@@ -341,7 +342,7 @@ impl Layers {
             Ok(text) => text,
             Err(error) => return self.faults.push(format!("{origin}: {error}")),
         };
-        match parse(&text) {
+        match text::parse(&text) {
             Err(error) => self.faults.push(format!("{origin}: {error}")),
             Ok(read) => {
                 for (key, value) in read {
@@ -505,34 +506,6 @@ fn is_empty_table(value: &Value) -> bool {
     matches!(&value.kind, ValueKind::Table(table) if table.is_empty())
 }
 
-/// TOML text as values by dotted key.
-fn parse(text: &str) -> Result<BTreeMap<String, Value>, String> {
-    use ::config::Source;
-    let read = File::from_str(text, FileFormat::Toml)
-        .collect()
-        .map_err(|error| error.to_string())?;
-    let mut flat = BTreeMap::new();
-    flatten("", read, &mut flat);
-    Ok(flat)
-}
-
-fn flatten(prefix: &str, table: Map<String, Value>, flat: &mut BTreeMap<String, Value>) {
-    for (name, value) in table {
-        let key = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}.{name}")
-        };
-        match value.kind {
-            // An empty one may be a section of which all is left at its default. Below the key of a named section it is a value.
-            ValueKind::Table(inner) if !inner.is_empty() && key.matches('.').count() < 2 => flatten(&key, inner, flat),
-            _ => {
-                flat.insert(key, value);
-            }
-        }
-    }
-}
-
 /// The configuration of these values, or the key of the first one that does not do, and why.
 fn assemble<'v>(values: impl IntoIterator<Item = (&'v String, &'v Value)>) -> Result<Config, (String, String)> {
     let mut builder = ::config::Config::builder();
@@ -549,7 +522,8 @@ fn assemble<'v>(values: impl IntoIterator<Item = (&'v String, &'v Value)>) -> Re
         let fault = match error.into_inner() {
             ::config::ConfigError::Type {
                 unexpected, expected, ..
-            } => format!("expected {expected}, found {unexpected}"),
+            } if !crate::secret::may_hold_one(&key) => format!("expected {expected}, found {unexpected}"),
+            ::config::ConfigError::Type { expected, .. } => format!("expected {expected}"),
             ::config::ConfigError::At { error, .. } => error.to_string(),
             other => other.to_string(),
         };

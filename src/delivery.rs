@@ -31,7 +31,7 @@ use told::{ChunkTold, RowDetails};
 pub(crate) use beside::{Beside, write_beside};
 pub(crate) use not_applied::{NotApplied, not_applied};
 pub(crate) use small::SmallResults;
-pub(crate) use trial::try_dir;
+pub(crate) use trial::{MayHold, try_dir};
 
 /// How often an unfinished chunk, or a directory somebody writes to, is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -55,6 +55,14 @@ pub enum DeliveryError {
         path: PathBuf,
         /// Why it was not.
         error: std::io::Error,
+    },
+    /// The results of another job lie there.
+    #[error("{path} holds the results of {by}", path = path.display())]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+        /// Whose they are.
+        by: String,
     },
     /// The stream.
     #[error("the rows cannot be printed")]
@@ -94,6 +102,9 @@ pub(crate) async fn claim(
         (None, Some(recorded)) => PathBuf::from(recorded),
         (None, None) => base.join(job.id.to_string()),
     };
+    if wanted.dir.is_some() {
+        MayHold::Of(job.id).check(&dir)?;
+    }
     let made = || {
         std::fs::create_dir_all(&dir)?;
         std::fs::canonicalize(&dir)

@@ -14,7 +14,7 @@ use crate::ledger::{ErrorExample, ErrorGroup, Job, Ledger};
 use crate::plan::{Place, Subjects};
 use crate::summary::JobSummary;
 
-pub(crate) use html::page;
+pub(crate) use html::{begins_a_page, page};
 
 /// Everything a report tells.
 #[derive(Debug, Clone, Serialize)]

@@ -14,6 +14,7 @@ use super::passwords::PasswordArgs;
 use super::run::{FileSubmission, has_place, process};
 use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;
+use crate::delivery::MayHold;
 use crate::ledger::{Actor, JobState};
 use crate::plan::PIPED;
 use crate::plan::file::PlanFile;
@@ -40,7 +41,7 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
     let stop = super::stop_signal()?;
     let path = Path::new(&args.what);
     let id = if path.is_file() || is_piped(path) {
-        has_place(app, args.out.dir())?;
+        has_place(app, args.out.dir(), MayHold::Nothing)?;
         match Box::pin(submit_plan(args, app, path, &stop, json)).await? {
             Some(id) => id,
             None => return Ok(CommandEnd::Unfinished),
@@ -54,7 +55,7 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
             anyhow::bail!("job {} is still being planned", job.id);
         }
         let recorded = job.out_dir.as_ref().map(Path::new);
-        has_place(app, args.out.dir().or(recorded))?;
+        has_place(app, args.out.dir().or(recorded), MayHold::Of(job.id))?;
         job.id
     };
     let options = RunOptions {

@@ -15,7 +15,7 @@ use super::output;
 use super::progress::ProgressDisplay;
 use super::text_table::TextTable;
 use crate::app::App;
-use crate::delivery::{self, Destination};
+use crate::delivery::{self, Destination, MayHold};
 use crate::file::WholeFile;
 use crate::ledger::{Actor, JobFilter, JobState, Outcome};
 use crate::moment::rfc3339;
@@ -264,7 +264,7 @@ pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow
                 job.state.as_str()
             );
         }
-        app.service.try_results(Some(dir))?;
+        app.service.try_results(Some(dir), MayHold::Of(job.id))?;
         let progress = ProgressDisplay::new("writing", json);
         let out = Destination {
             dir: Some(dir),

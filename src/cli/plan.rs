@@ -25,6 +25,7 @@ use crate::db::Db;
 use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
+use crate::plan::file::begins_a_plan;
 use crate::plan::{Against, PIPED, RowSource};
 use crate::registry::stores;
 use crate::service::{self, PlanEnd, PlanRequest, ignores_not_kept};
@@ -350,9 +351,9 @@ fn same_arguments() -> String {
     format!("tenantry {}", arguments.collect::<Vec<_>>().join(" "))
 }
 
-/// The file of a plan.
+/// The file of a plan, in the place of another plan at most.
 fn keep(path: &Path) -> anyhow::Result<Document<BufWriter<WholeFile>>> {
-    let file = WholeFile::create(path)
+    let file = WholeFile::create_over(path, begins_a_plan)
         .map_err(|error| anyhow::anyhow!("{}: the plan cannot be written: {error}", path.display()))?;
     Ok(Document::brief(BufWriter::new(file)))
 }

@@ -10,7 +10,7 @@ use super::CommandEnd;
 use super::output;
 use crate::app::App;
 use crate::file::WholeFile;
-use crate::report::{JobReport, page};
+use crate::report::{JobReport, begins_a_page, page};
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
@@ -43,7 +43,7 @@ pub(super) async fn report(args: &ReportArgs, app: &App, json: bool) -> anyhow::
 
 fn write(path: &Path, page: &str) -> anyhow::Result<()> {
     let written = || {
-        let mut file = WholeFile::create(path)?;
+        let mut file = WholeFile::create_over(path, begins_a_page)?;
         file.write_all(page.as_bytes())?;
         file.finish()
     };

@@ -13,7 +13,7 @@ use super::progress::ProgressDisplay;
 use super::several::{self, Ended, Several};
 use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;
-use crate::delivery::Destination;
+use crate::delivery::{DeliveryError, Destination, MayHold};
 use crate::ledger::{self, JobId};
 use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
@@ -45,7 +45,8 @@ pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result
     several::check(&args.files, Some(&args.submission))?;
     let many = args.files.len() > 1;
     for number in 0..args.files.len().max(1) {
-        has_place(app, out_of(args.out.dir(), number, many).as_deref())?;
+        let out = out_of(args.out.dir(), number, many);
+        has_place(app, out.as_deref(), args.submission.may_hold())?;
     }
     let work = RunFiles {
         args,
@@ -132,13 +133,19 @@ impl RunFiles<'_> {
 }
 
 /// Makes sure that results can be written, before there is a job that has some.
-pub(super) fn has_place(app: &App, out: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn has_place(app: &App, out: Option<&Path>, holds: MayHold) -> anyhow::Result<()> {
     let way = match out {
         Some(_) => "name another directory with --out",
         None => "name another directory with --out or `results.dir`",
     };
-    let tried = app.service.try_results(out);
-    tried.map_err(|error| anyhow::anyhow!("{error}; nothing was submitted; make room there, or {way}"))
+    let tried = app.service.try_results(out, holds);
+    tried.map_err(|error| {
+        let make_room = match error.error {
+            DeliveryError::Taken { .. } => "",
+            _ => "make room there, or ",
+        };
+        anyhow::anyhow!("{error}; nothing was submitted; {make_room}{way}")
+    })
 }
 
 /// A file to submit.

@@ -103,7 +103,8 @@ pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::
     let many = args.files.len() > 1;
     if args.wait {
         for number in 0..args.files.len().max(1) {
-            has_place(app, out_of(args.out.as_deref(), number, many).as_deref())?;
+            let out = out_of(args.out.as_deref(), number, many);
+            has_place(app, out.as_deref(), args.submission.may_hold())?;
         }
     }
     let stop = super::stop_signal()?;

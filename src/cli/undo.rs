@@ -12,6 +12,7 @@ use super::outcome::tell;
 use super::output::{self, SHOWN};
 use super::run::{has_place, process};
 use crate::app::App;
+use crate::delivery::MayHold;
 use crate::ledger::{Actor, JobId};
 use crate::plan::held::HeldRows;
 use crate::service::RunOptions;
@@ -44,7 +45,7 @@ pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Resu
         return plan(args, app, &job, json).await;
     }
     if !args.submit {
-        has_place(app, args.out.dir())?;
+        has_place(app, args.out.dir(), MayHold::Nothing)?;
     }
     let id = app.service.undo(&args.by, &job, args.submit).await?;
     if args.submit {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{ConfigError, duration, list};
 use crate::partner_center::{Addresses, Cloud, Credentials, RefreshToken, Settings};
 use crate::secret::Secret;
+use crate::store::kit::address;
 
 /// `[partner_center]`
 #[derive(Debug, Clone, Deserialize)]
@@ -104,12 +105,8 @@ impl PartnerCenterConfig {
             ("partner_center.api_url", &self.api_url),
             ("partner_center.login_url", &self.login_url),
         ] {
-            let is_local = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-                .iter()
-                .any(|own| url.starts_with(own));
-            if !url.is_empty() && !url.starts_with("https://") && !is_local {
-                faults.push((key, "expected `https://…`, or `http://` to this machine".to_owned()));
-            }
+            let fault = (!url.is_empty()).then(|| address::fault(url)).flatten();
+            faults.extend(fault.map(|fault| (key, fault.to_owned())));
         }
         if !(1..=256).contains(&self.concurrency) {
             faults.push(("partner_center.concurrency", "expected 1 to 256".to_owned()));

@@ -1,9 +1,56 @@
 //! Whether results can be written somewhere, tried before there are any.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
+use serde::Deserialize;
+
 use super::DeliveryError;
+use crate::ledger::JobId;
+use crate::receipt::RECEIPT;
+
+/// Receipts that are longer are none of ours.
+const LONGEST_RECEIPT: u64 = 16 << 20;
+
+/// Whose results may be in a directory that results are to be written to. Others' are not written over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MayHold {
+    /// Nobody's: they are of a job to come.
+    Nothing,
+    /// Those of this job.
+    Of(JobId),
+    /// Whoever's, for now: which job they are of is not known yet.
+    Any,
+}
+
+impl MayHold {
+    /// Looks at a directory, which need not be there.
+    pub(crate) fn check(self, dir: &Path) -> Result<(), DeliveryError> {
+        let Some(held) = held(dir) else {
+            return Ok(());
+        };
+        match self {
+            Self::Any => Ok(()),
+            Self::Of(job) if held == Some(job) => Ok(()),
+            Self::Of(_) | Self::Nothing => Err(DeliveryError::Taken {
+                path: dir.to_owned(),
+                by: held.map_or_else(|| "another program".to_owned(), |job| format!("job {job}")),
+            }),
+        }
+    }
+}
+
+/// The job whose receipt lies in a directory; none of it if that is nobody's we know.
+#[expect(clippy::option_option, reason = "there may be a receipt of no job")]
+fn held(dir: &Path) -> Option<Option<JobId>> {
+    #[derive(Deserialize)]
+    struct Head {
+        job: JobId,
+    }
+    let receipt = std::fs::File::open(dir.join(RECEIPT)).ok()?;
+    let head: Result<Head, _> = serde_json::from_reader(io::BufReader::new(receipt.take(LONGEST_RECEIPT)));
+    Some(head.ok().map(|head| head.job))
+}
 
 /// What is written to find out; enough to meet a disk that is full.
 static TRIAL: [u8; 64 << 10] = [b'-'; 64 << 10];

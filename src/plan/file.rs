@@ -46,6 +46,12 @@ pub enum PlanFileError {
     },
 }
 
+/// Whether a file that begins like this is a plan.
+pub(crate) fn begins_a_plan(head: &[u8]) -> bool {
+    let first = head.split(|byte| *byte == b'\n').next().unwrap_or(head);
+    first.starts_with(b"{") && memchr::memmem::find(first, b"\"tenantry_plan\":").is_some()
+}
+
 /// What stands before the rows.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PlanHead {

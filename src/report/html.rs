@@ -31,6 +31,14 @@ h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; } h3 span { color: var(--soft); 
   * { print-color-adjust: exact; } }
 ";
 
+/// What our pages are known by.
+const GENERATOR: &str = "<meta name=\"generator\" content=\"tenantry\">";
+
+/// Whether a file that begins like this is a page of ours.
+pub(crate) fn begins_a_page(head: &[u8]) -> bool {
+    memchr::memmem::find(head, GENERATOR.as_bytes()).is_some()
+}
+
 /// The page.
 pub(crate) fn page(report: &JobReport) -> String {
     let job = &report.summary;
@@ -38,7 +46,7 @@ pub(crate) fn page(report: &JobReport) -> String {
     let title = format!("{} {}", job.kind, job.state.as_str());
     let _ = write!(
         page,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{GENERATOR}\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<h1>{}: {}</h1>\n<p class=\"soft\">Job <code>{}</code></p>\n",
         escaped(&title),

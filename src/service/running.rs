@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Service, ServiceError};
 use crate::db::DbError;
-use crate::delivery::{self, DeliveryError, Destination};
+use crate::delivery::{self, DeliveryError, Destination, MayHold};
 use crate::ledger::{Job, JobId, JobState, Scope};
 use crate::receipt::Form;
 use crate::runner::ServeError;
@@ -80,11 +80,11 @@ fn advice(job: JobId, has_ended: bool) -> String {
 /// Results cannot be written where they are to go.
 #[derive(Debug, Error)]
 #[error("results cannot be written to {}: {error}", dir.display())]
-pub struct ResultsError {
+pub(crate) struct ResultsError {
     /// The directory.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Why.
-    pub error: DeliveryError,
+    pub(crate) error: DeliveryError,
 }
 
 /// Whether somebody works on a job that is waited for.
@@ -114,12 +114,16 @@ impl Help {
 
 impl Service {
     /// Makes sure that results can be written to `out`, or where they usually go, before there is a job that has some.
-    pub fn try_results(&self, out: Option<&Path>) -> Result<(), ResultsError> {
+    pub(crate) fn try_results(&self, out: Option<&Path>, holds: MayHold) -> Result<(), ResultsError> {
         let dir = out.unwrap_or(&self.settings.results);
-        delivery::try_dir(dir).map_err(|error| ResultsError {
+        let named = |error| ResultsError {
             dir: dir.to_owned(),
             error,
-        })
+        };
+        if out.is_some() {
+            holds.check(dir).map_err(named)?;
+        }
+        delivery::try_dir(dir).map_err(named)
     }
 
     /// Works on one job here until it has ended, or rests, or is stopped, and writes its results as it goes. The job
@@ -214,7 +218,10 @@ impl Service {
     }
 
     async fn unwritten(&self, job: JobId, error: DeliveryError) -> RunError {
-        if !matches!(error, DeliveryError::File(_) | DeliveryError::Directory { .. }) {
+        if !matches!(
+            error,
+            DeliveryError::File(_) | DeliveryError::Directory { .. } | DeliveryError::Taken { .. }
+        ) {
             return RunError::Delivery(error);
         }
         let now = self.ledger.job(job).await;

@@ -1,6 +1,7 @@
 //! The command line as its users meet it: words, JSON, exit codes, files.
 
 mod jobs;
+mod outputs;
 mod piped;
 mod schedules;
 mod several;

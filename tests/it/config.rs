@@ -206,6 +206,52 @@ fn stores_have_names_and_addresses() {
 }
 
 #[test]
+fn addresses_of_services_lead_where_they_seem_to_and_hold_no_credentials() {
+    for (url, expected) in [
+        (
+            "http://127.0.0.1.evil.example",
+            "expected `https://…`, or `http://` to this machine",
+        ),
+        (
+            "http://localhost:80@evil.example",
+            "expected `https://…`, or `http://` to this machine",
+        ),
+        (
+            "https://u:S3CRET@api.example",
+            "expected an address without a user or a password",
+        ),
+    ] {
+        for key in ["api_url", "login_url"] {
+            let told = faults(&format!("[partner_center]\n{key} = \"{url}\""), &[], &[]);
+            assert!(
+                told.contains(&format!("`partner_center.{key}`: {expected}")),
+                "{url}: {told}"
+            );
+            assert!(!told.contains("S3CRET"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_quoted_from_a_broken_configuration() {
+    for text in [
+        "[partner_center]\nclient_secret = \"S3CRET",
+        "[partner_center]\nclient_secret = S3CRET",
+        "[ledger]\nurl = \"postgres://u:S3CRET@h/d\" x",
+        "[partner_center]\nclient_secret = [\"S3CRET\"]",
+        "[partner_center]\nrefresh_token_command = [1, \"S3CRET\"]",
+        "[partner_center]\nrefresh_token_command = { a = \"S3CRET\" }",
+        "[listen]\ntoken = { a = \"S3CRET\" }",
+        "[queue]\nurl = \"S3CRET\"",
+        "[ledger]\nurl = \"mysql://u:S3CRET@h/d\"",
+        "[ledger]\nurl = [\"S3CRET\"]",
+    ] {
+        let told = faults(text, &[], &[]);
+        assert!(!told.contains("S3CRET"), "{text}: {told}");
+    }
+}
+
+#[test]
 fn partner_center_needs_somebody_to_be_and_somewhere_to_go() {
     let config = load(None, &[], &[]).expect("sound");
     assert!(config.partner_center.settings().expect("sound").is_none());

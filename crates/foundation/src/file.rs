@@ -1,10 +1,13 @@
 //! Files that appear under their names when they are whole.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+
+/// As much of a file as is read to know it by.
+const HEAD: u64 = 64 << 10;
 
 /// A file being written, readable by its owner alone. Until it is [finished](Self::finish) whatever has its name stays as it is,
 /// and if it never is, nothing of it is left.
@@ -21,6 +24,26 @@ impl WholeFile {
             temporary: NamedTempFile::new_in(directory(path))?,
             path: path.to_owned(),
         })
+    }
+
+    /// Begins the file, unless something has its name that `is_ours` does not know by how it begins, in up to 64 KiB. What is no file
+    /// of ours may be the only one of its kind.
+    pub fn create_over(path: &Path, is_ours: impl FnOnce(&[u8]) -> bool) -> io::Result<Self> {
+        let refused = |what| Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if !found.is_file() => return refused("what has that name is no ordinary file"),
+            Ok(found) if found.len() > 0 => {
+                let mut head = Vec::new();
+                File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+                if !is_ours(&head) {
+                    return refused("a file that this program did not write has that name; name another one");
+                }
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Self::create(path)
     }
 
     /// Gives it its name, in the place of whatever had it, once all of it is on disk.
@@ -49,4 +72,41 @@ fn directory(path: &Path) -> &Path {
     path.parent()
         .filter(|dir| !dir.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_over_that_is_not_ours() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let is_ours = |head: &[u8]| head.starts_with(b"ours");
+        let written = |name: &str| {
+            let mut file = WholeFile::create_over(&dir.path().join(name), is_ours)?;
+            file.write_all(b"new")?;
+            file.finish()
+        };
+        for (name, before) in [("ours", "ours, of before"), ("empty", "")] {
+            fs::write(dir.path().join(name), before).expect("written");
+            written(name).expect("written over");
+        }
+        written("new").expect("written");
+        fs::write(dir.path().join("theirs"), "theirs").expect("written");
+        std::os::unix::fs::symlink("ours", dir.path().join("link")).expect("linked");
+        std::os::unix::fs::symlink("nothing", dir.path().join("dangling")).expect("linked");
+        fs::create_dir(dir.path().join("directory")).expect("made");
+        for name in ["theirs", "link", "dangling", "directory"] {
+            let error = written(name).expect_err(name);
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{name}");
+        }
+        assert_eq!(fs::read(dir.path().join("theirs")).expect("there"), b"theirs");
+        assert!(
+            fs::symlink_metadata(dir.path().join("link"))
+                .expect("there")
+                .is_symlink()
+        );
+    }
 }

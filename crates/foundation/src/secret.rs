@@ -23,17 +23,24 @@ impl SecretUrl {
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.0.strip_prefix("sqlite:") {
+            return write!(f, "sqlite:{path}");
+        }
+        // Anything else without a scheme may be a list of keys and values, the password among them.
         let Some((scheme, rest)) = self.0.split_once("://") else {
-            return f.write_str(&self.0);
+            return f.write_str("***");
         };
         // Parameters can hold a password as well; they are left out altogether.
-        let rest = rest.split('?').next().unwrap_or(rest);
-        match rest.rsplit_once('@') {
-            Some((user, host)) => {
-                let user = user.split(':').next().unwrap_or("");
-                write!(f, "{scheme}://{user}:***@{host}")
-            }
-            None => write!(f, "{scheme}://{rest}"),
+        let address = rest.split(['?', '#']).next().unwrap_or(rest);
+        match address.rsplit_once('@') {
+            // What seems to be a parameter may be the rest of a password, and the other way about.
+            _ if rest[address.len()..].contains('@') => write!(f, "{scheme}://***"),
+            // A user without a password is often a password.
+            Some((who, host)) => match who.split_once(':') {
+                Some((user, _)) if !user.is_empty() => write!(f, "{scheme}://{user}:***@{host}"),
+                _ => write!(f, "{scheme}://***@{host}"),
+            },
+            None => write!(f, "{scheme}://{address}"),
         }
     }
 }
@@ -83,10 +90,12 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Whether the value of a key is kept out of messages.
+/// Whether the value of a key is kept out of messages. Where a secret stands beside is no place to quote from either: it may have been
+/// put into the wrong one.
 pub fn may_hold_one(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
-    matches!(last, "url" | "client_secret" | "token") || key == "passwords.recipients"
+    let parts = ["url", "secret", "token", "password", "recipients", "command"];
+    last.split('_').any(|part| parts.contains(&part))
 }
 
 /// A message without the secret keys it quotes.
@@ -128,5 +137,50 @@ mod tests {
         );
         check("redis://127.0.0.1:6379", "redis://127.0.0.1:6379");
         check("sqlite:tenantry.db", "sqlite:tenantry.db");
+        check("sqlite:odd?@name.db", "sqlite:odd?@name.db");
+        check("postgres://ada:S?x@127.0.0.1:1/db", "postgres://***");
+        check("postgres://ada:S#x@127.0.0.1:1/db", "postgres://***");
+        check("postgres://127.0.0.1/db?password=S@x", "postgres://***");
+        check("redis://:S?@host", "redis://***");
+        check("redis://:S@host", "redis://***@host");
+        check("redis://S@host/3", "redis://***@host/3");
+        check("postgres://h/d?password=S", "postgres://h/d");
+        check("host=h password=S", "***");
+        check("postgres:/ada:S@h/d", "***");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_password_is_shown_whatever_its_characters(password in "[!-~]*S3CRET[!-~]*", form in 0..4) {
+            let url = match form {
+                0 => format!("postgres://ada:{password}@db.example/x"),
+                // With a colon in it, it is a user and a password.
+                1 => format!("redis://{}@db.example", password.replace(':', "")),
+                2 => format!("redis://:{password}@db.example:1/2"),
+                _ => format!("postgres://ada@db.example/x?password={password}"),
+            };
+            let shown = SecretUrl::new(url).to_string();
+            proptest::prop_assert!(!shown.contains("S3CRET"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn values_of_keys_that_may_hold_one_are_known() {
+        let hold = [
+            "ledger.url",
+            "stores.x.url",
+            "partner_center.api_url",
+            "partner_center.client_secret",
+            "partner_center.refresh_token_command",
+            "partner_center.refresh_token_file",
+            "listen.token",
+            "passwords.recipients",
+        ];
+        assert!(hold.into_iter().all(may_hold_one));
+        assert!(
+            !["worker.concurrency", "passwords.length", "folders.x.path"]
+                .into_iter()
+                .any(may_hold_one)
+        );
     }
 }

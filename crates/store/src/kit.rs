@@ -3,6 +3,7 @@
 //! Nothing here knows a service. What is particular to one (its addresses, the fields of its requests, what its errors
 //! mean, the names of its configuration keys) is handed in by the store.
 //!
+//! - `address`: which addresses may be called.
 //! - `http`: the HTTP client and its limits.
 //! - `oauth`: access tokens and refresh tokens.
 //! - `pace`: who may call when, and how often, so that limits are kept that nobody tells.
@@ -10,6 +11,7 @@
 //! - `retry`: reads that are made again.
 //! - `sorter`: sorts more records than memory holds.
 
+pub mod address;
 pub mod http;
 pub mod oauth;
 pub mod pace;

@@ -76,7 +76,10 @@ async fn a_command_may_say_the_refresh_token() {
     store.check(Speaker::AppAndUser).await.expect("a token");
     let (_office, store) = with_tokens(Some(RefreshToken::Command(vec!["/no/such/program".to_owned()]))).await;
     let said = store.check(Speaker::AppAndUser).await.expect_err("no token");
-    assert!(said.contains("`/no/such/program` gave no refresh token"), "{said}");
+    assert!(
+        said.contains("`partner_center.refresh_token_command` gave no refresh token"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Method, RequestBuilder, Response};
 use thiserror::Error;
 
+use super::address;
+
 /// How long it may take until there is a connection: three lost packets of a handshake, and the time that a proxy takes. What is
 /// slower is away, and rows wait for it.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -33,7 +35,10 @@ pub enum HttpError {
 /// An HTTP client; clones share connections.
 #[derive(Clone)]
 pub struct Http {
+    /// Goes through the proxies of the environment.
     client: reqwest::Client,
+    /// For services on this machine, whose requests are no proxy's business.
+    direct: reqwest::Client,
     /// The configuration key of the file of authorities, for messages.
     ca_key: &'static str,
 }
@@ -45,23 +50,30 @@ impl Http {
         // The process may have chosen one before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificates = ca_file.map_or(Ok(Vec::new()), |path| certificates(path, ca_key))?;
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_WITHIN)
-            .pool_idle_timeout(IDLE)
-            // Many calls share one connection, so that it is gone has to be noticed before each has waited its time.
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .http2_keep_alive_timeout(KEEP_ALIVE)
-            .redirect(reqwest::redirect::Policy::none())
-            .tls_certs_merge(certificates)
-            .build()
-            .map_err(|error| told(&error, ca_key))?;
-        Ok(Self { client, ca_key })
+        let settings = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_WITHIN)
+                .pool_idle_timeout(IDLE)
+                // Many calls share one connection, so that it is gone has to be noticed before each has waited its time.
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .http2_keep_alive_timeout(KEEP_ALIVE)
+                .redirect(reqwest::redirect::Policy::none())
+                .tls_certs_merge(certificates.clone())
+        };
+        let built = |error| told(&error, ca_key);
+        Ok(Self {
+            client: settings().build().map_err(built)?,
+            direct: settings().no_proxy().build().map_err(built)?,
+            ca_key,
+        })
     }
 
     /// A request that may take this long, its answer included.
     pub fn request(&self, method: Method, url: &str, timeout: Duration) -> RequestBuilder {
-        self.client.request(method, url).timeout(timeout)
+        let is_here = reqwest::Url::parse(url).is_ok_and(|url| address::is_here(&url));
+        let client = if is_here { &self.direct } else { &self.client };
+        client.request(method, url).timeout(timeout)
     }
 
     /// Sends a request, and waits until the answer begins.

@@ -181,7 +181,8 @@ async fn asked(words: &[String], key: &str) -> Result<Secret, AuthError> {
     };
     let mut command = tokio::process::Command::new(program);
     command.args(args).stdin(std::process::Stdio::null()).kill_on_drop(true);
-    let failed = |what: String| AuthError::Unavailable(format!("`{program}` gave no refresh token: {what}"));
+    // Its words are not quoted: an argument may be a secret, and so may the rest of a program that was to be several words.
+    let failed = |what: String| AuthError::Unavailable(format!("`{key}` gave no refresh token: {what}"));
     let run = tokio::time::timeout(PATIENCE, command.output()).await;
     let output = run
         .map_err(|_| failed("it took too long".to_owned()))?
