@@ -210,20 +210,20 @@ async fn a_program_waits_while_another_one_brings_the_schema_up_to_date() {
     let place = Place::new(On::Postgres).await;
     let other = Db::open_as_it_is(&place.url, ConnectOptions::default()).expect("opened");
     let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let migrating = tokio::spawn(async move {
-        let held = other.write(|tx| {
-            tx.query("SELECT 1 FROM (SELECT pg_advisory_xact_lock(8026014)) AS locked", &[])?;
-            let _ = begun.send(());
-            std::thread::sleep(Duration::from_millis(500));
-            Ok(())
-        });
-        held.await
+    let migrating = other.write(|tx| {
+        tx.query("SELECT 1 FROM (SELECT pg_advisory_xact_lock(8026014)) AS locked", &[])?;
+        let _ = begun.send(());
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(())
     });
-    has_begun.await.expect("begun");
-    let db = Db::open(&place.url, impatient()).await.expect("it waited");
+    let opening = async {
+        has_begun.await.expect("begun");
+        Db::open(&place.url, impatient()).await.expect("it waited")
+    };
+    let (migrated, db) = tokio::join!(migrating, opening);
+    migrated.expect("it ended");
     assert_eq!(
         db.version().await.expect("asked"),
         tenantry_foundation::db::SCHEMA_VERSION
     );
-    migrating.await.expect("joined").expect("it ended");
 }
