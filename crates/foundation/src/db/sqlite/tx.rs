@@ -111,8 +111,12 @@ fn insert(
     let mut statement = connection.prepare_cached(&text).map_err(sql)?;
     let mut refused = Vec::new();
     for position in 0..batch.len() {
+        // What is bound stays bound, and many cells are as in the row before: each that is bound costs SQLite a copy.
+        let mut before = position.checked_sub(1).map(|before| batch.row(before));
         for (index, cell) in batch.row(position).enumerate() {
-            statement.raw_bind_parameter(index + 1, cell).map_err(sql)?;
+            if before.as_mut().and_then(Iterator::next) != Some(cell) {
+                statement.raw_bind_parameter(index + 1, cell).map_err(sql)?;
+            }
         }
         if statement.raw_execute().map_err(sql)? == 0 {
             refused.push(position);
