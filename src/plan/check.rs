@@ -444,7 +444,7 @@ fn lay_out(
     let mut rejects: BTreeMap<u64, Vec<RowFault>> = BTreeMap::new();
     let mut keys = Vec::with_capacity(block.len());
     let mut hasher = shared.hasher.clone();
-    let mut prepared = Prepared::knowing(customers, shared.context.clone(), block.len());
+    let mut prepared = Prepared::knowing(customers, shared.context.clone(), block.len()).to_preview();
     let mut previews = Vec::new();
     let mut rows = block.rows();
     while let Some(slice) = Slice::next(&mut rows, shared.job, &shared.mapping, shared.customer.as_deref()) {
@@ -491,7 +491,7 @@ fn lay_out(
             });
         }
         match tx {
-            Some(_) => prepared.add(requests),
+            Some(_) => prepared.add(&requests),
             None => previews.extend(requests.iter().map(|one| Preview::new(one.row, Verdict::Create))),
         }
     }
@@ -523,7 +523,7 @@ fn checked(
     let mut checked = CheckedBlock {
         encoded: if encode { block.encode() } else { Vec::new() },
         block,
-        previews: Vec::with_capacity(previews.len()),
+        previews: Vec::new(),
         rejects,
         syncs,
         needs,
@@ -531,14 +531,21 @@ fn checked(
         shared: shared.clone(),
         names,
     };
-    for preview in previews {
-        match preview.verdict {
-            Verdict::Reject(problem) => {
-                let line = checked.line(preview.row);
-                let fault = shared.fault(preview.row, line, problem);
-                checked.rejects.entry(preview.row).or_default().push(fault);
-            }
-            _ => checked.previews.push(preview),
+    let (fine, refused) = if previews
+        .iter()
+        .any(|preview| matches!(preview.verdict, Verdict::Reject(_)))
+    {
+        let is_fine = |preview: &Preview| !matches!(preview.verdict, Verdict::Reject(_));
+        previews.into_iter().partition(is_fine)
+    } else {
+        (previews, Vec::new())
+    };
+    checked.previews = fine;
+    for preview in refused {
+        if let Verdict::Reject(problem) = preview.verdict {
+            let line = checked.line(preview.row);
+            let fault = shared.fault(preview.row, line, problem);
+            checked.rejects.entry(preview.row).or_default().push(fault);
         }
     }
     checked.tell_subjects();

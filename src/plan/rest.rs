@@ -252,7 +252,7 @@ fn look_up(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) ->
             let requests = requests(shared, &cells);
             let mut prepared = Prepared::new(shared.context.clone(), requests.len());
             prepared.learn(tx, &requests)?;
-            prepared.add(requests);
+            prepared.add(&requests);
             sql::preview(tx, &prepared)?
         };
         let mut problems: BTreeMap<u64, Problem> = previews

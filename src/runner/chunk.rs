@@ -400,7 +400,7 @@ fn prepare(
             }
         }
         prepared.learn(tx, &requests)?;
-        prepared.add(requests);
+        prepared.add(&requests);
     }
     Ok((prepared, Rest { outcomes, part }))
 }

@@ -388,8 +388,7 @@ impl Input {
     fn block(&mut self, max_rows: usize) -> Result<Option<Block>, InputError> {
         let mut block = Block::new(self.rows + 1);
         let (mark, rows) = self.last;
-        block.cells.text.reserve(mark.text + mark.text / 16);
-        block.cells.ends.reserve(mark.cells);
+        block.cells = Cells::with_room(mark.text + mark.text / 16, mark.cells);
         block.rows.reserve(rows);
         while block.rows.len() < max_rows.max(1) && block.cells.weight() < self.limits.block_bytes {
             let mark = block.cells.mark();

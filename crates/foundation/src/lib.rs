@@ -11,6 +11,7 @@
 //! db           SQLite and PostgreSQL behind one kind of transaction
 //! backoff      pauses between tries
 //! clock        time and randomness
+//! recycled     large buffers that are used again
 //! secret       values that are never shown
 //! moment       times as people and documents have them
 //! machine      the machine's name
@@ -31,5 +32,6 @@ pub mod lock;
 pub mod machine;
 pub mod moment;
 pub mod passwords;
+mod recycled;
 pub mod secret;
 pub mod tasks;

@@ -124,6 +124,7 @@ pub struct Prepared {
     refused: Vec<(u64, Problem)>,
     doubts: Doubts,
     takes_back: bool,
+    is_preview: bool,
 }
 
 impl Prepared {
@@ -147,6 +148,16 @@ impl Prepared {
             refused: Vec::new(),
             doubts: Doubts::default(),
             takes_back: false,
+            is_preview: false,
+        }
+    }
+
+    /// The same, for rows that are only [previewed](preview_all) and never applied.
+    #[must_use]
+    pub fn to_preview(self) -> Self {
+        Self {
+            is_preview: true,
+            ..self
         }
     }
 
@@ -175,10 +186,10 @@ impl Prepared {
     }
 
     /// Lays out rows whose customers have been looked up.
-    pub fn add(&mut self, rows: Vec<RowRequest<'_>>) {
+    pub fn add(&mut self, rows: &[RowRequest<'_>]) {
         for RowRequest { row, request } in rows {
-            if let Err(problem) = self.add_one(row, &request) {
-                self.refused.push((row, problem));
+            if let Err(problem) = self.add_one(*row, request) {
+                self.refused.push((*row, problem));
             }
         }
     }
@@ -214,7 +225,14 @@ impl Prepared {
                     &mut self.known_users
                 };
                 let passwords_at = self.context.hands_out_passwords.then_some(self.context.now);
-                let users = users.get_or_insert_with(|| users::NewUsers::new(room, passwords_at));
+                let is_preview = self.is_preview;
+                let users = users.get_or_insert_with(|| {
+                    if is_preview {
+                        users::NewUsers::to_preview(room)
+                    } else {
+                        users::NewUsers::new(room, passwords_at)
+                    }
+                });
                 return users.add(job, row, user, directory);
             }
             Change::CreateCustomer(new) => {

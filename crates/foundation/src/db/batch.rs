@@ -2,13 +2,20 @@
 
 use std::ops::Range;
 
+use crate::recycled::{Recycled, recycled_vec};
+
 /// Rows of equal width, cell after cell. Texts lie end to end in one buffer.
 #[derive(Debug, Clone)]
 pub struct Batch {
     width: usize,
-    cells: Vec<Stored>,
-    text: String,
+    cells: Recycled<Vec<Stored>>,
+    text: Recycled<String>,
 }
+
+recycled_vec!(Stored);
+
+/// Bytes of text that a cell is taken to have, absent ones included.
+const CELL: usize = 10;
 
 #[derive(Debug, Clone)]
 enum Stored {
@@ -31,8 +38,8 @@ impl Batch {
     pub fn new(width: usize, rows: usize) -> Self {
         Self {
             width,
-            cells: Vec::with_capacity(width * rows),
-            text: String::with_capacity(rows * width * 8),
+            cells: Recycled::with_room(width * rows * size_of::<Stored>()),
+            text: Recycled::with_room(rows * width * CELL),
         }
     }
 
@@ -50,6 +57,23 @@ impl Batch {
         let start = self.text.len() as u32;
         self.text.push_str(value);
         self.cells.push(Stored::Text(start..self.text.len() as u32));
+    }
+
+    /// Appends a text cell of several texts.
+    pub fn texts<'t>(&mut self, texts: impl Iterator<Item = &'t str>, between: &str) {
+        let start = self.text.len() as u32;
+        for (nth, text) in texts.enumerate() {
+            if nth > 0 {
+                self.text.push_str(between);
+            }
+            self.text.push_str(text);
+        }
+        let end = self.text.len() as u32;
+        self.cells.push(if start == end {
+            Stored::Null
+        } else {
+            Stored::Text(start..end)
+        });
     }
 
     /// Appends the rows of another batch of the same width.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use tenantry_jobs::key::composed;
 
 use super::error::{InputError, code};
+use crate::recycled::Recycled;
 
 /// Rows that follow one another in a file. Cells are text as decoded and unquoted, and nothing else is done to them.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -24,9 +25,9 @@ pub struct Block {
 pub(super) struct Cells {
     /// After each cell stands one ASCII character that belongs to none: whatever stood there in the file, so
     /// that an unquoted row is copied in one go.
-    pub(super) text: String,
+    pub(super) text: Recycled<String>,
     /// Where each cell ends in `text`. The next one begins after the character that follows.
-    pub(super) ends: Vec<u32>,
+    pub(super) ends: Recycled<Vec<u32>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +148,14 @@ impl std::fmt::Debug for Block {
 }
 
 impl Cells {
+    /// None yet, with room for text of so many bytes and so many cells.
+    pub(super) fn with_room(text: usize, cells: usize) -> Self {
+        Self {
+            text: Recycled::with_room(text),
+            ends: Recycled::with_room(cells * size_of::<u32>()),
+        }
+    }
+
     pub(super) fn weight(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<u32>()
     }
@@ -154,7 +163,7 @@ impl Cells {
     /// Ends the cell whose text was appended last.
     pub(super) fn end(&mut self) {
         self.ends.push(self.text.len() as u32);
-        self.text.push('\n');
+        self.text.push(',');
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -267,6 +276,12 @@ impl<'b> RowView<'b> {
         let end = *self.ends.get(index)?;
         let start = index.checked_sub(1).map_or(self.start, |before| self.ends[before] + 1);
         Some(&self.text[start as usize..end as usize])
+    }
+
+    /// The cells from first to last, each but the last with the one character that stands after it.
+    pub fn text(&self) -> &'b str {
+        let end = self.ends.last().map_or(self.start, |end| *end);
+        &self.text[self.start as usize..end as usize]
     }
 
     /// The cells from first to last.

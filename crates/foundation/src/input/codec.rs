@@ -9,6 +9,7 @@
 //! would copy cell by cell.
 
 use super::block::{Block, Cells, RowBounds};
+use crate::recycled::Recycled;
 
 const VERSION: u8 = 1;
 const CHECKSUM: usize = 4;
@@ -23,7 +24,8 @@ pub struct CorruptBlock(&'static str);
 impl Block {
     /// The block as bytes, compressed.
     pub fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.cells.text.len() + self.cells.ends.len() + self.rows.len() * 3 + 32);
+        let room = self.cells.text.len() + self.cells.ends.len() + self.rows.len() * 3 + 32;
+        let mut body = Recycled::<Vec<u8>>::with_room(room);
         put(&mut body, self.first_row);
         put(&mut body, self.rows.len() as u64);
         let (mut line, mut cells) = (0, 0);
@@ -33,21 +35,23 @@ impl Block {
             (line, cells) = (row.line, row.cells);
         }
         let mut start = 0;
-        for end in &self.cells.ends {
+        for end in self.cells.ends.iter() {
             put(&mut body, u64::from(end - start));
             start = end + 1;
         }
         body.extend_from_slice(self.cells.text.as_bytes());
 
-        let mut out = vec![VERSION, 0, 0, 0, 0];
+        let most = lz4_flex::block::get_maximum_output_size(body.len());
+        let mut out = Recycled::<Vec<u8>>::with_room(most + 1 + CHECKSUM + 10);
+        out.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
         put(&mut out, body.len() as u64);
         let head = out.len();
-        out.resize(head + lz4_flex::block::get_maximum_output_size(body.len()), 0);
+        out.resize(head + most, 0);
         let compressed = lz4_flex::block::compress_into(&body, &mut out[head..]).unwrap_or_default();
         out.truncate(head + compressed);
         let checksum = checksum(&out[1 + CHECKSUM..]);
         out[1..=CHECKSUM].copy_from_slice(&checksum);
-        out
+        out.to_vec()
     }
 
     /// The block those bytes are.
@@ -67,8 +71,11 @@ impl Block {
         if len > rest.len().saturating_mul(MAX_EXPANSION) {
             return Err(CorruptBlock("impossible length"));
         }
-        let body = lz4_flex::block::decompress(rest, len).map_err(|_| CorruptBlock("does not decompress"))?;
-        if body.len() != len {
+        let mut body = Recycled::<Vec<u8>>::with_room(len);
+        body.resize(len, 0);
+        let read =
+            lz4_flex::block::decompress_into(rest, &mut body).map_err(|_| CorruptBlock("does not decompress"))?;
+        if read != len {
             return Err(CorruptBlock("wrong length"));
         }
         parse(&body)
@@ -100,7 +107,7 @@ fn parse(body: &[u8]) -> Result<Block, CorruptBlock> {
     if first_row.checked_add(count as u64).is_none() {
         return Err(IMPOSSIBLE);
     }
-    let mut ends = Vec::with_capacity(cells as usize);
+    let mut ends = Recycled::<Vec<u32>>::with_room(cells as usize * size_of::<u32>());
     let mut start = 0_u64;
     for _ in 0..cells {
         let end = start
@@ -116,10 +123,9 @@ fn parse(body: &[u8]) -> Result<Block, CorruptBlock> {
     if !fits {
         return Err(CorruptBlock("cells do not fit the text"));
     }
-    let cells = Cells {
-        text: text.to_owned(),
-        ends,
-    };
+    let mut kept = Recycled::<String>::with_room(text.len());
+    kept.push_str(text);
+    let cells = Cells { text: kept, ends };
     Ok(Block {
         first_row,
         cells,

@@ -59,11 +59,15 @@ pub(super) struct NewUsers {
     domains: BTreeMap<i64, String>,
     /// When they are given passwords, in milliseconds since the epoch; `None` where nobody is told any.
     passwords_at: Option<i64>,
+    /// Whether they are looked up only: of a row that no user can stand in the way of there is nothing to look up.
+    is_preview: bool,
 }
 
 #[derive(Clone, Copy)]
 struct RowOf {
     row: u64,
+    /// Where the batch has it; only what is previewed may be in no place of it.
+    laid: u32,
     customer: i64,
     /// Whether the customer had users, so that this one may exist.
     may_exist: bool,
@@ -96,6 +100,17 @@ impl NewUsers {
             skus: Vec::new(),
             domains: BTreeMap::new(),
             passwords_at,
+            is_preview: false,
+        }
+    }
+
+    /// Users that are only [previewed](Self::preview_all).
+    pub(super) fn to_preview(rows: usize) -> Self {
+        Self {
+            batch: Batch::new(COLUMNS.len(), 0),
+            rows: Vec::with_capacity(rows),
+            is_preview: true,
+            ..Self::new(0, None)
         }
     }
 
@@ -105,8 +120,12 @@ impl NewUsers {
         for part in parts {
             let (position, sku) = (all.rows.len() as u32, all.skus.len() as u32);
             starts.push(all.rows.len());
+            let laid = all.batch.len() as u32;
             all.batch.append(&part.batch);
-            all.rows.extend(part.rows.iter().copied());
+            all.rows.extend(part.rows.iter().map(|row| RowOf {
+                laid: row.laid + laid,
+                ..*row
+            }));
             let seats = part.seats.iter();
             all.seats.extend(seats.map(|(at, of)| (at + position, of + sku)));
             all.skus.extend(part.skus.iter().cloned());
@@ -138,10 +157,15 @@ impl NewUsers {
         let position = self.rows.len() as u32;
         self.rows.push(RowOf {
             row,
+            laid: self.batch.len() as u32,
             customer: customer.id,
             may_exist: customer.users > 0,
             may_be_deleted: customer.has_deleted_users,
         });
+        self.seats.extend(licenses.iter().map(|sku| (position, *sku)));
+        if self.is_preview && customer.users == 0 && !customer.has_deleted_users {
+            return Ok(());
+        }
         self.domains
             .entry(customer.id)
             .or_insert_with(|| customer.domain.clone());
@@ -154,12 +178,9 @@ impl NewUsers {
         }
         self.batch.text(&user.country);
         self.batch.text(&user.usage_location);
-        let ids: Vec<&str> = licenses
-            .iter()
-            .map(|sku| self.skus[*sku as usize].sku_id.as_str())
-            .collect();
-        self.batch.text(&ids.join(";"));
-        self.batch.text(&user.roles.join(";"));
+        let ids = licenses.iter().map(|sku| self.skus[*sku as usize].sku_id.as_str());
+        self.batch.texts(ids, ";");
+        self.batch.texts(user.roles.iter().copied(), ";");
         self.batch
             .int(MUST_SET_PASSWORD | if user.block_sign_in { SIGN_IN_BLOCKED } else { 0 });
         self.batch.text(&key::user_name(user.user_principal_name));
@@ -167,7 +188,6 @@ impl NewUsers {
             Some(at) => self.batch.int(at),
             None => self.batch.text(""),
         }
-        self.seats.extend(licenses.into_iter().map(|sku| (position, sku)));
         Ok(())
     }
 
@@ -319,6 +339,13 @@ impl NewUsers {
 
     /// What each row of several files would do to the store as it is, and the seats they need.
     pub(super) fn preview_all(tx: &mut dyn Tx, now: i64, files: &[&Self]) -> Result<Vec<PreviewedUsers>, DbError> {
+        if let [one] = files {
+            let (previews, needs) = one.preview(tx, now)?;
+            return Ok(vec![PreviewedUsers {
+                previews: previews.into_iter().map(|(_, preview)| preview).collect(),
+                needs: needs.into_iter().map(|(_, need)| need).collect(),
+            }]);
+        }
         let mut all: Vec<PreviewedUsers> = files.iter().map(|_| PreviewedUsers::default()).collect();
         let (joined, starts) = Self::joined(files.iter().copied());
         let file_of = |position: usize| starts.partition_point(|start| *start <= position) - 1;
@@ -499,7 +526,7 @@ impl NewUsers {
                 fields.push(column);
             }
         }
-        let wanted_flags = self.batch.row(position).nth(FLAGS);
+        let wanted_flags = self.batch.row(self.rows[position].laid as usize).nth(FLAGS);
         if matches!(wanted_flags, Some(Cell::Int(flags)) if (flags ^ found.flags) & SIGN_IN_BLOCKED != 0) {
             fields.push("block_sign_in");
         }
@@ -526,7 +553,7 @@ impl NewUsers {
     }
 
     fn text(&self, position: usize, column: usize) -> &str {
-        match self.batch.row(position).nth(column) {
+        match self.batch.row(self.rows[position].laid as usize).nth(column) {
             Some(Cell::Text(text)) => text,
             _ => "",
         }
