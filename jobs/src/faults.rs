@@ -98,7 +98,7 @@ impl Faults {
     /// The cell of one column: a single line of at most `max` characters, perhaps none.
     pub(crate) fn line<'a>(&mut self, row: &RowCells<'a>, column: usize, max: usize) -> &'a str {
         let value = row.text(column);
-        self.check_line(column, value, max);
+        self.check(column, value, max, row.is_plain());
         value
     }
 
@@ -114,22 +114,28 @@ impl Faults {
     /// As [`line`](Self::line), but tabs and line breaks are part of the text.
     pub(crate) fn lines<'a>(&mut self, row: &RowCells<'a>, column: usize, max: usize) -> &'a str {
         let value = row.text(column);
-        if text::has_control(value) {
+        if !row.is_plain() && text::has_control(value) {
             self.check_characters(column, value, |c| {
                 text::is_none_of_a_value(c) && !matches!(c, '\t' | '\n' | '\r')
             });
         }
-        self.check_spoilt(column, value);
+        self.check_spoilt(column, value, row.is_plain());
         self.check_length(column, value, max);
         value
     }
 
     /// Checks a value that should be a single line of at most `max` characters.
     pub(crate) fn check_line(&mut self, column: usize, value: &str, max: usize) {
-        if text::has_control(value) {
+        self.check(column, value, max, false);
+    }
+
+    /// As [`check_line`](Self::check_line); `is_plain` says that the value is known to have no control and no `?`.
+    #[inline]
+    fn check(&mut self, column: usize, value: &str, max: usize, is_plain: bool) {
+        if !is_plain && text::has_control(value) {
             self.check_characters(column, value, text::is_none_of_a_value);
         }
-        self.check_spoilt(column, value);
+        self.check_spoilt(column, value, is_plain);
         self.check_length(column, value, max);
     }
 
@@ -155,7 +161,8 @@ impl Faults {
         );
     }
 
-    fn check_spoilt(&mut self, column: usize, value: &str) {
+    #[inline]
+    fn check_spoilt(&mut self, column: usize, value: &str, is_plain: bool) {
         let digits = || {
             let name = self.columns[column].name;
             name.contains("phone") || matches!(name, "fax" | "postal_code" | "external_id")
@@ -175,7 +182,7 @@ impl Faults {
             // A name may hold the name of a month, and begins with no day of it.
             digits() || others.contains(&name) || (is_words(name) && value.starts_with(|c: char| c.is_ascii_digit()))
         };
-        if value.as_bytes().contains(&b'?') {
+        if !is_plain && value.as_bytes().contains(&b'?') {
             self.check_lost(column, value);
         }
         if let Some(sentence) = text::spoilt(value, digits).or_else(|| text::dates::spoilt(value, codes)) {

@@ -65,6 +65,7 @@ pub struct RowCells<'a> {
     left_out: &'a [usize],
     again: [&'a str; 2],
     is_of_list: bool,
+    is_plain: bool,
 }
 
 impl<'a> RowCells<'a> {
@@ -80,7 +81,22 @@ impl<'a> RowCells<'a> {
             left_out,
             again: [""; 2],
             is_of_list: false,
+            is_plain: false,
         }
+    }
+
+    /// Knowing the text that all cells stand in: looked at once, it spares most rows a look at each cell.
+    #[must_use]
+    pub fn within(self, text: &str) -> Self {
+        Self {
+            is_plain: crate::text::is_plain(text),
+            ..self
+        }
+    }
+
+    /// Whether no cell has a [control](crate::text::has_control) or a `?`; where it is not known, each is to be looked at.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// Whether the cell of one of these columns was left out, so that nothing follows from its being empty.
@@ -123,7 +139,7 @@ impl<'a> RowCells<'a> {
 
 /// As [`str::trim`], which looks at characters where mostly two bytes will do.
 #[inline]
-fn trimmed(cell: &str) -> &str {
+pub(crate) fn trimmed(cell: &str) -> &str {
     match cell.as_bytes() {
         [] => cell,
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,

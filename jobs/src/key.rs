@@ -34,9 +34,12 @@ pub fn domain(text: &str) -> Cow<'_, str> {
 /// The key of a name to sign in with, `name@domain`.
 #[inline]
 pub fn user_name(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return fold(text);
+    }
     match text.rsplit_once('@') {
-        Some((local, of)) if !text.is_ascii() => Cow::Owned(format!("{}@{}", fold(local), domain(of))),
-        _ => fold(text),
+        Some((local, of)) => Cow::Owned(format!("{}@{}", fold(local), domain(of))),
+        None => fold(text),
     }
 }
 

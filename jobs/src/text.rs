@@ -55,11 +55,27 @@ fn is_near(held: &str, read: &str) -> bool {
 /// U+FFFD, which stands where one was lost.
 #[inline]
 pub(crate) fn has_control(text: &str) -> bool {
-    // Every cell of every row comes by here: looked at as bytes, without a branch, it is few instructions. Characters that
-    // begin with a byte of 0xC3 to 0xD7, U+00C0 to U+05FF, are all letters and marks, but for one that begins with 0xCD.
-    let is_plain = |byte: u8| matches!(byte, 0x20..=0x7E | 0x80..=0xC1 | 0xC3..=0xCC | 0xCE..=0xD7);
-    let plain = text.bytes().fold(true, |plain, byte| plain & is_plain(byte));
-    !plain && text.chars().any(is_none_of_a_value)
+    !is_of_plain_bytes(text) && text.chars().any(is_none_of_a_value)
+}
+
+/// Whether the text surely has no [control](has_control) and no character that nobody sees. Looked at as bytes, without a
+/// branch, it is few instructions.
+#[inline]
+pub(crate) fn is_of_plain_bytes(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & is_plain_byte(byte))
+}
+
+/// Whether the text surely has no [control](has_control) and no `?`.
+#[inline]
+pub(crate) fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: u8| is_plain_byte(byte) && byte != b'?';
+    text.bytes().fold(true, |plain, byte| plain & is_plain(byte))
+}
+
+/// Characters that begin with a byte of 0xC3 to 0xD7, U+00C0 to U+05FF, are all letters and marks, but for one that begins with 0xCD.
+#[inline]
+fn is_plain_byte(byte: u8) -> bool {
+    matches!(byte, 0x20..=0x7E | 0x80..=0xC1 | 0xC3..=0xCC | 0xCE..=0xD7)
 }
 
 pub(crate) fn is_none_of_a_value(c: char) -> bool {
@@ -189,6 +205,8 @@ mod tests {
         #[test]
         fn bytes_say_what_characters_do(text in "[ -~]{0,9}([\\PC\\u{80}-\\u{700}]|.|\\n){0,3}[ -~]{0,9}") {
             prop_assert_eq!(has_control(&text), text.chars().any(is_none_of_a_value));
+            prop_assert!(!is_of_plain_bytes(&text) || !text.contains(is_invisible));
+            prop_assert!(!is_plain(&text) || !(has_control(&text) || text.contains('?')));
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct Slice<'b> {
     /// Native columns that nobody is to read.
     left_out: Vec<usize>,
     is_list: bool,
+    /// Whether a cell of each row stands elsewhere.
+    is_fixed: bool,
 }
 
 impl<'b> Slice<'b> {
@@ -52,6 +54,7 @@ impl<'b> Slice<'b> {
             again: mapping.again,
             left_out: mapping.left_out.clone(),
             is_list: mapping.is_list,
+            is_fixed: customer.is_some(),
         })
     }
 
@@ -68,7 +71,8 @@ impl<'b> Slice<'b> {
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or(""));
             let row = RowCells::without(cells, &self.left_out).naming_again(again);
-            (view, row.of_list(self.is_list))
+            let row = row.of_list(self.is_list);
+            (view, if self.is_fixed { row } else { row.within(view.text()) })
         })
     }
 }

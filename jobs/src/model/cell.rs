@@ -63,7 +63,7 @@ pub(crate) fn user_principal_name<'a>(faults: &mut Faults, row: &RowCells<'a>, c
     let name = row.text(column);
     if name.is_empty() {
         faults.add(column, code::REQUIRED, name, "a value");
-    } else if text::has_control(name) {
+    } else if !row.is_plain() && text::has_control(name) {
         faults.add(column, code::BAD_CHARACTER, name, upn::UpnFault::Character.expected());
     } else {
         upn::check(name, |fault| {
@@ -222,7 +222,7 @@ pub(crate) fn skus<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -
 pub(crate) fn country_code<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize) -> &'a str {
     match row.text(column) {
         "" => "",
-        control if text::has_control(control) => faults.line(row, column, usize::MAX),
+        control if !row.is_plain() && text::has_control(control) => faults.line(row, column, usize::MAX),
         written => profile::country_code(faults, column, written),
     }
 }

@@ -27,7 +27,9 @@ pub(crate) fn spoilt(text: &str, codes: impl Fn() -> bool) -> Option<&'static st
     let may_be = match first {
         b'0'..=b'9' => text.len() >= 4 && text.as_bytes()[1..].iter().take(4).any(|byte| b"-./ ".contains(byte)),
         // A month comes before a number.
-        b'A'..=b'Z' | b'a'..=b'z' | 0xC3..=0xD1 => last.is_ascii_digit() && text.len() <= 14,
+        b'A'..=b'Z' | b'a'..=b'z' | 0xC3..=0xD1 => {
+            last.is_ascii_digit() && text.len() <= 14 && text.bytes().any(|byte| b"-./ ".contains(&byte))
+        }
         _ => false,
     };
     (may_be && is_date(text) && codes())
