@@ -391,6 +391,7 @@ fn each_row(
 ) -> Result<(), DeliveryError> {
     let (mut place, mut subject) = (String::new(), String::new());
     let job = told.job().to_string();
+    let mut told = told.lines();
     for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
         let record = rows.record(row.number, row.line);
         told.write(&row, &record, &mut place, &mut subject);

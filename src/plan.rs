@@ -63,7 +63,7 @@ pub(crate) use remote::settled;
 pub(crate) use repeated::Repeated;
 use repeated::{NamedBy, RepeatedRows};
 pub(crate) use slice::Slice;
-pub(crate) use subjects::{About, ChunkSubjects, Subjects, names_told};
+pub(crate) use subjects::{About, ChunkSubjects, SubjectLines, Subjects, names_told};
 pub(crate) use sync::{preview_sync, sync_source};
 pub(crate) use together::check_first;
 use touched::{TouchedRows, Touching};

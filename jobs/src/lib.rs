@@ -56,7 +56,7 @@ pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest};
 pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};
-pub use subject::{Subject, verb};
+pub use subject::{Subject, SubjectCells, SubjectColumns, verb};
 pub use text::{as_read, is_as_read};
 
 /// Every job kind there is, in the order in which their samples build on each other.

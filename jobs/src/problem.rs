@@ -1,5 +1,6 @@
 //! What is wrong with a row, said so that the person who wrote the file can mend it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -119,7 +120,7 @@ pub(crate) struct Printable<'a>(pub(crate) &'a str);
 impl std::fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Most values are so, and every row of a job may be written by this.
-        if self.0.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if crate::text::is_of_plain_bytes(self.0) {
             return f.write_str(self.0);
         }
         self.0.chars().try_for_each(|c| {
@@ -134,10 +135,19 @@ impl std::fmt::Display for Printable<'_> {
 
 /// A value as messages show it: its first 120 characters.
 pub fn clip(value: &str) -> String {
+    clipped(value).into_owned()
+}
+
+/// As [`clip`].
+pub(crate) fn clipped(value: &str) -> Cow<'_, str> {
     const SHOWN: usize = 120;
+    // A character is never less than a byte.
+    if value.len() <= SHOWN {
+        return value.into();
+    }
     match value.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &value[..end]),
-        None => value.to_owned(),
+        Some((end, _)) => format!("{}…", &value[..end]).into(),
+        None => value.into(),
     }
 }
 

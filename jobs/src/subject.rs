@@ -1,14 +1,16 @@
 //! Whom or what a row is about, for people who read plans: taken from the row's own cells, so that it can be told of rows
 //! that are refused as well.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::JobKind;
+use crate::job::trimmed;
 use crate::problem::Printable;
-use crate::text::is_around;
-use crate::{JobKind, clip};
+use crate::problem::clipped;
 
 /// What a row is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,75 +37,205 @@ pub struct Subject {
     pub country: String,
 }
 
-impl Subject {
-    /// What a row of that kind is about; `cell` gives the row's value of a native column. `None` where the row does not
-    /// say it.
-    pub fn of<'a>(job: &dyn JobKind, cell: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
-        let has = |name: &str| job.columns().iter().any(|column| column.name == name && !column.secret);
-        let text = |name: &str| {
-            let found = has(name).then(|| cell(name)).flatten();
-            clip(found.unwrap_or_default().trim_matches(is_around))
+/// Where a row of a kind says whom or what it is about: found once, and read of every row.
+#[derive(Debug, Clone)]
+pub struct SubjectColumns {
+    kind: &'static str,
+    /// The first of them that says something.
+    key: [Option<usize>; 2],
+    /// The key where none does.
+    unnamed: &'static str,
+    name: Option<usize>,
+    /// First and last name, where there is no other.
+    given: [Option<usize>; 2],
+    product: Option<usize>,
+    customer: Option<usize>,
+    country: Option<usize>,
+}
+
+impl SubjectColumns {
+    /// Of that kind.
+    pub fn of(job: &dyn JobKind) -> Self {
+        let at = |name: &str| {
+            job.columns()
+                .iter()
+                .position(|column| column.name == name && !column.secret)
         };
-        let customer = text("customer");
-        let subject = if has("user_principal_name") {
-            let given = [text("first_name"), text("last_name")].join(" ");
+        let of = |kind, key: &str| Self {
+            kind,
+            key: [at(key), None],
+            unnamed: "",
+            name: None,
+            given: [None; 2],
+            product: None,
+            customer: at("customer"),
+            country: None,
+        };
+        let has = |name: &str| at(name).is_some();
+        if has("user_principal_name") {
             // Who is changed may be about to get another name.
             let is_new = job.policy().creates.is_some();
-            let name = [text("display_name"), given.trim().to_owned()];
+            let new = |name: &str| at(name).filter(|_| is_new);
             Self {
-                name: name
-                    .into_iter()
-                    .find(|name| is_new && !name.is_empty())
-                    .unwrap_or_default(),
-                customer,
-                ..Self::new("user", text("user_principal_name"))
+                name: new("display_name"),
+                given: [new("first_name"), new("last_name")],
+                ..of("user", "user_principal_name")
             }
         } else if has("subscription_id") {
             Self {
-                name: text("product"),
-                product: text("product"),
-                customer,
-                ..Self::new("subscription", text("subscription_id"))
+                name: at("product"),
+                product: at("product"),
+                ..of("subscription", "subscription_id")
             }
         } else if has("sku") {
-            Self {
-                customer,
-                ..Self::new("seats", text("sku"))
-            }
+            of("seats", "sku")
         } else if has("domain") {
             Self {
-                name: text("company_name"),
-                country: text("country"),
-                ..Self::new("customer", text("domain"))
+                name: at("company_name"),
+                country: at("country"),
+                customer: None,
+                ..of("customer", "domain")
             }
         } else if has("from") {
-            Self {
-                customer,
-                ..Self::new("store", text("from"))
-            }
+            of("store", "from")
         } else if has("format") {
             // A file that is not named is called by what is in it.
-            let called = [text("name"), text("what"), "customers".to_owned()];
-            let key = called.into_iter().find(|name| !name.is_empty());
             Self {
-                customer,
-                ..Self::new("file", key.unwrap_or_default())
+                key: [at("name"), at("what")],
+                unnamed: "customers",
+                ..of("file", "name")
             }
         } else {
-            Self {
-                customer: customer.clone(),
-                ..Self::new("customer", customer)
-            }
+            of("customer", "customer")
+        }
+    }
+
+    /// What a row is about; `cell` gives its value of the native column at a place. `None` where the row does not say it.
+    pub fn read<'a>(&self, cell: impl Fn(usize) -> Option<&'a str>) -> Option<SubjectCells<'a>> {
+        let text = |at: Option<usize>| {
+            let written = at.and_then(&cell).map(trimmed);
+            written.map_or(Cow::Borrowed(""), clipped)
+        };
+        let [key, other] = self.key;
+        let key = Some(text(key))
+            .filter(|key| !key.is_empty())
+            .unwrap_or_else(|| text(other));
+        let name = Some(text(self.name)).filter(|name| !name.is_empty());
+        let subject = SubjectCells {
+            kind: self.kind,
+            key: if key.is_empty() {
+                Cow::Borrowed(self.unnamed)
+            } else {
+                key
+            },
+            name: name.unwrap_or_else(|| match self.given.map(text) {
+                [first, last] if last.is_empty() => first,
+                [first, last] if first.is_empty() => last,
+                both => Cow::Owned(both.join(" ")),
+            }),
+            product: text(self.product),
+            customer: text(self.customer),
+            customer_name: Cow::Borrowed(""),
+            country: text(self.country),
         };
         let says_something = !subject.key.is_empty() || !subject.name.is_empty() || !subject.customer.is_empty();
         says_something.then_some(subject)
     }
+}
 
-    fn new(kind: &str, key: String) -> Self {
+/// A [`Subject`] that is only shown: its texts mostly lie where they were read.
+#[derive(Debug, Clone)]
+pub struct SubjectCells<'a> {
+    kind: &'a str,
+    key: Cow<'a, str>,
+    name: Cow<'a, str>,
+    product: Cow<'a, str>,
+    customer: Cow<'a, str>,
+    customer_name: Cow<'a, str>,
+    country: Cow<'a, str>,
+}
+
+impl<'a> SubjectCells<'a> {
+    /// The customer as the row names it.
+    pub fn customer(&self) -> &str {
+        &self.customer
+    }
+
+    /// The id of a subscription.
+    pub fn subscription(&self) -> Option<Uuid> {
+        (self.kind == "subscription").then(|| Uuid::try_parse(&self.key).ok())?
+    }
+
+    /// As [`Subject::of_product`].
+    #[must_use]
+    pub fn of_product(mut self, product: &'a str) -> Self {
+        if !product.is_empty() {
+            self.product = product.into();
+        }
+        self
+    }
+
+    /// As [`Subject::of_customer`].
+    #[must_use]
+    pub fn of_customer(mut self, domain: &'a str, name: &'a str) -> Self {
+        if self.kind == "customer" {
+            (self.key, self.name) = (domain.into(), name.into());
+        }
+        (self.customer, self.customer_name) = (domain.into(), name.into());
+        self
+    }
+
+    fn called(&self) -> &str {
+        if self.product.is_empty() {
+            &self.name
+        } else {
+            &self.product
+        }
+    }
+
+    /// Whose it is, as people call that one; empty if nobody's.
+    fn owner(&self) -> &str {
+        if self.customer_name.is_empty() {
+            &self.customer
+        } else {
+            &self.customer_name
+        }
+    }
+}
+
+impl From<SubjectCells<'_>> for Subject {
+    fn from(cells: SubjectCells<'_>) -> Self {
         Self {
-            kind: kind.to_owned(),
-            key,
-            ..Self::default()
+            kind: cells.kind.to_owned(),
+            key: cells.key.into_owned(),
+            name: cells.name.into_owned(),
+            product: cells.product.into_owned(),
+            customer: cells.customer.into_owned(),
+            customer_name: cells.customer_name.into_owned(),
+            country: cells.country.into_owned(),
+        }
+    }
+}
+
+impl Subject {
+    /// What a row of that kind is about; `cell` gives the row's value of a native column. `None` where the row does not
+    /// say it.
+    pub fn of<'a>(job: &dyn JobKind, cell: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+        let columns = job.columns();
+        SubjectColumns::of(job)
+            .read(|at| cell(columns[at].name))
+            .map(Self::from)
+    }
+
+    fn cells(&self) -> SubjectCells<'_> {
+        SubjectCells {
+            kind: &self.kind,
+            key: self.key.as_str().into(),
+            name: self.name.as_str().into(),
+            product: self.product.as_str().into(),
+            customer: self.customer.as_str().into(),
+            customer_name: self.customer_name.as_str().into(),
+            country: self.country.as_str().into(),
         }
     }
 
@@ -136,49 +268,57 @@ impl Subject {
 
     /// What there is to say of it where its key is shown already: `Ben Ek, of Boston Legal LLC`. Empty if nothing is known.
     pub fn beside_key(&self) -> String {
-        let of = if self.kind == "customer" {
-            String::new()
-        } else {
-            self.of_whom()
-        };
-        let known = [self.called().as_str(), of.as_str(), self.country.as_str()];
-        let known: Vec<&str> = known.into_iter().filter(|known| !known.is_empty()).collect();
-        Printable(&known.join(", ")).to_string()
-    }
-
-    fn called(&self) -> &String {
-        if self.product.is_empty() {
-            &self.name
-        } else {
-            &self.product
-        }
-    }
-
-    /// `of Boston Legal LLC`, or nothing.
-    fn of_whom(&self) -> String {
-        let customer = [&self.customer_name, &self.customer];
-        let customer = customer.into_iter().find(|name| !name.is_empty());
-        customer.map_or(String::new(), |customer| format!("of {customer}"))
+        let cells = self.cells();
+        let of = if self.kind == "customer" { "" } else { cells.owner() };
+        let mut said = String::new();
+        let all = [("", cells.called()), ("of ", of), ("", &self.country)];
+        let _ = put_all(&mut said, "", all.into_iter());
+        said
     }
 }
 
+/// Appends those that say something, each after a word for it and commas between them; `begin` comes before the first.
+/// Whether there was one.
+fn put_all<'t>(
+    out: &mut impl fmt::Write,
+    begin: &str,
+    all: impl Iterator<Item = (&'t str, &'t str)>,
+) -> Result<bool, fmt::Error> {
+    let mut between = begin;
+    let mut any = false;
+    for (word, text) in all.filter(|(_, text)| !text.is_empty()) {
+        out.write_str(between)?;
+        out.write_str(word)?;
+        write!(out, "{}", Printable(text))?;
+        (between, any) = (", ", true);
+    }
+    Ok(any)
+}
+
 /// `Boston Legal LLC (boston.example, US)`, `ben@boston.example (Ben Ek, of Boston Legal LLC)`.
-impl fmt::Display for Subject {
+impl fmt::Display for SubjectCells<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = self.of_whom();
-        let (first, more) = match self.kind.as_str() {
-            "customer" if self.name.is_empty() => (&self.key, [self.country.as_str(), ""]),
-            "customer" => (&self.name, [self.key.as_str(), self.country.as_str()]),
-            _ if self.key.is_empty() => (self.called(), [of.as_str(), ""]),
-            _ => (&self.key, [self.called().as_str(), of.as_str()]),
+        let of = ("of ", self.owner());
+        let (first, more) = match self.kind {
+            "customer" if self.name.is_empty() => (&*self.key, [("", &*self.country), ("", "")]),
+            "customer" => (&*self.name, [("", &*self.key), ("", &*self.country)]),
+            _ if self.key.is_empty() => (self.called(), [of, ("", "")]),
+            _ => (&*self.key, [("", self.called()), of]),
         };
         write!(f, "{}", Printable(first))?;
-        let more: Vec<&str> = more.into_iter().filter(|more| !more.is_empty()).collect();
-        match (more.is_empty(), first.is_empty()) {
-            (true, _) => Ok(()),
-            (false, true) => write!(f, "{}", Printable(&more.join(", "))),
-            (false, false) => write!(f, " ({})", Printable(&more.join(", "))),
+        if first.is_empty() {
+            return put_all(f, "", more.into_iter()).map(drop);
         }
+        if put_all(f, " (", more.into_iter())? {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cells().fmt(f)
     }
 }
 

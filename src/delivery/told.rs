@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::db::DbError;
 use crate::input::RowView;
 use crate::ledger::{ChunkRows, Job, JobId, Ledger, RowRecord};
-use crate::plan::{About, Place, Subjects};
+use crate::plan::{About, Place, SubjectLines, Subjects};
 
 /// Tells of the rows of one job.
 #[derive(Clone)]
@@ -65,9 +65,25 @@ impl ChunkTold {
         self.told.job.id
     }
 
+    /// Tells of one row after the other.
+    pub(super) fn lines(&self) -> ToldLines<'_> {
+        ToldLines {
+            of: &self.told,
+            about: self.about.as_ref().map(About::lines),
+        }
+    }
+}
+
+/// What is told of rows, one after the other.
+pub(super) struct ToldLines<'a> {
+    of: &'a RowDetails,
+    about: Option<SubjectLines<'a>>,
+}
+
+impl ToldLines<'_> {
     /// Writes both of a row in place of what `place` and `subject` held.
-    pub(super) fn write(&self, row: &RowView<'_>, record: &RowRecord, place: &mut String, subject: &mut String) {
-        let RowDetails { job, subjects } = &self.told;
+    pub(super) fn write(&mut self, row: &RowView<'_>, record: &RowRecord, place: &mut String, subject: &mut String) {
+        let RowDetails { job, subjects } = self.of;
         let columns = match subjects {
             Some(subjects) if job.input_sheet.is_some() => subjects.places(&record.columns),
             _ => Vec::new(),
@@ -75,8 +91,8 @@ impl ChunkTold {
         place.clear();
         let _ = write!(place, "{}", Place::of(job, row.number, Some(row.line), &columns));
         subject.clear();
-        if let Some(about) = self.about.as_ref().and_then(|about| about.subject(row)) {
-            let _ = write!(subject, "{about}");
+        if let Some(about) = &mut self.about {
+            about.write(row, subject);
         }
     }
 }

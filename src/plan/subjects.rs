@@ -4,9 +4,10 @@
 //! one did when rows about them were last planned: nobody waits for a service to read what was recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tenantry_jobs::{JobKind, Mapping, Subject, key};
+use tenantry_jobs::{JobKind, Mapping, Subject, SubjectColumns, key};
 use uuid::Uuid;
 
 use super::CustomerColumn;
@@ -25,6 +26,7 @@ struct Of {
     ledger: Ledger,
     input: i64,
     job: &'static dyn JobKind,
+    columns: SubjectColumns,
     mapping: Mapping,
     customer: Option<String>,
     /// The store whose customers they are; `None` for the ledger's own database.
@@ -92,6 +94,7 @@ impl Subjects {
             ledger: ledger.clone(),
             input: first.input,
             job: kind,
+            columns: SubjectColumns::of(kind),
             mapping,
             customer,
             store: first.parameters.store,
@@ -231,7 +234,63 @@ impl Of {
     }
 }
 
+/// Whom rows of one chunk are about, one after the other: most are of the customer of the row before.
+pub(crate) struct SubjectLines<'a> {
+    about: &'a About,
+    /// The customer's own column, where the row does not say it.
+    fixed: Option<usize>,
+    last: Option<Last>,
+}
+
+/// What the customer and the subscription of the last row are called.
+struct Last {
+    customer: String,
+    subscription: Option<Uuid>,
+    called: Option<Called>,
+}
+
+impl SubjectLines<'_> {
+    /// Appends whom or what a row is about, if it says it.
+    pub(crate) fn write(&mut self, row: &RowView<'_>, out: &mut String) {
+        let of = &self.about.of;
+        let cell = |at: usize| match &of.customer {
+            Some(customer) if self.fixed == Some(at) => Some(customer.as_str()),
+            _ => row.cell(of.mapping.columns.get(at).copied().flatten()?),
+        };
+        let Some(subject) = of.columns.read(cell) else {
+            return;
+        };
+        let (customer, subscription) = (subject.customer(), subject.subscription());
+        let is_of = |last: &&Last| last.customer == customer && last.subscription == subscription;
+        let last = match self.last.take_if(|last| is_of(&&*last)) {
+            Some(last) => last,
+            None => Last {
+                customer: customer.to_owned(),
+                subscription,
+                called: self.about.names.called(customer, subscription),
+            },
+        };
+        let last = self.last.insert(last);
+        let _ = match &last.called {
+            Some(Called { domain, name, product }) => {
+                write!(out, "{}", subject.of_customer(domain, name).of_product(product))
+            }
+            None => write!(out, "{subject}"),
+        };
+    }
+}
+
 impl About {
+    /// To tell of many rows.
+    pub(crate) fn lines(&self) -> SubjectLines<'_> {
+        let mut columns = self.of.job.columns().iter();
+        SubjectLines {
+            about: self,
+            fixed: columns.position(|column| column.name == "customer"),
+            last: None,
+        }
+    }
+
     /// Whom or what a row is about.
     pub(crate) fn subject(&self, row: &RowView<'_>) -> Option<Subject> {
         let customer = self.of.customer.as_deref();
