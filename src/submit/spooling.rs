@@ -10,6 +10,8 @@ use crate::plan::{
     CheckedBlock, Drained, FaultLog, KeepError, Keeping, KeptHead, Planning, Repeated, RowFault, Sink, names_told,
 };
 use crate::store::{at_fault, rejected};
+use crate::tasks;
+use tokio::task::JoinHandle;
 
 /// Late rejections written per transaction.
 const LATE_BATCH: usize = 2_000;
@@ -24,6 +26,8 @@ pub(super) struct Spooling<'s, 'r> {
     progress: &'s (dyn Fn(u64) + Sync),
     /// The job, once there is a second block.
     draft: Option<Draft>,
+    /// The block before, while it goes into the spool: the next one is checked meanwhile.
+    appending: Option<JoinHandle<Result<(), DbError>>>,
     /// The first block, as long as there is no other, with the rows of it that are rejected.
     held: Option<(NewChunk, Vec<RowOutcome>)>,
     /// The plan, in case it has to be approved.
@@ -59,6 +63,7 @@ impl<'s, 'r> Spooling<'s, 'r> {
             plan,
             progress,
             draft: None,
+            appending: None,
             held: None,
             keeping: Keeping::default(),
             destructive: HeldRows::default(),
@@ -71,12 +76,15 @@ impl<'s, 'r> Spooling<'s, 'r> {
     /// Checks the whole file.
     pub(super) async fn all(&mut self, planning: Planning) -> Result<Drained, SubmitError> {
         let drained = planning.drain(self).await?;
+        self.appended().await?;
         self.reject_late().await?;
         Ok(drained)
     }
 
     /// Removes what was spooled.
-    pub(super) async fn discard(&self) -> Result<(), DbError> {
+    pub(super) async fn discard(&mut self) -> Result<(), DbError> {
+        // A block that came after would be left behind.
+        let _ = self.appended().await;
         match self.draft {
             Some(job) => self.ledger.discard(job).await,
             None => Ok(()),
@@ -117,6 +125,24 @@ impl<'s, 'r> Spooling<'s, 'r> {
             self.ledger.append(job, chunk, rejects).await?;
         }
         Ok(job)
+    }
+
+    /// Appends a block once the one before is in the spool.
+    async fn append(&mut self, chunk: NewChunk, rejects: Vec<RowOutcome>) -> Result<(), DbError> {
+        let job = self.job().await?;
+        self.appended().await?;
+        let ledger = self.ledger.clone();
+        let appending = async move { ledger.append(job, chunk, rejects).await };
+        self.appending = Some(tasks::spawn("the submission", appending));
+        Ok(())
+    }
+
+    /// Waits for the block that is on its way into the spool.
+    async fn appended(&mut self) -> Result<(), DbError> {
+        match self.appending.take() {
+            Some(appending) => appending.await.map_err(|error| DbError::Broken(error.to_string()))?,
+            None => Ok(()),
+        }
     }
 
     async fn reject_late(&mut self) -> Result<(), DbError> {
@@ -190,8 +216,7 @@ impl Sink for Spooling<'_, '_> {
             if self.chunks == 0 {
                 self.held = Some((chunk, rejects));
             } else {
-                let job = self.job().await?;
-                self.ledger.append(job, chunk, rejects).await?;
+                self.append(chunk, rejects).await?;
             }
         }
         self.chunks += 1;
@@ -209,6 +234,7 @@ impl Sink for Spooling<'_, '_> {
         }
         let reject = reject_row(std::slice::from_ref(&fault));
         self.late.extend(reject.map(|reject| (chunk, reject)));
+        self.appended().await?;
         if self.late.len() >= LATE_BATCH {
             self.reject_late().await?;
         }
