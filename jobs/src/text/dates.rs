@@ -28,7 +28,9 @@ pub(crate) fn spoilt(text: &str, codes: impl Fn() -> bool) -> Option<&'static st
         b'0'..=b'9' => text.len() >= 4 && text.as_bytes()[1..].iter().take(4).any(|byte| b"-./ ".contains(byte)),
         // A month comes before a number.
         b'A'..=b'Z' | b'a'..=b'z' | 0xC3..=0xD1 => {
-            last.is_ascii_digit() && text.len() <= 14 && text.bytes().any(|byte| b"-./ ".contains(&byte))
+            // The shortest name of a month has three letters.
+            let name = text.bytes().position(|byte| b"-./ ".contains(&byte));
+            last.is_ascii_digit() && text.len() <= 14 && name.is_some_and(|bytes| bytes >= 3)
         }
         _ => false,
     };

@@ -53,6 +53,10 @@ pub(super) fn is_error(text: &str) -> bool {
 
 /// `Err:502`, as `LibreOffice` writes what it has no word for.
 fn is_numbered(text: &str) -> bool {
+    // Many names begin so, and few end in a digit.
+    if !text.as_bytes().last().is_some_and(u8::is_ascii_digit) {
+        return false;
+    }
     let mut words = ["Err:", "Fehler:", "Erreur :", "Errore:"].iter();
     let number = words.find_map(|word| text.strip_prefix(word));
     number.is_some_and(|number| number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit()))
