@@ -50,7 +50,7 @@ impl<'c> DoubtedRow<'c> {
     pub(super) fn of(shared: &BlockChecks, whole: &RejectedRest<'_>, cells: &'c RestCells<'_>) -> Option<Self> {
         let faulty = cells.read(shared).err()?;
         let doubts = faulty.doubts();
-        (!doubts.is_empty()).then(|| Self {
+        (!doubts.is_empty()).then_some(Self {
             number: whole.row,
             line: whole.line,
             request: *faulty.rest,
@@ -139,6 +139,8 @@ pub(super) fn settle(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut 
             settled.push(row.settled(shared, &|customer| prepared.name(customer), preview, needs));
         }
     }
-    settled.into_iter().for_each(|one| one.put(checked));
+    for one in settled {
+        one.put(checked);
+    }
     Ok(())
 }

@@ -94,7 +94,9 @@ async fn settle(
             settled.push(row.settled(shared, &|customer| customer.as_written().to_owned(), preview, needs));
         }
     }
-    settled.into_iter().for_each(|one| one.put(checked));
+    for one in settled {
+        one.put(checked);
+    }
     Ok(())
 }
 

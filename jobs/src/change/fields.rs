@@ -68,7 +68,9 @@ impl Change<'_> {
                     told(name, name, value);
                 }
                 for (name, list) in [("licenses", &user.licenses), ("roles", &user.roles)] {
-                    list.iter().for_each(|entry| told(name, name, entry));
+                    for entry in list {
+                        told(name, name, entry);
+                    }
                     told(name, name, &list.join(";"));
                 }
             }

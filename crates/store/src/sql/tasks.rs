@@ -63,21 +63,26 @@ pub(super) fn apply(
     Ok(())
 }
 
+/// What a chunk of one job asks for, among others.
+pub(super) struct ChunkTasks<'c> {
+    pub(super) context: &'c Context,
+    pub(super) doubts: &'c Doubts,
+    pub(super) tasks: &'c [Box<dyn Task>],
+}
+
 /// As [`apply`] for chunks of several jobs, in their order, in one session. A unique key that refuses a row fails them all.
-pub(super) fn apply_together(
-    tx: &mut dyn Tx,
-    chunks: &[((&Context, &Doubts), &[Box<dyn Task>])],
-) -> Result<Vec<Applied>, DbError> {
-    let Some(((first, _), _)) = chunks.first() else {
+pub(super) fn apply_together(tx: &mut dyn Tx, chunks: &[ChunkTasks<'_>]) -> Result<Vec<Applied>, DbError> {
+    let Some(first) = chunks.first() else {
         return Ok(Vec::new());
     };
-    let mut session = first.session(tx);
-    let every: Vec<&dyn Task> = chunks.iter().flat_map(|(_, tasks)| all(tasks)).collect();
+    let mut session = first.context.session(tx);
+    let every: Vec<&dyn Task> = chunks.iter().flat_map(|chunk| all(chunk.tasks)).collect();
     load(&mut session, &every)?;
     let mut applied = Vec::with_capacity(chunks.len());
-    for ((context, doubts), tasks) in chunks {
-        session.enter(context.job);
-        applied.push(carry_out(&mut session, tasks, (context.expected.as_ref(), doubts))?);
+    for chunk in chunks {
+        session.enter(chunk.context.job);
+        let held_to = (chunk.context.expected.as_ref(), chunk.doubts);
+        applied.push(carry_out(&mut session, chunk.tasks, held_to)?);
     }
     session.write()?;
     Ok(applied)

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::session::Task;
+use super::tasks::ChunkTasks;
 use super::users::NewUsers;
 use super::{Prepared, apply, refused, tasks};
 use crate::Applied;
@@ -59,9 +60,11 @@ fn write(tx: &mut dyn Tx, chunks: &[Prepared], applied: &mut Vec<Applied>) -> Re
             let users = chunks.iter().map(|chunk| (&chunk.context, chunk.users.as_ref()));
             NewUsers::apply_together(tx, &users.collect::<Vec<_>>())?
         } else {
-            let tasks = chunks
-                .iter()
-                .map(|chunk| ((&chunk.context, &chunk.doubts), chunk.tasks.as_slice()));
+            let tasks = chunks.iter().map(|chunk| ChunkTasks {
+                context: &chunk.context,
+                doubts: &chunk.doubts,
+                tasks: &chunk.tasks,
+            });
             tasks::apply_together(tx, &tasks.collect::<Vec<_>>())?
         };
         Ok(())
