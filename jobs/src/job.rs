@@ -36,7 +36,7 @@ pub trait JobKind: Sync {
     /// What a row asks for, or everything that is wrong with the row.
     ///
     /// # Errors
-    /// One [`Problem`] per fault, in column order; never just the first. What the sound cells say comes with them.
+    /// One [`Problem`](crate::Problem) per fault, in column order; never just the first. What the sound cells say comes with them.
     fn request<'a>(&self, row: &RowCells<'a>) -> Result<Request<'a>, Faulty<'a>>;
 }
 

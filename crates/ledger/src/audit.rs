@@ -202,7 +202,7 @@ pub struct AuditRecord {
     pub counts: Option<String>,
     pub note: Option<String>,
     pub via: Option<String>,
-    /// The jobs it is of, if of several: see [`together`].
+    /// The jobs it is of, if of several: see `together`.
     pub jobs: Option<String>,
     pub prev: String,
     pub hash: String,

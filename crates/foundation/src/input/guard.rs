@@ -2,7 +2,7 @@
 //!
 //! A spreadsheet takes a cell of a CSV file that begins with one of some characters for a formula, digits for a number, of which it
 //! drops the zeros at the beginning and after a point and the digits that it has no room for, and codes for dates, times and truth
-//! values ([`changed`]). Who opens a list of ours and saves it would change them in silence, in columns that nobody looked
+//! values (`changed`). Who opens a list of ours and saves it would change them in silence, in columns that nobody looked
 //! at, and a code that has become a date cannot be had back. So in the files we write, an apostrophe stands before
 //! every such cell, whatever its column, and before a cell that such an apostrophe could be read into; reading takes exactly
 //! one away again. What a spreadsheet shows as it is written needs none, nor do dates as `2026-03-05`, which are to be dates there.
