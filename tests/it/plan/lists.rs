@@ -125,10 +125,10 @@ async fn rejects_can_be_mended_whatever_becomes_of_their_columns() {
         "--no-passwords",
         "--skip-invalid",
         "--out",
-        "out",
+        "rejected",
     ];
     place.tenantry(&run).ends(1);
-    let rejects = read(place.path("out").join("rejects.csv"));
+    let rejects = read(place.path("rejected").join("rejects.csv"));
     assert!(rejects.contains("'+44 20 7946 0018"), "{rejects}");
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
