@@ -186,7 +186,7 @@ fn ours_on_sqlite(dir: &Path, file: &Path) -> (f64, u64) {
             "add-customer",
             customers(dir).to_str().unwrap(),
             "--out",
-            out.to_str().unwrap(),
+            place.path().join("customers").to_str().unwrap(),
         ],
     ));
     timed(tenantry(
@@ -234,7 +234,13 @@ async fn postgres(options: &Options, dir: &Path, file: &Path) {
         let out = place.path().to_str().unwrap().to_owned();
         timed(tenantry(
             &url,
-            &["run", "add-customer", customers(dir).to_str().unwrap(), "--out", &out],
+            &[
+                "run",
+                "add-customer",
+                customers(dir).to_str().unwrap(),
+                "--out",
+                &format!("{out}/customers"),
+            ],
         ));
         let (seconds, peak) = timed(tenantry(
             &url,

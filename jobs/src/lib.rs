@@ -52,6 +52,7 @@ pub use faulty::Faulty;
 pub use header::Mapping;
 pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, skus_of_nobody};
 pub use job::{JobKind, RowCells, Template};
+pub use model::person::is_same_country;
 pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest};

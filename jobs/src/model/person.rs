@@ -56,6 +56,14 @@ pub(crate) fn country<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize
     }
 }
 
+/// Whether a country that a store holds is the one that was read, by its code or a name of it.
+pub fn is_same_country(held: &str, read: &str) -> bool {
+    text::is_as_read(held, read)
+        || country::by_code(held)
+            .or_else(|| country::by_name(held))
+            .is_some_and(|country| country.code == read)
+}
+
 /// Greatest lengths. They are those of the directory (Microsoft Graph's user resource), not the shorter ones of some
 /// upload forms.
 const fn longest(field: UserField) -> usize {
@@ -70,5 +78,21 @@ const fn longest(field: UserField) -> usize {
         UserField::JobTitle | UserField::Office | UserField::City | UserField::State => 128,
         UserField::AlternateEmail => email::MAX,
         UserField::StreetAddress => 1024,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_country_is_the_same_by_its_code_and_its_names() {
+        for held in ["DE", "de", "Germany", "germany", " DE"] {
+            assert!(is_same_country(held, "DE"), "{held}");
+        }
+        for held in ["", "AT", "Atlantis"] {
+            assert!(!is_same_country(held, "DE"), "{held}");
+        }
+        assert!(is_same_country("Atlantis", "Atlantis"));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tenantry_jobs::{NewUser, Problem, UserField, code, is_as_read, key};
+use tenantry_jobs::{NewUser, Problem, UserField, code, is_as_read, is_same_country, key};
 
 use super::Context;
 use super::lookup::{Customer, Directory, USER_BY_KEY, sku};
@@ -520,6 +520,7 @@ impl NewUsers {
             let met = match at {
                 _ if wanted.is_empty() => true,
                 LICENSES | ROLES => wanted.split(';').all(|one| has.split(';').any(|own| own == one)),
+                _ if column == "country" => is_same_country(has, wanted),
                 _ => is_as_read(has, wanted),
             };
             if !met {
