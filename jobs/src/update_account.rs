@@ -99,7 +99,8 @@ impl JobKind for UpdateAccount {
             Wish::Set(_) => Some(faults.line(row, EXTERNAL_ID, 256)),
         };
         let named = (CUSTOMER + 1..COLUMNS.len()).any(|column| !row.text(column).is_empty() || row.lacks(&[column]));
-        if !named {
+        // A list also has those who have nothing in its columns.
+        if !named && !row.is_of_list() {
             faults.add_whole(
                 code::NOTHING_TO_CHANGE,
                 "a value in at least one column besides `customer`",

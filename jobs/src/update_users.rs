@@ -127,7 +127,8 @@ impl JobKind for UpdateUsers {
             ..patch
         };
         let is_empty = |column: usize| row.text(column).is_empty() && !row.lacks(&[column]);
-        if (FIELDS..COLUMNS.len()).all(is_empty) {
+        // A list also has those who have nothing in its columns.
+        if !row.is_of_list() && (FIELDS..COLUMNS.len()).all(is_empty) {
             faults.add_whole(
                 code::NOTHING_TO_CHANGE,
                 "a value in at least one column besides `customer` and `user_principal_name`",

@@ -217,3 +217,45 @@ async fn whoever_a_list_names_twice_is_one_customer_or_the_row_is_refused() {
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(left[1].contains(&"bo@alpha.onmicrosoft.com".to_owned()), "{left:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_may_have_those_who_have_nothing_in_its_columns() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+    for (what, columns, kind) in [
+        ("customers", "microsoft_id;external_id;state", "update-account"),
+        (
+            "users",
+            "microsoft_id;primary_domain_name;user_principal_name;fax",
+            "update-users",
+        ),
+    ] {
+        let (what, columns) = (format!("what={what}"), format!("columns={columns}"));
+        let export = [
+            "run",
+            "export-customers",
+            "--set",
+            &what,
+            "--set",
+            &columns,
+            "--set",
+            "name=list",
+            "--out",
+            kind,
+        ];
+        place.tenantry(&export).ends(0);
+        let file = format!("{kind}/list.csv");
+        let counts = place.tenantry(&["run", kind, &file, "--json"]).ends(0).json()["counts"].clone();
+        assert_eq!(counts["unchanged"], counts["total"], "{kind}: {counts}");
+        // What somebody wrote by hand asks for nothing by mistake.
+        let by_hand = read(place.path(&file)).replace("Microsoft ID", "customer");
+        let by_hand = by_hand
+            .replace("Primary domain name", "_domain")
+            .replace("External ID", "_id");
+        place.write("by-hand.csv", by_hand);
+        place.tenantry(&["plan", kind, "by-hand.csv"]).ends(1);
+    }
+}
