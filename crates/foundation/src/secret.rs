@@ -21,10 +21,16 @@ impl SecretUrl {
     }
 }
 
+/// In place of the address of a queue that there is none of.
+const EMBEDDED: &str = "embedded";
+
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = self.0.strip_prefix("sqlite:") {
             return write!(f, "sqlite:{path}");
+        }
+        if self.0 == EMBEDDED {
+            return f.write_str(EMBEDDED);
         }
         // Anything else without a scheme may be a list of keys and values, the password among them.
         let Some((scheme, rest)) = self.0.split_once("://") else {
@@ -145,6 +151,7 @@ mod tests {
         check("redis://:S@host", "redis://***@host");
         check("redis://S@host/3", "redis://***@host/3");
         check("postgres://h/d?password=S", "postgres://h/d");
+        check("embedded", "embedded");
         check("host=h password=S", "***");
         check("postgres:/ada:S@h/d", "***");
     }
