@@ -54,8 +54,11 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
         if job.state == JobState::Planned {
             anyhow::bail!("job {} is still being planned", job.id);
         }
-        let recorded = job.out_dir.as_ref().map(Path::new);
-        has_place(app, args.out.dir().or(recorded), MayHold::Of(job.id))?;
+        match (args.out.dir(), &job.out_dir) {
+            // Where whoever submitted it wants them, as a schedule does in one place each time.
+            (None, Some(recorded)) => has_place(app, Some(Path::new(recorded)), MayHold::Any)?,
+            (wanted, _) => has_place(app, wanted, MayHold::Of(job.id))?,
+        }
         job.id
     };
     let options = RunOptions {
