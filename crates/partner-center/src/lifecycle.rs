@@ -12,7 +12,7 @@ use super::auth::Speaker;
 use super::client::{Call, Operation};
 use super::end::End;
 use super::image::{Image, Object};
-use super::named::{Named, named};
+use super::named::{Named, named, namesake};
 use super::records::{Customer, User, UserPath};
 use super::session::Session;
 use super::steps::{Done, Sending, Step};
@@ -114,7 +114,8 @@ pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Res
                     .person()
                     .map(|(field, value)| FieldChange::new(field, "", value)),
             );
-            Verdict::Change(changes).into()
+            let note = namesake(session, &named.customer.id, user.user_principal_name, &deleted.id).await?;
+            RowPreview::from(Verdict::Change(changes)).noting(note.unwrap_or_default())
         }
         Err(problem) => RowPreview::reject(problem),
     })
@@ -172,10 +173,12 @@ pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'
         },
     };
     let step = session.step(steps, "restore");
-    Ok(match restore_step(session, &step, &named.customer, &id).await? {
-        Ok(_) => End::applied(id),
-        Err(stopped) => End::stopped(stopped, id),
-    })
+    if let Err(stopped) = restore_step(session, &step, &named.customer, &id).await? {
+        return Ok(End::stopped(stopped, id));
+    }
+    let note = namesake(session, &named.customer.id, user.user_principal_name, &id).await?;
+    let message = note.unwrap_or_default();
+    Ok(End::Applied { target: id, message })
 }
 
 /// Has the deleted user of that id restored.

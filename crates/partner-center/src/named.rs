@@ -9,6 +9,7 @@ use super::Halt;
 use super::records::{Customer, User};
 use super::session::Session;
 use tenantry_foundation::moment::day;
+use tenantry_store::sign_in_name::{is_restorable, was_deleted};
 
 /// Whom a row names.
 pub(super) struct Named {
@@ -36,6 +37,19 @@ pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Named,
         user: found,
         deleted,
     })
+}
+
+/// What is to be known of the user of that id who gets this name: that another one was deleted under it and can be restored.
+pub(super) async fn namesake(session: &Session, customer: &str, name: &str, id: &str) -> Result<Option<String>, Halt> {
+    let deleted = session.deleted_users(customer).await?;
+    let is_other = |other: &&User| other.id != id && key::same_user_name(&other.sign_in_name, name);
+    let last = match deleted.get(key::user_name(name).as_ref()) {
+        // Of several the last one has the name; only where that is the user itself are the others looked for.
+        Some(user) if user.id == id => deleted.values().filter(is_other).max_by_key(|other| other.deleted_at),
+        found => found,
+    };
+    let restorable = last.filter(|other| is_restorable(other.deleted_at, session.now()));
+    Ok(restorable.map(|other| was_deleted(other.deleted_at)))
 }
 
 impl Named {

@@ -12,6 +12,7 @@ use self::way::Way;
 use super::end::End;
 use super::image::{Image, Object};
 use super::licenses::{self, Update};
+use super::named::namesake;
 use super::records::UserPath;
 use super::roles::Role;
 use super::session::Session;
@@ -75,11 +76,14 @@ impl<'b> Back<'b> {
 
     /// What taking the row back would do.
     pub(super) async fn preview(&self) -> Result<RowPreview, Halt> {
-        let (mut changes, mut location_stays) = (Vec::new(), false);
+        let (mut changes, mut notes, mut location_stays) = (Vec::new(), Vec::new(), false);
         for image in &self.images {
             location_stays |= self.keeps_location(image).await?;
             match self.way(image).await? {
-                Way::Back(more) => changes.extend(more),
+                Way::Back(more) => {
+                    changes.extend(more);
+                    notes.extend(self.namesake(image).await?);
+                }
                 Way::Done => {}
                 Way::Kept => {
                     let expected = "kept, because somebody else has changed it since";
@@ -101,10 +105,10 @@ impl<'b> Back<'b> {
             return Ok(Verdict::Unchanged.into());
         }
         let deletes = changes.iter().any(|change| change.new == "deleted");
-        let mut previewed = RowPreview::from(Verdict::Change(changes));
         if location_stays {
-            previewed = previewed.noting(LOCATION_STAYS.to_owned());
+            notes.push(LOCATION_STAYS.to_owned());
         }
+        let mut previewed = RowPreview::from(Verdict::Change(changes)).noting(notes.join("; "));
         if let Some(image) = self.images.iter().find(|image| image.is_of_user()) {
             let customer = image.whose();
             let of = self.session.users(&customer.id).await?.len() as u64;
@@ -134,7 +138,10 @@ impl<'b> Back<'b> {
                 continue;
             }
             match self.bring_back(steps, &name, image).await? {
-                Brought::Back(message) => messages.extend(message),
+                Brought::Back(message) => {
+                    messages.extend(message);
+                    messages.extend(self.namesake(image).await?);
+                }
                 Brought::Soon(message) => return Ok(End::Waits { message, target }),
                 Brought::Stopped(stopped) => {
                     let done = match steps.count("") {
@@ -148,6 +155,28 @@ impl<'b> Back<'b> {
         }
         let message = messages.join("; ");
         Ok(End::Applied { target, message })
+    }
+
+    /// What is to be known of the user to whom bringing this image back gives a name.
+    async fn namesake(&self, image: &Image) -> Result<Option<String>, Halt> {
+        let (customer, id) = (image.customer.as_str(), image.id.as_str());
+        let name = match image.object {
+            Object::UserProfile => image.before(update_user::NAME).to_owned(),
+            Object::UserState if image.after("state") == "deleted" => {
+                let deleted = self.session.deleted_users(customer).await?;
+                let user = match deleted.get(&id.to_lowercase()) {
+                    Some(user) => Some(user.clone()),
+                    // It was brought back by an attempt before this one.
+                    None => self.session.user_of_id(customer, id).await?,
+                };
+                user.map_or_else(String::new, |user| user.sign_in_name)
+            }
+            _ => String::new(),
+        };
+        if name.is_empty() {
+            return Ok(None);
+        }
+        namesake(self.session, customer, &name, id).await
     }
 
     /// Does what brings one image back.

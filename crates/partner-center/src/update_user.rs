@@ -8,7 +8,7 @@ use super::client::Call;
 use super::end::End;
 use super::image::{Image, Object};
 use super::licenses::UPDATE_USER;
-use super::named::{Named, named};
+use super::named::{Named, named, namesake};
 use super::records::{Customer, User};
 use super::session::Session;
 use super::steps::{Done, Sending, Step};
@@ -21,9 +21,12 @@ use tenantry_store::{FieldChange, Verdict};
 /// The step that changes a user.
 const PROFILE: &str = "profile";
 
+/// The name that a user signs in with.
+pub(super) const NAME: &str = "user_principal_name";
+
 /// The fields it keeps, and what it calls them.
 const KEPT: [(&str, &str); 5] = [
-    ("user_principal_name", "userPrincipalName"),
+    (NAME, "userPrincipalName"),
     ("display_name", "displayName"),
     ("first_name", "firstName"),
     ("last_name", "lastName"),
@@ -130,8 +133,14 @@ async fn resolve(session: &Session, patch: &UserPatch<'_>) -> Result<Resolved, H
 /// What a row would do.
 pub(super) async fn preview(session: &Session, patch: &UserPatch<'_>) -> Result<RowPreview, Halt> {
     Ok(match resolve(session, patch).await? {
-        Resolved::Differs(named, _, changes) => {
-            RowPreview::from(Verdict::Change(changes)).touching(named.customer.touch(1, named.of))
+        Resolved::Differs(named, id, changes) => {
+            let renamed = changes.iter().find(|change| change.field == NAME);
+            let note = match renamed {
+                Some(renamed) => namesake(session, &named.customer.id, &renamed.new, &id).await?,
+                None => None,
+            };
+            let previewed = RowPreview::from(Verdict::Change(changes)).noting(note.unwrap_or_default());
+            previewed.touching(named.customer.touch(1, named.of))
         }
         Resolved::IsSo(_) => Verdict::Unchanged.into(),
         Resolved::No(problem) => RowPreview::reject(problem),
@@ -141,20 +150,28 @@ pub(super) async fn preview(session: &Session, patch: &UserPatch<'_>) -> Result<
 /// Changes a user.
 pub(super) async fn apply(session: &Session, steps: Steps<'_>, patch: &UserPatch<'_>) -> Result<End, Halt> {
     // A user that was renamed is no more to be found by the name the row has for it.
-    let (customer, id) = match Image::of_step(steps, PROFILE)? {
-        Some(begun) => (begun.whose(), begun.id),
+    let (customer, id, is_renamed) = match Image::of_step(steps, PROFILE)? {
+        Some(begun) => (begun.whose(), begun.id.clone(), begun.after.contains_key(NAME)),
         None => match resolve(session, patch).await? {
-            Resolved::Differs(named, id, _) => (named.customer.as_ref().clone(), id),
+            Resolved::Differs(named, id, changes) => {
+                let is_renamed = changes.iter().any(|change| change.field == NAME);
+                (named.customer.as_ref().clone(), id, is_renamed)
+            }
             Resolved::IsSo(id) => return Ok(End::Unchanged(id)),
             Resolved::No(problem) => return Ok(End::Rejected(problem)),
         },
     };
     let wanted: Vec<UserFieldValue<'_>> = patch.texts().collect();
     let step = session.step(steps, PROFILE);
-    Ok(match profile_step(session, &step, &customer, &id, &wanted).await? {
-        Ok(_) => End::applied(id),
-        Err(stopped) => End::stopped(stopped, id),
-    })
+    if let Err(stopped) = profile_step(session, &step, &customer, &id, &wanted).await? {
+        return Ok(End::stopped(stopped, id));
+    }
+    let note = match patch.new_name.filter(|_| is_renamed) {
+        Some(name) => namesake(session, &customer.id, name, &id).await?,
+        None => None,
+    };
+    let message = note.unwrap_or_default();
+    Ok(End::Applied { target: id, message })
 }
 
 /// Has fields of a user changed.

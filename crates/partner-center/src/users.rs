@@ -11,6 +11,7 @@ use super::end::End;
 use super::image::{Image, Object};
 use super::licenses::{LICENSES, Update};
 use super::lifecycle::{account, password_step};
+use super::named::namesake;
 use super::records::{Customer, Sku, User, UserPath};
 use super::roles::{self, ROLE, Role};
 use super::session::Session;
@@ -21,7 +22,7 @@ use super::{Halt, TITLE};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_store::Verdict;
 use tenantry_store::remote::{self, RowPreview, Steps};
-use tenantry_store::sign_in_name::{foreign_domain, is_restorable, was_deleted};
+use tenantry_store::sign_in_name::foreign_domain;
 
 const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
 
@@ -32,17 +33,6 @@ struct Resolved {
     skus: Vec<Sku>,
     roles: Vec<Role>,
     existing: Option<User>,
-    /// Who was deleted under that name, if nobody has it.
-    deleted: Option<User>,
-}
-
-impl Resolved {
-    /// What is to be known of a user that is made.
-    fn note(&self) -> String {
-        self.deleted
-            .as_ref()
-            .map_or_else(String::new, |deleted| was_deleted(deleted.deleted_at))
-    }
 }
 
 /// Finds whom and what the row means.
@@ -67,16 +57,11 @@ async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Resolved, Halt
     let users = session.users(&customer.id).await?;
     let key = key::user_name(name);
     let existing = users.get(key.as_ref()).cloned();
-    let deleted = match existing {
-        Some(_) => None,
-        None => session.deleted_users(&customer.id).await?.get(key.as_ref()).cloned(),
-    };
     Ok(Resolved {
         customer,
         skus,
         roles,
         existing,
-        deleted: deleted.filter(|deleted| is_restorable(deleted.deleted_at, session.now())),
     })
 }
 
@@ -96,7 +81,8 @@ fn not_kept(user: &NewUser<'_>) -> Option<Problem> {
 pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> Result<RowPreview, Halt> {
     let resolved = resolve(session, user).await?;
     let Some(existing) = &resolved.existing else {
-        let mut previewed = RowPreview::from(Verdict::Create).noting(resolved.note());
+        let note = namesake(session, &resolved.customer.id, user.user_principal_name, "").await?;
+        let mut previewed = RowPreview::from(Verdict::Create).noting(note.unwrap_or_default());
         previewed.needs = seats(row, "licenses", &resolved.customer, resolved.skus.iter());
         return Ok(previewed);
     };
@@ -207,7 +193,8 @@ pub(super) async fn apply(
             .map(|stopped| (stopped, ROLE, "roles"));
     }
     let Some((stopped, step, shown)) = stopped else {
-        let message = resolved.note();
+        let note = namesake(session, &customer.id, user.user_principal_name, &id).await?;
+        let message = note.unwrap_or_default();
         return Ok((End::Applied { target: id, message }, handed_out));
     };
     let which = if steps.count(step) > 0 {

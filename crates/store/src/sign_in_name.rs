@@ -45,7 +45,7 @@ pub fn taken_since_deleted(name: &str, since: Option<i64>, deleted_at: Option<i6
     Problem::stated(code::USER_EXISTS, "user_principal_name", name, expected)
 }
 
-/// What is said of a user who is made under the name of one that was deleted then, in milliseconds since the epoch.
+/// What is said of a user who gets the name of one that was deleted then, in milliseconds since the epoch.
 pub fn was_deleted(at: Option<i64>) -> String {
     let (on, until) = at.map_or_else(Default::default, |at| {
         let until = day(at + RESTORE_WITHIN_MILLIS);

@@ -198,6 +198,9 @@ on_both! {
         assert_eq!(apply(&ledger, "restore-users", name).await.counts.unchanged, 1, "the one before lies there still");
         let rename = "customer,user_principal_name,new_user_principal_name\nA-1,ana@alpha.onmicrosoft.com,eva@alpha.onmicrosoft.com\n";
         apply(&ledger, "update-users", rename).await;
+        place.write("back.csv", rename.replace("ana@", "bo@").replace("eva@", "Ana@"));
+        let plan = place.tenantry(&["plan", "update-users", "back.csv", "--json"]).ends(0).json();
+        assert!(plan["rows"][0]["note"].as_str().unwrap_or_default().starts_with("a user of this name was deleted on "), "{plan:#}");
         assert_eq!(apply(&ledger, "restore-users", name).await.counts.applied, 1, "its name is free again");
     }
 }

@@ -33,7 +33,8 @@ pub(super) struct UnitOfWork<'t> {
     records: HashMap<Key, Option<Record>>,
     names: HashMap<(i64, String), Option<i64>>,
     deleted: HashMap<i64, Option<DeletedUser>>,
-    deleted_names: HashMap<(i64, String), Option<i64>>,
+    /// Who was deleted under a name, the last first; no more than two.
+    deleted_names: HashMap<(i64, String), Vec<i64>>,
     seats: seats::Counted,
     subscriptions: HashMap<String, Option<i64>>,
     user_counts: BTreeMap<i64, i64>,

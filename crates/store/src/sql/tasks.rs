@@ -26,10 +26,10 @@ fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result
     for task in tasks {
         let decision = task.decide(session)?;
         needs.extend(decision.seats);
-        // Why nothing would be done; what is said of a row that is done, it says then.
+        // Why nothing would be done; what came of a row is said once it is done.
         let note = match decision.verdict {
             Verdict::Unchanged => decision.message,
-            _ => String::new(),
+            _ => session.namesakes(&decision.steps)?.unwrap_or_default(),
         };
         previews.push(Preview {
             row: task.row(),
@@ -126,6 +126,11 @@ fn carry_out(
             applied.outcomes.push(drifted(row, &decision.verdict));
             continue;
         }
+        if let Some(note) = session.namesakes(&decision.steps)? {
+            let join = if decision.message.is_empty() { "" } else { "; " };
+            decision.message.push_str(join);
+            decision.message.push_str(&note);
+        }
         for (number, step) in (decision.first_step..).zip(decision.steps) {
             session.perform(row, number, step)?;
         }
@@ -164,7 +169,8 @@ fn load(session: &mut UnitOfWork<'_>, tasks: &[&dyn Task]) -> Result<(), DbError
         users.extend(task.user());
     }
     session.find_users(users.clone())?;
-    session.find_users(tasks.iter().filter_map(|task| task.new_name()).collect())?;
+    let new_names: Vec<(i64, String)> = tasks.iter().filter_map(|task| task.new_name()).collect();
+    session.find_users(new_names.clone())?;
     // Who is not there may have been deleted, and somebody else may have the name since.
     users.retain(|user| session.known_user(user).is_none());
     users.extend(
@@ -173,8 +179,12 @@ fn load(session: &mut UnitOfWork<'_>, tasks: &[&dyn Task]) -> Result<(), DbError
             .filter(|task| task.restores())
             .filter_map(|task| task.user()),
     );
+    // Who gets a name that somebody was deleted under is told so.
+    users.extend(new_names);
     session.find_deleted(users)?;
-    session.load_deleted(tasks.iter().flat_map(|task| task.deleted_users()).collect())?;
+    let deleted: Vec<i64> = tasks.iter().flat_map(|task| task.deleted_users()).collect();
+    session.load_deleted(deleted.clone())?;
+    session.find_namesakes(&deleted)?;
     session.find_subscriptions(tasks.iter().filter_map(|task| task.subscription()).collect())?;
     session.expect_customers(tasks.iter().filter_map(|task| task.customer()));
     let mut keys = Vec::new();

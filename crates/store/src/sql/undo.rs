@@ -12,6 +12,7 @@ use tenantry_jobs::{Creates, Problem, code};
 
 use self::way::{Way, edited, inserted, removed, text, transfer};
 use super::lifecycle::restore;
+use super::lookup::user_key;
 use super::record::{self, ENDED, Key, Object, Record};
 use super::session::{ChangeStep, Decision, DeletedOf, Task, UnitOfWork};
 use crate::{FieldChange, Touch, Verdict};
@@ -210,6 +211,14 @@ impl Task for TakeBack {
             Object::Subscription | Object::Transfer => true,
             Object::Seats | Object::User => false,
         })
+    }
+
+    fn new_name(&self) -> Option<(i64, String)> {
+        let before = self.images.iter().filter_map(|image| image.before.as_ref());
+        let name = before
+            .map(|before| text(before, "user_principal_name"))
+            .find(|name| !name.is_empty())?;
+        Some(user_key(self.customer?, name))
     }
 
     fn deleted_users(&self) -> Vec<i64> {

@@ -2,6 +2,7 @@
 
 use super::case::{Case, PLAIN, check_all};
 use super::{Store, StoreUnderTest, on_every_store};
+use tenantry_ledger::Job;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -110,6 +111,37 @@ async fn noted(store: Store) {
         "{note}"
     );
     assert_eq!(env.message(&job, 2).await, "");
+    // However a name is given: to one who comes back although another one was deleted under it, too,
+    let gone = "customer,user_principal_name\n{a},gone@{a}\n";
+    let is_noted = async |job: &Job| env.message(job, 1).await.contains(said);
+    let deleted = env.applies("delete-users", gone).await;
+    assert!(is_noted(&env.applies("restore-users", gone).await).await);
+    env.applies("delete-users", gone).await;
+    assert!(
+        is_noted(&env.undo(&deleted).await.expect("undone")).await,
+        "{deleted:?}"
+    );
+    // by a change of the name, in whatever case and beside what else changes,
+    env.applies("delete-users", gone).await;
+    let rename = |from: &str, to: &str| {
+        let header = "customer,user_principal_name,new_user_principal_name,display_name";
+        format!("{header}\n{{a}},{from}@{{a}},{to}@{{a}},Somebody\n")
+    };
+    assert!(is_noted(&env.applies("update-users", &rename("two", "Gone")).await).await);
+    // but not where it stays as it was,
+    let stays = rename("gone", "GONE").replace("Somebody", "Nobody");
+    assert!(!is_noted(&env.applies("update-users", &stays).await).await);
+    // and by taking such a change back.
+    let renamed = env.applies("update-users", &rename("one", "uno")).await;
+    assert!(!is_noted(&renamed).await);
+    env.applies(
+        "bulk-add-users",
+        "customer,user_principal_name,first_name\n{a},one@{a},One\n",
+    )
+    .await;
+    env.applies("delete-users", "customer,user_principal_name\n{a},one@{a}\n")
+        .await;
+    assert!(is_noted(&env.undo(&renamed).await.expect("undone")).await);
 }
 
 mod notes {

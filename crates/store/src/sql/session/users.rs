@@ -1,9 +1,12 @@
 //! Users in a session: those that are there, those that were deleted, and the way from one to the other.
 
-use super::{UnitOfWork, WriteOrder, gone};
+use super::{ChangeStep, UnitOfWork, WriteOrder, gone};
+use crate::FieldChange;
+use crate::sign_in_name::{is_restorable, was_deleted};
 use crate::sql::lookup;
 use crate::sql::record::{Key, Object, Record, stored};
 use tenantry_foundation::db::{DbError, Value};
+use tenantry_jobs::key::same_user_name;
 use tenantry_ledger::ids::job_of;
 use tenantry_ledger::job;
 
@@ -107,8 +110,8 @@ impl UnitOfWork<'_> {
             DeletedOf::Name(customer, name) => {
                 let name = lookup::user_key(customer, name);
                 self.find_deleted(vec![name.clone()])?;
-                match self.deleted_names.get(&name).copied().flatten() {
-                    Some(id) => id,
+                match self.deleted_names.get(&name).and_then(|ids| ids.first()) {
+                    Some(id) => *id,
                     None => return Ok(None),
                 }
             }
@@ -129,17 +132,59 @@ impl UnitOfWork<'_> {
             .collect();
         let found = self.tx.query_each(
             &format!(
-                "SELECT id FROM deleted_users WHERE {} ORDER BY deleted_at DESC, id DESC LIMIT 1",
+                "SELECT id FROM deleted_users WHERE {} ORDER BY deleted_at DESC, id DESC LIMIT 2",
                 lookup::USER_BY_KEY
             ),
             &params,
         )?;
         for (name, rows) in wanted.into_iter().zip(found) {
-            let id = rows.first().map(|row| row.int(0)).transpose()?;
-            self.deleted_names.insert(name, id);
+            let ids = rows.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+            self.deleted_names.insert(name, ids);
         }
         let ids = self.deleted_names.values().flatten().copied().collect();
         self.load_deleted(ids)
+    }
+
+    /// Looks up together who else was deleted under the names of deleted users of these ids.
+    pub(in crate::sql) fn find_namesakes(&mut self, ids: &[i64]) -> Result<(), DbError> {
+        let known = ids.iter().filter_map(|id| self.deleted.get(id)?.as_ref());
+        let names = known.map(|deleted| key_of(&deleted.user)).collect();
+        self.find_deleted(names)
+    }
+
+    /// What is to be known of the users to whom these steps give a name: that another one was deleted under it and can be restored.
+    pub(in crate::sql) fn namesakes(&mut self, steps: &[ChangeStep]) -> Result<Option<String>, DbError> {
+        for step in steps {
+            let (id, name) = match step {
+                ChangeStep::Edit { key, changes } if key.object == Object::User => {
+                    // One that is only written in another way is the user's already.
+                    let is_given = |change: &&FieldChange| {
+                        change.field == "user_principal_name" && !same_user_name(&change.old, &change.new)
+                    };
+                    let given = changes.iter().find(is_given);
+                    match (given, self.record(key)?) {
+                        (Some(given), Some(user)) => (key.id, lookup::user_key(user.int("customer"), &given.new)),
+                        _ => continue,
+                    }
+                }
+                ChangeStep::RestoreUser { id, .. } => match self.deleted_user(DeletedOf::Id(*id))? {
+                    Some(deleted) => (*id, key_of(&deleted.user)),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            self.find_deleted(vec![name.clone()])?;
+            let found = self.deleted_names.get(&name).into_iter().flatten();
+            let other = found
+                .filter(|other| **other != id)
+                .find_map(|other| self.deleted.get(other)?.as_ref());
+            if let Some(at) = other.map(|other| other.deleted_at)
+                && is_restorable(Some(at), self.now)
+            {
+                return Ok(Some(was_deleted(Some(at))));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads deleted users by id together, and whether their names are taken by now.
