@@ -102,8 +102,10 @@ pub struct Accepted {
 pub enum Refusal {
     /// It never will be as it is: every reason.
     Invalid(Vec<Reason>),
-    /// It could not be now; the same call may work later.
+    /// Nothing can be recorded now; the same call may work later.
     Unavailable(String),
+    /// It could not be, whatever becomes of others; the same call may work later.
+    Failed(String),
 }
 
 /// One thing that is wrong with a document.

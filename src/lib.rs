@@ -73,6 +73,8 @@
 //!     assumed to read a file (its encoding, its sheet, rows nobody sees) is said ([`input`]). What the store holds already is
 //!     no change, whatever a file may say ([`store::doubts`]).
 //! 21. What this program writes, this program reads back to the same.
+//! 22. Jobs about the same customer take effect in the order of their claims, which is that in which they were accepted
+//!     ([`ledger::batches`]); entries of the inbox are recorded in the order of the stream ([`intake::inbox`]).
 //!
 //! # Where this differs from a textbook
 //!

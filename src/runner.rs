@@ -217,6 +217,11 @@ impl Runner {
         }
     }
 
+    /// How long what is in hand stays this worker's without a sign of it.
+    pub(crate) fn lease(&self) -> Duration {
+        self.settings.lease
+    }
+
     /// Chunks of further jobs that may be in hand.
     fn spare(&self) -> usize {
         if self.stores.remote.is_some() { SPARE } else { 0 }
@@ -231,6 +236,7 @@ impl Runner {
             };
             let claimant = Claimant {
                 owner: self.owner.to_string(),
+                apart: apart(),
                 scope: self.scope,
                 besides: room.besides.clone(),
                 busy: room.busy,
@@ -245,6 +251,8 @@ impl Runner {
                     }
                     crate::failpoint::hit("after-claim");
                     let hold = self.held.hold(&claims);
+                    // In the order of claims, as they are made one after the other.
+                    let _turn = self.turns.hold(&claims);
                     drop(room);
                     let span = ended::span_of(&claims);
                     self.work(claims, hold, stop).instrument(span).await;
@@ -285,6 +293,16 @@ impl Runner {
             () = stop.cancelled() => {}
         }
     }
+}
+
+/// Kinds of jobs that make files or copies: they come after what was claimed before, and nothing comes after them.
+fn apart() -> Arc<[&'static str]> {
+    static KINDS: LazyLock<Arc<[&'static str]>> = LazyLock::new(|| {
+        let kinds = tenantry_jobs::KINDS.iter();
+        let apart = kinds.filter(|kind| kind.policy().undo == Undo::Nothing);
+        apart.map(|kind| kind.kind()).collect()
+    });
+    KINDS.clone()
 }
 
 impl Runner {

@@ -51,7 +51,7 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
     let beside = TaskTracker::new();
     if let (Queue::Redis(redis), true) = (&service.queue, options.inbox) {
         let door = LedgerDoor::new(service).to(Arc::new(runner.clone()));
-        beside.spawn(inbox::serve(redis.clone(), door, stop.clone()));
+        beside.spawn(inbox::serve(redis.clone(), door, runner.lease(), stop.clone()));
     }
     let hand = Arc::new(runner.clone());
     beside.spawn(options.folders.clone().serve(service.clone(), Some(hand), stop.clone()));

@@ -234,7 +234,7 @@ impl LedgerDoor {
                 return Err(Refusal::Invalid(vec![reason]));
             }
             Err(ServiceError::Submit(error)) => return Err(handed.places.failure(error)),
-            Err(error) => return Err(Refusal::Unavailable(error.to_string())),
+            Err(error) => return Err(Refusal::Failed(error.to_string())),
         };
         let recorded = known()?;
         let state = recorded.as_ref().map_or(JobState::Queued, |job| job.state);
@@ -265,7 +265,7 @@ impl Places {
             Ok(())
         });
         if let Err(error) = told {
-            return Refusal::Unavailable(format!("the faults cannot be read back: {error}"));
+            return Refusal::Failed(format!("the faults cannot be read back: {error}"));
         }
         let untold = refusal.faults.len().saturating_sub(MOST_FAULTS);
         if untold > 0 {
@@ -291,8 +291,9 @@ impl Places {
                 "",
                 error.to_string(),
             )]),
-            // A full disk, a database that is away, a defect of ours: nothing the sender could change.
-            error => Refusal::Unavailable(error.to_string()),
+            // Nothing the sender could change, either of them.
+            SubmitError::Db(error) if error.is_of_the_surroundings() => Refusal::Unavailable(error.to_string()),
+            error => Refusal::Failed(error.to_string()),
         }
     }
 

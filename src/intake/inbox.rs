@@ -8,16 +8,18 @@
 //! takes it up again. So an entry may come to the door twice; the door knows it by its key.
 //!
 //! Whatever has come in is taken together, up to a bound: a lone entry waits for nobody, and a backlog is read, planned,
-//! recorded and taken off many at a time, in the order of the stream. While some are recorded, the next ones are read and planned.
+//! recorded and taken off many at a time. While some are recorded, the next ones are read and planned.
 //!
-//! A worker shows that it still has an entry in hand, so that a slow one is not taken from it. Nothing ends
-//! the reading: not a lost connection, not a flushed server, not an entry that is no document.
+//! Jobs are recorded in the order of the stream, however many workers there are: one of them is its [`Reader`]. While
+//! an entry cannot be recorded, because the ledger is away, none that came after it is.
+//!
+//! Nothing ends the reading: not a lost connection, not a flushed server, not an entry that is no document.
 
 mod entries;
 mod fate;
+mod reader;
 mod trouble;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -33,19 +35,17 @@ use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
 use crate::submit::{JOBS_TOGETHER, RecordTurn, RecordTurnEnd};
 use entries::Entry;
+use reader::Reader;
 use trouble::{Trouble, WithoutRoom};
 
 /// The consumer group of all workers.
 const GROUP: &str = "tenantry";
 /// The field that holds the document.
 const FIELD: &str = "job";
-/// How long Redis holds the question for new entries; entries left behind are looked for as often.
-const HOLD: Duration = Duration::from_secs(1);
-/// An entry that nobody showed to have in hand for this long was left behind: three times missed. One that is taken up by two
-/// workers is still one job, by its key.
-const LEFT_BEHIND: Duration = Duration::from_secs(3);
-/// How often a worker shows that it has an entry in hand.
-const SHOW_EVERY: Duration = Duration::from_millis(800);
+/// How often entries are looked for that were dealt with in vain.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long entries wait that cannot be recorded.
+const TRY_EVERY: Duration = Duration::from_millis(500);
 /// Entries asked for at first, and at least and at most.
 const BATCH: usize = 64;
 const LEAST: usize = 4;
@@ -57,6 +57,9 @@ const AT_ONCE: usize = 16;
 /// Readings that are dealt with at the same time: one is recorded while the other is planned.
 const READINGS: usize = 2;
 
+/// What Redis is asked for, as people are told.
+const WHAT: &str = "jobs of other programs";
+
 /// An entry that is refused, and how its sender hears of it.
 type RefusedEntry = (Refusal, DocumentSender);
 /// An entry, and the document it is, if it is one.
@@ -64,14 +67,23 @@ type ReadEntry = (Entry, Result<JobDocument, RefusedEntry>);
 /// What came of handing an entry in.
 type EntryFate = Result<(Accepted, DocumentSender), RefusedEntry>;
 
-/// Takes documents in until `stop` is cancelled; then finishes those in hand.
-pub async fn serve<D: Door>(queue: RedisQueue, door: D, stop: CancellationToken) {
-    let inbox = Inbox::new(queue, door);
+/// Takes documents in until `stop` is cancelled; then finishes those in hand. A worker that dies reads no more after `lease`.
+pub async fn serve<D: Door>(queue: RedisQueue, door: D, lease: Duration, stop: CancellationToken) {
+    let inbox = Inbox::new(queue, door, lease);
     let mut outage = RedisOutage::default();
     while !stop.is_cancelled() {
-        if let Err(error) = inbox.take_in(&mut outage, &stop).await {
-            stop.run_until_cancelled(outage.wait("jobs of other programs", &error))
-                .await;
+        let done = match inbox.reader.is_this().await {
+            Ok(true) => inbox.read_until(&mut outage, &stop).await,
+            Ok(false) => {
+                outage.over(WHAT);
+                stop.run_until_cancelled(tokio::time::sleep(inbox.reader.say_every()))
+                    .await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            stop.run_until_cancelled(outage.wait(WHAT, &error)).await;
         }
     }
 }
@@ -99,6 +111,7 @@ struct Inbox<D> {
     rejected: String,
     /// One name per machine: entries are told apart by the group, and names of the dead do not pile up.
     consumer: String,
+    reader: Reader,
     /// Entries to ask for next.
     batch: AtomicUsize,
     without_room: WithoutRoom,
@@ -109,11 +122,12 @@ struct Inbox<D> {
 }
 
 impl<D: Door> Inbox<D> {
-    fn new(queue: RedisQueue, door: D) -> Self {
+    fn new(queue: RedisQueue, door: D, lease: Duration) -> Self {
         Self {
             stream: queue.key("inbox"),
             rejected: queue.key("inbox:rejected"),
             consumer: crate::machine::host_name(),
+            reader: Reader::new(&queue, lease),
             batch: AtomicUsize::new(BATCH),
             without_room: WithoutRoom::default(),
             stuck: Trouble::default(),
@@ -124,9 +138,26 @@ impl<D: Door> Inbox<D> {
         }
     }
 
-    /// Reads and deals with entries until `stop`, or until Redis fails.
+    /// Reads and deals with entries until `stop`, until another worker does, or until Redis fails.
+    async fn read_until(&self, outage: &mut RedisOutage, stop: &CancellationToken) -> Result<(), QueueError> {
+        let ends = stop.child_token();
+        let taken = tokio::select! {
+            taken = self.take_in(outage, &ends) => taken,
+            never = self.stay_until(&ends) => match never {},
+        };
+        if stop.is_cancelled() {
+            self.reader.leave().await;
+        }
+        taken
+    }
+
+    async fn stay_until(&self, ends: &CancellationToken) -> std::convert::Infallible {
+        self.reader.stay(ends).await;
+        std::future::pending().await
+    }
+
     async fn take_in(&self, outage: &mut RedisOutage, stop: &CancellationToken) -> Result<(), QueueError> {
-        let mut connection = self.queue.blocking_connection(HOLD).await?;
+        let mut connection = self.queue.blocking_connection(self.reader.hold()).await?;
         match self.found_group(&mut connection).await {
             // It was made long ago, as a rule. If not, reading says so.
             Ok(()) | Err(QueueError::Full(_)) => {}
@@ -143,41 +174,53 @@ impl<D: Door> Inbox<D> {
     async fn take_in_beside<'i>(
         &'i self,
         connection: &mut MultiplexedConnection,
-        in_hand: &mut FuturesUnordered<BoxFuture<'i, ()>>,
+        in_hand: &mut FuturesUnordered<BoxFuture<'i, bool>>,
         outage: &mut RedisOutage,
         stop: &'i CancellationToken,
     ) -> Result<(), QueueError> {
+        // Whether there are entries before the next ones that are not recorded.
+        let mut is_behind = true;
         let (mut looked, mut turn) = (None, RecordTurn::NOW);
         while !stop.is_cancelled() {
-            // A stream that never pauses must not keep what was left behind waiting.
-            if looked.is_none_or(|at: tokio::time::Instant| at.elapsed() >= HOLD) {
+            // A stream that never pauses must not keep what stays waiting.
+            if is_behind || looked.is_none_or(|at: tokio::time::Instant| at.elapsed() >= LOOK_EVERY) {
                 while in_hand.next().await.is_some() {}
-                self.take_up(connection, stop).await?;
-                looked = Some(tokio::time::Instant::now());
+                is_behind = !self.take_up(connection, stop).await?;
+                (looked, turn) = (Some(tokio::time::Instant::now()), RecordTurn::NOW);
+                if is_behind {
+                    stop.run_until_cancelled(tokio::time::sleep(TRY_EVERY)).await;
+                    continue;
+                }
+            }
+            if !self.reader.may_read() {
+                stop.run_until_cancelled(tokio::time::sleep(Duration::from_millis(20)))
+                    .await;
+                continue;
             }
             let entries = {
                 let mut reading = std::pin::pin!(self.read(connection));
                 loop {
                     tokio::select! {
                         entries = &mut reading => break entries?,
-                        Some(()) = in_hand.next() => {}
+                        Some(is_done) = in_hand.next() => is_behind |= !is_done,
                         () = stop.cancelled() => return Ok(()),
                     }
                 }
             };
-            outage.over("jobs of other programs");
-            if entries.is_empty() {
+            outage.over(WHAT);
+            while in_hand.len() >= READINGS
+                && let Some(is_done) = in_hand.next().await
+            {
+                is_behind |= !is_done;
+            }
+            // They stay pending, behind those that come before them, as they do if another worker reads by now.
+            if entries.is_empty() || is_behind || !self.reader.may_read() {
+                is_behind |= !entries.is_empty();
                 continue;
             }
-            while in_hand.len() >= READINGS {
-                in_hand.next().await;
-            }
             let (end, next) = RecordTurn::after();
-            let handing = Handing {
-                again: false,
-                turn: std::mem::replace(&mut turn, next),
-            };
-            in_hand.push(self.deal_with_all(entries, handing, end, stop).boxed());
+            let turn = std::mem::replace(&mut turn, next);
+            in_hand.push(self.deal_with_all(entries, false, (turn, end), stop).boxed());
         }
         Ok(())
     }
@@ -201,42 +244,39 @@ impl<D: Door> Inbox<D> {
             .arg(&["GROUP", GROUP, &self.consumer, "COUNT"])
             .arg(self.batch.load(Ordering::Relaxed))
             .arg("BLOCK")
-            .arg(HOLD.as_millis() as u64)
+            .arg(self.reader.hold().as_millis() as u64)
             .arg(&["STREAMS", &self.stream, ">"])
             .query_async(connection)
             .await;
         self.entries(answer, entries::of_read, connection).await
     }
 
-    /// Takes up what was left behind by workers that died, or put off because the ledger was away.
+    /// Takes up what is pending: of workers that have read before this one, and what was put off. Nothing is in hand meanwhile. Whether all
+    /// of it was recorded that can be.
     async fn take_up(
         &self,
         connection: &mut MultiplexedConnection,
         stop: &CancellationToken,
-    ) -> Result<(), QueueError> {
+    ) -> Result<bool, QueueError> {
         let mut from = "0-0".to_owned();
         while !stop.is_cancelled() {
             let answer: Result<redis::Value, _> = redis::cmd("XAUTOCLAIM")
-                .arg(&[&self.stream, GROUP, &self.consumer])
-                .arg(LEFT_BEHIND.as_millis() as u64)
-                .arg(&[&from, "COUNT"])
+                .arg(&[&self.stream, GROUP, &self.consumer, "0", &from, "COUNT"])
                 .arg(self.batch.load(Ordering::Relaxed))
                 .query_async(connection)
                 .await;
             let next = answer.as_ref().ok().and_then(entries::cursor);
             let left = self.entries(answer, entries::of_claim, connection).await?;
             let (end, _) = RecordTurn::after();
-            let again = Handing {
-                again: true,
-                turn: RecordTurn::NOW,
-            };
-            self.deal_with_all(left, again, end, stop).await;
+            if !self.deal_with_all(left, true, (RecordTurn::NOW, end), stop).await {
+                return Ok(false);
+            }
             match next {
                 Some(next) if next != "0-0" => from = next,
-                _ => break,
+                _ => return Ok(true),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn entries(
@@ -274,43 +314,59 @@ impl<D: Door> Inbox<D> {
         }
     }
 
-    /// Hands entries in, those of few rows together, and seals their fates. Others have their turn once all are handed in.
-    async fn deal_with_all(&self, entries: Vec<Entry>, handing: Handing, end: RecordTurnEnd, stop: &CancellationToken) {
-        let (mut together, mut hands) = (Vec::new(), Vec::new());
+    /// Hands entries in, in their order, those of few rows together, and seals their fates. Whether all are recorded that can be; the
+    /// turn of the next ones comes only then.
+    async fn deal_with_all(
+        &self,
+        entries: Vec<Entry>,
+        again: bool,
+        (mut turn, end): (RecordTurn, RecordTurnEnd),
+        stop: &CancellationToken,
+    ) -> bool {
+        let mut hands: Vec<(bool, Vec<ReadEntry>)> = Vec::new();
         for entry in entries {
             if !self.without_room.may_try(&entry.id) {
                 continue;
             }
-            match self.document(&entry) {
-                Ok(document) if self.door.takes_together(&document) => together.push((entry, Ok(document))),
-                read => hands.push(vec![(entry, read)]),
+            let read = self.document(&entry);
+            let is_small = read
+                .as_ref()
+                .map_or(true, |document| self.door.takes_together(document));
+            match hands.last_mut() {
+                Some((true, hand)) if is_small => hand.push((entry, read)),
+                _ => hands.push((is_small, vec![(entry, read)])),
             }
         }
-        if !together.is_empty() {
-            hands.insert(0, together);
+        let mut in_turn = Vec::with_capacity(hands.len());
+        for (_, hand) in hands {
+            let (end, next) = RecordTurn::after();
+            in_turn.push((hand, std::mem::replace(&mut turn, next), end));
         }
-        let end = Arc::new(end);
-        let hands: Vec<_> = hands.into_iter().map(|hand| (hand, end.clone())).collect();
-        drop(end);
-        futures::stream::iter(hands)
-            .for_each_concurrent(AT_ONCE, async |(hand, end)| {
-                // What is not begun when the worker stops stays pending, for another one.
-                if !stop.is_cancelled() {
-                    self.deal_with(hand, handing.clone(), end).await;
-                }
-            })
+        let dealt = futures::stream::iter(in_turn).map(async |(hand, turn, end)| {
+            // What is not begun when the worker stops stays pending, for another one.
+            !stop.is_cancelled() && self.deal_with(hand, Handing { again, turn }, end).await
+        });
+        let is_done = dealt
+            .buffered(AT_ONCE)
+            .fold(true, async |all, is_done| all && is_done)
             .await;
+        if is_done && turn.comes().await {
+            end.comes();
+        }
+        is_done
     }
 
-    /// Hands some entries in and seals their fates. Whatever fails, they stay pending and are taken up again.
-    async fn deal_with(&self, hand: Vec<ReadEntry>, handing: Handing, end: Arc<RecordTurnEnd>) {
-        let ids: Vec<String> = hand.iter().map(|(entry, _)| entry.id.clone()).collect();
-        let submitted = tokio::select! {
-            submitted = self.submit(hand, handing) => submitted,
-            never = self.show_in_hand(&ids) => match never {},
-        };
-        drop(end);
+    /// Hands some entries in and seals their fates. Whatever fails, they stay pending and are taken up again. Whether those are recorded
+    /// that can be.
+    async fn deal_with(&self, hand: Vec<ReadEntry>, handing: Handing, end: RecordTurnEnd) -> bool {
+        let submitted = self.submit(hand, handing).await;
+        let is_unknown = |(_, fate): &(_, EntryFate)| matches!(fate, Err((Refusal::Unavailable(_), _)));
+        let is_done = !submitted.iter().any(is_unknown);
+        if is_done {
+            end.comes();
+        }
         self.seal(submitted).await;
+        is_done
     }
 
     async fn submit(&self, hand: Vec<ReadEntry>, handing: Handing) -> Vec<(Entry, EntryFate)> {
@@ -350,25 +406,5 @@ impl<D: Door> Inbox<D> {
         };
         JobDocument::parse(job, self.queue.prefix())
             .map_err(|malformed| (Refusal::Invalid(malformed.reasons), malformed.sender))
-    }
-
-    /// Shows every now and then that entries are in hand, so that they do not count as left behind.
-    async fn show_in_hand(&self, ids: &[String]) -> std::convert::Infallible {
-        loop {
-            tokio::time::sleep(SHOW_EVERY).await;
-            let shown = async {
-                let mut connection = self.queue.connection().await?;
-                redis::cmd("XCLAIM")
-                    .arg(&[&self.stream, GROUP, &self.consumer, "0"])
-                    .arg(ids)
-                    .arg("JUSTID")
-                    .query_async::<()>(&mut connection)
-                    .await
-                    .map_err(failed)
-            };
-            if let Err(error) = shown.await {
-                tracing::debug!(%error, "{} entries could not be shown to be in hand", ids.len());
-            }
-        }
     }
 }

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::Runner;
 use super::failure::is_of_the_surroundings;
 use super::held::Hold;
+use super::turns::Came;
 use crate::clock::Clock;
-use crate::db::{DbError, Dialect, Tx};
+use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::closing::EndedJobs;
 use crate::ledger::ids::record_id;
@@ -29,6 +30,10 @@ impl Runner {
     /// Works chunks off that were claimed together. Whatever happens, the ledger knows: closed, given back, or held by a lease
     /// that runs out. Where something is wrong with them, they are carried out in halves, down to the one that it is with.
     pub(super) async fn work(&self, claims: Vec<Claim>, hold: Hold, leaving: &CancellationToken) {
+        let batch = claims
+            .first()
+            .and_then(|claim| Some((claim.turn?, claim.owner.clone())));
+        let mut is_over = false;
         let mut left = vec![claims];
         while let Some(mut claims) = left.pop() {
             if let [claim] = claims.as_slice()
@@ -39,7 +44,15 @@ impl Runner {
             }
             let began = Instant::now();
             match self.persist(&claims, leaving).await {
-                Ok(ended) => self.say_done(&claims, &ended, began.elapsed()),
+                Ok(Some(ended)) => {
+                    is_over = claims.iter().all(|claim| claim.together == claims.len());
+                    self.say_done(&claims, &ended, began.elapsed());
+                }
+                Ok(None) => {
+                    claims.extend(left.drain(..).rev().flatten());
+                    self.give_back(&claims).await;
+                    is_over = true;
+                }
                 Err(error) if claims.len() > 1 && !is_of_the_surroundings(&error) => {
                     tracing::debug!(chunks = claims.len(), %error, "chunks came to nothing together and are tried in halves");
                     let second = claims.split_off(claims.len() / 2);
@@ -58,8 +71,30 @@ impl Runner {
                 }
             }
         }
+        if !is_over {
+            self.turns.doubt();
+        }
+        if let (Some((turn, owner)), false) = (batch, is_over)
+            && let Err(error) = self.ledger.leave_batch(turn, &owner).await
+        {
+            // Its lease runs out.
+            tracing::debug!(%error, "that a batch is in hand no more could not be recorded");
+        }
         // Held until what became of it is recorded, so that its lease does not run out meanwhile.
         drop(hold);
+    }
+
+    /// Gives chunks back whose turn does not come here.
+    async fn give_back(&self, claims: &[Claim]) {
+        match self.ledger.give_back(claims).await {
+            Ok(()) => tracing::debug!(
+                chunks = claims.len(),
+                "chunks wait for what another worker left, and are given back"
+            ),
+            Err(error) => {
+                tracing::debug!(%error, "chunks could not be given back; they go on when their leases run out");
+            }
+        }
     }
 
     fn say_done(&self, claims: &[Claim], ended: &EndedJobs, took: Duration) {
@@ -71,10 +106,14 @@ impl Runner {
         }
     }
 
-    /// Carries out chunks that were claimed together.
-    pub(super) async fn apply(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<EndedJobs, ApplyError> {
+    /// Carries out chunks that were claimed together, or some of them; `None` where they are to be given back.
+    pub(super) async fn apply(
+        &self,
+        claims: &[Claim],
+        leaving: &CancellationToken,
+    ) -> Result<Option<EndedJobs>, ApplyError> {
         let Some(claim) = claims.first() else {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         };
         let Some(name) = &claim.parameters.store else {
             return self.apply_here(claims, leaving).await;
@@ -84,27 +123,36 @@ impl Runner {
             return Err(StoreError::Unavailable(what).into());
         };
         let ended = self.apply_remotely(claim, store.as_ref(), leaving).await?;
-        Ok(ended.into_iter().map(|how| (claim.job, how)).collect())
+        Ok(Some(ended.into_iter().map(|how| (claim.job, how)).collect()))
     }
 
-    async fn apply_here(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<EndedJobs, ApplyError> {
-        let now = self.ledger.clock().now_millis();
+    async fn prepared(&self, claims: &[Claim]) -> Result<PreparedChunks, DbError> {
+        let (now, installation) = (self.ledger.clock().now_millis(), self.ledger.installation());
+        let claims = claims.to_vec();
+        let read = self.ledger.db().read(move |tx| {
+            let forward: Vec<&Claim> = claims.iter().filter(|claim| claim.undo_of.is_none()).collect();
+            let rows = spooled(tx, &forward)?;
+            prepare_all(tx, &claims, rows, now, installation)
+        });
+        read.await
+    }
+
+    async fn apply_here(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<Option<EndedJobs>, ApplyError> {
         let installation = self.ledger.installation();
-        let PreparedChunks { prepared, mut rest } = {
-            let claims = claims.to_vec();
-            let read = self.ledger.db().read(move |tx| {
-                let forward: Vec<&Claim> = claims.iter().filter(|claim| claim.undo_of.is_none()).collect();
-                let rows = spooled(tx, &forward)?;
-                prepare_all(tx, &claims, rows, now, installation)
-            });
-            read.await?
+        let PreparedChunks { prepared, mut rest } = loop {
+            let read = self.prepared(claims).await?;
+            match self.turn_comes(claims, sql::places_of(&read.prepared), leaving).await? {
+                Came::AtOnce => break read,
+                Came::Later => {}
+                Came::Never => return Ok(None),
+            }
         };
         // Rows that make files or copies are claimed alone.
         if let ([claim], [prepared], [rest]) = (claims, prepared.as_slice(), rest.as_mut_slice()) {
             rest.outcomes.extend(self.export(claim, prepared.exports()).await?);
             let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
             let Some(synced) = self.sync(claim, prepared.syncs(), expected.as_ref(), leaving).await? else {
-                return Ok(Vec::new());
+                return Ok(Some(Vec::new()));
             };
             rest.outcomes.extend(synced);
         }
@@ -115,11 +163,6 @@ impl Runner {
             .collect();
         let (claims, limit) = (claims.to_vec(), self.settings.errors);
         let (policy, clock) = (self.settings.passwords.clone(), self.ledger.clock().clone());
-        let customers = match self.ledger.db().dialect() {
-            Dialect::Postgres => sql::customers_of(&prepared),
-            Dialect::Sqlite => Vec::new(),
-        };
-        let _turn = self.turns.take(&customers).await;
         let (ended, rows) = self
             .ledger
             .db()
@@ -150,7 +193,7 @@ impl Runner {
             .await?;
         crate::failpoint::hit("after-commit");
         self.metrics.rows(&rows);
-        Ok(ended)
+        Ok(Some(ended))
     }
 }
 

@@ -65,21 +65,18 @@ pub(super) fn is_of_the_surroundings(error: &ApplyError) -> bool {
     match error {
         ApplyError::Store(error) => !matches!(error, StoreError::Rejected(_)),
         ApplyError::Io { .. } => true,
-        ApplyError::Db(error) => matches!(
-            error,
-            DbError::Unavailable(_)
-                | DbError::Contended(_)
-                | DbError::Elsewhere(_)
-                | DbError::Replaced(_)
-                | DbError::Closed
-        ),
+        ApplyError::Db(error) => error.is_of_the_surroundings(),
     }
 }
 
 impl Runner {
     /// Applies chunks, again and again while errors pass by themselves: a connection that was lost, another job that changes
     /// the same records. Nothing of it counts.
-    pub(super) async fn persist(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<EndedJobs, ApplyError> {
+    pub(super) async fn persist(
+        &self,
+        claims: &[Claim],
+        leaving: &CancellationToken,
+    ) -> Result<Option<EndedJobs>, ApplyError> {
         let mut tries = Tries::default();
         loop {
             let error = match self.apply(claims, leaving).await {

@@ -7,11 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::MutexGuard as Turn;
+use tokio::sync::MutexGuard as Claiming;
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
-use crate::ledger::{Claim, JobId};
+use crate::ledger::{Claim, JobId, Turn};
 use crate::lock::lock;
 
 /// (job, chunk, attempt)
@@ -21,6 +21,8 @@ type ChunkKey = (i64, i64, i64);
 #[derive(Debug)]
 struct HeldTogether {
     chunks: Vec<(ChunkKey, JobId)>,
+    /// The turn of the batch, if it has one of its own.
+    turn: Option<i64>,
     /// Nothing else is to be in hand meanwhile.
     alone: bool,
 }
@@ -42,7 +44,7 @@ pub(super) struct Room<'h> {
     pub(super) besides: Vec<i64>,
     /// Whether there is something in hand.
     pub(super) busy: bool,
-    _turn: Turn<'h, ()>,
+    _turn: Claiming<'h, ()>,
 }
 
 impl HeldChunks {
@@ -88,6 +90,7 @@ impl HeldChunks {
             .map(|claim| ((claim.job, claim.chunk, claim.attempt), claim.job_id));
         let held = HeldTogether {
             chunks: keys.collect(),
+            turn: claims.first().and_then(|claim| claim.turn).and_then(Turn::own),
             alone: claims.iter().any(|claim| claim.alone),
         };
         self.places().insert(place, held);
@@ -112,10 +115,12 @@ impl HeldChunks {
         taken(&self.places()) as u64
     }
 
-    pub(super) fn all(&self) -> Vec<ChunkKey> {
+    /// The chunks in hand, and the turns of their batches.
+    pub(super) fn all(&self) -> (Vec<ChunkKey>, Vec<i64>) {
         let places = self.places();
         let chunks = places.values().flat_map(|held| &held.chunks);
-        chunks.map(|(key, _)| *key).collect()
+        let turns = places.values().filter_map(|held| held.turn);
+        (chunks.map(|(key, _)| *key).collect(), turns.collect())
     }
 }
 

@@ -32,7 +32,7 @@ impl Runner {
 
     /// Renews the leases in hand and gives a sign of life, whichever is due.
     pub(super) async fn beat(&self, signs: &mut Option<Signs>) -> Result<(), DbError> {
-        let held = self.held.all();
+        let (held, turns) = self.held.all();
         self.metrics.leases_held(held.len());
         let every = self.settings.lease.max(SELDOM);
         let sign = signs.as_ref().map(|signs| WorkerSign {
@@ -47,7 +47,7 @@ impl Runner {
         });
         if !held.is_empty() {
             let lease = self.settings.lease.as_millis() as i64;
-            self.ledger.renew(&self.owner, &held, lease, sign).await?;
+            self.ledger.renew(&self.owner, (&held, &turns), lease, sign).await?;
         } else if let (Some(sign), true) = (sign, signs.as_ref().is_some_and(|signs| signs.due <= Instant::now())) {
             self.ledger.sign(sign).await?;
         } else {

@@ -1,74 +1,314 @@
-//! Chunks of one worker that change the same customers take turns before their transactions begin.
+//! What was claimed takes effect in the order of its [turns](crate::ledger::batches), where it changes the same customers.
 //!
-//! Every transaction locks its customers, so one chunk would wait for the other in any case. If it waits in PostgreSQL, it
-//! holds a connection that others could use, and every transaction that waits costs the server time. SQLite takes one
-//! transaction after the other as it is, and commits those together that wait.
-//!
-//! A customer's place is its number modulo [`PLACES`]. Places are taken in ascending order, all of them before anything is
-//! locked in the database, so nobody waits in a circle.
+//! Batches of this worker know of each other here, so that one waits for the other without asking the database. What other workers have in
+//! hand is asked of the ledger, just before a batch takes effect, and again and again while something is in the way. What was
+//! read of the store before a batch had to wait may be out of date then, and is read anew.
 
-use tokio::sync::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-/// Enough that chunks of different customers seldom meet.
-const PLACES: i64 = 1024;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Runner;
+use crate::backoff::Backoff;
+use crate::db::DbError;
+use crate::ledger::{Claim, InTheWay, Places, Scope, Turn, Waiting};
+use crate::lock::lock;
+
+/// How often others are asked whether they are done.
+const ASK: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
+/// How often a batch finds in its way what others left, before it is given back so that its worker can take that up.
+const LEFT_ASKS: u64 = 6;
+
+/// The batches in hand here that have a turn.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    batches: Mutex<BTreeMap<Turn, Batch>>,
+    changed: Notify,
+    next: AtomicU64,
+}
 
 #[derive(Debug)]
-pub(super) struct Turns(Box<[Mutex<()>]>);
+struct Batch {
+    /// Tells it from another one of the same turn, which follows it at once.
+    number: u64,
+    /// Chunks of it.
+    chunks: usize,
+    /// Its job, if it is of one.
+    job: Option<i64>,
+    /// What it changes, once that is known.
+    places: Option<Places>,
+    /// Whether others may have something before it in hand.
+    asks: bool,
+}
 
-impl Turns {
-    /// Waits until no other chunk changes one of the customers. It is over when what is returned is dropped.
-    pub(super) async fn take(&self, customers: &[i64]) -> Vec<MutexGuard<'_, ()>> {
-        let mut places: Vec<usize> = customers.iter().map(|id| id.rem_euclid(PLACES) as usize).collect();
-        places.sort_unstable();
-        places.dedup();
-        let mut taken = Vec::with_capacity(places.len());
-        for place in places {
-            taken.push(self.0[place].lock().await);
+/// A batch has its turn here until this is dropped.
+#[derive(Debug)]
+pub(super) struct InTurn {
+    turns: Arc<Turns>,
+    batch: Option<(Turn, u64)>,
+}
+
+impl Drop for InTurn {
+    fn drop(&mut self) {
+        if let Some((turn, number)) = self.batch {
+            let mut batches = lock(&self.turns.batches);
+            if batches.get(&turn).is_some_and(|batch| batch.number == number) {
+                batches.remove(&turn);
+            }
+            drop(batches);
+            self.turns.changed.notify_waiters();
         }
-        taken
     }
 }
 
-impl Default for Turns {
-    fn default() -> Self {
-        Self((0..PLACES).map(|_| Mutex::default()).collect())
+/// How a batch came to its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// At once.
+    AtOnce,
+    /// Others have changed something meanwhile.
+    Later,
+    /// It does not come as long as this worker holds it.
+    Never,
+}
+
+impl Turns {
+    /// What was claimed together is in hand.
+    pub(super) fn hold(self: &Arc<Self>, claims: &[Claim]) -> InTurn {
+        let turn = claims.first().and_then(|claim| claim.turn);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Some(turn) = turn {
+            let batch = Batch {
+                number,
+                chunks: claims.len(),
+                job: job_of(claims),
+                places: claims.iter().any(|claim| claim.apart).then(Places::none),
+                asks: claims.iter().any(|claim| claim.has_others),
+            };
+            lock(&self.batches).insert(turn, batch);
+        }
+        InTurn {
+            turns: self.clone(),
+            batch: turn.map(|turn| (turn, number)),
+        }
+    }
+
+    /// Something came of a batch that may leave it, or a part of it, in other hands.
+    pub(super) fn doubt(&self) {
+        for batch in lock(&self.batches).values_mut() {
+            batch.asks = true;
+        }
+    }
+
+    /// Remembers what a batch, or a part of it, changes. Whether that is news to others.
+    fn learn(&self, turn: Turn, chunks: usize, places: &Places) -> bool {
+        let mut batches = lock(&self.batches);
+        let Some(batch) = batches.get_mut(&turn) else {
+            return false;
+        };
+        let known = match &batch.places {
+            Some(known) => known.with(places),
+            // What the rest of it changes is unknown.
+            None if chunks < batch.chunks => return false,
+            None => places.clone(),
+        };
+        let is_news = batch.places.as_ref() != Some(&known);
+        batch.places = Some(known);
+        drop(batches);
+        if is_news {
+            self.changed.notify_waiters();
+        }
+        is_news
+    }
+
+    /// What a batch changes as far as others have to know.
+    fn known(&self, turn: Turn) -> Option<Places> {
+        lock(&self.batches).get(&turn).and_then(|batch| batch.places.clone())
+    }
+
+    /// Waits until no batch in hand here is before this one that may change the same. Whether it had to, and those before it now,
+    /// unless others have nothing that may be.
+    async fn comes(&self, turn: Turn, job: Option<i64>, places: &Places) -> (bool, Option<Vec<i64>>) {
+        let mut waited = false;
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            {
+                let batches = lock(&self.batches);
+                let is_in_the_way = batches.range(..turn).any(|(_, before)| {
+                    let is_same_job = job.is_some() && before.job == job;
+                    !is_same_job && before.places.as_ref().is_none_or(|before| before.meet(places))
+                });
+                if !is_in_the_way {
+                    let asks = batches.get(&turn).is_none_or(|batch| batch.asks);
+                    let before = batches.range(..turn).filter_map(|(before, _)| before.own());
+                    return (waited, asks.then(|| before.collect()));
+                }
+            }
+            waited = true;
+            changed.await;
+        }
+    }
+}
+
+fn job_of(claims: &[Claim]) -> Option<i64> {
+    match claims {
+        [one] => Some(one.job),
+        _ => None,
+    }
+}
+
+impl Runner {
+    /// Waits for the turn of what was claimed together, or of a part of it, that changes this; `None` if that is not known before
+    /// its turn has come.
+    pub(super) async fn turn_comes(
+        &self,
+        claims: &[Claim],
+        places: Option<Places>,
+        leaving: &CancellationToken,
+    ) -> Result<Came, DbError> {
+        let Some((turn, owner)) = claims
+            .first()
+            .and_then(|claim| Some((claim.turn?, claim.owner.clone())))
+        else {
+            return Ok(Came::AtOnce);
+        };
+        let job = job_of(claims);
+        let places = places.filter(|_| !claims.iter().any(|claim| claim.apart));
+        let is_news = places
+            .as_ref()
+            .is_some_and(|places| self.turns.learn(turn, claims.len(), places));
+        let places = places.unwrap_or(Places::all());
+        let mut changes = is_news.then(|| self.turns.known(turn)).flatten();
+        let mut came = Came::AtOnce;
+        let (mut asked, mut left) = (0, 0);
+        loop {
+            let (waited, known) = self.turns.comes(turn, job, &places).await;
+            if waited {
+                came = Came::Later;
+            }
+            // Whoever claims later waits for all that is in hand.
+            let Some(known) = known else { return Ok(came) };
+            // What this worker takes up of another one meanwhile is not among those known.
+            let waiting = Waiting {
+                turn,
+                job,
+                places: places.clone(),
+                owner: owner.clone(),
+                known,
+                is_of_one_job: self.scope != Scope::All,
+            };
+            match self.ledger.in_the_way(&waiting, changes.take()).await? {
+                InTheWay::Nothing => return Ok(came),
+                InTheWay::AtWork => {}
+                InTheWay::Left => left += 1,
+            }
+            // A worker for one job cannot take up what is of others.
+            if self.scope == Scope::All && (left > LEFT_ASKS || leaving.is_cancelled()) {
+                return Ok(Came::Never);
+            }
+            came = Came::Later;
+            asked += 1;
+            tokio::time::sleep(ASK.jittered(asked, self.ledger.clock())).await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::FutureExt as _;
 
     use super::*;
 
-    #[tokio::test]
-    async fn who_shares_a_customer_waits_and_nobody_else() {
-        let turns = Turns::default();
-        let first = turns.take(&[7, 3, 7, 3 + PLACES]).await;
-        assert!(turns.take(&[4, 7]).now_or_never().is_none());
-        assert!(turns.take(&[4, 3]).now_or_never().is_none());
-        let second = turns.take(&[4, 5]).now_or_never();
-        assert!(second.is_some());
-        drop(first);
-        assert!(turns.take(&[4, 7]).now_or_never().is_none(), "4 is still taken");
-        drop(second);
-        assert!(turns.take(&[4, 7]).now_or_never().is_some());
+    fn turn(number: i64) -> Turn {
+        Turn { number, of_dead: None }
+    }
+
+    fn hold(turns: &Arc<Turns>, number: i64, job: Option<i64>) -> InTurn {
+        let batch = Batch {
+            number: turns.next.fetch_add(1, Ordering::Relaxed),
+            chunks: 1,
+            job,
+            places: None,
+            asks: false,
+        };
+        let in_turn = InTurn {
+            turns: turns.clone(),
+            batch: Some((turn(number), batch.number)),
+        };
+        lock(&turns.batches).insert(turn(number), batch);
+        in_turn
+    }
+
+    fn comes(turns: &Turns, number: i64, job: Option<i64>, customers: &[i64]) -> Option<bool> {
+        let places = Places::of(customers, false);
+        turns.learn(turn(number), 1, &places);
+        let come = turns.comes(turn(number), job, &places).now_or_never();
+        come.map(|(waited, _)| waited)
     }
 
     #[tokio::test]
-    async fn any_two_orders_end() {
-        let turns = Turns::default();
-        let work = (0..64_i64).map(|n| {
-            let turns = &turns;
-            async move {
-                let taken = turns.take(&[n % 5, (n * 3) % 7, (n * 11) % 13]).await;
-                tokio::task::yield_now().await;
-                drop(taken);
-            }
+    async fn who_shares_a_customer_waits_for_those_before_it_and_nobody_else() {
+        let turns = Arc::<Turns>::default();
+        let [first, second, third] = [1, 2, 3].map(|number| hold(&turns, number, None));
+        assert_eq!(
+            comes(&turns, 2, None, &[5]),
+            None,
+            "nobody knows what the first one changes"
+        );
+        assert_eq!(comes(&turns, 1, None, &[4, 7]), Some(false));
+        assert_eq!(comes(&turns, 2, None, &[5]), Some(false));
+        assert_eq!(comes(&turns, 3, None, &[7]), None);
+        drop(second);
+        assert_eq!(comes(&turns, 3, None, &[7]), None);
+        drop(first);
+        assert_eq!(comes(&turns, 3, None, &[7]), Some(false));
+        drop(third);
+        assert!(lock(&turns.batches).is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken() {
+        let turns = Arc::<Turns>::default();
+        let first = hold(&turns, 1, Some(7));
+        let _second = hold(&turns, 2, Some(8));
+        let places = Places::of(&[3], false);
+        let waiting = turns.comes(turn(2), Some(8), &places);
+        let ((waited, _), ()) = tokio::join!(waiting, async {
+            tokio::task::yield_now().await;
+            drop(first);
         });
-        let all = futures::future::join_all(work);
-        assert!(tokio::time::timeout(Duration::from_secs(60), all).await.is_ok());
+        assert!(waited);
+        let same_job = hold(&turns, 3, Some(8));
+        assert_eq!(comes(&turns, 3, Some(8), &[3]), Some(false));
+        drop(same_job);
+    }
+
+    #[tokio::test]
+    async fn one_that_follows_under_the_same_turn_stays() {
+        let turns = Arc::<Turns>::default();
+        let first = hold(&turns, 1, None);
+        let again = hold(&turns, 1, None);
+        drop(first);
+        let _second = hold(&turns, 2, None);
+        assert_eq!(comes(&turns, 2, None, &[1]), None);
+        drop(again);
+        assert_eq!(comes(&turns, 2, None, &[1]), Some(false));
+    }
+
+    #[tokio::test]
+    async fn of_a_part_it_is_not_known_what_the_rest_changes() {
+        let turns = Arc::<Turns>::default();
+        let _first = hold(&turns, 1, None);
+        lock(&turns.batches).get_mut(&turn(1)).expect("held").chunks = 2;
+        assert!(!turns.learn(turn(1), 1, &Places::of(&[1], false)));
+        assert_eq!(turns.known(turn(1)), None);
+        assert!(turns.learn(turn(1), 2, &Places::of(&[1, 2], false)));
+        assert!(!turns.learn(turn(1), 1, &Places::of(&[1], false)), "that is no news");
+        assert_eq!(turns.known(turn(1)), Some(Places::of(&[1, 2], false)));
     }
 }

@@ -36,23 +36,32 @@ pub trait Hand: Send + Sync {
 #[derive(Clone)]
 pub struct RecordTurn(Option<Shared<oneshot::Receiver<()>>>);
 
-/// Lets the next turn come when it is dropped.
-pub(crate) struct RecordTurnEnd(#[expect(dead_code, reason = "it is there to be dropped")] oneshot::Sender<()>);
+/// Lets the next turn come. If it is dropped, the next turn never does.
+pub(crate) struct RecordTurnEnd(oneshot::Sender<()>);
+
+impl RecordTurnEnd {
+    /// Those before the next turn are recorded, as far as they can be.
+    pub(crate) fn comes(self) {
+        // Nobody may wait for it.
+        let _ = self.0.send(());
+    }
+}
 
 impl RecordTurn {
     /// Of submissions that come after no others.
     pub const NOW: Self = Self(None);
 
-    /// The turn that comes once what is returned with it was dropped.
+    /// The turn that comes once what is returned with it says so.
     pub(crate) fn after() -> (RecordTurnEnd, Self) {
         let (end, ended) = oneshot::channel();
         (RecordTurnEnd(end), Self(Some(ended.shared())))
     }
 
-    pub(super) async fn comes(&mut self) {
-        if let Some(ended) = self.0.take() {
-            // The end sends nothing.
-            let _ = ended.await;
+    /// Waits for it. Whether it has come; if not, it never does.
+    pub(crate) async fn comes(&self) -> bool {
+        match &self.0 {
+            Some(ended) => ended.clone().await.is_ok(),
+            None => true,
         }
     }
 }
@@ -77,11 +86,15 @@ impl<'s> Recording<'s> {
     }
 
     /// Records those that are to be recorded whole, and rings for them. Before any job that comes after them is begun, so that
-    /// the numbers of jobs are in the order in which they were handed in.
-    pub(super) async fn whole_so_far(&mut self) {
-        self.turn.comes().await;
+    /// the numbers of jobs are in the order in which they were handed in. If any could not be recorded, none after it is.
+    pub(super) async fn whole_so_far(&mut self) -> Result<(), DbError> {
+        let has_come = self.turn.comes().await;
         let mut jobs = std::mem::take(&mut self.whole);
         while !jobs.is_empty() {
+            if !has_come || self.is_behind() {
+                self.submitted.extend(jobs.iter().map(|_| Err(behind().into())));
+                break;
+            }
             let rest = match self.submitter.hand {
                 None => Vec::new(),
                 Some(hand) => jobs.split_off(together(hand, &jobs)),
@@ -89,6 +102,17 @@ impl<'s> Recording<'s> {
             self.record(jobs).await;
             jobs = rest;
         }
+        if has_come && !self.is_behind() {
+            Ok(())
+        } else {
+            Err(behind())
+        }
+    }
+
+    /// Whether it is unknown of one that was handed in before whether it is recorded.
+    fn is_behind(&self) -> bool {
+        let mut submitted = self.submitted.iter();
+        submitted.any(|one| matches!(one, Err(SubmitError::Db(error)) if error.is_of_the_surroundings()))
     }
 
     /// Records jobs in one transaction, carried out if they may be.
@@ -188,6 +212,10 @@ fn together(hand: &dyn Hand, jobs: &[WholeJob]) -> usize {
         count += 1;
     }
     count.max(1)
+}
+
+fn behind() -> DbError {
+    DbError::Unavailable("what was handed in before could not be recorded".to_owned())
 }
 
 pub(super) fn lost() -> DbError {

@@ -117,7 +117,7 @@ impl<'s, 'r> Spooling<'s, 'r> {
         if let Some(job) = self.draft {
             return Ok(job);
         }
-        self.recording.whole_so_far().await;
+        self.recording.whole_so_far().await?;
         let job = self.ledger.begin(self.new.clone()).await?;
         self.draft = Some(job);
         crate::failpoint::hit("planning");

@@ -3,6 +3,7 @@
 //! on PostgreSQL nobody waits in a circle.
 
 pub(crate) mod mixture;
+mod order;
 mod races;
 
 use std::process::{Command, Stdio};

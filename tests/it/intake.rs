@@ -98,7 +98,10 @@ impl Desk {
 
     fn serve(&self, door: impl Door) -> Serving {
         let stop = CancellationToken::new();
-        let task = tasks::spawn("the test", inbox::serve(self.queue.clone(), door, stop.clone()));
+        let task = tasks::spawn(
+            "the test",
+            inbox::serve(self.queue.clone(), door, Duration::from_secs(3), stop.clone()),
+        );
         Serving {
             stop,
             task: AbortOnDropHandle::new(task),

@@ -4,6 +4,7 @@ mod approval;
 mod retention;
 mod schedules;
 mod together;
+mod turns;
 mod upgrades;
 
 use std::collections::{BTreeMap, HashSet};

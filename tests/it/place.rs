@@ -6,6 +6,7 @@ pub(crate) mod tables;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -211,6 +212,7 @@ pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
 pub(crate) fn claimant(owner: &str, lease_millis: i64) -> Claimant {
     Claimant {
         owner: owner.to_owned(),
+        apart: Arc::default(),
         scope: Scope::All,
         besides: Vec::new(),
         busy: false,

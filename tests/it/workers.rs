@@ -127,12 +127,12 @@ on_both! {
         place.tenantry(&["submit", "add-customer", "customers.csv"]).ends(0);
         let claim = ledger.claim(claimant("w", 60_000)).await.expect("claimed").expect("a chunk");
         let held = [(claim.job, claim.chunk, claim.attempt)];
-        ledger.renew("w", &held, 60_000, Some(sign("w", 1))).await.expect("renewed");
+        ledger.renew("w", (&held, &[]), 60_000, Some(sign("w", 1))).await.expect("renewed");
         let [one] = &*ledger.workers().await.expect("listed") else { panic!("one worker") };
         assert_eq!((one.chunks, one.is_lost), (1, false));
         // One who works on a single job gives none.
         ledger.sign_off("w").await.expect("signed off");
-        ledger.renew("w", &held, 60_000, None).await.expect("renewed");
+        ledger.renew("w", (&held, &[]), 60_000, None).await.expect("renewed");
         assert!(ledger.workers().await.expect("listed").is_empty());
     }
 

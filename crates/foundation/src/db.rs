@@ -85,6 +85,18 @@ impl DbError {
     pub fn passes(&self) -> bool {
         matches!(self, DbError::Unavailable(_) | DbError::Contended(_))
     }
+
+    /// Whether it has nothing to do with what was asked for.
+    pub fn is_of_the_surroundings(&self) -> bool {
+        matches!(
+            self,
+            DbError::Unavailable(_)
+                | DbError::Contended(_)
+                | DbError::Elsewhere(_)
+                | DbError::Replaced(_)
+                | DbError::Closed
+        )
+    }
 }
 
 /// How PostgreSQL is connected to. SQLite takes no notice of any of it.
@@ -222,6 +234,13 @@ pub trait Tx {
     /// writer and needs no lock.
     fn alone_with(&mut self, what: Alone) -> Result<(), DbError>;
 
+    /// The transaction counts for others as soon as it commits, but is lost if the server crashes soon after. So are those
+    /// that commit in the same manner after it, and none that commits in the usual manner is kept without it. Nothing changes on
+    /// SQLite.
+    fn commit_soon(&mut self) -> Result<(), DbError> {
+        Ok(())
+    }
+
     /// Runs `work`; whatever it wrote is undone if it fails, and the transaction goes on either way.
     fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError>;
 
@@ -246,6 +265,8 @@ pub enum Alone {
     Names,
     /// Writing copies of records of other stores.
     Copies,
+    /// Claiming what is done next.
+    Claims,
 }
 
 /// What a transaction is for.

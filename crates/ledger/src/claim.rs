@@ -5,14 +5,20 @@
 //! job waits for no other, and what a claim costs is shared. What has come to nothing before is claimed apart from others, so
 //! that trouble stays where it is; and what fails for good if its worker dies once more is claimed by a worker that has nothing
 //! else in hand, so that it does not answer for its neighbour.
+//!
+//! What is claimed has a [turn](super::batches): it takes effect in the order of claims.
+
+mod left;
 
 use std::sync::Arc;
 
+use super::batches::{self, InHand, Places, Turn};
 use super::chunk_state::ChunkState;
 use super::job::json;
 use super::trial::{Next, Trial};
 use super::{JobId, Ledger, Parameters};
-use tenantry_foundation::db::{DbError, Row, Tx, Value};
+use left::Left;
+use tenantry_foundation::db::{Alone, DbError, Row, Tx, Value};
 
 /// Which jobs a worker takes chunks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +54,14 @@ pub struct Claim {
     pub pending: u64,
     /// The fence: grows with every claim of the chunk.
     pub attempt: i64,
+    /// When it takes effect; `None` if another store carries it out.
+    pub turn: Option<Turn>,
+    /// How many chunks were claimed together.
+    pub together: usize,
+    /// Nobody waits for it.
+    pub apart: bool,
+    /// Whether other workers had anything else in hand when it was claimed.
+    pub has_others: bool,
     /// How it is to be tried.
     pub trial: Trial,
     /// The row that comes next is at fault: its worker died this often in a row over it.
@@ -80,6 +94,8 @@ pub struct Together {
 pub struct Claimant {
     /// Names the worker in leases.
     pub owner: String,
+    /// Kinds of jobs whose chunks wait for others, and nobody for them.
+    pub apart: Arc<[&'static str]>,
     /// Of which jobs.
     pub scope: Scope,
     /// But of none of these.
@@ -94,13 +110,31 @@ pub struct Claimant {
 }
 
 /// A chunk that is ready: never begun, given back and due again, or its worker's lease has run out, or was given by a clock
-/// that has been put back since, by more than workers differ in what time it is.
-const READY: &str = "((c.state IN ('queued', 'waiting') AND c.not_before <= $1)
+/// that has been put back since, by more than workers differ in what time it is. One that has a turn is of a batch, and is
+/// taken up with that.
+const READY: &str = "c.turn IS NULL AND ((c.state IN ('queued', 'waiting') AND c.not_before <= $1)
+    OR (c.state = 'running' AND (c.lease_until < $1 OR c.lease_until > $1 + 2 * c.lease_length + 10000)))";
+
+/// As [`READY`], and those that are taken up with what somebody left.
+const DUE: &str = "((c.state IN ('queued', 'waiting') AND c.not_before <= $1)
     OR (c.state = 'running' AND (c.lease_until < $1 OR c.lease_until > $1 + 2 * c.lease_length + 10000)))";
 
 /// `SELECT … FROM jobs j` of those with a ready chunk, the next first. The chunk is looked for job by job, in the order of the
 /// index: a join would go by what statistics say, and they may be of another time. `$1` is the time, `$2` the job asked for.
-pub(super) fn ready_jobs(select: &str, scope: Scope, more: &str) -> String {
+fn ready_jobs(select: &str, scope: Scope, more: &str) -> String {
+    jobs_with(READY, select, scope, more)
+}
+
+/// As [`ready_jobs`], with those that are to be taken up, and each with how many such chunks it has, counted up to `$3`.
+pub(super) fn due_jobs(select: &str, scope: Scope) -> String {
+    let select = format!(
+        "{select}, (SELECT COUNT(*) FROM (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
+           AND {DUE} LIMIT $3) AS ready)"
+    );
+    jobs_with(DUE, &select, scope, "")
+}
+
+fn jobs_with(ready: &str, select: &str, scope: Scope, more: &str) -> String {
     let of = match scope {
         // The parameter is there for either.
         Scope::All => "CAST($2 AS BIGINT) = 0",
@@ -110,16 +144,8 @@ pub(super) fn ready_jobs(select: &str, scope: Scope, more: &str) -> String {
         "SELECT {select} FROM jobs j
          WHERE {of} AND j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0 {more}
          AND COALESCE((SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
-           AND {READY} LIMIT 1), 0) = 1
+           AND {ready} LIMIT 1), 0) = 1
          ORDER BY j.priority DESC, j.claimed_at, j.seq"
-    )
-}
-
-/// How many chunks of the job are ready, counted up to `$3`.
-pub(super) fn ready_chunks() -> String {
-    format!(
-        "(SELECT COUNT(*) FROM (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
-           AND {READY} LIMIT $3) AS ready)"
     )
 }
 
@@ -155,6 +181,12 @@ impl Ledger {
             }
         }
         Ok(Vec::new())
+    }
+}
+
+impl Claimant {
+    fn is_apart(&self, found: &Found) -> bool {
+        self.apart.contains(&found.job.kind.as_str())
     }
 }
 
@@ -217,14 +249,14 @@ struct Found {
     alone: bool,
 }
 
-/// The next chunk of the job `$2` that nobody holds, locked. `$1` is the time.
-fn next_chunk(tx: &dyn Tx, more: &str) -> String {
+/// The next chunk of the job `$2` that is `ready`, locked. `$1` is the time.
+fn next_chunk(tx: &dyn Tx, ready: &str, more: &str) -> String {
     format!(
         "SELECT c.chunk, c.first_row, c.rows, c.pending, c.attempt, c.failures, c.suspects, c.state, c.expected,
            CASE WHEN EXISTS (SELECT 1 FROM waiting_rows w WHERE w.job = c.job AND w.row >= c.first_row
              AND w.row < c.first_row + c.rows) THEN 1 ELSE 0 END AS waited
          FROM chunks c
-         WHERE c.state IN ('queued', 'running', 'waiting') AND {READY} AND c.job = $2 {more} ORDER BY c.chunk{} LIMIT 1",
+         WHERE c.state IN ('queued', 'running', 'waiting') AND {ready} AND c.job = $2 {more} ORDER BY c.chunk{} LIMIT 1",
         tx.dialect().for_update_skip_locked()
     )
 }
@@ -250,6 +282,11 @@ impl Found {
         })
     }
 
+    /// Whether nothing is known against it.
+    fn is_sound(&self) -> bool {
+        self.died.is_none() && !self.alone && self.trial == Trial::default()
+    }
+
     /// Counts the death of its last worker, if it has died, and tells whether it is to be carried out alone.
     fn judge(&mut self, deaths: Option<u32>) {
         let Some(deaths) = deaths else {
@@ -270,10 +307,22 @@ impl Found {
 }
 
 fn claim(tx: &mut dyn Tx, claimant: &Claimant, together: Option<&Together>, now: i64) -> Result<Vec<Claim>, DbError> {
-    let Some(first) = next(tx, claimant, now)? else {
+    // Who claims sees what was claimed before, so that turns are in the order of jobs. A claim that is lost was never made: the
+    // fence refuses all that follows from it.
+    tx.alone_with(Alone::Claims)?;
+    tx.commit_soon()?;
+    let in_hand = batches::in_hand(tx)?;
+    match left::of_dead(tx, claimant, together, &in_hand, now)? {
+        Left::Nothing => {}
+        Left::Elsewhere => return Ok(Vec::new()),
+        Left::Here(found, _) if found.iter().any(|one| one.alone) && claimant.busy => return Ok(Vec::new()),
+        Left::Here(found, turn) => return lease(tx, claimant, found, (&in_hand, Some(turn)), now),
+    }
+    let first = next(tx, claimant, now)?;
+    let Some(first) = first.filter(|found| !found.alone || !claimant.busy) else {
         return Ok(Vec::new());
     };
-    let is_sound = first.died.is_none() && !first.alone && first.trial == Trial::default();
+    let is_sound = first.is_sound();
     let mut found = vec![first];
     if let Some(together) = together
         && is_sound
@@ -284,7 +333,7 @@ fn claim(tx: &mut dyn Tx, claimant: &Claimant, together: Option<&Together>, now:
         let more = others(tx, claimant, together, &found[0], now)?;
         found.extend(more);
     }
-    lease(tx, claimant, found, now)
+    lease(tx, claimant, found, (&in_hand, None), now)
 }
 
 /// The first chunk there is to claim. One that is to be carried out alone is left by a worker that is busy, which takes nothing
@@ -307,11 +356,11 @@ fn next(tx: &mut dyn Tx, claimant: &Claimant, now: i64) -> Result<Option<Found>,
     ];
     for job in tx.query(&sql, &params)? {
         let job = Candidate::read(&job)?;
-        let sql = next_chunk(tx, "");
+        let sql = next_chunk(tx, READY, "");
         if let Some(row) = tx.query_first(&sql, &[now.into(), job.seq.into()])? {
             let mut found = Found::read(job, &row)?;
             found.judge(claimant.deaths);
-            return Ok(Some(found).filter(|found| !found.alone || !claimant.busy));
+            return Ok(Some(found));
         }
     }
     Ok(None)
@@ -356,6 +405,7 @@ fn others(
     // What comes next of a job and is not sound is claimed by itself.
     let sql = next_chunk(
         tx,
+        READY,
         "AND c.state <> 'running' AND c.failures = 0 AND c.suspects IS NULL AND c.pending <= $3",
     );
     let params: Vec<Vec<Value>> = wanted
@@ -371,8 +421,37 @@ fn others(
 }
 
 /// Leases chunks that are locked.
-fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> Result<Vec<Claim>, DbError> {
+fn lease(
+    tx: &mut dyn Tx,
+    claimant: &Claimant,
+    found: Vec<Found>,
+    (in_hand, turn): (&[InHand], Option<Turn>),
+    now: i64,
+) -> Result<Vec<Claim>, DbError> {
+    let job = match found.as_slice() {
+        [one] => Some(one.job.seq),
+        _ => None,
+    };
+    let has_others = in_hand
+        .iter()
+        .any(|batch| batch.is_of_others(&claimant.owner, job, now));
     let until = now + claimant.lease_millis;
+    let turn = match found.as_slice() {
+        _ if turn.is_some() => turn,
+        [first, ..] if first.job.parameters.store.is_some() => None,
+        [first, ..] => {
+            let chunks: Vec<(i64, i64)> = found.iter().map(|one| (one.job.seq, one.chunk)).collect();
+            let places = claimant.is_apart(first).then(Places::none);
+            Some(batches::begin(
+                tx,
+                &claimant.owner,
+                &chunks,
+                (until, claimant.lease_millis),
+                places,
+            )?)
+        }
+        [] => None,
+    };
     let chunks: Vec<Vec<Value>> = found
         .iter()
         .map(|one| {
@@ -385,12 +464,13 @@ fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> R
                 claimant.owner.as_str().into(),
                 until.into(),
                 claimant.lease_millis.into(),
+                turn.map(|turn| turn.number).into(),
             ]
         })
         .collect();
     tx.send_all(
         "UPDATE chunks SET state = 'running', attempt = $3, failures = $4, suspects = $5, lease_owner = $6, lease_until = $7,
-           lease_length = $8
+           lease_length = $8, turn = $9
          WHERE job = $1 AND chunk = $2",
         chunks,
     )?;
@@ -406,14 +486,15 @@ fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> R
     )?;
     let inputs: Vec<Vec<Value>> = found.iter().map(|one| vec![one.job.input.into()]).collect();
     let headers = tx.query_each("SELECT header FROM inputs WHERE id = $1", &inputs)?;
-    let mut claims = Vec::with_capacity(found.len());
+    let together = found.len();
+    let mut claims = Vec::with_capacity(together);
     for (one, header) in found.into_iter().zip(headers) {
+        let kind = one.job.kind;
         let undo_of = one.job.undo_of.map(|undone| kind_of(tx, undone)).transpose()?;
         let header = header.first().map_or(Ok("[]"), |row| row.text(0))?;
         claims.push(Claim {
             job: one.job.seq,
             job_id: one.job.id,
-            kind: one.job.kind,
             parameters: one.job.parameters,
             created_at: one.job.created_at,
             approved_at: one.job.approved_at,
@@ -427,6 +508,11 @@ fn lease(tx: &mut dyn Tx, claimant: &Claimant, found: Vec<Found>, now: i64) -> R
             rows: one.rows,
             pending: one.pending,
             attempt: one.attempt + 1,
+            apart: claimant.apart.contains(&kind.as_str()),
+            kind,
+            turn,
+            together,
+            has_others,
             trial: one.trial,
             died: one.died,
             alone: one.alone,

@@ -1,6 +1,7 @@
 //! How chunks end, and rows before them: outcomes recorded, the job counted on, and its end said.
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
+use super::batches;
 use super::chunk_state::ChunkState;
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes, record_outcomes_of};
@@ -78,6 +79,7 @@ pub fn close_all(
         }
     }
     set_ends(tx, &ends)?;
+    batches::end_with(tx, &chunks.iter().map(|(claim, _)| *claim).collect::<Vec<_>>())?;
     let worker = chunks.first().map_or("", |(claim, _)| claim.owner.as_str());
     finish(tx, &counts, worker, limit, now)
 }
@@ -102,6 +104,7 @@ pub fn close_part(
         PartEnd::Next(claim.trial.passed())
     };
     set_ends(tx, &[(claim, end, pending)])?;
+    batches::end_with(tx, &[claim])?;
     let mut count = Count::default();
     count.add(tally(&closing.outcomes, 0), u64::from(pending == 0));
     let counts = CountsByJob::from([(claim.job, count)]);
@@ -154,7 +157,7 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbEr
         ]);
     }
     tx.send_all(
-        "UPDATE chunks SET state = $3, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
+        "UPDATE chunks SET state = $3, turn = NULL, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
            failures = $6, suspects = $7, setbacks = 0, message = NULL
          WHERE job = $1 AND chunk = $2",
         params,

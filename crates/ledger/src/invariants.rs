@@ -133,6 +133,13 @@ pub fn always() -> Vec<Invariant> {
                 .to_owned(),
         ),
         (
+            "turn",
+            "a chunk has the turn of a batch that is not there",
+            "SELECT job, chunk, state, turn FROM chunks WHERE turn IS NOT NULL AND state IN ('queued', 'running')
+               AND turn NOT IN (SELECT turn FROM batches)"
+                .to_owned(),
+        ),
+        (
             "stray outcome",
             "an outcome belongs to no chunk, or to several",
             "SELECT o.job, o.row, o.outcome, COUNT(c.chunk) FROM row_outcomes o

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
+use super::batches;
 use super::closing::{self, end_chunk};
 use super::fence::{self, pending_rows};
 use super::trial::{Next, Trial};
@@ -41,13 +42,13 @@ pub struct FailedRows {
 }
 
 impl Ledger {
-    /// Prolongs the leases of the chunks given as (job, chunk, attempt). One that a transaction is at work on is passed over:
-    /// nobody else can claim it meanwhile, and waiting for it would let the others run out. The worker's sign of life, if it gives
-    /// one, goes with them.
+    /// Prolongs the leases of the chunks given as (job, chunk, attempt), and of the batches of these turns. One that a transaction
+    /// is at work on is passed over: nobody else can claim it meanwhile, and waiting for it would let the others run out. The
+    /// worker's sign of life, if it gives one, goes with them.
     pub async fn renew(
         &self,
         owner: &str,
-        held: &[(i64, i64, i64)],
+        (held, turns): (&[(i64, i64, i64)], &[i64]),
         lease_millis: i64,
         sign: Option<WorkerSign>,
     ) -> Result<(), DbError> {
@@ -66,8 +67,10 @@ impl Ledger {
                 ]
             })
             .collect();
+        let (owner, turns) = (owner.to_owned(), turns.to_vec());
         self.db
             .write_apart(move |tx| {
+                batches::renew(tx, &owner, &turns, until, lease_millis)?;
                 let sql = format!(
                     "UPDATE chunks SET lease_until = $5, lease_length = $6 WHERE job = $1 AND chunk IN
                        (SELECT chunk FROM chunks WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4
@@ -87,10 +90,33 @@ impl Ledger {
             .write(move |tx| {
                 fence::check(tx, &claim)?;
                 tx.send(
-                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3
+                    "UPDATE chunks SET state = 'queued', turn = NULL, lease_owner = NULL, lease_until = NULL, not_before = $3
                      WHERE job = $1 AND chunk = $2",
                     &[claim.job.into(), claim.chunk.into(), now.into()],
-                )
+                )?;
+                batches::end_with(tx, &[&claim])
+            })
+            .await
+    }
+
+    /// Gives chunks back that were claimed together, with their turn: they are the next to be claimed.
+    pub async fn give_back(&self, claims: &[Claim]) -> Result<(), DbError> {
+        let (claims, now) = (claims.to_vec(), self.clock.now_millis());
+        self.db
+            .write(move |tx| {
+                fence::check_all(tx, &claims.iter().collect::<Vec<_>>())?;
+                let chunks = claims
+                    .iter()
+                    .map(|claim| vec![claim.job.into(), claim.chunk.into(), now.into()]);
+                tx.send_all(
+                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3
+                     WHERE job = $1 AND chunk = $2",
+                    chunks.collect(),
+                )?;
+                match claims.first().and_then(|claim| Some((claim.turn?, &claim.owner))) {
+                    Some((turn, owner)) => batches::leave(tx, turn, owner, now),
+                    None => Ok(()),
+                }
             })
             .await
     }
@@ -137,7 +163,7 @@ impl Ledger {
                     },
                 };
                 tx.send(
-                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3,
+                    "UPDATE chunks SET state = 'queued', turn = NULL, lease_owner = NULL, lease_until = NULL, not_before = $3,
                        failures = $4, suspects = $5, setbacks = $6, message = $7
                      WHERE job = $1 AND chunk = $2",
                     &[
@@ -157,6 +183,7 @@ impl Ledger {
                      WHERE seq = $1",
                     &[claim.job.into(), why.into()],
                 )?;
+                batches::end_with(tx, &[&claim])?;
                 Ok(SetBack::Again(pause))
             })
             .await
@@ -180,10 +207,11 @@ impl Ledger {
             .write(move |tx| {
                 fence::check(tx, &claim)?;
                 tx.send(
-                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = 0
+                    "UPDATE chunks SET state = 'queued', turn = NULL, lease_owner = NULL, lease_until = NULL, not_before = 0
                      WHERE job = $1 AND chunk = $2",
                     &[claim.job.into(), claim.chunk.into()],
                 )?;
+                batches::end_with(tx, &[&claim])?;
                 let paused = tx.query_first(
                     &format!(
                         "UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1 AND state <> 'paused'
@@ -302,7 +330,7 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
     closing::record(tx, &mut claim, &[failed], None, now)?;
     let trial = Trial::without_row(claim.pending);
     tx.send(
-        "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = 0, failures = $3, suspects = $4
+        "UPDATE chunks SET state = 'queued', turn = NULL, lease_owner = NULL, lease_until = NULL, not_before = 0, failures = $3, suspects = $4
          WHERE job = $1 AND chunk = $2",
         &[
             claim.job.into(),
@@ -311,12 +339,14 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
             trial.suspects.into(),
         ],
     )?;
+    batches::end_with(tx, &[&claim])?;
     Ok(FailedRows { rows: 1, job: None })
 }
 
 /// Fails every row of a fenced chunk that is left.
 fn fail_rest(tx: &mut dyn Tx, claim: &Claim, why: &str, now: i64) -> Result<FailedRows, DbError> {
     let ended = end_chunk(tx, (claim.job, claim.chunk), Outcome::Failed, Some(why), now)?;
+    batches::end_with(tx, &[claim])?;
     let job = audit::ended(tx, ended, Some(&claim.owner), now)?;
     Ok(FailedRows {
         rows: claim.pending,

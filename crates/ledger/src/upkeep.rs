@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::audit;
-use super::claim::{ready_chunks, ready_jobs};
+use super::claim::due_jobs;
 use super::closing::end_chunk;
 use super::plan::{Draft, PLANNING_LEASE_MILLIS, discard};
 use super::{JobId, Ledger, Outcome, Scope};
@@ -34,9 +34,8 @@ impl Ledger {
         let now = self.clock.now_millis();
         self.db
             .read(move |tx| {
-                let select = format!("j.id, {}", ready_chunks());
                 let rows = tx.query(
-                    &format!("{} LIMIT $3", ready_jobs(&select, scope, "")),
+                    &format!("{} LIMIT $3", due_jobs("j.id", scope)),
                     &[now.into(), scope.number().into(), most.into()],
                 )?;
                 rows.iter()

@@ -175,7 +175,7 @@ impl Lines<'_> {
                     Some(Ok(accepted)) if self.waits => LineFate::Waiting(accepted.job),
                     Some(Ok(accepted)) => LineFate::Recorded(accepted),
                     Some(Err(Refusal::Invalid(reasons))) => LineFate::Refused(reasons),
-                    Some(Err(Refusal::Unavailable(why))) => {
+                    Some(Err(Refusal::Unavailable(why) | Refusal::Failed(why))) => {
                         self.tell().await?;
                         bail!("line {line} and those after it are not recorded: {why}");
                     }

@@ -16,7 +16,7 @@ impl<D: Door> Inbox<D> {
     pub(super) async fn seal(&self, fates: Vec<(Entry, EntryFate)>) {
         let (mut accepted, mut rejected) = (Vec::with_capacity(fates.len()), Vec::new());
         for (entry, fate) in fates {
-            if !matches!(fate, Err((Refusal::Unavailable(_), _)))
+            if !matches!(fate, Err((Refusal::Unavailable(_) | Refusal::Failed(_), _)))
                 && let Some(met) = self.unavailable.over()
             {
                 tracing::info!("entries can be taken in again, after {met} attempts");
@@ -30,7 +30,7 @@ impl<D: Door> Inbox<D> {
                     }
                 }
                 Err((Refusal::Invalid(reasons), sender)) => rejected.push((entry, reasons, sender)),
-                Err((Refusal::Unavailable(why), _)) => self.is_unavailable(&entry, &why),
+                Err((Refusal::Unavailable(why) | Refusal::Failed(why), _)) => self.is_unavailable(&entry, &why),
             }
         }
         if !accepted.is_empty() {

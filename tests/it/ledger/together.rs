@@ -9,7 +9,7 @@ use super::{STRICT, reload};
 use crate::place::{CUSTOMERS, On, Place, TestJob, apply, by, claimant, on_both};
 
 /// Jobs of so many rows each, one chunk each, queued in this order.
-async fn queued(ledger: &Ledger, rows: &[usize]) -> Vec<Job> {
+pub(super) async fn queued(ledger: &Ledger, rows: &[usize]) -> Vec<Job> {
     apply(ledger, "add-customer", CUSTOMERS).await;
     let mut jobs = Vec::new();
     for (number, rows) in rows.iter().enumerate() {
@@ -43,7 +43,7 @@ async fn next(ledger: &Ledger, jobs: &[Job], together: impl Into<Option<Together
     claims.iter().filter_map(number).collect()
 }
 
-async fn close_all(ledger: &Ledger, claims: &[Claim]) {
+pub(super) async fn close_all(ledger: &Ledger, claims: &[Claim]) {
     let claims = claims.to_vec();
     let closed = ledger.db().write(move |tx| {
         fence::check_all(tx, &claims.iter().collect::<Vec<_>>())?;

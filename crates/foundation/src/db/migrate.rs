@@ -42,6 +42,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (27, include_str!("schema/0027-left.sql"), None),
     (28, include_str!("schema/0028-together.sql"), None),
     (29, include_str!("schema/0029-inline.sql"), None),
+    (30, include_str!("schema/0030-turns.sql"), None),
 ];
 
 /// The schema version this program writes.

@@ -14,6 +14,7 @@ use super::users::NewUsers;
 use super::{Prepared, apply, refused, tasks};
 use crate::Applied;
 use tenantry_foundation::db::{Alone, DbError, Tx};
+use tenantry_ledger::Places;
 
 /// Locks what the rows change: names that are unique over all customers, then the customers, in ascending order. With
 /// its customer everything of a customer is locked, so who comes second waits and then decides on what the first left.
@@ -30,8 +31,15 @@ pub fn lock_all(tx: &mut dyn Tx, chunks: &[Prepared]) -> Result<(), DbError> {
     tx.lock("customers", &customers)
 }
 
+/// What the rows of all chunks change; `None` if one is refused as things are, of which it is unknown what it comes to once those before it
+/// have taken effect.
+pub fn places_of(chunks: &[Prepared]) -> Option<Places> {
+    let is_known = chunks.iter().all(|chunk| chunk.refused.is_empty());
+    is_known.then(|| Places::of(&customers_of(chunks), chunks.iter().any(Prepared::names)))
+}
+
 /// The customers that the rows of all chunks change, in ascending order.
-pub fn customers_of(chunks: &[Prepared]) -> Vec<i64> {
+fn customers_of(chunks: &[Prepared]) -> Vec<i64> {
     let mut customers: Vec<i64> = chunks.iter().flat_map(Prepared::customers).collect();
     customers.sort_unstable();
     customers.dedup();

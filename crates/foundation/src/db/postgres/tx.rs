@@ -502,8 +502,13 @@ impl Tx for PgTx {
         let number = match what {
             Alone::Names => 1,
             Alone::Copies => 2,
+            Alone::Claims => 3,
         };
         self.wait_for(&format!("SELECT pg_advisory_xact_lock(8026014, {number})"), &[])
+    }
+
+    fn commit_soon(&mut self) -> Result<(), DbError> {
+        self.send("SET LOCAL synchronous_commit = off", &[])
     }
 
     fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError> {

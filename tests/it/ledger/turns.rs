@@ -1,0 +1,181 @@
+//! The order in which what was claimed takes effect, and who takes up what a worker leaves.
+
+use tenantry_foundation::clock::Clock;
+use tenantry_ledger::{Claim, InTheWay, Job, JobState, Ledger, Places, Together, Turn, Waiting};
+
+use super::reload;
+use super::together::{close_all, queued};
+use crate::place::{On, Place, by, claimant, on_both};
+
+const LEASE: i64 = 3_000;
+
+fn together() -> Together {
+    Together {
+        kinds: ["bulk-add-users"].into(),
+        chunks: 2,
+        rows: 100,
+    }
+}
+
+async fn claim(ledger: &Ledger, worker: &str) -> Vec<Claim> {
+    let claimed = ledger.claim_together(claimant(worker, LEASE), Some(together()));
+    claimed.await.expect("asked")
+}
+
+/// Their turn, and the numbers of their jobs among `jobs`.
+fn told(claims: &[Claim], jobs: &[Job]) -> (Option<Turn>, Vec<usize>) {
+    let number = |claim: &Claim| jobs.iter().position(|job| job.seq == claim.job).expect("one of them");
+    (
+        claims.first().and_then(|claim| claim.turn),
+        claims.iter().map(number).collect(),
+    )
+}
+
+fn waiting(claims: &[Claim], places: Places) -> Waiting {
+    let first = &claims[0];
+    Waiting {
+        turn: first.turn.expect("a turn"),
+        job: (claims.len() == 1).then_some(first.job),
+        places,
+        owner: first.owner.clone(),
+        known: Vec::new(),
+        is_of_one_job: false,
+    }
+}
+
+async fn in_the_way(ledger: &Ledger, waiting: &Waiting, changes: Option<Places>) -> InTheWay {
+    ledger.in_the_way(waiting, changes).await.expect("asked")
+}
+
+on_both! {
+    async fn a_batch_waits_for_those_before_it_that_may_change_the_same(place: Place) {
+        let ledger = place.ledger().await;
+        queued(&ledger, &[1, 1, 1, 1]).await;
+        let (first, second) = (claim(&ledger, "one").await, claim(&ledger, "other").await);
+        assert!(first[0].turn < second[0].turn);
+        assert_eq!((first[0].has_others, second[0].has_others), (false, true));
+        let (here, there) = (Places::of(&[1], false), Places::of(&[2], false));
+        let other = waiting(&second, there.clone());
+        assert_eq!(in_the_way(&ledger, &other, None).await, InTheWay::AtWork, "nobody knows what the first one changes");
+        assert_eq!(in_the_way(&ledger, &waiting(&first, here.clone()), Some(here.clone())).await, InTheWay::Nothing);
+        let is_told = !place.url.starts_with("sqlite");
+        let expected = if is_told { InTheWay::Nothing } else { InTheWay::AtWork };
+        assert_eq!(in_the_way(&ledger, &other, None).await, expected);
+        let same = waiting(&second, Places::of(&[1, 2], false));
+        assert_eq!(in_the_way(&ledger, &same, None).await, InTheWay::AtWork);
+        close_all(&ledger, &first).await;
+        assert_eq!(in_the_way(&ledger, &same, None).await, InTheWay::Nothing);
+    }
+
+    async fn chunks_of_one_job_go_beside_each_other(place: Place) {
+        let ledger = place.ledger().await;
+        queued(&ledger, &[25]).await;
+        let (first, second) = (claim(&ledger, "one").await, claim(&ledger, "other").await);
+        assert_eq!((first[0].job, first[0].chunk + 1), (second[0].job, second[0].chunk));
+        assert!(!second[0].has_others);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::Nothing);
+    }
+
+    async fn what_a_worker_left_is_taken_up_whole_and_first(place: Place) {
+        let clock = Clock::held(1_795_000_000_000);
+        let ledger = place.ledger_at(&clock).await;
+        let jobs = queued(&ledger, &[1, 1, 1, 1]).await;
+        let left = told(&claim(&ledger, "one").await, &jobs);
+        let second = claim(&ledger, "other").await;
+        clock.advance(LEASE + 1);
+        let held: Vec<_> = second.iter().map(|claim| (claim.job, claim.chunk, claim.attempt)).collect();
+        let turns: Vec<i64> = second.iter().take(1).filter_map(|claim| claim.turn?.own()).collect();
+        ledger.renew("other", (&held, &turns), LEASE, None).await.expect("renewed");
+        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::Left);
+        let taken = claim(&ledger, "third").await;
+        assert_eq!(told(&taken, &jobs), left);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::AtWork);
+        close_all(&ledger, &taken).await;
+        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::Nothing);
+    }
+
+    async fn after_the_second_death_chunks_are_taken_up_one_by_one(place: Place) {
+        let clock = Clock::held(1_795_000_000_000);
+        let ledger = place.ledger_at(&clock).await;
+        let jobs = queued(&ledger, &[1, 1, 1, 1]).await;
+        for worker in ["one", "other"] {
+            assert_eq!(told(&claim(&ledger, worker).await, &jobs).1, [0, 1]);
+            clock.advance(LEASE + 1);
+        }
+        let alone = claim(&ledger, "third").await;
+        assert_eq!(told(&alone, &jobs).1, [0]);
+        assert_eq!(alone[0].trial.failures, 0, "nobody knows which of them it was");
+        assert!(claim(&ledger, "fourth").await.is_empty(), "the next one waits, and all others");
+        clock.advance(LEASE + 1);
+        let again = claim(&ledger, "fourth").await;
+        assert_eq!((told(&again, &jobs).1, again[0].trial.failures), (vec![0], 1), "now it was this one");
+        close_all(&ledger, &again).await;
+        let next = claim(&ledger, "fourth").await;
+        assert_eq!((told(&next, &jobs).1, next[0].trial.failures), (vec![1], 0));
+        close_all(&ledger, &next).await;
+        assert_eq!(told(&claim(&ledger, "fourth").await, &jobs).1, [2, 3]);
+    }
+
+    async fn what_waited_for_another_answers_for_no_death(place: Place) {
+        let clock = Clock::held(1_795_000_000_000);
+        let ledger = place.ledger_at(&clock).await;
+        let jobs = queued(&ledger, &[1, 1, 1]).await;
+        // The first two have but one chunk, and so have a turn each.
+        let single = |worker: &'static str| ledger.claim_together(claimant(worker, LEASE), None);
+        for _ in 0..2 {
+            single("one").await.expect("asked");
+        }
+        clock.advance(LEASE + 1);
+        let first = single("other").await.expect("asked");
+        assert!(single("third").await.expect("asked").is_empty(), "it would only wait");
+        close_all(&ledger, &first).await;
+        let second = single("third").await.expect("asked");
+        let seen = [&first, &second].map(|claims| (told(claims, &jobs).1, claims[0].trial.failures));
+        assert_eq!(seen, [(vec![0], 1), (vec![1], 0)]);
+    }
+
+    async fn what_is_given_back_keeps_its_turn(place: Place) {
+        let ledger = place.ledger().await;
+        let jobs = queued(&ledger, &[1, 1, 1, 1]).await;
+        let first = claim(&ledger, "one").await;
+        let second = claim(&ledger, "other").await;
+        ledger.give_back(&first).await.expect("given back");
+        ledger.give_back(&first).await.expect_err("it is not ours any more");
+        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::Left);
+        let again = claim(&ledger, "third").await;
+        assert_eq!(told(&again, &jobs), told(&first, &jobs));
+        assert_eq!(again[0].trial.failures, 0);
+    }
+
+    async fn a_job_that_is_paused_keeps_nobody_waiting(place: Place) {
+        let clock = Clock::held(1_795_000_000_000);
+        let ledger = place.ledger_at(&clock).await;
+        let jobs = queued(&ledger, &[1, 1, 1]).await;
+        assert_eq!(told(&claim(&ledger, "one").await, &jobs).1, [0, 1]);
+        ledger.pause(&jobs[0], &by("tester")).await.expect("asked").done().expect("it can be paused");
+        clock.advance(LEASE + 1);
+        let rest = claim(&ledger, "other").await;
+        assert_eq!(told(&rest, &jobs).1, [1]);
+        assert_eq!(told(&claim(&ledger, "other").await, &jobs).1, [2]);
+        ledger.resume(&reload(&ledger, &jobs[0]).await, &by("tester")).await.expect("asked").done().expect("it can be resumed");
+        close_all(&ledger, &rest).await;
+        let last = claim(&ledger, "other").await;
+        assert_eq!(told(&last, &jobs).1, [0]);
+        close_all(&ledger, &last).await;
+        assert_eq!(reload(&ledger, &jobs[0]).await.state, JobState::Completed);
+    }
+
+    async fn who_carries_out_one_job_waits_for_what_was_left_for_two_leases(place: Place) {
+        let clock = Clock::held(1_795_000_000_000);
+        let ledger = place.ledger_at(&clock).await;
+        queued(&ledger, &[1, 1, 1]).await;
+        claim(&ledger, "one").await;
+        let second = claim(&ledger, "other").await;
+        let mut waiting = waiting(&second, Places::all());
+        waiting.is_of_one_job = true;
+        clock.advance(3 * LEASE);
+        assert_eq!(in_the_way(&ledger, &waiting, None).await, InTheWay::Left);
+        clock.advance(1);
+        assert_eq!(in_the_way(&ledger, &waiting, None).await, InTheWay::Nothing);
+    }
+}
