@@ -10,7 +10,7 @@
 //! Whatever has come in is taken together, up to a bound: a lone entry waits for nobody, and a backlog is read, planned,
 //! recorded and taken off many at a time. While some are recorded, the next ones are read and planned.
 //!
-//! Jobs are recorded in the order of the stream, however many workers there are: one of them is its [`Reader`]. While
+//! Jobs are recorded in the order of the stream, however many workers there are: one of them is its [`InboxReader`]. While
 //! an entry cannot be recorded, because the ledger is away, none that came after it is.
 //!
 //! Nothing ends the reading: not a lost connection, not a flushed server, not an entry that is no document.
@@ -35,7 +35,7 @@ use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
 use crate::submit::{JOBS_TOGETHER, RecordTurn, RecordTurnEnd};
 use entries::Entry;
-use reader::Reader;
+use reader::InboxReader;
 use trouble::{Trouble, WithoutRoom};
 
 /// The consumer group of all workers.
@@ -111,7 +111,7 @@ struct Inbox<D> {
     rejected: String,
     /// One name per machine: entries are told apart by the group, and names of the dead do not pile up.
     consumer: String,
-    reader: Reader,
+    reader: InboxReader,
     /// Entries to ask for next.
     batch: AtomicUsize,
     without_room: WithoutRoom,
@@ -127,7 +127,7 @@ impl<D: Door> Inbox<D> {
             stream: queue.key("inbox"),
             rejected: queue.key("inbox:rejected"),
             consumer: crate::machine::host_name(),
-            reader: Reader::new(&queue, lease),
+            reader: InboxReader::new(&queue, lease),
             batch: AtomicUsize::new(BATCH),
             without_room: WithoutRoom::default(),
             stuck: Trouble::default(),

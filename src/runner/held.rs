@@ -11,7 +11,7 @@ use tokio::sync::MutexGuard as Claiming;
 use tokio_util::sync::CancellationToken;
 
 use super::Runner;
-use crate::ledger::{Claim, JobId, Turn};
+use crate::ledger::{BatchTurn, Claim, JobId};
 use crate::lock::lock;
 
 /// (job, chunk, attempt)
@@ -90,7 +90,7 @@ impl HeldChunks {
             .map(|claim| ((claim.job, claim.chunk, claim.attempt), claim.job_id));
         let held = HeldTogether {
             chunks: keys.collect(),
-            turn: claims.first().and_then(|claim| claim.turn).and_then(Turn::own),
+            turn: claims.first().and_then(|claim| claim.turn).and_then(BatchTurn::own),
             alone: claims.iter().any(|claim| claim.alone),
         };
         self.places().insert(place, held);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runner;
 use crate::backoff::Backoff;
 use crate::db::DbError;
-use crate::ledger::{Claim, InTheWay, Places, Scope, Turn, Waiting};
+use crate::ledger::{BatchTurn, ChangeSet, Claim, InTheWay, Scope, WaitingBatch};
 use crate::lock::lock;
 
 /// How often others are asked whether they are done.
@@ -26,13 +26,13 @@ const LEFT_ASKS: u64 = 6;
 /// The batches in hand here that have a turn.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    batches: Mutex<BTreeMap<Turn, Batch>>,
+    batches: Mutex<BTreeMap<BatchTurn, BatchHere>>,
     changed: Notify,
     next: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Batch {
+struct BatchHere {
     /// Tells it from another one of the same turn, which follows it at once.
     number: u64,
     /// Chunks of it.
@@ -40,7 +40,7 @@ struct Batch {
     /// Its job, if it is of one.
     job: Option<i64>,
     /// What it changes, once that is known.
-    places: Option<Places>,
+    places: Option<ChangeSet>,
     /// Whether others may have something before it in hand.
     asks: bool,
 }
@@ -49,7 +49,7 @@ struct Batch {
 #[derive(Debug)]
 pub(super) struct InTurn {
     turns: Arc<Turns>,
-    batch: Option<(Turn, u64)>,
+    batch: Option<(BatchTurn, u64)>,
 }
 
 impl Drop for InTurn {
@@ -82,11 +82,11 @@ impl Turns {
         let turn = claims.first().and_then(|claim| claim.turn);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(turn) = turn {
-            let batch = Batch {
+            let batch = BatchHere {
                 number,
                 chunks: claims.len(),
                 job: job_of(claims),
-                places: claims.iter().any(|claim| claim.apart).then(Places::none),
+                places: claims.iter().any(|claim| claim.apart).then(ChangeSet::none),
                 asks: claims.iter().any(|claim| claim.has_others),
             };
             lock(&self.batches).insert(turn, batch);
@@ -105,7 +105,7 @@ impl Turns {
     }
 
     /// Remembers what a batch, or a part of it, changes. Whether that is news to others.
-    fn learn(&self, turn: Turn, chunks: usize, places: &Places) -> bool {
+    fn learn(&self, turn: BatchTurn, chunks: usize, places: &ChangeSet) -> bool {
         let mut batches = lock(&self.batches);
         let Some(batch) = batches.get_mut(&turn) else {
             return false;
@@ -126,13 +126,13 @@ impl Turns {
     }
 
     /// What a batch changes as far as others have to know.
-    fn known(&self, turn: Turn) -> Option<Places> {
+    fn known(&self, turn: BatchTurn) -> Option<ChangeSet> {
         lock(&self.batches).get(&turn).and_then(|batch| batch.places.clone())
     }
 
     /// Waits until no batch in hand here is before this one that may change the same. Whether it had to, and those before it now,
     /// unless others have nothing that may be.
-    async fn comes(&self, turn: Turn, job: Option<i64>, places: &Places) -> (bool, Option<Vec<i64>>) {
+    async fn comes(&self, turn: BatchTurn, job: Option<i64>, places: &ChangeSet) -> (bool, Option<Vec<i64>>) {
         let mut waited = false;
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
@@ -168,7 +168,7 @@ impl Runner {
     pub(super) async fn turn_comes(
         &self,
         claims: &[Claim],
-        places: Option<Places>,
+        places: Option<ChangeSet>,
         leaving: &CancellationToken,
     ) -> Result<Came, DbError> {
         let Some((turn, owner)) = claims
@@ -182,7 +182,7 @@ impl Runner {
         let is_news = places
             .as_ref()
             .is_some_and(|places| self.turns.learn(turn, claims.len(), places));
-        let places = places.unwrap_or(Places::all());
+        let places = places.unwrap_or(ChangeSet::all());
         let mut changes = is_news.then(|| self.turns.known(turn)).flatten();
         let mut came = Came::AtOnce;
         let (mut asked, mut left) = (0, 0);
@@ -194,7 +194,7 @@ impl Runner {
             // Whoever claims later waits for all that is in hand.
             let Some(known) = known else { return Ok(came) };
             // What this worker takes up of another one meanwhile is not among those known.
-            let waiting = Waiting {
+            let waiting = WaitingBatch {
                 turn,
                 job,
                 places: places.clone(),
@@ -224,12 +224,12 @@ mod tests {
 
     use super::*;
 
-    fn turn(number: i64) -> Turn {
-        Turn { number, of_dead: None }
+    fn turn(number: i64) -> BatchTurn {
+        BatchTurn { number, of_dead: None }
     }
 
     fn hold(turns: &Arc<Turns>, number: i64, job: Option<i64>) -> InTurn {
-        let batch = Batch {
+        let batch = BatchHere {
             number: turns.next.fetch_add(1, Ordering::Relaxed),
             chunks: 1,
             job,
@@ -245,7 +245,7 @@ mod tests {
     }
 
     fn comes(turns: &Turns, number: i64, job: Option<i64>, customers: &[i64]) -> Option<bool> {
-        let places = Places::of(customers, false);
+        let places = ChangeSet::of(customers, false);
         turns.learn(turn(number), 1, &places);
         let come = turns.comes(turn(number), job, &places).now_or_never();
         come.map(|(waited, _)| waited)
@@ -276,7 +276,7 @@ mod tests {
         let turns = Arc::<Turns>::default();
         let first = hold(&turns, 1, Some(7));
         let _second = hold(&turns, 2, Some(8));
-        let places = Places::of(&[3], false);
+        let places = ChangeSet::of(&[3], false);
         let waiting = turns.comes(turn(2), Some(8), &places);
         let ((waited, _), ()) = tokio::join!(waiting, async {
             tokio::task::yield_now().await;
@@ -305,10 +305,10 @@ mod tests {
         let turns = Arc::<Turns>::default();
         let _first = hold(&turns, 1, None);
         lock(&turns.batches).get_mut(&turn(1)).expect("held").chunks = 2;
-        assert!(!turns.learn(turn(1), 1, &Places::of(&[1], false)));
+        assert!(!turns.learn(turn(1), 1, &ChangeSet::of(&[1], false)));
         assert_eq!(turns.known(turn(1)), None);
-        assert!(turns.learn(turn(1), 2, &Places::of(&[1, 2], false)));
-        assert!(!turns.learn(turn(1), 1, &Places::of(&[1], false)), "that is no news");
-        assert_eq!(turns.known(turn(1)), Some(Places::of(&[1, 2], false)));
+        assert!(turns.learn(turn(1), 2, &ChangeSet::of(&[1, 2], false)));
+        assert!(!turns.learn(turn(1), 1, &ChangeSet::of(&[1], false)), "that is no news");
+        assert_eq!(turns.known(turn(1)), Some(ChangeSet::of(&[1, 2], false)));
     }
 }

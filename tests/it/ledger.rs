@@ -194,8 +194,11 @@ on_both! {
             let paused = queued(&ledger, 20 + round).await;
             ledger.pause(&paused, &by("tester")).await.expect("asked").done().expect("paused");
             queued(&ledger, 30 + round).await;
-            ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
             queued(&ledger, 40 + round).await;
+        }
+        // Jobs that come after them would wait for these.
+        for _ in 0..3 {
+            ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
         }
         let all = list(None, None, 100).await;
         let states = ["queued", "running", "retryable", "paused", "completed", "failed", "cancelled", "awaiting-approval"];

@@ -238,7 +238,10 @@ pub trait Tx {
     /// that commit in the same manner after it, and none that commits in the usual manner is kept without it. Nothing changes on
     /// SQLite.
     fn commit_soon(&mut self) -> Result<(), DbError> {
-        Ok(())
+        match self.dialect() {
+            Dialect::Postgres => self.send("SET LOCAL synchronous_commit = off", &[]),
+            Dialect::Sqlite => Ok(()),
+        }
     }
 
     /// Runs `work`; whatever it wrote is undone if it fails, and the transaction goes on either way.
@@ -262,11 +265,11 @@ fn exactly(changed: u64, wanted: usize, otherwise: fn() -> DbError) -> Result<()
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alone {
     /// Giving records names that are unique over all customers: domains, external ids, subscription ids.
-    Names,
+    Names = 1,
     /// Writing copies of records of other stores.
-    Copies,
+    Copies = 2,
     /// Claiming what is done next.
-    Claims,
+    Claims = 3,
 }
 
 /// What a transaction is for.

@@ -12,20 +12,20 @@
 
 use serde::Serialize;
 
+use super::Ledger;
 use super::job::json;
-use super::{Claim, Ledger};
 use tenantry_foundation::db::{DbError, Dialect, Row, Tx, Value};
 
 /// When a chunk takes effect: after those with a lower one, where they change the same customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Turn {
+pub struct BatchTurn {
     /// Of its batch.
     pub number: i64,
     /// Which chunk of a batch whose worker died it is; those are carried out one by one.
     pub of_dead: Option<usize>,
 }
 
-impl Turn {
+impl BatchTurn {
     /// The number, of a batch that is its worker's own.
     pub fn own(self) -> Option<i64> {
         self.of_dead.is_none().then_some(self.number)
@@ -35,14 +35,14 @@ impl Turn {
 /// What a batch changes: customers by their numbers, as places in a set of a fixed size. Two that share none change nothing
 /// in common; two that do may.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places([u64; WORDS]);
+pub struct ChangeSet([u64; WORDS]);
 
 /// Enough that batches of few customers seldom meet.
 const CUSTOMERS: i64 = 1024;
 /// One word more, for names.
 const WORDS: usize = CUSTOMERS as usize / 64 + 1;
 
-impl Places {
+impl ChangeSet {
     /// Of these customers. `names` stands for whatever comes to be, or is looked for and not there yet.
     pub fn of(customers: &[i64], names: bool) -> Self {
         let mut places = Self::none();
@@ -91,13 +91,13 @@ impl Places {
 
 /// A batch that waits for its turn.
 #[derive(Debug, Clone)]
-pub struct Waiting {
+pub struct WaitingBatch {
     /// Its turn.
-    pub turn: Turn,
+    pub turn: BatchTurn,
     /// Its job, if it is of one.
     pub job: Option<i64>,
     /// What others may not be about to change.
-    pub places: Places,
+    pub places: ChangeSet,
     /// Whose it is.
     pub owner: String,
     /// Batches of that owner which it has waited for as far as it has to.
@@ -118,22 +118,22 @@ pub enum InTheWay {
 }
 
 /// A batch in hand.
-pub(super) struct InHand {
+pub(super) struct HeldBatch {
     pub(super) turn: i64,
     owner: String,
     job: Option<i64>,
     lease_until: i64,
     lease_length: i64,
     /// What it changes, if that is known.
-    places: Option<Places>,
+    places: Option<ChangeSet>,
     /// Workers that died over several of its chunks.
     pub(super) deaths: i64,
 }
 
-/// What [`InHand::read`] reads of `batches`.
+/// What [`HeldBatch::read`] reads of `batches`.
 const IN_HAND: &str = "owner, job, turn, lease_until, lease_length, places, deaths";
 
-impl InHand {
+impl HeldBatch {
     fn read(row: &Row) -> Result<Self, DbError> {
         Ok(Self {
             owner: row.text(0)?.to_owned(),
@@ -141,7 +141,7 @@ impl InHand {
             turn: row.int(2)?,
             lease_until: row.int(3)?,
             lease_length: row.int(4)?,
-            places: row.opt_blob(5)?.and_then(Places::decode),
+            places: row.opt_blob(5)?.and_then(ChangeSet::decode),
             deaths: row.int(6)?,
         })
     }
@@ -158,6 +158,12 @@ impl InHand {
     /// Whether it is known what it changes.
     pub(super) fn is_known(&self) -> bool {
         self.places.is_some()
+    }
+
+    /// Whether it is known to wait for the other one, which comes before it, as far as others `are_told` what batches change.
+    pub(super) fn waits_for(&self, before: &Self, are_told: bool) -> bool {
+        let is_known = self.is_known() && before.is_known();
+        (is_known || !are_told) && self.waited_for(before)
     }
 
     /// Whether it cannot have begun as long as the other one, which comes before it, is in hand.
@@ -197,8 +203,8 @@ pub(super) fn begin(
     owner: &str,
     chunks: &[(i64, i64)],
     (until, lease_millis): (i64, i64),
-    places: Option<Places>,
-) -> Result<Turn, DbError> {
+    places: Option<ChangeSet>,
+) -> Result<BatchTurn, DbError> {
     let turn = tx.fresh_keys("batches", "turn", 1)?;
     let turn = turn
         .first()
@@ -221,30 +227,14 @@ pub(super) fn begin(
             places.map(|places| places.encode()).into(),
         ],
     )?;
-    Ok(Turn {
+    Ok(BatchTurn {
         number: turn,
         of_dead: None,
     })
 }
 
-/// The batch of these chunks is over, if they are all of it.
-pub(super) fn end_with(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<(), DbError> {
-    match claims {
-        [
-            Claim {
-                turn: Some(turn),
-                together,
-                owner,
-                ..
-            },
-            ..,
-        ] if *together == claims.len() => end(tx, *turn, owner),
-        _ => Ok(()),
-    }
-}
-
 /// The batch of that turn is over.
-fn end(tx: &mut dyn Tx, turn: Turn, owner: &str) -> Result<(), DbError> {
+pub(super) fn end(tx: &mut dyn Tx, turn: BatchTurn, owner: &str) -> Result<(), DbError> {
     match turn.of_dead {
         // It is over when nothing of it is left, which those who claim find.
         Some(_) => Ok(()),
@@ -256,7 +246,7 @@ fn end(tx: &mut dyn Tx, turn: Turn, owner: &str) -> Result<(), DbError> {
 }
 
 /// Nobody has the batch of that turn in hand.
-pub(super) fn leave(tx: &mut dyn Tx, turn: Turn, owner: &str, now: i64) -> Result<(), DbError> {
+pub(super) fn leave(tx: &mut dyn Tx, turn: BatchTurn, owner: &str, now: i64) -> Result<(), DbError> {
     match turn.of_dead {
         Some(_) => Ok(()),
         None => tx.send(
@@ -273,7 +263,7 @@ pub(super) fn take_over(
     owner: &str,
     (until, lease_millis): (i64, i64),
     deaths: i64,
-) -> Result<Turn, DbError> {
+) -> Result<BatchTurn, DbError> {
     tx.send(
         "UPDATE batches SET owner = $2, lease_until = $3, lease_length = $4, deaths = $5 WHERE turn = $1",
         &[
@@ -284,7 +274,7 @@ pub(super) fn take_over(
             deaths.into(),
         ],
     )?;
-    Ok(Turn {
+    Ok(BatchTurn {
         number: turn,
         of_dead: None,
     })
@@ -305,9 +295,9 @@ pub(super) fn renew(tx: &mut dyn Tx, owner: &str, turns: &[i64], until: i64, lea
 }
 
 /// The batches in hand, in the order of their turns.
-pub(super) fn in_hand(tx: &mut dyn Tx) -> Result<Vec<InHand>, DbError> {
+pub(super) fn in_hand(tx: &mut dyn Tx) -> Result<Vec<HeldBatch>, DbError> {
     let rows = tx.query(&format!("SELECT {IN_HAND} FROM batches ORDER BY turn"), &[])?;
-    rows.iter().map(InHand::read).collect()
+    rows.iter().map(HeldBatch::read).collect()
 }
 
 /// A chunk of a batch that its worker has in hand no more, if it ever had.
@@ -323,7 +313,7 @@ pub(super) struct LeftChunk {
 }
 
 /// What is left of a batch. If that is nothing, the batch is over. Chunks of jobs that are paused or being cancelled are no more of it.
-pub(super) fn left_of(tx: &mut dyn Tx, batch: &InHand, now: i64) -> Result<Vec<LeftChunk>, DbError> {
+pub(super) fn left_of(tx: &mut dyn Tx, batch: &HeldBatch, now: i64) -> Result<Vec<LeftChunk>, DbError> {
     let turn = batch.turn;
     let Some(row) = tx.query_first("SELECT chunks FROM batches WHERE turn = $1", &[turn.into()])? else {
         return Ok(Vec::new());
@@ -404,12 +394,12 @@ fn encode<T: Serialize>(chunks: &[T]) -> Result<String, DbError> {
     serde_json::to_string(chunks).map_err(|error| DbError::Broken(error.to_string()))
 }
 
-fn in_the_way(tx: &mut dyn Tx, waiting: &Waiting, now: i64) -> Result<InTheWay, DbError> {
+fn in_the_way(tx: &mut dyn Tx, waiting: &WaitingBatch, now: i64) -> Result<InTheWay, DbError> {
     let sql = format!("SELECT {IN_HAND} FROM batches WHERE turn < $1 ORDER BY turn");
     let rows = tx.query(&sql, &[waiting.turn.number.into()])?;
     let mut found = InTheWay::Nothing;
     for row in rows {
-        let batch = InHand::read(&row)?;
+        let batch = HeldBatch::read(&row)?;
         let meets = batch.places.as_ref().is_none_or(|places| places.meet(&waiting.places));
         let is_known = batch.owner == waiting.owner && waiting.known.contains(&batch.turn);
         if !meets || is_known || batch.is_of(waiting.job) || (waiting.is_of_one_job && batch.is_abandoned(now)) {
@@ -426,7 +416,7 @@ fn in_the_way(tx: &mut dyn Tx, waiting: &Waiting, now: i64) -> Result<InTheWay, 
 impl Ledger {
     /// What keeps a batch from taking effect, of what other workers have in hand. They are told what all of it `changes`, where
     /// that is worth it: SQLite carries out one batch after the other as it is.
-    pub async fn in_the_way(&self, waiting: &Waiting, changes: Option<Places>) -> Result<InTheWay, DbError> {
+    pub async fn in_the_way(&self, waiting: &WaitingBatch, changes: Option<ChangeSet>) -> Result<InTheWay, DbError> {
         let (now, waiting) = (self.clock.now_millis(), waiting.clone());
         let changes = changes.filter(|_| waiting.turn.of_dead.is_none() && self.db.dialect() == Dialect::Postgres);
         let Some(changes) = changes else {
@@ -449,7 +439,7 @@ impl Ledger {
     }
 
     /// Its worker has the batch of that turn in hand no more, whatever became of it.
-    pub async fn leave_batch(&self, turn: Turn, owner: &str) -> Result<(), DbError> {
+    pub async fn leave_batch(&self, turn: BatchTurn, owner: &str) -> Result<(), DbError> {
         let (now, owner) = (self.clock.now_millis(), owner.to_owned());
         self.db
             .write(move |tx| {
@@ -470,28 +460,28 @@ mod tests {
         #[test]
         fn who_shares_a_customer_meets(one: Vec<i64>, other: Vec<i64>, both: i64, names: [bool; 2]) {
             let [here, there] = names;
-            let apart = Places::of(&one, here).meet(&Places::of(&other, there));
+            let apart = ChangeSet::of(&one, here).meet(&ChangeSet::of(&other, there));
             let shared = |of: &[i64]| [of, &[both]].concat();
-            prop_assert!(Places::of(&shared(&one), here).meet(&Places::of(&shared(&other), there)));
+            prop_assert!(ChangeSet::of(&shared(&one), here).meet(&ChangeSet::of(&shared(&other), there)));
             if here && there {
                 prop_assert!(apart);
             }
-            let places = Places::of(&one, here);
-            prop_assert_eq!(Places::decode(&places.encode()), Some(places));
+            let places = ChangeSet::of(&one, here);
+            prop_assert_eq!(ChangeSet::decode(&places.encode()), Some(places));
         }
     }
 
     #[test]
     fn who_shares_nothing_does_not_meet() {
-        let places = Places::of(&[1, 2, 1023], false);
-        assert!(!places.meet(&Places::of(&[3, 4, 1022, 64], true)));
-        assert!(places.meet(&Places::of(&[2 + CUSTOMERS], false)));
-        assert_eq!(Places::decode(b"short"), None);
+        let places = ChangeSet::of(&[1, 2, 1023], false);
+        assert!(!places.meet(&ChangeSet::of(&[3, 4, 1022, 64], true)));
+        assert!(places.meet(&ChangeSet::of(&[2 + CUSTOMERS], false)));
+        assert_eq!(ChangeSet::decode(b"short"), None);
     }
 
     #[test]
     fn one_that_nobody_takes_up_is_abandoned() {
-        let batch = InHand {
+        let batch = HeldBatch {
             turn: 1,
             owner: "one".to_owned(),
             job: Some(7),

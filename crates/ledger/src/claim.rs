@@ -12,7 +12,7 @@ mod left;
 
 use std::sync::Arc;
 
-use super::batches::{self, InHand, Places, Turn};
+use super::batches::{self, BatchTurn, ChangeSet, HeldBatch};
 use super::chunk_state::ChunkState;
 use super::job::json;
 use super::trial::{Next, Trial};
@@ -55,7 +55,7 @@ pub struct Claim {
     /// The fence: grows with every claim of the chunk.
     pub attempt: i64,
     /// When it takes effect; `None` if another store carries it out.
-    pub turn: Option<Turn>,
+    pub turn: Option<BatchTurn>,
     /// How many chunks were claimed together.
     pub together: usize,
     /// Nobody waits for it.
@@ -425,7 +425,7 @@ fn lease(
     tx: &mut dyn Tx,
     claimant: &Claimant,
     found: Vec<Found>,
-    (in_hand, turn): (&[InHand], Option<Turn>),
+    (in_hand, turn): (&[HeldBatch], Option<BatchTurn>),
     now: i64,
 ) -> Result<Vec<Claim>, DbError> {
     let job = match found.as_slice() {
@@ -441,7 +441,7 @@ fn lease(
         [first, ..] if first.job.parameters.store.is_some() => None,
         [first, ..] => {
             let chunks: Vec<(i64, i64)> = found.iter().map(|one| (one.job.seq, one.chunk)).collect();
-            let places = claimant.is_apart(first).then(Places::none);
+            let places = claimant.is_apart(first).then(ChangeSet::none);
             Some(batches::begin(
                 tx,
                 &claimant.owner,

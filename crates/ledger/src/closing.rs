@@ -1,7 +1,6 @@
 //! How chunks end, and rows before them: outcomes recorded, the job counted on, and its end said.
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
-use super::batches;
 use super::chunk_state::ChunkState;
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes, record_outcomes_of};
@@ -79,7 +78,7 @@ pub fn close_all(
         }
     }
     set_ends(tx, &ends)?;
-    batches::end_with(tx, &chunks.iter().map(|(claim, _)| *claim).collect::<Vec<_>>())?;
+    fence::leave(tx, &chunks.iter().map(|(claim, _)| *claim).collect::<Vec<_>>())?;
     let worker = chunks.first().map_or("", |(claim, _)| claim.owner.as_str());
     finish(tx, &counts, worker, limit, now)
 }
@@ -104,7 +103,7 @@ pub fn close_part(
         PartEnd::Next(claim.trial.passed())
     };
     set_ends(tx, &[(claim, end, pending)])?;
-    batches::end_with(tx, &[claim])?;
+    fence::leave(tx, &[claim])?;
     let mut count = Count::default();
     count.add(tally(&closing.outcomes, 0), u64::from(pending == 0));
     let counts = CountsByJob::from([(claim.job, count)]);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Claim, Descent, recorded_rows, selected_rows};
+use super::{Claim, Descent, batches, recorded_rows, selected_rows};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. Before anything else is written in every
@@ -37,6 +37,14 @@ pub fn check_all(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<(), DbError> {
         Err(DbError::LeaseLost)
     } else {
         Ok(())
+    }
+}
+
+/// Chunks that were fenced are nobody's any more. If they are all that was claimed together, their batch is over.
+pub(super) fn leave(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<(), DbError> {
+    match claims.first().and_then(|claim| Some((claim, claim.turn?))) {
+        Some((claim, turn)) if claim.together == claims.len() => batches::end(tx, turn, &claim.owner),
+        _ => Ok(()),
     }
 }
 

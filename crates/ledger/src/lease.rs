@@ -94,7 +94,7 @@ impl Ledger {
                      WHERE job = $1 AND chunk = $2",
                     &[claim.job.into(), claim.chunk.into(), now.into()],
                 )?;
-                batches::end_with(tx, &[&claim])
+                fence::leave(tx, &[&claim])
             })
             .await
     }
@@ -183,7 +183,7 @@ impl Ledger {
                      WHERE seq = $1",
                     &[claim.job.into(), why.into()],
                 )?;
-                batches::end_with(tx, &[&claim])?;
+                fence::leave(tx, &[&claim])?;
                 Ok(SetBack::Again(pause))
             })
             .await
@@ -211,7 +211,7 @@ impl Ledger {
                      WHERE job = $1 AND chunk = $2",
                     &[claim.job.into(), claim.chunk.into()],
                 )?;
-                batches::end_with(tx, &[&claim])?;
+                fence::leave(tx, &[&claim])?;
                 let paused = tx.query_first(
                     &format!(
                         "UPDATE jobs SET state = 'paused', message = $2 WHERE seq = $1 AND state <> 'paused'
@@ -339,14 +339,14 @@ fn fail_row(tx: &mut dyn Tx, mut claim: Claim, why: String, now: i64) -> Result<
             trial.suspects.into(),
         ],
     )?;
-    batches::end_with(tx, &[&claim])?;
+    fence::leave(tx, &[&claim])?;
     Ok(FailedRows { rows: 1, job: None })
 }
 
 /// Fails every row of a fenced chunk that is left.
 fn fail_rest(tx: &mut dyn Tx, claim: &Claim, why: &str, now: i64) -> Result<FailedRows, DbError> {
     let ended = end_chunk(tx, (claim.job, claim.chunk), Outcome::Failed, Some(why), now)?;
-    batches::end_with(tx, &[claim])?;
+    fence::leave(tx, &[claim])?;
     let job = audit::ended(tx, ended, Some(&claim.owner), now)?;
     Ok(FailedRows {
         rows: claim.pending,

@@ -52,7 +52,7 @@ pub use approval::{Decided, DecisionRefused};
 pub use artifacts::{Artifact, Made};
 pub use at_once::{AtOnce, DoneAtOnce};
 pub use backlog::{Backlog, OpenJobs};
-pub use batches::{InTheWay, Places, Turn, Waiting};
+pub use batches::{BatchTurn, ChangeSet, InTheWay, WaitingBatch};
 pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};

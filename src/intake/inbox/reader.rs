@@ -5,6 +5,7 @@
 //! hand is recorded once, by whichever of the two comes to it first: both go by the order of the stream.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,51 +15,68 @@ use crate::lock::lock;
 use crate::queue::redis::failed;
 use crate::queue::{QueueError, RedisQueue};
 
+/// However long chunks stay with a worker that may have died: entries wait for the next reader.
+const LONGEST: Duration = Duration::from_secs(3);
+
 /// The place of the one reader, as a worker that wants it sees it.
-pub(super) struct Reader {
+pub(super) struct InboxReader {
     queue: RedisQueue,
     key: String,
     /// Names the worker, in every start anew.
     name: String,
     /// How long it is the reader without saying so again.
     lease: Duration,
+    is_refused: AtomicBool,
     /// When Redis was last asked, and answered that this worker is it.
     said: Mutex<Option<Instant>>,
 }
 
-impl Reader {
+impl InboxReader {
     pub(super) fn new(queue: &RedisQueue, lease: Duration) -> Self {
         Self {
-            lease,
+            lease: lease.min(LONGEST),
             key: queue.key("inbox:reader"),
             name: uuid::Uuid::now_v7().simple().to_string(),
             queue: queue.clone(),
+            is_refused: AtomicBool::new(false),
             said: Mutex::default(),
         }
     }
 
-    /// Whether this worker is the reader from now on, or still.
+    /// Whether this worker is the reader from now on, or still. One that may not use the key reads beside the others.
     pub(super) async fn is_this(&self) -> Result<bool, QueueError> {
         let asked = Instant::now();
+        let is_this = match self.ask().await {
+            Err(error @ QueueError::Refused(_)) => {
+                if !self.is_refused.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(key = self.key, %error, "Redis refuses the key `{}`: workers read the inbox beside each other, and entries are recorded in any order", self.key);
+                }
+                true
+            }
+            asked => asked?,
+        };
+        *lock(&self.said) = is_this.then_some(asked);
+        Ok(is_this)
+    }
+
+    async fn ask(&self) -> Result<bool, QueueError> {
         let mut connection = self.queue.connection().await?;
         let named: Option<Vec<u8>> = redis::cmd("GET")
             .arg(&self.key)
             .query_async(&mut connection)
             .await
             .map_err(failed)?;
-        let is_this = match named {
+        match named {
             // It may be another one's by now, who then has it a little longer.
             Some(named) if named == self.name.as_bytes() => redis::cmd("PEXPIRE")
                 .arg(&self.key)
                 .arg(self.lease.as_millis() as u64)
                 .query_async(&mut connection)
                 .await
-                .map_err(failed)?,
-            Some(_) => false,
-            None => self.take().await?,
-        };
-        *lock(&self.said) = is_this.then_some(asked);
-        Ok(is_this)
+                .map_err(failed),
+            Some(_) => Ok(false),
+            None => self.take().await,
+        }
     }
 
     async fn take(&self) -> Result<bool, QueueError> {

@@ -29,6 +29,10 @@ const PLANTED: &[(&str, &[&str])] = &[
     ("lease", &["UPDATE chunks SET lease_owner = 'somebody' WHERE job = 3"]),
     ("lease", &["UPDATE chunks SET state = 'running' WHERE job = 3"]),
     (
+        "turn",
+        &["UPDATE chunks SET state = 'queued', turn = 4711 WHERE job = 3"],
+    ),
+    (
         "running",
         &["UPDATE chunks SET state = 'running', lease_owner = 'somebody', lease_until = 1 WHERE job = 3"],
     ),

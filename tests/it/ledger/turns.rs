@@ -1,7 +1,7 @@
 //! The order in which what was claimed takes effect, and who takes up what a worker leaves.
 
 use tenantry_foundation::clock::Clock;
-use tenantry_ledger::{Claim, InTheWay, Job, JobState, Ledger, Places, Together, Turn, Waiting};
+use tenantry_ledger::{BatchTurn, ChangeSet, Claim, InTheWay, Job, JobState, Ledger, Together, WaitingBatch};
 
 use super::reload;
 use super::together::{close_all, queued};
@@ -23,7 +23,7 @@ async fn claim(ledger: &Ledger, worker: &str) -> Vec<Claim> {
 }
 
 /// Their turn, and the numbers of their jobs among `jobs`.
-fn told(claims: &[Claim], jobs: &[Job]) -> (Option<Turn>, Vec<usize>) {
+fn told(claims: &[Claim], jobs: &[Job]) -> (Option<BatchTurn>, Vec<usize>) {
     let number = |claim: &Claim| jobs.iter().position(|job| job.seq == claim.job).expect("one of them");
     (
         claims.first().and_then(|claim| claim.turn),
@@ -31,9 +31,9 @@ fn told(claims: &[Claim], jobs: &[Job]) -> (Option<Turn>, Vec<usize>) {
     )
 }
 
-fn waiting(claims: &[Claim], places: Places) -> Waiting {
+fn waiting(claims: &[Claim], places: ChangeSet) -> WaitingBatch {
     let first = &claims[0];
-    Waiting {
+    WaitingBatch {
         turn: first.turn.expect("a turn"),
         job: (claims.len() == 1).then_some(first.job),
         places,
@@ -43,7 +43,7 @@ fn waiting(claims: &[Claim], places: Places) -> Waiting {
     }
 }
 
-async fn in_the_way(ledger: &Ledger, waiting: &Waiting, changes: Option<Places>) -> InTheWay {
+async fn in_the_way(ledger: &Ledger, waiting: &WaitingBatch, changes: Option<ChangeSet>) -> InTheWay {
     ledger.in_the_way(waiting, changes).await.expect("asked")
 }
 
@@ -54,14 +54,14 @@ on_both! {
         let (first, second) = (claim(&ledger, "one").await, claim(&ledger, "other").await);
         assert!(first[0].turn < second[0].turn);
         assert_eq!((first[0].has_others, second[0].has_others), (false, true));
-        let (here, there) = (Places::of(&[1], false), Places::of(&[2], false));
+        let (here, there) = (ChangeSet::of(&[1], false), ChangeSet::of(&[2], false));
         let other = waiting(&second, there.clone());
         assert_eq!(in_the_way(&ledger, &other, None).await, InTheWay::AtWork, "nobody knows what the first one changes");
         assert_eq!(in_the_way(&ledger, &waiting(&first, here.clone()), Some(here.clone())).await, InTheWay::Nothing);
         let is_told = !place.url.starts_with("sqlite");
         let expected = if is_told { InTheWay::Nothing } else { InTheWay::AtWork };
         assert_eq!(in_the_way(&ledger, &other, None).await, expected);
-        let same = waiting(&second, Places::of(&[1, 2], false));
+        let same = waiting(&second, ChangeSet::of(&[1, 2], false));
         assert_eq!(in_the_way(&ledger, &same, None).await, InTheWay::AtWork);
         close_all(&ledger, &first).await;
         assert_eq!(in_the_way(&ledger, &same, None).await, InTheWay::Nothing);
@@ -73,7 +73,7 @@ on_both! {
         let (first, second) = (claim(&ledger, "one").await, claim(&ledger, "other").await);
         assert_eq!((first[0].job, first[0].chunk + 1), (second[0].job, second[0].chunk));
         assert!(!second[0].has_others);
-        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::Nothing);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Nothing);
     }
 
     async fn what_a_worker_left_is_taken_up_whole_and_first(place: Place) {
@@ -86,12 +86,12 @@ on_both! {
         let held: Vec<_> = second.iter().map(|claim| (claim.job, claim.chunk, claim.attempt)).collect();
         let turns: Vec<i64> = second.iter().take(1).filter_map(|claim| claim.turn?.own()).collect();
         ledger.renew("other", (&held, &turns), LEASE, None).await.expect("renewed");
-        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::Left);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Left);
         let taken = claim(&ledger, "third").await;
         assert_eq!(told(&taken, &jobs), left);
-        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::AtWork);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::AtWork);
         close_all(&ledger, &taken).await;
-        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::Nothing);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Nothing);
     }
 
     async fn after_the_second_death_chunks_are_taken_up_one_by_one(place: Place) {
@@ -127,9 +127,13 @@ on_both! {
         }
         clock.advance(LEASE + 1);
         let first = single("other").await.expect("asked");
-        assert!(single("third").await.expect("asked").is_empty(), "it would only wait");
+        let mut second = single("third").await.expect("asked");
+        // Nobody is told on SQLite what a batch changes, so that who took it up would only wait.
+        assert_eq!(second.is_empty(), place.url.starts_with("sqlite"));
         close_all(&ledger, &first).await;
-        let second = single("third").await.expect("asked");
+        if second.is_empty() {
+            second = single("third").await.expect("asked");
+        }
         let seen = [&first, &second].map(|claims| (told(claims, &jobs).1, claims[0].trial.failures));
         assert_eq!(seen, [(vec![0], 1), (vec![1], 0)]);
     }
@@ -141,7 +145,7 @@ on_both! {
         let second = claim(&ledger, "other").await;
         ledger.give_back(&first).await.expect("given back");
         ledger.give_back(&first).await.expect_err("it is not ours any more");
-        assert_eq!(in_the_way(&ledger, &waiting(&second, Places::all()), None).await, InTheWay::Left);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Left);
         let again = claim(&ledger, "third").await;
         assert_eq!(told(&again, &jobs), told(&first, &jobs));
         assert_eq!(again[0].trial.failures, 0);
@@ -171,7 +175,7 @@ on_both! {
         queued(&ledger, &[1, 1, 1]).await;
         claim(&ledger, "one").await;
         let second = claim(&ledger, "other").await;
-        let mut waiting = waiting(&second, Places::all());
+        let mut waiting = waiting(&second, ChangeSet::all());
         waiting.is_of_one_job = true;
         clock.advance(3 * LEASE);
         assert_eq!(in_the_way(&ledger, &waiting, None).await, InTheWay::Left);

@@ -117,18 +117,22 @@ pub(crate) async fn make_due(ledger: &Ledger) {
 
 /// Has the lease of a chunk run out, if this worker has it.
 pub(crate) async fn expire_lease(ledger: &Ledger, chunk: i64, owner: &str) {
-    let sql = "UPDATE chunks SET lease_until = 0 WHERE chunk = $1 AND lease_owner = $2";
-    exec(ledger.db(), sql, vec![chunk.into(), owner.into()]).await;
+    for sql in [
+        "UPDATE batches SET lease_until = 0 WHERE turn IN (SELECT turn FROM chunks WHERE chunk = $1 AND lease_owner = $2)",
+        "UPDATE chunks SET lease_until = 0 WHERE chunk = $1 AND lease_owner = $2",
+    ] {
+        exec(ledger.db(), sql, vec![chunk.into(), owner.into()]).await;
+    }
 }
 
 /// Has every lease run out.
 pub(crate) async fn expire_leases(ledger: &Ledger) {
-    exec(
-        ledger.db(),
+    for sql in [
+        "UPDATE batches SET lease_until = 0",
         "UPDATE chunks SET lease_until = 0 WHERE state = 'running'",
-        Vec::new(),
-    )
-    .await;
+    ] {
+        exec(ledger.db(), sql, Vec::new()).await;
+    }
 }
 
 /// How many chunks somebody holds.

@@ -4,9 +4,9 @@
 //! its chunks are claimed one by one, each when the one before it has ended, and only from then on do they answer for deaths. A batch
 //! that was still waiting for its turn behind another one has not begun, and answers for nothing.
 
-use super::super::batches::{self, InHand, LeftChunk, Turn};
+use super::super::batches::{self, BatchTurn, HeldBatch, LeftChunk};
 use super::{CANDIDATE, Candidate, Claimant, Found, Scope, Together, next_chunk};
-use tenantry_foundation::db::{DbError, Tx, Value};
+use tenantry_foundation::db::{DbError, Dialect, Tx, Value};
 
 /// Deaths over a batch after which its chunks are claimed one by one.
 const DEATHS_TOGETHER: i64 = 2;
@@ -21,7 +21,7 @@ pub(super) enum Left {
     /// Others are at it, and nobody knows what it changes.
     Elsewhere,
     /// Chunks, under the turn they had.
-    Here(Vec<Found>, Turn),
+    Here(Vec<Found>, BatchTurn),
 }
 
 /// The first there is to claim of batches whose workers have them in hand no more.
@@ -29,13 +29,14 @@ pub(super) fn of_dead(
     tx: &mut dyn Tx,
     claimant: &Claimant,
     together: Option<&Together>,
-    in_hand: &[InHand],
+    in_hand: &[HeldBatch],
     now: i64,
 ) -> Result<Left, DbError> {
     let mut found = Left::Nothing;
-    let mut before: Vec<&InHand> = Vec::new();
+    let are_told = tx.dialect() == Dialect::Postgres;
+    let mut before: Vec<&HeldBatch> = Vec::new();
     for (at, batch) in in_hand.iter().enumerate() {
-        let is_held_up = before.iter().any(|before| batch.waited_for(before));
+        let is_held_up = before.iter().any(|before| batch.waits_for(before, are_told));
         before.push(batch);
         if !batch.is_left(now) {
             continue;
@@ -62,7 +63,8 @@ pub(super) fn of_dead(
             }
             continue;
         }
-        if !first.is_left || claimant.besides.contains(&first.job) {
+        let is_for_others = batch.is_of_several() && together.is_none();
+        if !first.is_left || is_for_others || claimant.besides.contains(&first.job) {
             if !batch.is_known() {
                 found = Left::Elsewhere;
             }
@@ -86,7 +88,7 @@ fn of_several(
     tx: &mut dyn Tx,
     claimant: &Claimant,
     together: Option<&Together>,
-    (batch, left): (&InHand, &[LeftChunk]),
+    (batch, left): (&HeldBatch, &[LeftChunk]),
     now: i64,
 ) -> Result<Left, DbError> {
     let has_died = left.iter().any(|one| one.is_running) && claimant.deaths.is_some();
@@ -116,8 +118,8 @@ fn of_several(
     Ok(Left::Here(vec![first], of_dead_batch(batch, place)))
 }
 
-fn of_dead_batch(batch: &InHand, place: usize) -> Turn {
-    Turn {
+fn of_dead_batch(batch: &HeldBatch, place: usize) -> BatchTurn {
+    BatchTurn {
         number: batch.turn,
         of_dead: Some(place),
     }
@@ -127,7 +129,7 @@ fn of_dead_batch(batch: &InHand, place: usize) -> Turn {
 fn taken_over(
     tx: &mut dyn Tx,
     claimant: &Claimant,
-    batch: &InHand,
+    batch: &HeldBatch,
     (locked, deaths): (Vec<(usize, Found)>, i64),
     now: i64,
 ) -> Result<Left, DbError> {

@@ -14,7 +14,7 @@ use super::users::NewUsers;
 use super::{Prepared, apply, refused, tasks};
 use crate::Applied;
 use tenantry_foundation::db::{Alone, DbError, Tx};
-use tenantry_ledger::Places;
+use tenantry_ledger::ChangeSet;
 
 /// Locks what the rows change: names that are unique over all customers, then the customers, in ascending order. With
 /// its customer everything of a customer is locked, so who comes second waits and then decides on what the first left.
@@ -33,9 +33,9 @@ pub fn lock_all(tx: &mut dyn Tx, chunks: &[Prepared]) -> Result<(), DbError> {
 
 /// What the rows of all chunks change; `None` if one is refused as things are, of which it is unknown what it comes to once those before it
 /// have taken effect.
-pub fn places_of(chunks: &[Prepared]) -> Option<Places> {
+pub fn places_of(chunks: &[Prepared]) -> Option<ChangeSet> {
     let is_known = chunks.iter().all(|chunk| chunk.refused.is_empty());
-    is_known.then(|| Places::of(&customers_of(chunks), chunks.iter().any(Prepared::names)))
+    is_known.then(|| ChangeSet::of(&customers_of(chunks), chunks.iter().any(Prepared::names)))
 }
 
 /// The customers that the rows of all chunks change, in ascending order.

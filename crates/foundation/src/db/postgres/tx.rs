@@ -499,16 +499,8 @@ impl Tx for PgTx {
 
     fn alone_with(&mut self, what: Alone) -> Result<(), DbError> {
         // Any numbers would do as long as every tenantry uses the same ones.
-        let number = match what {
-            Alone::Names => 1,
-            Alone::Copies => 2,
-            Alone::Claims => 3,
-        };
+        let number = what as i32;
         self.wait_for(&format!("SELECT pg_advisory_xact_lock(8026014, {number})"), &[])
-    }
-
-    fn commit_soon(&mut self) -> Result<(), DbError> {
-        self.send("SET LOCAL synchronous_commit = off", &[])
     }
 
     fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError> {
