@@ -60,11 +60,14 @@ pub struct InputLimits {
     pub record_bytes: usize,
     /// The weight at which a block is full, however few its rows.
     pub block_bytes: usize,
-    /// The most that one sheet of a workbook may unzip to. It streams, so this bounds time, not memory.
-    pub sheet_bytes: u64,
-    /// The most that any other part of a workbook may unzip to. The texts that cells share are such a part, and
-    /// are held in memory.
-    pub part_bytes: u64,
+    /// The most that a text, or what of a workbook is read, may unzip to. It streams, so this bounds time, not memory.
+    pub unzipped_bytes: u64,
+    /// The most that may be held of a workbook at once: the texts that cells share, formats, names of sheets.
+    pub held_bytes: u64,
+    /// The most columns of a header, up to its last name.
+    pub columns: usize,
+    /// The most cells of a row.
+    pub cells: usize,
     /// The most that is kept of what can be read only once.
     pub spooled_bytes: u64,
 }
@@ -74,8 +77,10 @@ impl Default for InputLimits {
         Self {
             record_bytes: 4 << 20,
             block_bytes: 8 << 20,
-            sheet_bytes: 4 << 30,
-            part_bytes: 256 << 20,
+            unzipped_bytes: 4 << 30,
+            held_bytes: 64 << 20,
+            columns: 1000,
+            cells: 1 << 14,
             spooled_bytes: 4 << 30,
         }
     }
@@ -197,8 +202,9 @@ impl Input {
         Self::new(TextSource::from_reader(name, reader)?, limits, options)
     }
 
-    fn new(source: TextSource, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
+    fn new(mut source: TextSource, limits: InputLimits, options: &InputOptions) -> Result<Self, InputError> {
         let limits = limits.clamped();
+        source.unzip_at_most(limits.unzipped_bytes);
         let rows_from = match source.magic() {
             Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options)?)),
             Magic::Compound => return Err(sheet::compound(source)),
@@ -437,6 +443,16 @@ impl Input {
             From::Text(text) => text.header()?,
             From::Sheet(sheet) => sheet.header()?,
         };
+        let columns = self.header.iter().rposition(|name| !name.trim_ascii().is_empty());
+        let columns = columns.map_or(0, |last| last + 1);
+        if columns > self.limits.columns {
+            // Nothing of it is compared with anything, and nothing of it is kept.
+            self.header = Vec::new();
+            let most = self.limits.columns;
+            let message =
+                format!("the header has {columns} columns, and no more than {most} are read; delete the others");
+            return Err(InputError::new(self.name(), code::TOO_LARGE, message).of_sheet(self.sheet()));
+        }
         self.ours = guard::is_ours(&self.header);
         if let (true, From::Text(text)) = (self.ours, &mut self.rows_from) {
             text.trust_quotes();

@@ -20,6 +20,7 @@ mod hidden;
 mod package;
 mod reader;
 mod value;
+mod weigh;
 
 use hidden::{BySheet, Hidden};
 use reader::{OpenedSheet, SheetChoice, SheetReading, read};
@@ -34,7 +35,7 @@ pub(super) struct Sheet {
     /// The shown sheets without this one.
     others: Vec<String>,
     all_hidden: Arc<BySheet>,
-    hidden: Hidden,
+    hidden: Arc<Hidden>,
     header_row: u64,
     meter: Meter,
     readings: Sender<SheetReading>,
@@ -76,7 +77,7 @@ impl Sheet {
             shown,
             others: Vec::new(),
             all_hidden: hidden,
-            hidden: Hidden::default(),
+            hidden: Arc::default(),
             header_row: 0,
             meter,
             readings,

@@ -27,7 +27,14 @@ pub(super) enum Magic {
 /// The bytes of the text: those of the file, or what they unzip to.
 pub(super) enum TextSource {
     Plain(Raw),
-    Gzip(Box<MultiGzDecoder<BufReader<Raw>>>),
+    Gzip(Box<Gunzip>),
+}
+
+/// What is packed, and how much may yet come of it.
+pub(super) struct Gunzip {
+    decoder: MultiGzDecoder<BufReader<Raw>>,
+    most: u64,
+    left: u64,
 }
 
 impl TextSource {
@@ -77,12 +84,20 @@ impl TextSource {
         }
         raw.peeked.extend_from_slice(&head[..held]);
         if raw.peeked.starts_with(&GZIP_MAGIC) {
-            Ok(Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(
-                128 << 10,
-                raw,
-            )))))
+            Ok(Self::Gzip(Box::new(Gunzip {
+                decoder: MultiGzDecoder::new(BufReader::with_capacity(128 << 10, raw)),
+                most: u64::MAX,
+                left: u64::MAX,
+            })))
         } else {
             Ok(Self::Plain(raw))
+        }
+    }
+
+    /// From now on no more than this is unzipped; of a file that is not packed it is not asked.
+    pub(super) fn unzip_at_most(&mut self, bytes: u64) {
+        if let Self::Gzip(gzip) = self {
+            (gzip.most, gzip.left) = (bytes, bytes);
         }
     }
 
@@ -106,14 +121,31 @@ impl TextSource {
         loop {
             let read = match self {
                 Self::Plain(raw) => raw.read(into),
-                Self::Gzip(gzip) => gzip.read(into),
+                Self::Gzip(gzip) => gzip.decoder.read(into),
             };
             match read {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
                 Err(err) => return Err(self.raw().explain(&err, matches!(self, Self::Gzip(_)))),
-                Ok(read) => return Ok(read),
+                Ok(read) => {
+                    if let Self::Gzip(gzip) = self {
+                        gzip.left = match gzip.left.checked_sub(read as u64) {
+                            Some(left) => left,
+                            None => return Err(self.too_much()),
+                        };
+                    }
+                    return Ok(read);
+                }
             }
         }
+    }
+
+    fn too_much(&self) -> InputError {
+        let most = match self {
+            Self::Plain(_) => u64::MAX,
+            Self::Gzip(gzip) => gzip.most,
+        };
+        let message = format!("the file unzips to more than {most} bytes; split it");
+        InputError::new(self.name(), code::TOO_LARGE, message)
     }
 
     pub(super) fn meter(&self) -> &Meter {
@@ -127,7 +159,7 @@ impl TextSource {
     fn raw(&self) -> &Raw {
         match self {
             Self::Plain(raw) => raw,
-            Self::Gzip(gzip) => gzip.get_ref().get_ref(),
+            Self::Gzip(gzip) => gzip.decoder.get_ref().get_ref(),
         }
     }
 }

@@ -18,6 +18,7 @@ const SNIFFED: usize = 64 << 10;
 pub(super) struct Text {
     decoder: Decoder,
     record_bytes: usize,
+    cells: usize,
     /// Decoded text; what stands before `at` is done with.
     window: String,
     at: usize,
@@ -49,6 +50,7 @@ impl Text {
         Self {
             decoder: Decoder::new(source, named),
             record_bytes: limits.record_bytes,
+            cells: limits.cells,
             window: String::new(),
             at: 0,
             line: 1,
@@ -174,6 +176,13 @@ impl Text {
                         self.short.pass();
                         cells.rewind(mark);
                         continue;
+                    }
+                    if row.len() > self.cells {
+                        let (has, most) = (row.len(), self.cells);
+                        let message =
+                            format!("the record that begins here has {has} cells, and no more than {most} are read");
+                        let at = Position { line, column: 1 };
+                        return Err(self.fault(code::RECORD_TOO_LONG, message).at(at));
                     }
                     let is_ended = is_ended(&self.window, end);
                     self.unended = (!is_ended).then_some(line);

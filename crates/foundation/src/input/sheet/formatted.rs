@@ -1,6 +1,8 @@
 //! Which cells of a sheet have a number format that shows another text than their value.
 
+use std::collections::HashMap;
 use std::io::{Read, Seek};
+use std::rc::Rc;
 
 use calamine::{DataRef, XlsxCellReader};
 
@@ -21,16 +23,19 @@ pub(super) struct TooMany(pub(super) u32);
 
 #[derive(Default)]
 pub(super) struct Formatted {
-    formats: Vec<Option<Format>>,
+    formats: Vec<Option<Rc<Format>>>,
     /// For each column from which row on cells have which style, in ascending order.
     columns: Vec<Vec<(u32, u32)>>,
 }
 
 /// Reads the styles of a sheet's cells. A sheet that breaks off has the formats up to there.
 pub(super) fn of<R: Read + Seek>(mut cells: XlsxCellReader<'_, R>) -> Result<Formatted, TooMany> {
+    // Many styles have one format.
+    let mut parsed: HashMap<&str, Option<Rc<Format>>> = HashMap::new();
     let formats = cells.styles().iter().map(|style| {
-        let format = style.number_format.as_ref()?;
-        Format::parse(&format.format_code)
+        let code = style.number_format.as_ref()?.format_code.as_str();
+        let format = parsed.entry(code).or_insert_with(|| Format::parse(code).map(Rc::new));
+        format.clone()
     });
     let mut formatted = Formatted {
         formats: formats.collect(),
@@ -75,6 +80,6 @@ impl Formatted {
         let runs = self.columns.get(column as usize)?;
         let after = runs.partition_point(|(from, _)| *from <= row);
         let (_, style) = runs.get(after.checked_sub(1)?)?;
-        self.formats.get(*style as usize)?.as_ref()
+        self.formats.get(*style as usize)?.as_deref()
     }
 }

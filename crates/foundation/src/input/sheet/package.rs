@@ -1,89 +1,274 @@
-//! The zip archive a workbook is: whether it holds a workbook, and whether its parts are of a size to be read.
+//! The zip archive a workbook is: whether it holds a workbook, which of its parts are read as what, and whether these are of a
+//! size to be read.
 //!
-//! A few bytes can unzip to gigabytes, and what an archive says about sizes can be a lie. So every part is unzipped
-//! once to be weighed, before anything is made of it: the reader of workbooks holds some parts whole, and of a
-//! sheet a piece of text or a row.
+//! What a part is the relationships say, wherever it lies and whatever its name ends with; the reader goes by them, and so
+//! does this. Where two readers could differ about one (a name given twice, two parts of one name), the workbook is
+//! refused. Parts that nobody reads, as pictures, are not unzipped.
 
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::super::InputLimits;
 use super::super::error::{InputError, code};
-use super::hidden::{self, BySheet, Hidden};
+use super::hidden::{BySheet, Hidden};
+use super::weigh::{Scales, Unfit};
 
-/// XML takes more room than the text in it: a row may be this many times longer than the longest record.
-const MARKUP: usize = 8;
-/// The shortest element for a text that cells share, `<si/>`.
-const SHORTEST: u64 = 5;
 /// A workbook has some dozen parts, one with many pictures some thousand.
-const MOST_PARTS: usize = 100_000;
+const MOST_PARTS: usize = 20_000;
+/// Whoever looks for the right one looks into each.
+const MOST_SHEETS: usize = 1000;
 
-/// Looks into the archive. Says what is hidden in each part that can be a sheet, by the part's name.
+/// Looks into the archive. Says what is hidden in each sheet, by its name.
 pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputLimits) -> Result<BySheet, InputError> {
-    let mut sheets = BySheet::new();
-    let mut zip = ZipArchive::new(archive).map_err(|error| damaged(file, &error.to_string()))?;
-    if zip.len() > MOST_PARTS {
-        return Err(too_large(file, &format!("more than {MOST_PARTS} parts")));
+    let many = || too_large(file, &format!("more than {MOST_PARTS} parts"));
+    match promises_too_much(archive) {
+        Ok(false) => {}
+        Ok(true) => return Err(many()),
+        Err(error) => return Err(damaged(file, &error.to_string())),
     }
-    if let Some(message) = foreign(&mut zip) {
+    let zip = ZipArchive::new(archive).map_err(|error| damaged(file, &error.to_string()))?;
+    if zip.len() > MOST_PARTS {
+        return Err(many());
+    }
+    if let Some(message) = foreign(&zip) {
         return Err(InputError::new(file, code::NOT_A_WORKBOOK, message));
     }
-    for index in 0..zip.len() {
-        let part = match zip.by_index(index) {
+    let mut package = Package {
+        file,
+        at: BTreeMap::new(),
+        scales: Scales::new(limits),
+        zip,
+    };
+    let names = package.zip.file_names_raw().map(String::from_utf8_lossy);
+    for (index, name) in names.enumerate() {
+        package.at.entry(normal(&name)).or_default().push(index);
+    }
+    package.check()
+}
+
+/// Whether the archive's end, or what may be taken for it, promises more parts than there can be: room is made for them.
+fn promises_too_much(archive: &mut (impl Read + Seek)) -> std::io::Result<bool> {
+    /// Of the end of a large archive: its mark, its size, versions and disks, and parts on this disk and on all.
+    const END: usize = 40;
+    archive.rewind()?;
+    let finder = memchr::memmem::Finder::new(b"PK\x06\x06");
+    let (mut held, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        let read = archive.read(&mut chunk)?;
+        held.extend_from_slice(&chunk[..read]);
+        for at in finder.find_iter(&held) {
+            let number = |from: usize| {
+                let bytes = held.get(at + from..at + from + 8)?;
+                bytes.try_into().ok().map(u64::from_le_bytes)
+            };
+            let (Some(size), Some(here), Some(all)) = (number(4), number(24), number(32)) else {
+                continue;
+            };
+            // Anything may stand in what is packed, too.
+            if u32::try_from(size).is_ok() && here.max(all) > MOST_PARTS as u64 {
+                return Ok(true);
+            }
+        }
+        if read == 0 {
+            archive.seek(SeekFrom::Start(0))?;
+            return Ok(false);
+        }
+        held.drain(..held.len().saturating_sub(END - 1));
+    }
+}
+
+struct Package<'p, R: Read + Seek> {
+    file: &'p str,
+    zip: ZipArchive<R>,
+    /// Parts by their normal names.
+    at: BTreeMap<String, Vec<usize>>,
+    scales: Scales,
+}
+
+impl<R: Read + Seek> Package<'_, R> {
+    fn check(&mut self) -> Result<BySheet, InputError> {
+        let (dir, book) = self.workbook()?;
+        let relations = self.relations(&format!("{dir}_rels/{book}.rels"))?;
+        let sheets = self.sheets(&format!("{dir}{book}"), &relations, &dir)?;
+        for held in ["sharedStrings.xml", "styles.xml", "theme/theme1.xml"] {
+            self.weigh(&format!("{dir}{held}"), Scales::other)?;
+        }
+        let (mut hidden, mut weighed) = (BySheet::new(), HashMap::<String, Arc<Hidden>>::new());
+        for (name, part) in sheets {
+            let part = normal(&part);
+            if !weighed.contains_key(&part)
+                && let Some(found) = self.weigh(&part, Scales::sheet)?
+            {
+                weighed.insert(part.clone(), Arc::new(found));
+            }
+            if let Some(found) = weighed.get(&part) {
+                hidden.insert(name, found.clone());
+            }
+        }
+        Ok(hidden)
+    }
+
+    /// The directory and the name of the part that the workbook is.
+    fn workbook(&mut self) -> Result<(String, String), InputError> {
+        const ROOT: &str = "_rels/.rels";
+        self.weigh(ROOT, Scales::other)?;
+        let mut found = Vec::new();
+        self.elements(ROOT, "Relationship", ["Type", "Target"], |[kind, target]| {
+            if kind.ends_with("/relationships/officeDocument") {
+                found.push(target);
+            }
+            Ok(())
+        })?;
+        let [target] = found.as_slice() else {
+            return Err(damaged(self.file, "it is not told which of its parts is the workbook"));
+        };
+        let (dir, name) = target
+            .rfind('/')
+            .map_or(("", target.as_str()), |at| target.split_at(at + 1));
+        let name = if name.is_empty() { "workbook.xml" } else { name };
+        Ok((dir.strip_prefix('/').unwrap_or(dir).to_owned(), name.to_owned()))
+    }
+
+    /// What the relationships of the workbook lead to, by their ids.
+    fn relations(&mut self, part: &str) -> Result<HashMap<String, String>, InputError> {
+        self.weigh(part, Scales::other)?;
+        let mut relations = HashMap::new();
+        self.elements(part, "Relationship", ["Id", "Target"], |[id, target]| {
+            match relations.insert(id, target) {
+                None => Ok(()),
+                Some(_) => Err("two of its relationships have one id"),
+            }
+        })?;
+        Ok(relations)
+    }
+
+    /// The sheets and their parts, in order.
+    fn sheets(
+        &mut self,
+        part: &str,
+        relations: &HashMap<String, String>,
+        dir: &str,
+    ) -> Result<Vec<(String, String)>, InputError> {
+        self.weigh(part, Scales::other)?;
+        let (mut sheets, mut names) = (Vec::new(), HashSet::new());
+        self.elements(part, "sheet", ["name", "id"], |[name, id]| {
+            if !names.insert(name.clone()) {
+                return Err("two of its sheets have one name");
+            }
+            if names.len() > MOST_SHEETS {
+                return Err("it has more than 1000 sheets");
+            }
+            // A relationship that is missing is told by the reader.
+            if let Some(target) = relations.get(&id) {
+                let part = match target.strip_prefix('/') {
+                    Some(whole) => whole.to_owned(),
+                    None => format!("{dir}{target}"),
+                };
+                sheets.push((name, part));
+            }
+            Ok(())
+        })?;
+        Ok(sheets)
+    }
+
+    /// Weighs the part of that name, if there is one.
+    fn weigh<T>(
+        &mut self,
+        part: &str,
+        weigh: fn(&mut Scales, &mut dyn Read) -> Result<T, Unfit>,
+    ) -> Result<Option<T>, InputError> {
+        let name = normal(part);
+        let Some(index) = self.index(&name)? else {
+            return Ok(None);
+        };
+        let mut part = match self.zip.by_index(index) {
             Ok(part) => part,
             Err(ZipError::UnsupportedArchive(what)) if what == ZipError::PASSWORD_REQUIRED => {
                 let message = "the workbook is protected by a password; save it without one";
-                return Err(InputError::new(file, code::PASSWORD_PROTECTED, message));
+                return Err(InputError::new(self.file, code::PASSWORD_PROTECTED, message));
             }
-            Err(error) => return Err(damaged(file, &error.to_string())),
+            Err(error) => return Err(damaged(self.file, &error.to_string())),
         };
-        let name = part.name().map(|name| name.to_lowercase()).unwrap_or_default();
-        let weighed = match kind(&name) {
-            Kind::Other => plain(part, limits.part_bytes),
-            kind => {
-                let mut hidden = Hidden::default();
-                let weighed = xml(part, kind, limits, &mut hidden);
-                if kind != Kind::Texts {
-                    sheets.insert(hidden::normal(&name), hidden);
-                }
-                weighed
-            }
-        };
-        match weighed {
-            Ok(None) => {}
-            Ok(Some(what)) => return Err(too_large(file, &format!("{what} in its part {name}"))),
-            Err(error) => return Err(damaged(file, &format!("{name}: {error}"))),
+        match weigh(&mut self.scales, &mut part) {
+            Ok(weighed) => Ok(Some(weighed)),
+            Err(Unfit::TooLarge(what)) => Err(too_large(self.file, &format!("{what} in its part {name}"))),
+            Err(Unfit::Damaged(why)) => Err(damaged(self.file, &format!("{name}: {why}"))),
         }
     }
-    Ok(sheets)
-}
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sheet,
-    Texts,
-    Xml,
-    /// Pictures and the like.
-    Other,
-}
-
-fn kind(name: &str) -> Kind {
-    let xml = [".xml", ".rels"].iter().any(|end| name.ends_with(end));
-    if xml && name.contains("worksheets/") && !name.contains("_rels/") {
-        Kind::Sheet
-    } else if name.ends_with("sharedstrings.xml") {
-        Kind::Texts
-    } else if xml {
-        Kind::Xml
-    } else {
-        Kind::Other
+    fn index(&self, name: &str) -> Result<Option<usize>, InputError> {
+        match self.at.get(name).map(Vec::as_slice) {
+            None => Ok(None),
+            Some([index]) => Ok(Some(*index)),
+            Some(_) => Err(damaged(self.file, &format!("it has several parts {name}"))),
+        }
     }
+
+    /// Hands out two attributes of every element of that local name that has both, of a part that was weighed.
+    fn elements(
+        &mut self,
+        part: &str,
+        wanted: &str,
+        names: [&str; 2],
+        mut take: impl FnMut([String; 2]) -> Result<(), &'static str>,
+    ) -> Result<(), InputError> {
+        let Some(index) = self.index(&normal(part))? else {
+            return Ok(());
+        };
+        let file = self.file;
+        let broken = |why: &str| damaged(file, &format!("{}: {why}", normal(part)));
+        let part = self.zip.by_index(index).map_err(|error| broken(&error.to_string()))?;
+        let mut reader = Reader::from_reader(BufReader::new(part));
+        let mut held = Vec::new();
+        loop {
+            held.clear();
+            match reader.read_event_into(&mut held) {
+                Ok(Event::Start(tag) | Event::Empty(tag)) if tag.local_name().as_ref() == wanted => {
+                    let [first, second] = names.map(|name| value(&tag, name));
+                    if let (Some(first), Some(second)) = (first.map_err(broken)?, second.map_err(broken)?) {
+                        take([first, second]).map_err(broken)?;
+                    }
+                }
+                Ok(Event::Eof) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(broken(&error.to_string())),
+            }
+        }
+    }
+}
+
+/// The value of the attribute of that local name.
+fn value(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>, &'static str> {
+    let mut found = None;
+    for attribute in tag.attributes() {
+        let attribute = attribute.map_err(|_| "an attribute that cannot be read")?;
+        if attribute.key.local_name().as_ref() == name {
+            let value = quick_xml::escape::unescape(&attribute.value);
+            let value = value.map_err(|_| "an attribute that cannot be read")?.into_owned();
+            if found.replace(value).is_some() {
+                return Err("an attribute stands twice");
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The name of a part as others refer to it.
+fn normal(part: &str) -> String {
+    part.to_lowercase()
+        .replace('\\', "/")
+        .trim_start_matches('/')
+        .to_owned()
 }
 
 /// What the archive is, if not a workbook.
-fn foreign(zip: &mut ZipArchive<impl Read + Seek>) -> Option<&'static str> {
+fn foreign(zip: &ZipArchive<impl Read + Seek>) -> Option<&'static str> {
     let names: Vec<String> = zip
         .file_names_raw()
         .map(|name| String::from_utf8_lossy(name).to_lowercase().replace('\\', "/"))
@@ -103,76 +288,6 @@ fn foreign(zip: &mut ZipArchive<impl Read + Seek>) -> Option<&'static str> {
     } else {
         "this is a zip archive, and no Excel workbook; unzip it and name the files in it"
     })
-}
-
-/// Weighs a part of which nothing is known; tells what is too much.
-fn plain(part: impl Read, limit: u64) -> std::io::Result<Option<String>> {
-    let read = std::io::copy(&mut part.take(limit + 1), &mut std::io::sink())?;
-    Ok((read > limit).then(|| format!("more than {limit} bytes")))
-}
-
-/// Weighs a part that is XML, from one `>` to the next.
-fn xml(part: impl Read, kind: Kind, limits: InputLimits, hidden: &mut Hidden) -> std::io::Result<Option<String>> {
-    let limit = match kind {
-        Kind::Sheet => limits.sheet_bytes,
-        _ => limits.part_bytes,
-    };
-    let mut part = BufReader::with_capacity(64 << 10, part.take(limit + 1));
-    let count = memchr::memmem::Finder::new("uniqueCount");
-    let (mut total, mut since_row, mut promised) = (0_u64, 0_usize, 0_u64);
-    let mut in_rows = kind != Kind::Texts;
-    let mut piece = Vec::new();
-    loop {
-        piece.clear();
-        let read = (&mut part)
-            .take(limits.record_bytes as u64 + 1)
-            .read_until(b'>', &mut piece)?;
-        total += read as u64;
-        if read == 0 || total > limit {
-            break;
-        }
-        if read > limits.record_bytes {
-            return Ok(Some(format!("a text longer than {} bytes", limits.record_bytes)));
-        }
-        if in_rows {
-            since_row += read;
-            let is_tag = hidden.look(&piece);
-            match closed(&piece).filter(|_| is_tag) {
-                Some(b"row") => since_row = 0,
-                Some(b"sheetData") => in_rows = false,
-                _ => {}
-            }
-            if kind == Kind::Sheet && since_row > limits.record_bytes.saturating_mul(MARKUP) {
-                return Ok(Some(format!("a row longer than {} bytes", limits.record_bytes)));
-            }
-        } else if kind == Kind::Texts
-            && let Some(at) = count.find(&piece)
-        {
-            promised = promised.max(number(&piece[at..]));
-        }
-    }
-    if total > limit {
-        return Ok(Some(format!("more than {limit} bytes")));
-    }
-    // Room is made for as many texts as are promised.
-    Ok((promised > total / SHORTEST).then(|| format!("{promised} texts promised, and fewer given")))
-}
-
-/// The local name of the element that ends here, if one does.
-fn closed(piece: &[u8]) -> Option<&[u8]> {
-    let open = memchr::memrchr(b'<', piece)?;
-    let name = piece[open + 1..].strip_prefix(b"/")?.strip_suffix(b">")?.trim_ascii();
-    Some(name.rsplit(|byte| *byte == b':').next().unwrap_or(name))
-}
-
-/// The first number in a text.
-fn number(text: &[u8]) -> u64 {
-    let digits = text.iter().skip_while(|byte| !byte.is_ascii_digit());
-    digits
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0, |number: u64, digit| {
-            number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
-        })
 }
 
 fn damaged(file: &str, why: &str) -> InputError {

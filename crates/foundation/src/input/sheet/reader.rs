@@ -14,7 +14,7 @@ use super::super::digest::Meter;
 use super::super::error::{InputError, Position, code};
 use super::super::source::TextSource;
 use super::formatted::{self, Formatted, MOST_COLUMNS};
-use super::hidden::{self, BySheet, Hidden};
+use super::hidden::{BySheet, Hidden};
 use super::{format, package};
 
 /// A workbook up to this size is held in memory, a larger one in a temporary file.
@@ -92,7 +92,10 @@ pub(super) fn read(
             batch: Block::default(),
             gaps: 0,
             formatted: Formatted::default(),
-            skipped: hidden.get(&name).filter(|_| wanted.skips_hidden),
+            skipped: hidden
+                .get(&name)
+                .map(|hidden| &**hidden)
+                .filter(|_| wanted.skips_hidden),
         };
         let end = sheet.send(&mut book, &rows);
         let _ = rows.send(end.map(|()| None));
@@ -122,9 +125,7 @@ fn open(
     }
     copy.rewind().map_err(|error| cannot(source.name(), error))?;
     let file = source.name();
-    let parts = package::check(&mut copy, file, limits)?;
-    copy.rewind().map_err(|error| cannot(file, error))?;
-    let hidden = hidden::by_name(&mut copy, parts);
+    let hidden = package::check(&mut copy, file, limits)?;
     copy.rewind().map_err(|error| cannot(file, error))?;
     let book = Xlsx::new(copy).map_err(|error| explain(file, &error))?;
     let name = choose(&book, file, wanted)?;
