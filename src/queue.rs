@@ -9,6 +9,7 @@
 //! - `serve`: an apalis worker over either; both queues feed one [`Backend`](apalis_core::backend::Backend) of ours.
 
 mod backend;
+pub(crate) mod bounded;
 mod embedded;
 pub(crate) mod redis;
 mod serve;

@@ -48,6 +48,10 @@ pub(crate) mod code {
     pub(crate) const BAD_VALUE: &str = "bad-value";
     /// No such job kind.
     pub(crate) const UNKNOWN_KIND: &str = "unknown-kind";
+    /// It is larger than is read.
+    pub(crate) const TOO_LARGE: &str = "too-large";
+    /// Workers ended while they read it.
+    pub(crate) const READER_ENDED: &str = "reader-ended";
     /// More faults than are told of one by one.
     pub(crate) const MORE_FAULTS: &str = "more-faults";
 }

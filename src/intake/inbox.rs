@@ -2,7 +2,7 @@
 //!
 //! `XADD tenantry:inbox * job '<json>'` hands a job in, from any language. The workers read the stream as one
 //! consumer group. An entry leaves it only when its fate is sealed: accepted, and then it is in the
-//! ledger; or refused, and then it moves to `tenantry:inbox:rejected` with every reason, in one transaction.
+//! ledger; or refused, and then it moves to `tenantry:inbox:rejected` with every reason.
 //! A Redis that is full still lets accepted entries be taken off; refused ones stay until it has room for them.
 //! Whatever happens in between (a killed worker, a ledger that is away) leaves it pending, and some worker
 //! takes it up again. So an entry may come to the door twice; the door knows it by its key.
@@ -15,6 +15,7 @@
 //!
 //! Nothing ends the reading: not a lost connection, not a flushed server, not an entry that is no document.
 
+mod bounds;
 mod entries;
 mod fate;
 mod reader;
@@ -34,6 +35,7 @@ use super::{Accepted, Door, Handing, JobDocument, Reason, Refusal};
 use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
 use crate::submit::{JOBS_TOGETHER, RecordTurn, RecordTurnEnd};
+use bounds::BehindOthers;
 use entries::Entry;
 use reader::InboxReader;
 use trouble::{Trouble, WithoutRoom};
@@ -48,7 +50,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TRY_EVERY: Duration = Duration::from_millis(500);
 /// Entries asked for at first, and at least and at most.
 const BATCH: usize = 64;
-const LEAST: usize = 4;
+const LEAST: usize = 1;
 const MOST: usize = JOBS_TOGETHER;
 /// Bytes of documents asked for at once, as far as that can be told from those before.
 const BYTES_AT_ONCE: usize = 4 << 20;
@@ -115,6 +117,7 @@ struct Inbox<D> {
     /// Entries to ask for next.
     batch: AtomicUsize,
     without_room: WithoutRoom,
+    behind: BehindOthers,
     /// Entries that could not be taken off, notices that could not be told, documents the ledger was away for.
     stuck: Trouble,
     untold: Trouble,
@@ -130,6 +133,7 @@ impl<D: Door> Inbox<D> {
             reader: InboxReader::new(&queue, lease),
             batch: AtomicUsize::new(BATCH),
             without_room: WithoutRoom::default(),
+            behind: BehindOthers::default(),
             stuck: Trouble::default(),
             untold: Trouble::default(),
             unavailable: Trouble::default(),
@@ -157,14 +161,29 @@ impl<D: Door> Inbox<D> {
     }
 
     async fn take_in(&self, outage: &mut RedisOutage, stop: &CancellationToken) -> Result<(), QueueError> {
-        let mut connection = self.queue.blocking_connection(self.reader.hold()).await?;
-        match self.found_group(&mut connection).await {
+        let hold = self.reader.hold();
+        let (mut connection, driver) = self.queue.bounded_connection(hold, bounds::READ_AT_ONCE).await?;
+        let taking = self.take_in_over(&mut connection, outage, stop);
+        // A connection that ends tells that to whoever asks.
+        tokio::select! {
+            taken = taking => taken,
+            never = driver.then(|()| std::future::pending()) => never,
+        }
+    }
+
+    async fn take_in_over(
+        &self,
+        connection: &mut MultiplexedConnection,
+        outage: &mut RedisOutage,
+        stop: &CancellationToken,
+    ) -> Result<(), QueueError> {
+        match self.found_group(connection).await {
             // It was made long ago, as a rule. If not, reading says so.
             Ok(()) | Err(QueueError::Full(_)) => {}
             Err(error) => return Err(error),
         }
         let mut in_hand = FuturesUnordered::new();
-        let taken = self.take_in_beside(&mut connection, &mut in_hand, outage, stop).await;
+        let taken = self.take_in_beside(connection, &mut in_hand, outage, stop).await;
         // What has begun is finished, whatever the reading has ended of.
         while in_hand.next().await.is_some() {}
         taken
@@ -208,7 +227,9 @@ impl<D: Door> Inbox<D> {
                 }
             };
             outage.over(WHAT);
-            while in_hand.len() >= READINGS
+            // Large documents take several times their size while they are dealt with.
+            let beside = if bounds::are_large(&entries) { 1 } else { READINGS };
+            while in_hand.len() >= beside
                 && let Some(is_done) = in_hand.next().await
             {
                 is_behind |= !is_done;
@@ -240,6 +261,9 @@ impl<D: Door> Inbox<D> {
 
     /// New entries, once there are some or Redis has held the question for long enough.
     async fn read(&self, connection: &mut MultiplexedConnection) -> Result<Vec<Entry>, QueueError> {
+        if let Some(entry) = self.next_behind(connection).await? {
+            return Ok(vec![entry]);
+        }
         let answer = redis::cmd("XREADGROUP")
             .arg(&["GROUP", GROUP, &self.consumer, "COUNT"])
             .arg(self.batch.load(Ordering::Relaxed))
@@ -258,6 +282,8 @@ impl<D: Door> Inbox<D> {
         connection: &mut MultiplexedConnection,
         stop: &CancellationToken,
     ) -> Result<bool, QueueError> {
+        // Those that are yet to be read are among them.
+        self.behind.clear();
         let mut from = "0-0".to_owned();
         while !stop.is_cancelled() {
             let answer: Result<redis::Value, _> = redis::cmd("XAUTOCLAIM")
@@ -267,9 +293,13 @@ impl<D: Door> Inbox<D> {
                 .await;
             let next = answer.as_ref().ok().and_then(entries::cursor);
             let left = self.entries(answer, entries::of_claim, connection).await?;
-            let (end, _) = RecordTurn::after();
-            if !self.deal_with_all(left, true, (RecordTurn::NOW, end), stop).await {
+            if !self.deal_with_left(left, connection, stop).await? {
                 return Ok(false);
+            }
+            while let Some(entry) = self.next_behind(connection).await? {
+                if !self.deal_with_left(vec![entry], connection, stop).await? {
+                    return Ok(false);
+                }
             }
             match next {
                 Some(next) if next != "0-0" => from = next,
@@ -289,7 +319,7 @@ impl<D: Door> Inbox<D> {
             Ok(answer) => {
                 let entries = entries_of(answer);
                 self.learn_sizes(&entries);
-                Ok(entries)
+                Ok(self.as_far_as_read(entries))
             }
             // The server was flushed, or the stream deleted. What Redis says of it differs between versions.
             Err(error) if matches!(error.code(), Some("NOGROUP" | "UNBLOCKED")) => {
@@ -303,11 +333,7 @@ impl<D: Door> Inbox<D> {
 
     /// Asks for many small documents at once, and for few large ones.
     fn learn_sizes(&self, entries: &[Entry]) {
-        let bytes: usize = entries
-            .iter()
-            .filter_map(|entry| entry.job.as_ref())
-            .map(Vec::len)
-            .sum();
+        let bytes: usize = entries.iter().map(Entry::size).sum();
         if let Some(each) = bytes.checked_div(entries.len()) {
             let next = (BYTES_AT_ONCE / each.max(1)).clamp(LEAST, MOST);
             self.batch.store(next, Ordering::Relaxed);
@@ -393,6 +419,9 @@ impl<D: Door> Inbox<D> {
     }
 
     fn document(&self, entry: &Entry) -> Result<JobDocument, RefusedEntry> {
+        if let Some(refused) = bounds::too_large(entry) {
+            return Err(refused);
+        }
         let Some(job) = &entry.job else {
             let fields = entry.fields.join(", ");
             let meant = tenantry_jobs::nearest(FIELD, entry.fields.iter().map(String::as_str)).map(|_| FIELD);

@@ -10,11 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{Client, RedisError};
+use redis::{Client, ConnectionAddr, RedisError};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 
 use super::backend::Slots;
+use super::bounded::{AnswerBounds, Bounded};
 use super::{EmbeddedQueue, QueueError, Ticket, Wakes};
 
 /// How long Redis holds an idle consumer's question. A question costs nearly nothing, and one that is lost with its connection is
@@ -24,6 +28,11 @@ const HOLD: Duration = Duration::from_secs(2);
 const CAPACITY: isize = 1_000;
 /// Pauses between attempts to reach a Redis that is away; nothing is lost meanwhile, since the sweep finds what there is to do.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+
+/// What a connection goes over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Tickets in a Redis list.
 #[derive(Clone)]
@@ -95,6 +104,44 @@ impl RedisQueue {
             .get_multiplexed_async_connection_with_config(&config)
             .await
             .map_err(failed)
+    }
+
+    /// As [`blocking_connection`](Self::blocking_connection), on which answers are cut. It has to be driven by the future.
+    pub(crate) async fn bounded_connection(
+        &self,
+        hold: Duration,
+        bounds: AnswerBounds,
+    ) -> Result<(MultiplexedConnection, BoxFuture<'static, ()>), QueueError> {
+        let info = self.0.client.get_connection_info();
+        let stream: Box<dyn Stream> = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => {
+                let connecting = tokio::net::TcpStream::connect((host.as_str(), *port));
+                let stream = self.in_time(async { connecting.await.map_err(unreachable) }).await?;
+                stream.set_nodelay(true).map_err(unreachable)?;
+                Box::new(stream)
+            }
+            #[cfg(unix)]
+            ConnectionAddr::Unix(path) => {
+                let connecting = tokio::net::UnixStream::connect(path);
+                Box::new(self.in_time(async { connecting.await.map_err(unreachable) }).await?)
+            }
+            // Nothing else can be connected to.
+            _ => {
+                return Err(QueueError::BadUrl(
+                    "the queue's url leads to no server of the known sorts".to_owned(),
+                ));
+            }
+        };
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(hold + self.0.timeout));
+        let bounded = Bounded::new(stream, bounds);
+        let greeting = MultiplexedConnection::new_with_config(info.redis_settings(), bounded, config);
+        let (connection, driver) = self.in_time(async { greeting.await.map_err(failed) }).await?;
+        Ok((connection, driver.boxed()))
+    }
+
+    async fn in_time<T>(&self, attempt: impl Future<Output = Result<T, QueueError>>) -> Result<T, QueueError> {
+        let timed = tokio::time::timeout(self.0.timeout, attempt).await;
+        timed.unwrap_or_else(|_| Err(QueueError::Unavailable("it does not answer in time".to_owned())))
     }
 
     pub(super) async fn push(&self, ticket: Ticket, count: usize) -> Result<(), QueueError> {
@@ -220,6 +267,11 @@ impl RedisOutage {
             tracing::info!("Redis can be asked for {what} again");
         }
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped to")]
+fn unreachable(error: std::io::Error) -> QueueError {
+    QueueError::Unavailable(error.to_string())
 }
 
 /// Whether Redis failed, is full, or refused.

@@ -1,5 +1,6 @@
 //! Jobs of other programs, over a real Redis: taken in once, refused with reasons, never lost.
 
+mod bounds;
 mod folder;
 mod full;
 mod jobs;

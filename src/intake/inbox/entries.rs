@@ -6,14 +6,17 @@
 use redis::Value;
 
 use super::FIELD;
+use crate::queue::bounded::{TOO_MANY, cut};
 
 /// An entry of the inbox.
 #[derive(Debug, PartialEq)]
 pub(super) struct Entry {
     /// Its id, e.g. `1700000000000-0`.
     pub id: String,
-    /// The document, if it has one.
+    /// The document, if it has one, or its head.
     pub job: Option<Vec<u8>>,
+    /// The size of a document of which this is the head.
+    pub cut: Option<u64>,
     /// The names of all its fields.
     pub fields: Vec<String>,
 }
@@ -28,6 +31,11 @@ pub(super) fn of_read(answer: Value) -> Vec<Entry> {
             .collect::<Vec<_>>(),
     };
     streams.into_iter().flat_map(items).filter_map(entry).collect()
+}
+
+/// The entry of an answer to `XRANGE` for one: `[entry]`.
+pub(super) fn of_range(answer: Value) -> Option<Entry> {
+    items(answer).into_iter().find_map(entry)
 }
 
 /// The entries of an answer to `XAUTOCLAIM`: `[cursor, [entry or nil, …], …]`.
@@ -58,12 +66,23 @@ fn entry(value: Value) -> Option<Entry> {
     let mut entry = Entry {
         id,
         job: None,
+        cut: None,
         fields: Vec::new(),
     };
     let mut fields = items(fields).into_iter();
     while let (Some(name), Some(value)) = (fields.next().and_then(bytes), fields.next()) {
+        let (value, cut) = match bytes(value) {
+            Some(value) => match cut(&value) {
+                Some((head, size)) => (Some(head.to_vec()), Some(size)),
+                None => (Some(value), None),
+            },
+            None => (None, None),
+        };
         if name == FIELD.as_bytes() {
-            entry.job = bytes(value);
+            entry.job = value;
+            entry.cut = entry.cut.or(cut);
+        } else if cut == Some(TOO_MANY) {
+            entry.cut = cut;
         }
         entry.fields.push(lossy(&name));
     }
@@ -112,6 +131,7 @@ mod tests {
             [Entry {
                 id: "1-0".to_owned(),
                 job: Some(b"{}".to_vec()),
+                cut: None,
                 fields
             }]
         );

@@ -11,6 +11,9 @@ use crate::notify::{KEPT, tell};
 use crate::queue::QueueError;
 use crate::queue::redis::failed;
 
+/// Bytes kept of each refused document.
+const KEPT_BYTES: usize = 16 << 10;
+
 impl<D: Door> Inbox<D> {
     /// Seals what became of entries. Those whose fate is not known yet stay pending.
     pub(super) async fn seal(&self, fates: Vec<(Entry, EntryFate)>) {
@@ -40,8 +43,10 @@ impl<D: Door> Inbox<D> {
         futures::stream::iter(rejected)
             .for_each_concurrent(AT_ONCE, async |(entry, reasons, sender)| {
                 self.door.refused(&reasons);
-                let rejected = self.reject(&entry, &reasons, &sender).await;
-                self.is_sealed(std::slice::from_ref(&entry), rejected);
+                match self.reject(&entry, &reasons, &sender).await {
+                    Err(error @ QueueError::Refused(_)) => self.is_not_kept(&entry, &error),
+                    rejected => self.is_sealed(std::slice::from_ref(&entry), rejected),
+                }
             })
             .await;
     }
@@ -84,6 +89,18 @@ impl<D: Door> Inbox<D> {
 
     async fn reject(&self, entry: &Entry, reasons: &[Reason], sender: &DocumentSender) -> Result<(), QueueError> {
         let listed = serde_json::to_string(reasons).map_err(|error| QueueError::Refused(error.to_string()))?;
+        let mut connection = self.queue.connection().await?;
+        // Not in one transaction, of which the rest would be done if this is refused: what is nowhere kept is not taken off. One
+        // that is taken up again in between stands there twice.
+        redis::cmd("XADD")
+            .arg(&self.rejected)
+            .arg(&["MAXLEN", "~"])
+            .arg(KEPT)
+            .arg(&["*", "entry", &entry.id, "reasons", &listed, FIELD])
+            .arg(head(without_secrets(entry.job.as_deref().unwrap_or_default())))
+            .query_async::<()>(&mut connection)
+            .await
+            .map_err(failed)?;
         if let Some(reply_to) = &sender.reply_to {
             let outcome = serde_json::json!({ "entry": entry.id, "idempotency_key": sender.idempotency_key,
                 "state": "rejected", "reasons": reasons });
@@ -92,23 +109,7 @@ impl<D: Door> Inbox<D> {
                 told => told.inspect(|()| self.is_told())?,
             }
         }
-        let mut connection = self.queue.connection().await?;
-        let mut pipe = redis::pipe();
-        pipe.atomic()
-            .cmd("XADD")
-            .arg(&self.rejected)
-            .arg(&["MAXLEN", "~"])
-            .arg(KEPT)
-            .arg(&["*", "entry", &entry.id, "reasons", &listed, FIELD])
-            .arg(without_secrets(entry.job.as_deref().unwrap_or_default()))
-            .ignore()
-            .cmd("XDEL")
-            .arg(&[&self.stream, &entry.id])
-            .ignore()
-            .cmd("XACK")
-            .arg(&[&self.stream, GROUP, &entry.id])
-            .ignore();
-        pipe.query_async::<()>(&mut connection).await.map_err(failed)?;
+        self.take_off(std::slice::from_ref(entry)).await?;
         tracing::warn!(
             entry.id,
             reasons = reasons.len(),
@@ -142,6 +143,21 @@ impl<D: Door> Inbox<D> {
             tracing::debug!(%error, "{} entries were taken off and could not be acknowledged", ids.len());
         }
         Ok(())
+    }
+
+    /// An entry that is refused and that Redis does not let be kept waits as if there was no room.
+    fn is_not_kept(&self, entry: &Entry, error: &QueueError) {
+        let id = &entry.id;
+        if self.without_room.put_off(id) {
+            tracing::warn!(
+                entry.id,
+                %error,
+                "entry {id} is refused and cannot be moved to {}; it stays pending until that can be written to, as do others that are refused",
+                self.rejected
+            );
+        } else {
+            tracing::debug!(entry.id, %error, "entry {id} stays as well");
+        }
     }
 
     /// A reply that Redis refuses keeps no entry; it is told of once for all.
@@ -181,4 +197,13 @@ impl<D: Door> Inbox<D> {
             ),
         }
     }
+}
+
+/// What is kept of a refused document; its sender has the whole.
+fn head(mut document: Vec<u8>) -> Vec<u8> {
+    if document.len() > KEPT_BYTES {
+        document.truncate(KEPT_BYTES);
+        document.extend("…".bytes());
+    }
+    document
 }

@@ -37,7 +37,7 @@ impl Desk {
         assert_eq!(is_full, most != "0");
     }
 
-    async fn number(&mut self, command: &[&str]) -> u64 {
+    pub(super) async fn number(&mut self, command: &[&str]) -> u64 {
         let (name, arguments) = command.split_first().expect("a command");
         let mut command = redis::cmd(name);
         command.arg(arguments);
@@ -45,14 +45,14 @@ impl Desk {
     }
 
     /// How often each of the pending entries has come up.
-    async fn comes(&mut self, inbox: &str) -> Vec<u64> {
+    pub(super) async fn comes(&mut self, inbox: &str) -> Vec<u64> {
         let mut command = redis::cmd("XPENDING");
         command.arg(&[inbox, "tenantry", "-", "+", "100"]);
         let pending: Vec<(String, String, u64, u64)> = command.query_async(&mut self.redis).await.expect("XPENDING");
         pending.into_iter().map(|(.., times)| times).collect()
     }
 
-    async fn make_group(&mut self) {
+    pub(super) async fn make_group(&mut self) {
         let mut command = redis::cmd("XGROUP");
         command.arg(&["CREATE", &self.key("inbox"), "tenantry", "0", "MKSTREAM"]);
         command.query_async::<()>(&mut self.redis).await.expect("a group");
