@@ -7,6 +7,7 @@
 //!
 //! A header is read for every chunk, not only for every file. So what each name means in each layout is gathered once.
 
+mod secrets;
 mod told;
 
 use std::collections::{HashMap, HashSet};
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 use crate::bulk_add_users::templates;
 use crate::model::yes_no;
 use crate::{Column, ExportOf, JobKind, KINDS, Problem, Template, code, directory, export_columns, lists};
+pub use secrets::looks_secret;
 use told::{missing, unknown};
 
 /// Where the native columns stand in a file.
@@ -26,7 +28,8 @@ pub struct Mapping {
     pub columns: Vec<Option<usize>>,
     /// The native column whose cells the file has turned round: [`opposite`] of each is meant.
     pub opposite: Option<usize>,
-    /// The file's columns that hold secrets, ignored ones (`_password`) included, also those of other kinds.
+    /// The file's columns that hold secrets, ignored ones (`_password`) included, also those of other kinds, and those that only look
+    /// as if they did.
     pub secret: Vec<usize>,
     /// The file's columns at the end of the header that have no name, as spreadsheets leave them.
     /// A row with a value there is ragged.
@@ -126,7 +129,12 @@ fn read(job: &dyn JobKind, header: &[&str], fixed: &[&str], besides: bool) -> Re
         .position(|key| reading.template.is_some() && LIKE_A_PHONE.contains(key));
     Ok(Mapping {
         template: reading.template.map(|template| template.name),
-        secret: (0..named).filter(|index| is_secret(header[*index])).collect(),
+        secret: (0..named)
+            .filter(|index| {
+                let is_read = columns.contains(&Some(*index));
+                is_secret(header[*index]) || (!is_read && looks_secret(header[*index]))
+            })
+            .collect(),
         opposite: reading.opposite(),
         columns,
         read_past: reading.read_past(header),
@@ -504,10 +512,11 @@ mod tests {
 
     #[test]
     fn secrets_and_nameless_columns_are_pointed_out() {
-        let header = "Initial password [passwordProfile] Required,user_principal_name,customer,_Password, ,";
+        let header =
+            "Initial password [passwordProfile] Required,user_principal_name,customer,_Password,_Kennwort,_note, ,";
         let cells: Vec<&str> = header.split(',').collect();
         let mapping = recognise(users(), &cells, &[]).unwrap_or_else(|problems| unreachable!("{problems:?}"));
-        assert_eq!((mapping.secret, mapping.unnamed), (vec![0, 3], vec![4, 5]));
+        assert_eq!((mapping.secret, mapping.unnamed), (vec![0, 3, 4], vec![6, 7]));
     }
 
     #[test]

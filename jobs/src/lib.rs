@@ -49,7 +49,7 @@ pub use column::{Column, position};
 pub use doubt::ValueDoubt;
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use faulty::Faulty;
-pub use header::Mapping;
+pub use header::{Mapping, looks_secret};
 pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, skus_of_nobody};
 pub use job::{JobKind, RowCells, Template};
 pub use model::person::is_same_country;

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use tenantry_jobs::looks_secret;
+
 use crate::input::REDACTED;
 
 /// The document with everything redacted that stands, or may stand, in a column of secrets.
@@ -26,7 +28,7 @@ pub(super) fn without_secrets(document: &[u8]) -> Vec<u8> {
 fn redact(value: &mut Value) -> bool {
     match value {
         Value::Object(members) => members.iter_mut().fold(false, |redacted, (name, member)| {
-            if names_secret(name) {
+            if names_secret(name) || looks_secret(name) {
                 *member = REDACTED.into();
                 return true;
             }
@@ -43,6 +45,12 @@ fn redact(value: &mut Value) -> bool {
 }
 
 fn names_secret(text: &str) -> bool {
+    // The header of a text with its rows.
+    if let Some((header, _)) = text.split_once(['\n', '\r'])
+        && header.split([',', ';', '\t', '|']).any(looks_secret)
+    {
+        return true;
+    }
     let plain = plain(text);
     let columns = tenantry_jobs::KINDS.iter().flat_map(|job| job.columns());
     columns
@@ -75,6 +83,8 @@ mod tests {
             r#"{"csv":"a,Initial password [passwordProfile] Required\nb,s3cret"}"#,
             r#"{"rows":[{"password":"s3cret"}"#,
             r#"["PASS-WORD","s3cret"#,
+            r#"{"rows":[{"pwd":"s3cret"}]}"#,
+            r#"{"csv":"customer;_Kennwort\nb;s3cret"}"#,
             r#"{"csv":"a,pass\u0077ord\nb,s3cret"}"#,
             r#"{"csv":"a,pass\u0077ord\nb,s3cret"#,
         ] {

@@ -1,6 +1,6 @@
 //! What is said of columns that have no place in a kind, and of those that it misses.
 
-use super::key;
+use super::{key, looks_secret};
 use crate::{JobKind, Problem, Template, code, nearest};
 
 /// Of a cell of the header that is none of the kind's.
@@ -25,10 +25,13 @@ pub(super) fn unknown(job: &dyn JobKind, template: Option<&'static Template>, in
     let layout = template.map_or(String::new(), |template| {
         format!(" or of the template {}", template.name)
     });
-    let expected = format!(
-        "a column of {}{layout}; a name that begins with `_` is ignored",
-        job.kind()
-    );
+    // Whoever has passwords in a file is not to keep them in a column that nobody reads.
+    let advice = match job.columns().iter().find(|column| column.secret) {
+        _ if !looks_secret(cell) => "a name that begins with `_` is ignored".to_owned(),
+        Some(secret) => format!("call it `{}`, of which nothing is kept, or delete it", secret.name),
+        None => "it looks as if it held secrets, which are of no use here; delete it".to_owned(),
+    };
+    let expected = format!("a column of {}{layout}; {advice}", job.kind());
     Problem::new(code::UNKNOWN_COLUMN, "", cell.trim(), expected).suggest(suggestion)
 }
 
