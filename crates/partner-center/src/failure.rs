@@ -10,6 +10,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::answer;
+
+/// Of an answer that tells an error.
+const LARGEST: usize = 1 << 20;
+
 /// An error as it was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -51,7 +56,11 @@ impl Failure {
     pub(super) fn read(operation: &'static str, status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}').trim();
-        let value: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+        let value: Value = match answer::held(body) {
+            // What is so large is no error of theirs.
+            held if held > LARGEST => Value::Null,
+            _ => serde_json::from_str(text).unwrap_or(Value::Null),
+        };
         let inner = match value.get("error") {
             Some(inner @ Value::Object(_)) => inner,
             _ => &value,
@@ -73,12 +82,12 @@ impl Failure {
             };
         }
         // Behind its first line Entra says when and in which of its machines, which helps nobody here.
-        message.truncate(message.find(['\r', '\n']).unwrap_or(message.len()));
+        let message = answer::message(&message);
         let retryable = find(inner, "isRetryable").and_then(Value::as_bool);
         Self {
             operation,
             status,
-            code,
+            code: answer::message(&code),
             message,
             retryable,
             retry_after,

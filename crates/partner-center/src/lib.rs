@@ -9,6 +9,7 @@
 //! Facts are from Partner Center's public REST documentation, and from answers seen in issue threads.
 
 mod address;
+mod answer;
 mod audit;
 mod auth;
 mod client;

@@ -6,6 +6,9 @@ use super::client::{Answer, Call, CallError, Client, Operation};
 use super::failure::find;
 use tenantry_store::kit::paging::{self, Endless, Page};
 
+/// The header that the next page is asked for with.
+const CONTINUATION: &str = "MS-ContinuationToken";
+
 /// What is still to be read of a list.
 pub(super) struct ListPages {
     list: List,
@@ -83,20 +86,23 @@ impl List {
                 let headers = link.and_then(|link| find(link, "headers")).and_then(Value::as_array);
                 for header in headers.into_iter().flatten() {
                     let text = |name: &str| find(header, name).and_then(Value::as_str);
-                    if let (Some(name), Some(value)) = (text("key"), text("value")) {
-                        call = call.header(name, value);
+                    // Whatever else it asks for (a host, an authorization) is not its to say.
+                    if let (Some(name), Some(value)) = (text("key"), text("value"))
+                        && name.eq_ignore_ascii_case(CONTINUATION)
+                    {
+                        call = call.header(CONTINUATION, value);
                     }
                 }
                 if headers.is_none_or(Vec::is_empty)
                     && let Some(token) = token
                 {
-                    call = call.header("MS-ContinuationToken", token);
+                    call = call.header(CONTINUATION, token);
                 }
                 call
             }
             (None, Some(token)) => Call::new(self.operation, self.path.clone())
                 .query("seekOperation", "Next")
-                .header("MS-ContinuationToken", token),
+                .header(CONTINUATION, token),
             (None, None) => return None,
         };
         call = call.of(&self.customer);

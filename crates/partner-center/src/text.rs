@@ -48,6 +48,10 @@ pub(super) fn items(value: Value) -> Vec<Value> {
 
 /// A segment of a path.
 pub(super) fn segment(text: &str) -> String {
+    // That would lead up the path, also in its encoded form; nothing has such an id.
+    if matches!(text, "." | "..") {
+        return "-".to_owned();
+    }
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@') {
@@ -86,5 +90,6 @@ mod tests {
     #[test]
     fn segments_hold_nothing_that_ends_them() {
         assert_eq!(segment("a/b?c#d e@ü"), "a%2Fb%3Fc%23d%20e@%C3%BC");
+        assert_eq!((segment(".."), segment("a..b")), ("-".to_owned(), "a..b".to_owned()));
     }
 }
