@@ -213,6 +213,9 @@ pub struct ResultsConfig {
     pub dir: PathBuf,
     pub format: TableFormat,
     pub bom: bool,
+    /// Permissions of files that are written without any of their own.
+    #[serde(deserialize_with = "folders::octal")]
+    pub mode: u32,
 }
 
 impl ResultsConfig {

@@ -30,6 +30,7 @@
 //! table        CSV and workbooks as spreadsheets open them
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
 //! metrics      what a process counts
+//! modes        who may read what is written
 //! ```
 //!
 //! Below them are crates of their own: `crates/foundation` (databases, clock, input, passwords), which knows no job;
@@ -99,6 +100,7 @@ mod export;
 mod intake;
 mod listen;
 mod metrics;
+mod modes;
 mod notify;
 mod plan;
 mod queue;

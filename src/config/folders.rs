@@ -183,7 +183,7 @@ fn place<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, 
     }
 }
 
-fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+pub(super) fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     const EXPECTED: &str = "expected permissions in octal that let the owner read and write, such as `0640`";
     let text = String::deserialize(deserializer)?;
     let mode = u32::from_str_radix(&text, 8).map_err(|_| D::Error::custom(EXPECTED))?;

@@ -11,6 +11,7 @@ use super::disk::rename_new;
 use super::layout::WORKING;
 use super::layout::file_at;
 use crate::ledger::drops::DroppedFile;
+use crate::modes::{make_directories, of_directory};
 
 /// Copies the file back. What is there under its name stays as it is, and is an error. Where the copy lies.
 pub(crate) fn put_back(rules: &FolderRules, drop: &DroppedFile) -> io::Result<PathBuf> {
@@ -35,7 +36,7 @@ pub(crate) fn put_back(rules: &FolderRules, drop: &DroppedFile) -> io::Result<Pa
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let parent = to.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
+    make_directories(parent, of_directory(rules.layout.mode))?;
     // A name that is ignored until all of it is there.
     let part = parent.join(format!(".{}.part", drop.id));
     fs::copy(&from, &part)?;

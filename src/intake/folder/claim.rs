@@ -266,6 +266,7 @@ mod tests {
             root: dir.path().to_owned(),
             done: dir.path().join("done"),
             failed: dir.path().join("failed"),
+            mode: 0o640,
         };
         for name in [layout.inbox(), layout.root.join(WORKING)] {
             fs::create_dir(name).expect("made");

@@ -23,6 +23,7 @@ pub(super) fn across(from: &Path, to: &Path, id: &str) -> io::Result<()> {
             _ => {}
         }
         fs::create_dir(&part)?;
+        fs::set_permissions(&part, fs::metadata(from)?.permissions())?;
         for entry in fs::read_dir(from)? {
             let entry = entry?;
             let kind = entry.file_type()?;

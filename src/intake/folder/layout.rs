@@ -11,7 +11,6 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +21,7 @@ use super::settle::FileLook;
 use crate::file::WholeFile;
 use crate::ledger::Ledger;
 use crate::ledger::drops::{DroppedFile, FileSeen};
+use crate::modes::{make_directory, of_directory};
 
 /// The file that says whose folder it is.
 const MARKER: &str = ".tenantry";
@@ -53,6 +53,8 @@ pub(crate) struct FolderLayout {
     pub(crate) done: PathBuf,
     /// Where what failed lies.
     pub(crate) failed: PathBuf,
+    /// The mode of files that are written there.
+    pub(crate) mode: u32,
 }
 
 impl FolderLayout {
@@ -165,13 +167,13 @@ impl FolderLayout {
     }
 
     fn make_directories(&self) -> Result<(), FolderError> {
-        let working = self.root.join(WORKING);
+        let (working, mode) = (self.root.join(WORKING), of_directory(self.mode));
         let all = [
-            make_dir(&self.inbox(), 0o777),
+            make_dir(&self.inbox(), mode),
             make_dir(&working, 0o700),
-            make_dir(&self.root.join(WAITING), 0o777),
-            make_dir(&self.done, 0o777),
-            make_dir(&self.failed, 0o777),
+            make_dir(&self.root.join(WAITING), mode),
+            make_dir(&self.done, mode),
+            make_dir(&self.failed, mode),
         ];
         all.into_iter().collect()
     }
@@ -179,10 +181,7 @@ impl FolderLayout {
 
 /// Makes a directory that need not be new.
 fn make_dir(path: &Path, mode: u32) -> Result<(), FolderError> {
-    match fs::DirBuilder::new().mode(mode).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(FolderError::io(path, error)),
-        _ => Ok(()),
-    }
+    make_directory(path, mode).map_err(|error| FolderError::io(path, error))
 }
 
 /// Names in a directory survive a power cut from here on.

@@ -20,6 +20,7 @@ use crate::failpoint;
 use crate::ledger::audit::AuditEntry;
 use crate::ledger::drops::{DropChange, DropState, DroppedFile};
 use crate::metrics::DropResult;
+use crate::modes::{make_directories, make_directory, of_directory};
 
 /// Names tried for a directory.
 const MOST_NAMES: usize = 1_000;
@@ -198,13 +199,13 @@ fn move_all(layout: &FolderLayout, moving: &[DroppedFile]) -> Vec<io::Result<()>
             );
             let parent = to.parent().unwrap_or(Path::new(".")).to_owned();
             if !parents.contains(&parent) {
-                fs::create_dir_all(&parent)?;
+                make_directories(&parent, of_directory(layout.mode))?;
             }
             parents.insert(parent);
             if drop.state == DropState::Archiving {
                 redacted::put_in_place(&file_at(layout, drop))?;
             }
-            move_one(&from, &to, drop)
+            move_one(&from, &to, drop, layout.mode)
         })
         .collect();
     // A rename that is not on disk yet is found undone, and done again.
@@ -218,14 +219,14 @@ fn move_all(layout: &FolderLayout, moving: &[DroppedFile]) -> Vec<io::Result<()>
     }
 }
 
-fn move_one(from: &Path, to: &Path, drop: &DroppedFile) -> io::Result<()> {
+fn move_one(from: &Path, to: &Path, drop: &DroppedFile, mode: u32) -> io::Result<()> {
     if let Err(error) = fs::symlink_metadata(from)
         && error.kind() == io::ErrorKind::NotFound
     {
         // It was moved before, or somebody has removed it; its name is not taken by another one, which has an id of its own.
         return match fs::symlink_metadata(to) {
             Ok(_) => copy::tidy(to, &drop.id),
-            Err(_) => fs::create_dir(to),
+            Err(_) => make_directory(to, of_directory(mode)),
         };
     }
     match rename_new(from, to) {
@@ -236,7 +237,7 @@ fn move_one(from: &Path, to: &Path, drop: &DroppedFile) -> io::Result<()> {
 
 /// Lets the folder's readers read what was written beside a file.
 pub(super) async fn set_modes(desk: &Desk, drop: &DroppedFile) -> Result<(), FolderError> {
-    let (dir, mode, name) = (desk.layout.path(&drop.place), desk.rules.mode, drop.name.clone());
+    let (dir, mode, name) = (desk.layout.path(&drop.place), desk.layout.mode, drop.name.clone());
     let shown = dir.clone();
     let set = blocking(move || modes(&dir, mode, written(&dir, &name)?)).await?;
     set.map_err(|error| FolderError::io(&shown, error))
@@ -277,9 +278,8 @@ fn written(dir: &Path, file: &str) -> io::Result<Vec<PathBuf>> {
 
 /// Gives a directory, and what was written into it, the mode that the folder's readers need, whatever this process' mask is.
 pub(super) fn modes(dir: &Path, mode: u32, written: Vec<PathBuf>) -> io::Result<()> {
-    let readable = (mode & 0o444) >> 2;
     let own = fs::metadata(dir)?.permissions().mode() & 0o7777;
-    let wanted = (own & 0o7000) | 0o700 | mode | readable;
+    let wanted = (own & 0o7000) | of_directory(mode);
     if own != wanted {
         fs::set_permissions(dir, fs::Permissions::from_mode(wanted))?;
     }

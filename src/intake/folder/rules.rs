@@ -26,8 +26,6 @@ pub(crate) struct FolderRules {
     pub(super) holds: bool,
     /// Whether files stay where they are.
     pub(crate) leaves: bool,
-    /// The mode of what is written.
-    pub(super) mode: u32,
     /// Whether tables begin with a byte order mark.
     pub(super) bom: bool,
     pub(super) config: Arc<FolderConfig>,
@@ -43,10 +41,10 @@ impl FolderRules {
                 done: config.done.clone().unwrap_or_else(|| root.join(DONE)),
                 failed: config.failed.clone().unwrap_or_else(|| root.join(FAILED)),
                 root,
+                mode: config.mode,
             },
             holds: config.on_failed == OnFailed::Hold,
             leaves: config.after == AfterTaken::Leave,
-            mode: config.mode,
             bom,
             config: Arc::new(config),
         }

@@ -112,7 +112,7 @@ impl Writer {
             notes,
         };
         let written = results.as_ref()?.write_beside(self.form, &beside).ok()?;
-        modes(&dir, self.rules.mode, written).ok()?;
+        modes(&dir, self.rules.layout.mode, written).ok()?;
         let (to, reason) = shelf(job);
         Some((end, to, reason))
     }

@@ -33,6 +33,14 @@ pub(super) enum Access {
 impl DatabasePlace {
     /// Opens the file at `path`, which is made if it is not there, and remembers which one it is.
     pub(super) fn open(path: &Path) -> Result<(Self, Connection), DbError> {
+        // SQLite would make it as open as the process' mask lets it, and what lies beside it as open as the file is.
+        #[cfg(unix)]
+        let made = std::os::unix::fs::OpenOptionsExt::mode(std::fs::File::options().append(true).create(true), 0o600)
+            .open(path);
+        #[cfg(not(unix))]
+        let made = std::fs::File::options().append(true).create(true).open(path);
+        // What cannot be made SQLite tells.
+        drop(made);
         let connection = connect(path, Access::Write, OpenFlags::SQLITE_OPEN_CREATE)?;
         let file = std::fs::metadata(path).map_err(|error| unseen(path, &error))?;
         let place = Self {
