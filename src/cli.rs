@@ -10,6 +10,7 @@ mod customers;
 mod decide;
 mod destination;
 mod doctor;
+mod eyes;
 mod folders;
 mod input;
 mod inspect;
@@ -222,6 +223,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    crate::modes::keep_to_owner();
     let cli = Cli::parse();
     let json = cli.global.json;
     // What it makes may be just what a faulty configuration lacks.
@@ -241,6 +243,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    crate::modes::allow(config.results.mode);
     let usual = if matches!(cli.command, Command::Worker(_)) {
         "info"
     } else {

@@ -55,7 +55,7 @@ pub use job::{JobKind, RowCells, Template};
 pub use model::person::is_same_country;
 pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
-pub use problem::{Problem, clip, code, did_you_mean, nearest};
+pub use problem::{Problem, clip, code, did_you_mean, nearest, printable};
 pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};
 pub use subject::{Subject, SubjectCells, SubjectColumns, verb};
 pub use text::{as_read, is_as_read};

@@ -133,6 +133,14 @@ impl std::fmt::Display for Printable<'_> {
     }
 }
 
+/// A text as messages show it: control characters, and those that nobody sees, as escapes.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if crate::text::is_of_plain_bytes(text) {
+        return text.into();
+    }
+    Printable(text).to_string().into()
+}
+
 /// A value as messages show it: its first 120 characters.
 pub fn clip(value: &str) -> String {
     clipped(value).into_owned()

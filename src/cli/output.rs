@@ -1,10 +1,12 @@
 //! What people and programs get to read.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::json;
 use tenantry_jobs::Subject;
 
+pub(super) use super::eyes::printable;
+use super::eyes::{self, ForEyes};
 use crate::ledger::{BroughtBy, Counts, Job, JobState};
 use crate::plan::{FaultLog, PlanError, RowFault};
 use crate::service::ServiceError;
@@ -15,15 +17,20 @@ use crate::summary::JobSummary;
 /// Faults shown unless all are asked for.
 pub(super) const SHOWN: u64 = 20;
 
+/// Standard output, in larger pieces.
+pub(super) type Out = io::BufWriter<ForEyes<io::Stdout>>;
+
 /// Writes lines to standard output.
-pub(super) fn out() -> io::BufWriter<io::Stdout> {
-    io::BufWriter::with_capacity(64 * 1024, io::stdout())
+pub(super) fn out() -> Out {
+    let stdout = io::stdout();
+    let is_seen = stdout.is_terminal();
+    io::BufWriter::with_capacity(64 * 1024, ForEyes::new(stdout, is_seen))
 }
 
 /// Says one line on standard error.
 pub(super) fn say(line: &str) {
     // A closed standard error leaves nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", eyes::shown(line));
 }
 
 /// Tells of an error: what happened, then why.
@@ -147,14 +154,14 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     writeln!(
         out,
         "input     {} ({}, sha256 {})",
-        job.input.name,
+        printable(&job.input.name),
         counted(job.input.rows, "row"),
         job.input.sha256
     )?;
     for note in &job.input.notes {
-        writeln!(out, "note      {note}")?;
+        writeln!(out, "note      {}", printable(note))?;
     }
-    writeln!(out, "submitted {} by {}", job.created_at, job.submitted_by)?;
+    writeln!(out, "submitted {} by {}", job.created_at, printable(&job.submitted_by))?;
     match &job.origin {
         Some(BroughtBy::Drop(origin)) => {
             let (folder, file) = (&origin.folder, printable(&origin.file));
@@ -180,14 +187,14 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         writeln!(out, "finished  {finished}")?;
     }
     if let Some(message) = &job.message {
-        writeln!(out, "message   {message}")?;
+        writeln!(out, "message   {}", printable(message))?;
     }
     if let Some(approval) = &job.approval {
         for reason in &approval.reasons {
-            writeln!(out, "approval  {reason}")?;
+            writeln!(out, "approval  {}", printable(reason))?;
         }
         match &approval.decided_by {
-            Some(who) => writeln!(out, "decided   by {who}")?,
+            Some(who) => writeln!(out, "decided   by {}", printable(who))?,
             None if job.state == JobState::AwaitingApproval => {
                 writeln!(out, "plan      {}", approval.hash)?;
                 if let Some(until) = &approval.until {
@@ -197,14 +204,16 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
                     out,
                     "next      see what it would do with `tenantry plan {0}`, then somebody else than {1} says\n          \
                      tenantry approve {0} --hash {2} --by NAME",
-                    job.job, job.submitted_by, approval.hash
+                    job.job,
+                    printable(&job.submitted_by),
+                    approval.hash
                 )?;
             }
             None => {}
         }
     }
     if let Some(undo) = &job.undo {
-        writeln!(out, "undo      {undo}")?;
+        writeln!(out, "undo      {}", printable(undo))?;
     }
     for (name, path) in [
         ("results", &job.results),
@@ -212,7 +221,7 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         ("receipt", &job.receipt),
     ] {
         if let Some(path) = path {
-            writeln!(out, "{name:<9} {path}")?;
+            writeln!(out, "{name:<9} {}", printable(path))?;
         }
     }
     for file in &job.files {
@@ -301,9 +310,4 @@ pub(super) fn end_of(state: JobState, counts: &Counts) -> super::CommandEnd {
         JobState::Completed => super::CommandEnd::Fine,
         _ => super::CommandEnd::Unfinished,
     }
-}
-
-/// On one line, and nothing in it a terminal would act on.
-pub(super) fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }

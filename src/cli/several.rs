@@ -2,7 +2,7 @@
 //! all of them.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -94,7 +94,7 @@ pub(super) struct Several<'f> {
     /// Whether every fault of a refused file is shown.
     all: bool,
     /// The one JSON document, if that is what is wanted.
-    document: Option<BufWriter<Stdout>>,
+    document: Option<output::Out>,
     table: Vec<[String; 8]>,
     end: CommandEnd,
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
-use tenantry_jobs::{Problem, Subject, code};
+use tenantry_jobs::{Problem, Subject, code, printable};
 
 use crate::input::InputError;
 
@@ -107,13 +107,19 @@ impl std::fmt::Display for RowFault {
             return write!(f, "{SET}: {} [{}]", self.problem, self.problem.code);
         }
         let Some(sheet) = &self.sheet else {
-            write!(f, "{}:{}: ", self.file, self.line)?;
+            write!(f, "{}:{}: ", printable(&self.file), self.line)?;
             if let Some(column) = self.column_number {
                 write!(f, "column {column} ")?;
             }
             return write!(f, "{} [{}]{}", self.problem, self.problem.code, self.about());
         };
-        write!(f, "{} sheet \"{sheet}\" row {}", self.file, self.line)?;
+        write!(
+            f,
+            "{} sheet \"{}\" row {}",
+            printable(&self.file),
+            printable(sheet),
+            self.line
+        )?;
         let mut problem = self.problem.clone();
         if let Some(letter) = &self.column_letter {
             write!(f, ", column {letter} ({})", std::mem::take(&mut problem.column))?;

@@ -1,10 +1,12 @@
 //! What can be wrong with a file as a whole, and where.
 
+use tenantry_jobs::printable;
+
 /// A fault that ends the reading of a file.
 ///
 /// Faults of single rows are the job kinds' to find; what stands here leaves no rows to go on with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}{}: {message}", PositionText(*.at, .sheet.as_deref()))]
+#[error("{}{}: {}", printable(.file), PositionText(*.at, .sheet.as_deref()), printable(.message))]
 pub struct InputError {
     /// The file as the user named it.
     pub file: String,
@@ -93,8 +95,8 @@ struct PositionText<'e>(Option<Position>, Option<&'e str>);
 impl std::fmt::Display for PositionText<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.1, self.0) {
-            (Some(sheet), Some(at)) => write!(f, " sheet \"{sheet}\" row {}", at.line),
-            (Some(sheet), None) => write!(f, " sheet \"{sheet}\""),
+            (Some(sheet), Some(at)) => write!(f, " sheet \"{}\" row {}", printable(sheet), at.line),
+            (Some(sheet), None) => write!(f, " sheet \"{}\"", printable(sheet)),
             (None, Some(at)) => write!(f, ":{at}"),
             (None, None) => Ok(()),
         }
