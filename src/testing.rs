@@ -39,6 +39,7 @@ pub mod notify {
 
 /// A file read against a kind and the store.
 pub mod plan {
+    pub use crate::plan::file::PlanFile;
     pub use crate::plan::{Limits, RowFault, RowSource};
 }
 

@@ -207,6 +207,10 @@ impl Read for PlanLines {
     }
 }
 
+/// Bytes of the longest line, and of what stands behind the rows, such as numbers of rows that repeat others.
+const LONGEST_LINE: u64 = 32 << 20;
+const LONGEST_REST: u64 = 64 << 20;
+
 /// A plan, read row by row.
 #[derive(Debug)]
 pub struct PlanFile {
@@ -245,7 +249,7 @@ impl PlanFile {
         };
         let mut lines = origin.lines().map_err(unreadable)?;
         let mut text = String::new();
-        lines.read_line(&mut text).map_err(unreadable)?;
+        line_of(&mut lines, &mut text).map_err(unreadable)?;
         let head = text
             .trim_end()
             .strip_suffix(",\"rows\":[")
@@ -262,7 +266,7 @@ impl PlanFile {
         loop {
             text.clear();
             line += 1;
-            if lines.read_line(&mut text).map_err(unreadable)? == 0 {
+            if line_of(&mut lines, &mut text).map_err(unreadable)? == 0 {
                 return Err(bad(line, "the plan ends here; it was not written whole".to_owned()));
             }
             if text.starts_with(']') {
@@ -277,7 +281,7 @@ impl PlanFile {
             }
         }
         let start = text.trim_start_matches([']', ',']).to_owned();
-        let rest = std::io::Cursor::new(format!("{{{start}")).chain(lines);
+        let rest = std::io::Cursor::new(format!("{{{start}")).chain(lines.take(LONGEST_REST));
         let tail: PlanTail = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
         if let Some(told) = &tail.hash {
             hash.all_repeated(tail.repeated.0.clone());
@@ -295,7 +299,7 @@ impl PlanFile {
         }
         let mut lines = origin.lines().map_err(unreadable)?;
         text.clear();
-        lines.read_line(&mut text).map_err(unreadable)?;
+        line_of(&mut lines, &mut text).map_err(unreadable)?;
         Ok(Self {
             origin,
             head,
@@ -311,10 +315,10 @@ impl PlanFile {
     pub(super) fn each_line(&self, each: &mut dyn FnMut(&str) -> std::io::Result<()>) -> std::io::Result<()> {
         let mut lines = self.origin.lines()?;
         let mut text = String::new();
-        lines.read_line(&mut text)?;
+        line_of(&mut lines, &mut text)?;
         loop {
             text.clear();
-            if lines.read_line(&mut text)? == 0 || text.starts_with(']') {
+            if line_of(&mut lines, &mut text)? == 0 || text.starts_with(']') {
                 return Ok(());
             }
             each(&text)?;
@@ -349,7 +353,7 @@ impl PlanFile {
             return Ok(None);
         }
         let mut text = String::new();
-        let read = self.lines.read_line(&mut text);
+        let read = line_of(&mut self.lines, &mut text);
         read.map_err(|error| PlanFileError::Unreadable {
             path: self.origin.name(),
             error,
@@ -367,6 +371,16 @@ impl PlanFile {
         self.next = Some((row, state));
         Ok(self.next)
     }
+}
+
+/// Reads a line, which no plan has that is longer than a row can be.
+fn line_of(lines: &mut impl BufRead, text: &mut String) -> std::io::Result<usize> {
+    let read = lines.take(LONGEST_LINE).read_line(text)?;
+    if read as u64 == LONGEST_LINE {
+        let message = "a line of it is longer than that of any row";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
+    }
+    Ok(read)
 }
 
 /// The line of a row: its number, and what the plan expects of it.

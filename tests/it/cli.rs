@@ -1,6 +1,8 @@
 //! The command line as its users meet it: words, JSON, exit codes, files.
 
 mod jobs;
+mod memory;
+mod modes;
 mod outputs;
 mod piped;
 mod schedules;

@@ -10,7 +10,7 @@ mod duplicates;
 mod files;
 mod formats;
 mod guard;
-mod hostile;
+pub(crate) mod hostile;
 mod oracle;
 mod sheet;
 mod short;

@@ -22,10 +22,10 @@ fn limits() -> InputLimits {
 }
 
 /// The parts of a workbook that is read.
-struct Book {
+pub(crate) struct Book {
     dir: &'static str,
     sheet_at: &'static str,
-    sheet: String,
+    pub(crate) sheet: String,
     texts: String,
     styles: String,
     /// Within the workbook, and within its relationships.
@@ -50,7 +50,7 @@ impl Default for Book {
 }
 
 impl Book {
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let Self { dir, sheet_at, .. } = self;
         let root = format!(
             "<Relationships><Relationship Id=\"a\" Type=\"{OFFICE}/officeDocument\" Target=\"{dir}workbook.xml\"/></Relationships>"
@@ -85,21 +85,21 @@ impl Book {
     }
 }
 
-fn texts(texts: impl Into<String>) -> Book {
+pub(crate) fn texts(texts: impl Into<String>) -> Book {
     Book {
         texts: texts.into(),
         ..Book::default()
     }
 }
 
-fn styles(styles: &str) -> Book {
+pub(crate) fn styles(styles: &str) -> Book {
     Book {
         styles: format!("<styleSheet>{styles}</styleSheet>"),
         ..Book::default()
     }
 }
 
-fn sheet(rows: &str) -> Book {
+pub(crate) fn sheet(rows: &str) -> Book {
     Book {
         sheet: format!("<worksheet><sheetData>{rows}</sheetData></worksheet>"),
         ..Book::default()
