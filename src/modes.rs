@@ -47,7 +47,8 @@ pub(crate) fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
             let own = fs::metadata(path)?.permissions().mode() & 0o7000;
             fs::set_permissions(path, Permissions::from_mode(own | mode))
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        // What is no directory is told of by who wants to put something into it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
 }

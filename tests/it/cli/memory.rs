@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::input::hostile::{Book, sheet, styles, texts};
+use crate::input::hostile::{sheet, styles, texts};
 use crate::place::{On, Place, Run};
 
 /// KiB. The program itself takes some 100 MiB of addresses, and half as much in a build that is optimised.
@@ -50,10 +50,7 @@ async fn no_file_takes_more_memory_than_there_is() {
         // As many as are held, and what comes after them.
         (
             "most.xlsx",
-            Book {
-                sheet: sheet(header).sheet,
-                ..texts(format!("<sst>{}</sst>", "<si><t>abcd</t></si>".repeat(1_000_000)))
-            },
+            texts(format!("<sst>{}</sst>", "<si><t>abcd</t></si>".repeat(1_000_000))).with_sheet(header),
             "user_principal_name",
         ),
     ];

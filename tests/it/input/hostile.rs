@@ -25,7 +25,7 @@ fn limits() -> InputLimits {
 pub(crate) struct Book {
     dir: &'static str,
     sheet_at: &'static str,
-    pub(crate) sheet: String,
+    sheet: String,
     texts: String,
     styles: String,
     /// Within the workbook, and within its relationships.
@@ -50,6 +50,11 @@ impl Default for Book {
 }
 
 impl Book {
+    pub(crate) fn with_sheet(self, rows: &str) -> Self {
+        let sheet = sheet(rows).sheet;
+        Self { sheet, ..self }
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let Self { dir, sheet_at, .. } = self;
         let root = format!(

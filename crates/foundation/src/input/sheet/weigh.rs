@@ -141,6 +141,9 @@ impl KeptOfPart {
 
     /// What is held of an element that a tag begins.
     fn tag(&mut self, tag: &[u8]) -> u64 {
+        if tag.starts_with(b"/") {
+            return 0;
+        }
         let length = tag.len() as u64;
         let of = |size: usize| size as u64 + ALLOCATION;
         match local(name(tag)) {
