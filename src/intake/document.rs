@@ -216,7 +216,7 @@ pub(crate) fn is_reply_stream(stream: &str, prefix: &str) -> bool {
     let ours = stream
         .strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix(':'))
-        .is_some_and(|name| ["tickets", "inbox"].contains(&name.split(':').next().unwrap_or(name)));
+        .is_some_and(|name| ["tickets", "inbox", "pace", "doctor"].contains(&name.split(':').next().unwrap_or(name)));
     (1..=LONGEST_NAME).contains(&stream.len()) && stream.chars().all(plain) && !ours
 }
 

@@ -166,11 +166,16 @@ impl RedisQueue {
 
     pub(super) async fn ping(&self) -> Result<String, QueueError> {
         let mut connection = self.connection().await?;
+        redis::cmd("PING")
+            .query_async::<()>(&mut connection)
+            .await
+            .map_err(failed)?;
+        // Not everybody may ask for more.
         let info: String = redis::cmd("INFO")
             .arg("server")
             .query_async(&mut connection)
             .await
-            .map_err(failed)?;
+            .unwrap_or_default();
         let version = info
             .lines()
             .find_map(|line| line.strip_prefix("redis_version:"))

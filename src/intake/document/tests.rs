@@ -81,7 +81,7 @@ fn hostile_documents_cost_no_more_than_their_length() {
 
 #[test]
 fn replies_do_not_go_where_we_read() {
-    for ours in ["t:tickets", "t:inbox", "t:inbox:rejected", "", "a b", "ü"] {
+    for ours in ["t:pace:00", "t:tickets", "t:inbox", "t:inbox:rejected", "", "a b", "ü"] {
         assert!(!is_reply_stream(ours, "t"), "{ours}");
     }
     for theirs in ["replies", "t:replies", "t:inboxes", "other:inbox", "{a}:b.c_d-e"] {
