@@ -11,17 +11,25 @@ pub(super) struct ForEyes<W: Write> {
     inner: W,
     /// Whether it is a terminal.
     is_seen: bool,
+    is_begun: bool,
     /// The beginning of a character, or of an end of a line, that is yet to come whole.
     begun: Vec<u8>,
 }
 
 impl<W: Write> ForEyes<W> {
     pub(super) fn new(inner: W, is_seen: bool) -> Self {
-        let begun = Vec::new();
-        Self { inner, is_seen, begun }
+        Self {
+            inner,
+            is_seen,
+            is_begun: false,
+            begun: Vec::new(),
+        }
     }
 
     fn show(&mut self, text: &str) -> io::Result<()> {
+        // What tables begin with for other programs nobody is to see.
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        let text = text.strip_prefix('\u{feff}').filter(|_| is_first).unwrap_or(text);
         if text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
             return self.inner.write_all(text.as_bytes());
         }
@@ -76,7 +84,9 @@ impl<W: Write> Write for ForEyes<W> {
         };
         let (now, later) = held.split_at(whole);
         self.begun.extend_from_slice(later);
-        self.show(&String::from_utf8_lossy(now))?;
+        if !now.is_empty() {
+            self.show(&String::from_utf8_lossy(now))?;
+        }
         Ok(bytes.len())
     }
 
@@ -108,6 +118,7 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&seen(text.as_bytes(), pieces, true)), expected);
             assert_eq!(seen(text.as_bytes(), pieces, false), text.as_bytes());
         }
+        assert_eq!(seen("\u{feff}a,b\n\u{feff}".as_bytes(), 1, true), b"a,b\n\\u{feff}");
         assert_eq!(seen(b"a\xff\xfeb", 1, true), "a\u{fffd}\u{fffd}b".as_bytes());
     }
 }
