@@ -6,7 +6,8 @@
 //!
 //! A document at which a worker ends stays pending, and the next worker takes it up. So that one document does not end all of them, it is
 //! told apart: Redis counts deliveries, and from the third on entries are dealt with one by one, of which only the one that is begun keeps
-//! its count. Whoever lives on has it set back. The fourth time it is refused.
+//! its count. Whoever lives on has it set back. Workers are also ended by others, and over whatever is in hand just then; so a document is
+//! refused only once that was it eight times in a row.
 //!
 //! [`bounded`]: crate::queue::bounded
 
@@ -35,7 +36,7 @@ pub(super) const READ_AT_ONCE: AnswerBounds = AnswerBounds {
 };
 /// Deliveries after which an entry is dealt with by itself, and those after which it is refused.
 const SUSPECT: u64 = 3;
-const MOST_DELIVERIES: u64 = 3;
+const MOST_DELIVERIES: u64 = 10;
 
 /// Entries that came with others and are yet to be read, in their order.
 #[derive(Debug, Default)]
@@ -194,7 +195,8 @@ impl<D: Door> Inbox<D> {
 
 fn reader_ended() -> RefusedEntry {
     let expected = format!(
-        "workers ended while they dealt with it, {MOST_DELIVERIES} times; it is not tried again, and comes in again once it is sent again"
+        "workers ended while they dealt with it, {MOST_DELIVERIES} times in a row; it is not tried again, and comes in again once it is \
+         sent again"
     );
     let reason = Reason::new(FIELD, code::READER_ENDED, "", expected);
     (Refusal::Invalid(vec![reason]), DocumentSender::default())
