@@ -1,6 +1,6 @@
 //! Files that are made to take memory: each is refused, and what looks like one and is none is read.
 
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -347,5 +347,28 @@ fn a_text_is_bounded_in_columns_cells_and_what_it_unzips_to() {
     ] {
         let ended = rest(bytes, limits);
         assert!(ended.starts_with(expected), "{ended}");
+    }
+}
+
+/// Hands out a few bytes at a time.
+struct Pieces(Cursor<Vec<u8>>, usize);
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let most = into.len().min(self.1);
+        self.0.read(&mut into[..most])
+    }
+}
+
+#[test]
+fn in_what_encoding_a_text_is_does_not_hang_on_the_pieces_that_it_comes_in() {
+    let bytes = b"customer,city\nalpen.onmicrosoft.[om\xff\xff\xff\x84y2\n".to_vec();
+    let read = |most| {
+        let pieces = Pieces(Cursor::new(bytes.clone()), most);
+        let mut input = Input::from_reader("users.csv", Box::new(pieces), limits()).expect("a text");
+        format!("{:?}", input.read_block(10).expect("rows"))
+    };
+    for most in 1..40 {
+        assert_eq!(read(most), read(1000), "{most}");
     }
 }

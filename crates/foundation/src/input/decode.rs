@@ -151,7 +151,8 @@ impl Decoder {
                         self.mode = Mode::Broken(message, UTF_8);
                         return Ok(());
                     }
-                    let word = word_at_end(valid).to_owned();
+                    // The word may have begun in a chunk before this one.
+                    let word = word_at_end(text.as_bytes()).to_owned();
                     let (from, to) = (valid.len(), self.held);
                     self.chunk.copy_within(from..to, 0);
                     self.held -= from;
