@@ -81,7 +81,12 @@ async fn seen(ledger: &Ledger, undone: Option<&Job>) -> Vec<String> {
 async fn recorded(ledger: &Ledger) -> Vec<String> {
     let newest = tables::newest(ledger).await;
     let recorded = tables::recorded(ledger, &newest).await.into_iter();
-    let told = recorded.map(|(row, outcome, code, message)| format!("{row} {outcome} {code} {message}"));
+    // Whoever gets the name of a deleted user is told so, whatever the job.
+    let note = |message: &str| message.starts_with("a user of this name was deleted");
+    let told = recorded.map(|(row, outcome, code, message)| {
+        let message = Some(message).filter(|message| !note(message)).unwrap_or_default();
+        format!("{row} {outcome} {code} {message}")
+    });
     told.collect()
 }
 
